@@ -1,0 +1,124 @@
+"""What a step's result depends on: its config sections, its inputs, and the source files it can reach.
+
+The key of a step is a SHA-256 over all three, so a change in `train.*` reuses everything before `train`, and a change
+in the report's code reuses every step.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from crossmix.config import Config, digest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("crossmix", "feature_repo")
+
+# The sections each step reads itself; what its inputs read is in their keys.
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "ingest": ("data",),
+    "features": ("data", "fusion", "market", "window"),
+    "fusion": ("fusion",),
+    "market": ("market", "window", "limits"),
+    "train": ("train", "reward", "limits", "market", "window"),
+    "gate": ("evaluate", "gates"),
+    "register": ("registry",),
+}
+
+
+def step_key(name: str, config: Config, inputs: Mapping[str, Path], core: str) -> str:
+    """The first 16 hex digits of the digest of everything the step's result depends on.
+
+    `core` is the core function as `module:function`.
+    """
+    return digest(
+        {
+            "step": name,
+            "version": version("crossmix"),
+            "config": {section: _section(config, section) for section in SECTIONS[name]},
+            "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
+            "log": file_digest(Path(config.data.path)) if name == "ingest" and config.data.path else None,
+            "code": code_digest(core.partition(":")[0]),
+        }
+    )[:16]
+
+
+def _section(config: Config, section: str) -> str:
+    part = getattr(config, section)
+    # The log counts by its content, not by where it lies.
+    return digest(replace(part, path=None) if section == "data" else part)
+
+
+def folder_key(path: Path) -> str:
+    """The key a step left in its folder; a folder from elsewhere counts by its content."""
+    done = path / "done.json"
+    if done.is_file():
+        return str(json.loads(done.read_text())["key"])
+    return file_digest(path)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or of every file below a folder with its relative name."""
+    total = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file()):
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{file.relative_to(path) if file != path else ''} {content}\n".encode())
+    return total.hexdigest()
+
+
+@cache
+def code_digest(module: str) -> str:
+    """SHA-256 of the source files of this project that `module` can import, itself included."""
+    pending, seen = [module], dict[Path, str]()
+    while pending:
+        for file in _files(pending.pop()):
+            if file not in seen:
+                source = file.read_bytes()
+                seen[file] = hashlib.sha256(source).hexdigest()
+                pending.extend(_imports(source.decode(), file))
+    lines = sorted(f"{file.relative_to(ROOT)} {content}" for file, content in seen.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _files(module: str) -> Iterator[Path]:
+    """The files that `import module` runs, parents first; nothing for a name that is no module of ours."""
+    parts = module.split(".")
+    if parts[0] not in PACKAGES:
+        return
+    place = ROOT
+    for depth, part in enumerate(parts):
+        place /= part
+        if (place / "__init__.py").is_file():
+            yield place / "__init__.py"
+            if depth and depth == len(parts) - 1:  # a whole package by name: any of its modules may be meant
+                yield from sorted(place.rglob("*.py"))
+        elif place.with_suffix(".py").is_file():
+            yield place.with_suffix(".py")
+
+
+def _imports(source: str, file: Path) -> Iterator[str]:
+    """Every module that a source names in an import, at the top or inside a function."""
+    package = file.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # `from package import module` names the module alone, `from module import name` the module.
+            found = [f"{base}.{name.name}" for name in node.names if any(True for _ in _module(f"{base}.{name.name}"))]
+            yield from found or [base]
+    if "import_module(" in source:
+        yield ".".join(package)
+
+
+def _module(name: str) -> Iterator[Path]:
+    place = ROOT.joinpath(*name.split("."))
+    yield from (file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file())

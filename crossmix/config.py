@@ -1,0 +1,459 @@
+"""One frozen configuration tree, with two presets.
+
+`paper()` holds the hyper-parameters of the paper (section numbers in each field's comment);
+`laptop()` is `paper()` with other sizes and steps, never with other semantics.
+
+Strict loading: `load(preset, overrides)` and `from_json` reject unknown keys, wrong types and
+values outside their domain with a `ConfigError` that names the field, the value and the remedy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+STRICT = ConfigDict(extra="forbid")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names field, value and remedy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """Sizes of the generated log (source `demo`). Everything in it is labelled generated."""
+
+    __pydantic_config__ = STRICT
+    seed: int = 7
+    """Seed of the generated world and of its log."""
+    days: PositiveInt = 70
+    """Length of the log, days."""
+    campaigns: PositiveInt = 3
+    """Number of campaigns."""
+    users: PositiveInt = 30_000
+    """Number of users with histories."""
+    creatives: PositiveInt = 60
+    """Number of rendered 224x224 creatives with copy, over all campaigns."""
+    requests_per_day: PositiveInt = 600
+    """Mean auction requests per campaign, platform and day."""
+    response_drift: NonNegative = 0.30
+    """Stationary standard deviation of the planted AR(1) log-drift of response."""
+    price_drift: NonNegative = 0.20
+    """Stationary standard deviation of the planted AR(1) log-drift of price."""
+    drift_persistence: Fraction = 0.93
+    """Day-to-day persistence of both planted drifts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """Where the log comes from and how it is cleaned and split (§3)."""
+
+    __pydantic_config__ = STRICT
+    source: Literal["demo", "criteo"] = "demo"
+    """Which adapter reads the log."""
+    path: str | None = None
+    """The log's file; `None` for `demo`."""
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
+    cycle_hours: PositiveInt = 24
+    """Length of a delivery cycle, hours (§2.5: 24)."""
+    attribution_days: Positive = 30.0
+    """Attribution window: a conversion counts to its impression within so many days."""
+    train_fraction: Fraction = 0.6
+    """Share of the period used for training (split by time)."""
+    validation_fraction: Fraction = 0.2
+    """Share of the period used for validation; the rest is the test period."""
+    holdout_users: Fraction = 0.3
+    """Share of users held out of every fit, in every period."""
+    sequence_length: PositiveInt = 30
+    """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
+    keep_platforms: PositiveInt = 10
+    """Platforms kept; a log with more keeps the ones with most spend less one, and `other`."""
+    demo: Demo = field(default_factory=Demo)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fusion:
+    """Multimodal fusion (§2.1, eq. 1-2)."""
+
+    __pydantic_config__ = STRICT
+    seed: int = 0
+    image_encoder: str = "microsoft/resnet-50"
+    """Hugging Face hub name, a path to a saved model, or `packaged:efficientnet-lite0` (§2.1: ResNet-50)."""
+    text_encoder: str = "bert-base-uncased"
+    """Hugging Face hub name, a path to a saved model, or `packaged:all-minilm-l6-v2` (§2.1: BERT-base)."""
+    text_tokens: PositiveInt = 128
+    """Tokens per copy (§2.1: 128)."""
+    modality_dim: PositiveInt = 512
+    """Width of each modality and of the fused context (§2.1: 512)."""
+    behaviour_embedding: PositiveInt = 128
+    """Embedding of a behaviour id (§2.1: 128)."""
+    behaviour_layers: PositiveInt = 4
+    """Transformer encoder layers (§2.1: 4)."""
+    behaviour_hidden: PositiveInt = 256
+    """Feed-forward width of the behaviour encoder (§2.1: 256)."""
+    behaviour_heads: PositiveInt = 8
+    """Attention heads of the behaviour encoder (§2.1: 8)."""
+    attention_heads: PositiveInt = 8
+    """Heads of the fusion attention (§2.1: 8)."""
+    head_dim: PositiveInt = 64
+    """d_k, width of one fusion head (§2.1, eq. 2: 64)."""
+    dropout: Fraction = 0.2
+    """Dropout of the fusion (§2.1: 0.2)."""
+    modality_dropout: Fraction = 0.1
+    """Chance that a present modality is masked in training, so that a missing one does no harm (§2.1, masking)."""
+    learning_rate: Positive = 1e-3
+    batch: PositiveInt = 512
+    epochs: PositiveInt = 3
+    train_rows: PositiveInt = 5_000_000
+    """Most training rows seen per epoch; a larger log is subsampled, and the report says so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Market:
+    """The simulator fitted from the log (§2.2)."""
+
+    __pydantic_config__ = STRICT
+    price: Literal["empirical", "lognormal"] = "empirical"
+    """Highest competing price: empirical quantiles, or the paper's LN(1.2, 0.5) fitted by moments."""
+    lognormal_mu: float = 1.2
+    """Location used where a platform has no price data (§2.2: 1.2)."""
+    lognormal_sigma: Positive = 0.5
+    """Scale used where a platform has no price data (§2.2: 0.5)."""
+    quantiles: PositiveInt = 128
+    """Knots of an empirical price quantile function, less one."""
+    assumed_win_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Wins over requests where the log has no bids to tell it; the report calls volume approximated then."""
+    saturation: NonNegative = 1.0
+    """kappa: the k-th win of N requests responds at exp(-kappa k/N); prior where the log cannot tell it."""
+    return_unspent: bool = True
+    """Unspent budget returns to the campaign and is spread over its remaining cycles."""
+    max_delay_cycles: PositiveInt = 7
+    """Conversions later than so many cycles arrive in the last of them."""
+    context_bank: PositiveInt = 256
+    """Most fused contexts kept per campaign for resampling."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reward:
+    """Reward weights; the return's discount is not among them (that is `Train.discount`)."""
+
+    __pydantic_config__ = STRICT
+    roi: NonNegative = 0.5
+    """alpha (§2.2 eq. 3, §2.4 eq. 10, §2.5 eq. 11: 0.5)."""
+    ctr: NonNegative = 0.3
+    """beta (0.3)."""
+    cvr: NonNegative = 0.2
+    """gamma of eq. 10 and 11 (0.2)."""
+    budget: NonNegative = 0.2
+    """gamma of eq. 3: weight of the budget excess penalty (0.2)."""
+    excess: NonNegative = 0.1
+    """delta of eq. 10: weight of the largest share above its maximum (0.1)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LimitDefaults:
+    """Limits where the plan names none; shares of the cycle budget."""
+
+    __pydantic_config__ = STRICT
+    minimum: Fraction = 0.0
+    maximum: Annotated[float, Field(gt=0, le=1)] = 1.0
+    step: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Largest change of a platform's share from one cycle to the next."""
+    freeze: tuple[str, ...] = ()
+    """Platforms whose share stays where it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pathwise:
+    """Gradient of the expected return through the market's closed form and the projection."""
+
+    __pydantic_config__ = STRICT
+    hidden: tuple[int, ...] = (512, 512)
+    """Actor widths (§2.2: two layers of 512, ReLU)."""
+    learning_rate: Positive = 1e-3
+    updates: PositiveInt = 3_000
+    batch: PositiveInt = 256
+    """Campaign episodes advanced side by side."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PPO:
+    """Proximal policy optimisation (§2.2, eq. 4)."""
+
+    __pydantic_config__ = STRICT
+    critic_hidden: tuple[int, ...] = (256, 256, 256)
+    """Critic widths, tanh (§2.2: three layers of 256)."""
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """epsilon (§2.2: 0.2)."""
+    learning_rate: Positive = 3e-4
+    """Adam (§2.2: 3e-4)."""
+    entropy: NonNegative = 0.01
+    """Entropy coefficient (§2.2, 2.5: 0.01)."""
+    sigma: Positive = 0.5
+    """Standard deviation of the Gaussian logits before softmax, at the start."""
+    gae_lambda: Fraction = 0.95
+    epochs: PositiveInt = 4
+    minibatches: PositiveInt = 4
+    target_kl: Positive = 0.02
+    """A pass over the batch stops when the policy has moved so far."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    """The training loop (§2.2)."""
+
+    __pydantic_config__ = STRICT
+    seed: int = 0
+    """Training seed: initial weights and exploration; not the market's."""
+    market_seed: int = 1_000
+    """Seed of the markets trained on; validation and test markets never share it."""
+    episodes: PositiveInt = 2_000
+    """Episodes of the PPO phase (§2.2: 2,000)."""
+    cycles: PositiveInt = 100
+    """Delivery cycles per episode (§2.2: 100)."""
+    parallel: PositiveInt = 64
+    """Episodes advanced side by side; a round is one such batch."""
+    discount: Fraction = 0.0
+    """Discount of the return: 0 where actions do not move the market's state, 0.99 with carry-over."""
+    patience: PositiveInt = 50
+    """Rounds without better validation ROI before training stops (§2.2: 50)."""
+    validate_every: PositiveInt = 1
+    """Rounds between validations."""
+    checkpoint_every: PositiveInt = 1
+    """Rounds between checkpoints."""
+    pathwise: Pathwise = field(default_factory=Pathwise)
+    ppo: PPO = field(default_factory=PPO)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluate:
+    """The judge."""
+
+    __pydantic_config__ = STRICT
+    market_seed: int = 900_000
+    """First of the market seeds judged on; never trained or validated on."""
+    market_seeds: Annotated[int, Field(ge=2)] = 20
+    """Market seeds judged on."""
+    cycles: PositiveInt = 30
+    """Cycles judged per market seed."""
+    bootstrap: Annotated[int, Field(ge=100)] = 2_000
+    """Resamples behind each interval."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gates:
+    """Thresholds and which gates must pass (§2.2)."""
+
+    __pydantic_config__ = STRICT
+    deviation: Positive = 0.05
+    """Equivalence bound on CTR, CVR, ROI and spend, market against held-out log (§2.2: 5 %)."""
+    divergence: Positive = 0.1
+    """Bound on the KL divergence (§2.2: 0.1)."""
+    utilisation: Fraction = 0.9
+    """Least mean spend over planned budget that the policy may reach, relative to the oracle's."""
+    worst_platform: NonNegative = 0.0
+    """Least ROAS of the worst platform that carries at least 1 % of spend, over the control's worst."""
+    latency_ms: Positive = 5.0
+    """Largest 99 % latency of one policy call, milliseconds."""
+    required: tuple[str, ...] = ("fidelity.campaign", "policy")
+    """Gate names, or prefixes ending before a dot, that must pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registry:
+    """Where models are registered (MLflow)."""
+
+    __pydantic_config__ = STRICT
+    tracking_uri: str | None = None
+    """MLflow tracking URI; `None`: sqlite in the run's own folder."""
+    experiment: str = "crossmix"
+    model: str = "crossmix-policy"
+    """Name of the registered model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """The whole tree."""
+
+    __pydantic_config__ = STRICT
+    preset: Literal["paper", "laptop"] = "paper"
+    """The preset this tree started from; kept for the record."""
+    data: Data = field(default_factory=Data)
+    fusion: Fusion = field(default_factory=Fusion)
+    market: Market = field(default_factory=Market)
+    reward: Reward = field(default_factory=Reward)
+    limits: LimitDefaults = field(default_factory=LimitDefaults)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    gates: Gates = field(default_factory=Gates)
+    registry: Registry = field(default_factory=Registry)
+    window: PositiveInt = 20
+    """Sliding window of the state's statistics, cycles (§2.4: 20)."""
+
+
+def paper() -> Config:
+    """The paper's hyper-parameters, section by section, in every default above."""
+    return Config()
+
+
+def laptop() -> Config:
+    """`paper()` with sizes and steps for two cores and minutes."""
+    base = paper()
+    return replace(
+        base,
+        preset="laptop",
+        fusion=replace(
+            base.fusion,
+            image_encoder="packaged:efficientnet-lite0",
+            text_encoder="packaged:all-minilm-l6-v2",
+            behaviour_embedding=32,
+            behaviour_layers=1,
+            behaviour_hidden=64,
+            behaviour_heads=4,
+            epochs=2,
+            train_rows=60_000,
+        ),
+        train=replace(
+            base.train,
+            episodes=256,
+            pathwise=replace(base.train.pathwise, updates=1_200),
+        ),
+    )
+
+
+PRESETS = {"paper": paper, "laptop": laptop}
+
+
+@cache
+def _adapter() -> TypeAdapter[Config]:
+    return TypeAdapter(Config)
+
+
+def to_json(config: Config) -> str:
+    """Canonical JSON of the tree: sorted keys, no white space."""
+    return json.dumps(asdict(config), sort_keys=True, separators=(",", ":"))
+
+
+def from_json(text: str) -> Config:
+    """Load strictly: unknown keys, wrong types and values outside their domain raise `ConfigError`."""
+    try:
+        config = _adapter().validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+    _check(config)
+    return config
+
+
+def load(preset: str = "paper", overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Config:
+    """A preset with changes: `overrides` as `a.b=c` strings (values are JSON, or plain words), `values` by dotted key.
+
+    Raises `ConfigError` for an unknown preset, an unknown key, or a value that does not fit.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset: {preset!r} is unknown; use one of {', '.join(PRESETS)}")
+    tree: dict[str, Any] = asdict(PRESETS[preset]())
+    pairs: list[tuple[str, Any]] = []
+    for item in overrides:
+        key, sep, raw = item.partition("=")
+        if not sep or not key:
+            raise ConfigError(f"--set {item!r}: write it as a.b=c")
+        try:
+            pairs.append((key.strip(), json.loads(raw)))
+        except json.JSONDecodeError:
+            pairs.append((key.strip(), raw))
+    pairs.extend((values or {}).items())
+    for key, value in pairs:
+        node = tree
+        *parents, leaf = key.split(".")
+        for part in parents:
+            if not isinstance(node.get(part), dict):
+                raise ConfigError(f"{key}: unknown config key; {_near(tree, key)}")
+            node = node[part]
+        if leaf not in node:
+            raise ConfigError(f"{key}: unknown config key; {_near(tree, key)}")
+        node[leaf] = value
+    return from_json(json.dumps(tree))
+
+
+def digest(part: Any) -> str:
+    """SHA-256 of a dataclass, or of anything JSON can hold: what a step's cache key is made of."""
+    plain = asdict(part) if is_dataclass(part) and not isinstance(part, type) else part
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _check(config: Config) -> None:
+    data = config.data
+    if data.train_fraction + data.validation_fraction >= 1:
+        raise ConfigError(
+            f"data.train_fraction + data.validation_fraction = {data.train_fraction + data.validation_fraction:g}: "
+            "leave something below 1 for the test period"
+        )
+    if data.source != "demo" and not data.path:
+        raise ConfigError(f"data.path: source {data.source!r} reads a file; pass --data FILE")
+    if config.fusion.attention_heads * config.fusion.head_dim != config.fusion.modality_dim:
+        raise ConfigError(
+            f"fusion.head_dim: {config.fusion.attention_heads} heads x {config.fusion.head_dim} must equal "
+            f"fusion.modality_dim = {config.fusion.modality_dim}"
+        )
+    if config.fusion.behaviour_embedding % config.fusion.behaviour_heads:
+        raise ConfigError(
+            f"fusion.behaviour_heads: {config.fusion.behaviour_heads} must divide "
+            f"fusion.behaviour_embedding = {config.fusion.behaviour_embedding}"
+        )
+    if config.limits.minimum > config.limits.maximum:
+        raise ConfigError(
+            f"limits.minimum: {config.limits.minimum} is above limits.maximum = {config.limits.maximum}; lower it"
+        )
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"]) or "config"
+        if item["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+            lines.append(f"{where}: unknown config key; {_near(asdict(paper()), where)}")
+        else:
+            lines.append(f"{where}: {item['input']!r} does not fit: {item['msg']}")
+    return "; ".join(lines)
+
+
+def _near(tree: Mapping[str, Any], key: str) -> str:
+    import difflib
+
+    known = list(_leaves(tree))
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.4) or [
+        name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]
+    ]
+    return f"did you mean {close[0]}?" if close else "`crossmix config` lists them"
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in tree.items():
+        names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return names
+
+
+def documented(config: Config) -> list[tuple[str, Any]]:
+    """Every dotted key with its value, in order: what `crossmix config` prints."""
+
+    def walk(node: Any, prefix: str) -> list[tuple[str, Any]]:
+        rows: list[tuple[str, Any]] = []
+        for item in fields(node):
+            value = getattr(node, item.name)
+            rows += walk(value, f"{prefix}{item.name}.") if is_dataclass(value) else [(prefix + item.name, value)]
+        return rows
+
+    return walk(config, "")

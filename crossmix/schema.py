@@ -1,0 +1,159 @@
+"""The data contract: every table, its columns, types, units and provenance (one place, nobody else repeats them).
+
+A source yields these tables raw; `ingest` cleans them and writes `Dataset` folders; everything later reads a `Dataset`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Provenance(StrEnum):
+    """Where a column's values come from."""
+
+    REAL = "real"
+    GENERATED = "generated"
+    IMPUTED = "imputed"
+    APPROXIMATED = "approximated"
+    MISSING = "missing"
+
+
+class DataError(ValueError):
+    """Input that cannot be used; the message names field, value and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `kind` is an Ibis type name; a row outside [low, high], or null where not nullable, is quarantined."""
+
+    name: str
+    kind: Literal["string", "timestamp", "float64", "boolean", "int64", "binary", "array<int64>", "date"]
+    unit: str
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+    doc: str = ""
+
+
+IMPRESSIONS: tuple[Column, ...] = (
+    Column("impression_id", "string", "id", doc="unique"),
+    Column("timestamp", "timestamp", "UTC, microseconds"),
+    Column("user_id", "string", "id"),
+    Column("campaign_id", "string", "id"),
+    Column("creative_id", "string", "id", nullable=True),
+    Column("platform", "string", "name"),
+    Column("region", "string", "name", nullable=True),
+    Column("bid_price", "float64", "currency per impression", nullable=True, low=0, doc="null: the log has no bids"),
+    Column("price_paid", "float64", "currency per impression", low=0, doc="second price"),
+    Column("clicked", "boolean", ""),
+    Column("converted", "boolean", "", doc="within the attribution window"),
+    Column("revenue", "float64", "currency", low=0, doc="0 where not converted"),
+    Column("conversion_timestamp", "timestamp", "UTC, microseconds", nullable=True),
+)
+
+CREATIVES: tuple[Column, ...] = (
+    Column("creative_id", "string", "id"),
+    Column("image", "binary", "PNG, 224x224 RGB", nullable=True),
+    Column("copy", "string", "text of at most 128 tokens", nullable=True),
+    Column("category", "string", "name", nullable=True),
+)
+
+PLANS: tuple[Column, ...] = (
+    Column("campaign_id", "string", "id"),
+    Column("platform", "string", "name"),
+    Column("date", "date", "UTC day"),
+    Column("planned_budget", "float64", "currency per day", low=0),
+    Column("min", "float64", "share of the cycle budget", nullable=True, low=0, high=1),
+    Column("max", "float64", "share of the cycle budget", nullable=True, low=0, high=1),
+)
+
+QUARANTINE: tuple[Column, ...] = (
+    Column("table", "string", "name"),
+    Column("row", "string", "the rejected row as JSON"),
+    Column("reason", "string", "field, value and rule"),
+    Column("code", "string", "short reason, counted in summary.json"),
+)
+
+# What ingest adds to the cleaned impressions.
+DERIVED: tuple[Column, ...] = (
+    Column("cycle", "int64", "cycles since the start of the log", low=0),
+    Column("split", "string", "train, validation or test"),
+    Column("holdout", "boolean", "", doc="the user is held out of every fit"),
+)
+
+SPLITS = ("train", "validation", "test")
+
+# A behaviour id tells what happened (0 impression, 1 click, 2 conversion) on which platform slot; 0 is padding.
+EVENTS = ("impression", "click", "conversion")
+
+
+def behaviour_id(platform_slot: int, event: int) -> int:
+    """Token of one interaction: 1 + 3 x platform slot + event."""
+    return 1 + len(EVENTS) * platform_slot + event
+
+
+def behaviour_vocabulary(platforms: int) -> int:
+    """Number of behaviour ids, padding included."""
+    return 1 + len(EVENTS) * platforms
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a `Dataset` folder says of itself (meta.json)."""
+
+    source: str
+    generated: bool
+    """Whether the log comes from our own generator; shown wherever its figures are."""
+    currency: str
+    platforms: tuple[str, ...]
+    """Ordered by spend in the training period, `other` last."""
+    campaigns: tuple[str, ...]
+    start: str
+    """ISO 8601, UTC: the start of cycle 0."""
+    cycle_hours: int
+    cycles: int
+    """Number of cycles in the log."""
+    first_cycle: dict[str, int]
+    """First cycle of each split."""
+    modalities: tuple[str, ...]
+    """Which of image, text, behaviour the log has."""
+    provenance: dict[str, str]
+    """Column to provenance."""
+    weekday_pattern: bool
+    """Whether the log is long enough to show one (two weeks or more of real dates)."""
+    digest: str
+    """SHA-256 of the raw input and of the data config."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the report: what is approximated or missing, and how."""
+    rows: dict[str, Any] = field(default_factory=dict)
+    """`ingested`: int; `quarantined`: {code: count}; `duplicates`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder that `ingest` wrote."""
+
+    path: Path
+
+    @property
+    def meta(self) -> Meta:
+        raw = json.loads((self.path / "meta.json").read_text())
+        for name in ("platforms", "campaigns", "modalities", "notes"):
+            raw[name] = tuple(raw[name])
+        return Meta(**raw)
+
+    def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """A table as pandas: impressions, creatives, plans, sequences, quarantine."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / f"{table}.parquet", columns=columns)
+
+    def file(self, table: str) -> Path:
+        return self.path / f"{table}.parquet"
