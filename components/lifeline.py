@@ -32,7 +32,9 @@ def hold(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunningError(f"--out {out}: another run is writing there; wait for it, or name another folder") from None
+            raise RunningError(
+                f"--out {out}: another run is writing there; wait for it, or name another folder"
+            ) from None
         lock.seek(0)
         if lock.read():  # the last owner was killed: give its steps time to notice
             time.sleep(4 * POLL_SECONDS)

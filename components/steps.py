@@ -31,7 +31,8 @@ def run_step(name: str, config_json: str, inputs: Mapping[str, str], out: str, s
     """Run `core` (`module:function`), or reuse its result; the folder of the result.
 
     `core` is called as `core(config=..., **inputs, out=...)`, with an empty folder `out` that it fills; one that also
-    takes `work` gets a folder that outlives a kill. It is imported only when it must run.
+    takes `work` gets a folder that outlives a kill, `cache` one that all runs of a store share, `home` the run's own
+    folder. It is imported only when it must run.
 
     Args:
         name: the step, a key of `components.cache.SECTIONS`.
@@ -47,22 +48,31 @@ def run_step(name: str, config_json: str, inputs: Mapping[str, str], out: str, s
         config = from_json(config_json)
         folders = {key: Path(path).resolve() for key, path in inputs.items()}
         if not store:
-            return _finish(_compute(name, core, config, folders, Path(out), Path(f"{out}.work"), "none"), Path(out))
+            extra = {"work": Path(f"{out}.work"), "home": Path(out).parent}
+            return _compute(name, core, config, folders, extra, Path(out), "none")
         folder = Path(store) / name / step_key(name, config, folders, core)
         if (folder / "done.json").is_file():
             done = json.loads((folder / "done.json").read_text())
             tell(f"{name:9} reused (finished {done['finished']})")
         else:
-            _compute(name, core, config, folders, folder, folder.with_name(f"{folder.name}.work"), folder.name)
+            work = folder.with_name(f"{folder.name}.work")
+            extra = {"work": work, "cache": Path(store) / "cache", "home": Path(store).parent}
+            _compute(name, core, config, folders, extra, folder, folder.name)
         _record(Path(store), name, folder)
-        return _finish(folder, Path(out))
+        return _link(folder, Path(out))
     except Exception as error:
         _fail(name, error, store)
         raise SystemExit(1) from None
 
 
 def _compute(
-    name: str, core: str, config: Config, inputs: Mapping[str, Path], folder: Path, work: Path, key: str
+    name: str,
+    core: str,
+    config: Config,
+    inputs: Mapping[str, Path],
+    extra: Mapping[str, Path],
+    folder: Path,
+    key: str,
 ) -> Path:
     tell(f"{name:9} running")
     started = time.perf_counter()
@@ -71,27 +81,25 @@ def _compute(
     half = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)
-    extra = {}
-    if "work" in inspect.signature(call).parameters:
-        work.mkdir(exist_ok=True)
-        extra["work"] = work
-    call(config=config, **inputs, out=half, **extra)
+    wanted = {key: path for key, path in extra.items() if key in inspect.signature(call).parameters}
+    for path in wanted.values():
+        path.mkdir(parents=True, exist_ok=True)
+    call(config=config, **inputs, **wanted, out=half)
     seconds = time.perf_counter() - started
     finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     done = {"step": name, "key": key, "seconds": round(seconds, 2), "finished": finished}
     (half / "done.json").write_text(json.dumps(done, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     half.rename(folder)
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(extra["work"], ignore_errors=True)
     tell(f"{name:9} {seconds:.1f} s")
     return folder
 
 
-def _finish(folder: Path, out: Path) -> Path:
-    if folder != out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.unlink(missing_ok=True)
-        out.symlink_to(folder.resolve(), target_is_directory=True)
+def _link(folder: Path, out: Path) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    out.symlink_to(folder.resolve(), target_is_directory=True)
     return folder
 
 
@@ -104,7 +112,7 @@ def _record(store: Path, name: str, folder: Path) -> None:
 
 
 def _fail(name: str, error: Exception, store: str) -> None:
-    """A `ValueError` of our own is a sentence for the user; anything else is a fault, and its traceback goes to the log."""
+    """A `ValueError` of our own is a sentence for the user; anything else is a fault, its traceback for the log."""
     ours = isinstance(error, ValueError) and type(error).__module__.partition(".")[0] in {"crossmix", "feature_repo"}
     message = str(error) if ours else f"{type(error).__name__}: {error}"
     if not ours:

@@ -66,8 +66,8 @@ class Data:
     """The log's file; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
-    cycle_hours: PositiveInt = 24
-    """Length of a delivery cycle, hours (§2.5: 24)."""
+    cycle_hours: PositiveInt | None = None
+    """Length of a delivery cycle, hours; `None`: the source's own (§2.5: 24; a log of two days: 1)."""
     attribution_days: Positive = 30.0
     """Attribution window: a conversion counts to its impression within so many days."""
     train_fraction: Fraction = 0.6
@@ -95,6 +95,8 @@ class Fusion:
     """Hugging Face hub name, a path to a saved model, or `packaged:all-minilm-l6-v2` (§2.1: BERT-base)."""
     text_tokens: PositiveInt = 128
     """Tokens per copy (§2.1: 128)."""
+    text_pooling: Literal["mean", "cls"] = "mean"
+    """How a text encoder's tokens become one sentence vector: their mean, or the first token's (the paper does not say)."""
     modality_dim: PositiveInt = 512
     """Width of each modality and of the fused context (§2.1: 512)."""
     behaviour_embedding: PositiveInt = 128

@@ -32,9 +32,10 @@ class InfeasibleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Limits(Generic[A]):
-    """Limits of one campaign, per platform; shares of the cycle budget.
+    """Limits per platform; shares of the cycle budget.
 
     `minimum_P`, `maximum_P`: (P,) floats; `freeze_P`: (P,) bools, the share stays; `step_P`: (P,) largest change.
+    For a batch of campaigns each may be (B, P).
     """
 
     minimum_P: A

@@ -1,1 +1,109 @@
+"""Sources: one adapter per log format, each yielding the raw tables of `crossmix.schema` (DESIGN 3).
 
+An adapter only renames, parses and documents; cleaning is `crossmix.ingest`'s. It reads through the Ibis backend it is
+given, so that the same adapter runs on DuckDB and on Spark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crossmix.config import Data
+from crossmix.schema import DataError
+
+Table = Any
+"""An `ibis.Table` (Ibis is imported late)."""
+Backend = Any
+"""An `ibis` backend: DuckDB or Spark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """What a source yields: tables under the column names of `crossmix.schema`, not yet cleaned.
+
+    A column that the contract lets be null may be absent. Text columns are parsed by `ingest`, which quarantines what
+    does not parse.
+    """
+
+    impressions: Table
+    creatives: Table | None = None
+    plans: Table | None = None
+    """`None`: `ingest` takes actual spend for the plan and tags it approximated."""
+    generated: bool
+    """Whether our own generator made it."""
+    currency: str
+    """Unit of every amount."""
+    cycle_hours: int
+    """The cycle that suits this log where the config names none, hours."""
+    digest: str
+    """SHA-256 of the raw input."""
+    provenance: dict[str, str]
+    """Impression column, or `table.column`, to `schema.Provenance`."""
+    approximate_time: bool = False
+    """Timestamps are derived, not logged: no weekday pattern may be read from them."""
+    notes: tuple[str, ...] = field(default=())
+    """Sentences for the report: what is approximated or missing, and how."""
+
+
+Reader = Callable[[Data, Backend, Path], Raw]
+"""(data config, backend, an empty folder for intermediate files) -> raw tables."""
+
+SOURCES: dict[str, str] = {"demo": "crossmix.sources.demo", "criteo": "crossmix.sources.criteo"}
+"""`Data.source` to the module whose `read` is its `Reader`."""
+
+
+def read(data: Data, backend: Backend, workdir: Path) -> Raw:
+    """The raw tables of `data.source`.
+
+    Raises:
+        DataError: no such source, or its input cannot be used.
+    """
+    if data.source not in SOURCES:
+        raise DataError(f"data.source: {data.source!r} is unknown; use one of {', '.join(sorted(SOURCES))}")
+    reader: Reader = importlib.import_module(SOURCES[data.source]).read
+    return reader(data, backend, workdir)
+
+
+def verify_file(path: Path) -> str:
+    """SHA-256 of a file that must exist, be readable, not be empty and, if gzipped, be whole.
+
+    Raises:
+        DataError: it is not; the message names the path and the remedy.
+    """
+    if not path.exists():
+        raise DataError(f"data.path: {str(path)!r} does not exist; pass the log's file with --data")
+    if not path.is_file():
+        raise DataError(f"data.path: {str(path)!r} is not a file; pass the log's file with --data")
+    digest = hashlib.sha256()
+    size = 0
+    unpacked = 0
+    gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if path.suffix == ".gz" else None
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+                rest = block
+                while gunzip is not None and rest:
+                    if gunzip.eof:
+                        gunzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                    unpacked += len(gunzip.decompress(rest))
+                    rest = gunzip.unused_data
+    except OSError as error:
+        raise DataError(f"data.path: {str(path)!r} cannot be read ({error.strerror}); check its permissions") from None
+    except zlib.error as error:
+        raise DataError(
+            f"data.path: {str(path)!r} is not a sound gzip file ({error}); "
+            "fetch it again, or rename it if it is plain text"
+        ) from None
+    if size == 0 or (gunzip is not None and gunzip.eof and unpacked == 0):
+        raise DataError(f"data.path: {str(path)!r} is empty; pass a log with a header and rows")
+    if gunzip is not None and not gunzip.eof:
+        raise DataError(f"data.path: {str(path)!r} is a truncated gzip file; fetch it again")
+    return digest.hexdigest()

@@ -1,0 +1,20 @@
+"""Market: the simulator, fitted from the log (paper 2.2)."""
+
+from kfp import dsl
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def market(
+    config_json: str,
+    store: str,
+    dataset: dsl.Input[dsl.Dataset],
+    fusion: dsl.Input[dsl.Model],
+    market: dsl.Output[dsl.Model],
+):
+    """Fit volume, price, response, value and drift of every platform."""
+    from components.steps import run_step
+
+    inputs = {"dataset": dataset.path, "fusion": fusion.path}
+    run_step("market", config_json, inputs, market.path, store, "crossmix.market.fit:fit")

@@ -1,0 +1,14 @@
+"""Register: the bundle becomes a version of the registered model; aliases move if it earned them."""
+
+from kfp import dsl
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def register(config_json: str, store: str, evaluation: dsl.Input[dsl.Artifact], registration: dsl.Output[dsl.Artifact]):
+    """Register the judged bundle and write what the registry answered."""
+    from components.steps import run_step
+
+    inputs = {"evaluation": evaluation.path}
+    run_step("register", config_json, inputs, registration.path, store, "crossmix.registration:register")

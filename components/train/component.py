@@ -1,0 +1,22 @@
+"""Train: the allocation policy, in the market (paper 2.2)."""
+
+from kfp import dsl
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train(
+    config_json: str,
+    store: str,
+    market: dsl.Input[dsl.Model],
+    policy: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Train pathwise, then by PPO; checkpoints in the step store let a killed run go on."""
+    from components.artifacts import log_numbers
+    from components.steps import read, run_step
+
+    folder = run_step("train", config_json, {"market": market.path}, policy.path, store, "crossmix.train:train")
+    curve = read(folder, "curve.json")
+    log_numbers(metrics, {"uniform_ratio": curve["uniform_ratio"], **curve["best"]})

@@ -1,0 +1,86 @@
+"""The actor that every algorithm trains: state -> logits -> softmax (eq. 9) -> projection onto the limits.
+
+Shapes: B batch, S = 640 state, P platforms, F = 12 fields per platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from crossmix.constraints import project, project_through
+from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, SLOTS
+
+
+class Normaliser(nn.Module):
+    """Subtracts the mean and divides by the deviation of the states seen in a first rollout; then frozen."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+
+    def fit(self, state_NS: Tensor) -> None:
+        """Take the statistics of (N, S) states; a column that never moves is passed through, centred."""
+        deviation = state_NS.std(0)
+        self.mean.copy_(state_NS.mean(0))
+        self.scale.copy_(torch.where(deviation > 1e-5, deviation, torch.ones_like(deviation)))
+
+    def forward(self, state_BS: Tensor) -> Tensor:
+        return ((state_BS - self.mean) / self.scale).clamp(-8, 8)
+
+
+class Policy(nn.Module):
+    """Actor of §2.2: a trunk over the whole state, and one small network shared by all platforms.
+
+    The trunk is the paper's (two layers of 512, ReLU). The shared network reads one platform's 12 fields beside the
+    campaign's 8, so that what is learned of one platform serves all; `docs/deviations.md` shows what it buys.
+    """
+
+    def __init__(self, platforms: int, hidden: Sequence[int], shared: int = 64) -> None:
+        super().__init__()
+        self.platforms = platforms
+        size = CONTEXT + SLOTS * len(PER_PLATFORM) + len(PER_CAMPAIGN)
+        self.normaliser = Normaliser(size)
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers += [nn.Linear(size, width), nn.ReLU()]
+            size = width
+        self.trunk = nn.Sequential(*layers)
+        self.head = nn.Linear(size, platforms)
+        self.shared = nn.Sequential(
+            nn.Linear(len(PER_PLATFORM) + len(PER_CAMPAIGN), shared), nn.ReLU(), nn.Linear(shared, shared), nn.ReLU()
+        )
+        self.shared_head = nn.Linear(shared, 1)
+        for last in (self.head, self.shared_head):
+            # Start at the uniform split.
+            nn.init.normal_(last.weight, std=0.01)
+            nn.init.zeros_(last.bias)
+
+    def logits(self, state_BS: Tensor) -> Tensor:
+        """z of eq. 9, (B, P)."""
+        x = self.normaliser(state_BS)
+        fields = x[:, CONTEXT : CONTEXT + self.platforms * len(PER_PLATFORM)]
+        platform_BPF = fields.reshape(-1, self.platforms, len(PER_PLATFORM))
+        campaign_BPC = x[:, None, -len(PER_CAMPAIGN) :].expand(-1, self.platforms, -1)
+        own = self.shared_head(self.shared(torch.cat([platform_BPF, campaign_BPC], 2))).squeeze(2)
+        whole: Tensor = self.head(self.trunk(x))
+        return whole + own
+
+    def raw(self, state_BS: Tensor) -> Tensor:
+        """Softmax share before the limits (eq. 9), (B, P)."""
+        return torch.softmax(self.logits(state_BS), 1)
+
+    def act(self, state_BS: Tensor, low_BP: Tensor, high_BP: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw and projected share for training: gradients flow through, or past, the projection."""
+        raw = self.raw(state_BS)
+        return raw, project_through(raw, low_BP, high_BP)
+
+    def forward(self, state_BS: Tensor, low_BP: Tensor, high_BP: Tensor) -> Tensor:
+        """Share within the limits, (B, P): what is exported and served."""
+        return project(self.raw(state_BS), low_BP, high_BP)

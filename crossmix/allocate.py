@@ -1,0 +1,296 @@
+"""An answer with its reasons: how a bundle splits a campaign's next cycle, what that should earn, and what binds it.
+
+The bundle decides the split; a `Responder` (the fitted market's closed form, handed in) says what the split should
+earn and what one more unit of money would earn on each platform. No torch here.
+
+Shapes: P platforms, S the state's 128 statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmix import constraints, state
+from crossmix.bundle import Bundle
+from crossmix.config import ConfigError
+
+Array = NDArray[Any]
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a split should earn, with standard errors that come from the market's fitted parameters."""
+
+    revenue_P: Array
+    """Expected revenue per platform, currency."""
+    revenue_se_P: Array
+    marginal_P: Array
+    """Marginal ROI: revenue of the next unit of money, currency per currency."""
+    marginal_se_P: Array
+    total_se: float | None = None
+    """Standard error of the summed revenue; `None`: platforms were fitted apart, so their errors are independent."""
+
+
+class Responder(Protocol):
+    """The fitted market of one campaign and moment."""
+
+    def __call__(self, share_P: Array, budget: float) -> Response:
+        """Expected response to `share_P` (P,) of a cycle's `budget`, currency."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """Limits that one call changes, by platform name; shares of the cycle budget. Absent: as in the bundle."""
+
+    minimum: Mapping[str, float] = field(default_factory=dict)
+    maximum: Mapping[str, float] = field(default_factory=dict)
+    step: Mapping[str, float] = field(default_factory=dict)
+    freeze: frozenset[str] = frozenset()
+    """Platforms frozen in addition to those of the bundle."""
+    unfreeze: frozenset[str] = frozenset()
+    """Platforms of the bundle's freeze that may move."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformShare:
+    """One line of the answer."""
+
+    platform: str
+    share: float
+    amount: float
+    """share x budget, currency per cycle."""
+    low: float
+    high: float
+    expected_revenue: float
+    expected_revenue_interval: tuple[float, float]
+    marginal_roi: float
+    marginal_roi_interval: tuple[float, float]
+    binding: str | None
+    """The limit that holds this share where it is: frozen, step, min or max; `None` where it is free."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """The answer: a split, what it should earn (95 % interval), and why."""
+
+    campaign: str
+    budget: float
+    currency: str
+    platforms: tuple[PlatformShare, ...]
+    expected_revenue: float
+    expected_revenue_interval: tuple[float, float]
+    expected_roi: float
+    """Expected revenue / budget."""
+    expected_roi_interval: tuple[float, float]
+    static_revenue: float
+    """What the plan's static split should earn in the same market with the same budget."""
+    binding: tuple[str, ...]
+    """One sentence per limit that binds."""
+    notes: tuple[str, ...]
+    bundle: str
+    """Digest of the bundle that answered."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return asdict(self)
+
+
+def explain(
+    bundle: Bundle,
+    statistics_S: Array,
+    campaign: str,
+    responder: Responder,
+    *,
+    budget: float | None = None,
+    change: LimitChange | None = None,
+    previous_P: Array | None = None,
+    context_D: Array | None = None,
+) -> Allocation:
+    """Split a campaign's next cycle and say why.
+
+    Args:
+        statistics_S: the state's budget statistics, (128,), as the feature service yields them.
+        responder: the fitted market of this campaign.
+        budget: money of the cycle, currency; `None`: the plan's. Another amount than the plan's enters the state as
+            its pace (remaining budget per cycle over the plan's).
+        change: limits that differ from the bundle's.
+        previous_P: last shares, (P,); `None`: no last cycle, so freezes and steps do not bind.
+        context_D: fused context, (512,); `None`: the campaign's last one in the bundle.
+
+    Raises:
+        BundleError: the campaign is unknown.
+        ConfigError: an unknown platform, or a budget or last share that cannot be; names field, value and remedy.
+        InfeasibleError: the limits leave no split.
+    """
+    bundle.check_campaign(campaign)
+    plan = bundle.plans[campaign]
+    money = plan.cycle_budget if budget is None else float(budget)
+    if not (np.isfinite(money) and money > 0):
+        raise ConfigError(f"budget: {budget!r}; give an amount above 0 in {plan.currency}")
+    limits = changed(bundle.limits[campaign], bundle.platforms, change or LimitChange())
+    previous = None if previous_P is None else _previous(previous_P, bundle.platforms)
+    low_BP, high_BP = constraints.box(limits, previous)
+    constraints.check(low_BP, high_BP, bundle.platforms)
+    statistics = _statistics(statistics_S, limits, previous, None if budget is None else money / plan.cycle_budget)
+    share_P = bundle.allocate(bundle.encode(campaign, statistics, context_D), low_BP, high_BP)[0].astype(float)
+    response, static = responder(share_P, money), responder(np.asarray(plan.share, float), money)
+    lines = _lines(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
+    revenue = float(response.revenue_P.sum())
+    se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
+    interval = _interval(revenue, se)
+    return Allocation(
+        campaign=campaign,
+        budget=money,
+        currency=plan.currency,
+        platforms=lines,
+        expected_revenue=revenue,
+        expected_revenue_interval=interval,
+        expected_roi=revenue / money,
+        expected_roi_interval=(interval[0] / money, interval[1] / money),
+        static_revenue=float(static.revenue_P.sum()),
+        binding=tuple(f"{line.platform}: {line.reason}" for line in lines if line.binding),
+        notes=_notes(limits, previous),
+        bundle=bundle.digest,
+    )
+
+
+def changed(
+    limits: constraints.Limits[Array], platforms: tuple[str, ...], change: LimitChange
+) -> constraints.Limits[Array]:
+    """`limits` with `change` applied; raises `ConfigError` for an unknown platform or a share outside [0, 1]."""
+
+    def values(name: str, base_P: Array, new: Mapping[str, float]) -> Array:
+        made_P = base_P.copy()
+        for platform, value in new.items():
+            if not 0 <= value <= 1:
+                raise ConfigError(f"limits.{name}: {value!r} for {platform}; give a share of the budget from 0 to 1")
+            made_P[_slot(platform, platforms, f"limits.{name}")] = value
+        return made_P
+
+    def flags(base_P: Array, names: Iterable[str], value: bool, where: str) -> Array:
+        made_P = base_P.copy()
+        made_P[[_slot(name, platforms, where) for name in sorted(names)]] = value
+        return made_P
+
+    freeze_P = flags(limits.freeze_P, change.freeze, True, "limits.freeze")
+    return constraints.Limits(
+        values("min", limits.minimum_P, change.minimum),
+        values("max", limits.maximum_P, change.maximum),
+        flags(freeze_P, change.unfreeze, False, "limits.unfreeze"),
+        values("step", limits.step_P, change.step),
+    )
+
+
+def _slot(platform: str, platforms: tuple[str, ...], where: str) -> int:
+    if platform not in platforms:
+        raise ConfigError(f"{where}: platform {platform!r} is unknown; use one of {', '.join(platforms)}")
+    return platforms.index(platform)
+
+
+def _previous(previous_P: Array, platforms: tuple[str, ...]) -> Array:
+    """The last shares as (1, P) float32."""
+    share_P = np.asarray(previous_P, np.float32).reshape(-1)
+    if len(share_P) != len(platforms):
+        raise ConfigError(f"previous share: {len(share_P)} numbers; give one per platform: {', '.join(platforms)}")
+    if not np.isfinite(share_P).all() or (share_P < 0).any() or abs(float(share_P.sum()) - 1) > 1e-3:
+        raise ConfigError(f"previous share: {np.round(share_P, 4).tolist()}; give shares from 0 to 1 that sum to 1")
+    return share_P[None]
+
+
+def _statistics(
+    statistics_S: Array, limits: constraints.Limits[Array], previous_BP: Array | None, pace: float | None
+) -> Array:
+    """The statistics with what this call decides written in: limits, last shares, and pace if it has a budget."""
+    made_S = np.array(statistics_S, np.float32).reshape(-1)
+    if len(made_S) != state.STATISTICS:
+        raise ConfigError(f"statistics: {len(made_S)} numbers; the layout has {state.STATISTICS}")
+    width, platforms = len(state.PER_PLATFORM), len(limits.minimum_P)
+    slots_PF = made_S[: platforms * width].reshape(platforms, width)
+    slots_PF[:, state.PLATFORM_FIELD["max"]] = limits.maximum_P
+    slots_PF[:, state.PLATFORM_FIELD["min"]] = limits.minimum_P
+    if previous_BP is not None:
+        slots_PF[:, state.PLATFORM_FIELD["previous_share"]] = previous_BP[0]
+    if pace is not None:
+        made_S[state.SLOTS * width + state.CAMPAIGN_FIELD["pace"]] = pace
+    return made_S
+
+
+def _lines(
+    platforms: tuple[str, ...],
+    limits: constraints.Limits[Array],
+    previous_BP: Array | None,
+    share_P: Array,
+    edges: tuple[Array, Array],
+    response: Response,
+    money: float,
+) -> tuple[PlatformShare, ...]:
+    low_P, high_P = edges
+    at_low, at_high = constraints.binding(share_P[None], low_P[None], high_P[None])
+    free_P = ~(at_low[0] | at_high[0])
+    # The median free platform: what money moved away from a bound would earn.
+    common = float(np.median(response.marginal_P[free_P])) if free_P.any() else None
+    lines = []
+    for slot, platform in enumerate(platforms):
+        kind = None
+        if not free_P[slot]:
+            kind = _kind(limits, previous_BP, slot, float((low_P if at_low[0, slot] else high_P)[slot]))
+        marginal, revenue = float(response.marginal_P[slot]), float(response.revenue_P[slot])
+        lines.append(
+            PlatformShare(
+                platform=platform,
+                share=float(share_P[slot]),
+                amount=float(share_P[slot]) * money,
+                low=float(low_P[slot]),
+                high=float(high_P[slot]),
+                expected_revenue=revenue,
+                expected_revenue_interval=_interval(revenue, float(response.revenue_se_P[slot])),
+                marginal_roi=marginal,
+                marginal_roi_interval=_interval(marginal, float(response.marginal_se_P[slot])),
+                binding=kind,
+                reason=_reason(kind, bool(at_low[0, slot]), float(share_P[slot]), marginal, common),
+            )
+        )
+    return tuple(lines)
+
+
+def _kind(limits: constraints.Limits[Array], previous_BP: Array | None, slot: int, edge: float) -> str:
+    """Which of the four limits is the edge of the box that holds this share."""
+    if previous_BP is not None and limits.freeze_P[slot]:
+        return "frozen"
+    if abs(edge - float(limits.minimum_P[slot])) <= 1e-6:
+        return "min"
+    return "max" if abs(edge - float(limits.maximum_P[slot])) <= 1e-6 else "step"
+
+
+def _reason(kind: str | None, at_low: bool, share: float, marginal: float, common: float | None) -> str:
+    earns = f"the next unit earns {marginal:.3g}"
+    if kind is None:
+        return f"free; {earns}, near what the other free platforms earn" if common is not None else f"free; {earns}"
+    against = "" if common is None else f" against {common:.3g} on free platforms"
+    if kind == "frozen":
+        return f"frozen at {share:.1%}; {earns}{against}"
+    if kind == "step":
+        return f"its step limit keeps it {'above' if at_low else 'below'} {share:.1%}; {earns}{against}"
+    if kind == "min" and share <= constraints.TOLERANCE:
+        return f"gets nothing; {earns}{against}"
+    return f"held at its {kind} of {share:.1%}; {earns}{against}"
+
+
+def _interval(value: float, se: float) -> tuple[float, float]:
+    """95 % interval; revenue and marginal ROI cannot be negative."""
+    return max(0.0, value - Z95 * se), value + Z95 * se
+
+
+def _notes(limits: constraints.Limits[Array], previous_BP: Array | None) -> tuple[str, ...]:
+    if previous_BP is None and (limits.freeze_P.any() or (limits.step_P < 1).any()):
+        return ("No last shares were given, so freezes and step limits do not bind.",)
+    return ()

@@ -1,0 +1,133 @@
+"""What a policy has to beat: splits that any advertiser could run, none of them clairvoyant (§3.1; DESIGN 5).
+
+Each sees what the policy sees: the state, the limits and the campaign's number. `project` keeps their limits too.
+
+Shapes: B batch, P platforms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from crossmix.constraints import project
+from crossmix.market.mechanism import Conditions
+from crossmix.market.model import Market
+from crossmix.market.oracle import solve
+from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, PLATFORM_FIELD
+
+Competitor = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""(state (B, 640), low (B, P), high (B, P), campaign (B,)) -> share (B, P)."""
+
+LABELS = {
+    "uniform": "uniform split",
+    "static": "static 40 / 30 / rest",
+    "control": "control: historical average",
+    "rule": "rule: yesterday's ROI",
+    "windowed_roi": "windowed ROI",
+    "plug_in": "concave plug-in",
+}
+
+
+def platform_field(state_BS: Tensor, name: str, platforms: int) -> Tensor:
+    """One of the 12 per-platform fields, (B, P)."""
+    fields = state_BS[:, CONTEXT : CONTEXT + platforms * len(PER_PLATFORM)].reshape(-1, platforms, len(PER_PLATFORM))
+    return fields[..., PLATFORM_FIELD[name]]
+
+
+def weekday(state_BS: Tensor) -> Tensor:
+    """Weekday of the coming cycle, (B,), from its sine and cosine."""
+    sine, cosine = state_BS[:, -len(PER_CAMPAIGN) + 3], state_BS[:, -len(PER_CAMPAIGN) + 4]
+    return torch.round(torch.atan2(sine, cosine) * 7 / (2 * math.pi)).long() % 7
+
+
+def uniform(market: Market) -> Competitor:
+    """The same share everywhere: the zero of the quality scale."""
+    share = torch.full((len(market.platforms),), 1 / len(market.platforms))
+    return _fixed(share.expand(len(market.campaigns), -1))
+
+
+def static(market: Market) -> Competitor:
+    """40 % on social, 30 % on search, the rest evenly (§3.1); where the log has no such names, on the two largest of the plan."""
+    names = list(market.platforms)
+    if len(names) < 3:
+        return _fixed(market.static)
+    share = torch.zeros_like(market.static)
+    for c in range(len(share)):
+        order = market.static[c].argsort(descending=True).tolist()
+        first = names.index("social") if "social" in names else order[0]
+        second = names.index("search") if "search" in names else next(i for i in order if i != first)
+        share[c] = 0.3 / (len(names) - 2)
+        share[c, first], share[c, second] = 0.4, 0.3
+    return _fixed(share)
+
+
+def control(market: Market) -> Competitor:
+    """The historical average split of spend (§3.1)."""
+    return _fixed(market.control)
+
+
+def rule(market: Market) -> Competitor:
+    """In proportion to yesterday's ROI (§3.1)."""
+    return _proportional(market, "last_roi")
+
+
+def windowed_roi(market: Market) -> Competitor:
+    """In proportion to the ROI over the window."""
+    return _proportional(market, "windowed_roi")
+
+
+def plug_in(market: Market) -> Competitor:
+    """The best split for the fitted average market and the coming weekday: concave, solved exactly; drift unseen."""
+
+    def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, campaign_B: Tensor) -> Tensor:
+        conditions = nominal(market, campaign_B, weekday(state_BS))
+        return solve(conditions, market.budget[campaign_B], low_BP, high_BP).share_BP
+
+    return act
+
+
+COMPETITORS: dict[str, Callable[[Market], Competitor]] = {
+    "uniform": uniform,
+    "static": static,
+    "control": control,
+    "rule": rule,
+    "windowed_roi": windowed_roi,
+    "plug_in": plug_in,
+}
+
+
+def nominal(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Conditions:
+    """The fitted market without drift, noise or context, on a weekday."""
+    value = {name: table[campaign_B] for name, table in market.value.items()}
+    index = weekday_B[:, None, None].expand(-1, len(market.platforms), 1)
+    return Conditions(
+        requests=(value["requests"] * market.volume_week[campaign_B].gather(2, index).squeeze(2)).clamp(min=1),
+        price=market.prices(campaign_B),
+        level=torch.ones_like(value["requests"]),
+        ctr=value["ctr"],
+        cvr=value["cvr"],
+        value=value["value"],
+        value_cv=value["value_cv"],
+        saturation=value["saturation"],
+    )
+
+
+def _fixed(share_CP: Tensor) -> Competitor:
+    def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, campaign_B: Tensor) -> Tensor:
+        return project(share_CP[campaign_B], low_BP, high_BP)
+
+    return act
+
+
+def _proportional(market: Market, field: str) -> Competitor:
+    def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, campaign_B: Tensor) -> Tensor:
+        roi = platform_field(state_BS, field, len(market.platforms))
+        # A platform that has shown nothing yet keeps a hundredth of the mean, so that it can still show something.
+        roi = roi + 0.01 * roi.mean(1, keepdim=True) + 1e-9
+        return project(roi / roi.sum(1, keepdim=True), low_BP, high_BP)
+
+    return act

@@ -1,0 +1,284 @@
+"""The gates: what the market and the policy must show before anything is registered (§2.2; DESIGN 6).
+
+A verdict is pass, fail, insufficient data (with the number needed) or not applicable (with the reason). Which gates
+are required is config, the same everywhere; a required gate that does not pass, for whatever reason but not
+applicable, stops the registration.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from crossmix import bundle as bundles
+from crossmix.baselines import COMPETITORS, LABELS, nominal
+from crossmix.config import Config, digest
+from crossmix.evaluate import fidelity
+from crossmix.evaluate.judge import Act, Record, from_state, oracle, play, summarise
+from crossmix.market.log import read
+from crossmix.market.model import Market, load
+from crossmix.market.oracle import marginal
+from crossmix.schema import Dataset
+from crossmix.train import load_policy
+
+PASS, FAIL, INSUFFICIENT, NOT_APPLICABLE = "pass", "fail", "insufficient data", "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One row of the table that the Kubeflow UI, MLflow and the console all show."""
+
+    name: str
+    value: float | None
+    threshold: str
+    verdict: str
+    required: bool
+    detail: str
+
+
+def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Path, out: Path) -> dict[str, Any]:
+    """Judge market and policy; write evaluation.json, gates.json and bundle/; returns the gates."""
+    data, fitted = Dataset(dataset), load(market)
+    log = read(data)
+    planned, _, _ = log.planned(data)
+    actor = load_policy(policy)
+    players: dict[str, Act] = {
+        "policy": from_state(lambda state, low, high, _: actor(state, low, high)),
+        "oracle": oracle,
+        **{name: from_state(make(fitted)) for name, make in COMPETITORS.items()},
+    }
+    records = {name: play(fitted, config, act, name) for name, act in players.items()}
+    labels = {**LABELS, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
+    table = summarise(records, labels, config, fitted.platforms)
+    deviations = fidelity.deviations(fitted, log, planned)
+    divergences = fidelity.divergences(fitted, log, planned, fusion)
+
+    bundle = _bundle(config, fitted, actor, market, out / "bundle")
+    gates = [
+        *_fidelity_gates(config, deviations, divergences),
+        *_policy_gates(config, table, records, _latency_ms(bundle)),
+    ]
+    passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)
+    rows = [asdict(gate) for gate in gates]
+    bundles.annotate(
+        out / "bundle",
+        rows,
+        {"market_digest": fitted.digest, "training_seed": config.train.seed, "evaluate": digest(config.evaluate)},
+    )
+    evaluation = {
+        "platforms": fitted.platforms,
+        "campaigns": fitted.campaigns,
+        "currency": fitted.currency,
+        "generated": fitted.generated,
+        "cycles": config.evaluate.cycles,
+        "cycle_hours": fitted.cycle_hours,
+        "market_seeds": config.evaluate.market_seeds,
+        "policies": table,
+        "trajectory": _trajectory(config, fitted, records),
+        "marginal_roi": _marginal_curves(fitted, records),
+        "fidelity": {
+            "deviations": {
+                group: {metric: _plain(asdict(item)) for metric, item in metrics.items()}
+                for group, metrics in deviations.items()
+            },
+            "divergences": _plain(divergences),
+        },
+        "shift": {group: _plain(metrics) for group, metrics in fidelity.shift(log, planned).items()},
+    }
+    (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1))
+    verdict = {"gates": rows, "passed": passed}
+    (out / "gates.json").write_text(json.dumps(verdict, indent=1))
+    return verdict
+
+
+def is_required(name: str, required: tuple[str, ...]) -> bool:
+    """Whether a gate, or a prefix of its name that ends before a dot, is listed."""
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in required)
+
+
+def equivalence(name: str, item: fidelity.Deviation, bound: float, required: bool) -> Gate:
+    """Equivalence test: the 95 % interval of a deviation must lie within the bound."""
+    threshold = f"95 % interval within ±{bound:.0%}"
+    half = 0.5 * (item.high - item.low)
+    detail = f"{item.value:+.1%} [{item.low:+.1%}, {item.high:+.1%}], {item.conversions} held-out conversions"
+    if item.conversions < fidelity.LEAST_CONVERSIONS or not np.isfinite(half):
+        detail = (
+            f"{item.conversions} held-out conversions; at least {fidelity.LEAST_CONVERSIONS} needed to say anything"
+        )
+        return Gate(name, None, threshold, INSUFFICIENT, required, detail)
+    if -bound <= item.low and item.high <= bound:
+        verdict = PASS
+    elif item.low > bound or item.high < -bound or half <= bound:
+        verdict = FAIL
+    else:
+        verdict = INSUFFICIENT
+        # The half-width falls with the square root of the data; it must fit beside the deviation.
+        room = max(bound - abs(item.value), 0.25 * bound)
+        detail += f"; about {int(np.ceil(item.conversions * (half / room) ** 2)):,} needed"
+    return Gate(name, item.value, threshold, verdict, required, detail)
+
+
+def _fidelity_gates(
+    config: Config, deviations: dict[str, dict[str, fidelity.Deviation]], divergences: dict[str, float]
+) -> list[Gate]:
+    settings = config.gates
+    gates = []
+    for group, metrics in deviations.items():
+        prefix = "fidelity.campaign" if group == "total" else f"fidelity.platform.{group}"
+        for metric, item in metrics.items():
+            name = f"{prefix}.{metric}"
+            gates.append(equivalence(name, item, settings.deviation, is_required(name, settings.required)))
+    for quantity, value in divergences.items():
+        name = f"fidelity.divergence.{quantity}"
+        enough = np.isfinite(value)
+        gates.append(
+            Gate(
+                name,
+                float(value) if enough else None,
+                f"KL < {settings.divergence:g}",
+                INSUFFICIENT if not enough else PASS if value < settings.divergence else FAIL,
+                is_required(name, settings.required),
+                "held-out log against market, nats" if enough else "fewer held-out values than two per bin",
+            )
+        )
+    return gates
+
+
+def _policy_gates(config: Config, table: dict[str, Any], records: dict[str, Record], latency_ms: float) -> list[Gate]:
+    settings = config.gates
+
+    def gate(name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
+        return Gate(
+            f"policy.{name}", value, threshold, verdict, is_required(f"policy.{name}", settings.required), detail
+        )
+
+    gates = []
+    for name, row in table.items():
+        if name == "policy" or row["clairvoyant"]:
+            continue
+        mean, (low, high) = row["difference"]["mean"], row["difference"]["ci95"]
+        gates.append(
+            gate(
+                f"beats.{name}",
+                mean,
+                "95 % interval of the difference above 0",
+                PASS if low > 0 else FAIL,
+                f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue, {len(records[name].total_NPQ)} market seeds",
+            )
+        )
+    breaks = records["policy"].breaks
+    gates.append(gate("limits", breaks, "0 cycles", PASS if breaks == 0 else FAIL, "cycles that broke a limit"))
+    used = table["policy"]["utilisation"]["mean"] / table["oracle"]["utilisation"]["mean"]
+    gates.append(
+        gate(
+            "utilisation",
+            used,
+            f">= {settings.utilisation:g} of the oracle's",
+            PASS if used >= settings.utilisation else FAIL,
+            f"policy {table['policy']['utilisation']['mean']:.3f}, oracle {table['oracle']['utilisation']['mean']:.3f}",
+        )
+    )
+    worst, reference = _worst_roas(records["policy"]), _worst_roas(records["control"])
+    ratio = worst / reference if reference > 0 else None
+    gates.append(
+        gate(
+            "worst_platform",
+            ratio,
+            f">= {settings.worst_platform:g} of the control's",
+            NOT_APPLICABLE if ratio is None else PASS if ratio >= settings.worst_platform else FAIL,
+            f"lowest ROAS of a platform with at least 1 % of spend: policy {worst:.3f}, control {reference:.3f}",
+        )
+    )
+    gates.append(
+        gate("off_policy", None, ">= the champion's", NOT_APPLICABLE, "the log holds no propensities of its splits")
+    )
+    gates.append(
+        gate(
+            "latency",
+            latency_ms,
+            f"<= {settings.latency_ms:g} ms at the 99th percentile",
+            PASS if latency_ms <= settings.latency_ms else FAIL,
+            "one state through the exported policy, milliseconds",
+        )
+    )
+    return gates
+
+
+def _worst_roas(record: Record) -> float:
+    spend, revenue = record.column("spend").sum(0), record.column("revenue").sum(0)
+    carried = spend >= 0.01 * spend.sum()
+    return float((revenue[carried] / spend[carried]).min())
+
+
+def _latency_ms(bundle: bundles.Bundle, calls: int = 300) -> float:
+    """99th percentile of one policy call, milliseconds; the fastest of three rounds, as the machine is shared."""
+    example = bundle.example()
+    rounds = []
+    for _ in range(3):
+        taken = []
+        for _ in range(calls):
+            started = time.perf_counter()
+            bundle.allocate(example["state"], example["low"], example["high"])
+            taken.append(time.perf_counter() - started)
+        rounds.append(float(np.percentile(taken, 99)) * 1e3)
+    return min(rounds)
+
+
+def _bundle(config: Config, market: Market, actor: torch.nn.Module, source: Path, folder: Path) -> bundles.Bundle:
+    return bundles.save(
+        folder,
+        actor,
+        config=config,
+        platforms=market.platforms,
+        limits={name: market.limits(c) for c, name in enumerate(market.campaigns)},
+        plans={
+            name: bundles.Plan(float(market.budget[c]), market.currency, tuple(market.static[c].tolist()))
+            for c, name in enumerate(market.campaigns)
+        },
+        # Contexts are in order of time: the last one is the campaign's present.
+        contexts={name: market.context[c, -1].numpy() for c, name in enumerate(market.campaigns)},
+        market=source / "market.json",
+        data_digest=market.digest,
+    )
+
+
+def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> dict[str, Any]:
+    return {
+        "campaign": market.campaigns[0],
+        "seed": config.evaluate.market_seed,
+        "policy": records["policy"].flight_TP.tolist(),
+        "oracle": records["oracle"].flight_TP.tolist(),
+        "low": records["policy"].low_TP.tolist(),
+        "high": records["policy"].high_TP.tolist(),
+    }
+
+
+def _marginal_curves(market: Market, records: dict[str, Record], points: int = 60) -> dict[str, Any]:
+    """Revenue and marginal ROI of the first campaign over the share (Fig. 4), average weekday, no drift."""
+    share = torch.linspace(0.002, 1, points) ** 1.5
+    campaign = torch.zeros(points, dtype=torch.long)
+    platforms = len(market.platforms)
+    conditions = nominal(market, campaign, torch.full((points,), 2))
+    budget = market.budget[0] * share[:, None].expand(points, platforms)
+    revenue, slope = marginal(conditions, budget.contiguous())
+    return {
+        name: {
+            "share": share.tolist(),
+            "marginal": slope[:, p].tolist(),
+            "revenue": revenue[:, p].tolist(),
+            "at_policy": float(records["policy"].share_NP[:, p].mean()),
+            "at_oracle": float(records["oracle"].share_NP[:, p].mean()),
+        }
+        for p, name in enumerate(market.platforms)
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: undefined is null."""
+    return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}

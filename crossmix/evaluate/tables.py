@@ -1,0 +1,331 @@
+"""The report's tables as plain data, and how its numbers are written: an undefined one is an en dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DASH = "–"
+OWN_ORDER = ("policy", "oracle", "plug_in", "windowed_roi", "rule", "control", "static", "uniform")
+
+METRICS: tuple[tuple[str, str, str, bool | None], ...] = (
+    ("roi", "ROI", "revenue / planned budget", True),
+    ("roas", "ROAS", "revenue / spend", True),
+    ("cpa", "CPA", "spend / conversion", False),
+    ("ctr", "CTR", "clicks / impressions", None),
+    ("cvr", "CVR", "conversions / clicks", None),
+    ("utilisation", "Utilisation", "spend / planned budget", None),
+    ("share", "Share", "mean share of the cycle budget", None),
+)
+"""Key, name, definition, and whether more is better (`None`: neither)."""
+PERCENT = {"ctr", "cvr", "utilisation", "share", "win_rate"}
+
+MARKET = (
+    ("requests", "requests per cycle"),
+    ("win_rate", "win rate"),
+    ("mean_price", "mean price"),
+    ("ctr", "CTR"),
+    ("cvr", "CVR"),
+    ("value", "value per conversion"),
+    ("saturation", "saturation κ"),
+    ("ctr_drift", "CTR drift"),
+    ("cvr_drift", "CVR drift"),
+    ("response_drift", "response drift"),
+    ("price_drift", "price drift"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: its text, a second line in small type, and `kind`, a list of CSS classes."""
+
+    text: str
+    kind: str = ""
+    small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its caption; the first column names the row."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def finite(value: Any) -> float | None:
+    """`value` as a float; `None` where it is absent, not a number or infinite."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Three significant digits, thousands apart by a thin space."""
+    plain = finite(value)
+    if plain is None:
+        return DASH
+    if plain == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(plain))))
+    if decimals > 5:
+        return f"{plain:.{digits - 1}e}".replace("e-0", "e-").replace("-", "−")
+    return f"{plain:,.{decimals}f}".replace(",", "\u202f").replace("-", "−")
+
+
+def count(value: Any) -> str:
+    """A whole number, thousands apart."""
+    plain = finite(value)
+    return DASH if plain is None else f"{plain:,.0f}".replace(",", "\u202f")
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """A fraction as a percentage; small ones keep two significant digits."""
+    plain = finite(value)
+    if plain is None:
+        return DASH
+    if plain and abs(plain) < 0.01:
+        digits = min(5, digits + math.ceil(-math.log10(abs(plain))) - 2 + 1)
+    return f"{100 * plain:.{digits}f}\u202f%".replace("-", "−")
+
+
+def write(key: str, value: Any) -> str:
+    """A metric's value in the metric's own way."""
+    return percent(value) if key in PERCENT else number(value)
+
+
+def estimate(row: Mapping[str, Any] | None, style: str = "ratio") -> tuple[str, str]:
+    """(mean, interval) of {"mean", "ci95"}; `style`: ratio (three decimals), percent, points (signed), or number."""
+    forms: dict[str, Callable[[Any], str]] = {"ratio": _ratio, "percent": percent, "points": _points, "number": number}
+    form = forms[style]
+    if not row:
+        return DASH, ""
+    low, high = (row.get("ci95") or [None, None])[:2]
+    mean = form(row.get("mean"))
+    return mean, "" if finite(low) is None or finite(high) is None else f"{form(low)} to {form(high)}"
+
+
+def ordered(policies: Mapping[str, Any]) -> list[str]:
+    """The policy, the oracle, then competitors in a fixed order, then any other."""
+    known = [name for name in OWN_ORDER if name in policies]
+    return known + [name for name in policies if name not in OWN_ORDER]
+
+
+def label(policies: Mapping[str, Any], name: str) -> str:
+    """How a policy is called in the report."""
+    return str(policies[name].get("label") or name.replace("_", " "))
+
+
+def total(row: Mapping[str, Any], key: str) -> float | None:
+    """A metric over all platforms, from the platforms' sums."""
+    sums = {
+        field: sum(finite(platform.get(field)) or 0.0 for platform in row.get("platform", {}).values())
+        for field in ("spend", "revenue", "planned", "impressions", "clicks", "conversions")
+    }
+    top, bottom = {
+        "roi": ("revenue", "planned"),
+        "roas": ("revenue", "spend"),
+        "cpa": ("spend", "conversions"),
+        "ctr": ("clicks", "impressions"),
+        "cvr": ("conversions", "clicks"),
+        "utilisation": ("spend", "planned"),
+    }.get(key, ("", ""))
+    return sums[top] / sums[bottom] if top and sums[bottom] else None
+
+
+def totals(evaluation: Mapping[str, Any]) -> Table:
+    """A row per policy: quality with intervals, then the money words over all platforms."""
+    policies = evaluation["policies"]
+    rows = []
+    for name in ordered(policies):
+        row = policies[name]
+        own = "own" if name == "policy" else ""
+        quality = [
+            _pair(row.get("oracle_ratio"), "ratio"),
+            _pair(row.get("gap_closed"), "percent"),
+            _pair(row.get("difference"), "points") if name != "policy" else Cell(DASH, "num muted"),
+        ]
+        money = []
+        for key, *_ in METRICS[:6]:
+            mean, interval = estimate(row.get(key), "percent" if key in PERCENT else "number")
+            money.append(Cell(write(key, total(row, key)) if mean == DASH else mean, "num", interval))
+        clairvoyant = "knows the market" if row.get("clairvoyant") else ""
+        rows.append((Cell(label(policies, name), own, clairvoyant), *quality, *money))
+    currency = evaluation.get("currency", "")
+    return Table(
+        "All platforms together. Small figures are 95 % intervals. “Policy ahead by” is the policy’s oracle ratio "
+        "less this one’s, in points. ROI is revenue / planned budget, ROAS revenue / spend, CPA spend / conversion, "
+        f"{currency}.",
+        ("", "Oracle ratio", "Gap closed", "Policy ahead by", *(name for _, name, *_ in METRICS[:6])),
+        tuple(rows),
+    )
+
+
+def comparison(evaluation: Mapping[str, Any], names: Sequence[str] = ("policy", "control", "oracle")) -> Table:
+    """A row per platform: what the policy gives and gets beside control and oracle."""
+    policies = {name: evaluation["policies"][name] for name in names if name in evaluation["policies"]}
+    keys = [metric for metric in METRICS if metric[0] in ("share", "roi", "cpa", "utilisation")]
+    keys.sort(key=lambda metric: ("share", "roi", "cpa", "utilisation").index(metric[0]))
+    rows = []
+    for platform in evaluation["platforms"]:
+        cells = [Cell(platform)]
+        for key, *_ in keys:
+            for name, row in policies.items():
+                value = row.get("platform", {}).get(platform, {}).get(key)
+                cells.append(Cell(write(key, value), "num own" if name == "policy" else "num"))
+        rows.append(tuple(cells))
+    return Table(
+        "Per platform. ROI is revenue / planned budget; CPA is spend / conversion, "
+        f"{evaluation.get('currency', '')}; utilisation is spend / planned budget.",
+        ("", *(f"{title}|{label(policies, name)}" for _, title, *_ in keys for name in policies)),
+        tuple(rows),
+    )
+
+
+def by_metric(evaluation: Mapping[str, Any]) -> list[tuple[str, str, Table]]:
+    """(name, definition, table) per metric: platforms down, every policy across, the best competitor marked."""
+    policies = evaluation["policies"]
+    names = ordered(policies)
+    tables = []
+    for key, title, definition, more_is_better in METRICS:
+        rows = []
+        for platform in [*evaluation["platforms"], "all"]:
+            values = {
+                name: total(policies[name], key)
+                if platform == "all"
+                else finite(policies[name].get("platform", {}).get(platform, {}).get(key))
+                for name in names
+            }
+            if platform == "all" and all(value is None for value in values.values()):
+                continue
+            best = _best({n: v for n, v in values.items() if not policies[n].get("clairvoyant")}, more_is_better)
+            rows.append(
+                (
+                    Cell(platform, "sum" if platform == "all" else ""),
+                    *(
+                        Cell(
+                            write(key, value),
+                            " ".join(
+                                ["num", *(["own"] if name == "policy" else []), *(["best"] if name in best else [])]
+                            ),
+                        )
+                        for name, value in values.items()
+                    ),
+                )
+            )
+        unit = f"{definition}, {evaluation.get('currency', '')}" if key == "cpa" else definition
+        tables.append((title, unit, Table("", ("", *(label(policies, name) for name in names)), tuple(rows))))
+    return tables
+
+
+def market(rows: Iterable[Mapping[str, Any]], currency: str) -> Table:
+    """A row per platform: each fitted parameter with its standard error."""
+    listed = list(rows)
+    keys = [(key, title) for key, title in MARKET if any(key in row for row in listed)]
+    body = []
+    for row in listed:
+        cells = [Cell(str(row["platform"]))]
+        for key, _ in keys:
+            parameter = row.get(key)
+            value = parameter.get("value") if isinstance(parameter, Mapping) else parameter
+            se = finite(parameter.get("se")) if isinstance(parameter, Mapping) else None
+            tag = parameter.get("provenance") if isinstance(parameter, Mapping) else None
+            assumed = tag in ("approximated", "imputed", "missing")
+            text = count(value) if key == "requests" else write(key, value)
+            small = "" if se is None else f"± {count(se) if key == 'requests' else write(key, se)}"
+            cells.append(Cell(text + ("*" if assumed else ""), "num", small))
+        body.append(tuple(cells))
+    starred = any(cell.text.endswith("*") for cells in body for cell in cells)
+    star = " * rests on an assumption, not on the log." if starred else ""
+    return Table(
+        f"Fitted parameters, ± one standard error. Prices and values in {currency}; drift is the stationary deviation "
+        f"of the logarithm.{star}",
+        ("", *(title for _, title in keys)),
+        tuple(body),
+    )
+
+
+def traffic(rows: Iterable[Mapping[str, Any]], currency: str) -> Table:
+    """The log by platform."""
+    keys = (
+        ("impressions", "Impressions"),
+        ("clicks", "Clicks"),
+        ("conversions", "Conversions"),
+        ("spend", "Spend"),
+        ("revenue", "Revenue"),
+        ("ctr", "CTR"),
+        ("cvr", "CVR"),
+        ("cpa", "CPA"),
+        ("roas", "ROAS"),
+    )
+    counted = {"impressions", "clicks", "conversions"}
+    return Table(
+        f"The cleaned log by platform. Spend, revenue and CPA in {currency}; ROAS is revenue / spend.",
+        ("", *(title for _, title in keys)),
+        tuple(
+            (
+                Cell(str(row["platform"])),
+                *(Cell(count(row.get(key)) if key in counted else write(key, row.get(key)), "num") for key, _ in keys),
+            )
+            for row in rows
+        ),
+    )
+
+
+def splits(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Rows, users and period of each split."""
+    return Table(
+        "Split by time; in each period some users are held out of every fit.",
+        ("", "Impressions", "Users", "From", "To"),
+        tuple(
+            (
+                Cell(name),
+                Cell(count(row.get("impressions")), "num"),
+                Cell(count(row.get("users")), "num"),
+                Cell(str(row.get("from") or DASH)[:16].replace("T", " ")),
+                Cell(str(row.get("to") or DASH)[:16].replace("T", " ")),
+            )
+            for name, row in rows.items()
+        ),
+    )
+
+
+def gates(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The gate table; the verdict's cell kind names its chip."""
+    return Table(
+        "Required gates must pass; the others inform.",
+        ("Gate", "Verdict", "Value", "Threshold", "Detail"),
+        tuple(
+            (
+                Cell(str(row["name"]), "mono", "required" if row.get("required") else ""),
+                Cell(str(row["verdict"]), "chip " + str(row["verdict"]).replace(" ", "-")),
+                Cell(number(row.get("value")), "num"),
+                Cell(str(row.get("threshold", ""))),
+                Cell(str(row.get("detail") or ""), "prose"),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _pair(row: Mapping[str, Any] | None, style: str) -> Cell:
+    mean, interval = estimate(row, style)
+    return Cell(mean, "num", interval)
+
+
+def _ratio(value: Any) -> str:
+    return DASH if finite(value) is None else f"{value:.3f}"
+
+
+def _points(value: Any) -> str:
+    return DASH if finite(value) is None else f"{100 * value:+.1f}".replace("-", "−")
+
+
+def _best(values: Mapping[str, float | None], more_is_better: bool | None) -> set[str]:
+    known = {name: value for name, value in values.items() if value is not None}
+    if more_is_better is None or not known:
+        return set()
+    edge = max(known.values()) if more_is_better else min(known.values())
+    return {name for name, value in known.items() if value == edge}

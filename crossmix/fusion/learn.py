@@ -1,0 +1,164 @@
+"""Training of the fusion: both heads over the entire impression space (losses on all impressions)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crossmix.config import Fusion as FusionConfig
+from crossmix.fusion.model import Fusion, Sizes, entire_space_loss
+from crossmix.fusion.table import Table
+
+WEIGHT_DECAY = 0.01
+WARM_UP = 0.1
+"""Share of the steps over which the learning rate rises; afterwards it falls to 0 as a half cosine."""
+LARGEST_NORM = 1.0
+CHECKED_ROWS = 20_000
+"""Most calibration rows that tell, after each epoch, which epoch's weights are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What training returns."""
+
+    module: Fusion
+    """In eval mode, with the weights of the best epoch."""
+    seen: int
+    """Distinct training rows."""
+    curve: list[dict[str, float]]
+    """Per epoch: training loss, validation loss (both heads' cross-entropy, nats per impression)."""
+
+
+def build(config: FusionConfig, table: Table) -> Fusion:
+    """A fresh module for that table: sizes, centres of the training creatives, heads starting at the base rates."""
+    creatives = table.creatives
+    sizes = Sizes(
+        image=None if creatives.image is None else creatives.image.shape[1],
+        text=None if creatives.text is None else creatives.text.shape[1],
+        vocabulary=table.vocabulary,
+        steps=table.events.shape[1],
+        platforms=table.platforms,
+    )
+    module = Fusion(config, sizes)
+    trained = np.unique(table.creative[table.train])
+    for slot, (name, vectors) in enumerate((("image", creatives.image), ("text", creatives.text))):
+        known = trained[creatives.has[trained, slot]]
+        if vectors is not None and len(known):
+            module.standardise(name, torch.from_numpy(vectors[known]))
+    clicks, conversions = int(table.clicked[table.train].sum()), int(table.converted[table.train].sum())
+    rows = int(table.train.sum())
+    for head, events, chances in ((module.click, clicks, rows), (module.conversion, conversions, clicks)):
+        last = head[-1]
+        assert isinstance(last, torch.nn.Linear)
+        rate = min((events + 1) / (chances + 2), 0.5)
+        torch.nn.init.constant_(last.bias, float(np.log(rate / (1 - rate))))
+    return module
+
+
+def train(config: FusionConfig, table: Table) -> Learned:
+    """Train by AdamW; deterministic by `config.seed` (for a given number of torch threads).
+
+    Each epoch sees at most `config.train_rows` rows; a subsample is drawn without replacement over the epochs, so that
+    two epochs of a large log see different rows.
+    """
+    from tqdm import tqdm
+
+    rng = np.random.default_rng(config.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        module = build(config, table).train()
+        rows = np.flatnonzero(table.train)
+        order = _order(rows, config, rng)
+        checked = np.flatnonzero(table.calibrate)
+        checked = np.sort(rng.permutation(checked)[:CHECKED_ROWS])
+        steps = sum(-(-len(epoch) // config.batch) for epoch in order)
+        optimiser = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, config.learning_rate, total_steps=max(steps, 2), pct_start=WARM_UP, cycle_momentum=False
+        )
+        curve: list[dict[str, float]] = []
+        best = (float("inf"), copy.deepcopy(module.state_dict()))
+        with tqdm(total=steps, desc="fusion", unit="step", mininterval=5) as bar:
+            for epoch, chosen in enumerate(order):
+                total = 0.0
+                for start in range(0, len(chosen), config.batch):
+                    picked = chosen[start : start + config.batch]
+                    present = _dropped(table, picked, config.modality_dropout, rng)
+                    loss = batch_loss(module, table, picked, present)
+                    optimiser.zero_grad(set_to_none=True)
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    torch.nn.utils.clip_grad_norm_(module.parameters(), LARGEST_NORM)
+                    optimiser.step()
+                    schedule.step()
+                    total += float(loss.detach()) * len(picked)
+                    bar.update()
+                trained, validated = total / len(chosen), validate(module, table, checked)
+                curve.append({"epoch": epoch + 1, "training_loss": trained, "validation_loss": validated})
+                bar.set_postfix(loss=f"{trained:.4f}", validation=f"{validated:.4f}")
+                # Without validation rows the loss is NaN, and the last epoch stands.
+                if not validated >= best[0]:
+                    best = (validated, copy.deepcopy(module.state_dict()))
+        module.load_state_dict(best[1])
+    return Learned(module.eval(), len(np.unique(np.concatenate(order))), curve)
+
+
+def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int64], present: NDArray[np.bool_]) -> Tensor:
+    """The entire-space loss of some rows, each distinct creative projected once."""
+    distinct, inverse = np.unique(table.creative[picked], return_inverse=True)
+    image, text = (
+        None if vectors is None else torch.from_numpy(vectors[distinct])
+        for vectors in (table.creatives.image, table.creatives.text)
+    )
+    click_B, conversion_B = module(
+        image,
+        text,
+        torch.from_numpy(inverse),
+        torch.from_numpy(trimmed(table.events[picked])),
+        torch.from_numpy(present),
+        torch.from_numpy(table.platform[picked]),
+    )
+    clicked_B, converted_B = (torch.from_numpy(flags[picked]).float() for flags in (table.clicked, table.converted))
+    return entire_space_loss(click_B, conversion_B, clicked_B, converted_B)
+
+
+def trimmed(events: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Histories without the columns that are padding in every row (at least one column is left)."""
+    used = np.flatnonzero(events.any(axis=0))
+    first = int(used[0]) if len(used) else events.shape[1] - 1
+    return events[:, first:].astype(np.int64)
+
+
+def validate(module: Fusion, table: Table, rows: NDArray[np.int64], batch: int = 4096) -> float:
+    """Mean entire-space loss of rows, without dropout; NaN where there are none."""
+    if not len(rows):
+        return float("nan")
+    module.eval()
+    present = table.present()[rows]
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch):
+            part = slice(start, start + batch)
+            total += float(batch_loss(module, table, rows[part], present[part])) * len(rows[part])
+    module.train()
+    return total / len(rows)
+
+
+def _order(rows: NDArray[np.int64], config: FusionConfig, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Rows of every epoch, shuffled."""
+    size = min(len(rows), config.train_rows)
+    if size == len(rows):
+        return [rng.permutation(rows) for _ in range(config.epochs)]
+    rounds = -(-size * config.epochs // len(rows))
+    stream = np.concatenate([rng.permutation(rows) for _ in range(rounds)])
+    return [stream[epoch * size : (epoch + 1) * size] for epoch in range(config.epochs)]
+
+
+def _dropped(table: Table, picked: NDArray[np.int64], chance: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(rows, 3) presence with each present modality masked by chance."""
+    there = np.column_stack([table.creatives.has[table.creative[picked]], table.events[picked, -1] > 0])
+    return there & (rng.random(there.shape) >= chance)

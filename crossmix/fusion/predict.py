@@ -1,0 +1,114 @@
+"""Logits of both heads for all impressions, and the mean fused context of every campaign and cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crossmix.fusion.learn import trimmed
+from crossmix.fusion.model import MODALITIES, Fusion
+from crossmix.fusion.table import Table
+
+BATCH = 1024
+"""Rows at a time; more are slower: the temporaries leave the cache (measured: 2.3 s for 60,000 rows, 5 s at 8192)."""
+BEFORE_FIRST = -1
+"""The cycle of the context that stands before a campaign's first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """For every impression of the table, and its campaigns' contexts."""
+
+    click: NDArray[np.float32]
+    """Raw logit of p(click), (rows,)."""
+    conversion: NDArray[np.float32]
+    """Raw logit of p(conversion | click), (rows,)."""
+    campaign: NDArray[np.int64]
+    cycle: NDArray[np.int64]
+    context: NDArray[np.float32]
+    """(campaigns x cycles present, plus one before the first each, D)."""
+    attention: dict[str, float]
+    """Mean weight of each modality over the judged impressions that have any."""
+
+
+def predict(module: Fusion, table: Table) -> Predicted:
+    """Run the module once over all rows; rows with the same history share its encoding.
+
+    Batches go by length of history, so that short ones are not padded to the longest.
+    """
+    from tqdm import tqdm
+
+    module.eval()
+    rows = len(table.creative)
+    present = table.present()
+    sequence, first_row = _distinct(table.events)
+    order = np.argsort(sequence, kind="stable")
+    cycles = int(table.cycle.max()) + 1
+    group = table.campaign * cycles + table.cycle
+    sums = torch.zeros(len(table.campaigns) * cycles, module.config.modality_dim, dtype=torch.float64)
+    click, conversion = np.empty(rows, dtype=np.float32), np.empty(rows, dtype=np.float32)
+    attention, judged = np.zeros(len(MODALITIES)), 0
+    with torch.inference_mode():
+        image, text = (
+            None if vectors is None else torch.from_numpy(vectors)
+            for vectors in (table.creatives.image, table.creatives.text)
+        )
+        creative_token, creative_qkv = module.creative_tokens(image, text, len(table.creatives.has))
+        for start in tqdm(range(0, rows, BATCH), desc="predict", unit="batch", mininterval=5):
+            picked = order[start : start + BATCH]
+            inside = sequence[picked] - sequence[picked[0]]
+            histories = table.events[first_row[sequence[picked[0]] : sequence[picked[-1]] + 1]]
+            history_token, history_qkv = module.behaviour_tokens(torch.from_numpy(trimmed(histories)))
+            creative, history = torch.from_numpy(table.creative[picked]), torch.from_numpy(inside)
+            fused, weight = module.fuse(
+                torch.cat([creative_token[creative], history_token[history].unsqueeze(1)], dim=1),
+                torch.cat([creative_qkv[creative], history_qkv[history].unsqueeze(1)], dim=1),
+                torch.from_numpy(present[picked]),
+            )
+            logits = module.heads(fused, torch.from_numpy(table.platform[picked]))
+            click[picked], conversion[picked] = (part.numpy() for part in logits)
+            sums.index_add_(0, torch.from_numpy(group[picked]), fused.double())
+            told = table.judge[picked] & present[picked].any(axis=1)
+            attention += weight.numpy()[told].sum(axis=0, dtype=np.float64)
+            judged += int(told.sum())
+    count = np.bincount(group, minlength=len(sums))
+    filled = np.flatnonzero(count)
+    means = sums.numpy()[filled] / count[filled, None]
+    return Predicted(
+        click=click,
+        conversion=conversion,
+        campaign=np.concatenate([np.arange(len(table.campaigns)), filled // cycles]),
+        cycle=np.concatenate([np.full(len(table.campaigns), BEFORE_FIRST), filled % cycles]),
+        context=np.concatenate([before_first(module, table), means]).astype(np.float32),
+        attention=dict(zip(MODALITIES, (attention / max(judged, 1)).tolist(), strict=True)),
+    )
+
+
+def before_first(module: Fusion, table: Table) -> NDArray[np.float32]:
+    """(campaigns, D): mean over a campaign's creatives with the behaviour masked; the learned one where it has none."""
+    creatives = table.creatives
+    none = len(creatives.ids)
+    contexts = []
+    for campaign in range(len(table.campaigns)):
+        own = np.unique(table.creative[table.campaign == campaign])
+        own = own[own != none] if (own != none).any() else np.array([none])
+        image, text = (
+            None if vectors is None else torch.from_numpy(vectors[own]) for vectors in (creatives.image, creatives.text)
+        )
+        masks = torch.from_numpy(np.column_stack([creatives.has[own], np.zeros(len(own), dtype=bool)]))
+        contexts.append(module.context(image, text, None, masks).double().mean(dim=0).numpy())
+    return np.stack(contexts).astype(np.float32)
+
+
+def _distinct(events: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each row's number among the distinct histories, shortest first, and one row that holds each of them."""
+    rows = np.ascontiguousarray(events)
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    by_length = np.argsort((rows[first] > 0).sum(axis=1), kind="stable")
+    rank = np.empty_like(by_length)
+    rank[by_length] = np.arange(len(by_length))
+    return rank[inverse.ravel()], first[by_length]

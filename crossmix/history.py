@@ -1,0 +1,177 @@
+"""Running statistics of a campaign: the one definition behind the state in the market, in Feast and in the server.
+
+Feed it one `Outcome` per cycle; ask it for the state's 12 fields per platform and 8 per campaign. Windowed sums cover
+the last `window` cycles (§2.4: 20).
+
+Shapes: B batch of campaigns, P platforms, W window.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crossmix.state import PER_CAMPAIGN, PER_PLATFORM
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one cycle delivered, each (B, P). Conversions and revenue are credited to the cycle of the impression."""
+
+    requests: Tensor
+    """Auction requests."""
+    impressions: Tensor
+    """Requests won."""
+    clicks: Tensor
+    conversions: Tensor
+    revenue: Tensor
+    """Currency."""
+    spend: Tensor
+    """Currency."""
+    planned: Tensor
+    """Currency: share x the cycle's budget."""
+    merit: Tensor | None = None
+    """Revenue that the impressions won are expected to bring, currency; only where auctions were played."""
+
+    def roi_B(self) -> Tensor:
+        """Revenue / planned budget of the cycle."""
+        return self.revenue.sum(1) / self.planned.sum(1).clamp(min=1e-12)
+
+    def ctr_B(self) -> Tensor:
+        """Clicks / impressions."""
+        return self.clicks.sum(1) / self.impressions.sum(1).clamp(min=1e-12)
+
+    def cvr_B(self) -> Tensor:
+        """Conversions / clicks."""
+        return self.conversions.sum(1) / self.clicks.sum(1).clamp(min=1e-12)
+
+
+# Order of the windowed quantities in the ring buffer.
+_IMPRESSIONS, _CLICKS, _CONVERSIONS, _REVENUE, _SPEND, _PLANNED = range(6)
+
+
+class History:
+    """Windowed and running sums for a batch of campaigns.
+
+    Args:
+        batch, platforms: sizes.
+        window: cycles in the window.
+        horizon: planned cycles of the campaign, (B,) or a number.
+        cycle_budget_B: planned budget per cycle, (B,), currency.
+        minimum_BP, maximum_BP: limits, shown in the state.
+        share_BP: the split in force before the first cycle.
+    """
+
+    def __init__(
+        self,
+        *,
+        window: int,
+        horizon: float | Tensor,
+        cycle_budget_B: Tensor,
+        minimum_BP: Tensor,
+        maximum_BP: Tensor,
+        share_BP: Tensor,
+    ) -> None:
+        batch, platforms = share_BP.shape
+        kind = {"dtype": share_BP.dtype, "device": share_BP.device}
+        self.window = window
+        self.horizon_B = torch.as_tensor(horizon, **kind).expand(batch)
+        self.cycle_budget_B = cycle_budget_B.to(share_BP)
+        self.minimum_BP, self.maximum_BP = minimum_BP.expand(batch, platforms), maximum_BP.expand(batch, platforms)
+        self.share_BP = share_BP
+        self.ring_WQBP = torch.zeros(window, 6, batch, platforms, **kind)
+        self.seen = 0
+        self.spent_BP = torch.zeros(batch, platforms, **kind)
+        self.elapsed_B = torch.zeros(batch, **kind)
+        self.win_rate_BP = torch.zeros(batch, platforms, **kind)
+        self.log_price_BP = torch.zeros(batch, platforms, **kind)
+        self.log_supply_BP = torch.zeros(batch, platforms, **kind)
+
+    def update(
+        self,
+        outcome: Outcome,
+        arrived_conversions_BP: Tensor,
+        arrived_revenue_BP: Tensor,
+        supply_cost_BP: Tensor,
+        share_BP: Tensor,
+    ) -> None:
+        """Take in a finished cycle.
+
+        Conversions come late: `arrived_*` are those that became known in this cycle, whenever their impression was.
+        `supply_cost_BP`: what all of the cycle's requests would have cost, currency.
+        """
+        row = torch.stack(
+            [
+                outcome.impressions,
+                outcome.clicks,
+                arrived_conversions_BP,
+                arrived_revenue_BP,
+                outcome.spend,
+                outcome.planned,
+            ]
+        )
+        self.ring_WQBP[self.seen % self.window] = row
+        self.seen += 1
+        self.spent_BP = self.spent_BP + outcome.spend
+        self.elapsed_B = self.elapsed_B + 1
+        self.share_BP = share_BP
+        self.win_rate_BP = outcome.impressions / outcome.requests.clamp(min=1e-12)
+        price_BP = outcome.spend / outcome.impressions.clamp(min=1e-12)
+        # Without a single win there is no price to see: the last one stands.
+        self.log_price_BP = torch.where(price_BP > 0, price_BP.clamp(min=1e-8).log(), self.log_price_BP)
+        self.log_supply_BP = (supply_cost_BP / self.cycle_budget_B[:, None].clamp(min=1e-12)).clamp(min=1e-4).log()
+
+    def restart(self, horizon: float | Tensor) -> None:
+        """Begin a new flight: elapsed cycles and spend start from 0, the window stays."""
+        self.horizon_B = torch.as_tensor(horizon).to(self.share_BP).expand(len(self.share_BP))
+        self.spent_BP = torch.zeros_like(self.spent_BP)
+        self.elapsed_B = torch.zeros_like(self.elapsed_B)
+
+    def remaining_per_cycle_B(self) -> Tensor:
+        """Remaining budget over remaining cycles, currency."""
+        left = (self.horizon_B - self.elapsed_B).clamp(min=1)
+        return (self.horizon_B * self.cycle_budget_B - self.spent_BP.sum(1)).clamp(min=0) / left
+
+    def statistics(self, weekday_B: Tensor) -> tuple[Tensor, Tensor]:
+        """The fields of `state.PER_PLATFORM` (B, P, 12) and `state.PER_CAMPAIGN` (B, 8); weekday of the coming cycle."""
+        sums_QBP = self.ring_WQBP.sum(0)
+        last_QBP = self.ring_WQBP[(self.seen - 1) % self.window]
+
+        def ratio(top: Tensor, bottom: Tensor) -> Tensor:
+            return top / bottom.clamp(min=1e-12) * (bottom > 0)
+
+        planned_so_far_B = (self.elapsed_B * self.cycle_budget_B).clamp(min=1e-12)
+        platform = {
+            "previous_share": self.share_BP,
+            "budget_consumed": self.spent_BP / planned_so_far_B[:, None] * (self.elapsed_B > 0)[:, None],
+            "utilisation": ratio(sums_QBP[_SPEND], sums_QBP[_PLANNED]),
+            "windowed_roi": ratio(sums_QBP[_REVENUE], sums_QBP[_PLANNED]),
+            "last_roi": ratio(last_QBP[_REVENUE], last_QBP[_PLANNED]),
+            "windowed_ctr": ratio(sums_QBP[_CLICKS], sums_QBP[_IMPRESSIONS]),
+            "windowed_cvr": ratio(sums_QBP[_CONVERSIONS], sums_QBP[_CLICKS]),
+            "win_rate": self.win_rate_BP,
+            "log_price": self.log_price_BP,
+            "max": self.maximum_BP,
+            "min": self.minimum_BP,
+            "log_supply": self.log_supply_BP,
+        }
+        total_QB = sums_QBP.sum(2)
+        whole_B = (self.horizon_B * self.cycle_budget_B).clamp(min=1e-12)
+        angle_B = 2 * math.pi * weekday_B.to(self.share_BP) / 7
+        campaign = {
+            "elapsed": self.elapsed_B / self.horizon_B,
+            "consumed": self.spent_BP.sum(1) / whole_B,
+            "pace": self.remaining_per_cycle_B() / self.cycle_budget_B.clamp(min=1e-12),
+            "weekday_sin": angle_B.sin(),
+            "weekday_cos": angle_B.cos(),
+            "windowed_roi": ratio(total_QB[_REVENUE], total_QB[_PLANNED]),
+            "windowed_ctr": ratio(total_QB[_CLICKS], total_QB[_IMPRESSIONS]),
+            "windowed_cvr": ratio(total_QB[_CONVERSIONS], total_QB[_CLICKS]),
+        }
+        return (
+            torch.stack([platform[field.name] for field in PER_PLATFORM], dim=2),
+            torch.stack([campaign[field.name] for field in PER_CAMPAIGN], dim=1),
+        )

@@ -1,0 +1,220 @@
+"""The market as an environment: drift, seasons, history and the 640-d state around one of the three mechanisms.
+
+Time runs in delivery cycles. Every row of the batch is a campaign flight with its own drift; actions are splits of
+the cycle's budget, kept inside the limits by `constraints.project` (an action outside is projected, and the reward
+sees by how much it was outside).
+
+| part        | what                                                                            |
+|-------------|---------------------------------------------------------------------------------|
+| state       | (B, 640), `crossmix.state`                                                      |
+| action      | (B, P) share of the cycle budget                                                |
+| transition  | AR(1) log-drift of click rate, conversion rate and price; weekday volume; context resampled from the log |
+| reward      | eq. 3, `crossmix.reward.simulator`                                              |
+| start       | `window` cycles under the plan's own split, so that the history is not empty    |
+| end         | after `cycles` cycles                                                           |
+
+Shapes: B batch, P platforms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crossmix import reward
+from crossmix.config import Config
+from crossmix.constraints import Limits, box, project
+from crossmix.history import History, Outcome
+from crossmix.market.mechanism import Conditions, counts, exact, expected
+from crossmix.market.model import Market
+from crossmix.state import encode
+
+MECHANISMS = ("exact", "counts", "expected")
+_DRIFTS = ("ctr", "cvr", "price")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a policy sees before a cycle."""
+
+    state_BS: Tensor
+    low_BP: Tensor
+    high_BP: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a cycle gave."""
+
+    observation: Observation
+    reward_B: Tensor
+    outcome: Outcome
+    share_BP: Tensor
+    """The share in force: the action, projected."""
+    done: bool
+
+
+class MarketEnvironment:
+    """A batch of campaign flights in one fitted market.
+
+    Args:
+        market: fitted parameters.
+        config: window, reward weights, `market.return_unspent`.
+        campaign_B: which campaign each row is.
+        cycles: length of the flight.
+        mechanism: exact, counts or expected.
+        seed: of the market: drift, volume, contexts and auctions. Two environments with the same seed see the same
+            drift, volume and contexts whatever the actions (their draws come from a generator of their own).
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        config: Config,
+        *,
+        campaign_B: Tensor,
+        cycles: int,
+        mechanism: str,
+        seed: int,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if mechanism not in MECHANISMS:
+            raise ValueError(f"mechanism: {mechanism!r} is unknown; use one of {', '.join(MECHANISMS)}")
+        self.market, self.config, self.mechanism, self.cycles = market, config, mechanism, cycles
+        self.device = torch.device(device)
+        self.campaign_B = campaign_B.to(self.device)
+        self.batch, self.platforms = len(campaign_B), len(market.platforms)
+        self.price = market.prices(campaign_B)
+        if self.device.type != "cpu":
+            self.price = type(self.price)(
+                *(getattr(self.price, name).to(self.device) for name in self.price.__dataclass_fields__)
+            )
+        pick = {name: table[campaign_B].to(self.device) for name, table in market.value.items()}
+        self.parameter = pick
+        self.limits = Limits(
+            *(table[campaign_B].to(self.device) for table in (market.minimum, market.maximum, market.freeze, market.step))
+        )
+        self.budget_B = market.budget[campaign_B].to(self.device)
+        self.static_BP = market.static[campaign_B].to(self.device)
+        self.control_BP = market.control[campaign_B].to(self.device)
+        self.week_BP7 = market.volume_week[campaign_B].to(self.device)
+        self.delay_BPD = market.delay[campaign_B].to(self.device)
+        self.bank = market.response[campaign_B].to(self.device) if mechanism == "exact" else None
+        self.context_CND, self.context_rate = market.context.to(self.device), market.context_rate.to(self.device)
+        self.reset(seed)
+
+    def reset(self, seed: int) -> Observation:
+        """Start new flights: drifts drawn from their stationary law, then `window` cycles under the plan's split."""
+        self.world = torch.Generator(self.device).manual_seed(2 * seed)
+        self.luck = torch.Generator(self.device).manual_seed(2 * seed + 1)
+        shape = (self.batch, self.platforms)
+        self.drift = {name: self.parameter[f"{name}_drift"] * self._normal(shape) for name in _DRIFTS}
+        self.weekday_B = torch.randint(7, (self.batch,), generator=self.world, device=self.device)
+        self.pending_DBP = torch.zeros(2, self.delay_BPD.shape[-1], *shape, device=self.device)
+        self.history = History(
+            window=self.config.window,
+            horizon=self.cycles,
+            cycle_budget_B=self.budget_B,
+            minimum_BP=self.limits.minimum_P,
+            maximum_BP=self.limits.maximum_P,
+            share_BP=self.static_BP,
+        )
+        self.cycle = -self.config.window
+        self._advance()
+        while self.cycle < 0:
+            self._deliver(self.static_BP, self.budget_B, "counts")
+        self.history.restart(self.cycles)
+        return self.observe()
+
+    def observe(self) -> Observation:
+        """State and the box that the limits leave for the coming cycle."""
+        platform, campaign = self.history.statistics(self.weekday_B)
+        low, high = self.box()
+        return Observation(encode(self.context_BD, platform, campaign), low, high)
+
+    def box(self) -> tuple[Tensor, Tensor]:
+        """Low and high of the coming cycle's share, (B, P) each."""
+        return box(self.limits, self.history.share_BP)
+
+    def cycle_budget_B(self) -> Tensor:
+        """Budget of the coming cycle: the plan's, or what is left over the cycles left."""
+        return self.history.remaining_per_cycle_B() if self.config.market.return_unspent else self.budget_B
+
+    def expected(self, share_BP: Tensor) -> Outcome:
+        """Expected outcome of the coming cycle; differentiable in the share."""
+        return expected(self.conditions, self.cycle_budget_B()[:, None] * share_BP)
+
+    def reward(self, outcome: Outcome, raw_share_BP: Tensor, high_BP: Tensor) -> Tensor:
+        """Eq. 3 on an outcome; the penalty sees the share before projection."""
+        return reward.simulator(
+            self.config.reward, outcome.roi_B(), outcome.ctr_B(), reward.excess(raw_share_BP, high_BP)
+        )
+
+    def step(self, action_BP: Tensor) -> Step:
+        """Play one cycle with the given split."""
+        low, high = self.box()
+        share = project(action_BP, low, high)
+        outcome = self._deliver(share, self.cycle_budget_B(), self.mechanism)
+        return Step(self.observe(), self.reward(outcome, action_BP, high), outcome, share, self.cycle >= self.cycles)
+
+    def _deliver(self, share_BP: Tensor, budget_B: Tensor, mechanism: str) -> Outcome:
+        budget_BP = budget_B[:, None] * share_BP
+        if mechanism == "expected":
+            outcome = expected(self.conditions, budget_BP)
+        else:
+            outcome = (counts if mechanism == "counts" else exact)(self.conditions, budget_BP, self.luck)
+        # Conversions become known by the delay's law; the ring's slot 0 is due now.
+        delay = self.delay_BPD.permute(2, 0, 1)
+        self.pending_DBP[0] += delay * outcome.conversions
+        self.pending_DBP[1] += delay * outcome.revenue
+        due = self.pending_DBP[:, 0].clone()
+        self.pending_DBP = torch.roll(self.pending_DBP, -1, 1)
+        self.pending_DBP[:, -1] = 0
+        self.history.update(outcome, due[0], due[1], self.conditions.supply_cost(), share_BP)
+        self.cycle += 1
+        self.weekday_B = (self.weekday_B + 1) % 7
+        for name in _DRIFTS:
+            keep, deviation = self.parameter[f"{name}_persistence"], self.parameter[f"{name}_drift"]
+            shock = deviation * (1 - keep**2).clamp(min=0).sqrt()
+            self.drift[name] = keep * self.drift[name] + shock * self._normal(shock.shape)
+        self._advance()
+        return outcome
+
+    def _advance(self) -> None:
+        """Conditions and context of the coming cycle."""
+        weekday = self.weekday_B[:, None, None].expand(-1, self.platforms, 1)
+        noise = self.parameter["requests_sd"] * self._normal(self.drift["ctr"].shape)
+        mean = self.parameter["requests"] * self.week_BP7.gather(2, weekday).squeeze(2) * noise.exp()
+        # Normal for Poisson: means are in the hundreds, and it runs the same on a GPU.
+        requests = (mean + mean.sqrt() * self._normal(mean.shape)).round().clamp(min=1)
+        pick = torch.randint(self.context_CND.shape[1], (self.batch,), generator=self.world, device=self.device)
+        self.context_BD = self.context_CND[self.campaign_B, pick]
+        rate = self.context_rate[self.campaign_B, pick]
+        self.conditions = Conditions(
+            requests=requests,
+            price=self.price,
+            level=self._centred("price"),
+            ctr=(self.parameter["ctr"] * self._centred("ctr") * rate).clamp(0, 0.95),
+            cvr=(self.parameter["cvr"] * self._centred("cvr")).clamp(0, 0.95),
+            value=self.parameter["value"],
+            value_cv=self.parameter["value_cv"],
+            saturation=self.parameter["saturation"],
+            bank=self.bank,
+        )
+
+    def _centred(self, name: str) -> Tensor:
+        """exp(drift) with mean 1 over the drift's stationary law."""
+        return torch.exp(self.drift[name] - 0.5 * self.parameter[f"{name}_drift"] ** 2)
+
+    def _normal(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self.world, device=self.device)
+
+
+def episode_campaigns(market: Market, batch: int) -> Tensor:
+    """Campaign of each of `batch` rows: round robin."""
+    return torch.arange(batch) % len(market.campaigns)
+
+
+__all__ = ["MECHANISMS", "MarketEnvironment", "Observation", "Step", "episode_campaigns"]

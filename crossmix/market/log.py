@@ -1,0 +1,125 @@
+"""The ingested log as arrays per cycle, campaign and platform: what the market is fitted on and the state replayed from.
+
+Shapes: T cycles, C campaigns, P platforms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crossmix.config import Config
+from crossmix.market.supply import Supply, estimate
+from crossmix.schema import Dataset, Meta
+
+Array = npt.NDArray[np.float64]
+
+COLUMNS = [
+    "impression_id",
+    "timestamp",
+    "user_id",
+    "campaign_id",
+    "platform",
+    "bid_price",
+    "price_paid",
+    "clicked",
+    "converted",
+    "revenue",
+    "conversion_timestamp",
+    "cycle",
+    "split",
+    "holdout",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Impressions with indices, in order of time."""
+
+    meta: Meta
+    frame: pd.DataFrame
+    """`COLUMNS`, plus `c` (campaign), `p` (platform), `arrival` (cycle in which a conversion became known)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.meta.cycles, len(self.meta.campaigns), len(self.meta.platforms)
+
+    @property
+    def train_cycles(self) -> int:
+        """Cycles of the training period: they come first."""
+        return self.meta.first_cycle["validation"]
+
+    def per_cycle(self, weight: npt.ArrayLike | None = None, *, by: str = "cycle", keep: npt.ArrayLike | None = None) -> Array:
+        """Sum of `weight` (1 each if `None`) over impressions, (T, C, P); `keep`: a mask over impressions."""
+        frame = self.frame
+        mask = np.ones(len(frame), bool) if keep is None else np.asarray(keep, bool)
+        mask = mask & (frame[by].to_numpy() < self.meta.cycles)
+        index = np.ravel_multi_index(
+            (frame[by].to_numpy()[mask], frame["c"].to_numpy()[mask], frame["p"].to_numpy()[mask]), self.shape
+        )
+        amount = None if weight is None else np.asarray(weight, float)[mask]
+        return np.bincount(index, amount, int(np.prod(self.shape))).reshape(self.shape).astype(float)
+
+    def planned(self, dataset: Dataset) -> tuple[Array, Array, Array]:
+        """Planned budget per cycle (T, C, P), and min and max share (C, P; NaN where the plan names none)."""
+        plans = dataset.frame("plans")
+        times, campaigns, platforms = self.shape
+        start = pd.Timestamp(self.meta.start).tz_localize(None)
+        day = (pd.to_datetime(plans["date"]) - start.normalize()).dt.days.to_numpy()
+        c = pd.Categorical(plans["campaign_id"], categories=self.meta.campaigns).codes
+        p = pd.Categorical(plans["platform"], categories=self.meta.platforms).codes
+        days = -(-times * self.meta.cycle_hours // 24) + 2
+        keep = (c >= 0) & (p >= 0) & (day >= 0) & (day < days)
+        daily = np.zeros((days, campaigns, platforms))
+        np.add.at(daily, (day[keep], c[keep], p[keep]), plans["planned_budget"].to_numpy(float)[keep])
+        hours = (start - start.normalize()) / pd.Timedelta(hours=1) + np.arange(times) * self.meta.cycle_hours
+        per_cycle = daily[(hours // 24).astype(int)] * self.meta.cycle_hours / 24
+        low, high = np.full((campaigns, platforms), np.nan), np.full((campaigns, platforms), np.nan)
+        # The latest date's limits stand.
+        order = np.argsort(day[keep], kind="stable")
+        low[c[keep][order], p[keep][order]] = plans["min"].to_numpy(float)[keep][order]
+        high[c[keep][order], p[keep][order]] = plans["max"].to_numpy(float)[keep][order]
+        return per_cycle, low, high
+
+    def supplies(self, config: Config) -> list[list[Supply]]:
+        """Supply of every campaign and platform; the price law is fitted on training cycles and users not held out."""
+        fit = (self.frame["split"].to_numpy() == "train") & ~self.frame["holdout"].to_numpy(bool)
+        rows: list[list[Supply]] = []
+        for c in range(self.shape[1]):
+            rows.append([])
+            for p in range(self.shape[2]):
+                cell = ((self.frame["c"] == c) & (self.frame["p"] == p)).to_numpy()
+                bid = self.frame["bid_price"].to_numpy(float)[cell]
+                rows[-1].append(
+                    estimate(
+                        self.frame["price_paid"].to_numpy(float)[cell],
+                        bid if len(bid) and np.isfinite(bid).all() else None,
+                        self.frame["cycle"].to_numpy(np.int64)[cell],
+                        fit[cell],
+                        self.shape[0],
+                        fit_cycles=self.train_cycles,
+                        quantiles=config.market.quantiles,
+                        assumed_win_rate=config.market.assumed_win_rate,
+                    )
+                )
+        return rows
+
+
+def read(dataset: Dataset) -> Log:
+    """Load the impressions of a dataset."""
+    meta = dataset.meta
+    frame = dataset.frame("impressions", COLUMNS)
+    frame["c"] = pd.Categorical(frame["campaign_id"], categories=meta.campaigns).codes.astype(np.int64)
+    frame["p"] = pd.Categorical(frame["platform"], categories=meta.platforms).codes.astype(np.int64)
+    width = pd.Timedelta(hours=meta.cycle_hours)
+    start = pd.Timestamp(meta.start).tz_localize(None)
+    known = pd.to_datetime(frame["conversion_timestamp"])
+    if known.dt.tz is not None:
+        known = known.dt.tz_localize(None)
+    arrival = ((known - start) // width).fillna(-1).to_numpy(np.int64)
+    # A log that does not say when a conversion came (-1): it is known in the impression's own cycle.
+    frame["arrival"] = np.maximum(arrival, frame["cycle"].to_numpy(np.int64))
+    return Log(meta, frame)

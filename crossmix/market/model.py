@@ -1,0 +1,190 @@
+"""The fitted market: its parameters with standard errors, and the file they live in (DESIGN 4).
+
+`market.json` is versioned and readable; `bank.npz` beside it holds the resampled contexts.
+
+Shapes: C campaigns, P platforms, K + 1 price knots, D + 1 delays, N contexts, R resampled responses.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crossmix.constraints import Limits
+from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
+
+VERSION = 1
+
+# Scalar parameters per campaign and platform: name -> (unit, meaning).
+PARAMETERS: dict[str, tuple[str, str]] = {
+    "requests": ("requests per cycle", "mean auction requests of an average weekday"),
+    "requests_sd": ("ln", "cycle-to-cycle deviation of log requests beyond weekday and Poisson"),
+    "ctr": ("clicks per impression", "click probability of a cycle's first impression"),
+    "cvr": ("conversions per click", "conversion probability of a click"),
+    "value": ("currency per conversion", "mean revenue of a conversion"),
+    "value_cv": ("ratio", "coefficient of variation of a conversion's revenue"),
+    "saturation": ("1", "kappa: the k-th win of N requests responds at exp(-kappa k / N)"),
+    "ctr_drift": ("ln", "stationary deviation of the AR(1) log-drift of the click rate"),
+    "cvr_drift": ("ln", "stationary deviation of the AR(1) log-drift of the conversion rate"),
+    "price_drift": ("ln", "stationary deviation of the AR(1) log-drift of the price"),
+    "ctr_persistence": ("1 per cycle", "AR(1) coefficient of the click-rate drift"),
+    "cvr_persistence": ("1 per cycle", "AR(1) coefficient of the conversion-rate drift"),
+    "price_persistence": ("1 per cycle", "AR(1) coefficient of the price drift"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Everything the simulator needs, as float32 tensors."""
+
+    campaigns: tuple[str, ...]
+    platforms: tuple[str, ...]
+    currency: str
+    generated: bool
+    cycle_hours: int
+    digest: str
+    """Of the data it was fitted from."""
+    value: dict[str, Tensor]
+    """`PARAMETERS` name -> (C, P)."""
+    error: dict[str, Tensor]
+    """Standard errors, same names and shapes."""
+    provenance: dict[str, str]
+    """`PARAMETERS` name -> real, approximated, ... """
+    price_kind: str
+    """empirical or lognormal."""
+    price: Tensor
+    """Knots (C, P, K + 1), or mu and sigma (C, P, 2); currency per impression."""
+    volume_week: Tensor
+    """Requests by weekday over their mean, (C, P, 7)."""
+    delay: Tensor
+    """Probability that a conversion arrives d cycles after its impression, (C, P, D + 1)."""
+    minimum: Tensor
+    """(C, P) shares of the cycle budget."""
+    maximum: Tensor
+    step: Tensor
+    freeze: Tensor
+    """(C, P) bools."""
+    budget: Tensor
+    """Planned budget per cycle, (C,), currency."""
+    static: Tensor
+    """The plan's own split, (C, P)."""
+    control: Tensor
+    """Historical average split of spend, (C, P)."""
+    horizon: int
+    """Cycles of the plan."""
+    context: Tensor
+    """Fused contexts of past cycles, (C, N, 512)."""
+    context_rate: Tensor
+    """Click-rate multiplier of each context, (C, N, P), mean about 1."""
+    cold_context: Tensor
+    """Context before the first cycle, (C, 512)."""
+    response: Tensor
+    """Resampled click and conversion multipliers of single impressions, (C, P, R, 2)."""
+    path: dict[str, Tensor] = field(default_factory=dict)
+    """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), each (T, C, P)."""
+    scenario: dict[str, Any] = field(default_factory=dict)
+    """Of a shifted market: which shift made it."""
+
+    def prices(self, campaign_B: Tensor) -> Price:
+        """Price model of a batch of campaigns, (B, P)."""
+        table = self.price[campaign_B]
+        if self.price_kind == "lognormal":
+            return LogNormalPrice(table[..., 0], table[..., 1])
+        return EmpiricalPrice.of(table)
+
+    def limits(self, campaign: int) -> Limits:
+        return Limits(
+            self.minimum[campaign], self.maximum[campaign], self.freeze[campaign], self.step[campaign]
+        )
+
+
+_TABLES = ("price", "volume_week", "delay", "minimum", "maximum", "step", "freeze", "budget", "static", "control")
+_BANK = ("context", "context_rate", "cold_context", "response")
+
+
+def save(market: Market, folder: Path) -> None:
+    """Write market.json and bank.npz."""
+    cells = [
+        {
+            "campaign": campaign,
+            "platform": platform,
+            **{
+                name: {"value": _number(market.value[name][c, p]), "se": _number(market.error[name][c, p])}
+                for name in PARAMETERS
+            },
+        }
+        for c, campaign in enumerate(market.campaigns)
+        for p, platform in enumerate(market.platforms)
+    ]
+    document = {
+        "version": VERSION,
+        "digest": market.digest,
+        "currency": market.currency,
+        "generated": market.generated,
+        "cycle_hours": market.cycle_hours,
+        "horizon": market.horizon,
+        "campaigns": market.campaigns,
+        "platforms": market.platforms,
+        "price_kind": market.price_kind,
+        "units": {name: {"unit": unit, "meaning": meaning} for name, (unit, meaning) in PARAMETERS.items()},
+        "provenance": market.provenance,
+        "scenario": market.scenario,
+        "parameters": cells,
+        "tables": {name: _rounded(getattr(market, name)) for name in _TABLES},
+    }
+    (folder / "market.json").write_text(json.dumps(document, indent=1))
+    with (folder / "bank.npz").open("wb") as file:
+        banks = {name: getattr(market, name).numpy().astype(np.float16) for name in _BANK}
+        paths = {f"path_{name}": series.numpy() for name, series in market.path.items()}
+        np.savez_compressed(file, **banks, **paths)
+
+
+def load(folder: Path) -> Market:
+    """Read what `save` wrote; raises ValueError for another format version."""
+    document = json.loads((folder / "market.json").read_text())
+    if document["version"] != VERSION:
+        raise ValueError(f"market.json: version {document['version']} is unknown; fit the market again")
+    shape = (len(document["campaigns"]), len(document["platforms"]))
+
+    def grid(name: str, part: str) -> Tensor:
+        numbers = [cell[name][part] for cell in document["parameters"]]
+        return torch.tensor([float("nan") if x is None else x for x in numbers]).reshape(shape)
+
+    tables = {name: torch.tensor(document["tables"][name]) for name in _TABLES}
+    with np.load(folder / "bank.npz") as bank:
+        banks = {name: torch.from_numpy(bank[name].astype(np.float32)) for name in _BANK}
+        path = {name[5:]: torch.from_numpy(bank[name]) for name in bank.files if name.startswith("path_")}
+    return Market(
+        campaigns=tuple(document["campaigns"]),
+        platforms=tuple(document["platforms"]),
+        currency=document["currency"],
+        generated=document["generated"],
+        cycle_hours=document["cycle_hours"],
+        digest=document["digest"],
+        value={name: grid(name, "value") for name in PARAMETERS},
+        error={name: grid(name, "se") for name in PARAMETERS},
+        provenance=document["provenance"],
+        price_kind=document["price_kind"],
+        horizon=document["horizon"],
+        scenario=document["scenario"],
+        path=path,
+        **tables,
+        **banks,
+    )
+
+
+def _number(value: Tensor) -> float | None:
+    number = float(value)
+    return float(f"{number:.7g}") if np.isfinite(number) else None
+
+
+def _rounded(value: Tensor) -> Any:
+    if value.dtype == torch.bool:
+        return value.tolist()
+    return json.loads(json.dumps(value.tolist()), parse_float=lambda text: float(f"{float(text):.7g}"))

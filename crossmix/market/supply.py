@@ -1,0 +1,133 @@
+"""Request volume and competing prices from a log that holds only won auctions.
+
+A won impression shows its price p and its bid b with p <= b: the price is right-truncated at the bid. The
+product-limit estimator for truncated data (Lynden-Bell 1971) recovers the price's distribution up to the largest bid,
+and each win then stands for 1 / F(b) requests (Horvitz-Thompson). A per-cycle price level (drift) is estimated along.
+Where the log has no bids, prices are taken as they were paid and volume from `config.market.assumed_win_rate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+# A win never stands for more requests than this inverse.
+LEAST_WIN_RATE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Supply of one campaign on one platform."""
+
+    knots: Array
+    """Price quantiles on the levels k / K at level 1, (K + 1,), currency."""
+    level: Array
+    """Price level of each cycle, mean 1 over the cycles fitted on, (T,)."""
+    level_error: Array
+    """Standard error of ln level, (T,)."""
+    requests: Array
+    """Estimated requests of each cycle, (T,)."""
+    requests_error: Array
+    """Standard error of requests, (T,)."""
+    mean_price: float
+    """E[p] at level 1, currency."""
+    approximated: bool
+    """No bids in the log: volume rests on the assumed win rate."""
+
+    def cost(self) -> Array:
+        """What all requests of each cycle would have cost, (T,)."""
+        return self.requests * self.level * self.mean_price
+
+
+def product_limit(price: Array, bid: Array) -> tuple[Array, Array]:
+    """Lynden-Bell estimator of F from pairs with price <= bid.
+
+    Returns the sorted distinct prices and F at each; F is 1 at the largest. F(x) = prod over prices p > x of
+    (1 - d(p) / R(p)), where d counts ties at p and R counts the pairs with price <= p <= bid.
+    """
+    ordered = np.sort(price)
+    points, ties = np.unique(ordered, return_counts=True)
+    at_risk = np.searchsorted(ordered, points, side="right") - np.searchsorted(np.sort(bid), points, side="left")
+    at_risk = np.maximum(at_risk, ties)
+    # A risk set that is all ties would put the rest of the distribution at 0; one more keeps it open.
+    hazard = ties / np.where((at_risk == ties) & (np.arange(len(points)) > 0), at_risk + 1, at_risk)
+    survival = np.concatenate([np.cumprod((1 - hazard)[::-1])[::-1][1:], [1.0]])
+    return points, survival
+
+
+def estimate(
+    price: Array,
+    bid: Array | None,
+    cycle: Ints,
+    fit: npt.NDArray[np.bool_],
+    cycles: int,
+    *,
+    fit_cycles: int,
+    quantiles: int,
+    assumed_win_rate: float,
+    rounds: int = 6,
+) -> Supply:
+    """Supply of one campaign and platform.
+
+    Args:
+        price, bid, cycle: of every won impression, (n,); `bid` is `None` where the log has none.
+        fit: which impressions the price law may be fitted on, (n,).
+        cycles: cycles in the log; `fit_cycles`: the first so many are the training period.
+    """
+    level = np.ones(cycles)
+    counts = np.bincount(cycle, minlength=cycles).astype(float)
+    usable = fit & (price > 0)
+    if not usable.any():
+        usable = price > 0
+    if not usable.any():
+        flat = np.full(quantiles + 1, 1e-6)
+        return Supply(flat, level, np.full(cycles, np.inf), counts, counts, 1e-6, True)
+    truncated = bid is not None
+    ceiling = bid if bid is not None else np.full_like(price, np.inf)
+    log_price = np.log(np.maximum(price, 1e-12))
+    points, law = np.array([1.0]), np.array([1.0])
+    surprise, slope = np.zeros_like(price), np.ones(cycles)
+    positive = price > 0
+    seen = np.bincount(cycle[positive], minlength=cycles)
+    for _ in range(rounds):
+        x, cap = price / level[cycle], ceiling / level[cycle]
+        points, law = product_limit(x[usable], cap[usable])
+        mass = np.diff(np.concatenate([[0.0], law]))
+        below = np.cumsum(mass * np.log(points)) / np.maximum(np.cumsum(mass), 1e-12)
+        # E[ln p | p <= b] under the current law, against what the cycle shows. Truncation hides part of a move (a
+        # higher level meets the same bids), by the slope of that expectation in ln b: a Newton step undoes it.
+        surprise = log_price - np.log(level[cycle]) - _below(points, below, cap)
+        hidden = (_below(points, below, cap * np.exp(0.1)) - _below(points, below, cap * np.exp(-0.1))) / 0.2
+        slope = np.clip(1 - np.bincount(cycle[positive], hidden[positive], cycles) / np.maximum(seen, 1), 0.1, 1)
+        step = np.bincount(cycle[positive], surprise[positive], cycles) / np.maximum(seen, 1) / slope
+        level = level * np.exp(np.clip(step, -0.5, 0.5))
+        level = level / max(float(np.average(level[:fit_cycles], weights=np.maximum(counts[:fit_cycles], 1e-9))), 1e-12)
+    spread = float(np.std(surprise[usable])) / slope
+    knots = np.interp(np.linspace(0, 1, quantiles + 1), law, points)
+    win = (
+        np.clip(np.interp(ceiling / level[cycle], points, law, left=LEAST_WIN_RATE), LEAST_WIN_RATE, 1)
+        if truncated
+        else np.full_like(price, assumed_win_rate)
+    )
+    requests = np.bincount(cycle, 1 / win, cycles)
+    error = np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles))
+    mean = float(np.mean(0.5 * (knots[1:] + knots[:-1])))
+    return Supply(
+        knots=knots,
+        level=level,
+        level_error=spread / np.sqrt(np.maximum(seen, 0.25)),
+        requests=requests,
+        requests_error=error,
+        mean_price=mean,
+        approximated=not truncated,
+    )
+
+
+def _below(points: Array, below: Array, cap: Array) -> Array:
+    """E[ln p | p <= cap] of a law on `points`, whose running means are `below`."""
+    return below[np.clip(np.searchsorted(points, cap, side="right") - 1, 0, len(points) - 1)]

@@ -1,0 +1,399 @@
+"""The feature store: build it, open it, read it offline and online, push new statistics (the one door to Feast).
+
+A feature folder is self-contained and may be moved: `feature_store.yaml`, `registry.db`, `online.db` (unless the online
+store is Redis), `sources/` and `embeddings/` all lie in it and name each other by relative paths.
+
+Services: `budget_statistics` yields the 128 statistics of `crossmix.state` in layout order by campaign and arm;
+`fusion_inputs` yields creative embeddings and user sequences. A statistics row's time is the END of its cycle, so a
+point-in-time join never shows a cycle before it is over.
+
+Importing this module costs nothing; Feast (5 s) comes with the first call.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from crossmix.config import Config, ConfigError, Fusion
+from crossmix.schema import DataError, Dataset
+from feature_repo import sources
+from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TIME
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from feast import FeatureService, FeatureStore
+    from torch import Tensor
+
+Encode = Callable[[Fusion, "pd.DataFrame", Path | None], tuple["pd.DataFrame", Mapping[str, Mapping[str, Any] | None]]]
+Statistics = Callable[[Dataset, Config], "pd.DataFrame"]
+
+TEMPLATE = Path(__file__).with_name("feature_store.yaml")
+TORN_READS = 20
+TORN_PAUSE = 0.01
+"""A push writes two views; a reader that falls between them looks again so often, so many seconds apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a feature folder says of itself (features.json)."""
+
+    platforms: tuple[str, ...]
+    campaigns: tuple[str, ...]
+    encoders: dict[str, dict[str, Any] | None]
+    layout: str
+    """`state.layout_digest()` of the layout the statistics were written in."""
+    rows: dict[str, int]
+    """Rows offline, by view."""
+
+
+def build(
+    config: Config,
+    dataset: Path,
+    out: Path,
+    *,
+    online: Mapping[str, Any] | None = None,
+    cache: Path | None = None,
+    encode: Encode | None = None,
+    statistics: Statistics | None = None,
+) -> dict[str, Any]:
+    """Write a feature folder: embeddings, sources, registry and the online store, materialised.
+
+    Args:
+        config: the whole tree.
+        dataset: folder that ingest wrote.
+        out: empty folder to write into.
+        online: Feast's `online_store` section; `None` keeps sqlite in the folder. On a cluster
+            `{"type": "redis", "connection_string": "${CROSSMIX_REDIS}"}`; variables expand when the store is opened.
+        cache: folder of creative vectors already computed.
+        encode, statistics: default to `crossmix.fusion.encoders.encode_creatives` and
+            `crossmix.market.replay.statistics`.
+
+    Returns:
+        What `features.json` holds (`Described`), as plain data.
+
+    Raises:
+        DataError: the log's tables do not fit (a missing column, two rows of one cycle, a lost sequence).
+    """
+    from crossmix import state
+
+    data = Dataset(dataset)
+    meta = data.meta
+    vectors, told = (encode or _default_encode())(config.fusion, data.frame("creatives"), cache)
+    encoders = {modality: dict(encoder) if encoder else None for modality, encoder in told.items()}
+    history = sources.clean_statistics(
+        (statistics or _default_statistics())(data, config), len(meta.platforms), LOG_ARM
+    )
+    silent = sorted(set(meta.campaigns) - set(history["campaign_id"]))
+    if silent:
+        raise DataError(f"statistics: campaign_id {silent[0]!r} has no cycle at all; drop the campaign from the log")
+    sources.write_statistics(out, history)
+    rows = {
+        sources.PLATFORM_VIEW: len(history),
+        sources.CAMPAIGN_VIEW: len(history),
+        sources.CREATIVE_VIEW: sources.write_embeddings(out, vectors, list(encoders), meta.start),
+        sources.USER_VIEW: sources.write_sequences(out, data),
+    }
+    described = Described(meta.platforms, meta.campaigns, encoders, state.layout_digest(), rows)
+    _write_json(out / "embeddings" / "encoders.json", encoders)
+    write_store_config(out, online)
+    _apply(out, encoders)
+    _write_json(out / "features.json", asdict(described))
+    plain: dict[str, Any] = json.loads((out / "features.json").read_text())
+    return plain
+
+
+def write_store_config(out: Path, online: Mapping[str, Any] | None = None) -> None:
+    """Write `feature_store.yaml` from the template, with another online store where one is given.
+
+    Raises `ConfigError` where the online store has no type.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    if online is None:
+        (out / TEMPLATE.name).write_text(TEMPLATE.read_text())
+        return
+    if "type" not in online:
+        raise ConfigError(f"online: {dict(online)!r} has no type; name one, such as redis or sqlite")
+    tree = {**yaml.safe_load(TEMPLATE.read_text()), "online_store": dict(online)}
+    (out / TEMPLATE.name).write_text(yaml.safe_dump(tree, sort_keys=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    store: FeatureStore
+    services: dict[str, FeatureService]
+    """Kept: `get_feature_service` reads the registry anew, which voids Feast's caches (40 ms a read instead of 2.4)."""
+
+
+_STORES: dict[tuple[Path, int, int], _Opened] = {}
+_LOCK = RLock()
+
+
+def open_store(path: Path) -> FeatureStore:
+    """The folder's Feast store; opened once per process and folder, again when the folder was rebuilt.
+
+    Raises `DataError` where there is no feature folder or its statistics have another layout than this code's.
+    """
+    return _opened(path).store
+
+
+def _opened(path: Path) -> _Opened:
+    path = Path(path).resolve()
+    registry = path / "registry.db"
+    if not registry.is_file():
+        raise DataError(f"features: {path} holds no registry.db; pass a folder that the features step wrote")
+    stamp = registry.stat()
+    key = (path, stamp.st_ino, stamp.st_mtime_ns)
+    with _LOCK:
+        if key not in _STORES:
+            _check_layout(path)
+            for stale in [other for other in _STORES if other[0] == path]:
+                del _STORES[stale]
+            store = _store(path)
+            names = (SERVICE_STATISTICS, SERVICE_FUSION)
+            _STORES[key] = _Opened(store, {name: store.get_feature_service(name) for name in names})
+        return _STORES[key]
+
+
+def describe(path: Path) -> Described:
+    """What the folder says of itself."""
+    raw = json.loads((Path(path) / "features.json").read_text())
+    return Described(**{**raw, "platforms": tuple(raw["platforms"]), "campaigns": tuple(raw["campaigns"])})
+
+
+def offline_states(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
+    """Statistics as they were known at each row's time.
+
+    Args:
+        path: feature folder.
+        entity_df: campaign_id, arm, event_timestamp; further columns pass through.
+
+    Returns:
+        The rows in the order given, with the 128 statistics in layout order, float32. Before the first cycle of its
+        campaign and arm is over a row is NaN throughout, which `state.encode` reads as "no observation yet".
+
+    Raises:
+        DataError: a column is missing, or a campaign and arm has no statistics at any time.
+    """
+    from crossmix import state
+
+    keys = sources.KEYS[sources.PLATFORM_VIEW]
+    _require_columns(entity_df, keys)
+    known = sources.known_arms(Path(path))
+    for pair in entity_df[list(keys)].drop_duplicates().itertuples(index=False, name=None):
+        if pair not in known:
+            raise _unknown(known, *pair)
+    found = _historical(path, SERVICE_STATISTICS, entity_df)
+    names = list(state.STATISTIC_NAMES)
+    return found[[*entity_df.columns, *names]].astype(dict.fromkeys(names, "float32"))
+
+
+def offline_fusion_inputs(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
+    """Embeddings and behaviour at each row's time, in the order given.
+
+    `entity_df` has user_id, creative_id, event_timestamp. Adds image and text (float32 arrays, or `None` where the
+    creative has no such modality) and events (int arrays, empty where the user had no history).
+    """
+    _require_columns(entity_df, ("user_id", "creative_id"))
+    found = _historical(path, SERVICE_FUSION, entity_df)
+    return _as_arrays(found, list(describe(path).encoders))
+
+
+def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> Tensor:
+    """The newest statistics of each campaign's arm: (n, 128) float32 in layout order, clamped as `state.clamp` does.
+
+    Raises `DataError` for a campaign without statistics in this arm, naming it and the known ones.
+    """
+    import time
+
+    import torch
+
+    from crossmix import state
+
+    if not len(campaign_id):
+        return torch.empty(0, state.STATISTICS)
+    entities = {"campaign_id": list(campaign_id), "arm": [arm] * len(campaign_id)}
+    for attempt in range(TORN_READS):
+        values, times = _online(path, SERVICE_STATISTICS, entities)
+        stamps = [times[names[0]] for names in sources.statistic_names().values()]
+        for row, campaign in enumerate(campaign_id):
+            if not all(stamp[row] for stamp in stamps):
+                raise _unknown(sources.known_arms(Path(path)), campaign, arm)
+        if stamps[0] == stamps[1]:
+            columns = [values[name] for name in state.STATISTIC_NAMES]
+            return torch.tensor(columns, dtype=torch.float32).T.contiguous()
+        if attempt + 1 < TORN_READS:
+            time.sleep(TORN_PAUSE)
+    raise DataError(
+        f"statistics of {', '.join(campaign_id)}, arm {arm}: platform and campaign rows are of different cycles, "
+        "a push was cut off; push the last row again"
+    )
+
+
+def online_fusion_inputs(path: Path, user_id: Sequence[str], creative_id: Sequence[str]) -> pd.DataFrame:
+    """Embeddings and newest behaviour of (user, creative) pairs; columns as in `offline_fusion_inputs`.
+
+    A user without history gets an empty sequence. Raises `DataError` for a creative that was never encoded.
+    """
+    import pandas as pd
+
+    values, times = _online(path, SERVICE_FUSION, {"user_id": list(user_id), "creative_id": list(creative_id)})
+    modalities = list(describe(path).encoders)
+    for creative, stamp in zip(creative_id, times[modalities[0]], strict=True):
+        if not stamp:
+            raise DataError(f"creative_id: {creative!r} was never encoded; build the features from a log that has it")
+    columns: dict[str, Any] = {"user_id": list(user_id), "creative_id": list(creative_id)}
+    columns |= {name: pd.Series(values[name], dtype=object) for name in (*modalities, "events")}
+    return _as_arrays(pd.DataFrame(columns), modalities)
+
+
+def push_statistics(path: Path, frame: pd.DataFrame) -> dict[str, int]:
+    """Add statistics of finished cycles, offline and online.
+
+    Offline every row is kept; one with the campaign, arm and time of an older one replaces it, so a push may be
+    repeated. Online a row is written unless a newer one is there already.
+
+    Args:
+        path: feature folder; pushes of several processes on one machine wait for one another.
+        frame: campaign_id, arm, event_timestamp (the end of the cycle) and the 128 statistics.
+
+    Returns:
+        {"offline": rows kept, "online": rows written}.
+
+    Raises:
+        DataError: the frame does not fit; then nothing is written.
+    """
+    path = Path(path)
+    keys = list(sources.KEYS[sources.PLATFORM_VIEW])
+    rows = sources.clean_statistics(frame, len(describe(path).platforms))
+    if rows.empty:
+        return {"offline": 0, "online": 0}
+    newest = rows.drop_duplicates(keys, keep="last").reset_index(drop=True)
+    with sources.locked(path):
+        store = open_store(path)
+        sources.append_statistics(path, rows)
+        entities = {key: newest[key].tolist() for key in keys}
+        _, times = _online(path, SERVICE_STATISTICS, entities)
+        seconds = newest[TIME].map(lambda moment: moment.timestamp()).to_numpy()
+        for view, names in sources.statistic_names().items():
+            fresh = newest[[second >= (was or 0) for second, was in zip(seconds, times[names[0]], strict=True)]]
+            if len(fresh):
+                with _LOCK:
+                    store.write_to_online_store(view, fresh[[*keys, TIME, *names]])
+    return {"offline": len(rows), "online": len(fresh)}
+
+
+def _default_encode() -> Encode:
+    from crossmix.fusion.encoders import encode_creatives
+
+    return encode_creatives
+
+
+def _default_statistics() -> Statistics:
+    from crossmix.market.replay import statistics
+
+    return statistics
+
+
+def _store(path: Path) -> FeatureStore:
+    os.environ.setdefault("FEAST_USAGE", "False")  # earlier versions of Feast reported their use home; 0.67 does not
+    with warnings.catch_warnings():  # importing Feast turns every library's deprecation warnings on
+        from feast import FeatureStore
+
+    return FeatureStore(repo_path=str(path))
+
+
+def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Register the definitions and copy each entity's newest row to the online store."""
+    from datetime import timedelta
+
+    import pandas as pd
+
+    from feature_repo.definitions import definitions
+
+    store = _store(out)
+    times = [pd.read_parquet(out / file, columns=[TIME])[TIME] for file in sources.SOURCES.values()]
+    filled = [column for column in times if len(column)]
+    # A day to either side: Feast compares the range with times in the machine's own zone.
+    first, last = min(c.min() for c in filled), max(c.max() for c in filled)
+    with redirect_stdout(io.StringIO()):  # Feast prints what it does in colours; what fails, raises
+        store.apply(definitions(encoders))
+        store.materialize(first - timedelta(days=1), last + timedelta(days=1))
+
+
+def _check_layout(path: Path) -> None:
+    from crossmix import state
+
+    if describe(path).layout != state.layout_digest():
+        raise DataError(
+            f"features: {path} was written in state layout {describe(path).layout[:12]}, this code has "
+            f"{state.layout_digest()[:12]}; run the features step again"
+        )
+
+
+def _historical(path: Path, service: str, entity_df: pd.DataFrame) -> pd.DataFrame:
+    """Point-in-time join; the rows come back in the order given, none lost and none twice."""
+    import numpy as np
+
+    opened = _opened(path)
+    order = "__row"
+    entities = entity_df.reset_index(drop=True).assign(**{TIME: lambda f: sources.utc(f[TIME], TIME)})
+    entities[order] = np.arange(len(entities))
+    with _LOCK:
+        found = opened.store.get_historical_features(entity_df=entities, features=opened.services[service]).to_df()
+    found = found.sort_values(order, ignore_index=True)
+    if not np.array_equal(found[order].to_numpy(), np.arange(len(entities))):
+        raise DataError(f"{service}: {len(entities)} rows asked, {len(found)} found; the feature folder is damaged")
+    return found.drop(columns=order)
+
+
+def _online(
+    path: Path, service: str, entities: Mapping[str, list[str]]
+) -> tuple[dict[str, list[Any]], dict[str, list[float]]]:
+    """Values by feature, and the seconds of their event times (0 where the store has no row)."""
+    opened = _opened(path)
+    with _LOCK:
+        answer = opened.store.get_online_features(features=opened.services[service], entity_rows=dict(entities))
+    raw = answer.to_dict(include_event_timestamps=True)
+    values = {name: column for name, column in raw.items() if not name.endswith("__ts")}
+    return values, {name.removesuffix("__ts"): column for name, column in raw.items() if name.endswith("__ts")}
+
+
+def _as_arrays(frame: pd.DataFrame, modalities: Sequence[str]) -> pd.DataFrame:
+    import numpy as np
+
+    def array(value: Any, dtype: str) -> Any:
+        return None if value is None or np.ndim(value) == 0 else np.asarray(value, dtype=dtype)
+
+    for name in modalities:
+        frame[name] = [array(value, "float32") for value in frame[name]]
+    frame["events"] = [np.empty(0, "int32") if (v := array(value, "int32")) is None else v for value in frame["events"]]
+    return frame
+
+
+def _require_columns(frame: pd.DataFrame, keys: Sequence[str]) -> None:
+    missing = [name for name in (*keys, TIME) if name not in frame.columns]
+    if missing:
+        raise DataError(f"entity_df: column {missing[0]!r} is missing; pass {', '.join(keys)} and {TIME}")
+
+
+def _unknown(known: set[tuple[str, str]], campaign: str, arm: str) -> DataError:
+    campaigns = sorted({name for name, other in known if other == arm})
+    if campaigns:
+        return DataError(f"campaign_id: {campaign!r} has no statistics in arm {arm!r}; known: {', '.join(campaigns)}")
+    arms = sorted({other for _, other in known})
+    return DataError(f"arm: {arm!r} has no statistics of any campaign yet; push some, or use {', '.join(arms)}")
+
+
+def _write_json(path: Path, tree: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(tree, indent=2, sort_keys=True) + "\n")

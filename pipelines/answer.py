@@ -1,0 +1,99 @@
+"""The answer of `crossmix allocate`: bundle, newest statistics and market brought together, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossmix import state
+from crossmix.allocate import Allocation, LimitChange, explain
+from crossmix.bundle import Bundle, load
+from crossmix.config import ConfigError
+
+
+def allocate(
+    bundle: Path,
+    features: Path,
+    campaign: str | None = None,
+    budget: float | None = None,
+    limits: Sequence[str] = (),
+    freeze: Sequence[str] = (),
+) -> Allocation:
+    """Split the next cycle's budget of a campaign.
+
+    Args:
+        bundle: folder of a policy bundle.
+        features: feature repository that holds the campaign's newest statistics.
+        campaign: may be absent where the bundle knows one only.
+        budget: currency per cycle; the plan's if absent.
+        limits: `platform:min:max` each, shares of the cycle budget; an empty part leaves the bundle's.
+        freeze: platforms whose share stays.
+
+    Raises:
+        BundleError, ConfigError, DataError, InfeasibleError: what cannot be used; names field, value and remedy.
+    """
+    from crossmix.respond import MarketResponder
+    from feature_repo.features import online_statistics
+
+    loaded = load(bundle)
+    name = campaign or _only(loaded)
+    loaded.check_campaign(name)
+    statistics = online_statistics(features, [name])[0].numpy()
+    width, column = len(state.PER_PLATFORM), state.PLATFORM_FIELD["previous_share"]
+    previous = statistics[column : width * len(loaded.platforms) : width]
+    return explain(
+        loaded,
+        statistics,
+        name,
+        MarketResponder(loaded.market, name),
+        budget=budget,
+        change=change(limits, freeze),
+        previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
+    )
+
+
+def _only(bundle: Bundle) -> str:
+    if len(bundle.campaigns) > 1:
+        raise ConfigError(
+            f"--campaign: the bundle knows {len(bundle.campaigns)}: {', '.join(bundle.campaigns)}; name one"
+        )
+    return bundle.campaigns[0]
+
+
+def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
+    """Limits as they are typed; raises `ConfigError` for one that is no `platform:min:max`."""
+    minimum, maximum = dict[str, float](), dict[str, float]()
+    for text in limits:
+        try:
+            platform, low, high = text.rsplit(":", 2)
+            minimum |= {platform: float(low)} if low else {}
+            maximum |= {platform: float(high)} if high else {}
+        except ValueError:
+            raise ConfigError(f"--limit {text!r}: write it as platform:min:max, as search:0.1:0.4") from None
+    return LimitChange(minimum=minimum, maximum=maximum, freeze=frozenset(freeze))
+
+
+def table(answer: Allocation) -> str:
+    """The answer for a terminal."""
+    low, high = answer.expected_revenue_interval
+    width = max(len("platform"), *(len(line.platform) for line in answer.platforms))
+    lines = [
+        f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
+        "",
+        f"{'platform':{width}}   share      amount     revenue   marginal ROI          why",
+    ]
+    for line in sorted(answer.platforms, key=lambda item: -item.share):
+        bounds = "[{:.2f}, {:.2f}]".format(*line.marginal_roi_interval)
+        lines.append(
+            f"{line.platform:{width}}  {line.share:6.1%}  {line.amount:10,.2f}  {line.expected_revenue:10,.2f}"
+            f"   {line.marginal_roi:5.2f} {bounds:14}  {line.reason}"
+        )
+    lines += [
+        "",
+        f"expected revenue {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval [{low:,.2f}, {high:,.2f}] "
+        f"(fitting error); ROI {answer.expected_roi:.2f}",
+        f"the plan's static split should earn {answer.static_revenue:,.2f}",
+        *(f"note: {note}" for note in answer.notes),
+        f"bundle {answer.bundle[:12]}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""The `crossmix` command. Nothing heavy is imported before a command needs it: help answers in under a second."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Learn, prove, serve and re-adapt the split of an advertising budget across media platforms.",
+)
+
+Preset = Annotated[str, typer.Option(help="paper: the paper's sizes; laptop: the same in minutes on two cores.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one config key, as data.cycle_hours=1; repeatable."),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    """One line on stderr and exit status 2 for what the user can mend; 130 after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stop("stopped; run the same command again to go on", 130)
+    except ValueError as error:
+        if type(error).__module__.partition(".")[0] not in {"crossmix", "feature_repo", "components", "pipelines"}:
+            raise
+        _stop(str(error), 2)
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+@app.command()
+def run(
+    preset: Preset = "laptop",
+    source: Annotated[str | None, typer.Option(help="Where the log comes from: demo (generated) or criteo.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The log's file; not for demo.")] = None,
+    out: Out = Path("out/run"),
+    set_: Set = None,
+) -> None:
+    """Train, gate and register an allocation policy, and write a report.
+
+    Exit status: 0 registered, 1 a step failed, 2 an input cannot be used, 3 a required gate did not pass.
+    """
+    with _readable_errors():
+        from crossmix.config import ConfigError, load
+        from pipelines import local
+
+        if data is not None and source in (None, "demo"):
+            raise ConfigError(f"--data {data}: source 'demo' generates its log and reads no file; add --source criteo")
+        named = [f"data.source={source}"] if source else []
+        named += [f"data.path={data}"] if data else []
+        config = load(preset, [*named, *(set_ or ())])
+        try:
+            outcome = local.run(config, out)
+        except local.StepError as error:
+            _stop(str(error), error.status)
+        print(local.describe(outcome, out))
+    raise typer.Exit(outcome.status)
+
+
+@app.command("compile")
+def compile_(
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipeline.yaml"),
+    image: Annotated[str | None, typer.Option(help="Image of every step, by digest for a cluster.")] = None,
+) -> None:
+    """Write the training pipeline as Kubeflow's IR."""
+    with _readable_errors():
+        from pipelines.training import compile_to
+
+        compile_to(out, image)
+        print(out)
+
+
+@app.command()
+def submit(
+    host: Annotated[str, typer.Option(help="Address of the Kubeflow Pipelines API.")],
+    preset: Preset = "paper",
+    source: Annotated[str | None, typer.Option(help="Where the log comes from.")] = None,
+    data: Annotated[str | None, typer.Option(help="The log's file, as the steps see it.")] = None,
+    store: Annotated[str, typer.Option(help="A folder that all steps share, for reuse and resume; none: ''.")] = "",
+    image: Annotated[str | None, typer.Option(help="Image of every step, by digest.")] = None,
+    set_: Set = None,
+) -> None:
+    """Start the training pipeline on a cluster; prints the run's id."""
+    with _readable_errors():
+        from crossmix.config import load
+        from pipelines.submit import submit as start
+
+        named = [f"data.source={source}"] if source else []
+        named += [f"data.path={data}"] if data else []
+        config = load(preset, [*named, *(set_ or ())])
+        print(start(config, host, store=store, image=image))
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Render report.html again."""
+    with _readable_errors():
+        from pipelines import local
+
+        print(local.report(out))
+
+
+@app.command()
+def allocate(
+    out: Annotated[Path | None, typer.Argument(help="Folder of a finished run: its champion answers.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Another bundle's folder than the run's champion.")] = None,
+    features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Which campaign; not needed where there is one.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Budget of the next cycle, currency; the plan's if absent.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLATFORM:MIN:MAX", help="Shares of the cycle budget, as search:0.1:0.4; repeatable."),
+    ] = None,
+    freeze: Annotated[list[str] | None, typer.Option(help="A platform whose share stays; repeatable.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""
+    with _readable_errors():
+        import json
+
+        from crossmix.config import ConfigError
+        from pipelines import answer
+        from pipelines.local import step_folder
+
+        if out is not None:
+            bundle, features = bundle or out / "bundle", features or step_folder(out, "features")
+        if bundle is None or features is None:
+            raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
+        found = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
+        print(json.dumps(found.as_dict(), indent=2) if json_ else answer.table(found))
+
+
+@app.command()
+def config(preset: Preset = "laptop", set_: Set = None) -> None:
+    """Print every config key with its value, in order."""
+    with _readable_errors():
+        import json
+
+        from crossmix.config import documented, load
+
+        for key, value in documented(load(preset, set_ or ())):
+            print(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    print(installed("crossmix"))
+
+
+if __name__ == "__main__":
+    app()

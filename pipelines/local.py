@@ -1,0 +1,251 @@
+"""Run the training pipeline on this machine: kfp's local runner over a step store, then summary.json and report.html.
+
+OUT/steps/<step>/<key>/   finished steps, reused by later runs       OUT/summary.json   the figures
+OUT/run.json              config and step folders of the last run    OUT/report.html    the same, to look at
+OUT/run.log               everything kfp and the steps printed       OUT/bundle/        the champion's bundle
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components import lifeline
+from components.cache import SECTIONS
+from crossmix.config import Config, ConfigError, to_json
+
+if TYPE_CHECKING:
+    from crossmix.registry import Version
+
+PASSED, FAULT, BAD_INPUT, GATES_FAILED = 0, 1, 2, 3
+"""Exit statuses of `crossmix run`."""
+
+# One count of threads everywhere, so that sums are taken in one order and figures repeat from machine to machine.
+ENVIRONMENT: Mapping[str, str] = {
+    "OMP_NUM_THREADS": "2",
+    "PYTHONHASHSEED": "0",
+    "PYTHONWARNINGS": "ignore",
+    "TQDM_MININTERVAL": "0.5",
+    "TQDM_NCOLS": "90",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
+
+
+class StepError(RuntimeError):
+    """A step ended without a result; the message says which and why. `status` is the exit status it calls for."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished run leaves: its summary and the exit status it calls for."""
+
+    summary: dict[str, Any]
+    status: int
+
+
+def run(config: Config, out: Path) -> Outcome:
+    """Run every step that has no result yet, gather the summary, render the report.
+
+    Raises:
+        ConfigError, RunningError: `out` or the log cannot be used; nothing was started.
+        StepError: a step failed.
+    """
+    check(config, out)
+    out.mkdir(parents=True, exist_ok=True)
+    out = out.resolve()
+    with lifeline.hold(out), _environment(out):
+        store = _clean_store(out / "steps")
+        _run_pipeline(config, out, store)
+        steps = {name: (store / "current" / name).resolve() for name in SECTIONS if (store / "current" / name).exists()}
+        return _finish(config, out, steps)
+
+
+def check(config: Config, out: Path) -> None:
+    """Refuse what can be refused before anything starts, leaving nothing behind."""
+    if config.data.path is not None:
+        log = Path(config.data.path)
+        if not log.is_file():
+            raise ConfigError(
+                f"--data {log}: {'is no file' if log.exists() else 'does not exist'}; name the log's file"
+            )
+        if not os.access(log, os.R_OK):
+            raise ConfigError(f"--data {log}: may not be read; change its permissions")
+    place = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
+    if not place.is_dir():
+        raise ConfigError(f"--out {out}: {place} is a file; name a folder")
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot write in {place} ({error.strerror}); name another folder") from None
+
+
+def _clean_store(store: Path) -> Path:
+    """Forget what a killed run left half-written; keep finished steps and checkpoints."""
+    store.mkdir(exist_ok=True)
+    for half in store.glob("*/*.tmp"):
+        shutil.rmtree(half, ignore_errors=True)
+    shutil.rmtree(store / "current", ignore_errors=True)
+    (store / "error.json").unlink(missing_ok=True)
+    return store
+
+
+def _run_pipeline(config: Config, out: Path, store: Path) -> None:
+    from kfp import local
+
+    from pipelines.console import Console
+    from pipelines.training import training
+
+    root = out / "kfp"
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "tmp").mkdir(parents=True)
+    with (out / "run.log").open("w") as log:
+        console = Console(log)
+        try:
+            with contextlib.redirect_stdout(console):
+                local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
+                training(config_json=to_json(config), store=str(store))
+        except RuntimeError:
+            raise _explain(store, out) from None
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _explain(store: Path, out: Path) -> StepError:
+    """kfp says only that a task failed; the step left its reason in the store."""
+    reason = store / "error.json"
+    if not reason.is_file():
+        message = (
+            "a step ended before it could say why (killed, or out of memory?); run the same command again to go on"
+        )
+        return StepError(f"{message}. Log: {out / 'run.log'}", FAULT)
+    told = json.loads(reason.read_text())
+    if told["kind"] == "input":
+        return StepError(f"{told['step']}: {told['message']}", BAD_INPUT)
+    return StepError(f"{told['step']} failed: {told['message']}. Log: {out / 'run.log'}", FAULT)
+
+
+def _finish(config: Config, out: Path, steps: Mapping[str, Path]) -> Outcome:
+    from pipelines.summary import collect, own_bundle, write_atomically
+
+    run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + steps["gate"].name[:8]
+    registered = _registered(config, out, steps["register"]) if "register" in steps else None
+    bundle = own_bundle(steps["gate"] / "bundle", out / "bundle") if registered else None
+    summary = collect(config, steps, run_id, registered.as_dict() if registered else None, bundle)
+    folders = {name: str(folder.relative_to(out)) for name, folder in steps.items()}
+    write_atomically(out / "run.json", {"run_id": run_id, "config": json.loads(to_json(config)), "steps": folders})
+    page = report(out, summary)
+    if registered:
+        from crossmix.registry import Registry
+
+        Registry.of(config, out).log_artifact(registered.number, page.name, page)
+    write_atomically(out / "summary.json", summary)
+    return Outcome(summary, PASSED if registered else GATES_FAILED)
+
+
+def _registered(config: Config, out: Path, step: Path) -> Version:
+    """The version that the register step made, as the registry has it now; the champion's bundle in OUT/bundle."""
+    from crossmix.registry import CHAMPION, Registry, RegistryError
+
+    registry = Registry.of(config, out)
+    number = json.loads((step / "registration.json").read_text())["version"]
+    try:
+        registry.fetch(CHAMPION, out / "bundle")
+        return registry.get(number)
+    except RegistryError as error:
+        shutil.rmtree(step)  # so that the next run registers again
+        raise StepError(f"register: {error}; run the same command again to register anew", FAULT) from None
+
+
+def report(out: Path, summary: Mapping[str, Any] | None = None) -> Path:
+    """Render OUT/report.html again from the steps of the last run; its path."""
+    from crossmix.evaluate.report import ReportInputs, render
+
+    if summary is None:
+        summary = _read_run(out, "summary.json")
+    folders = _read_run(out, "run.json")["steps"]
+    half = out / "report.html.tmp"
+    render(ReportInputs.collect({name: out / folder for name, folder in folders.items()}, summary), half)
+    half.replace(out / "report.html")
+    return out / "report.html"
+
+
+def step_folder(out: Path, name: str) -> Path:
+    """Where the last finished run has a step's result."""
+    return out / str(_read_run(out, "run.json")["steps"][name])
+
+
+def _read_run(out: Path, name: str) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = json.loads((out / name).read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{out}: holds no finished run ({name} is missing); make one with `crossmix run`") from None
+    return loaded
+
+
+@contextlib.contextmanager
+def _environment(out: Path) -> Iterator[None]:
+    """What the steps' processes inherit; a variable the user has set stays as it is."""
+    before = dict(os.environ)
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    tempfile.gettempdir()  # settles where this process keeps its own
+    os.environ["TMPDIR"] = str(out / "kfp" / "tmp")  # kfp leaves a temporary folder behind for every step
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def describe(outcome: Outcome, out: Path) -> str:
+    """The result in a few lines."""
+    summary = outcome.summary
+    policy, fused = summary["policy"], summary["fusion"]
+
+    def told(figure: Mapping[str, Any]) -> str:
+        low, high = figure["ci95"]
+        return f"{figure['mean']:.3f} [{low:.3f}, {high:.3f}]"
+
+    best = max(policy["baselines"], key=lambda name: policy["baselines"][name]["mean"])
+    lines = [
+        "",
+        f"policy     {told(policy['oracle_ratio'])} of the oracle's revenue, "
+        f"{told(policy['gap_closed'])} of the gap from uniform closed (mean, 95 % interval)",
+        f"next best  {told(policy['baselines'][best])} ({best})",
+        f"fusion     click AUC {_number(fused['click_auc'])}, conversion AUC {_number(fused['conversion_auc'])}, "
+        f"from {', '.join(fused['modalities'])}",
+    ]
+    verdicts = [gate["verdict"] for gate in summary["gates"]]
+    lines.append("gates      " + ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts)))
+    if summary["registry"]:
+        entry = summary["registry"]
+        lines.append(f"registry   {entry['name']} version {entry['version']} ({', '.join(entry['aliases'])})")
+    lines.append(f"report     {out / 'report.html'}")
+    failures = [gate for gate in summary["gates"] if gate["required"] and gate["verdict"] != "pass"]
+    if outcome.status == GATES_FAILED:
+        lines.append("nothing was registered: a required gate did not pass")
+        lines += [
+            f"  {gate['verdict'].upper()}  {gate['name']}: {_number(gate['value'])}, wanted {gate['threshold']}"
+            for gate in failures
+        ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -1,0 +1,48 @@
+"""The training pipeline: ingest, features, fusion, market, train, gate, register."""
+
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, dsl
+
+from components.features.component import features
+from components.fusion.component import fusion
+from components.gate.component import gate
+from components.ingest.component import ingest
+from components.market.component import market
+from components.register.component import register
+from components.train.component import train
+
+NAME = "crossmix-training"
+
+
+@dsl.pipeline(name=NAME, description="Learn, prove and register the split of an advertising budget.")
+def training(config_json: str, store: str = "") -> None:
+    """Wire the seven steps.
+
+    Args:
+        config_json: the whole config (`crossmix.config.to_json`).
+        store: a folder shared by all steps that keeps finished steps and checkpoints; "" where Kubeflow caches.
+    """
+    given: dict[str, Any] = {"config_json": config_json, "store": store}
+    log = ingest(**given).outputs["dataset"]
+    encoded = features(**given, dataset=log).outputs["features"]
+    fused = fusion(**given, dataset=log, features=encoded).outputs["fusion"]
+    simulator = market(**given, dataset=log, fusion=fused).outputs["market"]
+    policy = train(**given, market=simulator).outputs["policy"]
+    verdict = gate(**given, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
+    with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
+        register(**given, evaluation=verdict.outputs["evaluation"])
+
+
+def compile_to(path: Path, image: str | None = None) -> None:
+    """Write the pipeline's IR; `image` replaces the image of every step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(training, str(path))
+    if image:
+        import yaml
+
+        spec, *platforms = yaml.safe_load_all(path.read_text())
+        for executor in spec["deploymentSpec"]["executors"].values():
+            executor["container"]["image"] = image
+        path.write_text(yaml.safe_dump_all([spec, *platforms], sort_keys=True))

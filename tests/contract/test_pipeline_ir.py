@@ -1,0 +1,84 @@
+"""The compiled pipeline: what Kubeflow gets, and that every step calls a core function as it is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from components import IMAGE
+from components.cache import SECTIONS
+from pipelines.training import compile_to
+
+GOLDEN = Path(__file__).parent / "golden" / "training.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ir") / "training.yaml"
+    compile_to(path)
+    return path
+
+
+def test_ir_equals_the_golden_file(compiled: Path) -> None:
+    assert compiled.read_text() == GOLDEN.read_text(), f"changed on purpose? crossmix compile --out {GOLDEN}"
+
+
+def test_every_task_has_a_step_and_register_waits_for_the_gates(compiled: Path) -> None:
+    spec: dict[str, Any] = yaml.safe_load(compiled.read_text())
+    tasks = spec["root"]["dag"]["tasks"]
+    (guarded,) = (name for name, task in tasks.items() if "triggerPolicy" in task)
+    assert set(tasks) - {guarded} | {"register"} == set(SECTIONS)
+    assert "== 'passed'" in tasks[guarded]["triggerPolicy"]["condition"]
+    assert list(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == ["register"]
+    images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
+    assert images == {IMAGE}
+
+
+def test_kubeflow_shows_metrics_curves_gates_and_report(compiled: Path) -> None:
+    kinds = set(re.findall(r"system\.(\w+)", compiled.read_text()))
+    assert {"Metrics", "ClassificationMetrics", "Markdown", "HTML", "Dataset", "Model"} <= kinds
+
+
+def test_an_image_may_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "training.yaml"
+    compile_to(path, "images.example/crossmix@sha256:0")
+    assert IMAGE not in path.read_text()
+    assert path.read_text().count("images.example/crossmix@sha256:0") == len(SECTIONS)
+
+
+class CalledError(Exception):
+    """Carries what a component asked of `run_step`."""
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_component_calls_its_core_function_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def record(*called: Any) -> None:
+        raise CalledError(*called)
+
+    monkeypatch.setattr("components.steps.run_step", record)
+    body = getattr(importlib.import_module(f"components.{name}.component"), name).python_func
+    artifacts = {key: SimpleNamespace(path=key) for key in inspect.signature(body).parameters}
+    with pytest.raises(CalledError) as called:
+        body(**artifacts | {"config_json": "{}", "store": "store"})
+    step, _, inputs, _, store, core = called.value.args
+    module, _, function = core.partition(":")
+    takes = inspect.signature(getattr(importlib.import_module(module), function)).parameters
+    required = {key for key, parameter in takes.items() if parameter.default is parameter.empty}
+    assert (step, store) == (name, "store")
+    assert required - {"work", "home"} == {"config", "out", *inputs}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_component_is_thin_and_without_postponed_annotations(name: str) -> None:
+    source = (ROOT / "components" / name / "component.py").read_text()
+    assert "from __future__" not in source  # kfp reads artifact types from the annotations themselves
+    body = source.split('"""')[-1].strip().splitlines()
+    assert len(body) <= 15

@@ -1,0 +1,38 @@
+"""Core functions small enough to see through, for the tests of the step wrapper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crossmix.config import Config
+from crossmix.schema import DataError
+
+
+def write_seed(config: Config, out: Path) -> None:
+    """A result that follows from the config."""
+    (out / "value").write_text(str(config.data.demo.seed))
+
+
+def double(config: Config, dataset: Path, out: Path) -> None:
+    """A result that follows from an input."""
+    (out / "value").write_text(str(2 * int((dataset / "value").read_text())))
+
+
+def count(config: Config, market: Path, out: Path, work: Path) -> None:
+    """One more each time it is started, and it fails the first time."""
+    tally = work / "tally"
+    tally.write_text(f"{tally.read_text()}x" if tally.exists() else "x")
+    if tally.read_text() == "x":
+        raise RuntimeError("power cut")
+    (out / "value").write_text(tally.read_text())
+
+
+def name_home(config: Config, evaluation: Path, home: Path, out: Path) -> None:
+    """Where the run's folder is."""
+    (out / "value").write_text(str(home))
+
+
+def refuse(config: Config, out: Path) -> None:
+    """What a bad log does, after something was written."""
+    (out / "half").write_text("half")
+    raise DataError("price_paid: -1 in row 7; mend the log")

@@ -1,0 +1,155 @@
+"""The registry on a real MLflow (sqlite): one version per bundle whatever happens, aliases, roll-back, fetch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossmix import bundle as bundle_module
+from crossmix import state
+from crossmix.bundle import BundleError
+from crossmix.registry import Registry, RegistryError
+from tests.unit.test_bundle import make
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[bundle_module.Bundle]:
+    root = tmp_path_factory.mktemp("bundles")
+    made = [make(root / f"policy-{seed}", seed=seed) for seed in range(3)]
+    return [bundle_module.annotate(one.path, [{"name": "policy.latency", "verdict": "pass"}]) for one in made]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "out" / "mlartifacts")
+
+
+def test_registering_promoting_and_rolling_back(
+    registry: Registry, bundles: list[bundle_module.Bundle], tmp_path: Path
+) -> None:
+    report = tmp_path / "r.html"
+    report.write_text("<p>report</p>")
+    first = registry.register(
+        bundles[0].path,
+        metrics={"oracle_ratio": 0.97, "cpa": float("nan")},
+        artifacts={"report/report.html": report},
+        tags={"oracle_ratio": "0.97"},
+    )
+    assert (first.number, first.aliases) == (1, ("challenger", "champion"))
+    assert first.digest == bundles[0].digest
+    assert json.loads(first.tags["gates"]) == {"policy.latency": "pass"}
+
+    # Twice the same bundle: the same version.
+    assert registry.register(bundles[0].path).number == 1
+
+    worse = registry.register(bundles[1].path, tags={"oracle_ratio": "0.96"})
+    assert (worse.number, worse.aliases) == (2, ("challenger",))
+    assert "not above the champion's" in worse.note
+
+    better = registry.register(bundles[2].path, wins=True, who="a test")
+    assert better.aliases == ("challenger", "champion")
+    assert registry.get("previous").number == 1
+    replaced = json.loads(registry.get(1).tags["replaced"])
+    assert (replaced["by"], replaced["with"]) == ("a test", 3)
+    assert replaced["at"]
+
+    assert registry.rollback(who="an operator").number == 1
+    assert registry.get("champion").number == 1
+    assert registry.get("previous").number == 3
+    assert [version.number for version in registry.versions()] == [1, 2, 3]
+
+    # The run holds what was logged; the infinite metric is left out; everything lies beside the database.
+    run = registry._client.get_run(first.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"oracle_ratio": 0.97}
+    assert run.data.params["train.ppo.clip"] == "0.2"
+    assert run.info.artifact_uri.startswith(registry.artifact_root.absolute().as_uri())
+    assert list(registry.artifact_root.rglob("report/report.html"))
+    assert (registry.artifact_root.parent / "mlflow.db").exists()
+
+
+def test_what_is_fetched_answers_like_what_was_registered(
+    registry: Registry, bundles: list[bundle_module.Bundle], tmp_path: Path
+) -> None:
+    registry.register(bundles[0].path)
+    fetched = registry.fetch("champion", tmp_path / "served" / "bundle")
+    assert fetched.digest == bundles[0].digest
+    question = bundles[0].example()
+    inputs = (question["state"], question["low"], question["high"])
+    np.testing.assert_array_equal(fetched.allocate(*inputs), bundles[0].allocate(*inputs))
+    registry.fetch(1, tmp_path / "served" / "bundle")
+    assert [item.name for item in (tmp_path / "served").iterdir()] == ["bundle"]
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    with pytest.raises(BundleError, match="holds other files"):
+        registry.fetch("champion", tmp_path / "mine")
+    policy = next(registry.artifact_root.rglob("bundle/policy.onnx"))
+    policy.write_bytes(policy.read_bytes()[:-1] + b"?")
+    with pytest.raises(BundleError, match=r"policy\.onnx: SHA-256"):
+        registry.fetch("champion", tmp_path / "served" / "bundle")
+    assert bundle_module.load(tmp_path / "served" / "bundle").digest == bundles[0].digest  # the last good one stays
+
+
+def test_the_registered_model_is_a_pyfunc(registry: Registry, bundles: list[bundle_module.Bundle]) -> None:
+    version = registry.register(bundles[0].path)
+    code = (
+        "import sys, numpy as np, mlflow; mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/crossmix-policy@champion'); m = int(sys.argv[2])\n"
+        "x = {'state': np.zeros((3, 640), np.float32), 'low': np.zeros((3, m), np.float32),"
+        " 'high': np.ones((3, m), np.float32)}\n"
+        "print(model.predict(x)['share'].shape, model.metadata.signature.inputs.input_names(), 'torch' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, registry.uri, str(len(bundles[0].platforms))],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=registry.artifact_root,
+    )
+    assert ran.stdout.strip() == "(3, 4) ['state', 'low', 'high'] False"
+    assert version.tags["layout_digest"] == state.layout_digest()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the version exists", "before its aliases are set"])
+def test_a_run_killed_while_registering_ends_with_one_version(
+    registry: Registry, bundles: list[bundle_module.Bundle], before: bool
+) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; import mlflow; from crossmix.registry import Registry\n"
+        "create = mlflow.MlflowClient.create_model_version\n"
+        "def killed(*args, **kwargs):\n"
+        "    if sys.argv[3] == 'False': create(*args, **kwargs)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "mlflow.MlflowClient.create_model_version = killed\n"
+        "Registry(Path(sys.argv[1])).register(Path(sys.argv[2]))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(registry.artifact_root), str(bundles[0].path), str(before)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    version = registry.register(bundles[0].path)
+    assert (version.number, version.aliases) == (1, ("challenger", "champion"))
+    assert len(registry.versions()) == 1
+    experiment = registry._client.get_experiment_by_name("crossmix")
+    runs = registry._client.search_runs([experiment.experiment_id])
+    assert [(run.info.run_id, run.info.status) for run in runs] == [(version.run_id, "FINISHED")]
+
+
+def test_questions_without_an_answer_say_what_there_is(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="none yet: run `crossmix run`"):
+        registry.fetch("champion", tmp_path / "b")
+    with pytest.raises(RegistryError, match="nothing to roll back to"):
+        registry.rollback(who="an operator")
+    with pytest.raises(BundleError, match=r"manifest\.json: missing"):
+        registry.register(tmp_path / "nowhere")
