@@ -82,10 +82,26 @@ def windowed_roi(market: Market) -> Competitor:
 
 def plug_in(market: Market) -> Competitor:
     """The best split for the fitted average market and the coming weekday: concave, solved exactly; drift unseen."""
+    campaigns = torch.arange(len(market.campaigns))
+    # Without a step limit the answer depends on campaign and weekday alone: solve those once.
+    table_C7P = torch.stack(
+        [
+            solve(
+                nominal(market, campaigns, torch.full_like(campaigns, day)),
+                market.budget,
+                market.minimum,
+                market.maximum,
+            ).share_BP
+            for day in range(7)
+        ],
+        1,
+    )
 
     def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, campaign_B: Tensor) -> Tensor:
-        conditions = nominal(market, campaign_B, weekday(state_BS))
-        return solve(conditions, market.budget[campaign_B], low_BP, high_BP).share_BP
+        day_B = weekday(state_BS)
+        if torch.equal(low_BP, market.minimum[campaign_B]) and torch.equal(high_BP, market.maximum[campaign_B]):
+            return table_C7P[campaign_B, day_B]
+        return solve(nominal(market, campaign_B, day_B), market.budget[campaign_B], low_BP, high_BP).share_BP
 
     return act
 
@@ -110,9 +126,7 @@ def nominal(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Conditions
         level=torch.ones_like(value["requests"]),
         ctr=value["ctr"],
         cvr=value["cvr"],
-        value=value["value"],
-        value_cv=value["value_cv"],
-        saturation=value["saturation"],
+        **market.fixed(campaign_B),
     )
 
 

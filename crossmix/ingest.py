@@ -339,7 +339,8 @@ def platform_groups(table: Table, line: Timeline, keep: int) -> tuple[list[str],
 
 def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> Table:
     """Group platforms; add cycle, split and hold-out (`schema.DERIVED`)."""
-    seconds = table["timestamp"].epoch_seconds().cast("int64") - int(line.start.timestamp())
+    # Truncated first: DuckDB would round to the nearest second, and the last half of one into the next cycle.
+    seconds = table["timestamp"].truncate("s").epoch_seconds().cast("int64") - int(line.start.timestamp())
     # Both sides are whole and not negative, so the floor of the division is the cycle; the last takes a fragment in.
     cycle = (seconds / (line.hours * 3600)).floor().cast("int64").clip(upper=line.cycles - 1)
     if any(name != to for name, to in group.items()):

@@ -58,6 +58,7 @@ class MarketResponder:
             value=draws("value"),
             value_cv=draws("value_cv"),
             saturation=draws("saturation"),
+            pacing=draws("pacing"),
         )
 
     def __call__(self, share_P: NDArray[Any], budget: float) -> Response:

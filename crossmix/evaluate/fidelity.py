@@ -1,6 +1,6 @@
 """Market fidelity: the fitted market against users it was not fitted on, over the same period (§2.2; DESIGN 6).
 
-The market replays the training period cycle by cycle under the plan that was in force, with the conditions it was
+The market retraces the training period cycle by cycle under the plan that was in force, with the conditions it was
 fitted to, and its rates are compared with those of the held-out users. Beside it stands the shift: the test period
 against the training period, which is the world's doing and not the market's.
 
@@ -18,14 +18,14 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from crossmix.history import Outcome
 from crossmix.market.log import Log
-from crossmix.market.mechanism import Conditions, counts, expected
 from crossmix.market.model import Market
+from crossmix.market.retrace import retrace
 
 Array = npt.NDArray[np.float64]
 METRICS = ("ctr", "cvr", "roi", "spend")
 _SUMS = ("impressions", "clicks", "conversions", "revenue", "spend")
+_COLUMNS = (None, "clicked", "converted", "revenue", "price_paid")
 BINS = 20
 RESAMPLES = 400
 # Fewer conversions than this say nothing about a platform.
@@ -43,68 +43,41 @@ class Deviation:
     """Held-out conversions behind it."""
 
 
-def replay(market: Market, planned_TCP: Array, generator: torch.Generator | None = None) -> Outcome:
-    """The fitted cycles under the plan: expected outcome, or one draw where a generator is given; (T C, P)."""
-    times, campaigns, platforms = market.path["requests"].shape
-    index = torch.arange(campaigns).repeat(times)
-
-    def rows(table: torch.Tensor) -> torch.Tensor:
-        return table.reshape(times * campaigns, platforms)
-
-    value = {name: table[index] for name, table in market.value.items()}
-    conditions = Conditions(
-        requests=rows(market.path["requests"]).clamp(min=1),
-        price=market.prices(index),
-        level=rows(market.path["level"]),
-        ctr=(value["ctr"] * rows(market.path["ctr"])).clamp(max=0.95),
-        cvr=(value["cvr"] * rows(market.path["cvr"])).clamp(max=0.95),
-        value=value["value"],
-        value_cv=value["value_cv"],
-        saturation=value["saturation"],
-    )
-    budget = rows(torch.tensor(planned_TCP[:times], dtype=torch.float32))
-    return expected(conditions, budget) if generator is None else counts(conditions, budget, generator)
-
-
 def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[str, Deviation]]:
     """Deviation of CTR, CVR, ROI and spend with 95 % intervals: {"total" or platform: {metric: Deviation}}.
 
-    The interval resamples held-out users and, for the market's own fitting error, the users it was fitted on. A user
-    set's share of the planned budget is its share of the impressions.
+    The held-out users' rates are post-stratified: in every campaign and platform they stand for all impressions there,
+    so that who happens to be held out does not shift the mix. The interval resamples held-out users (their
+    impressions are not independent). Where the log came without a plan, ROI is over spend.
     """
     times, campaigns, platforms = market.path["requests"].shape
-    outcome = replay(market, planned_TCP)
-    model = {
-        name: getattr(outcome, name).double().reshape(times, campaigns, platforms).sum((0, 1)).numpy() for name in _SUMS
-    }
-    planned_P = planned_TCP[:times].sum((0, 1))
-    frame = log.frame[log.frame["split"] == "train"]
-    held = frame["holdout"].to_numpy(bool)
-    sums_held = _user_sums(frame[held], platforms)
-    sums_fit = _user_sums(frame[~held], platforms)
-    rng = np.random.default_rng(0)
-    held_RPQ, fit_RPQ = _resample(sums_held, rng), _resample(sums_fit, rng)
-    fit_PQ = sums_fit.sum(0).reshape(platforms, len(_SUMS))
-    held_PQ = sums_held.sum(0).reshape(platforms, len(_SUMS))
-    model_PQ = np.stack([model[name] for name in _SUMS], 1)
-    # The market follows its users' sums to first order, so resampling them moves it in proportion.
-    model_RPQ = model_PQ * np.divide(fit_RPQ, fit_PQ, out=np.ones_like(fit_RPQ), where=fit_PQ > 0)
-
+    outcome = retrace(market, planned_TCP)
+    model_KQ = np.stack(
+        [getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in _SUMS], 1
+    )
+    train = (log.frame["split"] == "train").to_numpy()
+    held = log.frame["holdout"].to_numpy(bool)
+    sums_UKQ = user_sums(log, train & held)
+    all_K = log.per_cycle(keep=train)[:times].sum(0).ravel()
+    held_KQ = _stratify(sums_UKQ.sum(0), all_K)
+    weights = np.random.default_rng(0).poisson(1.0, size=(RESAMPLES, len(sums_UKQ))).astype(np.float32)
+    drawn = weights @ sums_UKQ.reshape(len(sums_UKQ), -1).astype(np.float32)
+    held_RKQ = _stratify(drawn.astype(float).reshape(RESAMPLES, -1, len(_SUMS)), all_K)
+    planned_K = planned_TCP[:times].sum(0).ravel()
+    platform_K = np.tile(np.arange(platforms), campaigns)
     result: dict[str, dict[str, Deviation]] = {}
-    groups = {"total": np.arange(platforms), **{name: np.array([p]) for p, name in enumerate(market.platforms)}}
-    for group, members in groups.items():
-        real = _metrics(held_PQ[members].sum(0), planned_P[members].sum(), sums=held_PQ, fit=fit_PQ, members=members)
-        ours = _metrics(model_PQ[members].sum(0), planned_P[members].sum())
-        real_R = _metrics(
-            held_RPQ[:, members].sum(1).T, planned_P[members].sum(), sums=held_PQ, fit=fit_PQ, members=members
-        )
-        ours_R = _metrics(model_RPQ[:, members].sum(1).T, planned_P[members].sum())
-        events = int(held_PQ[members, _SUMS.index("conversions")].sum())
+    for p, group in enumerate(("total", *market.platforms), start=-1):
+        members = (platform_K == p) if p >= 0 else np.ones(len(platform_K), bool)
+        planned = None if log.plan_from_spend else float(planned_K[members].sum())
+        ours = _metrics(model_KQ[members].sum(0), planned)
+        real = _metrics(held_KQ[members].sum(0), planned)
+        real_R = _metrics(held_RKQ[:, members].sum(1).T, planned)
+        events = int(sums_UKQ[:, members, _SUMS.index("conversions")].sum())
         result[group] = {}
         for metric in METRICS:
             with np.errstate(divide="ignore", invalid="ignore"):
                 value = float(ours[metric] / real[metric] - 1)
-                spread = np.asarray(ours_R[metric] / real_R[metric] - 1)
+                spread = np.asarray(ours[metric] / real_R[metric] - 1)
             spread = spread[np.isfinite(spread)]
             low, high = np.percentile(spread, [2.5, 97.5]) if len(spread) > RESAMPLES // 2 else (-np.inf, np.inf)
             result[group][metric] = Deviation(value, float(low), float(high), events)
@@ -150,23 +123,20 @@ def divergence(real: Array, model: Array, bins: int = BINS) -> float:
 
 
 def shift(log: Log, planned_TCP: Array) -> dict[str, dict[str, float | None]]:
-    """Test period over training period, less 1, per platform and in total: CTR, CVR, ROI, spend per cycle."""
-    frame = log.frame
+    """Test period over training period, less 1, per platform and in total: CTR, CVR, ROI, and spend per cycle."""
     platforms = log.shape[2]
+    first = log.meta.first_cycle["test"]
+    spans = {"train": slice(0, log.train_cycles), "test": slice(first, log.meta.cycles)}
+    frame = log.frame
+    cube_TCPQ = np.stack([log.per_cycle(frame[column] if column else None) for column in _COLUMNS], -1)
     result: dict[str, dict[str, float | None]] = {}
-    rows = {name: (frame["split"] == name).to_numpy() for name in ("train", "test")}
-    cycles = {
-        "train": np.arange(log.train_cycles),
-        "test": np.arange(log.meta.first_cycle["test"], log.meta.cycles),
-    }
-    sums = {name: _user_sums(frame[rows[name]], platforms).sum(0).reshape(platforms, -1) for name in rows}
-    groups = {"total": np.arange(platforms), **{name: np.array([p]) for p, name in enumerate(log.meta.platforms)}}
-    for group, members in groups.items():
+    for p, group in enumerate(("total", *log.meta.platforms), start=-1):
+        members = np.arange(platforms) == p if p >= 0 else np.ones(platforms, bool)
         figures = {}
-        for name in rows:
-            planned = planned_TCP[cycles[name]].sum((0, 1))[members].sum()
-            figures[name] = _metrics(sums[name][members].sum(0), planned)
-            figures[name]["spend"] = figures[name]["spend"] / max(len(cycles[name]), 1)
+        for name, span in spans.items():
+            planned = None if log.plan_from_spend else float(planned_TCP[span][..., members].sum())
+            figures[name] = _metrics(cube_TCPQ[span][..., members, :].sum((0, 1, 2)), planned)
+            figures[name]["spend"] = figures[name]["spend"] / max(len(cube_TCPQ[span]), 1)
         result[group] = {
             metric: float(figures["test"][metric] / figures["train"][metric] - 1) if figures["train"][metric] else None
             for metric in METRICS
@@ -174,45 +144,34 @@ def shift(log: Log, planned_TCP: Array) -> dict[str, dict[str, float | None]]:
     return result
 
 
-def _user_sums(frame: pd.DataFrame, platforms: int) -> Array:
-    """Sums per user and platform of impressions, clicks, conversions, revenue, spend: (U, P x 5)."""
+def user_sums(log: Log, keep: npt.NDArray[np.bool_]) -> Array:
+    """Sums per user and cell (campaign x platform) of the five quantities, (U, C x P, 5)."""
+    frame = log.frame[keep]
+    cells = log.shape[1] * log.shape[2]
     user = frame["user_id"].astype("category").cat.codes.to_numpy().astype(np.int64)
-    if not len(user):
-        return np.zeros((1, platforms * len(_SUMS)))
-    cell = user * platforms + frame["p"].to_numpy()
-    size = (int(user.max()) + 1) * platforms
-    columns = [
-        np.ones(len(frame)),
-        frame["clicked"].to_numpy(float),
-        frame["converted"].to_numpy(float),
-        frame["revenue"].to_numpy(float),
-        frame["price_paid"].to_numpy(float),
+    users = int(user.max()) + 1 if len(user) else 1
+    index = user * cells + frame["c"].to_numpy() * log.shape[2] + frame["p"].to_numpy()
+    table = [
+        np.bincount(index, frame[column].to_numpy(float) if column else None, users * cells) for column in _COLUMNS
     ]
-    table = np.stack([np.bincount(cell, column, size) for column in columns], 1)
-    return np.asarray(table.reshape(-1, platforms * len(_SUMS)))
+    return np.stack(table, 1).reshape(users, cells, len(_SUMS)).astype(float)
 
 
-def _resample(sums_UQ: Array, rng: np.random.Generator) -> Array:
-    """Bootstrap sums over users, (R, P, 5)."""
-    users = len(sums_UQ)
-    weights = rng.poisson(1.0, size=(RESAMPLES, users)).astype(np.float32)
-    return np.asarray((weights @ sums_UQ.astype(np.float32)).astype(float).reshape(RESAMPLES, -1, len(_SUMS)))
+def _stratify(sums: Array, all_K: Array) -> Array:
+    """Scale every cell's sums (..., K, 5) to all impressions of the cell; a cell without held-out ones stays 0."""
+    impressions = sums[..., :1]
+    return sums * np.divide(all_K[:, None], impressions, out=np.zeros_like(impressions), where=impressions > 0)
 
 
-def _metrics(
-    q: Array, planned: float, *, sums: Array | None = None, fit: Array | None = None, members: Array | None = None
-) -> dict[str, Any]:
-    """CTR, CVR, ROI and spend of summed quantities; for a user set, scaled by its share of impressions."""
+def _metrics(q: Array, planned: float | None) -> dict[str, Any]:
+    """CTR, CVR, ROI (over spend where there is no plan) and spend of summed quantities, (5,) or (5, R)."""
     impressions, clicks, conversions, revenue, spend = q
-    share: Any = 1.0
-    if sums is not None and fit is not None and members is not None:
-        share = impressions / max(float((sums + fit)[members, 0].sum()), 1e-9)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "ctr": clicks / impressions,
             "cvr": conversions / clicks,
-            "roi": revenue / (planned * share),
-            "spend": spend / share,
+            "roi": revenue / (spend if planned is None else planned),
+            "spend": spend,
         }
 
 
@@ -241,14 +200,12 @@ def _price_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_]) -> 
     level = market.path["level"].double().numpy()
     parts = []
     for (c, p), cell in frame.groupby(["c", "p"]):
-        price = market.prices(torch.tensor([c]))
-        grid = torch.linspace(0, 1, 2001)
-        levels = grid.numpy()
-        knots = torch.stack([price.quantile(torch.full((1, len(market.platforms)), float(u)))[0, p] for u in grid])
+        knots = market.price_law[c, p].double().numpy()
+        levels = np.linspace(0, 1, len(knots))
         at = level[cell["cycle"].to_numpy(), c, p]
-        rank = np.interp(cell["price_paid"].to_numpy(float) / at, knots.numpy(), levels)
+        rank = np.interp(cell["price_paid"].to_numpy(float) / at, knots, levels)
         bid = cell["bid_price"].to_numpy(float) / at
-        top = np.where(np.isfinite(bid), np.interp(np.nan_to_num(bid), knots.numpy(), levels), 1.0)
+        top = np.where(np.isfinite(bid), np.interp(np.nan_to_num(bid), knots, levels), 1.0)
         parts.append(rank / np.maximum(top, 1e-6))
     transform = np.concatenate(parts)
     observed = np.histogram(transform, np.linspace(0, 1, BINS + 1))[0] + 0.5
@@ -269,7 +226,7 @@ def _changes(log: Log, keep: npt.NDArray[np.bool_], planned_TCP: Array, market: 
 def _simulated_changes(market: Market, planned_TCP: Array, share: float, seed: int) -> dict[str, Array]:
     """One draw of the market, thinned to the held-out users' share."""
     shape = tuple(market.path["requests"].shape)
-    outcome = replay(market, planned_TCP, torch.Generator().manual_seed(seed))
+    outcome = retrace(market, planned_TCP, torch.Generator().manual_seed(seed))
     rng = np.random.default_rng(seed)
 
     def cube(name: str) -> Array:

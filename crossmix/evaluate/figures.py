@@ -35,6 +35,8 @@ PLATFORM_COLOURS = (
     "#999933",
     "#b8bcc2",
 )
+TIME = ("#2f6fc0", "#8d8b97", "#e08a1e")
+"""First to last cycle: readable on light and dark pages."""
 WIDTH, HEIGHT = 4.6, 3.0
 """Inches; 9 points of type stay legible when this fills a phone."""
 
@@ -100,7 +102,7 @@ def learning(points: Sequence[Mapping[str, Any]], uniform: float | None, best: M
         y = [float(point["validation_ratio"]) for point in shown]
         x = np.arange(len(shown))
         axes.axhline(1, color=INK, lw=1, ls=(0, (4, 2)))
-        axes.annotate("oracle", (1, 1), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=INK)
+        axes.annotate("oracle", (0.01, 1), xycoords=("axes fraction", "data"), ha="left", va="bottom", color=INK)
         bottom = min(y, default=0.9)
         if uniform is not None and _finite(uniform):
             axes.axhline(uniform, color=MUTED, lw=1, ls=(0, (1, 2)))
@@ -119,10 +121,12 @@ def learning(points: Sequence[Mapping[str, Any]], uniform: float | None, best: M
         for phase, end in _phases(shown):
             colour = ACCENT if phase == "pathwise" else WARM
             stop = min(end, len(x) - 1)
-            axes.plot(x[start : end + 1], y[start : end + 1], color=colour)
+            alone = "." if end - start == 1 else "none"
+            axes.plot(x[start : end + 1], y[start : end + 1], marker=alone, color=colour)
             if start:
                 axes.axvline(start, color=LINE, lw=1)
-            axes.annotate(phase, ((start + stop) / 2, bottom), ha="center", va="bottom", color=colour, weight="bold")
+            middle = ((start + stop) / 2, 1.01)
+            axes.annotate(phase, middle, xycoords=("data", "axes fraction"), ha="center", color=colour, weight="bold")
             start = end
         marked = [
             index
@@ -211,10 +215,14 @@ def marginal(
     marginal_roi: Sequence[float],
     at_policy: float | None,
     at_oracle: float | None,
-    top: float,
+    edges: tuple[float, float],
     common: float | None = None,
 ) -> Figure:
-    """Marginal ROI of one platform over its share, with the policy's and the oracle's place on it; small."""
+    """Marginal ROI of one platform over its share, with the policy's and the oracle's place on it; small.
+
+    `edges`: right and upper end of the axes, the same for all platforms; a point beyond sits at the end.
+    """
+    right, top = edges
     with _figure(1.75, 2.3) as (figure, axes):
         x, y = np.asarray(share, float), np.asarray(marginal_roi, float)
         if common is not None:
@@ -224,7 +232,7 @@ def marginal(
             if at is not None and _finite(at):
                 height = min(float(np.interp(at, x, y)), top)
                 axes.plot([at], [height], marker, mfc=face, mec=edge, ms=size, zorder=5)
-        axes.set(ylim=(0, 1.04 * top), xlim=(0, max(float(x.max()), 1e-6)))
+        axes.set(ylim=(0, 1.04 * top), xlim=(0, right))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.locator_params(nbins=3)
     return figure
@@ -247,9 +255,8 @@ def svg(figure: Figure, name: str) -> str:
     text = text.replace("xlink:href", "href")
     for colour, variable in THEME.items():
         text = text.replace(colour, f"var({variable})")
-    # Two decimals of a point are beyond any screen, and half the bytes.
-    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
-    return text
+    # Two decimals of a point are beyond any screen, and half the bytes. Tags only: text between them is labels.
+    return re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d{2})\d+", r"\1", tag[0]), text)
 
 
 @contextmanager
@@ -308,15 +315,15 @@ def _cut(points_N3: Any) -> tuple[Any, float]:
 
 
 def _path(axes: Axes, path_T3: Any, marker: str, *, hollow: bool) -> None:
-    import matplotlib
+    from matplotlib.colors import LinearSegmentedColormap
 
     x, y = _bary(path_T3[:, 0], path_T3[:, 1])
-    axes.plot(x, y, color=LINE if hollow else MUTED, lw=0.7, zorder=2)
-    colours = matplotlib.colormaps["cividis"](np.linspace(0.05, 0.95, len(path_T3)))
+    axes.plot(x, y, color=LINE, lw=0 if hollow else 1, zorder=2)
+    colours = LinearSegmentedColormap.from_list("time", TIME)(np.linspace(0, 1, len(path_T3)))
     axes.scatter(
         x,
         y,
-        s=34 if hollow else 18,
+        s=36 if hollow else 22,
         marker=marker,
         facecolors="none" if hollow else colours,
         edgecolors=colours if hollow else "none",

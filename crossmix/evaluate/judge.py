@@ -67,38 +67,45 @@ def oracle(environment: MarketEnvironment, seen: Observation) -> Tensor:
 
 @torch.no_grad()
 def play(market: Market, config: Config, act: Act, name: str, flights: int = 2) -> Record:
-    """Play `config.evaluate.market_seeds` markets, `flights` flights of every campaign in each."""
+    """Play `config.evaluate.market_seeds` markets, `flights` flights of every campaign in each.
+
+    All markets run side by side as rows of one batch: rows of market n draw their drift, volume, contexts and
+    auctions from the n-th stretch of one generator seeded by `config.evaluate.market_seed`, the same for everybody.
+    """
     settings = config.evaluate
-    rows = flights * len(market.campaigns)
-    totals, shares, breaks = [], [], 0
+    rows = settings.market_seeds * flights * len(market.campaigns)
+    environment = MarketEnvironment(
+        market,
+        config,
+        campaign_B=episode_campaigns(market, rows),
+        cycles=settings.cycles,
+        mechanism="exact",
+        seed=settings.market_seed,
+    )
+    platforms = environment.platforms
+    seen = environment.observe()
+    total_BPQ = torch.zeros(rows, platforms, len(QUANTITIES), dtype=torch.float64)
+    share_BP = torch.zeros(rows, platforms, dtype=torch.float64)
+    breaks = 0
     first: list[tuple[Tensor, Tensor, Tensor]] = []
-    for seed in tqdm(range(settings.market_seeds), desc=f"judge {name}", unit="market", mininterval=2.0):
-        environment = MarketEnvironment(
-            market,
-            config,
-            campaign_B=episode_campaigns(market, rows),
-            cycles=settings.cycles,
-            mechanism="exact",
-            seed=settings.market_seed + seed,
-        )
-        seen = environment.observe()
-        total = torch.zeros(environment.platforms, len(QUANTITIES), dtype=torch.float64)
-        mean = torch.zeros(environment.platforms, dtype=torch.float64)
-        for _ in range(settings.cycles):
-            action = act(environment, seen)
-            outside = (action < seen.low_BP - 1e-4) | (action > seen.high_BP + 1e-4)
-            broken = outside.any(1) | ((action.sum(1) - 1).abs() > 1e-4)
-            breaks += int(broken.sum())
-            step = environment.step(action)
-            total += torch.stack([getattr(step.outcome, quantity).double().sum(0) for quantity in QUANTITIES], 1)
-            mean += step.share_BP.double().mean(0)
-            if seed == 0:
-                first.append((step.share_BP[0], seen.low_BP[0], seen.high_BP[0]))
-            seen = step.observation
-        totals.append(total)
-        shares.append(mean / settings.cycles)
+    for _ in tqdm(range(settings.cycles), desc=f"judge {name}", unit="cycle", mininterval=2.0):
+        action = act(environment, seen)
+        outside = (action < seen.low_BP - 1e-4) | (action > seen.high_BP + 1e-4)
+        breaks += int((outside.any(1) | ((action.sum(1) - 1).abs() > 1e-4)).sum())
+        step = environment.step(action)
+        total_BPQ += torch.stack([getattr(step.outcome, quantity).double() for quantity in QUANTITIES], 2)
+        share_BP += step.share_BP.double()
+        first.append((step.share_BP[0], seen.low_BP[0], seen.high_BP[0]))
+        seen = step.observation
     flight, low, high = (torch.stack(column).double().numpy() for column in zip(*first, strict=True))
-    return Record(torch.stack(totals).numpy(), torch.stack(shares).numpy(), breaks, flight, low, high)
+    return Record(
+        total_BPQ.reshape(settings.market_seeds, -1, platforms, len(QUANTITIES)).sum(1).numpy(),
+        share_BP.reshape(settings.market_seeds, -1, platforms).mean(1).numpy() / settings.cycles,
+        breaks,
+        flight,
+        low,
+        high,
+    )
 
 
 def interval(values_N: Array, resamples: int, seed: int = 0) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from crossmix.evaluate import figures, tables
 from crossmix.evaluate.tables import finite
-from crossmix.schema import Provenance
+from crossmix.schema import SPLITS, Provenance
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -94,7 +94,8 @@ class ReportInputs:
 
     @property
     def currency(self) -> str:
-        return str((self.evaluation or self.meta or {}).get("currency", ""))
+        """Unit of money, for labels."""
+        return str((self.evaluation or {}).get("currency") or (self.meta or {}).get("currency") or "currency")
 
 
 def render(inputs: ReportInputs, path: Path | None = None) -> str:
@@ -110,7 +111,7 @@ def render(inputs: ReportInputs, path: Path | None = None) -> str:
         result=_result(inputs),
         allocation=_allocation(inputs),
         marginals=_marginals(inputs),
-        gates=tables.gates(inputs.gates["gates"]) if inputs.gates else None,
+        gates=_gates(inputs),
         registry=(inputs.summary or {}).get("registry") or inputs.registration,
         registry_note=(inputs.registration or {}).get("note", ""),
         bundle=(inputs.summary or {}).get("bundle"),
@@ -130,7 +131,7 @@ def judged_figures(evaluation: Json) -> dict[str, Figure]:
     """The figures of an evaluation by file name, for MLflow."""
     made = {"oracle_ratio.svg": figures.forest(_forest_rows(evaluation), 1.0)}
     trajectory = evaluation.get("trajectory")
-    if trajectory:
+    if trajectory and evaluation.get("platforms"):
         made["simplex.svg"] = figures.simplex(trajectory["policy"], trajectory["oracle"], evaluation["platforms"])[0]
         made["shares_policy.svg"] = figures.shares(trajectory["policy"])
         made["shares_oracle.svg"] = figures.shares(trajectory["oracle"])
@@ -143,7 +144,7 @@ def _verdict(inputs: ReportInputs) -> dict[str, Any]:
     ratio = finite((policy.get("oracle_ratio") or {}).get("mean"))
     gap = finite((policy.get("gap_closed") or {}).get("mean"))
     earned = "" if ratio is None else f"The policy earns {tables.percent(ratio)} of what a clairvoyant oracle would"
-    closed = "" if gap is None else f" and closes {tables.percent(gap, 0)} of the gap from an even split to it"
+    closed = "" if gap is None else f" and closes {tables.percent(gap, 2)} of the gap from an even split to it"
     quality = f"{earned}{closed}." if earned else "No policy was judged."
     if inputs.gates is None:
         return {"kind": "none", "word": "Not judged", "line": quality, "failures": []}
@@ -210,7 +211,9 @@ def _data(inputs: ReportInputs) -> dict[str, Any] | None:
             if key not in ("ingested", "quarantined") and finite(value) is not None
         },
         "traffic": tables.traffic(report["by_platform"], inputs.currency) if report.get("by_platform") else None,
-        "splits": tables.splits(report["splits"]) if report.get("splits") else None,
+        "splits": tables.splits({name: report["splits"][name] for name in SPLITS if name in report["splits"]})
+        if report.get("splits")
+        else None,
         "spend": figures.svg(figures.spend(days, platforms, inputs.currency), "spend") if days else None,
         "legend": _legend(platforms),
         "provenance": {tag: [name for name, value in provenance.items() if value == tag] for tag in tags},
@@ -239,12 +242,14 @@ def _fit(inputs: ReportInputs) -> dict[str, Any] | None:
     heads = [(name, fusion[name]) for name in ("click", "conversion") if fusion and fusion.get(name)] if fusion else []
     curves = {name: head["roc"] for name, head in heads if head.get("roc")}
     bins = {name: head["reliability"] for name, head in heads if head.get("reliability")}
+    encoders = (fusion or {}).get("encoders", {})
     by_campaign: dict[str, list[Json]] = {}
     for row in (market or {}).get("platforms", []):
         by_campaign.setdefault(str(row.get("campaign", "")), []).append(row)
     return {
-        "encoders": (fusion or {}).get("encoders", {}),
+        "encoders": {name: encoders[name] for name in ("image", "text", "behaviour") if name in encoders},
         "heads": heads,
+        "quality": tables.heads(heads),
         "rows": (fusion or {}).get("rows", {}),
         "attention": (fusion or {}).get("attention") or {},
         "roc": figures.svg(figures.roc(curves), "ROC") if curves else None,
@@ -258,13 +263,17 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
     if not curve or not curve.get("points"):
         return None
     figure = figures.learning(curve["points"], finite(curve.get("uniform_ratio")), curve.get("best"))
-    points = curve["points"]
+    best = curve.get("best") or {}
+    ratio = finite(best.get("validation_ratio"))
+    kept = (
+        None
+        if ratio is None
+        else {"ratio": f"{ratio:.3f}", "phase": best.get("phase", "?"), "number": best.get("update", "?")}
+    )
     return {
         "figure": figures.svg(figure, "learning curve"),
-        "best": curve.get("best") or {},
+        "kept": kept,
         "stopped": curve.get("stopped"),
-        "points": len(points),
-        "steps": finite(points[-1].get("env_steps")),
     }
 
 
@@ -277,15 +286,15 @@ def _result(inputs: ReportInputs) -> dict[str, Any] | None:
         "totals": tables.totals(evaluation),
         "comparison": tables.comparison(evaluation),
         "metrics": tables.by_metric(evaluation),
-        "seeds": evaluation.get("market_seeds"),
-        "cycles": evaluation.get("cycles"),
+        "seeds": finite(evaluation.get("market_seeds")),
+        "cycles": finite(evaluation.get("cycles")),
     }
 
 
 def _allocation(inputs: ReportInputs) -> dict[str, Any] | None:
     evaluation = inputs.evaluation
     trajectory = (evaluation or {}).get("trajectory")
-    if not evaluation or not trajectory:
+    if not evaluation or not trajectory or not evaluation.get("platforms"):
         return None
     platforms = evaluation["platforms"]
     triangle, top = figures.simplex(trajectory["policy"], trajectory["oracle"], platforms)
@@ -293,10 +302,10 @@ def _allocation(inputs: ReportInputs) -> dict[str, Any] | None:
     return {
         "simplex": figures.svg(triangle, "allocation on the simplex"),
         "top": top,
-        "covered": tables.percent(float(policy[:, [platforms.index(name) for name in top]].sum(1).mean()), 0),
+        "covered": tables.percent(float(policy[:, [platforms.index(name) for name in top]].sum(1).mean()), 2),
         "policy": figures.svg(figures.shares(policy.tolist()), "shares of the policy"),
         "oracle": figures.svg(figures.shares(oracle.tolist()), "shares of the oracle"),
-        "apart": tables.percent(float(np.abs(policy - oracle).sum(1).mean() / 2), 0),
+        "apart": tables.percent(float(np.abs(policy - oracle).sum(1).mean() / 2), 2),
         "campaign": trajectory.get("campaign", ""),
         "seed": trajectory.get("seed", ""),
         "legend": _legend(platforms),
@@ -317,6 +326,8 @@ def _marginals(inputs: ReportInputs) -> dict[str, Any] | None:
     common = float(np.median(list(at["oracle"].values()))) if at["oracle"] else None
     # One far outlier must not flatten the rest: the scale follows the bulk, and points beyond it sit at the top.
     top = 1.25 * (min(seen[-1], 2.5 * seen[len(seen) // 2]) if seen else 1.0) or 1.0
+    placed = [finite(curve.get(f"at_{who}")) or 0.0 for curve in curves.values() for who in at]
+    right = min(max(float(curve["share"][-1]) for curve in curves.values()), max(2 * max(placed), 0.02))
     panels: list[dict[str, str]] = []
     for name, curve in curves.items():
         figure = figures.marginal(
@@ -324,7 +335,7 @@ def _marginals(inputs: ReportInputs) -> dict[str, Any] | None:
             curve["marginal"],
             finite(curve.get("at_policy")),
             finite(curve.get("at_oracle")),
-            top,
+            (right, top),
             common,
         )
         panels.append(
@@ -337,6 +348,22 @@ def _marginals(inputs: ReportInputs) -> dict[str, Any] | None:
             }
         )
     return {"panels": panels, "common": tables.number(common)}
+
+
+def _gates(inputs: ReportInputs) -> dict[str, Any] | None:
+    """The required gates, the others with a count of their verdicts, and the shift that no gate reads."""
+    if not inputs.gates:
+        return None
+    rows = inputs.gates["gates"]
+    others = [row for row in rows if not row.get("required")]
+    verdicts = [str(row["verdict"]) for row in others]
+    shift = (inputs.evaluation or {}).get("shift")
+    return {
+        "required": tables.gates(row for row in rows if row.get("required")),
+        "others": tables.gates(others),
+        "counts": {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)},
+        "shift": tables.shift(shift) if shift else None,
+    }
 
 
 def _forest_rows(evaluation: Json) -> list[tuple[str, float, float, float, str]]:

@@ -53,6 +53,8 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    """A line above the head: (name, columns) after the first column."""
 
 
 def finite(value: Any) -> float | None:
@@ -63,15 +65,15 @@ def finite(value: Any) -> float | None:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Three significant digits, thousands apart by a thin space."""
+    """So many significant digits, thousands apart by a thin space."""
     plain = finite(value)
     if plain is None:
         return DASH
     if plain == 0:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(plain))))
-    if decimals > 5:
-        return f"{plain:.{digits - 1}e}".replace("e-0", "e-").replace("-", "−")
+    if decimals > 7:
+        return f"{plain:.{digits - 1}e}".replace("-", "−")
     return f"{plain:,.{decimals}f}".replace(",", "\u202f").replace("-", "−")
 
 
@@ -81,19 +83,15 @@ def count(value: Any) -> str:
     return DASH if plain is None else f"{plain:,.0f}".replace(",", "\u202f")
 
 
-def percent(value: Any, digits: int = 1) -> str:
-    """A fraction as a percentage; small ones keep two significant digits."""
+def percent(value: Any, digits: int = 3) -> str:
+    """A fraction as a percentage with so many significant digits."""
     plain = finite(value)
-    if plain is None:
-        return DASH
-    if plain and abs(plain) < 0.01:
-        digits = min(5, digits + math.ceil(-math.log10(abs(plain))) - 2 + 1)
-    return f"{100 * plain:.{digits}f}\u202f%".replace("-", "−")
+    return DASH if plain is None else f"{number(100 * plain, digits)}\u202f%"
 
 
-def write(key: str, value: Any) -> str:
+def write(key: str, value: Any, digits: int = 3) -> str:
     """A metric's value in the metric's own way."""
-    return percent(value) if key in PERCENT else number(value)
+    return percent(value, digits) if key in PERCENT else number(value, digits)
 
 
 def estimate(row: Mapping[str, Any] | None, style: str = "ratio") -> tuple[str, str]:
@@ -119,7 +117,10 @@ def label(policies: Mapping[str, Any], name: str) -> str:
 
 
 def total(row: Mapping[str, Any], key: str) -> float | None:
-    """A metric over all platforms, from the platforms' sums."""
+    """A metric over all platforms: as judged, else from the platforms' sums."""
+    judged = finite((row.get("total") or {}).get(key))
+    if judged is not None:
+        return judged
     sums = {
         field: sum(finite(platform.get(field)) or 0.0 for platform in row.get("platform", {}).values())
         for field in ("spend", "revenue", "planned", "impressions", "clicks", "conversions")
@@ -169,7 +170,7 @@ def comparison(evaluation: Mapping[str, Any], names: Sequence[str] = ("policy", 
     keys = [metric for metric in METRICS if metric[0] in ("share", "roi", "cpa", "utilisation")]
     keys.sort(key=lambda metric: ("share", "roi", "cpa", "utilisation").index(metric[0]))
     rows = []
-    for platform in evaluation["platforms"]:
+    for platform in evaluation.get("platforms", ()):
         cells = [Cell(platform)]
         for key, *_ in keys:
             for name, row in policies.items():
@@ -179,8 +180,9 @@ def comparison(evaluation: Mapping[str, Any], names: Sequence[str] = ("policy", 
     return Table(
         "Per platform. ROI is revenue / planned budget; CPA is spend / conversion, "
         f"{evaluation.get('currency', '')}; utilisation is spend / planned budget.",
-        ("", *(f"{title}|{label(policies, name)}" for _, title, *_ in keys for name in policies)),
+        ("", *(label(policies, name) for _ in keys for name in policies)),
         tuple(rows),
+        tuple((title, len(policies)) for _, title, *_ in keys),
     )
 
 
@@ -191,7 +193,7 @@ def by_metric(evaluation: Mapping[str, Any]) -> list[tuple[str, str, Table]]:
     tables = []
     for key, title, definition, more_is_better in METRICS:
         rows = []
-        for platform in [*evaluation["platforms"], "all"]:
+        for platform in [*evaluation.get("platforms", ()), "all"]:
             values = {
                 name: total(policies[name], key)
                 if platform == "all"
@@ -234,7 +236,7 @@ def market(rows: Iterable[Mapping[str, Any]], currency: str) -> Table:
             tag = parameter.get("provenance") if isinstance(parameter, Mapping) else None
             assumed = tag in ("approximated", "imputed", "missing")
             text = count(value) if key == "requests" else write(key, value)
-            small = "" if se is None else f"± {count(se) if key == 'requests' else write(key, se)}"
+            small = "" if se is None else f"± {count(se) if key == 'requests' else write(key, se, 2)}"
             cells.append(Cell(text + ("*" if assumed else ""), "num", small))
         body.append(tuple(cells))
     starred = any(cell.text.endswith("*") for cells in body for cell in cells)
@@ -244,6 +246,27 @@ def market(rows: Iterable[Mapping[str, Any]], currency: str) -> Table:
         f"of the logarithm.{star}",
         ("", *(title for _, title in keys)),
         tuple(body),
+    )
+
+
+def heads(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    """How well each head predicts."""
+    return Table(
+        "Judged on held-out users. AUC: chance that an event scores above a non-event. ECE: expected calibration error "
+        "of the probability. Log loss in nats; below that of the base rate is information.",
+        ("", "AUC", "ECE", "Log loss", "Base rate’s", "Rows", "Events"),
+        tuple(
+            (
+                Cell(name),
+                Cell(number(head.get("auc")), "num"),
+                Cell(percent(head.get("ece"), 2), "num"),
+                Cell(number(head.get("log_loss")), "num"),
+                Cell(number(head.get("base_log_loss")), "num"),
+                Cell(count(head.get("rows")), "num"),
+                Cell(count(head.get("positives")), "num"),
+            )
+            for name, head in rows
+        ),
     )
 
 
@@ -295,19 +318,38 @@ def splits(rows: Mapping[str, Mapping[str, Any]]) -> Table:
 def gates(rows: Iterable[Mapping[str, Any]]) -> Table:
     """The gate table; the verdict's cell kind names its chip."""
     return Table(
-        "Required gates must pass; the others inform.",
+        "",
         ("Gate", "Verdict", "Value", "Threshold", "Detail"),
         tuple(
             (
-                Cell(str(row["name"]), "mono", "required" if row.get("required") else ""),
+                Cell(str(row["name"]), "mono"),
                 Cell(str(row["verdict"]), "chip " + str(row["verdict"]).replace(" ", "-")),
                 Cell(number(row.get("value")), "num"),
-                Cell(str(row.get("threshold", ""))),
+                Cell(str(row.get("threshold", "")), "wrap"),
                 Cell(str(row.get("detail") or ""), "prose"),
             )
             for row in rows
         ),
     )
+
+
+def shift(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Test period over training period, less 1."""
+    metrics = list(next(iter(rows.values())))
+    return Table(
+        "The log’s test period over its training period, less 1. It is the world’s doing, not the market model’s, and no "
+        "gate reads it.",
+        ("", *(metric.upper() if len(metric) == 3 else metric.capitalize() for metric in metrics)),
+        tuple(
+            (Cell(name), *(Cell(_signed_percent(row.get(metric)), "num") for metric in metrics))
+            for name, row in rows.items()
+        ),
+    )
+
+
+def _signed_percent(value: Any) -> str:
+    plain = finite(value)
+    return DASH if plain is None else f"{100 * plain:+.1f}\u202f%".replace("-", "−")
 
 
 def _pair(row: Mapping[str, Any] | None, style: str) -> Cell:

@@ -63,17 +63,27 @@ def platt(
         precision += [PRIOR_PLATFORM**-2] * platforms
     design, prior = np.stack(columns, axis=1), np.asarray(precision)
     theta = np.zeros(design.shape[1])  # what is added to slope 1 and intercept 0
-    for _ in range(50):
+    best = _cost(design, label, prior, theta)
+    for _ in range(100):
         p = expit(design[:, 0] + design @ theta)
         gradient = design.T @ (label - p) - prior * theta
         hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(prior)
         step = np.linalg.solve(hessian, gradient)
-        theta += np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-9:
+        # The cost is convex, but a full step from a saturated start overshoots: halve it until it helps.
+        while (cost := _cost(design, label, prior, theta + step)) > best and np.abs(step).max() > 1e-9:
+            step = step / 2
+        if np.abs(step).max() <= 1e-9:
             break
+        theta, best = theta + step, cost
     offsets = theta[2:] if by_platform else np.zeros(platforms)
     name = "platt by platform" if by_platform else "platt"
     return Calibration(name, float(1 + theta[0]), (theta[1] + offsets).tolist())
+
+
+def _cost(design: Floats, label: NDArray[Any], prior: Floats, theta: Floats) -> float:
+    """Negative log posterior of `platt`, up to a constant."""
+    logits = design[:, 0] + design @ theta
+    return float(np.sum(np.logaddexp(0, logits) - label * logits) + 0.5 * np.sum(prior * theta**2))
 
 
 def isotonic(

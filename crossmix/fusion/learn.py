@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,9 +79,7 @@ def train(config: FusionConfig, table: Table) -> Learned:
         checked = np.sort(rng.permutation(checked)[:CHECKED_ROWS])
         steps = sum(-(-len(epoch) // config.batch) for epoch in order)
         optimiser = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, config.learning_rate, total_steps=max(steps, 2), pct_start=WARM_UP, cycle_momentum=False
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, steps))
         curve: list[dict[str, float]] = []
         best = (float("inf"), copy.deepcopy(module.state_dict()))
         with tqdm(total=steps, desc="fusion", unit="step", mininterval=5) as bar:
@@ -105,6 +104,14 @@ def train(config: FusionConfig, table: Table) -> Learned:
                     best = (validated, copy.deepcopy(module.state_dict()))
         module.load_state_dict(best[1])
     return Learned(module.eval(), len(np.unique(np.concatenate(order))), curve)
+
+
+def rate_at(step: int, steps: int) -> float:
+    """The learning rate's share of its peak: a linear warm-up, then half a cosine down to 0 at the last step."""
+    warm = WARM_UP * steps
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
 
 
 def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int64], present: NDArray[np.bool_]) -> Tensor:

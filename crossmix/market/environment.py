@@ -93,6 +93,7 @@ class MarketEnvironment:
             )
         pick = {name: table[campaign_B].to(self.device) for name, table in market.value.items()}
         self.parameter = pick
+        self.fixed = {name: table.to(self.device) for name, table in market.fixed(campaign_B).items()}
         self.limits = Limits(
             *(table[campaign_B].to(self.device) for table in (market.minimum, market.maximum, market.freeze, market.step))
         )
@@ -198,9 +199,7 @@ class MarketEnvironment:
             level=self._centred("price"),
             ctr=(self.parameter["ctr"] * self._centred("ctr") * rate).clamp(0, 0.95),
             cvr=(self.parameter["cvr"] * self._centred("cvr")).clamp(0, 0.95),
-            value=self.parameter["value"],
-            value_cv=self.parameter["value_cv"],
-            saturation=self.parameter["saturation"],
+            **self.fixed,
             bank=self.bank,
         )
 

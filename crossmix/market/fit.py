@@ -21,7 +21,8 @@ from crossmix.config import Config
 from crossmix.constraints import Limits, box, check, project
 from crossmix.market.log import Array, Log, read
 from crossmix.market.model import PARAMETERS, Market, save
-from crossmix.market.supply import Supply
+from crossmix.market.retrace import retrace
+from crossmix.market.supply import Supply, cost_curve
 from crossmix.schema import Dataset
 from crossmix.state import CONTEXT
 
@@ -127,7 +128,10 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     if approximated:
         provenance |= {"requests": "approximated", "requests_sd": "approximated", "saturation": "approximated"}
     knots = np.stack([[cell.knots for cell in row] for row in supplies])
-    return Market(
+    dispersion = np.array([[cell.dispersion for cell in row] for row in supplies])
+    values |= {"pacing": (zeros, zeros), "bid_dispersion": (dispersion, zeros)}
+    curves = np.stack([[cost_curve(cell.knots, cell.dispersion) for cell in row] for row in supplies])
+    market = Market(
         campaigns=log.meta.campaigns,
         platforms=log.meta.platforms,
         currency=log.meta.currency,
@@ -138,7 +142,8 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         error={name: _tensor(pair[1]) for name, pair in values.items()},
         provenance=provenance,
         price_kind=config.market.price,
-        price=_tensor(_lognormal(config, knots) if config.market.price == "lognormal" else knots),
+        price=_tensor(_lognormal(config, knots, dispersion) if config.market.price == "lognormal" else curves),
+        price_law=_tensor(knots),
         volume_week=_tensor(week),
         delay=_tensor(_delays(log, fit_users & converted, config.market.max_delay_cycles)),
         minimum=boxed[0],
@@ -160,6 +165,13 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
             "cvr": _tensor(_path(conversions_TCP, clicks_TCP, cvr, cvr_drift, cvr_rho)),
         },
     )
+    if planned[:train].sum() > 0 and not log.plan_from_spend:
+        # Spend of the users fitted on, scaled by their share of the impressions.
+        impressions = log.per_cycle()[:train].sum((0, 1))
+        seen = log.per_cycle(keep=fit_users)[:train].sum((0, 1))
+        paid = log.per_cycle(frame["price_paid"], keep=fit_users)[:train].sum((0, 1))
+        market.value["pacing"][:] = _tensor(_pacing(market, planned, paid * impressions / np.maximum(seen, 1)))
+    return market
 
 
 def _tensor(array: npt.ArrayLike) -> torch.Tensor:
@@ -355,6 +367,18 @@ def _volume(log: Log, supplies: list[list[Supply]]) -> tuple[Array, Array, Array
     return requests, week, np.sqrt(np.maximum(residual.var(0) - sampling, 0.0))
 
 
+def _pacing(market: Market, planned_TCP: Array, spend_P: Array) -> Array:
+    """Pacing error per platform that makes the market spend what the log spent, by bisection; 0 if it spent more."""
+    shape = market.path["requests"].shape
+    low, high = np.zeros(shape[2]), np.full(shape[2], 0.5)
+    for _ in range(20):
+        middle = 0.5 * (low + high)
+        market.value["pacing"][:] = _tensor(middle)
+        spent = retrace(market, planned_TCP).spend.double().reshape(shape).sum((0, 1)).numpy()
+        low, high = np.where(spent > spend_P, middle, low), np.where(spent > spend_P, high, middle)
+    return low
+
+
 def _limits(config: Config, log: Log, low_CP: Array, high_CP: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
     defaults = config.limits
     unknown = [name for name in defaults.freeze if name not in log.meta.platforms]
@@ -438,18 +462,18 @@ def _responses(log: Log, fusion: Path | None, keep: npt.NDArray[np.bool_], size:
     return table
 
 
-def _lognormal(config: Config, knots: Array) -> Array:
-    """mu and sigma by moments of the log price; the paper's LN(1.2, 0.5) where there is no price."""
+def _lognormal(config: Config, knots: Array, dispersion_CP: Array) -> Array:
+    """mu and sigma of the cost curve, by moments of the log price; the paper's LN(1.2, 0.5) where there is no price.
+
+    Lognormal bids against a lognormal price leave a lognormal curve: with r = sigma / sqrt(sigma^2 + tau^2),
+    mu' = mu + sigma^2 (1 - r^2) / 2 and sigma' = sigma r.
+    """
     inner = np.log(np.maximum(knots[..., 1:-1], 1e-12))
-    mu, sigma = inner.mean(-1), inner.std(-1)
     empty = knots.max(-1) <= 1e-6
-    return np.stack(
-        [
-            np.where(empty, config.market.lognormal_mu, mu),
-            np.where(empty | (sigma < 1e-3), config.market.lognormal_sigma, sigma),
-        ],
-        -1,
-    )
+    mu = np.where(empty, config.market.lognormal_mu, inner.mean(-1))
+    sigma = np.where(empty | (inner.std(-1) < 1e-3), config.market.lognormal_sigma, inner.std(-1))
+    r2 = sigma**2 / (sigma**2 + dispersion_CP**2)
+    return np.stack([mu + 0.5 * sigma**2 * (1 - r2), sigma * np.sqrt(r2)], -1)
 
 
 def _notes(market: Market, log: Log) -> list[str]:

@@ -52,6 +52,11 @@ class Log:
         """Cycles of the training period: they come first."""
         return self.meta.first_cycle["validation"]
 
+    @property
+    def plan_from_spend(self) -> bool:
+        """The log came without a plan: it was taken from what was spent."""
+        return self.meta.provenance.get("plans.planned_budget") == "approximated"
+
     def per_cycle(self, weight: npt.ArrayLike | None = None, *, by: str = "cycle", keep: npt.ArrayLike | None = None) -> Array:
         """Sum of `weight` (1 each if `None`) over impressions, (T, C, P); `keep`: a mask over impressions."""
         frame = self.frame

@@ -42,6 +42,8 @@ class Conditions:
     """Coefficient of variation of a conversion's revenue."""
     saturation: Tensor
     """kappa >= 0."""
+    pacing: Tensor
+    """Relative error with which the platform paces a cycle's unstopped spend, standard deviation."""
     bank: Tensor | None = None
     """Contexts resampled from the log: click and conversion multipliers of mean 1, (B, P, R, 2); `exact` only."""
 
@@ -63,14 +65,20 @@ class _Pace:
     """E[price^2 | won]."""
 
 
-def pace(conditions: Conditions, budget_BP: Tensor) -> _Pace:
-    """The uniform bid whose expected spend is the budget."""
+def pace(conditions: Conditions, budget_BP: Tensor, error_BP: Tensor | None = None) -> _Pace:
+    """The uniform bid whose expected spend is the budget, and the moments of the unstopped spend.
+
+    `error_BP`: a draw of the relative pacing error; without one its variance adds to the spend's.
+    """
     supply = conditions.supply_cost().clamp(min=1e-12)
-    s = (budget_BP / supply).clamp(EDGE, 1 - EDGE)
+    aim = budget_BP if error_BP is None else budget_BP * (1 + conditions.pacing * error_BP).clamp(min=0.05)
+    s = (aim / supply).clamp(EDGE, 1 - EDGE)
     win = conditions.price.win(s)
     mean = s * supply
     square = conditions.requests * conditions.level**2 * conditions.price.square(win)
     variance = square - mean**2 / conditions.requests.clamp(min=1)
+    if error_BP is None:
+        variance = variance + (conditions.pacing * mean) ** 2
     wins = (conditions.requests * win).clamp(min=1e-9)
     return _Pace(win, mean, variance.clamp(min=1e-18).sqrt(), mean / wins, square / wins)
 
@@ -107,12 +115,11 @@ def expected(conditions: Conditions, budget_BP: Tensor) -> Outcome:
 @torch.no_grad()
 def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator) -> Outcome:
     """One draw of a cycle's sufficient statistics: Binomial wins, normal spend with the stop, Binomial clicks."""
-    paced = pace(conditions, budget_BP)
+    paced = pace(conditions, budget_BP, _normal(budget_BP, generator))
     requests = conditions.requests.round()
     wins = torch.binomial(requests, paced.win.clamp(0, 1), generator)
     spread = (paced.price2 - paced.price1**2).clamp(min=0)
-    noise = torch.randn(wins.shape, generator=generator, dtype=wins.dtype, device=wins.device)
-    unstopped = (wins * paced.price1 + (wins * spread).sqrt() * noise).clamp(min=0)
+    unstopped = (wins * paced.price1 + (wins * spread).sqrt() * _normal(wins, generator)).clamp(min=0)
     stopped = unstopped > budget_BP
     uniform = torch.rand(wins.shape, generator=generator, dtype=wins.dtype, device=wins.device)
     left = uniform * (paced.price2 / paced.price1)
@@ -143,8 +150,7 @@ def exact(
 
     Rows are processed in blocks of about `block` requests, so that a block stays in the cache.
     """
-    paced = pace(conditions, budget_BP)
-    bid_BP = conditions.price.quantile(paced.win) * conditions.level
+    win_BP = pace(conditions, budget_BP, _normal(budget_BP, generator)).win
     batch, platforms = budget_BP.shape
     longest = int(conditions.requests.max().round())
     if longest == 0:
@@ -154,7 +160,7 @@ def exact(
     parts = []
     for start in range(0, batch, per_block):
         rows = torch.arange(start, min(start + per_block, batch), device=budget_BP.device)
-        parts.append(_auctions(_rows(conditions, rows), budget_BP[rows], bid_BP[rows], paced.win[rows], longest, generator))
+        parts.append(_auctions(_rows(conditions, rows), budget_BP[rows], win_BP[rows], longest, generator))
     return Outcome(
         requests=conditions.requests.round(),
         **{
@@ -168,7 +174,6 @@ def exact(
 def _auctions(
     conditions: Conditions,
     budget_BP: Tensor,
-    bid_BP: Tensor,
     win_BP: Tensor,
     longest: int,
     generator: torch.Generator,
@@ -270,6 +275,10 @@ def _values(conversions: Tensor, conditions: Conditions, generator: torch.Genera
     return torch.where(conversions > 0, draw, torch.zeros_like(draw))
 
 
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
 def _lognormal(mean: Tensor, cv: Tensor, generator: torch.Generator) -> Tensor:
     sigma2 = torch.log1p(cv**2)
     noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
@@ -287,5 +296,6 @@ def _rows(conditions: Conditions, index: Tensor) -> Conditions:
         value=conditions.value[index],
         value_cv=conditions.value_cv[index],
         saturation=conditions.saturation[index],
+        pacing=conditions.pacing[index],
         bank=None if conditions.bank is None else conditions.bank[index],
     )

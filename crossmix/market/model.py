@@ -30,6 +30,8 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "value": ("currency per conversion", "mean revenue of a conversion"),
     "value_cv": ("ratio", "coefficient of variation of a conversion's revenue"),
     "saturation": ("1", "kappa: the k-th win of N requests responds at exp(-kappa k / N)"),
+    "pacing": ("ratio", "relative error with which the platform paces a cycle's spend, standard deviation"),
+    "bid_dispersion": ("ln", "deviation of the log bid between requests of a cycle: the price of exploring bids"),
     "ctr_drift": ("ln", "stationary deviation of the AR(1) log-drift of the click rate"),
     "cvr_drift": ("ln", "stationary deviation of the AR(1) log-drift of the conversion rate"),
     "price_drift": ("ln", "stationary deviation of the AR(1) log-drift of the price"),
@@ -59,7 +61,10 @@ class Market:
     price_kind: str
     """empirical or lognormal."""
     price: Tensor
-    """Knots (C, P, K + 1), or mu and sigma (C, P, 2); currency per impression."""
+    """Cost curve: the competing price in the order in which requests are won, which bids that differ from request to
+    request blur; knots (C, P, K + 1), or mu and sigma (C, P, 2); currency per impression."""
+    price_law: Tensor
+    """The competing price itself, quantiles (C, P, K + 1)."""
     volume_week: Tensor
     """Requests by weekday over their mean, (C, P, 7)."""
     delay: Tensor
@@ -98,13 +103,17 @@ class Market:
             return LogNormalPrice(table[..., 0], table[..., 1])
         return EmpiricalPrice.of(table)
 
+    def fixed(self, campaign_B: Tensor) -> dict[str, Tensor]:
+        """The `Conditions` that no cycle changes, for a batch of campaigns."""
+        return {name: self.value[name][campaign_B] for name in ("value", "value_cv", "saturation", "pacing")}
+
     def limits(self, campaign: int) -> Limits:
         return Limits(
             self.minimum[campaign], self.maximum[campaign], self.freeze[campaign], self.step[campaign]
         )
 
 
-_TABLES = ("price", "volume_week", "delay", "minimum", "maximum", "step", "freeze", "budget", "static", "control")
+_TABLES = ("price", "price_law", "volume_week", "delay", "minimum", "maximum", "step", "freeze", "budget", "static", "control")
 _BANK = ("context", "context_rate", "cold_context", "response")
 
 

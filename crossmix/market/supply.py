@@ -26,6 +26,8 @@ class Supply:
 
     knots: Array
     """Price quantiles on the levels k / K at level 1, (K + 1,), currency."""
+    dispersion: float
+    """Deviation of the log bid between requests of a cycle; 0 where the log has no bids."""
     level: Array
     """Price level of each cycle, mean 1 over the cycles fitted on, (T,)."""
     level_error: Array
@@ -86,7 +88,7 @@ def estimate(
         usable = price > 0
     if not usable.any():
         flat = np.full(quantiles + 1, 1e-6)
-        return Supply(flat, level, np.full(cycles, np.inf), counts, counts, 1e-6, True)
+        return Supply(flat, 0.0, level, np.full(cycles, np.inf), counts, counts, 1e-6, True)
     truncated = bid is not None
     ceiling = bid if bid is not None else np.full_like(price, np.inf)
     log_price = np.log(np.maximum(price, 1e-12))
@@ -119,6 +121,7 @@ def estimate(
     mean = float(np.mean(0.5 * (knots[1:] + knots[:-1])))
     return Supply(
         knots=knots,
+        dispersion=_dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else 0.0,
         level=level,
         level_error=spread / np.sqrt(np.maximum(seen, 0.25)),
         requests=requests,
@@ -131,3 +134,34 @@ def estimate(
 def _below(points: Array, below: Array, cap: Array) -> Array:
     """E[ln p | p <= cap] of a law on `points`, whose running means are `below`."""
     return below[np.clip(np.searchsorted(points, cap, side="right") - 1, 0, len(points) - 1)]
+
+
+def _dispersion(bid: Array, cycle: Ints, weight: Array, cycles: int) -> float:
+    """Deviation of ln bid within cycles; each win weighs 1 / F(bid), which undoes that high bids win more often."""
+    y = np.log(np.maximum(bid, 1e-12))
+    total = np.maximum(np.bincount(cycle, weight, cycles), 1e-12)
+    mean = np.bincount(cycle, weight * y, cycles) / total
+    return float(np.sqrt((weight * (y - mean[cycle]) ** 2).sum() / max(float(weight.sum()), 1e-12)))
+
+
+def cost_curve(knots: Array, dispersion: float) -> Array:
+    """The competing price in the order in which requests are won, (K + 1,), when the log bid has noise.
+
+    A request is won where the price over its bid's noise, p e^(-tau z), is small. With q_u the quantile of that ratio,
+    the curve is E[p | ratio = q_u]: it takes the place of the price's quantile function in all that a budget buys.
+    """
+    if dispersion < 1e-3:
+        return knots
+    from scipy.special import ndtri
+
+    pieces = len(knots) - 1
+    levels = (np.arange(16 * pieces) + 0.5) / (16 * pieces)
+    price = np.interp(levels, np.linspace(0, 1, pieces + 1), knots)
+    noise = np.exp(dispersion * ndtri((np.arange(101) + 0.5) / 101))
+    ratio = (price[:, None] / noise).ravel()
+    ordered = np.repeat(price, len(noise))[np.argsort(ratio, kind="stable")]
+    middle = ordered.reshape(2 * pieces, -1).mean(1)
+    curve = np.interp(np.linspace(0, 1, pieces + 1), (np.arange(2 * pieces) + 0.5) / (2 * pieces), middle)
+    curve = np.maximum.accumulate(curve)
+    mean = 0.5 * (curve[1:] + curve[:-1]).mean()
+    return curve * (float(ordered.mean()) / max(float(mean), 1e-12))

@@ -102,7 +102,7 @@ def _text(backend: Backend, path: Path, separator: str, header: list[str]) -> Ta
             columns=dict.fromkeys(header, "VARCHAR"),
             auto_detect=False,
         )
-    table = backend.read_csv(str(path), header=True, sep=separator)
+    table = backend.read_csv(str(path), header=True, sep=separator, inferSchema=False)
     return table.rename(dict(zip(header, table.columns, strict=True)))
 
 
@@ -124,8 +124,8 @@ def _common(parsed: Table) -> dict[str, Any]:
 
 
 def _moment(seconds: Any) -> Any:
-    """Seconds since the log's start, as a timestamp in milliseconds: the finest unit that every engine converts."""
-    return ((seconds + START.timestamp()) * 1000).round().cast("int64").as_timestamp("ms").cast("timestamp")
+    """Seconds since the log's start, as a timestamp to the millisecond (what every engine adds alike)."""
+    return ibis.timestamp(START.replace(tzinfo=None)) + (seconds * 1000).round().cast("int64").as_interval("ms")
 
 
 PROVENANCE = {

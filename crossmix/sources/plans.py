@@ -60,9 +60,9 @@ def check_feasible(plans: pd.DataFrame, platforms: Sequence[str]) -> None:
         floors, caps = float(day["min"].fillna(0).sum()), float(day["max"].fillna(1).sum())
         if floors > 1 + TOLERANCE:
             raise DataError(
-                f"plans.min: the mins of {campaign} on {date} sum to {floors:.4g}, above 1; lower one of them"
+                f"plans.min: the mins of {campaign} on {date:%Y-%m-%d} sum to {floors:.4g}, above 1; lower one of them"
             )
         if caps < 1 - TOLERANCE and len(day) == len(platforms):
             raise DataError(
-                f"plans.max: the maxes of {campaign} on {date} sum to {caps:.4g}, below 1; raise one of them"
+                f"plans.max: the maxes of {campaign} on {date:%Y-%m-%d} sum to {caps:.4g}, below 1; raise one of them"
             )

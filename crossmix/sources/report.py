@@ -57,8 +57,7 @@ def report(table: Table, meta: Meta) -> dict[str, Any]:
                 "from": part["first"].isoformat(),
                 "to": part["last"].isoformat(),
             }
-            for name in SPLITS
-            for part in [splits[name]]
+            for name, part in ((name, splits[name]) for name in SPLITS if name in splits)
         },
         "provenance": meta.provenance,
         "notes": list(meta.notes),

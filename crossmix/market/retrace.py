@@ -1,0 +1,32 @@
+"""The fitted market walks again through the cycles it was fitted on.
+
+Shapes: T cycles, C campaigns, P platforms.
+"""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+import torch
+
+from crossmix.history import Outcome
+from crossmix.market.mechanism import Conditions, counts, expected
+from crossmix.market.model import Market
+
+
+def retrace(
+    market: Market, planned_TCP: npt.ArrayLike, generator: torch.Generator | None = None
+) -> Outcome:
+    """The fitted cycles under a plan, currency: expected outcome, or one draw where a generator is given; (T C, P)."""
+    times, campaigns, platforms = market.path["requests"].shape
+    index = torch.arange(campaigns).repeat(times)
+    path = {name: table.reshape(times * campaigns, platforms) for name, table in market.path.items()}
+    conditions = Conditions(
+        requests=path["requests"].clamp(min=1),
+        price=market.prices(index),
+        level=path["level"],
+        ctr=(market.value["ctr"][index] * path["ctr"]).clamp(max=0.95),
+        cvr=(market.value["cvr"][index] * path["cvr"]).clamp(max=0.95),
+        **market.fixed(index),
+    )
+    budget = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)
+    return expected(conditions, budget) if generator is None else counts(conditions, budget, generator)
