@@ -124,7 +124,7 @@ def nominal(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Conditions
         requests=(value["requests"] * market.volume_week[campaign_B].gather(2, index).squeeze(2)).clamp(min=1),
         price=market.prices(campaign_B),
         level=torch.ones_like(value["requests"]),
-        ctr=value["ctr"],
+        ctr=(value["ctr"] * market.response_week[campaign_B].gather(2, index).squeeze(2)).clamp(max=0.95),
         cvr=value["cvr"],
         **market.fixed(campaign_B),
     )

@@ -41,11 +41,11 @@ class Demo:
     """Length of the log, days."""
     campaigns: PositiveInt = 3
     """Number of campaigns."""
-    users: PositiveInt = 30_000
+    users: PositiveInt = 60_000
     """Number of users with histories."""
     creatives: PositiveInt = 60
     """Number of rendered 224x224 creatives with copy, over all campaigns."""
-    requests_per_day: PositiveInt = 600
+    requests_per_day: PositiveInt = 1_000
     """Mean auction requests per campaign, platform and day."""
     response_drift: NonNegative = 0.30
     """Stationary standard deviation of the planted AR(1) log-drift of response."""
@@ -70,11 +70,11 @@ class Data:
     """Length of a delivery cycle, hours; `None`: the source's own (§2.5: 24; a log of two days: 1)."""
     attribution_days: Positive = 30.0
     """Attribution window: a conversion counts to its impression within so many days."""
-    train_fraction: Fraction = 0.6
+    train_fraction: Fraction = 0.7
     """Share of the period used for training (split by time)."""
-    validation_fraction: Fraction = 0.2
+    validation_fraction: Fraction = 0.1
     """Share of the period used for validation; the rest is the test period."""
-    holdout_users: Fraction = 0.3
+    holdout_users: Fraction = 0.4
     """Share of users held out of every fit, in every period."""
     sequence_length: PositiveInt = 30
     """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
@@ -270,7 +270,7 @@ class Gates:
     """Least ROAS of the worst platform that carries at least 1 % of spend, over the control's worst."""
     latency_ms: Positive = 5.0
     """Largest 99 % latency of one policy call, milliseconds."""
-    required: tuple[str, ...] = ("fidelity.campaign", "policy")
+    required: tuple[str, ...] = ("fidelity.campaign", "fidelity.divergence", "policy")
     """Gate names, or prefixes ending before a dot, that must pass."""
 
 

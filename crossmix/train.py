@@ -8,6 +8,7 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -59,8 +60,9 @@ class Progress:
 class Learner:
     """Networks, optimisers and progress of one training run."""
 
-    def __init__(self, config: Config, market: Market) -> None:
+    def __init__(self, config: Config, market: Market, identity: str) -> None:
         settings = config.train
+        self.identity = identity
         # The global generator is used for initial weights only; everything later has a generator of its own.
         torch.manual_seed(settings.seed)
         self.config, self.market = config, market
@@ -104,7 +106,7 @@ class Learner:
 
     def key(self) -> str:
         """What a checkpoint must agree on."""
-        return digest({"train": asdict(self.config.train), "market": self.market.digest, "reward": asdict(self.config.reward)})
+        return digest({"train": asdict(self.config.train), "market": self.identity, "reward": asdict(self.config.reward)})
 
     def environment(self, rows: int, cycles: int, seed: int) -> MarketEnvironment:
         return MarketEnvironment(
@@ -155,7 +157,8 @@ def train(config: Config, market: Path, out: Path, work: Path | None = None) -> 
     Writes policy.pt (the best by validation) and curve.json to `out`; checkpoints go to `work`, from which a killed
     run resumes. Raises `TrainingError` when a loss is not finite; the last good checkpoint is kept then.
     """
-    learner = Learner(config, load(market))
+    identity = hashlib.sha256((market / "market.json").read_bytes()).hexdigest()
+    learner = Learner(config, load(market), identity)
     checkpoint = (work or out) / "checkpoint.pt"
     learner.resume(checkpoint)
     uniform_ratio, _ = validate(learner)

@@ -54,6 +54,7 @@ def make_market(seed: int = 0, platforms: int = 10, campaigns: int = 2, *, drift
         price=knots,
         price_law=knots,
         volume_week=(1 + 0.2 * torch.sin(torch.arange(7) * 2 * torch.pi / 7)).expand(*cells, 7).clone(),
+        response_week=torch.ones(*cells, 7),
         delay=delay,
         minimum=torch.zeros(cells),
         maximum=torch.full(cells, maximum),

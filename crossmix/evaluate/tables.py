@@ -337,7 +337,7 @@ def shift(rows: Mapping[str, Mapping[str, Any]]) -> Table:
     """Test period over training period, less 1."""
     metrics = list(next(iter(rows.values())))
     return Table(
-        "The log’s test period over its training period, less 1. It is the world’s doing, not the market model’s, and no "
+        "The log’s test period over its training period, less 1: the world’s doing, not the market model’s, and no "
         "gate reads it.",
         ("", *(metric.upper() if len(metric) == 3 else metric.capitalize() for metric in metrics)),
         tuple(

@@ -101,6 +101,7 @@ class MarketEnvironment:
         self.static_BP = market.static[campaign_B].to(self.device)
         self.control_BP = market.control[campaign_B].to(self.device)
         self.week_BP7 = market.volume_week[campaign_B].to(self.device)
+        self.response_BP7 = market.response_week[campaign_B].to(self.device)
         self.delay_BPD = market.delay[campaign_B].to(self.device)
         self.bank = market.response[campaign_B].to(self.device) if mechanism == "exact" else None
         self.context_CND, self.context_rate = market.context.to(self.device), market.context_rate.to(self.device)
@@ -190,6 +191,7 @@ class MarketEnvironment:
         mean = self.parameter["requests"] * self.week_BP7.gather(2, weekday).squeeze(2) * noise.exp()
         # Normal for Poisson: means are in the hundreds, and it runs the same on a GPU.
         requests = (mean + mean.sqrt() * self._normal(mean.shape)).round().clamp(min=1)
+        week = self.response_BP7.gather(2, weekday).squeeze(2)
         pick = torch.randint(self.context_CND.shape[1], (self.batch,), generator=self.world, device=self.device)
         self.context_BD = self.context_CND[self.campaign_B, pick]
         rate = self.context_rate[self.campaign_B, pick]
@@ -197,7 +199,7 @@ class MarketEnvironment:
             requests=requests,
             price=self.price,
             level=self._centred("price"),
-            ctr=(self.parameter["ctr"] * self._centred("ctr") * rate).clamp(0, 0.95),
+            ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate).clamp(0, 0.95),
             cvr=(self.parameter["cvr"] * self._centred("cvr")).clamp(0, 0.95),
             **self.fixed,
             bank=self.bank,

@@ -87,6 +87,8 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
 
     contexts, context_rate, cold = _contexts(config, log, fusion)
     mix_variance = np.log(np.maximum(context_rate, 1e-3)).var(1)
+    response_week = _response_week(log, clicks_TCP, fade_TCP * ctr)
+    fade_TCP = fade_TCP * response_week[..., _weekdays(log)[:train]].transpose(2, 0, 1)
     ctr_drift, ctr_rho = _drift(_log_rate(clicks_TCP, fade_TCP), 1 / np.maximum(clicks_TCP, 0.5), mix_variance)
     cvr_drift, cvr_rho = _drift(_log_rate(conversions_TCP, clicks_TCP), 1 / np.maximum(conversions_TCP, 0.5), 0.0)
     level = np.log(_stack(supplies, "level")[:train])
@@ -145,6 +147,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         price=_tensor(_lognormal(config, knots, dispersion) if config.market.price == "lognormal" else curves),
         price_law=_tensor(knots),
         volume_week=_tensor(week),
+        response_week=_tensor(response_week),
         delay=_tensor(_delays(log, fit_users & converted, config.market.max_delay_cycles)),
         minimum=boxed[0],
         maximum=boxed[1],
@@ -161,7 +164,10 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         path={
             "requests": _tensor(requests_TCP[:train]),
             "level": _tensor(np.exp(level)),
-            "ctr": _tensor(_path(clicks_TCP, fade_TCP, ctr, ctr_drift, ctr_rho)),
+            "ctr": _tensor(
+                _path(clicks_TCP, fade_TCP, ctr, ctr_drift, ctr_rho)
+                * response_week[..., _weekdays(log)[:train]].transpose(2, 0, 1)
+            ),
             "cvr": _tensor(_path(conversions_TCP, clicks_TCP, cvr, cvr_drift, cvr_rho)),
         },
     )
@@ -344,14 +350,34 @@ def _persistence_se(rho: Array, times: int) -> Array:
     return np.asarray(np.sqrt(np.maximum(1 - rho**2, 0) / max(times, 1)))
 
 
+def _weekdays(log: Log) -> npt.NDArray[np.int64]:
+    """Weekday of every cycle's start, Monday 0, (T,)."""
+    start = pd.Timestamp(log.meta.start).tz_localize(None)
+    return (start + pd.to_timedelta(np.arange(log.shape[0]) * log.meta.cycle_hours, unit="h")).weekday.to_numpy()
+
+
+def _response_week(log: Log, clicks_TCP: Array, expected_TCP: Array) -> Array:
+    """Click probability by weekday over its mean, pooled over campaigns, (C, P, 7).
+
+    Each factor is shrunk towards 1 as if by 200 more clicks at the mean rate: drift moves whole weeks too.
+    """
+    factors = np.ones((log.shape[2], 7))
+    if log.meta.weekday_pattern:
+        weekday = _weekdays(log)[: len(clicks_TCP)]
+        for day in range(7):
+            clicks = clicks_TCP[weekday == day].sum((0, 1))
+            expected = expected_TCP[weekday == day].sum((0, 1))
+            factors[:, day] = (clicks + 200) / (expected + 200)
+        factors /= factors.mean(1, keepdims=True)
+    return np.broadcast_to(factors, (log.shape[1], *factors.shape)).copy()
+
+
 def _volume(log: Log, supplies: list[list[Supply]]) -> tuple[Array, Array, Array]:
     """Requests (T, C, P), weekday factors (C, P, 7), and the deviation of what is left (C, P)."""
     requests = _stack(supplies, "requests")
     train = log.train_cycles
     error = _stack(supplies, "requests_error")
-    start = pd.Timestamp(log.meta.start).tz_localize(None)
-    ends = start + pd.to_timedelta(np.arange(len(requests)) * log.meta.cycle_hours, unit="h")
-    weekday = ends.weekday.to_numpy()
+    weekday = _weekdays(log)
     mean = np.maximum(requests[:train].mean(0), 1e-9)
     week = np.ones((*mean.shape, 7))
     if log.meta.weekday_pattern:

@@ -67,6 +67,8 @@ class Market:
     """The competing price itself, quantiles (C, P, K + 1)."""
     volume_week: Tensor
     """Requests by weekday over their mean, (C, P, 7)."""
+    response_week: Tensor
+    """Click probability by weekday over its mean, (C, P, 7)."""
     delay: Tensor
     """Probability that a conversion arrives d cycles after its impression, (C, P, D + 1)."""
     minimum: Tensor
@@ -113,7 +115,7 @@ class Market:
         )
 
 
-_TABLES = ("price", "price_law", "volume_week", "delay", "minimum", "maximum", "step", "freeze", "budget", "static", "control")
+_TABLES = ("price", "price_law", "volume_week", "response_week", "delay", "minimum", "maximum", "step", "freeze", "budget", "static", "control")
 _BANK = ("context", "context_rate", "cold_context", "response")
 
 

@@ -26,7 +26,7 @@ def config() -> Config:
 
 @pytest.mark.slow
 def test_auc_passes_the_bar_and_every_modality_counts(tmp_path: Path):
-    table = read(*fusion_toy.write(tmp_path, rows=ROWS), 30)
+    table = read(*fusion_toy.write(tmp_path, rows=ROWS, creatives=400), 30)
     module = train(config().fusion, table).module
     label = table.clicked[table.judge]
     whole = auc(label, predict(module, table).click[table.judge])
