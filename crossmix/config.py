@@ -45,7 +45,7 @@ class Demo:
     """Number of users with histories."""
     creatives: PositiveInt = 60
     """Number of rendered 224x224 creatives with copy, over all campaigns."""
-    requests_per_day: PositiveInt = 1_000
+    requests_per_day: PositiveInt = 1_300
     """Mean auction requests per campaign, platform and day."""
     response_drift: NonNegative = 0.30
     """Stationary standard deviation of the planted AR(1) log-drift of response."""
@@ -171,7 +171,9 @@ class LimitDefaults:
 
     __pydantic_config__ = STRICT
     minimum: Fraction = 0.0
+    """Least share of every platform (§4, contractual floors)."""
     maximum: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Largest share of every platform (§4, hard caps)."""
     step: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Largest change of a platform's share from one cycle to the next."""
     freeze: tuple[str, ...] = ()
@@ -187,6 +189,7 @@ class Pathwise:
     """Actor widths (§2.2: two layers of 512, ReLU)."""
     learning_rate: Positive = 1e-3
     updates: PositiveInt = 3_000
+    """Gradient steps; one per delivery cycle of the batch."""
     batch: PositiveInt = 256
     """Campaign episodes advanced side by side."""
 
@@ -208,7 +211,9 @@ class PPO:
     """Standard deviation of the Gaussian logits before softmax, at the start."""
     gae_lambda: Fraction = 0.95
     epochs: PositiveInt = 4
+    """Passes over a round's cycles."""
     minibatches: PositiveInt = 4
+    """Parts that a pass is split into."""
     target_kl: Positive = 0.02
     """A pass over the batch stops when the policy has moved so far."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.config import Config
+from crossmix.evaluate.report import judged_figures
 from crossmix.registry import Registry, Version
 
 FILES = ("gates.json", "evaluation.json")
@@ -29,6 +30,7 @@ def register(config: Config, evaluation: Path, home: Path, out: Path) -> Version
         evaluation / "bundle",
         metrics=dict(_numbers(judged["policies"], json.loads((evaluation / "gates.json").read_text()))),
         artifacts={name: evaluation / name for name in FILES},
+        figures=judged_figures(judged),
         tags={"oracle_ratio": str(policy["oracle_ratio"]["mean"]), "generated": str(judged["generated"]).lower()},
     )
     (out / "registration.json").write_text(json.dumps(version.as_dict(), indent=1, sort_keys=True))

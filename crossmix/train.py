@@ -143,7 +143,15 @@ def validate(learner: Learner, policy: Policy | None = None) -> tuple[float, flo
         else:
             share = policy(observation.state_BS, observation.low_BP, observation.high_BP)
         budget = environment.cycle_budget_B()
-        ideal = solve(environment.conditions, budget, observation.low_BP, observation.high_BP, grid=32, zooms=2)
+        ideal = solve(
+            environment.conditions,
+            budget,
+            observation.low_BP,
+            observation.high_BP,
+            grid=32,
+            zooms=2,
+            thorough=False,
+        )
         revenue += float(environment.expected(project(share, observation.low_BP, observation.high_BP)).revenue.sum())
         best += float(ideal.revenue_B.sum())
         planned += float(budget.sum())

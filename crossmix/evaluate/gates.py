@@ -261,7 +261,8 @@ def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> d
 
 def _marginal_curves(market: Market, records: dict[str, Record], points: int = 60) -> dict[str, Any]:
     """Revenue and marginal ROI of the first campaign over the share (Fig. 4), average weekday, no drift."""
-    share = torch.linspace(0.002, 1, points) ** 1.5
+    # Below about ten impressions' worth of budget the marginal is that of a lottery ticket: start above.
+    share = torch.linspace(0.04, 1, points) ** 1.5
     campaign = torch.zeros(points, dtype=torch.long)
     platforms = len(market.platforms)
     conditions = nominal(market, campaign, torch.full((points,), 2))

@@ -88,7 +88,7 @@ class Fusion(nn.Module):
             hidden=config.behaviour_hidden,
             heads=config.behaviour_heads,
             width=width,
-            dropout=0.0,
+            dropout=0.0,  # the paper names dropout for the fusion only
         )
         self.behaviour_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)

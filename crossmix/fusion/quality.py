@@ -50,12 +50,12 @@ def calibration_error(label: NDArray[Any], probability: NDArray[Any], bins: int 
     return float(np.average(gap, weights=curve["count"]))
 
 
-def roc(label: NDArray[Any], score: NDArray[Any], points: int = ROC_POINTS) -> dict[str, list[float]] | None:
-    """False and true positive rate by falling threshold, at most `points` of them; `None` where one class is absent."""
+def roc(label: NDArray[Any], score: NDArray[Any], points: int = ROC_POINTS) -> dict[str, list[float]]:
+    """False and true positive rate by falling threshold, at most `points`; empty where one class is absent."""
     order = np.argsort(-score, kind="stable")
     positive = np.cumsum(label[order].astype(np.int64))
     if not len(positive) or positive[-1] in (0, len(positive)):
-        return None
+        return {"fpr": [], "tpr": [], "threshold": []}
     negative = np.arange(1, len(positive) + 1) - positive
     # Only the last row of a tie is a point of the curve.
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
@@ -70,10 +70,9 @@ def roc(label: NDArray[Any], score: NDArray[Any], points: int = ROC_POINTS) -> d
 def judge(label: NDArray[Any], probability: NDArray[Any]) -> dict[str, Any]:
     """Everything above for one head; `base_log_loss` is that of the rows' own base rate, so below it is information."""
     if not len(label):
-        return dict.fromkeys(("auc", "log_loss", "ece", "base_log_loss", "roc", "reliability")) | {
-            "rows": 0,
-            "positives": 0,
-        }
+        curves = {"roc": roc(label, probability), "reliability": reliability(label, probability)}
+        unknown = dict.fromkeys(("auc", "log_loss", "ece", "base_log_loss"))
+        return {**unknown, **curves, "rows": 0, "positives": 0}
     base = np.full(len(label), np.mean(label))
     return {
         "auc": auc(label, probability),

@@ -247,8 +247,8 @@ def _rate(hits_CP: Array, trials_CP: Array) -> tuple[Array, Array]:
     raw = hits_CP / np.maximum(trials_CP, 1e-9)
     mean = hits_CP.sum() / max(trials_CP.sum(), 1e-9)
     noise = mean * (1 - mean) / np.maximum(trials_CP, 1)
-    solid = trials_CP > 0
-    spread = max(float(((raw - mean) ** 2 - noise)[solid].mean()) if solid.any() else 0.0, 1e-8)
+    # Weighted by trials: a cell that was hardly tried tells little about how much cells differ.
+    spread = max(float(np.average((raw - mean) ** 2 - noise, weights=np.maximum(trials_CP, 1e-9))), 1e-8)
     strength = float(np.clip(mean * (1 - mean) / spread - 1, 2, 1e4))
     rate = (hits_CP + strength * mean) / (trials_CP + strength)
     return rate, np.sqrt(rate * (1 - np.minimum(rate, 1)) / (trials_CP + strength))

@@ -47,12 +47,33 @@ def solve(
     *,
     grid: int = 48,
     zooms: int = 4,
+    thorough: bool = True,
 ) -> Solution:
     """Maximise sum_i R_i(budget a_i) over low <= a <= high, sum(a) = 1.
 
     The marginal of every platform is tabulated on a grid of its box; the shadow price at which the inverse marginals
     sum to 1 is found by bisection; the grid then closes in around the solution, `zooms` times.
+
+    Revenue is concave but for two places: a budget of about one impression, and a budget of about the whole supply,
+    where more money makes the stop less likely. There the marginal rises for a stretch. Each row is solved with the
+    stretch counted at its highest and (if `thorough`) at its lowest, and the better split is kept.
     """
+    optimist = _search(conditions, budget_B, low_BP, high_BP, grid, zooms, rising=True)
+    if not thorough:
+        return optimist
+    pessimist = _search(conditions, budget_B, low_BP, high_BP, grid, zooms, rising=False)
+    better = pessimist.revenue_B > optimist.revenue_B
+    return Solution(
+        torch.where(better[:, None], pessimist.share_BP, optimist.share_BP),
+        torch.where(better, pessimist.revenue_B, optimist.revenue_B),
+        torch.where(better, pessimist.shadow_price_B, optimist.shadow_price_B),
+        torch.where(better, pessimist.kkt_B, optimist.kkt_B),
+    )
+
+
+def _search(
+    conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor, grid: int, zooms: int, *, rising: bool
+) -> Solution:
     low = low_BP.expand(len(budget_B), low_BP.shape[-1]).to(budget_B).contiguous()
     high = high_BP.expand_as(low).to(budget_B).contiguous()
     left, right = low, high
@@ -63,9 +84,7 @@ def solve(
         place = points**2 if zoom == 0 else points
         share_BPG = left[..., None] + (right - left)[..., None] * place
         slope_BPG = _tabulate(conditions, budget_B, share_BPG)
-        # Concavity makes marginals fall; the running maximum from the right removes what rounding and the
-        # indivisible last impression of a tiny budget add.
-        slope_BPG = slope_BPG.flip(-1).cummax(-1).values.flip(-1)
+        slope_BPG = slope_BPG.flip(-1).cummax(-1).values.flip(-1) if rising else slope_BPG.cummin(-1).values
         share = _meet(share_BPG, slope_BPG)
         width = (right - left) * (4.0 / grid if zoom else 8.0 / grid)
         left, right = torch.maximum(low, share - width), torch.minimum(high, share + width)

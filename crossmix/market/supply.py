@@ -18,6 +18,8 @@ Ints = npt.NDArray[np.int64]
 
 # A win never stands for more requests than this inverse.
 LEAST_WIN_RATE = 0.01
+# A price counts only if so many bids were at least as high.
+LEAST_AT_RISK = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,19 @@ def product_limit(price: Array, bid: Array) -> tuple[Array, Array]:
     """Lynden-Bell estimator of F from pairs with price <= bid.
 
     Returns the sorted distinct prices and F at each; F is 1 at the largest. F(x) = prod over prices p > x of
-    (1 - d(p) / R(p)), where d counts ties at p and R counts the pairs with price <= p <= bid.
+    (1 - d(p) / R(p)), where d counts ties at p and R counts the pairs with price <= p <= bid. Where fewer than
+    `LEAST_AT_RISK` bids reach up to a price, the log cannot tell how much lies above: the law ends below it.
     """
     ordered = np.sort(price)
     points, ties = np.unique(ordered, return_counts=True)
     at_risk = np.searchsorted(ordered, points, side="right") - np.searchsorted(np.sort(bid), points, side="left")
     at_risk = np.maximum(at_risk, ties)
+    reach = len(bid) - np.searchsorted(np.sort(bid), points, side="left")
+    hazard = ties / at_risk
+    hazard[reach < min(LEAST_AT_RISK, len(price) // 2)] = 0.0
     # A risk set that is all ties would put the rest of the distribution at 0; one more keeps it open.
-    hazard = ties / np.where((at_risk == ties) & (np.arange(len(points)) > 0), at_risk + 1, at_risk)
+    closed = (at_risk == ties) & (np.arange(len(points)) > 0) & (hazard > 0)
+    hazard[closed] = ties[closed] / (at_risk[closed] + 1)
     survival = np.concatenate([np.cumprod((1 - hazard)[::-1])[::-1][1:], [1.0]])
     return points, survival
 

@@ -107,3 +107,5 @@ def test_judge_of_no_rows_is_none_not_an_error():
     told = judge(np.zeros(0), np.zeros(0))
     assert told["auc"] is None
     assert told["rows"] == 0
+    assert told["roc"] == {"fpr": [], "tpr": [], "threshold": []}
+    assert judge(np.zeros(5), np.full(5, 0.1))["roc"]["fpr"] == []

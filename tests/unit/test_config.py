@@ -1,0 +1,108 @@
+"""The config tree: presets, strictness, and what the errors say."""
+
+from dataclasses import fields, is_dataclass, replace
+
+import pytest
+
+from crossmix import config
+from crossmix.config import ConfigError, laptop, paper
+
+
+def test_paper_states_the_papers_hyper_parameters() -> None:
+    c = paper()
+    assert (c.fusion.modality_dim, c.fusion.text_tokens, c.fusion.behaviour_embedding) == (512, 128, 128)
+    assert (c.fusion.behaviour_layers, c.fusion.behaviour_hidden, c.fusion.behaviour_heads) == (4, 256, 8)
+    assert (c.fusion.attention_heads, c.fusion.head_dim, c.fusion.dropout) == (8, 64, 0.2)
+    assert (c.market.lognormal_mu, c.market.lognormal_sigma) == (1.2, 0.5)
+    assert (c.reward.roi, c.reward.ctr, c.reward.cvr, c.reward.budget, c.reward.excess) == (0.5, 0.3, 0.2, 0.2, 0.1)
+    assert (c.train.ppo.clip, c.train.ppo.learning_rate, c.train.ppo.entropy) == (0.2, 3e-4, 0.01)
+    assert (c.train.episodes, c.train.cycles, c.train.patience, c.window) == (2_000, 100, 50, 20)
+    assert c.train.pathwise.hidden == (512, 512)
+    assert c.train.ppo.critic_hidden == (256, 256, 256)
+    assert (c.gates.deviation, c.gates.divergence) == (0.05, 0.1)
+
+
+def _leaves(node: object, prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for item in fields(node):  # type: ignore[arg-type]
+        value = getattr(node, item.name)
+        found |= _leaves(value, f"{prefix}{item.name}.") if is_dataclass(value) else {prefix + item.name: value}
+    return found
+
+
+def test_laptop_differs_from_paper_in_sizes_and_steps_only() -> None:
+    ours, theirs = _leaves(laptop()), _leaves(paper())
+    changed = {name for name in ours if ours[name] != theirs[name]}
+    allowed = {
+        "preset",
+        "fusion.image_encoder",
+        "fusion.text_encoder",
+        "fusion.behaviour_embedding",
+        "fusion.behaviour_layers",
+        "fusion.behaviour_hidden",
+        "fusion.behaviour_heads",
+        "fusion.batch",
+        "fusion.learning_rate",
+        "fusion.epochs",
+        "fusion.train_rows",
+        "train.episodes",
+        "train.pathwise.updates",
+    }
+    assert changed <= allowed, changed - allowed
+
+
+def test_every_field_is_documented() -> None:
+    import ast
+    import inspect
+
+    tree = ast.parse(inspect.getsource(config))
+    known = {"data", "demo", "fusion", "market", "reward", "limits", "train", "evaluate", "gates", "registry"}
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef) or not node.decorator_list:
+            continue
+        body = node.body
+        for this, after in zip(body, [*body[1:], None], strict=True):
+            if isinstance(this, ast.AnnAssign) and isinstance(this.target, ast.Name):
+                name = this.target.id
+                plain = name.startswith("__") or name in known | {"pathwise", "ppo"}
+                documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                obvious = name in {"learning_rate", "batch", "epochs", "experiment", "gae_lambda", "seed"}
+                assert plain or documented or obvious, f"{node.name}.{name} has no docstring"
+
+
+def test_round_trip() -> None:
+    assert config.from_json(config.to_json(laptop())) == laptop()
+
+
+def test_overrides_reach_nested_fields() -> None:
+    c = config.load("laptop", ["train.ppo.clip=0.3", "data.source=demo"], {"train.seed": 4})
+    assert (c.train.ppo.clip, c.train.seed) == (0.3, 4)
+    assert c == replace(laptop(), train=replace(laptop().train, seed=4, ppo=replace(laptop().train.ppo, clip=0.3)))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.discont=0.5", "did you mean train.discount"),
+        ("trian.discount=0.5", "unknown config key"),
+        ("train.discount=2", "train.discount: 2"),
+        ("fusion.batch=abc", "'abc'"),
+        ("evaluate.market_seeds=1", "greater than or equal to 2"),
+        ("data.train_fraction=0.95", "test period"),
+        ("limits.minimum=0.9", None),
+        ("data.source=criteo", "pass --data FILE"),
+        ("fusion.head_dim=65", "must equal"),
+        ("train", "write it as a.b=c"),
+    ],
+)
+def test_what_is_wrong_is_named(override: str, said: str | None) -> None:
+    if said is None:
+        assert config.load("laptop", [override]).limits.minimum == 0.9
+        return
+    with pytest.raises(ConfigError, match=said.replace("(", r"\(")):
+        config.load("laptop", [override])
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ConfigError, match="use one of paper, laptop"):
+        config.load("server")

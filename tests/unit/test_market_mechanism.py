@@ -1,0 +1,179 @@
+"""The mechanism in three fidelities, the prices beneath it, and the oracle above it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from crossmix.market.mechanism import Conditions, counts, exact, expected
+from crossmix.market.oracle import marginal, solve
+from crossmix.market.price import EmpiricalPrice, LogNormalPrice
+
+P = 6
+
+
+def _price(kind: str, rows: int, dtype: torch.dtype = torch.float32) -> LogNormalPrice | EmpiricalPrice:
+    mu, sigma = torch.linspace(0.8, 1.6, P, dtype=dtype), torch.linspace(0.3, 0.7, P, dtype=dtype)
+    if kind == "lognormal":
+        return LogNormalPrice(mu.expand(rows, P).clone(), sigma.expand(rows, P).clone())
+    levels = torch.linspace(0, 1, 129, dtype=dtype).clamp(0.002, 0.998)
+    knots = torch.exp(mu[:, None] + sigma[:, None] * torch.special.ndtri(levels))
+    return EmpiricalPrice.of(knots.expand(rows, P, -1).clone())
+
+
+def _conditions(kind: str, rows: int, requests: float = 500, dtype: torch.dtype = torch.float32) -> Conditions:
+    def table(*values: float) -> torch.Tensor:
+        return torch.linspace(values[0], values[-1], P, dtype=dtype).expand(rows, P).clone()
+
+    return Conditions(
+        requests=table(requests),
+        price=_price(kind, rows, dtype),
+        level=table(0.9, 1.2),
+        ctr=table(0.06, 0.18),
+        cvr=table(0.35, 0.12),
+        value=table(20, 60),
+        value_cv=table(0.4),
+        saturation=table(0.5, 1.4),
+        pacing=table(0.08),
+    )
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "empirical"])
+def test_price_functions_agree_with_integration(kind: str) -> None:
+    price = _price(kind, 1, torch.float64)
+    w = torch.full((1, P), 0.37, dtype=torch.float64)
+    levels = 0.37 * (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    q = torch.stack([price.quantile(level.expand(1, P))[0] for level in levels])
+    assert torch.allclose(price.spend(w)[0], q.mean(0) * 0.37, rtol=1e-4)
+    assert torch.allclose(price.square(w)[0], (q**2).mean(0) * 0.37, rtol=1e-4)
+    # w and S are inverse to each other.
+    torch.testing.assert_close(price.win(price.spend(w) / price.mean()), w, atol=1e-9, rtol=0)
+
+
+def test_an_atom_is_split_so_that_every_budget_is_met() -> None:
+    price = EmpiricalPrice.of(torch.full((1, 1, 17), 2.0, dtype=torch.float64))
+    for s in (0.01, 0.3, 0.99):
+        torch.testing.assert_close(price.win(torch.tensor([[s]], dtype=torch.float64)).item(), s, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "empirical"])
+@pytest.mark.parametrize("part", [0.02, 0.1, 0.3, 3.0])
+def test_counts_and_expected_agree_with_the_auctions(kind: str, part: float) -> None:
+    """Means within five standard errors of the auctions' mean, or half a percent: at 2 % of supply the stop bites."""
+    conditions = _conditions(kind, 3_000)
+    budget = part * conditions.supply_cost()
+    judged = exact(conditions, budget, torch.Generator().manual_seed(1))
+    drawn = counts(conditions, budget, torch.Generator().manual_seed(2))
+    closed = expected(conditions, budget)
+    for name in ("impressions", "spend", "clicks", "conversions", "revenue"):
+        truth = getattr(judged, name)
+        error = 5 * truth.std(0) / len(truth) ** 0.5 + 0.005 * truth.mean(0)
+        assert ((getattr(closed, name).mean(0) - truth.mean(0)).abs() < error).all(), name
+        assert ((getattr(drawn, name).mean(0) - truth.mean(0)).abs() < 1.5 * error).all(), name
+    for name in ("clicks", "revenue"):
+        ratio = getattr(drawn, name).std(0) / getattr(judged, name).std(0)
+        assert ((ratio - 1).abs() < 0.1).all(), name
+    assert (judged.spend <= budget * (1 + 1e-5)).all()
+    assert (drawn.spend <= budget * (1 + 1e-5)).all()
+
+
+def test_the_merit_of_the_auctions_is_the_mean_of_their_revenue() -> None:
+    conditions = _conditions("empirical", 3_000)
+    judged = exact(conditions, 0.2 * conditions.supply_cost(), torch.Generator().manual_seed(1))
+    assert judged.merit is not None
+    error = 5 * (judged.revenue - judged.merit).std(0) / 3_000**0.5
+    assert ((judged.revenue - judged.merit).mean(0).abs() < error).all()
+
+
+def test_blocks_do_not_change_what_an_auction_is() -> None:
+    conditions = _conditions("empirical", 400)
+    budget = 0.2 * conditions.supply_cost()
+    whole = exact(conditions, budget, torch.Generator().manual_seed(1), block=1 << 24)
+    parts = exact(conditions, budget, torch.Generator().manual_seed(1), block=1 << 14)
+    assert torch.allclose(whole.spend.mean(0), parts.spend.mean(0), rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "empirical"])
+def test_gradient_equals_finite_differences(kind: str) -> None:
+    conditions = _conditions(kind, 4, dtype=torch.float64)
+    # Off the knots of the empirical price, where the second derivative jumps.
+    budget = (torch.linspace(0.05, 0.4, 4, dtype=torch.float64)[:, None] * conditions.supply_cost()).requires_grad_(True)
+
+    def revenue(b: torch.Tensor, ctr: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        return expected(replace(conditions, ctr=ctr, level=level), b).revenue
+
+    inputs = (budget, conditions.ctr.requires_grad_(True), conditions.level.requires_grad_(True))
+    assert torch.autograd.gradcheck(revenue, inputs, eps=1e-6, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "empirical"])
+def test_values_and_gradients_are_finite_everywhere(kind: str) -> None:
+    conditions = _conditions(kind, 5)
+    budget = torch.tensor([0.0, 1e-9, 1.0, 1e3, 1e9])[:, None].expand(5, P).clone().requires_grad_(True)
+    outcome = expected(conditions, budget)
+    outcome.revenue.sum().backward()
+    assert torch.isfinite(budget.grad).all()
+    for draw in (outcome, counts(conditions, budget.detach(), torch.Generator().manual_seed(0))):
+        for name in ("impressions", "clicks", "conversions", "revenue", "spend"):
+            assert torch.isfinite(getattr(draw, name)).all(), name
+            assert (getattr(draw, name) >= 0).all(), name
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "empirical"])
+@pytest.mark.parametrize("part", [0.01, 0.1, 0.5])
+def test_oracle_agrees_with_a_general_solver(kind: str, part: float) -> None:
+    torch.manual_seed(4)
+    conditions = _conditions(kind, 3, dtype=torch.float64)
+    conditions = replace(conditions, value=conditions.value * torch.exp(0.5 * torch.randn(3, P, dtype=torch.float64)))
+    budget = part * conditions.supply_cost().sum(1)
+    low, high = torch.full((3, P), 0.03, dtype=torch.float64), torch.full((3, P), 0.4, dtype=torch.float64)
+    ours = solve(conditions, budget, low, high)
+    torch.testing.assert_close(ours.share_BP.sum(1), torch.ones(3, dtype=torch.float64))
+    assert float(ours.kkt_B.max()) < 1e-4
+    for row in range(3):
+        one = replace(
+            conditions,
+            price=conditions.price.rows(torch.tensor([row])),
+            **{
+                name: getattr(conditions, name)[[row]]
+                for name in ("requests", "level", "ctr", "cvr", "value", "value_cv", "saturation", "pacing")
+            },
+        )
+        scale = float(ours.revenue_B[row])
+
+        def objective(a: np.ndarray, one: Conditions = one, row: int = row, scale: float = scale) -> tuple[float, np.ndarray]:
+            revenue, slope = marginal(one, torch.tensor(a)[None] * budget[row])
+            return -float(revenue.sum()) / scale, (-slope[0] * budget[row] / scale).numpy()
+
+        theirs = min(
+            minimize(
+                objective,
+                start,
+                jac=True,
+                method="SLSQP",
+                bounds=[(0.03, 0.4)] * P,
+                constraints={"type": "eq", "fun": lambda a: a.sum() - 1, "jac": lambda a: np.ones(P)},
+                options={"ftol": 1e-13, "maxiter": 300},
+            ).fun
+            for start in (np.full(P, 1 / P), ours.share_BP[row].numpy())
+        )
+        assert -theirs <= 1 + 1e-6
+
+
+def test_oracle_keeps_frozen_and_pinned_shares() -> None:
+    conditions = _conditions("empirical", 1)
+    low, high = torch.zeros(1, P), torch.ones(1, P)
+    low[0, 2] = high[0, 2] = 0.25
+    share = solve(conditions, torch.tensor([300.0]), low, high).share_BP
+    assert float(share[0, 2]) == pytest.approx(0.25, abs=1e-6)
+    assert float(share.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_oracle_beats_random_feasible_splits() -> None:
+    conditions = _conditions("lognormal", 1)
+    best = solve(conditions, torch.tensor([400.0]), torch.zeros(1, P), torch.ones(1, P))
+    others = torch.distributions.Dirichlet(torch.ones(P)).sample((500,))
+    for share in others:
+        assert float(expected(conditions, 400 * share[None]).revenue.sum()) <= float(best.revenue_B) * (1 + 1e-5)

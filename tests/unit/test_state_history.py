@@ -1,0 +1,94 @@
+"""The state's layout, and the one definition of its statistics."""
+
+import math
+
+import pytest
+import torch
+
+from crossmix import state
+from crossmix.history import History, Outcome
+
+
+def test_layout_adds_up() -> None:
+    assert (state.SIZE, state.STATISTICS, len(state.STATISTIC_NAMES)) == (640, 128, 128)
+    assert len(set(state.STATISTIC_NAMES)) == 128
+    assert len(state.layout()) == 129
+
+
+def test_encode_pads_clamps_and_lets_no_nan_out() -> None:
+    platform = torch.full((2, 3, 12), float("nan"))
+    platform[0, 0, 0], platform[0, 1, 3] = 0.4, 1e9
+    campaign = torch.full((2, 8), math.inf)
+    encoded = state.encode(torch.zeros(2, 512), platform, campaign)
+    assert encoded.shape == (2, 640)
+    assert torch.isfinite(encoded).all()
+    assert float(encoded[0, 512]) == pytest.approx(0.4)
+    assert float(encoded[0, 512 + 12 + 3]) == 50.0
+    assert (encoded[:, 512 + 36 : 512 + 120] == 0).all()
+
+
+def test_encode_refuses_another_layout() -> None:
+    with pytest.raises(ValueError, match="layout has 10 x 12"):
+        state.encode(torch.zeros(1, 512), torch.zeros(1, 3, 11), torch.zeros(1, 8))
+
+
+def _outcome(impressions: float, clicks: float, revenue: float, spend: float) -> Outcome:
+    one = torch.ones(1, 2)
+    return Outcome(100 * one, impressions * one, clicks * one, 2 * one, revenue * one, spend * one, 10 * one)
+
+
+def _history(window: int = 2, horizon: int = 4) -> History:
+    return History(
+        window=window,
+        horizon=horizon,
+        cycle_budget_B=torch.tensor([20.0]),
+        minimum_BP=torch.zeros(1, 2),
+        maximum_BP=torch.ones(1, 2),
+        share_BP=torch.full((1, 2), 0.5),
+    )
+
+
+def _field(history: History, name: str) -> float:
+    platform, _ = history.statistics(torch.tensor([0.0]))
+    return float(platform[0, 0, state.PLATFORM_FIELD[name]])
+
+
+def test_statistics_by_hand() -> None:
+    history = _history()
+    share = torch.full((1, 2), 0.5)
+    for impressions, clicks, revenue, spend in [(10, 1, 5, 8), (20, 4, 15, 9), (40, 6, 25, 10)]:
+        outcome = _outcome(impressions, clicks, revenue, spend)
+        history.update(outcome, outcome.conversions, outcome.revenue, torch.full((1, 2), 40.0), share)
+    # The window holds the last two cycles.
+    assert _field(history, "windowed_roi") == pytest.approx((15 + 25) / 20)
+    assert _field(history, "last_roi") == pytest.approx(2.5)
+    assert _field(history, "windowed_ctr") == pytest.approx(10 / 60)
+    assert _field(history, "utilisation") == pytest.approx(19 / 20)
+    assert _field(history, "win_rate") == pytest.approx(0.4)
+    assert _field(history, "log_price") == pytest.approx(math.log(10 / 40))
+    assert _field(history, "log_supply") == pytest.approx(math.log(40 / 20))
+    assert _field(history, "budget_consumed") == pytest.approx(27 / 60)
+    _, campaign = history.statistics(torch.tensor([0.0]))
+    assert float(campaign[0, state.CAMPAIGN_FIELD["elapsed"]]) == pytest.approx(0.75)
+    assert float(campaign[0, state.CAMPAIGN_FIELD["consumed"]]) == pytest.approx(54 / 80)
+    assert float(history.remaining_per_cycle_B()) == pytest.approx(80 - 54)
+
+
+def test_an_empty_cycle_keeps_the_last_price_and_divides_by_nothing() -> None:
+    history = _history()
+    share = torch.full((1, 2), 0.5)
+    full = _outcome(10, 1, 5, 8)
+    history.update(full, full.conversions, full.revenue, torch.ones(1, 2), share)
+    empty = _outcome(0, 0, 0, 0)
+    history.update(empty, empty.conversions * 0, empty.revenue, torch.ones(1, 2), share)
+    assert _field(history, "log_price") == pytest.approx(math.log(0.8))
+    platform, campaign = history.statistics(torch.tensor([3.0]))
+    assert torch.isfinite(platform).all()
+    assert torch.isfinite(campaign).all()
+
+
+def test_late_conversions_count_when_they_become_known() -> None:
+    history = _history()
+    outcome = _outcome(10, 1, 5, 8)
+    history.update(outcome, torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2), torch.full((1, 2), 0.5))
+    assert _field(history, "last_roi") == 0.0
