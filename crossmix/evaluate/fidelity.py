@@ -115,7 +115,11 @@ def divergence(real: Array, model: Array, bins: int = BINS) -> float:
     real, model = real[np.isfinite(real)], model[np.isfinite(model)]
     if len(real) < 2 * bins or len(model) < 2 * bins:
         return float("nan")
-    edges = np.unique(np.quantile(real, np.linspace(0, 1, bins + 1)[1:-1]))
+    points = np.unique(real)
+    at = np.searchsorted(points, np.quantile(real, np.linspace(0, 1, bins + 1)[1:-1]), side="right")
+    at = np.unique(at[(at > 0) & (at < len(points))])
+    # Edges lie between values that occur, so that no rounding moves a tie across one.
+    edges = 0.5 * (points[at - 1] + points[at])
     p = np.bincount(np.searchsorted(edges, real), minlength=len(edges) + 1) + 0.5
     q = np.bincount(np.searchsorted(edges, model), minlength=len(edges) + 1) + 0.5
     p, q = p / p.sum(), q / q.sum()

@@ -103,7 +103,11 @@ def is_required(name: str, required: tuple[str, ...]) -> bool:
 
 
 def equivalence(name: str, item: fidelity.Deviation, bound: float, required: bool) -> Gate:
-    """Equivalence test: the 95 % interval of a deviation must lie within the bound."""
+    """Equivalence test: the 95 % interval of a deviation must lie within the bound.
+
+    An interval wholly outside fails, and so does a deviation beyond the bound that is known to within the bound;
+    an interval that straddles the bound shows neither, and the verdict says how much data would.
+    """
     threshold = f"95 % interval within ±{bound:.0%}"
     half = 0.5 * (item.high - item.low)
     detail = f"{item.value:+.1%} [{item.low:+.1%}, {item.high:+.1%}], {item.conversions} held-out conversions"
@@ -114,7 +118,7 @@ def equivalence(name: str, item: fidelity.Deviation, bound: float, required: boo
         return Gate(name, None, threshold, INSUFFICIENT, required, detail)
     if -bound <= item.low and item.high <= bound:
         verdict = PASS
-    elif item.low > bound or item.high < -bound or half <= bound:
+    elif item.low > bound or item.high < -bound or (half <= bound and abs(item.value) > bound):
         verdict = FAIL
     else:
         verdict = INSUFFICIENT

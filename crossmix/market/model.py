@@ -151,7 +151,9 @@ def save(market: Market, folder: Path) -> None:
     }
     (folder / "market.json").write_text(json.dumps(document, indent=1))
     with (folder / "bank.npz").open("wb") as file:
-        banks = {name: getattr(market, name).numpy().astype(np.float16) for name in _BANK}
+        # Contexts are the bulk of the file and only steer a network: half precision serves them.
+        half = {"context", "cold_context"}
+        banks = {name: getattr(market, name).numpy().astype(np.float16 if name in half else np.float32) for name in _BANK}
         paths = {f"path_{name}": series.numpy() for name, series in market.path.items()}
         np.savez_compressed(file, **banks, **paths)
 

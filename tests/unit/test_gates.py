@@ -17,7 +17,8 @@ from tests.markets import make_market
     ("deviation", "verdict"),
     [
         (Deviation(0.01, -0.02, 0.04, 5_000), "pass"),
-        (Deviation(0.01, -0.02, 0.052, 5_000), "fail"),
+        (Deviation(0.01, -0.02, 0.052, 5_000), "insufficient data"),
+        (Deviation(0.06, 0.04, 0.08, 5_000), "fail"),
         (Deviation(0.10, 0.06, 0.14, 5_000), "fail"),
         (Deviation(0.20, 0.06, 0.40, 100), "fail"),
         (Deviation(0.01, -0.07, 0.09, 300), "insufficient data"),
