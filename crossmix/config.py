@@ -138,6 +138,9 @@ class Market:
     """Knots of an empirical price quantile function, less one."""
     assumed_win_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Wins over requests where the log has no bids to tell it; the report calls volume approximated then."""
+    assumed_bid_dispersion: NonNegative = 0.5
+    """Deviation of the log bid between requests where the log has no bids; prices are scaled so that, at the assumed
+    win rate, wins cost on average what was paid."""
     saturation: NonNegative = 1.0
     """kappa: the k-th win of N requests responds at exp(-kappa k/N); prior where the log cannot tell it."""
     return_unspent: bool = True

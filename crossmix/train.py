@@ -225,7 +225,7 @@ def _pathwise(learner: Learner, checkpoint: Path, started: float) -> None:
             result = pathwise.update(learner.policy, learner.pathwise_optimiser, environment, observation)
             _finite("pathwise loss", result.loss, checkpoint)
             learner.schedule.step()
-            losses.append(result.loss)
+            losses.append(result.objective)
             observation = environment.step(result.share_BP).observation
             progress.update += 1
             progress.env_steps += 2 * settings.pathwise.batch
@@ -233,7 +233,7 @@ def _pathwise(learner: Learner, checkpoint: Path, started: float) -> None:
         progress.episode += 1
         ratio, roi = validate(learner, learner.policy)
         progress.seconds = time.monotonic() - started
-        learner.record(_point(progress, ratio, roi, loss=sum(losses) / len(losses)))
+        learner.record(_point(progress, ratio, roi, objective=sum(losses) / len(losses)))
         bar.set_postfix_str(f"of the oracle {ratio:.4f}")
         learner.save(checkpoint)
     bar.close()

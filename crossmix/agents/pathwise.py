@@ -23,8 +23,8 @@ class PathwiseResult:
     """What one update did."""
 
     loss: float
-    reward: float
-    """Mean expected reward of the split."""
+    objective: float
+    """Mean expected objective of the split, in units of ROI."""
     share_BP: Tensor
     """The split that was differentiated; play it next."""
 
@@ -35,15 +35,15 @@ def update(
     environment: DifferentiableEnvironment,
     observation: Observation,
 ) -> PathwiseResult:
-    """One gradient step on the coming cycle: maximise E[reward(project(pi(s)))].
+    """One gradient step on the coming cycle: maximise E[objective(project(pi(s)))].
 
-    Rewards are divided by their batch mean, so that the step's size does not depend on the currency.
+    Objectives are divided by their batch mean, so that the step's size does not depend on the currency.
     """
     raw, share = policy.act(observation.state_BS, observation.low_BP, observation.high_BP)
-    reward_B = environment.reward(environment.expected(share), raw, observation.high_BP)
-    loss = -(reward_B / reward_B.detach().mean().abs().clamp(min=1e-6)).mean()
+    gain_B = environment.objective(environment.expected(share), raw, observation.high_BP)
+    loss = -(gain_B / gain_B.detach().mean().abs().clamp(min=1e-6)).mean()
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
     optimiser.step()
-    return PathwiseResult(float(loss.detach()), float(reward_B.detach().mean()), share.detach())
+    return PathwiseResult(float(loss.detach()), float(gain_B.detach().mean()), share.detach())

@@ -51,7 +51,7 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
     impressions are not independent). Where the log came without a plan, ROI is over spend.
     """
     times, campaigns, platforms = market.path["requests"].shape
-    outcome = retrace(market, planned_TCP)
+    outcome = retrace(market, planned_TCP, plan_is_spend=log.plan_from_spend)
     model_KQ = np.stack(
         [getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in _SUMS], 1
     )
@@ -102,7 +102,7 @@ def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path) -> d
     simulated: dict[str, list[Array]] = {metric: [] for metric in METRICS}
     share = held.sum() / max(train.sum(), 1)
     for seed in range(10):
-        drawn = _simulated_changes(market, planned_TCP, float(share), seed)
+        drawn = _simulated_changes(market, planned_TCP, float(share), seed, plan_is_spend=log.plan_from_spend)
         for metric in METRICS:
             simulated[metric].append(drawn[metric])
     for metric in METRICS:
@@ -180,19 +180,22 @@ def _metrics(q: Array, planned: float | None) -> dict[str, Any]:
 
 
 def _click_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_], fusion: Path) -> float:
+    """Calibrated p_click of held-out impressions against the contexts that the market resamples, cell by cell.
+
+    The market's multipliers have mean 1; both sides are taken relative to their cell's mean, whose level the deviation
+    of the CTR judges.
+    """
     table = pd.read_parquet(fusion / "predictions.parquet", columns=["impression_id", "p_click"])
     predicted = table.set_index("impression_id")["p_click"].reindex(log.frame["impression_id"]).to_numpy(float)
-    train = (log.frame["split"] == "train").to_numpy()
     cell = np.ravel_multi_index((log.frame["c"].to_numpy(), log.frame["p"].to_numpy()), log.shape[1:])
     bank = market.response[..., 0].double().numpy().reshape(-1, market.response.shape[2])
-    fitted = train & ~held
-    total = np.bincount(cell[fitted], predicted[fitted], len(bank))
-    mean = total / np.maximum(np.bincount(cell[fitted], minlength=len(bank)), 1)
-    rng = np.random.default_rng(0)
+    total = np.bincount(cell[held], predicted[held], len(bank))
+    mean = total / np.maximum(np.bincount(cell[held], minlength=len(bank)), 1)
     rows = np.flatnonzero(held)
     if not len(rows):
         return float("nan")
-    drawn = rng.choice(rows, min(len(rows), 50_000))
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(rows, min(len(rows), 50_000), replace=False)
     simulated = bank[cell[drawn], rng.integers(bank.shape[1], size=len(drawn))] * mean[cell[drawn]]
     return divergence(predicted[drawn], simulated)
 
@@ -227,10 +230,12 @@ def _changes(log: Log, keep: npt.NDArray[np.bool_], planned_TCP: Array, market: 
     return _steps(cubes, planned_TCP[:times])
 
 
-def _simulated_changes(market: Market, planned_TCP: Array, share: float, seed: int) -> dict[str, Array]:
+def _simulated_changes(
+    market: Market, planned_TCP: Array, share: float, seed: int, *, plan_is_spend: bool
+) -> dict[str, Array]:
     """One draw of the market, thinned to the held-out users' share."""
     shape = tuple(market.path["requests"].shape)
-    outcome = retrace(market, planned_TCP, torch.Generator().manual_seed(seed))
+    outcome = retrace(market, planned_TCP, torch.Generator().manual_seed(seed), plan_is_spend=plan_is_spend)
     rng = np.random.default_rng(seed)
 
     def cube(name: str) -> Array:

@@ -180,6 +180,7 @@ def _write(
             "impression_id": table.impression_id,
             "p_click": p_click.astype(np.float32),
             "p_conversion": p_conversion.astype(np.float32),
+            "trained": table.train,
         }
     ).to_parquet(out / "predictions.parquet", index=False)
     pd.DataFrame(

@@ -15,6 +15,10 @@ from crossmix.schema import DataError, Dataset, behaviour_vocabulary
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+# One in so many fitted users is kept from the heads: their predictions are as sharp as those of new users, and the
+# market resamples contexts from them.
+RESERVE = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Creatives:
@@ -49,7 +53,7 @@ class Table:
     clicked: Flags
     converted: Flags
     train: Flags
-    """Training period, user not held out."""
+    """Training period, user neither held out nor kept from the heads."""
     calibrate: Flags
     """Validation period, user not held out."""
     judge: Flags
@@ -100,6 +104,7 @@ def read(dataset: Path, features: Path, steps: int) -> Table:
             "embeddings/creatives.parquet; run the features step on the same dataset"
         )
     split, held = frame["split"].to_numpy(), frame["holdout"].to_numpy(dtype=bool)
+    reserved = pd.util.hash_array(frame["user_id"].to_numpy(dtype=object)) % RESERVE == 0
     vocabulary = behaviour_vocabulary(len(meta.platforms))
     return Table(
         impression_id=frame["impression_id"].to_numpy(),
@@ -111,7 +116,7 @@ def read(dataset: Path, features: Path, steps: int) -> Table:
         events=_events(dataset / "sequences.parquet", frame["impression_id"].to_numpy(), steps, vocabulary),
         clicked=frame["clicked"].to_numpy(dtype=bool),
         converted=frame["converted"].to_numpy(dtype=bool),
-        train=(split == "train") & ~held,
+        train=(split == "train") & ~held & ~reserved,
         calibrate=(split == "validation") & ~held,
         judge=(split != "train") & held,
         campaigns=tuple(meta.campaigns),

@@ -154,6 +154,10 @@ class MarketEnvironment:
             self.config.reward, outcome.roi_B(), outcome.ctr_B(), reward.excess(raw_share_BP, high_BP)
         )
 
+    def objective(self, outcome: Outcome, raw_share_BP: Tensor, high_BP: Tensor) -> Tensor:
+        """Eq. 3 without its CTR term: what quality is measured in."""
+        return reward.money(self.config.reward, outcome.roi_B(), reward.excess(raw_share_BP, high_BP))
+
     def step(self, action_BP: Tensor) -> Step:
         """Play one cycle with the given split."""
         low, high = self.box()

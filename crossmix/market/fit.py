@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from crossmix.config import Config
-from crossmix.constraints import Limits, box, check, project
+from crossmix.config import Config, ConfigError
+from crossmix.constraints import Limits, check, project
 from crossmix.market.log import Array, Log, read
 from crossmix.market.model import PARAMETERS, Market, save
 from crossmix.market.retrace import retrace
-from crossmix.market.supply import Supply, cost_curve
+from crossmix.market.supply import Supply
 from crossmix.schema import Dataset
 from crossmix.state import CONTEXT
 
@@ -108,7 +108,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     minimum, maximum, step, freeze = _limits(config, log, low, high)
     boxed = [_tensor(x) for x in (minimum, maximum)]
     limits = Limits(boxed[0], boxed[1], torch.tensor(freeze), _tensor(step))
-    check(*box(limits, None), log.meta.platforms)
+    check(limits.minimum_P, limits.maximum_P, log.meta.platforms)
     zeros = np.zeros((campaigns, platforms))
     values = {
         "requests": (requests, requests_se),
@@ -128,11 +128,12 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     tag = "generated" if log.meta.generated else "real"
     provenance = dict.fromkeys(PARAMETERS, tag)
     if approximated:
-        provenance |= {"requests": "approximated", "requests_sd": "approximated", "saturation": "approximated"}
+        guessed = ("requests", "requests_sd", "saturation", "bid_dispersion")
+        provenance |= dict.fromkeys(guessed, "approximated")
     knots = np.stack([[cell.knots for cell in row] for row in supplies])
     dispersion = np.array([[cell.dispersion for cell in row] for row in supplies])
     values |= {"pacing": (zeros, zeros), "bid_dispersion": (dispersion, zeros)}
-    curves = np.stack([[cost_curve(cell.knots, cell.dispersion) for cell in row] for row in supplies])
+    curves = np.stack([[cell.curve for cell in row] for row in supplies])
     market = Market(
         campaigns=log.meta.campaigns,
         platforms=log.meta.platforms,
@@ -144,7 +145,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         error={name: _tensor(pair[1]) for name, pair in values.items()},
         provenance=provenance,
         price_kind=config.market.price,
-        price=_tensor(_lognormal(config, knots, dispersion) if config.market.price == "lognormal" else curves),
+        price=_tensor(_lognormal(config, curves) if config.market.price == "lognormal" else curves),
         price_law=_tensor(knots),
         volume_week=_tensor(week),
         response_week=_tensor(response_week),
@@ -160,7 +161,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         context=_tensor(contexts),
         context_rate=_tensor(context_rate),
         cold_context=_tensor(cold),
-        response=_tensor(_responses(log, fusion, fit_users)),
+        response=_tensor(_responses(log, fusion)),
         path={
             "requests": _tensor(requests_TCP[:train]),
             "level": _tensor(np.exp(level)),
@@ -409,7 +410,7 @@ def _limits(config: Config, log: Log, low_CP: Array, high_CP: Array) -> tuple[Ar
     defaults = config.limits
     unknown = [name for name in defaults.freeze if name not in log.meta.platforms]
     if unknown:
-        raise ValueError(
+        raise ConfigError(
             f"limits.freeze: {unknown[0]!r} is not a platform of this log; use one of {', '.join(log.meta.platforms)}"
         )
     minimum = np.where(np.isfinite(low_CP), low_CP, defaults.minimum)
@@ -467,8 +468,12 @@ def _predictions(log: Log, fusion: Path) -> pd.DataFrame:
     return table.reindex(log.frame["impression_id"].to_numpy())
 
 
-def _responses(log: Log, fusion: Path | None, keep: npt.NDArray[np.bool_], size: int = 512) -> Array:
-    """Click and conversion multipliers of resampled impressions, (C, P, R, 2): E[g] = 1 and E[g h] = 1."""
+def _responses(log: Log, fusion: Path | None, size: int = 512) -> Array:
+    """Click and conversion multipliers of resampled impressions, (C, P, R, 2): E[g] = 1 and E[g h] = 1.
+
+    From the training period and users who are not held out, but whom the heads were not trained on either where there
+    are enough: predictions of trained rows are sharper than those of new impressions.
+    """
     _, campaigns, platforms = log.shape
     table = np.ones((campaigns, platforms, size, 2))
     if fusion is None:
@@ -476,9 +481,14 @@ def _responses(log: Log, fusion: Path | None, keep: npt.NDArray[np.bool_], size:
     predicted = _predictions(log, fusion)
     p_click, p_convert = predicted["p_click"].to_numpy(float), predicted["p_conversion"].to_numpy(float)
     rng = np.random.default_rng(0)
+    fitted = (log.frame["split"] == "train").to_numpy() & ~log.frame["holdout"].to_numpy(bool)
+    fresh = ~predicted["trained"].to_numpy(bool)
     for c in range(campaigns):
         for p in range(platforms):
-            rows = np.flatnonzero(keep & (log.frame["c"] == c).to_numpy() & (log.frame["p"] == p).to_numpy())
+            cell = fitted & (log.frame["c"] == c).to_numpy() & (log.frame["p"] == p).to_numpy()
+            rows = np.flatnonzero(cell & fresh)
+            if len(rows) < 50:
+                rows = np.flatnonzero(cell)
             if not len(rows):
                 continue
             pick = rng.choice(rows, size)
@@ -488,26 +498,21 @@ def _responses(log: Log, fusion: Path | None, keep: npt.NDArray[np.bool_], size:
     return table
 
 
-def _lognormal(config: Config, knots: Array, dispersion_CP: Array) -> Array:
-    """mu and sigma of the cost curve, by moments of the log price; the paper's LN(1.2, 0.5) where there is no price.
-
-    Lognormal bids against a lognormal price leave a lognormal curve: with r = sigma / sqrt(sigma^2 + tau^2),
-    mu' = mu + sigma^2 (1 - r^2) / 2 and sigma' = sigma r.
-    """
-    inner = np.log(np.maximum(knots[..., 1:-1], 1e-12))
-    empty = knots.max(-1) <= 1e-6
+def _lognormal(config: Config, curve: Array) -> Array:
+    """mu and sigma by moments of the log cost curve; the paper's LN(1.2, 0.5) where there is no price."""
+    inner = np.log(np.maximum(curve[..., 1:-1], 1e-12))
+    empty = curve.max(-1) <= 1e-6
     mu = np.where(empty, config.market.lognormal_mu, inner.mean(-1))
     sigma = np.where(empty | (inner.std(-1) < 1e-3), config.market.lognormal_sigma, inner.std(-1))
-    r2 = sigma**2 / (sigma**2 + dispersion_CP**2)
-    return np.stack([mu + 0.5 * sigma**2 * (1 - r2), sigma * np.sqrt(r2)], -1)
+    return np.stack([mu, sigma], -1)
 
 
 def _notes(market: Market, log: Log) -> list[str]:
     notes = []
     if market.provenance["requests"] == "approximated":
         notes.append(
-            "The log has no bids: request volume, win rate and saturation rest on an assumed win rate "
-            "(config market.assumed_win_rate), and prices are those paid."
+            "The log has no bids: request volume, win rate and saturation rest on an assumed win rate, and what more "
+            "wins would cost on an assumed spread of bids (config market.assumed_win_rate, .assumed_bid_dispersion)."
         )
     if not log.meta.weekday_pattern:
         notes.append("The log is too short or its clock too coarse for a weekday pattern; every day is alike.")

@@ -69,7 +69,10 @@ class Log:
         return np.bincount(index, amount, int(np.prod(self.shape))).reshape(self.shape).astype(float)
 
     def planned(self, dataset: Dataset) -> tuple[Array, Array, Array]:
-        """Planned budget per cycle (T, C, P), and min and max share (C, P; NaN where the plan names none)."""
+        """Planned budget per cycle (T, C, P), and min and max share (C, P; NaN where the plan names none).
+
+        Where the log came without a plan, a cycle's plan is what it spent.
+        """
         plans = dataset.frame("plans")
         times, campaigns, platforms = self.shape
         start = pd.Timestamp(self.meta.start).tz_localize(None)
@@ -82,6 +85,8 @@ class Log:
         np.add.at(daily, (day[keep], c[keep], p[keep]), plans["planned_budget"].to_numpy(float)[keep])
         hours = (start - start.normalize()) / pd.Timedelta(hours=1) + np.arange(times) * self.meta.cycle_hours
         per_cycle = daily[(hours // 24).astype(int)] * self.meta.cycle_hours / 24
+        if self.plan_from_spend:
+            per_cycle = self.per_cycle(self.frame["price_paid"])
         low, high = np.full((campaigns, platforms), np.nan), np.full((campaigns, platforms), np.nan)
         # The latest date's limits stand.
         order = np.argsort(day[keep], kind="stable")
@@ -108,6 +113,7 @@ class Log:
                         fit_cycles=self.train_cycles,
                         quantiles=config.market.quantiles,
                         assumed_win_rate=config.market.assumed_win_rate,
+                        assumed_dispersion=config.market.assumed_bid_dispersion,
                     )
                 )
         return rows

@@ -14,9 +14,17 @@ from crossmix.market.model import Market
 
 
 def retrace(
-    market: Market, planned_TCP: npt.ArrayLike, generator: torch.Generator | None = None
+    market: Market,
+    planned_TCP: npt.ArrayLike,
+    generator: torch.Generator | None = None,
+    *,
+    plan_is_spend: bool = False,
 ) -> Outcome:
-    """The fitted cycles under a plan, currency: expected outcome, or one draw where a generator is given; (T C, P)."""
+    """The fitted cycles under a plan, currency: expected outcome, or one draw where a generator is given; (T C, P).
+
+    `plan_is_spend`: the plan is what was spent, which no budget stopped; budgets are raised until that is the
+    expected spend.
+    """
     times, campaigns, platforms = market.path["requests"].shape
     index = torch.arange(campaigns).repeat(times)
     path = {name: table.reshape(times * campaigns, platforms) for name, table in market.path.items()}
@@ -28,5 +36,8 @@ def retrace(
         cvr=(market.value["cvr"][index] * path["cvr"]).clamp(max=0.95),
         **market.fixed(index),
     )
-    budget = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)
+    planned = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)
+    budget = planned
+    for _ in range(8 if plan_is_spend else 0):
+        budget = budget * (planned / expected(conditions, budget).spend.clamp(min=1e-12)).clamp(0.5, 2.0)
     return expected(conditions, budget) if generator is None else counts(conditions, budget, generator)

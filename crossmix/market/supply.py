@@ -3,7 +3,7 @@
 A won impression shows its price p and its bid b with p <= b: the price is right-truncated at the bid. The
 product-limit estimator for truncated data (Lynden-Bell 1971) recovers the price's distribution up to the largest bid,
 and each win then stands for 1 / F(b) requests (Horvitz-Thompson). A per-cycle price level (drift) is estimated along.
-Where the log has no bids, prices are taken as they were paid and volume from `config.market.assumed_win_rate`.
+Where the log has no bids, volume and the order of winning rest on assumptions (`config.market.assumed_*`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ class Supply:
 
     knots: Array
     """Price quantiles on the levels k / K at level 1, (K + 1,), currency."""
+    curve: Array
+    """Price in the order in which requests are won (`cost_curve`), (K + 1,), currency."""
     dispersion: float
-    """Deviation of the log bid between requests of a cycle; 0 where the log has no bids."""
+    """Deviation of the log bid between requests of a cycle."""
     level: Array
     """Price level of each cycle, mean 1 over the cycles fitted on, (T,)."""
     level_error: Array
@@ -39,7 +41,7 @@ class Supply:
     requests_error: Array
     """Standard error of requests, (T,)."""
     mean_price: float
-    """E[p] at level 1, currency."""
+    """Mean competing price at level 1, currency."""
     approximated: bool
     """No bids in the log: volume rests on the assumed win rate."""
 
@@ -79,6 +81,7 @@ def estimate(
     fit_cycles: int,
     quantiles: int,
     assumed_win_rate: float,
+    assumed_dispersion: float = 0.5,
     rounds: int = 6,
 ) -> Supply:
     """Supply of one campaign and platform.
@@ -95,7 +98,7 @@ def estimate(
         usable = price > 0
     if not usable.any():
         flat = np.full(quantiles + 1, 1e-6)
-        return Supply(flat, 0.0, level, np.full(cycles, np.inf), counts, counts, 1e-6, True)
+        return Supply(flat, flat, 0.0, level, np.full(cycles, np.inf), counts, counts, 1e-6, True)
     truncated = bid is not None
     ceiling = bid if bid is not None else np.full_like(price, np.inf)
     log_price = np.log(np.maximum(price, 1e-12))
@@ -125,10 +128,18 @@ def estimate(
     )
     requests = np.bincount(cycle, 1 / win, cycles)
     error = np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles))
-    mean = float(np.mean(0.5 * (knots[1:] + knots[:-1])))
+    dispersion = _dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else assumed_dispersion
+    curve = cost_curve(knots, dispersion)
+    if not truncated:
+        # What was paid is what wins cost: scale the curve so that its mean up to the assumed win rate is that.
+        grid = np.linspace(0, assumed_win_rate, 501)
+        won = float(np.interp(grid, np.linspace(0, 1, len(curve)), curve).mean())
+        curve = curve * (0.5 * (knots[1:] + knots[:-1])).mean() / max(won, 1e-12)
+    mean = float(np.mean(0.5 * (curve[1:] + curve[:-1])))
     return Supply(
         knots=knots,
-        dispersion=_dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else 0.0,
+        curve=curve,
+        dispersion=dispersion,
         level=level,
         level_error=spread / np.sqrt(np.maximum(seen, 0.25)),
         requests=requests,

@@ -71,7 +71,7 @@ def test_config_prints_every_key() -> None:
     assert status == 0
     assert len(output.splitlines()) == len(documented(load("paper")))
     assert "train.seed=3" in output.splitlines()
-    assert 'gates.required=["fidelity.campaign", "policy"]' in output.splitlines()
+    assert "train.pathwise.hidden=[512, 512]" in output.splitlines()
 
 
 def test_config_can_be_given_back() -> None:

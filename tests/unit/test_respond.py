@@ -1,0 +1,56 @@
+"""The responder of `crossmix allocate`: the market's closed form, with an interval from its standard errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from crossmix.market import model
+from crossmix.respond import MarketResponder
+from tests.markets import make_market
+
+SHARE = np.array([0.4, 0.3, 0.2, 0.1])
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> dict[str, Any]:
+    model.save(make_market(platforms=4), tmp_path)
+    loaded: dict[str, Any] = json.loads((tmp_path / "market.json").read_text())
+    return loaded
+
+
+def test_marginal_is_the_slope_of_revenue(document: dict[str, Any]) -> None:
+    ask, budget, unit = MarketResponder(document, "c1"), 800.0, 2.0
+    here = ask(SHARE, budget)
+    for slot in range(4):
+        more, less = (ask(SHARE + sign * np.eye(4)[slot] * unit / budget, budget) for sign in (1, -1))
+        slope = (more.revenue_P[slot] - less.revenue_P[slot]) / (2 * unit)
+        assert here.marginal_P[slot] == pytest.approx(slope, rel=0.02)
+
+
+def test_campaigns_answer_apart(document: dict[str, Any]) -> None:
+    first, second = (MarketResponder(document, name)(SHARE, 800.0) for name in ("c0", "c1"))
+    assert np.abs(first.revenue_P - second.revenue_P).max() > 1
+
+
+def test_interval_follows_the_standard_errors(document: dict[str, Any]) -> None:
+    # Value moves revenue in proportion: a relative error of 10 % in it alone is one of 10 % in revenue.
+    for cell in document["parameters"]:
+        for name in model.PARAMETERS:
+            cell[name]["se"] = 0.1 * cell[name]["value"] if name == "value" else 0.0
+    answer = MarketResponder(document, "c0")(SHARE, 800.0)
+    assert answer.revenue_se_P / answer.revenue_P == pytest.approx(0.1, rel=0.15)
+    assert answer.marginal_se_P / answer.marginal_P == pytest.approx(0.1, rel=0.15)
+
+
+def test_an_unknown_error_counts_as_none(document: dict[str, Any]) -> None:
+    for cell in document["parameters"]:
+        for name in model.PARAMETERS:
+            cell[name]["se"] = None
+    answer = MarketResponder(document, "c0")(SHARE, 800.0)
+    assert torch.tensor(answer.revenue_se_P).abs().max() < 1e-3
