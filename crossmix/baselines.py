@@ -51,7 +51,7 @@ def uniform(market: Market) -> Competitor:
 
 
 def static(market: Market) -> Competitor:
-    """40 % on social, 30 % on search, the rest evenly (§3.1); where the log has no such names, on the two largest of the plan."""
+    """40 % on social, 30 % on search, the rest evenly (§3.1); without such names, on the two largest of the plan."""
     names = list(market.platforms)
     if len(names) < 3:
         return _fixed(market.static)

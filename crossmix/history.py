@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,7 +77,7 @@ class History:
         share_BP: Tensor,
     ) -> None:
         batch, platforms = share_BP.shape
-        kind = {"dtype": share_BP.dtype, "device": share_BP.device}
+        kind: Any = {"dtype": share_BP.dtype, "device": share_BP.device}
         self.window = window
         self.horizon_B = torch.as_tensor(horizon, **kind).expand(batch)
         self.cycle_budget_B = cycle_budget_B.to(share_BP)
@@ -133,10 +134,11 @@ class History:
     def remaining_per_cycle_B(self) -> Tensor:
         """Remaining budget over remaining cycles, currency."""
         left = (self.horizon_B - self.elapsed_B).clamp(min=1)
-        return (self.horizon_B * self.cycle_budget_B - self.spent_BP.sum(1)).clamp(min=0) / left
+        remaining: Tensor = (self.horizon_B * self.cycle_budget_B - self.spent_BP.sum(1)).clamp(min=0) / left
+        return remaining
 
     def statistics(self, weekday_B: Tensor) -> tuple[Tensor, Tensor]:
-        """The fields of `state.PER_PLATFORM` (B, P, 12) and `state.PER_CAMPAIGN` (B, 8); weekday of the coming cycle."""
+        """Fields of `state.PER_PLATFORM` (B, P, 12) and `state.PER_CAMPAIGN` (B, 8); weekday of the coming cycle."""
         sums_QBP = self.ring_WQBP.sum(0)
         last_QBP = self.ring_WQBP[(self.seen - 1) % self.window]
 

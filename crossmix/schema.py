@@ -31,7 +31,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `kind` is an Ibis type name; a row outside [low, high], or null where not nullable, is quarantined."""
+    """One column; `kind` is an Ibis type. A row outside [low, high], or null where not nullable, is quarantined."""
 
     name: str
     kind: Literal["string", "timestamp", "float64", "boolean", "int64", "binary", "array<int64>", "date"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -88,7 +87,7 @@ class Learner:
         blob["key"] = self.key()
         partial = path.with_suffix(".partial")
         torch.save(blob, partial)
-        os.replace(partial, path)
+        partial.replace(path)
 
     def resume(self, path: Path) -> bool:
         """Load a checkpoint of the same configuration and market; False if there is none."""
@@ -106,7 +105,9 @@ class Learner:
 
     def key(self) -> str:
         """What a checkpoint must agree on."""
-        return digest({"train": asdict(self.config.train), "market": self.identity, "reward": asdict(self.config.reward)})
+        return digest(
+            {"train": asdict(self.config.train), "market": self.identity, "reward": asdict(self.config.reward)}
+        )
 
     def environment(self, rows: int, cycles: int, seed: int) -> MarketEnvironment:
         return MarketEnvironment(

@@ -5,7 +5,9 @@ import torch
 from crossmix.market.model import PARAMETERS, Market
 
 
-def make_market(seed: int = 0, platforms: int = 10, campaigns: int = 2, *, drift: float = 0.3, maximum: float = 1.0) -> Market:
+def make_market(
+    seed: int = 0, platforms: int = 10, campaigns: int = 2, *, drift: float = 0.3, maximum: float = 1.0
+) -> Market:
     """A market whose uniform split earns about 0.8 of the optimum."""
     g = torch.Generator().manual_seed(seed)
 
@@ -49,7 +51,7 @@ def make_market(seed: int = 0, platforms: int = 10, campaigns: int = 2, *, drift
         digest="synthetic",
         value=value,
         error={name: 0.02 * table.abs() for name, table in value.items()},
-        provenance={name: "generated" for name in value},
+        provenance=dict.fromkeys(value, "generated"),
         price_kind="empirical",
         price=knots,
         price_law=knots,

@@ -84,7 +84,12 @@ def advantages(reward_TB: Tensor, value_TB: Tensor, discount: float, trace: floa
 
 @torch.no_grad()
 def collect(
-    policy: Policy, critic: Critic, log_sigma_P: Tensor, environment: Environment, cycles: int, generator: torch.Generator
+    policy: Policy,
+    critic: Critic,
+    log_sigma_P: Tensor,
+    environment: Environment,
+    cycles: int,
+    generator: torch.Generator,
 ) -> Rollout:
     """Play one episode of every row with exploring logits."""
     observation = environment.observe()
@@ -117,8 +122,9 @@ def update(
     gain_N = (gain_N - gain_N.mean()) / gain_N.std().clamp(min=1e-8)
     state_NS, logits_NP = rollout.state_TBS.flatten(0, 1), rollout.logits_TBP.flatten(0, 1)
     before_N = rollout.log_density_TB.flatten()
-    actor_losses, critic_losses, moved, epoch = [], [], 0.0, 0
-    for epoch in range(1, config.epochs + 1):
+    actor_losses, critic_losses, moved, passes = [], [], 0.0, 0
+    for _ in range(config.epochs):
+        passes += 1
         order = torch.randperm(len(gain_N), generator=generator, device=gain_N.device)
         for part in order.chunk(config.minibatches):
             log_ratio = log_density(policy.logits(state_NS[part]), log_sigma_P, logits_NP[part]) - before_N[part]
@@ -128,7 +134,7 @@ def update(
             critic_loss = 0.5 * (critic(state_NS[part]) - target_N[part]).pow(2).mean()
             loss = actor_loss + critic_loss - config.entropy * entropy(log_sigma_P)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 0.5)
             optimiser.step()
             actor_losses.append(float(actor_loss.detach()))
@@ -138,5 +144,5 @@ def update(
             break
     count = max(len(actor_losses), 1)
     return PPOResult(
-        sum(actor_losses) / count, sum(critic_losses) / count, float(entropy(log_sigma_P).detach()), moved, epoch
+        sum(actor_losses) / count, sum(critic_losses) / count, float(entropy(log_sigma_P).detach()), moved, passes
     )

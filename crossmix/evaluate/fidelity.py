@@ -52,9 +52,7 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
     """
     times, campaigns, platforms = market.path["requests"].shape
     outcome = retrace(market, planned_TCP, plan_is_spend=log.plan_from_spend)
-    model_KQ = np.stack(
-        [getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in _SUMS], 1
-    )
+    model_KQ = np.stack([getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in _SUMS], 1)
     train = (log.frame["split"] == "train").to_numpy()
     held = log.frame["holdout"].to_numpy(bool)
     sums_UKQ = user_sums(log, train & held)

@@ -181,7 +181,8 @@ def _policy_gates(config: Config, table: dict[str, Any], records: dict[str, Reco
                 mean,
                 "95 % interval of the difference above 0",
                 PASS if low > 0 else FAIL,
-                f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue, {len(records[name].total_NPQ)} market seeds",
+                f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue, "
+                f"{len(records[name].total_NPQ)} market seeds",
             )
         )
     breaks = records["policy"].breaks

@@ -8,7 +8,7 @@ sees by how much it was outside).
 |-------------|---------------------------------------------------------------------------------|
 | state       | (B, 640), `crossmix.state`                                                      |
 | action      | (B, P) share of the cycle budget                                                |
-| transition  | AR(1) log-drift of click rate, conversion rate and price; weekday volume; context resampled from the log |
+| transition  | AR(1) log-drift of click and conversion rate and price; weekday; context resampled   |
 | reward      | eq. 3, `crossmix.reward.simulator`                                              |
 | start       | `window` cycles under the plan's own split, so that the history is not empty    |
 | end         | after `cycles` cycles                                                           |
@@ -95,7 +95,10 @@ class MarketEnvironment:
         self.parameter = pick
         self.fixed = {name: table.to(self.device) for name, table in market.fixed(campaign_B).items()}
         self.limits = Limits(
-            *(table[campaign_B].to(self.device) for table in (market.minimum, market.maximum, market.freeze, market.step))
+            *(
+                table[campaign_B].to(self.device)
+                for table in (market.minimum, market.maximum, market.freeze, market.step)
+            )
         )
         self.budget_B = market.budget[campaign_B].to(self.device)
         self.static_BP = market.static[campaign_B].to(self.device)

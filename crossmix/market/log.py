@@ -1,4 +1,4 @@
-"""The ingested log as arrays per cycle, campaign and platform: what the market is fitted on and the state replayed from.
+"""The ingested log as arrays per cycle, campaign and platform: the market is fitted on it, the state replayed from it.
 
 Shapes: T cycles, C campaigns, P platforms.
 """
@@ -57,7 +57,9 @@ class Log:
         """The log came without a plan: it was taken from what was spent."""
         return self.meta.provenance.get("plans.planned_budget") == "approximated"
 
-    def per_cycle(self, weight: npt.ArrayLike | None = None, *, by: str = "cycle", keep: npt.ArrayLike | None = None) -> Array:
+    def per_cycle(
+        self, weight: npt.ArrayLike | None = None, *, by: str = "cycle", keep: npt.ArrayLike | None = None
+    ) -> Array:
         """Sum of `weight` (1 each if `None`) over impressions, (T, C, P); `keep`: a mask over impressions."""
         frame = self.frame
         mask = np.ones(len(frame), bool) if keep is None else np.asarray(keep, bool)

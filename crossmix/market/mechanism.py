@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -143,9 +144,7 @@ def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator
 
 
 @torch.no_grad()
-def exact(
-    conditions: Conditions, budget_BP: Tensor, generator: torch.Generator, block: int = 1 << 18
-) -> Outcome:
+def exact(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator, block: int = 1 << 18) -> Outcome:
     """Every request is an auction: competing price, paced bid, second price, budget stop, click, conversion, value.
 
     Rows are processed in blocks of about `block` requests, so that a block stays in the cache.
@@ -178,7 +177,7 @@ def _auctions(
     longest: int,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    kind = {"dtype": budget_BP.dtype, "device": budget_BP.device}
+    kind: Any = {"dtype": budget_BP.dtype, "device": budget_BP.device}
     requests = conditions.requests.round()
     level_BPN = torch.rand(*budget_BP.shape, longest, generator=generator, **kind)
     real = torch.arange(longest, device=budget_BP.device) < requests[..., None]
@@ -210,7 +209,8 @@ def _auctions(
 
     def total(index: Tensor, amount: Tensor | None = None) -> Tensor:
         amount = torch.ones(index.shape, **kind) if amount is None else amount
-        return count.clone().index_add_(0, index, amount).reshape(budget_BP.shape)
+        summed: Tensor = count.clone().index_add_(0, index, amount).reshape(budget_BP.shape)
+        return summed
 
     return {
         "impressions": total(cell),

@@ -110,12 +110,23 @@ class Market:
         return {name: self.value[name][campaign_B] for name in ("value", "value_cv", "saturation", "pacing")}
 
     def limits(self, campaign: int) -> Limits:
-        return Limits(
-            self.minimum[campaign], self.maximum[campaign], self.freeze[campaign], self.step[campaign]
-        )
+        return Limits(self.minimum[campaign], self.maximum[campaign], self.freeze[campaign], self.step[campaign])
 
 
-_TABLES = ("price", "price_law", "volume_week", "response_week", "delay", "minimum", "maximum", "step", "freeze", "budget", "static", "control")
+_TABLES = (
+    "price",
+    "price_law",
+    "volume_week",
+    "response_week",
+    "delay",
+    "minimum",
+    "maximum",
+    "step",
+    "freeze",
+    "budget",
+    "static",
+    "control",
+)
 _BANK = ("context", "context_rate", "cold_context", "response")
 
 
@@ -153,9 +164,11 @@ def save(market: Market, folder: Path) -> None:
     with (folder / "bank.npz").open("wb") as file:
         # Contexts are the bulk of the file and only steer a network: half precision serves them.
         half = {"context", "cold_context"}
-        banks = {name: getattr(market, name).numpy().astype(np.float16 if name in half else np.float32) for name in _BANK}
+        banks: dict[str, Any] = {
+            name: getattr(market, name).numpy().astype(np.float16 if name in half else np.float32) for name in _BANK
+        }
         paths = {f"path_{name}": series.numpy() for name, series in market.path.items()}
-        np.savez_compressed(file, **banks, **paths)
+        np.savez_compressed(file, **{**banks, **paths})
 
 
 def load(folder: Path) -> Market:

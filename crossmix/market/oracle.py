@@ -123,7 +123,7 @@ def _tabulate(conditions: Conditions, budget_B: Tensor, share_BPG: Tensor) -> Te
 
 
 def _meet(share_BPG: Tensor, slope_BPG: Tensor, steps: int = 50) -> Tensor:
-    """Shares whose interpolated marginals equal one shadow price per row and that sum to 1, as far as the box allows."""
+    """Shares whose interpolated marginals equal one shadow price per row, summing to 1 as far as the box allows."""
     rising = (-slope_BPG).contiguous()
     bottom, top = slope_BPG.amin((1, 2)), slope_BPG.amax((1, 2))
     bottom, top = bottom - 1e-9 - 1e-6 * bottom.abs(), top + 1e-9 + 1e-6 * top.abs()

@@ -31,7 +31,8 @@ class LogNormalPrice:
 
     def win(self, s: Tensor) -> Tensor:
         """w(s), (...)."""
-        return torch.special.ndtr(self.sigma + torch.special.ndtri(s.clamp(EDGE, 1 - EDGE)))
+        won: Tensor = torch.special.ndtr(self.sigma + torch.special.ndtri(s.clamp(EDGE, 1 - EDGE)))
+        return won
 
     def quantile(self, w: Tensor) -> Tensor:
         """Q(w), the bid that wins the fraction w."""
@@ -39,12 +40,14 @@ class LogNormalPrice:
 
     def spend(self, w: Tensor) -> Tensor:
         """S(w) = E[p; won], per request."""
-        return self.mean() * torch.special.ndtr(torch.special.ndtri(w.clamp(EDGE, 1 - EDGE)) - self.sigma)
+        spent: Tensor = self.mean() * torch.special.ndtr(torch.special.ndtri(w.clamp(EDGE, 1 - EDGE)) - self.sigma)
+        return spent
 
     def square(self, w: Tensor) -> Tensor:
         """E[p^2; won], per request."""
         x = torch.special.ndtri(w.clamp(EDGE, 1 - EDGE))
-        return torch.exp(2 * self.mu + 2 * self.sigma**2) * torch.special.ndtr(x - 2 * self.sigma)
+        squared: Tensor = torch.exp(2 * self.mu + 2 * self.sigma**2) * torch.special.ndtr(x - 2 * self.sigma)
+        return squared
 
     def rows(self, index: Tensor) -> LogNormalPrice:
         return LogNormalPrice(self.mu[index], self.sigma[index])

@@ -14,7 +14,7 @@ from crossmix.state import CONTEXT, STATISTIC_NAMES, encode
 
 
 def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
-    """One row per campaign and finished cycle: campaign_id, cycle, event_timestamp (the cycle's end), the 128 statistics.
+    """One row per campaign and finished cycle: campaign_id, cycle, event_timestamp (its end), the 128 statistics.
 
     A row is what was known at its timestamp: conversions count from the cycle in which they became known.
     """
@@ -71,5 +71,3 @@ def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     table["event_timestamp"] = table["event_timestamp"].astype("datetime64[us]").dt.tz_localize("UTC")
     return table
-
-

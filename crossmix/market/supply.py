@@ -126,9 +126,11 @@ def estimate(
         if truncated
         else np.full_like(price, assumed_win_rate)
     )
-    requests = np.bincount(cycle, 1 / win, cycles)
+    requests = np.bincount(cycle, 1 / win, cycles).astype(float)
     error = np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles))
-    dispersion = _dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else assumed_dispersion
+    dispersion = (
+        _dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else assumed_dispersion
+    )
     curve = cost_curve(knots, dispersion)
     if not truncated:
         # What was paid is what wins cost: scale the curve so that its mean up to the assumed win rate is that.

@@ -10,9 +10,9 @@ import torch
 
 from crossmix.agents import ppo
 from crossmix.agents.policy import Policy
+from crossmix.baselines import COMPETITORS
 from crossmix.config import Config, load
 from crossmix.evaluate.judge import from_state, oracle, play, summarise
-from crossmix.baselines import COMPETITORS
 from crossmix.market.model import save
 from crossmix.train import TrainingError, _finite, load_policy, train
 from tests.markets import make_market

@@ -92,7 +92,9 @@ def test_a_share_left_outside_by_a_changed_limit_may_move_to_the_bound() -> None
 
 
 def test_box_is_the_same_in_numpy() -> None:
-    limits = Limits(torch.tensor([0.0, 0.1]), torch.tensor([0.6, 0.9]), torch.tensor([False, False]), torch.full((2,), 0.1))
+    limits = Limits(
+        torch.tensor([0.0, 0.1]), torch.tensor([0.6, 0.9]), torch.tensor([False, False]), torch.full((2,), 0.1)
+    )
     arrays = Limits.arrays(limits.as_dict())
     ours = box(arrays, np.array([[0.4, 0.6]]))
     theirs = box(limits, torch.tensor([[0.4, 0.6]]))

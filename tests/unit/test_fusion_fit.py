@@ -103,7 +103,12 @@ def test_report_tells_what_ran_and_how_well(toy: tuple[Path, Path], fitted: Path
     assert report["modalities"] == ["image", "text", "behaviour"]
     impressions = pd.read_parquet(toy[0] / "impressions.parquet")
     judged = impressions["holdout"] & (impressions["split"] != "train")
-    trainable = ~impressions["holdout"] & (impressions["split"] == "train")
+    trainable = pd.read_parquet(fitted / "predictions.parquet")["trained"]
+    fitted_rows = ~impressions["holdout"] & (impressions["split"] == "train")
+    # A fifth of the fitted users is kept from the heads, whole users at a time.
+    assert not (trainable & ~fitted_rows).any()
+    assert trainable.sum() == pytest.approx(0.8 * fitted_rows.sum(), rel=0.1)
+    assert not set(impressions["user_id"][trainable]) & set(impressions["user_id"][fitted_rows & ~trainable])
     assert report["rows"]["heldout"] == judged.sum()
     assert report["rows"]["available"] == trainable.sum()
     assert report["rows"]["trained"] == min(1_200, trainable.sum())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crossmix.market.fit import _drift, _path, _rate
+from crossmix.market import estimators
 from crossmix.market.supply import cost_curve, estimate, product_limit
 
 
@@ -78,7 +78,7 @@ def test_cost_curve_is_what_noisy_bids_pay() -> None:
 
 def test_rates_shrink_where_there_is_little_data() -> None:
     hits, trials = np.array([[30.0, 0.0, 900.0, 100.0]]), np.array([[300.0, 2.0, 3_000.0, 2_000.0]])
-    rate, error = _rate(hits, trials)
+    rate, error = estimators.rate(hits, trials)
     assert 0.1 < rate[0, 1] < 0.3  # two trials without a hit: near the mean of all, not at zero
     assert rate[0, 2] == pytest.approx(0.3, abs=0.01)
     assert rate[0, 3] == pytest.approx(0.05, abs=0.01)
@@ -94,10 +94,10 @@ def test_drift_recovers_an_ar1_under_sampling_noise() -> None:
         series.append(z + noise * rng.standard_normal(cells))
         z = rho * z + sigma * np.sqrt(1 - rho**2) * rng.standard_normal(cells)
     y = np.stack(series)
-    deviation, persistence = _drift(y, np.full_like(y, noise**2), 0.0)
+    deviation, persistence = estimators.drift(y, np.full_like(y, noise**2), 0.0)
     assert persistence[0, 0] == pytest.approx(rho, abs=0.06)
     assert deviation.mean() == pytest.approx(sigma, rel=0.25)
-    nothing, _ = _drift(noise * rng.standard_normal(y.shape), np.full_like(y, noise**2), 0.0)
+    nothing, _ = estimators.drift(noise * rng.standard_normal(y.shape), np.full_like(y, noise**2), 0.0)
     assert nothing.mean() < 0.06
 
 
@@ -107,6 +107,6 @@ def test_the_path_explains_all_hits() -> None:
     multiplier = np.exp(0.3 * np.sin(np.arange(30) / 4))[:, None, None]
     hits = rng.poisson(0.1 * multiplier * trials).astype(float)
     shape = (2, 3)
-    path = _path(hits, trials, np.full(shape, 0.1), np.full(shape, 0.25), np.full(shape, 0.9))
-    np.testing.assert_allclose((path * trials * 0.1).sum(0), hits.sum(0), rtol=1e-9)
-    assert np.corrcoef(path[:, 0, 0], multiplier[:, 0, 0])[0, 1] > 0.9
+    smooth = estimators.path(hits, trials, np.full(shape, 0.1), np.full(shape, 0.25), np.full(shape, 0.9))
+    np.testing.assert_allclose((smooth * trials * 0.1).sum(0), hits.sum(0), rtol=1e-9)
+    assert np.corrcoef(smooth[:, 0, 0], multiplier[:, 0, 0])[0, 1] > 0.9

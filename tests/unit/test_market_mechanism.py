@@ -99,7 +99,9 @@ def test_blocks_do_not_change_what_an_auction_is() -> None:
 def test_gradient_equals_finite_differences(kind: str) -> None:
     conditions = _conditions(kind, 4, dtype=torch.float64)
     # Off the knots of the empirical price, where the second derivative jumps.
-    budget = (torch.linspace(0.05, 0.4, 4, dtype=torch.float64)[:, None] * conditions.supply_cost()).requires_grad_(True)
+    budget = (torch.linspace(0.05, 0.4, 4, dtype=torch.float64)[:, None] * conditions.supply_cost()).requires_grad_(
+        True
+    )
 
     def revenue(b: torch.Tensor, ctr: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         return expected(replace(conditions, ctr=ctr, level=level), b).revenue
@@ -143,7 +145,9 @@ def test_oracle_agrees_with_a_general_solver(kind: str, part: float) -> None:
         )
         scale = float(ours.revenue_B[row])
 
-        def objective(a: np.ndarray, one: Conditions = one, row: int = row, scale: float = scale) -> tuple[float, np.ndarray]:
+        def objective(
+            a: np.ndarray, one: Conditions = one, row: int = row, scale: float = scale
+        ) -> tuple[float, np.ndarray]:
             revenue, slope = marginal(one, torch.tensor(a)[None] * budget[row])
             return -float(revenue.sum()) / scale, (-slope[0] * budget[row] / scale).numpy()
 
