@@ -70,4 +70,5 @@ def make_market(
         context_rate=torch.ones(campaigns, 32, platforms),
         cold_context=context.mean(1),
         response=torch.ones(campaigns, platforms, 16, 2),
+        response_mean=value["ctr"],
     )

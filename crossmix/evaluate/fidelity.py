@@ -178,24 +178,18 @@ def _metrics(q: Array, planned: float | None) -> dict[str, Any]:
 
 
 def _click_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_], fusion: Path) -> float:
-    """Calibrated p_click of held-out impressions against the contexts that the market resamples, cell by cell.
-
-    The market's multipliers have mean 1; both sides are taken relative to their cell's mean, whose level the deviation
-    of the CTR judges.
-    """
+    """Calibrated p_click of held-out impressions against that of the contexts which the market resamples."""
     table = pd.read_parquet(fusion / "predictions.parquet", columns=["impression_id", "p_click"])
     predicted = table.set_index("impression_id")["p_click"].reindex(log.frame["impression_id"]).to_numpy(float)
     cell = np.ravel_multi_index((log.frame["c"].to_numpy(), log.frame["p"].to_numpy()), log.shape[1:])
-    bank = market.response[..., 0].double().numpy().reshape(-1, market.response.shape[2])
-    total = np.bincount(cell[held], predicted[held], len(bank))
-    mean = total / np.maximum(np.bincount(cell[held], minlength=len(bank)), 1)
+    bank = (market.response[..., 0] * market.response_mean[..., None]).double().numpy()
+    bank = bank.reshape(-1, bank.shape[-1])
     rows = np.flatnonzero(held)
     if not len(rows):
         return float("nan")
     rng = np.random.default_rng(0)
     drawn = rng.choice(rows, min(len(rows), 50_000), replace=False)
-    simulated = bank[cell[drawn], rng.integers(bank.shape[1], size=len(drawn))] * mean[cell[drawn]]
-    return divergence(predicted[drawn], simulated)
+    return divergence(predicted[drawn], bank[cell[drawn], rng.integers(bank.shape[1], size=len(drawn))])
 
 
 def _price_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_]) -> float:

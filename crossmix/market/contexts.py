@@ -51,16 +51,17 @@ def _predictions(log: Log, fusion: Path) -> pd.DataFrame:
     return table.reindex(log.frame["impression_id"].to_numpy())
 
 
-def responses(log: Log, fusion: Path | None, size: int = 512) -> Array:
-    """Click and conversion multipliers of resampled impressions, (C, P, R, 2): E[g] = 1 and E[g h] = 1.
+def responses(log: Log, fusion: Path | None, size: int = 512) -> tuple[Array, Array]:
+    """Click and conversion multipliers of resampled impressions, (C, P, R, 2), with E[g] = 1 and E[g h] = 1; and their
+    mean predicted click probability, (C, P).
 
     From the training period and users who are not held out, but whom the heads were not trained on either where there
     are enough: predictions of trained rows are sharper than those of new impressions.
     """
     _, campaigns, platforms = log.shape
-    table = np.ones((campaigns, platforms, size, 2))
+    table, mean = np.ones((campaigns, platforms, size, 2)), np.zeros((campaigns, platforms))
     if fusion is None:
-        return table
+        return table, mean
     predicted = _predictions(log, fusion)
     p_click, p_convert = predicted["p_click"].to_numpy(float), predicted["p_conversion"].to_numpy(float)
     rng = np.random.default_rng(0)
@@ -75,7 +76,8 @@ def responses(log: Log, fusion: Path | None, size: int = 512) -> Array:
             if not len(rows):
                 continue
             pick = rng.choice(rows, size)
-            g = p_click[pick] / max(p_click[pick].mean(), 1e-9)
+            mean[c, p] = p_click[pick].mean()
+            g = p_click[pick] / max(mean[c, p], 1e-9)
             h = p_convert[pick] / max((g * p_convert[pick]).mean(), 1e-9)
             table[c, p, :, 0], table[c, p, :, 1] = g, h
-    return table
+    return table, mean

@@ -84,6 +84,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     value, value_se, value_cv = estimators.value(log, fit_users & converted)
 
     contexts, context_rate, cold = resampled.contexts(config, log, fusion)
+    response, response_mean = resampled.responses(log, fusion)
     mix_variance = np.log(np.maximum(context_rate, 1e-3)).var(1)
     response_week = _response_week(log, clicks_TCP, fade_TCP * ctr)
     fade_TCP = fade_TCP * response_week[..., _weekdays(log)[:train]].transpose(2, 0, 1)
@@ -163,7 +164,8 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         context=_tensor(contexts),
         context_rate=_tensor(context_rate),
         cold_context=_tensor(cold),
-        response=_tensor(resampled.responses(log, fusion)),
+        response=_tensor(response),
+        response_mean=_tensor(response_mean),
         path={
             "requests": _tensor(requests_TCP[:train]),
             "level": _tensor(np.exp(level)),

@@ -93,6 +93,8 @@ class Market:
     """Context before the first cycle, (C, 512)."""
     response: Tensor
     """Resampled click and conversion multipliers of single impressions, (C, P, R, 2)."""
+    response_mean: Tensor
+    """Mean predicted click probability of those impressions, (C, P)."""
     path: dict[str, Tensor] = field(default_factory=dict)
     """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), each (T, C, P)."""
     scenario: dict[str, Any] = field(default_factory=dict)
@@ -126,6 +128,7 @@ _TABLES = (
     "budget",
     "static",
     "control",
+    "response_mean",
 )
 _BANK = ("context", "context_rate", "cold_context", "response")
 
