@@ -39,7 +39,7 @@ class Policy(nn.Module):
     """Actor of §2.2: a trunk over the whole state, and one small network shared by all platforms.
 
     The trunk is the paper's (two layers of 512, ReLU). The shared network reads one platform's 12 fields beside the
-    campaign's 8, so that what is learned of one platform serves all; `docs/deviations.md` shows what it buys.
+    campaign's 8, so that what is learned of one platform serves all (`docs/deviations.md`).
     """
 
     def __init__(self, platforms: int, hidden: Sequence[int], shared: int = 64) -> None:
