@@ -69,6 +69,7 @@ def make_market(
         context=context,
         context_rate=torch.ones(campaigns, 32, platforms),
         cold_context=context.mean(1),
+        present_context=context[:, -1],
         response=torch.ones(campaigns, platforms, 16, 2),
         response_mean=value["ctr"],
     )

@@ -257,8 +257,7 @@ def _bundle(config: Config, market: Market, actor: torch.nn.Module, source: Path
             name: bundles.Plan(float(market.budget[c]), market.currency, tuple(market.static[c].tolist()))
             for c, name in enumerate(market.campaigns)
         },
-        # Contexts are in order of time: the last one is the campaign's present.
-        contexts={name: market.context[c, -1].numpy() for c, name in enumerate(market.campaigns)},
+        contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
         market=source / "market.json",
         data_digest=market.digest,
     )

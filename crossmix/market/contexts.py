@@ -15,27 +15,32 @@ from crossmix.market.log import Array, Log
 from crossmix.state import CONTEXT
 
 
-def contexts(config: Config, log: Log, fusion: Path | None) -> tuple[Array, Array, Array]:
-    """Contexts of training cycles (C, N, 512), their click-rate multipliers (C, N, P), the cold context (C, 512)."""
+def contexts(config: Config, log: Log, fusion: Path | None) -> tuple[Array, Array, Array, Array]:
+    """Contexts of training cycles (C, N, 512) and their click-rate multipliers (C, N, P); the cold context and that of
+    the log's last cycle, (C, 512) each.
+    """
     _, campaigns, platforms = log.shape
     if fusion is None:
-        return np.zeros((campaigns, 1, CONTEXT)), np.ones((campaigns, 1, platforms)), np.zeros((campaigns, CONTEXT))
+        none = np.zeros((campaigns, CONTEXT))
+        return none[:, None], np.ones((campaigns, 1, platforms)), none, none
     table = pd.read_parquet(fusion / "contexts.parquet")
     predicted = _predictions(log, fusion)
     weight = log.per_cycle()
     mean_TCP = log.per_cycle(predicted["p_click"]) / np.maximum(weight, 1)
-    overall = (mean_TCP * weight).sum(0) / np.maximum(weight.sum(0), 1)
+    span = slice(0, log.train_cycles)
+    overall = (mean_TCP * weight)[span].sum(0) / np.maximum(weight[span].sum(0), 1)
     multiplier = np.where(weight > 0, mean_TCP / np.maximum(overall, 1e-9), 1.0)
     # A cycle with few impressions says little about its mix: shrink towards 1 as if by 50 average impressions.
     multiplier = (multiplier * weight + 50) / (weight + 50)
     most = min(config.market.context_bank, log.train_cycles)
     bank = np.zeros((campaigns, most, CONTEXT))
     rates = np.ones((campaigns, most, platforms))
-    cold = np.zeros((campaigns, CONTEXT))
+    cold, present = np.zeros((campaigns, CONTEXT)), np.zeros((campaigns, CONTEXT))
     for c, campaign in enumerate(log.meta.campaigns):
         rows = table[table["campaign_id"] == campaign].set_index("cycle")["context"]
         if -1 in rows.index:
             cold[c] = np.asarray(rows.loc[-1], float)
+        present[c] = np.asarray(rows.loc[rows.index.max()], float) if len(rows) else cold[c]
         cycles = [int(t) for t in rows.index if 0 <= t < log.train_cycles][-most:]
         if not cycles:
             bank[c] = cold[c]
@@ -43,7 +48,7 @@ def contexts(config: Config, log: Log, fusion: Path | None) -> tuple[Array, Arra
         chosen = [cycles[i % len(cycles)] for i in range(most)]
         bank[c] = np.stack([np.asarray(rows.loc[t], float) for t in chosen])
         rates[c] = multiplier[chosen, c]
-    return bank, rates / np.maximum(rates.mean(1, keepdims=True), 1e-9), cold
+    return bank, rates / np.maximum(rates.mean(1, keepdims=True), 1e-9), cold, present
 
 
 def _predictions(log: Log, fusion: Path) -> pd.DataFrame:

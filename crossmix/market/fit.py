@@ -83,7 +83,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     cvr, cvr_se = estimators.rate(conversions_TCP.sum(0), clicks_TCP.sum(0))
     value, value_se, value_cv = estimators.value(log, fit_users & converted)
 
-    contexts, context_rate, cold = resampled.contexts(config, log, fusion)
+    contexts, context_rate, cold, present = resampled.contexts(config, log, fusion)
     response, response_mean = resampled.responses(log, fusion)
     mix_variance = np.log(np.maximum(context_rate, 1e-3)).var(1)
     response_week = _response_week(log, clicks_TCP, fade_TCP * ctr)
@@ -164,6 +164,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         context=_tensor(contexts),
         context_rate=_tensor(context_rate),
         cold_context=_tensor(cold),
+        present_context=_tensor(present),
         response=_tensor(response),
         response_mean=_tensor(response_mean),
         path={

@@ -91,6 +91,8 @@ class Market:
     """Click-rate multiplier of each context, (C, N, P), mean about 1."""
     cold_context: Tensor
     """Context before the first cycle, (C, 512)."""
+    present_context: Tensor
+    """Context of the log's last cycle, (C, 512): where a bundle starts."""
     response: Tensor
     """Resampled click and conversion multipliers of single impressions, (C, P, R, 2)."""
     response_mean: Tensor
@@ -130,7 +132,7 @@ _TABLES = (
     "control",
     "response_mean",
 )
-_BANK = ("context", "context_rate", "cold_context", "response")
+_BANK = ("context", "context_rate", "cold_context", "present_context", "response")
 
 
 def save(market: Market, folder: Path) -> None:
@@ -166,7 +168,7 @@ def save(market: Market, folder: Path) -> None:
     (folder / "market.json").write_text(json.dumps(document, indent=1))
     with (folder / "bank.npz").open("wb") as file:
         # Contexts are the bulk of the file and only steer a network: half precision serves them.
-        half = {"context", "cold_context"}
+        half = {"context", "cold_context", "present_context"}
         banks: dict[str, Any] = {
             name: getattr(market, name).numpy().astype(np.float16 if name in half else np.float32) for name in _BANK
         }

