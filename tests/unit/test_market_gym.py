@@ -45,7 +45,7 @@ def test_one_flight_passes_gymnasiums_checker(mechanism: str) -> None:
 
 @pytest.mark.usefixtures("_warnings_are_errors")
 def test_the_batch_passes_those_of_gymnasiums_checks_that_know_batches() -> None:
-    # Gymnasium has no checker for vector environments: these parts of `check_env` make no use of a single reward.
+    # Gymnasium has no checker for vector environments: these parts of `check_env` do not ask for scalars.
     flights = _flights()
     passive_env_checker.check_action_space(flights.action_space)
     passive_env_checker.check_observation_space(flights.observation_space)
@@ -55,6 +55,18 @@ def test_the_batch_passes_those_of_gymnasiums_checks_that_know_batches() -> None
         env_checker.check_reset_options,
     ):
         check(flights)
+
+
+def test_the_same_seed_and_actions_are_the_same_steps() -> None:
+    flights = _flights()
+    flights.action_space.seed(1)
+    actions = flights.action_space.sample()
+    runs = []
+    for _ in range(2):
+        flights.reset(seed=5)
+        runs.append([flights.step(actions) for _ in range(CYCLES + 2)])  # over the restart
+    for one, other in zip(*runs, strict=True):
+        assert env_checker.data_equivalence(one, other, exact=True)
 
 
 def test_shapes_types_and_masks() -> None:
