@@ -38,12 +38,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossmix.market.mechanism import Conditions, counts, exact, expected, pace
+from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected, pace
 from crossmix.market.price import EmpiricalPrice
 
 REQUESTS, PLATFORMS = 500, 10
 CONTEXTS = 512
 """Resampled contexts per campaign and platform, as `market.fit` keeps them."""
+CAMPAIGNS = 4
 BATCH = 256
 """Rows of the headline figures."""
 BATCHES = (1, 4, 16, 64, 256, 1024)
@@ -81,8 +82,8 @@ def synthetic(batch: int, supply: float = SUPPLY, seed: int = 0) -> Case:
     mu, sigma = uniform(0.9, 1.5), uniform(0.35, 0.65)
     levels = torch.linspace(0, 1, 129).clamp(0.003, 0.997)
     knots = torch.exp(mu[..., None] + sigma[..., None] * torch.special.ndtri(levels))
-    # Contexts: independent click and conversion multipliers of mean 1.
-    context = torch.exp(0.3 * torch.randn(batch, PLATFORMS, CONTEXTS, 2, generator=g))
+    # Contexts: independent click and conversion multipliers of mean 1; the rows are flights of a few campaigns.
+    context = torch.exp(0.3 * torch.randn(CAMPAIGNS, PLATFORMS, CONTEXTS, 2, generator=g))
     conditions = Conditions(
         requests=torch.full((batch, PLATFORMS), float(REQUESTS)),
         price=EmpiricalPrice.of(knots),
@@ -93,7 +94,7 @@ def synthetic(batch: int, supply: float = SUPPLY, seed: int = 0) -> Case:
         value_cv=torch.full((batch, PLATFORMS), 0.4),
         saturation=uniform(0.5, 1.5),
         pacing=torch.full((batch, PLATFORMS), 0.05),
-        bank=context / context.mean(2, keepdim=True),
+        bank=Bank.of(context / context.mean(2, keepdim=True), torch.arange(batch) % CAMPAIGNS),
     )
     budget_B1 = supply * conditions.supply_cost().sum(1, keepdim=True)
     return Case(conditions, (budget_B1 / PLATFORMS).expand(-1, PLATFORMS).contiguous())
@@ -128,7 +129,8 @@ def loop(case: Case, rows: int, source: random.Random) -> list[float]:
         for column in range(PLATFORMS):
             win, left = win_BP[row][column], float(case.budget_BP[row, column])
             knots = conditions.price.knots[row, column].tolist()
-            bank = conditions.bank[row, column].tolist()
+            tables = (conditions.bank.click_CPR, conditions.bank.convert_CPR)
+            bank = [*zip(*(table[row % CAMPAIGNS, column].tolist() for table in tables), strict=True)]
             level, ctr, cvr, value, cv, kappa = (
                 float(getattr(conditions, name)[row, column])
                 for name in ("level", "ctr", "cvr", "value", "value_cv", "saturation")
