@@ -7,7 +7,7 @@ platform bids so that its *expected* spend is the budget, and stops when the bud
 The k-th win of a cycle's N requests responds at exp(-kappa k / N) (saturation), so that W wins yield
 c (1 - e^(-kappa W / N)) / (1 - e^(-kappa / N)) clicks.
 
-Shapes: B batch, P platforms, N requests.
+Shapes: B batch, P platforms; K cells: a cell is one row's platform.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from torch import Tensor
 
 from crossmix.history import Outcome
 from crossmix.market.price import EDGE, LogNormalPrice, Price
+
+FEW = 16
+"""Up to so many expected wins `counts` plays a cell out: beyond, the sum of the prices is close enough to normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +135,19 @@ def expected(conditions: Conditions, budget_BP: Tensor) -> Outcome:
 
 @torch.no_grad()
 def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator) -> Outcome:
-    """One draw of a cycle's sufficient statistics: Binomial wins, normal spend with the stop, Binomial clicks."""
+    """One draw of a cycle's sufficient statistics: Binomial wins, their spend with the stop, Binomial clicks."""
     paced = pace(conditions, budget_BP, _normal(budget_BP, generator))
     requests = conditions.requests.round()
-    wins = torch.binomial(requests, paced.win.clamp(0, 1), generator)
-    spread = (paced.price2 - paced.price1**2).clamp(min=0)
-    unstopped = (wins * paced.price1 + (wins * spread).sqrt() * _normal(wins, generator)).clamp(min=0)
-    stopped = unstopped > budget_BP
-    uniform = torch.rand(wins.shape, generator=generator, dtype=wins.dtype, device=wins.device)
-    left = uniform * (paced.price2 / paced.price1)
-    spend = torch.where(stopped, (budget_BP - left).clamp(min=0), unstopped)
-    # Given the total, wins come evenly: the budget runs out after the fraction budget / total of them, and the win
-    # that would have crossed it is not made.
-    reached = wins * budget_BP / unstopped.clamp(min=1e-12)
-    wins = torch.where(stopped, torch.minimum(torch.floor(reached), wins), wins)
+    won = torch.binomial(requests, paced.win.clamp(0, 1), generator)
+    wins, spend = _stop(conditions, paced, won, budget_BP, generator)
+    # Where only a few wins are to be had, sums are not normal: those cells are played out.
+    few = (requests * paced.win <= FEW).reshape(-1).nonzero().squeeze(1)
+    if len(few):
+        cells = _slice(_flat(replace(conditions, bank=None)), few)
+        wins_few, spend_few = _play(
+            cells, paced.win.reshape(-1)[few], won.reshape(-1)[few], budget_BP.reshape(-1)[few], generator
+        )
+        wins.view(-1)[few], spend.view(-1)[few] = wins_few, spend_few
     rate = conditions.ctr * _saturated(wins, conditions) / wins.clamp(min=1)
     clicks = torch.binomial(wins, rate.clamp(0, 1), generator)
     conversions = torch.binomial(clicks, conditions.cvr.clamp(0, 1), generator)
@@ -160,17 +162,49 @@ def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator
     )
 
 
+def _stop(
+    conditions: Conditions, paced: _Pace, won_BP: Tensor, budget_BP: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Wins and spend when the budget stops `won_BP` wins whose prices sum up to a normal number, (B, P) each."""
+    spread = (paced.price2 - paced.price1**2).clamp(min=0)
+    unstopped = (won_BP * paced.price1 + (won_BP * spread).sqrt() * _normal(won_BP, generator)).clamp(min=0)
+    stopped = unstopped > budget_BP
+    # What is left over is a uniform part of the win that did not fit, whose price is size-biased (renewal theory): the
+    # price at the level up to which a uniform part of all spend goes.
+    part, size = torch.rand(2, *won_BP.shape, generator=generator, dtype=won_BP.dtype, device=won_BP.device)
+    at = conditions.price.win(size * paced.mean / conditions.supply_cost().clamp(min=1e-12))
+    left = part * conditions.level * conditions.price.quantile(at)
+    # Given the total, wins come evenly: the budget runs out after the fraction budget / total of them, and the win
+    # that would have crossed it is not made.
+    reached = torch.floor(won_BP * budget_BP / unstopped.clamp(min=1e-12))
+    wins = torch.where(stopped, torch.minimum(reached, won_BP), won_BP)
+    return wins, torch.where(stopped, (budget_BP - left).clamp(min=0), unstopped)
+
+
+def _play(
+    cells: Conditions, win: Tensor, won: Tensor, budget: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Wins and spend of cells with few wins, price by price; all (K,)."""
+    most = int(won.max())
+    level = torch.rand(len(win), most, generator=generator, dtype=win.dtype, device=win.device) * win[:, None]
+    price = cells.price.spread(most).quantile(level) * cells.level[:, None]
+    made = torch.arange(most, device=win.device) < won[:, None]
+    total = (price * made).cumsum(1)
+    made &= total <= budget[:, None]
+    return made.sum(1).to(win.dtype), (price * made).sum(1)
+
+
 @torch.no_grad()
 def exact(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator, block: int = 1 << 18) -> Outcome:
     """Every request is an auction: competing price, paced bid, second price, budget stop, click, conversion, value.
 
-    Cells (a row's platform) are laid end to end and played in blocks of about `block` requests, which stay in the cache.
+    Cells are laid end to end and played in blocks of about `block` requests, which stay in the cache.
     """
     win_BP = pace(conditions, budget_BP, _normal(budget_BP, generator)).win
     cells = _flat(conditions)
     budget, win = budget_BP.reshape(-1), win_BP.reshape(-1)
     parts = [
-        _auctions(_slice(cells, start, stop), budget[start:stop], win[start:stop], generator)
+        _auctions(_slice(cells, slice(start, stop)), budget[start:stop], win[start:stop], generator)
         for start, stop in _blocks(cells.requests, block)
     ]
     return Outcome(
@@ -197,15 +231,13 @@ def _flat(conditions: Conditions) -> Conditions:
     return replace(conditions, **tables | {"requests": tables["requests"].round()}, price=price, bank=bank)
 
 
-def _slice(cells: Conditions, start: int, stop: int) -> Conditions:
-    """A stretch of cells, without copying."""
+def _slice(cells: Conditions, which: slice | Tensor) -> Conditions:
+    """Some of the cells; a stretch is not copied."""
     tables = {
-        item.name: getattr(cells, item.name)[start:stop]
-        for item in fields(cells)
-        if item.name not in {"price", "bank"}
+        item.name: getattr(cells, item.name)[which] for item in fields(cells) if item.name not in {"price", "bank"}
     }
-    bank = None if cells.bank is None else replace(cells.bank, row_B=cells.bank.row_B[start:stop])
-    return replace(cells, price=cells.price.rows(slice(start, stop)), bank=bank, **tables)
+    bank = None if cells.bank is None else replace(cells.bank, row_B=cells.bank.row_B[which])
+    return replace(cells, price=cells.price.rows(which), bank=bank, **tables)
 
 
 def _blocks(requests: Tensor, block: int) -> list[tuple[int, int]]:
@@ -264,7 +296,9 @@ def _cells(count: Tensor) -> Tensor:
 def _per_run(amount: Tensor, count: Tensor) -> Tensor:
     """Sum of each cell's run of `count` elements, (K,)."""
     if not len(amount):
-        return torch.zeros(count.shape, dtype=count.dtype if amount.dtype == torch.bool else amount.dtype, device=amount.device)
+        return torch.zeros(
+            count.shape, dtype=count.dtype if amount.dtype == torch.bool else amount.dtype, device=amount.device
+        )
     if amount.dtype == torch.bool:
         return torch.segment_reduce(amount.to(torch.float32), "sum", lengths=count).long()
     return torch.segment_reduce(amount, "sum", lengths=count)

@@ -52,6 +52,10 @@ class LogNormalPrice:
     def rows(self, index: Tensor | slice) -> LogNormalPrice:
         return LogNormalPrice(self.mu[index], self.sigma[index])
 
+    def spread(self, width: int) -> LogNormalPrice:
+        """(K,) models as (K, width), without copying."""
+        return LogNormalPrice(self.mu[:, None].expand(-1, width), self.sigma[:, None].expand(-1, width))
+
     def flat(self, shape: torch.Size) -> LogNormalPrice:
         """Every cell of a batch of `shape` a row of its own."""
         return LogNormalPrice(self.mu.expand(shape).reshape(-1), self.sigma.expand(shape).reshape(-1))
@@ -118,6 +122,10 @@ class EmpiricalPrice:
 
     def rows(self, index: Tensor | slice) -> EmpiricalPrice:
         return EmpiricalPrice(self.knots[index], self.area[index], self.area2[index])
+
+    def spread(self, width: int) -> EmpiricalPrice:
+        """(K,) models as (K, width), without copying."""
+        return EmpiricalPrice(*(table[:, None].expand(-1, width, -1) for table in (self.knots, self.area, self.area2)))
 
     def flat(self, shape: torch.Size) -> EmpiricalPrice:
         """Every cell of a batch of `shape` a row of its own."""
