@@ -145,6 +145,12 @@ class Market:
     """kappa: the k-th win of N requests responds at exp(-kappa k/N); prior where the log cannot tell it."""
     return_unspent: bool = True
     """Unspent budget returns to the campaign and is spread over its remaining cycles."""
+    fatigue: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Carry-over: share of a cycle's exposure (wins over requests) that still saturates in the next; 0: none."""
+    adstock: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Carry-over: share of the exposure stock that is still remembered in the next cycle (geometric adstock)."""
+    adstock_lift: NonNegative = 0.0
+    """Relative rise of the conversion probability at a stock of full, lasting exposure; 0: none."""
     max_delay_cycles: PositiveInt = 7
     """Conversions later than so many cycles arrive in the last of them."""
     context_bank: PositiveInt = 256

@@ -38,8 +38,9 @@ class Outcome:
     """Revenue that the impressions won are expected to bring, currency; only where auctions were played."""
 
     def roi_B(self) -> Tensor:
-        """Revenue / planned budget of the cycle."""
-        return self.revenue.sum(1) / self.planned.sum(1).clamp(min=1e-12)
+        """Revenue / planned budget of the cycle; 0 without a budget."""
+        planned = self.planned.sum(1)
+        return self.revenue.sum(1) / planned.clamp(min=1e-12) * (planned > 0)
 
     def ctr_B(self) -> Tensor:
         """Clicks / impressions."""

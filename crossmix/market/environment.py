@@ -8,7 +8,8 @@ sees by how much it was outside).
 |-------------|---------------------------------------------------------------------------------|
 | state       | (B, 640), `crossmix.state`                                                      |
 | action      | (B, P) share of the cycle budget                                                |
-| transition  | AR(1) log-drift of click and conversion rate and price; weekday; context resampled   |
+| transition  | AR(1) log-drift of click and conversion rate and price; weekday; context resampled; |
+|             | carry-over of exposure, where `config.market` switches it on (`CarryOver`)      |
 | reward      | eq. 3, `crossmix.reward.simulator`                                              |
 | start       | `window` cycles under the plan's own split, so that the history is not empty    |
 | end         | after `cycles` cycles                                                           |
@@ -25,9 +26,11 @@ from torch import Tensor
 
 from crossmix import reward
 from crossmix.config import Config
+from crossmix.config import Market as Settings
 from crossmix.constraints import Limits, box, project
 from crossmix.history import History, Outcome
-from crossmix.market.mechanism import Conditions, counts, exact, expected
+from crossmix.market.domain import check, check_action
+from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
 from crossmix.market.model import Market
 from crossmix.state import encode
 
@@ -56,17 +59,43 @@ class Step:
     done: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CarryOver:
+    """What past exposure still does (DESIGN 4), with f = wins / requests of a cycle; each (B, P).
+
+    fatigue_{t+1} = phi (fatigue_t + f_t): saturation goes on where it ended, clicks times exp(-kappa fatigue).
+    stock_{t+1} = theta stock_t + f_t (geometric adstock): conversions times 1 + lift (1 - theta) stock.
+    """
+
+    fatigue_BP: Tensor
+    stock_BP: Tensor
+
+    def after(self, outcome: Outcome, settings: Settings) -> CarryOver:
+        """The stocks of the next cycle."""
+        part = outcome.impressions / outcome.requests.clamp(min=1)
+        return CarryOver(settings.fatigue * (self.fatigue_BP + part), settings.adstock * self.stock_BP + part)
+
+    def click_factor(self, saturation_BP: Tensor) -> Tensor:
+        return torch.exp(-saturation_BP * self.fatigue_BP)
+
+    def conversion_factor(self, settings: Settings) -> Tensor:
+        return 1 + settings.adstock_lift * (1 - settings.adstock) * self.stock_BP
+
+
 class MarketEnvironment:
     """A batch of campaign flights in one fitted market.
 
     Args:
         market: fitted parameters.
-        config: window, reward weights, `market.return_unspent`.
+        config: window, reward weights, `market.return_unspent`, carry-over.
         campaign_B: which campaign each row is.
         cycles: length of the flight.
         mechanism: exact, counts or expected.
         seed: of the market: drift, volume, contexts and auctions. Two environments with the same seed see the same
             drift, volume and contexts whatever the actions (their draws come from a generator of their own).
+
+    Raises:
+        DomainError: a parameter of the market, or an action, is outside its domain.
     """
 
     def __init__(
@@ -82,6 +111,7 @@ class MarketEnvironment:
     ) -> None:
         if mechanism not in MECHANISMS:
             raise ValueError(f"mechanism: {mechanism!r} is unknown; use one of {', '.join(MECHANISMS)}")
+        check(market)
         self.market, self.config, self.mechanism, self.cycles = market, config, mechanism, cycles
         self.device = torch.device(device)
         self.campaign_B = campaign_B.to(self.device)
@@ -106,7 +136,7 @@ class MarketEnvironment:
         self.week_BP7 = market.volume_week[campaign_B].to(self.device)
         self.response_BP7 = market.response_week[campaign_B].to(self.device)
         self.delay_BPD = market.delay[campaign_B].to(self.device)
-        self.bank = market.response[campaign_B].to(self.device) if mechanism == "exact" else None
+        self.bank = Bank.of(market.response.to(self.device), self.campaign_B) if mechanism == "exact" else None
         self.context_CND, self.context_rate = market.context.to(self.device), market.context_rate.to(self.device)
         self.reset(seed)
 
@@ -127,6 +157,8 @@ class MarketEnvironment:
             share_BP=self.static_BP,
         )
         self.cycle = -self.config.window
+        none = torch.zeros(shape, device=self.device)
+        self.carried = CarryOver(none, none)
         self._advance()
         while self.cycle < 0:
             self._deliver(self.static_BP, self.budget_B, "counts")
@@ -164,6 +196,7 @@ class MarketEnvironment:
     def step(self, action_BP: Tensor) -> Step:
         """Play one cycle with the given split."""
         low, high = self.box()
+        check_action(action_BP, (self.batch, self.platforms))
         share = project(action_BP, low, high)
         outcome = self._deliver(share, self.cycle_budget_B(), self.mechanism)
         return Step(self.observe(), self.reward(outcome, action_BP, high), outcome, share, self.cycle >= self.cycles)
@@ -182,6 +215,7 @@ class MarketEnvironment:
         self.pending_DBP = torch.roll(self.pending_DBP, -1, 1)
         self.pending_DBP[:, -1] = 0
         self.history.update(outcome, due[0], due[1], self.conditions.supply_cost(), share_BP)
+        self.carried = self.carried.after(outcome, self.config.market)
         self.cycle += 1
         self.weekday_B = (self.weekday_B + 1) % 7
         for name in _DRIFTS:
@@ -202,12 +236,14 @@ class MarketEnvironment:
         pick = torch.randint(self.context_CND.shape[1], (self.batch,), generator=self.world, device=self.device)
         self.context_BD = self.context_CND[self.campaign_B, pick]
         rate = self.context_rate[self.campaign_B, pick]
+        tired = self.carried.click_factor(self.parameter["saturation"])
+        primed = self.carried.conversion_factor(self.config.market)
         self.conditions = Conditions(
             requests=requests,
             price=self.price,
             level=self._centred("price"),
-            ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate).clamp(0, 0.95),
-            cvr=(self.parameter["cvr"] * self._centred("cvr")).clamp(0, 0.95),
+            ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate * tired).clamp(0, 0.95),
+            cvr=(self.parameter["cvr"] * self._centred("cvr") * primed).clamp(0, 0.95),
             **self.fixed,
             bank=self.bank,
         )
@@ -225,4 +261,4 @@ def episode_campaigns(market: Market, batch: int) -> Tensor:
     return torch.arange(batch) % len(market.campaigns)
 
 
-__all__ = ["MECHANISMS", "MarketEnvironment", "Observation", "Step", "episode_campaigns"]
+__all__ = ["MECHANISMS", "CarryOver", "MarketEnvironment", "Observation", "Step", "episode_campaigns"]

@@ -7,20 +7,38 @@ platform bids so that its *expected* spend is the budget, and stops when the bud
 The k-th win of a cycle's N requests responds at exp(-kappa k / N) (saturation), so that W wins yield
 c (1 - e^(-kappa W / N)) / (1 - e^(-kappa / N)) clicks.
 
-Shapes: B batch, P platforms, N requests.
+Shapes: B batch, P platforms; K cells: a cell is one row's platform.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from crossmix.history import Outcome
-from crossmix.market.price import EDGE, Price
+from crossmix.market.price import EDGE, LogNormalPrice, Price
+
+FEW = 16
+"""Up to so many expected wins `counts` plays a cell out: beyond, the sum of the prices is close enough to normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Click and conversion multipliers of logged impressions, each of mean 1, to resample contexts from."""
+
+    click_CPR: Tensor
+    convert_CPR: Tensor
+    row_B: Tensor
+    """Which of the C tables each row of the batch draws from."""
+
+    @classmethod
+    def of(cls, response_CPR2: Tensor, row_B: Tensor) -> Bank:
+        return cls(response_CPR2[..., 0].contiguous(), response_CPR2[..., 1].contiguous(), row_B)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +63,8 @@ class Conditions:
     """kappa >= 0."""
     pacing: Tensor
     """Relative error with which the platform paces a cycle's unstopped spend, standard deviation."""
-    bank: Tensor | None = None
-    """Contexts resampled from the log: click and conversion multipliers of mean 1, (B, P, R, 2); `exact` only."""
+    bank: Bank | None = None
+    """Contexts resampled from the log; `exact` only."""
 
     def supply_cost(self) -> Tensor:
         """What all requests would cost, (B, P)."""
@@ -75,13 +93,14 @@ def pace(conditions: Conditions, budget_BP: Tensor, error_BP: Tensor | None = No
     aim = budget_BP if error_BP is None else budget_BP * (1 + conditions.pacing * error_BP).clamp(min=0.05)
     s = (aim / supply).clamp(EDGE, 1 - EDGE)
     win = conditions.price.win(s)
-    mean = s * supply
+    mean = s * conditions.supply_cost()
     square = conditions.requests * conditions.level**2 * conditions.price.square(win)
     variance = square - mean**2 / conditions.requests.clamp(min=1)
     if error_BP is None:
         variance = variance + (conditions.pacing * mean) ** 2
     wins = (conditions.requests * win).clamp(min=1e-9)
-    return _Pace(win, mean, variance.clamp(min=1e-18).sqrt(), mean / wins, square / wins)
+    price1 = (mean / wins).clamp(min=1e-12)
+    return _Pace(win, mean, variance.clamp(min=1e-18).sqrt(), price1, square / wins)
 
 
 def expected(conditions: Conditions, budget_BP: Tensor) -> Outcome:
@@ -98,8 +117,9 @@ def expected(conditions: Conditions, budget_BP: Tensor) -> Outcome:
     kept = paced.mean - paced.deviation * (density - z * over)
     leftover = 0.5 * paced.price2 / paced.price1
     spend = torch.minimum((kept - over * leftover).clamp(min=0), budget_BP)
-    wins = (spend / paced.price1 + over * (paced.price2 / paced.price1**2 - 1)).clamp(min=0)
-    wins = torch.minimum(wins, conditions.requests * paced.win)
+    # No more than the budget's worth of them, so that no budget wins nothing.
+    extra = torch.minimum(over * (paced.price2 / paced.price1**2 - 1), budget_BP / paced.price1)
+    wins = torch.minimum((spend / paced.price1 + extra).clamp(min=0), conditions.requests * paced.win)
     clicks = conditions.ctr * _saturated(wins, conditions)
     conversions = clicks * conditions.cvr
     return Outcome(
@@ -115,20 +135,19 @@ def expected(conditions: Conditions, budget_BP: Tensor) -> Outcome:
 
 @torch.no_grad()
 def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator) -> Outcome:
-    """One draw of a cycle's sufficient statistics: Binomial wins, normal spend with the stop, Binomial clicks."""
+    """One draw of a cycle's sufficient statistics: Binomial wins, their spend with the stop, Binomial clicks."""
     paced = pace(conditions, budget_BP, _normal(budget_BP, generator))
     requests = conditions.requests.round()
-    wins = torch.binomial(requests, paced.win.clamp(0, 1), generator)
-    spread = (paced.price2 - paced.price1**2).clamp(min=0)
-    unstopped = (wins * paced.price1 + (wins * spread).sqrt() * _normal(wins, generator)).clamp(min=0)
-    stopped = unstopped > budget_BP
-    uniform = torch.rand(wins.shape, generator=generator, dtype=wins.dtype, device=wins.device)
-    left = uniform * (paced.price2 / paced.price1)
-    spend = torch.where(stopped, (budget_BP - left).clamp(min=0), unstopped)
-    # Given the total, wins come evenly: the budget runs out after the fraction budget / total of them, and the win
-    # that would have crossed it is not made.
-    reached = wins * budget_BP / unstopped.clamp(min=1e-12)
-    wins = torch.where(stopped, torch.minimum(torch.floor(reached), wins), wins)
+    won = torch.binomial(requests, paced.win.clamp(0, 1), generator)
+    wins, spend = _stop(conditions, paced, won, budget_BP, generator)
+    # Where only a few wins are to be had, sums are not normal: those cells are played out.
+    few = (requests * paced.win <= FEW).reshape(-1).nonzero().squeeze(1)
+    if len(few):
+        cells = _slice(_flat(replace(conditions, bank=None)), few)
+        wins_few, spend_few = _play(
+            cells, paced.win.reshape(-1)[few], won.reshape(-1)[few], budget_BP.reshape(-1)[few], generator
+        )
+        wins.view(-1)[few], spend.view(-1)[few] = wins_few, spend_few
     rate = conditions.ctr * _saturated(wins, conditions) / wins.clamp(min=1)
     clicks = torch.binomial(wins, rate.clamp(0, 1), generator)
     conversions = torch.binomial(clicks, conditions.cvr.clamp(0, 1), generator)
@@ -143,122 +162,178 @@ def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator
     )
 
 
+def _stop(
+    conditions: Conditions, paced: _Pace, won_BP: Tensor, budget_BP: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Wins and spend when the budget stops `won_BP` wins whose prices sum up to a normal number, (B, P) each."""
+    spread = (paced.price2 - paced.price1**2).clamp(min=0)
+    unstopped = (won_BP * paced.price1 + (won_BP * spread).sqrt() * _normal(won_BP, generator)).clamp(min=0)
+    stopped = unstopped > budget_BP
+    # What is left over is a uniform part of the win that did not fit, whose price is size-biased (renewal theory): the
+    # price at the level up to which a uniform part of all spend goes.
+    part, size = torch.rand(2, *won_BP.shape, generator=generator, dtype=won_BP.dtype, device=won_BP.device)
+    at = conditions.price.win(size * paced.mean / conditions.supply_cost().clamp(min=1e-12))
+    left = part * conditions.level * conditions.price.quantile(at)
+    # Given the total, wins come evenly: the budget runs out after the fraction budget / total of them, and the win
+    # that would have crossed it is not made.
+    reached = torch.floor(won_BP * budget_BP / unstopped.clamp(min=1e-12))
+    wins = torch.where(stopped, torch.minimum(reached, won_BP), won_BP)
+    return wins, torch.where(stopped, (budget_BP - left).clamp(min=0), unstopped)
+
+
+def _play(
+    cells: Conditions, win: Tensor, won: Tensor, budget: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Wins and spend of cells with few wins, price by price; all (K,)."""
+    most = int(won.max())
+    level = torch.rand(len(win), most, generator=generator, dtype=win.dtype, device=win.device) * win[:, None]
+    price = cells.price.spread(most).quantile(level) * cells.level[:, None]
+    made = torch.arange(most, device=win.device) < won[:, None]
+    total = (price * made).cumsum(1)
+    made &= total <= budget[:, None]
+    return made.sum(1).to(win.dtype), (price * made).sum(1)
+
+
 @torch.no_grad()
 def exact(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator, block: int = 1 << 18) -> Outcome:
     """Every request is an auction: competing price, paced bid, second price, budget stop, click, conversion, value.
 
-    Rows are processed in blocks of about `block` requests, so that a block stays in the cache.
+    Cells are laid end to end and played in blocks of about `block` requests, which stay in the cache.
     """
     win_BP = pace(conditions, budget_BP, _normal(budget_BP, generator)).win
-    batch, platforms = budget_BP.shape
-    longest = int(conditions.requests.max().round())
-    if longest == 0:
-        zero = torch.zeros_like(budget_BP)
-        return Outcome(zero, zero, zero, zero, zero, zero, budget_BP, zero)
-    per_block = max(1, block // (longest * platforms))
-    parts = []
-    for start in range(0, batch, per_block):
-        rows = torch.arange(start, min(start + per_block, batch), device=budget_BP.device)
-        parts.append(_auctions(_rows(conditions, rows), budget_BP[rows], win_BP[rows], longest, generator))
+    cells = _flat(conditions)
+    budget, win = budget_BP.reshape(-1), win_BP.reshape(-1)
+    parts = [
+        _auctions(_slice(cells, slice(start, stop)), budget[start:stop], win[start:stop], generator)
+        for start, stop in _blocks(cells.requests, block)
+    ]
     return Outcome(
-        requests=conditions.requests.round(),
-        **{
-            name: torch.cat([part[name] for part in parts])
-            for name in ("impressions", "clicks", "conversions", "revenue", "spend", "merit")
-        },
+        requests=cells.requests.reshape(budget_BP.shape),
+        **{name: torch.cat([part[name] for part in parts]).reshape(budget_BP.shape) for name in parts[0]},
         planned=budget_BP,
     )
 
 
-def _auctions(
-    conditions: Conditions,
-    budget_BP: Tensor,
-    win_BP: Tensor,
-    longest: int,
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    kind: Any = {"dtype": budget_BP.dtype, "device": budget_BP.device}
-    requests = conditions.requests.round()
-    level_BPN = torch.rand(*budget_BP.shape, longest, generator=generator, **kind)
-    real = torch.arange(longest, device=budget_BP.device) < requests[..., None]
-    # A bid at the quantile level `win` beats exactly the prices below it; ties are split by the level itself.
-    won_BPN = (level_BPN < win_BP[..., None]) & real
-    row, column, _ = won_BPN.nonzero(as_tuple=True)
-    cell = row * budget_BP.shape[1] + column
-    at_win = level_BPN[won_BPN]
-    price = _price_at(conditions, cell, at_win)
-    spent = _running_sum(price, cell)
-    kept = spent <= budget_BP.reshape(-1)[cell]
-    # The budget is gone at the first win that does not fit; everything later is not made either.
-    cell, price = cell[kept], price[kept]
-    count = torch.zeros(budget_BP.numel(), **kind)
-    rank = _rank(cell)
-    flat = {name: getattr(conditions, name).reshape(-1) for name in ("ctr", "cvr", "value", "value_cv", "saturation")}
-    fade = torch.exp(-flat["saturation"][cell] * rank / requests.reshape(-1)[cell])
-    p_click, p_convert = flat["ctr"][cell] * fade, flat["cvr"][cell]
-    if conditions.bank is not None:
-        bank = conditions.bank.reshape(budget_BP.numel(), -1, 2)
-        pick = torch.randint(bank.shape[1], cell.shape, generator=generator, device=cell.device)
-        context = bank[cell, pick]
-        p_click, p_convert = p_click * context[:, 0], p_convert * context[:, 1]
-    clicked = torch.rand(cell.shape, generator=generator, **kind) < p_click
-    click_cell = cell[clicked]
-    converted = torch.rand(click_cell.shape, generator=generator, **kind) < p_convert[clicked]
-    conversion_cell = click_cell[converted]
-    value = _lognormal(flat["value"][conversion_cell], flat["value_cv"][conversion_cell], generator)
-
-    def total(index: Tensor, amount: Tensor | None = None) -> Tensor:
-        amount = torch.ones(index.shape, **kind) if amount is None else amount
-        summed: Tensor = count.clone().index_add_(0, index, amount).reshape(budget_BP.shape)
-        return summed
-
-    return {
-        "impressions": total(cell),
-        "clicks": total(click_cell),
-        "conversions": total(conversion_cell),
-        "revenue": total(conversion_cell, value),
-        "spend": total(cell, price),
-        "merit": total(cell, p_click.clamp(max=1) * p_convert.clamp(max=1) * flat["value"][cell]),
+def _flat(conditions: Conditions) -> Conditions:
+    """Every cell a row of its own, (B P,); requests are whole numbers."""
+    shape = conditions.requests.shape
+    tables = {
+        item.name: getattr(conditions, item.name).expand(shape).reshape(-1)
+        for item in fields(conditions)
+        if item.name not in {"price", "bank"}
     }
+    bank = conditions.bank
+    if bank is not None:
+        _, platforms, size = bank.click_CPR.shape
+        row = bank.row_B[:, None] * platforms + torch.arange(platforms, device=bank.row_B.device)
+        bank = Bank(bank.click_CPR.reshape(-1, size), bank.convert_CPR.reshape(-1, size), row.reshape(-1))
+    price = conditions.price.flat(shape)
+    return replace(conditions, **tables | {"requests": tables["requests"].round()}, price=price, bank=bank)
 
 
-def _price_at(conditions: Conditions, cell: Tensor, level: Tensor) -> Tensor:
-    """Competing price at a quantile level, for flat cells."""
-    from crossmix.market.price import LogNormalPrice
+def _slice(cells: Conditions, which: slice | Tensor) -> Conditions:
+    """Some of the cells; a stretch is not copied."""
+    tables = {
+        item.name: getattr(cells, item.name)[which] for item in fields(cells) if item.name not in {"price", "bank"}
+    }
+    bank = None if cells.bank is None else replace(cells.bank, row_B=cells.bank.row_B[which])
+    return replace(cells, price=cells.price.rows(which), bank=bank, **tables)
 
-    drift = conditions.level.reshape(-1)[cell]
-    if isinstance(conditions.price, LogNormalPrice):
-        mu, sigma = conditions.price.mu.reshape(-1)[cell], conditions.price.sigma.reshape(-1)[cell]
-        return torch.exp(mu + sigma * torch.special.ndtri(level.clamp(EDGE, 1 - EDGE))) * drift
-    knots = conditions.price.knots
+
+def _blocks(requests: Tensor, block: int) -> list[tuple[int, int]]:
+    """Stretches of cells with about `block` requests each."""
+    number = torch.div(requests.double().cumsum(0), block, rounding_mode="floor").long()
+    lengths = torch.unique_consecutive(number, return_counts=True)[1].tolist()
+    edges = [0, *itertools.accumulate(lengths)]
+    return list(itertools.pairwise(edges))
+
+
+def _auctions(cells: Conditions, budget: Tensor, win: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    """The auctions of a stretch of cells, those of the first, of the second, ...; all arguments and results (K,)."""
+    kind: Any = {"dtype": budget.dtype, "device": budget.device}
+    requests = cells.requests.long()
+    level = torch.rand(int(requests.sum()), generator=generator, **kind)
+    # A bid at the quantile level `win` beats exactly the prices below it; ties are split by the level itself.
+    won = level < win.repeat_interleave(requests)
+    count = _per_run(won, requests)
+    cell = _cells(count)
+    price = _price_at(cells, level.index_select(0, won.nonzero().squeeze(1)), cell)
+    # The budget is gone at the first win that does not fit; everything later is not made either.
+    kept = _running_sum(price, count, cell) <= budget.index_select(0, cell)
+    if not bool(kept.all()):
+        price = price.index_select(0, kept.nonzero().squeeze(1))
+        count = _per_run(kept, count)
+        cell = _cells(count)
+    first = (count.cumsum(0) - count).to(torch.int32)
+    rank = torch.arange(len(cell), dtype=torch.int32, device=cell.device) - first.index_select(0, cell)
+    fade = torch.exp((-cells.saturation / requests.clamp(min=1)).index_select(0, cell) * rank)
+    p_click, p_convert = cells.ctr.index_select(0, cell) * fade, cells.cvr.index_select(0, cell)
+    if cells.bank is not None:
+        click_factor, convert_factor = _contexts(cells.bank, cell, generator)
+        p_click, p_convert = p_click * click_factor, p_convert * convert_factor
+    clicked = (torch.rand(len(price), generator=generator, **kind) < p_click).nonzero().squeeze(1)
+    converted = torch.rand(len(clicked), generator=generator, **kind) < p_convert.index_select(0, clicked)
+    click_cell = cell.index_select(0, clicked)
+    conversion_cell = click_cell[converted]
+    value = _lognormal(cells.value[conversion_cell], cells.value_cv[conversion_cell], generator)
+    sums = {
+        "impressions": count,
+        "clicks": torch.bincount(click_cell, minlength=len(win)),
+        "conversions": torch.bincount(conversion_cell, minlength=len(win)),
+        "revenue": torch.zeros_like(win).index_add_(0, conversion_cell, value),
+        "spend": _per_run(price, count),
+        "merit": _per_run(p_click.clamp_(max=1) * p_convert.clamp_(max=1), count) * cells.value,
+    }
+    return {name: total.to(win.dtype) for name, total in sums.items()}
+
+
+def _cells(count: Tensor) -> Tensor:
+    """Number of the cell that each element belongs to, the cells' runs of `count` elements laid end to end."""
+    cell = torch.arange(len(count), dtype=torch.int32, device=count.device)
+    return cell.repeat_interleave(count)
+
+
+def _per_run(amount: Tensor, count: Tensor) -> Tensor:
+    """Sum of each cell's run of `count` elements, (K,)."""
+    if not len(amount):
+        return torch.zeros(
+            count.shape, dtype=count.dtype if amount.dtype == torch.bool else amount.dtype, device=amount.device
+        )
+    if amount.dtype == torch.bool:
+        return torch.segment_reduce(amount.to(torch.float32), "sum", lengths=count).long()
+    return torch.segment_reduce(amount, "sum", lengths=count)
+
+
+def _running_sum(amount: Tensor, count: Tensor, cell: Tensor) -> Tensor:
+    """Cumulative sum within each cell's run; in double, as the base of late runs is large."""
+    total = amount.cumsum(0, dtype=torch.float64)
+    before = torch.cat([total.new_zeros(1), total])[count.cumsum(0) - count]
+    return (total - before.index_select(0, cell)).to(amount.dtype)
+
+
+def _contexts(bank: Bank, cell: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Click and conversion multipliers of a context resampled for every win."""
+    size = bank.click_CPR.shape[-1]
+    pick = torch.randint(size, cell.shape, generator=generator, device=cell.device, dtype=torch.int32)
+    pick += (bank.row_B * size).to(torch.int32).index_select(0, cell)
+    return bank.click_CPR.reshape(-1).index_select(0, pick), bank.convert_CPR.reshape(-1).index_select(0, pick)
+
+
+def _price_at(cells: Conditions, level: Tensor, cell: Tensor) -> Tensor:
+    """Competing price of every win, given its quantile level."""
+    if isinstance(cells.price, LogNormalPrice):
+        mu, sigma = cells.price.mu.index_select(0, cell), cells.price.sigma.index_select(0, cell)
+        price = torch.exp(mu + sigma * torch.special.ndtri(level.clamp(EDGE, 1 - EDGE)))
+        return price * cells.level.index_select(0, cell)
+    knots = cells.price.knots * cells.level[:, None]
     pieces = knots.shape[-1] - 1
     place = level * pieces
-    index = place.long().clamp(0, pieces - 1)
+    index = place.to(torch.int32).clamp_(max=pieces - 1)
+    part = place.sub_(index)
+    index += cell * (pieces + 1)
     flat = knots.reshape(-1)
-    at = cell * (pieces + 1) + index
-    left, right = flat[at], flat[at + 1]
-    return (left + (right - left) * (place - index)) * drift
-
-
-def _running_sum(amount: Tensor, cell: Tensor) -> Tensor:
-    """Cumulative sum within runs of equal `cell` (sorted); in double, as the base of late runs is large."""
-    total = amount.double().cumsum(0)
-    return (total - _run_start(total - amount.double(), cell)).to(amount.dtype)
-
-
-def _rank(cell: Tensor) -> Tensor:
-    """0, 1, 2, ... within runs of equal `cell` (sorted)."""
-    order = torch.arange(len(cell), device=cell.device)
-    return order - _run_start(order, cell)
-
-
-def _run_start(value: Tensor, cell: Tensor) -> Tensor:
-    """`value` at the first element of each element's run."""
-    if not len(cell):
-        return value
-    _, lengths = torch.unique_consecutive(cell, return_counts=True)
-    first = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)[:-1]])
-    return value[first].repeat_interleave(lengths)
+    left = flat.index_select(0, index)
+    return torch.lerp(left, flat.index_select(0, index.add_(1)), part)
 
 
 def _saturated(wins: Tensor, conditions: Conditions) -> Tensor:
@@ -283,19 +358,3 @@ def _lognormal(mean: Tensor, cv: Tensor, generator: torch.Generator) -> Tensor:
     sigma2 = torch.log1p(cv**2)
     noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
     return mean * torch.exp(sigma2.sqrt() * noise - 0.5 * sigma2)
-
-
-def _rows(conditions: Conditions, index: Tensor) -> Conditions:
-    return replace(
-        conditions,
-        requests=conditions.requests[index],
-        price=conditions.price.rows(index),
-        level=conditions.level[index],
-        ctr=conditions.ctr[index],
-        cvr=conditions.cvr[index],
-        value=conditions.value[index],
-        value_cv=conditions.value_cv[index],
-        saturation=conditions.saturation[index],
-        pacing=conditions.pacing[index],
-        bank=None if conditions.bank is None else conditions.bank[index],
-    )

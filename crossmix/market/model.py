@@ -109,7 +109,7 @@ class Market:
             return LogNormalPrice(table[..., 0], table[..., 1])
         return EmpiricalPrice.of(table)
 
-    def fixed(self, campaign_B: Tensor) -> dict[str, Tensor]:
+    def fixed(self, campaign_B: Tensor) -> dict[str, Any]:
         """The `Conditions` that no cycle changes, for a batch of campaigns."""
         return {name: self.value[name][campaign_B] for name in ("value", "value_cv", "saturation", "pacing")}
 

@@ -49,8 +49,16 @@ class LogNormalPrice:
         squared: Tensor = torch.exp(2 * self.mu + 2 * self.sigma**2) * torch.special.ndtr(x - 2 * self.sigma)
         return squared
 
-    def rows(self, index: Tensor) -> LogNormalPrice:
+    def rows(self, index: Tensor | slice) -> LogNormalPrice:
         return LogNormalPrice(self.mu[index], self.sigma[index])
+
+    def spread(self, width: int) -> LogNormalPrice:
+        """(K,) models as (K, width), without copying."""
+        return LogNormalPrice(self.mu[:, None].expand(-1, width), self.sigma[:, None].expand(-1, width))
+
+    def flat(self, shape: torch.Size) -> LogNormalPrice:
+        """Every cell of a batch of `shape` a row of its own."""
+        return LogNormalPrice(self.mu.expand(shape).reshape(-1), self.sigma.expand(shape).reshape(-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +120,17 @@ class EmpiricalPrice:
         step = part / (self.knots.shape[-1] - 1)
         return self.area2.gather(-1, index).squeeze(-1) + step * (left**2 + left * middle + middle**2) / 3
 
-    def rows(self, index: Tensor) -> EmpiricalPrice:
+    def rows(self, index: Tensor | slice) -> EmpiricalPrice:
         return EmpiricalPrice(self.knots[index], self.area[index], self.area2[index])
+
+    def spread(self, width: int) -> EmpiricalPrice:
+        """(K,) models as (K, width), without copying."""
+        return EmpiricalPrice(*(table[:, None].expand(-1, width, -1) for table in (self.knots, self.area, self.area2)))
+
+    def flat(self, shape: torch.Size) -> EmpiricalPrice:
+        """Every cell of a batch of `shape` a row of its own."""
+        tables = (self.knots, self.area, self.area2)
+        return EmpiricalPrice(*(table.expand(*shape, -1).reshape(-1, table.shape[-1]) for table in tables))
 
     def _locate(self, w: Tensor) -> tuple[Tensor, Tensor]:
         pieces = self.knots.shape[-1] - 1

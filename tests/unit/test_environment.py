@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from crossmix.config import laptop
-from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.history import Outcome
+from crossmix.market.environment import CarryOver, MarketEnvironment, episode_campaigns
 from crossmix.market.model import load, save
 from tests.markets import make_market
 
@@ -91,3 +92,65 @@ def test_a_market_survives_its_file(tmp_path) -> None:
 def test_an_unknown_mechanism_is_named() -> None:
     with pytest.raises(ValueError, match="'sampled' is unknown; use one of exact, counts, expected"):
         _environment("sampled")
+
+
+def _carrying(mechanism: str = "expected", **carry: float) -> MarketEnvironment:
+    base = laptop()
+    return MarketEnvironment(
+        make_market(drift=0.0),
+        replace(base, market=replace(base.market, **carry)),
+        campaign_B=episode_campaigns(make_market(), 6),
+        cycles=12,
+        mechanism=mechanism,
+        seed=1,
+    )
+
+
+def test_without_carry_over_the_past_moves_nothing() -> None:
+    ours, theirs = _carrying(), _carrying(fatigue=0.0, adstock=0.9, adstock_lift=0.0)
+    for _ in range(3):
+        ours.step(torch.full((6, 10), 0.1))
+        theirs.step(torch.full((6, 10), 0.1))
+    torch.testing.assert_close(ours.conditions.ctr, theirs.conditions.ctr)
+    torch.testing.assert_close(ours.conditions.cvr, theirs.conditions.cvr)
+
+
+def test_fatigue_and_adstock_follow_their_recursions() -> None:
+    """fatigue = sum phi^k f_{t-k}, stock = sum theta^(k-1) f_{t-k}: from the outcomes, warm-up included."""
+    phi, theta, lift = 0.6, 0.7, 0.5
+    plain, carrying = _carrying(), _carrying(fatigue=phi, adstock=theta, adstock_lift=lift)
+    start = carrying.carried
+    exposure = []
+    for _ in range(4):
+        step = carrying.step(torch.full((6, 10), 0.1))
+        plain.step(torch.full((6, 10), 0.1))
+        exposure.append(step.outcome.impressions / step.outcome.requests)
+    fatigue = phi**4 * start.fatigue_BP + sum(phi ** (4 - t) * f for t, f in enumerate(exposure))
+    stock = theta**4 * start.stock_BP + sum(theta ** (3 - t) * f for t, f in enumerate(exposure))
+    torch.testing.assert_close(carrying.carried.fatigue_BP, fatigue)
+    torch.testing.assert_close(carrying.carried.stock_BP, stock)
+    tired = torch.exp(-carrying.parameter["saturation"] * fatigue)
+    torch.testing.assert_close(carrying.conditions.ctr, (plain.conditions.ctr * tired).clamp(max=0.95))
+    primed = 1 + lift * (1 - theta) * stock
+    torch.testing.assert_close(carrying.conditions.cvr, (plain.conditions.cvr * primed).clamp(max=0.95))
+
+
+def test_lasting_full_exposure_lifts_conversions_by_the_lift() -> None:
+    settings = replace(laptop().market, adstock=0.7, adstock_lift=0.5)
+    full = torch.full((1, 1), 100.0)
+    outcome = Outcome(full, full, full, full, full, full, full)
+    carried = CarryOver(torch.zeros(1, 1), torch.zeros(1, 1))
+    for _ in range(60):
+        carried = carried.after(outcome, settings)
+    assert float(carried.conversion_factor(settings)) == pytest.approx(1.5, abs=1e-4)
+
+
+def test_a_tired_audience_is_worth_resting() -> None:
+    """With fatigue, a platform that was idle answers better than one that was used."""
+    environment = _carrying(fatigue=0.8)
+    corner = torch.zeros(6, 10)
+    corner[:, 0] = 1
+    for _ in range(8):
+        environment.step(corner)
+    factor = environment.carried.click_factor(environment.parameter["saturation"])
+    assert (factor[:, 0] < factor[:, 1:].amin(1)).all()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from crossmix.market.mechanism import Conditions, counts, exact, expected
+from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
 from crossmix.market.oracle import marginal, solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
@@ -88,39 +88,112 @@ def test_the_merit_of_the_auctions_is_the_mean_of_their_revenue() -> None:
 
 
 def test_blocks_do_not_change_what_an_auction_is() -> None:
+    """Blocks smaller than a cell, of some cells, of everything; cells of different size, some of them empty."""
     conditions = _conditions("empirical", 400)
+    requests = conditions.requests * torch.linspace(0, 2, P)
+    conditions = replace(conditions, requests=requests)
     budget = 0.2 * conditions.supply_cost()
-    whole = exact(conditions, budget, torch.Generator().manual_seed(1), block=1 << 24)
-    parts = exact(conditions, budget, torch.Generator().manual_seed(1), block=1 << 14)
-    assert torch.allclose(whole.spend.mean(0), parts.spend.mean(0), rtol=0.01)
+    whole, *parts = (
+        exact(conditions, budget, torch.Generator().manual_seed(1), block=block) for block in (1 << 24, 1 << 14, 100)
+    )
+    for part in parts:
+        for name in ("impressions", "spend", "clicks"):
+            a, b = getattr(whole, name), getattr(part, name)
+            error = 5 * (a.var(0) / 400 + b.var(0) / 400).sqrt()
+            assert ((a.mean(0) - b.mean(0)).abs() <= error).all(), name
+
+
+def test_auctions_follow_their_law_one_by_one() -> None:
+    """One platform, a budget that no cycle can spend: wins are all requests, prices and responses as planted."""
+    rows, n = 300, 200
+    table = torch.ones(rows, 1)
+    knots = torch.linspace(1, 3, 9).expand(rows, 1, 9)
+    response = torch.tensor([[0.5, 0.8], [1.5, 1.2]]).expand(1, 1, 2, 2)
+    conditions = Conditions(
+        requests=n * table,
+        price=EmpiricalPrice.of(knots),
+        level=2 * table,
+        ctr=0.3 * table,
+        cvr=0.5 * table,
+        value=10 * table,
+        value_cv=0 * table,
+        saturation=1.0 * table,
+        pacing=0 * table,
+        bank=Bank.of(response, torch.zeros(rows, dtype=torch.long)),
+    )
+    drawn = exact(conditions, 1e6 * table, torch.Generator().manual_seed(3))
+    assert drawn.merit is not None
+    trials = rows * n
+    # Level clamps at 1 - 1e-6: one request in a million is not won.
+    assert float(drawn.impressions.sum()) >= trials - 3
+    # Uniform prices on [2, 6]: mean 4, deviation 4 / sqrt(12).
+    assert float(drawn.spend.sum()) / trials == pytest.approx(4, abs=5 * 4 / 12**0.5 / trials**0.5)
+    fade = torch.exp(-torch.arange(n) / n).mean()
+    clicks, conversions = float(drawn.clicks.sum()), float(drawn.conversions.sum())
+    assert clicks / trials == pytest.approx(0.3 * float(fade), rel=5 / clicks**0.5)
+    # Contexts that click more convert more: E[click x conversion factor] = (0.5 x 0.8 + 1.5 x 1.2) / 2 = 1.1.
+    assert conversions / trials == pytest.approx(0.3 * 0.5 * 1.1 * float(fade), rel=5 / conversions**0.5)
+    assert float(drawn.revenue.sum()) == pytest.approx(10 * conversions, rel=1e-4)
+    assert float(drawn.merit.sum()) == pytest.approx(10 * conversions, rel=5 / conversions**0.5)
+
+
+PARAMETERS = ("requests", "level", "ctr", "cvr", "value", "saturation", "pacing")
 
 
 @pytest.mark.parametrize("kind", ["lognormal", "empirical"])
 def test_gradient_equals_finite_differences(kind: str) -> None:
+    """In double precision, with respect to the budget and to every parameter, those of the price included."""
     conditions = _conditions(kind, 4, dtype=torch.float64)
     # Off the knots of the empirical price, where the second derivative jumps.
-    budget = (torch.linspace(0.05, 0.4, 4, dtype=torch.float64)[:, None] * conditions.supply_cost()).requires_grad_(
-        True
-    )
+    budget = torch.linspace(0.05, 0.4, 4, dtype=torch.float64)[:, None] * conditions.supply_cost()
+    tables = [getattr(conditions, name) for name in PARAMETERS]
+    price = conditions.price
+    prices = [price.mu, price.sigma] if isinstance(price, LogNormalPrice) else [price.knots[:, :, ::16].contiguous()]
 
-    def revenue(b: torch.Tensor, ctr: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        return expected(replace(conditions, ctr=ctr, level=level), b).revenue
+    def outcome(b: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        given = values[len(PARAMETERS) :]
+        law = LogNormalPrice(*given) if kind == "lognormal" else EmpiricalPrice.of(given[0])
+        changed = replace(conditions, price=law, **dict(zip(PARAMETERS, values, strict=False)))
+        result = expected(changed, b)
+        return result.revenue, result.spend
 
-    inputs = (budget, conditions.ctr.requires_grad_(True), conditions.level.requires_grad_(True))
-    assert torch.autograd.gradcheck(revenue, inputs, eps=1e-6, atol=1e-4, rtol=1e-3)
+    inputs = tuple(table.clone().requires_grad_(True) for table in (budget, *tables, *prices))
+    assert torch.autograd.gradcheck(outcome, inputs, eps=1e-6, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["lognormal", "empirical"])
-def test_values_and_gradients_are_finite_everywhere(kind: str) -> None:
+@pytest.mark.parametrize("at", [{}, *({name: 0.0} for name in (*PARAMETERS, "value_cv")), {"ctr": 1.0, "cvr": 1.0}])
+def test_values_and_gradients_are_finite_everywhere(kind: str, at: dict[str, float]) -> None:
+    """From no budget to one that no market can take, and at the edges of every parameter's domain."""
     conditions = _conditions(kind, 5)
+    conditions = replace(conditions, **{k: torch.full_like(conditions.ctr, v) for k, v in at.items()})
+    tables = {name: getattr(conditions, name).clone().requires_grad_(True) for name in PARAMETERS}
     budget = torch.tensor([0.0, 1e-9, 1.0, 1e3, 1e9])[:, None].expand(5, P).clone().requires_grad_(True)
-    outcome = expected(conditions, budget)
+    outcome = expected(replace(conditions, **tables), budget)
     outcome.revenue.sum().backward()
-    assert torch.isfinite(budget.grad).all()
-    for draw in (outcome, counts(conditions, budget.detach(), torch.Generator().manual_seed(0))):
+    for name, leaf in (("budget", budget), *tables.items()):
+        assert leaf.grad is not None
+        assert torch.isfinite(leaf.grad).all(), name
+    draws = [play(conditions, budget.detach(), torch.Generator().manual_seed(0)) for play in (counts, exact)]
+    for draw in (outcome, *draws):
         for name in ("impressions", "clicks", "conversions", "revenue", "spend"):
-            assert torch.isfinite(getattr(draw, name)).all(), name
-            assert (getattr(draw, name) >= 0).all(), name
+            table = getattr(draw, name)
+            assert torch.isfinite(table).all(), name
+            assert (table >= 0).all(), name
+            assert not table[0].any(), f"{name} without a budget"
+            if at.get("requests") == 0:
+                assert not table.any(), f"{name} without a request"
+        assert (draw.spend <= budget * (1 + 1e-5)).all()
+
+
+def test_a_platform_that_costs_nothing_is_finite() -> None:
+    conditions = replace(_conditions("empirical", 2), price=EmpiricalPrice.of(torch.zeros(2, P, 17)))
+    for budget in (torch.zeros(2, P), torch.ones(2, P)):
+        for play in (exact, counts):
+            drawn = play(conditions, budget, torch.Generator().manual_seed(0))
+            assert torch.isfinite(drawn.revenue).all()
+            assert float(drawn.spend.max()) < 1e-6
+        assert torch.isfinite(expected(conditions, budget).revenue).all()
 
 
 @pytest.mark.parametrize("kind", ["lognormal", "empirical"])
