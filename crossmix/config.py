@@ -155,6 +155,8 @@ class Market:
     """Conversions later than so many cycles arrive in the last of them."""
     context_bank: PositiveInt = 256
     """Most fused contexts kept per campaign for resampling."""
+    context_groups: PositiveInt = 8
+    """Groups of cycles with like contexts; a cycle's impressions are resampled from its own group (§2.2)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -68,8 +68,10 @@ def make_market(
         horizon=100,
         context=context,
         context_rate=torch.ones(campaigns, 32, platforms),
+        context_group=torch.zeros(campaigns, 32, dtype=torch.long),
+        cycle_group=torch.zeros(campaigns, 32, dtype=torch.long),
         cold_context=context.mean(1),
         present_context=context[:, -1],
-        response=torch.ones(campaigns, platforms, 16, 2),
-        response_mean=value["ctr"],
+        response=torch.ones(campaigns, 1, platforms, 16, 2),
+        response_mean=value["ctr"][:, None],
     )

@@ -181,8 +181,10 @@ def _click_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_], fus
     """Calibrated p_click of held-out impressions against that of the contexts which the market resamples."""
     table = pd.read_parquet(fusion / "predictions.parquet", columns=["impression_id", "p_click"])
     predicted = table.set_index("impression_id")["p_click"].reindex(log.frame["impression_id"]).to_numpy(float)
-    cell = np.ravel_multi_index((log.frame["c"].to_numpy(), log.frame["p"].to_numpy()), log.shape[1:])
     bank = (market.response[..., 0] * market.response_mean[..., None]).double().numpy()
+    c, p, cycle = (log.frame[name].to_numpy() for name in ("c", "p", "cycle"))
+    group = market.cycle_group.numpy()[c, np.minimum(cycle, market.cycle_group.shape[1] - 1)]
+    cell = np.ravel_multi_index((c, group, p), bank.shape[:-1])
     bank = bank.reshape(-1, bank.shape[-1])
     rows = np.flatnonzero(held)
     if not len(rows):

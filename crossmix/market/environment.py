@@ -19,7 +19,7 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -136,7 +136,9 @@ class MarketEnvironment:
         self.week_BP7 = market.volume_week[campaign_B].to(self.device)
         self.response_BP7 = market.response_week[campaign_B].to(self.device)
         self.delay_BPD = market.delay[campaign_B].to(self.device)
-        self.bank = Bank.of(market.response.to(self.device), self.campaign_B) if mechanism == "exact" else None
+        self.responses = Bank.of(market.response.flatten(0, 1).to(self.device), self.campaign_B)
+        self.groups = market.response.shape[1]
+        self.group_CN = market.context_group.to(self.device)
         self.context_CND, self.context_rate = market.context.to(self.device), market.context_rate.to(self.device)
         self.reset(seed)
 
@@ -236,6 +238,8 @@ class MarketEnvironment:
         pick = torch.randint(self.context_CND.shape[1], (self.batch,), generator=self.world, device=self.device)
         self.context_BD = self.context_CND[self.campaign_B, pick]
         rate = self.context_rate[self.campaign_B, pick]
+        # Responses of impressions whose cycles had a like context.
+        like_B = self.campaign_B * self.groups + self.group_CN[self.campaign_B, pick]
         tired = self.carried.click_factor(self.parameter["saturation"])
         primed = self.carried.conversion_factor(self.config.market)
         self.conditions = Conditions(
@@ -245,7 +249,7 @@ class MarketEnvironment:
             ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate * tired).clamp(0, 0.95),
             cvr=(self.parameter["cvr"] * self._centred("cvr") * primed).clamp(0, 0.95),
             **self.fixed,
-            bank=self.bank,
+            bank=replace(self.responses, row_B=like_B) if self.mechanism == "exact" else None,
         )
 
     def _centred(self, name: str) -> Tensor:

@@ -83,9 +83,9 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     cvr, cvr_se = estimators.rate(conversions_TCP.sum(0), clicks_TCP.sum(0))
     value, value_se, value_cv = estimators.value(log, fit_users & converted)
 
-    contexts, context_rate, cold, present = resampled.contexts(config, log, fusion)
-    response, response_mean = resampled.responses(log, fusion)
-    mix_variance = np.log(np.maximum(context_rate, 1e-3)).var(1)
+    contexts = resampled.contexts(config, log, fusion)
+    response, response_mean = resampled.responses(log, fusion, contexts.cycle_group_CT)
+    mix_variance = np.log(np.maximum(contexts.rate_CNP, 1e-3)).var(1)
     response_week = _response_week(log, clicks_TCP, fade_TCP * ctr)
     fade_TCP = fade_TCP * response_week[..., _weekdays(log)[:train]].transpose(2, 0, 1)
     ctr_drift, ctr_rho = estimators.drift(
@@ -161,10 +161,12 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         static=project(_tensor(static / static.sum(1, keepdims=True)), *boxed),
         control=project(_tensor(_shares(spend)), *boxed),
         horizon=times - train,
-        context=_tensor(contexts),
-        context_rate=_tensor(context_rate),
-        cold_context=_tensor(cold),
-        present_context=_tensor(present),
+        context=_tensor(contexts.bank_CND),
+        context_rate=_tensor(contexts.rate_CNP),
+        context_group=torch.tensor(contexts.group_CN),
+        cycle_group=torch.tensor(contexts.cycle_group_CT),
+        cold_context=_tensor(contexts.cold_CD),
+        present_context=_tensor(contexts.present_CD),
         response=_tensor(response),
         response_mean=_tensor(response_mean),
         path={

@@ -2,7 +2,7 @@
 
 `market.json` is versioned and readable; `bank.npz` beside it holds the resampled contexts.
 
-Shapes: C campaigns, P platforms, K + 1 price knots, D + 1 delays, N contexts, R resampled responses.
+Shapes: C campaigns, P platforms, K + 1 price knots, D + 1 delays, N contexts, G groups of them, R resampled responses.
 """
 
 from __future__ import annotations
@@ -89,14 +89,18 @@ class Market:
     """Fused contexts of past cycles, (C, N, 512)."""
     context_rate: Tensor
     """Click-rate multiplier of each context, (C, N, P), mean about 1."""
+    context_group: Tensor
+    """Group of like contexts that each belongs to, (C, N), whole numbers."""
+    cycle_group: Tensor
+    """Group of every training cycle, (C, T)."""
     cold_context: Tensor
     """Context before the first cycle, (C, 512)."""
     present_context: Tensor
     """Context of the log's last cycle, (C, 512): where a bundle starts."""
     response: Tensor
-    """Resampled click and conversion multipliers of single impressions, (C, P, R, 2)."""
+    """Resampled click and conversion multipliers of single impressions by group of contexts, (C, G, P, R, 2)."""
     response_mean: Tensor
-    """Mean predicted click probability of those impressions, (C, P)."""
+    """Mean predicted click probability of those impressions, (C, G, P)."""
     path: dict[str, Tensor] = field(default_factory=dict)
     """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), each (T, C, P)."""
     scenario: dict[str, Any] = field(default_factory=dict)
@@ -132,6 +136,7 @@ _TABLES = (
     "control",
     "response_mean",
 )
+_GROUPS = ("context_group", "cycle_group")
 _BANK = ("context", "context_rate", "cold_context", "present_context", "response")
 
 
@@ -173,7 +178,8 @@ def save(market: Market, folder: Path) -> None:
             name: getattr(market, name).numpy().astype(np.float16 if name in half else np.float32) for name in _BANK
         }
         paths = {f"path_{name}": series.numpy() for name, series in market.path.items()}
-        np.savez_compressed(file, **{**banks, **paths})
+        groups = {name: getattr(market, name).numpy() for name in _GROUPS}
+        np.savez_compressed(file, **{**banks, **groups, **paths})
 
 
 def load(folder: Path) -> Market:
@@ -190,6 +196,7 @@ def load(folder: Path) -> Market:
     tables = {name: torch.tensor(document["tables"][name]) for name in _TABLES}
     with np.load(folder / "bank.npz") as bank:
         banks = {name: torch.from_numpy(bank[name].astype(np.float32)) for name in _BANK}
+        banks |= {name: torch.from_numpy(bank[name]) for name in _GROUPS}
         path = {name[5:]: torch.from_numpy(bank[name]) for name in bank.files if name.startswith("path_")}
     return Market(
         campaigns=tuple(document["campaigns"]),
