@@ -136,7 +136,7 @@ def _smoother(share_G: Floats, design_D: Floats, bandwidth: float) -> Floats:
     weight_GD = np.clip(1 - np.abs(distance_GD / bandwidth) ** 3, 0, None) ** 3
     centre_G1 = (weight_GD * distance_GD).sum(1, keepdims=True) / weight_GD.sum(1, keepdims=True)
     lever_GD = weight_GD * (distance_GD - centre_G1)
-    slope_GD = lever_GD / (lever_GD * distance_GD).sum(1, keepdims=True)
+    slope_GD: Floats = lever_GD / (lever_GD * distance_GD).sum(1, keepdims=True)
     if len(share_G) < WINDOW:
         return slope_GD
     return np.asarray(savgol_filter(slope_GD, WINDOW, ORDER, axis=0))

@@ -248,7 +248,8 @@ def _fitted(market: Market, slot: int, conditions: Conditions, draws: int, gener
         z_NP = torch.randn(draws, len(value_P), generator=generator, dtype=torch.float64)
         factor_NP = law(value_P, error_P, z_NP) / value_P.clamp(min=1e-300)
         known = (value_P > 0) & (error_P > 0)
-        return getattr(conditions, name) * torch.where(known, factor_NP, torch.ones_like(factor_NP))
+        fixed: Tensor = getattr(conditions, name)
+        return fixed * torch.where(known, factor_NP, torch.ones_like(factor_NP))
 
     return replace(
         spread(conditions, draws),
