@@ -39,7 +39,7 @@ def frontier(line: Frontier, marks: Sequence[tuple[str, float]], today: float, c
         at = np.array([budget for _, budget in marks])
         axes.plot(at, np.interp(at, x, best), "o", color=ACCENT, mfc=PAPER, ms=5, zorder=5)
         axes.set(xlim=(0, end), ylim=(0, 1.06 * float(np.interp(end, x, high))))
-        axes.set(xlabel=f"budget per cycle, {currency}", ylabel=f"revenue per cycle, {currency}")
+        axes.set(xlabel=f"budget per cycle, {currency}", ylabel="revenue per cycle")
         _money(axes.xaxis, axes.yaxis)
         axes.legend(loc="upper left")
     return figure
@@ -57,7 +57,7 @@ def next_money(line: Frontier, marks: Sequence[tuple[str, float]], today: float,
         axes.stackplot(x, amount_PG, colors=colours, edgecolor=PAPER, linewidth=0.4)
         axes.axvline(today, color=INK, lw=0.9, ls=(0, (1, 2)))
         axes.set(xlim=(0, end), ylim=(0, end))
-        axes.set(xlabel=f"budget per cycle, {currency}", ylabel=f"on each platform, {currency}")
+        axes.set(xlabel=f"budget per cycle, {currency}", ylabel="on each platform")
         axes.grid(visible=False)
         _money(axes.xaxis, axes.yaxis)
     return figure

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from crossmix.whatif.answer import WhatIf
-    from crossmix.whatif.split import BudgetAnswer, Estimate
+    from crossmix.whatif.split import BudgetAnswer, Estimate, LimitPrice
     from crossmix.whatif.target import TargetAnswer
+
+
+LIMITS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze"}
 
 
 def render(answer: WhatIf, path: Path | None = None) -> str:
@@ -34,7 +37,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
         headline=_headline(answer),
         keys=_keys(answer.budgets[0]),
         budgets=_budgets(answer),
-        splits=[(one.label, _money(one.best.budget), _split(answer, one)) for one in answer.budgets],
+        splits=[(_label(one), _money(one.best.budget), _split(answer, one)) for one in answer.budgets],
         limits=_limits(answer.budgets[0]),
         targets=[_target(answer, target) for target in answer.targets],
         drawn=_frontier(answer),
@@ -55,15 +58,15 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
 
 def _headline(answer: WhatIf) -> str:
     now = answer.budgets[0]
-    gain = now.gain.value / max(now.today.revenue.value, 1e-12)
+    gain = _money(100 * now.gain.value / max(now.today.revenue.value, 1e-12))
     if now.gain.low <= 0:
         return (
             f"Today’s split of {_money(answer.budget)} {answer.currency} per cycle can hardly be bettered: the best "
-            f"one should earn {_signed(100 * gain)} %, within the fitting error."
+            f"one should earn {gain} % more, within the fitting error."
         )
     return (
-        f"Split best, today’s {_money(answer.budget)} {answer.currency} per cycle should earn {_signed(100 * gain)} % "
-        "against today’s split."
+        f"The best split of today’s {_money(answer.budget)} {answer.currency} per cycle should earn {gain} % more than "
+        "today’s split."
     )
 
 
@@ -87,7 +90,7 @@ def _budgets(answer: WhatIf) -> Table:
         low, high = one.best.cycle_revenue
         rows.append(
             (
-                Cell(_money(one.best.budget), "num own" if one is answer.budgets[0] else "num", one.label),
+                Cell(_money(one.best.budget), "num own" if one is answer.budgets[0] else "num", _label(one)),
                 _cell(one.best.revenue),
                 Cell(f"{_money(low)} – {_money(high)}", "num muted"),
                 _cell(one.gain, sign=True),
@@ -128,7 +131,7 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
         price = held.get(line.platform)
         rows.append(
             (
-                Cell(line.platform),
+                Cell(line.platform, "", _held(price)),
                 Cell(tables.percent(now), "num muted"),
                 Cell(tables.percent(line.share.value), "num own", _span(line.share, 100)),
                 _cell(line.amount),
@@ -138,9 +141,6 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
                 _cell(line.roas),
                 Cell(tables.percent(line.utilisation.value), "num", _span(line.utilisation, 100)),
                 _cell(line.marginal_roi),
-                Cell(
-                    f"at its {price.kind}" if price and price.kind != "frozen" else "frozen" if price else "", "muted"
-                ),
             )
         )
     return Table(
@@ -156,16 +156,22 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
             "ROAS",
             "Utilisation",
             "Marginal ROI",
-            "Limit",
         ),
         tuple(rows),
     )
 
 
+def _held(price: LimitPrice | None) -> str:
+    return f"held by its {LIMITS[price.kind]}" if price else ""
+
+
+def _label(one: BudgetAnswer) -> str:
+    return one.label.replace("-", "−")
+
+
 def _limits(now: BudgetAnswer) -> Table | None:
     if not now.limits:
         return None
-    words = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze"}
     return Table(
         "Revenue per cycle of loosening the limit by one point of the cycle budget, at today’s budget; the slope at "
         "the limit, so a larger change brings less per point.",
@@ -173,7 +179,7 @@ def _limits(now: BudgetAnswer) -> Table | None:
         tuple(
             (
                 Cell(price.platform),
-                Cell(words[price.kind], "", f"{price.loosen} it"),
+                Cell(LIMITS[price.kind], "", f"{price.loosen} it"),
                 Cell(tables.percent(price.share), "num"),
                 _cell(price.marginal_roi),
                 _cell(price.other_marginal_roi),
@@ -235,13 +241,12 @@ def _frontier(answer: WhatIf) -> dict[str, str]:
 
 def _responses(answer: WhatIf) -> list[dict[str, str]]:
     now = answer.budgets[0]
-    top_revenue = max(float(curve.revenue.high.max()) for curve in answer.curves)
-    top_revenue = max(top_revenue, *(float(np.quantile(curve.cycle_revenue.high, 0.9)) for curve in answer.curves))
     # A few dear first impressions would flatten all the rest.
     top_slope = max(float(np.quantile(curve.marginal_roi.high, 0.93)) for curve in answer.curves)
     panels = []
     for curve, line, today in zip(answer.curves, now.best.platforms, answer.today, strict=True):
         places = (today * answer.budget, line.amount.value)
+        top_revenue = 1.02 * max(float(curve.revenue.high.max()), float(curve.cycle_revenue.high.max()))
         panels.append(
             {
                 "platform": curve.platform,
@@ -291,7 +296,7 @@ def _span(one: Estimate, unit: float = 1.0) -> str:
 
 def _money(value: float) -> str:
     """Whole units from a thousand on, three significant digits below."""
-    return tables.count(value) if abs(value) >= 1000 else tables.number(value)
+    return tables.count(value).replace("-", "−") if abs(value) >= 1000 else tables.number(value)
 
 
 def _signed(value: float) -> str:

@@ -60,12 +60,12 @@ def perturbations(
         spacing: between the shares at which the slope is measured.
         cycles: simulated cycles per design point.
         bandwidth: of the local regression, as a share; its weights are tricube.
-        top: largest share; `None`: `reach` over the budget, at most 1.
+        top: largest share; `None`: the largest platform's `reach` over the budget, at most 1.
     """
     platforms = len(scene.platforms)
     if platforms < 2:
         return ()
-    end = min(1.0, reach(scene) / scene.budget if top is None else top)
+    end = min(1.0, float(reach(scene).max()) / scene.budget if top is None else top)
     share_G = np.arange(STEP, end - STEP + 1e-12, spacing)
     design_D = (share_G[:, None] + np.array([-STEP, 0.0, STEP])).reshape(-1)
     smoother_GD = _smoother(share_G, design_D, bandwidth) / scene.budget

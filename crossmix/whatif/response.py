@@ -88,16 +88,15 @@ def response_curves(scene: Scene, *, points: int = POINTS, top: float | None = N
 
     Args:
         points: places on each curve, denser near zero, where revenue bends most.
-        top: largest budget, currency; `None`: `reach`.
+        top: largest budget of every platform, currency; `None`: `reach`.
     """
-    end = reach(scene) if top is None else top
-    budget_G = end * torch.linspace(0, 1, points, dtype=torch.float64) ** 1.5
-    platforms = len(scene.platforms)
+    end_P = reach(scene) if top is None else torch.full((len(scene.platforms),), top, dtype=torch.float64)
+    budget_GP = torch.linspace(0, 1, points, dtype=torch.float64)[:, None] ** 1.5 * end_P
 
     def over(conditions: Conditions) -> tuple[Conditions, Tensor]:
         """Every draw at every budget, (N G, P)."""
         draws = len(conditions.requests)
-        return spread(conditions, points), budget_G.repeat(draws)[:, None].expand(-1, platforms)
+        return spread(conditions, points), budget_GP.repeat(draws, 1)
 
     fitted, drawn, cycle = (respond(*over(each)) for each in (scene.conditions, scene.fitted, scene.cycles))
     luck, _ = simulate(*over(scene.cycles), seed=scene.seed)
@@ -112,8 +111,8 @@ def response_curves(scene: Scene, *, points: int = POINTS, top: float | None = N
     return tuple(
         Curve(
             platform=platform,
-            budget_G=budget_G.numpy(),
-            share_G=budget_G.numpy() / scene.budget,
+            budget_G=budget_GP[:, slot].numpy(),
+            share_G=budget_GP[:, slot].numpy() / scene.budget,
             revenue=band(fitted.revenue, drawn.revenue, slot),
             marginal_roi=band(fitted.slope, drawn.slope, slot),
             cycle_revenue=band(fitted.revenue, luck, slot, smooth=True),
@@ -123,8 +122,8 @@ def response_curves(scene: Scene, *, points: int = POINTS, top: float | None = N
     )
 
 
-def reach(scene: Scene) -> float:
-    """Largest platform budget worth drawing, currency: twice today's cycle budget, or 1.1 times what the largest
-    platform's requests would all cost, whichever is less.
+def reach(scene: Scene) -> Tensor:
+    """Largest budget worth drawing of every platform, currency, (P,): twice today's cycle budget, or 1.1 times what
+    all its requests would cost, whichever is less.
     """
-    return min(2 * scene.budget, 1.1 * float(scene.conditions.supply_cost().max()))
+    return (1.1 * scene.conditions.supply_cost()[0]).clamp(max=2 * scene.budget)
