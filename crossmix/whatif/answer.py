@@ -80,7 +80,7 @@ def ask(
     Raises:
         ConfigError: a budget or target that cannot be.
     """
-    asked = {"today": scene.budget, "-20 %": 0.8 * scene.budget, "+20 %": 1.2 * scene.budget}
+    asked = {"today": scene.budget, "-20%": 0.8 * scene.budget, "+20%": 1.2 * scene.budget}
     for label, amount in budgets:
         check_budget(scene, amount)
         # The same amount under two names is answered once.

@@ -62,11 +62,11 @@ def _headline(answer: WhatIf) -> str:
     if now.gain.low <= 0:
         return (
             f"Today’s split of {_money(answer.budget)} {answer.currency} per cycle can hardly be bettered: the best "
-            f"one should earn {gain} % more, within the fitting error."
+            f"one should earn {gain}\u202f% more, within the fitting error."
         )
     return (
-        f"The best split of today’s {_money(answer.budget)} {answer.currency} per cycle should earn {gain} % more than "
-        "today’s split."
+        f"The best split of today’s {_money(answer.budget)} {answer.currency} per cycle should earn {gain}\u202f% more "
+        "than today’s split."
     )
 
 
@@ -98,8 +98,7 @@ def _budgets(answer: WhatIf) -> Table:
                 _cell(one.best.conversions),
                 _cell(one.best.cpa),
                 _cell(one.best.roas),
-                _cell(one.best.roi),
-                Cell(tables.percent(one.best.utilisation.value), "num", _span(one.best.utilisation, 100)),
+                Cell(tables.percent(one.best.utilisation.value), "num"),
                 _cell(one.next_unit),
             )
         )
@@ -116,7 +115,6 @@ def _budgets(answer: WhatIf) -> Table:
             "Conversions",
             "CPA",
             "ROAS",
-            "ROI",
             "Utilisation",
             "Next unit",
         ),
@@ -209,7 +207,7 @@ def _target(answer: WhatIf, target: TargetAnswer) -> dict[str, Any]:
     else:
         change = _signed(100 * (target.budget / answer.budget - 1))
         title = f"{wanted} is met up to {_money(target.budget)} {answer.currency} per cycle"
-        line = f"That is {change} % against today’s budget."
+        line = f"That is {change}\u202f% against today’s budget."
     return {
         "title": title,
         "line": line,
