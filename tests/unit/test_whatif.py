@@ -246,7 +246,7 @@ def test_today_is_what_the_caller_says(market: Market) -> None:
 
 LIMITED = {
     "max": LimitChange(maximum={"p0": 0.12, "p3": 0.1}),
-    "min": LimitChange(minimum={"p1": 0.35, "p2": 0.2}),
+    "min": LimitChange(minimum={"p1": 0.35, "p2": 0.3}),
     "frozen": LimitChange(freeze=frozenset({"p0", "p1"})),
     "step": LimitChange(step={f"p{slot}": 0.03 for slot in range(P)}),
 }
