@@ -104,7 +104,7 @@ def _budgets(answer: WhatIf) -> Table:
         )
     return Table(
         f"Money in {answer.currency} per cycle; small type: 95 % interval from the fitted parameters. A single cycle: "
-        "95 % of cycles. ROI is revenue / planned budget, ROAS revenue / spend, utilisation spend / planned budget. "
+        "95 % of cycles. ROAS is revenue / spend, CPA spend / conversion, utilisation spend / planned budget. "
         "Next unit: revenue of one more unit of budget, split as the limits ask.",
         (
             "Budget",
