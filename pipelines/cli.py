@@ -178,6 +178,9 @@ def whatif(
         from crossmix.config import ConfigError
         from pipelines import whatif as asked
 
+        page = html or out / "whatif.html"
+        if html and not html.parent.is_dir():
+            raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
         found = asked.ask(
             out,
             campaign,
@@ -192,7 +195,6 @@ def whatif(
         )
         from crossmix.whatif.page import render
 
-        page = html or out / "whatif.html"
         try:
             render(found, page)
         except OSError as error:

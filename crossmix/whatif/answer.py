@@ -24,8 +24,8 @@ LEAST_OF_TODAY = 1e-4
 COVERS = (
     "Intervals (95 %) come from the standard errors of the fitted parameters: requests, click rate, conversion rate, "
     "value per conversion and saturation, each drawn on its own. They cover the mean over many cycles. They do not "
-    "cover the price curve, which has no standard error, nor the model’s form, nor a market that moves on. The best "
-    "split is the best at the fitted parameters, which favours it a little.",
+    "cover the price curve, which has no standard error, nor the model’s form, nor carry-over between cycles, nor a "
+    "market that moves on. The best split is the best at the fitted parameters, which favours it a little.",
     "A single cycle strays further: the cycle interval holds the fitted parameters and draws the drift of rates and "
     "prices, the volume, the context and the luck of the auctions.",
     "The interval of a best share shows where the best share would lie at other parameters that the log also allows; "

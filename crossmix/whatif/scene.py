@@ -5,7 +5,8 @@ differences between two splits are paired:
 
 - `fitted`: the parameters' standard errors (`Market.error`). Requests and value are lognormal with the fitted mean
   and error, click and conversion rates normal in the logit, saturation normal and cut at 0; all independent. The
-  price curve has no standard error, and the model's form is taken as given: neither is covered.
+  price curve has no standard error, the model's form is taken as given, and cycles are without carry-over: none of
+  these is covered.
 - `cycles`: what one cycle's market may be like at the fitted parameters: drift of click rate, conversion rate and
   price from their stationary law, volume beyond the weekday, and the context of a past cycle.
 

@@ -117,8 +117,21 @@ def test_a_folder_without_a_market_is_refused(tmp_path: Path) -> None:
     refused("version 99 is unknown")
 
 
-def test_a_page_that_cannot_be_written_is_told(out: Path, tmp_path: Path) -> None:
+def test_a_page_without_a_folder_is_told_before_any_work(out: Path, tmp_path: Path) -> None:
     status, output = invoke(str(out), "--campaign", "c0", "--html", str(tmp_path / "no" / "page.html"))
     assert status == 2
-    assert "cannot be written" in output
+    assert "page.html: its folder does not exist; make it or name another file" in output
+    assert output.count("\n") == 1
+
+
+def test_a_page_that_cannot_be_written_is_told(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.whatif.ask", lambda *_, **__: None)  # the page is all that this is about
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crossmix.whatif.page.render", full)
+    status, output = invoke(str(out), "--html", str(tmp_path / "page.html"))
+    assert status == 2
+    assert "cannot be written (No space left on device); name another file" in output
     assert output.count("\n") == 1
