@@ -148,6 +148,61 @@ def allocate(
 
 
 @app.command()
+def whatif(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its fitted market answers.")],
+    campaign: Annotated[str | None, typer.Option(help="Which campaign; not needed where there is one.")] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AMOUNT|±PERCENT", help="A cycle's budget, as 1000 or +30%; repeatable."),
+    ] = None,
+    target_cpa: Annotated[float | None, typer.Option(help="Average spend per conversion to keep below.")] = None,
+    target_roas: Annotated[float | None, typer.Option(help="Average revenue over spend to keep above.")] = None,
+    weekday: Annotated[str | None, typer.Option(help="monday to sunday; an average one if absent.")] = None,
+    present: Annotated[
+        bool, typer.Option("--present", help="With the drift of the last week fitted on, instead of none.")
+    ] = False,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLATFORM:SHARE", help="Today's split, if not the plan's; every platform."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLATFORM:MIN:MAX", help="Shares of the cycle budget, as search:0.1:0.4; repeatable."),
+    ] = None,
+    freeze: Annotated[list[str] | None, typer.Option(help="A platform whose share stays; repeatable.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Where the page goes; OUT/whatif.html if absent.")] = None,
+) -> None:
+    """What would happen if: other budgets, targets and limits, with response curves; prints and writes a page."""
+    with _readable_errors():
+        from crossmix.config import ConfigError
+        from pipelines import whatif as asked
+
+        page = html or out / "whatif.html"
+        if html and not html.parent.is_dir():
+            raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
+        found = asked.ask(
+            out,
+            campaign,
+            budgets=budget or (),
+            target_cpa=target_cpa,
+            target_roas=target_roas,
+            weekday=weekday,
+            present=present,
+            shares=share or (),
+            limits=limit or (),
+            freeze=freeze or (),
+        )
+        from crossmix.whatif.page import render
+
+        try:
+            render(found, page)
+        except OSError as error:
+            raise ConfigError(f"--html {page}: cannot be written ({error.strerror}); name another file") from None
+        print(asked.as_json(found) if json_ else asked.table(found, page))
+
+
+@app.command()
 def config(preset: Preset = "laptop", set_: Set = None) -> None:
     """Print every config key with its value, in order."""
     with _readable_errors():

@@ -1,0 +1,137 @@
+"""All of a what-if at once: what the command prints and the page shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from crossmix.config import ConfigError
+from crossmix.whatif.perturbation import Perturbation, perturbations
+from crossmix.whatif.response import Curve, response_curves
+from crossmix.whatif.scene import Scene
+from crossmix.whatif.split import BudgetAnswer, best_shares, best_split
+from crossmix.whatif.target import Frontier, TargetAnswer, budget_for, frontier
+
+MOST_OF_SUPPLY = 10.0
+"""A budget beyond so many times the cost of all requests is taken for a slip."""
+LEAST_OF_TODAY = 1e-4
+
+COVERS = (
+    "Intervals (95 %) come from the standard errors of the fitted parameters: requests, click rate, conversion rate, "
+    "value per conversion and saturation, each drawn on its own. They cover the mean over many cycles. They do not "
+    "cover the price curve, which has no standard error, nor the model’s form, nor carry-over between cycles, nor a "
+    "market that moves on. The best split is the best at the fitted parameters, which favours it a little.",
+    "A single cycle strays further: the cycle interval holds the fitted parameters and draws the drift of rates and "
+    "prices, the volume, the context and the luck of the auctions.",
+    "The interval of a best share shows where the best share would lie at other parameters that the log also allows; "
+    "revenue there differs little, as the optimum is flat.",
+)
+"""What the intervals mean, for page and console."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Every answer about one campaign and moment; money in `currency` per cycle."""
+
+    campaign: str
+    platforms: tuple[str, ...]
+    currency: str
+    generated: bool
+    cycle_hours: int
+    moment: str
+    budget: float
+    """Today's, per cycle."""
+    supply: float
+    """What all requests of a cycle would cost."""
+    today: tuple[float, ...]
+    """Today's split."""
+    budgets: tuple[BudgetAnswer, ...]
+    """Today's budget first."""
+    targets: tuple[TargetAnswer, ...]
+    frontier: Frontier
+    curves: tuple[Curve, ...]
+    perturbations: tuple[Perturbation, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON; what is undefined is null."""
+        made: dict[str, Any] = plain(self)
+        return made | {"notes": list(COVERS)}
+
+
+def ask(
+    scene: Scene,
+    budgets: Sequence[tuple[str, float]] = (),
+    targets: Sequence[tuple[str, float]] = (),
+    *,
+    simulated_cycles: int = 400,
+) -> WhatIf:
+    """Answer every question about a scene.
+
+    Args:
+        budgets: label and amount, currency per cycle, beyond today's, -20 % and +20 %, which are always answered.
+        targets: (cpa | roas, target).
+        simulated_cycles: per design point of Fig. 4; 0 leaves it out.
+
+    Raises:
+        ConfigError: a budget or target that cannot be.
+    """
+    asked = {"today": scene.budget, "-20%": 0.8 * scene.budget, "+20%": 1.2 * scene.budget}
+    for label, amount in budgets:
+        check_budget(scene, amount)
+        # The same amount under two names is answered once.
+        if all(abs(amount - known) > 1e-9 * known for known in asked.values()):
+            asked[label] = amount
+    line = frontier(scene)
+    answered = [budget_for(scene, kind, target, line) for kind, target in targets]
+    now = best_shares(scene, torch.tensor([scene.budget], dtype=torch.float64))[0][0]
+    return WhatIf(
+        campaign=scene.campaign,
+        platforms=scene.platforms,
+        currency=scene.currency,
+        generated=scene.generated,
+        cycle_hours=scene.cycle_hours,
+        moment=scene.moment,
+        budget=scene.budget,
+        supply=scene.supply,
+        today=tuple(scene.today_P.tolist()),
+        budgets=tuple(best_split(scene, amount, label=label, now=now) for label, amount in asked.items()),
+        targets=tuple(answered),
+        frontier=line,
+        curves=response_curves(scene),
+        perturbations=perturbations(scene, cycles=simulated_cycles) if simulated_cycles else (),
+    )
+
+
+def check_budget(scene: Scene, amount: float) -> None:
+    """Raise `ConfigError` for an amount that no cycle could have."""
+    most = max(MOST_OF_SUPPLY * scene.supply, 2 * scene.budget)
+    if not (math.isfinite(amount) and amount > 0):
+        raise ConfigError(f"budget: {amount:g}; give an amount above 0 in {scene.currency} per cycle")
+    if amount < LEAST_OF_TODAY * scene.budget:
+        raise ConfigError(
+            f"budget: {amount:g} {scene.currency} is less than a ten-thousandth of today's {scene.budget:,.0f}; "
+            "a budget is money per cycle"
+        )
+    if amount > most:
+        raise ConfigError(
+            f"budget: {amount:,.0f} {scene.currency} is far above the {scene.supply:,.0f} that all requests of a cycle "
+            f"would cost; give at most {most:,.0f}"
+        )
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, arrays and tuples as dictionaries, lists and numbers; NaN and infinity as `None`."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

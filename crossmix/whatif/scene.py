@@ -1,0 +1,306 @@
+"""What a question is asked of: one campaign of a fitted market, its conditions, limits and today's split.
+
+Two kinds of uncertainty are kept apart, each as draws of the market's conditions that every question shares, so that
+differences between two splits are paired:
+
+- `fitted`: the parameters' standard errors (`Market.error`). Requests and value are lognormal with the fitted mean
+  and error, click and conversion rates normal in the logit, saturation normal and cut at 0; all independent. The
+  price curve has no standard error, the model's form is taken as given, and cycles are without carry-over: none of
+  these is covered.
+- `cycles`: what one cycle's market may be like at the fitted parameters: drift of click rate, conversion rate and
+  price from their stationary law, volume beyond the weekday, and the context of a past cycle.
+
+Shapes: N draws, P platforms, K + 1 price knots.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crossmix import constraints
+from crossmix.allocate import LimitChange, changed
+from crossmix.baselines import nominal
+from crossmix.config import ConfigError
+from crossmix.market.mechanism import Conditions
+from crossmix.market.model import Market
+from crossmix.market.price import EmpiricalPrice, LogNormalPrice
+
+Floats = NDArray[np.float64]
+
+DRAWS = 400
+WEEK_HOURS = 168
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One campaign and moment; all tensors are double."""
+
+    campaign: str
+    platforms: tuple[str, ...]
+    currency: str
+    generated: bool
+    cycle_hours: int
+    moment: str
+    """Which conditions, in words."""
+    budget: float
+    """Today's budget per cycle, currency."""
+    today_P: Tensor
+    """Today's split, (P,)."""
+    limits: constraints.Limits[NDArray[np.float64]]
+    """Limits in force, as shares of the cycle budget."""
+    low_P: Tensor
+    """The box that limits and today's split leave, (P,) each."""
+    high_P: Tensor
+    conditions: Conditions
+    """At the fitted parameters, (1, P)."""
+    fitted: Conditions
+    """Parameters drawn around the fitted ones, (N, P)."""
+    cycles: Conditions
+    """Conditions of single cycles, (N, P)."""
+    seed: int
+
+    @property
+    def supply(self) -> float:
+        """What all requests of all platforms would cost in a cycle, currency."""
+        return float(self.conditions.supply_cost().sum())
+
+
+def make_scene(
+    market: Market,
+    campaign: str | None = None,
+    *,
+    weekday: int | None = None,
+    present: bool = False,
+    change: LimitChange | None = None,
+    today: Mapping[str, float] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Scene:
+    """Set the scene for every question of this package.
+
+    Args:
+        market: the fitted market.
+        campaign: may be absent where the market knows one only.
+        weekday: Monday 0 to Sunday 6; `None`: an average weekday.
+        present: start from the drift of the last week that the market was fitted on, instead of none. Single cycles
+            then vary by what the drift may move in one cycle, instead of by its stationary law.
+        change: limits that differ from the market's.
+        today: today's split by platform, shares that sum to 1; `None`: the plan's. Freezes and steps start from it.
+        draws: of the parameters, and of single cycles.
+
+    Raises:
+        ConfigError: an unknown campaign or platform, a weekday or split that cannot be.
+        InfeasibleError: the limits leave no split.
+    """
+    slot = _campaign(market, campaign)
+    if weekday is not None and not 0 <= weekday <= 6:
+        raise ConfigError(f"weekday: {weekday}; give a number from 0 (Monday) to 6 (Sunday)")
+    exact = _double(market, weekday)
+    index = torch.tensor([slot])
+    conditions = nominal(exact, index, torch.tensor([weekday or 0]))
+    if present:
+        recent = _recent(exact, slot)
+        conditions = replace(
+            conditions,
+            level=conditions.level * recent["level"],
+            ctr=(conditions.ctr * recent["ctr"]).clamp(max=0.95),
+            cvr=(conditions.cvr * recent["cvr"]).clamp(max=0.95),
+        )
+    today_P = _today(exact, slot, today)
+    limits = changed(
+        constraints.Limits(
+            *(
+                table[slot].numpy().astype(np.float64 if table.dtype != torch.bool else bool)
+                for table in (exact.minimum, exact.maximum, exact.freeze, exact.step)
+            )
+        ),
+        market.platforms,
+        change or LimitChange(),
+    )
+    low_BP, high_BP = constraints.box(limits, today_P.numpy()[None])
+    constraints.check(low_BP, high_BP, market.platforms)
+    budget = float(market.budget[slot])
+    if not (math.isfinite(budget) and budget > 0):
+        raise ConfigError(f"campaign {market.campaigns[slot]!r}: its budget per cycle is {budget:g}; fit it on a plan")
+    return Scene(
+        campaign=market.campaigns[slot],
+        platforms=market.platforms,
+        currency=market.currency,
+        generated=market.generated,
+        cycle_hours=market.cycle_hours,
+        moment=_moment(weekday, present),
+        budget=budget,
+        today_P=today_P,
+        limits=limits,
+        low_P=torch.as_tensor(low_BP[0], dtype=torch.float64),
+        high_P=torch.as_tensor(high_BP[0], dtype=torch.float64),
+        conditions=conditions,
+        fitted=_fitted(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
+        cycles=_cycles(exact, slot, conditions, draws, present, torch.Generator().manual_seed(2 * seed + 1)),
+        seed=seed,
+    )
+
+
+def spread(conditions: Conditions, each: int) -> Conditions:
+    """Every row `each` times, (N * each, P); prices are the same in all rows and are not copied."""
+    rows = conditions.requests.shape[0] * each
+    price = conditions.price
+    wide: dict[str, Tensor] = {
+        item.name: getattr(price, item.name)[:1].expand(rows, *getattr(price, item.name).shape[1:])
+        for item in fields(price)
+    }
+    return replace(
+        conditions,
+        price=LogNormalPrice(**wide) if isinstance(price, LogNormalPrice) else EmpiricalPrice(**wide),
+        bank=None,
+        **{name: getattr(conditions, name).repeat_interleave(each, 0) for name in _PLAIN},
+    )
+
+
+def part(conditions: Conditions, start: int, stop: int) -> Conditions:
+    """Rows `start` to `stop`, as a view."""
+    price = conditions.price
+    cut: dict[str, Tensor] = {item.name: getattr(price, item.name)[start:stop] for item in fields(price)}
+    return replace(
+        conditions,
+        price=LogNormalPrice(**cut) if isinstance(price, LogNormalPrice) else EmpiricalPrice(**cut),
+        bank=None,
+        **{name: getattr(conditions, name)[start:stop] for name in _PLAIN},
+    )
+
+
+_PLAIN = tuple(item.name for item in fields(Conditions) if item.name not in {"price", "bank"})
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _campaign(market: Market, name: str | None) -> int:
+    known = ", ".join(market.campaigns)
+    if name is None and len(market.campaigns) > 1:
+        raise ConfigError(f"campaign: the market knows {len(market.campaigns)}: {known}; name one")
+    if name is not None and name not in market.campaigns:
+        raise ConfigError(f"campaign: {name!r} is unknown; use one of {known}")
+    return 0 if name is None else market.campaigns.index(name)
+
+
+def _moment(weekday: int | None, present: bool) -> str:
+    day = "an average weekday" if weekday is None else f"a {_DAYS[weekday]}"
+    return f"{day}, {'with the drift of the last fitted week' if present else 'without drift'}"
+
+
+def _double(market: Market, weekday: int | None) -> Market:
+    """The market in double precision; without a weekday, every day is the average one."""
+
+    def week(table_CP7: Tensor) -> Tensor:
+        table = table_CP7.double()
+        return table if weekday is not None else table.mean(-1, keepdim=True).expand_as(table).contiguous()
+
+    return replace(
+        market,
+        value={name: table.double() for name, table in market.value.items()},
+        error={name: table.double() for name, table in market.error.items()},
+        price=market.price.double(),
+        volume_week=week(market.volume_week),
+        response_week=week(market.response_week),
+        minimum=market.minimum.double(),
+        maximum=market.maximum.double(),
+        step=market.step.double(),
+        static=market.static.double(),
+        context_rate=market.context_rate.double(),
+        path={name: table.double() for name, table in market.path.items()},
+    )
+
+
+def _recent(market: Market, slot: int) -> dict[str, Tensor]:
+    """Mean multipliers of the last week fitted on, (P,) each: over whole weeks the weekday's own factors cancel."""
+    if not market.path:
+        raise ConfigError("present: this market carries no record of its cycles; fit it again, or leave `present` out")
+    cycles = max(1, round(WEEK_HOURS / market.cycle_hours))
+    return {name: market.path[name][-cycles:, slot].mean(0) for name in ("level", "ctr", "cvr")}
+
+
+def _today(market: Market, slot: int, named: Mapping[str, float] | None) -> Tensor:
+    if named is None:
+        share_P = market.static[slot]
+        return share_P / share_P.sum()
+    for platform, share in named.items():
+        if platform not in market.platforms:
+            raise ConfigError(f"share: platform {platform!r} is unknown; use one of {', '.join(market.platforms)}")
+        if not 0 <= share <= 1:
+            raise ConfigError(f"share: {share!r} for {platform}; give a share of the budget from 0 to 1")
+    total = sum(named.values())
+    if abs(total - 1) > 1e-3:
+        raise ConfigError(f"share: today's shares sum to {total:.4g}; name every platform so that they sum to 1")
+    share_P = torch.tensor([named.get(platform, 0.0) for platform in market.platforms], dtype=torch.float64)
+    return share_P / share_P.sum()
+
+
+def _fitted(market: Market, slot: int, conditions: Conditions, draws: int, generator: torch.Generator) -> Conditions:
+    def drawn(name: str, law: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        """The condition (N, P), times what a draw of its parameter is of the fitted one."""
+        value_P = market.value[name][slot]
+        error_P = market.error[name][slot].nan_to_num(0.0, 0.0, 0.0)
+        z_NP = torch.randn(draws, len(value_P), generator=generator, dtype=torch.float64)
+        factor_NP = law(value_P, error_P, z_NP) / value_P.clamp(min=1e-300)
+        known = (value_P > 0) & (error_P > 0)
+        fixed: Tensor = getattr(conditions, name)
+        return fixed * torch.where(known, factor_NP, torch.ones_like(factor_NP))
+
+    return replace(
+        spread(conditions, draws),
+        requests=drawn("requests", _lognormal).clamp(min=1),
+        ctr=drawn("ctr", _logit_normal).clamp(max=0.95),
+        cvr=drawn("cvr", _logit_normal).clamp(max=0.95),
+        value=drawn("value", _lognormal),
+        saturation=drawn("saturation", _cut_normal),
+    )
+
+
+def _lognormal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Mean `value`, standard deviation `error`."""
+    sigma2 = torch.log1p((error_P / value_P.clamp(min=1e-300)) ** 2)
+    return value_P * torch.exp(sigma2.sqrt() * z_NP - 0.5 * sigma2)
+
+
+def _logit_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Median `value`; the logit's deviation is error / (value (1 - value))."""
+    inside = value_P.clamp(1e-9, 1 - 1e-9)
+    # Beyond 2 the law piles up at 0 and 1, and says less than that nothing is known.
+    deviation = (error_P / (inside * (1 - inside))).clamp(max=2)
+    return torch.sigmoid(torch.logit(inside) + deviation * z_NP)
+
+
+def _cut_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Normal, and 0 below 0: no saturation at all is a value it may have."""
+    return (value_P + error_P * z_NP).clamp(min=0)
+
+
+def _cycles(
+    market: Market, slot: int, conditions: Conditions, draws: int, present: bool, generator: torch.Generator
+) -> Conditions:
+    """Conditions of single cycles, by the law of `crossmix.market.environment`."""
+
+    def normal() -> Tensor:
+        return torch.randn(draws, len(market.platforms), generator=generator, dtype=torch.float64)
+
+    def drift(name: str) -> Tensor:
+        deviation = market.value[f"{name}_drift"][slot]
+        if present:
+            deviation = deviation * (1 - market.value[f"{name}_persistence"][slot] ** 2).clamp(min=0).sqrt()
+        return torch.exp(deviation * normal() - 0.5 * deviation**2)
+
+    mean = conditions.requests * torch.exp(market.value["requests_sd"][slot] * normal())
+    pick = torch.randint(market.context_rate.shape[1], (draws,), generator=generator)
+    return replace(
+        spread(conditions, draws),
+        requests=(mean + mean.sqrt() * normal()).round().clamp(min=1),
+        level=conditions.level * drift("price"),
+        ctr=(conditions.ctr * drift("ctr") * market.context_rate[slot, pick]).clamp(max=0.95),
+        cvr=(conditions.cvr * drift("cvr")).clamp(max=0.95),
+    )
