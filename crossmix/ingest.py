@@ -347,7 +347,7 @@ def platform_groups(table: Table, line: Timeline, data: Data) -> tuple[list[str]
             f"{', '.join(sorted(spent)[:20])}; drop it or correct its name"
         )
     group = {name: data.platform_groups.get(name, name) for name in sorted(spent)}
-    total = Counter[str]()
+    total: dict[str, float] = dict.fromkeys(group.values(), 0.0)
     for name, amount in spent.items():
         total[group[name]] += amount or 0.0
     ranked = sorted(total, key=lambda name: (name == OTHER, -rounded(total[name]), name))
