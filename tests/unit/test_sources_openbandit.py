@@ -86,10 +86,10 @@ def test_without_item_context_the_items_are_unknown_and_it_is_told(tmp_path: Pat
     assert any("no item_context.csv beside the log" in note for note in dataset.meta.notes)
 
 
-def test_the_step_depends_on_the_item_context_too(tmp_path: Path) -> None:
+def test_the_step_depends_on_the_item_context_and_the_logs_name(tmp_path: Path) -> None:
     path = write(tmp_path / "all.csv", openbandit(traffic()))
 
-    def key() -> str:
+    def key(path: Path = path) -> str:
         return step_key("ingest", config("openbandit", path), {}, "crossmix.config:load")
 
     alone = key()
@@ -97,6 +97,8 @@ def test_the_step_depends_on_the_item_context_too(tmp_path: Path) -> None:
     beside = key()
     _items(tmp_path, 30)
     assert len({alone, beside, key()}) == 3
+    assert key(write(tmp_path / "elsewhere" / "all.csv", openbandit(traffic()))) == alone
+    assert key(write(tmp_path / "elsewhere" / "men.csv", openbandit(traffic()))) != alone, "it is the campaign"
 
 
 def test_bad_rows_are_quarantined_each_with_its_reason(tmp_path: Path) -> None:
