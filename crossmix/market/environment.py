@@ -207,7 +207,7 @@ class MarketEnvironment:
             price=self.price,
             level=self._centred("price"),
             ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate).clamp(0, 0.95),
-            cvr=(self.parameter["cvr"] * self._centred("cvr")).clamp(0, 0.95),
+            cvr=(self.parameter["cvr"] * self._centred("cvr")).clamp(0, 1),
             **self.fixed,
             bank=self.bank,
         )

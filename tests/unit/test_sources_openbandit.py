@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from components.cache import step_key
+from crossmix.config import laptop
 from crossmix.ingest import ingest
+from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.market.retrace import retrace
 from crossmix.schema import DataError, Dataset
 from tests.market_checks import fitted
 from tests.public_logs import config, openbandit, traffic, write
@@ -135,8 +139,14 @@ def test_the_market_fits(tmp_path: Path, model: str) -> None:
     market, log = fitted(config("openbandit", path, f"data.cost_model={model}"), dataset)
     assert market.provenance["requests"] == "approximated"
     # At the assumed win rate, wins cost on average what was imputed: the market spends what the log did.
-    from crossmix.market.retrace import retrace
-
     planned, _, _ = log.planned(dataset)
-    spent = retrace(market, planned, plan_is_spend=True).spend.sum()
-    assert float(spent) == pytest.approx(planned[: log.train_cycles].sum(), rel=0.01)
+    again = retrace(market, planned, plan_is_spend=True)
+    assert float(again.spend.sum()) == pytest.approx(planned[: log.train_cycles].sum(), rel=0.01)
+    torch.testing.assert_close(again.conversions, again.clicks)
+    for mechanism in ("exact", "counts", "expected"):
+        world = MarketEnvironment(
+            market, laptop(), campaign_B=episode_campaigns(market, 2), cycles=2, mechanism=mechanism, seed=0
+        )
+        outcome = world.step(torch.full((2, 3), 1 / 3)).outcome
+        assert float(outcome.clicks.sum()) > 0
+        torch.testing.assert_close(outcome.conversions, outcome.clicks, msg=f"{mechanism}: a click is the conversion")
