@@ -15,7 +15,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from crossmix.config import Config, digest
+from crossmix.config import Config, Data, digest
+from crossmix.sources import FOLDERS, log_files
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("crossmix", "feature_repo")
@@ -43,7 +44,7 @@ def step_key(name: str, config: Config, inputs: Mapping[str, Path], core: str) -
             "version": version("crossmix"),
             "config": {section: _section(config, section) for section in SECTIONS[name]},
             "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
-            "log": file_digest(Path(config.data.path)) if name == "ingest" and config.data.path else None,
+            "log": _log(config.data) if name == "ingest" else None,
             "code": code_digest(core.partition(":")[0]),
         }
     )[:16]
@@ -53,6 +54,12 @@ def _section(config: Config, section: str) -> str:
     part = getattr(config, section)
     # The log counts by its content, not by where it lies.
     return digest(replace(part, path=None) if section == "data" else part)
+
+
+def _log(data: Data) -> list[str]:
+    """Digest of every file that the source reads, with its name where the source may read several."""
+    named = data.source in FOLDERS
+    return [f"{name if named else ''} {file_digest(path)}" for name, path in sorted(log_files(data).items())]
 
 
 def folder_key(path: Path) -> str:

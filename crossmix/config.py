@@ -22,6 +22,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1)]
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -60,10 +61,10 @@ class Data:
     """Where the log comes from and how it is cleaned and split (§3)."""
 
     __pydantic_config__ = STRICT
-    source: Literal["demo", "criteo"] = "demo"
+    source: Literal["demo", "criteo", "ipinyou", "openbandit", "kuairand"] = "demo"
     """Which adapter reads the log."""
     path: str | None = None
-    """The log's file; `None` for `demo`."""
+    """The log's file, or the folder of its files where the source takes one; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
     cycle_hours: PositiveInt | None = None
@@ -78,9 +79,30 @@ class Data:
     """Share of users held out of every fit, in every period."""
     sequence_length: PositiveInt = 30
     """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
-    keep_platforms: PositiveInt = 10
-    """Platforms kept; a log with more keeps the ones with most spend less one, and `other`."""
+    keep_platforms: Annotated[int, Field(gt=0, le=10)] = 10
+    """Platforms kept, at most the state's ten slots; a log with more keeps the ones with most spend less one, and
+    `other`."""
+    platform_groups: dict[Name, Name] = field(default_factory=dict)
+    """Raw platform to the group that it is counted in, before `keep_platforms`; one not named keeps its own name."""
+    value_per_conversion: Positive | None = None
+    """What a conversion is worth, currency; for logs that do not say (`ipinyou`, `kuairand`)."""
+    value_per_click: Positive | None = None
+    """Instead: every click counts as a conversion worth this, currency; for logs without values or conversions."""
+    cost_model: str | None = None
+    """Price paid per impression where the log has none (`openbandit`, `kuairand`): `constant:PRICE`, or
+    `lognormal:MU,SIGMA` of the price's logarithm; currency."""
+    conversion_column: Literal["long_view", "is_like", "is_follow", "is_comment", "is_forward"] | None = None
+    """Which signal of a `kuairand` log is the conversion; `None`: `long_view`."""
     demo: Demo = field(default_factory=Demo)
+
+
+ASKED = {
+    "value_per_conversion": ("ipinyou", "openbandit", "kuairand"),
+    "value_per_click": ("ipinyou", "openbandit", "kuairand"),
+    "cost_model": ("openbandit", "kuairand"),
+    "conversion_column": ("kuairand",),
+}
+"""Keys of `Data` that tell what a log lacks, and the sources that lack it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -421,6 +443,11 @@ def _check(config: Config) -> None:
         )
     if data.source != "demo" and not data.path:
         raise ConfigError(f"data.path: source {data.source!r} reads a file; pass --data FILE")
+    for name, sources in ASKED.items():
+        if getattr(data, name) is not None and data.source not in sources:
+            raise ConfigError(
+                f"data.{name}: source {data.source!r} has its own; drop the key, it is for {', '.join(sources)}"
+            )
     if config.fusion.attention_heads * config.fusion.head_dim != config.fusion.modality_dim:
         raise ConfigError(
             f"fusion.head_dim: {config.fusion.attention_heads} heads x {config.fusion.head_dim} must equal "
@@ -461,7 +488,7 @@ def _near(tree: Mapping[str, Any], key: str) -> str:
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     names: list[str] = []
     for key, value in tree.items():
-        names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+        names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [prefix + key]
     return names
 
 

@@ -22,7 +22,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossmix.config import Config, Data, digest
+from crossmix.config import ASKED, Config, Data, digest
 from crossmix.schema import (
     CREATIVES,
     DERIVED,
@@ -49,6 +49,8 @@ MOST_CYCLES = 100_000
 """A log of more cycles has a broken clock."""
 FRAGMENT = 0.1
 """A rest of the log shorter than this share of a cycle belongs to the cycle before it: alone it would tell nothing."""
+FEW_CONVERSIONS = 50
+"""With fewer to fit on, the report says that platforms' rates lean on each other."""
 WEEKDAY_HOURS = 14 * 24
 """A weekday pattern needs two of each weekday."""
 
@@ -127,14 +129,17 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     creatives = _optional(raw.creatives, CREATIVES, "creatives", ("creative_id",))
     table, imputed, notes = impute(impressions.table, creatives.table if creatives else None, data)
     line = timeline(table, data, raw.cycle_hours)
-    platforms, group = platform_groups(table, line, data.keep_platforms)
+    platforms, group, grouping = platform_groups(table, line, data)
     table = derive(table, line, group, data).cache()
+    campaigns = sorted(_column(table.select("campaign_id").distinct()))
+    notes += [*grouping, *check_fittable(table, campaigns, data)]
 
-    known, campaigns = set(group), sorted(_column(table.select("campaign_id").distinct()))
+    # A plan may name a raw platform or, where the config groups them, the group.
+    planable = {name: group[raw_name] for raw_name, name in data.platform_groups.items()} | group
     planned = _optional(
-        raw.plans, PLANS, "plans", ("campaign_id", "platform", "date"), lambda t: plan_rules(t, known, campaigns)
+        raw.plans, PLANS, "plans", ("campaign_id", "platform", "date"), lambda t: plan_rules(t, planable, campaigns)
     )
-    write_plans(planned, table, line, platforms, group, out)
+    write_plans(planned, table, line, platforms, planable, out)
     write(
         table.order_by("timestamp", "impression_id"),
         arrow_schema((*IMPRESSIONS, *DERIVED)),
@@ -161,8 +166,6 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         provenance |= {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
         provenance |= {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
         notes.append("The log has no plans: planned budgets are approximated by actual spend, and there are no limits.")
-    if OTHER in platforms:
-        notes.append(f"{len(group) - len(platforms) + 1} platforms with the least spend are grouped as {OTHER!r}.")
     meta = Meta(
         source=data.source,
         generated=raw.generated,
@@ -325,16 +328,90 @@ def timeline(table: Table, data: Data, natural_hours: int) -> Timeline:
     return Timeline(start, hours, cycles, {"train": 0, "validation": validation, "test": test})
 
 
-def platform_groups(table: Table, line: Timeline, keep: int) -> tuple[list[str], dict[str, str]]:
-    """Platforms by spend in the training period, `other` last; and which name each raw platform goes by."""
+def platform_groups(table: Table, line: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:
+    """Group platforms as `data.platform_groups` says, then keep those with most spend in the training period.
+
+    Returns:
+        The groups by that spend, `other` last; which of them each raw platform goes by; notes for the report.
+
+    Raises:
+        DataError: the config groups a platform that is not in the log.
+    """
     end = line.start + timedelta(hours=line.hours * line.first_cycle["validation"])
     training = ibis.ifelse(table["timestamp"] < _stamp(end), table["price_paid"], 0.0)
-    spent = fetch(table.group_by("platform").agg(spend=training.sum()))
-    ranked = [row["platform"] for row in sorted(spent, key=lambda row: (-rounded(row["spend"]), row["platform"]))]
-    if len(ranked) <= keep:
-        return ranked, {name: name for name in ranked}
-    kept = [name for name in ranked if name != OTHER][: keep - 1]
-    return [*kept, OTHER], {name: name if name in kept else OTHER for name in ranked}
+    spent = {row["platform"]: row["spend"] for row in fetch(table.group_by("platform").agg(spend=training.sum()))}
+    unknown = sorted(set(data.platform_groups) - set(spent))
+    if unknown:
+        raise DataError(
+            f"data.platform_groups: {unknown[0]!r} is not a platform of the log, which has "
+            f"{', '.join(sorted(spent)[:20])}; drop it or correct its name"
+        )
+    group = {name: data.platform_groups.get(name, name) for name in sorted(spent)}
+    total: dict[str, float] = dict.fromkeys(group.values(), 0.0)
+    for name, amount in spent.items():
+        total[group[name]] += amount or 0.0
+    ranked = sorted(total, key=lambda name: (name == OTHER, -rounded(total[name]), name))
+    notes = [f"Platforms are grouped by the config: {members}."] if (members := _members(data.platform_groups)) else []
+    if len(ranked) > data.keep_platforms:
+        named = [name for name in ranked if name != OTHER]
+        kept, rest = named[: data.keep_platforms - 1], named[data.keep_platforms - 1 :]
+        notes.append(f"{len(ranked) - len(kept)} platforms with the least spend are grouped as {OTHER!r}.")
+        group = {name: OTHER if to in rest else to for name, to in group.items()}
+        ranked = [*kept, OTHER]
+    return ranked, group, notes
+
+
+def _members(groups: dict[str, str]) -> str:
+    """Each group with the raw platforms in it, as a sentence shows them."""
+    names = sorted(set(groups.values()))
+    return "; ".join(f"{to} = {', '.join(sorted(raw for raw in groups if groups[raw] == to))}" for to in names)
+
+
+def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
+    """Whether the training period can tell a market: every campaign spent and something was earned; with notes.
+
+    Raises:
+        DataError: a campaign did not run in the training period, or spent nothing, or nothing was earned by the users
+            that are not held out.
+    """
+    training = table.filter(table["split"] == "train")
+    fitted = training.filter(~training["holdout"])
+    spent = {row["campaign_id"]: row["spend"] for row in fetch(_by_campaign(training, "price_paid"))}
+    shown = {row["campaign_id"] for row in fetch(_by_campaign(fitted, "revenue"))}
+    for campaign in campaigns:
+        if campaign not in spent:
+            raise DataError(
+                f"campaign_id: {campaign!r} has no impression in the training period; take campaigns that ran at the "
+                "same time, or raise data.train_fraction"
+            )
+        if campaign not in shown:
+            raise DataError(
+                f"data.holdout_users: {data.holdout_users:g} leaves campaign {campaign!r} no impression to fit on; "
+                "lower it or pass a longer log"
+            )
+        if rounded(spent[campaign]) <= 0:
+            raise DataError(
+                f"price_paid: campaign {campaign!r} paid nothing in the training period, so no return can be told; "
+                "pass a log with costs"
+            )
+    earned = fetch(fitted.agg(conversions=fitted["converted"].cast("int64").sum(), revenue=fitted["revenue"].sum()))[0]
+    if rounded(earned["revenue"]) <= 0:
+        clicks = data.source in ASKED["value_per_click"] and data.value_per_click is None
+        raise DataError(
+            f"revenue: the users fitted on earned nothing in the training period ({earned['conversions']} "
+            "conversions), so every split is as good as any other; pass a longer log, or one with conversions and "
+            f"their revenue{', or let clicks earn (data.value_per_click)' if clicks else ''}"
+        )
+    if earned["conversions"] >= FEW_CONVERSIONS:
+        return []
+    return [
+        f"Only {earned['conversions']} conversions of the training period can be fitted on: conversion rates and "
+        "values of single platforms lean on the mean of all."
+    ]
+
+
+def _by_campaign(table: Table, amount: str) -> Table:
+    return table.group_by("campaign_id").agg(spend=table[amount].sum())
 
 
 def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> Table:
@@ -344,8 +421,10 @@ def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> T
     # Both sides are whole and not negative, so the floor of the division is the cycle; the last takes a fragment in.
     cycle = (seconds / (line.hours * 3600)).floor().cast("int64").clip(upper=line.cycles - 1)
     if any(name != to for name, to in group.items()):
-        kept = sorted({to for to in group.values() if to != OTHER})
-        table = table.mutate(platform=ibis.ifelse(table["platform"].isin(kept), table["platform"], OTHER))
+        # A log may have hundreds of platforms under `other`: only the rest is spelt out.
+        kept = sorted((name, to) for name, to in group.items() if to != OTHER)
+        renamed = table["platform"].cases(*kept, else_=OTHER) if kept else ibis.literal(OTHER)
+        table = table.mutate(platform=renamed)
     table = table.mutate(cycle=cycle)
     split = ibis.cases(
         (table["cycle"] >= line.first_cycle["test"], "test"),

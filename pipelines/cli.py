@@ -22,6 +22,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one config key, as data.cycle_hours=1; repeatable."),
 ]
+SOURCE_HELP = "Where the log comes from: demo (generated), criteo, ipinyou, openbandit or kuairand."
 Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
 
 
@@ -46,8 +47,8 @@ def _stop(message: str, status: int) -> None:
 @app.command()
 def run(
     preset: Preset = "laptop",
-    source: Annotated[str | None, typer.Option(help="Where the log comes from: demo (generated) or criteo.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The log's file; not for demo.")] = None,
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
+    data: Annotated[Path | None, typer.Option(help="The log's file, or folder of files; not for demo.")] = None,
     out: Out = Path("out/run"),
     set_: Set = None,
 ) -> None:
@@ -89,7 +90,7 @@ def compile_(
 def submit(
     host: Annotated[str, typer.Option(help="Address of the Kubeflow Pipelines API.")],
     preset: Preset = "paper",
-    source: Annotated[str | None, typer.Option(help="Where the log comes from.")] = None,
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
     data: Annotated[str | None, typer.Option(help="The log's file, as the steps see it.")] = None,
     store: Annotated[str, typer.Option(help="A folder that all steps share, for reuse and resume; none: ''.")] = "",
     image: Annotated[str | None, typer.Option(help="Image of every step, by digest.")] = None,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from components import lifeline
 from components.cache import SECTIONS
 from crossmix.config import Config, ConfigError, to_json
+from crossmix.sources import FOLDERS, log_files
 
 if TYPE_CHECKING:
     from crossmix.registry import Version
@@ -80,10 +81,11 @@ def check(config: Config, out: Path) -> None:
     """Refuse what can be refused before anything starts, leaving nothing behind."""
     if config.data.path is not None:
         log = Path(config.data.path)
-        if not log.is_file():
+        if not log.is_file() and not (log.is_dir() and config.data.source in FOLDERS):
             raise ConfigError(
                 f"--data {log}: {'is no file' if log.exists() else 'does not exist'}; name the log's file"
             )
+        log_files(config.data)  # a folder without a log is refused here
         if not os.access(log, os.R_OK):
             raise ConfigError(f"--data {log}: may not be read; change its permissions")
     place = next(folder for folder in [out, *out.absolute().parents] if folder.exists())

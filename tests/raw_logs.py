@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from crossmix.config import Data, load
 from crossmix.ingest import connect, ingest_raw
@@ -15,6 +17,9 @@ from crossmix.sources import Raw
 from crossmix.sources.criteo import PUBLIC_COLUMNS
 
 DAY = pd.Timestamp("2025-01-06")
+SOLD_ROW = 8
+"""The one of `impressions` that is sold; its user is not held out."""
+SOLD = {"clicked": True, "converted": True, "revenue": 4.0}
 
 
 def row(number: int, **changes: object) -> dict[str, object]:
@@ -37,8 +42,8 @@ def row(number: int, **changes: object) -> dict[str, object]:
 
 
 def impressions(*rows: dict[str, object], sound: int = 96) -> pd.DataFrame:
-    """`sound` sound rows, then the given ones."""
-    frame = pd.DataFrame([*(row(number) for number in range(sound)), *rows])
+    """`sound` sound rows, one of them sold (a log that earns nothing is refused), then the given ones."""
+    frame = pd.DataFrame([*(row(number, **(SOLD if number == SOLD_ROW else {})) for number in range(sound)), *rows])
     frame["conversion_timestamp"] = frame["conversion_timestamp"].astype("datetime64[us]")
     if pd.api.types.is_datetime64_any_dtype(frame["timestamp"]):
         frame["timestamp"] = frame["timestamp"].astype("datetime64[us]")
@@ -63,13 +68,18 @@ def run(
     plans: list[dict[str, object]] | None = None,
     creatives: pd.DataFrame | None = None,
     engine: str = "duckdb",
+    nan_is_null: bool = True,
     **data: object,
 ) -> Dataset:
-    """Ingest tables in hand; the `Dataset` that comes out."""
+    """Ingest tables in hand; the `Dataset` that comes out. `nan_is_null`: a NaN is a missing value, as in pandas."""
     backend = connect(engine, folder)
 
     def table(frame: pd.DataFrame, name: str) -> object:
-        frame.to_parquet(folder / f"{name}.parquet", index=False, coerce_timestamps="us")
+        told = pa.Table.from_pandas(frame, preserve_index=False)
+        for place, column in enumerate(frame.columns):
+            if not nan_is_null and frame[column].dtype == "float64":
+                told = told.set_column(place, column, pa.array(frame[column].to_numpy(), from_pandas=False))
+        pq.write_table(told, folder / f"{name}.parquet", coerce_timestamps="us")
         return backend.read_parquet(str(folder / f"{name}.parquet"))
 
     raw = Raw(
@@ -89,8 +99,9 @@ def run(
 
 
 def public_row(second: int, **changes: object) -> dict[str, object]:
-    """One line of the public Criteo log; -1 is missing."""
+    """One line of the public Criteo log; -1 is missing. That of the fourth hour is sold, to a user not held out."""
     values: dict[str, object] = dict.fromkeys(PUBLIC_COLUMNS, "-1")
+    sold = {"conversion": 1, "click": 1, "click_nb": 1, "conversion_timestamp": second} if second == 3 * 3_600 else {}
     return (
         values
         | {
@@ -104,6 +115,7 @@ def public_row(second: int, **changes: object) -> dict[str, object]:
             "cpo": 0.2,
             "cat1": second,
         }
+        | sold
         | changes
     )
 

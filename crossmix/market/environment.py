@@ -247,7 +247,7 @@ class MarketEnvironment:
             price=self.price,
             level=self._centred("price"),
             ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate * tired).clamp(0, 0.95),
-            cvr=(self.parameter["cvr"] * self._centred("cvr") * primed).clamp(0, 0.95),
+            cvr=(self.parameter["cvr"] * self._centred("cvr") * primed).clamp(0, 1),
             **self.fixed,
             bank=replace(self.responses, row_B=like_B) if self.mechanism == "exact" else None,
         )

@@ -33,7 +33,7 @@ def retrace(
         price=market.prices(index),
         level=path["level"],
         ctr=(market.value["ctr"][index] * path["ctr"]).clamp(max=0.95),
-        cvr=(market.value["cvr"][index] * path["cvr"]).clamp(max=0.95),
+        cvr=(market.value["cvr"][index] * path["cvr"]).clamp(max=1.0),
         **market.fixed(index),
     )
     planned = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)

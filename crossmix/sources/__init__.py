@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,46 @@ class Raw:
 Reader = Callable[[Data, Backend, Path], Raw]
 """(data config, backend, an empty folder for intermediate files) -> raw tables."""
 
-SOURCES: dict[str, str] = {"demo": "crossmix.sources.demo", "criteo": "crossmix.sources.criteo"}
+SOURCES: dict[str, str] = {
+    "demo": "crossmix.sources.demo",
+    "criteo": "crossmix.sources.criteo",
+    "ipinyou": "crossmix.sources.ipinyou",
+    "openbandit": "crossmix.sources.openbandit",
+    "kuairand": "crossmix.sources.kuairand",
+}
 """`Data.source` to the module whose `read` is its `Reader`."""
+
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "ipinyou": ("*.log.txt", "*.tsv"),
+    "openbandit": ("*.csv",),
+    "kuairand": ("log_standard_*.csv",),
+}
+"""Sources that take a folder too, and the files below it that they read (each may end in `.gz`)."""
+ITEM_CONTEXT = "item_context.csv"
+"""Items of an Open Bandit log, beside it."""
+
+
+def log_files(data: Data) -> dict[str, Path]:
+    """Every file that the source reads, by its name under `data.path` (a file: by its own name).
+
+    Raises:
+        DataError: a folder without a file of the source.
+    """
+    if data.path is None:
+        return {}
+    path = Path(data.path)
+    if not (path.is_dir() and data.source in FOLDERS):
+        beside = path.with_name(ITEM_CONTEXT)
+        extra = {ITEM_CONTEXT: beside} if data.source == "openbandit" and beside.is_file() else {}
+        return {path.name: path} | extra
+    patterns = FOLDERS[data.source]
+    found = sorted({file for name in patterns for end in ("", ".gz") for file in path.rglob(name + end)})
+    if not any(file.name != ITEM_CONTEXT for file in found):
+        raise DataError(
+            f"data.path: the folder {str(path)!r} has no {' or '.join(patterns)} (or .gz); "
+            "name the log's file or folder"
+        )
+    return {str(file.relative_to(path)): file for file in found}
 
 
 def read(data: Data, backend: Backend, workdir: Path) -> Raw:
@@ -68,6 +106,12 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
         raise DataError(f"data.source: {data.source!r} is unknown; use one of {', '.join(sorted(SOURCES))}")
     reader: Reader = importlib.import_module(SOURCES[data.source]).read
     return reader(data, backend, workdir)
+
+
+def verify_files(files: Mapping[str, Path]) -> str:
+    """`verify_file` for each; one SHA-256 of their names and contents."""
+    lines = [f"{name} {verify_file(path)}" for name, path in sorted(files.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def verify_file(path: Path) -> str:

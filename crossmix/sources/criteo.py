@@ -14,7 +14,6 @@ No bids, regions, images or copy were published.
 
 from __future__ import annotations
 
-import gzip
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -26,6 +25,7 @@ from crossmix.config import Data
 from crossmix.schema import DataError, Provenance
 from crossmix.sources import Backend, Raw, Table, verify_file
 from crossmix.sources.rules import PROBLEM, parse
+from crossmix.sources.tables import read_header, read_text
 
 PUBLIC_COLUMNS = (
     *("timestamp", "uid", "campaign", "conversion", "conversion_timestamp", "conversion_id", "attribution", "click"),
@@ -53,7 +53,7 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     """
     path = Path(data.path or "")
     digest = verify_file(path)
-    separator, header = _header(path)
+    separator, header = read_header(path)
     public = separator == "\t" or "timestamp" in header
     wanted = PUBLIC_COLUMNS if public else SLICE_COLUMNS
     missing = [name for name in wanted if name not in header]
@@ -69,41 +69,8 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
         )
     if not public:
         header = [ROW, *header[1:]]
-    text = _text(backend, path, separator, header)
+    text = read_text(backend, path, separator, header)
     return _public(text, digest) if public else _slice(text, digest)
-
-
-def _header(path: Path) -> tuple[str, list[str]]:
-    """The separator and the column names of the file's first line."""
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            line = file.readline(1 << 16).rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
-    separator = "\t" if "\t" in line else ","
-    header = [name.strip().strip('"') for name in line.split(separator)]
-    if len(set(header)) != len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
-    return separator, header
-
-
-def _text(backend: Backend, path: Path, separator: str, header: list[str]) -> Table:
-    """The file as string columns; short lines are padded with nulls."""
-    if backend.name == "duckdb":
-        return backend.read_csv(
-            str(path),
-            all_varchar=True,
-            header=False,
-            skip=1,
-            delim=separator,
-            null_padding=True,
-            columns=dict.fromkeys(header, "VARCHAR"),
-            auto_detect=False,
-        )
-    table = backend.read_csv(str(path), header=True, sep=separator, inferSchema=False)
-    return table.rename(dict(zip(header, table.columns, strict=True)))
 
 
 def _common(parsed: Table) -> dict[str, Any]:

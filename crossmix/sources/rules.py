@@ -33,25 +33,51 @@ class Rule:
 
 
 def parse(table: Table, kinds: dict[str, str]) -> Table:
-    """Text columns as numbers: what does not parse becomes null and is told in the `problem` column; `''` is null.
+    """Text columns as values: what does not parse becomes null and is told in the `problem` column; `''` is null.
 
     Args:
         table: the columns named in `kinds` are strings.
-        kinds: column to Ibis type name.
+        kinds: column to Ibis type name, or `flag`: 0 or 1, as a boolean. A `float64` must be finite: text may say
+            `nan` or `inf`, which engines compare each in its own way.
     """
     parsed, problems = {}, []
     for name, kind in kinds.items():
         text = table[name].strip().nullif("")
-        number = text.try_cast(kind)
-        parsed[name] = number
-        problems.append(
-            (
-                (text.notnull() & number.isnull()).fill_null(False),
-                ibis.literal(f"{name}_wrong_type: {name} '") + text + ibis.literal(f"' is not of type {kind}"),
-            )
-        )
-    problem = ibis.cases(*problems, else_=ibis.null("string"))
-    return table.mutate(**parsed, **{PROBLEM: problem})
+        parsed[name] = value = _value(text, kind)
+        wrong = "is not 0 or 1" if kind == "flag" else f"is not of type {kind}"
+        problems.append(_problem(text.notnull() & value.isnull(), name, "wrong_type", text, wrong))
+        if kind == "float64":
+            endless = value.isnan() | value.isinf()
+            parsed[name] = ibis.ifelse(endless, None, value)
+            problems.append(_problem(endless, name, "not_finite", text, "must be a finite number"))
+    return table.mutate(**parsed, **{PROBLEM: ibis.cases(*problems, else_=ibis.null("string"))})
+
+
+def _value(text: Any, kind: str) -> Any:
+    if kind == "flag":
+        return text.cases(("0", False), ("1", True), ("0.0", False), ("1.0", True), else_=ibis.null("boolean"))
+    if kind == "timestamp":
+        # Engines also read words, such as `infinity` and `epoch`.
+        dated = text.re_search(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
+        return ibis.ifelse(dated, text, ibis.null("string")).try_cast("timestamp")
+    return text.try_cast(kind)
+
+
+def _problem(broken: Any, name: str, code: str, text: Any, rule: str) -> tuple[Any, Any]:
+    """A condition, and what the `problem` column says where it holds."""
+    return broken.fill_null(False), ibis.literal(f"{name}_{code}: {name} '") + text + ibis.literal(f"' {rule}")
+
+
+def refuse(table: Table, name: str, broken: Any, code: str, rule: str) -> Table:
+    """A rule of the adapter's own about the text column `name`: its rows go to the quarantine as `<name>_<code>`.
+
+    Args:
+        table: parsed, so that it has a `problem` column; a problem that is there stays.
+        broken: an Ibis boolean; null counts as false.
+        rule: follows the field and its value in the reason.
+    """
+    condition, told = _problem(broken, name, code, table[name].cast("string").fill_null(""), rule)
+    return table.mutate(**{PROBLEM: table[PROBLEM].fill_null(ibis.ifelse(condition, told, ibis.null("string")))})
 
 
 def conform(table: Table, columns: Sequence[Column], name: str) -> Table:

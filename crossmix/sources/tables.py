@@ -1,7 +1,8 @@
-"""Tables between Ibis and Parquet: exact schemas, ordered streams, reproducible numbers."""
+"""Tables between text, Ibis and Parquet: raw strings, exact schemas, ordered streams, reproducible numbers."""
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossmix.schema import Column
-from crossmix.sources import Table
+from crossmix.schema import Column, DataError
+from crossmix.sources import Backend, Table
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -23,6 +24,64 @@ ARROW: dict[str, pa.DataType] = {
 }
 BATCH = 200_000
 """Rows held in memory while writing."""
+
+
+def read_header(path: Path) -> tuple[str, list[str]]:
+    """The separator (tab or comma) and the column names of a text file's first line.
+
+    Raises:
+        DataError: the file is not text, or names a column twice.
+    """
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            line = file.readline(1 << 16).rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
+    separator = "\t" if "\t" in line else ","
+    header = [name.strip().strip('"') for name in line.split(separator)]
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
+    return separator, header
+
+
+def read_text(backend: Backend, path: Path, separator: str, header: list[str]) -> Table:
+    """A file with a header line as string columns named by `header`; short lines are padded with nulls."""
+    if backend.name == "duckdb":
+        return backend.read_csv(
+            str(path),
+            all_varchar=True,
+            header=False,
+            skip=1,
+            delim=separator,
+            null_padding=True,
+            columns=dict.fromkeys(header, "VARCHAR"),
+            auto_detect=False,
+        )
+    table = backend.read_csv(str(path), header=True, sep=separator, inferSchema=False)
+    return table.rename(dict(zip(header, table.columns, strict=True)))
+
+
+def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str, optional: Sequence[str] = ()) -> Table:
+    """The `wanted` columns of a file as strings, and those of the `optional` ones that it has.
+
+    Args:
+        what: the log's name, for the error.
+
+    Raises:
+        DataError: the file is not text, or a column is missing or twice there.
+    """
+    separator, header = read_header(path)
+    missing = [name for name in wanted if name not in header]
+    if missing:
+        raise DataError(
+            f"{missing[0]}: column is missing from {str(path)!r} (missing: {', '.join(missing)}); {what} has "
+            f"{', '.join(wanted)}: restore it, or pass the original file"
+        )
+    # A column without a name (a row index) gets one, as every engine wants.
+    named = [name or f"column_{place}" for place, name in enumerate(header)]
+    return read_text(backend, path, separator, named).select(*wanted, *[name for name in optional if name in header])
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:

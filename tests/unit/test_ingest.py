@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossmix.config import load
+from crossmix.config import ConfigError, load
 from crossmix.ingest import ingest
 from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, Dataset, behaviour_id
-from tests.raw_logs import DAY, impressions, plan, row, run
+from crossmix.state import SLOTS
+from tests.raw_logs import DAY, SOLD, SOLD_ROW, impressions, plan, row, run
 
 SIZES = ["data.demo.days=21", "data.demo.requests_per_day=80", "data.demo.users=600", "data.demo.campaigns=2"]
 
@@ -135,7 +136,7 @@ def test_late_conversions_and_those_without_click_do_not_count(tmp_path: Path) -
 
     dataset = run(tmp_path, impressions(sold(1, 7.0), sold(2, 7.01), sold(3, 1.0, clicked=False)), attribution_days=7.0)
     frame = dataset.frame("impressions").set_index("impression_id")
-    assert frame["converted"].sum() == 1
+    assert set(frame.index[frame["converted"]]) == {"s1", f"i{SOLD_ROW}"}
     assert frame.loc["s1", "revenue"] == 5.0
     for name in ("s2", "s3"):
         assert frame.loc[name, "revenue"] == 0
@@ -172,6 +173,101 @@ def test_platforms_are_ordered_by_training_spend_and_grouped(tmp_path: Path) -> 
     assert grouped["planned_budget"] == 30
     assert grouped["min"] == pytest.approx(0.3)
     assert grouped["max"] == pytest.approx(0.9)
+
+
+FOURTEEN = [f"p{number:02d}" for number in range(14)]
+GROUPS = {"p13": "social", "p12": "social", "p00": "video", "p01": "video"}
+
+
+def _fourteen() -> pd.DataFrame:
+    """Every hour one impression on each of 14 platforms, `p<n>` at price n + 1; one user is fitted on."""
+    rows = [
+        row(hour, impression_id=f"{hour}-{name}", platform=name, user_id="u3", bid_price=99.0, price_paid=number + 1.0)
+        for hour in range(96)
+        for number, name in enumerate(FOURTEEN)
+    ]
+    rows[5] |= SOLD
+    return impressions(*rows, sound=0)
+
+
+def test_fourteen_platforms_become_nine_and_other(tmp_path: Path) -> None:
+    meta = run(tmp_path, _fourteen()).meta
+    assert meta.platforms == (*(f"p{number:02d}" for number in range(13, 4, -1)), "other")
+    assert "5 platforms with the least spend are grouped as 'other'." in meta.notes
+
+
+def test_configured_groups_come_before_the_nine_and_other(tmp_path: Path) -> None:
+    dataset = run(tmp_path, _fourteen(), platform_groups=GROUPS)
+    meta, frame = dataset.meta, dataset.frame("impressions")
+    # 14 raw names, 12 after grouping: social (27 an hour) leads, video (3) falls under other with p02 and p03.
+    assert meta.platforms == ("social", *(f"p{number:02d}" for number in range(11, 3, -1)), "other")
+    spent = frame.groupby("platform")["price_paid"].sum() / 96
+    assert (spent["social"], spent["other"], spent["p11"]) == (13 + 14, 1 + 2 + 3 + 4, 12)
+    assert "Platforms are grouped by the config: social = p12, p13; video = p00, p01." in meta.notes
+    assert "3 platforms with the least spend are grouped as 'other'." in meta.notes
+    report = json.loads((dataset.path / "report.json").read_text())
+    assert [part["platform"] for part in report["by_platform"]] == list(meta.platforms)
+    assert set(report["notes"]) >= set(meta.notes)
+    slots = {event for events in dataset.frame("sequences")["events"] for event in events}
+    assert max(slots) < behaviour_id(10, 0), "sequences know the ten groups only"
+
+
+def test_groups_that_fit_leave_no_other(tmp_path: Path) -> None:
+    groups = GROUPS | {"p02": "video", "p03": "video", "p11": "other"}
+    meta = run(tmp_path, _fourteen(), platform_groups=groups, keep_platforms=10).meta
+    assert "video" in meta.platforms
+    assert meta.platforms[-1] == "other", "a group of that name is last, whatever it spent"
+    assert len(meta.platforms) == 10
+    (tmp_path / "all").mkdir()
+    whole = run(tmp_path / "all", _fourteen(), platform_groups=dict.fromkeys(FOURTEEN, "all")).meta
+    assert whole.platforms == ("all",)
+
+
+def test_a_name_may_be_a_platform_and_a_group(tmp_path: Path) -> None:
+    dataset = run(tmp_path, impressions(), platform_groups={"search": "social"})
+    assert dataset.meta.platforms == ("social",)
+    (tmp_path / "swap").mkdir()
+    swapped = run(tmp_path / "swap", impressions(), platform_groups={"search": "social", "social": "search"})
+    before, after = impressions(), swapped.frame("impressions").set_index("impression_id")["platform"]
+    assert (after[before["impression_id"]].to_numpy() != before["platform"].to_numpy()).all()
+
+
+def test_plans_follow_the_groups_by_raw_and_by_group_name(tmp_path: Path) -> None:
+    names = ["p13", "social", "p00", "p11"]
+    plans = [plan(platform=name, min=None, max=0.3, planned_budget=number + 1.0) for number, name in enumerate(names)]
+    dataset = run(tmp_path, _fourteen(), plans=plans, platform_groups=GROUPS)
+    kept = dataset.frame("plans").set_index("platform")
+    assert kept["planned_budget"].to_dict() == {"social": 1 + 2, "other": 3, "p11": 4}
+    assert kept["max"].to_dict() == pytest.approx({"social": 0.6, "other": 0.3, "p11": 0.3})
+    assert dataset.meta.rows["quarantined"] == {}
+
+
+def test_groups_are_in_the_digest(tmp_path: Path) -> None:
+    digests = []
+    for name, groups in (("a", {}), ("b", {"search": "x"}), ("c", {"search": "y"}), ("d", {"search": "y"})):
+        (tmp_path / name).mkdir()
+        digests.append(run(tmp_path / name, impressions(), platform_groups=groups).meta.digest)
+    assert len(set(digests[:3])) == 3
+    assert digests[2] == digests[3]
+
+
+def test_groups_come_from_the_command_line() -> None:
+    data = load("laptop", ['data.platform_groups={"a":"social","b":"social"}']).data
+    assert data.platform_groups == {"a": "social", "b": "social"}
+    for override, said in (
+        ("data.platform_groups=social", "data.platform_groups: 'social' does not fit"),
+        ('data.platform_groups={"a":""}', "data.platform_groups.a: '' does not fit"),
+        ("data.platform_groups.a=social", r"unknown config key; did you mean data\.platform_groups"),
+        ("data.keep_platforms=11", "data.keep_platforms: 11 does not fit: .* less than or equal to 10"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            load("laptop", [override])
+
+
+def test_the_state_has_a_slot_for_each_platform_that_may_be_kept() -> None:
+    assert load("laptop", [f"data.keep_platforms={SLOTS}"]).data.keep_platforms == SLOTS
+    with pytest.raises(ConfigError, match=r"data\.keep_platforms"):
+        load("laptop", [f"data.keep_platforms={SLOTS + 1}"])
 
 
 def test_a_fragment_joins_the_cycle_before_it(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def test_public_format(tmp_path: Path, name: str) -> None:
     assert set(meta.platforms) == {"campaign 1000", "campaign 1001", "campaign 1002"}
     assert meta.modalities == ("behaviour",)
     assert not meta.generated
-    assert frame["revenue"].sum() == pytest.approx(0.5), "one order on two clicks counts once"
-    assert frame["converted"].sum() == 2, "neither the late one nor the one without a click"
+    assert frame["revenue"].sum() == pytest.approx(0.2 + 0.5), "one order on two clicks counts once"
+    assert frame["converted"].sum() == 3, "neither the late one nor the one without a click"
     first = frame[frame["converted"]].iloc[0]
     assert first["conversion_timestamp"] - first["timestamp"] == pd.Timedelta(days=1)
     assert frame["timestamp"].min() == pd.Timestamp("2017-01-02")
@@ -91,7 +91,7 @@ def test_slice_format(tmp_path: Path) -> None:
         | {"click_nb": -1, "cost": 0.01, "cpo": 0.2, "cat1": 0.3}
         for n in range(60)
     ]
-    rows[3] |= {"conversion": 1, "click": 1, "click_nb": 4}
+    rows[8] |= {"conversion": 1, "click": 1, "click_nb": 4}
     pd.DataFrame(rows).to_csv(tmp_path / "slice.csv", index=False)
     dataset = _ingest(tmp_path, f"data.path={tmp_path / 'slice.csv'}")
     meta, frame = dataset.meta, dataset.frame("impressions")
