@@ -10,6 +10,7 @@ sees by how much it was outside).
 | action      | (B, P) share of the cycle budget                                                |
 | transition  | AR(1) log-drift of click and conversion rate and price; weekday; context resampled   |
 | reward      | eq. 3, `crossmix.reward.simulator`                                              |
+| shift       | `market.scenario` multiplies conditions by the flight's cycle, `crossmix.market.shift`       |
 | start       | `window` cycles under the plan's own split, so that the history is not empty    |
 | end         | after `cycles` cycles                                                           |
 
@@ -29,6 +30,7 @@ from crossmix.constraints import Limits, box, project
 from crossmix.history import History, Outcome
 from crossmix.market.mechanism import Conditions, counts, exact, expected
 from crossmix.market.model import Market
+from crossmix.market.shift import Schedule
 from crossmix.state import encode
 
 MECHANISMS = ("exact", "counts", "expected")
@@ -106,6 +108,7 @@ class MarketEnvironment:
         self.week_BP7 = market.volume_week[campaign_B].to(self.device)
         self.response_BP7 = market.response_week[campaign_B].to(self.device)
         self.delay_BPD = market.delay[campaign_B].to(self.device)
+        self.schedule = Schedule(market, self.device)
         self.bank = market.response[campaign_B].to(self.device) if mechanism == "exact" else None
         self.context_CND, self.context_rate = market.context.to(self.device), market.context_rate.to(self.device)
         self.reset(seed)
@@ -196,6 +199,7 @@ class MarketEnvironment:
         weekday = self.weekday_B[:, None, None].expand(-1, self.platforms, 1)
         noise = self.parameter["requests_sd"] * self._normal(self.drift["ctr"].shape)
         mean = self.parameter["requests"] * self.week_BP7.gather(2, weekday).squeeze(2) * noise.exp()
+        mean = mean * self.schedule.factor_P("requests", self.cycle)
         # Normal for Poisson: means are in the hundreds, and it runs the same on a GPU.
         requests = (mean + mean.sqrt() * self._normal(mean.shape)).round().clamp(min=1)
         week = self.response_BP7.gather(2, weekday).squeeze(2)
@@ -211,6 +215,7 @@ class MarketEnvironment:
             **self.fixed,
             bank=self.bank,
         )
+        self.conditions = self.schedule.apply(self.conditions, self.cycle)
 
     def _centred(self, name: str) -> Tensor:
         """exp(drift) with mean 1 over the drift's stationary law."""

@@ -100,7 +100,8 @@ class Market:
     path: dict[str, Tensor] = field(default_factory=dict)
     """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), each (T, C, P)."""
     scenario: dict[str, Any] = field(default_factory=dict)
-    """Of a shifted market: which shift made it."""
+    """Of a shifted market: `shifts`, a list in the order of `crossmix.market.shift.shift` calls; of a task of the log's
+    strata: `stratum`. Plain names and numbers."""
 
     def prices(self, campaign_B: Tensor) -> Price:
         """Price model of a batch of campaigns, (B, P)."""
