@@ -65,7 +65,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "ctr_collapse": Scenario(
         meaning="Users stop clicking: a creative wears out, a placement moves below the fold.",
-        size_means="what is left of the click rate, factor",
+        size_means="factor of the click rate that is left",
         size=0.4,
         low=0,
         high=1,
@@ -75,7 +75,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "holiday": Scenario(
         meaning="A week of more traffic, dearer auctions, more buyers and fuller baskets.",
-        size_means="strength: power of all four factors (2 is twice as strong on the log scale)",
+        size_means="power of all four factors (2 is twice as strong on the log scale)",
         size=1.0,
         low=0,
         high=5,
@@ -91,7 +91,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "outage": Scenario(
         meaning="A platform delivers nothing for some cycles.",
-        size_means="what is left of the requests, factor",
+        size_means="factor of the requests that is left",
         size=0.0,
         low=0,
         high=1,
@@ -102,7 +102,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "new_platform": Scenario(
         meaning="A platform that does not exist until `start`, warm-up included, then opens.",
-        size_means="its requests once open, factor of the fitted ones",
+        size_means="factor of its fitted requests once open",
         size=1.0,
         low=0.01,
         high=100,
@@ -251,7 +251,8 @@ def shift(
     # `not (a <= x <= b)` also refuses NaN.
     if isinstance(size, bool) or not isinstance(size, int | float) or not (scenario.low <= size <= scenario.high):
         raise ConfigError(
-            f"size of {name}: {size!r} is not a {scenario.size_means} between {scenario.low:g} and {scenario.high:g}"
+            f"size of {name}: {size!r} is out of range; give the {scenario.size_means}, from {scenario.low:g} to "
+            f"{scenario.high:g}"
         )
     made = Shift(
         name=name,
@@ -278,10 +279,8 @@ def _platforms(market: Market, scenario: Scenario, asked: Sequence[str] | str | 
     named = [asked] if isinstance(asked, str) else list(asked)
     unknown = [name for name in named if name not in market.platforms]
     if unknown or not named:
-        value = repr(unknown[0]) if unknown else "no platform"
-        raise ConfigError(
-            f"platforms: {value} is not on this market; use one or more of {', '.join(market.platforms)}"
-        )
+        what = f"{unknown[0]!r} is not on this market" if unknown else "none is named"
+        raise ConfigError(f"platforms: {what}; use one or more of {', '.join(market.platforms)}")
     return tuple(dict.fromkeys(named))
 
 
