@@ -23,6 +23,7 @@ from crossmix.market import contexts as resampled
 from crossmix.market import estimators, strata
 from crossmix.market.log import Array, Log, read
 from crossmix.market.model import PARAMETERS, Market, save
+from crossmix.market.regions import by_region
 from crossmix.market.retrace import retrace
 from crossmix.market.supply import Supply
 from crossmix.schema import Dataset
@@ -119,7 +120,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         strata.by_period(delivered, period_T),
         value_cv,
         requests_sd**2 / np.bincount(period_T)[:, None, None],
-        *strata.by_region(config, log, supplies, period_T, exposure, fit_users),
+        *by_region(config, log, supplies, period_T, exposure, fit_users),
     )
 
     planned, low, high = log.planned(dataset)

@@ -7,14 +7,14 @@ CTR, CVR and value alike, the ratio of a stratum to the base market is
 
 and each part is shrunk towards 1 by its sampling error, as `estimators.rate` shrinks rates: the variance of the true
 effects is what the raw ones vary beyond their errors (DerSimonian and Laird's moments), and an effect keeps the
-fraction variance / (variance + error^2) of itself. A part that varies no more than its errors explain is 1: a stratum that is
-noise would be no task. Between regions the errors allow for users who come with all their
-impressions.
+fraction variance / (variance + error^2) of itself. A part that varies no more than its errors explain is 1: a stratum
+that is noise would be no task.
 
 A region's requests are relative to the region's size: its stratum is the market as if all users were that region's,
-under the same budget. `crossmix.market.tasks` makes markets of strata.
+under the same budget. `crossmix.market.regions` counts a log's regions, `crossmix.market.tasks` makes markets of
+strata.
 
-Shapes: T cycles, K periods, R regions, C campaigns, P platforms, n impressions; X is K or K, R.
+Shapes: T cycles, K periods, R regions, C campaigns, P platforms; X is K or K, R.
 """
 
 from __future__ import annotations
@@ -27,16 +27,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2
 
-from crossmix.config import Config
-from crossmix.market.log import Array, Log
-from crossmix.market.supply import LEAST_WIN_RATE, Supply
-from crossmix.market.supply import estimate as estimate_supply
+from crossmix.market.log import Array
 from crossmix.schema import Meta
 
 QUANTITIES = ("requests", "level", "ctr", "cvr", "value")
 """What a stratum multiplies: the same as a shift (`crossmix.market.shift`)."""
-UNKNOWN = "unknown"
-"""Ingest writes it where a row has no region: such rows tell about periods, not about regions."""
+COUNTS = ("requests", "ctr", "cvr")
+"""Those that are ratios of counts."""
 WEEK = 7
 """Days of a period, so that weekdays weigh the same in all; a log with less than four weeks of training, or with
 cycles that are not days, is cut into `PERIODS` instead."""
@@ -75,7 +72,7 @@ class Cubes:
         """Ratio of every quantity to its mean over the strata, and its sampling variance, (X, C, P) each."""
         table = {
             "requests": _volume(self.requests, self.requests_variance, self.usual),
-            "level": (self.level, np.minimum(self.level_error**2, NOTHING)),
+            "level": _level(self.level, self.level_error),
             "ctr": _rate(self.clicks, self.exposed),
             "cvr": _rate(self.conversions, self.clicks),
             "value": _mean(self.revenue, self.conversions, value_cv_CP),
@@ -89,7 +86,7 @@ def by_period(cycles: Cubes, period_T: npt.NDArray[np.int64]) -> Cubes:
     member_KT = (period_T == np.arange(count)[:, None]).astype(float)
 
     def total(series_TCP: Array) -> Array:
-        return np.einsum("kt,tcp->kcp", member_KT, series_TCP)
+        return np.asarray(np.einsum("kt,tcp->kcp", member_KT, series_TCP))
 
     precision = 1 / np.maximum(cycles.level_error**2, 1e-12)
     weight = total(precision)
@@ -213,7 +210,7 @@ def estimate(
             variance = variance + requests_noise_KCP
         period, period_error, period_spread = _shrunk(raw, variance, (K - 1) * C * P)
         if name in by_region:
-            region, region_error, cell, cell_error, spread = _regional(*by_region[name])
+            region, region_error, cell, cell_error, spread = _regional(*by_region[name], name in COUNTS)
         else:
             region, cell = np.zeros((R, P)), np.zeros((K, R, P))
             region_error, cell_error, spread = region.copy(), cell.copy(), (0.0, 0.0)
@@ -229,19 +226,24 @@ def estimate(
     return Strata(periods, regions, effects)
 
 
-def _regional(ratio_KRCP: Array, variance_KRCP: Array) -> tuple[Array, Array, Array, Array, tuple[float, float]]:
+def _regional(
+    ratio_KRCP: Array, variance_KRCP: Array, counts: bool
+) -> tuple[Array, Array, Array, Array, tuple[float, float]]:
     """Region effects (R, P) and period x region effects (K, R, P), ln, pooled over campaigns, each with its errors.
 
-    Weighted by 1 / variance, the mean of ratios of counts is the ratio of their sums.
+    Weighted by 1 / variance, the mean of ratios of counts is the ratio of their sums. `counts`: the quantity is one of
+    counts, whose relative variance falls as they rise: what is explained so far changes it.
     """
     K, R, _, P = ratio_KRCP.shape
     weight = 1 / variance_KRCP
     # What a period does to all regions alike is not regional.
     mean = (weight * ratio_KRCP).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
-    rest = np.where(mean > 0, ratio_KRCP / np.where(mean > 0, mean, 1), 1.0)
+    mean = np.where(mean > 0, mean, 1.0)
+    rest, weight = ratio_KRCP / mean, weight * (mean if counts else 1.0)
     ratio_RP = (weight * rest).sum((0, 2)) / weight.sum((0, 2))
     region, region_error, region_spread = _shrunk(ratio_RP, 1 / weight.sum((0, 2)), (R - 1) * P)
-    rest = rest / np.where(ratio_RP > 0, ratio_RP, 1)[:, None]
+    ratio_RP = np.where(ratio_RP > 0, ratio_RP, 1.0)
+    rest, weight = rest / ratio_RP[:, None], weight * (ratio_RP[:, None] if counts else 1.0)
     ratio_KRP = (weight * rest).sum(2) / weight.sum(2)
     cell, cell_error, cell_spread = _shrunk(ratio_KRP, 1 / weight.sum(2), (K - 1) * (R - 1) * P)
     return region, region_error, cell, cell_error, (region_spread, cell_spread)
@@ -287,6 +289,13 @@ def _mean(total: Array, count: Array, cv_CP: Array) -> tuple[Array, Array]:
     return np.where(seen, ratio, 1.0), np.where(seen, variance, NOTHING)
 
 
+def _level(level: Array, error: Array) -> tuple[Array, Array]:
+    """Ratio of the price level to its mean, weighted by precision."""
+    axes = tuple(range(level.ndim - 2))
+    variance = np.clip(error**2, 1e-12, NOTHING)
+    return level / ((level / variance).sum(axes) / (1 / variance).sum(axes)), variance
+
+
 def _volume(requests: Array, requests_variance: Array, usual: Array) -> tuple[Array, Array]:
     """Ratio of requests to the usual ones; both the estimate's error and the Poisson arrivals are sampling."""
     axes = tuple(range(requests.ndim - 2))
@@ -314,125 +323,4 @@ def periods(meta: Meta, cycles: int) -> tuple[tuple[str, ...], npt.NDArray[np.in
     return tuple(names), index.astype(np.int64)
 
 
-def by_region(
-    config: Config,
-    log: Log,
-    supplies: list[list[Supply]],
-    period_T: npt.NDArray[np.int64],
-    exposed: Array,
-    keep: npt.NDArray[np.bool_],
-) -> tuple[tuple[str, ...], Cubes | None]:
-    """Regions that the log names, most impressions first, and their cubes (K, R, C, P); nothing if it names no two.
-
-    Args:
-        supplies: of every campaign and platform: their levels are taken out of the prices first.
-        period_T: period of every training cycle.
-        exposed: of every impression: what saturation leaves of its click probability, (n,).
-        keep: impressions that may be fitted on, (n,); all in training cycles.
-    """
-    frame = log.frame[keep]
-    counts = frame["region"].value_counts()
-    names = tuple(str(name) for name in counts.index if name != UNKNOWN)
-    if len(names) < 2:
-        return (), None
-    r = pd.Categorical(frame["region"], categories=names).codes.astype(np.int64)
-    frame, exposed, r = frame[r >= 0], exposed[keep][r >= 0], r[r >= 0]
-    k, c, p = period_T[frame["cycle"].to_numpy()], frame["c"].to_numpy(), frame["p"].to_numpy()
-    shape = (int(period_T.max()) + 1, len(names), *log.shape[1:])
-    index = np.ravel_multi_index((k, r, c, p), shape)
-
-    def total(weight: Array | None) -> Array:
-        return np.bincount(index, weight, int(np.prod(shape))).reshape(shape).astype(float)
-
-    requests, variance, level, error = (np.zeros(shape) for _ in range(4))
-    groups = shape[0] * shape[1]
-    price, bid = frame["price_paid"].to_numpy(float), frame["bid_price"].to_numpy(float)
-    for campaign in range(shape[2]):
-        for platform in range(shape[3]):
-            rows = (c == campaign) & (p == platform)
-            cycle_level = supplies[campaign][platform].level[frame["cycle"].to_numpy()[rows]]
-            group = (k * shape[1] + r)[rows]
-            cap = bid[rows] / cycle_level if rows.any() and np.isfinite(bid[rows]).all() else None
-            own = estimate_supply(
-                price[rows] / cycle_level,
-                cap,
-                group,
-                np.ones(int(rows.sum()), bool),
-                groups,
-                fit_cycles=groups,
-                quantiles=config.market.quantiles,
-                assumed_win_rate=config.market.assumed_win_rate,
-                assumed_dispersion=config.market.assumed_bid_dispersion,
-            )
-            for cube, table in (
-                (requests, own.requests),
-                (variance, _requests_variance(own, cap, group)),
-                (level, own.level),
-                (error, own.level_error),
-            ):
-                cube[:, :, campaign, platform] = table.reshape(shape[:2])
-    size_R = requests.sum((0, 2, 3)) / max(float(requests.sum()), 1e-9)
-    return names, Cubes(
-        clicks=total(frame["clicked"].to_numpy(float)),
-        exposed=total(exposed),
-        conversions=total(frame["converted"].to_numpy(float)),
-        revenue=total(frame["revenue"].to_numpy(float)),
-        requests=requests,
-        requests_variance=variance,
-        usual=requests.sum(1, keepdims=True) * size_R[:, None, None],
-        level=level,
-        level_error=error,
-        design=_design(frame, exposed),
-    )
-
-
-def _requests_variance(supply: Supply, bid: Array | None, group: npt.NDArray[np.int64]) -> Array:
-    """Sampling variance of the requests of each group, with what its level's error adds.
-
-    A win counts 1 / F(bid / level) requests: a level that is off moves them all, by the slope found in a small step.
-    """
-    variance = supply.requests_error**2
-    if bid is None:
-        return variance
-    law, groups = np.linspace(0, 1, len(supply.knots)), len(supply.requests)
-
-    def wins(factor: float) -> Array:
-        won = np.interp(bid / (supply.level[group] * factor), supply.knots, law)
-        return np.bincount(group, 1 / np.maximum(won, LEAST_WIN_RATE), groups)
-
-    step = 0.1
-    seen = np.isfinite(supply.level_error) & (supply.requests > 0)
-    slope = np.log(np.where(seen, wins(np.exp(step)), 1) / np.where(seen, wins(1.0), 1)) / step
-    return variance + np.where(seen, (slope * supply.level_error * supply.requests) ** 2, 0.0)
-
-
-def _design(frame: pd.DataFrame, exposed: Array) -> dict[str, float]:
-    """Sampling variance over that of independent impressions: a region's users come with all their impressions.
-
-    For each quantity, the squared sum of residuals over each user's impressions on a platform, over the sum of squares.
-    """
-    size = 1 + int(frame["p"].max())
-    cluster = pd.factorize(frame["user_id"])[0] * size + frame["p"].to_numpy()
-    cell = frame.groupby(["c", "p", "cycle"], sort=False).ngroup().to_numpy()
-    clicked, converted = frame["clicked"].to_numpy(float), frame["converted"].to_numpy(float)
-    one, price = np.ones(len(frame)), np.maximum(frame["price_paid"].to_numpy(float), 1e-12)
-
-    def against(hits: Array, trials: Array, within: npt.NDArray[np.int64]) -> Array:
-        """Residual of each row from the mean rate of its group."""
-        rate = np.bincount(within, hits) / np.maximum(np.bincount(within, trials), 1e-12)
-        return hits - trials * rate[within]
-
-    residual = {
-        "requests": one,
-        "level": against(np.log(price), one, cell),
-        "ctr": against(clicked, exposed, cell),
-        "cvr": against(converted, clicked, frame["p"].to_numpy()),
-        "value": against(frame["revenue"].to_numpy(float), converted, frame["p"].to_numpy()),
-    }
-    return {
-        name: max(1.0, float((np.bincount(cluster, error) ** 2).sum() / max(float((error**2).sum()), 1e-12)))
-        for name, error in residual.items()
-    }
-
-
-__all__ = ["QUANTITIES", "Cubes", "Effects", "Strata", "by_period", "by_region", "estimate", "periods"]
+__all__ = ["QUANTITIES", "Cubes", "Effects", "Strata", "by_period", "estimate", "periods"]

@@ -124,7 +124,8 @@ def test_an_outage_delivers_nothing_and_everything_stays_finite(mechanism: str, 
     for cycle in range(5):
         down = cycle in (1, 2)
         best = solve(environment.conditions, environment.cycle_budget_B(), *environment.box())
-        assert torch.isfinite(best.share_BP).all() and torch.isfinite(best.kkt_B).all()
+        assert torch.isfinite(best.share_BP).all()
+        assert torch.isfinite(best.kkt_B).all()
         torch.testing.assert_close(best.share_BP.sum(1), torch.ones(5))
         if down and not everywhere:
             assert float(best.share_BP[:, dark].max()) < 1e-5
@@ -137,7 +138,8 @@ def test_an_outage_delivers_nothing_and_everything_stays_finite(mechanism: str, 
             assert (float(amount[:, dark].max()) <= 1e-9) == down, quantity
         if not everywhere:
             assert (step.outcome.spend[:, ~dark] > 0).all()
-        assert torch.isfinite(step.observation.state_BS).all() and torch.isfinite(step.reward_B).all()
+        assert torch.isfinite(step.observation.state_BS).all()
+        assert torch.isfinite(step.reward_B).all()
 
 
 def test_a_new_platform_has_no_past() -> None:
@@ -145,9 +147,11 @@ def test_a_new_platform_has_no_past() -> None:
     fields_BP = environment.history.statistics(environment.weekday_B)[0]
     others = [0, 1, 3]
     # Utilisation, windowed ROI, CTR and win rate of the warm-up.
-    assert (fields_BP[:, 2, [2, 3, 5, 7]] == 0).all() and (fields_BP[:, others][..., [2, 5, 7]] > 0).all()
+    assert (fields_BP[:, 2, [2, 3, 5, 7]] == 0).all()
+    assert (fields_BP[:, others][..., [2, 5, 7]] > 0).all()
     wins = [environment.step(_uniform()).outcome.impressions[:, 2] for _ in range(4)]
-    assert (torch.stack(wins[:2]) == 0).all() and (torch.stack(wins[2:]) > 0).all()
+    assert (torch.stack(wins[:2]) == 0).all()
+    assert (torch.stack(wins[2:]) > 0).all()
 
 
 def test_scenarios_compose_and_leave_the_market_alone() -> None:
