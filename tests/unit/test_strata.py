@@ -115,6 +115,32 @@ def test_where_nothing_differs_every_multiplier_is_one() -> None:
     assert alarms < 10
 
 
+def test_sampling_variances_are_what_ratios_scatter() -> None:
+    """26,880 ratios of each quantity in 60 logs without differences: squares over variances average 1 to 0.04."""
+    scatter: dict[str, list[float]] = {name: [] for name in QUANTITIES}
+    for seed in range(60):
+        _, regional = _cubes(np.random.default_rng(200 + seed), _none())
+        for name, (ratio, variance) in regional.ratios(CV).items():
+            # Centring takes one of the K R ratios of a campaign and platform.
+            scatter[name].append(float(((ratio - 1) ** 2 / variance).mean()) * K * R / (K * R - 1))
+    for name, found in scatter.items():
+        assert np.mean(found) == pytest.approx(1.0, abs=0.04), name
+
+
+@pytest.mark.parametrize("part", ["period", "region"])
+def test_a_strong_effect_is_not_taken_for_others(part: str) -> None:
+    """Counts scatter less where there are more of them: 20 logs, 40 tests at 1 / 300, 3 alarms have 0.03 %."""
+    sign = np.array([1, -1, 1, -1, 1, -1, 1])[:, None, None, None] if part == "period" else np.ones((K, 1, 1, 1))
+    if part == "region":
+        sign = sign * np.array([1, -1, 1, -1])[:, None, None]
+    planted = _none()
+    planted["ctr"] = np.exp(0.8 * sign * np.array([1, -1] * (P // 2))) * np.ones((K, R, C, P))
+    found = [_estimate(np.random.default_rng(300 + seed), planted).effects["ctr"].spread for seed in range(20)]
+    assert all(spread[part] > 0.5 for spread in found)
+    others = {"period", "region", "cell"} - {part}
+    assert sum(spread[other] > 0 for spread in found for other in others) < 3
+
+
 def test_a_stratum_without_a_single_event_is_the_base_market() -> None:
     rng = np.random.default_rng(3)
     planted = _none()
@@ -291,6 +317,27 @@ def test_users_who_come_with_all_their_impressions_are_no_region() -> None:
     # 20 tests at 1 / 300: two or more alarms have a chance of 0.2 %. Impressions taken as independent raise many.
     assert alarms < 2
     assert naive > 3
+
+
+def test_the_requests_of_a_region_know_that_its_price_level_is_estimated() -> None:
+    """Ratios of requests between regions of four logs without differences scatter as their variances say.
+
+    96 degrees of freedom: a mean square within 1 +- 4 sqrt(2 / 96). Without the level's part it is about twice that.
+    """
+    total = 0.0
+    for seed in range(4):
+        log = _log(20 + seed, differ=False)
+        supplies = log.supplies(laptop())
+        everyone = np.ones(len(log.frame), bool)
+        _, cubes = regions.by_region(
+            laptop(), log, supplies, strata.periods(log.meta, 28)[1], everyone.astype(float), everyone
+        )
+        assert cubes is not None
+        # Users are drawn once a log: their own share of each region is its size.
+        ratio, variance = cubes.ratios(CV[:1, :3])["requests"]
+        ratio = ratio / ((ratio / variance).sum(1, keepdims=True) / (1 / variance).sum(1, keepdims=True))
+        total += float(((ratio - 1) ** 2 / variance).sum())
+    assert total / 96 == pytest.approx(1.0, abs=4 * (2 / 96) ** 0.5)
 
 
 def test_a_log_without_regions_has_periods_only() -> None:
