@@ -11,6 +11,7 @@ sees by how much it was outside).
 | transition  | AR(1) log-drift of click and conversion rate and price; weekday; context resampled; |
 |             | carry-over of exposure, where `config.market` switches it on (`CarryOver`)      |
 | reward      | eq. 3, `crossmix.reward.simulator`                                              |
+| shift       | `market.scenario` multiplies conditions by the flight's cycle (`market.shift`)  |
 | start       | `window` cycles under the plan's own split, so that the history is not empty    |
 | end         | after `cycles` cycles                                                           |
 
@@ -32,6 +33,7 @@ from crossmix.history import History, Outcome
 from crossmix.market.domain import check, check_action
 from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
 from crossmix.market.model import Market
+from crossmix.market.shift import Schedule
 from crossmix.state import encode
 
 MECHANISMS = ("exact", "counts", "expected")
@@ -139,6 +141,7 @@ class MarketEnvironment:
         self.responses = Bank.of(market.response.flatten(0, 1).to(self.device), self.campaign_B)
         self.groups = market.response.shape[1]
         self.group_CN = market.context_group.to(self.device)
+        self.schedule = Schedule(market, self.device)
         self.context_CND, self.context_rate = market.context.to(self.device), market.context_rate.to(self.device)
         self.reset(seed)
 
@@ -232,6 +235,7 @@ class MarketEnvironment:
         weekday = self.weekday_B[:, None, None].expand(-1, self.platforms, 1)
         noise = self.parameter["requests_sd"] * self._normal(self.drift["ctr"].shape)
         mean = self.parameter["requests"] * self.week_BP7.gather(2, weekday).squeeze(2) * noise.exp()
+        mean = mean * self.schedule.factor_P("requests", self.cycle)
         # Normal for Poisson: means are in the hundreds, and it runs the same on a GPU.
         requests = (mean + mean.sqrt() * self._normal(mean.shape)).round().clamp(min=1)
         week = self.response_BP7.gather(2, weekday).squeeze(2)
@@ -251,6 +255,7 @@ class MarketEnvironment:
             **self.fixed,
             bank=replace(self.responses, row_B=like_B) if self.mechanism == "exact" else None,
         )
+        self.conditions = self.schedule.apply(self.conditions, self.cycle)
 
     def _centred(self, name: str) -> Tensor:
         """exp(drift) with mean 1 over the drift's stationary law."""

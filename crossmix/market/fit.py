@@ -20,9 +20,10 @@ import torch
 from crossmix.config import Config, ConfigError
 from crossmix.constraints import Limits, check, project
 from crossmix.market import contexts as resampled
-from crossmix.market import estimators
+from crossmix.market import estimators, strata
 from crossmix.market.log import Array, Log, read
 from crossmix.market.model import PARAMETERS, Market, save
+from crossmix.market.regions import by_region
 from crossmix.market.retrace import retrace
 from crossmix.market.supply import Supply
 from crossmix.schema import Dataset
@@ -102,6 +103,26 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     requests_se = np.sqrt((estimators.stack(supplies, "requests_error")[:train] ** 2).sum(0)) / train
     requests_se = np.hypot(requests_se, requests * requests_sd / np.sqrt(train))
 
+    names, period_T = strata.periods(log.meta, train)
+    delivered = strata.Cubes(
+        clicks=clicks_TCP,
+        exposed=fade_TCP,
+        conversions=conversions_TCP,
+        revenue=log.per_cycle(frame["revenue"], keep=fit_users)[:train],
+        requests=requests_TCP[:train],
+        requests_variance=estimators.stack(supplies, "requests_error")[:train] ** 2,
+        usual=week[..., _weekdays(log)[:train]].transpose(2, 0, 1),
+        level=np.exp(level),
+        level_error=estimators.stack(supplies, "level_error")[:train],
+    )
+    differences = strata.estimate(
+        names,
+        strata.by_period(delivered, period_T),
+        value_cv,
+        requests_sd**2 / np.bincount(period_T)[:, None, None],
+        *by_region(config, log, supplies, period_T, exposure, fit_users),
+    )
+
     planned, low, high = log.planned(dataset)
     budget = planned[:train].sum(2).mean(0)
     spend = log.per_cycle(frame["price_paid"])[:train].sum(0)
@@ -169,6 +190,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         present_context=_tensor(contexts.present_CD),
         response=_tensor(response),
         response_mean=_tensor(response_mean),
+        strata=differences.plain(),
         path={
             "requests": _tensor(requests_TCP[:train]),
             "level": _tensor(np.exp(level)),

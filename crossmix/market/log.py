@@ -23,6 +23,7 @@ COLUMNS = [
     "user_id",
     "campaign_id",
     "platform",
+    "region",
     "bid_price",
     "price_paid",
     "clicked",

@@ -19,7 +19,7 @@ from torch import Tensor
 from crossmix.constraints import Limits
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
 
-VERSION = 1
+VERSION = 2
 
 # Scalar parameters per campaign and platform: name -> (unit, meaning).
 PARAMETERS: dict[str, tuple[str, str]] = {
@@ -104,7 +104,10 @@ class Market:
     path: dict[str, Tensor] = field(default_factory=dict)
     """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), each (T, C, P)."""
     scenario: dict[str, Any] = field(default_factory=dict)
-    """Of a shifted market: which shift made it."""
+    """Of a shifted market: `shifts`, a list in the order of `crossmix.market.shift.shift` calls; of a task of the log's
+    strata: `task`. Plain names and numbers."""
+    strata: dict[str, Any] = field(default_factory=dict)
+    """How the log's periods and regions differ from all this, as `crossmix.market.strata.Strata.plain` gives it."""
 
     def prices(self, campaign_B: Tensor) -> Price:
         """Price model of a batch of campaigns, (B, P)."""
@@ -168,6 +171,7 @@ def save(market: Market, folder: Path) -> None:
         "provenance": market.provenance,
         "scenario": market.scenario,
         "parameters": cells,
+        "strata": market.strata,
         "tables": {name: _rounded(getattr(market, name)) for name in _TABLES},
     }
     (folder / "market.json").write_text(json.dumps(document, indent=1))
@@ -211,6 +215,7 @@ def load(folder: Path) -> Market:
         price_kind=document["price_kind"],
         horizon=document["horizon"],
         scenario=document["scenario"],
+        strata=document["strata"],
         path=path,
         **tables,
         **banks,
