@@ -60,7 +60,7 @@ class Data:
     """Where the log comes from and how it is cleaned and split (§3)."""
 
     __pydantic_config__ = STRICT
-    source: Literal["demo", "criteo"] = "demo"
+    source: Literal["demo", "criteo", "spend"] = "demo"
     """Which adapter reads the log."""
     path: str | None = None
     """The log's file; `None` for `demo`."""
@@ -76,6 +76,8 @@ class Data:
     """Share of the period used for validation; the rest is the test period."""
     holdout_users: Fraction = 0.4
     """Share of users held out of every fit, in every period."""
+    holdout_days: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """Share of the training period's cycles held out of every fit, where the log is a spend history without users."""
     sequence_length: PositiveInt = 30
     """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
     keep_platforms: PositiveInt = 10

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from crossmix.config import Market
 from crossmix.market.estimators import SATURATION_PRIOR_SD, log_rate
+from crossmix.market.supply import Supply
 
 Array = npt.NDArray[np.float64]
 Parameters = dict[str, Tensor]
@@ -140,6 +141,56 @@ def fit(
     mean = np.where(kept, level, 0).sum(0) / np.maximum(kept.sum(0), 1)
     noise = series.noise_TQCP[:, 0] + torch.exp(parameters["noise"][0]).detach()
     return Aggregate(**found, level=level / np.where(mean > 0, mean, 1.0), level_noise=noise.numpy())
+
+
+def supply(
+    found: Aggregate,
+    cell: tuple[int, int],
+    impressions_T: Array,
+    spend_T: Array,
+    *,
+    fitted: npt.NDArray[np.bool_],
+    smoothed: npt.NDArray[np.bool_],
+    weekday: npt.NDArray[np.int64],
+    settings: Market,
+) -> Supply:
+    """Supply of one campaign and platform, as `crossmix.market.supply` finds it from impressions.
+
+    Args:
+        fitted: cycles fitted on, (T,).
+        smoothed: cycles whose level is the smoothed one, (T,); elsewhere it is what the observed spend implies.
+    """
+    c, p = cell
+    curve = cost_curve(float(found.slope[c, p]), settings.quantiles)
+    # A cycle that won more than the mean volume had more.
+    requests = np.maximum(found.requests[c, p] * found.week[c, p][weekday], impressions_T / MOST_WON)
+    requests = np.maximum(requests, 1.0)
+    seen = (impressions_T > 0) & (spend_T > 0)
+    won = np.where(seen, impressions_T, 0.5 * requests) / requests
+    implied = np.where(seen, spend_T / np.maximum(impressions_T, 1e-12), np.nan) / _mean_cost(curve, won)
+    anchor = seen & fitted if (seen & fitted).any() else seen
+    mean = float(implied[anchor].mean()) if anchor.any() else 1e-6
+    return Supply(
+        knots=mean * cost_curve(settings.lognormal_sigma, settings.quantiles),
+        curve=mean * curve,
+        dispersion=settings.assumed_bid_dispersion,
+        level=np.where(seen & ~smoothed, implied / mean, found.level[:, c, p]),
+        level_error=np.sqrt(found.level_noise[:, c, p]),
+        requests=requests,
+        requests_error=requests * float(found.requests_se[c, p] / found.requests[c, p]),
+        mean_price=mean,
+        approximated=True,
+    )
+
+
+def _mean_cost(curve: Array, won: Array) -> Array:
+    """(1 / w) int_0^w of the piecewise-linear cost curve."""
+    pieces = len(curve) - 1
+    area = np.concatenate([[0.0], np.cumsum(0.5 * (curve[1:] + curve[:-1]))]) / pieces
+    index = np.minimum((won * pieces).astype(int), pieces - 1)
+    part = won * pieces - index
+    rise = curve[index + 1] - curve[index]
+    return np.asarray((area[index] + part * (curve[index] + 0.5 * part * rise) / pieces) / won)
 
 
 def cost_curve(slope: float, quantiles: int) -> Array:

@@ -31,7 +31,9 @@ class Raw:
     does not parse.
     """
 
-    impressions: Table
+    impressions: Table | None = None
+    outcomes: Table | None = None
+    """A spend history: daily totals in place of impressions (`schema.OUTCOMES`)."""
     creatives: Table | None = None
     plans: Table | None = None
     """`None`: `ingest` takes actual spend for the plan and tags it approximated."""
@@ -54,7 +56,11 @@ class Raw:
 Reader = Callable[[Data, Backend, Path], Raw]
 """(data config, backend, an empty folder for intermediate files) -> raw tables."""
 
-SOURCES: dict[str, str] = {"demo": "crossmix.sources.demo", "criteo": "crossmix.sources.criteo"}
+SOURCES: dict[str, str] = {
+    "demo": "crossmix.sources.demo",
+    "criteo": "crossmix.sources.criteo",
+    "spend": "crossmix.sources.spend",
+}
 """`Data.source` to the module whose `read` is its `Reader`."""
 
 
