@@ -221,11 +221,11 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         amounts["date"] = [getattr(day, "date", lambda day=day: day)() for day in amounts["date"]]
         rejected += planned.rejected
     budget = plans.grouped(history.daily_plans(amounts, days), group)
-    pq.write_table(pa.Table.from_pandas(budget, schema=arrow_schema(PLANS), preserve_index=False), out / "plans.parquet")
-    outcome_schema = arrow_schema((*OUTCOMES, *DERIVED))
     pq.write_table(
-        pa.Table.from_pandas(table, schema=outcome_schema, preserve_index=False), out / "outcomes.parquet"
+        pa.Table.from_pandas(budget, schema=arrow_schema(PLANS), preserve_index=False), out / "plans.parquet"
     )
+    outcome_schema = arrow_schema((*OUTCOMES, *DERIVED))
+    pq.write_table(pa.Table.from_pandas(table, schema=outcome_schema, preserve_index=False), out / "outcomes.parquet")
     write_creatives(None, out)
     pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
 

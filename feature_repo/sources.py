@@ -169,8 +169,8 @@ def write_embeddings(out: Path, vectors: pd.DataFrame, modalities: Sequence[str]
 def write_sequences(out: Path, dataset: Dataset) -> int:
     """Write each user's behaviour before each of their impressions, at the impression's time; returns the rows.
 
-    A spend history has no users: the file is empty. A user's impressions of the same instant keep the last of them (by impression_id). Raises `DataError` where an
-    impression has no sequence.
+    A user's impressions of the same instant keep the last of them (by impression_id). A spend history has no users: the
+    file is empty. Raises `DataError` where an impression has no sequence.
     """
     import numpy as np
     import pandas as pd

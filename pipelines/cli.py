@@ -46,7 +46,9 @@ def _stop(message: str, status: int) -> None:
 @app.command()
 def run(
     preset: Preset = "laptop",
-    source: Annotated[str | None, typer.Option(help="Where the log comes from: demo (generated), criteo, spend.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where the log comes from: demo (generated), criteo, spend.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The log's file; not for demo.")] = None,
     out: Out = Path("out/run"),
     set_: Set = None,

@@ -36,7 +36,9 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
     held_H = _held(log)
     model = _cubes(retrace(market, planned_TCP, plan_is_spend=log.plan_from_spend), market)
     real = {name: table[: log.train_cycles] for name, table in log.totals().items()}
-    weight_RH = np.random.default_rng(0).multinomial(len(held_H), np.full(len(held_H), 1 / max(len(held_H), 1)), RESAMPLES)
+    weight_RH = np.random.default_rng(0).multinomial(
+        len(held_H), np.full(len(held_H), 1 / max(len(held_H), 1)), RESAMPLES
+    )
     result: dict[str, dict[str, Deviation]] = {}
     for p, group in enumerate(("total", *market.platforms), start=-1):
         members = slice(None) if p < 0 else slice(p, p + 1)
@@ -69,9 +71,7 @@ def divergences(market: Market, log: Log, planned_TCP: Array) -> dict[str, float
     real = _changes({name: table[: log.train_cycles] for name, table in log.totals().items()}, planned, held_H)
     drawn: dict[str, list[Array]] = {metric: [] for metric in METRICS}
     for seed in range(DRAWS):
-        outcome = retrace(
-            market, planned_TCP, torch.Generator().manual_seed(seed), plan_is_spend=log.plan_from_spend
-        )
+        outcome = retrace(market, planned_TCP, torch.Generator().manual_seed(seed), plan_is_spend=log.plan_from_spend)
         for metric, values in _changes(_cubes(outcome, market), planned, held_H).items():
             drawn[metric].append(values)
     return {f"change.{metric}": divergence(real[metric], np.concatenate(drawn[metric]), bins=10) for metric in METRICS}
@@ -93,7 +93,11 @@ def _ratio(metric: str, ours_H: Cubes, real_H: Cubes, planned_H: Array | None, w
     weight = np.asarray(weight_RH, float)
     with np.errstate(divide="ignore", invalid="ignore"):
         ours, real = (
-            _metric(metric, {name: weight @ row for name, row in rows.items()}, None if planned_H is None else weight @ planned_H)
+            _metric(
+                metric,
+                {name: weight @ row for name, row in rows.items()},
+                None if planned_H is None else weight @ planned_H,
+            )
             for rows in (ours_H, real_H)
         )
         return np.asarray(ours / real - 1)

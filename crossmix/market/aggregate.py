@@ -132,7 +132,7 @@ def fit(
         torch.autograd.backward(loss)
         return float(loss.detach())
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     covariance = _covariance(settings, parameters, window)
     with torch.no_grad():
         found = _describe(parameters, series, covariance)
@@ -203,7 +203,11 @@ def cost_curve(slope: float, quantiles: int) -> Array:
 
 
 def _series(
-    impressions: Array, clicks: Array, spend: Array, keep_T: npt.NDArray[np.bool_], weekday_T: Array | None
+    impressions: Array,
+    clicks: Array,
+    spend: Array,
+    keep_T: npt.NDArray[np.bool_],
+    weekday_T: npt.NDArray[np.int64] | None,
 ) -> _Series:
     fitted = keep_T[:, None, None]
     won = (impressions > 0) & (spend > 0) & fitted
@@ -422,17 +426,16 @@ def _describe(parameters: Parameters, series: _Series, covariance: tuple[dict[st
     # ln requests = ... - ln sigmoid(odds) + campaign.
     lean = -(1 - torch.sigmoid(parameters["odds"]).numpy())
     log_variance = (
-        lean**2 * variance[odds] + variance[where["campaign"]] + 2 * lean * spread[:, odds, campaign].T.reshape(-1, platforms)
+        lean**2 * variance[odds]
+        + variance[where["campaign"]]
+        + 2 * lean * spread[:, odds, campaign].T.reshape(-1, platforms)
     )
     slope, kappa = parameters["slope"].exp().numpy(), parameters["kappa"].clamp(min=0).numpy()
 
     def cells(row: Array) -> Array:
         return np.broadcast_to(row, (campaigns, platforms)).copy()
 
-    if series.weekday_T is None:
-        week = np.ones((7, platforms))
-    else:
-        week = _factors(parameters["week"]).exp().numpy()
+    week = np.ones((7, platforms)) if series.weekday_T is None else _factors(parameters["week"]).exp().numpy()
     return {
         "requests": requests.numpy(),
         "requests_se": requests.numpy() * np.sqrt(np.maximum(log_variance, 0.0)),

@@ -94,9 +94,7 @@ def value(log: Log, keep: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     shape = log.shape[1:]
     index = np.ravel_multi_index((frame["c"].to_numpy(), frame["p"].to_numpy()), shape)
     size, revenue = int(np.prod(shape)), frame["revenue"].to_numpy(float)
-    n = np.bincount(index, minlength=size).astype(float)
-    total = np.bincount(index, revenue, size)
-    square = np.bincount(index, revenue**2, size)
+    n, total, square = (np.bincount(index, revenue**power, size).astype(float) for power in (0, 1, 2))
     return values(n.reshape(shape), total.reshape(shape), square.reshape(shape))
 
 

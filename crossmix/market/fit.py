@@ -113,7 +113,7 @@ def of_impressions(config: Config, log: Log) -> Evidence:
 def of_totals(config: Config, log: Log) -> Evidence:
     """Evidence of a spend history (`crossmix.market.aggregate`)."""
     train = log.train_cycles
-    found = log.aggregate(config)
+    found = log.inferred(config)
     supplies = log.history_supplies(config, found)
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
     fading = found.saturation * totals["impressions"] / estimators.stack(supplies, "requests")[:train]

@@ -94,7 +94,7 @@ class Log:
 
     def fitted_rows(self) -> npt.NDArray[np.bool_]:
         """Rows of the training period that are not held out."""
-        return (self.frame["split"].to_numpy() == "train") & ~self.frame["holdout"].to_numpy(bool)
+        return np.asarray((self.frame["split"].to_numpy() == "train") & ~self.frame["holdout"].to_numpy(bool))
 
     def fitted_cycles(self) -> npt.NDArray[np.bool_]:
         """Cycles that have a row to fit on, (T,)."""
@@ -140,7 +140,7 @@ class Log:
     def supplies(self, config: Config) -> list[list[Supply]]:
         """Supply of every campaign and platform; the price law is fitted on training cycles and users not held out."""
         if self.meta.aggregate:
-            return self.history_supplies(config, self.aggregate(config))
+            return self.history_supplies(config, self.inferred(config))
         fit = self.fitted_rows()
         rows: list[list[Supply]] = []
         for c in range(self.shape[1]):
@@ -163,8 +163,7 @@ class Log:
                 )
         return rows
 
-
-    def aggregate(self, config: Config) -> aggregate.Aggregate:
+    def inferred(self, config: Config) -> aggregate.Aggregate:
         """Supply and response of a spend history."""
         totals = self.totals()
         return aggregate.fit(

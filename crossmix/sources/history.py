@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -47,7 +48,7 @@ def days_per_row(dates: Sequence[date]) -> int:
         DataError: neither, or too short.
     """
     known = sorted(set(dates))
-    steps = sorted((later - earlier).days for earlier, later in zip(known, known[1:], strict=False))
+    steps = sorted((later - earlier).days for earlier, later in pairwise(known))
     usual = steps[len(steps) // 2] if steps else 1
     if usual not in (1, 7) or (usual == 7 and any(step % 7 for step in steps)):
         raise DataError(
@@ -139,7 +140,12 @@ def held_out(training: int, share: float) -> set[int]:
 
 
 def totals(
-    frame: pd.DataFrame, group: dict[str, str], start: date, days: int, first_cycle: dict[str, int], cycles: int,
+    frame: pd.DataFrame,
+    group: dict[str, str],
+    start: date,
+    days: int,
+    first_cycle: dict[str, int],
+    cycles: int,
     holdout_days: float,
 ) -> tuple[pd.DataFrame, int]:
     """One row per campaign, grouped platform and cycle, with the columns of `schema.OUTCOMES` and `DERIVED`.

@@ -57,9 +57,13 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     plans = None
     if PLANNED in header:
         money = parse(parsed.drop(PROBLEM), {PLANNED: "float64"})
-        plans = money.select(**{name: money[name] for name in ("platform", "date")}, planned_budget=money[PLANNED],
-                             campaign_id=money[CAMPAIGN].strip().nullif("") if CAMPAIGN in header else ibis.literal(ONLY),
-                             **{PROBLEM: money[PROBLEM]})  # fmt: skip
+        plans = money.select(
+            campaign_id=money[CAMPAIGN].strip().nullif("") if CAMPAIGN in header else ibis.literal(ONLY),
+            platform=money["platform"].strip().nullif(""),
+            date=money["date"],
+            planned_budget=money[PLANNED],
+            **{PROBLEM: money[PROBLEM]},
+        )
     ignored = [name for name in header if name not in (*REQUIRED, *OPTIONAL)]
     provenance = {column.name: Provenance.REAL.value for column in OUTCOMES}
     if CAMPAIGN not in header:
@@ -93,7 +97,9 @@ def _text(path: Path) -> tuple[list[str], list[list[str]]]:
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     try:
-        lines = [row for row in csv.reader(io.StringIO(text), delimiter=separator, strict=True) if any(map(str.strip, row))]
+        lines = [
+            row for row in csv.reader(io.StringIO(text), delimiter=separator, strict=True) if any(map(str.strip, row))
+        ]
     except csv.Error as error:
         raise DataError(f"data.path: {str(path)!r} cannot be read ({error}); repair that line") from None
     if not lines:
