@@ -195,7 +195,6 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     frame = outcomes.table.to_pandas()
     frame["date"] = [getattr(day, "date", lambda day=day: day)() for day in frame["date"]]
     rejected = list(outcomes.rejected)
-    history.check_totalled(rejected, outcomes.rows)
     days = history.days_per_row(frame["date"])
     hours = data.cycle_hours or 24 * days
     if hours % (24 * days):

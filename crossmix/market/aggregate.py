@@ -119,7 +119,8 @@ def fit(
     parameters = _start(settings, window)
     optimiser = torch.optim.LBFGS(
         list(parameters.values()),
-        max_iter=300,
+        max_iter=200,
+        max_eval=250,
         tolerance_grad=1e-4,
         tolerance_change=1e-9,
         history_size=20,

@@ -24,8 +24,6 @@ from crossmix.sources.tables import rounded
 LEAST_CYCLES = 28
 """Four of each weekday, or half a year of weeks: less shows no response to spend."""
 MOST_GAPS = 0.25
-MOST_CONFLICTS = 0.1
-"""Share of rows under a key that occurs twice above which the history as a whole is not totalled."""
 TOTALS = ("spend", "impressions", "clicks", "conversions", "revenue")
 
 
@@ -72,16 +70,6 @@ def check_length(cycles: int, days: int, dates: Sequence[date]) -> None:
         raise DataError(
             f"date: {gaps} of {cycles} cycles from {known[0]} to {known[-1]} have no row; pass the whole history, or "
             "correct the dates"
-        )
-
-
-def check_totalled(rejected: Sequence[dict[str, str]], rows: int) -> None:
-    """Raise `DataError` where many rows share date, platform and campaign: they are parts, to be added up first."""
-    shared = sum(row["code"].endswith("_conflict") for row in rejected)
-    if shared > MOST_CONFLICTS * rows:
-        raise DataError(
-            f"date: {shared} of {rows} rows share their date, platform and campaign with another row; pass one row for "
-            "each (add them up), or name what tells them apart in the column campaign"
         )
 
 

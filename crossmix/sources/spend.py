@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from collections import Counter
 from pathlib import Path
 
 import ibis
@@ -28,6 +29,8 @@ CAMPAIGN, PLANNED = "campaign", "planned"
 OPTIONAL = (CAMPAIGN, PLANNED)
 ONLY = "all campaigns"
 """The campaign of a history that names none."""
+MOST_CONFLICTS = 0.1
+"""Largest share of rows that may disagree with another row of their date, platform and campaign."""
 CURRENCY = "currency units of the history"
 
 
@@ -47,6 +50,7 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
             f"{', '.join(REQUIRED)} and may have {' and '.join(OPTIONAL)}: add or rename the column"
         )
     known = [name for name in (*REQUIRED, *OPTIONAL) if name in header]
+    _check_totalled([[row[header.index(name)].strip() for name in known] for row in rows], known)
     columns = {name: [row[header.index(name)] for row in rows] for name in known}
     file = workdir / "history.parquet"
     pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in known])), file)
@@ -85,6 +89,22 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
         provenance=provenance | {f"creatives.{name}": Provenance.MISSING.value for name in ("image", "copy")},
         notes=tuple(notes),
     )
+
+
+def _check_totalled(rows: list[list[str]], known: list[str]) -> None:
+    """Raise `DataError` where many rows share date, platform and campaign: they are parts, to be added up first.
+
+    A few such rows are quarantined, as none of them can be trusted; exact copies are dropped.
+    """
+    key = [known.index(name) for name in ("date", "platform", CAMPAIGN) if name in known]
+    distinct = {tuple(row) for row in rows}
+    count = Counter(tuple(row[place] for place in key) for row in distinct)
+    shared = sum(number for number in count.values() if number > 1)
+    if shared > MOST_CONFLICTS * len(distinct):
+        raise DataError(
+            f"date: {shared} of {len(distinct)} rows share their date, platform and campaign with another row; pass "
+            "one row for each (add them up), or name what tells them apart in a column `campaign`"
+        )
 
 
 def _text(path: Path) -> tuple[list[str], list[list[str]]]:
