@@ -31,7 +31,7 @@ def play(market: Market, days: int, seed: int = 0, follow: Follow | None = None)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     cells = tuple(market.value["ctr"].shape)
-    campaigns, platforms = cells
+    campaigns = cells[0]
     keep = {name: market.value[f"{name}_persistence"].numpy() for name in ("ctr", "price")}
     size = {name: market.value[f"{name}_drift"].numpy() for name in ("ctr", "price")}
     drift = {name: size[name] * rng.standard_normal(cells) for name in ("ctr", "price")}

@@ -45,6 +45,9 @@ WEEK_SD = 0.2
 RESPONSE_WEEK_SD = 0.1
 # Deviation of single prices over their mean: what leaves a cycle's mean price uncertain.
 PRICE_CV = 0.4
+# Where a cell wins nearly all its requests the likelihood bends sharply and its peak is narrower than it is: the
+# standard error of ln requests is never below this.
+LEAST_ERROR = 0.15
 MOST_WON = 0.98
 """No cycle wins a larger share of its requests."""
 BEND = 6.0
@@ -122,7 +125,7 @@ def fit(
         max_iter=200,
         max_eval=250,
         tolerance_grad=1e-4,
-        tolerance_change=1e-9,
+        tolerance_change=1e-4,
         history_size=20,
         line_search_fn="strong_wolfe",
     )
@@ -439,7 +442,7 @@ def _describe(parameters: Parameters, series: _Series, covariance: tuple[dict[st
     week = np.ones((7, platforms)) if series.weekday_T is None else _factors(parameters["week"]).exp().numpy()
     return {
         "requests": requests.numpy(),
-        "requests_se": requests.numpy() * np.sqrt(np.maximum(log_variance, 0.0)),
+        "requests_se": requests.numpy() * np.sqrt(np.maximum(log_variance, LEAST_ERROR**2)),
         "slope": cells(slope),
         "slope_se": cells(slope * np.sqrt(variance[where["slope"].start])),
         "saturation": cells(kappa),

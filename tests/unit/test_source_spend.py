@@ -27,7 +27,9 @@ def test_totals_come_through_unchanged(tmp_path: Path) -> None:
     history = sound()
     dataset = ingested(tmp_path, history)
     log = read(dataset)
-    assert dataset.meta.aggregate and dataset.meta.weekday_pattern and not dataset.meta.generated
+    assert dataset.meta.aggregate
+    assert dataset.meta.weekday_pattern
+    assert not dataset.meta.generated
     assert dataset.meta.platforms == ("social", "search")  # by spend
     for name, cube in log.totals().items():
         for p, platform in enumerate(dataset.meta.platforms):
@@ -36,7 +38,9 @@ def test_totals_come_through_unchanged(tmp_path: Path) -> None:
     np.testing.assert_array_equal(log.per_cycle(), log.totals()["impressions"])
     planned, low, high = log.planned(dataset)
     np.testing.assert_allclose(planned, log.totals()["spend"])
-    assert log.plan_from_spend and np.isnan(low).all() and np.isnan(high).all()
+    assert log.plan_from_spend
+    assert np.isnan(low).all()
+    assert np.isnan(high).all()
 
 
 def test_header_is_read_in_any_case_separator_and_order(tmp_path: Path) -> None:
@@ -73,7 +77,8 @@ def test_bad_row_is_quarantined(tmp_path: Path, changes: dict[str, object], code
     assert dataset.meta.rows["quarantined"] == {code: 1}
     assert dataset.meta.rows["ingested"] == 69
     (kept,) = dataset.frame("quarantine").to_dict("records")
-    assert next(iter(changes)) in kept["reason"] and kept["table"] == "outcomes"
+    assert next(iter(changes)) in kept["reason"]
+    assert kept["table"] == "outcomes"
 
 
 def _change(**columns: object) -> pd.DataFrame:
@@ -157,7 +162,8 @@ def test_held_out_days_are_fixed_and_of_the_training_period(tmp_path: Path) -> N
     first, again = (ingested(tmp_path / name, sound(60)).frame("outcomes") for name in "ab")
     pd.testing.assert_frame_equal(first, again)
     held = first.loc[first["holdout"], "cycle"].unique()
-    assert len(held) == round(0.25 * 42) and held.max() < 42
+    assert len(held) == round(0.25 * 42)
+    assert held.max() < 42
     none = ingested(tmp_path / "c", sound(60), "data.holdout_days=0").frame("outcomes")
     assert not none["holdout"].any()
 
@@ -165,7 +171,8 @@ def test_held_out_days_are_fixed_and_of_the_training_period(tmp_path: Path) -> N
 def test_more_platforms_than_slots_become_other(tmp_path: Path) -> None:
     parts = [sound().assign(platform=lambda t, n=n: t["platform"] + str(n), spend=10.0 + n) for n in range(6)]
     dataset = ingested(tmp_path, pd.concat(parts))
-    assert len(dataset.meta.platforms) == 10 and dataset.meta.platforms[-1] == "other"
+    assert len(dataset.meta.platforms) == 10
+    assert dataset.meta.platforms[-1] == "other"
     np.testing.assert_allclose(read(dataset).totals()["spend"].sum(), 35 * 2 * sum(10.0 + n for n in range(6)))
 
 
