@@ -23,10 +23,13 @@ Follow = Callable[[np.ndarray], np.ndarray]
 """Yesterday's click rate over its mean, (C, P) -> factor on today's budget."""
 
 
-def play(market: Market, days: int, seed: int = 0, follow: Follow | None = None) -> pd.DataFrame:
+def play(
+    market: Market, days: int, seed: int = 0, follow: Follow | None = None, wandering: float = 0.4
+) -> pd.DataFrame:
     """A history of `days` in the true market: AR(1) drifts of price and response, budgets that wander around uniform.
 
-    `follow`: budgets also react to the performance of the day before.
+    `wandering`: deviation of ln budget, an AR(1) of persistence 0.7. `follow`: budgets also react to the performance of
+    the day before.
     """
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -35,7 +38,7 @@ def play(market: Market, days: int, seed: int = 0, follow: Follow | None = None)
     keep = {name: market.value[f"{name}_persistence"].numpy() for name in ("ctr", "price")}
     size = {name: market.value[f"{name}_drift"].numpy() for name in ("ctr", "price")}
     drift = {name: size[name] * rng.standard_normal(cells) for name in ("ctr", "price")}
-    wander = 0.4 * rng.standard_normal(cells)
+    wander = wandering * rng.standard_normal(cells)
     reaction, parts = np.ones(cells), []
     for day in range(days):
         usual = nominal(market, torch.arange(campaigns), torch.full((campaigns,), day % 7))
@@ -55,7 +58,7 @@ def play(market: Market, days: int, seed: int = 0, follow: Follow | None = None)
                 for name in ("spend", "impressions", "clicks", "conversions", "revenue"):
                     row[name] = round(float(getattr(outcome, name)[c, p]), 4)
                 parts.append(row | {"planned": round(float(budget[c, p]), 4)})
-        wander = 0.7 * wander + 0.4 * (1 - 0.7**2) ** 0.5 * rng.standard_normal(cells)
+        wander = 0.7 * wander + wandering * (1 - 0.7**2) ** 0.5 * rng.standard_normal(cells)
         for name in drift:
             shock = size[name] * np.sqrt(1 - keep[name] ** 2)
             drift[name] = keep[name] * drift[name] + shock * rng.standard_normal(cells)
@@ -71,17 +74,19 @@ def cubes(history: pd.DataFrame, market: Market) -> dict[str, np.ndarray]:
 
 def sound(days: int = 35, **changes: object) -> pd.DataFrame:
     """Two platforms with `days` rows each; `changes` overwrite columns of the first row."""
+    rng = np.random.default_rng(0)
     rows = []
     for day in range(days):
         for platform, scale in (("search", 1.0), ("social", 1.7)):
             wave = scale * (1 + 0.3 * np.sin(day))
+            noise = np.exp(0.1 * rng.standard_normal(2))
             rows.append(
                 {
                     "date": f"{START + pd.Timedelta(days=day):%Y-%m-%d}",
                     "platform": platform,
                     "spend": round(100 * wave, 2),
-                    "impressions": round(2_000 * wave**0.8),
-                    "clicks": round(150 * wave**0.7),
+                    "impressions": round(2_000 * wave**0.8 * noise[0]),
+                    "clicks": round(150 * wave**0.7 * noise[1]),
                     "conversions": round(30 * wave**0.7),
                     "revenue": round(600 * wave**0.7, 2),
                 }

@@ -133,7 +133,9 @@ def test_fidelity_passes_the_market_and_fails_a_wrong_one(one: Fitted) -> None:
     market, log, planned = one.market, one.log, one.planned
     right = daily.deviations(market, log, planned)["total"]
     for metric, item in right.items():
-        assert item.low < 0.02 and item.high > -0.02, (metric, item)
+        # An unbiased deviation's interval misses zero by so much hardly ever: its half-width is 3 to 5 %.
+        assert item.low < 0.02, (metric, item)
+        assert item.high > -0.02, (metric, item)
     wrong = replace(market, value=market.value | {"ctr": 1.2 * market.value["ctr"], "cvr": 0.8 * market.value["cvr"]})
     bad = daily.deviations(wrong, log, planned)["total"]
     assert bad["ctr"].low > 0.05
@@ -157,13 +159,13 @@ def test_without_a_plan_the_spend_is_the_plan(tmp_path: Path) -> None:
 def test_budgets_that_follow_yesterdays_clicks_do_no_harm() -> None:
 
     def follow(rate: np.ndarray) -> np.ndarray:
-        return np.clip(rate, 0.2, 5.0) ** 3
+        return np.clip(rate, 0.2, 5.0)
 
     settings = Settings(assumed_bid_dispersion=0.0)
     errors, naive = [], []
     for seed in (1, 3):
         true = truth(seed)
-        played = cubes(play(true, 60, seed, follow), true)
+        played = cubes(play(true, 60, seed, follow, wandering=0.1), true)
         keep = np.ones(60, bool)
         found = aggregate.fit(
             settings, played["impressions"], played["clicks"], played["spend"], keep, np.arange(60) % 7
