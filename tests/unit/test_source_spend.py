@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,19 @@ from scipy.stats import multivariate_normal
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.config import Market as Settings
+from crossmix.evaluate.gates import _without_impressions
+from crossmix.evaluate.report import ReportInputs, render
+from crossmix.fusion.fit import fit as fuse
+from crossmix.ingest import ingest
 from crossmix.market import aggregate, estimators
 from crossmix.market.log import read
 from crossmix.market.replay import statistics
 from crossmix.market.supply import cost_curve
 from crossmix.schema import DataError
 from crossmix.state import CONTEXT
+from crossmix.train import Learner
 from tests.histories import START, ingested, sound
+from tests.markets import make_market
 
 
 def test_totals_come_through_unchanged(tmp_path: Path) -> None:
@@ -52,8 +60,6 @@ def test_header_is_read_in_any_case_separator_and_order(tmp_path: Path) -> None:
     packed = tmp_path / "history.csv.gz"
     packed.write_bytes(gzip.compress(text.encode()))
     (tmp_path / "c").mkdir()
-    from crossmix.ingest import ingest
-
     ingest(load("laptop", ["data.source=spend", f"data.path={packed}"]), tmp_path / "c")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "c" / "outcomes.parquet"), plain.frame("outcomes"))
 
@@ -244,8 +250,6 @@ def test_filter_is_the_density_of_an_ar1_with_noise() -> None:
 
 
 def test_steepness_is_the_derivative_of_the_drift_at_a_fixed_spend() -> None:
-    from dataclasses import replace
-
     series, parameters = _series()
     step = 1e-6
     # At a fixed spend, ln price falls as ln W rises.
@@ -287,3 +291,33 @@ def test_a_policy_without_contexts_does_not_hear_them() -> None:
     torch.testing.assert_close(policy.logits(state), policy.logits(other), rtol=0, atol=0)
     other[:, CONTEXT:] += 1
     assert not torch.equal(policy.logits(state), policy.logits(other))
+
+
+def test_training_without_contexts_starts_deaf_to_them() -> None:
+    config = load("laptop", ["train.pathwise.hidden=[16,16]"])
+    market = make_market(platforms=3)
+    silent = replace(market, context=torch.zeros_like(market.context))
+    for known, deaf in ((market, False), (silent, True)):
+        weight = Learner(config, known, "x").policy.trunk[0].weight
+        assert bool((weight[:, :CONTEXT] == 0).all()) == deaf
+        assert (weight[:, CONTEXT:] != 0).any()
+
+
+def test_fusion_has_nothing_to_fuse_and_says_so(tmp_path: Path) -> None:
+    dataset = ingested(tmp_path, sound())
+    out = tmp_path / "fusion"
+    out.mkdir()
+    report = fuse(_config(), dataset.path, tmp_path, out)
+    assert report["click"] is None
+    assert report["modalities"] == []
+    assert "spend history" in report["notes"][0]
+    assert len(pd.read_parquet(out / "predictions.parquet")) == 0
+    page = render(ReportInputs(fusion=report, ingest=json.loads((dataset.path / "report.json").read_text())))
+    assert "nothing to fuse" in page
+
+
+def test_gates_of_single_impressions_do_not_apply() -> None:
+    gates = {gate.name: gate for gate in _without_impressions(_config())}
+    assert set(gates) == {"fidelity.divergence.click_probability", "fidelity.divergence.price"}
+    assert {gate.verdict for gate in gates.values()} == {"not applicable"}
+    assert all(gate.required and "spend history" in gate.detail for gate in gates.values())
