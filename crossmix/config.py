@@ -61,7 +61,7 @@ class Data:
     """Where the log comes from and how it is cleaned and split (§3)."""
 
     __pydantic_config__ = STRICT
-    source: Literal["demo", "criteo", "ipinyou", "openbandit", "kuairand"] = "demo"
+    source: Literal["demo", "criteo", "spend", "ipinyou", "openbandit", "kuairand"] = "demo"
     """Which adapter reads the log."""
     path: str | None = None
     """The log's file, or the folder of its files where the source takes one; `None` for `demo`."""
@@ -77,6 +77,8 @@ class Data:
     """Share of the period used for validation; the rest is the test period."""
     holdout_users: Fraction = 0.4
     """Share of users held out of every fit, in every period."""
+    holdout_days: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """Share of the training period's cycles held out of every fit, where the log is a spend history without users."""
     sequence_length: PositiveInt = 30
     """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
     keep_platforms: Annotated[int, Field(gt=0, le=10)] = 10

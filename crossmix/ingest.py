@@ -27,6 +27,7 @@ from crossmix.schema import (
     CREATIVES,
     DERIVED,
     IMPRESSIONS,
+    OUTCOMES,
     PLANS,
     QUARANTINE,
     SPLITS,
@@ -35,7 +36,7 @@ from crossmix.schema import (
     Meta,
     Provenance,
 )
-from crossmix.sources import Backend, Raw, Table, plans, read
+from crossmix.sources import Backend, Raw, Table, history, plans, read
 from crossmix.sources.behaviour import SEQUENCES, sequences
 from crossmix.sources.report import report
 from crossmix.sources.rules import CODE, PROBLEM, Rule, check_parsed, conform, contract, mark, rejections
@@ -125,6 +126,8 @@ def connect(engine: str, workdir: Path) -> Backend:
 
 def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     """`ingest` for tables in hand: any object that satisfies `Raw`."""
+    if raw.impressions is None:
+        return ingest_history(raw, data, out)
     impressions = clean(raw.impressions, IMPRESSIONS, "impressions", ("impression_id",), impression_rules)
     creatives = _optional(raw.creatives, CREATIVES, "creatives", ("creative_id",))
     table, imputed, notes = impute(impressions.table, creatives.table if creatives else None, data)
@@ -185,6 +188,82 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     )
     (out / "meta.json").write_text(json.dumps(asdict(meta), indent=1, sort_keys=True))
     (out / "report.json").write_text(json.dumps(report(table, meta), indent=1, sort_keys=True))
+    return meta
+
+
+def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
+    """`ingest_raw` for daily totals: `outcomes` takes the place of impressions and sequences (`sources.history`)."""
+    key = ("campaign_id", "platform", "date")
+    outcomes = clean(raw.outcomes, OUTCOMES, "outcomes", key, history.outcome_rules)
+    frame = outcomes.table.to_pandas()
+    frame["date"] = [getattr(day, "date", lambda day=day: day)() for day in frame["date"]]
+    rejected = list(outcomes.rejected)
+    days = history.days_per_row(frame["date"])
+    hours = data.cycle_hours or 24 * days
+    if hours % (24 * days):
+        raise DataError(
+            f"data.cycle_hours: {hours} h; a history of {days} day(s) a row needs a multiple of {24 * days} h, or none"
+        )
+    first = min(frame["date"])
+    cycles = ((max(frame["date"]) - first).days + days) // (hours // 24)
+    history.check_length(cycles, hours // 24, frame["date"])
+    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    line = Timeline(start, hours, cycles, _first_cycles(cycles, data))
+    view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
+    platforms, group = platform_groups(view, line, data.keep_platforms)
+    table, beyond = history.totals(frame, group, first, hours // 24, line.first_cycle, cycles, data.holdout_days)
+    history.check_market(table, platforms)
+    campaigns = sorted(set(table["campaign_id"]))
+
+    planned = _optional(raw.plans, PLANS, "plans", key, lambda t: plan_rules(t, set(group), campaigns))
+    if planned is None:
+        amounts = frame.rename(columns={"spend": "planned_budget"})
+    else:
+        amounts = planned.table.to_pandas()
+        amounts["date"] = [getattr(day, "date", lambda day=day: day)() for day in amounts["date"]]
+        rejected += planned.rejected
+    budget = plans.grouped(history.daily_plans(amounts, days), group)
+    pq.write_table(
+        pa.Table.from_pandas(budget, schema=arrow_schema(PLANS), preserve_index=False), out / "plans.parquet"
+    )
+    outcome_schema = arrow_schema((*OUTCOMES, *DERIVED))
+    pq.write_table(pa.Table.from_pandas(table, schema=outcome_schema, preserve_index=False), out / "outcomes.parquet")
+    write_creatives(None, out)
+    pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
+
+    provenance, notes = dict(raw.provenance), history.notes(line.cycles, hours, data.holdout_days, frame, beyond, table)
+    if planned is None:
+        provenance |= {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
+        provenance |= {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
+        notes.append("The history has no column `planned`: a day's plan is what it spent, and there are no limits.")
+    if OTHER in platforms:
+        notes.append(f"{len(group) - len(platforms) + 1} platforms with the least spend are grouped as {OTHER!r}.")
+    meta = Meta(
+        source=data.source,
+        generated=raw.generated,
+        currency=raw.currency,
+        platforms=tuple(platforms),
+        campaigns=tuple(campaigns),
+        start=line.start.isoformat(),
+        cycle_hours=hours,
+        cycles=cycles,
+        first_cycle=line.first_cycle,
+        modalities=(),
+        provenance=provenance,
+        weekday_pattern=hours == 24,
+        digest=digest({"raw": raw.digest, "data": _cleaning(data)}),
+        notes=(*raw.notes, *notes),
+        rows={
+            "read": outcomes.rows + outcomes.duplicates,
+            "ingested": outcomes.rows - len(outcomes.rejected),
+            "duplicates": outcomes.duplicates,
+            "quarantined": dict(sorted(Counter(row["code"] for row in rejected).items())),
+            "imputed": {"conversions_beyond_clicks": beyond},
+        },
+        aggregate=True,
+    )
+    (out / "meta.json").write_text(json.dumps(asdict(meta), indent=1, sort_keys=True))
+    (out / "report.json").write_text(json.dumps(history.report(table, meta), indent=1, sort_keys=True))
     return meta
 
 
@@ -323,9 +402,14 @@ def timeline(table: Table, data: Data, natural_hours: int) -> Timeline:
             f"timestamp: the log runs from {first} to {last}, {cycles} cycles of {hours} h; "
             "correct the clock of the outermost rows or raise data.cycle_hours"
         )
+    return Timeline(start, hours, cycles, _first_cycles(cycles, data))
+
+
+def _first_cycles(cycles: int, data: Data) -> dict[str, int]:
+    """First cycle of each split; each has one at least."""
     validation = min(max(1, round(cycles * data.train_fraction)), cycles - 2)
     test = min(max(validation + 1, round(cycles * (data.train_fraction + data.validation_fraction))), cycles - 1)
-    return Timeline(start, hours, cycles, {"train": 0, "validation": validation, "test": test})
+    return {"train": 0, "validation": validation, "test": test}
 
 
 def platform_groups(table: Table, line: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:

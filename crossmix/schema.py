@@ -65,6 +65,18 @@ CREATIVES: tuple[Column, ...] = (
     Column("category", "string", "name", nullable=True),
 )
 
+# A spend history has these daily totals in place of impressions.
+OUTCOMES: tuple[Column, ...] = (
+    Column("campaign_id", "string", "id"),
+    Column("platform", "string", "name"),
+    Column("date", "date", "UTC day"),
+    Column("spend", "float64", "currency", low=0),
+    Column("impressions", "float64", "impressions", low=0),
+    Column("clicks", "float64", "clicks", low=0),
+    Column("conversions", "float64", "conversions", low=0, doc="fractions occur where credit is shared"),
+    Column("revenue", "float64", "currency", low=0, doc="0 where nothing converted"),
+)
+
 PLANS: tuple[Column, ...] = (
     Column("campaign_id", "string", "id"),
     Column("platform", "string", "name"),
@@ -85,7 +97,7 @@ QUARANTINE: tuple[Column, ...] = (
 DERIVED: tuple[Column, ...] = (
     Column("cycle", "int64", "cycles since the start of the log", low=0),
     Column("split", "string", "train, validation or test"),
-    Column("holdout", "boolean", "", doc="the user is held out of every fit"),
+    Column("holdout", "boolean", "", doc="the user (in a spend history: the cycle) is held out of every fit"),
 )
 
 SPLITS = ("train", "validation", "test")
@@ -134,6 +146,8 @@ class Meta:
     """Sentences for the report: what is approximated or missing, and how."""
     rows: dict[str, Any] = field(default_factory=dict)
     """`ingested`: int; `quarantined`: {code: count}; `duplicates`, ..."""
+    aggregate: bool = False
+    """A spend history: a table `outcomes` of totals stands in place of impressions and sequences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,7 @@ class Dataset:
         return Meta(**raw)
 
     def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """A table as pandas: impressions, creatives, plans, sequences, quarantine."""
+        """A table as pandas: impressions (or outcomes), creatives, plans, sequences, quarantine."""
         import pandas as pd
 
         return pd.read_parquet(self.path / f"{table}.parquet", columns=columns)

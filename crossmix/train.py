@@ -66,6 +66,8 @@ class Learner:
         torch.manual_seed(settings.seed)
         self.config, self.market = config, market
         self.policy = Policy(len(market.platforms), settings.pathwise.hidden)
+        if not market.context.any():
+            self.policy.ignore_context()
         self.critic = ppo.Critic(SIZE, settings.ppo.critic_hidden)
         self.log_sigma_P = torch.full((len(market.platforms),), settings.ppo.sigma).log().requires_grad_(True)
         self.best: dict[str, Tensor] = {}

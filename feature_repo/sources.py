@@ -169,14 +169,17 @@ def write_embeddings(out: Path, vectors: pd.DataFrame, modalities: Sequence[str]
 def write_sequences(out: Path, dataset: Dataset) -> int:
     """Write each user's behaviour before each of their impressions, at the impression's time; returns the rows.
 
-    A user's impressions of the same instant keep the last of them (by impression_id). Raises `DataError` where an
-    impression has no sequence.
+    A user's impressions of the same instant keep the last of them (by impression_id). A spend history has no users: the
+    file is empty. Raises `DataError` where an impression has no sequence.
     """
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if dataset.meta.aggregate:
+        write(_schema(USER_VIEW, [("events", pa.list_(pa.int32()))]).empty_table(), out / SOURCES[USER_VIEW])
+        return 0
     impressions = dataset.frame("impressions", ["impression_id", "timestamp", "user_id"])
     sequences = pq.read_table(dataset.file("sequences"), columns=["impression_id", "events"])
     identifiers = pd.Index(sequences.column("impression_id").to_pandas())

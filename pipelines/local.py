@@ -232,7 +232,9 @@ def describe(outcome: Outcome, out: Path) -> str:
         f"{told(policy['gap_closed'])} of the gap from uniform closed (mean, 95 % interval)",
         f"rival      {told(policy['baselines'][best])} ({best}, the best competitor)",
         f"fusion     click AUC {_number(fused['click_auc'])}, conversion AUC {_number(fused['conversion_auc'])}, "
-        f"from {', '.join(fused['modalities'])}",
+        f"from {', '.join(fused['modalities'])}"
+        if fused["modalities"]
+        else "fusion     none: the log is a spend history",
     ]
     verdicts = [gate["verdict"] for gate in summary["gates"]]
     lines.append("gates      " + ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts)))

@@ -33,9 +33,10 @@ def collect(
         "source": config.data.source,
         "rows": {"ingested": ingested["rows"]["ingested"], "quarantined": ingested["rows"]["quarantined"]},
         "fusion": {
-            "click_auc": fused["click"]["auc"],
-            "conversion_auc": fused["conversion"]["auc"],
-            "click_ece": fused["click"]["ece"],
+            # A spend history has no impressions, and so no heads.
+            "click_auc": (fused["click"] or {}).get("auc"),
+            "conversion_auc": (fused["conversion"] or {}).get("auc"),
+            "click_ece": (fused["click"] or {}).get("ece"),
             "modalities": fused["modalities"],
         },
         "fidelity": {

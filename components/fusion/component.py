@@ -23,5 +23,6 @@ def fusion(
     inputs = {"dataset": dataset.path, "features": features.path}
     folder = run_step("fusion", config_json, inputs, fusion.path, store, "crossmix.fusion.fit:fit")
     report = read(folder, "report.json")
-    log_head(metrics, click_roc, "click", report["click"])
-    log_head(metrics, conversion_roc, "conversion", report["conversion"])
+    for head, curve in (("click", click_roc), ("conversion", conversion_roc)):
+        if report[head]:  # a spend history has no impression to judge
+            log_head(metrics, curve, head, report[head])

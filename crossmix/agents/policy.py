@@ -62,6 +62,17 @@ class Policy(nn.Module):
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
 
+    @torch.no_grad()
+    def ignore_context(self) -> None:
+        """Zero the weights on the fused context, for a market that has none.
+
+        Their gradient is zero there, so that they would stay at their random start, and a context that is served
+        later would be noise.
+        """
+        first = self.trunk[0] if len(self.trunk) else self.head
+        assert isinstance(first, nn.Linear)
+        first.weight[:, :CONTEXT] = 0
+
     def logits(self, state_BS: Tensor) -> Tensor:
         """z of eq. 9, (B, P)."""
         x = self.normaliser(state_BS)

@@ -19,7 +19,7 @@ import torch
 from crossmix import bundle as bundles
 from crossmix.baselines import COMPETITORS, LABELS, nominal
 from crossmix.config import Config, digest
-from crossmix.evaluate import fidelity
+from crossmix.evaluate import daily, fidelity
 from crossmix.evaluate.judge import Act, Record, from_state, oracle, play, summarise
 from crossmix.market.log import read
 from crossmix.market.model import Market, load
@@ -56,12 +56,16 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
     records = {name: play(fitted, config, act, name) for name, act in players.items()}
     labels = {**LABELS, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
     table = summarise(records, labels, config, fitted.platforms)
-    deviations = fidelity.deviations(fitted, log, planned)
-    divergences = fidelity.divergences(fitted, log, planned, fusion)
+    if log.meta.aggregate:
+        deviations, divergences = daily.deviations(fitted, log, planned), daily.divergences(fitted, log, planned)
+    else:
+        deviations = fidelity.deviations(fitted, log, planned)
+        divergences = fidelity.divergences(fitted, log, planned, fusion)
 
     bundle = _bundle(config, fitted, actor, market, out / "bundle")
     gates = [
         *_fidelity_gates(config, deviations, divergences, log.plan_from_spend),
+        *(_without_impressions(config) if log.meta.aggregate else ()),
         *_policy_gates(config, table, records, _latency_ms(bundle)),
     ]
     passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)
@@ -160,6 +164,14 @@ def _fidelity_gates(
             )
         )
     return gates
+
+
+def _without_impressions(config: Config) -> list[Gate]:
+    """The divergences that a spend history cannot show."""
+    why = "the log is a spend history: it has no single impression to compare"
+    bound = f"KL < {config.gates.divergence:g}"
+    names = (f"fidelity.divergence.{quantity}" for quantity in daily.NEEDS_IMPRESSIONS)
+    return [Gate(name, None, bound, NOT_APPLICABLE, is_required(name, config.gates.required), why) for name in names]
 
 
 def _policy_gates(config: Config, table: dict[str, Any], records: dict[str, Record], latency_ms: float) -> list[Gate]:

@@ -249,6 +249,7 @@ def _fit(inputs: ReportInputs) -> dict[str, Any] | None:
     return {
         "encoders": {name: encoders[name] for name in ("image", "text", "behaviour") if name in encoders},
         "heads": heads,
+        "eventless": fusion is not None and not heads,
         "quality": tables.heads(heads),
         "rows": (fusion or {}).get("rows", {}),
         "attention": (fusion or {}).get("attention") or {},

@@ -16,7 +16,7 @@ from crossmix.fusion.model import MODALITIES, Fusion
 from crossmix.fusion.predict import Predicted, predict
 from crossmix.fusion.quality import Floats, judge
 from crossmix.fusion.table import Table, read
-from crossmix.schema import DataError
+from crossmix.schema import DataError, Dataset
 
 
 def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, Any]:
@@ -35,6 +35,8 @@ def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, A
     Raises:
         DataError: a file, column or row does not fit, or nothing is left to train on.
     """
+    if Dataset(dataset).meta.aggregate:
+        return _nothing(out)
     table = read(dataset, features, config.data.sequence_length)
     _check(table)
     learned = train(config.fusion, table)
@@ -44,6 +46,30 @@ def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, A
     p_conversion = np.clip(p_joint / p_click, 0.0, 1.0)
     report = _report(config, table, learned, predicted, p_click, p_click * p_conversion, told)
     _write(out, table, learned.module, predicted, p_click, p_conversion, report)
+    return report
+
+
+def _nothing(out: Path) -> dict[str, Any]:
+    """A spend history has no impression, so nothing to fuse: empty tables, and a report that says so."""
+    import pandas as pd
+
+    pd.DataFrame({"impression_id": [], "p_click": [], "p_conversion": [], "trained": []}).to_parquet(
+        out / "predictions.parquet", index=False
+    )
+    pd.DataFrame({"campaign_id": [], "cycle": [], "context": []}).to_parquet(out / "contexts.parquet", index=False)
+    report: dict[str, Any] = {
+        "encoders": dict.fromkeys(MODALITIES, "missing"),
+        "modalities": [],
+        "click": None,
+        "conversion": None,
+        "rows": {"trained": 0, "heldout": 0, "available": 0, "predicted": 0},
+        "attention": {},
+        "calibration": {},
+        "platforms": [],
+        "curve": [],
+        "notes": ["The log is a spend history: there is no impression to fuse, and no context in the state."],
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
     return report
 
 

@@ -5,11 +5,17 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.market.log import Array, Log
 from crossmix.market.supply import Supply
+
+if TYPE_CHECKING:
+    from crossmix.market.log import Log
+
+Array = npt.NDArray[np.float64]
 
 # Prior on kappa where the log says little about it.
 SATURATION_PRIOR_SD = 0.5
@@ -83,16 +89,40 @@ def rate(hits_CP: Array, trials_CP: Array) -> tuple[Array, Array]:
 
 
 def value(log: Log, keep: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Mean value of a conversion, its error and coefficient of variation; means shrunk by their precision."""
+    """`values` of the conversions in a log of impressions."""
     frame = log.frame[keep]
     shape = log.shape[1:]
     index = np.ravel_multi_index((frame["c"].to_numpy(), frame["p"].to_numpy()), shape)
     size, revenue = int(np.prod(shape)), frame["revenue"].to_numpy(float)
-    n = np.bincount(index, minlength=size).astype(float)
-    total = np.bincount(index, revenue, size)
-    square = np.bincount(index, revenue**2, size)
-    overall = float(revenue.mean()) if len(revenue) else 0.0
-    overall_cv = float(revenue.std() / overall) if overall > 0 else 0.0
+    n, total, square = (np.bincount(index, revenue**power, size).astype(float) for power in (0, 1, 2))
+    return values(n.reshape(shape), total.reshape(shape), square.reshape(shape))
+
+
+def value_of_totals(conversions_TCP: Array, revenue_TCP: Array) -> tuple[Array, Array, Array]:
+    """`values` where only a cycle's sums are known.
+
+    With m the mean value and n the conversions of a cycle, its revenue varies around m n by m^2 cv^2 n: so much tells
+    the spread of single values. It is pooled over all cells, as short series tell little.
+    """
+    n, total = conversions_TCP.sum(0), revenue_TCP.sum(0)
+    mean = total / np.maximum(n, 1e-9)
+    seen = (conversions_TCP > 0) & (n > 1)
+    surprise = (revenue_TCP - mean * conversions_TCP) ** 2 / np.maximum(mean**2 * conversions_TCP, 1e-12)
+    # One mean per cell was fitted to its cycles.
+    freedom = max(int(seen.sum() - seen.any(0).sum()), 1)
+    cv2 = float(surprise[seen].sum() / freedom)
+    return values(n, total, n * mean**2 * (1 + cv2))
+
+
+def values(n_CP: Array, total_CP: Array, square_CP: Array) -> tuple[Array, Array, Array]:
+    """Mean value of a conversion, its error and coefficient of variation; means shrunk by their precision.
+
+    Args: number, sum and sum of squares of the single values.
+    """
+    n, total, square = n_CP, total_CP, square_CP
+    overall = float(total.sum() / n.sum()) if n.sum() > 0 else 0.0
+    spread = max(float(square.sum() / n.sum()) - overall**2, 0.0) if n.sum() > 0 else 0.0
+    overall_cv = spread**0.5 / overall if overall > 0 else 0.0
     mean = np.where(n > 0, total / np.maximum(n, 1), overall)
     within = np.maximum(square / np.maximum(n, 1) - mean**2, 0)
     cv = np.where(n >= 10, np.sqrt(within) / np.maximum(mean, 1e-12), overall_cv)
@@ -101,7 +131,7 @@ def value(log: Log, keep: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     trust = np.where(n > 0, between / (between + noise), 0.0)
     value = trust * mean + (1 - trust) * overall
     error = np.sqrt(np.where(n > 0, between * noise / np.maximum(between + noise, 1e-12), between))
-    return value.reshape(shape), error.reshape(shape), cv.reshape(shape)
+    return value, error, cv
 
 
 def log_rate(hits_TCP: Array, trials_TCP: Array) -> Array:

@@ -9,12 +9,12 @@ Shapes: T cycles, C campaigns, P platforms.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 
 from crossmix.config import Config, ConfigError
@@ -66,29 +66,94 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What impressions and totals tell in different ways; each (C, P) unless said otherwise."""
+
+    supplies: list[list[Supply]]
+    saturation: tuple[Array, Array]
+    """With its standard error, as the next two."""
+    value: tuple[Array, Array, Array]
+    """Mean, standard error, coefficient of variation."""
+    fade_TCP: Array
+    """Impressions fitted on, each weighted by what saturation leaves of its click probability."""
+    log_ctr_se: Array
+    """Standard error of ln of the click rate that comes from not knowing saturation and volume."""
+    requests_se: Array
+    delay: Array
+    """(C, P, D + 1)."""
+    seen_T: npt.NDArray[np.bool_]
+    """Training cycles whose price level was fitted."""
+    guessed: tuple[str, ...]
+    """Parameters that rest on assumptions."""
+
+
+def of_impressions(config: Config, log: Log) -> Evidence:
+    """Evidence of single impressions: their prices, bids, and rank within their cycle."""
+    train, fit_users = log.train_cycles, log.fitted_rows()
+    supplies = log.supplies(config)
+    saturation = estimators.saturation(log, supplies, fit_users, config.market.saturation)
+    exposure = estimators.exposure(log, supplies, saturation[0])
+    converted = log.frame["converted"].to_numpy(bool)
+    _, _, requests_sd = _volume(log, supplies)
+    requests = estimators.stack(supplies, "requests")[:train].mean(0)
+    sampling = np.sqrt((estimators.stack(supplies, "requests_error")[:train] ** 2).sum(0)) / train
+    return Evidence(
+        supplies=supplies,
+        saturation=saturation,
+        value=estimators.value(log, fit_users & converted),
+        fade_TCP=log.per_cycle(exposure, keep=fit_users)[:train],
+        log_ctr_se=np.zeros(log.shape[1:]),
+        requests_se=np.hypot(sampling, requests * requests_sd / np.sqrt(train)),
+        delay=_delays(log, fit_users & converted, config.market.max_delay_cycles),
+        seen_T=np.ones(train, bool),
+        guessed=("requests", "requests_sd", "saturation", "bid_dispersion") if supplies[0][0].approximated else (),
+    )
+
+
+def of_totals(config: Config, log: Log) -> Evidence:
+    """Evidence of a spend history (`crossmix.market.aggregate`)."""
+    train = log.train_cycles
+    found = log.inferred(config)
+    supplies = log.history_supplies(config, found)
+    totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
+    fading = found.saturation * totals["impressions"] / estimators.stack(supplies, "requests")[:train]
+    mean_fade = np.where(fading > 1e-6, -np.expm1(-fading) / np.maximum(fading, 1e-6), 1.0)
+    delay = np.zeros((*log.shape[1:], config.market.max_delay_cycles + 1))
+    delay[..., 0] = 1.0
+    return Evidence(
+        supplies=supplies,
+        saturation=(found.saturation, found.saturation_se),
+        value=estimators.value_of_totals(totals["conversions"], totals["revenue"]),
+        fade_TCP=totals["impressions"] * mean_fade,
+        log_ctr_se=found.log_ctr_se,
+        requests_se=found.requests_se,
+        delay=delay,
+        seen_T=log.fitted_cycles()[:train],
+        guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr"),
+    )
+
+
 def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) -> Market:
     """The market of a log; without `fusion` (no contexts), contexts are zero and do not move rates."""
-    frame, (times, campaigns, platforms) = log.frame, log.shape
+    times, campaigns, platforms = log.shape
     train = log.train_cycles
-    supplies = log.supplies(config)
-    approximated = supplies[0][0].approximated
-    fit_users = (frame["split"] == "train").to_numpy() & ~frame["holdout"].to_numpy(bool)
-
-    saturation, saturation_se = estimators.saturation(log, supplies, fit_users, config.market.saturation)
-    exposure = estimators.exposure(log, supplies, saturation)
-    clicked, converted = frame["clicked"].to_numpy(bool), frame["converted"].to_numpy(bool)
-    fade_TCP = log.per_cycle(exposure, keep=fit_users)[:train]
-    clicks_TCP = log.per_cycle(clicked, keep=fit_users)[:train]
-    conversions_TCP = log.per_cycle(converted, keep=fit_users)[:train]
+    evidence = of_totals(config, log) if log.meta.aggregate else of_impressions(config, log)
+    fusion = None if log.meta.aggregate else fusion
+    supplies, fade_TCP = evidence.supplies, evidence.fade_TCP
+    saturation, saturation_se = evidence.saturation
+    value, value_se, value_cv = evidence.value
+    fitted = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
+    clicks_TCP, conversions_TCP = fitted["clicks"], fitted["conversions"]
     ctr, ctr_se = estimators.rate(clicks_TCP.sum(0), fade_TCP.sum(0))
+    ctr_se = np.hypot(ctr_se, ctr * evidence.log_ctr_se)
     cvr, cvr_se = estimators.rate(conversions_TCP.sum(0), clicks_TCP.sum(0))
-    value, value_se, value_cv = estimators.value(log, fit_users & converted)
 
     contexts = resampled.contexts(config, log, fusion)
     response, response_mean = resampled.responses(log, fusion, contexts.cycle_group_CT)
     mix_variance = np.log(np.maximum(contexts.rate_CNP, 1e-3)).var(1)
     response_week = _response_week(log, clicks_TCP, fade_TCP * ctr)
-    fade_TCP = fade_TCP * response_week[..., _weekdays(log)[:train]].transpose(2, 0, 1)
+    fade_TCP = fade_TCP * response_week[..., log.weekdays()[:train]].transpose(2, 0, 1)
     ctr_drift, ctr_rho = estimators.drift(
         estimators.log_rate(clicks_TCP, fade_TCP), 1 / np.maximum(clicks_TCP, 0.5), mix_variance
     )
@@ -96,12 +161,14 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         estimators.log_rate(conversions_TCP, clicks_TCP), 1 / np.maximum(conversions_TCP, 0.5), 0.0
     )
     level = np.log(estimators.stack(supplies, "level")[:train])
-    price_drift, price_rho = estimators.drift(level, estimators.stack(supplies, "level_error")[:train] ** 2, 0.0)
+    price_drift, price_rho = estimators.drift(
+        np.where(evidence.seen_T[:, None, None], level, np.nan),
+        estimators.stack(supplies, "level_error")[:train] ** 2,
+        0.0,
+    )
 
     requests_TCP, week, requests_sd = _volume(log, supplies)
     requests = requests_TCP[:train].mean(0)
-    requests_se = np.sqrt((estimators.stack(supplies, "requests_error")[:train] ** 2).sum(0)) / train
-    requests_se = np.hypot(requests_se, requests * requests_sd / np.sqrt(train))
 
     names, period_T = strata.periods(log.meta, train)
     delivered = strata.Cubes(
@@ -125,7 +192,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
 
     planned, low, high = log.planned(dataset)
     budget = planned[:train].sum(2).mean(0)
-    spend = log.per_cycle(frame["price_paid"])[:train].sum(0)
+    spend = log.totals()["spend"][:train].sum(0)
     budget = np.where(budget > 0, budget, spend.sum(1) / train)
     static = planned[:train].sum(0)
     static = np.where(static.sum(1, keepdims=True) > 0, static, spend)
@@ -135,7 +202,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     check(limits.minimum_P, limits.maximum_P, log.meta.platforms)
     zeros = np.zeros((campaigns, platforms))
     values = {
-        "requests": (requests, requests_se),
+        "requests": (requests, evidence.requests_se),
         "requests_sd": (requests_sd, requests_sd / np.sqrt(2 * max(train - 1, 1))),
         "ctr": (ctr, ctr_se),
         "cvr": (cvr, cvr_se),
@@ -150,10 +217,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         "price_persistence": (price_rho, estimators.persistence_se(price_rho, train)),
     }
     tag = "generated" if log.meta.generated else "real"
-    provenance = dict.fromkeys(PARAMETERS, tag)
-    if approximated:
-        guessed = ("requests", "requests_sd", "saturation", "bid_dispersion")
-        provenance |= dict.fromkeys(guessed, "approximated")
+    provenance = dict.fromkeys(PARAMETERS, tag) | dict.fromkeys(evidence.guessed, "approximated")
     knots = np.stack([[cell.knots for cell in row] for row in supplies])
     dispersion = np.array([[cell.dispersion for cell in row] for row in supplies])
     values |= {"pacing": (zeros, zeros), "bid_dispersion": (dispersion, zeros)}
@@ -173,7 +237,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         price_law=_tensor(knots),
         volume_week=_tensor(week),
         response_week=_tensor(response_week),
-        delay=_tensor(_delays(log, fit_users & converted, config.market.max_delay_cycles)),
+        delay=_tensor(evidence.delay),
         minimum=boxed[0],
         maximum=boxed[1],
         step=limits.step_P,
@@ -196,7 +260,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
             "level": _tensor(np.exp(level)),
             "ctr": _tensor(
                 estimators.path(clicks_TCP, fade_TCP, ctr, ctr_drift, ctr_rho)
-                * response_week[..., _weekdays(log)[:train]].transpose(2, 0, 1)
+                * response_week[..., log.weekdays()[:train]].transpose(2, 0, 1)
             ),
             "cvr": _tensor(estimators.path(conversions_TCP, clicks_TCP, cvr, cvr_drift, cvr_rho)),
         },
@@ -204,8 +268,8 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     if planned[:train].sum() > 0 and not log.plan_from_spend:
         # Spend of the users fitted on, scaled by their share of the impressions.
         impressions = log.per_cycle()[:train].sum((0, 1))
-        seen = log.per_cycle(keep=fit_users)[:train].sum((0, 1))
-        paid = log.per_cycle(frame["price_paid"], keep=fit_users)[:train].sum((0, 1))
+        seen = fitted["impressions"].sum((0, 1))
+        paid = fitted["spend"].sum((0, 1))
         market.value["pacing"][:] = _tensor(_pacing(market, planned, paid * impressions / np.maximum(seen, 1)))
     return market
 
@@ -219,13 +283,6 @@ def _shares(spend_CP: Array) -> Array:
     return np.asarray(np.where(total > 0, spend_CP / np.maximum(total, 1e-12), 1 / spend_CP.shape[1]))
 
 
-def _weekdays(log: Log) -> npt.NDArray[np.int64]:
-    """Weekday of every cycle's start, Monday 0, (T,)."""
-    start = pd.Timestamp(log.meta.start).tz_localize(None)
-    starts = start + pd.to_timedelta(np.arange(log.shape[0]) * log.meta.cycle_hours, unit="h")
-    return np.asarray(starts.weekday, dtype=np.int64)
-
-
 def _response_week(log: Log, clicks_TCP: Array, expected_TCP: Array) -> Array:
     """Click probability by weekday over its mean, pooled over campaigns, (C, P, 7).
 
@@ -233,7 +290,7 @@ def _response_week(log: Log, clicks_TCP: Array, expected_TCP: Array) -> Array:
     """
     factors = np.ones((log.shape[2], 7))
     if log.meta.weekday_pattern:
-        weekday = _weekdays(log)[: len(clicks_TCP)]
+        weekday = log.weekdays()[: len(clicks_TCP)]
         for day in range(7):
             clicks = clicks_TCP[weekday == day].sum((0, 1))
             expected = expected_TCP[weekday == day].sum((0, 1))
@@ -247,7 +304,7 @@ def _volume(log: Log, supplies: list[list[Supply]]) -> tuple[Array, Array, Array
     requests = estimators.stack(supplies, "requests")
     train = log.train_cycles
     error = estimators.stack(supplies, "requests_error")
-    weekday = _weekdays(log)
+    weekday = log.weekdays()
     mean = np.maximum(requests[:train].mean(0), 1e-9)
     week = np.ones((*mean.shape, 7))
     if log.meta.weekday_pattern:
@@ -314,7 +371,12 @@ def _lognormal(config: Config, curve: Array) -> Array:
 
 def _notes(market: Market, log: Log) -> list[str]:
     notes = []
-    if market.provenance["requests"] == "approximated":
+    if log.meta.aggregate:
+        notes.append(
+            "The log is a spend history: supply, its price curve and saturation are inferred from how daily totals "
+            "move together, with priors (config market.assumed_win_rate, .assumed_bid_dispersion, .saturation)."
+        )
+    elif market.provenance["requests"] == "approximated":
         notes.append(
             "The log has no bids: request volume, win rate and saturation rest on an assumed win rate, and what more "
             "wins would cost on an assumed spread of bids (config market.assumed_win_rate, .assumed_bid_dispersion)."

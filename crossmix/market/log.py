@@ -1,5 +1,8 @@
 """The ingested log as arrays per cycle, campaign and platform: the market is fitted on it, the state replayed from it.
 
+A log of impressions has one row each; a spend history one row per cycle, campaign and platform, whose numbers are sums.
+`Log.per_cycle` and `Log.totals` are the same for both.
+
 Shapes: T cycles, C campaigns, P platforms.
 """
 
@@ -12,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from crossmix.config import Config
+from crossmix.market import aggregate
 from crossmix.market.supply import Supply, estimate
 from crossmix.schema import Dataset, Meta
 
@@ -36,13 +40,25 @@ COLUMNS = [
 ]
 
 
+TOTALS: dict[str, str] = {
+    "impressions": "shown",
+    "clicks": "clicked",
+    "conversions": "converted",
+    "revenue": "revenue",
+    "spend": "price_paid",
+}
+"""Quantity to the column of `Log.frame` that sums to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Impressions with indices, in order of time."""
+    """Impressions, or a spend history's totals, with indices, in order of time."""
 
     meta: Meta
     frame: pd.DataFrame
-    """`COLUMNS`, plus `c` (campaign), `p` (platform), `arrival` (cycle in which a conversion became known)."""
+    """`COLUMNS`, plus `c` (campaign), `p` (platform), `arrival` (cycle in which a conversion became known), `shown`
+    (impressions of the row: 1, or in a spend history their number; clicked, converted, revenue and price_paid are sums
+    there too, and there is no user, bid or id)."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -61,8 +77,10 @@ class Log:
     def per_cycle(
         self, weight: npt.ArrayLike | None = None, *, by: str = "cycle", keep: npt.ArrayLike | None = None
     ) -> Array:
-        """Sum of `weight` (1 each if `None`) over impressions, (T, C, P); `keep`: a mask over impressions."""
+        """Sum of `weight` (`None`: impressions) over rows, (T, C, P); `keep`: a mask over rows."""
         frame = self.frame
+        if weight is None and self.meta.aggregate:
+            weight = frame["shown"]
         mask = np.ones(len(frame), bool) if keep is None else np.asarray(keep, bool)
         mask = mask & (frame[by].to_numpy() < self.meta.cycles)
         index = np.ravel_multi_index(
@@ -70,6 +88,24 @@ class Log:
         )
         amount = None if weight is None else np.asarray(weight, float)[mask]
         return np.bincount(index, amount, int(np.prod(self.shape))).reshape(self.shape).astype(float)
+
+    def totals(self, keep: npt.ArrayLike | None = None) -> dict[str, Array]:
+        """Impressions, clicks, conversions, revenue and spend by cycle of the impression, (T, C, P) each."""
+        return {name: self.per_cycle(self.frame[column], keep=keep) for name, column in TOTALS.items()}
+
+    def fitted_rows(self) -> npt.NDArray[np.bool_]:
+        """Rows of the training period that are not held out."""
+        return np.asarray((self.frame["split"].to_numpy() == "train") & ~self.frame["holdout"].to_numpy(bool))
+
+    def fitted_cycles(self) -> npt.NDArray[np.bool_]:
+        """Cycles that have a row to fit on, (T,)."""
+        return np.isin(np.arange(self.meta.cycles), self.frame["cycle"].to_numpy()[self.fitted_rows()])
+
+    def weekdays(self) -> npt.NDArray[np.int64]:
+        """Weekday of every cycle's start, Monday 0, (T,)."""
+        start = pd.Timestamp(self.meta.start).tz_localize(None)
+        starts = start + pd.to_timedelta(np.arange(self.shape[0]) * self.meta.cycle_hours, unit="h")
+        return np.asarray(starts.weekday, dtype=np.int64)
 
     def planned(self, dataset: Dataset) -> tuple[Array, Array, Array]:
         """Planned budget per cycle (T, C, P), and min and max share (C, P; NaN where the plan names none).
@@ -87,7 +123,12 @@ class Log:
         daily = np.zeros((days, campaigns, platforms))
         np.add.at(daily, (day[keep], c[keep], p[keep]), plans["planned_budget"].to_numpy(float)[keep])
         hours = (start - start.normalize()) / pd.Timedelta(hours=1) + np.arange(times) * self.meta.cycle_hours
-        per_cycle = daily[(hours // 24).astype(int)] * self.meta.cycle_hours / 24
+        first_day = (hours // 24).astype(int)
+        if self.meta.cycle_hours % 24:
+            per_cycle = daily[first_day] * self.meta.cycle_hours / 24
+        else:
+            span = self.meta.cycle_hours // 24
+            per_cycle = np.stack([daily[day : day + span].sum(0) for day in first_day])
         if self.plan_from_spend:
             per_cycle = self.per_cycle(self.frame["price_paid"])
         low, high = np.full((campaigns, platforms), np.nan), np.full((campaigns, platforms), np.nan)
@@ -99,7 +140,9 @@ class Log:
 
     def supplies(self, config: Config) -> list[list[Supply]]:
         """Supply of every campaign and platform; the price law is fitted on training cycles and users not held out."""
-        fit = (self.frame["split"].to_numpy() == "train") & ~self.frame["holdout"].to_numpy(bool)
+        if self.meta.aggregate:
+            return self.history_supplies(config, self.inferred(config))
+        fit = self.fitted_rows()
         rows: list[list[Supply]] = []
         for c in range(self.shape[1]):
             rows.append([])
@@ -121,11 +164,52 @@ class Log:
                 )
         return rows
 
+    def inferred(self, config: Config) -> aggregate.Aggregate:
+        """Supply and response of a spend history."""
+        totals = self.totals()
+        return aggregate.fit(
+            config.market,
+            totals["impressions"],
+            totals["clicks"],
+            totals["spend"],
+            self.fitted_cycles(),
+            self.weekdays() if self.meta.weekday_pattern else None,
+        )
+
+    def history_supplies(self, config: Config, found: aggregate.Aggregate) -> list[list[Supply]]:
+        """`supplies` of a spend history.
+
+        In every cycle that was seen the level is the one at which the observed spend buys the observed impressions; in
+        the training cycles held out it is the smoothed one, so that they can judge.
+        """
+        totals, fitted, weekday = self.totals(), self.fitted_cycles(), self.weekdays()
+        held = ~fitted & (np.arange(self.shape[0]) < self.train_cycles)
+        return [
+            [
+                aggregate.supply(
+                    found,
+                    (c, p),
+                    totals["impressions"][:, c, p],
+                    totals["spend"][:, c, p],
+                    fitted=fitted,
+                    smoothed=held,
+                    weekday=weekday,
+                    settings=config.market,
+                )
+                for p in range(self.shape[2])
+            ]
+            for c in range(self.shape[1])
+        ]
+
 
 def read(dataset: Dataset) -> Log:
-    """Load the impressions of a dataset."""
+    """Load the impressions, or the totals, of a dataset."""
     meta = dataset.meta
-    frame = dataset.frame("impressions", COLUMNS)
+    if meta.aggregate:
+        names = {column: quantity for column, quantity in TOTALS.items() if column != quantity}
+        frame = dataset.frame("outcomes").rename(columns=names).assign(conversion_timestamp=pd.NaT)
+    else:
+        frame = dataset.frame("impressions", COLUMNS).assign(shown=1.0)
     frame["c"] = pd.Categorical(frame["campaign_id"], categories=meta.campaigns).codes.astype(np.int64)
     frame["p"] = pd.Categorical(frame["platform"], categories=meta.platforms).codes.astype(np.int64)
     width = pd.Timedelta(hours=meta.cycle_hours)

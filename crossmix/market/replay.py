@@ -25,11 +25,7 @@ def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
     requests = np.stack([[cell.requests for cell in row] for row in supplies]).transpose(2, 0, 1)
     cost = np.stack([[cell.cost() for cell in row] for row in supplies]).transpose(2, 0, 1)
     planned, low, high = log.planned(dataset)
-    impressions = log.per_cycle()
-    clicks = log.per_cycle(frame["clicked"])
-    conversions = log.per_cycle(frame["converted"])
-    revenue = log.per_cycle(frame["revenue"])
-    spend = log.per_cycle(frame["price_paid"])
+    delivered = log.totals()
     arrived = log.per_cycle(frame["converted"], by="arrival")
     arrived_revenue = log.per_cycle(frame["revenue"], by="arrival")
 
@@ -53,11 +49,7 @@ def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
         end = start + (t + 1) * width
         outcome = Outcome(
             requests=tensor(requests[t]),
-            impressions=tensor(impressions[t]),
-            clicks=tensor(clicks[t]),
-            conversions=tensor(conversions[t]),
-            revenue=tensor(revenue[t]),
-            spend=tensor(spend[t]),
+            **{name: tensor(table[t]) for name, table in delivered.items()},
             planned=tensor(planned[t]),
         )
         history.update(outcome, tensor(arrived[t]), tensor(arrived_revenue[t]), tensor(cost[t]), tensor(share[t]))

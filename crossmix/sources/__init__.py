@@ -31,7 +31,9 @@ class Raw:
     does not parse.
     """
 
-    impressions: Table
+    impressions: Table | None = None
+    outcomes: Table | None = None
+    """A spend history: daily totals in place of impressions (`schema.OUTCOMES`)."""
     creatives: Table | None = None
     plans: Table | None = None
     """`None`: `ingest` takes actual spend for the plan and tags it approximated."""
@@ -57,6 +59,7 @@ Reader = Callable[[Data, Backend, Path], Raw]
 SOURCES: dict[str, str] = {
     "demo": "crossmix.sources.demo",
     "criteo": "crossmix.sources.criteo",
+    "spend": "crossmix.sources.spend",
     "ipinyou": "crossmix.sources.ipinyou",
     "openbandit": "crossmix.sources.openbandit",
     "kuairand": "crossmix.sources.kuairand",
