@@ -32,10 +32,14 @@ FINE = (256, 181)
 """Lattices for rows whose first answer is not certified: coprime, so that they round differently."""
 CERTIFIED = 2e-7
 """Relative gap below which a row needs no second look."""
-EVEN = 1e-11
-"""Weight of the tie-break, of the revenue in reach: where more money earns nothing, the split stays near the even one."""
+EVEN = 1e-10
+"""Weight of the tie-break, of the revenue in reach: where more money earns nothing, the split stays near even."""
+ROUNDING = 1e-9
+"""Slack of the bound for rounding, relative."""
+ROWS = 128
+"""Rows solved side by side: their tables stay below 100 MiB."""
 _BLOCK = 1 << 20
-"""Numbers in one block of a dynamic program: a few MiB."""
+"""Numbers in one block of a dynamic program: 8 MiB."""
 
 
 class BudgetError(ValueError):
@@ -52,8 +56,8 @@ class Solution:
     shadow_price_B: Tensor
     """lambda: revenue per unit of budget at the optimum."""
     kkt_B: Tensor
-    """Largest violation of the optimality conditions, relative to the largest marginal ROI or the cycle's ROI, whichever
-    is larger (beyond the supply all marginals vanish)."""
+    """Largest violation of the optimality conditions, relative to the largest marginal ROI or the cycle's ROI,
+    whichever is larger (beyond the supply all marginals vanish)."""
     bound_B: Tensor
     """No split within the limits is expected to earn more (`_bound`), currency."""
     gap_B: Tensor
@@ -88,7 +92,9 @@ def solve(
         low_BP, high_BP: the box that the limits leave, broadcastable to (B, P) (`constraints.box`).
         grid: steps of the first lattice.
         zooms: how often the lattice is made `REACH` times finer.
-        thorough: solve rows that the bound does not certify again, from finer lattices.
+        thorough: solve rows that the bound does not certify again, from finer lattices, and make the bound as low as it
+            gets. Without it a row whose marginals rise somewhere may be left at a local optimum, and the bound is loose
+            there.
 
     Returns:
         The split and its certificate, in the dtype of `budget_B`.
@@ -104,16 +110,35 @@ def solve(
     shape = (len(budget_B), low_BP.shape[-1])
     low, high = (bound.expand(shape).to(budget_B.device, torch.float64) for bound in (low_BP, high_BP))
     curves = _Curves.of(conditions, budget_B.double(), low, high)
-    share = _closing_in(curves, _lattice(curves, grid), grid, zooms)
-    found = _certify(curves, share)
-    if thorough:
-        index = torch.argwhere(found.gap_B > CERTIFIED).squeeze(1)
-        for steps in FINE if len(index) else ():
-            some = curves.rows(index)
-            again = _certify(some, _closing_in(some, _lattice(some, steps), steps, zooms))
-            better = again.revenue_B > found.revenue_B[index]
-            found = _merge(found, again, index[better], better)
-    return Solution(*(getattr(found, item.name).to(budget_B.dtype) for item in fields(found)))
+    parts = []
+    for rows in torch.split(torch.arange(shape[0], device=low.device), ROWS):
+        some = curves.rows(rows)
+        found = _search(some, grid, zooms, thorough)
+        for steps in FINE if thorough else ():
+            open_rows = torch.argwhere(found.gap_B > CERTIFIED).squeeze(1)
+            if len(open_rows):
+                found = _better(found, open_rows, _search(some.rows(open_rows), steps, zooms, thorough))
+        parts.append(found)
+    return Solution(
+        *(torch.cat([getattr(part, item.name) for part in parts]).to(budget_B.dtype) for item in fields(Solution))
+    )
+
+
+def _search(curves: _Curves, steps: int, zooms: int, thorough: bool) -> Solution:
+    return _certify(curves, _closing_in(curves, _lattice(curves, steps), steps, zooms), thorough)
+
+
+def _better(found: Solution, rows: Tensor, again: Solution) -> Solution:
+    """`found` with those of its `rows` replaced that `again` solves better."""
+    better = again.revenue_B > found.revenue_B[rows]
+    rows = rows[better]
+
+    def put(old: Tensor, new: Tensor) -> Tensor:
+        merged = old.clone()
+        merged[rows] = new[better]
+        return merged
+
+    return Solution(*(put(getattr(found, item.name), getattr(again, item.name)) for item in fields(Solution)))
 
 
 # ---- the curves ------------------------------------------------------------------------------------------------------
@@ -207,7 +232,6 @@ def _tables(conditions: Conditions) -> list[str]:
 def _lattice(curves: _Curves, steps: int) -> Tensor:
     """Best split on the lattice low + k h, sum(k) = steps, by dynamic programming over the platforms, (B, P)."""
     low, high = curves.low_BP, curves.high_BP
-    batch, platforms = low.shape
     width_B = (1 - low.sum(1)).clamp(min=1e-12) / steps
     step_BPG = width_B[:, None, None] * torch.arange(steps + 1, device=low.device)
     # The last step to a cap is cut short; `project` then hands out what that leaves over.
@@ -217,7 +241,7 @@ def _lattice(curves: _Curves, steps: int) -> Tensor:
     value_BPG = curves.value(share_BPG).masked_fill(~allowed, -torch.inf)
     per_block = max(1, _BLOCK // (steps + 1) ** 2)
     chosen = [
-        _allot(value_BPG[start : start + per_block], 0, steps + 1, 0, steps) for start in range(0, batch, per_block)
+        _allot(value_BPG[start : start + per_block], 0, steps + 1, 0, steps) for start in range(0, len(low), per_block)
     ]
     split = share_BPG.gather(2, torch.cat(chosen)[..., None]).squeeze(2)
     return project(split, low, high)
@@ -272,7 +296,7 @@ def _allot(value_BPK: Tensor, unit: int, size: int, start: int, end: int) -> Ten
 # ---- the certificate -------------------------------------------------------------------------------------------------
 
 
-def _certify(curves: _Curves, share_BP: Tensor) -> Solution:
+def _certify(curves: _Curves, share_BP: Tensor, tight: bool) -> Solution:
     """Revenue, shadow price, optimality residual and bound of a split."""
     low, high = curves.low_BP, curves.high_BP
     # One-sided marginals: at a kink any value between them is a marginal.
@@ -290,20 +314,20 @@ def _certify(curves: _Curves, share_BP: Tensor) -> Solution:
     violation = torch.where(floor.isfinite(), 0.5 * (floor - ceiling), 0.0).clamp(min=0)
     roi = revenue_B / curves.budget_B.clamp(min=1e-300)
     unit = torch.maximum(slope.abs().amax((1, 2)), roi).clamp(min=1e-300)
-    bound = torch.maximum(_bound(curves, share_BP, shadow, revenue_B), revenue_B)
+    bound = torch.maximum(_bound(curves, share_BP, shadow, revenue_B, tight), revenue_B)
     gap = torch.where(bound > 0, (bound - revenue_B) / bound.clamp(min=1e-300), 0.0)
     return Solution(share_BP, revenue_B, shadow, violation / unit, bound, gap)
 
 
-def _bound(curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_B: Tensor) -> Tensor:
+def _bound(curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_B: Tensor, tight: bool) -> Tensor:
     """Upper bound on the revenue of any feasible split, currency, (B,): the Lagrangian dual.
 
-    For every lambda, sum_i R_i(B a_i) <= lambda B + sum_i max_a (R_i(B a) - lambda B a). The inner maxima are taken over
-    a polygon above each curve, drawn from its values and marginals at points that crowd where the curve bends (near one
-    impression, near the supply) and around `share_BP`. Between two neighbours the polygon is the chord where the curve
+    For every lambda, sum_i R_i(B a_i) <= lambda B + sum_i max_a (R_i(B a) - lambda B a). The inner maxima are taken
+    over a polygon above each curve, drawn from its values and marginals at points that crowd where the curve bends
+    (near one impression, near the supply) and around `share_BP`. Between two neighbours the polygon is the chord where the curve
     is convex, the two tangents where it is concave, and the tangent at the concave end where it turns once; it lies
-    above the curve if no two turns fall between neighbours. The best lambda is found by bisection where `shadow_B` does
-    not already certify the row.
+    above the curve if no two turns fall between neighbours. If `tight`, the best lambda is found by bisection where
+    `shadow_B` does not already certify the row.
     """
     share = _points(curves, share_BP)
     revenue, slope = curves.slope(share)
@@ -316,7 +340,7 @@ def _bound(curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_B: Tenso
 
     bound, _ = dual(shadow_B, slice(None))
     rows = torch.argwhere(bound > revenue_B * (1 + CERTIFIED)).squeeze(1)
-    if len(rows):
+    if tight and len(rows):
         bottom, top = slope[rows].amin((1, 2)), slope[rows].amax((1, 2))
         best = bound[rows]
         for _ in range(60):
@@ -326,7 +350,7 @@ def _bound(curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_B: Tenso
             scarce = wanted > curves.budget_B[rows]
             bottom, top = torch.where(scarce, middle, bottom), torch.where(scarce, top, middle)
         bound[rows] = best
-    return bound * (1 + 1e-12)
+    return bound * (1 + ROUNDING)
 
 
 def _points(curves: _Curves, share_BP: Tensor) -> Tensor:
@@ -337,7 +361,7 @@ def _points(curves: _Curves, share_BP: Tensor) -> Tensor:
     whole = (high - low) * torch.linspace(0, 1, 65, **kind) ** 2 + low
     impression = conditions.level * conditions.price.mean() / budget * torch.linspace(0, 3, 25, **kind) ** 2
     away = torch.linspace(0, 1, 17, **kind) ** 2
-    away = torch.cat([-0.5 * away.flip(0), away[1:], torch.tensor([-EDGE, EDGE], **kind)])
+    away = torch.cat([-0.5 * away.flip(0), away[1:], torch.tensor([EDGE - 1, -EDGE], **kind)])
     supply = conditions.supply_cost() / budget * (1 + away)
     close = 4.0 ** -torch.arange(1, 14, **kind)
     around = share_BP[..., None] + torch.cat([-close, torch.zeros(1, **kind), close])
@@ -359,14 +383,3 @@ def _above(x_BPG: Tensor, y_BPG: Tensor, slope_BPG: Tensor) -> tuple[Tensor, Ten
     height = torch.where(starts & ends, torch.maximum(before, after), torch.where(starts, before, after))
     height = torch.where(starts | ends, height, bottom)
     return torch.cat([x_BPG, meet], 2), torch.cat([y_BPG, height], 2)
-
-
-def _merge(found: Solution, again: Solution, rows: Tensor, better_R: Tensor) -> Solution:
-    """`found` with its `rows` replaced by those of `again` that are better."""
-
-    def put(old: Tensor, new: Tensor) -> Tensor:
-        merged = old.clone()
-        merged[rows] = new[better_R]
-        return merged
-
-    return Solution(*(put(getattr(found, item.name), getattr(again, item.name)) for item in fields(found)))
