@@ -28,10 +28,10 @@ from crossmix.market.price import EDGE, EmpiricalPrice, LogNormalPrice, Price
 
 REACH = 8
 """Lattice points to either side of a share while the lattice closes in; each zoom makes it finer by as much."""
-FINE = (256, 181)
-"""Lattices for rows whose first answer is not certified: coprime, so that they round differently."""
+LEVELS, WIDTH = 20, 8
+"""Cuts one inside the other, and open halves of one row, in the search through rows that are not certified."""
 CERTIFIED = 2e-7
-"""Relative gap below which a row needs no second look."""
+"""Relative gap below which a row is done."""
 EVEN = 1e-10
 """Weight of the tie-break, of the revenue in reach: where more money earns nothing, the split stays near even."""
 ROUNDING = 1e-9
@@ -112,33 +112,100 @@ def solve(
     curves = _Curves.of(conditions, budget_B.double(), low, high)
     parts = []
     for rows in torch.split(torch.arange(shape[0], device=low.device), ROWS):
-        some = curves.rows(rows)
-        found = _search(some, grid, zooms, thorough)
-        for steps in FINE if thorough else ():
-            open_rows = torch.argwhere(found.gap_B > CERTIFIED).squeeze(1)
-            if len(open_rows):
-                found = _better(found, open_rows, _search(some.rows(open_rows), steps, zooms, thorough))
-        parts.append(found)
-    return Solution(
-        *(torch.cat([getattr(part, item.name) for part in parts]).to(budget_B.dtype) for item in fields(Solution))
+        found = _search(curves.rows(rows), grid, zooms, thorough)
+        parts.append(_branch(curves.rows(rows), found, grid, zooms) if thorough else found)
+    whole = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(_Found)}
+    gap_B = torch.where(whole["bound_B"] > 0, 1 - whole["revenue_B"] / whole["bound_B"].clamp(min=1e-300), 0.0)
+    told = {item.name: whole[item.name] for item in fields(Solution) if item.name in whole} | {"gap_B": gap_B}
+    return Solution(**{name: figure.to(budget_B.dtype) for name, figure in told.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An answer on one box, in double precision, and where to cut the box if the answer leaves a gap."""
+
+    share_BP: Tensor
+    revenue_B: Tensor
+    shadow_price_B: Tensor
+    kkt_B: Tensor
+    bound_B: Tensor
+    cut_B: Tensor
+    """Platform that the gap is mostly of."""
+    at_B: Tensor
+    """Share of it at which to cut."""
+
+    def rows(self, index: Tensor) -> _Found:
+        return _Found(*(getattr(self, item.name)[index] for item in fields(self)))
+
+    def open(self, best_B: Tensor) -> Tensor:
+        return self.bound_B > best_B * (1 + CERTIFIED)
+
+
+def _search(curves: _Curves, steps: int, zooms: int, tight: bool) -> _Found:
+    return _certify(curves, _closing_in(curves, _lattice(curves, steps), steps, zooms), tight)
+
+
+def _branch(curves: _Curves, found: _Found, steps: int, zooms: int) -> _Found:
+    """Branch and bound for the rows that their bound leaves open.
+
+    A gap means that some platform sits, or could sit, where its marginals rise. Its box is cut there in two; both
+    halves are solved and bounded like the whole, and a half whose bound is below the best split known is given up. What
+    is left after `LEVELS` cuts, or beyond `WIDTH` halves of a row, keeps its bound.
+    """
+    row = torch.argwhere(found.open(found.revenue_B)).squeeze(1)
+    if not len(row):
+        return found
+    touched = row
+    share, best, bound = found.share_BP.clone(), found.revenue_B.clone(), found.bound_B.clone()
+    bound[row] = best[row]
+    boxes, nodes = curves.rows(row), found.rows(row)
+    for _ in range(LEVELS):
+        boxes, row, above = _halves(boxes, nodes, row)
+        if not len(row):
+            break
+        nodes = _search(boxes, steps, zooms, True)
+        nodes = replace(nodes, bound_B=torch.minimum(nodes.bound_B, above))
+        order = nodes.revenue_B.argsort()
+        # The last write of a row is its best.
+        better = order[nodes.revenue_B[order] > best[row[order]]]
+        for index in better.tolist():
+            share[row[index]], best[row[index]] = nodes.share_BP[index], nodes.revenue_B[index]
+        going = nodes.open(best[row]) & (_rank(row, nodes.bound_B) < WIDTH)
+        bound = bound.scatter_reduce(0, row[~going], nodes.bound_B[~going], "amax")
+        left = torch.argwhere(going).squeeze(1)
+        boxes, nodes, row = boxes.rows(left), nodes.rows(left), row[left]
+        if not len(row):
+            break
+    bound = bound.scatter_reduce(0, row, nodes.bound_B[: len(row)], "amax")
+    # The cuts are no limits: close in once more without them.
+    whole = curves.rows(touched)
+    again = _certify(whole, _closing_in(whole, share[touched], steps, zooms), True)
+    merged = _Found(*(getattr(found, item.name).clone() for item in fields(found)))
+    for item in fields(found):
+        getattr(merged, item.name)[touched] = getattr(again, item.name)
+    merged.bound_B[touched] = torch.maximum(torch.minimum(again.bound_B, bound[touched]), again.revenue_B)
+    return merged
+
+
+def _halves(boxes: _Curves, nodes: _Found, row: Tensor) -> tuple[_Curves, Tensor, Tensor]:
+    """Both halves of every box that hold a split; their rows; the bounds that they inherit."""
+    low, high = boxes.low_BP, boxes.high_BP
+    lower, upper = low.clone(), high.clone()
+    upper.scatter_(1, nodes.cut_B[:, None], nodes.at_B[:, None])
+    lower.scatter_(1, nodes.cut_B[:, None], nodes.at_B[:, None])
+    every = torch.arange(len(row), device=row.device).repeat(2)
+    both = replace(boxes.rows(every), low_BP=torch.cat([low, lower]), high_BP=torch.cat([upper, high]))
+    held = torch.argwhere((both.low_BP.sum(1) <= 1) & (both.high_BP.sum(1) >= 1)).squeeze(1)
+    return both.rows(held), row[every[held]], nodes.bound_B[every[held]]
+
+
+def _rank(row_B: Tensor, value_B: Tensor) -> Tensor:
+    """Rank of each value among those of its row, 0 for the largest."""
+    same = row_B[:, None] == row_B[None]
+    ahead = (value_B[None] > value_B[:, None]) | (
+        (value_B[None] == value_B[:, None]) & (torch.arange(len(row_B))[None] < torch.arange(len(row_B))[:, None])
     )
-
-
-def _search(curves: _Curves, steps: int, zooms: int, thorough: bool) -> Solution:
-    return _certify(curves, _closing_in(curves, _lattice(curves, steps), steps, zooms), thorough)
-
-
-def _better(found: Solution, rows: Tensor, again: Solution) -> Solution:
-    """`found` with those of its `rows` replaced that `again` solves better."""
-    better = again.revenue_B > found.revenue_B[rows]
-    rows = rows[better]
-
-    def put(old: Tensor, new: Tensor) -> Tensor:
-        merged = old.clone()
-        merged[rows] = new[better]
-        return merged
-
-    return Solution(*(put(getattr(found, item.name), getattr(again, item.name)) for item in fields(Solution)))
+    return (same & ahead).sum(1)
 
 
 # ---- the curves ------------------------------------------------------------------------------------------------------
@@ -296,7 +363,7 @@ def _allot(value_BPK: Tensor, unit: int, size: int, start: int, end: int) -> Ten
 # ---- the certificate -------------------------------------------------------------------------------------------------
 
 
-def _certify(curves: _Curves, share_BP: Tensor, tight: bool) -> Solution:
+def _certify(curves: _Curves, share_BP: Tensor, tight: bool) -> _Found:
     """Revenue, shadow price, optimality residual and bound of a split."""
     low, high = curves.low_BP, curves.high_BP
     # One-sided marginals: at a kink any value between them is a marginal.
@@ -314,43 +381,57 @@ def _certify(curves: _Curves, share_BP: Tensor, tight: bool) -> Solution:
     violation = torch.where(floor.isfinite(), 0.5 * (floor - ceiling), 0.0).clamp(min=0)
     roi = revenue_B / curves.budget_B.clamp(min=1e-300)
     unit = torch.maximum(slope.abs().amax((1, 2)), roi).clamp(min=1e-300)
-    bound = torch.maximum(_bound(curves, share_BP, shadow, revenue_B, tight), revenue_B)
-    gap = torch.where(bound > 0, (bound - revenue_B) / bound.clamp(min=1e-300), 0.0)
-    return Solution(share_BP, revenue_B, shadow, violation / unit, bound, gap)
+    bound, gap, wanted = _bound(curves, share_BP, shadow, revenue[..., 1], tight)
+    cut = gap.argmax(1, keepdim=True)
+    at, wish = share_BP.gather(1, cut), wanted.gather(1, cut)
+    left, right = low.gather(1, cut), high.gather(1, cut)
+    inside = (at - left > 1e-3 * (right - left)) & (right - at > 1e-3 * (right - left))
+    at = torch.where(inside, at, 0.5 * (at + wish))
+    return _Found(
+        share_BP, revenue_B, shadow, violation / unit, torch.maximum(bound, revenue_B), cut.squeeze(1), at.squeeze(1)
+    )
 
 
-def _bound(curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_B: Tensor, tight: bool) -> Tensor:
+def _bound(
+    curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_BP: Tensor, tight: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """Upper bound on the revenue of any feasible split, currency, (B,): the Lagrangian dual.
 
     For every lambda, sum_i R_i(B a_i) <= lambda B + sum_i max_a (R_i(B a) - lambda B a). The inner maxima are taken
     over a polygon above each curve, drawn from its values and marginals at points that crowd where the curve bends
-    (near one impression, near the supply) and around `share_BP`. Between two neighbours the polygon is the chord where the curve
-    is convex, the two tangents where it is concave, and the tangent at the concave end where it turns once; it lies
-    above the curve if no two turns fall between neighbours. If `tight`, the best lambda is found by bisection where
-    `shadow_B` does not already certify the row.
+    (near one impression, near the supply) and around `share_BP`. Between two neighbours the polygon is the chord where
+    the curve is convex, the two tangents where it is concave, and the tangent at the concave end where it turns once;
+    it lies above the curve if no two turns fall between neighbours. If `tight`, the best lambda is found by bisection
+    where `shadow_B` does not already certify the row.
+
+    Returns also how much each platform adds to the gap, currency, and the share it would rather have, both (B, P).
     """
     share = _points(curves, share_BP)
     revenue, slope = curves.slope(share)
     x_BPV, y_BPV = _above(share * curves.budget_B[:, None, None], revenue, slope)
+    money_BP = share_BP * curves.budget_B[:, None]
 
-    def dual(price_B: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
-        worth, place = (y_BPV[rows] - price_B[:, None, None] * x_BPV[rows]).max(2)
-        wanted = x_BPV[rows].gather(2, place[..., None]).squeeze(2).sum(1)
-        return price_B * curves.budget_B[rows] + worth.sum(1), wanted
-
-    bound, _ = dual(shadow_B, slice(None))
-    rows = torch.argwhere(bound > revenue_B * (1 + CERTIFIED)).squeeze(1)
+    worth, place = (y_BPV - shadow_B[:, None, None] * x_BPV).max(2)
+    wanted = x_BPV.gather(2, place[..., None]).squeeze(2)
+    gap = worth - revenue_BP + shadow_B[:, None] * money_BP
+    rows = torch.argwhere(gap.sum(1) > revenue_BP.sum(1) * CERTIFIED).squeeze(1)
     if tight and len(rows):
         bottom, top = slope[rows].amin((1, 2)), slope[rows].amax((1, 2))
-        best = bound[rows]
-        for _ in range(60):
+        least = gap[rows].sum(1)
+        x, y = x_BPV[rows], y_BPV[rows]
+        for _ in range(50):
             middle = 0.5 * (bottom + top)
-            value, wanted = dual(middle, rows)
-            best = torch.minimum(best, value)
-            scarce = wanted > curves.budget_B[rows]
+            worth, place = (y - middle[:, None, None] * x).max(2)
+            spent = x.gather(2, place[..., None]).squeeze(2)
+            mine = worth - revenue_BP[rows] + middle[:, None] * money_BP[rows]
+            lower = mine.sum(1) < least
+            least = torch.where(lower, mine.sum(1), least)
+            gap[rows] = torch.where(lower[:, None], mine, gap[rows])
+            wanted[rows] = torch.where(lower[:, None], spent, wanted[rows])
+            scarce = spent.sum(1) > curves.budget_B[rows]
             bottom, top = torch.where(scarce, middle, bottom), torch.where(scarce, top, middle)
-        bound[rows] = best
-    return bound * (1 + ROUNDING)
+    bound = (revenue_BP.sum(1) + gap.sum(1).clamp(min=0)) * (1 + ROUNDING)
+    return bound, gap, wanted / curves.budget_B[:, None].clamp(min=1e-300)
 
 
 def _points(curves: _Curves, share_BP: Tensor) -> Tensor:
