@@ -210,7 +210,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     line = Timeline(start, hours, cycles, _first_cycles(cycles, data))
     view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
-    platforms, group = platform_groups(view, line, data.keep_platforms)
+    platforms, group, grouping = platform_groups(view, line, data)
     table, beyond = history.totals(frame, group, first, hours // 24, line.first_cycle, cycles, data.holdout_days)
     history.check_market(table, platforms)
     campaigns = sorted(set(table["campaign_id"]))
@@ -236,8 +236,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         provenance |= {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
         provenance |= {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
         notes.append("The history has no column `planned`: a day's plan is what it spent, and there are no limits.")
-    if OTHER in platforms:
-        notes.append(f"{len(group) - len(platforms) + 1} platforms with the least spend are grouped as {OTHER!r}.")
+    notes += grouping
     meta = Meta(
         source=data.source,
         generated=raw.generated,

@@ -22,7 +22,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one config key, as data.cycle_hours=1; repeatable."),
 ]
-SOURCE_HELP = "Where the log comes from: demo (generated), criteo, ipinyou, openbandit or kuairand."
+SOURCE_HELP = "Where the log comes from: demo (generated), criteo, spend, ipinyou, openbandit or kuairand."
 Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
 
 

@@ -86,6 +86,8 @@ class Evidence:
     """Training cycles whose price level was fitted."""
     guessed: tuple[str, ...]
     """Parameters that rest on assumptions."""
+    exposure: Array | None = None
+    """Of every impression, (n,): what saturation leaves of its click probability."""
 
 
 def of_impressions(config: Config, log: Log) -> Evidence:
@@ -108,6 +110,7 @@ def of_impressions(config: Config, log: Log) -> Evidence:
         delay=_delays(log, fit_users & converted, config.market.max_delay_cycles),
         seen_T=np.ones(train, bool),
         guessed=("requests", "requests_sd", "saturation", "bid_dispersion") if supplies[0][0].approximated else (),
+        exposure=exposure,
     )
 
 
@@ -170,26 +173,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     requests_TCP, week, requests_sd = _volume(log, supplies)
     requests = requests_TCP[:train].mean(0)
 
-    names, period_T = strata.periods(log.meta, train)
-    delivered = strata.Cubes(
-        clicks=clicks_TCP,
-        exposed=fade_TCP,
-        conversions=conversions_TCP,
-        revenue=log.per_cycle(frame["revenue"], keep=fit_users)[:train],
-        requests=requests_TCP[:train],
-        requests_variance=estimators.stack(supplies, "requests_error")[:train] ** 2,
-        usual=week[..., _weekdays(log)[:train]].transpose(2, 0, 1),
-        level=np.exp(level),
-        level_error=estimators.stack(supplies, "level_error")[:train],
-    )
-    differences = strata.estimate(
-        names,
-        strata.by_period(delivered, period_T),
-        value_cv,
-        requests_sd**2 / np.bincount(period_T)[:, None, None],
-        *by_region(config, log, supplies, period_T, exposure, fit_users),
-    )
-
+    differences = _strata(config, log, evidence, requests_TCP, requests_sd, week, fade_TCP, np.exp(level))
     planned, low, high = log.planned(dataset)
     budget = planned[:train].sum(2).mean(0)
     spend = log.totals()["spend"][:train].sum(0)
@@ -272,6 +256,38 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         paid = fitted["spend"].sum((0, 1))
         market.value["pacing"][:] = _tensor(_pacing(market, planned, paid * impressions / np.maximum(seen, 1)))
     return market
+
+
+def _strata(
+    config: Config,
+    log: Log,
+    evidence: Evidence,
+    requests_TCP: Array,
+    requests_sd_CP: Array,
+    week_CP7: Array,
+    exposed_TCP: Array,
+    level_TCP: Array,
+) -> strata.Strata:
+    """How the log's periods differ from the market, and its regions where impressions name them."""
+    train, fit_rows = log.train_cycles, log.fitted_rows()
+    totals = {name: table[:train] for name, table in log.totals(fit_rows).items()}
+    names, period_T = strata.periods(log.meta, train)
+    delivered = strata.Cubes(
+        clicks=totals["clicks"],
+        exposed=exposed_TCP,
+        conversions=totals["conversions"],
+        revenue=totals["revenue"],
+        requests=requests_TCP[:train],
+        requests_variance=estimators.stack(evidence.supplies, "requests_error")[:train] ** 2,
+        usual=week_CP7[..., log.weekdays()[:train]].transpose(2, 0, 1),
+        level=level_TCP,
+        level_error=estimators.stack(evidence.supplies, "level_error")[:train],
+    )
+    regional: tuple[tuple[str, ...], strata.Cubes | None] = ((), None)
+    if evidence.exposure is not None:
+        regional = by_region(config, log, evidence.supplies, period_T, evidence.exposure, fit_rows)
+    noise = requests_sd_CP**2 / np.bincount(period_T)[:, None, None]
+    return strata.estimate(names, strata.by_period(delivered, period_T), evidence.value[2], noise, *regional)
 
 
 def _tensor(array: npt.ArrayLike) -> torch.Tensor:
