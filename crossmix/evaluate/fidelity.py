@@ -31,6 +31,8 @@ METRICS = ("ctr", "cvr", "roi", "spend")
 SUMS = ("impressions", "clicks", "conversions", "revenue", "spend")
 _COLUMNS = (None, "clicked", "converted", "revenue", "price_paid")
 RESAMPLES = 400
+# Users resampled at a time: memory stays small however many there are.
+_BLOCK = 16_384
 # Fewer conversions than this say nothing about a platform.
 LEAST_CONVERSIONS = 20
 
@@ -152,8 +154,12 @@ def resampled(sums: csr_array) -> Array:
 
     Users are resampled, not impressions: those of one user are not independent.
     """
-    weight_RU = np.random.default_rng(0).poisson(1.0, size=(RESAMPLES, sums.shape[0])).astype(float)
-    return np.asarray((sums.T @ weight_RU.T).T.reshape(RESAMPLES, -1, len(SUMS)))
+    rng = np.random.default_rng(0)
+    total = np.zeros((RESAMPLES, sums.shape[1]))
+    for start in range(0, sums.shape[0], _BLOCK):
+        block = sums[start : start + _BLOCK].toarray().astype(np.float32)
+        total += rng.poisson(1.0, size=(RESAMPLES, len(block))).astype(np.float32) @ block
+    return total.reshape(RESAMPLES, -1, len(SUMS))
 
 
 def _cell(log: Log) -> npt.NDArray[np.int64]:
