@@ -50,7 +50,9 @@ def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path | Non
     click_probability: of the contexts that the market resamples (only with `fusion`, whose heads predict it); price:
     probability integral transform of every price paid under its platform's law (truncated at the bid, where there is
     one), against the uniform law; change.*: one-step log changes of CTR, CVR, ROI and spend of every campaign and
-    platform, the market thinned to the held-out share. "total" pools all platforms' values.
+    platform, the market thinned to the held-out share. The total of the first two is the platforms' mean weighted by
+    their values (were they pooled, one platform's high prices would hide another's low ones); that of the changes pools
+    all platforms' values, since one platform has few.
     """
     times = market.path["requests"].shape[0]
     held, share = held_out(log), held_share(log)
@@ -65,15 +67,30 @@ def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path | Non
         found: dict[str, Divergence] = {}
         if clicks is not None:
             predicted, resampled, platform = clicks
-            rows = platform == p if p >= 0 else np.ones(len(platform), bool)
+            rows = platform == p
             found["click_probability"] = compare(predicted[rows], resampled[rows])
-        found["price"] = from_uniform(transform[price_platform == p] if p >= 0 else transform)
+        found["price"] = from_uniform(transform[price_platform == p])
         own = slice(None) if p < 0 else slice(p, p + 1)
         for metric, steps in real.items():
             model = np.concatenate([draw[metric][..., own].ravel() for draw in draws])
             found[f"change.{metric}"] = compare(steps[..., own].ravel(), model, STEP_BINS)
         result[group] = found
+    for name in result["total"].keys() & {"click_probability", "price"}:
+        result["total"][name] = conditional([result[group][name] for group in market.platforms])
     return result
+
+
+def conditional(parts: list[Divergence]) -> Divergence:
+    """The KL divergence given the part: the parts' mean weighted by their values; parts that say nothing are left out.
+
+    Its noise is that of all the parts' bins over all their values.
+    """
+    known = [part for part in parts if np.isfinite(part.value)]
+    count = sum(part.count for part in known)
+    if not known:
+        return Divergence(float("nan"), sum(part.count for part in parts), BINS)
+    mean = sum(part.value * part.count for part in known) / count
+    return Divergence(mean, count, 1 + sum(part.bins - 1 for part in known))
 
 
 def compare(real: Array, model: Array, bins: int = BINS) -> Divergence:

@@ -31,6 +31,8 @@ METRICS = ("ctr", "cvr", "roi", "spend")
 SUMS = ("impressions", "clicks", "conversions", "revenue", "spend")
 _COLUMNS = (None, "clicked", "converted", "revenue", "price_paid")
 RESAMPLES = 400
+# Draws of the market that a classifier compares with the log.
+_DRAWS = 5
 # Users resampled at a time: memory stays small however many there are.
 _BLOCK = 16_384
 # Fewer conversions than this say nothing about a platform.
@@ -94,12 +96,14 @@ def fidelity(market: Market, log: Log, planned_TCP: Array, fusion: Path | None) 
 
 
 def told_apart(market: Market, log: Log, planned_TCP: Array) -> dict[str, TwoSample]:
-    """The classifier test on the held-out users' cycles and one draw of the market for as many users."""
-    times = market.path["requests"].shape[0]
-    real = observed(log, held_out(log), planned_TCP, times)
-    model = drawn(market, planned_TCP, held_share(log), 0, plan_is_spend=log.plan_from_spend)
-    keep = (real.planned > 0) | (real.impressions > 0) | (model.impressions > 0)
-    return paired(real.features(), model.features(), keep, market.platforms)
+    """The classifier test on the held-out users' cycles and draws of the market for as many users."""
+    real = observed(log, held_out(log), planned_TCP, market.path["requests"].shape[0])
+    draws = [
+        drawn(market, planned_TCP, held_share(log), seed, plan_is_spend=log.plan_from_spend) for seed in range(_DRAWS)
+    ]
+    won = np.stack([real.impressions, *(draw.impressions for draw in draws)]).sum(0) > 0
+    features = np.stack([draw.features() for draw in draws])
+    return paired(real.features(), features, won | (real.planned > 0), market.platforms)
 
 
 def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[str, Deviation]]:

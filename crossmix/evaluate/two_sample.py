@@ -1,14 +1,15 @@
 """Classifier two-sample test: can a classifier tell the log's cycles from the market's? (DESIGN 6)
 
-Rows are cycle x campaign x platform. Every row of the log is paired with the market's draw of the same cycle, campaign
-and platform under the same plan, thinned to as many users: were the market right, the two of a pair could change
-places. So whole cycles go into one fold, columns are standardised over both samples, and labels are permuted within
-pairs. Two classifiers look: a logistic regression that knows the platforms, and boosted trees.
+Rows are cycle x campaign x platform. Beside every row of the log stand the market's draws of the same cycle, campaign
+and platform under the same plan, thinned to as many users: were the market right, the log's row could change places
+with any of them. So whole cycles go into one fold, columns are standardised over all of them, and labels are permuted
+among them. Several draws, since the luck of a single one moves the AUC of a few hundred rows by 0.05. Two classifiers
+look: a logistic regression that knows the platforms, and boosted trees.
 
 The verdict is on the area under the ROC curve (AUC), not on the p-value: a fitted market is never exact, and with
 enough cycles any error is significant. `limit` turns the bound on the KL divergence into one on the AUC.
 
-Shapes: N rows, K cycles, F features, C campaigns, P platforms, T cycles.
+Shapes: N rows, K cycles, F features, C campaigns, P platforms, T cycles, D draws.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class TwoSample:
     error: float
     """Its standard error; cycles are the clusters (Obuchowski 1997)."""
     p_value: float
-    """Share of permutations within pairs that reach the AUC, given the trained classifiers; NaN without pairs."""
+    """Share of permutations that reach the AUC, given the trained classifiers; NaN where none can be made."""
     rows: int
     """Rows of the smaller sample."""
     classifier: str
@@ -69,26 +70,20 @@ def limit(divergence: float) -> float:
     return float(ndtr(np.sqrt(divergence)))
 
 
-def paired(real_TCPF: Array, model_TCPF: Array, keep_TCP: Mask, platforms: Sequence[str]) -> dict[str, TwoSample]:
+def paired(real_TCPF: Array, model_DTCPF: Array, keep_TCP: Mask, platforms: Sequence[str]) -> dict[str, TwoSample]:
     """The test over all rows, "total", and over each platform's rows.
 
     Args:
-        real_TCPF, model_TCPF: features; NaN where undefined.
-        keep_TCP: rows that count; must not depend on which of a pair is which.
+        real_TCPF, model_DTCPF: features of the log and of each draw; NaN where undefined.
+        keep_TCP: rows that count; must not depend on which is the log's.
     """
     t, c, p = np.nonzero(keep_TCP)
-    x = _standardised(np.concatenate([real_TCPF[t, c, p], model_TCPF[t, c, p]]), np.tile(c * keep_TCP.shape[2] + p, 2))
-    label = np.repeat([0, 1], len(t))
-    scores = _scores(x, label, np.tile(t, 2), np.tile(c, 2), np.tile(p, 2))
-    result = {}
-    for index, group in enumerate(("total", *platforms), start=-1):
-        member = np.ones(2 * len(t), bool) if index < 0 else np.tile(p == index, 2)
-        tests = [
-            _judge(name, score[member], label[member], np.tile(t, 2)[member], is_paired=True)
-            for name, score in scores.items()
-        ]
-        result[group] = _better(tests, int(member.sum()) // 2)
-    return result
+    sides = 1 + len(model_DTCPF)
+    x = np.concatenate([real_TCPF[t, c, p], *model_DTCPF[:, t, c, p]])
+    t_N, c_N, p_N = (np.tile(index, sides) for index in (t, c, p))
+    label = np.repeat([0, 1], [len(t), (sides - 1) * len(t)])
+    scores = _scores(_standardised(x, c_N * keep_TCP.shape[2] + p_N), label, t_N, c_N, p_N)
+    return _by_platform(scores, label, t_N, p_N, platforms, sides)
 
 
 def unpaired(first_TCPF: Array, second_TCPF: Array, platforms: Sequence[str]) -> dict[str, TwoSample]:
@@ -103,13 +98,17 @@ def unpaired(first_TCPF: Array, second_TCPF: Array, platforms: Sequence[str]) ->
     cycle = t + label * len(first_TCPF)
     x = _standardised(x, c * first_TCPF.shape[2] + p)
     scores = _scores(x, label, cycle, c, p)
+    return _by_platform(scores, label, cycle, p, platforms, 0)
+
+
+def _by_platform(
+    scores: dict[str, Array], label_N: Ints, cycle_N: Ints, p_N: Ints, platforms: Sequence[str], sides: int
+) -> dict[str, TwoSample]:
     result = {}
-    for number, group in enumerate(("total", *platforms), start=-1):
-        member = np.ones(len(t), bool) if number < 0 else p == number
-        tests = [
-            _judge(name, score[member], label[member], cycle[member], is_paired=False) for name, score in scores.items()
-        ]
-        result[group] = _better(tests, int(np.bincount(label[member], minlength=2).min()))
+    for p, group in enumerate(("total", *platforms), start=-1):
+        member = (p_N == p) | (p < 0)
+        tests = [_judge(name, score[member], label_N[member], cycle_N[member], sides) for name, score in scores.items()]
+        result[group] = _better(tests, int(np.bincount(label_N[member], minlength=2).min()))
     return result
 
 
@@ -139,11 +138,17 @@ def _scores(x_NF: Array, label_N: Ints, cycle_N: Ints, c_N: Ints, p_N: Ints) -> 
     linear = np.concatenate([x_NF, (x_NF[:, :, None] * own[:, None, :]).reshape(len(x_NF), -1)], 1)
     trees = np.column_stack([x_NF, p_N, c_N])
     kinds: dict[str, tuple[Array, Any]] = {
-        "logistic regression": (linear, lambda: LogisticRegression(C=0.1, max_iter=300)),
+        "logistic regression": (linear, lambda: LogisticRegression(C=0.1, max_iter=300, class_weight="balanced")),
         "boosted trees": (
             trees,
             lambda: HistGradientBoostingClassifier(
-                max_iter=60, max_depth=4, learning_rate=0.1, min_samples_leaf=20, early_stopping=False, random_state=0
+                max_iter=60,
+                max_depth=4,
+                learning_rate=0.1,
+                min_samples_leaf=20,
+                early_stopping=False,
+                class_weight="balanced",
+                random_state=0,
             ),
         ),
     }
@@ -158,8 +163,11 @@ def _scores(x_NF: Array, label_N: Ints, cycle_N: Ints, c_N: Ints, p_N: Ints) -> 
     return scores
 
 
-def _judge(name: str, score_N: Array, label_N: Ints, cycle_N: Ints, *, is_paired: bool) -> tuple[TwoSample, Array]:
-    """The test of one classifier's scores, and its AUC under every permutation (empty without pairs)."""
+def _judge(name: str, score_N: Array, label_N: Ints, cycle_N: Ints, sides: int) -> tuple[TwoSample, Array]:
+    """The test of one classifier's scores, and its AUC under every permutation.
+
+    `sides`: rows that could change places lie so many equal parts of the table apart; 0 if none can.
+    """
     first, second = score_N[label_N == 0], score_N[label_N == 1]
     n, m = len(first), len(second)
     nothing = TwoSample(float("nan"), float("nan"), float("nan"), min(n, m), name)
@@ -176,10 +184,11 @@ def _judge(name: str, score_N: Array, label_N: Ints, cycle_N: Ints, *, is_paired
     used = len(np.unique(cycle_N))
     error = float(np.sqrt((influence**2).sum() * used / max(used - 1, 1)))
     reached = np.zeros(0)
-    if is_paired:
-        swap = np.random.default_rng(0).random((PERMUTATIONS, m)) < 0.5
-        drawn = np.where(swap, rank[label_N == 0], rank[label_N == 1]).sum(1)
-        reached = (drawn - m * (m + 1) / 2) / (n * m)
+    if sides:
+        rank_SN = rank.reshape(sides, n)
+        taken = np.random.default_rng(0).integers(sides, size=(PERMUTATIONS, n))
+        of_log = rank_SN[taken, np.arange(n)].sum(1)
+        reached = 1 - (of_log - n * (n + 1) / 2) / (n * m)
     return TwoSample(auc, error, float("nan"), min(n, m), name), reached
 
 
