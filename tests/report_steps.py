@@ -268,6 +268,9 @@ def _evaluation(
         "campaigns": campaigns,
         "currency": "EUR",
         "generated": generated,
+        "fidelity": _comparison(platforms, 0.01),
+        "shift": _comparison(platforms, 0.2),
+        "bounds": {"deviation": 0.05, "divergence": 0.1, "auc": 0.624},
         "cycles": cycles,
         "market_seeds": 20,
         "policies": policies,
@@ -280,6 +283,30 @@ def _evaluation(
             "high": np.ones((cycles, count)).tolist(),
         },
         "marginal_roi": marginal,
+    }
+
+
+def _comparison(platforms: tuple[str, ...], size: float) -> dict[str, Any]:
+    """The market against the log, or one period against another, off by about `size`."""
+    groups = ("total", *platforms)
+    half = {group: 0.02 if group == "total" else 0.08 for group in groups}
+    quantities = ("click_probability", "price", *(f"change.{metric}" for metric in ("ctr", "cvr", "roi", "spend")))
+    return {
+        "deviations": {
+            group: {
+                metric: {"value": size, "low": size - half[group], "high": size + half[group], "conversions": 900}
+                for metric in ("ctr", "cvr", "roi", "spend")
+            }
+            for group in groups
+        },
+        "divergences": {
+            group: {name: {"value": size / 4, "count": 300, "bins": 10, "noise": 0.036} for name in quantities}
+            for group in groups
+        },
+        "two_sample": {
+            group: {"auc": 0.5 + size, "low": 0.48 + size, "high": 0.52 + size, "p_value": 0.3, "rows": 300}
+            for group in groups
+        },
     }
 
 

@@ -1,33 +1,40 @@
 """Market fidelity: the fitted market against users it was not fitted on, over the same period (§2.2; DESIGN 6).
 
 The market retraces the training period cycle by cycle under the plan that was in force, with the conditions it was
-fitted to, and its rates are compared with those of the held-out users. Beside it stands the shift: the test period
-against the training period, which is the world's doing and not the market's.
+fitted to. Its totals are compared here; its distributions in `divergence` and `two_sample`; one period of the log
+with another in `shift`.
 
-Shapes: T cycles, C campaigns, P platforms, U users, R resamples.
+Shapes: T cycles, C campaigns, K cells (campaign x platform), P platforms, U users, R resamples.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import torch
 
+from crossmix.evaluate.cycles import drawn, held_out, held_share, observed
+from crossmix.evaluate.divergence import Divergence, divergences
+from crossmix.evaluate.two_sample import TwoSample, paired
 from crossmix.market.log import Log
 from crossmix.market.model import Market
 from crossmix.market.retrace import retrace
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 Array = npt.NDArray[np.float64]
 METRICS = ("ctr", "cvr", "roi", "spend")
-_SUMS = ("impressions", "clicks", "conversions", "revenue", "spend")
-_COLUMNS = (None, "clicked", "converted", "revenue", "price_paid")
-BINS = 20
+SUMS = ("impressions", "clicks", "conversions", "revenue", "spend")
+_COLUMNS = ("shown", "clicked", "converted", "revenue", "price_paid")
 RESAMPLES = 400
+# Draws of the market that a classifier compares with the log.
+_DRAWS = 5
+# Users resampled at a time: memory stays small however many there are.
+_BLOCK = 16_384
 # Fewer conversions than this say nothing about a platform.
 LEAST_CONVERSIONS = 20
 
@@ -42,6 +49,62 @@ class Deviation:
     conversions: int
     """Held-out conversions behind it."""
 
+    @classmethod
+    def of(cls, value: float, spread_R: Array, conversions: int) -> Deviation:
+        """With the 95 % percentile interval of its resamples; infinite where most of them are undefined."""
+        known = spread_R[np.isfinite(spread_R)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) > RESAMPLES // 2 else (-np.inf, np.inf)
+        return cls(value, float(low), float(high), conversions)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sides of CTR, CVR, ROI, spend, price and click probability, everything by "total" or platform."""
+
+    deviations: dict[str, dict[str, Deviation]]
+    divergences: dict[str, dict[str, Divergence]]
+    two_sample: dict[str, TwoSample]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON; what is undefined is null."""
+        return {
+            "deviations": {
+                group: {name: _plain(asdict(item)) for name, item in row.items()}
+                for group, row in self.deviations.items()
+            },
+            "divergences": {
+                group: {name: _plain({**asdict(item), "noise": item.noise()}) for name, item in row.items()}
+                for group, row in self.divergences.items()
+            },
+            "two_sample": {
+                group: _plain({**asdict(test), "low": test.low, "high": test.high})
+                for group, test in self.two_sample.items()
+            },
+        }
+
+
+def fidelity(market: Market, log: Log, planned_TCP: Array, fusion: Path | None) -> Comparison:
+    """The market against the held-out users of the period it was fitted on.
+
+    Without `fusion` nobody predicts click probabilities, and their divergence is left out.
+    """
+    return Comparison(
+        deviations(market, log, planned_TCP),
+        divergences(market, log, planned_TCP, fusion),
+        told_apart(market, log, planned_TCP),
+    )
+
+
+def told_apart(market: Market, log: Log, planned_TCP: Array) -> dict[str, TwoSample]:
+    """The classifier test on the held-out users' cycles and draws of the market for as many users."""
+    real = observed(log, held_out(log), planned_TCP, market.path["requests"].shape[0])
+    draws = [
+        drawn(market, planned_TCP, held_share(log), seed, plan_is_spend=log.plan_from_spend) for seed in range(_DRAWS)
+    ]
+    won = np.stack([real.impressions, *(draw.impressions for draw in draws)]).sum(0) > 0
+    features = np.stack([draw.features() for draw in draws])
+    return paired(real.features(), features, won | (real.planned > 0), market.platforms)
+
 
 def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[str, Deviation]]:
     """Deviation of CTR, CVR, ROI and spend with 95 % intervals: {"total" or platform: {metric: Deviation}}.
@@ -52,111 +115,60 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
     """
     times, campaigns, platforms = market.path["requests"].shape
     outcome = retrace(market, planned_TCP, plan_is_spend=log.plan_from_spend)
-    model_KQ = np.stack([getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in _SUMS], 1)
-    train = (log.frame["split"] == "train").to_numpy()
-    held = log.frame["holdout"].to_numpy(bool)
-    sums_UKQ = user_sums(log, train & held)
-    all_K = log.per_cycle(keep=train)[:times].sum(0).ravel()
-    held_KQ = _stratify(sums_UKQ.sum(0), all_K)
-    weights = np.random.default_rng(0).poisson(1.0, size=(RESAMPLES, len(sums_UKQ))).astype(np.float32)
-    drawn = weights @ sums_UKQ.reshape(len(sums_UKQ), -1).astype(np.float32)
-    held_RKQ = _stratify(drawn.astype(float).reshape(RESAMPLES, -1, len(_SUMS)), all_K)
+    model_KQ = np.stack([getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in SUMS], 1)
+    sums = user_sums(log, held_out(log), _cell(log), campaigns * platforms)
+    sums_KQ, sums_RKQ = sums.sum(0).reshape(-1, len(SUMS)), resampled(sums)
+    all_K = log.per_cycle(keep=(log.frame["split"] == "train").to_numpy())[:times].sum(0).ravel()
+    held_KQ, held_RKQ = _stratify(sums_KQ, all_K), _stratify(sums_RKQ, all_K)
     planned_K = planned_TCP[:times].sum(0).ravel()
     platform_K = np.tile(np.arange(platforms), campaigns)
     result: dict[str, dict[str, Deviation]] = {}
     for p, group in enumerate(("total", *market.platforms), start=-1):
         members = (platform_K == p) if p >= 0 else np.ones(len(platform_K), bool)
         planned = None if log.plan_from_spend else float(planned_K[members].sum())
-        ours = _metrics(model_KQ[members].sum(0), planned)
-        real = _metrics(held_KQ[members].sum(0), planned)
-        real_R = _metrics(held_RKQ[:, members].sum(1).T, planned)
-        events = int(sums_UKQ[:, members, _SUMS.index("conversions")].sum())
+        ours = metrics(model_KQ[members].sum(0), planned)
+        real = metrics(held_KQ[members].sum(0), planned)
+        real_R = metrics(held_RKQ[:, members].sum(1).T, planned)
+        events = int(sums_KQ[members, SUMS.index("conversions")].sum())
         result[group] = {}
         for metric in METRICS:
             with np.errstate(divide="ignore", invalid="ignore"):
-                value = float(ours[metric] / real[metric] - 1)
-                spread = np.asarray(ours[metric] / real_R[metric] - 1)
-            spread = spread[np.isfinite(spread)]
-            low, high = np.percentile(spread, [2.5, 97.5]) if len(spread) > RESAMPLES // 2 else (-np.inf, np.inf)
-            result[group][metric] = Deviation(value, float(low), float(high), events)
+                value, spread = ours[metric] / real[metric] - 1, ours[metric] / real_R[metric] - 1
+            result[group][metric] = Deviation.of(float(value), np.asarray(spread), events)
     return result
 
 
-def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path) -> dict[str, float]:
-    """KL divergence, held-out log against market, on fixed quantile bins with smoothing; nats.
+def user_sums(log: Log, keep: npt.NDArray[np.bool_], cell: npt.NDArray[np.int64], cells: int) -> csr_array:
+    """Sums of the five `SUMS` per user and cell over the kept rows, sparse (U, cells x 5).
 
-    click_probability: of the contexts that the market resamples; price: probability integral transform of every price
-    paid under its platform's law (truncated at the bid, where there is one), against the uniform law; change.*:
-    one-step log changes of CTR, CVR, ROI and spend per campaign and platform, market thinned to the held-out share.
+    `cell`: of every row of the log, 0 to `cells` less 1. A spend history names no users: its cycles stand for them.
     """
-    frame = log.frame
-    train = (frame["split"] == "train").to_numpy()
-    held = train & frame["holdout"].to_numpy(bool)
-    result = {
-        "click_probability": _click_divergence(market, log, held, fusion),
-        "price": _price_divergence(market, log, held),
-    }
-    real = _changes(log, held, planned_TCP, market)
-    simulated: dict[str, list[Array]] = {metric: [] for metric in METRICS}
-    share = held.sum() / max(train.sum(), 1)
-    for seed in range(10):
-        drawn = _simulated_changes(market, planned_TCP, float(share), seed, plan_is_spend=log.plan_from_spend)
-        for metric in METRICS:
-            simulated[metric].append(drawn[metric])
-    for metric in METRICS:
-        result[f"change.{metric}"] = divergence(real[metric], np.concatenate(simulated[metric]), bins=10)
-    return result
+    from scipy.sparse import coo_array
 
-
-def divergence(real: Array, model: Array, bins: int = BINS) -> float:
-    """KL(real || model), nats, on quantile bins of the pooled sample, add-one-half smoothed; NaN without data."""
-    real, model = real[np.isfinite(real)], model[np.isfinite(model)]
-    if len(real) < 2 * bins or len(model) < 2 * bins:
-        return float("nan")
-    points = np.unique(real)
-    at = np.searchsorted(points, np.quantile(real, np.linspace(0, 1, bins + 1)[1:-1]), side="right")
-    at = np.unique(at[(at > 0) & (at < len(points))])
-    # Edges lie between values that occur, so that no rounding moves a tie across one.
-    edges = 0.5 * (points[at - 1] + points[at])
-    p = np.bincount(np.searchsorted(edges, real), minlength=len(edges) + 1) + 0.5
-    q = np.bincount(np.searchsorted(edges, model), minlength=len(edges) + 1) + 0.5
-    p, q = p / p.sum(), q / q.sum()
-    return float((p * np.log(p / q)).sum())
-
-
-def shift(log: Log, planned_TCP: Array) -> dict[str, dict[str, float | None]]:
-    """Test period over training period, less 1, per platform and in total: CTR, CVR, ROI, and spend per cycle."""
-    platforms = log.shape[2]
-    first = log.meta.first_cycle["test"]
-    spans = {"train": slice(0, log.train_cycles), "test": slice(first, log.meta.cycles)}
-    frame = log.frame
-    cube_TCPQ = np.stack([log.per_cycle(frame[column] if column else None) for column in _COLUMNS], -1)
-    result: dict[str, dict[str, float | None]] = {}
-    for p, group in enumerate(("total", *log.meta.platforms), start=-1):
-        members = np.arange(platforms) == p if p >= 0 else np.ones(platforms, bool)
-        figures = {}
-        for name, span in spans.items():
-            planned = None if log.plan_from_spend else float(planned_TCP[span][..., members].sum())
-            figures[name] = _metrics(cube_TCPQ[span][..., members, :].sum((0, 1, 2)), planned)
-            figures[name]["spend"] = figures[name]["spend"] / max(len(cube_TCPQ[span]), 1)
-        result[group] = {
-            metric: float(figures["test"][metric] / figures["train"][metric] - 1) if figures["train"][metric] else None
-            for metric in METRICS
-        }
-    return result
-
-
-def user_sums(log: Log, keep: npt.NDArray[np.bool_]) -> Array:
-    """Sums per user and cell (campaign x platform) of the five quantities, (U, C x P, 5)."""
     frame = log.frame[keep]
-    cells = log.shape[1] * log.shape[2]
-    user = frame["user_id"].astype("category").cat.codes.to_numpy().astype(np.int64)
-    users = int(user.max()) + 1 if len(user) else 1
-    index = user * cells + frame["c"].to_numpy() * log.shape[2] + frame["p"].to_numpy()
-    table = [
-        np.bincount(index, frame[column].to_numpy(float) if column else None, users * cells) for column in _COLUMNS
-    ]
-    return np.stack(table, 1).reshape(users, cells, len(_SUMS)).astype(float)
+    unit = frame["cycle"].to_numpy() if log.meta.aggregate else frame["user_id"].to_numpy(str)
+    names, user = np.unique(unit, return_inverse=True)
+    columns = [frame[column].to_numpy(float) for column in _COLUMNS]
+    at = [cell[keep] * len(SUMS) + quantity for quantity in range(len(SUMS))]
+    entries = (np.concatenate(columns), (np.tile(user, len(SUMS)), np.concatenate(at)))
+    return coo_array(entries, shape=(max(len(names), 1), cells * len(SUMS))).tocsr()
+
+
+def resampled(sums: csr_array) -> Array:
+    """Sums over `RESAMPLES` resamples of the users (a Poisson bootstrap), (R, K, 5).
+
+    Users are resampled, not impressions: those of one user are not independent.
+    """
+    rng = np.random.default_rng(0)
+    total = np.zeros((RESAMPLES, sums.shape[1]))
+    for start in range(0, sums.shape[0], _BLOCK):
+        block = sums[start : start + _BLOCK].toarray().astype(np.float32)
+        total += rng.poisson(1.0, size=(RESAMPLES, len(block))).astype(np.float32) @ block
+    return total.reshape(RESAMPLES, -1, len(SUMS))
+
+
+def _cell(log: Log) -> npt.NDArray[np.int64]:
+    return np.asarray(log.frame["c"].to_numpy() * log.shape[2] + log.frame["p"].to_numpy())
 
 
 def _stratify(sums: Array, all_K: Array) -> Array:
@@ -165,7 +177,7 @@ def _stratify(sums: Array, all_K: Array) -> Array:
     return sums * np.divide(all_K[:, None], impressions, out=np.zeros_like(impressions), where=impressions > 0)
 
 
-def _metrics(q: Array, planned: float | None) -> dict[str, Any]:
+def metrics(q: Array, planned: float | Array | None) -> dict[str, Any]:
     """CTR, CVR, ROI (over spend where there is no plan) and spend of summed quantities, (5,) or (5, R)."""
     impressions, clicks, conversions, revenue, spend = q
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -177,86 +189,6 @@ def _metrics(q: Array, planned: float | None) -> dict[str, Any]:
         }
 
 
-def _click_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_], fusion: Path) -> float:
-    """Calibrated p_click of held-out impressions against that of the contexts which the market resamples."""
-    table = pd.read_parquet(fusion / "predictions.parquet", columns=["impression_id", "p_click"])
-    predicted = table.set_index("impression_id")["p_click"].reindex(log.frame["impression_id"]).to_numpy(float)
-    bank = (market.response[..., 0] * market.response_mean[..., None]).double().numpy()
-    c, p, cycle = (log.frame[name].to_numpy() for name in ("c", "p", "cycle"))
-    group = market.cycle_group.numpy()[c, np.minimum(cycle, market.cycle_group.shape[1] - 1)]
-    cell = np.ravel_multi_index((c, group, p), bank.shape[:-1])
-    bank = bank.reshape(-1, bank.shape[-1])
-    rows = np.flatnonzero(held)
-    if not len(rows):
-        return float("nan")
-    rng = np.random.default_rng(0)
-    drawn = rng.choice(rows, min(len(rows), 50_000), replace=False)
-    return divergence(predicted[drawn], bank[cell[drawn], rng.integers(bank.shape[1], size=len(drawn))])
-
-
-def _price_divergence(market: Market, log: Log, held: npt.NDArray[np.bool_]) -> float:
-    frame = log.frame[held & (log.frame["cycle"] < market.path["level"].shape[0]).to_numpy()]
-    if len(frame) < 2 * BINS:
-        return float("nan")
-    level = market.path["level"].double().numpy()
-    parts = []
-    for (c, p), cell in frame.groupby(["c", "p"]):
-        knots = market.price_law[c, p].double().numpy()
-        levels = np.linspace(0, 1, len(knots))
-        at = level[cell["cycle"].to_numpy(), c, p]
-        rank = np.interp(cell["price_paid"].to_numpy(float) / at, knots, levels)
-        bid = cell["bid_price"].to_numpy(float) / at
-        top = np.where(np.isfinite(bid), np.interp(np.nan_to_num(bid), knots, levels), 1.0)
-        parts.append(rank / np.maximum(top, 1e-6))
-    transform = np.concatenate(parts)
-    observed = np.histogram(transform, np.linspace(0, 1, BINS + 1))[0] + 0.5
-    observed = observed / observed.sum()
-    return float((observed * np.log(observed * BINS)).sum())
-
-
-def _changes(log: Log, keep: npt.NDArray[np.bool_], planned_TCP: Array, market: Market) -> dict[str, Array]:
-    times = market.path["requests"].shape[0]
-    frame = log.frame
-    cubes = [
-        log.per_cycle(weight, keep=keep)[:times]
-        for weight in (None, frame["clicked"], frame["converted"], frame["revenue"], frame["price_paid"])
-    ]
-    return _steps(cubes, planned_TCP[:times])
-
-
-def _simulated_changes(
-    market: Market, planned_TCP: Array, share: float, seed: int, *, plan_is_spend: bool
-) -> dict[str, Array]:
-    """One draw of the market, thinned to the held-out users' share."""
-    shape = tuple(market.path["requests"].shape)
-    outcome = retrace(market, planned_TCP, torch.Generator().manual_seed(seed), plan_is_spend=plan_is_spend)
-    rng = np.random.default_rng(seed)
-
-    def cube(name: str) -> Array:
-        return np.asarray(getattr(outcome, name).double().numpy().reshape(shape))
-
-    wins = rng.binomial(cube("impressions").astype(np.int64), share).astype(float)
-    part = wins / np.maximum(cube("impressions"), 1)
-    clicks = rng.binomial(cube("clicks").astype(np.int64), np.clip(part, 0, 1)).astype(float)
-    conversions = rng.binomial(
-        cube("conversions").astype(np.int64), np.clip(clicks / np.maximum(cube("clicks"), 1), 0, 1)
-    ).astype(float)
-    revenue = cube("revenue") * conversions / np.maximum(cube("conversions"), 1)
-    return _steps([wins, clicks, conversions, revenue, cube("spend") * part], planned_TCP[: shape[0]])
-
-
-def _steps(cubes: list[Array], planned: Array) -> dict[str, Array]:
-    """ln of one-step ratios, where both cycles have something to compare."""
-    impressions, clicks, conversions, revenue, spend = cubes
-    with np.errstate(divide="ignore", invalid="ignore"):
-        series = {
-            "ctr": np.log(clicks / impressions),
-            "cvr": np.log(conversions / clicks),
-            "roi": np.log(revenue / np.where(planned > 0, planned, np.nan)),
-            "spend": np.log(spend),
-        }
-    result = {}
-    for metric, values in series.items():
-        step = np.diff(np.where(np.isfinite(values), values, np.nan), axis=0).ravel()
-        result[metric] = step[np.isfinite(step)]
-    return result
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: undefined is null."""
+    return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}

@@ -238,6 +238,36 @@ def marginal(
     return figure
 
 
+def deviations(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], bound: float) -> Figure:
+    """Market over log, less 1, with 95 % intervals; `rows`: "total" or platform -> metric -> value, low, high.
+
+    One panel per metric on a common scale; the band within `bound` is marked. What reaches beyond the scale is cut.
+    """
+    groups, metrics = list(rows), list(next(iter(rows.values())))
+    ends = [abs(row[metric][end]) for row in rows.values() for metric in metrics for end in ("low", "high")
+            if _finite(row[metric].get(end))]  # fmt: skip
+    reach = max(2 * bound, min(float(np.quantile(ends, 0.9)) if ends else 0.0, 8 * bound))
+    with _panels(0.75 + 0.2 * max(len(groups), 3), len(metrics)) as (figure, panels):
+        for axes, metric in zip(panels, metrics, strict=True):
+            axes.axvline(0, color=LINE, lw=1, zorder=0)
+            for edge in (-bound, bound):
+                axes.axvline(edge, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=0)
+            for line, group in enumerate(groups):
+                item = rows[group][metric]
+                colour = ACCENT if group == "total" else INK
+                if _finite(item.get("low")) and _finite(item.get("high")):
+                    axes.plot([item["low"], item["high"]], [line, line], color=colour, lw=1.2)
+                if _finite(item.get("value")):
+                    axes.plot(item["value"], line, "o", ms=4, color=colour)
+            axes.set(ylim=(len(groups) - 0.5, -0.5), xlim=(-1.05 * reach, 1.05 * reach))
+            axes.set_title(metric.upper() if len(metric) == 3 else metric, fontsize=9)
+            axes.set_xticks([-bound, bound], [f"−{bound:.0%}", f"{bound:.0%}"])
+            axes.grid(visible=False)
+            axes.tick_params(axis="y", length=0)
+        panels[0].set_yticks(range(len(groups)), ["all" if group == "total" else group for group in groups])
+    return figure
+
+
 def svg(figure: Figure, name: str) -> str:
     """The figure as an inline SVG element that follows the page's theme; equal figures give equal text."""
     import matplotlib
@@ -261,6 +291,13 @@ def svg(figure: Figure, name: str) -> str:
 
 @contextmanager
 def _figure(height: float = HEIGHT, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
+    with _panels(height, 1, width) as (figure, (axes,)):
+        yield figure, axes
+
+
+@contextmanager
+def _panels(height: float, count: int, width: float = WIDTH) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure with so many panels in a row that share their vertical axis."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -287,8 +324,7 @@ def _figure(height: float = HEIGHT, width: float = WIDTH) -> Iterator[tuple[Figu
     }
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
-        yield figure, axes
+        yield figure, list(figure.subplots(1, count, sharey=True, squeeze=False)[0])
 
 
 def _stack(axes: Axes, x: Any, y_PT: Any) -> None:

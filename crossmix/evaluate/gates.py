@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,16 @@ import torch
 from crossmix import bundle as bundles
 from crossmix.baselines import COMPETITORS, LABELS, nominal
 from crossmix.config import Config, digest
-from crossmix.evaluate import daily, fidelity
+from crossmix.evaluate import daily
+from crossmix.evaluate.fidelity import fidelity
 from crossmix.evaluate.judge import Act, Record, from_state, oracle, play, summarise
+from crossmix.evaluate.shift import shift
+from crossmix.evaluate.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate, bounds, fidelity_gates, is_required
 from crossmix.market.log import read
 from crossmix.market.model import Market, load
 from crossmix.market.oracle import marginal
 from crossmix.schema import Dataset
 from crossmix.train import load_policy
-
-PASS, FAIL, INSUFFICIENT, NOT_APPLICABLE = "pass", "fail", "insufficient data", "not applicable"
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One row of the table that the Kubeflow UI, MLflow and the console all show."""
-
-    name: str
-    value: float | None
-    threshold: str
-    verdict: str
-    required: bool
-    detail: str
 
 
 def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Path, out: Path) -> dict[str, Any]:
@@ -56,15 +45,12 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
     records = {name: play(fitted, config, act, name) for name, act in players.items()}
     labels = {**LABELS, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
     table = summarise(records, labels, config, fitted.platforms)
-    if log.meta.aggregate:
-        deviations, divergences = daily.deviations(fitted, log, planned), daily.divergences(fitted, log, planned)
-    else:
-        deviations = fidelity.deviations(fitted, log, planned)
-        divergences = fidelity.divergences(fitted, log, planned, fusion)
+    seen = None if log.meta.aggregate else fusion
+    faithful = daily.fidelity(fitted, log, planned) if seen is None else fidelity(fitted, log, planned, seen)
 
     bundle = _bundle(config, fitted, actor, market, out / "bundle")
     gates = [
-        *_fidelity_gates(config, deviations, divergences, log.plan_from_spend),
+        *fidelity_gates(config, faithful, plan_from_spend=log.plan_from_spend),
         *(_without_impressions(config) if log.meta.aggregate else ()),
         *_policy_gates(config, table, records, _latency_ms(bundle)),
     ]
@@ -86,84 +72,14 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
         "policies": table,
         "trajectory": _trajectory(config, fitted, records),
         "marginal_roi": _marginal_curves(fitted, records),
-        "fidelity": {
-            "deviations": {
-                group: {metric: _plain(asdict(item)) for metric, item in metrics.items()}
-                for group, metrics in deviations.items()
-            },
-            "divergences": _plain(divergences),
-        },
-        "shift": {group: _plain(metrics) for group, metrics in fidelity.shift(log, planned).items()},
+        "fidelity": faithful.plain(),
+        "shift": shift(log, planned, seen).plain(),
+        "bounds": bounds(config),
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1))
     verdict = {"gates": rows, "passed": passed}
     (out / "gates.json").write_text(json.dumps(verdict, indent=1))
     return verdict
-
-
-def is_required(name: str, required: tuple[str, ...]) -> bool:
-    """Whether a gate, or a prefix of its name that ends before a dot, is listed."""
-    return any(name == prefix or name.startswith(prefix + ".") for prefix in required)
-
-
-def equivalence(name: str, item: fidelity.Deviation, bound: float, required: bool) -> Gate:
-    """Equivalence test: the 95 % interval of a deviation must lie within the bound.
-
-    An interval wholly outside fails, and so does a deviation beyond the bound that is known to within the bound;
-    an interval that straddles the bound shows neither, and the verdict says how much data would.
-    """
-    threshold = f"95 % interval within ±{bound:.0%}"
-    half = 0.5 * (item.high - item.low)
-    detail = f"{item.value:+.1%} [{item.low:+.1%}, {item.high:+.1%}], {item.conversions} held-out conversions"
-    if item.conversions < fidelity.LEAST_CONVERSIONS or not np.isfinite(half):
-        detail = (
-            f"{item.conversions} held-out conversions; at least {fidelity.LEAST_CONVERSIONS} needed to say anything"
-        )
-        return Gate(name, None, threshold, INSUFFICIENT, required, detail)
-    if -bound <= item.low and item.high <= bound:
-        verdict = PASS
-    elif item.low > bound or item.high < -bound or (half <= bound and abs(item.value) > bound):
-        verdict = FAIL
-    else:
-        verdict = INSUFFICIENT
-        # The half-width falls with the square root of the data; it must fit beside the deviation.
-        room = max(bound - abs(item.value), 0.25 * bound)
-        detail += f"; about {int(np.ceil(item.conversions * (half / room) ** 2)):,} needed"
-    return Gate(name, item.value, threshold, verdict, required, detail)
-
-
-def _fidelity_gates(
-    config: Config,
-    deviations: dict[str, dict[str, fidelity.Deviation]],
-    divergences: dict[str, float],
-    plan_from_spend: bool,
-) -> list[Gate]:
-    settings = config.gates
-    gates = []
-    for group, metrics in deviations.items():
-        prefix = "fidelity.campaign" if group == "total" else f"fidelity.platform.{group}"
-        for metric, item in metrics.items():
-            name = f"{prefix}.{metric}"
-            required = is_required(name, settings.required)
-            gate = equivalence(name, item, settings.deviation, required)
-            if metric == "spend" and plan_from_spend:
-                why = "the log came without a plan: its plan is what it spent"
-                gate = Gate(name, None, gate.threshold, NOT_APPLICABLE, required, why)
-            gates.append(gate)
-    for quantity, value in divergences.items():
-        name = f"fidelity.divergence.{quantity}"
-        enough = np.isfinite(value)
-        gates.append(
-            Gate(
-                name,
-                float(value) if enough else None,
-                f"KL < {settings.divergence:g}",
-                INSUFFICIENT if not enough else PASS if value < settings.divergence else FAIL,
-                is_required(name, settings.required),
-                "held-out log against market, nats" if enough else "fewer held-out values than two per bin",
-            )
-        )
-    return gates
 
 
 def _without_impressions(config: Config) -> list[Gate]:
@@ -305,8 +221,3 @@ def _marginal_curves(market: Market, records: dict[str, Record], points: int = 6
         }
         for p, name in enumerate(market.platforms)
     }
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: undefined is null."""
-    return {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}

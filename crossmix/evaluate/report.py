@@ -111,6 +111,7 @@ def render(inputs: ReportInputs, path: Path | None = None) -> str:
         result=_result(inputs),
         allocation=_allocation(inputs),
         marginals=_marginals(inputs),
+        fidelity=_fidelity(inputs),
         gates=_gates(inputs),
         registry=(inputs.summary or {}).get("registry") or inputs.registration,
         registry_note=(inputs.registration or {}).get("note", ""),
@@ -351,19 +352,42 @@ def _marginals(inputs: ReportInputs) -> dict[str, Any] | None:
     return {"panels": panels, "common": tables.number(common)}
 
 
+def _fidelity(inputs: ReportInputs) -> dict[str, Any] | None:
+    """The market against held-out users, and the test period against the training period."""
+    evaluation = inputs.evaluation or {}
+    fidelity, shift, bounds = (evaluation.get(name) for name in ("fidelity", "shift", "bounds"))
+    if not fidelity or not shift or not bounds:
+        return None
+    judged = tables.compared(
+        fidelity,
+        bounds,
+        "The market less the held-out log over the log; KL(log || market); and the area under the ROC curve (AUC) of "
+        "the better of two classifiers that try to tell the log’s cycles from the market’s. Small: 95 % interval; "
+        "noise: what 99 of 100 divergences between two samples of one law stay below, at this many values. "
+        f"Bold: beyond ±{bounds['deviation']:.0%}, KL {bounds['divergence']:g} or AUC {bounds['auc']:.3f}.",
+    )
+    moved = tables.compared(
+        shift,
+        None,
+        "The log’s test period less its training period over the latter (spend per cycle); KL(test || training); and "
+        "how well a classifier tells in which period a cycle lies. Drift alone does that: it is the world’s doing, not "
+        "the market model’s, and no gate reads it.",
+    )
+    figure = figures.deviations(fidelity["deviations"], bounds["deviation"])
+    return {"table": judged, "figure": figures.svg(figure, "deviation of the market"), "shift": moved}
+
+
 def _gates(inputs: ReportInputs) -> dict[str, Any] | None:
-    """The required gates, the others with a count of their verdicts, and the shift that no gate reads."""
+    """The required gates, and the others with a count of their verdicts."""
     if not inputs.gates:
         return None
     rows = inputs.gates["gates"]
     others = [row for row in rows if not row.get("required")]
     verdicts = [str(row["verdict"]) for row in others]
-    shift = (inputs.evaluation or {}).get("shift")
     return {
         "required": tables.gates(row for row in rows if row.get("required")),
         "others": tables.gates(others),
         "counts": {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)},
-        "shift": tables.shift(shift) if shift else None,
     }
 
 

@@ -333,17 +333,57 @@ def gates(rows: Iterable[Mapping[str, Any]]) -> Table:
     )
 
 
-def shift(rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Test period over training period, less 1."""
-    metrics = list(next(iter(rows.values())))
+COMPARED = (
+    ("click_probability", "click probability"),
+    ("price", "price"),
+    ("change.ctr", "CTR step"),
+    ("change.cvr", "CVR step"),
+    ("change.roi", "ROI step"),
+    ("change.spend", "spend step"),
+)
+"""Divergences in the report's order."""
+
+
+def compared(comparison: Mapping[str, Any], bounds: Mapping[str, float] | None, caption: str) -> Table:
+    """Deviations, KL divergences and the classifier's AUC, a row per platform; beyond a bound in bold.
+
+    `bounds`: deviation, divergence, auc; `None` where no gate judges.
+    """
+    deviations, divergences = comparison["deviations"], comparison["divergences"]
+    metrics = list(next(iter(deviations.values())))
+    quantities = [item for item in COMPARED if any(item[0] in row for row in divergences.values())]
+    limits = bounds or {"deviation": math.inf, "divergence": math.inf, "auc": math.inf}
+
+    def cell(row: Mapping[str, Any] | None, value: str, limit: float, text: Callable[[Any], str], small: str) -> Cell:
+        found = finite((row or {}).get(value))
+        beyond = found is not None and abs(found) > limit
+        return Cell(text(found), "num sum" if beyond else "num", small if found is not None else "")
+
+    rows = []
+    for group, row in deviations.items():
+        cells = [Cell("all" if group == "total" else group, "sum" if group == "total" else "")]
+        for metric in metrics:
+            item = row.get(metric)
+            low, high = (_signed_percent((item or {}).get(end)) for end in ("low", "high"))
+            cells.append(cell(item, "value", limits["deviation"], _signed_percent, f"{low} to {high}"))
+        for quantity, _ in quantities:
+            found = divergences.get(group, {}).get(quantity)
+            noise = f"noise {number((found or {}).get('noise'), 2)}"
+            cells.append(cell(found, "value", limits["divergence"], lambda value: number(value, 2), noise))
+        test = comparison.get("two_sample", {}).get(group)
+        span = f"{_ratio((test or {}).get('low'))} to {_ratio((test or {}).get('high'))}"
+        cells.append(cell(test, "auc", limits["auc"], _ratio, span))
+        rows.append(tuple(cells))
     return Table(
-        "The log’s test period over its training period, less 1: the world’s doing, not the market model’s, and no "
-        "gate reads it.",
-        ("", *(metric.upper() if len(metric) == 3 else metric.capitalize() for metric in metrics)),
-        tuple(
-            (Cell(name), *(Cell(_signed_percent(row.get(metric)), "num") for metric in metrics))
-            for name, row in rows.items()
+        caption,
+        (
+            "",
+            *(metric.upper() if len(metric) == 3 else metric.capitalize() for metric in metrics),
+            *(title for _, title in quantities),
+            "AUC",
         ),
+        tuple(rows),
+        (("Deviation", len(metrics)), ("KL divergence, nats", len(quantities)), ("Classifier", 1)),
     )
 
 

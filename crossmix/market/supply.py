@@ -121,11 +121,9 @@ def estimate(
         level = level / max(float(np.average(level[:fit_cycles], weights=np.maximum(counts[:fit_cycles], 1e-9))), 1e-12)
     spread = float(np.std(surprise[usable])) / slope
     knots = np.interp(np.linspace(0, 1, quantiles + 1), law, points)
-    win = (
-        np.clip(np.interp(ceiling / level[cycle], points, law, left=LEAST_WIN_RATE), LEAST_WIN_RATE, 1)
-        if truncated
-        else np.full_like(price, assumed_win_rate)
-    )
+    # F at the bid is a step: between two prices that occur it is that of the lower, not of something in between.
+    reached = law[np.maximum(np.searchsorted(points, ceiling / level[cycle], side="right") - 1, 0)]
+    win = np.clip(reached, LEAST_WIN_RATE, 1) if truncated else np.full_like(price, assumed_win_rate)
     requests = np.bincount(cycle, 1 / win, cycles).astype(float)
     error = np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles))
     dispersion = (

@@ -372,9 +372,9 @@ def test_a_platform_whose_impressions_cost_nothing() -> None:
 
 def test_infeasible_limits_and_budgets_are_named() -> None:
     instance = one("lognormal", 3, 0.1)
-    with pytest.raises(InfeasibleError, match="sum to 1.2"):
+    with pytest.raises(InfeasibleError, match=r"sum to 1\.2"):
         solve(instance.conditions, instance.budget_B, torch.full((1, 3), 0.4), torch.ones(1, 3))
-    with pytest.raises(InfeasibleError, match="sum to 0.9"):
+    with pytest.raises(InfeasibleError, match=r"sum to 0\.9"):
         solve(instance.conditions, instance.budget_B, torch.zeros(1, 3), torch.full((1, 3), 0.3))
     with pytest.raises(BudgetError, match="-1 cannot be split"):
         solve(instance.conditions, torch.tensor([-1.0]), torch.zeros(1, 3), torch.ones(1, 3))

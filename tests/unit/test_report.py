@@ -86,8 +86,8 @@ def test_it_shows_every_part(page: str) -> None:
         "crossmix allocate",
     ):
         assert phrase in text
-    assert page.count("<svg") == 8 + len(DEMO)
-    assert page.count("<figcaption>") == 8
+    assert page.count("<svg") == 9 + len(DEMO)
+    assert page.count("<figcaption>") == 9
 
 
 def test_the_same_run_gives_the_same_page(page: str, tmp_path: Path) -> None:
@@ -108,6 +108,32 @@ def test_a_missing_step_is_told_not_a_crash(tmp_path: Path, absent: str) -> None
     steps = demo(tmp_path, ("a", "b", "c"))
     del steps[absent]
     assert not Page(render(ReportInputs.collect(steps, summary() if absent != "register" else None))).open
+
+
+def test_the_comparison_with_the_log_marks_what_is_beyond_its_bounds(tmp_path: Path) -> None:
+    evaluation = json.loads((demo(tmp_path, ("a", "b"))["gate"] / "evaluation.json").read_text())
+    evaluation["fidelity"]["deviations"]["b"]["roi"]["value"] = -0.07
+    evaluation["fidelity"]["divergences"]["a"]["price"]["value"] = 0.11
+    evaluation["fidelity"]["two_sample"]["b"].update(auc=None, low=None, high=None)
+    table = tables.compared(evaluation["fidelity"], evaluation["bounds"], "")
+    assert [row[0].text for row in table.rows] == ["all", "a", "b"]
+    assert sum(width for _, width in table.groups) == len(table.head) - 1
+    bold = [(row[0].text, head) for row in table.rows for head, cell in zip(table.head[1:], row[1:], strict=True)
+            if "sum" in cell.kind]  # fmt: skip
+    assert bold == [("a", "price"), ("b", "ROI")]
+    assert table.rows[2][-1].text == tables.DASH
+    assert not any(
+        "sum" in cell.kind for row in tables.compared(evaluation["shift"], None, "").rows for cell in row[1:]
+    )
+
+
+def test_an_evaluation_without_a_comparison_says_so(tmp_path: Path) -> None:
+    steps = demo(tmp_path, ("a", "b"))
+    file = steps["gate"] / "evaluation.json"
+    content = json.loads(file.read_text())
+    del content["fidelity"], content["shift"], content["bounds"]
+    file.write_text(json.dumps(content))
+    assert "No comparison with the log is there" in render(ReportInputs.collect(steps))
 
 
 def test_nothing_at_all_is_a_page_too() -> None:
