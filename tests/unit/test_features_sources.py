@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import yaml
 
 from crossmix import state
 from crossmix.config import ConfigError
-from crossmix.schema import DataError, Dataset
+from crossmix.schema import DataError, Dataset, Meta
 from feature_repo import features, sources
 
 NAMES = list(state.STATISTIC_NAMES)
@@ -85,6 +86,11 @@ def test_a_lost_sequence_is_told(tmp_path: Path) -> None:
         tmp_path / "impressions.parquet"
     )
     pq.write_table(pa.table({"impression_id": ["i0"], "events": [[1]]}), tmp_path / "sequences.parquet")
+    meta = Meta(
+        source="demo", generated=True, currency="USD", platforms=("p",), campaigns=("c",), start="2024-03-02",
+        cycle_hours=24, cycles=3, first_cycle={}, modalities=(), provenance={}, weekday_pattern=False, digest="0",
+    )  # fmt: skip
+    (tmp_path / "meta.json").write_text(json.dumps(asdict(meta)))
     with pytest.raises(DataError, match="'i1' has no behaviour sequence"):
         sources.write_sequences(tmp_path, Dataset(tmp_path))
 

@@ -61,6 +61,7 @@ def toy_log(rows: int = 6_000, seed: int = 0) -> Log:
             "converted": converted,
             "revenue": np.where(converted, 5.0, 0.0),
             "bid_price": np.nan,
+            "shown": 1.0,
             "price_paid": np.exp(0.3 * rng.standard_normal(rows)) * np.where(split == "test", 1.2, 1.0),
             "arrival": cycle,
         }

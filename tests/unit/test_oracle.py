@@ -194,7 +194,7 @@ def test_no_lattice_split_is_better_where_marginals_rise(part: float, seed: int)
     assert best <= float(ours.revenue_B) * (1 + 1e-9)
     assert best <= float(ours.bound_B)
     # The lattice comes near: the comparison would notice another basin.
-    assert best >= 0.999 * float(ours.revenue_B)
+    assert best >= 0.995 * float(ours.revenue_B)
 
 
 def test_closed_form_of_two_equal_platforms() -> None:

@@ -249,6 +249,7 @@ def _log(seed: int, *, differ: bool, named: bool = True, loyal: float = 0.0) -> 
             "platform": np.array(["a", "b", "c"])[p],
             "region": np.array(REGIONS)[region] if named else regions.UNKNOWN,
             "bid_price": bid,
+            "shown": 1.0,
             "price_paid": price,
             "clicked": clicked,
             "converted": converted,
