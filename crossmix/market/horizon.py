@@ -159,7 +159,7 @@ def _pooled(cycles: Sequence[Conditions], start: Start) -> Tensor:
         now = _lifted(each, factor)
         dense = (torch.linspace(0, 1, POINTS, dtype=torch.float64) ** 2)[:, None, None] * REACH * now.supply_cost()
         points_GBP = torch.cat([dense, torch.maximum(dense[-1], everything_B[:, None])[None]])
-        outcomes = [_tabulate(now, part) for part in points_GBP.split(max(1, CELLS // dense[0].numel()))]
+        outcomes = [_tabulate(now, part) for part in torch.split(points_GBP, max(1, CELLS // dense[0].numel()))]
         # Monotone by nature; the running maximum takes rounding out.
         spent.append(torch.cat([spend for spend, _ in outcomes]).cummax(0).values)
         earned.append(torch.cat([revenue for _, revenue in outcomes]).cummax(0).values)
