@@ -59,7 +59,7 @@ def rich_log(folder: Path, demo: Demo = DEMO) -> tuple[Dataset, Log]:
         c=pd.Categorical(frame["campaign_id"], categories=meta.campaigns).codes.astype(np.int64),
         p=pd.Categorical(frame["platform"], categories=meta.platforms).codes.astype(np.int64),
     )
-    return Dataset(folder), Log(meta, frame[[*COLUMNS, "c", "p", "arrival"]].reset_index(drop=True))
+    return Dataset(folder), Log(meta, frame[[*COLUMNS, "c", "p", "arrival"]].assign(shown=1.0).reset_index(drop=True))
 
 
 def bootstrap(log: Log, seed: int) -> Log:
