@@ -142,10 +142,13 @@ def test_fidelity_passes_the_market_and_fails_a_wrong_one(one: Fitted) -> None:
     assert bad["cvr"].high < -0.05
     dear = daily.deviations(replace(market, value=market.value | {"value": 1.2 * market.value["value"]}), log, planned)
     assert dear["total"]["roi"].low > 0.05
-    figures = daily.divergences(market, log, planned)
-    assert all(value < 0.1 for value in figures.values()), figures
+    figures = daily.divergences(market, log, planned)["total"]
+    assert all(found.value < 0.1 for found in figures.values()), figures
     restless = market.path | {"ctr": market.path["ctr"] * torch.exp(torch.randn(market.path["ctr"].shape))}
-    assert daily.divergences(replace(market, path=restless), log, planned)["change.ctr"] > 0.1
+    assert daily.divergences(replace(market, path=restless), log, planned)["total"]["change.ctr"].value > 0.1
+    # A classifier cannot tell held-out days from draws of the market.
+    apart = daily.told_apart(market, log, planned)["total"]
+    assert np.isnan(apart.auc) or apart.low < 0.55
 
 
 def test_without_a_plan_the_spend_is_the_plan(tmp_path: Path) -> None:
