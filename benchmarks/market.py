@@ -61,6 +61,7 @@ BLOCK = 1 << 18
 GOALS: dict[str, tuple[str, float]] = {
     "exact cost / bare cost": ("<=", 4.0),
     "counts rate / exact rate": (">=", 10.0),
+    "exact rate, least growth with the batch": (">=", 1.0),
     "peak memory, GiB": ("<=", 2.0),
 }
 
@@ -266,7 +267,8 @@ def measure() -> dict[str, Any]:
     rates, ratios = measure_speed()
     batches = measure_batches()
     peak = peak_gib()
-    figures = ratios | {"peak memory, GiB": peak}
+    least = {name: min(by[b] / by[a] for a, b in itertools.pairwise(BATCHES)) for name, by in batches.items()}
+    figures = ratios | {"peak memory, GiB": peak, "exact rate, least growth with the batch": least["exact"]}
     return {
         "benchmark": "market",
         "machine": {
@@ -287,9 +289,7 @@ def measure() -> dict[str, Any]:
         "ratios": ratios,
         "cycles per second by batch": batches,
         "growth, batch 1 to 1024": {name: by[BATCHES[-1]] / by[BATCHES[0]] for name, by in batches.items()},
-        "least growth between neighbouring batches": {
-            name: min(by[b] / by[a] for a, b in itertools.pairwise(BATCHES)) for name, by in batches.items()
-        },
+        "least growth between neighbouring batches": least,
         "memory, GiB": {"libraries loaded": loaded, "peak": peak},
         "mean revenue against exact": measure_agreement(),
         "goals": {
@@ -335,9 +335,9 @@ def table(result: dict[str, Any]) -> str:
             lines.append(
                 f"{supply:>6}  {name:<16}{gap['deviation']:>+10.2%}  (standard error {gap['standard error']:.2%})"
             )
-    lines += ["", f"{'goal':<34}{'':>8}{'measured':>10}"]
+    lines += ["", f"{'goal':<40}{'':>8}{'measured':>10}"]
     for name, goal in result["goals"].items():
-        lines.append(f"{name:<34}{goal['goal']:>8}{goal['measured']:>10.2f}  {'met' if goal['met'] else 'MISSED'}")
+        lines.append(f"{name:<40}{goal['goal']:>8}{goal['measured']:>10.2f}  {'met' if goal['met'] else 'MISSED'}")
     return "\n".join(lines)
 
 
