@@ -1,14 +1,11 @@
-"""The mechanism in three fidelities, the prices beneath it, and the oracle above it."""
+"""The mechanism in three fidelities, and the prices beneath it."""
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
 
 from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
-from crossmix.market.oracle import marginal, solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 P = 6
@@ -194,63 +191,3 @@ def test_a_platform_that_costs_nothing_is_finite() -> None:
             assert torch.isfinite(drawn.revenue).all()
             assert float(drawn.spend.max()) < 1e-6
         assert torch.isfinite(expected(conditions, budget).revenue).all()
-
-
-@pytest.mark.parametrize("kind", ["lognormal", "empirical"])
-@pytest.mark.parametrize("part", [0.01, 0.1, 0.5])
-def test_oracle_agrees_with_a_general_solver(kind: str, part: float) -> None:
-    torch.manual_seed(4)
-    conditions = _conditions(kind, 3, dtype=torch.float64)
-    conditions = replace(conditions, value=conditions.value * torch.exp(0.5 * torch.randn(3, P, dtype=torch.float64)))
-    budget = part * conditions.supply_cost().sum(1)
-    low, high = torch.full((3, P), 0.03, dtype=torch.float64), torch.full((3, P), 0.4, dtype=torch.float64)
-    ours = solve(conditions, budget, low, high)
-    torch.testing.assert_close(ours.share_BP.sum(1), torch.ones(3, dtype=torch.float64))
-    assert float(ours.kkt_B.max()) < 1e-4
-    for row in range(3):
-        one = replace(
-            conditions,
-            price=conditions.price.rows(torch.tensor([row])),
-            **{
-                name: getattr(conditions, name)[[row]]
-                for name in ("requests", "level", "ctr", "cvr", "value", "value_cv", "saturation", "pacing")
-            },
-        )
-        scale = float(ours.revenue_B[row])
-
-        def objective(
-            a: np.ndarray, one: Conditions = one, row: int = row, scale: float = scale
-        ) -> tuple[float, np.ndarray]:
-            revenue, slope = marginal(one, torch.tensor(a)[None] * budget[row])
-            return -float(revenue.sum()) / scale, (-slope[0] * budget[row] / scale).numpy()
-
-        theirs = min(
-            minimize(
-                objective,
-                start,
-                jac=True,
-                method="SLSQP",
-                bounds=[(0.03, 0.4)] * P,
-                constraints={"type": "eq", "fun": lambda a: a.sum() - 1, "jac": lambda a: np.ones(P)},
-                options={"ftol": 1e-13, "maxiter": 300},
-            ).fun
-            for start in (np.full(P, 1 / P), ours.share_BP[row].numpy())
-        )
-        assert -theirs <= 1 + 1e-6
-
-
-def test_oracle_keeps_frozen_and_pinned_shares() -> None:
-    conditions = _conditions("empirical", 1)
-    low, high = torch.zeros(1, P), torch.ones(1, P)
-    low[0, 2] = high[0, 2] = 0.25
-    share = solve(conditions, torch.tensor([300.0]), low, high).share_BP
-    assert float(share[0, 2]) == pytest.approx(0.25, abs=1e-6)
-    assert float(share.sum()) == pytest.approx(1, abs=1e-5)
-
-
-def test_oracle_beats_random_feasible_splits() -> None:
-    conditions = _conditions("lognormal", 1)
-    best = solve(conditions, torch.tensor([400.0]), torch.zeros(1, P), torch.ones(1, P))
-    others = torch.distributions.Dirichlet(torch.ones(P)).sample((500,))
-    for share in others:
-        assert float(expected(conditions, 400 * share[None]).revenue.sum()) <= float(best.revenue_B) * (1 + 1e-5)
