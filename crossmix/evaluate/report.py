@@ -157,7 +157,11 @@ def _verdict(inputs: ReportInputs) -> dict[str, Any]:
     ]
     if inputs.gates["passed"]:
         return {"kind": "pass", "word": "Gates passed", "line": quality, "failures": []}
-    unknown = [gate["name"] for gate in inputs.gates["gates"] if gate["required"] and gate["verdict"] != "pass"]
+    unknown = [
+        gate["name"]
+        for gate in inputs.gates["gates"]
+        if gate["required"] and gate["verdict"] not in {"pass", "not applicable"}
+    ]
     word = f"{len(failures) or len(unknown)} required gate{'s' if len(failures or unknown) > 1 else ''} did not pass"
     return {"kind": "fail", "word": word, "line": f"{quality} Nothing was registered.", "failures": lines or unknown}
 
