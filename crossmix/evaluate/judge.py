@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from crossmix.baselines.player import Delivery, Player, Task
 from crossmix.config import Config
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.model import Market
@@ -58,6 +59,43 @@ def from_state(competitor: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -
         return competitor(seen.state_BS, seen.low_BP, seen.high_BP, environment.campaign_B)
 
     return act
+
+
+def with_memory(make: Callable[[Market, Tensor], Player]) -> Act:
+    """A player that is shown every finished cycle's delivery report, those of the warm-up first.
+
+    One such `Act` plays one batch of flights.
+    """
+    player: Player | None = None
+
+    def act(environment: MarketEnvironment, seen: Observation) -> Tensor:
+        nonlocal player
+        history, reports = environment.history, 1
+        if player is None:
+            player, reports = make(environment.market, environment.campaign_B), history.window
+        for age in reversed(range(reports)):
+            player.learn(_report(environment, age))
+        return player.act(
+            Task(
+                budget_B=environment.cycle_budget_B(),
+                low_BP=seen.low_BP,
+                high_BP=seen.high_BP,
+                share_BP=history.share_BP,
+                weekday_B=environment.weekday_B,
+                context_BD=environment.context_BD,
+                elapsed_B=history.elapsed_B / history.horizon_B,
+            )
+        )
+
+    return act
+
+
+def _report(environment: MarketEnvironment, age: int) -> Delivery:
+    """The delivery of `age` cycles before the last."""
+    history = environment.history
+    row_QBP = history.ring_WQBP[(history.seen - 1 - age) % history.window]
+    impressions, clicks, conversions, revenue, spend, planned = row_QBP
+    return Delivery(impressions, clicks, conversions, revenue, spend, planned, (environment.weekday_B - 1 - age) % 7)
 
 
 def oracle(environment: MarketEnvironment, seen: Observation) -> Tensor:

@@ -1,6 +1,7 @@
 """What a policy has to beat: splits that any advertiser could run, none of them clairvoyant (§3.1; DESIGN 5).
 
-Each sees what the policy sees: the state, the limits and the campaign's number. `project` keeps their limits too.
+Those here see what the policy sees: the state, the limits and the campaign's number. Those of `PLAYERS` have a memory
+and see every cycle's delivery report (`player.Delivery`) instead. `project` keeps their limits too.
 
 Shapes: B batch, P platforms.
 """
@@ -13,6 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from crossmix.baselines.adaptive import BudgetBandit, MirrorDescent, Pid
+from crossmix.baselines.mpc import Mpc
+from crossmix.baselines.player import Player
 from crossmix.constraints import project
 from crossmix.market.mechanism import Conditions
 from crossmix.market.model import Market
@@ -29,6 +33,11 @@ LABELS = {
     "rule": "rule: yesterday's ROI",
     "windowed_roi": "windowed ROI",
     "plug_in": "concave plug-in",
+    "mpc": "MPC: filtered drift, solved each cycle",
+    "pid": "PID pacing per platform",
+    "mirror_descent": "dual mirror descent",
+    "ucb": "budget bandit, UCB",
+    "thompson": "budget bandit, Thompson sampling",
 }
 
 
@@ -114,6 +123,16 @@ COMPETITORS: dict[str, Callable[[Market], Competitor]] = {
     "windowed_roi": windowed_roi,
     "plug_in": plug_in,
 }
+
+
+PLAYERS: dict[str, Callable[[Market, Tensor], Player]] = {
+    "mpc": Mpc,
+    "pid": Pid,
+    "mirror_descent": MirrorDescent,
+    "ucb": BudgetBandit,
+    "thompson": lambda market, campaign_B: BudgetBandit(market, campaign_B, thompson=True),
+}
+"""Competitors with a memory, made for a batch of flights."""
 
 
 def nominal(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Conditions:

@@ -1,0 +1,181 @@
+"""Who allocates best: `python -m benchmarks.allocation [--json] [--run OUT | --source S --data FILE] [--seeds 0-19]`.
+
+The policy of a run, every competitor and the oracle play the run's fitted market in `exact`, auction by auction, on the
+same market seeds, which no training or validation used. With `--training-seeds N` the policy is trained N times; the
+intervals then resample training seeds and market seeds (two-way bootstrap).
+
+Told are the revenue over the oracle's, the share of the gap from the uniform split to the oracle that is closed, and
+the policy's lead, each with its 95 % interval; and the CPU seconds of the whole play.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
+from crossmix.config import Config, ConfigError, from_json, load
+from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
+from crossmix.market.model import Market
+from crossmix.market.model import load as load_market
+from crossmix.train import load_policy, train
+
+Array = NDArray[np.float64]
+FIRST_SEED = 5_000_000
+"""Market seed 0 of this benchmark: far from those of training, validation and the gates."""
+RESAMPLES = 2_000
+
+
+def seeds(text: str) -> range:
+    """`0-19` or `20` (the first twenty).
+
+    Raises:
+        ValueError: neither.
+    """
+    first, _, last = text.rpartition("-")
+    chosen = range(int(first), int(last) + 1) if first else range(int(last))
+    if len(chosen) < 2 or chosen.start < 0:
+        raise ValueError(f"--seeds: {text!r} is no range of two or more market seeds; write it as 0-19")
+    return chosen
+
+
+def finished(out: Path | None, source: str, data: str | None) -> tuple[Config, Path, Path]:
+    """Config, market folder and policy folder of a run; makes one where none is given."""
+    if out is None:
+        from pipelines import local
+
+        out = Path(tempfile.mkdtemp(prefix="crossmix-bench-"))
+        given = [f"data.source={source}"] + ([f"data.path={data}"] if data else [])
+        local.run(load("laptop", given), out)
+    try:
+        run = json.loads((out / "run.json").read_text())
+    except FileNotFoundError:
+        raise ConfigError(
+            f"--run: {str(out)!r} is no folder of a finished run; name one that `crossmix run` wrote"
+        ) from None
+    config = run["config"]
+    steps = {name: out / folder for name, folder in run["steps"].items()}
+    return from_json(config if isinstance(config, str) else json.dumps(config)), steps["market"], steps["train"]
+
+
+def players(market: Market, policies: Sequence[torch.nn.Module]) -> dict[str, Act]:
+    """Everybody who plays, the policy once per training seed."""
+
+    def of(actor: torch.nn.Module) -> Act:
+        return from_state(lambda state, low, high, _: actor(state, low, high))
+
+    acts = {f"policy {number}": of(actor) for number, actor in enumerate(policies)}
+    acts |= {name: from_state(make(market)) for name, make in COMPETITORS.items()}
+    acts |= {name: with_memory(make) for name, make in PLAYERS.items()}
+    return acts | {"oracle": oracle}
+
+
+def interval(table_SN: Array) -> dict[str, Any]:
+    """Mean over training seeds and market seeds, (S, N), with the two-way bootstrap's 95 % interval."""
+    rng = np.random.default_rng(0)
+    rows, columns = table_SN.shape
+    picked = [
+        table_SN[np.ix_(rng.integers(rows, size=rows), rng.integers(columns, size=columns))].mean()
+        for _ in range(RESAMPLES)
+    ]
+    return {"mean": float(table_SN.mean()), "ci95": [float(x) for x in np.percentile(picked, [2.5, 97.5])]}
+
+
+def measure(config: Config, folder: Path, trained: Path, chosen: range, training_seeds: int) -> dict[str, Any]:
+    """Everything, as plain data."""
+    torch.set_num_threads(1)
+    market = load_market(folder)
+    policies = [load_policy(trained)]
+    for seed in range(1, training_seeds):
+        with tempfile.TemporaryDirectory() as out:
+            train(replace(config, train=replace(config.train, seed=config.train.seed + seed)), folder, Path(out))
+            policies.append(load_policy(Path(out)))
+    settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
+    judged = replace(config, evaluate=settings)
+    merit: dict[str, Array] = {}
+    seconds: dict[str, float] = {}
+    for name, act in players(market, policies).items():
+        started = time.process_time()
+        record = play(market, judged, act, name)
+        seconds[name] = time.process_time() - started
+        merit[name] = record.column("merit").sum(1)
+    best, floor = merit["oracle"], merit["uniform"]
+    policy_SN = np.stack([merit.pop(f"policy {number}") for number in range(len(policies))])
+    table = {
+        "policy": {
+            "label": "crossmix policy",
+            "oracle_ratio": interval(policy_SN / best),
+            "gap_closed": interval((policy_SN - floor) / (best - floor)),
+            "lead": None,
+            "seconds": seconds["policy 0"],
+        }
+    }
+    for name, earned in merit.items():
+        table[name] = {
+            "label": LABELS.get(name, "oracle (clairvoyant)"),
+            "oracle_ratio": interval((earned / best)[None]),
+            "gap_closed": interval(((earned - floor) / (best - floor))[None]),
+            "lead": interval((policy_SN - earned) / best),
+            "seconds": seconds[name],
+        }
+    return {
+        "benchmark": "allocation",
+        "generated": market.generated,
+        "market": market.digest,
+        "market seeds": [chosen.start, chosen.stop - 1],
+        "training seeds": len(policies),
+        "cycles": judged.evaluate.cycles,
+        "players": table,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    first, last = result["market seeds"]
+    lines = [
+        f"Allocation: market seeds {first} to {last}, {result['cycles']} cycles each, "
+        f"{result['training seeds']} training seed(s){'; GENERATED DATA' if result['generated'] else ''}",
+        "",
+        f"{'':<38}{'of the oracle':>26}{'gap closed':>26}{'lead of the policy':>30}{'CPU s':>8}",
+    ]
+
+    def told(item: dict[str, Any] | None, sign: str = "") -> str:
+        if item is None:
+            return "-"
+        low, high = item["ci95"]
+        return f"{item['mean']:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
+
+    ranked = sorted(result["players"].values(), key=lambda row: -row["oracle_ratio"]["mean"])
+    lines += [
+        f"{row['label']:<38}{told(row['oracle_ratio']):>26}{told(row['gap_closed']):>26}"
+        f"{told(row['lead'], '+'):>30}{row['seconds']:>8.1f}"
+        for row in ranked
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.allocation", description="Who allocates best.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
+    parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
+    parser.add_argument("--data", help="its file")
+    parser.add_argument("--seeds", type=seeds, default=range(20), help="market seeds, as 0-19")
+    parser.add_argument("--training-seeds", type=int, default=1, help="how often the policy is trained")
+    given = parser.parse_args()
+    result = measure(*finished(given.run, given.source, given.data), given.seeds, given.training_seeds)
+    print(json.dumps(result, indent=1) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
