@@ -24,10 +24,10 @@ PACKAGES = ("crossmix", "feature_repo")
 # The sections each step reads itself; what its inputs read is in their keys.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("data",),
-    "features": ("data", "fusion", "market", "window"),
+    "features": ("data", "fusion", "market", "window", "decay"),
     "fusion": ("fusion",),
-    "market": ("market", "window", "limits"),
-    "train": ("train", "reward", "limits", "market", "window"),
+    "market": ("market", "window", "decay", "limits"),
+    "train": ("train", "reward", "limits", "market", "window", "decay"),
     "gate": ("evaluate", "gates"),
     "register": ("registry",),
 }

@@ -344,6 +344,8 @@ class Config:
     registry: Registry = field(default_factory=Registry)
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Weight of a cycle in the window over that of the next younger one; 1: the paper's flat window."""
 
 
 def paper() -> Config:

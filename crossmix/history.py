@@ -1,7 +1,8 @@
 """Running statistics of a campaign: the one definition behind the state in the market, in Feast and in the server.
 
 Feed it one `Outcome` per cycle; ask it for the state's 12 fields per platform and 8 per campaign. Windowed sums cover
-the last `window` cycles (§2.4: 20).
+the last `window` cycles (§2.4: 20), a cycle of age a with weight `decay`^a: response drifts, and old cycles tell less of
+the coming one.
 
 Shapes: B batch of campaigns, P platforms, W window.
 """
@@ -61,6 +62,7 @@ class History:
     Args:
         batch, platforms: sizes.
         window: cycles in the window.
+        decay: weight of a cycle over that of the next younger one; 1 is the paper's flat window.
         horizon: planned cycles of the campaign, (B,) or a number.
         cycle_budget_B: planned budget per cycle, (B,), currency.
         minimum_BP, maximum_BP: limits, shown in the state.
@@ -71,6 +73,7 @@ class History:
         self,
         *,
         window: int,
+        decay: float,
         horizon: float | Tensor,
         cycle_budget_B: Tensor,
         minimum_BP: Tensor,
@@ -80,6 +83,7 @@ class History:
         batch, platforms = share_BP.shape
         kind: Any = {"dtype": share_BP.dtype, "device": share_BP.device}
         self.window = window
+        self.weight_W = decay ** torch.arange(window, **kind)
         self.horizon_B = torch.as_tensor(horizon, **kind).expand(batch)
         self.cycle_budget_B = cycle_budget_B.to(share_BP)
         self.minimum_BP, self.maximum_BP = minimum_BP.expand(batch, platforms), maximum_BP.expand(batch, platforms)
@@ -140,7 +144,8 @@ class History:
 
     def statistics(self, weekday_B: Tensor) -> tuple[Tensor, Tensor]:
         """Fields of `state.PER_PLATFORM` (B, P, 12) and `state.PER_CAMPAIGN` (B, 8); weekday of the coming cycle."""
-        sums_QBP = self.ring_WQBP.sum(0)
+        age_W = (self.seen - 1 - torch.arange(self.window, device=self.weight_W.device)) % self.window
+        sums_QBP = torch.einsum("w,wqbp->qbp", self.weight_W[age_W], self.ring_WQBP)
         last_QBP = self.ring_WQBP[(self.seen - 1) % self.window]
 
         def ratio(top: Tensor, bottom: Tensor) -> Tensor:

@@ -155,6 +155,7 @@ class MarketEnvironment:
         self.pending_DBP = torch.zeros(2, self.delay_BPD.shape[-1], *shape, device=self.device)
         self.history = History(
             window=self.config.window,
+            decay=self.config.decay,
             horizon=self.cycles,
             cycle_budget_B=self.budget_B,
             minimum_BP=self.limits.minimum_P,

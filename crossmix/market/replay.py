@@ -36,6 +36,7 @@ def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
     share = np.where(totals > 0, planned / np.maximum(totals, 1e-12), 1 / platforms)
     history = History(
         window=config.window,
+        decay=config.decay,
         horizon=times,
         cycle_budget_B=tensor(planned.sum(2).mean(0)),
         minimum_BP=tensor(np.where(np.isfinite(low), low, config.limits.minimum)),

@@ -37,9 +37,10 @@ def _outcome(impressions: float, clicks: float, revenue: float, spend: float) ->
     return Outcome(100 * one, impressions * one, clicks * one, 2 * one, revenue * one, spend * one, 10 * one)
 
 
-def _history(window: int = 2, horizon: int = 4) -> History:
+def _history(window: int = 2, horizon: int = 4, decay: float = 1.0) -> History:
     return History(
         window=window,
+        decay=decay,
         horizon=horizon,
         cycle_budget_B=torch.tensor([20.0]),
         minimum_BP=torch.zeros(1, 2),
@@ -51,6 +52,19 @@ def _history(window: int = 2, horizon: int = 4) -> History:
 def _field(history: History, name: str) -> float:
     platform, _ = history.statistics(torch.tensor([0.0]))
     return float(platform[0, 0, state.PLATFORM_FIELD[name]])
+
+
+def test_older_cycles_of_the_window_weigh_less() -> None:
+    history = _history(window=3, decay=0.5)
+    share = torch.full((1, 2), 0.5)
+    # Four cycles in a ring of three: the first has left, and the youngest does not lie in the last slot.
+    for impressions, clicks, revenue, spend in [(99, 9, 99, 9), (10, 1, 5, 8), (20, 4, 15, 9), (40, 6, 25, 10)]:
+        outcome = _outcome(impressions, clicks, revenue, spend)
+        history.update(outcome, outcome.conversions, outcome.revenue, torch.full((1, 2), 40.0), share)
+    assert _field(history, "windowed_ctr") == pytest.approx((6 + 4 / 2 + 1 / 4) / (40 + 20 / 2 + 10 / 4))
+    assert _field(history, "windowed_roi") == pytest.approx((25 + 15 / 2 + 5 / 4) / (10 * 1.75))
+    assert _field(history, "last_roi") == pytest.approx(2.5)
+    assert _field(history, "budget_consumed") == pytest.approx((9 + 8 + 9 + 10) / 80)
 
 
 def test_statistics_by_hand() -> None:
