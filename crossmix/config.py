@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -254,20 +255,63 @@ class PPO:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DDPG:
+    """Deep deterministic policy gradient (§2.2); what the paper does not have can be switched off (`agents.strict`)."""
+
+    __pydantic_config__ = STRICT
+    critic_hidden: tuple[int, ...] = (512, 512)
+    """Critic widths, ReLU (§2.2: two layers of 512)."""
+    actor_rate: Positive = 1e-4
+    """Adam of the actor."""
+    critic_rate: Positive = 3e-4
+    """Adam of the critic."""
+    replay: PositiveInt = 1_000_000
+    """Transitions kept (§2.2: 10^6)."""
+    batch: PositiveInt = 256
+    """Transitions per update (§2.2: 256)."""
+    tau: Annotated[float, Field(gt=0, le=1)] = 0.005
+    """Soft update of the targets (§2.2: 0.005)."""
+    updates: PositiveInt = 1
+    """Updates after every cycle of the batch."""
+    noise: Positive = 0.7
+    """Deviation of the exploring noise on the logits."""
+    warm_up: NonNegativeInt = 300
+    """First updates that move the critic alone; 0: none."""
+    logit_penalty: NonNegative = 0.1
+    """Weight of the centred logits' mean square in the actor's loss; 0: none."""
+    twin: bool = True
+    """Two critics, the smaller of which makes the target."""
+    layer_norm: bool = True
+    """Layer norm in the critic."""
+    centred_action: bool = True
+    """The critic sees a M - 1 in place of the share a."""
+    reward_scale: bool = True
+    """Rewards are centred and divided by their running deviation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Train:
     """The training loop (§2.2)."""
 
     __pydantic_config__ = STRICT
+    agent: Literal["hybrid", "pathwise", "ddpg", "ppo"] = "hybrid"
+    """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone."""
+    start: Literal["pathwise", "fresh"] = "pathwise"
+    """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
+    ranks: PositiveInt = 4
+    """Processes that train together, one GPU each where there are any (§3: four GPUs); batches are divided by it."""
+    restarts: NonNegativeInt = 3
+    """How often the ranks are started again after one of them died."""
     seed: int = 0
     """Training seed: initial weights and exploration; not the market's."""
     market_seed: int = 1_000
     """Seed of the markets trained on; validation and test markets never share it."""
     episodes: PositiveInt = 2_000
-    """Episodes of the PPO phase (§2.2: 2,000)."""
+    """Episodes of DDPG, PPO or both together (§2.2: 2,000)."""
     cycles: PositiveInt = 100
     """Delivery cycles per episode (§2.2: 100)."""
-    parallel: PositiveInt = 64
-    """Episodes advanced side by side; a round is one such batch."""
+    parallel: PositiveInt = 16
+    """Episodes that an algorithm plays side by side; a round is one such batch, of the hybrid one for each."""
     discount: Fraction = 0.0
     """Discount of the return: 0 where actions do not move the market's state, 0.99 with carry-over."""
     patience: PositiveInt = 50
@@ -277,6 +321,7 @@ class Train:
     checkpoint_every: PositiveInt = 1
     """Rounds between checkpoints."""
     pathwise: Pathwise = field(default_factory=Pathwise)
+    ddpg: DDPG = field(default_factory=DDPG)
     ppo: PPO = field(default_factory=PPO)
 
 
@@ -372,6 +417,7 @@ def laptop() -> Config:
         ),
         train=replace(
             base.train,
+            ranks=1,
             episodes=256,
             pathwise=replace(base.train.pathwise, updates=1_200),
         ),
@@ -462,6 +508,17 @@ def _check(config: Config) -> None:
             f"fusion.behaviour_heads: {config.fusion.behaviour_heads} must divide "
             f"fusion.behaviour_embedding = {config.fusion.behaviour_embedding}"
         )
+    train = config.train
+    for name, rows in (
+        ("parallel", train.parallel),
+        ("pathwise.batch", train.pathwise.batch),
+        ("ddpg.batch", train.ddpg.batch),
+    ):
+        if rows % train.ranks:
+            raise ConfigError(
+                f"train.ranks: {train.ranks} ranks cannot share {rows} rows evenly (train.{name}); "
+                f"take a divisor of {rows}"
+            )
     if config.limits.minimum > config.limits.maximum:
         raise ConfigError(
             f"limits.minimum: {config.limits.minimum} is above limits.maximum = {config.limits.maximum}; lower it"

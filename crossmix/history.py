@@ -1,8 +1,8 @@
 """Running statistics of a campaign: the one definition behind the state in the market, in Feast and in the server.
 
 Feed it one `Outcome` per cycle; ask it for the state's 12 fields per platform and 8 per campaign. Windowed sums cover
-the last `window` cycles (§2.4: 20), a cycle of age a with weight `decay`^a: response drifts, and old cycles tell less of
-the coming one.
+the last `window` cycles (§2.4: 20), a cycle of age a with weight `decay`^a: response drifts, and old cycles tell less
+of the coming one.
 
 Shapes: B batch of campaigns, P platforms, W window.
 """

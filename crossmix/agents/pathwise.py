@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from crossmix import ranks
 from crossmix.agents.environment import DifferentiableEnvironment, Observation
 from crossmix.agents.policy import Policy
 
@@ -41,9 +42,6 @@ def update(
     """
     raw, share = policy.act(observation.state_BS, observation.low_BP, observation.high_BP)
     gain_B = environment.objective(environment.expected(share), raw, observation.high_BP)
-    loss = -(gain_B / gain_B.detach().mean().abs().clamp(min=1e-6)).mean()
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-    optimiser.step()
+    loss = -(gain_B / ranks.mean(gain_B.detach().mean()).abs().clamp(min=1e-6)).mean()
+    ranks.descend(optimiser, loss, 1.0)
     return PathwiseResult(float(loss.detach()), float(gain_B.detach().mean()), share.detach())

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from crossmix import ranks
 from crossmix.agents.environment import Environment
 from crossmix.agents.policy import Normaliser, Policy
 from crossmix.config import PPO
@@ -119,7 +121,8 @@ def update(
     gain_TB = advantages(rollout.reward_TB, rollout.value_TB, discount, config.gae_lambda)
     target_N = (gain_TB + rollout.value_TB).flatten()
     gain_N = gain_TB.flatten()
-    gain_N = (gain_N - gain_N.mean()) / gain_N.std().clamp(min=1e-8)
+    centre = ranks.mean(gain_N.mean())
+    gain_N = (gain_N - centre) / ranks.mean((gain_N - centre).square().mean()).sqrt().clamp(min=1e-8)
     state_NS, logits_NP = rollout.state_TBS.flatten(0, 1), rollout.logits_TBP.flatten(0, 1)
     before_N = rollout.log_density_TB.flatten()
     actor_losses, critic_losses, moved, passes = [], [], 0.0, 0
@@ -133,16 +136,57 @@ def update(
             actor_loss = -torch.minimum(ratio * gain_N[part], clipped * gain_N[part]).mean()
             critic_loss = 0.5 * (critic(state_NS[part]) - target_N[part]).pow(2).mean()
             loss = actor_loss + critic_loss - config.entropy * entropy(log_sigma_P)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 0.5)
-            optimiser.step()
+            ranks.descend(optimiser, loss, 0.5)
             actor_losses.append(float(actor_loss.detach()))
             critic_losses.append(float(critic_loss.detach()))
-            moved = float(((ratio - 1) - log_ratio).mean().detach())
+            moved = float(ranks.mean(((ratio - 1) - log_ratio).mean().detach()))
         if moved > config.target_kl:
             break
     count = max(len(actor_losses), 1)
     return PPOResult(
         sum(actor_losses) / count, sum(critic_losses) / count, float(entropy(log_sigma_P).detach()), moved, passes
     )
+
+
+class Ppo:
+    """The algorithm with its critic, deviation and optimiser, around a policy that others may train too."""
+
+    def __init__(self, policy: Policy, config: PPO, discount: float, size: int) -> None:
+        place = next(policy.parameters()).device
+        self.policy, self.config, self.discount = policy, config, discount
+        self.critic = Critic(size, config.critic_hidden).to(place)
+        start = torch.full((policy.platforms,), config.sigma, device=place).log()
+        self.log_sigma_P = start.requires_grad_(True)
+        self.optimiser = torch.optim.Adam(
+            [*policy.parameters(), *self.critic.parameters(), self.log_sigma_P], config.learning_rate
+        )
+
+    def begin(self) -> None:
+        """Take over the actor as it is: states as it sees them."""
+        self.critic.normaliser.load_state_dict(self.policy.normaliser.state_dict())
+
+    def play(self, environment: Environment, cycles: int, generator: torch.Generator) -> PPOResult:
+        """One episode of every row, then the updates on it."""
+        return self.learn(self.collect(environment, cycles, generator), generator)
+
+    def collect(self, environment: Environment, cycles: int, generator: torch.Generator) -> Rollout:
+        return collect(self.policy, self.critic, self.log_sigma_P, environment, cycles, generator)
+
+    def learn(self, rollout: Rollout, generator: torch.Generator) -> PPOResult:
+        return update(
+            *(self.policy, self.critic, self.log_sigma_P, self.optimiser),
+            *(rollout, self.config, self.discount, generator),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "critic": self.critic.state_dict(),
+            "log_sigma": self.log_sigma_P.detach(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, kept: dict[str, Any]) -> None:
+        self.critic.load_state_dict(kept["critic"])
+        self.optimiser.load_state_dict(kept["optimiser"])
+        with torch.no_grad():
+            self.log_sigma_P.copy_(kept["log_sigma"])

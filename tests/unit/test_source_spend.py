@@ -187,9 +187,9 @@ def test_statistics_replay_what_the_history_says(tmp_path: Path) -> None:
     table = statistics(dataset, _config())
     totals = read(dataset).totals()
     last = table.iloc[-1]
-    window = slice(-20, None)
+    weight = 0.6 ** np.arange(19, -1, -1)  # the state's window and decay
     for slot in range(2):
-        clicks, shown = (totals[name][window, 0, slot].sum() for name in ("clicks", "impressions"))
+        clicks, shown = (weight @ totals[name][-20:, 0, slot] for name in ("clicks", "impressions"))
         names = [name for name in table.columns if name.endswith("windowed_ctr")]
         assert last[names[slot]] == pytest.approx(clicks / shown, rel=1e-4)
     assert np.isfinite(table.select_dtypes("number").to_numpy()).all()

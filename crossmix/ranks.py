@@ -1,0 +1,144 @@
+"""One to many ranks: torchrun's process group, averaged gradients, and what ranks tell each other (DESIGN 5).
+
+Each rank plays its own rows of every batch, with one thread and seeds of its own; gradients are averaged after the
+backward pass, so that the batch is the same however many ranks share it. Outside a process group there is one rank,
+and every function here is the identity.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class RankError(RuntimeError):
+    """The ranks ended without a result."""
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def device() -> torch.device:
+    """This rank's GPU, where there are any; else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
+def share(rows: int) -> int:
+    """This rank's part of a global number of rows; `ranks` divides it (`config` checks)."""
+    return rows // size()
+
+
+def seed(base: int, episode: int) -> int:
+    """Seed of this rank's episode: all ranks' seeds of all episodes differ."""
+    return base + episode * size() + rank()
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float) -> None:
+    """One step down the gradient of `loss`, averaged over ranks and clipped to a norm."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    if size() > 1:
+        # One message for all tensors: a network has a few large and many small ones.
+        flat = torch.cat([p.grad.flatten() for p in parameters])
+        dist.all_reduce(flat)
+        flat /= size()
+        begin = 0
+        for p in parameters:
+            p.grad.copy_(flat[begin : begin + p.numel()].view_as(p))
+            begin += p.numel()
+    nn.utils.clip_grad_norm_(parameters, clip)
+    optimiser.step()
+
+
+def mean(value: Tensor) -> Tensor:
+    """Mean of a detached tensor over ranks."""
+    if size() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / size()
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Every rank's rows, in the order of ranks; all have the same number."""
+    if size() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+def barrier() -> None:
+    """Wait until every rank is here."""
+    if size() > 1:
+        dist.barrier()
+
+
+@contextmanager
+def group() -> Iterator[None]:
+    """Join the ranks that torchrun started; this process ends when its torchrun does."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    here = device()
+    if here.type == "cuda":
+        torch.cuda.set_device(here)
+    dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def launch(module: str, arguments: Sequence[str], ranks: int, restarts: int) -> None:
+    """Run `python -m module arguments` as `ranks` ranks on this machine, under torchrun.
+
+    A rank that dies takes the others down; torchrun starts all of them again, up to `restarts` times, and they resume
+    from their checkpoint.
+
+    Raises:
+        RankError: torchrun gave up.
+    """
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(f"--nproc-per-node={ranks}", f"--max-restarts={restarts}", "-m", module, *arguments),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent) as process:
+        try:
+            status = process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+    if status:
+        raise RankError(f"train.ranks = {ranks}: torchrun ended with status {status} after {restarts} restarts")
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent dies, however it dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(137)
