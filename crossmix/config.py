@@ -278,7 +278,7 @@ class DDPG:
     warm_up: NonNegativeInt = 300
     """First updates that move the critic alone; 0: none."""
     logit_penalty: NonNegative = 0.1
-    """Weight of the centred logits' mean square in the actor's loss; 0: none."""
+    """Weight, in the actor's loss, of the mean square by which centred logits exceed 3; 0: none."""
     twin: bool = True
     """Two critics, the smaller of which makes the target."""
     layer_norm: bool = True
@@ -298,6 +298,8 @@ class Train:
     """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone."""
     start: Literal["pathwise", "fresh"] = "pathwise"
     """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
+    fine_tuning: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor on the actor's rates of DDPG and PPO where the hybrid starts from the pathwise actor."""
     ranks: PositiveInt = 4
     """Processes that train together, one GPU each where there are any (§3: four GPUs); batches are divided by it."""
     restarts: NonNegativeInt = 3

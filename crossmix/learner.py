@@ -202,26 +202,17 @@ class Learner:
 
     def key(self) -> str:
         """What a checkpoint must agree on; not the number of ranks."""
-        settings = asdict(self.config.train)
-        for name in ("ranks", "restarts"):
-            del settings[name]
-        return digest(
-            {
-                "train": settings,
-                "market": self.identity,
-                "reward": asdict(self.config.reward),
-                "window": [self.config.window, self.config.decay],
-            }
-        )
+        return training_key(self.config, self.identity)
 
     def _algorithm(self) -> Algorithm | None:
         settings, agent = self.config.train, self.config.train.agent
         if agent == "pathwise":
             return None
-        ppo = Ppo(self.policy, settings.ppo, settings.discount, SIZE) if agent in ("ppo", "hybrid") else None
+        factor = settings.fine_tuning if agent == "hybrid" and settings.start == "pathwise" else 1.0
+        ppo = Ppo(self.policy, settings.ppo, settings.discount, SIZE, factor) if agent in ("ppo", "hybrid") else None
         if agent == "ppo":
             return ppo
-        ddpg = Ddpg(self.policy, settings.ddpg, settings.discount, self.rows, SIZE)
+        ddpg = Ddpg(self.policy, settings.ddpg, settings.discount, self.rows, SIZE, factor)
         return ddpg if ppo is None else Hybrid(ddpg, ppo)
 
     def _refill(self, path: Path) -> None:
@@ -245,6 +236,15 @@ class Learner:
         if writers == ranks.size():
             return every[ranks.rank() * self.rows : (ranks.rank() + 1) * self.rows]
         return every[ranks.rank() :: ranks.size()]
+
+
+def training_key(config: Config, market: str) -> str:
+    """Digest of what a training depends on, not of how many ranks do it; `market` is the market file's digest."""
+    settings = asdict(config.train)
+    for name in ("ranks", "restarts"):
+        del settings[name]
+    window = [config.window, config.decay]
+    return digest({"train": settings, "market": market, "reward": asdict(config.reward), "window": window})
 
 
 def _write(blob: Any, path: Path) -> None:

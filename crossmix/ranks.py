@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -108,11 +108,16 @@ def group() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def launch(module: str, arguments: Sequence[str], ranks: int, restarts: int) -> None:
+def launch(
+    module: str, arguments: Sequence[str], ranks: int, restarts: int, meanwhile: Callable[[], None] | None = None
+) -> None:
     """Run `python -m module arguments` as `ranks` ranks on this machine, under torchrun.
 
     A rank that dies takes the others down; torchrun starts all of them again, up to `restarts` times, and they resume
     from their checkpoint.
+
+    Args:
+        meanwhile: called once a second while they run, and once after.
 
     Raises:
         RankError: torchrun gave up.
@@ -124,12 +129,23 @@ def launch(module: str, arguments: Sequence[str], ranks: int, restarts: int) -> 
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent) as process:
         try:
-            status = process.wait()
+            while (status := _wait(process)) is None:
+                if meanwhile is not None:
+                    meanwhile()
         except BaseException:
             process.terminate()
             raise
+    if meanwhile is not None:
+        meanwhile()
     if status:
         raise RankError(f"train.ranks = {ranks}: torchrun ended with status {status} after {restarts} restarts")
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _end_with_parent() -> None:

@@ -14,24 +14,26 @@ from crossmix.registry import Registry, Version
 FILES = ("gates.json", "evaluation.json")
 
 
-def register(config: Config, evaluation: Path, home: Path, out: Path) -> Version:
+def register(config: Config, evaluation: Path, policy: Path, home: Path, out: Path) -> Version:
     """Register `evaluation`/bundle and write `registration.json` (`Version.as_dict`) into `out`.
 
     Args:
         evaluation: what the gate step wrote: evaluation.json, gates.json, bundle/.
+        policy: what the train step wrote: curve.json.
         home: the run's folder, where a registry without an address of its own lives.
 
     Raises:
         BundleError: the bundle does not verify.
     """
     judged = json.loads((evaluation / "evaluation.json").read_text())
-    policy = judged["policies"]["policy"]
+    ratio = judged["policies"]["policy"]["oracle_ratio"]["mean"]
     version = Registry.of(config, home).register(
         evaluation / "bundle",
         metrics=dict(_numbers(judged["policies"], json.loads((evaluation / "gates.json").read_text()))),
         artifacts={name: evaluation / name for name in FILES},
         figures=judged_figures(judged),
-        tags={"oracle_ratio": str(policy["oracle_ratio"]["mean"]), "generated": str(judged["generated"]).lower()},
+        tags={"oracle_ratio": str(ratio), "generated": str(judged["generated"]).lower()},
+        curve=json.loads((policy / "curve.json").read_text()),
     )
     (out / "registration.json").write_text(json.dumps(version.as_dict(), indent=1, sort_keys=True))
     return version

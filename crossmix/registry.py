@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ class Registry:
         run_name: str | None = None,
         wins: bool | None = None,
         who: str = "crossmix run",
+        curve: Mapping[str, Any] = _NOTHING,
     ) -> Version:
         """Record a run with its bundle and register it; a bundle that is registered already gets no new version.
 
@@ -115,6 +117,7 @@ class Registry:
             wins: whether it beats the champion; `None`: judged by the tag `oracle_ratio`, if both were judged on the
                 same data and config; otherwise it stays challenger.
             who: who registers, for the record.
+            curve: the training's curve.json: its run is this bundle's, and gets the points that it lacks.
 
         Returns:
             The version, with `challenger`, and `champion` when there was none or when it wins.
@@ -126,7 +129,7 @@ class Registry:
         with self._locked():
             found = self._by_digest(loaded.digest)
             if found is None:
-                run_id = self._run(loaded, metrics, artifacts, figures, tags, run_name)
+                run_id = self._run(loaded, metrics, artifacts, figures, tags, run_name, curve)
                 found = self._create_version(loaded, run_id, tags)
                 self._client.set_terminated(run_id)
             self._client.set_registered_model_alias(self.model, CHALLENGER, str(found))
@@ -212,6 +215,72 @@ class Registry:
         self._log_file(self.get(version).run_id, path, file)
 
     @contextmanager
+    def follow(self, training: str, run_name: str | None = None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Log a learning curve as it comes, in the run that `register` goes on with.
+
+        A registry that cannot be reached is told once in the log and does not stop the training; `register` logs the
+        whole curve where points are missing.
+
+        Args:
+            training: digest of the training; a run that was cut off is found again by it.
+
+        Returns:
+            What takes a point: `update` within `phase`, and numbers by name.
+        """
+        away = False
+
+        def attempt(call: Callable[[], Any]) -> Any:
+            nonlocal away
+            if away:
+                return None
+            try:
+                return call()
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                away = True
+                logging.getLogger(__name__).warning("registry %s: the learning curve is not live (%s)", self.uri, error)
+                return None
+
+        run_id = attempt(lambda: self._training_run(training, run_name))
+        seen = set(attempt(lambda: self._logged(run_id)) or ())
+
+        def listen(point: Mapping[str, Any]) -> None:
+            if point["env_steps"] not in seen:
+                seen.add(point["env_steps"])
+                attempt(lambda: self._log_point(run_id, point))
+
+        try:
+            yield listen
+        except BaseException:
+            attempt(lambda: self._client.set_terminated(run_id, "FAILED"))
+            raise
+
+    def _training_run(self, training: str, run_name: str | None) -> str:
+        with self._locked():
+            experiment = self._experiment_id()
+            found = self._client.search_runs([experiment], f"tags.training = '{training}'", max_results=1)
+            run = found[0] if found else self._client.create_run(experiment, run_name=run_name)
+            self._client.set_tag(run.info.run_id, "training", training)
+            self._client.update_run(run.info.run_id, "RUNNING")
+            return str(run.info.run_id)
+
+    def _logged(self, run_id: str) -> list[int]:
+        """Environment steps of the points that a run has."""
+        return [item.step for item in self._client.get_metric_history(run_id, "curve.validation_ratio")]
+
+    def _log_point(self, run_id: str, point: Mapping[str, Any]) -> None:
+        """A point's numbers as metrics `curve.*`, over environment steps."""
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        numbers = {key: point[key] for key in point if key != "env_steps" and isinstance(point[key], int | float)}
+        metrics = [
+            Metric(f"curve.{key}", float(number), now, int(point["env_steps"]))
+            for key, number in numbers.items()
+            if math.isfinite(number)
+        ]
+        self._client.log_batch(run_id, metrics)
+
+    @contextmanager
     def _locked(self) -> Iterator[None]:
         """One writer at a time: two runs that end together must not both find the registry without their bundle."""
         from filelock import FileLock
@@ -236,16 +305,24 @@ class Registry:
         figures: Mapping[str, Any],
         tags: Mapping[str, str],
         run_name: str | None,
+        curve: Mapping[str, Any],
     ) -> str:
-        """The run of this bundle, new or picked up after a kill, with everything logged."""
+        """The run of this bundle: its training's, or picked up after a kill, or new; with everything logged."""
         experiment = self._experiment_id()
         found = self._client.search_runs([experiment], f"tags.bundle_digest = '{loaded.digest}'", max_results=1)
-        run = (
-            found[0]
-            if found
-            else self._client.create_run(experiment, run_name=run_name, tags={"bundle_digest": loaded.digest})
-        )
+        if not found and curve:
+            trained = self._client.search_runs([experiment], f"tags.training = '{curve['key']}'")
+            # A run belongs to the first bundle made of its training.
+            found = [run for run in trained if "bundle_digest" not in run.data.tags][:1]
+        run = found[0] if found else self._client.create_run(experiment, run_name=run_name)
         run_id = str(run.info.run_id)
+        self._client.set_tag(run_id, "bundle_digest", loaded.digest)
+        if curve:
+            self._client.set_tag(run_id, "training", str(curve["key"]))
+            seen = set(self._logged(run_id))
+            for point in curve["points"]:
+                if point["env_steps"] not in seen:
+                    self._log_point(run_id, point)
         for key, tag in {**_tags(loaded), **tags}.items():
             self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
         for key, param in config_module.documented(loaded.config):

@@ -55,8 +55,7 @@ def train(
     """
     if config.train.ranks > ranks.size():
         return _launch(config, market, out, work or out, listener)
-    identity = hashlib.sha256((market / "market.json").read_bytes()).hexdigest()
-    learner = Learner(config, load(market), identity, listener)
+    learner = Learner(config, load(market), market_digest(market), listener)
     checkpoint = (work or out) / "checkpoint.pt"
     resumed = learner.resume(checkpoint)
     uniform_ratio = validate(learner)["validation_ratio"]
@@ -80,6 +79,11 @@ def train(
         save_policy(learner, out)
         (out / "curve.json").write_text(json.dumps(curve, indent=1))
     return curve
+
+
+def market_digest(market: Path) -> str:
+    """SHA-256 of a market folder's market.json."""
+    return hashlib.sha256((market / "market.json").read_bytes()).hexdigest()
 
 
 def load_policy(folder: Path) -> Policy:
@@ -251,6 +255,7 @@ def _curve(learner: Learner, uniform_ratio: float) -> dict[str, Any]:
         "seed": settings.seed,
         "market_seed": settings.market_seed,
         "agent": settings.agent,
+        "key": learner.key(),
         "ranks": ranks.size(),
         "platforms": list(learner.market.platforms),
     }
@@ -266,18 +271,37 @@ def _launch(config: Config, market: Path, out: Path, work: Path, listener: Liste
     """Start the ranks and wait; their curve, and what stopped them."""
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    given, failed = work / "config.json", work / "failed.txt"
+    given, failed, told = work / "config.json", work / "failed.txt", work / "points.jsonl"
     given.write_text(to_json(config))
     failed.unlink(missing_ok=True)
+    told.unlink(missing_ok=True)
+    seen = 0
+
+    def pass_on() -> None:
+        """New lines of the first rank's points to the listener."""
+        nonlocal seen
+        if listener is not None and told.exists():
+            lines = told.read_text().splitlines()
+            for line in lines[seen:]:
+                listener(json.loads(line))
+            seen = len(lines)
+
     arguments = [str(path.resolve()) for path in (given, market, out, work)]
-    ranks.launch("crossmix.train", arguments, config.train.ranks, config.train.restarts)
+    ranks.launch("crossmix.train", arguments, config.train.ranks, config.train.restarts, pass_on)
     if failed.exists():
         raise TrainingError(failed.read_text())
     curve: dict[str, Any] = json.loads((out / "curve.json").read_text())
-    if listener is not None:
-        for point in curve["points"]:
-            listener(point)
     return curve
+
+
+def _append_to(path: Path) -> Listener:
+    """Write points as lines that another process reads while they come."""
+
+    def listener(point: Point) -> None:
+        with path.open("a") as stream:
+            stream.write(f"{json.dumps(point)}\n")
+
+    return listener
 
 
 def main(arguments: list[str]) -> None:
@@ -285,7 +309,7 @@ def main(arguments: list[str]) -> None:
     given, market, out, work = map(Path, arguments)
     with ranks.group():
         try:
-            train(from_json(given.read_text()), market, out, work)
+            train(from_json(given.read_text()), market, out, work, _append_to(work / "points.jsonl"))
         except TrainingError as error:
             # A loss that is not finite would be so again: no restart.
             (work / "failed.txt").write_text(str(error))

@@ -32,7 +32,7 @@ def training(config_json: str, store: str = "") -> None:
     policy = train(**given, market=simulator).outputs["policy"]
     verdict = gate(**given, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
-        register(**given, evaluation=verdict.outputs["evaluation"])
+        register(**given, evaluation=verdict.outputs["evaluation"], policy=policy)
 
 
 def compile_to(path: Path, image: str | None = None) -> None:

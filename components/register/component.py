@@ -6,9 +6,15 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def register(config_json: str, store: str, evaluation: dsl.Input[dsl.Artifact], registration: dsl.Output[dsl.Artifact]):
+def register(
+    config_json: str,
+    store: str,
+    evaluation: dsl.Input[dsl.Artifact],
+    policy: dsl.Input[dsl.Model],
+    registration: dsl.Output[dsl.Artifact],
+):
     """Register the judged bundle and write what the registry answered."""
     from components.steps import run_step
 
-    inputs = {"evaluation": evaluation.path}
+    inputs = {"evaluation": evaluation.path, "policy": policy.path}
     run_step("register", config_json, inputs, registration.path, store, "crossmix.registration:register")

@@ -13,10 +13,10 @@ def train(
     policy: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ):
-    """Train pathwise, then by PPO; checkpoints in the step store let a killed run go on."""
+    """Train the policy on `train.ranks` ranks; the curve is live in MLflow, and a killed run goes on."""
     from components.artifacts import log_numbers
     from components.steps import read, run_step
 
-    folder = run_step("train", config_json, {"market": market.path}, policy.path, store, "crossmix.train:train")
+    folder = run_step("train", config_json, {"market": market.path}, policy.path, store, "crossmix.telemetry:followed")
     curve = read(folder, "curve.json")
     log_numbers(metrics, {"uniform_ratio": curve["uniform_ratio"], **curve["best"]})

@@ -1,7 +1,7 @@
 """Deep deterministic policy gradient for splits (§2.2), with what keeps it out of the corners of the simplex.
 
     y = r + gamma (1 - last) min_k Q'_k(s', mu'(s'))        critic: (Q_k(s, a) - y)^2, k = 1, 2
-    actor: max Q_1(s, mu(s)) - lambda mean((z - mean z)^2)  z the logits, mu = softmax(z)
+    actor: max Q_1(s, mu(s)) - lambda mean(max(|z - mean z| - 3, 0)^2)   z the logits, mu = softmax(z)
     theta' <- tau theta + (1 - tau) theta'
 
 An action is the split before the limits; the environment projects it. Exploration is Gaussian on the logits. Plain
@@ -25,6 +25,9 @@ from crossmix import ranks
 from crossmix.agents.environment import Environment
 from crossmix.agents.policy import Normaliser, Policy
 from crossmix.config import DDPG
+
+LOGIT_BOUND = 3.0
+"""Centred logits within it are free: e^6 = 400 times another platform's share is what the limits forbid anyway."""
 
 
 class Critic(nn.Module):
@@ -183,19 +186,22 @@ class Ddpg:
         config: its settings.
         discount: gamma.
         rows: episodes that this rank plays side by side.
-        generator_seed: of the draws from the replay.
+        size: of the state.
+        actor_factor: on the actor's rate.
     """
 
     PARTS = ("critic", "target_critic", "target_actor", "scale", "actor_optimiser", "critic_optimiser")
 
-    def __init__(self, policy: Policy, config: DDPG, discount: float, rows: int, size: int) -> None:
+    def __init__(
+        self, policy: Policy, config: DDPG, discount: float, rows: int, size: int, actor_factor: float = 1.0
+    ) -> None:
         place = next(policy.parameters()).device
         self.policy, self.config, self.discount = policy, config, discount
         self.critic = Critic(size, policy.platforms, config).to(place)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_actor = copy.deepcopy(policy).requires_grad_(False)
         self.scale = Scale().to(place)
-        self.actor_optimiser = torch.optim.Adam(policy.parameters(), config.actor_rate)
+        self.actor_optimiser = torch.optim.Adam(policy.parameters(), config.actor_rate * actor_factor)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
         self.replay = Replay(config.replay // ranks.size(), rows, size, policy.platforms, place)
         self.updates = 0
@@ -247,7 +253,8 @@ class Ddpg:
             logits_NP = self.policy.logits(batch.state_NS)
             centred_NP = logits_NP - logits_NP.mean(1, keepdim=True)
             value_N = self.critic(batch.state_NS, torch.softmax(logits_NP, 1))[0]
-            actor_loss = self.config.logit_penalty * centred_NP.square().mean() - value_N.mean()
+            beyond_NP = (centred_NP.abs() - LOGIT_BOUND).clamp(min=0)
+            actor_loss = self.config.logit_penalty * beyond_NP.square().mean() - value_N.mean()
             ranks.descend(self.actor_optimiser, actor_loss, 1.0)
             spread = centred_NP.detach().square().mean().sqrt()
         self._follow(self.target_critic, self.critic)

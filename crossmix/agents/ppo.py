@@ -151,14 +151,17 @@ def update(
 class Ppo:
     """The algorithm with its critic, deviation and optimiser, around a policy that others may train too."""
 
-    def __init__(self, policy: Policy, config: PPO, discount: float, size: int) -> None:
+    def __init__(self, policy: Policy, config: PPO, discount: float, size: int, actor_factor: float = 1.0) -> None:
         place = next(policy.parameters()).device
         self.policy, self.config, self.discount = policy, config, discount
         self.critic = Critic(size, config.critic_hidden).to(place)
         start = torch.full((policy.platforms,), config.sigma, device=place).log()
         self.log_sigma_P = start.requires_grad_(True)
         self.optimiser = torch.optim.Adam(
-            [*policy.parameters(), *self.critic.parameters(), self.log_sigma_P], config.learning_rate
+            [
+                {"params": [*policy.parameters(), self.log_sigma_P], "lr": config.learning_rate * actor_factor},
+                {"params": [*self.critic.parameters()], "lr": config.learning_rate},
+            ]
         )
 
     def begin(self) -> None:
