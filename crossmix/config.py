@@ -278,7 +278,8 @@ class DDPG:
     warm_up: NonNegativeInt = 300
     """First updates that move the critic alone; 0: none."""
     logit_penalty: NonNegative = 0.1
-    """Weight, in the actor's loss, of the mean square by which centred logits exceed 3; 0: none."""
+    """Weight, in the actor's loss, of the centred logits' mean square distance from those of the actor that DDPG took
+    over; 0: none."""
     twin: bool = True
     """Two critics, the smaller of which makes the target."""
     layer_norm: bool = True

@@ -1,13 +1,15 @@
 """Deep deterministic policy gradient for splits (§2.2), with what keeps it out of the corners of the simplex.
 
     y = r + gamma (1 - last) min_k Q'_k(s', mu'(s'))        critic: (Q_k(s, a) - y)^2, k = 1, 2
-    actor: max Q_1(s, mu(s)) - lambda mean(max(|z - mean z| - 3, 0)^2)   z the logits, mu = softmax(z)
+    actor: max Q_1(s, mu(s)) - lambda mean((z - z_0)^2)     z the centred logits, mu = softmax(z); z_0: see below
     theta' <- tau theta + (1 - tau) theta'
 
 An action is the split before the limits; the environment projects it. Exploration is Gaussian on the logits. Plain
 DDPG on a softmax saturates: once the critic errs towards a corner the softmax has no gradient to come back. Layer
 norm, two critics, the centred action, the logit penalty, the critic's warm-up and the running reward scale are what
 `config.DDPG` adds to the paper; each can be switched off (`docs/deviations.md`).
+z_0 are the logits of the actor that was taken over: near 0 for a fresh one, so that the penalty keeps it off the
+corners; those of the pathwise actor in the hybrid, which a critic of few transitions would otherwise only spoil.
 
 Shapes: T cycles, B batch, P platforms, S state, N rows of the replay.
 """
@@ -25,9 +27,6 @@ from crossmix import ranks
 from crossmix.agents.environment import Environment
 from crossmix.agents.policy import Normaliser, Policy
 from crossmix.config import DDPG
-
-LOGIT_BOUND = 3.0
-"""Centred logits within it are free: e^6 = 400 times another platform's share is what the limits forbid anyway."""
 
 
 class Critic(nn.Module):
@@ -190,7 +189,7 @@ class Ddpg:
         actor_factor: on the actor's rate.
     """
 
-    PARTS = ("critic", "target_critic", "target_actor", "scale", "actor_optimiser", "critic_optimiser")
+    PARTS = ("critic", "target_critic", "target_actor", "anchor", "scale", "actor_optimiser", "critic_optimiser")
 
     def __init__(
         self, policy: Policy, config: DDPG, discount: float, rows: int, size: int, actor_factor: float = 1.0
@@ -200,6 +199,7 @@ class Ddpg:
         self.critic = Critic(size, policy.platforms, config).to(place)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_actor = copy.deepcopy(policy).requires_grad_(False)
+        self.anchor = copy.deepcopy(policy).requires_grad_(False)
         self.scale = Scale().to(place)
         self.actor_optimiser = torch.optim.Adam(policy.parameters(), config.actor_rate * actor_factor)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
@@ -207,8 +207,9 @@ class Ddpg:
         self.updates = 0
 
     def begin(self) -> None:
-        """Take over the actor as it is: states as it sees them, and a target that agrees with it."""
+        """Take over the actor as it is: states as it sees them, a target that agrees with it, and its logits as z_0."""
         self.target_actor.load_state_dict(self.policy.state_dict())
+        self.anchor.load_state_dict(self.policy.state_dict())
         for critic in (self.critic, self.target_critic):
             critic.normaliser.load_state_dict(self.policy.normaliser.state_dict())
 
@@ -251,10 +252,11 @@ class Ddpg:
         actor_loss, spread = torch.zeros(()), torch.zeros(())
         if self.updates > self.config.warm_up:
             logits_NP = self.policy.logits(batch.state_NS)
-            centred_NP = logits_NP - logits_NP.mean(1, keepdim=True)
+            centred_NP = _centred(logits_NP)
             value_N = self.critic(batch.state_NS, torch.softmax(logits_NP, 1))[0]
-            beyond_NP = (centred_NP.abs() - LOGIT_BOUND).clamp(min=0)
-            actor_loss = self.config.logit_penalty * beyond_NP.square().mean() - value_N.mean()
+            with torch.no_grad():
+                anchor_NP = _centred(self.anchor.logits(batch.state_NS))
+            actor_loss = self.config.logit_penalty * (centred_NP - anchor_NP).square().mean() - value_N.mean()
             ranks.descend(self.actor_optimiser, actor_loss, 1.0)
             spread = centred_NP.detach().square().mean().sqrt()
         self._follow(self.target_critic, self.critic)
@@ -274,3 +276,7 @@ class Ddpg:
     def _follow(self, target: nn.Module, online: nn.Module) -> None:
         """Soft update, tau (§2.2: 0.005)."""
         torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), self.config.tau)
+
+
+def _centred(logits_NP: Tensor) -> Tensor:
+    return logits_NP - logits_NP.mean(1, keepdim=True)

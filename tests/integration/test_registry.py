@@ -153,3 +153,40 @@ def test_questions_without_an_answer_say_what_there_is(registry: Registry, tmp_p
         registry.rollback(who="an operator")
     with pytest.raises(BundleError, match=r"manifest\.json: missing"):
         registry.register(tmp_path / "nowhere")
+
+
+def _point(update: int) -> dict[str, object]:
+    return {"phase": "hybrid", "update": update, "env_steps": 100 * update, "validation_ratio": 0.9 + update / 100}
+
+
+def test_the_learning_curve_is_live_in_the_run_that_is_registered(
+    registry: Registry, bundles: list[bundle_module.Bundle]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), registry.follow("key-1", "seed 0") as listen:
+        listen(_point(1))
+        runs = registry._client.search_runs([registry._experiment_id()])
+        assert [(run.info.status, run.data.metrics["curve.update"]) for run in runs] == [("RUNNING", 1)]
+        raise KeyboardInterrupt
+    # The run goes on after a kill; a point that it has is not logged twice, one that never came is added at the end.
+    with registry.follow("key-1") as listen:
+        listen(_point(1))
+        listen({**_point(2), "ppo_kl": float("nan"), "share": [0.5, 0.5]})
+    curve = {"key": "key-1", "points": [_point(1), _point(2), _point(3)]}
+    version = registry.register(bundles[0].path, curve=curve)
+    history = registry._client.get_metric_history(version.run_id, "curve.validation_ratio")
+    assert [(item.step, round(item.value, 2)) for item in history] == [(100, 0.91), (200, 0.92), (300, 0.93)]
+    runs = registry._client.search_runs([registry._experiment_id()])
+    assert [run.info.status for run in runs] == ["FINISHED"]
+    # Another bundle of the same training has a run of its own, with the whole curve.
+    other = registry.register(bundles[1].path, curve=curve)
+    assert other.run_id != version.run_id
+    assert len(registry._client.get_metric_history(other.run_id, "curve.validation_ratio")) == 3
+
+
+def test_a_registry_that_is_away_does_not_stop_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    away = Registry(tmp_path / "artifacts", f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}")
+    with away.follow("key-1") as listen:
+        for update in range(1, 4):
+            listen(_point(update))
+    assert [record.message for record in caplog.records if "not live" in record.message].__len__() == 1

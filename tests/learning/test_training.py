@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,20 @@ from crossmix.agents.policy import Policy
 from crossmix.baselines import COMPETITORS
 from crossmix.config import Config, load
 from crossmix.evaluate.judge import from_state, oracle, play, summarise
+from crossmix.learner import TrainingError
 from crossmix.market.model import save
-from crossmix.train import TrainingError, _finite, load_policy, train
+from crossmix.train import load_policy, train
 from tests.markets import make_market
 
 SMALL = [
     "train.pathwise.updates=200",
     "train.pathwise.batch=64",
     "train.pathwise.hidden=[128,128]",
+    "train.ddpg.critic_hidden=[64,64]",
+    "train.ddpg.batch=64",
+    "train.ddpg.warm_up=20",
     "train.cycles=50",
-    "train.episodes=32",
+    "train.episodes=64",
     "train.parallel=16",
     "evaluate.market_seeds=6",
     "evaluate.cycles=10",
@@ -59,7 +64,10 @@ def test_the_policy_learns_to_beat_every_simple_competitor(tmp_path: Path) -> No
         assert table[name]["oracle_ratio"]["mean"] < 1, name
 
 
-def test_a_killed_training_ends_with_the_same_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("validations", [4, 7], ids=["pathwise", "hybrid"])
+def test_a_killed_training_ends_with_the_same_policy(
+    validations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     market = make_market()
     fitted, whole, whole_work, cut, cut_work = _folders(tmp_path, "m", "a", "aw", "b", "bw")
     save(market, fitted)
@@ -71,7 +79,7 @@ def test_a_killed_training_ends_with_the_same_policy(tmp_path: Path, monkeypatch
 
     def dies(*args, **kwargs):
         calls["n"] += 1
-        if calls["n"] == 4:  # in the third pathwise episode
+        if calls["n"] == validations:  # the first is of the uniform split, the next four are of the pathwise phase
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
@@ -97,9 +105,69 @@ def test_a_checkpoint_of_another_market_is_not_resumed(tmp_path: Path) -> None:
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_itself(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"ppo actor loss is nan.*last good checkpoint"):
-        _finite("ppo actor loss", math.nan, tmp_path / "checkpoint.pt")
+@pytest.mark.parametrize(
+    ("agent", "broken", "named"),
+    [
+        ("ppo", "crossmix.agents.ppo.update", "ppo actor loss is nan"),
+        ("ppo", "parameter", r"policy parameter trunk\.0\.weight is nan"),
+    ],
+)
+def test_what_is_not_finite_stops_the_training_and_is_named(
+    agent: str, broken: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, out, work = _folders(tmp_path, "m", "out", "work")
+    save(make_market(), fitted)
+    real, calls = ppo.update, {"n": 0}
+
+    def breaks(*args, **kwargs):
+        result = real(*args, **kwargs)
+        calls["n"] += 1
+        if calls["n"] < 2:
+            return result
+        if broken == "parameter":
+            with torch.no_grad():
+                args[0].trunk[0].weight[3, 7] = math.nan
+            return result
+        return replace(result, actor_loss=math.nan)
+
+    monkeypatch.setattr(ppo, "update", breaks)
+    config = _config(f"train.agent={agent}", "train.episodes=64", "train.cycles=10")
+    with pytest.raises(TrainingError, match=rf"{named}.*last good checkpoint is .*checkpoint\.pt.*learning rate"):
+        train(config, fitted, out, work)
+    kept = torch.load(work / "checkpoint.pt", weights_only=True)
+    assert kept["progress"]["update"] == 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in kept["policy"].values())
+    assert not (out / "policy.pt").exists()
+
+
+@pytest.mark.parametrize("agent", ["ddpg", "ppo", "hybrid"])
+def test_each_algorithm_learns_from_the_uniform_split(agent: str, tmp_path: Path) -> None:
+    market = make_market(drift=0.1)
+    fitted, out = _folders(tmp_path, "m", "out")
+    save(market, fitted)
+    more = {"ddpg": ["train.episodes=64"], "ppo": ["train.episodes=320"], "hybrid": ["train.episodes=128"]}[agent]
+    told: list[dict] = []
+    config = _config(f"train.agent={agent}", "train.start=fresh", "train.parallel=16", *more)
+    curve = train(config, fitted, out, listener=told.append)
+    assert told == curve["points"]
+    assert {point["phase"] for point in told} == {agent}
+    # Half of what the uniform split leaves on the table, with every platform still in play.
+    assert curve["best"]["validation_ratio"] > 0.5 + 0.5 * curve["uniform_ratio"]
+    assert min(told[-1]["share"]) > 0.001
+    names = {"ddpg": {"ddpg_critic_loss", "ddpg_actor_loss"}, "ppo": {"ppo_entropy", "ppo_kl"}}
+    wanted = names.get(agent) or names["ddpg"] | names["ppo"]
+    assert wanted <= told[0].keys()
+
+
+def test_a_training_that_stops_improving_stops_and_says_why(tmp_path: Path) -> None:
+    fitted, out = _folders(tmp_path, "m", "out")
+    save(make_market(), fitted)
+    # A rate of next to nothing cannot improve on the pathwise actor.
+    config = _config("train.pathwise.updates=50", "train.fine_tuning=1e-9", "train.patience=2", "train.cycles=10")
+    curve = train(config, fitted, out)
+    assert curve["stopped"] == "no better validation in 2 rounds"
+    assert [point["update"] for point in curve["points"] if point["phase"] == "hybrid"] == [1, 2]
+    assert curve["best"]["phase"] == "pathwise"
 
 
 def test_advantages_by_hand() -> None:

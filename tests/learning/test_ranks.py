@@ -1,0 +1,153 @@
+"""Several ranks: the same batch, the same end after a SIGKILL, another number of ranks from the same checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossmix import ranks
+from crossmix.config import Config, ConfigError, load
+from crossmix.learner import TrainingError
+from crossmix.market.model import save
+from crossmix.ranks import RankError
+from crossmix.train import train
+from tests.markets import make_market
+
+SMALL = [
+    *("train.pathwise.updates=40", "train.pathwise.batch=32", "train.pathwise.hidden=[32,32]"),
+    *("train.ddpg.critic_hidden=[32]", "train.ddpg.batch=32", "train.ddpg.warm_up=5"),
+    *("train.cycles=20", "train.episodes=96", "train.parallel=8"),
+]
+
+
+def _config(*more: str) -> Config:
+    return load("laptop", [*SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market")
+    save(make_market(platforms=4), folder)
+    return folder
+
+
+def _policy(folder: Path) -> dict[str, torch.Tensor]:
+    kept: dict[str, torch.Tensor] = torch.load(folder / "policy.pt", weights_only=True)["policy"]
+    return kept
+
+
+def test_two_ranks_end_alike_when_one_is_killed(market: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    told: list[dict] = []
+    train(_config("train.ranks=2"), market, whole, tmp_path / "w1", told.append)
+    curve = json.loads((whole / "curve.json").read_text())
+    assert curve["ranks"] == 2
+    assert told == curve["points"]  # passed on from the first rank's process
+
+    work, killed = tmp_path / "w2", []
+
+    def kill_one() -> None:
+        """Kill the second rank once the first hybrid rounds are saved."""
+        for _ in range(1_200):
+            if list(work.glob("checkpoint.replay-000002-001of002.pt")):
+                victim = _rank(1, str(work))
+                if victim is not None:
+                    os.kill(victim, signal.SIGKILL)
+                    killed.append(victim)
+                    return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=kill_one)
+    thread.start()
+    train(_config("train.ranks=2"), market, cut, work)
+    thread.join()
+    assert killed
+    ours, theirs = _policy(whole), _policy(cut)
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+    again = json.loads((cut / "curve.json").read_text())
+    assert [p["validation_ratio"] for p in again["points"]] == [p["validation_ratio"] for p in curve["points"]]
+
+
+def test_a_checkpoint_of_two_ranks_goes_on_with_one(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    train(_config("train.ranks=2"), market, tmp_path / "two", work)
+    # As if it had been stopped before its last rounds: forget them.
+    path = work / "checkpoint.pt"
+    kept = torch.load(path, weights_only=True)
+    done = kept["progress"]["update"]
+    kept["progress"] |= {"update": done - 2, "stopped": "", "episode": kept["progress"]["episode"] - 4}
+    torch.save(kept, path)
+    curve = train(_config("train.ranks=1"), market, tmp_path / "one", work)
+    assert curve["points"][: len(kept["progress"]["points"])] == kept["progress"]["points"]
+    assert curve["points"][-1]["update"] == done
+    assert curve["ranks"] == 1
+
+
+def test_the_batch_is_the_same_however_many_share_it(market: Path, tmp_path: Path) -> None:
+    # The environment's rows are dealt to ranks, so that two ranks see what one sees in law, not in its draws:
+    # the averaged gradient itself is compared where the data are equal.
+    code = (
+        "import sys, torch; from crossmix import ranks\n"
+        "with ranks.group():\n"
+        "    torch.manual_seed(0); net = torch.nn.Linear(5, 1); x = torch.randn(8, 5)\n"
+        "    optimiser = torch.optim.SGD(net.parameters(), 0.1)\n"
+        "    mine = x[ranks.rank() * 4:(ranks.rank() + 1) * 4] if ranks.size() > 1 else x\n"
+        "    ranks.descend(optimiser, net(mine).square().mean(), 1e9)\n"
+        "    assert ranks.gather(mine).shape == (8, 5) and torch.equal(ranks.gather(mine), x)\n"
+        "    assert abs(float(ranks.mean(mine.mean())) - float(x.mean())) < 1e-6\n"
+        "    ranks.rank() == 0 and torch.save(net.state_dict(), sys.argv[1])\n"
+    )
+    (tmp_path / "probe_of_ranks.py").write_text(code)
+    weights = []
+    for number in (1, 2):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"),
+                *(str(tmp_path / "probe_of_ranks.py"), str(tmp_path / f"{number}.pt")),
+            ],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        weights.append(torch.load(tmp_path / f"{number}.pt", weights_only=True))
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name])
+
+
+def test_what_stops_a_rank_stops_the_run_with_its_reason(market: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"is (nan|-?inf).*learning rate"):
+        train(
+            _config("train.ranks=2", "train.agent=pathwise", "train.pathwise.learning_rate=1e30"),
+            *(market, tmp_path / "out", tmp_path / "work"),
+        )
+    with pytest.raises(RankError, match=r"train\.ranks = 2: torchrun ended with status 1 after 0 restarts"):
+        ranks.launch("crossmix.nowhere", [], 2, 0)
+    with pytest.raises(ConfigError, match=r"train\.ranks: 3 ranks cannot share 8 rows evenly \(train\.parallel\)"):
+        _config("train.ranks=3")
+
+
+def _rank(wanted: int, mark: str) -> int | None:
+    """Process id of a rank, by its environment and its command line."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command, variables = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if mark.encode() in command and f"\0RANK={wanted}\0".encode() in variables:
+                return int(folder.name)
+    return None
