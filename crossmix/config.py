@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -256,7 +256,7 @@ class PPO:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DDPG:
-    """Deep deterministic policy gradient (§2.2); what the paper does not have can be switched off (`agents.strict`)."""
+    """Deep deterministic policy gradient (§2.2); what the paper does not have can be switched off (`strict`)."""
 
     __pydantic_config__ = STRICT
     critic_hidden: tuple[int, ...] = (512, 512)
@@ -300,7 +300,10 @@ class Train:
     start: Literal["pathwise", "fresh"] = "pathwise"
     """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
     fine_tuning: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Factor on the actor's rates of DDPG and PPO where the hybrid starts from the pathwise actor."""
+    """Where the hybrid starts from the pathwise actor: factor on the actor's rates of DDPG and PPO, divisor of DDPG's
+    logit penalty."""
+    platform_net: NonNegativeInt = 64
+    """Width of the actor's small network that all platforms share, beside the paper's trunk; 0: none."""
     ranks: PositiveInt = 4
     """Processes that train together, one GPU each where there are any (§3: four GPUs); batches are divided by it."""
     restarts: NonNegativeInt = 3
@@ -379,7 +382,7 @@ class Config:
     """The whole tree."""
 
     __pydantic_config__ = STRICT
-    preset: Literal["paper", "laptop"] = "paper"
+    preset: Literal["paper", "laptop", "strict", "laptop-strict"] = "paper"
     """The preset this tree started from; kept for the record."""
     data: Data = field(default_factory=Data)
     fusion: Fusion = field(default_factory=Fusion)
@@ -427,7 +430,41 @@ def laptop() -> Config:
     )
 
 
-PRESETS = {"paper": paper, "laptop": laptop}
+def strict(base: Config) -> Config:
+    """Learning as the paper writes it (§2.2): `base` without what crossmix adds.
+
+    No pathwise phase, no network shared by platforms, no decay of the window; DDPG and PPO by turns from a random
+    actor, DDPG without its guards against the corners, PPO without the bound on its step. `docs/deviations.md` says
+    what each addition buys.
+    """
+    train = base.train
+    return replace(
+        base,
+        decay=1.0,
+        train=replace(
+            train,
+            start="fresh",
+            platform_net=0,
+            ddpg=replace(
+                train.ddpg,
+                warm_up=0,
+                logit_penalty=0.0,
+                twin=False,
+                layer_norm=False,
+                centred_action=False,
+                reward_scale=False,
+            ),
+            ppo=replace(train.ppo, target_kl=1e9),
+        ),
+    )
+
+
+PRESETS: Mapping[str, Callable[[], Config]] = {
+    "paper": paper,
+    "laptop": laptop,
+    "strict": lambda: replace(strict(paper()), preset="strict"),
+    "laptop-strict": lambda: replace(strict(laptop()), preset="laptop-strict"),
+}
 
 
 @cache

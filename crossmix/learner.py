@@ -73,7 +73,7 @@ class Learner:
         self.device = ranks.device()
         # The global generator is used for initial weights only; everything later has a generator of its own.
         torch.manual_seed(settings.seed)
-        self.policy = Policy(len(market.platforms), settings.pathwise.hidden)
+        self.policy = Policy(len(market.platforms), settings.pathwise.hidden, settings.platform_net)
         if not market.context.any():
             self.policy.ignore_context()
         self.policy.to(self.device)
@@ -152,7 +152,9 @@ class Learner:
                 self._stop(name.replace("_", " "), value, checkpoint)
         for name, tensor in self.policy.named_parameters():
             if not bool(torch.isfinite(tensor).all()):
-                self._stop(f"policy parameter {name}", float(tensor[~torch.isfinite(tensor)].flatten()[0]), checkpoint)
+                self._stop(
+                    f"policy parameter {name}", float(tensor.detach()[~torch.isfinite(tensor)].flatten()[0]), checkpoint
+                )
 
     def _stop(self, name: str, value: float, checkpoint: Path) -> None:
         kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"

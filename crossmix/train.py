@@ -55,6 +55,8 @@ def train(
     """
     if config.train.ranks > ranks.size():
         return _launch(config, market, out, work or out, listener)
+    for folder in (out, work or out):
+        folder.mkdir(parents=True, exist_ok=True)
     learner = Learner(config, load(market), market_digest(market), listener)
     checkpoint = (work or out) / "checkpoint.pt"
     resumed = learner.resume(checkpoint)
@@ -89,7 +91,7 @@ def market_digest(market: Path) -> str:
 def load_policy(folder: Path) -> Policy:
     """The trained actor of a train folder."""
     blob = torch.load(folder / "policy.pt", weights_only=True)
-    policy = Policy(blob["platforms"], blob["hidden"])
+    policy = Policy(blob["platforms"], blob["hidden"], blob["platform_net"])
     policy.load_state_dict(blob["policy"])
     return policy.eval()
 
@@ -101,6 +103,7 @@ def save_policy(learner: Learner, out: Path) -> None:
             "policy": {name: value.cpu() for name, value in learner.best.items()},
             "platforms": len(learner.market.platforms),
             "hidden": list(learner.config.train.pathwise.hidden),
+            "platform_net": learner.config.train.platform_net,
             "log_sigma": learner.log_sigma(),
         },
         out / "policy.pt",
@@ -269,7 +272,6 @@ def _bar(name: str, total: int, done: int) -> tqdm[Any]:
 
 def _launch(config: Config, market: Path, out: Path, work: Path, listener: Listener | None) -> dict[str, Any]:
     """Start the ranks and wait; their curve, and what stopped them."""
-    out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     given, failed, told = work / "config.json", work / "failed.txt", work / "points.jsonl"
     given.write_text(to_json(config))

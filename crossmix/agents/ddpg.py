@@ -186,7 +186,7 @@ class Ddpg:
         discount: gamma.
         rows: episodes that this rank plays side by side.
         size: of the state.
-        actor_factor: on the actor's rate.
+        actor_factor: on the actor's rate; the penalty is divided by it.
     """
 
     PARTS = ("critic", "target_critic", "target_actor", "anchor", "scale", "actor_optimiser", "critic_optimiser")
@@ -204,6 +204,7 @@ class Ddpg:
         self.actor_optimiser = torch.optim.Adam(policy.parameters(), config.actor_rate * actor_factor)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
         self.replay = Replay(config.replay // ranks.size(), rows, size, policy.platforms, place)
+        self.penalty = config.logit_penalty / actor_factor
         self.updates = 0
 
     def begin(self) -> None:
@@ -256,7 +257,7 @@ class Ddpg:
             value_N = self.critic(batch.state_NS, torch.softmax(logits_NP, 1))[0]
             with torch.no_grad():
                 anchor_NP = _centred(self.anchor.logits(batch.state_NS))
-            actor_loss = self.config.logit_penalty * (centred_NP - anchor_NP).square().mean() - value_N.mean()
+            actor_loss = self.penalty * (centred_NP - anchor_NP).square().mean() - value_N.mean()
             ranks.descend(self.actor_optimiser, actor_loss, 1.0)
             spread = centred_NP.detach().square().mean().sqrt()
         self._follow(self.target_critic, self.critic)

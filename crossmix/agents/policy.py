@@ -39,7 +39,7 @@ class Policy(nn.Module):
     """Actor of §2.2: a trunk over the whole state, and one small network shared by all platforms.
 
     The trunk is the paper's (two layers of 512, ReLU). The shared network reads one platform's 12 fields beside the
-    campaign's 8, so that what is learned of one platform serves all (`docs/deviations.md`).
+    campaign's 8, so that what is learned of one platform serves all (`docs/deviations.md`); width 0 leaves it out.
     """
 
     def __init__(self, platforms: int, hidden: Sequence[int], shared: int = 64) -> None:
@@ -53,11 +53,14 @@ class Policy(nn.Module):
             size = width
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Linear(size, platforms)
-        self.shared = nn.Sequential(
-            nn.Linear(len(PER_PLATFORM) + len(PER_CAMPAIGN), shared), nn.ReLU(), nn.Linear(shared, shared), nn.ReLU()
-        )
-        self.shared_head = nn.Linear(shared, 1)
-        for last in (self.head, self.shared_head):
+        lasts = [self.head]
+        self.has_shared = shared > 0
+        if self.has_shared:
+            width = len(PER_PLATFORM) + len(PER_CAMPAIGN)
+            self.shared = nn.Sequential(nn.Linear(width, shared), nn.ReLU(), nn.Linear(shared, shared), nn.ReLU())
+            self.shared_head = nn.Linear(shared, 1)
+            lasts.append(self.shared_head)
+        for last in lasts:
             # Start at the uniform split.
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
@@ -76,12 +79,14 @@ class Policy(nn.Module):
     def logits(self, state_BS: Tensor) -> Tensor:
         """z of eq. 9, (B, P)."""
         x = self.normaliser(state_BS)
+        logits: Tensor = self.head(self.trunk(x))
+        if not self.has_shared:
+            return logits
         fields = x[:, CONTEXT : CONTEXT + self.platforms * len(PER_PLATFORM)]
         platform_BPF = fields.reshape(-1, self.platforms, len(PER_PLATFORM))
         campaign_BPC = x[:, None, -len(PER_CAMPAIGN) :].expand(-1, self.platforms, -1)
         own = self.shared_head(self.shared(torch.cat([platform_BPF, campaign_BPC], 2))).squeeze(2)
-        logits: Tensor = self.head(self.trunk(x)) + own
-        return logits
+        return logits + own
 
     def raw(self, state_BS: Tensor) -> Tensor:
         """Softmax share before the limits (eq. 9), (B, P)."""

@@ -23,9 +23,9 @@ from crossmix.train import train
 from tests.markets import make_market
 
 SMALL = [
-    *("train.pathwise.updates=40", "train.pathwise.batch=32", "train.pathwise.hidden=[32,32]"),
+    *("train.pathwise.updates=20", "train.pathwise.batch=32", "train.pathwise.hidden=[32,32]"),
     *("train.ddpg.critic_hidden=[32]", "train.ddpg.batch=32", "train.ddpg.warm_up=5"),
-    *("train.cycles=20", "train.episodes=96", "train.parallel=8"),
+    *("train.cycles=10", "train.episodes=64", "train.parallel=8"),
 ]
 
 

@@ -145,7 +145,7 @@ def test_each_algorithm_learns_from_the_uniform_split(agent: str, tmp_path: Path
     market = make_market(drift=0.1)
     fitted, out = _folders(tmp_path, "m", "out")
     save(market, fitted)
-    more = {"ddpg": ["train.episodes=64"], "ppo": ["train.episodes=320"], "hybrid": ["train.episodes=128"]}[agent]
+    more = {"ddpg": ["train.episodes=160"], "ppo": ["train.episodes=240"], "hybrid": ["train.episodes=128"]}[agent]
     told: list[dict] = []
     config = _config(f"train.agent={agent}", "train.start=fresh", "train.parallel=16", *more)
     curve = train(config, fitted, out, listener=told.append)

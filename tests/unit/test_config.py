@@ -46,9 +46,19 @@ def test_laptop_differs_from_paper_in_sizes_and_steps_only() -> None:
         "fusion.epochs",
         "fusion.train_rows",
         "train.episodes",
+        "train.ranks",
         "train.pathwise.updates",
     }
     assert changed <= allowed, changed - allowed
+
+
+def test_strict_presets_leave_the_sizes_and_drop_every_addition() -> None:
+    for name, base in (("strict", paper()), ("laptop-strict", laptop())):
+        ours, theirs = _leaves(config.load(name)), _leaves(base)
+        changed = {key for key in ours if ours[key] != theirs[key]}
+        additions = {f"train.ddpg.{key}" for key in ("warm_up", "logit_penalty", "twin", "layer_norm")}
+        additions |= {"train.ddpg.centred_action", "train.ddpg.reward_scale", "train.ppo.target_kl"}
+        assert changed == additions | {"preset", "decay", "train.start", "train.platform_net"}
 
 
 def test_every_field_is_documented() -> None:
@@ -64,7 +74,7 @@ def test_every_field_is_documented() -> None:
         for this, after in zip(body, [*body[1:], None], strict=True):
             if isinstance(this, ast.AnnAssign) and isinstance(this.target, ast.Name):
                 name = this.target.id
-                plain = name.startswith("__") or name in known | {"pathwise", "ppo"}
+                plain = name.startswith("__") or name in known | {"pathwise", "ddpg", "ppo"}
                 documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
                 obvious = name in {"learning_rate", "batch", "epochs", "experiment", "gae_lambda", "seed"}
                 assert plain or documented or obvious, f"{node.name}.{name} has no docstring"
