@@ -86,7 +86,8 @@ class Policy(nn.Module):
         platform_BPF = fields.reshape(-1, self.platforms, len(PER_PLATFORM))
         campaign_BPC = x[:, None, -len(PER_CAMPAIGN) :].expand(-1, self.platforms, -1)
         own = self.shared_head(self.shared(torch.cat([platform_BPF, campaign_BPC], 2))).squeeze(2)
-        return logits + own
+        both: Tensor = logits + own
+        return both
 
     def raw(self, state_BS: Tensor) -> Tensor:
         """Softmax share before the limits (eq. 9), (B, P)."""
