@@ -332,6 +332,34 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MAML:
+    """Meta-training for quick re-adaptation (§2.3.2, eq. 7 and 8)."""
+
+    __pydantic_config__ = STRICT
+    inner_rate: Positive = 1e-3
+    """alpha (§2.3.2: 1e-3); where the learned rates start."""
+    steps: PositiveInt = 5
+    """Inner steps, one per cycle (§2.3.2: 5)."""
+    outer_rate: Positive = 1e-4
+    """beta, Adam (§2.3.2: 1e-4)."""
+    batch_tasks: PositiveInt = 4
+    """Tasks per iteration (§2.3.2: 4)."""
+    batch: PositiveInt = 64
+    """Campaign rows per task (§2.3.2: 64)."""
+    iterations: PositiveInt = 20_000
+    """Outer iterations (§2.3.2: 20,000)."""
+    learn_rates: bool = True
+    """Learn an inner rate per parameter tensor; off: the paper's fixed rate."""
+    rate_rate: Positive = 0.05
+    """Adam's rate of the logarithms of the inner rates."""
+    tasks: PositiveInt = 50
+    """Tasks drawn from the log's strata; each iteration adds shifts of its own."""
+    validate_every: PositiveInt = 100
+    """Iterations between validations and checkpoints."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluate:
     """The judge."""
 
@@ -390,6 +418,7 @@ class Config:
     reward: Reward = field(default_factory=Reward)
     limits: LimitDefaults = field(default_factory=LimitDefaults)
     train: Train = field(default_factory=Train)
+    meta: MAML = field(default_factory=MAML)
     evaluate: Evaluate = field(default_factory=Evaluate)
     gates: Gates = field(default_factory=Gates)
     registry: Registry = field(default_factory=Registry)
@@ -427,6 +456,7 @@ def laptop() -> Config:
             episodes=256,
             pathwise=replace(base.train.pathwise, updates=1_200),
         ),
+        meta=replace(base.meta, iterations=25, validate_every=5),
     )
 
 
@@ -456,6 +486,7 @@ def strict(base: Config) -> Config:
             ),
             ppo=replace(train.ppo, target_kl=1e9),
         ),
+        meta=replace(base.meta, learn_rates=False),
     )
 
 

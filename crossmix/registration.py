@@ -14,12 +14,13 @@ from crossmix.registry import Registry, Version
 FILES = ("gates.json", "evaluation.json")
 
 
-def register(config: Config, evaluation: Path, policy: Path, home: Path, out: Path) -> Version:
+def register(config: Config, evaluation: Path, policy: Path, meta: Path, home: Path, out: Path) -> Version:
     """Register `evaluation`/bundle and write `registration.json` (`Version.as_dict`) into `out`.
 
     Args:
         evaluation: what the gate step wrote: evaluation.json, gates.json, bundle/.
         policy: what the train step wrote: curve.json.
+        meta: what the meta step wrote: meta.pt, where re-adaptation starts, and meta.json.
         home: the run's folder, where a registry without an address of its own lives.
 
     Raises:
@@ -30,7 +31,8 @@ def register(config: Config, evaluation: Path, policy: Path, home: Path, out: Pa
     version = Registry.of(config, home).register(
         evaluation / "bundle",
         metrics=dict(_numbers(judged["policies"], json.loads((evaluation / "gates.json").read_text()))),
-        artifacts={name: evaluation / name for name in FILES},
+        artifacts={name: evaluation / name for name in FILES}
+        | {f"meta/{name}": meta / name for name in ("meta.pt", "meta.json")},
         figures=judged_figures(judged),
         tags={"oracle_ratio": str(ratio), "generated": str(judged["generated"]).lower()},
         curve=json.loads((policy / "curve.json").read_text()),

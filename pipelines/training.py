@@ -1,4 +1,4 @@
-"""The training pipeline: ingest, features, fusion, market, train, gate, register."""
+"""The training pipeline: ingest, features, fusion, market, train, meta, gate, register."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from components.fusion.component import fusion
 from components.gate.component import gate
 from components.ingest.component import ingest
 from components.market.component import market
+from components.meta.component import meta
 from components.register.component import register
 from components.train.component import train
 
@@ -18,7 +19,7 @@ NAME = "crossmix-training"
 
 @dsl.pipeline(name=NAME, description="Learn, prove and register the split of an advertising budget.")
 def training(config_json: str, store: str = "") -> None:
-    """Wire the seven steps.
+    """Wire the steps.
 
     Args:
         config_json: the whole config (`crossmix.config.to_json`).
@@ -30,9 +31,10 @@ def training(config_json: str, store: str = "") -> None:
     fused = fusion(**given, dataset=log, features=encoded).outputs["fusion"]
     simulator = market(**given, dataset=log, fusion=fused).outputs["market"]
     policy = train(**given, market=simulator).outputs["policy"]
+    ready = meta(**given, market=simulator, policy=policy).outputs["start"]
     verdict = gate(**given, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
-        register(**given, evaluation=verdict.outputs["evaluation"], policy=policy)
+        register(**given, evaluation=verdict.outputs["evaluation"], policy=policy, meta=ready)
 
 
 def compile_to(path: Path, image: str | None = None) -> None:

@@ -11,10 +11,11 @@ def register(
     store: str,
     evaluation: dsl.Input[dsl.Artifact],
     policy: dsl.Input[dsl.Model],
+    meta: dsl.Input[dsl.Model],
     registration: dsl.Output[dsl.Artifact],
 ):
     """Register the judged bundle and write what the registry answered."""
     from components.steps import run_step
 
-    inputs = {"evaluation": evaluation.path, "policy": policy.path}
+    inputs = {"evaluation": evaluation.path, "policy": policy.path, "meta": meta.path}
     run_step("register", config_json, inputs, registration.path, store, "crossmix.registration:register")

@@ -1,0 +1,287 @@
+"""How fast a policy recovers after the market moves: `python -m benchmarks.adapt [--json] [--run OUT] [--short]`.
+
+Held-out tasks: strata of the log that no training saw (`crossmix.market.tasks`), each hit by every named scenario of
+`crossmix.market.shift` at its flight's first cycle. Every cycle the policy is scored, by expected revenue over the
+oracle's on the task's rows, and then makes one gradient step on that cycle: cycles and updates are the same number.
+Recovered is a task when two cycles in a row are at `LEVEL` or above; one that never is counts as censored at the
+horizon and is told apart.
+
+| adapter    | start                                               | rate                                      |
+|------------|-----------------------------------------------------|-------------------------------------------|
+| maml       | meta-trained (eq. 7, 8)                             | learned, times the best of a grid         |
+| multi-task | trained on the same tasks, as many environments     | the best of the grid                      |
+| plain      | the run's policy                                    | the best of the grid                      |
+| none       | the run's policy                                    | 0                                         |
+
+Rates are chosen on training tasks. All is done twice: with the full state, and with its 128 budget statistics replaced
+by their mean, so that nothing but the gradient tells of the shift; MAML and multi-task are trained under the same mask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.allocation import finished
+from crossmix.agents.maml import Loss, Maml, Parameters, descend, named, pathwise_loss
+from crossmix.agents.policy import Policy
+from crossmix.config import Config
+from crossmix.market.environment import MarketEnvironment
+from crossmix.market.model import Market
+from crossmix.market.model import load as load_market
+from crossmix.market.oracle import solve
+from crossmix.market.shift import SCENARIOS, shift
+from crossmix.market.tasks import tasks
+from crossmix.meta import base_tasks, draw_task, environments
+from crossmix.state import CONTEXT
+from crossmix.train import load_policy
+
+LEVEL = 0.95
+FIRST_SEED = 5_500_000
+ROWS = 32
+GRID = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Rates of plain gradient steps."""
+FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""On MAML's learned rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A start and its rates; no rates: it stays as it is."""
+
+    policy: Policy
+    rates: Parameters | None
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything."""
+
+    tasks: int
+    cycles: int
+    iterations: int
+    tuning: int
+    scenarios: tuple[str, ...]
+
+
+def masked(policy: Policy) -> Callable[[Tensor], Tensor]:
+    """States with the budget statistics at their training mean."""
+    mean = policy.normaliser.mean[CONTEXT:].clone()
+
+    def of(state_BS: Tensor) -> Tensor:
+        return torch.cat([state_BS[:, :CONTEXT], mean.expand(len(state_BS), -1)], 1)
+
+    return of
+
+
+def flight(config: Config, market: Market, adapter: Adapter, loss: Loss, cycles: int, seed: int) -> list[float]:
+    """Revenue over the oracle's, cycle by cycle; one update after each."""
+    environment = MarketEnvironment(
+        market,
+        config,
+        campaign_B=torch.arange(ROWS) % len(market.campaigns),
+        cycles=cycles,
+        mechanism="counts",
+        seed=seed,
+    )
+    now = {name: value.detach().clone().requires_grad_(True) for name, value in named(adapter.policy).items()}
+    told = []
+    for _ in range(cycles):
+        value, share = loss(adapter.policy, now, environment)
+        with torch.no_grad():
+            seen = environment.observe()
+            best = solve(environment.conditions, environment.cycle_budget_B(), seen.low_BP, seen.high_BP)
+            earned = environment.expected(share).revenue.sum()
+            told.append(float(earned / best.revenue_B.sum()))
+        if adapter.rates is not None:
+            stepped = descend(now, adapter.rates, value, graph=False)
+            now = {name: tensor.detach().requires_grad_(True) for name, tensor in stepped.items()}
+        environment.step(share)
+    return told
+
+
+def recovered(ratios: list[float]) -> int | None:
+    """Updates until two cycles in a row are at the level; `None`: never within the flight."""
+    for number, pair in enumerate(itertools.pairwise(ratios)):
+        if min(pair) >= LEVEL:
+            return number
+    return None
+
+
+def multi_task(config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss) -> Policy:
+    """The same tasks and environments as MAML's, without inner steps: every cycle's loss is descended."""
+    trained = copy.deepcopy(policy)
+    optimiser = torch.optim.Adam(trained.parameters(), config.meta.outer_rate)
+    for done in range(iterations):
+        worlds = [
+            environments(config, draw_task(bases, config.meta.seed, done * config.meta.batch_tasks + k), done, k)
+            for k in range(config.meta.batch_tasks)
+        ]
+        losses = []
+        for support, query in worlds:
+            for _ in range(config.meta.steps):
+                value, share = loss(trained, named(trained), support)
+                losses.append(value)
+                support.step(share)
+            losses.append(loss(trained, named(trained), query)[0])
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack(losses).mean().backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimiser.step()
+    return trained
+
+
+def meta_train(
+    config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss
+) -> tuple[Policy, Parameters]:
+    """MAML's start and its learned rates."""
+    learner = Maml(copy.deepcopy(policy), config.meta)
+    for done in range(iterations):
+        learner.update(
+            [
+                environments(config, draw_task(bases, config.meta.seed, done * config.meta.batch_tasks + k), done, k)
+                for k in range(config.meta.batch_tasks)
+            ],
+            loss,
+        )
+    return learner.policy, {name: rate.detach() for name, rate in learner.rates().items()}
+
+
+def tune(
+    config: Config, policy: Policy, base: Mapping[str, Tensor] | None, bases: list[Market], size: Size, loss: Loss
+) -> tuple[Adapter, float]:
+    """The rate (or the factor on MAML's) with the most revenue over the oracle's on training tasks."""
+    worlds = [draw_task(bases, config.meta.seed + 1, number) for number in range(size.tuning)]
+    best: tuple[float, Adapter, float] | None = None
+    for factor in GRID if base is None else FACTORS:
+        rates = {name: torch.tensor(factor) if base is None else factor * base[name] for name in named(policy)}
+        adapter = Adapter(policy, rates)
+        scores = [
+            np.mean(flight(config, world, adapter, loss, size.cycles, config.train.market_seed + 3_000_000 + number))
+            for number, world in enumerate(worlds)
+        ]
+        if best is None or np.mean(scores) > best[0]:
+            best = (float(np.mean(scores)), adapter, factor)
+    assert best is not None
+    return best[1], best[2]
+
+
+def measure(config: Config, folder: Path, trained: Path, size: Size) -> dict[str, Any]:
+    """Everything, as plain data."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    market, policy = load_market(folder), load_policy(trained)
+    config = replace(config, meta=replace(config.meta, batch=ROWS))
+    bases = base_tasks(market, config.meta.tasks, config.meta.seed)
+    held = [
+        item.market for item in tasks(market, train=len(bases), held_out=size.tasks, seed=config.meta.seed).held_out
+    ]
+    result: dict[str, Any] = {}
+    for view in ("full state", "statistics masked"):
+        loss = pathwise_loss(None if view == "full state" else masked(policy))
+        started = time.process_time()
+        start, learned = meta_train(config, policy, bases, size.iterations, loss)
+        seconds = time.process_time() - started
+        several = multi_task(config, policy, bases, size.iterations, loss)
+        adapters, factors = {}, {}
+        for name, of, base in (("maml", start, learned), ("multi-task", several, None), ("plain", policy, None)):
+            adapters[name], factors[name] = tune(config, of, base, bases, size, loss)
+        adapters["none"] = Adapter(policy, None)
+        scenarios: dict[str, Any] = {}
+        for scenario in size.scenarios:
+            rows = {}
+            for name, adapter in adapters.items():
+                flights = [
+                    flight(config, shift(world, scenario), adapter, loss, size.cycles, FIRST_SEED + number)
+                    for number, world in enumerate(held)
+                ]
+                rows[name] = summary(flights)
+            scenarios[scenario] = rows
+        result[view] = {
+            "scenarios": scenarios,
+            "rate": factors,
+            "maml CPU seconds per iteration": seconds / size.iterations,
+            "20,000 iterations, CPU hours (extrapolated)": seconds / size.iterations * 20_000 / 3_600,
+        }
+    return {
+        "benchmark": "adapt",
+        "generated": market.generated,
+        "level": LEVEL,
+        "held-out tasks": len(held),
+        "cycles": size.cycles,
+        "maml iterations": size.iterations,
+        **result,
+    }
+
+
+def summary(flights: list[list[float]]) -> dict[str, Any]:
+    """Updates to recovery, censored flights at the horizon; the median is told where half recovered."""
+    updates = [recovered(ratios) for ratios in flights]
+    horizon = len(flights[0])
+    filled = sorted(horizon if count is None else count for count in updates)
+    middle = float(np.median(filled))
+    return {
+        "recovered": sum(count is not None for count in updates),
+        "of": len(updates),
+        "median updates": None if middle >= horizon else middle,
+        "mean updates, censored at the horizon": float(np.mean(filled)),
+        "first cycle": float(np.mean([ratios[0] for ratios in flights])),
+        "last cycle": float(np.mean([ratios[-1] for ratios in flights])),
+        "mean over the flight": float(np.mean(flights)),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    lines = [
+        f"Recovery to {result['level']:.0%} of the oracle after a shift: {result['held-out tasks']} held-out tasks, "
+        f"{result['cycles']} cycles, one update each, {result['maml iterations']} MAML iterations"
+        f"{'; GENERATED DATA' if result['generated'] else ''}"
+    ]
+    for view in ("full state", "statistics masked"):
+        lines += ["", f"{view:<30}{'recovered':>12}{'median':>9}{'mean updates':>14}{'first':>9}{'last':>9}{'mean':>9}"]
+        for scenario, rows in result[view]["scenarios"].items():
+            for name, row in rows.items():
+                median = "censored" if row["median updates"] is None else f"{row['median updates']:.1f}"
+                lines.append(
+                    f"  {scenario:<16}{name:<12}{row['recovered']:>8}/{row['of']}{median:>9}"
+                    f"{row['mean updates, censored at the horizon']:>14.1f}{row['first cycle']:>9.4f}"
+                    f"{row['last cycle']:>9.4f}{row['mean over the flight']:>9.4f}"
+                )
+        cost = result[view]["maml CPU seconds per iteration"]
+        lines.append(
+            f"  MAML: {cost:.2f} CPU s per iteration, 20,000 of them {cost * 20_000 / 3_600:.1f} h (extrapolated)"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.adapt", description="Recovery after a shift.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
+    parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
+    parser.add_argument("--data", help="its file")
+    parser.add_argument("--tasks", type=int, default=20, help="held-out tasks per scenario")
+    parser.add_argument("--iterations", type=int, default=200, help="MAML iterations per view")
+    parser.add_argument("--short", action="store_true", help="4 tasks, 5 iterations, 2 scenarios: a smoke run")
+    given = parser.parse_args()
+    size = Size(given.tasks, 20, given.iterations, 8, tuple(SCENARIOS))
+    if given.short:
+        size = Size(4, 8, 5, 2, tuple(SCENARIOS)[:2])
+    result = measure(*finished(given.run, given.source, given.data), size)
+    print(json.dumps(result, indent=1) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
