@@ -27,7 +27,7 @@ from crossmix.config import Config, ConfigError, digest
 from crossmix.learner import TrainingError
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
-from crossmix.market.shift import SCENARIOS, shift
+from crossmix.market.shift import shift
 from crossmix.market.tasks import tasks
 from crossmix.train import load_policy
 
@@ -102,8 +102,9 @@ def draw_task(bases: list[Market], seed: int, number: int) -> Market:
     count = max(1, round(len(base.platforms) / 3))
     where = [base.platforms[int(p)] for p in rng.choice(len(base.platforms), size=count, replace=False)]
     name = PLATFORM_SHIFTS[int(rng.integers(len(PLATFORM_SHIFTS)))]
-    size = float(np.exp(rng.choice([-1, 1]) * rng.uniform(math.log(1.3), math.log(2.5))))
-    return shift(base, name, platforms=where, size=float(np.clip(size, SCENARIOS[name].low, SCENARIOS[name].high)))
+    fall = float(np.exp(-rng.uniform(math.log(1.3), math.log(2.5))))
+    rises = name == "price_shock" and rng.random() < 0.5
+    return shift(base, name, platforms=where, size=1 / fall if rises else fall)
 
 
 def environments(
