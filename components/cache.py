@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "fusion": ("fusion",),
     "market": ("market", "window", "decay", "limits"),
     "train": ("train", "reward", "limits", "market", "window", "decay"),
+    "align": ("align", "train", "reward", "limits", "market", "window", "decay"),
     "meta": ("meta", "train", "reward", "limits", "market", "window", "decay"),
     "gate": ("evaluate", "gates"),
     "register": ("registry",),

@@ -332,6 +332,38 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Align:
+    """Adversarial alignment of simulated with logged transitions (§2.3.1, eq. 5 and 6)."""
+
+    __pydantic_config__ = STRICT
+    target: Literal["market", "policy", "off"] = "market"
+    """What the discriminator moves: the market's parameters, on which the policy is then trained on; the policy itself
+    (the paper's eq. 6); or nothing."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Discriminator widths, LeakyReLU (§2.3.1: two layers of 256)."""
+    learning_rate: Positive = 1e-4
+    """Adam of the discriminator (§2.3.1: 1e-4)."""
+    batch: PositiveInt = 128
+    """Transitions of each kind per update (§2.3.1: 128)."""
+    weight: NonNegative = 0.1
+    """lambda: weight of eq. 5 in the policy's loss (§2.3.1: 0.1)."""
+    iterations: PositiveInt = 1_000
+    """Alternations of one update of the discriminator and one of what it moves."""
+    gradient_penalty: NonNegative = 1.0
+    """Weight of the squared gradient of D at logged transitions (R1), without which it memorises the few there are."""
+    policy_rate: Positive = 1e-4
+    """Adam of the policy, as target."""
+    market_rate: Positive = 0.01
+    """Adam of the logarithms of the market's multipliers, as target."""
+    prior: Positive = 0.1
+    """Deviation of a multiplier's logarithm before any evidence, where the market's own standard error is smaller; a
+    multiplier that stays within counts as none."""
+    updates: NonNegativeInt = 300
+    """Pathwise updates of the policy on the aligned market."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MAML:
     """Meta-training for quick re-adaptation (§2.3.2, eq. 7 and 8)."""
 
@@ -418,6 +450,7 @@ class Config:
     reward: Reward = field(default_factory=Reward)
     limits: LimitDefaults = field(default_factory=LimitDefaults)
     train: Train = field(default_factory=Train)
+    align: Align = field(default_factory=Align)
     meta: MAML = field(default_factory=MAML)
     evaluate: Evaluate = field(default_factory=Evaluate)
     gates: Gates = field(default_factory=Gates)
@@ -456,6 +489,7 @@ def laptop() -> Config:
             episodes=256,
             pathwise=replace(base.train.pathwise, updates=1_200),
         ),
+        align=replace(base.align, iterations=600),
         meta=replace(base.meta, iterations=25, validate_every=5),
     )
 
@@ -486,6 +520,7 @@ def strict(base: Config) -> Config:
             ),
             ppo=replace(train.ppo, target_kl=1e9),
         ),
+        align=replace(base.align, target="policy", gradient_penalty=0.0),
         meta=replace(base.meta, learn_rates=False),
     )
 

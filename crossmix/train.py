@@ -29,6 +29,7 @@ from crossmix.agents.ppo import PPOResult
 from crossmix.config import Config, from_json, to_json
 from crossmix.constraints import project
 from crossmix.learner import Learner, Listener, Point, TrainingError
+from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import load
 from crossmix.market.oracle import solve
 
@@ -119,13 +120,18 @@ def validate(learner: Learner, policy: Policy | None = None) -> Point:
     """
     rows = -(-VALIDATION_ROWS // ranks.size())
     base = VALIDATION_SEED + learner.config.train.market_seed
-    environment = learner.environment(rows, VALIDATION_CYCLES, ranks.seed(base, 0))
+    return score(policy, learner.environment(rows, VALIDATION_CYCLES, ranks.seed(base, 0)), VALIDATION_CYCLES)
+
+
+@torch.no_grad()
+def score(policy: Policy | None, environment: MarketEnvironment, cycles: int) -> Point:
+    """What `validate` tells, of the coming cycles of any environment; over all ranks."""
     observation = environment.observe()
-    total = torch.zeros(3, dtype=torch.float64, device=learner.device)
-    share_P = torch.zeros(environment.platforms, dtype=torch.float64, device=learner.device)
-    for _ in range(VALIDATION_CYCLES):
+    total = torch.zeros(3, dtype=torch.float64, device=environment.device)
+    share_P = torch.zeros(environment.platforms, dtype=torch.float64, device=environment.device)
+    for _ in range(cycles):
         if policy is None:
-            share = torch.full((rows, environment.platforms), 1 / environment.platforms, device=learner.device)
+            share = torch.full_like(observation.low_BP, 1 / environment.platforms)
         else:
             share = policy(observation.state_BS, observation.low_BP, observation.high_BP)
         budget = environment.cycle_budget_B()
@@ -141,7 +147,7 @@ def validate(learner: Learner, policy: Policy | None = None) -> Point:
         inside = project(share, observation.low_BP, observation.high_BP)
         revenue = environment.expected(inside).revenue
         total += torch.stack([revenue.sum(), ideal.revenue_B.sum(), budget.sum()]).double()
-        share_P += inside.mean(0).double() / VALIDATION_CYCLES
+        share_P += inside.mean(0).double() / cycles
         observation = environment.step(share).observation
     revenue, best, planned = ranks.mean(total).tolist()
     return {

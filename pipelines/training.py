@@ -1,10 +1,11 @@
-"""The training pipeline: ingest, features, fusion, market, train, meta, gate, register."""
+"""The training pipeline: ingest, features, fusion, market, train, align, meta, gate, register."""
 
 from pathlib import Path
 from typing import Any
 
 from kfp import compiler, dsl
 
+from components.align.component import align
 from components.features.component import features
 from components.fusion.component import fusion
 from components.gate.component import gate
@@ -30,7 +31,8 @@ def training(config_json: str, store: str = "") -> None:
     encoded = features(**given, dataset=log).outputs["features"]
     fused = fusion(**given, dataset=log, features=encoded).outputs["fusion"]
     simulator = market(**given, dataset=log, fusion=fused).outputs["market"]
-    policy = train(**given, market=simulator).outputs["policy"]
+    trained = train(**given, market=simulator).outputs["policy"]
+    policy = align(**given, dataset=log, market=simulator, policy=trained).outputs["aligned"]
     ready = meta(**given, market=simulator, policy=policy).outputs["start"]
     verdict = gate(**given, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):

@@ -20,6 +20,7 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -188,6 +189,20 @@ class MarketEnvironment:
     def expected(self, share_BP: Tensor) -> Outcome:
         """Expected outcome of the coming cycle; differentiable in the share."""
         return expected(self.conditions, self.cycle_budget_B()[:, None] * share_BP)
+
+    def following(self, share_BP: Tensor) -> tuple[Tensor, Tensor]:
+        """Statistics after the coming cycle, were its outcome the expected one: platform (B, P, 12), campaign (B, 8).
+
+        By `History`'s own formulas, so that a sampled cycle's statistics differ by its luck alone; differentiable in
+        the share and in the market's conditions.
+        """
+        outcome = self.expected(share_BP)
+        first = self.delay_BPD[..., 0]
+        due = [self.pending_DBP[k, 0] + first * part for k, part in enumerate((outcome.conversions, outcome.revenue))]
+        after = copy(self.history)
+        after.ring_WQBP = self.history.ring_WQBP.clone()
+        after.update(outcome, due[0], due[1], self.conditions.supply_cost(), share_BP)
+        return after.statistics((self.weekday_B + 1) % 7)
 
     def reward(self, outcome: Outcome, raw_share_BP: Tensor, high_BP: Tensor) -> Tensor:
         """Eq. 3 on an outcome; the penalty sees the share before projection."""

@@ -47,6 +47,7 @@ def test_laptop_differs_from_paper_in_sizes_and_steps_only() -> None:
         "fusion.train_rows",
         "train.episodes",
         "train.ranks",
+        "align.iterations",
         "meta.iterations",
         "meta.validate_every",
         "train.pathwise.updates",
@@ -60,7 +61,15 @@ def test_strict_presets_leave_the_sizes_and_drop_every_addition() -> None:
         changed = {key for key in ours if ours[key] != theirs[key]}
         additions = {f"train.ddpg.{key}" for key in ("warm_up", "logit_penalty", "twin", "layer_norm")}
         additions |= {"train.ddpg.centred_action", "train.ddpg.reward_scale", "train.ppo.target_kl"}
-        assert changed == additions | {"preset", "decay", "meta.learn_rates", "train.start", "train.platform_net"}
+        assert changed == additions | {
+            "preset",
+            "decay",
+            "meta.learn_rates",
+            "align.target",
+            "align.gradient_penalty",
+            "train.start",
+            "train.platform_net",
+        }
 
 
 def test_every_field_is_documented() -> None:
@@ -68,7 +77,20 @@ def test_every_field_is_documented() -> None:
     import inspect
 
     tree = ast.parse(inspect.getsource(config))
-    known = {"data", "demo", "fusion", "market", "reward", "limits", "train", "meta", "evaluate", "gates", "registry"}
+    known = {
+        "data",
+        "demo",
+        "fusion",
+        "market",
+        "reward",
+        "limits",
+        "train",
+        "align",
+        "meta",
+        "evaluate",
+        "gates",
+        "registry",
+    }
     for node in tree.body:
         if not isinstance(node, ast.ClassDef) or not node.decorator_list:
             continue
