@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
 from crossmix.config import Config, ConfigError, from_json, load
 from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
+from crossmix.evaluate.significance import two_way
 from crossmix.market.model import Market
 from crossmix.market.model import load as load_market
 from crossmix.train import load_policy, train
@@ -33,7 +34,6 @@ from crossmix.train import load_policy, train
 Array = NDArray[np.float64]
 FIRST_SEED = 5_000_000
 """Market seed 0 of this benchmark: far from those of training, validation and the gates."""
-RESAMPLES = 2_000
 
 
 def seeds(text: str) -> range:
@@ -80,17 +80,6 @@ def players(market: Market, policies: Sequence[torch.nn.Module]) -> dict[str, Ac
     return acts | {"oracle": oracle}
 
 
-def interval(table_SN: Array) -> dict[str, Any]:
-    """Mean over training seeds and market seeds, (S, N), with the two-way bootstrap's 95 % interval."""
-    rng = np.random.default_rng(0)
-    rows, columns = table_SN.shape
-    picked = [
-        table_SN[np.ix_(rng.integers(rows, size=rows), rng.integers(columns, size=columns))].mean()
-        for _ in range(RESAMPLES)
-    ]
-    return {"mean": float(table_SN.mean()), "ci95": [float(x) for x in np.percentile(picked, [2.5, 97.5])]}
-
-
 def measure(config: Config, folder: Path, trained: Path, chosen: range, training_seeds: int) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
@@ -114,8 +103,8 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, training
     table = {
         "policy": {
             "label": "crossmix policy",
-            "oracle_ratio": interval(policy_SN / best),
-            "gap_closed": interval((policy_SN - floor) / (best - floor)),
+            "oracle_ratio": two_way(policy_SN / best),
+            "gap_closed": two_way((policy_SN - floor) / (best - floor)),
             "lead": None,
             "seconds": seconds["policy 0"],
         }
@@ -123,9 +112,9 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, training
     for name, earned in merit.items():
         table[name] = {
             "label": LABELS.get(name, "oracle (clairvoyant)"),
-            "oracle_ratio": interval((earned / best)[None]),
-            "gap_closed": interval(((earned - floor) / (best - floor))[None]),
-            "lead": interval((policy_SN - earned) / best),
+            "oracle_ratio": two_way((earned / best)[None]),
+            "gap_closed": two_way(((earned - floor) / (best - floor))[None]),
+            "lead": two_way((policy_SN - earned) / best),
             "seconds": seconds[name],
         }
     return {

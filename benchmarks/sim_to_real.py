@@ -27,10 +27,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.allocation import finished, interval
+from benchmarks.allocation import finished
 from crossmix.align import QUANTITIES, align_market, align_policy, retrain, scaled, transitions
 from crossmix.config import Config
 from crossmix.evaluate.judge import from_state, oracle, play
+from crossmix.evaluate.significance import two_way
 from crossmix.market.model import Market, load, save
 from crossmix.schema import Dataset
 from crossmix.train import load_policy, train
@@ -99,8 +100,8 @@ def measure(config: Config, dataset: Path, folder: Path, training_seeds: int, bi
         result[name] = {
             "ways": {
                 way: {
-                    "oracle_ratio": interval(values),
-                    "lead": None if way == "none" else interval(values - tables["none"]),
+                    "oracle_ratio": two_way(values),
+                    "lead": None if way == "none" else two_way(values - tables["none"]),
                 }
                 for way, values in tables.items()
             },

@@ -392,6 +392,31 @@ class MAML:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Online:
+    """Daily fine-tuning on logged feedback (§2.4, 2.5; eq. 12)."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: Positive = 1e-4
+    """eta_0 (§2.5: 1e-4); day t steps by eta_0 / sqrt(t)."""
+    window: PositiveInt = 20
+    """Newest cycles learned from (§2.5: 20)."""
+    batch: PositiveInt = 128
+    """Rows per gradient step (§2.5: 128)."""
+    epochs: PositiveInt = 1
+    """Passes over the window."""
+    entropy: NonNegative = 0.01
+    """lambda of eq. 12 (§2.5: 0.01); no effect while the deviation is fixed."""
+    sigma: Positive = 0.1
+    """Deviation of the logits that the server explores with."""
+    baseline: bool = True
+    """Rewards less their campaign's mean; off: eq. 12's plain rewards."""
+    clip: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
+    """Bound on importance weights, as PPO's; null: eq. 12's plain gradient."""
+    max_kl: Positive | None = 0.05
+    """A day's update ends before it moves the served density further; null: no bound."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluate:
     """The judge."""
 
@@ -452,6 +477,7 @@ class Config:
     train: Train = field(default_factory=Train)
     align: Align = field(default_factory=Align)
     meta: MAML = field(default_factory=MAML)
+    online: Online = field(default_factory=Online)
     evaluate: Evaluate = field(default_factory=Evaluate)
     gates: Gates = field(default_factory=Gates)
     registry: Registry = field(default_factory=Registry)
@@ -522,6 +548,7 @@ def strict(base: Config) -> Config:
         ),
         align=replace(base.align, target="policy", gradient_penalty=0.0),
         meta=replace(base.meta, learn_rates=False),
+        online=replace(base.online, baseline=False, clip=None, max_kl=None),
     )
 
 

@@ -1,0 +1,186 @@
+"""Online fine-tuning on logged feedback (§2.4, 2.5; eq. 11 and 12).
+
+    grad J = 1/w sum_{i = t-w}^{t} grad ln pi(z_i | s_i) R_i + lambda grad H(pi)        eta_t = eta_0 / sqrt(t)   (12)
+
+pi is the Gaussian of the logits that the server sampled; R is eq. 11. Rows are a day's, or a window of days', logged
+cycles; nothing but the log is used. What crossmix adds to eq. 12, each a field of `config.Online`: rewards less their
+campaign's mean (`baseline`), which leaves the gradient's mean and takes most of its variance; importance weights
+against the density that was logged, clipped as PPO does (`clip`), because older rows were served by older policies;
+and a trust region (`max_kl`): an update ends before it moves the density further. `config.strict` has none of them.
+
+Shapes: N logged cycles, S state, P platforms.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crossmix.agents.policy import Policy
+from crossmix.agents.ppo import entropy, log_density
+from crossmix.config import Online
+from crossmix.state import SIZE
+
+
+class FeedbackError(ValueError):
+    """Logged feedback that cannot be learned from; the message names the field and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """Logged cycles of an exploring policy."""
+
+    state_NS: Tensor
+    logits_NP: Tensor
+    """As sampled."""
+    log_density_N: Tensor
+    """ln p(logits | state) under the policy that served."""
+    reward_N: Tensor
+    """Eq. 11."""
+    group_N: Tensor
+    """Campaign of each row, whole numbers: its mean reward is the baseline."""
+
+    def __post_init__(self) -> None:
+        rows = len(self.state_NS)
+        platforms = self.logits_NP.shape[-1]
+        wanted = {
+            "state_NS": (rows, SIZE),
+            "logits_NP": (rows, platforms),
+            "log_density_N": (rows,),
+            "reward_N": (rows,),
+            "group_N": (rows,),
+        }
+        if rows == 0:
+            raise FeedbackError("feedback: no rows; wait for a day with delivery")
+        for name, shape in wanted.items():
+            value: Tensor = getattr(self, name)
+            if tuple(value.shape) != shape:
+                raise FeedbackError(f"{name}: shape {tuple(value.shape)}, want {shape}; one row per logged cycle")
+            if not bool(torch.isfinite(value).all()):
+                row = int((~torch.isfinite(value.reshape(rows, -1))).any(1).nonzero()[0])
+                raise FeedbackError(f"{name}: row {row} is not finite; leave such rows out of the log")
+
+    def __len__(self) -> int:
+        return len(self.state_NS)
+
+    @classmethod
+    def joined(cls, parts: list[Feedback]) -> Feedback:
+        """One batch of several, in order."""
+        names = ("state_NS", "logits_NP", "log_density_N", "reward_N", "group_N")
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineResult:
+    """What a day's update did."""
+
+    policy: Policy
+    """A new policy; the old one is untouched."""
+    log_sigma_P: Tensor
+    kl: float
+    """Of the served Gaussian from the new one, mean over the logged states."""
+    moved: float
+    """Mean L1 distance of the splits."""
+    steps: int
+    effective: float
+    """Effective sample size of the rows under the new policy."""
+
+
+def explore(policy: Policy, log_sigma_P: Tensor, state_BS: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Sampled logits (B, P) and their ln density (B,): what a server logs beside the state."""
+    with torch.no_grad():
+        mean = policy.logits(state_BS)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        logits = mean + log_sigma_P.exp() * noise
+        return logits, log_density(mean, log_sigma_P, logits)
+
+
+def update(
+    policy: Policy, log_sigma_P: Tensor, feedback: Feedback, day: int, settings: Online, seed: int = 0
+) -> OnlineResult:
+    """One day's update by eq. 12.
+
+    Args:
+        policy: the one that serves; it is copied.
+        log_sigma_P: ln deviation of its exploration, which stays as it is: the server bounds it.
+        feedback: the window's logged cycles, the newest last.
+        day: t of the step size, from 1.
+
+    Raises:
+        FeedbackError: the feedback or the day does not fit; an update that is not finite.
+    """
+    if day < 1:
+        raise FeedbackError(f"day: {day}; days count from 1")
+    new = copy.deepcopy(policy).train()
+    optimiser = torch.optim.Adam(new.parameters(), settings.learning_rate / math.sqrt(day))
+    gain_N = _gain(feedback, settings)
+    with torch.no_grad():
+        before_NP = policy.logits(feedback.state_NS)
+    generator = torch.Generator().manual_seed(seed)
+    steps, kl = 0, 0.0
+    kept = {name: value.clone() for name, value in new.state_dict().items()}
+    for _ in range(settings.epochs):
+        for rows in torch.split(torch.randperm(len(feedback), generator=generator), settings.batch):
+            density = log_density(new.logits(feedback.state_NS[rows]), log_sigma_P, feedback.logits_NP[rows])
+            if settings.clip is None:
+                objective = (density * gain_N[rows]).mean()
+            else:
+                ratio = (density - feedback.log_density_N[rows]).exp()
+                clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
+                objective = torch.minimum(ratio * gain_N[rows], clipped * gain_N[rows]).mean()
+            loss = -objective - settings.entropy * entropy(log_sigma_P)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(new.parameters(), 1.0)
+            optimiser.step()
+            with torch.no_grad():
+                after_NP = new.logits(feedback.state_NS)
+            moved_kl = float(_divergence(before_NP, after_NP, log_sigma_P))
+            if not math.isfinite(moved_kl):
+                raise FeedbackError("online: the update is not finite; lower online.learning_rate")
+            if settings.max_kl is not None and moved_kl > settings.max_kl:
+                new.load_state_dict(kept)
+                return _result(policy, new, log_sigma_P, feedback, kl, steps)
+            kept = {name: value.clone() for name, value in new.state_dict().items()}
+            steps, kl = steps + 1, moved_kl
+    return _result(policy, new, log_sigma_P, feedback, kl, steps)
+
+
+def _gain(feedback: Feedback, settings: Online) -> Tensor:
+    """Rewards less their campaign's mean, in units of their deviation; eq. 12's plain rewards without `baseline`."""
+    if not settings.baseline:
+        return feedback.reward_N
+    groups, index_N = torch.unique(feedback.group_N, return_inverse=True)
+    count = torch.zeros(len(groups)).index_add_(0, index_N, torch.ones(len(index_N)))
+    mean = torch.zeros(len(groups)).index_add_(0, index_N, feedback.reward_N) / count
+    centred = feedback.reward_N - mean[index_N]
+    return centred / centred.square().mean().sqrt().clamp(min=1e-8)
+
+
+def _divergence(before_NP: Tensor, after_NP: Tensor, log_sigma_P: Tensor) -> Tensor:
+    """KL of two Gaussians of the same deviation, mean over rows."""
+    gap = (after_NP - before_NP) * torch.exp(-log_sigma_P)
+    return 0.5 * gap.square().sum(1).mean()
+
+
+@torch.no_grad()
+def _result(old: Policy, new: Policy, log_sigma_P: Tensor, feedback: Feedback, kl: float, steps: int) -> OnlineResult:
+    density = log_density(new.logits(feedback.state_NS), log_sigma_P, feedback.logits_NP)
+    weight = (density - feedback.log_density_N).exp()
+    moved = (new.raw(feedback.state_NS) - old.raw(feedback.state_NS)).abs().sum(1).mean()
+    effective = float(weight.sum() ** 2 / weight.square().sum().clamp(min=1e-30))
+    return OnlineResult(new.eval(), log_sigma_P, kl, float(moved), steps, effective)
+
+
+def blob(result: OnlineResult, parent: dict[str, Any]) -> dict[str, Any]:
+    """What policy.pt holds of the new policy: its parent's sizes, and the digest of the parent's weights."""
+    total = hashlib.sha256()
+    for name, value in sorted(parent["policy"].items()):
+        total.update(name.encode() + value.numpy().tobytes())
+    return parent | {"policy": result.policy.state_dict(), "log_sigma": result.log_sigma_P, "parent": total.hexdigest()}
