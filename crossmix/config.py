@@ -512,8 +512,8 @@ def laptop() -> Config:
         train=replace(
             base.train,
             ranks=1,
-            episodes=256,
-            pathwise=replace(base.train.pathwise, updates=1_200),
+            episodes=128,
+            pathwise=replace(base.train.pathwise, updates=2_000),
         ),
         align=replace(base.align, iterations=600),
         meta=replace(base.meta, iterations=25, validate_every=5),

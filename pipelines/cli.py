@@ -77,12 +77,13 @@ def run(
 def compile_(
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipeline.yaml"),
     image: Annotated[str | None, typer.Option(help="Image of every step, by digest for a cluster.")] = None,
+    gpus: Annotated[int, typer.Option(min=0, help="NVIDIA GPUs of the train step, one per rank; 0: none.")] = 4,
 ) -> None:
     """Write the training pipeline as Kubeflow's IR."""
     with _readable_errors():
         from pipelines.training import compile_to
 
-        compile_to(out, image)
+        compile_to(out, image, gpus)
         print(out)
 
 
@@ -94,6 +95,9 @@ def submit(
     data: Annotated[str | None, typer.Option(help="The log's file, as the steps see it.")] = None,
     store: Annotated[str, typer.Option(help="A folder that all steps share, for reuse and resume; none: ''.")] = "",
     image: Annotated[str | None, typer.Option(help="Image of every step, by digest.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=0, help="NVIDIA GPUs of the train step; one per rank (train.ranks) if absent.")
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Start the training pipeline on a cluster; prints the run's id."""
@@ -104,7 +108,7 @@ def submit(
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
         config = load(preset, [*named, *(set_ or ())])
-        print(start(config, host, store=store, image=image))
+        print(start(config, host, store=store, image=image, gpus=gpus))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from components.register.component import register
 from components.train.component import train
 
 NAME = "crossmix-training"
+ACCELERATOR = "nvidia.com/gpu"
 
 
 @dsl.pipeline(name=NAME, description="Learn, prove and register the split of an advertising budget.")
@@ -39,14 +40,23 @@ def training(config_json: str, store: str = "") -> None:
         register(**given, evaluation=verdict.outputs["evaluation"], policy=policy, meta=ready)
 
 
-def compile_to(path: Path, image: str | None = None) -> None:
-    """Write the pipeline's IR; `image` replaces the image of every step."""
+def compile_to(path: Path, image: str | None = None, gpus: int = 4) -> None:
+    """Write the pipeline's IR.
+
+    Args:
+        image: replaces the image of every step.
+        gpus: NVIDIA GPUs that the train step asks for, one per rank (`train.ranks`); 0: none.
+    """
+    import yaml
+
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(training, str(path))
-    if image:
-        import yaml
-
-        spec, *platforms = yaml.safe_load_all(path.read_text())
-        for executor in spec["deploymentSpec"]["executors"].values():
+    spec, *platforms = yaml.safe_load_all(path.read_text())
+    for name, executor in spec["deploymentSpec"]["executors"].items():
+        if image:
             executor["container"]["image"] = image
-        path.write_text(yaml.safe_dump_all([spec, *platforms], sort_keys=True))
+        if gpus and name == "exec-train":
+            # The fields that kfp's own `set_accelerator_type` and `set_accelerator_limit` write.
+            asked = {"resourceCount": str(gpus), "resourceType": ACCELERATOR, "count": str(gpus), "type": ACCELERATOR}
+            executor["container"]["resources"] = {"accelerator": asked}
+    path.write_text(yaml.safe_dump_all([spec, *platforms], sort_keys=True))

@@ -54,6 +54,19 @@ def test_an_image_may_be_named(tmp_path: Path) -> None:
     assert path.read_text().count("images.example/crossmix@sha256:0") == len(SECTIONS)
 
 
+def test_the_train_step_asks_for_a_gpu_per_rank(compiled: Path, tmp_path: Path) -> None:
+    def asked(path: Path) -> dict[str, Any]:
+        executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"]
+        return {
+            name: one["container"]["resources"] for name, one in executors.items() if "resources" in one["container"]
+        }
+
+    gpu = {"resourceCount": "4", "resourceType": "nvidia.com/gpu", "count": "4", "type": "nvidia.com/gpu"}
+    assert asked(compiled) == {"exec-train": {"accelerator": gpu}}
+    compile_to(tmp_path / "cpu.yaml", gpus=0)
+    assert asked(tmp_path / "cpu.yaml") == {}
+
+
 class CalledError(Exception):
     """Carries what a component asked of `run_step`."""
 

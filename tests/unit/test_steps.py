@@ -61,8 +61,8 @@ def test_a_change_upstream_reaches_the_steps_after_it_and_no_others(store: Path)
     [
         ("data.demo.days=30", ["ingest", "features"]),
         ("fusion.epochs=9", ["features", "fusion"]),
-        ("market.saturation=2", ["features", "market", "train"]),
-        ("train.seed=5", ["train"]),
+        ("market.saturation=2", ["features", "market", "train", "align", "meta"]),
+        ("train.seed=5", ["train", "align", "meta"]),
         ("gates.utilisation=0.5", ["gate"]),
         ("registry.model=other", ["register"]),
     ],
