@@ -1,10 +1,10 @@
 """The align step: bring simulated transitions nearer to the logged ones (§2.3.1).
 
 Target `market`: multipliers per platform on requests, price level, click and conversion rate are moved by the
-discriminator, held by a prior of the market's standard errors; one that stays within its prior's deviation counts as
-none. Where one is left, the policy trains on, briefly, in the market they give. Target `policy`: the paper's eq. 6.
-Either way the new policy is kept only if it is not worse, by validation in the market it is for. The step is short and
-has no checkpoint: a killed one starts again.
+discriminator, held by a prior of the market's standard errors; one that stays within `align.least` counts as none.
+Where one is left, the policy trains on, briefly, in the market they give. Target `policy`: the paper's eq. 6. Either
+way the new policy is kept only if it is not worse, by validation in the market it is for. The step is short and has no
+checkpoint: a killed one starts again.
 
 Shapes: T cycles, C campaigns, P platforms, N transitions, Q = 4 quantities.
 """
@@ -178,7 +178,7 @@ def align_market(config: Config, market: Market, logged: Logged) -> tuple[Tensor
     # The mean of the second half: the two play around their equilibrium.
     found_QP = torch.stack(kept[len(kept) // 2 :]).mean(0)
     told["multipliers_found"] = found_QP.exp().tolist()
-    return torch.where(found_QP.abs() > width_QP, found_QP, torch.zeros_like(found_QP)), told
+    return torch.where(found_QP.abs() > settings.least, found_QP, torch.zeros_like(found_QP)), told
 
 
 def align_policy(config: Config, market: Market, logged: Logged, policy: Policy) -> tuple[Policy, dict[str, Any]]:

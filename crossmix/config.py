@@ -355,9 +355,10 @@ class Align:
     """Adam of the policy, as target."""
     market_rate: Positive = 0.01
     """Adam of the logarithms of the market's multipliers, as target."""
-    prior: Positive = 0.1
-    """Deviation of a multiplier's logarithm before any evidence, where the market's own standard error is smaller; a
-    multiplier that stays within counts as none."""
+    prior: Positive = 0.4
+    """Deviation of a multiplier's logarithm before any evidence, where the market's own standard error is smaller."""
+    least: Positive = 0.15
+    """A multiplier whose logarithm stays within this counts as none."""
     updates: NonNegativeInt = 300
     """Pathwise updates of the policy on the aligned market."""
     seed: int = 0

@@ -65,7 +65,8 @@ class Discriminator(nn.Module):
         self.net = nn.Sequential(*layers, nn.Linear(size, 1))
 
     def forward(self, transition_NX: Tensor) -> Tensor:
-        x = ((transition_NX - self.mean) / self.scale).clamp(-10, 10)
+        # asinh: far transitions keep a gradient, which a clamp would take.
+        x = torch.asinh((transition_NX - self.mean) / self.scale)
         logit: Tensor = self.net(x).squeeze(1)
         return logit
 
