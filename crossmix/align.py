@@ -78,7 +78,6 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         return told
     logged = transitions(Dataset(dataset), config, fitted)
     actor = load_policy(policy)
-    torch.manual_seed(settings.seed)
     if settings.target == "market":
         theta_QP, told = align_market(config, fitted, logged)
         judged = scaled(fitted, theta_QP)
@@ -211,6 +210,7 @@ def _alternate(config: Config, logged: Logged, play: Any, move: Any) -> dict[str
     settings = config.align
     cut = round(len(logged.transition_NX) * (1 - HELD_OUT))
     known, held = logged.transition_NX[:cut], logged.transition_NX[cut:]
+    torch.manual_seed(settings.seed)  # of the initial weights
     d = Discriminator(known, settings.hidden)
     optimiser = torch.optim.Adam(d.parameters(), settings.learning_rate)
     generator = torch.Generator().manual_seed(settings.seed + 1)

@@ -121,7 +121,8 @@ def test_a_planted_bias_is_found_and_nothing_else(quantity: str | None, platform
         # The prior shrinks: two thirds of the planted logarithm must be found.
         assert 0.66 < math.log(found[place]) / math.log(factor) < 1.2
         found[place] = 1.0
-    assert float(found.log().abs().max()) < 0.2
+    # Less than half of the smallest planted one.
+    assert float(found.log().abs().max()) < 0.25
     assert {"discriminator_loss", "generator_loss", "accuracy_held_out"} <= told.keys()
 
 
