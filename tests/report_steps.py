@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ NAMES = {
 def demo(root: Path, platforms: tuple[str, ...] = DEMO, *, passed: bool = True) -> dict[str, Path]:
     """Folders of all steps of a made-up run; `passed` False: gates fail, nothing is registered."""
     rng = np.random.default_rng(5)
-    steps = {name: root / name for name in ("ingest", "fusion", "market", "train", "gate", "register")}
+    steps = {name: root / name for name in ("ingest", "fusion", "market", "train", "align", "meta", "gate", "register")}
     for folder in steps.values():
         folder.mkdir(parents=True)
     campaigns = ["spring", "launch", "retention"]
@@ -32,7 +33,9 @@ def demo(root: Path, platforms: tuple[str, ...] = DEMO, *, passed: bool = True) 
     _write(steps["ingest"] / "report.json", _ingest(platforms, rng))
     _write(steps["fusion"] / "report.json", _fusion(rng))
     _write(steps["market"] / "report.json", _market(platforms, campaigns, rng))
-    _write(steps["train"] / "curve.json", _curve(rng))
+    _write(steps["train"] / "curve.json", _curve(rng, platforms))
+    _write(steps["align"] / "align.json", _align(platforms))
+    _write(steps["meta"] / "meta.json", _meta_training())
     _write(steps["gate"] / "evaluation.json", _evaluation(platforms, campaigns, rng, generated=passed))
     _write(steps["gate"] / "gates.json", _gates(platforms, passed))
     if passed:
@@ -180,7 +183,29 @@ def _market(platforms: tuple[str, ...], campaigns: list[str], rng: np.random.Gen
     }
 
 
-def _curve(rng: np.random.Generator) -> dict[str, Any]:
+def _align(platforms: Sequence[str]) -> dict[str, Any]:
+    quantities = ("requests", "level", "ctr", "cvr")
+    return {
+        "target": "market",
+        "kept": "aligned",
+        "every": 12,
+        "discriminator_loss": [1.4, 1.2, 1.1],
+        "generator_loss": [0.7, 0.9, 1.0],
+        "accuracy_held_out": [0.7, 0.6, 0.52],
+        "multipliers": {
+            name: dict.fromkeys(quantities, 1.0) | {"ctr": 1.31 - k} for k, name in enumerate(platforms[:1])
+        },
+        "validation_trained": 0.981,
+        "validation_aligned": 0.984,
+    }
+
+
+def _meta_training() -> dict[str, Any]:
+    points = [{"iteration": 5 * k, "unadapted": 1 + k / 1_000, "adapted": 1 + k / 500} for k in range(4)]
+    return {"points": points, "iterations": 15, "best": 15}
+
+
+def _curve(rng: np.random.Generator, platforms: Sequence[str]) -> dict[str, Any]:
     points = []
     for index in range(40):
         ratio = 0.976 - 0.15 * np.exp(-index / 6) + 0.002 * rng.standard_normal()
@@ -190,16 +215,33 @@ def _curve(rng: np.random.Generator) -> dict[str, Any]:
                 "update": 30 * (index + 1),
                 "env_steps": 768_000 * (index + 1),
                 "validation_ratio": ratio,
+                "share": [1 / len(platforms)] * len(platforms),
             }
         )
     for index in range(12):
         ratio = 0.975 + 0.001 * rng.standard_normal()
         steps = 768_000 * 40 + 6_400 * (index + 1)
         points.append(
-            {"phase": "ppo", "update": index + 1, "env_steps": steps, "validation_ratio": ratio, "entropy": 1.1}
+            {
+                "phase": "hybrid",
+                "update": index + 1,
+                "env_steps": steps,
+                "validation_ratio": ratio,
+                "ppo_entropy": 7.2,
+                "ppo_kl": 0.02,
+                "ddpg_actor_loss": -0.2,
+                "ddpg_critic_loss": 0.3,
+                "share": [1 / len(platforms)] * len(platforms),
+            }
         )
     best = max(points, key=lambda point: point["validation_ratio"])
-    return {"points": points, "stopped": "all episodes done", "best": best, "uniform_ratio": 0.812}
+    return {
+        "points": points,
+        "stopped": "all episodes done",
+        "best": best,
+        "uniform_ratio": 0.812,
+        "platforms": list(platforms),
+    }
 
 
 def _mean(value: float, width: float) -> dict[str, Any]:

@@ -140,6 +140,25 @@ def learning(points: Sequence[Mapping[str, Any]], uniform: float | None, best: M
     return figure
 
 
+def losses(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], axis: str) -> Figure:
+    """Small panels under each other, one per (name, x, y), over one axis; y is cut at its 1st and 99th percentile."""
+    import matplotlib
+
+    with _figure(0.5 + 0.85 * max(len(rows), 1)) as (figure, only):
+        only.remove()
+        with matplotlib.rc_context({"axes.titlesize": 9}):
+            panels = figure.subplots(max(len(rows), 1), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (name, x, y) in zip(panels, rows, strict=False):
+            axes.plot(x, y, color=ACCENT, marker="." if len(y) == 1 else "none")
+            axes.set_title(name, loc="left", color=MUTED, pad=2)
+            axes.locator_params(axis="y", nbins=3)
+            low, high = np.percentile(y, [1, 99])
+            if high > low:
+                axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+        panels[-1].set_xlabel(axis)
+    return figure
+
+
 def forest(rows: Sequence[tuple[str, float, float, float, str]], reference: float | None = None) -> Figure:
     """Mean and 95 % interval a line each; `rows`: (label, mean, low, high, "policy" | "oracle" | "other")."""
     with _figure(0.55 + 0.29 * max(len(rows), 2)) as (figure, axes):

@@ -31,6 +31,8 @@ FOLDERS = {
     "fusion": ("fusion",),
     "market": ("market",),
     "train": ("train", "policy"),
+    "align": ("align", "aligned"),
+    "meta": ("meta", "start"),
     "gate": ("gate", "evaluation"),
     "register": ("register", "registration"),
 }
@@ -57,6 +59,8 @@ class ReportInputs:
     fusion: Json | None = None
     market: Json | None = None
     curve: Json | None = None
+    align: Json | None = None
+    meta_training: Json | None = None
     evaluation: Json | None = None
     gates: Json | None = None
     registration: Json | None = None
@@ -80,6 +84,8 @@ class ReportInputs:
             fusion=read("fusion", "report.json"),
             market=read("market", "report.json"),
             curve=read("train", "curve.json"),
+            align=read("align", "align.json"),
+            meta_training=read("meta", "meta.json"),
             evaluation=read("gate", "evaluation.json"),
             gates=read("gate", "gates.json"),
             registration=read("register", "registration.json"),
@@ -276,10 +282,88 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
         if ratio is None
         else {"ratio": f"{ratio:.3f}", "phase": best.get("phase", "?"), "number": best.get("update", "?")}
     )
+    platforms = curve.get("platforms") or []
+    splits = [point["share"] for point in curve["points"] if point.get("share")]
     return {
         "figure": figures.svg(figure, "learning curve"),
         "kept": kept,
         "stopped": curve.get("stopped"),
+        "agent": curve.get("agent"),
+        "ranks": curve.get("ranks"),
+        "losses": _losses(curve["points"]),
+        "splits": figures.svg(figures.shares(splits, "validation"), "split while training") if splits else None,
+        "legend": _legend(platforms),
+        "align": _alignment(inputs.align),
+        "meta": _meta_training(inputs.meta_training),
+    }
+
+
+CURVES = {
+    "ddpg_actor_loss": "DDPG actor loss",
+    "ddpg_critic_loss": "DDPG critic loss",
+    "ppo_actor_loss": "PPO actor loss",
+    "ppo_critic_loss": "PPO critic loss",
+    "ppo_entropy": "PPO entropy, nats",
+    "ppo_kl": "PPO step, KL",
+}
+"""Figures of a round that are drawn, with their titles."""
+
+
+def _losses(points: Sequence[Json]) -> str | None:
+    rows = []
+    for key, title in CURVES.items():
+        known = [(point["update"], point[key]) for point in points if finite(point.get(key)) is not None]
+        if known:
+            x, y = zip(*known, strict=True)
+            rows.append((title, x, y))
+    return figures.svg(figures.losses(rows, "round"), "losses") if rows else None
+
+
+def _alignment(told: Json | None) -> dict[str, Any] | None:
+    """The paper's Fig. 3b, and what alignment found."""
+    if not told or told.get("target") == "off":
+        return None
+    every = int(told.get("every", 1))
+    names = {
+        "discriminator_loss": "discriminator loss",
+        "generator_loss": "generator loss (eq. 5)",
+        "accuracy_held_out": "discriminator's accuracy on held-out transitions",
+    }
+    rows = [
+        (title, [every * (k + 1) for k in range(len(told[key]))], told[key])
+        for key, title in names.items()
+        if told.get(key)
+    ]
+    moved = [
+        (platform, quantity, f"{factor:.2f}")
+        for platform, factors in (told.get("multipliers") or {}).items()
+        for quantity, factor in factors.items()
+        if factor != 1
+    ]
+    return {
+        "target": told["target"],
+        "figure": figures.svg(figures.losses(rows, "update"), "adversarial losses") if rows else None,
+        "moved": moved,
+        "kept": told["kept"],
+        "before": f"{told['validation_trained']:.4f}",
+        "after": f"{told['validation_aligned']:.4f}",
+    }
+
+
+def _meta_training(told: Json | None) -> dict[str, Any] | None:
+    if not told or not told.get("points"):
+        return None
+    points = told["points"]
+    x = [point["iteration"] for point in points]
+    rows = [
+        ("before adaptation", x, [point["unadapted"] for point in points]),
+        ("after its inner steps", x, [point["adapted"] for point in points]),
+    ]
+    return {
+        "figure": figures.svg(figures.losses(rows, "iteration"), "meta-training"),
+        "first": f"{points[0]['adapted']:.4f}",
+        "last": f"{points[-1]['adapted']:.4f}",
+        "iterations": told["iterations"],
     }
 
 

@@ -86,8 +86,18 @@ def test_it_shows_every_part(page: str) -> None:
         "crossmix allocate",
     ):
         assert phrase in text
-    assert page.count("<svg") == 9 + len(DEMO)
-    assert page.count("<figcaption>") == 9
+    assert page.count("<svg") == 13 + len(DEMO)
+    assert page.count("<figcaption>") == 13
+
+
+def test_training_alignment_and_meta_training_are_drawn(page: str) -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    for title in ("DDPG critic loss", "PPO entropy, nats", "generator loss (eq. 5)", "after its inner steps"):
+        assert title in text, title
+    assert f"until these were multiplied: ctr of {next(iter(DEMO))} by 1.31" in text
+    assert "Validation: 0.9810 before, 0.9840 after; kept was the aligned policy" in text
+    assert "15 iterations of MAML" in text
+    assert "hybrid" in text
 
 
 def test_the_same_run_gives_the_same_page(page: str, tmp_path: Path) -> None:
