@@ -142,20 +142,18 @@ def learning(points: Sequence[Mapping[str, Any]], uniform: float | None, best: M
 
 def losses(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], axis: str) -> Figure:
     """Small panels under each other, one per (name, x, y), over one axis; y is cut at its 1st and 99th percentile."""
-    import matplotlib
-
     with _figure(0.5 + 0.85 * max(len(rows), 1)) as (figure, only):
         only.remove()
-        with matplotlib.rc_context({"axes.titlesize": 9}):
-            panels = figure.subplots(max(len(rows), 1), 1, sharex=True, squeeze=False)[:, 0]
+        panels = figure.subplots(max(len(rows), 1), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (name, x, y) in zip(panels, rows, strict=False):
             axes.plot(x, y, color=ACCENT, marker="." if len(y) == 1 else "none")
-            axes.set_title(name, loc="left", color=MUTED, pad=2)
+            axes.set_title(name, loc="left", color=MUTED, pad=2, fontsize=9)
             axes.locator_params(axis="y", nbins=3)
             low, high = np.percentile(y, [1, 99])
             if high > low:
                 axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         panels[-1].set_xlabel(axis)
+        panels[-1].locator_params(axis="x", integer=True)
     return figure
 
 

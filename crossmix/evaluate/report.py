@@ -335,7 +335,11 @@ def _alignment(told: Json | None) -> dict[str, Any] | None:
         if told.get(key)
     ]
     moved = [
-        (platform, quantity, f"{factor:.2f}")
+        (
+            platform,
+            {"level": "price", "ctr": "click rate", "cvr": "conversion rate"}.get(quantity, quantity),
+            f"{factor:.2f}",
+        )
         for platform, factors in (told.get("multipliers") or {}).items()
         for quantity, factor in factors.items()
         if factor != 1

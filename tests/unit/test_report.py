@@ -94,7 +94,7 @@ def test_training_alignment_and_meta_training_are_drawn(page: str) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     for title in ("DDPG critic loss", "PPO entropy, nats", "generator loss (eq. 5)", "after its inner steps"):
         assert title in text, title
-    assert f"until these were multiplied: ctr of {next(iter(DEMO))} by 1.31" in text
+    assert f"until these were multiplied: click rate of {next(iter(DEMO))} by 1.31" in text
     assert "Validation: 0.9810 before, 0.9840 after; kept was the aligned policy" in text
     assert "15 iterations of MAML" in text
     assert "hybrid" in text

@@ -1,0 +1,70 @@
+"""The learning benchmarks run end to end on a small run, and their figures are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import adapt, online, sim_to_real
+from crossmix.agents.adversarial import FIELDS
+from crossmix.align import Logged, Simulation
+from crossmix.config import Config, load
+from crossmix.market.model import save
+from crossmix.train import train
+from tests.markets import make_market
+
+SMALL = ["train.agent=pathwise", "train.pathwise.updates=40", "train.pathwise.batch=32", "train.cycles=20"]
+SMALL += ["train.pathwise.hidden=[32,32]", "evaluate.market_seeds=3", "evaluate.cycles=4"]
+SMALL += ["align.iterations=40", "align.hidden=[32,32]", "align.batch=32", "align.updates=10"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, Path]:
+    market, policy = tmp_path_factory.mktemp("market"), tmp_path_factory.mktemp("policy")
+    save(make_market(platforms=4, drift=0.1), market)
+    config = load("laptop", SMALL)
+    train(config, market, policy)
+    return config, market, policy
+
+
+def test_recovery_counts_what_never_recovers() -> None:
+    assert adapt.recovered([0.9, 0.96, 0.94, 0.96, 0.97]) == 3
+    assert adapt.recovered([0.96, 0.97]) == 0
+    assert adapt.recovered([0.96, 0.9, 0.96]) is None
+    told = adapt.summary([[0.9, 0.96, 0.96], [0.9, 0.9, 0.9], [0.9, 0.9, 0.96]])
+    assert (told["recovered"], told["of"], told["median updates"]) == (1, 3, None)
+    assert told["mean updates, censored at the horizon"] == pytest.approx((1 + 3 + 3) / 3)
+
+
+def test_online_benchmark(trained: tuple[Config, Path, Path]) -> None:
+    told = online.measure(*trained, seeds=2, days=3, rows=4)
+    for found in told["markets"].values():
+        ways = found["ways"]
+        assert ways["frozen"]["moved"] == ways["exploring"]["moved"] == 0
+        assert ways["tuned"]["moved"] > 0
+        assert ways["paper"]["moved"] > 0
+        assert ways["frozen"]["lead over frozen"]["mean"] == 0
+        assert all(0 < row["oracle_ratio"]["mean"] < 1.05 for row in ways.values())
+    assert "GENERATED DATA" in online.table(told)
+
+
+def test_sim_to_real_benchmark(
+    trained: tuple[Config, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, market, _ = trained
+    simulation = Simulation(config, sim_to_real.load(market), 4, seed=5)
+    share = simulation.environment.static_BP
+    rows = [simulation.transition(share).detach() for _ in range(40)]
+    assert rows[0].shape == (4, 4 + 2 * 4 * len(FIELDS))
+    import torch
+
+    logged = Logged(torch.cat(rows), share[:2].expand(40, -1, -1))
+    monkeypatch.setattr(sim_to_real, "transitions", lambda *_: logged)
+    monkeypatch.setattr(sim_to_real, "Dataset", lambda path: path)
+    told = sim_to_real.measure(config, tmp_path, market, 2, ["click rates"])
+    ways = told["biases"]["click rates"]["ways"]
+    assert list(ways) == ["none", "policy", "market", "longer", "right"]
+    assert ways["none"]["lead"] is None
+    assert ways["right"]["oracle_ratio"]["mean"] > ways["none"]["oracle_ratio"]["mean"]
+    assert "click rates" in sim_to_real.table(told)
