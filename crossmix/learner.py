@@ -49,6 +49,8 @@ class Progress:
     env_steps: int = 0
     """Campaign cycles played by all ranks (rows x cycles; a call of the closed form counts as one)."""
     seconds: float = 0.0
+    validation_seconds: float = 0.0
+    """CPU seconds of this process's validations."""
     stale: int = 0
     """Validations since the best."""
     best: dict[str, Any] = field(default_factory=lambda: {"validation_ratio": -1.0})

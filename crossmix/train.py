@@ -224,7 +224,9 @@ def figures(result: DDPGResult | PPOResult | HybridResult) -> dict[str, float]:
 def _record(learner: Learner, bar: tqdm[Any], started: float, **figures: float) -> None:
     """Validate, and add a point to the curve."""
     progress = learner.progress
+    began = time.process_time()
     seen = validate(learner, learner.policy)
+    progress.validation_seconds += time.process_time() - began
     progress.seconds = time.monotonic() - started
     learner.record(
         {
@@ -232,6 +234,7 @@ def _record(learner: Learner, bar: tqdm[Any], started: float, **figures: float) 
             "update": progress.update,
             "env_steps": progress.env_steps,
             "seconds": progress.seconds,
+            "validation_seconds": progress.validation_seconds,
             **seen,
             **figures,
         }
