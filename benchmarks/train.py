@@ -11,10 +11,10 @@ One after the other, in one process on one thread, on the market of a run:
 | sb3 ppo, batched | the same on as many flights side by side as crossmix plays                 |
 | sb3 ddpg, ...    | its DDPG, TD3 and SAC, batched                                             |
 
-All have actors of the paper's widths. Told are campaign cycles per CPU second (a call of the closed form counts as one),
-CPU seconds until 0.93 of the oracle's expected revenue on validation markets, and the best that was reached; validations
-do not count. Two ranks against one are timed by the wall, at the same global batch. `--paper` also times the paper's
-2,000 episodes of 100 cycles end to end.
+All have actors of the paper's widths. Told are campaign cycles per CPU second (a call of the closed form counts as
+one), CPU seconds until 0.93 of the oracle's expected revenue on validation markets, and the best that was reached;
+validations do not count. Two ranks against one are timed by the wall, at the same global batch. `--paper` also times
+the paper's 2,000 episodes of 100 cycles end to end.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def ours(config: Config, market: Path, agent: str, settings: Train, seconds: flo
         if marks[-1][0] > seconds:
             raise Enough
 
-    with tempfile.TemporaryDirectory() as out:
-        with contextlib.suppress(Enough):
-            train(limited, market, Path(out), None, listener)
+    with tempfile.TemporaryDirectory() as out, contextlib.suppress(Enough):
+        train(limited, market, Path(out), None, listener)
     return _curve([(point["env_steps"], spent, point["validation_ratio"]) for spent, point in marks])
 
 
