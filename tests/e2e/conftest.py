@@ -24,6 +24,12 @@ TINY = {
     "train.pathwise.updates": "20",
     "train.pathwise.batch": "16",
     "train.pathwise.hidden": "[32,32]",
+    "train.ddpg.critic_hidden": "[32,32]",
+    "align.iterations": "20",
+    "align.hidden": "[32,32]",
+    "align.updates": "5",
+    "meta.iterations": "2",
+    "meta.batch": "8",
     "evaluate.cycles": "5",
     "evaluate.market_seeds": "4",
     # So small a policy need not win; that limits are kept it must prove.
