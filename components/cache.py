@@ -29,8 +29,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "market": ("market", "window", "decay", "limits"),
     "train": ("train", "reward", "limits", "market", "window", "decay"),
     "align": ("align", "train", "reward", "limits", "market", "window", "decay"),
-    "meta": ("meta", "train", "reward", "limits", "market", "window", "decay"),
     "gate": ("evaluate", "gates"),
+    "meta": ("meta", "train", "reward", "limits", "market", "window", "decay"),
     "register": ("registry",),
 }
 

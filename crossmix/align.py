@@ -72,14 +72,17 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
     fitted, settings = load(market), config.align
     for name in ("policy.pt", "curve.json"):
         shutil.copy(policy / name, out / name)
-    if settings.target == "off":
-        told: dict[str, Any] = {"target": "off", "kept": "trained"}
+    told: dict[str, Any] = {"target": settings.target, "kept": "trained"}
+    logged = None if settings.target == "off" else transitions(Dataset(dataset), config, fitted)
+    if logged is None or len(logged.transition_NX) < settings.enough:
+        if logged is not None:
+            told |= {"too_few": len(logged.transition_NX), "enough": settings.enough}
         (out / "align.json").write_text(json.dumps(told))
         return told
-    logged = transitions(Dataset(dataset), config, fitted)
     actor = load_policy(policy)
     if settings.target == "market":
-        theta_QP, told = align_market(config, fitted, logged)
+        theta_QP, losses = align_market(config, fitted, logged)
+        told |= losses
         judged = scaled(fitted, theta_QP)
         told["multipliers"] = {
             platform: dict(zip(QUANTITIES, theta_QP[:, p].exp().tolist(), strict=True))
@@ -91,10 +94,11 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
             save(judged, out / "market")
             candidate = retrain(config, judged, load_policy(policy))
     else:
-        candidate, told = align_policy(config, fitted, logged, load_policy(policy))
+        candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
+        told |= losses
         judged = fitted
     before, after = (_validation(config, judged, one) for one in (actor, candidate))
-    told |= {"target": settings.target, "validation_trained": before, "validation_aligned": after}
+    told |= {"validation_trained": before, "validation_aligned": after}
     told["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
     if told["kept"] == "aligned":
         blob = torch.load(policy / "policy.pt", weights_only=True)

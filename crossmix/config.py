@@ -359,6 +359,8 @@ class Align:
     """Deviation of a multiplier's logarithm before any evidence, where the market's own standard error is smaller."""
     least: Positive = 0.15
     """A multiplier whose logarithm stays within this counts as none."""
+    enough: PositiveInt = 100
+    """Logged transitions (campaigns x cycles) below which nothing is moved: the log says too little."""
     updates: NonNegativeInt = 300
     """Pathwise updates of the policy on the aligned market."""
     seed: int = 0

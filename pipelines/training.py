@@ -1,4 +1,4 @@
-"""The training pipeline: ingest, features, fusion, market, train, align, meta, gate, register."""
+"""The training pipeline: ingest, features, fusion, market, train, align, gate, meta, register."""
 
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,9 @@ def training(config_json: str, store: str = "") -> None:
     simulator = market(**given, dataset=log, fusion=fused).outputs["market"]
     trained = train(**given, market=simulator).outputs["policy"]
     policy = align(**given, dataset=log, market=simulator, policy=trained).outputs["aligned"]
-    ready = meta(**given, market=simulator, policy=policy).outputs["start"]
     verdict = gate(**given, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
+        ready = meta(**given, market=simulator, policy=policy).outputs["start"]
         register(**given, evaluation=verdict.outputs["evaluation"], policy=policy, meta=ready)
 
 

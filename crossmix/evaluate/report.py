@@ -323,6 +323,8 @@ def _alignment(told: Json | None) -> dict[str, Any] | None:
     """The paper's Fig. 3b, and what alignment found."""
     if not told or told.get("target") == "off":
         return None
+    if "too_few" in told:
+        return {"too_few": told["too_few"], "enough": told["enough"], "figure": None}
     every = int(told.get("every", 1))
     names = {
         "discriminator_loss": "discriminator loss",
@@ -345,6 +347,7 @@ def _alignment(told: Json | None) -> dict[str, Any] | None:
         if factor != 1
     ]
     return {
+        "too_few": None,
         "target": told["target"],
         "figure": figures.svg(figures.losses(rows, "update"), "adversarial losses") if rows else None,
         "moved": moved,

@@ -35,9 +35,9 @@ def test_every_task_has_a_step_and_register_waits_for_the_gates(compiled: Path) 
     spec: dict[str, Any] = yaml.safe_load(compiled.read_text())
     tasks = spec["root"]["dag"]["tasks"]
     (guarded,) = (name for name, task in tasks.items() if "triggerPolicy" in task)
-    assert set(tasks) - {guarded} | {"register"} == set(SECTIONS)
+    assert set(tasks) - {guarded} | {"meta", "register"} == set(SECTIONS)
     assert "== 'passed'" in tasks[guarded]["triggerPolicy"]["condition"]
-    assert list(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == ["register"]
+    assert list(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == ["meta", "register"]
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
     assert images == {IMAGE}
 

@@ -182,6 +182,17 @@ def test_the_step_writes_a_policy_and_says_what_it_kept(
         assert (told["kept"] == "aligned") <= (told["validation_aligned"] >= told["validation_trained"])
 
 
+def test_a_log_that_says_too_little_moves_nothing(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market, config = load_market(trained[0]), _config()
+    short = _log_of(market, config, cycles=20)
+    monkeypatch.setattr(module, "transitions", lambda *_: short)
+    told = module.align(config, tmp_path, *trained, tmp_path)
+    assert told == {"target": "market", "kept": "trained", "too_few": 40, "enough": 100}
+    assert (tmp_path / "policy.pt").read_bytes() == (trained[1] / "policy.pt").read_bytes()
+
+
 def test_a_loss_that_is_not_finite_stops_and_names_itself(
     trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,13 @@ def test_training_alignment_and_meta_training_are_drawn(page: str) -> None:
     assert "hybrid" in text
 
 
+def test_an_alignment_that_had_too_little_to_go_by_says_so(tmp_path: Path) -> None:
+    steps = demo(tmp_path)
+    (steps["align"] / "align.json").write_text('{"target": "market", "kept": "trained", "too_few": 17, "enough": 100}')
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render(ReportInputs.collect(steps, summary()))))
+    assert "The log has 17 transitions, of the 100 that alignment asks for: nothing was moved" in text
+
+
 def test_the_same_run_gives_the_same_page(page: str, tmp_path: Path) -> None:
     again = render(ReportInputs.collect(demo(tmp_path / "steps"), summary()), tmp_path / "report.html")
     assert again == page == (tmp_path / "report.html").read_text(encoding="utf-8")
