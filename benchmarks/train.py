@@ -44,7 +44,7 @@ GOAL = 0.93
 def ours(config: Config, market: Path, agent: str, settings: Train, seconds: float) -> dict[str, Any]:
     """Train by one algorithm; its curve in CPU seconds, validations left out."""
     marks: list[tuple[float, dict[str, Any]]] = []
-    limited = replace(config, train=replace(settings, agent=agent, start="fresh", ranks=1, patience=10_000))  # type: ignore[arg-type]
+    limited = replace(config, train=replace(settings, agent=agent, start="fresh", plan=False, ranks=1, patience=10_000))  # type: ignore[arg-type]
 
     class Enough(Exception):  # noqa: N818 (it ends a training that has had its time)
         pass

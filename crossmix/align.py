@@ -33,6 +33,7 @@ from crossmix.agents.adversarial import (
     of_state,
     straight_through,
 )
+from crossmix.agents.planner import Planner
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
 from crossmix.learner import TrainingError
@@ -40,6 +41,7 @@ from crossmix.market.environment import MarketEnvironment
 from crossmix.market.log import read
 from crossmix.market.mechanism import Conditions
 from crossmix.market.model import Market, load, save
+from crossmix.market.plan import tables
 from crossmix.market.replay import statistics
 from crossmix.schema import Dataset
 from crossmix.state import PER_PLATFORM, SLOTS, STATISTIC_NAMES
@@ -92,7 +94,11 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         if bool(theta_QP.any()):
             (out / "market").mkdir()
             save(judged, out / "market")
-            candidate = retrain(config, judged, load_policy(policy))
+            candidate = load_policy(policy)
+            plan = tables(judged, config)
+            if candidate.planner is not None and plan is not None:
+                candidate.planner = Planner(plan)
+            candidate = retrain(config, judged, candidate)
     else:
         candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
         told |= losses

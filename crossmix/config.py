@@ -295,8 +295,11 @@ class Train:
     """The training loop (§2.2)."""
 
     __pydantic_config__ = STRICT
-    agent: Literal["hybrid", "pathwise", "ddpg", "ppo"] = "hybrid"
-    """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone."""
+    agent: Literal["hybrid", "pathwise", "ddpg", "ppo", "mpc"] = "hybrid"
+    """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone. `mpc` trains nothing: it
+    solves the fitted market's plan every cycle."""
+    plan: bool = True
+    """The actor learns what to add to the fitted market's plan; otherwise it starts from the uniform split (§2.2)."""
     start: Literal["pathwise", "fresh"] = "pathwise"
     """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
     fine_tuning: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -516,7 +519,7 @@ def laptop() -> Config:
             base.train,
             ranks=1,
             episodes=128,
-            pathwise=replace(base.train.pathwise, updates=2_000),
+            pathwise=replace(base.train.pathwise, updates=800),
         ),
         align=replace(base.align, iterations=600),
         meta=replace(base.meta, iterations=25, validate_every=5),
@@ -526,9 +529,9 @@ def laptop() -> Config:
 def strict(base: Config) -> Config:
     """Learning as the paper writes it (§2.2): `base` without what crossmix adds.
 
-    No pathwise phase, no network shared by platforms, no decay of the window; DDPG and PPO by turns from a random
-    actor, DDPG without its guards against the corners, PPO without the bound on its step. `docs/deviations.md` says
-    what each addition buys.
+    No plan to start from, no pathwise phase, no network shared by platforms, no decay of the window; DDPG and PPO by
+    turns from a random actor, DDPG without its guards against the corners, PPO without the bound on its step.
+    `docs/deviations.md` says what each addition buys.
     """
     train = base.train
     return replace(
@@ -537,6 +540,7 @@ def strict(base: Config) -> Config:
         train=replace(
             train,
             start="fresh",
+            plan=False,
             platform_net=0,
             ddpg=replace(
                 train.ddpg,

@@ -25,6 +25,7 @@ from crossmix.agents.ppo import Ppo
 from crossmix.config import Config, digest
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
+from crossmix.market.plan import tables
 from crossmix.state import SIZE
 
 Point = dict[str, Any]
@@ -75,7 +76,8 @@ class Learner:
         self.device = ranks.device()
         # The global generator is used for initial weights only; everything later has a generator of its own.
         torch.manual_seed(settings.seed)
-        self.policy = Policy(len(market.platforms), settings.pathwise.hidden, settings.platform_net)
+        plan = tables(market, config) if settings.plan else None
+        self.policy = Policy(len(market.platforms), settings.pathwise.hidden, settings.platform_net, plan)
         if not market.context.any():
             self.policy.ignore_context()
         self.policy.to(self.device)
@@ -104,7 +106,7 @@ class Learner:
         return 2 if isinstance(self.algorithm, Hybrid) else 1
 
     def first_phase(self) -> str:
-        """`pathwise`, or the agent that starts from the uniform split."""
+        """`pathwise`, or the agent that has no such phase."""
         settings = self.config.train
         pathwise = settings.agent == "pathwise" or (settings.agent == "hybrid" and settings.start == "pathwise")
         return "pathwise" if pathwise else settings.agent
@@ -210,7 +212,7 @@ class Learner:
 
     def _algorithm(self) -> Algorithm | None:
         settings, agent = self.config.train, self.config.train.agent
-        if agent == "pathwise":
+        if agent in ("pathwise", "mpc"):
             return None
         factor = settings.fine_tuning if agent == "hybrid" and settings.start == "pathwise" else 1.0
         ppo = Ppo(self.policy, settings.ppo, settings.discount, SIZE, factor) if agent in ("ppo", "hybrid") else None

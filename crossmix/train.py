@@ -67,6 +67,8 @@ def train(
         _fit_normaliser(learner)
     if learner.progress.phase == "pathwise":
         _pathwise(learner, checkpoint, started)
+    if config.train.agent == "mpc" and not learner.progress.points:
+        _plan_alone(learner, started)
     if learner.algorithm is not None:
         if learner.progress.phase == "pathwise":
             learner.progress.phase, learner.progress.update, learner.progress.stale = config.train.agent, 0, 0
@@ -92,7 +94,9 @@ def market_digest(market: Path) -> str:
 def load_policy(folder: Path) -> Policy:
     """The trained actor of a train folder."""
     blob = torch.load(folder / "policy.pt", weights_only=True)
-    policy = Policy(blob["platforms"], blob["hidden"], blob["platform_net"])
+    prefix = "planner."
+    plan = {name.removeprefix(prefix): table for name, table in blob["policy"].items() if name.startswith(prefix)}
+    policy = Policy(blob["platforms"], blob["hidden"], blob["platform_net"], plan or None)
     policy.load_state_dict(blob["policy"])
     return policy.eval()
 
@@ -157,10 +161,28 @@ def score(policy: Policy | None, environment: MarketEnvironment, cycles: int) ->
     }
 
 
+def _plan_alone(learner: Learner, started: float) -> None:
+    """Agent `mpc`: the fitted market's plan is the policy; nothing is trained."""
+    if learner.policy.planner is None:
+        raise TrainingError(
+            "train.agent: 'mpc' needs train.plan true, and a market of one campaign or with contexts that tell its "
+            "campaigns apart; use agent pathwise"
+        )
+    learner.policy.plan_alone()
+    bar = _bar("mpc", 1, 0)
+    _record(learner, bar, started)
+    bar.update()
+    bar.close()
+    learner.progress.stopped = "model-predictive control trains nothing"
+
+
 def _pathwise(learner: Learner, checkpoint: Path, started: float) -> None:
     settings, progress = learner.config.train, learner.progress
     bar = _bar("pathwise", settings.pathwise.updates, progress.update)
     rows = ranks.share(settings.pathwise.batch)
+    if learner.policy.planner is not None and not progress.points:
+        # The plan that training starts from: what is kept is never worse by validation.
+        _record(learner, bar, started)
     while progress.update < settings.pathwise.updates:
         environment = learner.next_environment(rows)
         observation = environment.observe()

@@ -92,6 +92,10 @@ class OnlineResult:
     """Effective sample size of the rows under the new policy."""
 
 
+HALVINGS = 8
+"""How often a step that moves the policy too far is halved before it is given up."""
+
+
 def explore(policy: Policy, log_sigma_P: Tensor, state_BS: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Sampled logits (B, P) and their ln density (B,): what a server logs beside the state."""
     with torch.no_grad():
@@ -145,7 +149,21 @@ def update(
             if not math.isfinite(moved_kl):
                 raise FeedbackError("online: the update is not finite; lower online.learning_rate")
             if settings.max_kl is not None and moved_kl > settings.max_kl:
+                # The step that goes too far is shortened, so that feedback always tells something.
+                last = {name: value.clone() for name, value in new.state_dict().items()}
                 new.load_state_dict(kept)
+                for halving in range(1, HALVINGS + 1):
+                    part = {
+                        name: torch.lerp(kept[name], value, 0.5**halving) if value.is_floating_point() else value
+                        for name, value in last.items()
+                    }
+                    new.load_state_dict(part)
+                    with torch.no_grad():
+                        shorter = float(_divergence(before_NP, new.logits(feedback.state_NS), log_sigma_P))
+                    if shorter <= settings.max_kl:
+                        steps, kl = steps + 1, shorter
+                        break
+                    new.load_state_dict(kept)
                 return _result(policy, new, log_sigma_P, feedback, kl, steps)
             kept = {name: value.clone() for name, value in new.state_dict().items()}
             steps, kl = steps + 1, moved_kl

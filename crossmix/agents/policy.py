@@ -5,13 +5,17 @@ Shapes: B batch, S = 640 state, P platforms, F = 12 fields per platform.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from crossmix.agents.planner import Planner
 from crossmix.constraints import project, project_through
 from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, SLOTS
+
+LEAST = 1e-4
+"""Least share that the plan gives a platform before the limits, so that its logit is finite."""
 
 
 class Normaliser(nn.Module):
@@ -40,11 +44,17 @@ class Policy(nn.Module):
 
     The trunk is the paper's (two layers of 512, ReLU). The shared network reads one platform's 12 fields beside the
     campaign's 8, so that what is learned of one platform serves all (`docs/deviations.md`); width 0 leaves it out.
+
+    With `plan`, the tables of a fitted market (`agents.planner`), both networks learn what to add to the logarithm of
+    the market's own plan; without, the actor starts from the uniform split.
     """
 
-    def __init__(self, platforms: int, hidden: Sequence[int], shared: int = 64) -> None:
+    def __init__(
+        self, platforms: int, hidden: Sequence[int], shared: int = 64, plan: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.platforms = platforms
+        self.planner = None if plan is None else Planner(plan)
         size = CONTEXT + SLOTS * len(PER_PLATFORM) + len(PER_CAMPAIGN)
         self.normaliser = Normaliser(size)
         layers: list[nn.Module] = []
@@ -61,9 +71,11 @@ class Policy(nn.Module):
             self.shared_head = nn.Linear(shared, 1)
             lasts.append(self.shared_head)
         for last in lasts:
-            # Start at the uniform split.
+            # Start at the uniform split, or exactly at the plan.
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
+        if plan is not None:
+            self.plan_alone()
 
     @torch.no_grad()
     def ignore_context(self) -> None:
@@ -76,10 +88,25 @@ class Policy(nn.Module):
         assert isinstance(first, nn.Linear)
         first.weight[:, :CONTEXT] = 0
 
+    @torch.no_grad()
+    def plan_alone(self) -> None:
+        """Add nothing to the plan: model-predictive control.
+
+        Raises:
+            ValueError: there is no plan.
+        """
+        if self.planner is None:
+            raise ValueError("policy: it has no plan; give it the tables of a fitted market")
+        for last in (self.head, *((self.shared_head,) if self.has_shared else ())):
+            last.weight.zero_()
+            last.bias.zero_()
+
     def logits(self, state_BS: Tensor) -> Tensor:
         """z of eq. 9, (B, P)."""
         x = self.normaliser(state_BS)
         logits: Tensor = self.head(self.trunk(x))
+        if self.planner is not None:
+            logits = logits + self.planner(state_BS).clamp(min=LEAST).log()
         if not self.has_shared:
             return logits
         fields = x[:, CONTEXT : CONTEXT + self.platforms * len(PER_PLATFORM)]

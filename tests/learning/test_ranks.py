@@ -131,7 +131,7 @@ def test_the_batch_is_the_same_however_many_share_it(market: Path, tmp_path: Pat
 def test_what_stops_a_rank_stops_the_run_with_its_reason(market: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"is (nan|-?inf).*learning rate"):
         train(
-            _config("train.ranks=2", "train.agent=pathwise", "train.pathwise.learning_rate=1e30"),
+            _config("train.ranks=2", "train.agent=pathwise", "train.plan=false", "train.pathwise.learning_rate=1e30"),
             *(market, tmp_path / "out", tmp_path / "work"),
         )
     with pytest.raises(RankError, match=r"train\.ranks = 2: torchrun ended with status 1 after 0 restarts"):

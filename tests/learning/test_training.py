@@ -147,7 +147,7 @@ def test_each_algorithm_learns_from_the_uniform_split(agent: str, tmp_path: Path
     save(market, fitted)
     more = {"ddpg": ["train.episodes=160"], "ppo": ["train.episodes=240"], "hybrid": ["train.episodes=128"]}[agent]
     told: list[dict] = []
-    config = _config(f"train.agent={agent}", "train.start=fresh", "train.parallel=16", *more)
+    config = _config(f"train.agent={agent}", "train.start=fresh", "train.plan=false", "train.parallel=16", *more)
     curve = train(config, fitted, out, listener=told.append)
     assert told == curve["points"]
     assert {point["phase"] for point in told} == {agent}

@@ -71,6 +71,7 @@ def test_strict_presets_leave_the_sizes_and_drop_every_addition() -> None:
             "align.target",
             "align.gradient_penalty",
             "train.start",
+            "train.plan",
             "train.platform_net",
         }
 

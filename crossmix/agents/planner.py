@@ -1,0 +1,159 @@
+"""What the fitted market says of the coming cycle, read from the state alone and solved: the start of every actor.
+
+Model-predictive control without a memory. The state's windowed click and conversion rates and last price are compared
+with what the fitted market leads one to expect; the drift that this shows is predicted by the best linear filter of the
+fitted AR(1) law; then marginal ROI is equalised over the platforms (DESIGN 4). Only tensors of fixed size, so that it
+is exported with the policy that it starts.
+
+Shapes: B batch, S = 640 state, P platforms, C campaigns, N contexts of all campaigns, K + 1 knots of the cost curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from crossmix.state import CAMPAIGN_FIELD, CONTEXT, PER_CAMPAIGN, PER_PLATFORM, PLATFORM_FIELD
+
+TABLES: tuple[str, ...] = (
+    "context",  # (N, 512) contexts of all campaigns
+    "campaign",  # (N,) whose each is
+    "rate",  # (N, P) click-rate multiplier of each
+    "budget",  # (C,) planned budget per cycle
+    "requests",  # (C, P, 7) by weekday of the coming cycle, as all tables with 7
+    "ctr",  # (C, P, 7) click probability of a cycle's first impression
+    "ctr_seen",  # (C, P, 7) what the window's click rate is expected to be, before saturation
+    "cvr",  # (C, P)
+    "value",  # (C, P) currency per conversion
+    "saturation",  # (C, P)
+    "win",  # (K + 1,) win rates of the knots
+    "price",  # (C, P, K + 1) price of the marginal impression at each
+    "spend",  # (C, P, K + 1) cost of winning up to each, per request
+    "ctr_drift",  # (C, P, 4) covariance with the coming cycle, variance, noise per 1 / click, other noise
+    "cvr_drift",  # (C, P, 4)
+    "price_drift",  # (C, P, 3) persistence, stationary variance, variance of log requests
+)
+STEPS = 20
+"""Bisections of the logarithm of the common marginal ROI: to 2^-20 of its range."""
+
+
+class Planner(nn.Module):
+    """State -> share that equalises marginal ROI within the state's minima and maxima.
+
+    Args:
+        tables: `TABLES`.
+    """
+
+    def __init__(self, tables: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name in TABLES:
+            self.register_buffer(name, tables[name].clone())
+
+    @torch.no_grad()
+    def forward(self, state_BS: Tensor) -> Tensor:
+        """Share, (B, P)."""
+        table = dict(self.named_buffers())
+        platforms = table["rate"].shape[1]
+        end = CONTEXT + platforms * len(PER_PLATFORM)
+        fields = state_BS[:, CONTEXT:end].reshape(-1, platforms, len(PER_PLATFORM))
+        seen = {name: fields[..., slot] for name, slot in PLATFORM_FIELD.items()}
+        campaign_BF = state_BS[:, -len(PER_CAMPAIGN) :]
+        # Nearest context: its campaign, and its click-rate multiplier.
+        context = state_BS[:, :CONTEXT]
+        near_B = (context @ table["context"].T - 0.5 * table["context"].square().sum(1)).argmax(1)
+        c_B, rate = table["campaign"][near_B], table["rate"][near_B]
+        day_B7 = _weekday(campaign_BF)
+
+        def by_day(name: str) -> Tensor:
+            return (table[name][c_B] * day_B7[:, None]).sum(2)
+
+        budget_B = table["budget"][c_B] * campaign_BF[:, CAMPAIGN_FIELD["pace"]]
+        win, kappa = seen["win_rate"].clamp(1e-6, 1), table["saturation"][c_B].clamp(min=1e-4)
+        price = seen["log_price"].exp()
+        money = seen["previous_share"] * seen["utilisation"] * table["budget"][c_B][:, None]
+        impressions = (money / price).clamp(min=1e-3)
+        faded = (kappa * win).clamp(min=1e-3)
+        sated = (1 - torch.exp(-faded)) / faded
+
+        expected_ctr = (by_day("ctr_seen") * sated).clamp(min=1e-9)
+        ctr = _predicted(seen["windowed_ctr"] / expected_ctr, table["ctr_drift"][c_B], impressions * expected_ctr)
+        clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
+        cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
+        cvr = _predicted(seen["windowed_cvr"] / cvr_0, table["cvr_drift"][c_B], clicks * cvr_0)
+        level = self._level(table, c_B, price, win, impressions)
+
+        worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * table["value"][c_B]
+        knots = table["win"]
+        marginal = worth[..., None] * torch.exp(-kappa[..., None] * knots)
+        marginal = marginal / (level[..., None] * table["price"][c_B]).clamp(min=1e-12)
+        cost = (by_day("requests") * level)[..., None] * table["spend"][c_B]
+        share = cost / budget_B.clamp(min=1e-9)[:, None, None]
+        return _equalised(share, marginal, seen["min"], seen["max"])
+
+    def _level(self, table: dict[str, Tensor], c_B: Tensor, price: Tensor, win: Tensor, impressions: Tensor) -> Tensor:
+        """Price level of the coming cycle, from what an impression cost at the win rate seen."""
+        knots, spend = table["win"], table["spend"][c_B]
+
+        def mean_price(w: Tensor) -> Tensor:
+            at = w * (knots.shape[0] - 1)
+            low = at.floor().clamp(max=knots.shape[0] - 2)
+            index = low.long()[..., None]
+            left, right = spend.gather(2, index).squeeze(2), spend.gather(2, index + 1).squeeze(2)
+            return ((left + (right - left) * (at - low)) / w).clamp(min=1e-12)
+
+        usual = mean_price(win)
+        wider = (1.1 * win).clamp(max=1.0)
+        elasticity = (mean_price(wider) / usual).log() / (wider / win).log().clamp(min=1e-3)
+        drift = table["price_drift"][c_B]
+        rho, variance, volume = drift[..., 0], drift[..., 1], drift[..., 2]
+        noise = 1 / impressions.clamp(min=1) + elasticity**2 * volume
+        # Nothing won, nothing learned.
+        gain = variance / (variance + noise + 1e-9) * (win > 1e-6)
+        mean = rho * gain * ((price / usual).log().clamp(-3, 3) + 0.5 * variance)
+        left = variance * (1 - rho**2 * gain)
+        return torch.exp(mean + 0.5 * (left - variance))
+
+
+def _weekday(campaign_BF: Tensor) -> Tensor:
+    """One-hot weekday of the coming cycle, (B, 7), from its sine and cosine."""
+    sine, cosine = campaign_BF[:, CAMPAIGN_FIELD["weekday_sin"]], campaign_BF[:, CAMPAIGN_FIELD["weekday_cos"]]
+    angle = torch.arange(7, device=campaign_BF.device) * (2 * torch.pi / 7)
+    nearest = (sine[:, None] * angle.sin() + cosine[:, None] * angle.cos()).argmax(1)
+    return torch.nn.functional.one_hot(nearest, 7).to(campaign_BF.dtype)
+
+
+def _predicted(ratio: Tensor, drift_BP4: Tensor, events: Tensor) -> Tensor:
+    """Best linear prediction of the coming factor (mean 1) from the window's rate over its expectation."""
+    gain = drift_BP4[..., 0] / (
+        drift_BP4[..., 1] + drift_BP4[..., 2] / events.clamp(min=1e-3) + drift_BP4[..., 3] + 1e-9
+    )
+    return (1 + gain * (ratio - 1).clamp(-1, 3)).clamp(min=0.02)
+
+
+def _equalised(share_BPK: Tensor, marginal_BPK: Tensor, low_BP: Tensor, high_BP: Tensor) -> Tensor:
+    """Shares at one marginal ROI within [low, high], summing to 1: bisection of its logarithm.
+
+    Between two knots the marginal ROI falls evenly with the share.
+    """
+    width = share_BPK[..., 1:] - share_BPK[..., :-1]
+    log_m = marginal_BPK.clamp(min=1e-12).log()
+    top, fall = log_m[..., :-1], (log_m[..., :-1] - log_m[..., 1:]).clamp(min=1e-9)
+    first = share_BPK[..., 0]
+
+    def bought(at_B: Tensor) -> Tensor:
+        part = ((top - at_B[:, None, None]) / fall).clamp(0, 1)
+        return (first + (part * width).sum(2)).clamp(low_BP, high_BP)
+
+    lower, upper = log_m.flatten(1).amin(1), log_m.flatten(1).amax(1)
+    for _ in range(STEPS):
+        middle = 0.5 * (lower + upper)
+        over = bought(middle).sum(1) > 1
+        lower, upper = torch.where(over, middle, lower), torch.where(over, upper, middle)
+    share = bought(upper)
+    # What no platform can spend is spread evenly over the room that is left.
+    room = (high_BP - share).clamp(min=0) + 1e-6
+    missing = (1 - share.sum(1, keepdim=True)).clamp(min=0)
+    share = share + missing * room / room.sum(1, keepdim=True)
+    return share / share.sum(1, keepdim=True)

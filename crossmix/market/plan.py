@@ -1,0 +1,94 @@
+"""Tables of a fitted market for `agents.planner`: what the state leads one to expect of the coming cycle.
+
+Shapes: C campaigns, P platforms, W + D cycles of age, K + 1 knots.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from crossmix.config import Config
+from crossmix.market.model import Market
+
+KNOTS = 33
+
+
+def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
+    """`agents.planner.TABLES` of a market; `None` where a state does not tell its campaign.
+
+    A state tells its campaign by its context; a market of several campaigns without contexts gives no plan.
+    """
+    campaigns, platforms = market.static.shape
+    if campaigns > 1 and not market.context.any():
+        return None
+    value = market.value
+    weight_W = config.decay ** torch.arange(config.window, dtype=torch.float64)
+    weight_W = weight_W / weight_W.sum()
+    immediate = weight_W.expand(campaigns, platforms, -1)
+    contexts = market.context.shape[1]
+    win = torch.linspace(0, 1, KNOTS)
+    price = market.prices(torch.arange(campaigns))
+    grid = win[:, None, None].expand(-1, campaigns, platforms)
+    spend = torch.stack([price.spend(level) for level in grid], 2)
+    # The price between two knots is what the stretch costs, so that spend is its exact integral.
+    step = spend.diff(dim=2) * (KNOTS - 1)
+    edge = torch.cat([step[..., :1], 0.5 * (step[..., 1:] + step[..., :-1]), step[..., -1:]], 2)
+    log_rate = market.context_rate.clamp(min=1e-3).log()
+    mixed = log_rate.var(1) if contexts > 1 else torch.zeros(campaigns, platforms)
+    ctr_week = value["ctr"][..., None] * market.response_week
+    return {
+        "context": market.context.flatten(0, 1),
+        "campaign": torch.arange(campaigns).repeat_interleave(contexts),
+        "rate": market.context_rate.flatten(0, 1),
+        "budget": market.budget,
+        "requests": value["requests"][..., None] * market.volume_week,
+        "ctr": ctr_week,
+        "ctr_seen": _over_window(ctr_week, weight_W),
+        "cvr": value["cvr"],
+        "value": value["value"],
+        "saturation": value["saturation"],
+        "win": win,
+        "price": edge.clamp(min=1e-12),
+        "spend": spend,
+        "ctr_drift": _law(value["ctr_drift"], value["ctr_persistence"], immediate, weight_W, mixed),
+        "cvr_drift": _law(
+            value["cvr_drift"], value["cvr_persistence"], _delayed(immediate, market.delay), weight_W, 0 * mixed
+        ),
+        "price_drift": torch.stack(
+            [value["price_persistence"], value["price_drift"] ** 2, value["requests_sd"] ** 2], 2
+        ),
+    }
+
+
+def _over_window(table_CP7: Tensor, weight_W: Tensor) -> Tensor:
+    """Mean over the window's cycles, by weekday of the coming one: the cycle of age a lies a + 1 days before it."""
+    total = sum(float(weight) * torch.roll(table_CP7, age + 1, 2) for age, weight in enumerate(weight_W))
+    assert isinstance(total, Tensor)
+    return total
+
+
+def _delayed(weight_CPW: Tensor, delay_CPD: Tensor) -> Tensor:
+    """Weights by age of the click, where a conversion that arrives at age a was clicked d cycles before."""
+    cycles, delays = weight_CPW.shape[2], delay_CPD.shape[2]
+    made = weight_CPW.new_zeros(*weight_CPW.shape[:2], cycles + delays - 1)
+    for d in range(delays):
+        made[..., d : d + cycles] += weight_CPW * delay_CPD[..., d, None]
+    return made
+
+
+def _law(sigma_CP: Tensor, rho_CP: Tensor, weight_CPA: Tensor, weight_W: Tensor, mixed_CP: Tensor) -> Tensor:
+    """Second moments of the factor exp(x - sigma^2 / 2), x an AR(1) log-drift: autocovariance exp(sigma^2 rho^k) - 1.
+
+    Returns (C, P, 4): covariance of the window's mean with the coming factor; the mean's variance; the factor on
+    1 / (events per cycle); the variance that the contexts add.
+    """
+    sigma2, rho = sigma_CP.double()[..., None] ** 2, rho_CP.double()[..., None].clamp(min=1e-9)
+    age = torch.arange(weight_CPA.shape[2], dtype=torch.float64)
+    ahead = (weight_CPA * torch.expm1(sigma2 * rho ** (age + 1))).sum(2)
+    apart = (age[:, None] - age).abs()
+    between = torch.expm1(sigma2[..., None] * rho[..., None] ** apart)
+    variance = (weight_CPA[..., :, None] * weight_CPA[..., None, :] * between).sum((2, 3))
+    square = float(weight_W.square().sum())
+    noise = torch.full_like(ahead, square)
+    return torch.stack([ahead, variance, noise, square * mixed_CP.double()], 2).float()

@@ -1,0 +1,191 @@
+"""The plan that actors start from: its filter against a simulated law, its split against the solver, its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from crossmix.agents.planner import Planner
+from crossmix.agents.policy import Policy
+from crossmix.baselines import nominal
+from crossmix.config import Config, load
+from crossmix.learner import TrainingError
+from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.market.mechanism import expected
+from crossmix.market.model import Market, save
+from crossmix.market.oracle import solve
+from crossmix.market.plan import _law, _over_window, tables
+from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD, encode
+from crossmix.train import load_policy, train
+from tests.markets import make_market
+
+
+@pytest.fixture
+def config() -> Config:
+    return load("laptop")
+
+
+def _planner(market: Market, config: Config) -> Planner:
+    plan = tables(market, config)
+    assert plan is not None
+    return Planner(plan)
+
+
+def _empty(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Tensor:
+    """States of campaigns that have no history yet."""
+    platform = torch.zeros(len(campaign_B), len(market.platforms), len(PER_PLATFORM))
+    platform[..., PLATFORM_FIELD["max"]] = market.maximum[campaign_B]
+    platform[..., PLATFORM_FIELD["min"]] = market.minimum[campaign_B]
+    angle = 2 * torch.pi * weekday_B / 7
+    zero = torch.zeros(len(campaign_B))
+    campaign = torch.stack([zero, zero, zero + 1, angle.sin(), angle.cos(), zero, zero, zero], 1)
+    return encode(market.context[campaign_B, 0], platform, campaign)
+
+
+def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config: Config) -> None:
+    """A cold start: nothing seen, so the nearest campaign's parameters, solved."""
+    market = make_market(seed=3, campaigns=3)
+    campaign_B, weekday_B = torch.arange(21) % 3, torch.arange(21) % 7
+    share = _planner(market, config)(_empty(market, campaign_B, weekday_B))
+    conditions = nominal(market, campaign_B, weekday_B)
+    conditions = replace(conditions, ctr=(conditions.ctr * market.context_rate[campaign_B, 0]).clamp(max=0.95))
+    budget_B = market.budget[campaign_B]
+    best = solve(conditions, budget_B, torch.zeros_like(share), torch.ones_like(share))
+    ours = expected(conditions, budget_B[:, None] * share).revenue.sum(1)
+    assert (ours / best.revenue_B).min() > 0.998
+    assert (share - best.share_BP).abs().max() < 0.03
+
+
+def test_the_plan_follows_drift(config: Config) -> None:
+    """In a drifting market it earns most of what the solver does that sees no drift, and much of what that leaves."""
+    market = make_market(seed=1, campaigns=2, drift=0.4)
+    world = MarketEnvironment(
+        market, config, campaign_B=episode_campaigns(market, 64), cycles=8, mechanism="counts", seed=5
+    )
+    planner, seen, total = _planner(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
+    for _ in range(8):
+        budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
+        splits = [
+            planner(seen.state_BS),
+            solve(still, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False).share_BP,
+            solve(world.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False).share_BP,
+        ]
+        total += torch.stack([world.expected(split).revenue.sum() for split in splits]).double()
+        seen = world.step(splits[0]).observation
+    ours, plug_in, oracle = total.tolist()
+    assert (ours - plug_in) / (oracle - plug_in) > 0.6
+
+
+def test_the_plan_keeps_minima_and_maxima(config: Config) -> None:
+    market = make_market(seed=2, platforms=4, campaigns=2)
+    market = replace(market, minimum=torch.full((2, 4), 0.1), maximum=torch.full((2, 4), 0.35))
+    world = MarketEnvironment(market, config, campaign_B=torch.arange(16) % 2, cycles=3, mechanism="counts", seed=1)
+    share = _planner(market, config)(world.observe().state_BS)
+    assert torch.allclose(share.sum(1), torch.ones(16), atol=1e-5)
+    assert share.min() > 0.1 - 1e-4
+    assert share.max() < 0.35 + 1e-4
+
+
+def test_a_platform_that_sells_better_than_expected_gets_more(config: Config) -> None:
+    market = make_market(seed=4, campaigns=1)
+    world = MarketEnvironment(
+        market, config, campaign_B=torch.zeros(1, dtype=torch.long), cycles=3, mechanism="counts", seed=2
+    )
+    state, planner = world.observe().state_BS, _planner(market, config)
+    base = planner(state)[0]
+    for slot in base.argsort(descending=True)[:3].tolist():
+        better = state.clone()
+        better[0, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["windowed_ctr"]] *= 1.5
+        assert planner(better)[0, slot] > base[slot] + 0.005
+
+
+def test_the_filter_is_the_best_linear_one() -> None:
+    """Second moments of the factor against a simulated AR(1) law; the gain they give is the regression's."""
+    sigma, rho, decay = 0.3, 0.9, 0.7
+    weight = decay ** torch.arange(6, dtype=torch.float64)
+    weight = weight / weight.sum()
+    one = torch.ones(1, 1)
+    ahead, variance, noise, mixed = _law(sigma * one, rho * one, weight.expand(1, 1, -1), weight, 0.2 * one)[0, 0]
+    g = torch.Generator().manual_seed(0)
+    x = sigma * torch.randn(400_000, generator=g, dtype=torch.float64)
+    path = [x]
+    for _ in range(6):
+        x = rho * x + sigma * (1 - rho**2) ** 0.5 * torch.randn(400_000, generator=g, dtype=torch.float64)
+        path.append(x)
+    factor = torch.stack(path[::-1]).sub(0.5 * sigma**2).exp()
+    seen = (weight[:, None] * factor[1:]).sum(0)
+    both = torch.cov(torch.stack([seen, factor[0]]))
+    # Moments of 400,000 draws: standard errors near 0.5 %.
+    assert torch.allclose(torch.stack([variance, ahead]).double(), both[0], rtol=0.02)
+    assert float(noise) == pytest.approx(float(weight.square().sum()))
+    assert float(mixed) == pytest.approx(0.2 * float(noise))
+
+
+def test_the_window_is_counted_back_from_the_coming_weekday() -> None:
+    week = torch.arange(7.0).expand(1, 1, 7)
+    yesterday = _over_window(week, torch.tensor([1.0, 0.0]))
+    assert yesterday[0, 0].tolist() == [6, 0, 1, 2, 3, 4, 5]
+
+
+def test_an_actor_starts_exactly_at_its_plan_and_learns_what_to_add(config: Config) -> None:
+    market = make_market(seed=5, campaigns=2)
+    world = MarketEnvironment(market, config, campaign_B=torch.arange(8) % 2, cycles=3, mechanism="counts", seed=3)
+    seen, planner = world.observe(), _planner(market, config)
+    policy = Policy(10, (16,), 8, tables(market, config))
+    assert torch.allclose(policy.raw(seen.state_BS), planner(seen.state_BS), atol=2e-3)
+    policy.raw(seen.state_BS)[:, 0].sum().backward()
+    assert float(policy.head.weight.grad.abs().sum()) > 0
+    assert not any(name.startswith("planner") for name, _ in policy.named_parameters())
+    with pytest.raises(ValueError, match="no plan"):
+        Policy(10, (16,), 8).plan_alone()
+
+
+def test_the_plan_is_exported_with_the_policy(config: Config, tmp_path: Path) -> None:
+    """ONNX answers as torch does, for one state and for many."""
+    market = make_market(seed=7, campaigns=2)
+    policy = Policy(10, (16,), 8, tables(market, config)).eval()
+    campaign_B = torch.arange(6) % 2
+    world = MarketEnvironment(market, config, campaign_B=campaign_B, cycles=3, mechanism="counts", seed=4)
+    seen = world.observe()
+    file = tmp_path / "policy.onnx"
+    given = (seen.state_BS, seen.low_BP, seen.high_BP)
+    names = ["state", "low", "high"]
+    axes = {name: {0: "batch"} for name in [*names, "share"]}
+    torch.onnx.export(
+        policy,
+        given,
+        str(file),
+        input_names=names,
+        output_names=["share"],
+        dynamic_axes=axes,
+        dynamo=False,
+        opset_version=17,
+    )
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for rows in (1, 6):
+        answer = session.run(None, {name: x[:rows].numpy() for name, x in zip(names, given, strict=True)})[0]
+        assert np.abs(answer - policy(*(x[:rows] for x in given)).detach().numpy()).max() < 1e-4
+
+
+def test_agent_mpc_trains_nothing_and_needs_a_market_that_tells_its_campaigns_apart(tmp_path: Path) -> None:
+    market = make_market(seed=6, campaigns=2)
+    (tmp_path / "market").mkdir()
+    save(market, tmp_path / "market")
+    config = load("laptop", ["train.agent=mpc"])
+    curve = train(config, tmp_path / "market", tmp_path / "out")
+    assert [point["phase"] for point in curve["points"]] == ["mpc"]
+    assert curve["best"]["validation_ratio"] > curve["uniform_ratio"] + 0.5 * (1 - curve["uniform_ratio"])
+    policy = load_policy(tmp_path / "out")
+    state = _empty(market, torch.tensor([0, 1]), torch.tensor([2, 4]))
+    assert torch.allclose(policy.raw(state), _planner(market, config)(state), atol=2e-3)
+    blind = replace(market, context=torch.zeros_like(market.context))
+    assert tables(blind, config) is None
+    save(blind, tmp_path / "market")
+    with pytest.raises(TrainingError, match=r"train\.agent: 'mpc' needs .*use agent pathwise"):
+        train(config, tmp_path / "market", tmp_path / "again")
