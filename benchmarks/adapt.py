@@ -101,7 +101,8 @@ def flight(config: Config, market: Market, adapter: Adapter, loss: Loss, cycles:
         value, share = loss(adapter.policy, now, environment)
         with torch.no_grad():
             seen = environment.observe()
-            best = solve(environment.conditions, environment.cycle_budget_B(), seen.low_BP, seen.high_BP)
+            budget_B = environment.cycle_budget_B()
+            best = solve(environment.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False)
             earned = environment.expected(share).revenue.sum()
             told.append(float(earned / best.revenue_B.sum()))
         if adapter.rates is not None:

@@ -6,6 +6,9 @@ intervals then resample training seeds and market seeds (two-way bootstrap).
 
 Told are the revenue over the oracle's, the share of the gap from the uniform split to the oracle that is closed, and
 the policy's lead, each with its 95 % interval; and the CPU seconds of the whole play.
+
+`--learners all` adds stable-baselines3's PPO, DDPG, TD3 and SAC, trained on the same market for as many CPU seconds as
+the policy took (`--equal seconds`) or as many campaign cycles (`--equal cycles`).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
 from crossmix.config import Config, ConfigError, from_json, load
+from crossmix.constraints import project
 from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
 from crossmix.evaluate.significance import two_way
 from crossmix.market.model import Market
@@ -80,7 +84,32 @@ def players(market: Market, policies: Sequence[torch.nn.Module]) -> dict[str, Ac
     return acts | {"oracle": oracle}
 
 
-def measure(config: Config, folder: Path, trained: Path, chosen: range, training_seeds: int) -> dict[str, Any]:
+def learned(
+    config: Config, market: Market, kinds: Sequence[str], equal: str, took: dict[str, float]
+) -> tuple[dict[str, Act], dict[str, dict[str, float]]]:
+    """stable-baselines3's learners after as much training as the policy had, and what each took."""
+    acts: dict[str, Act] = {}
+    compute = {}
+    for kind in kinds:
+        from benchmarks._learners import learn
+
+        limit = {"steps": 1 << 40, "seconds": took["seconds"]} if equal == "seconds" else {"steps": int(took["cycles"])}
+        model, cycles, seconds = learn(kind, market, config, envs=config.train.parallel, **limit)
+        name = f"stable-baselines3 {kind.upper()}, equal {equal}"
+        compute[name] = {"cycles": cycles, "seconds": seconds}
+        acts[name] = from_state(lambda state, low, high, _, model=model: project(model(state, low, high), low, high))
+    return acts, compute
+
+
+def measure(
+    config: Config,
+    folder: Path,
+    trained: Path,
+    chosen: range,
+    training_seeds: int,
+    kinds: Sequence[str] = (),
+    equal: str = "seconds",
+) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
     market = load_market(folder)
@@ -89,11 +118,15 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, training
         with tempfile.TemporaryDirectory() as out:
             train(replace(config, train=replace(config.train, seed=config.train.seed + seed)), folder, Path(out))
             policies.append(load_policy(Path(out)))
+    curve = json.loads((trained / "curve.json").read_text())
+    last = curve["points"][-1]
+    took = {"cycles": curve["env_steps"], "seconds": last["seconds"] - last["validation_seconds"]}
+    others, compute = learned(config, market, kinds, equal, took)
     settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
     judged = replace(config, evaluate=settings)
     merit: dict[str, Array] = {}
     seconds: dict[str, float] = {}
-    for name, act in players(market, policies).items():
+    for name, act in (players(market, policies) | others).items():
         started = time.process_time()
         record = play(market, judged, act, name)
         seconds[name] = time.process_time() - started
@@ -111,7 +144,7 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, training
     }
     for name, earned in merit.items():
         table[name] = {
-            "label": LABELS.get(name, "oracle (clairvoyant)"),
+            "label": {"oracle": "oracle (clairvoyant)"}.get(name) or LABELS.get(name, name),
             "oracle_ratio": two_way((earned / best)[None]),
             "gap_closed": two_way(((earned - floor) / (best - floor))[None]),
             "lead": two_way((policy_SN - earned) / best),
@@ -124,6 +157,7 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, training
         "market seeds": [chosen.start, chosen.stop - 1],
         "training seeds": len(policies),
         "cycles": judged.evaluate.cycles,
+        "training": {"crossmix policy": took, **compute},
         "players": table,
     }
 
@@ -161,8 +195,16 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--seeds", type=seeds, default=range(20), help="market seeds, as 0-19")
     parser.add_argument("--training-seeds", type=int, default=1, help="how often the policy is trained")
+    parser.add_argument("--learners", help="stable-baselines3's: some of ppo,ddpg,td3,sac, or all")
+    parser.add_argument("--equal", choices=["seconds", "cycles"], default="seconds", help="what they get as much of")
     given = parser.parse_args()
-    result = measure(*finished(given.run, given.source, given.data), given.seeds, given.training_seeds)
+    kinds: Sequence[str] = ()
+    if given.learners:
+        from benchmarks._learners import names
+
+        kinds = names(given.learners)
+    run = finished(given.run, given.source, given.data)
+    result = measure(*run, given.seeds, given.training_seeds, kinds, given.equal)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -31,8 +31,8 @@ from typing import Any
 
 import torch
 
+from benchmarks._learners import Trained, learn
 from benchmarks.allocation import finished
-from benchmarks.learners import Trained, learn
 from crossmix.config import Config, Train, paper
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load

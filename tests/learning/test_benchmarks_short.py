@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import adapt, online, sim_to_real
+from benchmarks import ablation, adapt, allocation, online, sim_to_real
 from crossmix.agents.adversarial import FIELDS
 from crossmix.align import Logged, Simulation
 from crossmix.config import Config, load
@@ -68,3 +68,27 @@ def test_sim_to_real_benchmark(
     assert ways["none"]["lead"] is None
     assert ways["right"]["oracle_ratio"]["mean"] > ways["none"]["oracle_ratio"]["mean"]
     assert "click rates" in sim_to_real.table(told)
+
+
+def test_ablation_benchmark(trained: tuple[Config, Path, Path]) -> None:
+    config, market, policy = trained
+    names = (ablation.FULL, "no training: the plan alone (agent mpc)", "no plan", ablation.NO_FUSION)
+    told = ablation.measure(config, market, policy, policy, range(2), 2, names)
+    rows = told["variants"]
+    assert list(rows) == list(names)
+    assert rows[ablation.FULL]["lost"] is None
+    assert told["alignment"]["gained"]["mean"] == 0
+    # Forty updates of a small net from the uniform split lose against those from the plan.
+    assert rows["no plan"]["lost"]["ci95"][0] > 0
+    assert rows["no training: the plan alone (agent mpc)"]["oracle_ratio"]["mean"] > 0.9
+    assert "no fusion" in ablation.table(told)
+
+
+def test_other_learners_get_as_much_as_the_policy_had(trained: tuple[Config, Path, Path]) -> None:
+    config, market, policy = trained
+    told = allocation.measure(config, market, policy, range(2), 1, ["ppo"], "cycles")
+    took = told["training"]["crossmix policy"]["cycles"]
+    other = told["training"]["stable-baselines3 PPO, equal cycles"]
+    assert took <= other["cycles"] < took + 20 * 2_048
+    assert told["players"]["stable-baselines3 PPO, equal cycles"]["lead"]["mean"] > 0
+    assert "stable-baselines3 PPO" in allocation.table(told)
