@@ -31,6 +31,8 @@ from crossmix.config import Config, ConfigError, from_json, load
 from crossmix.constraints import project
 from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
 from crossmix.evaluate.significance import two_way
+from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.market.horizon import Start, bound
 from crossmix.market.model import Market
 from crossmix.market.model import load as load_market
 from crossmix.train import load_policy, train
@@ -82,6 +84,29 @@ def players(market: Market, policies: Sequence[torch.nn.Module]) -> dict[str, Ac
     acts |= {name: from_state(make(market)) for name, make in COMPETITORS.items()}
     acts |= {name: with_memory(make) for name, make in PLAYERS.items()}
     return acts | {"oracle": oracle}
+
+
+def hindsight(market: Market, judged: Config, seeds: int = 5) -> dict[str, Any]:
+    """The expected revenue of the best plan in hindsight, with the flight's money pooled, over the oracle's cycle by
+    cycle: a bound, computed on the first few market seeds; no player can be expected to earn more.
+    """
+    settings = judged.evaluate
+    world = MarketEnvironment(
+        market,
+        judged,
+        campaign_B=episode_campaigns(market, seeds * len(market.campaigns)),
+        cycles=settings.cycles,
+        mechanism="expected",
+        seed=settings.market_seed,
+    )
+    start = Start(world.budget_B, world.history.share_BP, world.limits, judged.market)
+    seen, conditions = world.observe(), []
+    for _ in range(settings.cycles):
+        conditions.append(world.conditions)
+        seen = world.step(oracle(world, seen)).observation
+    found = bound(conditions, start, steps=0)
+    ratio_N = (found.upper_B / found.myopic_B).reshape(seeds, -1).mean(1).numpy()
+    return two_way(ratio_N[None])
 
 
 def learned(
@@ -157,6 +182,7 @@ def measure(
         "market seeds": [chosen.start, chosen.stop - 1],
         "training seeds": len(policies),
         "cycles": judged.evaluate.cycles,
+        "hindsight bound over the oracle": hindsight(market, judged),
         "training": {"crossmix policy": took, **compute},
         "players": table,
     }
@@ -183,6 +209,12 @@ def table(result: dict[str, Any]) -> str:
         f"{row['label']:<38}{told(row['oracle_ratio']):>26}{told(row['gap_closed']):>26}"
         f"{told(row['lead'], '+'):>30}{row['seconds']:>8.1f}"
         for row in ranked
+    ]
+    low, high = result["hindsight bound over the oracle"]["ci95"]
+    lines += [
+        "",
+        f"bound: the best plan in hindsight, the flight's money pooled, earns at most "
+        f"{result['hindsight bound over the oracle']['mean']:.4f} [{low:.4f}, {high:.4f}] of the oracle",
     ]
     return "\n".join(lines)
 

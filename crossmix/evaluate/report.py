@@ -280,7 +280,7 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
     kept = (
         None
         if ratio is None
-        else {"ratio": f"{ratio:.3f}", "phase": best.get("phase", "?"), "number": best.get("update", "?")}
+        else {"ratio": f"{ratio:.3f}", "what": _what(best.get("phase", "?"), best.get("update", "?"))}
     )
     platforms = curve.get("platforms") or []
     splits = [point["share"] for point in curve["points"] if point.get("share")]
@@ -296,6 +296,15 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
         "align": _alignment(inputs.align),
         "meta": _meta_training(inputs.meta_training),
     }
+
+
+def _what(phase: str, update: Any) -> str:
+    """Which policy was kept, in words."""
+    if phase == "mpc":
+        return "the fitted market’s plan, solved each cycle (agent mpc; nothing was trained)"
+    if update == 0:
+        return "the fitted market’s plan, which no update of training bettered"
+    return f"phase {phase}, update {update}"
 
 
 CURVES = {

@@ -91,4 +91,6 @@ def test_other_learners_get_as_much_as_the_policy_had(trained: tuple[Config, Pat
     other = told["training"]["stable-baselines3 PPO, equal cycles"]
     assert took <= other["cycles"] < took + 20 * 2_048
     assert told["players"]["stable-baselines3 PPO, equal cycles"]["lead"]["mean"] > 0
+    # What is known in hindsight is worth something, and little where no limit couples the cycles.
+    assert 1 <= told["hindsight bound over the oracle"]["mean"] < 1.2
     assert "stable-baselines3 PPO" in allocation.table(told)
