@@ -94,11 +94,7 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         if bool(theta_QP.any()):
             (out / "market").mkdir()
             save(judged, out / "market")
-            candidate = load_policy(policy)
-            plan = tables(judged, config)
-            if candidate.planner is not None and plan is not None:
-                candidate.planner = Planner(plan)
-            candidate = retrain(config, judged, candidate)
+            candidate = retrain(config, judged, load_policy(policy))
     else:
         candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
         told |= losses
@@ -278,8 +274,10 @@ def scaled(market: Market, theta_QP: Tensor) -> Market:
 
 
 def retrain(config: Config, market: Market, policy: Policy) -> Policy:
-    """`align.updates` pathwise updates in the aligned market."""
-    settings = config.train
+    """`align.updates` pathwise updates in the aligned market, whose plan takes the place of the policy's own."""
+    settings, plan = config.train, tables(market, config)
+    if policy.planner is not None and plan is not None:
+        policy.planner = Planner(plan)
     policy.train()
     optimiser = torch.optim.Adam(policy.parameters(), 0.3 * settings.pathwise.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.align.updates, 1))

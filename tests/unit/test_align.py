@@ -20,12 +20,14 @@ from crossmix.agents.adversarial import (
     of_state,
     straight_through,
 )
-from crossmix.align import QUANTITIES, Logged, Simulation, align_market, align_policy, scaled
+from crossmix.agents.policy import Policy
+from crossmix.align import QUANTITIES, Logged, Simulation, align_market, align_policy, retrain, scaled
 from crossmix.config import Config, load
 from crossmix.learner import TrainingError
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
+from crossmix.market.plan import tables
 from crossmix.train import load_policy, train
 from tests.markets import make_market
 
@@ -208,3 +210,18 @@ def test_what_d_sees_of_a_state_is_what_it_sees_of_its_fields() -> None:
     world = _world(make_market(platforms=PLATFORMS), "counts")
     platform, _ = world.history.statistics(world.weekday_B)
     torch.testing.assert_close(of_state(world.observe().state_BS, PLATFORMS), delivery(platform))
+
+
+def test_a_policy_that_is_trained_on_takes_the_plan_of_its_new_market() -> None:
+    config = load("laptop", ["align.updates=1", "train.pathwise.batch=8", "train.cycles=2"])
+    market = make_market(platforms=4, campaigns=2)
+    policy = Policy(4, (8,), 4, tables(market, config))
+    theta_QP = torch.zeros(len(QUANTITIES), 4)
+    theta_QP[QUANTITIES.index("ctr"), 2] = 0.7
+    mended = scaled(market, theta_QP)
+    again = retrain(config, mended, policy)
+    assert again.planner is not None
+    fresh = tables(mended, config)
+    assert fresh is not None
+    assert torch.equal(again.planner.ctr, fresh["ctr"])
+    assert again.planner.ctr[0, 2, 0] == pytest.approx(float(market.value["ctr"][0, 2]) * 2.0138, rel=1e-3)
