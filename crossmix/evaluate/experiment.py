@@ -1,0 +1,234 @@
+"""Analysis of a running experiment: may it be judged at all, what is the lift, and is it more than luck (DESIGN 7).
+
+Both arms meet the same market, so a day's shocks are in both arms' figures: days are compared in pairs, which takes the
+shocks out (the paper's Welch on daily ROI, `significance.welch`, keeps them and hardly ever fires). Ratios per user
+(CTR, CVR, CPA, ROAS) are compared by the delta method. Looking every day is safe with `sequential`, whose level holds
+at all days together.
+
+Shapes: T days, N users.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+IMBALANCE = 0.001
+"""A sample-ratio p below this blocks the verdict: usual, as the check is made every day."""
+SPREAD = 1.0
+"""Deviation, in units of a day's own deviation, of the lifts that `sequential` is most sensitive to."""
+
+
+class AnalysisError(ValueError):
+    """Figures that cannot be analysed; the message names the field, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Sample-ratio check."""
+
+    users: dict[str, int]
+    wanted: dict[str, float]
+    p: float
+    blocks: bool
+    """The arms do not hold the users that they should: no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Treatment over control, relative: 0.1 is 10 % more."""
+
+    lift: float
+    low: float
+    high: float
+    p: float
+    days: int
+    """Pairs used."""
+
+    @property
+    def significant(self) -> bool:
+        """The interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Treatment less control of a ratio per user."""
+
+    treatment: float
+    control: float
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def balance(users: Mapping[str, int], weights: Mapping[str, float]) -> Balance:
+    """Chi-square test of the arms' numbers of users against their weights.
+
+    Raises:
+        AnalysisError: arms that differ, a negative number, or no user at all.
+    """
+    if set(users) != set(weights):
+        raise AnalysisError(f"users: arms {sorted(users)}; the experiment has {sorted(weights)}")
+    count = np.array([users[arm] for arm in weights], float)
+    if (count < 0).any() or count.sum() <= 0:
+        raise AnalysisError(f"users: {dict(users)}; give at least one user, and no negative number")
+    share = np.array(list(weights.values()))
+    used = share > 0
+    p = 0.0 if count[~used].any() else float(stats.chisquare(count[used], share[used] * count.sum()).pvalue)
+    return Balance(dict(users), dict(weights), p, p < IMBALANCE)
+
+
+def paired(treatment_T: ArrayLike, control_T: ArrayLike, level: float = 0.05) -> Lift:
+    """Fixed-horizon paired t-test of the daily log-ratio; to be looked at once, at the planned end.
+
+    Args:
+        treatment_T, control_T: a figure of each day (ROI, ROAS, ...), above 0.
+
+    Raises:
+        AnalysisError: fewer than two days, unequal lengths, a figure that is not above 0.
+    """
+    ratio = _log_ratio(treatment_T, control_T)
+    mean, error, n = float(ratio.mean()), float(ratio.std(ddof=1) / math.sqrt(len(ratio))), len(ratio)
+    reach = float(stats.t.ppf(1 - level / 2, n - 1)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
+    return Lift(math.expm1(mean), math.expm1(mean - reach), math.expm1(mean + reach), p, n)
+
+
+def sequential(treatment_T: ArrayLike, control_T: ArrayLike, level: float = 0.05, spread: float = SPREAD) -> Lift:
+    """Always-valid t-test of the daily log-ratio: its level holds at all days together, whenever one looks or stops.
+
+    The mixture t-test: standardised lifts are mixed over N(0, spread^2) and the unknown deviation over its right Haar
+    measure, which gives the Bayes factor
+
+        B = r^(-1/2) [(1 + t^2 / nu) / (1 + t^2 / (nu r))]^((nu + 1) / 2),    r = 1 + n spread^2, nu = n - 1,
+
+    a test martingale under every deviation (Perez-Ortiz, Lardy, de Heide, Gruenwald 2024); by Ville's inequality it
+    exceeds 1 / level ever with probability at most `level`. p = 1 / max(B so far), and the interval is the set of
+    lifts not rejected today.
+
+    Raises:
+        AnalysisError: as `paired`.
+    """
+    ratio = _log_ratio(treatment_T, control_T)
+    best = max(_bayes_factor(ratio[:n], spread) for n in range(2, len(ratio) + 1))
+    n, mean = len(ratio), float(ratio.mean())
+    error = float(ratio.std(ddof=1)) / math.sqrt(n)
+    r, nu = 1 + n * spread**2, n - 1
+    k = (math.sqrt(r) / level) ** (2 / (nu + 1))
+    reach = math.sqrt(nu * (k - 1) / (1 - k / r)) * error if k < r else math.inf
+    low, high = mean - reach, mean + reach
+    return Lift(math.expm1(mean), math.expm1(low), math.expm1(high), min(1.0, 1 / best), n)
+
+
+def ratio_of_sums(
+    top: tuple[ArrayLike, ArrayLike],
+    bottom: tuple[ArrayLike, ArrayLike],
+    before: tuple[ArrayLike, ArrayLike] | None = None,
+    level: float = 0.05,
+) -> Difference:
+    """Difference of sum(top) / sum(bottom) between arms, users independent: the delta method, with CUPED if asked.
+
+    Args:
+        top, bottom: of each user, (treatment, control), as clicks and impressions.
+        before: a covariate of each user from before the experiment; what it explains is taken out (Deng et al. 2013).
+
+    Raises:
+        AnalysisError: an arm of fewer than two users, lengths that differ, a denominator that sums to 0.
+    """
+    y, x = ([np.asarray(part, float) for part in pair] for pair in (top, bottom))
+    for arm, (a, b) in zip(("treatment", "control"), zip(y, x, strict=True), strict=True):
+        if len(a) != len(b) or len(a) < 2:
+            raise AnalysisError(f"users: {len(a)} and {len(b)} figures of {arm}; give both of each of two or more")
+        if not b.sum() > 0:
+            raise AnalysisError(f"denominator: it sums to {b.sum():g} in {arm}; wait for data")
+    ratio = [float(a.sum() / b.sum()) for a, b in zip(y, x, strict=True)]
+    # A user's influence on its arm's ratio; its mean is the ratio.
+    part = [r + (a - r * b) / b.mean() for r, a, b in zip(ratio, y, x, strict=True)]
+    if before is not None:
+        covariate = [np.asarray(arm, float) for arm in before]
+        if [len(c) for c in covariate] != [len(p) for p in part]:
+            raise AnalysisError(
+                f"before: {[len(c) for c in covariate]} users; the experiment has {[len(p) for p in part]}"
+            )
+        whole = np.concatenate(covariate)
+        within = np.concatenate([p - p.mean() for p in part])
+        centred = np.concatenate([c - c.mean() for c in covariate])
+        slope = float(within @ centred / (centred @ centred)) if centred.any() else 0.0
+        part = [p - slope * (c - whole.mean()) for p, c in zip(part, covariate, strict=True)]
+    mean = [float(p.mean()) for p in part]
+    error = math.sqrt(sum(float(p.var(ddof=1)) / len(p) for p in part))
+    difference = mean[0] - mean[1]
+    reach = float(stats.norm.ppf(1 - level / 2)) * error
+    p_value = float(2 * stats.norm.sf(abs(difference) / error)) if error > 0 else float(difference == 0)
+    return Difference(mean[0], mean[1], difference, difference - reach, difference + reach, p_value)
+
+
+def days_needed(lift: float, deviation: float, power: float = 0.8, level: float = 0.05, most: int = 3_650) -> int:
+    """Days until the paired t-test finds a lift with the wanted power.
+
+    Args:
+        lift: relative, as 0.1.
+        deviation: of a day's log-ratio between arms without a lift.
+
+    Raises:
+        AnalysisError: a value outside its domain, or more than `most` days.
+    """
+    if not (lift > -1 and lift != 0 and math.isfinite(lift)):
+        raise AnalysisError(f"lift: {lift!r}; give a relative change above -1 and not 0, as 0.1")
+    if not (deviation > 0 and math.isfinite(deviation)):
+        raise AnalysisError(f"deviation: {deviation!r}; give a number above 0")
+    for name, value in (("power", power), ("level", level)):
+        if not 0 < value < 1:
+            raise AnalysisError(f"{name}: {value!r}; give a number between 0 and 1")
+    low, high = 2, most
+    if power_of(lift, deviation, most, level) < power:
+        raise AnalysisError(f"lift: {lift:g} needs more than {most:,} days; plan for a larger lift or less power")
+    while low < high:
+        middle = (low + high) // 2
+        if power_of(lift, deviation, middle, level) >= power:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def power_of(lift: float, deviation: float, days: int, level: float = 0.05) -> float:
+    """Probability that the paired t-test finds the lift in so many days: the noncentral t law."""
+    nu, far = days - 1, abs(math.log1p(lift)) / deviation * math.sqrt(days)
+    edge = stats.t.ppf(1 - level / 2, nu)
+    # The other tail adds less than level / 2, and its law has no stable form far out.
+    found = float(stats.nct.sf(edge, nu, far))
+    return found if math.isfinite(found) else 1.0
+
+
+def _log_ratio(treatment_T: ArrayLike, control_T: ArrayLike) -> Array:
+    one, other = np.asarray(treatment_T, float), np.asarray(control_T, float)
+    if one.shape != other.shape or one.ndim != 1:
+        raise AnalysisError(f"days: {one.shape} of treatment, {other.shape} of control; give one figure each per day")
+    if len(one) < 2:
+        raise AnalysisError(f"days: {len(one)}; a verdict needs two or more")
+    for name, values in (("treatment", one), ("control", other)):
+        bad = ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            day = int(bad.argmax())
+            raise AnalysisError(f"{name}: {values[day]:g} on day {day + 1}; leave out days without a figure above 0")
+    return np.asarray(np.log(one / other), float)
+
+
+def _bayes_factor(ratio_T: Array, spread: float) -> float:
+    n = len(ratio_T)
+    error = float(ratio_T.std(ddof=1)) / math.sqrt(n)
+    r, nu = 1 + n * spread**2, n - 1
+    if error <= 0:
+        return math.inf if ratio_T.any() else 1 / math.sqrt(r)
+    square = (float(ratio_T.mean()) / error) ** 2
+    log = 0.5 * (nu + 1) * (math.log1p(square / nu) - math.log1p(square / (nu * r))) - 0.5 * math.log(r)
+    return math.exp(min(log, 700.0))

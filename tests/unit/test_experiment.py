@@ -1,0 +1,167 @@
+"""Arms and the experiment's analysis: shares, stickiness, false positives under shared shocks and peeking, power."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from crossmix.evaluate.experiment import (
+    AnalysisError,
+    balance,
+    days_needed,
+    paired,
+    power_of,
+    ratio_of_sums,
+    sequential,
+)
+from serving.arms import BUCKETS, Experiment, ExperimentError
+
+
+def test_seventy_thirty_sticky_and_reshuffled_by_the_salt() -> None:
+    users = [f"user-{number}" for number in range(100_000)]
+    first, again, salted = Experiment("e", "one"), Experiment("e", "one"), Experiment("e", "two")
+    arms = [first.arm(user) for user in users]
+    share = arms.count("policy") / len(users)
+    assert abs(share - 0.7) < 0.005
+    assert arms == [again.arm(user) for user in users]
+    other = [salted.arm(user) for user in users]
+    # Independent of the first: 0.7^2 + 0.3^2 of the users stay where they were.
+    assert sum(a == b for a, b in zip(arms, other, strict=True)) / len(users) == pytest.approx(0.58, abs=0.006)
+    counts = np.bincount([first.bucket(user) for user in users], minlength=BUCKETS)
+    assert stats.chisquare(counts).pvalue > 0.001
+    assert not balance({"policy": arms.count("policy"), "control": arms.count("control")}, first.weights).blocks
+
+
+def test_anybody_can_compute_the_bucket() -> None:
+    digest = hashlib.blake2b(b"salt:u1", digest_size=8).digest()
+    assert Experiment("e", "salt").bucket("u1") == int.from_bytes(digest, "big") % 10_000
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"weights": {"policy": 0.7, "control": 0.4}}, r"experiment\.weights: they sum to 1\.1; make them sum to 1"),
+        ({"weights": {"policy": 1.7, "control": -0.7}}, r"experiment\.weights\.policy: 1\.7; give a share"),
+        ({"weights": {"policy": 0.70001, "control": 0.29999}}, r"no whole number of 10,000 buckets"),
+        ({"salt": ""}, r"experiment\.salt: it is empty"),
+    ],
+)
+def test_an_experiment_that_cannot_run_is_refused(change: dict, named: str) -> None:
+    with pytest.raises(ExperimentError, match=named):
+        Experiment(**({"id": "e", "salt": "s"} | change))
+    with pytest.raises(ExperimentError, match="user_id: it is empty"):
+        Experiment("e", "s").arm("")
+
+
+def test_a_leak_is_caught_and_a_fair_split_is_not() -> None:
+    weights = {"policy": 0.7, "control": 0.3}
+    assert balance({"policy": 6_500, "control": 3_500}, weights).blocks
+    rng = np.random.default_rng(0)
+    fair = rng.binomial(10_000, 0.7, 2_000)
+    blocked = np.mean([balance({"policy": int(n), "control": 10_000 - int(n)}, weights).blocks for n in fair])
+    # At most 0.1 %: 2 expected of 2,000; 9 or more would have probability 2e-4.
+    assert blocked < 9 / 2_000
+    with pytest.raises(AnalysisError, match=r"users: arms \['policy'\]"):
+        balance({"policy": 3}, weights)
+
+
+def _same(rng: np.random.Generator, runs: int, days: int, lift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Daily ROI of both arms: market shocks of 30 % shared, noise of 5 % their own."""
+    shock = np.exp(0.3 * rng.standard_normal((runs, days)))
+    own = np.exp(0.05 * rng.standard_normal((2, runs, days)))
+    return shock * own[0] * (1 + lift), shock * own[1]
+
+
+def test_false_positives_under_shared_shocks() -> None:
+    """A/A: the paired test fires in 5 %, the sequential one with daily peeking in no more, the paper's Welch hardly."""
+    rng, runs, days = np.random.default_rng(1), 2_000, 14
+    one, other = _same(rng, runs, days)
+    fixed = np.mean([paired(one[i], other[i]).p < 0.05 for i in range(runs)])
+    # Binomial deviation of 5 % over 2,000: 0.5 %.
+    assert abs(fixed - 0.05) < 0.015
+    peeking = np.mean([sequential(one[i], other[i]).p <= 0.05 for i in range(runs)])
+    assert peeking < 0.05
+    naive = np.mean([min(paired(one[i, :n], other[i, :n]).p for n in range(2, days + 1)) < 0.05 for i in range(500)])
+    assert naive > 0.12
+    unpaired = stats.ttest_ind(one, other, axis=1, equal_var=False).pvalue
+    assert np.mean(unpaired < 0.05) < 0.005
+
+
+def test_the_sequential_interval_covers_at_all_days_together() -> None:
+    rng, runs, days = np.random.default_rng(2), 600, 20
+    one, other = _same(rng, runs, days, lift=0.03)
+    missed = 0
+    for i in range(runs):
+        looks = [sequential(one[i, :n], other[i, :n]) for n in range(2, days + 1)]
+        missed += any(not look.low <= 0.03 <= look.high for look in looks)
+    assert missed / runs < 0.05 + 0.02
+
+
+def test_a_lift_is_found_and_its_size_is_right() -> None:
+    rng = np.random.default_rng(3)
+    one, other = _same(rng, 400, 14, lift=0.10)
+    found = [sequential(one[i], other[i]) for i in range(400)]
+    assert np.mean([look.significant for look in found]) > 0.8
+    assert np.mean([look.lift for look in found]) == pytest.approx(0.10, abs=0.01)
+    assert all(look.low < look.lift < look.high for look in found)
+
+
+def test_planned_days_give_the_planned_power() -> None:
+    deviation = 0.05 * math.sqrt(2)
+    days = days_needed(0.05, deviation, power=0.8)
+    assert power_of(0.05, deviation, days) >= 0.8 > power_of(0.05, deviation, days - 1)
+    rng = np.random.default_rng(4)
+    one, other = _same(rng, 3_000, days, lift=0.05)
+    got = np.mean([paired(one[i], other[i]).significant for i in range(3_000)])
+    # Binomial deviation 0.7 %.
+    assert got == pytest.approx(power_of(0.05, deviation, days), abs=0.025)
+    with pytest.raises(AnalysisError, match=r"lift: 1e-06 needs more than 3,650 days"):
+        days_needed(1e-6, deviation)
+
+
+def test_ratios_per_user_by_the_delta_method() -> None:
+    """Users differ in volume and rate: false positives at 5 %, where a test that takes clicks for independent fires."""
+    rng, runs, fired, naive = np.random.default_rng(5), 800, 0, 0
+    for _ in range(runs):
+        arms = []
+        for users in (700, 300):
+            seen = rng.poisson(np.exp(rng.normal(3, 1, users))) + 1
+            arms.append((rng.binomial(seen, rng.beta(0.5, 4.5, users)), seen))
+        found = ratio_of_sums((arms[0][0], arms[1][0]), (arms[0][1], arms[1][1]))
+        fired += found.p < 0.05
+        table = [[part[0].sum(), part[1].sum() - part[0].sum()] for part in arms]
+        naive += stats.chi2_contingency(table).pvalue < 0.05
+    assert abs(fired / runs - 0.05) < 0.025
+    assert naive / runs > 0.5
+    assert found.treatment == pytest.approx(arms[0][0].sum() / arms[0][1].sum())
+
+
+def test_a_covariate_from_before_narrows_the_interval_and_moves_nothing() -> None:
+    rng = np.random.default_rng(6)
+    before = [rng.gamma(2, 1, users) for users in (4_000, 2_000)]
+    spend = [np.ones(len(b)) for b in before]
+    revenue = [2 * b + rng.normal(0.2 * (arm == 0), 0.5, len(b)) for arm, b in enumerate(before)]
+    plain = ratio_of_sums((revenue[0], revenue[1]), (spend[0], spend[1]))
+    cuped = ratio_of_sums((revenue[0], revenue[1]), (spend[0], spend[1]), (before[0], before[1]))
+    assert cuped.high - cuped.low < 0.35 * (plain.high - plain.low)
+    assert cuped.low < 0.2 < cuped.high
+    assert cuped.p < 0.001
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [
+        ([1.0], [1.0], r"days: 1; a verdict needs two"),
+        ([1.0, 0.0], [1.0, 1.0], r"treatment: 0 on day 2; leave out"),
+        ([1.0, 2.0], [1.0, math.nan], r"control: nan on day 2"),
+        ([1.0, 2.0], [1.0], r"give one figure each per day"),
+    ],
+)
+def test_figures_that_cannot_be_compared_are_named(one: list, other: list, named: str) -> None:
+    for test in (paired, sequential):
+        with pytest.raises(AnalysisError, match=named):
+            test(one, other)
