@@ -207,6 +207,50 @@ def whatif(
         print(asked.as_json(found) if json_ else asked.table(found, page))
 
 
+experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, and see how one would go.")
+app.add_typer(experiment, name="experiment")
+Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
+Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
+
+
+@experiment.command("plan")
+def experiment_plan(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its fitted market tells the noise.")],
+    lift: Annotated[float, typer.Option(help="Lift of ROI to be found, as 0.1.")] = 0.1,
+    power: Annotated[float, typer.Option(min=0.01, max=0.999, help="Chance to find it.")] = 0.8,
+    level: Level = 0.05,
+    weight: Weight = 0.7,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Days and budget until a lift is found."""
+    with _readable_errors():
+        import json
+
+        from pipelines import experiment as asked
+
+        found = asked.plan(out, lift, power, level, weight)
+        print(json.dumps(found, indent=2) if json_ else asked.plan_table(found))
+
+
+@experiment.command("simulate")
+def experiment_simulate(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its bundle plays its fitted market.")],
+    days: Annotated[int, typer.Option(min=3, max=365, help="Cycles of an experiment.")] = 14,
+    runs: Annotated[int, typer.Option(min=2, max=10_000, help="How many experiments.")] = 100,
+    level: Level = 0.05,
+    weight: Weight = 0.7,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Whole experiments, auction by auction: the policy against the static split, and that against itself."""
+    with _readable_errors():
+        import json
+
+        from pipelines import experiment as asked
+
+        found = asked.simulate(out, days, runs, level, weight)
+        print(json.dumps(found, indent=2) if json_ else asked.simulation_table(found))
+
+
 @app.command()
 def config(preset: Preset = "laptop", set_: Set = None) -> None:
     """Print every config key with its value, in order."""

@@ -193,6 +193,12 @@ def step_folder(out: Path, name: str) -> Path:
     return out / str(_read_run(out, "run.json")["steps"][name])
 
 
+def run_config(out: Path) -> dict[str, Any]:
+    """The configuration of the last finished run."""
+    config: dict[str, Any] = _read_run(out, "run.json")["config"]
+    return config
+
+
 def _read_run(out: Path, name: str) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = json.loads((out / name).read_text())

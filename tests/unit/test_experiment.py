@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from crossmix.config import load
+from crossmix.evaluate import trial
 from crossmix.evaluate.experiment import (
     AnalysisError,
     balance,
@@ -18,7 +20,10 @@ from crossmix.evaluate.experiment import (
     ratio_of_sums,
     sequential,
 )
+from crossmix.market.model import Market
+from crossmix.market.oracle import solve
 from serving.arms import BUCKETS, Experiment, ExperimentError
+from tests.markets import make_market
 
 
 def test_seventy_thirty_sticky_and_reshuffled_by_the_salt() -> None:
@@ -165,3 +170,39 @@ def test_figures_that_cannot_be_compared_are_named(one: list, other: list, named
     for test in (paired, sequential):
         with pytest.raises(AnalysisError, match=named):
             test(one, other)
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return make_market(seed=1, platforms=10, campaigns=2)
+
+
+def test_arms_share_the_market_and_not_the_luck_nor_the_money(market: Market) -> None:
+    config = load("laptop")
+    given = {"runs": 20, "days": 4, "seed": 5}
+    one = trial.play(config, market, trial.static, 0.5, arm=0, **given)
+    other = trial.play(config, market, trial.static, 0.5, arm=1, **given)
+    again = trial.play(config, market, trial.static, 0.5, arm=1, **given)
+    assert np.array_equal(other.roi, again.roi)
+    assert not np.array_equal(one.roi, other.roi)
+    # Drift, volume and contexts are the market's: days of one run are alike in both arms.
+    assert np.corrcoef(np.log(one.total["impressions"]).ravel(), np.log(other.total["impressions"]).ravel())[0, 1] > 0.7
+    part = trial.play(config, market, trial.static, 0.3, arm=0, **given)
+    assert part.total["planned"].sum() == pytest.approx(0.6 * one.total["planned"].sum(), rel=0.05)
+
+
+def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_nothing(market: Market) -> None:
+    def serve(world, seen):  # type: ignore[no-untyped-def]
+        return solve(world.conditions, world.cycle_budget_B(), seen.low_BP, seen.high_BP, grid=32, zooms=2).share_BP
+
+    found = trial.simulate(load("laptop"), market, serve, (0.5, 0.5), runs=30, days=10, level=0.05)
+    by_day = found["experiment"]["found by day, always-valid"]
+    assert by_day[0] == 0
+    assert by_day == sorted(by_day)
+    assert by_day[-1] > 0.8
+    assert found["experiment"]["lift"]["mean"] > 0.05
+    low, high = found["a_a"]["lift"]["range95"]
+    assert low < 0 < high
+    # Level 5 % of 30: six or more have probability 0.2 %.
+    assert found["a_a"]["found by day, always-valid"][-1] < 6 / 30
+    assert trial.deviation(load("laptop"), market, (0.5, 0.5), runs=10, days=5) > 0

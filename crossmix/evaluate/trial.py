@@ -1,0 +1,161 @@
+"""A whole experiment against the `exact` market: both arms in the same market, each with its part of users and budget.
+
+Arms of a run see the same drift, volume and contexts (one market), their own users' auctions (luck of their own), and
+spend their own part of the budget: arms that share a budget bias the comparison (arXiv 2402.07322).
+
+Shapes: R runs, T days, C campaigns, B = R C rows, P platforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from crossmix.config import Config
+from crossmix.evaluate.experiment import AnalysisError, paired, sequential
+from crossmix.evaluate.significance import welch
+from crossmix.market.environment import MarketEnvironment, Observation
+from crossmix.market.model import Market
+
+Array = NDArray[np.float64]
+Serve = Callable[[MarketEnvironment, Observation], Tensor]
+"""Share of every row, (B, P), from what a server sees."""
+QUANTITIES = ("planned", "spend", "impressions", "clicks", "conversions", "revenue")
+FIRST_SEED = 6_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What an arm delivered: `QUANTITIES` of every run and day, each (R, T)."""
+
+    total: dict[str, Array]
+
+    @property
+    def roi(self) -> Array:
+        """Revenue / planned budget, (R, T)."""
+        return self.total["revenue"] / np.maximum(self.total["planned"], 1e-12)
+
+
+def static(world: MarketEnvironment, _: Observation) -> Tensor:
+    """The control arm: the plan's own split."""
+    return world.static_BP
+
+
+def play(
+    config: Config, market: Market, serve: Serve, weight: float, *, runs: int, days: int, seed: int, arm: int
+) -> Days:
+    """One arm of `runs` experiments.
+
+    Args:
+        weight: its part of users and budget, in (0, 1].
+        seed: of the market, the same for all arms; `arm`: which one, for its own luck.
+    """
+    part = replace(
+        market,
+        value=market.value | {"requests": market.value["requests"] * weight},
+        budget=market.budget * weight,
+    )
+    campaigns = len(market.campaigns)
+    world = MarketEnvironment(
+        part,
+        config,
+        campaign_B=torch.arange(runs * campaigns) % campaigns,
+        cycles=days,
+        mechanism="exact",
+        seed=seed,
+    )
+    world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
+    seen, rows = world.observe(), []
+    for _ in tqdm(range(days), desc=f"arm {arm + 1}", unit="day", mininterval=2.0):
+        step = world.step(serve(world, seen))
+        rows.append(torch.stack([getattr(step.outcome, name).double().sum(1) for name in QUANTITIES]))
+        seen = step.observation
+    total_QRT = torch.stack(rows, 2).reshape(len(QUANTITIES), runs, campaigns, days).sum(2).numpy()
+    return Days(dict(zip(QUANTITIES, total_QRT, strict=True)))
+
+
+def deviation(config: Config, market: Market, weights: tuple[float, float], *, runs: int = 40, days: int = 14) -> float:
+    """Deviation of a day's log-ratio of ROI between two arms that both run the static split (A/A)."""
+    one, other = (
+        play(config, market, static, weight, runs=runs, days=days, seed=FIRST_SEED - 1, arm=arm).roi
+        for arm, weight in enumerate(weights)
+    )
+    _require_sales(one, other)
+    return float(np.log(one / other).std(ddof=1))
+
+
+def simulate(
+    config: Config, market: Market, serve: Serve, weights: tuple[float, float], *, runs: int, days: int, level: float
+) -> dict[str, Any]:
+    """Policy against the static split, and the static split against itself (A/A), `runs` times each.
+
+    Returns:
+        For `experiment` and `a_a`: the lift of ROI with its 95 % range over runs; the part of runs that the
+        always-valid test, looked at every day, finds by each day; and that the fixed-horizon and Welch's tests find at
+        the end. Of the first run its days and tests, as an analyst would see them.
+
+    Raises:
+        AnalysisError: a day without revenue, which ROI cannot be compared on.
+    """
+    if days < 3:
+        raise AnalysisError(f"days: {days}; simulate three or more")
+    control = play(config, market, static, weights[1], runs=runs, days=days, seed=FIRST_SEED, arm=1)
+    arms = {
+        "experiment": play(config, market, serve, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
+        "a_a": play(config, market, static, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
+    }
+    told = {name: _told(arm.roi, control.roi, level) for name, arm in arms.items()}
+    first = {
+        arm: {name: total[0].tolist() for name, total in found.total.items()}
+        for arm, found in (("policy", arms["experiment"]), ("control", control))
+    }
+    return {
+        "generated": market.generated,
+        "currency": market.currency,
+        "weights": {"policy": weights[0], "control": weights[1]},
+        "days": days,
+        "runs": runs,
+        "level": level,
+        **told,
+        "first run": first,
+    }
+
+
+def _told(one_RT: Array, other_RT: Array, level: float) -> dict[str, Any]:
+    _require_sales(one_RT, other_RT)
+    runs, days = one_RT.shape
+    lift_R = np.expm1(np.log(one_RT / other_RT).mean(1))
+    found_RT = np.zeros((runs, days), bool)
+    for run in range(runs):
+        for day in range(2, days + 1):
+            # p is that of the best day so far: once found, found.
+            found_RT[run, day - 1] = sequential(one_RT[run, :day], other_RT[run, :day], level).p <= level
+    fixed = [paired(one, other, level) for one, other in zip(one_RT, other_RT, strict=True)]
+    naive = [welch(one, other).p <= level for one, other in zip(one_RT, other_RT, strict=True)]
+    at_end = sequential(one_RT[0], other_RT[0], level)
+    return {
+        "lift": {"mean": float(lift_R.mean()), "range95": [float(x) for x in np.percentile(lift_R, [2.5, 97.5])]},
+        "found by day, always-valid": found_RT.mean(0).tolist(),
+        "found at the end, paired": float(np.mean([each.p <= level for each in fixed])),
+        "found at the end, Welch": float(np.mean(naive)),
+        "first run": {
+            "always-valid": {"lift": at_end.lift, "ci95": [at_end.low, at_end.high], "p": at_end.p},
+            "paired": {"lift": fixed[0].lift, "ci95": [fixed[0].low, fixed[0].high], "p": fixed[0].p},
+        },
+    }
+
+
+def _require_sales(*roi_RT: Array) -> None:
+    for values in roi_RT:
+        if not (values > 0).all():
+            _, day = np.argwhere(~(values > 0))[0]
+            raise AnalysisError(
+                f"roi: an arm earned nothing on day {day + 1}; its part of the campaigns is too small for daily figures"
+            )
