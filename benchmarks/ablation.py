@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import adapt, online
+from benchmarks._intervals import told
 from benchmarks.allocation import FIRST_SEED, finished, seeds
 from benchmarks.sim_to_real import steps
 from crossmix.agents.policy import Policy
@@ -158,13 +159,6 @@ def shifts(config: Config, folder: Path, trained: Path, short: bool) -> dict[str
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
-
-    def told(item: dict[str, Any] | None, sign: str = "") -> str:
-        if item is None:
-            return "-"
-        low, high = item["ci95"]
-        return f"{item['mean']:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
-
     first, last = result["market seeds"]
     lines = [
         f"Ablation: market seeds {first} to {last}, {result['training seeds']} training seed(s)"
@@ -201,7 +195,8 @@ def main() -> None:
     parser.add_argument("--no-shifts", action="store_true", help="leave out what happens after a shift")
     given = parser.parse_args()
     config, market, trained = finished(given.run, given.source, given.data)
-    aligned = steps(trained.parents[2] if given.run is None else given.run)["align"]
+    # OUT/steps/train/<key> (ARCHITECTURE.md).
+    aligned = steps(trained.parents[2])["align"]
     result = measure(config, market, trained, aligned, given.seeds, given.training_seeds)
     if not given.no_shifts:
         result["shifts"] = shifts(config, market, trained, short=False)

@@ -1,8 +1,8 @@
 """Who allocates best: `python -m benchmarks.allocation [--json] [--run OUT | --source S --data FILE] [--seeds 0-19]`.
 
-The policy of a run, every competitor and the oracle play the run's fitted market in `exact`, auction by auction, on the
-same market seeds, which no training or validation used. With `--training-seeds N` the policy is trained N times; the
-intervals then resample training seeds and market seeds (two-way bootstrap).
+The policy of a run's train step, every competitor and the oracle play the run's fitted market in `exact`, auction by
+auction, on the same market seeds, which no training or validation used. With `--training-seeds N` the policy is
+trained N times; the intervals then resample training seeds and market seeds (two-way bootstrap).
 
 Told are the revenue over the oracle's, the share of the gap from the uniform split to the oracle that is closed, and
 the policy's lead, each with its 95 % interval; and the CPU seconds of the whole play.
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks._intervals import told
 from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
 from crossmix.config import Config, ConfigError, from_json, load
 from crossmix.constraints import project
@@ -198,23 +199,16 @@ def table(result: dict[str, Any]) -> str:
         f"{'':<38}{'of the oracle':>26}{'gap closed':>26}{'lead of the policy':>30}{'CPU s':>8}",
     ]
 
-    def told(item: dict[str, Any] | None, sign: str = "") -> str:
-        if item is None:
-            return "-"
-        low, high = item["ci95"]
-        return f"{item['mean']:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
-
     ranked = sorted(result["players"].values(), key=lambda row: -row["oracle_ratio"]["mean"])
     lines += [
         f"{row['label']:<38}{told(row['oracle_ratio']):>26}{told(row['gap_closed']):>26}"
         f"{told(row['lead'], '+'):>30}{row['seconds']:>8.1f}"
         for row in ranked
     ]
-    low, high = result["hindsight bound over the oracle"]["ci95"]
     lines += [
         "",
         f"bound: the best plan in hindsight, the flight's money pooled, earns at most "
-        f"{result['hindsight bound over the oracle']['mean']:.4f} [{low:.4f}, {high:.4f}] of the oracle",
+        f"{told(result['hindsight bound over the oracle'])} of the oracle",
     ]
     return "\n".join(lines)
 

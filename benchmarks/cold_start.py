@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks._intervals import told
 from benchmarks.allocation import finished
 from crossmix.config import Config
 from crossmix.constraints import project
@@ -163,11 +164,8 @@ def table(result: dict[str, Any]) -> str:
         f"{'':<42}{'of the oracle':>26}{'lead of the cold policy':>30}",
     ]
     for name, row in result["ways"].items():
-        told = []
-        for key, sign in (("oracle_ratio", ""), ("lead of the cold policy", "+")):
-            low, high = row[key]["ci95"]
-            told.append(f"{row[key]['mean']:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]")
-        lines.append(f"{name:<42}{told[0]:>26}{told[1]:>30}")
+        lead = told(row["lead of the cold policy"], "+")
+        lines.append(f"{name:<42}{told(row['oracle_ratio']):>26}{lead:>30}")
     return "\n".join(lines)
 
 

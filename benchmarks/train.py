@@ -34,9 +34,8 @@ import torch
 from benchmarks._learners import Trained, learn
 from benchmarks.allocation import finished
 from crossmix.config import Config, Train, paper
-from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
-from crossmix.train import VALIDATION_CYCLES, VALIDATION_ROWS, VALIDATION_SEED, score, train
+from crossmix.train import train, validated
 
 GOAL = 0.93
 
@@ -66,25 +65,13 @@ def theirs(config: Config, market: Market, kind: str, envs: int, seconds: float,
     points: list[tuple[int, float, float]] = []
 
     def told(trained: Trained, done: int, spent: float) -> None:
-        points.append((done, spent, _validated(config, market, trained)))
+        points.append((done, spent, validated(config, market, trained)))
 
     trained, done, spent = learn(
         kind, market, config, envs=envs, steps=10_000_000, seconds=seconds, every=every, told=told
     )
-    points.append((done, spent, _validated(config, market, trained)))
+    points.append((done, spent, validated(config, market, trained)))
     return _curve(points)
-
-
-def _validated(config: Config, market: Market, policy: Any) -> float:
-    world = MarketEnvironment(
-        market,
-        config,
-        campaign_B=torch.arange(VALIDATION_ROWS) % len(market.campaigns),
-        cycles=VALIDATION_CYCLES,
-        mechanism="counts",
-        seed=VALIDATION_SEED + config.train.market_seed,
-    )
-    return float(score(policy, world, VALIDATION_CYCLES)["validation_ratio"])
 
 
 def _curve(points: list[tuple[int, float, float]]) -> dict[str, Any]:

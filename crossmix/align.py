@@ -45,7 +45,7 @@ from crossmix.market.plan import tables
 from crossmix.market.replay import statistics
 from crossmix.schema import Dataset
 from crossmix.state import PER_PLATFORM, SLOTS, STATISTIC_NAMES
-from crossmix.train import VALIDATION_CYCLES, VALIDATION_ROWS, VALIDATION_SEED, load_policy, score
+from crossmix.train import load_policy, validated
 
 QUANTITIES = ("requests", "level", "ctr", "cvr")
 """What alignment multiplies, in the names of `mechanism.Conditions`."""
@@ -99,7 +99,7 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
         told |= losses
         judged = fitted
-    before, after = (_validation(config, judged, one) for one in (actor, candidate))
+    before, after = (validated(config, judged, one, 7_000) for one in (actor, candidate))
     told |= {"validation_trained": before, "validation_aligned": after}
     told["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
     if told["kept"] == "aligned":
@@ -300,18 +300,6 @@ def retrain(config: Config, market: Market, policy: Policy) -> Policy:
             seen = world.step(result.share_BP).observation
             done += 1
     return policy.eval()
-
-
-def _validation(config: Config, market: Market, policy: Policy) -> float:
-    world = MarketEnvironment(
-        market,
-        config,
-        campaign_B=torch.arange(VALIDATION_ROWS) % len(market.campaigns),
-        cycles=VALIDATION_CYCLES,
-        mechanism="counts",
-        seed=VALIDATION_SEED + config.train.market_seed + 7_000,
-    )
-    return float(score(policy, world, VALIDATION_CYCLES)["validation_ratio"])
 
 
 def _multiplied(conditions: Conditions, theta_QP: Tensor) -> Conditions:

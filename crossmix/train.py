@@ -30,7 +30,7 @@ from crossmix.config import Config, from_json, to_json
 from crossmix.constraints import project
 from crossmix.learner import Learner, Listener, Point, TrainingError
 from crossmix.market.environment import MarketEnvironment
-from crossmix.market.model import load
+from crossmix.market.model import Market, load
 from crossmix.market.oracle import solve
 
 # Rows (of all ranks) and cycles of one validation; its market seeds are the training seed's plus these.
@@ -125,6 +125,23 @@ def validate(learner: Learner, policy: Policy | None = None) -> Point:
     rows = -(-VALIDATION_ROWS // ranks.size())
     base = VALIDATION_SEED + learner.config.train.market_seed
     return score(policy, learner.environment(rows, VALIDATION_CYCLES, ranks.seed(base, 0)), VALIDATION_CYCLES)
+
+
+def validated(config: Config, market: Market, policy: Any, seed: int = 0) -> float:
+    """Revenue over the oracle's of anything that splits, on validation flights of a market, in one process.
+
+    Args:
+        seed: which flights; 0: those of `validate` on one rank.
+    """
+    world = MarketEnvironment(
+        market,
+        config,
+        campaign_B=torch.arange(VALIDATION_ROWS) % len(market.campaigns),
+        cycles=VALIDATION_CYCLES,
+        mechanism="counts",
+        seed=VALIDATION_SEED + config.train.market_seed + seed,
+    )
+    return float(score(policy, world, VALIDATION_CYCLES)["validation_ratio"])
 
 
 @torch.no_grad()

@@ -21,9 +21,10 @@ def _of_run(out: Path) -> tuple[Any, Any]:
 
 def plan(out: Path, lift: float, power: float, level: float, weight: float) -> dict[str, Any]:
     """Days and budget until a lift of ROI is found, from the noise of simulated A/A days."""
-    from crossmix.evaluate.experiment import days_needed, power_of
+    from crossmix.evaluate.experiment import check_question, days_needed, power_of
     from crossmix.evaluate.trial import deviation
 
+    check_question(lift, power, level)
     config, market = _of_run(out)
     noise = deviation(config, market, (weight, 1 - weight))
     days = days_needed(lift, noise, power, level)
@@ -52,10 +53,10 @@ def simulate(out: Path, days: int, runs: int, level: float, weight: float) -> di
     from crossmix.config import ConfigError
     from crossmix.evaluate import trial
 
+    config, market = _of_run(out)
     if not (out / "bundle").is_dir():
         raise ConfigError(f"{out}: it has no bundle, as its gates did not pass; only a policy that passed is simulated")
     served = bundle.load(out / "bundle")
-    config, market = _of_run(out)
 
     def serve(_: Any, seen: Any) -> torch.Tensor:
         share = served.allocate(*(x.numpy().astype(np.float32) for x in (seen.state_BS, seen.low_BP, seen.high_BP)))

@@ -108,6 +108,7 @@ class Planner(nn.Module):
         elasticity = (mean_price(wider) / usual).log() / (wider / win).log().clamp(min=1e-3)
         drift = table["price_drift"][c_B]
         rho, variance, volume = drift[..., 0], drift[..., 1], drift[..., 2]
+        # Prices spread about as widely as they are high, so that a mean of n has a relative variance near 1 / n.
         noise = 1 / impressions.clamp(min=1) + elasticity**2 * volume
         # Nothing won, nothing learned.
         gain = variance / (variance + noise + 1e-9) * (win > 1e-6)

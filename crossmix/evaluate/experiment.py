@@ -181,13 +181,9 @@ def days_needed(lift: float, deviation: float, power: float = 0.8, level: float 
     Raises:
         AnalysisError: a value outside its domain, or more than `most` days.
     """
-    if not (lift > -1 and lift != 0 and math.isfinite(lift)):
-        raise AnalysisError(f"lift: {lift!r}; give a relative change above -1 and not 0, as 0.1")
+    check_question(lift, power, level)
     if not (deviation > 0 and math.isfinite(deviation)):
         raise AnalysisError(f"deviation: {deviation!r}; give a number above 0")
-    for name, value in (("power", power), ("level", level)):
-        if not 0 < value < 1:
-            raise AnalysisError(f"{name}: {value!r}; give a number between 0 and 1")
     low, high = 2, most
     if power_of(lift, deviation, most, level) < power:
         raise AnalysisError(f"lift: {lift:g} needs more than {most:,} days; plan for a larger lift or less power")
@@ -198,6 +194,19 @@ def days_needed(lift: float, deviation: float, power: float = 0.8, level: float 
         else:
             low = middle + 1
     return low
+
+
+def check_question(lift: float, power: float, level: float) -> None:
+    """Refuse what no number of days answers, before anything is simulated.
+
+    Raises:
+        AnalysisError: a value outside its domain.
+    """
+    if not (lift > -1 and lift != 0 and math.isfinite(lift)):
+        raise AnalysisError(f"lift: {lift!r}; give a relative change above -1 and not 0, as 0.1")
+    for name, value in (("power", power), ("level", level)):
+        if not 0 < value < 1:
+            raise AnalysisError(f"{name}: {value!r}; give a number between 0 and 1")
 
 
 def power_of(lift: float, deviation: float, days: int, level: float = 0.05) -> float:

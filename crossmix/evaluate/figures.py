@@ -149,6 +149,8 @@ def losses(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], axis: s
             axes.plot(x, y, color=ACCENT, marker="." if len(y) == 1 else "none")
             axes.set_title(name, loc="left", color=MUTED, pad=2, fontsize=9)
             axes.locator_params(axis="y", nbins=3)
+            # A small change of a large number is told by its digits, not by an offset above the panel.
+            axes.ticklabel_format(axis="y", style="plain", useOffset=False)
             low, high = np.percentile(y, [1, 99])
             if high > low:
                 axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))

@@ -277,6 +277,8 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
     figure = figures.learning(curve["points"], finite(curve.get("uniform_ratio")), curve.get("best"))
     best = curve.get("best") or {}
     ratio = finite(best.get("validation_ratio"))
+    first = curve["points"][0]
+    start = finite(first.get("validation_ratio")) if first.get("phase") == "pathwise" and first["update"] == 0 else None
     kept = (
         None
         if ratio is None
@@ -287,6 +289,7 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
     return {
         "figure": figures.svg(figure, "learning curve"),
         "kept": kept,
+        "start": None if start is None else f"{start:.4f}",
         "stopped": curve.get("stopped"),
         "agent": curve.get("agent"),
         "ranks": curve.get("ranks"),
@@ -301,10 +304,10 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
 def _what(phase: str, update: Any) -> str:
     """Which policy was kept, in words."""
     if phase == "mpc":
-        return "the fitted market’s plan, solved each cycle (agent mpc; nothing was trained)"
+        return "by the fitted market’s plan, solved each cycle (agent mpc; nothing was trained)"
     if update == 0:
-        return "the fitted market’s plan, which no update of training bettered"
-    return f"phase {phase}, update {update}"
+        return "by the fitted market’s plan, which no update of training bettered"
+    return f"in phase {phase}, update {update}"
 
 
 CURVES = {

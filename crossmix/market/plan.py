@@ -34,13 +34,17 @@ def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
     # The price between two knots is what the stretch costs, so that spend is its exact integral.
     step = spend.diff(dim=2) * (KNOTS - 1)
     edge = torch.cat([step[..., :1], 0.5 * (step[..., 1:] + step[..., :-1]), step[..., -1:]], 2)
+    # Contexts that say nothing are all alike: the mean rate stands for them.
+    rate = market.context_rate
+    if not market.context.any():
+        rate = rate.mean(1, keepdim=True).expand_as(rate)
     log_rate = market.context_rate.clamp(min=1e-3).log()
     mixed = log_rate.var(1) if contexts > 1 else torch.zeros(campaigns, platforms)
     ctr_week = value["ctr"][..., None] * market.response_week
     return {
         "context": market.context.flatten(0, 1),
         "campaign": torch.arange(campaigns).repeat_interleave(contexts),
-        "rate": market.context_rate.flatten(0, 1),
+        "rate": rate.flatten(0, 1),
         "budget": market.budget,
         "requests": value["requests"][..., None] * market.volume_week,
         "ctr": ctr_week,

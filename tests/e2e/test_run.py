@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,31 @@ def test_a_bad_log_is_one_line_and_leaves_no_result(text: str, tmp_path: Path) -
     assert not (out / "summary.json").exists()
     assert not (out / "report.html").exists()
     assert not list((out / "steps").glob("*/*/done.json"))
+
+
+def test_an_experiment_of_the_registered_policy(ran: Ran) -> None:
+    """What it needs, and how it would go; both from the finished run alone."""
+
+    def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipelines.cli", "experiment", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    planned = asked("plan", str(ran.out), "--json")
+    assert planned.returncode == 0, planned.stderr
+    found = json.loads(planned.stdout)
+    assert found["cycles"] >= 2
+    assert found["budget"] > 0
+    seven, _, month = found["power after 7, 14, 28 cycles"]
+    assert 0 < seven <= month <= 1
+    simulated = asked("simulate", str(ran.out), "--runs", "4", "--days", "4", "--json")
+    assert simulated.returncode == 0, simulated.stderr
+    told = json.loads(simulated.stdout)
+    planned_money = {arm: sum(days["planned"]) for arm, days in told["first run"].items()}
+    assert planned_money["policy"] / planned_money["control"] == pytest.approx(7 / 3, rel=0.05)
+    assert told["bundle"]
+    refused = asked("plan", str(ran.out), "--lift", "0")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "lift: 0.0; give a relative change" in refused.stderr
+    nowhere = asked("simulate", str(ran.out / "nowhere"))
+    assert nowhere.returncode == 2
+    assert "holds no finished run" in nowhere.stderr

@@ -62,6 +62,19 @@ def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config:
     assert (share - best.share_BP).abs().max() < 0.03
 
 
+def test_contexts_that_say_nothing_give_the_mean_rate(config: Config) -> None:
+    market = make_market(seed=9, campaigns=1)
+    g = torch.Generator().manual_seed(0)
+    rate = torch.exp(0.3 * torch.randn(market.context_rate.shape, generator=g))
+    blind = replace(market, context=torch.zeros_like(market.context), context_rate=rate)
+    plan = tables(blind, config)
+    assert plan is not None
+    assert torch.allclose(plan["rate"], rate.mean(1).expand_as(plan["rate"]))
+    seeing = tables(replace(market, context_rate=rate), config)
+    assert seeing is not None
+    assert torch.equal(seeing["rate"], rate[0])
+
+
 def test_the_plan_follows_drift(config: Config) -> None:
     """In a drifting market it earns most of what the solver does that sees no drift, and much of what that leaves."""
     market = make_market(seed=1, campaigns=2, drift=0.4)

@@ -241,3 +241,23 @@ def test_the_best_competitor_is_marked_but_never_the_clairvoyant(tmp_path: Path)
         marked = {head for row in table.rows for head, cell in zip(table.head, row, strict=True) if "best" in cell.kind}
         assert "oracle (myopic)" not in marked
         assert bool(marked) == (title in ("ROI", "ROAS", "CPA"))
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        ([("pathwise", 0, 0.99), ("pathwise", 100, 0.98)], "by the fitted market’s plan, which no update"),
+        ([("pathwise", 0, 0.98), ("pathwise", 100, 0.99)], "in phase pathwise, update 100"),
+        ([("mpc", 0, 0.97)], "agent mpc; nothing was trained"),
+    ],
+)
+def test_the_report_says_which_policy_was_kept(tmp_path: Path, points: list, told: str) -> None:
+    steps = demo(tmp_path)
+    file = steps["train"] / "curve.json"
+    curve = json.loads(file.read_text())
+    rows = [{"phase": phase, "update": n, "env_steps": n, "validation_ratio": ratio} for phase, n, ratio in points]
+    best = max(rows, key=lambda row: row["validation_ratio"])
+    file.write_text(json.dumps(curve | {"points": rows, "best": best}))
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render(ReportInputs.collect(steps, summary()))))
+    assert told in page
+    assert ("from which training started, has" in page) == (points[0][0] == "pathwise")
