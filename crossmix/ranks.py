@@ -8,6 +8,7 @@ and every function here is the identity.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+_log = logging.getLogger(__name__)
 
 
 class RankError(RuntimeError):
@@ -113,19 +116,34 @@ def launch(
 ) -> None:
     """Run `python -m module arguments` as `ranks` ranks on this machine, under torchrun.
 
-    A rank that dies takes the others down; torchrun starts all of them again, up to `restarts` times, and they resume
-    from their checkpoint.
+    A rank that dies takes the others down; all of them start again, up to `restarts` times, and resume from their
+    checkpoint. Each time it is a torchrun of its own: ranks that one torchrun restarts read the addresses of the dead
+    ones from the store that it keeps, and wait for them (torch 2.13; docs/decisions).
 
     Args:
         meanwhile: called once a second while they run, and once after.
 
     Raises:
-        RankError: torchrun gave up.
+        RankError: they died more often than that.
     """
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc-per-node={ranks}", f"--max-restarts={restarts}", "-m", module, *arguments),
+        *(f"--nproc-per-node={ranks}", "--max-restarts=0", "-m", module, *arguments),
     ]
+    for restart in range(restarts + 1):
+        status = _attend(command, meanwhile)
+        if not status:
+            break
+        if restart < restarts:
+            _log.warning("a rank died: all start again from their checkpoint (restart %d of %d)", restart + 1, restarts)
+    if meanwhile is not None:
+        meanwhile()
+    if status:
+        raise RankError(f"train.ranks = {ranks}: torchrun ended with status {status} after {restarts} restarts")
+
+
+def _attend(command: Sequence[str], meanwhile: Callable[[], None] | None) -> int:
+    """Exit status of one torchrun."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent) as process:
         try:
@@ -135,10 +153,7 @@ def launch(
         except BaseException:
             process.terminate()
             raise
-    if meanwhile is not None:
-        meanwhile()
-    if status:
-        raise RankError(f"train.ranks = {ranks}: torchrun ended with status {status} after {restarts} restarts")
+    return status
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int | None:

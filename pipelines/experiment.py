@@ -26,21 +26,24 @@ def plan(out: Path, lift: float, power: float, level: float, weight: float) -> d
 
     check_question(lift, power, level)
     config, market = _of_run(out)
-    noise = deviation(config, market, (weight, 1 - weight))
-    days = days_needed(lift, noise, power, level)
+    noise, period = deviation(config, market, (weight, 1 - weight))
+    days = days_needed(lift, noise, power, level) * period
     daily = float(market.budget.sum()) * 24 / market.cycle_hours
     return {
         "lift": lift,
         "power": power,
         "level": level,
         "weight": weight,
-        "deviation of a day": noise,
+        "deviation of a figure": noise,
+        "cycles per figure": period,
         "cycles": days,
         "cycle hours": market.cycle_hours,
         "budget": days * float(market.budget.sum()),
         "daily budget": daily,
         "currency": market.currency,
-        "power after 7, 14, 28 cycles": [power_of(lift, noise, n, level) for n in (7, 14, 28)],
+        "power after 7, 14, 28 cycles": [
+            power_of(lift, noise, n // period, level) if n >= 2 * period else 0.0 for n in (7, 14, 28)
+        ],
         "generated": market.generated,
     }
 
@@ -77,11 +80,16 @@ def plan_table(found: dict[str, Any]) -> str:
             f"arms {found['weight']:.0%} : {1 - found['weight']:.0%}:",
             f"  {found['cycles']} cycles of {found['cycle hours']} h, "
             f"a budget of {found['budget']:,.0f} {found['currency']}",
-            f"  from a deviation of {found['deviation of a day']:.3f} of a cycle's log-ratio (A/A in the fitted market"
+            f"  from a deviation of {found['deviation of a figure']:.3f} of the log-ratio of "
+            f"{_cycles(found['cycles per figure'])} (A/A in the fitted market"
             f"{', of a GENERATED log' if found['generated'] else ''})",
             f"  power after so many cycles: {after}",
         ]
     )
+
+
+def _cycles(number: int) -> str:
+    return "a cycle" if number == 1 else f"{number} cycles together, as single ones may earn nothing"
 
 
 def simulation_table(found: dict[str, Any]) -> str:
@@ -106,6 +114,7 @@ def simulation_table(found: dict[str, Any]) -> str:
     )
     lines += [
         "",
+        f"a figure is made of {_cycles(found['days per figure'])}",
         "columns: part of the experiments in which the test found a difference; always-valid: looked at every cycle",
         f"half of the experiments are decided by cycle {reached}" if reached else "fewer than half are decided",
         "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",

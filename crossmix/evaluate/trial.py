@@ -37,10 +37,10 @@ class Days:
 
     total: dict[str, Array]
 
-    @property
-    def roi(self) -> Array:
-        """Revenue / planned budget, (R, T)."""
-        return self.total["revenue"] / np.maximum(self.total["planned"], 1e-12)
+    def roi(self, period: int = 1) -> Array:
+        """Revenue / planned budget of every `period` days on end, (R, T // period)."""
+        revenue, planned = (_sums(self.total[name], period) for name in ("revenue", "planned"))
+        return revenue / np.maximum(planned, 1e-12)
 
 
 def static(world: MarketEnvironment, _: Observation) -> Tensor:
@@ -81,14 +81,25 @@ def play(
     return Days(dict(zip(QUANTITIES, total_QRT, strict=True)))
 
 
-def deviation(config: Config, market: Market, weights: tuple[float, float], *, runs: int = 40, days: int = 14) -> float:
-    """Deviation of a day's log-ratio of ROI between two arms that both run the static split (A/A)."""
-    one, other = (
-        play(config, market, static, weight, runs=runs, days=days, seed=FIRST_SEED - 1, arm=arm).roi
+def deviation(
+    config: Config, market: Market, weights: tuple[float, float], *, runs: int = 40, days: int = 14
+) -> tuple[float, int]:
+    """Deviation of the log-ratio of ROI between two arms that both run the static split (A/A).
+
+    Returns:
+        The deviation of a figure, and the days that a figure is made of: one, or the fewest without an arm that earned
+        nothing.
+
+    Raises:
+        AnalysisError: an arm that earned nothing in a third of the days on end.
+    """
+    arms = [
+        play(config, market, static, weight, runs=runs, days=days, seed=FIRST_SEED - 1, arm=arm)
         for arm, weight in enumerate(weights)
-    )
-    _require_sales(one, other)
-    return float(np.log(one / other).std(ddof=1))
+    ]
+    period = _period(*arms)
+    one, other = (arm.roi(period) for arm in arms)
+    return float(np.log(one / other).std(ddof=1)), period
 
 
 def simulate(
@@ -102,7 +113,7 @@ def simulate(
         the end. Of the first run its days and tests, as an analyst would see them.
 
     Raises:
-        AnalysisError: a day without revenue, which ROI cannot be compared on.
+        AnalysisError: fewer than three days, or an arm that earned nothing in a third of them on end.
     """
     if days < 3:
         raise AnalysisError(f"days: {days}; simulate three or more")
@@ -111,7 +122,8 @@ def simulate(
         "experiment": play(config, market, serve, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
         "a_a": play(config, market, static, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
     }
-    told = {name: _told(arm.roi, control.roi, level) for name, arm in arms.items()}
+    period = _period(control, *arms.values())
+    told = {name: _told(arm.roi(period), control.roi(period), level, days, period) for name, arm in arms.items()}
     first = {
         arm: {name: total[0].tolist() for name, total in found.total.items()}
         for arm, found in (("policy", arms["experiment"]), ("control", control))
@@ -121,6 +133,7 @@ def simulate(
         "currency": market.currency,
         "weights": {"policy": weights[0], "control": weights[1]},
         "days": days,
+        "days per figure": period,
         "runs": runs,
         "level": level,
         **told,
@@ -128,21 +141,21 @@ def simulate(
     }
 
 
-def _told(one_RT: Array, other_RT: Array, level: float) -> dict[str, Any]:
-    _require_sales(one_RT, other_RT)
-    runs, days = one_RT.shape
+def _told(one_RT: Array, other_RT: Array, level: float, days: int, period: int) -> dict[str, Any]:
+    runs, figures = one_RT.shape
     lift_R = np.expm1(np.log(one_RT / other_RT).mean(1))
-    found_RT = np.zeros((runs, days), bool)
+    found_RT = np.zeros((runs, figures), bool)
     for run in range(runs):
-        for day in range(2, days + 1):
-            # p is that of the best day so far: once found, found.
-            found_RT[run, day - 1] = sequential(one_RT[run, :day], other_RT[run, :day], level).p <= level
+        for seen in range(2, figures + 1):
+            # p is that of the best figure so far: once found, found.
+            found_RT[run, seen - 1] = sequential(one_RT[run, :seen], other_RT[run, :seen], level).p <= level
+    by_figure = [0.0, *found_RT.mean(0).tolist()]
     fixed = [paired(one, other, level) for one, other in zip(one_RT, other_RT, strict=True)]
     naive = [welch(one, other).p <= level for one, other in zip(one_RT, other_RT, strict=True)]
     at_end = sequential(one_RT[0], other_RT[0], level)
     return {
         "lift": {"mean": float(lift_R.mean()), "range95": [float(x) for x in np.percentile(lift_R, [2.5, 97.5])]},
-        "found by day, always-valid": found_RT.mean(0).tolist(),
+        "found by day, always-valid": [by_figure[day // period] for day in range(1, days + 1)],
         "found at the end, paired": float(np.mean([each.p <= level for each in fixed])),
         "found at the end, Welch": float(np.mean(naive)),
         "first run": {
@@ -152,10 +165,20 @@ def _told(one_RT: Array, other_RT: Array, level: float) -> dict[str, Any]:
     }
 
 
-def _require_sales(*roi_RT: Array) -> None:
-    for values in roi_RT:
-        if not (values > 0).all():
-            _, day = np.argwhere(~(values > 0))[0]
-            raise AnalysisError(
-                f"roi: an arm earned nothing on day {day + 1}; its part of the campaigns is too small for daily figures"
-            )
+def _sums(value_RT: Array, period: int) -> Array:
+    """Sums of `period` days on end; the days that do not fill a period are left out."""
+    runs, days = value_RT.shape
+    whole = days // period
+    return np.asarray(value_RT[:, : whole * period].reshape(runs, whole, period).sum(2), float)
+
+
+def _period(*arms: Days) -> int:
+    """Fewest days per figure in which every arm earned something, with three figures or more left."""
+    days = arms[0].total["revenue"].shape[1]
+    for period in range(1, days // 3 + 1):
+        if all((arm.roi(period) > 0).all() for arm in arms):
+            return period
+    raise AnalysisError(
+        f"roi: an arm earned nothing in {days // 3} of {days} days on end; too little is sold to compare the arms: "
+        "give the smaller arm a larger weight, or both more days"
+    )

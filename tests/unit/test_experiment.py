@@ -183,8 +183,8 @@ def test_arms_share_the_market_and_not_the_luck_nor_the_money(market: Market) ->
     one = trial.play(config, market, trial.static, 0.5, arm=0, **given)
     other = trial.play(config, market, trial.static, 0.5, arm=1, **given)
     again = trial.play(config, market, trial.static, 0.5, arm=1, **given)
-    assert np.array_equal(other.roi, again.roi)
-    assert not np.array_equal(one.roi, other.roi)
+    assert np.array_equal(other.roi(), again.roi())
+    assert not np.array_equal(one.roi(), other.roi())
     # Drift, volume and contexts are the market's: days of one run are alike in both arms.
     assert np.corrcoef(np.log(one.total["impressions"]).ravel(), np.log(other.total["impressions"]).ravel())[0, 1] > 0.7
     part = trial.play(config, market, trial.static, 0.3, arm=0, **given)
@@ -205,4 +205,36 @@ def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_
     assert low < 0 < high
     # Level 5 % of 30: six or more have probability 0.2 %.
     assert found["a_a"]["found by day, always-valid"][-1] < 6 / 30
-    assert trial.deviation(load("laptop"), market, (0.5, 0.5), runs=10, days=5) > 0
+    noise, period = trial.deviation(load("laptop"), market, (0.5, 0.5), runs=10, days=5)
+    assert noise > 0 and period == 1
+
+
+def _days(*revenue: float) -> trial.Days:
+    return trial.Days({"revenue": np.array([revenue]), "planned": np.full((1, len(revenue)), 2.0)})
+
+
+def test_days_without_sales_are_put_together_until_every_figure_holds_some() -> None:
+    full, gaps = _days(1, 2, 3, 4, 5, 6, 7), _days(4, 0, 0, 2, 6, 0, 9)
+    assert trial._period(full) == 1
+    assert trial._period(full, gaps) == 2  # days 1-2, 3-4, 5-6; the seventh fills no period
+    assert np.array_equal(gaps.roi(2), [[1.0, 0.5, 1.5]])
+    assert np.array_equal(full.roi(), np.array([[1, 2, 3, 4, 5, 6, 7]]) / 2)
+    with pytest.raises(AnalysisError, match=r"roi: an arm earned nothing in 2 of 7 days on end; .*a larger weight"):
+        trial._period(full, _days(1, 1, 0, 0, 1, 1, 1))
+
+
+def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def played(*_: object, days: int, runs: int, arm: int, **__: object) -> trial.Days:
+        earned = np.random.default_rng(arm).uniform(1, 2, (runs, days))
+        earned[:, 1::2] = 0
+        total = dict.fromkeys(trial.QUANTITIES, earned)
+        return trial.Days(total | {"planned": np.ones((runs, days))})
+
+    monkeypatch.setattr(trial, "play", played)
+    market = make_market(platforms=2)
+    noise, period = trial.deviation(load("laptop"), market, (0.5, 0.5), runs=5, days=8)
+    assert period == 2 and noise > 0
+    found = trial.simulate(load("laptop"), market, trial.static, (0.5, 0.5), runs=5, days=9, level=0.05)
+    assert found["days per figure"] == 2
+    by_day = found["experiment"]["found by day, always-valid"]
+    assert len(by_day) == 9 and by_day[7] == by_day[8] and by_day[:3] == [0.0] * 3
