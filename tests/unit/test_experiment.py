@@ -206,7 +206,8 @@ def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_
     # Level 5 % of 30: six or more have probability 0.2 %.
     assert found["a_a"]["found by day, always-valid"][-1] < 6 / 30
     noise, period = trial.deviation(load("laptop"), market, (0.5, 0.5), runs=10, days=5)
-    assert noise > 0 and period == 1
+    assert noise > 0
+    assert period == 1
 
 
 def _days(*revenue: float) -> trial.Days:
@@ -233,8 +234,11 @@ def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch:
     monkeypatch.setattr(trial, "play", played)
     market = make_market(platforms=2)
     noise, period = trial.deviation(load("laptop"), market, (0.5, 0.5), runs=5, days=8)
-    assert period == 2 and noise > 0
+    assert period == 2
+    assert noise > 0
     found = trial.simulate(load("laptop"), market, trial.static, (0.5, 0.5), runs=5, days=9, level=0.05)
     assert found["days per figure"] == 2
     by_day = found["experiment"]["found by day, always-valid"]
-    assert len(by_day) == 9 and by_day[7] == by_day[8] and by_day[:3] == [0.0] * 3
+    assert len(by_day) == 9
+    assert by_day[7] == by_day[8]
+    assert by_day[:3] == [0.0] * 3
