@@ -1,7 +1,7 @@
 """An answer with its reasons: how a bundle splits a campaign's next cycle, what that should earn, and what binds it.
 
-The bundle decides the split; a `Responder` (the fitted market's closed form, handed in) says what the split should
-earn and what one more unit of money would earn on each platform. No torch here.
+The bundle decides the split; a `Responder` (handed in: the bundle's own table of the fitted market's closed form) says
+what the split should earn and what one more unit of money would earn on each platform. No torch here.
 
 Shapes: P platforms, S the state's 128 statistics.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,32 +18,11 @@ from numpy.typing import NDArray
 from crossmix import constraints, state
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
+from crossmix.response import Responder, Response
 
 Array = NDArray[Any]
 
 Z95 = 1.959963984540054
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a split should earn, with standard errors that come from the market's fitted parameters."""
-
-    revenue_P: Array
-    """Expected revenue per platform, currency."""
-    revenue_se_P: Array
-    marginal_P: Array
-    """Marginal ROI: revenue of the next unit of money, currency per currency."""
-    marginal_se_P: Array
-    total_se: float | None = None
-    """Standard error of the summed revenue; `None`: platforms were fitted apart, so their errors are independent."""
-
-
-class Responder(Protocol):
-    """The fitted market of one campaign and moment."""
-
-    def __call__(self, share_P: Array, budget: float) -> Response:
-        """Expected response to `share_P` (P,) of a cycle's `budget`, currency."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The policy bundle: one folder that holds all an answer needs; saved once, verified at every load (DESIGN 2, 7).
 
-    policy.onnx         state (B, 640), low (B, M), high (B, M), float32 -> share (B, M); the projection is inside
+    policy.onnx         state (B, 640), low (B, M), high (B, M), noise (B, M) or absent, float32 -> share (B, M), logits
+                        (B, M): share = project(softmax(logits + noise)) within [low, high]
     config.json         the config that trained it
     state_layout.json   `state.layout()` and its digest; a bundle of another layout is refused
     platforms.json      platform names in slot order
     limits.json         campaign -> `Limits.as_dict()`
     plans.json          campaign -> cycle budget, currency, static share
     contexts.npz        campaign (C,) names, context (C, 512) float32: the last fused context of each
-    market.json         the fitted market: marginal ROI in explanations
+    responses.npz       what each campaign's platforms earn at each amount (`crossmix.response`): explanations
     probe.npz           inputs whose answer the manifest knows
     manifest.json       format, SHA-256 of each file, digests, gate figures, lineage, the probe's answer
 
@@ -32,13 +33,14 @@ from numpy.typing import NDArray
 
 from crossmix import config as config_module
 from crossmix import constraints, state
+from crossmix.response import ResponseTable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Array = NDArray[Any]
 
-FORMAT = 1
+FORMAT = 2
 FILES = (
     "policy.onnx",
     "config.json",
@@ -47,7 +49,7 @@ FILES = (
     "limits.json",
     "plans.json",
     "contexts.npz",
-    "market.json",
+    "responses.npz",
     "probe.npz",
 )
 PROBE_ROWS = 8
@@ -78,6 +80,8 @@ class Bundle:
     plans: Mapping[str, Plan]
     contexts: Mapping[str, Array]
     """Campaign to its last fused context, (512,) float32."""
+    responses: Mapping[str, ResponseTable]
+    """What each campaign's platforms earn; empty where no market was saved with the policy."""
     manifest: Mapping[str, Any]
     session: Any
     """onnxruntime.InferenceSession; `run` may be called from many threads."""
@@ -96,17 +100,19 @@ class Bundle:
         """The config that trained the policy; raises `ConfigError` if this version of crossmix cannot read it."""
         return config_module.from_json((self.path / "config.json").read_text())
 
-    @property
-    def market(self) -> dict[str, Any]:
-        """The fitted market as plain data."""
-        return dict(json.loads((self.path / "market.json").read_text()))
-
     def allocate(self, state_BS: Array, low_BM: Array, high_BM: Array) -> Array:
-        """Shares (B, M) float32, inside [low, high] and summing to 1.
+        """Shares (B, M) float32, inside [low, high] and summing to 1: `decide` without noise."""
+        return self.decide(state_BS, low_BM, high_BM)[0]
+
+    def decide(
+        self, state_BS: Array, low_BM: Array, high_BM: Array, noise_BM: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Shares (B, M) float32, inside [low, high] and summing to 1, and the policy's logits (B, M) float32.
 
         Args:
             state_BS: encoded states, (B, 640).
             low_BM, high_BM: the boxes of `constraints.box`, (B, M) or broadcastable to it.
+            noise_BM: added to the logits before the softmax (exploration), (B, M) or broadcastable to it.
 
         Raises:
             ValueError: a shape does not fit, or a number is not finite.
@@ -125,7 +131,15 @@ class Bundle:
         if not np.isfinite(states).all():
             raise ValueError("state: holds a number that is not finite; encode it with crossmix.state.encode")
         constraints.check(low, high, self.platforms)
-        return _run(self.session, states, np.ascontiguousarray(low), np.ascontiguousarray(high))
+        noise = None
+        if noise_BM is not None:
+            try:
+                noise = np.ascontiguousarray(np.broadcast_to(np.asarray(noise_BM, np.float32), shape))
+            except ValueError:
+                raise ValueError(f"noise: {np.shape(noise_BM)}; want {shape}, one number per platform") from None
+            if not np.isfinite(noise).all():
+                raise ValueError("noise: holds a number that is not finite")
+        return _run(self.session, states, np.ascontiguousarray(low), np.ascontiguousarray(high), noise)
 
     def encode(self, campaign: str, statistics_S: Array, context_D: Array | None = None) -> Array:
         """The state (1, 640) of a campaign: `context_D` (512,), by default its last one, and its 128 statistics."""
@@ -159,7 +173,7 @@ def save(
     limits: Mapping[str, constraints.Limits[Tensor] | constraints.Limits[Array]],
     plans: Mapping[str, Plan],
     contexts: Mapping[str, Array],
-    market: Path | None,
+    responses: Mapping[str, ResponseTable] | None,
     data_digest: str,
     gates: Sequence[Mapping[str, Any]] = (),
     lineage: Mapping[str, Any] | None = None,
@@ -167,9 +181,9 @@ def save(
     """Write a bundle into `folder` (made if absent, its old content replaced) and load it back.
 
     Args:
-        policy: forward(state (B, 640), low (B, M), high (B, M)) -> share (B, M), with `constraints.project` inside.
+        policy: its logits(state (B, 640)) -> (B, M) is what is exported, with softmax and `constraints.project` behind.
         limits, plans, contexts: per campaign, the same campaigns in each; contexts are (512,).
-        market: the fitted market.json, copied.
+        responses: per campaign, the same campaigns; `None`: answers have no explanation.
         data_digest: `Meta.digest` of the log behind it.
         gates: the rows of gates.json; `annotate` may add them later, when the gates needed the bundle first.
         lineage: where it comes from (run, step keys, parent bundle); must not name this machine.
@@ -193,9 +207,9 @@ def save(
         campaign=np.array(list(plans)),
         context=np.stack([np.asarray(contexts[name], np.float32) for name in plans]),
     )
-    (folder / "market.json").write_bytes(market.read_bytes() if market else b"{}")
+    _save_responses(folder / "responses.npz", {} if responses is None else {name: responses[name] for name in plans})
     probe = _probe(len(platforms))
-    np.savez(folder / "probe.npz", state=probe["state"], low=probe["low"], high=probe["high"])
+    np.savez(folder / "probe.npz", **probe)
     expected_BM = _export(policy, folder / "policy.onnx", probe)
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -244,9 +258,25 @@ def load(folder: Path) -> Bundle:
     with np.load(folder / "contexts.npz") as archive:
         contexts = {str(name): row for name, row in zip(archive["campaign"], archive["context"], strict=True)}
     _check_parts(platforms, limits, plans, contexts)
+    responses = _load_responses(folder / "responses.npz")
     session = _session(folder / "policy.onnx")
     _answer_probe(folder, session, manifest["probe"])
-    return Bundle(folder, platforms, limits, plans, contexts, manifest, session)
+    return Bundle(folder, platforms, limits, plans, contexts, responses, manifest, session)
+
+
+def _save_responses(file: Path, tables: Mapping[str, ResponseTable]) -> None:
+    np.savez(
+        file,
+        campaign=np.array(list(tables), dtype=str),
+        amount=np.array([table.amount_K for table in tables.values()]),
+        value=np.array([table.value_QPK for table in tables.values()]),
+    )
+
+
+def _load_responses(file: Path) -> dict[str, ResponseTable]:
+    with np.load(file) as archive:
+        rows = zip(archive["campaign"], archive["amount"], archive["value"], strict=True)
+        return {str(name): ResponseTable(amount_K, value_QPK) for name, amount_K, value_QPK in rows}
 
 
 def _check_parts(
@@ -284,48 +314,72 @@ def _export(policy: nn.Module, file: Path, probe: Mapping[str, Array]) -> Array:
 
     import torch
 
+    class Served(torch.nn.Module):
+        """Logits, noise, softmax, projection."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.policy = policy
+
+        def forward(self, state: Tensor, low: Tensor, high: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+            logits = self.policy.logits(state)
+            return constraints.project(torch.softmax(logits + noise, 1), low, high), logits
+
     device = next((parameter.device for parameter in policy.parameters()), torch.device("cpu"))
-    inputs = tuple(torch.tensor(probe[name], device=device) for name in ("state", "low", "high"))
+    names = ("state", "low", "high", "noise")
+    inputs = tuple(torch.tensor(probe[name], device=device) for name in names)
     was_training = policy.training
-    policy.eval()
+    served = Served().eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing remarks and the exporter's deprecation, told above
-            expected_BM: Array = policy(*inputs).cpu().numpy()
+            expected_BM: Array = served(*inputs)[0].cpu().numpy()
             torch.onnx.export(
-                policy,
+                served,
                 inputs,
                 str(file),
                 dynamo=False,
                 opset_version=17,
-                input_names=["state", "low", "high"],
-                output_names=["share"],
-                dynamic_axes={name: {0: "batch"} for name in ("state", "low", "high", "share")},
+                input_names=list(names),
+                output_names=["share", "logits"],
+                dynamic_axes={name: {0: "batch"} for name in (*names[:3], "share", "logits")} | {"noise": {0: "draws"}},
             )
     finally:
         policy.train(was_training)
+    _make_optional(file, "noise", np.zeros((1, probe["noise"].shape[1]), np.float32))
     session = _session(file)
     for rows in (slice(None), slice(0, 1)):
-        got_BM = _run(session, probe["state"][rows], probe["low"][rows], probe["high"][rows])
+        got_BM, _ = _run(session, *(probe[name][rows] for name in names))
         off = float(np.abs(got_BM - expected_BM[rows]).max())
         if not off <= 1e-5:
-            raise BundleError(f"{file}: the export answers {off:.2g} off the policy; make forward() traceable")
+            raise BundleError(f"{file}: the export answers {off:.2g} off the policy; make logits() traceable")
     return expected_BM
 
 
+def _make_optional(file: Path, name: str, value: Array) -> None:
+    """Give an input of an exported graph a value for when it is absent (an initializer of the same name)."""
+    import onnx
+
+    model = onnx.load(file)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    onnx.save(model, file)
+
+
 def _probe(platforms: int) -> dict[str, Array]:
-    """Fixed inputs: a wave for the states, boxes from free to nearly frozen."""
+    """Fixed inputs: waves for states and noise, boxes from free to nearly frozen."""
     wave = np.sin(0.1 + 0.37 * np.arange(PROBE_ROWS * state.SIZE)).reshape(PROBE_ROWS, state.SIZE)
     centre = 1.5 + np.cos(np.arange(PROBE_ROWS * platforms)).reshape(PROBE_ROWS, platforms)
     centre /= centre.sum(1, keepdims=True)
     radius = np.array([1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.001, 0.0])[:, None]
     low, high = np.clip(centre - radius, 0, 1), np.clip(centre + radius, 0, 1)
-    return {"state": wave.astype(np.float32), "low": low.astype(np.float32), "high": high.astype(np.float32)}
+    noise = 0.3 * np.sin(np.arange(PROBE_ROWS * platforms)).reshape(PROBE_ROWS, platforms)
+    made = {"state": wave, "low": low, "high": high, "noise": noise}
+    return {name: np.asarray(values, np.float32) for name, values in made.items()}
 
 
 def _answer_probe(folder: Path, session: Any, expected: Mapping[str, Any]) -> None:
     with np.load(folder / "probe.npz") as probe:
-        got_BM = _run(session, probe["state"], probe["low"], probe["high"])
+        got_BM, _ = _run(session, *(probe[name] for name in ("state", "low", "high", "noise")))
     want_BM = np.asarray(expected["share"], np.float32)
     off = float(np.abs(got_BM - want_BM).max()) if got_BM.shape == want_BM.shape else np.inf
     if not off <= float(expected["tolerance"]):
@@ -347,9 +401,10 @@ def _session(file: Path) -> Any:
         raise BundleError(f"{file}: onnxruntime cannot read it ({error}); fetch the bundle again") from error
 
 
-def _run(session: Any, states: Array, low: Array, high: Array) -> Array:
-    share: Array = session.run(["share"], {"state": states, "low": low, "high": high})[0]
-    return share
+def _run(session: Any, states: Array, low: Array, high: Array, noise: Array | None = None) -> tuple[Array, Array]:
+    given = {"state": states, "low": low, "high": high} | ({} if noise is None else {"noise": noise})
+    share, logits = session.run(["share", "logits"], given)
+    return share, logits
 
 
 def _identity(manifest: Mapping[str, Any]) -> str:

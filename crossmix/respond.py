@@ -1,6 +1,6 @@
 """What a split should earn, from a fitted market's own document: the closed form with its fitting error.
 
-Reads `market.json` as a bundle carries it, so that an answer needs no other file of the run.
+Reads `market.json` as the market step writes it; what it answers is tabulated into the bundle (`crossmix.response`).
 
 Shapes: N draws of the parameters, P platforms, K + 1 price knots.
 """
@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmix.allocate import Response
 from crossmix.market.mechanism import Conditions
 from crossmix.market.oracle import marginal
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
+from crossmix.response import Response
 
 DRAWS = 512
 UNCERTAIN = ("requests", "ctr", "cvr", "value", "saturation")
@@ -26,7 +26,7 @@ UNCERTAIN = ("requests", "ctr", "cvr", "value", "saturation")
 
 
 class MarketResponder:
-    """The expected response of one campaign on an average weekday, without drift; a `crossmix.allocate.Responder`.
+    """The expected response of one campaign on an average weekday, without drift; a `crossmix.response.Responder`.
 
     The first row of the batch has the fitted parameters, the others draws around them with their standard errors.
     """

@@ -31,7 +31,7 @@ from crossmix.constraints import project
 from crossmix.learner import Learner, Listener, Point, TrainingError
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
-from crossmix.market.oracle import solve
+from crossmix.market.oracle import best_split
 
 # Rows (of all ranks) and cycles of one validation; its market seeds are the training seed's plus these.
 VALIDATION_ROWS = 48
@@ -156,18 +156,10 @@ def score(policy: Policy | None, environment: MarketEnvironment, cycles: int) ->
         else:
             share = policy(observation.state_BS, observation.low_BP, observation.high_BP)
         budget = environment.cycle_budget_B()
-        ideal = solve(
-            environment.conditions,
-            budget,
-            observation.low_BP,
-            observation.high_BP,
-            grid=32,
-            zooms=2,
-            thorough=False,
-        )
+        ideal = best_split(environment.conditions, budget, observation.low_BP, observation.high_BP, grid=32, zooms=2)
         inside = project(share, observation.low_BP, observation.high_BP)
         revenue = environment.expected(inside).revenue
-        total += torch.stack([revenue.sum(), ideal.revenue_B.sum(), budget.sum()]).double()
+        total += torch.stack([revenue.sum(), environment.expected(ideal).revenue.sum(), budget.sum()]).double()
         share_P += inside.mean(0).double() / cycles
         observation = environment.step(share).observation
     revenue, best, planned = ranks.mean(total).tolist()

@@ -31,7 +31,9 @@ from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TI
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureService, FeatureStore
-    from torch import Tensor
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
 
 Encode = Callable[[Fusion, "pd.DataFrame", Path | None], tuple["pd.DataFrame", Mapping[str, Mapping[str, Any] | None]]]
 Statistics = Callable[[Dataset, Config], "pd.DataFrame"]
@@ -208,19 +210,24 @@ def offline_fusion_inputs(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
     return _as_arrays(found, list(describe(path).encoders))
 
 
-def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> Tensor:
+def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> Array:
     """The newest statistics of each campaign's arm: (n, 128) float32 in layout order, clamped as `state.clamp` does.
 
     Raises `DataError` for a campaign without statistics in this arm, naming it and the known ones.
     """
+    return online_rows(path, campaign_id, arm)[0]
+
+
+def online_rows(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> tuple[Array, list[float]]:
+    """As `online_statistics`, with the seconds (UTC) at which each row's cycle ended."""
     import time
 
-    import torch
+    import numpy as np
 
     from crossmix import state
 
     if not len(campaign_id):
-        return torch.empty(0, state.STATISTICS)
+        return np.empty((0, state.STATISTICS), np.float32), []
     entities = {"campaign_id": list(campaign_id), "arm": [arm] * len(campaign_id)}
     for attempt in range(TORN_READS):
         values, times = _online(path, SERVICE_STATISTICS, entities)
@@ -230,7 +237,7 @@ def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM
                 raise _unknown(sources.known_arms(Path(path)), campaign, arm)
         if stamps[0] == stamps[1]:
             columns = [values[name] for name in state.STATISTIC_NAMES]
-            return torch.tensor(columns, dtype=torch.float32).T.contiguous()
+            return np.ascontiguousarray(np.asarray(columns, np.float32).T), stamps[0]
         if attempt + 1 < TORN_READS:
             time.sleep(TORN_PAUSE)
     raise DataError(

@@ -86,7 +86,6 @@ def clean_statistics(frame: pd.DataFrame, platforms: int, arm: str | None = None
         DataError: a column is missing, a key is empty, or two rows have the same campaign, arm and time.
     """
     import pandas as pd
-    import torch
 
     from crossmix import state
 
@@ -103,14 +102,14 @@ def clean_statistics(frame: pd.DataFrame, platforms: int, arm: str | None = None
     for key in keys:
         if frame[key].isna().any():
             raise DataError(f"statistics: {key} is empty in row {int(frame[key].isna().to_numpy().argmax())}; name it")
-    values = torch.from_numpy(frame[list(state.STATISTIC_NAMES)].to_numpy(dtype="float32", copy=True))
+    values = frame[list(state.STATISTIC_NAMES)].to_numpy(dtype="float32", copy=True)
     rows = frame[list(keys)].astype("string").astype(object)
     rows[TIME] = utc(frame[TIME], TIME)
     twice = rows.duplicated()
     if twice.any():
         first = rows[twice].iloc[0].to_dict()
         raise DataError(f"statistics: two rows for {first}; a campaign and arm has one row per cycle")
-    clamped = pd.DataFrame(state.clamp(values, platforms).numpy(), columns=list(state.STATISTIC_NAMES))
+    clamped = pd.DataFrame(state.clamp(values, platforms), columns=list(state.STATISTIC_NAMES))
     rows = pd.concat([rows, clamped], axis=1)
     return rows.sort_values([TIME, *keys], ignore_index=True)
 

@@ -1,4 +1,4 @@
-"""The answer of `crossmix allocate`: bundle, newest statistics and market brought together, and shown."""
+"""The answer of `crossmix allocate`: bundle and newest statistics brought together, and shown."""
 
 from __future__ import annotations
 
@@ -32,20 +32,19 @@ def allocate(
     Raises:
         BundleError, ConfigError, DataError, InfeasibleError: what cannot be used; names field, value and remedy.
     """
-    from crossmix.respond import MarketResponder
     from feature_repo.features import online_statistics
 
     loaded = load(bundle)
     name = campaign or _only(loaded)
     loaded.check_campaign(name)
-    statistics = online_statistics(features, [name])[0].numpy()
+    statistics = online_statistics(features, [name])[0]
     width, column = len(state.PER_PLATFORM), state.PLATFORM_FIELD["previous_share"]
     previous = statistics[column : width * len(loaded.platforms) : width]
     return explain(
         loaded,
         statistics,
         name,
-        MarketResponder(loaded.market, name),
+        loaded.responses[name],
         budget=budget,
         change=change(limits, freeze),
         previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,

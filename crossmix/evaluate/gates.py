@@ -27,6 +27,8 @@ from crossmix.evaluate.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate, bounds,
 from crossmix.market.log import read
 from crossmix.market.model import Market, load
 from crossmix.market.oracle import marginal
+from crossmix.respond import MarketResponder
+from crossmix.response import ResponseTable
 from crossmix.schema import Dataset
 from crossmix.train import load_policy
 
@@ -186,9 +188,16 @@ def _bundle(config: Config, market: Market, actor: torch.nn.Module, source: Path
             for c, name in enumerate(market.campaigns)
         },
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
-        market=source / "market.json",
+        responses=_responses(market, json.loads((source / "market.json").read_text())),
         data_digest=market.digest,
     )
+
+
+def _responses(market: Market, document: dict[str, Any]) -> dict[str, ResponseTable]:
+    return {
+        name: ResponseTable.of(MarketResponder(document, name), len(market.platforms), float(market.budget[c]))
+        for c, name in enumerate(market.campaigns)
+    }
 
 
 def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> dict[str, Any]:

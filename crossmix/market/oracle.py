@@ -103,6 +103,30 @@ def solve(
         InfeasibleError: limits that no split can keep.
         BudgetError: a budget that is negative or not a number.
     """
+    parts = []
+    for curves in _blocks(conditions, budget_B, low_BP, high_BP):
+        found = _search(curves, grid, zooms, thorough)
+        parts.append(_branch(curves, found, grid, zooms) if thorough else found)
+    whole = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(_Found)}
+    gap_B = torch.where(whole["bound_B"] > 0, 1 - whole["revenue_B"] / whole["bound_B"].clamp(min=1e-300), 0.0)
+    told = {item.name: whole[item.name] for item in fields(Solution) if item.name in whole} | {"gap_B": gap_B}
+    return Solution(**{name: figure.to(budget_B.dtype) for name, figure in told.items()})
+
+
+@torch.no_grad()
+def best_split(
+    conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor, *, grid: int = 48, zooms: int = 8
+) -> Tensor:
+    """The split of `solve` with `thorough` off, (B, P), without its certificate, which takes most of the time.
+
+    For what is done thousands of times: validation while training, model-predictive control. Raises as `solve` does.
+    """
+    blocks = _blocks(conditions, budget_B, low_BP, high_BP)
+    return torch.cat([_closing_in(curves, _lattice(curves, grid), grid, zooms) for curves in blocks]).to(budget_B.dtype)
+
+
+def _blocks(conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor) -> list[_Curves]:
+    """The rows' curves in double precision, `ROWS` at a time, once budgets and limits are found to be sound."""
     wrong = ~(torch.isfinite(budget_B) & (budget_B >= 0))
     if wrong.any():
         raise BudgetError(f"budget: {float(budget_B[wrong][0]):g} cannot be split; give a finite amount of at least 0")
@@ -110,14 +134,7 @@ def solve(
     shape = (len(budget_B), low_BP.shape[-1])
     low, high = (bound.expand(shape).to(budget_B.device, torch.float64) for bound in (low_BP, high_BP))
     curves = _Curves.of(conditions, budget_B.double(), low, high)
-    parts = []
-    for rows in torch.split(torch.arange(shape[0], device=low.device), ROWS):
-        found = _search(curves.rows(rows), grid, zooms, thorough)
-        parts.append(_branch(curves.rows(rows), found, grid, zooms) if thorough else found)
-    whole = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(_Found)}
-    gap_B = torch.where(whole["bound_B"] > 0, 1 - whole["revenue_B"] / whole["bound_B"].clamp(min=1e-300), 0.0)
-    told = {item.name: whole[item.name] for item in fields(Solution) if item.name in whole} | {"gap_B": gap_B}
-    return Solution(**{name: figure.to(budget_B.dtype) for name, figure in told.items()})
+    return [curves.rows(rows) for rows in torch.split(torch.arange(shape[0], device=low.device), ROWS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import torch
 from crossmix import allocate, bundle, constraints, state
 from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError, Limits
+from crossmix.response import Response
 
 PLATFORMS = ("search", "social", "video", "shop")
 CAMPAIGNS = ("allow_pickle", "b / ü")  # names that an archive of keyword arguments would trip over
@@ -29,8 +30,12 @@ class Actor(torch.nn.Module):
         torch.manual_seed(seed)
         self.net = torch.nn.Sequential(torch.nn.Linear(state.SIZE, 64), torch.nn.ReLU(), torch.nn.Linear(64, platforms))
 
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.net(states)
+        return logits
+
     def forward(self, states: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-        return constraints.project(torch.softmax(self.net(states), 1), low, high)
+        return constraints.project(torch.softmax(self.logits(states), 1), low, high)
 
 
 def make(folder: Path, *, platforms: tuple[str, ...] = PLATFORMS, seed: int = 0) -> bundle.Bundle:
@@ -45,7 +50,7 @@ def make(folder: Path, *, platforms: tuple[str, ...] = PLATFORMS, seed: int = 0)
         limits=dict.fromkeys(CAMPAIGNS, limits),
         plans={name: bundle.Plan(1000.0, "EUR", share) for name in CAMPAIGNS},
         contexts={name: np.full(state.CONTEXT, 0.1 * index) for index, name in enumerate(CAMPAIGNS)},
-        market=None,
+        responses=None,
         data_digest="d" * 64,
     )
 
@@ -60,6 +65,24 @@ def boxes(rows: int, platforms: int, rng: np.random.Generator) -> tuple[np.ndarr
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
     return make(tmp_path_factory.mktemp("saved") / "bundle")
+
+
+def test_noise_is_added_to_the_logits_and_absent_noise_is_none(saved: bundle.Bundle) -> None:
+    rng = np.random.default_rng(1)
+    states = rng.standard_normal((50, state.SIZE)).astype(np.float32)
+    noise = rng.standard_normal((50, len(PLATFORMS))).astype(np.float32)
+    low, high = boxes(50, len(PLATFORMS), rng)
+    actor = Actor(len(PLATFORMS))
+    with torch.no_grad():
+        logits = actor.logits(torch.tensor(states))
+        moved = torch.softmax(logits + torch.tensor(noise), 1)
+        want = constraints.project(moved, torch.tensor(low), torch.tensor(high)).numpy()
+    share, told = saved.decide(states, low, high, noise)
+    assert np.abs(told - logits.numpy()).max() <= 1e-5
+    assert np.abs(share - want).max() <= 1e-5
+    np.testing.assert_array_equal(saved.decide(states, low, high)[0], saved.decide(states, low, high, 0 * noise)[0])
+    with pytest.raises(ValueError, match="noise: holds a number that is not finite"):
+        saved.decide(states, low, high, np.nan * noise)
 
 
 @pytest.fixture
@@ -195,10 +218,10 @@ def test_the_box_is_the_same_in_numpy_and_in_torch() -> None:
 class Market:
     """Revenue 2 sqrt(money x 100) on each platform."""
 
-    def __call__(self, share_P: np.ndarray, budget: float) -> allocate.Response:
+    def __call__(self, share_P: np.ndarray, budget: float) -> Response:
         money = np.maximum(share_P * budget, 1e-9)
         revenue, marginal = 2 * np.sqrt(100 * money), 10 / np.sqrt(money)
-        return allocate.Response(revenue, 0.1 * revenue, marginal, 0.1 * marginal)
+        return Response(revenue, 0.1 * revenue, marginal, 0.1 * marginal)
 
 
 def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> None:

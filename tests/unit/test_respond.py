@@ -12,6 +12,7 @@ import torch
 
 from crossmix.market import model
 from crossmix.respond import MarketResponder
+from crossmix.response import LEAST, MOST, ResponseTable
 from tests.markets import make_market
 
 SHARE = np.array([0.4, 0.3, 0.2, 0.1])
@@ -54,3 +55,27 @@ def test_an_unknown_error_counts_as_none(document: dict[str, Any]) -> None:
             cell[name]["se"] = None
     answer = MarketResponder(document, "c0")(SHARE, 800.0)
     assert torch.tensor(answer.revenue_se_P).abs().max() < 1e-3
+
+
+def test_the_table_of_a_bundle_answers_as_the_closed_form(document: dict[str, Any]) -> None:
+    """Between knots too: shares and budgets that no knot was placed at."""
+    ask, budget = MarketResponder(document, "c0"), 1_000.0
+    table = ResponseTable.of(ask, 4, budget)
+    rng = np.random.default_rng(0)
+    for money in (50.0, 731.0, 2_900.0):
+        share = rng.dirichlet(np.ones(4))
+        want, got = ask(share, money), table(share, money)
+        for name in ("revenue_P", "revenue_se_P", "marginal_P", "marginal_se_P"):
+            scale = np.abs(getattr(want, name)).max()
+            assert np.abs(getattr(got, name) - getattr(want, name)).max() <= 0.01 * scale, (money, name)
+
+
+def test_the_table_ends_at_nothing_and_at_its_last_knot(document: dict[str, Any]) -> None:
+    table = ResponseTable.of(MarketResponder(document, "c0"), 4, 1_000.0)
+    nothing = table(np.zeros(4), 1_000.0)
+    assert (nothing.revenue_P == 0).all()
+    assert (nothing.marginal_P == table.value_QPK[2, :, 0]).all()
+    half = table(np.full(4, 0.5), 1_000.0 * LEAST)
+    assert half.revenue_P == pytest.approx(0.5 * table.value_QPK[0, :, 0])
+    beyond = table(np.ones(4), 10 * MOST * 1_000.0)
+    assert beyond.revenue_P == pytest.approx(table.value_QPK[0, :, -1])
