@@ -40,7 +40,7 @@ from crossmix.config import Config
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
 from crossmix.market.model import load as load_market
-from crossmix.market.oracle import best_split
+from crossmix.market.oracle import best_share
 from crossmix.market.shift import SCENARIOS, shift
 from crossmix.market.tasks import tasks
 from crossmix.meta import base_tasks, draw_task, environments
@@ -102,7 +102,7 @@ def flight(config: Config, market: Market, adapter: Adapter, loss: Loss, cycles:
         with torch.no_grad():
             seen = environment.observe()
             budget_B = environment.cycle_budget_B()
-            best = best_split(environment.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2)
+            best = best_share(environment.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2)
             earned = environment.expected(share).revenue.sum()
             told.append(float(earned / environment.expected(best).revenue.sum()))
         if adapter.rates is not None:

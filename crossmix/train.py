@@ -31,7 +31,7 @@ from crossmix.constraints import project
 from crossmix.learner import Learner, Listener, Point, TrainingError
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
-from crossmix.market.oracle import best_split
+from crossmix.market.oracle import best_share
 
 # Rows (of all ranks) and cycles of one validation; its market seeds are the training seed's plus these.
 VALIDATION_ROWS = 48
@@ -156,7 +156,7 @@ def score(policy: Policy | None, environment: MarketEnvironment, cycles: int) ->
         else:
             share = policy(observation.state_BS, observation.low_BP, observation.high_BP)
         budget = environment.cycle_budget_B()
-        ideal = best_split(environment.conditions, budget, observation.low_BP, observation.high_BP, grid=32, zooms=2)
+        ideal = best_share(environment.conditions, budget, observation.low_BP, observation.high_BP, grid=32, zooms=2)
         inside = project(share, observation.low_BP, observation.high_BP)
         revenue = environment.expected(inside).revenue
         total += torch.stack([revenue.sum(), environment.expected(ideal).revenue.sum(), budget.sum()]).double()

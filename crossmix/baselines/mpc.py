@@ -17,7 +17,7 @@ from torch import Tensor
 from crossmix.baselines.player import Delivery, Task
 from crossmix.market.mechanism import Conditions
 from crossmix.market.model import Market
-from crossmix.market.oracle import best_split
+from crossmix.market.oracle import best_share
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Mpc:
 
     def act(self, task: Task) -> Tensor:
         """The best split of the predicted cycle."""
-        return best_split(self.predicted(task), task.budget_B, task.low_BP, task.high_BP, grid=32, zooms=3)
+        return best_share(self.predicted(task), task.budget_B, task.low_BP, task.high_BP, grid=32, zooms=3)
 
     def predicted(self, task: Task) -> Conditions:
         """Mean conditions of the coming cycle."""

@@ -114,7 +114,7 @@ def solve(
 
 
 @torch.no_grad()
-def best_split(
+def best_share(
     conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor, *, grid: int = 48, zooms: int = 8
 ) -> Tensor:
     """The split of `solve` with `thorough` off, (B, P), without its certificate, which takes most of the time.

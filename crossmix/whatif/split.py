@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from crossmix.constraints import binding
-from crossmix.market.oracle import best_split, solve
+from crossmix.market.oracle import best_share, solve
 from crossmix.whatif.response import LEVELS, Responses, respond, simulate
 from crossmix.whatif.scene import Scene, part, spread
 
@@ -232,7 +232,7 @@ def _best_elsewhere(scene: Scene, budget: float, draws: int) -> Tensor:
     for start in range(0, min(draws, len(scene.fitted.requests)), SOLVE_BLOCK):
         rows = part(scene.fitted, start, min(start + SOLVE_BLOCK, draws))
         money_B = torch.full((len(rows.requests),), budget, dtype=torch.float64)
-        found.append(best_split(rows, money_B, scene.low_P[None], scene.high_P[None]))
+        found.append(best_share(rows, money_B, scene.low_P[None], scene.high_P[None]))
     return torch.cat(found) if found else torch.zeros(0, len(scene.platforms), dtype=torch.float64)
 
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from crossmix.constraints import InfeasibleError, Limits, box, project
 from crossmix.market.mechanism import Conditions, expected
-from crossmix.market.oracle import BudgetError, Solution, best_split, marginal, solve
+from crossmix.market.oracle import BudgetError, Solution, best_share, marginal, solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 PRICES = ("lognormal", "empirical", "spiky")
@@ -219,7 +219,7 @@ def test_the_residual_and_the_gap_tell_a_bad_split_from_a_good_one() -> None:
     instance = one("lognormal", 6, 0.1)
     arguments = (instance.conditions, instance.budget_B, instance.low_BP, instance.high_BP)
     good, bad = solve(*arguments), solve(*arguments, grid=6, zooms=0, thorough=False)
-    assert torch.equal(best_split(*arguments, grid=6, zooms=0), bad.share_BP)
+    assert torch.equal(best_share(*arguments, grid=6, zooms=0), bad.share_BP)
     assert float(good.kkt_B) < 1e-6
     assert float(good.gap_B) < 1e-7
     assert float(bad.kkt_B) > 1e-2
