@@ -38,6 +38,8 @@ from crossmix.market.model import Market, load
 from crossmix.train import train, validated
 
 GOAL = 0.93
+LARGE_BATCH = 2_048
+"""Rows of a rank are played side by side, so that few of them cost as much as many: ranks pay from here on."""
 
 
 def ours(config: Config, market: Path, agent: str, settings: Train, seconds: float) -> dict[str, Any]:
@@ -87,16 +89,25 @@ def _curve(points: list[tuple[int, float, float]]) -> dict[str, Any]:
     }
 
 
-def ranks(config: Config, market: Path, updates: int) -> dict[str, Any]:
-    """Wall seconds of the training loop for one rank and for two, one after the other."""
+def ranks(config: Config, market: Path, updates: int, batch: int) -> dict[str, Any]:
+    """Wall seconds of the training loop for one rank and for two at the same global batch, one after the other.
+
+    From the first validation to the last: what starts a process is not part of the loop.
+    """
     seconds = {}
     for number in (1, 2):
         settings = replace(config.train, agent="pathwise", ranks=number)
-        settings = replace(settings, pathwise=replace(settings.pathwise, updates=updates))
+        settings = replace(settings, pathwise=replace(settings.pathwise, updates=updates, batch=batch))
         with tempfile.TemporaryDirectory() as out:
-            curve = train(replace(config, train=settings), market, Path(out))
-            seconds[number] = curve["points"][-1]["seconds"]
-    return {"updates": updates, "one": seconds[1], "two": seconds[2], "speed-up": seconds[1] / seconds[2]}
+            points = train(replace(config, train=settings), market, Path(out))["points"]
+            seconds[number] = points[-1]["seconds"] - points[0]["seconds"]
+    return {
+        "updates": updates,
+        "batch": batch,
+        "one": seconds[1],
+        "two": seconds[2],
+        "speed-up": seconds[1] / seconds[2],
+    }
 
 
 def measure(config: Config, folder: Path, seconds: float, updates: int, *, whole: bool) -> dict[str, Any]:
@@ -105,6 +116,7 @@ def measure(config: Config, folder: Path, seconds: float, updates: int, *, whole
     market = load(folder)
     settings = replace(config.train, episodes=100_000)
     short = replace(settings, pathwise=replace(settings.pathwise, updates=updates))
+    sizes = ((updates, settings.pathwise.batch), (max(updates // 4, 100), LARGE_BATCH))
     rows = {
         "pathwise": ours(config, folder, "pathwise", short, seconds),
         "ppo": ours(config, folder, "ppo", settings, seconds),
@@ -126,7 +138,7 @@ def measure(config: Config, folder: Path, seconds: float, updates: int, *, whole
             "ppo over sb3 ppo, batched": rows["ppo"]["cycles per CPU second"]
             / rows["sb3 ppo, batched"]["cycles per CPU second"],
         },
-        "ranks": ranks(config, folder, updates) if (os.cpu_count() or 1) > 1 else None,
+        "ranks": [ranks(config, folder, *size) for size in sizes] if (os.cpu_count() or 1) > 1 else [],
     }
     if whole:
         given = replace(paper().train, ranks=1, seed=config.train.seed, market_seed=config.train.market_seed)
@@ -155,12 +167,11 @@ def table(result: dict[str, Any]) -> str:
         )
     lines.append("")
     lines += [f"{name}: {ratio:.2f}" for name, ratio in result["ratios"].items()]
-    if result["ranks"]:
-        found = result["ranks"]
-        lines.append(
-            f"two ranks over one, {found['updates']} pathwise updates: {found['speed-up']:.2f} "
-            f"({found['one']:.0f} s, {found['two']:.0f} s)"
-        )
+    lines += [
+        f"two ranks over one, {found['updates']} pathwise updates of {found['batch']:,} flights: "
+        f"{found['speed-up']:.2f} ({found['one']:.0f} s, {found['two']:.0f} s)"
+        for found in result["ranks"]
+    ]
     if "paper" in result:
         found = result["paper"]
         lines.append(
