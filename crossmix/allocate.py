@@ -116,16 +116,16 @@ def explain(
     if not (np.isfinite(money) and money > 0):
         raise ConfigError(f"budget: {budget!r}; give an amount above 0 in {plan.currency}")
     limits = changed(bundle.limits[campaign], bundle.platforms, change or LimitChange())
-    previous = None if previous_P is None else _previous(previous_P, bundle.platforms)
+    previous = None if previous_P is None else last_shares(previous_P, bundle.platforms)
     low_BP, high_BP = constraints.box(limits, previous)
     constraints.check(low_BP, high_BP, bundle.platforms)
-    statistics = _statistics(statistics_S, limits, previous, None if budget is None else money / plan.cycle_budget)
+    statistics = with_limits(statistics_S, limits, previous, None if budget is None else money / plan.cycle_budget)
     share_P = bundle.allocate(bundle.encode(campaign, statistics, context_D), low_BP, high_BP)[0].astype(float)
     response, static = responder(share_P, money), responder(np.asarray(plan.share, float), money)
-    lines = _lines(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
+    lines = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
     revenue = float(response.revenue_P.sum())
     se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
-    interval = _interval(revenue, se)
+    interval = interval_of(revenue, se)
     return Allocation(
         campaign=campaign,
         budget=money,
@@ -137,7 +137,7 @@ def explain(
         expected_roi_interval=(interval[0] / money, interval[1] / money),
         static_revenue=float(static.revenue_P.sum()),
         binding=tuple(f"{line.platform}: {line.reason}" for line in lines if line.binding),
-        notes=_notes(limits, previous),
+        notes=notes(limits, previous),
         bundle=bundle.digest,
     )
 
@@ -175,7 +175,7 @@ def _slot(platform: str, platforms: tuple[str, ...], where: str) -> int:
     return platforms.index(platform)
 
 
-def _previous(previous_P: Array, platforms: tuple[str, ...]) -> Array:
+def last_shares(previous_P: Array, platforms: tuple[str, ...]) -> Array:
     """The last shares as (1, P) float32."""
     share_P = np.asarray(previous_P, np.float32).reshape(-1)
     if len(share_P) != len(platforms):
@@ -185,7 +185,7 @@ def _previous(previous_P: Array, platforms: tuple[str, ...]) -> Array:
     return share_P[None]
 
 
-def _statistics(
+def with_limits(
     statistics_S: Array, limits: constraints.Limits[Array], previous_BP: Array | None, pace: float | None
 ) -> Array:
     """The statistics with what this call decides written in: limits, last shares, and pace if it has a budget."""
@@ -203,7 +203,7 @@ def _statistics(
     return made_S
 
 
-def _lines(
+def reasoned(
     platforms: tuple[str, ...],
     limits: constraints.Limits[Array],
     previous_BP: Array | None,
@@ -212,6 +212,12 @@ def _lines(
     response: Response,
     money: float,
 ) -> tuple[PlatformShare, ...]:
+    """Every platform's share of `money`, with what holds it and what the next unit would earn there.
+
+    Args:
+        previous_BP: last shares, (1, P); `None`: none.
+        edges: low and high of the box that the limits leave, (P,) each.
+    """
     low_P, high_P = edges
     at_low, at_high = constraints.binding(share_P[None], low_P[None], high_P[None])
     free_P = ~(at_low[0] | at_high[0])
@@ -231,9 +237,9 @@ def _lines(
                 low=float(low_P[slot]),
                 high=float(high_P[slot]),
                 expected_revenue=revenue,
-                expected_revenue_interval=_interval(revenue, float(response.revenue_se_P[slot])),
+                expected_revenue_interval=interval_of(revenue, float(response.revenue_se_P[slot])),
                 marginal_roi=marginal,
-                marginal_roi_interval=_interval(marginal, float(response.marginal_se_P[slot])),
+                marginal_roi_interval=interval_of(marginal, float(response.marginal_se_P[slot])),
                 binding=kind,
                 reason=_reason(kind, bool(at_low[0, slot]), float(share_P[slot]), marginal, common),
             )
@@ -264,12 +270,12 @@ def _reason(kind: str | None, at_low: bool, share: float, marginal: float, commo
     return f"held at its {kind} of {share:.1%}; {earns}{against}"
 
 
-def _interval(value: float, se: float) -> tuple[float, float]:
+def interval_of(value: float, se: float) -> tuple[float, float]:
     """95 % interval; revenue and marginal ROI cannot be negative."""
     return max(0.0, value - Z95 * se), value + Z95 * se
 
 
-def _notes(limits: constraints.Limits[Array], previous_BP: Array | None) -> tuple[str, ...]:
+def notes(limits: constraints.Limits[Array], previous_BP: Array | None) -> tuple[str, ...]:
     if previous_BP is None and (limits.freeze_P.any() or (limits.step_P < 1).any()):
         return ("No last shares were given, so freezes and step limits do not bind.",)
     return ()

@@ -141,6 +141,22 @@ class Bundle:
                 raise ValueError("noise: holds a number that is not finite")
         return _run(self.session, states, np.ascontiguousarray(low), np.ascontiguousarray(high), noise)
 
+    def project(self, target_BM: Array, low_BM: Array, high_BM: Array) -> Array:
+        """The shares within [low, high] that are nearest to a target split (Euclidean), (B, M) float32.
+
+        By the projection inside the policy: noise that takes the policy's logits to the target's.
+
+        Args:
+            target_BM: shares from 0, each row summing to 1.
+
+        Raises:
+            As `decide`.
+        """
+        target_BM = np.asarray(target_BM, np.float32)
+        some = np.broadcast_to(np.zeros((1, 1), np.float32), (len(target_BM), state.SIZE))
+        _, logits_BM = self.decide(some, low_BM, high_BM)
+        return self.decide(some, low_BM, high_BM, np.log(np.maximum(target_BM, 1e-12)) - logits_BM)[0]
+
     def encode(self, campaign: str, statistics_S: Array, context_D: Array | None = None) -> Array:
         """The state (1, 640) of a campaign: `context_D` (512,), by default its last one, and its 128 statistics."""
         self.check_campaign(campaign)

@@ -215,11 +215,15 @@ def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM
 
     Raises `DataError` for a campaign without statistics in this arm, naming it and the known ones.
     """
-    return online_rows(path, campaign_id, arm)[0]
+    values, seconds = online_known(path, campaign_id, arm)
+    for campaign, second in zip(campaign_id, seconds, strict=True):
+        if not second:
+            raise _unknown(sources.known_arms(Path(path)), campaign, arm)
+    return values
 
 
-def online_rows(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> tuple[Array, list[float]]:
-    """As `online_statistics`, with the seconds (UTC) at which each row's cycle ended."""
+def online_known(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> tuple[Array, list[float]]:
+    """As `online_statistics`, and the seconds (UTC) at which each row's cycle ended: 0 where there are none yet."""
     import time
 
     import numpy as np
@@ -232,9 +236,6 @@ def online_rows(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> t
     for attempt in range(TORN_READS):
         values, times = _online(path, SERVICE_STATISTICS, entities)
         stamps = [times[names[0]] for names in sources.statistic_names().values()]
-        for row, campaign in enumerate(campaign_id):
-            if not all(stamp[row] for stamp in stamps):
-                raise _unknown(sources.known_arms(Path(path)), campaign, arm)
         if stamps[0] == stamps[1]:
             columns = [values[name] for name in state.STATISTIC_NAMES]
             return np.ascontiguousarray(np.asarray(columns, np.float32).T), stamps[0]

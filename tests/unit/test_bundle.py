@@ -85,6 +85,15 @@ def test_noise_is_added_to_the_logits_and_absent_noise_is_none(saved: bundle.Bun
         saved.decide(states, low, high, np.nan * noise)
 
 
+def test_project_is_the_projection_of_the_limits(saved: bundle.Bundle) -> None:
+    rng = np.random.default_rng(2)
+    target = rng.dirichlet(np.ones(len(PLATFORMS)), 200).astype(np.float32)
+    target[:3] = [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 1]]
+    low, high = boxes(200, len(PLATFORMS), rng)
+    want = constraints.project(*map(torch.tensor, (target, low, high))).numpy()
+    assert np.abs(saved.project(target, low, high) - want).max() <= 2e-6
+
+
 @pytest.fixture
 def copy(saved: bundle.Bundle, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved.path, tmp_path / "bundle"))

@@ -1,0 +1,155 @@
+"""Each campaign's newest statistics, kept in memory and read anew in the background: an answer never waits for Feast.
+
+A campaign's arm that has none of its own yet takes the log's; one that the store does not know starts cold (what
+`crossmix.history.History` says before the first cycle). While the feature store is away the last good statistics
+serve, also after a restart, and `trouble` says why.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmix import state
+from crossmix.schema import DataError
+from feature_repo.sources import LOG_ARM
+
+Array = NDArray[Any]
+_log = logging.getLogger(__name__)
+OWN, LOG, COLD = "own", "log", "cold"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A campaign's statistics in one arm."""
+
+    statistics_S: Array
+    """(128,) float32 in layout order."""
+    seconds: float
+    """When its newest cycle ended, UTC; 0 where it starts cold."""
+    source: str
+    """own: of this arm's feedback; log: of the log; cold: none yet."""
+
+
+class States:
+    """Statistics by (campaign, arm).
+
+    Args:
+        features: feature folder.
+        keep: file in which the last good statistics outlive a restart.
+    """
+
+    def __init__(self, features: Path, keep: Path) -> None:
+        self.features, self.keep = Path(features), Path(keep)
+        self.trouble: str | None = None
+        self.since: float | None = None
+        self._known: dict[tuple[str, str], State] = {}
+        self._lock = threading.Lock()
+        if self.keep.is_file():
+            self._restore()
+
+    def get(self, campaign: str, arm: str) -> State | None:
+        """The last good statistics; `None`: the store knows none, not even of the log."""
+        return self._known.get((campaign, arm))
+
+    def refresh(self, campaigns: Iterable[str], arms: Sequence[str]) -> None:
+        """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay."""
+        names = sorted(campaigns)
+        try:
+            found = self._read(names, arms)
+        except Exception as error:  # Feast and its stores raise their own kinds each
+            if self.trouble is None:
+                self.since = time.time()
+                _log.warning("feature store away: %s", error)
+            self.trouble = f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+            return
+        if self.trouble is not None:
+            _log.warning("feature store back")
+        self.trouble, self.since = None, None
+        with self._lock:
+            old = self._known
+            # An unchanged row stays the same object: answers are cached by it.
+            self._known = {key: old[key] if key in old and _same(old[key], new) else new for key, new in found.items()}
+            if any(self._known[key] is not old.get(key) for key in self._known):
+                self._save()
+
+    def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
+        from feature_repo.features import online_known
+
+        found: dict[tuple[str, str], State] = {}
+        if not campaigns:
+            return found
+        if not self.features.is_dir():
+            raise DataError(f"features: {self.features} is not there; bring the feature folder back")
+        for arm in (LOG_ARM, *arms):
+            values, seconds = online_known(self.features, campaigns, arm)
+            for campaign, row, second in zip(campaigns, values, seconds, strict=True):
+                if second:
+                    found[campaign, arm] = State(row, float(second), LOG if arm == LOG_ARM else OWN)
+        for campaign in campaigns:
+            if (campaign, LOG_ARM) in found:
+                for arm in arms:
+                    found.setdefault((campaign, arm), found[campaign, LOG_ARM])
+        return found
+
+    def _save(self) -> None:
+        rows = [
+            {"campaign": campaign, "arm": arm, "seconds": one.seconds, "source": one.source}
+            for (campaign, arm), one in self._known.items()
+        ]
+        values = np.array([one.statistics_S for one in self._known.values()], np.float32)
+        scratch = self.keep.with_suffix(".tmp")
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.open("wb") as stream:
+            np.savez(stream, rows=np.array(json.dumps(rows)), values=values, layout=np.array(state.layout_digest()))
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(self.keep)
+
+    def _restore(self) -> None:
+        try:
+            with np.load(self.keep) as archive:
+                if str(archive["layout"]) != state.layout_digest():
+                    return
+                rows: list[Mapping[str, Any]] = json.loads(str(archive["rows"]))
+                values = archive["values"]
+        except (ValueError, KeyError, OSError) as error:
+            _log.warning("%s: cannot be read (%s); states come from the feature store alone", self.keep, error)
+            return
+        self._known = {
+            (row["campaign"], row["arm"]): State(value, row["seconds"], row["source"])
+            for row, value in zip(rows, values, strict=True)
+        }
+
+
+def cold(share_P: Array, minimum_P: Array, maximum_P: Array, weekday: int) -> State:
+    """The statistics of a campaign before its first cycle, as `History` has them.
+
+    Args:
+        share_P, minimum_P, maximum_P: the plan's split and limits, (P,).
+        weekday: of the coming cycle, Monday 0.
+    """
+    statistics = np.zeros(state.STATISTICS, np.float32)
+    width = len(state.PER_PLATFORM)
+    slots_PF = statistics[: len(share_P) * width].reshape(len(share_P), width)
+    for name, column in (("previous_share", share_P), ("min", minimum_P), ("max", maximum_P)):
+        slots_PF[:, state.PLATFORM_FIELD[name]] = column
+    campaign = statistics[state.SLOTS * width :]
+    angle = 2 * np.pi * weekday / 7
+    for name, value in (("pace", 1.0), ("weekday_sin", np.sin(angle)), ("weekday_cos", np.cos(angle))):
+        campaign[state.CAMPAIGN_FIELD[name]] = value
+    return State(statistics, 0.0, COLD)
+
+
+def _same(one: State, other: State) -> bool:
+    return one.seconds == other.seconds and np.array_equal(one.statistics_S, other.statistics_S)
