@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from crossmix.config import Config
-from crossmix.evaluate.experiment import AnalysisError, paired, sequential
+from crossmix.evaluate.experiment import AnalysisError, fewest_days, found_by_day, paired, sequential, summed
 from crossmix.evaluate.significance import welch
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.model import Market
@@ -39,7 +39,7 @@ class Days:
 
     def roi(self, period: int = 1) -> Array:
         """Revenue / planned budget of every `period` days on end, (R, T // period)."""
-        revenue, planned = (_sums(self.total[name], period) for name in ("revenue", "planned"))
+        revenue, planned = (summed(self.total[name], period) for name in ("revenue", "planned"))
         return revenue / np.maximum(planned, 1e-12)
 
 
@@ -142,13 +142,9 @@ def simulate(
 
 
 def _told(one_RT: Array, other_RT: Array, level: float, days: int, period: int) -> dict[str, Any]:
-    runs, figures = one_RT.shape
     lift_R = np.expm1(np.log(one_RT / other_RT).mean(1))
-    found_RT = np.zeros((runs, figures), bool)
-    for run in range(runs):
-        for seen in range(2, figures + 1):
-            # p is that of the best figure so far: once found, found.
-            found_RT[run, seen - 1] = sequential(one_RT[run, :seen], other_RT[run, :seen], level).p <= level
+    # Once found, found.
+    found_RT = found_by_day(one_RT, other_RT, level)
     by_figure = [0.0, *found_RT.mean(0).tolist()]
     fixed = [paired(one, other, level) for one, other in zip(one_RT, other_RT, strict=True)]
     naive = [welch(one, other).p <= level for one, other in zip(one_RT, other_RT, strict=True)]
@@ -165,20 +161,13 @@ def _told(one_RT: Array, other_RT: Array, level: float, days: int, period: int) 
     }
 
 
-def _sums(value_RT: Array, period: int) -> Array:
-    """Sums of `period` days on end; the days that do not fill a period are left out."""
-    runs, days = value_RT.shape
-    whole = days // period
-    return np.asarray(value_RT[:, : whole * period].reshape(runs, whole, period).sum(2), float)
-
-
 def _period(*arms: Days) -> int:
     """Fewest days per figure in which every arm earned something, with three figures or more left."""
-    days = arms[0].total["revenue"].shape[1]
-    for period in range(1, days // 3 + 1):
-        if all((arm.roi(period) > 0).all() for arm in arms):
-            return period
-    raise AnalysisError(
-        f"roi: an arm earned nothing in {days // 3} of {days} days on end; too little is sold to compare the arms: "
-        "give the smaller arm a larger weight, or both more days"
-    )
+    period = fewest_days(*(arm.total["revenue"] for arm in arms))
+    if period is None:
+        days = arms[0].total["revenue"].shape[1]
+        raise AnalysisError(
+            f"roi: an arm earned nothing in {days // 3} of {days} days on end; too little is sold to compare the arms: "
+            "give the smaller arm a larger weight, or both more days"
+        )
+    return period
