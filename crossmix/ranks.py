@@ -54,20 +54,32 @@ def seed(base: int, episode: int) -> int:
     return base + episode * size() + rank()
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float) -> None:
-    """One step down the gradient of `loss`, averaged over ranks and clipped to a norm."""
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float, unit: Tensor | None = None) -> None:
+    """One step down the gradient of `loss`, averaged over ranks and clipped to a norm.
+
+    Args:
+        unit: a number whose mean over ranks the loss is divided by, whatever its sign; without one, nothing is.
+    """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     if size() > 1:
-        # One message for all tensors: a network has a few large and many small ones.
-        flat = torch.cat([p.grad.flatten() for p in parameters])
+        # One message for all tensors and the unit: a network has a few large and many small ones, and ranks that meet
+        # twice wait for the slower twice.
+        parts = [p.grad.flatten() for p in parameters]
+        flat = torch.cat(parts if unit is None else [*parts, unit.detach().reshape(1)])
         dist.all_reduce(flat)
         flat /= size()
         begin = 0
         for p in parameters:
-            p.grad.copy_(flat[begin : begin + p.numel()].view_as(p))
+            # A view, not a copy: the message is the gradient from here on.
+            p.grad = flat[begin : begin + p.numel()].view_as(p)
             begin += p.numel()
+        unit = None if unit is None else flat[-1]
+    if unit is not None:
+        scale = unit.detach().abs().clamp(min=1e-6)
+        for p in parameters:
+            p.grad.div_(scale)
     nn.utils.clip_grad_norm_(parameters, clip)
     optimiser.step()
 

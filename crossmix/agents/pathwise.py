@@ -38,10 +38,10 @@ def update(
 ) -> PathwiseResult:
     """One gradient step on the coming cycle: maximise E[objective(project(pi(s)))].
 
-    Objectives are divided by their batch mean, so that the step's size does not depend on the currency.
+    Objectives are divided by their batch mean (of all ranks), so that the step's size does not depend on the currency.
     """
     raw, share = policy.act(observation.state_BS, observation.low_BP, observation.high_BP)
     gain_B = environment.objective(environment.expected(share), raw, observation.high_BP)
-    loss = -(gain_B / ranks.mean(gain_B.detach().mean()).abs().clamp(min=1e-6)).mean()
-    ranks.descend(optimiser, loss, 1.0)
-    return PathwiseResult(float(loss.detach()), float(gain_B.detach().mean()), share.detach())
+    loss = -gain_B.mean()
+    ranks.descend(optimiser, loss, 1.0, unit=loss)
+    return PathwiseResult(float(loss.detach()), float(-loss.detach()), share.detach())
