@@ -53,7 +53,15 @@ def load_all(store: Store) -> dict[str, Campaign]:
 
 def get(store: Store, campaign_id: str) -> Campaign:
     """One campaign; raises `UnknownCampaignError`, `StoreAwayError`."""
-    return _known(load_all(store), campaign_id)
+    return known(load_all(store), campaign_id)
+
+
+def known(found: Mapping[str, Campaign], campaign_id: str) -> Campaign:
+    """One of the campaigns; raises `UnknownCampaignError`, naming those that are there."""
+    if campaign_id not in found:
+        names = ", ".join(sorted(found)[:SHOWN]) or "none yet: create one with crossmix campaign create"
+        raise UnknownCampaignError(f"campaign_id: {campaign_id[:200]!r} is unknown; known: {names}")
+    return found[campaign_id]
 
 
 def create(store: Store, raw: Mapping[str, Any], platforms: Sequence[str], who: str, why: str = "") -> Campaign:
@@ -130,7 +138,7 @@ def edit(
     """
     plan.check_changes(changes)
     with store.change() as connection:
-        old = _known(_load(connection), campaign_id)
+        old = known(_load(connection), campaign_id)
         merged = {**old.planned(), **{key: value for key, value in changes.items() if key != "limits"}}
         if "limits" in changes:
             merged["limits"] = plan.merged_limits(old.limits, changes["limits"])
@@ -183,7 +191,7 @@ def set_override(
     """
     made = plan.check_override(kind, share, platforms)
     with store.change() as connection:
-        old = _known(_load(connection), campaign_id)
+        old = known(_load(connection), campaign_id)
         override = Override(kind, made, who[:200], why[:1_000], datetime.now(UTC))
         row = {"kind": kind, "share": made, "who": override.who, "why": override.why, "at": override.at}
         connection.execute(tables.overrides.delete().where(tables.overrides.c.campaign_id == campaign_id))
@@ -198,7 +206,7 @@ def lift(store: Store, campaign_id: str, who: str, why: str = "") -> Campaign:
     Raises `UnknownCampaignError`, `StoreAwayError`.
     """
     with store.change() as connection:
-        old = _known(_load(connection), campaign_id)
+        old = known(_load(connection), campaign_id)
         if old.override is not None:
             connection.execute(tables.overrides.delete().where(tables.overrides.c.campaign_id == campaign_id))
             record(connection, who, "override.lift", campaign_id, _told(old), None, why)
@@ -207,7 +215,6 @@ def lift(store: Store, campaign_id: str, who: str, why: str = "") -> Campaign:
 
 def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]:
     """The campaigns that a bundle was trained with, from `starts` on for `cycles` cycles."""
-    hours = bundle.config.data.cycle_hours
     made = []
     for name, planned in bundle.plans.items():
         total = sum(planned.share)
@@ -219,7 +226,16 @@ def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]
         }
         limits = {platform: limit for platform, limit in limits.items() if limit}
         made.append(
-            Campaign(name, planned.currency, float(planned.cycle_budget), share, limits, utc(starts), cycles, hours)
+            Campaign(
+                name,
+                planned.currency,
+                float(planned.cycle_budget),
+                share,
+                limits,
+                utc(starts),
+                cycles,
+                planned.cycle_hours,
+            )
         )
     return made
 
@@ -248,13 +264,6 @@ def _load(connection: sa.Connection) -> dict[str, Campaign]:
     return found
 
 
-def _known(found: Mapping[str, Campaign], campaign_id: str) -> Campaign:
-    if campaign_id not in found:
-        known = ", ".join(sorted(found)[:SHOWN]) or "none yet: create one with crossmix campaign create"
-        raise UnknownCampaignError(f"campaign_id: {campaign_id!r} is unknown; known: {known}")
-    return found[campaign_id]
-
-
 def _insert(connection: sa.Connection, made: Campaign, who: str, why: str) -> None:
     connection.execute(tables.campaigns.insert(), {**_columns(made), "paused": made.paused})
     record(connection, who, "campaign.create", made.campaign_id, None, made.planned(), why)
@@ -262,7 +271,7 @@ def _insert(connection: sa.Connection, made: Campaign, who: str, why: str) -> No
 
 def _set_paused(store: Store, campaign_id: str, paused: bool, who: str, why: str) -> Campaign:
     with store.change() as connection:
-        old = _known(_load(connection), campaign_id)
+        old = known(_load(connection), campaign_id)
         if old.paused != paused:
             connection.execute(_of(tables.campaigns, campaign_id).values(paused=paused))
             action = "campaign.pause" if paused else "campaign.resume"

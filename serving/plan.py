@@ -19,10 +19,13 @@ from crossmix.constraints import check as check_box
 
 FREE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1.0, "freeze": False}
 """A platform's limits where none are given: shares of the cycle budget, and whether the share stays."""
+CURRENCY = r"[A-Z]{3}|[ -~]{1,28} \(generated\)"
+"""ISO 4217, or the play money of a generated log."""
 FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours")
 KINDS = ("static", "given")
 TOLERANCE = 1e-6
 LONGEST_ID = 200
+LONGEST_REASON = 1_000
 LARGEST_AMOUNT = 1e15
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 MOST_CYCLES = 1_000_000
@@ -133,7 +136,7 @@ def check(raw: Mapping[str, Any], platforms: Sequence[str]) -> dict[str, Any]:
     if campaign_id in (".", "..") or campaign_id != campaign_id.strip():
         raise CampaignError(f"campaign_id: {campaign_id!r}; give a name without blanks around it")
     currency = raw["currency"]
-    if not (isinstance(currency, str) and re.fullmatch("[A-Z]{3}", currency)):
+    if not (isinstance(currency, str) and re.fullmatch(CURRENCY, currency)):
         raise CampaignError(f"currency: {shown(currency)}; give three capital letters, as EUR")
     cycles = raw["cycles"]
     if isinstance(cycles, bool) or not isinstance(cycles, int) or not 1 <= cycles <= MOST_CYCLES:
@@ -195,7 +198,7 @@ def check_limits(raw: Any, platforms: Sequence[str]) -> dict[str, dict[str, Any]
         for key, bound in bounds.items():
             where = f"limits.{platform}.{key}"
             if key not in FREE:
-                raise CampaignError(f"{where}: unknown; use {', '.join(FREE)}")
+                raise CampaignError(f"limits.{platform}: {shown(key)} is unknown; use {', '.join(FREE)}")
             if key == "freeze":
                 if not isinstance(bound, bool):
                     raise CampaignError(f"{where}: {shown(bound)}; give true or false")
@@ -255,6 +258,17 @@ def text(value: Any, name: str) -> str:
     """A name of 1 to 200 printable characters."""
     if not (isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()):
         raise CampaignError(f"{name}: {shown(value)}; give 1 to {LONGEST_ID} printable characters")
+    return value
+
+
+def reason(value: Any) -> str:
+    """Why a change is made: text of at most 1,000 characters, which the database can hold."""
+    if (
+        not isinstance(value, str)
+        or len(value) > LONGEST_REASON
+        or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+    ):
+        raise CampaignError(f"why: {shown(value)}; give text of at most {LONGEST_REASON:,} characters")
     return value
 
 
