@@ -79,7 +79,7 @@ def _keys(found: dict[str, Any]) -> list[dict[str, str]]:
             "title": "Cycles",
             "mean": f"{cycles['finished']} of {cycles['planned']}",
             "interval": "",
-            "meaning": f"of {number(found['experiment']['cycle hours'])} hours, finished",
+            "meaning": f"of {found['experiment']['cycle hours']:g} hours, finished",
         }
     )
     return keys
@@ -133,7 +133,9 @@ def _users(users: dict[str, Any]) -> Table:
     for name in FIGURES:
         one = users[name]
         if "p" not in one:
-            rows.append((Cell(NAMES[name][0]), Cell(f"{one['verdict']}: {one['reason']}", "prose"), *(Cell(DASH),) * 5))
+            if one["verdict"] != "not applicable":
+                dash = (Cell(DASH, "num muted"),) * 5
+                rows.append((Cell(NAMES[name][0], "", f"{one['verdict']}: {one['reason']}"), *dash, dash[0]))
             continue
         cuped = one["cuped"]
         rows.append(
@@ -153,7 +155,7 @@ def _users(users: dict[str, Any]) -> Table:
         )
     return Table(
         "Per user, by the delta method; small type: 95 % interval. CUPED takes out what the user’s own figures from "
-        "before the experiment explain.",
+        "before the experiment explain. ROI and utilisation have no place here: no user has a planned budget.",
         ("", "Policy", "Control", "Difference", "p", "Difference, CUPED", "p, CUPED"),
         tuple(rows),
     )
@@ -201,7 +203,7 @@ def _change(one: dict[str, Any] | None) -> Cell:
 
 
 def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}\u202f%".replace("-", "−")
+    return "0\u202f%" if value == 0 else f"{100 * value:+.1f}\u202f%".replace("-", "−")
 
 
 def _span(one: dict[str, Any]) -> str:
@@ -223,7 +225,7 @@ def _roi(rows: list[dict[str, Any]]) -> str | None:
     ]
     top = 1.08 * max(max(line) for line in lines) or 1.0
     frame = _Frame((x[0], x[-1]), (0.0, top))
-    drawn = [frame.axes(number, "cycle", "ROI"), frame.line(x, lines[0], "var(--accent)")]
+    drawn = [frame.axes(lambda value: f"{value:g}", "cycle", "ROI"), frame.line(x, lines[0], "var(--accent)")]
     return frame.svg([*drawn, frame.line(x, lines[1], "var(--warm)", dashed=True)], "ROI of both arms by cycle")
 
 
@@ -280,7 +282,7 @@ class _Frame:
 
     def axes(self, told: Any, below: str, beside: str) -> str:
         """Grid lines at round values, labels, and the names of the axes."""
-        step = _round_step((self.y[1] - self.y[0]) / 4)
+        step = _round_step((self.y[1] - self.y[0]) / 6)
         first = math.ceil(self.y[0] / step - 1e-9)
         ticks = [k * step for k in range(first, math.floor(self.y[1] / step + 1e-9) + 1)]
         parts = []
