@@ -23,6 +23,8 @@ from crossmix.response import Responder, Response
 Array = NDArray[Any]
 
 Z95 = 1.959963984540054
+NEAR = 0.25
+"""Marginal ROIs this close, relative, count as equal: the policy sees drift, which the response does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,11 @@ def _kind(limits: constraints.Limits[Array], previous_BP: Array | None, slot: in
 def _reason(kind: str | None, at_low: bool, share: float, marginal: float, common: float | None) -> str:
     earns = f"the next unit earns {marginal:.3g}"
     if kind is None:
-        return f"free; {earns}, near what the other free platforms earn" if common is not None else f"free; {earns}"
+        if common is None:
+            return f"free; {earns}"
+        if abs(marginal - common) <= NEAR * max(common, 1e-12):
+            return f"free; {earns}, near what the other free platforms earn"
+        return f"free; {earns} on an average day without drift, where the median of free platforms earns {common:.3g}"
     against = "" if common is None else f" against {common:.3g} on free platforms"
     if kind == "frozen":
         return f"frozen at {share:.1%}; {earns}{against}"

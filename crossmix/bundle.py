@@ -6,7 +6,7 @@
     state_layout.json   `state.layout()` and its digest; a bundle of another layout is refused
     platforms.json      platform names in slot order
     limits.json         campaign -> `Limits.as_dict()`
-    plans.json          campaign -> cycle budget, currency, static share
+    plans.json          campaign -> cycle budget, currency, static share, hours of a cycle
     contexts.npz        campaign (C,) names, context (C, 512) float32: the last fused context of each
     responses.npz       what each campaign's platforms earn at each amount (`crossmix.response`): explanations
     probe.npz           inputs whose answer the manifest knows
@@ -63,11 +63,12 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A campaign's plan: `cycle_budget` in `currency` per cycle, `share` (M,) of the static split."""
+    """A campaign's plan: `cycle_budget` in `currency` per cycle of `cycle_hours`, `share` (M,) of the static split."""
 
     cycle_budget: float
     currency: str
     share: tuple[float, ...]
+    cycle_hours: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,7 @@ def load(folder: Path) -> Bundle:
         )
     platforms = tuple(_read(folder / "platforms.json"))
     plans = {
-        name: Plan(plan["cycle_budget"], plan["currency"], tuple(plan["share"]))
+        name: Plan(plan["cycle_budget"], plan["currency"], tuple(plan["share"]), plan["cycle_hours"])
         for name, plan in _read(folder / "plans.json").items()
     }
     limits = {name: constraints.Limits.arrays(raw) for name, raw in _read(folder / "limits.json").items()}

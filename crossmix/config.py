@@ -502,7 +502,7 @@ class Serving:
     """The policy arm explores around the policy's logits with deviation `online.sigma`."""
     explore_bound: Positive = 2.0
     """Largest exploration of a logit, in deviations."""
-    state_seconds: Positive = 1.0
+    state_seconds: Positive = 2.0
     """How often a campaign's state is read anew from the feature store."""
     watch_seconds: Positive = 2.0
     """How often the registry is asked which version is champion."""

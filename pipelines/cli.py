@@ -26,6 +26,9 @@ SOURCE_HELP = "Where the log comes from: demo (generated), criteo, spend, ipinyo
 Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
 
 
+OURS = {"crossmix", "feature_repo", "components", "pipelines", "serving", "monitoring"}
+
+
 @contextmanager
 def _readable_errors() -> Iterator[None]:
     """One line on stderr and exit status 2 for what the user can mend; 130 after Ctrl-C."""
@@ -34,7 +37,7 @@ def _readable_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to go on", 130)
     except ValueError as error:
-        if type(error).__module__.partition(".")[0] not in {"crossmix", "feature_repo", "components", "pipelines"}:
+        if type(error).__module__.partition(".")[0] not in OURS:
             raise
         _stop(str(error), 2)
 
@@ -205,6 +208,75 @@ def whatif(
         except OSError as error:
             raise ConfigError(f"--html {page}: cannot be written ({error.strerror}); name another file") from None
         print(asked.as_json(found) if json_ else asked.table(found, page))
+
+
+ServerUrl = Annotated[str | None, typer.Option("--server", help="A running server, as http://127.0.0.1:8080.")]
+Token = Annotated[
+    str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, where the server asks for one.")
+]
+
+
+@app.command()
+def serve(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its registry's champion serves.")],
+    host: Annotated[str, typer.Option(help="Address to bind; other than loopback needs --tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="HTTP: page, V1, V2, feedback.")] = 8080,
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC (V2); 0: none.")] = 8081,
+    tokens: Annotated[Path | None, typer.Option(help="File of bearer tokens (`crossmix token create`).")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The server's own folder; OUT/serving if absent.")] = None,
+    role: Annotated[str, typer.Option(help="all, or one part on a cluster: policy, control, router.")] = "all",
+    policy_url: Annotated[str | None, typer.Option(help="A router's policy predictor, as http://policy.")] = None,
+    control_url: Annotated[str | None, typer.Option(help="A router's control predictor.")] = None,
+    predictor_token: Annotated[str | None, typer.Option(envvar="CROSSMIX_PREDICTOR_TOKEN", help="For them.")] = None,
+    set_: Set = None,
+) -> None:
+    """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
+    with _readable_errors():
+        from crossmix.config import ConfigError
+        from pipelines import serve as server
+        from serving.server import Settings
+
+        if (policy_url is None) != (control_url is None):
+            raise ConfigError("--policy-url, --control-url: name both predictors, or neither")
+        settings = Settings(
+            host=host,
+            port=port,
+            grpc_port=grpc_port or None,
+            tokens=tokens,
+            role=role,
+            predictors=None if policy_url is None or control_url is None else (policy_url, control_url),
+            predictor_token=predictor_token,
+        )
+        server.serve(out, server.run_with(out, set_ or ()), settings, folder, lambda line: print(line, flush=True))
+
+
+@app.command()
+def promote(
+    out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
+    version: Annotated[str, typer.Argument(help="Version number, or an alias such as challenger.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+    server: ServerUrl = None,
+    token: Token = None,
+) -> None:
+    """Make a version champion, and wait until the server answers with it."""
+    with _readable_errors():
+        from pipelines import serve as asked
+
+        print(asked.promote(out, version, why, None if server is None else asked.Server(server, token)))
+
+
+@app.command()
+def rollback(
+    out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
+    why: Annotated[str, typer.Option(help="For the record.")] = "rolled back",
+    server: ServerUrl = None,
+    token: Token = None,
+) -> None:
+    """Make the previous champion champion again, and wait until the server answers with it."""
+    with _readable_errors():
+        from pipelines import serve as asked
+
+        print(asked.rollback(out, why, None if server is None else asked.Server(server, token)))
 
 
 experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, and see how one would go.")

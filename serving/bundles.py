@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crossmix import bundle as bundles
 from crossmix.bundle import Bundle, BundleError
@@ -61,6 +61,7 @@ class Champion:
         self._registry: Registry | None = None
         self._lock = threading.Lock()
         self._refused: tuple[str, float] | None = None
+        self._promoted: dict[str, Any] = {}
         kept = self._kept()
         if kept is not None:
             self.current = kept
@@ -75,6 +76,7 @@ class Champion:
             try:
                 registry = self._registry = self._registry or self._make()
                 champion = registry.get("champion")
+                self._promoted = json.loads(champion.tags.get("promoted", "{}"))
                 if champion.digest == self.current.bundle.digest:
                     if champion.number != self.current.version:
                         self.current = Serving(self.current.bundle, champion.number, self.current.since)
@@ -88,6 +90,10 @@ class Champion:
                 self._registry = None
                 self._ill(f"registry: {_line(error)}")
                 return False
+
+    def promoted(self) -> dict[str, Any]:
+        """Who made what serves champion, and why, as the registry noted it; empty where it is not known."""
+        return self._promoted
 
     def _lately_refused(self, digest: str) -> bool:
         if self._refused is None or self._refused[0] != digest:

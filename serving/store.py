@@ -24,7 +24,7 @@ campaigns = sa.Table(
     "campaigns",
     metadata,
     sa.Column("campaign_id", sa.String(200), primary_key=True),
-    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("currency", sa.String(40), nullable=False),
     sa.Column("cycle_budget", sa.Float, nullable=False, comment="of both arms together, currency per cycle"),
     sa.Column("share", sa.JSON, nullable=False, comment="platform -> share of the static split, sums to 1"),
     sa.Column("limits", sa.JSON, nullable=False, comment="platform -> {min, max, step, freeze}"),

@@ -184,7 +184,9 @@ def _bundle(config: Config, market: Market, actor: torch.nn.Module, source: Path
         platforms=market.platforms,
         limits={name: market.limits(c) for c, name in enumerate(market.campaigns)},
         plans={
-            name: bundles.Plan(float(market.budget[c]), market.currency, tuple(market.static[c].tolist()))
+            name: bundles.Plan(
+                float(market.budget[c]), market.currency, tuple(market.static[c].tolist()), float(market.cycle_hours)
+            )
             for c, name in enumerate(market.campaigns)
         },
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},

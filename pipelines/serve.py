@@ -1,0 +1,129 @@
+"""`crossmix serve`: a finished run's champion behind the experiment's router; `promote` and `rollback` change it live."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossmix.config import Config, ConfigError, load
+from pipelines import local
+
+CONFIRM_SECONDS = 30.0
+
+
+def run_with(out: Path, overrides: Sequence[str]) -> Config:
+    """The run's config with changes of its `serving`, `registry` and `online` sections.
+
+    Raises:
+        ConfigError: no finished run, or a change that does not fit.
+    """
+    for item in overrides:
+        if not item.startswith(("serving.", "registry.", "online.sigma")):
+            raise ConfigError(
+                f"--set {item!r}: a server takes serving.*, registry.* and online.sigma; train for the rest"
+            )
+    from crossmix.config import documented, from_json
+
+    config = from_json(json.dumps(local.run_config(out)))
+    return load(config.preset, overrides, dict(documented(config)))
+
+
+def serve(out: Path, config: Config, settings: Any, folder: Path | None, started: Callable[[str], None]) -> None:
+    """Serve the run in `out` until SIGTERM.
+
+    Args:
+        settings: `serving.server.Settings`.
+        folder: the server's own; OUT/serving if `None`.
+        started: called with a line once it answers.
+    """
+    from crossmix.registry import Registry
+    from serving import observe, server
+    from serving.bundles import Champion
+    from serving.live import Live
+    from serving.push import Pusher
+
+    settings.check()
+    server.config_of(config)
+    own = folder or out / "serving"
+    observe.logs()
+    champion = Champion(own, lambda: Registry.of(config, out), out / "bundle")
+    database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
+    features = local.step_folder(out, "features")
+    live = Live(config, own, database, champion, features)
+    live.start()
+    if settings.role in ("all", "router"):
+        live.watch(Pusher(live, features))
+        live.guard(Registry.of(config, out))
+    address = f"http://{settings.host}:{settings.port}"
+    line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
+    asyncio.run(server.serve(live, settings, lambda: started(line)))
+
+
+def promote(out: Path, version: str, why: str, ask: Server | None) -> str:
+    """Make a version champion, then ask the server until it answers with it."""
+    return _change(out, ask, lambda registry, who: registry.promote(version, who=who, why=why))
+
+
+def rollback(out: Path, why: str, ask: Server | None) -> str:
+    """Make the previous champion champion again, then ask the server until it answers with it."""
+    return _change(out, ask, lambda registry, who: registry.rollback(who=who, why=why))
+
+
+class Server:
+    """A running server, asked over HTTP.
+
+    Args:
+        url: as http://127.0.0.1:8080.
+        token: with scope admin where the server asks for tokens.
+    """
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {} if token is None else {"authorization": f"Bearer {token}"}
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """JSON of an answer; raises `ConfigError` with the server's own sentence."""
+        import httpx
+
+        try:
+            reply = httpx.request(method, self.url + path, headers=self.headers, json=body, timeout=10)
+        except httpx.HTTPError as error:
+            raise ConfigError(f"--server {self.url}: no answer ({error or type(error).__name__})") from None
+        if reply.status_code >= 400:
+            try:
+                told = reply.json()["error"]
+            except (ValueError, KeyError):
+                told = f"status {reply.status_code}"
+            raise ConfigError(f"--server {self.url}: {told}")
+        return reply.json()
+
+
+def _change(out: Path, ask: Server | None, change: Callable[[Any, str], Any]) -> str:
+    from crossmix.registry import CHAMPION, Registry, RegistryError
+
+    config = run_with(out, ())
+    registry, who = Registry.of(config, out), getpass.getuser()
+    try:
+        before: int | None = registry.get(CHAMPION).number
+    except RegistryError:
+        before = None
+    version = change(registry, who)
+    told = f"champion is version {version.number} now (was {before})"
+    if before == version.number:
+        told = f"version {version.number} was champion already"
+    if ask is None:
+        return f"{told}; no server was asked: name one with --server"
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    while True:
+        answer = ask.call("POST", "/serving/refresh")
+        if answer["version"] == version.number:
+            return f"{told}; {ask.url} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
+        if time.monotonic() > deadline:
+            reasons = "; ".join(trouble["why"] for trouble in answer["degraded"]) or "it follows another registry"
+            raise ConfigError(f"--server {ask.url}: still serves version {answer['version']} ({reasons})")
+        time.sleep(0.2)

@@ -1,0 +1,156 @@
+"""The predictors as KServe models: `policy` (the champion bundle) and `control` (the static split).
+
+V1 and V2 REST and gRPC, batched. What cannot be answered is `kserve.errors.InvalidInput`: 400 and INVALID_ARGUMENT.
+
+V2 outputs, a row per question (B), a column per platform (P) in `platforms`' order: share, amount, marginal_roi,
+marginal_roi_low, marginal_roi_high (NaN: not known) FP64; binding BYTES (empty: free); budget, expected_revenue,
+log_density (NaN: not explored) FP64; cycle INT64; campaign_id, arm, bundle, allocation_id, degraded (JSON, empty: no)
+BYTES; platforms BYTES [P].
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve.errors import InvalidInput
+
+from serving import question
+from serving.answer import ARMS, Answerer
+from serving.question import Question, QuestionError
+
+Predictions = list[dict[str, Any]]
+
+INPUTS = (
+    ("campaign_id", "BYTES", [-1]),
+    ("arm", "BYTES", [-1]),
+    ("cycle", "INT64", [-1]),
+    ("budget", "FP64", [-1]),
+    ("limits", "BYTES", [-1]),
+    ("state", "FP32", [-1, 640]),
+    ("explore", "BOOL", [-1]),
+)
+_PER_PLATFORM = ("share", "amount", "marginal_roi", "marginal_roi_low", "marginal_roi_high")
+_NUMBERS = ("budget", "expected_revenue", "log_density")
+_TEXTS = ("campaign_id", "arm", "bundle", "allocation_id")
+
+
+class ArmModel(Model):  # type: ignore[misc]
+    """A predictor that serves one arm.
+
+    Args:
+        name: on the endpoint's path; also the arm.
+        answerer: makes the answers.
+        told: called with the predictions of each request: metrics.
+    """
+
+    def __init__(self, name: str, answerer: Answerer, told: Callable[[Predictions], None] | None = None) -> None:
+        super().__init__(name, return_response_headers=True)
+        self.answerer, self.told = answerer, told
+        self.ready = True
+
+    def load(self) -> bool:
+        """Ready as long as a bundle serves."""
+        self.ready = True
+        return self.ready
+
+    def predict(
+        self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None
+    ) -> Any:
+        """Answer a V1 body or a V2 request."""
+        try:
+            questions = read(payload)
+            for one in questions:
+                if one.arm not in (None, self.name):
+                    raise QuestionError(
+                        f"{one.where}.arm: {one.arm!r} is served by model {one.arm!r}; this is {self.name!r}"
+                    )
+            predictions = self.answerer.answer(questions, self.name)
+        except QuestionError as error:
+            raise InvalidInput(str(error)) from None
+        if self.told is not None:
+            self.told(predictions)
+        return written(payload, self.name, predictions)
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in INPUTS]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        return output_types()
+
+
+def read(payload: Any, also: Sequence[str] = ()) -> list[Question]:
+    """Questions of a V1 body or a V2 request; raises `QuestionError`."""
+    if isinstance(payload, InferRequest):
+        return question.of_tensors(tensors(payload))
+    return question.of_instances(payload, also)
+
+
+def tensors(request: InferRequest) -> dict[str, Any]:
+    """Inputs by name; raises `QuestionError` for one that is no array of its datatype and shape."""
+    made = {}
+    for one in request.inputs:
+        try:
+            made[one.name] = one.as_numpy()
+        except (ValueError, TypeError, OverflowError, InvalidInput) as error:
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise QuestionError(
+                f"inputs.{one.name}: not {one.datatype} of shape {list(one.shape)} ({told}); send that many such values"
+            ) from None
+    return made
+
+
+def written(payload: Any, model: str, predictions: Predictions) -> Any:
+    """Predictions in the protocol of the request."""
+    if not isinstance(payload, InferRequest):
+        return {"predictions": predictions}
+    return InferResponse(payload.id or str(uuid.uuid4()), model, _outputs(predictions))
+
+
+def output_types() -> list[dict[str, Any]]:
+    """Outputs of V2, for the model's metadata."""
+    rows = [(name, "FP64", [-1, -1]) for name in _PER_PLATFORM] + [("binding", "BYTES", [-1, -1])]
+    rows += [(name, "FP64", [-1]) for name in _NUMBERS] + [("cycle", "INT64", [-1])]
+    rows += [(name, "BYTES", [-1]) for name in (*_TEXTS, "degraded", "platforms")]
+    return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+
+
+def _outputs(predictions: Predictions) -> list[InferOutput]:
+    lines = [line for one in predictions for line in one["allocation"]]
+    shape = [len(predictions), len(predictions[0]["allocation"])]
+    columns: dict[str, list[float]] = {
+        "share": [line["share"] for line in lines],
+        "amount": [line["amount"] for line in lines],
+        "marginal_roi": [_number(line["marginal_roi"]) for line in lines],
+        "marginal_roi_low": [_number((line["marginal_roi_interval"] or (None, None))[0]) for line in lines],
+        "marginal_roi_high": [_number((line["marginal_roi_interval"] or (None, None))[1]) for line in lines],
+    }
+    outputs = [InferOutput(name, shape, "FP64", data) for name, data in columns.items()]
+    outputs.append(InferOutput("binding", shape, "BYTES", [line["binding"] or "" for line in lines]))
+    rows = shape[:1]
+    for name in _NUMBERS:
+        outputs.append(InferOutput(name, rows, "FP64", [_number(one[name]) for one in predictions]))
+    outputs.append(InferOutput("cycle", rows, "INT64", [one["cycle"] for one in predictions]))
+    for name in _TEXTS:
+        outputs.append(InferOutput(name, rows, "BYTES", [one[name] for one in predictions]))
+    degraded = [json.dumps(one["degraded"]) if one["degraded"] else "" for one in predictions]
+    outputs.append(InferOutput("degraded", rows, "BYTES", degraded))
+    platforms = [line["platform"] for line in predictions[0]["allocation"]]
+    outputs.append(InferOutput("platforms", shape[1:], "BYTES", platforms))
+    return outputs
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def models(answerer: Answerer, told: Callable[[Predictions], None] | None = None) -> list[ArmModel]:
+    """One predictor per arm."""
+    return [ArmModel(arm, answerer, told) for arm in ARMS]
+
+
+__all__ = ["ArmModel", "models", "output_types", "read", "tensors", "written"]

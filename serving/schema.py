@@ -1,0 +1,132 @@
+"""The server's OpenAPI: KServe's own leaves the V1 body open; here it is told, model by model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crossmix import state
+
+_LIMIT = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        **{name: {"type": "number", "minimum": 0, "maximum": 1} for name in ("min", "max", "step")},
+        "freeze": {"type": "boolean"},
+    },
+}
+QUESTION: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["campaign_id"],
+    "properties": {
+        "campaign_id": {"type": "string", "minLength": 1},
+        "user_id": {"type": "string", "minLength": 1, "maxLength": 500, "description": "for model router: needed"},
+        "arm": {"type": "string", "enum": ["policy", "control"], "description": "for the predictors; their own"},
+        "cycle": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "absent: now's"},
+        "budget": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e15, "description": "of the arm's cycle"},
+        "limits": {"type": "object", "additionalProperties": _LIMIT, "description": "by platform"},
+        "state": {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}, "minItems": state.SIZE, "maxItems": state.SIZE},
+                {"type": "object", "additionalProperties": {"type": "number"}},
+            ]
+        },
+        "explore": {"type": "boolean"},
+    },
+}
+_INTERVAL = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+PREDICTION: dict[str, Any] = {
+    "type": "object",
+    "required": [
+        "campaign_id",
+        "arm",
+        "cycle",
+        "currency",
+        "budget",
+        "allocation",
+        "bundle",
+        "degraded",
+        "allocation_id",
+    ],
+    "properties": {
+        **{name: {"type": "string"} for name in ("campaign_id", "currency", "bundle", "state_source", "allocation_id")},
+        "arm": {"type": "string", "enum": ["policy", "control"]},
+        "cycle": {"type": "integer"},
+        "budget": {"type": "number", "minimum": 0},
+        "allocation": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["platform", "share", "amount", "reason"],
+                "properties": {
+                    "platform": {"type": "string"},
+                    "share": {"type": "number"},
+                    "amount": {"type": "number"},
+                    "marginal_roi": {"type": ["number", "null"]},
+                    "marginal_roi_interval": _INTERVAL,
+                    "expected_revenue": {"type": ["number", "null"]},
+                    "binding": {"type": ["string", "null"], "enum": ["min", "max", "step", "frozen", None]},
+                    "reason": {"type": "string"},
+                },
+            },
+        },
+        "expected_revenue": {"type": ["number", "null"]},
+        "expected_revenue_interval": _INTERVAL,
+        "version": {"type": ["integer", "null"]},
+        "explored": {"type": "boolean"},
+        "log_density": {"type": ["number", "null"]},
+        "override": {"type": ["object", "null"]},
+        "state_as_of": {"type": ["string", "null"]},
+        "degraded": {"type": "array", "items": {"type": "object"}},
+        "notes": {"type": "array", "items": {"type": "string"}},
+    },
+}
+ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+
+
+def install(app: Any, models: Sequence[str]) -> None:
+    """Make `app.openapi()` tell bodies, answers and errors."""
+    from fastapi.openapi.utils import get_openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version="1", routes=app.routes)
+            _complete(made, models)
+            app.openapi_schema = made
+        return dict(app.openapi_schema)
+
+    app.openapi = openapi
+
+
+def _complete(made: dict[str, Any], models: Sequence[str]) -> None:
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= {"Question": QUESTION, "Prediction": PREDICTION, "Error": ERROR}
+    error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
+    for path, methods in made["paths"].items():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "model_name":
+                    parameter["schema"] = {"type": "string", "enum": list(models)}
+            answers = operation["responses"]
+            answers.setdefault("422", error)
+            for status in ("400", "401", "403", "404", "413", "503"):
+                answers.setdefault(status, error)
+            answers["422"] = error
+        if path.endswith(":predict"):
+            _list = {"type": "array", "minItems": 1}
+            methods["post"]["requestBody"] = {
+                "required": True,
+                **_json(_wrapped("instances", {**_list, "items": {"$ref": "#/components/schemas/Question"}})),
+            }
+            answer = _wrapped("predictions", {**_list, "items": {"$ref": "#/components/schemas/Prediction"}})
+            methods["post"]["responses"]["200"] = _json(answer, "a prediction per instance, in order")
+
+
+def _wrapped(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [name], "properties": {name: schema}}
+
+
+def _json(schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:
+    made: dict[str, Any] = {"content": {"application/json": {"schema": schema}}}
+    return made if description is None else made | {"description": description}

@@ -1,0 +1,267 @@
+"""The server: KServe's V1, V2 and gRPC endpoints beside feedback, campaigns, experiment and page, in one process.
+
+KServe's own `ModelServer` binds every interface by hard code; this one binds where it is told, loopback by default, and
+asks for tokens as soon as that is elsewhere. On a cluster the same process runs as one role: a predictor (`policy`,
+`control`) or the router, which then calls the predictors by address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossmix.config import Config, ConfigError
+from serving.live import Live
+
+_log = logging.getLogger(__name__)
+ROLES = ("all", "policy", "control", "router")
+GRACE_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where and as what a server runs."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    grpc_port: int | None = 8081
+    """`None`: no gRPC."""
+    tokens: Path | None = None
+    """File of bearer tokens; needed where `host` is not loopback."""
+    role: str = "all"
+    predictors: tuple[str, str] | None = None
+    """Addresses of the policy's and the control's predictor, for a router alone."""
+    predictor_token: str | None = None
+
+    def check(self) -> None:
+        """Raises `ConfigError` for what cannot run."""
+        if self.role not in ROLES:
+            raise ConfigError(f"--role: {self.role!r}; use one of {', '.join(ROLES)}")
+        if self.role == "router" and self.predictors is None:
+            raise ConfigError("--role router: it has no predictors; name them with --policy-url and --control-url")
+        if not _loopback(self.host) and self.tokens is None:
+            raise ConfigError(
+                f"--host {self.host}: others can reach it, so callers need tokens; "
+                "make some with `crossmix token create` and name their file with --tokens"
+            )
+
+
+def application(live: Live, settings: Settings) -> Any:
+    """The ASGI application, without the sockets.
+
+    Raises:
+        ConfigError: settings that cannot run, or a tokens file that cannot be used.
+    """
+    from fastapi import FastAPI
+    from fastapi.responses import ORJSONResponse
+    from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+    from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+
+    from serving import access, errors, observe, schema
+
+    settings.check()
+    app = FastAPI(title="crossmix", docs_url=None, redoc_url=None, default_response_class=ORJSONResponse)
+    plane, repository = data_plane(live, settings)
+    app.state.data_plane, app.state.repository = plane, repository
+    register_v1_endpoints(app, plane, repository)
+    register_v2_endpoints(app, plane, repository)
+    for router in _routers(live, settings):
+        app.include_router(router)
+    errors.install(app)
+    schema.install(app, tuple(plane.model_registry.get_models()))
+    tokens = None if settings.tokens is None else access.Tokens(settings.tokens)
+    app.add_middleware(access.Access, tokens=tokens)
+    app.add_middleware(observe.Observe, largest_body=live.config.serving.largest_body)
+    app.state.tokens = tokens
+    return app
+
+
+def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
+    """KServe's data plane with the models of the role, and its repository extension."""
+    from kserve.model_repository import ModelRepository
+    from kserve.protocol.dataplane import DataPlane
+    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+    from serving import observe, predictor
+    from serving.answer import Answerer
+    from serving.router import Elsewhere, Here, RouterModel
+
+    logging.getLogger("kserve.trace").setLevel(logging.ERROR)
+    registry = ModelRepository()
+    answerer = Answerer(live)
+    for model in predictor.models(answerer, observe.answered):
+        if settings.role in ("all", model.name):
+            registry.update(model, model.name)
+    if settings.role in ("all", "router"):
+        arms: Any = Here(answerer)
+        if settings.predictors is not None:
+            urls = dict(zip(("policy", "control"), settings.predictors, strict=True))
+            arms = Elsewhere(urls, settings.predictor_token)
+        registry.update(RouterModel(live, arms, told=observe.answered), "router")
+    return DataPlane(model_registry=registry), ModelRepositoryExtension(model_registry=registry)
+
+
+def _routers(live: Live, settings: Settings) -> list[Any]:
+    from serving import audit, page, routes, verdict_routes
+
+    routers = [_own(live)]
+    if settings.role in ("all", "router"):
+        routers += [
+            routes.router(live, changed=live.reload),
+            verdict_routes.router(live),
+            page.router(
+                live, lambda: verdict_routes.status_or_none(live), lambda most: audit.trail(live.store, limit=most)
+            ),
+        ]
+    return routers
+
+
+def _own(live: Live) -> Any:
+    """What serves, and whether the process lives."""
+    from fastapi import APIRouter, Response
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+    router = APIRouter(tags=["server"])
+
+    @router.get("/serving")
+    def serving() -> dict[str, Any]:
+        """What serves now."""
+        return told(live)
+
+    @router.post("/serving/refresh")
+    def refresh() -> dict[str, Any]:
+        """Ask the registry at once, and say what serves then."""
+        live.follow_champion()
+        return told(live)
+
+    @router.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "alive"}
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus metrics."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def told(live: Live) -> dict[str, Any]:
+    """Version and bundle that serve, the experiment, and what is away."""
+    current = live.champion.current
+    return {
+        "version": current.version,
+        "bundle": current.bundle.digest,
+        "since": current.since,
+        "platforms": list(current.bundle.platforms),
+        "campaigns": sorted(live.snapshot.planned),
+        "experiment": {
+            "id": live.experiment.id,
+            "weights": dict(live.experiment.weights),
+            "ended": live.snapshot.ended,
+        },
+        "degraded": live.troubles(),
+    }
+
+
+async def serve(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; then finish what is under way, write what waits, and return.
+
+    Raises:
+        ConfigError: an address that cannot be bound, or settings that cannot run.
+    """
+    import uvicorn
+
+    app = application(live, settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="off",
+    )
+    sockets = [_bound(config)]
+    grpc = await _grpc(app, settings)
+    server = uvicorn.Server(config)
+    try:
+        if started is not None:
+            started()
+        await server.serve(sockets=sockets)
+    finally:
+        if grpc is not None:
+            await grpc.stop(GRACE_SECONDS)
+        await asyncio.to_thread(live.stop)
+
+
+async def _grpc(app: Any, settings: Settings) -> Any:
+    if settings.grpc_port is None:
+        return None
+    import grpc
+    from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+    from kserve.protocol.grpc.servicer import InferenceServicer
+
+    from serving import access, errors
+
+    interceptors: list[Any] = [errors.grpc_interceptor()]
+    if app.state.tokens is not None:
+        interceptors.insert(0, access.grpc_interceptor(app.state.tokens))
+    server = grpc.aio.server(interceptors=interceptors)
+    servicer = InferenceServicer(app.state.data_plane, app.state.repository)
+    grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        bound = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise ConfigError(f"--grpc-port {settings.grpc_port}: it cannot be bound on {settings.host}; name another")
+    await server.start()
+    return server
+
+
+def _bound(config: Any) -> Any:
+    import socket
+
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((config.host, config.port))
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"--port {config.port}: it cannot be bound on {config.host} ({error.strerror}); name another"
+        ) from None
+    made.set_inheritable(True)
+    return made
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def config_of(config: Config) -> Config:
+    """The config, once what serving asks of it is found sound; raises `ConfigError`."""
+    from serving.arms import Experiment, ExperimentError
+
+    settings = config.serving
+    try:
+        weights = {"policy": settings.weight, "control": round(1 - settings.weight, 9)}
+        Experiment(settings.experiment, settings.salt, weights)
+    except ExperimentError as error:
+        raise ConfigError(str(error).replace("experiment.", "serving.", 1)) from None
+    return config
