@@ -30,7 +30,7 @@ def raw(campaign_id: str = "spring", **changes: Any) -> dict[str, Any]:
     }
 
 
-def event(event_id: str, **changes: Any) -> dict[str, Any]:
+def event(event_id: str, /, **changes: Any) -> dict[str, Any]:
     """An event as a bidder sends it."""
     told = {"campaign_id": "spring", "arm": "policy", "platform": "search", "cycle": 0, "impressions": 10, "spend": 2.5}
     return {"event_id": event_id, **told, **changes}
