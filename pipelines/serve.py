@@ -1,10 +1,11 @@
-"""`crossmix serve`: a finished run's champion behind the experiment's router; `promote` and `rollback` change it live."""
+"""`crossmix serve`: a run's champion behind the experiment's router; `promote` and `rollback` change it live."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
 
+_log = logging.getLogger(__name__)
 CONFIRM_SECONDS = 30.0
 
 
@@ -46,6 +48,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     from serving.bundles import Champion
     from serving.live import Live
     from serving.push import Pusher
+    from serving.watch import Watch
 
     settings.check()
     server.config_of(config)
@@ -58,10 +61,22 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     live.start()
     if settings.role in ("all", "router"):
         live.watch(Pusher(live, features))
-        live.guard(Registry.of(config, out))
+        live.watch(Watch(lambda: live.store, live.experiment.id, config, lambda why: _ended(live, config, out, why)))
     address = f"http://{settings.host}:{settings.port}"
     line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
     asyncio.run(server.serve(live, settings, lambda: started(line)))
+
+
+def _ended(live: Any, config: Config, out: Path, why: str) -> None:
+    """A guardrail ended the experiment: everybody gets the static split, and the champion before serves again."""
+    from crossmix.registry import Registry, RegistryError
+
+    live.reload()
+    try:
+        Registry.of(config, out).rollback(who="guardrail", why=why)
+    except RegistryError as error:
+        _log.warning("the experiment has ended; no roll-back: %s", error)
+    live.follow_champion()
 
 
 def promote(out: Path, version: str, why: str, ask: Server | None) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import sqlalchemy as sa
@@ -65,6 +65,14 @@ class Snapshot:
     notes: tuple[str, ...] = ()
 
 
+class Watcher(Protocol):
+    """A thread that can be asked to stop."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+
+
 class Live:
     """Bundle, campaigns, states, experiment.
 
@@ -101,6 +109,7 @@ class Live:
         self._opening, self._reading = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._watchers: list[Watcher] = []
         self._served_changes: list[tuple[int | None, int | None]] = []
         self.snapshot = self._restored()
         self.listeners: list[Callable[[], None]] = []
@@ -218,10 +227,17 @@ class Live:
             thread.start()
             self._threads.append(thread)
 
+    def watch(self, watcher: Watcher) -> None:
+        """Start a watcher, and stop it with the server."""
+        watcher.start()
+        self._watchers.append(watcher)
+
     def stop(self) -> None:
         """End the threads, write what waits, close the database."""
         self._stop.set()
-        for thread in self._threads:
+        for watcher in self._watchers:
+            watcher.stop()
+        for thread in (*self._threads, *self._watchers):
             thread.join(timeout=5)
         self.recorder.flush()
         if self._store is not None:

@@ -12,6 +12,7 @@ import ipaddress
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,21 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
         routers += [
             routes.router(live, changed=live.reload),
             verdict_routes.router(live),
-            page.router(
-                live, lambda: verdict_routes.status_or_none(live), lambda most: audit.trail(live.store, limit=most)
-            ),
+            page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
         ]
     return routers
+
+
+def _verdict(live: Live) -> dict[str, Any] | None:
+    """The experiment so far; `None` while there is nothing to tell or the database is away."""
+    from serving import verdict
+    from serving.outcomes import VerdictError
+    from serving.store import StoreAwayError
+
+    try:
+        return verdict.status(live.store, live.experiment.id, datetime.now(UTC), live.config.serving.guardrails)
+    except (VerdictError, StoreAwayError):
+        return None
 
 
 def _own(live: Live) -> Any:
