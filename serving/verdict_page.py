@@ -154,7 +154,7 @@ def _users(users: dict[str, Any]) -> Table:
             )
         )
     return Table(
-        "Per user, by the delta method; small type: 95 % interval. CUPED takes out what the user’s own figures from "
+        "Per user, by the delta method; small type: its interval. CUPED takes out what the user’s own figures from "
         "before the experiment explain. ROI and utilisation have no place here: no user has a planned budget.",
         ("", "Policy", "Control", "Difference", "p", "Difference, CUPED", "p, CUPED"),
         tuple(rows),
