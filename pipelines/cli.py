@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines import campaign_commands
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -278,6 +280,9 @@ def rollback(
 
         print(asked.rollback(out, why, None if server is None else asked.Server(server, token)))
 
+
+app.add_typer(campaign_commands.campaign, name="campaign")
+app.add_typer(campaign_commands.override, name="override")
 
 experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, and see how one would go.")
 app.add_typer(experiment, name="experiment")

@@ -1,0 +1,211 @@
+"""`crossmix campaign` and `crossmix override`: what a person asks of a running server, over its routes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+BOUNDS = ("min", "max", "step", "freeze")
+COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours")
+SECONDS = 30.0
+"""An answer is waited for."""
+
+
+class AskError(ValueError):
+    """A request that the server refused or that never reached it; one sentence."""
+
+
+def ask(
+    server: str,
+    token: str | None,
+    method: str,
+    path: Sequence[str],
+    *,
+    body: Any = None,
+    query: Mapping[str, str] | None = None,
+) -> Any:
+    """The server's answer to a request.
+
+    Args:
+        server: its address, as http://127.0.0.1:8080.
+        token: bearer token; `None`: the variable CROSSMIX_TOKEN, or none.
+        path: its parts, unquoted.
+        body: sent as JSON; `None`: nothing is sent.
+
+    Raises:
+        AskError: the server is away, or refuses; its own sentence.
+    """
+    import httpx
+
+    token = token or os.environ.get("CROSSMIX_TOKEN")
+    url = "/".join([server.rstrip("/"), *(quote(part, safe="") for part in path)])
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    extra: dict[str, Any] = {} if body is None else {"json": body}
+    try:
+        answer = httpx.request(method, url, headers=headers, params=query, timeout=SECONDS, **extra)
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise AskError(f"--server {server}: {error}; start one with crossmix serve, or name another") from None
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if answer.is_success and told is not None:
+        return told
+    sentence = told.get("error") if isinstance(told, dict) else None
+    hint = "; pass --token or set CROSSMIX_TOKEN" if answer.status_code == 401 else ""
+    raise AskError(f"{sentence or f'--server {server}: status {answer.status_code}'}{hint}")
+
+
+def campaigns(server: str, token: str | None) -> list[dict[str, Any]]:
+    """Every campaign; raises `AskError`."""
+    found: list[dict[str, Any]] = ask(server, token, "GET", ["campaigns"])["campaigns"]
+    return found
+
+
+def fields(
+    *,
+    share: Sequence[str],
+    limit: Sequence[str],
+    step: Sequence[str],
+    freeze: Sequence[str],
+    **plain: Any,
+) -> dict[str, Any]:
+    """A request's body from a command's options; what was not given is not in it.
+
+    Args:
+        share: PLATFORM:SHARE.
+        limit: PLATFORM:MIN:MAX.
+        step: PLATFORM:STEP.
+        freeze: platforms.
+        plain: fields as they go.
+
+    Raises:
+        AskError: an option that does not read so.
+    """
+    body = {name: value for name, value in plain.items() if value is not None}
+    if share:
+        body["share"] = shares(share)
+    limits: dict[str, dict[str, Any]] = {}
+    for text in limit:
+        platform, low, high = _parts(text, "--limit", 2, "PLATFORM:MIN:MAX, as search:0.1:0.4")
+        limits.setdefault(platform, {}).update({"min": low, "max": high})
+    for text in step:
+        platform, size = _parts(text, "--step", 1, "PLATFORM:STEP, as search:0.1")
+        limits.setdefault(platform, {})["step"] = size
+    for platform in freeze:
+        limits.setdefault(platform, {})["freeze"] = True
+    return body | ({"limits": limits} if limits else {})
+
+
+def shares(texts: Sequence[str]) -> dict[str, float]:
+    """A split from PLATFORM:SHARE; raises `AskError`."""
+    return dict(_parts(text, "--share", 1, "PLATFORM:SHARE, as search:0.4") for text in texts)
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """Campaigns of a file: a JSON array of them, or a CSV with a row each.
+
+    A CSV has the columns of `COLUMNS`, and share.PLATFORM, min.PLATFORM, max.PLATFORM, step.PLATFORM, freeze.PLATFORM;
+    an empty cell is not told.
+
+    Raises:
+        AskError: no such file, or it is neither.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AskError(f"{file}: cannot be read ({error}); name a JSON or CSV file") from None
+    if file.suffix.lower() != ".csv":
+        try:
+            rows = json.loads(text)
+        except ValueError as error:
+            raise AskError(f"{file}: not JSON ({error}); name a JSON file, or a .csv") from None
+        if not isinstance(rows, list):
+            raise AskError(f"{file}: no array of campaigns; put them into [ ]")
+        return rows
+    table = csv.DictReader(text.splitlines())
+    unknown = [name for name in table.fieldnames or () if name not in COLUMNS and not _of_platform(name)]
+    if unknown:
+        raise AskError(
+            f"{file}: unknown column {unknown[0]!r}; use {', '.join(COLUMNS)}, share.PLATFORM, "
+            f"{', '.join(f'{bound}.PLATFORM' for bound in BOUNDS)}"
+        )
+    rows = []
+    for number, row in enumerate(table, 1):
+        if None in row or None in row.values():
+            raise AskError(f"{file}: row {number} has not as many cells as the header; mend it")
+        rows.append(_campaign(row))
+    return rows
+
+
+def table(found: Sequence[Mapping[str, Any]]) -> str:
+    """Campaigns as people read them."""
+    if not found:
+        return "no campaign yet; create one with crossmix campaign create, or import a file"
+    head = ("campaign", "budget a cycle", "cycle", "starts", "state", "static split")
+    lines = [head]
+    for one in found:
+        override = one["override"]
+        state = "paused" if one["paused"] else "running" if 0 <= one["cycle"] < one["cycles"] else "outside its window"
+        if override:
+            state += f", override {override['kind']} by {override['who']}"
+        split = ", ".join(f"{name} {part:.3g}" for name, part in one["share"].items() if part)
+        cycle = f"{one['cycle']} of {one['cycles']}"
+        budget = f"{one['cycle_budget']:,.2f} {one['currency']}"
+        lines.append((one["campaign_id"], budget, cycle, one["starts"][:16], state, split))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _campaign(row: Mapping[str, str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"share": {}, "limits": {}}
+    for name, cell in row.items():
+        cell = cell.strip()
+        if not cell:
+            continue
+        kind, _, platform = name.partition(".")
+        if platform and kind == "share":
+            made["share"][platform] = _value(cell)
+        elif platform:
+            made["limits"].setdefault(platform, {})[kind] = _value(cell)
+        else:
+            made[name] = cell if name in ("campaign_id", "currency", "starts") else _value(cell)
+    return made
+
+
+def _value(cell: str) -> Any:
+    """A number or truth where the cell is one; else its text, which the server refuses by name."""
+    if cell.lower() in ("true", "false"):
+        return cell.lower() == "true"
+    try:
+        return int(cell)
+    except ValueError:
+        pass
+    try:
+        value = float(cell)
+    except ValueError:
+        return cell
+    return value if value - value == 0 else cell
+
+
+def _of_platform(name: str) -> bool:
+    kind, _, platform = name.partition(".")
+    return bool(platform) and kind in ("share", *BOUNDS)
+
+
+def _parts(text: str, option: str, numbers: int, form: str) -> tuple[Any, ...]:
+    platform, *rest = text.rsplit(":", numbers)
+    try:
+        values = tuple(float(part) for part in rest)
+    except ValueError:
+        values = ()
+    if not platform or len(values) != numbers or any(value - value != 0 for value in values):
+        raise AskError(f"{option} {text}: give {form}")
+    return (platform, *values)
