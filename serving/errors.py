@@ -17,40 +17,40 @@ def install(app: Any) -> None:
     """Give the application the handlers."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError, ResponseValidationError
-    from fastapi.responses import ORJSONResponse
+    from fastapi.responses import JSONResponse
     from kserve import errors as kserve
     from starlette.exceptions import HTTPException
 
     from serving.router import PredictorAwayError
     from serving.store import StoreAwayError
 
-    def told(status: int, sentence: str, headers: dict[str, str] | None = None) -> ORJSONResponse:
-        return ORJSONResponse({"error": sentence}, status, headers)
+    def told(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+        return JSONResponse({"error": sentence}, status, headers)
 
-    async def invalid(_: Request, error: Exception) -> ORJSONResponse:
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
         return told(400, str(error))
 
-    async def unknown(_: Request, error: Exception) -> ORJSONResponse:
+    async def unknown(_: Request, error: Exception) -> JSONResponse:
         return told(404, str(error))
 
-    async def away(_: Request, error: Exception) -> ORJSONResponse:
+    async def away(_: Request, error: Exception) -> JSONResponse:
         return told(503, str(error), RETRY)
 
-    async def missing(_: Request, error: Exception) -> ORJSONResponse:
+    async def missing(_: Request, error: Exception) -> JSONResponse:
         return told(501, str(error) or "not implemented")
 
-    async def http(_: Request, error: Exception) -> ORJSONResponse:
+    async def http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         return told(error.status_code, str(error.detail), dict(error.headers or {}))
 
-    async def field(_: Request, error: Exception) -> ORJSONResponse:
+    async def field(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         status = 400 if first["type"].startswith("json") else 422
         return told(status, f"{where}: {first['msg']}; send what /openapi.json describes")
 
-    async def fault(request: Request, error: Exception) -> ORJSONResponse:
+    async def fault(request: Request, error: Exception) -> JSONResponse:
         number = request.scope.get("state", {}).get("request_id", "unknown")
         _log.error("request %s failed", number, exc_info=error)
         return told(500, f"the server failed; its log has the cause under request id {number}")

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
 
@@ -74,7 +75,7 @@ class ArmModel(Model):  # type: ignore[misc]
             raise InvalidInput(str(error)) from None
         if self.told is not None:
             self.told(predictions)
-        return written(payload, self.name, predictions)
+        return written(payload, self.name, predictions, headers, response_headers)
 
     def get_input_types(self) -> list[dict[str, Any]]:
         return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in INPUTS]
@@ -83,11 +84,21 @@ class ArmModel(Model):  # type: ignore[misc]
         return output_types()
 
 
-def read(payload: Any, also: Sequence[str] = ()) -> list[Question]:
+def read(payload: Any) -> list[Question]:
     """Questions of a V1 body or a V2 request; raises `QuestionError`."""
     if isinstance(payload, InferRequest):
         return question.of_tensors(tensors(payload))
-    return question.of_instances(payload, also)
+    return question.of_instances(plain(payload))
+
+
+def plain(payload: Any) -> Any:
+    """A V1 body: KServe leaves bytes as they are where no content type says JSON, as curl's; raises `QuestionError`."""
+    if not isinstance(payload, bytes):
+        return payload
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise QuestionError(f'body: not JSON ({error}); send {{"instances": [{{"campaign_id": ...}}]}}') from None
 
 
 def tensors(request: InferRequest) -> dict[str, Any]:
@@ -104,11 +115,25 @@ def tensors(request: InferRequest) -> dict[str, Any]:
     return made
 
 
-def written(payload: Any, model: str, predictions: Predictions) -> Any:
-    """Predictions in the protocol of the request."""
+def written(
+    payload: Any,
+    model: str,
+    predictions: Predictions,
+    headers: Mapping[str, str] | None,
+    response_headers: dict[str, str] | None,
+) -> Any:
+    """Predictions in the protocol of the request: V1 as JSON bytes, or as an object for a CloudEvent to hold."""
     if not isinstance(payload, InferRequest):
-        return {"predictions": predictions}
+        told = {"predictions": predictions}
+        if response_headers is None or headers is None or _is_cloud_event(headers):
+            return told
+        response_headers["content-type"] = "application/json"
+        return orjson.dumps(told)
     return InferResponse(payload.id or str(uuid.uuid4()), model, _outputs(predictions))
+
+
+def _is_cloud_event(headers: Mapping[str, str]) -> bool:
+    return "ce-specversion" in headers or "cloudevents" in headers.get("content-type", "")
 
 
 def output_types() -> list[dict[str, Any]]:
@@ -153,4 +178,4 @@ def models(answerer: Answerer, told: Callable[[Predictions], None] | None = None
     return [ArmModel(arm, answerer, told) for arm in ARMS]
 
 
-__all__ = ["ArmModel", "models", "output_types", "read", "tensors", "written"]
+__all__ = ["ArmModel", "models", "output_types", "plain", "read", "tensors", "written"]

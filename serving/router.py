@@ -19,7 +19,7 @@ from kserve.errors import InvalidInput
 from serving.answer import Answerer
 from serving.arms import ExperimentError
 from serving.live import Live
-from serving.predictor import INPUTS, Predictions, output_types, tensors, written
+from serving.predictor import INPUTS, Predictions, output_types, plain, tensors, written
 from serving.question import Question, QuestionError, of_instances, of_tensors
 from serving.users import hashed
 
@@ -125,7 +125,7 @@ class RouterModel(Model):  # type: ignore[misc]
             response_headers[ARM_HEADER] = taken.pop()
         if self.told is not None:
             self.told(predictions)
-        return written(payload, self.name, predictions)
+        return written(payload, self.name, predictions, headers, response_headers)
 
     def _assign(self, question: Question, user: str) -> Question:
         if question.arm is not None:
@@ -174,6 +174,7 @@ def _read(payload: Any) -> tuple[list[Question], list[str], list[Mapping[str, An
         # On the wire between router and predictors a V2 request is not needed: V1 says the same.
         raw: list[Mapping[str, Any]] = [_instance(question) for question in questions]
         return questions, [_user(user, f"inputs[{row}]") for row, user in enumerate(users)], raw
+    payload = plain(payload)
     questions = of_instances(payload, also=("user_id",))
     users = [_user(one.get("user_id"), f"instances[{row}]") for row, one in enumerate(payload["instances"])]
     raw = [{name: value for name, value in one.items() if name != "user_id"} for one in payload["instances"]]

@@ -59,14 +59,13 @@ def application(live: Live, settings: Settings) -> Any:
         ConfigError: settings that cannot run, or a tokens file that cannot be used.
     """
     from fastapi import FastAPI
-    from fastapi.responses import ORJSONResponse
     from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
     from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
     from serving import access, errors, observe, schema
 
     settings.check()
-    app = FastAPI(title="crossmix", docs_url=None, redoc_url=None, default_response_class=ORJSONResponse)
+    app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
     plane, repository = data_plane(live, settings)
     app.state.data_plane, app.state.repository = plane, repository
     register_v1_endpoints(app, plane, repository)
