@@ -142,7 +142,7 @@ def edit(
         merged = {**old.planned(), **{key: value for key, value in changes.items() if key != "limits"}}
         if "limits" in changes:
             merged["limits"] = plan.merged_limits(old.limits, changes["limits"])
-        new = replace(validate(merged, platforms), paused=old.paused, override=old.override)
+        new = replace(Campaign(**plan.check(merged, platforms, old.currency)), paused=old.paused, override=old.override)
         moved = [name for name in ("currency", "starts", "cycle_hours") if getattr(old, name) != getattr(new, name)]
         if moved and _has_feedback(connection, campaign_id):
             raise CampaignExistsError(
@@ -228,7 +228,7 @@ def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]
         made.append(
             Campaign(
                 name,
-                planned.currency,
+                planned.currency[:40],
                 float(planned.cycle_budget),
                 share,
                 limits,

@@ -19,8 +19,6 @@ from crossmix.constraints import check as check_box
 
 FREE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1.0, "freeze": False}
 """A platform's limits where none are given: shares of the cycle budget, and whether the share stays."""
-CURRENCY = r"[A-Z]{3}|[ -~]{1,28} \(generated\)"
-"""ISO 4217, or the play money of a generated log."""
 FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours")
 KINDS = ("static", "given")
 TOLERANCE = 1e-6
@@ -68,7 +66,7 @@ class Campaign:
 
     campaign_id: str
     currency: str
-    """Three capital letters."""
+    """Three capital letters, or what a bundle's log calls its money."""
     cycle_budget: float
     """Of all arms together, currency per cycle."""
     share: dict[str, float]
@@ -121,10 +119,14 @@ class Campaign:
         return Campaign(**{**raw, "starts": starts, "override": override})
 
 
-def check(raw: Mapping[str, Any], platforms: Sequence[str]) -> dict[str, Any]:
+def check(raw: Mapping[str, Any], platforms: Sequence[str], currency: str | None = None) -> dict[str, Any]:
     """The fields of `FIELDS`, each of its type, from what a person wrote (`limits` may be absent).
 
-    Raises `CampaignError` naming the first that cannot be used.
+    Args:
+        currency: a name that may stay though it is not three capital letters: public and generated logs have their own.
+
+    Raises:
+        CampaignError: names the first that cannot be used.
     """
     if not isinstance(raw, Mapping):
         raise CampaignError(f"campaign: {shown(raw)}; send an object with {', '.join(FIELDS)}")
@@ -135,9 +137,9 @@ def check(raw: Mapping[str, Any], platforms: Sequence[str]) -> dict[str, Any]:
     campaign_id = text(raw["campaign_id"], "campaign_id")
     if campaign_id in (".", "..") or campaign_id != campaign_id.strip():
         raise CampaignError(f"campaign_id: {campaign_id!r}; give a name without blanks around it")
-    currency = raw["currency"]
-    if not (isinstance(currency, str) and re.fullmatch(CURRENCY, currency)):
-        raise CampaignError(f"currency: {shown(currency)}; give three capital letters, as EUR")
+    told = raw["currency"]
+    if told != currency and not (isinstance(told, str) and re.fullmatch("[A-Z]{3}", told)):
+        raise CampaignError(f"currency: {shown(told)}; give three capital letters, as EUR")
     cycles = raw["cycles"]
     if isinstance(cycles, bool) or not isinstance(cycles, int) or not 1 <= cycles <= MOST_CYCLES:
         raise CampaignError(f"cycles: {shown(cycles)}; give a whole number from 1 to {MOST_CYCLES:,}")
@@ -152,7 +154,7 @@ def check(raw: Mapping[str, Any], platforms: Sequence[str]) -> dict[str, Any]:
         raise CampaignError("cycle_budget: 0; give an amount above 0, or pause the campaign")
     return {
         "campaign_id": campaign_id,
-        "currency": currency,
+        "currency": told,
         "cycle_budget": budget,
         "share": check_share(raw["share"], "share", platforms),
         "limits": check_limits({} if raw.get("limits") is None else raw["limits"], platforms),

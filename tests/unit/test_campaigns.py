@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from crossmix.bundle import Plan
-from crossmix.config import laptop
 from crossmix.constraints import Limits
 from serving import audit, campaigns, feedback, routes
 from serving.campaigns import Campaign, CampaignError, CampaignExistsError, UnknownCampaignError
@@ -292,16 +292,24 @@ def test_campaigns_of_a_bundle() -> None:
     bounds = Limits(minimum_P, maximum_P, np.array([False, True]), step_P)
     bundle: Any = SimpleNamespace(
         platforms=("search", "social"),
-        plans={"spring": Plan(500.0, "EUR", (1.5, 0.5))},
+        plans={"spring": Plan(500.0, "EUR", (1.5, 0.5), 12.0)},
         limits={"spring": bounds},
-        config=laptop(),
     )
     (made,) = campaigns.from_bundle(bundle, START, 20)
     assert made.share == {"search": 0.75, "social": 0.25}
     assert made.limits == {"search": {"min": 0.1}, "social": {"max": 0.7, "step": 0.05, "freeze": True}}
-    assert (made.cycle_budget, made.currency, made.cycles, made.cycle_hours) == (500, "EUR", 20, 24)
+    assert (made.cycle_budget, made.currency, made.cycles, made.cycle_hours) == (500, "EUR", 20, 12)
     again = campaigns.validate({key: made.as_dict()[key] for key in raw()}, bundle.platforms)
     assert again == made
+
+
+def test_a_generated_currency_may_stay_but_not_come(store: Store) -> None:
+    made = replace(campaigns.validate(raw(), PLATFORMS), currency="demo credits")
+    campaigns.import_(store, [made], "ann", PLATFORMS)
+    assert campaigns.edit(store, "spring", {"cycles": 3}, PLATFORMS, "ann").currency == "demo credits"
+    assert campaigns.edit(store, "spring", {"currency": "EUR"}, PLATFORMS, "ann").currency == "EUR"
+    with pytest.raises(CampaignError, match="currency: 'demo credits'; give three"):
+        campaigns.edit(store, "spring", {"currency": "demo credits"}, PLATFORMS, "ann")
 
 
 def test_a_user_is_known_by_a_keyed_hash_only() -> None:
