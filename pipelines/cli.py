@@ -284,7 +284,7 @@ def rollback(
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 
-experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, and see how one would go.")
+experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, see how one would go and how it goes.")
 app.add_typer(experiment, name="experiment")
 Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
 Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
@@ -316,6 +316,9 @@ def experiment_simulate(
     runs: Annotated[int, typer.Option(min=2, max=10_000, help="How many experiments.")] = 100,
     level: Level = 0.05,
     weight: Weight = 0.7,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also the policy fine-tuned daily on its own feedback (eq. 12).")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Whole experiments, auction by auction: the policy against the static split, and that against itself."""
@@ -324,8 +327,31 @@ def experiment_simulate(
 
         from pipelines import experiment as asked
 
-        found = asked.simulate(out, days, runs, level, weight)
+        found = asked.simulate(out, days, runs, level, weight, online=online)
         print(json.dumps(found, indent=2) if json_ else asked.simulation_table(found))
+
+
+@experiment.command("status")
+def experiment_status(
+    server: ServerUrl = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")
+    ] = None,
+    token: Token = None,
+    experiment_id: Annotated[
+        str | None, typer.Option("--experiment", metavar="ID", help="Of a database; the newest if absent.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the page there too.")] = None,
+) -> None:
+    """How the running experiment stands: sample ratio, lifts with their tests, guardrails, and the verdict."""
+    with _readable_errors():
+        import json
+
+        from pipelines import experiment as asked
+
+        found = asked.status(server, database, token, experiment_id, html)
+        print(json.dumps(found, indent=2) if json_ else asked.status_table(found))
 
 
 @app.command()

@@ -8,25 +8,37 @@ Shapes: R runs, T days, C campaigns, B = R C rows, P platforms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
 from crossmix.config import Config
 from crossmix.evaluate.experiment import AnalysisError, fewest_days, found_by_day, paired, sequential, summed
 from crossmix.evaluate.significance import welch
-from crossmix.market.environment import MarketEnvironment, Observation
+from crossmix.market.environment import MarketEnvironment, Observation, Step
 from crossmix.market.model import Market
 
 Array = NDArray[np.float64]
 Serve = Callable[[MarketEnvironment, Observation], Tensor]
 """Share of every row, (B, P), from what a server sees."""
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """A server that learns from every cycle that it served."""
+
+    def __call__(self, world: MarketEnvironment, seen: Observation, /) -> Tensor: ...
+
+    def learn(self, world: MarketEnvironment, seen: Observation, step: Step, /) -> None: ...
+
+
 QUANTITIES = ("planned", "spend", "impressions", "clicks", "conversions", "revenue")
 FIRST_SEED = 6_000_000
 
@@ -54,6 +66,7 @@ def play(
     """One arm of `runs` experiments.
 
     Args:
+        serve: what splits the budget; one that is `Learning` is told every cycle's outcome.
         weight: its part of users and budget, in (0, 1].
         seed: of the market, the same for all arms; `arm`: which one, for its own luck.
     """
@@ -75,6 +88,8 @@ def play(
     seen, rows = world.observe(), []
     for _ in tqdm(range(days), desc=f"arm {arm + 1}", unit="day", mininterval=2.0):
         step = world.step(serve(world, seen))
+        if isinstance(serve, Learning):
+            serve.learn(world, seen, step)
         rows.append(torch.stack([getattr(step.outcome, name).double().sum(1) for name in QUANTITIES]))
         seen = step.observation
     total_QRT = torch.stack(rows, 2).reshape(len(QUANTITIES), runs, campaigns, days).sum(2).numpy()
@@ -103,9 +118,21 @@ def deviation(
 
 
 def simulate(
-    config: Config, market: Market, serve: Serve, weights: tuple[float, float], *, runs: int, days: int, level: float
+    config: Config,
+    market: Market,
+    serve: Serve,
+    weights: tuple[float, float],
+    *,
+    runs: int,
+    days: int,
+    level: float,
+    others: Mapping[str, Serve] | None = None,
 ) -> dict[str, Any]:
     """Policy against the static split, and the static split against itself (A/A), `runs` times each.
+
+    Args:
+        others: by name, what else plays in the policy's place, in the same markets; told under their names as the
+            policy is, with their lead over it and over those named before: revenue, paired by run.
 
     Returns:
         For `experiment` and `a_a`: the lift of ROI with its 95 % range over runs; the part of runs that the
@@ -122,8 +149,14 @@ def simulate(
         "experiment": play(config, market, serve, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
         "a_a": play(config, market, static, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
     }
+    for name, other in (others or {}).items():
+        arms[name] = play(config, market, other, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0)
     period = _period(control, *arms.values())
     told = {name: _told(arm.roi(period), control.roi(period), level, days, period) for name, arm in arms.items()}
+    played = ["experiment"]
+    for name in others or {}:
+        told[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}
+        played.append(name)
     first = {
         arm: {name: total[0].tolist() for name, total in found.total.items()}
         for arm, found in (("policy", arms["experiment"]), ("control", control))
@@ -139,6 +172,14 @@ def simulate(
         **told,
         "first run": first,
     }
+
+
+def lead(one: Days, other: Days) -> dict[str, Any]:
+    """Revenue of one arm over another's in the same markets, relative, with its 95 % interval over runs."""
+    ratio_R = np.log(one.total["revenue"].sum(1) / other.total["revenue"].sum(1))
+    reach = float(stats.t.ppf(0.975, len(ratio_R) - 1) * ratio_R.std(ddof=1) / np.sqrt(len(ratio_R)))
+    mean = float(ratio_R.mean())
+    return {"mean": float(np.expm1(mean)), "ci95": [float(np.expm1(mean - reach)), float(np.expm1(mean + reach))]}
 
 
 def _told(one_RT: Array, other_RT: Array, level: float, days: int, period: int) -> dict[str, Any]:
