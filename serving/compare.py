@@ -17,6 +17,7 @@ from scipy import stats
 from crossmix.evaluate.experiment import (
     AnalysisError,
     Lift,
+    closing,
     days_needed,
     fewest_days,
     paired,
@@ -82,8 +83,15 @@ def _longest_gap(row_T: Array) -> int:
     return longest
 
 
-def compare(top_AT: Array, bottom_AT: Array, level: float, *, by_figure: bool = False) -> dict[str, Any]:
-    """Policy over control, paired by cycle: fixed-horizon and always-valid tests, and the paper's Welch beside them."""
+def compare(
+    top_AT: Array, bottom_AT: Array, level: float, *, by_figure: bool = False, closes: bool = False
+) -> dict[str, Any]:
+    """Policy over control, paired by cycle: fixed-horizon and always-valid tests, and the paper's Welch beside them.
+
+    Args:
+        by_figure: also how the always-valid test stood at each figure, and how many cycles lifts need.
+        closes: also the paired test at what daily looks have left of the level (`experiment.closing`).
+    """
     made = figures(top_AT, bottom_AT)
     if isinstance(made, str):
         return {"verdict": "insufficient data", "reason": made}
@@ -104,6 +112,9 @@ def compare(top_AT: Array, bottom_AT: Array, level: float, *, by_figure: bool = 
         }
     except ValueError:
         found["welch"] = {"verdict": "insufficient data", "reason": "neither arm's figures have any spread"}
+    if closes:
+        left = closing(one_F.size, level)
+        found["closing"] = lift(paired(one_F, other_F, left)) | {"level": left}
     if by_figure:
         found["by figure"] = [lift(one) for one in always]
         noise = float(np.log(one_F / other_F).std(ddof=1))

@@ -76,8 +76,8 @@ def _rail(name: str, figure: str, threshold: float, outcomes: Outcomes) -> Rail:
     high = f"{found.high:+.1%}" if math.isfinite(found.high) else "unbounded"
     limit = f"{'above' if above else 'below'} {threshold:.0%}"
     sentence = (
-        f"guardrail {name}: the policy's {word} is {found.lift:+.1%} [{found.low:+.1%}, {high}] against control's after "
-        f"{len(outcomes.slot_T)} cycles, {'' if bad else 'not '}wholly {limit}"
+        f"guardrail {name}: the policy's {word} is {found.lift:+.1%} [{found.low:+.1%}, {high}] against control's "
+        f"after {len(outcomes.slot_T)} cycles, {'' if bad else 'not '}wholly {limit}"
     )
     ends = (found.low if found.low > -1 else None, found.high if math.isfinite(found.high) else None)
     return Rail(name, figure, threshold, found.lift, *ends, BROKEN if bad else HOLDS, sentence)

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crossmix.config import Guardrails
-from crossmix.evaluate.experiment import balance, closing
+from crossmix.evaluate.experiment import balance
 from serving import store as tables
 from serving.compare import FIGURES, by_user, compare, of_arms, own
 from serving.guardrails import rails
@@ -43,7 +43,12 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
     one = experiment(store, experiment_id)
     outcomes = read(store, one, now)
     ratio = _balance(one, assigned(store, one))
-    lifts = {name: compare(*of_arms(outcomes, name), one.level, by_figure=name == "roi") for name in FIGURES}
+    lifts = {
+        name: compare(
+            *of_arms(outcomes, name), one.level, by_figure=name == "roi", closes=name == "roi" and outcomes.reached
+        )
+        for name in FIGURES
+    }
     rows = [rail.as_dict() for rail in rails(outcomes, guardrails or Guardrails())]
     found = {
         "experiment": {
@@ -104,7 +109,7 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
     if "paired" not in roi:
         line = f"Insufficient data after {seen}: {roi['reason']}.{over}"
         return {"word": "insufficient data", "line": line, "decided by": None}
-    always, fixed = roi["always-valid"], roi["paired"]
+    always = roi["always-valid"]
     # Once found, found: p is that of the strongest evidence so far.
     if always["p"] <= one.level:
         first = next(each for each in roi["by figure"] if each["p"] <= one.level)
@@ -115,13 +120,14 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
         )
         return {"word": word, "line": line, "decided by": "always-valid"}
     if outcomes.reached:
-        level = closing(fixed["figures"], one.level)
-        if fixed["p"] <= level:
-            word = "policy better" if fixed["lift"] > 0 else "control better"
-            line = f"{_who(word)}: ROI {_span(fixed)} at the planned end, by the paired test.{over}"
-            return {"word": word, "line": line, "decided by": "paired", "level": level}
-        line = f"No difference found by the planned end: ROI {_span(fixed)}.{over}"
-        return {"word": "no difference found by the planned end", "line": line, "decided by": "paired", "level": level}
+        last = roi["closing"]
+        told = {"decided by": "paired", "level": last["level"]}
+        if last["p"] <= last["level"]:
+            word = "policy better" if last["lift"] > 0 else "control better"
+            line = f"{_who(word)}: ROI {_span(last)} at the planned end, by the paired test.{over}"
+            return {"word": word, "line": line} | told
+        line = f"No difference found by the planned end: ROI {_span(last)}.{over}"
+        return {"word": "no difference found by the planned end", "line": line} | told
     if one.ended:
         line = f"Ended after {seen}, before a difference was found: ROI {_span(always)}.{over}"
         return {"word": "ended", "line": line, "decided by": "always-valid"}
