@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from benchmarks import ablation, adapt, allocation, online, sim_to_real
 from crossmix.agents.adversarial import FIELDS
 from crossmix.align import Logged, Simulation
-from crossmix.config import Config, load
-from crossmix.market.model import save
+from crossmix.config import Config, Demo, load
+from crossmix.market.fit import estimate
+from crossmix.market.log import Log
+from crossmix.market.model import Market, save
+from crossmix.schema import Dataset
 from crossmix.train import train
+from tests.fidelity_logs import rich_log
 from tests.markets import make_market
 
 SMALL = ["train.agent=pathwise", "train.pathwise.updates=40", "train.pathwise.batch=32", "train.cycles=20"]
@@ -57,17 +65,51 @@ def test_sim_to_real_benchmark(
     share = simulation.environment.static_BP
     rows = [simulation.transition(share).detach() for _ in range(40)]
     assert rows[0].shape == (4, 4 + 2 * 4 * len(FIELDS))
-    import torch
-
     logged = Logged(torch.cat(rows), share[:2].expand(40, -1, -1))
     monkeypatch.setattr(sim_to_real, "transitions", lambda *_: logged)
     monkeypatch.setattr(sim_to_real, "Dataset", lambda path: path)
-    told = sim_to_real.measure(config, tmp_path, market, 2, ["click rates"])
-    ways = told["biases"]["click rates"]["ways"]
-    assert list(ways) == ["none", "policy", "market", "longer", "right"]
-    assert ways["none"]["lead"] is None
-    assert ways["right"]["oracle_ratio"]["mean"] > ways["none"]["oracle_ratio"]["mean"]
-    assert "click rates" in sim_to_real.table(told)
+    monkeypatch.setattr(
+        sim_to_real, "later", lambda config, dataset, fitted: sim_to_real.wrong(fitted, {"cvr": 2.0, "level": 1.5})
+    )
+    told = sim_to_real.measure(config, tmp_path, market, 2, ["click rates", sim_to_real.TEST_DAYS])
+    for name, planted in (("click rates", [0, 0, 2.0, 0]), (sim_to_real.TEST_DAYS, [0, 1.5, 0, 2.0])):
+        case = told["cases"][name]
+        ways = case["ways"]
+        assert list(ways) == ["none", "policy", "market", "longer", "right"]
+        assert ways["none"]["lead"] is None
+        assert ways["right"]["lead"]["mean"] > 0
+        expected = [math.log(factor) if factor else 0 for factor in planted]
+        assert list(case["error, mean |ln|, of each"].values()) == pytest.approx(expected, abs=1e-5)
+        assert name in sim_to_real.table(told)
+
+
+def test_the_market_of_the_test_days_is_fitted_on_them_alone(tmp_path: Path) -> None:
+    demo = Demo(days=50, campaigns=1, users=6_000, creatives=2, requests_per_day=400, seed=3)
+    dataset, log = rich_log(tmp_path, demo)
+    config = load("laptop", SMALL)
+    fitted = estimate(config, dataset, log, None)
+    # In the last eight days prices double, and two of three clicks are taken away.
+    frame = log.frame.copy()
+    late = (frame["split"] == "test").to_numpy()
+    assert frame["cycle"][late].min() == 42
+    frame.loc[late, ["price_paid", "bid_price"]] *= 2
+    kept = np.random.default_rng(0).random(len(frame)) < 1 / 3
+    frame.loc[late, "clicked"] &= kept[late]
+    moved = sim_to_real.apart(fitted, _later(config, dataset, log, frame, fitted))
+    still = sim_to_real.apart(fitted, _later(config, dataset, log, log.frame, fitted))
+    requests, level, ctr, _ = (moved - still).mean(1).tolist()
+    assert requests == pytest.approx(0, abs=0.02)
+    assert level == pytest.approx(math.log(2), abs=0.02)
+    assert ctr == pytest.approx(math.log(1 / 3), abs=0.1)
+    # The training days' market does not see them.
+    again = estimate(config, dataset, Log(log.meta, frame), None)
+    assert torch.equal(again.value["ctr"], fitted.value["ctr"])
+
+
+def _later(config: Config, dataset: Dataset, log: Log, frame: pd.DataFrame, fitted: Market) -> Market:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sim_to_real, "read", lambda _: Log(log.meta, frame))
+        return sim_to_real.later(config, dataset, fitted)
 
 
 def test_ablation_benchmark(trained: tuple[Config, Path, Path]) -> None:
