@@ -105,6 +105,8 @@ def test_the_batch_is_the_same_however_many_share_it(market: Path, tmp_path: Pat
         "    optimiser = torch.optim.SGD(net.parameters(), 0.1)\n"
         "    mine = x[ranks.rank() * 4:(ranks.rank() + 1) * 4] if ranks.size() > 1 else x\n"
         "    ranks.descend(optimiser, net(mine).square().mean(), 1e9)\n"
+        "    loss = net(mine).square().mean()\n"
+        "    ranks.descend(optimiser, loss, 1e9, unit=loss)\n"
         "    assert ranks.gather(mine).shape == (8, 5) and torch.equal(ranks.gather(mine), x)\n"
         "    assert abs(float(ranks.mean(mine.mean())) - float(x.mean())) < 1e-6\n"
         "    ranks.rank() == 0 and torch.save(net.state_dict(), sys.argv[1])\n"
