@@ -258,7 +258,7 @@ def _load(connection: sa.Connection) -> dict[str, Campaign]:
         override = None
         if row["override_kind"] is not None:
             parts = [row[f"override_{name}"] for name in ("kind", "share", "who", "why", "at")]
-            override = Override(*parts[:4], utc(parts[4]))
+            override = Override(parts[0], parts[1], parts[2], parts[3], utc(parts[4]))
         own = {column.name: row[column.name] for column in tables.campaigns.c}
         found[row["campaign_id"]] = Campaign(**{**own, "starts": utc(own["starts"])}, override=override)
     return found

@@ -196,7 +196,7 @@ def check_limits(raw: Any, platforms: Sequence[str]) -> dict[str, dict[str, Any]
         _check_platform(platform, "limits", platforms)
         if not isinstance(bounds, Mapping):
             raise CampaignError(f"limits.{platform}: {shown(bounds)}; give an object of {', '.join(FREE)}")
-        made = {}
+        made: dict[str, Any] = {}
         for key, bound in bounds.items():
             where = f"limits.{platform}.{key}"
             if key not in FREE:

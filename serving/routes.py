@@ -18,9 +18,9 @@ from starlette.concurrency import run_in_threadpool
 
 from serving import audit, campaigns, described, feedback, plan
 from serving.arms import Experiment
-from serving.campaigns import Campaign, CampaignError
 from serving.cloud_events import FeedbackError, MalformedError
 from serving.feedback import Receipt
+from serving.plan import Campaign, CampaignError
 from serving.store import Store, StoreAwayError
 
 
