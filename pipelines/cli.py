@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines import campaign_commands
+from pipelines import campaign_commands, token
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -283,6 +283,7 @@ def rollback(
 
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
+app.add_typer(token.token, name="token")
 
 experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, see how one would go and how it goes.")
 app.add_typer(experiment, name="experiment")
