@@ -6,6 +6,7 @@ anew, and pushed before it is noted: a push that was cut off is done again, to t
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from serving import store as tables
 from serving.plan import Campaign
 from serving.statistics import SEEDED, Increment, Split, rows_of
-from serving.store import Store
+from serving.store import Store, StoreAwayError
 
 _log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -200,43 +201,38 @@ class Pusher(threading.Thread):
             self.once()
 
     def stop(self) -> None:
-        """Let the round that runs end, and wait for it."""
+        """Let the push that runs end, and wait for it, 10 s at most."""
         self._halt.set()
         if self.is_alive():
-            self.join()
+            self.join(timeout=10)
 
     def once(self) -> None:
         """One round over all campaigns and arms; raises nothing."""
         why: str | None = None
         try:
             store, platforms, found = self.live.store, self.live.platforms, self.live.campaigns
-        except Exception as error:  # a database's driver raises its own kinds
-            why, found = _line(error), {}
-        for campaign in found.values():
-            for arm in self.arms:
-                weight = self.live.weight(arm)
-                if weight <= 0 or self._halt.is_set():
-                    continue
-                now = self.clock()
-                try:
-                    rows = advance(
-                        store,
-                        self.folder,
-                        campaign,
-                        arm,
-                        weight,
-                        platforms,
-                        now,
-                        window=self.window,
-                        decay=self.decay,
-                    )
-                except Exception as error:  # so do Feast and its stores
-                    why = f"{campaign.campaign_id}, {arm}: {_line(error)}"
-                    continue
-                if rows:
-                    self.pushed += rows
-                    end = campaign.ends(campaign.cycle(now) - 1)
-                    self.newest = end if self.newest is None else max(self.newest, end)
+        except StoreAwayError as error:
+            self._tell(_line(error))
+            return
+        for campaign, arm in itertools.product(found.values(), self.arms):
+            weight, now = self.live.weight(arm), self.clock()
+            if weight <= 0:
+                continue
+            if self._halt.is_set():
+                return
+            place = (store, self.folder, campaign, arm, weight, platforms, now)
+            try:
+                rows = advance(*place, window=self.window, decay=self.decay)
+            except StoreAwayError as error:
+                why = _line(error)
+                break
+            except Exception as error:  # Feast and its stores raise their own kinds each
+                why = f"{campaign.campaign_id}, {arm}: {_line(error)}"
+                continue
+            if rows:
+                self.pushed += rows
+                end = campaign.ends(campaign.cycle(now) - 1)
+                self.newest = end if self.newest is None else max(self.newest, end)
         self._tell(why)
 
     def _tell(self, why: str | None) -> None:
