@@ -206,7 +206,7 @@ def simulation_table(found: dict[str, Any]) -> str:
             "",
             f"exploring: the policy with the noise that online learning needs, {found['sigma']:g} on its logits; "
             "learning: that with eq. 12's daily updates",
-            f"revenue with updates over that without: {lead['over exploring']} with the same exploration, "
+            f"expected revenue with updates over that without: {lead['over exploring']} with the same exploration, "
             f"{lead['over experiment']} against the policy as it is",
             f"what exploration costs: {_lead(found['exploring']['lead']['over experiment'])}",
         ]

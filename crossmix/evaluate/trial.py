@@ -45,7 +45,7 @@ FIRST_SEED = 6_000_000
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """What an arm delivered: `QUANTITIES` of every run and day, each (R, T)."""
+    """What an arm delivered: `QUANTITIES` of every run and day, and `merit`, each (R, T)."""
 
     total: dict[str, Array]
 
@@ -85,15 +85,15 @@ def play(
         seed=seed,
     )
     world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
-    seen, rows = world.observe(), []
+    seen, rows, told = world.observe(), [], (*QUANTITIES, "merit")
     for _ in tqdm(range(days), desc=f"arm {arm + 1}", unit="day", mininterval=2.0):
         step = world.step(serve(world, seen))
         if isinstance(serve, Learning):
             serve.learn(world, seen, step)
-        rows.append(torch.stack([getattr(step.outcome, name).double().sum(1) for name in QUANTITIES]))
+        rows.append(torch.stack([getattr(step.outcome, name).double().sum(1) for name in told]))
         seen = step.observation
-    total_QRT = torch.stack(rows, 2).reshape(len(QUANTITIES), runs, campaigns, days).sum(2).numpy()
-    return Days(dict(zip(QUANTITIES, total_QRT, strict=True)))
+    total_QRT = torch.stack(rows, 2).reshape(len(told), runs, campaigns, days).sum(2).numpy()
+    return Days(dict(zip(told, total_QRT, strict=True)))
 
 
 def deviation(
@@ -132,7 +132,7 @@ def simulate(
 
     Args:
         others: by name, what else plays in the policy's place, in the same markets; told under their names as the
-            policy is, with their lead over it and over those named before: revenue, paired by run.
+            policy is, with their lead over it and over those named before (`lead`).
 
     Returns:
         For `experiment` and `a_a`: the lift of ROI with its 95 % range over runs; the part of runs that the
@@ -158,7 +158,7 @@ def simulate(
         told[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}
         played.append(name)
     first = {
-        arm: {name: total[0].tolist() for name, total in found.total.items()}
+        arm: {name: found.total[name][0].tolist() for name in QUANTITIES}
         for arm, found in (("policy", arms["experiment"]), ("control", control))
     }
     return {
@@ -175,8 +175,12 @@ def simulate(
 
 
 def lead(one: Days, other: Days) -> dict[str, Any]:
-    """Revenue of one arm over another's in the same markets, relative, with its 95 % interval over runs."""
-    ratio_R = np.log(one.total["revenue"].sum(1) / other.total["revenue"].sum(1))
+    """One arm's merit over another's in the same markets, relative, with its 95 % interval over runs.
+
+    Merit is the revenue that the impressions won are expected to bring: without the luck of single conversions, which
+    would hide what a few updates do.
+    """
+    ratio_R = np.log(one.total["merit"].sum(1) / other.total["merit"].sum(1))
     reach = float(stats.t.ppf(0.975, len(ratio_R) - 1) * ratio_R.std(ddof=1) / np.sqrt(len(ratio_R)))
     mean = float(ratio_R.mean())
     return {"mean": float(np.expm1(mean)), "ci95": [float(np.expm1(mean - reach)), float(np.expm1(mean + reach))]}

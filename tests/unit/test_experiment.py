@@ -7,21 +7,31 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
+from crossmix.agents import online
+from crossmix.agents.policy import Policy
 from crossmix.config import load
 from crossmix.evaluate import trial
 from crossmix.evaluate.experiment import (
     AnalysisError,
     balance,
+    closing,
     days_needed,
+    fewest_days,
+    found_by_day,
     paired,
     power_of,
     ratio_of_sums,
     sequential,
+    sequential_by_day,
+    summed,
 )
+from crossmix.evaluate.online_arm import OnlineArm
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
+from pipelines import experiment as experiment_command
 from serving.arms import BUCKETS, Experiment, ExperimentError
 from tests.markets import make_market
 
@@ -74,6 +84,20 @@ def test_a_leak_is_caught_and_a_fair_split_is_not() -> None:
         balance({"policy": 3}, weights)
 
 
+def test_a_leak_between_router_and_log_is_caught() -> None:
+    """10,000 users by their hash; a twentieth of them all leave policy for control on the way: 65 : 35."""
+    arms = Experiment("e", "leaky")
+    seen = [arms.arm(f"visitor {number}") for number in range(10_000)]
+    assert not balance({arm: seen.count(arm) for arm in arms.weights}, arms.weights).blocks
+    rng = np.random.default_rng(0)
+    lost = rng.choice(np.flatnonzero(np.array(seen) == "policy"), 500, replace=False)
+    for user in lost:
+        seen[user] = "control"
+    found = balance({arm: seen.count(arm) for arm in arms.weights}, arms.weights)
+    assert found.blocks
+    assert found.p < 1e-20
+
+
 def _same(rng: np.random.Generator, runs: int, days: int, lift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Daily ROI of both arms: market shocks of 30 % shared, noise of 5 % their own."""
     shock = np.exp(0.3 * rng.standard_normal((runs, days)))
@@ -94,6 +118,139 @@ def test_false_positives_under_shared_shocks() -> None:
     assert naive > 0.12
     unpaired = stats.ttest_ind(one, other, axis=1, equal_var=False).pvalue
     assert np.mean(unpaired < 0.05) < 0.005
+
+
+def _market_days(rng: np.random.Generator, runs: int, days: int, lift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Daily ROI (R, T) of arms of 70 % and 30 %, as an advertiser of 500 conversions a day meets them.
+
+    The market is shared: conversions swing with the weekday and with an AR(1) shock of 30 %. Luck is each arm's own:
+    Poisson conversions of gamma values (deviation 0.7 of the mean). A model, and not the simulated market: arms of 70 %
+    and 30 % of that differ by themselves, as the smaller one leaves more of its money unspent (about 1 % of ROI), which
+    10,000 runs would rightly find; here both arms spend all they have, so that nothing but luck is between them.
+    """
+    week = 1 + 0.2 * np.sin(2 * np.pi * np.arange(days) / 7)
+    shock = np.empty((runs, days))
+    shock[:, 0] = rng.standard_normal(runs)
+    for day in range(1, days):
+        shock[:, day] = 0.8 * shock[:, day - 1] + 0.6 * rng.standard_normal(runs)
+    roi = []
+    for weight, more in ((0.7, 1 + lift), (0.3, 1.0)):
+        sold = rng.poisson(500 * weight * more * week * np.exp(0.3 * shock))
+        roi.append(rng.gamma(np.maximum(sold, 1) / 0.7**2) * 0.7**2 / (500 * weight))
+    return roi[0], roi[1]
+
+
+def _errors(runs: int, seed: int, days: int = 14, lift: float = 0.0) -> dict[str, int]:
+    """How many experiments each test finds a difference in; `verdict`: what the status page would decide."""
+    one_RT, other_RT = _market_days(np.random.default_rng(seed), runs, days, lift)
+    early_R = found_by_day(one_RT, other_RT)[:, -1]
+    p_R = np.array([paired(one, other).p for one, other in zip(one_RT, other_RT, strict=True)])
+    welch_R = stats.ttest_ind(one_RT, other_RT, axis=1, equal_var=False).pvalue <= 0.05
+    return {
+        "paired": int((p_R <= 0.05).sum()),
+        "always-valid": int(early_R.sum()),
+        "verdict": int((early_R | (p_R <= closing(days))).sum()),
+        "Welch": int(welch_R.sum()),
+    }
+
+
+def _bounds(found: int, runs: int) -> tuple[float, float]:
+    """Clopper and Pearson's one-sided 95 % bounds, below and above."""
+    law = stats.binomtest(found, runs).proportion_ci(0.9, "exact")
+    return float(law.low), float(law.high)
+
+
+def test_a_a_in_short(capsys: pytest.CaptureFixture[str]) -> None:
+    """1,000 experiments: three binomial deviations are 2.1 points at 5 %."""
+    found, planted = _errors(1_000, 11), _errors(1_000, 12, lift=0.1)
+    assert found["paired"] == pytest.approx(50, abs=21)
+    assert found["verdict"] == pytest.approx(50, abs=21)
+    assert found["always-valid"] <= 50
+    assert found["Welch"] <= 10
+    with capsys.disabled():
+        print(f"\nfalse positives of 1,000: {found}\na planted lift of 10 % found in, of 1,000: {planted}")
+    # The noncentral t law's power at the model's mean noise; days of strong demand have less, and weigh the same.
+    one, other = _market_days(np.random.default_rng(13), 2_000, 14)
+    power = power_of(0.1, float(np.log(one / other).std()), 14)
+    assert planted["paired"] / 1_000 == pytest.approx(power, abs=0.08)
+    assert planted["always-valid"] > 300
+
+
+@pytest.mark.soak
+def test_a_a_in_long(capsys: pytest.CaptureFixture[str]) -> None:
+    """10,000 experiments of 14 days: the fixed-horizon test's false positives equivalent to 5 % within a point (both
+    one-sided 95 % bounds), those of the sequential one with daily peeking below 5.5 % with 95 % confidence.
+    """
+    runs = 10_000
+    found, planted = _errors(runs, 21), _errors(runs, 22, lift=0.1)
+    with capsys.disabled():
+        for name in found:
+            low, high = _bounds(found[name], runs)
+            print(f"\n{name:<14}A/A {found[name] / runs:.2%} [{low:.2%}, {high:.2%}]", end="")
+            print(f"   power at +10 % {planted[name] / runs:.1%}", end="")
+    for name in ("paired", "verdict"):
+        low, high = _bounds(found[name], runs)
+        assert low >= 0.04
+        assert high <= 0.06
+    assert _bounds(found["always-valid"], runs)[1] <= 0.055
+
+
+@pytest.mark.soak
+def test_a_sequential_test_of_a_quarter_keeps_its_level() -> None:
+    """90 days of peeking; and arms of equal size under heavy-tailed luck."""
+    one, other = _market_days(np.random.default_rng(31), 10_000, 90)
+    assert _bounds(int(found_by_day(one, other)[:, -1].sum()), 10_000)[1] <= 0.055
+    tails = np.exp(0.1 * np.random.default_rng(32).standard_t(3, (2, 10_000, 30)))
+    assert _bounds(int(found_by_day(*tails)[:, -1].sum()), 10_000)[1] <= 0.055
+
+
+def test_the_level_left_for_the_end_makes_both_together_the_level() -> None:
+    for days in (5, 14, 60):
+        rng = np.random.default_rng(days)
+        one, other = np.exp(rng.standard_normal((2, 2_000, days)))
+        early = found_by_day(one, other)[:, -1]
+        late = np.array([paired(a, b).p for a, b in zip(one, other, strict=True)]) <= closing(days)
+        # Binomial deviation 0.49 %.
+        assert np.mean(early | late) == pytest.approx(0.05, abs=0.016)
+        assert closing(days) <= 0.05
+    assert closing(14) > closing(60) > closing(365) > 0.01
+    assert closing(14, 0.1) > closing(14)
+    with pytest.raises(AnalysisError, match="days: 1; a verdict needs two"):
+        closing(1)
+
+
+def test_the_bayes_factor_is_that_of_the_mixture() -> None:
+    """Against numerical integration: N(0, 1) standardised lifts, the deviation's right Haar measure cancelled."""
+    ratio = np.random.default_rng(7).normal(1.0, 0.8, 6)
+    n, t = len(ratio), ratio.mean() / (ratio.std(ddof=1) / math.sqrt(len(ratio)))
+    lifts = np.linspace(-9, 9, 20_001)
+    mixed = np.trapezoid(stats.nct.pdf(t, n - 1, math.sqrt(n) * lifts) * stats.norm.pdf(lifts), lifts)
+    look = sequential(np.exp(ratio), np.ones(n))
+    if look.p < sequential(np.exp(ratio[:-1]), np.ones(n - 1)).p:
+        assert 1 / look.p == pytest.approx(mixed / stats.t.pdf(t, n - 1), rel=1e-4)
+    else:
+        pytest.fail("the last day must be the one with the strongest evidence; take another seed")
+
+
+def test_all_days_at_once_are_each_day_on_its_own() -> None:
+    rng = np.random.default_rng(8)
+    one, other = _market_days(rng, 20, 12, lift=0.1)
+    found = found_by_day(one, other)
+    for run in range(20):
+        alone = [sequential(one[run, :n], other[run, :n]) for n in range(2, 13)]
+        assert alone == sequential_by_day(one[run], other[run])
+        assert found[run].tolist() == [False, *(look.p <= 0.05 for look in alone)]
+    assert 0 < found[:, -1].sum() < 20
+    with pytest.raises(AnalysisError, match="control: 0 on day 3"):
+        found_by_day(np.ones((2, 4)), np.array([[1.0, 1, 1, 1], [1, 1, 0, 1]]))
+
+
+def test_days_are_summed_until_none_is_empty() -> None:
+    part = np.array([[1.0, 0, 0, 0, 5, 0, 2]])
+    assert summed(part, 3).tolist() == [[1.0, 5.0]]
+    assert fewest_days(np.ones((1, 7)), np.array([[0.0, 1, 0, 1, 1, 0, 1]])) == 2
+    assert fewest_days(part) is None
+    assert fewest_days(np.ones((1, 2))) is None  # too few for three figures
 
 
 def test_the_sequential_interval_covers_at_all_days_together() -> None:
@@ -242,3 +399,67 @@ def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch:
     assert len(by_day) == 9
     assert by_day[7] == by_day[8]
     assert by_day[:3] == [0.0] * 3
+
+
+def _policy(platforms: int) -> Policy:
+    torch.manual_seed(0)
+    return Policy(platforms, (16,), 8).eval()
+
+
+def test_an_arm_that_learns_learns_of_its_own_cycles_alone(market: Market) -> None:
+    config, policy = load("laptop"), _policy(10)
+    given = {"runs": 3, "days": 3, "seed": 5, "arm": 0}
+    learning, frozen = (OnlineArm(policy, config, 3, 1, learns=learns) for learns in (True, False))
+    one = trial.play(config, market, learning, 0.7, **given)
+    other = trial.play(config, market, frozen, 0.7, **given)
+    # The first day is served alike, by the same draws; then it has learned.
+    assert np.array_equal(one.total["revenue"][:, 0], other.total["revenue"][:, 0])
+    assert not np.array_equal(one.total["spend"][:, 2], other.total["spend"][:, 2])
+    assert frozen.policies == [policy] * 3
+    weights = [each.head.weight for each in learning.policies]
+    assert not any(torch.equal(weight, policy.head.weight) for weight in weights)
+    assert not torch.equal(weights[0], weights[1])
+    assert [len(window) for window in learning.window] == [3, 3, 3]
+    assert all(len(part) == len(market.campaigns) for part in learning.window[0])
+    # What it learned is eq. 12 on that log, and nothing else.
+    again = policy
+    for day in range(1, 4):
+        log = online.Feedback.joined(learning.window[1][:day])
+        again = online.update(again, learning.log_sigma_P, log, day, config.online, learning.seed + 1).policy
+    assert torch.equal(again.head.weight, weights[1])
+
+
+def test_a_simulation_tells_the_lead_of_an_arm_that_learns(market: Market) -> None:
+    config, policy = load("laptop"), _policy(10)
+
+    def serve(world, seen):  # type: ignore[no-untyped-def]
+        with torch.no_grad():
+            return policy(seen.state_BS, seen.low_BP, seen.high_BP)
+
+    others = {
+        "exploring": OnlineArm(policy, config, 6, 1, learns=False),
+        "online": OnlineArm(policy, config, 6, 1),
+    }
+    given = {"runs": 6, "days": 4, "level": 0.05}
+    plain = trial.simulate(config, market, serve, (0.7, 0.3), **given)
+    found = trial.simulate(config, market, serve, (0.7, 0.3), **given, others=others)
+    assert found["experiment"] == plain["experiment"]
+    assert "online" not in plain
+    assert set(found["online"]["lead"]) == {"over experiment", "over exploring"}
+    assert set(found["exploring"]["lead"]) == {"over experiment"}
+    low, high = found["online"]["lead"]["over exploring"]["ci95"]
+    assert low < found["online"]["lead"]["over exploring"]["mean"] < high
+    # A few steps of 1e-4 move little.
+    assert abs(found["online"]["lead"]["over exploring"]["mean"]) < 0.05
+    table = experiment_command.simulation_table(found | {"sigma": 0.1})
+    assert "learning against control" in table
+    assert "with the same exploration" in table
+
+
+def test_a_lead_is_relative_and_paired_by_run() -> None:
+    one, other = (trial.Days({"merit": np.array(rows)}) for rows in ([[2.0, 2], [6, 6.4]], [[1.0, 3], [6, 4]]))
+    log = np.log([1.0, 1.24])
+    reach = stats.t.ppf(0.975, 1) * log.std(ddof=1) / math.sqrt(2)
+    found = trial.lead(one, other)
+    assert found["mean"] == pytest.approx(math.expm1(log.mean()))
+    assert found["ci95"] == pytest.approx([math.expm1(log.mean() - reach), math.expm1(log.mean() + reach)])
