@@ -1,0 +1,264 @@
+"""The store on a PostgreSQL of our own: the round trip, away, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from serving import audit, campaigns, feedback, routes
+from serving.store import Store, StoreAwayError, assignments, events
+from tests.service.test_feedback_durable import free_port
+from tests.serving_live import PLATFORMS, START, FakeLive, event, raw
+
+pytest.importorskip("psycopg", reason="psycopg is not installed; pip install 'crossmix[dev]'")
+USER = "postgres"
+
+
+def binaries() -> Path | None:
+    """Debian's newest PostgreSQL, or the one on the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
+    named = shutil.which("initdb")
+    return found[-1].parent if found else Path(named).parent if named else None
+
+
+class Cluster:
+    """A private cluster on 127.0.0.1, which can be stopped and started."""
+
+    def __init__(self, folder: Path, bin_: Path) -> None:
+        self.folder, self.bin, self.port = folder, bin_, free_port()
+        self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/postgres"
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [str(self.bin / program), *arguments]
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            command = ["runuser", "-u", USER, "--", *command]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    bin_ = binaries()
+    if bin_ is None:
+        pytest.skip("PostgreSQL is not installed; apt-get install postgresql")
+    if os.geteuid() == 0 and (shutil.which("runuser") is None or not _has_user()):
+        pytest.skip(f"running as root without a user {USER}, whom PostgreSQL needs; run the tests as another user")
+    # Not below pytest's folder: that one is its user's alone.
+    folder = Path(tempfile.mkdtemp(prefix="crossmix-postgres-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, USER)
+    cluster = Cluster(folder, bin_)
+    cluster.start()
+    yield cluster
+    if (folder / "data" / "postmaster.pid").exists():
+        cluster.stop()
+    shutil.rmtree(folder)
+
+
+def _has_user() -> bool:
+    return any(entry.pw_name == USER for entry in pwd.getpwall())
+
+
+@pytest.fixture
+def store(cluster: Cluster) -> Iterator[Store]:
+    store = Store(cluster.url)
+    with store.write() as connection:
+        for table in ("campaigns", "overrides", "audit", "events", "assignments", "pushed"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def live(store: Store) -> FakeLive:
+    return FakeLive(store, START + timedelta(days=3.5))
+
+
+@pytest.fixture
+def client(live: FakeLive) -> TestClient:
+    app = FastAPI()
+    app.include_router(routes.router(live, changed=live.reload, clock=live.clock))
+    return TestClient(app)
+
+
+def test_campaigns_and_overrides_come_back(store: Store) -> None:
+    made = campaigns.create(store, raw(), PLATFORMS, "ann", "spring sale")
+    assert campaigns.load_all(store) == {"spring": made}
+    assert made.starts == START
+    revision = store.revision()
+    campaigns.edit(store, "spring", {"cycle_budget": 2_000}, PLATFORMS, "bob")
+    campaigns.set_override(store, "spring", "given", {"video": 1}, PLATFORMS, "bob", "odd")
+    campaigns.pause(store, "spring", "bob")
+    assert store.revision() == revision + 3
+    found = campaigns.get(store, "spring")
+    assert (found.cycle_budget, found.paused) == (2_000, True)
+    assert found.override is not None
+    assert found.override.share == {"search": 0, "social": 0, "video": 1}
+    assert found.override.at.utcoffset() == timedelta(0)
+    trail = audit.trail(store, "spring")
+    actions = ["campaign.pause", "override.set", "campaign.edit", "campaign.create"]
+    assert [entry.action for entry in trail] == actions
+    assert trail[2].before == {"cycle_budget": 1_000}
+    assert trail[0].at.utcoffset() == timedelta(0)
+
+
+def test_feedback_is_counted_once(client: TestClient, live: FakeLive, store: Store) -> None:
+    client.post("/campaigns", json=raw())
+    made = [event(f"{n}", cycle=n % 4, platform=PLATFORMS[n % 3], spend=n / 8, requests=None) for n in range(2_500)]
+    assert client.post("/feedback", json=made[:1_500]).json() == {"accepted": 1_500, "duplicates": 0, "late": 1_125}
+    again = [*made[1_000:], made[0], made[2_499]]
+    assert client.post("/feedback", json=again).json() == {"accepted": 1_000, "duplicates": 502, "late": 750}
+    found = feedback.totals(store, "spring", PLATFORMS).values
+    assert found["impressions"].sum() == 25_000
+    assert found["spend"].sum() == sum(range(2_500)) / 8
+    user = event("user", cycle=3, user_id="u1", clicks=2)
+    assert client.post("/feedback", json=user).json()["accepted"] == 1
+    assert feedback.by_user(store, "spring").values["clicks"].tolist() == [2]
+
+
+def test_the_same_events_at_once_are_counted_once(live: FakeLive, store: Store) -> None:
+    campaigns.create(store, raw(), PLATFORMS, "ann")
+    live.reload()
+    receipts: list[feedback.Receipt] = []
+
+    def send(turned: bool) -> None:
+        raws = [event(f"{n}") for n in range(1_000)]
+        checked = feedback.check(raws[::-1] if turned else raws, live.campaigns, PLATFORMS, live.experiment, live.now)
+        receipts.append(feedback.ingest(store, checked, live.now))
+
+    threads = [threading.Thread(target=send, args=(number % 2 == 0,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(receipt.accepted for receipt in receipts) == 1_000
+    assert len(receipts) == 6
+
+
+def test_edits_at_the_same_time_are_all_kept(store: Store) -> None:
+    campaigns.create(store, raw(limits={}), PLATFORMS, "ann")
+
+    def change(platform: str) -> None:
+        campaigns.edit(store, "spring", {"limits": {platform: {"max": 0.9}}}, PLATFORMS, platform)
+
+    threads = [threading.Thread(target=change, args=(name,)) for name in PLATFORMS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert campaigns.get(store, "spring").limits == {name: {"max": 0.9} for name in PLATFORMS}
+
+
+def test_ids_that_a_database_could_not_hold_are_refused(client: TestClient) -> None:
+    client.post("/campaigns", json=raw())
+    for bad in (event("a\x00"), event("a", user_id="\ud800"), event("x" * 201)):
+        answer = client.post("/feedback", content=json.dumps(bad))
+        assert answer.status_code == 422, answer.text
+    assert client.get("/audit", params={"subject": "a\x00"}).status_code == 422
+    assert client.get("/campaigns/a%00b").status_code == 404
+    assert client.post("/campaigns/a%00b/pause").status_code == 404
+    assert client.post("/feedback", json=event("é" * 200)).json()["accepted"] == 1
+
+
+def test_away_is_503_nothing_half_written_and_back_by_itself(
+    cluster: Cluster, client: TestClient, live: FakeLive, store: Store
+) -> None:
+    client.post("/campaigns", json=raw())
+    assert client.post("/feedback", json=event("before", cycle=3)).status_code == 200
+    cluster.stop()
+    try:
+        for _ in range(2):
+            answer = client.post("/feedback", json=[event("during", cycle=3), event("during2", cycle=3)])
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json()["error"].startswith("database postgresql+psycopg://")
+        assert client.patch("/campaigns/spring", json={"cycles": 3}).status_code == 503
+        assert client.get("/audit").status_code == 503
+        assert client.get("/campaigns/spring").json()["cycles"] == 14  # the snapshot answers
+        with pytest.raises(StoreAwayError, match="database postgresql"):
+            campaigns.load_all(store)
+        with pytest.raises(StoreAwayError, match="database postgresql"):
+            Store(cluster.url)
+    finally:
+        cluster.start()
+    assert campaigns.get(store, "spring").cycles == 14
+    assert client.post("/feedback", json=[event("during", cycle=3), event("before", cycle=3)]).json() == {
+        "accepted": 1,
+        "duplicates": 1,
+        "late": 0,
+    }
+    assert client.patch("/campaigns/spring", json={"cycles": 20}).status_code == 200
+    with store.read() as connection:
+        assert sorted(connection.execute(sa.select(events.c.event_id)).scalars()) == ["before", "during"]
+    assert [entry["action"] for entry in client.get("/audit").json()["entries"]] == ["campaign.edit", "campaign.create"]
+
+
+def test_a_stop_in_the_middle_loses_nothing_that_was_acknowledged(
+    cluster: Cluster, client: TestClient, live: FakeLive, store: Store
+) -> None:
+    client.post("/campaigns", json=raw())
+    acknowledged: list[str] = []
+    pending: set[str] = set()
+    halt = threading.Event()
+
+    def send(number: int) -> None:
+        turn = 0
+        while not halt.is_set():
+            names = [f"{number}-{turn}-{n}" for n in range(20)]
+            pending.update(names)
+            while client.post("/feedback", json=[event(name, cycle=3) for name in names]).status_code != 200:
+                time.sleep(0.05)
+            acknowledged.extend(names)
+            turn += 1
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.7)
+    cluster.stop()
+    cluster.start()
+    time.sleep(0.5)
+    halt.set()
+    for thread in threads:
+        thread.join()
+    assert len(acknowledged) > 100
+    with store.read() as connection:
+        kept = list(connection.execute(sa.select(events.c.event_id)).scalars())
+    assert sorted(kept) == sorted(acknowledged)
+    assert feedback.totals(store, "spring", PLATFORMS).values["impressions"].sum() == 10 * len(acknowledged)
+
+
+def test_rows_that_are_there_stay(store: Store) -> None:
+    row = {"experiment": "first", "user": "u", "arm": "policy", "bucket": 1, "first_seen": START}
+    with store.write() as connection:
+        for arm in ("policy", "control"):
+            connection.execute(store.insert_new(assignments), {**row, "arm": arm})
+        assert connection.execute(sa.select(assignments.c.arm)).scalars().all() == ["policy"]
