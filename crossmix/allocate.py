@@ -8,6 +8,7 @@ Shapes: P platforms, S the state's 128 statistics.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -221,29 +222,34 @@ def reasoned(
         edges: low and high of the box that the limits leave, (P,) each.
     """
     low_P, high_P = edges
-    at_low, at_high = constraints.binding(share_P[None], low_P[None], high_P[None])
-    free_P = ~(at_low[0] | at_high[0])
+    at_low, at_high = (flags[0].tolist() for flags in constraints.binding(share_P[None], low_P[None], high_P[None]))
+    share, low, high, revenue, revenue_se, marginal, marginal_se = (
+        np.asarray(values, float).tolist()
+        for values in (share_P, low_P, high_P, response.revenue_P, response.revenue_se_P, response.marginal_P,
+                       response.marginal_se_P)
+    )  # fmt: skip
+    held = [at_floor or at_cap for at_floor, at_cap in zip(at_low, at_high, strict=True)]
+    free = [earns for earns, stuck in zip(marginal, held, strict=True) if not stuck]
     # The median free platform: what money moved away from a bound would earn.
-    common = float(np.median(response.marginal_P[free_P])) if free_P.any() else None
+    common = statistics.median(free) if free else None
     lines = []
     for slot, platform in enumerate(platforms):
         kind = None
-        if not free_P[slot]:
-            kind = _kind(limits, previous_BP, slot, float((low_P if at_low[0, slot] else high_P)[slot]))
-        marginal, revenue = float(response.marginal_P[slot]), float(response.revenue_P[slot])
+        if held[slot]:
+            kind = _kind(limits, previous_BP, slot, low[slot] if at_low[slot] else high[slot])
         lines.append(
             PlatformShare(
                 platform=platform,
-                share=float(share_P[slot]),
-                amount=float(share_P[slot]) * money,
-                low=float(low_P[slot]),
-                high=float(high_P[slot]),
-                expected_revenue=revenue,
-                expected_revenue_interval=interval_of(revenue, float(response.revenue_se_P[slot])),
-                marginal_roi=marginal,
-                marginal_roi_interval=interval_of(marginal, float(response.marginal_se_P[slot])),
+                share=share[slot],
+                amount=share[slot] * money,
+                low=low[slot],
+                high=high[slot],
+                expected_revenue=revenue[slot],
+                expected_revenue_interval=interval_of(revenue[slot], revenue_se[slot]),
+                marginal_roi=marginal[slot],
+                marginal_roi_interval=interval_of(marginal[slot], marginal_se[slot]),
                 binding=kind,
-                reason=_reason(kind, bool(at_low[0, slot]), float(share_P[slot]), marginal, common),
+                reason=_reason(kind, at_low[slot], share[slot], marginal[slot], common),
             )
         )
     return tuple(lines)

@@ -109,6 +109,11 @@ def check(
     def name(index: int) -> str:
         return platforms[index] if platforms else f"platform {index}"
 
+    floors, caps = low_BP.sum(1), high_BP.sum(1)
+    # What is sound passes at once; not-a-number compares as false and goes on.
+    inside = (low_BP <= high_BP + TOLERANCE) & (low_BP >= -TOLERANCE) & (high_BP <= 1 + TOLERANCE)
+    if inside.all() and (floors <= 1 + TOLERANCE).all() and (caps >= 1 - TOLERANCE).all():
+        return
     lib = _library(low_BP)
     if not (lib.isfinite(low_BP).all() and lib.isfinite(high_BP).all()):
         raise InfeasibleError("limits: a bound is not a finite number; give shares between 0 and 1")
@@ -126,7 +131,6 @@ def check(
             f"limits: [{low_BP[row, column]:.4g}, {high_BP[row, column]:.4g}] of {name(column)} leaves [0, 1]; "
             "limits are shares of the cycle budget"
         )
-    floors, caps = low_BP.sum(1), high_BP.sum(1)
     if (floors > 1 + TOLERANCE).any():
         raise InfeasibleError(f"limits: the mins sum to {floors.max():.4g}, above 1; lower one of them")
     if (caps < 1 - TOLERANCE).any():

@@ -60,7 +60,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     live = Live(config, own, database, champion, features)
     live.start()
     if settings.role in ("all", "router"):
-        live.watch(Pusher(live, features))
+        live.watch(Pusher(live, features, window=config.window, decay=config.decay))
         live.watch(Watch(lambda: live.store, live.experiment.id, config, lambda why: _ended(live, config, out, why)))
     address = f"http://{settings.host}:{settings.port}"
     line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import sqlalchemy as sa
@@ -71,6 +71,15 @@ class Watcher(Protocol):
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def join(self, timeout: float | None = None) -> None: ...
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A watcher that tells its trouble."""
+
+    name: str
+    trouble: str | None
+    since: float | None
 
 
 class Live:
@@ -162,6 +171,7 @@ class Live:
             ("feature store", self.states.trouble, self.states.since),
             ("registry", self.champion.trouble, self.champion.since),
             ("database", self._store_trouble, self._store_since),
+            *((one.name, one.trouble, one.since) for one in self._watchers if isinstance(one, Told)),
         ]
         return [
             {"what": what, "why": why, "since": datetime.fromtimestamp(since or time.time(), UTC).isoformat()}

@@ -78,6 +78,7 @@ def application(live: Live, settings: Settings) -> Any:
     app.add_middleware(access.Access, tokens=tokens)
     app.add_middleware(observe.Observe, largest_body=live.config.serving.largest_body)
     app.state.tokens = tokens
+    observe.follow(live)
     return app
 
 
@@ -107,12 +108,12 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
 
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
-    from serving import audit, page, routes, verdict_routes
+    from serving import audit, observe, page, routes, verdict_routes
 
     routers = [_own(live)]
     if settings.role in ("all", "router"):
         routers += [
-            routes.router(live, changed=live.reload),
+            routes.router(live, changed=live.reload, observed=observe.fed),
             verdict_routes.router(live),
             page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
         ]

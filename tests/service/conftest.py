@@ -1,0 +1,106 @@
+"""One small run, and servers of it: in this process, or as `crossmix serve`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from crossmix.registry import Registry
+from serving.bundles import Champion
+from serving.live import Live
+from tests.serving_run import Run, make
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Shared: not to be changed."""
+    return make(tmp_path_factory.mktemp("serving") / "out")
+
+
+@pytest.fixture
+def run(template: Run, tmp_path: Path) -> Run:
+    """A copy of one's own; MLflow keeps absolute paths, so that its artifacts stay where they were."""
+    out = Path(shutil.copytree(template.out, tmp_path / "out"))
+    return Run(out, template.config, template.digests)
+
+
+@pytest.fixture
+def live(run: Run) -> Iterator[Live]:
+    """What a server holds, read once, without its threads."""
+    own = run.out / "serving"
+    champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle")
+    made = Live(run.config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features)
+    made.reload()
+    made.refresh_states()
+    yield made
+    made.stop()
+
+
+@dataclass
+class Server:
+    """`crossmix serve` in a process of its own, on loopback."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    grpc_port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        """Its exit status."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=40)
+
+
+def free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers; what still runs at the end is killed."""
+    started: list[Server] = []
+
+    def start(run: Run, *arguments: str) -> Server:
+        port, grpc_port, log = free_port(), free_port(), tmp_path / f"server{len(started)}.log"
+        command = [sys.executable, "-m", "pipelines.cli", "serve", str(run.out), "--port", str(port)]
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [*command, "--grpc-port", str(grpc_port), *arguments],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+        server = Server(process, port, grpc_port, log)
+        started.append(server)
+        for _ in range(400):
+            assert process.poll() is None, log.read_text()
+            try:
+                with urllib.request.urlopen(f"{server.url}/healthz", timeout=5):
+                    return server
+            except urllib.error.URLError:
+                time.sleep(0.2)
+        raise AssertionError(f"no answer in 80 s: {log.read_text()}")
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
