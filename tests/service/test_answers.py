@@ -252,7 +252,7 @@ def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
         (instance(limits={"platform0": {"max": 2}}), r"limits.platform0.max: 2; give a share from 0 to 1"),
         (instance(limits={"platform0": {"cap": 1}}), r"limits.platform0.cap: 1; use min, max, step, freeze"),
         (instance(limits={"platform0": {"min": 0.9, "max": 0.1}}), r"instances\[0\].limits: min 0.9 of platform0"),
-        (instance(limits=dict.fromkeys(NAMES, {"max": 0.05})), r"instances\[0\].limits: the maxes sum to 0.5"),
+        (instance(limits={key: {"max": 0.05} for key in NAMES}), r"instances\[0\].limits: the maxes sum to 0.5"),
         (instance(colour="red"), r"colour: unknown field"),
     ],
 )

@@ -1,0 +1,132 @@
+"""The bundle that serves: followed without a restart, refused if it does not verify, kept while the registry is away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossmix import bundle as bundles
+from crossmix import state
+from crossmix.bundle import BundleError
+from crossmix.registry import Registry, RegistryError
+from serving.bundles import Champion
+from tests.serving_run import Run, save_bundle
+
+
+def champion(run: Run, registry: Any = None) -> Champion:
+    return Champion(run.out / "serving", lambda: registry or run.registry, run.out / "bundle")
+
+
+def test_it_follows_promotions_and_rollbacks(run: Run) -> None:
+    registry = run.registry
+    one = champion(run)
+    assert one.current.version is None
+    assert one.refresh() is False
+    assert one.current.version == 1
+    registry.promote(2, who="ann", why="better")
+    assert one.refresh() is True
+    assert (one.current.version, one.current.bundle.digest) == (2, run.digests[1])
+    assert one.promoted()["why"] == "better"
+    registry.rollback(who="ann")
+    assert one.refresh() is True
+    assert one.current.bundle.digest == run.digests[0]
+    assert champion(run).current.version == 1
+
+
+class Away:
+    """A registry that cannot be reached until it is `back`."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry, self.back = registry, False
+
+    def get(self, version: str | int) -> Any:
+        if not self.back:
+            raise RegistryError("registry: connection refused")
+        return self.registry.get(version)
+
+    def fetch(self, version: str | int, target: Path) -> Any:
+        return self.registry.fetch(version, target)
+
+
+def test_while_the_registry_is_away_the_last_good_bundle_serves_also_after_a_restart(run: Run) -> None:
+    run.registry.promote(2, who="ann", why="better")
+    first = champion(run)
+    first.refresh()
+    away = Away(run.registry)
+    again = champion(run, away)
+    assert (again.current.version, again.current.bundle.digest) == (2, run.digests[1])
+    assert again.refresh() is False
+    assert again.trouble == "registry: registry: connection refused"
+    run.registry.rollback(who="ann")
+    away.back = True
+    assert again.refresh() is True
+    assert again.trouble is None
+    assert again.current.version == 1
+
+
+def test_a_bundle_whose_files_were_changed_is_refused_and_the_old_one_serves(run: Run, monkeypatch: Any) -> None:
+    one = champion(run)
+    registry = run.registry
+    registry.promote(2, who="ann", why="better")
+    real = Registry.fetch
+
+    def tampered(self: Registry, version: str | int, target: Path) -> Any:
+        real(self, version, target)
+        with (target / "policy.onnx").open("ab") as stream:
+            stream.write(b"x")
+        return bundles.load(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "fetch", tampered)
+        assert one.refresh() is False
+    assert "version 2 is refused, the last good one serves" in str(one.trouble)
+    assert one.current.bundle.digest == run.digests[0]
+    # It is not fetched again at every look, but once some time has passed.
+    assert one.refresh() is False
+    monkeypatch.setattr("serving.bundles.RETRY_SECONDS", 0.0)
+    assert one.refresh() is True
+    assert one.current.bundle.digest == run.digests[1]
+
+
+def test_a_bundle_of_another_state_layout_is_refused(run: Run, monkeypatch: Any) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "layout_digest", lambda: "another")
+        made = save_bundle(run.out / "version3", run.config, 3)
+        run.registry.register(made.path, wins=True)
+    one = champion(run)
+    assert one.refresh() is False
+    assert "layout another is not this version's" in str(one.trouble)
+    assert one.current.bundle.digest == run.digests[0]
+
+
+def test_a_bundle_of_other_platforms_is_refused(run: Run) -> None:
+    made = save_bundle(run.out / "version3", run.config, 3, platforms=("a", "b"))
+    run.registry.register(made.path, wins=True)
+    one = champion(run)
+    assert one.refresh() is False
+    assert "this server serves platform0" in str(one.trouble)
+    assert one.current.bundle.digest == run.digests[0]
+
+
+def test_nothing_to_serve_is_an_error_and_a_spoilt_note_is_no_reason_to_stop(run: Run) -> None:
+    with pytest.raises(BundleError, match="holds none"):
+        Champion(run.out / "serving", None, run.out / "nowhere")
+    own = run.out / "serving" / "bundles"
+    own.mkdir(parents=True)
+    (own / "serving.json").write_text(json.dumps({"folder": "gone", "version": 7, "since": 0}))
+    assert champion(run).current.bundle.digest == run.digests[0]
+
+
+def test_old_bundles_are_tidied_away(run: Run, monkeypatch: Any) -> None:
+    monkeypatch.setattr("serving.bundles.KEPT", 1)
+    one = champion(run)
+    for version in (2, 1, 2):
+        run.registry.promote(version, who="ann", why="turn")
+        one.refresh()
+    folders = [file.parent.name for file in (run.out / "serving" / "bundles").glob("*/manifest.json")]
+    assert folders == [run.digests[1][:16]]
+    shutil.rmtree(run.out / "serving")
