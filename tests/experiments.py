@@ -11,7 +11,8 @@ from typing import Any
 from serving import store as tables
 from serving.store import Store
 
-START = datetime(2026, 11, 2, tzinfo=UTC)
+START = datetime(2024, 11, 4, tzinfo=UTC)
+"""In the past of any clock: routes and commands ask by the present one."""
 DAY = timedelta(days=1)
 _number = itertools.count()
 
