@@ -110,6 +110,29 @@ def test_probes_need_no_token_but_cannot_write(route: tuple[str, str], file: Pat
     assert ask(app, "POST", route[1]).status_code == 401
 
 
+def test_the_table_holds_every_route_of_the_application() -> None:
+    from fastapi import FastAPI
+    from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+    from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+
+    from serving import page, routes, verdict_routes
+
+    app, live = FastAPI(docs_url=None, redoc_url=None), object()
+    register_v1_endpoints(app, None, None)
+    register_v2_endpoints(app, None, None)
+    app.include_router(routes.router(live, changed=lambda: None))  # type: ignore[arg-type]
+    app.include_router(verdict_routes.router(live))  # type: ignore[arg-type]
+    app.include_router(page.router(live, lambda: None, lambda _: []))  # type: ignore[arg-type]
+    filled = {"model_name": "policy", "model_version": "1", "campaign_id": "spring"}
+    seen = 0
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods:
+            route = (method.upper(), path.format(**filled))
+            assert route in ROUTES or route in FREE, route
+            seen += 1
+    assert seen > 20
+
+
 def test_without_tokens_everybody_may_everything() -> None:
     answer = ask(Access(echo, None), "POST", "/campaigns")
     assert answer.status_code == 200
