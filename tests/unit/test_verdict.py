@@ -99,6 +99,10 @@ def test_an_arms_interval_covers_its_ratio() -> None:
     held = [(one["low"] <= 0.4 <= one["high"]) for one in (own(t, b, 0.05) for t, b in zip(top, bottom, strict=True))]
     # Binomial deviation 0.5 %.
     assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+    # Over cycles of one size it is the t interval of a mean.
+    some = np.array([1.0, 2.0, 4.0])
+    reach = stats.t.ppf(0.975, 2) * some.std(ddof=1) / math.sqrt(3)
+    assert own(some, np.ones(3), 0.05)["high"] == pytest.approx(some.mean() + reach)
     assert own(np.array([1.0]), np.array([2.0]), 0.05) == {"value": 0.5, "low": None, "high": None}
     assert own(np.array([1.0, 1.0]), np.zeros(2), 0.05)["value"] is None
 
@@ -156,6 +160,19 @@ def test_the_paired_test_counts_only_at_the_planned_end_and_at_what_the_looks_le
     assert late["level"] == closing(14)
     assert late["level"] < 0.05
     assert "at the planned end, by the paired test" in late["line"]
+
+
+def test_below_five_percent_is_not_enough_after_daily_looks(tmp_path: Path) -> None:
+    noise = np.array(NOISE)
+    lift = math.expm1(stats.t.isf(0.046 / 2, 13) * noise.std(ddof=1) / math.sqrt(14) - noise.mean())
+    store = make_store(tmp_path)
+    deliver(store, paired_days(*_days(lift, 14)))
+    found = status(store, "first", _at(14))
+    assert found["lifts"]["roi"]["paired"]["p"] == pytest.approx(0.046)
+    assert found["verdict"]["word"] == "no difference found by the planned end"
+    # The interval that is told is the one that decides: it holds 0.
+    assert found["lifts"]["roi"]["closing"]["low"] < 0 < found["lifts"]["roi"]["paired"]["low"]
+    assert f"[{found['lifts']['roi']['closing']['low']:+.1%}, " in found["verdict"]["line"]
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
@@ -301,8 +318,10 @@ def test_users_by_the_delta_method_and_cuped(tmp_path: Path) -> None:
         arm = "policy" if user % 10 < 7 else "control"
         rate = rng.uniform(0.0, 0.3)
         for day, more in ((-1, 0.0), (0, 0.02 if arm == "policy" else 0.0)):
-            n = float(rng.binomial(200, rate + more))
-            given = {"user": f"u{user}", "impressions": 200.0, "clicks": n, "conversions": 0.0, "revenue": 0.0}
+            # How often a user was met before tells nothing of its rate: clicks alone would be a poor covariate.
+            met = 200 if day == 0 else int(rng.integers(20, 2_000))
+            n = float(rng.binomial(met, rate + more))
+            given = {"user": f"u{user}", "impressions": float(met), "clicks": n, "conversions": 0.0, "revenue": 0.0}
             rows.append(event(arm, day, spend=0.0, **given))
             if day == 0:
                 clicks[arm].append(n)
@@ -316,7 +335,7 @@ def test_users_by_the_delta_method_and_cuped(tmp_path: Path) -> None:
     assert ctr["policy"] == pytest.approx(p.mean())
     reach = stats.norm.ppf(0.975) * math.sqrt(p.var(ddof=1) / len(p) + c.var(ddof=1) / len(c))
     assert ctr["high"] - ctr["difference"] == pytest.approx(reach)
-    assert ctr["cuped"]["high"] - ctr["cuped"]["low"] < 0.6 * (ctr["high"] - ctr["low"])
+    assert ctr["cuped"]["high"] - ctr["cuped"]["low"] < 0.7 * (ctr["high"] - ctr["low"])
     assert ctr["cuped"]["low"] < 0.02 < ctr["cuped"]["high"]
     assert users["roas"]["verdict"] == "insufficient data"
     assert users["roi"]["verdict"] == "not applicable"
@@ -378,6 +397,13 @@ def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=\"(?!#)|url\(|<script|@import", html)
     assert html.count("<svg") == 2
     assert "The policy is better" in html
+    # The band of the lift goes there above the line and back below it, within its frame.
+    band, line = (re.search(rf'<{mark} points="([^"]+)"', html.split("<svg")[2])[1] for mark in ("polygon", "polyline"))
+    heights, middle = ([float(point.split(",")[1]) for point in part.split()] for part in (band, line))
+    assert len(heights) == 2 * len(middle)
+    assert heights[len(middle) - 1] < middle[-1] < heights[len(middle)]
+    assert min(heights) >= 12
+    assert max(heights) <= 216
     # An experiment that has just begun has a page too.
     (tmp_path / "empty").mkdir()
     assert "Insufficient data" in render(status(make_store(tmp_path / "empty"), "first", START))
