@@ -87,7 +87,7 @@ def test_pause_resume_kill_switch_and_given_split(live: FakeLive) -> None:
 
 def test_import_of_json_and_csv(live: FakeLive, tmp_path: Path) -> None:
     told = tmp_path / "campaigns.json"
-    told.write_text(json.dumps([raw("a"), raw("b/c")]))
+    told.write_text(json.dumps([raw("a"), raw("b/c?d")]))
     assert invoke("campaign", "import", str(told))[0] == 0
     rows = tmp_path / "campaigns.csv"
     rows.write_text(
@@ -97,11 +97,11 @@ def test_import_of_json_and_csv(live: FakeLive, tmp_path: Path) -> None:
     )
     status, told_back = invoke("campaign", "import", str(rows))
     assert status == 0, told_back
-    assert sorted(live.campaigns) == ["7", "a", "b/c", "d"]
+    assert sorted(live.campaigns) == ["7", "a", "b/c?d", "d"]
     assert live.campaigns["d"].limits == {"search": {"max": 0.8}, "social": {"freeze": True}}
     assert live.campaigns["7"].cycle_hours == 12.5
-    assert invoke("campaign", "pause", "b/c")[0] == 0
-    assert live.campaigns["b/c"].paused
+    assert invoke("campaign", "pause", "b/c?d")[0] == 0
+    assert live.campaigns["b/c?d"].paused
 
 
 @pytest.mark.parametrize(

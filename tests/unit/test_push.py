@@ -341,6 +341,19 @@ def test_the_pusher_outlives_the_feature_store_and_the_database(world: World, mo
     assert world.rows() == 6
 
 
+def test_a_database_that_goes_away_in_a_round_ends_the_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, asked = pusher(world, [1.0]), []
+
+    def gone(store: Store, folder: Path, campaign: Campaign, arm: str, *_: Any, **__: Any) -> int:
+        asked.append((campaign.campaign_id, arm))
+        raise StoreAwayError("database x: connection refused")
+
+    monkeypatch.setattr(push, "advance", gone)
+    one.once()
+    assert one.trouble == "push: database x: connection refused"
+    assert asked == [("c0", "policy")]
+
+
 def test_the_pusher_runs_by_itself_until_it_is_stopped(world: World) -> None:
     world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
     one = pusher(world, [1.0])
