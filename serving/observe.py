@@ -282,7 +282,7 @@ def logs(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "mlflow", "alembic", "kserve.trace", "urllib3"):
+    for name in ("httpx", "httpcore", "mlflow", "alembic", "kserve.trace", "urllib3", "feast"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     _lines = handler if level <= logging.INFO else None
 

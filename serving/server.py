@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,8 +70,8 @@ def application(live: Live, settings: Settings) -> Any:
     app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
     plane, repository = data_plane(live, settings)
     app.state.data_plane, app.state.repository = plane, repository
-    register_v1_endpoints(app, plane, repository)
-    register_v2_endpoints(app, plane, repository)
+    for register in (register_v1_endpoints, register_v2_endpoints):
+        register(_Kept(app), plane, repository)
     for router in _routers(live, settings):
         app.include_router(router)
     errors.install(app)
@@ -80,6 +82,24 @@ def application(live: Live, settings: Settings) -> Any:
     app.state.tokens = tokens
     observe.follow(live)
     return app
+
+
+class _Kept:
+    """An application that takes KServe's routers without what this server withholds.
+
+    The registry says what serves, and answers explain themselves: these routes would unload a model, or answer 501.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def include_router(self, router: Any) -> None:
+        router.routes[:] = [
+            route
+            for route in router.routes
+            if not (route.path.startswith("/v2/repository") or route.path.endswith(":explain"))
+        ]
+        self.app.include_router(router)
 
 
 def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
@@ -155,8 +175,8 @@ def _own(live: Live) -> Any:
         """The process answers."""
         return {"status": "alive"}
 
-    @router.get("/metrics")
-    def metrics() -> Response:
+    @router.get("/metrics", response_class=Response, response_model=None)
+    def metrics() -> Any:
         """Prometheus metrics."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -202,7 +222,22 @@ async def serve(live: Live, settings: Settings, started: Callable[[], None] | No
     )
     sockets = [_bound(config)]
     grpc = await _grpc(app, settings)
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        """Ends in peace: uvicorn's own raises the signal again, before what waits is written."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            try:
+                yield
+            finally:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.remove_signal_handler(number)
+
+    server = Server(config)
     try:
         if started is not None:
             started()

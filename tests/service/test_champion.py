@@ -1,4 +1,4 @@
-"""The bundle that serves: followed without a restart, refused if it does not verify, kept while the registry is away."""
+"""The bundle that serves: followed without a restart, refused if it does not verify, kept if the registry is away."""
 
 from __future__ import annotations
 

@@ -1,0 +1,284 @@
+"""`crossmix serve` as its users meet it: KServe's clients, promotion under load, restarts, tokens, SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from crossmix import state
+from tests.service.conftest import Server, free_port
+from tests.serving_run import CAMPAIGNS, NAMES, Run, instance
+
+Serve = Callable[..., Server]
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.slow
+def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> None:
+    from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
+    server = serve(run)
+    states = np.random.default_rng(0).normal(size=(2, state.SIZE)).astype(np.float32)
+
+    def inputs(binary: bool) -> list[Any]:
+        made = [InferInput("campaign_id", [2], "BYTES"), InferInput("state", [2, state.SIZE], "FP32")]
+        made[0].set_data_from_numpy(np.array([name.encode() for name in CAMPAIGNS], dtype=object), binary_data=binary)
+        made[1].set_data_from_numpy(states, binary_data=binary)
+        return made
+
+    async def asked() -> list[np.ndarray]:
+        v1, v2 = (InferenceRESTClient(RESTConfig(protocol=protocol)) for protocol in ("v1", "v2"))
+        body = {
+            "instances": [
+                {"campaign_id": name, "state": row.astype(float).tolist()}
+                for name, row in zip(CAMPAIGNS, states, strict=True)
+            ]
+        }
+        told = (await v1.infer(server.url, body, model_name="policy"))["predictions"]
+        found = [np.array([[line["share"] for line in one["allocation"]] for one in told])]
+        for binary in (False, True):
+            answer = await v2.infer(server.url, InferRequest("policy", inputs(binary)), model_name="policy")
+            found.append(answer.get_output_by_name("share").as_numpy())
+        grpc = InferenceGRPCClient(f"127.0.0.1:{server.grpc_port}")
+        assert await grpc.is_server_ready()
+        assert await grpc.is_model_ready("router")
+        answer = await grpc.infer(InferRequest("policy", inputs(True)))
+        found.append(answer.get_output_by_name("share").as_numpy())
+        assert [name.decode() for name in answer.get_output_by_name("platforms").as_numpy()] == list(NAMES)
+        routed = InferRequest(
+            "router",
+            [InferInput("campaign_id", [1], "BYTES", [b"c0"]), InferInput("user_id", [1], "BYTES", [b"ann"])],
+        )
+        arm = (await grpc.infer(routed)).get_output_by_name("arm").as_numpy()[0].decode()
+        reply = httpx.post(f"{server.url}/v1/models/router:predict", json=instance(user_id="ann"))
+        assert reply.headers["x-crossmix-arm"] == arm
+        return found
+
+    shares = asyncio.run(asked())
+    for other in shares[1:]:
+        np.testing.assert_allclose(other, shares[0], atol=1e-6)
+    assert server.end() == 0
+
+
+@pytest.mark.slow
+def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve: Serve) -> None:
+    server = serve(run, "--set", "serving.watch_seconds=0.5", "--grpc-port", "0")
+    seen: set[tuple[int, Any]] = set()
+    stop = threading.Event()
+
+    def load() -> None:
+        with httpx.Client() as client:
+            while not stop.is_set():
+                reply = client.post(f"{server.url}/v1/models/policy:predict", json=instance())
+                told = reply.json()["predictions"][0]["version"] if reply.status_code == 200 else reply.text
+                seen.add((reply.status_code, told))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        promoted = cli("promote", str(run.out), "2", "--why", "a trial", "--server", server.url)
+        rolled = cli("rollback", str(run.out), "--why", "worse", "--server", server.url)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert promoted.returncode == 0, promoted.stderr
+    assert f"answers with version 2, bundle {run.digests[1][:12]}" in promoted.stdout
+    assert f"answers with version 1, bundle {run.digests[0][:12]}" in rolled.stdout
+    assert {status for status, _ in seen} == {200}
+    assert {1, 2} <= {version for _, version in seen}
+    trail = [(row["action"], row["subject"], row["why"]) for row in httpx.get(f"{server.url}/audit").json()["audit"]]
+    assert ("bundle.serve", "version 2", "a trial") in trail
+    assert ("bundle.serve", "version 1", "worse") in trail
+    again = cli("promote", str(run.out), "9", "--why", "x", "--server", server.url)
+    assert again.returncode == 2
+    assert "no version or alias '9'" in again.stderr
+
+
+@pytest.mark.slow
+def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve: Serve) -> None:
+    server = serve(run, "--grpc-port", "0")
+    bodies = {"instances": [{"campaign_id": "c0", "user_id": f"user {n}"} for n in range(200)]}
+    arms = [
+        one["arm"] for one in httpx.post(f"{server.url}/v1/models/router:predict", json=bodies).json()["predictions"]
+    ]
+    killed = cli("override", "set", "c0", "--kind", "static", "--why", "stop", "--server", server.url)
+    assert killed.returncode == 0, killed.stderr
+    at_once = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance()).json()["predictions"][0]
+    assert at_once["override"]["kind"] == "static"
+    event = {"event_id": "e1", "campaign_id": "c0", "arm": "policy", "platform": NAMES[0], "cycle": 0, "impressions": 5}
+    assert httpx.post(f"{server.url}/feedback", json=event).json()["accepted"] == 1
+    server.end(signal.SIGKILL)
+    again = serve(run, "--grpc-port", "0")
+    told = httpx.post(f"{again.url}/v1/models/router:predict", json=bodies).json()["predictions"]
+    assert [one["arm"] for one in told] == arms
+    assert {one["override"]["kind"] for one in told} == {"static"}
+    receipt = httpx.post(f"{again.url}/feedback", json=event).json()
+    assert (receipt["accepted"], receipt["duplicates"]) == (0, 1)
+    assert "e1" not in again.log.read_text()
+    assert "user 7" not in again.log.read_text()
+
+
+@pytest.mark.slow
+def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
+    server = serve(run, "--grpc-port", "0")
+    good, bad = [], []
+    began = threading.Barrier(5)
+
+    def load() -> None:
+        with httpx.Client(timeout=30) as client:
+            began.wait()
+            for n in range(100_000):
+                try:
+                    reply = client.post(f"{server.url}/v1/models/router:predict", json=instance(user_id=f"u{n % 50}"))
+                except httpx.ConnectError:
+                    return
+                except httpx.HTTPError as error:
+                    # A connection that was idle when the server closed it; no request of it had begun to be answered.
+                    bad.append(error)
+                    return
+                good.append(reply.status_code)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    began.wait()
+    time.sleep(1.0)
+    assert server.end() == 0
+    for thread in threads:
+        thread.join(timeout=30)
+    assert set(good) == {200}
+    assert all(isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) for error in bad)
+    assert len(good) > 20
+    again = serve(run, "--grpc-port", "0")
+    users = httpx.get(f"{again.url}/experiment.json").json()
+    assert sum(users["sample ratio"]["users"].values()) == 50, users
+
+
+@pytest.mark.slow
+def test_other_addresses_need_tokens_and_tokens_have_scopes(run: Run, serve: Serve, tmp_path: Any) -> None:
+    refused = cli("serve", str(run.out), "--host", "0.0.0.0")
+    assert refused.returncode == 2
+    assert "callers need tokens" in refused.stderr
+    file = tmp_path / "tokens.json"
+    tokens = {}
+    for scope in ("read", "serve", "feedback", "admin"):
+        made = cli("token", "create", scope, "--scope", scope, "--file", str(file))
+        assert made.returncode == 0, made.stderr
+        tokens[scope] = made.stdout.split()[-1]
+    server = serve(run, "--tokens", str(file))
+
+    def status(method: str, path: str, token: str | None, body: Any = None) -> int:
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return httpx.request(method, server.url + path, headers=headers, json=body).status_code
+
+    assert status("POST", "/v1/models/policy:predict", None, instance()) == 401
+    assert status("POST", "/v1/models/policy:predict", "wrong", instance()) == 401
+    assert status("POST", "/v1/models/policy:predict", tokens["read"], instance()) == 403
+    assert status("POST", "/v1/models/policy:predict", tokens["serve"], instance()) == 200
+    assert status("GET", "/campaigns", tokens["read"]) == 200
+    assert status("POST", "/campaigns/c0/pause", tokens["serve"], {"why": "x"}) == 403
+    assert status("POST", "/campaigns/c0/pause", tokens["admin"], {"why": "x"}) == 200
+    assert status("GET", "/healthz", None) == 200
+
+    async def grpc(token: str | None) -> Any:
+        from kserve import InferenceGRPCClient, InferInput, InferRequest
+
+        client = InferenceGRPCClient(f"127.0.0.1:{server.grpc_port}", retries=0)
+        asked = InferRequest("policy", [InferInput("campaign_id", [1], "BYTES", [b"c0"])])
+        headers = [] if token is None else [("authorization", f"Bearer {token}")]
+        return await client.infer(asked, headers=headers)
+
+    import grpc as grpc_errors
+
+    with pytest.raises(grpc_errors.aio.AioRpcError) as error:
+        asyncio.run(grpc(None))
+    assert error.value.code() is grpc_errors.StatusCode.UNAUTHENTICATED
+    assert asyncio.run(grpc(tokens["serve"])).get_output_by_name("share").as_numpy().sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_router_of_its_own_calls_predictors_of_their_own(run: Run, serve: Serve) -> None:
+    predictors = [
+        serve(run, "--role", role, "--grpc-port", "0", "--folder", str(run.out / role))
+        for role in ("policy", "control")
+    ]
+    urls = ["--policy-url", predictors[0].url, "--control-url", predictors[1].url]
+    router = serve(run, "--role", "router", "--grpc-port", "0", *urls)
+    users = [f"user {n}" for n in range(40)]
+    bodies = {"instances": [{"campaign_id": "c0", "user_id": user, "budget": 500.0} for user in users]}
+    told = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies).json()["predictions"]
+    assert {one["arm"] for one in told} == {"policy", "control"}
+    assert all(one["budget"] == 500.0 for one in told)
+    assert httpx.post(f"{router.url}/v1/models/policy:predict", json=instance()).status_code == 404
+    predictors[0].end(signal.SIGKILL)
+    reply = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies)
+    assert reply.status_code == 503
+    assert "predictor policy at" in reply.json()["error"]
+
+
+def test_a_port_that_is_taken_is_one_line(run: Run) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = cli("serve", str(run.out), "--port", str(port), "--grpc-port", str(free_port()))
+    assert refused.returncode == 2
+    assert f"--port {port}: it cannot be bound on 127.0.0.1" in refused.stderr.splitlines()[-1]
+
+
+def test_what_a_server_cannot_run_with_is_one_line(run: Run, tmp_path: Any) -> None:
+    for arguments, sentence in (
+        ((str(tmp_path),), "holds no finished run"),
+        ((str(run.out), "--set", "train.episodes=3"), "a server takes serving.*"),
+        ((str(run.out), "--set", "serving.weight=0.70001"), "serving.weights.policy"),
+        ((str(run.out), "--role", "all-of-it"), "--role: 'all-of-it'"),
+        ((str(run.out), "--role", "router"), "--policy-url"),
+        ((str(run.out), "--policy-url", "http://x"), "name both predictors"),
+        ((str(run.out), "--tokens", str(tmp_path / "none.json")), "none.json"),
+    ):
+        refused = cli("serve", *arguments)
+        assert refused.returncode == 2, (arguments, refused.stderr)
+        assert sentence in refused.stderr.splitlines()[-1], (arguments, refused.stderr)
+        assert "Traceback" not in refused.stderr
+
+
+def test_another_salt_for_a_running_experiment_is_refused(run: Run) -> None:
+    from crossmix.registry import Registry
+    from serving.arms import ExperimentError
+    from serving.bundles import Champion
+    from serving.live import Live
+
+    def start(*changes: str) -> Live:
+        from crossmix.config import documented, load
+
+        config = load("laptop", changes, dict(documented(run.config)))
+        own = run.out / "serving"
+        champion = Champion(own, lambda: Registry.of(config, run.out), run.out / "bundle")
+        live = Live(config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features)
+        live.reload()
+        return live
+
+    start().stop()
+    with pytest.raises(ExperimentError, match="began with salt 'crossmix'"):
+        start("serving.salt=other")
+    start("serving.salt=other", "serving.experiment=second").stop()
+    assert json.loads((run.out / "serving" / "campaigns.json").read_text())["ended"] is None
