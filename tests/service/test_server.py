@@ -118,7 +118,7 @@ def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve:
     arms = [
         one["arm"] for one in httpx.post(f"{server.url}/v1/models/router:predict", json=bodies).json()["predictions"]
     ]
-    killed = cli("override", "set", "c0", "--kind", "static", "--why", "stop", "--server", server.url)
+    killed = cli("override", "set", "c0", "--why", "stop", "--server", server.url)
     assert killed.returncode == 0, killed.stderr
     at_once = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance()).json()["predictions"][0]
     assert at_once["override"]["kind"] == "static"
