@@ -56,7 +56,7 @@ def render(found: Mapping[str, Any]) -> str:
         opened=next((one["campaign_id"] for one in details if one["panels"]), None),
         anchors={one["campaign_id"]: f"campaign-{place}" for place, one in enumerate(details)},
         chips=CHIPS,
-        verdict_chip=VERDICT_CHIPS.get((found["experiment"] or {}).get("word"), "none"),
+        verdict_chip=VERDICT_CHIPS.get(str((found["experiment"] or {}).get("word")), "none"),
         experiment=_experiment_table(found["experiment"]),
         gates=tables.gates(found["bundle"]["gates"]),
         passed=len(passed),

@@ -50,7 +50,7 @@ STATUS: dict[str, Any] = {
         "control": {"roi": {"value": 1.21, "low": 1.08, "high": 1.34}},
     },
     "lifts": {"roi": {"always-valid": {"lift": 0.081, "low": -0.022, "high": 0.191}}},
-    "guardrails": [{"name": "roi", "verdict": "holds", "sentence": "roi: the lift +8.1% is not below -20%"}],
+    "guardrails": [{"name": "roi", "verdict": "holds", "sentence": "guardrail roi: the lift +8.1% is not below -20%"}],
 }
 
 
@@ -232,6 +232,7 @@ def test_the_experiment_so_far_and_any_part_of_it_missing(live: Live) -> None:
     assert STATUS["verdict"]["line"] in text
     for told in ("7\u202f012", "2\u202f988", "+8.1\u202f%", "−2.2\u202f% to +19.1\u202f%", "1.31", "5 of 14 finished"):
         assert told in text
+    assert "holds: the lift +8.1% is not below -20%" in text
     missing = [(key,) for key in STATUS] + [("arms", "policy"), ("arms", "policy", "roi"), ("lifts", "roi")]
     missing += [("lifts", "roi", "always-valid"), ("lifts", "roi", "always-valid", "low"), ("sample ratio", "users")]
     for path in missing:
