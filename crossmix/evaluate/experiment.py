@@ -164,10 +164,13 @@ def closing(days: int, level: float = 0.05, spread: float = SPREAD) -> float:
     """
     if days < 2:
         raise AnalysisError(f"days: {days}; a verdict needs two or more")
-    runs = max(2_800_000 // days, 20_000)
-    ratio_RT = np.random.default_rng(0).standard_normal((runs, days))
-    early_R = (_log_evidence(ratio_RT, spread) >= -math.log(level)).any(1)
-    t_R = np.abs(ratio_RT.mean(1)) / (ratio_RT.std(1, ddof=1) / math.sqrt(days))
+    rng, early, far = np.random.default_rng(0), [], []
+    # In parts: a server that asks has other uses for its memory.
+    for _ in range(10):
+        ratio_RT = rng.standard_normal((max(280_000 // days, 2_000), days))
+        early.append((_log_evidence(ratio_RT, spread) >= -math.log(level)).any(1))
+        far.append(np.abs(ratio_RT.mean(1)) / (ratio_RT.std(1, ddof=1) / math.sqrt(days)))
+    early_R, t_R = np.concatenate(early), np.concatenate(far)
     left = level - float(early_R.mean())
     t = float(np.quantile(t_R[~early_R], 1 - left / (1 - float(early_R.mean()))))
     return min(level, float(2 * stats.t.sf(t, days - 1)))
