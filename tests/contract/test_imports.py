@@ -47,6 +47,7 @@ def test_the_house_keeps_its_rules() -> None:
         ("tables", "crossmix.market.fit", "import duckdb"),
         ("platforms", "crossmix.train", "import evidently"),
         ("gymnasium", "crossmix.train", "import gymnasium"),
+        ("kserve", "pipelines.serve", "import kserve"),
     ],
 )
 def test_a_breach_is_found(contract: str, module: str, line: str, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from serving.answer import Answerer
 from serving.live import Live
 from serving.question import QuestionError
 from serving.store import StoreAwayError, served
-from tests.serving_run import BUDGET, CAMPAIGNS, NAMES, instance
+from tests.serving_run import BUDGET, CAMPAIGNS, NAMES, Run, instance
 
 
 def ask(live: Live, arm: str = "policy", campaign: str = CAMPAIGNS[0], **more: Any) -> dict[str, Any]:
@@ -259,3 +262,31 @@ def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
 def test_a_question_that_cannot_be_answered_names_field_value_and_remedy(live: Live, body: Any, sentence: str) -> None:
     with pytest.raises(QuestionError, match=sentence):
         Answerer(live).answer(question.of_instances(body), "policy")
+
+
+def test_a_predictor_needs_no_torch(template: Run, tmp_path: Path) -> None:
+    """With torch out of reach a champion answers, from Feast's statistics, with reasons."""
+    probe = f"""
+import sys
+sys.modules["torch"] = None
+from pathlib import Path
+from crossmix.config import from_json
+from serving.bundles import Champion
+from serving.live import Live
+from serving.predictor import models
+out, own = Path({str(template.out)!r}), Path({str(tmp_path / "own")!r})
+import json
+config = from_json(json.dumps(json.loads((out / "run.json").read_text())["config"]))
+champion = Champion(own, None, out / "bundle")
+live = Live(config, own, f"sqlite:///{{own}}/serving.db", champion, out / "steps" / "features")
+live.reload()
+live.refresh_states()
+from serving.answer import Answerer
+policy = models(Answerer(live))[0]
+told = policy.predict({{"instances": [{{"campaign_id": "c0"}}]}})["predictions"][0]
+assert told["degraded"] == [], told["degraded"]
+print(told["state_source"], round(sum(line["share"] for line in told["allocation"]), 4))
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["log", "1.0"]
