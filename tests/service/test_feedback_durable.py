@@ -87,6 +87,9 @@ class Client(threading.Thread):
         self.accepted = self.duplicates = self.late = self.resent = self.failures = 0
         self.refusals: list[str] = []
         self.halt = threading.Event()
+        """Ends it once what it sends is acknowledged."""
+        self.abandon = threading.Event()
+        """Ends it at once: the test has failed."""
 
     def run(self) -> None:
         batch = 0
@@ -112,7 +115,7 @@ class Client(threading.Thread):
         }
 
     def _send(self, http: httpx.Client, made: list[dict[str, Any]]) -> None:
-        while True:
+        while not self.abandon.is_set():
             try:
                 answer = http.post(f"{self.server.address}/feedback", json=made)
             except httpx.HTTPError:
@@ -159,6 +162,10 @@ def kill_under_load(tmp_path: Path, kills: int, seed: int) -> None:
                 server.start()
                 down += time.monotonic() - killed
             time.sleep(0.5)
+        except BaseException:
+            for client in clients:
+                client.abandon.set()
+            raise
         finally:
             for client in clients:
                 client.halt.set()

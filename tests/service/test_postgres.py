@@ -149,19 +149,23 @@ def test_the_same_events_at_once_are_counted_once(live: FakeLive, store: Store) 
     campaigns.create(store, raw(), PLATFORMS, "ann")
     live.reload()
     receipts: list[feedback.Receipt] = []
+    raws = [event(f"{n}") for n in range(5_000)]
+    checked = feedback.check(raws, live.campaigns, PLATFORMS, live.experiment, live.now)
+    together = threading.Barrier(6)
 
-    def send(turned: bool) -> None:
-        raws = [event(f"{n}") for n in range(1_000)]
-        checked = feedback.check(raws[::-1] if turned else raws, live.campaigns, PLATFORMS, live.experiment, live.now)
-        receipts.append(feedback.ingest(store, checked, live.now))
+    def send(order: int) -> None:
+        together.wait()
+        receipts.append(feedback.ingest(store, checked[::order], live.now))
 
-    threads = [threading.Thread(target=send, args=(number % 2 == 0,)) for number in range(6)]
+    # Half of them backwards: transactions that wait for each other in a circle would be refused.
+    threads = [threading.Thread(target=send, args=(1 if number % 2 else -1,)) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(receipt.accepted for receipt in receipts) == 1_000
     assert len(receipts) == 6
+    assert sum(receipt.accepted for receipt in receipts) == 5_000
+    assert sum(receipt.duplicates for receipt in receipts) == 25_000
 
 
 def test_edits_at_the_same_time_are_all_kept(store: Store) -> None:
