@@ -330,6 +330,16 @@ def test_figures_that_cannot_be_compared_are_named(one: list, other: list, named
             test(one, other)
 
 
+def test_the_last_digit_is_no_lift() -> None:
+    """Spend of 93 % of two budgets, day by day: the quotients differ by 1e-16."""
+    budget = np.array([700.0, 300.0])
+    spent = np.array([[sum([0.93 * b * part for part in (0.4, 0.3, 0.2, 0.1)]) for b in budget] for _ in range(9)])
+    one, other = (spent / budget).T
+    assert one[0] != other[0]
+    for look in (paired(one, other), sequential(one, other)):
+        assert (look.lift, look.p) == (0.0, 1.0)
+
+
 @pytest.fixture(scope="module")
 def market() -> Market:
     return make_market(seed=1, platforms=10, campaigns=2)
