@@ -129,7 +129,13 @@ def written(
             return told
         response_headers["content-type"] = "application/json"
         return orjson.dumps(told)
-    return InferResponse(payload.id or str(uuid.uuid4()), model, _outputs(predictions))
+    return InferResponse(
+        payload.id or str(uuid.uuid4()),
+        model,
+        _outputs(predictions),
+        use_binary_outputs=payload.use_binary_outputs,
+        requested_outputs=payload.request_outputs,
+    )
 
 
 def _is_cloud_event(headers: Mapping[str, str]) -> bool:

@@ -64,7 +64,7 @@ def application(live: Live, settings: Settings) -> Any:
     from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
     from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
-    from serving import access, errors, observe, schema
+    from serving import access, errors, observe, schema, v2
 
     settings.check()
     app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
@@ -72,6 +72,7 @@ def application(live: Live, settings: Settings) -> Any:
     app.state.data_plane, app.state.repository = plane, repository
     for register in (register_v1_endpoints, register_v2_endpoints):
         register(_Kept(app), plane, repository)
+    app.include_router(v2.router(plane))
     for router in _routers(live, settings):
         app.include_router(router)
     errors.install(app)
@@ -87,7 +88,8 @@ def application(live: Live, settings: Settings) -> Any:
 class _Kept:
     """An application that takes KServe's routers without what this server withholds.
 
-    The registry says what serves, and answers explain themselves: these routes would unload a model, or answer 501.
+    The registry says what serves, and answers explain themselves: these routes would unload a
+    model, or answer 501. Inference by V2 is `serving.v2`'s.
     """
 
     def __init__(self, app: Any) -> None:
@@ -97,7 +99,7 @@ class _Kept:
         router.routes[:] = [
             route
             for route in router.routes
-            if not (route.path.startswith("/v2/repository") or route.path.endswith(":explain"))
+            if not (route.path.startswith("/v2/repository") or route.path.endswith((":explain", "/infer")))
         ]
         self.app.include_router(router)
 
