@@ -302,7 +302,7 @@ class Live:
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         made = campaigns_module.from_bundle(self.bundle, midnight, self.config.train.cycles)
-        campaigns_module.import_(store, made, "crossmix serve", self.platforms)
+        campaigns_module.import_(store, made, "crossmix serve", self.platforms, keep=True)
         return campaigns_module.load_all(store)
 
     def _experiment(self, store: Store) -> str | None:

@@ -173,7 +173,7 @@ class Store:
                 connection.execute(self.insert_new(revision), {"id": 1, "number": 0})
 
     def insert_new(self, table: sa.Table) -> Any:
-        """INSERT that leaves a row whose primary key is there already; its `rowcount` tells which were new."""
+        """INSERT that leaves a row whose primary key is there; add RETURNING where it matters which were new."""
         insert = postgresql.insert if self.kind == "postgresql" else sqlite.insert
         return insert(table).on_conflict_do_nothing()
 
