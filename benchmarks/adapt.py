@@ -235,6 +235,7 @@ def summary(flights: list[list[float]]) -> dict[str, Any]:
     return {
         "recovered": sum(count is not None for count in updates),
         "of": len(updates),
+        "updates of each": updates,
         "median updates": None if middle >= horizon else middle,
         "mean updates, censored at the horizon": float(np.mean(filled)),
         "first cycle": float(np.mean([ratios[0] for ratios in flights])),

@@ -43,6 +43,7 @@ def test_recovery_counts_what_never_recovers() -> None:
     told = adapt.summary([[0.9, 0.96, 0.96], [0.9, 0.9, 0.9], [0.9, 0.9, 0.96]])
     assert (told["recovered"], told["of"], told["median updates"]) == (1, 3, None)
     assert told["mean updates, censored at the horizon"] == pytest.approx((1 + 3 + 3) / 3)
+    assert told["updates of each"] == [1, None, None]
 
 
 def test_online_benchmark(trained: tuple[Config, Path, Path]) -> None:
