@@ -633,14 +633,14 @@ def from_json(text: str) -> Config:
 
 
 def load(preset: str = "paper", overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Config:
-    """A preset with changes: `overrides` as `a.b=c` strings (values are JSON, or plain words), `values` by dotted key.
+    """A preset with changes: `values` by dotted key, then `overrides` as `a.b=c` strings (JSON, or plain words).
 
     Raises `ConfigError` for an unknown preset, an unknown key, or a value that does not fit.
     """
     if preset not in PRESETS:
         raise ConfigError(f"preset: {preset!r} is unknown; use one of {', '.join(PRESETS)}")
     tree: dict[str, Any] = asdict(PRESETS[preset]())
-    pairs: list[tuple[str, Any]] = []
+    pairs: list[tuple[str, Any]] = list((values or {}).items())
     for item in overrides:
         key, sep, raw = item.partition("=")
         if not sep or not key:
@@ -649,7 +649,6 @@ def load(preset: str = "paper", overrides: Sequence[str] = (), values: Mapping[s
             pairs.append((key.strip(), json.loads(raw)))
         except json.JSONDecodeError:
             pairs.append((key.strip(), raw))
-    pairs.extend((values or {}).items())
     for key, value in pairs:
         node = tree
         *parents, leaf = key.split(".")

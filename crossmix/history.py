@@ -92,6 +92,8 @@ class History:
         self.seen = 0
         self.spent_BP = torch.zeros(batch, platforms, **kind)
         self.elapsed_B = torch.zeros(batch, **kind)
+        self.shift_B = torch.zeros(batch, **kind)
+        """Planned so far beyond elapsed cycles x `cycle_budget_B`, currency: plans that changed on the way."""
         self.win_rate_BP = torch.zeros(batch, platforms, **kind)
         self.log_price_BP = torch.zeros(batch, platforms, **kind)
         self.log_supply_BP = torch.zeros(batch, platforms, **kind)
@@ -139,7 +141,8 @@ class History:
     def remaining_per_cycle_B(self) -> Tensor:
         """Remaining budget over remaining cycles, currency."""
         left = (self.horizon_B - self.elapsed_B).clamp(min=1)
-        remaining: Tensor = (self.horizon_B * self.cycle_budget_B - self.spent_BP.sum(1)).clamp(min=0) / left
+        whole_B = self.horizon_B * self.cycle_budget_B + self.shift_B
+        remaining: Tensor = (whole_B - self.spent_BP.sum(1)).clamp(min=0) / left
         return remaining
 
     def statistics(self, weekday_B: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +154,7 @@ class History:
         def ratio(top: Tensor, bottom: Tensor) -> Tensor:
             return top / bottom.clamp(min=1e-12) * (bottom > 0)
 
-        planned_so_far_B = (self.elapsed_B * self.cycle_budget_B).clamp(min=1e-12)
+        planned_so_far_B = (self.elapsed_B * self.cycle_budget_B + self.shift_B).clamp(min=1e-12)
         platform = {
             "previous_share": self.share_BP,
             "budget_consumed": self.spent_BP / planned_so_far_B[:, None] * (self.elapsed_B > 0)[:, None],
@@ -167,7 +170,7 @@ class History:
             "log_supply": self.log_supply_BP,
         }
         total_QB = sums_QBP.sum(2)
-        whole_B = (self.horizon_B * self.cycle_budget_B).clamp(min=1e-12)
+        whole_B = (self.horizon_B * self.cycle_budget_B + self.shift_B).clamp(min=1e-12)
         angle_B = 2 * math.pi * weekday_B.to(self.share_BP) / 7
         campaign = {
             "elapsed": self.elapsed_B / self.horizon_B,

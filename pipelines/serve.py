@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,6 +53,13 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
 
     settings.check()
     server.config_of(config)
+    if settings.role != "all" and config.serving.database is None:
+        raise ConfigError(
+            f"--role {settings.role}: parts of a cluster share one database; add --set serving.database=postgresql+psycopg://..."
+        )
+    # A registry that does not answer is away after seconds, not after MLflow's minutes of retries.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     own = folder or out / "serving"
     observe.logs()
     champion = Champion(own, lambda: Registry.of(config, out), out / "bundle")
@@ -76,7 +84,7 @@ def _ended(live: Any, config: Config, out: Path, why: str) -> None:
         Registry.of(config, out).rollback(who="guardrail", why=why)
     except RegistryError as error:
         _log.warning("the experiment has ended; no roll-back: %s", error)
-    live.follow_champion()
+    # A second call would roll back the roll-back: what follows it is the watching threads' work.
 
 
 def promote(out: Path, version: str, why: str, ask: Server | None) -> str:

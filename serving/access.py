@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import hmac
+import ipaddress
 import json
 import logging
 import os
@@ -107,6 +108,9 @@ class Tokens:
             _log.error("%s; the tokens before stay valid", error)
 
 
+_FOREIGN = "host: this server is open to its own machine only; ask it as localhost, or give it tokens"
+
+
 class Access:
     """ASGI middleware: 401 without a valid token, 403 without the scope; notes the token's name as the state's `who`.
 
@@ -120,7 +124,13 @@ class Access:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
-        if self.tokens is None or kind == "lifespan":
+        if kind == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if self.tokens is None:
+            if kind == "http" and not _from_here(scope["headers"]):
+                await _refuse(send, 403, _FOREIGN, ())
+                return
             await self.app(scope, receive, send)
             return
         if kind != "http":
@@ -147,6 +157,30 @@ class Access:
             return
         scope.setdefault("state", {})["who"] = token.name
         await self.app(scope, receive, send)
+
+
+def _from_here(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request to an open server is this machine's own, not a web page's that its browser has open.
+
+    Such a page can send simple requests to loopback, or make its own name point there: its Origin or the Host tells.
+    """
+    for key, value in headers:
+        if key == b"host" and not _local(value.decode("latin-1")):
+            return False
+        if key == b"origin" and not _local(value.decode("latin-1").partition("://")[2]):
+            return False
+    return True
+
+
+def _local(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    name = name.strip("[]")
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def scope_of(method: str, path: str) -> str:

@@ -29,6 +29,7 @@ from serving.question import Question, QuestionError
 
 if TYPE_CHECKING:
     from serving.bundles import Serving
+    from serving.campaigns import Campaign
     from serving.live import Live, Planned
 
 Array = NDArray[Any]
@@ -43,6 +44,8 @@ class _Task:
     """A question with all that its answer needs."""
 
     question: Question
+    epoch: tuple[Any, ...]
+    """What the answer follows from, as it was before anything of it was read."""
     arm: str
     planned: Planned
     cycle: int
@@ -90,7 +93,7 @@ class Answerer:
                 tasks.append((row, self._task(question, question.arm or arm, serving, now)))
         for (row, task), answer in zip(tasks, self._decide([task for _, task in tasks], serving), strict=True):
             made[row] = answer
-            self._keep(task, serving, answer)
+            self._keep(task, answer)
         told = [dict(trouble) for trouble in troubles]
         return [{**answer, "degraded": told} for answer in made if answer is not None]
 
@@ -110,7 +113,7 @@ class Answerer:
         epoch = self._epoch(question.campaign_id, arm, serving)
         return found[2] if all(one is other for one, other in zip(found[0], epoch, strict=True)) else None
 
-    def _keep(self, task: _Task, serving: Serving, answer: dict[str, Any]) -> None:
+    def _keep(self, task: _Task, answer: dict[str, Any]) -> None:
         if not task.question.plain:
             return
         if len(self._kept) > 10_000:
@@ -118,15 +121,16 @@ class Answerer:
         campaign = task.planned.campaign
         ends = campaign.starts.timestamp() + (task.cycle + 1) * campaign.cycle_hours * 3_600
         until = ends if task.question.cycle is None else float("inf")
-        epoch = self._epoch(campaign.campaign_id, task.arm, serving)
-        self._kept[campaign.campaign_id, task.arm, task.question.cycle] = (epoch, until, answer)
+        self._kept[campaign.campaign_id, task.arm, task.question.cycle] = (task.epoch, until, answer)
 
     # ---- what a question needs ---------------------------------------------------------------------------------------
 
     def _task(self, question: Question, arm: str, serving: Serving, now: float) -> _Task:
         if arm not in ARMS:
             raise QuestionError(f"{question.where}.arm: {arm!r}; use {' or '.join(ARMS)}")
-        planned = self.live.snapshot.planned.get(question.campaign_id)
+        # Taken first: what is replaced while the answer is made only makes it be made again.
+        epoch = self._epoch(question.campaign_id, arm, serving)
+        planned = epoch[1]
         if planned is None:
             known = ", ".join(sorted(self.live.snapshot.planned)[:20]) or "none yet: create one with crossmix campaign"
             raise QuestionError(f"{question.where}.campaign_id: {question.campaign_id!r} is unknown; known: {known}")
@@ -142,18 +146,20 @@ class Answerer:
         state_S, source, as_of = self._state(question, planned, arm, serving, cycle)
         share_P = state_S[_SHARE][: len(bundle.platforms)]
         previous_P = share_P.astype(np.float32) if abs(float(share_P.sum()) - 1) < 1e-3 else None
+        start = campaign.starts + cycle * campaign.width
         target_P = self._target(planned, arm)
         # Overrides and the control's split are somebody's decision: steps and freezes do not hold them back.
         held_P = previous_P if target_P is None else None
         low_BP, high_BP = constraints.box(limits, None if held_P is None else held_P[None])
-        weight = self.live.weight(arm)
+        weight = self.live.weight(arm, start)
         money = weight * campaign.cycle_budget
         pace = float(state_S[_PACE]) if self.live.paced and source == states.OWN else 1.0
         budget = question.budget if question.budget is not None else money * pace
         notes = list(self.live.snapshot.notes)
-        if question.budget is None:
-            budget, said = _in_window(budget, campaign, cycle)
-            notes += said
+        stopped = _stopped(campaign, cycle)
+        if stopped is not None:
+            budget = 0.0
+            notes.append(stopped)
         if question.state_S is None:
             # What this call decides is written into the state: limits, last shares, pace.
             wanted = budget / money if question.budget is not None and money > 0 else None
@@ -165,7 +171,7 @@ class Answerer:
         if campaign.campaign_id not in bundle.contexts:
             notes.append("the policy was trained without this campaign: its context is the mean of those it knows")
         task = _Task(
-            question, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
+            question, epoch, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
             state_S, budget, weight, source, as_of, notes, target_P,
         )  # fmt: skip
         task.noise_P = self._noise(task, serving)
@@ -297,8 +303,11 @@ class Answerer:
             "notes": task.notes,
             "allocation_id": _identity(task, share_P, serving),
         }
-        if task.question.state_S is None:
-            self.live.recorder.served(answer["allocation_id"], lambda: _row(task, share_P, logits_P, answer, bundle))
+        if task.question.plain and task.question.cycle is None:
+            key = (answer["campaign_id"], task.arm, task.cycle)
+            self.live.recorder.served(
+                key, answer["allocation_id"], lambda: _row(task, share_P, logits_P, answer, bundle)
+            )
         return answer
 
 
@@ -312,14 +321,15 @@ def _response(table: ResponseTable, share_P: Array, budget: float, weight: float
     return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P)
 
 
-def _in_window(budget: float, campaign: Any, cycle: int) -> tuple[float, list[str]]:
+def _stopped(campaign: Campaign, cycle: int) -> str | None:
+    """Why the campaign spends nothing in a cycle; `None`: it does not stand still."""
     if campaign.paused:
-        return 0.0, ["the campaign is paused: it spends nothing until it is resumed"]
+        return "the campaign is paused: it spends nothing until it is resumed"
     if cycle < 0:
-        return 0.0, [f"the campaign starts {campaign.starts.isoformat()}: it spends nothing before"]
+        return f"the campaign starts {campaign.starts.isoformat()}: it spends nothing before"
     if cycle >= campaign.cycles:
-        return 0.0, [f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"]
-    return budget, []
+        return f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"
+    return None
 
 
 def _reason(reason: str, task: _Task, known: bool) -> str:

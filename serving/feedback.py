@@ -26,6 +26,7 @@ from serving.arms import Experiment
 from serving.cloud_events import FeedbackError, MalformedError, parse
 from serving.plan import Campaign, CampaignError, shown
 from serving.store import Store
+from serving.users import check as check_user
 from serving.users import hashed
 
 __all__ = ["Event", "FeedbackError", "MalformedError", "Receipt", "by_user", "check", "ingest", "parse", "totals"]
@@ -113,10 +114,14 @@ def check(
     platforms: Sequence[str],
     experiment: Experiment,
     now: datetime,
+    ended: datetime | None = None,
 ) -> list[Event]:
     """Events from what a request holds, in order.
 
     An arm that is told stands, also beside a user id: late events of an earlier shuffle keep the arm that served them.
+
+    Args:
+        ended: when the experiment ended: in cycles that begin later every user is in the control.
 
     Raises:
         FeedbackError: the first that cannot be used; index, field, value, remedy.
@@ -128,7 +133,7 @@ def check(
     made = []
     for index, raw in enumerate(raws):
         try:
-            made.append(_event(raw, campaigns, platforms, experiment, now))
+            made.append(_event(raw, campaigns, platforms, experiment, now, ended))
         except CampaignError as error:
             raise FeedbackError(f"events[{index}].{error}") from None
     return made
@@ -186,7 +191,12 @@ def by_user(store: Store, campaign_id: str | None = None) -> UserTotals:
 
 
 def _event(
-    raw: Any, campaigns: Mapping[str, Campaign], platforms: Sequence[str], experiment: Experiment, now: datetime
+    raw: Any,
+    campaigns: Mapping[str, Campaign],
+    platforms: Sequence[str],
+    experiment: Experiment,
+    now: datetime,
+    ended: datetime | None,
 ) -> Event:
     """One event; raises `CampaignError` that begins with the field."""
     if not isinstance(raw, Mapping):
@@ -202,22 +212,26 @@ def _event(
     platform = plan.text(raw.get("platform"), "platform")
     if platform not in platforms:
         raise CampaignError(f"platform: {shown(platform)} is unknown; use {', '.join(platforms)}")
-    arm, user = _arm(raw, experiment)
     running = campaign.cycle(now)
     cycle = _cycle(raw, campaign, running)
+    over = ended is not None and campaign.starts + cycle * campaign.width >= ended
+    arm, user = _arm(raw, experiment, over)
     amounts = {name: _amount(raw, name) for name in QUANTITIES}
     requests = None if raw.get("requests") is None else _amount(raw, "requests")
     return Event(event_id, campaign.campaign_id, arm, platform, cycle, max(cycle, running), user, requests, **amounts)
 
 
-def _arm(raw: Mapping[str, Any], experiment: Experiment) -> tuple[str, str | None]:
+def _arm(raw: Mapping[str, Any], experiment: Experiment, over: bool) -> tuple[str, str | None]:
     arm, user_id = raw.get("arm"), raw.get("user_id")
     if user_id is not None:
-        plan.text(user_id, "user_id")
+        try:
+            check_user(user_id)
+        except ValueError as error:
+            raise CampaignError(str(error)) from None
     if arm is None:
         if user_id is None:
             raise CampaignError(f"arm: missing; give one of {', '.join(experiment.weights)}, or a user_id")
-        arm = experiment.arm(user_id)
+        arm = "control" if over else experiment.arm(user_id)
     elif arm not in tuple(experiment.weights):
         raise CampaignError(f"arm: {shown(arm)}; use {', '.join(experiment.weights)}")
     return arm, None if user_id is None else hashed(user_id, experiment.salt)

@@ -62,6 +62,7 @@ class Snapshot:
     planned: Mapping[str, Planned] = field(default_factory=dict)
     ended: str | None = None
     """Why the experiment ended; then every user gets the control's split."""
+    ended_at: datetime | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -115,7 +116,7 @@ class Live:
         self._store: Store | None = None
         self._store_trouble: str | None = None
         self._store_since: float | None = None
-        self._opening, self._reading = threading.Lock(), threading.Lock()
+        self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._watchers: list[Watcher] = []
@@ -145,13 +146,22 @@ class Live:
         return {name: planned.campaign for name, planned in self.snapshot.planned.items()}
 
     @property
+    def ended_at(self) -> datetime | None:
+        """When the experiment ended."""
+        return self.snapshot.ended_at
+
+    @property
     def store(self) -> Store:
         """The database; raises `StoreAwayError`."""
         return self._open()
 
-    def weight(self, arm: str) -> float:
-        """The arm's part of users and of the budget; all of it is the control's once the experiment has ended."""
-        if self.snapshot.ended is not None:
+    def weight(self, arm: str, start: datetime | None = None) -> float:
+        """The arm's part of a campaign's users and budget, in a cycle that begins at `start`; `None`: now.
+
+        Cycles that begin after the experiment's end are the control's alone; that in which it ends was shared.
+        """
+        ended = self.snapshot.ended_at
+        if ended is not None and (start or datetime.now(UTC)) >= ended:
             return 1.0 if arm == "control" else 0.0
         return float(self.experiment.weights[arm])
 
@@ -197,16 +207,17 @@ class Live:
 
     def follow_champion(self) -> None:
         """Ask the registry for the champion; a change is written into the audit trail, once for all replicas."""
-        before = self.champion.current.version
-        self.champion.refresh()
-        if self.champion.current.version != before:
-            self._served_changes.append((before, self.champion.current.version))
-        while self._served_changes:
-            try:
-                self._audit_change(*self._served_changes[0])
-            except StoreAwayError:
-                return
-            self._served_changes.pop(0)
+        with self._following:
+            before = self.champion.current.version
+            self.champion.refresh()
+            if self.champion.current.version != before:
+                self._served_changes.append((before, self.champion.current.version))
+            while self._served_changes:
+                try:
+                    self._audit_change(*self._served_changes[0])
+                except StoreAwayError:
+                    return
+                self._served_changes.pop(0)
 
     def _audit_change(self, before: int | None, after: int | None) -> None:
         promoted = self.champion.promoted()
@@ -290,13 +301,13 @@ class Live:
             # A first start: what the policy was trained on.
             found = self._first_campaigns(store)
             revision = store.revision()
-        ended = self._experiment(store)
+        ended, ended_at = self._experiment(store)
         old = self.snapshot.planned
         planned = {
             name: old[name] if name in old and old[name].campaign == campaign else self._planned(campaign)
             for name, campaign in found.items()
         }
-        self._take(Snapshot(revision, planned, ended, _notes(ended)))
+        self._take(Snapshot(revision, planned, ended, ended_at, _notes(ended)))
         self._save()
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
@@ -305,8 +316,8 @@ class Live:
         campaigns_module.import_(store, made, "crossmix serve", self.platforms, keep=True)
         return campaigns_module.load_all(store)
 
-    def _experiment(self, store: Store) -> str | None:
-        """Why the experiment ended, if it did; begins it at the first start."""
+    def _experiment(self, store: Store) -> tuple[str | None, datetime | None]:
+        """Why and when the experiment ended, if it did; begins it at the first start."""
         settings, mine = self.config.serving, self.experiment
         with store.read() as connection:
             row = connection.execute(sa.select(experiments).where(experiments.c.id == mine.id)).mappings().first()
@@ -329,7 +340,9 @@ class Live:
                 f"serving.experiment: {mine.id!r} began with salt {row['salt']!r} and weights {row['weights']}; users "
                 "must keep their arms: set serving.salt and serving.weight back, or name a new experiment"
             )
-        return None if row["ended"] is None else str(row["why"] or "it was ended")
+        if row["ended"] is None:
+            return None, None
+        return str(row["why"] or "it was ended"), audit.utc(row["ended"])
 
     def _planned(self, campaign: Campaign) -> Planned:
         static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])
@@ -349,20 +362,23 @@ class Live:
         self.folder.mkdir(parents=True, exist_ok=True)
         scratch = self.folder / "campaigns.tmp"
         rows = [planned.campaign.as_dict() for planned in self.snapshot.planned.values()]
-        scratch.write_text(json.dumps({"campaigns": rows, "ended": self.snapshot.ended}))
+        at = self.snapshot.ended_at
+        ended = {"ended": self.snapshot.ended, "ended_at": None if at is None else at.isoformat()}
+        scratch.write_text(json.dumps({"campaigns": rows, **ended}))
         scratch.replace(self.folder / "campaigns.json")
 
     def _restored(self) -> Snapshot:
         try:
             kept = json.loads((self.folder / "campaigns.json").read_text())
             found: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
+            at = None if kept["ended_at"] is None else datetime.fromisoformat(kept["ended_at"])
         except FileNotFoundError:
             return Snapshot()
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("%s: cannot be read (%s)", self.folder / "campaigns.json", error)
             return Snapshot()
         return Snapshot(
-            -1, {one.campaign_id: self._planned(one) for one in found}, kept["ended"], _notes(kept["ended"])
+            -1, {one.campaign_id: self._planned(one) for one in found}, kept["ended"], at, _notes(kept["ended"])
         )
 
 

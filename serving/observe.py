@@ -154,7 +154,7 @@ def _head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, int | None]:
             if _REQUEST_ID.fullmatch(value):
                 number = value.decode()
         elif key == b"content-length" and value.isdigit():
-            length = int(value[:18])
+            length = int(value) if len(value) <= 18 else sys.maxsize
     return number or secrets.token_hex(8), length
 
 

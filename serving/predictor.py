@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -107,7 +108,7 @@ def tensors(request: InferRequest) -> dict[str, Any]:
     for one in request.inputs:
         try:
             made[one.name] = one.as_numpy()
-        except (ValueError, TypeError, OverflowError, InvalidInput) as error:
+        except (ValueError, TypeError, OverflowError, struct.error, InvalidInput) as error:
             told = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise QuestionError(
                 f"inputs.{one.name}: not {one.datatype} of shape {list(one.shape)} ({told}); send that many such values"

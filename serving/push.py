@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from serving import audit
 from serving import store as tables
 from serving.plan import Campaign
 from serving.statistics import SEEDED, Increment, Split, rows_of
@@ -34,7 +36,7 @@ def advance(
     folder: Path,
     campaign: Campaign,
     arm: str,
-    weight: float,
+    weight: float | Callable[[datetime], float],
     platforms: Sequence[str],
     now: datetime,
     *,
@@ -45,7 +47,7 @@ def advance(
 
     Args:
         folder: feature folder.
-        weight: the arm's part of the campaign's budget.
+        weight: the arm's part of the campaign's budget; or that of a cycle that begins at a moment.
         platforms: in slot order.
         window, decay: `Config`'s.
 
@@ -71,7 +73,13 @@ def advance(
     from feature_repo import features
 
     seeds = _seeds(folder, campaign.campaign_id, platforms)
-    rows = list(rows_of(campaign, weight, platforms, increments, splits, seeds, range(first, last + 1), window, decay))
+    budgets = _budgets(store, campaign)
+
+    def plan(cycle: int) -> float:
+        start = campaign.starts + cycle * campaign.width
+        return budgets(start + campaign.width) * (weight(start) if callable(weight) else weight)
+
+    rows = list(rows_of(campaign, plan, platforms, increments, splits, seeds, range(first, last + 1), window, decay))
     frame = pd.DataFrame(rows).assign(campaign_id=campaign.campaign_id, arm=arm)
     features.push_statistics(Path(folder), frame)
     _note(store, campaign.campaign_id, arm, last)
@@ -123,6 +131,29 @@ def _read(
     }
 
 
+def _budgets(store: Store, campaign: Campaign) -> Callable[[datetime], float]:
+    """The campaign's cycle budget as it was in force at a moment: edits do not re-price the past."""
+    table = tables.audit.c
+    query = (
+        sa.select(table.at, table.before)
+        .where((table.subject == campaign.campaign_id) & (table.action == "campaign.edit"))
+        .order_by(table.id.desc())
+    )
+    with store.read() as connection:
+        edits = [(audit.utc(at), before) for at, before in connection.execute(query)]
+    changes = [(at, float(before["cycle_budget"])) for at, before in edits if "cycle_budget" in (before or {})]
+
+    def at(moment: datetime) -> float:
+        budget = campaign.cycle_budget
+        for changed, before in changes:
+            if changed < moment:
+                break
+            budget = before
+        return budget
+
+    return at
+
+
 def _noted(store: Store, campaign_id: str, arm: str) -> int:
     """Newest cycle that was pushed; -1: none."""
     table = tables.pushed.c
@@ -156,8 +187,8 @@ class Pushing(Protocol):
     def campaigns(self) -> Mapping[str, Campaign]:
         """As last read."""
 
-    def weight(self, arm: str) -> float:
-        """The arm's part of the budget."""
+    def weight(self, arm: str, start: datetime | None = None) -> float:
+        """The arm's part of the budget of a cycle that begins at `start`."""
 
 
 class Pusher(threading.Thread):
@@ -215,11 +246,10 @@ class Pusher(threading.Thread):
             self._tell(_line(error))
             return
         for campaign, arm in itertools.product(found.values(), self.arms):
-            weight, now = self.live.weight(arm), self.clock()
-            if weight <= 0:
-                continue
+            now = self.clock()
             if self._halt.is_set():
                 return
+            weight = partial(self.live.weight, arm)
             place = (store, self.folder, campaign, arm, weight, platforms, now)
             try:
                 rows = advance(*place, window=self.window, decay=self.decay)

@@ -35,6 +35,7 @@ class Recorder:
         self._store = store
         self._rows: deque[tuple[sa.Table, dict[str, Any]]] = deque()
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
+        self._in_force: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self.lost = 0
@@ -47,10 +48,15 @@ class Recorder:
         """A user's arm; `user` is hashed."""
         self._put(assignments, (experiment, user), row)
 
-    def served(self, allocation_id: str, row: Callable[[], dict[str, Any]]) -> None:
-        """A split; its row is made only where it is new."""
-        if allocation_id not in self._seen:
-            self._put(served, allocation_id, row())
+    def served(self, key: tuple[str, str, int], allocation_id: str, row: Callable[[], dict[str, Any]]) -> None:
+        """The split in force of a campaign, arm and cycle; its row is made only where it is another than the last."""
+        with self._lock:
+            if self._in_force.get(key) == allocation_id:
+                return
+            self._in_force[key] = allocation_id
+            if len(self._in_force) > REMEMBERED:
+                self._in_force.popitem(last=False)
+        self._wait(served, row())
 
     def _put(self, table: sa.Table, key: Hashable, row: dict[str, Any]) -> None:
         with self._lock:
@@ -59,6 +65,10 @@ class Recorder:
             self._seen[key] = None
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
+        self._wait(table, row)
+
+    def _wait(self, table: sa.Table, row: dict[str, Any]) -> None:
+        with self._lock:
             self._rows.append((table, row))
             if len(self._rows) > MOST:
                 self._rows.popleft()
@@ -75,7 +85,9 @@ class Recorder:
                         for table in (assignments, served):
                             rows = [row for one, row in block if one is table]
                             if rows:
-                                connection.execute(store.insert_new(table), rows)
+                                # A split that comes into force again is the newest again.
+                                again = ("at",) if table is served else ()
+                                connection.execute(store.insert_new(table, again), rows)
                 except StoreAwayError as error:
                     self.trouble = str(error)
                     return False

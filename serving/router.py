@@ -21,10 +21,9 @@ from serving.arms import ExperimentError
 from serving.live import Live
 from serving.predictor import INPUTS, Predictions, output_types, plain, tensors, written
 from serving.question import Question, QuestionError, of_instances, of_tensors
-from serving.users import hashed
+from serving.users import check, hashed
 
 ARM_HEADER = "x-crossmix-arm"
-LONGEST_USER = 500
 
 
 class Arms(Protocol):
@@ -73,7 +72,7 @@ class Elsewhere:
                 reply = await self._client.post(f"{url.rstrip('/')}/v1/models/{arm}:predict", json=body)
             except httpx.HTTPError as error:
                 raise PredictorAwayError(f"predictor {arm} at {url}: {error or type(error).__name__}") from error
-            if reply.status_code >= 500:
+            if reply.status_code not in (200, 400, 422):
                 raise PredictorAwayError(f"predictor {arm} at {url}: status {reply.status_code}")
             told = reply.json()
             if reply.status_code != 200:
@@ -182,13 +181,10 @@ def _read(payload: Any) -> tuple[list[Question], list[str], list[Mapping[str, An
 
 
 def _user(raw: Any, where: str) -> str:
-    if not isinstance(raw, str) or not raw:
-        raise QuestionError(
-            f"{where}.user_id: {'missing' if raw is None else repr(raw)[:80]}; send the user's id as text"
-        )
-    if len(raw) > LONGEST_USER:
-        raise QuestionError(f"{where}.user_id: {len(raw)} characters; send at most {LONGEST_USER}")
-    return raw
+    try:
+        return check(raw)
+    except ValueError as error:
+        raise QuestionError(f"{where}.{error}") from None
 
 
 def _instance(question: Question) -> dict[str, Any]:

@@ -32,6 +32,10 @@ class Serving(Protocol):
         """The database; raises `StoreAwayError`."""
 
     @property
+    def ended_at(self) -> datetime | None:
+        """When the experiment ended."""
+
+    @property
     def platforms(self) -> tuple[str, ...]:
         """In slot order."""
 
@@ -84,7 +88,7 @@ def router(
 
     async def change(work: Callable[..., Any], *args: Any) -> Any:
         def both() -> Any:
-            result = work(*args)
+            result = work(live.store, *args)
             changed()
             return result
 
@@ -110,20 +114,20 @@ def router(
         """Add a campaign, or, of an array, all of them or none."""
         raw = await _json(request)
         if isinstance(raw, list):
-            rows = await change(campaigns.import_, live.store, raw, _who(request), live.platforms, why)
+            rows = await change(campaigns.import_, raw, _who(request), live.platforms, why)
             return JSONResponse({"campaigns": [told(row) for row in rows]}, 201)
-        one = await change(campaigns.create, live.store, raw, live.platforms, _who(request), why)
+        one = await change(campaigns.create, raw, live.platforms, _who(request), why)
         return JSONResponse(told(one), 201)
 
     @made.post("/campaigns/{campaign_id:path}/pause", tags=["campaigns"], responses=described.ONE)
     async def pause(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
         """Stop the campaign's spending."""
-        return JSONResponse(told(await change(campaigns.pause, live.store, campaign_id, _who(request), why)))
+        return JSONResponse(told(await change(campaigns.pause, campaign_id, _who(request), why)))
 
     @made.post("/campaigns/{campaign_id:path}/resume", tags=["campaigns"], responses=described.ONE)
     async def resume(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
         """Let it spend again."""
-        return JSONResponse(told(await change(campaigns.resume, live.store, campaign_id, _who(request), why)))
+        return JSONResponse(told(await change(campaigns.resume, campaign_id, _who(request), why)))
 
     @made.put(
         "/campaigns/{campaign_id:path}/override",
@@ -141,12 +145,12 @@ def router(
                 raise CampaignError(f"override: unknown field {plan.shown(name)}; use kind, share, why")
         why = plan.reason(raw.get("why", ""))
         args = (raw.get("kind"), raw.get("share"), live.platforms, _who(request), why)
-        return JSONResponse(told(await change(campaigns.set_override, live.store, campaign_id, *args)))
+        return JSONResponse(told(await change(campaigns.set_override, campaign_id, *args)))
 
     @made.delete("/campaigns/{campaign_id:path}/override", tags=["overrides"], responses=described.ONE)
     async def lift(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
         """Give the campaign back to its policy."""
-        return JSONResponse(told(await change(campaigns.lift, live.store, campaign_id, _who(request), why)))
+        return JSONResponse(told(await change(campaigns.lift, campaign_id, _who(request), why)))
 
     @made.get("/campaigns/{campaign_id:path}", tags=["campaigns"], responses=described.ONE)
     async def get(campaign_id: described.Id) -> Any:
@@ -163,7 +167,7 @@ def router(
         """Change fields: share as a whole, limits by platform and bound (null takes one off)."""
         raw = await _json(request)
         args = (raw, live.platforms, _who(request), why)
-        return JSONResponse(told(await change(campaigns.edit, live.store, campaign_id, *args)))
+        return JSONResponse(told(await change(campaigns.edit, campaign_id, *args)))
 
     @made.post(
         "/feedback",
@@ -196,7 +200,7 @@ def _take(live: Serving, raws: list[Any], now: datetime) -> Receipt:
     names = {raw["campaign_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("campaign_id"), str)}
     if not names <= found.keys():
         found = campaigns.load_all(live.store)  # a campaign that another replica has just made
-    events = feedback.check(raws, found, live.platforms, live.experiment, now)
+    events = feedback.check(raws, found, live.platforms, live.experiment, now, live.ended_at)
     return feedback.ingest(live.store, events, now)
 
 

@@ -263,7 +263,16 @@ async def _grpc(app: Any, settings: Settings) -> Any:
     if app.state.tokens is not None:
         interceptors.insert(0, access.grpc_interceptor(app.state.tokens))
     server = grpc.aio.server(interceptors=interceptors)
-    servicer = InferenceServicer(app.state.data_plane, app.state.repository)
+
+    class Servicer(InferenceServicer):  # type: ignore[misc]
+        """Without what this server withholds (`_Kept`)."""
+
+        async def RepositoryModelLoad(self, request: Any, context: Any) -> None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the registry says what serves")
+
+        RepositoryModelUnload = RepositoryModelLoad
+
+    servicer = Servicer(app.state.data_plane, app.state.repository)
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:

@@ -79,9 +79,17 @@ class States:
         with self._lock:
             old = self._known
             # An unchanged row stays the same object: answers are cached by it.
-            self._known = {key: old[key] if key in old and _same(old[key], new) else new for key, new in found.items()}
+            asked = set(names)
+            lost = {key: one for key, one in old.items() if key not in found and key[0] in asked}
+            fresh = {key: old[key] if key in old and _same(old[key], new) else new for key, new in found.items()}
+            self._known = lost | fresh
             if any(self._known[key] is not old.get(key) for key in self._known):
                 self._save()
+        if lost:
+            # A store that forgot (a flush, an eviction) is not empty: what it said last serves.
+            campaign, arm = sorted(lost)[0]
+            self.since = time.time()
+            self.trouble = f"feature store: it no longer knows {campaign}, arm {arm}; push its statistics again"
 
     def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
         from feature_repo.features import online_known

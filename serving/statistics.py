@@ -13,7 +13,7 @@ Shapes: B campaigns (here one), P platforms, Q quantities.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Split:
 
 def rows_of(
     campaign: Campaign,
-    weight: float,
+    plan: Callable[[int], float],
     platforms: Sequence[str],
     increments: Sequence[Increment],
     splits: Mapping[int, Split],
@@ -63,7 +63,11 @@ def rows_of(
     window: int,
     decay: float,
 ) -> Iterator[dict[str, Any]]:
-    """A row of statistics per wanted cycle."""
+    """A row of statistics per wanted cycle.
+
+    Args:
+        plan: the arm's planned budget of a cycle, currency, as it was in force.
+    """
     import torch
 
     from crossmix import state
@@ -85,21 +89,24 @@ def rows_of(
         if cycle < wanted.start:
             continue
         if history is None:
-            history, fed = _start(campaign, weight, platforms, seeds, window, decay), 0
+            history, fed = _start(campaign, plan(0), platforms, seeds, window, decay), 0
         for past in range(fed, cycle + 1):
             split = splits.get(past)
             if split is None and active[past]:
-                split = Split(_static(campaign, platforms), weight * campaign.cycle_budget)
+                split = Split(_static(campaign, platforms), plan(past))
             _feed(history, delivered[past], arrived[past], split)
         fed = cycle + 1
         end = campaign.ends(cycle)
+        coming, so_far = plan(cycle + 1), sum(plan(past) for past in range(cycle + 1))
+        history.cycle_budget_B = torch.tensor([coming])
+        history.shift_B = torch.tensor([so_far - (cycle + 1) * coming])
         platform, whole = history.statistics(torch.tensor([float(end.weekday())]))
         encoded = state.encode(torch.zeros(1, state.CONTEXT), platform, whole)[0, -state.STATISTICS :]
         yield {"event_timestamp": end, **dict(zip(state.STATISTIC_NAMES, encoded.tolist(), strict=True))}
 
 
 def _start(
-    campaign: Campaign, weight: float, platforms: Sequence[str], seeds: Mapping[str, Array], window: int, decay: float
+    campaign: Campaign, budget: float, platforms: Sequence[str], seeds: Mapping[str, Array], window: int, decay: float
 ) -> History:
     import torch
 
@@ -110,7 +117,7 @@ def _start(
         window=window,
         decay=decay,
         horizon=campaign.cycles,
-        cycle_budget_B=torch.tensor([weight * campaign.cycle_budget]),
+        cycle_budget_B=torch.tensor([budget]),
         minimum_BP=_tensor(limits.minimum_P),
         maximum_BP=_tensor(limits.maximum_P),
         share_BP=_tensor(_static(campaign, platforms)),

@@ -7,7 +7,7 @@ change by one cheap look. A database that cannot be reached raises `StoreAwayErr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,20 +162,30 @@ class Store:
             self.engine = sa.create_engine(url, connect_args={"timeout": 10.0})
             event.listen(self.engine, "connect", _durable)
         else:
-            self.engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 3})
+            # A database that hangs is away too: nothing waits for it for minutes.
+            waits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "options": "-c statement_timeout=10000"}
+            self.engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=waits)
         self.create()
 
     def create(self) -> None:
         """Make the tables that are missing."""
         with self._told():
-            metadata.create_all(self.engine)
+            try:
+                metadata.create_all(self.engine)
+            except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
+                # Another replica makes them at the same moment: what is missing now is made, or is an error.
+                metadata.create_all(self.engine)
             with self.engine.begin() as connection:
                 connection.execute(self.insert_new(revision), {"id": 1, "number": 0})
 
-    def insert_new(self, table: sa.Table) -> Any:
-        """INSERT that leaves a row whose primary key is there; add RETURNING where it matters which were new."""
+    def insert_new(self, table: sa.Table, renewed: Sequence[str] = ()) -> Any:
+        """INSERT that leaves a row whose primary key is there, but for `renewed`; RETURNING tells which were new."""
         insert = postgresql.insert if self.kind == "postgresql" else sqlite.insert
-        return insert(table).on_conflict_do_nothing()
+        made = insert(table)
+        if not renewed:
+            return made.on_conflict_do_nothing()
+        keys = [column.name for column in table.primary_key]
+        return made.on_conflict_do_update(index_elements=keys, set_={name: made.excluded[name] for name in renewed})
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -208,7 +218,9 @@ class Store:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, OSError) as error:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
+            if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+                raise
             cause = getattr(error, "orig", None) or error
             where = self.engine.url.render_as_string(hide_password=True)
             raise StoreAwayError(f"database {where}: {str(cause).strip().splitlines()[0]}") from error

@@ -4,6 +4,21 @@ from __future__ import annotations
 
 import hashlib
 
+LONGEST = 500
+
+
+def check(raw: object) -> str:
+    """A user's id as router and feedback take it.
+
+    Raises:
+        ValueError: no text, empty, or longer than `LONGEST` characters; says which, and the remedy.
+    """
+    if not isinstance(raw, str) or not raw:
+        raise ValueError(f"user_id: {'missing' if raw is None else repr(raw)[:80]}; send the user's id as text")
+    if len(raw) > LONGEST:
+        raise ValueError(f"user_id: {len(raw)} characters; send at most {LONGEST}")
+    return raw
+
 
 def hashed(user_id: str, salt: str) -> str:
     """32 hex digits: keyed blake2b of the id. The same id under another salt cannot be linked to it.

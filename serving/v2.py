@@ -6,6 +6,7 @@ same models with the same answers (`tests/service/test_server.py`).
 
 from __future__ import annotations
 
+import struct
 import uuid
 from typing import Any
 
@@ -23,6 +24,12 @@ _TENSOR = {"name", "shape", "datatype", "data"}
 DATATYPES = frozenset(
     ["BOOL", "BYTES", "FP32", "FP64", *(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))]
 )
+_KINDS = {name: frozenset((int,)) for name in DATATYPES if "INT" in name} | {
+    "BOOL": frozenset((bool,)),
+    "BYTES": frozenset((str,)),
+    "FP32": frozenset((int, float)),
+    "FP64": frozenset((int, float)),
+}
 
 
 def router(plane: Any) -> APIRouter:
@@ -55,7 +62,12 @@ def router(plane: Any) -> APIRouter:
 
 def _read(plane: Any, body: bytes, headers: dict[str, str], model: str) -> InferRequest:
     if BINARY_HEADER in headers:
-        request: InferRequest = plane.decode(body, headers, protocol_version=V2, model_name=model)[0]
+        try:
+            request: InferRequest = plane.decode(body, headers, protocol_version=V2, model_name=model)[0]
+        except (ValueError, KeyError, TypeError, struct.error) as error:
+            raise InvalidInput(
+                f"{BINARY_HEADER}: the body is no JSON of that length with tensors behind ({error})"
+            ) from None
         return request
     try:
         raw = orjson.loads(body)
@@ -84,6 +96,11 @@ def _tensor(raw: Any) -> InferInput | None:
         return None
     if not all(type(size) is int and size >= 0 for size in shape):
         return None
+    kinds = _KINDS[datatype]
+    if not kinds.issuperset(map(type, data)):
+        flat = [cell for row in data for cell in row] if data and all(type(row) is list for row in data) else data
+        if not kinds.issuperset(map(type, flat)):
+            raise InvalidInput(f"inputs.{name}: not all of its data are {datatype}; send values of that kind")
     return InferInput(name, shape, datatype, data)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -90,13 +91,15 @@ class Watch(threading.Thread):
         self._why: str | None = None
         self.trouble: str | None = None
         """Why the last look failed; `None`: it did not."""
+        self.since: float | None = None
+        """Of the trouble; seconds, UTC."""
 
     def run(self) -> None:
         while not self._halt.is_set():
             try:
                 if self.look():
                     return
-                self.trouble = None
+                self.trouble, self.since = None, None
             except StoreAwayError as error:
                 self._told(str(error))
             except Exception as error:
@@ -125,4 +128,5 @@ class Watch(threading.Thread):
     def _told(self, trouble: str, *, full: bool = False) -> None:
         if trouble != self.trouble:
             _log.warning("guardrails of %s: %s", self._experiment, trouble, exc_info=full)
+        self.since = self.since or time.time()
         self.trouble = trouble

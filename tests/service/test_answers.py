@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 from scipy import stats
 
-from crossmix import state
+from crossmix import bundle, state
 from serving import campaigns, explore, question
 from serving.answer import Answerer
 from serving.live import Live
@@ -22,10 +23,13 @@ from serving.question import QuestionError
 from serving.store import StoreAwayError, served
 from tests.serving_run import BUDGET, CAMPAIGNS, NAMES, Run, instance
 
+ANSWERERS: WeakKeyDictionary[Live, Answerer] = WeakKeyDictionary()
+
 
 def ask(live: Live, arm: str = "policy", campaign: str = CAMPAIGNS[0], **more: Any) -> dict[str, Any]:
-    """One prediction."""
-    return Answerer(live).answer(question.of_instances(instance(campaign, **more)), arm)[0]
+    """One prediction, of the server's one answerer, with what it keeps."""
+    answerer = ANSWERERS.setdefault(live, Answerer(live))
+    return answerer.answer(question.of_instances(instance(campaign, **more)), arm)[0]
 
 
 def shares(answer: dict[str, Any]) -> np.ndarray:
@@ -150,6 +154,40 @@ def test_the_kill_switch_serves_the_static_split_at_once_in_both_arms_until_lift
     assert shares(ask(live)) == pytest.approx(shares(before), abs=0)
 
 
+def test_an_override_set_while_an_answer_is_made_holds_from_the_next_on(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer under way may still be the policy's; it must not be kept."""
+    real = bundle.Bundle.decide
+
+    def meanwhile(self: bundle.Bundle, *inputs: Any) -> Any:
+        monkeypatch.setattr(bundle.Bundle, "decide", real)
+        campaigns.set_override(live.store, CAMPAIGNS[0], "static", None, live.platforms, "ann", "stop")
+        live.reload()
+        return self.decide(*inputs)
+
+    monkeypatch.setattr(bundle.Bundle, "decide", meanwhile)
+    ask(live)
+    assert ask(live)["override"]["who"] == "ann"
+
+
+def test_the_split_in_force_is_the_last_one_served_not_the_last_new_one(live: Live) -> None:
+    """Policy, override, lifted: the policy's split is in force again, and what-ifs never were."""
+    first = ask(live)
+    campaigns.set_override(live.store, CAMPAIGNS[0], "static", None, live.platforms, "ann", "stop")
+    live.reload()
+    ask(live)
+    campaigns.lift(live.store, CAMPAIGNS[0], "ann", "go on")
+    live.reload()
+    ask(live)
+    ask(live, budget=1.0, limits={"platform0": {"max": 0.03}})
+    live.recorder.flush()
+    with live.store.read() as connection:
+        rows = connection.execute(sa.select(served.c.allocation_id).order_by(served.c.at.desc())).scalars().all()
+    assert len(rows) == 2
+    assert rows[0] == first["allocation_id"]
+
+
 def test_a_given_split_is_served_as_it_is(live: Live) -> None:
     share = dict.fromkeys(NAMES, 0.05) | {"platform0": 0.3, "platform9": 0.3}
     campaigns.set_override(live.store, CAMPAIGNS[0], "given", share, live.platforms, "ann", "launch")
@@ -162,6 +200,7 @@ def test_a_paused_campaign_and_one_out_of_its_window_spend_nothing(live: Live) -
     live.reload()
     paused = ask(live)
     assert paused["budget"] == 0
+    assert ask(live, budget=500.0)["budget"] == 0
     assert "paused" in paused["notes"][0]
     over = ask(live, campaign=CAMPAIGNS[1], cycle=10_000)
     assert over["budget"] == 0
@@ -217,7 +256,7 @@ def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
         answer = ask(live)
         assert shares(answer) == pytest.approx(shares(before), abs=0)
         assert answer["degraded"][0]["what"] == "database"
-        later = ask(live, cycle=5)
+        later = ask(live, campaign=CAMPAIGNS[1])
         assert not live.recorder.flush()
         assert len(live.recorder) == 2
         restarted = Live(live.config, live.folder, live.database, live.champion, live.states.features)

@@ -30,7 +30,9 @@ def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> None:
+    from grpc import aio
     from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
+    from kserve.protocol.grpc import grpc_predict_v2_pb2
 
     server = serve(run)
     states = np.random.default_rng(0).normal(size=(2, state.SIZE)).astype(np.float32)
@@ -57,6 +59,9 @@ def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> 
         grpc = InferenceGRPCClient(f"127.0.0.1:{server.grpc_port}")
         assert await grpc.is_server_ready()
         assert await grpc.is_model_ready("router")
+        unload = grpc_predict_v2_pb2.RepositoryModelUnloadRequest(model_name="router")
+        with pytest.raises(aio.AioRpcError, match="UNIMPLEMENTED"):
+            await grpc._client_stub.RepositoryModelUnload(unload)
         answer = await grpc.infer(InferRequest("policy", inputs(True)))
         found.append(answer.get_output_by_name("share").as_numpy())
         assert [name.decode() for name in answer.get_output_by_name("platforms").as_numpy()] == list(NAMES)
@@ -139,14 +144,16 @@ def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve:
 def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
     server = serve(run, "--grpc-port", "0")
     good, bad = [], []
+    answered: set[str] = set()
     began = threading.Barrier(5)
 
     def load() -> None:
         with httpx.Client(timeout=30) as client:
             began.wait()
             for n in range(100_000):
+                user = f"u{n % 50}"
                 try:
-                    reply = client.post(f"{server.url}/v1/models/router:predict", json=instance(user_id=f"u{n % 50}"))
+                    reply = client.post(f"{server.url}/v1/models/router:predict", json=instance(user_id=user))
                 except httpx.ConnectError:
                     return
                 except httpx.HTTPError as error:
@@ -154,6 +161,7 @@ def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
                     bad.append(error)
                     return
                 good.append(reply.status_code)
+                answered.add(user)
 
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
@@ -167,8 +175,9 @@ def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
     assert all(isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) for error in bad)
     assert len(good) > 20
     again = serve(run, "--grpc-port", "0")
-    users = httpx.get(f"{again.url}/experiment.json").json()
-    assert sum(users["sample ratio"]["users"].values()) == 50, users
+    told = httpx.get(f"{again.url}/experiment.json").json()
+    written = sum(told["sample ratio"]["users"].values())
+    assert len(answered) <= written <= len(answered) + len(bad)
 
 
 @pytest.mark.slow
@@ -215,18 +224,29 @@ def test_other_addresses_need_tokens_and_tokens_have_scopes(run: Run, serve: Ser
 
 @pytest.mark.slow
 def test_a_router_of_its_own_calls_predictors_of_their_own(run: Run, serve: Serve) -> None:
+    # A kill switch at the router reaches the predictors through the database that they share.
+    shared = ("--grpc-port", "0", "--set", f"serving.database=sqlite:///{run.out / 'shared.db'}")
     predictors = [
-        serve(run, "--role", role, "--grpc-port", "0", "--folder", str(run.out / role))
-        for role in ("policy", "control")
+        serve(run, "--role", role, "--folder", str(run.out / role), *shared) for role in ("policy", "control")
     ]
     urls = ["--policy-url", predictors[0].url, "--control-url", predictors[1].url]
-    router = serve(run, "--role", "router", "--grpc-port", "0", *urls)
+    router = serve(run, "--role", "router", *shared, *urls)
     users = [f"user {n}" for n in range(40)]
     bodies = {"instances": [{"campaign_id": "c0", "user_id": user, "budget": 500.0} for user in users]}
     told = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies).json()["predictions"]
     assert {one["arm"] for one in told} == {"policy", "control"}
     assert all(one["budget"] == 500.0 for one in told)
     assert httpx.post(f"{router.url}/v1/models/policy:predict", json=instance()).status_code == 404
+    killed = cli("override", "set", "c0", "--why", "stop", "--server", router.url)
+    assert killed.returncode == 0, killed.stderr
+    for _ in range(50):
+        told = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies).json()["predictions"]
+        if all(one["override"] for one in told):
+            break
+        time.sleep(0.1)
+    assert all(one["override"]["kind"] == "static" for one in told), (
+        "a kill switch at the router reaches the predictors"
+    )
     predictors[0].end(signal.SIGKILL)
     reply = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies)
     assert reply.status_code == 503
@@ -252,6 +272,7 @@ def test_what_a_server_cannot_run_with_is_one_line(run: Run, tmp_path: Any) -> N
         ((str(run.out), "--set", "serving.weight=0.70001"), "serving.weights.policy"),
         ((str(run.out), "--role", "all-of-it"), "--role: 'all-of-it'"),
         ((str(run.out), "--role", "router"), "--policy-url"),
+        ((str(run.out), "--role", "policy"), "serving.database"),
         ((str(run.out), "--policy-url", "http://x"), "name both predictors"),
         ((str(run.out), "--tokens", str(tmp_path / "none.json")), "none.json"),
     ):

@@ -80,7 +80,7 @@ def secrets(file: Path) -> dict[str, str]:
 def ask(app: Any, method: str, path: str, header: str | None = None, **more: Any) -> httpx.Response:
     async def call() -> httpx.Response:
         headers = {} if header is None else {"authorization": header}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers, **more)
 
     return asyncio.run(call())
@@ -176,7 +176,7 @@ def test_no_token_is_challenged_without_an_error_and_two_headers_are_refused(
     assert answer.json()["error"].startswith("authorization: missing")
 
     async def twice() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             pairs = [("authorization", f"Bearer {secrets[scope]}") for scope in ("read", "admin")]
             return await client.request("GET", "/campaigns", headers=pairs)
 

@@ -65,7 +65,7 @@ def application() -> Any:
 
 def ask(app: Any, method: str, path: str, **more: Any) -> httpx.Response:
     async def call() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return await client.request(method, path, **more)
 
     return asyncio.run(call())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class World:
     def campaigns(self) -> Any:
         return self.live.campaigns
 
-    def weight(self, arm: str) -> float:
+    def weight(self, arm: str, start: datetime | None = None) -> float:
         return {"policy": WEIGHT, "control": 1 - WEIGHT}[arm]
 
     def take(self, days: float, *raws: dict[str, Any]) -> None:
