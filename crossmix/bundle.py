@@ -226,7 +226,7 @@ def save(
     )
     _save_responses(folder / "responses.npz", {} if responses is None else {name: responses[name] for name in plans})
     probe = _probe(len(platforms))
-    np.savez(folder / "probe.npz", **probe)
+    np.savez(folder / "probe.npz", **probe)  # type: ignore[arg-type]
     expected_BM = _export(policy, folder / "policy.onnx", probe)
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -339,7 +339,7 @@ def _export(policy: nn.Module, file: Path, probe: Mapping[str, Array]) -> Array:
             self.policy = policy
 
         def forward(self, state: Tensor, low: Tensor, high: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-            logits = self.policy.logits(state)
+            logits: Tensor = self.policy.logits(state)  # type: ignore[operator]
             return constraints.project(torch.softmax(logits + noise, 1), low, high), logits
 
     device = next((parameter.device for parameter in policy.parameters()), torch.device("cpu"))

@@ -22,6 +22,7 @@ from feature_repo import features
 from serving import campaigns, feedback, push
 from serving import store as tables
 from serving.plan import Campaign
+from serving.statistics import Increment, rows_of
 from serving.store import Store, StoreAwayError
 from tests.integration.test_features import fake_encode, write_log
 from tests.serving_live import START, FakeLive, event, raw
@@ -376,3 +377,17 @@ def test_a_folder_of_other_platforms_is_refused(world: World) -> None:
         push.advance(
             world.store, world.folder, campaign, "policy", 0.7, PLATFORMS[:2], START + DAY, window=WINDOW, decay=DECAY
         )
+
+
+def test_a_plan_that_changed_on_the_way_does_not_reprice_the_past(world: World) -> None:
+    """Three cycles of 700 planned and spent, then 350 a cycle: the pace stays 1, whatever the coming plan is."""
+
+    def plan(cycle: int) -> float:
+        return 700.0 if cycle < 3 else 350.0
+
+    spent = [Increment(cycle, cycle, 0, (0.0, 0.0, 10.0, 1.0, 700.0), (0.0, 0.0)) for cycle in range(3)]
+    platforms = PLATFORMS
+    rows = list(rows_of(world.campaign, plan, platforms, spent, {}, {}, range(0, 3), WINDOW, DECAY))
+    assert [row["campaign_pace"] for row in rows] == pytest.approx([1.0, 1.0, 1.0])
+    whole = 3 * 700 + (world.campaign.cycles - 3) * 350
+    assert rows[-1]["campaign_consumed"] == pytest.approx(2_100 / whole)
