@@ -11,12 +11,14 @@ def check(raw: object) -> str:
     """A user's id as router and feedback take it.
 
     Raises:
-        ValueError: no text, empty, or longer than `LONGEST` characters; says which, and the remedy.
+        ValueError: no text, empty, no UTF-8, or longer than `LONGEST` characters; says which, and the remedy.
     """
     if not isinstance(raw, str) or not raw:
         raise ValueError(f"user_id: {'missing' if raw is None else repr(raw)[:80]}; send the user's id as text")
     if len(raw) > LONGEST:
         raise ValueError(f"user_id: {len(raw)} characters; send at most {LONGEST}")
+    if any("\ud800" <= letter <= "\udfff" for letter in raw):
+        raise ValueError(f"user_id: {raw[:80]!r} is no UTF-8; send the user's id as text")
     return raw
 
 

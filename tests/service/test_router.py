@@ -97,6 +97,7 @@ def test_once_the_experiment_has_ended_everybody_gets_the_whole_budgets_static_s
         ({"user_id": ""}, "user_id: ''"),
         ({"user_id": 7}, "user_id: 7"),
         ({"user_id": "x" * 501}, "501 characters"),
+        ({"user_id": "\ud800"}, "is no UTF-8"),
         ({"user_id": "ann", "arm": "policy"}, "the router chooses the arm"),
         ({"user_id": "ann", "budget": -1}, "budget: -1"),
     ],
