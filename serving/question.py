@@ -24,7 +24,7 @@ from crossmix.allocate import LimitChange
 
 Array = NDArray[Any]
 MOST_QUESTIONS = 512
-"""They are answered on the event loop: a tenth of a second's work."""
+"""They are answered on the event loop: about a quarter of a second's work (1,024 of them took 0.51 s)."""
 MOST_CYCLE = 2**31 - 1
 FIELDS = ("campaign_id", "arm", "cycle", "budget", "limits", "state", "explore")
 _STATISTICS = frozenset(state.STATISTIC_NAMES)
