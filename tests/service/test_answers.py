@@ -241,6 +241,25 @@ def test_without_the_feature_store_the_last_good_state_serves_and_says_so(live: 
     assert ask(live)["degraded"] == []
 
 
+def test_a_feature_store_that_forgot_is_told_and_the_last_good_state_serves(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush or an eviction: no error, and no statistics either."""
+    before = ask(live, explore=False)
+
+    def empty(_: Path, campaigns: list[str], arm: str) -> Any:
+        return np.full((len(campaigns), state.STATISTICS), np.nan, np.float32), [0.0] * len(campaigns)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("feature_repo.features.online_known", empty)
+        live.refresh_states()
+        answer = ask(live, explore=False)
+        assert shares(answer) == pytest.approx(shares(before), abs=0)
+        assert "it no longer knows c0, arm" in answer["degraded"][0]["why"]
+    live.refresh_states()
+    assert ask(live)["degraded"] == []
+
+
 def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
