@@ -11,8 +11,12 @@ SHARED = ("e2e", "service")
 """Folders whose tests share one run: they stay on one worker."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together when several workers run them (`--dist loadgroup`): a file's, or a folder's."""
+    """Which tests stay together when several workers run them (`--dist loadgroup`): a file's, or a folder's.
+
+    Before xdist's own hook, which writes the groups into the names it schedules by: later they would do nothing.
+    """
     here = Path(__file__).parent
     for item in items:
         place = item.path.relative_to(here)

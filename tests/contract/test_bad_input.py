@@ -48,7 +48,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
         _criteo(tmp_path / "log.tsv")
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0)], ids=["plain", "gzip"])
 def test_empty_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("log.tsv.gz" if content else "log.tsv")
     path.write_bytes(content)
