@@ -451,7 +451,7 @@ class Gates:
     worst_platform: NonNegative = 0.0
     """Least ROAS of the worst platform that carries at least 1 % of spend, over the control's worst."""
     latency_ms: Positive = 5.0
-    """Largest 99 % latency of one policy call, milliseconds."""
+    """Largest processor time of one policy call, 99th percentile, milliseconds."""
     required: tuple[str, ...] = ("fidelity.campaign", "fidelity.divergence", "policy")
     """Gate names, or prefixes ending before a dot, that must pass."""
 

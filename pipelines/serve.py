@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
 import logging
@@ -72,7 +71,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
         live.watch(Watch(lambda: live.store, live.experiment.id, config, lambda why: _ended(live, config, out, why)))
     address = f"http://{settings.host}:{settings.port}"
     line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
-    asyncio.run(server.serve(live, settings, lambda: started(line)))
+    server.run(live, settings, lambda: started(line))
 
 
 def _ended(live: Any, config: Config, out: Path, why: str) -> None:

@@ -13,13 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from kserve import InferRequest, Model
+from kserve import InferRequest
 from kserve.errors import InvalidInput
 
 from serving.answer import Answerer
 from serving.arms import ExperimentError
 from serving.live import Live
-from serving.predictor import INPUTS, Predictions, output_types, plain, tensors, written
+from serving.predictor import INPUTS, Predictions, Served, output_types, plain, tensors, written
 from serving.question import Question, QuestionError, of_instances, of_tensors
 from serving.users import check, hashed
 
@@ -88,7 +88,7 @@ class PredictorAwayError(RuntimeError):
     """A predictor that cannot be reached: 503."""
 
 
-class RouterModel(Model):  # type: ignore[misc]
+class RouterModel(Served):
     """The router.
 
     Args:
@@ -100,13 +100,8 @@ class RouterModel(Model):  # type: ignore[misc]
     def __init__(
         self, live: Live, arms: Arms, name: str = "router", told: Callable[[Predictions], None] | None = None
     ) -> None:
-        super().__init__(name, return_response_headers=True)
-        self.live, self.arms, self.told = live, arms, told
-        self.ready = True
-
-    def load(self) -> bool:
-        self.ready = True
-        return self.ready
+        super().__init__(name, told)
+        self.live, self.arms = live, arms
 
     async def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None

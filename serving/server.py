@@ -8,6 +8,7 @@ asks for tokens as soon as that is elsewhere. On a cluster the same process runs
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -64,12 +65,13 @@ def application(live: Live, settings: Settings) -> Any:
     from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
     from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
-    from serving import access, errors, observe, schema, v2
+    from serving import access, errors, observe, schema, v1, v2
 
     settings.check()
     app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
     plane, repository = data_plane(live, settings)
     app.state.data_plane, app.state.repository = plane, repository
+    app.router.routes.insert(0, v1.route(plane))
     for register in (register_v1_endpoints, register_v2_endpoints):
         register(_Kept(app), plane, repository)
     app.include_router(v2.router(plane))
@@ -203,6 +205,14 @@ def told(live: Live) -> dict[str, Any]:
     }
 
 
+def run(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
+    """`serve`, on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(live, settings, started))
+
+
 async def serve(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
     """Run until SIGTERM or SIGINT; then finish what is under way, write what waits, and return.
 
@@ -243,6 +253,8 @@ async def serve(live: Live, settings: Settings, started: Callable[[], None] | No
     try:
         if started is not None:
             started()
+        # What was loaded stays: a full collection would go through all of it (100 ms and more).
+        gc.freeze()
         await server.serve(sockets=sockets)
     finally:
         if grpc is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ import pytest
 from crossmix.registry import Registry
 from serving.bundles import Champion
 from serving.live import Live
+from tests.service import services
+from tests.service.services import Cluster, Redis, free_port
 from tests.serving_run import Run, make
 
 
@@ -67,12 +68,6 @@ class Server:
         return self.process.wait(timeout=40)
 
 
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers; what still runs at the end is killed."""
@@ -104,3 +99,24 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL, shared: a test begins with what others left, or deletes it."""
+    yield from services.postgres()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A started Redis."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis is not installed; apt-get install redis-server")
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    made = Redis(folder, program)
+    made.start()
+    yield made
+    if made.process is not None:
+        made.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,17 +21,12 @@ import sqlalchemy as sa
 
 from serving import campaigns, feedback
 from serving.store import Store, events
+from tests.service.services import free_port
 from tests.serving_live import PLATFORMS, raw
 
 CLIENTS = 8
 CYCLES = 40
 """Of a second each; all over, so that every event is late."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -68,12 +68,12 @@ def test_no_request_of_the_fuzzer_is_a_fault(app: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "content", "status", "sentence"),
     [
-        (b"{", "application/json", 400, "Unrecognized request format"),
+        (b"{", "application/json", 400, "body: not JSON"),
         (b"\xff\xfe", "text/plain", 400, "body: not JSON"),
         (b"[]", "application/json", 400, "instances: missing"),
         (b'{"instances": 7}', "application/json", 400, "instances: missing"),
         (b'{"instances": [{"campaign_id": "c0", "budget": -5}]}', "application/json", 400, "budget: -5"),
-        (b'{"instances": [{"campaign_id": "c0", "budget": NaN}]}', "application/json", 400, "Unrecognized"),
+        (b'{"instances": [{"campaign_id": "c0", "budget": NaN}]}', "application/json", 400, "body: not JSON"),
         (b" " * 10_000_000, "application/json", 413, "body: larger than 1048576 bytes"),
     ],
 )

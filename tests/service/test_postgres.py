@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,71 +15,10 @@ from fastapi.testclient import TestClient
 
 from serving import audit, campaigns, feedback, routes
 from serving.store import Store, StoreAwayError, assignments, events
-from tests.service.test_feedback_durable import free_port
+from tests.service.services import Cluster
 from tests.serving_live import PLATFORMS, START, FakeLive, event, raw
 
 pytest.importorskip("psycopg", reason="psycopg is not installed; pip install 'crossmix[dev]'")
-USER = "postgres"
-
-
-def binaries() -> Path | None:
-    """Debian's newest PostgreSQL, or the one on the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
-    named = shutil.which("initdb")
-    return found[-1].parent if found else Path(named).parent if named else None
-
-
-class Cluster:
-    """A private cluster on 127.0.0.1, which can be stopped and started."""
-
-    def __init__(self, folder: Path, bin_: Path) -> None:
-        self.folder, self.bin, self.port = folder, bin_, free_port()
-        self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-
-    @property
-    def data(self) -> str:
-        return str(self.folder / "data")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/postgres"
-
-    def run(self, program: str, *arguments: str) -> None:
-        command = [str(self.bin / program), *arguments]
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            command = ["runuser", "-u", USER, "--", *command]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
-        self.run("pg_ctl", "-D", self.data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    bin_ = binaries()
-    if bin_ is None:
-        pytest.skip("PostgreSQL is not installed; apt-get install postgresql")
-    if os.geteuid() == 0 and (shutil.which("runuser") is None or not _has_user()):
-        pytest.skip(f"running as root without a user {USER}, whom PostgreSQL needs; run the tests as another user")
-    # Not below pytest's folder: that one is its user's alone.
-    folder = Path(tempfile.mkdtemp(prefix="crossmix-postgres-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, USER)
-    cluster = Cluster(folder, bin_)
-    cluster.start()
-    yield cluster
-    if (folder / "data" / "postmaster.pid").exists():
-        cluster.stop()
-    shutil.rmtree(folder)
-
-
-def _has_user() -> bool:
-    return any(entry.pw_name == USER for entry in pwd.getpwall())
 
 
 @pytest.fixture

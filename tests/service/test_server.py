@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from crossmix import state
-from tests.service.conftest import Server, free_port
+from tests.service.conftest import Server
+from tests.service.services import free_port
 from tests.serving_run import CAMPAIGNS, NAMES, Run, instance
 
 Serve = Callable[..., Server]

@@ -1,0 +1,111 @@
+"""A PostgreSQL and a Redis of the tests' own, on 127.0.0.1, which can be stopped and started."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+USER = "postgres"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+def binaries() -> Path | None:
+    """Debian's newest PostgreSQL, or the one on the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
+    named = shutil.which("initdb")
+    return found[-1].parent if found else Path(named).parent if named else None
+
+
+class Cluster:
+    """A private PostgreSQL cluster."""
+
+    def __init__(self, folder: Path, bin_: Path) -> None:
+        self.folder, self.bin, self.port = folder, bin_, free_port()
+        self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/postgres"
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [str(self.bin / program), *arguments]
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            command = ["runuser", "-u", USER, "--", *command]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+
+
+def postgres() -> Iterator[Cluster]:
+    """A started cluster; skips where PostgreSQL cannot run."""
+    bin_ = binaries()
+    if bin_ is None:
+        pytest.skip("PostgreSQL is not installed; apt-get install postgresql")
+    if os.geteuid() == 0 and (shutil.which("runuser") is None or not _has_user()):
+        pytest.skip(f"running as root without a user {USER}, whom PostgreSQL needs; run the tests as another user")
+    # Not below pytest's folder: that one is its user's alone.
+    folder = Path(tempfile.mkdtemp(prefix="crossmix-postgres-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, USER)
+    cluster = Cluster(folder, bin_)
+    cluster.start()
+    yield cluster
+    if (folder / "data" / "postmaster.pid").exists():
+        cluster.stop()
+    shutil.rmtree(folder)
+
+
+def _has_user() -> bool:
+    return any(entry.pw_name == USER for entry in pwd.getpwall())
+
+
+class Redis:
+    """A private Redis server; what it holds outlives a stop."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.folder, self.program, self.port = folder, program, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "appendonly": "yes"}
+        command = [self.program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        for _ in range(100):
+            assert self.process.poll() is None, "redis-server ended"
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("redis-server does not answer after 10 s")
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        self.process = None
