@@ -124,7 +124,7 @@ class Bundle:
             raise ValueError(f"state: shape {states.shape}; want (batch, {state.SIZE})")
         shape = (len(states), len(self.platforms))
         try:
-            low, high = (np.broadcast_to(np.asarray(edge, np.float32), shape) for edge in (low_BM, high_BM))
+            low, high = _of_shape(low_BM, shape), _of_shape(high_BM, shape)
         except ValueError:
             raise ValueError(
                 f"low {np.shape(low_BM)}, high {np.shape(high_BM)}: want {shape}, one bound per platform"
@@ -135,12 +135,12 @@ class Bundle:
         noise = None
         if noise_BM is not None:
             try:
-                noise = np.ascontiguousarray(np.broadcast_to(np.asarray(noise_BM, np.float32), shape))
+                noise = _of_shape(noise_BM, shape)
             except ValueError:
                 raise ValueError(f"noise: {np.shape(noise_BM)}; want {shape}, one number per platform") from None
             if not np.isfinite(noise).all():
                 raise ValueError("noise: holds a number that is not finite")
-        return _run(self.session, states, np.ascontiguousarray(low), np.ascontiguousarray(high), noise)
+        return _run(self.session, states, low, high, noise)
 
     def project(self, target_BM: Array, low_BM: Array, high_BM: Array) -> Array:
         """The shares within [low, high] that are nearest to a target split (Euclidean), (B, M) float32.
@@ -416,6 +416,12 @@ def _session(file: Path) -> Any:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class
         raise BundleError(f"{file}: onnxruntime cannot read it ({error}); fetch the bundle again") from error
+
+
+def _of_shape(values: Array, shape: tuple[int, ...]) -> Array:
+    """As contiguous float32, broadcast where its shape is another; raises `ValueError`."""
+    made = np.ascontiguousarray(values, np.float32)
+    return made if made.shape == shape else np.ascontiguousarray(np.broadcast_to(made, shape))
 
 
 def _run(session: Any, states: Array, low: Array, high: Array, noise: Array | None = None) -> tuple[Array, Array]:

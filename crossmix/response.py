@@ -8,6 +8,7 @@ Shapes: B batch, P platforms, K amounts of the grid.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -72,9 +73,10 @@ class ResponseTable:
         Under the first knot revenue goes to 0 in proportion; above the last it stays.
         """
         amount_BP = np.maximum(np.asarray(amount_BP, np.float64), 0.0)
-        first, last = self.amount_K[0], self.amount_K[-1]
-        place = np.log(np.maximum(amount_BP, first) / first) * ((len(self.amount_K) - 1) / np.log(last / first))
-        left = np.clip(place.astype(np.int64), 0, len(self.amount_K) - 2)
+        first, last, most = self.amount_K[0], self.amount_K[-1], len(self.amount_K) - 2
+        place = np.log(np.maximum(amount_BP / first, 1.0)) * ((most + 1) / math.log(last / first))
+        # Not np.clip, which looks up the limits of the type at each call.
+        left = np.minimum(place.astype(np.int64), most)
         weight = np.minimum(place - left, 1.0)
         platform = np.arange(self.value_QPK.shape[1])
         low, high = self.value_QPK[:, platform, left], self.value_QPK[:, platform, left + 1]

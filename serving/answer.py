@@ -237,11 +237,11 @@ class Answerer:
         logits: dict[int, Array] = {}
         if free:
             none_P = np.zeros(len(bundle.platforms), np.float32)
-            noise_BP = np.stack([none_P if task.noise_P is None else task.noise_P for task in free])
+            noise_BP = _stacked([none_P if task.noise_P is None else task.noise_P for task in free])
             share_BP, logits_BP = bundle.decide(
-                np.stack([task.state_S for task in free]),
-                np.stack([task.low_P for task in free]),
-                np.stack([task.high_P for task in free]),
+                _stacked([task.state_S for task in free]),
+                _stacked([task.low_P for task in free]),
+                _stacked([task.high_P for task in free]),
                 noise_BP,
             )
             for task, share_P, sampled_P in zip(free, share_BP, logits_BP + noise_BP, strict=True):
@@ -309,6 +309,10 @@ class Answerer:
                 key, answer["allocation_id"], lambda: _row(task, share_P, logits_P, answer, bundle)
             )
         return answer
+
+
+def _stacked(rows: Sequence[Array]) -> Array:
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
 _PLACE = {name: place for place, name in enumerate(state.STATISTIC_NAMES)}

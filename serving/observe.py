@@ -5,6 +5,7 @@ A user's id never gets into a log line or a metric: a line has the route's templ
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 UNMATCHED = "unmatched"
 """The route of a request that none takes: paths that anybody may invent must not become series."""
 CANCELLED = 499
+_START, _COUNT = secrets.token_hex(6), itertools.count(1)
+"""A request's id: of the process, and its number there."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -155,16 +158,22 @@ def _head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, int | None]:
                 number = value.decode()
         elif key == b"content-length" and value.isdigit():
             length = int(value) if len(value) <= 18 else sys.maxsize
-    return number or secrets.token_hex(8), length
+    return number or f"{_START}{next(_COUNT):08x}", length
 
 
 # ---- metrics ------------------------------------------------------------------------------------------------------
 
 
+_allocated: dict[tuple[str, str], Any] = {}
+
+
 def answered(predictions: Sequence[Mapping[str, Any]]) -> None:
     """Count the predictions of a request."""
     for one in predictions:
-        ALLOCATIONS.labels(one["arm"], one["campaign_id"]).inc()
+        key = one["arm"], one["campaign_id"]
+        if key not in _allocated:
+            _allocated[key] = ALLOCATIONS.labels(*key)
+        _allocated[key].inc()
         for trouble in one["degraded"]:
             DEGRADED.labels(trouble["what"]).inc()
 
