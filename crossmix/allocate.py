@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ class LimitChange:
     """Platforms of the bundle's freeze that may move."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformShare:
+class PlatformShare(NamedTuple):
     """One line of the answer."""
 
     platform: str
@@ -83,7 +82,7 @@ class Allocation:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return asdict(self)
+        return asdict(self) | {"platforms": [line._asdict() for line in self.platforms]}
 
 
 def explain(
@@ -222,12 +221,10 @@ def reasoned(
         edges: low and high of the box that the limits leave, (P,) each.
     """
     low_P, high_P = edges
-    at_low, at_high = (flags[0].tolist() for flags in constraints.binding(share_P[None], low_P[None], high_P[None]))
-    share, low, high, revenue, revenue_se, marginal, marginal_se = (
-        np.asarray(values, float).tolist()
-        for values in (share_P, low_P, high_P, response.revenue_P, response.revenue_se_P, response.marginal_P,
-                       response.marginal_se_P)
-    )  # fmt: skip
+    at_low, at_high = (flags.tolist() for flags in constraints.binding(share_P, low_P, high_P))
+    share, low, high = share_P.tolist(), low_P.tolist(), high_P.tolist()
+    revenue, revenue_se = response.revenue_P.tolist(), response.revenue_se_P.tolist()
+    marginal, marginal_se = response.marginal_P.tolist(), response.marginal_se_P.tolist()
     held = [at_floor or at_cap for at_floor, at_cap in zip(at_low, at_high, strict=True)]
     free = [earns for earns, stuck in zip(marginal, held, strict=True) if not stuck]
     # The median free platform: what money moved away from a bound would earn.
@@ -237,19 +234,20 @@ def reasoned(
         kind = None
         if held[slot]:
             kind = _kind(limits, previous_BP, slot, low[slot] if at_low[slot] else high[slot])
+        earns = marginal[slot]
         lines.append(
             PlatformShare(
-                platform=platform,
-                share=share[slot],
-                amount=share[slot] * money,
-                low=low[slot],
-                high=high[slot],
-                expected_revenue=revenue[slot],
-                expected_revenue_interval=interval_of(revenue[slot], revenue_se[slot]),
-                marginal_roi=marginal[slot],
-                marginal_roi_interval=interval_of(marginal[slot], marginal_se[slot]),
-                binding=kind,
-                reason=_reason(kind, at_low[slot], share[slot], marginal[slot], common),
+                platform,
+                share[slot],
+                share[slot] * money,
+                low[slot],
+                high[slot],
+                revenue[slot],
+                interval_of(revenue[slot], revenue_se[slot]),
+                earns,
+                interval_of(earns, marginal_se[slot]),
+                kind,
+                _reason(kind, at_low[slot], share[slot], earns, common),
             )
         )
     return tuple(lines)
