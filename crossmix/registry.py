@@ -141,13 +141,18 @@ class Registry:
         with self._locked():
             return self._promote(self.get(version), who, why)
 
-    def rollback(self, *, who: str, why: str = "rolled back") -> Version:
+    def rollback(self, *, who: str, why: str = "rolled back", of: int | None = None) -> Version:
         """Make `previous` champion again; the champion becomes `previous`, so that a second call undoes the first.
+
+        Args:
+            of: the version to roll back: where another is champion, nothing changes, however often this is called.
 
         Raises:
             RegistryError: there is no previous champion.
         """
         with self._locked():
+            if of is not None and self._alias(CHAMPION) != of:
+                return self.get(CHAMPION)
             previous = self._alias(PREVIOUS)
             if previous is None:
                 raise RegistryError(

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +69,28 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     live.start()
     if settings.role in ("all", "router"):
         live.watch(Pusher(live, features, window=config.window, decay=config.decay))
-        live.watch(Watch(lambda: live.store, live.experiment.id, config, lambda why: _ended(live, config, out, why)))
+        watch = partial(_ended, live, config, out)
+        live.watch(Watch(lambda: live.store, live.experiment.id, config, watch, version=lambda: live.version))
     address = f"http://{settings.host}:{settings.port}"
     line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
     server.run(live, settings, lambda: started(line))
 
 
-def _ended(live: Any, config: Config, out: Path, why: str) -> None:
-    """A guardrail ended the experiment: everybody gets the static split, and the champion before serves again."""
+def _ended(live: Any, config: Config, out: Path, why: str, version: int | None) -> None:
+    """A guardrail ended the experiment: everybody gets the static split, and the champion before serves again.
+
+    Only `version` is rolled back: a second call, or a champion that somebody promoted since, changes nothing.
+    """
     from crossmix.registry import Registry, RegistryError
 
     live.reload()
+    if version is None:
+        _log.warning("the experiment has ended; no version of the registry served, so none is rolled back")
+        return
     try:
-        Registry.of(config, out).rollback(who="guardrail", why=why)
+        Registry.of(config, out).rollback(who="guardrail", why=why, of=version)
     except RegistryError as error:
-        _log.warning("the experiment has ended; no roll-back: %s", error)
-    # A second call would roll back the roll-back: what follows it is the watching threads' work.
+        _log.warning("the experiment has ended; no rollback: %s", error)
 
 
 def promote(out: Path, version: str, why: str, ask: Server | None) -> str:

@@ -22,6 +22,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +48,10 @@ _RPC_SCOPES = {
     "ModelMetadata": "read",
     "ModelInfer": "serve",
 }
+RPCS = frozenset(_RPC_SCOPES)
+"""KServe's methods that this server answers."""
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+"""Name of the token of the gRPC call under way."""
 _MISSING = "authorization: missing; send the header Authorization: Bearer TOKEN"
 _UNKNOWN = "authorization: not a valid token of this server; send the header Authorization: Bearer TOKEN"
 
@@ -226,6 +231,7 @@ def grpc_interceptor(tokens: Tokens) -> Any:
                 return refusal(grpc.StatusCode.UNAUTHENTICATED, sentence)
             if not token.allows(needed):
                 return refusal(grpc.StatusCode.PERMISSION_DENIED, forbidden(needed))
+            CALLER.set(token.name)
             return await continuation(details)
 
     return Checked()

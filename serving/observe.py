@@ -5,6 +5,7 @@ A user's id never gets into a log line or a metric: a line has the route's templ
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import logging
@@ -13,7 +14,7 @@ import secrets
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -49,7 +50,6 @@ class Observe:
 
     def __init__(self, app: Any, largest_body: int) -> None:
         self.app, self.largest_body = app, largest_body
-        self._series: dict[tuple[str, int], Any] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -101,24 +101,76 @@ class Observe:
 
     def _note(self, scope: Any, state: Mapping[str, Any], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        series = self._series.get((route, status))
-        if series is None:
-            series = self._series[route, status] = REQUESTS.labels(route, status)
-        series.observe(seconds)
-        if _lines is not None:
-            _lines.request(
-                {
-                    "at": datetime.now(UTC),
-                    "level": "info",
-                    "message": "request",
-                    "method": scope["method"],
-                    "route": route,
-                    "status": status,
-                    "ms": round(seconds * 1e3, 3),
-                    "request_id": state["request_id"],
-                    "who": state.get("who"),
-                }
+        _noted(scope["method"], route, status, seconds, state["request_id"], state.get("who"))
+
+
+_series: dict[tuple[str, int | str], Any] = {}
+
+
+def _noted(method: str, route: str, status: int | str, seconds: float, number: str, who: str | None) -> None:
+    """A request into the histogram, and as a line into the log."""
+    series = _series.get((route, status))
+    if series is None:
+        series = _series[route, status] = REQUESTS.labels(route, status)
+    series.observe(seconds)
+    if _lines is not None:
+        _lines.request(
+            {
+                "at": datetime.now(UTC),
+                "level": "info",
+                "message": "request",
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1e3, 3),
+                "request_id": number,
+                "who": who,
+            }
+        )
+
+
+def grpc_interceptor(known: Container[str], caller: Callable[[], str | None]) -> Any:
+    """An interceptor of grpc.aio, the outermost: what `Observe` does, with the status by its gRPC name.
+
+    The request's id comes and goes as metadata `x-request-id`.
+
+    Args:
+        known: methods by their short name; others count as `UNMATCHED`.
+        caller: the name of the token of the call under way.
+    """
+    import grpc
+
+    class Observed(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+        async def intercept_service(self, continuation: Any, details: Any) -> Any:
+            handler = await continuation(details)
+            if handler is None or handler.unary_unary is None:
+                return handler
+            route = details.method if details.method.rpartition("/")[2] in known else UNMATCHED
+            sent = [value for key, value in details.invocation_metadata or () if key == "x-request-id"]
+            number, _ = _head([(b"x-request-id", value.encode()) for value in sent if isinstance(value, str)])
+
+            async def observed(request: Any, context: Any) -> Any:
+                began, status = time.perf_counter(), "UNKNOWN"
+                try:
+                    await context.send_initial_metadata((("x-request-id", number),))
+                    answer = await handler.unary_unary(request, context)
+                    status = "OK"
+                    return answer
+                except asyncio.CancelledError:
+                    status = "CANCELLED"
+                    raise
+                except BaseException:
+                    code = context.code()
+                    status = getattr(code, "name", status)
+                    raise
+                finally:
+                    _noted("gRPC", route, status, time.perf_counter() - began, number, caller())
+
+            return grpc.unary_unary_rpc_method_handler(
+                observed, handler.request_deserializer, handler.response_serializer
             )
+
+    return Observed()
 
 
 class _Answer:
@@ -296,4 +348,4 @@ def logs(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     _lines = handler if level <= logging.INFO else None
 
 
-__all__ = ["Lines", "Observe", "answered", "fed", "follow", "lags", "logs"]
+__all__ = ["Lines", "Observe", "answered", "fed", "follow", "grpc_interceptor", "lags", "logs"]

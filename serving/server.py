@@ -269,11 +269,12 @@ async def _grpc(app: Any, settings: Settings) -> Any:
     from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
     from kserve.protocol.grpc.servicer import InferenceServicer
 
-    from serving import access, errors
+    from serving import access, errors, observe
 
-    interceptors: list[Any] = [errors.grpc_interceptor()]
+    interceptors: list[Any] = [observe.grpc_interceptor(access.RPCS, access.CALLER.get)]
     if app.state.tokens is not None:
-        interceptors.insert(0, access.grpc_interceptor(app.state.tokens))
+        interceptors.append(access.grpc_interceptor(app.state.tokens))
+    interceptors.append(errors.grpc_interceptor())
     server = grpc.aio.server(interceptors=interceptors)
 
     class Servicer(InferenceServicer):  # type: ignore[misc]

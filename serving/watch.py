@@ -1,9 +1,10 @@
 """The loop that looks at the guardrails of a running experiment, and ends it when one breaks.
 
-Looking often is safe, as the guardrails are always-valid tests. The end is one transaction with its audit entry; of
-several replicas one ends the experiment, and that one calls `on_end` (the registry's rollback), again until it works.
-Where the process dies in between, the experiment is ended all the same (everybody gets the static split), and the
-rollback is left to a person: the audit trail shows an end without a rollback after it.
+Looking often is safe, as the guardrails are always-valid tests. The end is one transaction with its audit entry, which
+names the version that served; of several replicas one ends the experiment, and that one calls `on_end` (the registry's
+rollback of that version), again until it works, and notes it. Where its process dies in between, the experiment is
+ended all the same (everybody gets the static split), and after `grace` seconds another replica, or the restarted
+process, rolls back.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import sqlalchemy as sa
 from crossmix.config import Config
 from serving import audit
 from serving import store as tables
+from serving.audit import Entry
 from serving.guardrails import broken
 from serving.outcomes import VerdictError, experiment, read
 from serving.store import Store, StoreAwayError
 
 _log = logging.getLogger(__name__)
 WHO = "guardrail"
+END, ROLLBACK = "experiment.end", "experiment.rollback"
 
 
 def check(store: Store, experiment_id: str, config: Config, now: datetime) -> str | None:
@@ -41,8 +44,11 @@ def check(store: Store, experiment_id: str, config: Config, now: datetime) -> st
     return broken(read(store, one, now), config.serving.guardrails)
 
 
-def end(store: Store, experiment_id: str, why: str, who: str) -> bool:
+def end(store: Store, experiment_id: str, why: str, who: str, version: int | None = None) -> bool:
     """End an experiment, with its audit entry, in one transaction; `False`: somebody else had ended it.
+
+    Args:
+        version: the champion that served, for a rollback of it.
 
     Raises:
         VerdictError: no such experiment, or no reason.
@@ -59,9 +65,16 @@ def end(store: Store, experiment_id: str, why: str, who: str) -> bool:
             .values(ended=at, why=why[:1_000])
         )
         if changed.rowcount:
-            after = {"ended": at.isoformat()}
-            audit.record(connection, who, "experiment.end", experiment_id, {"ended": None}, after, why)
+            after = {"ended": at.isoformat(), "version": version}
+            audit.record(connection, who, END, experiment_id, {"ended": None}, after, why)
     return bool(changed.rowcount)
+
+
+def unfinished(store: Store, experiment_id: str) -> Entry | None:
+    """The guardrails' end of an experiment that no rollback has followed; raises `StoreAwayError`."""
+    entries = audit.trail(store, experiment_id)
+    last = next((entry for entry in entries if entry.action in (END, ROLLBACK)), None)
+    return last if last is not None and (last.action, last.who) == (END, WHO) else None
 
 
 class Watch(threading.Thread):
@@ -69,9 +82,11 @@ class Watch(threading.Thread):
 
     Args:
         store: the database, or how to open it (which may raise `StoreAwayError`: tried again).
-        on_end: called with the sentence once this process has ended the experiment; called again at every look for as
-            long as it raises.
+        on_end: called with the end's reason and the version that served, once the experiment has ended by a guardrail;
+            called again at every look for as long as it raises. It may be called twice for one end.
         now: the clock, UTC.
+        version: the champion that serves.
+        grace: seconds that the replica that ended the experiment has for its rollback before others do it.
     """
 
     def __init__(
@@ -79,16 +94,18 @@ class Watch(threading.Thread):
         store: Store | Callable[[], Store],
         experiment_id: str,
         config: Config,
-        on_end: Callable[[str], Any],
+        on_end: Callable[[str, int | None], Any],
         seconds: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        version: Callable[[], int | None] = lambda: None,
+        grace: float = 60.0,
     ) -> None:
         super().__init__(name="guardrails", daemon=True)
         self._open = store if callable(store) else lambda: store
         self._experiment, self._config, self._on_end = experiment_id, config, on_end
-        self._seconds, self._now = seconds, now
+        self._seconds, self._now, self._version, self._grace = seconds, now, version, grace
         self._halt = threading.Event()
-        self._why: str | None = None
+        self._mine = False
         self.trouble: str | None = None
         """Why the last look failed; `None`: it did not."""
         self.since: float | None = None
@@ -109,16 +126,23 @@ class Watch(threading.Thread):
 
     def look(self) -> bool:
         """One look; `True`: there is nothing left to watch."""
-        if self._why is None:
-            store = self._open()
+        store = self._open()
+        if experiment(store, self._experiment).ended is None:
             why = check(store, self._experiment, self._config, self._now())
             if why is None:
-                return experiment(store, self._experiment).ended is not None
-            if not end(store, self._experiment, why, WHO):
-                return True
-            self._why = why
-            _log.warning("experiment %s ended: %s", self._experiment, why)
-        self._on_end(self._why)
+                return False
+            if end(store, self._experiment, why, WHO, self._version()):
+                self._mine = True
+                _log.warning("experiment %s ended: %s", self._experiment, why)
+        ended = unfinished(store, self._experiment)
+        if ended is None:
+            return True
+        if not self._mine and (self._now() - ended.at).total_seconds() < self._grace:
+            return False
+        version = (ended.after or {}).get("version")
+        self._on_end(ended.why, version)
+        with store.write() as connection:
+            audit.record(connection, WHO, ROLLBACK, self._experiment, None, {"version": version}, ended.why)
         return True
 
     def stop(self) -> None:

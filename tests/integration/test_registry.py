@@ -63,6 +63,9 @@ def test_registering_promoting_and_rolling_back(
     assert registry.rollback(who="an operator").number == 1
     assert registry.get("champion").number == 1
     assert registry.get("previous").number == 3
+    # Of a version that is champion no more: nothing changes.
+    assert registry.rollback(who="guardrail", of=3).number == 1
+    assert (registry.get("champion").number, registry.get("previous").number) == (1, 3)
     assert [version.number for version in registry.versions()] == [1, 2, 3]
 
     # The run holds what was logged; the infinite metric is left out; everything lies beside the database.

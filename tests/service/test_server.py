@@ -78,7 +78,14 @@ def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> 
     shares = asyncio.run(asked())
     for other in shares[1:]:
         np.testing.assert_allclose(other, shares[0], atol=1e-6)
+    infer = "/inference.GRPCInferenceService/ModelInfer"
+    counted = f'crossmix_request_seconds_count{{route="{infer}",status="OK"}} 2.0'
+    assert counted in httpx.get(f"{server.url}/metrics").text
     assert server.end() == 0
+    lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    calls = [(line["route"], line["status"]) for line in lines if line.get("method") == "gRPC"]
+    assert calls.count((infer, "OK")) == 2
+    assert ("unmatched", "UNIMPLEMENTED") in calls
 
 
 @pytest.mark.slow
@@ -221,6 +228,9 @@ def test_other_addresses_need_tokens_and_tokens_have_scopes(run: Run, serve: Ser
         asyncio.run(grpc(None))
     assert error.value.code() is grpc_errors.StatusCode.UNAUTHENTICATED
     assert asyncio.run(grpc(tokens["serve"])).get_output_by_name("share").as_numpy().sum() == pytest.approx(1, abs=1e-5)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    calls = [(line["status"], line["who"]) for line in lines if line.get("method") == "gRPC"]
+    assert calls == [("UNAUTHENTICATED", None), ("OK", "serve")]
 
 
 @pytest.mark.slow

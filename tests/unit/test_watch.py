@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from crossmix.config import load
-from serving import store as tables
 from serving import watch
 from serving.audit import trail
 from serving.outcomes import VerdictError, experiment
@@ -82,7 +81,10 @@ def test_an_end_without_its_audit_is_no_end(tmp_path: Path) -> None:
 def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     called: list[str] = []
-    replicas = [watch.Watch(store, "first", CONFIG, called.append, 0.01, lambda: NOW) for _ in range(4)]
+    replicas = [
+        watch.Watch(store, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+        for _ in range(4)
+    ]
     for one in replicas:
         one.start()
     for one in replicas:
@@ -90,13 +92,13 @@ def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
         assert not one.is_alive()
     assert len(called) == 1
     assert called[0] == experiment(store, "first").why
-    assert len(trail(store, "first")) == 1
+    assert [entry.action for entry in trail(store, "first")] == ["experiment.rollback", "experiment.end"]
 
 
 def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> None:
     store = _store(tmp_path, GOOD)
     called: list[str] = []
-    one = watch.Watch(store, "first", CONFIG, called.append, 0.01, lambda: NOW)
+    one = watch.Watch(store, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
     one.start()
     time.sleep(0.2)
     assert one.is_alive()
@@ -107,7 +109,9 @@ def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> N
     assert not one.is_alive()
     assert called == []
     (tmp_path / "other").mkdir()
-    told = watch.Watch(_store(tmp_path / "other", GOOD), "first", CONFIG, called.append, 60, lambda: NOW)
+    told = watch.Watch(
+        _store(tmp_path / "other", GOOD), "first", CONFIG, lambda why, version: called.append(why), 60, lambda: NOW
+    )
     told.start()
     told.stop()
     told.join(10)
@@ -124,7 +128,7 @@ def test_a_database_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
         return store
 
     called: list[str] = []
-    one = watch.Watch(opened, "first", CONFIG, called.append, 0.01, lambda: NOW)
+    one = watch.Watch(opened, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
     one.start()
     _until(lambda: one.trouble is not None)
     assert one.trouble == "database there: refused"
@@ -138,7 +142,7 @@ def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     tries: list[str] = []
 
-    def rollback(why: str) -> None:
+    def rollback(why: str, version: int | None) -> None:
         tries.append(why)
         if len(tries) < 3:
             raise RuntimeError("the registry is away")
@@ -152,5 +156,35 @@ def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
     one.join(10)
     assert len(tries) == 3
     assert len(set(tries)) == 1
-    with store.read() as connection:
-        assert len(connection.execute(sa.select(tables.audit)).all()) == 1
+    assert [entry.action for entry in trail(store, "first")] == ["experiment.rollback", "experiment.end"]
+
+
+def test_a_rollback_whose_process_died_is_made_up_for_once(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    watch.end(store, "first", "guardrail roi_drop: low", watch.WHO, version=7)
+    called: list[tuple[str, int | None]] = []
+    later = timedelta(seconds=0)
+
+    def restarted() -> watch.Watch:
+        return watch.Watch(
+            store, "first", CONFIG, lambda *told: called.append(told), 60, lambda: datetime.now(UTC) + later
+        )
+
+    assert restarted().look() is False, "the replica that ended it still has time"
+    assert called == []
+    later = timedelta(seconds=61)
+    assert restarted().look() is True
+    assert called == [("guardrail roi_drop: low", 7)]
+    assert restarted().look() is True
+    assert len(called) == 1
+
+
+def test_the_end_names_the_version_that_served(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    called: list[int | None] = []
+    one = watch.Watch(
+        store, "first", CONFIG, lambda _, version: called.append(version), 60, lambda: NOW, version=lambda: 3
+    )
+    assert one.look() is True
+    assert called == [3]
+    assert trail(store, "first")[0].after == {"version": 3}
