@@ -28,6 +28,9 @@ def route(plane: Any) -> Route:
 class _Predict:
     """The route's ASGI application."""
 
+    path = PATH
+    """As the scope's route, for logs and metrics."""
+
     def __init__(self, plane: Any) -> None:
         self.plane, self.theirs = plane, V1Endpoints(plane)
 
@@ -35,8 +38,6 @@ class _Predict:
         scope["route"] = self
         response = await self._answer(Request(scope, receive))
         await response(scope, receive, send)
-
-    path = PATH
 
     async def _answer(self, request: Request) -> Response:
         name, headers = request.path_params["model_name"], dict(request.headers.items())
