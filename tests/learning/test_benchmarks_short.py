@@ -44,6 +44,16 @@ def test_recovery_counts_what_never_recovers() -> None:
     assert (told["recovered"], told["of"], told["median updates"]) == (1, 3, None)
     assert told["mean updates, censored at the horizon"] == pytest.approx((1 + 3 + 3) / 3)
     assert told["updates of each"] == [1, None, None]
+    # Over all scenarios and tasks 1 + 2 + 3 + 8 updates (the last never recovered) against 2 + 4 + 6 + 8.
+    rows = [
+        {"maml": {"updates of each": [1, 2]}, "plain": {"updates of each": [2, 4]}},
+        {"maml": {"updates of each": [3, None]}, "plain": {"updates of each": [6, None]}},
+    ]
+    ratio = adapt.versus({"a": rows[0], "b": rows[1]}, 8)
+    assert ratio is not None
+    assert ratio["mean"] == pytest.approx(14 / 20)
+    assert ratio["ci95"] == pytest.approx([4 / 8, 10 / 12])
+    assert adapt.versus({"a": {"maml": {"updates of each": [0]}, "plain": {"updates of each": [0]}}}, 8) is None
 
 
 def test_online_benchmark(trained: tuple[Config, Path, Path]) -> None:
