@@ -36,7 +36,7 @@ lint: setup ## ruff, and the house's import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
-type: setup ## mypy, strict on crossmix
+type: setup ## mypy, strict on crossmix and serving
 	$(BIN)/mypy
 
 format: setup ## format, and mend what can be mended

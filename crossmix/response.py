@@ -67,11 +67,26 @@ class ResponseTable:
         rows = [[getattr(response, f"{name}_P") for response in found] for name in QUANTITIES]
         return cls(amount_K, np.asarray(rows, np.float64).transpose(0, 2, 1))
 
-    def __call__(self, share_P: Array, budget: float) -> Response:
-        """The response to `share_P` (P,) of `budget`, currency: linear between knots, over the logarithm of the amount.
+    def at(self, amount_BP: Array) -> Response:
+        """Responses to amounts (B, P), each of (B, P): linear between knots, over the logarithm of the amount.
 
-        Under the first knot revenue goes to 0 in proportion; above the last it stays. Platform by platform in plain
-        floats: for ten of them numpy's calls would take twice the time.
+        Under the first knot revenue goes to 0 in proportion; above the last it stays.
+        """
+        amount_BP = np.maximum(np.asarray(amount_BP, np.float64), 0.0)
+        first, last, most = self.amount_K[0], self.amount_K[-1], len(self.amount_K) - 2
+        place = np.log(np.maximum(amount_BP / first, 1.0)) * ((most + 1) / math.log(last / first))
+        left = np.minimum(place.astype(np.int64), most)
+        weight = np.minimum(place - left, 1.0)
+        platform = np.arange(self.value_QPK.shape[1])
+        low, high = self.value_QPK[:, platform, left], self.value_QPK[:, platform, left + 1]
+        revenue, revenue_se, marginal, marginal_se = low + (high - low) * weight
+        part = np.minimum(amount_BP / first, 1.0)
+        return Response(revenue * part, revenue_se * part, marginal, marginal_se)
+
+    def __call__(self, share_P: Array, budget: float) -> Response:
+        """The response to `share_P` (P,) of `budget`, currency: `at` for one row, in plain floats.
+
+        An answer needs one row of some ten platforms, for which numpy's calls would take twice the time.
         """
         first, last, most = float(self.amount_K[0]), float(self.amount_K[-1]), len(self.amount_K) - 2
         scale = (most + 1) / math.log(last / first)

@@ -29,7 +29,7 @@ from serving.question import Question, QuestionError
 
 if TYPE_CHECKING:
     from serving.bundles import Serving
-    from serving.campaigns import Campaign
+    from serving.plan import Campaign
     from serving.live import Live, Planned
 
 Array = NDArray[Any]
@@ -272,7 +272,7 @@ class Answerer:
             settings = self.live.config
             density = explore.log_density(task.noise_P, settings.online.sigma, settings.serving.explore_bound)
         override = planned.campaign.override
-        answer = {
+        answer: dict[str, Any] = {
             "campaign_id": planned.campaign.campaign_id,
             "arm": task.arm,
             "cycle": task.cycle,

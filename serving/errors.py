@@ -83,8 +83,8 @@ def grpc_interceptor() -> Any:
     from serving.router import PredictorAwayError
     from serving.store import StoreAwayError
 
-    class Told(AsyncExceptionToStatusInterceptor):  # type: ignore[misc]
-        async def handle_exception(
+    class Told(AsyncExceptionToStatusInterceptor):
+        async def handle_exception(  # type: ignore[override]  # abort never returns, but does not say so
             self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str
         ) -> None:
             if isinstance(ex, kserve.InvalidInput):

@@ -71,7 +71,8 @@ def _rail(name: str, figure: str, threshold: float, outcomes: Outcomes) -> Rail:
     made = figures(top_AT, bottom_AT)
     if isinstance(made, str):
         return Rail(name, figure, threshold, None, None, None, UNKNOWN, f"guardrail {name}: {made}")
-    found: Lift = sequential(*made[1], level)
+    policy_F, control_F = made[1]
+    found: Lift = sequential(policy_F, control_F, level)
     bad = found.low > threshold if above else found.high < threshold
     high = f"{found.high:+.1%}" if math.isfinite(found.high) else "unbounded"
     limit = f"{'above' if above else 'below'} {threshold:.0%}"

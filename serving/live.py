@@ -31,7 +31,7 @@ from serving import audit
 from serving import campaigns as campaigns_module
 from serving.arms import Experiment, ExperimentError
 from serving.bundles import Champion
-from serving.campaigns import Campaign
+from serving.plan import Campaign
 from serving.record import Recorder
 from serving.states import States
 from serving.store import Store, StoreAwayError, experiments
@@ -258,7 +258,8 @@ class Live:
         self._stop.set()
         for watcher in self._watchers:
             watcher.stop()
-        for thread in (*self._threads, *self._watchers):
+        joined: list[threading.Thread | Watcher] = [*self._threads, *self._watchers]
+        for thread in joined:
             thread.join(timeout=5)
         self.recorder.flush()
         if self._store is not None:

@@ -97,7 +97,7 @@ class Outcomes:
         """A quantity of each arm and cycle, (A, T); `planned` is the arm's, whatever the platform."""
         if name == "planned":
             return self.planned_AT
-        total_ATP = self.total_QATP[QUANTITIES.index(name)]
+        total_ATP: Array = self.total_QATP[QUANTITIES.index(name)]
         return total_ATP.sum(2) if platform is None else total_ATP[:, :, self.platforms.index(platform)]
 
 

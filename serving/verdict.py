@@ -165,7 +165,11 @@ def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
 def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
     level = outcomes.experiment.level
     totals = {name: float(outcomes.of(name, platform)[arm].sum()) for name in ("planned", *QUANTITIES)}
-    return totals | {name: own(*(part[arm] for part in of_arms(outcomes, name, platform)), level) for name in FIGURES}
+    found = {}
+    for name in FIGURES:
+        top_AT, bottom_AT = of_arms(outcomes, name, platform)
+        found[name] = own(top_AT[arm], bottom_AT[arm], level)
+    return totals | found
 
 
 def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:
