@@ -29,8 +29,8 @@ from serving.question import Question, QuestionError
 
 if TYPE_CHECKING:
     from serving.bundles import Serving
-    from serving.plan import Campaign
     from serving.live import Live, Planned
+    from serving.plan import Campaign
 
 Array = NDArray[Any]
 POLICY, CONTROL = "policy", "control"
