@@ -214,7 +214,7 @@ def measure(config: Config, folder: Path, trained: Path, size: Size) -> dict[str
         result[view] = {
             "scenarios": scenarios,
             "rate": factors,
-            "maml's updates over plain's": versus(scenarios, size.cycles),
+            "maml's updates over": {name: versus(scenarios, size.cycles, name) for name in ("plain", "multi-task")},
             "maml CPU seconds per iteration": seconds / size.iterations,
             "20,000 iterations, CPU hours (extrapolated)": seconds / size.iterations * 20_000 / 3_600,
         }
@@ -247,20 +247,20 @@ def summary(flights: list[list[float]]) -> dict[str, Any]:
     }
 
 
-def versus(scenarios: Mapping[str, Mapping[str, Any]], horizon: int) -> dict[str, Any] | None:
-    """MAML's mean updates over plain's, all scenarios together, with a 95 % interval: tasks are resampled, each with
-    its flights of both adapters under every scenario. `None` where plain needs none.
+def versus(scenarios: Mapping[str, Mapping[str, Any]], horizon: int, other: str) -> dict[str, Any] | None:
+    """MAML's mean updates over another's, all scenarios together, with a 95 % interval: tasks are resampled, each with
+    its flights of both adapters under every scenario. `None` where the other needs none.
     """
-    maml_KN, plain_KN = (
+    maml_KN, other_KN = (
         np.array([[horizon if n is None else n for n in rows[name]["updates of each"]] for rows in scenarios.values()])
-        for name in ("maml", "plain")
+        for name in ("maml", other)
     )
-    if not plain_KN.any():
+    if not other_KN.any():
         return None
-    drawn = np.random.default_rng(0).integers(0, plain_KN.shape[1], (10_000, plain_KN.shape[1]))
-    maml, plain = maml_KN[:, drawn].mean((0, 2)), plain_KN[:, drawn].mean((0, 2))
-    low, high = np.quantile(maml / np.maximum(plain, 1e-9), [0.025, 0.975])
-    return {"mean": float(maml_KN.mean() / plain_KN.mean()), "ci95": [float(low), float(high)]}
+    drawn = np.random.default_rng(0).integers(0, other_KN.shape[1], (10_000, other_KN.shape[1]))
+    ratios = maml_KN[:, drawn].mean((0, 2)) / np.maximum(other_KN[:, drawn].mean((0, 2)), 1e-9)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return {"mean": float(maml_KN.mean() / other_KN.mean()), "ci95": [float(low), float(high)]}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -280,10 +280,10 @@ def table(result: dict[str, Any]) -> str:
                     f"{row['mean updates, censored at the horizon']:>14.1f}{row['first cycle']:>9.4f}"
                     f"{row['last cycle']:>9.4f}{row['mean over the flight']:>9.4f}"
                 )
-        ratio = result[view]["maml's updates over plain's"]
-        if ratio is not None:
-            low, high = ratio["ci95"]
-            lines.append(f"  MAML's updates over plain's: {ratio['mean']:.2f} [{low:.2f}, {high:.2f}]")
+        for name, ratio in result[view]["maml's updates over"].items():
+            if ratio is not None:
+                low, high = ratio["ci95"]
+                lines.append(f"  MAML's updates over {name}'s: {ratio['mean']:.2f} [{low:.2f}, {high:.2f}]")
         cost = result[view]["maml CPU seconds per iteration"]
         lines.append(
             f"  MAML: {cost:.2f} CPU s per iteration, 20,000 of them {cost * 20_000 / 3_600:.1f} h (extrapolated)"
@@ -298,7 +298,7 @@ def main() -> None:
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
     parser.add_argument("--tasks", type=int, default=20, help="held-out tasks per scenario")
-    parser.add_argument("--iterations", type=int, default=200, help="MAML iterations per view")
+    parser.add_argument("--iterations", type=int, default=500, help="MAML iterations per view")
     parser.add_argument("--view", choices=VIEWS, help="one of the two alone")
     parser.add_argument("--short", action="store_true", help="4 tasks, 5 iterations, 2 scenarios: a smoke run")
     given = parser.parse_args()

@@ -49,11 +49,13 @@ def test_recovery_counts_what_never_recovers() -> None:
         {"maml": {"updates of each": [1, 2]}, "plain": {"updates of each": [2, 4]}},
         {"maml": {"updates of each": [3, None]}, "plain": {"updates of each": [6, None]}},
     ]
-    ratio = adapt.versus({"a": rows[0], "b": rows[1]}, 8)
+    ratio = adapt.versus({"a": rows[0], "b": rows[1]}, 8, "plain")
     assert ratio is not None
     assert ratio["mean"] == pytest.approx(14 / 20)
     assert ratio["ci95"] == pytest.approx([4 / 8, 10 / 12])
-    assert adapt.versus({"a": {"maml": {"updates of each": [0]}, "plain": {"updates of each": [0]}}}, 8) is None
+    assert (
+        adapt.versus({"a": {"maml": {"updates of each": [0]}, "plain": {"updates of each": [0]}}}, 8, "plain") is None
+    )
 
 
 def test_online_benchmark(trained: tuple[Config, Path, Path]) -> None:
