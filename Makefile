@@ -26,7 +26,7 @@ demo: setup ## train, gate and register a policy on a generated log; a report in
 	@echo "open $(OUT)/report.html, or ask the policy: $(BIN)/crossmix allocate $(OUT)"
 
 test: setup ## the test suite, short fault and load tests included
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 soak: setup ## the long versions of the fault and load tests
 	$(BIN)/pytest -m soak

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 UNMATCHED = "unmatched"
 """The route of a request that none takes: paths that anybody may invent must not become series."""
 CANCELLED = 499
-_START, _COUNT = secrets.token_hex(6), itertools.count(1)
+_START, _COUNT = secrets.token_hex(4), itertools.count(1)
 """A request's id: of the process, and its number there."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
