@@ -237,17 +237,17 @@ def reasoned(
         earns = marginal[slot]
         lines.append(
             PlatformShare(
-                platform,
-                share[slot],
-                share[slot] * money,
-                low[slot],
-                high[slot],
-                revenue[slot],
-                interval_of(revenue[slot], revenue_se[slot]),
-                earns,
-                interval_of(earns, marginal_se[slot]),
-                kind,
-                _reason(kind, at_low[slot], share[slot], earns, common),
+                platform=platform,
+                share=share[slot],
+                amount=share[slot] * money,
+                low=low[slot],
+                high=high[slot],
+                expected_revenue=revenue[slot],
+                expected_revenue_interval=interval_of(revenue[slot], revenue_se[slot]),
+                marginal_roi=earns,
+                marginal_roi_interval=interval_of(earns, marginal_se[slot]),
+                binding=kind,
+                reason=_reason(kind, at_low[slot], share[slot], earns, common),
             )
         )
     return tuple(lines)

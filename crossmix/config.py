@@ -413,7 +413,8 @@ class Online:
     entropy: NonNegative = 0.01
     """lambda of eq. 12 (§2.5: 0.01); no effect while the deviation is fixed."""
     sigma: Positive = 0.03
-    """Deviation of the logits that the server explores with: 0.1 costs four times the revenue (`benchmarks/online`)."""
+    """Deviation of the logits that the server explores with: 0.1 costs at least about four times
+    the revenue (`benchmarks/online`)."""
     baseline: bool = True
     """Rewards less their campaign's mean; off: eq. 12's plain rewards."""
     clip: Annotated[float, Field(gt=0, lt=1)] | None = 0.2

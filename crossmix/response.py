@@ -84,26 +84,6 @@ class ResponseTable:
         return Response(revenue * part, revenue_se * part, marginal, marginal_se)
 
     def __call__(self, share_P: Array, budget: float) -> Response:
-        """The response to `share_P` (P,) of `budget`, currency: `at` for one row, in plain floats.
-
-        An answer needs one row of some ten platforms, for which numpy's calls would take twice the time.
-        """
-        first, last, most = float(self.amount_K[0]), float(self.amount_K[-1]), len(self.amount_K) - 2
-        scale = (most + 1) / math.log(last / first)
-        made: list[tuple[float, float, float, float]] = []
-        for share, value_QK in zip(share_P.tolist(), self.value_QPK.transpose(1, 0, 2), strict=True):
-            reach = max(share * budget, 0.0) / first
-            place = math.log(reach) * scale if reach > 1 else 0.0
-            left = min(int(place), most)
-            weight = min(place - left, 1.0)
-            part = min(reach, 1.0)
-            (a, b), (c, d), (e, f), (g, h) = value_QK[:, left : left + 2].tolist()
-            made.append(
-                (
-                    part * (a + (b - a) * weight),
-                    part * (c + (d - c) * weight),
-                    e + (f - e) * weight,
-                    g + (h - g) * weight,
-                )
-            )
-        return Response(*np.array(made).T)
+        """The response to `share_P` (P,) of `budget`, currency."""
+        found = self.at(np.asarray(share_P, np.float64)[None] * budget)
+        return Response(found.revenue_P[0], found.revenue_se_P[0], found.marginal_P[0], found.marginal_se_P[0])

@@ -1,11 +1,14 @@
 """Gate verdicts, and the competitors that the policy gates use."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from crossmix.baselines import COMPETITORS, weekday
 from crossmix.config import laptop
+from crossmix.evaluate import gates
 from crossmix.evaluate.fidelity import Deviation
 from crossmix.evaluate.judge import interval
 from crossmix.evaluate.verdicts import equivalence, is_required
@@ -86,3 +89,21 @@ def test_weekday_survives_the_state() -> None:
         seen = environment.observe()
         assert torch.equal(weekday(seen.state_BS), environment.weekday_B)
         environment.step(torch.full((4, 10), 0.1))
+
+
+class Waiting:
+    """A bundle whose calls wait for `seconds`, and work for none."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def example(self) -> dict[str, None]:
+        return dict.fromkeys(("state", "low", "high"))
+
+    def allocate(self, *_: None) -> None:
+        time.sleep(self.seconds)
+
+
+def test_latency_is_processor_time() -> None:
+    """Waiting, as on a machine that does other work, refuses no policy."""
+    assert gates._latency_ms(Waiting(0.02), calls=20) <= 5  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from fastapi import FastAPI, Request
@@ -292,3 +293,37 @@ def test_it_costs_less_than_the_bound(lines: io.StringIO) -> None:
         return min([await batch(app) for _ in range(20)])
 
     assert asyncio.run(best(Observe(bare, LIMIT))) - asyncio.run(best(bare)) < 40e-6
+
+
+def test_grpc_calls_leave_a_line_with_their_status_and_id(lines: io.StringIO) -> None:
+    async def ask_all() -> list[tuple[str, Any]]:
+        async def answer(request: bytes, context: Any) -> bytes:
+            if request == b"bad":
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "bad")
+            return request
+
+        handlers = {name: grpc.unary_unary_rpc_method_handler(answer) for name in ("Ask", "Invented")}
+        server = grpc.aio.server(interceptors=[observe.grpc_interceptor({"Ask"}, lambda: "ann")])
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", handlers),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        told = []
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for name, request, number in (("Ask", b"x", "edge-1"), ("Ask", b"bad", "a b"), ("Invented", b"x", None)):
+                call = channel.unary_unary(f"/test.Service/{name}")(
+                    request, metadata=() if number is None else (("x-request-id", number),)
+                )
+                sent = dict(await call.initial_metadata() or ())["x-request-id"]
+                told.append((sent, await call.code()))
+        await server.stop(None)
+        return told
+
+    answers = asyncio.run(ask_all())
+    assert [code.name for _, code in answers] == ["OK", "INVALID_ARGUMENT", "OK"]
+    assert answers[0][0] == "edge-1"
+    assert all(re.fullmatch(r"[0-9a-f]{16}", number) for number, _ in answers[1:])
+    assert [(line["route"], line["status"], line["request_id"], line["who"]) for line in told(lines)] == [
+        ("/test.Service/Ask", "OK", "edge-1", "ann"),
+        ("/test.Service/Ask", "INVALID_ARGUMENT", answers[1][0], "ann"),
+        ("unmatched", "OK", answers[2][0], "ann"),
+    ]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossmix.agents.planner import Planner
+from crossmix.agents.planner import FEW_ROWS, Planner
 from crossmix.agents.policy import Policy
 from crossmix.baselines import nominal
 from crossmix.config import Config, load
@@ -202,3 +202,12 @@ def test_agent_mpc_trains_nothing_and_needs_a_market_that_tells_its_campaigns_ap
     save(blind, tmp_path / "market")
     with pytest.raises(TrainingError, match=r"train\.agent: 'mpc' needs .*use agent pathwise"):
         train(config, tmp_path / "market", tmp_path / "again")
+
+
+def test_few_rows_and_many_are_solved_alike(config: Config) -> None:
+    """32 levels at once for few rows, halving for many: the same grid."""
+    market = make_market(seed=3, campaigns=3)
+    planner = _planner(market, config)
+    states = _empty(market, torch.arange(3 * FEW_ROWS) % 3, torch.arange(3 * FEW_ROWS) % 7)
+    few = torch.cat([planner(part) for part in states.split(FEW_ROWS)])
+    assert (planner(states) - few).abs().max() < 1e-4

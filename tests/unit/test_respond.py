@@ -79,14 +79,3 @@ def test_the_table_ends_at_nothing_and_at_its_last_knot(document: dict[str, Any]
     assert half.revenue_P == pytest.approx(0.5 * table.value_QPK[0, :, 0])
     beyond = table(np.ones(4), 10 * MOST * 1_000.0)
     assert beyond.revenue_P == pytest.approx(table.value_QPK[0, :, -1])
-
-
-def test_one_row_and_many_are_answered_alike(document: dict[str, Any]) -> None:
-    table = ResponseTable.of(MarketResponder(document, "c0"), 4, 1_000.0)
-    share = np.array([0.0, 1e-6, 0.3, 0.7])
-    budgets = [0.0, 1e-3, 40.0, 731.0, 5e4]
-    many = table.at(np.array([share * budget for budget in budgets]))
-    for row, budget in enumerate(budgets):
-        one = table(share, budget)
-        for name in ("revenue_P", "revenue_se_P", "marginal_P", "marginal_se_P"):
-            assert getattr(one, name) == pytest.approx(getattr(many, name)[row], rel=1e-12), (budget, name)
