@@ -146,10 +146,9 @@ def measure(
 def shifts(config: Config, folder: Path, trained: Path, short: bool) -> dict[str, Any]:
     """With and without online learning, and with and without meta-training, after a shift."""
     told = online.measure(config, folder, trained, *((2, 3, 4) if short else (10, online.DAYS, online.ROWS)))
-    size = adapt.Size(
-        *((2, 6, 2, 1) if short else (6, 30, 25, 2)), scenarios=("price_shock",), views=("statistics masked",)
-    )
-    recovered = adapt.measure(config, folder, trained, size)["statistics masked"]["scenarios"]["price_shock"]
+    view, scenario = "statistics masked", "price_shock"
+    size = adapt.Size(*((2, 6, 2, 1) if short else (6, 30, 25, 2)), scenarios=(scenario,), views=(view,))
+    recovered = adapt.measure(config, folder, trained, size)[view]["scenarios"][scenario]
     return {
         "online": {
             market: {way: found["ways"][way]["lead over frozen"] for way in ("exploring", "tuned")}

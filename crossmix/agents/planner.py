@@ -39,8 +39,8 @@ TABLES: tuple[str, ...] = (
 HALVINGS = 20
 """The logarithm of the common marginal ROI is found to 2^-20 of its range."""
 FEW_ROWS = 16
-"""Up to so many rows an operation costs its call: 4 searches among 32 instead of 20 among 2. Served answers too: a bundle's
-probe, with which the policy is exported, has fewer rows."""
+"""Up to so many rows an operation costs its call: 4 searches among 32 instead of 20 among 2. A bundle's probe, with
+which the policy is exported, has fewer, so served answers search so too."""
 
 
 class Planner(nn.Module):

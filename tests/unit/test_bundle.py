@@ -246,7 +246,10 @@ def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> No
     assert answer.expected_roi == pytest.approx(answer.expected_revenue / 500)
     assert answer.static_revenue == pytest.approx(4 * 2 * np.sqrt(100 * 125))
     assert answer.notes  # the bundle has step limits, and no last shares were given
-    json.dumps(answer.as_dict(), allow_nan=False)
+    plain = json.loads(json.dumps(answer.as_dict(), allow_nan=False))
+    assert {one["platform"]: one["binding"] for one in plain["platforms"]} == {
+        name: line.binding for name, line in by_name.items()
+    }
 
 
 def test_frozen_and_stepped_shares_are_told_apart(saved: bundle.Bundle) -> None:
