@@ -62,12 +62,20 @@ LEVELS = ("requests", "ctr", "cvr", "value", "value_cv", "saturation")
 
 
 def wrong(market: Market, bias: dict[str, float]) -> Market:
-    """The market with a planted error."""
+    """The market with a planted error.
+
+    Args:
+        bias: factor by quantity, one of `QUANTITIES` or another of the market's tables.
+    """
     theta = torch.zeros(len(QUANTITIES), len(market.platforms))
     sign = torch.tensor([1.0 if p % 2 else -1.0 for p in range(len(market.platforms))])
+    value = dict(market.value)
     for name, factor in bias.items():
-        theta[QUANTITIES.index(name)] = sign * float(np.log(factor))
-    return scaled(market, theta)
+        if name in QUANTITIES:
+            theta[QUANTITIES.index(name)] = sign * float(np.log(factor))
+        else:
+            value[name] = value[name] * torch.pow(factor, sign)
+    return scaled(replace(market, value=value), theta)
 
 
 def later(config: Config, dataset: Dataset, fitted: Market) -> Market:

@@ -1,9 +1,10 @@
 """What the fitted market says of the coming cycle, read from the state alone and solved: the start of every actor.
 
-Model-predictive control without a memory. The state's windowed click and conversion rates and last price are compared
-with what the fitted market leads one to expect; the drift that this shows is predicted by the best linear filter of the
-fitted AR(1) law; then marginal ROI is equalised over the platforms (DESIGN 4). Only tensors of fixed size, so that it
-is exported with the policy that it starts.
+Model-predictive control without a memory. The state's windowed click and conversion rates, its value per conversion and
+its last price are compared with what the fitted market leads one to expect. Usually the gap is the fitted AR(1) law's,
+predicted by its best linear filter; now and then the market has moved for good, or the fit was wrong, and then what is
+seen counts: the two explanations are weighed by Bayes' rule (`_moved`). Then marginal ROI is equalised over the
+platforms (DESIGN 4). Only tensors of fixed size, so that it is exported with the policy that it starts.
 
 Shapes: B batch, S = 640 state, P platforms, C campaigns, N contexts of all campaigns, K + 1 knots of the cost curve.
 """
@@ -41,6 +42,11 @@ HALVINGS = 20
 FEW_ROWS = 16
 """Up to so many rows an operation costs its call: 4 searches among 32 instead of 20 among 2. A bundle's probe, with
 which the policy is exported, has fewer, so served answers search so too."""
+
+MOVED, SHIFT = 0.03, 1.0
+"""Prior probability that a level is not where the fitted law has it, and the variance of the log of its move."""
+MOST = 15.0
+"""Most that a rate is taken to have risen, as a multiple of the usual one."""
 
 
 class Planner(nn.Module):
@@ -86,9 +92,12 @@ class Planner(nn.Module):
         clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
         cvr = _predicted(seen["windowed_cvr"] / cvr_0, table["cvr_drift"][c_B], clicks * cvr_0)
-        level = self._level(table, c_B, price, win, impressions)
+        level, uncertain = self._level(table, c_B, price, win, impressions)
+        clicks_in_window = clicks / table["cvr_drift"][c_B][..., 2]
+        value = table["value"][c_B]
+        value = value * _value(seen, price, uncertain, clicks_in_window, value)
 
-        worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * table["value"][c_B]
+        worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * value
         knots = table["win"]
         marginal = worth[..., None] * torch.exp(-kappa[..., None] * knots)
         marginal = marginal / (level[..., None] * table["price"][c_B]).clamp(min=1e-12)
@@ -96,8 +105,13 @@ class Planner(nn.Module):
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]
         return _equalised(share, marginal, seen["min"], seen["max"])
 
-    def _level(self, table: dict[str, Tensor], c_B: Tensor, price: Tensor, win: Tensor, impressions: Tensor) -> Tensor:
-        """Price level of the coming cycle, from what an impression cost at the win rate seen."""
+    def _level(
+        self, table: dict[str, Tensor], c_B: Tensor, price: Tensor, win: Tensor, impressions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Price level of the coming cycle, from what an impression cost at the win rate seen.
+
+        Beside it the variance of ln(price of the window / last price).
+        """
         knots, spend = table["win"], table["spend"][c_B]
 
         def mean_price(w: Tensor) -> Tensor:
@@ -115,10 +129,13 @@ class Planner(nn.Module):
         # Prices spread about as widely as they are high, so that a mean of n has a relative variance near 1 / n.
         noise = 1 / impressions.clamp(min=1) + elasticity**2 * volume
         # Nothing won, nothing learned.
-        gain = variance / (variance + noise + 1e-9) * (win > 1e-6)
-        mean = rho * gain * ((price / usual).log().clamp(-3, 3) + 0.5 * variance)
-        left = variance * (1 - rho**2 * gain)
-        return torch.exp(mean + 0.5 * (left - variance))
+        won = (win > 1e-6).to(win.dtype)
+        surprise = won * ((price / usual).log().clamp(-3, 3) + 0.5 * variance)
+        gain = won * variance / (variance + noise + 1e-9)
+        mean, left = rho * gain * surprise, variance * (1 - rho**2 * gain)
+        uncertain = 2 * (1 - rho) * variance + 1 / impressions.clamp(min=1)
+        uncertain = uncertain + _moved(surprise, variance + noise) * surprise**2
+        return torch.exp(mean + 0.5 * (left - variance)), uncertain
 
 
 def _weekday(campaign_BF: Tensor) -> Tensor:
@@ -130,11 +147,41 @@ def _weekday(campaign_BF: Tensor) -> Tensor:
 
 
 def _predicted(ratio: Tensor, drift_BP4: Tensor, events: Tensor) -> Tensor:
-    """Best linear prediction of the coming factor (mean 1) from the window's rate over its expectation."""
-    gain = drift_BP4[..., 0] / (
-        drift_BP4[..., 1] + drift_BP4[..., 2] / events.clamp(min=1e-3) + drift_BP4[..., 3] + 1e-9
-    )
-    return (1 + gain * (ratio - 1).clamp(-1, 3)).clamp(min=0.02)
+    """Prediction of the coming factor (mean 1) from the window's rate over its expectation."""
+    noise = drift_BP4[..., 2] / events.clamp(min=1e-3) + drift_BP4[..., 3] + 1e-9
+    variance = drift_BP4[..., 1] + noise
+    drifted = (1 + drift_BP4[..., 0] / variance * (ratio - 1).clamp(-1, 3)).clamp(min=0.02)
+    moved = (1 + (drift_BP4[..., 0] + SHIFT) / (variance + SHIFT) * (ratio - 1).clamp(max=MOST)).clamp(min=0.02)
+    return torch.lerp(drifted, moved, _moved(_root(ratio), variance))
+
+
+def _value(
+    seen: Mapping[str, Tensor], price: Tensor, uncertain: Tensor, clicks_in_window: Tensor, usual: Tensor
+) -> Tensor:
+    """Factor on the value per conversion: the window's revenue over its conversions, over `usual`.
+
+    Values do not drift, so it is 1 unless they have moved. The window's conversions are counted with the last price:
+    `uncertain` is the variance of the log that this adds.
+    """
+    conversions = seen["utilisation"] / price.clamp(min=1e-12) * seen["windowed_ctr"] * seen["windowed_cvr"]
+    events = (clicks_in_window * seen["windowed_cvr"]).clamp(min=1e-3)
+    ratio = (seen["windowed_roi"] / (conversions * usual).clamp(min=1e-12)).clamp(max=1 + MOST)
+    # Values spread about as widely as they are high.
+    variance = 1 / events + uncertain
+    moved = 1 + SHIFT / (SHIFT + variance) * (ratio - 1)
+    return torch.lerp(torch.ones_like(moved), moved, _moved(_root(ratio), variance))
+
+
+def _root(ratio: Tensor) -> Tensor:
+    """Near ln ratio, defined at 0, and of the same variance everywhere for counts (Anscombe)."""
+    return 2 * (ratio.clamp(0, 1 + MOST).sqrt() - 1)
+
+
+def _moved(gap: Tensor, variance: Tensor) -> Tensor:
+    """Probability, by Bayes' rule, that a level has moved by N(0, SHIFT) besides the fitted law's N(0, variance)."""
+    wide = variance + SHIFT
+    odds = math.log(MOVED / (1 - MOVED)) + 0.5 * ((variance / wide).log() + gap**2 * (1 / variance - 1 / wide))
+    return torch.sigmoid(odds)
 
 
 def _equalised(share_BPK: Tensor, marginal_BPK: Tensor, low_BP: Tensor, high_BP: Tensor) -> Tensor:

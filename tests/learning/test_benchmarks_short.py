@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import ablation, adapt, allocation, online, sim_to_real
+from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
 from crossmix.agents.adversarial import FIELDS
 from crossmix.align import Logged, Simulation
 from crossmix.config import Config, Demo, load
@@ -137,6 +137,19 @@ def test_ablation_benchmark(trained: tuple[Config, Path, Path]) -> None:
     assert rows["no plan"]["lost"]["ci95"][0] > 0
     assert rows["no training: the plan alone (agent mpc)"]["oracle_ratio"]["mean"] > 0.9
     assert "no fusion" in ablation.table(told)
+
+
+def test_misfit_benchmark(trained: tuple[Config, Path, Path]) -> None:
+    config, market, policy = trained
+    told = misfit.measure(config, market, policy, range(4), (misfit.AS_FITTED, "cvr"))
+    fitted, conversions = told["worlds"].values()
+    assert list(fitted) == ["policy", "its plan alone", *misfit.AGAINST]
+    assert all(0 < row["oracle_ratio"]["mean"] < 1.1 for world in told["worlds"].values() for row in world.values())
+    # MPC knows no other conversion rate than the fitted one.
+    assert conversions["mpc"]["lead of the policy"]["ci95"][0] > 0
+    assert conversions["mpc"]["oracle_ratio"]["mean"] < fitted["mpc"]["oracle_ratio"]["mean"] - 0.02
+    assert fitted["policy"]["lead of the policy"] is None
+    assert "its plan alone" in misfit.table(told)
 
 
 def test_other_learners_get_as_much_as_the_policy_had(trained: tuple[Config, Path, Path]) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from crossmix.agents import planner
 from crossmix.agents.planner import FEW_ROWS, Planner
 from crossmix.agents.policy import Policy
 from crossmix.baselines import nominal
@@ -81,11 +82,11 @@ def test_the_plan_follows_drift(config: Config) -> None:
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 64), cycles=8, mechanism="counts", seed=5
     )
-    planner, seen, total = _planner(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
+    plan, seen, total = _planner(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
     for _ in range(8):
         budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
         splits = [
-            planner(seen.state_BS),
+            plan(seen.state_BS),
             solve(still, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False).share_BP,
             solve(world.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False).share_BP,
         ]
@@ -110,12 +111,12 @@ def test_a_platform_that_sells_better_than_expected_gets_more(config: Config) ->
     world = MarketEnvironment(
         market, config, campaign_B=torch.zeros(1, dtype=torch.long), cycles=3, mechanism="counts", seed=2
     )
-    state, planner = world.observe().state_BS, _planner(market, config)
-    base = planner(state)[0]
+    state, plan = world.observe().state_BS, _planner(market, config)
+    base = plan(state)[0]
     for slot in base.argsort(descending=True)[:3].tolist():
         better = state.clone()
         better[0, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["windowed_ctr"]] *= 1.5
-        assert planner(better)[0, slot] > base[slot] + 0.005
+        assert plan(better)[0, slot] > base[slot] + 0.005
 
 
 def test_the_filter_is_the_best_linear_one() -> None:
@@ -140,6 +141,88 @@ def test_the_filter_is_the_best_linear_one() -> None:
     assert float(mixed) == pytest.approx(0.2 * float(noise))
 
 
+def test_seen_is_weighed_against_the_law_by_how_often_levels_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of levels that rarely move and are counted, the prediction errs less than the law alone and the counts alone."""
+    g = torch.Generator().manual_seed(1)
+    rows, expected = 200_000, 40.0
+    moved = torch.rand(rows, generator=g) < planner.MOVED
+    level = torch.where(moved, torch.randn(rows, generator=g) * planner.SHIFT**0.5, torch.zeros(rows)).exp()
+    ratio = torch.poisson(expected * level, generator=g) / expected
+    law = torch.tensor([0.0, 0.0, 1.0, 0.0]).expand(rows, 4)
+
+    def error(predicted: Tensor) -> float:
+        return float((predicted.log() - level.log()).square().mean())
+
+    ours = error(planner._predicted(ratio, law, torch.full((rows,), expected)))
+    assert ours < 0.25 * error(ratio.clamp(min=0.02))
+    monkeypatch.setattr(planner, "MOVED", 1e-12)
+    assert ours < 0.25 * error(planner._predicted(ratio, law, torch.full((rows,), expected)))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.25, 4.0, 12.0])
+def test_a_move_beyond_the_law_is_believed_when_much_was_seen(ratio: float) -> None:
+    law, seen = torch.tensor([0.01, 0.02, 0.4, 0.0]), torch.tensor(ratio)
+    many, few = (float(planner._predicted(seen, law, torch.tensor(events))) for events in (4_000.0, 0.01))
+    assert many == pytest.approx(max(ratio, 0.02), rel=0.03)
+    assert few == pytest.approx(1, abs=0.3)
+    # What the law explains is shrunk as it says: 2 % over the usual rate by its gain, 0.01 / 0.0201.
+    usual = float(planner._predicted(torch.tensor(1.02), law, torch.tensor(4_000.0)))
+    assert usual == pytest.approx(1.01, abs=0.002)
+
+
+@pytest.mark.parametrize("quantity", ["cvr", "value"])
+def test_conversions_and_values_that_moved_are_read_from_the_state(
+    config: Config, monkeypatch: pytest.MonkeyPatch, quantity: str
+) -> None:
+    """The law says that they do not move: believing it alone earns much less."""
+    market = make_market(seed=8, campaigns=2, drift=0.1)
+    still = {name: torch.zeros_like(market.value[name]) for name in ("cvr_drift",)}
+    market = replace(market, value=market.value | still)
+    factor_P = torch.tensor([2.0 if slot % 2 else 0.5 for slot in range(len(market.platforms))])
+    real = replace(market, value=market.value | {quantity: (market.value[quantity] * factor_P)})
+    plan = _planner(market, config)
+
+    def earned() -> float:
+        world = MarketEnvironment(
+            real, config, campaign_B=episode_campaigns(real, 64), cycles=6, mechanism="counts", seed=9
+        )
+        seen, total = world.observe(), 0.0
+        for _ in range(6):
+            share = plan(seen.state_BS)
+            total += float(world.expected(share).revenue.sum())
+            seen = world.step(share).observation
+        return total
+
+    open_minded = earned()
+    monkeypatch.setattr(planner, "MOVED", 1e-12)
+    assert open_minded > 1.03 * earned()
+
+
+def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) -> None:
+    """The window's conversions are counted with the last price."""
+    market = make_market(seed=8, campaigns=2, drift=0.1)
+    world = MarketEnvironment(
+        market, config, campaign_B=episode_campaigns(market, 8), cycles=3, mechanism="counts", seed=2
+    )
+    state, plan = world.observe().state_BS, _planner(market, config)
+    factors = []
+    original = planner._value
+
+    def kept(*arguments: object) -> Tensor:
+        factors.append(original(*arguments))  # type: ignore[arg-type]
+        return factors[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "_value", kept)
+        plan(state)
+        dearer = state.clone()
+        for slot in range(len(market.platforms)):
+            dearer[:, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["log_price"]] += float(np.log(1.8))
+        plan(dearer)
+    assert (factors[0] - 1).abs().median() < 0.02
+    assert (factors[1] - 1).abs().median() < 0.1
+
+
 def test_the_window_is_counted_back_from_the_coming_weekday() -> None:
     week = torch.arange(7.0).expand(1, 1, 7)
     yesterday = _over_window(week, torch.tensor([1.0, 0.0]))
@@ -149,9 +232,9 @@ def test_the_window_is_counted_back_from_the_coming_weekday() -> None:
 def test_an_actor_starts_exactly_at_its_plan_and_learns_what_to_add(config: Config) -> None:
     market = make_market(seed=5, campaigns=2)
     world = MarketEnvironment(market, config, campaign_B=torch.arange(8) % 2, cycles=3, mechanism="counts", seed=3)
-    seen, planner = world.observe(), _planner(market, config)
+    seen, plan = world.observe(), _planner(market, config)
     policy = Policy(10, (16,), 8, tables(market, config))
-    assert torch.allclose(policy.raw(seen.state_BS), planner(seen.state_BS), atol=2e-3)
+    assert torch.allclose(policy.raw(seen.state_BS), plan(seen.state_BS), atol=2e-3)
     policy.raw(seen.state_BS)[:, 0].sum().backward()
     assert float(policy.head.weight.grad.abs().sum()) > 0
     assert not any(name.startswith("planner") for name, _ in policy.named_parameters())
@@ -207,7 +290,7 @@ def test_agent_mpc_trains_nothing_and_needs_a_market_that_tells_its_campaigns_ap
 def test_few_rows_and_many_are_solved_alike(config: Config) -> None:
     """32 levels at once for few rows, halving for many: the same grid."""
     market = make_market(seed=3, campaigns=3)
-    planner = _planner(market, config)
+    plan = _planner(market, config)
     states = _empty(market, torch.arange(3 * FEW_ROWS) % 3, torch.arange(3 * FEW_ROWS) % 7)
-    few = torch.cat([planner(part) for part in states.split(FEW_ROWS)])
-    assert (planner(states) - few).abs().max() < 1e-4
+    few = torch.cat([plan(part) for part in states.split(FEW_ROWS)])
+    assert (plan(states) - few).abs().max() < 1e-4
