@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crossmix import state
@@ -18,13 +18,13 @@ def allocate(
     budget: float | None = None,
     limits: Sequence[str] = (),
     freeze: Sequence[str] = (),
-) -> Allocation:
-    """Split the next cycle's budget of a campaign.
+) -> tuple[Allocation, ...]:
+    """Split the next cycle's budget of a campaign, or of all that the bundle knows.
 
     Args:
         bundle: folder of a policy bundle.
-        features: feature repository that holds the campaign's newest statistics.
-        campaign: may be absent where the bundle knows one only.
+        features: feature repository that holds the campaigns' newest statistics.
+        campaign: `None`: every one, each by its plan's budget and limits.
         budget: currency per cycle; the plan's if absent.
         limits: `platform:min:max` each, shares of the cycle budget; an empty part leaves the bundle's.
         freeze: platforms whose share stays.
@@ -35,28 +35,38 @@ def allocate(
     from feature_repo.features import online_statistics
 
     loaded = load(bundle)
-    name = campaign or _only(loaded)
-    loaded.check_campaign(name)
-    statistics = online_statistics(features, [name])[0]
+    names = _asked(loaded, campaign, {"--budget": budget is not None, "--limit": limits, "--freeze": freeze})
     width, column = len(state.PER_PLATFORM), state.PLATFORM_FIELD["previous_share"]
-    previous = statistics[column : width * len(loaded.platforms) : width]
-    return explain(
-        loaded,
-        statistics,
-        name,
-        loaded.responses[name],
-        budget=budget,
-        change=change(limits, freeze),
-        previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
-    )
-
-
-def _only(bundle: Bundle) -> str:
-    if len(bundle.campaigns) > 1:
-        raise ConfigError(
-            f"--campaign: the bundle knows {len(bundle.campaigns)}: {', '.join(bundle.campaigns)}; name one"
+    told = []
+    for name, statistics in zip(names, online_statistics(features, names), strict=True):
+        previous = statistics[column : width * len(loaded.platforms) : width]
+        told.append(
+            explain(
+                loaded,
+                statistics,
+                name,
+                loaded.responses[name],
+                budget=budget,
+                change=change(limits, freeze),
+                previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
+            )
         )
-    return bundle.campaigns[0]
+    return tuple(told)
+
+
+def _asked(bundle: Bundle, campaign: str | None, given: Mapping[str, object]) -> list[str]:
+    """Whose budgets are split; `given`: options that are one campaign's own, true where they were given."""
+    if campaign is not None:
+        bundle.check_campaign(campaign)
+        return [campaign]
+    if len(bundle.campaigns) > 1:
+        for option, value in given.items():
+            if value:
+                known = ", ".join(bundle.campaigns)
+                raise ConfigError(
+                    f"{option}: it is for one of the {len(bundle.campaigns)} campaigns ({known}); name it by --campaign"
+                )
+    return list(bundle.campaigns)
 
 
 def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:

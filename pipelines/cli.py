@@ -130,7 +130,7 @@ def allocate(
     out: Annotated[Path | None, typer.Argument(help="Folder of a finished run: its champion answers.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Another bundle's folder than the run's champion.")] = None,
     features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
-    campaign: Annotated[str | None, typer.Option(help="Which campaign; not needed where there is one.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Which campaign; every one if absent.")] = None,
     budget: Annotated[
         float | None, typer.Option(help="Budget of the next cycle, currency; the plan's if absent.")
     ] = None,
@@ -139,7 +139,7 @@ def allocate(
         typer.Option(metavar="PLATFORM:MIN:MAX", help="Shares of the cycle budget, as search:0.1:0.4; repeatable."),
     ] = None,
     freeze: Annotated[list[str] | None, typer.Option(help="A platform whose share stays; repeatable.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON; a list where several campaigns answer.")] = False,
 ) -> None:
     """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""
     with _readable_errors():
@@ -154,7 +154,11 @@ def allocate(
         if bundle is None or features is None:
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
         found = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
-        print(json.dumps(found.as_dict(), indent=2) if json_ else answer.table(found))
+        if json_:
+            told = [one.as_dict() for one in found]
+            print(json.dumps(told[0] if len(told) == 1 else told, indent=2))
+        else:
+            print("\n\n".join(map(answer.table, found)))
 
 
 @app.command()

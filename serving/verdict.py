@@ -151,7 +151,7 @@ def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
         reason = "the router has seen no user: every question named its arm, or the experiment has just begun."
         return told | {"p": None, "verdict": "not applicable", "reason": reason}
     if total < FEWEST_USERS:
-        reason = f"{total} users; {FEWEST_USERS} are needed: {FEWEST_USERS - total} more."
+        reason = f"{total} user{'s' * (total != 1)}; {FEWEST_USERS} are needed: {FEWEST_USERS - total} more."
         return told | {"p": None, "verdict": "insufficient data", "reason": reason}
     found = balance(count, {arm: one.weights.get(arm, 0.0) for arm in count})
     split = " : ".join(f"{count[arm] / total:.1%}" for arm in count)
@@ -208,7 +208,8 @@ def _notes(store: Store, outcomes: Outcomes, found: dict[str, Any]) -> list[str]
         )
     crossed = found["users"].get("in both arms", 0)
     if crossed:
-        notes.append(f"{crossed} users have feedback in both arms: look at how the feedback names its arm")
+        who = "1 user has" if crossed == 1 else f"{crossed} users have"
+        notes.append(f"{who} feedback in both arms: look at how the feedback names its arm")
     if not math.isclose(one.weights["policy"], one.weights["control"]):
         notes.append(
             "arms of different size differ a little by themselves, as the larger one buys deeper into the supply and "

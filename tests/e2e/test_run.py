@@ -163,11 +163,26 @@ def test_the_champion_answers_with_reasons(ran: Ran) -> None:
 
 
 @pytest.mark.slow
+def test_without_a_name_every_campaign_is_answered(ran: Ran) -> None:
+    result = CliRunner().invoke(app, ["allocate", str(ran.out), "--json"])
+    assert result.exit_code == 0, result.output
+    every = json.loads(result.output)
+    assert [told["campaign"] for told in every] == ["campaign_1", "campaign_2", "campaign_3"]
+    one = CliRunner().invoke(app, ["allocate", str(ran.out), "--campaign", "campaign_2", "--json"])
+    assert json.loads(one.output) == every[1]
+    table = CliRunner().invoke(app, ["allocate", str(ran.out)]).output
+    assert [line.split(":")[0] for line in table.splitlines() if "for the next cycle" in line] == [
+        told["campaign"] for told in every
+    ]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--campaign", "nobody"], "campaign: 'nobody' is not in this bundle"),
-        ([], "--campaign: the bundle knows 3"),
+        (["--budget", "500"], "--budget: it is for one of the 3 campaigns"),
+        (["--freeze", "search"], "--freeze: it is for one of the 3 campaigns"),
         (["--campaign", "campaign_1", "--limit", "tv:0:1"], "platform 'tv' is unknown"),
         (["--campaign", "campaign_1", "--limit", "search:0.9:0.2"], "above its max"),
         (["--campaign", "campaign_1", "--budget", "-5"], "budget: -5"),
