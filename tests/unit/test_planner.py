@@ -201,6 +201,9 @@ def test_conversions_and_values_that_moved_are_read_from_the_state(
 def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) -> None:
     """The window's conversions are counted with the last price."""
     market = make_market(seed=8, campaigns=2, drift=0.1)
+    # Ten times as large, so that a value that moved would be seen at once.
+    requests = market.value["requests"] * 10
+    market = replace(market, value=market.value | {"requests": requests}, budget=market.budget * 10)
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 8), cycles=3, mechanism="counts", seed=2
     )
