@@ -80,10 +80,14 @@ class Planner(nn.Module):
             return (table[name][c_B] * day_B7[:, None]).sum(2)
 
         budget_B = table["budget"][c_B] * campaign_BF[:, CAMPAIGN_FIELD["pace"]]
-        win, kappa = seen["win_rate"].clamp(1e-6, 1), table["saturation"][c_B].clamp(min=1e-4)
+        kappa = table["saturation"][c_B].clamp(min=1e-4)
         price = seen["log_price"].exp()
         money = seen["previous_share"] * seen["utilisation"] * table["budget"][c_B][:, None]
         impressions = (money / price).clamp(min=1e-3)
+        # The win rate that the impressions would be at the usual volume: the cost curve then passes through what was
+        # paid, also where volume has moved, or is not told.
+        usual = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2)
+        win = (impressions / usual.clamp(min=1e-9) * (seen["win_rate"] > 1e-6)).clamp(1e-6, 1)
         faded = (kappa * win).clamp(min=1e-3)
         sated = (1 - torch.exp(-faded)) / faded
 
@@ -91,7 +95,9 @@ class Planner(nn.Module):
         ctr = _predicted(seen["windowed_ctr"] / expected_ctr, table["ctr_drift"][c_B], impressions * expected_ctr)
         clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
-        cvr = _predicted(seen["windowed_cvr"] / cvr_0, table["cvr_drift"][c_B], clicks * cvr_0)
+        # Conversions come late: where delivery has just begun (again), the window has clicks whose conversions are due.
+        begun = (1 - seen["utilisation"]).clamp(min=0) ** 2
+        cvr = _predicted(seen["windowed_cvr"] / cvr_0, table["cvr_drift"][c_B], clicks * cvr_0, begun)
         level, uncertain = self._level(table, c_B, price, win, impressions)
         clicks_in_window = clicks / table["cvr_drift"][c_B][..., 2]
         value = table["value"][c_B]
@@ -146,13 +152,17 @@ def _weekday(campaign_BF: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(nearest, 7).to(campaign_BF.dtype)
 
 
-def _predicted(ratio: Tensor, drift_BP4: Tensor, events: Tensor) -> Tensor:
-    """Prediction of the coming factor (mean 1) from the window's rate over its expectation."""
+def _predicted(ratio: Tensor, drift_BP4: Tensor, events: Tensor, uncertain: Tensor | float = 0.0) -> Tensor:
+    """Prediction of the coming factor (mean 1) from the window's rate over its expectation.
+
+    Args:
+        uncertain: variance of the ratio's log that is neither the law's nor the counts'; it speaks against a move.
+    """
     noise = drift_BP4[..., 2] / events.clamp(min=1e-3) + drift_BP4[..., 3] + 1e-9
     variance = drift_BP4[..., 1] + noise
     drifted = (1 + drift_BP4[..., 0] / variance * (ratio - 1).clamp(-1, 3)).clamp(min=0.02)
     moved = (1 + (drift_BP4[..., 0] + SHIFT) / (variance + SHIFT) * (ratio - 1).clamp(max=MOST)).clamp(min=0.02)
-    return torch.lerp(drifted, moved, _moved(_root(ratio), variance))
+    return torch.lerp(drifted, moved, _moved(_root(ratio), variance + uncertain))
 
 
 def _value(

@@ -22,6 +22,7 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market, save
 from crossmix.market.oracle import solve
 from crossmix.market.plan import _law, _over_window, tables
+from crossmix.market.shift import shift
 from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD, encode
 from crossmix.train import load_policy, train
 from tests.markets import make_market
@@ -196,6 +197,60 @@ def test_conversions_and_values_that_moved_are_read_from_the_state(
     open_minded = earned()
     monkeypatch.setattr(planner, "MOVED", 1e-12)
     assert open_minded > 1.03 * earned()
+
+
+def test_volume_that_moved_is_read_from_what_impressions_cost(config: Config) -> None:
+    """Whatever win rate is told: the same plan, and near the best of a market with other volume than was fitted."""
+    market = make_market(seed=8, campaigns=2, drift=0.1)
+    factor_P = torch.tensor([2.0 if slot % 2 else 0.5 for slot in range(len(market.platforms))])
+    real = replace(market, value=market.value | {"requests": market.value["requests"] * factor_P})
+    world = MarketEnvironment(
+        real, config, campaign_B=episode_campaigns(real, 64), cycles=6, mechanism="counts", seed=9
+    )
+    plan, seen, earned = _planner(market, config), world.observe(), torch.zeros(3)
+    for _ in range(6):
+        budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
+        share = plan(seen.state_BS)
+        other = seen.state_BS.clone()
+        for slot in range(len(market.platforms)):
+            rate = other[:, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["win_rate"]]
+            rate[rate > 0] = 0.37
+        assert torch.equal(plan(other), share)
+        blind = solve(still, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False).share_BP
+        best = solve(world.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2, thorough=False).share_BP
+        earned += torch.stack([world.expected(split).revenue.sum() for split in (share, blind, best)])
+        seen = world.step(share).observation
+    ours, plug_in, oracle = earned.tolist()
+    assert (ours - plug_in) / (oracle - plug_in) > 0.5
+
+
+def test_conversions_that_are_still_due_are_not_taken_for_lost(config: Config) -> None:
+    """A platform that has just opened has clicks whose conversions come in the next cycles."""
+    market = make_market(seed=8, campaigns=2, drift=0.05)
+    late = torch.tensor([0.3, 0.4, 0.3]).expand_as(market.delay).clone()
+    still = {name: torch.zeros_like(market.value[name]) for name in ("cvr_drift",)}
+    market = replace(market, value=market.value | still, delay=late)
+    opened = shift(market, "new_platform", platforms="p0")
+    world = MarketEnvironment(
+        opened, config, campaign_B=episode_campaigns(opened, 64), cycles=3, mechanism="counts", seed=9
+    )
+    seen, plan, told = world.observe(), _planner(market, config), []
+    original = planner._predicted
+
+    def kept(*arguments: object) -> Tensor:
+        told.append(original(*arguments))  # type: ignore[arg-type]
+        return told[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "_predicted", kept)
+        seen = world.step(plan(seen.state_BS)).observation
+        told.clear()
+        plan(seen.state_BS)
+    # Click rates, then conversion rates: of the first clicks less than half have converted yet.
+    assert len(told) == 2
+    column = CONTEXT + PLATFORM_FIELD["windowed_cvr"]
+    assert float((seen.state_BS[:, column] / market.value["cvr"][world.campaign_B, 0]).median()) < 0.5
+    assert float(told[1][:, 0].median()) > 0.9
 
 
 def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) -> None:
