@@ -1,7 +1,7 @@
 """When the market is not the fitted one: `python -m benchmarks.misfit [--json] [--run OUT | --source S --data FILE]`.
 
-The policy of a run's train step, its plan alone and the competitors that are adaptive play worlds that none of them was
-made for, in `exact`, on the same market seeds. Everybody knows the fitted market only.
+The policy of a run's train step, its plan alone and the competitors play worlds that none of them was made for, in
+`exact`, on the same market seeds. Everybody knows the fitted market only.
 
 | world         | what is different, from the warm-up on                                              |
 |---------------|-------------------------------------------------------------------------------------|

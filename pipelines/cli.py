@@ -132,13 +132,17 @@ def allocate(
     features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Which campaign; every one if absent.")] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Budget of the next cycle, currency; the plan's if absent.")
+        float | None, typer.Option(help="Budget of the campaign's next cycle, currency; the plan's if absent.")
     ] = None,
     limit: Annotated[
         list[str] | None,
-        typer.Option(metavar="PLATFORM:MIN:MAX", help="Shares of the cycle budget, as search:0.1:0.4; repeatable."),
+        typer.Option(
+            metavar="PLATFORM:MIN:MAX", help="Shares of the campaign's budget, as search:0.1:0.4; repeatable."
+        ),
     ] = None,
-    freeze: Annotated[list[str] | None, typer.Option(help="A platform whose share stays; repeatable.")] = None,
+    freeze: Annotated[
+        list[str] | None, typer.Option(help="A platform of the campaign whose share stays; repeatable.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON; a list where several campaigns answer.")] = False,
 ) -> None:
     """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""

@@ -2,8 +2,8 @@
 
 Model-predictive control without a memory. The state's windowed click and conversion rates, its value per conversion and
 its last price are compared with what the fitted market leads one to expect. Usually the gap is the fitted AR(1) law's,
-predicted by its best linear filter; now and then the market has moved for good, or the fit was wrong, and then what is
-seen counts: the two explanations are weighed by Bayes' rule (`_moved`). Then marginal ROI is equalised over the
+predicted by its best linear filter; now and then a rate or a value has moved for good, or the fit was wrong, and then
+what is seen counts: the two explanations are weighed by Bayes' rule (`_moved`). Then marginal ROI is equalised over the
 platforms (DESIGN 4). Only tensors of fixed size, so that it is exported with the policy that it starts.
 
 Shapes: B batch, S = 640 state, P platforms, C campaigns, N contexts of all campaigns, K + 1 knots of the cost curve.
@@ -47,6 +47,13 @@ MOVED, SHIFT = 0.03, 1.0
 """Prior probability that a level is not where the fitted law has it, and the variance of the log of its move."""
 MOST = 15.0
 """Most that a rate is taken to have risen, as a multiple of the usual one."""
+LATE = 0.1
+"""Variance of the log of a conversion rate below the usual one: conversions that are due look like a fall."""
+FULL = 2.0
+"""Variance of counts over that of a full window: the window of a campaign that has begun is not full."""
+LEAST = 0.02
+"""Least factor on a rate or a value."""
+HIGHEST_ROI = next(field.high for field in PER_PLATFORM if field.name == "windowed_roi")
 
 
 class Planner(nn.Module):
@@ -82,12 +89,15 @@ class Planner(nn.Module):
         budget_B = table["budget"][c_B] * campaign_BF[:, CAMPAIGN_FIELD["pace"]]
         kappa = table["saturation"][c_B].clamp(min=1e-4)
         price = seen["log_price"].exp()
-        money = seen["previous_share"] * seen["utilisation"] * table["budget"][c_B][:, None]
+        flight = {name: campaign_BF[:, slot] for name, slot in CAMPAIGN_FIELD.items()}
+        # As `pace`, which a caller's budget replaces.
+        paced_B = ((1 - flight["consumed"]) / (1 - flight["elapsed"]).clamp(min=1e-2)).clamp(0, 5)
+        money = seen["previous_share"] * seen["utilisation"] * (table["budget"][c_B] * paced_B)[:, None]
         impressions = (money / price).clamp(min=1e-3)
         # The win rate that the impressions would be at the usual volume: the cost curve then passes through what was
-        # paid, also where volume has moved, or is not told.
-        usual = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2)
-        win = (impressions / usual.clamp(min=1e-9) * (seen["win_rate"] > 1e-6)).clamp(1e-6, 1)
+        # paid, also where volume has moved, or the told win rate is an old one.
+        volume = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2)
+        win = (impressions / volume.clamp(min=1e-9) * (seen["win_rate"] > 1e-6)).clamp(1e-6, 1)
         faded = (kappa * win).clamp(min=1e-3)
         sated = (1 - torch.exp(-faded)) / faded
 
@@ -95,13 +105,14 @@ class Planner(nn.Module):
         ctr = _predicted(seen["windowed_ctr"] / expected_ctr, table["ctr_drift"][c_B], impressions * expected_ctr)
         clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
-        # Conversions come late: where delivery has just begun (again), the window has clicks whose conversions are due.
-        begun = (1 - seen["utilisation"]).clamp(min=0) ** 2
-        cvr = _predicted(seen["windowed_cvr"] / cvr_0, table["cvr_drift"][c_B], clicks * cvr_0, begun)
+        # Conversions come late: due ones look like a fall, and where delivery stops or begins again rates are off.
+        ratio = seen["windowed_cvr"] / cvr_0
+        doubt = LATE * (ratio < 1) + (1 - seen["utilisation"]).clamp(min=0) ** 2
+        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, doubt, flight["windowed_cvr"][:, None] > 0)
         level, uncertain = self._level(table, c_B, price, win, impressions)
-        clicks_in_window = clicks / table["cvr_drift"][c_B][..., 2]
         value = table["value"][c_B]
-        value = value * _value(seen, price, uncertain, clicks_in_window, value)
+        square = table["cvr_drift"][c_B][..., 2]
+        value = value * _value(seen, price, uncertain, clicks, square, value, flight["windowed_roi"][:, None] > 0)
 
         worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * value
         knots = table["win"]
@@ -152,39 +163,63 @@ def _weekday(campaign_BF: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(nearest, 7).to(campaign_BF.dtype)
 
 
-def _predicted(ratio: Tensor, drift_BP4: Tensor, events: Tensor, uncertain: Tensor | float = 0.0) -> Tensor:
+def _predicted(
+    ratio: Tensor, drift_BP4: Tensor, events: Tensor, doubt: Tensor | float = 0.0, told: Tensor | None = None
+) -> Tensor:
     """Prediction of the coming factor (mean 1) from the window's rate over its expectation.
 
     Args:
-        uncertain: variance of the ratio's log that is neither the law's nor the counts'; it speaks against a move.
+        events: expected a cycle.
+        doubt: variance of the ratio's log that is neither the law's nor the counts'; it speaks against a move.
+        told: false where nobody reports such events, which is no fall.
     """
     noise = drift_BP4[..., 2] / events.clamp(min=1e-3) + drift_BP4[..., 3] + 1e-9
     variance = drift_BP4[..., 1] + noise
-    drifted = (1 + drift_BP4[..., 0] / variance * (ratio - 1).clamp(-1, 3)).clamp(min=0.02)
-    moved = (1 + (drift_BP4[..., 0] + SHIFT) / (variance + SHIFT) * (ratio - 1).clamp(max=MOST)).clamp(min=0.02)
-    return torch.lerp(drifted, moved, _moved(_root(ratio), variance + uncertain))
+    drifted = (1 + drift_BP4[..., 0] / variance * (ratio - 1).clamp(-1, 3)).clamp(min=LEAST)
+    moved = (1 + (drift_BP4[..., 0] + SHIFT) / (variance + SHIFT) * (ratio - 1).clamp(max=MOST)).clamp(min=LEAST)
+    count = FULL * drift_BP4[..., 2] / events.clamp(min=1e-3)
+    weight = _moved(_root(ratio, count), drift_BP4[..., 1] + drift_BP4[..., 3] + count + doubt)
+    return torch.lerp(drifted, moved, weight if told is None else weight * told)
 
 
 def _value(
-    seen: Mapping[str, Tensor], price: Tensor, uncertain: Tensor, clicks_in_window: Tensor, usual: Tensor
+    seen: Mapping[str, Tensor],
+    price: Tensor,
+    uncertain: Tensor,
+    clicks: Tensor,
+    square: Tensor,
+    usual: Tensor,
+    told: Tensor,
 ) -> Tensor:
     """Factor on the value per conversion: the window's revenue over its conversions, over `usual`.
 
     Values do not drift, so it is 1 unless they have moved. The window's conversions are counted with the last price:
     `uncertain` is the variance of the log that this adds.
+
+    Args:
+        clicks: of a cycle.
+        square: sum of the window's squared weights.
+        told: false where nobody reports revenue, which is no fall.
     """
     conversions = seen["utilisation"] / price.clamp(min=1e-12) * seen["windowed_ctr"] * seen["windowed_cvr"]
-    events = (clicks_in_window * seen["windowed_cvr"]).clamp(min=1e-3)
     ratio = (seen["windowed_roi"] / (conversions * usual).clamp(min=1e-12)).clamp(max=1 + MOST)
-    # Values spread about as widely as they are high.
-    variance = 1 / events + uncertain
-    moved = 1 + SHIFT / (SHIFT + variance) * (ratio - 1)
-    return torch.lerp(torch.ones_like(moved), moved, _moved(_root(ratio), variance))
+    # As if values spread as widely as they are high: they spread half as widely, which leaves room for `FULL`.
+    count = square / (clicks * seen["windowed_cvr"]).clamp(min=1e-3)
+    variance = count + uncertain
+    moved = (1 + SHIFT / (SHIFT + variance) * (ratio - 1)).clamp(min=LEAST)
+    # A return at the state's upper bound may be any above it.
+    told = told & (seen["windowed_roi"] < HIGHEST_ROI)
+    return torch.lerp(torch.ones_like(moved), moved, _moved(_root(ratio, count), variance) * told)
 
 
-def _root(ratio: Tensor) -> Tensor:
-    """Near ln ratio, defined at 0, and of the same variance everywhere for counts (Anscombe)."""
-    return 2 * (ratio.clamp(0, 1 + MOST).sqrt() - 1)
+def _root(ratio: Tensor, count: Tensor) -> Tensor:
+    """About ln ratio near 1, and of the same variance everywhere for Poisson counts (Anscombe, 1948).
+
+    Args:
+        count: 1 / expected count.
+    """
+    small = 0.375 * count
+    return 2 * ((ratio.clamp(0, 1 + MOST) + small).sqrt() - (1 + small).sqrt())
 
 
 def _moved(gap: Tensor, variance: Tensor) -> Tensor:

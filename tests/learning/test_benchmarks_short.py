@@ -139,6 +139,16 @@ def test_ablation_benchmark(trained: tuple[Config, Path, Path]) -> None:
     assert "no fusion" in ablation.table(told)
 
 
+@pytest.mark.parametrize("quantity", ["cvr", "value", "saturation"])
+def test_a_planted_error_moves_its_quantity_alone(quantity: str) -> None:
+    market = make_market(platforms=4)
+    moved = sim_to_real.wrong(market, {quantity: 2.0})
+    for name, table in market.value.items():
+        factor = torch.tensor([0.5, 2.0, 0.5, 2.0]) if name == quantity else torch.ones(4)
+        assert torch.allclose(moved.value[name], table * factor), name
+    assert torch.equal(moved.price, market.price)
+
+
 def test_misfit_benchmark(trained: tuple[Config, Path, Path]) -> None:
     config, market, policy = trained
     told = misfit.measure(config, market, policy, range(4), (misfit.AS_FITTED, "cvr"))

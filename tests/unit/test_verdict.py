@@ -190,6 +190,12 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_one_user_is_told_in_the_singular(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    assign(store, policy=1, control=0)
+    assert status(store, "first", _at(1))["sample ratio"]["reason"] == "1 user; 50 are needed: 49 more."
+
+
 def test_cycles_that_earn_nothing_are_put_together() -> None:
     top = np.array([[4.0, 0, 2, 2, 6, 0], [1.0, 1, 1, 1, 1, 1]])
     made = figures(top, np.ones((2, 6)))
@@ -348,12 +354,14 @@ def test_without_a_past_cuped_is_not_applicable(tmp_path: Path) -> None:
         store, [event(arm, day, user=f"{arm}{n}") for arm in ("policy", "control") for day in (0, 1) for n in (1, 2)]
     )
     deliver(store, [event("control", 1, user="policy1")])
-    users = status(store, "first", _at(2))["users"]
+    found = status(store, "first", _at(2))
+    users = found["users"]
     assert users["ctr"]["cuped"] == {
         "verdict": "not applicable",
         "reason": "no user of the experiment has feedback from before it",
     }
     assert users["in both arms"] == 1
+    assert any(note.startswith("1 user has feedback in both arms") for note in found["notes"])
 
 
 def test_notes_tell_what_would_mislead(tmp_path: Path) -> None:
