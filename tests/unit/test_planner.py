@@ -303,6 +303,23 @@ def test_what_feedback_does_not_tell_is_no_fall(told: Told) -> None:
     assert told.factors()[0] == pytest.approx(1, abs=0.01)
 
 
+def test_impressions_are_counted_in_budgets_as_paced(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the money is left for a quarter of the cycles: a cycle's budget is twice the plan's."""
+    counted = []
+    level = planner.Planner._level
+
+    def kept(*given: Tensor) -> object:
+        counted.append(given[-1])
+        return level(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(planner.Planner, "_level", kept)
+    for consumed, elapsed in ((0.5, 0.5), (0.5, 0.75)):
+        told.campaign("consumed").fill_(consumed)
+        told.campaign("elapsed").fill_(elapsed)
+        told.plan(told.state)
+    assert torch.allclose(counted[1], 2 * counted[0])
+
+
 def test_a_return_at_the_states_bound_is_no_fall_of_the_value(told: Told) -> None:
     conversions = told.platforms("windowed_roi") / told.market.value["value"][torch.arange(8) % 2]
     told.plan.value *= 100 / float((conversions * told.market.value["value"][torch.arange(8) % 2]).median())
