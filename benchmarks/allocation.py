@@ -75,13 +75,14 @@ def finished(out: Path | None, source: str, data: str | None) -> tuple[Config, P
     return from_json(config if isinstance(config, str) else json.dumps(config)), steps["market"], steps["train"]
 
 
+def served(actor: torch.nn.Module) -> Act:
+    """A policy as one who plays."""
+    return from_state(lambda state, low, high, _: actor(state, low, high))
+
+
 def players(market: Market, policies: Sequence[torch.nn.Module]) -> dict[str, Act]:
     """Everybody who plays, the policy once per training seed."""
-
-    def of(actor: torch.nn.Module) -> Act:
-        return from_state(lambda state, low, high, _: actor(state, low, high))
-
-    acts = {f"policy {number}": of(actor) for number, actor in enumerate(policies)}
+    acts = {f"policy {number}": served(actor) for number, actor in enumerate(policies)}
     acts |= {name: from_state(make(market)) for name, make in COMPETITORS.items()}
     acts |= {name: with_memory(make) for name, make in PLAYERS.items()}
     return acts | {"oracle": oracle}

@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks._intervals import told
-from benchmarks.allocation import finished, seeds
+from benchmarks.allocation import finished, seeds, served
 from benchmarks.sim_to_real import wrong
 from crossmix.agents.policy import Policy
 from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
@@ -59,25 +58,17 @@ def worlds(market: Market, names: Sequence[str]) -> dict[str, Market]:
 
 def players(fitted: Market, policy: Policy) -> dict[str, Act]:
     """Who plays; each was made for the fitted market."""
-    acts = {"policy": _of(policy)}
+    acts = {"policy": served(policy)}
     if policy.planner is not None:
         plan = copy.deepcopy(policy)
         plan.plan_alone()
-        acts["its plan alone"] = _of(plan)
+        acts["its plan alone"] = served(plan)
     for name in AGAINST:
         if name in COMPETITORS:
             acts[name] = from_state(COMPETITORS[name](fitted))
         else:
             acts[name] = with_memory(lambda _, campaign_B, make=PLAYERS[name]: make(fitted, campaign_B))
     return acts
-
-
-def _of(policy: Policy) -> Act:
-    def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, _: Tensor) -> Tensor:
-        share: Tensor = policy(state_BS, low_BP, high_BP)
-        return share
-
-    return from_state(act)
 
 
 def measure(config: Config, folder: Path, trained: Path, chosen: range, names: Sequence[str]) -> dict[str, Any]:

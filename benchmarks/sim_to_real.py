@@ -36,10 +36,10 @@ import torch
 from torch import Tensor
 
 from benchmarks._intervals import told
-from benchmarks.allocation import finished
+from benchmarks.allocation import finished, served
 from crossmix.align import QUANTITIES, Logged, align_market, align_policy, retrain, scaled, transitions
 from crossmix.config import Config
-from crossmix.evaluate.judge import from_state, oracle, play
+from crossmix.evaluate.judge import oracle, play
 from crossmix.evaluate.significance import two_way
 from crossmix.market.fit import estimate
 from crossmix.market.log import Log, read
@@ -158,8 +158,7 @@ def _case(
     best = play(reality, judged, oracle, "oracle").column("merit").sum(1)
 
     def merit(policy: torch.nn.Module) -> Any:
-        act = from_state(lambda state, low, high, _: policy(state, low, high))
-        return play(reality, judged, act, "policy").column("merit").sum(1) / best
+        return play(reality, judged, served(policy), "policy").column("merit").sum(1) / best
 
     target_QP = apart(simulator, reality)
     rows: dict[str, list[Any]] = {way: [] for way in ("none", "policy", "market", "longer", "right")}

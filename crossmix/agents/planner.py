@@ -86,10 +86,10 @@ class Planner(nn.Module):
         def by_day(name: str) -> Tensor:
             return (table[name][c_B] * day_B7[:, None]).sum(2)
 
-        budget_B = table["budget"][c_B] * campaign_BF[:, CAMPAIGN_FIELD["pace"]]
+        flight = {name: campaign_BF[:, slot] for name, slot in CAMPAIGN_FIELD.items()}
+        budget_B = table["budget"][c_B] * flight["pace"]
         kappa = table["saturation"][c_B].clamp(min=1e-4)
         price = seen["log_price"].exp()
-        flight = {name: campaign_BF[:, slot] for name, slot in CAMPAIGN_FIELD.items()}
         # As `pace`, which a caller's budget replaces.
         paced_B = ((1 - flight["consumed"]) / (1 - flight["elapsed"]).clamp(min=1e-2)).clamp(0, 5)
         money = seen["previous_share"] * seen["utilisation"] * (table["budget"][c_B] * paced_B)[:, None]

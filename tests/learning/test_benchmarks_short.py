@@ -14,9 +14,11 @@ from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
 from crossmix.agents.adversarial import FIELDS
 from crossmix.align import Logged, Simulation
 from crossmix.config import Config, Demo, load
+from crossmix.market.environment import MarketEnvironment
 from crossmix.market.fit import estimate
 from crossmix.market.log import Log
 from crossmix.market.model import Market, save
+from crossmix.market.shift import shifts
 from crossmix.schema import Dataset
 from crossmix.train import train
 from tests.fidelity_logs import rich_log
@@ -147,6 +149,33 @@ def test_a_planted_error_moves_its_quantity_alone(quantity: str) -> None:
         factor = torch.tensor([0.5, 2.0, 0.5, 2.0]) if name == quantity else torch.ones(4)
         assert torch.allclose(moved.value[name], table * factor), name
     assert torch.equal(moved.price, market.price)
+
+
+def test_worlds_are_what_their_names_say() -> None:
+    market = make_market(platforms=4)
+    fitted, values, outage = misfit.worlds(market, (misfit.AS_FITTED, "value", "outage")).values()
+    assert fitted is market
+    assert not torch.equal(values.value["value"], market.value["value"])
+    assert [item.name for item in shifts(outage)] == ["outage"]
+    assert not shifts(market)
+
+
+def test_who_remembers_is_made_for_the_fitted_market(
+    trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, folder, policy = trained
+    fitted, told, original = misfit.load(folder), [], misfit.PLAYERS["mpc"]
+    monkeypatch.setitem(misfit.PLAYERS, "mpc", lambda market, rows: told.append(market) or original(market, rows))
+    world = MarketEnvironment(
+        misfit.wrong(fitted, {"cvr": 2.0}),
+        config,
+        campaign_B=torch.zeros(4).long(),
+        cycles=2,
+        mechanism="counts",
+        seed=1,
+    )
+    misfit.players(fitted, misfit.load_policy(policy))["mpc"](world, world.observe())
+    assert told[0] is fitted
 
 
 def test_misfit_benchmark(trained: tuple[Config, Path, Path]) -> None:
