@@ -135,7 +135,8 @@ def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve:
     assert killed.returncode == 0, killed.stderr
     at_once = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance()).json()["predictions"][0]
     assert at_once["override"]["kind"] == "static"
-    event = {"event_id": "e1", "campaign_id": "c0", "arm": "policy", "platform": NAMES[0], "cycle": 0, "impressions": 5}
+    event = {"event_id": "event 1", "campaign_id": "c0", "arm": "policy", "platform": NAMES[0]}
+    event |= {"cycle": 0, "impressions": 5}
     assert httpx.post(f"{server.url}/feedback", json=event).json()["accepted"] == 1
     server.end(signal.SIGKILL)
     again = serve(run, "--grpc-port", "0")
@@ -144,7 +145,7 @@ def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve:
     assert {one["override"]["kind"] for one in told} == {"static"}
     receipt = httpx.post(f"{again.url}/feedback", json=event).json()
     assert (receipt["accepted"], receipt["duplicates"]) == (0, 1)
-    assert "e1" not in again.log.read_text()
+    assert "event 1" not in again.log.read_text()
     assert "user 7" not in again.log.read_text()
 
 
