@@ -47,10 +47,12 @@ MOVED, SHIFT = 0.03, 1.0
 """Prior probability that a level is not where the fitted law has it, and the variance of the log of its move."""
 MOST = 15.0
 """Most that a rate is taken to have risen, as a multiple of the usual one."""
-LATE = 0.1
-"""Variance of the log of a conversion rate below the usual one: conversions that are due look like a fall."""
-FULL = 2.0
-"""Variance of counts over that of a full window: the window of a campaign that has begun is not full."""
+BEGUN = 0.2
+"""Part of its planned cycles after which a campaign's window is full, and as many conversions arrive as fall due."""
+LATE = 0.3
+"""Variance of the log of a new campaign's conversion rate below the usual one: conversions that are due."""
+FULL = 4.0
+"""Variance of a new campaign's counts over that of a full window."""
 LEAST = 0.02
 """Least factor on a rate or a value."""
 HIGHEST_ROI = next(field.high for field in PER_PLATFORM if field.name == "windowed_roi")
@@ -102,13 +104,18 @@ class Planner(nn.Module):
         sated = (1 - torch.exp(-faded)) / faded
 
         expected_ctr = (by_day("ctr_seen") * sated).clamp(min=1e-9)
-        ctr = _predicted(seen["windowed_ctr"] / expected_ctr, table["ctr_drift"][c_B], impressions * expected_ctr)
+        # A campaign that has begun: its window is not full, and most of its conversions are due.
+        new_B1 = (1 - flight["elapsed"] / BEGUN).clamp(min=0)[:, None]
+        full = 1 + (FULL - 1) * new_B1
+        ratio = seen["windowed_ctr"] / expected_ctr
+        ctr = _predicted(ratio, table["ctr_drift"][c_B], impressions * expected_ctr, full)
         clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
-        # Conversions come late: due ones look like a fall, and where delivery stops or begins again rates are off.
+        # Conversions that are due look like a fall; where delivery stops or begins again rates are off.
         ratio = seen["windowed_cvr"] / cvr_0
-        doubt = LATE * (ratio < 1) + (1 - seen["utilisation"]).clamp(min=0) ** 2
-        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, doubt, flight["windowed_cvr"][:, None] > 0)
+        doubt = LATE * new_B1 * (ratio < 1) + (1 - seen["utilisation"]).clamp(min=0) ** 2
+        told = flight["windowed_cvr"][:, None] > 0
+        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, told)
         level, uncertain = self._level(table, c_B, price, win, impressions)
         value = table["value"][c_B]
         square = table["cvr_drift"][c_B][..., 2]
@@ -164,12 +171,18 @@ def _weekday(campaign_BF: Tensor) -> Tensor:
 
 
 def _predicted(
-    ratio: Tensor, drift_BP4: Tensor, events: Tensor, doubt: Tensor | float = 0.0, told: Tensor | None = None
+    ratio: Tensor,
+    drift_BP4: Tensor,
+    events: Tensor,
+    full: Tensor | float = 1.0,
+    doubt: Tensor | float = 0.0,
+    told: Tensor | None = None,
 ) -> Tensor:
     """Prediction of the coming factor (mean 1) from the window's rate over its expectation.
 
     Args:
         events: expected a cycle.
+        full: variance of the window's counts over that of a full one, (B, 1).
         doubt: variance of the ratio's log that is neither the law's nor the counts'; it speaks against a move.
         told: false where nobody reports such events, which is no fall.
     """
@@ -177,7 +190,7 @@ def _predicted(
     variance = drift_BP4[..., 1] + noise
     drifted = (1 + drift_BP4[..., 0] / variance * (ratio - 1).clamp(-1, 3)).clamp(min=LEAST)
     moved = (1 + (drift_BP4[..., 0] + SHIFT) / (variance + SHIFT) * (ratio - 1).clamp(max=MOST)).clamp(min=LEAST)
-    count = FULL * drift_BP4[..., 2] / events.clamp(min=1e-3)
+    count = full * drift_BP4[..., 2] / events.clamp(min=1e-3)
     weight = _moved(_root(ratio, count), drift_BP4[..., 1] + drift_BP4[..., 3] + count + doubt)
     return torch.lerp(drifted, moved, weight if told is None else weight * told)
 

@@ -282,10 +282,19 @@ class Told:
 
 
 def test_conversions_that_are_due_are_not_taken_for_lost(told: Told) -> None:
-    """They look like a fall; a rise, and a fall to next to nothing, are none."""
-    for ratio, least, most in ((0.6, 0.9, 1.0), (0.02, 0.0, 0.1), (2.0, 1.9, 2.1)):
+    """They look like a fall, in a campaign that has just begun; a rise, and a fall to next to nothing, are told."""
+    for elapsed, ratio, least, most in (
+        (0.0, 0.6, 0.9, 1.0),
+        (0.1, 0.02, 0.0, 0.1),
+        (0.0, 2.0, 1.9, 2.1),
+        (0.1, 0.6, 0.9, 1.0),
+        (0.2, 0.6, 0.55, 0.65),
+        (1.0, 0.6, 0.55, 0.65),
+    ):
+        told.campaign("elapsed").fill_(elapsed)
         told.platforms("windowed_cvr").copy_(ratio * told.usual_cvr)
-        assert least < told.factors()[0] < most
+        assert least < told.factors()[0] < most, (elapsed, ratio)
+    told.platforms("windowed_cvr").copy_(2.0 * told.usual_cvr)
     # Where half of the window's plan was delivered, delivery may have just ended.
     told.platforms("utilisation").mul_(0.4)
     assert told.factors()[0] < 1.5
@@ -293,6 +302,7 @@ def test_conversions_that_are_due_are_not_taken_for_lost(told: Told) -> None:
 
 def test_what_feedback_does_not_tell_is_no_fall(told: Told) -> None:
     assert told.factors()[1] == pytest.approx(1, abs=0.03)
+    told.campaign("elapsed").fill_(0.5)
     told.platforms("windowed_roi").zero_()
     assert told.factors()[1] < 0.1
     told.campaign("windowed_roi").zero_()
@@ -331,11 +341,14 @@ def test_a_return_at_the_states_bound_is_no_fall_of_the_value(told: Told) -> Non
 
 def test_few_conversions_are_no_move() -> None:
     """None where three are expected a cycle happens by luck once in twenty first cycles."""
-    law = torch.tensor([0.0, 0.0, 0.25, 0.0])
+    law, full = torch.tensor([0.0, 0.0, 0.25, 0.0]), torch.tensor(planner.FULL)
     for count, mean in ((0, 3), (1, 4), (7, 4)):
         doubt = planner.LATE if count < mean else 0.0
-        factor = planner._predicted(torch.tensor(count / mean), law, torch.tensor(float(mean)), doubt)
-        assert float(factor) == pytest.approx(1, abs=0.4)
+        ratio, events = torch.tensor(count / mean), torch.tensor(float(mean))
+        assert float(planner._predicted(ratio, law, events, full, doubt)) == pytest.approx(1, abs=0.4)
+        # The same in a full window, which holds more, is told.
+        ratio, events = torch.tensor(0.1), torch.tensor(8.0)
+    assert float(planner._predicted(ratio, law, events, torch.tensor(1.0))) < 0.4
 
 
 def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) -> None:
