@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
 from crossmix.agents.adversarial import FIELDS
 from crossmix.align import Logged, Simulation
 from crossmix.config import Config, Demo, load
+from crossmix.evaluate.judge import play
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.fit import estimate
 from crossmix.market.log import Log
 from crossmix.market.model import Market, save
+from crossmix.market.model import load as load_market
 from crossmix.market.shift import shifts
 from crossmix.schema import Dataset
 from crossmix.train import train
@@ -203,3 +206,21 @@ def test_other_learners_get_as_much_as_the_policy_had(trained: tuple[Config, Pat
     # What is known in hindsight is worth something, and little where no limit couples the cycles.
     assert 1 <= told["hindsight bound over the oracle"]["mean"] < 1.2
     assert "stable-baselines3 PPO" in allocation.table(told)
+
+
+def test_who_is_told_past_drifts_is_above_who_filters_them_and_below_who_knows_the_coming_one(
+    trained: tuple[Config, Path, Path],
+) -> None:
+    config, folder, _ = trained
+    market = load_market(folder)
+    noisy = market.value | {f"{name}_drift": torch.full_like(market.value["ctr"], 0.3) for name in ("ctr", "price")}
+    market = replace(market, value=noisy)
+    judged = replace(config, evaluate=replace(config.evaluate, market_seed=7_000_000, market_seeds=12, cycles=12))
+    acts = allocation.players(market, [])
+    earned = {
+        who: play(market, judged, acts[who], who).column("merit").sum(1) for who in ("mpc", "last_drift", "oracle")
+    }
+    ratio = {name: merit / earned["oracle"] for name, merit in earned.items()}
+    lead = ratio[allocation.LAST_DRIFT] - ratio["mpc"]
+    assert lead.mean() > 2 * lead.std(ddof=1) / len(lead) ** 0.5
+    assert ratio[allocation.LAST_DRIFT].mean() < 0.999
