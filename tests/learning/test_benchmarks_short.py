@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
+from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
 from crossmix.align import Logged, Simulation
 from crossmix.config import Config, Demo, load
@@ -224,3 +225,12 @@ def test_who_is_told_past_drifts_is_above_who_filters_them_and_below_who_knows_t
     lead = ratio[allocation.LAST_DRIFT] - ratio["mpc"]
     assert lead.mean() > 2 * lead.std(ddof=1) / len(lead) ** 0.5
     assert ratio[allocation.LAST_DRIFT].mean() < 0.999
+
+
+def test_who_starts_at_random_trains_once_per_seed(trained: tuple[Config, Path, Path]) -> None:
+    config, folder, _ = trained
+    told = from_random(config, folder, "ppo", config.train, 2.0, 2)
+    first, second = (row["best"] for row in told["training seeds"])
+    assert told["best"] == first != second
+    assert min(first, second) > 0
+    assert max(first, second) <= 1.001
