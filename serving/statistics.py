@@ -5,8 +5,8 @@ revenue in the cycle in which they became known.
 
 A cycle's planned budget is that of the split last served in it, its share too. Where none was, but there are outcomes,
 it is the arm's budget in the static split; where there is neither, nothing ran: nothing was planned, and the share in
-force stays. What feedback does not tell is not invented: supply, and the win rate where no requests are told, stay what
-the log last said. The window begins with the campaign's first cycle.
+force stays. What feedback does not tell is not invented: supply stays what the log last said, and the win rate is 0
+where no requests are told, which the policy's plan takes for untold. The window begins with the campaign's first cycle.
 
 Shapes: B campaigns (here one), P platforms, Q quantities.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crossmix.history import History
 
 Array = NDArray[np.float64]
-SEEDED = ("win_rate", "log_price", "log_supply")
+SEEDED = ("log_price", "log_supply")
 """Statistics that stand until the feedback tells others."""
 
 
@@ -137,10 +137,10 @@ def _feed(history: History, delivered_PQ: Array, arrived_PQ: Array, split: Split
     conversions, revenue = (_tensor(column) for column in arrived_PQ.T)
     planned = torch.zeros_like(spend) if split is None else _tensor(split.share_P) * split.budget
     share = history.share_BP if split is None else _tensor(split.share_P)
-    win_rate, log_supply = history.win_rate_BP, history.log_supply_BP
+    log_supply = history.log_supply_BP
     outcome = Outcome(requests, impressions, clicks, conversions, revenue, spend, planned)
     history.update(outcome, conversions, revenue, torch.zeros_like(spend), share)
-    history.win_rate_BP = torch.where(requests > 0, won / requests.clamp(min=1e-12), win_rate)
+    history.win_rate_BP = won / requests.clamp(min=1e-12)
     history.log_supply_BP = log_supply
 
 

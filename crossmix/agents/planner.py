@@ -1,10 +1,11 @@
 """What the fitted market says of the coming cycle, read from the state alone and solved: the start of every actor.
 
 Model-predictive control without a memory. The state's windowed click and conversion rates, its value per conversion and
-its last price are compared with what the fitted market leads one to expect. Usually the gap is the fitted AR(1) law's,
-predicted by its best linear filter; now and then a rate or a value has moved for good, or the fit was wrong, and then
-what is seen counts: the two explanations are weighed by Bayes' rule (`_moved`). Then marginal ROI is equalised over the
-platforms (DESIGN 4). Only tensors of fixed size, so that it is exported with the policy that it starts.
+its last price and win rate are compared with what the fitted market leads one to expect. Usually the gap is the fitted
+AR(1) law's, predicted by its best linear filter; now and then a rate, a value or the volume has moved for good, or the
+fit was wrong, and then what is seen counts: the two explanations are weighed by Bayes' rule (`_moved`). Then marginal
+ROI is equalised over the platforms (DESIGN 4). Only tensors of fixed size, so that it is exported with the policy that
+it starts.
 
 Shapes: B batch, S = 640 state, P platforms, C campaigns, N contexts of all campaigns, K + 1 knots of the cost curve.
 """
@@ -53,6 +54,8 @@ LATE = 0.3
 """Variance of the log of a new campaign's conversion rate below the usual one: conversions that are due."""
 FULL = 4.0
 """Variance of a new campaign's counts over that of a full window."""
+READ = 1e-3
+"""Variance of the log of impressions, which the state tells by money and price."""
 LEAST = 0.02
 """Least factor on a rate or a value."""
 HIGHEST_ROI = next(field.high for field in PER_PLATFORM if field.name == "windowed_roi")
@@ -92,14 +95,16 @@ class Planner(nn.Module):
         budget_B = table["budget"][c_B] * flight["pace"]
         kappa = table["saturation"][c_B].clamp(min=1e-4)
         price = seen["log_price"].exp()
-        # As `pace`, which a caller's budget replaces.
-        paced_B = ((1 - flight["consumed"]) / (1 - flight["elapsed"]).clamp(min=1e-2)).clamp(0, 5)
+        # As `pace`, which a caller's budget replaces; a flight that is over leaves nothing to pace.
+        left_B = 1 - flight["elapsed"]
+        paced_B = torch.where(left_B > 1e-2, (1 - flight["consumed"]) / left_B.clamp(min=1e-2), 1.0).clamp(0, 5)
         money = seen["previous_share"] * seen["utilisation"] * (table["budget"][c_B] * paced_B)[:, None]
         impressions = (money / price).clamp(min=1e-3)
-        # The win rate that the impressions would be at the usual volume: the cost curve then passes through what was
-        # paid, also where volume has moved, or the told win rate is an old one.
-        volume = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2)
-        win = (impressions / volume.clamp(min=1e-9) * (seen["win_rate"] > 1e-6)).clamp(1e-6, 1)
+        # Volume that lies far beyond its noise has moved. The cost curve passes through what was paid: the win rate is
+        # that of the impressions at this volume, also where none is told.
+        usual = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2).clamp(min=1e-9)
+        grown = _volume(seen, impressions, usual, table["price_drift"][c_B][..., 2])
+        win = (impressions / (usual * grown)).clamp(1e-6, 1)
         faded = (kappa * win).clamp(min=1e-3)
         sated = (1 - torch.exp(-faded)) / faded
 
@@ -125,7 +130,7 @@ class Planner(nn.Module):
         knots = table["win"]
         marginal = worth[..., None] * torch.exp(-kappa[..., None] * knots)
         marginal = marginal / (level[..., None] * table["price"][c_B]).clamp(min=1e-12)
-        cost = (by_day("requests") * level)[..., None] * table["spend"][c_B]
+        cost = (by_day("requests") * grown * level)[..., None] * table["spend"][c_B]
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]
         return _equalised(share, marginal, seen["min"], seen["max"])
 
@@ -153,7 +158,7 @@ class Planner(nn.Module):
         # Prices spread about as widely as they are high, so that a mean of n has a relative variance near 1 / n.
         noise = 1 / impressions.clamp(min=1) + elasticity**2 * volume
         # Nothing won, nothing learned.
-        won = (win > 1e-6).to(win.dtype)
+        won = (impressions >= 1).to(win.dtype)
         surprise = won * ((price / usual).log().clamp(-3, 3) + 0.5 * variance)
         gain = won * variance / (variance + noise + 1e-9)
         mean, left = rho * gain * surprise, variance * (1 - rho**2 * gain)
@@ -193,6 +198,20 @@ def _predicted(
     count = full * drift_BP4[..., 2] / events.clamp(min=1e-3)
     weight = _moved(_root(ratio, count), drift_BP4[..., 1] + drift_BP4[..., 3] + count + doubt)
     return torch.lerp(drifted, moved, weight if told is None else weight * told)
+
+
+def _volume(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
+    """Factor on the requests a cycle, from the told win rate; 1 unless they have moved, or where none is told.
+
+    Args:
+        usual: requests of the last cycle's weekday.
+        noise: variance of their log.
+    """
+    told = (seen["win_rate"] > 1e-6) & (impressions >= 1)
+    gap = (impressions / usual / seen["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
+    # Impressions are read from the window's utilisation, which an outage takes from the last cycle's.
+    variance = noise + 1 / usual + READ + (1 - seen["utilisation"]).clamp(min=0) ** 2
+    return torch.exp(told * _moved(gap, variance) * SHIFT / (SHIFT + variance) * gap)
 
 
 def _value(
