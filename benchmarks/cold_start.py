@@ -79,6 +79,8 @@ def flights(config: Config, market: Market, seed: int, cold: bool) -> MarketEnvi
             maximum_BP=world.limits.maximum_P,
             share_BP=world.static_BP,
         )
+        # Nothing was clicked before: no conversion is due.
+        world.pending_DBP = torch.zeros_like(world.pending_DBP)
     return world
 
 

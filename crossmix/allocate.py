@@ -101,8 +101,8 @@ def explain(
     Args:
         statistics_S: the state's budget statistics, (128,), as the feature service yields them.
         responder: the fitted market of this campaign.
-        budget: money of the cycle, currency; `None`: the plan's. Another amount than the plan's enters the state as
-            its pace (remaining budget per cycle over the plan's).
+        budget: money of the cycle, currency; `None`: the plan's. It enters the state as its pace (remaining budget per
+            cycle over the plan's), whatever a flight that ended before left over.
         change: limits that differ from the bundle's.
         previous_P: last shares, (P,); `None`: no last cycle, so freezes and steps do not bind.
         context_D: fused context, (512,); `None`: the campaign's last one in the bundle.
@@ -121,7 +121,7 @@ def explain(
     previous = None if previous_P is None else last_shares(previous_P, bundle.platforms)
     low_BP, high_BP = constraints.box(limits, previous)
     constraints.check(low_BP, high_BP, bundle.platforms)
-    statistics = with_limits(statistics_S, limits, previous, None if budget is None else money / plan.cycle_budget)
+    statistics = with_limits(statistics_S, limits, previous, money / plan.cycle_budget)
     share_P = bundle.allocate(bundle.encode(campaign, statistics, context_D), low_BP, high_BP)[0].astype(float)
     response, static = responder(share_P, money), responder(np.asarray(plan.share, float), money)
     lines = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
@@ -188,9 +188,9 @@ def last_shares(previous_P: Array, platforms: tuple[str, ...]) -> Array:
 
 
 def with_limits(
-    statistics_S: Array, limits: constraints.Limits[Array], previous_BP: Array | None, pace: float | None
+    statistics_S: Array, limits: constraints.Limits[Array], previous_BP: Array | None, pace: float
 ) -> Array:
-    """The statistics with what this call decides written in: limits, last shares, and pace if it has a budget."""
+    """The statistics with what this call decides written in: limits, last shares, and the budget's pace."""
     made_S = np.array(statistics_S, np.float32).reshape(-1)
     if len(made_S) != state.STATISTICS:
         raise ConfigError(f"statistics: {len(made_S)} numbers; the layout has {state.STATISTICS}")
@@ -200,8 +200,7 @@ def with_limits(
     slots_PF[:, state.PLATFORM_FIELD["min"]] = limits.minimum_P
     if previous_BP is not None:
         slots_PF[:, state.PLATFORM_FIELD["previous_share"]] = previous_BP[0]
-    if pace is not None:
-        made_S[state.SLOTS * width + state.CAMPAIGN_FIELD["pace"]] = pace
+    made_S[state.SLOTS * width + state.CAMPAIGN_FIELD["pace"]] = pace
     return made_S
 
 

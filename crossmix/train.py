@@ -24,6 +24,7 @@ from crossmix import ranks
 from crossmix.agents import pathwise
 from crossmix.agents.ddpg import DDPGResult
 from crossmix.agents.hybrid import Hybrid, HybridResult
+from crossmix.agents.planner import TABLES
 from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import PPOResult
 from crossmix.config import Config, from_json, to_json
@@ -96,6 +97,9 @@ def load_policy(folder: Path) -> Policy:
     blob = torch.load(folder / "policy.pt", weights_only=True)
     prefix = "planner."
     plan = {name.removeprefix(prefix): table for name, table in blob["policy"].items() if name.startswith(prefix)}
+    missing = sorted(set(TABLES) - plan.keys()) if plan else []
+    if missing:
+        raise TrainingError(f"{folder / 'policy.pt'}: trained before the plan had {', '.join(missing)}; train again")
     policy = Policy(blob["platforms"], blob["hidden"], blob["platform_net"], plan or None)
     policy.load_state_dict(blob["policy"])
     return policy.eval()

@@ -162,9 +162,11 @@ class Answerer:
             notes.append(stopped)
         if question.state_S is None:
             # What this call decides is written into the state: limits, last shares, pace.
-            wanted = budget / money if question.budget is not None and money > 0 else None
+            asked = question.budget is not None and money > 0
             previous_BP = None if previous_P is None else previous_P[None]
-            statistics = allocate.with_limits(state_S[state.CONTEXT :], limits, previous_BP, wanted)
+            statistics = allocate.with_limits(
+                state_S[state.CONTEXT :], limits, previous_BP, budget / money if asked else pace
+            )
             state_S = np.concatenate(
                 [state_S[: state.CONTEXT], state.clamp(statistics[None], len(bundle.platforms))[0]]
             )

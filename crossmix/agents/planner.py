@@ -37,6 +37,7 @@ TABLES: tuple[str, ...] = (
     "ctr_drift",  # (C, P, 4) covariance with the coming cycle, variance, noise per 1 / click, other noise
     "cvr_drift",  # (C, P, 4)
     "price_drift",  # (C, P, 3) persistence, stationary variance, variance of log requests
+    "requests_error",  # (C, P) variance of the log of what they are fitted as
 )
 HALVINGS = 20
 """The logarithm of the common marginal ROI is found to 2^-20 of its range."""
@@ -48,12 +49,9 @@ MOVED, SHIFT = 0.03, 1.0
 """Prior probability that a level is not where the fitted law has it, and the variance of the log of its move."""
 MOST = 15.0
 """Most that a rate is taken to have risen, as a multiple of the usual one."""
-BEGUN = 0.2
-"""Part of its planned cycles after which a campaign's window is full, and as many conversions arrive as fall due."""
-LATE = 0.3
-"""Variance of the log of a new campaign's conversion rate below the usual one: conversions that are due."""
-FULL = 4.0
-"""Variance of a new campaign's counts over that of a full window."""
+BEGUN, FULL = 0.1, 4.0
+"""Part of its planned cycles after which a campaign's window is full, and the variance of its first cycle's counts over
+that of a full one's."""
 READ = 1e-3
 """Variance of the log of impressions, which the state tells by money and price."""
 LEAST = 0.02
@@ -103,22 +101,22 @@ class Planner(nn.Module):
         # Volume that lies far beyond its noise has moved. The cost curve passes through what was paid: the win rate is
         # that of the impressions at this volume, also where none is told.
         usual = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2).clamp(min=1e-9)
-        grown = _volume(seen, impressions, usual, table["price_drift"][c_B][..., 2])
+        noise = table["price_drift"][c_B][..., 2] + table["requests_error"][c_B]
+        grown = _volume(seen, impressions, usual, noise)
         win = (impressions / (usual * grown)).clamp(1e-6, 1)
         faded = (kappa * win).clamp(min=1e-3)
         sated = (1 - torch.exp(-faded)) / faded
 
         expected_ctr = (by_day("ctr_seen") * sated).clamp(min=1e-9)
-        # A campaign that has begun: its window is not full, and most of its conversions are due.
-        new_B1 = (1 - flight["elapsed"] / BEGUN).clamp(min=0)[:, None]
-        full = 1 + (FULL - 1) * new_B1
+        full = 1 + (FULL - 1) * (1 - flight["elapsed"] / BEGUN).clamp(min=0)[:, None]
         ratio = seen["windowed_ctr"] / expected_ctr
         ctr = _predicted(ratio, table["ctr_drift"][c_B], impressions * expected_ctr, full)
         clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
-        # Conversions that are due look like a fall; where delivery stops or begins again rates are off.
         ratio = seen["windowed_cvr"] / cvr_0
-        doubt = LATE * new_B1 * (ratio < 1) + (1 - seen["utilisation"]).clamp(min=0) ** 2
+        # Where delivery stops or begins again rates are off.
+        doubt = _due(clicks * seen["windowed_cvr"], clicks * cvr_0) * (ratio < 1)
+        doubt = doubt + (1 - seen["utilisation"]).clamp(min=0) ** 2
         told = flight["windowed_cvr"][:, None] > 0
         cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, told)
         level, uncertain = self._level(table, c_B, price, win, impressions)
@@ -200,17 +198,35 @@ def _predicted(
     return torch.lerp(drifted, moved, weight if told is None else weight * told)
 
 
+def _due(seen: Tensor, expected: Tensor) -> Tensor:
+    """Variance of the log of a conversion rate below the usual one: conversions that are due look like a fall.
+
+    One that all platforms share, and that moves no split: the more the other platforms lack, the less is a platform's
+    own fall believed. One event is added to both, so that few tell little.
+
+    Args:
+        seen, expected: conversions of a cycle.
+    """
+    others = [count.sum(1, keepdim=True) - count + 1 for count in (seen, expected)]
+    return (others[0] / others[1]).clamp(1e-2, 1).log() ** 2
+
+
 def _volume(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
     """Factor on the requests a cycle, from the told win rate; 1 unless they have moved, or where none is told.
+
+    What moves on all platforms alike is no volume but the budget: of how much money a share was, the state tells only
+    what was planned.
 
     Args:
         usual: requests of the last cycle's weekday.
         noise: variance of their log.
     """
     told = (seen["win_rate"] > 1e-6) & (impressions >= 1)
-    gap = (impressions / usual / seen["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
+    gap = told * (impressions / usual / seen["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
     # Impressions are read from the window's utilisation, which an outage takes from the last cycle's.
     variance = noise + 1 / usual + READ + (1 - seen["utilisation"]).clamp(min=0) ** 2
+    alike = (gap / variance).sum(1, keepdim=True) / (1 / variance).sum(1, keepdim=True)
+    gap = gap - alike
     return torch.exp(told * _moved(gap, variance) * SHIFT / (SHIFT + variance) * gap)
 
 

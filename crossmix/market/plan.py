@@ -62,7 +62,16 @@ def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
         "price_drift": torch.stack(
             [value["price_persistence"], value["price_drift"] ** 2, value["requests_sd"] ** 2], 2
         ),
+        "requests_error": _error(market),
     }
+
+
+def _error(market: Market) -> Tensor:
+    """Variance of ln requests as fitted, (C, P); what a log without bids does not tell may be off by any factor."""
+    if market.provenance["requests"] == "approximated":
+        return torch.ones_like(market.value["requests"])
+    relative: Tensor = market.error["requests"] / market.value["requests"].clamp(min=1e-9)
+    return (relative**2).clamp(max=1)
 
 
 def _over_window(table_CP7: Tensor, weight_W: Tensor) -> Tensor:

@@ -269,6 +269,20 @@ def test_frozen_and_stepped_shares_are_told_apart(saved: bundle.Bundle) -> None:
     assert {line.platform: round(line.share, 4) for line in answer.platforms}["shop"] == 0.1
 
 
+def test_the_budget_is_told_as_pace_whatever_a_flight_before_left_over(saved: bundle.Bundle) -> None:
+    """A log that ends has overspent or has much left: its pace is not the coming cycle's."""
+
+    def split(pace: float, budget: float | None = None) -> list[float]:
+        statistics = np.zeros(128)
+        statistics[state.CAMPAIGN_FIELD["pace"] - len(state.PER_CAMPAIGN)] = pace
+        answer = allocate.explain(saved, statistics, CAMPAIGNS[0], Market(), budget=budget)
+        return [line.share for line in answer.platforms]
+
+    plan = saved.plans[CAMPAIGNS[0]].cycle_budget
+    assert split(3e-6) == split(4.0) == split(1.0) == split(3e-6, plan)
+    assert split(3e-6, 3 * plan) != split(3e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
