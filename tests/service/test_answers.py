@@ -43,10 +43,12 @@ def test_the_policy_is_the_bundles_answer_within_the_limits(live: Live) -> None:
     state_S = state_S.copy()
     for name, column in (("min", limits.minimum_P), ("max", limits.maximum_P)):
         state_S[state.CONTEXT + state.PLATFORM_FIELD[name] : -8 : 12] = column
-    # What the log's flight left over is not this campaign's budget.
-    state_S[state.CAMPAIGN_FIELD["pace"] - 8] = 1
-    want = live.bundle.allocate(state_S[None], limits.minimum_P[None], limits.maximum_P[None])[0]
-    assert shares(answer) == pytest.approx(want, abs=1e-6)
+    # What the log's flight left over is not this campaign's budget; one that is asked for is.
+    for pace in (3.0, 1.0):
+        state_S[state.CAMPAIGN_FIELD["pace"] - 8] = pace
+        want = live.bundle.allocate(state_S[None], limits.minimum_P[None], limits.maximum_P[None])[0]
+        given = answer if pace == 1 else ask(live, explore=False, budget=pace * 0.7 * BUDGET)
+        assert shares(given) == pytest.approx(want, abs=1e-6)
     assert answer["state_source"] == "log"
     assert not answer["explored"]
     assert answer["log_density"] is None

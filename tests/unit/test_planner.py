@@ -236,9 +236,26 @@ def test_volume_within_its_noise_is_the_usual_one(told: Told) -> None:
     # An outage in the window: what was delivered in the last cycle is not known.
     told.platforms("utilisation").mul_(0.3)
     assert told.volume(2.0) < 1.3
-    # No win rate is told.
     told.platforms("utilisation").div_(0.3)
+    # Where none is told, and beside those that are not told.
     assert told.volume(float("inf")) == 1
+    assert told.volume(3.0, untold=slice(4, 10)) == pytest.approx(told.volume(3.0), abs=0.1)
+    # A fit that may be wrong by more tells less.
+    told.plan.requests_error.fill_(1.0)
+    assert told.volume(3.0) < 1.5
+
+
+def test_impressions_at_the_told_volume_are_the_told_win_rate(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost curve is entered where the platform was, not where the usual volume would have it."""
+    wins = []
+    level = planner.Planner._level
+    monkeypatch.setattr(planner.Planner, "_level", lambda *given: wins.append(given[4]) or level(*given))
+    told.plan.requests_error.zero_()
+    told.volume(1.0)
+    told.volume(3.0)
+    ratio = wins[1] / wins[0]
+    assert float(ratio[:, 3].median()) == pytest.approx(1 / 3, abs=0.06)
+    assert float(ratio[:, 5].median()) == pytest.approx(1, abs=0.06)
 
 
 def test_a_flight_that_is_over_leaves_nothing_to_pace(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +315,7 @@ class Told:
     def campaign(self, name: str) -> Tensor:
         return self.state[:, CAMPAIGN_FIELD[name] - len(PER_CAMPAIGN)]
 
-    def volume(self, factor: float, slots: slice = slice(3, 4)) -> float:
+    def volume(self, factor: float, slots: slice = slice(3, 4), untold: slice = slice(0)) -> float:
         """Factor on some platforms' requests, the median, where their win rates tell `factor` times the usual ones."""
         read: list[Tensor] = []
         original, win_rate = planner._volume, self.platforms("win_rate")
@@ -307,6 +324,7 @@ class Told:
         def told(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
             seen["win_rate"].copy_(impressions / usual)
             seen["win_rate"][:, slots] /= factor
+            seen["win_rate"][:, untold] = 0
             read.append(original(seen, impressions, usual, noise)[:, slots])
             return original(seen, impressions, usual, noise)
 
@@ -341,6 +359,14 @@ def test_conversions_that_are_due_are_not_taken_for_lost(told: Told) -> None:
             told.platforms("windowed_cvr").copy_(usual)
             told.platforms("windowed_cvr")[:, slot] *= factor
             assert least < told.factors(slot)[0] < most, (slot, factor)
+    # A rise is none that conversions which are due would make.
+    told.platforms("windowed_cvr").copy_(0.3 * usual)
+    told.platforms("windowed_cvr")[:, 2] = 2 * usual[:, 2]
+    assert told.factors(2)[0] > 1.7
+    # A platform's own fall says nothing of how late conversions are, however large a part of them it had.
+    lacking = planner._due(torch.tensor([[0.0, 5.0, 5.0]]), torch.tensor([[100.0, 5.0, 5.0]]))
+    assert lacking[0, 0] == 0
+    assert lacking[0, 1] > 4
     # Where half of the window's plan was delivered, delivery may have just ended.
     told.platforms("windowed_cvr").copy_(2.0 * usual)
     told.platforms("utilisation").mul_(0.4)
