@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks._intervals import told
 from benchmarks.allocation import finished, seeds, served
@@ -34,6 +35,7 @@ from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
 from crossmix.evaluate.significance import two_way
 from crossmix.market.model import Market, load
 from crossmix.market.shift import SCENARIOS, shift
+from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD, SLOTS
 from crossmix.train import load_policy
 
 FIRST_SEED = 6_100_000
@@ -41,7 +43,8 @@ FIRST_SEED = 6_100_000
 FACTOR = 2.0
 WRONG = ("requests", "level", "ctr", "cvr", "value", "saturation")
 """Of `sim_to_real.wrong`: requests, prices, click rates, conversion rates, value per conversion, saturation."""
-AS_FITTED = "as fitted"
+AS_FITTED, UNTOLD = "as fitted", "policy, win rates not told"
+WIN_RATES = slice(CONTEXT + PLATFORM_FIELD["win_rate"], CONTEXT + SLOTS * len(PER_PLATFORM), len(PER_PLATFORM))
 AGAINST = ("mpc", "plug_in", "windowed_roi", "pid", "mirror_descent", "ucb")
 
 
@@ -58,7 +61,7 @@ def worlds(market: Market, names: Sequence[str]) -> dict[str, Market]:
 
 def players(fitted: Market, policy: Policy) -> dict[str, Act]:
     """Who plays; each was made for the fitted market."""
-    acts = {"policy": served(policy)}
+    acts = {"policy": served(policy), UNTOLD: without_win_rates(policy)}
     if policy.planner is not None:
         plan = copy.deepcopy(policy)
         plan.plan_alone()
@@ -69,6 +72,18 @@ def players(fitted: Market, policy: Policy) -> dict[str, Act]:
         else:
             acts[name] = with_memory(lambda _, campaign_B, make=PLAYERS[name]: make(fitted, campaign_B))
     return acts
+
+
+def without_win_rates(policy: Policy) -> Act:
+    """The policy where nobody tells how many requests there were, which most advertisers do not know."""
+
+    def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, _: Tensor) -> Tensor:
+        untold = state_BS.clone()
+        untold[:, WIN_RATES] = 0
+        share_BP: Tensor = policy(untold, low_BP, high_BP)
+        return share_BP
+
+    return from_state(act)
 
 
 def measure(config: Config, folder: Path, trained: Path, chosen: range, names: Sequence[str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
 from crossmix.market.shift import shifts
 from crossmix.schema import Dataset
+from crossmix.state import CONTEXT, STATISTIC_NAMES
 from crossmix.train import train
 from tests.fidelity_logs import rich_log
 from tests.markets import make_market
@@ -186,7 +187,7 @@ def test_misfit_benchmark(trained: tuple[Config, Path, Path]) -> None:
     config, market, policy = trained
     told = misfit.measure(config, market, policy, range(4), (misfit.AS_FITTED, "cvr"))
     fitted, conversions = told["worlds"].values()
-    assert list(fitted) == ["policy", "its plan alone", *misfit.AGAINST]
+    assert list(fitted) == ["policy", misfit.UNTOLD, "its plan alone", *misfit.AGAINST]
     assert all(0 < row["oracle_ratio"]["mean"] < 1.1 for world in told["worlds"].values() for row in world.values())
     # The plug-in knows no other conversion rate than the fitted one.
     assert conversions["plug_in"]["oracle_ratio"]["mean"] < fitted["plug_in"]["oracle_ratio"]["mean"] - 0.005
@@ -234,3 +235,21 @@ def test_who_starts_at_random_trains_once_per_seed(trained: tuple[Config, Path, 
     assert told["best"] == first != second
     assert min(first, second) > 0
     assert max(first, second) <= 1.001
+
+
+def test_win_rates_that_are_not_told_are_zero(trained: tuple[Config, Path, Path]) -> None:
+    config, folder, _ = trained
+    market = load_market(folder)
+    world = MarketEnvironment(
+        market, config, campaign_B=torch.zeros(2, dtype=torch.long), cycles=3, mechanism="counts", seed=1
+    )
+    seen, given = world.observe(), []
+
+    def policy(state_BS: torch.Tensor, low_BP: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        given.append(state_BS)
+        return low_BP
+
+    misfit.without_win_rates(policy)(world, seen)  # type: ignore[arg-type]
+    changed = (given[0] != seen.state_BS).any(0).nonzero()[:, 0].tolist()
+    assert [STATISTIC_NAMES[index - CONTEXT] for index in changed] == [f"p{slot}_win_rate" for slot in range(4)]
+    assert bool((given[0][:, changed] == 0).all())
