@@ -413,8 +413,8 @@ class Online:
     entropy: NonNegative = 0.01
     """lambda of eq. 12 (§2.5: 0.01); no effect while the deviation is fixed."""
     sigma: Positive = 0.01
-    """Deviation of the logits that the server explores with. Its cost grows with the square: 0.03 costs up to 0.001 of the
-    oracle's revenue, 0.1 up to 0.004 (`benchmarks/online`)."""
+    """Deviation of the logits that the server explores with. Its cost grows with the square: 0.03 costs up to 0.001 of
+    the oracle's revenue, 0.1 up to 0.004 (`benchmarks/online`)."""
     baseline: bool = True
     """Rewards less their campaign's mean; off: eq. 12's plain rewards."""
     clip: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
