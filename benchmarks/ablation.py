@@ -31,10 +31,11 @@ from benchmarks.sim_to_real import steps
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
 from crossmix.evaluate.judge import Act, from_state, oracle, play
-from crossmix.evaluate.significance import two_way
+from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.model import Market, load, save
 from crossmix.state import CONTEXT
-from crossmix.train import load_policy, train
+from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
 
 FULL = "full"
 VARIANTS: dict[str, dict[str, Any]] = {

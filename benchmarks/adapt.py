@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.allocation import finished
-from crossmix.agents.maml import Loss, Maml, Parameters, descend, named, pathwise_loss
+from crossmix.agents.maml import MAML, Loss, Parameters, descend, named, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
 from crossmix.market.environment import MarketEnvironment
@@ -43,9 +43,9 @@ from crossmix.market.model import load as load_market
 from crossmix.market.oracle import best_share
 from crossmix.market.shift import SCENARIOS, shift
 from crossmix.market.tasks import tasks
-from crossmix.meta import base_tasks, draw_task, environments
 from crossmix.state import CONTEXT
-from crossmix.train import load_policy
+from crossmix.training.meta import base_tasks, draw_task, environments
+from crossmix.training.policy_file import load_policy
 
 LEVEL = 0.95
 FIRST_SEED = 5_500_000
@@ -149,7 +149,7 @@ def meta_train(
     config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss
 ) -> tuple[Policy, Parameters]:
     """MAML's start and its learned rates."""
-    learner = Maml(copy.deepcopy(policy), config.meta)
+    learner = MAML(copy.deepcopy(policy), config.meta)
     for done in range(iterations):
         learner.update(
             [

@@ -32,13 +32,14 @@ from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
 from crossmix.config import Config, ConfigError, from_json, load
 from crossmix.constraints import project
 from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
-from crossmix.evaluate.significance import two_way
+from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.horizon import Start, bound
 from crossmix.market.model import Market
 from crossmix.market.model import load as load_market
 from crossmix.market.oracle import best_share
-from crossmix.train import load_policy, train
+from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
 
 Array = NDArray[np.float64]
 LAST_DRIFT = "last_drift"

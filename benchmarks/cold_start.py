@@ -27,11 +27,12 @@ from benchmarks.allocation import finished
 from crossmix.config import Config
 from crossmix.constraints import project
 from crossmix.evaluate.judge import oracle
-from crossmix.evaluate.significance import two_way
+from crossmix.evaluate.stats.significance import two_way
 from crossmix.history import History
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.model import Market, load, save
-from crossmix.train import load_policy, train
+from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
 
 Array = NDArray[np.float64]
 CYCLES, FLIGHTS = 14, 60

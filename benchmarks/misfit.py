@@ -32,11 +32,11 @@ from crossmix.agents.policy import Policy
 from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
 from crossmix.config import Config
 from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
-from crossmix.evaluate.significance import two_way
+from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.model import Market, load
 from crossmix.market.shift import SCENARIOS, shift
 from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD, SLOTS
-from crossmix.train import load_policy
+from crossmix.training.policy_file import load_policy
 
 FIRST_SEED = 6_100_000
 """Market seed 0 of this benchmark: far from those of training, validation and the other benchmarks."""

@@ -33,11 +33,11 @@ from crossmix.agents.policy import Policy
 from crossmix.config import Config, strict
 from crossmix.config import Online as Settings
 from crossmix.evaluate.judge import oracle
-from crossmix.evaluate.significance import two_way
+from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
 from crossmix.market.shift import shift
-from crossmix.train import load_policy
+from crossmix.training.policy_file import load_policy
 
 DAYS, ROWS = 14, 48
 FIRST_SEED, TUNING_SEED = 5_800_000, 700_000

@@ -156,7 +156,7 @@ def _bare(bundle: Path) -> Iterator[tuple[int, int]]:
 @contextmanager
 def _served(out: Path, folder: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
-    command = [sys.executable, "-m", "pipelines.cli", "serve", str(out), "--port", str(port), "--grpc-port", "0"]
+    command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(out), "--port", str(port), "--grpc-port", "0"]
     with running([*command, "--folder", str(folder)], f"http://127.0.0.1:{port}/healthz", folder / "log") as process:
         time.sleep(5)  # imports of the watchers' threads
         yield process.pid, port

@@ -37,15 +37,24 @@ from torch import Tensor
 
 from benchmarks._intervals import told
 from benchmarks.allocation import finished, served
-from crossmix.align import QUANTITIES, Logged, align_market, align_policy, retrain, scaled, transitions
 from crossmix.config import Config
 from crossmix.evaluate.judge import oracle, play
-from crossmix.evaluate.significance import two_way
-from crossmix.market.fit import estimate
-from crossmix.market.log import Log, read
+from crossmix.evaluate.stats.significance import two_way
+from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.log import Log, read
 from crossmix.market.model import Market, load, save
 from crossmix.schema import Dataset
-from crossmix.train import load_policy, train
+from crossmix.training.align import (
+    QUANTITIES,
+    Logged,
+    align_market,
+    align_policy,
+    retrain,
+    scaled,
+    transitions,
+)
+from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
 
 FIRST_SEED = 5_200_000
 BIASES: dict[str, dict[str, float]] = {

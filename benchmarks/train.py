@@ -36,7 +36,7 @@ from benchmarks._learners import Trained, learn
 from benchmarks.allocation import finished
 from crossmix.config import Config, Train, paper
 from crossmix.market.model import Market, load
-from crossmix.train import train, validated
+from crossmix.training.loop import train, validated
 
 GOAL = 0.93
 LARGE_BATCH = 2_048

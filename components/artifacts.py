@@ -47,6 +47,6 @@ def gate_table(verdict: Mapping[str, Any], path: str) -> None:
 
 def write_report(steps: Mapping[str, str], path: str) -> None:
     """The report without a registry's answer, for the Kubeflow UI."""
-    from crossmix.evaluate.report import ReportInputs, render
+    from crossmix.report.page import ReportInputs, render
 
     render(ReportInputs.collect({name: Path(folder) for name, folder in steps.items()}, {}), Path(path))

@@ -231,7 +231,7 @@ class Pathwise:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PPO:
+class PPOConfig:
     """Proximal policy optimisation (§2.2, eq. 4)."""
 
     __pydantic_config__ = STRICT
@@ -255,7 +255,7 @@ class PPO:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DDPG:
+class DDPGConfig:
     """Deep deterministic policy gradient (§2.2); what the paper does not have can be switched off (`strict`)."""
 
     __pydantic_config__ = STRICT
@@ -330,8 +330,8 @@ class Train:
     checkpoint_every: PositiveInt = 1
     """Rounds between checkpoints."""
     pathwise: Pathwise = field(default_factory=Pathwise)
-    ddpg: DDPG = field(default_factory=DDPG)
-    ppo: PPO = field(default_factory=PPO)
+    ddpg: DDPGConfig = field(default_factory=DDPGConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -370,7 +370,7 @@ class Align:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MAML:
+class MAMLConfig:
     """Meta-training for quick re-adaptation (§2.3.2, eq. 7 and 8)."""
 
     __pydantic_config__ = STRICT
@@ -527,7 +527,7 @@ class Config:
     limits: LimitDefaults = field(default_factory=LimitDefaults)
     train: Train = field(default_factory=Train)
     align: Align = field(default_factory=Align)
-    meta: MAML = field(default_factory=MAML)
+    meta: MAMLConfig = field(default_factory=MAMLConfig)
     online: Online = field(default_factory=Online)
     evaluate: Evaluate = field(default_factory=Evaluate)
     gates: Gates = field(default_factory=Gates)

@@ -1,7 +1,7 @@
 """What a split should earn and what the next unit of money would: the types, and a bundle's table of the closed form.
 
-The closed form needs torch and some hundred draws of the fitted parameters (`crossmix.respond`); a bundle carries its
-values on a grid of amounts, so that a server answers from numpy in microseconds.
+The closed form needs torch and some hundred draws of the fitted parameters (`crossmix.market.responder`); a bundle
+carries its values on a grid of amounts, so that a server answers from numpy in microseconds.
 
 Shapes: B batch, P platforms, K amounts of the grid.
 """

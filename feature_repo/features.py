@@ -77,7 +77,7 @@ def build(
             `{"type": "redis", "connection_string": "${CROSSMIX_REDIS}"}`; variables expand when the store is opened.
         cache: folder of creative vectors already computed.
         encode, statistics: default to `crossmix.fusion.encoders.encode_creatives` and
-            `crossmix.market.replay.statistics`.
+            `crossmix.market.logged_states.statistics`.
 
     Returns:
         What `features.json` holds (`Described`), as plain data.
@@ -307,7 +307,7 @@ def _default_encode() -> Encode:
 
 
 def _default_statistics() -> Statistics:
-    from crossmix.market.replay import statistics
+    from crossmix.market.logged_states import statistics
 
     return statistics
 

@@ -24,7 +24,7 @@ from crossmix.config import Config, ConfigError, to_json
 from crossmix.sources import FOLDERS, log_files
 
 if TYPE_CHECKING:
-    from crossmix.registry import Version
+    from crossmix.registry.store import Version
 
 PASSED, FAULT, BAD_INPUT, GATES_FAILED = 0, 1, 2, 3
 """Exit statuses of `crossmix run`."""
@@ -154,7 +154,7 @@ def _finish(config: Config, out: Path, steps: Mapping[str, Path]) -> Outcome:
     write_atomically(out / "run.json", {"run_id": run_id, "config": json.loads(to_json(config)), "steps": folders})
     page = report(out, summary)
     if registered:
-        from crossmix.registry import Registry
+        from crossmix.registry.store import Registry
 
         Registry.of(config, out).log_artifact(registered.number, page.name, page)
     write_atomically(out / "summary.json", summary)
@@ -163,7 +163,8 @@ def _finish(config: Config, out: Path, steps: Mapping[str, Path]) -> Outcome:
 
 def _registered(config: Config, out: Path, step: Path) -> Version:
     """The version that the register step made, as the registry has it now; the champion's bundle in OUT/bundle."""
-    from crossmix.registry import CHAMPION, Registry, RegistryError
+    from crossmix.registry.mlflow_door import RegistryError
+    from crossmix.registry.store import CHAMPION, Registry
 
     registry = Registry.of(config, out)
     number = json.loads((step / "registration.json").read_text())["version"]
@@ -177,7 +178,7 @@ def _registered(config: Config, out: Path, step: Path) -> Version:
 
 def report(out: Path, summary: Mapping[str, Any] | None = None) -> Path:
     """Render OUT/report.html again from the steps of the last run; its path."""
-    from crossmix.evaluate.report import ReportInputs, render
+    from crossmix.report.page import ReportInputs, render
 
     if summary is None:
         summary = _read_run(out, "summary.json")

@@ -20,6 +20,6 @@ def align(
     from components.steps import read, run_step
 
     inputs = {"dataset": dataset.path, "market": market.path, "policy": policy.path}
-    folder = run_step("align", config_json, inputs, aligned.path, store, "crossmix.align:align")
+    folder = run_step("align", config_json, inputs, aligned.path, store, "crossmix.training.align:align")
     told = read(folder, "align.json")
     log_numbers(metrics, {key: told[key] for key in ("validation_trained", "validation_aligned") if key in told})

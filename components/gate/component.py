@@ -24,7 +24,7 @@ def gate(
     from components.steps import read, run_step
 
     judged = {"dataset": dataset.path, "fusion": fusion.path, "market": market.path, "policy": policy.path}
-    folder = run_step("gate", config_json, judged, evaluation.path, store, "crossmix.evaluate.gates:judge")
+    folder = run_step("gate", config_json, judged, evaluation.path, store, "crossmix.evaluate.gates.judge_step:judge")
     verdict = read(folder, "gates.json")
     log_numbers(metrics, policy_numbers(read(folder, "evaluation.json")))
     gate_table(verdict, gates.path)

@@ -11,6 +11,6 @@ def ingest(config_json: str, store: str, dataset: dsl.Output[dsl.Dataset], metri
     from components.artifacts import log_numbers
     from components.steps import read, run_step
 
-    folder = run_step("ingest", config_json, {}, dataset.path, store, "crossmix.ingest:ingest")
+    folder = run_step("ingest", config_json, {}, dataset.path, store, "crossmix.ingest.step:ingest")
     report = read(folder, "report.json")
     log_numbers(metrics, {"rows": report["rows"]["ingested"], **report["rates"]})

@@ -17,4 +17,4 @@ def market(
     from components.steps import run_step
 
     inputs = {"dataset": dataset.path, "fusion": fusion.path}
-    run_step("market", config_json, inputs, market.path, store, "crossmix.market.fit:fit")
+    run_step("market", config_json, inputs, market.path, store, "crossmix.market.fit.fit:fit")

@@ -19,7 +19,7 @@ def meta(
     from components.steps import read, run_step
 
     inputs = {"market": market.path, "policy": policy.path}
-    folder = run_step("meta", config_json, inputs, start.path, store, "crossmix.meta:meta")
+    folder = run_step("meta", config_json, inputs, start.path, store, "crossmix.training.meta:meta")
     told = read(folder, "meta.json")
     last = told["points"][-1]
     log_numbers(metrics, {"iterations": told["iterations"], "unadapted": last["unadapted"], "adapted": last["adapted"]})

@@ -18,4 +18,4 @@ def register(
     from components.steps import run_step
 
     inputs = {"evaluation": evaluation.path, "policy": policy.path, "meta": meta.path}
-    run_step("register", config_json, inputs, registration.path, store, "crossmix.registration:register")
+    run_step("register", config_json, inputs, registration.path, store, "crossmix.registry.step_register:register")

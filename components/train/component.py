@@ -17,6 +17,8 @@ def train(
     from components.artifacts import log_numbers
     from components.steps import read, run_step
 
-    folder = run_step("train", config_json, {"market": market.path}, policy.path, store, "crossmix.telemetry:followed")
+    folder = run_step(
+        "train", config_json, {"market": market.path}, policy.path, store, "crossmix.registry.step_train:followed"
+    )
     curve = read(folder, "curve.json")
     log_numbers(metrics, {"uniform_ratio": curve["uniform_ratio"], **curve["best"]})

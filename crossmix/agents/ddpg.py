@@ -26,20 +26,20 @@ from torch import Tensor, nn
 from crossmix import ranks
 from crossmix.agents.environment import Environment
 from crossmix.agents.policy import Normaliser, Policy
-from crossmix.config import DDPG
+from crossmix.config import DDPGConfig
 
 
 class Critic(nn.Module):
     """Q(s, a): twin networks on normalised states and centred actions a M - 1, in units of the reward scale."""
 
-    def __init__(self, size: int, platforms: int, config: DDPG) -> None:
+    def __init__(self, size: int, platforms: int, config: DDPGConfig) -> None:
         super().__init__()
         self.normaliser = Normaliser(size)
         self.platforms, self.centred = platforms, config.centred_action
         self.nets = nn.ModuleList(self._net(size + platforms, config) for _ in range(2 if config.twin else 1))
 
     @staticmethod
-    def _net(size: int, config: DDPG) -> nn.Sequential:
+    def _net(size: int, config: DDPGConfig) -> nn.Sequential:
         layers: list[nn.Module] = []
         for width in config.critic_hidden:
             layers += [nn.Linear(size, width), *([nn.LayerNorm(width)] if config.layer_norm else []), nn.ReLU()]
@@ -177,7 +177,7 @@ class DDPGResult:
     updates: int
 
 
-class Ddpg:
+class DDPG:
     """The algorithm with its networks, optimisers and replay, around a policy that others may train too.
 
     Args:
@@ -192,7 +192,7 @@ class Ddpg:
     PARTS = ("critic", "target_critic", "target_actor", "anchor", "scale", "actor_optimiser", "critic_optimiser")
 
     def __init__(
-        self, policy: Policy, config: DDPG, discount: float, rows: int, size: int, actor_factor: float = 1.0
+        self, policy: Policy, config: DDPGConfig, discount: float, rows: int, size: int, actor_factor: float = 1.0
     ) -> None:
         place = next(policy.parameters()).device
         self.policy, self.config, self.discount = policy, config, discount

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from crossmix.agents.ddpg import Ddpg, DDPGResult
+from crossmix.agents.ddpg import DDPG, DDPGResult
 from crossmix.agents.environment import Environment
-from crossmix.agents.ppo import Ppo, PPOResult
+from crossmix.agents.ppo import PPO, PPOResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class HybridResult:
 class Hybrid:
     """Both algorithms around one policy."""
 
-    def __init__(self, ddpg: Ddpg, ppo: Ppo) -> None:
+    def __init__(self, ddpg: DDPG, ppo: PPO) -> None:
         if ddpg.policy is not ppo.policy:
             raise ValueError("hybrid: DDPG and PPO must share one policy object")
         self.ddpg, self.ppo = ddpg, ppo

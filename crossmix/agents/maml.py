@@ -22,7 +22,7 @@ from torch.func import functional_call
 
 from crossmix.agents.environment import DifferentiableEnvironment
 from crossmix.agents.policy import Policy
-from crossmix.config import MAML
+from crossmix.config import MAMLConfig
 
 Parameters = dict[str, Tensor]
 Loss = Callable[[Policy, Mapping[str, Tensor], DifferentiableEnvironment], tuple[Tensor, Tensor]]
@@ -107,7 +107,7 @@ def outer_loss(
     policy: Policy,
     rates: Rates,
     tasks: Sequence[tuple[DifferentiableEnvironment, DifferentiableEnvironment]],
-    config: MAML,
+    config: MAMLConfig,
     loss: Loss,
 ) -> Tensor:
     """Mean over tasks of the query loss after adaptation to the support (eq. 8), differentiable in theta and rates.
@@ -122,10 +122,10 @@ def outer_loss(
     return torch.stack(losses).mean()
 
 
-class Maml:
+class MAML:
     """Initialisation and rates with their optimiser."""
 
-    def __init__(self, policy: Policy, config: MAML) -> None:
+    def __init__(self, policy: Policy, config: MAMLConfig) -> None:
         self.policy, self.config = policy, config
         self.rates = Rates(policy, config.inner_rate)
         groups = [{"params": [*policy.parameters()], "lr": config.outer_rate}]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from crossmix.agents.planner import Planner
+from crossmix.agents.mpc import Planner
 from crossmix.constraints import project, project_through
 from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, SLOTS
 

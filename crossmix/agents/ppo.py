@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from crossmix import ranks
 from crossmix.agents.environment import Environment
 from crossmix.agents.policy import Normaliser, Policy
-from crossmix.config import PPO
+from crossmix.config import PPOConfig
 
 
 class Critic(nn.Module):
@@ -113,7 +113,7 @@ def update(
     log_sigma_P: Tensor,
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
-    config: PPO,
+    config: PPOConfig,
     discount: float,
     generator: torch.Generator,
 ) -> PPOResult:
@@ -148,10 +148,12 @@ def update(
     )
 
 
-class Ppo:
+class PPO:
     """The algorithm with its critic, deviation and optimiser, around a policy that others may train too."""
 
-    def __init__(self, policy: Policy, config: PPO, discount: float, size: int, actor_factor: float = 1.0) -> None:
+    def __init__(
+        self, policy: Policy, config: PPOConfig, discount: float, size: int, actor_factor: float = 1.0
+    ) -> None:
         place = next(policy.parameters()).device
         self.policy, self.config, self.discount = policy, config, discount
         self.critic = Critic(size, config.critic_hidden).to(place)

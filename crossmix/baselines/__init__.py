@@ -18,13 +18,14 @@ from crossmix.baselines.adaptive import BudgetBandit, MirrorDescent, Pid
 from crossmix.baselines.mpc import Mpc
 from crossmix.baselines.player import Player
 from crossmix.constraints import project
-from crossmix.market.mechanism import Conditions
+from crossmix.market.conditions import nominal
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, PLATFORM_FIELD
 
 Competitor = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """(state (B, 640), low (B, P), high (B, P), campaign (B,)) -> share (B, P)."""
+
 
 LABELS = {
     "uniform": "uniform split",
@@ -133,20 +134,6 @@ PLAYERS: dict[str, Callable[[Market, Tensor], Player]] = {
     "thompson": lambda market, campaign_B: BudgetBandit(market, campaign_B, thompson=True),
 }
 """Competitors with a memory, made for a batch of flights."""
-
-
-def nominal(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Conditions:
-    """The fitted market without drift, noise or context, on a weekday."""
-    value = {name: table[campaign_B] for name, table in market.value.items()}
-    index = weekday_B[:, None, None].expand(-1, len(market.platforms), 1)
-    return Conditions(
-        requests=(value["requests"] * market.volume_week[campaign_B].gather(2, index).squeeze(2)).clamp(min=1),
-        price=market.prices(campaign_B),
-        level=torch.ones_like(value["requests"]),
-        ctr=(value["ctr"] * market.response_week[campaign_B].gather(2, index).squeeze(2)).clamp(max=0.95),
-        cvr=value["cvr"],
-        **market.fixed(campaign_B),
-    )
 
 
 def _fixed(share_CP: Tensor) -> Competitor:

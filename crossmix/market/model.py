@@ -107,7 +107,7 @@ class Market:
     """Of a shifted market: `shifts`, a list in the order of `crossmix.market.shift.shift` calls; of a task of the log's
     strata: `task`. Plain names and numbers."""
     strata: dict[str, Any] = field(default_factory=dict)
-    """How the log's periods and regions differ from all this, as `crossmix.market.strata.Strata.plain` gives it."""
+    """How the log's periods and regions differ from all this, as `crossmix.market.fit.strata.Strata.plain` gives it."""
 
     def prices(self, campaign_B: Tensor) -> Price:
         """Price model of a batch of campaigns, (B, P)."""

@@ -1,6 +1,6 @@
 """Tasks for meta-learning, drawn from a log's strata (§2.3.2: time intervals, regions, platform characteristics).
 
-A task is the fitted market with its parameters times multipliers of `crossmix.market.strata`: all users are one
+A task is the fitted market with its parameters times multipliers of `crossmix.market.fit.strata`: all users are one
 region's (or all regions'), and each group of platforms is as it was in one period of the log. Groups are terciles by
 one characteristic: mean price, click rate or volume. Where all groups take the same period, the task is that period;
 else it is one that the log did not show but, platforms drifting apart from each other, might have: so does the market
@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
-from crossmix.market.log import Array
+from crossmix.market.fit.log import Array
+from crossmix.market.fit.strata import QUANTITIES, Strata
 from crossmix.market.model import Market
-from crossmix.market.strata import QUANTITIES, Strata
 
 CHARACTERISTICS = ("price", "click rate", "volume")
 TERCILES = ("low", "middle", "high")

@@ -4,8 +4,8 @@ Pure functions of a `Scene` (`make_scene`); nothing here reads or writes a file 
 """
 
 from crossmix.whatif.answer import WhatIf, ask
+from crossmix.whatif.curves import Band, Curve, response_curves
 from crossmix.whatif.perturbation import Perturbation, perturbations
-from crossmix.whatif.response import Band, Curve, response_curves
 from crossmix.whatif.scene import Scene, make_scene
 from crossmix.whatif.split import BudgetAnswer, Estimate, LimitPrice, Plan, PlatformPlan, best_split, split_plan
 from crossmix.whatif.target import Frontier, TargetAnswer, budget_for, frontier

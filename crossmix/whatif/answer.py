@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
+from crossmix.whatif.curves import Curve, response_curves
 from crossmix.whatif.perturbation import Perturbation, perturbations
-from crossmix.whatif.response import Curve, response_curves
 from crossmix.whatif.scene import Scene
 from crossmix.whatif.split import BudgetAnswer, best_shares, best_split
 from crossmix.whatif.target import Frontier, TargetAnswer, budget_for, frontier

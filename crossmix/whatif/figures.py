@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.evaluate.figures import ACCENT, INK, LINE, MUTED, PAPER, PLATFORM_COLOURS, WARM, _compact, _figure
+from crossmix.pages.charts import ACCENT, INK, LINE, MUTED, PAPER, PLATFORM_COLOURS, WARM, _compact, _figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from crossmix.whatif.curves import Band, Curve
     from crossmix.whatif.perturbation import Perturbation
-    from crossmix.whatif.response import Band, Curve
     from crossmix.whatif.target import Frontier
 
 SMALL = (1.9, 2.3)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.evaluate import figures as base
-from crossmix.evaluate import report, tables
-from crossmix.evaluate.tables import Cell, Table
+from crossmix.pages import charts as base
+from crossmix.pages import format as formats
+from crossmix.pages.format import Cell, Table
+from crossmix.report import page as report
+from crossmix.report import tables
 from crossmix.whatif import figures
 from crossmix.whatif.answer import COVERS
 
@@ -79,7 +81,7 @@ def _keys(now: BudgetAnswer) -> list[dict[str, str]]:
         ("Next unit of budget", now.next_unit, "earns so much revenue"),
     )
     return [
-        {"title": title, "mean": tables.number(one.value), "interval": _span(one), "meaning": meaning}
+        {"title": title, "mean": formats.number(one.value), "interval": _span(one), "meaning": meaning}
         for title, one, meaning in rows
     ]
 
@@ -98,7 +100,7 @@ def _budgets(answer: WhatIf) -> Table:
                 _cell(one.best.conversions),
                 _cell(one.best.cpa),
                 _cell(one.best.roas),
-                Cell(tables.percent(one.best.utilisation.value), "num"),
+                Cell(formats.percent(one.best.utilisation.value), "num"),
                 _cell(one.next_unit),
             )
         )
@@ -130,14 +132,14 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
         rows.append(
             (
                 Cell(line.platform, "", _held(price)),
-                Cell(tables.percent(now), "num muted"),
-                Cell(tables.percent(line.share.value), "num own", _span(line.share, 100)),
+                Cell(formats.percent(now), "num muted"),
+                Cell(formats.percent(line.share.value), "num own", _span(line.share, 100)),
                 _cell(line.amount),
                 _cell(line.revenue),
                 _cell(line.conversions),
                 _cell(line.cpa),
                 _cell(line.roas),
-                Cell(tables.percent(line.utilisation.value), "num", _span(line.utilisation, 100)),
+                Cell(formats.percent(line.utilisation.value), "num", _span(line.utilisation, 100)),
                 _cell(line.marginal_roi),
             )
         )
@@ -178,7 +180,7 @@ def _limits(now: BudgetAnswer) -> Table | None:
             (
                 Cell(price.platform),
                 Cell(LIMITS[price.kind], "", f"{price.loosen} it"),
-                Cell(tables.percent(price.share), "num"),
+                Cell(formats.percent(price.share), "num"),
                 _cell(price.marginal_roi),
                 _cell(price.other_marginal_roi),
                 _cell(price.per_point, sign=True),
@@ -192,17 +194,17 @@ def _target(answer: WhatIf, target: TargetAnswer) -> dict[str, Any]:
     name, bound = target.kind.upper(), "at most" if target.kind == "cpa" else "at least"
     best = target.answer.best
     there = best.cpa if target.kind == "cpa" else best.roas
-    wanted = f"An average {name} of {bound} {tables.number(target.target)}"
+    wanted = f"An average {name} of {bound} {formats.number(target.target)}"
     if target.verdict == "never":
         title = f"{wanted} is out of reach"
         line = (
-            f"No budget meets it. The nearest is {tables.number(there.value)}, at a budget of {_money(target.budget)}."
+            f"No budget meets it. The nearest is {formats.number(there.value)}, at a budget of {_money(target.budget)}."
         )
     elif target.verdict == "always":
         title = f"{wanted} is met at any budget"
         line = (
             f"Up to all supply, {_money(target.budget)} {answer.currency} per cycle, where it is "
-            f"{tables.number(there.value)}."
+            f"{formats.number(there.value)}."
         )
     else:
         change = _signed(100 * (target.budget / answer.budget - 1))
@@ -212,14 +214,14 @@ def _target(answer: WhatIf, target: TargetAnswer) -> dict[str, Any]:
         "title": title,
         "line": line,
         "facts": (
-            (f"Average {name}", f"{tables.number(there.value)}, 95 % {_span(there)}"),
-            (f"{name} of the last unit", tables.number(target.marginal)),
+            (f"Average {name}", f"{formats.number(there.value)}, 95 % {_span(there)}"),
+            (f"{name} of the last unit", formats.number(target.marginal)),
             ("Revenue", f"{_money(best.revenue.value)}, 95 % {_span(best.revenue)}"),
             ("Conversions", f"{_money(best.conversions.value)}, 95 % {_span(best.conversions)}"),
             (
                 "Split",
                 ", ".join(
-                    f"{line.platform} {tables.percent(line.share.value, 2)}"
+                    f"{line.platform} {formats.percent(line.share.value, 2)}"
                     for line in sorted(best.platforms, key=lambda item: -item.share.value)
                 ),
             ),
@@ -250,7 +252,7 @@ def _responses(answer: WhatIf) -> list[dict[str, str]]:
                 "platform": curve.platform,
                 "today": _money(places[0]),
                 "best": _money(places[1]),
-                "roi": tables.number(line.marginal_roi.value),
+                "roi": formats.number(line.marginal_roi.value),
                 "revenue": base.svg(
                     figures.revenue(curve, *places, top_revenue), f"Revenue of {curve.platform} over its budget"
                 ),
@@ -282,7 +284,7 @@ def _perturbations(answer: WhatIf) -> list[dict[str, str]]:
 
 def _cell(one: Estimate, *, sign: bool = False) -> Cell:
     if not math.isfinite(one.value):
-        return Cell(tables.DASH, "num muted")
+        return Cell(formats.DASH, "num muted")
     return Cell(_signed(one.value) if sign else _money(one.value), "num", _span(one))
 
 
@@ -294,7 +296,7 @@ def _span(one: Estimate, unit: float = 1.0) -> str:
 
 def _money(value: float) -> str:
     """Whole units from a thousand on, three significant digits below."""
-    return tables.count(value).replace("-", "−") if abs(value) >= 1000 else tables.number(value)
+    return formats.count(value).replace("-", "−") if abs(value) >= 1000 else formats.number(value)
 
 
 def _signed(value: float) -> str:

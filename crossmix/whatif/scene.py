@@ -26,8 +26,8 @@ from torch import Tensor
 
 from crossmix import constraints
 from crossmix.allocate import LimitChange, changed
-from crossmix.baselines import nominal
 from crossmix.config import ConfigError
+from crossmix.market.conditions import nominal
 from crossmix.market.mechanism import Conditions
 from crossmix.market.model import Market
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice

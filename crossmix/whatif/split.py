@@ -14,7 +14,7 @@ from torch import Tensor
 
 from crossmix.constraints import binding
 from crossmix.market.oracle import best_share, solve
-from crossmix.whatif.response import LEVELS, Responses, respond, simulate
+from crossmix.whatif.curves import LEVELS, Responses, respond, simulate
 from crossmix.whatif.scene import Scene, part, spread
 
 SHARE_DRAWS = 100

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
-from crossmix.whatif.response import LEVELS, Band, respond
+from crossmix.whatif.curves import LEVELS, Band, respond
 from crossmix.whatif.scene import Floats, Scene, spread
 from crossmix.whatif.split import BudgetAnswer, best_shares, best_split
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from crossmix.config import ConfigError, load
-from crossmix.ingest import ingest
+from crossmix.ingest.step import ingest
 from crossmix.schema import DataError, Dataset
 from crossmix.sources.criteo import PUBLIC_COLUMNS
 from pipelines import local
-from tests.public_logs import FORMATS, traffic, write
-from tests.public_logs import config as public_config
-from tests.raw_logs import DAY, SOLD, impressions, plan, public_row, row, run, write_public
+from tests.support.public_logs import FORMATS, traffic, write
+from tests.support.public_logs import config as public_config
+from tests.support.raw_logs import DAY, SOLD, impressions, plan, public_row, row, run, write_public
 
 HOURS = range(24 * 4)
 

@@ -41,7 +41,7 @@ def command(out: Path, **changes: str) -> list[str]:
     """`crossmix run` at the small size; `gates__required` stands for `gates.required`."""
     settings = TINY | {key.replace("__", "."): value for key, value in changes.items()}
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    return [sys.executable, "-m", "pipelines.cli", "run", "--preset", "laptop", "--out", str(out), *sets]
+    return [sys.executable, "-m", "pipelines.cli.main", "run", "--preset", "laptop", "--out", str(out), *sets]
 
 
 @dataclass(frozen=True)

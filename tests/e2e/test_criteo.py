@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Ran, crossmix
-from tests.integration.test_criteo_real import SLICE
+from tests.support.real_data import SLICE
 
 pytestmark = [
     pytest.mark.real_data,

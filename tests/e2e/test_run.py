@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from components.cache import SECTIONS
-from pipelines.cli import app
+from pipelines.cli.main import app
 from tests.e2e.conftest import Ran, command, crossmix, kill_group
 
 KEYS = {
@@ -224,7 +224,7 @@ def test_an_experiment_of_the_registered_policy(ran: Ran) -> None:
     """What it needs, and how it would go; both from the finished run alone."""
 
     def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipelines.cli", "experiment", *arguments]
+        command = [sys.executable, "-m", "pipelines.cli.main", "experiment", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     planned = asked("plan", str(ran.out), "--json")

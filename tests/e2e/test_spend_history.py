@@ -15,11 +15,11 @@ from crossmix.config import load
 from crossmix.evaluate.judge import from_state, oracle, play, summarise
 from crossmix.market.model import load as load_market
 from crossmix.schema import Dataset
-from crossmix.train import load_policy
+from crossmix.training.policy_file import load_policy
 
 
 def _run(out: Path, *more: str) -> dict[str, Path]:
-    command = [sys.executable, "-m", "pipelines.cli", "run", "--out", str(out), *more]
+    command = [sys.executable, "-m", "pipelines.cli.main", "run", "--out", str(out), *more]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     # 3: judged, and a gate found too little data in fewer, coarser totals.
     assert done.returncode in (0, 3), done.stdout

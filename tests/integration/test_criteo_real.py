@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
 from crossmix.config import load
-from crossmix.ingest import ingest
+from crossmix.ingest.step import ingest
 from crossmix.schema import Dataset
-
-SHARED = Path(os.environ.get("CROSSMIX_SHARED_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
-SLICE = SHARED / "criteo" / "criteo_sequence.csv.gz"
+from tests.support.real_data import SLICE
 
 pytestmark = [
     pytest.mark.real_data,

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +21,10 @@ import torch
 from scipy.special import ndtr
 
 from crossmix.config import laptop
+from crossmix.market.fit.supply import Supply, estimate, product_limit
 from crossmix.market.price import EmpiricalPrice
-from crossmix.market.supply import Supply, estimate, product_limit
+from tests.support.real_data import SHARED
 
-SHARED = Path(os.environ.get("CROSSMIX_SHARED_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 FOLDER = SHARED / "ipinyou"
 CAMPAIGNS = ("1458", "2259", "2261", "2821", "2997")
 TOP = 300

@@ -15,8 +15,9 @@ import pytest
 from crossmix import bundle as bundle_module
 from crossmix import state
 from crossmix.bundle import BundleError
-from crossmix.registry import Registry, RegistryError
-from tests.unit.test_bundle import make
+from crossmix.registry.mlflow_door import RegistryError
+from crossmix.registry.store import Registry
+from tests.support.bundles import make
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,8 @@ def test_a_run_killed_while_registering_ends_with_one_version(
     registry: Registry, bundles: list[bundle_module.Bundle], before: bool
 ) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; import mlflow; from crossmix.registry import Registry\n"
+        "import os, signal, sys; from pathlib import Path; import mlflow\n"
+        "from crossmix.registry.store import Registry\n"
         "create = mlflow.MlflowClient.create_model_version\n"
         "def killed(*args, **kwargs):\n"
         "    if sys.argv[3] == 'False': create(*args, **kwargs)\n"

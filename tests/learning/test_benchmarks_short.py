@@ -14,20 +14,20 @@ import torch
 from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
-from crossmix.align import Logged, Simulation
 from crossmix.config import Config, Demo, load
 from crossmix.evaluate.judge import play
 from crossmix.market.environment import MarketEnvironment
-from crossmix.market.fit import estimate
-from crossmix.market.log import Log
+from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.log import Log
 from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
 from crossmix.market.shift import shifts
 from crossmix.schema import Dataset
 from crossmix.state import CONTEXT, STATISTIC_NAMES
-from crossmix.train import train
-from tests.fidelity_logs import rich_log
-from tests.markets import make_market
+from crossmix.training.align import Logged, Simulation
+from crossmix.training.loop import train
+from tests.support.fidelity_logs import rich_log
+from tests.support.markets import make_market
 
 SMALL = ["train.agent=pathwise", "train.pathwise.updates=40", "train.pathwise.batch=32", "train.cycles=20"]
 SMALL += ["train.pathwise.hidden=[32,32]", "evaluate.market_seeds=3", "evaluate.cycles=4"]

@@ -15,8 +15,9 @@ from crossmix.constraints import project
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, save
 from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD
-from crossmix.train import load_policy, train
-from tests.markets import make_market
+from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
+from tests.support.markets import make_market
 
 NEW = 3
 """The platform without a history."""

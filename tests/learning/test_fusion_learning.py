@@ -14,7 +14,7 @@ from crossmix.fusion.learn import train
 from crossmix.fusion.predict import predict
 from crossmix.fusion.quality import auc
 from crossmix.fusion.table import read
-from tests import fusion_toy
+from tests.support import fusion_toy
 
 ROWS = 16_000
 

@@ -11,9 +11,9 @@ from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import log_density
 from crossmix.config import load
 from crossmix.constraints import project
-from crossmix.evaluate.off_policy import OffPolicy, estimate
+from crossmix.evaluate.stats.off_policy import OffPolicy, estimate
 from crossmix.market.environment import MarketEnvironment
-from tests.markets import make_market
+from tests.support.markets import make_market
 
 LOGS, FLIGHTS, CYCLES, DRAWS = 30, 40, 8, 8
 SIGMA = 0.5

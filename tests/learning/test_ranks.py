@@ -16,11 +16,11 @@ import torch
 
 from crossmix import ranks
 from crossmix.config import Config, ConfigError, load
-from crossmix.learner import TrainingError
 from crossmix.market.model import save
 from crossmix.ranks import RankError
-from crossmix.train import train
-from tests.markets import make_market
+from crossmix.training.loop import train
+from crossmix.training.run import TrainingError
+from tests.support.markets import make_market
 
 SMALL = [
     *("train.pathwise.updates=20", "train.pathwise.batch=32", "train.pathwise.hidden=[32,32]"),

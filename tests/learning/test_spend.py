@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.baselines import nominal
 from crossmix.config import Market as Settings
 from crossmix.config import load
-from crossmix.evaluate import daily
-from crossmix.market import aggregate
-from crossmix.market.fit import estimate
-from crossmix.market.log import Log, read
+from crossmix.evaluate.fidelity import spend_history as daily
+from crossmix.market.conditions import nominal
+from crossmix.market.fit import spend_history as aggregate
+from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.log import Log, read
 from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
-from crossmix.market.retrace import retrace
-from tests.histories import cubes, ingested, play
-from tests.markets import make_market
+from crossmix.market.replay_splits import retrace
+from tests.support.histories import cubes, ingested, play
+from tests.support.markets import make_market
 
 DAYS = 90
 SETTINGS = ["data.source=spend", "data.path=history.csv"]

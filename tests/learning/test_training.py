@@ -14,10 +14,11 @@ from crossmix.agents.policy import Policy
 from crossmix.baselines import COMPETITORS
 from crossmix.config import Config, load
 from crossmix.evaluate.judge import from_state, oracle, play, summarise
-from crossmix.learner import TrainingError
 from crossmix.market.model import save
-from crossmix.train import load_policy, train
-from tests.markets import make_market
+from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
+from crossmix.training.run import TrainingError
+from tests.support.markets import make_market
 
 SMALL = [
     "train.pathwise.updates=200",
@@ -73,7 +74,7 @@ def test_a_killed_training_ends_with_the_same_policy(
     save(market, fitted)
     train(_config(), fitted, whole, whole_work)
 
-    import crossmix.train as module
+    import crossmix.training.loop as module
 
     real, calls = module.validate, {"n": 0}
 

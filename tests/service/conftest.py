@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from crossmix.registry import Registry
-from serving.bundles import Champion
-from serving.live import Live
-from tests.service import services
-from tests.service.services import Cluster, Redis, free_port
-from tests.serving_run import Run, make
+from crossmix.registry.store import Registry
+from serving.live.champion import Champion
+from serving.live.live import Live
+from tests.support import services
+from tests.support.services import Cluster, Redis, free_port
+from tests.support.serving_run import Run, make
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     def start(run: Run, *arguments: str) -> Server:
         port, grpc_port, log = free_port(), free_port(), tmp_path / f"server{len(started)}.log"
-        command = [sys.executable, "-m", "pipelines.cli", "serve", str(run.out), "--port", str(port)]
+        command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(run.out), "--port", str(port)]
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [*command, "--grpc-port", str(grpc_port), *arguments],

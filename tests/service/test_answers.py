@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from scipy import stats
 
 from crossmix import bundle, state
-from serving import campaigns, explore, question
-from serving.answer import Answerer
-from serving.live import Live
-from serving.question import QuestionError
-from serving.store import StoreAwayError, served
-from tests.serving_run import BUDGET, CAMPAIGNS, NAMES, Run, instance
+from crossmix.ledger.store import StoreAwayError, served
+from serving.allocation import explore, question
+from serving.allocation.answer import Answerer
+from serving.allocation.question import QuestionError
+from serving.campaigns import service as campaigns
+from serving.live.live import Live
+from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, Run, instance
 
 ANSWERERS: WeakKeyDictionary[Live, Answerer] = WeakKeyDictionary()
 
@@ -273,8 +274,8 @@ def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
         raise StoreAwayError("database: gone for the test")
 
     with monkeypatch.context() as patch:
-        patch.setattr("serving.store.Store.read", away)
-        patch.setattr("serving.store.Store.write", away)
+        patch.setattr("crossmix.ledger.store.Store.read", away)
+        patch.setattr("crossmix.ledger.store.Store.write", away)
         live._look()
         answer = ask(live)
         assert shares(answer) == pytest.approx(shares(before), abs=0)
@@ -333,9 +334,9 @@ import sys
 sys.modules["torch"] = None
 from pathlib import Path
 from crossmix.config import from_json
-from serving.bundles import Champion
-from serving.live import Live
-from serving.predictor import models
+from serving.live.champion import Champion
+from serving.live.live import Live
+from serving.protocol.predictor import models
 out, own = Path({str(template.out)!r}), Path({str(tmp_path / "own")!r})
 import json
 config = from_json(json.dumps(json.loads((out / "run.json").read_text())["config"]))
@@ -343,7 +344,7 @@ champion = Champion(own, None, out / "bundle")
 live = Live(config, own, f"sqlite:///{{own}}/serving.db", champion, out / "steps" / "features")
 live.reload()
 live.refresh_states()
-from serving.answer import Answerer
+from serving.allocation.answer import Answerer
 policy = models(Answerer(live))[0]
 told = policy.predict({{"instances": [{{"campaign_id": "c0"}}]}})["predictions"][0]
 assert told["degraded"] == [], told["degraded"]

@@ -12,9 +12,10 @@ import pytest
 from crossmix import bundle as bundles
 from crossmix import state
 from crossmix.bundle import BundleError
-from crossmix.registry import Registry, RegistryError
-from serving.bundles import Champion
-from tests.serving_run import Run, save_bundle
+from crossmix.registry.mlflow_door import RegistryError
+from crossmix.registry.store import Registry
+from serving.live.champion import Champion
+from tests.support.serving_run import Run, save_bundle
 
 
 def champion(run: Run, registry: Any = None) -> Champion:
@@ -87,7 +88,7 @@ def test_a_bundle_whose_files_were_changed_is_refused_and_the_old_one_serves(run
     assert one.current.bundle.digest == run.digests[0]
     # It is not fetched again at every look, but once some time has passed.
     assert one.refresh() is False
-    monkeypatch.setattr("serving.bundles.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("serving.live.champion.RETRY_SECONDS", 0.0)
     assert one.refresh() is True
     assert one.current.bundle.digest == run.digests[1]
 
@@ -122,7 +123,7 @@ def test_nothing_to_serve_is_an_error_and_a_spoilt_note_is_no_reason_to_stop(run
 
 
 def test_old_bundles_are_tidied_away(run: Run, monkeypatch: Any) -> None:
-    monkeypatch.setattr("serving.bundles.KEPT", 1)
+    monkeypatch.setattr("serving.live.champion.KEPT", 1)
     one = champion(run)
     for version in (2, 1, 2):
         run.registry.promote(version, who="ann", why="turn")

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from crossmix.registry import Registry
+from crossmix.ledger.store import Store
+from crossmix.registry.store import Registry
 from feature_repo import features
-from serving import verdict, watch
-from serving.bundles import Champion
-from serving.live import Live
-from serving.push import Pusher
-from serving.server import Settings, application
-from serving.store import Store
-from tests.integration.test_features import fake_encode, fake_statistics, write_log
-from tests.service.services import Cluster, Redis
-from tests.serving_run import NAMES, Run, instance
+from serving.app import Settings, application
+from serving.experiment import verdict, watch
+from serving.feedback.materialise import Pusher
+from serving.live.champion import Champion
+from serving.live.live import Live
+from tests.support.feature_logs import fake_encode, fake_statistics, write_log
+from tests.support.services import Cluster, Redis
+from tests.support.serving_run import NAMES, Run, instance
 
 pytest.importorskip("psycopg", reason="psycopg is not installed; pip install 'crossmix[dev]'")
 

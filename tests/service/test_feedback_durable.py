@@ -19,10 +19,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from serving import campaigns, feedback
-from serving.store import Store, events
-from tests.service.services import free_port
-from tests.serving_live import PLATFORMS, raw
+from crossmix.ledger.store import Store, events
+from serving.campaigns import service as campaigns
+from serving.feedback import events as feedback
+from tests.support.services import free_port
+from tests.support.serving_live import PLATFORMS, raw
 
 CLIENTS = 8
 CYCLES = 40
@@ -42,7 +43,7 @@ class Server:
 
     def start(self) -> None:
         with self.log.open("ab") as stream:
-            command = [sys.executable, "-m", "tests.service.feedback_server", self.url, str(self.port)]
+            command = [sys.executable, "-m", "tests.support.feedback_server", self.url, str(self.port)]
             self.process = subprocess.Popen(command, stdout=stream, stderr=stream)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

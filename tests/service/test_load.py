@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks._load import load, request
 from tests.service.conftest import Server
-from tests.serving_run import CAMPAIGNS, Run, instance
+from tests.support.serving_run import CAMPAIGNS, Run, instance
 
 
 def messages(server: Server, users: int) -> list[bytes]:

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
-from serving import server
-from serving.live import Live
-from tests.serving_run import NAMES, instance
+from serving import app as server
+from serving.live.live import Live
+from tests.support.serving_run import NAMES, instance
 
 HEALTH = [
     HealthCheck.too_slow,

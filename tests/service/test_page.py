@@ -19,13 +19,17 @@ from fastapi import FastAPI
 
 from crossmix import bundle as bundles
 from crossmix.config import load
-from serving import access, audit, campaigns, curves, page
-from serving import store as tables
-from serving.bundles import Champion
-from serving.live import Live
-from serving.store import StoreAwayError
-from tests.service import browser
-from tests.serving_run import BUDGET, CAMPAIGNS, NAMES, save_bundle
+from crossmix.ledger import audit
+from crossmix.ledger import store as tables
+from crossmix.ledger.store import StoreAwayError
+from serving.campaigns import service as campaigns
+from serving.http import access
+from serving.live.champion import Champion
+from serving.live.live import Live
+from serving.page import curves
+from serving.page import routes as page
+from tests.support import browser
+from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, save_bundle
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'name'"
 FIRST, SECOND = sorted(CAMPAIGNS)[:2]

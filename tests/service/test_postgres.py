@@ -13,10 +13,13 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from serving import audit, campaigns, feedback, routes
-from serving.store import Store, StoreAwayError, assignments, events
-from tests.service.services import Cluster
-from tests.serving_live import PLATFORMS, START, FakeLive, event, raw
+from crossmix.ledger import audit
+from crossmix.ledger.store import Store, StoreAwayError, assignments, events
+from serving.campaigns import service as campaigns
+from serving.feedback import events as feedback
+from serving.http import resources as routes
+from tests.support.services import Cluster
+from tests.support.serving_live import PLATFORMS, START, FakeLive, event, raw
 
 pytest.importorskip("psycopg", reason="psycopg is not installed; pip install 'crossmix[dev]'")
 

@@ -10,15 +10,15 @@ import sqlalchemy as sa
 from kserve import InferInput, InferRequest
 from kserve.errors import InvalidInput
 
-from serving import watch
-from serving.answer import Answerer
-from serving.arms import Experiment
-from serving.live import Live
-from serving.predictor import ArmModel
-from serving.router import ARM_HEADER, Elsewhere, Here, PredictorAwayError, RouterModel
-from serving.store import assignments
-from serving.users import hashed
-from tests.serving_run import CAMPAIGNS
+from crossmix.ledger.store import assignments
+from serving.allocation.answer import Answerer
+from serving.assignment.arms import Experiment
+from serving.assignment.users import hashed
+from serving.experiment import watch
+from serving.live.live import Live
+from serving.protocol.predictor import ArmModel
+from serving.protocol.router import ARM_HEADER, Elsewhere, Here, PredictorAwayError, RouterModel
+from tests.support.serving_run import CAMPAIGNS
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ import pytest
 
 from crossmix import state
 from tests.service.conftest import Server
-from tests.service.services import free_port
-from tests.serving_run import CAMPAIGNS, NAMES, Run, instance
+from tests.support.services import free_port
+from tests.support.serving_run import CAMPAIGNS, NAMES, Run, instance
 
 Serve = Callable[..., Server]
 
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    command = [sys.executable, "-m", "pipelines.cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -295,10 +295,10 @@ def test_what_a_server_cannot_run_with_is_one_line(run: Run, tmp_path: Any) -> N
 
 
 def test_another_salt_for_a_running_experiment_is_refused(run: Run) -> None:
-    from crossmix.registry import Registry
-    from serving.arms import ExperimentError
-    from serving.bundles import Champion
-    from serving.live import Live
+    from crossmix.registry.store import Registry
+    from serving.assignment.arms import ExperimentError
+    from serving.live.champion import Champion
+    from serving.live.live import Live
 
     def start(*changes: str) -> Live:
         from crossmix.config import documented, load

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.live import Live
-from serving.server import Settings, application
-from tests.serving_run import instance
+from serving.app import Settings, application
+from serving.live.live import Live
+from tests.support.serving_run import instance
 
 ATTRIBUTES = {"id": "1", "source": "//bidder", "type": "question", "specversion": "1.0", "time": "2026-01-05T00:00:00Z"}
 URL = "/v1/models/policy:predict"

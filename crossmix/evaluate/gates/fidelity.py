@@ -1,0 +1,109 @@
+"""The gates of the market: deviations by an equivalence test, divergences, the two-sample test (paper 2.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossmix.config import Config
+from crossmix.evaluate.fidelity.divergence import Divergence
+from crossmix.evaluate.fidelity.impressions import LEAST_CONVERSIONS, Comparison, Deviation
+from crossmix.evaluate.fidelity.two_sample import LEAST_CYCLES, LEAST_ROWS, TwoSample, limit
+from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate, is_required
+
+
+def fidelity_gates(config: Config, compared: Comparison, *, plan_from_spend: bool) -> list[Gate]:
+    """The gates of the market: fidelity.campaign.*, fidelity.platform.<name>.*, fidelity.divergence.*."""
+    settings = config.gates
+    gates = []
+    for group, metrics in compared.deviations.items():
+        prefix = "fidelity.campaign" if group == "total" else f"fidelity.platform.{group}"
+        for metric, item in metrics.items():
+            name = f"{prefix}.{metric}"
+            required = is_required(name, settings.required)
+            gate = equivalence(name, item, settings.deviation, required)
+            if metric == "spend" and plan_from_spend:
+                why = "the log came without a plan: its plan is what it spent"
+                gate = Gate(name, None, gate.threshold, NOT_APPLICABLE, required, why)
+            gates.append(gate)
+    for group, quantities in compared.divergences.items():
+        prefix = "fidelity.divergence" if group == "total" else f"fidelity.platform.{group}.divergence"
+        for quantity, found in quantities.items():
+            name = f"{prefix}.{quantity}"
+            gates.append(likeness(name, found, settings.divergence, is_required(name, settings.required)))
+        name = f"{prefix}.two_sample"
+        required = is_required(name, settings.required)
+        tests = compared.two_sample
+        parts = {key: test for key, test in tests.items() if key != "total"} if group == "total" else {}
+        gates.append(indistinguishable(name, tests[group], parts, settings.divergence, required))
+    return gates
+
+
+def equivalence(name: str, item: Deviation, bound: float, required: bool) -> Gate:
+    """Equivalence test: the 95 % interval of a deviation must lie within the bound.
+
+    An interval wholly outside fails, and so does a deviation beyond the bound that is known to within the bound;
+    an interval that straddles the bound shows neither, and the verdict says how much data would.
+    """
+    threshold = f"95 % interval within ±{bound:.0%}"
+    half = 0.5 * (item.high - item.low)
+    detail = f"{item.value:+.1%} [{item.low:+.1%}, {item.high:+.1%}], {item.conversions} held-out conversions"
+    if item.conversions < LEAST_CONVERSIONS or not np.isfinite(half):
+        detail = f"{item.conversions} held-out conversions; at least {LEAST_CONVERSIONS} needed to say anything"
+        return Gate(name, None, threshold, INSUFFICIENT, required, detail)
+    if -bound <= item.low and item.high <= bound:
+        verdict = PASS
+    elif item.low > bound or item.high < -bound or (half <= bound and abs(item.value) > bound):
+        verdict = FAIL
+    else:
+        verdict = INSUFFICIENT
+        # The half-width falls with the square root of the data; it must fit beside the deviation.
+        room = max(bound - abs(item.value), 0.25 * bound)
+        detail += f"; about {int(np.ceil(item.conversions * (half / room) ** 2)):,} needed"
+    return Gate(name, item.value, threshold, verdict, required, detail)
+
+
+def likeness(name: str, found: Divergence, bound: float, required: bool) -> Gate:
+    """A KL divergence must stay below the bound.
+
+    With fewer values than make its own noise that small, only a divergence beyond bound and noise together is told.
+    """
+    threshold = f"KL < {bound:g}"
+    needed = found.needed(bound)
+    if not np.isfinite(found.value):
+        detail = f"{found.count:,} held-out values; at least {needed:,} needed"
+        return Gate(name, None, threshold, INSUFFICIENT, required, detail)
+    detail = f"held-out log against market, nats; {found.count:,} held-out values"
+    if found.count < needed:
+        verdict = FAIL if found.value > bound + found.noise() else INSUFFICIENT
+        detail += f", {needed:,} needed to pass"
+    else:
+        verdict = PASS if found.value < bound else FAIL
+    return Gate(name, found.value, threshold, verdict, required, detail)
+
+
+def indistinguishable(
+    name: str, found: TwoSample, parts: dict[str, TwoSample], divergence: float, required: bool
+) -> Gate:
+    """The better classifier's AUC must lie within its bound: fail, pass and insufficient data as in `equivalence`.
+
+    `parts`: the same on each platform's rows. A platform on which the samples are told apart beyond doubt (its interval
+    widened for how many platforms there are) fails the whole: among many others it would hardly move the AUC of all.
+    """
+    bound = limit(divergence)
+    threshold = f"95 % interval of the AUC below {bound:.3f}"
+    if not np.isfinite(found.auc):
+        detail = f"{found.rows} pairs of cycles; at least {LEAST_ROWS} in {LEAST_CYCLES} cycles needed"
+        return Gate(name, None, threshold, INSUFFICIENT, required, detail)
+    detail = f"{found.auc:.3f} [{found.low:.3f}, {found.high:.3f}], {found.classifier}, p {found.p_value:.3f}"
+    half = 0.5 * (found.high - found.low)
+    told = {key: part for key, part in parts.items() if np.isfinite(part.auc) and part.surely_above(len(parts)) > bound}
+    if told:
+        worst = max(told, key=lambda key: told[key].auc)
+        detail += f"; told apart on {', '.join(told)} (AUC up to {told[worst].auc:.3f})"
+    if told or found.low > bound or (found.auc > bound and half <= bound - 0.5):
+        return Gate(name, found.auc, threshold, FAIL, required, detail)
+    if found.high <= bound:
+        return Gate(name, found.auc, threshold, PASS, required, detail)
+    room = max(bound - found.auc, 0.25 * (bound - 0.5))
+    detail += f"; {found.rows} pairs of cycles, about {int(np.ceil(found.rows * (half / room) ** 2)):,} needed"
+    return Gate(name, found.auc, threshold, INSUFFICIENT, required, detail)

@@ -1,0 +1,225 @@
+"""A whole experiment against the `exact` market: both arms in the same market, each with its part of users and budget.
+
+Arms of a run see the same drift, volume and contexts (one market), their own users' auctions (luck of their own), and
+spend their own part of the budget: arms that share a budget bias the comparison (arXiv 2402.07322).
+
+Shapes: R runs, T days, C campaigns, B = R C rows, P platforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+from tqdm import tqdm
+
+from crossmix.config import Config
+from crossmix.evaluate.stats.sequential import (
+    AnalysisError,
+    fewest_days,
+    found_by_day,
+    paired,
+    sequential,
+    summed,
+)
+from crossmix.evaluate.stats.significance import welch
+from crossmix.market.environment import MarketEnvironment, Observation, Step
+from crossmix.market.model import Market
+
+Array = NDArray[np.float64]
+Serve = Callable[[MarketEnvironment, Observation], Tensor]
+"""Share of every row, (B, P), from what a server sees."""
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """A server that learns from every cycle that it served."""
+
+    def __call__(self, world: MarketEnvironment, seen: Observation, /) -> Tensor: ...
+
+    def learn(self, world: MarketEnvironment, seen: Observation, step: Step, /) -> None: ...
+
+
+QUANTITIES = ("planned", "spend", "impressions", "clicks", "conversions", "revenue")
+FIRST_SEED = 6_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What an arm delivered: `QUANTITIES` of every run and day, and `merit`, each (R, T)."""
+
+    total: dict[str, Array]
+
+    def roi(self, period: int = 1) -> Array:
+        """Revenue / planned budget of every `period` days on end, (R, T // period)."""
+        revenue, planned = (summed(self.total[name], period) for name in ("revenue", "planned"))
+        return revenue / np.maximum(planned, 1e-12)
+
+
+def static(world: MarketEnvironment, _: Observation) -> Tensor:
+    """The control arm: the plan's own split."""
+    return world.static_BP
+
+
+def play(
+    config: Config, market: Market, serve: Serve, weight: float, *, runs: int, days: int, seed: int, arm: int
+) -> Days:
+    """One arm of `runs` experiments.
+
+    Args:
+        serve: what splits the budget; one that is `Learning` is told every cycle's outcome.
+        weight: its part of users and budget, in (0, 1].
+        seed: of the market, the same for all arms; `arm`: which one, for its own luck.
+    """
+    part = replace(
+        market,
+        value=market.value | {"requests": market.value["requests"] * weight},
+        budget=market.budget * weight,
+    )
+    campaigns = len(market.campaigns)
+    world = MarketEnvironment(
+        part,
+        config,
+        campaign_B=torch.arange(runs * campaigns) % campaigns,
+        cycles=days,
+        mechanism="exact",
+        seed=seed,
+    )
+    world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
+    seen, rows, told = world.observe(), [], (*QUANTITIES, "merit")
+    for _ in tqdm(range(days), desc=f"arm {arm + 1}", unit="day", mininterval=2.0):
+        step = world.step(serve(world, seen))
+        if isinstance(serve, Learning):
+            serve.learn(world, seen, step)
+        rows.append(torch.stack([getattr(step.outcome, name).double().sum(1) for name in told]))
+        seen = step.observation
+    total_QRT = torch.stack(rows, 2).reshape(len(told), runs, campaigns, days).sum(2).numpy()
+    return Days(dict(zip(told, total_QRT, strict=True)))
+
+
+def deviation(
+    config: Config, market: Market, weights: tuple[float, float], *, runs: int = 40, days: int = 14
+) -> tuple[float, int]:
+    """Deviation of the log-ratio of ROI between two arms that both run the static split (A/A).
+
+    Returns:
+        The deviation of a figure, and the days that a figure is made of: one, or the fewest without an arm that earned
+        nothing.
+
+    Raises:
+        AnalysisError: an arm that earned nothing in a third of the days on end.
+    """
+    arms = [
+        play(config, market, static, weight, runs=runs, days=days, seed=FIRST_SEED - 1, arm=arm)
+        for arm, weight in enumerate(weights)
+    ]
+    period = _period(*arms)
+    one, other = (arm.roi(period) for arm in arms)
+    return float(np.log(one / other).std(ddof=1)), period
+
+
+def simulate(
+    config: Config,
+    market: Market,
+    serve: Serve,
+    weights: tuple[float, float],
+    *,
+    runs: int,
+    days: int,
+    level: float,
+    others: Mapping[str, Serve] | None = None,
+) -> dict[str, Any]:
+    """Policy against the static split, and the static split against itself (A/A), `runs` times each.
+
+    Args:
+        others: by name, what else plays in the policy's place, in the same markets; told under their names as the
+            policy is, with their lead over it and over those named before (`lead`).
+
+    Returns:
+        For `experiment` and `a_a`: the lift of ROI with its 95 % range over runs; the part of runs that the
+        always-valid test, looked at every day, finds by each day; and that the fixed-horizon and Welch's tests find at
+        the end. Of the first run its days and tests, as an analyst would see them.
+
+    Raises:
+        AnalysisError: fewer than three days, or an arm that earned nothing in a third of them on end.
+    """
+    if days < 3:
+        raise AnalysisError(f"days: {days}; simulate three or more")
+    control = play(config, market, static, weights[1], runs=runs, days=days, seed=FIRST_SEED, arm=1)
+    arms = {
+        "experiment": play(config, market, serve, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
+        "a_a": play(config, market, static, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
+    }
+    for name, other in (others or {}).items():
+        arms[name] = play(config, market, other, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0)
+    period = _period(control, *arms.values())
+    told = {name: _told(arm.roi(period), control.roi(period), level, days, period) for name, arm in arms.items()}
+    played = ["experiment"]
+    for name in others or {}:
+        told[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}
+        played.append(name)
+    first = {
+        arm: {name: found.total[name][0].tolist() for name in QUANTITIES}
+        for arm, found in (("policy", arms["experiment"]), ("control", control))
+    }
+    return {
+        "generated": market.generated,
+        "currency": market.currency,
+        "weights": {"policy": weights[0], "control": weights[1]},
+        "days": days,
+        "days per figure": period,
+        "runs": runs,
+        "level": level,
+        **told,
+        "first run": first,
+    }
+
+
+def lead(one: Days, other: Days) -> dict[str, Any]:
+    """One arm's merit over another's in the same markets, relative, with its 95 % interval over runs.
+
+    Merit is the revenue that the impressions won are expected to bring: without the luck of single conversions, which
+    would hide what a few updates do.
+    """
+    ratio_R = np.log(one.total["merit"].sum(1) / other.total["merit"].sum(1))
+    reach = float(stats.t.ppf(0.975, len(ratio_R) - 1) * ratio_R.std(ddof=1) / np.sqrt(len(ratio_R)))
+    mean = float(ratio_R.mean())
+    return {"mean": float(np.expm1(mean)), "ci95": [float(np.expm1(mean - reach)), float(np.expm1(mean + reach))]}
+
+
+def _told(one_RT: Array, other_RT: Array, level: float, days: int, period: int) -> dict[str, Any]:
+    lift_R = np.expm1(np.log(one_RT / other_RT).mean(1))
+    # Once found, found.
+    found_RT = found_by_day(one_RT, other_RT, level)
+    by_figure = [0.0, *found_RT.mean(0).tolist()]
+    fixed = [paired(one, other, level) for one, other in zip(one_RT, other_RT, strict=True)]
+    naive = [welch(one, other).p <= level for one, other in zip(one_RT, other_RT, strict=True)]
+    at_end = sequential(one_RT[0], other_RT[0], level)
+    return {
+        "lift": {"mean": float(lift_R.mean()), "range95": [float(x) for x in np.percentile(lift_R, [2.5, 97.5])]},
+        "found by day, always-valid": [by_figure[day // period] for day in range(1, days + 1)],
+        "found at the end, paired": float(np.mean([each.p <= level for each in fixed])),
+        "found at the end, Welch": float(np.mean(naive)),
+        "first run": {
+            "always-valid": {"lift": at_end.lift, "ci95": [at_end.low, at_end.high], "p": at_end.p},
+            "paired": {"lift": fixed[0].lift, "ci95": [fixed[0].low, fixed[0].high], "p": fixed[0].p},
+        },
+    }
+
+
+def _period(*arms: Days) -> int:
+    """Fewest days per figure in which every arm earned something, with three figures or more left."""
+    period = fewest_days(*(arm.total["revenue"] for arm in arms))
+    if period is None:
+        days = arms[0].total["revenue"].shape[1]
+        raise AnalysisError(
+            f"roi: an arm earned nothing in {days // 3} of {days} days on end; too little is sold to compare the arms: "
+            "give the smaller arm a larger weight, or both more days"
+        )
+    return period

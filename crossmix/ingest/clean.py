@@ -1,0 +1,206 @@
+"""Cleaning: exact duplicates dropped, rows that break a rule quarantined, gaps imputed, platforms grouped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import ibis
+
+from crossmix.config import Data
+from crossmix.ingest.engine import materialise
+from crossmix.ingest.timeline import Timeline, stamp
+from crossmix.schema import IMPRESSIONS, Column, DataError
+from crossmix.sources import Table
+from crossmix.sources.rules import CODE, PROBLEM, Rule, check_parsed, conform, contract, mark, rejections
+from crossmix.sources.tables import fetch, rounded
+
+OTHER = "other"
+"""Group of the platforms that are not kept."""
+
+
+UNKNOWN = "unknown"
+"""What a missing region or category becomes."""
+
+
+Extra = Callable[[Table], list[Rule]]
+"""Rules beyond the contract's own, for a conformed table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """A raw table after the rules."""
+
+    table: Table
+    """The sound rows; the adapter's and the rules' own columns are gone."""
+    rows: int
+    duplicates: int
+    """Exact copies that were dropped."""
+    rejected: list[dict[str, str]]
+    """Quarantine rows."""
+
+
+def clean(
+    table: Table, columns: tuple[Column, ...], name: str, key: tuple[str, ...], extra: Extra | None = None
+) -> Clean:
+    """Drop exact duplicates and split off the rows that break a rule.
+
+    Args:
+        key: the columns that identify a row; rows that differ under one key are all quarantined: none can be trusted.
+        extra: a function of the conformed table, giving the rules beyond the contract's own.
+
+    Raises:
+        DataError: no row at all, no valid row, a missing column, a wrong type.
+    """
+    whole = materialise(conform(table, columns, name))
+    total = whole.count().execute()
+    if not total:
+        raise DataError(f"{name}: the table is empty (a header without rows?); pass a log with rows")
+    distinct = whole.distinct()
+    counted = distinct.group_by(*key).agg(_versions=distinct.count())
+    # Marked by a join and not by a window, which would sort the whole log.
+    twice = counted.filter(counted["_versions"] > 1).select(*key, _conflict=ibis.literal(True))
+    joined = distinct.left_join(twice, list(key))
+    joined = joined.select(*[distinct[c] for c in whole.columns], twice["_conflict"])
+    rules = [
+        *contract(joined, columns),
+        *(extra(joined) if extra else ()),
+        Rule(joined["_conflict"], f"{key[0]}_conflict", key, "rows that differ share this key; keep the right one"),
+    ]
+    marked = mark(joined, rules).drop("_conflict").cache()
+    counts = {row["code"]: row["n"] for row in fetch(marked.group_by(code=marked[CODE]).agg(n=marked.count()))}
+    check_parsed({code: n for code, n in counts.items() if code}, total, marked, name)
+    rejected = list(rejections(marked, rules, name))
+    if None not in counts:
+        code, count = Counter(row["code"] for row in rejected).most_common(1)[0]
+        example = next(row["reason"] for row in rejected if row["code"] == code)
+        raise DataError(
+            f"{name}: none of {total} rows is valid; {count} are rejected as {code} ({example}); correct that field"
+        )
+    return Clean(
+        table=marked.filter(marked[CODE].isnull()).drop(CODE, PROBLEM),
+        rows=sum(counts.values()),
+        duplicates=total - sum(counts.values()),
+        rejected=rejected,
+    )
+
+
+def impression_rules(t: Table) -> list[Rule]:
+    """Rules between the columns of an impression."""
+    early = t["conversion_timestamp"] < t["timestamp"]
+    unearned = ~t["converted"] & (t["revenue"] > 0)
+    # A second price is below the bid; the tolerance is for logs that round.
+    above = t["price_paid"] > t["bid_price"] * (1 + 1e-6)
+    clocks = ("timestamp", "conversion_timestamp")
+    return [
+        Rule(early, "clock_out_of_order", clocks, "a conversion cannot come before its impression; correct the clock"),
+        Rule(unearned, "revenue_without_conversion", ("converted", "revenue"), "revenue needs a conversion"),
+        Rule(above, "price_above_bid", ("bid_price", "price_paid"), "a second price is at most the bid"),
+    ]
+
+
+def plan_rules(t: Table, platforms: Iterable[str], campaigns: Iterable[str]) -> list[Rule]:
+    """Rules of a plan row, given the log's platforms and campaigns."""
+    shown = ", ".join(sorted(platforms)[:12])
+    return [
+        Rule(
+            t["platform"].notin(sorted(platforms)),
+            "unknown_platform",
+            ("platform",),
+            f"not in the log, which has {shown}",
+        ),
+        Rule(t["campaign_id"].notin(sorted(campaigns)), "unknown_campaign", ("campaign_id",), "not in the log"),
+        Rule(t["min"] > t["max"], "min_above_max", ("min", "max"), "the floor is above the cap; lower one"),
+    ]
+
+
+def impute(table: Table, creatives: Table | None, data: Data) -> tuple[Table, dict[str, int], list[str]]:
+    """Fill what may be filled, apply the attribution window; with the count of each and a note for the report."""
+    if creatives is None:
+        stray = table["creative_id"].notnull()
+    else:
+        # A join, as a list of ids would grow the query with the number of creatives.
+        table = table.left_join(creatives.select("creative_id", _found=ibis.literal(True)), "creative_id")
+        stray = table["creative_id"].notnull() & table["_found"].isnull()
+    window = ibis.interval(seconds=round(data.attribution_days * 86_400))
+    flags = table.mutate(
+        _stray=stray,
+        _unplaced=table["region"].isnull(),
+        _view=table["converted"] & ~table["clicked"],
+        _late=(table["converted"] & (table["conversion_timestamp"] > table["timestamp"] + window)).fill_null(False),
+    ).cache()
+    names = {"region": "_unplaced", "creative_id": "_stray", "view_through": "_view", "late_conversions": "_late"}
+    counts = fetch(flags.agg(**{name: flags[flag].cast("int64").sum() for name, flag in names.items()}))[0]
+    total = flags.count().execute()
+    kept = flags["converted"] & ~flags["_view"] & ~flags["_late"]
+    moment = flags["conversion_timestamp"]
+    result = flags.mutate(
+        region=flags["region"].fill_null(UNKNOWN),
+        creative_id=ibis.ifelse(flags["_stray"], ibis.null("string"), flags["creative_id"]),
+        converted=kept,
+        revenue=ibis.ifelse(kept, flags["revenue"], 0.0),
+        conversion_timestamp=ibis.ifelse(kept, moment, ibis.null("timestamp")),
+    ).select(*[column.name for column in IMPRESSIONS])
+    imputed = {name: int(count) for name, count in counts.items()}
+    told = {
+        "region": f"have no region; imputed as {UNKNOWN!r}",
+        "creative_id": "name a creative that is not in the creatives table; their image and copy are masked",
+        "view_through": "converted without a click; only conversions after a click count here",
+        "late_conversions": f"converted after the attribution window ({data.attribution_days:g} days); not counted",
+    }
+    notes = [f"{n:,} of {total:,} impressions {told[name]}." for name, n in imputed.items() if 0 < n < total]
+    return result, imputed, notes
+
+
+def platform_groups(table: Table, line: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:
+    """Group platforms as `data.platform_groups` says, then keep those with most spend in the training period.
+
+    Returns:
+        The groups by that spend, `other` last; which of them each raw platform goes by; notes for the report.
+
+    Raises:
+        DataError: the config groups a platform that is not in the log.
+    """
+    end = line.start + timedelta(hours=line.hours * line.first_cycle["validation"])
+    training = ibis.ifelse(table["timestamp"] < stamp(end), table["price_paid"], 0.0)
+    spent = {row["platform"]: row["spend"] for row in fetch(table.group_by("platform").agg(spend=training.sum()))}
+    unknown = sorted(set(data.platform_groups) - set(spent))
+    if unknown:
+        raise DataError(
+            f"data.platform_groups: {unknown[0]!r} is not a platform of the log, which has "
+            f"{', '.join(sorted(spent)[:20])}; drop it or correct its name"
+        )
+    group = {name: data.platform_groups.get(name, name) for name in sorted(spent)}
+    total: dict[str, float] = dict.fromkeys(group.values(), 0.0)
+    for name, amount in spent.items():
+        total[group[name]] += amount or 0.0
+    ranked = sorted(total, key=lambda name: (name == OTHER, -rounded(total[name]), name))
+    notes = (
+        [f"Platforms are grouped by the config: {members}."] if (members := group_members(data.platform_groups)) else []
+    )
+    if len(ranked) > data.keep_platforms:
+        named = [name for name in ranked if name != OTHER]
+        kept, rest = named[: data.keep_platforms - 1], named[data.keep_platforms - 1 :]
+        notes.append(f"{len(ranked) - len(kept)} platforms with the least spend are grouped as {OTHER!r}.")
+        group = {name: OTHER if to in rest else to for name, to in group.items()}
+        ranked = [*kept, OTHER]
+    return ranked, group, notes
+
+
+def group_members(groups: dict[str, str]) -> str:
+    """Each group with the raw platforms in it, as a sentence shows them."""
+    names = sorted(set(groups.values()))
+    return "; ".join(f"{to} = {', '.join(sorted(raw for raw in groups if groups[raw] == to))}" for to in names)
+
+
+def clean_optional(
+    table: Table | None, columns: tuple[Column, ...], name: str, key: tuple[str, ...], extra: Extra | None = None
+) -> Clean | None:
+    return None if table is None else clean(table, columns, name, key, extra)
+
+
+def column_values(table: Table) -> list[Any]:
+    return [value for row in fetch(table) for value in row.values()]

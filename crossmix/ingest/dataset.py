@@ -1,0 +1,123 @@
+"""What ingest derives and writes: cycle, split, hold-out of every row, plans, creatives; whether it can be fitted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crossmix.config import ASKED, Data
+from crossmix.ingest import plans
+from crossmix.ingest.clean import OTHER, UNKNOWN, Clean
+from crossmix.ingest.timeline import Timeline
+from crossmix.schema import CREATIVES, PLANS, DataError
+from crossmix.sources import Table
+from crossmix.sources.tables import arrow_schema, fetch, rounded, write
+
+FEW_CONVERSIONS = 50
+"""With fewer to fit on, the report says that platforms' rates lean on each other."""
+
+
+def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
+    """Whether the training period can tell a market: every campaign spent and something was earned; with notes.
+
+    Raises:
+        DataError: a campaign did not run in the training period, or spent nothing, or nothing was earned by the users
+            that are not held out.
+    """
+    training = table.filter(table["split"] == "train")
+    fitted = training.filter(~training["holdout"])
+    spent = {row["campaign_id"]: row["spend"] for row in fetch(_by_campaign(training, "price_paid"))}
+    shown = {row["campaign_id"] for row in fetch(_by_campaign(fitted, "revenue"))}
+    for campaign in campaigns:
+        if campaign not in spent:
+            raise DataError(
+                f"campaign_id: {campaign!r} has no impression in the training period; take campaigns that ran at the "
+                "same time, or raise data.train_fraction"
+            )
+        if campaign not in shown:
+            raise DataError(
+                f"data.holdout_users: {data.holdout_users:g} leaves campaign {campaign!r} no impression to fit on; "
+                "lower it or pass a longer log"
+            )
+        if rounded(spent[campaign]) <= 0:
+            raise DataError(
+                f"price_paid: campaign {campaign!r} paid nothing in the training period, so no return can be told; "
+                "pass a log with costs"
+            )
+    earned = fetch(fitted.agg(conversions=fitted["converted"].cast("int64").sum(), revenue=fitted["revenue"].sum()))[0]
+    if rounded(earned["revenue"]) <= 0:
+        clicks = data.source in ASKED["value_per_click"] and data.value_per_click is None
+        raise DataError(
+            f"revenue: the users fitted on earned nothing in the training period ({earned['conversions']} "
+            "conversions), so every split is as good as any other; pass a longer log, or one with conversions and "
+            f"their revenue{', or let clicks earn (data.value_per_click)' if clicks else ''}"
+        )
+    if earned["conversions"] >= FEW_CONVERSIONS:
+        return []
+    return [
+        f"Only {earned['conversions']} conversions of the training period can be fitted on: conversion rates and "
+        "values of single platforms lean on the mean of all."
+    ]
+
+
+def _by_campaign(table: Table, amount: str) -> Table:
+    return table.group_by("campaign_id").agg(spend=table[amount].sum())
+
+
+def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> Table:
+    """Group platforms; add cycle, split and hold-out (`schema.DERIVED`)."""
+    # Truncated first: DuckDB would round to the nearest second, and the last half of one into the next cycle.
+    seconds = table["timestamp"].truncate("s").epoch_seconds().cast("int64") - int(line.start.timestamp())
+    # Both sides are whole and not negative, so the floor of the division is the cycle; the last takes a fragment in.
+    cycle = (seconds / (line.hours * 3600)).floor().cast("int64").clip(upper=line.cycles - 1)
+    if any(name != to for name, to in group.items()):
+        # A log may have hundreds of platforms under `other`: only the rest is spelt out.
+        kept = sorted((name, to) for name, to in group.items() if to != OTHER)
+        renamed = table["platform"].cases(*kept, else_=OTHER) if kept else ibis.literal(OTHER)
+        table = table.mutate(platform=renamed)
+    table = table.mutate(cycle=cycle)
+    split = ibis.cases(
+        (table["cycle"] >= line.first_cycle["test"], "test"),
+        (table["cycle"] >= line.first_cycle["validation"], "validation"),
+        else_="train",
+    )
+    # Eight hexadecimal digits in order are a number in order, in every engine.
+    hashed = (ibis.literal("holdout ") + table["user_id"]).hexdigest("md5").substr(0, 8)
+    edge = f"{min(math.floor(data.holdout_users * 2**32), 2**32 - 1):08x}"
+    return table.mutate(split=split, holdout=hashed < edge if data.holdout_users < 1 else ibis.literal(True))
+
+
+def write_plans(
+    planned: Clean | None, table: Table, line: Timeline, platforms: list[str], group: dict[str, str], out: Path
+) -> None:
+    """plans.parquet: the cleaned plans under the grouped platforms, or actual spend where the log has none.
+
+    Raises:
+        DataError: limits that no split can keep.
+    """
+    if planned is None:
+        table = table.mutate(date=table["timestamp"].date())
+        spend = table.group_by("campaign_id", "platform", "date").agg(spend=table["price_paid"].sum()).to_pandas()
+        spend["date"] = [getattr(value, "date", lambda value=value: value)() for value in spend["date"]]
+        spend["spend"] = [rounded(value) for value in spend["spend"]]
+        frame = plans.derived(spend, platforms, line.start, line.hours * line.cycles)
+    else:
+        frame = plans.grouped(planned.table.to_pandas(), group)
+        plans.check_feasible(frame, platforms)
+    pq.write_table(pa.Table.from_pandas(frame, schema=arrow_schema(PLANS), preserve_index=False), out / "plans.parquet")
+
+
+def write_creatives(creatives: Clean | None, out: Path) -> tuple[str, ...]:
+    """creatives.parquet; a missing category is imputed. Returns which of image and text there are."""
+    schema = arrow_schema(CREATIVES)
+    if creatives is None:
+        pq.write_table(schema.empty_table(), out / "creatives.parquet")
+        return ()
+    table = creatives.table.mutate(category=creatives.table["category"].fill_null(UNKNOWN))
+    write(table.order_by("creative_id"), schema, out / "creatives.parquet")
+    counts = fetch(table.agg(image=table["image"].count(), text=table["copy"].count()))[0]
+    return tuple(name for name in ("image", "text") if counts[name])

@@ -1,0 +1,61 @@
+"""The engine that runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ibis
+
+from crossmix.config import Data
+from crossmix.schema import DataError
+from crossmix.sources import Backend, Table
+
+
+def connect(engine: str, workdir: Path) -> Backend:
+    """The Ibis backend that runs every expression here; it may spill to `workdir`.
+
+    Raises:
+        DataError: Spark is not installed.
+    """
+    if engine == "spark":
+        try:
+            spark = importlib.import_module("pyspark.sql").SparkSession
+        except ImportError:
+            raise DataError(
+                "data.engine: 'spark' needs PySpark; install the extra (pip install 'crossmix[spark]') or use 'duckdb'"
+            ) from None
+        session = (
+            spark.builder.appName("crossmix-ingest")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.sql.warehouse.dir", str(workdir / "warehouse"))
+            .getOrCreate()
+        )
+        return ibis.pyspark.connect(session)
+    backend = ibis.duckdb.connect(temp_directory=str(workdir / "spill"))
+    backend.raw_sql("SET TimeZone = 'UTC'")
+    # Inserting in order keeps every later sort, and so the written files, reproducible.
+    backend.raw_sql("SET preserve_insertion_order = true")
+    backend.raw_sql("SET enable_progress_bar = false")
+    return backend
+
+
+def materialise(table: Table) -> Table:
+    """Run the source's expression once. What the text reader cannot digest is the user's to repair."""
+    try:
+        return table.cache()
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"}:
+            raise
+        line = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"data.path: the log cannot be read ({line}); repair that line or fetch the log again"
+        ) from error
+
+
+def cleaning_settings(data: Data) -> dict[str, Any]:
+    """The data config without where the log lies: the same log elsewhere is the same data."""
+    return {name: value for name, value in asdict(data).items() if name not in {"path", "engine"}}

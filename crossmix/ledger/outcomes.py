@@ -1,0 +1,296 @@
+"""What the arms of an experiment delivered, read from the database: finished cycles only, totals and by user.
+
+Campaigns have clocks of their own. An experiment's cycle is as long as the longest of theirs, and a campaign's cycle
+belongs to the first experiment cycle that begins no earlier; the campaign cycle in which the experiment begins counts
+(both arms begin in it), unless another experiment had served in it. A cycle whose feedback is missing from an arm is
+waited for during one more cycle; a cycle without feedback from either arm delivered nothing and is left out.
+
+Planned budget of an arm and cycle: its weight x the campaigns' `cycle_budget`, as it is now.
+
+Shapes: A arms (policy, control), Q quantities, T cycles of the experiment with feedback, P platforms, N users.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from crossmix.ledger import store as tables
+from crossmix.ledger.audit import utc
+from crossmix.ledger.store import Store
+
+Array = NDArray[np.float64]
+ARMS = ("policy", "control")
+QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
+
+
+class VerdictError(ValueError):
+    """An experiment that cannot be analysed; the message names the field and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A row of `experiments`."""
+
+    id: str
+    weights: Mapping[str, float]
+    started: datetime
+    days: int
+    """Planned cycles."""
+    level: float
+    ended: datetime | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A campaign's part in the experiment."""
+
+    campaign_id: str
+    currency: str
+    budget: float
+    """Of both arms, currency per cycle."""
+    starts: datetime
+    cycle: timedelta
+    first: int
+    """First cycle of the experiment."""
+    stop: int
+    """One past the last finished one."""
+    cycles: int
+
+    def begins(self, cycle: int) -> datetime:
+        return self.starts + cycle * self.cycle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """Finished cycles."""
+
+    experiment: Experiment
+    clocks: tuple[Clock, ...]
+    """Campaigns with feedback."""
+    platforms: tuple[str, ...]
+    length: timedelta
+    """Of an experiment's cycle."""
+    slot_T: tuple[int, ...]
+    """Which cycles of the experiment, from 0."""
+    planned_AT: Array
+    total_QATP: Array
+    finished: int
+    """Cycles of the experiment that are over, with feedback or without."""
+    silent: int
+    """Campaign cycles without any feedback."""
+
+    @property
+    def reached(self) -> bool:
+        """The planned end is over."""
+        return self.finished >= self.experiment.days
+
+    def of(self, name: str, platform: str | None = None) -> Array:
+        """A quantity of each arm and cycle, (A, T); `planned` is the arm's, whatever the platform."""
+        if name == "planned":
+            return self.planned_AT
+        total_ATP: Array = self.total_QATP[QUANTITIES.index(name)]
+        return total_ATP.sum(2) if platform is None else total_ATP[:, :, self.platforms.index(platform)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Users:
+    """Figures of each user who has feedback, per arm; the covariate is from before the experiment."""
+
+    during: dict[str, Array]
+    """Arm to (N, Q)."""
+    before: dict[str, Array]
+    """The same users, 0 where nothing is known."""
+    known: int
+    """Users with feedback from before."""
+    crossed: int
+    """Users with feedback in both arms."""
+    impressions: float
+    """Their impressions."""
+
+
+def experiment(store: Store, experiment_id: str) -> Experiment:
+    """An experiment's row.
+
+    Raises:
+        VerdictError: there is none of that id.
+        StoreAwayError: the database is away.
+    """
+    with store.read() as connection:
+        row = (
+            connection.execute(sa.select(tables.experiments).where(tables.experiments.c.id == experiment_id))
+            .mappings()
+            .first()
+        )
+        if row is None:
+            known = connection.execute(sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started)).all()
+    if row is None:
+        have = ", ".join(repr(one.id) for one in known) or "none"
+        raise VerdictError(f"experiment: {experiment_id!r} is not in the database, which has {have}; name one of those")
+    missing = [arm for arm in ARMS if arm not in row["weights"]]
+    if missing:
+        raise VerdictError(f"experiment.weights: {row['weights']} has no arm {missing[0]!r}; give both arms a weight")
+    return Experiment(
+        row["id"],
+        dict(row["weights"]),
+        utc(row["started"]),
+        int(row["days"]),
+        float(row["level"]),
+        None if row["ended"] is None else utc(row["ended"]),
+        row["why"],
+    )
+
+
+def newest(store: Store) -> str:
+    """Id of the experiment that began last; raises `VerdictError` where there is none."""
+    with store.read() as connection:
+        found = connection.execute(
+            sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started.desc()).limit(1)
+        ).scalar()
+    if found is None:
+        raise VerdictError("experiment: the database has none; `crossmix serve` begins one")
+    return str(found)
+
+
+def read(store: Store, one: Experiment, now: datetime) -> Outcomes:
+    """Everything that the experiment's finished cycles delivered until `now` (UTC); raises `StoreAwayError`."""
+    with store.read() as connection:
+        clocks = _clocks(connection, one, now)
+        found = {clock.campaign_id: _cells(connection, clock) for clock in clocks}
+    clocks = tuple(clock for clock in clocks if found[clock.campaign_id])
+    length = max((clock.cycle for clock in clocks), default=timedelta(days=1))
+    arms = {arm for arm in ARMS if one.weights[arm] > 0}
+    finished, silent = one.days if clocks else 0, 0
+    at: dict[tuple[str, int], int] = {}
+    for clock in clocks:
+        reported: dict[int, set[str]] = {}
+        for arm, cycle, _ in found[clock.campaign_id]:
+            reported.setdefault(cycle, set()).add(arm)
+        unsettled = clock.stop if clock.stop < clock.cycles else None
+        for cycle in range(clock.first, clock.stop):
+            slot, who = _slot(one, length, clock.begins(cycle)), reported.get(cycle, set())
+            if not arms <= who and now - clock.begins(cycle + 1) < clock.cycle:
+                unsettled = cycle
+                break
+            if who:
+                at[clock.campaign_id, cycle] = slot
+            elif slot < one.days:
+                silent += 1
+        if unsettled is not None:
+            finished = min(finished, _slot(one, length, clock.begins(unsettled)))
+    at = {key: slot for key, slot in at.items() if slot < finished}
+
+    platforms = tuple(sorted({name for told in found.values() for _, _, name in told}))
+    slots = tuple(sorted(set(at.values())))
+    planned_AT = np.zeros((len(ARMS), len(slots)))
+    total_QATP = np.zeros((len(QUANTITIES), len(ARMS), len(slots), len(platforms)))
+    for clock in clocks:
+        for (arm, cycle, platform), values in found[clock.campaign_id].items():
+            if (clock.campaign_id, cycle) in at:
+                t = slots.index(at[clock.campaign_id, cycle])
+                total_QATP[:, ARMS.index(arm), t, platforms.index(platform)] += values
+    budget = {clock.campaign_id: clock.budget for clock in clocks}
+    for (campaign, _), slot in at.items():
+        planned_AT[:, slots.index(slot)] += [one.weights[arm] * budget[campaign] for arm in ARMS]
+    return Outcomes(one, clocks, platforms, length, slots, planned_AT, total_QATP, finished, silent)
+
+
+def users(store: Store, outcomes: Outcomes) -> Users:
+    """Figures by user over the finished cycles; raises `StoreAwayError`."""
+    now: dict[tuple[str, str], Array] = {}
+    past: dict[str, Array] = {}
+    events = tables.events.c
+    with store.read() as connection:
+        for clock in outcomes.clocks:
+            stop = clock.first + sum(
+                _slot(outcomes.experiment, outcomes.length, clock.begins(cycle)) < outcomes.finished
+                for cycle in range(clock.first, clock.stop)
+            )
+            mine = (events.campaign_id == clock.campaign_id) & events.user.is_not(None)
+            during = mine & events.arm.in_(ARMS) & (events.cycle >= clock.first) & (events.cycle < stop)
+            for arm, user, *values in connection.execute(_sums(during, events.arm, events.user)):
+                now[arm, user] = now.get((arm, user), 0.0) + np.array(values, float)
+            before = mine & (events.cycle < clock.first)
+            for user, *values in connection.execute(_sums(before, events.user)):
+                past[user] = past.get(user, 0.0) + np.array(values, float)
+    names = {arm: [user for a, user in now if a == arm] for arm in ARMS}
+    nothing = np.zeros(len(QUANTITIES))
+    table = {arm: np.array([now[arm, user] for user in names[arm]]).reshape(-1, len(QUANTITIES)) for arm in ARMS}
+    known = {user for _, user in now}
+    return Users(
+        table,
+        {arm: np.array([past.get(user, nothing) for user in names[arm]]).reshape(-1, len(QUANTITIES)) for arm in ARMS},
+        len(known & past.keys()),
+        len(now) - len(known),
+        float(sum(rows[:, QUANTITIES.index("impressions")].sum() for rows in table.values())),
+    )
+
+
+def assigned(store: Store, one: Experiment) -> dict[str, int]:
+    """Users of each arm that the router saw; raises `StoreAwayError`."""
+    rows = tables.assignments.c
+    with store.read() as connection:
+        found = connection.execute(
+            sa.select(rows.arm, sa.func.count()).where(rows.experiment == one.id).group_by(rows.arm)
+        ).all()
+    count = {arm: int(n) for arm, n in found}
+    return {arm: count.get(arm, 0) for arm in (*one.weights, *(count.keys() - one.weights.keys()))}
+
+
+def _slot(one: Experiment, length: timedelta, begins: datetime) -> int:
+    """The experiment's cycle of a campaign's cycle."""
+    return max(math.ceil((begins - one.started) / length - 1e-9), 0)
+
+
+def _clocks(connection: sa.Connection, one: Experiment, now: datetime) -> tuple[Clock, ...]:
+    rows = tables.experiments.c
+    others = connection.execute(sa.select(rows.started, rows.ended).where(rows.id != one.id)).all()
+    earlier = [utc(ended) if ended else one.started for begun, ended in others if utc(begun) < one.started]
+    cutoff = min(now, one.ended or now)
+    clocks = []
+    for row in connection.execute(sa.select(tables.campaigns)).mappings():
+        starts, cycle = utc(row["starts"]), timedelta(hours=row["cycle_hours"])
+        first = max(math.floor((one.started - starts) / cycle), 0)
+        begins = starts + first * cycle
+        if begins < one.started and any(end > begins for end in earlier):
+            first += 1
+        stop = min(max(math.floor((cutoff - starts) / cycle + 1e-9), first), row["cycles"])
+        clocks.append(
+            Clock(
+                row["campaign_id"],
+                row["currency"],
+                float(row["cycle_budget"]),
+                starts,
+                cycle,
+                first,
+                stop,
+                int(row["cycles"]),
+            )
+        )
+    return tuple(clocks)
+
+
+def _cells(connection: sa.Connection, clock: Clock) -> dict[tuple[str, int, str], Array]:
+    """Sums of each arm, cycle and platform, (Q,)."""
+    events = tables.events.c
+    mine = (
+        (events.campaign_id == clock.campaign_id)
+        & events.arm.in_(ARMS)
+        & (events.cycle >= clock.first)
+        & (events.cycle < clock.stop)
+    )
+    found = connection.execute(_sums(mine, events.arm, events.cycle, events.platform))
+    return {(arm, int(cycle), platform): np.array(values, float) for arm, cycle, platform, *values in found}
+
+
+def _sums(which: Any, *by: Any) -> Any:
+    events = tables.events.c
+    return sa.select(*by, *(sa.func.sum(events[name]) for name in QUANTITIES)).where(which).group_by(*by)

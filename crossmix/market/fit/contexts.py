@@ -1,0 +1,137 @@
+"""Fused contexts and click and conversion multipliers, resampled from the log by similarity (§2.2).
+
+A campaign's training cycles fall into groups of like fused contexts (k-means). A cycle that the market plays takes its
+context from one of the log's, and its impressions' responses from logged impressions of the same group.
+
+Shapes: T training cycles, C campaigns, P platforms, N contexts, G groups, R responses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crossmix.config import Config
+from crossmix.market.fit.log import Array, Log
+from crossmix.state import CONTEXT
+
+LEAST_CYCLES = 6
+"""Cycles that a group of like contexts has on average at least."""
+LEAST_ROWS = 50
+"""Impressions that responses are drawn from at least; a smaller cell takes those of all groups."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """What the log's cycles were about."""
+
+    bank_CND: Array
+    """Fused contexts of training cycles, the last ones."""
+    rate_CNP: Array
+    """Their click-rate multipliers, mean 1."""
+    group_CN: Ints
+    """Which group of like contexts each belongs to."""
+    cycle_group_CT: Ints
+    """The group of every training cycle."""
+    cold_CD: Array
+    """Before the first cycle."""
+    present_CD: Array
+    """Of the log's last cycle."""
+
+
+def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
+    """Contexts of the training cycles and their groups; without `fusion` zeros, and one group."""
+    _, campaigns, platforms = log.shape
+    if fusion is None:
+        none = np.zeros((campaigns, CONTEXT))
+        alike = np.zeros((campaigns, log.train_cycles), np.int64)
+        return Contexts(none[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, none, none)
+    table = pd.read_parquet(fusion / "contexts.parquet")
+    predicted = _predictions(log, fusion)
+    weight = log.per_cycle()
+    mean_TCP = log.per_cycle(predicted["p_click"]) / np.maximum(weight, 1)
+    span = slice(0, log.train_cycles)
+    overall = (mean_TCP * weight)[span].sum(0) / np.maximum(weight[span].sum(0), 1)
+    multiplier = np.where(weight > 0, mean_TCP / np.maximum(overall, 1e-9), 1.0)
+    # A cycle with few impressions says little about its mix: shrink towards 1 as if by 50 average impressions.
+    multiplier = (multiplier * weight + 50) / (weight + 50)
+    most = min(config.market.context_bank, log.train_cycles)
+    groups = max(1, min(config.market.context_groups, log.train_cycles // LEAST_CYCLES))
+    bank = np.zeros((campaigns, most, CONTEXT))
+    rates = np.ones((campaigns, most, platforms))
+    group = np.zeros((campaigns, most), np.int64)
+    cycle_group = np.zeros((campaigns, log.train_cycles), np.int64)
+    cold, present = np.zeros((campaigns, CONTEXT)), np.zeros((campaigns, CONTEXT))
+    for c, campaign in enumerate(log.meta.campaigns):
+        rows = table[table["campaign_id"] == campaign].set_index("cycle")["context"]
+        if -1 in rows.index:
+            cold[c] = np.asarray(rows.loc[-1], float)
+        present[c] = np.asarray(rows.loc[rows.index.max()], float) if len(rows) else cold[c]
+        cycles = [int(t) for t in rows.index if 0 <= t < log.train_cycles]
+        if not cycles:
+            bank[c] = cold[c]
+            continue
+        cycle_group[c, cycles] = _alike(np.stack([np.asarray(rows.loc[t], float) for t in cycles]), groups)
+        chosen = [cycles[-most:][i % len(cycles[-most:])] for i in range(most)]
+        bank[c] = np.stack([np.asarray(rows.loc[t], float) for t in chosen])
+        rates[c], group[c] = multiplier[chosen, c], cycle_group[c, chosen]
+    rates = rates / np.maximum(rates.mean(1, keepdims=True), 1e-9)
+    return Contexts(bank, rates, group, cycle_group, cold, present)
+
+
+def _alike(context_ND: Array, groups: int) -> Ints:
+    """Group of every context: k-means on the unit sphere, so that likeness is the cosine's."""
+    from sklearn.cluster import KMeans
+
+    unit = context_ND / np.maximum(np.linalg.norm(context_ND, axis=1, keepdims=True), 1e-12)
+    distinct = len(np.unique(unit.round(9), axis=0))
+    found = KMeans(min(groups, distinct), n_init=4, random_state=0).fit_predict(unit)
+    return np.asarray(found, np.int64)
+
+
+def _predictions(log: Log, fusion: Path) -> pd.DataFrame:
+    table = pd.read_parquet(fusion / "predictions.parquet").set_index("impression_id")
+    return table.reindex(log.frame["impression_id"].to_numpy())
+
+
+def responses(log: Log, fusion: Path | None, cycle_group_CT: Ints, size: int = 512) -> tuple[Array, Array]:
+    """Click and conversion multipliers of impressions by group of their cycle, (C, G, P, R, 2), with E[g] = 1 and
+    E[g h] = 1 in each cell; and their mean predicted click probability, (C, G, P).
+
+    From the training period and users who are not held out, but whom the heads were not trained on either where there
+    are enough: predictions of trained rows are sharper than those of new impressions.
+    """
+    _, campaigns, platforms = log.shape
+    groups = int(cycle_group_CT.max(initial=0)) + 1
+    table, mean = np.ones((campaigns, groups, platforms, size, 2)), np.zeros((campaigns, groups, platforms))
+    if fusion is None:
+        return table, mean
+    predicted = _predictions(log, fusion)
+    p_click, p_convert = predicted["p_click"].to_numpy(float), predicted["p_conversion"].to_numpy(float)
+    rng = np.random.default_rng(0)
+    fitted = (log.frame["split"] == "train").to_numpy() & ~log.frame["holdout"].to_numpy(bool)
+    fresh = ~predicted["trained"].to_numpy(bool)
+    group = cycle_group_CT[
+        log.frame["c"].to_numpy(), np.minimum(log.frame["cycle"].to_numpy(), cycle_group_CT.shape[1] - 1)
+    ]
+    for c in range(campaigns):
+        for p in range(platforms):
+            cell = fitted & (log.frame["c"] == c).to_numpy() & (log.frame["p"] == p).to_numpy()
+            for g in range(groups):
+                alike = cell & (group == g)
+                pools = (np.flatnonzero(pool) for pool in (alike & fresh, alike, cell & fresh, cell))
+                rows = next((rows for rows in pools if len(rows) >= LEAST_ROWS), np.flatnonzero(cell))
+                if not len(rows):
+                    continue
+                pick = rng.choice(rows, size)
+                mean[c, g, p] = p_click[pick].mean()
+                click = p_click[pick] / max(mean[c, g, p], 1e-9)
+                table[c, g, p, :, 0] = click
+                table[c, g, p, :, 1] = p_convert[pick] / max((click * p_convert[pick]).mean(), 1e-9)
+    return table, mean

@@ -1,0 +1,66 @@
+"""The log replayed through `History`: the 128 budget statistics of every campaign after every cycle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from crossmix.config import Config
+from crossmix.history import History, Outcome
+from crossmix.market.fit.log import read
+from crossmix.schema import Dataset
+from crossmix.state import CONTEXT, STATISTIC_NAMES, encode
+
+
+def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
+    """One row per campaign and finished cycle: campaign_id, cycle, event_timestamp (its end), the 128 statistics.
+
+    A row is what was known at its timestamp: conversions count from the cycle in which they became known.
+    """
+    log = read(dataset)
+    times, campaigns, platforms = log.shape
+    frame = log.frame
+    supplies = log.supplies(config)
+    requests = np.stack([[cell.requests for cell in row] for row in supplies]).transpose(2, 0, 1)
+    cost = np.stack([[cell.cost() for cell in row] for row in supplies]).transpose(2, 0, 1)
+    planned, low, high = log.planned(dataset)
+    delivered = log.totals()
+    arrived = log.per_cycle(frame["converted"], by="arrival")
+    arrived_revenue = log.per_cycle(frame["revenue"], by="arrival")
+
+    def tensor(array: object) -> torch.Tensor:
+        return torch.tensor(np.asarray(array), dtype=torch.float32)
+
+    totals = planned.sum(2, keepdims=True)
+    share = np.where(totals > 0, planned / np.maximum(totals, 1e-12), 1 / platforms)
+    history = History(
+        window=config.window,
+        decay=config.decay,
+        horizon=times,
+        cycle_budget_B=tensor(planned.sum(2).mean(0)),
+        minimum_BP=tensor(np.where(np.isfinite(low), low, config.limits.minimum)),
+        maximum_BP=tensor(np.where(np.isfinite(high), high, config.limits.maximum)),
+        share_BP=tensor(share[0]),
+    )
+    start = pd.Timestamp(log.meta.start).tz_localize(None)
+    width = pd.Timedelta(hours=log.meta.cycle_hours)
+    parts = []
+    for t in range(times):
+        end = start + (t + 1) * width
+        outcome = Outcome(
+            requests=tensor(requests[t]),
+            **{name: tensor(table[t]) for name, table in delivered.items()},
+            planned=tensor(planned[t]),
+        )
+        history.update(outcome, tensor(arrived[t]), tensor(arrived_revenue[t]), tensor(cost[t]), tensor(share[t]))
+        platform, campaign = history.statistics(torch.full((campaigns,), float(end.weekday())))
+        state = encode(torch.zeros(campaigns, CONTEXT), platform, campaign)[:, -len(STATISTIC_NAMES) :]
+        part = pd.DataFrame(state.numpy(), columns=list(STATISTIC_NAMES))
+        part.insert(0, "event_timestamp", end)
+        part.insert(0, "cycle", t)
+        part.insert(0, "campaign_id", list(log.meta.campaigns))
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    table["event_timestamp"] = table["event_timestamp"].astype("datetime64[us]").dt.tz_localize("UTC")
+    return table

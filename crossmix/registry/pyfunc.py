@@ -1,0 +1,44 @@
+"""The bundle as an MLflow pyfunc: its declaration ("models from code") and its signature."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from crossmix import state
+from crossmix.registry.mlflow_door import open_mlflow
+
+
+def declare(load: Callable[[Path], Any], predict: Callable[[Any, Mapping[str, Any]], Any]) -> None:
+    """Declare the pyfunc model of the file that calls this ("models from code").
+
+    `load` takes the bundle's folder; `predict` what it returned and the named input arrays.
+    """
+    mlflow = open_mlflow()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow asks for type hints on `predict`, and would take them for the schema
+
+        class Policy(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+            def load_context(self, context: Any) -> None:
+                self.loaded = load(Path(context.artifacts["bundle"]))
+
+            def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+                return predict(self.loaded, model_input)
+
+    mlflow.models.set_model(Policy())
+
+
+def policy_signature(mlflow: Any, platforms: int) -> Any:
+    import numpy as np
+    from mlflow.types import Schema, TensorSpec
+
+    def spec(name: str, width: int) -> Any:
+        return TensorSpec(np.dtype(np.float32), (-1, width), name)
+
+    return mlflow.models.ModelSignature(
+        inputs=Schema([spec("state", state.SIZE), spec("low", platforms), spec("high", platforms)]),
+        outputs=Schema([spec("share", platforms)]),
+    )

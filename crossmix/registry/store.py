@@ -1,0 +1,442 @@
+"""The one door to MLflow: runs, registered bundles, aliases, roll-back (DESIGN 7).
+
+A bundle is registered once, whatever its run had to go through: its digest is a tag of its version, and a run that was
+killed half-way is picked up again by that digest. `challenger` is the version registered last, `champion` the one
+that serves, `previous` the champion before it. Every change of champion leaves who, when and why on both versions.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from crossmix import bundle as bundle_module
+from crossmix import config as config_module
+from crossmix import state
+from crossmix.bundle import Bundle
+from crossmix.registry.mlflow_door import (
+    LARGEST_PARAM,
+    LARGEST_TAG,
+    NOTHING,
+    RUNTIME,
+    RegistryError,
+    bundle_tags,
+    open_mlflow,
+    tracking_at,
+)
+from crossmix.registry.pyfunc import policy_signature
+
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered bundle."""
+
+    name: str
+    number: int
+    run_id: str
+    digest: str
+    """The bundle's."""
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    note: str = ""
+    """Why it is champion, or why it is not."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For summary.json."""
+        return {
+            "name": self.name,
+            "version": self.number,
+            "aliases": list(self.aliases),
+            "run_id": self.run_id,
+            "bundle_digest": self.digest,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Registry:
+    """MLflow at `tracking_uri`; `None`: sqlite `mlflow.db` beside `artifact_root`, which then holds the artifacts."""
+
+    artifact_root: Path
+    tracking_uri: str | None = None
+    experiment: str = "crossmix"
+    model: str = "crossmix-policy"
+
+    @classmethod
+    def of(cls, config: config_module.Config, out: Path) -> Registry:
+        """The registry that a config names, or the one in the run's folder `out` (mlflow.db, mlartifacts/)."""
+        settings = config.registry
+        return cls(out / "mlartifacts", settings.tracking_uri, settings.experiment, settings.model)
+
+    @cached_property
+    def uri(self) -> str:
+        return self.tracking_uri or f"sqlite:///{self.artifact_root.absolute().parent / 'mlflow.db'}"
+
+    @cached_property
+    def _client(self) -> Any:
+        if urlparse(self.uri).scheme in ("sqlite", "file", ""):
+            self.artifact_root.mkdir(parents=True, exist_ok=True)
+        return open_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def register(
+        self,
+        folder: Path,
+        *,
+        metrics: Mapping[str, float] = NOTHING,
+        artifacts: Mapping[str, Path] = NOTHING,
+        figures: Mapping[str, Any] = NOTHING,
+        tags: Mapping[str, str] = NOTHING,
+        run_name: str | None = None,
+        wins: bool | None = None,
+        who: str = "crossmix run",
+        curve: Mapping[str, Any] = NOTHING,
+    ) -> Version:
+        """Record a run with its bundle and register it; a bundle that is registered already gets no new version.
+
+        Args:
+            folder: a bundle; it is verified first.
+            metrics: name to number; numbers that are not finite are left out.
+            artifacts: path in the run's artifacts to a local file: report.html, gates.json, ...
+            figures: path in the run's artifacts (ending .svg or .png) to a matplotlib Figure.
+            tags: more tags of the run and of the version; `oracle_ratio` decides where `wins` is `None`.
+            wins: whether it beats the champion; `None`: judged by the tag `oracle_ratio`, if both were judged on the
+                same data and config; otherwise it stays challenger.
+            who: who registers, for the record.
+            curve: the training's curve.json: its run is this bundle's, and gets the points that it lacks.
+
+        Returns:
+            The version, with `challenger`, and `champion` when there was none or when it wins.
+
+        Raises:
+            BundleError: the bundle does not verify.
+        """
+        loaded = bundle_module.load(folder)
+        with self._locked():
+            found = self._by_digest(loaded.digest)
+            if found is None:
+                run_id = self._run(loaded, metrics, artifacts, figures, tags, run_name, curve)
+                found = self._create_version(loaded, run_id, tags)
+                self._client.set_terminated(run_id)
+            self._client.set_registered_model_alias(self.model, CHALLENGER, str(found))
+            note = self._settle(self.get(found), wins, who)
+            return self.get(found, note)
+
+    def promote(self, version: str | int, *, who: str, why: str) -> Version:
+        """Make a version champion; the one it replaces becomes `previous`. Promoting the champion changes nothing."""
+        with self._locked():
+            return self._promote(self.get(version), who, why)
+
+    def rollback(self, *, who: str, why: str = "rolled back", of: int | None = None) -> Version:
+        """Make `previous` champion again; the champion becomes `previous`, so that a second call undoes the first.
+
+        Args:
+            of: the version to roll back: where another is champion, nothing changes, however often this is called.
+
+        Raises:
+            RegistryError: there is no previous champion.
+        """
+        with self._locked():
+            if of is not None and self._alias(CHAMPION) != of:
+                return self.get(CHAMPION)
+            previous = self._alias(PREVIOUS)
+            if previous is None:
+                raise RegistryError(
+                    f"{self.model}: no version has the alias {PREVIOUS!r}, so there is nothing to roll back to; "
+                    "promote another version instead"
+                )
+            return self._promote(self.get(previous), who, why)
+
+    def get(self, version: str | int, note: str = "") -> Version:
+        """A version by number, or by alias.
+
+        Raises:
+            RegistryError: there is none; the message says which there are.
+        """
+        number = self._resolve(version)
+        found = self._client.get_model_version(self.model, str(number))
+        aliases = self._client.get_registered_model(self.model).aliases
+        return Version(
+            name=self.model,
+            number=number,
+            run_id=found.run_id,
+            digest=found.tags["bundle_digest"],
+            aliases=tuple(sorted(alias for alias, holder in aliases.items() if int(holder) == number)),
+            tags=dict(found.tags),
+            note=note,
+        )
+
+    def versions(self) -> list[Version]:
+        """All registered versions, oldest first."""
+        found = self._client.search_model_versions(f"name = '{self.model}'")
+        return [self.get(int(item.version)) for item in sorted(found, key=lambda item: int(item.version))]
+
+    def fetch(self, version: str | int, target: Path) -> Bundle:
+        """Bring a version's bundle into `target` (replaced if it is a bundle) and verify it.
+
+        Raises:
+            RegistryError: no such version, or its artifacts are away.
+            BundleError: what came is not the bundle that was registered, or `target` holds something else.
+        """
+        wanted = self.get(version)
+        if target.exists() and any(target.iterdir()) and not (target / "manifest.json").exists():
+            raise bundle_module.BundleError(f"{target}: holds other files; fetch into an empty folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch,
+            tracking_at(self.uri),
+        ):
+            source = f"{self._client.get_model_version_download_uri(self.model, str(wanted.number))}/artifacts/bundle"
+            try:
+                came = Path(open_mlflow().artifacts.download_artifacts(artifact_uri=source, dst_path=scratch))
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                raise RegistryError(
+                    f"{self.model} version {wanted.number}: {source} cannot be read ({error}); "
+                    "bring the artifact store back, or register the bundle again"
+                ) from error
+            digest = bundle_module.load(came).digest
+            if digest != wanted.digest:
+                raise bundle_module.BundleError(
+                    f"{source}: digest {digest[:12]} is not the registered {wanted.digest[:12]}; register it again"
+                )
+            if target.exists():
+                shutil.rmtree(target)
+            came.replace(target)
+        return bundle_module.load(target)
+
+    def log_artifact(self, version: str | int, path: str, file: Path) -> None:
+        """Put one more file into a version's run, under `path`: the report, which shows the version, comes after it."""
+        self._log_file(self.get(version).run_id, path, file)
+
+    @contextmanager
+    def follow(self, training: str, run_name: str | None = None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Log a learning curve as it comes, in the run that `register` goes on with.
+
+        A registry that cannot be reached is told once in the log and does not stop the training; `register` logs the
+        whole curve where points are missing.
+
+        Args:
+            training: digest of the training; a run that was cut off is found again by it.
+
+        Returns:
+            What takes a point: `update` within `phase`, and numbers by name.
+        """
+        away = False
+
+        def attempt(call: Callable[[], Any]) -> Any:
+            nonlocal away
+            if away:
+                return None
+            try:
+                return call()
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                away = True
+                logging.getLogger(__name__).warning("registry %s: the learning curve is not live (%s)", self.uri, error)
+                return None
+
+        run_id = attempt(lambda: self._training_run(training, run_name))
+        seen = set(attempt(lambda: self._logged(run_id)) or ())
+
+        def listen(point: Mapping[str, Any]) -> None:
+            if point["env_steps"] not in seen:
+                seen.add(point["env_steps"])
+                attempt(lambda: self._log_point(run_id, point))
+
+        try:
+            yield listen
+        except BaseException:
+            attempt(lambda: self._client.set_terminated(run_id, "FAILED"))
+            raise
+
+    def _training_run(self, training: str, run_name: str | None) -> str:
+        with self._locked():
+            experiment = self._experiment_id()
+            found = self._client.search_runs([experiment], f"tags.training = '{training}'", max_results=1)
+            run = found[0] if found else self._client.create_run(experiment, run_name=run_name)
+            self._client.set_tag(run.info.run_id, "training", training)
+            self._client.update_run(run.info.run_id, "RUNNING")
+            return str(run.info.run_id)
+
+    def _logged(self, run_id: str) -> list[int]:
+        """Environment steps of the points that a run has."""
+        return [item.step for item in self._client.get_metric_history(run_id, "curve.validation_ratio")]
+
+    def _log_point(self, run_id: str, point: Mapping[str, Any]) -> None:
+        """A point's numbers as metrics `curve.*`, over environment steps."""
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        numbers = {key: point[key] for key in point if key != "env_steps" and isinstance(point[key], int | float)}
+        metrics = [
+            Metric(f"curve.{key}", float(number), now, int(point["env_steps"]))
+            for key, number in numbers.items()
+            if math.isfinite(number)
+        ]
+        self._client.log_batch(run_id, metrics)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time: two runs that end together must not both find the registry without their bundle."""
+        from filelock import FileLock
+
+        self.artifact_root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.artifact_root / ".registry.lock", timeout=600), tracking_at(self.uri):
+            yield
+
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        local = urlparse(self.uri).scheme in ("sqlite", "file", "")
+        location = self.artifact_root.absolute().as_uri() if local else None
+        return str(self._client.create_experiment(self.experiment, artifact_location=location))
+
+    def _run(
+        self,
+        loaded: Bundle,
+        metrics: Mapping[str, float],
+        artifacts: Mapping[str, Path],
+        figures: Mapping[str, Any],
+        tags: Mapping[str, str],
+        run_name: str | None,
+        curve: Mapping[str, Any],
+    ) -> str:
+        """The run of this bundle: its training's, or picked up after a kill, or new; with everything logged."""
+        experiment = self._experiment_id()
+        found = self._client.search_runs([experiment], f"tags.bundle_digest = '{loaded.digest}'", max_results=1)
+        if not found and curve:
+            trained = self._client.search_runs([experiment], f"tags.training = '{curve['key']}'")
+            # A run belongs to the first bundle made of its training.
+            found = [run for run in trained if "bundle_digest" not in run.data.tags][:1]
+        run = found[0] if found else self._client.create_run(experiment, run_name=run_name)
+        run_id = str(run.info.run_id)
+        self._client.set_tag(run_id, "bundle_digest", loaded.digest)
+        if curve:
+            self._client.set_tag(run_id, "training", str(curve["key"]))
+            seen = set(self._logged(run_id))
+            for point in curve["points"]:
+                if point["env_steps"] not in seen:
+                    self._log_point(run_id, point)
+        for key, tag in {**bundle_tags(loaded), **tags}.items():
+            self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
+        for key, param in config_module.documented(loaded.config):
+            self._client.log_param(run_id, key, str(param)[:LARGEST_PARAM])
+        for key, number in metrics.items():
+            if math.isfinite(number):
+                self._client.log_metric(run_id, key, number, step=0)
+        for path, file in artifacts.items():
+            self._log_file(run_id, path, file)
+        for path, figure in figures.items():
+            self._client.log_figure(run_id, figure, path)
+        self._client.log_dict(run_id, loaded.manifest, "manifest.json")
+        return run_id
+
+    def _log_file(self, run_id: str, path: str, file: Path) -> None:
+        parent = Path(path).parent.as_posix()
+        with tempfile.TemporaryDirectory() as scratch:
+            renamed = Path(shutil.copy(file, Path(scratch) / Path(path).name))
+            self._client.log_artifact(run_id, str(renamed), None if parent == "." else parent)
+
+    def _create_version(self, loaded: Bundle, run_id: str, tags: Mapping[str, str]) -> int:
+        """Log the pyfunc model and register it; the version and its digest tag appear in one transaction."""
+        mlflow = open_mlflow()
+        if not self._client.search_registered_models(f"name = '{self.model}'"):
+            self._client.create_registered_model(self.model)
+        with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in `declare`
+            logged = mlflow.pyfunc.log_model(
+                name="policy",
+                python_model=str(Path(__file__).with_name("serving_model.py")),
+                # MLflow keeps a folder under its own name, and `fetch` looks for this one.
+                artifacts={"bundle": shutil.copytree(loaded.path, Path(scratch, "bundle")).as_posix()},
+                signature=policy_signature(mlflow, len(loaded.platforms)),
+                input_example=loaded.example(),
+                # Stated, not inferred: inference loads the model in a new environment and asks the network.
+                pip_requirements=[f"{name}=={installed(name)}" for name in RUNTIME],
+                metadata={"bundle_digest": loaded.digest, "layout_digest": state.layout_digest()},
+            )
+        made = self._client.create_model_version(
+            self.model,
+            logged.model_uri,
+            run_id,
+            tags={key: value[:LARGEST_TAG] for key, value in {**bundle_tags(loaded), **tags}.items()},
+            model_id=logged.model_id,
+            await_creation_for=0,
+        )
+        return int(made.version)
+
+    def _settle(self, version: Version, wins: bool | None, who: str) -> str:
+        champion = self._alias(CHAMPION)
+        if champion is None:
+            self._promote(version, who, "first champion")
+            return "promoted: there was no champion"
+        if champion == version.number:
+            return "is the champion already"
+        wins, why = (wins, "judged by its gates") if wins is not None else _compare(version, self.get(champion))
+        if not wins:
+            return f"stays challenger of version {champion}: {why}"
+        self._promote(version, who, why)
+        return f"promoted over version {champion}: {why}"
+
+    def _promote(self, version: Version, who: str, why: str) -> Version:
+        champion = self._alias(CHAMPION)
+        if champion == version.number:
+            return self.get(version.number, "is the champion already")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = {"by": who, "at": now, "why": why[:500]}
+        if champion is not None:
+            self._tag(champion, "replaced", {**record, "with": version.number})
+            self._client.set_registered_model_alias(self.model, PREVIOUS, str(champion))
+        self._tag(version.number, "promoted", {**record, "over": champion})
+        self._client.set_registered_model_alias(self.model, CHAMPION, str(version.number))
+        return self.get(version.number, why)
+
+    def _tag(self, number: int, key: str, value: Mapping[str, Any]) -> None:
+        self._client.set_model_version_tag(self.model, str(number), key, json.dumps(value, sort_keys=True))
+
+    def _by_digest(self, digest: str) -> int | None:
+        found = self._client.search_model_versions(f"name = '{self.model}'")
+        numbers = [int(item.version) for item in found if item.tags.get("bundle_digest") == digest]
+        return min(numbers, default=None)
+
+    def _alias(self, alias: str) -> int | None:
+        found = self._client.search_registered_models(f"name = '{self.model}'")
+        number = found[0].aliases.get(alias) if found else None
+        return None if number is None else int(number)
+
+    def _resolve(self, version: str | int) -> int:
+        found = self._client.search_model_versions(f"name = '{self.model}'")
+        numbers = sorted(int(item.version) for item in found)
+        number = int(version) if str(version).isdigit() else self._alias(str(version))
+        if number is None or number not in numbers:
+            there = ", ".join(map(str, numbers)) or "none yet: run `crossmix run` first"
+            raise RegistryError(f"{self.model}: no version or alias {version!r}; registered versions: {there}")
+        return number
+
+
+def _compare(version: Version, champion: Version) -> tuple[bool, str]:
+    """Whether it wins by oracle ratio; figures of different data or config say nothing about each other."""
+    for key in ("data_digest", "evaluate_digest"):
+        if version.tags.get(key) != champion.tags.get(key):
+            return False, "they were judged on different data or by different rules; judge both on the same to compare"
+    try:
+        ours, theirs = float(version.tags["oracle_ratio"]), float(champion.tags["oracle_ratio"])
+    except (KeyError, ValueError):
+        return False, "one of them has no oracle ratio"
+    sign = "above" if ours > theirs else "not above"
+    return ours > theirs, f"oracle ratio {ours:.4f} is {sign} the champion's {theirs:.4f}"

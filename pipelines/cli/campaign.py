@@ -1,0 +1,190 @@
+"""The commands `crossmix campaign` and `crossmix override`; `pipelines.cli.main` takes them in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli import client as asked
+
+campaign = typer.Typer(no_args_is_help=True, help="Campaigns of a running server: budget, split, limits, window.")
+override = typer.Typer(no_args_is_help=True, help="Take a campaign out of the policy's hands, and give it back.")
+
+Server = Annotated[str, typer.Option(envvar="CROSSMIX_SERVER", help="Address of the server.")]
+Token = Annotated[str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, scope admin (list: read).")]
+Name = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name.")]
+Why = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Budget = Annotated[float | None, typer.Option(help="Per cycle, of all arms together, currency.")]
+Currency = Annotated[str | None, typer.Option(help="Three capital letters, as EUR.")]
+Share = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PLATFORM:SHARE", help="The static split, every platform that has one; repeatable."),
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PLATFORM:MIN:MAX", help="Shares of the cycle budget, as search:0.1:0.4; repeatable."),
+]
+Step = Annotated[
+    list[str] | None, typer.Option(metavar="PLATFORM:STEP", help="Largest change from cycle to cycle; repeatable.")
+]
+Freeze = Annotated[list[str] | None, typer.Option(help="A platform whose share stays; repeatable.")]
+Starts = Annotated[str | None, typer.Option(help="Start of cycle 0 with its zone, as 2026-01-01T00:00:00Z.")]
+Cycles = Annotated[int | None, typer.Option(help="How many are planned.")]
+Hours = Annotated[float | None, typer.Option("--cycle-hours", help="Length of a cycle: 24 for days.")]
+LOCAL = "http://127.0.0.1:8080"
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    """One line on stderr and exit status 2 for what was refused or cannot be reached."""
+    try:
+        yield
+    except asked.AskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def _show(found: Mapping[str, Any], as_json: bool) -> None:
+    print(json.dumps(found, indent=2) if as_json else asked.table([found]))
+
+
+@campaign.command("create")
+def create(
+    name: Name,
+    currency: Currency = None,
+    budget: Budget = None,
+    share: Share = None,
+    limit: Limit = None,
+    step: Step = None,
+    freeze: Freeze = None,
+    starts: Starts = None,
+    cycles: Cycles = None,
+    hours: Hours = 24.0,
+    why: Why = "",
+    server: Server = LOCAL,
+    token: Token = None,
+    json_: Json = False,
+) -> None:
+    """Add a campaign."""
+    with _readable_errors():
+        body = asked.fields(
+            share=share or (),
+            limit=limit or (),
+            step=step or (),
+            freeze=freeze or (),
+            campaign_id=name,
+            currency=currency,
+            cycle_budget=budget,
+            starts=starts,
+            cycles=cycles,
+            cycle_hours=hours,
+        )
+        _show(asked.ask(server, token, "POST", ["campaigns"], body=body, query={"why": why}), json_)
+
+
+@campaign.command("edit")
+def edit(
+    name: Name,
+    currency: Currency = None,
+    budget: Budget = None,
+    share: Share = None,
+    limit: Limit = None,
+    step: Step = None,
+    freeze: Freeze = None,
+    unlimit: Annotated[list[str] | None, typer.Option(help="A platform that loses its limits; repeatable.")] = None,
+    starts: Starts = None,
+    cycles: Cycles = None,
+    hours: Hours = None,
+    why: Why = "",
+    server: Server = LOCAL,
+    token: Token = None,
+    json_: Json = False,
+) -> None:
+    """Change what is named; the rest stays. A split is replaced as a whole."""
+    with _readable_errors():
+        body = asked.fields(
+            share=share or (),
+            limit=limit or (),
+            step=step or (),
+            freeze=freeze or (),
+            currency=currency,
+            cycle_budget=budget,
+            starts=starts,
+            cycles=cycles,
+            cycle_hours=hours,
+        )
+        if unlimit:
+            body["limits"] = {**body.get("limits", {}), **dict.fromkeys(unlimit)}
+        _show(asked.ask(server, token, "PATCH", ["campaigns", name], body=body, query={"why": why}), json_)
+
+
+@campaign.command("list")
+def list_(server: Server = LOCAL, token: Token = None, json_: Json = False) -> None:
+    """Every campaign, with the cycle that runs."""
+    with _readable_errors():
+        found = asked.campaigns(server, token)
+        print(json.dumps(found, indent=2) if json_ else asked.table(found))
+
+
+@campaign.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A JSON array of campaigns, or a CSV with a row each.")],
+    why: Why = "",
+    server: Server = LOCAL,
+    token: Token = None,
+) -> None:
+    """Add the campaigns of a file: all of them or, where a row cannot be used, none.
+
+    Columns of a CSV: campaign_id, currency, cycle_budget, starts, cycles, cycle_hours, share.PLATFORM, min.PLATFORM,
+    max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
+    """
+    with _readable_errors():
+        told = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query={"why": why})
+        print(asked.table(told["campaigns"]))
+
+
+@campaign.command("pause")
+def pause(name: Name, why: Why = "", server: Server = LOCAL, token: Token = None) -> None:
+    """Stop its spending."""
+    with _readable_errors():
+        _show(asked.ask(server, token, "POST", ["campaigns", name, "pause"], query={"why": why}), False)
+
+
+@campaign.command("resume")
+def resume(name: Name, why: Why = "", server: Server = LOCAL, token: Token = None) -> None:
+    """Let it spend again."""
+    with _readable_errors():
+        _show(asked.ask(server, token, "POST", ["campaigns", name, "resume"], query={"why": why}), False)
+
+
+@override.command("set")
+def set_(
+    name: Name,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLATFORM:SHARE", help="The split to serve; absent: the campaign's static one."),
+    ] = None,
+    why: Why = "",
+    server: Server = LOCAL,
+    token: Token = None,
+) -> None:
+    """The kill switch: the campaign's static split, or the given one, in every arm, at once, until lifted."""
+    with _readable_errors():
+        body: dict[str, Any] = {"kind": "given" if share else "static", "why": why}
+        if share:
+            body["share"] = asked.shares(share)
+        _show(asked.ask(server, token, "PUT", ["campaigns", name, "override"], body=body), False)
+
+
+@override.command("lift")
+def lift(name: Name, why: Why = "", server: Server = LOCAL, token: Token = None) -> None:
+    """Give the campaign back to its policy."""
+    with _readable_errors():
+        _show(asked.ask(server, token, "DELETE", ["campaigns", name, "override"], query={"why": why}), False)

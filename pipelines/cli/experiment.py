@@ -1,0 +1,278 @@
+"""`crossmix experiment`: what an experiment needs, how one would go in a run's fitted market, how a real one stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines import local
+
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+
+
+def _of_run(out: Path) -> tuple[Any, Any]:
+    from crossmix.config import from_json
+    from crossmix.market.model import load
+
+    config = local.run_config(out)
+    return from_json(json.dumps(config)), load(local.step_folder(out, "market"))
+
+
+def plan(out: Path, lift: float, power: float, level: float, weight: float) -> dict[str, Any]:
+    """Days and budget until a lift of ROI is found, from the noise of simulated A/A days."""
+    from crossmix.evaluate.simulate import deviation
+    from crossmix.evaluate.stats.sequential import check_question, days_needed, power_of
+
+    check_question(lift, power, level)
+    config, market = _of_run(out)
+    noise, period = deviation(config, market, (weight, 1 - weight))
+    days = days_needed(lift, noise, power, level) * period
+    daily = float(market.budget.sum()) * 24 / market.cycle_hours
+    return {
+        "lift": lift,
+        "power": power,
+        "level": level,
+        "weight": weight,
+        "deviation of a figure": noise,
+        "cycles per figure": period,
+        "cycles": days,
+        "cycle hours": market.cycle_hours,
+        "budget": days * float(market.budget.sum()),
+        "daily budget": daily,
+        "currency": market.currency,
+        "power after 7, 14, 28 cycles": [
+            power_of(lift, noise, n // period, level) if n >= 2 * period else 0.0 for n in (7, 14, 28)
+        ],
+        "generated": market.generated,
+    }
+
+
+def simulate(out: Path, days: int, runs: int, level: float, weight: float, *, online: bool = False) -> dict[str, Any]:
+    """The run's bundle against the static split; `online`: beside it the policy that explores, and that also learns."""
+    import torch
+
+    from crossmix import bundle
+    from crossmix.config import ConfigError
+    from crossmix.evaluate import simulate as trial
+
+    config, market = _of_run(out)
+    if not (out / "bundle").is_dir():
+        raise ConfigError(f"{out}: it has no bundle, as its gates did not pass; only a policy that passed is simulated")
+    served = bundle.load(out / "bundle")
+
+    def serve(_: Any, seen: Any) -> torch.Tensor:
+        share = served.allocate(*(x.numpy().astype(np.float32) for x in (seen.state_BS, seen.low_BP, seen.high_BP)))
+        return torch.from_numpy(np.ascontiguousarray(share[:, : len(market.platforms)]))
+
+    others: dict[str, trial.Serve] = {}
+    if online:
+        from crossmix.evaluate.simulate_online import OnlineArm
+        from crossmix.training.policy_file import load_policy
+
+        # What the bundle was exported from, as a network that can be trained on.
+        policy = load_policy(local.step_folder(out, "align"))
+        others = {
+            "exploring": OnlineArm(policy, config, runs, trial.FIRST_SEED, learns=False),
+            "online": OnlineArm(policy, config, runs, trial.FIRST_SEED),
+        }
+    found = trial.simulate(
+        config, market, serve, (weight, 1 - weight), runs=runs, days=days, level=level, others=others
+    )
+    return found | {"bundle": served.digest, "sigma": config.online.sigma if online else None}
+
+
+def status(
+    server: str | None, database: str | None, token: str | None, experiment: str | None, html: Path | None
+) -> dict[str, Any]:
+    """How the experiment stands: by a running server, or straight from its database.
+
+    Args:
+        server: its address; the local one if neither this nor `database` is given.
+        database: SQLAlchemy URL, as sqlite:///out/demo/serving/serving.db; guardrails are then shown by their defaults.
+        token: of scope read, where the server asks for one.
+        experiment: id, of a database that holds several; the one that began last if absent.
+        html: where the page goes too.
+
+    Raises:
+        ConfigError: options that exclude each other, a database that cannot be read, a file that cannot be written.
+        AskError: the server is away or refuses.
+        VerdictError: there is no such experiment.
+    """
+    from crossmix.config import ConfigError
+
+    if server is not None and database is not None:
+        raise ConfigError("--server, --database: name one of the two")
+    if html is not None and not html.parent.is_dir():
+        raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
+    if database is not None:
+        found = _from_database(database, experiment)
+    elif experiment is not None:
+        raise ConfigError("--experiment: a server tells of the one that it runs; name --database for another")
+    else:
+        from pipelines.cli.client import ask
+
+        found = ask(server or DEFAULT_SERVER, token, "GET", ["experiment.json"])
+    if html is not None:
+        from serving.experiment.verdict import render
+
+        try:
+            html.write_text(render(found), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--html {html}: cannot be written ({error.strerror}); name another file") from None
+    return found
+
+
+def _from_database(url: str, experiment: str | None) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    import sqlalchemy as sa
+
+    from crossmix.config import ConfigError
+    from crossmix.ledger.outcomes import newest
+    from crossmix.ledger.store import Store, StoreAwayError
+    from serving.experiment.verdict import status as judged
+
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+            # Opening it would make an empty one.
+            raise ConfigError(f"--database {url}: there is no such file; the server's is serving.db in its folder")
+        store = Store(url)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise ConfigError(f"--database {url}: {error}; give a URL, as sqlite:///folder/serving.db") from None
+    except StoreAwayError as error:
+        raise ConfigError(f"--database: {error}; start it, or name another") from None
+    try:
+        return judged(store, experiment or newest(store), datetime.now(UTC))
+    except StoreAwayError as error:
+        raise ConfigError(f"--database: {error}; start it, or name another") from None
+    finally:
+        store.close()
+
+
+def plan_table(found: dict[str, Any]) -> str:
+    """A plan for people."""
+    after = ", ".join(
+        f"{n}: {power:.0%}" for n, power in zip((7, 14, 28), found["power after 7, 14, 28 cycles"], strict=True)
+    )
+    return "\n".join(
+        [
+            f"to find a lift of {found['lift']:+.1%} in ROI with power {found['power']:.0%}, level {found['level']:g}, "
+            f"arms {found['weight']:.0%} : {1 - found['weight']:.0%}:",
+            f"  {found['cycles']} cycles of {found['cycle hours']} h, "
+            f"a budget of {found['budget']:,.0f} {found['currency']}",
+            f"  from a deviation of {found['deviation of a figure']:.3f} of the log-ratio of "
+            f"{_cycles(found['cycles per figure'])} (A/A in the fitted market"
+            f"{', of a GENERATED log' if found['generated'] else ''})",
+            f"  power after so many cycles: {after}",
+        ]
+    )
+
+
+def _cycles(number: int) -> str:
+    return "a cycle" if number == 1 else f"{number} cycles together, as single ones may earn nothing"
+
+
+def simulation_table(found: dict[str, Any]) -> str:
+    """A simulation for people."""
+    lines = [
+        f"{found['runs']} experiments of {found['days']} cycles, policy {found['weights']['policy']:.0%}, control "
+        f"{found['weights']['control']:.0%}{'; fitted on a GENERATED log' if found['generated'] else ''}",
+        "",
+        f"{'':<28}{'lift of ROI':>30}{'always-valid':>14}{'paired':>9}{'Welch':>8}",
+    ]
+    labels = {
+        "experiment": "policy against control",
+        "exploring": "exploring against control",
+        "online": "learning against control",
+        "a_a": "control against control",
+    }
+    for name, label in labels.items():
+        if name not in found:
+            continue
+        row = found[name]
+        low, high = row["lift"]["range95"]
+        told = f"{row['lift']['mean']:+.1%} [{low:+.1%}, {high:+.1%}]"
+        lines.append(
+            f"{label:<28}{told:>30}{row['found by day, always-valid'][-1]:>14.1%}"
+            f"{row['found at the end, paired']:>9.1%}{row['found at the end, Welch']:>8.1%}"
+        )
+    if "online" in found:
+        lead = {name: _lead(one) for name, one in found["online"]["lead"].items()}
+        lines += [
+            "",
+            f"exploring: the policy with the noise that online learning needs, {found['sigma']:g} on its logits; "
+            "learning: that with eq. 12's daily updates",
+            f"expected revenue with updates over that without: {lead['over exploring']} with the same exploration, "
+            f"{lead['over experiment']} against the policy as it is",
+            f"what exploration costs: {_lead(found['exploring']['lead']['over experiment'])}",
+        ]
+    first = found["experiment"]["first run"]["always-valid"]
+    reached = next(
+        (d + 1 for d, part in enumerate(found["experiment"]["found by day, always-valid"]) if part >= 0.5), None
+    )
+    lines += [
+        "",
+        f"a figure is made of {_cycles(found['days per figure'])}",
+        "columns: part of the experiments in which the test found a difference; always-valid: looked at every cycle",
+        f"half of the experiments are decided by cycle {reached}" if reached else "fewer than half are decided",
+        "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",
+        f"the first experiment's verdict: {first['lift']:+.1%} [{first['ci95'][0]:+.1%}, {first['ci95'][1]:+.1%}]",
+    ]
+    return "\n".join(lines)
+
+
+def _lead(one: dict[str, Any]) -> str:
+    low, high = one["ci95"]
+    return f"{one['mean']:+.2%} [{low:+.2%}, {high:+.2%}]"
+
+
+def status_table(found: dict[str, Any]) -> str:
+    """A status for people."""
+    about = found["experiment"]
+    lines = [
+        found["verdict"]["line"],
+        "",
+        f"experiment {about['id']}, begun {about['started'][:16].replace('T', ' ')} UTC, "
+        f"{found['cycles']['finished']} of {about['planned cycles']} cycles of {about['cycle hours']:g} h"
+        f"{', money in ' + found['currency'] if found['currency'] else ''}",
+        f"sample ratio  {found['sample ratio']['verdict']}: {found['sample ratio']['reason']}",
+        "",
+        f"{'':<12}{'policy':>10}{'control':>10}{'lift, always-valid':>28}{'paired':>26}{'p, Welch':>10}",
+    ]
+    for name, one in found["lifts"].items():
+        values = [found["arms"][arm][name]["value"] for arm in ("policy", "control")]
+        told = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in values)
+        if "paired" in one:
+            p = one["welch"].get("p")
+            told += f"{_interval(one['always-valid']):>28}{_interval(one['paired']):>26}"
+            told += f"{'-' if p is None else f'{p:.3f}':>10}"
+        else:
+            told += f"  {one['verdict']}: {one['reason']}"
+        lines.append(f"{name:<12}{told}")
+    lines.append("")
+    lines += [f"{rail['verdict']:<18}{rail['sentence']}" for rail in found["guardrails"]]
+    users = found["users"]
+    lines.append("")
+    if "users" in users:
+        for name, one in users.items():
+            if isinstance(one, dict) and "difference" in one:
+                cuped = one["cuped"]
+                also = _absolute(cuped) if "difference" in cuped else f"{cuped['verdict']}, {cuped['reason']}"
+                lines.append(f"per user {name:<6} {_absolute(one)}; CUPED {also}")
+    else:
+        lines.append(f"per user      {users['verdict']}: {users['reason']}")
+    lines += ["", *(f"- {note}" for note in found["notes"])]
+    return "\n".join(lines)
+
+
+def _interval(one: dict[str, Any]) -> str:
+    low, high = ("?" if end is None else f"{end:+.1%}" for end in (one["low"], one["high"]))
+    return f"{one['lift']:+.1%} [{low}, {high}]"
+
+
+def _absolute(one: dict[str, Any]) -> str:
+    return f"{one['difference']:+.4g} [{one['low']:+.4g}, {one['high']:+.4g}], p {one['p']:.3f}"

@@ -1,0 +1,388 @@
+"""The `crossmix` command. Nothing heavy is imported before a command needs it: help answers in under a second."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli import campaign as campaign_commands
+from pipelines.cli import token
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Learn, prove, serve and re-adapt the split of an advertising budget across media platforms.",
+)
+
+Preset = Annotated[str, typer.Option(help="paper: the paper's sizes; laptop: the same in minutes on two cores.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one config key, as data.cycle_hours=1; repeatable."),
+]
+SOURCE_HELP = "Where the log comes from: demo (generated), criteo, spend, ipinyou, openbandit or kuairand."
+Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
+
+
+OURS = {"crossmix", "feature_repo", "components", "pipelines", "serving", "monitoring"}
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    """One line on stderr and exit status 2 for what the user can mend; 130 after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stop("stopped; run the same command again to go on", 130)
+    except ValueError as error:
+        if type(error).__module__.partition(".")[0] not in OURS:
+            raise
+        _stop(str(error), 2)
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+@app.command()
+def run(
+    preset: Preset = "laptop",
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
+    data: Annotated[Path | None, typer.Option(help="The log's file, or folder of files; not for demo.")] = None,
+    out: Out = Path("out/run"),
+    set_: Set = None,
+) -> None:
+    """Train, gate and register an allocation policy, and write a report.
+
+    Exit status: 0 registered, 1 a step failed, 2 an input cannot be used, 3 a required gate did not pass.
+    """
+    with _readable_errors():
+        from crossmix.config import ConfigError, load
+        from pipelines import local
+
+        if data is not None and source in (None, "demo"):
+            raise ConfigError(f"--data {data}: source 'demo' generates its log and reads no file; add --source criteo")
+        named = [f"data.source={source}"] if source else []
+        named += [f"data.path={data}"] if data else []
+        config = load(preset, [*named, *(set_ or ())])
+        try:
+            outcome = local.run(config, out)
+        except local.StepError as error:
+            _stop(str(error), error.status)
+        print(local.describe(outcome, out))
+    raise typer.Exit(outcome.status)
+
+
+@app.command("compile")
+def compile_(
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipeline.yaml"),
+    image: Annotated[str | None, typer.Option(help="Image of every step, by digest for a cluster.")] = None,
+    gpus: Annotated[int, typer.Option(min=0, help="NVIDIA GPUs of the train step, one per rank; 0: none.")] = 4,
+) -> None:
+    """Write the training pipeline as Kubeflow's IR."""
+    with _readable_errors():
+        from pipelines.training import compile_to
+
+        compile_to(out, image, gpus)
+        print(out)
+
+
+@app.command()
+def submit(
+    host: Annotated[str, typer.Option(help="Address of the Kubeflow Pipelines API.")],
+    preset: Preset = "paper",
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
+    data: Annotated[str | None, typer.Option(help="The log's file, as the steps see it.")] = None,
+    store: Annotated[str, typer.Option(help="A folder that all steps share, for reuse and resume; none: ''.")] = "",
+    image: Annotated[str | None, typer.Option(help="Image of every step, by digest.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=0, help="NVIDIA GPUs of the train step; one per rank (train.ranks) if absent.")
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Start the training pipeline on a cluster; prints the run's id."""
+    with _readable_errors():
+        from crossmix.config import load
+        from pipelines.submit import submit as start
+
+        named = [f"data.source={source}"] if source else []
+        named += [f"data.path={data}"] if data else []
+        config = load(preset, [*named, *(set_ or ())])
+        print(start(config, host, store=store, image=image, gpus=gpus))
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Render report.html again."""
+    with _readable_errors():
+        from pipelines import local
+
+        print(local.report(out))
+
+
+@app.command()
+def allocate(
+    out: Annotated[Path | None, typer.Argument(help="Folder of a finished run: its champion answers.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Another bundle's folder than the run's champion.")] = None,
+    features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Which campaign; every one if absent.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Budget of the campaign's next cycle, currency; the plan's if absent.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLATFORM:MIN:MAX", help="Shares of the campaign's budget, as search:0.1:0.4; repeatable."
+        ),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None, typer.Option(help="A platform of the campaign whose share stays; repeatable.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON; a list where several campaigns answer.")] = False,
+) -> None:
+    """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""
+    with _readable_errors():
+        import json
+
+        from crossmix.config import ConfigError
+        from pipelines.cli import recommend as answer
+        from pipelines.local import step_folder
+
+        if out is not None:
+            bundle, features = bundle or out / "bundle", features or step_folder(out, "features")
+        if bundle is None or features is None:
+            raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
+        found = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
+        if json_:
+            told = [one.as_dict() for one in found]
+            print(json.dumps(told[0] if len(told) == 1 else told, indent=2))
+        else:
+            print("\n\n".join(map(answer.table, found)))
+
+
+@app.command()
+def whatif(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its fitted market answers.")],
+    campaign: Annotated[str | None, typer.Option(help="Which campaign; not needed where there is one.")] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AMOUNT|±PERCENT", help="A cycle's budget, as 1000 or +30%; repeatable."),
+    ] = None,
+    target_cpa: Annotated[float | None, typer.Option(help="Average spend per conversion to keep below.")] = None,
+    target_roas: Annotated[float | None, typer.Option(help="Average revenue over spend to keep above.")] = None,
+    weekday: Annotated[str | None, typer.Option(help="monday to sunday; an average one if absent.")] = None,
+    present: Annotated[
+        bool, typer.Option("--present", help="With the drift of the last week fitted on, instead of none.")
+    ] = False,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLATFORM:SHARE", help="Today's split, if not the plan's; every platform."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLATFORM:MIN:MAX", help="Shares of the cycle budget, as search:0.1:0.4; repeatable."),
+    ] = None,
+    freeze: Annotated[list[str] | None, typer.Option(help="A platform whose share stays; repeatable.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Where the page goes; OUT/whatif.html if absent.")] = None,
+) -> None:
+    """What would happen if: other budgets, targets and limits, with response curves; prints and writes a page."""
+    with _readable_errors():
+        from crossmix.config import ConfigError
+        from pipelines.cli import whatif as asked
+
+        page = html or out / "whatif.html"
+        if html and not html.parent.is_dir():
+            raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
+        found = asked.ask(
+            out,
+            campaign,
+            budgets=budget or (),
+            target_cpa=target_cpa,
+            target_roas=target_roas,
+            weekday=weekday,
+            present=present,
+            shares=share or (),
+            limits=limit or (),
+            freeze=freeze or (),
+        )
+        from crossmix.whatif.page import render
+
+        try:
+            render(found, page)
+        except OSError as error:
+            raise ConfigError(f"--html {page}: cannot be written ({error.strerror}); name another file") from None
+        print(asked.as_json(found) if json_ else asked.table(found, page))
+
+
+ServerUrl = Annotated[str | None, typer.Option("--server", help="A running server, as http://127.0.0.1:8080.")]
+Token = Annotated[
+    str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, where the server asks for one.")
+]
+
+
+@app.command()
+def serve(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its registry's champion serves.")],
+    host: Annotated[str, typer.Option(help="Address to bind; other than loopback needs --tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="HTTP: page, V1, V2, feedback.")] = 8080,
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC (V2); 0: none.")] = 8081,
+    tokens: Annotated[Path | None, typer.Option(help="File of bearer tokens (`crossmix token create`).")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The server's own folder; OUT/serving if absent.")] = None,
+    role: Annotated[str, typer.Option(help="all, or one part on a cluster: policy, control, router.")] = "all",
+    policy_url: Annotated[str | None, typer.Option(help="A router's policy predictor, as http://policy.")] = None,
+    control_url: Annotated[str | None, typer.Option(help="A router's control predictor.")] = None,
+    predictor_token: Annotated[str | None, typer.Option(envvar="CROSSMIX_PREDICTOR_TOKEN", help="For them.")] = None,
+    set_: Set = None,
+) -> None:
+    """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
+    with _readable_errors():
+        from crossmix.config import ConfigError
+        from pipelines.cli import serve as server
+        from serving.app import Settings
+
+        if (policy_url is None) != (control_url is None):
+            raise ConfigError("--policy-url, --control-url: name both predictors, or neither")
+        settings = Settings(
+            host=host,
+            port=port,
+            grpc_port=grpc_port or None,
+            tokens=tokens,
+            role=role,
+            predictors=None if policy_url is None or control_url is None else (policy_url, control_url),
+            predictor_token=predictor_token,
+        )
+        server.serve(out, server.run_with(out, set_ or ()), settings, folder, lambda line: print(line, flush=True))
+
+
+@app.command()
+def promote(
+    out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
+    version: Annotated[str, typer.Argument(help="Version number, or an alias such as challenger.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+    server: ServerUrl = None,
+    token: Token = None,
+) -> None:
+    """Make a version champion, and wait until the server answers with it."""
+    with _readable_errors():
+        from pipelines.cli import serve as asked
+
+        print(asked.promote(out, version, why, None if server is None else asked.Server(server, token)))
+
+
+@app.command()
+def rollback(
+    out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
+    why: Annotated[str, typer.Option(help="For the record.")] = "rolled back",
+    server: ServerUrl = None,
+    token: Token = None,
+) -> None:
+    """Make the previous champion champion again, and wait until the server answers with it."""
+    with _readable_errors():
+        from pipelines.cli import serve as asked
+
+        print(asked.rollback(out, why, None if server is None else asked.Server(server, token)))
+
+
+app.add_typer(campaign_commands.campaign, name="campaign")
+app.add_typer(campaign_commands.override, name="override")
+app.add_typer(token.token, name="token")
+
+experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, see how one would go and how it goes.")
+app.add_typer(experiment, name="experiment")
+Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
+Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
+
+
+@experiment.command("plan")
+def experiment_plan(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its fitted market tells the noise.")],
+    lift: Annotated[float, typer.Option(help="Lift of ROI to be found, as 0.1.")] = 0.1,
+    power: Annotated[float, typer.Option(min=0.01, max=0.999, help="Chance to find it.")] = 0.8,
+    level: Level = 0.05,
+    weight: Weight = 0.7,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Days and budget until a lift is found."""
+    with _readable_errors():
+        import json
+
+        from pipelines.cli import experiment as asked
+
+        found = asked.plan(out, lift, power, level, weight)
+        print(json.dumps(found, indent=2) if json_ else asked.plan_table(found))
+
+
+@experiment.command("simulate")
+def experiment_simulate(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its bundle plays its fitted market.")],
+    days: Annotated[int, typer.Option(min=3, max=365, help="Cycles of an experiment.")] = 14,
+    runs: Annotated[int, typer.Option(min=2, max=10_000, help="How many experiments.")] = 100,
+    level: Level = 0.05,
+    weight: Weight = 0.7,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also the policy fine-tuned daily on its own feedback (eq. 12).")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Whole experiments, auction by auction: the policy against the static split, and that against itself."""
+    with _readable_errors():
+        import json
+
+        from pipelines.cli import experiment as asked
+
+        found = asked.simulate(out, days, runs, level, weight, online=online)
+        print(json.dumps(found, indent=2) if json_ else asked.simulation_table(found))
+
+
+@experiment.command("status")
+def experiment_status(
+    server: ServerUrl = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")
+    ] = None,
+    token: Token = None,
+    experiment_id: Annotated[
+        str | None, typer.Option("--experiment", metavar="ID", help="Of a database; the newest if absent.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the page there too.")] = None,
+) -> None:
+    """How the running experiment stands: sample ratio, lifts with their tests, guardrails, and the verdict."""
+    with _readable_errors():
+        import json
+
+        from pipelines.cli import experiment as asked
+
+        found = asked.status(server, database, token, experiment_id, html)
+        print(json.dumps(found, indent=2) if json_ else asked.status_table(found))
+
+
+@app.command()
+def config(preset: Preset = "laptop", set_: Set = None) -> None:
+    """Print every config key with its value, in order."""
+    with _readable_errors():
+        import json
+
+        from crossmix.config import documented, load
+
+        for key, value in documented(load(preset, set_ or ())):
+            print(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    print(installed("crossmix"))
+
+
+if __name__ == "__main__":
+    app()

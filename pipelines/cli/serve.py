@@ -1,0 +1,161 @@
+"""`crossmix serve`: a run's champion behind the experiment's router; `promote` and `rollback` change it live."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crossmix.config import Config, ConfigError, load
+from pipelines import local
+
+_log = logging.getLogger(__name__)
+CONFIRM_SECONDS = 30.0
+
+
+def run_with(out: Path, overrides: Sequence[str]) -> Config:
+    """The run's config with changes of its `serving`, `registry` and `online` sections.
+
+    Raises:
+        ConfigError: no finished run, or a change that does not fit.
+    """
+    for item in overrides:
+        if not item.startswith(("serving.", "registry.", "online.sigma")):
+            raise ConfigError(
+                f"--set {item!r}: a server takes serving.*, registry.* and online.sigma; train for the rest"
+            )
+    from crossmix.config import documented, from_json
+
+    config = from_json(json.dumps(local.run_config(out)))
+    return load(config.preset, overrides, dict(documented(config)))
+
+
+def serve(out: Path, config: Config, settings: Any, folder: Path | None, started: Callable[[str], None]) -> None:
+    """Serve the run in `out` until SIGTERM.
+
+    Args:
+        settings: `serving.app.Settings`.
+        folder: the server's own; OUT/serving if `None`.
+        started: called with a line once it answers.
+    """
+    from crossmix.registry.store import Registry
+    from serving import app as server
+    from serving.experiment.watch import Watch
+    from serving.feedback.materialise import Pusher
+    from serving.http import observe
+    from serving.live.champion import Champion
+    from serving.live.live import Live
+
+    settings.check()
+    server.config_of(config)
+    if settings.role != "all" and config.serving.database is None:
+        raise ConfigError(
+            f"--role {settings.role}: parts of a cluster share one database; add --set serving.database=postgresql+psycopg://..."
+        )
+    # A registry that does not answer is away after seconds, not after MLflow's minutes of retries.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    own = folder or out / "serving"
+    observe.logs()
+    champion = Champion(own, lambda: Registry.of(config, out), out / "bundle")
+    database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
+    features = local.step_folder(out, "features")
+    live = Live(config, own, database, champion, features)
+    live.start()
+    if settings.role in ("all", "router"):
+        live.watch(Pusher(live, features, window=config.window, decay=config.decay))
+        watch = partial(_ended, live, config, out)
+        live.watch(Watch(lambda: live.store, live.experiment.id, config, watch, version=lambda: live.version))
+    address = f"http://{settings.host}:{settings.port}"
+    line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
+    server.run(live, settings, lambda: started(line))
+
+
+def _ended(live: Any, config: Config, out: Path, why: str, version: int | None) -> None:
+    """A guardrail ended the experiment: everybody gets the static split, and the champion before serves again.
+
+    Only `version` is rolled back: a second call, or a champion that somebody promoted since, changes nothing.
+    """
+    from crossmix.registry.mlflow_door import RegistryError
+    from crossmix.registry.store import Registry
+
+    live.reload()
+    if version is None:
+        _log.warning("the experiment has ended; no version of the registry served, so none is rolled back")
+        return
+    try:
+        Registry.of(config, out).rollback(who="guardrail", why=why, of=version)
+    except RegistryError as error:
+        _log.warning("the experiment has ended; no rollback: %s", error)
+
+
+def promote(out: Path, version: str, why: str, ask: Server | None) -> str:
+    """Make a version champion, then ask the server until it answers with it."""
+    return _change(out, ask, lambda registry, who: registry.promote(version, who=who, why=why))
+
+
+def rollback(out: Path, why: str, ask: Server | None) -> str:
+    """Make the previous champion champion again, then ask the server until it answers with it."""
+    return _change(out, ask, lambda registry, who: registry.rollback(who=who, why=why))
+
+
+class Server:
+    """A running server, asked over HTTP.
+
+    Args:
+        url: as http://127.0.0.1:8080.
+        token: with scope admin where the server asks for tokens.
+    """
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {} if token is None else {"authorization": f"Bearer {token}"}
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """JSON of an answer; raises `ConfigError` with the server's own sentence."""
+        import httpx
+
+        try:
+            reply = httpx.request(method, self.url + path, headers=self.headers, json=body, timeout=10)
+        except httpx.HTTPError as error:
+            raise ConfigError(f"--server {self.url}: no answer ({error or type(error).__name__})") from None
+        if reply.status_code >= 400:
+            try:
+                told = reply.json()["error"]
+            except (ValueError, KeyError):
+                told = f"status {reply.status_code}"
+            raise ConfigError(f"--server {self.url}: {told}")
+        return reply.json()
+
+
+def _change(out: Path, ask: Server | None, change: Callable[[Any, str], Any]) -> str:
+    from crossmix.registry.mlflow_door import RegistryError
+    from crossmix.registry.store import CHAMPION, Registry
+
+    config = run_with(out, ())
+    registry, who = Registry.of(config, out), getpass.getuser()
+    try:
+        before: int | None = registry.get(CHAMPION).number
+    except RegistryError:
+        before = None
+    version = change(registry, who)
+    told = f"champion is version {version.number} now (was {before})"
+    if before == version.number:
+        told = f"version {version.number} was champion already"
+    if ask is None:
+        return f"{told}; no server was asked: name one with --server"
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    while True:
+        answer = ask.call("POST", "/serving/refresh")
+        if answer["version"] == version.number:
+            return f"{told}; {ask.url} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
+        if time.monotonic() > deadline:
+            reasons = "; ".join(trouble["why"] for trouble in answer["degraded"]) or "it follows another registry"
+            raise ConfigError(f"--server {ask.url}: still serves version {answer['version']} ({reasons})")
+        time.sleep(0.2)

@@ -1,0 +1,248 @@
+"""The answers of `crossmix whatif`: the market of a finished run asked, and what it says, for a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossmix.config import ConfigError
+from pipelines.cli.recommend import change
+from pipelines.local import step_folder
+
+if TYPE_CHECKING:
+    from crossmix.market.model import Market
+    from crossmix.whatif import BudgetAnswer, Estimate, TargetAnswer, WhatIf
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def ask(
+    out: Path,
+    campaign: str | None = None,
+    *,
+    budgets: Sequence[str] = (),
+    target_cpa: float | None = None,
+    target_roas: float | None = None,
+    weekday: str | None = None,
+    present: bool = False,
+    shares: Sequence[str] = (),
+    limits: Sequence[str] = (),
+    freeze: Sequence[str] = (),
+) -> WhatIf:
+    """Ask the fitted market of a run.
+
+    Args:
+        out: folder of a finished run.
+        campaign: may be absent where the market knows one only.
+        budgets: amounts per cycle in currency, or percentages against today's, as +30%.
+        target_cpa: currency per conversion; `target_roas`: revenue over spend.
+        weekday: monday to sunday, or 0 to 6; an average one if absent.
+        present: with the drift of the last week fitted on.
+        shares: today's split as `platform:share`, every platform; the plan's if absent.
+        limits: `platform:min:max` each, shares of the cycle budget; an empty part leaves the market's.
+        freeze: platforms whose share stays as it is today.
+
+    Raises:
+        ConfigError, InfeasibleError: what cannot be used; names field, value and remedy.
+    """
+    from crossmix import whatif
+
+    day = _weekday(weekday)
+    typed = [(text, _amount(text)) for text in budgets]
+    scene = whatif.make_scene(
+        _market(out),
+        campaign,
+        weekday=day,
+        present=present,
+        change=change(limits, freeze),
+        today=_shares(shares) if shares else None,
+    )
+    amounts = [(text, number * scene.budget if relative else number) for text, (number, relative) in typed]
+    targets = [(kind, value) for kind, value in (("cpa", target_cpa), ("roas", target_roas)) if value is not None]
+    return whatif.ask(scene, amounts, targets)
+
+
+def _market(out: Path) -> Market:
+    from crossmix.market import model
+
+    try:
+        return model.load(step_folder(out, "market"))
+    except ConfigError:
+        raise
+    except (KeyError, OSError):
+        raise ConfigError(f"{out}: holds no finished market step; run `crossmix run --out {out}` again") from None
+    except ValueError as error:  # not JSON, or another version of the format
+        raise ConfigError(f"{out}: its market cannot be read ({error}); run `crossmix run` again") from None
+
+
+def _weekday(text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = [day for day, name in enumerate(DAYS) if text.lower() in (name, name[:3], str(day))]
+    if not found:
+        raise ConfigError(f"--weekday {text!r}: is no weekday; give monday to sunday, or 0 (Monday) to 6 (Sunday)")
+    return found[0]
+
+
+def _amount(text: str) -> tuple[float, bool]:
+    """An amount of money, or a factor on today's budget and True."""
+    relative = text.strip().endswith("%")
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"--budget {text!r}: write an amount per cycle, as 1000, or a change of today's, as +30%")
+    if relative and text.strip()[0] not in "+-":
+        raise ConfigError(f"--budget {text!r}: write a change of today's budget with its sign, as +{text.strip()}")
+    if (1 + number / 100 if relative else number) <= 0:
+        raise ConfigError(
+            f"--budget {text!r}: leaves nothing to spend; give an amount above 0, or a change above -100%"
+        )
+    return (1 + number / 100, True) if relative else (number, False)
+
+
+def _shares(texts: Sequence[str]) -> dict[str, float]:
+    found = dict[str, float]()
+    for text in texts:
+        try:
+            platform, share = text.rsplit(":", 1)
+            found[platform] = float(share)
+        except ValueError:
+            raise ConfigError(f"--share {text!r}: write it as platform:share, as search:0.25") from None
+    return found
+
+
+def as_json(answer: WhatIf) -> str:
+    """The whole answer as JSON."""
+    return json.dumps(answer.as_dict(), indent=2, allow_nan=False)
+
+
+def table(answer: WhatIf, page: Path | None = None) -> str:
+    """The answer for a terminal."""
+    from crossmix.whatif.answer import COVERS
+
+    generated = "; GENERATED DATA" if answer.generated else ""
+    lines = [
+        f"{answer.campaign}, {answer.moment}{generated}",
+        f"money in {answer.currency} per cycle of {answer.cycle_hours} hours; brackets: 95 % interval (fitting error)",
+        "",
+        *_budgets(answer),
+    ]
+    asked = list(answer.budgets[3:]) or [answer.budgets[0]]
+    for one in asked:
+        lines += ["", *_split(answer, one)]
+    for target in answer.targets:
+        lines += ["", *_target(answer, target)]
+    lines += ["", *(f"note: {note}" for note in COVERS)]
+    return "\n".join([*lines, *([f"page {page}"] if page else [])])
+
+
+def _budgets(answer: WhatIf) -> list[str]:
+    rows = [
+        (
+            "budget",
+            "",
+            "revenue, best split",
+            "against today's split",
+            "conversions",
+            "CPA",
+            "ROAS",
+            "utilisation",
+            "next unit earns",
+        )
+    ]
+    for one in sorted(answer.budgets, key=lambda item: item.best.budget):
+        rows.append(
+            (
+                f"{one.best.budget:,.0f}",
+                one.label,
+                _interval(one.best.revenue, 0),
+                _interval(one.gain, 0, sign=True),
+                _interval(one.best.conversions, 0),
+                _number(one.best.cpa.value, 2),
+                _number(one.best.roas.value, 2),
+                f"{one.best.utilisation.value:.1%}",
+                _interval(one.next_unit, 2),
+            )
+        )
+    return _grid(rows, left={1})
+
+
+def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
+    held = {price.platform: price for price in one.limits}
+    rows = [("platform", "today", "best", "amount", "revenue", "CPA", "ROAS", "utilisation", "marginal ROI", "limit")]
+    for line, now in sorted(zip(one.best.platforms, answer.today, strict=True), key=lambda pair: -pair[0].share.value):
+        price = held.get(line.platform)
+        rows.append(
+            (
+                line.platform,
+                f"{now:.1%}",
+                f"{line.share.value:.1%} [{100 * line.share.low:.1f}, {100 * line.share.high:.1f}]",
+                f"{line.amount.value:,.0f}",
+                _interval(line.revenue, 0),
+                _number(line.cpa.value, 2),
+                _number(line.roas.value, 2),
+                f"{line.utilisation.value:.1%}",
+                _interval(line.marginal_roi, 2),
+                f"{price.kind}: {price.per_point.value:,.2f} a point to {price.loosen}" if price else "",
+            )
+        )
+    low, high = one.best.cycle_revenue
+    lines = [f"best split of {one.best.budget:,.0f} ({one.label})", "", *_grid(rows, left={0, 9})]
+    lines += [
+        "",
+        f"revenue {_interval(one.best.revenue, 0)}; a single cycle may bring {low:,.0f} to {high:,.0f}; today's split "
+        f"should earn {_interval(one.today.revenue, 0)}",
+    ]
+    if one.limits:
+        free = "" if math.isnan(one.free_unit) else f", {one.free_unit:.2f} on platforms that no limit holds"
+        lines.append(f"one more unit of budget earns {_interval(one.next_unit, 2)} under the limits{free}")
+    return lines
+
+
+def _target(answer: WhatIf, target: TargetAnswer) -> list[str]:
+    name, wanted = target.kind.upper(), f"{target.target:g}"
+    bound = "at most" if target.kind == "cpa" else "at least"
+    best = target.answer.best
+    there = best.cpa if target.kind == "cpa" else best.roas
+    marginal = f"the last unit of money there has a {name} of {_number(target.marginal, 2)}"
+    if target.verdict == "never":
+        return [
+            f"{name} {bound} {wanted} on average: no budget meets it; the nearest is {_interval(there, 2)} at a budget "
+            f"of {target.budget:,.0f}; {marginal}"
+        ]
+    if target.verdict == "always":
+        return [
+            f"{name} {bound} {wanted} on average: met at any budget up to all supply ({target.budget:,.0f}), where it "
+            f"is {_interval(there, 2)}; {marginal}"
+        ]
+    return [
+        f"{name} {bound} {wanted} on average: met up to a budget of {target.budget:,.0f} "
+        f"({target.budget / answer.budget - 1:+.0%} against today), {name} {_interval(there, 2)}; {marginal}"
+    ]
+
+
+def _interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
+    plus = "+" if sign else ""
+    if math.isnan(estimate.value):
+        return "-"
+    return f"{estimate.value:{plus},.{digits}f} [{estimate.low:{plus},.{digits}f}, {estimate.high:{plus},.{digits}f}]"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _grid(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:{'<' if column in left else '>'}{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,380 @@
+"""The answer of a predictor: the split of a campaign's cycle in one arm, with amounts, reasons and density.
+
+The policy arm asks the bundle, explores within its bound, and keeps every limit; the control arm serves the plan's
+static split. A campaign with an override (the kill switch, a given split) serves that in both arms, at once. An answer
+that holds for everybody in a cycle is kept until the bundle, the campaign or its state changes.
+
+Shapes: B batch, P platforms, S = 640.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmix import allocate, constraints, state
+from crossmix.allocate import interval_of
+from crossmix.config import ConfigError
+from crossmix.constraints import InfeasibleError
+from crossmix.response import Response, ResponseTable
+from serving.allocation import explore
+from serving.allocation.question import Question, QuestionError
+from serving.live import states
+
+if TYPE_CHECKING:
+    from serving.campaigns.model import Campaign
+    from serving.live.champion import Serving
+    from serving.live.live import Live, Planned
+
+Array = NDArray[Any]
+POLICY, CONTROL = "policy", "control"
+ARMS = (POLICY, CONTROL)
+_SHARE = slice(state.CONTEXT + state.PLATFORM_FIELD["previous_share"], None, len(state.PER_PLATFORM))
+_PACE = state.CONTEXT + state.SLOTS * len(state.PER_PLATFORM) + state.CAMPAIGN_FIELD["pace"]
+
+
+@dataclass(slots=True)
+class _Task:
+    """A question with all that its answer needs."""
+
+    question: Question
+    epoch: tuple[Any, ...]
+    """What the answer follows from, as it was before anything of it was read."""
+    arm: str
+    planned: Planned
+    cycle: int
+    now: float
+    limits: constraints.Limits[Array]
+    previous_P: Array | None
+    low_P: Array
+    high_P: Array
+    state_S: Array
+    budget: float
+    weight: float
+    """The arm's part of the campaign's supply."""
+    source: str
+    as_of: float
+    notes: list[str]
+    target_P: Array | None = None
+    """A split to serve instead of the policy's."""
+    noise_P: Array | None = None
+
+
+class Answerer:
+    """Answers questions from what `live` holds."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self._kept: dict[tuple[str, str, int | None], tuple[tuple[Any, ...], float, dict[str, Any]]] = {}
+
+    def answer(self, questions: Sequence[Question], arm: str) -> list[dict[str, Any]]:
+        """One prediction per question, in order.
+
+        Args:
+            arm: of the questions that name none.
+
+        Raises:
+            QuestionError: one of them cannot be answered; then none is.
+        """
+        serving, now = self.live.champion.current, time.time()
+        troubles = self.live.troubles()
+        made: list[dict[str, Any] | None] = []
+        tasks: list[tuple[int, _Task]] = []
+        for row, question in enumerate(questions):
+            kept = self._keeping(question, question.arm or arm, serving, now)
+            made.append(kept)
+            if kept is None:
+                tasks.append((row, self._task(question, question.arm or arm, serving, now)))
+        for (row, task), answer in zip(tasks, self._decide([task for _, task in tasks], serving), strict=True):
+            made[row] = answer
+            self._keep(task, answer)
+        told = [dict(trouble) for trouble in troubles]
+        return [{**answer, "degraded": told} for answer in made if answer is not None]
+
+    # ---- what holds for everybody ------------------------------------------------------------------------------------
+
+    def _epoch(self, campaign: str, arm: str, serving: Serving) -> tuple[Any, ...]:
+        """The objects that an answer follows from: each is replaced, never changed."""
+        snapshot = self.live.snapshot
+        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended
+
+    def _keeping(self, question: Question, arm: str, serving: Serving, now: float) -> dict[str, Any] | None:
+        if not question.plain:
+            return None
+        found = self._kept.get((question.campaign_id, arm, question.cycle))
+        if found is None or now >= found[1]:
+            return None
+        epoch = self._epoch(question.campaign_id, arm, serving)
+        return found[2] if all(one is other for one, other in zip(found[0], epoch, strict=True)) else None
+
+    def _keep(self, task: _Task, answer: dict[str, Any]) -> None:
+        if not task.question.plain:
+            return
+        if len(self._kept) > 10_000:
+            self._kept.clear()
+        campaign = task.planned.campaign
+        ends = campaign.starts.timestamp() + (task.cycle + 1) * campaign.cycle_hours * 3_600
+        until = ends if task.question.cycle is None else float("inf")
+        self._kept[campaign.campaign_id, task.arm, task.question.cycle] = (task.epoch, until, answer)
+
+    # ---- what a question needs ---------------------------------------------------------------------------------------
+
+    def _task(self, question: Question, arm: str, serving: Serving, now: float) -> _Task:
+        if arm not in ARMS:
+            raise QuestionError(f"{question.where}.arm: {arm!r}; use {' or '.join(ARMS)}")
+        # Taken first: what is replaced while the answer is made only makes it be made again.
+        epoch = self._epoch(question.campaign_id, arm, serving)
+        planned = epoch[1]
+        if planned is None:
+            known = ", ".join(sorted(self.live.snapshot.planned)[:20]) or "none yet: create one with crossmix campaign"
+            raise QuestionError(f"{question.where}.campaign_id: {question.campaign_id!r} is unknown; known: {known}")
+        bundle, campaign = serving.bundle, planned.campaign
+        running = campaign.cycle(datetime.fromtimestamp(now, UTC))
+        cycle = running if question.cycle is None else question.cycle
+        limits = planned.limits
+        if question.changes_limits:
+            try:
+                limits = allocate.changed(limits, bundle.platforms, question.change)
+            except ConfigError as error:
+                raise QuestionError(f"{question.where}.{error}") from None
+        state_S, source, as_of = self._state(question, planned, arm, serving, cycle)
+        share_P = state_S[_SHARE][: len(bundle.platforms)]
+        previous_P = share_P.astype(np.float32) if abs(float(share_P.sum()) - 1) < 1e-3 else None
+        start = campaign.starts + cycle * campaign.width
+        target_P = self._target(planned, arm)
+        # Overrides and the control's split are somebody's decision: steps and freezes do not hold them back.
+        held_P = previous_P if target_P is None else None
+        low_BP, high_BP = constraints.box(limits, None if held_P is None else held_P[None])
+        weight = self.live.weight(arm, start)
+        money = weight * campaign.cycle_budget
+        pace = float(state_S[_PACE]) if self.live.paced and source == states.OWN else 1.0
+        budget = question.budget if question.budget is not None else money * pace
+        notes = list(self.live.snapshot.notes)
+        stopped = _stopped(campaign, cycle)
+        if stopped is not None:
+            budget = 0.0
+            notes.append(stopped)
+        if question.state_S is None:
+            # What this call decides is written into the state: limits, last shares, pace.
+            asked = question.budget is not None and money > 0
+            previous_BP = None if previous_P is None else previous_P[None]
+            statistics = allocate.with_limits(
+                state_S[state.CONTEXT :], limits, previous_BP, budget / money if asked else pace
+            )
+            state_S = np.concatenate(
+                [state_S[: state.CONTEXT], state.clamp(statistics[None], len(bundle.platforms))[0]]
+            )
+        if campaign.campaign_id not in bundle.contexts:
+            notes.append("the policy was trained without this campaign: its context is the mean of those it knows")
+        task = _Task(
+            question, epoch, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
+            state_S, budget, weight, source, as_of, notes, target_P,
+        )  # fmt: skip
+        task.noise_P = self._noise(task, serving)
+        return task
+
+    def _state(
+        self, question: Question, planned: Planned, arm: str, serving: Serving, cycle: int
+    ) -> tuple[Array, str, float]:
+        """Encoded state (640,), where it comes from, and when its newest cycle ended."""
+        if question.state_S is not None:
+            return question.state_S, "request", 0.0
+        campaign = planned.campaign
+        found = self.live.states.get(campaign.campaign_id, arm)
+        if found is None:
+            start = datetime.fromtimestamp(campaign.starts.timestamp() + cycle * campaign.cycle_hours * 3_600, UTC)
+            limits = planned.limits
+            found = states.cold(planned.static_P, limits.minimum_P, limits.maximum_P, start.weekday())
+        context_D = serving.bundle.contexts.get(campaign.campaign_id)
+        if context_D is None:
+            context_D = self.live.mean_context(serving.bundle)
+        state_S = np.concatenate([context_D, found.statistics_S]).astype(np.float32)
+        for name, value in question.statistics.items():
+            state_S[state.CONTEXT + _PLACE[name]] = value
+        return state_S, found.source, found.seconds
+
+    def _target(self, planned: Planned, arm: str) -> Array | None:
+        """The split that is served whatever the policy says; `None`: the policy's."""
+        if planned.override_P is not None:
+            return planned.override_P
+        if arm == CONTROL or planned.campaign.paused or self.live.snapshot.ended is not None:
+            return planned.static_P
+        return None
+
+    def _noise(self, task: _Task, serving: Serving) -> Array | None:
+        wanted = task.question.explore
+        if wanted is None:
+            wanted = self.live.config.serving.explore and task.question.state_S is None
+        if not wanted or task.target_P is not None:
+            return None
+        settings = self.live.config.serving
+        key = (settings.salt, task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest)
+        platforms = len(serving.bundle.platforms)
+        return explore.noise(key, platforms, self.live.config.online.sigma, settings.explore_bound)
+
+    # ---- the split and its reasons -----------------------------------------------------------------------------------
+
+    def _decide(self, tasks: Sequence[_Task], serving: Serving) -> list[dict[str, Any]]:
+        try:
+            return self._decided(tasks, serving)
+        except InfeasibleError:
+            # The bundle speaks of its batch: say whose limits it was.
+            for task in tasks:
+                try:
+                    constraints.check(task.low_P[None], task.high_P[None], serving.bundle.platforms)
+                except InfeasibleError as error:
+                    raise QuestionError(f"{task.question.where}.{error}") from None
+            raise
+
+    def _decided(self, tasks: Sequence[_Task], serving: Serving) -> list[dict[str, Any]]:
+        bundle = serving.bundle
+        free = [task for task in tasks if task.target_P is None]
+        shares: dict[int, Array] = {}
+        logits: dict[int, Array] = {}
+        if free:
+            none_P = np.zeros(len(bundle.platforms), np.float32)
+            noise_BP = _stacked([none_P if task.noise_P is None else task.noise_P for task in free])
+            share_BP, logits_BP = bundle.decide(
+                _stacked([task.state_S for task in free]),
+                _stacked([task.low_P for task in free]),
+                _stacked([task.high_P for task in free]),
+                noise_BP,
+            )
+            for task, share_P, sampled_P in zip(free, share_BP, logits_BP + noise_BP, strict=True):
+                shares[id(task)], logits[id(task)] = share_P.astype(float), sampled_P
+        for task in tasks:
+            if task.target_P is not None:
+                target_P = task.target_P
+                inside = ((target_P >= task.low_P - 1e-6) & (target_P <= task.high_P + 1e-6)).all()
+                if not inside:
+                    target_P = bundle.project(target_P[None], task.low_P[None], task.high_P[None])[0]
+                    task.notes.append("the split was moved to keep the limits")
+                shares[id(task)] = np.asarray(target_P, float)
+        return [self._told(task, shares[id(task)], logits.get(id(task)), serving) for task in tasks]
+
+    def _told(self, task: _Task, share_P: Array, logits_P: Array | None, serving: Serving) -> dict[str, Any]:
+        bundle, planned = serving.bundle, task.planned
+        table = bundle.responses.get(planned.campaign.campaign_id)
+        response = self.live.no_response if table is None else _response(table, share_P, task.budget, task.weight)
+        previous_BP = None if task.previous_P is None else task.previous_P[None]
+        lines = allocate.reasoned(
+            bundle.platforms, task.limits, previous_BP, share_P, (task.low_P, task.high_P), response, task.budget
+        )
+        revenue, se = float(response.revenue_P.sum()), float(np.sqrt((response.revenue_se_P**2).sum()))
+        known = table is not None
+        explored = task.noise_P is not None
+        density = None
+        if task.noise_P is not None:
+            settings = self.live.config
+            density = explore.log_density(task.noise_P, settings.online.sigma, settings.serving.explore_bound)
+        override = planned.campaign.override
+        answer: dict[str, Any] = {
+            "campaign_id": planned.campaign.campaign_id,
+            "arm": task.arm,
+            "cycle": task.cycle,
+            "currency": planned.campaign.currency,
+            "budget": task.budget,
+            "allocation": [
+                {
+                    "platform": line.platform,
+                    "share": line.share,
+                    "amount": line.amount,
+                    "marginal_roi": line.marginal_roi if known else None,
+                    "marginal_roi_interval": list(line.marginal_roi_interval) if known else None,
+                    "expected_revenue": line.expected_revenue if known else None,
+                    "binding": line.binding,
+                    "reason": _reason(line.reason, task, known),
+                }
+                for line in lines
+            ],
+            "expected_revenue": revenue if known else None,
+            "expected_revenue_interval": list(interval_of(revenue, se)) if known else None,
+            "bundle": bundle.digest,
+            "version": serving.version,
+            "explored": explored,
+            "log_density": density,
+            "override": None if override is None else _override(override),
+            "state_source": task.source,
+            "state_as_of": datetime.fromtimestamp(task.as_of, UTC).isoformat() if task.as_of else None,
+            "notes": task.notes,
+            "allocation_id": _identity(task, share_P, serving),
+        }
+        if task.question.plain and task.question.cycle is None:
+            key = (answer["campaign_id"], task.arm, task.cycle)
+            self.live.recorder.served(
+                key, answer["allocation_id"], lambda: _row(task, share_P, logits_P, answer, bundle)
+            )
+        return answer
+
+
+def _stacked(rows: Sequence[Array]) -> Array:
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+_PLACE = {name: place for place, name in enumerate(state.STATISTIC_NAMES)}
+
+
+def _response(table: ResponseTable, share_P: Array, budget: float, weight: float) -> Response:
+    """An arm with a part w of the users has that part of the supply: it earns w R(money / w) of the campaign's R."""
+    part = weight if weight > 0 else 1.0
+    whole = table(share_P, budget / part)
+    return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P)
+
+
+def _stopped(campaign: Campaign, cycle: int) -> str | None:
+    """Why the campaign spends nothing in a cycle; `None`: it does not stand still."""
+    if campaign.paused:
+        return "the campaign is paused: it spends nothing until it is resumed"
+    if cycle < 0:
+        return f"the campaign starts {campaign.starts.isoformat()}: it spends nothing before"
+    if cycle >= campaign.cycles:
+        return f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"
+    return None
+
+
+def _reason(reason: str, task: _Task, known: bool) -> str:
+    if task.target_P is None:
+        return reason if known else reason.partition(";")[0]
+    override = task.planned.campaign.override
+    if override is not None:
+        why = "kill switch: the static split" if override.kind == "static" else "the given split"
+        return f"{why}, set by {override.who}: {override.why}"
+    return "the plan's static split"
+
+
+def _override(override: Any) -> dict[str, Any]:
+    return {"kind": override.kind, "who": override.who, "why": override.why, "at": override.at.isoformat()}
+
+
+def _identity(task: _Task, share_P: Array, serving: Serving) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    parts = (task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest, repr(round(task.budget, 6)))
+    digest.update("\x1f".join(map(str, parts)).encode())
+    digest.update(share_P.astype(np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _row(task: _Task, share_P: Array, logits_P: Array | None, answer: dict[str, Any], bundle: Any) -> dict[str, Any]:
+    override = task.planned.campaign.override
+    explored = answer["explored"] and logits_P is not None
+    return {
+        "allocation_id": answer["allocation_id"],
+        "at": datetime.fromtimestamp(task.now, UTC),
+        "campaign_id": answer["campaign_id"],
+        "arm": task.arm,
+        "cycle": task.cycle,
+        "bundle": answer["bundle"],
+        "budget": task.budget,
+        "share": dict(zip(bundle.platforms, map(float, share_P), strict=True)),
+        "state": None if logits_P is None else task.state_S.astype("<f4").tobytes(),
+        "logits": [float(x) for x in logits_P] if explored and logits_P is not None else None,
+        "log_density": answer["log_density"],
+        "override": None if override is None else override.kind,
+    }

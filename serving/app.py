@@ -1,0 +1,345 @@
+"""The server: KServe's V1, V2 and gRPC endpoints beside feedback, campaigns, experiment and page, in one process.
+
+KServe's own `ModelServer` binds every interface by hard code; this one binds where it is told, loopback by default, and
+asks for tokens as soon as that is elsewhere. On a cluster the same process runs as one role: a predictor (`policy`,
+`control`) or the router, which then calls the predictors by address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crossmix.config import Config, ConfigError
+from serving.live.live import Live
+
+_log = logging.getLogger(__name__)
+ROLES = ("all", "policy", "control", "router")
+GRACE_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where and as what a server runs."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    grpc_port: int | None = 8081
+    """`None`: no gRPC."""
+    tokens: Path | None = None
+    """File of bearer tokens; needed where `host` is not loopback."""
+    role: str = "all"
+    predictors: tuple[str, str] | None = None
+    """Addresses of the policy's and the control's predictor, for a router alone."""
+    predictor_token: str | None = None
+
+    def check(self) -> None:
+        """Raises `ConfigError` for what cannot run."""
+        if self.role not in ROLES:
+            raise ConfigError(f"--role: {self.role!r}; use one of {', '.join(ROLES)}")
+        if self.role == "router" and self.predictors is None:
+            raise ConfigError("--role router: it has no predictors; name them with --policy-url and --control-url")
+        if not _loopback(self.host) and self.tokens is None:
+            raise ConfigError(
+                f"--host {self.host}: others can reach it, so callers need tokens; "
+                "make some with `crossmix token create` and name their file with --tokens"
+            )
+
+
+def application(live: Live, settings: Settings) -> Any:
+    """The ASGI application, without the sockets.
+
+    Raises:
+        ConfigError: settings that cannot run, or a tokens file that cannot be used.
+    """
+    from fastapi import FastAPI
+    from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+    from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+
+    from serving.http import access, errors, observe
+    from serving.protocol import metadata as schema
+    from serving.protocol import v1, v2
+
+    settings.check()
+    app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
+    plane, repository = data_plane(live, settings)
+    app.state.data_plane, app.state.repository = plane, repository
+    app.router.routes.insert(0, v1.route(plane))
+    for register in (register_v1_endpoints, register_v2_endpoints):
+        register(_Kept(app), plane, repository)
+    app.include_router(v2.router(plane))
+    for router in _routers(live, settings):
+        app.include_router(router)
+    errors.install(app)
+    schema.install(app, tuple(plane.model_registry.get_models()))
+    tokens = None if settings.tokens is None else access.Tokens(settings.tokens)
+    app.add_middleware(access.Access, tokens=tokens)
+    app.add_middleware(observe.Observe, largest_body=live.config.serving.largest_body)
+    app.state.tokens = tokens
+    observe.follow(live)
+    return app
+
+
+class _Kept:
+    """An application that takes KServe's routers without what this server withholds.
+
+    The registry says what serves, and answers explain themselves: these routes would unload a
+    model, or answer 501. Inference by V2 is `serving.protocol.v2`'s.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def include_router(self, router: Any) -> None:
+        router.routes[:] = [
+            route
+            for route in router.routes
+            if not (route.path.startswith("/v2/repository") or route.path.endswith((":explain", "/infer")))
+        ]
+        self.app.include_router(router)
+
+
+def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
+    """KServe's data plane with the models of the role, and its repository extension."""
+    from kserve.model_repository import ModelRepository
+    from kserve.protocol.dataplane import DataPlane
+    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+    from serving.allocation.answer import Answerer
+    from serving.http import observe
+    from serving.protocol import predictor
+    from serving.protocol.router import Elsewhere, Here, RouterModel
+
+    logging.getLogger("kserve.trace").setLevel(logging.ERROR)
+    registry = ModelRepository()
+    answerer = Answerer(live)
+    for model in predictor.models(answerer, observe.answered):
+        if settings.role in ("all", model.name):
+            registry.update(model, model.name)
+    if settings.role in ("all", "router"):
+        arms: Any = Here(answerer)
+        if settings.predictors is not None:
+            urls = dict(zip(("policy", "control"), settings.predictors, strict=True))
+            arms = Elsewhere(urls, settings.predictor_token)
+        registry.update(RouterModel(live, arms, told=observe.answered), "router")
+    return DataPlane(model_registry=registry), ModelRepositoryExtension(model_registry=registry)
+
+
+def _routers(live: Live, settings: Settings) -> list[Any]:
+    from crossmix.ledger import audit
+    from serving.experiment import routes as verdict_routes
+    from serving.http import observe
+    from serving.http import resources as routes
+    from serving.page import routes as page
+
+    routers = [_own(live)]
+    if settings.role in ("all", "router"):
+        routers += [
+            routes.router(live, changed=live.reload, observed=observe.fed),
+            verdict_routes.router(live),
+            page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
+        ]
+    return routers
+
+
+def _verdict(live: Live) -> dict[str, Any] | None:
+    """The experiment so far; `None` while there is nothing to tell or the database is away."""
+    from crossmix.ledger.outcomes import VerdictError
+    from crossmix.ledger.store import StoreAwayError
+    from serving.experiment import verdict
+
+    try:
+        return verdict.status(live.store, live.experiment.id, datetime.now(UTC), live.config.serving.guardrails)
+    except (VerdictError, StoreAwayError):
+        return None
+
+
+def _own(live: Live) -> Any:
+    """What serves, and whether the process lives."""
+    from fastapi import APIRouter, Response
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+    router = APIRouter(tags=["server"])
+
+    @router.get("/serving")
+    def serving() -> dict[str, Any]:
+        """What serves now."""
+        return told(live)
+
+    @router.post("/serving/refresh")
+    def refresh() -> dict[str, Any]:
+        """Ask the registry at once, and say what serves then."""
+        live.follow_champion()
+        return told(live)
+
+    @router.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "alive"}
+
+    @router.get("/metrics", response_class=Response, response_model=None)
+    def metrics() -> Any:
+        """Prometheus metrics."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def told(live: Live) -> dict[str, Any]:
+    """Version and bundle that serve, the experiment, and what is away."""
+    current = live.champion.current
+    return {
+        "version": current.version,
+        "bundle": current.bundle.digest,
+        "since": current.since,
+        "platforms": list(current.bundle.platforms),
+        "campaigns": sorted(live.snapshot.planned),
+        "experiment": {
+            "id": live.experiment.id,
+            "weights": dict(live.experiment.weights),
+            "ended": live.snapshot.ended,
+        },
+        "degraded": live.troubles(),
+    }
+
+
+def run(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
+    """`serve`, on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(live, settings, started))
+
+
+async def serve(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; then finish what is under way, write what waits, and return.
+
+    Raises:
+        ConfigError: an address that cannot be bound, or settings that cannot run.
+    """
+    import uvicorn
+
+    app = application(live, settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="off",
+    )
+    sockets = [_bound(config)]
+    grpc = await _grpc(app, settings)
+
+    class Server(uvicorn.Server):
+        """Ends in peace: uvicorn's own raises the signal again, before what waits is written."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            try:
+                yield
+            finally:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.remove_signal_handler(number)
+
+    server = Server(config)
+    try:
+        if started is not None:
+            started()
+        # What was loaded stays: a full collection would go through all of it (100 ms and more).
+        gc.freeze()
+        await server.serve(sockets=sockets)
+    finally:
+        if grpc is not None:
+            await grpc.stop(GRACE_SECONDS)
+        await asyncio.to_thread(live.stop)
+
+
+async def _grpc(app: Any, settings: Settings) -> Any:
+    if settings.grpc_port is None:
+        return None
+    import grpc
+    from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+    from kserve.protocol.grpc.servicer import InferenceServicer
+
+    from serving.http import access, errors, observe
+
+    interceptors: list[Any] = [observe.grpc_interceptor(access.RPCS, access.CALLER.get)]
+    if app.state.tokens is not None:
+        interceptors.append(access.grpc_interceptor(app.state.tokens))
+    interceptors.append(errors.grpc_interceptor())
+    server = grpc.aio.server(interceptors=interceptors)
+
+    class Servicer(InferenceServicer):  # type: ignore[misc]
+        """Without what this server withholds (`_Kept`)."""
+
+        async def RepositoryModelLoad(self, request: Any, context: Any) -> None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the registry says what serves")
+
+        RepositoryModelUnload = RepositoryModelLoad
+
+    servicer = Servicer(app.state.data_plane, app.state.repository)
+    grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        bound = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise ConfigError(f"--grpc-port {settings.grpc_port}: it cannot be bound on {settings.host}; name another")
+    await server.start()
+    return server
+
+
+def _bound(config: Any) -> Any:
+    import socket
+
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    # By its protocol's number, or the event loop leaves Nagle's algorithm on: 40 ms an answer (measured).
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((config.host, config.port))
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"--port {config.port}: it cannot be bound on {config.host} ({error.strerror}); name another"
+        ) from None
+    made.set_inheritable(True)
+    return made
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def config_of(config: Config) -> Config:
+    """The config, once what serving asks of it is found sound; raises `ConfigError`."""
+    from serving.assignment.arms import Experiment, ExperimentError
+
+    settings = config.serving
+    try:
+        weights = {"policy": settings.weight, "control": round(1 - settings.weight, 9)}
+        Experiment(settings.experiment, settings.salt, weights)
+    except ExperimentError as error:
+        raise ConfigError(str(error).replace("experiment.", "serving.", 1)) from None
+    return config

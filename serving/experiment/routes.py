@@ -1,0 +1,38 @@
+"""GET /experiment, a page, and GET /experiment.json: the running experiment's verdict."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from crossmix.ledger.outcomes import VerdictError
+from crossmix.ledger.store import StoreAwayError
+from serving.experiment import verdict
+
+
+def router(live: Any) -> APIRouter:
+    """Routes over `live`, of which `store`, `experiment` and `config.serving.guardrails` are read at every request."""
+    routes = APIRouter()
+
+    def answered(as_page: bool) -> Response:
+        try:
+            rails = live.config.serving.guardrails
+            found = verdict.status(live.store, live.experiment.id, datetime.now(UTC), rails)
+        except VerdictError as error:
+            return JSONResponse({"error": str(error)}, 404)
+        except StoreAwayError as error:
+            return JSONResponse({"error": str(error)}, 503, {"Retry-After": "1"})
+        return HTMLResponse(verdict.render(found)) if as_page else JSONResponse(found)
+
+    @routes.get("/experiment", response_class=HTMLResponse, summary="The experiment's verdict, for people")
+    def page() -> Response:
+        return answered(as_page=True)
+
+    @routes.get("/experiment.json", summary="The experiment's verdict")
+    def plain() -> Response:
+        return answered(as_page=False)
+
+    return routes

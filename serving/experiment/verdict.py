@@ -1,0 +1,234 @@
+"""A running experiment, judged from the database: may it be judged, what is the lift, is it more than luck (DESIGN 7)?
+
+Only ROI decides. Until the planned end the always-valid test does, at the experiment's level whenever one looks; at
+the planned end the paired test too, at what the looks before have left of that level (`experiment.closing`). An
+imbalance of users blocks everything, and is said first.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from crossmix.config import Guardrails
+from crossmix.evaluate.stats.sequential import balance
+from crossmix.ledger import store as tables
+from crossmix.ledger.outcomes import (
+    ARMS,
+    QUANTITIES,
+    Experiment,
+    Outcomes,
+    VerdictError,
+    assigned,
+    experiment,
+    read,
+    users,
+)
+from crossmix.ledger.store import Store
+from serving.experiment.compare import FIGURES, by_user, compare, of_arms, own
+from serving.experiment.guardrails import rails
+
+FEWEST_USERS = 50
+"""Of both arms, below which the chi-square law of the sample ratio does not hold."""
+GUARDRAIL = "guardrail "
+"""How the reason of an experiment begins that a guardrail has ended."""
+
+
+def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrails | None = None) -> dict[str, Any]:
+    """How the experiment stands, as plain JSON.
+
+    Args:
+        now: UTC; only what has finished by then counts.
+        guardrails: thresholds; their defaults if absent.
+
+    Raises:
+        VerdictError: no such experiment.
+        StoreAwayError: the database is away.
+    """
+    if now.tzinfo is None:
+        raise VerdictError(f"now: {now.isoformat()} has no zone; give UTC")
+    one = experiment(store, experiment_id)
+    outcomes = read(store, one, now)
+    ratio = _balance(one, assigned(store, one))
+    lifts = {
+        name: compare(
+            *of_arms(outcomes, name), one.level, by_figure=name == "roi", closes=name == "roi" and outcomes.reached
+        )
+        for name in FIGURES
+    }
+    rows = [rail.as_dict() for rail in rails(outcomes, guardrails or Guardrails())]
+    found = {
+        "experiment": {
+            "id": one.id,
+            "weights": dict(one.weights),
+            "started": one.started.isoformat(),
+            "planned cycles": one.days,
+            "cycle hours": outcomes.length.total_seconds() / 3600,
+            "level": one.level,
+            "ended": one.ended.isoformat() if one.ended else None,
+            "why": one.why,
+        },
+        "now": now.astimezone(UTC).isoformat(),
+        "verdict": _verdict(one, outcomes, ratio, lifts["roi"]),
+        "cycles": {
+            "finished": outcomes.finished,
+            "with feedback": len(outcomes.slot_T),
+            "planned": one.days,
+            "campaign cycles without feedback": outcomes.silent,
+        },
+        "sample ratio": ratio,
+        "currency": " + ".join(sorted({clock.currency for clock in outcomes.clocks})) or None,
+        "campaigns": [clock.campaign_id for clock in outcomes.clocks],
+        "arms": {arm: _arm(outcomes, a, None) for a, arm in enumerate(ARMS)},
+        "lifts": lifts,
+        "platforms": {
+            platform: {
+                "arms": {arm: _arm(outcomes, a, platform) for a, arm in enumerate(ARMS)},
+                "lifts": {name: compare(*of_arms(outcomes, name, platform), one.level) for name in FIGURES},
+            }
+            for platform in outcomes.platforms
+        },
+        "users": by_user(users(store, outcomes), float(outcomes.of("impressions").sum()), one.level),
+        "guardrails": rows,
+        "by cycle": _by_cycle(outcomes),
+    }
+    found["notes"] = _notes(store, outcomes, found)
+    return found
+
+
+def render(found: dict[str, Any]) -> str:
+    """A status as a page of its own: HTML that fetches nothing."""
+    from serving.experiment.page import page
+
+    return page(found)
+
+
+def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: dict[str, Any]) -> dict[str, Any]:
+    """The word and the line."""
+    seen = f"{outcomes.finished} of {one.days} cycles"
+    over = f" It has ended: {one.why}." if one.ended and one.why else ""
+    if ratio["verdict"] == "imbalance":
+        line = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
+        return {"word": "blocked", "line": line, "decided by": "sample ratio"}
+    if one.ended and (one.why or "").startswith(GUARDRAIL):
+        line = f"Ended by a guardrail after {seen}: {(one.why or '').removeprefix(GUARDRAIL)}."
+        return {"word": "ended by guardrail", "line": line, "decided by": "guardrail"}
+    if "paired" not in roi:
+        line = f"Insufficient data after {seen}: {roi['reason']}.{over}"
+        return {"word": "insufficient data", "line": line, "decided by": None}
+    always = roi["always-valid"]
+    # Once found, found: p is that of the strongest evidence so far.
+    if always["p"] <= one.level:
+        first = next(each for each in roi["by figure"] if each["p"] <= one.level)
+        word = "policy better" if first["lift"] > 0 else "control better"
+        when = first["figures"] * roi["cycles per figure"]
+        line = (
+            f"{_who(word)}: ROI {_span(always)} after {seen}; the always-valid test has told since cycle {when}.{over}"
+        )
+        return {"word": word, "line": line, "decided by": "always-valid"}
+    if outcomes.reached:
+        last = roi["closing"]
+        told = {"decided by": "paired", "level": last["level"]}
+        if last["p"] <= last["level"]:
+            word = "policy better" if last["lift"] > 0 else "control better"
+            line = f"{_who(word)}: ROI {_span(last)} at the planned end, by the paired test.{over}"
+            return {"word": word, "line": line} | told
+        line = f"No difference found by the planned end: ROI {_span(last)}.{over}"
+        return {"word": "no difference found by the planned end", "line": line} | told
+    if one.ended:
+        line = f"Ended after {seen}, before a difference was found: ROI {_span(always)}.{over}"
+        return {"word": "ended", "line": line, "decided by": "always-valid"}
+    line = f"Running, {seen}: no difference found so far; ROI {_span(always)}."
+    return {"word": "running", "line": line, "decided by": "always-valid"}
+
+
+def _who(word: str) -> str:
+    return "The policy is better" if word == "policy better" else "Control is better"
+
+
+def _span(one: dict[str, Any]) -> str:
+    low, high = ("?" if end is None else f"{end:+.1%}" for end in (one["low"], one["high"]))
+    return f"{one['lift']:+.1%} [{low}, {high}]"
+
+
+def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
+    told: dict[str, Any] = {"users": count, "wanted": dict(one.weights)}
+    total = sum(count.values())
+    if total == 0:
+        reason = "the router has seen no user: every question named its arm, or the experiment has just begun."
+        return told | {"p": None, "verdict": "not applicable", "reason": reason}
+    if total < FEWEST_USERS:
+        reason = f"{total} user{'s' * (total != 1)}; {FEWEST_USERS} are needed: {FEWEST_USERS - total} more."
+        return told | {"p": None, "verdict": "insufficient data", "reason": reason}
+    found = balance(count, {arm: one.weights.get(arm, 0.0) for arm in count})
+    split = " : ".join(f"{count[arm] / total:.1%}" for arm in count)
+    wanted = " : ".join(f"{one.weights.get(arm, 0.0):.1%}" for arm in count)
+    reason = f"{total:,} users are split {split} where {wanted} was wanted (p = {found.p:.2g})."
+    if found.blocks:
+        reason += " Find where users are lost, mend it, and begin a new experiment with a new salt."
+    return told | {"p": found.p, "verdict": "imbalance" if found.blocks else "balanced", "reason": reason}
+
+
+def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
+    level = outcomes.experiment.level
+    totals = {name: float(outcomes.of(name, platform)[arm].sum()) for name in ("planned", *QUANTITIES)}
+    found = {}
+    for name in FIGURES:
+        top_AT, bottom_AT = of_arms(outcomes, name, platform)
+        found[name] = own(top_AT[arm], bottom_AT[arm], level)
+    return totals | found
+
+
+def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:
+    return [
+        {"cycle": slot + 1}
+        | {
+            arm: {name: float(outcomes.of(name)[a, t]) for name in ("planned", *QUANTITIES)}
+            for a, arm in enumerate(ARMS)
+        }
+        for t, slot in enumerate(outcomes.slot_T)
+    ]
+
+
+def _notes(store: Store, outcomes: Outcomes, found: dict[str, Any]) -> list[str]:
+    """What a reader must know to read the figures rightly."""
+    one, notes = outcomes.experiment, []
+    mine = [clock.campaign_id for clock in outcomes.clocks]
+    with store.read() as connection:
+        held = connection.execute(sa.select(tables.overrides.c.campaign_id, tables.overrides.c.kind)).all()
+    overridden = sorted(name for name, _ in held if name in mine)
+    if overridden:
+        notes.append(f"overridden now, so that both arms serve the same split there: {', '.join(overridden)}")
+    currencies = {clock.currency for clock in outcomes.clocks}
+    if len(currencies) > 1:
+        notes.append(
+            f"campaigns in {', '.join(sorted(currencies))}: amounts are added as they are, so that ROI, ROAS and CPA "
+            "mean nothing across them"
+        )
+    if outcomes.silent:
+        notes.append(f"{outcomes.silent} campaign cycles had no feedback from either arm and are left out")
+    period = found["lifts"]["roi"].get("cycles per figure", 1)
+    if period > 1:
+        notes.append(
+            f"single cycles may earn nothing: {period} on end make a figure; where that number changes, the "
+            "always-valid test begins anew"
+        )
+    crossed = found["users"].get("in both arms", 0)
+    if crossed:
+        who = "1 user has" if crossed == 1 else f"{crossed} users have"
+        notes.append(f"{who} feedback in both arms: look at how the feedback names its arm")
+    if not math.isclose(one.weights["policy"], one.weights["control"]):
+        notes.append(
+            "arms of different size differ a little by themselves, as the larger one buys deeper into the supply and "
+            "leaves another part unspent; `crossmix experiment simulate` tells how much (control against control)"
+        )
+    notes += [
+        "conversions count in the cycle of their impression; the newest cycles still lack late ones, in both arms "
+        "alike",
+        "only ROI decides; the other figures and the platforms are many tests at once, and some will look significant "
+        "by luck",
+    ]
+    return notes

@@ -1,0 +1,175 @@
+"""The bundle that serves: the registry's champion, followed without a restart.
+
+The registry is asked every few seconds. A new champion is fetched, verified and put in the old one's place between two
+answers; one that does not verify, or was made for another state layout, is refused and the old one keeps serving. While
+the registry is away the last good bundle serves, also after a restart: it lies in the server's own folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossmix import bundle as bundles
+from crossmix.bundle import Bundle, BundleError
+
+if TYPE_CHECKING:
+    from crossmix.registry.store import Registry, Version
+
+_log = logging.getLogger(__name__)
+RETRY_SECONDS = 60.0
+"""After which a refused version is tried again: its artifacts may have been mended."""
+KEPT = 3
+"""Newest bundles that stay in the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serves."""
+
+    bundle: Bundle
+    version: int | None
+    """In the registry; `None`: it came from a folder."""
+    since: float
+    """Seconds, UTC."""
+
+
+class Champion:
+    """The champion of a registry, or a bundle's folder where there is no registry.
+
+    Args:
+        folder: the server's own, where fetched bundles are kept.
+        registry: makes the registry's client; `None`: `fallback` serves for good.
+        fallback: a bundle's folder for the first start without a registry.
+
+    Raises:
+        BundleError: nothing can serve: no registry, no kept bundle, no fallback.
+    """
+
+    def __init__(self, folder: Path, registry: Callable[[], Registry] | None, fallback: Path | None) -> None:
+        self.folder = Path(folder) / "bundles"
+        self.trouble: str | None = None
+        self.since: float | None = None
+        self._make = registry
+        self._registry: Registry | None = None
+        self._lock = threading.Lock()
+        self._refused: tuple[str, float] | None = None
+        self._promoted: dict[str, Any] = {}
+        kept = self._kept()
+        if kept is not None:
+            self.current = kept
+        else:
+            self.current = self._first(fallback)
+
+    def refresh(self) -> bool:
+        """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
+        if self._make is None:
+            return False
+        with self._lock:
+            try:
+                registry = self._registry = self._registry or self._make()
+                champion = registry.get("champion")
+                self._promoted = json.loads(champion.tags.get("promoted", "{}"))
+                if champion.digest == self.current.bundle.digest:
+                    if champion.number != self.current.version:
+                        self.current = Serving(self.current.bundle, champion.number, self.current.since)
+                        self._note(self.current)
+                    self._well()
+                    return False
+                if self._lately_refused(champion.digest):
+                    return False
+                return self._follow(registry, champion)
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                self._registry = None
+                self._ill(f"registry: {_line(error)}")
+                return False
+
+    def promoted(self) -> dict[str, Any]:
+        """Who made what serves champion, and why, as the registry noted it; empty where it is not known."""
+        return self._promoted
+
+    def _lately_refused(self, digest: str) -> bool:
+        if self._refused is None or self._refused[0] != digest:
+            return False
+        return time.monotonic() - self._refused[1] < RETRY_SECONDS
+
+    def _follow(self, registry: Registry, champion: Version) -> bool:
+        target = self.folder / champion.digest[:16]
+        try:
+            loaded = bundles.load(target) if (target / "manifest.json").is_file() else None
+        except BundleError:
+            loaded = None
+        try:
+            if loaded is None:
+                loaded = registry.fetch(champion.number, target)
+            if loaded.platforms != self.current.bundle.platforms:
+                raise BundleError(
+                    f"platforms.json: {', '.join(loaded.platforms)}; this server serves "
+                    f"{', '.join(self.current.bundle.platforms)}: start a server of its own for them"
+                )
+        except BundleError as error:
+            self._refused = (champion.digest, time.monotonic())
+            self._ill(f"bundle: version {champion.number} is refused, the last good one serves ({_line(error)})")
+            return False
+        self.current = Serving(loaded, champion.number, time.time())
+        self._note(self.current)
+        self._tidy()
+        self._well()
+        _log.info("serving version %s, bundle %s", champion.number, loaded.digest[:12])
+        return True
+
+    def _first(self, fallback: Path | None) -> Serving:
+        if fallback is not None and (Path(fallback) / "manifest.json").is_file():
+            return Serving(bundles.load(Path(fallback)), None, time.time())
+        if self._make is None:
+            raise BundleError(f"bundle: {fallback} holds none; name a bundle's folder or a registry with a champion")
+        self._registry = self._make()
+        champion = self._registry.get("champion")
+        loaded = self._registry.fetch(champion.number, self.folder / champion.digest[:16])
+        made = Serving(loaded, champion.number, time.time())
+        self._note(made)
+        return made
+
+    def _kept(self) -> Serving | None:
+        """What served last, if it still verifies."""
+        try:
+            told = json.loads((self.folder / "serving.json").read_text())
+            loaded = bundles.load(self.folder / told["folder"] if "folder" in told else Path(told["path"]))
+        except (OSError, ValueError, KeyError):
+            return None
+        return Serving(loaded, told["version"], float(told["since"]))
+
+    def _note(self, serving: Serving) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = serving.bundle.path
+        place = {"folder": path.name} if path.parent == self.folder else {"path": str(path.absolute())}
+        scratch = self.folder / "serving.tmp"
+        scratch.write_text(json.dumps({**place, "version": serving.version, "since": serving.since}))
+        scratch.replace(self.folder / "serving.json")
+
+    def _tidy(self) -> None:
+        found = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
+        for file in found[:-KEPT]:
+            if file.parent != self.current.bundle.path:
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+    def _ill(self, why: str) -> None:
+        if self.trouble is None:
+            self.since = time.time()
+            _log.warning("%s", why)
+        self.trouble = why
+
+    def _well(self) -> None:
+        self.trouble, self.since, self._refused = None, None, None
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,387 @@
+"""What the server holds in memory while it runs, and the threads that keep it true.
+
+Answers read snapshots only; threads of their own look at the database (0.2 s), the feature store
+(`serving.state_seconds`) and the registry (`serving.watch_seconds`). Each of the three may be away: the last good
+snapshot serves on, also after a restart, and `troubles` says what is away and why.
+
+Shapes: P platforms.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from crossmix import constraints
+from crossmix.bundle import Bundle
+from crossmix.config import Config
+from crossmix.ledger import audit
+from crossmix.ledger.store import Store, StoreAwayError, experiments
+from crossmix.ledger.store import audit as audit_table
+from crossmix.response import Response
+from serving.assignment.arms import Experiment, ExperimentError
+from serving.campaigns import service as campaigns_module
+from serving.campaigns.model import Campaign
+from serving.live.champion import Champion
+from serving.live.recorder import Recorder
+from serving.live.states import States
+
+Array = NDArray[Any]
+_log = logging.getLogger(__name__)
+ARMS = ("policy", "control")
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """A campaign with its numbers in slot order."""
+
+    campaign: Campaign
+    limits: constraints.Limits[Array]
+    static_P: Array
+    override_P: Array | None
+    """The split that an override serves, (P,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Campaigns and experiment as the database had them at `revision`."""
+
+    revision: int = -1
+    planned: Mapping[str, Planned] = field(default_factory=dict)
+    ended: str | None = None
+    """Why the experiment ended; then every user gets the control's split."""
+    ended_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Watcher(Protocol):
+    """A thread that can be asked to stop."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A watcher that tells its trouble."""
+
+    name: str
+    trouble: str | None
+    since: float | None
+
+
+class Live:
+    """Bundle, campaigns, states, experiment.
+
+    Args:
+        config: of the run, with its `serving` section.
+        folder: the server's own folder: what outlives a restart.
+        database: SQLAlchemy URL.
+        champion: the bundle that serves.
+        features: feature folder.
+
+    Raises:
+        ExperimentError: the experiment's id ran with another salt or other weights.
+    """
+
+    def __init__(self, config: Config, folder: Path, database: str, champion: Champion, features: Path) -> None:
+        self.config, self.folder, self.database = config, Path(folder), database
+        self.champion = champion
+        settings = config.serving
+        self.experiment = Experiment(
+            settings.experiment,
+            settings.salt,
+            {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
+        )
+        self.states = States(features, self.folder / "states.npz")
+        self.recorder = Recorder(self._open)
+        self.paced = config.market.return_unspent
+        platforms = len(champion.current.bundle.platforms)
+        nan_P = np.full(platforms, np.nan)
+        self.no_response = Response(nan_P, nan_P, nan_P, nan_P)
+        self._means: dict[str, Array] = {}
+        self._store: Store | None = None
+        self._store_trouble: str | None = None
+        self._store_since: float | None = None
+        self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._watchers: list[Watcher] = []
+        self._served_changes: list[tuple[int | None, int | None]] = []
+        self.snapshot = self._restored()
+        self.listeners: list[Callable[[], None]] = []
+
+    # ---- what answers read -------------------------------------------------------------------------------------------
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that serves."""
+        return self.champion.current.bundle
+
+    @property
+    def version(self) -> int | None:
+        """Its version in the registry."""
+        return self.champion.current.version
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        return self.bundle.platforms
+
+    @property
+    def campaigns(self) -> dict[str, Campaign]:
+        """As last read."""
+        return {name: planned.campaign for name, planned in self.snapshot.planned.items()}
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the experiment ended."""
+        return self.snapshot.ended_at
+
+    @property
+    def store(self) -> Store:
+        """The database; raises `StoreAwayError`."""
+        return self._open()
+
+    def weight(self, arm: str, start: datetime | None = None) -> float:
+        """The arm's part of a campaign's users and budget, in a cycle that begins at `start`; `None`: now.
+
+        Cycles that begin after the experiment's end are the control's alone; that in which it ends was shared.
+        """
+        ended = self.snapshot.ended_at
+        if ended is not None and (start or datetime.now(UTC)) >= ended:
+            return 1.0 if arm == "control" else 0.0
+        return float(self.experiment.weights[arm])
+
+    def arm(self, user_id: str) -> str:
+        """The user's arm."""
+        return "control" if self.snapshot.ended is not None else self.experiment.arm(user_id)
+
+    def mean_context(self, bundle: Bundle) -> Array:
+        """Mean context of the campaigns that a bundle knows, (512,): a new campaign's."""
+        if bundle.digest not in self._means:
+            self._means = {bundle.digest: np.mean(list(bundle.contexts.values()), axis=0)}
+        return self._means[bundle.digest]
+
+    def troubles(self) -> list[dict[str, str]]:
+        """What is away or refused now, and since when."""
+        found = [
+            ("feature store", self.states.trouble, self.states.since),
+            ("registry", self.champion.trouble, self.champion.since),
+            ("database", self._store_trouble, self._store_since),
+            *((one.name, one.trouble, one.since) for one in self._watchers if isinstance(one, Told)),
+        ]
+        return [
+            {"what": what, "why": why, "since": datetime.fromtimestamp(since or time.time(), UTC).isoformat()}
+            for what, why, since in found
+            if why is not None
+        ]
+
+    # ---- keeping it true ---------------------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Read campaigns and experiment anew, now; what others wait for after a change. Trouble is kept, not raised."""
+        with self._reading:
+            try:
+                self._read(self.store)
+            except StoreAwayError as error:
+                self._database_away(error)
+                return
+            self._store_trouble, self._store_since = None, None
+
+    def refresh_states(self) -> None:
+        """Read the statistics of every campaign anew."""
+        self.states.refresh(self.snapshot.planned, ARMS)
+
+    def follow_champion(self) -> None:
+        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas."""
+        with self._following:
+            before = self.champion.current.version
+            self.champion.refresh()
+            if self.champion.current.version != before:
+                self._served_changes.append((before, self.champion.current.version))
+            while self._served_changes:
+                try:
+                    self._audit_change(*self._served_changes[0])
+                except StoreAwayError:
+                    return
+                self._served_changes.pop(0)
+
+    def _audit_change(self, before: int | None, after: int | None) -> None:
+        promoted = self.champion.promoted()
+        subject = f"version {after}"
+        with self.store.write() as connection:
+            last = connection.execute(
+                sa.select(audit_table.c.subject)
+                .where(audit_table.c.action == "bundle.serve")
+                .order_by(audit_table.c.id.desc())
+                .limit(1)
+            ).scalar()
+            if last != subject:
+                who, why = str(promoted.get("by", "registry")), str(promoted.get("why", ""))
+                audit.record(connection, who, "bundle.serve", subject, before, after, why)
+
+    def start(self) -> None:
+        """Read everything once, and begin to watch."""
+        self.reload()
+        self.refresh_states()
+        settings = self.config.serving
+        for name, work, seconds in (
+            ("database", self._look, LOOK_SECONDS),
+            ("features", self.refresh_states, settings.state_seconds),
+            ("registry", self.follow_champion, settings.watch_seconds),
+            ("recorder", self.recorder.flush, LOOK_SECONDS),
+        ):
+            thread = threading.Thread(target=self._repeat, args=(work, seconds), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Start a watcher, and stop it with the server."""
+        watcher.start()
+        self._watchers.append(watcher)
+
+    def stop(self) -> None:
+        """End the threads, write what waits, close the database."""
+        self._stop.set()
+        for watcher in self._watchers:
+            watcher.stop()
+        joined: list[threading.Thread | Watcher] = [*self._threads, *self._watchers]
+        for thread in joined:
+            thread.join(timeout=5)
+        self.recorder.flush()
+        if self._store is not None:
+            self._store.close()
+
+    def _repeat(self, work: Callable[[], Any], seconds: float) -> None:
+        while not self._stop.wait(seconds):
+            try:
+                work()
+            except Exception:
+                # A watcher must outlive what it did not foresee; the log has it.
+                _log.exception("%s failed; it is tried again", getattr(work, "__qualname__", work))
+
+    def _look(self) -> None:
+        try:
+            changed = self.store.revision() != self.snapshot.revision
+        except StoreAwayError as error:
+            self._database_away(error)
+            return
+        if changed or self._store_trouble is not None:
+            self.reload()
+
+    def _database_away(self, error: StoreAwayError) -> None:
+        if self._store_trouble is None:
+            self._store_since = time.time()
+            _log.warning("%s", error)
+        self._store_trouble = str(error)
+
+    def _open(self) -> Store:
+        with self._opening:
+            if self._store is None:
+                self._store = Store(self.database)
+            return self._store
+
+    def _read(self, store: Store) -> None:
+        # The revision first: what changes meanwhile is read again.
+        revision = store.revision()
+        found = campaigns_module.load_all(store)
+        if not found:
+            # A first start: what the policy was trained on.
+            found = self._first_campaigns(store)
+            revision = store.revision()
+        ended, ended_at = self._experiment(store)
+        old = self.snapshot.planned
+        planned = {
+            name: old[name] if name in old and old[name].campaign == campaign else self._planned(campaign)
+            for name, campaign in found.items()
+        }
+        self._take(Snapshot(revision, planned, ended, ended_at, _notes(ended)))
+        self._save()
+
+    def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        made = campaigns_module.from_bundle(self.bundle, midnight, self.config.train.cycles)
+        campaigns_module.import_(store, made, "crossmix serve", self.platforms, keep=True)
+        return campaigns_module.load_all(store)
+
+    def _experiment(self, store: Store) -> tuple[str | None, datetime | None]:
+        """Why and when the experiment ended, if it did; begins it at the first start."""
+        settings, mine = self.config.serving, self.experiment
+        with store.read() as connection:
+            row = connection.execute(sa.select(experiments).where(experiments.c.id == mine.id)).mappings().first()
+        if row is None:
+            with store.write() as connection:
+                connection.execute(
+                    store.insert_new(experiments),
+                    {
+                        "id": mine.id,
+                        "salt": mine.salt,
+                        "weights": dict(mine.weights),
+                        "started": datetime.now(UTC),
+                        "days": settings.days,
+                        "level": settings.level,
+                    },
+                )
+            return self._experiment(store)
+        if row["salt"] != mine.salt or row["weights"] != dict(mine.weights):
+            raise ExperimentError(
+                f"serving.experiment: {mine.id!r} began with salt {row['salt']!r} and weights {row['weights']}; users "
+                "must keep their arms: set serving.salt and serving.weight back, or name a new experiment"
+            )
+        if row["ended"] is None:
+            return None, None
+        return str(row["why"] or "it was ended"), audit.utc(row["ended"])
+
+    def _planned(self, campaign: Campaign) -> Planned:
+        static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])
+        override_P = None
+        if campaign.override is not None:
+            share = campaign.override.share
+            override_P = static_P if share is None else np.array([share.get(name, 0.0) for name in self.platforms])
+        return Planned(campaign, campaign.box(self.platforms), static_P, override_P)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        for listener in self.listeners:
+            listener()
+
+    def _save(self) -> None:
+        """Campaigns for a start without the database."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scratch = self.folder / "campaigns.tmp"
+        rows = [planned.campaign.as_dict() for planned in self.snapshot.planned.values()]
+        at = self.snapshot.ended_at
+        ended = {"ended": self.snapshot.ended, "ended_at": None if at is None else at.isoformat()}
+        scratch.write_text(json.dumps({"campaigns": rows, **ended}))
+        scratch.replace(self.folder / "campaigns.json")
+
+    def _restored(self) -> Snapshot:
+        try:
+            kept = json.loads((self.folder / "campaigns.json").read_text())
+            found: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
+            at = None if kept["ended_at"] is None else datetime.fromisoformat(kept["ended_at"])
+        except FileNotFoundError:
+            return Snapshot()
+        except (ValueError, KeyError, TypeError) as error:
+            _log.warning("%s: cannot be read (%s)", self.folder / "campaigns.json", error)
+            return Snapshot()
+        return Snapshot(
+            -1, {one.campaign_id: self._planned(one) for one in found}, kept["ended"], at, _notes(kept["ended"])
+        )
+
+
+def _notes(ended: str | None) -> tuple[str, ...]:
+    return () if ended is None else (f"the experiment has ended, every user gets the static split: {ended}",)

@@ -1,0 +1,220 @@
+"""The predictors as KServe models: `policy` (the champion bundle) and `control` (the static split).
+
+V1 and V2 REST and gRPC, batched. What cannot be answered is `kserve.errors.InvalidInput`: 400 and INVALID_ARGUMENT.
+
+V2 outputs, a row per question (B), a column per platform (P) in `platforms`' order: share, amount, marginal_roi,
+marginal_roi_low, marginal_roi_high (NaN: not known) FP64; binding BYTES (empty: free); budget, expected_revenue,
+log_density (NaN: not explored) FP64; cycle INT64; campaign_id, arm, bundle, allocation_id, degraded (JSON, empty: no)
+BYTES; platforms BYTES [P].
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import struct
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve.errors import InvalidInput
+from kserve.metrics import PREDICT_HIST_TIME, get_labels
+from kserve.model import InferenceVerb
+
+from serving.allocation import question
+from serving.allocation.answer import ARMS, Answerer
+from serving.allocation.question import Question, QuestionError
+
+Predictions = list[dict[str, Any]]
+
+INPUTS = (
+    ("campaign_id", "BYTES", [-1]),
+    ("arm", "BYTES", [-1]),
+    ("cycle", "INT64", [-1]),
+    ("budget", "FP64", [-1]),
+    ("limits", "BYTES", [-1]),
+    ("state", "FP32", [-1, 640]),
+    ("explore", "BOOL", [-1]),
+)
+_PER_PLATFORM = ("share", "amount", "marginal_roi", "marginal_roi_low", "marginal_roi_high")
+_NUMBERS = ("budget", "expected_revenue", "log_density")
+_TEXTS = ("campaign_id", "arm", "bundle", "allocation_id")
+
+
+class Served(Model):  # type: ignore[misc]
+    """A KServe model that predicts and has no stage before or after.
+
+    KServe's own call times four stages and looks up a histogram for each; of these models one has something to time.
+
+    Args:
+        name: on the endpoint's path.
+        told: called with the predictions of each request: metrics.
+    """
+
+    def __init__(self, name: str, told: Callable[[Predictions], None] | None) -> None:
+        super().__init__(name, return_response_headers=True)
+        self.told = told
+        self.ready = True
+        self._seconds = PREDICT_HIST_TIME.labels(**get_labels(name))
+
+    def load(self) -> bool:
+        """Ready as long as a bundle serves."""
+        self.ready = True
+        return self.ready
+
+    async def __call__(
+        self, body: Any, headers: Mapping[str, str] | None = None, verb: InferenceVerb = InferenceVerb.PREDICT
+    ) -> tuple[Any, dict[str, str]]:
+        """The response of `predict` and its headers; raises `NotImplementedError` for another verb."""
+        if verb is not InferenceVerb.PREDICT:
+            raise NotImplementedError(f"{self.name}: it predicts only; answers bring their reasons with them")
+        response_headers: dict[str, str] = {}
+        with self._seconds.time():
+            response = self.predict(body, headers, response_headers)
+            if inspect.isawaitable(response):
+                response = await response
+        return response, response_headers
+
+
+class ArmModel(Served):
+    """A predictor that serves one arm.
+
+    Args:
+        name: on the endpoint's path; also the arm.
+        answerer: makes the answers.
+        told: called with the predictions of each request: metrics.
+    """
+
+    def __init__(self, name: str, answerer: Answerer, told: Callable[[Predictions], None] | None = None) -> None:
+        super().__init__(name, told)
+        self.answerer = answerer
+
+    def predict(
+        self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None
+    ) -> Any:
+        """Answer a V1 body or a V2 request."""
+        try:
+            questions = read(payload)
+            for one in questions:
+                if one.arm not in (None, self.name):
+                    raise QuestionError(
+                        f"{one.where}.arm: {one.arm!r} is served by model {one.arm!r}; this is {self.name!r}"
+                    )
+            predictions = self.answerer.answer(questions, self.name)
+        except QuestionError as error:
+            raise InvalidInput(str(error)) from None
+        if self.told is not None:
+            self.told(predictions)
+        return written(payload, self.name, predictions, headers, response_headers)
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in INPUTS]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        return output_types()
+
+
+def read(payload: Any) -> list[Question]:
+    """Questions of a V1 body or a V2 request; raises `QuestionError`."""
+    if isinstance(payload, InferRequest):
+        return question.of_tensors(tensors(payload))
+    return question.of_instances(plain(payload))
+
+
+def plain(payload: Any) -> Any:
+    """A V1 body: KServe leaves bytes as they are where no content type says JSON, as curl's; raises `QuestionError`."""
+    if not isinstance(payload, bytes):
+        return payload
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise QuestionError(f'body: not JSON ({error}); send {{"instances": [{{"campaign_id": ...}}]}}') from None
+
+
+def tensors(request: InferRequest) -> dict[str, Any]:
+    """Inputs by name; raises `QuestionError` for one that is no array of its datatype and shape."""
+    made = {}
+    for one in request.inputs:
+        try:
+            made[one.name] = one.as_numpy()
+        except (ValueError, TypeError, OverflowError, struct.error, InvalidInput) as error:
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise QuestionError(
+                f"inputs.{one.name}: not {one.datatype} of shape {list(one.shape)} ({told}); send that many such values"
+            ) from None
+    return made
+
+
+def written(
+    payload: Any,
+    model: str,
+    predictions: Predictions,
+    headers: Mapping[str, str] | None,
+    response_headers: dict[str, str] | None,
+) -> Any:
+    """Predictions in the protocol of the request: V1 as JSON bytes, or as an object for a CloudEvent to hold."""
+    if not isinstance(payload, InferRequest):
+        told = {"predictions": predictions}
+        if response_headers is None or headers is None or is_cloud_event(headers):
+            return told
+        response_headers["content-type"] = "application/json"
+        return orjson.dumps(told)
+    return InferResponse(
+        payload.id or str(uuid.uuid4()),
+        model,
+        _outputs(predictions),
+        use_binary_outputs=payload.use_binary_outputs,
+        requested_outputs=payload.request_outputs,
+    )
+
+
+def is_cloud_event(headers: Mapping[str, str]) -> bool:
+    return "ce-specversion" in headers or "cloudevents" in headers.get("content-type", "")
+
+
+def output_types() -> list[dict[str, Any]]:
+    """Outputs of V2, for the model's metadata."""
+    rows = [(name, "FP64", [-1, -1]) for name in _PER_PLATFORM] + [("binding", "BYTES", [-1, -1])]
+    rows += [(name, "FP64", [-1]) for name in _NUMBERS] + [("cycle", "INT64", [-1])]
+    rows += [(name, "BYTES", [-1]) for name in (*_TEXTS, "degraded", "platforms")]
+    return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+
+
+def _outputs(predictions: Predictions) -> list[InferOutput]:
+    lines = [line for one in predictions for line in one["allocation"]]
+    shape = [len(predictions), len(predictions[0]["allocation"])]
+    columns: dict[str, list[float]] = {
+        "share": [line["share"] for line in lines],
+        "amount": [line["amount"] for line in lines],
+        "marginal_roi": [_number(line["marginal_roi"]) for line in lines],
+        "marginal_roi_low": [_number((line["marginal_roi_interval"] or (None, None))[0]) for line in lines],
+        "marginal_roi_high": [_number((line["marginal_roi_interval"] or (None, None))[1]) for line in lines],
+    }
+    outputs = [InferOutput(name, shape, "FP64", data) for name, data in columns.items()]
+    outputs.append(InferOutput("binding", shape, "BYTES", [line["binding"] or "" for line in lines]))
+    rows = shape[:1]
+    for name in _NUMBERS:
+        outputs.append(InferOutput(name, rows, "FP64", [_number(one[name]) for one in predictions]))
+    outputs.append(InferOutput("cycle", rows, "INT64", [one["cycle"] for one in predictions]))
+    for name in _TEXTS:
+        outputs.append(InferOutput(name, rows, "BYTES", [one[name] for one in predictions]))
+    degraded = [json.dumps(one["degraded"]) if one["degraded"] else "" for one in predictions]
+    outputs.append(InferOutput("degraded", rows, "BYTES", degraded))
+    platforms = [line["platform"] for line in predictions[0]["allocation"]]
+    outputs.append(InferOutput("platforms", shape[1:], "BYTES", platforms))
+    return outputs
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def models(answerer: Answerer, told: Callable[[Predictions], None] | None = None) -> list[ArmModel]:
+    """One predictor per arm."""
+    return [ArmModel(arm, answerer, told) for arm in ARMS]
+
+
+__all__ = ["ArmModel", "Served", "is_cloud_event", "models", "output_types", "plain", "read", "tensors", "written"]

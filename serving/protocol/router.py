@@ -1,0 +1,205 @@
+"""The router as a KServe model: which arm a user is in, and that arm's answer.
+
+An instance has `user_id` beside `campaign_id` (V2: an input `user_id` BYTES [B]). The arm is a hash of the user
+(`serving.assignment.arms`): sticky, the same on every replica, written to `assignments` once per user under a keyed
+hash of the id. The answer names the arm in its body and, where all of a request's questions have one arm, in the header
+`x-crossmix-arm`. Predictors are called in this process, or over V1 where `remote` names their addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from kserve import InferRequest
+from kserve.errors import InvalidInput
+
+from serving.allocation.answer import Answerer
+from serving.allocation.question import Question, QuestionError, of_instances, of_tensors
+from serving.assignment.arms import ExperimentError
+from serving.assignment.users import check, hashed
+from serving.live.live import Live
+from serving.protocol.predictor import INPUTS, Predictions, Served, output_types, plain, tensors, written
+
+ARM_HEADER = "x-crossmix-arm"
+
+
+class Arms(Protocol):
+    """Where an arm's answers come from."""
+
+    async def answer(self, questions: Sequence[Question], raw: Sequence[Mapping[str, Any]]) -> Predictions:
+        """Answers in order; each question names its arm. `raw` are the V1 instances, for the wire."""
+        ...
+
+
+class Here:
+    """Predictors of this process."""
+
+    def __init__(self, answerer: Answerer) -> None:
+        self.answerer = answerer
+
+    async def answer(self, questions: Sequence[Question], raw: Sequence[Mapping[str, Any]]) -> Predictions:
+        return self.answerer.answer(questions, "policy")
+
+
+class Elsewhere:
+    """Predictors at other addresses, by the V1 protocol.
+
+    Args:
+        urls: arm to base URL, as http://policy-predictor.
+        token: sent as a bearer token; `None`: none.
+    """
+
+    def __init__(self, urls: Mapping[str, str], token: str | None = None, seconds: float = 5.0) -> None:
+        import httpx
+
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self.urls = dict(urls)
+        self._client = httpx.AsyncClient(headers=headers, timeout=seconds)
+
+    async def answer(self, questions: Sequence[Question], raw: Sequence[Mapping[str, Any]]) -> Predictions:
+        import httpx
+
+        found: dict[int, dict[str, Any]] = {}
+        for arm, url in self.urls.items():
+            rows = [row for row, question in enumerate(questions) if question.arm == arm]
+            if not rows:
+                continue
+            body = {"instances": [dict(raw[row]) for row in rows]}
+            try:
+                reply = await self._client.post(f"{url.rstrip('/')}/v1/models/{arm}:predict", json=body)
+            except httpx.HTTPError as error:
+                raise PredictorAwayError(f"predictor {arm} at {url}: {error or type(error).__name__}") from error
+            if reply.status_code not in (200, 400, 422):
+                raise PredictorAwayError(f"predictor {arm} at {url}: status {reply.status_code}")
+            told = reply.json()
+            if reply.status_code != 200:
+                raise QuestionError(str(told.get("error", f"predictor {arm}: status {reply.status_code}")))
+            found.update(zip(rows, told["predictions"], strict=True))
+        return [found[row] for row in range(len(questions))]
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class PredictorAwayError(RuntimeError):
+    """A predictor that cannot be reached: 503."""
+
+
+class RouterModel(Served):
+    """The router.
+
+    Args:
+        live: experiment, and the recorder of assignments.
+        arms: where the arms' answers come from.
+        told: called with the predictions of each request: metrics.
+    """
+
+    def __init__(
+        self, live: Live, arms: Arms, name: str = "router", told: Callable[[Predictions], None] | None = None
+    ) -> None:
+        super().__init__(name, told)
+        self.live, self.arms = live, arms
+
+    async def predict(
+        self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None
+    ) -> Any:
+        """Put every user into an arm and answer from it."""
+        try:
+            questions, users, raw = _read(payload)
+            assigned = [self._assign(question, user) for question, user in zip(questions, users, strict=True)]
+            sent = [dict(one) | {"arm": question.arm} for one, question in zip(raw, assigned, strict=True)]
+            predictions = await self.arms.answer(assigned, sent)
+        except QuestionError as error:
+            raise InvalidInput(str(error)) from None
+        taken = {one["arm"] for one in predictions}
+        if response_headers is not None and len(taken) == 1:
+            response_headers[ARM_HEADER] = taken.pop()
+        if self.told is not None:
+            self.told(predictions)
+        return written(payload, self.name, predictions, headers, response_headers)
+
+    def _assign(self, question: Question, user: str) -> Question:
+        if question.arm is not None:
+            raise QuestionError(f"{question.where}.arm: the router chooses the arm by user_id; leave it out")
+        try:
+            arm, bucket = self.live.arm(user), self.live.experiment.bucket(user)
+        except ExperimentError as error:
+            raise QuestionError(f"{question.where}.{error}") from None
+        experiment = self.live.experiment
+        if self.live.snapshot.ended is None:
+            user_hash = hashed(user, experiment.salt)
+            self.live.recorder.assigned(
+                experiment.id,
+                user_hash,
+                {
+                    "experiment": experiment.id,
+                    "user": user_hash,
+                    "arm": arm,
+                    "bucket": bucket,
+                    "first_seen": datetime.now(UTC),
+                },
+            )
+        return replace(question, arm=arm)
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        rows = [("user_id", "BYTES", [-1]), *(row for row in INPUTS if row[0] != "arm")]
+        return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        return output_types()
+
+
+def _read(payload: Any) -> tuple[list[Question], list[str], list[Mapping[str, Any]]]:
+    """Questions, their users, and the V1 instances without the user."""
+    if isinstance(payload, InferRequest):
+        inputs = tensors(payload)
+        if "user_id" not in inputs:
+            raise QuestionError("inputs.user_id: missing; send the users' ids as BYTES, one per question")
+        cells = inputs.pop("user_id").reshape(-1)
+        users = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
+        questions = of_tensors(inputs)
+        if len(users) != len(questions):
+            raise QuestionError(
+                f"inputs.user_id: {len(users)} ids for {len(questions)} questions; send one per question"
+            )
+        # On the wire between router and predictors a V2 request is not needed: V1 says the same.
+        raw: list[Mapping[str, Any]] = [_instance(question) for question in questions]
+        return questions, [_user(user, f"inputs[{row}]") for row, user in enumerate(users)], raw
+    payload = plain(payload)
+    questions = of_instances(payload, also=("user_id",))
+    users = [_user(one.get("user_id"), f"instances[{row}]") for row, one in enumerate(payload["instances"])]
+    raw = [{name: value for name, value in one.items() if name != "user_id"} for one in payload["instances"]]
+    return questions, users, raw
+
+
+def _user(raw: Any, where: str) -> str:
+    try:
+        return check(raw)
+    except ValueError as error:
+        raise QuestionError(f"{where}.{error}") from None
+
+
+def _instance(question: Question) -> dict[str, Any]:
+    change = question.change
+    limits: dict[str, dict[str, Any]] = {}
+    for name, values in (("min", change.minimum), ("max", change.maximum), ("step", change.step)):
+        for platform, value in values.items():
+            limits.setdefault(platform, {})[name] = value
+    for flag, platforms in ((True, change.freeze), (False, change.unfreeze)):
+        for platform in platforms:
+            limits.setdefault(platform, {})["freeze"] = flag
+    made: dict[str, Any] = {
+        "campaign_id": question.campaign_id,
+        "cycle": question.cycle,
+        "budget": question.budget,
+        "limits": limits or None,
+        "state": None if question.state_S is None else question.state_S.tolist(),
+        "explore": question.explore,
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+__all__ = ["ARM_HEADER", "Arms", "Elsewhere", "Here", "PredictorAwayError", "RouterModel"]

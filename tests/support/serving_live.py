@@ -1,0 +1,56 @@
+"""What the routes of the serving room need, without a bundle: a store, platforms, an experiment, a clock to turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crossmix.ledger.store import Store
+from serving.assignment.arms import Experiment
+from serving.campaigns import service as campaigns
+from serving.campaigns.service import Campaign
+
+PLATFORMS = ("search", "social", "video")
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def raw(campaign_id: str = "spring", **changes: Any) -> dict[str, Any]:
+    """A campaign as a person writes it."""
+    return {
+        "campaign_id": campaign_id,
+        "currency": "EUR",
+        "cycle_budget": 1_000.0,
+        "share": {"search": 0.5, "social": 0.3, "video": 0.2},
+        "limits": {"search": {"min": 0.1, "max": 0.6}, "video": {"freeze": True}},
+        "starts": START.isoformat(),
+        "cycles": 14,
+        "cycle_hours": 24,
+        **changes,
+    }
+
+
+def event(event_id: str, /, **changes: Any) -> dict[str, Any]:
+    """An event as a bidder sends it."""
+    told = {"campaign_id": "spring", "arm": "policy", "platform": "search", "cycle": 0, "impressions": 10, "spend": 2.5}
+    return {"event_id": event_id, **told, **changes}
+
+
+class FakeLive:
+    """The server's snapshot of campaigns, read anew by `reload`."""
+
+    def __init__(self, store: Store, now: datetime = START + timedelta(hours=12)) -> None:
+        self.store, self.now = store, now
+        self.platforms = PLATFORMS
+        self.experiment = Experiment("first", "salt")
+        self.campaigns: Mapping[str, Campaign] = {}
+        self.reloads = 0
+        self.ended_at: datetime | None = None
+        self.reload()
+
+    def reload(self) -> None:
+        self.campaigns = campaigns.load_all(self.store)
+        self.reloads += 1
+
+    def clock(self) -> datetime:
+        return self.now

@@ -1,0 +1,110 @@
+"""Gate verdicts, and the competitors that the policy gates use."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from crossmix.baselines import COMPETITORS, weekday
+from crossmix.config import laptop
+from crossmix.evaluate.fidelity.impressions import Deviation
+from crossmix.evaluate.gates import judge_step as gates
+from crossmix.evaluate.gates.fidelity import equivalence
+from crossmix.evaluate.gates.verdicts import is_required
+from crossmix.evaluate.judge import interval
+from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from tests.support.markets import make_market
+
+
+@pytest.mark.parametrize(
+    ("deviation", "verdict"),
+    [
+        (Deviation(0.01, -0.02, 0.04, 5_000), "pass"),
+        (Deviation(0.01, -0.02, 0.052, 5_000), "insufficient data"),
+        (Deviation(0.06, 0.04, 0.08, 5_000), "fail"),
+        (Deviation(0.10, 0.06, 0.14, 5_000), "fail"),
+        (Deviation(0.20, 0.06, 0.40, 100), "fail"),
+        (Deviation(0.01, -0.07, 0.09, 300), "insufficient data"),
+        (Deviation(0.0, -0.01, 0.01, 19), "insufficient data"),
+        (Deviation(float("nan"), -np.inf, np.inf, 50), "insufficient data"),
+    ],
+)
+def test_equivalence(deviation: Deviation, verdict: str) -> None:
+    gate = equivalence("fidelity.platform.x.ctr", deviation, 0.05, False)
+    assert gate.verdict == verdict
+    if verdict == "insufficient data":
+        assert "needed" in gate.detail
+
+
+def test_the_papers_own_example_fails_its_gate() -> None:
+    """0.35 simulated against 0.33 real is 6.1 % off (§2.2)."""
+    value = 0.35 / 0.33 - 1
+    assert equivalence("roi", Deviation(value, value - 0.01, value + 0.01, 10_000), 0.05, True).verdict == "fail"
+
+
+def test_required_prefixes_end_at_dots() -> None:
+    assert is_required("policy.limits", ("policy",))
+    assert is_required("policy", ("policy",))
+    assert not is_required("policy_x.limits", ("policy",))
+
+
+def test_interval_covers_its_mean() -> None:
+    values = np.random.default_rng(0).normal(1.0, 0.1, 20)
+    row = interval(values, 2_000)
+    assert row["ci95"][0] < row["mean"] < row["ci95"][1]
+    half = (row["ci95"][1] - row["ci95"][0]) / 2
+    assert half == pytest.approx(1.96 * values.std() / 20**0.5, rel=0.15)
+
+
+@pytest.mark.parametrize("name", list(COMPETITORS))
+def test_competitors_keep_the_limits(name: str) -> None:
+    market = make_market(maximum=0.3)
+    environment = MarketEnvironment(
+        market, laptop(), campaign_B=episode_campaigns(market, 8), cycles=5, mechanism="counts", seed=3
+    )
+    act = COMPETITORS[name](market)
+    for _ in range(3):
+        seen = environment.observe()
+        share = act(seen.state_BS, seen.low_BP, seen.high_BP, environment.campaign_B)
+        torch.testing.assert_close(share.sum(1), torch.ones(8), atol=1e-5, rtol=0)
+        assert (share <= seen.high_BP + 1e-5).all()
+        assert (share >= seen.low_BP - 1e-5).all()
+        environment.step(share)
+
+
+def test_static_is_forty_thirty_rest() -> None:
+    from dataclasses import replace
+
+    market = replace(make_market(platforms=4), platforms=("video", "search", "news", "social"))
+    share = COMPETITORS["static"](market)(torch.zeros(1, 640), torch.zeros(1, 4), torch.ones(1, 4), torch.tensor([0]))
+    torch.testing.assert_close(share, torch.tensor([[0.15, 0.3, 0.15, 0.4]]))
+
+
+def test_weekday_survives_the_state() -> None:
+    market = make_market()
+    environment = MarketEnvironment(
+        market, laptop(), campaign_B=episode_campaigns(market, 4), cycles=9, mechanism="counts", seed=3
+    )
+    for _ in range(8):
+        seen = environment.observe()
+        assert torch.equal(weekday(seen.state_BS), environment.weekday_B)
+        environment.step(torch.full((4, 10), 0.1))
+
+
+class Waiting:
+    """A bundle whose calls wait for `seconds`, and work for none."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def example(self) -> dict[str, None]:
+        return dict.fromkeys(("state", "low", "high"))
+
+    def allocate(self, *_: None) -> None:
+        time.sleep(self.seconds)
+
+
+def test_latency_is_processor_time() -> None:
+    """Waiting, as on a machine that does other work, refuses no policy."""
+    assert gates.measure_latency_ms(Waiting(0.02), calls=20) <= 5  # type: ignore[arg-type]

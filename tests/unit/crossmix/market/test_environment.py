@@ -1,0 +1,156 @@
+"""The market as an environment: paired worlds, limits, budgets, delays, bounds of the state."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from crossmix.config import laptop
+from crossmix.history import Outcome
+from crossmix.market.environment import CarryOver, MarketEnvironment, episode_campaigns
+from crossmix.market.model import load, save
+from tests.support.markets import make_market
+
+
+def _environment(mechanism: str = "counts", seed: int = 1, **change: object) -> MarketEnvironment:
+    market = make_market(**{k: v for k, v in change.items() if k in ("maximum", "drift")})  # type: ignore[arg-type]
+    if "step" in change:
+        market = replace(market, step=torch.full_like(market.step, float(change["step"])))  # type: ignore[arg-type]
+    return MarketEnvironment(
+        market, laptop(), campaign_B=episode_campaigns(market, 6), cycles=12, mechanism=mechanism, seed=seed
+    )
+
+
+def test_the_same_seed_is_the_same_world_whatever_the_actions() -> None:
+    ours, theirs = _environment(), _environment()
+    corner = torch.zeros(6, 10)
+    corner[:, 0] = 1
+    for _ in range(5):
+        ours.step(torch.full((6, 10), 0.1))
+        theirs.step(corner)
+        torch.testing.assert_close(ours.conditions.ctr, theirs.conditions.ctr)
+        torch.testing.assert_close(ours.conditions.requests, theirs.conditions.requests)
+        torch.testing.assert_close(ours.context_BD, theirs.context_BD)
+
+
+def test_another_seed_is_another_world() -> None:
+    assert not torch.allclose(_environment(seed=1).conditions.ctr, _environment(seed=2).conditions.ctr)
+
+
+@pytest.mark.parametrize("mechanism", ["exact", "counts", "expected"])
+def test_states_are_finite_and_episodes_end(mechanism: str) -> None:
+    environment = _environment(mechanism)
+    for cycle in range(12):
+        step = environment.step(torch.full((6, 10), 0.1))
+        assert torch.isfinite(step.observation.state_BS).all()
+        assert torch.isfinite(step.reward_B).all()
+        assert step.done == (cycle == 11)
+
+
+def test_actions_are_projected_onto_the_limits_and_steps() -> None:
+    environment = _environment(maximum=0.35, step=0.05)
+    corner = torch.zeros(6, 10)
+    corner[:, 3] = 1
+    before = environment.history.share_BP
+    step = environment.step(corner)
+    assert float((step.share_BP - before).abs().max()) <= 0.05 + 1e-5 or float(before.max()) > 0.35
+    assert float(step.share_BP.max()) <= 0.4 + 1e-5
+    torch.testing.assert_close(step.share_BP.sum(1), torch.ones(6))
+
+
+def test_unspent_budget_returns() -> None:
+    environment = _environment("expected")
+    plan = environment.budget_B.clone()
+    torch.testing.assert_close(environment.cycle_budget_B(), plan)
+    waste = torch.zeros(6, 10)
+    waste[:, 0] = 1  # far more than one platform can spend
+    step = environment.step(waste)
+    left = plan * 12 - step.outcome.spend.sum(1)
+    torch.testing.assert_close(environment.cycle_budget_B(), left / 11)
+
+
+def test_revenue_arrives_by_the_delays_law() -> None:
+    environment = _environment("expected", drift=0.0)
+    for _ in range(4):
+        step = environment.step(environment.static_BP)
+    # In a steady state what arrives in a cycle is what a cycle earns, up to price and volume noise.
+    arrived = environment.history.ring_WQBP[(environment.history.seen - 1) % 20, 3].sum()
+    assert float(arrived) == pytest.approx(float(step.outcome.revenue.sum()), rel=0.25)
+
+
+def test_a_market_survives_its_file(tmp_path) -> None:
+    market = replace(make_market(), path={"level": torch.rand(3, 2, 10)})
+    save(market, tmp_path)
+    again = load(tmp_path)
+    assert again.platforms == market.platforms
+    for name, table in market.value.items():
+        torch.testing.assert_close(again.value[name], table, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(again.price, market.price, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(again.path["level"], market.path["level"])
+
+
+def test_an_unknown_mechanism_is_named() -> None:
+    with pytest.raises(ValueError, match="'sampled' is unknown; use one of exact, counts, expected"):
+        _environment("sampled")
+
+
+def _carrying(mechanism: str = "expected", **carry: float) -> MarketEnvironment:
+    base = laptop()
+    return MarketEnvironment(
+        make_market(drift=0.0),
+        replace(base, market=replace(base.market, **carry)),
+        campaign_B=episode_campaigns(make_market(), 6),
+        cycles=12,
+        mechanism=mechanism,
+        seed=1,
+    )
+
+
+def test_without_carry_over_the_past_moves_nothing() -> None:
+    ours, theirs = _carrying(), _carrying(fatigue=0.0, adstock=0.9, adstock_lift=0.0)
+    for _ in range(3):
+        ours.step(torch.full((6, 10), 0.1))
+        theirs.step(torch.full((6, 10), 0.1))
+    torch.testing.assert_close(ours.conditions.ctr, theirs.conditions.ctr)
+    torch.testing.assert_close(ours.conditions.cvr, theirs.conditions.cvr)
+
+
+def test_fatigue_and_adstock_follow_their_recursions() -> None:
+    """fatigue = sum phi^k f_{t-k}, stock = sum theta^(k-1) f_{t-k}: from the outcomes, warm-up included."""
+    phi, theta, lift = 0.6, 0.7, 0.5
+    plain, carrying = _carrying(), _carrying(fatigue=phi, adstock=theta, adstock_lift=lift)
+    start = carrying.carried
+    exposure = []
+    for _ in range(4):
+        step = carrying.step(torch.full((6, 10), 0.1))
+        plain.step(torch.full((6, 10), 0.1))
+        exposure.append(step.outcome.impressions / step.outcome.requests)
+    fatigue = phi**4 * start.fatigue_BP + sum(phi ** (4 - t) * f for t, f in enumerate(exposure))
+    stock = theta**4 * start.stock_BP + sum(theta ** (3 - t) * f for t, f in enumerate(exposure))
+    torch.testing.assert_close(carrying.carried.fatigue_BP, fatigue)
+    torch.testing.assert_close(carrying.carried.stock_BP, stock)
+    tired = torch.exp(-carrying.parameter["saturation"] * fatigue)
+    torch.testing.assert_close(carrying.conditions.ctr, (plain.conditions.ctr * tired).clamp(max=0.95))
+    primed = 1 + lift * (1 - theta) * stock
+    torch.testing.assert_close(carrying.conditions.cvr, (plain.conditions.cvr * primed).clamp(max=1))
+
+
+def test_lasting_full_exposure_lifts_conversions_by_the_lift() -> None:
+    settings = replace(laptop().market, adstock=0.7, adstock_lift=0.5)
+    full = torch.full((1, 1), 100.0)
+    outcome = Outcome(full, full, full, full, full, full, full)
+    carried = CarryOver(torch.zeros(1, 1), torch.zeros(1, 1))
+    for _ in range(60):
+        carried = carried.after(outcome, settings)
+    assert float(carried.conversion_factor(settings)) == pytest.approx(1.5, abs=1e-4)
+
+
+def test_a_tired_audience_is_worth_resting() -> None:
+    """With fatigue, a platform that was idle answers better than one that was used."""
+    environment = _carrying(fatigue=0.8)
+    corner = torch.zeros(6, 10)
+    corner[:, 0] = 1
+    for _ in range(8):
+        environment.step(corner)
+    factor = environment.carried.click_factor(environment.parameter["saturation"])
+    assert (factor[:, 0] < factor[:, 1:].amin(1)).all()

@@ -1,0 +1,109 @@
+"""The Criteo adapters on small files of either format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from crossmix.config import load
+from crossmix.ingest.step import ingest
+from crossmix.schema import Dataset
+from crossmix.sources.criteo import SLICE_COLUMNS
+from tests.support.raw_logs import public_row, write_public
+
+DAY = 86_400
+
+
+def _ingest(folder: Path, *overrides: str) -> Dataset:
+    out = folder / "out"
+    out.mkdir()
+    ingest(load("laptop", ["data.source=criteo", *overrides]), out)
+    return Dataset(out)
+
+
+@pytest.mark.parametrize("name", ["log.tsv", "log.tsv.gz"])
+def test_public_format(tmp_path: Path, name: str) -> None:
+    rows = [public_row(second * 3_600) for second in range(24 * 5)]
+    sold = {"conversion": 1, "click": 1, "click_nb": 2, "cpo": 0.5, "conversion_id": 7}
+    rows += [
+        public_row(10, cat2=1, **sold, conversion_timestamp=10 + DAY),
+        public_row(20, cat2=2, **sold, conversion_timestamp=10 + DAY),
+        public_row(30, cat2=3, **sold, conversion_timestamp=30 + 31 * DAY),
+        public_row(40, cat2=4, conversion=1, conversion_timestamp=50),
+    ]
+    write_public(tmp_path / name, [*rows, rows[0]])
+    dataset = _ingest(tmp_path, f"data.path={tmp_path / name}")
+    meta, frame = dataset.meta, dataset.frame("impressions")
+    assert meta.cycle_hours == 24
+    assert meta.rows["duplicates"] == 1
+    assert meta.rows["ingested"] == len(rows) == len(frame)
+    assert meta.rows["imputed"]["late_conversions"] == 1
+    assert set(meta.platforms) == {"campaign 1000", "campaign 1001", "campaign 1002"}
+    assert meta.modalities == ("behaviour",)
+    assert not meta.generated
+    assert frame["revenue"].sum() == pytest.approx(0.2 + 0.5), "one order on two clicks counts once"
+    assert frame["converted"].sum() == 3, "neither the late one nor the one without a click"
+    first = frame[frame["converted"]].iloc[0]
+    assert first["conversion_timestamp"] - first["timestamp"] == pd.Timedelta(days=1)
+    assert frame["timestamp"].min() == pd.Timestamp("2017-01-02")
+
+
+def test_missing_numbers_are_quarantined_each_with_its_reason(tmp_path: Path) -> None:
+    rows = [public_row(second * 3_600) for second in range(24 * 4)]
+    rows += [
+        public_row(1, cost="-1"),
+        public_row(2, cost="-0.5"),
+        public_row(3, cost="cheap"),
+        public_row(4, conversion=1, click=1, conversion_timestamp=1),
+        public_row(-5),
+    ]
+    write_public(tmp_path / "log.tsv", rows)
+    dataset = _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}")
+    assert dataset.meta.rows["quarantined"] == {
+        "price_paid_missing": 1,
+        "price_paid_negative": 1,
+        "cost_wrong_type": 1,
+        "clock_out_of_order": 1,
+        "timestamp_missing": 1,
+    }
+    reasons = dataset.frame("quarantine").set_index("code")["reason"]
+    assert reasons["cost_wrong_type"] == "cost 'cheap' is not of type float64"
+    assert "-0.5" in reasons["price_paid_negative"]
+
+
+def test_many_campaigns_are_grouped_by_spend(tmp_path: Path) -> None:
+    rows = [
+        public_row(hour * 3_600 + number, campaign=str(number), cost=number + 1)
+        for hour in range(24 * 4)
+        for number in range(14)
+    ]
+    write_public(tmp_path / "log.tsv", rows)
+    meta = _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}").meta
+    assert meta.platforms == (*(f"campaign {number}" for number in range(13, 4, -1)), "other")
+    assert any("5 platforms" in note for note in meta.notes)
+
+
+def test_slice_format(tmp_path: Path) -> None:
+    rows = [
+        {"": 8_000 * n, "uid": n % 9, "campaign": (0.5, 0.25)[n % 2], "conversion": 0, "attribution": 0, "click": 0}
+        | {"click_nb": -1, "cost": 0.01, "cpo": 0.2, "cat1": 0.3}
+        for n in range(60)
+    ]
+    rows[8] |= {"conversion": 1, "click": 1, "click_nb": 4}
+    pd.DataFrame(rows).to_csv(tmp_path / "slice.csv", index=False)
+    dataset = _ingest(tmp_path, f"data.path={tmp_path / 'slice.csv'}")
+    meta, frame = dataset.meta, dataset.frame("impressions")
+    assert meta.cycle_hours == 1
+    assert not meta.weekday_pattern
+    assert meta.provenance["timestamp"] == "approximated"
+    assert any("c01 = 0.25, c02 = 0.5" in note for note in meta.notes)
+    assert frame["platform"].head(2).tolist() == ["c02", "c01"]
+    assert frame["revenue"].sum() == pytest.approx(0.05)
+    assert set(SLICE_COLUMNS) <= set(rows[0])
+
+
+def test_configured_cycle_wins_over_the_sources_own(tmp_path: Path) -> None:
+    write_public(tmp_path / "log.tsv", [public_row(hour * 3_600) for hour in range(24 * 4)])
+    assert _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}", "data.cycle_hours=6").meta.cycle_hours == 6

@@ -1,0 +1,324 @@
+"""Source `spend`: what it reads, what it refuses, and the parts of its fit against independent computations."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+
+from crossmix.agents.policy import Policy
+from crossmix.config import Config, load
+from crossmix.config import Market as Settings
+from crossmix.evaluate.gates.judge_step import _without_impressions
+from crossmix.fusion.fit import fit as fuse
+from crossmix.ingest.step import ingest
+from crossmix.market.fit import estimators
+from crossmix.market.fit import spend_history as aggregate
+from crossmix.market.fit.log import read
+from crossmix.market.fit.supply import cost_curve
+from crossmix.market.logged_states import statistics
+from crossmix.report.page import ReportInputs, render
+from crossmix.schema import DataError
+from crossmix.state import CONTEXT
+from crossmix.training.loop import Learner
+from tests.support.histories import START, ingested, sound
+from tests.support.markets import make_market
+
+
+def test_totals_come_through_unchanged(tmp_path: Path) -> None:
+    history = sound()
+    dataset = ingested(tmp_path, history)
+    log = read(dataset)
+    assert dataset.meta.aggregate
+    assert dataset.meta.weekday_pattern
+    assert not dataset.meta.generated
+    assert dataset.meta.platforms == ("social", "search")  # by spend
+    for name, cube in log.totals().items():
+        for p, platform in enumerate(dataset.meta.platforms):
+            mine = history.loc[history["platform"] == platform, name].to_numpy(float)
+            np.testing.assert_allclose(cube[:, 0, p], mine, rtol=1e-12)
+    np.testing.assert_array_equal(log.per_cycle(), log.totals()["impressions"])
+    planned, low, high = log.planned(dataset)
+    np.testing.assert_allclose(planned, log.totals()["spend"])
+    assert log.plan_from_spend
+    assert np.isnan(low).all()
+    assert np.isnan(high).all()
+
+
+def test_header_is_read_in_any_case_separator_and_order(tmp_path: Path) -> None:
+    history = sound()[["clicks", "platform", "date", "revenue", "spend", "conversions", "impressions"]]
+    text = history.assign(Region="north").to_csv(index=False, sep=";").replace("clicks", "Clicks", 1)
+    plain, other = ingested(tmp_path / "a", sound()), ingested(tmp_path / "b", "\ufeff" + text)
+    pd.testing.assert_frame_equal(plain.frame("outcomes"), other.frame("outcomes"))
+    assert any("'region'" in note for note in other.meta.notes)
+    packed = tmp_path / "history.csv.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "c").mkdir()
+    ingest(load("laptop", ["data.source=spend", f"data.path={packed}"]), tmp_path / "c")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "c" / "outcomes.parquet"), plain.frame("outcomes"))
+
+
+BAD_ROWS = [
+    ({"spend": -1.0}, "spend_negative"),
+    ({"spend": "nan"}, "spend_not_finite"),
+    ({"impressions": ""}, "impressions_missing"),
+    ({"revenue": "1,234.5"}, "revenue_wrong_type"),
+    ({"date": "06/01/2025"}, "date_wrong_type"),
+    ({"platform": " "}, "platform_missing"),
+    ({"clicks": 9_999_999}, "clicks_above_impressions"),
+    ({"impressions": 0, "clicks": 0, "conversions": 0, "revenue": 0}, "spend_without_impressions"),
+    ({"conversions": 0}, "revenue_without_conversion"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), BAD_ROWS, ids=[code for _, code in BAD_ROWS])
+def test_bad_row_is_quarantined(tmp_path: Path, changes: dict[str, object], code: str) -> None:
+    dataset = ingested(tmp_path, sound(**changes))
+    assert dataset.meta.rows["quarantined"] == {code: 1}
+    assert dataset.meta.rows["ingested"] == 69
+    (kept,) = dataset.frame("quarantine").to_dict("records")
+    assert next(iter(changes)) in kept["reason"]
+    assert kept["table"] == "outcomes"
+
+
+def _change(**columns: object) -> pd.DataFrame:
+    return sound().assign(**columns)
+
+
+def _spaced(days: int) -> pd.DataFrame:
+    table = sound()
+    moved = START + (pd.to_datetime(table["date"]) - START) * days
+    return table.assign(date=moved.dt.strftime("%Y-%m-%d"))
+
+
+REFUSED = [
+    (sound().drop(columns="clicks"), r"clicks: column is missing from .*add or rename the column"),
+    (sound()[:0], r"outcomes: the table is empty"),
+    (sound(20), r"date: the history has 20 cycle\(s\) of day, .*at least 28"),
+    (_change(platform="search")[::2], r"platform: the history has one platform \('search'\); a split needs two"),
+    (_change(conversions=0, revenue=0), r"conversions: 0 in all of the training period"),
+    (
+        _change(date=pd.to_datetime(sound()["date"]).dt.strftime("%d %b %Y")),
+        r"date '\d\d \w+ 2025' is not of type date, nor are 70 of 70 rows",
+    ),
+    (_spaced(30), r"date: rows are 30 days apart"),
+    (pd.concat([sound(), sound().assign(spend=5.0)]), r"date: 140 of 140 rows share their date, platform and campaign"),
+    (sound().drop(index=range(10, 40)), r"date: 15 of 35 cycles .* have no row"),
+]
+
+
+@pytest.mark.parametrize(("history", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_history_that_cannot_be_used(tmp_path: Path, history: pd.DataFrame, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ingested(tmp_path, history)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("date,platform,date\n", r"date: column appears twice"),
+        (sound().to_csv(index=False) + "2025-02-10,search,1,234,5,6,7,8\n", r"row 72 .* has 8 fields, the header 7"),
+        ('date,platform\n"2025', r"cannot be read"),
+        ("\n\n", r"is empty; pass a history"),
+    ],
+)
+def test_file_that_is_no_table(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ingested(tmp_path, text)
+
+
+def test_cycle_length_must_fit_the_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.cycle_hours: 6 h; .* multiple of 24 h"):
+        ingested(tmp_path, sound(), "data.cycle_hours=6")
+
+
+def test_gaps_are_told_and_not_fitted_on(tmp_path: Path) -> None:
+    dataset = ingested(tmp_path, sound(40).drop(index=[20, 21, 24]))  # day 10 whole, day 12 without search
+    assert any(note.startswith("1 of 40 cycles have no row") for note in dataset.meta.notes)
+    log = read(dataset)
+    assert not log.fitted_cycles()[10]
+    assert log.totals()["spend"][12, 0].tolist() == [pytest.approx(sound(40).loc[25, "spend"]), 0.0]
+
+
+def test_conversions_beyond_clicks_leave_their_revenue(tmp_path: Path) -> None:
+    dataset = ingested(tmp_path, sound(clicks=10, conversions=30))
+    row = dataset.frame("outcomes").query("cycle == 0 and platform == 'search'").iloc[0]
+    assert (row["conversions"], row["revenue"]) == (10, sound().loc[0, "revenue"])
+    assert dataset.meta.rows["imputed"] == {"conversions_beyond_clicks": 1}
+
+
+def test_weekly_history_has_cycles_of_seven_days(tmp_path: Path) -> None:
+    weekly = _spaced(7).assign(planned=lambda t: t["spend"].astype(float) * 1.1)
+    dataset = ingested(tmp_path, weekly)
+    assert (dataset.meta.cycle_hours, dataset.meta.cycles, dataset.meta.weekday_pattern) == (168, 35, False)
+    log = read(dataset)
+    np.testing.assert_allclose(log.planned(dataset)[0], 1.1 * log.totals()["spend"], rtol=1e-9)
+    daily = ingested(tmp_path / "grouped", sound(14 * 35), "data.cycle_hours=168")
+    grouped, plans = read(daily), daily.frame("plans")
+    np.testing.assert_allclose(grouped.totals()["spend"].sum(), plans["planned_budget"].sum())
+
+
+def test_held_out_days_are_fixed_and_of_the_training_period(tmp_path: Path) -> None:
+    first, again = (ingested(tmp_path / name, sound(60)).frame("outcomes") for name in "ab")
+    pd.testing.assert_frame_equal(first, again)
+    held = first.loc[first["holdout"], "cycle"].unique()
+    assert len(held) == round(0.25 * 42)
+    assert held.max() < 42
+    none = ingested(tmp_path / "c", sound(60), "data.holdout_days=0").frame("outcomes")
+    assert not none["holdout"].any()
+
+
+def test_more_platforms_than_slots_become_other(tmp_path: Path) -> None:
+    parts = [sound().assign(platform=lambda t, n=n: t["platform"] + str(n), spend=10.0 + n) for n in range(6)]
+    dataset = ingested(tmp_path, pd.concat(parts))
+    assert len(dataset.meta.platforms) == 10
+    assert dataset.meta.platforms[-1] == "other"
+    np.testing.assert_allclose(read(dataset).totals()["spend"].sum(), 35 * 2 * sum(10.0 + n for n in range(6)))
+
+
+def test_statistics_replay_what_the_history_says(tmp_path: Path) -> None:
+    dataset = ingested(tmp_path, sound())
+    table = statistics(dataset, _config())
+    totals = read(dataset).totals()
+    last = table.iloc[-1]
+    weight = 0.6 ** np.arange(19, -1, -1)  # the state's window and decay
+    for slot in range(2):
+        clicks, shown = (weight @ totals[name][-20:, 0, slot] for name in ("clicks", "impressions"))
+        names = [name for name in table.columns if name.endswith("windowed_ctr")]
+        assert last[names[slot]] == pytest.approx(clicks / shown, rel=1e-4)
+    assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
+
+
+def _config() -> Config:
+    return load("laptop", ["data.source=spend", "data.path=history.csv"])
+
+
+def test_slope_of_the_cost_curve_is_that_of_noisy_bids() -> None:
+    # The closed form against the numerical curve that the log of impressions uses.
+    from scipy.special import ndtri
+
+    settings = Settings(lognormal_sigma=0.6, assumed_bid_dispersion=0.4)
+    levels = np.linspace(0, 1, 513)
+    knots = np.exp(0.6 * ndtri(levels.clip(5e-4, 1 - 5e-4)))
+    curve = cost_curve(knots, 0.4)
+    inner = slice(60, -60)
+    slope = np.polyfit(ndtri(levels[inner]), np.log(curve[inner]), 1)[0]
+    assert aggregate.assumed_slope(settings) == pytest.approx(slope, rel=0.02)
+    ours = aggregate.cost_curve(slope, 512)
+    assert 0.5 * (ours[1:] + ours[:-1]).mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(np.polyfit(ndtri(levels[inner]), np.log(ours[inner]), 1)[0], slope, rtol=1e-6)
+
+
+def _series(seed: int = 0, days: int = 12) -> tuple[aggregate._Series, dict[str, torch.Tensor]]:
+    rng = np.random.default_rng(seed)
+    spend = rng.uniform(50, 150, (days, 2, 3))
+    shown = np.round(20 * spend**0.7)
+    clicks = np.round(0.1 * shown)
+    shown[3, 0, 0] = clicks[3, 0, 0] = spend[3, 0, 0] = 0
+    keep = np.ones(days, bool)
+    keep[5] = False
+    series = aggregate._series(shown, clicks, spend, keep, np.arange(days) % 7)
+    return series, aggregate._start(Settings(), series)
+
+
+def test_filter_is_the_density_of_an_ar1_with_noise() -> None:
+    series, parameters = _series()
+    drift = torch.tensor(np.random.default_rng(1).normal(size=series.observed_TQCP.shape)) * series.seen_TQCP
+    likelihood, _ = aggregate._filter(parameters, series, drift)
+    expected = 0.0
+    days = np.arange(len(drift))
+    for q in range(2):
+        deviation, persistence, noise = (
+            float(parameters[name][q].detach()) for name in ("deviation", "persistence", "noise")
+        )
+        law = np.exp(2 * deviation) * (1 / (1 + np.exp(-persistence))) ** abs(days[:, None] - days)
+        for c in range(2):
+            for p in range(3):
+                seen = series.seen_TQCP[:, q, c, p].numpy()
+                variance = np.diag(series.noise_TQCP[:, q, c, p].numpy() + np.exp(noise))
+                expected += multivariate_normal(cov=(law + variance)[np.ix_(seen, seen)]).logpdf(
+                    drift[seen, q, c, p].numpy()
+                )
+                expected += 0.5 * seen.sum() * np.log(2 * np.pi)
+    assert float(likelihood.detach()) == pytest.approx(expected, rel=1e-9)
+
+
+def test_steepness_is_the_derivative_of_the_drift_at_a_fixed_spend() -> None:
+    series, parameters = _series()
+    step = 1e-6
+    # At a fixed spend, ln price falls as ln W rises.
+    moved = replace(
+        series,
+        log_wins_TCP=series.log_wins_TCP + step,
+        observed_TQCP=series.observed_TQCP - torch.tensor([step, 0.0])[:, None, None],
+    )
+    for odds in (-2.0, 0.0, 3.0):  # the last wins nearly all requests, where the share won bends
+        with torch.no_grad():
+            parameters["odds"].fill_(odds)
+            before, steepness = aggregate._curves(parameters, series)
+            after, _ = aggregate._curves(parameters, moved)
+        seen = series.seen_TQCP[:, 0]
+        slope = ((after - before)[:, 0] / step).abs()[seen]
+        np.testing.assert_allclose(slope.numpy(), steepness.exp()[seen].numpy(), rtol=1e-4)
+
+
+def test_spread_of_single_values_shows_in_daily_revenue() -> None:
+    rng = np.random.default_rng(3)
+    conversions = rng.poisson(40, (200, 2, 3)).astype(float)
+    mean = np.array([[10.0, 30.0, 90.0], [12.0, 33.0, 70.0]])
+    cv = 0.6
+    revenue = rng.gamma(np.maximum(conversions, 1e-9) / cv**2) * mean * cv**2
+    value, error, spread = estimators.value_of_totals(conversions, revenue)
+    assert (np.abs(value - mean) < 4 * error).all()
+    np.testing.assert_allclose(spread, cv, rtol=0.1)  # 1,200 squares: their mean is known to 4 %
+    np.testing.assert_allclose(error, cv * mean / np.sqrt(conversions.sum(0)), rtol=0.15)
+
+
+def test_a_policy_without_contexts_does_not_hear_them() -> None:
+    torch.manual_seed(0)
+    policy = Policy(3, (16, 16))
+    state = torch.randn(4, 640)
+    other = state.clone()
+    other[:, :CONTEXT] = torch.randn(4, CONTEXT)
+    assert not torch.equal(policy.logits(state), policy.logits(other))
+    policy.ignore_context()
+    torch.testing.assert_close(policy.logits(state), policy.logits(other), rtol=0, atol=0)
+    other[:, CONTEXT:] += 1
+    assert not torch.equal(policy.logits(state), policy.logits(other))
+
+
+def test_training_without_contexts_starts_deaf_to_them() -> None:
+    config = load("laptop", ["train.pathwise.hidden=[16,16]"])
+    market = make_market(platforms=3)
+    silent = replace(market, context=torch.zeros_like(market.context))
+    for known, deaf in ((market, False), (silent, True)):
+        weight = Learner(config, known, "x").policy.trunk[0].weight
+        assert bool((weight[:, :CONTEXT] == 0).all()) == deaf
+        assert (weight[:, CONTEXT:] != 0).any()
+
+
+def test_fusion_has_nothing_to_fuse_and_says_so(tmp_path: Path) -> None:
+    dataset = ingested(tmp_path, sound())
+    out = tmp_path / "fusion"
+    out.mkdir()
+    report = fuse(_config(), dataset.path, tmp_path, out)
+    assert report["click"] is None
+    assert report["modalities"] == []
+    assert "spend history" in report["notes"][0]
+    assert len(pd.read_parquet(out / "predictions.parquet")) == 0
+    page = render(ReportInputs(fusion=report, ingest=json.loads((dataset.path / "report.json").read_text())))
+    assert "nothing to fuse" in page
+
+
+def test_gates_of_single_impressions_do_not_apply() -> None:
+    gates = {gate.name: gate for gate in _without_impressions(_config())}
+    assert set(gates) == {"fidelity.divergence.click_probability", "fidelity.divergence.price"}
+    assert {gate.verdict for gate in gates.values()} == {"not applicable"}
+    assert all(gate.required and "spend history" in gate.detail for gate in gates.values())

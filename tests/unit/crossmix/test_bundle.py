@@ -1,0 +1,269 @@
+"""The bundle: exported and eager answers agree, a changed bundle is refused, and serving needs no torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crossmix import allocate, bundle, constraints, state
+from crossmix.config import ConfigError, laptop
+from crossmix.constraints import InfeasibleError, Limits
+from crossmix.response import Response
+from tests.support.bundles import CAMPAIGNS, PLATFORMS, Actor, make
+
+
+def boxes(rows: int, platforms: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Feasible boxes around points of the simplex, from width 0 to free."""
+    centre = rng.dirichlet(np.ones(platforms), rows)
+    radius = rng.choice([0, 1e-6, 1e-4, 0.02, 0.3, 1], size=(rows, 1)) * rng.random((rows, platforms))
+    return np.clip(centre - radius, 0, 1).astype(np.float32), np.clip(centre + radius, 0, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+    return make(tmp_path_factory.mktemp("saved") / "bundle")
+
+
+def test_noise_is_added_to_the_logits_and_absent_noise_is_none(saved: bundle.Bundle) -> None:
+    rng = np.random.default_rng(1)
+    states = rng.standard_normal((50, state.SIZE)).astype(np.float32)
+    noise = rng.standard_normal((50, len(PLATFORMS))).astype(np.float32)
+    low, high = boxes(50, len(PLATFORMS), rng)
+    actor = Actor(len(PLATFORMS))
+    with torch.no_grad():
+        logits = actor.logits(torch.tensor(states))
+        moved = torch.softmax(logits + torch.tensor(noise), 1)
+        want = constraints.project(moved, torch.tensor(low), torch.tensor(high)).numpy()
+    share, told = saved.decide(states, low, high, noise)
+    assert np.abs(told - logits.numpy()).max() <= 1e-5
+    assert np.abs(share - want).max() <= 1e-5
+    np.testing.assert_array_equal(saved.decide(states, low, high)[0], saved.decide(states, low, high, 0 * noise)[0])
+    with pytest.raises(ValueError, match="noise: holds a number that is not finite"):
+        saved.decide(states, low, high, np.nan * noise)
+
+
+def test_project_is_the_projection_of_the_limits(saved: bundle.Bundle) -> None:
+    rng = np.random.default_rng(2)
+    target = rng.dirichlet(np.ones(len(PLATFORMS)), 200).astype(np.float32)
+    target[:3] = [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 1]]
+    low, high = boxes(200, len(PLATFORMS), rng)
+    want = constraints.project(*map(torch.tensor, (target, low, high))).numpy()
+    assert np.abs(saved.project(target, low, high) - want).max() <= 2e-6
+
+
+@pytest.fixture
+def copy(saved: bundle.Bundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved.path, tmp_path / "bundle"))
+
+
+def test_the_export_answers_as_the_policy_does_on_ten_thousand_inputs(saved: bundle.Bundle) -> None:
+    rng = np.random.default_rng(0)
+    states = (rng.standard_normal((10_000, state.SIZE)) * rng.choice([0.1, 1, 10], size=(10_000, 1))).astype(np.float32)
+    low, high = boxes(10_000, len(PLATFORMS), rng)
+    with torch.no_grad():
+        eager = Actor(len(PLATFORMS))(*map(torch.tensor, (states, low, high))).numpy()
+    share = saved.allocate(states, low, high)
+    assert np.abs(share - eager).max() <= 1e-5
+    assert np.abs(share.sum(1) - 1).max() <= 1e-5
+    assert (share >= low - 1e-6).all()
+    assert (share <= high + 1e-6).all()
+
+
+def test_one_answer_takes_under_five_milliseconds(saved: bundle.Bundle) -> None:
+    states, (low, high) = np.zeros((1, state.SIZE), np.float32), boxes(1, len(PLATFORMS), np.random.default_rng(1))
+    seconds = []
+    for _ in range(300):
+        start = time.perf_counter()
+        saved.allocate(states, low, high)
+        seconds.append(time.perf_counter() - start)
+    assert np.median(seconds) < 0.005
+
+
+def test_saving_twice_gives_the_same_bytes_and_gates_do_not_change_the_digest(tmp_path: Path) -> None:
+    first, second = make(tmp_path / "a"), make(tmp_path / "b")
+    assert first.digest == second.digest
+    for name in (*bundle.FILES, "manifest.json"):
+        assert (first.path / name).read_bytes() == (second.path / name).read_bytes(), name
+    assert make(tmp_path / "c", seed=1).digest != first.digest
+    judged = bundle.annotate(first.path, [{"name": "policy.latency", "value": 0.1}], {"run": "r"})
+    assert judged.digest == second.digest
+    assert judged.manifest["gates"] == [{"name": "policy.latency", "value": 0.1}]
+    assert str(tmp_path).encode() not in b"".join(file.read_bytes() for file in first.path.iterdir())
+
+
+def test_a_loaded_bundle_holds_what_was_saved(saved: bundle.Bundle) -> None:
+    again = bundle.load(saved.path)
+    assert again.platforms == PLATFORMS
+    assert set(again.campaigns) == set(CAMPAIGNS)
+    assert again.contexts["b / ü"] == pytest.approx(0.1)
+    assert again.plans["b / ü"].currency == "EUR"
+    assert again.limits["b / ü"].step_P == pytest.approx(0.1)
+    assert again.config == laptop()
+
+
+def test_serving_leaves_torch_out(saved: bundle.Bundle) -> None:
+    code = (
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from crossmix import bundle, allocate\n"
+        "b = bundle.load(Path(sys.argv[1])); m = len(b.platforms)\n"
+        "share = b.allocate(np.zeros((2, 640)), np.zeros((1, m)), np.ones((1, m)))\n"
+        "print(share.sum(1), sorted(set(sys.modules) & {'torch', 'mlflow', 'pandas', 'matplotlib'}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(saved.path)], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip().endswith("[]"), ran.stdout
+
+
+@pytest.mark.parametrize("name", [*bundle.FILES, "manifest.json"])
+def test_a_changed_or_missing_file_is_refused_by_name(copy: Path, name: str) -> None:
+    file = copy / name
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(bundle.BundleError, match=rf"{name.split('.')[0]}.*(fetch|save|format)"):
+        bundle.load(copy)
+    file.unlink()
+    with pytest.raises(bundle.BundleError, match=rf"{name}: missing; fetch"):
+        bundle.load(copy)
+
+
+def test_another_layout_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "layout_digest", lambda: "0" * 64)
+    with pytest.raises(bundle.BundleError, match=r"state_layout\.json: layout .* train again"):
+        bundle.load(copy)
+
+
+def test_a_policy_that_no_longer_answers_the_probe_is_refused(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["probe"]["share"][0] = [0.25, 0.25, 0.25, 0.25]
+    bundle._seal(copy, manifest)
+    with pytest.raises(bundle.BundleError, match=r"policy\.onnx: answers the stored probe .* off"):
+        bundle.load(copy)
+
+
+def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(bundle.BundleError, match=r"platforms\.json.*different names"):
+        make(tmp_path / "twice", platforms=("a", "a"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("keep me")
+    with pytest.raises(bundle.BundleError, match="holds other files"):
+        make(tmp_path / "other")
+    assert (tmp_path / "other" / "thesis.txt").exists()
+
+
+def test_inputs_that_cannot_be_are_refused(saved: bundle.Bundle) -> None:
+    good, zero, one = np.zeros((1, state.SIZE)), np.zeros((1, 4)), np.ones((1, 4))
+    with pytest.raises(ValueError, match="want \\(batch, 640\\)"):
+        saved.allocate(good[:, :-1], zero, one)
+    with pytest.raises(ValueError, match="not finite"):
+        saved.allocate(good * np.nan, zero, one)
+    with pytest.raises(ValueError, match="one bound per platform"):
+        saved.allocate(good, zero[:, :3], one)
+    with pytest.raises(InfeasibleError, match=r"maxes sum to 0\.8"):
+        saved.allocate(good, zero, 0.2 * one)
+
+
+def test_the_box_is_the_same_in_numpy_and_in_torch() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        low = rng.random(4) * 0.2
+        raw = {
+            "min": low.tolist(),
+            "max": (low + rng.random(4)).clip(0, 1).tolist(),
+            "freeze": (rng.random(4) < 0.3).tolist(),
+            "step": rng.random(4).tolist(),
+        }
+        previous = rng.dirichlet(np.ones(4), 3).astype(np.float32)
+        for last in (previous, None):
+            ours = constraints.box(Limits.arrays(raw), last)
+            theirs = constraints.box(Limits.from_dict(raw), None if last is None else torch.tensor(last))
+            for one, other in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(one, other.numpy())
+
+
+class Market:
+    """Revenue 2 sqrt(money x 100) on each platform."""
+
+    def __call__(self, share_P: np.ndarray, budget: float) -> Response:
+        money = np.maximum(share_P * budget, 1e-9)
+        revenue, marginal = 2 * np.sqrt(100 * money), 10 / np.sqrt(money)
+        return Response(revenue, 0.1 * revenue, marginal, 0.1 * marginal)
+
+
+def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> None:
+    change = allocate.LimitChange(maximum={"search": 0.1}, minimum={"video": 0.5})
+    answer = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], Market(), budget=500.0, change=change)
+    assert sum(line.share for line in answer.platforms) == pytest.approx(1, abs=1e-5)
+    assert sum(line.amount for line in answer.platforms) == pytest.approx(500, abs=0.01)
+    by_name = {line.platform: line for line in answer.platforms}
+    assert (by_name["search"].binding, by_name["video"].binding) == ("max", "min")
+    assert len(answer.binding) == 2
+    low, high = answer.expected_revenue_interval
+    assert low < answer.expected_revenue < high
+    assert answer.expected_roi == pytest.approx(answer.expected_revenue / 500)
+    assert answer.static_revenue == pytest.approx(4 * 2 * np.sqrt(100 * 125))
+    assert answer.notes  # the bundle has step limits, and no last shares were given
+    plain = json.loads(json.dumps(answer.as_dict(), allow_nan=False))
+    assert {one["platform"]: one["binding"] for one in plain["platforms"]} == {
+        name: line.binding for name, line in by_name.items()
+    }
+
+
+def test_frozen_and_stepped_shares_are_told_apart(saved: bundle.Bundle) -> None:
+    last = np.array([0.7, 0.1, 0.1, 0.1])
+    answer = allocate.explain(
+        saved,
+        np.zeros(128),
+        CAMPAIGNS[0],
+        Market(),
+        change=allocate.LimitChange(freeze=frozenset({"shop"})),
+        previous_P=last,
+    )
+    kinds = {line.platform: line.binding for line in answer.platforms}
+    assert kinds["shop"] == "frozen"
+    assert kinds["search"] == "step"
+    assert not answer.notes
+    assert {line.platform: round(line.share, 4) for line in answer.platforms}["shop"] == 0.1
+
+
+def test_the_budget_is_told_as_pace_whatever_a_flight_before_left_over(saved: bundle.Bundle) -> None:
+    """A log that ends has overspent or has much left: its pace is not the coming cycle's."""
+
+    def split(pace: float, budget: float | None = None) -> list[float]:
+        statistics = np.zeros(128)
+        statistics[state.CAMPAIGN_FIELD["pace"] - len(state.PER_CAMPAIGN)] = pace
+        answer = allocate.explain(saved, statistics, CAMPAIGNS[0], Market(), budget=budget)
+        return [line.share for line in answer.platforms]
+
+    plan = saved.plans[CAMPAIGNS[0]].cycle_budget
+    assert split(3e-6) == split(4.0) == split(1.0) == split(3e-6, plan)
+    assert split(3e-6, 3 * plan) != split(3e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budget": 0.0}, "budget: 0.0; give an amount above 0 in EUR"),
+        ({"budget": float("nan")}, "budget: nan"),
+        ({"change": allocate.LimitChange(maximum={"radio": 0.1})}, "limits.max: platform 'radio' is unknown"),
+        ({"change": allocate.LimitChange(minimum={"shop": 40})}, "limits.min: 40 for shop"),
+        ({"previous_P": np.array([0.5, 0.1, 0.1, 0.1])}, "sum to 1"),
+        ({"previous_P": np.array([1.0])}, "one per platform"),
+        ({"change": allocate.LimitChange(maximum=dict.fromkeys(PLATFORMS, 0.2))}, "maxes sum to 0.8"),
+    ],
+)
+def test_questions_that_cannot_be_answered_say_why(
+    saved: bundle.Bundle, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises((ConfigError, InfeasibleError), match=message):
+        allocate.explain(saved, np.zeros(128), CAMPAIGNS[0], Market(), **arguments)
+    with pytest.raises(bundle.BundleError, match="campaign: 'x' is not in this bundle"):
+        allocate.explain(saved, np.zeros(128), "x", Market())

@@ -1,0 +1,441 @@
+"""The verdict, from rows written through the store: figures by hand, words, guardrails, the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from scipy import stats
+
+from crossmix.config import Guardrails, load
+from crossmix.evaluate.stats.sequential import closing, sequential
+from crossmix.ledger import store as tables
+from crossmix.ledger.outcomes import VerdictError, experiment, newest, read
+from crossmix.ledger.store import Store
+from serving.experiment.compare import figures, own
+from serving.experiment.routes import router
+from serving.experiment.verdict import render, status
+from tests.support.experiments import DAY, START, assign, deliver, event, make_store, paired_days
+
+CONTROL = [1.0, 2.0, 1.5, 0.8, 1.2, 1.1, 2.2, 0.9, 1.0, 1.3, 1.6, 0.7, 1.4, 1.9]
+NOISE = [0.02, -0.03, 0.01, 0.04, -0.02, 0.0, -0.01, 0.03, -0.04, 0.02, 0.01, -0.02, 0.03, -0.03]
+
+
+def _days(lift: float, days: int) -> tuple[list[float], list[float]]:
+    """ROI of both arms: control's moves by a factor of three, the ratio by a few percent."""
+    policy = [roi * math.exp(math.log1p(lift) + noise) for roi, noise in zip(CONTROL, NOISE, strict=True)]
+    return policy[:days], CONTROL[:days]
+
+
+def _at(days: int) -> Any:
+    return START + days * DAY + timedelta(hours=1)
+
+
+def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    rows = [
+        event("policy", 0, impressions=1_000, clicks=50, conversions=5, revenue=700, spend=600),
+        event("policy", 0, platform="social", impressions=500, clicks=50, conversions=5, revenue=350, spend=50),
+        event("policy", 1, impressions=2_000, clicks=60, conversions=6, revenue=600, spend=700),
+        event("policy", 2, impressions=1_500, clicks=40, conversions=4, revenue=800, spend=650),
+        event("control", 0, impressions=400, clicks=20, conversions=2, revenue=300, spend=300),
+        event("control", 1, impressions=600, clicks=24, conversions=2, revenue=150, spend=200),
+        event("control", 2, impressions=500, clicks=16, conversions=2, revenue=240, spend=250),
+    ]
+    # A late conversion of cycle 1, told while cycle 2 ran, counts in cycle 1.
+    rows.append(event("control", 1, known=5, impressions=0, clicks=0, conversions=1, revenue=60, spend=0))
+    # Neither what came before the experiment nor the cycle that is still running is in any figure.
+    rows += [event(arm, day, revenue=1e6) for arm in ("policy", "control") for day in (-1, 3)]
+    deliver(store, rows)
+    found = status(store, "first", _at(3))
+    assert found["cycles"] == {
+        "finished": 3,
+        "with feedback": 3,
+        "planned": 14,
+        "campaign cycles without feedback": 0,
+    }
+    policy, control = found["arms"]["policy"], found["arms"]["control"]
+    assert (policy["planned"], control["planned"]) == (2_100, 900)
+    assert policy["roi"]["value"] == pytest.approx(2_450 / 2_100)
+    assert policy["roas"]["value"] == pytest.approx(2_450 / 2_000)
+    assert policy["cpa"]["value"] == pytest.approx(2_000 / 20)
+    assert policy["ctr"]["value"] == pytest.approx(200 / 5_000)
+    assert policy["cvr"]["value"] == pytest.approx(20 / 200)
+    assert policy["utilisation"]["value"] == pytest.approx(2_000 / 2_100)
+    assert control["roi"]["value"] == pytest.approx(750 / 900)
+    assert control["cpa"]["value"] == pytest.approx(750 / 7)
+    # Paired by day: the t interval of the log-ratios of 1.5, 0.857, 1.143 over 1, 0.7, 0.8.
+    ratio = np.log([1_050 / 700 / (300 / 300), 600 / 700 / (210 / 300), 800 / 700 / (240 / 300)])
+    reach = stats.t.ppf(0.975, 2) * ratio.std(ddof=1) / math.sqrt(3)
+    paired = found["lifts"]["roi"]["paired"]
+    assert paired["lift"] == pytest.approx(math.expm1(ratio.mean()))
+    assert paired["low"] == pytest.approx(math.expm1(ratio.mean() - reach))
+    assert paired["high"] == pytest.approx(math.expm1(ratio.mean() + reach))
+    welch = stats.ttest_ind([1_050 / 700, 600 / 700, 800 / 700], [1, 0.7, 0.8], equal_var=False)
+    assert found["lifts"]["roi"]["welch"]["p"] == pytest.approx(welch.pvalue)
+    # Platforms add up to the arm.
+    parts = [found["platforms"][name]["arms"]["policy"]["roi"]["value"] for name in ("search", "social")]
+    assert parts[1] == pytest.approx(350 / 2_100)
+    assert sum(parts) == pytest.approx(policy["roi"]["value"])
+    assert found["platforms"]["social"]["lifts"]["roi"]["verdict"] == "insufficient data"
+    assert found["by cycle"][1]["control"]["revenue"] == 210
+    json.dumps(found, allow_nan=False)
+
+
+def test_an_arms_interval_covers_its_ratio() -> None:
+    """The delta method over cycles: 95 % of intervals hold the true ratio, where cycles differ in size."""
+    rng, runs, days = np.random.default_rng(0), 2_000, 30
+    bottom = rng.uniform(50, 150, (runs, days))
+    top = 0.4 * bottom * (1 + 0.3 * rng.standard_normal((runs, days)))
+    held = [(one["low"] <= 0.4 <= one["high"]) for one in (own(t, b, 0.05) for t, b in zip(top, bottom, strict=True))]
+    # Binomial deviation 0.5 %.
+    assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+    # Over cycles of one size it is the t interval of a mean.
+    some = np.array([1.0, 2.0, 4.0])
+    reach = stats.t.ppf(0.975, 2) * some.std(ddof=1) / math.sqrt(3)
+    assert own(some, np.ones(3), 0.05)["high"] == pytest.approx(some.mean() + reach)
+    assert own(np.array([1.0]), np.array([2.0]), 0.05) == {"value": 0.5, "low": None, "high": None}
+    assert own(np.array([1.0, 1.0]), np.zeros(2), 0.05)["value"] is None
+
+
+def test_a_leak_blocks_the_verdict_and_is_said_first(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    deliver(store, paired_days(*_days(0.2, 10)))
+    assign(store, policy=6_500, control=3_500)
+    found = status(store, "first", _at(10))
+    assert found["sample ratio"]["verdict"] == "imbalance"
+    assert found["verdict"]["word"] == "blocked"
+    assert found["verdict"]["line"].startswith("Blocked: 10,000 users are split 65.0% : 35.0% where 70.0% : 30.0%")
+    assert "begin a new experiment with a new salt" in found["verdict"]["line"]
+    # The same delivery with the users where they belong is a clear case.
+    with store.write() as connection:
+        connection.execute(tables.assignments.delete())
+    assign(store, policy=7_000, control=3_000)
+    assert status(store, "first", _at(10))["verdict"]["word"] == "policy better"
+
+
+def test_an_unknown_arm_among_the_users_blocks(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    assign(store, policy=700, control=300, ghost=2)
+    assert status(store, "first", _at(0))["verdict"]["word"] == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("lift", "days", "word", "decided"),
+    [
+        (0.0, 8, "running", "always-valid"),
+        (0.15, 8, "policy better", "always-valid"),
+        (-0.15, 8, "control better", "always-valid"),
+        (0.0, 14, "no difference found by the planned end", "paired"),
+        (0.018, 14, "policy better", "paired"),
+        (-0.018, 14, "control better", "paired"),
+        (0.0, 2, "insufficient data", None),
+    ],
+)
+def test_the_word(tmp_path: Path, lift: float, days: int, word: str, decided: str | None) -> None:
+    store = make_store(tmp_path)
+    deliver(store, paired_days(*_days(lift, days)))
+    assign(store, policy=71, control=29)
+    found = status(store, "first", _at(days), Guardrails(roi_drop=0.9))
+    assert (found["verdict"]["word"], found["verdict"]["decided by"]) == (word, decided)
+
+
+def test_the_paired_test_counts_only_at_the_planned_end_and_at_what_the_looks_left(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    deliver(store, paired_days(*_days(0.018, 14)))
+    one, other = _days(0.018, 14)
+    early = status(store, "first", _at(13))
+    assert early["lifts"]["roi"]["paired"]["p"] < 0.05 < sequential(one, other).p
+    assert early["verdict"]["word"] == "running"
+    late = status(store, "first", _at(14))["verdict"]
+    assert late["level"] == closing(14)
+    assert late["level"] < 0.05
+    assert "at the planned end, by the paired test" in late["line"]
+
+
+def test_below_five_percent_is_not_enough_after_daily_looks(tmp_path: Path) -> None:
+    noise = np.array(NOISE)
+    lift = math.expm1(stats.t.isf(0.046 / 2, 13) * noise.std(ddof=1) / math.sqrt(14) - noise.mean())
+    store = make_store(tmp_path)
+    deliver(store, paired_days(*_days(lift, 14)))
+    found = status(store, "first", _at(14))
+    assert found["lifts"]["roi"]["paired"]["p"] == pytest.approx(0.046)
+    assert found["verdict"]["word"] == "no difference found by the planned end"
+    # The interval that is told is the one that decides: it holds 0.
+    assert found["lifts"]["roi"]["closing"]["low"] < 0 < found["lifts"]["roi"]["paired"]["low"]
+    assert f"[{found['lifts']['roi']['closing']['low']:+.1%}, " in found["verdict"]["line"]
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    found = status(store, "first", _at(1))
+    assert found["verdict"]["word"] == "insufficient data"
+    assert found["sample ratio"]["verdict"] == "not applicable"
+    assert found["users"]["verdict"] == "not applicable"
+    deliver(store, paired_days([1.0, 1.1], [1.0, 1.0]))
+    assign(store, policy=7, control=3)
+    found = status(store, "first", _at(2))
+    assert "2 finished cycles with feedback; 3 are needed: 1 more" in found["verdict"]["line"]
+    assert found["sample ratio"]["reason"] == "10 users; 50 are needed: 40 more."
+    assert all(rail["verdict"] == "insufficient data" for rail in found["guardrails"])
+    json.dumps(found, allow_nan=False)
+
+
+def test_one_user_is_told_in_the_singular(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    assign(store, policy=1, control=0)
+    assert status(store, "first", _at(1))["sample ratio"]["reason"] == "1 user; 50 are needed: 49 more."
+
+
+def test_cycles_that_earn_nothing_are_put_together() -> None:
+    top = np.array([[4.0, 0, 2, 2, 6, 0], [1.0, 1, 1, 1, 1, 1]])
+    made = figures(top, np.ones((2, 6)))
+    assert not isinstance(made, str)
+    assert made[0] == 2
+    assert np.array_equal(made[1], [[2, 2, 3], [1, 1, 1]])
+    missing = figures(np.array([[4.0, 0, 0, 0, 6, 0], [1.0, 1, 1, 1, 1, 1]]), np.ones((2, 6)))
+    # A gap of 3 needs periods of 4, and three of them: 12 cycles, 6 more.
+    assert missing == "an arm has nothing to compare in 3 of 6 cycles on end; wait for about 6 more cycles"
+    nothing = figures(np.array([[0.0] * 5, [1.0] * 5]), np.ones((2, 5)))
+    assert nothing == "the policy arm's numerator is 0 in all 5 cycles; wait for the first above 0"
+
+
+def test_a_cycle_waits_for_both_arms_and_no_longer_than_one_cycle(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    deliver(store, [*paired_days([1.0, 1.0], [1.0, 1.0]), event("policy", 2)])
+    one = experiment(store, "first")
+    assert read(store, one, START + 3.5 * DAY).finished == 2
+    late = read(store, one, START + 4 * DAY)
+    assert late.finished == 3
+    assert late.of("revenue")[:, 2].tolist() == [500.0, 0.0]
+    # Then a cycle with no feedback at all: left out, and counted.
+    assert read(store, one, START + 5 * DAY).silent == 1
+    assert read(store, one, START + 5 * DAY).slot_T == (0, 1, 2)
+
+
+def test_campaigns_keep_their_own_clocks(tmp_path: Path) -> None:
+    """Halves of a day fall into the day of the longer campaign; one that begins later joins later."""
+    half = {"cycle_hours": 12.0, "starts": START, "cycle_budget": 100.0}
+    store = make_store(tmp_path, campaigns={"brand": {}, "half": half})
+    deliver(store, paired_days([1.0] * 4, [1.0] * 4))
+    deliver(
+        store,
+        [event(arm, 0, campaign_id="half", cycle=c, revenue=7.0) for arm in ("policy", "control") for c in range(9)],
+    )
+    found = read(store, experiment(store, "first"), _at(4))
+    # The half that begins with the experiment is in its first cycle, the next two in the second.
+    assert found.of("planned")[0].tolist() == [770.0, 840.0, 840.0, 840.0]
+    assert found.of("revenue")[0].tolist() == [707.0, 714.0, 714.0, 714.0]
+
+
+@pytest.mark.parametrize("other_ended", [None, START - 6 * DAY])
+def test_the_cycle_in_which_it_begins_counts_unless_another_experiment_served_in_it(
+    tmp_path: Path, other_ended: Any
+) -> None:
+    store = make_store(tmp_path, started=START + timedelta(hours=6))
+    with store.change() as connection:
+        row = {"id": "zero", "salt": "s", "weights": {"policy": 0.7, "control": 0.3}, "days": 5, "level": 0.05}
+        connection.execute(tables.experiments.insert(), row | {"started": START - 9 * DAY, "ended": other_ended})
+    deliver(store, paired_days([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]))
+    found = read(store, experiment(store, "first"), _at(3))
+    assert found.of("revenue")[0].tolist() == ([1_400.0, 2_100.0] if other_ended is None else [700.0, 1_400.0, 2_100.0])
+    assert newest(store) == "first"
+
+
+def test_an_ended_experiment_counts_whole_cycles_before_its_end(tmp_path: Path) -> None:
+    store = make_store(tmp_path, ended=START + 3.5 * DAY, why="guardrail roi_drop: the policy's ROI is low")
+    deliver(store, paired_days(*_days(0.0, 6)))
+    found = status(store, "first", _at(6))
+    assert found["cycles"]["finished"] == 3
+    assert found["verdict"]["word"] == "ended by guardrail"
+    assert found["verdict"]["line"].endswith("roi_drop: the policy's ROI is low.")
+    with store.change() as connection:
+        connection.execute(tables.experiments.update().values(why="a person's reason"))
+    found = status(store, "first", _at(6))
+    assert found["verdict"]["word"] == "ended"
+    assert "It has ended: a person's reason." in found["verdict"]["line"]
+
+
+def _rails(store: Store, days: int, **given: float) -> dict[str, dict[str, Any]]:
+    return {rail["name"]: rail for rail in status(store, "first", _at(days), Guardrails(**given))["guardrails"]}
+
+
+def test_guardrails_break_when_the_whole_interval_is_beyond(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    one, other = _days(-0.15, 8)
+    rows = paired_days(one, other)
+    for row in rows:
+        row["spend"] *= 0.7 if row["arm"] == "policy" else 1.0
+    deliver(store, rows)
+    found = _rails(store, 8)
+    roi = found["roi_drop"]
+    assert roi["verdict"] == "broken"
+    look = sequential(one, other)
+    assert (roi["lift"], roi["high"]) == (pytest.approx(look.lift), pytest.approx(look.high))
+    assert roi["high"] < 0
+    # Spend 30 % lower to the digit: no spread, so that the interval is a point.
+    assert found["utilisation_drop"]["verdict"] == "broken"
+    assert found["utilisation_drop"]["lift"] == pytest.approx(-0.3)
+    assert found["cpa_rise"]["verdict"] == "holds"
+    found = _rails(store, 8, roi_drop=0.14, utilisation_drop=0.31)
+    assert found["roi_drop"]["verdict"] == "holds"
+    assert found["utilisation_drop"]["verdict"] == "holds"
+
+
+def test_dear_conversions_break_the_guardrail_of_cpa(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    rows = paired_days(*_days(0.0, 8))
+    for row, noise in zip(rows, np.repeat(NOISE[:8], 2), strict=True):
+        share = 0.7 if row["arm"] == "policy" else 0.3
+        row["conversions"] = 100 * share * (math.exp(noise) / 1.6 if row["arm"] == "policy" else 1.0)
+    deliver(store, rows)
+    found = _rails(store, 8)
+    assert found["cpa_rise"]["verdict"] == "broken"
+    assert found["cpa_rise"]["low"] > 0.3
+    assert "the policy's CPA is +59" in found["cpa_rise"]["sentence"]
+    assert _rails(store, 8, cpa_rise=0.55)["cpa_rise"]["verdict"] == "holds"
+
+
+def test_a_silent_policy_breaks_the_guardrail_once_luck_is_ruled_out(tmp_path: Path) -> None:
+    """14 x 2^-n <= 5 % from n = 9 on."""
+    store = make_store(tmp_path)
+    deliver(store, paired_days([1.0] * 2 + [0.0] * 9, [1.0] * 11))
+    assert _rails(store, 10)["roi_drop"]["verdict"] == "insufficient data"
+    broken = _rails(store, 11)["roi_drop"]
+    assert broken["verdict"] == "broken"
+    assert "no revenue in its last 9 cycles while control had in each" in broken["sentence"]
+
+
+def test_users_by_the_delta_method_and_cuped(tmp_path: Path) -> None:
+    """CTR of users by hand; what users did before narrows the interval and leaves the difference true."""
+    store = make_store(tmp_path)
+    rng = np.random.default_rng(3)
+    rows, clicks, seen = [], {"policy": [], "control": []}, {"policy": [], "control": []}
+    for user in range(1_500):
+        arm = "policy" if user % 10 < 7 else "control"
+        rate = rng.uniform(0.0, 0.3)
+        for day, more in ((-1, 0.0), (0, 0.02 if arm == "policy" else 0.0)):
+            # How often a user was met before tells nothing of its rate: clicks alone would be a poor covariate.
+            met = 200 if day == 0 else int(rng.integers(20, 2_000))
+            n = float(rng.binomial(met, rate + more))
+            given = {"user": f"u{user}", "impressions": float(met), "clicks": n, "conversions": 0.0, "revenue": 0.0}
+            rows.append(event(arm, day, spend=0.0, **given))
+            if day == 0:
+                clicks[arm].append(n)
+                seen[arm].append(200.0)
+    deliver(store, [*rows, *paired_days([1.0] * 3, [1.0] * 3)])
+    users = status(store, "first", _at(3))["users"]
+    assert users["users"] == {"policy": 1_050, "control": 450}
+    assert (users["known before"], users["in both arms"]) == (1_500, 0)
+    ctr = users["ctr"]
+    p, c = (np.array(clicks[arm]) / 200 for arm in ("policy", "control"))
+    assert ctr["policy"] == pytest.approx(p.mean())
+    reach = stats.norm.ppf(0.975) * math.sqrt(p.var(ddof=1) / len(p) + c.var(ddof=1) / len(c))
+    assert ctr["high"] - ctr["difference"] == pytest.approx(reach)
+    assert ctr["cuped"]["high"] - ctr["cuped"]["low"] < 0.7 * (ctr["high"] - ctr["low"])
+    assert ctr["cuped"]["low"] < 0.02 < ctr["cuped"]["high"]
+    assert users["roas"]["verdict"] == "insufficient data"
+    assert users["roi"]["verdict"] == "not applicable"
+    assert users["of impressions"] == pytest.approx(300_000 / 306_000)
+
+
+def test_without_a_past_cuped_is_not_applicable(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    deliver(
+        store, [event(arm, day, user=f"{arm}{n}") for arm in ("policy", "control") for day in (0, 1) for n in (1, 2)]
+    )
+    deliver(store, [event("control", 1, user="policy1")])
+    found = status(store, "first", _at(2))
+    users = found["users"]
+    assert users["ctr"]["cuped"] == {
+        "verdict": "not applicable",
+        "reason": "no user of the experiment has feedback from before it",
+    }
+    assert users["in both arms"] == 1
+    assert any(note.startswith("1 user has feedback in both arms") for note in found["notes"])
+
+
+def test_notes_tell_what_would_mislead(tmp_path: Path) -> None:
+    store = make_store(tmp_path, campaigns={"brand": {}, "sale": {"currency": "USD"}})
+    deliver(store, paired_days(*_days(0.0, 5)))
+    deliver(store, [event(arm, 0, campaign_id="sale") for arm in ("policy", "control")])
+    with store.change() as connection:
+        row = {"campaign_id": "brand", "kind": "static", "share": None, "who": "me", "why": "kill", "at": START}
+        connection.execute(tables.overrides.insert(), row)
+    notes = " | ".join(status(store, "first", _at(5))["notes"])
+    assert "overridden now, so that both arms serve the same split there: brand" in notes
+    assert "campaigns in EUR, USD" in notes
+    assert "4 campaign cycles had no feedback" not in notes  # the last is still waited for
+    assert "3 campaign cycles had no feedback" in notes
+    assert "arms of different size differ a little" in notes
+
+
+def test_an_experiment_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    with pytest.raises(VerdictError, match=r"experiment: 'second' is not in the database, which has 'first'"):
+        status(store, "second", _at(1))
+    with pytest.raises(VerdictError, match=r"now: .* has no zone; give UTC"):
+        status(store, "first", _at(1).replace(tzinfo=None))
+
+
+def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
+    store = make_store(tmp_path, campaigns={"brand": {}, "<b>x</b>": {}})
+    deliver(store, paired_days(*_days(0.1, 9)))
+    deliver(
+        store,
+        [
+            event(arm, day, campaign_id="<b>x</b>", platform="<i>", revenue=0.0)
+            for arm in ("policy", "control")
+            for day in (0, 1)
+        ],
+    )
+    html = render(status(store, "first", _at(9)))
+    assert "<b>x</b>" not in html
+    assert "&lt;b&gt;x" in html
+    assert "<i>" not in re.sub(r"<style>.*</style>", "", html, flags=re.S)
+    assert not re.search(r"(src|href)=\"(?!#)|url\(|<script|@import", html)
+    assert html.count("<svg") == 2
+    assert "The policy is better" in html
+    # The band of the lift goes there above the line and back below it, within its frame.
+    band, line = (re.search(rf'<{mark} points="([^"]+)"', html.split("<svg")[2])[1] for mark in ("polygon", "polyline"))
+    heights, middle = ([float(point.split(",")[1]) for point in part.split()] for part in (band, line))
+    assert len(heights) == 2 * len(middle)
+    assert heights[len(middle) - 1] < middle[-1] < heights[len(middle)]
+    assert min(heights) >= 12
+    assert max(heights) <= 216
+    # An experiment that has just begun has a page too.
+    (tmp_path / "empty").mkdir()
+    assert "Insufficient data" in render(status(make_store(tmp_path / "empty"), "first", START))
+
+
+def test_routes(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    deliver(store, paired_days(*_days(0.1, 9)))
+    live = SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"))
+    app = FastAPI()
+    app.include_router(router(live))
+    client = TestClient(app)
+    told = client.get("/experiment.json").json()
+    assert told["verdict"]["word"] == "policy better"
+    assert "policy better" in client.get("/experiment").text
+    live.experiment.id = "second"
+    gone = client.get("/experiment.json")
+    assert (gone.status_code, list(gone.json())) == (404, ["error"])
+    store.close()
+    live.experiment.id = "first"
+    (tmp_path / "serving.db").unlink()
+    for left in tmp_path.glob("serving.db-*"):
+        left.unlink()
+    (tmp_path / "serving.db").mkdir()
+    away = client.get("/experiment")
+    assert (away.status_code, away.headers["retry-after"]) == (503, "1")
+    assert away.json()["error"].startswith("database ")

@@ -1,0 +1,190 @@
+"""The watch: ends an experiment once, with its audit; survives a database that is away; rolls back until it works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from crossmix.config import load
+from crossmix.ledger.audit import trail
+from crossmix.ledger.outcomes import VerdictError, experiment
+from crossmix.ledger.store import Store, StoreAwayError
+from serving.experiment import watch
+from tests.support.experiments import DAY, START, deliver, make_store, paired_days
+
+CONFIG = load("laptop")
+NOW = START + 8 * DAY + timedelta(hours=1)
+BAD = [0.80, 0.83, 0.79, 0.82, 0.81, 0.78, 0.80, 0.82]
+GOOD = [1.02, 0.97, 1.01, 0.99, 1.03, 0.98, 1.0, 1.01]
+
+
+def _store(folder: Path, policy: list[float]) -> Store:
+    store = make_store(folder)
+    deliver(store, paired_days(policy, [1.0] * len(policy)))
+    return store
+
+
+def _until(done: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < limit, "it did not come to pass in ten seconds"
+        time.sleep(0.01)
+
+
+def test_a_broken_guardrail_is_told_and_one_that_holds_is_not(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    said = watch.check(store, "first", CONFIG, NOW)
+    assert said is not None
+    assert said.startswith("guardrail roi_drop: the policy's ROI is -19.4% [")
+    assert said.endswith("after 8 cycles, wholly below 0%")
+    # Two cycles in, nothing can be said yet.
+    assert watch.check(store, "first", CONFIG, START + 2 * DAY) is None
+    (tmp_path / "good").mkdir()
+    assert watch.check(_store(tmp_path / "good", GOOD), "first", CONFIG, NOW) is None
+    with pytest.raises(VerdictError, match="experiment: 'second' is not in the database"):
+        watch.check(store, "second", CONFIG, NOW)
+
+
+def test_an_end_is_kept_with_its_audit_once(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    before = store.revision()
+    assert watch.end(store, "first", "guardrail roi_drop: low", "guardrail")
+    assert not watch.end(store, "first", "again", "somebody")
+    one = experiment(store, "first")
+    assert (one.why, one.ended is not None) == ("guardrail roi_drop: low", True)
+    assert store.revision() > before
+    entries = trail(store, "first")
+    assert [(entry.who, entry.action, entry.why) for entry in entries] == [
+        ("guardrail", "experiment.end", "guardrail roi_drop: low")
+    ]
+    assert watch.check(store, "first", CONFIG, NOW) is None
+    with pytest.raises(VerdictError, match="why: it is empty"):
+        watch.end(store, "first", "", "somebody")
+    with pytest.raises(VerdictError, match="experiment: 'second'"):
+        watch.end(store, "second", "x", "somebody")
+
+
+def test_an_end_without_its_audit_is_no_end(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    with store.write() as connection:
+        connection.execute(sa.text("ALTER TABLE audit RENAME TO hidden"))
+    with pytest.raises(StoreAwayError, match="audit"):
+        watch.end(store, "first", "why", "me")
+    assert experiment(store, "first").ended is None
+
+
+def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    called: list[str] = []
+    replicas = [
+        watch.Watch(store, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+        for _ in range(4)
+    ]
+    for one in replicas:
+        one.start()
+    for one in replicas:
+        one.join(10)
+        assert not one.is_alive()
+    assert len(called) == 1
+    assert called[0] == experiment(store, "first").why
+    assert [entry.action for entry in trail(store, "first")] == ["experiment.rollback", "experiment.end"]
+
+
+def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> None:
+    store = _store(tmp_path, GOOD)
+    called: list[str] = []
+    one = watch.Watch(store, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+    one.start()
+    time.sleep(0.2)
+    assert one.is_alive()
+    assert called == []
+    # Somebody else ends it: nothing is left to watch, and nothing of ours to roll back.
+    watch.end(store, "first", "a person's reason", "me")
+    one.join(10)
+    assert not one.is_alive()
+    assert called == []
+    (tmp_path / "other").mkdir()
+    told = watch.Watch(
+        _store(tmp_path / "other", GOOD), "first", CONFIG, lambda why, version: called.append(why), 60, lambda: NOW
+    )
+    told.start()
+    told.stop()
+    told.join(10)
+    assert not told.is_alive()
+
+
+def test_a_database_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    away = True
+
+    def opened() -> Store:
+        if away:
+            raise StoreAwayError("database there: refused")
+        return store
+
+    called: list[str] = []
+    one = watch.Watch(opened, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+    one.start()
+    _until(lambda: one.trouble is not None)
+    assert one.trouble == "database there: refused"
+    assert called == []
+    away = False
+    one.join(10)
+    assert len(called) == 1
+
+
+def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    tries: list[str] = []
+
+    def rollback(why: str, version: int | None) -> None:
+        tries.append(why)
+        if len(tries) < 3:
+            raise RuntimeError("the registry is away")
+
+    one = watch.Watch(store, "first", CONFIG, rollback, 0.05, lambda: NOW)
+    one.start()
+    _until(lambda: bool(tries))
+    # The experiment has ended before anything else, whatever becomes of the rollback.
+    assert experiment(store, "first").ended is not None
+    _until(lambda: one.trouble == "RuntimeError: the registry is away" or len(tries) >= 3)
+    one.join(10)
+    assert len(tries) == 3
+    assert len(set(tries)) == 1
+    assert [entry.action for entry in trail(store, "first")] == ["experiment.rollback", "experiment.end"]
+
+
+def test_a_rollback_whose_process_died_is_made_up_for_once(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    watch.end(store, "first", "guardrail roi_drop: low", watch.WHO, version=7)
+    called: list[tuple[str, int | None]] = []
+    later = timedelta(seconds=0)
+
+    def restarted() -> watch.Watch:
+        return watch.Watch(
+            store, "first", CONFIG, lambda *told: called.append(told), 60, lambda: datetime.now(UTC) + later
+        )
+
+    assert restarted().look() is False, "the replica that ended it still has time"
+    assert called == []
+    later = timedelta(seconds=61)
+    assert restarted().look() is True
+    assert called == [("guardrail roi_drop: low", 7)]
+    assert restarted().look() is True
+    assert len(called) == 1
+
+
+def test_the_end_names_the_version_that_served(tmp_path: Path) -> None:
+    store = _store(tmp_path, BAD)
+    called: list[int | None] = []
+    one = watch.Watch(
+        store, "first", CONFIG, lambda _, version: called.append(version), 60, lambda: NOW, version=lambda: 3
+    )
+    assert one.look() is True
+    assert called == [3]
+    assert trail(store, "first")[0].after == {"version": 3}

@@ -1,0 +1,395 @@
+"""Feedback into the feature store: the statistics that `History` gives on the same outcomes, as they became known."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from crossmix import state
+from crossmix.config import Config, laptop
+from crossmix.history import History, Outcome
+from crossmix.ledger import store as tables
+from crossmix.ledger.store import Store, StoreAwayError
+from crossmix.schema import DataError, Dataset
+from feature_repo import features
+from serving.campaigns import service as campaigns
+from serving.campaigns.model import Campaign
+from serving.feedback import events as feedback
+from serving.feedback import materialise as push
+from serving.feedback.statistics import Increment, rows_of
+from tests.support.feature_logs import fake_encode, write_log
+from tests.support.serving_live import START, FakeLive, event, raw
+
+PLATFORMS = tuple(f"platform{slot}" for slot in range(10))
+DAY = timedelta(days=1)
+WINDOW, DECAY, WEIGHT = 3, 0.6, 0.7
+SHARE = dict(zip(PLATFORMS, [0.4, 0.2, 0.1, 0.1, 0.05, 0.05, 0.04, 0.03, 0.02, 0.01], strict=True))
+
+
+def log_statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
+    """One row a campaign: every field is its index's hundredth."""
+    rows = pd.DataFrame({"campaign_id": list(dataset.meta.campaigns), "event_timestamp": pd.Timestamp(START)})
+    values = np.tile(np.arange(state.STATISTICS) / 100, (len(rows), 1))
+    return pd.concat([rows, pd.DataFrame(values, columns=list(state.STATISTIC_NAMES))], axis=1)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("features") / "store"
+    folder.mkdir()
+    log = write_log(tmp_path_factory.mktemp("log") / "dataset")
+    features.build(laptop(), log.path, folder, encode=fake_encode, statistics=log_statistics)
+    return folder
+
+
+@dataclass
+class World:
+    """A store with a campaign, and a feature folder."""
+
+    live: FakeLive
+    folder: Path
+
+    @property
+    def store(self) -> Store:
+        return self.live.store
+
+    @property
+    def campaign(self) -> Campaign:
+        return self.live.campaigns["c0"]
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        return PLATFORMS
+
+    @property
+    def campaigns(self) -> Any:
+        return self.live.campaigns
+
+    def weight(self, arm: str, start: datetime | None = None) -> float:
+        return {"policy": WEIGHT, "control": 1 - WEIGHT}[arm]
+
+    def take(self, days: float, *raws: dict[str, Any]) -> None:
+        """Events received so many days after the start."""
+        self.live.now = START + days * DAY
+        events = feedback.check(raws, self.live.campaigns, PLATFORMS, self.live.experiment, self.live.now)
+        feedback.ingest(self.store, events, self.live.now)
+
+    def advance(self, days: float, arm: str = "policy", campaign: Campaign | None = None) -> int:
+        return push.advance(
+            self.store,
+            self.folder,
+            campaign or self.campaign,
+            arm,
+            self.weight(arm),
+            PLATFORMS,
+            START + days * DAY,
+            window=WINDOW,
+            decay=DECAY,
+        )
+
+    def row(self, arm: str = "policy", campaign: str = "c0") -> Any:
+        return features.online_statistics(self.folder, [campaign], arm)[0]
+
+    def field(self, name: str, arm: str = "policy") -> Any:
+        return self.row(arm)[:120].reshape(10, 12)[:, state.PLATFORM_FIELD[name]]
+
+    def rows(self) -> int:
+        """Offline, of the arms that serve."""
+        table = pd.read_parquet(self.folder / "sources" / "campaign_statistics.parquet")
+        return int((table["arm"] != "log").sum())
+
+
+@pytest.fixture
+def world(built: Path, tmp_path: Path) -> Iterator[World]:
+    folder = Path(shutil.copytree(built, tmp_path / "features"))
+    store = Store(f"sqlite:///{tmp_path}/serving.db")
+    limits = {"platform0": {"max": 0.6}, "platform1": {"min": 0.05}}
+    planned = {"share": SHARE, "limits": limits, "cycles": 10}
+    campaigns.import_(store, [raw("c0", **planned), raw("c1", **planned), raw("new", **planned)], "ann", PLATFORMS)
+    yield World(FakeLive(store), folder)
+    store.close()
+
+
+def deliveries(cycles: int, seed: int = 5) -> list[dict[str, Any]]:
+    """Every platform's cycle in two events that tell requests, conversions with them."""
+    random = np.random.default_rng(seed)
+    made = []
+    for cycle in range(cycles):
+        for platform in PLATFORMS:
+            for part in range(2):
+                impressions = int(random.integers(50, 100))
+                told = {"impressions": impressions, "requests": impressions + int(random.integers(50)), "cycle": cycle}
+                told |= {"clicks": int(random.integers(20)), "conversions": int(random.integers(3))}
+                told |= {"revenue": float(random.random() * 50), "spend": float(random.random() * 30)}
+                name = f"{platform}-{cycle}-{part}"
+                made.append(event(name, campaign_id="c0", platform=platform, **told))
+    return made
+
+
+def served(world: World, cycle: int, share: dict[str, float], budget: float, at: float, arm: str = "policy") -> None:
+    with world.store.write() as connection:
+        row = {"allocation_id": f"{arm}{cycle}{at}", "at": START + at * DAY, "campaign_id": "c0", "arm": arm}
+        row |= {"cycle": cycle, "bundle": "b", "budget": budget, "share": share}
+        connection.execute(tables.served.insert(), row)
+
+
+def direct(
+    world: World, events: list[dict[str, Any]], cycles: int, splits: dict[int, Any], known: dict[str, int]
+) -> Any:
+    """The statistics after so many cycles, by `History` from the plain list of events, each known in a cycle."""
+    log = world.row("log")[:120].reshape(10, 12)
+    history = History(
+        window=WINDOW,
+        decay=DECAY,
+        horizon=10,
+        cycle_budget_B=torch.tensor([WEIGHT * 1_000]),
+        minimum_BP=torch.tensor([[0, 0.05, *[0] * 8]]),
+        maximum_BP=torch.tensor([[0.6, *[1] * 9]]),
+        share_BP=torch.tensor([list(SHARE.values())]),
+    )
+    log_supply = torch.tensor(log[:, state.PLATFORM_FIELD["log_supply"]])[None]
+    for cycle in range(cycles):
+
+        def total(name: str, own: bool) -> torch.Tensor:
+            cells = dict.fromkeys(PLATFORMS, 0.0)
+            for one in events:
+                counted = one["cycle"] == cycle if own else known[one["event_id"]] == cycle  # noqa: B023
+                if counted and known[one["event_id"]] < cycles:
+                    cells[one["platform"]] += one.get(name, 0)
+            return torch.tensor([list(cells.values())], dtype=torch.float32)
+
+        share, budget = splits.get(cycle, (SHARE, WEIGHT * 1_000))
+        share_BP = torch.tensor([[share.get(name, 0.0) for name in PLATFORMS]])
+        arrived = total("conversions", False), total("revenue", False)
+        delivered = {name: total(name, True) for name in ("requests", "impressions", "clicks", "spend")}
+        outcome = Outcome(**delivered, conversions=arrived[0], revenue=arrived[1], planned=share_BP * budget)
+        history.update(outcome, *arrived, log_supply.exp() * WEIGHT * 1_000, share_BP)
+    end = START + cycles * DAY
+    platform, campaign = history.statistics(torch.tensor([float(end.weekday())]))
+    return state.encode(torch.zeros(1, 512), platform, campaign)[0, 512:].numpy()
+
+
+def test_rows_are_what_history_gives(world: World) -> None:
+    events = deliveries(5)
+    other = dict(zip(PLATFORMS, reversed(SHARE.values()), strict=True))
+    served(world, 1, SHARE, 500.0, 1.1)
+    served(world, 1, other, 650.0, 1.2)
+    served(world, 3, other, 700.0, 3.5)
+    splits = {1: (other, 650.0), 3: (other, 700.0)}
+    known = {one["event_id"]: one["cycle"] for one in events}
+    for cycle in range(5):
+        world.take(cycle + 0.5, *(one for one in events if one["cycle"] == cycle))
+    assert world.advance(4.999) == 4
+    np.testing.assert_allclose(world.row(), direct(world, events, 4, splits, known), rtol=2e-6, atol=2e-6)
+    assert world.advance(4.999) == 0
+    assert world.advance(5) == 1
+    want = direct(world, events, 5, splits, known)
+    np.testing.assert_allclose(world.row(), want, rtol=2e-6, atol=2e-6)
+    _, seconds = features.online_known(world.folder, ["c0"], "policy")
+    assert seconds == [(START + 5 * DAY).timestamp()]
+    assert np.ptp(want) > 1
+    moments = pd.DataFrame({"campaign_id": "c0", "arm": "policy", "event_timestamp": [START + 3.5 * DAY]})
+    past = features.offline_states(world.folder, moments)[list(state.STATISTIC_NAMES)].to_numpy()[0]
+    np.testing.assert_allclose(past, direct(world, events, 3, splits, known), rtol=2e-6, atol=2e-6)
+
+
+def test_late_conversions_enter_where_they_became_known(world: World) -> None:
+    events = deliveries(4)
+    late = event("late", campaign_id="c0", platform="platform2", cycle=0, impressions=0, spend=0)
+    late |= {"conversions": 5, "revenue": 900.0}
+    known = {one["event_id"]: one["cycle"] for one in events} | {"late": 2}
+    for cycle in range(4):
+        world.take(cycle + 0.5, *(one for one in events if one["cycle"] == cycle), *([late] if cycle == 2 else []))
+    world.advance(2)
+    before = world.row()
+    np.testing.assert_allclose(before, direct(world, [*events, late], 2, {}, known), rtol=2e-6, atol=2e-6)
+    world.advance(3)
+    np.testing.assert_allclose(world.row(), direct(world, [*events, late], 3, {}, known), rtol=2e-6, atol=2e-6)
+    planned = WEIGHT * 1_000 * SHARE["platform2"]
+    plain = sum(one["revenue"] for one in events if one["cycle"] == 2 and one["platform"] == "platform2")
+    assert world.field("last_roi")[2] == pytest.approx((plain + 900) / planned, rel=1e-5)
+
+
+def test_late_deliveries_count_in_their_cycle_from_when_they_are_known(world: World) -> None:
+    events = deliveries(5)
+    late = [one for one in events if one["event_id"].endswith("-1") and one["cycle"] == 1]
+    known = {one["event_id"]: 3 if one in late else one["cycle"] for one in events}
+    for cycle in range(5):
+        world.take(cycle + 0.5, *(one for one in events if known[one["event_id"]] == cycle))
+    assert world.advance(5) == 5
+    found = pd.read_parquet(world.folder / "sources" / "platform_statistics.parquet")
+    found = found[found["arm"] == "policy"].sort_values("event_timestamp")
+    names = [name for name in found.columns if name in state.STATISTIC_NAMES]
+    for cycle in range(5):
+        want = dict(zip(state.STATISTIC_NAMES, direct(world, events, cycle + 1, {}, known), strict=True))
+        got = found.iloc[cycle][names].to_numpy(dtype=float)
+        np.testing.assert_allclose(got, [want[name] for name in names], rtol=2e-6, atol=2e-6)
+
+
+def test_what_is_not_told_is_not_invented(world: World) -> None:
+    log = world.row("log")[:120].reshape(10, 12)
+    fields = {name: log[:, state.PLATFORM_FIELD[name]] for name in ("log_price", "log_supply")}
+    first, second = PLATFORMS[:2]
+    told = [
+        event("1", campaign_id="c0", platform=first, impressions=30, requests=40, spend=3),
+        event("2", campaign_id="c0", platform=first, impressions=70, spend=7),
+        event("3", campaign_id="c0", platform=second, impressions=50, spend=5),
+    ]
+    world.take(0.5, *told)
+    world.advance(1)
+    assert world.field("win_rate").tolist() == pytest.approx([30 / 40, *[0] * 9])
+    assert world.field("log_supply").tolist() == fields["log_supply"].tolist()
+    price = np.where(np.arange(10) < 2, np.log(0.1), fields["log_price"])
+    assert world.field("log_price").tolist() == pytest.approx(price.tolist(), rel=1e-6)
+
+
+def test_a_campaign_that_the_log_does_not_know_starts_cold(world: World) -> None:
+    world.take(0.5, event("1", campaign_id="new", platform="platform3", impressions=50, spend=5))
+    assert world.advance(1, campaign=world.campaigns["new"]) == 1
+    row = world.row(campaign="new")[:120].reshape(10, 12)
+    assert row[:, state.PLATFORM_FIELD["win_rate"]].tolist() == [0] * 10
+    assert row[3, state.PLATFORM_FIELD["log_price"]] == pytest.approx(np.log(0.1))
+
+
+def test_arms_are_apart_and_idle_cycles_plan_nothing(world: World) -> None:
+    world.take(0.5, event("p", campaign_id="c0", platform="platform0", revenue=280.0))
+    world.take(3.5, event("c", campaign_id="c0", platform="platform0", cycle=3, arm="control", revenue=60.0))
+    assert world.advance(1) == 1
+    assert world.field("last_roi")[0] == pytest.approx(1.0)
+    assert world.advance(3) == 2
+    assert world.field("last_roi")[0] == 0
+    assert world.field("windowed_roi")[0] == pytest.approx(1.0)
+    assert world.row()[120 + state.CAMPAIGN_FIELD["elapsed"]] == pytest.approx(0.3)
+    assert world.advance(3.9, "control") == 0
+    assert world.advance(4, "control") == 1
+    assert world.field("last_roi", "control")[0] == pytest.approx(0.5)
+    assert world.row("control")[120 + state.CAMPAIGN_FIELD["elapsed"]] == pytest.approx(0.4)
+
+
+def test_pushing_ends_with_the_campaign_and_its_feedback(world: World) -> None:
+    assert world.advance(5) == 0
+    world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
+    assert world.advance(30) == 10
+    assert world.advance(40) == 0
+    world.take(40.5, event("2", campaign_id="c0", platform="platform0", conversions=1, revenue=5.0, impressions=0))
+    assert world.advance(41) == 31
+    assert world.advance(50) == 0
+
+
+def test_a_push_cut_off_before_its_note_is_done_again_to_the_same_effect(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = deliveries(3)
+    for cycle in range(3):
+        world.take(cycle + 0.5, *(one for one in events if one["cycle"] == cycle))
+    with monkeypatch.context() as patched:
+        patched.setattr(push, "_note", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            world.advance(3)
+    cut, rows = world.row(), world.rows()
+    assert rows == 3
+    world.take(3.2, event("later", campaign_id="c0", platform="platform1", cycle=0, revenue=70.0))
+    assert world.advance(3) == 3
+    assert world.rows() == rows
+    assert np.array_equal(world.row(), cut)
+    assert world.advance(3) == 0
+
+
+def pusher(world: World, now: list[float]) -> push.Pusher:
+    clock = lambda: START + now[0] * DAY  # noqa: E731
+    return push.Pusher(world, world.folder, window=WINDOW, decay=DECAY, seconds=0.01, clock=clock)
+
+
+def test_the_pusher_outlives_the_feature_store_and_the_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1.0]
+    one = pusher(world, now)
+    for cycle in range(3):
+        names = {"campaign_id": "c0", "platform": "platform0", "cycle": cycle}
+        world.take(cycle + 0.5, event(f"p{cycle}", **names), event(f"c{cycle}", arm="control", **names))
+    one.once()
+    assert (one.trouble, one.failures, one.pushed) == (None, 0, 2)
+    assert one.newest == START + DAY
+
+    away = world.folder.rename(world.folder.with_name("away"))
+    now[0] = 2.0
+    one.once()
+    assert one.trouble is not None
+    assert one.trouble.startswith("push: c0, control:")
+    assert str(world.folder) in one.trouble
+    assert (one.failures, one.pushed) == (1, 2)
+    away.rename(world.folder)
+    one.once()
+    assert (one.trouble, one.since, one.failures, one.pushed) == (None, None, 1, 4)
+
+    now[0] = 3.0
+    with monkeypatch.context() as patched:
+
+        def gone(_: Any) -> Any:
+            raise StoreAwayError("database x: connection refused")
+
+        patched.setattr(World, "store", property(gone))
+        one.once()
+        assert one.trouble == "push: database x: connection refused"
+    one.once()
+    assert (one.trouble, one.pushed) == (None, 6)
+    assert world.rows() == 6
+
+
+def test_a_database_that_goes_away_in_a_round_ends_the_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, asked = pusher(world, [1.0]), []
+
+    def gone(store: Store, folder: Path, campaign: Campaign, arm: str, *_: Any, **__: Any) -> int:
+        asked.append((campaign.campaign_id, arm))
+        raise StoreAwayError("database x: connection refused")
+
+    monkeypatch.setattr(push, "advance", gone)
+    one.once()
+    assert one.trouble == "push: database x: connection refused"
+    assert asked == [("c0", "policy")]
+
+
+def test_the_pusher_runs_by_itself_until_it_is_stopped(world: World) -> None:
+    world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
+    one = pusher(world, [1.0])
+    one.start()
+    for _ in range(500):
+        if one.pushed:
+            break
+        one._halt.wait(0.02)
+    one.stop()
+    assert not one.is_alive()
+    assert one.pushed == 1
+    one.stop()
+
+
+def test_a_folder_of_other_platforms_is_refused(world: World) -> None:
+    shorter = dict(zip(PLATFORMS[:2], (0.5, 0.5), strict=True))
+    campaign = replace(world.campaign, share=shorter, limits={})
+    world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
+    with pytest.raises(DataError, match=r"features: .* has platforms platform0, .*; serve with that"):
+        push.advance(
+            world.store, world.folder, campaign, "policy", 0.7, PLATFORMS[:2], START + DAY, window=WINDOW, decay=DECAY
+        )
+
+
+def test_a_plan_that_changed_on_the_way_does_not_reprice_the_past(world: World) -> None:
+    """Three cycles of 700 planned and spent, then 350 a cycle: the pace stays 1, whatever the coming plan is."""
+
+    def plan(cycle: int) -> float:
+        return 700.0 if cycle < 3 else 350.0
+
+    spent = [Increment(cycle, cycle, 0, (0.0, 0.0, 10.0, 1.0, 700.0), (0.0, 0.0)) for cycle in range(3)]
+    platforms = PLATFORMS
+    rows = list(rows_of(world.campaign, plan, platforms, spent, {}, {}, range(0, 3), WINDOW, DECAY))
+    assert [row["campaign_pace"] for row in rows] == pytest.approx([1.0, 1.0, 1.0])
+    whole = 3 * 700 + (world.campaign.cycles - 3) * 350
+    assert rows[-1]["campaign_consumed"] == pytest.approx(2_100 / whole)

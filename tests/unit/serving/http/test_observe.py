@@ -1,0 +1,329 @@
+"""What a server tells about itself: ids, lines, metrics; bodies that are too large are refused unread."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from prometheus_client import REGISTRY, generate_latest
+
+from crossmix.ledger import store as tables
+from serving.feedback.events import Receipt
+from serving.http import observe
+from serving.http.access import Access
+from serving.http.observe import Observe
+
+LIMIT = 1_000
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """The log of the test, as JSON lines."""
+    root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level)
+    stream = io.StringIO()
+    observe.logs(stream)
+    yield stream
+    root.handlers[:], root.level = before[0], before[1]
+    observe._lines = None
+
+
+def application() -> Any:
+    app = FastAPI()
+
+    @app.get("/campaigns/{campaign_id}")
+    async def campaign(campaign_id: str) -> dict[str, str]:
+        return {"campaign_id": campaign_id}
+
+    @app.post("/take")
+    async def take(request: Request) -> JSONResponse:
+        return JSONResponse({"bytes": len(await request.body())})
+
+    @app.post("/parsed")
+    async def parsed(body: dict[str, Any]) -> int:
+        return len(body)
+
+    @app.get("/fault")
+    async def fault() -> None:
+        raise RuntimeError("user-4711 has no arm")
+
+    app.add_middleware(Access, tokens=None)
+    app.add_middleware(Observe, largest_body=LIMIT)
+    return app
+
+
+def ask(app: Any, method: str, path: str, **more: Any) -> httpx.Response:
+    async def call() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.request(method, path, **more)
+
+    return asyncio.run(call())
+
+
+def told(lines: io.StringIO) -> list[dict[str, Any]]:
+    return [line for line in map(json.loads, lines.getvalue().splitlines()) if line["message"] == "request"]
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_an_id_that_came_goes_back_and_one_that_cannot_be_is_replaced(lines: io.StringIO) -> None:
+    app = application()
+    assert ask(app, "GET", "/campaigns/a", headers={"x-request-id": "edge-1.2:3_4"}).headers["x-request-id"] == (
+        "edge-1.2:3_4"
+    )
+    made = [ask(app, "GET", "/campaigns/a").headers["x-request-id"] for _ in range(2)]
+    made += [
+        ask(app, "GET", "/campaigns/a", headers={"x-request-id": bad}).headers["x-request-id"]
+        for bad in ('a"b', "x" * 129, "", "two words")
+    ]
+    assert all(re.fullmatch(r"[0-9a-f]{16}", number) for number in made)
+    assert len(set(made)) == len(made)
+    assert [line["request_id"] for line in told(lines)] == ["edge-1.2:3_4", *made]
+
+
+def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: io.StringIO) -> None:
+    app = application()
+    ask(app, "GET", "/campaigns/user-4711?user_id=user-4711")
+    ask(app, "POST", "/take", json={"user_id": "user-4711"})
+    ask(app, "GET", "/nowhere/user-4711")
+    rows = told(lines)
+    assert [(row["method"], row["route"], row["status"]) for row in rows] == [
+        ("GET", "/campaigns/{campaign_id}", 200),
+        ("POST", "/take", 200),
+        ("GET", "unmatched", 404),
+    ]
+    assert set(rows[0]) == {"at", "level", "message", "method", "route", "status", "ms", "request_id", "who"}
+    assert 0 < rows[0]["ms"] < 1_000
+    assert datetime.fromisoformat(rows[0]["at"]).utcoffset() == timedelta(0)
+    assert "4711" not in lines.getvalue()
+
+
+def test_who_asked_stands_in_the_line(lines: io.StringIO) -> None:
+    async def named(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["who"] = "bidder"
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    ask(Observe(named, LIMIT), "GET", "/")
+    assert told(lines)[0]["who"] == "bidder"
+
+
+def test_a_fault_is_a_sentence_with_the_id_and_its_trace_stays_in_the_log(lines: io.StringIO) -> None:
+    answer = ask(application(), "GET", "/fault", headers={"x-request-id": "r1"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "r1"
+    assert answer.json() == {"error": "the server failed; its log has the cause under request id r1"}
+    fault = next(json.loads(line) for line in lines.getvalue().splitlines() if "request r1 failed" in line)
+    assert "RuntimeError" in fault["error"]
+    assert fault["level"] == "error"
+    assert told(lines)[0]["status"] == 500
+
+
+def test_without_logs_set_up_there_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(application(), "GET", "/campaigns/a").status_code == 200
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("path", ["/take", "/parsed"])
+def test_a_body_that_says_it_is_too_large_is_refused_unread(path: str) -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b" " * LIMIT
+
+    answer = ask(application(), "POST", path, content=pieces(), headers={"content-length": str(100 * LIMIT)})
+    assert answer.status_code == 413
+    assert answer.json() == {
+        "error": "body: larger than 1000 bytes; send less at a time, or raise serving.largest_body"
+    }
+    assert answer.headers["x-request-id"]
+    assert read == 0
+
+
+@pytest.mark.parametrize("path", ["/take", "/parsed"])
+def test_a_body_of_unknown_length_is_read_up_to_the_limit_only(path: str, lines: io.StringIO) -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b" " * 400
+
+    answer = ask(application(), "POST", path, content=pieces())
+    assert answer.status_code == 413
+    assert answer.json()["error"].startswith("body: larger than 1000 bytes")
+    assert answer.headers["x-request-id"]
+    assert read == 3, "the third piece is the first beyond the limit"
+    assert [row["status"] for row in told(lines)] == [413]
+    assert "failed" not in lines.getvalue()
+
+
+def test_bodies_up_to_the_limit_arrive_whole() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * (LIMIT // 10)
+
+    app = application()
+    assert ask(app, "POST", "/take", content=b"x" * LIMIT).json() == {"bytes": LIMIT}
+    assert ask(app, "POST", "/take", content=b"x" * (LIMIT + 1)).status_code == 413
+    assert ask(app, "POST", "/take", content=pieces()).json() == {"bytes": LIMIT}
+    assert ask(app, "POST", "/take", content=b"", headers={"content-length": "9" * 5_000}).status_code == 413
+
+
+def test_over_a_socket_the_answer_arrives_and_the_connection_lives_on() -> None:
+    """10 MB, told and chunked, through uvicorn: the client reads its 413, no reset."""
+    import threading
+
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(application(), port=0, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            for body in (b"x" * 10_000_000, (b"x" * 100_000 for _ in range(100))):
+                answer = client.post("/take", content=body)
+                assert answer.status_code == 413
+                assert "larger than" in answer.json()["error"]
+                assert client.post("/take", content=b"after").json() == {"bytes": 5}
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def test_requests_are_counted_by_route_and_status() -> None:
+    app = application()
+    labels = {"route": "/campaigns/{campaign_id}", "status": "200"}
+    lost = {"route": "unmatched", "status": "404"}
+    before = sample("crossmix_request_seconds_count", **labels), sample("crossmix_request_seconds_count", **lost)
+    for name in ("a", "b", "c"):
+        ask(app, "GET", f"/campaigns/{name}")
+        ask(app, "GET", f"/made-up-{name}")
+    assert sample("crossmix_request_seconds_count", **labels) == before[0] + 3
+    assert sample("crossmix_request_seconds_count", **lost) == before[1] + 3
+    assert b"made-up" not in generate_latest()
+
+
+def test_answers_and_feedback_are_counted() -> None:
+    policy = {"arm": "policy", "campaign": "spring-observe"}
+    away = sample("crossmix_degraded_total", cause="feature store")
+    fed = [sample("crossmix_feedback_events_total", outcome=name) for name in ("accepted", "duplicate", "late")]
+    one = {"arm": "policy", "campaign_id": "spring-observe", "degraded": []}
+    observe.answered([one, one | {"degraded": [{"what": "feature store", "why": "gone", "since": "now"}]}])
+    observe.answered([one | {"arm": "control"}])
+    observe.fed(Receipt(accepted=5, duplicates=2, late=1))
+    assert sample("crossmix_allocations_total", **policy) == 2
+    assert sample("crossmix_allocations_total", **policy | {"arm": "control"}) == 1
+    assert sample("crossmix_degraded_total", cause="feature store") == away + 1
+    after = [sample("crossmix_feedback_events_total", outcome=name) for name in ("accepted", "duplicate", "late")]
+    assert [new - old for new, old in zip(after, fed, strict=True)] == [5, 2, 1]
+
+
+def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
+    now = datetime.now(UTC)
+    store = tables.Store(f"sqlite:///{tmp_path / 'a.db'}")
+    with store.write() as connection:
+        connection.execute(
+            tables.pushed.insert(),
+            [
+                {"campaign_id": "spring", "arm": "policy", "cycle": 2},
+                {"campaign_id": "gone", "arm": "policy", "cycle": 2},
+            ],
+        )
+
+    class Live:
+        version, bundle = 3, SimpleNamespace(digest="d" * 64)
+        campaigns = {"spring": SimpleNamespace(starts=now - timedelta(hours=80), cycle_hours=24.0)}  # noqa: RUF012
+
+        def troubles(self) -> list[dict[str, str]]:
+            return [{"what": "registry", "why": "gone", "since": "now"}]
+
+    live = Live()
+    live.store = store  # type: ignore[attr-defined]
+    observe.follow(live)  # type: ignore[arg-type]
+    assert observe.lags(live, now) == [("spring", "policy", pytest.approx(8 * 3_600))]  # type: ignore[arg-type]
+    assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 1
+    assert sample("crossmix_away", what="registry") == 1
+    assert sample("crossmix_feedback_lag_seconds", campaign="spring", arm="policy") == pytest.approx(28_800, abs=60)
+    store.close()
+    del live
+    assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 0, "a server that ended tells nothing"
+
+
+def test_it_costs_less_than_the_bound(lines: io.StringIO) -> None:
+    """40 us of CPU per request, its log line included; the best of many batches, as the machine is shared."""
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def nothing(_: Any) -> None:
+        return None
+
+    async def batch(app: Any) -> float:
+        headers = [(b"host", b"here"), (b"content-type", b"application/json"), (b"content-length", b"100")]
+        start = time.process_time()
+        for _ in range(500):
+            await app({"type": "http", "method": "POST", "path": "/", "headers": headers, "state": {}}, None, nothing)
+        return (time.process_time() - start) / 500
+
+    async def best(app: Any) -> float:
+        return min([await batch(app) for _ in range(20)])
+
+    assert asyncio.run(best(Observe(bare, LIMIT))) - asyncio.run(best(bare)) < 40e-6
+
+
+def test_grpc_calls_leave_a_line_with_their_status_and_id(lines: io.StringIO) -> None:
+    async def ask_all() -> list[tuple[str, Any]]:
+        async def answer(request: bytes, context: Any) -> bytes:
+            if request == b"bad":
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "bad")
+            return request
+
+        handlers = {name: grpc.unary_unary_rpc_method_handler(answer) for name in ("Ask", "Invented")}
+        server = grpc.aio.server(interceptors=[observe.grpc_interceptor({"Ask"}, lambda: "ann")])
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", handlers),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        told = []
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for name, request, number in (("Ask", b"x", "edge-1"), ("Ask", b"bad", "a b"), ("Invented", b"x", None)):
+                call = channel.unary_unary(f"/test.Service/{name}")(
+                    request, metadata=() if number is None else (("x-request-id", number),)
+                )
+                sent = dict(await call.initial_metadata() or ())["x-request-id"]
+                told.append((sent, await call.code()))
+        await server.stop(None)
+        return told
+
+    answers = asyncio.run(ask_all())
+    assert [code.name for _, code in answers] == ["OK", "INVALID_ARGUMENT", "OK"]
+    assert answers[0][0] == "edge-1"
+    assert all(re.fullmatch(r"[0-9a-f]{16}", number) for number, _ in answers[1:])
+    assert [(line["route"], line["status"], line["request_id"], line["who"]) for line in told(lines)] == [
+        ("/test.Service/Ask", "OK", "edge-1", "ann"),
+        ("/test.Service/Ask", "INVALID_ARGUMENT", answers[1][0], "ann"),
+        ("unmatched", "OK", answers[2][0], "ann"),
+    ]
