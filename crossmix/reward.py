@@ -1,4 +1,4 @@
-"""Reward: eq. 3 in the simulator, eq. 10 in dynamic allocation, eq. 11 online (DESIGN 2).
+"""Reward: eq. 3 in the simulator, eq. 10 in dynamic allocation, eq. 11 online (docs/design.md#definitions).
 
 `roi` is revenue / planned budget of the cycle. ROI over spent budget can be gamed by parking money on a platform that
 cannot spend it. The excess penalty sees the share before `project`, so that the policy learns to stay inside.

@@ -1,4 +1,4 @@
-"""The 640-d state: one ordered layout that everybody else derives from (§2.2, §2.5; DESIGN 2).
+"""The 640-d state: one ordered layout that everybody else derives from (§2.2, §2.5; docs/design.md#definitions).
 
 640 = 512 fused context + 128 budget statistics; 128 = 12 per platform x 10 platform slots + 8 for the campaign.
 Fewer platforms leave zeros. A bundle whose layout differs from the server's is refused (`layout_digest`).

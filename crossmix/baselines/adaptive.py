@@ -1,4 +1,4 @@
-"""Adaptive competitors that know no market: pacing controllers and bandits (DESIGN 5).
+"""Adaptive competitors that know no market: pacing controllers and bandits (docs/design.md#learning).
 
 Each sees delivery reports only. All answers go through `project`, so limits hold.
 

@@ -64,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class CarryOver:
-    """What past exposure still does (DESIGN 4), with f = wins / requests of a cycle; each (B, P).
+    """What past exposure still does (docs/design.md#market), with f = wins / requests of a cycle; each (B, P).
 
     fatigue_{t+1} = phi (fatigue_t + f_t): saturation goes on where it ended, clicks times exp(-kappa fatigue).
     stock_{t+1} = theta stock_t + f_t (geometric adstock): conversions times 1 + lift (1 - theta) stock.

@@ -1,4 +1,4 @@
-"""One cycle of the market, in three fidelities of the same parameters (§2.2; DESIGN 4).
+"""One cycle of the market, in three fidelities of the same parameters (§2.2; docs/design.md#market).
 
 `exact` plays every auction and is the judge; `counts` draws sufficient statistics and is for learning; `expected` is
 the closed form, differentiable in the budget and in the market's parameters. All three model the budget stop: the

@@ -1,4 +1,4 @@
-"""The fitted market: its parameters with standard errors, and the file they live in (DESIGN 4).
+"""The fitted market: its parameters with standard errors, and the file they live in (docs/design.md#market).
 
 `market.json` is versioned and readable; `bank.npz` beside it holds the resampled contexts.
 

@@ -1,4 +1,4 @@
-"""The clairvoyant myopic optimum: the split that equalises marginal ROI under the limits (DESIGN 4).
+"""The clairvoyant myopic optimum: the split that equalises marginal ROI under the limits (docs/design.md#market).
 
 It sees the cycle's true conditions (drift included) and maximises the *expected* revenue of that one cycle. It is
 our unit of quality, never a competitor.

@@ -1,4 +1,4 @@
-"""The highest competing price of a request, and what a budget buys against it (§2.2; DESIGN 4).
+"""The highest competing price of a request, and what a budget buys against it (§2.2; docs/design.md#market).
 
 The platform paces its budget by a uniform bid. With u the price's quantile level, a bid that wins the fraction w of
 requests spends S(w) = int_0^w Q(u) du per request; a budget of the fraction s of the supply cost therefore wins

@@ -1,4 +1,4 @@
-"""The one door to MLflow: runs, registered bundles, aliases, roll-back (DESIGN 7).
+"""The one door to MLflow: runs, registered bundles, aliases, roll-back (docs/design.md#serving).
 
 A bundle is registered once, whatever its run had to go through: its digest is a tag of its version, and a run that was
 killed half-way is picked up again by that digest. `challenger` is the version registered last, `champion` the one

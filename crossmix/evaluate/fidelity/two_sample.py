@@ -1,4 +1,4 @@
-"""Classifier two-sample test: can a classifier tell the log's cycles from the market's? (DESIGN 6)
+"""Classifier two-sample test: can a classifier tell the log's cycles from the market's? (docs/design.md#gates)
 
 Rows are cycle x campaign x platform. Beside every row of the log stand the market's draws of the same cycle, campaign
 and platform under the same plan, thinned to as many users: were the market right, the log's row could change places

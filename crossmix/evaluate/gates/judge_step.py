@@ -1,4 +1,4 @@
-"""The gates: what the market and the policy must show before anything is registered (§2.2; DESIGN 6).
+"""The gates: what the market and the policy must show before anything is registered (§2.2; docs/design.md#gates).
 
 A verdict is pass, fail, insufficient data (with the number needed) or not applicable (with the reason). Which gates
 are required is config, the same everywhere; a required gate that does not pass, for whatever reason but not

@@ -1,4 +1,4 @@
-"""Fit the market from an ingested log (§2.2; DESIGN 4).
+"""Fit the market from an ingested log (§2.2; docs/design.md#market).
 
 Fitted on the training period and on users who are not held out, so that the held-out users of the same period can
 judge it. Every parameter comes with a standard error.
