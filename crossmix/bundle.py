@@ -1,4 +1,6 @@
-"""The policy bundle: one folder that holds all an answer needs; saved once, verified at every load (docs/design.md#definitions).
+"""The policy bundle: one folder that holds all an answer needs; saved once, verified at every load.
+
+Contract: docs/design.md#definitions.
 
     policy.onnx         state (B, 640), low (B, M), high (B, M), noise (B, M) or absent, float32 -> share (B, M), logits
                         (B, M): share = project(softmax(logits + noise)) within [low, high]

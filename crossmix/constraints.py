@@ -1,4 +1,6 @@
-"""Limits on a split: the only place where caps, floors, freezes and step limits are enforced (§4, docs/design.md#definitions).
+"""Limits on a split: the only place where caps, floors, freezes and step limits are enforced (§4).
+
+Contract: docs/design.md#definitions.
 
 All four reduce to a box [low, high] per platform. `project` is the exact Euclidean projection onto
 {a : low <= a <= high, sum(a) = 1}; it contains only tensor operations that ONNX knows, so the exported

@@ -1,4 +1,6 @@
-"""One to many ranks: torchrun's process group, averaged gradients, and what ranks tell each other (docs/design.md#learning).
+"""One to many ranks: torchrun's process group, averaged gradients, and what ranks tell each other.
+
+Contract: docs/design.md#learning.
 
 Each rank plays its own rows of every batch, with one thread and seeds of its own; gradients are averaged after the
 backward pass, so that the batch is the same however many ranks share it. Outside a process group there is one rank,

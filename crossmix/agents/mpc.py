@@ -4,7 +4,7 @@ Model-predictive control without a memory. The state's windowed click and conver
 its last price and win rate are compared with what the fitted market leads one to expect. Usually the gap is the fitted
 AR(1) law's, predicted by its best linear filter; now and then a rate, a value or the volume has moved for good, or the
 fit was wrong, and then what is seen counts: the two explanations are weighed by Bayes' rule (`_moved`). Then marginal
-ROI is equalised over the platforms (docs/design.md#market). Only tensors of fixed size, so that it is exported with the policy that
+ROI is equalised over the platforms. Only tensors of fixed size, so that it is exported with the policy that
 it starts.
 
 Shapes: B batch, S = 640 state, P platforms, C campaigns, N contexts of all campaigns, K + 1 knots of the cost curve.

@@ -1,4 +1,6 @@
-"""What a policy has to beat: splits that any advertiser could run, none of them clairvoyant (§3.1; docs/design.md#learning).
+"""What a policy has to beat: splits that any advertiser could run, none of them clairvoyant (§3.1).
+
+Contract: docs/design.md#learning.
 
 Those here see what the policy sees: the state, the limits and the campaign's number. Those of `PLAYERS` have a memory
 and see every cycle's delivery report (`player.Delivery`) instead. `project` keeps their limits too.

@@ -1,4 +1,6 @@
-"""Ingest: clean, impute, split (§3; docs/design.md#data-contract). Written once in Ibis: DuckDB on one machine, Spark on a cluster.
+"""Ingest: clean, impute, split (§3). Written once in Ibis: DuckDB on one machine, Spark on a cluster.
+
+Contract: docs/design.md#data-contract.
 
 Order of things: conform to the contract, drop exact duplicates, quarantine what breaks a rule (`sources.rules`),
 impute, apply the attribution window, cut cycles, group platforms, split by time and hold users out, then build each

@@ -1,4 +1,6 @@
-"""A horizon bound: what no plan over several cycles can be expected to earn, and a plan that comes near it (docs/design.md#market).
+"""A horizon bound: what no plan over several cycles can be expected to earn, and a plan that comes near it.
+
+Contract: docs/design.md#market.
 
 `oracle.solve` is clairvoyant but myopic. Where step limits, returned budget or carry-over couple the cycles, a plan may
 earn more than the best cycle after the best cycle. Here all cycles' true conditions are known in advance and every

@@ -1,4 +1,6 @@
-"""Sources: one adapter per log format, each yielding the raw tables of `crossmix.schema` (docs/design.md#data-contract).
+"""Sources: one adapter per log format, each yielding the raw tables of `crossmix.schema`.
+
+Contract: docs/design.md#data-contract.
 
 An adapter only renames, parses and documents; cleaning is `crossmix.ingest`'s. It reads through the Ibis backend it is
 given, so that the same adapter runs on DuckDB and on Spark.

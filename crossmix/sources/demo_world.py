@@ -2,7 +2,7 @@
 
 Shapes: D days, C campaigns, P platforms, U users, K creatives.
 
-The mechanism is the market's (docs/design.md#market): on each campaign x platform x day, N ~ Poisson requests meet a highest
+The mechanism is the market's: on each campaign x platform x day, N ~ Poisson requests meet a highest
 competing price LN(mu, sigma) times an AR(1) price drift; a uniform bid, paced to the day's planned budget, with noise
 per request, wins where it is above the price and pays that price; the k-th win of N requests responds at
 exp(-kappa k/N), times an AR(1) response drift, times a lift of its user and creative whose mean is 1.

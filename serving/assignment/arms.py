@@ -1,4 +1,6 @@
-"""Which arm a user is in: sticky, reproducible by anybody who knows the experiment's salt, and uniform (docs/design.md#serving).
+"""Which arm a user is in: sticky, reproducible by anybody who knows the experiment's salt, and uniform.
+
+Contract: docs/design.md#serving.
 
 bucket = blake2b(salt : user_id) mod 10,000; the arms take the buckets in the order in which they are given. No state:
 any replica, and any analyst, gets the same answer.

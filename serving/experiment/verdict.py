@@ -1,4 +1,6 @@
-"""A running experiment, judged from the database: may it be judged, what is the lift, is it more than luck (docs/design.md#serving)?
+"""A running experiment, judged from the database: may it be judged, what is the lift, is it more than luck?
+
+Contract: docs/design.md#serving.
 
 Only ROI decides. Until the planned end the always-valid test does, at the experiment's level whenever one looks; at
 the planned end the paired test too, at what the looks before have left of that level (`experiment.closing`). An

@@ -1,4 +1,6 @@
-"""KL divergences between the held-out log and the market, on fixed quantile bins with smoothing (§2.2; docs/design.md#gates).
+"""KL divergences between the held-out log and the market, on fixed quantile bins with smoothing (§2.2).
+
+Contract: docs/design.md#gates.
 
 Shapes: T cycles, C campaigns, P platforms.
 """

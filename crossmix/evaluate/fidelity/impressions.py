@@ -1,4 +1,6 @@
-"""Market fidelity: the fitted market against users it was not fitted on, over the same period (§2.2; docs/design.md#gates).
+"""Market fidelity: the fitted market against users it was not fitted on, over the same period (§2.2).
+
+Contract: docs/design.md#gates.
 
 The market retraces the training period cycle by cycle under the plan that was in force, with the conditions it was
 fitted to. Its totals are compared here; its distributions in `divergence` and `two_sample`; one period of the log

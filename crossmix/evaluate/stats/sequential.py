@@ -1,4 +1,6 @@
-"""Analysis of a running experiment: may it be judged at all, what is the lift, and is it more than luck (docs/design.md#serving).
+"""Analysis of a running experiment: may it be judged at all, what is the lift, and is it more than luck.
+
+Contract: docs/design.md#serving.
 
 Both arms meet the same market, so a day's shocks are in both arms' figures: days are compared in pairs, which takes the
 shocks out (the paper's Welch on daily ROI, `significance.welch`, keeps them and hardly ever fires). Ratios per user

@@ -1,4 +1,6 @@
-"""Supply and response from a spend history: daily totals per platform, no impression, no bid (docs/design.md#data-contract).
+"""Supply and response from a spend history: daily totals per platform, no impression, no bid.
+
+Contract: docs/design.md#data-contract.
 
 What identifies supply is how the cost of an impression, and the click rate, move when spend moves from one cycle to
 the next. With W impressions for a spend of S out of N requests, w = W / N the share won and A(w) the mean of the cost
