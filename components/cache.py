@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from crossmix.config import Config, Data, digest
-from crossmix.sources import FOLDERS, log_files
+from crossmix.sources import log_files, takes_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("crossmix", "feature_repo")
@@ -60,7 +60,7 @@ def _section(config: Config, section: str) -> str:
 
 def _log(data: Data) -> list[str]:
     """Digest of every file that the source reads, with its name where the source may read several."""
-    named = data.source in FOLDERS
+    named = takes_folder(data)
     return [f"{name if named else ''} {file_digest(path)}" for name, path in sorted(log_files(data).items())]
 
 
@@ -124,7 +124,7 @@ def _imports(source: str, file: Path) -> Iterator[str]:
             # `from package import module` names the module alone, `from module import name` the module.
             found = [f"{base}.{name.name}" for name in node.names if any(True for _ in _module(f"{base}.{name.name}"))]
             yield from found or [base]
-    if "import_module(" in source:
+    if "Registered(" in source and file.stem != "registered":  # its files are imported by name, any of them
         yield ".".join(package)
 
 

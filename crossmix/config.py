@@ -14,9 +14,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from crossmix.registered import PACKAGES, declared
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -26,6 +28,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
 
 STRICT = ConfigDict(extra="forbid")
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
@@ -62,8 +65,8 @@ class Data:
     """Where the log comes from and how it is cleaned and split (§3)."""
 
     __pydantic_config__ = STRICT
-    source: Literal["demo", "criteo", "spend", "ipinyou", "openbandit", "kuairand"] = "demo"
-    """Which adapter reads the log."""
+    source: Name = "demo"
+    """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
     path: str | None = None
     """The log's file, or the folder of its files where the source takes one; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
@@ -96,16 +99,15 @@ class Data:
     `lognormal:MU,SIGMA` of the price's logarithm; currency."""
     conversion_column: Literal["long_view", "is_like", "is_follow", "is_comment", "is_forward"] | None = None
     """Which signal of a `kuairand` log is the conversion; `None`: `long_view`."""
+    settings: dict[Name, Any] = field(default_factory=dict)
+    """Settings that only this source has (`Source.settings`), by key; most have none."""
     demo: Demo = field(default_factory=Demo)
 
 
-ASKED = {
-    "value_per_conversion": ("ipinyou", "openbandit", "kuairand"),
-    "value_per_click": ("ipinyou", "openbandit", "kuairand"),
-    "cost_model": ("openbandit", "kuairand"),
-    "conversion_column": ("kuairand",),
-}
-"""Keys of `Data` that tell what a log lacks, and the sources that lack it."""
+ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")
+"""Keys of `Data` that tell what a log lacks; a source that lacks it asks for it (`Source.asks`)."""
+FREE = ("data.settings",)
+"""Mappings whose keys the tree does not know, so that `--set` may add one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -657,10 +659,29 @@ def load(preset: str = "paper", overrides: Sequence[str] = (), values: Mapping[s
             if not isinstance(node.get(part), dict):
                 raise ConfigError(f"{key}: unknown config key; {_near(tree, key)}")
             node = node[part]
-        if leaf not in node:
+        if leaf not in node and ".".join(parents) not in FREE:
             raise ConfigError(f"{key}: unknown config key; {_near(tree, key)}")
         node[leaf] = value
     return from_json(json.dumps(tree))
+
+
+def strictly(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A settings dataclass from a mapping, as strictly as the tree itself.
+
+    Args:
+        where: dotted key that an error begins with.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, a value outside its domain.
+    """
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}.{key}: unknown config key; use {', '.join(known)}")
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"{where}.{line}" for line in _explain(error).split("; "))) from None
 
 
 def digest(part: Any) -> str:
@@ -676,13 +697,21 @@ def _check(config: Config) -> None:
             f"data.train_fraction + data.validation_fraction = {data.train_fraction + data.validation_fraction:g}: "
             "leave something below 1 for the test period"
         )
-    if data.source != "demo" and not data.path:
+    sources = declared(PACKAGES["data.source"])
+    if data.source not in sources:
+        raise ConfigError(f"data.source: {data.source!r} is unknown; use one of {', '.join(sources)}")
+    if not sources[data.source].literals.get("generated") and not data.path:
         raise ConfigError(f"data.path: source {data.source!r} reads a file; pass --data FILE")
-    for name, sources in ASKED.items():
-        if getattr(data, name) is not None and data.source not in sources:
+    for name in ASKABLE:
+        asking = [source for source, thing in sources.items() if name in thing.literals.get("asks", ())]
+        if getattr(data, name) is not None and data.source not in asking:
             raise ConfigError(
-                f"data.{name}: source {data.source!r} has its own; drop the key, it is for {', '.join(sources)}"
+                f"data.{name}: source {data.source!r} has its own; drop the key, it is for {', '.join(asking)}"
             )
+    gates = declared(PACKAGES["gates.required"])
+    for name in config.gates.required:
+        if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):
+            raise ConfigError(f"gates.required: no gate is called {name!r}; gates are {', '.join(gates)}")
     if config.fusion.attention_heads * config.fusion.head_dim != config.fusion.modality_dim:
         raise ConfigError(
             f"fusion.head_dim: {config.fusion.attention_heads} heads x {config.fusion.head_dim} must equal "

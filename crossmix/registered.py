@@ -1,11 +1,11 @@
-"""What a file adds by being there: a source, a learner, a gate, a monitor is one file of its package, and no other edit.
+"""What a file adds by being there: a source, a learner, a gate or a monitor is one file of its package, and no more.
 
 A file declares what it adds by a call at its top level, with the name as a literal:
 
-    SOURCE = SOURCES.register(Source(name="kuairand", ...))
+    SOURCES.register(Source(name="kuairand", label="KuaiRand's standard logs", read=read))
 
 `declared` reads those calls without importing the files, so that a config can be checked, and `--help` can list names,
-in milliseconds; `Registered.get` imports the one file that is asked for.
+in milliseconds: arguments that are literals are known from it. `Registered.get` imports the one file that is asked for.
 """
 
 from __future__ import annotations
@@ -14,10 +14,17 @@ import ast
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+PACKAGES: Mapping[str, str] = MappingProxyType(
+    {"data.source": "crossmix.sources", "gates.required": "crossmix.evaluate.gates"}
+)
+"""Config keys whose values are names that files declare, and the package of those files."""
 
 
 class Named(Protocol):
@@ -30,46 +37,65 @@ class Named(Protocol):
 T = TypeVar("T", bound=Named)
 
 
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a file says of a thing before anybody imports it."""
+
+    name: str
+    module: str
+    """Dotted name of the file."""
+    literals: Mapping[str, Any]
+    """The arguments that are literals, by keyword."""
+
+
 class UnknownNameError(ValueError):
     """Nothing is registered under a name; the message lists what is."""
 
 
 @cache
-def declared(package: str) -> Mapping[str, str]:
-    """Name to module of everything that the files of a package declare, in the order of files and of lines.
+def declared(package: str) -> Mapping[str, Declaration]:
+    """Everything that the files of a package declare, by name, in the order of files and of lines.
 
     Raises:
         ValueError: two declarations share a name, or one has no literal name.
     """
     spec = importlib.util.find_spec(package)
     folders = [] if spec is None else list(spec.submodule_search_locations or ())
-    modules: dict[str, str] = {}
+    things: dict[str, Declaration] = {}
     for file in sorted(path for folder in folders for path in Path(folder).glob("*.py")):
-        for name in _names(file):
-            module = package if file.stem == "__init__" else f"{package}.{file.stem}"
-            if name in modules:
-                raise ValueError(f"{name!r}: declared by {modules[name]} and by {module}; rename one of them")
-            modules[name] = module
-    return MappingProxyType(modules)
+        module = package if file.stem == "__init__" else f"{package}.{file.stem}"
+        for literals in _calls(file):
+            name = literals["name"]
+            if name in things:
+                raise ValueError(f"{name!r}: declared by {things[name].module} and by {module}; rename one of them")
+            things[name] = Declaration(name, module, MappingProxyType(literals))
+    return MappingProxyType(things)
 
 
-def _names(file: Path) -> list[str]:
-    """The literal names of a file's top-level calls `….register(Thing(name="…", …))`."""
+def _calls(file: Path) -> list[dict[str, Any]]:
+    """The literal arguments of a file's top-level calls `….register(Thing(name="…", …))`."""
     source = file.read_text(encoding="utf-8")
     if ".register(" not in source:
         return []
-    names = []
+    calls = []
     for statement in ast.parse(source).body:
         call = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr) else None
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "register"):
             continue
         thing = call.args[0] if call.args else None
-        keywords = thing.keywords if isinstance(thing, ast.Call) else []
-        literal = next((item.value for item in keywords if item.arg == "name"), None)
-        if not (isinstance(literal, ast.Constant) and isinstance(literal.value, str)):
+        literals = {}
+        for item in thing.keywords if isinstance(thing, ast.Call) else ():
+            with suppress(ValueError):  # an expression: known once the file is imported
+                literals[str(item.arg)] = ast.literal_eval(item.value)
+        if not isinstance(literals.get("name"), str):
             raise ValueError(f"{file}:{statement.lineno}: what is registered needs name= as a literal")
-        names.append(literal.value)
-    return names
+        calls.append(literals)
+    return calls
+
+
+def choices() -> dict[str, tuple[str, ...]]:
+    """What each key of `PACKAGES` may name."""
+    return {key: tuple(declared(package)) for key, package in PACKAGES.items()}
 
 
 class Registered(Generic[T]):
@@ -96,10 +122,10 @@ class Registered(Generic[T]):
             UnknownNameError: there is none; the message lists what there is.
         """
         if name not in self._things:
-            module = declared(self.package).get(name)
-            if module is None:
+            declaration = declared(self.package).get(name)
+            if declaration is None:
                 raise UnknownNameError(f"{self.kind}: {name!r} is unknown; use one of {', '.join(self.names())}")
-            importlib.import_module(module)
+            importlib.import_module(declaration.module)
         return self._things[name]
 
     def all(self) -> tuple[T, ...]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from components import lifeline
 from components.cache import SECTIONS
 from crossmix.config import Config, ConfigError, to_json
-from crossmix.sources import FOLDERS, log_files
+from crossmix.sources import log_files, settings, takes_folder
 
 if TYPE_CHECKING:
     from crossmix.registry.store import Version
@@ -81,13 +81,14 @@ def check(config: Config, out: Path) -> None:
     """Refuse what can be refused before anything starts, leaving nothing behind."""
     if config.data.path is not None:
         log = Path(config.data.path)
-        if not log.is_file() and not (log.is_dir() and config.data.source in FOLDERS):
+        if not log.is_file() and not (log.is_dir() and takes_folder(config.data)):
             raise ConfigError(
                 f"--data {log}: {'is no file' if log.exists() else 'does not exist'}; name the log's file"
             )
         log_files(config.data)  # a folder without a log is refused here
         if not os.access(log, os.R_OK):
             raise ConfigError(f"--data {log}: may not be read; change its permissions")
+    settings(config.data)
     place = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
     if not place.is_dir():
         raise ConfigError(f"--out {out}: {place} is a file; name a folder")

@@ -9,12 +9,12 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossmix.config import ASKED, Data
+from crossmix.config import Data
 from crossmix.ingest import plans
 from crossmix.ingest.clean import OTHER, UNKNOWN, Clean
 from crossmix.ingest.timeline import Timeline
 from crossmix.schema import CREATIVES, PLANS, DataError
-from crossmix.sources import Table
+from crossmix.sources import SOURCES, Table
 from crossmix.sources.tables import arrow_schema, fetch, rounded, write
 
 FEW_CONVERSIONS = 50
@@ -50,7 +50,7 @@ def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
             )
     earned = fetch(fitted.agg(conversions=fitted["converted"].cast("int64").sum(), revenue=fitted["revenue"].sum()))[0]
     if rounded(earned["revenue"]) <= 0:
-        clicks = data.source in ASKED["value_per_click"] and data.value_per_click is None
+        clicks = "value_per_click" in SOURCES.get(data.source).asks and data.value_per_click is None
         raise DataError(
             f"revenue: the users fitted on earned nothing in the training period ({earned['conversions']} "
             "conversions), so every split is as good as any other; pass a longer log, or one with conversions and "

@@ -9,14 +9,14 @@ given, so that the same adapter runs on DuckDB and on Spark.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crossmix.config import Data
+from crossmix.config import ConfigError, Data, strictly
+from crossmix.registered import Declaration, Registered, declared
 from crossmix.schema import DataError
 
 Table = Any
@@ -58,24 +58,61 @@ class Raw:
 Reader = Callable[[Data, Backend, Path], Raw]
 """(data config, backend, an empty folder for intermediate files) -> raw tables."""
 
-SOURCES: dict[str, str] = {
-    "demo": "crossmix.sources.demo",
-    "criteo": "crossmix.sources.criteo",
-    "spend": "crossmix.sources.spend",
-    "ipinyou": "crossmix.sources.ipinyou",
-    "openbandit": "crossmix.sources.openbandit",
-    "kuairand": "crossmix.sources.kuairand",
-}
-"""`Data.source` to the module whose `read` is its `Reader`."""
 
-FOLDERS: dict[str, tuple[str, ...]] = {
-    "ipinyou": ("*.log.txt", "*.tsv"),
-    "openbandit": ("*.csv",),
-    "kuairand": ("log_standard_*.csv",),
-}
-"""Sources that take a folder too, and the files below it that they read (each may end in `.gz`)."""
-ITEM_CONTEXT = "item_context.csv"
-"""Items of an Open Bandit log, beside it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A log format: what reads it, which files it is, and which settings it asks for. Its file registers it."""
+
+    name: str
+    """What `data.source` names."""
+    label: str
+    """What the log is, in a few words, for help and errors."""
+    read: Reader
+    folder: tuple[str, ...] = ()
+    """Patterns of the files that it reads below a folder, each of which may end in `.gz`; none: it reads one file."""
+    beside: tuple[str, ...] = ()
+    """Files that it reads beside the one it is given, where they are there."""
+    generated: bool = False
+    """It makes its log and reads no file."""
+    asks: tuple[str, ...] = ()
+    """Keys of `Data` that tell what such a log lacks; another source refuses them."""
+    settings: type[Any] | None = None
+    """A frozen dataclass of settings of its own, given as `data.settings`."""
+
+
+SOURCES: Registered[Source] = Registered("data.source", __name__)
+
+
+def declaration(name: str) -> Declaration:
+    """What a source's file declares, without importing it.
+
+    Raises:
+        DataError: no such source.
+    """
+    found = declared(__name__).get(name)
+    if found is None:
+        raise DataError(f"data.source: {name!r} is unknown; use one of {', '.join(sorted(declared(__name__)))}")
+    return found
+
+
+def takes_folder(data: Data) -> bool:
+    """Whether the source reads a folder of files too."""
+    return bool(declaration(data.source).literals.get("folder"))
+
+
+def settings(data: Data) -> Any:
+    """The source's own settings: its dataclass, filled from `data.settings`; `None` where it has none.
+
+    Raises:
+        ConfigError: a key that the source does not have, or a value that does not fit.
+    """
+    kind = SOURCES.get(declaration(data.source).name).settings
+    if kind is None:
+        if data.settings:
+            key = next(iter(data.settings))
+            raise ConfigError(f"data.settings.{key}: source {data.source!r} has no settings of its own; drop the key")
+        return None
+    return strictly(kind, data.settings, "data.settings")
 
 
 def log_files(data: Data) -> dict[str, Path]:
@@ -87,18 +124,17 @@ def log_files(data: Data) -> dict[str, Path]:
     if data.path is None:
         return {}
     path = Path(data.path)
-    if not (path.is_dir() and data.source in FOLDERS):
-        beside = path.with_name(ITEM_CONTEXT)
-        extra = {ITEM_CONTEXT: beside} if data.source == "openbandit" and beside.is_file() else {}
-        return {path.name: path} | extra
-    patterns = FOLDERS[data.source]
-    found = sorted({file for name in patterns for end in ("", ".gz") for file in path.rglob(name + end)})
-    if not any(file.name != ITEM_CONTEXT for file in found):
+    literals = declaration(data.source).literals
+    patterns, beside = literals.get("folder", ()), literals.get("beside", ())
+    if not (path.is_dir() and patterns):
+        return {path.name: path} | {name: path.with_name(name) for name in beside if path.with_name(name).is_file()}
+    files = sorted({file for name in patterns for end in ("", ".gz") for file in path.rglob(name + end)})
+    if not any(file.name not in beside for file in files):
         raise DataError(
             f"data.path: the folder {str(path)!r} has no {' or '.join(patterns)} (or .gz); "
             "name the log's file or folder"
         )
-    return {str(file.relative_to(path)): file for file in found}
+    return {str(file.relative_to(path)): file for file in files}
 
 
 def read(data: Data, backend: Backend, workdir: Path) -> Raw:
@@ -106,11 +142,10 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
 
     Raises:
         DataError: no such source, or its input cannot be used.
+        ConfigError: its settings do not fit.
     """
-    if data.source not in SOURCES:
-        raise DataError(f"data.source: {data.source!r} is unknown; use one of {', '.join(sorted(SOURCES))}")
-    reader: Reader = importlib.import_module(SOURCES[data.source]).read
-    return reader(data, backend, workdir)
+    settings(data)
+    return SOURCES.get(data.source).read(data, backend, workdir)
 
 
 def verify_files(files: Mapping[str, Path]) -> str:

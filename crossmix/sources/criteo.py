@@ -23,7 +23,7 @@ import ibis
 
 from crossmix.config import Data
 from crossmix.schema import DataError, Provenance
-from crossmix.sources import Backend, Raw, Table, verify_file
+from crossmix.sources import SOURCES, Backend, Raw, Source, Table, verify_file
 from crossmix.sources.rules import PROBLEM, parse
 from crossmix.sources.tables import read_header, read_text
 
@@ -195,3 +195,12 @@ def _slice(text: Table, digest: str) -> Raw:
             "behaviour sequences hold no conversions.",
         ),
     )
+
+
+SOURCES.register(
+    Source(
+        name="criteo",
+        label="Criteo's attribution log",
+        read=read,
+    )
+)

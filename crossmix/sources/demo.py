@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from crossmix.config import Data, Demo
 from crossmix.schema import CREATIVES, IMPRESSIONS, PLANS, Provenance
-from crossmix.sources import Backend, Raw, verify_file
+from crossmix.sources import SOURCES, Backend, Raw, Source, verify_file
 from crossmix.sources.demo_log import Log, play
 from crossmix.sources.demo_world import CURRENCY, World, world
 from crossmix.sources.tables import arrow_schema
@@ -54,3 +54,13 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
             "negative prices, conversions before their impression, missing regions, unknown creatives and platforms.",
         ),
     )
+
+
+SOURCES.register(
+    Source(
+        name="demo",
+        label="generated: our own world",
+        read=read,
+        generated=True,
+    )
+)

@@ -31,7 +31,7 @@ import ibis
 
 from crossmix.config import Data
 from crossmix.schema import Provenance
-from crossmix.sources import Backend, Raw, Table, log_files, verify_files
+from crossmix.sources import SOURCES, Backend, Raw, Source, Table, log_files, verify_files
 from crossmix.sources.money import worth
 from crossmix.sources.rules import PROBLEM, parse, refuse
 from crossmix.sources.tables import read_columns
@@ -146,4 +146,14 @@ NOTES = (
     "Prices are CPM in CNY fen, shown as CNY per impression; payprice is the highest competing price.",
     "A row without an iPinYou ID counts as a user of its own.",
     "The log has no images and no copy; a creative's category is the size of its slot.",
+)
+
+SOURCES.register(
+    Source(
+        name="ipinyou",
+        label="iPinYou's bidding log",
+        read=read,
+        folder=("*.log.txt", "*.tsv"),
+        asks=("value_per_conversion", "value_per_click"),
+    )
 )

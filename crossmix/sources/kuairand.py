@@ -27,7 +27,7 @@ import ibis
 
 from crossmix.config import Data
 from crossmix.schema import Provenance
-from crossmix.sources import Backend, Raw, log_files, verify_files
+from crossmix.sources import SOURCES, Backend, Raw, Source, log_files, verify_files
 from crossmix.sources.money import CURRENCY, cost_model, worth
 from crossmix.sources.rules import PROBLEM, parse, refuse
 from crossmix.sources.tables import read_columns
@@ -122,4 +122,14 @@ NOTES = (
     "Days are cut at midnight UTC, so the first and the last day of a log that was cut at midnight in China are not "
     "whole.",
     "No bids, regions, images or copy were published: the log cannot tell volume; image and text are masked.",
+)
+
+SOURCES.register(
+    Source(
+        name="kuairand",
+        label="KuaiRand's standard logs",
+        read=read,
+        folder=("log_standard_*.csv",),
+        asks=("value_per_conversion", "value_per_click", "cost_model", "conversion_column"),
+    )
 )

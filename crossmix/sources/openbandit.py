@@ -27,12 +27,14 @@ import ibis
 
 from crossmix.config import Data
 from crossmix.schema import DataError, Provenance
-from crossmix.sources import ITEM_CONTEXT, Backend, Raw, Table, log_files, verify_files
+from crossmix.sources import SOURCES, Backend, Raw, Source, Table, log_files, verify_files
 from crossmix.sources.money import CURRENCY, CostModel, Worth, cost_model, worth
 from crossmix.sources.rules import PROBLEM, parse, refuse
 from crossmix.sources.tables import read_columns
 
 FEATURES = tuple(f"user_feature_{number}" for number in range(4))
+ITEM_CONTEXT = "item_context.csv"
+"""Items, beside the log."""
 COLUMNS = ("timestamp", "item_id", "position", "click", *FEATURES)
 """Columns that are needed."""
 ITEM_COLUMNS = ("item_id", "item_feature_1")
@@ -145,4 +147,15 @@ NOTES = (
     "The log has no users: impressions with the same four user features count as one user, so users are few and large.",
     "The log has no conversions: the conversion rate is not known.",
     "No bids, regions, images or copy were published: the log cannot tell volume; image and text are masked.",
+)
+
+SOURCES.register(
+    Source(
+        name="openbandit",
+        label="Open Bandit's log",
+        read=read,
+        folder=("*.csv",),
+        beside=("item_context.csv",),
+        asks=("value_per_conversion", "value_per_click", "cost_model"),
+    )
 )

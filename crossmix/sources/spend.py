@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from crossmix.config import Data
 from crossmix.schema import OUTCOMES, DataError, Provenance
-from crossmix.sources import Backend, Raw, verify_file
+from crossmix.sources import SOURCES, Backend, Raw, Source, verify_file
 from crossmix.sources.rules import PROBLEM, parse
 
 NUMBERS = ("spend", "impressions", "clicks", "conversions", "revenue")
@@ -135,3 +135,12 @@ def _text(path: Path) -> tuple[list[str], list[list[str]]]:
             "repair that line (a number with a thousands separator needs quotes off and the separator gone)"
         )
     return header, [row + [""] * (len(header) - len(row)) for row in lines[1:]]
+
+
+SOURCES.register(
+    Source(
+        name="spend",
+        label="a spend history: totals per day and platform",
+        read=read,
+    )
+)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import token
 
@@ -25,7 +26,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one config key, as data.cycle_hours=1; repeatable."),
 ]
-SOURCE_HELP = "Where the log comes from: demo (generated), criteo, spend, ipinyou, openbandit or kuairand."
+SOURCE_HELP = "Where the log comes from: " + "; ".join(
+    f"{name} ({thing.literals['label']})" for name, thing in declared("crossmix.sources").items()
+)
 Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
 
 
@@ -364,7 +367,9 @@ def experiment_status(
         print(json.dumps(found, indent=2) if json_ else asked.status_table(found))
 
 
-@app.command()
+@app.command(
+    epilog="Names that files add. " + ". ".join(f"{key}: {', '.join(names)}" for key, names in choices().items())
+)
 def config(preset: Preset = "laptop", set_: Set = None) -> None:
     """Print every config key with its value, in order."""
     with _readable_errors():

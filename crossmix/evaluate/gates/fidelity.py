@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from crossmix.config import Config
 from crossmix.evaluate.fidelity.divergence import Divergence
 from crossmix.evaluate.fidelity.impressions import LEAST_CONVERSIONS, Comparison, Deviation
+from crossmix.evaluate.fidelity.spend_history import NEEDS_IMPRESSIONS
 from crossmix.evaluate.fidelity.two_sample import LEAST_CYCLES, LEAST_ROWS, TwoSample, limit
+from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
 from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate, is_required
+
+
+def fidelity(case: Case) -> Iterator[Gate]:
+    """The market against the held-out log; what a spend history cannot show does not apply."""
+    yield from fidelity_gates(case.config, case.fidelity, plan_from_spend=case.plan_from_spend)
+    if case.aggregate:
+        yield from without_impressions(case.config)
+
+
+def without_impressions(config: Config) -> list[Gate]:
+    """The divergences that a spend history cannot show."""
+    why = "the log is a spend history: it has no single impression to compare"
+    bound = f"KL < {config.gates.divergence:g}"
+    names = (f"fidelity.divergence.{quantity}" for quantity in NEEDS_IMPRESSIONS)
+    return [Gate(name, None, bound, NOT_APPLICABLE, is_required(name, config.gates.required), why) for name in names]
 
 
 def fidelity_gates(config: Config, compared: Comparison, *, plan_from_spend: bool) -> list[Gate]:
@@ -107,3 +126,6 @@ def indistinguishable(
     room = max(bound - found.auc, 0.25 * (bound - 0.5))
     detail += f"; {found.rows} pairs of cycles, about {int(np.ceil(found.rows * (half / room) ** 2)):,} needed"
     return Gate(name, found.auc, threshold, INSUFFICIENT, required, detail)
+
+
+CRITERIA.register(Criterion(name="fidelity", judge=fidelity))

@@ -20,10 +20,9 @@ from crossmix.config import Config, digest
 from crossmix.evaluate.fidelity import spend_history as daily
 from crossmix.evaluate.fidelity.impressions import fidelity
 from crossmix.evaluate.fidelity.period_shift import shift
-from crossmix.evaluate.gates.fidelity import fidelity_gates
-from crossmix.evaluate.gates.policy import measure_latency_ms, policy_gates
+from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.publish import publish_bundle
-from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, Gate, bounds, is_required
+from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, bounds
 from crossmix.evaluate.judge import Act, Record, from_state, oracle, play, summarise
 from crossmix.market.conditions import nominal
 from crossmix.market.fit.log import read
@@ -50,12 +49,17 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
     seen = None if log.meta.aggregate else fusion
     faithful = daily.fidelity(fitted, log, planned) if seen is None else fidelity(fitted, log, planned, seen)
 
-    bundle = publish_bundle(config, fitted, actor, market, out / "bundle")
-    gates = [
-        *fidelity_gates(config, faithful, plan_from_spend=log.plan_from_spend),
-        *(_without_impressions(config) if log.meta.aggregate else ()),
-        *policy_gates(config, table, records, measure_latency_ms(bundle)),
-    ]
+    case = Case(
+        config=config,
+        market=fitted,
+        plan_from_spend=log.plan_from_spend,
+        aggregate=log.meta.aggregate,
+        fidelity=faithful,
+        records=records,
+        policies=table,
+        bundle=publish_bundle(config, fitted, actor, market, out / "bundle"),
+    )
+    gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)
     rows = [asdict(gate) for gate in gates]
     bundles.annotate(
@@ -82,14 +86,6 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
     verdict = {"gates": rows, "passed": passed}
     (out / "gates.json").write_text(json.dumps(verdict, indent=1))
     return verdict
-
-
-def _without_impressions(config: Config) -> list[Gate]:
-    """The divergences that a spend history cannot show."""
-    why = "the log is a spend history: it has no single impression to compare"
-    bound = f"KL < {config.gates.divergence:g}"
-    names = (f"fidelity.divergence.{quantity}" for quantity in daily.NEEDS_IMPRESSIONS)
-    return [Gate(name, None, bound, NOT_APPLICABLE, is_required(name, config.gates.required), why) for name in names]
 
 
 def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> dict[str, Any]:

@@ -3,75 +3,82 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from crossmix import bundle as bundles
-from crossmix.config import Config
-from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate, is_required
+from crossmix.bundle import Bundle
+from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
+from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate
 from crossmix.evaluate.judge import Record
 
 
-def policy_gates(config: Config, table: dict[str, Any], records: dict[str, Record], latency_ms: float) -> list[Gate]:
-    settings = config.gates
-
-    def gate(name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
-        return Gate(
-            f"policy.{name}", value, threshold, verdict, is_required(f"policy.{name}", settings.required), detail
-        )
-
-    gates = []
-    for name, row in table.items():
+def beats_competitors(case: Case) -> Iterator[Gate]:
+    """A gate per competitor that is not clairvoyant: the policy earns more, surely."""
+    for name, row in case.policies.items():
         if name == "policy" or row["clairvoyant"]:
             continue
         mean, (low, high) = row["difference"]["mean"], row["difference"]["ci95"]
-        gates.append(
-            gate(
-                f"beats.{name}",
-                mean,
-                "95 % interval of the difference above 0",
-                PASS if low > 0 else FAIL,
-                f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue, "
-                f"{len(records[name].total_NPQ)} market seeds",
-            )
+        yield case.gate(
+            f"policy.beats.{name}",
+            mean,
+            "95 % interval of the difference above 0",
+            PASS if low > 0 else FAIL,
+            f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue, "
+            f"{len(case.records[name].total_NPQ)} market seeds",
         )
-    breaks = records["policy"].breaks
-    gates.append(gate("limits", breaks, "0 cycles", PASS if breaks == 0 else FAIL, "cycles that broke a limit"))
-    used = table["policy"]["utilisation"]["mean"] / table["oracle"]["utilisation"]["mean"]
-    gates.append(
-        gate(
-            "utilisation",
-            used,
-            f">= {settings.utilisation:g} of the oracle's",
-            PASS if used >= settings.utilisation else FAIL,
-            f"policy {table['policy']['utilisation']['mean']:.3f}, oracle {table['oracle']['utilisation']['mean']:.3f}",
-        )
+
+
+def limits(case: Case) -> Iterator[Gate]:
+    """No limit is ever broken."""
+    breaks = case.records["policy"].breaks
+    verdict = PASS if breaks == 0 else FAIL
+    yield case.gate("policy.limits", breaks, "0 cycles", verdict, "cycles that broke a limit")
+
+
+def utilisation(case: Case) -> Iterator[Gate]:
+    """The policy spends what it plans, as far as the oracle can."""
+    least = case.config.gates.utilisation
+    policy, oracle = (case.policies[name]["utilisation"]["mean"] for name in ("policy", "oracle"))
+    yield case.gate(
+        "policy.utilisation",
+        policy / oracle,
+        f">= {least:g} of the oracle's",
+        PASS if policy / oracle >= least else FAIL,
+        f"policy {policy:.3f}, oracle {oracle:.3f}",
     )
-    worst, reference = _worst_roas(records["policy"]), _worst_roas(records["control"])
+
+
+def worst_platform(case: Case) -> Iterator[Gate]:
+    """No platform is fed at a return far below the control's worst."""
+    least = case.config.gates.worst_platform
+    worst, reference = (_worst_roas(case.records[name]) for name in ("policy", "control"))
     ratio = worst / reference if reference > 0 else None
-    gates.append(
-        gate(
-            "worst_platform",
-            ratio,
-            f">= {settings.worst_platform:g} of the control's",
-            NOT_APPLICABLE if ratio is None else PASS if ratio >= settings.worst_platform else FAIL,
-            f"lowest ROAS of a platform with at least 1 % of spend: policy {worst:.3f}, control {reference:.3f}",
-        )
+    yield case.gate(
+        "policy.worst_platform",
+        ratio,
+        f">= {least:g} of the control's",
+        NOT_APPLICABLE if ratio is None else PASS if ratio >= least else FAIL,
+        f"lowest ROAS of a platform with at least 1 % of spend: policy {worst:.3f}, control {reference:.3f}",
     )
-    gates.append(
-        gate("off_policy", None, ">= the champion's", NOT_APPLICABLE, "the log holds no propensities of its splits")
+
+
+def off_policy(case: Case) -> Iterator[Gate]:
+    """What logged splits say of the policy, where they were logged with their propensities."""
+    why = "the log holds no propensities of its splits"
+    yield case.gate("policy.off_policy", None, ">= the champion's", NOT_APPLICABLE, why)
+
+
+def latency(case: Case) -> Iterator[Gate]:
+    """One answer takes no more processor time than allowed."""
+    largest, taken = case.config.gates.latency_ms, measure_latency_ms(case.bundle)
+    yield case.gate(
+        "policy.latency",
+        taken,
+        f"<= {largest:g} ms at the 99th percentile",
+        PASS if taken <= largest else FAIL,
+        "one state through the exported policy, milliseconds of processor time, rounded up",
     )
-    gates.append(
-        gate(
-            "latency",
-            latency_ms,
-            f"<= {settings.latency_ms:g} ms at the 99th percentile",
-            PASS if latency_ms <= settings.latency_ms else FAIL,
-            "one state through the exported policy, milliseconds of processor time, rounded up",
-        )
-    )
-    return gates
 
 
 def _worst_roas(record: Record) -> float:
@@ -80,7 +87,7 @@ def _worst_roas(record: Record) -> float:
     return float((revenue[carried] / spend[carried]).min())
 
 
-def measure_latency_ms(bundle: bundles.Bundle, calls: int = 300) -> float:
+def measure_latency_ms(bundle: Bundle, calls: int = 300) -> float:
     """99th percentile of one policy call in processor time, rounded up to whole milliseconds so that it repeats.
 
     Processor time, of the fastest of three rounds: what else a shared machine does must not refuse a policy.
@@ -95,3 +102,11 @@ def measure_latency_ms(bundle: bundles.Bundle, calls: int = 300) -> float:
             taken.append(time.thread_time() - started)
         rounds.append(float(np.percentile(taken, 99)) * 1e3)
     return float(np.ceil(min(rounds)))
+
+
+CRITERIA.register(Criterion(name="policy.beats", judge=beats_competitors))
+CRITERIA.register(Criterion(name="policy.limits", judge=limits))
+CRITERIA.register(Criterion(name="policy.utilisation", judge=utilisation))
+CRITERIA.register(Criterion(name="policy.worst_platform", judge=worst_platform))
+CRITERIA.register(Criterion(name="policy.off_policy", judge=off_policy))
+CRITERIA.register(Criterion(name="policy.latency", judge=latency))

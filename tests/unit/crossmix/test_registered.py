@@ -46,7 +46,9 @@ def things(package: str) -> Registered[Thing]:
 
 
 def test_names_are_read_without_an_import(package: str) -> None:
-    assert declared(package) == {"two": f"{package}.a", "three": f"{package}.a", "one": f"{package}.b"}
+    modules = {name: thing.module for name, thing in declared(package).items()}
+    assert modules == {"two": f"{package}.a", "three": f"{package}.a", "one": f"{package}.b"}
+    assert declared(package)["two"].literals == {"name": "two", "size": 2}
     assert things(package).names() == ("two", "three", "one")
     assert f"{package}.a" not in sys.modules
 

@@ -16,7 +16,7 @@ from scipy.stats import multivariate_normal
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.config import Market as Settings
-from crossmix.evaluate.gates.judge_step import _without_impressions
+from crossmix.evaluate.gates.fidelity import without_impressions
 from crossmix.fusion.fit import fit as fuse
 from crossmix.ingest.step import ingest
 from crossmix.market.fit import estimators
@@ -318,7 +318,7 @@ def test_fusion_has_nothing_to_fuse_and_says_so(tmp_path: Path) -> None:
 
 
 def test_gates_of_single_impressions_do_not_apply() -> None:
-    gates = {gate.name: gate for gate in _without_impressions(_config())}
+    gates = {gate.name: gate for gate in without_impressions(_config())}
     assert set(gates) == {"fidelity.divergence.click_probability", "fidelity.divergence.price"}
     assert {gate.verdict for gate in gates.values()} == {"not applicable"}
     assert all(gate.required and "spend history" in gate.detail for gate in gates.values())

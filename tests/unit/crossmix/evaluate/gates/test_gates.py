@@ -9,7 +9,7 @@ import torch
 from crossmix.baselines import COMPETITORS, weekday
 from crossmix.config import laptop
 from crossmix.evaluate.fidelity.impressions import Deviation
-from crossmix.evaluate.gates import judge_step as gates
+from crossmix.evaluate.gates import policy as gates
 from crossmix.evaluate.gates.fidelity import equivalence
 from crossmix.evaluate.gates.verdicts import is_required
 from crossmix.evaluate.judge import interval

@@ -1,0 +1,57 @@
+"""What a criterion may look at, and the list of criteria: each is a function that its file registers.
+
+    CRITERIA.register(Criterion(name="policy.limits", judge=limits))
+
+The rows of the gate table come in the order of files, then of lines. `gates.required` names gates, or prefixes of their
+names that end before a dot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossmix.bundle import Bundle
+from crossmix.config import Config
+from crossmix.evaluate.fidelity.impressions import Comparison
+from crossmix.evaluate.gates.verdicts import Gate, is_required
+from crossmix.evaluate.judge import Record
+from crossmix.market.model import Market
+from crossmix.registered import Registered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything that is judged."""
+
+    config: Config
+    market: Market
+    """As fitted."""
+    plan_from_spend: bool
+    """The log came without a plan: its planned budgets are what it spent."""
+    aggregate: bool
+    """The log is a spend history, without single impressions."""
+    fidelity: Comparison
+    """The market against the held-out log."""
+    records: Mapping[str, Record]
+    """Every player's cycles in the `exact` market: the policy, the oracle, the competitors."""
+    policies: Mapping[str, Mapping[str, Any]]
+    """The same, summarised (`judge.summarise`)."""
+    bundle: Bundle
+    """The policy as it would be served."""
+
+    def gate(self, name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
+        """A row of the table, required where the config says so."""
+        return Gate(name, value, threshold, verdict, is_required(name, self.config.gates.required), detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """A rule that judges, and the name that its gates have or begin with."""
+
+    name: str
+    judge: Callable[[Case], Iterable[Gate]]
+
+
+CRITERIA: Registered[Criterion] = Registered("gate", "crossmix.evaluate.gates")
