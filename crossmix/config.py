@@ -681,7 +681,7 @@ def strictly(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
-        raise ConfigError("; ".join(f"{where}.{line}" for line in _explain(error).split("; "))) from None
+        raise ConfigError("; ".join(f"{where}.{problem}" for problem in _explain(error).split("; "))) from None
 
 
 def digest(part: Any) -> str:

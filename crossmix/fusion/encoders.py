@@ -84,7 +84,7 @@ def encode_creatives(
     images = _present(creatives, "image")
     copies = {row: text for row, text in _present(creatives, "copy").items() if text.strip()}
     _check_images(creatives, images)
-    for modality, vectors, told in (
+    for modality, vectors, description in (
         ("image", *_encode(images, lambda: image_encoder(fusion.image_encoder), cache)),
         (
             "text",
@@ -92,7 +92,7 @@ def encode_creatives(
         ),
     ):
         frame[modality] = pd.Series([vectors.get(row) for row in range(len(frame))], dtype=object, index=frame.index)
-        encoders[modality] = told
+        encoders[modality] = description
     return frame, encoders
 
 
@@ -166,8 +166,8 @@ def _encode(
                 if folder:
                     _write(folder / f"{key}.npy", vector)
     dim = len(next(iter(known.values())))
-    told = {"name": encoder.name, "dim": dim, "sha256": encoder.sha256}
-    return {row: known[digest] for row, digest in digests.items()}, told
+    description = {"name": encoder.name, "dim": dim, "sha256": encoder.sha256}
+    return {row: known[digest] for row, digest in digests.items()}, description
 
 
 def _bytes(item: bytes | str) -> bytes:
@@ -219,9 +219,9 @@ def _verify(name: str, path: Path) -> None:
     remedy = "install the versions that constraints.txt pins"
     if not path.is_file():
         raise ConfigError(f"{field}: {name!r} has no weights at {path.name}; {remedy}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != PINNED[name]:
-        raise ConfigError(f"{field}: {name!r} has weights {found[:12]}…, pinned are {PINNED[name][:12]}…; {remedy}")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != PINNED[name]:
+        raise ConfigError(f"{field}: {name!r} has weights {digest[:12]}…, pinned are {PINNED[name][:12]}…; {remedy}")
 
 
 def _load_efficientnet() -> Callable[[Sequence[bytes]], Vectors]:
@@ -313,13 +313,13 @@ def _load_model(field: str, name: str, folder: Path) -> Any:
     from transformers import AutoModel
 
     try:
-        model, told = AutoModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        model, loading = AutoModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"{field}: {name!r} cannot be loaded ({str(error).splitlines()[0]}); save it with save_pretrained()"
         ) from None
     # A saved model often lacks the pooler's dense layer, which is not used here; anything else would be random.
-    absent = sorted(key for key in told["missing_keys"] if "pooler" not in key)
+    absent = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if absent:
         raise ConfigError(f"{field}: {name!r} lacks weights ({', '.join(absent[:3])}); save the whole model")
     return model.eval()

@@ -41,10 +41,10 @@ def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, A
     _check(table)
     learned = train(config.fusion, table)
     predicted = predict(learned.module, table)
-    p_click, p_joint, told = _calibrated(learned.module, table, predicted, config.fusion.seed)
+    p_click, p_joint, calibration = _calibrated(learned.module, table, predicted, config.fusion.seed)
     # A joint probability above its click's would be a conversion rate above 1.
     p_conversion = np.clip(p_joint / p_click, 0.0, 1.0)
-    report = _report(config, table, learned, predicted, p_click, p_click * p_conversion, told)
+    report = _report(config, table, learned, predicted, p_click, p_click * p_conversion, calibration)
     _write(out, table, learned.module, predicted, p_click, p_conversion, report)
     return report
 
@@ -90,7 +90,7 @@ def _calibrated(module: Fusion, table: Table, predicted: Predicted, seed: int) -
     """Calibrated p_click and p_click x p_conv of all rows; fills `module.calibration`, returns what to tell."""
     rows = table.calibrate if table.calibrate.any() else table.train
     probability: dict[str, Floats] = {}
-    told: dict[str, Any] = {}
+    calibration: dict[str, Any] = {}
     for head, logits, label in (
         ("click", predicted.click, table.clicked),
         ("conversion", joint_logit(predicted.click, predicted.conversion), table.converted),
@@ -100,8 +100,8 @@ def _calibrated(module: Fusion, table: Table, predicted: Predicted, seed: int) -
         )
         module.calibration[head] = fitted
         probability[head] = fitted.apply(logits, table.platform)
-        told[head] = {"method": fitted.method, "rows": int(rows.sum()), "error_out_of_fold": errors}
-    return probability["click"], probability["conversion"], told
+        calibration[head] = {"method": fitted.method, "rows": int(rows.sum()), "error_out_of_fold": errors}
+    return probability["click"], probability["conversion"], calibration
 
 
 def joint_logit(click: NDArray[np.float32], conversion: NDArray[np.float32]) -> Floats:

@@ -239,14 +239,14 @@ class Fusion(nn.Module):
             self.train(training)
         return context_BD
 
-    def save(self, folder: Path, **told: object) -> None:
+    def save(self, folder: Path, **more: object) -> None:
         """Write fusion.pt (weights) and fusion.json (sizes, config, calibration, and what else is `told`)."""
         torch.save(self.state_dict(), folder / "fusion.pt")
         record = {
             "sizes": asdict(self.sizes),
             "config": asdict(self.config),
             "calibration": {head: asdict(fitted) for head, fitted in self.calibration.items()},
-            **told,
+            **more,
         }
         (folder / "fusion.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 

@@ -71,9 +71,9 @@ def predict(module: Fusion, table: Table) -> Predicted:
             logits = module.heads(fused, torch.from_numpy(table.platform[picked]))
             click[picked], conversion[picked] = (part.numpy() for part in logits)
             sums.index_add_(0, torch.from_numpy(group[picked]), fused.double())
-            told = table.judge[picked] & present[picked].any(axis=1)
-            attention += weight.numpy()[told].sum(axis=0, dtype=np.float64)
-            judged += int(told.sum())
+            judged_rows = table.judge[picked] & present[picked].any(axis=1)
+            attention += weight.numpy()[judged_rows].sum(axis=0, dtype=np.float64)
+            judged += int(judged_rows.sum())
     count = np.bincount(group, minlength=len(sums))
     filled = np.flatnonzero(count)
     means = sums.numpy()[filled] / count[filled, None]

@@ -166,16 +166,16 @@ def _lookup(column: Any, names: tuple[str, ...]) -> Ints:
     """Position of each value in `names`, len(names) where it is null or unknown."""
     import pandas as pd
 
-    found = pd.Index(names, dtype=object).get_indexer(column.astype(object))
-    return np.where(found < 0, len(names), found).astype(np.int64)
+    index = pd.Index(names, dtype=object).get_indexer(column.astype(object))
+    return np.where(index < 0, len(names), index).astype(np.int64)
 
 
 def _index(field: str, column: Any, names: tuple[str, ...]) -> Ints:
-    found = _lookup(column, names)
-    if (found == len(names)).any():
-        value = column[found == len(names)].iloc[0]
+    index = _lookup(column, names)
+    if (index == len(names)).any():
+        value = column[index == len(names)].iloc[0]
         raise DataError(f"impressions.{field}: {value!r} is not among meta.json's {list(names)}; run ingest again")
-    return found
+    return index
 
 
 def _events(path: Path, impression_id: NDArray[Any], steps: int, vocabulary: int) -> NDArray[Any]:
@@ -203,13 +203,13 @@ def _events(path: Path, impression_id: NDArray[Any], steps: int, vocabulary: int
     padded[row[newest], column[newest]] = flat[newest]
     if len(ids) == len(impression_id) and (ids == impression_id).all():
         return padded
-    found = pd.Index(ids).get_indexer(impression_id)
-    if (found < 0).any():
+    row = pd.Index(ids).get_indexer(impression_id)
+    if (row < 0).any():
         raise DataError(
-            f"sequences.impression_id: {impression_id[found < 0][0]!r} "
+            f"sequences.impression_id: {impression_id[row < 0][0]!r} "
             "has no sequence (an empty one is []); run ingest again"
         )
-    aligned: NDArray[Any] = padded[found]
+    aligned: NDArray[Any] = padded[row]
     return aligned
 
 

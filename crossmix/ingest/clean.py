@@ -145,17 +145,17 @@ def impute(table: Table, creatives: Table | None, data: Data) -> tuple[Table, di
         conversion_timestamp=ibis.ifelse(kept, moment, ibis.null("timestamp")),
     ).select(*[column.name for column in IMPRESSIONS])
     imputed = {name: int(count) for name, count in counts.items()}
-    told = {
+    sentence = {
         "region": f"have no region; imputed as {UNKNOWN!r}",
         "creative_id": "name a creative that is not in the creatives table; their image and copy are masked",
         "view_through": "converted without a click; only conversions after a click count here",
         "late_conversions": f"converted after the attribution window ({data.attribution_days:g} days); not counted",
     }
-    notes = [f"{n:,} of {total:,} impressions {told[name]}." for name, n in imputed.items() if 0 < n < total]
+    notes = [f"{n:,} of {total:,} impressions {sentence[name]}." for name, n in imputed.items() if 0 < n < total]
     return result, imputed, notes
 
 
-def platform_groups(table: Table, line: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:
+def platform_groups(table: Table, cycles: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:
     """Group platforms as `data.platform_groups` says, then keep those with most spend in the training period.
 
     Returns:
@@ -164,7 +164,7 @@ def platform_groups(table: Table, line: Timeline, data: Data) -> tuple[list[str]
     Raises:
         DataError: the config groups a platform that is not in the log.
     """
-    end = line.start + timedelta(hours=line.hours * line.first_cycle["validation"])
+    end = cycles.start + timedelta(hours=cycles.hours * cycles.first_cycle["validation"])
     training = ibis.ifelse(table["timestamp"] < stamp(end), table["price_paid"], 0.0)
     spent = {row["platform"]: row["spend"] for row in fetch(table.group_by("platform").agg(spend=training.sum()))}
     unknown = sorted(set(data.platform_groups) - set(spent))

@@ -68,12 +68,12 @@ def _by_campaign(table: Table, amount: str) -> Table:
     return table.group_by("campaign_id").agg(spend=table[amount].sum())
 
 
-def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> Table:
+def derive(table: Table, cycles: Timeline, group: dict[str, str], data: Data) -> Table:
     """Group platforms; add cycle, split and hold-out (`schema.DERIVED`)."""
     # Truncated first: DuckDB would round to the nearest second, and the last half of one into the next cycle.
-    seconds = table["timestamp"].truncate("s").epoch_seconds().cast("int64") - int(line.start.timestamp())
+    seconds = table["timestamp"].truncate("s").epoch_seconds().cast("int64") - int(cycles.start.timestamp())
     # Both sides are whole and not negative, so the floor of the division is the cycle; the last takes a fragment in.
-    cycle = (seconds / (line.hours * 3600)).floor().cast("int64").clip(upper=line.cycles - 1)
+    cycle = (seconds / (cycles.hours * 3600)).floor().cast("int64").clip(upper=cycles.cycles - 1)
     if any(name != to for name, to in group.items()):
         # A log may have hundreds of platforms under `other`: only the rest is spelt out.
         kept = sorted((name, to) for name, to in group.items() if to != OTHER)
@@ -81,8 +81,8 @@ def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> T
         table = table.mutate(platform=renamed)
     table = table.mutate(cycle=cycle)
     split = ibis.cases(
-        (table["cycle"] >= line.first_cycle["test"], "test"),
-        (table["cycle"] >= line.first_cycle["validation"], "validation"),
+        (table["cycle"] >= cycles.first_cycle["test"], "test"),
+        (table["cycle"] >= cycles.first_cycle["validation"], "validation"),
         else_="train",
     )
     # Eight hexadecimal digits in order are a number in order, in every engine.
@@ -92,7 +92,7 @@ def derive(table: Table, line: Timeline, group: dict[str, str], data: Data) -> T
 
 
 def write_plans(
-    planned: Clean | None, table: Table, line: Timeline, platforms: list[str], group: dict[str, str], out: Path
+    planned: Clean | None, table: Table, cycles: Timeline, platforms: list[str], group: dict[str, str], out: Path
 ) -> None:
     """plans.parquet: the cleaned plans under the grouped platforms, or actual spend where the log has none.
 
@@ -104,7 +104,7 @@ def write_plans(
         spend = table.group_by("campaign_id", "platform", "date").agg(spend=table["price_paid"].sum()).to_pandas()
         spend["date"] = [getattr(value, "date", lambda value=value: value)() for value in spend["date"]]
         spend["spend"] = [rounded(value) for value in spend["spend"]]
-        frame = plans.derived(spend, platforms, line.start, line.hours * line.cycles)
+        frame = plans.derived(spend, platforms, cycles.start, cycles.hours * cycles.cycles)
     else:
         frame = plans.grouped(planned.table.to_pandas(), group)
         plans.check_feasible(frame, platforms)

@@ -50,9 +50,9 @@ def materialise(table: Table) -> Table:
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"}:
             raise
-        line = str(error).strip().splitlines()[0]
+        first_line = str(error).strip().splitlines()[0]
         raise DataError(
-            f"data.path: the log cannot be read ({line}); repair that line or fetch the log again"
+            f"data.path: the log cannot be read ({first_line}); repair that line or fetch the log again"
         ) from error
 
 

@@ -100,25 +100,29 @@ def daily_plans(amounts: pd.DataFrame, days: int) -> pd.DataFrame:
 
 def notes(cycles: int, hours: int, share: float, raw: pd.DataFrame, beyond: int, table: pd.DataFrame) -> list[str]:
     """What the report tells about this history."""
-    told = [
+    sentences = [
         "Supply (requests, win rate, cost curve) and saturation are inferred from how the cost of impressions and the "
         "click rate answer to spend from day to day, with priors (config market.assumed_*, .saturation); standard "
         "errors say how well. That budgets did not react to the same day's market is assumed.",
         "Conversions and revenue count on the day they are booked; no delay is known.",
     ]
     if hours != 24:
-        told.append(f"A cycle is {hours // 24} days, and no weekday pattern is fitted.")
+        sentences.append(f"A cycle is {hours // 24} days, and no weekday pattern is fitted.")
     if share:
-        told.append(f"{share:.0%} of the training period's cycles are held out of every fit: they judge the market.")
+        sentences.append(
+            f"{share:.0%} of the training period's cycles are held out of every fit: they judge the market."
+        )
     empty = cycles - table["cycle"].nunique()
     if empty:
-        told.append(f"{empty:,} of {cycles:,} cycles have no row at all: no delivery in the totals, and not fitted on.")
+        sentences.append(
+            f"{empty:,} of {cycles:,} cycles have no row at all: no delivery in the totals, and not fitted on."
+        )
     if beyond:
-        told.append(
+        sentences.append(
             f"{beyond:,} of {len(raw):,} rows have more conversions than clicks; the conversions beyond the clicks are "
             "not counted, their revenue is."
         )
-    return told
+    return sentences
 
 
 def held_out(training: int, share: float) -> set[int]:

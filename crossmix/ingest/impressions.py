@@ -38,9 +38,9 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     impressions = clean(raw.impressions, IMPRESSIONS, "impressions", ("impression_id",), impression_rules)
     creatives = clean_optional(raw.creatives, CREATIVES, "creatives", ("creative_id",))
     table, imputed, notes = impute(impressions.table, creatives.table if creatives else None, data)
-    line = timeline(table, data, raw.cycle_hours)
-    platforms, group, grouping = platform_groups(table, line, data)
-    table = derive(table, line, group, data).cache()
+    timing = timeline(table, data, raw.cycle_hours)
+    platforms, group, grouping = platform_groups(table, timing, data)
+    table = derive(table, timing, group, data).cache()
     campaigns = sorted(column_values(table.select("campaign_id").distinct()))
     notes += [*grouping, *check_fittable(table, campaigns, data)]
 
@@ -49,7 +49,7 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     planned = clean_optional(
         raw.plans, PLANS, "plans", ("campaign_id", "platform", "date"), lambda t: plan_rules(t, planable, campaigns)
     )
-    write_plans(planned, table, line, platforms, planable, out)
+    write_plans(planned, table, timing, platforms, planable, out)
     write(
         table.order_by("timestamp", "impression_id"),
         arrow_schema((*IMPRESSIONS, *DERIVED)),
@@ -82,13 +82,13 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         currency=raw.currency,
         platforms=tuple(platforms),
         campaigns=tuple(campaigns),
-        start=line.start.isoformat(),
-        cycle_hours=line.hours,
-        cycles=line.cycles,
-        first_cycle=line.first_cycle,
+        start=timing.start.isoformat(),
+        cycle_hours=timing.hours,
+        cycles=timing.cycles,
+        first_cycle=timing.first_cycle,
         modalities=(*modalities, "behaviour"),
         provenance=provenance,
-        weekday_pattern=not raw.approximate_time and line.cycles * line.hours >= WEEKDAY_HOURS,
+        weekday_pattern=not raw.approximate_time and timing.cycles * timing.hours >= WEEKDAY_HOURS,
         digest=digest({"raw": raw.digest, "data": cleaning_settings(data)}),
         notes=(*raw.notes, *notes),
         rows=rows,

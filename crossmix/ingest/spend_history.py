@@ -40,10 +40,10 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     cycles = ((max(frame["date"]) - first).days + days) // (hours // 24)
     history.check_length(cycles, hours // 24, frame["date"])
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    line = Timeline(start, hours, cycles, first_cycles(cycles, data))
+    timing = Timeline(start, hours, cycles, first_cycles(cycles, data))
     view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
-    platforms, group, grouping = platform_groups(view, line, data)
-    table, beyond = history.totals(frame, group, first, hours // 24, line.first_cycle, cycles, data.holdout_days)
+    platforms, group, grouping = platform_groups(view, timing, data)
+    table, beyond = history.totals(frame, group, first, hours // 24, timing.first_cycle, cycles, data.holdout_days)
     history.check_market(table, platforms)
     campaigns = sorted(set(table["campaign_id"]))
 
@@ -63,7 +63,10 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     write_creatives(None, out)
     pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
 
-    provenance, notes = dict(raw.provenance), history.notes(line.cycles, hours, data.holdout_days, frame, beyond, table)
+    provenance, notes = (
+        dict(raw.provenance),
+        history.notes(timing.cycles, hours, data.holdout_days, frame, beyond, table),
+    )
     if planned is None:
         provenance |= {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
         provenance |= {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
@@ -75,10 +78,10 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         currency=raw.currency,
         platforms=tuple(platforms),
         campaigns=tuple(campaigns),
-        start=line.start.isoformat(),
+        start=timing.start.isoformat(),
         cycle_hours=hours,
         cycles=cycles,
-        first_cycle=line.first_cycle,
+        first_cycle=timing.first_cycle,
         modalities=(),
         provenance=provenance,
         weekday_pattern=hours == 24,

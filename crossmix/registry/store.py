@@ -128,14 +128,14 @@ class Registry:
         """
         loaded = bundle_module.load(folder)
         with self._locked():
-            found = self._by_digest(loaded.digest)
-            if found is None:
+            number = self._by_digest(loaded.digest)
+            if number is None:
                 run_id = self._run(loaded, metrics, artifacts, figures, tags, run_name, curve)
-                found = self._create_version(loaded, run_id, tags)
+                number = self._create_version(loaded, run_id, tags)
                 self._client.set_terminated(run_id)
-            self._client.set_registered_model_alias(self.model, CHALLENGER, str(found))
-            note = self._settle(self.get(found), wins, who)
-            return self.get(found, note)
+            self._client.set_registered_model_alias(self.model, CHALLENGER, str(number))
+            note = self._settle(self.get(number), wins, who)
+            return self.get(number, note)
 
     def promote(self, version: str | int, *, who: str, why: str) -> Version:
         """Make a version champion; the one it replaces becomes `previous`. Promoting the champion changes nothing."""
@@ -169,22 +169,22 @@ class Registry:
             RegistryError: there is none; the message says which there are.
         """
         number = self._resolve(version)
-        found = self._client.get_model_version(self.model, str(number))
+        entry = self._client.get_model_version(self.model, str(number))
         aliases = self._client.get_registered_model(self.model).aliases
         return Version(
             name=self.model,
             number=number,
-            run_id=found.run_id,
-            digest=found.tags["bundle_digest"],
+            run_id=entry.run_id,
+            digest=entry.tags["bundle_digest"],
             aliases=tuple(sorted(alias for alias, holder in aliases.items() if int(holder) == number)),
-            tags=dict(found.tags),
+            tags=dict(entry.tags),
             note=note,
         )
 
     def versions(self) -> list[Version]:
         """All registered versions, oldest first."""
-        found = self._client.search_model_versions(f"name = '{self.model}'")
-        return [self.get(int(item.version)) for item in sorted(found, key=lambda item: int(item.version))]
+        entries = self._client.search_model_versions(f"name = '{self.model}'")
+        return [self.get(int(item.version)) for item in sorted(entries, key=lambda item: int(item.version))]
 
     def fetch(self, version: str | int, target: Path) -> Bundle:
         """Bring a version's bundle into `target` (replaced if it is a bundle) and verify it.
@@ -250,11 +250,11 @@ class Registry:
                 return None
 
         run_id = attempt(lambda: self._training_run(training, run_name))
-        seen = set(attempt(lambda: self._logged(run_id)) or ())
+        logged = set(attempt(lambda: self._logged(run_id)) or ())
 
         def listen(point: Mapping[str, Any]) -> None:
-            if point["env_steps"] not in seen:
-                seen.add(point["env_steps"])
+            if point["env_steps"] not in logged:
+                logged.add(point["env_steps"])
                 attempt(lambda: self._log_point(run_id, point))
 
         try:
@@ -266,8 +266,8 @@ class Registry:
     def _training_run(self, training: str, run_name: str | None) -> str:
         with self._locked():
             experiment = self._experiment_id()
-            found = self._client.search_runs([experiment], f"tags.training = '{training}'", max_results=1)
-            run = found[0] if found else self._client.create_run(experiment, run_name=run_name)
+            runs = self._client.search_runs([experiment], f"tags.training = '{training}'", max_results=1)
+            run = runs[0] if runs else self._client.create_run(experiment, run_name=run_name)
             self._client.set_tag(run.info.run_id, "training", training)
             self._client.update_run(run.info.run_id, "RUNNING")
             return str(run.info.run_id)
@@ -299,9 +299,9 @@ class Registry:
             yield
 
     def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(self.experiment)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         local = urlparse(self.uri).scheme in ("sqlite", "file", "")
         location = self.artifact_root.absolute().as_uri() if local else None
         return str(self._client.create_experiment(self.experiment, artifact_location=location))
@@ -318,19 +318,19 @@ class Registry:
     ) -> str:
         """The run of this bundle: its training's, or picked up after a kill, or new; with everything logged."""
         experiment = self._experiment_id()
-        found = self._client.search_runs([experiment], f"tags.bundle_digest = '{loaded.digest}'", max_results=1)
-        if not found and curve:
+        runs = self._client.search_runs([experiment], f"tags.bundle_digest = '{loaded.digest}'", max_results=1)
+        if not runs and curve:
             trained = self._client.search_runs([experiment], f"tags.training = '{curve['key']}'")
             # A run belongs to the first bundle made of its training.
-            found = [run for run in trained if "bundle_digest" not in run.data.tags][:1]
-        run = found[0] if found else self._client.create_run(experiment, run_name=run_name)
+            runs = [run for run in trained if "bundle_digest" not in run.data.tags][:1]
+        run = runs[0] if runs else self._client.create_run(experiment, run_name=run_name)
         run_id = str(run.info.run_id)
         self._client.set_tag(run_id, "bundle_digest", loaded.digest)
         if curve:
             self._client.set_tag(run_id, "training", str(curve["key"]))
-            seen = set(self._logged(run_id))
+            logged = set(self._logged(run_id))
             for point in curve["points"]:
-                if point["env_steps"] not in seen:
+                if point["env_steps"] not in logged:
                     self._log_point(run_id, point)
         for key, tag in {**bundle_tags(loaded), **tags}.items():
             self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
@@ -370,7 +370,7 @@ class Registry:
                 pip_requirements=[f"{name}=={installed(name)}" for name in RUNTIME],
                 metadata={"bundle_digest": loaded.digest, "layout_digest": state.layout_digest()},
             )
-        made = self._client.create_model_version(
+        created = self._client.create_model_version(
             self.model,
             logged.model_uri,
             run_id,
@@ -378,7 +378,7 @@ class Registry:
             model_id=logged.model_id,
             await_creation_for=0,
         )
-        return int(made.version)
+        return int(created.version)
 
     def _settle(self, version: Version, wins: bool | None, who: str) -> str:
         champion = self._alias(CHAMPION)
@@ -410,18 +410,18 @@ class Registry:
         self._client.set_model_version_tag(self.model, str(number), key, json.dumps(value, sort_keys=True))
 
     def _by_digest(self, digest: str) -> int | None:
-        found = self._client.search_model_versions(f"name = '{self.model}'")
-        numbers = [int(item.version) for item in found if item.tags.get("bundle_digest") == digest]
+        versions = self._client.search_model_versions(f"name = '{self.model}'")
+        numbers = [int(item.version) for item in versions if item.tags.get("bundle_digest") == digest]
         return min(numbers, default=None)
 
     def _alias(self, alias: str) -> int | None:
-        found = self._client.search_registered_models(f"name = '{self.model}'")
-        number = found[0].aliases.get(alias) if found else None
+        models = self._client.search_registered_models(f"name = '{self.model}'")
+        number = models[0].aliases.get(alias) if models else None
         return None if number is None else int(number)
 
     def _resolve(self, version: str | int) -> int:
-        found = self._client.search_model_versions(f"name = '{self.model}'")
-        numbers = sorted(int(item.version) for item in found)
+        versions = self._client.search_model_versions(f"name = '{self.model}'")
+        numbers = sorted(int(item.version) for item in versions)
         number = int(version) if str(version).isdigit() else self._alias(str(version))
         if number is None or number not in numbers:
             there = ", ".join(map(str, numbers)) or "none yet: run `crossmix run` first"

@@ -89,10 +89,10 @@ def declaration(name: str) -> Declaration:
     Raises:
         DataError: no such source.
     """
-    found = declared(__name__).get(name)
-    if found is None:
+    thing = declared(__name__).get(name)
+    if thing is None:
         raise DataError(f"data.source: {name!r} is unknown; use one of {', '.join(sorted(declared(__name__)))}")
-    return found
+    return thing
 
 
 def takes_folder(data: Data) -> bool:

@@ -154,8 +154,8 @@ def _public(text: Table, digest: str) -> Raw:
 def _slice(text: Table, digest: str) -> Raw:
     numbers = {ROW: "int64", "conversion": "int64", "click": "int64", "click_nb": "int64"}
     parsed = parse(text, numbers | {"campaign": "float64", "cost": "float64", "cpo": "float64"})
-    found = parsed.filter(parsed["campaign"].notnull()).select("campaign").distinct().order_by("campaign")
-    values = [float(value) for value in found.to_pandas()["campaign"]]
+    campaigns = parsed.filter(parsed["campaign"].notnull()).select("campaign").distinct().order_by("campaign")
+    values = [float(value) for value in campaigns.to_pandas()["campaign"]]
     names = {value: f"c{rank:02d}" for rank, value in enumerate(values, start=1)}
     seconds = parsed[ROW] * (PUBLIC_DAYS * 86_400 / PUBLIC_ROWS)
     platform = parsed["campaign"].cases(*names.items(), else_=ibis.null("string")) if names else ibis.null("string")

@@ -64,12 +64,12 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     files = log_files(data)
     digest = verify_files(files)
     parts = [read_columns(backend, path, READ, "the 27-column layout", (CONVERSIONS,)) for path in files.values()]
-    told = all(CONVERSIONS in part.columns for part in parts)
-    columns = (*READ, CONVERSIONS) if told else READ
-    value = worth(data, WHAT if told else f"{WHAT} without {CONVERSIONS}", conversions=told)
+    has_conversions = all(CONVERSIONS in part.columns for part in parts)
+    columns = (*READ, CONVERSIONS) if has_conversions else READ
+    value = worth(data, WHAT if has_conversions else f"{WHAT} without {CONVERSIONS}", conversions=has_conversions)
     text = reduce(lambda left, right: left.union(right), [part.select(*columns) for part in parts])
     text = text.mutate(**{name: text[name].strip().nullif("").nullif(NULL) for name in columns})
-    table = _parsed(text, told)
+    table = _parsed(text, has_conversions)
     sold = table["click"] if value.by_click else table[CONVERSIONS] > 0
     times = ibis.literal(1) if value.by_click else table[CONVERSIONS]
     impressions = table.select(
@@ -100,12 +100,12 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
         notes=(
             *NOTES,
             *value.notes,
-            *(() if told else ("The log has no conversions: the conversion rate is not known.",)),
+            *(() if has_conversions else ("The log has no conversions: the conversion rate is not known.",)),
         ),
     )
 
 
-def _parsed(text: Table, told: bool) -> Table:
+def _parsed(text: Table, has_conversions: bool) -> Table:
     """Columns by type, and what is wrong with a row in its `problem`."""
     stamp = text["timestamp"]
     places = ((0, 4), (4, 2), (6, 2), (8, 2), (10, 2), (12, 2), (14, 3))
@@ -115,7 +115,8 @@ def _parsed(text: Table, told: bool) -> Table:
     whole = stamp.re_search(r"^[0-9]{17}$")
     numbers = {"timestamp": "timestamp", "click": "flag", "bidprice": "float64", "payprice": "float64"}
     table = parse(
-        text.mutate(timestamp=ibis.ifelse(whole, written, stamp)), numbers | ({CONVERSIONS: "int64"} if told else {})
+        text.mutate(timestamp=ibis.ifelse(whole, written, stamp)),
+        numbers | ({CONVERSIONS: "int64"} if has_conversions else {}),
     )
     table = refuse(table, "logtype", table["logtype"].fill_null("1") != "1", "not_impression", "is not 1 (impression)")
     table = refuse(table, "bidprice", table["bidprice"].isnull(), "missing", "is missing; the log has bids")

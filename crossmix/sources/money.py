@@ -129,6 +129,6 @@ def uniform(key: Any, salt: str) -> Any:
     """A number in (0, 1) from the digest of a text column; the same in every engine."""
     digest = (ibis.literal(salt) + key).hexdigest("md5").lower()
     # Digit by digit: engines have no common way to read hexadecimal.
-    digits = [ibis.literal(HEX).find(digest.substr(place, 1)) for place in range(DIGITS)]
-    number: Any = sum(digit.cast("float64") * 16.0 ** -(place + 1) for place, digit in enumerate(digits))
+    digits = [ibis.literal(HEX).find(digest.substr(index, 1)) for index in range(DIGITS)]
+    number: Any = sum(digit.cast("float64") * 16.0 ** -(index + 1) for index, digit in enumerate(digits))
     return number + 0.5 * 16.0**-DIGITS

@@ -98,7 +98,7 @@ def _impressions(text: Table, campaign: str, cost: CostModel, value: Worth) -> T
         impression_id=(ibis.literal(f"{campaign}|") + key).hexdigest("md5"),
         user_id=ibis.ifelse(user == "|||", ibis.null("string"), user.hexdigest("md5")),
         item=text["item_id"].strip().nullif(""),
-        place=text["position"].strip().nullif(""),
+        slot=text["position"].strip().nullif(""),
     )
     table = parse(text, {"timestamp": "timestamp", "item_id": "int64", "position": "int64", "click": "flag"})
     table = refuse(table, "click", table["click"].isnull(), "missing", "is missing; 0 or 1")
@@ -108,7 +108,7 @@ def _impressions(text: Table, campaign: str, cost: CostModel, value: Worth) -> T
         user_id=table["user_id"],
         campaign_id=ibis.literal(campaign),
         creative_id=ibis.literal(f"{campaign} ") + table["item"],
-        platform=ibis.literal("position ") + table["place"],
+        platform=ibis.literal("position ") + table["slot"],
         price_paid=cost.price(table["impression_id"]),
         clicked=table["click"],
         converted=table["click"],

@@ -76,8 +76,8 @@ def refuse(table: Table, name: str, broken: Any, code: str, rule: str) -> Table:
         broken: an Ibis boolean; null counts as false.
         rule: follows the field and its value in the reason.
     """
-    condition, told = _problem(broken, name, code, table[name].cast("string").fill_null(""), rule)
-    return table.mutate(**{PROBLEM: table[PROBLEM].fill_null(ibis.ifelse(condition, told, ibis.null("string")))})
+    condition, reason = _problem(broken, name, code, table[name].cast("string").fill_null(""), rule)
+    return table.mutate(**{PROBLEM: table[PROBLEM].fill_null(ibis.ifelse(condition, reason, ibis.null("string")))})
 
 
 def conform(table: Table, columns: Sequence[Column], name: str) -> Table:
@@ -180,8 +180,8 @@ def rejections(marked: Table, rules: Sequence[Rule], name: str) -> Iterator[dict
             code, problem = row.pop(CODE), row.pop(PROBLEM)
             if code in by_code:
                 rule = by_code[code]
-                told = ", ".join(f"{field} {_plain(row[field])!r}" for field in rule.fields)
-                reason = f"{told}: {rule.text}"
+                values = ", ".join(f"{field} {_plain(row[field])!r}" for field in rule.fields)
+                reason = f"{values}: {rule.text}"
             else:
                 reason = problem.split(": ", 1)[1]
             shown = {key: _plain(value) for key, value in row.items()}

@@ -98,7 +98,7 @@ def _check_totalled(rows: list[list[str]], known: list[str]) -> None:
     """
     key = [known.index(name) for name in ("date", "platform", CAMPAIGN) if name in known]
     distinct = {tuple(row) for row in rows}
-    count = Counter(tuple(row[place] for place in key) for row in distinct)
+    count = Counter(tuple(row[index] for index in key) for row in distinct)
     shared = sum(number for number in count.values() if number > 1)
     if shared > MOST_CONFLICTS * len(distinct):
         raise DataError(

@@ -35,11 +35,11 @@ def read_header(path: Path) -> tuple[str, list[str]]:
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig") as file:
-            line = file.readline(1 << 16).rstrip("\r\n")
+            first_line = file.readline(1 << 16).rstrip("\r\n")
     except UnicodeDecodeError:
         raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
-    separator = "\t" if "\t" in line else ","
-    header = [name.strip().strip('"') for name in line.split(separator)]
+    separator = "\t" if "\t" in first_line else ","
+    header = [name.strip().strip('"') for name in first_line.split(separator)]
     if len(set(header)) != len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
@@ -80,7 +80,7 @@ def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str,
             f"{', '.join(wanted)}: restore it, or pass the original file"
         )
     # A column without a name (a row index) gets one, as every engine wants.
-    named = [name or f"column_{place}" for place, name in enumerate(header)]
+    named = [name or f"column_{index}" for index, name in enumerate(header)]
     return read_text(backend, path, separator, named).select(*wanted, *[name for name in optional if name in header])
 
 

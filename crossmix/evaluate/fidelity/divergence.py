@@ -66,17 +66,17 @@ def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path | Non
     clicks = _click_probabilities(market, log, held, fusion) if fusion is not None else None
     result: dict[str, dict[str, Divergence]] = {}
     for p, group in enumerate(("total", *market.platforms), start=-1):
-        found: dict[str, Divergence] = {}
+        by_quantity: dict[str, Divergence] = {}
         if clicks is not None:
             predicted, resampled, platform = clicks
             rows = platform == p
-            found["click_probability"] = compare(predicted[rows], resampled[rows])
-        found["price"] = from_uniform(transform[price_platform == p])
+            by_quantity["click_probability"] = compare(predicted[rows], resampled[rows])
+        by_quantity["price"] = from_uniform(transform[price_platform == p])
         own = slice(None) if p < 0 else slice(p, p + 1)
         for metric, steps in real.items():
             model = np.concatenate([draw[metric][..., own].ravel() for draw in draws])
-            found[f"change.{metric}"] = compare(steps[..., own].ravel(), model, STEP_BINS)
-        result[group] = found
+            by_quantity[f"change.{metric}"] = compare(steps[..., own].ravel(), model, STEP_BINS)
+        result[group] = by_quantity
     for name in result["total"].keys() & {"click_probability", "price"}:
         result["total"][name] = conditional([result[group][name] for group in market.platforms])
     return result

@@ -46,9 +46,9 @@ def fidelity_gates(config: Config, compared: Comparison, *, plan_from_spend: boo
             gates.append(gate)
     for group, quantities in compared.divergences.items():
         prefix = "fidelity.divergence" if group == "total" else f"fidelity.platform.{group}.divergence"
-        for quantity, found in quantities.items():
+        for quantity, divergence in quantities.items():
             name = f"{prefix}.{quantity}"
-            gates.append(likeness(name, found, settings.divergence, is_required(name, settings.required)))
+            gates.append(likeness(name, divergence, settings.divergence, is_required(name, settings.required)))
         name = f"{prefix}.two_sample"
         required = is_required(name, settings.required)
         tests = compared.two_sample
@@ -81,27 +81,27 @@ def equivalence(name: str, item: Deviation, bound: float, required: bool) -> Gat
     return Gate(name, item.value, threshold, verdict, required, detail)
 
 
-def likeness(name: str, found: Divergence, bound: float, required: bool) -> Gate:
+def likeness(name: str, divergence: Divergence, bound: float, required: bool) -> Gate:
     """A KL divergence must stay below the bound.
 
     With fewer values than make its own noise that small, only a divergence beyond bound and noise together is told.
     """
     threshold = f"KL < {bound:g}"
-    needed = found.needed(bound)
-    if not np.isfinite(found.value):
-        detail = f"{found.count:,} held-out values; at least {needed:,} needed"
+    needed = divergence.needed(bound)
+    if not np.isfinite(divergence.value):
+        detail = f"{divergence.count:,} held-out values; at least {needed:,} needed"
         return Gate(name, None, threshold, INSUFFICIENT, required, detail)
-    detail = f"held-out log against market, nats; {found.count:,} held-out values"
-    if found.count < needed:
-        verdict = FAIL if found.value > bound + found.noise() else INSUFFICIENT
+    detail = f"held-out log against market, nats; {divergence.count:,} held-out values"
+    if divergence.count < needed:
+        verdict = FAIL if divergence.value > bound + divergence.noise() else INSUFFICIENT
         detail += f", {needed:,} needed to pass"
     else:
-        verdict = PASS if found.value < bound else FAIL
-    return Gate(name, found.value, threshold, verdict, required, detail)
+        verdict = PASS if divergence.value < bound else FAIL
+    return Gate(name, divergence.value, threshold, verdict, required, detail)
 
 
 def indistinguishable(
-    name: str, found: TwoSample, parts: dict[str, TwoSample], divergence: float, required: bool
+    name: str, test: TwoSample, parts: dict[str, TwoSample], divergence: float, required: bool
 ) -> Gate:
     """The better classifier's AUC must lie within its bound: fail, pass and insufficient data as in `equivalence`.
 
@@ -110,22 +110,24 @@ def indistinguishable(
     """
     bound = limit(divergence)
     threshold = f"95 % interval of the AUC below {bound:.3f}"
-    if not np.isfinite(found.auc):
-        detail = f"{found.rows} pairs of cycles; at least {LEAST_ROWS} in {LEAST_CYCLES} cycles needed"
+    if not np.isfinite(test.auc):
+        detail = f"{test.rows} pairs of cycles; at least {LEAST_ROWS} in {LEAST_CYCLES} cycles needed"
         return Gate(name, None, threshold, INSUFFICIENT, required, detail)
-    detail = f"{found.auc:.3f} [{found.low:.3f}, {found.high:.3f}], {found.classifier}, p {found.p_value:.3f}"
-    half = 0.5 * (found.high - found.low)
-    told = {key: part for key, part in parts.items() if np.isfinite(part.auc) and part.surely_above(len(parts)) > bound}
-    if told:
-        worst = max(told, key=lambda key: told[key].auc)
-        detail += f"; told apart on {', '.join(told)} (AUC up to {told[worst].auc:.3f})"
-    if told or found.low > bound or (found.auc > bound and half <= bound - 0.5):
-        return Gate(name, found.auc, threshold, FAIL, required, detail)
-    if found.high <= bound:
-        return Gate(name, found.auc, threshold, PASS, required, detail)
-    room = max(bound - found.auc, 0.25 * (bound - 0.5))
-    detail += f"; {found.rows} pairs of cycles, about {int(np.ceil(found.rows * (half / room) ** 2)):,} needed"
-    return Gate(name, found.auc, threshold, INSUFFICIENT, required, detail)
+    detail = f"{test.auc:.3f} [{test.low:.3f}, {test.high:.3f}], {test.classifier}, p {test.p_value:.3f}"
+    half = 0.5 * (test.high - test.low)
+    distinguished = {
+        key: part for key, part in parts.items() if np.isfinite(part.auc) and part.surely_above(len(parts)) > bound
+    }
+    if distinguished:
+        worst = max(distinguished, key=lambda key: distinguished[key].auc)
+        detail += f"; told apart on {', '.join(distinguished)} (AUC up to {distinguished[worst].auc:.3f})"
+    if distinguished or test.low > bound or (test.auc > bound and half <= bound - 0.5):
+        return Gate(name, test.auc, threshold, FAIL, required, detail)
+    if test.high <= bound:
+        return Gate(name, test.auc, threshold, PASS, required, detail)
+    room = max(bound - test.auc, 0.25 * (bound - 0.5))
+    detail += f"; {test.rows} pairs of cycles, about {int(np.ceil(test.rows * (half / room) ** 2)):,} needed"
+    return Gate(name, test.auc, threshold, INSUFFICIENT, required, detail)
 
 
 CRITERIA.register(Criterion(name="fidelity", judge=fidelity))

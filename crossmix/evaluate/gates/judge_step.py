@@ -46,15 +46,15 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
     records = {name: play(fitted, config, act, name) for name, act in players.items()}
     labels = {**LABELS, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
     table = summarise(records, labels, config, fitted.platforms)
-    seen = None if log.meta.aggregate else fusion
-    faithful = daily.fidelity(fitted, log, planned) if seen is None else fidelity(fitted, log, planned, seen)
+    heads = None if log.meta.aggregate else fusion
+    comparison = daily.fidelity(fitted, log, planned) if heads is None else fidelity(fitted, log, planned, heads)
 
     case = Case(
         config=config,
         market=fitted,
         plan_from_spend=log.plan_from_spend,
         aggregate=log.meta.aggregate,
-        fidelity=faithful,
+        fidelity=comparison,
         records=records,
         policies=table,
         bundle=publish_bundle(config, fitted, actor, market, out / "bundle"),
@@ -78,8 +78,8 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
         "policies": table,
         "trajectory": _trajectory(config, fitted, records),
         "marginal_roi": _marginal_curves(fitted, records),
-        "fidelity": faithful.plain(),
-        "shift": shift(log, planned, seen).plain(),
+        "fidelity": comparison.plain(),
+        "shift": shift(log, planned, heads).plain(),
         "bounds": bounds(config),
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1))
