@@ -33,7 +33,7 @@ from crossmix.config import Config
 from crossmix.evaluate.judge import Act, from_state, oracle, play
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.model import Market, load, save
-from crossmix.state import CONTEXT
+from crossmix.state import ALLOCATION
 from crossmix.training.loop import train
 from crossmix.training.policy_file import load_policy
 
@@ -74,7 +74,7 @@ def without_context(market: Market) -> Market:
 def _served(policy: Policy, blind: bool) -> Act:
     def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, _: Tensor) -> Tensor:
         if blind:
-            state_BS = torch.cat([torch.zeros_like(state_BS[:, :CONTEXT]), state_BS[:, CONTEXT:]], 1)
+            state_BS = torch.cat([torch.zeros_like(ALLOCATION.context(state_BS)), ALLOCATION.statistics(state_BS)], 1)
         share: Tensor = policy(state_BS, low_BP, high_BP)
         return share
 

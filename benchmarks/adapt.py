@@ -43,7 +43,7 @@ from crossmix.market.model import load as load_market
 from crossmix.market.oracle import best_share
 from crossmix.market.shift import SCENARIOS, shift
 from crossmix.market.tasks import tasks
-from crossmix.state import CONTEXT
+from crossmix.state import ALLOCATION
 from crossmix.training.meta import base_tasks, draw_task, environments
 from crossmix.training.policy_file import load_policy
 
@@ -79,10 +79,10 @@ class Size:
 
 def masked(policy: Policy) -> Callable[[Tensor], Tensor]:
     """States with the budget statistics at their training mean."""
-    mean = policy.normaliser.mean[CONTEXT:].clone()
+    mean = ALLOCATION.statistics(policy.normaliser.mean).clone()
 
     def of(state_BS: Tensor) -> Tensor:
-        return torch.cat([state_BS[:, :CONTEXT], mean.expand(len(state_BS), -1)], 1)
+        return torch.cat([ALLOCATION.context(state_BS), mean.expand(len(state_BS), -1)], 1)
 
     return of
 

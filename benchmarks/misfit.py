@@ -35,7 +35,7 @@ from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.model import Market, load
 from crossmix.market.shift import SCENARIOS, shift
-from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD, SLOTS
+from crossmix.state import ALLOCATION
 from crossmix.training.policy_file import load_policy
 
 FIRST_SEED = 6_100_000
@@ -44,7 +44,6 @@ FACTOR = 2.0
 WRONG = ("requests", "level", "ctr", "cvr", "value", "saturation")
 """Of `sim_to_real.wrong`: requests, prices, click rates, conversion rates, value per conversion, saturation."""
 AS_FITTED, UNTOLD = "as fitted", "policy, win rates not told"
-WIN_RATES = slice(CONTEXT + PLATFORM_FIELD["win_rate"], CONTEXT + SLOTS * len(PER_PLATFORM), len(PER_PLATFORM))
 AGAINST = ("mpc", "plug_in", "windowed_roi", "pid", "mirror_descent", "ucb")
 
 
@@ -79,7 +78,7 @@ def without_win_rates(policy: Policy) -> Act:
 
     def act(state_BS: Tensor, low_BP: Tensor, high_BP: Tensor, _: Tensor) -> Tensor:
         untold = state_BS.clone()
-        untold[:, WIN_RATES] = 0
+        ALLOCATION.of_platforms(ALLOCATION.statistics(untold), "win_rate").zero_()
         share_BP: Tensor = policy(untold, low_BP, high_BP)
         return share_BP
 

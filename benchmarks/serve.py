@@ -163,7 +163,7 @@ def _served(out: Path, folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def _state() -> list[float]:
-    return [float(x) for x in np.random.default_rng(0).normal(size=state.SIZE).round(4)]
+    return [float(x) for x in np.random.default_rng(0).normal(size=state.ALLOCATION.size).round(4)]
 
 
 def _bare_body(bundle: bundles.Bundle) -> bytes:
@@ -179,7 +179,7 @@ def _v1(bundle: bundles.Bundle) -> bytes:
 def _v2(bundle: bundles.Bundle) -> bytes:
     inputs = [
         {"name": "campaign_id", "shape": [1], "datatype": "BYTES", "data": [bundle.campaigns[0]]},
-        {"name": "state", "shape": [1, state.SIZE], "datatype": "FP32", "data": _state()},
+        {"name": "state", "shape": [1, state.ALLOCATION.size], "datatype": "FP32", "data": _state()},
     ]
     return json.dumps({"inputs": inputs}).encode()
 

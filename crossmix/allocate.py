@@ -3,7 +3,7 @@
 The bundle decides the split; a `Responder` (handed in: the bundle's own table of the fitted market's closed form) says
 what the split should earn and what one more unit of money would earn on each platform. No torch here.
 
-Shapes: P platforms, S the state's 128 statistics.
+Shapes: P platforms, X the state's statistics.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import constraints, state
+from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.response import Responder, Response
+from crossmix.state import Layout
 
 Array = NDArray[Any]
 
@@ -87,7 +88,7 @@ class Allocation:
 
 def explain(
     bundle: Bundle,
-    statistics_S: Array,
+    statistics_X: Array,
     campaign: str,
     responder: Responder,
     *,
@@ -99,18 +100,19 @@ def explain(
     """Split a campaign's next cycle and say why.
 
     Args:
-        statistics_S: the state's budget statistics, (128,), as the feature service yields them.
+        statistics_X: the state's budget statistics in the bundle's layout, (X,), as the feature service yields them.
         responder: the fitted market of this campaign.
         budget: money of the cycle, currency; `None`: the plan's. It enters the state as its pace (remaining budget per
             cycle over the plan's), whatever a flight that ended before left over.
         change: limits that differ from the bundle's.
         previous_P: last shares, (P,); `None`: no last cycle, so freezes and steps do not bind.
-        context_D: fused context, (512,); `None`: the campaign's last one in the bundle.
+        context_D: fused context, (D,); `None`: the campaign's last one in the bundle.
 
     Raises:
         BundleError: the campaign is unknown.
         ConfigError: an unknown platform, or a budget or last share that cannot be; names field, value and remedy.
         InfeasibleError: the limits leave no split.
+        LayoutError: the statistics are not of the bundle's layout.
     """
     bundle.check_campaign(campaign)
     plan = bundle.plans[campaign]
@@ -121,7 +123,7 @@ def explain(
     previous = None if previous_P is None else last_shares(previous_P, bundle.platforms)
     low_BP, high_BP = constraints.box(limits, previous)
     constraints.check(low_BP, high_BP, bundle.platforms)
-    statistics = with_limits(statistics_S, limits, previous, money / plan.cycle_budget)
+    statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
     share_P = bundle.allocate(bundle.encode(campaign, statistics, context_D), low_BP, high_BP)[0].astype(float)
     response, static = responder(share_P, money), responder(np.asarray(plan.share, float), money)
     lines = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
@@ -188,20 +190,13 @@ def last_shares(previous_P: Array, platforms: tuple[str, ...]) -> Array:
 
 
 def with_limits(
-    statistics_S: Array, limits: constraints.Limits[Array], previous_BP: Array | None, pace: float
+    layout: Layout, statistics_X: Array, limits: constraints.Limits[Array], previous_BP: Array | None, pace: float
 ) -> Array:
     """The statistics with what this call decides written in: limits, last shares, and the budget's pace."""
-    made_S = np.array(statistics_S, np.float32).reshape(-1)
-    if len(made_S) != state.STATISTICS:
-        raise ConfigError(f"statistics: {len(made_S)} numbers; the layout has {state.STATISTICS}")
-    width, platforms = len(state.PER_PLATFORM), len(limits.minimum_P)
-    slots_PF = made_S[: platforms * width].reshape(platforms, width)
-    slots_PF[:, state.PLATFORM_FIELD["max"]] = limits.maximum_P
-    slots_PF[:, state.PLATFORM_FIELD["min"]] = limits.minimum_P
+    decided_P = {"max": limits.maximum_P, "min": limits.minimum_P}
     if previous_BP is not None:
-        slots_PF[:, state.PLATFORM_FIELD["previous_share"]] = previous_BP[0]
-    made_S[state.SLOTS * width + state.CAMPAIGN_FIELD["pace"]] = pace
-    return made_S
+        decided_P["previous_share"] = previous_BP[0]
+    return layout.write(statistics_X, decided_P, {"pace": pace})
 
 
 def reasoned(

@@ -1,22 +1,21 @@
 """Running statistics of a campaign: the one definition behind the state in the market, in Feast and in the server.
 
-Feed it one `Outcome` per cycle; ask it for the state's 12 fields per platform and 8 per campaign. Windowed sums cover
-the last `window` cycles (§2.4: 20), a cycle of age a with weight `decay`^a: response drifts, and old cycles tell less
-of the coming one.
+Feed it one `Outcome` per cycle; ask it for the fields of a `state.Layout`, per platform and of the campaign. Windowed
+sums cover the last `window` cycles (§2.4: 20), a cycle of age a with weight `decay`^a: response drifts, and old cycles
+tell less of the coming one.
 
 Shapes: B batch of campaigns, P platforms, W window.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from crossmix.state import PER_CAMPAIGN, PER_PLATFORM
+from crossmix.state import ALLOCATION, Layout, weekday_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,15 @@ class History:
         remaining: Tensor = (whole_B - self.spent_BP.sum(1)).clamp(min=0) / left
         return remaining
 
-    def statistics(self, weekday_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Fields of `state.PER_PLATFORM` (B, P, 12) and `state.PER_CAMPAIGN` (B, 8); weekday of the coming cycle."""
+    def statistics(self, weekday_B: Tensor, layout: Layout = ALLOCATION) -> tuple[Tensor, Tensor]:
+        """The layout's fields of every platform (B, P, F) and of the campaign (B, C).
+
+        Args:
+            weekday_B: of the coming cycle, Monday 0.
+
+        Raises:
+            LayoutError: the layout has a field that is not told here.
+        """
         age_W = (self.seen - 1 - torch.arange(self.window, device=self.weight_W.device)) % self.window
         sums_QBP = torch.einsum("w,wqbp->qbp", self.weight_W[age_W], self.ring_WQBP)
         last_QBP = self.ring_WQBP[(self.seen - 1) % self.window]
@@ -171,18 +177,13 @@ class History:
         }
         total_QB = sums_QBP.sum(2)
         whole_B = (self.horizon_B * self.cycle_budget_B + self.shift_B).clamp(min=1e-12)
-        angle_B = 2 * math.pi * weekday_B.to(self.share_BP) / 7
         campaign = {
             "elapsed": self.elapsed_B / self.horizon_B,
             "consumed": self.spent_BP.sum(1) / whole_B,
             "pace": self.remaining_per_cycle_B() / self.cycle_budget_B.clamp(min=1e-12),
-            "weekday_sin": angle_B.sin(),
-            "weekday_cos": angle_B.cos(),
+            **weekday_fields(weekday_B.to(self.share_BP)),
             "windowed_roi": ratio(total_QB[_REVENUE], total_QB[_PLANNED]),
             "windowed_ctr": ratio(total_QB[_CLICKS], total_QB[_IMPRESSIONS]),
             "windowed_cvr": ratio(total_QB[_CONVERSIONS], total_QB[_CLICKS]),
         }
-        return (
-            torch.stack([platform[field.name] for field in PER_PLATFORM], dim=2),
-            torch.stack([campaign[field.name] for field in PER_CAMPAIGN], dim=1),
-        )
+        return layout.stack(platform, campaign)

@@ -13,7 +13,7 @@ from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueT
 from feast.data_format import ParquetFormat
 from feast.types import Array, Float32, Int32, String
 
-from crossmix import state
+from crossmix.state import ALLOCATION
 from feature_repo import sources
 
 # Zero means that a feature never expires. A log may be years old, and an expired statistic would come back null in
@@ -34,9 +34,8 @@ def definitions(encoders: Mapping[str, Mapping[str, Any] | None]) -> list[Any]:
     Args:
         encoders: what `encode_creatives` says it ran: modality to {name, dim, sha256}, or null.
     """
-    units = dict(zip(state.STATISTIC_NAMES, [*(state.PER_PLATFORM * state.SLOTS), *state.PER_CAMPAIGN], strict=True))
     statistics = [
-        _view(view, [Field(name=name, dtype=Float32, description=units[name].unit) for name in names])
+        _view(view, [Field(name=name, dtype=Float32, description=ALLOCATION.fields[name].unit) for name in names])
         for view, names in sources.statistic_names().items()
     ]
     events = Field(name="events", dtype=Array(Int32), description="behaviour ids before the impression, oldest first")
@@ -48,7 +47,7 @@ def definitions(encoders: Mapping[str, Mapping[str, Any] | None]) -> list[Any]:
         *ENTITIES.values(),
         *statistics,
         *fusion,
-        FeatureService(name=sources.SERVICE_STATISTICS, features=[*statistics], tags={"layout": state.layout_digest()}),
+        FeatureService(name=sources.SERVICE_STATISTICS, features=[*statistics], tags={"layout": ALLOCATION.digest}),
         FeatureService(name=sources.SERVICE_FUSION, features=[*fusion]),
     ]
 

@@ -52,7 +52,7 @@ class Described:
     campaigns: tuple[str, ...]
     encoders: dict[str, dict[str, Any] | None]
     layout: str
-    """`state.layout_digest()` of the layout the statistics were written in."""
+    """`Layout.digest` of the layout the statistics were written in."""
     rows: dict[str, int]
     """Rows offline, by view."""
 
@@ -85,7 +85,7 @@ def build(
     Raises:
         DataError: the log's tables do not fit (a missing column, two rows of one cycle, a lost sequence).
     """
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
     data = Dataset(dataset)
     meta = data.meta
@@ -104,7 +104,7 @@ def build(
         sources.CREATIVE_VIEW: sources.write_embeddings(out, vectors, list(encoders), meta.start),
         sources.USER_VIEW: sources.write_sequences(out, data),
     }
-    described = Described(meta.platforms, meta.campaigns, encoders, state.layout_digest(), rows)
+    described = Described(meta.platforms, meta.campaigns, encoders, ALLOCATION.digest, rows)
     _write_json(out / "embeddings" / "encoders.json", encoders)
     write_store_config(out, online)
     _apply(out, encoders)
@@ -181,12 +181,12 @@ def offline_states(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The rows in the order given, with the 128 statistics in layout order, float32. Before the first cycle of its
-        campaign and arm is over a row is NaN throughout, which `state.encode` reads as "no observation yet".
+        campaign and arm is over a row is NaN throughout, which `Layout.encode` reads as "no observation yet".
 
     Raises:
         DataError: a column is missing, or a campaign and arm has no statistics at any time.
     """
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
     keys = sources.KEYS[sources.PLATFORM_VIEW]
     _require_columns(entity_df, keys)
@@ -195,7 +195,7 @@ def offline_states(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
         if pair not in known:
             raise _unknown(known, *pair)
     found = _historical(path, SERVICE_STATISTICS, entity_df)
-    names = list(state.STATISTIC_NAMES)
+    names = list(ALLOCATION.names)
     return found[[*entity_df.columns, *names]].astype(dict.fromkeys(names, "float32"))
 
 
@@ -211,7 +211,7 @@ def offline_fusion_inputs(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
 
 
 def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> Array:
-    """The newest statistics of each campaign's arm: (n, 128) float32 in layout order, clamped as `state.clamp` does.
+    """The newest statistics of each campaign's arm: (n, 128) float32 in layout order, clamped as `Layout.clamp` does.
 
     Raises `DataError` for a campaign without statistics in this arm, naming it and the known ones.
     """
@@ -228,16 +228,16 @@ def online_known(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> 
 
     import numpy as np
 
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
     if not len(campaign_id):
-        return np.empty((0, state.STATISTICS), np.float32), []
+        return np.empty((0, ALLOCATION.statistics_size), np.float32), []
     entities = {"campaign_id": list(campaign_id), "arm": [arm] * len(campaign_id)}
     for attempt in range(TORN_READS):
         values, times = _online(path, SERVICE_STATISTICS, entities)
         stamps = [times[names[0]] for names in sources.statistic_names().values()]
         if stamps[0] == stamps[1]:
-            columns = [values[name] for name in state.STATISTIC_NAMES]
+            columns = [values[name] for name in ALLOCATION.names]
             return np.ascontiguousarray(np.asarray(columns, np.float32).T), stamps[0]
         if attempt + 1 < TORN_READS:
             time.sleep(TORN_PAUSE)
@@ -339,12 +339,12 @@ def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None]) -> None:
 
 
 def _check_layout(path: Path) -> None:
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
-    if describe(path).layout != state.layout_digest():
+    if describe(path).layout != ALLOCATION.digest:
         raise DataError(
             f"features: {path} was written in state layout {describe(path).layout[:12]}, this code has "
-            f"{state.layout_digest()[:12]}; run the features step again"
+            f"{ALLOCATION.digest[:12]}; run the features step again"
         )
 
 

@@ -51,10 +51,9 @@ TIME = "event_timestamp"
 
 def statistic_names() -> dict[str, tuple[str, ...]]:
     """Fields of the two statistics views; together the state's 128, in layout order."""
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
-    platform = len(state.PER_PLATFORM) * state.SLOTS
-    return {PLATFORM_VIEW: state.STATISTIC_NAMES[:platform], CAMPAIGN_VIEW: state.STATISTIC_NAMES[platform:]}
+    return {PLATFORM_VIEW: ALLOCATION.platform_names, CAMPAIGN_VIEW: ALLOCATION.campaign_names}
 
 
 def utc(column: pd.Series, name: str) -> pd.Series:
@@ -79,7 +78,7 @@ def clean_statistics(frame: pd.DataFrame, platforms: int, arm: str | None = None
         arm: the arm of every row.
 
     Returns:
-        campaign_id, arm, event_timestamp and the 128 as float32, clamped as `state.clamp` does: what is stored is what
+        campaign_id, arm, event_timestamp and the 128 as float32, clamped as `Layout.clamp` does: what is stored is what
         the policy sees, and nothing stored is null.
 
     Raises:
@@ -87,29 +86,29 @@ def clean_statistics(frame: pd.DataFrame, platforms: int, arm: str | None = None
     """
     import pandas as pd
 
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
     keys = KEYS[PLATFORM_VIEW]
     frame = frame.reset_index(drop=True)
     if arm is not None:
         frame = frame.assign(arm=arm)
-    missing = [name for name in (*keys, TIME, *state.STATISTIC_NAMES) if name not in frame.columns]
+    missing = [name for name in (*keys, TIME, *ALLOCATION.names) if name not in frame.columns]
     if missing:
         raise DataError(
             f"statistics: {len(missing)} columns are missing, first {missing[0]!r}; "
-            f"pass {', '.join(keys)}, {TIME} and every name of crossmix.state.STATISTIC_NAMES"
+            f"pass {', '.join(keys)}, {TIME} and every name of crossmix.state.ALLOCATION.names"
         )
     for key in keys:
         if frame[key].isna().any():
             raise DataError(f"statistics: {key} is empty in row {int(frame[key].isna().to_numpy().argmax())}; name it")
-    values = frame[list(state.STATISTIC_NAMES)].to_numpy(dtype="float32", copy=True)
+    values = frame[list(ALLOCATION.names)].to_numpy(dtype="float32", copy=True)
     rows = frame[list(keys)].astype("string").astype(object)
     rows[TIME] = utc(frame[TIME], TIME)
     twice = rows.duplicated()
     if twice.any():
         first = rows[twice].iloc[0].to_dict()
         raise DataError(f"statistics: two rows for {first}; a campaign and arm has one row per cycle")
-    clamped = pd.DataFrame(state.clamp(values, platforms), columns=list(state.STATISTIC_NAMES))
+    clamped = pd.DataFrame(ALLOCATION.clamp(values, platforms), columns=list(ALLOCATION.names))
     rows = pd.concat([rows, clamped], axis=1)
     return rows.sort_values([TIME, *keys], ignore_index=True)
 

@@ -80,7 +80,7 @@ def application(live: Live, settings: Settings) -> Any:
     for router in _routers(live, settings):
         app.include_router(router)
     errors.install(app)
-    schema.install(app, tuple(plane.model_registry.get_models()))
+    schema.install(app, tuple(plane.model_registry.get_models()), live.bundle.layout)
     tokens = None if settings.tokens is None else access.Tokens(settings.tokens)
     app.add_middleware(access.Access, tokens=tokens)
     app.add_middleware(observe.Observe, largest_body=live.config.serving.largest_body)

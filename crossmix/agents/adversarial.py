@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD
+from crossmix.state import ALLOCATION
 
 FIELDS = (
     "utilisation",
@@ -31,7 +31,7 @@ FIELDS = (
     "log_price",
     "log_supply",
 )
-_PICK = [PLATFORM_FIELD[name] for name in FIELDS]
+_PICK = [ALLOCATION.platform(name) for name in FIELDS]
 
 
 def delivery(platform_NPF: Tensor) -> Tensor:
@@ -41,8 +41,8 @@ def delivery(platform_NPF: Tensor) -> Tensor:
 
 def of_state(state_NS: Tensor, platforms: int) -> Tensor:
     """`delivery` of (N, 640) states."""
-    fields = state_NS[:, CONTEXT : CONTEXT + platforms * len(PER_PLATFORM)]
-    return delivery(fields.reshape(len(state_NS), platforms, -1))
+    _, platform_NPF, _ = ALLOCATION.split(state_NS, platforms)
+    return delivery(platform_NPF)
 
 
 class Discriminator(nn.Module):

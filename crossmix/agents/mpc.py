@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from crossmix.state import CAMPAIGN_FIELD, CONTEXT, PER_CAMPAIGN, PER_PLATFORM, PLATFORM_FIELD
+from crossmix.state import ALLOCATION, weekday_index
 
 TABLES: tuple[str, ...] = (
     "context",  # (N, 512) contexts of all campaigns
@@ -56,7 +56,7 @@ READ = 1e-3
 """Variance of the log of impressions, which the state tells by money and price."""
 LEAST = 0.02
 """Least factor on a rate or a value."""
-HIGHEST_ROI = next(field.high for field in PER_PLATFORM if field.name == "windowed_roi")
+HIGHEST_ROI = ALLOCATION.platform_fields[ALLOCATION.platform("windowed_roi")].high
 
 
 class Planner(nn.Module):
@@ -76,20 +76,16 @@ class Planner(nn.Module):
         """Share, (B, P)."""
         table = dict(self.named_buffers())
         platforms = table["rate"].shape[1]
-        end = CONTEXT + platforms * len(PER_PLATFORM)
-        fields = state_BS[:, CONTEXT:end].reshape(-1, platforms, len(PER_PLATFORM))
-        seen = {name: fields[..., slot] for name, slot in PLATFORM_FIELD.items()}
-        campaign_BF = state_BS[:, -len(PER_CAMPAIGN) :]
+        context, platform_BPF, campaign_BC = ALLOCATION.split(state_BS, platforms)
+        seen, flight = ALLOCATION.by_platform(platform_BPF), ALLOCATION.by_campaign(campaign_BC)
         # Nearest context: its campaign, and its click-rate multiplier.
-        context = state_BS[:, :CONTEXT]
         near_B = (context @ table["context"].T - 0.5 * table["context"].square().sum(1)).argmax(1)
         c_B, rate = table["campaign"][near_B], table["rate"][near_B]
-        day_B7 = _weekday(campaign_BF)
+        day_B7 = nn.functional.one_hot(weekday_index(flight), 7).to(state_BS.dtype)
 
         def by_day(name: str) -> Tensor:
             return (table[name][c_B] * day_B7[:, None]).sum(2)
 
-        flight = {name: campaign_BF[:, slot] for name, slot in CAMPAIGN_FIELD.items()}
         budget_B = table["budget"][c_B] * flight["pace"]
         kappa = table["saturation"][c_B].clamp(min=1e-4)
         price = seen["log_price"].exp()
@@ -163,14 +159,6 @@ class Planner(nn.Module):
         uncertain = 2 * (1 - rho) * variance + 1 / impressions.clamp(min=1)
         uncertain = uncertain + _moved(surprise, variance + noise) * surprise**2
         return torch.exp(mean + 0.5 * (left - variance)), uncertain
-
-
-def _weekday(campaign_BF: Tensor) -> Tensor:
-    """One-hot weekday of the coming cycle, (B, 7), from its sine and cosine."""
-    sine, cosine = campaign_BF[:, CAMPAIGN_FIELD["weekday_sin"]], campaign_BF[:, CAMPAIGN_FIELD["weekday_cos"]]
-    angle = torch.arange(7, device=campaign_BF.device) * (2 * torch.pi / 7)
-    nearest = (sine[:, None] * angle.sin() + cosine[:, None] * angle.cos()).argmax(1)
-    return torch.nn.functional.one_hot(nearest, 7).to(campaign_BF.dtype)
 
 
 def _predicted(

@@ -25,7 +25,7 @@ from torch import Tensor
 from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import entropy, log_density
 from crossmix.config import Online
-from crossmix.state import SIZE
+from crossmix.state import ALLOCATION
 
 
 class FeedbackError(ValueError):
@@ -50,7 +50,7 @@ class Feedback:
         rows = len(self.state_NS)
         platforms = self.logits_NP.shape[-1]
         wanted = {
-            "state_NS": (rows, SIZE),
+            "state_NS": (rows, ALLOCATION.size),
             "logits_NP": (rows, platforms),
             "log_density_N": (rows,),
             "reward_N": (rows,),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from crossmix.agents.mpc import Planner
 from crossmix.constraints import project, project_through
-from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, SLOTS
+from crossmix.state import ALLOCATION
 
 LEAST = 1e-4
 """Least share that the plan gives a platform before the limits, so that its logit is finite."""
@@ -55,7 +55,7 @@ class Policy(nn.Module):
         super().__init__()
         self.platforms = platforms
         self.planner = None if plan is None else Planner(plan)
-        size = CONTEXT + SLOTS * len(PER_PLATFORM) + len(PER_CAMPAIGN)
+        size = ALLOCATION.size
         self.normaliser = Normaliser(size)
         layers: list[nn.Module] = []
         for width in hidden:
@@ -66,7 +66,7 @@ class Policy(nn.Module):
         lasts = [self.head]
         self.has_shared = shared > 0
         if self.has_shared:
-            width = len(PER_PLATFORM) + len(PER_CAMPAIGN)
+            width = len(ALLOCATION.platform_fields) + len(ALLOCATION.campaign_fields)
             self.shared = nn.Sequential(nn.Linear(width, shared), nn.ReLU(), nn.Linear(shared, shared), nn.ReLU())
             self.shared_head = nn.Linear(shared, 1)
             lasts.append(self.shared_head)
@@ -86,7 +86,7 @@ class Policy(nn.Module):
         """
         first = self.trunk[0] if len(self.trunk) else self.head
         assert isinstance(first, nn.Linear)
-        first.weight[:, :CONTEXT] = 0
+        ALLOCATION.context(first.weight).zero_()
 
     @torch.no_grad()
     def plan_alone(self) -> None:
@@ -109,9 +109,8 @@ class Policy(nn.Module):
             logits = logits + self.planner(state_BS).clamp(min=LEAST).log()
         if not self.has_shared:
             return logits
-        fields = x[:, CONTEXT : CONTEXT + self.platforms * len(PER_PLATFORM)]
-        platform_BPF = fields.reshape(-1, self.platforms, len(PER_PLATFORM))
-        campaign_BPC = x[:, None, -len(PER_CAMPAIGN) :].expand(-1, self.platforms, -1)
+        _, platform_BPF, campaign_BC = ALLOCATION.split(x, self.platforms)
+        campaign_BPC = campaign_BC[:, None].expand(-1, self.platforms, -1)
         own = self.shared_head(self.shared(torch.cat([platform_BPF, campaign_BPC], 2))).squeeze(2)
         both: Tensor = logits + own
         return both

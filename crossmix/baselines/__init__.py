@@ -10,7 +10,6 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -23,7 +22,7 @@ from crossmix.constraints import project
 from crossmix.market.conditions import nominal
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
-from crossmix.state import CONTEXT, PER_CAMPAIGN, PER_PLATFORM, PLATFORM_FIELD
+from crossmix.state import ALLOCATION, weekday_index
 
 Competitor = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """(state (B, 640), low (B, P), high (B, P), campaign (B,)) -> share (B, P)."""
@@ -45,15 +44,14 @@ LABELS = {
 
 
 def platform_field(state_BS: Tensor, name: str, platforms: int) -> Tensor:
-    """One of the 12 per-platform fields, (B, P)."""
-    fields = state_BS[:, CONTEXT : CONTEXT + platforms * len(PER_PLATFORM)].reshape(-1, platforms, len(PER_PLATFORM))
-    return fields[..., PLATFORM_FIELD[name]]
+    """One of the platform fields, (B, P)."""
+    return ALLOCATION.of_platforms(ALLOCATION.statistics(state_BS), name, platforms)
 
 
 def weekday(state_BS: Tensor) -> Tensor:
-    """Weekday of the coming cycle, (B,), from its sine and cosine."""
-    sine, cosine = state_BS[:, -len(PER_CAMPAIGN) + 3], state_BS[:, -len(PER_CAMPAIGN) + 4]
-    return torch.round(torch.atan2(sine, cosine) * 7 / (2 * math.pi)).long() % 7
+    """Weekday of the coming cycle, (B,)."""
+    _, _, campaign_BC = ALLOCATION.split(state_BS)
+    return weekday_index(ALLOCATION.by_campaign(campaign_BC))
 
 
 def uniform(market: Market) -> Competitor:

@@ -35,7 +35,7 @@ from crossmix.market.domain import check, check_action
 from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
 from crossmix.market.model import Market
 from crossmix.market.shift import Schedule
-from crossmix.state import encode
+from crossmix.state import ALLOCATION
 
 MECHANISMS = ("exact", "counts", "expected")
 _DRIFTS = ("ctr", "cvr", "price")
@@ -176,7 +176,7 @@ class MarketEnvironment:
         """State and the box that the limits leave for the coming cycle."""
         platform, campaign = self.history.statistics(self.weekday_B)
         low, high = self.box()
-        return Observation(encode(self.context_BD, platform, campaign), low, high)
+        return Observation(ALLOCATION.encode(self.context_BD, platform, campaign), low, high)
 
     def box(self) -> tuple[Tensor, Tensor]:
         """Low and high of the coming cycle's share, (B, P) each."""

@@ -24,7 +24,7 @@ from crossmix.config import Config
 from crossmix.history import Outcome
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.model import Market
-from crossmix.state import CONTEXT, SIZE, bounds
+from crossmix.state import ALLOCATION
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -152,10 +152,10 @@ class MarketVectorEnv(VectorEnv[Floats, Floats, Array]):
         self.num_envs, self.scale = num_envs, scale
         platforms = len(market.platforms)
         self.single_action_space = Box(-1.0, 1.0, (platforms,), np.float32)
-        low, high = (edge.numpy() for edge in bounds())
-        infinite = np.full(CONTEXT, np.inf, np.float32)
+        low, high = ALLOCATION.bounds()
+        infinite = np.full(ALLOCATION.context_size, np.inf, np.float32)
         self.single_observation_space = Box(
-            np.concatenate([-infinite, low]), np.concatenate([infinite, high]), (SIZE,), np.float32
+            np.concatenate([-infinite, low]), np.concatenate([infinite, high]), (ALLOCATION.size,), np.float32
         )
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)

@@ -10,7 +10,7 @@ from crossmix.config import Config
 from crossmix.history import History, Outcome
 from crossmix.market.fit.log import read
 from crossmix.schema import Dataset
-from crossmix.state import CONTEXT, STATISTIC_NAMES, encode
+from crossmix.state import ALLOCATION
 
 
 def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
@@ -55,8 +55,8 @@ def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
         )
         history.update(outcome, tensor(arrived[t]), tensor(arrived_revenue[t]), tensor(cost[t]), tensor(share[t]))
         platform, campaign = history.statistics(torch.full((campaigns,), float(end.weekday())))
-        state = encode(torch.zeros(campaigns, CONTEXT), platform, campaign)[:, -len(STATISTIC_NAMES) :]
-        part = pd.DataFrame(state.numpy(), columns=list(STATISTIC_NAMES))
+        statistics_CX = ALLOCATION.encode_statistics(platform, campaign)
+        part = pd.DataFrame(statistics_CX.numpy(), columns=list(ALLOCATION.names))
         part.insert(0, "event_timestamp", end)
         part.insert(0, "cycle", t)
         part.insert(0, "campaign_id", list(log.meta.campaigns))

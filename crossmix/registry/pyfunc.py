@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crossmix import state
 from crossmix.registry.mlflow_door import open_mlflow
 
 
@@ -31,7 +30,7 @@ def declare(load: Callable[[Path], Any], predict: Callable[[Any, Mapping[str, An
     mlflow.models.set_model(Policy())
 
 
-def policy_signature(mlflow: Any, platforms: int) -> Any:
+def policy_signature(mlflow: Any, state_size: int, platforms: int) -> Any:
     import numpy as np
     from mlflow.types import Schema, TensorSpec
 
@@ -39,6 +38,6 @@ def policy_signature(mlflow: Any, platforms: int) -> Any:
         return TensorSpec(np.dtype(np.float32), (-1, width), name)
 
     return mlflow.models.ModelSignature(
-        inputs=Schema([spec("state", state.SIZE), spec("low", platforms), spec("high", platforms)]),
+        inputs=Schema([spec("state", state_size), spec("low", platforms), spec("high", platforms)]),
         outputs=Schema([spec("share", platforms)]),
     )

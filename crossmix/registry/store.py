@@ -26,7 +26,6 @@ from urllib.parse import urlparse
 
 from crossmix import bundle as bundle_module
 from crossmix import config as config_module
-from crossmix import state
 from crossmix.bundle import Bundle
 from crossmix.registry.mlflow_door import (
     LARGEST_PARAM,
@@ -364,11 +363,11 @@ class Registry:
                 python_model=str(Path(__file__).with_name("serving_model.py")),
                 # MLflow keeps a folder under its own name, and `fetch` looks for this one.
                 artifacts={"bundle": shutil.copytree(loaded.path, Path(scratch, "bundle")).as_posix()},
-                signature=policy_signature(mlflow, len(loaded.platforms)),
+                signature=policy_signature(mlflow, loaded.layout.size, len(loaded.platforms)),
                 input_example=loaded.example(),
                 # Stated, not inferred: inference loads the model in a new environment and asks the network.
                 pip_requirements=[f"{name}=={installed(name)}" for name in RUNTIME],
-                metadata={"bundle_digest": loaded.digest, "layout_digest": state.layout_digest()},
+                metadata={"bundle_digest": loaded.digest, "layout_digest": loaded.layout.digest},
             )
         created = self._client.create_model_version(
             self.model,

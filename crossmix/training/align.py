@@ -43,7 +43,7 @@ from crossmix.market.mechanism import Conditions
 from crossmix.market.model import Market, load, save
 from crossmix.market.pacing import tables
 from crossmix.schema import Dataset
-from crossmix.state import PER_PLATFORM, SLOTS, STATISTIC_NAMES
+from crossmix.state import ALLOCATION
 from crossmix.training.loop import validated
 from crossmix.training.policy_file import load_policy
 from crossmix.training.run import TrainingError
@@ -117,11 +117,10 @@ def transitions(dataset: Dataset, config: Config, market: Market) -> Logged:
     totals = planned.sum(2, keepdims=True)
     share = np.where(totals > 0, planned / np.maximum(totals, 1e-12), 1 / len(market.platforms))
     share_TCP = torch.tensor(share, dtype=torch.float32)
-    table = statistics(dataset, config)[list(STATISTIC_NAMES)].to_numpy(np.float32)
+    table = statistics(dataset, config)[list(ALLOCATION.names)].to_numpy(np.float32)
     times, campaigns = share_TCP.shape[:2]
-    fields = torch.from_numpy(table).reshape(times, campaigns, -1)[..., : SLOTS * len(PER_PLATFORM)]
-    per_platform = fields.reshape(times * campaigns, SLOTS, -1)[:, : len(market.platforms)]
-    seen_TCX = delivery(per_platform).reshape(times, campaigns, -1)
+    platform_NPF, _ = ALLOCATION.split_statistics(torch.from_numpy(table), len(market.platforms))
+    seen_TCX = delivery(platform_NPF).reshape(times, campaigns, -1)
     # Row t of the table is the state after cycle t, under share t.
     rows = torch.cat([seen_TCX[:-1], share_TCP[1:], seen_TCX[1:]], 2)[SETTLE:]
     return Logged(rows.flatten(0, 1), share_TCP)

@@ -27,7 +27,7 @@ from crossmix.config import Config, digest
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
 from crossmix.market.pacing import tables
-from crossmix.state import SIZE
+from crossmix.state import ALLOCATION
 
 Point = dict[str, Any]
 Listener = Callable[[Point], None]
@@ -222,10 +222,14 @@ class Learner:
         if agent in ("pathwise", "mpc"):
             return None
         factor = settings.fine_tuning if agent == "hybrid" and settings.start == "pathwise" else 1.0
-        ppo = PPO(self.policy, settings.ppo, settings.discount, SIZE, factor) if agent in ("ppo", "hybrid") else None
+        ppo = (
+            PPO(self.policy, settings.ppo, settings.discount, ALLOCATION.size, factor)
+            if agent in ("ppo", "hybrid")
+            else None
+        )
         if agent == "ppo":
             return ppo
-        ddpg = DDPG(self.policy, settings.ddpg, settings.discount, self.rows, SIZE, factor)
+        ddpg = DDPG(self.policy, settings.ddpg, settings.discount, self.rows, ALLOCATION.size, factor)
         return ddpg if ppo is None else Hybrid(ddpg, ppo)
 
     def _refill(self, path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crossmix import state
 from crossmix.allocate import Allocation, LimitChange, explain
 from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
@@ -36,10 +35,9 @@ def allocate(
 
     loaded = load(bundle)
     names = _asked(loaded, campaign, {"--budget": budget is not None, "--limit": limits, "--freeze": freeze})
-    width, column = len(state.PER_PLATFORM), state.PLATFORM_FIELD["previous_share"]
     told = []
     for name, statistics in zip(names, online_statistics(features, names), strict=True):
-        previous = statistics[column : width * len(loaded.platforms) : width]
+        previous = loaded.layout.of_platforms(statistics, "previous_share", len(loaded.platforms))
         told.append(
             explain(
                 loaded,

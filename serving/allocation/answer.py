@@ -4,7 +4,7 @@ The policy arm asks the bundle, explores within its bound, and keeps every limit
 static split. A campaign with an override (the kill switch, a given split) serves that in both arms, at once. An answer
 that holds for everybody in a cycle is kept until the bundle, the campaign or its state changes.
 
-Shapes: B batch, P platforms, S = 640.
+Shapes: B batch, P platforms, S state, X statistics.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import allocate, constraints, state
+from crossmix import allocate, constraints
 from crossmix.allocate import interval_of
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 POLICY, CONTROL = "policy", "control"
 ARMS = (POLICY, CONTROL)
-_SHARE = slice(state.CONTEXT + state.PLATFORM_FIELD["previous_share"], None, len(state.PER_PLATFORM))
-_PACE = state.CONTEXT + state.SLOTS * len(state.PER_PLATFORM) + state.CAMPAIGN_FIELD["pace"]
 
 
 @dataclass(slots=True)
@@ -145,7 +143,8 @@ class Answerer:
             except ConfigError as error:
                 raise QuestionError(f"{question.where}.{error}") from None
         state_S, source, as_of = self._state(question, planned, arm, serving, cycle)
-        share_P = state_S[_SHARE][: len(bundle.platforms)]
+        statistics_X = bundle.layout.statistics(state_S)
+        share_P = bundle.layout.of_platforms(statistics_X, "previous_share", len(bundle.platforms))
         previous_P = share_P.astype(np.float32) if abs(float(share_P.sum()) - 1) < 1e-3 else None
         start = campaign.starts + cycle * campaign.width
         target_P = self._target(planned, arm)
@@ -154,7 +153,9 @@ class Answerer:
         low_BP, high_BP = constraints.box(limits, None if held_P is None else held_P[None])
         weight = self.live.weight(arm, start)
         money = weight * campaign.cycle_budget
-        pace = float(state_S[_PACE]) if self.live.paced and source == states.OWN else 1.0
+        pace = (
+            float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
+        )
         budget = question.budget if question.budget is not None else money * pace
         notes = list(self.live.snapshot.notes)
         stopped = _stopped(campaign, cycle)
@@ -165,12 +166,11 @@ class Answerer:
             # What this call decides is written into the state: limits, last shares, pace.
             asked = question.budget is not None and money > 0
             previous_BP = None if previous_P is None else previous_P[None]
-            statistics = allocate.with_limits(
-                state_S[state.CONTEXT :], limits, previous_BP, budget / money if asked else pace
+            statistics_X = allocate.with_limits(
+                bundle.layout, statistics_X, limits, previous_BP, budget / money if asked else pace
             )
-            state_S = np.concatenate(
-                [state_S[: state.CONTEXT], state.clamp(statistics[None], len(bundle.platforms))[0]]
-            )
+            clamped_BX = bundle.layout.clamp(statistics_X[None], len(bundle.platforms))
+            state_S = np.concatenate([bundle.layout.context(state_S), clamped_BX[0]])
         if campaign.campaign_id not in bundle.contexts:
             notes.append("the policy was trained without this campaign: its context is the mean of those it knows")
         task = _Task(
@@ -183,21 +183,21 @@ class Answerer:
     def _state(
         self, question: Question, planned: Planned, arm: str, serving: Serving, cycle: int
     ) -> tuple[Array, str, float]:
-        """Encoded state (640,), where it comes from, and when its newest cycle ended."""
+        """Encoded state (S,), where it comes from, and when its newest cycle ended."""
         if question.state_S is not None:
             return question.state_S, "request", 0.0
-        campaign = planned.campaign
+        campaign, layout = planned.campaign, serving.bundle.layout
         found = self.live.states.get(campaign.campaign_id, arm)
         if found is None:
             start = datetime.fromtimestamp(campaign.starts.timestamp() + cycle * campaign.cycle_hours * 3_600, UTC)
             limits = planned.limits
-            found = states.cold(planned.static_P, limits.minimum_P, limits.maximum_P, start.weekday())
+            found = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, start.weekday())
         context_D = serving.bundle.contexts.get(campaign.campaign_id)
         if context_D is None:
             context_D = self.live.mean_context(serving.bundle)
         state_S = np.concatenate([context_D, found.statistics_S]).astype(np.float32)
         for name, value in question.statistics.items():
-            state_S[state.CONTEXT + _PLACE[name]] = value
+            layout.statistics(state_S)[layout.index(name)] = value
         return state_S, found.source, found.seconds
 
     def _target(self, planned: Planned, arm: str) -> Array | None:
@@ -316,9 +316,6 @@ class Answerer:
 
 def _stacked(rows: Sequence[Array]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
-
-
-_PLACE = {name: place for place, name in enumerate(state.STATISTIC_NAMES)}
 
 
 def _response(table: ResponseTable, share_P: Array, budget: float, weight: float) -> Response:

@@ -1,11 +1,11 @@
 """A question to a predictor: parsed from the V1 protocol's JSON or the V2 protocol's tensors, and checked.
 
 V1 instance: {"campaign_id", and any of "arm", "cycle", "budget", "limits": {platform: {min, max, step, freeze}},
-"state": 640 numbers or {statistic: number}, "explore": bool}. V2 inputs, a row per question: `campaign_id` BYTES [B];
-any of `arm` BYTES [B], `cycle` INT64 [B], `budget` FP64 [B], `limits` BYTES [B] (JSON as above), `state` FP32 [B, 640],
+"state": S numbers or {statistic: number}, "explore": bool}. V2 inputs, a row per question: `campaign_id` BYTES [B];
+any of `arm` BYTES [B], `cycle` INT64 [B], `budget` FP64 [B], `limits` BYTES [B] (JSON as above), `state` FP32 [B, S],
 `explore` BOOL [B].
 
-Shapes: B batch, S = 640.
+Shapes: B batch, S state of the bundle's layout (640 of the budget split's).
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import state
 from crossmix.allocate import LimitChange
+from crossmix.state import Layout
 
 Array = NDArray[Any]
 MOST_QUESTIONS = 512
 """They are answered on the event loop: about a quarter of a second's work (1,024 of them took 0.51 s)."""
 MOST_CYCLE = 2**31 - 1
 FIELDS = ("campaign_id", "arm", "cycle", "budget", "limits", "state", "explore")
-_STATISTICS = frozenset(state.STATISTIC_NAMES)
 _NUMBERS = frozenset((int, float))
 _NO_CHANGE = LimitChange()
 
@@ -50,7 +49,7 @@ class Question:
     """Of the arm's cycle, currency; `None`: the arm's part of the plan, as it is paced."""
     change: LimitChange = _NO_CHANGE
     state_S: Array | None = None
-    """A full state, (640,) float32, instead of the feature store's."""
+    """A full state, (S,) float32, instead of the feature store's."""
     statistics: Mapping[str, float] = field(default_factory=dict)
     """Statistics that differ from the feature store's, by name of the layout."""
     explore: bool | None = None
@@ -72,10 +71,11 @@ class Question:
         )
 
 
-def of_instances(payload: Any, also: Sequence[str] = ()) -> list[Question]:
+def of_instances(payload: Any, layout: Layout, also: Sequence[str] = ()) -> list[Question]:
     """Questions of a V1 request's body.
 
     Args:
+        layout: of the bundle that answers.
         also: further fields that the caller reads itself.
 
     Raises:
@@ -85,10 +85,10 @@ def of_instances(payload: Any, also: Sequence[str] = ()) -> list[Question]:
     if not isinstance(instances, list) or not instances:
         raise QuestionError('instances: missing or empty; send {"instances": [{"campaign_id": ...}]}')
     _check_number("instances", len(instances))
-    return [_of_instance(instance, f"instances[{row}]", also) for row, instance in enumerate(instances)]
+    return [_of_instance(instance, layout, f"instances[{row}]", also) for row, instance in enumerate(instances)]
 
 
-def _of_instance(raw: Any, where: str, also: Sequence[str]) -> Question:
+def _of_instance(raw: Any, layout: Layout, where: str, also: Sequence[str]) -> Question:
     if not isinstance(raw, Mapping):
         raise QuestionError(f"{where}: {_shown(raw)}; send an object with campaign_id")
     for name in raw:
@@ -102,7 +102,7 @@ def _of_instance(raw: Any, where: str, also: Sequence[str]) -> Question:
         raise QuestionError(f"{where}.arm: {_shown(arm)}; use policy or control")
     if explore is not None and not isinstance(explore, bool):
         raise QuestionError(f"{where}.explore: {_shown(explore)}; use true or false")
-    state_S, statistics = _state(raw.get("state"), where)
+    state_S, statistics = _state(raw.get("state"), layout, where)
     limits = raw.get("limits")
     return Question(
         campaign,
@@ -117,8 +117,11 @@ def _of_instance(raw: Any, where: str, also: Sequence[str]) -> Question:
     )
 
 
-def of_tensors(inputs: Mapping[str, Array]) -> list[Question]:
+def of_tensors(inputs: Mapping[str, Array], layout: Layout) -> list[Question]:
     """Questions of a V2 request's inputs: name to array, BYTES as objects.
+
+    Args:
+        layout: of the bundle that answers.
 
     Raises:
         QuestionError: naming the input.
@@ -137,7 +140,7 @@ def of_tensors(inputs: Mapping[str, Array]) -> list[Question]:
         column = np.asarray(inputs[name])
         if column.dtype.kind not in kinds:
             raise QuestionError(f"inputs.{name}: datatype {column.dtype}; send {_DATATYPE[name]}")
-        want = (rows, state.SIZE) if name == "state" else (rows,)
+        want = (rows, layout.size) if name == "state" else (rows,)
         if column.size != math.prod(want) or (name == "state" and column.shape != want):
             raise QuestionError(f"inputs.{name}: shape {list(column.shape)}; want {list(want)}, a row per question")
         columns[name] = column.reshape(want)
@@ -233,22 +236,22 @@ def _limits(raw: Any, where: str) -> LimitChange:
     return LimitChange(made["min"], made["max"], made["step"], frozenset(freeze[True]), frozenset(freeze[False]))
 
 
-def _state(raw: Any, where: str) -> tuple[Array | None, Mapping[str, float]]:
+def _state(raw: Any, layout: Layout, where: str) -> tuple[Array | None, Mapping[str, float]]:
     if raw is None:
         return None, {}
     if isinstance(raw, Mapping):
         for name, value in raw.items():
-            if name not in _STATISTICS:
+            if name not in layout.fields:
                 raise QuestionError(f"{where}.state.{name}: no statistic of the layout; see state_layout.json")
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise QuestionError(f"{where}.state.{name}: {_shown(value)}; give a finite number")
         return None, {name: float(value) for name, value in raw.items()}
-    if not isinstance(raw, list) or len(raw) != state.SIZE:
+    if not isinstance(raw, list) or len(raw) != layout.size:
         length = f"{len(raw)} numbers" if isinstance(raw, list) else _shown(raw)
-        raise QuestionError(f"{where}.state: {length}; send {state.SIZE} numbers, or an object of statistics by name")
+        raise QuestionError(f"{where}.state: {length}; send {layout.size} numbers, or an object of statistics by name")
     if not _NUMBERS.issuperset(map(type, raw)):
         column = next(index for index, value in enumerate(raw) if type(value) not in _NUMBERS)
-        raise QuestionError(f"{where}.state[{column}]: {_shown(raw[column])}; send {state.SIZE} numbers")
+        raise QuestionError(f"{where}.state[{column}]: {_shown(raw[column])}; send {layout.size} numbers")
     try:
         made = np.array(raw, np.float64)
     except OverflowError:

@@ -88,8 +88,8 @@ def advance(
 
 def _seeds(folder: Path, campaign_id: str, platforms: Sequence[str]) -> dict[str, Array]:
     """What the log last said of `SEEDED`, (P,) each; nothing of a campaign that it does not know."""
-    from crossmix import state
     from crossmix.schema import DataError
+    from crossmix.state import ALLOCATION
     from feature_repo import features
     from feature_repo.sources import LOG_ARM
 
@@ -99,8 +99,7 @@ def _seeds(folder: Path, campaign_id: str, platforms: Sequence[str]) -> dict[str
     values, seconds = features.online_known(folder, [campaign_id], LOG_ARM)
     if not seconds[0]:
         return {}
-    platform_PF = values[0, : state.SLOTS * len(state.PER_PLATFORM)].reshape(state.SLOTS, -1)[: len(platforms)]
-    return {name: platform_PF[:, state.PLATFORM_FIELD[name]] for name in SEEDED}
+    return {name: ALLOCATION.of_platforms(values[0], name, len(platforms)) for name in SEEDED}
 
 
 def _read(

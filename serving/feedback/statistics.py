@@ -70,7 +70,7 @@ def rows_of(
     """
     import torch
 
-    from crossmix import state
+    from crossmix.state import ALLOCATION
 
     delivered = np.zeros((wanted.stop, len(platforms), 5))
     arrived = np.zeros((wanted.stop, len(platforms), 2))
@@ -101,8 +101,8 @@ def rows_of(
         history.cycle_budget_B = torch.tensor([coming])
         history.shift_B = torch.tensor([so_far - (cycle + 1) * coming])
         platform, whole = history.statistics(torch.tensor([float(end.weekday())]))
-        encoded = state.encode(torch.zeros(1, state.CONTEXT), platform, whole)[0, -state.STATISTICS :]
-        yield {"event_timestamp": end, **dict(zip(state.STATISTIC_NAMES, encoded.tolist(), strict=True))}
+        encoded_BX = ALLOCATION.encode_statistics(platform, whole)
+        yield {"event_timestamp": end, **dict(zip(ALLOCATION.names, encoded_BX[0].tolist(), strict=True))}
 
 
 def _start(

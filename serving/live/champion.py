@@ -109,6 +109,12 @@ class Champion:
         try:
             if loaded is None:
                 loaded = registry.fetch(champion.number, target)
+            if loaded.layout.digest != self.current.bundle.layout.digest:
+                raise BundleError(
+                    f"state_layout.json: layout {loaded.layout.label}, {loaded.layout.digest[:12]}; this server serves "
+                    f"{self.current.bundle.layout.label}, {self.current.bundle.layout.digest[:12]}: start a server of "
+                    "its own for it"
+                )
             if loaded.platforms != self.current.bundle.platforms:
                 raise BundleError(
                     f"platforms.json: {', '.join(loaded.platforms)}; this server serves "

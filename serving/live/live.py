@@ -106,7 +106,7 @@ class Live:
             settings.salt,
             {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
         )
-        self.states = States(features, self.folder / "states.npz")
+        self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
         self.recorder = Recorder(self._open)
         self.paced = config.market.return_unspent
         platforms = len(champion.current.bundle.platforms)
@@ -170,7 +170,7 @@ class Live:
         return "control" if self.snapshot.ended is not None else self.experiment.arm(user_id)
 
     def mean_context(self, bundle: Bundle) -> Array:
-        """Mean context of the campaigns that a bundle knows, (512,): a new campaign's."""
+        """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
         if bundle.digest not in self._means:
             self._means = {bundle.digest: np.mean(list(bundle.contexts.values()), axis=0)}
         return self._means[bundle.digest]

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import state
 from crossmix.schema import DataError
+from crossmix.state import Layout, weekday_fields
 from feature_repo.sources import LOG_ARM
 
 Array = NDArray[Any]
@@ -34,7 +34,7 @@ class State:
     """A campaign's statistics in one arm."""
 
     statistics_S: Array
-    """(128,) float32 in layout order."""
+    """(X,) float32 in the layout's order."""
     seconds: float
     """When its newest cycle ended, UTC; 0 where it starts cold."""
     source: str
@@ -47,10 +47,11 @@ class States:
     Args:
         features: feature folder.
         keep: file in which the last good statistics outlive a restart.
+        layout: of the bundle that serves; statistics of another are refused.
     """
 
-    def __init__(self, features: Path, keep: Path) -> None:
-        self.features, self.keep = Path(features), Path(keep)
+    def __init__(self, features: Path, keep: Path, layout: Layout) -> None:
+        self.features, self.keep, self.layout = Path(features), Path(keep), layout
         self.trouble: str | None = None
         self.since: float | None = None
         self._known: dict[tuple[str, str], State] = {}
@@ -92,13 +93,18 @@ class States:
             self.trouble = f"feature store: it no longer knows {campaign}, arm {arm}; push its statistics again"
 
     def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
-        from feature_repo.features import online_known
+        from feature_repo.features import describe, online_known
 
         found: dict[tuple[str, str], State] = {}
         if not campaigns:
             return found
         if not self.features.is_dir():
             raise DataError(f"features: {self.features} is not there; bring the feature folder back")
+        if describe(self.features).layout != self.layout.digest:
+            raise DataError(
+                f"features: {self.features} holds statistics of another layout than the bundle's {self.layout.label}; "
+                "serve with the features of the run that trained it"
+            )
         for arm in (LOG_ARM, *arms):
             values, seconds = online_known(self.features, campaigns, arm)
             for campaign, row, second in zip(campaigns, values, seconds, strict=True):
@@ -119,7 +125,7 @@ class States:
         scratch = self.keep.with_suffix(".tmp")
         scratch.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("wb") as stream:
-            np.savez(stream, rows=np.array(json.dumps(rows)), values=values, layout=np.array(state.layout_digest()))
+            np.savez(stream, rows=np.array(json.dumps(rows)), values=values, layout=np.array(self.layout.digest))
             stream.flush()
             os.fsync(stream.fileno())
         scratch.replace(self.keep)
@@ -127,7 +133,7 @@ class States:
     def _restore(self) -> None:
         try:
             with np.load(self.keep) as archive:
-                if str(archive["layout"]) != state.layout_digest():
+                if str(archive["layout"]) != self.layout.digest:
                     return
                 rows: list[Mapping[str, Any]] = json.loads(str(archive["rows"]))
                 values = archive["values"]
@@ -140,23 +146,15 @@ class States:
         }
 
 
-def cold(share_P: Array, minimum_P: Array, maximum_P: Array, weekday: int) -> State:
+def cold(layout: Layout, share_P: Array, minimum_P: Array, maximum_P: Array, weekday: int) -> State:
     """The statistics of a campaign before its first cycle, as `History` has them.
 
     Args:
         share_P, minimum_P, maximum_P: the plan's split and limits, (P,).
         weekday: of the coming cycle, Monday 0.
     """
-    statistics = np.zeros(state.STATISTICS, np.float32)
-    width = len(state.PER_PLATFORM)
-    slots_PF = statistics[: len(share_P) * width].reshape(len(share_P), width)
-    for name, column in (("previous_share", share_P), ("min", minimum_P), ("max", maximum_P)):
-        slots_PF[:, state.PLATFORM_FIELD[name]] = column
-    campaign = statistics[state.SLOTS * width :]
-    angle = 2 * np.pi * weekday / 7
-    for name, value in (("pace", 1.0), ("weekday_sin", np.sin(angle)), ("weekday_cos", np.cos(angle))):
-        campaign[state.CAMPAIGN_FIELD[name]] = value
-    return State(statistics, 0.0, COLD)
+    known_P = {"previous_share": share_P, "min": minimum_P, "max": maximum_P}
+    return State(layout.cold_start(known_P, weekday_fields(weekday)), 0.0, COLD)
 
 
 def _same(one: State, other: State) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crossmix import state
+from crossmix.state import Layout
 
 _LIMIT = {
     "type": "object",
@@ -13,26 +13,6 @@ _LIMIT = {
     "properties": {
         **{name: {"type": "number", "minimum": 0, "maximum": 1} for name in ("min", "max", "step")},
         "freeze": {"type": "boolean"},
-    },
-}
-QUESTION: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["campaign_id"],
-    "properties": {
-        "campaign_id": {"type": "string", "minLength": 1},
-        "user_id": {"type": "string", "minLength": 1, "maxLength": 500, "description": "for model router: needed"},
-        "arm": {"type": "string", "enum": ["policy", "control"], "description": "for the predictors; their own"},
-        "cycle": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "absent: now's"},
-        "budget": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e15, "description": "of the arm's cycle"},
-        "limits": {"type": "object", "additionalProperties": _LIMIT, "description": "by platform"},
-        "state": {
-            "anyOf": [
-                {"type": "array", "items": {"type": "number"}, "minItems": state.SIZE, "maxItems": state.SIZE},
-                {"type": "object", "additionalProperties": {"type": "number"}},
-            ]
-        },
-        "explore": {"type": "boolean"},
     },
 }
 _INTERVAL = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
@@ -85,23 +65,47 @@ PREDICTION: dict[str, Any] = {
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 
 
-def install(app: Any, models: Sequence[str]) -> None:
-    """Make `app.openapi()` tell bodies, answers and errors."""
+def question(layout: Layout) -> dict[str, Any]:
+    """A question to a predictor or the router, about a bundle of this layout."""
+    numbers = {"type": "array", "items": {"type": "number"}, "minItems": layout.size, "maxItems": layout.size}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["campaign_id"],
+        "properties": {
+            "campaign_id": {"type": "string", "minLength": 1},
+            "user_id": {"type": "string", "minLength": 1, "maxLength": 500, "description": "for model router: needed"},
+            "arm": {"type": "string", "enum": ["policy", "control"], "description": "for the predictors; their own"},
+            "cycle": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "absent: now's"},
+            "budget": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e15, "description": "of the arm's cycle"},
+            "limits": {"type": "object", "additionalProperties": _LIMIT, "description": "by platform"},
+            "state": {"anyOf": [numbers, {"type": "object", "additionalProperties": {"type": "number"}}]},
+            "explore": {"type": "boolean"},
+        },
+    }
+
+
+def install(app: Any, models: Sequence[str], layout: Layout) -> None:
+    """Make `app.openapi()` tell bodies, answers and errors.
+
+    Args:
+        layout: of the bundle that serves.
+    """
     from fastapi.openapi.utils import get_openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             made = get_openapi(title=app.title, version="1", routes=app.routes)
-            _complete(made, models)
+            _complete(made, models, layout)
             app.openapi_schema = made
         return dict(app.openapi_schema)
 
     app.openapi = openapi
 
 
-def _complete(made: dict[str, Any], models: Sequence[str]) -> None:
+def _complete(made: dict[str, Any], models: Sequence[str], layout: Layout) -> None:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {"Question": QUESTION, "Prediction": PREDICTION, "Error": ERROR}
+    schemas |= {"Question": question(layout), "Prediction": PREDICTION, "Error": ERROR}
     error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
     for path, methods in made["paths"].items():
         for operation in methods.values():

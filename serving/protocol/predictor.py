@@ -24,21 +24,13 @@ from kserve.errors import InvalidInput
 from kserve.metrics import PREDICT_HIST_TIME, get_labels
 from kserve.model import InferenceVerb
 
+from crossmix.state import Layout
 from serving.allocation import question
 from serving.allocation.answer import ARMS, Answerer
 from serving.allocation.question import Question, QuestionError
 
 Predictions = list[dict[str, Any]]
 
-INPUTS = (
-    ("campaign_id", "BYTES", [-1]),
-    ("arm", "BYTES", [-1]),
-    ("cycle", "INT64", [-1]),
-    ("budget", "FP64", [-1]),
-    ("limits", "BYTES", [-1]),
-    ("state", "FP32", [-1, 640]),
-    ("explore", "BOOL", [-1]),
-)
 _PER_PLATFORM = ("share", "amount", "marginal_roi", "marginal_roi_low", "marginal_roi_high")
 _NUMBERS = ("budget", "expected_revenue", "log_density")
 _TEXTS = ("campaign_id", "arm", "bundle", "allocation_id")
@@ -97,7 +89,7 @@ class ArmModel(Served):
     ) -> Any:
         """Answer a V1 body or a V2 request."""
         try:
-            questions = read(payload)
+            questions = read(payload, self.answerer.live.bundle.layout)
             for one in questions:
                 if one.arm not in (None, self.name):
                     raise QuestionError(
@@ -111,17 +103,17 @@ class ArmModel(Served):
         return written(payload, self.name, predictions, headers, response_headers)
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in INPUTS]
+        return input_types(self.answerer.live.bundle.layout)
 
     def get_output_types(self) -> list[dict[str, Any]]:
         return output_types()
 
 
-def read(payload: Any) -> list[Question]:
+def read(payload: Any, layout: Layout) -> list[Question]:
     """Questions of a V1 body or a V2 request; raises `QuestionError`."""
     if isinstance(payload, InferRequest):
-        return question.of_tensors(tensors(payload))
-    return question.of_instances(plain(payload))
+        return question.of_tensors(tensors(payload), layout)
+    return question.of_instances(plain(payload), layout)
 
 
 def plain(payload: Any) -> Any:
@@ -175,6 +167,20 @@ def is_cloud_event(headers: Mapping[str, str]) -> bool:
     return "ce-specversion" in headers or "cloudevents" in headers.get("content-type", "")
 
 
+def input_types(layout: Layout) -> list[dict[str, Any]]:
+    """Inputs of V2, for the model's metadata."""
+    rows = (
+        ("campaign_id", "BYTES", [-1]),
+        ("arm", "BYTES", [-1]),
+        ("cycle", "INT64", [-1]),
+        ("budget", "FP64", [-1]),
+        ("limits", "BYTES", [-1]),
+        ("state", "FP32", [-1, layout.size]),
+        ("explore", "BOOL", [-1]),
+    )
+    return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+
+
 def output_types() -> list[dict[str, Any]]:
     """Outputs of V2, for the model's metadata."""
     rows = [(name, "FP64", [-1, -1]) for name in _PER_PLATFORM] + [("binding", "BYTES", [-1, -1])]
@@ -217,4 +223,15 @@ def models(answerer: Answerer, told: Callable[[Predictions], None] | None = None
     return [ArmModel(arm, answerer, told) for arm in ARMS]
 
 
-__all__ = ["ArmModel", "Served", "is_cloud_event", "models", "output_types", "plain", "read", "tensors", "written"]
+__all__ = [
+    "ArmModel",
+    "Served",
+    "input_types",
+    "is_cloud_event",
+    "models",
+    "output_types",
+    "plain",
+    "read",
+    "tensors",
+    "written",
+]

@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from kserve import InferRequest
 from kserve.errors import InvalidInput
 
+from crossmix.state import Layout
 from serving.allocation.answer import Answerer
 from serving.allocation.question import Question, QuestionError, of_instances, of_tensors
 from serving.assignment.arms import ExperimentError
 from serving.assignment.users import check, hashed
 from serving.live.live import Live
-from serving.protocol.predictor import INPUTS, Predictions, Served, output_types, plain, tensors, written
+from serving.protocol.predictor import Predictions, Served, input_types, output_types, plain, tensors, written
 
 ARM_HEADER = "x-crossmix-arm"
 
@@ -108,7 +109,7 @@ class RouterModel(Served):
     ) -> Any:
         """Put every user into an arm and answer from it."""
         try:
-            questions, users, raw = _read(payload)
+            questions, users, raw = _read(payload, self.live.bundle.layout)
             assigned = [self._assign(question, user) for question, user in zip(questions, users, strict=True)]
             sent = [dict(one) | {"arm": question.arm} for one, question in zip(raw, assigned, strict=True)]
             predictions = await self.arms.answer(assigned, sent)
@@ -145,14 +146,14 @@ class RouterModel(Served):
         return replace(question, arm=arm)
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        rows = [("user_id", "BYTES", [-1]), *(row for row in INPUTS if row[0] != "arm")]
-        return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+        user = {"name": "user_id", "datatype": "BYTES", "shape": [-1]}
+        return [user, *(row for row in input_types(self.live.bundle.layout) if row["name"] != "arm")]
 
     def get_output_types(self) -> list[dict[str, Any]]:
         return output_types()
 
 
-def _read(payload: Any) -> tuple[list[Question], list[str], list[Mapping[str, Any]]]:
+def _read(payload: Any, layout: Layout) -> tuple[list[Question], list[str], list[Mapping[str, Any]]]:
     """Questions, their users, and the V1 instances without the user."""
     if isinstance(payload, InferRequest):
         inputs = tensors(payload)
@@ -160,7 +161,7 @@ def _read(payload: Any) -> tuple[list[Question], list[str], list[Mapping[str, An
             raise QuestionError("inputs.user_id: missing; send the users' ids as BYTES, one per question")
         cells = inputs.pop("user_id").reshape(-1)
         users = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
-        questions = of_tensors(inputs)
+        questions = of_tensors(inputs, layout)
         if len(users) != len(questions):
             raise QuestionError(
                 f"inputs.user_id: {len(users)} ids for {len(questions)} questions; send one per question"
@@ -169,7 +170,7 @@ def _read(payload: Any) -> tuple[list[Question], list[str], list[Mapping[str, An
         raw: list[Mapping[str, Any]] = [_instance(question) for question in questions]
         return questions, [_user(user, f"inputs[{row}]") for row, user in enumerate(users)], raw
     payload = plain(payload)
-    questions = of_instances(payload, also=("user_id",))
+    questions = of_instances(payload, layout, also=("user_id",))
     users = [_user(one.get("user_id"), f"instances[{row}]") for row, one in enumerate(payload["instances"])]
     raw = [{name: value for name, value in one.items() if name != "user_id"} for one in payload["instances"]]
     return questions, users, raw

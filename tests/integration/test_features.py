@@ -69,12 +69,12 @@ def expected(log: Dataset, campaign: str, cycle: int) -> torch.Tensor:
     """The statistics of one cycle as `state` clamps them, straight from the source."""
     rows = fake_statistics(log, laptop()).set_index(["campaign_id", "cycle"])
     raw = torch.tensor(rows.loc[(campaign, cycle), NAMES].to_numpy(dtype="float32"))[None]
-    return state.clamp(raw, PLATFORMS)[0]
+    return state.ALLOCATION.clamp(raw, PLATFORMS)[0]
 
 
 def encoded(statistics: torch.Tensor) -> torch.Tensor:
     platform, campaign = statistics[:, :120].reshape(-1, PLATFORMS, 12), statistics[:, 120:]
-    return state.encode(torch.zeros(len(statistics), state.CONTEXT), platform, campaign)
+    return state.ALLOCATION.encode(torch.zeros(len(statistics), 512), platform, campaign)
 
 
 def test_offline_and_online_give_the_same_encoded_state(folder: Path, log: Dataset) -> None:
@@ -82,10 +82,10 @@ def test_offline_and_online_give_the_same_encoded_state(folder: Path, log: Datas
     offline = torch.tensor(features.offline_states(folder, entity_rows(last))[NAMES].to_numpy())
     online = torch.from_numpy(features.online_statistics(folder, CAMPAIGNS))
     assert offline.dtype == online.dtype == torch.float32
-    assert online.shape == (2, state.STATISTICS)
+    assert online.shape == (2, state.ALLOCATION.statistics_size)
     assert torch.equal(encoded(offline), encoded(online))
     assert torch.equal(online, torch.stack([expected(log, name, CYCLES - 1) for name in CAMPAIGNS]))
-    assert torch.equal(encoded(online)[:, state.CONTEXT :], online)  # stored clamped: encoding changes nothing
+    assert torch.equal(state.ALLOCATION.statistics(encoded(online)), online)  # stored clamped: encoding changes nothing
 
 
 def test_services_come_from_the_layout(folder: Path) -> None:
@@ -132,7 +132,7 @@ def test_unknown_campaign_arm_and_column(folder: Path) -> None:
         features.online_statistics(folder, ["c0"], arm="policy")
     with pytest.raises(DataError, match="'arm' is missing"):
         features.offline_states(folder, entity_rows(START).drop(columns="arm"))
-    assert features.online_statistics(folder, []).shape == (0, state.STATISTICS)
+    assert features.online_statistics(folder, []).shape == (0, state.ALLOCATION.statistics_size)
 
 
 def test_fusion_inputs_online_and_offline(folder: Path, log: Dataset) -> None:

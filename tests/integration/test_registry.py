@@ -119,7 +119,7 @@ def test_the_registered_model_is_a_pyfunc(registry: Registry, bundles: list[bund
         cwd=registry.artifact_root,
     )
     assert ran.stdout.strip() == "(3, 4) ['state', 'low', 'high'] False"
-    assert version.tags["layout_digest"] == state.layout_digest()
+    assert version.tags["layout_digest"] == state.ALLOCATION.digest
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before the version exists", "before its aliases are set"])

@@ -23,7 +23,7 @@ from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
 from crossmix.market.shift import shifts
 from crossmix.schema import Dataset
-from crossmix.state import CONTEXT, STATISTIC_NAMES
+from crossmix.state import ALLOCATION
 from crossmix.training.align import Logged, Simulation
 from crossmix.training.loop import train
 from tests.support.fidelity_logs import rich_log
@@ -251,5 +251,7 @@ def test_win_rates_that_are_not_told_are_zero(trained: tuple[Config, Path, Path]
 
     misfit.without_win_rates(policy)(world, seen)  # type: ignore[arg-type]
     changed = (given[0] != seen.state_BS).any(0).nonzero()[:, 0].tolist()
-    assert [STATISTIC_NAMES[index - CONTEXT] for index in changed] == [f"p{slot}_win_rate" for slot in range(4)]
+    assert [ALLOCATION.names[index - ALLOCATION.context_size] for index in changed] == [
+        f"p{slot}_win_rate" for slot in range(4)
+    ]
     assert bool((given[0][:, changed] == 0).all())

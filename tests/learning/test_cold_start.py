@@ -14,7 +14,7 @@ from crossmix.config import Config, load
 from crossmix.constraints import project
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, save
-from crossmix.state import CONTEXT, PER_PLATFORM, PLATFORM_FIELD
+from crossmix.state import ALLOCATION
 from crossmix.training.loop import train
 from crossmix.training.policy_file import load_policy
 from tests.support.markets import make_market
@@ -84,10 +84,10 @@ def test_a_new_platform_gets_what_the_fitted_market_says_of_it(config: Config, m
     world = _world(config, market, 0, cold=False)
     seen = world.observe()
     known = policy(seen.state_BS, seen.low_BP, seen.high_BP)
-    state, at = seen.state_BS.clone(), CONTEXT + NEW * len(PER_PLATFORM)
-    for name, slot in PLATFORM_FIELD.items():
-        if name not in ("max", "min"):
-            state[:, at + slot] = 0.0
+    state = seen.state_BS.clone()
+    for field in ALLOCATION.platform_fields:
+        if field.name not in ("max", "min"):
+            ALLOCATION.of_platforms(ALLOCATION.statistics(state), field.name)[:, NEW] = 0.0
     share = policy(state, seen.low_BP, seen.high_BP)
     _sane(share, seen.low_BP, seen.high_BP)
     assert 0.2 * known[:, NEW].mean() < share[:, NEW].mean() < 5 * known[:, NEW].mean()
@@ -105,9 +105,9 @@ def test_an_unknown_context_moves_the_split_little(kind: str, config: Config, ma
     state = seen.state_BS.clone()
     g = torch.Generator().manual_seed(3)
     if kind == "new creative":
-        state[:, :CONTEXT] = torch.randn(len(state), CONTEXT, generator=g)
+        state[:, :512] = torch.randn(len(state), 512, generator=g)
     else:
-        state[:, CONTEXT // 3 : 2 * CONTEXT // 3] = 0.0
+        state[:, 512 // 3 : 2 * 512 // 3] = 0.0
     after = policy(state, seen.low_BP, seen.high_BP)
     _sane(after, seen.low_BP, seen.high_BP)
     kept, had, even = _ratios(world, after, before, torch.full_like(before, 1 / 6))

@@ -30,7 +30,7 @@ ANSWERERS: WeakKeyDictionary[Live, Answerer] = WeakKeyDictionary()
 def ask(live: Live, arm: str = "policy", campaign: str = CAMPAIGNS[0], **more: Any) -> dict[str, Any]:
     """One prediction, of the server's one answerer, with what it keeps."""
     answerer = ANSWERERS.setdefault(live, Answerer(live))
-    return answerer.answer(question.of_instances(instance(campaign, **more)), arm)[0]
+    return answerer.answer(question.of_instances(instance(campaign, **more), live.bundle.layout), arm)[0]
 
 
 def shares(answer: dict[str, Any]) -> np.ndarray:
@@ -43,10 +43,10 @@ def test_the_policy_is_the_bundles_answer_within_the_limits(live: Live) -> None:
     limits = live.bundle.limits[CAMPAIGNS[0]]
     state_S = state_S.copy()
     for name, column in (("min", limits.minimum_P), ("max", limits.maximum_P)):
-        state_S[state.CONTEXT + state.PLATFORM_FIELD[name] : -8 : 12] = column
+        state.ALLOCATION.of_platforms(state.ALLOCATION.statistics(state_S), name)[:] = column
     # What the log's flight left over is not this campaign's budget; one that is asked for is.
     for pace in (3.0, 1.0):
-        state_S[state.CAMPAIGN_FIELD["pace"] - 8] = pace
+        state_S[state.ALLOCATION.context_size + state.ALLOCATION.index("campaign_pace")] = pace
         want = live.bundle.allocate(state_S[None], limits.minimum_P[None], limits.maximum_P[None])[0]
         given = answer if pace == 1 else ask(live, explore=False, budget=pace * 0.7 * BUDGET)
         assert shares(given) == pytest.approx(want, abs=1e-6)
@@ -106,7 +106,7 @@ def test_what_was_served_is_written_once_with_what_learning_needs(live: Live) ->
     answer = ask(live)
     ask(live)
     ask(live, "control")
-    ask(live, state=[0.0] * state.SIZE)
+    ask(live, state=[0.0] * state.ALLOCATION.size)
     live.recorder.flush()
     with live.store.read() as connection:
         rows = connection.execute(sa.select(served).order_by(served.c.arm)).mappings().all()
@@ -115,7 +115,7 @@ def test_what_was_served_is_written_once_with_what_learning_needs(live: Live) ->
     assert row["allocation_id"] == answer["allocation_id"]
     assert row["log_density"] == pytest.approx(answer["log_density"])
     state_S = np.frombuffer(row["state"], "<f4")
-    assert state_S.shape == (state.SIZE,)
+    assert state_S.shape == (state.ALLOCATION.size,)
     _, mean = live.bundle.decide(state_S[None], np.zeros((1, 10)), np.ones((1, 10)))
     noise = np.array(row["logits"]) - mean[0]
     assert explore.log_density(noise, live.config.online.sigma, 2.0) == pytest.approx(row["log_density"], abs=1e-3)
@@ -133,7 +133,7 @@ def test_limits_of_a_call_hold_and_bind_with_a_reason(live: Live) -> None:
 
 def test_a_full_state_and_single_statistics_of_the_caller_count(live: Live) -> None:
     rng = np.random.default_rng(4)
-    given = rng.normal(size=state.SIZE).astype(np.float32)
+    given = rng.normal(size=state.ALLOCATION.size).astype(np.float32)
     answer = ask(live, state=given.astype(float).tolist())
     limits = live.bundle.limits[CAMPAIGNS[0]]
     want = live.bundle.allocate(given[None], limits.minimum_P[None], limits.maximum_P[None])[0]
@@ -253,7 +253,7 @@ def test_a_feature_store_that_forgot_is_told_and_the_last_good_state_serves(
     before = ask(live, explore=False)
 
     def empty(_: Path, campaigns: list[str], arm: str) -> Any:
-        return np.full((len(campaigns), state.STATISTICS), np.nan, np.float32), [0.0] * len(campaigns)
+        return np.full((len(campaigns), state.ALLOCATION.statistics_size), np.nan, np.float32), [0.0] * len(campaigns)
 
     with monkeypatch.context() as patch:
         patch.setattr("feature_repo.features.online_known", empty)
@@ -324,7 +324,7 @@ def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
 )
 def test_a_question_that_cannot_be_answered_names_field_value_and_remedy(live: Live, body: Any, sentence: str) -> None:
     with pytest.raises(QuestionError, match=sentence):
-        Answerer(live).answer(question.of_instances(body), "policy")
+        Answerer(live).answer(question.of_instances(body, live.bundle.layout), "policy")
 
 
 def test_a_predictor_needs_no_torch(template: Run, tmp_path: Path) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crossmix import bundle as bundles
-from crossmix import state
 from crossmix.bundle import BundleError
 from crossmix.registry.mlflow_door import RegistryError
 from crossmix.registry.store import Registry
+from crossmix.state import ALLOCATION, KINDS
 from serving.live.champion import Champion
 from tests.support.serving_run import Run, save_bundle
 
@@ -94,13 +95,20 @@ def test_a_bundle_whose_files_were_changed_is_refused_and_the_old_one_serves(run
 
 
 def test_a_bundle_of_another_state_layout_is_refused(run: Run, monkeypatch: Any) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(state, "layout_digest", lambda: "another")
-        made = save_bundle(run.out / "version3", run.config, 3)
-        run.registry.register(made.path, wins=True)
+    other = replace(ALLOCATION, platform_fields=ALLOCATION.platform_fields[::-1])
+    run.registry.register(save_bundle(run.out / "version3", run.config, 3, layout=other).path, wins=True)
     one = champion(run)
     assert one.refresh() is False
-    assert "layout another is not this version's" in str(one.trouble)
+    assert f"layout allocation version 1, {other.digest[:12]}; this server serves allocation version 1" in str(
+        one.trouble
+    )
+    assert one.current.bundle.digest == run.digests[0]
+    unknown = replace(ALLOCATION, kind="journey")
+    with monkeypatch.context() as patch:
+        patch.setitem(KINDS, "journey", (1,))
+        run.registry.register(save_bundle(run.out / "version4", run.config, 4, layout=unknown).path, wins=True)
+    assert one.refresh() is False
+    assert "layout journey version 1: this version of crossmix builds allocation version 1" in str(one.trouble)
     assert one.current.bundle.digest == run.digests[0]
 
 

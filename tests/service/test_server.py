@@ -36,10 +36,10 @@ def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> 
     from kserve.protocol.grpc import grpc_predict_v2_pb2
 
     server = serve(run)
-    states = np.random.default_rng(0).normal(size=(2, state.SIZE)).astype(np.float32)
+    states = np.random.default_rng(0).normal(size=(2, state.ALLOCATION.size)).astype(np.float32)
 
     def inputs(binary: bool) -> list[Any]:
-        made = [InferInput("campaign_id", [2], "BYTES"), InferInput("state", [2, state.SIZE], "FP32")]
+        made = [InferInput("campaign_id", [2], "BYTES"), InferInput("state", [2, state.ALLOCATION.size], "FP32")]
         made[0].set_data_from_numpy(np.array([name.encode() for name in CAMPAIGNS], dtype=object), binary_data=binary)
         made[1].set_data_from_numpy(states, binary_data=binary)
         return made

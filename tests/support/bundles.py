@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crossmix import bundle, constraints, state
+from crossmix import bundle, constraints
 from crossmix.config import laptop
 from crossmix.constraints import Limits
+from crossmix.state import ALLOCATION
 
 PLATFORMS = ("search", "social", "video", "shop")
 
@@ -23,7 +24,9 @@ class Actor(torch.nn.Module):
     def __init__(self, platforms: int, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.net = torch.nn.Sequential(torch.nn.Linear(state.SIZE, 64), torch.nn.ReLU(), torch.nn.Linear(64, platforms))
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(ALLOCATION.size, 64), torch.nn.ReLU(), torch.nn.Linear(64, platforms)
+        )
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.net(states)
@@ -44,7 +47,7 @@ def make(folder: Path, *, platforms: tuple[str, ...] = PLATFORMS, seed: int = 0)
         platforms=platforms,
         limits=dict.fromkeys(CAMPAIGNS, limits),
         plans={name: bundle.Plan(1000.0, "EUR", share) for name in CAMPAIGNS},
-        contexts={name: np.full(state.CONTEXT, 0.1 * index) for index, name in enumerate(CAMPAIGNS)},
+        contexts={name: np.full(ALLOCATION.context_size, 0.1 * index) for index, name in enumerate(CAMPAIGNS)},
         responses=None,
         data_digest="d" * 64,
     )

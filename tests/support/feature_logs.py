@@ -29,7 +29,7 @@ PLATFORMS = 10
 CAMPAIGNS = ("c0", "c1")
 
 
-NAMES = list(state.STATISTIC_NAMES)
+NAMES = list(state.ALLOCATION.names)
 
 
 DIMS = {"image": 7, "text": 5}
@@ -42,7 +42,7 @@ def fake_statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
         [(name, cycle) for name in dataset.meta.campaigns for cycle in range(CYCLES)], columns=["campaign_id", "cycle"]
     )
     rows["event_timestamp"] = START + pd.to_timedelta(rows["cycle"] + 1, unit="D")
-    values = random.normal(0.4, 1.0, (len(rows), state.STATISTICS))
+    values = random.normal(0.4, 1.0, (len(rows), state.ALLOCATION.statistics_size))
     values[random.random(values.shape) < 0.05] = np.nan
     values[random.random(values.shape) < 0.02] = np.inf
     table = pd.concat([rows, pd.DataFrame(values, columns=NAMES)], axis=1)

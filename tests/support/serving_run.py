@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from crossmix import bundle, state
+from crossmix import bundle
 from crossmix.config import Config, load
 from crossmix.constraints import Limits
 from crossmix.registry.store import Registry
 from crossmix.response import Response, ResponseTable
+from crossmix.state import ALLOCATION, Layout
 from feature_repo import features
 from tests.support.bundles import Actor
 from tests.support.feature_logs import CAMPAIGNS, PLATFORMS, fake_encode, fake_statistics, write_log
@@ -49,7 +50,9 @@ class Concave:
         return Response(revenue, 0.1 * revenue, marginal, 0.1 * marginal)
 
 
-def save_bundle(folder: Path, config: Config, seed: int, platforms: tuple[str, ...] = NAMES) -> bundle.Bundle:
+def save_bundle(
+    folder: Path, config: Config, seed: int, platforms: tuple[str, ...] = NAMES, layout: Layout = ALLOCATION
+) -> bundle.Bundle:
     """A policy of random weights."""
     rng = np.random.default_rng(seed)
     share = rng.dirichlet(np.ones(len(platforms)) * 20, len(CAMPAIGNS))
@@ -67,9 +70,10 @@ def save_bundle(folder: Path, config: Config, seed: int, platforms: tuple[str, .
             name: bundle.Plan(BUDGET, "EUR", tuple((row / row.sum()).tolist()))
             for name, row in zip(CAMPAIGNS, share, strict=True)
         },
-        contexts={name: rng.normal(size=state.CONTEXT) for name in CAMPAIGNS},
+        contexts={name: rng.normal(size=ALLOCATION.context_size) for name in CAMPAIGNS},
         responses=dict.fromkeys(CAMPAIGNS, table),
         data_digest="d" * 64,
+        layout=layout,
     )
     gate = {"name": "policy.limits", "value": 0.0, "threshold": "0 cycles", "verdict": "pass", "required": True}
     return bundle.annotate(made.path, [gate])

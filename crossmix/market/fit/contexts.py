@@ -17,7 +17,7 @@ import pandas as pd
 
 from crossmix.config import Config
 from crossmix.market.fit.log import Array, Log
-from crossmix.state import CONTEXT
+from crossmix.state import ALLOCATION
 
 LEAST_CYCLES = 6
 """Cycles that a group of like contexts has on average at least."""
@@ -49,7 +49,7 @@ def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
     """Contexts of the training cycles and their groups; without `fusion` zeros, and one group."""
     _, campaigns, platforms = log.shape
     if fusion is None:
-        none = np.zeros((campaigns, CONTEXT))
+        none = np.zeros((campaigns, ALLOCATION.context_size))
         alike = np.zeros((campaigns, log.train_cycles), np.int64)
         return Contexts(none[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, none, none)
     table = pd.read_parquet(fusion / "contexts.parquet")
@@ -63,11 +63,11 @@ def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
     multiplier = (multiplier * weight + 50) / (weight + 50)
     most = min(config.market.context_bank, log.train_cycles)
     groups = max(1, min(config.market.context_groups, log.train_cycles // LEAST_CYCLES))
-    bank = np.zeros((campaigns, most, CONTEXT))
+    bank = np.zeros((campaigns, most, ALLOCATION.context_size))
     rates = np.ones((campaigns, most, platforms))
     group = np.zeros((campaigns, most), np.int64)
     cycle_group = np.zeros((campaigns, log.train_cycles), np.int64)
-    cold, present = np.zeros((campaigns, CONTEXT)), np.zeros((campaigns, CONTEXT))
+    cold, present = np.zeros((campaigns, ALLOCATION.context_size)), np.zeros((campaigns, ALLOCATION.context_size))
     for c, campaign in enumerate(log.meta.campaigns):
         rows = table[table["campaign_id"] == campaign].set_index("cycle")["context"]
         if -1 in rows.index:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix import allocate, bundle, constraints, state
+from crossmix import allocate, bundle, constraints
+from crossmix.bundle.manifest import seal
 from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError, Limits
 from crossmix.response import Response
+from crossmix.state import ALLOCATION, KINDS
 from tests.support.bundles import CAMPAIGNS, PLATFORMS, Actor, make
 
 
@@ -34,7 +36,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
 
 def test_noise_is_added_to_the_logits_and_absent_noise_is_none(saved: bundle.Bundle) -> None:
     rng = np.random.default_rng(1)
-    states = rng.standard_normal((50, state.SIZE)).astype(np.float32)
+    states = rng.standard_normal((50, ALLOCATION.size)).astype(np.float32)
     noise = rng.standard_normal((50, len(PLATFORMS))).astype(np.float32)
     low, high = boxes(50, len(PLATFORMS), rng)
     actor = Actor(len(PLATFORMS))
@@ -66,7 +68,9 @@ def copy(saved: bundle.Bundle, tmp_path: Path) -> Path:
 
 def test_the_export_answers_as_the_policy_does_on_ten_thousand_inputs(saved: bundle.Bundle) -> None:
     rng = np.random.default_rng(0)
-    states = (rng.standard_normal((10_000, state.SIZE)) * rng.choice([0.1, 1, 10], size=(10_000, 1))).astype(np.float32)
+    states = (rng.standard_normal((10_000, ALLOCATION.size)) * rng.choice([0.1, 1, 10], size=(10_000, 1))).astype(
+        np.float32
+    )
     low, high = boxes(10_000, len(PLATFORMS), rng)
     with torch.no_grad():
         eager = Actor(len(PLATFORMS))(*map(torch.tensor, (states, low, high))).numpy()
@@ -78,7 +82,10 @@ def test_the_export_answers_as_the_policy_does_on_ten_thousand_inputs(saved: bun
 
 
 def test_one_answer_takes_under_five_milliseconds(saved: bundle.Bundle) -> None:
-    states, (low, high) = np.zeros((1, state.SIZE), np.float32), boxes(1, len(PLATFORMS), np.random.default_rng(1))
+    states, (low, high) = (
+        np.zeros((1, ALLOCATION.size), np.float32),
+        boxes(1, len(PLATFORMS), np.random.default_rng(1)),
+    )
     seconds = []
     for _ in range(300):
         start = time.perf_counter()
@@ -136,15 +143,16 @@ def test_a_changed_or_missing_file_is_refused_by_name(copy: Path, name: str) -> 
 
 
 def test_another_layout_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "layout_digest", lambda: "0" * 64)
-    with pytest.raises(bundle.BundleError, match=r"state_layout\.json: layout .* train again"):
+    monkeypatch.setitem(KINDS, "allocation", (2,))
+    refused = r"state_layout\.json: layout allocation version 1: .* builds allocation version 2; .* train again"
+    with pytest.raises(bundle.BundleError, match=refused):
         bundle.load(copy)
 
 
 def test_a_policy_that_no_longer_answers_the_probe_is_refused(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["probe"]["share"][0] = [0.25, 0.25, 0.25, 0.25]
-    bundle._seal(copy, manifest)
+    seal(copy, manifest)
     with pytest.raises(bundle.BundleError, match=r"policy\.onnx: answers the stored probe .* off"):
         bundle.load(copy)
 
@@ -160,7 +168,7 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_inputs_that_cannot_be_are_refused(saved: bundle.Bundle) -> None:
-    good, zero, one = np.zeros((1, state.SIZE)), np.zeros((1, 4)), np.ones((1, 4))
+    good, zero, one = np.zeros((1, ALLOCATION.size)), np.zeros((1, 4)), np.ones((1, 4))
     with pytest.raises(ValueError, match="want \\(batch, 640\\)"):
         saved.allocate(good[:, :-1], zero, one)
     with pytest.raises(ValueError, match="not finite"):
@@ -238,8 +246,7 @@ def test_the_budget_is_told_as_pace_whatever_a_flight_before_left_over(saved: bu
     """A log that ends has overspent or has much left: its pace is not the coming cycle's."""
 
     def split(pace: float, budget: float | None = None) -> list[float]:
-        statistics = np.zeros(128)
-        statistics[state.CAMPAIGN_FIELD["pace"] - len(state.PER_CAMPAIGN)] = pace
+        statistics = ALLOCATION.write(np.zeros(128), campaign={"pace": pace})
         answer = allocate.explain(saved, statistics, CAMPAIGNS[0], Market(), budget=budget)
         return [line.share for line in answer.platforms]
 

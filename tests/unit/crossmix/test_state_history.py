@@ -10,16 +10,15 @@ from crossmix.history import History, Outcome
 
 
 def test_layout_adds_up() -> None:
-    assert (state.SIZE, state.STATISTICS, len(state.STATISTIC_NAMES)) == (640, 128, 128)
-    assert len(set(state.STATISTIC_NAMES)) == 128
-    assert len(state.layout()) == 129
+    assert (state.ALLOCATION.size, state.ALLOCATION.statistics_size, len(state.ALLOCATION.names)) == (640, 128, 128)
+    assert len(set(state.ALLOCATION.names)) == 128
 
 
 def test_encode_pads_clamps_and_lets_no_nan_out() -> None:
     platform = torch.full((2, 3, 12), float("nan"))
     platform[0, 0, 0], platform[0, 1, 3] = 0.4, 1e9
     campaign = torch.full((2, 8), math.inf)
-    encoded = state.encode(torch.zeros(2, 512), platform, campaign)
+    encoded = state.ALLOCATION.encode(torch.zeros(2, 512), platform, campaign)
     assert encoded.shape == (2, 640)
     assert torch.isfinite(encoded).all()
     assert float(encoded[0, 512]) == pytest.approx(0.4)
@@ -29,7 +28,7 @@ def test_encode_pads_clamps_and_lets_no_nan_out() -> None:
 
 def test_encode_refuses_another_layout() -> None:
     with pytest.raises(ValueError, match="layout has 10 x 12"):
-        state.encode(torch.zeros(1, 512), torch.zeros(1, 3, 11), torch.zeros(1, 8))
+        state.ALLOCATION.encode(torch.zeros(1, 512), torch.zeros(1, 3, 11), torch.zeros(1, 8))
 
 
 def _outcome(impressions: float, clicks: float, revenue: float, spend: float) -> Outcome:
@@ -51,7 +50,7 @@ def _history(window: int = 2, horizon: int = 4, decay: float = 1.0) -> History:
 
 def _field(history: History, name: str) -> float:
     platform, _ = history.statistics(torch.tensor([0.0]))
-    return float(platform[0, 0, state.PLATFORM_FIELD[name]])
+    return float(platform[0, 0, state.ALLOCATION.platform(name)])
 
 
 def test_older_cycles_of_the_window_weigh_less() -> None:
@@ -83,8 +82,8 @@ def test_statistics_by_hand() -> None:
     assert _field(history, "log_supply") == pytest.approx(math.log(40 / 20))
     assert _field(history, "budget_consumed") == pytest.approx(27 / 60)
     _, campaign = history.statistics(torch.tensor([0.0]))
-    assert float(campaign[0, state.CAMPAIGN_FIELD["elapsed"]]) == pytest.approx(0.75)
-    assert float(campaign[0, state.CAMPAIGN_FIELD["consumed"]]) == pytest.approx(54 / 80)
+    assert float(campaign[0, state.ALLOCATION.campaign("elapsed")]) == pytest.approx(0.75)
+    assert float(campaign[0, state.ALLOCATION.campaign("consumed")]) == pytest.approx(54 / 80)
     assert float(history.remaining_per_cycle_B()) == pytest.approx(80 - 54)
 
 

@@ -20,7 +20,7 @@ from crossmix.config import ConfigError
 from crossmix.schema import DataError, Dataset, Meta
 from feature_repo import features, sources
 
-NAMES = list(state.STATISTIC_NAMES)
+NAMES = list(state.ALLOCATION.names)
 END = pd.Timestamp("2024-03-02", tz="UTC")
 
 

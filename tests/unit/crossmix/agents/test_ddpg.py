@@ -12,7 +12,7 @@ from crossmix.agents.hybrid import Hybrid
 from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import PPO
 from crossmix.config import DDPGConfig, PPOConfig
-from crossmix.state import SIZE
+from crossmix.state import ALLOCATION
 
 CPU = torch.device("cpu")
 SMALL = DDPGConfig(critic_hidden=(16,), batch=32, warm_up=0)
@@ -70,11 +70,11 @@ def test_the_running_scale_is_that_of_all_rewards() -> None:
 
 def _agent(config: DDPGConfig, discount: float = 0.0) -> DDPG:
     torch.manual_seed(0)
-    agent = DDPG(Policy(4, (16,)), config, discount, rows=4, size=SIZE)
+    agent = DDPG(Policy(4, (16,)), config, discount, rows=4, size=ALLOCATION.size)
     agent.begin()
     generator = torch.Generator().manual_seed(3)
     for cycle in range(100):
-        state = 0.05 * torch.randn(4, SIZE, generator=generator)
+        state = 0.05 * torch.randn(4, ALLOCATION.size, generator=generator)
         share = torch.softmax(torch.randn(4, 4, generator=generator), 1)
         agent.remember(state, share, share @ torch.tensor([1.0, 2.0, 3.0, 0.0]), cycle % 10 == 9)
     return agent
@@ -117,7 +117,7 @@ def test_the_actor_waits_for_the_critic_and_then_finds_the_best_platform() -> No
 
 def test_every_addition_can_be_left_out() -> None:
     plain = replace(SMALL, twin=False, layer_norm=False, centred_action=False, reward_scale=False, logit_penalty=0)
-    critic = Critic(SIZE, 4, plain)
+    critic = Critic(ALLOCATION.size, 4, plain)
     assert (len(critic.nets), [type(layer).__name__ for layer in critic.nets[0]]) == (1, ["Linear", "ReLU", "Linear"])
     agent = _agent(plain)
     before = agent.policy.head.weight.clone()
@@ -129,4 +129,4 @@ def test_every_addition_can_be_left_out() -> None:
 def test_the_hybrid_has_one_actor() -> None:
     one, other = Policy(4, (16,)), Policy(4, (16,))
     with pytest.raises(ValueError, match="share one policy"):
-        Hybrid(DDPG(one, SMALL, 0.0, 4, SIZE), PPO(other, PPOConfig(), 0.0, SIZE))
+        Hybrid(DDPG(one, SMALL, 0.0, 4, ALLOCATION.size), PPO(other, PPOConfig(), 0.0, ALLOCATION.size))

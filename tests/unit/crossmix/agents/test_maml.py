@@ -16,7 +16,7 @@ from crossmix.agents.policy import Policy
 from crossmix.config import MAMLConfig, load
 from crossmix.history import Outcome
 from crossmix.market.model import save
-from crossmix.state import SIZE
+from crossmix.state import ALLOCATION
 from crossmix.training.loop import train
 from crossmix.training.meta import draw_task, meta
 from crossmix.training.run import TrainingError
@@ -37,7 +37,7 @@ class Toy:
 
     def __init__(self, weight: list[float], seed: int = 0, dtype: torch.dtype = torch.float64) -> None:
         self.weight = torch.tensor(weight, dtype=dtype)
-        state = 0.3 * torch.randn(8, SIZE, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+        state = 0.3 * torch.randn(8, ALLOCATION.size, generator=torch.Generator().manual_seed(seed), dtype=dtype)
         platforms = len(weight)
         zero, one = torch.zeros(8, platforms, dtype=dtype), torch.ones(8, platforms, dtype=dtype)
         self.seen, self.played = Seen(state, zero, one), 0

@@ -22,7 +22,7 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market, save
 from crossmix.market.oracle import solve
 from crossmix.market.pacing import _law, _over_window, tables
-from crossmix.state import CAMPAIGN_FIELD, CONTEXT, PER_CAMPAIGN, PER_PLATFORM, PLATFORM_FIELD, encode
+from crossmix.state import ALLOCATION
 from crossmix.training.loop import train
 from crossmix.training.policy_file import load_policy
 from crossmix.training.run import TrainingError
@@ -40,15 +40,20 @@ def _planner(market: Market, config: Config) -> Planner:
     return Planner(plan)
 
 
+def _column(state_BS: Tensor, name: str) -> Tensor:
+    """A field of every slot, (B, 10); write into it."""
+    return ALLOCATION.of_platforms(ALLOCATION.statistics(state_BS), name)
+
+
 def _empty(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Tensor:
     """States of campaigns that have no history yet."""
-    platform = torch.zeros(len(campaign_B), len(market.platforms), len(PER_PLATFORM))
-    platform[..., PLATFORM_FIELD["max"]] = market.maximum[campaign_B]
-    platform[..., PLATFORM_FIELD["min"]] = market.minimum[campaign_B]
+    platform = torch.zeros(len(campaign_B), len(market.platforms), 12)
+    platform[..., ALLOCATION.platform("max")] = market.maximum[campaign_B]
+    platform[..., ALLOCATION.platform("min")] = market.minimum[campaign_B]
     angle = 2 * torch.pi * weekday_B / 7
     zero = torch.zeros(len(campaign_B))
     campaign = torch.stack([zero, zero, zero + 1, angle.sin(), angle.cos(), zero, zero, zero], 1)
-    return encode(market.context[campaign_B, 0], platform, campaign)
+    return ALLOCATION.encode(market.context[campaign_B, 0], platform, campaign)
 
 
 def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config: Config) -> None:
@@ -117,7 +122,7 @@ def test_a_platform_that_sells_better_than_expected_gets_more(config: Config) ->
     base = plan(state)[0]
     for slot in base.argsort(descending=True)[:3].tolist():
         better = state.clone()
-        better[0, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["windowed_ctr"]] *= 1.5
+        _column(better, "windowed_ctr")[0, slot] *= 1.5
         assert plan(better)[0, slot] > base[slot] + 0.005
 
 
@@ -213,8 +218,7 @@ def test_volume_that_moved_is_read_from_the_win_rate_or_from_what_impressions_co
         seen, earned = world.observe(), torch.zeros(3)
         for _ in range(6):
             if not told:
-                for slot in range(len(market.platforms)):
-                    seen.state_BS[:, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["win_rate"]] = 0
+                _column(seen.state_BS, "win_rate").zero_()
             budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
             share = plan(seen.state_BS)
             blind, best = (
@@ -310,11 +314,10 @@ class Told:
 
     def platforms(self, name: str) -> Tensor:
         """A field of every platform, (8, 10); write into it."""
-        fields = self.state[:, CONTEXT : CONTEXT + 10 * len(PER_PLATFORM)].view(8, 10, len(PER_PLATFORM))
-        return fields[..., PLATFORM_FIELD[name]]
+        return _column(self.state, name)
 
     def campaign(self, name: str) -> Tensor:
-        return self.state[:, CAMPAIGN_FIELD[name] - len(PER_CAMPAIGN)]
+        return ALLOCATION.of_campaign(ALLOCATION.statistics(self.state), name)
 
     def volume(self, factor: float, slots: slice = slice(3, 4), untold: slice = slice(0)) -> float:
         """Factor on some platforms' requests, the median, where their win rates tell `factor` times the usual ones."""
@@ -446,8 +449,7 @@ def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) ->
         patch.setattr(planner, "_value", kept)
         plan(state)
         dearer = state.clone()
-        for slot in range(len(market.platforms)):
-            dearer[:, CONTEXT + slot * len(PER_PLATFORM) + PLATFORM_FIELD["log_price"]] += float(np.log(1.8))
+        _column(dearer, "log_price")[:, : len(market.platforms)] += float(np.log(1.8))
         plan(dearer)
     assert (factors[0] - 1).abs().median() < 0.02
     assert (factors[1] - 1).abs().median() < 0.1

@@ -11,7 +11,7 @@ from crossmix.agents.online import Feedback, FeedbackError, _gain, blob, explore
 from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import log_density
 from crossmix.config import Online, load
-from crossmix.state import SIZE
+from crossmix.state import ALLOCATION
 
 STRICT = load("strict").online
 
@@ -24,7 +24,7 @@ def _policy(seed: int = 0) -> Policy:
 def _feedback(policy: Policy, rows: int, seed: int, best: int = 2) -> Feedback:
     """Cycles whose reward grows with platform `best`'s share, on a level that differs by campaign."""
     generator = torch.Generator().manual_seed(seed)
-    state = 0.1 * torch.randn(rows, SIZE, generator=generator)
+    state = 0.1 * torch.randn(rows, ALLOCATION.size, generator=generator)
     logits, density = explore(policy, LOG_SIGMA, state, generator)
     group = torch.arange(rows) % 3
     reward = torch.softmax(logits, 1)[:, best] + 10.0 * group + 0.02 * torch.randn(rows, generator=generator)
@@ -55,7 +55,7 @@ def test_eq_12_is_the_score_times_the_reward() -> None:
 
 def test_the_logged_density_is_the_gaussians() -> None:
     policy = _policy()
-    state = torch.randn(500, SIZE, generator=torch.Generator().manual_seed(0))
+    state = torch.randn(500, ALLOCATION.size, generator=torch.Generator().manual_seed(0))
     logits, density = explore(policy, LOG_SIGMA, state, torch.Generator().manual_seed(1))
     law = torch.distributions.Normal(policy.logits(state).detach(), LOG_SIGMA.exp())
     torch.testing.assert_close(density, law.log_prob(logits).sum(1))
@@ -78,7 +78,7 @@ def test_days_of_logged_feedback_teach_the_better_platform() -> None:
     settings = replace(Online(), learning_rate=3e-3, epochs=4, max_kl=0.3)
     for day in range(1, 15):
         policy = update(policy, LOG_SIGMA, _feedback(policy, 256, day), day, settings).policy
-    state = 0.1 * torch.randn(200, SIZE, generator=torch.Generator().manual_seed(99))
+    state = 0.1 * torch.randn(200, ALLOCATION.size, generator=torch.Generator().manual_seed(99))
     before, after = (float(one.raw(state)[:, 2].mean().detach()) for one in (start, policy))
     assert after > before + 0.05
 

@@ -12,7 +12,7 @@ import pytest
 from crossmix.config import ConfigError, load
 from crossmix.ingest.step import ingest
 from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, Dataset, behaviour_id
-from crossmix.state import SLOTS
+from crossmix.state import ALLOCATION
 from tests.support.raw_logs import DAY, SOLD, SOLD_ROW, impressions, plan, row, run
 
 SIZES = ["data.demo.days=21", "data.demo.requests_per_day=80", "data.demo.users=600", "data.demo.campaigns=2"]
@@ -265,9 +265,9 @@ def test_groups_come_from_the_command_line() -> None:
 
 
 def test_the_state_has_a_slot_for_each_platform_that_may_be_kept() -> None:
-    assert load("laptop", [f"data.keep_platforms={SLOTS}"]).data.keep_platforms == SLOTS
+    assert load("laptop", [f"data.keep_platforms={ALLOCATION.slots}"]).data.keep_platforms == ALLOCATION.slots
     with pytest.raises(ConfigError, match=r"data\.keep_platforms"):
-        load("laptop", [f"data.keep_platforms={SLOTS + 1}"])
+        load("laptop", [f"data.keep_platforms={ALLOCATION.slots + 1}"])
 
 
 def test_a_fragment_joins_the_cycle_before_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from crossmix.config import Config, laptop
 from crossmix.market.domain import DOMAIN, DomainError, check
 from crossmix.market.environment import MECHANISMS, MarketEnvironment
 from crossmix.market.model import Market
-from crossmix.state import SIZE
+from crossmix.state import ALLOCATION
 from tests.support.markets import make_market
 
 P, CYCLES = 4, 4
@@ -92,7 +92,7 @@ def test_no_nan_leaves_the_environment(
     for action in actions:
         budget = environment.cycle_budget_B()
         step = environment.step(action)
-        assert step.observation.state_BS.shape == (1, SIZE)
+        assert step.observation.state_BS.shape == (1, ALLOCATION.size)
         for name, table in (("state", step.observation.state_BS), ("reward", step.reward_B), ("share", step.share_BP)):
             assert torch.isfinite(table).all(), name
         torch.testing.assert_close(step.share_BP.sum(1), torch.ones(1), atol=1e-4, rtol=0)

@@ -26,7 +26,7 @@ from crossmix.market.fit.supply import cost_curve
 from crossmix.market.logged_states import statistics
 from crossmix.report.page import ReportInputs, render
 from crossmix.schema import DataError
-from crossmix.state import CONTEXT
+from crossmix.state import ALLOCATION
 from crossmix.training.loop import Learner
 from tests.support.histories import START, ingested, sound
 from tests.support.markets import make_market
@@ -286,11 +286,11 @@ def test_a_policy_without_contexts_does_not_hear_them() -> None:
     policy = Policy(3, (16, 16))
     state = torch.randn(4, 640)
     other = state.clone()
-    other[:, :CONTEXT] = torch.randn(4, CONTEXT)
+    other[:, : ALLOCATION.context_size] = torch.randn(4, ALLOCATION.context_size)
     assert not torch.equal(policy.logits(state), policy.logits(other))
     policy.ignore_context()
     torch.testing.assert_close(policy.logits(state), policy.logits(other), rtol=0, atol=0)
-    other[:, CONTEXT:] += 1
+    other[:, ALLOCATION.context_size :] += 1
     assert not torch.equal(policy.logits(state), policy.logits(other))
 
 
@@ -300,8 +300,8 @@ def test_training_without_contexts_starts_deaf_to_them() -> None:
     silent = replace(market, context=torch.zeros_like(market.context))
     for known, deaf in ((market, False), (silent, True)):
         weight = Learner(config, known, "x").policy.trunk[0].weight
-        assert bool((weight[:, :CONTEXT] == 0).all()) == deaf
-        assert (weight[:, CONTEXT:] != 0).any()
+        assert bool((weight[:, : ALLOCATION.context_size] == 0).all()) == deaf
+        assert (weight[:, ALLOCATION.context_size :] != 0).any()
 
 
 def test_fusion_has_nothing_to_fuse_and_says_so(tmp_path: Path) -> None:

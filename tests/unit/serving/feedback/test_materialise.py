@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 import torch
 
-from crossmix import state
 from crossmix.config import Config, laptop
 from crossmix.history import History, Outcome
 from crossmix.ledger import store as tables
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.schema import DataError, Dataset
+from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.campaigns import service as campaigns
 from serving.campaigns.model import Campaign
@@ -38,8 +38,8 @@ SHARE = dict(zip(PLATFORMS, [0.4, 0.2, 0.1, 0.1, 0.05, 0.05, 0.04, 0.03, 0.02, 0
 def log_statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
     """One row a campaign: every field is its index's hundredth."""
     rows = pd.DataFrame({"campaign_id": list(dataset.meta.campaigns), "event_timestamp": pd.Timestamp(START)})
-    values = np.tile(np.arange(state.STATISTICS) / 100, (len(rows), 1))
-    return pd.concat([rows, pd.DataFrame(values, columns=list(state.STATISTIC_NAMES))], axis=1)
+    values = np.tile(np.arange(ALLOCATION.statistics_size) / 100, (len(rows), 1))
+    return pd.concat([rows, pd.DataFrame(values, columns=list(ALLOCATION.names))], axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ class World:
         return features.online_statistics(self.folder, [campaign], arm)[0]
 
     def field(self, name: str, arm: str = "policy") -> Any:
-        return self.row(arm)[:120].reshape(10, 12)[:, state.PLATFORM_FIELD[name]]
+        return ALLOCATION.of_platforms(self.row(arm), name)
 
     def rows(self) -> int:
         """Offline, of the arms that serve."""
@@ -156,7 +156,7 @@ def direct(
         maximum_BP=torch.tensor([[0.6, *[1] * 9]]),
         share_BP=torch.tensor([list(SHARE.values())]),
     )
-    log_supply = torch.tensor(log[:, state.PLATFORM_FIELD["log_supply"]])[None]
+    log_supply = torch.tensor(log[:, ALLOCATION.platform("log_supply")])[None]
     for cycle in range(cycles):
 
         def total(name: str, own: bool) -> torch.Tensor:
@@ -175,7 +175,7 @@ def direct(
         history.update(outcome, *arrived, log_supply.exp() * WEIGHT * 1_000, share_BP)
     end = START + cycles * DAY
     platform, campaign = history.statistics(torch.tensor([float(end.weekday())]))
-    return state.encode(torch.zeros(1, 512), platform, campaign)[0, 512:].numpy()
+    return ALLOCATION.encode_statistics(platform, campaign)[0].numpy()
 
 
 def test_rows_are_what_history_gives(world: World) -> None:
@@ -198,7 +198,7 @@ def test_rows_are_what_history_gives(world: World) -> None:
     assert seconds == [(START + 5 * DAY).timestamp()]
     assert np.ptp(want) > 1
     moments = pd.DataFrame({"campaign_id": "c0", "arm": "policy", "event_timestamp": [START + 3.5 * DAY]})
-    past = features.offline_states(world.folder, moments)[list(state.STATISTIC_NAMES)].to_numpy()[0]
+    past = features.offline_states(world.folder, moments)[list(ALLOCATION.names)].to_numpy()[0]
     np.testing.assert_allclose(past, direct(world, events, 3, splits, known), rtol=2e-6, atol=2e-6)
 
 
@@ -228,16 +228,16 @@ def test_late_deliveries_count_in_their_cycle_from_when_they_are_known(world: Wo
     assert world.advance(5) == 5
     found = pd.read_parquet(world.folder / "sources" / "platform_statistics.parquet")
     found = found[found["arm"] == "policy"].sort_values("event_timestamp")
-    names = [name for name in found.columns if name in state.STATISTIC_NAMES]
+    names = [name for name in found.columns if name in ALLOCATION.names]
     for cycle in range(5):
-        want = dict(zip(state.STATISTIC_NAMES, direct(world, events, cycle + 1, {}, known), strict=True))
+        want = dict(zip(ALLOCATION.names, direct(world, events, cycle + 1, {}, known), strict=True))
         got = found.iloc[cycle][names].to_numpy(dtype=float)
         np.testing.assert_allclose(got, [want[name] for name in names], rtol=2e-6, atol=2e-6)
 
 
 def test_what_is_not_told_is_not_invented(world: World) -> None:
     log = world.row("log")[:120].reshape(10, 12)
-    fields = {name: log[:, state.PLATFORM_FIELD[name]] for name in ("log_price", "log_supply")}
+    fields = {name: log[:, ALLOCATION.platform(name)] for name in ("log_price", "log_supply")}
     first, second = PLATFORMS[:2]
     told = [
         event("1", campaign_id="c0", platform=first, impressions=30, requests=40, spend=3),
@@ -256,8 +256,8 @@ def test_a_campaign_that_the_log_does_not_know_starts_cold(world: World) -> None
     world.take(0.5, event("1", campaign_id="new", platform="platform3", impressions=50, spend=5))
     assert world.advance(1, campaign=world.campaigns["new"]) == 1
     row = world.row(campaign="new")[:120].reshape(10, 12)
-    assert row[:, state.PLATFORM_FIELD["win_rate"]].tolist() == [0] * 10
-    assert row[3, state.PLATFORM_FIELD["log_price"]] == pytest.approx(np.log(0.1))
+    assert row[:, ALLOCATION.platform("win_rate")].tolist() == [0] * 10
+    assert row[3, ALLOCATION.platform("log_price")] == pytest.approx(np.log(0.1))
 
 
 def test_arms_are_apart_and_idle_cycles_plan_nothing(world: World) -> None:
@@ -268,11 +268,11 @@ def test_arms_are_apart_and_idle_cycles_plan_nothing(world: World) -> None:
     assert world.advance(3) == 2
     assert world.field("last_roi")[0] == 0
     assert world.field("windowed_roi")[0] == pytest.approx(1.0)
-    assert world.row()[120 + state.CAMPAIGN_FIELD["elapsed"]] == pytest.approx(0.3)
+    assert ALLOCATION.of_campaign(world.row(), "elapsed") == pytest.approx(0.3)
     assert world.advance(3.9, "control") == 0
     assert world.advance(4, "control") == 1
     assert world.field("last_roi", "control")[0] == pytest.approx(0.5)
-    assert world.row("control")[120 + state.CAMPAIGN_FIELD["elapsed"]] == pytest.approx(0.4)
+    assert ALLOCATION.of_campaign(world.row("control"), "elapsed") == pytest.approx(0.4)
 
 
 def test_pushing_ends_with_the_campaign_and_its_feedback(world: World) -> None:

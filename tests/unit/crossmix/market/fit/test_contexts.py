@@ -10,7 +10,7 @@ from crossmix.config import laptop
 from crossmix.market.fit.contexts import contexts, responses
 from crossmix.market.fit.log import Log
 from crossmix.schema import Meta
-from crossmix.state import CONTEXT
+from crossmix.state import ALLOCATION
 
 CYCLES, TRAIN, PER_CYCLE = 40, 32, 400
 
@@ -39,8 +39,8 @@ def fused(tmp_path: Path) -> tuple[Log, Path, np.ndarray]:
     )  # fmt: skip
     predictions = {"p_click": np.where(keen, 0.2, 0.05), "p_conversion": np.where(keen, 0.3, 0.1), "trained": False}
     pd.DataFrame({"impression_id": frame["impression_id"], **predictions}).to_parquet(tmp_path / "predictions.parquet")
-    centre = rng.standard_normal((2, CONTEXT))
-    fused_TD = centre[kind_T] + 0.3 * rng.standard_normal((CYCLES, CONTEXT))
+    centre = rng.standard_normal((2, ALLOCATION.context_size))
+    fused_TD = centre[kind_T] + 0.3 * rng.standard_normal((CYCLES, ALLOCATION.context_size))
     table = {"campaign_id": "c", "cycle": np.arange(CYCLES), "context": list(fused_TD)}
     pd.DataFrame(table).to_parquet(tmp_path / "contexts.parquet")
     return Log(meta, frame), tmp_path, kind_T
