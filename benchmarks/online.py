@@ -34,6 +34,7 @@ from crossmix.config import Config, strict
 from crossmix.config import Online as Settings
 from crossmix.evaluate.judge import oracle
 from crossmix.evaluate.stats.significance import two_way
+from crossmix.exploration import Exploration
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
 from crossmix.market.shift import shift
@@ -67,14 +68,14 @@ def fortnight(
         seed=seed,
     )
     generator = torch.Generator().manual_seed(seed)
-    log_sigma_P = torch.full((len(market.platforms),), config.online.sigma).log()
+    exploration = Exploration.of(config)
     served, window, merit = policy, [], 0.0
     seen = world.observe()
     for day in range(1, days + 1):
         with torch.no_grad():
             logits, density = served.logits(seen.state_BS), torch.zeros(rows)
         if way.explores:
-            logits, density = explore(served, log_sigma_P, seen.state_BS, generator)
+            logits, density = explore(served, exploration, seen.state_BS, generator)
         step = world.step(torch.softmax(logits, 1))
         outcome = step.outcome
         assert outcome.merit is not None
@@ -83,7 +84,7 @@ def fortnight(
             earned = reward.online(config.reward, outcome.roi_B(), outcome.ctr_B(), outcome.cvr_B())
             window.append(Feedback(seen.state_BS, logits, density, earned, world.campaign_B))
             window = window[-way.settings.window :]
-            served = update(served, log_sigma_P, Feedback.joined(window), day, way.settings, seed).policy
+            served = update(served, exploration, Feedback.joined(window), day, way.settings, seed).policy
         seen = step.observation
     with torch.no_grad():
         moved = float((served.raw(seen.state_BS) - policy.raw(seen.state_BS)).abs().sum(1).mean())

@@ -1,8 +1,8 @@
 """The policy arm of simulated experiments that learns as it serves: eq. 12, daily, from its own logged feedback alone.
 
 Every experiment has a policy of its own, fine-tuned on that experiment's cycles only; all start from the same one. What
-is served explores with deviation `config.online.sigma`, and what is learned from is what a server logs: the state, the
-sampled logits, their density, and the reward of eq. 11.
+is served explores by the server's law (`crossmix.exploration`), and what is learned from is what a server logs: the
+state, the sampled logits, their density, and the reward of eq. 11.
 
 Shapes: R experiments, C campaigns, B = R C rows, P platforms.
 """
@@ -16,6 +16,7 @@ from crossmix import reward
 from crossmix.agents.online import Feedback, explore, update
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
+from crossmix.exploration import Exploration
 from crossmix.market.environment import MarketEnvironment, Observation, Step
 
 
@@ -30,7 +31,7 @@ class OnlineArm:
     def __init__(self, policy: Policy, config: Config, runs: int, seed: int, *, learns: bool = True) -> None:
         self.policies = [policy] * runs
         self.config, self.learns, self.seed, self.day = config, learns, seed, 0
-        self.log_sigma_P = torch.full((policy.platforms,), config.online.sigma).log()
+        self.exploration = Exploration.of(config)
         self.generator = torch.Generator().manual_seed(seed)
         self.window: list[list[Feedback]] = [[] for _ in range(runs)]
         self._logits_BP = self._density_B = torch.empty(0)
@@ -39,7 +40,7 @@ class OnlineArm:
         """Sampled splits, (B, P), before the limits."""
         parts = seen.state_BS.chunk(len(self.policies))
         sampled = [
-            explore(policy, self.log_sigma_P, state_CS, self.generator)
+            explore(policy, self.exploration, state_CS, self.generator)
             for policy, state_CS in zip(self.policies, parts, strict=True)
         ]
         self._logits_BP = torch.cat([logits for logits, _ in sampled])
@@ -57,4 +58,4 @@ class OnlineArm:
         for run, parts in enumerate(zip(*(row.chunk(runs) for row in rows), strict=True)):
             self.window[run] = [*self.window[run], Feedback(*parts)][-settings.window :]
             served, log = self.policies[run], Feedback.joined(self.window[run])
-            self.policies[run] = update(served, self.log_sigma_P, log, self.day, settings, self.seed + run).policy
+            self.policies[run] = update(served, self.exploration, log, self.day, settings, self.seed + run).policy

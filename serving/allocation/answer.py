@@ -23,8 +23,8 @@ from crossmix import allocate, constraints
 from crossmix.allocate import interval_of
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
+from crossmix.exploration import Exploration
 from crossmix.response import Response, ResponseTable
-from serving.allocation import explore
 from serving.allocation.question import Question, QuestionError
 from serving.live import states
 
@@ -216,8 +216,7 @@ class Answerer:
             return None
         settings = self.live.config.serving
         key = (settings.salt, task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest)
-        platforms = len(serving.bundle.platforms)
-        return explore.noise(key, platforms, self.live.config.online.sigma, settings.explore_bound)
+        return Exploration.of(self.live.config).keyed_noise(key, len(serving.bundle.platforms))
 
     # ---- the split and its reasons -----------------------------------------------------------------------------------
 
@@ -272,8 +271,7 @@ class Answerer:
         explored = task.noise_P is not None
         density = None
         if task.noise_P is not None:
-            settings = self.live.config
-            density = explore.log_density(task.noise_P, settings.online.sigma, settings.serving.explore_bound)
+            density = Exploration.of(self.live.config).log_density_of_noise(task.noise_P)
         override = planned.campaign.override
         answer: dict[str, Any] = {
             "campaign_id": planned.campaign.campaign_id,

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from scipy import stats
 
 from crossmix import bundle, state
+from crossmix.exploration import Exploration
 from crossmix.ledger.store import StoreAwayError, served
-from serving.allocation import explore, question
+from serving.allocation import question
 from serving.allocation.answer import Answerer
 from serving.allocation.question import QuestionError
 from serving.campaigns import service as campaigns
@@ -91,15 +92,9 @@ def test_a_cycles_exploration_is_one_for_all_and_has_its_density(live: Live) -> 
     assert 1e-4 < np.abs(shares(first) - shares(plain)).max() < 0.2
     sigma, bound = live.config.online.sigma, live.config.serving.explore_bound
     key = (live.config.serving.salt, CAMPAIGNS[0], "policy", first["cycle"], live.bundle.digest)
-    noise = explore.noise(key, len(NAMES), sigma, bound)
+    noise = Exploration(sigma, bound).keyed_noise(key, len(NAMES))
     cut = stats.truncnorm(-bound, bound, scale=sigma)
     assert first["log_density"] == pytest.approx(cut.logpdf(noise).sum(), rel=1e-9)
-
-
-def test_noise_follows_the_cut_gaussian() -> None:
-    drawn = np.concatenate([explore.noise(("salt", n), 50, 0.1, 2.0) for n in range(400)])
-    assert stats.kstest(drawn, stats.truncnorm(-2, 2, scale=0.1).cdf).pvalue > 0.01
-    assert np.abs(drawn).max() <= 0.2
 
 
 def test_what_was_served_is_written_once_with_what_learning_needs(live: Live) -> None:
@@ -118,7 +113,9 @@ def test_what_was_served_is_written_once_with_what_learning_needs(live: Live) ->
     assert state_S.shape == (state.ALLOCATION.size,)
     _, mean = live.bundle.decide(state_S[None], np.zeros((1, 10)), np.ones((1, 10)))
     noise = np.array(row["logits"]) - mean[0]
-    assert explore.log_density(noise, live.config.online.sigma, 2.0) == pytest.approx(row["log_density"], abs=1e-3)
+    assert Exploration(live.config.online.sigma, 2.0).log_density_of_noise(noise) == pytest.approx(
+        row["log_density"], abs=1e-3
+    )
     assert rows[0]["state"] is None
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossmix.agents.online import Feedback, FeedbackError, _gain, blob, explore, update
+from crossmix.agents.online import Feedback, FeedbackError, _advantage, blob, explore, update
 from crossmix.agents.policy import Policy
-from crossmix.agents.ppo import log_density
 from crossmix.config import Online, load
+from crossmix.exploration import Exploration
 from crossmix.state import ALLOCATION
 
 STRICT = load("strict").online
@@ -25,13 +25,13 @@ def _feedback(policy: Policy, rows: int, seed: int, best: int = 2) -> Feedback:
     """Cycles whose reward grows with platform `best`'s share, on a level that differs by campaign."""
     generator = torch.Generator().manual_seed(seed)
     state = 0.1 * torch.randn(rows, ALLOCATION.size, generator=generator)
-    logits, density = explore(policy, LOG_SIGMA, state, generator)
+    logits, density = explore(policy, LAW, state, generator)
     group = torch.arange(rows) % 3
     reward = torch.softmax(logits, 1)[:, best] + 10.0 * group + 0.02 * torch.randn(rows, generator=generator)
     return Feedback(state, logits, density, reward, group)
 
 
-LOG_SIGMA = torch.full((4,), 0.3).log()
+LAW = Exploration(0.3, 2.0)
 
 
 def test_eq_12_is_the_score_times_the_reward() -> None:
@@ -39,12 +39,12 @@ def test_eq_12_is_the_score_times_the_reward() -> None:
     feedback = _feedback(policy, 32, 1)
     settings = replace(STRICT, batch=32, learning_rate=1e-3)
     by_hand = _policy()
-    density = log_density(by_hand.logits(feedback.state_NS), LOG_SIGMA, feedback.logits_NP)
+    density = LAW.log_density(by_hand.logits(feedback.state_NS), feedback.logits_NP)
     (-(density * feedback.reward_N).mean()).backward()
     torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 1.0)
     optimiser = torch.optim.Adam(by_hand.parameters(), 1e-3 / 2)  # day 4: eta_0 / sqrt(4)
     optimiser.step()
-    found = update(policy, LOG_SIGMA, feedback, 4, settings)
+    found = update(policy, LAW, feedback, 4, settings)
     assert found.steps == 1
     for name, value in by_hand.named_parameters():
         torch.testing.assert_close(found.policy.get_parameter(name), value)
@@ -53,31 +53,37 @@ def test_eq_12_is_the_score_times_the_reward() -> None:
         assert torch.equal(policy.get_parameter(name), value)
 
 
-def test_the_logged_density_is_the_gaussians() -> None:
+def test_eq_12_leaves_out_what_the_policy_can_no_longer_sample() -> None:
     policy = _policy()
-    state = torch.randn(500, ALLOCATION.size, generator=torch.Generator().manual_seed(0))
-    logits, density = explore(policy, LOG_SIGMA, state, torch.Generator().manual_seed(1))
-    law = torch.distributions.Normal(policy.logits(state).detach(), LOG_SIGMA.exp())
-    torch.testing.assert_close(density, law.log_prob(logits).sum(1))
-    z = (logits - law.mean) / law.stddev
-    assert abs(float(z.mean())) < 0.1
-    assert float(z.std()) == pytest.approx(1, abs=0.05)
+    feedback = _feedback(policy, 32, 1)
+    other = _policy()
+    with torch.no_grad():
+        other.head.bias[0] += 0.5 * LAW.sigma
+    beyond = LAW.log_density(other.logits(feedback.state_NS), feedback.logits_NP).isneginf()
+    assert 0 < int(beyond.sum()) < 16
+    moved = replace(feedback, reward_N=torch.where(beyond, 1_000.0, feedback.reward_N))
+    plain = replace(STRICT, batch=32, learning_rate=1e-3)
+    for settings in (plain, replace(plain, clip=0.2)):
+        ours, theirs = (update(other, LAW, one, 1, settings) for one in (feedback, moved))
+        for name, value in ours.policy.named_parameters():
+            assert torch.equal(value, theirs.policy.get_parameter(name)), name
+        assert ours.effective <= 32 - int(beyond.sum())
 
 
 def test_the_baseline_is_the_campaigns_own_mean() -> None:
     feedback = _feedback(_policy(), 30, 2)
-    gain = _gain(feedback, Online())
+    advantage = _advantage(feedback, Online())
     for group in range(3):
-        assert float(gain[feedback.group_N == group].mean()) == pytest.approx(0, abs=1e-4)
-    assert float(gain.square().mean()) == pytest.approx(1, rel=1e-4)
-    assert torch.equal(_gain(feedback, STRICT), feedback.reward_N)
+        assert float(advantage[feedback.group_N == group].mean()) == pytest.approx(0, abs=1e-4)
+    assert float(advantage.square().mean()) == pytest.approx(1, rel=1e-4)
+    assert torch.equal(_advantage(feedback, STRICT), feedback.reward_N)
 
 
 def test_days_of_logged_feedback_teach_the_better_platform() -> None:
     policy = start = _policy()
     settings = replace(Online(), learning_rate=3e-3, epochs=4, max_kl=0.3)
     for day in range(1, 15):
-        policy = update(policy, LOG_SIGMA, _feedback(policy, 256, day), day, settings).policy
+        policy = update(policy, LAW, _feedback(policy, 256, day), day, settings).policy
     state = 0.1 * torch.randn(200, ALLOCATION.size, generator=torch.Generator().manual_seed(99))
     before, after = (float(one.raw(state)[:, 2].mean().detach()) for one in (start, policy))
     assert after > before + 0.05
@@ -87,23 +93,30 @@ def test_an_update_ends_before_it_leaves_the_trust_region() -> None:
     policy = _policy()
     feedback = _feedback(policy, 256, 3)
     settings = replace(Online(), learning_rate=0.01, batch=32)
-    bounded = update(policy, LOG_SIGMA, feedback, 1, settings)
-    free = update(policy, LOG_SIGMA, feedback, 1, replace(settings, max_kl=None))
+    bounded = update(policy, LAW, feedback, 1, settings)
+    free = update(policy, LAW, feedback, 1, replace(settings, max_kl=None))
     assert bounded.kl <= 0.05 < free.kl
     assert bounded.steps < free.steps == 8
     assert free.effective < bounded.effective <= 256
     # What it tells of the move is what the policies show.
-    gap = (bounded.policy.logits(feedback.state_NS) - policy.logits(feedback.state_NS)) / LOG_SIGMA.exp()
+    gap = (bounded.policy.logits(feedback.state_NS) - policy.logits(feedback.state_NS)) / LAW.sigma
     assert bounded.kl == pytest.approx(float(0.5 * gap.square().sum(1).mean().detach()), rel=1e-4)
 
 
 def test_a_new_policy_names_its_parent() -> None:
     policy = _policy()
-    parent = {"policy": policy.state_dict(), "platforms": 4, "hidden": [16], "platform_net": 8, "log_sigma": LOG_SIGMA}
-    found = update(policy, LOG_SIGMA, _feedback(policy, 64, 4), 1, Online())
+    parent = {
+        "policy": policy.state_dict(),
+        "platforms": 4,
+        "hidden": [16],
+        "platform_net": 8,
+        "log_sigma": torch.full((4,), 0.3).log(),
+    }
+    found = update(policy, LAW, _feedback(policy, 64, 4), 1, Online())
     child = blob(found, parent)
-    grandchild = blob(update(found.policy, LOG_SIGMA, _feedback(policy, 64, 5), 2, Online()), child)
+    grandchild = blob(update(found.policy, LAW, _feedback(policy, 64, 5), 2, Online()), child)
     assert child.keys() == parent.keys() | {"parent"}
+    assert torch.equal(child["log_sigma"], parent["log_sigma"])
     assert child["parent"] != grandchild["parent"]
     assert child["parent"] == blob(found, parent)["parent"]
 
@@ -124,5 +137,5 @@ def test_feedback_that_does_not_fit_is_refused(name: str, value: torch.Tensor, t
     with pytest.raises(FeedbackError, match="no rows"):
         Feedback(**{key: tensor[:0] for key, tensor in parts.items()})
     with pytest.raises(FeedbackError, match="day: 0"):
-        update(_policy(), LOG_SIGMA, whole, 0, Online())
+        update(_policy(), LAW, whole, 0, Online())
     assert len(Feedback.joined([whole, whole])) == 16

@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import norm
 
 from crossmix.evaluate.stats.off_policy import ENOUGH, FeedbackError, estimate
+from crossmix.exploration import Exploration
 
 SHIFT, NOISE, SPREAD = 0.5, 0.4, 0.3
 
@@ -46,6 +49,7 @@ def test_estimates_by_hand() -> None:
     assert found.doubly_robust.value == pytest.approx((1 + 0.25 + 1 + 2 + 2 - 1) / 3)
     assert found.effective == pytest.approx(3.5**2 / 5.25)
     assert found.largest == pytest.approx(2 / 3.5)
+    assert found.covered == pytest.approx(3.5 / 3)
     assert found.needed == math.ceil(3 * ENOUGH / found.effective)
     values = weight * reward
     assert found.ips.error == pytest.approx(values.std(ddof=1) / math.sqrt(3))
@@ -104,7 +108,8 @@ def test_a_target_far_away_is_called_so() -> None:
     assert not far.enough
     assert far.needed > 600
     assert far.largest > 0.1
-    assert set(near.plain()) == {"logged", "ips", "snips", "doubly_robust", "effective", "largest", "enough", "needed"}
+    names = {"logged", "ips", "snips", "doubly_robust", "effective", "largest", "covered", "enough", "needed"}
+    assert set(near.plain()) == names
 
 
 @pytest.mark.parametrize(
@@ -120,3 +125,26 @@ def test_logs_that_cannot_be_judged_are_refused(changed: dict, told: str) -> Non
     given: dict = {"log_target_N": [0.0] * 3, "log_served_N": [0.0] * 3, "reward_N": [1.0, 2.0, 3.0]}
     with pytest.raises(FeedbackError, match=told):
         estimate(**given | changed)
+
+
+def test_splits_that_cut_exploration_cannot_serve_weigh_nothing() -> None:
+    law, shift, rows = Exploration(0.5, 2.0), 0.5, 20_000
+    served = torch.zeros(rows, 2)
+    target = served + torch.tensor([shift, 0.0])
+    logits, density = law.sample(served, torch.Generator().manual_seed(0))
+    log_target = law.log_density(target, logits)
+    beyond = logits[:, 0] < shift - 1.0
+    assert torch.equal(log_target.isneginf(), beyond)
+    found = estimate(log_target, density, 1 + logits[:, 1])
+    # Of the target's own law the log holds all but what lies more than one deviation above its mean.
+    inside = norm.cdf(2) - norm.cdf(-2)
+    assert found.covered == pytest.approx((norm.cdf(1) - norm.cdf(-2)) / inside, abs=0.02)
+    assert found.snips.value == pytest.approx(1, abs=0.02)
+    assert found.ips.value == pytest.approx(found.covered, abs=0.02)
+
+
+def test_a_target_beyond_the_log_is_refused() -> None:
+    with pytest.raises(FeedbackError, match="none of the logged splits; more cycles do not help"):
+        estimate(np.full(3, -math.inf), np.zeros(3), np.ones(3))
+    with pytest.raises(FeedbackError, match="log_served: -inf in row 0"):
+        estimate(np.zeros(3), np.full(3, -math.inf), np.ones(3))
