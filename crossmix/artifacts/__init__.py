@@ -8,8 +8,8 @@
     a step    done.json (`Done`), or in the store error.json (`Failure`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)
 
-`policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.tensors`,
-`crossmix.training.policy_file`). The bundle, the market and the fusion's network have formats of their own, each with
+`policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.networks`), read and written by
+`crossmix.training.policy_file`. The bundle, the market and the fusion's network have formats of their own, each with
 its `save` and `load`.
 """
 
@@ -45,6 +45,7 @@ from crossmix.artifacts.judged import (
     Registration,
     Trajectory,
 )
+from crossmix.artifacts.networks import ActorSizes, PolicyHeader, StartHeader
 from crossmix.artifacts.runs import (
     Done,
     Failure,
@@ -61,6 +62,7 @@ from crossmix.artifacts.runs import (
 from crossmix.artifacts.trained import Alignment, Best, Curve, CurvePoint, MetaPoint, MetaTraining
 
 __all__ = [
+    "ActorSizes",
     "Alignment",
     "Artifact",
     "ArtifactError",
@@ -97,6 +99,7 @@ __all__ = [
     "PlatformFit",
     "PlatformRates",
     "PlayerResult",
+    "PolicyHeader",
     "Rates",
     "Registration",
     "Reliability",
@@ -104,6 +107,7 @@ __all__ = [
     "Rows",
     "RunRecord",
     "Split",
+    "StartHeader",
     "Summary",
     "SummaryBundle",
     "SummaryFidelity",
