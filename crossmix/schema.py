@@ -5,11 +5,12 @@ A source yields these tables raw; `ingest` cleans them and writes `Dataset` fold
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from crossmix.artifacts import Artifact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,8 +118,10 @@ def behaviour_vocabulary(platforms: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(Artifact):
     """What a `Dataset` folder says of itself (meta.json)."""
+
+    FILE: ClassVar[str] = "meta.json"
 
     source: str
     generated: bool
@@ -158,10 +161,8 @@ class Dataset:
 
     @property
     def meta(self) -> Meta:
-        raw = json.loads((self.path / "meta.json").read_text())
-        for name in ("platforms", "campaigns", "modalities", "notes"):
-            raw[name] = tuple(raw[name])
-        return Meta(**raw)
+        """What it says of itself; raises `ArtifactError` where it cannot be read."""
+        return Meta.load(self.path)
 
     def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A table as pandas: impressions (or outcomes), creatives, plans, sequences, quarantine."""

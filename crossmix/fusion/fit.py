@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmix.artifacts import FusionReport
 from crossmix.config import Config
 from crossmix.fusion import calibrate
 from crossmix.fusion.learn import Learned, train
@@ -69,7 +69,7 @@ def _nothing(out: Path) -> dict[str, Any]:
         "curve": [],
         "notes": ["The log is a spend history: there is no impression to fuse, and no context in the state."],
     }
-    (out / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    FusionReport.of(report).save(out)
     return report
 
 
@@ -216,4 +216,4 @@ def _write(
             "context": list(predicted.context),
         }
     ).to_parquet(out / "contexts.parquet", index=False)
-    (out / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    FusionReport.of(report).save(out)

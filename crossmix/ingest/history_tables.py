@@ -168,7 +168,8 @@ def report(table: pd.DataFrame, meta: Meta) -> dict[str, Any]:
     for cycle, rows in table.groupby("cycle", sort=True):
         spent = rows.groupby("platform")["spend"].sum()
         moment = datetime.fromisoformat(meta.start) + timedelta(hours=meta.cycle_hours * int(cycle))
-        by_day.append({"date": f"{moment:%Y-%m-%d}"} | {p: rounded(float(spent.get(p, 0.0))) for p in meta.platforms})
+        spend = {name: rounded(float(spent.get(name, 0.0))) for name in meta.platforms}
+        by_day.append({"date": f"{moment:%Y-%m-%d}", "spend": spend})
     splits = {}
     for name in SPLITS:
         part = table[table["split"] == name]

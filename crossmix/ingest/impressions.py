@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crossmix.artifacts import IngestReport
 from crossmix.config import Data, digest
 from crossmix.ingest.behaviour import SEQUENCES, sequences
 from crossmix.ingest.clean import (
@@ -93,6 +92,6 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         notes=(*raw.notes, *notes),
         rows=rows,
     )
-    (out / "meta.json").write_text(json.dumps(asdict(meta), indent=1, sort_keys=True))
-    (out / "report.json").write_text(json.dumps(report(table, meta), indent=1, sort_keys=True))
+    meta.save(out)
+    IngestReport.of(report(table, meta)).save(out)
     return meta

@@ -42,7 +42,7 @@ def report(table: Table, meta: Meta) -> dict[str, Any]:
     for cycle in sorted(per):
         moment = datetime.fromisoformat(meta.start) + timedelta(hours=meta.cycle_hours * cycle)
         date = f"{moment:%Y-%m-%d}" if meta.cycle_hours % 24 == 0 else f"{moment:%Y-%m-%dT%H:%M}"
-        by_day.append({"date": date} | {name: per[cycle].get(name, 0.0) for name in meta.platforms})
+        by_day.append({"date": date, "spend": {name: per[cycle].get(name, 0.0) for name in meta.platforms}})
     return {
         "rows": meta.rows | {"users": whole["users"]},
         "rates": rates(whole),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crossmix.artifacts import IngestReport
 from crossmix.config import Data, digest
 from crossmix.ingest import history_tables as history
 from crossmix.ingest import plans
@@ -96,6 +95,6 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         },
         aggregate=True,
     )
-    (out / "meta.json").write_text(json.dumps(asdict(meta), indent=1, sort_keys=True))
-    (out / "report.json").write_text(json.dumps(history.report(table, meta), indent=1, sort_keys=True))
+    meta.save(out)
+    IngestReport.of(history.report(table, meta)).save(out)
     return meta

@@ -11,7 +11,6 @@ Shapes: T cycles, C campaigns, P platforms, N transitions, Q = 4 quantities.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ from crossmix.agents.adversarial import (
 )
 from crossmix.agents.mpc import Planner
 from crossmix.agents.policy import Policy
+from crossmix.artifacts import Alignment, Curve
 from crossmix.config import Config
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.fit.log import read
@@ -45,7 +45,7 @@ from crossmix.market.pacing import tables
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 from crossmix.training.loop import validated
-from crossmix.training.policy_file import load_policy
+from crossmix.training.policy_file import TrainedPolicy, load_policy
 from crossmix.training.run import TrainingError
 
 QUANTITIES = ("requests", "level", "ctr", "cvr")
@@ -67,20 +67,21 @@ class Logged:
 
 
 def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) -> dict[str, Any]:
-    """Align, validate, and write policy.pt, curve.json, align.json and, where it moved, market/ to `out`.
+    """Align, validate, and write the policy, curve.json, align.json and, where it moved, market/ to `out`.
 
     Raises:
         TrainingError: a loss is not finite.
     """
     fitted, settings = load(market), config.align
-    for name in ("policy.pt", "curve.json"):
-        shutil.copy(policy / name, out / name)
+    before_alignment = TrainedPolicy.load(policy)
+    before_alignment.save(out)
+    shutil.copy(policy / Curve.FILE, out / Curve.FILE)
     told: dict[str, Any] = {"target": settings.target, "kept": "trained"}
     logged = None if settings.target == "off" else transitions(Dataset(dataset), config, fitted)
     if logged is None or len(logged.transition_NX) < settings.enough:
         if logged is not None:
             told |= {"too_few": len(logged.transition_NX), "enough": settings.enough}
-        (out / "align.json").write_text(json.dumps(told))
+        Alignment.of(told).save(out)
         return told
     actor = load_policy(policy)
     if settings.target == "market":
@@ -104,9 +105,8 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
     told |= {"validation_trained": before, "validation_aligned": after}
     told["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
     if told["kept"] == "aligned":
-        blob = torch.load(policy / "policy.pt", weights_only=True)
-        torch.save(blob | {"policy": candidate.state_dict()}, out / "policy.pt")
-    (out / "align.json").write_text(json.dumps(told, indent=1))
+        replace(before_alignment, weights=candidate.state_dict()).save(out)
+    Alignment.of(told).save(out)
     return told
 
 

@@ -26,6 +26,7 @@ from crossmix.agents.ddpg import DDPGResult
 from crossmix.agents.hybrid import Hybrid, HybridResult
 from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import PPOResult
+from crossmix.artifacts import Curve
 from crossmix.config import Config, from_json, to_json
 from crossmix.constraints import project
 from crossmix.market.environment import MarketEnvironment
@@ -49,7 +50,7 @@ def train(
 ) -> dict[str, Any]:
     """Train a policy on a fitted market.
 
-    Writes policy.pt (the best by validation) and curve.json to `out`; checkpoints go to `work`, from which a killed
+    Writes the policy that is best by validation and curve.json to `out`; checkpoints go to `work`, from which a killed
     run resumes. With `train.ranks` above one, torchrun starts that many processes of this function.
 
     Args:
@@ -87,7 +88,7 @@ def train(
     curve = _curve(learner, uniform_ratio)
     if ranks.rank() == 0:
         save_policy(learner, out)
-        (out / "curve.json").write_text(json.dumps(curve, indent=1))
+        Curve.of(curve).save(out)
     return curve
 
 
@@ -313,8 +314,7 @@ def _launch(config: Config, market: Path, out: Path, work: Path, listener: Liste
     ranks.launch("crossmix.training.loop", arguments, config.train.ranks, config.train.restarts, pass_on)
     if failed.exists():
         raise TrainingError(failed.read_text())
-    curve: dict[str, Any] = json.loads((out / "curve.json").read_text())
-    return curve
+    return Curve.load(out).plain()
 
 
 def _append_to(path: Path) -> Listener:

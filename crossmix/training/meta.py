@@ -9,7 +9,6 @@ is judged and served stays the trained one.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from dataclasses import asdict
@@ -23,12 +22,13 @@ from tqdm import tqdm
 
 from crossmix.agents.maml import MAML, adapt, named, pathwise_loss
 from crossmix.agents.policy import Policy
+from crossmix.artifacts import MetaTraining
 from crossmix.config import Config, ConfigError, digest
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
 from crossmix.market.shift import shift
 from crossmix.market.tasks import tasks
-from crossmix.training.policy_file import load_policy
+from crossmix.training.policy_file import AdaptationStart, TrainedPolicy, policy_digest
 from crossmix.training.run import TrainingError
 
 VALIDATION_TASKS = 8
@@ -38,20 +38,21 @@ PLATFORM_SHIFTS = ("price_shock", "ctr_collapse")
 
 
 def meta(config: Config, market: Path, policy: Path, out: Path, work: Path) -> dict[str, Any]:
-    """Meta-train from the trained policy; writes meta.pt (policy, rates) and meta.json (curve, figures).
+    """Meta-train from the trained policy; writes the start (`AdaptationStart`) and meta.json (curve, figures).
 
     Raises:
         TrainingError: the loss or a parameter is not finite; the last checkpoint is kept.
     """
     fitted, settings = load(market), config.meta
-    actor = load_policy(policy).train()
+    trained = TrainedPolicy.load(policy)
+    actor = trained.policy().train()
     learner = MAML(actor, settings)
     bases = base_tasks(fitted, settings.tasks, settings.seed)
     key = digest(
         {
             "meta": asdict(settings),
             "market": hashlib.sha256((market / "market.json").read_bytes()).hexdigest(),
-            "policy": hashlib.sha256((policy / "policy.pt").read_bytes()).hexdigest(),
+            "policy": policy_digest(policy),
         }
     )
     checkpoint = work / "checkpoint.pt"
@@ -75,15 +76,16 @@ def meta(config: Config, market: Path, policy: Path, out: Path, work: Path) -> d
             bar.set_postfix_str(f"of the start {points[-1]['adapted']:.4f}")
             _save(checkpoint, key, learner, done, points, best)
     bar.close()
-    torch.save({"policy": best["policy"], "log_rates": best["log_rates"], "steps": settings.steps}, out / "meta.pt")
-    told = {
+    names = tuple(learner.rates.names)
+    AdaptationStart(best["policy"], best["log_rates"], names, settings.steps, trained.actor).save(out)
+    report = {
         "points": points,
         "iterations": done,
         "best": best["iteration"],
         "rates": dict(zip(learner.rates.names, best["log_rates"].exp().tolist(), strict=True)),
     }
-    (out / "meta.json").write_text(json.dumps(told, indent=1))
-    return told
+    MetaTraining.of(report).save(out)
+    return report
 
 
 def base_tasks(market: Market, count: int, seed: int) -> list[Market]:

@@ -19,6 +19,7 @@ from crossmix.config import Config, ConfigError, load
 from crossmix.market.model import save
 from crossmix.ranks import RankError
 from crossmix.training.loop import train
+from crossmix.training.policy_file import TrainedPolicy
 from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
 
@@ -41,8 +42,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _policy(folder: Path) -> dict[str, torch.Tensor]:
-    kept: dict[str, torch.Tensor] = torch.load(folder / "policy.pt", weights_only=True)["policy"]
-    return kept
+    return dict(TrainedPolicy.load(folder).weights)
 
 
 def test_two_ranks_end_alike_when_one_is_killed(market: Path, tmp_path: Path) -> None:

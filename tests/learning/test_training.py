@@ -16,7 +16,7 @@ from crossmix.config import Config, load
 from crossmix.evaluate.judge import from_state, oracle, play, summarise
 from crossmix.market.model import save
 from crossmix.training.loop import train
-from crossmix.training.policy_file import load_policy
+from crossmix.training.policy_file import POLICY_FILES, TrainedPolicy, load_policy
 from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
 
@@ -89,7 +89,7 @@ def test_a_killed_training_ends_with_the_same_policy(
         train(_config(), fitted, cut, cut_work)
     monkeypatch.setattr(module, "validate", real)
     train(_config(), fitted, cut, cut_work)
-    ours, theirs = (torch.load(folder / "policy.pt", weights_only=True)["policy"] for folder in (whole, cut))
+    ours, theirs = (TrainedPolicy.load(folder).weights for folder in (whole, cut))
     for name, value in ours.items():
         assert torch.equal(value, theirs[name]), name
 
@@ -100,9 +100,9 @@ def test_a_checkpoint_of_another_market_is_not_resumed(tmp_path: Path) -> None:
     save(make_market(1), second)
     tiny = _config("train.pathwise.updates=50", "train.episodes=16")
     train(tiny, first, out, work)
-    before = torch.load(out / "policy.pt", weights_only=True)["policy"]
+    before = TrainedPolicy.load(out).weights
     train(tiny, second, out, work)
-    after = torch.load(out / "policy.pt", weights_only=True)["policy"]
+    after = TrainedPolicy.load(out).weights
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
@@ -138,7 +138,7 @@ def test_what_is_not_finite_stops_the_training_and_is_named(
     kept = torch.load(work / "checkpoint.pt", weights_only=True)
     assert kept["progress"]["update"] == 1
     assert all(bool(torch.isfinite(tensor).all()) for tensor in kept["policy"].values())
-    assert not (out / "policy.pt").exists()
+    assert not any((out / name).exists() for name in POLICY_FILES)
 
 
 @pytest.mark.parametrize("agent", ["ddpg", "ppo", "hybrid"])

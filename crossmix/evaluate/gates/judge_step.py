@@ -7,7 +7,6 @@ applicable, stops the registration.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from crossmix import bundle as bundles
+from crossmix.artifacts import Evaluation, GateTable
 from crossmix.baselines import COMPETITORS, LABELS
 from crossmix.config import Config, digest
 from crossmix.evaluate.fidelity import spend_history as daily
@@ -82,9 +82,9 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
         "shift": shift(log, planned, heads).plain(),
         "bounds": bounds(config),
     }
-    (out / "evaluation.json").write_text(json.dumps(evaluation, indent=1))
+    Evaluation.of(evaluation).save(out)
     verdict = {"gates": rows, "passed": passed}
-    (out / "gates.json").write_text(json.dumps(verdict, indent=1))
+    GateTable.of(verdict).save(out)
     return verdict
 
 

@@ -8,7 +8,6 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from crossmix.artifacts import MarketReport
 from crossmix.config import Config, ConfigError
 from crossmix.constraints import Limits, check, project
 from crossmix.market.fit import contexts as resampled
@@ -62,7 +62,7 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
             for p, platform in enumerate(market.platforms)
         ],
     }
-    (out / "report.json").write_text(json.dumps(report, indent=1))
+    MarketReport.of(report).save(out)
     return report
 
 

@@ -19,6 +19,7 @@ from crossmix.market.model import save
 from crossmix.state import ALLOCATION
 from crossmix.training.loop import train
 from crossmix.training.meta import draw_task, meta
+from crossmix.training.policy_file import AdaptationStart
 from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
 
@@ -214,10 +215,11 @@ def test_a_killed_meta_training_ends_with_the_same_start(
         meta(config, *trained, cut, work)
     monkeypatch.setattr(MAML, "update", real)
     meta(config, *trained, cut, work)
-    ours, theirs = (torch.load(folder / "meta.pt", weights_only=True) for folder in (whole, cut))
-    assert torch.equal(ours["log_rates"], theirs["log_rates"])
-    for name, value in ours["policy"].items():
-        assert torch.equal(value, theirs["policy"][name]), name
+    ours, theirs = (AdaptationStart.load(folder) for folder in (whole, cut))
+    assert torch.equal(ours.log_rates, theirs.log_rates)
+    assert list(ours.rates()) == list(told["rates"])
+    for name, value in ours.weights.items():
+        assert torch.equal(value, theirs.weights[name]), name
     told = [
         [point["adapted"] for point in json.loads((folder / "meta.json").read_text())["points"]]
         for folder in (whole, cut)

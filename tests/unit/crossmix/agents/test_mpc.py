@@ -24,7 +24,7 @@ from crossmix.market.oracle import solve
 from crossmix.market.pacing import _law, _over_window, tables
 from crossmix.state import ALLOCATION
 from crossmix.training.loop import train
-from crossmix.training.policy_file import load_policy
+from crossmix.training.policy_file import TrainedPolicy, load_policy
 from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
 
@@ -533,10 +533,9 @@ def test_a_policy_without_a_table_of_the_plan_is_to_be_trained_again(tmp_path: P
     (tmp_path / "market").mkdir()
     save(market, tmp_path / "market")
     train(load("laptop", ["train.agent=mpc"]), tmp_path / "market", tmp_path / "out")
-    file = tmp_path / "out" / "policy.pt"
-    blob = torch.load(file, weights_only=True)
-    del blob["policy"]["planner.requests_error"]
-    torch.save(blob, file)
+    whole = TrainedPolicy.load(tmp_path / "out")
+    weights = {name: value for name, value in whole.weights.items() if name != "planner.requests_error"}
+    replace(whole, weights=weights).save(tmp_path / "out")
     with pytest.raises(TrainingError, match="before the plan had requests_error; train again"):
         load_policy(tmp_path / "out")
 

@@ -36,7 +36,7 @@ from crossmix.training.align import (
     scaled,
 )
 from crossmix.training.loop import train
-from crossmix.training.policy_file import load_policy
+from crossmix.training.policy_file import POLICY_FILES, load_policy
 from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
 
@@ -201,7 +201,8 @@ def test_a_log_that_says_too_little_moves_nothing(
     monkeypatch.setattr(module, "transitions", lambda *_: short)
     told = module.align(config, tmp_path, *trained, tmp_path)
     assert told == {"target": "market", "kept": "trained", "too_few": 40, "enough": 100}
-    assert (tmp_path / "policy.pt").read_bytes() == (trained[1] / "policy.pt").read_bytes()
+    for name in POLICY_FILES:
+        assert (tmp_path / name).read_bytes() == (trained[1] / name).read_bytes()
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_itself(

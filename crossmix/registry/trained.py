@@ -1,0 +1,55 @@
+"""What training can go on from, fetched from the registry: the trained policy, and where re-adaptation starts."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from crossmix.registry.mlflow_door import RegistryError, open_mlflow, tracking_at
+from crossmix.registry.store import Registry
+from crossmix.training.policy_file import AdaptationStart, TrainedPolicy
+
+POLICY_FOLDER, START_FOLDER = "trained", "meta"
+"""Folders of a version's run that hold the files; `policy` is the name of the logged model there."""
+
+
+def trained_policy(registry: Registry, version: str | int) -> TrainedPolicy:
+    """The policy behind a version, by number or alias: weights, and the deviation it may explore with.
+
+    Raises:
+        RegistryError: no such version, its artifacts are away, or it was registered before policies were.
+        ArtifactError: what came cannot be read.
+    """
+    with _downloaded(registry, version, POLICY_FOLDER) as folder:
+        return TrainedPolicy.load(folder)
+
+
+def adaptation_start(registry: Registry, version: str | int) -> AdaptationStart:
+    """Where re-adaptation of a version starts: parameters and inner rates; raises as `trained_policy`."""
+    with _downloaded(registry, version, START_FOLDER) as folder:
+        return AdaptationStart.load(folder)
+
+
+@contextmanager
+def _downloaded(registry: Registry, version: str | int, path: str) -> Iterator[Path]:
+    """A folder of the version's run, here for as long as it is read."""
+    wanted = registry.get(version)
+    with tempfile.TemporaryDirectory() as scratch, tracking_at(registry.uri):
+        artifacts = open_mlflow().artifacts
+        try:
+            if not any(artifacts.list_artifacts(run_id=wanted.run_id, artifact_path=path)):
+                raise RegistryError(
+                    f"{wanted.name} version {wanted.number}: its run holds no {path}/; "
+                    "make a version that does with `crossmix run`"
+                )
+            folder = artifacts.download_artifacts(run_id=wanted.run_id, artifact_path=path, dst_path=scratch)
+        except RegistryError:
+            raise
+        except Exception as error:  # MLflow's stores raise their own kinds each
+            raise RegistryError(
+                f"{wanted.name} version {wanted.number}: {path}/ cannot be read ({error}); "
+                "bring the artifact store back, or register the bundle again"
+            ) from error
+        yield Path(folder)

@@ -1,0 +1,45 @@
+"""What training goes on from, fetched back from a real MLflow (sqlite): policies, and starts of this and earlier versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossmix.registry.mlflow_door import RegistryError
+from crossmix.registry.store import Registry
+from crossmix.registry.trained import POLICY_FOLDER, START_FOLDER, adaptation_start, trained_policy
+from crossmix.training.policy_file import POLICY_FILES, START_FILES
+from tests.support.actors import actor, same, start, trained
+from tests.support.bundles import make
+
+
+def test_policy_and_start_are_fetched_back(tmp_path: Path) -> None:
+    registry, policy = Registry(tmp_path / "out" / "mlartifacts"), actor(3)
+    written, begun = tmp_path / "align", tmp_path / "meta"
+    for folder in (written, begun):
+        folder.mkdir()
+    trained(policy).save(written)
+    start(policy).save(begun)
+    registry.register(
+        make(tmp_path / "bundle").path,
+        artifacts={f"{POLICY_FOLDER}/{name}": written / name for name in POLICY_FILES}
+        | {f"{START_FOLDER}/{name}": begun / name for name in START_FILES},
+    )
+    fetched = trained_policy(registry, "champion")
+    assert same(fetched.policy().state_dict(), policy.state_dict())
+    assert torch.equal(fetched.log_sigma_P, trained(policy).log_sigma_P)
+    begin = adaptation_start(registry, 1)
+    assert same(begin.policy().state_dict(), policy.state_dict())
+    assert list(begin.rates()) == [name for name, _ in policy.named_parameters()]
+
+    # A version of before: no policy, and the start as it was written then.
+    other = actor(4)
+    rates = torch.zeros(len(list(other.parameters())))
+    torch.save({"policy": other.state_dict(), "log_rates": rates, "steps": 5}, tmp_path / "meta.pt")
+    old = make(tmp_path / "other", seed=1).path
+    registry.register(old, artifacts={f"{START_FOLDER}/meta.pt": tmp_path / "meta.pt"})
+    assert same(adaptation_start(registry, 2).policy().state_dict(), other.state_dict())
+    with pytest.raises(RegistryError, match=r"version 2: its run holds no trained/; .*`crossmix run`"):
+        trained_policy(registry, 2)
