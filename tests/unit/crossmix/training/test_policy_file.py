@@ -20,6 +20,7 @@ from crossmix.training.policy_file import (
 from crossmix.training.run import TrainingError
 from tests.support.actors import SIZES, actor, same, start, trained
 
+
 def test_a_policy_comes_back_bit_for_bit(tmp_path: Path) -> None:
     policy = actor()
     trained(policy).save(tmp_path)
