@@ -153,7 +153,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
 
 def _verdict(live: Live) -> dict[str, Any] | None:
     """The experiment so far; `None` while there is nothing to tell or the database is away."""
-    from crossmix.ledger.outcomes import VerdictError
+    from crossmix.ledger.experiments import VerdictError
     from crossmix.ledger.store import StoreAwayError
     from serving.experiment import verdict
 

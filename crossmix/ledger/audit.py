@@ -8,8 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crossmix.ledger import store as tables
+from crossmix.ledger import tables
 from crossmix.ledger.store import Store
+from crossmix.ledger.tables import utc
+
+LONGEST_ACTOR, LONGEST_REASON = 200, 1_000
+"""Characters that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Entry:
     id: int
     at: datetime
     """UTC."""
-    who: str
+    actor: str
     action: str
     """As campaign.edit, override.set, bundle.promote."""
     subject: str
@@ -28,28 +32,42 @@ class Entry:
     """Plain data; `None`: there was nothing."""
     after: Any
     """Plain data; `None`: there is nothing any more."""
-    why: str
+    reason: str
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
 
 def record(
-    connection: sa.Connection, who: str, action: str, subject: str, before: Any, after: Any, why: str = ""
+    connection: sa.Connection, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = ""
 ) -> None:
     """Note a change within the caller's transaction. `before`, `after`: plain data, or `None`."""
     connection.execute(
         tables.audit.insert(),
         {
             "at": datetime.now(UTC),
-            "who": who[:200],
+            "actor": actor[:LONGEST_ACTOR],
             "action": action,
             "subject": subject[:200],
             "before": before,
             "after": after,
-            "why": why[:1_000],
+            "reason": reason[:LONGEST_REASON],
         },
     )
+
+
+def note(store: Store, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = "") -> None:
+    """Note what changed outside the database; raises `StoreAwayError`."""
+    with store.write() as connection:
+        record(connection, actor, action, subject, before, after, reason)
+
+
+def note_once(store: Store, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = "") -> None:
+    """`note`, but where the action's newest entry has this subject: several replicas see one change."""
+    newest = sa.select(tables.audit.c.subject).where(tables.audit.c.action == action)
+    with store.write() as connection:
+        if connection.execute(newest.order_by(tables.audit.c.id.desc()).limit(1)).scalar() != subject:
+            record(connection, actor, action, subject, before, after, reason)
 
 
 def trail(store: Store, subject: str | None = None, limit: int = 100) -> list[Entry]:
@@ -60,8 +78,3 @@ def trail(store: Store, subject: str | None = None, limit: int = 100) -> list[En
     with store.read() as connection:
         rows = connection.execute(query).mappings().all()
     return [Entry(**{**row, "at": utc(row["at"])}) for row in rows]
-
-
-def utc(moment: datetime) -> datetime:
-    """A moment as the database gave it, in UTC: SQLite drops the zone."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -22,31 +22,13 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from crossmix.ledger import store as tables
-from crossmix.ledger.audit import utc
+from crossmix.ledger import tables
+from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.store import Store
+from crossmix.ledger.tables import utc
+from crossmix.metrics import ARMS, PLANNED, QUANTITIES
 
 Array = NDArray[np.float64]
-ARMS = ("policy", "control")
-QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
-
-
-class VerdictError(ValueError):
-    """An experiment that cannot be analysed; the message names the field and the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A row of `experiments`."""
-
-    id: str
-    weights: Mapping[str, float]
-    started: datetime
-    days: int
-    """Planned cycles."""
-    level: float
-    ended: datetime | None
-    why: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +77,7 @@ class Outcomes:
 
     def of(self, name: str, platform: str | None = None) -> Array:
         """A quantity of each arm and cycle, (A, T); `planned` is the arm's, whatever the platform."""
-        if name == "planned":
+        if name == PLANNED:
             return self.planned_AT
         total_ATP: Array = self.total_QATP[QUANTITIES.index(name)]
         return total_ATP.sum(2) if platform is None else total_ATP[:, :, self.platforms.index(platform)]
@@ -117,90 +99,62 @@ class Users:
     """Their impressions."""
 
 
-def experiment(store: Store, experiment_id: str) -> Experiment:
-    """An experiment's row.
-
-    Raises:
-        VerdictError: there is none of that id.
-        StoreAwayError: the database is away.
-    """
-    with store.read() as connection:
-        row = (
-            connection.execute(sa.select(tables.experiments).where(tables.experiments.c.id == experiment_id))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            known = connection.execute(sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started)).all()
-    if row is None:
-        have = ", ".join(repr(one.id) for one in known) or "none"
-        raise VerdictError(f"experiment: {experiment_id!r} is not in the database, which has {have}; name one of those")
-    missing = [arm for arm in ARMS if arm not in row["weights"]]
-    if missing:
-        raise VerdictError(f"experiment.weights: {row['weights']} has no arm {missing[0]!r}; give both arms a weight")
-    return Experiment(
-        row["id"],
-        dict(row["weights"]),
-        utc(row["started"]),
-        int(row["days"]),
-        float(row["level"]),
-        None if row["ended"] is None else utc(row["ended"]),
-        row["why"],
-    )
-
-
-def newest(store: Store) -> str:
-    """Id of the experiment that began last; raises `VerdictError` where there is none."""
-    with store.read() as connection:
-        found = connection.execute(
-            sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started.desc()).limit(1)
-        ).scalar()
-    if found is None:
-        raise VerdictError("experiment: the database has none; `crossmix serve` begins one")
-    return str(found)
-
-
-def read(store: Store, one: Experiment, now: datetime) -> Outcomes:
+def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
     """Everything that the experiment's finished cycles delivered until `now` (UTC); raises `StoreAwayError`."""
     with store.read() as connection:
-        clocks = _clocks(connection, one, now)
-        found = {clock.campaign_id: _cells(connection, clock) for clock in clocks}
-    clocks = tuple(clock for clock in clocks if found[clock.campaign_id])
+        clocks = _clocks(connection, experiment, now)
+        cells = {clock.campaign_id: _cells(connection, clock) for clock in clocks}
+    clocks = tuple(clock for clock in clocks if cells[clock.campaign_id])
     length = max((clock.cycle for clock in clocks), default=timedelta(days=1))
-    arms = {arm for arm in ARMS if one.weights[arm] > 0}
-    finished, silent = one.days if clocks else 0, 0
-    at: dict[tuple[str, int], int] = {}
-    for clock in clocks:
-        reported: dict[int, set[str]] = {}
-        for arm, cycle, _ in found[clock.campaign_id]:
-            reported.setdefault(cycle, set()).add(arm)
-        unsettled = clock.stop if clock.stop < clock.cycles else None
-        for cycle in range(clock.first, clock.stop):
-            slot, who = _slot(one, length, clock.begins(cycle)), reported.get(cycle, set())
-            if not arms <= who and now - clock.begins(cycle + 1) < clock.cycle:
-                unsettled = cycle
-                break
-            if who:
-                at[clock.campaign_id, cycle] = slot
-            elif slot < one.days:
-                silent += 1
-        if unsettled is not None:
-            finished = min(finished, _slot(one, length, clock.begins(unsettled)))
-    at = {key: slot for key, slot in at.items() if slot < finished}
+    slot_of, finished, silent = _settled(experiment, clocks, cells, length, now)
 
-    platforms = tuple(sorted({name for told in found.values() for _, _, name in told}))
-    slots = tuple(sorted(set(at.values())))
+    platforms = tuple(sorted({platform for values in cells.values() for _, _, platform in values}))
+    slots = tuple(sorted(set(slot_of.values())))
     planned_AT = np.zeros((len(ARMS), len(slots)))
     total_QATP = np.zeros((len(QUANTITIES), len(ARMS), len(slots), len(platforms)))
     for clock in clocks:
-        for (arm, cycle, platform), values in found[clock.campaign_id].items():
-            if (clock.campaign_id, cycle) in at:
-                t = slots.index(at[clock.campaign_id, cycle])
+        for (arm, cycle, platform), values in cells[clock.campaign_id].items():
+            if (clock.campaign_id, cycle) in slot_of:
+                t = slots.index(slot_of[clock.campaign_id, cycle])
                 total_QATP[:, ARMS.index(arm), t, platforms.index(platform)] += values
     budget = {clock.campaign_id: clock.budget for clock in clocks}
-    for (campaign, _), slot in at.items():
-        planned_AT[:, slots.index(slot)] += [one.weights[arm] * budget[campaign] for arm in ARMS]
-    return Outcomes(one, clocks, platforms, length, slots, planned_AT, total_QATP, finished, silent)
+    for (campaign, _), slot in slot_of.items():
+        planned_AT[:, slots.index(slot)] += [experiment.weights[arm] * budget[campaign] for arm in ARMS]
+    return Outcomes(experiment, clocks, platforms, length, slots, planned_AT, total_QATP, finished, silent)
+
+
+def _settled(
+    experiment: Experiment,
+    clocks: tuple[Clock, ...],
+    cells: Mapping[str, Mapping[tuple[str, int, str], Array]],
+    length: timedelta,
+    now: datetime,
+) -> tuple[dict[tuple[str, int], int], int, int]:
+    """The experiment's cycle of each campaign cycle that counts; its finished cycles; campaign cycles without feedback.
+
+    A campaign's cycle without an arm's feedback is waited for while the next one runs.
+    """
+    arms = {arm for arm in ARMS if experiment.weights[arm] > 0}
+    finished, silent = experiment.days if clocks else 0, 0
+    slot_of: dict[tuple[str, int], int] = {}
+    for clock in clocks:
+        reported: dict[int, set[str]] = {}
+        for arm, cycle, _ in cells[clock.campaign_id]:
+            reported.setdefault(cycle, set()).add(arm)
+        unsettled = clock.stop if clock.stop < clock.cycles else None
+        for cycle in range(clock.first, clock.stop):
+            slot = _slot(experiment, length, clock.begins(cycle))
+            reporting = reported.get(cycle, set())
+            if not arms <= reporting and now - clock.begins(cycle + 1) < clock.cycle:
+                unsettled = cycle
+                break
+            if reporting:
+                slot_of[clock.campaign_id, cycle] = slot
+            elif slot < experiment.days:
+                silent += 1
+        if unsettled is not None:
+            finished = min(finished, _slot(experiment, length, clock.begins(unsettled)))
+    return {key: slot for key, slot in slot_of.items() if slot < finished}, finished, silent
 
 
 def users(store: Store, outcomes: Outcomes) -> Users:
@@ -234,33 +188,22 @@ def users(store: Store, outcomes: Outcomes) -> Users:
     )
 
 
-def assigned(store: Store, one: Experiment) -> dict[str, int]:
-    """Users of each arm that the router saw; raises `StoreAwayError`."""
-    rows = tables.assignments.c
-    with store.read() as connection:
-        found = connection.execute(
-            sa.select(rows.arm, sa.func.count()).where(rows.experiment == one.id).group_by(rows.arm)
-        ).all()
-    count = {arm: int(n) for arm, n in found}
-    return {arm: count.get(arm, 0) for arm in (*one.weights, *(count.keys() - one.weights.keys()))}
-
-
-def _slot(one: Experiment, length: timedelta, begins: datetime) -> int:
+def _slot(experiment: Experiment, length: timedelta, begins: datetime) -> int:
     """The experiment's cycle of a campaign's cycle."""
-    return max(math.ceil((begins - one.started) / length - 1e-9), 0)
+    return max(math.ceil((begins - experiment.started) / length - 1e-9), 0)
 
 
-def _clocks(connection: sa.Connection, one: Experiment, now: datetime) -> tuple[Clock, ...]:
-    rows = tables.experiments.c
-    others = connection.execute(sa.select(rows.started, rows.ended).where(rows.id != one.id)).all()
-    earlier = [utc(ended) if ended else one.started for begun, ended in others if utc(begun) < one.started]
-    cutoff = min(now, one.ended or now)
+def _clocks(connection: sa.Connection, experiment: Experiment, now: datetime) -> tuple[Clock, ...]:
+    rows, started = tables.experiments.c, experiment.started
+    others = connection.execute(sa.select(rows.started, rows.ended).where(rows.id != experiment.id)).all()
+    earlier = [utc(ended) if ended else started for begun, ended in others if utc(begun) < started]
+    cutoff = min(now, experiment.ended or now)
     clocks = []
     for row in connection.execute(sa.select(tables.campaigns)).mappings():
         starts, cycle = utc(row["starts"]), timedelta(hours=row["cycle_hours"])
-        first = max(math.floor((one.started - starts) / cycle), 0)
+        first = max(math.floor((started - starts) / cycle), 0)
         begins = starts + first * cycle
-        if begins < one.started and any(end > begins for end in earlier):
+        if begins < started and any(end > begins for end in earlier):
             first += 1
         stop = min(max(math.floor((cutoff - starts) / cycle + 1e-9), first), row["cycles"])
         clocks.append(
@@ -287,8 +230,8 @@ def _cells(connection: sa.Connection, clock: Clock) -> dict[tuple[str, int, str]
         & (events.cycle >= clock.first)
         & (events.cycle < clock.stop)
     )
-    found = connection.execute(_sums(mine, events.arm, events.cycle, events.platform))
-    return {(arm, int(cycle), platform): np.array(values, float) for arm, cycle, platform, *values in found}
+    rows = connection.execute(_sums(mine, events.arm, events.cycle, events.platform))
+    return {(arm, int(cycle), platform): np.array(values, float) for arm, cycle, platform, *values in rows}
 
 
 def _sums(which: Any, *by: Any) -> Any:

@@ -13,7 +13,7 @@ Shapes: N finished cycles, the newest last; P platforms, Q quantities (`QUANTITI
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,14 +22,23 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from crossmix.ledger import store as tables
-from crossmix.ledger.audit import utc
-from crossmix.ledger.outcomes import ARMS, QUANTITIES
+from crossmix.ledger import tables
 from crossmix.ledger.store import Store
+from crossmix.ledger.tables import utc
+from crossmix.metrics import ARMS, QUANTITIES
 
 Array = NDArray[np.float64]
 LONGEST_PREFIX = 0.1
 """Part of a cycle that another split may have held before the row's own, where its outcome is learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What was last served in a cycle."""
+
+    share_P: Array
+    budget: float
+    """Currency."""
 
 
 class ServedError(ValueError):
@@ -110,6 +119,31 @@ class ServedCycles:
     def cvr_N(self) -> Array:
         """Conversions / clicks, (N,); 0 without clicks."""
         return _ratio(self.total_N("conversions"), self.total_N("clicks"))
+
+
+def record(store: Store, assignments: Sequence[Mapping[str, Any]], splits: Sequence[Mapping[str, Any]]) -> None:
+    """Keep rows of `assignments` and `served` in one transaction; one that is there stays. Raises `StoreAwayError`."""
+    with store.write() as connection:
+        if assignments:
+            connection.execute(store.insert_new(tables.assignments), assignments)
+        if splits:
+            # A split that comes into force again is the newest again.
+            connection.execute(store.insert_new(tables.served, ("at",)), splits)
+
+
+def last_splits(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> dict[int, Split]:
+    """By cycle, the split that a campaign's arm was last served in it, in slot order; raises `StoreAwayError`."""
+    served = tables.served.c
+    query = (
+        sa.select(served.cycle, served.share, served.budget)
+        .where((served.campaign_id == campaign_id) & (served.arm == arm))
+        .order_by(served.at, served.allocation_id)
+    )
+    with store.read() as connection:
+        rows = connection.execute(query).all()
+    return {
+        cycle: Split(np.array([share.get(name, 0.0) for name in platforms]), budget) for cycle, share, budget in rows
+    }
 
 
 def read(

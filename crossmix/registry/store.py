@@ -2,7 +2,7 @@
 
 A bundle is registered once, whatever its run had to go through: its digest is a tag of its version, and a run that was
 killed half-way is picked up again by that digest. `challenger` is the version registered last, `champion` the one
-that serves, `previous` the champion before it. Every change of champion leaves who, when and why on both versions.
+that serves, `previous` the champion before it. Every change of champion leaves actor, time and reason on both versions.
 """
 
 from __future__ import annotations
@@ -56,6 +56,16 @@ class Version:
     note: str = ""
     """Why it is champion, or why it is not."""
 
+    @property
+    def promotion(self) -> dict[str, str]:
+        """`actor` and `reason` of the change that made it champion; empty where it never was.
+
+        Versions promoted under the names of before have `by` and `why` in their tag.
+        """
+        tag = json.loads(self.tags.get("promoted", "{}"))
+        found = {"actor": tag.get("actor", tag.get("by")), "reason": tag.get("reason", tag.get("why"))}
+        return {name: str(value) for name, value in found.items() if value is not None}
+
     def as_dict(self) -> dict[str, Any]:
         """For summary.json."""
         return {
@@ -103,7 +113,7 @@ class Registry:
         tags: Mapping[str, str] = NOTHING,
         run_name: str | None = None,
         wins: bool | None = None,
-        who: str = "crossmix run",
+        actor: str = "crossmix run",
         curve: Mapping[str, Any] = NOTHING,
     ) -> Version:
         """Record a run with its bundle and register it; a bundle that is registered already gets no new version.
@@ -116,7 +126,7 @@ class Registry:
             tags: more tags of the run and of the version; `oracle_ratio` decides where `wins` is `None`.
             wins: whether it beats the champion; `None`: judged by the tag `oracle_ratio`, if both were judged on the
                 same data and config; otherwise it stays challenger.
-            who: who registers, for the record.
+            actor: who registers, for the record.
             curve: the training's curve.json: its run is this bundle's, and gets the points that it lacks.
 
         Returns:
@@ -133,15 +143,15 @@ class Registry:
                 number = self._create_version(loaded, run_id, tags)
                 self._client.set_terminated(run_id)
             self._client.set_registered_model_alias(self.model, CHALLENGER, str(number))
-            note = self._settle(self.get(number), wins, who)
+            note = self._settle(self.get(number), wins, actor)
             return self.get(number, note)
 
-    def promote(self, version: str | int, *, who: str, why: str) -> Version:
+    def promote(self, version: str | int, *, actor: str, reason: str) -> Version:
         """Make a version champion; the one it replaces becomes `previous`. Promoting the champion changes nothing."""
         with self._locked():
-            return self._promote(self.get(version), who, why)
+            return self._promote(self.get(version), actor, reason)
 
-    def rollback(self, *, who: str, why: str = "rolled back", of: int | None = None) -> Version:
+    def rollback(self, *, actor: str, reason: str = "rolled back", of: int | None = None) -> Version:
         """Make `previous` champion again; the champion becomes `previous`, so that a second call undoes the first.
 
         Args:
@@ -159,7 +169,7 @@ class Registry:
                     f"{self.model}: no version has the alias {PREVIOUS!r}, so there is nothing to roll back to; "
                     "promote another version instead"
                 )
-            return self._promote(self.get(previous), who, why)
+            return self._promote(self.get(previous), actor, reason)
 
     def get(self, version: str | int, note: str = "") -> Version:
         """A version by number, or by alias.
@@ -379,31 +389,31 @@ class Registry:
         )
         return int(created.version)
 
-    def _settle(self, version: Version, wins: bool | None, who: str) -> str:
+    def _settle(self, version: Version, wins: bool | None, actor: str) -> str:
         champion = self._alias(CHAMPION)
         if champion is None:
-            self._promote(version, who, "first champion")
+            self._promote(version, actor, "first champion")
             return "promoted: there was no champion"
         if champion == version.number:
             return "is the champion already"
-        wins, why = (wins, "judged by its gates") if wins is not None else _compare(version, self.get(champion))
+        wins, reason = (wins, "judged by its gates") if wins is not None else _compare(version, self.get(champion))
         if not wins:
-            return f"stays challenger of version {champion}: {why}"
-        self._promote(version, who, why)
-        return f"promoted over version {champion}: {why}"
+            return f"stays challenger of version {champion}: {reason}"
+        self._promote(version, actor, reason)
+        return f"promoted over version {champion}: {reason}"
 
-    def _promote(self, version: Version, who: str, why: str) -> Version:
+    def _promote(self, version: Version, actor: str, reason: str) -> Version:
         champion = self._alias(CHAMPION)
         if champion == version.number:
             return self.get(version.number, "is the champion already")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        record = {"by": who, "at": now, "why": why[:500]}
+        record = {"actor": actor, "at": now, "reason": reason[:500]}
         if champion is not None:
             self._tag(champion, "replaced", {**record, "with": version.number})
             self._client.set_registered_model_alias(self.model, PREVIOUS, str(champion))
         self._tag(version.number, "promoted", {**record, "over": champion})
         self._client.set_registered_model_alias(self.model, CHAMPION, str(version.number))
-        return self.get(version.number, why)
+        return self.get(version.number, reason)
 
     def _tag(self, number: int, key: str, value: Mapping[str, Any]) -> None:
         self._client.set_model_version_tag(self.model, str(number), key, json.dumps(value, sort_keys=True))

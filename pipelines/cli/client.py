@@ -153,7 +153,7 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
         override = one["override"]
         state = "paused" if one["paused"] else "running" if 0 <= one["cycle"] < one["cycles"] else "outside its window"
         if override:
-            state += f", override {override['kind']} by {override['who']}"
+            state += f", override {override['kind']} by {override['actor']}"
         split = ", ".join(f"{name} {part:.3g}" for name, part in one["share"].items() if part)
         cycle = f"{one['cycle']} of {one['cycles']}"
         budget = f"{one['cycle_budget']:,.2f} {one['currency']}"

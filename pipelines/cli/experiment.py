@@ -128,21 +128,15 @@ def status(
 def _from_database(url: str, experiment: str | None) -> dict[str, Any]:
     from datetime import UTC, datetime
 
-    import sqlalchemy as sa
-
     from crossmix.config import ConfigError
-    from crossmix.ledger.outcomes import newest
-    from crossmix.ledger.store import Store, StoreAwayError
+    from crossmix.ledger.experiments import newest
+    from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
     from serving.experiment.verdict import status as judged
 
     try:
-        parsed = sa.make_url(url)
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-            # Opening it would make an empty one.
-            raise ConfigError(f"--database {url}: there is no such file; the server's is serving.db in its folder")
-        store = Store(url)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        raise ConfigError(f"--database {url}: {error}; give a URL, as sqlite:///folder/serving.db") from None
+        store = Store.existing(url)
+    except StoreUrlError as error:
+        raise ConfigError(f"--database {url}: {error}") from None
     except StoreAwayError as error:
         raise ConfigError(f"--database: {error}; start it, or name another") from None
     try:

@@ -77,7 +77,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     server.run(live, settings, lambda: started(line))
 
 
-def _ended(live: Any, config: Config, out: Path, why: str, version: int | None) -> None:
+def _ended(live: Any, config: Config, out: Path, reason: str, version: int | None) -> None:
     """A guardrail ended the experiment: everybody gets the static split, and the champion before serves again.
 
     Only `version` is rolled back: a second call, or a champion that somebody promoted since, changes nothing.
@@ -90,19 +90,19 @@ def _ended(live: Any, config: Config, out: Path, why: str, version: int | None) 
         _log.warning("the experiment has ended; no version of the registry served, so none is rolled back")
         return
     try:
-        Registry.of(config, out).rollback(who="guardrail", why=why, of=version)
+        Registry.of(config, out).rollback(actor="guardrail", reason=reason, of=version)
     except RegistryError as error:
         _log.warning("the experiment has ended; no rollback: %s", error)
 
 
-def promote(out: Path, version: str, why: str, ask: Server | None) -> str:
+def promote(out: Path, version: str, reason: str, ask: Server | None) -> str:
     """Make a version champion, then ask the server until it answers with it."""
-    return _change(out, ask, lambda registry, who: registry.promote(version, who=who, why=why))
+    return _change(out, ask, lambda registry, actor: registry.promote(version, actor=actor, reason=reason))
 
 
-def rollback(out: Path, why: str, ask: Server | None) -> str:
+def rollback(out: Path, reason: str, ask: Server | None) -> str:
     """Make the previous champion champion again, then ask the server until it answers with it."""
-    return _change(out, ask, lambda registry, who: registry.rollback(who=who, why=why))
+    return _change(out, ask, lambda registry, actor: registry.rollback(actor=actor, reason=reason))
 
 
 class Server:
@@ -139,12 +139,12 @@ def _change(out: Path, ask: Server | None, change: Callable[[Any, str], Any]) ->
     from crossmix.registry.store import CHAMPION, Registry
 
     config = run_with(out, ())
-    registry, who = Registry.of(config, out), getpass.getuser()
+    registry, actor = Registry.of(config, out), getpass.getuser()
     try:
         before: int | None = registry.get(CHAMPION).number
     except RegistryError:
         before = None
-    version = change(registry, who)
+    version = change(registry, actor)
     told = f"champion is version {version.number} now (was {before})"
     if before == version.number:
         told = f"version {version.number} was champion already"

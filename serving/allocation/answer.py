@@ -29,7 +29,7 @@ from serving.allocation.question import Question, QuestionError
 from serving.live import states
 
 if TYPE_CHECKING:
-    from serving.campaigns.model import Campaign
+    from crossmix.ledger.campaigns import Campaign
     from serving.live.champion import Serving
     from serving.live.live import Live, Planned
 
@@ -339,13 +339,13 @@ def _reason(reason: str, task: _Task, known: bool) -> str:
         return reason if known else reason.partition(";")[0]
     override = task.planned.campaign.override
     if override is not None:
-        why = "kill switch: the static split" if override.kind == "static" else "the given split"
-        return f"{why}, set by {override.who}: {override.why}"
+        split = "kill switch: the static split" if override.kind == "static" else "the given split"
+        return f"{split}, set by {override.actor}: {override.reason}"
     return "the plan's static split"
 
 
 def _override(override: Any) -> dict[str, Any]:
-    return {"kind": override.kind, "who": override.who, "why": override.why, "at": override.at.isoformat()}
+    return {key: value for key, value in override.as_dict().items() if key != "share"}
 
 
 def _identity(task: _Task, share_P: Array, serving: Serving) -> str:

@@ -1,4 +1,4 @@
-"""A campaign, and what its fields may be: each is checked by itself, then the limits together. No database here.
+"""What a campaign's fields may be: each is checked by itself, then the limits together. No database here.
 
 A refusal is one sentence: field, value, remedy.
 """
@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crossmix.constraints import InfeasibleError, Limits
+from crossmix.constraints import InfeasibleError
 from crossmix.constraints import check as check_box
-from serving.fields import LARGEST_AMOUNT, LATEST, CampaignError, as_utc, moment, number, shown, text
-
-FREE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1.0, "freeze": False}
-"""A platform's limits where none are given: shares of the cycle budget, and whether the share stays."""
-
-
-FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours")
-
+from crossmix.ledger.campaigns import FIELDS, FREE
+from serving.fields import LARGEST_AMOUNT, LATEST, CampaignError, moment, number, shown, text
 
 KINDS = ("static", "given")
 
@@ -45,82 +37,6 @@ _EXAMPLE = {"campaign_id": "a name", "currency": "as EUR", "cycle_budget": "an a
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
-    """A person's split, served in every arm until it is lifted."""
-
-    kind: str
-    """static (the kill switch) or given."""
-    share: dict[str, float] | None
-    """Platform to its share, of a given split; sums to 1."""
-    who: str
-    why: str
-    at: datetime
-    """UTC."""
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "share": self.share, "who": self.who, "why": self.why, "at": self.at.isoformat()}
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """One campaign; `check` says what each field may be."""
-
-    campaign_id: str
-    currency: str
-    """Three capital letters, or what a bundle's log calls its money."""
-    cycle_budget: float
-    """Of all arms together, currency per cycle."""
-    share: dict[str, float]
-    """Platform to its share of the static split; sums to 1."""
-    limits: dict[str, dict[str, Any]]
-    """Platform to {"min", "max", "step", "freeze"}; what is absent is 0, 1, 1, False."""
-    starts: datetime
-    """Start of cycle 0, UTC."""
-    cycles: int
-    """Planned."""
-    cycle_hours: float
-    paused: bool = False
-    override: Override | None = None
-
-    @property
-    def width(self) -> timedelta:
-        """Length of a cycle, to the microsecond."""
-        return timedelta(microseconds=round(self.cycle_hours * 3_600_000_000))
-
-    def cycle(self, now: datetime) -> int:
-        """The cycle at a moment: below 0 before the start, `cycles` or more after the end."""
-        return (now - self.starts) // self.width
-
-    def ends(self, cycle: int) -> datetime:
-        """End of a cycle, UTC."""
-        return self.starts + (cycle + 1) * self.width
-
-    def box(self, platforms: Sequence[str]) -> Limits[NDArray[Any]]:
-        """The limits in slot order."""
-        rows = [{**FREE, **self.limits.get(name, {})} for name in platforms]
-        return Limits.arrays({key: [row[key] for row in rows] for key in FREE})
-
-    def planned(self) -> dict[str, Any]:
-        """What a person plans, as plain data."""
-        return {name: getattr(self, name) for name in FIELDS} | {"starts": self.starts.isoformat()}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, override included; `from_dict` reads it back."""
-        override = None if self.override is None else self.override.as_dict()
-        return {**self.planned(), "paused": self.paused, "override": override}
-
-    @staticmethod
-    def from_dict(raw: Mapping[str, Any]) -> Campaign:
-        """A campaign that `as_dict` wrote; not checked anew."""
-        override = raw.get("override")
-        if override is not None:
-            override = Override(**{**override, "at": as_utc(datetime.fromisoformat(override["at"]))})
-        starts = raw["starts"]
-        starts = as_utc(datetime.fromisoformat(starts) if isinstance(starts, str) else starts)
-        return Campaign(**{**raw, "starts": starts, "override": override})
-
-
 def check(raw: Mapping[str, Any], platforms: Sequence[str], currency: str | None = None) -> dict[str, Any]:
     """The fields of `FIELDS`, each of its type, from what a person wrote (`limits` may be absent).
 
@@ -139,9 +55,9 @@ def check(raw: Mapping[str, Any], platforms: Sequence[str], currency: str | None
     campaign_id = text(raw["campaign_id"], "campaign_id")
     if campaign_id in (".", "..") or campaign_id != campaign_id.strip():
         raise CampaignError(f"campaign_id: {campaign_id!r}; give a name without blanks around it")
-    told = raw["currency"]
-    if told != currency and not (isinstance(told, str) and re.fullmatch("[A-Z]{3}", told)):
-        raise CampaignError(f"currency: {shown(told)}; give three capital letters, as EUR")
+    wanted = raw["currency"]
+    if wanted != currency and not (isinstance(wanted, str) and re.fullmatch("[A-Z]{3}", wanted)):
+        raise CampaignError(f"currency: {shown(wanted)}; give three capital letters, as EUR")
     cycles = raw["cycles"]
     if isinstance(cycles, bool) or not isinstance(cycles, int) or not 1 <= cycles <= MOST_CYCLES:
         raise CampaignError(f"cycles: {shown(cycles)}; give a whole number from 1 to {MOST_CYCLES:,}")
@@ -156,7 +72,7 @@ def check(raw: Mapping[str, Any], platforms: Sequence[str], currency: str | None
         raise CampaignError("cycle_budget: 0; give an amount above 0, or pause the campaign")
     return {
         "campaign_id": campaign_id,
-        "currency": told,
+        "currency": wanted,
         "cycle_budget": budget,
         "share": check_share(raw["share"], "share", platforms),
         "limits": check_limits({} if raw.get("limits") is None else raw["limits"], platforms),
@@ -198,7 +114,7 @@ def check_limits(raw: Any, platforms: Sequence[str]) -> dict[str, dict[str, Any]
         _check_platform(platform, "limits", platforms)
         if not isinstance(bounds, Mapping):
             raise CampaignError(f"limits.{platform}: {shown(bounds)}; give an object of {', '.join(FREE)}")
-        made: dict[str, Any] = {}
+        binding: dict[str, Any] = {}
         for key, bound in bounds.items():
             where = f"limits.{platform}.{key}"
             if key not in FREE:
@@ -206,12 +122,12 @@ def check_limits(raw: Any, platforms: Sequence[str]) -> dict[str, dict[str, Any]
             if key == "freeze":
                 if not isinstance(bound, bool):
                     raise CampaignError(f"{where}: {shown(bound)}; give true or false")
-                made[key] = bound
+                binding[key] = bound
             else:
-                made[key] = number(bound, where, 0.0, 1.0, "a share of the cycle budget from 0 to 1")
-        made = {key: bound for key, bound in made.items() if bound != FREE[key]}
-        if made:
-            limits[platform] = made
+                binding[key] = number(bound, where, 0.0, 1.0, "a share of the cycle budget from 0 to 1")
+        binding = {key: bound for key, bound in binding.items() if bound != FREE[key]}
+        if binding:
+            limits[platform] = binding
     rows = [{**FREE, **limits.get(platform, {})} for platform in platforms]
     low, high = (np.array([[row[key] for row in rows]], float) for key in ("min", "max"))
     try:

@@ -26,7 +26,8 @@ from crossmix.evaluate.stats.sequential import (
     summed,
 )
 from crossmix.evaluate.stats.significance import welch
-from crossmix.ledger.outcomes import ARMS, QUANTITIES, Array, Outcomes, Users
+from crossmix.ledger.outcomes import Array, Outcomes, Users
+from crossmix.metrics import ARMS, QUANTITIES
 
 FIGURES = {
     "roi": ("revenue", "planned"),

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from crossmix.ledger.outcomes import ARMS
+from crossmix.metrics import ARMS
 from crossmix.pages.format import DASH, Cell, Table, count, number, percent
 from crossmix.pages.render import look
 from serving.experiment.compare import FIGURES

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from crossmix.ledger.outcomes import VerdictError
+from crossmix.ledger.experiments import VerdictError
 from crossmix.ledger.store import StoreAwayError
 from serving.experiment import verdict
 

@@ -13,30 +13,18 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from crossmix.config import Guardrails
 from crossmix.evaluate.stats.sequential import balance
-from crossmix.ledger import store as tables
-from crossmix.ledger.outcomes import (
-    ARMS,
-    QUANTITIES,
-    Experiment,
-    Outcomes,
-    VerdictError,
-    assigned,
-    experiment,
-    read,
-    users,
-)
+from crossmix.ledger import campaigns, experiments
+from crossmix.ledger.experiments import GUARDRAIL, Experiment, VerdictError
+from crossmix.ledger.outcomes import Outcomes, read, users
 from crossmix.ledger.store import Store
+from crossmix.metrics import AMOUNTS, ARMS
 from serving.experiment.compare import FIGURES, by_user, compare, of_arms, own
 from serving.experiment.guardrails import rails
 
 FEWEST_USERS = 50
 """Of both arms, below which the chi-square law of the sample ratio does not hold."""
-GUARDRAIL = "guardrail "
-"""How the reason of an experiment begins that a guardrail has ended."""
 
 
 def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrails | None = None) -> dict[str, Any]:
@@ -52,9 +40,9 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
     """
     if now.tzinfo is None:
         raise VerdictError(f"now: {now.isoformat()} has no zone; give UTC")
-    one = experiment(store, experiment_id)
+    one = experiments.get(store, experiment_id)
     outcomes = read(store, one, now)
-    ratio = _balance(one, assigned(store, one))
+    ratio = _balance(one, experiments.assigned(store, one))
     lifts = {
         name: compare(
             *of_arms(outcomes, name), one.level, by_figure=name == "roi", closes=name == "roi" and outcomes.reached
@@ -71,7 +59,8 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
             "cycle hours": outcomes.length.total_seconds() / 3600,
             "level": one.level,
             "ended": one.ended.isoformat() if one.ended else None,
-            "why": one.why,
+            "reason": one.reason,
+            "ended_by": one.ended_by,
         },
         "now": now.astimezone(UTC).isoformat(),
         "verdict": _verdict(one, outcomes, ratio, lifts["roi"]),
@@ -110,16 +99,16 @@ def render(found: dict[str, Any]) -> str:
 
 def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: dict[str, Any]) -> dict[str, Any]:
     """The word and the line."""
-    seen = f"{outcomes.finished} of {one.days} cycles"
-    over = f" It has ended: {one.why}." if one.ended and one.why else ""
+    progress = f"{outcomes.finished} of {one.days} cycles"
+    over = f" It has ended: {one.reason}." if one.ended and one.reason else ""
     if ratio["verdict"] == "imbalance":
         line = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
         return {"word": "blocked", "line": line, "decided by": "sample ratio"}
-    if one.ended and (one.why or "").startswith(GUARDRAIL):
-        line = f"Ended by a guardrail after {seen}: {(one.why or '').removeprefix(GUARDRAIL)}."
+    if one.ended and one.ended_by == GUARDRAIL:
+        line = f"Ended after {progress} by a guardrail: {one.reason}."
         return {"word": "ended by guardrail", "line": line, "decided by": "guardrail"}
     if "paired" not in roi:
-        line = f"Insufficient data after {seen}: {roi['reason']}.{over}"
+        line = f"Insufficient data after {progress}: {roi['reason']}.{over}"
         return {"word": "insufficient data", "line": line, "decided by": None}
     always = roi["always-valid"]
     # Once found, found: p is that of the strongest evidence so far.
@@ -128,26 +117,26 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
         word = "policy better" if first["lift"] > 0 else "control better"
         when = first["figures"] * roi["cycles per figure"]
         line = (
-            f"{_who(word)}: ROI {_span(always)} after {seen}; the always-valid test has told since cycle {when}.{over}"
+            f"{_better(word)}: ROI {_span(always)} after {progress}; the always-valid test has told since cycle {when}."
         )
-        return {"word": word, "line": line, "decided by": "always-valid"}
+        return {"word": word, "line": line + over, "decided by": "always-valid"}
     if outcomes.reached:
         last = roi["closing"]
         told = {"decided by": "paired", "level": last["level"]}
         if last["p"] <= last["level"]:
             word = "policy better" if last["lift"] > 0 else "control better"
-            line = f"{_who(word)}: ROI {_span(last)} at the planned end, by the paired test.{over}"
+            line = f"{_better(word)}: ROI {_span(last)} at the planned end, by the paired test.{over}"
             return {"word": word, "line": line} | told
         line = f"No difference found by the planned end: ROI {_span(last)}.{over}"
         return {"word": "no difference found by the planned end", "line": line} | told
     if one.ended:
-        line = f"Ended after {seen}, before a difference was found: ROI {_span(always)}.{over}"
+        line = f"Ended after {progress}, before a difference was found: ROI {_span(always)}.{over}"
         return {"word": "ended", "line": line, "decided by": "always-valid"}
-    line = f"Running, {seen}: no difference found so far; ROI {_span(always)}."
+    line = f"Running, {progress}: no difference found so far; ROI {_span(always)}."
     return {"word": "running", "line": line, "decided by": "always-valid"}
 
 
-def _who(word: str) -> str:
+def _better(word: str) -> str:
     return "The policy is better" if word == "policy better" else "Control is better"
 
 
@@ -176,7 +165,7 @@ def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
 
 def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
     level = outcomes.experiment.level
-    totals = {name: float(outcomes.of(name, platform)[arm].sum()) for name in ("planned", *QUANTITIES)}
+    totals = {name: float(outcomes.of(name, platform)[arm].sum()) for name in AMOUNTS}
     found = {}
     for name in FIGURES:
         top_AT, bottom_AT = of_arms(outcomes, name, platform)
@@ -187,10 +176,7 @@ def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
 def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:
     return [
         {"cycle": slot + 1}
-        | {
-            arm: {name: float(outcomes.of(name)[a, t]) for name in ("planned", *QUANTITIES)}
-            for a, arm in enumerate(ARMS)
-        }
+        | {arm: {name: float(outcomes.of(name)[a, t]) for name in AMOUNTS} for a, arm in enumerate(ARMS)}
         for t, slot in enumerate(outcomes.slot_T)
     ]
 
@@ -199,9 +185,7 @@ def _notes(store: Store, outcomes: Outcomes, found: dict[str, Any]) -> list[str]
     """What a reader must know to read the figures rightly."""
     one, notes = outcomes.experiment, []
     mine = [clock.campaign_id for clock in outcomes.clocks]
-    with store.read() as connection:
-        held = connection.execute(sa.select(tables.overrides.c.campaign_id, tables.overrides.c.kind)).all()
-    overridden = sorted(name for name, _ in held if name in mine)
+    overridden = sorted(name for name in campaigns.overridden(store) if name in mine)
     if overridden:
         notes.append(f"overridden now, so that both arms serve the same split there: {', '.join(overridden)}")
     currencies = {clock.currency for clock in outcomes.clocks}
@@ -220,8 +204,8 @@ def _notes(store: Store, outcomes: Outcomes, found: dict[str, Any]) -> list[str]
         )
     crossed = found["users"].get("in both arms", 0)
     if crossed:
-        who = "1 user has" if crossed == 1 else f"{crossed} users have"
-        notes.append(f"{who} feedback in both arms: look at how the feedback names its arm")
+        people = "1 user has" if crossed == 1 else f"{crossed} users have"
+        notes.append(f"{people} feedback in both arms: look at how the feedback names its arm")
     if not math.isclose(one.weights["policy"], one.weights["control"]):
         notes.append(
             "arms of different size differ a little by themselves, as the larger one buys deeper into the supply and "

@@ -16,19 +16,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from crossmix.config import Config
-from crossmix.ledger import audit
-from crossmix.ledger import store as tables
-from crossmix.ledger.audit import Entry
-from crossmix.ledger.outcomes import VerdictError, experiment, read
+from crossmix.ledger import experiments
+from crossmix.ledger.experiments import GUARDRAIL
+from crossmix.ledger.outcomes import read
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.experiment.guardrails import broken
 
 _log = logging.getLogger(__name__)
-WHO = "guardrail"
-END, ROLLBACK = "experiment.end", "experiment.rollback"
 
 
 def check(store: Store, experiment_id: str, config: Config, now: datetime) -> str | None:
@@ -38,43 +33,10 @@ def check(store: Store, experiment_id: str, config: Config, now: datetime) -> st
         VerdictError: no such experiment.
         StoreAwayError: the database is away.
     """
-    one = experiment(store, experiment_id)
-    if one.ended is not None:
+    experiment = experiments.get(store, experiment_id)
+    if experiment.ended is not None:
         return None
-    return broken(read(store, one, now), config.serving.guardrails)
-
-
-def end(store: Store, experiment_id: str, why: str, who: str, version: int | None = None) -> bool:
-    """End an experiment, with its audit entry, in one transaction; `False`: somebody else had ended it.
-
-    Args:
-        version: the champion that served, for a rollback of it.
-
-    Raises:
-        VerdictError: no such experiment, or no reason.
-        StoreAwayError: the database is away; nothing has changed.
-    """
-    if not why:
-        raise VerdictError("why: it is empty; say why the experiment ends")
-    experiment(store, experiment_id)
-    rows, at = tables.experiments, datetime.now(UTC)
-    with store.change() as connection:
-        changed = connection.execute(
-            rows.update()
-            .where(rows.c.id == experiment_id, rows.c.ended.is_(sa.null()))
-            .values(ended=at, why=why[:1_000])
-        )
-        if changed.rowcount:
-            after = {"ended": at.isoformat(), "version": version}
-            audit.record(connection, who, END, experiment_id, {"ended": None}, after, why)
-    return bool(changed.rowcount)
-
-
-def unfinished(store: Store, experiment_id: str) -> Entry | None:
-    """The guardrails' end of an experiment that no rollback has followed; raises `StoreAwayError`."""
-    entries = audit.trail(store, experiment_id)
-    last = next((entry for entry in entries if entry.action in (END, ROLLBACK)), None)
-    return last if last is not None and (last.action, last.who) == (END, WHO) else None
+    return broken(read(store, experiment, now), config.serving.guardrails)
 
 
 class Watch(threading.Thread):
@@ -118,38 +80,37 @@ class Watch(threading.Thread):
                     return
                 self.trouble, self.since = None, None
             except StoreAwayError as error:
-                self._told(str(error))
+                self._trouble(str(error))
             except Exception as error:
                 # A guard that dies unseen guards nothing: it is told, logged, and looks again.
-                self._told(f"{type(error).__name__}: {error}", full=True)
+                self._trouble(f"{type(error).__name__}: {error}", full=True)
             self._halt.wait(self._seconds)
 
     def look(self) -> bool:
         """One look; `True`: there is nothing left to watch."""
         store = self._open()
-        if experiment(store, self._experiment).ended is None:
-            why = check(store, self._experiment, self._config, self._now())
-            if why is None:
+        if experiments.get(store, self._experiment).ended is None:
+            sentence = check(store, self._experiment, self._config, self._now())
+            if sentence is None:
                 return False
-            if end(store, self._experiment, why, WHO, self._version()):
+            if experiments.end(store, self._experiment, sentence, GUARDRAIL, self._version()):
                 self._mine = True
-                _log.warning("experiment %s ended: %s", self._experiment, why)
-        ended = unfinished(store, self._experiment)
-        if ended is None:
+                _log.warning("experiment %s ended: %s", self._experiment, sentence)
+        end = experiments.awaiting_rollback(store, self._experiment)
+        if end is None:
             return True
-        if not self._mine and (self._now() - ended.at).total_seconds() < self._grace:
+        if not self._mine and (self._now() - end.at).total_seconds() < self._grace:
             return False
-        version = (ended.after or {}).get("version")
-        self._on_end(ended.why, version)
-        with store.write() as connection:
-            audit.record(connection, WHO, ROLLBACK, self._experiment, None, {"version": version}, ended.why)
+        version = (end.after or {}).get("version")
+        self._on_end(end.reason, version)
+        experiments.rolled_back(store, self._experiment, version, end.reason)
         return True
 
     def stop(self) -> None:
         """End the thread; it is joined by whoever wants to wait."""
         self._halt.set()
 
-    def _told(self, trouble: str, *, full: bool = False) -> None:
+    def _trouble(self, trouble: str, *, full: bool = False) -> None:
         if trouble != self.trouble:
             _log.warning("guardrails of %s: %s", self._experiment, trouble, exc_info=full)
         self.since = self.since or time.time()

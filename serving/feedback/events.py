@@ -3,38 +3,28 @@
 An event adds to what a campaign's arm had on a platform in a cycle. It may come late, out of order, or many times: an
 event id that was seen is counted as a duplicate and changes nothing, whatever the event says. A request is one
 transaction: all of its events are kept, or none.
-
-Shapes: A arms, C cycles, P platforms, U users.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-import sqlalchemy as sa
-from numpy.typing import NDArray
-
-from crossmix.ledger import store as tables
+from crossmix.ledger.campaigns import Campaign
+from crossmix.ledger.feedback import Event, insert
 from crossmix.ledger.store import Store
+from crossmix.metrics import QUANTITIES
 from serving import fields
 from serving.assignment.arms import Experiment
 from serving.assignment.users import check as check_user
 from serving.assignment.users import hashed
-from serving.campaigns.model import Campaign
 from serving.feedback.cloud_events import FeedbackError, MalformedError, parse
 from serving.fields import CampaignError, shown
 
-__all__ = ["Event", "FeedbackError", "MalformedError", "Receipt", "by_user", "check", "ingest", "parse", "totals"]
+__all__ = ["Event", "FeedbackError", "MalformedError", "Receipt", "check", "ingest", "parse"]
 
-Array = NDArray[np.float64]
-
-QUANTITIES = ("impressions", "clicks", "conversions", "revenue", "spend")
 FIELDS = (
     *("event_id", "campaign_id", "arm", "user_id", "platform", "cycle", "timestamp", "requests"),
     *QUANTITIES,
@@ -45,32 +35,6 @@ LARGEST = 1e15
 """Of a quantity."""
 AHEAD = 1
 """Cycles that an event may lie ahead of the server's clock."""
-_WRITING = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One increment of outcomes, checked; as it is kept."""
-
-    event_id: str
-    campaign_id: str
-    arm: str
-    platform: str
-    cycle: int
-    """Of the impressions."""
-    known: int
-    """In which it was received: later than `cycle` for a late one."""
-    user: str | None
-    """Keyed hash."""
-    requests: float | None
-    """Auction requests; `None`: not told."""
-    impressions: float
-    clicks: float
-    conversions: float
-    revenue: float
-    """Currency."""
-    spend: float
-    """Currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +50,6 @@ class Receipt:
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums of a campaign's outcomes."""
-
-    arms: tuple[str, ...]
-    platforms: tuple[str, ...]
-    values: dict[str, Array]
-    """`requests` (nan: none told) and each of `QUANTITIES`, (A, C, P)."""
-
-
-@dataclass(frozen=True, slots=True)
-class UserTotals:
-    """Sums of a campaign's outcomes by user, where the events tell one."""
-
-    arm_U: list[str]
-    user_U: list[str]
-    """Keyed hashes."""
-    values: dict[str, Array]
-    """Each of `QUANTITIES`, (U,)."""
 
 
 def check(
@@ -131,64 +74,19 @@ def check(
         raise FeedbackError("events: none; send at least one")
     if len(raws) > MOST_EVENTS:
         raise FeedbackError(f"events: {len(raws):,} in a request; send at most {MOST_EVENTS:,}")
-    made = []
+    events = []
     for index, raw in enumerate(raws):
         try:
-            made.append(_event(raw, campaigns, platforms, experiment, now, ended))
+            events.append(_event(raw, campaigns, platforms, experiment, now, ended))
         except CampaignError as error:
             raise FeedbackError(f"events[{index}].{error}") from None
-    return made
+    return events
 
 
 def ingest(store: Store, events: Sequence[Event], now: datetime) -> Receipt:
     """Keep the events, in one transaction; raises `StoreAwayError`, and then nothing was kept."""
-    rows = {event.event_id: {**asdict(event), "received": now} for event in reversed(events)}
-    insert = store.insert_new(tables.events).returning(tables.events.c.event_id)
-    # SQLite has one writer: who waits here goes on at once, who waits there sleeps 100 ms at a time.
-    with _WRITING if store.kind == "sqlite" else nullcontext(), store.write() as connection:
-        # In one order of ids, so that two requests with the same events cannot wait for each other.
-        new = connection.execute(insert, [rows[name] for name in sorted(rows)]).scalars().all()
-    late = sum(rows[name]["known"] > rows[name]["cycle"] for name in new)
-    return Receipt(len(new), len(events) - len(new), late)
-
-
-def totals(
-    store: Store, campaign_id: str, platforms: Sequence[str], arms: Sequence[str] = ("policy", "control")
-) -> Totals:
-    """Sums by arm, cycle of the impressions and platform, up to the newest cycle with an event.
-
-    Raises `StoreAwayError`.
-    """
-    table = tables.events.c
-    keys = (table.arm, table.cycle, table.platform)
-    sums = [sa.func.sum(table[name]).label(name) for name in ("requests", *QUANTITIES)]
-    where = (table.campaign_id == campaign_id) & table.arm.in_(arms) & table.platform.in_(platforms)
-    with store.read() as connection:
-        rows = connection.execute(sa.select(*keys, *sums).where(where).group_by(*keys)).all()
-    cycles = max((row.cycle for row in rows), default=-1) + 1
-    shape = (len(arms), cycles, len(platforms))
-    values = {name: np.zeros(shape) for name in QUANTITIES} | {"requests": np.full(shape, np.nan)}
-    slot = {name: index for index, name in enumerate(platforms)}
-    place = {name: index for index, name in enumerate(arms)}
-    for row in rows:
-        cell = place[row.arm], row.cycle, slot[row.platform]
-        for name, table_ACP in values.items():
-            found = getattr(row, name)
-            table_ACP[cell] = np.nan if found is None else found
-    return Totals(tuple(arms), tuple(platforms), values)
-
-
-def by_user(store: Store, campaign_id: str | None = None) -> UserTotals:
-    """Sums by arm and user, over all cycles and platforms, of one campaign or of all; raises `StoreAwayError`."""
-    table = tables.events.c
-    sums = [sa.func.sum(table[name]).label(name) for name in QUANTITIES]
-    query = sa.select(table.arm, table.user, *sums).where(table.user.is_not(None)).group_by(table.arm, table.user)
-    if campaign_id is not None:
-        query = query.where(table.campaign_id == campaign_id)
-    with store.read() as connection:
-        rows = connection.execute(query.order_by(table.arm, table.user)).all()
-    values = {name: np.array([getattr(row, name) for row in rows], float) for name in QUANTITIES}
-    return UserTotals([row.arm for row in rows], [row.user for row in rows], values)
+    new = insert(store, events, now)
+    return Receipt(len(new), len(events) - len(new), sum(event.known > event.cycle for event in new))
 
 
 def _event(
@@ -243,16 +141,16 @@ def _cycle(raw: Mapping[str, Any], campaign: Campaign, running: int) -> int:
     if cycle is not None and timestamp is not None:
         raise CampaignError(f"timestamp: {shown(timestamp)} beside cycle {shown(cycle)}; give one of them")
     if timestamp is not None:
-        name, told = "timestamp", shown(timestamp)
+        name, given = "timestamp", shown(timestamp)
         cycle = campaign.cycle(fields.moment(timestamp, "timestamp"))
     else:
-        name, told = "cycle", shown(cycle)
+        name, given = "cycle", shown(cycle)
         if isinstance(cycle, bool) or not isinstance(cycle, int):
-            raise CampaignError(f"cycle: {told}; give the impressions' cycle, a whole number, or their timestamp")
+            raise CampaignError(f"cycle: {given}; give the impressions' cycle, a whole number, or their timestamp")
     if cycle < 0:
-        raise CampaignError(f"{name}: {told} is before the start, {campaign.starts.isoformat()}; mend it")
+        raise CampaignError(f"{name}: {given} is before the start, {campaign.starts.isoformat()}; mend it")
     if cycle > running + AHEAD:
-        raise CampaignError(f"{name}: {told} is ahead, cycle {running} of {campaign.campaign_id!r} runs; mend it")
+        raise CampaignError(f"{name}: {given} is ahead, cycle {running} of {campaign.campaign_id!r} runs; mend it")
     return cycle
 
 

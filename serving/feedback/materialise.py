@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from crossmix.ledger import audit
-from crossmix.ledger import store as tables
+from crossmix.ledger import pushes
+from crossmix.ledger.campaigns import Campaign, budgets_before
+from crossmix.ledger.feedback import increments
+from crossmix.ledger.served import last_splits
 from crossmix.ledger.store import Store, StoreAwayError
-from serving.campaigns.model import Campaign
-from serving.feedback.statistics import SEEDED, Increment, Split, rows_of
+from crossmix.metrics import ARMS
+from serving.feedback.statistics import SEEDED, rows_of
 
 _log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
-ARMS = ("policy", "control")
 
 
 def advance(
@@ -59,13 +59,14 @@ def advance(
         DataError: the feature folder is none, or of other platforms. Feast's stores raise their own kinds.
     """
     finished = campaign.cycle(now) - 1
-    noted = _noted(store, campaign.campaign_id, arm)
-    if finished <= noted:
+    pushed = pushes.newest(store, campaign.campaign_id, arm)
+    if finished <= pushed:
         return 0
-    increments, splits = _read(store, campaign.campaign_id, arm, platforms)
-    active = {one.cycle for one in increments} | {one.known for one in increments} | set(splits)
+    delivered = increments(store, campaign.campaign_id, arm, platforms)
+    splits = last_splits(store, campaign.campaign_id, arm, platforms)
+    active = {one.cycle for one in delivered} | {one.known for one in delivered} | set(splits)
     last = min(finished, max(campaign.cycles - 1, *active)) if active else -1
-    first = max(noted + 1, min(active, default=0))
+    first = max(pushed + 1, min(active, default=0))
     if last < first:
         return 0
     import pandas as pd
@@ -79,10 +80,10 @@ def advance(
         start = campaign.starts + cycle * campaign.width
         return budgets(start + campaign.width) * (weight(start) if callable(weight) else weight)
 
-    rows = list(rows_of(campaign, plan, platforms, increments, splits, seeds, range(first, last + 1), window, decay))
+    rows = list(rows_of(campaign, plan, platforms, delivered, splits, seeds, range(first, last + 1), window, decay))
     frame = pd.DataFrame(rows).assign(campaign_id=campaign.campaign_id, arm=arm)
     features.push_statistics(Path(folder), frame)
-    _note(store, campaign.campaign_id, arm, last)
+    pushes.note(store, campaign.campaign_id, arm, last)
     return len(rows)
 
 
@@ -102,73 +103,19 @@ def _seeds(folder: Path, campaign_id: str, platforms: Sequence[str]) -> dict[str
     return {name: ALLOCATION.of_platforms(values[0], name, len(platforms)) for name in SEEDED}
 
 
-def _read(
-    store: Store, campaign_id: str, arm: str, platforms: Sequence[str]
-) -> tuple[list[Increment], dict[int, Split]]:
-    """Outcomes by cycle, cycle known and platform; the last split served in each cycle."""
-    table, served = tables.events.c, tables.served.c
-    keys = (table.known, table.cycle, table.platform)
-    won = sa.case((table.requests.is_not(None), table.impressions), else_=0.0)
-    sums = [table.requests, won, table.impressions, table.clicks, table.spend, table.conversions, table.revenue]
-    where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
-    query = sa.select(*keys, *(sa.func.coalesce(sa.func.sum(column), 0.0) for column in sums))
-    splits = (
-        sa.select(served.cycle, served.share, served.budget)
-        .where((served.campaign_id == campaign_id) & (served.arm == arm))
-        .order_by(served.at, served.allocation_id)
-    )
-    with store.read() as connection:
-        rows = connection.execute(query.where(where).group_by(*keys)).all()
-        shares = connection.execute(splits).all()
-    slot = {name: index for index, name in enumerate(platforms)}
-    increments = [
-        Increment(known, cycle, slot[platform], tuple(values[:5]), tuple(values[5:]))
-        for known, cycle, platform, *values in rows
-    ]
-    return increments, {
-        cycle: Split(np.array([share.get(name, 0.0) for name in platforms]), budget) for cycle, share, budget in shares
-    }
-
-
 def _budgets(store: Store, campaign: Campaign) -> Callable[[datetime], float]:
     """The campaign's cycle budget as it was in force at a moment: edits do not re-price the past."""
-    table = tables.audit.c
-    query = (
-        sa.select(table.at, table.before)
-        .where((table.subject == campaign.campaign_id) & (table.action == "campaign.edit"))
-        .order_by(table.id.desc())
-    )
-    with store.read() as connection:
-        edits = [(audit.utc(at), before) for at, before in connection.execute(query)]
-    changes = [(at, float(before["cycle_budget"])) for at, before in edits if "cycle_budget" in (before or {})]
+    edits = budgets_before(store, campaign.campaign_id)
 
     def at(moment: datetime) -> float:
         budget = campaign.cycle_budget
-        for changed, before in changes:
+        for changed, before in edits:
             if changed < moment:
                 break
             budget = before
         return budget
 
     return at
-
-
-def _noted(store: Store, campaign_id: str, arm: str) -> int:
-    """Newest cycle that was pushed; -1: none."""
-    table = tables.pushed.c
-    query = sa.select(table.cycle).where((table.campaign_id == campaign_id) & (table.arm == arm))
-    with store.read() as connection:
-        found = connection.execute(query).scalar_one_or_none()
-    return -1 if found is None else int(found)
-
-
-def _note(store: Store, campaign_id: str, arm: str, cycle: int) -> None:
-    table = tables.pushed
-    row = {"campaign_id": campaign_id, "arm": arm, "cycle": cycle}
-    same = (table.c.campaign_id == campaign_id) & (table.c.arm == arm) & (table.c.cycle < cycle)
-    with store.write() as connection:
-        connection.execute(store.insert_new(table), row)
-        connection.execute(table.update().where(same).values(cycle=cycle))
 
 
 class Pushing(Protocol):
@@ -238,34 +185,35 @@ class Pusher(threading.Thread):
 
     def once(self) -> None:
         """One round over all campaigns and arms; raises nothing."""
-        why: str | None = None
+        trouble: str | None = None
         try:
-            store, platforms, found = self.live.store, self.live.platforms, self.live.campaigns
+            store, platforms, campaigns = self.live.store, self.live.platforms, self.live.campaigns
         except StoreAwayError as error:
-            self._tell(_line(error))
+            self._tell(_sentence(error))
             return
-        for campaign, arm in itertools.product(found.values(), self.arms):
+        for campaign, arm in itertools.product(campaigns.values(), self.arms):
             now = self.clock()
             if self._halt.is_set():
                 return
             weight = partial(self.live.weight, arm)
-            place = (store, self.folder, campaign, arm, weight, platforms, now)
             try:
-                rows = advance(*place, window=self.window, decay=self.decay)
+                rows = advance(
+                    store, self.folder, campaign, arm, weight, platforms, now, window=self.window, decay=self.decay
+                )
             except StoreAwayError as error:
-                why = _line(error)
+                trouble = _sentence(error)
                 break
             except Exception as error:  # Feast and its stores raise their own kinds each
-                why = f"{campaign.campaign_id}, {arm}: {_line(error)}"
+                trouble = f"{campaign.campaign_id}, {arm}: {_sentence(error)}"
                 continue
             if rows:
                 self.pushed += rows
                 end = campaign.ends(campaign.cycle(now) - 1)
                 self.newest = end if self.newest is None else max(self.newest, end)
-        self._tell(why)
+        self._tell(trouble)
 
-    def _tell(self, why: str | None) -> None:
-        if why is None:
+    def _tell(self, trouble: str | None) -> None:
+        if trouble is None:
             if self.trouble is not None:
                 _log.warning("statistics are pushed again")
             self.trouble, self.since = None, None
@@ -273,10 +221,10 @@ class Pusher(threading.Thread):
         self.failures += 1
         if self.trouble is None:
             self.since = time.time()
-            _log.warning("statistics cannot be pushed: %s", why)
-        self.trouble = f"push: {why}"
+            _log.warning("statistics cannot be pushed: %s", trouble)
+        self.trouble = f"push: {trouble}"
 
 
-def _line(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -14,13 +14,14 @@ Shapes: B campaigns (here one), P platforms, Q quantities.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.campaigns.model import Campaign
+from crossmix.ledger.campaigns import Campaign
+from crossmix.ledger.feedback import Increment
+from crossmix.ledger.served import Split
 
 if TYPE_CHECKING:
     from crossmix.history import History
@@ -28,28 +29,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 SEEDED = ("log_price", "log_supply")
 """Statistics that stand until the feedback tells others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Increment:
-    """Events of one cycle and platform that became known in one cycle."""
-
-    known: int
-    cycle: int
-    slot: int
-    delivered: tuple[float, ...]
-    """Requests told, impressions of events that tell requests, impressions, clicks, spend."""
-    arrived: tuple[float, float]
-    """Conversions, revenue."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """What was last served in a cycle."""
-
-    share_P: Array
-    budget: float
-    """Currency."""
 
 
 def rows_of(

@@ -278,13 +278,11 @@ def follow(live: Live) -> None:
 
 def lags(live: Live, now: datetime) -> list[tuple[str, str, float]]:
     """Seconds since the end of each (campaign, arm)'s newest pushed cycle; none while the database is away."""
-    import sqlalchemy as sa
-
-    from crossmix.ledger.store import StoreAwayError, pushed
+    from crossmix.ledger import pushes
+    from crossmix.ledger.store import StoreAwayError
 
     try:
-        with live.store.read() as connection:
-            rows = connection.execute(sa.select(pushed.c.campaign_id, pushed.c.arm, pushed.c.cycle)).all()
+        rows = pushes.all_newest(live.store)
     except StoreAwayError:
         return []
     found, campaigns = [], live.campaigns

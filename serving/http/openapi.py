@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query
 
+from crossmix.metrics import QUANTITIES
 from serving.campaigns.model import LONGEST_CYCLE, MOST_CYCLES
 from serving.feedback.cloud_events import BATCH, STRUCTURED
-from serving.feedback.events import MOST_EVENTS, QUANTITIES
+from serving.feedback.events import MOST_EVENTS
 from serving.fields import LARGEST_AMOUNT, LONGEST_ID
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
@@ -51,7 +52,7 @@ OVERRIDE = _object(
 )
 _OVERRIDE_TOLD = {
     "type": ["object", "null"],
-    "properties": {"kind": {"type": "string"}, "share": {"type": ["object", "null"]}, "who": {"type": "string"}},
+    "properties": {"kind": {"type": "string"}, "share": {"type": ["object", "null"]}, "actor": {"type": "string"}},
 }
 CAMPAIGN = {
     "type": "object",

@@ -17,11 +17,11 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from crossmix.ledger import audit
+from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from serving import fields
 from serving.assignment.arms import Experiment
 from serving.campaigns import service as campaigns
-from serving.campaigns.model import Campaign
 from serving.feedback import events as feedback
 from serving.feedback.cloud_events import FeedbackError, MalformedError
 from serving.feedback.events import Receipt
@@ -204,7 +204,7 @@ def _take(live: Serving, raws: list[Any], now: datetime) -> Receipt:
     found = live.campaigns
     names = {raw["campaign_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("campaign_id"), str)}
     if not names <= found.keys():
-        found = campaigns.load_all(live.store)  # a campaign that another replica has just made
+        found = load_all(live.store)  # a campaign that another replica has just made
     events = feedback.check(raws, found, live.platforms, live.experiment, now, live.ended_at)
     return feedback.ingest(live.store, events, now)
 

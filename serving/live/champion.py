@@ -12,10 +12,10 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crossmix import bundle as bundles
 from crossmix.bundle import Bundle, BundleError
@@ -61,7 +61,7 @@ class Champion:
         self._registry: Registry | None = None
         self._lock = threading.Lock()
         self._refused: tuple[str, float] | None = None
-        self._promoted: dict[str, Any] = {}
+        self._promotion: Mapping[str, str] = {}
         kept = self._kept()
         if kept is not None:
             self.current = kept
@@ -76,7 +76,7 @@ class Champion:
             try:
                 registry = self._registry = self._registry or self._make()
                 champion = registry.get("champion")
-                self._promoted = json.loads(champion.tags.get("promoted", "{}"))
+                self._promotion = champion.promotion
                 if champion.digest == self.current.bundle.digest:
                     if champion.number != self.current.version:
                         self.current = Serving(self.current.bundle, champion.number, self.current.since)
@@ -91,9 +91,9 @@ class Champion:
                 self._ill(f"registry: {_line(error)}")
                 return False
 
-    def promoted(self) -> dict[str, Any]:
-        """Who made what serves champion, and why, as the registry noted it; empty where it is not known."""
-        return self._promoted
+    def promotion(self) -> Mapping[str, str]:
+        """`actor` and `reason` of what made the champion, as the registry noted it; empty where it is not known."""
+        return self._promotion
 
     def _lately_refused(self, digest: str) -> bool:
         if self._refused is None or self._refused[0] != digest:
@@ -166,11 +166,11 @@ class Champion:
             if file.parent != self.current.bundle.path:
                 shutil.rmtree(file.parent, ignore_errors=True)
 
-    def _ill(self, why: str) -> None:
+    def _ill(self, trouble: str) -> None:
         if self.trouble is None:
             self.since = time.time()
-            _log.warning("%s", why)
-        self.trouble = why
+            _log.warning("%s", trouble)
+        self.trouble = trouble
 
     def _well(self) -> None:
         self.trouble, self.since, self._refused = None, None, None

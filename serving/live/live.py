@@ -20,26 +20,24 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import Config
-from crossmix.ledger import audit
-from crossmix.ledger.store import Store, StoreAwayError, experiments
-from crossmix.ledger.store import audit as audit_table
+from crossmix.ledger import audit, experiments
+from crossmix.ledger.campaigns import Campaign, load_all
+from crossmix.ledger.store import Store, StoreAwayError
+from crossmix.metrics import ARMS
 from crossmix.response import Response
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
-from serving.campaigns.model import Campaign
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
 from serving.live.states import States
 
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
-ARMS = ("policy", "control")
 LOOK_SECONDS = 0.2
 
 
@@ -220,18 +218,9 @@ class Live:
                 self._served_changes.pop(0)
 
     def _audit_change(self, before: int | None, after: int | None) -> None:
-        promoted = self.champion.promoted()
-        subject = f"version {after}"
-        with self.store.write() as connection:
-            last = connection.execute(
-                sa.select(audit_table.c.subject)
-                .where(audit_table.c.action == "bundle.serve")
-                .order_by(audit_table.c.id.desc())
-                .limit(1)
-            ).scalar()
-            if last != subject:
-                who, why = str(promoted.get("by", "registry")), str(promoted.get("why", ""))
-                audit.record(connection, who, "bundle.serve", subject, before, after, why)
+        promotion = self.champion.promotion()
+        actor, reason = promotion.get("actor", "registry"), promotion.get("reason", "")
+        audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
 
     def start(self) -> None:
         """Read everything once, and begin to watch."""
@@ -297,53 +286,38 @@ class Live:
     def _read(self, store: Store) -> None:
         # The revision first: what changes meanwhile is read again.
         revision = store.revision()
-        found = campaigns_module.load_all(store)
-        if not found:
+        campaigns = load_all(store)
+        if not campaigns:
             # A first start: what the policy was trained on.
-            found = self._first_campaigns(store)
+            campaigns = self._first_campaigns(store)
             revision = store.revision()
         ended, ended_at = self._experiment(store)
         old = self.snapshot.planned
         planned = {
             name: old[name] if name in old and old[name].campaign == campaign else self._planned(campaign)
-            for name, campaign in found.items()
+            for name, campaign in campaigns.items()
         }
         self._take(Snapshot(revision, planned, ended, ended_at, _notes(ended)))
         self._save()
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        made = campaigns_module.from_bundle(self.bundle, midnight, self.config.train.cycles)
-        campaigns_module.import_(store, made, "crossmix serve", self.platforms, keep=True)
-        return campaigns_module.load_all(store)
+        trained = campaigns_module.from_bundle(self.bundle, midnight, self.config.train.cycles)
+        campaigns_module.import_(store, trained, "crossmix serve", self.platforms, keep=True)
+        return load_all(store)
 
     def _experiment(self, store: Store) -> tuple[str | None, datetime | None]:
         """Why and when the experiment ended, if it did; begins it at the first start."""
         settings, mine = self.config.serving, self.experiment
-        with store.read() as connection:
-            row = connection.execute(sa.select(experiments).where(experiments.c.id == mine.id)).mappings().first()
-        if row is None:
-            with store.write() as connection:
-                connection.execute(
-                    store.insert_new(experiments),
-                    {
-                        "id": mine.id,
-                        "salt": mine.salt,
-                        "weights": dict(mine.weights),
-                        "started": datetime.now(UTC),
-                        "days": settings.days,
-                        "level": settings.level,
-                    },
-                )
-            return self._experiment(store)
-        if row["salt"] != mine.salt or row["weights"] != dict(mine.weights):
+        begun = experiments.begun(store, mine.id, mine.salt, mine.weights, settings.days, settings.level)
+        if begun.salt != mine.salt or begun.weights != dict(mine.weights):
             raise ExperimentError(
-                f"serving.experiment: {mine.id!r} began with salt {row['salt']!r} and weights {row['weights']}; users "
+                f"serving.experiment: {mine.id!r} began with salt {begun.salt!r} and weights {begun.weights}; users "
                 "must keep their arms: set serving.salt and serving.weight back, or name a new experiment"
             )
-        if row["ended"] is None:
+        if begun.ended is None:
             return None, None
-        return str(row["why"] or "it was ended"), audit.utc(row["ended"])
+        return begun.reason or "it was ended", begun.ended
 
     def _planned(self, campaign: Campaign) -> Planned:
         static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])

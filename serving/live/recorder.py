@@ -13,11 +13,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import sqlalchemy as sa
-
-from crossmix.ledger.store import Store, StoreAwayError, assignments, served
+from crossmix.ledger import served
+from crossmix.ledger.store import Store, StoreAwayError
 
 _log = logging.getLogger(__name__)
+ASSIGNMENT, SPLIT = "assignment", "split"
 MOST = 200_000
 BLOCK = 1_000
 REMEMBERED = 500_000
@@ -33,7 +33,7 @@ class Recorder:
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
-        self._rows: deque[tuple[sa.Table, dict[str, Any]]] = deque()
+        self._rows: deque[tuple[str, dict[str, Any]]] = deque()
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
         self._in_force: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self._lock = threading.Lock()
@@ -46,7 +46,14 @@ class Recorder:
 
     def assigned(self, experiment: str, user: str, row: dict[str, Any]) -> None:
         """A user's arm; `user` is hashed."""
-        self._put(assignments, (experiment, user), row)
+        key = (experiment, user)
+        with self._lock:
+            if key in self._seen:
+                return
+            self._seen[key] = None
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        self._wait(ASSIGNMENT, row)
 
     def served(self, key: tuple[str, str, int], allocation_id: str, row: Callable[[], dict[str, Any]]) -> None:
         """The split in force of a campaign, arm and cycle; its row is made only where it is another than the last."""
@@ -56,38 +63,23 @@ class Recorder:
             self._in_force[key] = allocation_id
             if len(self._in_force) > REMEMBERED:
                 self._in_force.popitem(last=False)
-        self._wait(served, row())
+        self._wait(SPLIT, row())
 
-    def _put(self, table: sa.Table, key: Hashable, row: dict[str, Any]) -> None:
+    def _wait(self, kind: str, row: dict[str, Any]) -> None:
         with self._lock:
-            if key in self._seen:
-                return
-            self._seen[key] = None
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-        self._wait(table, row)
-
-    def _wait(self, table: sa.Table, row: dict[str, Any]) -> None:
-        with self._lock:
-            self._rows.append((table, row))
+            self._rows.append((kind, row))
             if len(self._rows) > MOST:
                 self._rows.popleft()
                 self.lost += 1
 
     def flush(self) -> bool:
-        """Write what waits; False, with `trouble` told, where the database is away: the rows stay."""
+        """Write what waits; False, with `trouble` set, where the database is away: the rows stay."""
         with self._writing:
             while self._rows:
                 block = [self._rows[index] for index in range(min(BLOCK, len(self._rows)))]
                 try:
-                    store = self._store()
-                    with store.write() as connection:
-                        for table in (assignments, served):
-                            rows = [row for one, row in block if one is table]
-                            if rows:
-                                # A split that comes into force again is the newest again.
-                                again = ("at",) if table is served else ()
-                                connection.execute(store.insert_new(table, again), rows)
+                    assignments, splits = ([row for one, row in block if one == kind] for kind in (ASSIGNMENT, SPLIT))
+                    served.record(self._store(), assignments, splits)
                 except StoreAwayError as error:
                     self.trouble = str(error)
                     return False

@@ -54,18 +54,18 @@ def test_registering_promoting_and_rolling_back(
     assert (worse.number, worse.aliases) == (2, ("challenger",))
     assert "not above the champion's" in worse.note
 
-    better = registry.register(bundles[2].path, wins=True, who="a test")
+    better = registry.register(bundles[2].path, wins=True, actor="a test")
     assert better.aliases == ("challenger", "champion")
     assert registry.get("previous").number == 1
     replaced = json.loads(registry.get(1).tags["replaced"])
     assert (replaced["by"], replaced["with"]) == ("a test", 3)
     assert replaced["at"]
 
-    assert registry.rollback(who="an operator").number == 1
+    assert registry.rollback(actor="an operator").number == 1
     assert registry.get("champion").number == 1
     assert registry.get("previous").number == 3
     # Of a version that is champion no more: nothing changes.
-    assert registry.rollback(who="guardrail", of=3).number == 1
+    assert registry.rollback(actor="guardrail", of=3).number == 1
     assert (registry.get("champion").number, registry.get("previous").number) == (1, 3)
     assert [version.number for version in registry.versions()] == [1, 2, 3]
 
@@ -155,7 +155,7 @@ def test_questions_without_an_answer_say_what_there_is(registry: Registry, tmp_p
     with pytest.raises(RegistryError, match="none yet: run `crossmix run`"):
         registry.fetch("champion", tmp_path / "b")
     with pytest.raises(RegistryError, match="nothing to roll back to"):
-        registry.rollback(who="an operator")
+        registry.rollback(actor="an operator")
     with pytest.raises(BundleError, match=r"manifest\.json: missing"):
         registry.register(tmp_path / "nowhere")
 

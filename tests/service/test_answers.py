@@ -17,7 +17,8 @@ from scipy import stats
 
 from crossmix import bundle, state
 from crossmix.exploration import Exploration
-from crossmix.ledger.store import StoreAwayError, served
+from crossmix.ledger.store import StoreAwayError
+from crossmix.ledger.tables import served
 from serving.allocation import question
 from serving.allocation.answer import Answerer
 from serving.allocation.question import QuestionError
@@ -147,7 +148,7 @@ def test_the_kill_switch_serves_the_static_split_at_once_in_both_arms_until_lift
     for arm in ("policy", "control"):
         answer = ask(live, arm)
         assert shares(answer) == pytest.approx(np.array(live.bundle.plans[CAMPAIGNS[0]].share), abs=1e-6)
-        assert answer["override"]["who"] == "ann"
+        assert answer["override"]["actor"] == "ann"
         assert "kill switch" in answer["allocation"][0]["reason"]
         assert not answer["explored"]
     assert ask(live, campaign=CAMPAIGNS[1])["override"] is None
@@ -170,7 +171,7 @@ def test_an_override_set_while_an_answer_is_made_holds_from_the_next_on(
 
     monkeypatch.setattr(bundle.Bundle, "decide", meanwhile)
     ask(live)
-    assert ask(live)["override"]["who"] == "ann"
+    assert ask(live)["override"]["actor"] == "ann"
 
 
 def test_the_split_in_force_is_the_last_one_served_not_the_last_new_one(live: Live) -> None:

@@ -29,11 +29,11 @@ def test_it_follows_promotions_and_rollbacks(run: Run) -> None:
     assert one.current.version is None
     assert one.refresh() is False
     assert one.current.version == 1
-    registry.promote(2, who="ann", why="better")
+    registry.promote(2, actor="ann", reason="better")
     assert one.refresh() is True
     assert (one.current.version, one.current.bundle.digest) == (2, run.digests[1])
-    assert one.promoted()["why"] == "better"
-    registry.rollback(who="ann")
+    assert one.promotion()["reason"] == "better"
+    registry.rollback(actor="ann")
     assert one.refresh() is True
     assert one.current.bundle.digest == run.digests[0]
     assert champion(run).current.version == 1
@@ -55,7 +55,7 @@ class Away:
 
 
 def test_while_the_registry_is_away_the_last_good_bundle_serves_also_after_a_restart(run: Run) -> None:
-    run.registry.promote(2, who="ann", why="better")
+    run.registry.promote(2, actor="ann", reason="better")
     first = champion(run)
     first.refresh()
     away = Away(run.registry)
@@ -63,7 +63,7 @@ def test_while_the_registry_is_away_the_last_good_bundle_serves_also_after_a_res
     assert (again.current.version, again.current.bundle.digest) == (2, run.digests[1])
     assert again.refresh() is False
     assert again.trouble == "registry: registry: connection refused"
-    run.registry.rollback(who="ann")
+    run.registry.rollback(actor="ann")
     away.back = True
     assert again.refresh() is True
     assert again.trouble is None
@@ -73,7 +73,7 @@ def test_while_the_registry_is_away_the_last_good_bundle_serves_also_after_a_res
 def test_a_bundle_whose_files_were_changed_is_refused_and_the_old_one_serves(run: Run, monkeypatch: Any) -> None:
     one = champion(run)
     registry = run.registry
-    registry.promote(2, who="ann", why="better")
+    registry.promote(2, actor="ann", reason="better")
     real = Registry.fetch
 
     def tampered(self: Registry, version: str | int, target: Path) -> Any:
@@ -134,7 +134,7 @@ def test_old_bundles_are_tidied_away(run: Run, monkeypatch: Any) -> None:
     monkeypatch.setattr("serving.live.champion.KEPT", 1)
     one = champion(run)
     for version in (2, 1, 2):
-        run.registry.promote(version, who="ann", why="turn")
+        run.registry.promote(version, actor="ann", reason="turn")
         one.refresh()
     folders = [file.parent.name for file in (run.out / "serving" / "bundles").glob("*/manifest.json")]
     assert folders == [run.digests[1][:16]]

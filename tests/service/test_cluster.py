@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from crossmix.ledger import experiments
 from crossmix.ledger.store import Store
 from crossmix.registry.store import Registry
 from feature_repo import features
@@ -186,8 +187,8 @@ def test_the_verdict_and_a_guardrails_end_on_postgres(replica: Replica) -> None:
     assert told == verdict.status(second.store, name, now, settings)
     assert sum(told["sample ratio"]["users"].values()) == 60
     assert watch.check(first.store, name, first.config, now) is None
-    assert watch.end(first.store, name, "cost per conversion rose", "guardrail") is True
-    assert watch.end(second.store, name, "cost per conversion rose", "guardrail") is False
+    assert experiments.end(first.store, name, "cost per conversion rose", "guardrail") is True
+    assert experiments.end(second.store, name, "cost per conversion rose", "guardrail") is False
     for live in (first, second):
         live.reload()
         assert live.arm("user 1") == "control"

@@ -19,9 +19,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from crossmix.ledger.store import Store, events
+from crossmix.ledger import feedback as ledger
+from crossmix.ledger.store import Store
+from crossmix.ledger.tables import events
 from serving.campaigns import service as campaigns
-from serving.feedback import events as feedback
 from tests.support.services import free_port
 from tests.support.serving_live import PLATFORMS, raw
 
@@ -177,7 +178,7 @@ def kill_under_load(tmp_path: Path, kills: int, seed: int) -> None:
         cell = want[one["arm"], one["cycle"], one["platform"]]
         cell[0] += one["impressions"]
         cell[1] += one["spend"]
-    found = feedback.totals(store, "spring", PLATFORMS)
+    found = ledger.totals(store, "spring", PLATFORMS)
     got = {
         (arm, cycle, platform): [found.values[name][a, cycle, p] for name in ("impressions", "spend")]
         for a, arm in enumerate(found.arms)

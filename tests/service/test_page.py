@@ -19,8 +19,7 @@ from fastapi import FastAPI
 
 from crossmix import bundle as bundles
 from crossmix.config import load
-from crossmix.ledger import audit
-from crossmix.ledger import store as tables
+from crossmix.ledger import audit, tables
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import service as campaigns
 from serving.http import access
@@ -125,7 +124,7 @@ def test_it_tells_campaigns_splits_and_reasons(live: Live) -> None:
     assert set(listed) == {*CAMPAIGNS, EVIL}
     assert (listed[FIRST]["cycle"], listed[FIRST]["cycles"], listed[FIRST]["state"]) == (4, 14, "running")
     assert listed[EVIL]["state"] == "not begun"
-    assert listed[SECOND]["override"]["who"] == "bob"
+    assert listed[SECOND]["override"]["actor"] == "bob"
     one = detail(found, FIRST)
     for arm, weight in (("policy", 0.7), ("control", 0.3)):
         lines = [line["arms"][arm] for line in one["platforms"]]
@@ -214,14 +213,14 @@ def test_what_is_away_and_the_bundle_stand_on_top(live: Live, saved: bundles.Bun
 
 def test_the_trail_has_the_newest_changes(live: Live) -> None:
     found = get(application(live), "/page.json").json()["trail"]
-    assert (found[0]["action"], found[0]["subject"], found[0]["who"]) == ("campaign.create", EVIL, "anna")
+    assert (found[0]["action"], found[0]["subject"], found[0]["actor"]) == ("campaign.create", EVIL, "anna")
     text = get(application(live), "/").text
     assert "begin" in text
     assert f"limits.{NAMES[0]}.min: 0.02 → 0.3" in text
     for number in range(30):
         campaigns.edit(live.store, FIRST, {"cycles": 20 + number}, NAMES, "anna", f"change {number}.")
     found = get(application(live), "/page.json").json()["trail"]
-    assert [one["why"] for one in found] == [f"change {number}." for number in range(29, 9, -1)]
+    assert [one["reason"] for one in found] == [f"change {number}." for number in range(29, 9, -1)]
     assert "cycles: 48 → 49" in get(application(live), "/").text
 
 

@@ -14,7 +14,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from crossmix.ledger import audit
-from crossmix.ledger.store import Store, StoreAwayError, assignments, events
+from crossmix.ledger import feedback as ledger
+from crossmix.ledger.campaigns import load_all
+from crossmix.ledger.store import Store, StoreAwayError
+from crossmix.ledger.tables import assignments, events
 from serving.campaigns import service as campaigns
 from serving.feedback import events as feedback
 from serving.http import resources as routes
@@ -48,7 +51,7 @@ def client(live: FakeLive) -> TestClient:
 
 def test_campaigns_and_overrides_come_back(store: Store) -> None:
     made = campaigns.create(store, raw(), PLATFORMS, "ann", "spring sale")
-    assert campaigns.load_all(store) == {"spring": made}
+    assert load_all(store) == {"spring": made}
     assert made.starts == START
     revision = store.revision()
     campaigns.edit(store, "spring", {"cycle_budget": 2_000}, PLATFORMS, "bob")
@@ -73,12 +76,12 @@ def test_feedback_is_counted_once(client: TestClient, live: FakeLive, store: Sto
     assert client.post("/feedback", json=made[:1_500]).json() == {"accepted": 1_500, "duplicates": 0, "late": 1_125}
     again = [*made[1_000:], made[0], made[2_499]]
     assert client.post("/feedback", json=again).json() == {"accepted": 1_000, "duplicates": 502, "late": 750}
-    found = feedback.totals(store, "spring", PLATFORMS).values
+    found = ledger.totals(store, "spring", PLATFORMS).values
     assert found["impressions"].sum() == 25_000
     assert found["spend"].sum() == sum(range(2_500)) / 8
     user = event("user", cycle=3, user_id="u1", clicks=2)
     assert client.post("/feedback", json=user).json()["accepted"] == 1
-    assert feedback.by_user(store, "spring").values["clicks"].tolist() == [2]
+    assert ledger.by_user(store, "spring").values["clicks"].tolist() == [2]
 
 
 def test_the_same_events_at_once_are_counted_once(live: FakeLive, store: Store) -> None:
@@ -144,7 +147,7 @@ def test_away_is_503_nothing_half_written_and_back_by_itself(
         assert client.get("/audit").status_code == 503
         assert client.get("/campaigns/spring").json()["cycles"] == 14  # the snapshot answers
         with pytest.raises(StoreAwayError, match="database postgresql"):
-            campaigns.load_all(store)
+            load_all(store)
         with pytest.raises(StoreAwayError, match="database postgresql"):
             Store(cluster.url)
     finally:
@@ -193,7 +196,7 @@ def test_a_stop_in_the_middle_loses_nothing_that_was_acknowledged(
     with store.read() as connection:
         kept = list(connection.execute(sa.select(events.c.event_id)).scalars())
     assert sorted(kept) == sorted(acknowledged)
-    assert feedback.totals(store, "spring", PLATFORMS).values["impressions"].sum() == 10 * len(acknowledged)
+    assert ledger.totals(store, "spring", PLATFORMS).values["impressions"].sum() == 10 * len(acknowledged)
 
 
 def test_rows_that_are_there_stay(store: Store) -> None:

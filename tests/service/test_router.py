@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from kserve import InferInput, InferRequest
 from kserve.errors import InvalidInput
 
-from crossmix.ledger.store import assignments
+from crossmix.ledger import experiments
+from crossmix.ledger.tables import assignments
 from serving.allocation.answer import Answerer
 from serving.assignment.arms import Experiment
 from serving.assignment.users import hashed
-from serving.experiment import watch
 from serving.live.live import Live
 from serving.protocol.predictor import ArmModel
 from serving.protocol.router import ARM_HEADER, Elsewhere, Here, PredictorAwayError, RouterModel
@@ -77,7 +77,7 @@ def test_v2_gives_the_same_arms(router: RouterModel) -> None:
 def test_once_the_experiment_has_ended_everybody_gets_the_whole_budgets_static_split(
     router: RouterModel, live: Live
 ) -> None:
-    watch.end(live.store, live.experiment.id, "ROI fell", "guardrail")
+    experiments.end(live.store, live.experiment.id, "ROI fell", "guardrail")
     live.reload()
     answers, _ = route(router, *(f"user {n}" for n in range(20)))
     assert {answer["arm"] for answer in answers} == {"control"}

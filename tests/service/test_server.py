@@ -116,7 +116,9 @@ def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve:
     assert f"answers with version 1, bundle {run.digests[0][:12]}" in rolled.stdout
     assert {status for status, _ in seen} == {200}
     assert {1, 2} <= {version for _, version in seen}
-    trail = [(row["action"], row["subject"], row["why"]) for row in httpx.get(f"{server.url}/audit").json()["entries"]]
+    trail = [
+        (row["action"], row["subject"], row["reason"]) for row in httpx.get(f"{server.url}/audit").json()["entries"]
+    ]
     assert ("bundle.serve", "version 2", "a trial") in trail
     assert ("bundle.serve", "version 1", "worse") in trail
     again = cli("promote", str(run.out), "9", "--why", "x", "--server", server.url)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from crossmix.ledger import store as tables
+from crossmix.ledger import tables
 from crossmix.ledger.store import Store
 
 START = datetime(2024, 11, 4, tzinfo=UTC)

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store
 from serving.assignment.arms import Experiment
-from serving.campaigns import service as campaigns
-from serving.campaigns.service import Campaign
 
 PLATFORMS = ("search", "social", "video")
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -49,7 +48,7 @@ class FakeLive:
         self.reload()
 
     def reload(self) -> None:
-        self.campaigns = campaigns.load_all(self.store)
+        self.campaigns = load_all(self.store)
         self.reloads += 1
 
     def clock(self) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossmix.ledger import store as tables
+from crossmix.ledger import tables
 from crossmix.ledger.served import ServedError, read
 from crossmix.ledger.store import Store
 from tests.support.experiments import DAY, START, deliver, event, make_store

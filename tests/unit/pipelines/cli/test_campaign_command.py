@@ -63,7 +63,7 @@ def test_a_campaign_is_made_changed_and_listed(live: FakeLive) -> None:
     assert invoke("campaign", "edit", "spring", *options)[0] == 0
     assert live.campaigns["spring"].limits == {"search": {"max": 0.5}, "social": {"step": 0.05}}
     assert live.campaigns["spring"].cycle_budget == 1200
-    assert audit.trail(live.store)[0].why == "less search"
+    assert audit.trail(live.store)[0].reason == "less search"
     status, told = invoke("campaign", "list")
     assert "spring" in told
     assert "1,200.00 EUR" in told
@@ -80,7 +80,7 @@ def test_pause_resume_kill_switch_and_given_split(live: FakeLive) -> None:
     assert "override static by local" in invoke("override", "set", "spring", "--why", "odd")[1]
     found = live.campaigns["spring"].override
     assert found is not None
-    assert (found.kind, found.why) == ("static", "odd")
+    assert (found.kind, found.reason) == ("static", "odd")
     assert "override given" in invoke("override", "set", "spring", "--share", "search:1")[1]
     assert invoke("override", "lift", "spring")[0] == 0
     assert live.campaigns["spring"].override is None

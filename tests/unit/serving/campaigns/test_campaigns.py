@@ -18,10 +18,11 @@ from fastapi.testclient import TestClient
 from crossmix.bundle import Plan
 from crossmix.constraints import Limits
 from crossmix.ledger import audit
+from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.assignment.users import hashed
 from serving.campaigns import service as campaigns
-from serving.campaigns.service import Campaign, CampaignError, CampaignExistsError, UnknownCampaignError
+from serving.campaigns.service import CampaignError, CampaignExistsError, UnknownCampaignError
 from serving.feedback import events as feedback
 from serving.http import resources as routes
 from tests.support.serving_live import PLATFORMS, START, FakeLive, event, raw
@@ -48,7 +49,7 @@ def client(live: FakeLive) -> TestClient:
 
 def test_a_campaign_comes_back_as_it_was_written(store: Store) -> None:
     made = campaigns.create(store, raw(), PLATFORMS, "ann", "spring sale")
-    assert campaigns.load_all(store) == {"spring": made}
+    assert load_all(store) == {"spring": made}
     assert Campaign.from_dict(made.as_dict()) == made
     assert made.starts == START
     assert made.limits == {"search": {"min": 0.1, "max": 0.6}, "video": {"freeze": True}}
@@ -118,7 +119,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_what_is_refused_names_field_value_and_remedy(store: Store, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(CampaignError, match=message):
         campaigns.create(store, raw(**changes), PLATFORMS, "ann")
-    assert campaigns.load_all(store) == {}
+    assert load_all(store) == {}
     assert audit.trail(store) == []
 
 
@@ -137,7 +138,7 @@ def test_an_edit_changes_what_it_names_and_says_so(store: Store) -> None:
     assert made.share == raw()["share"]
     assert campaigns.get(store, "spring") == made
     entry = audit.trail(store)[0]
-    assert (entry.who, entry.action, entry.subject, entry.why) == ("bob", "campaign.edit", "spring", "more money")
+    assert (entry.actor, entry.action, entry.subject, entry.reason) == ("bob", "campaign.edit", "spring", "more money")
     assert entry.before == {"cycle_budget": 1_000, "limits": raw()["limits"]}
     assert entry.after == {"cycle_budget": 2_000, "limits": made.limits}
     assert abs(entry.at - datetime.now(UTC)) < timedelta(minutes=1)
@@ -189,7 +190,7 @@ def test_an_import_is_all_or_nothing_and_names_every_bad_row(store: Store) -> No
     assert "row 3: campaign_id: 'there' is there already" in told
     assert "row 4: campaign_id: 'a' is row 1 too" in told
     assert "row 5: cycles: 0" in told
-    assert set(campaigns.load_all(store)) == {"there"}
+    assert set(load_all(store)) == {"there"}
     revision = store.revision()
     assert [row.campaign_id for row in campaigns.import_(store, [raw("a"), raw("c")], "ann", PLATFORMS)] == ["a", "c"]
     assert store.revision() == revision + 1
@@ -214,7 +215,7 @@ def test_the_kill_switch_and_a_given_split(store: Store) -> None:
     assert campaigns.set_override(store, "spring", "static", None, PLATFORMS, "bob", "odd split").override
     found = campaigns.get(store, "spring").override
     assert found is not None
-    assert (found.kind, found.share, found.who, found.why) == ("static", None, "bob", "odd split")
+    assert (found.kind, found.share, found.actor, found.reason) == ("static", None, "bob", "odd split")
     campaigns.set_override(store, "spring", "given", {"video": 1}, PLATFORMS, "cy")
     found = campaigns.get(store, "spring").override
     assert found is not None
@@ -261,7 +262,7 @@ def test_a_change_and_its_audit_stand_or_fall_together(store: Store, monkeypatch
     def broken(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(campaigns, "record", broken)
+    monkeypatch.setattr("crossmix.ledger.campaigns.record", broken)
     for change in (
         lambda: campaigns.create(store, raw("b"), PLATFORMS, "x"),
         lambda: campaigns.edit(store, "spring", {"cycles": 2}, PLATFORMS, "x"),
@@ -270,7 +271,7 @@ def test_a_change_and_its_audit_stand_or_fall_together(store: Store, monkeypatch
     ):
         with pytest.raises(StoreAwayError, match="disk full"):
             change()
-    kept = campaigns.load_all(store)
+    kept = load_all(store)
     assert list(kept) == ["spring"]
     assert (kept["spring"].cycles, kept["spring"].paused, kept["spring"].override) == (14, False, None)
     assert store.revision() == revision
@@ -334,7 +335,7 @@ def test_routes_change_campaigns_and_read_them_anew(client: TestClient, live: Fa
     assert client.post("/campaigns/a/b/pause", params={"why": "rain"}).json()["paused"]
     assert not client.post("/campaigns/a/b/resume").json()["paused"]
     put = client.put("/campaigns/a/b/override", json={"kind": "static", "why": "odd"})
-    assert put.json()["override"]["who"] == "local"
+    assert put.json()["override"]["actor"] == "local"
     assert live.campaigns["a/b"].override is not None
     assert client.delete("/campaigns/a/b/override").json()["override"] is None
     assert live.campaigns["a/b"].override is None
@@ -387,4 +388,4 @@ def test_who_comes_from_the_token(live: FakeLive) -> None:
 
     client = TestClient(named)
     client.post("/campaigns", json=raw())
-    assert client.get("/audit").json()["entries"][0]["who"] == "bidder-7"
+    assert client.get("/audit").json()["entries"][0]["actor"] == "bidder-7"

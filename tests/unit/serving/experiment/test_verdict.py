@@ -18,8 +18,10 @@ from scipy import stats
 
 from crossmix.config import Guardrails, load
 from crossmix.evaluate.stats.sequential import closing, sequential
-from crossmix.ledger import store as tables
-from crossmix.ledger.outcomes import VerdictError, experiment, newest, read
+from crossmix.ledger import tables
+from crossmix.ledger.experiments import VerdictError, newest
+from crossmix.ledger.experiments import get as experiment
+from crossmix.ledger.outcomes import read
 from crossmix.ledger.store import Store
 from serving.experiment.compare import figures, own
 from serving.experiment.routes import router
@@ -252,17 +254,23 @@ def test_the_cycle_in_which_it_begins_counts_unless_another_experiment_served_in
 
 
 def test_an_ended_experiment_counts_whole_cycles_before_its_end(tmp_path: Path) -> None:
-    store = make_store(tmp_path, ended=START + 3.5 * DAY, why="guardrail roi_drop: the policy's ROI is low")
+    store = make_store(
+        tmp_path, ended=START + 3.5 * DAY, reason="guardrail roi_drop: the policy's ROI is low", ended_by="guardrail"
+    )
     deliver(store, paired_days(*_days(0.0, 6)))
     found = status(store, "first", _at(6))
     assert found["cycles"]["finished"] == 3
     assert found["verdict"]["word"] == "ended by guardrail"
-    assert found["verdict"]["line"].endswith("roi_drop: the policy's ROI is low.")
+    line = "Ended after 3 of 14 cycles by a guardrail: guardrail roi_drop: the policy's ROI is low."
+    assert found["verdict"]["line"] == line
+    # Who ended it decides, not how the reason begins.
+    reason = "guardrail thresholds are to be set anew"
     with store.change() as connection:
-        connection.execute(tables.experiments.update().values(why="a person's reason"))
+        connection.execute(tables.experiments.update().values(reason=reason, ended_by="anna"))
     found = status(store, "first", _at(6))
+    assert (found["experiment"]["ended_by"], found["experiment"]["reason"]) == ("anna", reason)
     assert found["verdict"]["word"] == "ended"
-    assert "It has ended: a person's reason." in found["verdict"]["line"]
+    assert f"It has ended: {reason}." in found["verdict"]["line"]
 
 
 def _rails(store: Store, days: int, **given: float) -> dict[str, dict[str, Any]]:
@@ -369,7 +377,7 @@ def test_notes_tell_what_would_mislead(tmp_path: Path) -> None:
     deliver(store, paired_days(*_days(0.0, 5)))
     deliver(store, [event(arm, 0, campaign_id="sale") for arm in ("policy", "control")])
     with store.change() as connection:
-        row = {"campaign_id": "brand", "kind": "static", "share": None, "who": "me", "why": "kill", "at": START}
+        row = {"campaign_id": "brand", "kind": "static", "share": None, "actor": "me", "reason": "kill", "at": START}
         connection.execute(tables.overrides.insert(), row)
     notes = " | ".join(status(store, "first", _at(5))["notes"])
     assert "overridden now, so that both arms serve the same split there: brand" in notes

@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from crossmix.config import load
+from crossmix.ledger import experiments
 from crossmix.ledger.audit import trail
-from crossmix.ledger.outcomes import VerdictError, experiment
+from crossmix.ledger.experiments import VerdictError
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.experiment import watch
 from tests.support.experiments import DAY, START, deliver, make_store, paired_days
@@ -53,20 +54,20 @@ def test_a_broken_guardrail_is_told_and_one_that_holds_is_not(tmp_path: Path) ->
 def test_an_end_is_kept_with_its_audit_once(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     before = store.revision()
-    assert watch.end(store, "first", "guardrail roi_drop: low", "guardrail")
-    assert not watch.end(store, "first", "again", "somebody")
-    one = experiment(store, "first")
-    assert (one.why, one.ended is not None) == ("guardrail roi_drop: low", True)
+    assert experiments.end(store, "first", "guardrail roi_drop: low", "guardrail")
+    assert not experiments.end(store, "first", "again", "somebody")
+    one = experiments.get(store, "first")
+    assert (one.reason, one.ended is not None) == ("guardrail roi_drop: low", True)
     assert store.revision() > before
     entries = trail(store, "first")
-    assert [(entry.who, entry.action, entry.why) for entry in entries] == [
+    assert [(entry.actor, entry.action, entry.reason) for entry in entries] == [
         ("guardrail", "experiment.end", "guardrail roi_drop: low")
     ]
     assert watch.check(store, "first", CONFIG, NOW) is None
-    with pytest.raises(VerdictError, match="why: it is empty"):
-        watch.end(store, "first", "", "somebody")
+    with pytest.raises(VerdictError, match="reason: it is empty"):
+        experiments.end(store, "first", "", "somebody")
     with pytest.raises(VerdictError, match="experiment: 'second'"):
-        watch.end(store, "second", "x", "somebody")
+        experiments.end(store, "second", "x", "somebody")
 
 
 def test_an_end_without_its_audit_is_no_end(tmp_path: Path) -> None:
@@ -74,15 +75,15 @@ def test_an_end_without_its_audit_is_no_end(tmp_path: Path) -> None:
     with store.write() as connection:
         connection.execute(sa.text("ALTER TABLE audit RENAME TO hidden"))
     with pytest.raises(StoreAwayError, match="audit"):
-        watch.end(store, "first", "why", "me")
-    assert experiment(store, "first").ended is None
+        experiments.end(store, "first", "why", "me")
+    assert experiments.get(store, "first").ended is None
 
 
 def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     called: list[str] = []
     replicas = [
-        watch.Watch(store, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+        watch.Watch(store, "first", CONFIG, lambda reason, version: called.append(reason), 0.01, lambda: NOW)
         for _ in range(4)
     ]
     for one in replicas:
@@ -91,26 +92,31 @@ def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
         one.join(10)
         assert not one.is_alive()
     assert len(called) == 1
-    assert called[0] == experiment(store, "first").why
+    assert called[0] == experiments.get(store, "first").reason
     assert [entry.action for entry in trail(store, "first")] == ["experiment.rollback", "experiment.end"]
 
 
 def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> None:
     store = _store(tmp_path, GOOD)
     called: list[str] = []
-    one = watch.Watch(store, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+    one = watch.Watch(store, "first", CONFIG, lambda reason, version: called.append(reason), 0.01, lambda: NOW)
     one.start()
     time.sleep(0.2)
     assert one.is_alive()
     assert called == []
     # Somebody else ends it: nothing is left to watch, and nothing of ours to roll back.
-    watch.end(store, "first", "a person's reason", "me")
+    experiments.end(store, "first", "a person's reason", "me")
     one.join(10)
     assert not one.is_alive()
     assert called == []
     (tmp_path / "other").mkdir()
     told = watch.Watch(
-        _store(tmp_path / "other", GOOD), "first", CONFIG, lambda why, version: called.append(why), 60, lambda: NOW
+        _store(tmp_path / "other", GOOD),
+        "first",
+        CONFIG,
+        lambda reason, version: called.append(reason),
+        60,
+        lambda: NOW,
     )
     told.start()
     told.stop()
@@ -128,7 +134,7 @@ def test_a_database_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
         return store
 
     called: list[str] = []
-    one = watch.Watch(opened, "first", CONFIG, lambda why, version: called.append(why), 0.01, lambda: NOW)
+    one = watch.Watch(opened, "first", CONFIG, lambda reason, version: called.append(reason), 0.01, lambda: NOW)
     one.start()
     _until(lambda: one.trouble is not None)
     assert one.trouble == "database there: refused"
@@ -142,8 +148,8 @@ def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     tries: list[str] = []
 
-    def rollback(why: str, version: int | None) -> None:
-        tries.append(why)
+    def rollback(reason: str, version: int | None) -> None:
+        tries.append(reason)
         if len(tries) < 3:
             raise RuntimeError("the registry is away")
 
@@ -151,7 +157,7 @@ def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
     one.start()
     _until(lambda: bool(tries))
     # The experiment has ended before anything else, whatever becomes of the rollback.
-    assert experiment(store, "first").ended is not None
+    assert experiments.get(store, "first").ended is not None
     _until(lambda: one.trouble == "RuntimeError: the registry is away" or len(tries) >= 3)
     one.join(10)
     assert len(tries) == 3
@@ -161,7 +167,7 @@ def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
 
 def test_a_rollback_whose_process_died_is_made_up_for_once(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
-    watch.end(store, "first", "guardrail roi_drop: low", watch.WHO, version=7)
+    experiments.end(store, "first", "guardrail roi_drop: low", experiments.GUARDRAIL, version=7)
     called: list[tuple[str, int | None]] = []
     later = timedelta(seconds=0)
 

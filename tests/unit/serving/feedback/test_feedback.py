@@ -17,6 +17,7 @@ from cloudevents.http import CloudEvent
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from crossmix.ledger import feedback as ledger
 from crossmix.ledger.store import Store
 from serving.assignment.users import hashed
 from serving.campaigns import service as campaigns
@@ -54,7 +55,7 @@ def take(live: FakeLive, *raws: Any) -> Receipt:
 
 
 def sums(live: FakeLive, name: str = "impressions") -> Any:
-    return feedback.totals(live.store, "spring", PLATFORMS).values[name]
+    return ledger.totals(live.store, "spring", PLATFORMS).values[name]
 
 
 def test_an_event_is_counted_once_whatever_it_says_later(live: FakeLive) -> None:
@@ -71,7 +72,7 @@ def test_totals_by_arm_cycle_and_platform(live: FakeLive) -> None:
         event("2", cycle=1, requests=None),
         event("3", cycle=1, spend=0.25),
     )
-    found = feedback.totals(live.store, "spring", PLATFORMS, ("control", "policy"))
+    found = ledger.totals(live.store, "spring", PLATFORMS, ("control", "policy"))
     assert found.arms == ("control", "policy")
     assert found.values["impressions"].shape == (2, 4, 3)
     cell = {name: table[0, 3, 1] for name, table in found.values.items()}
@@ -80,7 +81,7 @@ def test_totals_by_arm_cycle_and_platform(live: FakeLive) -> None:
     assert found.values["spend"][1, 1, 0] == 2.75
     assert np.isnan(found.values["requests"][1, 1, 0])
     assert found.values["impressions"].sum() == 30
-    assert feedback.totals(live.store, "none", PLATFORMS).values["spend"].shape == (2, 0, 3)
+    assert ledger.totals(live.store, "none", PLATFORMS).values["spend"].shape == (2, 0, 3)
 
 
 def test_late_and_out_of_order_events_are_counted(live: FakeLive) -> None:
@@ -121,7 +122,7 @@ def test_a_user_gets_the_experiments_arm_and_is_not_kept(live: FakeLive, tmp_pat
     control = [user for user in users if live.experiment.arm(user) == "control"]
     assert 30 < len(control) < 90
     assert sums(live).sum((1, 2)).tolist() == [10 * (200 - len(control)), 10 * len(control)]
-    found = feedback.by_user(live.store, "spring")
+    found = ledger.by_user(live.store, "spring")
     assert {user for arm, user in zip(found.arm_U, found.user_U, strict=True) if arm == "control"} == {
         hashed(user, "salt") for user in control
     }
@@ -133,7 +134,7 @@ def test_a_user_gets_the_experiments_arm_and_is_not_kept(live: FakeLive, tmp_pat
 def test_a_told_arm_stands_beside_a_user(live: FakeLive) -> None:
     user = next(f"u{n}" for n in range(100) if live.experiment.arm(f"u{n}") == "control")
     take(live, event("1", arm="policy", user_id=user), event("2", arm="policy", user_id=user, clicks=3), event("3"))
-    found = feedback.by_user(live.store)
+    found = ledger.by_user(live.store)
     assert (found.arm_U, found.user_U) == (["policy"], [hashed(user, "salt")])
     assert found.values["clicks"].tolist() == [3]
 

@@ -16,13 +16,13 @@ import torch
 
 from crossmix.config import Config, laptop
 from crossmix.history import History, Outcome
-from crossmix.ledger import store as tables
+from crossmix.ledger import pushes, tables
+from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.schema import DataError, Dataset
 from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.campaigns import service as campaigns
-from serving.campaigns.model import Campaign
 from serving.feedback import events as feedback
 from serving.feedback import materialise as push
 from serving.feedback.statistics import Increment, rows_of
@@ -292,7 +292,7 @@ def test_a_push_cut_off_before_its_note_is_done_again_to_the_same_effect(
     for cycle in range(3):
         world.take(cycle + 0.5, *(one for one in events if one["cycle"] == cycle))
     with monkeypatch.context() as patched:
-        patched.setattr(push, "_note", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(pushes, "note", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             world.advance(3)
     cut, rows = world.row(), world.rows()

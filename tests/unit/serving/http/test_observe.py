@@ -20,7 +20,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
-from crossmix.ledger import store as tables
+from crossmix.ledger import tables
+from crossmix.ledger.store import Store
 from serving.feedback.events import Receipt
 from serving.http import observe
 from serving.http.access import Access
@@ -243,7 +244,7 @@ def test_answers_and_feedback_are_counted() -> None:
 
 def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
     now = datetime.now(UTC)
-    store = tables.Store(f"sqlite:///{tmp_path / 'a.db'}")
+    store = Store(f"sqlite:///{tmp_path / 'a.db'}")
     with store.write() as connection:
         connection.execute(
             tables.pushed.insert(),

@@ -1,0 +1,237 @@
+"""Campaigns and their overrides as the ledger keeps them; what a field may be is the business of `serving.campaigns`.
+
+Every change is part of one transaction that also writes the audit trail: `changing` gives the table, the rules between
+reading and writing are the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from crossmix.constraints import Limits
+from crossmix.ledger import tables
+from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, record
+from crossmix.ledger.store import Store
+from crossmix.ledger.tables import utc
+
+FREE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1.0, "freeze": False}
+"""A platform's limits where none are given: shares of the cycle budget, and whether the share stays."""
+FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours")
+"""What a person plans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A person's split, served in every arm until it is lifted."""
+
+    kind: str
+    """static (the kill switch) or given."""
+    share: dict[str, float] | None
+    """Platform to its share, of a given split; sums to 1."""
+    actor: str
+    reason: str
+    at: datetime
+    """UTC."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "share": self.share,
+            "actor": self.actor,
+            "reason": self.reason,
+            "at": self.at.isoformat(),
+        }
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Override:
+        """An override that `as_dict` wrote, also under the names of before: `who`, `why`."""
+        actor, reason = raw.get("actor", raw.get("who", "")), raw.get("reason", raw.get("why", ""))
+        return Override(raw["kind"], raw["share"], actor, reason, utc(datetime.fromisoformat(raw["at"])))
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One campaign; `serving.campaigns.model.check` says what each field may be."""
+
+    campaign_id: str
+    currency: str
+    """Three capital letters, or what a bundle's log calls its money."""
+    cycle_budget: float
+    """Of all arms together, currency per cycle."""
+    share: dict[str, float]
+    """Platform to its share of the static split; sums to 1."""
+    limits: dict[str, dict[str, Any]]
+    """Platform to {"min", "max", "step", "freeze"}; what is absent is 0, 1, 1, False."""
+    starts: datetime
+    """Start of cycle 0, UTC."""
+    cycles: int
+    """Planned."""
+    cycle_hours: float
+    paused: bool = False
+    override: Override | None = None
+
+    @property
+    def width(self) -> timedelta:
+        """Length of a cycle, to the microsecond."""
+        return timedelta(microseconds=round(self.cycle_hours * 3_600_000_000))
+
+    def cycle(self, now: datetime) -> int:
+        """The cycle at a moment: below 0 before the start, `cycles` or more after the end."""
+        return (now - self.starts) // self.width
+
+    def ends(self, cycle: int) -> datetime:
+        """End of a cycle, UTC."""
+        return self.starts + (cycle + 1) * self.width
+
+    def box(self, platforms: Sequence[str]) -> Limits[NDArray[Any]]:
+        """The limits in slot order."""
+        rows = [{**FREE, **self.limits.get(name, {})} for name in platforms]
+        return Limits.arrays({key: [row[key] for row in rows] for key in FREE})
+
+    def planned(self) -> dict[str, Any]:
+        """What a person plans, as plain data."""
+        return {name: getattr(self, name) for name in FIELDS} | {"starts": self.starts.isoformat()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, override included; `from_dict` reads it back."""
+        override = None if self.override is None else self.override.as_dict()
+        return {**self.planned(), "paused": self.paused, "override": override}
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Campaign:
+        """A campaign that `as_dict` wrote; not checked anew."""
+        override, starts = raw.get("override"), raw["starts"]
+        starts = utc(datetime.fromisoformat(starts) if isinstance(starts, str) else starts)
+        return Campaign(
+            **{**raw, "starts": starts, "override": None if override is None else Override.from_dict(override)}
+        )
+
+
+class CampaignTable:
+    """Campaigns and overrides within one transaction; each change writes its audit entry."""
+
+    def __init__(self, connection: sa.Connection, actor: str, reason: str) -> None:
+        self._connection = connection
+        self._actor, self._reason = actor, reason
+
+    def all(self) -> dict[str, Campaign]:
+        """Every campaign with its override, by name."""
+        return _load(self._connection)
+
+    def has_feedback(self, campaign_id: str) -> bool:
+        """Some event counts for it."""
+        events = tables.events.c
+        query = sa.select(events.event_id).where(events.campaign_id == campaign_id).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def add(self, campaign: Campaign) -> None:
+        """A campaign of a new name."""
+        self._connection.execute(tables.campaigns.insert(), {**_columns(campaign), "paused": campaign.paused})
+        self._record("campaign.create", campaign.campaign_id, None, campaign.planned())
+
+    def edit(self, old: Campaign, new: Campaign) -> None:
+        """What a person plans; nothing is written where it stays as it is."""
+        before, after = old.planned(), new.planned()
+        changed = [key for key in after if before[key] != after[key]]
+        if changed:
+            self._connection.execute(_update(old.campaign_id).values(**_columns(new)))
+            changes = ({key: planned[key] for key in changed} for planned in (before, after))
+            self._record("campaign.edit", old.campaign_id, *changes)
+
+    def set_paused(self, old: Campaign, paused: bool) -> Campaign:
+        """Stop or resume spending; nothing is written where it stays as it is."""
+        if old.paused != paused:
+            self._connection.execute(_update(old.campaign_id).values(paused=paused))
+            action = "campaign.pause" if paused else "campaign.resume"
+            self._record(action, old.campaign_id, {"paused": old.paused}, {"paused": paused})
+        return replace(old, paused=paused)
+
+    def set_override(self, old: Campaign, kind: str, share: dict[str, float] | None) -> Campaign:
+        """An override from now on, in place of any before."""
+        actor, reason = self._actor[:LONGEST_ACTOR], self._reason[:LONGEST_REASON]
+        override = Override(kind, share, actor, reason, datetime.now(UTC))
+        row = {"kind": kind, "share": share, "actor": actor, "reason": reason, "at": override.at}
+        self._delete_override(old.campaign_id)
+        self._connection.execute(tables.overrides.insert(), {"campaign_id": old.campaign_id, **row})
+        self._record("override.set", old.campaign_id, _split(old), {"kind": kind, "share": share})
+        return replace(old, override=override)
+
+    def lift_override(self, old: Campaign) -> Campaign:
+        """No override any more; nothing is written where there is none."""
+        if old.override is not None:
+            self._delete_override(old.campaign_id)
+            self._record("override.lift", old.campaign_id, _split(old), None)
+        return replace(old, override=None)
+
+    def _delete_override(self, campaign_id: str) -> None:
+        self._connection.execute(tables.overrides.delete().where(tables.overrides.c.campaign_id == campaign_id))
+
+    def _record(self, action: str, campaign_id: str, before: Any, after: Any) -> None:
+        record(self._connection, self._actor, action, campaign_id, before, after, self._reason)
+
+
+@contextmanager
+def changing(store: Store, actor: str, reason: str) -> Iterator[CampaignTable]:
+    """One transaction of changes: kept, and told to all readers, when the block ends; raises `StoreAwayError`."""
+    with store.change() as connection:
+        yield CampaignTable(connection, actor, reason)
+
+
+def load_all(store: Store) -> dict[str, Campaign]:
+    """Every campaign with its override, by name; raises `StoreAwayError`."""
+    with store.read() as connection:
+        return _load(connection)
+
+
+def overridden(store: Store) -> list[str]:
+    """Names of the campaigns under an override; raises `StoreAwayError`."""
+    with store.read() as connection:
+        return list(connection.execute(sa.select(tables.overrides.c.campaign_id)).scalars())
+
+
+def budgets_before(store: Store, campaign_id: str) -> list[tuple[datetime, float]]:
+    """When the cycle budget was edited, the newest edit first, and what it was until then; raises `StoreAwayError`."""
+    audit = tables.audit.c
+    query = (
+        sa.select(audit.at, audit.before)
+        .where((audit.subject == campaign_id) & (audit.action == "campaign.edit"))
+        .order_by(audit.id.desc())
+    )
+    with store.read() as connection:
+        edits = connection.execute(query).all()
+    return [(utc(at), float(before["cycle_budget"])) for at, before in edits if "cycle_budget" in (before or {})]
+
+
+def _columns(campaign: Campaign) -> dict[str, Any]:
+    return {**campaign.planned(), "starts": campaign.starts}
+
+
+def _load(connection: sa.Connection) -> dict[str, Campaign]:
+    query = sa.select(
+        tables.campaigns, *(column.label(f"override_{column.name}") for column in tables.overrides.c)
+    ).outerjoin(tables.overrides, tables.campaigns.c.campaign_id == tables.overrides.c.campaign_id)
+    campaigns = {}
+    for row in connection.execute(query.order_by(tables.campaigns.c.campaign_id)).mappings():
+        override = None
+        if row["override_kind"] is not None:
+            parts = [row[f"override_{name}"] for name in ("kind", "share", "actor", "reason", "at")]
+            override = Override(parts[0], parts[1], parts[2], parts[3], utc(parts[4]))
+        own = {column.name: row[column.name] for column in tables.campaigns.c}
+        campaigns[row["campaign_id"]] = Campaign(**{**own, "starts": utc(own["starts"])}, override=override)
+    return campaigns
+
+
+def _update(campaign_id: str) -> sa.Update:
+    return tables.campaigns.update().where(tables.campaigns.c.campaign_id == campaign_id)
+
+
+def _split(campaign: Campaign) -> dict[str, Any] | None:
+    override = campaign.override
+    return None if override is None else {"kind": override.kind, "share": override.share}
