@@ -7,6 +7,7 @@ there were any, or an empty one.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ LOCK = 0x63726F73736D6978
 """Of PostgreSQL's advisory locks: "crossmix"."""
 PATIENCE = "60s"
 """How long a replica waits on PostgreSQL for another's migration, and a migration's statement may take."""
+_ALEMBIC = threading.Lock()
+"""Alembic keeps the migration that runs in its modules: one at a time in a process, whatever the database."""
 
 
 class MigrationError(ValueError):
@@ -36,7 +39,7 @@ def migrate(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         if _revision(connection) == NEWEST:
             return
-    with _locked(engine) as connection:
+    with _ALEMBIC, _locked(engine) as connection:
         if _revision(connection) != NEWEST:
             upgrade(connection)
 

@@ -105,7 +105,7 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
         line = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
         return {"word": "blocked", "line": line, "decided by": "sample ratio"}
     if one.ended and one.ended_by == GUARDRAIL:
-        line = f"Ended after {progress} by a guardrail: {one.reason}."
+        line = f"Ended after {progress} by {one.reason}."
         return {"word": "ended by guardrail", "line": line, "decided by": "guardrail"}
     if "paired" not in roi:
         line = f"Insufficient data after {progress}: {roi['reason']}.{over}"

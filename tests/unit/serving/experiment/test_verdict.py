@@ -261,7 +261,7 @@ def test_an_ended_experiment_counts_whole_cycles_before_its_end(tmp_path: Path) 
     found = status(store, "first", _at(6))
     assert found["cycles"]["finished"] == 3
     assert found["verdict"]["word"] == "ended by guardrail"
-    line = "Ended after 3 of 14 cycles by a guardrail: guardrail roi_drop: the policy's ROI is low."
+    line = "Ended after 3 of 14 cycles by guardrail roi_drop: the policy's ROI is low."
     assert found["verdict"]["line"] == line
     # Who ended it decides, not how the reason begins.
     reason = "guardrail thresholds are to be set anew"
