@@ -45,6 +45,8 @@ def test_the_house_keeps_its_rules() -> None:
         ("feast", "crossmix.market.fit.fit", "import feast"),
         ("kfp", "crossmix.training.loop", "import kfp"),
         ("tables", "crossmix.market.fit.fit", "import duckdb"),
+        ("database", "serving.live.live", "import sqlalchemy as sa"),
+        ("database", "pipelines.cli.experiment", "from alembic import command"),
         ("platforms", "crossmix.training.loop", "import evidently"),
         ("gymnasium", "crossmix.training.loop", "import gymnasium"),
         ("kserve", "pipelines.cli.serve", "import kserve"),
