@@ -106,8 +106,8 @@ class Data:
 
 ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")
 """Keys of `Data` that tell what a log lacks; a source that lacks it asks for it (`Source.asks`)."""
-FREE = ("data.settings",)
-"""Mappings whose keys the tree does not know, so that `--set` may add one."""
+FREE = ("data.settings", "monitor.settings")
+"""Mappings whose keys the tree does not know, so that `--set` may add one, below another too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -516,6 +516,17 @@ class Serving:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Monitor:
+    """What watches served campaigns; every file of `monitoring` that registers a monitor adds its name."""
+
+    __pydantic_config__ = STRICT
+    watch: tuple[Name, ...] = ("late_feed",)
+    """Monitors that look, in this order."""
+    settings: dict[Name, dict[Name, Any]] = field(default_factory=dict)
+    """Monitor to its own settings, where they are not its defaults."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """The whole tree."""
 
@@ -535,6 +546,7 @@ class Config:
     gates: Gates = field(default_factory=Gates)
     registry: Registry = field(default_factory=Registry)
     serving: Serving = field(default_factory=Serving)
+    monitor: Monitor = field(default_factory=Monitor)
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6
@@ -655,11 +667,14 @@ def load(preset: str = "paper", overrides: Sequence[str] = (), values: Mapping[s
     for key, value in pairs:
         node = tree
         *parents, leaf = key.split(".")
-        for part in parents:
+        for depth, part in enumerate(parents):
+            if part not in node and ".".join(parents[:depth]) in FREE:
+                node[part] = {}
             if not isinstance(node.get(part), dict):
                 raise ConfigError(f"{key}: unknown config key; {_near(tree, key)}")
             node = node[part]
-        if leaf not in node and ".".join(parents) not in FREE:
+        free = any(f"{key}.".startswith(f"{name}.") for name in FREE)
+        if leaf not in node and not free:
             raise ConfigError(f"{key}: unknown config key; {_near(tree, key)}")
         node[leaf] = value
     return from_json(json.dumps(tree))
@@ -708,6 +723,10 @@ def _check(config: Config) -> None:
             raise ConfigError(
                 f"data.{name}: source {data.source!r} has its own; drop the key, it is for {', '.join(asking)}"
             )
+    monitors = declared(PACKAGES["monitor.watch"])
+    for name in config.monitor.watch:
+        if name not in monitors:
+            raise ConfigError(f"monitor.watch: no monitor is called {name!r}; use {', '.join(monitors)}")
     gates = declared(PACKAGES["gates.required"])
     for name in config.gates.required:
         if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):

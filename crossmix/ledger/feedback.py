@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
+from crossmix.ledger.tables import utc
 from crossmix.metrics import ARMS, QUANTITIES
 
 Array = NDArray[np.float64]
@@ -95,6 +96,14 @@ def insert(store: Store, events: Sequence[Event], now: datetime) -> list[Event]:
     with _WRITING if store.kind == "sqlite" else nullcontext(), store.write() as connection:
         new = connection.execute(statement, rows).scalars().all()
     return [first[name] for name in new]
+
+
+def newest_received(store: Store) -> dict[tuple[str, str], datetime]:
+    """When the newest event of each campaign and arm came in, UTC; raises `StoreAwayError`."""
+    table = tables.events.c
+    query = sa.select(table.campaign_id, table.arm, sa.func.max(table.received)).group_by(table.campaign_id, table.arm)
+    with store.read() as connection:
+        return {(campaign_id, arm): utc(received) for campaign_id, arm, received in connection.execute(query)}
 
 
 def totals(store: Store, campaign_id: str, platforms: Sequence[str], arms: Sequence[str] = ARMS) -> Totals:

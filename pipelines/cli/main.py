@@ -368,6 +368,30 @@ def experiment_status(
 
 
 @app.command(
+    epilog="Monitors: "
+    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items())
+)
+def monitor(
+    out: Annotated[Path | None, typer.Argument(help="Folder of a run that was served: its database is read.")] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, quiet findings too.")] = False,
+    set_: Set = None,
+) -> None:
+    """Look once at what the served campaigns report. Exit status: 0 quiet, 2 cannot look, 3 something alarms."""
+    with _readable_errors():
+        import json
+
+        from pipelines.cli import monitor as asked
+
+        found = asked.findings(out, database, set_ or ())
+        print(json.dumps(asked.plain(found), indent=2) if json_ else asked.table(found))
+    if any(finding.alarming for finding in found):
+        raise typer.Exit(3)
+
+
+@app.command(
     epilog="Names that files add. " + ". ".join(f"{key}: {', '.join(names)}" for key, names in choices().items())
 )
 def config(preset: Preset = "laptop", set_: Set = None) -> None:

@@ -19,17 +19,24 @@ _log = logging.getLogger(__name__)
 CONFIRM_SECONDS = 30.0
 
 
-def run_with(out: Path, overrides: Sequence[str]) -> Config:
-    """The run's config with changes of its `serving`, `registry` and `online` sections.
+SERVED = ("serving.*", "registry.*", "online.sigma")
+"""What of a run's config a server may change."""
+
+
+def run_with(out: Path, overrides: Sequence[str], what: str = "a server", keys: Sequence[str] = SERVED) -> Config:
+    """The run's config with changes of some of its keys.
+
+    Args:
+        what: what takes the config, for the error.
+        keys: those that may change.
 
     Raises:
         ConfigError: no finished run, or a change that does not fit.
     """
     for item in overrides:
-        if not item.startswith(("serving.", "registry.", "online.sigma")):
-            raise ConfigError(
-                f"--set {item!r}: a server takes serving.*, registry.* and online.sigma; train for the rest"
-            )
+        if not item.startswith(tuple(key.removesuffix("*") for key in keys)):
+            takes = f"{', '.join(keys[:-1])} and {keys[-1]}"
+            raise ConfigError(f"--set {item!r}: {what} takes {takes}; train for the rest")
     from crossmix.config import documented, from_json
 
     config = from_json(json.dumps(local.run_config(out)))

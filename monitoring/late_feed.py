@@ -1,0 +1,55 @@
+"""A feed that is late: how long ago the newest feedback of each campaign's arm came in, in cycles.
+
+Only campaigns that run count: begun, not over, not paused; and only arms that have users. Before the first event, the
+age counts from the campaign's start, so that a feed that never began is found too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from crossmix.config import STRICT, Positive
+from crossmix.ledger import campaigns, feedback
+from crossmix.ledger.store import Store
+from crossmix.metrics import ARMS
+from monitoring.monitors import MONITORS, Finding, Monitor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LateFeed:
+    """When a feed is late."""
+
+    __pydantic_config__ = STRICT
+    cycles: Positive = 1.5
+    """Cycles of the campaign without a new event; a daily report of the day before comes within one."""
+    arms: tuple[str, ...] = ARMS
+    """Arms that are expected to report."""
+
+
+def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
+    """A finding per running campaign and arm."""
+    newest = feedback.newest_received(store)
+    for name, campaign in sorted(campaigns.load_all(store).items()):
+        if campaign.paused or not 0 <= campaign.cycle(now) < campaign.cycles:
+            continue
+        for arm in settings.arms:
+            received = newest.get((name, arm))
+            age = (now - max(received or campaign.starts, campaign.starts)) / campaign.width
+            since = "the campaign began" if received is None else received.isoformat(timespec="minutes")
+            yield Finding(
+                monitor="late_feed",
+                campaign_id=name,
+                arm=arm,
+                observed=age,
+                limit=settings.cycles,
+                unit="cycles",
+                alarming=age > settings.cycles,
+                detail=f"no feedback since {since}, {age:.1f} cycles of {campaign.cycle_hours:g} h",
+            )
+
+
+MONITORS.register(
+    Monitor(name="late_feed", label="age of the newest feedback of each arm", look=look, settings=LateFeed)
+)

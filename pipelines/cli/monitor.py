@@ -1,0 +1,68 @@
+"""`crossmix monitor`: what the monitors find in a server's database, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crossmix.config import ConfigError, load
+from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
+from monitoring.monitors import Finding, configured, look
+from pipelines.cli.serve import run_with
+
+WATCHED = ("monitor.*", "serving.database")
+"""What of a run's config a look may change."""
+
+
+def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -> list[Finding]:
+    """What the configured monitors find now.
+
+    Args:
+        out: a finished run that was served; its config says what watches.
+        database: the server's database instead of the run's.
+        overrides: config keys as `a.b=c`.
+
+    Raises:
+        ConfigError: neither is named, a setting does not fit, or the database cannot be read.
+    """
+    if out is None and database is None:
+        raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
+    config = load("laptop", overrides) if out is None else run_with(out, overrides, "a monitor", WATCHED)
+    configured(config)
+    url = database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
+    try:
+        store = Store.existing(url)
+    except StoreUrlError as error:
+        raise ConfigError(f"--database {url}: {error}") from None
+    except StoreAwayError as error:
+        raise ConfigError(f"--database: {error}; start it, or name another") from None
+    try:
+        return look(store, datetime.now(UTC), config)
+    except StoreAwayError as error:
+        raise ConfigError(f"--database: {error}; start it, or name another") from None
+    finally:
+        store.close()
+
+
+def table(found: Sequence[Finding]) -> str:
+    """The findings for people, the alarming ones marked."""
+    if not found:
+        return "nothing to watch: no campaign is running"
+    rows = [("", "monitor", "campaign", "arm", "observed", "limit", ""), *(_row(finding) for finding in found)]
+    width = [max(len(row[column]) for row in rows) for column in range(6)]
+    padded = ([cell.ljust(size) for cell, size in zip(row, width, strict=False)] for row in rows)
+    return "\n".join("  ".join([*cells, row[6]]).rstrip() for cells, row in zip(padded, rows, strict=True))
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    observed = "-" if finding.observed is None else f"{finding.observed:.1f} {finding.unit}"
+    mark = "ALARM" if finding.alarming else "ok"
+    limit = f"{finding.limit:g} {finding.unit}"
+    return mark, finding.monitor, finding.campaign_id, finding.arm, observed, limit, finding.detail
+
+
+def plain(found: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The findings for programs."""
+    return [finding.as_dict() for finding in found]

@@ -1,0 +1,79 @@
+"""The late feed: ages by hand, per campaign and arm; who is not running is not watched."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from crossmix.config import ConfigError, load
+from monitoring.monitors import MONITORS, Finding, configured, look
+from pipelines.cli.main import app
+from tests.support.experiments import DAY, START, deliver, event, make_store
+
+NOW = START + 5.5 * DAY
+
+
+def found(folder: Path, *overrides: str, campaigns: dict[str, dict[str, object]] | None = None) -> list[Finding]:
+    """What is found 5.5 days into an experiment whose control reported for three days and its policy for five."""
+    store = make_store(folder, campaigns=campaigns)
+    deliver(store, [event(arm, day) for arm, days in (("policy", 5), ("control", 3)) for day in range(days)])
+    return look(store, NOW, load("laptop", overrides))
+
+
+def test_the_age_is_of_the_newest_event_of_each_arm(tmp_path: Path) -> None:
+    policy, control = found(tmp_path)
+    assert (policy.arm, policy.observed, policy.alarming) == ("policy", pytest.approx(0.5), False)
+    assert (control.arm, control.observed, control.alarming) == ("control", pytest.approx(2.5), True)
+    assert control.detail.startswith(f"no feedback since {(START + 3 * DAY).isoformat(timespec='minutes')}, 2.5 cycles")
+
+
+def test_a_feed_that_never_began_is_as_old_as_its_campaign(tmp_path: Path) -> None:
+    (silent,) = found(
+        tmp_path, 'monitor.settings.late_feed.arms=["policy"]', campaigns={"quiet": {"starts": NOW - 2 * DAY}}
+    )
+    assert (silent.campaign_id, silent.observed, silent.alarming) == ("quiet", pytest.approx(2.0), True)
+    assert "since the campaign began" in silent.detail
+
+
+@pytest.mark.parametrize(
+    "idle", [{"paused": True}, {"starts": NOW + timedelta(hours=1)}, {"cycles": 3, "starts": NOW - 3 * DAY}]
+)
+def test_a_campaign_that_does_not_run_is_not_watched(idle: dict[str, object], tmp_path: Path) -> None:
+    assert found(tmp_path, campaigns={"brand": idle}) == []
+
+
+def test_settings_are_checked_as_strictly_as_the_config() -> None:
+    ((monitor, settings),) = configured(load("laptop", ["monitor.settings.late_feed.cycles=3"]))
+    assert (monitor.name, settings.cycles) == ("late_feed", 3)
+    for override, message in (
+        ("monitor.settings.late_feed.cycles=0", r"monitor.settings.late_feed.cycles: 0 does not fit"),
+        ("monitor.settings.late_feed.days=1", r"monitor.settings.late_feed.days: unknown config key; use cycles, arms"),
+        ("monitor.settings.later.days=1", r"monitor.settings.later: no such monitor; use one of late_feed"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            configured(load("laptop", [override]))
+    with pytest.raises(ConfigError, match=r"monitor.watch: no monitor is called 'later'; use late_feed"):
+        load("laptop", ['monitor.watch=["later"]'])
+    assert MONITORS.names() == ("late_feed",)
+
+
+def test_the_command_prints_findings_and_exits_by_them(tmp_path: Path) -> None:
+    """By the wall's clock: the campaign is long over; with more cycles it is years late."""
+    store = make_store(tmp_path, campaigns={"brand": {"cycles": 100_000}})
+    deliver(store, [event("policy", 0)])
+    url = f"sqlite:///{tmp_path / 'serving.db'}"
+    done = CliRunner().invoke(app, ["monitor", "--database", url, "--json"])
+    assert done.exit_code == 3, done.output
+    rows = json.loads(done.output)
+    assert [(row["arm"], row["alarming"]) for row in rows] == [("policy", True), ("control", True)]
+    shown = CliRunner().invoke(app, ["monitor", "--database", url])
+    assert shown.output.count("ALARM") == 2
+    quiet = ["--set", "monitor.settings.late_feed.cycles=1e9"]
+    assert CliRunner().invoke(app, ["monitor", "--database", url, *quiet]).exit_code == 0
+    missing = CliRunner().invoke(app, ["monitor", "--database", f"sqlite:///{tmp_path / 'none.db'}"])
+    assert missing.exit_code == 2
+    assert "there is no such file" in missing.output
