@@ -84,7 +84,7 @@ def _live(folder: Path, policy: Policy, config: Config) -> Live:
         platforms=platforms,
         limits=dict.fromkeys(CAMPAIGNS, Limits.free(len(platforms))),
         plans={name: bundle.Plan(1_000.0, "EUR", (1 / len(platforms),) * len(platforms)) for name in CAMPAIGNS},
-        contexts={name: rng.normal(size=state.CONTEXT) for name in CAMPAIGNS},
+        contexts={name: rng.normal(size=state.ALLOCATION.context_size) for name in CAMPAIGNS},
         responses=None,
         data_digest="d" * 64,
     )
