@@ -46,9 +46,8 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     policy = Policy(platforms, (16,), 8).eval()
     torch.nn.init.normal_(policy.head.weight, std=1.0)
     live = _live(folder, policy, config)
-    answers = Answerer(live).answer(
-        question.of_instances({"instances": [{"campaign_id": name} for name in CAMPAIGNS]}), "policy"
-    )
+    questions = {"instances": [{"campaign_id": name} for name in CAMPAIGNS]}
+    answers = Answerer(live).answer(question.of_instances(questions, live.bundle.layout), "policy")
     assert all(answer["explored"] for answer in answers)
     assert live.recorder.flush()
     roi = np.linspace(0, 2, len(CAMPAIGNS))
