@@ -1,4 +1,4 @@
-"""The ledger's own commands and questions: each change once, and what the files of before say under the names of now."""
+"""The ledger's commands and questions: each change once; what files of before say, under the names of now."""
 
 from __future__ import annotations
 
