@@ -75,10 +75,10 @@ def _revision(connection: sa.Connection) -> str | None:
 
 def _check_baseline(connection: sa.Connection, baseline: sa.MetaData) -> None:
     """Tables of the baseline's names that are there must be the baseline's."""
-    found = sa.inspect(connection)
+    schema = sa.inspect(connection)
     for table in baseline.sorted_tables:
-        if found.has_table(table.name):
-            columns = {column["name"] for column in found.get_columns(table.name)}
+        if schema.has_table(table.name):
+            columns = {column["name"] for column in schema.get_columns(table.name)}
             missing = sorted(set(table.c.keys()) - columns)
             if missing:
                 raise MigrationError(

@@ -36,14 +36,14 @@ def plan(out: Path, lift: float, power: float, level: float, weight: float) -> d
         "power": power,
         "level": level,
         "weight": weight,
-        "deviation of a figure": noise,
-        "cycles per figure": period,
+        "deviation_of_a_figure": noise,
+        "cycles_per_figure": period,
         "cycles": days,
-        "cycle hours": market.cycle_hours,
+        "cycle_hours": market.cycle_hours,
         "budget": days * float(market.budget.sum()),
-        "daily budget": daily,
+        "daily_budget": daily,
         "currency": market.currency,
-        "power after 7, 14, 28 cycles": [
+        "power_after_7_14_28_cycles": [
             power_of(lift, noise, n // period, level) if n >= 2 * period else 0.0 for n in (7, 14, 28)
         ],
         "generated": market.generated,
@@ -150,16 +150,16 @@ def _from_database(url: str, experiment: str | None) -> dict[str, Any]:
 def plan_table(found: dict[str, Any]) -> str:
     """A plan for people."""
     after = ", ".join(
-        f"{n}: {power:.0%}" for n, power in zip((7, 14, 28), found["power after 7, 14, 28 cycles"], strict=True)
+        f"{n}: {power:.0%}" for n, power in zip((7, 14, 28), found["power_after_7_14_28_cycles"], strict=True)
     )
     return "\n".join(
         [
             f"to find a lift of {found['lift']:+.1%} in ROI with power {found['power']:.0%}, level {found['level']:g}, "
             f"arms {found['weight']:.0%} : {1 - found['weight']:.0%}:",
-            f"  {found['cycles']} cycles of {found['cycle hours']} h, "
+            f"  {found['cycles']} cycles of {found['cycle_hours']} h, "
             f"a budget of {found['budget']:,.0f} {found['currency']}",
-            f"  from a deviation of {found['deviation of a figure']:.3f} of the log-ratio of "
-            f"{_cycles(found['cycles per figure'])} (A/A in the fitted market"
+            f"  from a deviation of {found['deviation_of_a_figure']:.3f} of the log-ratio of "
+            f"{_cycles(found['cycles_per_figure'])} (A/A in the fitted market"
             f"{', of a GENERATED log' if found['generated'] else ''})",
             f"  power after so many cycles: {after}",
         ]
@@ -231,9 +231,9 @@ def status_table(found: dict[str, Any]) -> str:
         found["verdict"]["line"],
         "",
         f"experiment {about['id']}, begun {about['started'][:16].replace('T', ' ')} UTC, "
-        f"{found['cycles']['finished']} of {about['planned cycles']} cycles of {about['cycle hours']:g} h"
+        f"{found['cycles']['finished']} of {about['planned_cycles']} cycles of {about['cycle_hours']:g} h"
         f"{', money in ' + found['currency'] if found['currency'] else ''}",
-        f"sample ratio  {found['sample ratio']['verdict']}: {found['sample ratio']['reason']}",
+        f"sample ratio  {found['sample_ratio']['verdict']}: {found['sample_ratio']['reason']}",
         "",
         f"{'':<12}{'policy':>10}{'control':>10}{'lift, always-valid':>28}{'paired':>26}{'p, Welch':>10}",
     ]
@@ -242,7 +242,7 @@ def status_table(found: dict[str, Any]) -> str:
         told = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in values)
         if "paired" in one:
             p = one["welch"].get("p")
-            told += f"{_interval(one['always-valid']):>28}{_interval(one['paired']):>26}"
+            told += f"{_interval(one['always_valid']):>28}{_interval(one['paired']):>26}"
             told += f"{'-' if p is None else f'{p:.3f}':>10}"
         else:
             told += f"  {one['verdict']}: {one['reason']}"

@@ -93,34 +93,34 @@ def compare(
         by_figure: also how the always-valid test stood at each figure, and how many cycles lifts need.
         closes: also the paired test at what daily looks have left of the level (`experiment.closing`).
     """
-    made = figures(top_AT, bottom_AT)
-    if isinstance(made, str):
-        return {"verdict": "insufficient data", "reason": made}
-    period, (one_F, other_F) = made
+    figured = figures(top_AT, bottom_AT)
+    if isinstance(figured, str):
+        return {"verdict": "insufficient data", "reason": figured}
+    period, (one_F, other_F) = figured
     always = sequential_by_day(one_F, other_F, level)
-    found: dict[str, Any] = {
-        "cycles per figure": period,
+    comparison: dict[str, Any] = {
+        "cycles_per_figure": period,
         "paired": lift(paired(one_F, other_F, level)),
-        "always-valid": lift(always[-1]),
+        "always_valid": lift(always[-1]),
     }
     try:
         beside = welch(one_F, other_F)
-        found["welch"] = {
+        comparison["welch"] = {
             "difference": beside.difference,
             "low": beside.ci95[0],
             "high": beside.ci95[1],
             "p": beside.p,
         }
     except ValueError:
-        found["welch"] = {"verdict": "insufficient data", "reason": "neither arm's figures have any spread"}
+        comparison["welch"] = {"verdict": "insufficient data", "reason": "neither arm's figures have any spread"}
     if closes:
         left = closing(one_F.size, level)
-        found["closing"] = lift(paired(one_F, other_F, left)) | {"level": left}
+        comparison["closing"] = lift(paired(one_F, other_F, left)) | {"level": left}
     if by_figure:
-        found["by figure"] = [lift(one) for one in always]
+        comparison["by_figure"] = [lift(one) for one in always]
         noise = float(np.log(one_F / other_F).std(ddof=1))
-        found["cycles needed"] = {f"{size:g}": _needed(size, noise, level, period) for size in QUESTIONS}
-    return found
+        comparison["cycles_needed"] = {f"{size:g}": _needed(size, noise, level, period) for size in QUESTIONS}
+    return comparison
 
 
 def lift(one: Lift) -> dict[str, Any]:
@@ -140,37 +140,37 @@ def of_arms(outcomes: Outcomes, name: str, platform: str | None = None) -> tuple
     return outcomes.of(top, platform), outcomes.of(bottom, platform)
 
 
-def by_user(found: Users, all_impressions: float, level: float) -> dict[str, Any]:
+def by_user(users: Users, all_impressions: float, level: float) -> dict[str, Any]:
     """Ratios per user by the delta method, and by CUPED where users were known before the experiment."""
-    if not any(len(rows) for rows in found.during.values()):
+    if not any(len(rows) for rows in users.during.values()):
         return {"verdict": "not applicable", "reason": "no event names its user; send user_id with the feedback"}
-    told: dict[str, Any] = {
-        "users": {arm: len(rows) for arm, rows in found.during.items()},
-        "known before": found.known,
-        "in both arms": found.crossed,
-        "of impressions": found.impressions / all_impressions if all_impressions > 0 else None,
+    comparison: dict[str, Any] = {
+        "users": {arm: len(rows) for arm, rows in users.during.items()},
+        "known_before": users.known,
+        "in_both_arms": users.crossed,
+        "of_impressions": users.impressions / all_impressions if all_impressions > 0 else None,
     }
     for name, (top, bottom) in FIGURES.items():
         if bottom == "planned":
-            told[name] = {"verdict": "not applicable", "reason": "no user has a planned budget"}
+            comparison[name] = {"verdict": "not applicable", "reason": "no user has a planned budget"}
             continue
-        y, x = ([found.during[arm][:, QUANTITIES.index(part)] for arm in ARMS] for part in (top, bottom))
+        y, x = ([users.during[arm][:, QUANTITIES.index(part)] for arm in ARMS] for part in (top, bottom))
         try:
-            told[name] = _difference((y[0], y[1]), (x[0], x[1]), None, level)
+            comparison[name] = _difference((y[0], y[1]), (x[0], x[1]), None, level)
         except AnalysisError as error:
-            told[name] = {"verdict": "insufficient data", "reason": str(error)}
+            comparison[name] = {"verdict": "insufficient data", "reason": str(error)}
             continue
-        told[name]["cuped"] = _cuped(found, top, bottom, (y[0], y[1]), (x[0], x[1]), level)
-    return told
+        comparison[name]["cuped"] = _cuped(users, top, bottom, (y[0], y[1]), (x[0], x[1]), level)
+    return comparison
 
 
 def _cuped(
-    found: Users, top: str, bottom: str, y: tuple[Array, Array], x: tuple[Array, Array], level: float
+    users: Users, top: str, bottom: str, y: tuple[Array, Array], x: tuple[Array, Array], level: float
 ) -> dict[str, Any]:
     """Covariate: the user's deviation from everybody's ratio before the experiment, top - ratio x bottom."""
-    was_y, was_x = ([found.before[arm][:, QUANTITIES.index(part)] for arm in ARMS] for part in (top, bottom))
+    was_y, was_x = ([users.before[arm][:, QUANTITIES.index(part)] for arm in ARMS] for part in (top, bottom))
     denominator = sum(float(part.sum()) for part in was_x)
-    if not found.known:
+    if not users.known:
         reason = "no user of the experiment has feedback from before it"
     elif not denominator > 0:
         reason = f"no {bottom} before the experiment"

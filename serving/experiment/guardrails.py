@@ -68,20 +68,20 @@ def _rail(name: str, figure: str, threshold: float, outcomes: Outcomes) -> Rail:
             f"{enough} on end end the experiment"
         )
         return Rail(name, figure, threshold, -1.0, None, None, BROKEN, sentence)
-    made = figures(top_AT, bottom_AT)
-    if isinstance(made, str):
-        return Rail(name, figure, threshold, None, None, None, UNKNOWN, f"guardrail {name}: {made}")
-    policy_F, control_F = made[1]
-    found: Lift = sequential(policy_F, control_F, level)
-    bad = found.low > threshold if above else found.high < threshold
-    high = f"{found.high:+.1%}" if math.isfinite(found.high) else "unbounded"
+    figured = figures(top_AT, bottom_AT)
+    if isinstance(figured, str):
+        return Rail(name, figure, threshold, None, None, None, UNKNOWN, f"guardrail {name}: {figured}")
+    policy_F, control_F = figured[1]
+    lift: Lift = sequential(policy_F, control_F, level)
+    bad = lift.low > threshold if above else lift.high < threshold
+    high = f"{lift.high:+.1%}" if math.isfinite(lift.high) else "unbounded"
     limit = f"{'above' if above else 'below'} {threshold:.0%}"
     sentence = (
-        f"guardrail {name}: the policy's {word} is {found.lift:+.1%} [{found.low:+.1%}, {high}] against control's "
+        f"guardrail {name}: the policy's {word} is {lift.lift:+.1%} [{lift.low:+.1%}, {high}] against control's "
         f"after {len(outcomes.slot_T)} cycles, {'' if bad else 'not '}wholly {limit}"
     )
-    ends = (found.low if found.low > -1 else None, found.high if math.isfinite(found.high) else None)
-    return Rail(name, figure, threshold, found.lift, *ends, BROKEN if bad else HOLDS, sentence)
+    ends = (lift.low if lift.low > -1 else None, lift.high if math.isfinite(lift.high) else None)
+    return Rail(name, figure, threshold, lift.lift, *ends, BROKEN if bad else HOLDS, sentence)
 
 
 def _silence(top_AT: Array) -> int:

@@ -45,11 +45,11 @@ def page(found: dict[str, Any]) -> str:
         style=style,
         chip=CHIPS.get(found["verdict"]["word"], "none"),
         keys=_keys(found),
-        ratio_chip=CHIPS.get(found["sample ratio"]["verdict"], "none"),
+        ratio_chip=CHIPS.get(found["sample_ratio"]["verdict"], "none"),
         arms=_arms(found["arms"], found["lifts"]),
         tests=_tests(found["lifts"]),
-        roi_chart=_roi(found["by cycle"]),
-        lift_chart=_lift(roi) if "by figure" in roi else None,
+        roi_chart=_roi(found["by_cycle"]),
+        lift_chart=_lift(roi) if "by_figure" in roi else None,
         users=_users(found["users"]) if "users" in found["users"] else None,
         guardrails=_guardrails(found["guardrails"]),
         platforms=[(name, _arms(one["arms"], one["lifts"])) for name, one in found["platforms"].items()],
@@ -64,7 +64,7 @@ def _keys(found: dict[str, Any]) -> list[dict[str, str]]:
     """What stands in the head: the lifts of ROI, CPA and utilisation, always-valid, and how far it has come."""
     keys = []
     for name in ("roi", "cpa", "utilisation"):
-        one = found["lifts"][name].get("always-valid")
+        one = found["lifts"][name].get("always_valid")
         keys.append(
             {
                 "title": f"{NAMES[name][0]}, policy over control",
@@ -79,7 +79,7 @@ def _keys(found: dict[str, Any]) -> list[dict[str, str]]:
             "title": "Cycles",
             "mean": f"{cycles['finished']} of {cycles['planned']}",
             "interval": "",
-            "meaning": f"of {found['experiment']['cycle hours']:g} hours, finished",
+            "meaning": f"of {found['experiment']['cycle_hours']:g} hours, finished",
         }
     )
     return keys
@@ -91,7 +91,7 @@ def _arms(arms: dict[str, Any], lifts: dict[str, Any]) -> Table:
         one = lifts[name]
         cells = [Cell(title, "", meaning)]
         cells += [_value(name, arms[arm][name]) for arm in ARMS]
-        for test in ("paired", "always-valid"):
+        for test in ("paired", "always_valid"):
             cells.append(_change(one.get(test)))
         rows.append(tuple(cells))
     return Table("", ("", "Policy", "Control", "Lift, paired", "Lift, always-valid"), tuple(rows))
@@ -108,8 +108,8 @@ def _tests(lifts: dict[str, Any]) -> Table:
         rows.append(
             (
                 Cell(NAMES[name][0]),
-                Cell(f"{one['paired']['figures']} figures", "", f"of {one['cycles per figure']} cycle(s) each"),
-                Cell(_p(one["always-valid"]["p"]), "num"),
+                Cell(f"{one['paired']['figures']} figures", "", f"of {one['cycles_per_figure']} cycle(s) each"),
+                Cell(_p(one["always_valid"]["p"]), "num"),
                 Cell(_p(one["paired"]["p"]), "num"),
                 Cell(_p(welch["p"]) if "p" in welch else DASH, "num muted"),
                 Cell(
@@ -231,10 +231,10 @@ def _roi(rows: list[dict[str, Any]]) -> str | None:
 
 def _lift(roi: dict[str, Any]) -> str:
     """The lift and its always-valid interval as it was seen at each figure."""
-    seen = [one for one in roi["by figure"] if one["low"] is not None and one["high"] is not None]
+    seen = [one for one in roi["by_figure"] if one["low"] is not None and one["high"] is not None]
     if len(seen) < 2:
         return ""
-    x = [one["figures"] * roi["cycles per figure"] for one in seen]
+    x = [one["figures"] * roi["cycles_per_figure"] for one in seen]
     # Early intervals are wide; what comes later must stay readable.
     reach = 1.15 * max(max(abs(one["low"]), abs(one["high"])) for one in seen[len(seen) // 2 :]) or 0.01
     frame = _Frame((x[0], x[-1]), (-reach, reach))

@@ -20,12 +20,12 @@ def router(live: Any) -> APIRouter:
     def answered(as_page: bool) -> Response:
         try:
             rails = live.config.serving.guardrails
-            found = verdict.status(live.store, live.experiment.id, datetime.now(UTC), rails)
+            standing = verdict.status(live.store, live.experiment.id, datetime.now(UTC), rails)
         except VerdictError as error:
             return JSONResponse({"error": str(error)}, 404)
         except StoreAwayError as error:
             return JSONResponse({"error": str(error)}, 503, {"Retry-After": "1"})
-        return HTMLResponse(verdict.render(found)) if as_page else JSONResponse(found)
+        return HTMLResponse(verdict.render(standing)) if as_page else JSONResponse(standing)
 
     @routes.get("/experiment", response_class=HTMLResponse, summary="The experiment's verdict, for people")
     def page() -> Response:

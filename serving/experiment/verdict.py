@@ -50,13 +50,13 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
         for name in FIGURES
     }
     rows = [rail.as_dict() for rail in rails(outcomes, guardrails or Guardrails())]
-    found = {
+    standing: dict[str, Any] = {
         "experiment": {
             "id": one.id,
             "weights": dict(one.weights),
             "started": one.started.isoformat(),
-            "planned cycles": one.days,
-            "cycle hours": outcomes.length.total_seconds() / 3600,
+            "planned_cycles": one.days,
+            "cycle_hours": outcomes.length.total_seconds() / 3600,
             "level": one.level,
             "ended": one.ended.isoformat() if one.ended else None,
             "reason": one.reason,
@@ -66,11 +66,11 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
         "verdict": _verdict(one, outcomes, ratio, lifts["roi"]),
         "cycles": {
             "finished": outcomes.finished,
-            "with feedback": len(outcomes.slot_T),
+            "with_feedback": len(outcomes.slot_T),
             "planned": one.days,
-            "campaign cycles without feedback": outcomes.silent,
+            "campaign_cycles_without_feedback": outcomes.silent,
         },
-        "sample ratio": ratio,
+        "sample_ratio": ratio,
         "currency": " + ".join(sorted({clock.currency for clock in outcomes.clocks})) or None,
         "campaigns": [clock.campaign_id for clock in outcomes.clocks],
         "arms": {arm: _arm(outcomes, a, None) for a, arm in enumerate(ARMS)},
@@ -84,17 +84,17 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
         },
         "users": by_user(users(store, outcomes), float(outcomes.of("impressions").sum()), one.level),
         "guardrails": rows,
-        "by cycle": _by_cycle(outcomes),
+        "by_cycle": _by_cycle(outcomes),
     }
-    found["notes"] = _notes(store, outcomes, found)
-    return found
+    standing["notes"] = _notes(store, outcomes, standing)
+    return standing
 
 
-def render(found: dict[str, Any]) -> str:
+def render(standing: dict[str, Any]) -> str:
     """A status as a page of its own: HTML that fetches nothing."""
     from serving.experiment.page import page
 
-    return page(found)
+    return page(standing)
 
 
 def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: dict[str, Any]) -> dict[str, Any]:
@@ -103,37 +103,37 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
     over = f" It has ended: {one.reason}." if one.ended and one.reason else ""
     if ratio["verdict"] == "imbalance":
         line = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
-        return {"word": "blocked", "line": line, "decided by": "sample ratio"}
+        return {"word": "blocked", "line": line, "decided_by": "sample ratio"}
     if one.ended and one.ended_by == GUARDRAIL:
         line = f"Ended after {progress} by {one.reason}."
-        return {"word": "ended by guardrail", "line": line, "decided by": "guardrail"}
+        return {"word": "ended by guardrail", "line": line, "decided_by": "guardrail"}
     if "paired" not in roi:
         line = f"Insufficient data after {progress}: {roi['reason']}.{over}"
-        return {"word": "insufficient data", "line": line, "decided by": None}
-    always = roi["always-valid"]
+        return {"word": "insufficient data", "line": line, "decided_by": None}
+    always = roi["always_valid"]
     # Once found, found: p is that of the strongest evidence so far.
     if always["p"] <= one.level:
-        first = next(each for each in roi["by figure"] if each["p"] <= one.level)
+        first = next(each for each in roi["by_figure"] if each["p"] <= one.level)
         word = "policy better" if first["lift"] > 0 else "control better"
-        when = first["figures"] * roi["cycles per figure"]
+        when = first["figures"] * roi["cycles_per_figure"]
         line = (
             f"{_better(word)}: ROI {_span(always)} after {progress}; the always-valid test has told since cycle {when}."
         )
-        return {"word": word, "line": line + over, "decided by": "always-valid"}
+        return {"word": word, "line": line + over, "decided_by": "always-valid"}
     if outcomes.reached:
         last = roi["closing"]
-        told = {"decided by": "paired", "level": last["level"]}
+        decision = {"decided_by": "paired", "level": last["level"]}
         if last["p"] <= last["level"]:
             word = "policy better" if last["lift"] > 0 else "control better"
             line = f"{_better(word)}: ROI {_span(last)} at the planned end, by the paired test.{over}"
-            return {"word": word, "line": line} | told
+            return {"word": word, "line": line} | decision
         line = f"No difference found by the planned end: ROI {_span(last)}.{over}"
-        return {"word": "no difference found by the planned end", "line": line} | told
+        return {"word": "no difference found by the planned end", "line": line} | decision
     if one.ended:
         line = f"Ended after {progress}, before a difference was found: ROI {_span(always)}.{over}"
-        return {"word": "ended", "line": line, "decided by": "always-valid"}
+        return {"word": "ended", "line": line, "decided_by": "always-valid"}
     line = f"Running, {progress}: no difference found so far; ROI {_span(always)}."
-    return {"word": "running", "line": line, "decided by": "always-valid"}
+    return {"word": "running", "line": line, "decided_by": "always-valid"}
 
 
 def _better(word: str) -> str:
@@ -146,31 +146,31 @@ def _span(one: dict[str, Any]) -> str:
 
 
 def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
-    told: dict[str, Any] = {"users": count, "wanted": dict(one.weights)}
+    ratio: dict[str, Any] = {"users": count, "wanted": dict(one.weights)}
     total = sum(count.values())
     if total == 0:
         reason = "the router has seen no user: every question named its arm, or the experiment has just begun."
-        return told | {"p": None, "verdict": "not applicable", "reason": reason}
+        return ratio | {"p": None, "verdict": "not applicable", "reason": reason}
     if total < FEWEST_USERS:
         reason = f"{total} user{'s' * (total != 1)}; {FEWEST_USERS} are needed: {FEWEST_USERS - total} more."
-        return told | {"p": None, "verdict": "insufficient data", "reason": reason}
-    found = balance(count, {arm: one.weights.get(arm, 0.0) for arm in count})
+        return ratio | {"p": None, "verdict": "insufficient data", "reason": reason}
+    test = balance(count, {arm: one.weights.get(arm, 0.0) for arm in count})
     split = " : ".join(f"{count[arm] / total:.1%}" for arm in count)
     wanted = " : ".join(f"{one.weights.get(arm, 0.0):.1%}" for arm in count)
-    reason = f"{total:,} users are split {split} where {wanted} was wanted (p = {found.p:.2g})."
-    if found.blocks:
+    reason = f"{total:,} users are split {split} where {wanted} was wanted (p = {test.p:.2g})."
+    if test.blocks:
         reason += " Find where users are lost, mend it, and begin a new experiment with a new salt."
-    return told | {"p": found.p, "verdict": "imbalance" if found.blocks else "balanced", "reason": reason}
+    return ratio | {"p": test.p, "verdict": "imbalance" if test.blocks else "balanced", "reason": reason}
 
 
 def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
     level = outcomes.experiment.level
     totals = {name: float(outcomes.of(name, platform)[arm].sum()) for name in AMOUNTS}
-    found = {}
+    ratios = {}
     for name in FIGURES:
         top_AT, bottom_AT = of_arms(outcomes, name, platform)
-        found[name] = own(top_AT[arm], bottom_AT[arm], level)
-    return totals | found
+        ratios[name] = own(top_AT[arm], bottom_AT[arm], level)
+    return totals | ratios
 
 
 def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(store: Store, outcomes: Outcomes, found: dict[str, Any]) -> list[str]:
+def _notes(store: Store, outcomes: Outcomes, standing: dict[str, Any]) -> list[str]:
     """What a reader must know to read the figures rightly."""
     one, notes = outcomes.experiment, []
     mine = [clock.campaign_id for clock in outcomes.clocks]
@@ -196,13 +196,13 @@ def _notes(store: Store, outcomes: Outcomes, found: dict[str, Any]) -> list[str]
         )
     if outcomes.silent:
         notes.append(f"{outcomes.silent} campaign cycles had no feedback from either arm and are left out")
-    period = found["lifts"]["roi"].get("cycles per figure", 1)
+    period = standing["lifts"]["roi"].get("cycles_per_figure", 1)
     if period > 1:
         notes.append(
             f"single cycles may earn nothing: {period} on end make a figure; where that number changes, the "
             "always-valid test begins anew"
         )
-    crossed = found["users"].get("in both arms", 0)
+    crossed = standing["users"].get("in_both_arms", 0)
     if crossed:
         people = "1 user has" if crossed == 1 else f"{crossed} users have"
         notes.append(f"{people} feedback in both arms: look at how the feedback names its arm")

@@ -173,11 +173,11 @@ def _told(status: Mapping[str, Any]) -> dict[str, Any]:
         "line": _dig(status, "verdict", "line"),
         "finished": _dig(status, "cycles", "finished"),
         "planned": _dig(status, "cycles", "planned"),
-        "users": _dig(status, "sample ratio", "users"),
-        "balance": _dig(status, "sample ratio", "verdict"),
-        "balance reason": _dig(status, "sample ratio", "reason"),
+        "users": _dig(status, "sample_ratio", "users"),
+        "balance": _dig(status, "sample_ratio", "verdict"),
+        "balance_reason": _dig(status, "sample_ratio", "reason"),
         "roi": {arm: _dig(status, "arms", arm, "roi") for arm in ARMS},
-        "lift": _dig(status, "lifts", "roi", "always-valid"),
+        "lift": _dig(status, "lifts", "roi", "always_valid"),
         "guardrails": [
             {key: rail.get(key) for key in ("name", "verdict", "sentence")}
             for rail in _dig(status, "guardrails") or ()

@@ -232,7 +232,7 @@ def test_an_experiment_of_the_registered_policy(ran: Ran) -> None:
     found = json.loads(planned.stdout)
     assert found["cycles"] >= 2
     assert found["budget"] > 0
-    seven, _, month = found["power after 7, 14, 28 cycles"]
+    seven, _, month = found["power_after_7_14_28_cycles"]
     assert 0 < seven <= month <= 1
     simulated = asked("simulate", str(ran.out), "--runs", "4", "--days", "21", "--json")
     assert simulated.returncode == 0, simulated.stderr

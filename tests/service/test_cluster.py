@@ -170,7 +170,7 @@ def test_postgres_away_and_back(replica: Replica, cluster: Cluster) -> None:
     assert client.post("/feedback", json=outcomes("c0", "policy")).json()["accepted"] == 2 * len(NAMES)
     assert live.recorder.flush()
     found = client.get("/experiment.json").json()
-    assert sum(found["sample ratio"]["users"].values()) == 80
+    assert sum(found["sample_ratio"]["users"].values()) == 80
 
 
 def test_the_verdict_and_a_guardrails_end_on_postgres(replica: Replica) -> None:
@@ -185,7 +185,7 @@ def test_the_verdict_and_a_guardrails_end_on_postgres(replica: Replica) -> None:
     now, name, settings = datetime.now(UTC), first.experiment.id, first.config.serving.guardrails
     told = verdict.status(first.store, name, now, settings)
     assert told == verdict.status(second.store, name, now, settings)
-    assert sum(told["sample ratio"]["users"].values()) == 60
+    assert sum(told["sample_ratio"]["users"].values()) == 60
     assert watch.check(first.store, name, first.config, now) is None
     assert experiments.end(first.store, name, "cost per conversion rose", "guardrail") is True
     assert experiments.end(second.store, name, "cost per conversion rose", "guardrail") is False

@@ -43,7 +43,7 @@ STATUS: dict[str, Any] = {
         "line": "Running, 5 of 14 cycles: no difference found so far; ROI +8.1% [-2%, +19%].",
     },
     "cycles": {"finished": 5, "planned": 14},
-    "sample ratio": {
+    "sample_ratio": {
         "users": {"policy": 7_012, "control": 2_988},
         "verdict": "balanced",
         "reason": "10,000 users are split 70.1% : 29.9% where 70% : 30% was wanted (p = 0.79).",
@@ -52,7 +52,7 @@ STATUS: dict[str, Any] = {
         "policy": {"roi": {"value": 1.31, "low": 1.2, "high": 1.42}},
         "control": {"roi": {"value": 1.21, "low": 1.08, "high": 1.34}},
     },
-    "lifts": {"roi": {"always-valid": {"lift": 0.081, "low": -0.022, "high": 0.191}}},
+    "lifts": {"roi": {"always_valid": {"lift": 0.081, "low": -0.022, "high": 0.191}}},
     "guardrails": [{"name": "roi", "verdict": "holds", "sentence": "guardrail roi: the lift +8.1% is not below -20%"}],
 }
 
@@ -237,7 +237,7 @@ def test_the_experiment_so_far_and_any_part_of_it_missing(live: Live) -> None:
         assert told in text
     assert "holds: the lift +8.1% is not below -20%" in text
     missing = [(key,) for key in STATUS] + [("arms", "policy"), ("arms", "policy", "roi"), ("lifts", "roi")]
-    missing += [("lifts", "roi", "always-valid"), ("lifts", "roi", "always-valid", "low"), ("sample ratio", "users")]
+    missing += [("lifts", "roi", "always_valid"), ("lifts", "roi", "always_valid", "low"), ("sample_ratio", "users")]
     for path in missing:
         assert get(application(live, lambda path=path: _without(STATUS, path)), "/").status_code == 200, path  # type: ignore[misc]
     assert get(application(live, dict), "/").status_code == 200

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-import sqlalchemy as sa
 import torch
 
 from crossmix import bundle, state
@@ -18,7 +18,8 @@ from crossmix.config import Config, Online, load
 from crossmix.constraints import Limits
 from crossmix.evaluate.stats.off_policy import estimate
 from crossmix.exploration import Exploration
-from crossmix.ledger.store import served
+from crossmix.ledger import served
+from crossmix.ledger.feedback import Event, insert
 from serving.allocation import question
 from serving.allocation.answer import Answerer
 from serving.live.champion import Champion
@@ -38,26 +39,34 @@ class Log:
 
 @pytest.fixture(scope="module", params=[2, 10])
 def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
-    """Served by the real answerer, written by its recorder, read back from the database."""
+    """Served by the real answerer, written by its recorder, read back from the ledger once the cycle is over."""
     folder, platforms = tmp_path_factory.mktemp(f"served{request.param}"), request.param
     config = load("laptop")
     torch.manual_seed(platforms)
     policy = Policy(platforms, (16,), 8).eval()
     torch.nn.init.normal_(policy.head.weight, std=1.0)
     live = _live(folder, policy, config)
-    answers = Answerer(live).answer(
-        question.of_instances({"instances": [{"campaign_id": name} for name in CAMPAIGNS]}), "policy"
-    )
+    questions = {"instances": [{"campaign_id": name} for name in CAMPAIGNS]}
+    answers = Answerer(live).answer(question.of_instances(questions, live.bundle.layout), "policy")
     assert all(answer["explored"] for answer in answers)
     assert live.recorder.flush()
-    with live.store.read() as connection:
-        rows = connection.execute(sa.select(served)).mappings().all()
-    assert len(rows) == len(CAMPAIGNS)
+    roi = np.linspace(0, 2, len(CAMPAIGNS))
+    insert(
+        live.store,
+        [
+            Event(name, name, "policy", "platform0", 0, 0, None, None, 100.0, 10.0, 1.0, one * answer["budget"], 50.0)
+            for name, answer, one in zip(CAMPAIGNS, answers, roi, strict=True)
+        ],
+        datetime.now(UTC),
+    )
+    rows = served.read(live.store, live.platforms, datetime.now(UTC) + timedelta(days=1)).learnable()
+    assert [rows.campaigns[index] for index in rows.campaign_N] == list(CAMPAIGNS)
+    np.testing.assert_allclose(rows.roi_N, roi)
     feedback = Feedback(
-        torch.from_numpy(np.stack([np.frombuffer(row["state"], "<f4") for row in rows])),
-        torch.tensor([row["logits"] for row in rows]),
-        torch.tensor([row["log_density"] for row in rows]),
-        torch.linspace(-1, 1, len(rows)),
+        torch.from_numpy(rows.state_NS),
+        torch.from_numpy(rows.logits_NP).float(),
+        torch.from_numpy(rows.log_density_N).float(),
+        torch.from_numpy(rows.roi_N - 1).float(),
         torch.zeros(len(rows), dtype=torch.long),
     )
     yield Log(policy, feedback, config)
@@ -74,7 +83,7 @@ def _live(folder: Path, policy: Policy, config: Config) -> Live:
         platforms=platforms,
         limits=dict.fromkeys(CAMPAIGNS, Limits.free(len(platforms))),
         plans={name: bundle.Plan(1_000.0, "EUR", (1 / len(platforms),) * len(platforms)) for name in CAMPAIGNS},
-        contexts={name: rng.normal(size=state.CONTEXT) for name in CAMPAIGNS},
+        contexts={name: rng.normal(size=state.ALLOCATION.context_size) for name in CAMPAIGNS},
         responses=None,
         data_digest="d" * 64,
     )

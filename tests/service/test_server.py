@@ -187,7 +187,7 @@ def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
     assert len(good) > 20
     again = serve(run, "--grpc-port", "0")
     told = httpx.get(f"{again.url}/experiment.json").json()
-    written = sum(told["sample ratio"]["users"].values())
+    written = sum(told["sample_ratio"]["users"].values())
     assert len(answered) <= written <= len(answered) + len(bad)
 
 

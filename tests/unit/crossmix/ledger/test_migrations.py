@@ -25,7 +25,7 @@ from serving.experiment.verdict import status
 from tests.support import old_ledgers
 
 PLATFORMS = ("search", "social")
-RENAMED = {"who": "actor", "why": "reason"}
+RENAMED = {"who": "actor", "why": "reason", "always-valid": "always_valid"}
 
 
 def _schema(url: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_the_baseline_is_the_schema_of_the_commit_before(empty: str, tmp_path: P
 def _renamed(found: Any) -> Any:
     """Under the names of now."""
     if isinstance(found, dict):
-        return {RENAMED.get(key, key): _renamed(value) for key, value in found.items()}
+        return {RENAMED.get(key, key.replace(" ", "_")): _renamed(value) for key, value in found.items()}
     return [_renamed(one) for one in found] if isinstance(found, list) else found
 
 

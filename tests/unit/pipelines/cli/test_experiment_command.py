@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from crossmix.config import load
 from crossmix.ledger.store import Store
 from pipelines.cli.main import app
 from serving.experiment.routes import router
+from tests.support import old_ledgers
 from tests.support.experiments import assign, deliver, event, make_store, paired_days
 
 POLICY = [1.22, 1.17, 1.21, 1.19, 1.23, 1.18, 1.2, 1.21]
@@ -77,6 +79,23 @@ def test_little_data_has_a_table_too(tmp_path: Path) -> None:
     assert status == 0, told
     assert "Insufficient data after 0 of 14 cycles" in told
     assert "per user      not applicable: no event names its user" in told
+
+
+def test_a_database_of_before_is_migrated_and_one_of_later_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'serving.db'}"
+    old_ledgers.fill(url)
+    status, told = invoke("--database", url, "--experiment", "second")
+    assert status == 0, told
+    assert told.startswith("The policy is better: ROI +12.7% [+9.2%, +16.2%] after 14 of 14 cycles;")
+    with sqlite3.connect(tmp_path / "serving.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0009'")
+    connection.close()
+    status, told = invoke("--database", url)
+    assert status == 2
+    assert told == (
+        f"error: database {url}: its revision '0009' is unknown to this crossmix; update crossmix, or name another "
+        "database\n"
+    )
 
 
 @pytest.mark.parametrize(

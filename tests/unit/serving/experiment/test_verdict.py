@@ -61,9 +61,9 @@ def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
     found = status(store, "first", _at(3))
     assert found["cycles"] == {
         "finished": 3,
-        "with feedback": 3,
+        "with_feedback": 3,
         "planned": 14,
-        "campaign cycles without feedback": 0,
+        "campaign_cycles_without_feedback": 0,
     }
     policy, control = found["arms"]["policy"], found["arms"]["control"]
     assert (policy["planned"], control["planned"]) == (2_100, 900)
@@ -89,7 +89,7 @@ def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
     assert parts[1] == pytest.approx(350 / 2_100)
     assert sum(parts) == pytest.approx(policy["roi"]["value"])
     assert found["platforms"]["social"]["lifts"]["roi"]["verdict"] == "insufficient data"
-    assert found["by cycle"][1]["control"]["revenue"] == 210
+    assert found["by_cycle"][1]["control"]["revenue"] == 210
     json.dumps(found, allow_nan=False)
 
 
@@ -114,7 +114,7 @@ def test_a_leak_blocks_the_verdict_and_is_said_first(tmp_path: Path) -> None:
     deliver(store, paired_days(*_days(0.2, 10)))
     assign(store, policy=6_500, control=3_500)
     found = status(store, "first", _at(10))
-    assert found["sample ratio"]["verdict"] == "imbalance"
+    assert found["sample_ratio"]["verdict"] == "imbalance"
     assert found["verdict"]["word"] == "blocked"
     assert found["verdict"]["line"].startswith("Blocked: 10,000 users are split 65.0% : 35.0% where 70.0% : 30.0%")
     assert "begin a new experiment with a new salt" in found["verdict"]["line"]
@@ -148,7 +148,7 @@ def test_the_word(tmp_path: Path, lift: float, days: int, word: str, decided: st
     deliver(store, paired_days(*_days(lift, days)))
     assign(store, policy=71, control=29)
     found = status(store, "first", _at(days), Guardrails(roi_drop=0.9))
-    assert (found["verdict"]["word"], found["verdict"]["decided by"]) == (word, decided)
+    assert (found["verdict"]["word"], found["verdict"]["decided_by"]) == (word, decided)
 
 
 def test_the_paired_test_counts_only_at_the_planned_end_and_at_what_the_looks_left(tmp_path: Path) -> None:
@@ -181,13 +181,13 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     found = status(store, "first", _at(1))
     assert found["verdict"]["word"] == "insufficient data"
-    assert found["sample ratio"]["verdict"] == "not applicable"
+    assert found["sample_ratio"]["verdict"] == "not applicable"
     assert found["users"]["verdict"] == "not applicable"
     deliver(store, paired_days([1.0, 1.1], [1.0, 1.0]))
     assign(store, policy=7, control=3)
     found = status(store, "first", _at(2))
     assert "2 finished cycles with feedback; 3 are needed: 1 more" in found["verdict"]["line"]
-    assert found["sample ratio"]["reason"] == "10 users; 50 are needed: 40 more."
+    assert found["sample_ratio"]["reason"] == "10 users; 50 are needed: 40 more."
     assert all(rail["verdict"] == "insufficient data" for rail in found["guardrails"])
     json.dumps(found, allow_nan=False)
 
@@ -195,7 +195,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 def test_one_user_is_told_in_the_singular(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     assign(store, policy=1, control=0)
-    assert status(store, "first", _at(1))["sample ratio"]["reason"] == "1 user; 50 are needed: 49 more."
+    assert status(store, "first", _at(1))["sample_ratio"]["reason"] == "1 user; 50 are needed: 49 more."
 
 
 def test_cycles_that_earn_nothing_are_put_together() -> None:
@@ -343,7 +343,7 @@ def test_users_by_the_delta_method_and_cuped(tmp_path: Path) -> None:
     deliver(store, [*rows, *paired_days([1.0] * 3, [1.0] * 3)])
     users = status(store, "first", _at(3))["users"]
     assert users["users"] == {"policy": 1_050, "control": 450}
-    assert (users["known before"], users["in both arms"]) == (1_500, 0)
+    assert (users["known_before"], users["in_both_arms"]) == (1_500, 0)
     ctr = users["ctr"]
     p, c = (np.array(clicks[arm]) / 200 for arm in ("policy", "control"))
     assert ctr["policy"] == pytest.approx(p.mean())
@@ -353,7 +353,7 @@ def test_users_by_the_delta_method_and_cuped(tmp_path: Path) -> None:
     assert ctr["cuped"]["low"] < 0.02 < ctr["cuped"]["high"]
     assert users["roas"]["verdict"] == "insufficient data"
     assert users["roi"]["verdict"] == "not applicable"
-    assert users["of impressions"] == pytest.approx(300_000 / 306_000)
+    assert users["of_impressions"] == pytest.approx(300_000 / 306_000)
 
 
 def test_without_a_past_cuped_is_not_applicable(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_without_a_past_cuped_is_not_applicable(tmp_path: Path) -> None:
         "verdict": "not applicable",
         "reason": "no user of the experiment has feedback from before it",
     }
-    assert users["in both arms"] == 1
+    assert users["in_both_arms"] == 1
     assert any(note.startswith("1 user has feedback in both arms") for note in found["notes"])
 
 
