@@ -180,19 +180,20 @@ class Layout:
     # ---- writing -----------------------------------------------------------------------------------------------------
 
     def stack(self, platform: Mapping[str, A], campaign: Mapping[str, A]) -> tuple[A, A]:
-        """Fields told by name as (B, P, F) and (B, C), in the layout's order.
+        """Fields given by name as (B, P, F) and (B, C), in the layout's order.
 
         Args:
             platform, campaign: each field (B, P) and (B,); names that the layout lacks are left out.
 
         Raises:
-            LayoutError: a field of the layout is not told.
+            LayoutError: a field of the layout is not given.
         """
-        for fields, told in ((self.platform_fields, platform), (self.campaign_fields, campaign)):
+        for fields, values in ((self.platform_fields, platform), (self.campaign_fields, campaign)):
             for field in fields:
-                if field.name not in told:
+                if field.name not in values:
                     raise LayoutError(
-                        f"layout {self.label}: nobody tells {field.name}; serve it with the crossmix that trained it"
+                        f"layout {self.label}: nobody here knows {field.name}; serve it with the "
+                        "crossmix that trained it"
                     )
         lib = _library(next(iter(platform.values())))
         return (
@@ -336,6 +337,8 @@ class Layout:
                 name: tuple(Field(**field) for field in plain[name]) for name in ("platform_fields", "campaign_fields")
             }
             return cls(str(kind), int(plain["version"]), int(plain["context_size"]), int(plain["slots"]), **fields)
+        except LayoutError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise LayoutError(f"layout {kind} version {version}: it cannot be read ({error}); save it again") from None
 
