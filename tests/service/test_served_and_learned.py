@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from crossmix import bundle, state
+from crossmix import bundle
 from crossmix.agents.online import Feedback, OnlineResult, update
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, Online, load
@@ -19,6 +19,7 @@ from crossmix.constraints import Limits
 from crossmix.evaluate.stats.off_policy import estimate
 from crossmix.exploration import Exploration
 from crossmix.ledger.store import served
+from crossmix.state import ALLOCATION
 from serving.allocation import question
 from serving.allocation.answer import Answerer
 from serving.live.champion import Champion
@@ -46,7 +47,8 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     torch.nn.init.normal_(policy.head.weight, std=1.0)
     live = _live(folder, policy, config)
     answers = Answerer(live).answer(
-        question.of_instances({"instances": [{"campaign_id": name} for name in CAMPAIGNS]}), "policy"
+        question.of_instances({"instances": [{"campaign_id": name} for name in CAMPAIGNS]}, live.bundle.layout),
+        "policy",
     )
     assert all(answer["explored"] for answer in answers)
     assert live.recorder.flush()
@@ -74,7 +76,7 @@ def _live(folder: Path, policy: Policy, config: Config) -> Live:
         platforms=platforms,
         limits=dict.fromkeys(CAMPAIGNS, Limits.free(len(platforms))),
         plans={name: bundle.Plan(1_000.0, "EUR", (1 / len(platforms),) * len(platforms)) for name in CAMPAIGNS},
-        contexts={name: rng.normal(size=state.CONTEXT) for name in CAMPAIGNS},
+        contexts={name: rng.normal(size=ALLOCATION.context_size) for name in CAMPAIGNS},
         responses=None,
         data_digest="d" * 64,
     )
