@@ -43,7 +43,7 @@ class LimitChange:
 
 
 class PlatformShare(NamedTuple):
-    """One line of the answer."""
+    """What the answer says of one platform."""
 
     platform: str
     share: float
@@ -83,7 +83,7 @@ class Allocation:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return asdict(self) | {"platforms": [line._asdict() for line in self.platforms]}
+        return asdict(self) | {"platforms": [one._asdict() for one in self.platforms]}
 
 
 def explain(
@@ -126,7 +126,7 @@ def explain(
     statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
     share_P = bundle.allocate(bundle.encode(campaign, statistics, context_D), low_BP, high_BP)[0].astype(float)
     response, static = responder(share_P, money), responder(np.asarray(plan.share, float), money)
-    lines = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
+    shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
     revenue = float(response.revenue_P.sum())
     se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
     interval = interval_of(revenue, se)
@@ -134,13 +134,13 @@ def explain(
         campaign=campaign,
         budget=money,
         currency=plan.currency,
-        platforms=lines,
+        platforms=shares,
         expected_revenue=revenue,
         expected_revenue_interval=interval,
         expected_roi=revenue / money,
         expected_roi_interval=(interval[0] / money, interval[1] / money),
         static_revenue=float(static.revenue_P.sum()),
-        binding=tuple(f"{line.platform}: {line.reason}" for line in lines if line.binding),
+        binding=tuple(f"{one.platform}: {one.reason}" for one in shares if one.binding),
         notes=notes(limits, previous),
         bundle=bundle.digest,
     )
@@ -152,17 +152,17 @@ def changed(
     """`limits` with `change` applied; raises `ConfigError` for an unknown platform or a share outside [0, 1]."""
 
     def values(name: str, base_P: Array, new: Mapping[str, float]) -> Array:
-        made_P = base_P.copy()
+        values_P = base_P.copy()
         for platform, value in new.items():
             if not 0 <= value <= 1:
                 raise ConfigError(f"limits.{name}: {value!r} for {platform}; give a share of the budget from 0 to 1")
-            made_P[_slot(platform, platforms, f"limits.{name}")] = value
-        return made_P
+            values_P[_slot(platform, platforms, f"limits.{name}")] = value
+        return values_P
 
     def flags(base_P: Array, names: Iterable[str], value: bool, where: str) -> Array:
-        made_P = base_P.copy()
-        made_P[[_slot(name, platforms, where) for name in sorted(names)]] = value
-        return made_P
+        flags_P = base_P.copy()
+        flags_P[[_slot(name, platforms, where) for name in sorted(names)]] = value
+        return flags_P
 
     freeze_P = flags(limits.freeze_P, change.freeze, True, "limits.freeze")
     return constraints.Limits(
@@ -223,13 +223,13 @@ def reasoned(
     free = [earns for earns, stuck in zip(marginal, held, strict=True) if not stuck]
     # The median free platform: what money moved away from a bound would earn.
     common = statistics.median(free) if free else None
-    lines = []
+    reasons = []
     for slot, platform in enumerate(platforms):
         kind = None
         if held[slot]:
             kind = _kind(limits, previous_BP, slot, low[slot] if at_low[slot] else high[slot])
         earns = marginal[slot]
-        lines.append(
+        reasons.append(
             PlatformShare(
                 platform=platform,
                 share=share[slot],
@@ -244,7 +244,7 @@ def reasoned(
                 reason=_reason(kind, at_low[slot], share[slot], earns, common),
             )
         )
-    return tuple(lines)
+    return tuple(reasons)
 
 
 def _kind(limits: constraints.Limits[Array], previous_BP: Array | None, slot: int, edge: float) -> str:

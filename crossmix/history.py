@@ -88,7 +88,8 @@ class History:
         self.minimum_BP, self.maximum_BP = minimum_BP.expand(batch, platforms), maximum_BP.expand(batch, platforms)
         self.share_BP = share_BP
         self.ring_WQBP = torch.zeros(window, 6, batch, platforms, **kind)
-        self.seen = 0
+        self.cycles = 0
+        """Cycles taken in."""
         self.spent_BP = torch.zeros(batch, platforms, **kind)
         self.elapsed_B = torch.zeros(batch, **kind)
         self.shift_B = torch.zeros(batch, **kind)
@@ -120,8 +121,8 @@ class History:
                 outcome.planned,
             ]
         )
-        self.ring_WQBP[self.seen % self.window] = row
-        self.seen += 1
+        self.ring_WQBP[self.cycles % self.window] = row
+        self.cycles += 1
         self.spent_BP = self.spent_BP + outcome.spend
         self.elapsed_B = self.elapsed_B + 1
         self.share_BP = share_BP
@@ -137,6 +138,11 @@ class History:
         self.spent_BP = torch.zeros_like(self.spent_BP)
         self.elapsed_B = torch.zeros_like(self.elapsed_B)
 
+    def past(self, age: int) -> Tensor:
+        """Impressions, clicks, conversions, revenue, spend and planned budget of the cycle `age` before the last."""
+        row_QBP: Tensor = self.ring_WQBP[(self.cycles - 1 - age) % self.window]
+        return row_QBP
+
     def remaining_per_cycle_B(self) -> Tensor:
         """Remaining budget over remaining cycles, currency."""
         left = (self.horizon_B - self.elapsed_B).clamp(min=1)
@@ -151,11 +157,11 @@ class History:
             weekday_B: of the coming cycle, Monday 0.
 
         Raises:
-            LayoutError: the layout has a field that is not told here.
+            LayoutError: the layout has a field that is not known here.
         """
-        age_W = (self.seen - 1 - torch.arange(self.window, device=self.weight_W.device)) % self.window
+        age_W = (self.cycles - 1 - torch.arange(self.window, device=self.weight_W.device)) % self.window
         sums_QBP = torch.einsum("w,wqbp->qbp", self.weight_W[age_W], self.ring_WQBP)
-        last_QBP = self.ring_WQBP[(self.seen - 1) % self.window]
+        last_QBP = self.past(0)
 
         def ratio(top: Tensor, bottom: Tensor) -> Tensor:
             return top / bottom.clamp(min=1e-12) * (bottom > 0)

@@ -63,8 +63,8 @@ class ResponseTable:
         """
         amount_K = cycle_budget * np.geomspace(LEAST, MOST, KNOTS)
         every_P = np.ones(platforms)
-        found = [responder(every_P, float(amount)) for amount in amount_K]
-        rows = [[getattr(response, f"{name}_P") for response in found] for name in QUANTITIES]
+        responses = [responder(every_P, float(amount)) for amount in amount_K]
+        rows = [[getattr(response, f"{name}_P") for response in responses] for name in QUANTITIES]
         return cls(amount_K, np.asarray(rows, np.float64).transpose(0, 2, 1))
 
     def at(self, amount_BP: Array) -> Response:
@@ -74,9 +74,9 @@ class ResponseTable:
         """
         amount_BP = np.maximum(np.asarray(amount_BP, np.float64), 0.0)
         first, last, most = self.amount_K[0], self.amount_K[-1], len(self.amount_K) - 2
-        place = np.log(np.maximum(amount_BP / first, 1.0)) * ((most + 1) / math.log(last / first))
-        left = np.minimum(place.astype(np.int64), most)
-        weight = np.minimum(place - left, 1.0)
+        knot = np.log(np.maximum(amount_BP / first, 1.0)) * ((most + 1) / math.log(last / first))
+        left = np.minimum(knot.astype(np.int64), most)
+        weight = np.minimum(knot - left, 1.0)
         platform = np.arange(self.value_QPK.shape[1])
         low, high = self.value_QPK[:, platform, left], self.value_QPK[:, platform, left + 1]
         revenue, revenue_se, marginal, marginal_se = low + (high - low) * weight
@@ -85,5 +85,7 @@ class ResponseTable:
 
     def __call__(self, share_P: Array, budget: float) -> Response:
         """The response to `share_P` (P,) of `budget`, currency."""
-        found = self.at(np.asarray(share_P, np.float64)[None] * budget)
-        return Response(found.revenue_P[0], found.revenue_se_P[0], found.marginal_P[0], found.marginal_se_P[0])
+        response = self.at(np.asarray(share_P, np.float64)[None] * budget)
+        return Response(
+            response.revenue_P[0], response.revenue_se_P[0], response.marginal_P[0], response.marginal_se_P[0]
+        )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -180,19 +180,20 @@ class Layout:
     # ---- writing -----------------------------------------------------------------------------------------------------
 
     def stack(self, platform: Mapping[str, A], campaign: Mapping[str, A]) -> tuple[A, A]:
-        """Fields told by name as (B, P, F) and (B, C), in the layout's order.
+        """Fields given by name as (B, P, F) and (B, C), in the layout's order.
 
         Args:
             platform, campaign: each field (B, P) and (B,); names that the layout lacks are left out.
 
         Raises:
-            LayoutError: a field of the layout is not told.
+            LayoutError: a field of the layout is not given.
         """
-        for fields, told in ((self.platform_fields, platform), (self.campaign_fields, campaign)):
+        for fields, values in ((self.platform_fields, platform), (self.campaign_fields, campaign)):
             for field in fields:
-                if field.name not in told:
+                if field.name not in values:
                     raise LayoutError(
-                        f"layout {self.label}: nobody tells {field.name}; serve it with the crossmix that trained it"
+                        f"layout {self.label}: nobody here knows {field.name}; serve it with the "
+                        "crossmix that trained it"
                     )
         lib = _library(next(iter(platform.values())))
         return (
@@ -285,14 +286,15 @@ class Layout:
         low, high = (_as(edge, statistics_BX) for edge in self._edges)
         finite = lib.where(lib.isfinite(statistics_BX), statistics_BX, low)
         end = self._campaign_at if platforms is None else platforms * len(self.platform_fields)
-        used = [not end <= index < self._campaign_at for index in range(self.statistics_size)]
+        used = np.ones(self.statistics_size)
+        used[end : self._campaign_at] = 0
         clamped: A = lib.minimum(lib.maximum(finite, low), high) * _as(used, statistics_BX)
         return clamped
 
     def bounds(self) -> tuple[Array, Array]:
         """Low and high of the statistics, each (X,) float32."""
-        low, high = (np.asarray(edge, np.float32) for edge in self._edges)
-        return low, high
+        low, high = self._edges
+        return low.astype(np.float32), high.astype(np.float32)
 
     # ---- plain data --------------------------------------------------------------------------------------------------
 
@@ -336,6 +338,8 @@ class Layout:
                 name: tuple(Field(**field) for field in plain[name]) for name in ("platform_fields", "campaign_fields")
             }
             return cls(str(kind), int(plain["version"]), int(plain["context_size"]), int(plain["slots"]), **fields)
+        except LayoutError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise LayoutError(f"layout {kind} version {version}: it cannot be read ({error}); save it again") from None
 
@@ -366,8 +370,9 @@ class Layout:
         return {name: index for index, name in enumerate(self.names)}
 
     @cached_property
-    def _edges(self) -> tuple[list[float], list[float]]:
-        return [field.low for field in self.fields.values()], [field.high for field in self.fields.values()]
+    def _edges(self) -> tuple[Array, Array]:
+        fields = self.fields.values()
+        return np.array([field.low for field in fields], float), np.array([field.high for field in fields], float)
 
     def _index(self, table: Mapping[str, int], name: str, what: str) -> int:
         try:
@@ -436,7 +441,7 @@ def _library(array: Any) -> Any:
     return torch
 
 
-def _as(values: Sequence[float] | Sequence[bool], like: A) -> A:
+def _as(values: Array, like: A) -> A:
     """`values` as an array of the library, type and device of `like`."""
-    array: A = np.asarray(values, like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values)
+    array: A = values.astype(like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values)
     return array

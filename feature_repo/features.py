@@ -89,8 +89,8 @@ def build(
 
     data = Dataset(dataset)
     meta = data.meta
-    vectors, told = (encode or _default_encode())(config.fusion, data.frame("creatives"), cache)
-    encoders = {modality: dict(encoder) if encoder else None for modality, encoder in told.items()}
+    vectors, encoded = (encode or _default_encode())(config.fusion, data.frame("creatives"), cache)
+    encoders = {modality: dict(encoder) if encoder else None for modality, encoder in encoded.items()}
     history = sources.clean_statistics(
         (statistics or _default_statistics())(data, config), len(meta.platforms), LOG_ARM
     )
@@ -194,9 +194,9 @@ def offline_states(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
     for pair in entity_df[list(keys)].drop_duplicates().itertuples(index=False, name=None):
         if pair not in known:
             raise _unknown(known, *pair)
-    found = _historical(path, SERVICE_STATISTICS, entity_df)
+    joined = _historical(path, SERVICE_STATISTICS, entity_df)
     names = list(ALLOCATION.names)
-    return found[[*entity_df.columns, *names]].astype(dict.fromkeys(names, "float32"))
+    return joined[[*entity_df.columns, *names]].astype(dict.fromkeys(names, "float32"))
 
 
 def offline_fusion_inputs(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
@@ -206,8 +206,8 @@ def offline_fusion_inputs(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
     creative has no such modality) and events (int arrays, empty where the user had no history).
     """
     _require_columns(entity_df, ("user_id", "creative_id"))
-    found = _historical(path, SERVICE_FUSION, entity_df)
-    return _as_arrays(found, list(describe(path).encoders))
+    joined = _historical(path, SERVICE_FUSION, entity_df)
+    return _as_arrays(joined, list(describe(path).encoders))
 
 
 def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> Array:
@@ -357,11 +357,11 @@ def _historical(path: Path, service: str, entity_df: pd.DataFrame) -> pd.DataFra
     entities = entity_df.reset_index(drop=True).assign(**{TIME: lambda f: sources.utc(f[TIME], TIME)})
     entities[order] = np.arange(len(entities))
     with _LOCK:
-        found = opened.store.get_historical_features(entity_df=entities, features=opened.services[service]).to_df()
-    found = found.sort_values(order, ignore_index=True)
-    if not np.array_equal(found[order].to_numpy(), np.arange(len(entities))):
-        raise DataError(f"{service}: {len(entities)} rows asked, {len(found)} found; the feature folder is damaged")
-    return found.drop(columns=order)
+        joined = opened.store.get_historical_features(entity_df=entities, features=opened.services[service]).to_df()
+    joined = joined.sort_values(order, ignore_index=True)
+    if not np.array_equal(joined[order].to_numpy(), np.arange(len(entities))):
+        raise DataError(f"{service}: {len(entities)} rows asked, {len(joined)} came; the feature folder is damaged")
+    return joined.drop(columns=order)
 
 
 def _online(

@@ -181,12 +181,16 @@ def write_sequences(out: Path, dataset: Dataset) -> int:
     impressions = dataset.frame("impressions", ["impression_id", "timestamp", "user_id"])
     sequences = pq.read_table(dataset.file("sequences"), columns=["impression_id", "events"])
     identifiers = pd.Index(sequences.column("impression_id").to_pandas())
-    place = identifiers.get_indexer(impressions["impression_id"])
-    if (place < 0).any():
-        lost = impressions["impression_id"].iloc[int(np.argmax(place < 0))]
+    position = identifiers.get_indexer(impressions["impression_id"])
+    if (position < 0).any():
+        lost = impressions["impression_id"].iloc[int(np.argmax(position < 0))]
         raise DataError(f"sequences: impression_id {lost!r} has no behaviour sequence; run ingest again")
     rows = pd.DataFrame(
-        {"user_id": impressions["user_id"].astype(str), TIME: utc(impressions["timestamp"], "timestamp"), "at": place}
+        {
+            "user_id": impressions["user_id"].astype(str),
+            TIME: utc(impressions["timestamp"], "timestamp"),
+            "at": position,
+        }
     )
     rows = rows.drop_duplicates(["user_id", TIME], keep="last").sort_values([TIME, "user_id"], ignore_index=True)
     schema = _schema(USER_VIEW, [("events", pa.list_(pa.int32()))])

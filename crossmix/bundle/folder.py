@@ -46,7 +46,7 @@ def save(
     lineage: Mapping[str, Any] | None = None,
     layout: Layout = ALLOCATION,
 ) -> Bundle:
-    """Write a bundle into `folder` (made if absent, its old content replaced) and load it back.
+    """Write a bundle into `folder` (created if absent, its old content replaced) and load it back.
 
     Args:
         policy: its logits(state (B, S)) -> (B, M) is what is exported, with softmax and `constraints.project` behind.
@@ -130,8 +130,11 @@ def load(folder: Path) -> Bundle:
 
 
 def _layout(file: Path, digest: object) -> Layout:
+    content = manifests.read(file)
+    if not isinstance(content, Mapping) or "layout" not in content:
+        raise BundleError(f"{file}: it holds no layout; save the bundle again")
     try:
-        layout = Layout.from_plain(manifests.read(file)["layout"])
+        layout = Layout.from_plain(content["layout"])
     except LayoutError as error:
         raise BundleError(f"{file}: {error}") from None
     if layout.digest != digest:

@@ -93,8 +93,7 @@ def with_memory(make: Callable[[Market, Tensor], Player]) -> Act:
 def _report(environment: MarketEnvironment, age: int) -> Delivery:
     """The delivery of `age` cycles before the last."""
     history = environment.history
-    row_QBP = history.ring_WQBP[(history.seen - 1 - age) % history.window]
-    impressions, clicks, conversions, revenue, spend, planned = row_QBP
+    impressions, clicks, conversions, revenue, spend, planned = history.past(age)
     return Delivery(impressions, clicks, conversions, revenue, spend, planned, (environment.weekday_B - 1 - age) % 7)
 
 

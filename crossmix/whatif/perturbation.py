@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from scipy.signal import savgol_filter
 
+from crossmix.allocate import Z95
 from crossmix.whatif.curves import Band, reach, respond, simulate
 from crossmix.whatif.scene import Floats, Scene, spread
 
 STEP = 0.01
 WINDOW, ORDER = 5, 2
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class States:
         """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay."""
         names = sorted(campaigns)
         try:
-            found = self._read(names, arms)
+            read = self._read(names, arms)
         except Exception as error:  # Feast and its stores raise their own kinds each
             if self.trouble is None:
                 self.since = time.time()
@@ -81,8 +81,8 @@ class States:
             old = self._known
             # An unchanged row stays the same object: answers are cached by it.
             asked = set(names)
-            lost = {key: one for key, one in old.items() if key not in found and key[0] in asked}
-            fresh = {key: old[key] if key in old and _same(old[key], new) else new for key, new in found.items()}
+            lost = {key: one for key, one in old.items() if key not in read and key[0] in asked}
+            fresh = {key: old[key] if key in old and _same(old[key], new) else new for key, new in read.items()}
             self._known = lost | fresh
             if any(self._known[key] is not old.get(key) for key in self._known):
                 self._save()
@@ -95,9 +95,9 @@ class States:
     def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
         from feature_repo.features import describe, online_known
 
-        found: dict[tuple[str, str], State] = {}
+        read: dict[tuple[str, str], State] = {}
         if not campaigns:
-            return found
+            return read
         if not self.features.is_dir():
             raise DataError(f"features: {self.features} is not there; bring the feature folder back")
         if describe(self.features).layout != self.layout.digest:
@@ -109,12 +109,12 @@ class States:
             values, seconds = online_known(self.features, campaigns, arm)
             for campaign, row, second in zip(campaigns, values, seconds, strict=True):
                 if second:
-                    found[campaign, arm] = State(row, float(second), LOG if arm == LOG_ARM else OWN)
+                    read[campaign, arm] = State(row, float(second), LOG if arm == LOG_ARM else OWN)
         for campaign in campaigns:
-            if (campaign, LOG_ARM) in found:
+            if (campaign, LOG_ARM) in read:
                 for arm in arms:
-                    found.setdefault((campaign, arm), found[campaign, LOG_ARM])
-        return found
+                    read.setdefault((campaign, arm), read[campaign, LOG_ARM])
+        return read
 
     def _save(self) -> None:
         rows = [

@@ -95,19 +95,19 @@ def install(app: Any, models: Sequence[str], layout: Layout) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version="1", routes=app.routes)
-            _complete(made, models, layout)
-            app.openapi_schema = made
+            document = get_openapi(title=app.title, version="1", routes=app.routes)
+            _complete(document, models, layout)
+            app.openapi_schema = document
         return dict(app.openapi_schema)
 
     app.openapi = openapi
 
 
-def _complete(made: dict[str, Any], models: Sequence[str], layout: Layout) -> None:
-    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -> None:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {"Question": question(layout), "Prediction": PREDICTION, "Error": ERROR}
     error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
-    for path, methods in made["paths"].items():
+    for path, methods in document["paths"].items():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "model_name":
@@ -132,5 +132,5 @@ def _wrapped(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:
-    made: dict[str, Any] = {"content": {"application/json": {"schema": schema}}}
-    return made if description is None else made | {"description": description}
+    content: dict[str, Any] = {"content": {"application/json": {"schema": schema}}}
+    return content if description is None else content | {"description": description}

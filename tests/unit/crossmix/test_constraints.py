@@ -115,3 +115,21 @@ def test_box_is_the_same_in_numpy() -> None:
 def test_infeasible_limits_name_the_bound(low: list[float], high: list[float], said: str) -> None:
     with pytest.raises(InfeasibleError, match=said):
         check(torch.tensor([low]), torch.tensor([high]), ["social", "video"])
+
+
+def test_the_box_is_the_same_in_numpy_and_in_torch() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        low = rng.random(4) * 0.2
+        raw = {
+            "min": low.tolist(),
+            "max": (low + rng.random(4)).clip(0, 1).tolist(),
+            "freeze": (rng.random(4) < 0.3).tolist(),
+            "step": rng.random(4).tolist(),
+        }
+        previous = rng.dirichlet(np.ones(4), 3).astype(np.float32)
+        for last in (previous, None):
+            ours = box(Limits.arrays(raw), last)
+            theirs = box(Limits.from_dict(raw), None if last is None else torch.tensor(last))
+            for one, other in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(one, other.numpy())

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix import allocate, bundle, constraints
+from crossmix import bundle, constraints
 from crossmix.bundle.manifest import seal
-from crossmix.config import ConfigError, laptop
-from crossmix.constraints import InfeasibleError, Limits
-from crossmix.response import Response
+from crossmix.config import laptop
+from crossmix.constraints import InfeasibleError
 from crossmix.state import ALLOCATION, KINDS
 from tests.support.bundles import CAMPAIGNS, PLATFORMS, Actor, make
 
@@ -177,100 +176,3 @@ def test_inputs_that_cannot_be_are_refused(saved: bundle.Bundle) -> None:
         saved.allocate(good, zero[:, :3], one)
     with pytest.raises(InfeasibleError, match=r"maxes sum to 0\.8"):
         saved.allocate(good, zero, 0.2 * one)
-
-
-def test_the_box_is_the_same_in_numpy_and_in_torch() -> None:
-    rng = np.random.default_rng(3)
-    for _ in range(50):
-        low = rng.random(4) * 0.2
-        raw = {
-            "min": low.tolist(),
-            "max": (low + rng.random(4)).clip(0, 1).tolist(),
-            "freeze": (rng.random(4) < 0.3).tolist(),
-            "step": rng.random(4).tolist(),
-        }
-        previous = rng.dirichlet(np.ones(4), 3).astype(np.float32)
-        for last in (previous, None):
-            ours = constraints.box(Limits.arrays(raw), last)
-            theirs = constraints.box(Limits.from_dict(raw), None if last is None else torch.tensor(last))
-            for one, other in zip(ours, theirs, strict=True):
-                np.testing.assert_array_equal(one, other.numpy())
-
-
-class Market:
-    """Revenue 2 sqrt(money x 100) on each platform."""
-
-    def __call__(self, share_P: np.ndarray, budget: float) -> Response:
-        money = np.maximum(share_P * budget, 1e-9)
-        revenue, marginal = 2 * np.sqrt(100 * money), 10 / np.sqrt(money)
-        return Response(revenue, 0.1 * revenue, marginal, 0.1 * marginal)
-
-
-def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> None:
-    change = allocate.LimitChange(maximum={"search": 0.1}, minimum={"video": 0.5})
-    answer = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], Market(), budget=500.0, change=change)
-    assert sum(line.share for line in answer.platforms) == pytest.approx(1, abs=1e-5)
-    assert sum(line.amount for line in answer.platforms) == pytest.approx(500, abs=0.01)
-    by_name = {line.platform: line for line in answer.platforms}
-    assert (by_name["search"].binding, by_name["video"].binding) == ("max", "min")
-    assert len(answer.binding) == 2
-    low, high = answer.expected_revenue_interval
-    assert low < answer.expected_revenue < high
-    assert answer.expected_roi == pytest.approx(answer.expected_revenue / 500)
-    assert answer.static_revenue == pytest.approx(4 * 2 * np.sqrt(100 * 125))
-    assert answer.notes  # the bundle has step limits, and no last shares were given
-    plain = json.loads(json.dumps(answer.as_dict(), allow_nan=False))
-    assert {one["platform"]: one["binding"] for one in plain["platforms"]} == {
-        name: line.binding for name, line in by_name.items()
-    }
-
-
-def test_frozen_and_stepped_shares_are_told_apart(saved: bundle.Bundle) -> None:
-    last = np.array([0.7, 0.1, 0.1, 0.1])
-    answer = allocate.explain(
-        saved,
-        np.zeros(128),
-        CAMPAIGNS[0],
-        Market(),
-        change=allocate.LimitChange(freeze=frozenset({"shop"})),
-        previous_P=last,
-    )
-    kinds = {line.platform: line.binding for line in answer.platforms}
-    assert kinds["shop"] == "frozen"
-    assert kinds["search"] == "step"
-    assert not answer.notes
-    assert {line.platform: round(line.share, 4) for line in answer.platforms}["shop"] == 0.1
-
-
-def test_the_budget_is_told_as_pace_whatever_a_flight_before_left_over(saved: bundle.Bundle) -> None:
-    """A log that ends has overspent or has much left: its pace is not the coming cycle's."""
-
-    def split(pace: float, budget: float | None = None) -> list[float]:
-        statistics = ALLOCATION.write(np.zeros(128), campaign={"pace": pace})
-        answer = allocate.explain(saved, statistics, CAMPAIGNS[0], Market(), budget=budget)
-        return [line.share for line in answer.platforms]
-
-    plan = saved.plans[CAMPAIGNS[0]].cycle_budget
-    assert split(3e-6) == split(4.0) == split(1.0) == split(3e-6, plan)
-    assert split(3e-6, 3 * plan) != split(3e-6)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"budget": 0.0}, "budget: 0.0; give an amount above 0 in EUR"),
-        ({"budget": float("nan")}, "budget: nan"),
-        ({"change": allocate.LimitChange(maximum={"radio": 0.1})}, "limits.max: platform 'radio' is unknown"),
-        ({"change": allocate.LimitChange(minimum={"shop": 40})}, "limits.min: 40 for shop"),
-        ({"previous_P": np.array([0.5, 0.1, 0.1, 0.1])}, "sum to 1"),
-        ({"previous_P": np.array([1.0])}, "one per platform"),
-        ({"change": allocate.LimitChange(maximum=dict.fromkeys(PLATFORMS, 0.2))}, "maxes sum to 0.8"),
-    ],
-)
-def test_questions_that_cannot_be_answered_say_why(
-    saved: bundle.Bundle, arguments: dict[str, object], message: str
-) -> None:
-    with pytest.raises((ConfigError, InfeasibleError), match=message):
-        allocate.explain(saved, np.zeros(128), CAMPAIGNS[0], Market(), **arguments)
-    with pytest.raises(bundle.BundleError, match="campaign: 'x' is not in this bundle"):
-        allocate.explain(saved, np.zeros(128), "x", Market())

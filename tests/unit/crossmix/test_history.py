@@ -1,34 +1,12 @@
-"""The state's layout, and the one definition of its statistics."""
+"""The one definition of the state's statistics."""
 
 import math
 
 import pytest
 import torch
 
-from crossmix import state
 from crossmix.history import History, Outcome
-
-
-def test_layout_adds_up() -> None:
-    assert (state.ALLOCATION.size, state.ALLOCATION.statistics_size, len(state.ALLOCATION.names)) == (640, 128, 128)
-    assert len(set(state.ALLOCATION.names)) == 128
-
-
-def test_encode_pads_clamps_and_lets_no_nan_out() -> None:
-    platform = torch.full((2, 3, 12), float("nan"))
-    platform[0, 0, 0], platform[0, 1, 3] = 0.4, 1e9
-    campaign = torch.full((2, 8), math.inf)
-    encoded = state.ALLOCATION.encode(torch.zeros(2, 512), platform, campaign)
-    assert encoded.shape == (2, 640)
-    assert torch.isfinite(encoded).all()
-    assert float(encoded[0, 512]) == pytest.approx(0.4)
-    assert float(encoded[0, 512 + 12 + 3]) == 50.0
-    assert (encoded[:, 512 + 36 : 512 + 120] == 0).all()
-
-
-def test_encode_refuses_another_layout() -> None:
-    with pytest.raises(ValueError, match="layout has 10 x 12"):
-        state.ALLOCATION.encode(torch.zeros(1, 512), torch.zeros(1, 3, 11), torch.zeros(1, 8))
+from crossmix.state import ALLOCATION
 
 
 def _outcome(impressions: float, clicks: float, revenue: float, spend: float) -> Outcome:
@@ -50,7 +28,7 @@ def _history(window: int = 2, horizon: int = 4, decay: float = 1.0) -> History:
 
 def _field(history: History, name: str) -> float:
     platform, _ = history.statistics(torch.tensor([0.0]))
-    return float(platform[0, 0, state.ALLOCATION.platform(name)])
+    return float(platform[0, 0, ALLOCATION.platform(name)])
 
 
 def test_older_cycles_of_the_window_weigh_less() -> None:
@@ -82,8 +60,8 @@ def test_statistics_by_hand() -> None:
     assert _field(history, "log_supply") == pytest.approx(math.log(40 / 20))
     assert _field(history, "budget_consumed") == pytest.approx(27 / 60)
     _, campaign = history.statistics(torch.tensor([0.0]))
-    assert float(campaign[0, state.ALLOCATION.campaign("elapsed")]) == pytest.approx(0.75)
-    assert float(campaign[0, state.ALLOCATION.campaign("consumed")]) == pytest.approx(54 / 80)
+    assert float(campaign[0, ALLOCATION.campaign("elapsed")]) == pytest.approx(0.75)
+    assert float(campaign[0, ALLOCATION.campaign("consumed")]) == pytest.approx(54 / 80)
     assert float(history.remaining_per_cycle_B()) == pytest.approx(80 - 54)
 
 

@@ -1,0 +1,99 @@
+"""An answer with its reasons: it adds up, names what binds, and says what it cannot answer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from crossmix import allocate, bundle
+from crossmix.config import ConfigError
+from crossmix.constraints import InfeasibleError
+from crossmix.response import Response
+from crossmix.state import ALLOCATION
+from tests.support.bundles import CAMPAIGNS, PLATFORMS, make
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bundle.Bundle:
+    return make(tmp_path_factory.mktemp("saved") / "bundle")
+
+
+class Market:
+    """Revenue 2 sqrt(money x 100) on each platform."""
+
+    def __call__(self, share_P: np.ndarray, budget: float) -> Response:
+        money = np.maximum(share_P * budget, 1e-9)
+        revenue, marginal = 2 * np.sqrt(100 * money), 10 / np.sqrt(money)
+        return Response(revenue, 0.1 * revenue, marginal, 0.1 * marginal)
+
+
+def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> None:
+    change = allocate.LimitChange(maximum={"search": 0.1}, minimum={"video": 0.5})
+    answer = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], Market(), budget=500.0, change=change)
+    assert sum(line.share for line in answer.platforms) == pytest.approx(1, abs=1e-5)
+    assert sum(line.amount for line in answer.platforms) == pytest.approx(500, abs=0.01)
+    by_name = {line.platform: line for line in answer.platforms}
+    assert (by_name["search"].binding, by_name["video"].binding) == ("max", "min")
+    assert len(answer.binding) == 2
+    low, high = answer.expected_revenue_interval
+    assert low < answer.expected_revenue < high
+    assert answer.expected_roi == pytest.approx(answer.expected_revenue / 500)
+    assert answer.static_revenue == pytest.approx(4 * 2 * np.sqrt(100 * 125))
+    assert answer.notes  # the bundle has step limits, and no last shares were given
+    plain = json.loads(json.dumps(answer.as_dict(), allow_nan=False))
+    assert {one["platform"]: one["binding"] for one in plain["platforms"]} == {
+        name: line.binding for name, line in by_name.items()
+    }
+
+
+def test_frozen_and_stepped_shares_are_told_apart(saved: bundle.Bundle) -> None:
+    last = np.array([0.7, 0.1, 0.1, 0.1])
+    answer = allocate.explain(
+        saved,
+        np.zeros(128),
+        CAMPAIGNS[0],
+        Market(),
+        change=allocate.LimitChange(freeze=frozenset({"shop"})),
+        previous_P=last,
+    )
+    kinds = {line.platform: line.binding for line in answer.platforms}
+    assert kinds["shop"] == "frozen"
+    assert kinds["search"] == "step"
+    assert not answer.notes
+    assert {line.platform: round(line.share, 4) for line in answer.platforms}["shop"] == 0.1
+
+
+def test_the_budget_is_told_as_pace_whatever_a_flight_before_left_over(saved: bundle.Bundle) -> None:
+    """A log that ends has overspent or has much left: its pace is not the coming cycle's."""
+
+    def split(pace: float, budget: float | None = None) -> list[float]:
+        statistics = ALLOCATION.write(np.zeros(128), campaign={"pace": pace})
+        answer = allocate.explain(saved, statistics, CAMPAIGNS[0], Market(), budget=budget)
+        return [line.share for line in answer.platforms]
+
+    plan = saved.plans[CAMPAIGNS[0]].cycle_budget
+    assert split(3e-6) == split(4.0) == split(1.0) == split(3e-6, plan)
+    assert split(3e-6, 3 * plan) != split(3e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budget": 0.0}, "budget: 0.0; give an amount above 0 in EUR"),
+        ({"budget": float("nan")}, "budget: nan"),
+        ({"change": allocate.LimitChange(maximum={"radio": 0.1})}, "limits.max: platform 'radio' is unknown"),
+        ({"change": allocate.LimitChange(minimum={"shop": 40})}, "limits.min: 40 for shop"),
+        ({"previous_P": np.array([0.5, 0.1, 0.1, 0.1])}, "sum to 1"),
+        ({"previous_P": np.array([1.0])}, "one per platform"),
+        ({"change": allocate.LimitChange(maximum=dict.fromkeys(PLATFORMS, 0.2))}, "maxes sum to 0.8"),
+    ],
+)
+def test_questions_that_cannot_be_answered_say_why(
+    saved: bundle.Bundle, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises((ConfigError, InfeasibleError), match=message):
+        allocate.explain(saved, np.zeros(128), CAMPAIGNS[0], Market(), **arguments)
+    with pytest.raises(bundle.BundleError, match="campaign: 'x' is not in this bundle"):
+        allocate.explain(saved, np.zeros(128), "x", Market())
