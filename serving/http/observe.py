@@ -101,13 +101,13 @@ class Observe:
 
     def _note(self, scope: Any, state: Mapping[str, Any], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        _noted(scope["method"], route, status, seconds, state["request_id"], state.get("who"))
+        _noted(scope["method"], route, status, seconds, state["request_id"], state.get("actor"))
 
 
 _series: dict[tuple[str, int | str], Any] = {}
 
 
-def _noted(method: str, route: str, status: int | str, seconds: float, number: str, who: str | None) -> None:
+def _noted(method: str, route: str, status: int | str, seconds: float, number: str, actor: str | None) -> None:
     """A request into the histogram, and as a line into the log."""
     series = _series.get((route, status))
     if series is None:
@@ -124,7 +124,7 @@ def _noted(method: str, route: str, status: int | str, seconds: float, number: s
                 "status": status,
                 "ms": round(seconds * 1e3, 3),
                 "request_id": number,
-                "who": who,
+                "who": actor,
             }
         )
 

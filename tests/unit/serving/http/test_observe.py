@@ -115,7 +115,7 @@ def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: 
 
 def test_who_asked_stands_in_the_line(lines: io.StringIO) -> None:
     async def named(scope: Any, receive: Any, send: Any) -> None:
-        scope["state"]["who"] = "bidder"
+        scope["state"]["actor"] = "bidder"
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
