@@ -50,7 +50,7 @@ class Loop:
         self.failures = 0
         """Rounds that failed."""
         self._work, self._at_once = work, at_once
-        self._expected = (ExpectedError, *expected)
+        self._expected: tuple[type[Exception], ...] = (ExpectedError, *expected)
         self._kind: type[Exception] | None = None
         self._halt = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)

@@ -1,7 +1,7 @@
 """One way to ask a running server over HTTP: the commands of a terminal, and a router its predictors.
 
-An answer is its JSON. What the server refuses is its own sentence with the status (`RefusedError`); a server that cannot
-be reached, or answers no JSON, is away (`AwayError`).
+An answer is its JSON. What the server refuses is its own sentence with the status (`RefusedError`); a server that
+cannot be reached, or answers no JSON, is away (`AwayError`).
 """
 
 from __future__ import annotations

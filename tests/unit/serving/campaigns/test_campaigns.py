@@ -344,6 +344,36 @@ def test_routes_change_campaigns_and_read_them_anew(client: TestClient, live: Fa
     assert sorted(row["campaign_id"] for row in client.get("/campaigns").json()["campaigns"]) == ["a/b", "x", "y"]
 
 
+def test_why_is_read_as_reason_with_a_warning(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    client.post("/campaigns", json=raw())
+    caplog.clear()
+    paused = client.post("/campaigns/spring/pause", params={"why": "rain"})
+    put = client.put("/campaigns/spring/override", json={"kind": "static", "why": "odd"})
+    warning = '299 crossmix "why is named reason now; send reason, why will be refused in a later version"'
+    assert (paused.status_code, paused.headers["warning"]) == (200, warning)
+    assert (put.status_code, put.headers["warning"], put.json()["override"]["reason"]) == (200, warning, "odd")
+    assert [record.levelname for record in caplog.records if "why is named reason now" in record.message] == [
+        "WARNING",
+        "WARNING",
+    ]
+    named = client.post("/campaigns/spring/resume", params={"reason": "sun"})
+    assert "warning" not in named.headers
+    reasons = [entry["reason"] for entry in client.get("/audit").json()["entries"]]
+    assert reasons == ["sun", "odd", "rain", ""]
+    both = client.post("/campaigns/spring/pause", params={"reason": "a", "why": "b"})
+    assert (both.status_code, both.json()["error"]) == (422, "why: reason is there too; send reason alone")
+    assert not client.get("/campaigns/spring").json()["paused"]
+
+
+def test_a_campaign_kept_by_an_earlier_version_is_read(store: Store) -> None:
+    campaigns.create(store, raw(), PLATFORMS, "ann")
+    made = campaigns.set_override(store, "spring", "static", None, PLATFORMS, "bob", "odd split")
+    kept = made.as_dict()
+    override = kept["override"]
+    old = {"who": override.pop("actor"), "why": override.pop("reason"), **override}
+    assert Campaign.from_dict({**kept, "override": old}) == made
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "message"),
     [
