@@ -49,7 +49,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     from serving import app as server
     from serving.experiment.watch import Watch
     from serving.feedback.materialise import Pusher
-    from serving.http import observe
+    from serving.http import logs
     from serving.live.champion import Champion
     from serving.live.live import Live
 
@@ -63,7 +63,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     own = folder or out / "serving"
-    observe.logs()
+    logs.write_to()
     champion = Champion(own, lambda: Registry.of(config, out), out / "bundle")
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")

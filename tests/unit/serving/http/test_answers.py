@@ -1,4 +1,4 @@
-"""What the management routes answer is what `/openapi.json` tells of it, and what it tells of a body is what is taken."""
+"""What the management routes answer is what `/openapi.json` tells of it, and so is what they take."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from prometheus_client import REGISTRY, generate_latest
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
 from serving.feedback.events import Receipt
-from serving.http import observe
+from serving.http import logs, observe
 from serving.http.access import Access
 from serving.http.observe import Observe
 
@@ -35,10 +35,10 @@ def lines() -> Iterator[io.StringIO]:
     """The log of the test, as JSON lines."""
     root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level)
     stream = io.StringIO()
-    observe.logs(stream)
+    logs.write_to(stream)
     yield stream
     root.handlers[:], root.level = before[0], before[1]
-    observe._lines = None
+    logs.forget()
 
 
 def application() -> Any:
