@@ -98,12 +98,12 @@ def _ended(live: Any, config: Config, out: Path, reason: str, version: int | Non
 
 def promote(out: Path, version: str, reason: str, server: str | None, token: str | None = None) -> str:
     """Make a version champion, then ask the server until it answers with it."""
-    return _change(out, server, token, lambda registry, actor: registry.promote(version, who=actor, why=reason))
+    return _change(out, server, token, lambda registry, actor: registry.promote(version, actor=actor, reason=reason))
 
 
 def rollback(out: Path, reason: str, server: str | None, token: str | None = None) -> str:
     """Make the previous champion champion again, then ask the server until it answers with it."""
-    return _change(out, server, token, lambda registry, actor: registry.rollback(who=actor, why=reason))
+    return _change(out, server, token, lambda registry, actor: registry.rollback(actor=actor, reason=reason))
 
 
 def _change(out: Path, server: str | None, token: str | None, change: Callable[[Any, str], Any]) -> str:
