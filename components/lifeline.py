@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+from crossmix.background import Loop
 
 LOCK_VARIABLE = "CROSSMIX_LOCK"
 POLL_SECONDS = 0.25
@@ -53,13 +55,12 @@ def watch() -> None:
     """In a step: end this process at once when the run that started it is gone. Nothing to do on a cluster."""
     owner, _, path = os.environ.get(LOCK_VARIABLE, "").partition(":")
     if path:
-        threading.Thread(target=_watch, args=(owner, Path(path)), daemon=True).start()
+        Loop("lifeline", POLL_SECONDS, partial(_end_without, owner, Path(path)), at_once=True).start()
 
 
-def _watch(owner: str, path: Path) -> None:
-    while _alive(owner, path):
-        time.sleep(POLL_SECONDS)
-    os._exit(KILLED)
+def _end_without(owner: str, path: Path) -> None:
+    if not _alive(owner, path):
+        os._exit(KILLED)
 
 
 def _alive(owner: str, path: Path) -> bool:

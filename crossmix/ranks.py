@@ -15,14 +15,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from crossmix.background import Loop
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def barrier() -> None:
 def group() -> Iterator[None]:
     """Join the ranks that torchrun started; this process ends when its torchrun does."""
     torch.set_num_threads(1)
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    Loop("torchrun", 0.5, partial(_end_without, os.getppid()), at_once=True).start()
     here = device()
     if here.type == "cuda":
         torch.cuda.set_device(here)
@@ -183,7 +184,6 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(137)
+def _end_without(parent: int) -> None:
+    if os.getppid() != parent:
+        os._exit(137)

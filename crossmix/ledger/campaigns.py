@@ -58,7 +58,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One campaign; `serving.campaigns.model.check` says what each field may be."""
+    """One campaign; `serving.campaigns.schema.NewCampaign` says what each field may be."""
 
     campaign_id: str
     currency: str

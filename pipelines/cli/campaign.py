@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import client as asked
+from pipelines.cli.reason import Reason, ReasonError, Why, given
 
 campaign = typer.Typer(no_args_is_help=True, help="Campaigns of a running server: budget, split, limits, window.")
 override = typer.Typer(no_args_is_help=True, help="Take a campaign out of the policy's hands, and give it back.")
@@ -19,7 +20,6 @@ override = typer.Typer(no_args_is_help=True, help="Take a campaign out of the po
 Server = Annotated[str, typer.Option(envvar="CROSSMIX_SERVER", help="Address of the server.")]
 Token = Annotated[str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, scope admin (list: read).")]
 Name = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name.")]
-Why = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Budget = Annotated[float | None, typer.Option(help="Per cycle, of all arms together, currency.")]
 Currency = Annotated[str | None, typer.Option(help="Three capital letters, as EUR.")]
@@ -46,13 +46,17 @@ def _readable_errors() -> Iterator[None]:
     """One line on stderr and exit status 2 for what was refused or cannot be reached."""
     try:
         yield
-    except asked.AskError as error:
+    except (asked.AskError, ReasonError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 
 def _show(found: Mapping[str, Any], as_json: bool) -> None:
     print(json.dumps(found, indent=2) if as_json else asked.table([found]))
+
+
+def _because(reason: str, why: str | None) -> dict[str, str]:
+    return {"reason": given(reason, why)}
 
 
 @campaign.command("create")
@@ -67,7 +71,8 @@ def create(
     starts: Starts = None,
     cycles: Cycles = None,
     hours: Hours = 24.0,
-    why: Why = "",
+    reason: Reason = "",
+    why: Why = None,
     server: Server = LOCAL,
     token: Token = None,
     json_: Json = False,
@@ -86,7 +91,7 @@ def create(
             cycles=cycles,
             cycle_hours=hours,
         )
-        _show(asked.ask(server, token, "POST", ["campaigns"], body=body, query={"why": why}), json_)
+        _show(asked.ask(server, token, "POST", ["campaigns"], body=body, query=_because(reason, why)), json_)
 
 
 @campaign.command("edit")
@@ -102,7 +107,8 @@ def edit(
     starts: Starts = None,
     cycles: Cycles = None,
     hours: Hours = None,
-    why: Why = "",
+    reason: Reason = "",
+    why: Why = None,
     server: Server = LOCAL,
     token: Token = None,
     json_: Json = False,
@@ -122,7 +128,7 @@ def edit(
         )
         if unlimit:
             body["limits"] = {**body.get("limits", {}), **dict.fromkeys(unlimit)}
-        _show(asked.ask(server, token, "PATCH", ["campaigns", name], body=body, query={"why": why}), json_)
+        _show(asked.ask(server, token, "PATCH", ["campaigns", name], body=body, query=_because(reason, why)), json_)
 
 
 @campaign.command("list")
@@ -136,7 +142,8 @@ def list_(server: Server = LOCAL, token: Token = None, json_: Json = False) -> N
 @campaign.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A JSON array of campaigns, or a CSV with a row each.")],
-    why: Why = "",
+    reason: Reason = "",
+    why: Why = None,
     server: Server = LOCAL,
     token: Token = None,
 ) -> None:
@@ -146,22 +153,22 @@ def import_(
     max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
     """
     with _readable_errors():
-        told = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query={"why": why})
+        told = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query=_because(reason, why))
         print(asked.table(told["campaigns"]))
 
 
 @campaign.command("pause")
-def pause(name: Name, why: Why = "", server: Server = LOCAL, token: Token = None) -> None:
+def pause(name: Name, reason: Reason = "", why: Why = None, server: Server = LOCAL, token: Token = None) -> None:
     """Stop its spending."""
     with _readable_errors():
-        _show(asked.ask(server, token, "POST", ["campaigns", name, "pause"], query={"why": why}), False)
+        _show(asked.ask(server, token, "POST", ["campaigns", name, "pause"], query=_because(reason, why)), False)
 
 
 @campaign.command("resume")
-def resume(name: Name, why: Why = "", server: Server = LOCAL, token: Token = None) -> None:
+def resume(name: Name, reason: Reason = "", why: Why = None, server: Server = LOCAL, token: Token = None) -> None:
     """Let it spend again."""
     with _readable_errors():
-        _show(asked.ask(server, token, "POST", ["campaigns", name, "resume"], query={"why": why}), False)
+        _show(asked.ask(server, token, "POST", ["campaigns", name, "resume"], query=_because(reason, why)), False)
 
 
 @override.command("set")
@@ -171,20 +178,21 @@ def set_(
         list[str] | None,
         typer.Option(metavar="PLATFORM:SHARE", help="The split to serve; absent: the campaign's static one."),
     ] = None,
-    why: Why = "",
+    reason: Reason = "",
+    why: Why = None,
     server: Server = LOCAL,
     token: Token = None,
 ) -> None:
     """The kill switch: the campaign's static split, or the given one, in every arm, at once, until lifted."""
     with _readable_errors():
-        body: dict[str, Any] = {"kind": "given" if share else "static", "why": why}
+        body: dict[str, Any] = {"kind": "given" if share else "static", "reason": given(reason, why)}
         if share:
             body["share"] = asked.shares(share)
         _show(asked.ask(server, token, "PUT", ["campaigns", name, "override"], body=body), False)
 
 
 @override.command("lift")
-def lift(name: Name, why: Why = "", server: Server = LOCAL, token: Token = None) -> None:
+def lift(name: Name, reason: Reason = "", why: Why = None, server: Server = LOCAL, token: Token = None) -> None:
     """Give the campaign back to its policy."""
     with _readable_errors():
-        _show(asked.ask(server, token, "DELETE", ["campaigns", name, "override"], query={"why": why}), False)
+        _show(asked.ask(server, token, "DELETE", ["campaigns", name, "override"], query=_because(reason, why)), False)

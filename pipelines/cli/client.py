@@ -8,12 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 BOUNDS = ("min", "max", "step", "freeze")
 COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours")
-SECONDS = 30.0
-"""An answer is waited for."""
 
 
 class AskError(ValueError):
@@ -40,25 +37,16 @@ def ask(
     Raises:
         AskError: the server is away, or refuses; its own sentence.
     """
-    import httpx
+    from serving.http.client import AwayError, Client, RefusedError
 
-    token = token or os.environ.get("CROSSMIX_TOKEN")
-    url = "/".join([server.rstrip("/"), *(quote(part, safe="") for part in path)])
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    extra: dict[str, Any] = {} if body is None else {"json": body}
+    client = Client(server, token or os.environ.get("CROSSMIX_TOKEN"))
     try:
-        answer = httpx.request(method, url, headers=headers, params=query, timeout=SECONDS, **extra)
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        return client.ask(method, path, body=body, query=query)
+    except AwayError as error:
         raise AskError(f"--server {server}: {error}; start one with crossmix serve, or name another") from None
-    try:
-        told = answer.json()
-    except ValueError:
-        told = None
-    if answer.is_success and told is not None:
-        return told
-    sentence = told.get("error") if isinstance(told, dict) else None
-    hint = "; pass --token or set CROSSMIX_TOKEN" if answer.status_code == 401 else ""
-    raise AskError(f"{sentence or f'--server {server}: status {answer.status_code}'}{hint}")
+    except RefusedError as error:
+        hint = "; pass --token or set CROSSMIX_TOKEN" if error.status == 401 else ""
+        raise AskError(f"{error.sentence or f'--server {server}: {error}'}{hint}") from None
 
 
 def campaigns(server: str, token: str | None) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import typer
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import token
+from pipelines.cli.reason import Reason, Why, given
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -268,7 +269,8 @@ def serve(
 def promote(
     out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
     version: Annotated[str, typer.Argument(help="Version number, or an alias such as challenger.")],
-    why: Annotated[str, typer.Option(help="For the record.")],
+    reason: Reason = "",
+    why: Why = None,
     server: ServerUrl = None,
     token: Token = None,
 ) -> None:
@@ -276,13 +278,14 @@ def promote(
     with _readable_errors():
         from pipelines.cli import serve as asked
 
-        print(asked.promote(out, version, why, None if server is None else asked.Server(server, token)))
+        print(asked.promote(out, version, given(reason, why, needed=True), server, token))
 
 
 @app.command()
 def rollback(
     out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
-    why: Annotated[str, typer.Option(help="For the record.")] = "rolled back",
+    reason: Reason = "",
+    why: Why = None,
     server: ServerUrl = None,
     token: Token = None,
 ) -> None:
@@ -290,7 +293,7 @@ def rollback(
     with _readable_errors():
         from pipelines.cli import serve as asked
 
-        print(asked.rollback(out, why, None if server is None else asked.Server(server, token)))
+        print(asked.rollback(out, given(reason, why) or "rolled back", server, token))
 
 
 app.add_typer(campaign_commands.campaign, name="campaign")

@@ -14,6 +14,7 @@ from typing import Any
 
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
+from pipelines.cli.client import ask
 
 _log = logging.getLogger(__name__)
 CONFIRM_SECONDS = 30.0
@@ -55,7 +56,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     from serving import app as server
     from serving.experiment.watch import Watch
     from serving.feedback.materialise import Pusher
-    from serving.http import observe
+    from serving.http import logs
     from serving.live.champion import Champion
     from serving.live.live import Live
 
@@ -69,7 +70,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     own = folder or out / "serving"
-    observe.logs()
+    logs.write_to()
     champion = Champion(own, lambda: Registry.of(config, out), out / "bundle")
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")
@@ -102,67 +103,38 @@ def _ended(live: Any, config: Config, out: Path, reason: str, version: int | Non
         _log.warning("the experiment has ended; no rollback: %s", error)
 
 
-def promote(out: Path, version: str, reason: str, ask: Server | None) -> str:
+def promote(out: Path, version: str, reason: str, server: str | None, token: str | None = None) -> str:
     """Make a version champion, then ask the server until it answers with it."""
-    return _change(out, ask, lambda registry, actor: registry.promote(version, actor=actor, reason=reason))
+    return _change(out, server, token, lambda registry, actor: registry.promote(version, actor=actor, reason=reason))
 
 
-def rollback(out: Path, reason: str, ask: Server | None) -> str:
+def rollback(out: Path, reason: str, server: str | None, token: str | None = None) -> str:
     """Make the previous champion champion again, then ask the server until it answers with it."""
-    return _change(out, ask, lambda registry, actor: registry.rollback(actor=actor, reason=reason))
+    return _change(out, server, token, lambda registry, actor: registry.rollback(actor=actor, reason=reason))
 
 
-class Server:
-    """A running server, asked over HTTP.
-
-    Args:
-        url: as http://127.0.0.1:8080.
-        token: with scope admin where the server asks for tokens.
-    """
-
-    def __init__(self, url: str, token: str | None) -> None:
-        self.url = url.rstrip("/")
-        self.headers = {} if token is None else {"authorization": f"Bearer {token}"}
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """JSON of an answer; raises `ConfigError` with the server's own sentence."""
-        import httpx
-
-        try:
-            reply = httpx.request(method, self.url + path, headers=self.headers, json=body, timeout=10)
-        except httpx.HTTPError as error:
-            raise ConfigError(f"--server {self.url}: no answer ({error or type(error).__name__})") from None
-        if reply.status_code >= 400:
-            try:
-                told = reply.json()["error"]
-            except (ValueError, KeyError):
-                told = f"status {reply.status_code}"
-            raise ConfigError(f"--server {self.url}: {told}")
-        return reply.json()
-
-
-def _change(out: Path, ask: Server | None, change: Callable[[Any, str], Any]) -> str:
+def _change(out: Path, server: str | None, token: str | None, change: Callable[[Any, str], Any]) -> str:
     from crossmix.registry.mlflow_door import RegistryError
     from crossmix.registry.store import CHAMPION, Registry
 
     config = run_with(out, ())
-    registry, actor = Registry.of(config, out), getpass.getuser()
+    registry = Registry.of(config, out)
     try:
         before: int | None = registry.get(CHAMPION).number
     except RegistryError:
         before = None
-    version = change(registry, actor)
-    told = f"champion is version {version.number} now (was {before})"
+    version = change(registry, getpass.getuser())
+    done = f"champion is version {version.number} now (was {before})"
     if before == version.number:
-        told = f"version {version.number} was champion already"
-    if ask is None:
-        return f"{told}; no server was asked: name one with --server"
+        done = f"version {version.number} was champion already"
+    if server is None:
+        return f"{done}; no server was asked: name one with --server"
     deadline = time.monotonic() + CONFIRM_SECONDS
     while True:
-        answer = ask.call("POST", "/serving/refresh")
+        answer = ask(server, token, "POST", ["serving", "refresh"])
         if answer["version"] == version.number:
-            return f"{told}; {ask.url} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
+            return f"{done}; {server} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
         if time.monotonic() > deadline:
             reasons = "; ".join(trouble["why"] for trouble in answer["degraded"]) or "it follows another registry"
-            raise ConfigError(f"--server {ask.url}: still serves version {answer['version']} ({reasons})")
+            raise ConfigError(f"--server {server}: still serves version {answer['version']} ({reasons})")
         time.sleep(0.2)

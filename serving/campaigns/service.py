@@ -16,7 +16,7 @@ import numpy as np
 
 from crossmix.ledger.campaigns import FREE, Campaign, changing, load_all
 from crossmix.ledger.store import Store
-from serving.campaigns import model as plan
+from serving.campaigns import schema as plan
 from serving.fields import CampaignError, as_utc
 
 if TYPE_CHECKING:

@@ -10,12 +10,11 @@ process, rolls back.
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from crossmix.background import FINISHED, Loop
 from crossmix.config import Config
 from crossmix.ledger import experiments
 from crossmix.ledger.experiments import GUARDRAIL
@@ -39,8 +38,10 @@ def check(store: Store, experiment_id: str, config: Config, now: datetime) -> st
     return broken(read(store, experiment, now), config.serving.guardrails)
 
 
-class Watch(threading.Thread):
+class Watch(Loop):
     """Looks every `seconds`, until the experiment has ended or `stop` is called.
+
+    A guard that dies unseen guards nothing: what goes wrong is its trouble, and it looks again.
 
     Args:
         store: the database, or how to open it (which may raise `StoreAwayError`: tried again).
@@ -62,29 +63,14 @@ class Watch(threading.Thread):
         version: Callable[[], int | None] = lambda: None,
         grace: float = 60.0,
     ) -> None:
-        super().__init__(name="guardrails", daemon=True)
+        super().__init__("guardrails", seconds, self._round, at_once=True, expected=(StoreAwayError,))
         self._open = store if callable(store) else lambda: store
         self._experiment, self._config, self._on_end = experiment_id, config, on_end
-        self._seconds, self._now, self._version, self._grace = seconds, now, version, grace
-        self._halt = threading.Event()
+        self._now, self._version, self._grace = now, version, grace
         self._mine = False
-        self.trouble: str | None = None
-        """Why the last look failed; `None`: it did not."""
-        self.since: float | None = None
-        """Of the trouble; seconds, UTC."""
 
-    def run(self) -> None:
-        while not self._halt.is_set():
-            try:
-                if self.look():
-                    return
-                self.trouble, self.since = None, None
-            except StoreAwayError as error:
-                self._trouble(str(error))
-            except Exception as error:
-                # A guard that dies unseen guards nothing: it is told, logged, and looks again.
-                self._trouble(f"{type(error).__name__}: {error}", full=True)
-            self._halt.wait(self._seconds)
+    def _round(self) -> object:
+        return FINISHED if self.look() else None
 
     def look(self) -> bool:
         """One look; `True`: there is nothing left to watch."""
@@ -105,13 +91,3 @@ class Watch(threading.Thread):
         self._on_end(end.reason, version)
         experiments.rolled_back(store, self._experiment, version, end.reason)
         return True
-
-    def stop(self) -> None:
-        """End the thread; it is joined by whoever wants to wait."""
-        self._halt.set()
-
-    def _trouble(self, trouble: str, *, full: bool = False) -> None:
-        if trouble != self.trouble:
-            _log.warning("guardrails of %s: %s", self._experiment, trouble, exc_info=full)
-        self.since = self.since or time.time()
-        self.trouble = trouble

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from serving.fields import shown
+from pydantic import ValidationError
+
+from serving.feedback.schema import CloudEvent
+from serving.fields import refusal, shown
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -65,21 +68,7 @@ def _json(body: bytes) -> Any:
 
 
 def _event(envelope: Any, where: str) -> dict[str, Any]:
-    if not isinstance(envelope, Mapping):
-        raise FeedbackError(f"{where}: {shown(envelope)}; send a CloudEvent, an object")
-    if envelope.get("specversion") != "1.0":
-        raise FeedbackError(f"{where}.specversion: {shown(envelope.get('specversion'))}; send CloudEvents 1.0")
-    for name in ("id", "source", "type"):
-        value = envelope.get(name)
-        if not isinstance(value, str) or not value or (name == "source" and any(map(str.isspace, value))):
-            raise FeedbackError(f"{where}.{name}: {shown(value)}; a CloudEvent needs one, as text")
-    data = envelope.get("data")
-    if not isinstance(data, Mapping):
-        raise FeedbackError(f"{where}.data: {shown(data)}; send the event's fields as a JSON object in data")
-    if "event_id" in data:
-        raise FeedbackError(f"{where}.data.event_id: the CloudEvent's id is the event's; leave event_id out")
-    # A source holds no blank, so that no two pairs of source and id give the same event id.
-    raw = {**data, "event_id": f"{envelope['source']} {envelope['id']}"}
-    if "cycle" not in raw and "timestamp" not in raw and "time" in envelope:
-        raw["timestamp"] = envelope["time"]
-    return raw
+    try:
+        return CloudEvent.model_validate(envelope).event()
+    except ValidationError as error:
+        raise FeedbackError(refusal(error, CloudEvent, where)) from None

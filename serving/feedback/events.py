@@ -12,29 +12,22 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.feedback import Event, insert
 from crossmix.ledger.store import Store
-from crossmix.metrics import QUANTITIES
-from serving import fields
 from serving.assignment.arms import Experiment
-from serving.assignment.users import check as check_user
 from serving.assignment.users import hashed
 from serving.feedback.cloud_events import FeedbackError, MalformedError, parse
-from serving.fields import CampaignError, shown
+from serving.feedback.schema import MOST_EVENTS, NewEvent
+from serving.fields import CampaignError, refusal, shown
 
 __all__ = ["Event", "FeedbackError", "MalformedError", "Receipt", "check", "ingest", "parse"]
 
-FIELDS = (
-    *("event_id", "campaign_id", "arm", "user_id", "platform", "cycle", "timestamp", "requests"),
-    *QUANTITIES,
-)
-MOST_EVENTS = 10_000
-"""A request."""
-LARGEST = 1e15
-"""Of a quantity."""
 AHEAD = 1
 """Cycles that an event may lie ahead of the server's clock."""
+_NEW_EVENT = TypeAdapter(NewEvent).validator.validate_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,62 +91,57 @@ def _event(
     ended: datetime | None,
 ) -> Event:
     """One event; raises `CampaignError` that begins with the field."""
-    if not isinstance(raw, Mapping):
-        raise CampaignError(f"event: {shown(raw)}; send an object with {', '.join(FIELDS)}")
-    for name in raw:
-        if name not in FIELDS:
-            raise CampaignError(f"{shown(name)[1:-1]}: unknown field; use {', '.join(FIELDS)}")
-    event_id = fields.text(raw.get("event_id"), "event_id")
-    campaign = campaigns.get(fields.text(raw.get("campaign_id"), "campaign_id"))
+    try:
+        new = _NEW_EVENT(raw)
+    except ValidationError as error:
+        raise CampaignError(refusal(error, NewEvent)) from None
+    campaign = campaigns.get(new.campaign_id)
     if campaign is None:
         known = ", ".join(sorted(campaigns)[:20]) or "none"
-        raise CampaignError(f"campaign_id: {shown(raw['campaign_id'])} is unknown; known: {known}")
-    platform = fields.text(raw.get("platform"), "platform")
-    if platform not in platforms:
-        raise CampaignError(f"platform: {shown(platform)} is unknown; use {', '.join(platforms)}")
+        raise CampaignError(f"campaign_id: {shown(new.campaign_id)} is unknown; known: {known}")
+    if new.platform not in platforms:
+        raise CampaignError(f"platform: {shown(new.platform)} is unknown; use {', '.join(platforms)}")
     running = campaign.cycle(now)
-    cycle = _cycle(raw, campaign, running)
+    cycle = _cycle(new, raw, campaign, running)
     over = ended is not None and campaign.starts + cycle * campaign.width >= ended
-    arm, user = _arm(raw, experiment, over)
-    amounts = {name: _amount(raw, name) for name in QUANTITIES}
-    requests = None if raw.get("requests") is None else _amount(raw, "requests")
-    return Event(event_id, campaign.campaign_id, arm, platform, cycle, max(cycle, running), user, requests, **amounts)
+    return Event(
+        new.event_id,
+        new.campaign_id,
+        _arm(new, experiment, over),
+        new.platform,
+        cycle,
+        max(cycle, running),
+        None if new.user_id is None else hashed(new.user_id, experiment.salt),
+        new.requests,
+        new.impressions,
+        new.clicks,
+        new.conversions,
+        new.revenue,
+        new.spend,
+    )
 
 
-def _arm(raw: Mapping[str, Any], experiment: Experiment, over: bool) -> tuple[str, str | None]:
-    arm, user_id = raw.get("arm"), raw.get("user_id")
-    if user_id is not None:
-        try:
-            check_user(user_id)
-        except ValueError as error:
-            raise CampaignError(str(error)) from None
-    if arm is None:
-        if user_id is None:
-            raise CampaignError(f"arm: missing; give one of {', '.join(experiment.weights)}, or a user_id")
-        arm = "control" if over else experiment.arm(user_id)
-    elif arm not in tuple(experiment.weights):
-        raise CampaignError(f"arm: {shown(arm)}; use {', '.join(experiment.weights)}")
-    return arm, None if user_id is None else hashed(user_id, experiment.salt)
+def _arm(new: NewEvent, experiment: Experiment, over: bool) -> str:
+    if new.arm is not None:
+        return new.arm
+    if new.user_id is None:
+        raise CampaignError(f"arm: missing; give one of {', '.join(experiment.weights)}, or a user_id")
+    return "control" if over else experiment.arm(new.user_id)
 
 
-def _cycle(raw: Mapping[str, Any], campaign: Campaign, running: int) -> int:
-    cycle, timestamp = raw.get("cycle"), raw.get("timestamp")
-    if cycle is not None and timestamp is not None:
-        raise CampaignError(f"timestamp: {shown(timestamp)} beside cycle {shown(cycle)}; give one of them")
-    if timestamp is not None:
-        name, given = "timestamp", shown(timestamp)
-        cycle = campaign.cycle(fields.moment(timestamp, "timestamp"))
+def _cycle(new: NewEvent, raw: Mapping[str, Any], campaign: Campaign, running: int) -> int:
+    if new.timestamp is None:
+        if new.cycle is None:
+            raise CampaignError("cycle: missing; give the impressions' cycle, a whole number, or their timestamp")
+        name, cycle = "cycle", new.cycle
+    elif new.cycle is None:
+        name, cycle = "timestamp", campaign.cycle(new.timestamp)
     else:
-        name, given = "cycle", shown(cycle)
-        if isinstance(cycle, bool) or not isinstance(cycle, int):
-            raise CampaignError(f"cycle: {given}; give the impressions' cycle, a whole number, or their timestamp")
+        raise CampaignError(f"timestamp: {shown(raw['timestamp'])} beside cycle {new.cycle}; give one of them")
     if cycle < 0:
-        raise CampaignError(f"{name}: {given} is before the start, {campaign.starts.isoformat()}; mend it")
+        raise CampaignError(f"{name}: {shown(raw[name])} is before the start, {campaign.starts.isoformat()}; mend it")
     if cycle > running + AHEAD:
-        raise CampaignError(f"{name}: {given} is ahead, cycle {running} of {campaign.campaign_id!r} runs; mend it")
+        raise CampaignError(
+            f"{name}: {shown(raw[name])} is ahead, cycle {running} of {campaign.campaign_id!r} runs; mend it"
+        )
     return cycle
-
-
-def _amount(raw: Mapping[str, Any], name: str) -> float:
-    value = raw.get(name, 0.0)
-    return fields.number(value, name, 0.0, LARGEST, f"a number from 0 to {LARGEST:g}")

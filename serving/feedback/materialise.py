@@ -7,9 +7,6 @@ events anew, and pushed before it is noted: a push that was cut off is done agai
 from __future__ import annotations
 
 import itertools
-import logging
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.ledger import pushes
 from crossmix.ledger.campaigns import Campaign, budgets_before
 from crossmix.ledger.feedback import increments
@@ -27,7 +25,6 @@ from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
 from serving.feedback.statistics import SEEDED, rows_of
 
-_log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 
@@ -137,8 +134,8 @@ class Pushing(Protocol):
         """The arm's part of the budget of a cycle that begins at `start`."""
 
 
-class Pusher(threading.Thread):
-    """Pushes what has finished, every few seconds, until `stop`. What goes wrong is kept, told and tried again.
+class Pusher(Loop):
+    """Pushes what has finished, every few seconds, until `stop`. What goes wrong is its trouble, and tried again.
 
     Args:
         folder: feature folder.
@@ -158,73 +155,33 @@ class Pusher(threading.Thread):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         arms: Sequence[str] = ARMS,
     ) -> None:
-        super().__init__(name="pusher", daemon=True)
+        super().__init__("pusher", seconds, self._push, expected=(StoreAwayError,))
         self.live, self.folder, self.clock, self.arms = live, Path(folder), clock, tuple(arms)
-        self.window, self.decay, self.seconds = window, decay, seconds
-        self.trouble: str | None = None
-        """Why the last round did not push all, in a sentence."""
-        self.since: float | None = None
-        """Of the trouble; seconds, UTC."""
-        self.failures = 0
-        """Rounds that did not push all."""
+        self.window, self.decay = window, decay
         self.pushed = 0
         """Rows."""
         self.newest: datetime | None = None
         """When this process last pushed: the end of the newest cycle in it."""
-        self._halt = threading.Event()
 
-    def run(self) -> None:
-        while not self._halt.wait(self.seconds):
-            self.once()
-
-    def stop(self) -> None:
-        """Let the push that runs end, and wait for it, 10 s at most."""
-        self._halt.set()
-        if self.is_alive():
-            self.join(timeout=10)
-
-    def once(self) -> None:
-        """One round over all campaigns and arms; raises nothing."""
-        trouble: str | None = None
-        try:
-            store, platforms, campaigns = self.live.store, self.live.platforms, self.live.campaigns
-        except StoreAwayError as error:
-            self._tell(_sentence(error))
-            return
+    def _push(self) -> None:
+        """One round over all campaigns and arms. Raises `StoreAwayError`, `ExpectedError` for what else went wrong."""
+        store, platforms, campaigns = self.live.store, self.live.platforms, self.live.campaigns
+        problem: str | None = None
         for campaign, arm in itertools.product(campaigns.values(), self.arms):
-            now = self.clock()
-            if self._halt.is_set():
+            if self.stopping:
                 return
-            weight = partial(self.live.weight, arm)
+            now = self.clock()
+            asked = (store, self.folder, campaign, arm, partial(self.live.weight, arm), platforms, now)
             try:
-                rows = advance(
-                    store, self.folder, campaign, arm, weight, platforms, now, window=self.window, decay=self.decay
-                )
-            except StoreAwayError as error:
-                trouble = _sentence(error)
-                break
+                rows = advance(*asked, window=self.window, decay=self.decay)
+            except StoreAwayError:
+                raise
             except Exception as error:  # Feast and its stores raise their own kinds each
-                trouble = f"{campaign.campaign_id}, {arm}: {_sentence(error)}"
+                problem = f"{campaign.campaign_id}, {arm}: {sentence(error)}"
                 continue
             if rows:
                 self.pushed += rows
                 end = campaign.ends(campaign.cycle(now) - 1)
                 self.newest = end if self.newest is None else max(self.newest, end)
-        self._tell(trouble)
-
-    def _tell(self, trouble: str | None) -> None:
-        if trouble is None:
-            if self.trouble is not None:
-                _log.warning("statistics are pushed again")
-            self.trouble, self.since = None, None
-            return
-        self.failures += 1
-        if self.trouble is None:
-            self.since = time.time()
-            _log.warning("statistics cannot be pushed: %s", trouble)
-        self.trouble = f"push: {trouble}"
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+        if problem is not None:
+            raise ExpectedError(problem)

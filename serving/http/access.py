@@ -28,6 +28,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from crossmix import files
+
 _log = logging.getLogger(__name__)
 SCOPES = ("read", "serve", "feedback", "admin")
 MODES = (0o600, 0o400)
@@ -118,7 +120,7 @@ _FOREIGN = "host: this server is open to its own machine only; ask it as localho
 
 
 class Access:
-    """ASGI middleware: 401 without a valid token, 403 without the scope; notes the token's name as the state's `who`.
+    """ASGI middleware: 401 without a valid token, 403 without the scope; notes the token's name as the state's `actor`.
 
     Args:
         tokens: `None`: everybody may everything, for a server that only its own machine reaches.
@@ -161,7 +163,7 @@ class Access:
             challenge = f'Bearer realm="crossmix", error="insufficient_scope", scope="{needed}"'
             await _refuse(send, 403, forbidden(needed), [challenge])
             return
-        scope.setdefault("state", {})["who"] = token.name
+        scope.setdefault("state", {})["actor"] = token.name
         await self.app(scope, receive, send)
 
 
@@ -304,15 +306,10 @@ def _changing(file: Path) -> Iterator[list[Token]]:
         fcntl.flock(folder, fcntl.LOCK_EX)
         listed = list(load(file)) if file.exists() else []
         yield listed
-        scratch = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        content = json.dumps([asdict(token) for token in listed], indent=1) + "\n"
         try:
-            with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:  # noqa: PTH123
-                out.write(json.dumps([asdict(token) for token in listed], indent=1) + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-            scratch.replace(file)
+            files.write(file, content, durable=True, mode=0o600)
         except OSError as error:
-            scratch.unlink(missing_ok=True)
             raise AccessError(f"tokens {file}: cannot be written ({error.strerror}); name another file") from None
     finally:
         os.close(folder)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from serving.fields import shown
+
 _log = logging.getLogger(__name__)
 RETRY = {"retry-after": "1"}
 
@@ -47,8 +49,10 @@ def install(app: Any) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        status = 400 if first["type"].startswith("json") else 422
-        return told(status, f"{where}: {first['msg']}; send what /openapi.json describes")
+        if first["type"] == "json_invalid":
+            return told(400, f"{where}: {first['msg']}; send what /openapi.json describes")
+        remedy = first["msg"] if first["type"] == "refused" else f"{first['msg']}; send what /openapi.json describes"
+        return told(422, f"{where}: {shown(first.get('input'))}; {remedy}")
 
     async def fault(request: Request, error: Exception) -> JSONResponse:
         number = request.scope.get("state", {}).get("request_id", "unknown")

@@ -1,4 +1,4 @@
-"""What a server tells about itself: request ids, one structured log line per request, Prometheus metrics, body limit.
+"""What a server tells about itself: request ids, a log line per request, Prometheus metrics, body limit.
 
 A user's id never gets into a log line or a metric: a line has the route's template, not the path or the body.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import re
 import secrets
@@ -16,11 +15,13 @@ import time
 import weakref
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
+
+from serving.http import logs
 
 if TYPE_CHECKING:
     from serving.feedback.events import Receipt
@@ -101,32 +102,19 @@ class Observe:
 
     def _note(self, scope: Any, state: Mapping[str, Any], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        _noted(scope["method"], route, status, seconds, state["request_id"], state.get("who"))
+        _noted(scope["method"], route, status, seconds, state["request_id"], state.get("actor"))
 
 
 _series: dict[tuple[str, int | str], Any] = {}
 
 
-def _noted(method: str, route: str, status: int | str, seconds: float, number: str, who: str | None) -> None:
+def _noted(method: str, route: str, status: int | str, seconds: float, number: str, actor: str | None) -> None:
     """A request into the histogram, and as a line into the log."""
     series = _series.get((route, status))
     if series is None:
         series = _series[route, status] = REQUESTS.labels(route, status)
     series.observe(seconds)
-    if _lines is not None:
-        _lines.request(
-            {
-                "at": datetime.now(UTC),
-                "level": "info",
-                "message": "request",
-                "method": method,
-                "route": route,
-                "status": status,
-                "ms": round(seconds * 1e3, 3),
-                "request_id": number,
-                "who": who,
-            }
-        )
+    logs.request(method=method, route=route, status=status, ms=round(seconds * 1e3, 3), request_id=number, who=actor)
 
 
 def grpc_interceptor(known: Container[str], caller: Callable[[], str | None]) -> Any:
@@ -213,9 +201,6 @@ def _head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, int | None]:
     return number or f"{_START}{next(_COUNT):08x}", length
 
 
-# ---- metrics ------------------------------------------------------------------------------------------------------
-
-
 _allocated: dict[tuple[str, str], Any] = {}
 
 
@@ -294,56 +279,4 @@ def lags(live: Live, now: datetime) -> list[tuple[str, str, float]]:
     return found
 
 
-# ---- logs ---------------------------------------------------------------------------------------------------------
-
-
-class Lines(logging.Formatter):
-    """A record as one JSON object on one line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        try:
-            return orjson.dumps(line).decode()
-        except TypeError:  # a text with lone surrogates
-            return json.dumps(line, default=str)
-
-
-class _Handler(logging.StreamHandler[TextIO]):
-    """Records; and the lines of requests, without records: those took 30 us each, five times the rest of `Observe`."""
-
-    def request(self, line: Mapping[str, Any]) -> None:
-        text = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode()
-        self.acquire()
-        try:
-            self.stream.write(text)
-            self.stream.flush()
-        except (OSError, ValueError):  # the stream is gone; that must not fail a request
-            pass
-        finally:
-            self.release()
-
-
-_lines: _Handler | None = None
-
-
-def logs(stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Write the process's log as JSON lines, to stderr if no stream is named; without this requests leave no line."""
-    global _lines
-    handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(Lines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in ("httpx", "httpcore", "mlflow", "alembic", "kserve.trace", "urllib3", "feast"):
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    _lines = handler if level <= logging.INFO else None
-
-
-__all__ = ["Lines", "Observe", "answered", "fed", "follow", "grpc_interceptor", "lags", "logs"]
+__all__ = ["Observe", "answered", "fed", "follow", "grpc_interceptor", "lags"]

@@ -1,131 +1,73 @@
-"""What the routes of `serving.http.resources` take and give, in OpenAPI's words."""
+"""What the management routes take and give, in OpenAPI's words: read off the models that check it."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Path
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from crossmix.metrics import QUANTITIES
-from serving.campaigns.model import LONGEST_CYCLE, MOST_CYCLES
+from serving.campaigns.schema import Edit, NewCampaign, NewOverride
 from serving.feedback.cloud_events import BATCH, STRUCTURED
-from serving.feedback.events import MOST_EVENTS
-from serving.fields import LARGEST_AMOUNT, LONGEST_ID
+from serving.feedback.schema import MOST_EVENTS, CloudEvent, EventData, NewEvent
+from serving.http.answers import CampaignAnswer, Error
 
-_TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-_SPLIT = {"type": "object", "additionalProperties": _SHARE, "description": "share by platform; sums to 1"}
-_MOMENT = {"type": "string", "format": "date-time", "description": "with its zone"}
-_BOUNDS = {**dict.fromkeys(("min", "max", "step"), _SHARE), "freeze": {"type": "boolean"}}
-_LIMITS = {
-    "type": "object",
-    "additionalProperties": {"type": "object", "properties": _BOUNDS, "additionalProperties": False},
-    "description": "by platform",
-}
-_FIELDS: dict[str, Any] = {
-    "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
-    "cycle_budget": {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_AMOUNT},
-    "share": _SPLIT,
-    "limits": _LIMITS,
-    "starts": _MOMENT,
-    "cycles": {"type": "integer", "minimum": 1, "maximum": MOST_CYCLES},
-    "cycle_hours": {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_CYCLE},
-}
-
-
-def _object(properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        **({"required": list(required)} if required else {}),
-    }
-
-
-NEW_CAMPAIGN = _object(
-    {"campaign_id": _TEXT, **_FIELDS}, ("campaign_id", *(name for name in _FIELDS if name != "limits"))
-)
-NEW_CAMPAIGNS = {"anyOf": [NEW_CAMPAIGN, {"type": "array", "items": NEW_CAMPAIGN}]}
-EDIT = {**_object(_FIELDS), "minProperties": 1}
-OVERRIDE = _object(
-    {"kind": {"type": "string", "enum": ["static", "given"]}, "share": _SPLIT, "why": {"type": "string"}}, ("kind",)
-)
-_OVERRIDE_TOLD = {
-    "type": ["object", "null"],
-    "properties": {"kind": {"type": "string"}, "share": {"type": ["object", "null"]}, "actor": {"type": "string"}},
-}
-CAMPAIGN = {
-    "type": "object",
-    "properties": {
-        "campaign_id": _TEXT,
-        **_FIELDS,
-        "paused": {"type": "boolean"},
-        "override": _OVERRIDE_TOLD,
-        "cycle": {"type": "integer", "description": "that runs; below 0 before the start"},
-    },
-    "required": ["campaign_id", *_FIELDS, "paused", "override", "cycle"],
-}
-CAMPAIGNS = {
-    "type": "object",
-    "properties": {"campaigns": {"type": "array", "items": CAMPAIGN}},
-    "required": ["campaigns"],
-}
-_EVENT_FIELDS: dict[str, Any] = {
-    "campaign_id": _TEXT,
-    "arm": {"type": "string", "enum": ["policy", "control"], "description": "or a user_id, whose arm it then is"},
-    "user_id": {**_TEXT, "description": "kept only as a keyed hash"},
-    "platform": _TEXT,
-    "cycle": {"type": "integer", "minimum": 0, "description": "of the impressions; or their timestamp"},
-    "timestamp": _MOMENT,
-    **{name: {"type": "number", "minimum": 0} for name in ("requests", *QUANTITIES)},
-}
-EVENT = _object({"event_id": _TEXT, **_EVENT_FIELDS}, ("event_id", "campaign_id", "platform"))
-CLOUD_EVENT = {
-    "type": "object",
-    "properties": {
-        "specversion": {"type": "string", "enum": ["1.0"]},
-        **{name: {"type": "string", "minLength": 1} for name in ("id", "source", "type")},
-        "time": _MOMENT,
-        "data": _object(_EVENT_FIELDS, ("campaign_id", "platform")),
-    },
-    "required": ["specversion", "id", "source", "type", "data"],
-}
-RECEIPT = {
-    "type": "object",
-    "properties": {name: {"type": "integer", "minimum": 0} for name in ("accepted", "duplicates", "late")},
-    "required": ["accepted", "duplicates", "late"],
-}
-AUDIT = {"type": "object", "properties": {"entries": {"type": "array", "items": {"type": "object"}}}}
-ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-
+REQUESTS: tuple[type[BaseModel], ...] = (NewCampaign, Edit, NewOverride, NewEvent, EventData, CloudEvent)
 Id = Annotated[str, Path(description="the campaign's name")]
-Why = Annotated[str, Query(max_length=1_000, pattern=r"^[^\x00]*$", description="for the audit trail")]
 
 
-def body(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON request body."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+@lru_cache(maxsize=1)
+def definitions() -> dict[str, Any]:
+    """The schemas of the requests' bodies and of errors, by name, as the components of an OpenAPI document."""
+    wanted = [(model, "validation") for model in (*REQUESTS, Error)]
+    _, found = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    schemas: dict[str, Any] = found["$defs"]
+    return schemas
+
+
+def one(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of one object of a request."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def one_or_more(model: type[BaseModel], most: int | None = None) -> dict[str, Any]:
+    """The schema of an object, or an array of them, in a request."""
+    return {"anyOf": [one(model), many(model, most)]}
+
+
+def many(model: type[BaseModel], most: int | None = None) -> dict[str, Any]:
+    """The schema of an array of objects in a request."""
+    bounds = {} if most is None else {"minItems": 1, "maxItems": most}
+    return {"type": "array", "items": one(model), **bounds}
+
+
+def body(schema: dict[str, Any], **others: dict[str, Any]) -> dict[str, Any]:
+    """A request body in JSON.
+
+    Args:
+        others: schemas by further content types.
+    """
+    content = {kind: {"schema": each} for kind, each in {"application/json": schema, **others}.items()}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def feedback_body() -> dict[str, Any]:
     """Feedback's three content types."""
-    events = {"anyOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": MOST_EVENTS}]}
-    kinds = {
-        "application/json": events,
-        STRUCTURED: CLOUD_EVENT,
-        BATCH: {"type": "array", "items": CLOUD_EVENT, "minItems": 1, "maxItems": MOST_EVENTS},
+    others = {STRUCTURED: one(CloudEvent), BATCH: many(CloudEvent, MOST_EVENTS)}
+    return body(one_or_more(NewEvent, MOST_EVENTS), **others)
+
+
+def answer(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """An answer of the model, and our errors."""
+    problems: dict[int | str, dict[str, Any]] = {
+        code: {"description": told, "model": Error} for code, told in _PROBLEMS.items()
     }
-    content = {kind: {"schema": schema} for kind, schema in kinds.items()}
-    return {"requestBody": {"required": True, "content": content}}
+    return {status: {"description": "done", "model": model}, **problems}
 
 
-def answer(schema: dict[str, Any], status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """A JSON answer, and our errors."""
-    good = {"description": "done", "content": {"application/json": {"schema": schema}}}
-    return {status: good, **{code: _error(told) for code, told in _ERRORS.items()}}
-
-
-_ERRORS = {
+_PROBLEMS = {
     400: "the body is no JSON",
     404: "there is no such campaign",
     409: "it is there already, or what it has collected forbids the change",
@@ -133,9 +75,4 @@ _ERRORS = {
     503: "the database is away; nothing was kept",
 }
 
-
-def _error(told: str) -> dict[str, Any]:
-    return {"description": told, "content": {"application/json": {"schema": ERROR}}}
-
-
-ONE = answer(CAMPAIGN)
+CAMPAIGN = answer(CampaignAnswer)

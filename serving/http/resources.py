@@ -1,17 +1,19 @@
 """Campaigns, overrides, feedback and the audit trail over HTTP, for a FastAPI application.
 
-Bodies are read as bytes and checked by the rooms that know them, so that every refusal is one sentence. The database is
-used on threads: the event loop goes on answering.
+Bodies are read as bytes and checked by the models of the rooms that know them (`serving.fields.Body`), which
+`/openapi.json` is made of too, so that every refusal is one sentence. The database is used on threads: the event loop
+goes on answering.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
@@ -22,11 +24,16 @@ from crossmix.ledger.store import Store, StoreAwayError
 from serving import fields
 from serving.assignment.arms import Experiment
 from serving.campaigns import service as campaigns
+from serving.campaigns.schema import Edit, NewCampaign, NewOverride
 from serving.feedback import events as feedback
 from serving.feedback.cloud_events import FeedbackError, MalformedError
 from serving.feedback.events import Receipt
 from serving.fields import CampaignError
 from serving.http import openapi as described
+from serving.http.answers import AuditAnswer, CampaignAnswer, CampaignsAnswer, ReceiptAnswer
+
+_log = logging.getLogger(__name__)
+_RENAMED = "why is named reason now; send reason, why will be refused in a later version"
 
 
 class Serving(Protocol):
@@ -57,21 +64,47 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Told(APIRoute):
-    """Our own errors as {"error": sentence} with their status."""
+class _InSentences(APIRoute):
+    """Our own errors as {"error": sentence} with their status; what a request was warned of as the header `warning`."""
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             try:
-                return await inner(request)
+                response = await inner(request)
             except (CampaignError, FeedbackError) as error:
-                return JSONResponse({"error": str(error)}, error.status)
+                response = JSONResponse({"error": str(error)}, error.status)
             except StoreAwayError as error:
-                return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
+                response = JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
+            if (request.scope.get("state") or {}).get("renamed"):
+                response.headers["warning"] = f'299 crossmix "{_RENAMED}"'
+            return response
 
         return handle
+
+
+def _reason(
+    request: Request,
+    reason: Annotated[fields.Reason, Query()] = "",
+    why: Annotated[fields.Reason | None, Query(deprecated=True, description="its name is reason now")] = None,
+) -> str:
+    """Why a change is made, by the parameter's name of now or of before."""
+    return _renamed(request, reason, why)
+
+
+Reason = Annotated[str, Depends(_reason)]
+
+
+def _renamed(request: Request, reason: str, why: str | None) -> str:
+    """The reason; `why` is its name of before, which is warned of in the answer and in the log."""
+    if why is None:
+        return reason
+    if reason:
+        raise CampaignError("why: reason is there too; send reason alone")
+    request.scope.setdefault("state", {})["renamed"] = True
+    _log.warning("%s %s: %s", request.method, getattr(request.scope.get("route"), "path", ""), _RENAMED)
+    return why
 
 
 def router(
@@ -89,96 +122,118 @@ def router(
         clock: the time, UTC.
         observed: called with the receipt of each request of feedback.
     """
-    made = APIRouter(route_class=_Told)
+    routes = APIRouter(route_class=_InSentences)
+    _add_campaigns(routes, live, changed, clock)
+    _add_overrides(routes, live, changed, clock)
+    _add_single_campaign(routes, live, changed, clock)
+    _add_feedback(routes, live, clock, observed)
+    return routes
 
-    async def change(work: Callable[..., Any], *args: Any) -> Any:
-        def both() -> Any:
-            result = work(live.store, *args)
-            changed()
-            return result
 
-        return await run_in_threadpool(both)
+Changed = Callable[[], Any]
+Clock = Callable[[], datetime]
 
-    def told(campaign: Campaign) -> dict[str, Any]:
-        return {**campaign.as_dict(), "cycle": campaign.cycle(clock())}
 
-    @made.get("/campaigns", tags=["campaigns"], responses=described.answer(described.CAMPAIGNS))
+async def _change(live: Serving, changed: Changed, work: Callable[..., Any], *args: Any) -> Any:
+    """What `work` makes of the store, on a thread; the campaigns are read anew before it is acknowledged."""
+
+    def both() -> Any:
+        result = work(live.store, *args)
+        changed()
+        return result
+
+    return await run_in_threadpool(both)
+
+
+def _shown(campaign: Campaign, clock: Clock) -> dict[str, Any]:
+    return {**campaign.as_dict(), "cycle": campaign.cycle(clock())}
+
+
+def _add_campaigns(routes: APIRouter, live: Serving, changed: Changed, clock: Clock) -> None:
+    """All campaigns; and to pause and resume one, whose paths go before that of a campaign whose name has slashes."""
+
+    @routes.get("/campaigns", tags=["campaigns"], responses=described.answer(CampaignsAnswer))
     async def list_campaigns() -> Any:
         """Every campaign, by name."""
-        found = live.campaigns
-        return JSONResponse({"campaigns": [told(found[name]) for name in sorted(found)]})
+        by_name = live.campaigns
+        return JSONResponse({"campaigns": [_shown(by_name[name], clock) for name in sorted(by_name)]})
 
-    @made.post(
+    @routes.post(
         "/campaigns",
         tags=["campaigns"],
         status_code=201,
-        openapi_extra=described.body(described.NEW_CAMPAIGNS),
-        responses=described.answer({"anyOf": [described.CAMPAIGN, described.CAMPAIGNS]}, 201),
+        openapi_extra=described.body(described.one_or_more(NewCampaign)),
+        responses=described.answer(CampaignAnswer | CampaignsAnswer, 201),
     )
-    async def create(request: Request, why: described.Why = "") -> Any:
+    async def create(request: Request, reason: Reason) -> Any:
         """Add a campaign, or, of an array, all of them or none."""
-        raw = await _json(request)
+        raw, actor = await _json(request), _actor(request)
         if isinstance(raw, list):
-            rows = await change(campaigns.import_, raw, _who(request), live.platforms, why)
-            return JSONResponse({"campaigns": [told(row) for row in rows]}, 201)
-        one = await change(campaigns.create, raw, live.platforms, _who(request), why)
-        return JSONResponse(told(one), 201)
+            rows = await _change(live, changed, campaigns.import_, raw, actor, live.platforms, reason)
+            return JSONResponse({"campaigns": [_shown(row, clock) for row in rows]}, 201)
+        one = await _change(live, changed, campaigns.create, raw, live.platforms, actor, reason)
+        return JSONResponse(_shown(one, clock), 201)
 
-    @made.post("/campaigns/{campaign_id:path}/pause", tags=["campaigns"], responses=described.ONE)
-    async def pause(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
+    @routes.post("/campaigns/{campaign_id:path}/pause", tags=["campaigns"], responses=described.CAMPAIGN)
+    async def pause(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Stop the campaign's spending."""
-        return JSONResponse(told(await change(campaigns.pause, campaign_id, _who(request), why)))
+        paused = await _change(live, changed, campaigns.pause, campaign_id, _actor(request), reason)
+        return JSONResponse(_shown(paused, clock))
 
-    @made.post("/campaigns/{campaign_id:path}/resume", tags=["campaigns"], responses=described.ONE)
-    async def resume(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
+    @routes.post("/campaigns/{campaign_id:path}/resume", tags=["campaigns"], responses=described.CAMPAIGN)
+    async def resume(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Let it spend again."""
-        return JSONResponse(told(await change(campaigns.resume, campaign_id, _who(request), why)))
+        resumed = await _change(live, changed, campaigns.resume, campaign_id, _actor(request), reason)
+        return JSONResponse(_shown(resumed, clock))
 
-    @made.put(
+
+def _add_overrides(routes: APIRouter, live: Serving, changed: Changed, clock: Clock) -> None:
+    @routes.put(
         "/campaigns/{campaign_id:path}/override",
         tags=["overrides"],
-        openapi_extra=described.body(described.OVERRIDE),
-        responses=described.ONE,
+        openapi_extra=described.body(described.one(NewOverride)),
+        responses=described.CAMPAIGN,
     )
     async def override(request: Request, campaign_id: described.Id) -> Any:
         """Put the campaign on its static split (the kill switch) or on a given one, until it is lifted."""
-        raw = await _json(request)
-        if not isinstance(raw, dict):
-            raise CampaignError('override: no object; send {"kind": "static"}')
-        for name in raw:
-            if name not in ("kind", "share", "why"):
-                raise CampaignError(f"override: unknown field {fields.shown(name)}; use kind, share, why")
-        why = fields.reason(raw.get("why", ""))
-        args = (raw.get("kind"), raw.get("share"), live.platforms, _who(request), why)
-        return JSONResponse(told(await change(campaigns.set_override, campaign_id, *args)))
+        new = NewOverride.read(await _json(request), platforms=live.platforms)
+        reason = _renamed(request, new.reason, new.why)
+        args = (new.kind, new.share, live.platforms, _actor(request), reason)
+        return JSONResponse(_shown(await _change(live, changed, campaigns.set_override, campaign_id, *args), clock))
 
-    @made.delete("/campaigns/{campaign_id:path}/override", tags=["overrides"], responses=described.ONE)
-    async def lift(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
+    @routes.delete("/campaigns/{campaign_id:path}/override", tags=["overrides"], responses=described.CAMPAIGN)
+    async def lift(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Give the campaign back to its policy."""
-        return JSONResponse(told(await change(campaigns.lift, campaign_id, _who(request), why)))
+        lifted = await _change(live, changed, campaigns.lift, campaign_id, _actor(request), reason)
+        return JSONResponse(_shown(lifted, clock))
 
-    @made.get("/campaigns/{campaign_id:path}", tags=["campaigns"], responses=described.ONE)
+
+def _add_single_campaign(routes: APIRouter, live: Serving, changed: Changed, clock: Clock) -> None:
+    @routes.get("/campaigns/{campaign_id:path}", tags=["campaigns"], responses=described.CAMPAIGN)
     async def get(campaign_id: described.Id) -> Any:
         """One campaign, with the cycle that runs."""
-        return JSONResponse(told(campaigns.known(live.campaigns, campaign_id)))
+        return JSONResponse(_shown(campaigns.known(live.campaigns, campaign_id), clock))
 
-    @made.patch(
+    @routes.patch(
         "/campaigns/{campaign_id:path}",
         tags=["campaigns"],
-        openapi_extra=described.body(described.EDIT),
-        responses=described.ONE,
+        openapi_extra=described.body(described.one(Edit)),
+        responses=described.CAMPAIGN,
     )
-    async def edit(request: Request, campaign_id: described.Id, why: described.Why = "") -> Any:
+    async def edit(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Change fields: share as a whole, limits by platform and bound (null takes one off)."""
-        raw = await _json(request)
-        args = (raw, live.platforms, _who(request), why)
-        return JSONResponse(told(await change(campaigns.edit, campaign_id, *args)))
+        args = (await _json(request), live.platforms, _actor(request), reason)
+        return JSONResponse(_shown(await _change(live, changed, campaigns.edit, campaign_id, *args), clock))
 
-    @made.post(
+
+def _add_feedback(routes: APIRouter, live: Serving, clock: Clock, observed: Callable[[Receipt], Any] | None) -> None:
+    """Feedback, and the audit trail."""
+
+    @routes.post(
         "/feedback",
         tags=["feedback"],
         openapi_extra=described.feedback_body(),
-        responses=described.answer(described.RECEIPT),
+        responses=described.answer(ReceiptAnswer),
     )
     async def take(request: Request) -> Any:
         """Outcomes of delivery: an event, an array of events, or CloudEvents. Acknowledged when on the disk."""
@@ -188,7 +243,7 @@ def router(
             observed(receipt)
         return JSONResponse(receipt.as_dict())
 
-    @made.get("/audit", tags=["audit"], responses=described.answer(described.AUDIT))
+    @routes.get("/audit", tags=["audit"], responses=described.answer(AuditAnswer))
     async def trail(
         subject: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
@@ -197,21 +252,19 @@ def router(
         entries = await run_in_threadpool(lambda: audit.trail(live.store, subject, limit))
         return JSONResponse({"entries": [entry.as_dict() for entry in entries]})
 
-    return made
-
 
 def _take(live: Serving, raws: list[Any], now: datetime) -> Receipt:
-    found = live.campaigns
+    by_name = live.campaigns
     names = {raw["campaign_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("campaign_id"), str)}
-    if not names <= found.keys():
-        found = load_all(live.store)  # a campaign that another replica has just made
-    events = feedback.check(raws, found, live.platforms, live.experiment, now, live.ended_at)
+    if not names <= by_name.keys():
+        by_name = load_all(live.store)  # a campaign that another replica has just made
+    events = feedback.check(raws, by_name, live.platforms, live.experiment, now, live.ended_at)
     return feedback.ingest(live.store, events, now)
 
 
-def _who(request: Request) -> str:
+def _actor(request: Request) -> str:
     """The token's name, where the server asks for tokens."""
-    return str((request.scope.get("state") or {}).get("who") or "local")
+    return str((request.scope.get("state") or {}).get("actor") or "local")
 
 
 async def _json(request: Request) -> Any:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossmix import bundle as bundles
+from crossmix import files
+from crossmix.background import sentence
 from crossmix.bundle import Bundle, BundleError
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class Champion:
                 return self._follow(registry, champion)
             except Exception as error:  # MLflow's stores raise their own kinds each
                 self._registry = None
-                self._ill(f"registry: {_line(error)}")
+                self._ill(f"registry: {sentence(error)}")
                 return False
 
     def promotion(self) -> Mapping[str, str]:
@@ -122,7 +124,7 @@ class Champion:
                 )
         except BundleError as error:
             self._refused = (champion.digest, time.monotonic())
-            self._ill(f"bundle: version {champion.number} is refused, the last good one serves ({_line(error)})")
+            self._ill(f"bundle: version {champion.number} is refused, the last good one serves ({sentence(error)})")
             return False
         self.current = Serving(loaded, champion.number, time.time())
         self._note(self.current)
@@ -156,9 +158,7 @@ class Champion:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = serving.bundle.path
         place = {"folder": path.name} if path.parent == self.folder else {"path": str(path.absolute())}
-        scratch = self.folder / "serving.tmp"
-        scratch.write_text(json.dumps({**place, "version": serving.version, "since": serving.since}))
-        scratch.replace(self.folder / "serving.json")
+        files.write_json(self.folder / "serving.json", {**place, "version": serving.version, "since": serving.since})
 
     def _tidy(self) -> None:
         found = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
@@ -174,8 +174,3 @@ class Champion:
 
     def _well(self) -> None:
         self.trouble, self.since, self._refused = None, None, None
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import constraints
+from crossmix import constraints, files
+from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.config import Config
 from crossmix.ledger import audit, experiments
@@ -64,23 +65,6 @@ class Snapshot:
     notes: tuple[str, ...] = ()
 
 
-class Watcher(Protocol):
-    """A thread that can be asked to stop."""
-
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def join(self, timeout: float | None = None) -> None: ...
-
-
-@runtime_checkable
-class Told(Protocol):
-    """A watcher that tells its trouble."""
-
-    name: str
-    trouble: str | None
-    since: float | None
-
-
 class Live:
     """Bundle, campaigns, states, experiment.
 
@@ -115,9 +99,7 @@ class Live:
         self._store_trouble: str | None = None
         self._store_since: float | None = None
         self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._watchers: list[Watcher] = []
+        self._loops: list[Loop] = []
         self._served_changes: list[tuple[int | None, int | None]] = []
         self.snapshot = self._restored()
         self.listeners: list[Callable[[], None]] = []
@@ -179,7 +161,7 @@ class Live:
             ("feature store", self.states.trouble, self.states.since),
             ("registry", self.champion.trouble, self.champion.since),
             ("database", self._store_trouble, self._store_since),
-            *((one.name, one.trouble, one.since) for one in self._watchers if isinstance(one, Told)),
+            *((loop.name, loop.trouble, loop.since) for loop in self._loops),
         ]
         return [
             {"what": what, "why": why, "since": datetime.fromtimestamp(since or time.time(), UTC).isoformat()}
@@ -228,39 +210,27 @@ class Live:
         self.refresh_states()
         settings = self.config.serving
         for name, work, seconds in (
-            ("database", self._look, LOOK_SECONDS),
-            ("features", self.refresh_states, settings.state_seconds),
-            ("registry", self.follow_champion, settings.watch_seconds),
+            ("database reader", self._look, LOOK_SECONDS),
+            ("feature store reader", self.refresh_states, settings.state_seconds),
+            ("registry reader", self.follow_champion, settings.watch_seconds),
             ("recorder", self.recorder.flush, LOOK_SECONDS),
         ):
-            thread = threading.Thread(target=self._repeat, args=(work, seconds), name=name, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            self.watch(Loop(name, seconds, work))
 
-    def watch(self, watcher: Watcher) -> None:
-        """Start a watcher, and stop it with the server."""
-        watcher.start()
-        self._watchers.append(watcher)
+    def watch(self, loop: Loop) -> None:
+        """Start a loop, and stop it with the server; what troubles it is told in every answer."""
+        loop.start()
+        self._loops.append(loop)
 
     def stop(self) -> None:
-        """End the threads, write what waits, close the database."""
-        self._stop.set()
-        for watcher in self._watchers:
-            watcher.stop()
-        joined: list[threading.Thread | Watcher] = [*self._threads, *self._watchers]
-        for thread in joined:
-            thread.join(timeout=5)
+        """End the loops, write what waits, close the database."""
+        for loop in self._loops:
+            loop.stop()
+        for loop in self._loops:
+            loop.join(timeout=5)
         self.recorder.flush()
         if self._store is not None:
             self._store.close()
-
-    def _repeat(self, work: Callable[[], Any], seconds: float) -> None:
-        while not self._stop.wait(seconds):
-            try:
-                work()
-            except Exception:
-                # A watcher must outlive what it did not foresee; the log has it.
-                _log.exception("%s failed; it is tried again", getattr(work, "__qualname__", work))
 
     def _look(self) -> None:
         try:
@@ -335,12 +305,10 @@ class Live:
     def _save(self) -> None:
         """Campaigns for a start without the database."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / "campaigns.tmp"
         rows = [planned.campaign.as_dict() for planned in self.snapshot.planned.values()]
         at = self.snapshot.ended_at
         ended = {"ended": self.snapshot.ended, "ended_at": None if at is None else at.isoformat()}
-        scratch.write_text(json.dumps({"campaigns": rows, **ended}))
-        scratch.replace(self.folder / "campaigns.json")
+        files.write_json(self.folder / "campaigns.json", {"campaigns": rows, **ended})
 
     def _restored(self) -> Snapshot:
         try:

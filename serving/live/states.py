@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmix.files import replacing
 from crossmix.schema import DataError
 from crossmix.state import Layout, weekday_fields
 from feature_repo.sources import LOG_ARM
@@ -122,13 +122,9 @@ class States:
             for (campaign, arm), one in self._known.items()
         ]
         values = np.array([one.statistics_S for one in self._known.values()], np.float32)
-        scratch = self.keep.with_suffix(".tmp")
-        scratch.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as stream:
+        self.keep.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.keep, durable=True) as half, half.open("wb") as stream:
             np.savez(stream, rows=np.array(json.dumps(rows)), values=values, layout=np.array(self.layout.digest))
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(self.keep)
 
     def _restore(self) -> None:
         try:

@@ -1,4 +1,5 @@
-"""The server's OpenAPI: KServe's own leaves the V1 body open; here it is told, model by model."""
+"""The server's OpenAPI: KServe's own leaves the V1 body open; here it is told, model by model, beside the bodies of the
+management routes (`serving.http.openapi`)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossmix.state import Layout
+from serving.http.openapi import definitions
 
 _LIMIT = {
     "type": "object",
@@ -62,7 +64,6 @@ PREDICTION: dict[str, Any] = {
         "notes": {"type": "array", "items": {"type": "string"}},
     },
 }
-ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 
 
 def question(layout: Layout) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def install(app: Any, models: Sequence[str], layout: Layout) -> None:
 
 def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {"Question": question(layout), "Prediction": PREDICTION, "Error": ERROR}
+    schemas |= {"Question": question(layout), "Prediction": PREDICTION, **definitions()}
     error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
     for path, methods in document["paths"].items():
         for operation in methods.values():

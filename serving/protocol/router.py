@@ -21,6 +21,7 @@ from serving.allocation.answer import Answerer
 from serving.allocation.question import Question, QuestionError, of_instances, of_tensors
 from serving.assignment.arms import ExperimentError
 from serving.assignment.users import check, hashed
+from serving.http.client import AsyncClient, AwayError, RefusedError
 from serving.live.live import Live
 from serving.protocol.predictor import Predictions, Served, input_types, output_types, plain, tensors, written
 
@@ -54,35 +55,29 @@ class Elsewhere:
     """
 
     def __init__(self, urls: Mapping[str, str], token: str | None = None, seconds: float = 5.0) -> None:
-        import httpx
-
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
         self.urls = dict(urls)
-        self._client = httpx.AsyncClient(headers=headers, timeout=seconds)
+        self._client = AsyncClient(token, seconds)
 
     async def answer(self, questions: Sequence[Question], raw: Sequence[Mapping[str, Any]]) -> Predictions:
-        import httpx
-
-        found: dict[int, dict[str, Any]] = {}
+        answers: dict[int, dict[str, Any]] = {}
         for arm, url in self.urls.items():
             rows = [row for row, question in enumerate(questions) if question.arm == arm]
             if not rows:
                 continue
             body = {"instances": [dict(raw[row]) for row in rows]}
             try:
-                reply = await self._client.post(f"{url.rstrip('/')}/v1/models/{arm}:predict", json=body)
-            except httpx.HTTPError as error:
-                raise PredictorAwayError(f"predictor {arm} at {url}: {error or type(error).__name__}") from error
-            if reply.status_code not in (200, 400, 422):
-                raise PredictorAwayError(f"predictor {arm} at {url}: status {reply.status_code}")
-            told = reply.json()
-            if reply.status_code != 200:
-                raise QuestionError(str(told.get("error", f"predictor {arm}: status {reply.status_code}")))
-            found.update(zip(rows, told["predictions"], strict=True))
-        return [found[row] for row in range(len(questions))]
+                answer = await self._client.post(f"{url.rstrip('/')}/v1/models/{arm}:predict", body)
+            except RefusedError as error:
+                if error.status not in (400, 422):
+                    raise PredictorAwayError(f"predictor {arm} at {url}: status {error.status}") from error
+                raise QuestionError(error.sentence or f"predictor {arm}: status {error.status}") from None
+            except AwayError as error:
+                raise PredictorAwayError(f"predictor {arm} at {url}: {error}") from error
+            answers.update(zip(rows, answer["predictions"], strict=True))
+        return [answers[row] for row in range(len(questions))]
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
 
 class PredictorAwayError(RuntimeError):

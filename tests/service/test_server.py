@@ -105,8 +105,8 @@ def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve:
     for thread in threads:
         thread.start()
     try:
-        promoted = cli("promote", str(run.out), "2", "--why", "a trial", "--server", server.url)
-        rolled = cli("rollback", str(run.out), "--why", "worse", "--server", server.url)
+        promoted = cli("promote", str(run.out), "2", "--reason", "a trial", "--server", server.url)
+        rolled = cli("rollback", str(run.out), "--reason", "worse", "--server", server.url)
     finally:
         stop.set()
         for thread in threads:
@@ -121,7 +121,7 @@ def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve:
     ]
     assert ("bundle.serve", "version 2", "a trial") in trail
     assert ("bundle.serve", "version 1", "worse") in trail
-    again = cli("promote", str(run.out), "9", "--why", "x", "--server", server.url)
+    again = cli("promote", str(run.out), "9", "--reason", "x", "--server", server.url)
     assert again.returncode == 2
     assert "no version or alias '9'" in again.stderr
 
@@ -133,7 +133,7 @@ def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve:
     arms = [
         one["arm"] for one in httpx.post(f"{server.url}/v1/models/router:predict", json=bodies).json()["predictions"]
     ]
-    killed = cli("override", "set", "c0", "--why", "stop", "--server", server.url)
+    killed = cli("override", "set", "c0", "--reason", "stop", "--server", server.url)
     assert killed.returncode == 0, killed.stderr
     at_once = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance()).json()["predictions"][0]
     assert at_once["override"]["kind"] == "static"
@@ -213,8 +213,8 @@ def test_other_addresses_need_tokens_and_tokens_have_scopes(run: Run, serve: Ser
     assert status("POST", "/v1/models/policy:predict", tokens["read"], instance()) == 403
     assert status("POST", "/v1/models/policy:predict", tokens["serve"], instance()) == 200
     assert status("GET", "/campaigns", tokens["read"]) == 200
-    assert status("POST", "/campaigns/c0/pause", tokens["serve"], {"why": "x"}) == 403
-    assert status("POST", "/campaigns/c0/pause", tokens["admin"], {"why": "x"}) == 200
+    assert status("POST", "/campaigns/c0/pause", tokens["serve"], {"reason": "x"}) == 403
+    assert status("POST", "/campaigns/c0/pause", tokens["admin"], {"reason": "x"}) == 200
     assert status("GET", "/healthz", None) == 200
 
     async def grpc(token: str | None) -> Any:
@@ -251,7 +251,7 @@ def test_a_router_of_its_own_calls_predictors_of_their_own(run: Run, serve: Serv
     assert {one["arm"] for one in told} == {"policy", "control"}
     assert all(one["budget"] == 500.0 for one in told)
     assert httpx.post(f"{router.url}/v1/models/policy:predict", json=instance()).status_code == 404
-    killed = cli("override", "set", "c0", "--why", "stop", "--server", router.url)
+    killed = cli("override", "set", "c0", "--reason", "stop", "--server", router.url)
     assert killed.returncode == 0, killed.stderr
     for _ in range(50):
         told = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies).json()["predictions"]

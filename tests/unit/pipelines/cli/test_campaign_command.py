@@ -59,7 +59,7 @@ def test_a_campaign_is_made_changed_and_listed(live: FakeLive) -> None:
     assert made.share == {"search": 0.75, "social": 0.25, "video": 0}
     assert made.limits == {"search": {"min": 0.1, "max": 0.8}, "social": {"step": 0.05}, "video": {"freeze": True}}
     assert (made.cycle_budget, made.cycles, made.cycle_hours, made.starts) == (1000, 14, 24, START)
-    options = ("--unlimit", "video", "--limit", "search:0:0.5", "--budget", "1200", "--why", "less search")
+    options = ("--unlimit", "video", "--limit", "search:0:0.5", "--budget", "1200", "--reason", "less search")
     assert invoke("campaign", "edit", "spring", *options)[0] == 0
     assert live.campaigns["spring"].limits == {"search": {"max": 0.5}, "social": {"step": 0.05}}
     assert live.campaigns["spring"].cycle_budget == 1200
@@ -74,16 +74,32 @@ def test_a_campaign_is_made_changed_and_listed(live: FakeLive) -> None:
 
 def test_pause_resume_kill_switch_and_given_split(live: FakeLive) -> None:
     invoke(*NEW)
-    assert "paused" in invoke("campaign", "pause", "spring", "--why", "rain")[1]
+    assert "paused" in invoke("campaign", "pause", "spring", "--reason", "rain")[1]
     assert live.campaigns["spring"].paused
     assert "running" in invoke("campaign", "resume", "spring")[1]
-    assert "override static by local" in invoke("override", "set", "spring", "--why", "odd")[1]
+    assert "override static by local" in invoke("override", "set", "spring", "--reason", "odd")[1]
     found = live.campaigns["spring"].override
     assert found is not None
     assert (found.kind, found.reason) == ("static", "odd")
     assert "override given" in invoke("override", "set", "spring", "--share", "search:1")[1]
     assert invoke("override", "lift", "spring")[0] == 0
     assert live.campaigns["spring"].override is None
+
+
+def test_why_is_read_as_reason_with_a_warning(live: FakeLive) -> None:
+    invoke(*NEW)
+    warned = CliRunner().invoke(app, ["campaign", "pause", "spring", "--why", "rain"])
+    assert warned.exit_code == 0
+    assert warned.stderr == "warning: --why is named --reason now; --why will be refused in a later version\n"
+    assert "paused" in warned.stdout
+    assert audit.trail(live.store)[0].reason == "rain"
+    assert CliRunner().invoke(app, ["override", "set", "spring", "--why", "odd"]).exit_code == 0
+    assert live.campaigns["spring"].override is not None
+    assert live.campaigns["spring"].override.reason == "odd"
+    both = CliRunner().invoke(app, ["campaign", "resume", "spring", "--why", "a", "--reason", "b"])
+    assert (both.exit_code, both.stderr) == (2, "error: --why: --reason is there too; give --reason alone\n")
+    assert live.campaigns["spring"].paused
+    assert "--why" not in CliRunner().invoke(app, ["campaign", "pause", "--help"]).stdout
 
 
 def test_import_of_json_and_csv(live: FakeLive, tmp_path: Path) -> None:
@@ -116,7 +132,7 @@ def test_import_of_json_and_csv(live: FakeLive, tmp_path: Path) -> None:
         (
             "x.csv",
             "campaign_id,currency,starts,cycles,cycle_hours,cycle_budget\na,EUR,2026-01-05T00:00:00Z,x,24,5\n",
-            "x",
+            "row 1: share: the shares sum to 0; make them sum to 1",
         ),
         ("x.csv", "\xff\xfe", "cannot be read"),
         ("none.csv", None, "cannot be read"),
@@ -138,7 +154,7 @@ def test_files_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["campaign", "create", "x"], "currency: missing; give as EUR"),
+        (["campaign", "create", "x"], "currency: missing; give three capital letters, as EUR"),
         (["campaign", "create", "x", "--share", "search"], "--share search: give PLATFORM:SHARE"),
         (["campaign", "create", "x", "--limit", "search:0.5"], "--limit search:0.5: give PLATFORM:MIN:MAX"),
         (["campaign", "create", "x", "--step", "search:nan"], "--step search:nan: give PLATFORM:STEP"),

@@ -83,7 +83,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"campaign_id": 7}, r"campaign_id: 7; give"),
     ({"currency": "eur"}, r"currency: 'eur'; give three capital letters, as EUR"),
     ({"currency": "EURO"}, r"currency: 'EURO'; give three capital letters"),
-    ({"currency": None}, r"currency: missing; give as EUR"),
+    ({"currency": None}, r"currency: missing; give three capital letters, as EUR"),
     ({"cycle_budget": 0}, r"cycle_budget: 0; give an amount above 0, or pause"),
     ({"cycle_budget": -5}, r"cycle_budget: -5; give an amount"),
     ({"cycle_budget": float("nan")}, r"cycle_budget: nan; give an amount"),
@@ -108,7 +108,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"cycles": 0}, r"cycles: 0; give a whole number from 1"),
     ({"cycles": 2.5}, r"cycles: 2.5; give a whole number"),
     ({"cycles": 1_000_000, "cycle_hours": 24}, r"cycles: 1,000,000 of 24 hours end after 2200; give fewer"),
-    ({"cycle_hours": 0}, r"cycle_hours: 0 is under a second; give hours"),
+    ({"cycle_hours": 0}, r"cycle_hours: 0; give hours, a second at least"),
     ({"cycle_hours": float("inf")}, r"cycle_hours: inf; give hours"),
     ({"colour": "red"}, r"colour: unknown field; use campaign_id, currency"),
     ({"paused": True}, r"paused: unknown field; pause or resume it"),
@@ -235,7 +235,7 @@ def test_the_kill_switch_and_a_given_split(store: Store) -> None:
         ("off", None, "kind: 'off'; use static"),
         (None, None, "kind: missing; use static"),
         ("static", {"search": 1}, "share: the static split is the campaign's own"),
-        ("given", None, "share: missing; give the split"),
+        ("given", None, "share: missing; give a share by platform"),
         ("given", {"search": 0.5}, "share: the shares sum to 0.5; make them sum to 1"),
         ("given", {"radio": 1}, "share: platform 'radio' is unknown"),
         ("given", {"search": float("nan")}, "share.search: nan; give a share"),
@@ -332,9 +332,9 @@ def test_routes_change_campaigns_and_read_them_anew(client: TestClient, live: Fa
     assert client.post("/campaigns", json=[raw("x"), raw("y")]).status_code == 201
     assert client.get("/campaigns/a/b").json() == made.json()
     assert client.patch("/campaigns/a/b", json={"cycles": 7}).json()["cycles"] == 7
-    assert client.post("/campaigns/a/b/pause", params={"why": "rain"}).json()["paused"]
+    assert client.post("/campaigns/a/b/pause", params={"reason": "rain"}).json()["paused"]
     assert not client.post("/campaigns/a/b/resume").json()["paused"]
-    put = client.put("/campaigns/a/b/override", json={"kind": "static", "why": "odd"})
+    put = client.put("/campaigns/a/b/override", json={"kind": "static", "reason": "odd"})
     assert put.json()["override"]["actor"] == "local"
     assert live.campaigns["a/b"].override is not None
     assert client.delete("/campaigns/a/b/override").json()["override"] is None
@@ -342,6 +342,36 @@ def test_routes_change_campaigns_and_read_them_anew(client: TestClient, live: Fa
     entries = client.get("/audit", params={"subject": "a/b", "limit": 3}).json()["entries"]
     assert [entry["action"] for entry in entries] == ["override.lift", "override.set", "campaign.resume"]
     assert sorted(row["campaign_id"] for row in client.get("/campaigns").json()["campaigns"]) == ["a/b", "x", "y"]
+
+
+def test_why_is_read_as_reason_with_a_warning(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    client.post("/campaigns", json=raw())
+    caplog.clear()
+    paused = client.post("/campaigns/spring/pause", params={"why": "rain"})
+    put = client.put("/campaigns/spring/override", json={"kind": "static", "why": "odd"})
+    warning = '299 crossmix "why is named reason now; send reason, why will be refused in a later version"'
+    assert (paused.status_code, paused.headers["warning"]) == (200, warning)
+    assert (put.status_code, put.headers["warning"], put.json()["override"]["reason"]) == (200, warning, "odd")
+    assert [record.levelname for record in caplog.records if "why is named reason now" in record.message] == [
+        "WARNING",
+        "WARNING",
+    ]
+    named = client.post("/campaigns/spring/resume", params={"reason": "sun"})
+    assert "warning" not in named.headers
+    reasons = [entry["reason"] for entry in client.get("/audit").json()["entries"]]
+    assert reasons == ["sun", "odd", "rain", ""]
+    both = client.post("/campaigns/spring/pause", params={"reason": "a", "why": "b"})
+    assert (both.status_code, both.json()["error"]) == (422, "why: reason is there too; send reason alone")
+    assert not client.get("/campaigns/spring").json()["paused"]
+
+
+def test_a_campaign_kept_by_an_earlier_version_is_read(store: Store) -> None:
+    campaigns.create(store, raw(), PLATFORMS, "ann")
+    made = campaigns.set_override(store, "spring", "static", None, PLATFORMS, "bob", "odd split")
+    kept = made.as_dict()
+    override = kept["override"]
+    old = {"who": override.pop("actor"), "why": override.pop("reason"), **override}
+    assert Campaign.from_dict({**kept, "override": old}) == made
 
 
 @pytest.mark.parametrize(
@@ -360,9 +390,27 @@ def test_routes_change_campaigns_and_read_them_anew(client: TestClient, live: Fa
         ("POST", "/campaigns/autumn/pause", b"", 404, "'autumn' is unknown"),
         ("DELETE", "/campaigns/autumn/override", b"", 404, "'autumn' is unknown"),
         ("PUT", "/campaigns/spring/override", b"{}", 422, "kind: missing"),
-        ("PUT", "/campaigns/spring/override", b"[]", 422, "override: no object"),
-        ("PUT", "/campaigns/spring/override", b'{"kind": "static", "x": 1}', 422, "override: unknown field 'x'"),
-        ("PUT", "/campaigns/spring/override", b'{"kind": "static", "why": "\\ud800"}', 422, "why: "),
+        (
+            "PUT",
+            "/campaigns/spring/override",
+            b"[]",
+            422,
+            "override: an array; send an object with kind, share, reason",
+        ),
+        (
+            "PUT",
+            "/campaigns/spring/override",
+            b'{"kind": "static", "x": 1}',
+            422,
+            "x: unknown field; use kind, share, reason",
+        ),
+        (
+            "PUT",
+            "/campaigns/spring/override",
+            b'{"kind": "static", "reason": "\\ud800"}',
+            422,
+            "reason: '\\ud800'; give text",
+        ),
         ("PUT", "/campaigns/spring/override", b'{"kind": ["static"]}', 422, "kind: an array"),
     ],
 )
@@ -383,7 +431,7 @@ def test_who_comes_from_the_token(live: FakeLive) -> None:
     app.include_router(routes.router(live, changed=live.reload, clock=live.clock))
 
     async def named(scope: Any, receive: Any, send: Any) -> None:
-        scope.setdefault("state", {})["who"] = "bidder-7"
+        scope.setdefault("state", {})["actor"] = "bidder-7"
         await app(scope, receive, send)
 
     client = TestClient(named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -323,7 +324,7 @@ def test_the_pusher_outlives_the_feature_store_and_the_database(world: World, mo
     now[0] = 2.0
     one.once()
     assert one.trouble is not None
-    assert one.trouble.startswith("push: c0, control:")
+    assert one.trouble.startswith("c0, control:")
     assert str(world.folder) in one.trouble
     assert (one.failures, one.pushed) == (1, 2)
     away.rename(world.folder)
@@ -338,7 +339,7 @@ def test_the_pusher_outlives_the_feature_store_and_the_database(world: World, mo
 
         patched.setattr(World, "store", property(gone))
         one.once()
-        assert one.trouble == "push: database x: connection refused"
+        assert one.trouble == "database x: connection refused"
     one.once()
     assert (one.trouble, one.pushed) == (None, 6)
     assert world.rows() == 6
@@ -353,7 +354,7 @@ def test_a_database_that_goes_away_in_a_round_ends_the_round(world: World, monke
 
     monkeypatch.setattr(push, "advance", gone)
     one.once()
-    assert one.trouble == "push: database x: connection refused"
+    assert one.trouble == "database x: connection refused"
     assert asked == [("c0", "policy")]
 
 
@@ -364,8 +365,9 @@ def test_the_pusher_runs_by_itself_until_it_is_stopped(world: World) -> None:
     for _ in range(500):
         if one.pushed:
             break
-        one._halt.wait(0.02)
+        time.sleep(0.02)
     one.stop()
+    one.join(10)
     assert not one.is_alive()
     assert one.pushed == 1
     one.stop()

@@ -62,7 +62,7 @@ FREE = [("GET", "/healthz"), ("GET", "/v2/health/live"), ("GET", "/v2/health/rea
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """An application that tells who asks."""
-    body = json.dumps({"who": scope.get("state", {}).get("who")}).encode()
+    body = json.dumps({"actor": scope.get("state", {}).get("actor")}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": body})
 
@@ -95,7 +95,7 @@ def test_every_route_asks_for_its_scope(
         answer = ask(app, *route, f"Bearer {secrets[scope]}")
         if scope in (needed, "admin"):
             assert answer.status_code == 200
-            assert answer.json() == {"who": f"has-{scope}"}
+            assert answer.json() == {"actor": f"has-{scope}"}
         else:
             assert answer.status_code == 403
             assert f"scope {needed};" in answer.json()["error"]
@@ -138,7 +138,7 @@ def test_the_table_holds_every_route_of_the_application() -> None:
 def test_without_tokens_everybody_may_everything() -> None:
     answer = ask(Access(echo, None), "POST", "/campaigns")
     assert answer.status_code == 200
-    assert answer.json() == {"who": None}
+    assert answer.json() == {"actor": None}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_no_token_is_challenged_without_an_error_and_two_headers_are_refused(
 def test_the_page_takes_a_token_as_password_and_nothing_else_does(file: Path, secrets: dict[str, str]) -> None:
     app = Access(echo, Tokens(file))
     good = httpx.BasicAuth("anybody", secrets["read"])
-    assert ask(app, "GET", "/", auth=good).json() == {"who": "has-read"}
+    assert ask(app, "GET", "/", auth=good).json() == {"actor": "has-read"}
     assert ask(app, "GET", "/", auth=httpx.BasicAuth(secrets["read"], "wrong")).status_code == 401
     assert ask(app, "GET", "/", auth=httpx.BasicAuth("anybody", secrets["serve"])).status_code == 403
     assert ask(app, "GET", "/campaigns", auth=good).status_code == 401

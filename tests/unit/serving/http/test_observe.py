@@ -23,7 +23,7 @@ from prometheus_client import REGISTRY, generate_latest
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
 from serving.feedback.events import Receipt
-from serving.http import observe
+from serving.http import logs, observe
 from serving.http.access import Access
 from serving.http.observe import Observe
 
@@ -35,10 +35,10 @@ def lines() -> Iterator[io.StringIO]:
     """The log of the test, as JSON lines."""
     root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level)
     stream = io.StringIO()
-    observe.logs(stream)
+    logs.write_to(stream)
     yield stream
     root.handlers[:], root.level = before[0], before[1]
-    observe._lines = None
+    logs.forget()
 
 
 def application() -> Any:
@@ -115,7 +115,7 @@ def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: 
 
 def test_who_asked_stands_in_the_line(lines: io.StringIO) -> None:
     async def named(scope: Any, receive: Any, send: Any) -> None:
-        scope["state"]["who"] = "bidder"
+        scope["state"]["actor"] = "bidder"
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 

@@ -1,0 +1,103 @@
+"""One way to ask a running server over HTTP: the commands of a terminal, and a router its predictors.
+
+An answer is its JSON. What the server refuses is its own sentence with the status (`RefusedError`); a server that
+cannot be reached, or answers no JSON, is away (`AwayError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+SECONDS = 30.0
+"""An answer is waited for."""
+
+
+class AwayError(RuntimeError):
+    """No answer came; the message says why, for the caller to name the server and the remedy."""
+
+
+class RefusedError(ValueError):
+    """The server's refusal.
+
+    Args:
+        status: of the answer.
+        sentence: the server's own; `None`: it gave none.
+    """
+
+    def __init__(self, status: int, sentence: str | None) -> None:
+        super().__init__(sentence or f"status {status}")
+        self.status, self.sentence = status, sentence
+
+
+class Client:
+    """A server, asked one request at a time; without a connection that stays.
+
+    Args:
+        url: its address, as http://127.0.0.1:8080.
+        token: bearer token; `None`: none is sent.
+    """
+
+    def __init__(self, url: str, token: str | None = None, seconds: float = SECONDS) -> None:
+        self.url, self._headers, self._seconds = url.rstrip("/"), _headers(token), seconds
+
+    def ask(self, method: str, path: Sequence[str], *, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+        """The answer to a request.
+
+        Args:
+            path: its parts, unquoted.
+            body: sent as JSON; `None`: nothing is sent.
+
+        Raises:
+            RefusedError, AwayError.
+        """
+        url = "/".join([self.url, *(quote(part, safe="") for part in path)])
+        content: dict[str, Any] = {} if body is None else {"json": body}
+        try:
+            reply = httpx.request(method, url, headers=self._headers, params=query, timeout=self._seconds, **content)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise AwayError(str(error) or type(error).__name__) from error
+        return _answer(reply)
+
+
+class AsyncClient:
+    """Servers, asked from an event loop over connections that stay.
+
+    Args:
+        token: bearer token; `None`: none is sent.
+        seconds: an answer is waited for.
+    """
+
+    def __init__(self, token: str | None = None, seconds: float = SECONDS) -> None:
+        self._client = httpx.AsyncClient(headers=_headers(token), timeout=seconds)
+
+    async def post(self, url: str, body: Any) -> Any:
+        """The answer to a body, sent as JSON; raises `RefusedError`, `AwayError`."""
+        try:
+            reply = await self._client.post(url, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise AwayError(str(error) or type(error).__name__) from error
+        return _answer(reply)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _answer(reply: httpx.Response) -> Any:
+    try:
+        content = reply.json()
+    except ValueError:
+        if reply.is_success:
+            raise AwayError(f"status {reply.status_code} without JSON") from None
+        raise RefusedError(reply.status_code, None) from None
+    if reply.is_success:
+        return content
+    sentence = content.get("error") if isinstance(content, dict) else None
+    raise RefusedError(reply.status_code, None if sentence is None else str(sentence))

@@ -1,0 +1,111 @@
+"""Rounds of work on a thread: they outlive errors, end when nothing is left, and stop when told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from crossmix.background import FINISHED, ExpectedError, Loop, sentence
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_rounds_go_on_until_it_is_stopped() -> None:
+    rounds: list[str] = []
+    loop = Loop("counter", 0.005, lambda: rounds.append(threading.current_thread().name))
+    assert not loop.is_alive()
+    loop.start()
+    until(lambda: len(rounds) > 2)
+    loop.stop()
+    loop.join(10)
+    assert (loop.is_alive(), loop.stopping) == (False, True)
+    assert set(rounds) == {"counter"}
+    number = len(rounds)
+    time.sleep(0.05)
+    assert len(rounds) == number
+
+
+def test_a_long_pause_ends_at_once_when_stopped() -> None:
+    rounds: list[int] = []
+    later, at_once = (
+        Loop("later", 3_600, lambda: rounds.append(1)),
+        Loop("now", 3_600, lambda: rounds.append(2), at_once=True),
+    )
+    later.start()
+    at_once.start()
+    until(lambda: rounds == [2])
+    began = time.monotonic()
+    for loop in (later, at_once):
+        loop.stop()
+        loop.join(10)
+    assert time.monotonic() - began < 5
+    assert rounds == [2]
+
+
+def test_a_loop_that_never_began_is_joined_at_once() -> None:
+    loop = Loop("idle", 1, lambda: None)
+    loop.stop()
+    loop.join()
+    assert not loop.is_alive()
+
+
+def test_it_ends_when_nothing_is_left_to_do() -> None:
+    answers = iter([True, None, FINISHED, FINISHED])
+    loop = Loop("three", 0.001, lambda: next(answers))
+    loop.start()
+    loop.join(10)
+    assert not loop.is_alive()
+    assert next(answers) is FINISHED, "three rounds were made: any other value than FINISHED means to go on"
+
+
+def test_trouble_is_kept_until_a_round_goes_well(caplog: pytest.LogCaptureFixture) -> None:
+    refused = (ConnectionError("refused\nby the other side"), ConnectionError("refused again"))
+    failures: list[Exception | None] = [*refused, ExpectedError("gone"), None, None]
+
+    def work() -> None:
+        error = failures.pop(0)
+        if error is not None:
+            raise error
+
+    loop = Loop("door", 1, work)
+    before = time.time()
+    assert loop.once() is False
+    assert loop.trouble == "ConnectionError: refused"
+    since = loop.since
+    assert since is not None
+    assert before <= since <= time.time()
+    loop.once()
+    assert (loop.trouble, loop.since) == ("ConnectionError: refused again", since)
+    loop.once()
+    assert (loop.trouble, loop.since, loop.failures) == ("gone", since, 3)
+    loop.once()
+    loop.once()
+    assert (loop.trouble, loop.since, loop.failures) == (None, None, 3)
+    # A line when it begins, when it becomes another kind, and when it ends.
+    told = [(record.getMessage(), record.exc_info is not None) for record in caplog.records]
+    assert told == [("door: ConnectionError: refused", True), ("door: gone", False), ("door: well again", False)]
+
+
+def test_errors_that_are_expected_need_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    def work() -> None:
+        raise OSError("the disk is away")
+
+    with caplog.at_level(logging.WARNING):
+        loop = Loop("disk", 1, work, expected=(OSError,))
+        loop.once()
+    assert loop.trouble == "the disk is away"
+    assert [record.exc_info for record in caplog.records] == [None]
+
+
+def test_an_error_without_words_is_named_by_its_kind() -> None:
+    assert sentence(ValueError()) == "ValueError"
+    assert sentence(ValueError("  one\ntwo ")) == "one"
