@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"data.source": "crossmix.sources", "gates.required": "crossmix.evaluate.gates"}
+    {"data.source": "crossmix.sources", "train.agent": "crossmix.agents", "gates.required": "crossmix.evaluate.gates"}
 )
 """Config keys whose values are names that files declare, and the package of those files."""
 

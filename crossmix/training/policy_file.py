@@ -19,7 +19,7 @@ from crossmix.agents.mpc import TABLES
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import ActorSizes, PolicyHeader, StartHeader
 from crossmix.artifacts.networks import load_tensors, save_tensors, under
-from crossmix.training.run import Learner, TrainingError
+from crossmix.training.run import TrainingError, TrainingRun
 
 OLD_POLICY, OLD_START = "policy.pt", "meta.pt"
 """Names in folders of earlier versions."""
@@ -141,14 +141,14 @@ def load_policy(folder: Path) -> Policy:
         raise TrainingError(f"{folder}: {error}") from None
 
 
-def save_policy(learner: Learner, out: Path) -> None:
+def save_policy(run: TrainingRun, out: Path) -> None:
     """Write a run's best actor."""
-    settings = learner.config.train
+    settings = run.config.train
     TrainedPolicy(
-        learner.best,
-        learner.log_sigma(),
+        run.best,
+        run.log_sigma(),
         ActorSizes(
-            platforms=len(learner.market.platforms),
+            platforms=len(run.market.platforms),
             hidden=settings.pathwise.hidden,
             platform_net=settings.platform_net,
         ),
