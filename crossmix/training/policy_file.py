@@ -19,6 +19,7 @@ from crossmix.agents.mpc import TABLES
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import ActorSizes, PolicyHeader, StartHeader
 from crossmix.artifacts.networks import load_tensors, save_tensors, under
+from crossmix.exploration import Exploration
 from crossmix.training.run import TrainingError, TrainingRun
 
 OLD_POLICY, OLD_START = "policy.pt", "meta.pt"
@@ -47,6 +48,19 @@ class TrainedPolicy:
             TrainingError: it was trained before the plan had all of today's tables.
         """
         return _actor(self.weights, self.actor)
+
+    def fine_tuned(self, policy: Policy, exploration: Exploration) -> TrainedPolicy:
+        """The child that online learning made of it, which names these weights by their digest.
+
+        Args:
+            policy: of the same sizes.
+            exploration: by which it may be served.
+        """
+        total = hashlib.sha256()
+        for name, value in sorted(self.weights.items()):
+            total.update(name.encode() + value.numpy().tobytes())
+        log_sigma_P = torch.full((policy.platforms,), exploration.sigma).log()
+        return TrainedPolicy(policy.state_dict(), log_sigma_P, self.actor, total.hexdigest())
 
     def save(self, folder: Path) -> None:
         """Write policy.json and policy.safetensors."""
