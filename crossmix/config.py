@@ -106,7 +106,7 @@ class Data:
 
 ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")
 """Keys of `Data` that tell what a log lacks; a source that lacks it asks for it (`Source.asks`)."""
-FREE = ("data.settings", "monitor.settings")
+FREE = ("data.settings", "train.settings", "monitor.settings")
 """Mappings whose keys the tree does not know, so that `--set` may add one, below another too."""
 
 
@@ -297,9 +297,11 @@ class Train:
     """The training loop (§2.2)."""
 
     __pydantic_config__ = STRICT
-    agent: Literal["hybrid", "pathwise", "ddpg", "ppo", "mpc"] = "hybrid"
+    agent: Name = "hybrid"
     """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone. `mpc` trains nothing: it
-    solves the fitted market's plan every cycle."""
+    solves the fitted market's plan every cycle. Every file of `crossmix/agents` that registers one adds its name."""
+    settings: dict[Name, Any] = field(default_factory=dict)
+    """Settings that only this agent has (`Agent.settings`), by key; `pathwise`, `ddpg` and `ppo` have sections."""
     plan: bool = True
     """The actor learns what to add to the fitted market's plan; otherwise it starts from the uniform split (§2.2)."""
     start: Literal["pathwise", "fresh"] = "pathwise"
@@ -727,6 +729,9 @@ def _check(config: Config) -> None:
     for name in config.monitor.watch:
         if name not in monitors:
             raise ConfigError(f"monitor.watch: no monitor is called {name!r}; use {', '.join(monitors)}")
+    agents = declared(PACKAGES["train.agent"])
+    if config.train.agent not in agents:
+        raise ConfigError(f"train.agent: {config.train.agent!r} is unknown; use one of {', '.join(agents)}")
     gates = declared(PACKAGES["gates.required"])
     for name in config.gates.required:
         if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):

@@ -57,7 +57,7 @@ def seed(base: int, episode: int) -> int:
     return base + episode * size() + rank()
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float, unit: Tensor | None = None) -> None:
+def optimiser_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float, unit: Tensor | None = None) -> None:
     """One step down the gradient of `loss`, averaged over ranks and clipped to a norm.
 
     Args:

@@ -22,7 +22,12 @@ from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"data.source": "crossmix.sources", "gates.required": "crossmix.evaluate.gates", "monitor.watch": "monitoring"}
+    {
+        "data.source": "crossmix.sources",
+        "train.agent": "crossmix.agents",
+        "gates.required": "crossmix.evaluate.gates",
+        "monitor.watch": "monitoring",
+    }
 )
 """Config keys whose values are names that files declare, and the package of those files."""
 

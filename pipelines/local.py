@@ -89,6 +89,10 @@ def check(config: Config, out: Path) -> None:
         if not os.access(log, os.R_OK):
             raise ConfigError(f"--data {log}: may not be read; change its permissions")
     settings(config.data)
+    if config.train.settings:
+        from crossmix.agents.learner import own_settings
+
+        own_settings(config.train)
     place = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
     if not place.is_dir():
         raise ConfigError(f"--out {out}: {place} is a file; name a folder")

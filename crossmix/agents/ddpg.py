@@ -7,7 +7,7 @@
 An action is the split before the limits; the environment projects it. Exploration is Gaussian on the logits. Plain
 DDPG on a softmax saturates: once the critic errs towards a corner the softmax has no gradient to come back. Layer
 norm, two critics, the centred action, the logit penalty, the critic's warm-up and the running reward scale are what
-`config.DDPG` adds to the paper; each can be switched off (`docs/deviations.md`).
+`config.DDPGConfig` adds to the paper; each can be switched off (`docs/deviations.md`).
 z_0 are the logits of the actor that was taken over: near 0 for a fresh one, so that the penalty keeps it off the
 corners; those of the pathwise actor in the hybrid, which a critic of few transitions would otherwise only spoil.
 
@@ -17,6 +17,7 @@ Shapes: T cycles, B batch, P platforms, S state, N rows of the replay.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ from torch import Tensor, nn
 
 from crossmix import ranks
 from crossmix.agents.environment import Environment
-from crossmix.agents.policy import Normaliser, Policy
+from crossmix.agents.learner import AGENTS, Agent, Setup, figures_of
+from crossmix.agents.policy import ObservationNormaliser, Policy
 from crossmix.config import DDPGConfig
 
 
@@ -34,7 +36,7 @@ class Critic(nn.Module):
 
     def __init__(self, size: int, platforms: int, config: DDPGConfig) -> None:
         super().__init__()
-        self.normaliser = Normaliser(size)
+        self.normaliser = ObservationNormaliser(size)
         self.platforms, self.centred = platforms, config.centred_action
         self.nets = nn.ModuleList(self._net(size + platforms, config) for _ in range(2 if config.twin else 1))
 
@@ -53,7 +55,7 @@ class Critic(nn.Module):
         return torch.stack([net(x).squeeze(1) for net in self.nets])
 
 
-class Scale(nn.Module):
+class RunningMeanDeviation(nn.Module):
     """Running mean and deviation of rewards."""
 
     count: Tensor
@@ -91,7 +93,7 @@ class Batch:
     """True where the episode ended; `next_NS` means nothing there."""
 
 
-class Replay:
+class ReplayBuffer:
     """A ring of cycles; each state is stored once, in half precision: s' is the same row of the next cycle.
 
     Args:
@@ -104,16 +106,16 @@ class Replay:
         self.share_CBP = torch.empty(0, rows, platforms, device=device)
         self.reward_CB = torch.empty(0, rows, device=device)
         self.last_C = torch.empty(0, dtype=torch.bool, device=device)
-        self.seen = 0
+        self.added = 0
 
     def add(self, state_BS: Tensor, share_BP: Tensor, reward_B: Tensor, last: bool) -> None:
         """One cycle of every row."""
-        if self.seen >= len(self.last_C) and len(self.last_C) < self.cycles:
+        if self.added >= len(self.last_C) and len(self.last_C) < self.cycles:
             self._grow()
-        place = self.seen % self.cycles
-        self.state_CBS[place] = state_BS.half()
-        self.share_CBP[place], self.reward_CB[place], self.last_C[place] = share_BP, reward_B, last
-        self.seen += 1
+        slot = self.added % self.cycles
+        self.state_CBS[slot] = state_BS.half()
+        self.share_CBP[slot], self.reward_CB[slot], self.last_C[slot] = share_BP, reward_B, last
+        self.added += 1
 
     def __len__(self) -> int:
         """Transitions that can be drawn."""
@@ -123,7 +125,7 @@ class Replay:
         """Draw with replacement; the newest cycle only if its episode ended, for else its s' is not known yet."""
         device = self.reward_CB.device
         age = torch.randint(self._drawable(), (count,), generator=generator, device=device)
-        newest = self.seen - 1 - (0 if self._closed() else 1)
+        newest = self.added - 1 - (0 if self._closed() else 1)
         cycle = (newest - age) % self.cycles
         row = torch.randint(self.rows, (count,), generator=generator, device=device)
         following = (cycle + 1) % self.cycles % len(self.last_C)
@@ -137,26 +139,26 @@ class Replay:
 
     def newest(self, cycles: int) -> dict[str, Tensor]:
         """The last cycles, oldest first: what a checkpoint keeps of a round."""
-        place = torch.arange(self.seen - cycles, self.seen, device=self.last_C.device) % self.cycles
+        slots = torch.arange(self.added - cycles, self.added, device=self.last_C.device) % self.cycles
         return {
-            "state": self.state_CBS[place].clone(),
-            "share": self.share_CBP[place].clone(),
-            "reward": self.reward_CB[place].clone(),
-            "last": self.last_C[place].clone(),
+            "state": self.state_CBS[slots].clone(),
+            "share": self.share_CBP[slots].clone(),
+            "reward": self.reward_CB[slots].clone(),
+            "last": self.last_C[slots].clone(),
         }
 
-    def extend(self, kept: dict[str, Tensor]) -> None:
+    def extend(self, cycles: dict[str, Tensor]) -> None:
         """Add cycles that `newest` gave."""
         for state, share, reward, last in zip(
-            *(kept[name] for name in ("state", "share", "reward", "last")), strict=True
+            *(cycles[name] for name in ("state", "share", "reward", "last")), strict=True
         ):
             self.add(state.to(self.reward_CB.device), share, reward, bool(last))
 
     def _closed(self) -> bool:
-        return self.seen > 0 and bool(self.last_C[(self.seen - 1) % self.cycles])
+        return self.added > 0 and bool(self.last_C[(self.added - 1) % self.cycles])
 
     def _drawable(self) -> int:
-        return max(min(self.seen, self.cycles) - (0 if self._closed() else 1), 0)
+        return max(min(self.added, self.cycles) - (0 if self._closed() else 1), 0)
 
     def _grow(self) -> None:
         """Double the memory, up to the capacity: most runs never fill a million transitions."""
@@ -176,6 +178,10 @@ class DDPGResult:
     """Mean deviation of the logits over platforms: large means near a corner."""
     updates: int
 
+    def figures(self) -> dict[str, float]:
+        """For the learning curve."""
+        return figures_of("ddpg", self)
+
 
 class DDPG:
     """The algorithm with its networks, optimisers and replay, around a policy that others may train too.
@@ -189,21 +195,23 @@ class DDPG:
         actor_factor: on the actor's rate; the penalty is divided by it.
     """
 
-    PARTS = ("critic", "target_critic", "target_actor", "anchor", "scale", "actor_optimiser", "critic_optimiser")
+    environments = 1
+    log_sigma_P = None
+    PARTS = ("critic", "target_critic", "target_actor", "anchor", "reward_scale", "actor_optimiser", "critic_optimiser")
 
     def __init__(
         self, policy: Policy, config: DDPGConfig, discount: float, rows: int, size: int, actor_factor: float = 1.0
     ) -> None:
-        place = next(policy.parameters()).device
+        device = next(policy.parameters()).device
         self.policy, self.config, self.discount = policy, config, discount
-        self.critic = Critic(size, policy.platforms, config).to(place)
+        self.critic = Critic(size, policy.platforms, config).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_actor = copy.deepcopy(policy).requires_grad_(False)
         self.anchor = copy.deepcopy(policy).requires_grad_(False)
-        self.scale = Scale().to(place)
+        self.reward_scale = RunningMeanDeviation().to(device)
         self.actor_optimiser = torch.optim.Adam(policy.parameters(), config.actor_rate * actor_factor)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), config.critic_rate)
-        self.replay = Replay(config.replay // ranks.size(), rows, size, policy.platforms, place)
+        self.replay = ReplayBuffer(config.replay // ranks.size(), rows, size, policy.platforms, device)
         self.penalty = config.logit_penalty / actor_factor
         self.updates = 0
 
@@ -214,8 +222,9 @@ class DDPG:
         for critic in (self.critic, self.target_critic):
             critic.normaliser.load_state_dict(self.policy.normaliser.state_dict())
 
-    def play(self, environment: Environment, cycles: int, generator: torch.Generator) -> DDPGResult:
+    def play(self, environments: Sequence[Environment], cycles: int, generator: torch.Generator) -> DDPGResult:
         """One episode of every row with noisy logits, learning after every cycle."""
+        (environment,) = environments
         observation, results = environment.observe(), []
         for cycle in range(cycles):
             with torch.no_grad():
@@ -236,19 +245,19 @@ class DDPG:
         """Keep a cycle that any algorithm played."""
         self.replay.add(state_BS, share_BP, reward_B, last)
         if self.config.reward_scale:
-            self.scale.add(ranks.gather(reward_B))
+            self.reward_scale.add(ranks.gather(reward_B))
 
     def update(self, generator: torch.Generator) -> tuple[float, float, float]:
         """One step of the critic and, after its warm-up, one of the actor; (critic loss, actor loss, spread)."""
         batch = self.replay.sample(ranks.share(self.config.batch), generator)
         with torch.no_grad():
-            reward_N = self.scale(batch.reward_N) if self.config.reward_scale else batch.reward_N
+            reward_N = self.reward_scale(batch.reward_N) if self.config.reward_scale else batch.reward_N
             target_N = reward_N
             if self.discount:
                 following = self.target_critic(batch.next_NS, self.target_actor.raw(batch.next_NS)).amin(0)
                 target_N = reward_N + self.discount * following * ~batch.last_N
         critic_loss = (self.critic(batch.state_NS, batch.share_NP) - target_N).square().mean()
-        ranks.descend(self.critic_optimiser, critic_loss, 1.0)
+        ranks.optimiser_step(self.critic_optimiser, critic_loss, 1.0)
         self.updates += 1
         actor_loss, spread = torch.zeros(()), torch.zeros(())
         if self.updates > self.config.warm_up:
@@ -258,7 +267,7 @@ class DDPG:
             with torch.no_grad():
                 anchor_NP = _centred(self.anchor.logits(batch.state_NS))
             actor_loss = self.penalty * (centred_NP - anchor_NP).square().mean() - value_N.mean()
-            ranks.descend(self.actor_optimiser, actor_loss, 1.0)
+            ranks.optimiser_step(self.actor_optimiser, actor_loss, 1.0)
             spread = centred_NP.detach().square().mean().sqrt()
         self._follow(self.target_critic, self.critic)
         self._follow(self.target_actor, self.policy)
@@ -281,3 +290,19 @@ class DDPG:
 
 def _centred(logits_NP: Tensor) -> Tensor:
     return logits_NP - logits_NP.mean(1, keepdim=True)
+
+
+def build(setup: Setup) -> DDPG:
+    """DDPG around a run's policy."""
+    train = setup.train
+    return DDPG(setup.policy, train.ddpg, train.discount, setup.rows, setup.state_size, setup.rate_factor)
+
+
+AGENTS.register(
+    Agent(
+        name="ddpg",
+        label="DDPG alone",
+        build=build,
+        curves={"ddpg_actor_loss": "DDPG actor loss", "ddpg_critic_loss": "DDPG critic loss"},
+    )
+)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from crossmix.agents.learner import AGENTS, Agent
 from crossmix.state import ALLOCATION, weekday_index
 
 TABLES: tuple[str, ...] = (
@@ -296,3 +297,6 @@ def _equalised(share_BPK: Tensor, marginal_BPK: Tensor, low_BP: Tensor, high_BP:
     missing = (1 - share.sum(1, keepdim=True)).clamp(min=0)
     share = share + missing * room / room.sum(1, keepdim=True)
     return share / share.sum(1, keepdim=True)
+
+
+AGENTS.register(Agent(name="mpc", label="the fitted market's plan as it is; nothing is trained", start="base"))

@@ -15,10 +15,8 @@ Shapes: N logged cycles, S state, P platforms.
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -219,12 +217,3 @@ def _result(
     moved = (new.raw(feedback.state_NS) - old.raw(feedback.state_NS)).abs().sum(1).mean()
     effective = float(weight.sum() ** 2 / weight.square().sum().clamp(min=1e-30))
     return OnlineResult(new.eval(), exploration, kl, float(moved), steps, effective)
-
-
-def blob(result: OnlineResult, parent: dict[str, Any]) -> dict[str, Any]:
-    """What policy.pt holds of the new policy: its parent's sizes, and the digest of the parent's weights."""
-    total = hashlib.sha256()
-    for name, value in sorted(parent["policy"].items()):
-        total.update(name.encode() + value.numpy().tobytes())
-    log_sigma_P = torch.full((result.policy.platforms,), result.exploration.sigma).log()
-    return parent | {"policy": result.policy.state_dict(), "log_sigma": log_sigma_P, "parent": total.hexdigest()}

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from crossmix import ranks
 from crossmix.agents.environment import DifferentiableEnvironment, Observation
+from crossmix.agents.learner import AGENTS, Agent
 from crossmix.agents.policy import Policy
 
 
@@ -41,7 +42,10 @@ def update(
     Objectives are divided by their batch mean (of all ranks), so that the step's size does not depend on the currency.
     """
     raw, share = policy.act(observation.state_BS, observation.low_BP, observation.high_BP)
-    gain_B = environment.objective(environment.expected(share), raw, observation.high_BP)
-    loss = -gain_B.mean()
-    ranks.descend(optimiser, loss, 1.0, unit=loss)
+    objective_B = environment.objective(environment.expected(share), raw, observation.high_BP)
+    loss = -objective_B.mean()
+    ranks.optimiser_step(optimiser, loss, 1.0, unit=loss)
     return PathwiseResult(float(loss.detach()), float(-loss.detach()), share.detach())
+
+
+AGENTS.register(Agent(name="pathwise", label="the pathwise phase alone", start="pathwise"))

@@ -18,8 +18,8 @@ LEAST = 1e-4
 """Least share that the plan gives a platform before the limits, so that its logit is finite."""
 
 
-class Normaliser(nn.Module):
-    """Subtracts the mean and divides by the deviation of the states seen in a first rollout; then frozen."""
+class ObservationNormaliser(nn.Module):
+    """Subtracts the mean and divides by the deviation of a first rollout's states; then frozen."""
 
     mean: Tensor
     scale: Tensor
@@ -45,7 +45,7 @@ class Policy(nn.Module):
     The trunk is the paper's (two layers of 512, ReLU). The shared network reads one platform's 12 fields beside the
     campaign's 8, so that what is learned of one platform serves all (`docs/deviations.md`); width 0 leaves it out.
 
-    With `plan`, the tables of a fitted market (`agents.planner`), both networks learn what to add to the logarithm of
+    With `plan`, the tables of a fitted market (`agents.mpc`), both networks learn what to add to the logarithm of
     the market's own plan; without, the actor starts from the uniform split.
     """
 
@@ -56,7 +56,7 @@ class Policy(nn.Module):
         self.platforms = platforms
         self.planner = None if plan is None else Planner(plan)
         size = ALLOCATION.size
-        self.normaliser = Normaliser(size)
+        self.normaliser = ObservationNormaliser(size)
         layers: list[nn.Module] = []
         for width in hidden:
             layers += [nn.Linear(size, width), nn.ReLU()]

@@ -9,6 +9,7 @@ Shapes: T cycles, B batch, P platforms, S state.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 
 from crossmix import ranks
 from crossmix.agents.environment import Environment
-from crossmix.agents.policy import Normaliser, Policy
+from crossmix.agents.learner import AGENTS, Agent, Setup, figures_of
+from crossmix.agents.policy import ObservationNormaliser, Policy
 from crossmix.config import PPOConfig
 
 
@@ -26,7 +28,7 @@ class Critic(nn.Module):
 
     def __init__(self, size: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
-        self.normaliser = Normaliser(size)
+        self.normaliser = ObservationNormaliser(size)
         layers: list[nn.Module] = []
         for width in hidden:
             layers += [nn.Linear(size, width), nn.Tanh()]
@@ -60,6 +62,10 @@ class PPOResult:
     kl: float
     """Mean of (r - 1) - ln r: how far the policy moved."""
     epochs: int
+
+    def figures(self) -> dict[str, float]:
+        """For the learning curve."""
+        return figures_of("ppo", self)
 
 
 def log_density(mean_BP: Tensor, log_sigma_P: Tensor, logits_BP: Tensor) -> Tensor:
@@ -118,25 +124,25 @@ def update(
     generator: torch.Generator,
 ) -> PPOResult:
     """Eq. 4 with entropy bonus and a squared critic loss, over minibatches; a pass ends early at `target_kl`."""
-    gain_TB = advantages(rollout.reward_TB, rollout.value_TB, discount, config.gae_lambda)
-    target_N = (gain_TB + rollout.value_TB).flatten()
-    gain_N = gain_TB.flatten()
-    centre = ranks.mean(gain_N.mean())
-    gain_N = (gain_N - centre) / ranks.mean((gain_N - centre).square().mean()).sqrt().clamp(min=1e-8)
+    advantage_TB = advantages(rollout.reward_TB, rollout.value_TB, discount, config.gae_lambda)
+    target_N = (advantage_TB + rollout.value_TB).flatten()
+    advantage_N = advantage_TB.flatten()
+    centre = ranks.mean(advantage_N.mean())
+    advantage_N = (advantage_N - centre) / ranks.mean((advantage_N - centre).square().mean()).sqrt().clamp(min=1e-8)
     state_NS, logits_NP = rollout.state_TBS.flatten(0, 1), rollout.logits_TBP.flatten(0, 1)
     before_N = rollout.log_density_TB.flatten()
     actor_losses, critic_losses, moved, passes = [], [], 0.0, 0
     for _ in range(config.epochs):
         passes += 1
-        order = torch.randperm(len(gain_N), generator=generator, device=gain_N.device)
+        order = torch.randperm(len(advantage_N), generator=generator, device=advantage_N.device)
         for part in order.chunk(config.minibatches):
             log_ratio = log_density(policy.logits(state_NS[part]), log_sigma_P, logits_NP[part]) - before_N[part]
             ratio = log_ratio.exp()
             clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-            actor_loss = -torch.minimum(ratio * gain_N[part], clipped * gain_N[part]).mean()
+            actor_loss = -torch.minimum(ratio * advantage_N[part], clipped * advantage_N[part]).mean()
             critic_loss = 0.5 * (critic(state_NS[part]) - target_N[part]).pow(2).mean()
             loss = actor_loss + critic_loss - config.entropy * entropy(log_sigma_P)
-            ranks.descend(optimiser, loss, 0.5)
+            ranks.optimiser_step(optimiser, loss, 0.5)
             actor_losses.append(float(actor_loss.detach()))
             critic_losses.append(float(critic_loss.detach()))
             moved = float(ranks.mean(((ratio - 1) - log_ratio).mean().detach()))
@@ -151,13 +157,16 @@ def update(
 class PPO:
     """The algorithm with its critic, deviation and optimiser, around a policy that others may train too."""
 
+    environments = 1
+    replay = None
+
     def __init__(
         self, policy: Policy, config: PPOConfig, discount: float, size: int, actor_factor: float = 1.0
     ) -> None:
-        place = next(policy.parameters()).device
+        device = next(policy.parameters()).device
         self.policy, self.config, self.discount = policy, config, discount
-        self.critic = Critic(size, config.critic_hidden).to(place)
-        start = torch.full((policy.platforms,), config.sigma, device=place).log()
+        self.critic = Critic(size, config.critic_hidden).to(device)
+        start = torch.full((policy.platforms,), config.sigma, device=device).log()
         self.log_sigma_P = start.requires_grad_(True)
         self.optimiser = torch.optim.Adam(
             [
@@ -170,8 +179,9 @@ class PPO:
         """Take over the actor as it is: states as it sees them."""
         self.critic.normaliser.load_state_dict(self.policy.normaliser.state_dict())
 
-    def play(self, environment: Environment, cycles: int, generator: torch.Generator) -> PPOResult:
+    def play(self, environments: Sequence[Environment], cycles: int, generator: torch.Generator) -> PPOResult:
         """One episode of every row, then the updates on it."""
+        (environment,) = environments
         return self.learn(self.collect(environment, cycles, generator), generator)
 
     def collect(self, environment: Environment, cycles: int, generator: torch.Generator) -> Rollout:
@@ -195,3 +205,24 @@ class PPO:
         self.optimiser.load_state_dict(kept["optimiser"])
         with torch.no_grad():
             self.log_sigma_P.copy_(kept["log_sigma"])
+
+
+def build(setup: Setup) -> PPO:
+    """PPO around a run's policy."""
+    train = setup.train
+    return PPO(setup.policy, train.ppo, train.discount, setup.state_size, setup.rate_factor)
+
+
+AGENTS.register(
+    Agent(
+        name="ppo",
+        label="PPO alone",
+        build=build,
+        curves={
+            "ppo_actor_loss": "PPO actor loss",
+            "ppo_critic_loss": "PPO critic loss",
+            "ppo_entropy": "PPO entropy, nats",
+            "ppo_kl": "PPO step, KL",
+        },
+    )
+)

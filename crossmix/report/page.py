@@ -18,6 +18,7 @@ import numpy as np
 from crossmix.pages import charts as figures
 from crossmix.pages import format as formats
 from crossmix.pages.format import finite
+from crossmix.registered import PACKAGES, declared
 from crossmix.report import tables
 from crossmix.schema import SPLITS, Provenance
 
@@ -50,6 +51,9 @@ VERSIONS = (
     "mlflow",
     "onnxruntime",
 )
+
+AGENTS = PACKAGES["train.agent"]
+"""Package whose files declare what `train.agent` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +297,7 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
         "kept": kept,
         "start": None if start is None else f"{start:.4f}",
         "stopped": curve.get("stopped"),
-        "agent": curve.get("agent"),
+        "agent": _agent(curve.get("agent")),
         "ranks": curve.get("ranks"),
         "losses": _losses(curve["points"]),
         "splits": figures.svg(figures.shares(splits, "validation"), "split while training") if splits else None,
@@ -305,27 +309,32 @@ def _training(inputs: ReportInputs) -> dict[str, Any] | None:
 
 def _what(phase: str, update: Any) -> str:
     """Which policy was kept, in words."""
-    if phase == "mpc":
-        return "by the fitted market’s plan, solved each cycle (agent mpc; nothing was trained)"
+    known = declared(AGENTS).get(phase)
+    if known is not None and known.literals.get("start") == "base":
+        return f"by the fitted market’s plan, solved each cycle (agent {phase}; nothing was trained)"
     if update == 0:
         return "by the fitted market’s plan, which no update of training bettered"
     return f"in phase {phase}, update {update}"
 
 
-CURVES = {
-    "ddpg_actor_loss": "DDPG actor loss",
-    "ddpg_critic_loss": "DDPG critic loss",
-    "ppo_actor_loss": "PPO actor loss",
-    "ppo_critic_loss": "PPO critic loss",
-    "ppo_entropy": "PPO entropy, nats",
-    "ppo_kl": "PPO step, KL",
-}
-"""Figures of a round that are drawn, with their titles."""
+def _agent(name: Any) -> str | None:
+    """The agent's label and name; one that is not here any more has its name alone."""
+    if not name:
+        return None
+    known = declared(AGENTS).get(str(name))
+    return str(name) if known is None else f"{known.literals['label']} ({name})"
+
+
+def _curves() -> dict[str, str]:
+    """Figures of a round that are drawn, with their titles: each agent declares its own."""
+    return {
+        key: title for agent in declared(AGENTS).values() for key, title in agent.literals.get("curves", {}).items()
+    }
 
 
 def _losses(points: Sequence[Json]) -> str | None:
     rows = []
-    for key, title in CURVES.items():
+    for key, title in _curves().items():
         known = [(point["update"], point[key]) for point in points if finite(point.get(key)) is not None]
         if known:
             x, y = zip(*known, strict=True)

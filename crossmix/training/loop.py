@@ -1,8 +1,8 @@
-"""Training: pathwise through the market's closed form, then DDPG and PPO by turns on sampled cycles.
+"""Training: pathwise through the market's closed form, then rounds of a learner on sampled cycles.
 
-`config.train.agent` chooses the hybrid or one part of it alone; `train.ranks` processes share every batch. The best
-actor by validation is kept; a killed run resumes from its checkpoint (`crossmix.training.run`). Training seeds and
-market seeds are different things.
+`config.train.agent` names the agent (`crossmix.agents.learner`): which phases there are, and what plays the rounds;
+`train.ranks` processes share every batch. The best actor by validation is kept; a killed run resumes from its
+checkpoint (`crossmix.training.run`). Training seeds and market seeds are different things.
 
 Shapes: B batch, P platforms.
 """
@@ -13,7 +13,6 @@ import hashlib
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,8 @@ from tqdm import tqdm
 
 from crossmix import ranks
 from crossmix.agents import pathwise
-from crossmix.agents.ddpg import DDPGResult
-from crossmix.agents.hybrid import Hybrid, HybridResult
+from crossmix.agents.learner import Learner
 from crossmix.agents.policy import Policy
-from crossmix.agents.ppo import PPOResult
 from crossmix.artifacts import Curve
 from crossmix.config import Config, from_json, to_json
 from crossmix.constraints import project
@@ -33,15 +30,11 @@ from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
 from crossmix.market.oracle import best_share
 from crossmix.training.policy_file import save_policy
-from crossmix.training.run import Learner, Listener, Point, TrainingError
+from crossmix.training.run import Listener, Point, TrainingError, TrainingRun
 
 # Rows (of all ranks) and cycles of one validation; its market seeds are the training seed's plus these.
 VALIDATION_ROWS = 48
-
-
 VALIDATION_CYCLES = 20
-
-
 VALIDATION_SEED = 500_000
 
 
@@ -64,30 +57,30 @@ def train(
         return _launch(config, market, out, work or out, listener)
     for folder in (out, work or out):
         folder.mkdir(parents=True, exist_ok=True)
-    learner = Learner(config, load(market), market_digest(market), listener)
+    run = TrainingRun(config, load(market), market_digest(market), listener)
     checkpoint = (work or out) / "checkpoint.pt"
-    resumed = learner.resume(checkpoint)
-    uniform_ratio = validate(learner)["validation_ratio"]
-    started = time.monotonic() - learner.progress.seconds
+    resumed = run.resume(checkpoint)
+    uniform_ratio = validate(run)["validation_ratio"]
+    started = time.monotonic() - run.progress.seconds
     if not resumed:
-        _fit_normaliser(learner)
-    if learner.progress.phase == "pathwise":
-        _pathwise(learner, checkpoint, started)
-    if config.train.agent == "mpc" and not learner.progress.points:
-        _plan_alone(learner, started)
-    if learner.algorithm is not None:
-        if learner.progress.phase == "pathwise":
-            learner.progress.phase, learner.progress.update, learner.progress.stale = config.train.agent, 0, 0
-            # One actor through all phases: the algorithms go on from the best so far.
-            learner.policy.load_state_dict(learner.best)
-        if learner.progress.update == 0:
-            learner.algorithm.begin()
-        _rounds(learner, checkpoint, started)
-    learner.progress.stopped = learner.progress.stopped or "all pathwise updates done"
-    learner.save(checkpoint)
-    curve = _curve(learner, uniform_ratio)
+        _fit_normaliser(run)
+    if run.progress.phase == "pathwise":
+        _pathwise(run, checkpoint, started)
+    if run.agent.start == "base" and not run.progress.points:
+        _base_alone(run, started)
+    if run.learner is not None:
+        if run.progress.phase == "pathwise":
+            run.progress.phase, run.progress.update, run.progress.stale = run.agent.name, 0, 0
+            # One actor through all phases: the learner goes on from the best so far.
+            run.policy.load_state_dict(run.best)
+        if run.progress.update == 0:
+            run.learner.begin()
+        _rounds(run, run.learner, checkpoint, started)
+    run.progress.stopped = run.progress.stopped or "all pathwise updates done"
+    run.save(checkpoint)
+    curve = _curve(run, uniform_ratio)
     if ranks.rank() == 0:
-        save_policy(learner, out)
+        save_policy(run, out)
         Curve.of(curve).save(out)
     return curve
 
@@ -98,15 +91,15 @@ def market_digest(market: Path) -> str:
 
 
 @torch.no_grad()
-def validate(learner: Learner, policy: Policy | None = None) -> Point:
+def validate(run: TrainingRun, policy: Policy | None = None) -> Point:
     """A policy on the validation markets; `None`: the uniform split.
 
     Gives validation_ratio (expected revenue over the oracle's in the same states), validation_roi, and share, the mean
     split per platform. Every rank plays its part.
     """
     rows = -(-VALIDATION_ROWS // ranks.size())
-    base = VALIDATION_SEED + learner.config.train.market_seed
-    return score(policy, learner.environment(rows, VALIDATION_CYCLES, ranks.seed(base, 0)), VALIDATION_CYCLES)
+    base = VALIDATION_SEED + run.config.train.market_seed
+    return score(policy, run.environment(rows, VALIDATION_CYCLES, ranks.seed(base, 0)), VALIDATION_CYCLES)
 
 
 def validated(config: Config, market: Market, policy: Any, seed: int = 0) -> float:
@@ -152,125 +145,111 @@ def score(policy: Policy | None, environment: MarketEnvironment, cycles: int) ->
     }
 
 
-def _plan_alone(learner: Learner, started: float) -> None:
-    """Agent `mpc`: the fitted market's plan is the policy; nothing is trained."""
-    if learner.policy.planner is None:
+def _base_alone(run: TrainingRun, started: float) -> None:
+    """The base policy is the policy; nothing is trained."""
+    if run.policy.planner is None:
         raise TrainingError(
-            "train.agent: 'mpc' needs train.plan true, and a market of one campaign or with contexts that tell its "
-            "campaigns apart; use agent pathwise"
+            f"train.agent: {run.agent.name!r} needs train.plan true, and a market of one campaign or with contexts "
+            "that tell its campaigns apart; use agent pathwise"
         )
-    learner.policy.plan_alone()
-    bar = _bar("mpc", 1, 0)
-    _record(learner, bar, started)
+    run.policy.plan_alone()
+    bar = _bar(run.agent.name, 1, 0)
+    _record(run, bar, started)
     bar.update()
     bar.close()
-    learner.progress.stopped = "model-predictive control trains nothing"
+    run.progress.stopped = "model-predictive control trains nothing"
 
 
-def _pathwise(learner: Learner, checkpoint: Path, started: float) -> None:
-    settings, progress = learner.config.train, learner.progress
+def _pathwise(run: TrainingRun, checkpoint: Path, started: float) -> None:
+    settings, progress = run.config.train, run.progress
     bar = _bar("pathwise", settings.pathwise.updates, progress.update)
     rows = ranks.share(settings.pathwise.batch)
-    if learner.policy.planner is not None and not progress.points:
+    if run.policy.planner is not None and not progress.points:
         # The plan that training starts from: what is kept is never worse by validation.
-        _record(learner, bar, started)
+        _record(run, bar, started)
     while progress.update < settings.pathwise.updates:
-        environment = learner.next_environment(rows)
+        environment = run.next_environment(rows)
         observation = environment.observe()
         losses = []
         for _ in range(min(settings.cycles, settings.pathwise.updates - progress.update)):
-            result = pathwise.update(learner.policy, learner.pathwise_optimiser, environment, observation)
-            learner.require_finite(checkpoint, pathwise_loss=result.loss)
-            learner.schedule.step()
+            result = pathwise.update(run.policy, run.pathwise_optimiser, environment, observation)
+            run.require_finite(checkpoint, pathwise_loss=result.loss)
+            run.schedule.step()
             losses.append(result.objective)
             observation = environment.step(result.share_BP).observation
             progress.update += 1
             progress.env_steps += 2 * settings.pathwise.batch
             bar.update()
-        _record(learner, bar, started, objective=sum(losses) / len(losses))
-        learner.save(checkpoint)
+        _record(run, bar, started, objective=sum(losses) / len(losses))
+        run.save(checkpoint)
     bar.close()
 
 
-def _rounds(learner: Learner, checkpoint: Path, started: float) -> None:
-    settings, progress = learner.config.train, learner.progress
-    per_round = learner.episodes_per_round
+def _rounds(run: TrainingRun, learner: Learner, checkpoint: Path, started: float) -> None:
+    settings, progress = run.config.train, run.progress
+    per_round = learner.environments
     rounds = -(-settings.episodes // (settings.parallel * per_round))
-    bar = _bar(settings.agent, rounds, progress.update)
+    bar = _bar(run.agent.name, rounds, progress.update)
     unsaved = 0
     while progress.update < rounds and not progress.stopped:
-        generator = torch.Generator(learner.device).manual_seed(ranks.seed(settings.seed * 1_000_003, progress.episode))
-        algorithm = learner.algorithm
-        if isinstance(algorithm, Hybrid):
-            first, second = learner.next_environment(learner.rows), learner.next_environment(learner.rows)
-            result: Any = algorithm.play(first, second, settings.cycles, generator)
-        else:
-            assert algorithm is not None
-            result = algorithm.play(learner.next_environment(learner.rows), settings.cycles, generator)
-        told = figures(result)
-        learner.require_finite(checkpoint, **told)
+        generator = torch.Generator(run.device).manual_seed(ranks.seed(settings.seed * 1_000_003, progress.episode))
+        environments = [run.next_environment(run.rows) for _ in range(per_round)]
+        figures = learner.play(environments, settings.cycles, generator).figures()
+        run.require_finite(checkpoint, **figures)
         progress.update += 1
         unsaved += per_round * settings.cycles
         progress.env_steps += per_round * settings.parallel * settings.cycles
         bar.update()
         if progress.update % settings.validate_every == 0:
-            _record(learner, bar, started, **told)
+            _record(run, bar, started, **figures)
             if progress.stale * settings.validate_every >= settings.patience:
                 progress.stopped = f"no better validation in {settings.patience} rounds"
         if progress.update % settings.checkpoint_every == 0 or progress.stopped:
-            learner.save(checkpoint, unsaved)
+            run.save(checkpoint, unsaved)
             unsaved = 0
     bar.close()
     if unsaved:
-        learner.save(checkpoint, unsaved)
+        run.save(checkpoint, unsaved)
     progress.stopped = progress.stopped or f"all {rounds} rounds played"
 
 
-def figures(result: DDPGResult | PPOResult | HybridResult) -> dict[str, float]:
-    """What a round's algorithms tell, by name: `ddpg_actor_loss`, `ppo_entropy`, ..."""
-    if isinstance(result, HybridResult):
-        return figures(result.ddpg) | figures(result.ppo)
-    name = "ddpg" if isinstance(result, DDPGResult) else "ppo"
-    return {f"{name}_{key}": float(value) for key, value in asdict(result).items()}
-
-
-def _record(learner: Learner, bar: tqdm[Any], started: float, **figures: float) -> None:
+def _record(run: TrainingRun, bar: tqdm[Any], started: float, **figures: float) -> None:
     """Validate, and add a point to the curve."""
-    progress = learner.progress
+    progress = run.progress
     began = time.process_time()
-    seen = validate(learner, learner.policy)
+    validation = validate(run, run.policy)
     progress.validation_seconds += time.process_time() - began
     progress.seconds = time.monotonic() - started
-    learner.record(
+    run.record(
         {
             "phase": progress.phase,
             "update": progress.update,
             "env_steps": progress.env_steps,
             "seconds": progress.seconds,
             "validation_seconds": progress.validation_seconds,
-            **seen,
+            **validation,
             **figures,
         }
     )
-    bar.set_postfix_str(f"of the oracle {seen['validation_ratio']:.4f}")
+    bar.set_postfix_str(f"of the oracle {validation['validation_ratio']:.4f}")
 
 
-def _fit_normaliser(learner: Learner) -> None:
+def _fit_normaliser(run: TrainingRun) -> None:
     """State statistics of one short rollout under random splits, the same on every rank."""
-    settings = learner.config.train
+    settings = run.config.train
     rows = ranks.share(settings.pathwise.batch)
-    environment = learner.environment(rows, settings.cycles, ranks.seed(settings.market_seed, -1))
-    generator = torch.Generator(learner.device).manual_seed(ranks.seed(settings.seed, 0))
+    environment = run.environment(rows, settings.cycles, ranks.seed(settings.market_seed, -1))
+    generator = torch.Generator(run.device).manual_seed(ranks.seed(settings.seed, 0))
     observation, states = environment.observe(), []
     for _ in range(20):
         states.append(observation.state_BS)
-        logits = torch.randn(environment.batch, environment.platforms, generator=generator, device=learner.device)
+        logits = torch.randn(environment.batch, environment.platforms, generator=generator, device=run.device)
         observation = environment.step(torch.softmax(logits, 1)).observation
-    learner.policy.normaliser.fit(ranks.gather(torch.cat(states)))
+    run.policy.normaliser.fit(ranks.gather(torch.cat(states)))
 
 
-def _curve(learner: Learner, uniform_ratio: float) -> dict[str, Any]:
-    progress, settings = learner.progress, learner.config.train
+def _curve(run: TrainingRun, uniform_ratio: float) -> dict[str, Any]:
+    progress, settings = run.progress, run.config.train
     return {
         "points": progress.points,
         "stopped": progress.stopped,
@@ -280,9 +259,9 @@ def _curve(learner: Learner, uniform_ratio: float) -> dict[str, Any]:
         "seed": settings.seed,
         "market_seed": settings.market_seed,
         "agent": settings.agent,
-        "key": learner.key(),
+        "key": run.key(),
         "ranks": ranks.size(),
-        "platforms": list(learner.market.platforms),
+        "platforms": list(run.market.platforms),
     }
 
 
@@ -295,22 +274,22 @@ def _bar(name: str, total: int, done: int) -> tqdm[Any]:
 def _launch(config: Config, market: Path, out: Path, work: Path, listener: Listener | None) -> dict[str, Any]:
     """Start the ranks and wait; their curve, and what stopped them."""
     work.mkdir(parents=True, exist_ok=True)
-    given, failed, told = work / "config.json", work / "failed.txt", work / "points.jsonl"
-    given.write_text(to_json(config))
+    config_file, failed, points = work / "config.json", work / "failed.txt", work / "points.jsonl"
+    config_file.write_text(to_json(config))
     failed.unlink(missing_ok=True)
-    told.unlink(missing_ok=True)
-    seen = 0
+    points.unlink(missing_ok=True)
+    passed_on = 0
 
     def pass_on() -> None:
         """New lines of the first rank's points to the listener."""
-        nonlocal seen
-        if listener is not None and told.exists():
-            lines = told.read_text().splitlines()
-            for line in lines[seen:]:
+        nonlocal passed_on
+        if listener is not None and points.exists():
+            lines = points.read_text().splitlines()
+            for line in lines[passed_on:]:
                 listener(json.loads(line))
-            seen = len(lines)
+            passed_on = len(lines)
 
-    arguments = [str(path.resolve()) for path in (given, market, out, work)]
+    arguments = [str(path.resolve()) for path in (config_file, market, out, work)]
     ranks.launch("crossmix.training.loop", arguments, config.train.ranks, config.train.restarts, pass_on)
     if failed.exists():
         raise TrainingError(failed.read_text())
@@ -329,10 +308,10 @@ def _append_to(path: Path) -> Listener:
 
 def main(arguments: list[str]) -> None:
     """One rank, started by torchrun: config, market, out, work."""
-    given, market, out, work = map(Path, arguments)
+    config_file, market, out, work = map(Path, arguments)
     with ranks.group():
         try:
-            train(from_json(given.read_text()), market, out, work, _append_to(work / "points.jsonl"))
+            train(from_json(config_file.read_text()), market, out, work, _append_to(work / "points.jsonl"))
         except TrainingError as error:
             # A loss that is not finite would be so again: no restart.
             (work / "failed.txt").write_text(str(error))

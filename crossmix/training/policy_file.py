@@ -19,7 +19,8 @@ from crossmix.agents.mpc import TABLES
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import ActorSizes, PolicyHeader, StartHeader
 from crossmix.artifacts.networks import load_tensors, save_tensors, under
-from crossmix.training.run import Learner, TrainingError
+from crossmix.exploration import Exploration
+from crossmix.training.run import TrainingError, TrainingRun
 
 OLD_POLICY, OLD_START = "policy.pt", "meta.pt"
 """Names in folders of earlier versions."""
@@ -47,6 +48,19 @@ class TrainedPolicy:
             TrainingError: it was trained before the plan had all of today's tables.
         """
         return _actor(self.weights, self.actor)
+
+    def fine_tuned(self, policy: Policy, exploration: Exploration) -> TrainedPolicy:
+        """The child that online learning made of it, which names these weights by their digest.
+
+        Args:
+            policy: of the same sizes.
+            exploration: by which it may be served.
+        """
+        total = hashlib.sha256()
+        for name, value in sorted(self.weights.items()):
+            total.update(name.encode() + value.numpy().tobytes())
+        log_sigma_P = torch.full((policy.platforms,), exploration.sigma).log()
+        return TrainedPolicy(policy.state_dict(), log_sigma_P, self.actor, total.hexdigest())
 
     def save(self, folder: Path) -> None:
         """Write policy.json and policy.safetensors."""
@@ -141,14 +155,14 @@ def load_policy(folder: Path) -> Policy:
         raise TrainingError(f"{folder}: {error}") from None
 
 
-def save_policy(learner: Learner, out: Path) -> None:
+def save_policy(run: TrainingRun, out: Path) -> None:
     """Write a run's best actor."""
-    settings = learner.config.train
+    settings = run.config.train
     TrainedPolicy(
-        learner.best,
-        learner.log_sigma(),
+        run.best,
+        run.log_sigma(),
         ActorSizes(
-            platforms=len(learner.market.platforms),
+            platforms=len(run.market.platforms),
             hidden=settings.pathwise.hidden,
             platform_net=settings.platform_net,
         ),

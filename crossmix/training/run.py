@@ -1,4 +1,4 @@
-"""What a training run owns: networks, optimisers, progress, checkpoints.
+"""What a training run owns: the policy, its learner, optimisers, progress, checkpoints.
 
 A checkpoint is one file beside the replay's rounds, each in a file of its own, so that writing one costs the same at
 every round. All of it is written whole or not at all, by every rank before the first rank says that it is done.
@@ -19,10 +19,8 @@ import torch
 from torch import Tensor
 
 from crossmix import ranks
-from crossmix.agents.ddpg import DDPG
-from crossmix.agents.hybrid import Hybrid
+from crossmix.agents.learner import AGENTS, Learner, Replay, Setup, own_settings
 from crossmix.agents.policy import Policy
-from crossmix.agents.ppo import PPO
 from crossmix.config import Config, digest
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
@@ -32,7 +30,6 @@ from crossmix.state import ALLOCATION
 Point = dict[str, Any]
 Listener = Callable[[Point], None]
 """Told every point of the learning curve as it comes."""
-Algorithm = DDPG | PPO | Hybrid
 
 
 class TrainingError(RuntimeError):
@@ -61,8 +58,8 @@ class Progress:
     """Why the run ended."""
 
 
-class Learner:
-    """Networks, optimisers and progress of one training run.
+class TrainingRun:
+    """Policy, learner, optimisers and progress of one training run.
 
     Args:
         config: the whole tree.
@@ -88,7 +85,8 @@ class Learner:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.pathwise_optimiser, settings.pathwise.updates, eta_min=0.02 * settings.pathwise.learning_rate
         )
-        self.algorithm = self._algorithm()
+        self.agent = AGENTS.get(settings.agent)
+        self.learner = self._learner()
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(phase=self.first_phase())
 
@@ -98,27 +96,25 @@ class Learner:
         return ranks.share(self.config.train.parallel)
 
     @property
-    def replay(self) -> Any:
-        """The replay, where the agent has one."""
-        algorithm = self.algorithm.ddpg if isinstance(self.algorithm, Hybrid) else self.algorithm
-        return algorithm.replay if isinstance(algorithm, DDPG) else None
+    def replay(self) -> Replay | None:
+        """The learner's, where it has one."""
+        return None if self.learner is None else self.learner.replay
 
     @property
-    def episodes_per_round(self) -> int:
-        """Environments that one round starts on every rank."""
-        return 2 if isinstance(self.algorithm, Hybrid) else 1
+    def starts_pathwise(self) -> bool:
+        """The pathwise phase comes before the agent's rounds."""
+        start = self.agent.start
+        return start == "pathwise" or (start == "configured" and self.config.train.start == "pathwise")
 
     def first_phase(self) -> str:
         """`pathwise`, or the agent that has no such phase."""
-        settings = self.config.train
-        pathwise = settings.agent == "pathwise" or (settings.agent == "hybrid" and settings.start == "pathwise")
-        return "pathwise" if pathwise else settings.agent
+        return "pathwise" if self.starts_pathwise else self.agent.name
 
     def log_sigma(self) -> Tensor:
-        """Deviation of the logits that a served policy may explore with: PPO's, or where it starts."""
-        ppo = self.algorithm.ppo if isinstance(self.algorithm, Hybrid) else self.algorithm
-        if isinstance(ppo, PPO):
-            return ppo.log_sigma_P.detach().cpu()
+        """ln deviation of the logits that a served policy may explore with, (P,): as learned, or where PPO starts."""
+        learned_P = None if self.learner is None else self.learner.log_sigma_P
+        if learned_P is not None:
+            return learned_P.detach().cpu()
         return torch.full((len(self.market.platforms),), self.config.train.ppo.sigma).log()
 
     def environment(self, rows: int, cycles: int, seed: int) -> MarketEnvironment:
@@ -136,9 +132,9 @@ class Learner:
     def next_environment(self, rows: int) -> MarketEnvironment:
         """The next training episode's."""
         settings = self.config.train
-        made = self.environment(rows, settings.cycles, ranks.seed(settings.market_seed, self.progress.episode))
+        environment = self.environment(rows, settings.cycles, ranks.seed(settings.market_seed, self.progress.episode))
         self.progress.episode += 1
-        return made
+        return environment
 
     def record(self, point: Point) -> None:
         """Add a point of the learning curve and keep the best policy so far."""
@@ -187,7 +183,7 @@ class Learner:
                 "policy": self.policy.state_dict(),
                 "pathwise_optimiser": self.pathwise_optimiser.state_dict(),
                 "schedule": self.schedule.state_dict(),
-                "algorithm": self.algorithm.state_dict() if self.algorithm is not None else {},
+                "learner": self.learner.state_dict() if self.learner is not None else {},
                 "best": self.best,
                 "progress": asdict(self.progress),
             }
@@ -208,8 +204,8 @@ class Learner:
         self.pathwise_optimiser.load_state_dict(blob["pathwise_optimiser"])
         self.schedule.load_state_dict(blob["schedule"])
         self.best, self.progress = blob["best"], Progress(**blob["progress"])
-        if self.algorithm is not None:
-            self.algorithm.load_state_dict(blob["algorithm"])
+        if self.learner is not None:
+            self.learner.load_state_dict(blob["learner"])
             self._refill(path)
         return True
 
@@ -217,20 +213,22 @@ class Learner:
         """What a checkpoint must agree on; not the number of ranks."""
         return training_key(self.config, self.identity)
 
-    def _algorithm(self) -> Algorithm | None:
-        settings, agent = self.config.train, self.config.train.agent
-        if agent in ("pathwise", "mpc"):
+    def _learner(self) -> Learner | None:
+        """What plays the agent's rounds; `None`: it plays none."""
+        settings = self.config.train
+        own = own_settings(settings)
+        if self.agent.build is None:
             return None
-        factor = settings.fine_tuning if agent == "hybrid" and settings.start == "pathwise" else 1.0
-        ppo = (
-            PPO(self.policy, settings.ppo, settings.discount, ALLOCATION.size, factor)
-            if agent in ("ppo", "hybrid")
-            else None
+        return self.agent.build(
+            Setup(
+                policy=self.policy,
+                train=settings,
+                settings=own,
+                rows=self.rows,
+                state_size=ALLOCATION.size,
+                rate_factor=settings.fine_tuning if self.starts_pathwise else 1.0,
+            )
         )
-        if agent == "ppo":
-            return ppo
-        ddpg = DDPG(self.policy, settings.ddpg, settings.discount, self.rows, ALLOCATION.size, factor)
-        return ddpg if ppo is None else Hybrid(ddpg, ppo)
 
     def _refill(self, path: Path) -> None:
         """The replay as it was: every round's file of every rank, this rank's rows of them."""

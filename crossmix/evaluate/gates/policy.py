@@ -11,6 +11,7 @@ from crossmix.bundle import Bundle
 from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
 from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate
 from crossmix.evaluate.judge import Record
+from crossmix.evaluate.stats.off_policy import ENOUGH
 
 
 def beats_competitors(case: Case) -> Iterator[Gate]:
@@ -64,8 +65,13 @@ def worst_platform(case: Case) -> Iterator[Gate]:
 
 
 def off_policy(case: Case) -> Iterator[Gate]:
-    """What logged splits say of the policy, where they were logged with their propensities."""
-    why = "the log holds no propensities of its splits"
+    """What served splits say of the policy: not applicable until a run reads their propensities."""
+    why = (
+        "the log holds no propensities of its splits. It waits for those that a server's policy arm writes down while "
+        f"it explores (`crossmix serve`, serving.explore): {ENOUGH:g} campaign cycles with feedback or more, the more "
+        "the less the two policies agree. No step reads them yet; `crossmix.ledger.served.read` gives them and "
+        "`crossmix.evaluate.stats.off_policy.estimate` judges by them"
+    )
     yield case.gate("policy.off_policy", None, ">= the champion's", NOT_APPLICABLE, why)
 
 

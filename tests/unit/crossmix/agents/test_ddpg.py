@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossmix.agents.ddpg import DDPG, Critic, Replay, Scale
+from crossmix.agents.ddpg import DDPG, Critic, ReplayBuffer, RunningMeanDeviation
 from crossmix.agents.hybrid import Hybrid
 from crossmix.agents.policy import Policy
 from crossmix.agents.ppo import PPO
@@ -18,9 +18,9 @@ CPU = torch.device("cpu")
 SMALL = DDPGConfig(critic_hidden=(16,), batch=32, warm_up=0)
 
 
-def _replay(capacity: int, cycles: int, length: int, rows: int = 3) -> tuple[Replay, list[tuple]]:
+def _replay(capacity: int, cycles: int, length: int, rows: int = 3) -> tuple[ReplayBuffer, list[tuple]]:
     """A replay that saw `cycles` cycles of episodes of `length`; and what may be drawn: (s, r, s', last) per row."""
-    replay = Replay(capacity, rows, 2, 2, CPU)
+    replay = ReplayBuffer(capacity, rows, 2, 2, CPU)
     kept: list[tuple] = []
     for cycle in range(cycles):
         state = torch.stack([torch.tensor([cycle, row], dtype=torch.float) for row in range(rows)])
@@ -51,7 +51,7 @@ def test_the_replay_draws_every_whole_transition_and_no_other(cycles: int) -> No
 
 def test_a_replay_is_refilled_from_its_rounds() -> None:
     whole, _ = _replay(30, 25, length=5)
-    again = Replay(30, 3, 2, 2, CPU)
+    again = ReplayBuffer(30, 3, 2, 2, CPU)
     for end in (10, 20, 25):
         part, _ = _replay(30, end, length=5)
         again.extend(part.newest(5 if end == 25 else 10))
@@ -61,7 +61,7 @@ def test_a_replay_is_refilled_from_its_rounds() -> None:
 
 
 def test_the_running_scale_is_that_of_all_rewards() -> None:
-    rewards, scale = torch.randn(7, 11, generator=torch.Generator().manual_seed(2)) * 3 + 5, Scale()
+    rewards, scale = torch.randn(7, 11, generator=torch.Generator().manual_seed(2)) * 3 + 5, RunningMeanDeviation()
     for part in rewards:
         scale.add(part)
     wanted = (rewards - rewards.mean()) / rewards.std(correction=0)
@@ -123,7 +123,7 @@ def test_every_addition_can_be_left_out() -> None:
     before = agent.policy.head.weight.clone()
     agent.update(torch.Generator().manual_seed(6))
     assert not torch.equal(agent.policy.head.weight, before)
-    assert float(agent.scale.count) == 0
+    assert float(agent.reward_scale.count) == 0
 
 
 def test_the_hybrid_has_one_actor() -> None:

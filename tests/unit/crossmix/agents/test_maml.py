@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,15 +11,9 @@ from torch import Tensor
 
 from crossmix.agents.maml import MAML, Rates, adapt, descend, named, outer_loss, pathwise_loss
 from crossmix.agents.policy import Policy
-from crossmix.config import MAMLConfig, load
+from crossmix.config import MAMLConfig
 from crossmix.history import Outcome
-from crossmix.market.model import save
 from crossmix.state import ALLOCATION
-from crossmix.training.loop import train
-from crossmix.training.meta import draw_task, meta
-from crossmix.training.policy_file import AdaptationStart
-from crossmix.training.run import TrainingError
-from tests.support.markets import make_market
 
 SETTINGS = MAMLConfig(steps=2, batch=8, batch_tasks=2, iterations=4)
 
@@ -86,39 +78,47 @@ def test_the_inner_loop_is_gradient_descent_by_hand() -> None:
 
 
 def test_the_outer_gradient_goes_through_the_inner_steps() -> None:
-    # A loss that is not divided by its own mean, so that finite differences see the same function.
-    def loss(policy, parameters, environment):
-        value, share = pathwise_loss()(policy, parameters, environment)
-        raw_gain = environment.objective(environment.expected(share), share, share)
-        return value * raw_gain.mean().detach(), share
-
-    def plain(policy, parameters, environment):
-        from torch.func import functional_call
-
-        from crossmix.agents.maml import _Raw
-
-        given = {f"policy.{name}": value for name, value in parameters.items()}
-        seen = environment.observe()
-        raw, share = functional_call(_Raw(policy, None), given, (seen.state_BS, seen.low_BP, seen.high_BP))
-        return -environment.objective(environment.expected(share), raw, seen.high_BP).mean(), share.detach()
-
+    """Against finite differences of the pathwise loss, its unit (the batch mean, which has no gradient) held still."""
     policy = _policy()
     rates = Rates(policy, 0.2).double()
     tasks = [(Toy([1.0, 2.0, 3.0], 1), Toy([1.0, 2.0, 3.0], 2)), (Toy([3.0, 1.0, 1.0], 3), Toy([3.0, 1.0, 1.0], 4))]
-    value = outer_loss(policy, rates, tasks, SETTINGS, plain)
+    units: list[Tensor] = []
+
+    def recorded(policy: Policy, parameters: Mapping[str, Tensor], world: Toy) -> tuple[Tensor, Tensor]:
+        value, share = pathwise_loss()(policy, parameters, world)
+        units.append(_unit(world, share))
+        return value, share
+
+    value = outer_loss(policy, rates, tasks, SETTINGS, recorded)
     value.backward()
-    twin = torch.Generator().manual_seed(5)
+    assert float(value.detach()) == pytest.approx(-1)  # a mean over itself
+    assert len(units) == 2 * (SETTINGS.steps + 1)
+
+    def end() -> float:
+        held = iter(units)
+
+        def still(policy: Policy, parameters: Mapping[str, Tensor], world: Toy) -> tuple[Tensor, Tensor]:
+            value, share = pathwise_loss()(policy, parameters, world)
+            return value * _unit(world, share) / next(held), share
+
+        return float(outer_loss(policy, rates, tasks, SETTINGS, still).detach())
+
+    generator = torch.Generator().manual_seed(5)
     for tensor in [policy.head.weight, policy.trunk[0].weight, rates.log]:
-        direction = torch.randn(tensor.shape, generator=twin, dtype=tensor.dtype)
+        direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
         ends = []
-        for sign in (1, -1):
+        for step in (1e-5, -1e-5):
             with torch.no_grad():
-                tensor += sign * 1e-5 * direction
-            ends.append(float(outer_loss(policy, rates, tasks, SETTINGS, plain).detach()))
+                tensor += step * direction
+            ends.append(end())
             with torch.no_grad():
-                tensor -= sign * 1e-5 * direction
+                tensor -= step * direction
         assert float((tensor.grad * direction).sum()) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4)
-    assert loss(policy, named(policy), tasks[0][0])[0] < 0
+
+
+def _unit(world: Toy, share_BP: Tensor) -> Tensor:
+    """What the pathwise loss divides by: the mean revenue of a split, from the toy's own formula."""
+    return (world.weight * share_BP.sqrt()).sum(1).mean()
 
 
 def test_a_first_order_gradient_would_be_another() -> None:
@@ -175,72 +175,3 @@ def test_descend_without_a_graph_keeps_none() -> None:
     stepped = descend(named(policy), rates, value, graph=False)
     (again,) = torch.autograd.grad(stepped["head.weight"].sum(), policy.head.weight)
     assert torch.equal(again, torch.ones_like(again))
-
-
-SMALL = ["train.agent=pathwise", "train.pathwise.updates=40", "train.pathwise.batch=32", "train.cycles=20"]
-SMALL += ["train.pathwise.hidden=[16,16]", "meta.iterations=4", "meta.validate_every=2", "meta.batch=6"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    market, policy = tmp_path_factory.mktemp("market"), tmp_path_factory.mktemp("policy")
-    save(make_market(platforms=4), market)
-    train(load("laptop", SMALL), market, policy)
-    return market, policy
-
-
-def _folder(root: Path, name: str) -> Path:
-    (root / name).mkdir()
-    return root / name
-
-
-def test_a_killed_meta_training_ends_with_the_same_start(
-    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = load("laptop", SMALL)
-    whole = _folder(tmp_path, "whole")
-    told = meta(config, *trained, whole, _folder(tmp_path, "w1"))
-    assert [point["iteration"] for point in told["points"]] == [0, 2, 4]
-    real, calls = MAML.update, {"n": 0}
-
-    def dies(self, *args):
-        calls["n"] += 1
-        if calls["n"] == 4:
-            raise KeyboardInterrupt
-        return real(self, *args)
-
-    monkeypatch.setattr(MAML, "update", dies)
-    cut, work = _folder(tmp_path, "cut"), _folder(tmp_path, "w2")
-    with pytest.raises(KeyboardInterrupt):
-        meta(config, *trained, cut, work)
-    monkeypatch.setattr(MAML, "update", real)
-    meta(config, *trained, cut, work)
-    ours, theirs = (AdaptationStart.load(folder) for folder in (whole, cut))
-    assert torch.equal(ours.log_rates, theirs.log_rates)
-    assert list(ours.rates()) == list(told["rates"])
-    for name, value in ours.weights.items():
-        assert torch.equal(value, theirs.weights[name]), name
-    told = [
-        [point["adapted"] for point in json.loads((folder / "meta.json").read_text())["points"]]
-        for folder in (whole, cut)
-    ]
-    assert told[0] == told[1]
-    # The base policy is where it starts: nothing of the trained policy's file is changed.
-    assert told[0][0] == pytest.approx(1, abs=0.05)
-
-
-def test_a_loss_that_is_not_finite_stops_and_is_named(
-    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MAML, "update", lambda self, *args: math.nan)
-    with pytest.raises(TrainingError, match=r"meta loss is nan.*no checkpoint yet.*meta\.outer_rate"):
-        meta(load("laptop", SMALL), *trained, _folder(tmp_path, "out"), _folder(tmp_path, "work"))
-
-
-def test_tasks_differ_and_are_the_same_again() -> None:
-    base = [make_market(platforms=6)]
-    drawn = [draw_task(base, 0, number).scenario["shifts"] for number in range(20)]
-    assert drawn == [draw_task(base, 0, number).scenario["shifts"] for number in range(20)]
-    assert len({json.dumps(item) for item in drawn}) == 20
-    assert drawn != [draw_task(base, 1, number).scenario["shifts"] for number in range(20)]
-    assert {len(item[0]["platforms"]) for item in drawn} == {2}

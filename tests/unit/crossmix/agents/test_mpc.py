@@ -19,13 +19,10 @@ from crossmix.config import Config, load
 from crossmix.market.conditions import nominal
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
 from crossmix.market.mechanism import expected
-from crossmix.market.model import Market, save
+from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from crossmix.market.pacing import _law, _over_window, tables
 from crossmix.state import ALLOCATION
-from crossmix.training.loop import train
-from crossmix.training.policy_file import TrainedPolicy, load_policy
-from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
 
 
@@ -501,24 +498,6 @@ def test_the_plan_is_exported_with_the_policy(config: Config, tmp_path: Path) ->
         assert np.abs(answer - policy(*(x[:rows] for x in given)).detach().numpy()).max() < 1e-4
 
 
-def test_agent_mpc_trains_nothing_and_needs_a_market_that_tells_its_campaigns_apart(tmp_path: Path) -> None:
-    market = make_market(seed=6, campaigns=2)
-    (tmp_path / "market").mkdir()
-    save(market, tmp_path / "market")
-    config = load("laptop", ["train.agent=mpc"])
-    curve = train(config, tmp_path / "market", tmp_path / "out")
-    assert [point["phase"] for point in curve["points"]] == ["mpc"]
-    assert curve["best"]["validation_ratio"] > curve["uniform_ratio"] + 0.5 * (1 - curve["uniform_ratio"])
-    policy = load_policy(tmp_path / "out")
-    state = _empty(market, torch.tensor([0, 1]), torch.tensor([2, 4]))
-    assert torch.allclose(policy.raw(state), _planner(market, config)(state), atol=2e-3)
-    blind = replace(market, context=torch.zeros_like(market.context))
-    assert tables(blind, config) is None
-    save(blind, tmp_path / "market")
-    with pytest.raises(TrainingError, match=r"train\.agent: 'mpc' needs .*use agent pathwise"):
-        train(config, tmp_path / "market", tmp_path / "again")
-
-
 def test_few_rows_and_many_are_solved_alike(config: Config) -> None:
     """32 levels at once for few rows, halving for many: the same grid."""
     market = make_market(seed=3, campaigns=3)
@@ -526,18 +505,6 @@ def test_few_rows_and_many_are_solved_alike(config: Config) -> None:
     states = _empty(market, torch.arange(3 * FEW_ROWS) % 3, torch.arange(3 * FEW_ROWS) % 7)
     few = torch.cat([plan(part) for part in states.split(FEW_ROWS)])
     assert (plan(states) - few).abs().max() < 1e-4
-
-
-def test_a_policy_without_a_table_of_the_plan_is_to_be_trained_again(tmp_path: Path) -> None:
-    market = make_market(seed=6, campaigns=2)
-    (tmp_path / "market").mkdir()
-    save(market, tmp_path / "market")
-    train(load("laptop", ["train.agent=mpc"]), tmp_path / "market", tmp_path / "out")
-    whole = TrainedPolicy.load(tmp_path / "out")
-    weights = {name: value for name, value in whole.weights.items() if name != "planner.requests_error"}
-    replace(whole, weights=weights).save(tmp_path / "out")
-    with pytest.raises(TrainingError, match="before the plan had requests_error; train again"):
-        load_policy(tmp_path / "out")
 
 
 def test_volume_that_a_log_without_bids_cannot_tell_may_be_any(config: Config) -> None:

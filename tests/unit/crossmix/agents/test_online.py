@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossmix.agents.online import Feedback, FeedbackError, _advantage, blob, explore, update
+from crossmix.agents.online import Feedback, FeedbackError, _advantage, explore, update
 from crossmix.agents.policy import Policy
 from crossmix.config import Online, load
 from crossmix.exploration import Exploration
@@ -101,24 +101,6 @@ def test_an_update_ends_before_it_leaves_the_trust_region() -> None:
     # What it tells of the move is what the policies show.
     gap = (bounded.policy.logits(feedback.state_NS) - policy.logits(feedback.state_NS)) / LAW.sigma
     assert bounded.kl == pytest.approx(float(0.5 * gap.square().sum(1).mean().detach()), rel=1e-4)
-
-
-def test_a_new_policy_names_its_parent() -> None:
-    policy = _policy()
-    parent = {
-        "policy": policy.state_dict(),
-        "platforms": 4,
-        "hidden": [16],
-        "platform_net": 8,
-        "log_sigma": torch.full((4,), 0.3).log(),
-    }
-    found = update(policy, LAW, _feedback(policy, 64, 4), 1, Online())
-    child = blob(found, parent)
-    grandchild = blob(update(found.policy, LAW, _feedback(policy, 64, 5), 2, Online()), child)
-    assert child.keys() == parent.keys() | {"parent"}
-    assert torch.equal(child["log_sigma"], parent["log_sigma"])
-    assert child["parent"] != grandchild["parent"]
-    assert child["parent"] == blob(found, parent)["parent"]
 
 
 @pytest.mark.parametrize(

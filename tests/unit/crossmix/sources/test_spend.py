@@ -13,7 +13,6 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.config import Market as Settings
 from crossmix.evaluate.gates.fidelity import without_impressions
@@ -26,10 +25,7 @@ from crossmix.market.fit.supply import cost_curve
 from crossmix.market.logged_states import statistics
 from crossmix.report.page import ReportInputs, render
 from crossmix.schema import DataError
-from crossmix.state import ALLOCATION
-from crossmix.training.loop import Learner
 from tests.support.histories import START, ingested, sound
-from tests.support.markets import make_market
 
 
 def test_totals_come_through_unchanged(tmp_path: Path) -> None:
@@ -279,29 +275,6 @@ def test_spread_of_single_values_shows_in_daily_revenue() -> None:
     assert (np.abs(value - mean) < 4 * error).all()
     np.testing.assert_allclose(spread, cv, rtol=0.1)  # 1,200 squares: their mean is known to 4 %
     np.testing.assert_allclose(error, cv * mean / np.sqrt(conversions.sum(0)), rtol=0.15)
-
-
-def test_a_policy_without_contexts_does_not_hear_them() -> None:
-    torch.manual_seed(0)
-    policy = Policy(3, (16, 16))
-    state = torch.randn(4, 640)
-    other = state.clone()
-    other[:, : ALLOCATION.context_size] = torch.randn(4, ALLOCATION.context_size)
-    assert not torch.equal(policy.logits(state), policy.logits(other))
-    policy.ignore_context()
-    torch.testing.assert_close(policy.logits(state), policy.logits(other), rtol=0, atol=0)
-    other[:, ALLOCATION.context_size :] += 1
-    assert not torch.equal(policy.logits(state), policy.logits(other))
-
-
-def test_training_without_contexts_starts_deaf_to_them() -> None:
-    config = load("laptop", ["train.pathwise.hidden=[16,16]"])
-    market = make_market(platforms=3)
-    silent = replace(market, context=torch.zeros_like(market.context))
-    for known, deaf in ((market, False), (silent, True)):
-        weight = Learner(config, known, "x").policy.trunk[0].weight
-        assert bool((weight[:, : ALLOCATION.context_size] == 0).all()) == deaf
-        assert (weight[:, ALLOCATION.context_size :] != 0).any()
 
 
 def test_fusion_has_nothing_to_fuse_and_says_so(tmp_path: Path) -> None:

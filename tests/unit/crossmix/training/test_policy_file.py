@@ -9,6 +9,7 @@ import torch
 
 from crossmix.agents.mpc import TABLES
 from crossmix.artifacts import ActorSizes, ArtifactError, PolicyHeader
+from crossmix.exploration import Exploration
 from crossmix.training.policy_file import (
     POLICY_FILES,
     START_FILES,
@@ -97,3 +98,16 @@ def test_a_policy_without_a_table_of_the_plan_is_to_be_trained_again(tmp_path: P
     TrainedPolicy(weights, torch.zeros(4), SIZES).save(tmp_path)
     with pytest.raises(TrainingError, match=rf"{tmp_path}: trained before the plan had {TABLES[0]}; train again"):
         load_policy(tmp_path)
+
+
+def test_a_fine_tuned_policy_names_its_parent(tmp_path: Path) -> None:
+    parent, law = trained(actor()), Exploration(0.02, 2.0)
+    child = parent.fine_tuned(actor(1), law)
+    grandchild = child.fine_tuned(actor(2), law)
+    assert child.actor == parent.actor
+    assert same(child.weights, actor(1).state_dict())
+    assert child.log_sigma_P.exp().tolist() == pytest.approx([0.02] * 4)
+    assert child.parent == parent.fine_tuned(actor(3), law).parent
+    assert len({parent.parent, child.parent, grandchild.parent}) == 3
+    child.save(tmp_path)
+    assert TrainedPolicy.load(tmp_path).parent == child.parent

@@ -1,6 +1,9 @@
 """Gate verdicts, and the competitors that the policy gates use."""
 
+import importlib
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +13,11 @@ from crossmix.baselines import COMPETITORS, weekday
 from crossmix.config import laptop
 from crossmix.evaluate.fidelity.impressions import Deviation
 from crossmix.evaluate.gates import policy as gates
+from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.fidelity import equivalence
 from crossmix.evaluate.gates.verdicts import is_required
 from crossmix.evaluate.judge import interval
+from crossmix.evaluate.stats.off_policy import ENOUGH
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
 from tests.support.markets import make_market
 
@@ -47,6 +52,24 @@ def test_required_prefixes_end_at_dots() -> None:
     assert is_required("policy.limits", ("policy",))
     assert is_required("policy", ("policy",))
     assert not is_required("policy_x.limits", ("policy",))
+
+
+def test_the_off_policy_gate_says_what_it_waits_for() -> None:
+    case = SimpleNamespace(config=laptop())
+    case.gate = partial(Case.gate, case)
+    (gate,) = gates.off_policy(case)
+    assert (gate.name, gate.value, gate.verdict) == ("policy.off_policy", None, "not applicable")
+    for part in (
+        "no propensities",
+        "serving.explore",
+        f"{ENOUGH:g} campaign cycles with feedback",
+        "No step reads them yet",
+    ):
+        assert part in gate.detail
+    for name in ("crossmix.ledger.served.read", "crossmix.evaluate.stats.off_policy.estimate"):
+        assert name in gate.detail
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_interval_covers_its_mean() -> None:
