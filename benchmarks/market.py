@@ -38,7 +38,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected, pace
+from crossmix.market.conditions import Bank, Conditions
+from crossmix.market.mechanism import counts, exact, expected, pace
 from crossmix.market.price import EmpiricalPrice
 
 REQUESTS, PLATFORMS = 500, 10

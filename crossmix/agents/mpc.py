@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from crossmix.agents.learner import AGENTS, Agent
+from crossmix.drift import ahead_of_one, expected_factor
 from crossmix.state import ALLOCATION, weekday_index
 
 TABLES: tuple[str, ...] = (
@@ -156,10 +157,10 @@ class Planner(nn.Module):
         won = (impressions >= 1).to(win.dtype)
         surprise = won * ((price / usual).log().clamp(-3, 3) + 0.5 * variance)
         gain = won * variance / (variance + noise + 1e-9)
-        mean, left = rho * gain * surprise, variance * (1 - rho**2 * gain)
+        belief = ahead_of_one(rho, variance, gain, surprise)
         uncertain = 2 * (1 - rho) * variance + 1 / impressions.clamp(min=1)
         uncertain = uncertain + _moved(surprise, variance + noise) * surprise**2
-        return torch.exp(mean + 0.5 * (left - variance)), uncertain
+        return expected_factor(belief, variance), uncertain
 
 
 def _predicted(

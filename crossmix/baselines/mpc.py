@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from crossmix.baselines.player import Delivery, Task
-from crossmix.market.mechanism import Conditions
+from crossmix.market.conditions import Conditions
 from crossmix.market.model import Market
 from crossmix.market.oracle import best_share
 

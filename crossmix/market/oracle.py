@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from crossmix.constraints import check, project
-from crossmix.market.mechanism import Conditions, expected
+from crossmix.market.conditions import Conditions
+from crossmix.market.mechanism import expected
 from crossmix.market.price import EDGE, EmpiricalPrice, LogNormalPrice, Price
 
 REACH = 8
@@ -280,21 +281,17 @@ class _Curves:
         else:
             exact = EmpiricalPrice.of(price.knots.double().expand(*shape, -1).contiguous())
             wide_price = _Columns(exact.knots, exact.area, exact.area2)
-        tables: dict[str, Any] = {
-            name: getattr(conditions, name).double().expand(shape)[..., None] for name in _tables(conditions)
-        }
-        wide = replace(conditions, price=wide_price, bank=None, **tables)
+        wide = conditions.each(lambda table: table.double().expand(shape)[..., None], wide_price)
         even = project(torch.full_like(low_BP, 1 / shape[1]), low_BP, high_BP)
         scale = expected(wide, (budget_B[:, None] * high_BP)[..., None]).revenue.sum((1, 2))
         return cls(wide, budget_B, low_BP, high_BP, even, torch.where(scale > 0, scale, 1.0))
 
     def rows(self, index: Tensor) -> _Curves:
         conditions = self.conditions
-        tables: dict[str, Any] = {name: getattr(conditions, name)[index] for name in _tables(conditions)}
         price = conditions.price
         some: Price = type(price)(*(getattr(price, item.name)[index] for item in fields(price)))
         mine = (getattr(self, item.name)[index] for item in fields(self) if item.name != "conditions")
-        return _Curves(replace(conditions, price=some, **tables), *mine)
+        return _Curves(conditions.each(lambda table: table[index], some), *mine)
 
     def value(self, share_BPG: Tensor) -> Tensor:
         """Revenue over the scale, with the tie-break, (B, P, G)."""
@@ -304,10 +301,6 @@ class _Curves:
     def slope(self, share_BPG: Tensor) -> tuple[Tensor, Tensor]:
         """Revenue and marginal ROI, currency and 1, each (B, P, G)."""
         return marginal(self.conditions, self.budget_B[:, None, None] * share_BPG)
-
-
-def _tables(conditions: Conditions) -> list[str]:
-    return [item.name for item in fields(conditions) if item.name not in {"price", "bank"}]
 
 
 # ---- the split -------------------------------------------------------------------------------------------------------
@@ -457,7 +450,7 @@ def _points(curves: _Curves, share_BP: Tensor) -> Tensor:
     conditions, budget = curves.conditions, curves.budget_B[:, None, None].clamp(min=1e-300)
     kind: dict[str, Any] = {"dtype": low.dtype, "device": low.device}
     whole = (high - low) * torch.linspace(0, 1, 65, **kind) ** 2 + low
-    impression = conditions.level * conditions.price.mean() / budget * torch.linspace(0, 3, 25, **kind) ** 2
+    impression = conditions.price_multiplier * conditions.price.mean() / budget * torch.linspace(0, 3, 25, **kind) ** 2
     away = torch.linspace(0, 1, 17, **kind) ** 2
     away = torch.cat([-0.5 * away.flip(0), away[1:], torch.tensor([EDGE - 1, -EDGE], **kind)])
     supply = conditions.supply_cost() / budget * (1 + away)

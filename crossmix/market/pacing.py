@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from crossmix.config import Config
+from crossmix.drift import factor_covariance
 from crossmix.market.model import Market
 
 KNOTS = 33
@@ -91,16 +92,15 @@ def _delayed(weight_CPW: Tensor, delay_CPD: Tensor) -> Tensor:
 
 
 def _law(sigma_CP: Tensor, rho_CP: Tensor, weight_CPA: Tensor, weight_W: Tensor, mixed_CP: Tensor) -> Tensor:
-    """Second moments of the factor exp(x - sigma^2 / 2), x an AR(1) log-drift: autocovariance exp(sigma^2 rho^k) - 1.
+    """Second moments of a drift's factor and of its mean over the window: its best linear filter.
 
     Returns (C, P, 4): covariance of the window's mean with the coming factor; the mean's variance; the factor on
     1 / (events per cycle); the variance that the contexts add.
     """
     sigma2, rho = sigma_CP.double()[..., None] ** 2, rho_CP.double()[..., None].clamp(min=1e-9)
     age = torch.arange(weight_CPA.shape[2], dtype=torch.float64)
-    ahead = (weight_CPA * torch.expm1(sigma2 * rho ** (age + 1))).sum(2)
-    apart = (age[:, None] - age).abs()
-    between = torch.expm1(sigma2[..., None] * rho[..., None] ** apart)
+    ahead = (weight_CPA * factor_covariance(rho, sigma2, age + 1)).sum(2)
+    between = factor_covariance(rho[..., None], sigma2[..., None], (age[:, None] - age).abs())
     variance = (weight_CPA[..., :, None] * weight_CPA[..., None, :] * between).sum((2, 3))
     square = float(weight_W.square().sum())
     noise = torch.full_like(ahead, square)

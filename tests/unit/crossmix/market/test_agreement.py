@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from crossmix.history import Outcome
-from crossmix.market.mechanism import Conditions, counts, exact, expected
+from crossmix.market.conditions import Conditions
+from crossmix.market.mechanism import counts, exact, expected
 from crossmix.market.oracle import solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 

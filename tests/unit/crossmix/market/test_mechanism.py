@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
+from crossmix.market.conditions import Bank, Conditions
+from crossmix.market.mechanism import counts, exact, expected
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 P = 6

@@ -10,7 +10,8 @@ import torch
 from scipy.optimize import minimize
 
 from crossmix.constraints import InfeasibleError, Limits, box, project
-from crossmix.market.mechanism import Conditions, expected
+from crossmix.market.conditions import Conditions
+from crossmix.market.mechanism import expected
 from crossmix.market.oracle import BudgetError, Solution, best_share, marginal, solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
