@@ -1,4 +1,4 @@
-"""Tables of a fitted market for `agents.planner`: what the state leads one to expect of the coming cycle.
+"""Pacing tables of a fitted market for the base policy (`agents.mpc`): what the state leads one to expect of the coming cycle.
 
 Shapes: C campaigns, P platforms, W + D cycles of age, K + 1 knots.
 """
@@ -16,9 +16,9 @@ KNOTS = 33
 
 
 def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
-    """`agents.planner.TABLES` of a market; `None` where a state does not tell its campaign.
+    """`agents.mpc.TABLES` of a market; `None` where a state does not tell its campaign.
 
-    A state tells its campaign by its context; a market of several campaigns without contexts gives no plan.
+    A state tells its campaign by its context; a market of several campaigns without contexts gives no base policy.
     """
     campaigns, platforms = market.static.shape
     if campaigns > 1 and not market.context.any():

@@ -32,7 +32,7 @@ from crossmix.agents.adversarial import (
     of_state,
     straight_through,
 )
-from crossmix.agents.mpc import Planner
+from crossmix.agents.mpc import BasePolicy
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import Alignment, Curve
 from crossmix.config import Config
@@ -268,7 +268,7 @@ def retrain(config: Config, market: Market, policy: Policy) -> Policy:
     """`align.updates` pathwise updates in the aligned market, whose plan takes the place of the policy's own."""
     settings, plan = config.train, tables(market, config)
     if policy.planner is not None and plan is not None:
-        policy.planner = Planner(plan)
+        policy.planner = BasePolicy(plan)
     policy.train()
     optimiser = torch.optim.Adam(policy.parameters(), 0.3 * settings.pathwise.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.align.updates, 1))

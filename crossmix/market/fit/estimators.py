@@ -183,12 +183,10 @@ def _rise(rho: float, lag_K: npt.NDArray[np.int64]) -> Array:
 def path(hits_TCP: Array, trials_TCP: Array, rate_CP: Array, deviation_CP: Array, rho_CP: Array) -> Array:
     """Multiplier of the rate in each cycle: Kalman-smoothed AR(1) log-drift, scaled so that all hits are explained."""
     y = log_rate(hits_TCP, trials_TCP) - np.log(np.maximum(rate_CP, 1e-12))
-    noise = 1 / np.maximum(hits_TCP, 0.5)
-    variance = np.maximum(deviation_CP**2, 1e-10)
-    observed, noise, seen, rho, variance = map(
-        torch.from_numpy, (np.nan_to_num(y), noise, np.isfinite(y), rho_CP, variance)
-    )
-    multiplier = np.exp(smoothed(filtered(observed, noise, seen, rho, variance), rho).numpy())
+    rho = torch.from_numpy(rho_CP)
+    observed = [torch.from_numpy(part) for part in (np.nan_to_num(y), 1 / np.maximum(hits_TCP, 0.5), np.isfinite(y))]
+    steps = filtered(*observed, rho, torch.from_numpy(np.maximum(deviation_CP**2, 1e-10)))
+    multiplier = np.exp(smoothed(steps, rho).numpy())
     explained = (multiplier * trials_TCP * rate_CP).sum(0)
     return multiplier * np.where(explained > 0, hits_TCP.sum(0) / np.maximum(explained, 1e-9), 1.0)
 

@@ -62,8 +62,8 @@ def inferred(config: Config, log: Log) -> Aggregate:
 def history_supplies(config: Config, log: Log, found: Aggregate) -> list[list[Supply]]:
     """`supplies` of a spend history.
 
-    In every cycle that was seen the price multiplier is the one at which the observed spend buys the observed impressions; in
-    the training cycles held out it is the smoothed one, so that they can judge.
+    In every cycle that was seen the price multiplier is the one at which the observed spend buys the observed
+    impressions; in the training cycles held out it is the smoothed one, so that they can judge.
     """
     totals, fitted, weekday = log.totals(), log.fitted_cycles(), log.weekdays()
     held = ~fitted & (np.arange(log.shape[0]) < log.train_cycles)

@@ -94,8 +94,8 @@ def by_region(
 def _requests_variance(supply: Supply, bid: Array | None, group: npt.NDArray[np.int64]) -> Array:
     """Sampling variance of the requests of each group, with what its price multiplier's error adds.
 
-    A win counts 1 / F(bid / multiplier) requests: a multiplier that is off moves them all, by the slope found in a small
-    step.
+    A win counts 1 / F(bid / multiplier) requests: a multiplier that is off moves them all, by the slope found in a
+    small step.
     """
     variance = supply.requests_error**2
     if bid is None:

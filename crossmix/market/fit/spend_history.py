@@ -9,9 +9,9 @@ curve up to w, the forward model of `crossmix.market.price` says
     ln (S / W)      = m + ln A(w) + price drift                       A(w) = Phi(Phi^-1(w) - sigma) / w
     ln (clicks / W) = c + ln (1 - e^(-kappa w)) / (kappa w) + response drift
 
-Both drifts are AR(1) plus noise of one cycle, integrated out by the Kalman filter (`crossmix.drift`). Parameters are the mode of their
-posterior; errors come from its curvature (Laplace). The totals tell how steep these curves are and little more: which
-part of it is sigma, which kappa, and which the share won, rests on priors around `config.market`.
+Both drifts are AR(1) plus noise of one cycle, integrated out by the Kalman filter (`crossmix.drift`). Parameters are
+the mode of their posterior; errors come from its curvature (Laplace). The totals tell how steep these curves are and
+little more: which part of it is sigma, which kappa, and which the share won, rests on priors around `config.market`.
 
 Spend and price move together for two reasons, and only one is the curve: a budget may follow the market. The
 likelihood is that of the impressions given the spend *and everything before it*, so a budget that follows the

@@ -2,8 +2,8 @@
 
 A won impression shows its price p and its bid b with p <= b: the price is right-truncated at the bid. The
 product-limit estimator for truncated data (Lynden-Bell 1971) recovers the price's distribution up to the largest bid,
-and each win then stands for 1 / F(b) requests (Horvitz-Thompson). A price multiplier per cycle (drift) is estimated along.
-Where the log has no bids, volume and the order of winning rest on assumptions (`config.market.assumed_*`).
+and each win then stands for 1 / F(b) requests (Horvitz-Thompson). A price multiplier per cycle (drift) is estimated
+along. Where the log has no bids, volume and the order of winning rest on assumptions (`config.market.assumed_*`).
 """
 
 from __future__ import annotations
