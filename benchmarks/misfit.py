@@ -43,7 +43,8 @@ FIRST_SEED = 6_100_000
 """Market seed 0 of this benchmark: far from those of training, validation and the other benchmarks."""
 FACTOR = 2.0
 WRONG = ("requests", "level", "ctr", "cvr", "value", "saturation")
-"""Of `sim_to_real.wrong`, named as in market.json: requests, prices, click rates, conversion rates, value per conversion, saturation."""
+"""Of `sim_to_real.wrong`, named as in market.json: requests, prices, click rates, conversion rates, value per
+conversion, saturation."""
 AS_FITTED, UNTOLD = "as fitted", "policy, win rates not told"
 AGAINST = ("mpc", "plug_in", "windowed_roi", "pid", "mirror_descent", "ucb")
 

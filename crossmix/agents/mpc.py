@@ -50,7 +50,8 @@ FEW_ROWS = 16
 which the policy is exported, has fewer, so served answers search so too."""
 
 MOVED, SHIFT = 0.03, 1.0
-"""Prior probability that a rate, a price or a volume is not where the fitted law has it, and the variance of the log of its move."""
+"""Prior probability that a rate, price or volume is not where the fitted law has it, and the variance of the log of its
+move."""
 MOST = 15.0
 """Most that a rate is taken to have risen, as a multiple of the usual one."""
 BEGUN, FULL = 0.1, 4.0

@@ -1,8 +1,8 @@
 """Model-predictive control: the fitted market with filtered drift, solved by the oracle's solver every cycle.
 
 What an engineer with the fitted market would run: three AR(1) log-drifts per campaign and platform (click rate,
-conversion rate, price) are tracked by extended Kalman filters (`crossmix.drift`) from delivery reports; the coming cycle is predicted, and
-its best split is solved for. It knows the market's parameters, never its hidden state.
+conversion rate, price) are tracked by extended Kalman filters (`crossmix.drift`) from delivery reports; the coming
+cycle is predicted, and its best split is solved for. It knows the market's parameters, never its hidden state.
 
 Shapes: B batch, P platforms, D + 1 delays.
 """

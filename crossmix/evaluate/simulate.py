@@ -139,9 +139,8 @@ def simulate(
     for name, other in (others or {}).items():
         arms[name] = play_arm(config, market, other, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0)
     period = _period(control, *arms.values())
-    arm_figures = {
-        name: _figures(arm.roi(period), control.roi(period), level, days, period) for name, arm in arms.items()
-    }
+    base_RT = control.roi(period)
+    arm_figures = {name: _figures(arm.roi(period), base_RT, level, days, period) for name, arm in arms.items()}
     played = ["experiment"]
     for name in others or {}:
         arm_figures[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}

@@ -1,4 +1,4 @@
-"""Pacing tables of a fitted market for the base policy (`agents.mpc`): what the state leads one to expect of the coming cycle.
+"""Pacing tables of a fitted market for the base policy (`agents.mpc`): what a state says of the next cycle.
 
 Shapes: C campaigns, P platforms, W + D cycles of age, K + 1 knots.
 """

@@ -190,7 +190,7 @@ def test_a_scenario_is_told_to_nobody_but_the_environment() -> None:
     market = _market()
     moved = shift(market, "holiday")
     campaign, weekday = torch.zeros(3, dtype=torch.long), torch.tensor([0, 3, 6])
-    for name in ("requests", "level", "ctr", "cvr", "value"):
+    for name in ("requests", "price_multiplier", "ctr", "cvr", "value"):
         assert torch.equal(
             getattr(nominal(moved, campaign, weekday), name), getattr(nominal(market, campaign, weekday), name)
         )
