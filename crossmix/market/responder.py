@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmix.market.conditions import assembled
+from crossmix.market.curves import marginal
 from crossmix.market.model import Market
-from crossmix.market.oracle import marginal
 from crossmix.response import Response
 
 DRAWS = 512

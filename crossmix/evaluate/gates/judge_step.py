@@ -26,9 +26,9 @@ from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, bounds
 from crossmix.evaluate.judge import Record, act_of, from_state, judge_act, oracle, summarise
 from crossmix.evaluate.play import Act
 from crossmix.market.conditions import nominal
+from crossmix.market.curves import marginal
 from crossmix.market.fit.log import read
 from crossmix.market.model import Market, load
-from crossmix.market.oracle import marginal
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
 

@@ -11,8 +11,9 @@ from scipy.optimize import minimize
 
 from crossmix.constraints import InfeasibleError, Limits, box, project
 from crossmix.market.conditions import Conditions
+from crossmix.market.curves import marginal
 from crossmix.market.mechanism import expected
-from crossmix.market.oracle import BudgetError, Solution, best_share, marginal, solve
+from crossmix.market.oracle import BudgetError, Solution, best_share, solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 PRICES = ("lognormal", "empirical", "spiky")

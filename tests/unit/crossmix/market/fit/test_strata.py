@@ -149,7 +149,7 @@ def test_a_stratum_without_a_single_event_is_the_base_market() -> None:
     planted["ctr"] = np.exp(0.3 * rng.standard_normal((K, 1, C, P))) * np.ones((K, R, C, P))
     whole, regional = _cubes(rng, planted)
     for cubes in (whole, regional):
-        cubes.level_error[..., 0] = np.inf
+        cubes.price_multiplier_error[..., 0] = np.inf
         cubes.price_multiplier[..., 0] = 1.0
         for name in ("clicks", "exposed", "conversions", "revenue", "requests", "requests_variance", "usual"):
             getattr(cubes, name)[..., 0] = 0.0
@@ -176,7 +176,7 @@ def test_without_regions_there_are_periods_and_platforms() -> None:
     )
 
 
-def test_cycles_are_summed_and_levels_weighed_into_periods() -> None:
+def test_cycles_are_summed_and_price_multipliers_weighed_into_periods() -> None:
     ones = np.ones((5, 1, 1))
     error = np.array([0.1, 0.2, 0.1, 0.1, np.inf]).reshape(5, 1, 1)
     level = np.array([1.0, 2.0, 3.0, 1.0, 9.0]).reshape(5, 1, 1)
@@ -184,7 +184,7 @@ def test_cycles_are_summed_and_levels_weighed_into_periods() -> None:
     period = strata.by_period(cubes, np.array([0, 0, 1, 1, 1]))
     np.testing.assert_array_equal(period.clicks.ravel(), [2, 3])
     np.testing.assert_allclose(period.price_multiplier.ravel(), [(100 * 1 + 25 * 2) / 125, 2.0])
-    np.testing.assert_allclose(period.level_error.ravel(), [125**-0.5, 200**-0.5])
+    np.testing.assert_allclose(period.price_multiplier_error.ravel(), [125**-0.5, 200**-0.5])
 
 
 @pytest.mark.parametrize(
