@@ -89,8 +89,8 @@ def _bound(
     x_BPV, y_BPV = _above(share * curves.budget_B[:, None, None], revenue, slope)
     money_BP = share_BP * curves.budget_B[:, None]
 
-    worth, place = (y_BPV - shadow_B[:, None, None] * x_BPV).max(2)
-    wanted = x_BPV.gather(2, place[..., None]).squeeze(2)
+    worth, best = (y_BPV - shadow_B[:, None, None] * x_BPV).max(2)
+    wanted = x_BPV.gather(2, best[..., None]).squeeze(2)
     gap = worth - revenue_BP + shadow_B[:, None] * money_BP
     rows = torch.argwhere(gap.sum(1) > revenue_BP.sum(1) * CERTIFIED).squeeze(1)
     if tight and len(rows):
@@ -99,8 +99,8 @@ def _bound(
         x, y = x_BPV[rows], y_BPV[rows]
         for _ in range(50):
             middle = 0.5 * (bottom + top)
-            worth, place = (y - middle[:, None, None] * x).max(2)
-            spent = x.gather(2, place[..., None]).squeeze(2)
+            worth, best = (y - middle[:, None, None] * x).max(2)
+            spent = x.gather(2, best[..., None]).squeeze(2)
             mine = worth - revenue_BP[rows] + middle[:, None] * money_BP[rows]
             lower = mine.sum(1) < least
             least = torch.where(lower, mine.sum(1), least)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,7 +95,10 @@ def assembled(parameter: Mapping[str, Tensor], price: Price) -> Conditions:
         price_multiplier=torch.ones_like(parameter["requests"]),
         ctr=probability(parameter["ctr"]),
         cvr=probability(parameter["cvr"]),
-        **{name: parameter[name] for name in ("value", "value_cv", "saturation", "pacing")},
+        value=parameter["value"],
+        value_cv=parameter["value_cv"],
+        saturation=parameter["saturation"],
+        pacing=parameter["pacing"],
     )
 
 
@@ -149,7 +153,7 @@ def scaled(conditions: Conditions, **factors: Factors) -> Conditions:
 
     Rates stay probabilities; requests may fall to 0, as in an outage.
     """
-    changed = {}
+    changed: dict[str, Any] = {}
     for name, factor in factors.items():
         table: Tensor = getattr(conditions, name)
         for one in [factor] if isinstance(factor, Tensor) else factor:

@@ -49,9 +49,9 @@ class _Columns(EmpiricalPrice):
 
     def square(self, w: Tensor) -> Tensor:
         pieces = self.knots.shape[-1] - 1
-        place = w.clamp(0, 1) * pieces
-        index = place.detach().long().clamp(0, pieces - 1)
-        part = place - index
+        position = w.clamp(0, 1) * pieces
+        index = position.detach().long().clamp(0, pieces - 1)
+        part = position - index
         left = self.knots.gather(-1, index)
         middle = left + (self.knots.gather(-1, index + 1) - left) * part
         return self.area2.gather(-1, index) + part / pieces * (left**2 + left * middle + middle**2) / 3

@@ -145,10 +145,10 @@ def _play(
     most = int(won.max())
     level = torch.rand(len(win), most, generator=generator, dtype=win.dtype, device=win.device) * win[:, None]
     price = cells.price.spread(most).quantile(level) * cells.price_multiplier[:, None]
-    made = torch.arange(most, device=win.device) < won[:, None]
-    total = (price * made).cumsum(1)
-    made &= total <= budget[:, None]
-    return made.sum(1).to(win.dtype), (price * made).sum(1)
+    kept = torch.arange(most, device=win.device) < won[:, None]
+    total = (price * kept).cumsum(1)
+    kept &= total <= budget[:, None]
+    return kept.sum(1).to(win.dtype), (price * kept).sum(1)
 
 
 @torch.no_grad()
@@ -276,9 +276,9 @@ def _price_at(cells: Conditions, level: Tensor, cell: Tensor) -> Tensor:
         return price * cells.price_multiplier.index_select(0, cell)
     knots = cells.price.knots * cells.price_multiplier[:, None]
     pieces = knots.shape[-1] - 1
-    place = level * pieces
-    index = place.to(torch.int32).clamp_(max=pieces - 1)
-    part = place.sub_(index)
+    position = level * pieces
+    index = position.to(torch.int32).clamp_(max=pieces - 1)
+    part = position.sub_(index)
     index += cell * (pieces + 1)
     flat = knots.reshape(-1)
     left = flat.index_select(0, index)

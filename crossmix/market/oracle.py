@@ -91,8 +91,8 @@ def solve(
     """
     parts = []
     for curves in _blocks(conditions, budget_B, low_BP, high_BP):
-        found = _search(curves, grid, zooms, thorough)
-        parts.append(_branch(curves, found, grid, zooms) if thorough else found)
+        answer = _search(curves, grid, zooms, thorough)
+        parts.append(_branch(curves, answer, grid, zooms) if thorough else answer)
     whole = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(Certified)}
     gap_B = torch.where(whole["bound_B"] > 0, 1 - whole["revenue_B"] / whole["bound_B"].clamp(min=1e-300), 0.0)
     figures = {item.name: whole[item.name] for item in fields(Solution) if item.name in whole} | {"gap_B": gap_B}
@@ -127,20 +127,20 @@ def _search(curves: Curves, steps: int, zooms: int, tight: bool) -> Certified:
     return certify(curves, _closing_in(curves, _lattice(curves, steps), steps, zooms), tight)
 
 
-def _branch(curves: Curves, found: Certified, steps: int, zooms: int) -> Certified:
+def _branch(curves: Curves, first: Certified, steps: int, zooms: int) -> Certified:
     """Branch and bound for the rows that their bound leaves open.
 
     A gap means that some platform sits, or could sit, where its marginals rise. Its box is cut there in two; both
     halves are solved and bounded like the whole, and a half whose bound is below the best split known is given up. What
     is left after `LEVELS` cuts, or beyond `WIDTH` halves of a row, keeps its bound.
     """
-    row = torch.argwhere(found.open(found.revenue_B)).squeeze(1)
+    row = torch.argwhere(first.open(first.revenue_B)).squeeze(1)
     if not len(row):
-        return found
+        return first
     touched = row
-    share, best, bound = found.share_BP.clone(), found.revenue_B.clone(), found.bound_B.clone()
+    share, best, bound = first.share_BP.clone(), first.revenue_B.clone(), first.bound_B.clone()
     bound[row] = best[row]
-    boxes, nodes = curves.rows(row), found.rows(row)
+    boxes, nodes = curves.rows(row), first.rows(row)
     for _ in range(LEVELS):
         boxes, row, above = _halves(boxes, nodes, row)
         if not len(row):
@@ -162,8 +162,8 @@ def _branch(curves: Curves, found: Certified, steps: int, zooms: int) -> Certifi
     # The cuts are no limits: close in once more without them.
     whole = curves.rows(touched)
     again = certify(whole, _closing_in(whole, share[touched], steps, zooms), True)
-    merged = Certified(*(getattr(found, item.name).clone() for item in fields(found)))
-    for item in fields(found):
+    merged = Certified(*(getattr(first, item.name).clone() for item in fields(first)))
+    for item in fields(first):
         getattr(merged, item.name)[touched] = getattr(again, item.name)
     merged.bound_B[touched] = torch.maximum(torch.minimum(again.bound_B, bound[touched]), again.revenue_B)
     return merged
@@ -243,12 +243,12 @@ def _allot(value_BPK: Tensor, unit: int, size: int, start: int, end: int) -> Ten
     taken = []
     for p in range(platforms):
         before = torch.nn.functional.pad(best_BT, (choices - 1 - unit, unit), value=-torch.inf)
-        best_BT, place = (before.unfold(1, choices, 1) + value_BPK[:, p].flip(-1)[:, None]).max(-1)
-        taken.append(choices - 1 - place)
+        best_BT, choice = (before.unfold(1, choices, 1) + value_BPK[:, p].flip(-1)[:, None]).max(-1)
+        taken.append(choices - 1 - choice)
     total = torch.full((batch, 1), end, device=value_BPK.device)
     chosen = []
     for taken_BT in reversed(taken):
-        choice = taken_BT.gather(1, total)
-        total = total - choice + unit
-        chosen.append(choice)
+        pick = taken_BT.gather(1, total)
+        total = total - pick + unit
+        chosen.append(pick)
     return torch.cat(chosen[::-1], 1)

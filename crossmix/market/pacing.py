@@ -85,10 +85,10 @@ def _over_window(table_CP7: Tensor, weight_W: Tensor) -> Tensor:
 def _delayed(weight_CPW: Tensor, delay_CPD: Tensor) -> Tensor:
     """Weights by age of the click, where a conversion that arrives at age a was clicked d cycles before."""
     cycles, delays = weight_CPW.shape[2], delay_CPD.shape[2]
-    made = weight_CPW.new_zeros(*weight_CPW.shape[:2], cycles + delays - 1)
+    by_age = weight_CPW.new_zeros(*weight_CPW.shape[:2], cycles + delays - 1)
     for d in range(delays):
-        made[..., d : d + cycles] += weight_CPW * delay_CPD[..., d, None]
-    return made
+        by_age[..., d : d + cycles] += weight_CPW * delay_CPD[..., d, None]
+    return by_age
 
 
 def _law(sigma_CP: Tensor, rho_CP: Tensor, weight_CPA: Tensor, weight_W: Tensor, mixed_CP: Tensor) -> Tensor:

@@ -248,7 +248,7 @@ def shift(
             f"size of {name}: {size!r} is out of range; give the {scenario.size_means}, from {scenario.low:g} to "
             f"{scenario.high:g}"
         )
-    made = Shift(
+    added = Shift(
         name=name,
         platforms=_platforms(market, scenario, platforms),
         size=float(size),
@@ -258,7 +258,7 @@ def shift(
         during=scenario.during(float(size)),
         otherwise=dict(scenario.otherwise),
     )
-    plain = {**asdict(made), "platforms": list(made.platforms)}
+    plain = {**asdict(added), "platforms": list(added.platforms)}
     return replace(market, scenario={**market.scenario, "shifts": [*market.scenario.get("shifts", []), plain]})
 
 

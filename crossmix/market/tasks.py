@@ -152,9 +152,9 @@ def _draw(
     log = {(r, k): _log(strata, int(k), r) for r in regions for k in periods}
     size = len(next(iter(groups.values())))
     shape = (len(regions), len(CHARACTERISTICS), *[len(periods)] * size)
-    found: list[Task] = []
+    drawn: list[Task] = []
     for number in rng.permutation(int(np.prod(shape))):
-        if len(found) >= wanted:
+        if len(drawn) >= wanted:
             break
         r, characteristic, *picks = (int(i) for i in np.unravel_index(number, shape))
         region, members = regions[r], groups[CHARACTERISTICS[characteristic]]
@@ -169,13 +169,13 @@ def _draw(
         when = [strata.periods[periods[k]] for k in picks]
         parts = tuple(Stratum(k, where, names) for names, k in zip(members.values(), when, strict=True))
         label = ", ".join(f"{tercile} {k}" for tercile, k in zip(members, when, strict=True))
-        found.append(_task(market, strata, f"{_region(where)}; {CHARACTERISTICS[characteristic]}: {label}", parts))
-    if len(found) < wanted:
+        drawn.append(_task(market, strata, f"{_region(where)}; {CHARACTERISTICS[characteristic]}: {label}", parts))
+    if len(drawn) < wanted:
         raise ConfigError(
-            f"{field}: {wanted} tasks are not to be had; the log has {len(found)} distinct ones in its "
+            f"{field}: {wanted} tasks are not to be had; the log has {len(drawn)} distinct ones in its "
             f"{len(periods)} periods for it"
         )
-    return tuple(found)
+    return tuple(drawn)
 
 
 def _task(market: Market, strata: Strata, name: str, parts: tuple[Stratum, ...]) -> Task:

@@ -1,4 +1,4 @@
-"""The house's import rules (`.importlinter`), and no circle of files; that each of them is a rule: a breach is found."""
+"""The import rules (`.importlinter`), and no circle of files; that each of them is a rule: a breach is found."""
 
 from __future__ import annotations
 

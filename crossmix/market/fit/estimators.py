@@ -184,9 +184,14 @@ def path(hits_TCP: Array, trials_TCP: Array, rate_CP: Array, deviation_CP: Array
     """Multiplier of the rate in each cycle: Kalman-smoothed AR(1) log-drift, scaled so that all hits are explained."""
     y = log_rate(hits_TCP, trials_TCP) - np.log(np.maximum(rate_CP, 1e-12))
     rho = torch.from_numpy(rho_CP)
-    observed = [torch.from_numpy(part) for part in (np.nan_to_num(y), 1 / np.maximum(hits_TCP, 0.5), np.isfinite(y))]
-    steps = filtered(*observed, rho, torch.from_numpy(np.maximum(deviation_CP**2, 1e-10)))
-    multiplier = np.exp(smoothed(steps, rho).numpy())
+    steps = filtered(
+        torch.from_numpy(np.nan_to_num(y)),
+        torch.from_numpy(1 / np.maximum(hits_TCP, 0.5)),
+        torch.from_numpy(np.isfinite(y)),
+        rho,
+        torch.from_numpy(np.maximum(deviation_CP**2, 1e-10)),
+    )
+    multiplier = np.asarray(np.exp(smoothed(steps, rho).numpy()))
     explained = (multiplier * trials_TCP * rate_CP).sum(0)
     return multiplier * np.where(explained > 0, hits_TCP.sum(0) / np.maximum(explained, 1e-9), 1.0)
 

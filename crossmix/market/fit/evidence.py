@@ -59,7 +59,7 @@ def inferred(config: Config, log: Log) -> Aggregate:
     )
 
 
-def history_supplies(config: Config, log: Log, found: Aggregate) -> list[list[Supply]]:
+def history_supplies(config: Config, log: Log, aggregate: Aggregate) -> list[list[Supply]]:
     """`supplies` of a spend history.
 
     In every cycle that was seen the price multiplier is the one at which the observed spend buys the observed
@@ -70,7 +70,7 @@ def history_supplies(config: Config, log: Log, found: Aggregate) -> list[list[Su
     return [
         [
             supply_of_totals(
-                found,
+                aggregate,
                 (c, p),
                 totals["impressions"][:, c, p],
                 totals["spend"][:, c, p],
@@ -141,20 +141,20 @@ def _of_impressions(config: Config, log: Log) -> Evidence:
 def _of_totals(config: Config, log: Log) -> Evidence:
     """Evidence of a spend history (`crossmix.market.fit.spend_history`)."""
     train = log.train_cycles
-    found = inferred(config, log)
-    cells = history_supplies(config, log, found)
+    aggregate = inferred(config, log)
+    cells = history_supplies(config, log, aggregate)
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
-    fading = found.saturation * totals["impressions"] / estimators.stack(cells, "requests")[:train]
+    fading = aggregate.saturation * totals["impressions"] / estimators.stack(cells, "requests")[:train]
     mean_fade = np.where(fading > 1e-6, -np.expm1(-fading) / np.maximum(fading, 1e-6), 1.0)
     delay = np.zeros((*log.shape[1:], config.market.max_delay_cycles + 1))
     delay[..., 0] = 1.0
     return Evidence(
         supplies=cells,
-        saturation=(found.saturation, found.saturation_se),
+        saturation=(aggregate.saturation, aggregate.saturation_se),
         value=estimators.value_of_totals(totals["conversions"], totals["revenue"]),
         fade_TCP=totals["impressions"] * mean_fade,
-        log_ctr_se=found.log_ctr_se,
-        requests_se=found.requests_se,
+        log_ctr_se=aggregate.log_ctr_se,
+        requests_se=aggregate.requests_se,
         delay=delay,
         seen_T=log.fitted_cycles()[:train],
         guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr"),

@@ -142,17 +142,17 @@ def fit(
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     covariance = _covariance(settings, parameters, window)
     with torch.no_grad():
-        found = _describe(parameters, series, covariance)
+        described = _describe(parameters, series, covariance)
         multiplier = _smooth_price_multiplier(parameters, series)
     kept = np.isfinite(multiplier) & keep_T[:, None, None]
     mean = np.where(kept, multiplier, 0).sum(0) / np.maximum(kept.sum(0), 1)
     noise = series.noise_TQCP[:, 0] + torch.exp(parameters["noise"][0]).detach()
     multiplier = multiplier / np.where(mean > 0, mean, 1.0)
-    return Aggregate(**found, price_multiplier=multiplier, price_noise=noise.numpy())
+    return Aggregate(**described, price_multiplier=multiplier, price_noise=noise.numpy())
 
 
 def supply(
-    found: Aggregate,
+    aggregate: Aggregate,
     cell: tuple[int, int],
     impressions_T: Array,
     spend_T: Array,
@@ -170,9 +170,9 @@ def supply(
             implies.
     """
     c, p = cell
-    curve = cost_curve(float(found.slope[c, p]), settings.quantiles)
+    curve = cost_curve(float(aggregate.slope[c, p]), settings.quantiles)
     # A cycle that won more than the mean volume had more.
-    requests = np.maximum(found.requests[c, p] * found.week[c, p][weekday], impressions_T / MOST_WON)
+    requests = np.maximum(aggregate.requests[c, p] * aggregate.week[c, p][weekday], impressions_T / MOST_WON)
     requests = np.maximum(requests, 1.0)
     seen = (impressions_T > 0) & (spend_T > 0)
     won = np.where(seen, impressions_T, 0.5 * requests) / requests
@@ -183,10 +183,10 @@ def supply(
         knots=mean * cost_curve(settings.lognormal_sigma, settings.quantiles),
         curve=mean * curve,
         dispersion=settings.assumed_bid_dispersion,
-        price_multiplier=np.where(seen & ~smoothed, implied / mean, found.price_multiplier[:, c, p]),
-        price_multiplier_error=np.sqrt(found.price_noise[:, c, p]),
+        price_multiplier=np.where(seen & ~smoothed, implied / mean, aggregate.price_multiplier[:, c, p]),
+        price_multiplier_error=np.sqrt(aggregate.price_noise[:, c, p]),
         requests=requests,
-        requests_error=requests * float(found.requests_se[c, p] / found.requests[c, p]),
+        requests_error=requests * float(aggregate.requests_se[c, p] / aggregate.requests[c, p]),
         mean_price=mean,
         approximated=True,
     )
