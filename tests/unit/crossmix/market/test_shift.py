@@ -70,7 +70,7 @@ def test_the_same_seed_is_the_same_world_with_and_without_a_shift(name: str) -> 
         assert torch.equal(moved.context_BD, plain.context_BD)
         for drift in ("ctr", "cvr", "price"):
             assert torch.equal(moved.drift[drift], plain.drift[drift])
-        for parameter in ("level", "ctr", "cvr", "value"):
+        for parameter in ("price_multiplier", "ctr", "cvr", "value"):
             torch.testing.assert_close(
                 getattr(moved.conditions, parameter), getattr(plain.conditions, parameter) * factor[parameter]
             )
