@@ -25,6 +25,7 @@ from crossmix.evaluate.play import QUANTITIES, Act, Played, play
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
+from crossmix.metrics import AMOUNTS, JUDGED, METRIC
 
 Array = NDArray[np.float64]
 
@@ -155,6 +156,7 @@ def summarise(
     table: dict[str, Any] = {}
     for name, record in records.items():
         sums = {quantity: record.column(quantity).sum(1) for quantity in QUANTITIES}
+        floored = sums | {"spend": np.maximum(sums["spend"], 1e-12)}
         ratio = earned[name] / best
         table[name] = {
             "label": labels.get(name, name),
@@ -162,9 +164,7 @@ def summarise(
             "oracle_ratio": interval(ratio, resamples),
             "gap_closed": interval((earned[name] - floor) / (best - floor), resamples),
             "difference": None if name == "policy" else interval((earned["policy"] - earned[name]) / best, resamples),
-            "roi": interval(sums["revenue"] / sums["planned"], resamples),
-            "roas": interval(sums["revenue"] / np.maximum(sums["spend"], 1e-12), resamples),
-            "utilisation": interval(sums["spend"] / sums["planned"], resamples),
+            **{key: interval(METRIC[key].divide(floored), resamples) for key in ("roi", "roas", "utilisation")},
             "limit_breaks": record.breaks,
             "total": _figures({quantity: float(value.sum()) for quantity, value in sums.items()}),
             "platform": {
@@ -179,15 +179,4 @@ def summarise(
 
 
 def _figures(sums: dict[str, float]) -> dict[str, float | None]:
-    def over(top: str, bottom: str) -> float | None:
-        return sums[top] / sums[bottom] if sums[bottom] > 0 else None
-
-    return {
-        **{name: sums[name] for name in QUANTITIES if name != "expected_revenue"},
-        "utilisation": over("spend", "planned"),
-        "roi": over("revenue", "planned"),
-        "roas": over("revenue", "spend"),
-        "cpa": over("spend", "conversions"),
-        "ctr": over("clicks", "impressions"),
-        "cvr": over("conversions", "clicks"),
-    }
+    return {**{name: sums[name] for name in AMOUNTS}, **{key: METRIC[key].of(sums) for key in JUDGED}}

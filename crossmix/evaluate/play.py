@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from crossmix.market.environment import MarketEnvironment, Observation, Step
+from crossmix.metrics import AMOUNTS
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ Act = Callable[[MarketEnvironment, Observation], Tensor]
 """Share of every row, (B, P), before the limits: the environment (for its campaigns; only the oracle may read its
 conditions) and what is seen."""
 
-QUANTITIES = ("planned", "spend", "impressions", "clicks", "conversions", "revenue", "expected_revenue")
+QUANTITIES = (*AMOUNTS, "expected_revenue")
 """What is recorded of an `Outcome`; the last is the revenue that the impressions won are expected to bring."""
 
 

@@ -33,10 +33,10 @@ from crossmix.evaluate.stats.significance import welch
 from crossmix.market.conditions import scaled_market
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.model import Market
+from crossmix.metrics import AMOUNTS
 
 Array = NDArray[np.float64]
-QUANTITIES = PLAYED[:-1]
-"""What an arm's days are told in: all but the expected revenue."""
+QUANTITIES = AMOUNTS
 FIRST_SEED = 6_000_000
 
 

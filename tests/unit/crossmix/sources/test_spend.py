@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from crossmix.config import Config, load
 from crossmix.evaluate.gates.fidelity import without_impressions
