@@ -30,7 +30,8 @@ from benchmarks.allocation import FIRST_SEED, finished, seeds
 from benchmarks.sim_to_real import steps
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
-from crossmix.evaluate.judge import Act, from_state, oracle, play
+from crossmix.evaluate.judge import from_state, judge_act, oracle
+from crossmix.evaluate.play import Act
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.model import Market, load, save
 from crossmix.state import ALLOCATION
@@ -95,7 +96,7 @@ def measure(
     market = load(folder)
     settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
     judged = replace(config, evaluate=settings)
-    best_N = play(market, judged, oracle, "oracle").column("merit").sum(1)
+    best_N = judge_act(market, judged, oracle, "oracle").column("expected_revenue").sum(1)
     ratio: dict[str, Any] = {}
     seconds = {}
     for name, variant in variants(config, names).items():
@@ -116,11 +117,14 @@ def measure(
         seconds[name] = (time.process_time() - started) / training_seeds
         for policy in policies:
             world = replace(judged, decay=variant.decay)
-            rows.append(play(market, world, _served(policy, blind), name).column("merit").sum(1) / best_N)
+            rows.append(
+                judge_act(market, world, _served(policy, blind), name).column("expected_revenue").sum(1) / best_N
+            )
         ratio[name] = np.stack(rows)
     base = ratio[names[0]]
     before, after = (
-        play(market, judged, _served(load_policy(where), False), "alignment").column("merit").sum(1) / best_N
+        judge_act(market, judged, _served(load_policy(where), False), "alignment").column("expected_revenue").sum(1)
+        / best_N
         for where in (trained, aligned)
     )
     return {

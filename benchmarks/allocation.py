@@ -28,11 +28,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks._intervals import told
-from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
+from crossmix import drift
+from crossmix.baselines.registry import BASELINES, label
 from crossmix.config import Config, ConfigError, from_json, load
 from crossmix.constraints import project
-from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
+from crossmix.evaluate.judge import act_of, from_state, judge_act, oracle
+from crossmix.evaluate.play import Act, play
 from crossmix.evaluate.stats.significance import two_way
+from crossmix.market.conditions import Conditions, scaled
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.horizon import Start, bound
 from crossmix.market.model import Market
@@ -88,8 +91,7 @@ def served(actor: torch.nn.Module) -> Act:
 def players(market: Market, policies: Sequence[torch.nn.Module]) -> dict[str, Act]:
     """Everybody who plays, the policy once per training seed."""
     acts = {f"policy {number}": served(actor) for number, actor in enumerate(policies)}
-    acts |= {name: from_state(make(market)) for name, make in COMPETITORS.items()}
-    acts |= {name: with_memory(make) for name, make in PLAYERS.items()}
+    acts |= {baseline.name: act_of(baseline, market) for baseline in BASELINES.all()}
     return acts | {LAST_DRIFT: told_the_drift(), "oracle": oracle}
 
 
@@ -103,45 +105,42 @@ def told_the_drift() -> Act:
     def act(world: MarketEnvironment, seen: Observation) -> Tensor:
         mean, true = {}, {}
         for name, drift_BP in world.drift.items():
-            keep, deviation = world.parameter[f"{name}_persistence"], world.parameter[f"{name}_drift"]
-            true[name] = torch.exp(drift_BP - 0.5 * deviation**2)
-            # E[exp(x' - sigma^2 / 2) | x], x' = rho x + N(0, sigma^2 (1 - rho^2)).
-            mean[name] = torch.exp(keep * last_BP[name] - 0.5 * (keep * deviation) ** 2) if last_BP else true[name]
+            rho, variance = world.parameter[f"{name}_persistence"], world.parameter[f"{name}_drift"] ** 2
+            true[name] = mean[name] = drift.factor(drift_BP, variance)
+            if last_BP:
+                known = drift.Belief(last_BP[name], torch.zeros_like(variance))
+                mean[name] = drift.expected_factor(drift.predict(known, rho, variance), variance)
         last_BP.update(world.drift)
-        week = world.week_BP7.gather(2, world.weekday_B[:, None, None].expand(-1, world.platforms, 1)).squeeze(2)
-        cycle = world.conditions
-        predicted = replace(
-            cycle,
-            requests=world.parameter["requests"] * week,
-            level=mean["price"],
-            ctr=cycle.ctr / true["ctr"] * mean["ctr"],
-            cvr=cycle.cvr / true["cvr"] * mean["cvr"],
-        )
+        cycle = scaled(world.conditions, ctr=(1 / true["ctr"], mean["ctr"]), cvr=(1 / true["cvr"], mean["cvr"]))
+        average = world.average.requests(world.weekday_B)
+        predicted = replace(cycle, requests=average, price_multiplier=mean["price"])
         return best_share(predicted, world.cycle_budget_B(), seen.low_BP, seen.high_BP, grid=32, zooms=3)
 
     return act
 
 
-def hindsight(market: Market, judged: Config, seeds: int = 5) -> dict[str, Any]:
+def hindsight(market: Market, settings: Config, seeds: int = 5) -> dict[str, Any]:
     """The expected revenue of the best plan in hindsight, with the flight's money pooled, over the oracle's cycle by
     cycle: a bound, computed on the first few market seeds; no player can be expected to earn more.
     """
-    settings = judged.evaluate
     world = MarketEnvironment(
         market,
-        judged,
+        settings,
         campaign_B=episode_campaigns(market, seeds * len(market.campaigns)),
-        cycles=settings.cycles,
+        cycles=settings.evaluate.cycles,
         mechanism="expected",
-        seed=settings.market_seed,
+        seed=settings.evaluate.market_seed,
     )
-    start = Start(world.budget_B, world.history.share_BP, world.limits, judged.market)
-    seen, conditions = world.observe(), []
-    for _ in range(settings.cycles):
-        conditions.append(world.conditions)
-        seen = world.step(oracle(world, seen)).observation
-    found = bound(conditions, start, steps=0)
-    ratio_N = (found.upper_B / found.myopic_B).reshape(seeds, -1).mean(1).numpy()
+    start = Start(world.budget_B, world.history.share_BP, world.limits, settings.market)
+    conditions: list[Conditions] = []
+
+    def noting(environment: MarketEnvironment, seen: Observation) -> Tensor:
+        conditions.append(environment.conditions)
+        return oracle(environment, seen)
+
+    play(world, noting, settings.evaluate.cycles)
+    best = bound(conditions, start, steps=0)
+    ratio_N = (best.upper_B / best.myopic_B).reshape(seeds, -1).mean(1).numpy()
     return two_way(ratio_N[None])
 
 
@@ -185,15 +184,15 @@ def measure(
     others, compute = learned(config, market, kinds, equal, took)
     settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
     judged = replace(config, evaluate=settings)
-    merit: dict[str, Array] = {}
+    revenue: dict[str, Array] = {}
     seconds: dict[str, float] = {}
     for name, act in (players(market, policies) | others).items():
         started = time.process_time()
-        record = play(market, judged, act, name)
+        record = judge_act(market, judged, act, name)
         seconds[name] = time.process_time() - started
-        merit[name] = record.column("merit").sum(1)
-    best, floor = merit["oracle"], merit["uniform"]
-    policy_SN = np.stack([merit.pop(f"policy {number}") for number in range(len(policies))])
+        revenue[name] = record.column("expected_revenue").sum(1)
+    best, floor = revenue["oracle"], revenue["uniform"]
+    policy_SN = np.stack([revenue.pop(f"policy {number}") for number in range(len(policies))])
     table = {
         "policy": {
             "label": "crossmix policy",
@@ -203,9 +202,9 @@ def measure(
             "seconds": seconds["policy 0"],
         }
     }
-    for name, earned in merit.items():
+    for name, earned in revenue.items():
         table[name] = {
-            "label": BOUNDS.get(name) or LABELS.get(name, name),
+            "label": BOUNDS.get(name) or label(name),
             "oracle_ratio": two_way((earned / best)[None]),
             "gap_closed": two_way(((earned - floor) / (best - floor))[None]),
             "lead": two_way((policy_SN - earned) / best),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from benchmarks.allocation import finished
 from crossmix.config import Config
 from crossmix.constraints import project
 from crossmix.evaluate.judge import oracle
+from crossmix.evaluate.play import Act, play
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.history import History
 from crossmix.market.environment import MarketEnvironment, Observation
@@ -43,7 +43,6 @@ PER_CAMPAIGN = (
     *("present_context", "response", "response_mean"),
 )
 """Tables of a market whose first axis is the campaign."""
-Act = Callable[[MarketEnvironment, Observation, int], Tensor]
 
 
 def only(market: Market, campaigns: list[int]) -> Market:
@@ -87,21 +86,14 @@ def flights(config: Config, market: Market, seed: int, cold: bool) -> MarketEnvi
 
 def earned(config: Config, market: Market, seed: int, act: Act, cold: bool = True) -> Array:
     """Revenue that each flight's impressions are expected to bring, (flights,)."""
-    world = flights(config, market, seed, cold)
-    seen, total_B = world.observe(), torch.zeros(FLIGHTS, dtype=torch.float64)
-    for cycle in range(CYCLES):
-        step = world.step(act(world, seen, cycle))
-        assert step.outcome.merit is not None
-        total_B += step.outcome.merit.double().sum(1)
-        seen = step.observation
-    return total_B.numpy()
+    return np.asarray(play(flights(config, market, seed, cold), act, CYCLES).of("expected_revenue").sum((0, 2)))
 
 
 def _served(policy: torch.nn.Module, wait: int = 0) -> Act:
     """The uniform split for `wait` cycles, then the policy."""
 
-    def act(_: MarketEnvironment, seen: Observation, cycle: int) -> Tensor:
-        if cycle < wait:
+    def act(world: MarketEnvironment, seen: Observation) -> Tensor:
+        if world.cycle < wait:
             return project(torch.full_like(seen.low_BP, 1 / seen.low_BP.shape[1]), seen.low_BP, seen.high_BP)
         with torch.no_grad():
             share: Tensor = policy(seen.state_BS, seen.low_BP, seen.high_BP)
@@ -131,16 +123,16 @@ def measure(config: Config, folder: Path, trained: Path) -> dict[str, Any]:
             cold = load_policy(Path(scratch) / "policy")
 
         world, seed = only(market, [left_out]), FIRST_SEED + left_out
-        best = earned(config, world, seed, lambda env, seen, _: oracle(env, seen))
+        best = earned(config, world, seed, oracle)
         ways = {
             "never seen, no history": (_served(cold), True),
             **{f"uniform for {n} cycles, then the same": (_served(cold, n), True) for n in (3, 7, CYCLES)},
-            "the plan's static split": (lambda env, seen, _: env.static_BP, True),
+            "the plan's static split": (lambda world, _: world.static_BP, True),
             "campaign known, no history": (_served(known), True),
         }
         for name, (act, empty) in ways.items():
             ratio.setdefault(name, []).append(earned(config, world, seed, act, empty) / best)
-        warm_best = earned(config, world, seed, lambda env, seen, _: oracle(env, seen), cold=False)
+        warm_best = earned(config, world, seed, oracle, cold=False)
         warm = earned(config, world, seed, _served(known), cold=False) / warm_best
         ratio.setdefault("campaign known, full history", []).append(warm)
     base = np.concatenate(ratio["never seen, no history"])

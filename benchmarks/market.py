@@ -38,7 +38,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected, pace
+from crossmix.market.conditions import Bank, Conditions
+from crossmix.market.mechanism import counts, exact, expected, pace
 from crossmix.market.price import EmpiricalPrice
 
 REQUESTS, PLATFORMS = 500, 10
@@ -89,7 +90,7 @@ def synthetic(batch: int, supply: float = SUPPLY, seed: int = 0) -> Case:
     conditions = Conditions(
         requests=torch.full((batch, PLATFORMS), float(REQUESTS)),
         price=EmpiricalPrice.of(knots),
-        level=uniform(0.8, 1.2),
+        price_multiplier=uniform(0.8, 1.2),
         ctr=uniform(0.06, 0.18),
         cvr=uniform(0.12, 0.38),
         value=60 * torch.exp(0.7 * torch.randn(batch, PLATFORMS, generator=g)),
@@ -133,9 +134,9 @@ def loop(case: Case, rows: int, source: random.Random) -> list[float]:
             knots = conditions.price.knots[row, column].tolist()
             tables = (conditions.bank.click_CPR, conditions.bank.convert_CPR)
             bank = [*zip(*(table[row % CAMPAIGNS, column].tolist() for table in tables), strict=True)]
-            level, ctr, cvr, value, cv, kappa = (
+            multiplier, ctr, cvr, value, cv, kappa = (
                 float(getattr(conditions, name)[row, column])
-                for name in ("level", "ctr", "cvr", "value", "value_cv", "saturation")
+                for name in ("price_multiplier", "ctr", "cvr", "value", "value_cv", "saturation")
             )
             sigma = math.sqrt(math.log1p(cv**2))
             wins = 0
@@ -145,7 +146,7 @@ def loop(case: Case, rows: int, source: random.Random) -> list[float]:
                     continue
                 place = quantile * (len(knots) - 1)
                 index = int(place)
-                price = level * (knots[index] + (knots[index + 1] - knots[index]) * (place - index))
+                price = multiplier * (knots[index] + (knots[index + 1] - knots[index]) * (place - index))
                 if price > left:
                     break
                 left -= price

@@ -29,9 +29,10 @@ from benchmarks._intervals import told
 from benchmarks.allocation import finished, seeds, served
 from benchmarks.sim_to_real import wrong
 from crossmix.agents.policy import Policy
-from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
+from crossmix.baselines.registry import BASELINES, label
 from crossmix.config import Config
-from crossmix.evaluate.judge import Act, from_state, oracle, play, with_memory
+from crossmix.evaluate.judge import act_of, from_state, judge_act, oracle
+from crossmix.evaluate.play import Act
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.model import Market, load
 from crossmix.market.shift import SCENARIOS, shift
@@ -42,7 +43,8 @@ FIRST_SEED = 6_100_000
 """Market seed 0 of this benchmark: far from those of training, validation and the other benchmarks."""
 FACTOR = 2.0
 WRONG = ("requests", "level", "ctr", "cvr", "value", "saturation")
-"""Of `sim_to_real.wrong`: requests, prices, click rates, conversion rates, value per conversion, saturation."""
+"""Of `sim_to_real.wrong`, named as in market.json: requests, prices, click rates, conversion rates, value per
+conversion, saturation."""
 AS_FITTED, UNTOLD = "as fitted", "policy, win rates not told"
 AGAINST = ("mpc", "plug_in", "windowed_roi", "pid", "mirror_descent", "ucb")
 
@@ -65,12 +67,7 @@ def players(fitted: Market, policy: Policy) -> dict[str, Act]:
         plan = copy.deepcopy(policy)
         plan.plan_alone()
         acts["its plan alone"] = served(plan)
-    for name in AGAINST:
-        if name in COMPETITORS:
-            acts[name] = from_state(COMPETITORS[name](fitted))
-        else:
-            acts[name] = with_memory(lambda _, campaign_B, make=PLAYERS[name]: make(fitted, campaign_B))
-    return acts
+    return acts | {name: act_of(BASELINES.get(name), fitted) for name in AGAINST}
 
 
 def without_win_rates(policy: Policy) -> Act:
@@ -93,9 +90,9 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, names: S
     judged = replace(config, evaluate=settings)
     result: dict[str, Any] = {}
     for name, world in worlds(fitted, names).items():
-        best_N = play(world, judged, oracle, "oracle").column("merit").sum(1)
+        best_N = judge_act(world, judged, oracle, "oracle").column("expected_revenue").sum(1)
         ratio = {
-            who: play(world, judged, act, who).column("merit").sum(1) / best_N
+            who: judge_act(world, judged, act, who).column("expected_revenue").sum(1) / best_N
             for who, act in players(fitted, policy).items()
         }
         result[name] = {
@@ -125,7 +122,7 @@ def table(result: dict[str, Any]) -> str:
     for name, rows in result["worlds"].items():
         lines += ["", f"{name:<38}{'of the oracle':>26}{'lead of the policy':>30}"]
         lines += [
-            f"  {LABELS.get(who, who):<36}{told(row['oracle_ratio']):>26}{told(row['lead of the policy'], '+'):>30}"
+            f"  {label(who):<36}{told(row['oracle_ratio']):>26}{told(row['lead of the policy'], '+'):>30}"
             for who, row in rows.items()
         ]
     return "\n".join(lines)

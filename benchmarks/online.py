@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmarks.allocation import finished
 from crossmix import reward
@@ -33,9 +34,10 @@ from crossmix.agents.policy import Policy
 from crossmix.config import Config, strict
 from crossmix.config import Online as Settings
 from crossmix.evaluate.judge import oracle
+from crossmix.evaluate.play import play
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.exploration import Exploration
-from crossmix.market.environment import MarketEnvironment
+from crossmix.market.environment import MarketEnvironment, Observation, Step
 from crossmix.market.model import Market, load
 from crossmix.market.shift import shift
 from crossmix.training.policy_file import load_policy
@@ -55,53 +57,61 @@ class Way:
     """Of the daily updates; `None`: frozen."""
 
 
+class Server:
+    """A policy that is served in one way, and learns as that way does.
+
+    Args:
+        policy: what it begins with; it stays as it is.
+        rows: flights served side by side.
+    """
+
+    def __init__(self, policy: Policy, config: Config, way: Way, seed: int, rows: int) -> None:
+        self.policy, self.config, self.way, self.seed, self.day = policy, config, way, seed, 0
+        self.generator = torch.Generator().manual_seed(seed)
+        self.exploration = Exploration.of(config)
+        self.window: list[Feedback] = []
+        self.logits_BP, self.density_B = torch.empty(0), torch.zeros(rows)
+
+    def __call__(self, world: MarketEnvironment, seen: Observation, /) -> Tensor:
+        """Sampled or plain splits, (B, P), before the limits."""
+        self.logits_BP = self.policy.logits(seen.state_BS)
+        if self.way.explores:
+            self.logits_BP, self.density_B = explore(self.policy, self.exploration, seen.state_BS, self.generator)
+        return torch.softmax(self.logits_BP, 1)
+
+    def learn(self, world: MarketEnvironment, seen: Observation, step: Step, /) -> None:
+        """The day's update from the newest feedback."""
+        self.day += 1
+        settings, outcome = self.way.settings, step.outcome
+        if settings is None:
+            return
+        reward_B = reward.online(self.config.reward, outcome.roi_B(), outcome.ctr_B(), outcome.cvr_B())
+        feedback = Feedback(seen.state_BS, self.logits_BP, self.density_B, reward_B, world.campaign_B)
+        self.window = [*self.window, feedback][-settings.window :]
+        log = Feedback.joined(self.window)
+        self.policy = update(self.policy, self.exploration, log, self.day, settings, self.seed).policy
+
+
 def fortnight(
     market: Market, config: Config, policy: Policy, way: Way, seed: int, days: int, rows: int
 ) -> tuple[float, float]:
     """Revenue of the fortnight, and the mean L1 distance of the last policy's splits from the first's."""
-    world = MarketEnvironment(
-        market,
-        config,
-        campaign_B=torch.arange(rows) % len(market.campaigns),
-        cycles=days,
-        mechanism="exact",
-        seed=seed,
-    )
-    generator = torch.Generator().manual_seed(seed)
-    exploration = Exploration.of(config)
-    served, window, merit = policy, [], 0.0
-    seen = world.observe()
-    for day in range(1, days + 1):
-        with torch.no_grad():
-            logits, density = served.logits(seen.state_BS), torch.zeros(rows)
-        if way.explores:
-            logits, density = explore(served, exploration, seen.state_BS, generator)
-        step = world.step(torch.softmax(logits, 1))
-        outcome = step.outcome
-        assert outcome.merit is not None
-        merit += float(outcome.merit.double().sum())
-        if way.settings is not None:
-            earned = reward.online(config.reward, outcome.roi_B(), outcome.ctr_B(), outcome.cvr_B())
-            window.append(Feedback(seen.state_BS, logits, density, earned, world.campaign_B))
-            window = window[-way.settings.window :]
-            served = update(served, exploration, Feedback.joined(window), day, way.settings, seed).policy
-        seen = step.observation
+    world, server = _world(market, config, seed, days, rows), Server(policy, config, way, seed, rows)
+    earned = float(play(world, server, days).of("expected_revenue").sum())
     with torch.no_grad():
-        moved = float((served.raw(seen.state_BS) - policy.raw(seen.state_BS)).abs().sum(1).mean())
-    return merit, moved
+        state_BS = world.observe().state_BS
+        moved = float((server.policy.raw(state_BS) - policy.raw(state_BS)).abs().sum(1).mean())
+    return earned, moved
 
 
 def ideal(market: Market, config: Config, seed: int, days: int, rows: int) -> float:
     """The oracle's revenue in the same world."""
-    campaigns = torch.arange(rows) % len(market.campaigns)
-    world = MarketEnvironment(market, config, campaign_B=campaigns, cycles=days, mechanism="exact", seed=seed)
-    seen, merit = world.observe(), 0.0
-    for _ in range(days):
-        step = world.step(oracle(world, seen))
-        assert step.outcome.merit is not None
-        merit += float(step.outcome.merit.double().sum())
-        seen = step.observation
-    return merit
+    return float(play(_world(market, config, seed, days, rows), oracle, days).of("expected_revenue").sum())
+
+
+def _world(market: Market, config: Config, seed: int, days: int, rows: int) -> MarketEnvironment:
+    campaign_B = torch.arange(rows) % len(market.campaigns)
+    return MarketEnvironment(market, config, campaign_B=campaign_B, cycles=days, mechanism="exact", seed=seed)
 
 
 def measure(config: Config, folder: Path, trained: Path, seeds: int, days: int, rows: int) -> dict[str, Any]:
@@ -128,9 +138,9 @@ def measure(config: Config, folder: Path, trained: Path, seeds: int, days: int, 
         best = np.array([ideal(world, config, FIRST_SEED + seed, days, rows) for seed in range(seeds)])
         earned, moved = {}, {}
         for way, how in ways.items():
-            told = [fortnight(world, config, policy, how, FIRST_SEED + seed, days, rows) for seed in range(seeds)]
-            earned[way] = np.array([merit for merit, _ in told]) / best
-            moved[way] = float(np.mean([distance for _, distance in told]))
+            fortnights = [fortnight(world, config, policy, how, FIRST_SEED + seed, days, rows) for seed in range(seeds)]
+            earned[way] = np.array([revenue for revenue, _ in fortnights]) / best
+            moved[way] = float(np.mean([distance for _, distance in fortnights]))
         result[name] = {
             "tuned rate": tuned,
             "ways": {

@@ -38,7 +38,7 @@ from torch import Tensor
 from benchmarks._intervals import told
 from benchmarks.allocation import finished, served
 from crossmix.config import Config
-from crossmix.evaluate.judge import oracle, play
+from crossmix.evaluate.judge import judge_act, oracle
 from crossmix.evaluate.stats.significance import two_way
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import Log, read
@@ -66,7 +66,7 @@ BIASES: dict[str, dict[str, float]] = {
 
 
 TEST_DAYS = "the test days"
-LEVELS = ("requests", "ctr", "cvr", "value", "value_cv", "saturation")
+REFITTED = ("requests", "ctr", "cvr", "value", "value_cv", "saturation")
 """Parameters that two weeks of a log tell, beside prices."""
 
 
@@ -88,7 +88,7 @@ def wrong(market: Market, bias: dict[str, float]) -> Market:
 
 
 def later(config: Config, dataset: Dataset, fitted: Market) -> Market:
-    """The fitted market with its levels and prices fitted anew, on all users of the log's test days.
+    """The fitted market with its rates, volumes and prices fitted anew, on all users of the log's test days.
 
     Drifts, contexts, weekdays, limits and budgets stay: the test period is too short to tell them.
     """
@@ -109,7 +109,7 @@ def later(config: Config, dataset: Dataset, fitted: Market) -> Market:
         holdout=np.zeros(len(frame), bool),
     )
     again = estimate(config, dataset, Log(meta, frame), None)
-    value = fitted.value | {name: again.value[name] for name in LEVELS}
+    value = fitted.value | {name: again.value[name] for name in REFITTED}
     return replace(fitted, value=value, price=again.price, price_law=again.price_law)
 
 
@@ -164,10 +164,10 @@ def _case(
 ) -> dict[str, Any]:
     """One row of the first table; `start` and `right` are policies of the simulator and of reality, one a seed."""
     judged = replace(config, evaluate=replace(config.evaluate, market_seed=FIRST_SEED))
-    best = play(reality, judged, oracle, "oracle").column("merit").sum(1)
+    best = judge_act(reality, judged, oracle, "oracle").column("expected_revenue").sum(1)
 
-    def merit(policy: torch.nn.Module) -> Any:
-        return play(reality, judged, served(policy), "policy").column("merit").sum(1) / best
+    def ratio(policy: torch.nn.Module) -> Any:
+        return judge_act(reality, judged, served(policy), "policy").column("expected_revenue").sum(1) / best
 
     target_QP = apart(simulator, reality)
     rows: dict[str, list[Any]] = {way: [] for way in ("none", "policy", "market", "longer", "right")}
@@ -175,18 +175,18 @@ def _case(
     errors = []
     for seed, out in enumerate(start):
         torch.manual_seed(seed)
-        rows["none"].append(merit(load_policy(out)))
+        rows["none"].append(ratio(load_policy(out)))
         started = time.process_time()
         aligned = align_policy(config, simulator, logged, load_policy(out))[0]
         seconds["policy"] += time.process_time() - started
-        rows["policy"].append(merit(aligned))
+        rows["policy"].append(ratio(aligned))
         started = time.process_time()
         theta_QP, _ = align_market(config, simulator, logged)
         aligned = retrain(config, scaled(simulator, theta_QP), load_policy(out))
         seconds["market"] += time.process_time() - started
-        rows["market"].append(merit(aligned))
-        rows["longer"].append(merit(retrain(config, simulator, load_policy(out))))
-        rows["right"].append(merit(load_policy(right[seed])))
+        rows["market"].append(ratio(aligned))
+        rows["longer"].append(ratio(retrain(config, simulator, load_policy(out))))
+        rows["right"].append(ratio(load_policy(right[seed])))
         errors.append(float((target_QP - theta_QP).abs().mean()))
     tables = {way: np.stack(values) for way, values in rows.items()}
     return {

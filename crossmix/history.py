@@ -34,7 +34,7 @@ class Outcome:
     """Currency."""
     planned: Tensor
     """Currency: share x the cycle's budget."""
-    merit: Tensor | None = None
+    expected_revenue: Tensor | None = None
     """Revenue that the impressions won are expected to bring, currency; only where auctions were played."""
 
     def roi_B(self) -> Tensor:

@@ -1,4 +1,6 @@
-"""What the fitted market says of the coming cycle, read from the state alone and solved: the start of every actor.
+"""The MPC base policy: what the fitted market says of the coming cycle, read from the state alone and solved.
+
+Every actor starts from it.
 
 Model-predictive control without a memory. The state's windowed click and conversion rates, its value per conversion and
 its last price and win rate are compared with what the fitted market leads one to expect. Usually the gap is the fitted
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from crossmix.agents.learner import AGENTS, Agent
+from crossmix.drift import ahead_of_one, expected_factor
 from crossmix.state import ALLOCATION, weekday_index
 
 TABLES: tuple[str, ...] = (
@@ -47,7 +50,8 @@ FEW_ROWS = 16
 which the policy is exported, has fewer, so served answers search so too."""
 
 MOVED, SHIFT = 0.03, 1.0
-"""Prior probability that a level is not where the fitted law has it, and the variance of the log of its move."""
+"""Prior probability that a rate, price or volume is not where the fitted law has it, and the variance of the log of its
+move."""
 MOST = 15.0
 """Most that a rate is taken to have risen, as a multiple of the usual one."""
 BEGUN, FULL = 0.1, 4.0
@@ -60,11 +64,11 @@ LEAST = 0.02
 HIGHEST_ROI = ALLOCATION.platform_fields[ALLOCATION.platform("windowed_roi")].high
 
 
-class Planner(nn.Module):
+class BasePolicy(nn.Module):
     """State -> share that equalises marginal ROI within the state's minima and maxima.
 
     Args:
-        tables: `TABLES`.
+        tables: `TABLES`, as `crossmix.market.pacing.tables` makes them of a fitted market.
     """
 
     def __init__(self, tables: Mapping[str, Tensor]) -> None:
@@ -96,7 +100,7 @@ class Planner(nn.Module):
         money = seen["previous_share"] * seen["utilisation"] * (table["budget"][c_B] * paced_B)[:, None]
         impressions = (money / price).clamp(min=1e-3)
         # Volume that lies far beyond its noise has moved. The cost curve passes through what was paid: the win rate is
-        # that of the impressions at this volume, also where none is told.
+        # that of the impressions at this volume, also where none is reported.
         usual = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2).clamp(min=1e-9)
         noise = table["price_drift"][c_B][..., 2] + table["requests_error"][c_B]
         grown = _volume(seen, impressions, usual, noise)
@@ -114,9 +118,9 @@ class Planner(nn.Module):
         # Where delivery stops or begins again rates are off.
         doubt = _due(clicks * seen["windowed_cvr"], clicks * cvr_0) * (ratio < 1)
         doubt = doubt + (1 - seen["utilisation"]).clamp(min=0) ** 2
-        told = flight["windowed_cvr"][:, None] > 0
-        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, told)
-        level, uncertain = self._level(table, c_B, price, win, impressions)
+        reported = flight["windowed_cvr"][:, None] > 0
+        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, reported)
+        multiplier, uncertain = self._price_multiplier(table, c_B, price, win, impressions)
         value = table["value"][c_B]
         square = table["cvr_drift"][c_B][..., 2]
         value = value * _value(seen, price, uncertain, clicks, square, value, flight["windowed_roi"][:, None] > 0)
@@ -124,15 +128,15 @@ class Planner(nn.Module):
         worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * value
         knots = table["win"]
         marginal = worth[..., None] * torch.exp(-kappa[..., None] * knots)
-        marginal = marginal / (level[..., None] * table["price"][c_B]).clamp(min=1e-12)
-        cost = (by_day("requests") * grown * level)[..., None] * table["spend"][c_B]
+        marginal = marginal / (multiplier[..., None] * table["price"][c_B]).clamp(min=1e-12)
+        cost = (by_day("requests") * grown * multiplier)[..., None] * table["spend"][c_B]
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]
         return _equalised(share, marginal, seen["min"], seen["max"])
 
-    def _level(
+    def _price_multiplier(
         self, table: dict[str, Tensor], c_B: Tensor, price: Tensor, win: Tensor, impressions: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Price level of the coming cycle, from what an impression cost at the win rate seen.
+        """Price multiplier of the coming cycle, from what an impression cost at the win rate seen.
 
         Beside it the variance of ln(price of the window / last price).
         """
@@ -156,10 +160,10 @@ class Planner(nn.Module):
         won = (impressions >= 1).to(win.dtype)
         surprise = won * ((price / usual).log().clamp(-3, 3) + 0.5 * variance)
         gain = won * variance / (variance + noise + 1e-9)
-        mean, left = rho * gain * surprise, variance * (1 - rho**2 * gain)
+        belief = ahead_of_one(rho, variance, gain, surprise)
         uncertain = 2 * (1 - rho) * variance + 1 / impressions.clamp(min=1)
         uncertain = uncertain + _moved(surprise, variance + noise) * surprise**2
-        return torch.exp(mean + 0.5 * (left - variance)), uncertain
+        return expected_factor(belief, variance), uncertain
 
 
 def _predicted(
@@ -168,7 +172,7 @@ def _predicted(
     events: Tensor,
     full: Tensor | float = 1.0,
     doubt: Tensor | float = 0.0,
-    told: Tensor | None = None,
+    reported: Tensor | None = None,
 ) -> Tensor:
     """Prediction of the coming factor (mean 1) from the window's rate over its expectation.
 
@@ -176,7 +180,7 @@ def _predicted(
         events: expected a cycle.
         full: variance of the window's counts over that of a full one, (B, 1).
         doubt: variance of the ratio's log that is neither the law's nor the counts'; it speaks against a move.
-        told: false where nobody reports such events, which is no fall.
+        reported: false where nobody reports such events, which is no fall.
     """
     noise = drift_BP4[..., 2] / events.clamp(min=1e-3) + drift_BP4[..., 3] + 1e-9
     variance = drift_BP4[..., 1] + noise
@@ -184,7 +188,7 @@ def _predicted(
     moved = (1 + (drift_BP4[..., 0] + SHIFT) / (variance + SHIFT) * (ratio - 1).clamp(max=MOST)).clamp(min=LEAST)
     count = full * drift_BP4[..., 2] / events.clamp(min=1e-3)
     weight = _moved(_root(ratio, count), drift_BP4[..., 1] + drift_BP4[..., 3] + count + doubt)
-    return torch.lerp(drifted, moved, weight if told is None else weight * told)
+    return torch.lerp(drifted, moved, weight if reported is None else weight * reported)
 
 
 def _due(seen: Tensor, expected: Tensor) -> Tensor:
@@ -201,7 +205,7 @@ def _due(seen: Tensor, expected: Tensor) -> Tensor:
 
 
 def _volume(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
-    """Factor on the requests a cycle, from the told win rate; 1 unless they have moved, or where none is told.
+    """Factor on the requests a cycle, from the reported win rate; 1 unless they have moved, or where none is reported.
 
     What moves on all platforms alike is no volume but the budget: of how much money a share was, the state tells only
     what was planned.
@@ -210,13 +214,13 @@ def _volume(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, nois
         usual: requests of the last cycle's weekday.
         noise: variance of their log.
     """
-    told = (seen["win_rate"] > 1e-6) & (impressions >= 1)
-    gap = told * (impressions / usual / seen["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
+    reported = (seen["win_rate"] > 1e-6) & (impressions >= 1)
+    gap = reported * (impressions / usual / seen["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
     # Impressions are read from the window's utilisation, which an outage takes from the last cycle's.
     variance = noise + 1 / usual + READ + (1 - seen["utilisation"]).clamp(min=0) ** 2
     alike = (gap / variance).sum(1, keepdim=True) / (1 / variance).sum(1, keepdim=True)
     gap = gap - alike
-    return torch.exp(told * _moved(gap, variance) * SHIFT / (SHIFT + variance) * gap)
+    return torch.exp(reported * _moved(gap, variance) * SHIFT / (SHIFT + variance) * gap)
 
 
 def _value(
@@ -226,7 +230,7 @@ def _value(
     clicks: Tensor,
     square: Tensor,
     usual: Tensor,
-    told: Tensor,
+    reported: Tensor,
 ) -> Tensor:
     """Factor on the value per conversion: the window's revenue over its conversions, over `usual`.
 
@@ -236,7 +240,7 @@ def _value(
     Args:
         clicks: of a cycle.
         square: sum of the window's squared weights.
-        told: false where nobody reports revenue, which is no fall.
+        reported: false where nobody reports revenue, which is no fall.
     """
     conversions = seen["utilisation"] / price.clamp(min=1e-12) * seen["windowed_ctr"] * seen["windowed_cvr"]
     ratio = (seen["windowed_roi"] / (conversions * usual).clamp(min=1e-12)).clamp(max=1 + MOST)
@@ -245,8 +249,8 @@ def _value(
     variance = count + uncertain
     moved = (1 + SHIFT / (SHIFT + variance) * (ratio - 1)).clamp(min=LEAST)
     # A return at the state's upper bound may be any above it.
-    told = told & (seen["windowed_roi"] < HIGHEST_ROI)
-    return torch.lerp(torch.ones_like(moved), moved, _moved(_root(ratio, count), variance) * told)
+    reported = reported & (seen["windowed_roi"] < HIGHEST_ROI)
+    return torch.lerp(torch.ones_like(moved), moved, _moved(_root(ratio, count), variance) * reported)
 
 
 def _root(ratio: Tensor, count: Tensor) -> Tensor:
@@ -260,7 +264,7 @@ def _root(ratio: Tensor, count: Tensor) -> Tensor:
 
 
 def _moved(gap: Tensor, variance: Tensor) -> Tensor:
-    """Probability, by Bayes' rule, that a level has moved by N(0, SHIFT) besides the fitted law's N(0, variance)."""
+    """Probability, by Bayes' rule, that a quantity has moved by N(0, SHIFT) besides the fitted law's N(0, variance)."""
     wide = variance + SHIFT
     odds = math.log(MOVED / (1 - MOVED)) + 0.5 * ((variance / wide).log() + gap**2 * (1 / variance - 1 / wide))
     return torch.sigmoid(odds)

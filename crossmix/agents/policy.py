@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from crossmix.agents.mpc import Planner
+from crossmix.agents.mpc import BasePolicy
 from crossmix.constraints import project, project_through
 from crossmix.state import ALLOCATION
 
@@ -45,8 +45,8 @@ class Policy(nn.Module):
     The trunk is the paper's (two layers of 512, ReLU). The shared network reads one platform's 12 fields beside the
     campaign's 8, so that what is learned of one platform serves all (`docs/deviations.md`); width 0 leaves it out.
 
-    With `plan`, the tables of a fitted market (`agents.mpc`), both networks learn what to add to the logarithm of
-    the market's own plan; without, the actor starts from the uniform split.
+    With `plan`, the pacing tables of a fitted market (`agents.mpc`), both networks learn what to add to the logarithm
+    of the base policy's split; without, the actor starts from the uniform split.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Policy(nn.Module):
     ) -> None:
         super().__init__()
         self.platforms = platforms
-        self.planner = None if plan is None else Planner(plan)
+        self.planner = None if plan is None else BasePolicy(plan)
         size = ALLOCATION.size
         self.normaliser = ObservationNormaliser(size)
         layers: list[nn.Module] = []

@@ -1,8 +1,8 @@
 """Model-predictive control: the fitted market with filtered drift, solved by the oracle's solver every cycle.
 
 What an engineer with the fitted market would run: three AR(1) log-drifts per campaign and platform (click rate,
-conversion rate, price) are tracked by extended Kalman filters from delivery reports; the coming cycle is predicted, and
-its best split is solved for. It knows the market's parameters, never its hidden state.
+conversion rate, price) are tracked by extended Kalman filters (`crossmix.drift`) from delivery reports; the coming
+cycle is predicted, and its best split is solved for. It knows the market's parameters, never its hidden state.
 
 Shapes: B batch, P platforms, D + 1 delays.
 """
@@ -14,54 +14,51 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from crossmix import drift
 from crossmix.baselines.player import Delivery, Task
-from crossmix.market.mechanism import Conditions
+from crossmix.baselines.registry import BASELINES, Baseline
+from crossmix.drift import Belief
+from crossmix.market.conditions import Average, Conditions, scaled
 from crossmix.market.model import Market
 from crossmix.market.oracle import best_share
 
 
 @dataclass(slots=True)
-class Drift:
-    """Gaussian belief about one AR(1) log-drift x: x' = rho x + N(0, sigma^2 (1 - rho^2)); each (B, P)."""
+class DriftFilter:
+    """What is believed of one AR(1) log-drift, each (B, P): `crossmix.drift`'s filter, cycle by cycle."""
 
     rho: Tensor
     sigma: Tensor
-    mean: Tensor
-    variance: Tensor
+    belief: Belief
 
     @classmethod
-    def stationary(cls, rho: Tensor, sigma: Tensor) -> Drift:
-        return cls(rho, sigma, torch.zeros_like(sigma), sigma**2)
+    def stationary(cls, rho: Tensor, sigma: Tensor) -> DriftFilter:
+        return cls(rho, sigma, drift.stationary(sigma**2))
 
     def advance(self) -> None:
         """One cycle passes."""
-        self.mean = self.rho * self.mean
-        self.variance = self.rho**2 * self.variance + self.sigma**2 * (1 - self.rho**2)
+        self.belief = drift.predict(self.belief, self.rho, self.sigma**2)
 
-    def count(self, seen: Tensor, usual: Tensor, noise: Tensor | float = 0.0) -> None:
+    def count(self, events: Tensor, usual: Tensor, noise: Tensor | float = 0.0) -> None:
         """A Poisson count whose mean is `usual` x factor(x), with more log-noise of variance `noise`.
 
-        Extended Kalman filter: innovation seen / predicted - 1 of variance 1 / predicted + noise.
+        Extended Kalman filter: innovation events / predicted - 1, noise 1 / predicted + `noise`.
         """
         predicted = usual * self.factor()
-        informed = predicted > 1e-6
-        gain = self.variance / (self.variance + 1 / predicted.clamp(min=1e-6) + noise)
+        bounded = predicted.clamp(min=1e-6)
         # A count far above its prediction is a step too long for the linearisation.
-        innovation = (seen / predicted.clamp(min=1e-6) - 1).clamp(-1, 2)
-        self._update(torch.where(informed, gain, torch.zeros_like(gain)), innovation)
+        innovation = (events / bounded - 1).clamp(-1, 2)
+        whole = self.belief.variance + 1 / bounded + noise
+        self.belief = drift.update(self.belief, innovation, whole, predicted > 1e-6)
 
     def measure(self, log_value: Tensor, noise: Tensor) -> None:
         """A direct measurement of ln factor(x); infinite noise tells nothing."""
-        gain = self.variance / (self.variance + noise)
-        self._update(gain, log_value - self.mean + 0.5 * self.sigma**2)
+        innovation = log_value - self.belief.mean + 0.5 * self.sigma**2
+        self.belief = drift.update(self.belief, innovation, self.belief.variance + noise)
 
     def factor(self) -> Tensor:
         """E[exp(x - sigma^2 / 2)]: 1 under the stationary law."""
-        return torch.exp(self.mean + 0.5 * (self.variance - self.sigma**2))
-
-    def _update(self, gain: Tensor, innovation: Tensor) -> None:
-        self.mean = self.mean + gain * innovation
-        self.variance = (1 - gain) * self.variance
+        return drift.expected_factor(self.belief, self.sigma**2)
 
 
 class Mpc:
@@ -74,11 +71,10 @@ class Mpc:
 
     def __init__(self, market: Market, campaign_B: Tensor) -> None:
         self.market, self.campaign_B = market, campaign_B
-        value = {name: table[campaign_B] for name, table in market.value.items()}
-        self.value = value
-        self.price = market.prices(campaign_B)
+        self.average = Average.of(market, campaign_B)
+        self.value = value = self.average.parameter
         self.drift = {
-            name: Drift.stationary(value[f"{name}_persistence"], value[f"{name}_drift"])
+            name: DriftFilter.stationary(value[f"{name}_persistence"], value[f"{name}_drift"])
             for name in ("ctr", "cvr", "price")
         }
         self.delay_DBP = market.delay[campaign_B].permute(2, 0, 1)
@@ -89,18 +85,17 @@ class Mpc:
 
     def learn(self, delivery: Delivery) -> None:
         """Filter a cycle's report, then move to the next cycle."""
-        requests = self._requests(delivery.weekday_B)
-        week = self._week(self.market.response_week, delivery.weekday_B)
-        won = (delivery.impressions / requests).clamp(1e-6, 1)
+        average = self.average.conditions(delivery.weekday_B)
+        won = (delivery.impressions / average.requests).clamp(1e-6, 1)
         kappa = self.value["saturation"].clamp(min=1e-4)
         fresh = delivery.impressions * -torch.expm1(-kappa * won) / (kappa * won)
-        self.drift["ctr"].count(delivery.clicks, fresh * self.value["ctr"] * week, self.mix_BP)
+        self.drift["ctr"].count(delivery.clicks, fresh * average.ctr, self.mix_BP)
         self.clicks_DBP = torch.cat([delivery.clicks[None], self.clicks_DBP[:-1]])
         due = (self.delay_DBP * self.clicks_DBP).sum(0)
-        self.drift["cvr"].count(delivery.conversions, due * self.value["cvr"])
-        self._price(delivery, won)
-        for drift in self.drift.values():
-            drift.advance()
+        self.drift["cvr"].count(delivery.conversions, due * average.cvr)
+        self._price(delivery, won, average.requests)
+        for each in self.drift.values():
+            each.advance()
 
     def act(self, task: Task) -> Tensor:
         """The best split of the predicted cycle."""
@@ -108,41 +103,31 @@ class Mpc:
 
     def predicted(self, task: Task) -> Conditions:
         """Mean conditions of the coming cycle."""
-        week = self._week(self.market.response_week, task.weekday_B)
-        ctr = self.value["ctr"] * week * self.drift["ctr"].factor() * self._context_rate(task.context_BD)
-        return Conditions(
-            requests=self._requests(task.weekday_B),
-            price=self.price,
-            level=self.drift["price"].factor(),
-            ctr=ctr.clamp(max=0.95),
-            cvr=(self.value["cvr"] * self.drift["cvr"].factor()).clamp(max=1),
-            **self.market.fixed(self.campaign_B),
+        return scaled(
+            self.average.conditions(task.weekday_B),
+            price_multiplier=self.drift["price"].factor(),
+            ctr=(self.drift["ctr"].factor(), self._context_rate(task.context_BD)),
+            cvr=self.drift["cvr"].factor(),
         )
 
-    def _price(self, delivery: Delivery, won: Tensor) -> None:
-        """The price level, from what an impression cost at the win rate seen: m = level S(w) / w."""
+    def _price(self, delivery: Delivery, won: Tensor, requests: Tensor) -> None:
+        """The price multiplier, from what an impression cost at the win rate seen, over S(w) / w."""
+        price = self.average.price
 
         def mean_price(w: Tensor) -> Tensor:
-            return (self.price.spend(w) / w).clamp(min=1e-12)
+            return (price.spend(w) / w).clamp(min=1e-12)
 
         usual = mean_price(won)
         paid = delivery.spend / delivery.impressions.clamp(min=1)
-        spread = (self.price.square(won) / won / usual**2 - 1).clamp(min=0)
+        spread = (price.square(won) / won / usual**2 - 1).clamp(min=0)
         # Volume is known up to its noise, and with it the win rate: its part by the elasticity of the mean price.
         elasticity = (mean_price((1.1 * won).clamp(max=1)) / usual).log() / 0.0953
         noise = spread / delivery.impressions.clamp(min=1) + elasticity**2 * (
-            self.value["requests_sd"] ** 2 + 1 / self._requests(delivery.weekday_B)
+            self.value["requests_sd"] ** 2 + 1 / requests
         )
-        seen = (delivery.impressions > 0) & (paid > 0)
-        noise = torch.where(seen, noise + 1e-8, torch.full_like(noise, torch.inf))
-        self.drift["price"].measure(torch.where(seen, (paid.clamp(min=1e-12) / usual).log(), 0.0), noise)
-
-    def _requests(self, weekday_B: Tensor) -> Tensor:
-        return (self.value["requests"] * self._week(self.market.volume_week, weekday_B)).clamp(min=1)
-
-    def _week(self, table_CP7: Tensor, weekday_B: Tensor) -> Tensor:
-        table = table_CP7[self.campaign_B]
-        return table.gather(2, weekday_B[:, None, None].expand(-1, table.shape[1], 1)).squeeze(2)
+        bought = (delivery.impressions > 0) & (paid > 0)
+        noise = torch.where(bought, noise + 1e-8, torch.full_like(noise, torch.inf))
+        self.drift["price"].measure(torch.where(bought, (paid.clamp(min=1e-12) / usual).log(), 0.0), noise)
 
     def _context_rate(self, context_BD: Tensor) -> Tensor:
         """Click-rate multiplier of the logged context that is nearest, (B, P)."""
@@ -155,3 +140,6 @@ def without_drift(market: Market) -> Market:
     """The market as one that never drifts: MPC on it is the plug-in that also reads the context."""
     still = {name: torch.zeros_like(table) for name, table in market.value.items() if name.endswith("_drift")}
     return replace(market, value=market.value | still)
+
+
+BASELINES.register(Baseline(name="mpc", label="MPC: filtered drift, solved each cycle", player=Mpc))

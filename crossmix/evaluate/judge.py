@@ -2,7 +2,7 @@
 
 Worlds are paired: the same seed gives the same drift, volume and contexts to everybody, and differences are taken
 seed by seed. Quality is told twice: revenue over the oracle's, and the share of the gap from the uniform split to the
-oracle that is closed. Both use the revenue that the impressions won are expected to bring (`Outcome.merit`), which
+oracle that is closed. Both use the revenue that the impressions won are expected to bring, which
 leaves out the luck of single conversions; ROI, ROAS, CPA, CTR, CVR and utilisation are as they happened.
 
 Shapes: N market seeds, B rows, P platforms, T cycles.
@@ -15,23 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from crossmix.baselines.player import Delivery, Player, Task
+from crossmix.baselines.registry import Baseline
 from crossmix.config import Config
+from crossmix.evaluate.play import QUANTITIES, Act, Played, play
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
+from crossmix.metrics import AMOUNTS, JUDGED, METRIC
 
 Array = NDArray[np.float64]
-
-Act = Callable[[MarketEnvironment, Observation], Tensor]
-"""A player: the environment (for its campaign numbers; only the oracle may read its conditions) and what it sees."""
-
-QUANTITIES = ("planned", "spend", "revenue", "impressions", "clicks", "conversions", "merit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +43,31 @@ class Record:
     low_TP: Array
     high_TP: Array
 
+    @classmethod
+    def of(cls, played: Played, seeds: int) -> Record:
+        """The record of `seeds` markets, whose rows lie one market after the other."""
+        cycles, _, platforms = played.share_TBP.shape
+        low, high, asked = played.low_TBP, played.high_TBP, played.asked_TBP
+        outside = ((asked < low - 1e-4) | (asked > high + 1e-4)).any(2) | (np.abs(asked.sum(2) - 1) > 1e-4)
+        return cls(
+            played.amount_TBPQ.sum(0).reshape(seeds, -1, platforms, len(QUANTITIES)).sum(1),
+            played.share_TBP.sum(0).reshape(seeds, -1, platforms).mean(1) / cycles,
+            int(outside.sum()),
+            *(table[:, 0] for table in (played.share_TBP, low, high)),
+        )
+
     def column(self, name: str) -> Array:
         """A quantity per seed and platform, (N, P)."""
         return self.total_NPQ[..., QUANTITIES.index(name)]
+
+
+def act_of(baseline: Baseline, market: Market) -> Act:
+    """A competitor that knows this market, for one batch of flights."""
+    if baseline.split is not None:
+        return from_state(baseline.split(market))
+    make = baseline.player
+    assert make is not None
+    return with_memory(lambda _, campaign_B: make(market, campaign_B))
 
 
 def from_state(competitor: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Act:
@@ -102,47 +120,22 @@ def oracle(environment: MarketEnvironment, seen: Observation) -> Tensor:
     return solve(environment.conditions, environment.cycle_budget_B(), seen.low_BP, seen.high_BP).share_BP
 
 
-@torch.no_grad()
-def play(market: Market, config: Config, act: Act, name: str, flights: int = 2) -> Record:
-    """Play `config.evaluate.market_seeds` markets, `flights` flights of every campaign in each.
+def judge_act(market: Market, config: Config, act: Act, name: str, flights: int = 2) -> Record:
+    """`config.evaluate.market_seeds` markets, `flights` flights of every campaign in each, as an act plays them.
 
     All markets run side by side as rows of one batch: rows of market n draw their drift, volume, contexts and
     auctions from the n-th stretch of one generator seeded by `config.evaluate.market_seed`, the same for everybody.
     """
     settings = config.evaluate
-    rows = settings.market_seeds * flights * len(market.campaigns)
     environment = MarketEnvironment(
         market,
         config,
-        campaign_B=episode_campaigns(market, rows),
+        campaign_B=episode_campaigns(market, settings.market_seeds * flights * len(market.campaigns)),
         cycles=settings.cycles,
         mechanism="exact",
         seed=settings.market_seed,
     )
-    platforms = environment.platforms
-    seen = environment.observe()
-    total_BPQ = torch.zeros(rows, platforms, len(QUANTITIES), dtype=torch.float64)
-    share_BP = torch.zeros(rows, platforms, dtype=torch.float64)
-    breaks = 0
-    first: list[tuple[Tensor, Tensor, Tensor]] = []
-    for _ in tqdm(range(settings.cycles), desc=f"judge {name}", unit="cycle", mininterval=2.0):
-        action = act(environment, seen)
-        outside = (action < seen.low_BP - 1e-4) | (action > seen.high_BP + 1e-4)
-        breaks += int((outside.any(1) | ((action.sum(1) - 1).abs() > 1e-4)).sum())
-        step = environment.step(action)
-        total_BPQ += torch.stack([getattr(step.outcome, quantity).double() for quantity in QUANTITIES], 2)
-        share_BP += step.share_BP.double()
-        first.append((step.share_BP[0], seen.low_BP[0], seen.high_BP[0]))
-        seen = step.observation
-    flight, low, high = (torch.stack(column).double().numpy() for column in zip(*first, strict=True))
-    return Record(
-        total_BPQ.reshape(settings.market_seeds, -1, platforms, len(QUANTITIES)).sum(1).numpy(),
-        share_BP.reshape(settings.market_seeds, -1, platforms).mean(1).numpy() / settings.cycles,
-        breaks,
-        flight,
-        low,
-        high,
-    )
+    return Record.of(play(environment, act, settings.cycles, label=f"judge {name}"), settings.market_seeds)
 
 
 def interval(values_N: Array, resamples: int, seed: int = 0) -> dict[str, Any]:
@@ -158,21 +151,20 @@ def summarise(
 ) -> dict[str, Any]:
     """The table of all players; `records` must hold policy, oracle and uniform."""
     resamples = config.evaluate.bootstrap
-    merit = {name: record.column("merit").sum(1) for name, record in records.items()}
-    best, floor = merit["oracle"], merit["uniform"]
+    earned = {name: record.column("expected_revenue").sum(1) for name, record in records.items()}
+    best, floor = earned["oracle"], earned["uniform"]
     table: dict[str, Any] = {}
     for name, record in records.items():
         sums = {quantity: record.column(quantity).sum(1) for quantity in QUANTITIES}
-        ratio = merit[name] / best
+        floored = sums | {"spend": np.maximum(sums["spend"], 1e-12)}
+        ratio = earned[name] / best
         table[name] = {
             "label": labels.get(name, name),
             "clairvoyant": name == "oracle",
             "oracle_ratio": interval(ratio, resamples),
-            "gap_closed": interval((merit[name] - floor) / (best - floor), resamples),
-            "difference": None if name == "policy" else interval((merit["policy"] - merit[name]) / best, resamples),
-            "roi": interval(sums["revenue"] / sums["planned"], resamples),
-            "roas": interval(sums["revenue"] / np.maximum(sums["spend"], 1e-12), resamples),
-            "utilisation": interval(sums["spend"] / sums["planned"], resamples),
+            "gap_closed": interval((earned[name] - floor) / (best - floor), resamples),
+            "difference": None if name == "policy" else interval((earned["policy"] - earned[name]) / best, resamples),
+            **{key: interval(METRIC[key].divide(floored), resamples) for key in ("roi", "roas", "utilisation")},
             "limit_breaks": record.breaks,
             "total": _figures({quantity: float(value.sum()) for quantity, value in sums.items()}),
             "platform": {
@@ -187,15 +179,4 @@ def summarise(
 
 
 def _figures(sums: dict[str, float]) -> dict[str, float | None]:
-    def over(top: str, bottom: str) -> float | None:
-        return sums[top] / sums[bottom] if sums[bottom] > 0 else None
-
-    return {
-        **{name: sums[name] for name in QUANTITIES if name != "merit"},
-        "utilisation": over("spend", "planned"),
-        "roi": over("revenue", "planned"),
-        "roas": over("revenue", "spend"),
-        "cpa": over("spend", "conversions"),
-        "ctr": over("clicks", "impressions"),
-        "cvr": over("conversions", "clicks"),
-    }
+    return {**{name: sums[name] for name in AMOUNTS}, **{key: METRIC[key].of(sums) for key in JUDGED}}

@@ -8,18 +8,19 @@ Shapes: R runs, T days, C campaigns, B = R C rows, P platforms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
-from tqdm import tqdm
 
 from crossmix.config import Config
+from crossmix.evaluate.play import QUANTITIES as PLAYED
+from crossmix.evaluate.play import Act, play
 from crossmix.evaluate.stats.sequential import (
     AnalysisError,
     fewest_days,
@@ -29,30 +30,19 @@ from crossmix.evaluate.stats.sequential import (
     summed,
 )
 from crossmix.evaluate.stats.significance import welch
-from crossmix.market.environment import MarketEnvironment, Observation, Step
+from crossmix.market.conditions import scaled_market
+from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.model import Market
+from crossmix.metrics import AMOUNTS
 
 Array = NDArray[np.float64]
-Serve = Callable[[MarketEnvironment, Observation], Tensor]
-"""Share of every row, (B, P), from what a server sees."""
-
-
-@runtime_checkable
-class Learning(Protocol):
-    """A server that learns from every cycle that it served."""
-
-    def __call__(self, world: MarketEnvironment, seen: Observation, /) -> Tensor: ...
-
-    def learn(self, world: MarketEnvironment, seen: Observation, step: Step, /) -> None: ...
-
-
-QUANTITIES = ("planned", "spend", "impressions", "clicks", "conversions", "revenue")
+QUANTITIES = AMOUNTS
 FIRST_SEED = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """What an arm delivered: `QUANTITIES` of every run and day, and `merit`, each (R, T)."""
+    """What an arm delivered: `QUANTITIES` of every run and day, and `expected_revenue`, each (R, T)."""
 
     total: dict[str, Array]
 
@@ -67,8 +57,8 @@ def static(world: MarketEnvironment, _: Observation) -> Tensor:
     return world.static_BP
 
 
-def play(
-    config: Config, market: Market, serve: Serve, weight: float, *, runs: int, days: int, seed: int, arm: int
+def play_arm(
+    config: Config, market: Market, serve: Act, weight: float, *, runs: int, days: int, seed: int, arm: int
 ) -> Days:
     """One arm of `runs` experiments.
 
@@ -77,11 +67,7 @@ def play(
         weight: its part of users and budget, in (0, 1].
         seed: of the market, the same for all arms; `arm`: which one, for its own luck.
     """
-    part = replace(
-        market,
-        value=market.value | {"requests": market.value["requests"] * weight},
-        budget=market.budget * weight,
-    )
+    part = replace(scaled_market(market, requests=weight), budget=market.budget * weight)
     campaigns = len(market.campaigns)
     world = MarketEnvironment(
         part,
@@ -92,15 +78,9 @@ def play(
         seed=seed,
     )
     world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
-    seen, rows, told = world.observe(), [], (*QUANTITIES, "merit")
-    for _ in tqdm(range(days), desc=f"arm {arm + 1}", unit="day", mininterval=2.0):
-        step = world.step(serve(world, seen))
-        if isinstance(serve, Learning):
-            serve.learn(world, seen, step)
-        rows.append(torch.stack([getattr(step.outcome, name).double().sum(1) for name in told]))
-        seen = step.observation
-    total_QRT = torch.stack(rows, 2).reshape(len(told), runs, campaigns, days).sum(2).numpy()
-    return Days(dict(zip(told, total_QRT, strict=True)))
+    amount_TBQ = play(world, serve, days, label=f"arm {arm + 1}", unit="day").amount_TBPQ.sum(2)
+    amount_QRT = amount_TBQ.reshape(days, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
+    return Days(dict(zip(PLAYED, amount_QRT, strict=True)))
 
 
 def deviation(
@@ -116,7 +96,7 @@ def deviation(
         AnalysisError: an arm that earned nothing in a third of the days on end.
     """
     arms = [
-        play(config, market, static, weight, runs=runs, days=days, seed=FIRST_SEED - 1, arm=arm)
+        play_arm(config, market, static, weight, runs=runs, days=days, seed=FIRST_SEED - 1, arm=arm)
         for arm, weight in enumerate(weights)
     ]
     period = _period(*arms)
@@ -127,18 +107,18 @@ def deviation(
 def simulate(
     config: Config,
     market: Market,
-    serve: Serve,
+    serve: Act,
     weights: tuple[float, float],
     *,
     runs: int,
     days: int,
     level: float,
-    others: Mapping[str, Serve] | None = None,
+    others: Mapping[str, Act] | None = None,
 ) -> dict[str, Any]:
     """Policy against the static split, and the static split against itself (A/A), `runs` times each.
 
     Args:
-        others: by name, what else plays in the policy's place, in the same markets; told under their names as the
+        others: by name, what else plays in the policy's place, in the same markets; reported under their names as the
             policy is, with their lead over it and over those named before (`lead`).
 
     Returns:
@@ -151,22 +131,23 @@ def simulate(
     """
     if days < 3:
         raise AnalysisError(f"days: {days}; simulate three or more")
-    control = play(config, market, static, weights[1], runs=runs, days=days, seed=FIRST_SEED, arm=1)
+    control = play_arm(config, market, static, weights[1], runs=runs, days=days, seed=FIRST_SEED, arm=1)
     arms = {
-        "experiment": play(config, market, serve, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
-        "a_a": play(config, market, static, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
+        "experiment": play_arm(config, market, serve, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
+        "a_a": play_arm(config, market, static, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0),
     }
     for name, other in (others or {}).items():
-        arms[name] = play(config, market, other, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0)
+        arms[name] = play_arm(config, market, other, weights[0], runs=runs, days=days, seed=FIRST_SEED, arm=0)
     period = _period(control, *arms.values())
-    told = {name: _told(arm.roi(period), control.roi(period), level, days, period) for name, arm in arms.items()}
+    base_RT = control.roi(period)
+    arm_figures = {name: _figures(arm.roi(period), base_RT, level, days, period) for name, arm in arms.items()}
     played = ["experiment"]
     for name in others or {}:
-        told[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}
+        arm_figures[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}
         played.append(name)
     first = {
-        arm: {name: found.total[name][0].tolist() for name in QUANTITIES}
-        for arm, found in (("policy", arms["experiment"]), ("control", control))
+        arm: {name: one.total[name][0].tolist() for name in QUANTITIES}
+        for arm, one in (("policy", arms["experiment"]), ("control", control))
     }
     return {
         "generated": market.generated,
@@ -176,24 +157,24 @@ def simulate(
         "days per figure": period,
         "runs": runs,
         "level": level,
-        **told,
+        **arm_figures,
         "first run": first,
     }
 
 
 def lead(one: Days, other: Days) -> dict[str, Any]:
-    """One arm's merit over another's in the same markets, relative, with its 95 % interval over runs.
+    """One arm's expected revenue over another's in the same markets, relative, with its 95 % interval over runs.
 
-    Merit is the revenue that the impressions won are expected to bring: without the luck of single conversions, which
+    That is the revenue that the impressions won are expected to bring: without the luck of single conversions, which
     would hide what a few updates do.
     """
-    ratio_R = np.log(one.total["merit"].sum(1) / other.total["merit"].sum(1))
+    ratio_R = np.log(one.total["expected_revenue"].sum(1) / other.total["expected_revenue"].sum(1))
     reach = float(stats.t.ppf(0.975, len(ratio_R) - 1) * ratio_R.std(ddof=1) / np.sqrt(len(ratio_R)))
     mean = float(ratio_R.mean())
     return {"mean": float(np.expm1(mean)), "ci95": [float(np.expm1(mean - reach)), float(np.expm1(mean + reach))]}
 
 
-def _told(one_RT: Array, other_RT: Array, level: float, days: int, period: int) -> dict[str, Any]:
+def _figures(one_RT: Array, other_RT: Array, level: float, days: int, period: int) -> dict[str, Any]:
     lift_R = np.expm1(np.log(one_RT / other_RT).mean(1))
     # Once found, found.
     found_RT = found_by_day(one_RT, other_RT, level)

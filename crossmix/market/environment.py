@@ -26,14 +26,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from crossmix import reward
+from crossmix import drift, reward
 from crossmix.config import Config
 from crossmix.config import Market as Settings
 from crossmix.constraints import Limits, box, project
 from crossmix.history import History, Outcome
-from crossmix.market.domain import check, check_action
-from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
-from crossmix.market.model import Market
+from crossmix.market.conditions import Average, Bank, scaled
+from crossmix.market.mechanism import counts, exact, expected
+from crossmix.market.model import Market, check, check_action
 from crossmix.market.shift import Schedule
 from crossmix.state import ALLOCATION
 
@@ -119,14 +119,8 @@ class MarketEnvironment:
         self.device = torch.device(device)
         self.campaign_B = campaign_B.to(self.device)
         self.batch, self.platforms = len(campaign_B), len(market.platforms)
-        self.price = market.prices(campaign_B)
-        if self.device.type != "cpu":
-            self.price = type(self.price)(
-                *(getattr(self.price, name).to(self.device) for name in self.price.__dataclass_fields__)
-            )
-        pick = {name: table[campaign_B].to(self.device) for name, table in market.value.items()}
-        self.parameter = pick
-        self.fixed = {name: table.to(self.device) for name, table in market.fixed(campaign_B).items()}
+        self.average = Average.of(market, campaign_B, self.device)
+        self.parameter = self.average.parameter
         self.limits = Limits(
             *(
                 table[campaign_B].to(self.device)
@@ -136,8 +130,6 @@ class MarketEnvironment:
         self.budget_B = market.budget[campaign_B].to(self.device)
         self.static_BP = market.static[campaign_B].to(self.device)
         self.control_BP = market.control[campaign_B].to(self.device)
-        self.week_BP7 = market.volume_week[campaign_B].to(self.device)
-        self.response_BP7 = market.response_week[campaign_B].to(self.device)
         self.delay_BPD = market.delay[campaign_B].to(self.device)
         self.responses = Bank.of(market.response.flatten(0, 1).to(self.device), self.campaign_B)
         self.groups = market.response.shape[1]
@@ -240,21 +232,18 @@ class MarketEnvironment:
         self.cycle += 1
         self.weekday_B = (self.weekday_B + 1) % 7
         for name in _DRIFTS:
-            keep, deviation = self.parameter[f"{name}_persistence"], self.parameter[f"{name}_drift"]
-            shock = deviation * (1 - keep**2).clamp(min=0).sqrt()
-            self.drift[name] = keep * self.drift[name] + shock * self._normal(shock.shape)
+            rho, sigma = self.parameter[f"{name}_persistence"], self.parameter[f"{name}_drift"]
+            self.drift[name] = drift.advance(self.drift[name], rho, sigma, self._normal(sigma.shape))
         self._advance()
         return outcome
 
     def _advance(self) -> None:
         """Conditions and context of the coming cycle."""
-        weekday = self.weekday_B[:, None, None].expand(-1, self.platforms, 1)
         noise = self.parameter["requests_sd"] * self._normal(self.drift["ctr"].shape)
-        mean = self.parameter["requests"] * self.week_BP7.gather(2, weekday).squeeze(2) * noise.exp()
+        mean = self.average.requests(self.weekday_B) * noise.exp()
         mean = mean * self.schedule.factor_P("requests", self.cycle)
         # Normal for Poisson: means are in the hundreds, and it runs the same on a GPU.
         requests = (mean + mean.sqrt() * self._normal(mean.shape)).round().clamp(min=1)
-        week = self.response_BP7.gather(2, weekday).squeeze(2)
         pick = torch.randint(self.context_CND.shape[1], (self.batch,), generator=self.world, device=self.device)
         self.context_BD = self.context_CND[self.campaign_B, pick]
         rate = self.context_rate[self.campaign_B, pick]
@@ -262,20 +251,18 @@ class MarketEnvironment:
         like_B = self.campaign_B * self.groups + self.group_CN[self.campaign_B, pick]
         tired = self.carried.click_factor(self.parameter["saturation"])
         primed = self.carried.conversion_factor(self.config.market)
-        self.conditions = Conditions(
-            requests=requests,
-            price=self.price,
-            level=self._centred("price"),
-            ctr=(self.parameter["ctr"] * week * self._centred("ctr") * rate * tired).clamp(0, 0.95),
-            cvr=(self.parameter["cvr"] * self._centred("cvr") * primed).clamp(0, 1),
-            **self.fixed,
-            bank=replace(self.responses, row_B=like_B) if self.mechanism == "exact" else None,
+        moved = scaled(
+            self.average.conditions(self.weekday_B),
+            price_multiplier=self._factor("price"),
+            ctr=(self._factor("ctr"), rate, tired),
+            cvr=(self._factor("cvr"), primed),
         )
-        self.conditions = self.schedule.apply(self.conditions, self.cycle)
+        bank = replace(self.responses, row_B=like_B) if self.mechanism == "exact" else None
+        self.conditions = self.schedule.apply(replace(moved, requests=requests, bank=bank), self.cycle)
 
-    def _centred(self, name: str) -> Tensor:
-        """exp(drift) with mean 1 over the drift's stationary law."""
-        return torch.exp(self.drift[name] - 0.5 * self.parameter[f"{name}_drift"] ** 2)
+    def _factor(self, name: str) -> Tensor:
+        """What the drift multiplies the rate or price by, (B, P)."""
+        return drift.factor(self.drift[name], self.parameter[f"{name}_drift"] ** 2)
 
     def _normal(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
         return torch.randn(shape, generator=self.world, device=self.device)

@@ -216,18 +216,18 @@ class MarketVectorEnv(VectorEnv[Floats, Floats, Array]):
     def _infos(
         self, observation: Observation, outcome: Outcome | None = None, share_BP: Tensor | None = None
     ) -> dict[str, Any]:
-        told = {"low": observation.low_BP, "high": observation.high_BP}
+        info = {"low": observation.low_BP, "high": observation.high_BP}
         if outcome is not None and share_BP is not None:
             planned = outcome.planned.sum(1).clamp(min=1e-12)
             revenue, spend = outcome.revenue.sum(1), outcome.spend.sum(1)
-            told |= {
+            info |= {
                 "share": share_BP,
                 "revenue": revenue,
                 "spend": spend,
                 "roi": outcome.roi_B(),
                 "utilisation": spend / planned,
             }
-        arrays = {name: _array(tensor) for name, tensor in told.items()}
+        arrays = {name: _array(tensor) for name, tensor in info.items()}
         return arrays | {f"_{name}": np.ones(self.num_envs, bool) for name in arrays}
 
 

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from crossmix.config import Market as Settings
 from crossmix.constraints import Limits, box, project_through
+from crossmix.market.conditions import Conditions, scaled
 from crossmix.market.environment import CarryOver
-from crossmix.market.mechanism import Conditions, expected
+from crossmix.market.mechanism import expected
 from crossmix.market.oracle import solve
 
 POINTS = 1_500
@@ -144,7 +145,7 @@ def _apart(cycles: Sequence[Conditions], start: Start) -> Tensor:
     free = replace(start.limits, step_P=torch.ones_like(start.limits.step_P))
     low, high = box(free, start.share_BP)
     best = zip(cycles, _most_favourable(cycles, start), strict=True)
-    bounds = [solve(_lifted(each, factor), start.budget_B, low, high).bound_B for each, factor in best]
+    bounds = [solve(scaled(each, cvr=factor), start.budget_B, low, high).bound_B for each, factor in best]
     return torch.stack(bounds).sum(0)
 
 
@@ -158,7 +159,7 @@ def _pooled(cycles: Sequence[Conditions], start: Start) -> Tensor:
     everything_B = len(cycles) * start.budget_B
     spent, earned = [], []
     for each, factor in zip(cycles, _most_favourable(cycles, start), strict=True):
-        now = _lifted(each, factor)
+        now = scaled(each, cvr=factor)
         dense = (torch.linspace(0, 1, POINTS, dtype=torch.float64) ** 2)[:, None, None] * REACH * now.supply_cost()
         points_GBP = torch.cat([dense, torch.maximum(dense[-1], everything_B[:, None])[None]])
         outcomes = [_tabulate(now, part) for part in torch.split(points_GBP, max(1, CELLS // dense[0].numel()))]
@@ -202,31 +203,20 @@ def _carried(start: Start) -> CarryOver:
 
 def _after(each: Conditions, carried: CarryOver, settings: Settings) -> Conditions:
     """The cycle's conditions, moved by the exposure before it."""
-    tired = each.ctr * carried.click_factor(each.saturation)
-    return _lifted(replace(each, ctr=tired), carried.conversion_factor(settings))
-
-
-def _lifted(each: Conditions, factor_BP: Tensor) -> Conditions:
-    return replace(each, cvr=(each.cvr * factor_BP).clamp(max=1))
+    return scaled(each, ctr=carried.click_factor(each.saturation), cvr=carried.conversion_factor(settings))
 
 
 def _tabulate(each: Conditions, budget_GBP: Tensor) -> tuple[Tensor, Tensor]:
     """Expected spend and revenue at every budget, (G, B, P) each."""
     points, batch, platforms = budget_GBP.shape
     row = torch.arange(batch, device=budget_GBP.device).repeat(points)
-    tables = {name: getattr(each, name)[row] for name in _TABLES}
-    many = replace(each, price=each.price.rows(row), **tables)
-    outcome = expected(many, budget_GBP.reshape(-1, platforms))
+    outcome = expected(each.each(lambda table: table[row], each.price.rows(row)), budget_GBP.reshape(-1, platforms))
     return outcome.spend.reshape(budget_GBP.shape), outcome.revenue.reshape(budget_GBP.shape)
 
 
-_TABLES = [item.name for item in fields(Conditions) if item.name not in {"price", "bank"}]
-
-
 def _double(each: Conditions) -> Conditions:
-    tables = {name: getattr(each, name).double() for name in _TABLES}
     price = type(each.price)(*(getattr(each.price, item.name).double() for item in fields(each.price)))
-    return replace(each, price=price, bank=None, **tables)
+    return each.each(Tensor.double, price)
 
 
 __all__ = ["Horizon", "Start", "bound"]

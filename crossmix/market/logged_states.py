@@ -8,6 +8,7 @@ import torch
 
 from crossmix.config import Config
 from crossmix.history import History, Outcome
+from crossmix.market.fit.evidence import supplies
 from crossmix.market.fit.log import read
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
@@ -21,9 +22,9 @@ def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
     log = read(dataset)
     times, campaigns, platforms = log.shape
     frame = log.frame
-    supplies = log.supplies(config)
-    requests = np.stack([[cell.requests for cell in row] for row in supplies]).transpose(2, 0, 1)
-    cost = np.stack([[cell.cost() for cell in row] for row in supplies]).transpose(2, 0, 1)
+    cells = supplies(config, log)
+    requests = np.stack([[cell.requests for cell in row] for row in cells]).transpose(2, 0, 1)
+    cost = np.stack([[cell.cost() for cell in row] for row in cells]).transpose(2, 0, 1)
     planned, low, high = log.planned(dataset)
     delivered = log.totals()
     arrived = log.per_cycle(frame["converted"], by="arrival")

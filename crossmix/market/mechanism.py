@@ -14,61 +14,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from crossmix.history import Outcome
-from crossmix.market.price import EDGE, LogNormalPrice, Price
+from crossmix.market.conditions import Bank, Conditions
+from crossmix.market.price import EDGE, LogNormalPrice
 
 FEW = 16
 """Up to so many expected wins `counts` plays a cell out: beyond, the sum of the prices is close enough to normal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """Click and conversion multipliers of logged impressions, each of mean 1, to resample contexts from."""
-
-    click_CPR: Tensor
-    convert_CPR: Tensor
-    row_B: Tensor
-    """Which of the C tables each row of the batch draws from."""
-
-    @classmethod
-    def of(cls, response_CPR2: Tensor, row_B: Tensor) -> Bank:
-        return cls(response_CPR2[..., 0].contiguous(), response_CPR2[..., 1].contiguous(), row_B)
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a cycle's market is like, each (B, P); prices in currency per impression."""
-
-    requests: Tensor
-    """Auction requests, whole numbers."""
-    price: Price
-    """Highest competing price before drift, (B, P)."""
-    level: Tensor
-    """Price drift: the competing price is `level` x `price`."""
-    ctr: Tensor
-    """Click probability of the first impression."""
-    cvr: Tensor
-    """Conversion probability of a click."""
-    value: Tensor
-    """Mean revenue of a conversion, currency."""
-    value_cv: Tensor
-    """Coefficient of variation of a conversion's revenue."""
-    saturation: Tensor
-    """kappa >= 0."""
-    pacing: Tensor
-    """Relative error with which the platform paces a cycle's unstopped spend, standard deviation."""
-    bank: Bank | None = None
-    """Contexts resampled from the log; `exact` only."""
-
-    def supply_cost(self) -> Tensor:
-        """What all requests would cost, (B, P)."""
-        return self.requests * self.level * self.price.mean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +51,7 @@ def pace(conditions: Conditions, budget_BP: Tensor, error_BP: Tensor | None = No
     s = (aim / supply).clamp(EDGE, 1 - EDGE)
     win = conditions.price.win(s)
     mean = s * conditions.supply_cost()
-    square = conditions.requests * conditions.level**2 * conditions.price.square(win)
+    square = conditions.requests * conditions.price_multiplier**2 * conditions.price.square(win)
     variance = square - mean**2 / conditions.requests.clamp(min=1)
     if error_BP is None:
         variance = variance + (conditions.pacing * mean) ** 2
@@ -173,7 +130,7 @@ def _stop(
     # price at the level up to which a uniform part of all spend goes.
     part, size = torch.rand(2, *won_BP.shape, generator=generator, dtype=won_BP.dtype, device=won_BP.device)
     at = conditions.price.win(size * paced.mean / conditions.supply_cost().clamp(min=1e-12))
-    left = part * conditions.level * conditions.price.quantile(at)
+    left = part * conditions.price_multiplier * conditions.price.quantile(at)
     # Given the total, wins come evenly: the budget runs out after the fraction budget / total of them, and the win
     # that would have crossed it is not made.
     reached = torch.floor(won_BP * budget_BP / unstopped.clamp(min=1e-12))
@@ -187,11 +144,11 @@ def _play(
     """Wins and spend of cells with few wins, price by price; all (K,)."""
     most = int(won.max())
     level = torch.rand(len(win), most, generator=generator, dtype=win.dtype, device=win.device) * win[:, None]
-    price = cells.price.spread(most).quantile(level) * cells.level[:, None]
-    made = torch.arange(most, device=win.device) < won[:, None]
-    total = (price * made).cumsum(1)
-    made &= total <= budget[:, None]
-    return made.sum(1).to(win.dtype), (price * made).sum(1)
+    price = cells.price.spread(most).quantile(level) * cells.price_multiplier[:, None]
+    kept = torch.arange(most, device=win.device) < won[:, None]
+    total = (price * kept).cumsum(1)
+    kept &= total <= budget[:, None]
+    return kept.sum(1).to(win.dtype), (price * kept).sum(1)
 
 
 @torch.no_grad()
@@ -217,27 +174,19 @@ def exact(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator,
 def _flat(conditions: Conditions) -> Conditions:
     """Every cell a row of its own, (B P,); requests are whole numbers."""
     shape = conditions.requests.shape
-    tables = {
-        item.name: getattr(conditions, item.name).expand(shape).reshape(-1)
-        for item in fields(conditions)
-        if item.name not in {"price", "bank"}
-    }
     bank = conditions.bank
     if bank is not None:
         _, platforms, size = bank.click_CPR.shape
         row = bank.row_B[:, None] * platforms + torch.arange(platforms, device=bank.row_B.device)
         bank = Bank(bank.click_CPR.reshape(-1, size), bank.convert_CPR.reshape(-1, size), row.reshape(-1))
-    price = conditions.price.flat(shape)
-    return replace(conditions, **tables | {"requests": tables["requests"].round()}, price=price, bank=bank)
+    flat = conditions.each(lambda table: table.expand(shape).reshape(-1), conditions.price.flat(shape), bank)
+    return replace(flat, requests=flat.requests.round())
 
 
 def _slice(cells: Conditions, which: slice | Tensor) -> Conditions:
     """Some of the cells; a stretch is not copied."""
-    tables = {
-        item.name: getattr(cells, item.name)[which] for item in fields(cells) if item.name not in {"price", "bank"}
-    }
     bank = None if cells.bank is None else replace(cells.bank, row_B=cells.bank.row_B[which])
-    return replace(cells, price=cells.price.rows(which), bank=bank, **tables)
+    return cells.each(lambda table: table[which], cells.price.rows(which), bank)
 
 
 def _blocks(requests: Tensor, block: int) -> list[tuple[int, int]]:
@@ -282,7 +231,7 @@ def _auctions(cells: Conditions, budget: Tensor, win: Tensor, generator: torch.G
         "conversions": torch.bincount(conversion_cell, minlength=len(win)),
         "revenue": torch.zeros_like(win).index_add_(0, conversion_cell, value),
         "spend": _per_run(price, count),
-        "merit": _per_run(p_click.clamp_(max=1) * p_convert.clamp_(max=1), count) * cells.value,
+        "expected_revenue": _per_run(p_click.clamp_(max=1) * p_convert.clamp_(max=1), count) * cells.value,
     }
     return {name: total.to(win.dtype) for name, total in sums.items()}
 
@@ -324,12 +273,12 @@ def _price_at(cells: Conditions, level: Tensor, cell: Tensor) -> Tensor:
     if isinstance(cells.price, LogNormalPrice):
         mu, sigma = cells.price.mu.index_select(0, cell), cells.price.sigma.index_select(0, cell)
         price = torch.exp(mu + sigma * torch.special.ndtri(level.clamp(EDGE, 1 - EDGE)))
-        return price * cells.level.index_select(0, cell)
-    knots = cells.price.knots * cells.level[:, None]
+        return price * cells.price_multiplier.index_select(0, cell)
+    knots = cells.price.knots * cells.price_multiplier[:, None]
     pieces = knots.shape[-1] - 1
-    place = level * pieces
-    index = place.to(torch.int32).clamp_(max=pieces - 1)
-    part = place.sub_(index)
+    position = level * pieces
+    index = position.to(torch.int32).clamp_(max=pieces - 1)
+    part = position.sub_(index)
     index += cell * (pieces + 1)
     flat = knots.reshape(-1)
     left = flat.index_select(0, index)

@@ -7,35 +7,30 @@ The problem is separable, max sum_i R_i(B a_i) over low <= a <= high, sum(a) = 1
 a budget of about one impression, and for one of about the whole supply, where more money makes the stop less likely,
 the marginal rises for a stretch. So the split is found by values, not by marginals: a dynamic program over a lattice of
 shares is exact on that lattice whatever the shape of R_i, and the lattice then closes in on its answer. The Lagrangian
-dual, which needs no concavity either, bounds what any split can earn; the distance to it is the certificate.
+dual, which needs no concavity either, bounds what any split can earn; the distance to it is the certificate
+(`certificate.py`).
 
 All is computed in double precision and handed back in the budget's own.
 
-Shapes: B batch, P platforms, G points, V vertices, T totals, K offsets.
+Shapes: B batch, P platforms, G points, T totals, K offsets.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from crossmix.constraints import check, project
-from crossmix.market.mechanism import Conditions, expected
-from crossmix.market.price import EDGE, EmpiricalPrice, LogNormalPrice, Price
+from crossmix.market.certificate import Certified, certify
+from crossmix.market.conditions import Conditions
+from crossmix.market.curves import Curves
 
 REACH = 8
 """Lattice points to either side of a share while the lattice closes in; each zoom makes it finer by as much."""
 LEVELS, WIDTH = 20, 8
 """Cuts one inside the other, and open halves of one row, in the search through rows that are not certified."""
-CERTIFIED = 2e-7
-"""Relative gap below which a row is done."""
-EVEN = 1e-10
-"""Weight of the tie-break, of the revenue in reach: where more money earns nothing, the split stays near even."""
-ROUNDING = 1e-9
-"""Slack of the bound for rounding, relative."""
 ROWS = 128
 """Rows solved side by side: their tables stay below 100 MiB."""
 _BLOCK = 1 << 20
@@ -59,18 +54,9 @@ class Solution:
     """Largest violation of the optimality conditions, relative to the largest marginal ROI or the cycle's ROI,
     whichever is larger (beyond the supply all marginals vanish)."""
     bound_B: Tensor
-    """No split within the limits is expected to earn more (`_bound`), currency."""
+    """No split within the limits is expected to earn more (`certificate._bound`), currency."""
     gap_B: Tensor
     """(bound - revenue) / bound: the split is optimal to within this."""
-
-
-def marginal(conditions: Conditions, budget_BP: Tensor) -> tuple[Tensor, Tensor]:
-    """Expected revenue and marginal ROI d revenue / d budget of every platform, each (B, P)."""
-    with torch.enable_grad():
-        budget = budget_BP.detach().clone().requires_grad_(True)
-        revenue = expected(conditions, budget).revenue
-        (slope,) = torch.autograd.grad(revenue.sum(), budget)
-    return revenue.detach(), slope
 
 
 @torch.no_grad()
@@ -105,12 +91,12 @@ def solve(
     """
     parts = []
     for curves in _blocks(conditions, budget_B, low_BP, high_BP):
-        found = _search(curves, grid, zooms, thorough)
-        parts.append(_branch(curves, found, grid, zooms) if thorough else found)
-    whole = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(_Found)}
+        answer = _search(curves, grid, zooms, thorough)
+        parts.append(_branch(curves, answer, grid, zooms) if thorough else answer)
+    whole = {item.name: torch.cat([getattr(part, item.name) for part in parts]) for item in fields(Certified)}
     gap_B = torch.where(whole["bound_B"] > 0, 1 - whole["revenue_B"] / whole["bound_B"].clamp(min=1e-300), 0.0)
-    told = {item.name: whole[item.name] for item in fields(Solution) if item.name in whole} | {"gap_B": gap_B}
-    return Solution(**{name: figure.to(budget_B.dtype) for name, figure in told.items()})
+    figures = {item.name: whole[item.name] for item in fields(Solution) if item.name in whole} | {"gap_B": gap_B}
+    return Solution(**{name: figure.to(budget_B.dtype) for name, figure in figures.items()})
 
 
 @torch.no_grad()
@@ -125,7 +111,7 @@ def best_share(
     return torch.cat([_closing_in(curves, _lattice(curves, grid), grid, zooms) for curves in blocks]).to(budget_B.dtype)
 
 
-def _blocks(conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor) -> list[_Curves]:
+def _blocks(conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor) -> list[Curves]:
     """The rows' curves in double precision, `ROWS` at a time, once budgets and limits are found to be sound."""
     wrong = ~(torch.isfinite(budget_B) & (budget_B >= 0))
     if wrong.any():
@@ -133,49 +119,28 @@ def _blocks(conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: T
     check(low_BP, high_BP)
     shape = (len(budget_B), low_BP.shape[-1])
     low, high = (bound.expand(shape).to(budget_B.device, torch.float64) for bound in (low_BP, high_BP))
-    curves = _Curves.of(conditions, budget_B.double(), low, high)
+    curves = Curves.of(conditions, budget_B.double(), low, high)
     return [curves.rows(rows) for rows in torch.split(torch.arange(shape[0], device=low.device), ROWS)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An answer on one box, in double precision, and where to cut the box if the answer leaves a gap."""
-
-    share_BP: Tensor
-    revenue_B: Tensor
-    shadow_price_B: Tensor
-    kkt_B: Tensor
-    bound_B: Tensor
-    cut_B: Tensor
-    """Platform that the gap is mostly of."""
-    at_B: Tensor
-    """Share of it at which to cut."""
-
-    def rows(self, index: Tensor) -> _Found:
-        return _Found(*(getattr(self, item.name)[index] for item in fields(self)))
-
-    def open(self, best_B: Tensor) -> Tensor:
-        return self.bound_B > best_B * (1 + CERTIFIED)
+def _search(curves: Curves, steps: int, zooms: int, tight: bool) -> Certified:
+    return certify(curves, _closing_in(curves, _lattice(curves, steps), steps, zooms), tight)
 
 
-def _search(curves: _Curves, steps: int, zooms: int, tight: bool) -> _Found:
-    return _certify(curves, _closing_in(curves, _lattice(curves, steps), steps, zooms), tight)
-
-
-def _branch(curves: _Curves, found: _Found, steps: int, zooms: int) -> _Found:
+def _branch(curves: Curves, first: Certified, steps: int, zooms: int) -> Certified:
     """Branch and bound for the rows that their bound leaves open.
 
     A gap means that some platform sits, or could sit, where its marginals rise. Its box is cut there in two; both
     halves are solved and bounded like the whole, and a half whose bound is below the best split known is given up. What
     is left after `LEVELS` cuts, or beyond `WIDTH` halves of a row, keeps its bound.
     """
-    row = torch.argwhere(found.open(found.revenue_B)).squeeze(1)
+    row = torch.argwhere(first.open(first.revenue_B)).squeeze(1)
     if not len(row):
-        return found
+        return first
     touched = row
-    share, best, bound = found.share_BP.clone(), found.revenue_B.clone(), found.bound_B.clone()
+    share, best, bound = first.share_BP.clone(), first.revenue_B.clone(), first.bound_B.clone()
     bound[row] = best[row]
-    boxes, nodes = curves.rows(row), found.rows(row)
+    boxes, nodes = curves.rows(row), first.rows(row)
     for _ in range(LEVELS):
         boxes, row, above = _halves(boxes, nodes, row)
         if not len(row):
@@ -196,15 +161,15 @@ def _branch(curves: _Curves, found: _Found, steps: int, zooms: int) -> _Found:
     bound = bound.scatter_reduce(0, row, nodes.bound_B[: len(row)], "amax")
     # The cuts are no limits: close in once more without them.
     whole = curves.rows(touched)
-    again = _certify(whole, _closing_in(whole, share[touched], steps, zooms), True)
-    merged = _Found(*(getattr(found, item.name).clone() for item in fields(found)))
-    for item in fields(found):
+    again = certify(whole, _closing_in(whole, share[touched], steps, zooms), True)
+    merged = Certified(*(getattr(first, item.name).clone() for item in fields(first)))
+    for item in fields(first):
         getattr(merged, item.name)[touched] = getattr(again, item.name)
     merged.bound_B[touched] = torch.maximum(torch.minimum(again.bound_B, bound[touched]), again.revenue_B)
     return merged
 
 
-def _halves(boxes: _Curves, nodes: _Found, row: Tensor) -> tuple[_Curves, Tensor, Tensor]:
+def _halves(boxes: Curves, nodes: Certified, row: Tensor) -> tuple[Curves, Tensor, Tensor]:
     """Both halves of every box that hold a split; their rows; the bounds that they inherit."""
     low, high = boxes.low_BP, boxes.high_BP
     lower, upper = low.clone(), high.clone()
@@ -225,95 +190,7 @@ def _rank(row_B: Tensor, value_B: Tensor) -> Tensor:
     return (same & ahead).sum(1)
 
 
-# ---- the curves ------------------------------------------------------------------------------------------------------
-
-
-class _Columns(EmpiricalPrice):
-    """An empirical price of (B, P) cells at G points each: arguments are (B, P, G), the tables are not repeated."""
-
-    __slots__ = ()
-
-    def mean(self) -> Tensor:
-        return self.area[..., -1:]
-
-    def win(self, s: Tensor) -> Tensor:
-        target = s.clamp(EDGE, 1 - EDGE) * self.mean()
-        pieces = self.knots.shape[-1] - 1
-        with torch.no_grad():
-            index = torch.searchsorted(self.area, target.detach().contiguous(), right=True) - 1
-            index = index.clamp(0, pieces - 1)
-        left, right = self.knots.gather(-1, index), self.knots.gather(-1, index + 1)
-        rest = (target - self.area.gather(-1, index)).clamp(min=0)
-        root = torch.sqrt((left**2 + 2 * rest * (right - left) * pieces).clamp(min=1e-24))
-        return (index / pieces + 2 * rest / (left + root).clamp(min=1e-12)).clamp(0, 1)
-
-    def square(self, w: Tensor) -> Tensor:
-        pieces = self.knots.shape[-1] - 1
-        place = w.clamp(0, 1) * pieces
-        index = place.detach().long().clamp(0, pieces - 1)
-        part = place - index
-        left = self.knots.gather(-1, index)
-        middle = left + (self.knots.gather(-1, index + 1) - left) * part
-        return self.area2.gather(-1, index) + part / pieces * (left**2 + left * middle + middle**2) / 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Curves:
-    """Revenue of every platform as a function of its share, in double precision."""
-
-    conditions: Conditions
-    """Each field (B, P, 1)."""
-    budget_B: Tensor
-    low_BP: Tensor
-    high_BP: Tensor
-    even_BP: Tensor
-    """The feasible split nearest to the even one."""
-    scale_B: Tensor
-    """Revenue if every platform had its highest share, currency; 1 where that is nothing."""
-
-    @classmethod
-    def of(cls, conditions: Conditions, budget_B: Tensor, low_BP: Tensor, high_BP: Tensor) -> _Curves:
-        shape, price = low_BP.shape, conditions.price
-        wide_price: Price
-        if isinstance(price, LogNormalPrice):
-            wide_price = LogNormalPrice(price.mu.double()[..., None], price.sigma.double()[..., None])
-        else:
-            exact = EmpiricalPrice.of(price.knots.double().expand(*shape, -1).contiguous())
-            wide_price = _Columns(exact.knots, exact.area, exact.area2)
-        tables: dict[str, Any] = {
-            name: getattr(conditions, name).double().expand(shape)[..., None] for name in _tables(conditions)
-        }
-        wide = replace(conditions, price=wide_price, bank=None, **tables)
-        even = project(torch.full_like(low_BP, 1 / shape[1]), low_BP, high_BP)
-        scale = expected(wide, (budget_B[:, None] * high_BP)[..., None]).revenue.sum((1, 2))
-        return cls(wide, budget_B, low_BP, high_BP, even, torch.where(scale > 0, scale, 1.0))
-
-    def rows(self, index: Tensor) -> _Curves:
-        conditions = self.conditions
-        tables: dict[str, Any] = {name: getattr(conditions, name)[index] for name in _tables(conditions)}
-        price = conditions.price
-        some: Price = type(price)(*(getattr(price, item.name)[index] for item in fields(price)))
-        mine = (getattr(self, item.name)[index] for item in fields(self) if item.name != "conditions")
-        return _Curves(replace(conditions, price=some, **tables), *mine)
-
-    def value(self, share_BPG: Tensor) -> Tensor:
-        """Revenue over the scale, with the tie-break, (B, P, G)."""
-        revenue = expected(self.conditions, self.budget_B[:, None, None] * share_BPG).revenue
-        return revenue / self.scale_B[:, None, None] - EVEN * (share_BPG - self.even_BP[..., None]) ** 2
-
-    def slope(self, share_BPG: Tensor) -> tuple[Tensor, Tensor]:
-        """Revenue and marginal ROI, currency and 1, each (B, P, G)."""
-        return marginal(self.conditions, self.budget_B[:, None, None] * share_BPG)
-
-
-def _tables(conditions: Conditions) -> list[str]:
-    return [item.name for item in fields(conditions) if item.name not in {"price", "bank"}]
-
-
-# ---- the split -------------------------------------------------------------------------------------------------------
-
-
-def _lattice(curves: _Curves, steps: int) -> Tensor:
+def _lattice(curves: Curves, steps: int) -> Tensor:
     """Best split on the lattice low + k h, sum(k) = steps, by dynamic programming over the platforms, (B, P)."""
     low, high = curves.low_BP, curves.high_BP
     width_B = (1 - low.sum(1)).clamp(min=1e-12) / steps
@@ -331,7 +208,7 @@ def _lattice(curves: _Curves, steps: int) -> Tensor:
     return project(split, low, high)
 
 
-def _closing_in(curves: _Curves, share_BP: Tensor, steps: int, zooms: int) -> Tensor:
+def _closing_in(curves: Curves, share_BP: Tensor, steps: int, zooms: int) -> Tensor:
     """Best split on ever finer lattices around `share_BP`, (B, P).
 
     Each row's lattice has 2 REACH + 1 points a platform; it is made finer once the best split is not at its edge.
@@ -366,118 +243,12 @@ def _allot(value_BPK: Tensor, unit: int, size: int, start: int, end: int) -> Ten
     taken = []
     for p in range(platforms):
         before = torch.nn.functional.pad(best_BT, (choices - 1 - unit, unit), value=-torch.inf)
-        best_BT, place = (before.unfold(1, choices, 1) + value_BPK[:, p].flip(-1)[:, None]).max(-1)
-        taken.append(choices - 1 - place)
+        best_BT, choice = (before.unfold(1, choices, 1) + value_BPK[:, p].flip(-1)[:, None]).max(-1)
+        taken.append(choices - 1 - choice)
     total = torch.full((batch, 1), end, device=value_BPK.device)
     chosen = []
     for taken_BT in reversed(taken):
-        choice = taken_BT.gather(1, total)
-        total = total - choice + unit
-        chosen.append(choice)
+        pick = taken_BT.gather(1, total)
+        total = total - pick + unit
+        chosen.append(pick)
     return torch.cat(chosen[::-1], 1)
-
-
-# ---- the certificate -------------------------------------------------------------------------------------------------
-
-
-def _certify(curves: _Curves, share_BP: Tensor, tight: bool) -> _Found:
-    """Revenue, shadow price, optimality residual and bound of a split."""
-    low, high = curves.low_BP, curves.high_BP
-    # One-sided marginals: at a kink any value between them is a marginal.
-    near = (1e-6 * share_BP + 1e-9)[..., None] * torch.tensor([-1.0, 0.0, 1.0], dtype=low.dtype, device=low.device)
-    at = torch.minimum(torch.maximum(share_BP[..., None] + near, low[..., None]), high[..., None])
-    revenue, slope = curves.slope(at)
-    revenue_B, smallest, largest = revenue[..., 1].sum(1), slope.amin(2), slope.amax(2)
-    at_low, at_high = share_BP <= low + 1e-8, share_BP >= high - 1e-8
-    # The shadow price is at least the marginal of what could take more, at most that of what could give some away.
-    floor = torch.where(at_high, -torch.inf, smallest).amax(1)
-    ceiling = torch.where(at_low, torch.inf, largest).amin(1)
-    held = (share_BP * slope[..., 1]).sum(1)
-    floor, ceiling = torch.where(floor.isfinite(), floor, ceiling), torch.where(ceiling.isfinite(), ceiling, floor)
-    shadow = torch.where(floor.isfinite(), 0.5 * (floor + ceiling), held)
-    violation = torch.where(floor.isfinite(), 0.5 * (floor - ceiling), 0.0).clamp(min=0)
-    roi = revenue_B / curves.budget_B.clamp(min=1e-300)
-    unit = torch.maximum(slope.abs().amax((1, 2)), roi).clamp(min=1e-300)
-    bound, gap, wanted = _bound(curves, share_BP, shadow, revenue[..., 1], tight)
-    cut = gap.argmax(1, keepdim=True)
-    at, wish = share_BP.gather(1, cut), wanted.gather(1, cut)
-    left, right = low.gather(1, cut), high.gather(1, cut)
-    inside = (at - left > 1e-3 * (right - left)) & (right - at > 1e-3 * (right - left))
-    at = torch.where(inside, at, 0.5 * (at + wish))
-    return _Found(
-        share_BP, revenue_B, shadow, violation / unit, torch.maximum(bound, revenue_B), cut.squeeze(1), at.squeeze(1)
-    )
-
-
-def _bound(
-    curves: _Curves, share_BP: Tensor, shadow_B: Tensor, revenue_BP: Tensor, tight: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Upper bound on the revenue of any feasible split, currency, (B,): the Lagrangian dual.
-
-    For every lambda, sum_i R_i(B a_i) <= lambda B + sum_i max_a (R_i(B a) - lambda B a). The inner maxima are taken
-    over a polygon above each curve, drawn from its values and marginals at points that crowd where the curve bends
-    (near one impression, near the supply) and around `share_BP`. Between two neighbours the polygon is the chord where
-    the curve is convex, the two tangents where it is concave, and the tangent at the concave end where it turns once;
-    it lies above the curve if no two turns fall between neighbours. If `tight`, the best lambda is found by bisection
-    where `shadow_B` does not already certify the row.
-
-    Returns also how much each platform adds to the gap, currency, and the share it would rather have, both (B, P).
-    """
-    share = _points(curves, share_BP)
-    revenue, slope = curves.slope(share)
-    x_BPV, y_BPV = _above(share * curves.budget_B[:, None, None], revenue, slope)
-    money_BP = share_BP * curves.budget_B[:, None]
-
-    worth, place = (y_BPV - shadow_B[:, None, None] * x_BPV).max(2)
-    wanted = x_BPV.gather(2, place[..., None]).squeeze(2)
-    gap = worth - revenue_BP + shadow_B[:, None] * money_BP
-    rows = torch.argwhere(gap.sum(1) > revenue_BP.sum(1) * CERTIFIED).squeeze(1)
-    if tight and len(rows):
-        bottom, top = slope[rows].amin((1, 2)), slope[rows].amax((1, 2))
-        least = gap[rows].sum(1)
-        x, y = x_BPV[rows], y_BPV[rows]
-        for _ in range(50):
-            middle = 0.5 * (bottom + top)
-            worth, place = (y - middle[:, None, None] * x).max(2)
-            spent = x.gather(2, place[..., None]).squeeze(2)
-            mine = worth - revenue_BP[rows] + middle[:, None] * money_BP[rows]
-            lower = mine.sum(1) < least
-            least = torch.where(lower, mine.sum(1), least)
-            gap[rows] = torch.where(lower[:, None], mine, gap[rows])
-            wanted[rows] = torch.where(lower[:, None], spent, wanted[rows])
-            scarce = spent.sum(1) > curves.budget_B[rows]
-            bottom, top = torch.where(scarce, middle, bottom), torch.where(scarce, top, middle)
-    bound = (revenue_BP.sum(1) + gap.sum(1).clamp(min=0)) * (1 + ROUNDING)
-    return bound, gap, wanted / curves.budget_B[:, None].clamp(min=1e-300)
-
-
-def _points(curves: _Curves, share_BP: Tensor) -> Tensor:
-    """Shares at which the polygon touches the curve, sorted, (B, P, G)."""
-    low, high = curves.low_BP[..., None], curves.high_BP[..., None]
-    conditions, budget = curves.conditions, curves.budget_B[:, None, None].clamp(min=1e-300)
-    kind: dict[str, Any] = {"dtype": low.dtype, "device": low.device}
-    whole = (high - low) * torch.linspace(0, 1, 65, **kind) ** 2 + low
-    impression = conditions.level * conditions.price.mean() / budget * torch.linspace(0, 3, 25, **kind) ** 2
-    away = torch.linspace(0, 1, 17, **kind) ** 2
-    away = torch.cat([-0.5 * away.flip(0), away[1:], torch.tensor([EDGE - 1, -EDGE], **kind)])
-    supply = conditions.supply_cost() / budget * (1 + away)
-    close = 4.0 ** -torch.arange(1, 14, **kind)
-    around = share_BP[..., None] + torch.cat([-close, torch.zeros(1, **kind), close])
-    every = torch.cat([part.expand(*low.shape[:2], -1) for part in (whole, impression, supply, around)], 2)
-    return torch.minimum(torch.maximum(every, low), high).sort(2).values
-
-
-def _above(x_BPG: Tensor, y_BPG: Tensor, slope_BPG: Tensor) -> tuple[Tensor, Tensor]:
-    """Vertices (x, y), each (B, P, V), of a polygon above the curves through (x, y) with these slopes."""
-    left, right, bottom, top = x_BPG[..., :-1], x_BPG[..., 1:], y_BPG[..., :-1], y_BPG[..., 1:]
-    first, last = slope_BPG[..., :-1], slope_BPG[..., 1:]
-    width = right - left
-    rise = top - bottom
-    starts, ends = first * width >= rise, last * width <= rise
-    bend = first - last
-    meet = left + ((rise - last * width) / torch.where(bend > 0, bend, 1.0)).clamp(min=0).minimum(width)
-    meet = torch.where(starts & ends, meet, torch.where(starts, right, left))
-    before, after = bottom + first * (meet - left), top - last * (right - meet)
-    height = torch.where(starts & ends, torch.maximum(before, after), torch.where(starts, before, after))
-    height = torch.where(starts | ends, height, bottom)
-    return torch.cat([x_BPG, meet], 2), torch.cat([y_BPG, height], 2)

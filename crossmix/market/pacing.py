@@ -1,4 +1,4 @@
-"""Tables of a fitted market for `agents.planner`: what the state leads one to expect of the coming cycle.
+"""Pacing tables of a fitted market for the base policy (`agents.mpc`): what a state says of the next cycle.
 
 Shapes: C campaigns, P platforms, W + D cycles of age, K + 1 knots.
 """
@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from crossmix.config import Config
+from crossmix.drift import factor_covariance
 from crossmix.market.model import Market
 
 KNOTS = 33
 
 
 def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
-    """`agents.planner.TABLES` of a market; `None` where a state does not tell its campaign.
+    """`agents.mpc.TABLES` of a market; `None` where a state does not tell its campaign.
 
-    A state tells its campaign by its context; a market of several campaigns without contexts gives no plan.
+    A state tells its campaign by its context; a market of several campaigns without contexts gives no base policy.
     """
     campaigns, platforms = market.static.shape
     if campaigns > 1 and not market.context.any():
@@ -84,23 +85,22 @@ def _over_window(table_CP7: Tensor, weight_W: Tensor) -> Tensor:
 def _delayed(weight_CPW: Tensor, delay_CPD: Tensor) -> Tensor:
     """Weights by age of the click, where a conversion that arrives at age a was clicked d cycles before."""
     cycles, delays = weight_CPW.shape[2], delay_CPD.shape[2]
-    made = weight_CPW.new_zeros(*weight_CPW.shape[:2], cycles + delays - 1)
+    by_age = weight_CPW.new_zeros(*weight_CPW.shape[:2], cycles + delays - 1)
     for d in range(delays):
-        made[..., d : d + cycles] += weight_CPW * delay_CPD[..., d, None]
-    return made
+        by_age[..., d : d + cycles] += weight_CPW * delay_CPD[..., d, None]
+    return by_age
 
 
 def _law(sigma_CP: Tensor, rho_CP: Tensor, weight_CPA: Tensor, weight_W: Tensor, mixed_CP: Tensor) -> Tensor:
-    """Second moments of the factor exp(x - sigma^2 / 2), x an AR(1) log-drift: autocovariance exp(sigma^2 rho^k) - 1.
+    """Second moments of a drift's factor and of its mean over the window: its best linear filter.
 
     Returns (C, P, 4): covariance of the window's mean with the coming factor; the mean's variance; the factor on
     1 / (events per cycle); the variance that the contexts add.
     """
     sigma2, rho = sigma_CP.double()[..., None] ** 2, rho_CP.double()[..., None].clamp(min=1e-9)
     age = torch.arange(weight_CPA.shape[2], dtype=torch.float64)
-    ahead = (weight_CPA * torch.expm1(sigma2 * rho ** (age + 1))).sum(2)
-    apart = (age[:, None] - age).abs()
-    between = torch.expm1(sigma2[..., None] * rho[..., None] ** apart)
+    ahead = (weight_CPA * factor_covariance(rho, sigma2, age + 1)).sum(2)
+    between = factor_covariance(rho[..., None], sigma2[..., None], (age[:, None] - age).abs())
     variance = (weight_CPA[..., :, None] * weight_CPA[..., None, :] * between).sum((2, 3))
     square = float(weight_W.square().sum())
     noise = torch.full_like(ahead, square)

@@ -134,9 +134,9 @@ class EmpiricalPrice:
 
     def _locate(self, w: Tensor) -> tuple[Tensor, Tensor]:
         pieces = self.knots.shape[-1] - 1
-        place = w.clamp(0, 1) * pieces
-        index = place.detach().long().clamp(0, pieces - 1)
-        return index[..., None], place - index
+        position = w.clamp(0, 1) * pieces
+        index = position.detach().long().clamp(0, pieces - 1)
+        return index[..., None], position - index
 
 
 Price = LogNormalPrice | EmpiricalPrice

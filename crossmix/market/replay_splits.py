@@ -5,11 +5,14 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy.typing as npt
 import torch
 
 from crossmix.history import Outcome
-from crossmix.market.mechanism import Conditions, counts, expected
+from crossmix.market.conditions import nominal, scaled
+from crossmix.market.mechanism import counts, expected
 from crossmix.market.model import Market
 
 
@@ -28,14 +31,8 @@ def retrace(
     times, campaigns, platforms = market.path["requests"].shape
     index = torch.arange(campaigns).repeat(times)
     path = {name: table.reshape(times * campaigns, platforms) for name, table in market.path.items()}
-    conditions = Conditions(
-        requests=path["requests"].clamp(min=1),
-        price=market.prices(index),
-        level=path["level"],
-        ctr=(market.value["ctr"][index] * path["ctr"]).clamp(max=0.95),
-        cvr=(market.value["cvr"][index] * path["cvr"]).clamp(max=1.0),
-        **market.fixed(index),
-    )
+    moved = scaled(nominal(market, index), price_multiplier=path["level"], ctr=path["ctr"], cvr=path["cvr"])
+    conditions = replace(moved, requests=path["requests"].clamp(min=1))
     planned = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)
     budget = planned
     for _ in range(8 if plan_is_spend else 0):

@@ -1,13 +1,12 @@
-"""What a split should earn, from a fitted market's own document: the closed form with its fitting error.
+"""What a split should earn in a fitted market: the closed form with its fitting error.
 
-Reads `market.json` as the market step writes it; what it answers is tabulated into the bundle (`crossmix.response`).
+What it answers is tabulated into the bundle (`crossmix.response`).
 
 Shapes: N draws of the parameters, P platforms, K + 1 price knots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmix.market.mechanism import Conditions
-from crossmix.market.oracle import marginal
-from crossmix.market.price import EmpiricalPrice, LogNormalPrice
+from crossmix.market.conditions import assembled
+from crossmix.market.curves import marginal
+from crossmix.market.model import Market
 from crossmix.response import Response
 
 DRAWS = 512
 UNCERTAIN = ("requests", "ctr", "cvr", "value", "saturation")
 """Parameters whose standard errors make the interval."""
+DRAWN = (*UNCERTAIN, "value_cv", "pacing")
 
 
 class MarketResponder:
@@ -31,35 +31,19 @@ class MarketResponder:
     The first row of the batch has the fitted parameters, the others draws around them with their standard errors.
     """
 
-    def __init__(self, document: Mapping[str, Any], campaign: str, seed: int = 0) -> None:
-        slot = document["campaigns"].index(campaign)
-        cells = [cell for cell in document["parameters"] if cell["campaign"] == campaign]
-
-        def row(name: str, part: str) -> Tensor:
-            return torch.tensor([np.nan if cell[name][part] is None else cell[name][part] for cell in cells])
-
+    def __init__(self, market: Market, campaign: str, seed: int = 0) -> None:
+        slot = market.campaigns.index(campaign)
         generator = torch.Generator().manual_seed(seed)
 
         def draws(name: str) -> Tensor:
-            value_P = row(name, "value")
+            value_P, error_P = market.value[name][slot], market.error[name][slot].nan_to_num(0.0)
             if name not in UNCERTAIN:
                 return value_P.expand(1 + DRAWS, -1)
-            noise_NP = torch.randn(DRAWS, len(cells), generator=generator) * row(name, "se").nan_to_num(0.0)
+            noise_NP = torch.randn(DRAWS, len(value_P), generator=generator) * error_P
             return torch.cat([value_P[None], (value_P + noise_NP).clamp(min=0)])
 
-        table = torch.tensor(document["tables"]["price"])[slot].expand(1 + DRAWS, -1, -1).contiguous()
-        lognormal = document["price_kind"] == "lognormal"
-        self.conditions = Conditions(
-            requests=draws("requests"),
-            price=LogNormalPrice(table[..., 0], table[..., 1]) if lognormal else EmpiricalPrice.of(table),
-            level=torch.ones(1 + DRAWS, len(cells)),
-            ctr=draws("ctr").clamp(max=1),
-            cvr=draws("cvr").clamp(max=1),
-            value=draws("value"),
-            value_cv=draws("value_cv"),
-            saturation=draws("saturation"),
-            pacing=draws("pacing"),
-        )
+        every = torch.full((1 + DRAWS,), slot)
+        self.conditions = assembled({name: draws(name) for name in DRAWN}, market.prices(every))
 
     def __call__(self, share_P: NDArray[Any], budget: float) -> Response:
         """Revenue, currency, and marginal ROI of each platform at `share_P` (P,) of `budget`."""

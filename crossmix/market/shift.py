@@ -4,7 +4,7 @@ A shift multiplies parameters of some platforms by a factor that depends on the 
 nothing: its state shows what delivery shows. The environment's `conditions`, which the oracle reads, are the shifted
 ones. Drift, volume noise and contexts are drawn as without the shift, so that the same seed gives paired worlds.
 
-`retrace`, the fidelity gates and `baselines.nominal` ignore scenarios: they ask whether the fit explains the log, or
+`retrace`, the fidelity gates and `conditions.nominal` ignore scenarios: they ask whether the fit explains the log, or
 what an advertiser would plan from it, and a scenario is a claim about the future that the log does not contain.
 
 Shapes: B batch, P platforms.
@@ -21,13 +21,14 @@ import torch
 from torch import Tensor
 
 from crossmix.config import ConfigError
-from crossmix.market.mechanism import Conditions, expected
+from crossmix.market.conditions import STORED, Conditions, nominal, scaled
+from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 
 PARAMETERS = ("requests", "level", "ctr", "cvr", "value")
 """What a shift can multiply: auction requests per cycle, price level, clicks per impression, conversions per click,
-currency per conversion."""
+currency per conversion; named as in market.json."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,15 +192,8 @@ class Schedule:
         """
         if not self.shifts:
             return conditions
-        factor = {name: self.factor_P(name, cycle) for name in PARAMETERS}
-        return replace(
-            conditions,
-            requests=conditions.requests * (factor["requests"] > 0),
-            level=conditions.level * factor["level"],
-            ctr=(conditions.ctr * factor["ctr"]).clamp(max=0.95),
-            cvr=(conditions.cvr * factor["cvr"]).clamp(max=0.95),
-            value=conditions.value * factor["value"],
-        )
+        factors = {STORED.get(name, name): self.factor_P(name, cycle) for name in PARAMETERS}
+        return scaled(conditions, **factors | {"requests": factors["requests"] > 0})
 
 
 def shift(
@@ -254,7 +248,7 @@ def shift(
             f"size of {name}: {size!r} is out of range; give the {scenario.size_means}, from {scenario.low:g} to "
             f"{scenario.high:g}"
         )
-    made = Shift(
+    added = Shift(
         name=name,
         platforms=_platforms(market, scenario, platforms),
         size=float(size),
@@ -264,7 +258,7 @@ def shift(
         during=scenario.during(float(size)),
         otherwise=dict(scenario.otherwise),
     )
-    plain = {**asdict(made), "platforms": list(made.platforms)}
+    plain = {**asdict(added), "platforms": list(added.platforms)}
     return replace(market, scenario={**market.scenario, "shifts": [*market.scenario.get("shifts", []), plain]})
 
 
@@ -289,14 +283,7 @@ def _usual(market: Market, where: str) -> tuple[str, ...]:
     if where == "all":
         return market.platforms
     campaigns = torch.arange(len(market.campaigns))
-    conditions = Conditions(
-        requests=market.value["requests"],
-        price=market.prices(campaigns),
-        level=torch.ones_like(market.value["requests"]),
-        ctr=market.value["ctr"],
-        cvr=market.value["cvr"],
-        **market.fixed(campaigns),
-    )
+    conditions = nominal(market, campaigns)
     best = solve(conditions, market.budget, market.minimum, market.maximum)
     outcome = expected(conditions, market.budget[:, None] * best.share_BP)
     if where == "spend":

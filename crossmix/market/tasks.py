@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
+from crossmix.market.conditions import STORED, scaled_market
 from crossmix.market.fit.log import Array
 from crossmix.market.fit.strata import QUANTITIES, Strata
 from crossmix.market.model import Market
@@ -151,9 +152,9 @@ def _draw(
     log = {(r, k): _log(strata, int(k), r) for r in regions for k in periods}
     size = len(next(iter(groups.values())))
     shape = (len(regions), len(CHARACTERISTICS), *[len(periods)] * size)
-    found: list[Task] = []
+    drawn: list[Task] = []
     for number in rng.permutation(int(np.prod(shape))):
-        if len(found) >= wanted:
+        if len(drawn) >= wanted:
             break
         r, characteristic, *picks = (int(i) for i in np.unravel_index(number, shape))
         region, members = regions[r], groups[CHARACTERISTICS[characteristic]]
@@ -168,18 +169,18 @@ def _draw(
         when = [strata.periods[periods[k]] for k in picks]
         parts = tuple(Stratum(k, where, names) for names, k in zip(members.values(), when, strict=True))
         label = ", ".join(f"{tercile} {k}" for tercile, k in zip(members, when, strict=True))
-        found.append(_task(market, strata, f"{_region(where)}; {CHARACTERISTICS[characteristic]}: {label}", parts))
-    if len(found) < wanted:
+        drawn.append(_task(market, strata, f"{_region(where)}; {CHARACTERISTICS[characteristic]}: {label}", parts))
+    if len(drawn) < wanted:
         raise ConfigError(
-            f"{field}: {wanted} tasks are not to be had; the log has {len(found)} distinct ones in its "
+            f"{field}: {wanted} tasks are not to be had; the log has {len(drawn)} distinct ones in its "
             f"{len(periods)} periods for it"
         )
-    return tuple(found)
+    return tuple(drawn)
 
 
 def _task(market: Market, strata: Strata, name: str, parts: tuple[Stratum, ...]) -> Task:
     shape = tuple(market.value["ctr"].shape)
-    factor = {quantity: torch.ones(shape) for quantity in QUANTITIES}
+    factor: dict[str, torch.Tensor] = {quantity: torch.ones(shape) for quantity in QUANTITIES}
     error = {quantity: torch.zeros(shape) for quantity in QUANTITIES}
     for part in parts:
         table = strata.multipliers(
@@ -190,25 +191,18 @@ def _task(market: Market, strata: Strata, name: str, parts: tuple[Stratum, ...])
         for quantity in QUANTITIES:
             multiplier, deviation = (torch.tensor(array, dtype=torch.float32) for array in table[quantity])
             factor[quantity][:, here], error[quantity][:, here] = multiplier[:, here], deviation[:, here]
-    value, deviations = dict(market.value), dict(market.error)
-    for quantity in ("requests", "ctr", "cvr", "value"):
-        value[quantity] = market.value[quantity] * factor[quantity]
-        if quantity in {"ctr", "cvr"}:
-            value[quantity] = value[quantity].clamp(max=0.95)
-        deviations[quantity] = torch.hypot(market.error[quantity] * factor[quantity], value[quantity] * error[quantity])
-    level = factor["level"][..., None]
-    lognormal = market.price_kind == "lognormal"
+    moved = scaled_market(market, **{STORED.get(quantity, quantity): factor[quantity] for quantity in QUANTITIES})
+    deviations = {
+        quantity: torch.hypot(market.error[quantity] * factor[quantity], moved.value[quantity] * error[quantity])
+        for quantity in QUANTITIES
+        if quantity in market.error
+    }
     return Task(
         name,
         parts,
         replace(
-            market,
-            value=value,
-            error=deviations,
-            price=torch.cat([market.price[..., :1] + level.log(), market.price[..., 1:]], -1)
-            if lognormal
-            else market.price * level,
-            price_law=market.price_law * level,
+            moved,
+            error=market.error | deviations,
             scenario={
                 **market.scenario,
                 "task": {

@@ -32,14 +32,15 @@ from crossmix.agents.adversarial import (
     of_state,
     straight_through,
 )
-from crossmix.agents.mpc import Planner
+from crossmix.agents.mpc import BasePolicy
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import Alignment, Curve
 from crossmix.config import Config
+from crossmix.market.conditions import STORED, Conditions, scaled_market
+from crossmix.market.conditions import scaled as scaled_conditions
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.fit.log import read
 from crossmix.market.logged_states import statistics
-from crossmix.market.mechanism import Conditions
 from crossmix.market.model import Market, load, save
 from crossmix.market.pacing import tables
 from crossmix.schema import Dataset
@@ -49,7 +50,7 @@ from crossmix.training.policy_file import TrainedPolicy, load_policy
 from crossmix.training.run import TrainingError
 
 QUANTITIES = ("requests", "level", "ctr", "cvr")
-"""What alignment multiplies, in the names of `mechanism.Conditions`."""
+"""What alignment multiplies, in the names of align.json."""
 HELD_OUT = 0.25
 """Share of the logged transitions, the last ones, that D never sees."""
 SETTLE = 10
@@ -260,24 +261,14 @@ def prior(config: Config, market: Market) -> Tensor:
 
 def scaled(market: Market, theta_QP: Tensor) -> Market:
     """The market with its parameters times exp(theta)."""
-    requests, level, ctr, cvr = theta_QP.exp()
-    value = dict(market.value)
-    value["requests"] = value["requests"] * requests
-    value["ctr"] = (value["ctr"] * ctr).clamp(max=1)
-    value["cvr"] = (value["cvr"] * cvr).clamp(max=1)
-    price = market.price.clone()
-    if market.price_kind == "lognormal":
-        price[..., 0] += theta_QP[1]
-    else:
-        price = price * level[:, None]
-    return replace(market, value=value, price=price, price_law=market.price_law * level[:, None])
+    return scaled_market(market, **_factors(theta_QP))
 
 
 def retrain(config: Config, market: Market, policy: Policy) -> Policy:
     """`align.updates` pathwise updates in the aligned market, whose plan takes the place of the policy's own."""
     settings, plan = config.train, tables(market, config)
     if policy.planner is not None and plan is not None:
-        policy.planner = Planner(plan)
+        policy.planner = BasePolicy(plan)
     policy.train()
     optimiser = torch.optim.Adam(policy.parameters(), 0.3 * settings.pathwise.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.align.updates, 1))
@@ -303,13 +294,17 @@ def retrain(config: Config, market: Market, policy: Policy) -> Policy:
 
 
 def _multiplied(conditions: Conditions, theta_QP: Tensor) -> Conditions:
-    factors = {name: theta_QP[q].exp() for q, name in enumerate(QUANTITIES)}
-    return replace(conditions, **{name: getattr(conditions, name) * factor for name, factor in factors.items()})
+    return scaled_conditions(conditions, **_factors(theta_QP))
+
+
+def _factors(theta_QP: Tensor) -> dict[str, Tensor]:
+    return {STORED.get(name, name): theta_QP[q].exp() for q, name in enumerate(QUANTITIES)}
 
 
 def _detached(conditions: Conditions) -> Conditions:
     """The same conditions outside the graph, so that a played cycle leaves no gradient in the history."""
-    return replace(conditions, **{name: getattr(conditions, name).detach() for name in QUANTITIES})
+    names = [STORED.get(name, name) for name in QUANTITIES]
+    return replace(conditions, **{name: getattr(conditions, name).detach() for name in names})
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor, parameters: list[Tensor]) -> None:

@@ -59,8 +59,8 @@ class WhatIf:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; what is undefined is null."""
-        made: dict[str, Any] = plain(self)
-        return made | {"notes": list(COVERS)}
+        answers: dict[str, Any] = plain(self)
+        return answers | {"notes": list(COVERS)}
 
 
 def ask(
@@ -86,8 +86,8 @@ def ask(
         # The same amount under two names is answered once.
         if all(abs(amount - known) > 1e-9 * known for known in asked.values()):
             asked[label] = amount
-    line = frontier(scene)
-    answered = [budget_for(scene, kind, target, line) for kind, target in targets]
+    best_by_budget = frontier(scene)
+    answered = [budget_for(scene, kind, target, best_by_budget) for kind, target in targets]
     now = best_shares(scene, torch.tensor([scene.budget], dtype=torch.float64))[0][0]
     return WhatIf(
         campaign=scene.campaign,
@@ -101,7 +101,7 @@ def ask(
         today=tuple(scene.today_P.tolist()),
         budgets=tuple(best_split(scene, amount, label=label, now=now) for label, amount in asked.items()),
         targets=tuple(answered),
-        frontier=line,
+        frontier=best_by_budget,
         curves=response_curves(scene),
         perturbations=perturbations(scene, cycles=simulated_cycles) if simulated_cycles else (),
     )

@@ -12,7 +12,8 @@ import torch
 from scipy.signal import savgol_filter
 from torch import Tensor
 
-from crossmix.market.mechanism import Conditions, counts, expected
+from crossmix.market.conditions import Conditions
+from crossmix.market.mechanism import counts, expected
 from crossmix.whatif.scene import Floats, Scene, part, spread
 
 POINTS = 60

@@ -69,7 +69,7 @@ def perturbations(
     share_G = np.arange(STEP, end - STEP + 1e-12, spacing)
     design_D = (share_G[:, None] + np.array([-STEP, 0.0, STEP])).reshape(-1)
     smoother_GD = _smoother(share_G, design_D, bandwidth) / scene.budget
-    found = []
+    measured = []
     for slot, platform in enumerate(scene.platforms):
         budget_DP = scene.budget * _splits(scene, slot, design_D)
         closed = respond(spread(scene.conditions, len(design_D)), budget_DP)
@@ -80,7 +80,7 @@ def perturbations(
         )
         revenue_DnP = revenue.reshape(len(design_D), cycles, platforms)
         own_GP = closed.slope[1::3]
-        found.append(
+        measured.append(
             Perturbation(
                 platform=platform,
                 share_G=share_G,
@@ -99,7 +99,7 @@ def perturbations(
                 ),
             )
         )
-    return tuple(found)
+    return tuple(measured)
 
 
 def _slope(smoother_GD: Floats, revenue_Dn: Floats, expected_D: Floats, closed_G: Floats) -> Slope:

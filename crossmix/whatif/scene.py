@@ -24,13 +24,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossmix import constraints
+from crossmix import constraints, drift
 from crossmix.allocate import LimitChange, changed
 from crossmix.config import ConfigError
-from crossmix.market.conditions import nominal
-from crossmix.market.mechanism import Conditions
+from crossmix.market.conditions import Conditions, nominal, scaled
 from crossmix.market.model import Market
-from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 Floats = NDArray[np.float64]
 
@@ -102,17 +100,11 @@ def make_scene(
     slot = _campaign(market, campaign)
     if weekday is not None and not 0 <= weekday <= 6:
         raise ConfigError(f"weekday: {weekday}; give a number from 0 (Monday) to 6 (Sunday)")
-    exact = _double(market, weekday)
-    index = torch.tensor([slot])
-    conditions = nominal(exact, index, torch.tensor([weekday or 0]))
+    exact = _double(market)
+    conditions = nominal(exact, torch.tensor([slot]), None if weekday is None else torch.tensor([weekday]))
     if present:
         recent = _recent(exact, slot)
-        conditions = replace(
-            conditions,
-            level=conditions.level * recent["level"],
-            ctr=(conditions.ctr * recent["ctr"]).clamp(max=0.95),
-            cvr=(conditions.cvr * recent["cvr"]).clamp(max=0.95),
-        )
+        conditions = scaled(conditions, price_multiplier=recent["level"], ctr=recent["ctr"], cvr=recent["cvr"])
     today_P = _today(exact, slot, today)
     limits = changed(
         constraints.Limits(
@@ -156,27 +148,14 @@ def spread(conditions: Conditions, each: int) -> Conditions:
         item.name: getattr(price, item.name)[:1].expand(rows, *getattr(price, item.name).shape[1:])
         for item in fields(price)
     }
-    return replace(
-        conditions,
-        price=LogNormalPrice(**wide) if isinstance(price, LogNormalPrice) else EmpiricalPrice(**wide),
-        bank=None,
-        **{name: getattr(conditions, name).repeat_interleave(each, 0) for name in _PLAIN},
-    )
+    return conditions.each(lambda table: table.repeat_interleave(each, 0), type(price)(**wide))
 
 
 def part(conditions: Conditions, start: int, stop: int) -> Conditions:
     """Rows `start` to `stop`, as a view."""
-    price = conditions.price
-    cut: dict[str, Tensor] = {item.name: getattr(price, item.name)[start:stop] for item in fields(price)}
-    return replace(
-        conditions,
-        price=LogNormalPrice(**cut) if isinstance(price, LogNormalPrice) else EmpiricalPrice(**cut),
-        bank=None,
-        **{name: getattr(conditions, name)[start:stop] for name in _PLAIN},
-    )
+    return conditions.each(lambda table: table[start:stop], conditions.price.rows(slice(start, stop)))
 
 
-_PLAIN = tuple(item.name for item in fields(Conditions) if item.name not in {"price", "bank"})
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -194,20 +173,15 @@ def _moment(weekday: int | None, present: bool) -> str:
     return f"{day}, {'with the drift of the last fitted week' if present else 'without drift'}"
 
 
-def _double(market: Market, weekday: int | None) -> Market:
-    """The market in double precision; without a weekday, every day is the average one."""
-
-    def week(table_CP7: Tensor) -> Tensor:
-        table = table_CP7.double()
-        return table if weekday is not None else table.mean(-1, keepdim=True).expand_as(table).contiguous()
-
+def _double(market: Market) -> Market:
+    """The market in double precision."""
     return replace(
         market,
         value={name: table.double() for name, table in market.value.items()},
         error={name: table.double() for name, table in market.error.items()},
         price=market.price.double(),
-        volume_week=week(market.volume_week),
-        response_week=week(market.response_week),
+        volume_week=market.volume_week.double(),
+        response_week=market.response_week.double(),
         minimum=market.minimum.double(),
         maximum=market.maximum.double(),
         step=market.step.double(),
@@ -243,23 +217,15 @@ def _today(market: Market, slot: int, named: Mapping[str, float] | None) -> Tens
 
 def _fitted(market: Market, slot: int, conditions: Conditions, draws: int, generator: torch.Generator) -> Conditions:
     def drawn(name: str, law: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-        """The condition (N, P), times what a draw of its parameter is of the fitted one."""
+        """What a draw of a parameter is of the fitted one, (N, P)."""
         value_P = market.value[name][slot]
         error_P = market.error[name][slot].nan_to_num(0.0, 0.0, 0.0)
         z_NP = torch.randn(draws, len(value_P), generator=generator, dtype=torch.float64)
         factor_NP = law(value_P, error_P, z_NP) / value_P.clamp(min=1e-300)
-        known = (value_P > 0) & (error_P > 0)
-        fixed: Tensor = getattr(conditions, name)
-        return fixed * torch.where(known, factor_NP, torch.ones_like(factor_NP))
+        return torch.where((value_P > 0) & (error_P > 0), factor_NP, torch.ones_like(factor_NP))
 
-    return replace(
-        spread(conditions, draws),
-        requests=drawn("requests", _lognormal).clamp(min=1),
-        ctr=drawn("ctr", _logit_normal).clamp(max=0.95),
-        cvr=drawn("cvr", _logit_normal).clamp(max=0.95),
-        value=drawn("value", _lognormal),
-        saturation=drawn("saturation", _cut_normal),
-    )
+    moved = scaled(spread(conditions, draws), **{name: drawn(name, law) for name, law in LAWS.items()})
+    return replace(moved, requests=moved.requests.clamp(min=1))
 
 
 def _lognormal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
@@ -281,6 +247,16 @@ def _cut_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
     return (value_P + error_P * z_NP).clamp(min=0)
 
 
+LAWS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "requests": _lognormal,
+    "ctr": _logit_normal,
+    "cvr": _logit_normal,
+    "value": _lognormal,
+    "saturation": _cut_normal,
+}
+"""How each uncertain parameter is drawn: its fitted value, standard error and a standard normal number."""
+
+
 def _cycles(
     market: Market, slot: int, conditions: Conditions, draws: int, present: bool, generator: torch.Generator
 ) -> Conditions:
@@ -289,18 +265,18 @@ def _cycles(
     def normal() -> Tensor:
         return torch.randn(draws, len(market.platforms), generator=generator, dtype=torch.float64)
 
-    def drift(name: str) -> Tensor:
+    def drifted(name: str) -> Tensor:
         deviation = market.value[f"{name}_drift"][slot]
         if present:
-            deviation = deviation * (1 - market.value[f"{name}_persistence"][slot] ** 2).clamp(min=0).sqrt()
-        return torch.exp(deviation * normal() - 0.5 * deviation**2)
+            deviation = drift.shock(market.value[f"{name}_persistence"][slot], deviation)
+        return drift.factor(deviation * normal(), deviation**2)
 
     mean = conditions.requests * torch.exp(market.value["requests_sd"][slot] * normal())
     pick = torch.randint(market.context_rate.shape[1], (draws,), generator=generator)
-    return replace(
-        spread(conditions, draws),
-        requests=(mean + mean.sqrt() * normal()).round().clamp(min=1),
-        level=conditions.level * drift("price"),
-        ctr=(conditions.ctr * drift("ctr") * market.context_rate[slot, pick]).clamp(max=0.95),
-        cvr=(conditions.cvr * drift("cvr")).clamp(max=0.95),
+    requests = (mean + mean.sqrt() * normal()).round().clamp(min=1)
+    return scaled(
+        replace(spread(conditions, draws), requests=requests),
+        price_multiplier=drifted("price"),
+        ctr=(drifted("ctr"), market.context_rate[slot, pick]),
+        cvr=drifted("cvr"),
     )

@@ -228,12 +228,12 @@ def _evaluate(scene: Scene, share_P: Tensor, budget: float) -> _Drawn:
 
 def _best_elsewhere(scene: Scene, budget: float, draws: int) -> Tensor:
     """Best splits at drawn parameters, (draws, P)."""
-    found = []
+    shares = []
     for start in range(0, min(draws, len(scene.fitted.requests)), SOLVE_BLOCK):
         rows = part(scene.fitted, start, min(start + SOLVE_BLOCK, draws))
         money_B = torch.full((len(rows.requests),), budget, dtype=torch.float64)
-        found.append(best_share(rows, money_B, scene.low_P[None], scene.high_P[None]))
-    return torch.cat(found) if found else torch.zeros(0, len(scene.platforms), dtype=torch.float64)
+        shares.append(best_share(rows, money_B, scene.low_P[None], scene.high_P[None]))
+    return torch.cat(shares) if shares else torch.zeros(0, len(scene.platforms), dtype=torch.float64)
 
 
 def _free(scene: Scene, share_P: Tensor) -> Tensor:
@@ -251,7 +251,7 @@ def _limit_prices(scene: Scene, best: _Drawn) -> tuple[LimitPrice, ...]:
     share_P, slope_NP = best.share_P, best.responses.slope
     at_low, at_high = binding(share_P, scene.low_P, scene.high_P, ON_BOUND)
     free = ~(at_low | at_high)
-    found = []
+    prices = []
     for slot, platform in enumerate(scene.platforms):
         if not (at_low[slot] or at_high[slot]):
             continue
@@ -281,8 +281,8 @@ def _limit_prices(scene: Scene, best: _Drawn) -> tuple[LimitPrice, ...]:
             )
         # A share that is held from both sides (frozen, or min = max) has one useful way out.
         if choices:
-            found.append(max(choices, key=lambda price: price.per_point.value))
-    return tuple(sorted(found, key=lambda price: -price.per_point.value))
+            prices.append(max(choices, key=lambda price: price.per_point.value))
+    return tuple(sorted(prices, key=lambda price: -price.per_point.value))
 
 
 def _kind(scene: Scene, slot: int, edge: float, raises: bool) -> str | None:

@@ -94,19 +94,19 @@ def budget_for(scene: Scene, kind: str, target: float, known: Frontier | None = 
     if not (math.isfinite(target) and target > 0):
         unit = f"{scene.currency} per conversion" if kind == "cpa" else "revenue over spend"
         raise ConfigError(f"target-{kind}: {target!r}; give a number above 0 ({unit})")
-    line = known or frontier(scene)
-    meets_G = _meets(line, kind, target)
+    curve = known or frontier(scene)
+    meets_G = _meets(curve, kind, target)
     if not meets_G.any():
-        reached_G = line.cpa_G if kind == "cpa" else -line.roas_G
-        return _answer(scene, kind, target, "never", float(line.budget_G[int(np.argmin(reached_G))]))
+        reached_G = curve.cpa_G if kind == "cpa" else -curve.roas_G
+        return _answer(scene, kind, target, "never", float(curve.budget_G[int(np.argmin(reached_G))]))
     last = int(np.flatnonzero(meets_G)[-1])
     if last == len(meets_G) - 1:
-        return _answer(scene, kind, target, "always" if meets_G.all() else "met", float(line.budget_G[-1]))
-    low, high = float(line.budget_G[last]), float(line.budget_G[last + 1])
+        return _answer(scene, kind, target, "always" if meets_G.all() else "met", float(curve.budget_G[-1]))
+    low, high = float(curve.budget_G[last]), float(curve.budget_G[last + 1])
     for _ in range(4):
         tried = _along(scene, np.linspace(low, high, SECTIONS + 1))
-        place = int(np.flatnonzero(np.append(True, _meets(tried, kind, target)[1:-1]))[-1])
-        low, high = float(tried.budget_G[place]), float(tried.budget_G[place + 1])
+        last_met = int(np.flatnonzero(np.append(True, _meets(tried, kind, target)[1:-1]))[-1])
+        low, high = float(tried.budget_G[last_met]), float(tried.budget_G[last_met + 1])
     return _answer(scene, kind, target, "met", low)
 
 
@@ -129,8 +129,8 @@ def _along(scene: Scene, budget_G: Floats) -> Frontier:
     )
 
 
-def _meets(line: Frontier, kind: str, target: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    return np.asarray(line.cpa_G <= target if kind == "cpa" else line.roas_G >= target)
+def _meets(curve: Frontier, kind: str, target: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    return np.asarray(curve.cpa_G <= target if kind == "cpa" else curve.roas_G >= target)
 
 
 def _answer(scene: Scene, kind: str, target: float, verdict: str, budget: float) -> TargetAnswer:

@@ -57,6 +57,7 @@ def simulate(out: Path, days: int, runs: int, level: float, weight: float, *, on
     from crossmix import bundle
     from crossmix.config import ConfigError
     from crossmix.evaluate import simulate as trial
+    from crossmix.evaluate.play import Act
 
     config, market = _of_run(out)
     if not (out / "bundle").is_dir():
@@ -67,7 +68,7 @@ def simulate(out: Path, days: int, runs: int, level: float, weight: float, *, on
         share = served.allocate(*(x.numpy().astype(np.float32) for x in (seen.state_BS, seen.low_BP, seen.high_BP)))
         return torch.from_numpy(np.ascontiguousarray(share[:, : len(market.platforms)]))
 
-    others: dict[str, trial.Serve] = {}
+    others: dict[str, Act] = {}
     if online:
         from crossmix.evaluate.simulate_online import OnlineArm
         from crossmix.training.policy_file import load_policy

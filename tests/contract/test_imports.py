@@ -1,10 +1,13 @@
-"""The house's import rules (`.importlinter`), and that each of them is a rule: a breach is found."""
+"""The import rules (`.importlinter`), and no circle of files; that each of them is a rule: a breach is found."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,3 +75,84 @@ def test_help_imports_nothing_heavy() -> None:
     probe = f"import sys, pipelines.cli.main; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+class Imports(ast.NodeVisitor):
+    """What a file imports, at the top or inside a function; with `types`, also what only a type checker reads."""
+
+    def __init__(self, files: Collection[str], package: list[str], *, types: bool) -> None:
+        self.files, self.package, self.types, self.names = files, package, types, set[str]()
+
+    def visit_If(self, node: ast.If) -> None:
+        if not self.types and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for child in node.orelse:
+                self.visit(child)
+        else:
+            self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names.update(name.name for name in node.names)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self.package[: len(self.package) - node.level + 1] if node.level else []
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        # `from package import name`: the module of that name, or else the package's own file.
+        modules = (f"{base}.{name.name}" for name in node.names)
+        self.names.update(module if module in self.files else base for module in modules)
+
+
+def circle(root: Path, *, within: str = "", types: bool = False) -> list[str]:
+    """Files of the house in `root` that import each other in a circle, the first one found; empty if there is none.
+
+    Args:
+        within: only files whose dotted name begins so.
+    """
+    files = {}
+    for package in PACKAGES:
+        for file in (root / package).rglob("*.py"):
+            parts = file.relative_to(root).with_suffix("").parts
+            files[".".join(parts).removesuffix(".__init__")] = file
+    graph = {}
+    for module, file in files.items():
+        whole = file.name == "__init__.py"
+        imports = Imports(files, module.split(".") if whole else module.split(".")[:-1], types=types)
+        imports.visit(ast.parse(file.read_text()))
+        graph[module] = {name for name in imports.names & files.keys() - {module} if name.startswith(within)}
+    try:
+        TopologicalSorter({name: graph[name] for name in graph if name.startswith(within)}).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circle(ROOT) == []
+
+
+def test_the_markets_files_know_each_other_one_way_even_by_their_types() -> None:
+    assert circle(ROOT, within="crossmix.market", types=True) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "types", "found"),
+    [
+        ("from crossmix.market import first", False, True),
+        ("def late():\n    from crossmix.market.first import thing", False, True),
+        ("from . import first", False, True),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import crossmix.market.first", False, False),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import crossmix.market.first", True, True),
+        ("from crossmix.market import thing", False, False),
+    ],
+    ids=["top", "late", "relative", "types", "types asked for", "the package's own"],
+)
+def test_a_circle_is_found(line: str, types: bool, found: bool, tmp_path: Path) -> None:
+    """first -> second -> third -> first, where the last import is `line`."""
+    folder = tmp_path / "crossmix" / "market"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("")
+    (folder / "__init__.py").write_text("thing = 1\n")
+    (folder / "first.py").write_text("from crossmix.market.second import thing\n")
+    (folder / "second.py").write_text("import crossmix.market.third\n")
+    (folder / "third.py").write_text(f"{line}\n")
+    names = {f"crossmix.market.{name}" for name in ("first", "second", "third")}
+    assert set(circle(tmp_path, types=types)) == (names if found else set())

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crossmix.baselines import COMPETITORS
+from crossmix.baselines.registry import BASELINES
 from crossmix.config import load
-from crossmix.evaluate.judge import from_state, oracle, play, summarise
+from crossmix.evaluate.judge import act_of, from_state, judge_act, oracle, summarise
 from crossmix.market.model import load as load_market
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
@@ -55,9 +55,9 @@ def test_totals_of_the_demo_log_are_enough_for_a_good_policy(tmp_path: Path) -> 
     players = {
         "policy": from_state(lambda state, low, high, _: actor(state, low, high)),
         "oracle": oracle,
-        "uniform": from_state(COMPETITORS["uniform"](market)),
+        "uniform": act_of(BASELINES.get("uniform"), market),
     }
-    records = {name: play(market, config, act, name) for name, act in players.items()}
+    records = {name: judge_act(market, config, act, name) for name, act in players.items()}
     table = summarise(records, {}, config, market.platforms)
     assert table["policy"]["gap_closed"]["ci95"][0] >= 0.6
     assert records["policy"].breaks == 0

@@ -15,7 +15,7 @@ from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
 from crossmix.config import Config, Demo, load
-from crossmix.evaluate.judge import play
+from crossmix.evaluate.judge import judge_act
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import Log
@@ -117,9 +117,9 @@ def test_the_market_of_the_test_days_is_fitted_on_them_alone(tmp_path: Path) -> 
     frame.loc[late, "clicked"] &= kept[late]
     moved = sim_to_real.apart(fitted, _later(config, dataset, log, frame, fitted))
     still = sim_to_real.apart(fitted, _later(config, dataset, log, log.frame, fitted))
-    requests, level, ctr, _ = (moved - still).mean(1).tolist()
+    requests, price, ctr, _ = (moved - still).mean(1).tolist()
     assert requests == pytest.approx(0, abs=0.02)
-    assert level == pytest.approx(math.log(2), abs=0.02)
+    assert price == pytest.approx(math.log(2), abs=0.02)
     assert ctr == pytest.approx(math.log(1 / 3), abs=0.1)
     # The training days' market does not see them.
     again = estimate(config, dataset, Log(log.meta, frame), None)
@@ -169,8 +169,10 @@ def test_who_remembers_is_made_for_the_fitted_market(
     trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, folder, policy = trained
-    fitted, told, original = misfit.load(folder), [], misfit.PLAYERS["mpc"]
-    monkeypatch.setitem(misfit.PLAYERS, "mpc", lambda market, rows: told.append(market) or original(market, rows))
+    fitted, told, mpc = misfit.load(folder), [], misfit.BASELINES.get("mpc")
+    noting = replace(mpc, player=lambda market, rows: told.append(market) or mpc.player(market, rows))
+    get = misfit.BASELINES.get
+    monkeypatch.setattr(misfit.BASELINES, "get", lambda name: noting if name == "mpc" else get(name))
     world = MarketEnvironment(
         misfit.wrong(fitted, {"cvr": 2.0}),
         config,
@@ -220,9 +222,10 @@ def test_who_is_told_past_drifts_is_above_who_filters_them_and_below_who_knows_t
     judged = replace(config, evaluate=replace(config.evaluate, market_seed=7_000_000, market_seeds=12, cycles=12))
     acts = allocation.players(market, [])
     earned = {
-        who: play(market, judged, acts[who], who).column("merit").sum(1) for who in ("mpc", "last_drift", "oracle")
+        who: judge_act(market, judged, acts[who], who).column("expected_revenue").sum(1)
+        for who in ("mpc", "last_drift", "oracle")
     }
-    ratio = {name: merit / earned["oracle"] for name, merit in earned.items()}
+    ratio = {name: revenue / earned["oracle"] for name, revenue in earned.items()}
     lead = ratio[allocation.LAST_DRIFT] - ratio["mpc"]
     assert lead.mean() > 2 * lead.std(ddof=1) / len(lead) ** 0.5
     assert ratio[allocation.LAST_DRIFT].mean() < 0.999

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from crossmix.agents.mpc import Planner
+from crossmix.agents.mpc import BasePolicy
 from crossmix.config import load
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import save
@@ -32,7 +32,7 @@ def test_agent_mpc_trains_nothing_and_needs_a_market_that_tells_its_campaigns_ap
     assert plan is not None
     world = MarketEnvironment(market, config, campaign_B=torch.arange(2), cycles=5, mechanism="counts", seed=0)
     state = world.observe().state_BS
-    assert torch.allclose(policy.raw(state), Planner(plan)(state), atol=2e-3)
+    assert torch.allclose(policy.raw(state), BasePolicy(plan)(state), atol=2e-3)
     blind = replace(market, context=torch.zeros_like(market.context))
     assert tables(blind, config) is None
     save(blind, tmp_path / "market")

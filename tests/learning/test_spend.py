@@ -21,7 +21,7 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from crossmix.market.replay_splits import retrace
-from tests.support.histories import cubes, ingested, play
+from tests.support.histories import cubes, history_of, ingested
 from tests.support.markets import make_market
 
 DAYS = 90
@@ -59,7 +59,7 @@ class Fitted:
 
 def fitted(folder: Path, true: Market, seed: int, *settings: str, planned: bool = True) -> Fitted:
     """The market fitted on a history played in `true`."""
-    history = play(true, DAYS, seed)
+    history = history_of(true, DAYS, seed)
     dataset = ingested(folder, history if planned else history.drop(columns="planned"))
     log = read(dataset)
     return Fitted(estimate(load("laptop", [*SETTINGS, *settings]), dataset, log, None), log, log.planned(dataset)[0])
@@ -168,7 +168,7 @@ def test_budgets_that_follow_yesterdays_clicks_do_no_harm() -> None:
     errors, naive = [], []
     for seed in (1, 3):
         true = truth(seed)
-        played = cubes(play(true, 60, seed, follow, wandering=0.1), true)
+        played = cubes(history_of(true, 60, seed, follow, wandering=0.1), true)
         keep = np.ones(60, bool)
         found = aggregate.fit(
             settings, played["impressions"], played["clicks"], played["spend"], keep, np.arange(60) % 7
@@ -189,12 +189,12 @@ def test_budgets_that_follow_yesterdays_clicks_do_no_harm() -> None:
 
 def test_a_platform_without_delivery_has_defined_parameters() -> None:
     true = truth(1)
-    played = cubes(play(true, 40, 1), true)
+    played = cubes(history_of(true, 40, 1), true)
     for table in played.values():
         table[:, 1, 2] = 0  # one campaign never ran there
         table[:, :, 4] = 0  # nobody did
     found = aggregate.fit(Settings(), played["impressions"], played["clicks"], played["spend"], np.ones(40, bool), None)
-    for name in ("requests", "requests_se", "saturation", "saturation_se", "log_ctr_se", "level"):
+    for name in ("requests", "requests_se", "saturation", "saturation_se", "log_ctr_se", "price_multiplier"):
         assert np.isfinite(getattr(found, name)).all(), name
     # It is taken to find what the others find there, and the error says how little is known.
     assert 0.3 < found.requests[1, 2] / found.requests[[0, 2], 2].mean() < 3

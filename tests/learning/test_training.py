@@ -11,9 +11,9 @@ import torch
 
 from crossmix.agents import ppo
 from crossmix.agents.policy import Policy
-from crossmix.baselines import COMPETITORS
+from crossmix.baselines.registry import state_readers
 from crossmix.config import Config, load
-from crossmix.evaluate.judge import from_state, oracle, play, summarise
+from crossmix.evaluate.judge import act_of, from_state, judge_act, oracle, summarise
 from crossmix.market.model import save
 from crossmix.training.loop import train
 from crossmix.training.policy_file import POLICY_FILES, TrainedPolicy, load_policy
@@ -55,8 +55,8 @@ def test_the_policy_learns_to_beat_every_simple_competitor(tmp_path: Path) -> No
     assert curve["uniform_ratio"] < 0.9
     actor = load_policy(out)
     players = {"policy": from_state(lambda s, low, high, _: actor(s, low, high)), "oracle": oracle}
-    players |= {name: from_state(make(market)) for name, make in COMPETITORS.items() if name != "plug_in"}
-    records = {name: play(market, _config(), act, name) for name, act in players.items()}
+    players |= {one.name: act_of(one, market) for one in state_readers() if one.name != "plug_in"}
+    records = {name: judge_act(market, _config(), act, name) for name, act in players.items()}
     table = summarise(records, {}, _config(), market.platforms)
     assert table["policy"]["oracle_ratio"]["mean"] > 0.95
     assert records["policy"].breaks == 0

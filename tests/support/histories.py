@@ -12,7 +12,7 @@ import torch
 
 from crossmix.config import load
 from crossmix.ingest.step import ingest
-from crossmix.market.conditions import nominal
+from crossmix.market.conditions import nominal, scaled
 from crossmix.market.mechanism import counts
 from crossmix.market.model import Market
 from crossmix.schema import Dataset
@@ -23,7 +23,7 @@ Follow = Callable[[np.ndarray], np.ndarray]
 """Yesterday's click rate over its mean, (C, P) -> factor on today's budget."""
 
 
-def play(
+def history_of(
     market: Market, days: int, seed: int = 0, follow: Follow | None = None, wandering: float = 0.4
 ) -> pd.DataFrame:
     """A history of `days` in the true market: AR(1) drifts of price and response, budgets that wander around uniform.
@@ -42,10 +42,9 @@ def play(
     reaction, parts = np.ones(cells), []
     for day in range(days):
         usual = nominal(market, torch.arange(campaigns), torch.full((campaigns,), day % 7))
-        level, response = (torch.tensor(np.exp(drift[name]), dtype=torch.float32) for name in ("price", "ctr"))
-        conditions = replace(
-            usual, requests=torch.poisson(usual.requests, generator), level=level, ctr=usual.ctr * response
-        )
+        price, response = (torch.tensor(np.exp(drift[name]), dtype=torch.float32) for name in ("price", "ctr"))
+        usual = replace(usual, requests=torch.poisson(usual.requests, generator))
+        conditions = scaled(usual, price_multiplier=price, ctr=response)
         share = np.exp(wander) * reaction
         share /= share.sum(1, keepdims=True)
         budget = market.budget[:, None] * torch.tensor(share, dtype=torch.float32)

@@ -15,7 +15,7 @@ import torch
 
 from crossmix import bundle as bundles
 from crossmix.artifacts import Evaluation, GateTable
-from crossmix.baselines import COMPETITORS, LABELS
+from crossmix.baselines.registry import state_readers
 from crossmix.config import Config, digest
 from crossmix.evaluate.fidelity import spend_history as daily
 from crossmix.evaluate.fidelity.impressions import fidelity
@@ -23,11 +23,12 @@ from crossmix.evaluate.fidelity.period_shift import shift
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.publish import publish_bundle
 from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, bounds
-from crossmix.evaluate.judge import Act, Record, from_state, oracle, play, summarise
+from crossmix.evaluate.judge import Record, act_of, from_state, judge_act, oracle, summarise
+from crossmix.evaluate.play import Act
 from crossmix.market.conditions import nominal
+from crossmix.market.curves import marginal
 from crossmix.market.fit.log import read
 from crossmix.market.model import Market, load
-from crossmix.market.oracle import marginal
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
 
@@ -41,10 +42,11 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
     players: dict[str, Act] = {
         "policy": from_state(lambda state, low, high, _: actor(state, low, high)),
         "oracle": oracle,
-        **{name: from_state(make(fitted)) for name, make in COMPETITORS.items()},
+        **{baseline.name: act_of(baseline, fitted) for baseline in state_readers()},
     }
-    records = {name: play(fitted, config, act, name) for name, act in players.items()}
-    labels = {**LABELS, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
+    records = {name: judge_act(fitted, config, act, name) for name, act in players.items()}
+    labels = {baseline.name: baseline.label for baseline in state_readers()}
+    labels |= {"policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
     table = summarise(records, labels, config, fitted.platforms)
     heads = None if log.meta.aggregate else fusion
     comparison = daily.fidelity(fitted, log, planned) if heads is None else fidelity(fitted, log, planned, heads)
@@ -57,7 +59,7 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
         fidelity=comparison,
         records=records,
         policies=table,
-        bundle=publish_bundle(config, fitted, actor, market, out / "bundle"),
+        bundle=publish_bundle(config, fitted, actor, out / "bundle"),
     )
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)

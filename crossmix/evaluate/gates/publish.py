@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,9 +13,7 @@ from crossmix.market.responder import MarketResponder
 from crossmix.response import ResponseTable
 
 
-def publish_bundle(
-    config: Config, market: Market, actor: torch.nn.Module, source: Path, folder: Path
-) -> bundles.Bundle:
+def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folder: Path) -> bundles.Bundle:
     return bundles.save(
         folder,
         actor,
@@ -31,13 +27,13 @@ def publish_bundle(
             for c, name in enumerate(market.campaigns)
         },
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
-        responses=response_tables(market, json.loads((source / "market.json").read_text())),
+        responses=response_tables(market),
         data_digest=market.digest,
     )
 
 
-def response_tables(market: Market, document: dict[str, Any]) -> dict[str, ResponseTable]:
+def response_tables(market: Market) -> dict[str, ResponseTable]:
     return {
-        name: ResponseTable.of(MarketResponder(document, name), len(market.platforms), float(market.budget[c]))
+        name: ResponseTable.of(MarketResponder(market, name), len(market.platforms), float(market.budget[c]))
         for c, name in enumerate(market.campaigns)
     }

@@ -91,8 +91,8 @@ def _alike(context_ND: Array, groups: int) -> Ints:
 
     unit = context_ND / np.maximum(np.linalg.norm(context_ND, axis=1, keepdims=True), 1e-12)
     distinct = len(np.unique(unit.round(9), axis=0))
-    found = KMeans(min(groups, distinct), n_init=4, random_state=0).fit_predict(unit)
-    return np.asarray(found, np.int64)
+    group_N = KMeans(min(groups, distinct), n_init=4, random_state=0).fit_predict(unit)
+    return np.asarray(group_N, np.int64)
 
 
 def _predictions(log: Log, fusion: Path) -> pd.DataFrame:

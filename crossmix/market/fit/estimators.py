@@ -5,17 +5,13 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from crossmix.drift import autocovariance, filtered, smoothed
+from crossmix.market.fit.log import Array, Log
 from crossmix.market.fit.supply import Supply
-
-if TYPE_CHECKING:
-    from crossmix.market.fit.log import Log
-
-Array = npt.NDArray[np.float64]
 
 # Prior on kappa where the log says little about it.
 SATURATION_PRIOR_SD = 0.5
@@ -168,38 +164,34 @@ def drift(y_TCP: Array, noise_TCP: Array, known: float | Array) -> tuple[Array, 
     weight_K = weight_KCP.sum((1, 2))
     best = (np.inf, 0.0, 0.0)
     for rho in np.linspace(0, 0.98, 50):
-        shape_K = 1 - rho**lags
+        shape_K = _rise(rho, lags)
         variance = max(float((weight_K * pooled_K * shape_K).sum() / (weight_K * shape_K**2).sum()), 0.0)
         misfit = float((weight_K * (pooled_K - variance * shape_K) ** 2).sum())
         best = min(best, (misfit, float(rho), variance))
     _, rho, pooled = best
-    shape_K11 = (1 - rho**lags)[:, None, None]
+    shape_K11 = _rise(rho, lags)[:, None, None]
     own = (weight_KCP * rise_KCP * shape_K11).sum(0) / np.maximum((weight_KCP * shape_K11**2).sum(0), 1e-12)
     own = np.where(weight_KCP.sum(0) > 0, np.maximum(own, 0.0), pooled)
     return np.sqrt(0.5 * own + 0.5 * pooled), np.full(cells, rho if pooled > 1e-6 else 0.0)
 
 
+def _rise(rho: float, lag_K: npt.NDArray[np.int64]) -> Array:
+    """The variogram of a drift of variance 1: what its autocovariance falls by, (K,)."""
+    return 1 - autocovariance(np.asarray(rho), np.asarray(1.0), lag_K.astype(float))
+
+
 def path(hits_TCP: Array, trials_TCP: Array, rate_CP: Array, deviation_CP: Array, rho_CP: Array) -> Array:
     """Multiplier of the rate in each cycle: Kalman-smoothed AR(1) log-drift, scaled so that all hits are explained."""
     y = log_rate(hits_TCP, trials_TCP) - np.log(np.maximum(rate_CP, 1e-12))
-    noise = 1 / np.maximum(hits_TCP, 0.5)
-    variance = np.maximum(deviation_CP**2, 1e-10)
-    shock = variance * (1 - rho_CP**2)
-    filtered, spread, ahead_spread = np.zeros_like(y), np.zeros_like(y), np.zeros_like(y)
-    mean, width = np.zeros_like(rate_CP), variance
-    for t in range(len(y)):
-        if t:
-            mean, width = rho_CP * mean, rho_CP**2 * width + shock
-        ahead_spread[t] = width
-        gain = np.where(np.isfinite(y[t]), width / (width + noise[t]), 0.0)
-        mean = mean + gain * np.where(np.isfinite(y[t]), y[t] - mean, 0.0)
-        width = (1 - gain) * width
-        filtered[t], spread[t] = mean, width
-    smooth = filtered.copy()
-    for t in range(len(y) - 2, -1, -1):
-        pull = spread[t] * rho_CP / np.maximum(ahead_spread[t + 1], 1e-12)
-        smooth[t] = filtered[t] + pull * (smooth[t + 1] - rho_CP * filtered[t])
-    multiplier = np.exp(smooth)
+    rho = torch.from_numpy(rho_CP)
+    steps = filtered(
+        torch.from_numpy(np.nan_to_num(y)),
+        torch.from_numpy(1 / np.maximum(hits_TCP, 0.5)),
+        torch.from_numpy(np.isfinite(y)),
+        rho,
+        torch.from_numpy(np.maximum(deviation_CP**2, 1e-10)),
+    )
+    multiplier = np.asarray(np.exp(smoothed(steps, rho).numpy()))
     explained = (multiplier * trials_TCP * rate_CP).sum(0)
     return multiplier * np.where(explained > 0, hits_TCP.sum(0) / np.maximum(explained, 1e-9), 1.0)
 

@@ -21,9 +21,9 @@ from crossmix.config import Config, ConfigError
 from crossmix.constraints import Limits, check, project
 from crossmix.market.fit import contexts as resampled
 from crossmix.market.fit import estimators, strata
+from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.regions import by_region
-from crossmix.market.fit.supply import Supply
 from crossmix.market.model import PARAMETERS, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
@@ -66,146 +66,18 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What impressions and totals tell in different ways; each (C, P) unless said otherwise."""
-
-    supplies: list[list[Supply]]
-    saturation: tuple[Array, Array]
-    """With its standard error, as the next two."""
-    value: tuple[Array, Array, Array]
-    """Mean, standard error, coefficient of variation."""
-    fade_TCP: Array
-    """Impressions fitted on, each weighted by what saturation leaves of its click probability."""
-    log_ctr_se: Array
-    """Standard error of ln of the click rate that comes from not knowing saturation and volume."""
-    requests_se: Array
-    delay: Array
-    """(C, P, D + 1)."""
-    seen_T: npt.NDArray[np.bool_]
-    """Training cycles whose price level was fitted."""
-    guessed: tuple[str, ...]
-    """Parameters that rest on assumptions."""
-    exposure: Array | None = None
-    """Of every impression, (n,): what saturation leaves of its click probability."""
-
-
-def of_impressions(config: Config, log: Log) -> Evidence:
-    """Evidence of single impressions: their prices, bids, and rank within their cycle."""
-    train, fit_users = log.train_cycles, log.fitted_rows()
-    supplies = log.supplies(config)
-    saturation = estimators.saturation(log, supplies, fit_users, config.market.saturation)
-    exposure = estimators.exposure(log, supplies, saturation[0])
-    converted = log.frame["converted"].to_numpy(bool)
-    _, _, requests_sd = _volume(log, supplies)
-    requests = estimators.stack(supplies, "requests")[:train].mean(0)
-    sampling = np.sqrt((estimators.stack(supplies, "requests_error")[:train] ** 2).sum(0)) / train
-    return Evidence(
-        supplies=supplies,
-        saturation=saturation,
-        value=estimators.value(log, fit_users & converted),
-        fade_TCP=log.per_cycle(exposure, keep=fit_users)[:train],
-        log_ctr_se=np.zeros(log.shape[1:]),
-        requests_se=np.hypot(sampling, requests * requests_sd / np.sqrt(train)),
-        delay=_delays(log, fit_users & converted, config.market.max_delay_cycles),
-        seen_T=np.ones(train, bool),
-        guessed=("requests", "requests_sd", "saturation", "bid_dispersion") if supplies[0][0].approximated else (),
-        exposure=exposure,
-    )
-
-
-def of_totals(config: Config, log: Log) -> Evidence:
-    """Evidence of a spend history (`crossmix.market.fit.spend_history`)."""
-    train = log.train_cycles
-    found = log.inferred(config)
-    supplies = log.history_supplies(config, found)
-    totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
-    fading = found.saturation * totals["impressions"] / estimators.stack(supplies, "requests")[:train]
-    mean_fade = np.where(fading > 1e-6, -np.expm1(-fading) / np.maximum(fading, 1e-6), 1.0)
-    delay = np.zeros((*log.shape[1:], config.market.max_delay_cycles + 1))
-    delay[..., 0] = 1.0
-    return Evidence(
-        supplies=supplies,
-        saturation=(found.saturation, found.saturation_se),
-        value=estimators.value_of_totals(totals["conversions"], totals["revenue"]),
-        fade_TCP=totals["impressions"] * mean_fade,
-        log_ctr_se=found.log_ctr_se,
-        requests_se=found.requests_se,
-        delay=delay,
-        seen_T=log.fitted_cycles()[:train],
-        guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr"),
-    )
-
-
 def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) -> Market:
     """The market of a log; without `fusion` (no contexts), contexts are zero and do not move rates."""
-    times, campaigns, platforms = log.shape
     train = log.train_cycles
-    evidence = of_totals(config, log) if log.meta.aggregate else of_impressions(config, log)
+    evidence = gathered(config, log)
     fusion = None if log.meta.aggregate else fusion
-    supplies, fade_TCP = evidence.supplies, evidence.fade_TCP
-    saturation, saturation_se = evidence.saturation
-    value, value_se, value_cv = evidence.value
-    fitted = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
-    clicks_TCP, conversions_TCP = fitted["clicks"], fitted["conversions"]
-    ctr, ctr_se = estimators.rate(clicks_TCP.sum(0), fade_TCP.sum(0))
-    ctr_se = np.hypot(ctr_se, ctr * evidence.log_ctr_se)
-    cvr, cvr_se = estimators.rate(conversions_TCP.sum(0), clicks_TCP.sum(0))
-
     contexts = resampled.contexts(config, log, fusion)
     response, response_mean = resampled.responses(log, fusion, contexts.cycle_group_CT)
-    mix_variance = np.log(np.maximum(contexts.rate_CNP, 1e-3)).var(1)
-    response_week = _response_week(log, clicks_TCP, fade_TCP * ctr)
-    fade_TCP = fade_TCP * response_week[..., log.weekdays()[:train]].transpose(2, 0, 1)
-    ctr_drift, ctr_rho = estimators.drift(
-        estimators.log_rate(clicks_TCP, fade_TCP), 1 / np.maximum(clicks_TCP, 0.5), mix_variance
-    )
-    cvr_drift, cvr_rho = estimators.drift(
-        estimators.log_rate(conversions_TCP, clicks_TCP), 1 / np.maximum(conversions_TCP, 0.5), 0.0
-    )
-    level = np.log(estimators.stack(supplies, "level")[:train])
-    price_drift, price_rho = estimators.drift(
-        np.where(evidence.seen_T[:, None, None], level, np.nan),
-        estimators.stack(supplies, "level_error")[:train] ** 2,
-        0.0,
-    )
-
-    requests_TCP, week, requests_sd = _volume(log, supplies)
-    requests = requests_TCP[:train].mean(0)
-
-    differences = _strata(config, log, evidence, requests_TCP, requests_sd, week, fade_TCP, np.exp(level))
+    offer, rates = _offer(log, evidence), _rates(log, evidence, contexts.rate_CNP)
     planned, low, high = log.planned(dataset)
-    budget = planned[:train].sum(2).mean(0)
-    spend = log.totals()["spend"][:train].sum(0)
-    budget = np.where(budget > 0, budget, spend.sum(1) / train)
-    static = planned[:train].sum(0)
-    static = np.where(static.sum(1, keepdims=True) > 0, static, spend)
-    minimum, maximum, step, freeze = _limits(config, log, low, high)
-    boxed = [_tensor(x) for x in (minimum, maximum)]
-    limits = Limits(boxed[0], boxed[1], torch.tensor(freeze), _tensor(step))
-    check(limits.minimum_P, limits.maximum_P, log.meta.platforms)
-    zeros = np.zeros((campaigns, platforms))
-    values = {
-        "requests": (requests, evidence.requests_se),
-        "requests_sd": (requests_sd, requests_sd / np.sqrt(2 * max(train - 1, 1))),
-        "ctr": (ctr, ctr_se),
-        "cvr": (cvr, cvr_se),
-        "value": (value, value_se),
-        "value_cv": (value_cv, zeros),
-        "saturation": (saturation, saturation_se),
-        "ctr_drift": (ctr_drift, ctr_drift / np.sqrt(2 * max(train / 10, 1))),
-        "cvr_drift": (cvr_drift, cvr_drift / np.sqrt(2 * max(train / 10, 1))),
-        "price_drift": (price_drift, price_drift / np.sqrt(2 * max(train / 10, 1))),
-        "ctr_persistence": (ctr_rho, estimators.persistence_se(ctr_rho, train)),
-        "cvr_persistence": (cvr_rho, estimators.persistence_se(cvr_rho, train)),
-        "price_persistence": (price_rho, estimators.persistence_se(price_rho, train)),
-    }
-    tag = "generated" if log.meta.generated else "real"
-    provenance = dict.fromkeys(PARAMETERS, tag) | dict.fromkeys(evidence.guessed, "approximated")
-    knots = np.stack([[cell.knots for cell in row] for row in supplies])
-    dispersion = np.array([[cell.dispersion for cell in row] for row in supplies])
-    values |= {"pacing": (zeros, zeros), "bid_dispersion": (dispersion, zeros)}
-    curves = np.stack([[cell.curve for cell in row] for row in supplies])
+    plan = _plan(config, log, planned, low, high)
+    values = offer.values | rates.values | _given(evidence)
+    differences = _strata(config, log, evidence, offer, rates.exposed_TCP)
     market = Market(
         campaigns=log.meta.campaigns,
         platforms=log.meta.platforms,
@@ -213,23 +85,24 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         generated=log.meta.generated,
         cycle_hours=log.meta.cycle_hours,
         digest=log.meta.digest,
-        value={name: _tensor(pair[0]) for name, pair in values.items()},
-        error={name: _tensor(pair[1]) for name, pair in values.items()},
-        provenance=provenance,
+        value={name: _tensor(values[name][0]) for name in PARAMETERS},
+        error={name: _tensor(values[name][1]) for name in PARAMETERS},
+        provenance=dict.fromkeys(PARAMETERS, "generated" if log.meta.generated else "real")
+        | dict.fromkeys(evidence.guessed, "approximated"),
         price_kind=config.market.price,
-        price=_tensor(_lognormal(config, curves) if config.market.price == "lognormal" else curves),
-        price_law=_tensor(knots),
-        volume_week=_tensor(week),
-        response_week=_tensor(response_week),
+        price=_tensor(_lognormal(config, offer.curves) if config.market.price == "lognormal" else offer.curves),
+        price_law=_tensor(np.stack([[cell.knots for cell in row] for row in evidence.supplies])),
+        volume_week=_tensor(offer.week),
+        response_week=_tensor(rates.week),
         delay=_tensor(evidence.delay),
-        minimum=boxed[0],
-        maximum=boxed[1],
-        step=limits.step_P,
-        freeze=limits.freeze_P,
-        budget=_tensor(budget),
-        static=project(_tensor(static / static.sum(1, keepdims=True)), *boxed),
-        control=project(_tensor(_shares(spend)), *boxed),
-        horizon=times - train,
+        minimum=plan.limits.minimum_P,
+        maximum=plan.limits.maximum_P,
+        step=plan.limits.step_P,
+        freeze=plan.limits.freeze_P,
+        budget=_tensor(plan.budget),
+        static=plan.static,
+        control=plan.control,
+        horizon=log.shape[0] - train,
         context=_tensor(contexts.bank_CND),
         context_rate=_tensor(contexts.rate_CNP),
         context_group=torch.tensor(contexts.group_CN),
@@ -240,34 +113,165 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         response_mean=_tensor(response_mean),
         strata=differences.plain(),
         path={
-            "requests": _tensor(requests_TCP[:train]),
-            "level": _tensor(np.exp(level)),
-            "ctr": _tensor(
-                estimators.path(clicks_TCP, fade_TCP, ctr, ctr_drift, ctr_rho)
-                * response_week[..., log.weekdays()[:train]].transpose(2, 0, 1)
-            ),
-            "cvr": _tensor(estimators.path(conversions_TCP, clicks_TCP, cvr, cvr_drift, cvr_rho)),
+            "requests": _tensor(offer.requests_TCP[:train]),
+            "level": _tensor(offer.price_multiplier_TCP),
+            "ctr": _tensor(rates.ctr_path_TCP),
+            "cvr": _tensor(rates.cvr_path_TCP),
         },
     )
     if planned[:train].sum() > 0 and not log.plan_from_spend:
-        # Spend of the users fitted on, scaled by their share of the impressions.
-        impressions = log.per_cycle()[:train].sum((0, 1))
-        seen = fitted["impressions"].sum((0, 1))
-        paid = fitted["spend"].sum((0, 1))
-        market.value["pacing"][:] = _tensor(_pacing(market, planned, paid * impressions / np.maximum(seen, 1)))
+        market.value["pacing"][:] = _tensor(_pacing(market, planned, _spent(log)))
     return market
 
 
-def _strata(
-    config: Config,
-    log: Log,
-    evidence: Evidence,
-    requests_TCP: Array,
-    requests_sd_CP: Array,
-    week_CP7: Array,
-    exposed_TCP: Array,
-    level_TCP: Array,
-) -> strata.Strata:
+Pair = tuple[Array, Array]
+"""A parameter and its standard error, (C, P) each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What the platforms offer: requests and their price."""
+
+    values: dict[str, Pair]
+    requests_TCP: Array
+    """Of all cycles."""
+    week: Array
+    """Requests by weekday over their mean, (C, P, 7)."""
+    requests_sd: Array
+    price_multiplier_TCP: Array
+    """Of the training cycles, as the next ones."""
+    price_error_TCP: Array
+    curves: Array
+    """(C, P, K + 1)."""
+
+
+def _offer(log: Log, evidence: Evidence) -> _Offer:
+    train, supplies = log.train_cycles, evidence.supplies
+    log_multiplier = np.log(estimators.stack(supplies, "price_multiplier")[:train])
+    error = estimators.stack(supplies, "price_multiplier_error")[:train]
+    requests_TCP, week, requests_sd = volume(log, supplies)
+    fitted = np.where(evidence.seen_T[:, None, None], log_multiplier, np.nan)
+    dispersion = np.array([[cell.dispersion for cell in row] for row in supplies])
+    return _Offer(
+        values={
+            "requests": (requests_TCP[:train].mean(0), evidence.requests_se),
+            "requests_sd": (requests_sd, requests_sd / np.sqrt(2 * max(train - 1, 1))),
+            "bid_dispersion": (dispersion, np.zeros_like(dispersion)),
+            **_drift("price", estimators.drift(fitted, error**2, 0.0), train),
+        },
+        requests_TCP=requests_TCP,
+        week=week,
+        requests_sd=requests_sd,
+        price_multiplier_TCP=np.exp(log_multiplier),
+        price_error_TCP=error,
+        curves=np.stack([[cell.curve for cell in row] for row in supplies]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """How users react: click and conversion rates."""
+
+    values: dict[str, Pair]
+    exposed_TCP: Array
+    """Impressions, each weighing what saturation and weekday leave of the click rate."""
+    week: Array
+    """Click probability by weekday over its mean, (C, P, 7)."""
+    ctr_path_TCP: Array
+    """Multiplier of the rate in every training cycle, as the next one."""
+    cvr_path_TCP: Array
+
+
+def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
+    train = log.train_cycles
+    totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
+    clicks, conversions = totals["clicks"], totals["conversions"]
+    ctr, ctr_se = estimators.rate(clicks.sum(0), evidence.fade_TCP.sum(0))
+    cvr, cvr_se = estimators.rate(conversions.sum(0), clicks.sum(0))
+    week = _response_week(log, clicks, evidence.fade_TCP * ctr)
+    week_TCP = week[..., log.weekdays()[:train]].transpose(2, 0, 1)
+    exposed = evidence.fade_TCP * week_TCP
+    mixed = np.log(np.maximum(context_rate_CNP, 1e-3)).var(1)
+    ctr_drift = estimators.drift(estimators.log_rate(clicks, exposed), 1 / np.maximum(clicks, 0.5), mixed)
+    cvr_drift = estimators.drift(estimators.log_rate(conversions, clicks), 1 / np.maximum(conversions, 0.5), 0.0)
+    return _Rates(
+        values={
+            "ctr": (ctr, np.hypot(ctr_se, ctr * evidence.log_ctr_se)),
+            "cvr": (cvr, cvr_se),
+            **_drift("ctr", ctr_drift, train),
+            **_drift("cvr", cvr_drift, train),
+        },
+        exposed_TCP=exposed,
+        week=week,
+        ctr_path_TCP=estimators.path(clicks, exposed, ctr, *ctr_drift) * week_TCP,
+        cvr_path_TCP=estimators.path(conversions, clicks, cvr, *cvr_drift),
+    )
+
+
+def _drift(name: str, law: Pair, train: int) -> dict[str, Pair]:
+    """Deviation and persistence with their errors: a drift forgets in about ten cycles, so that ten tell as one."""
+    deviation, rho = law
+    return {
+        f"{name}_drift": (deviation, deviation / np.sqrt(2 * max(train / 10, 1))),
+        f"{name}_persistence": (rho, estimators.persistence_se(rho, train)),
+    }
+
+
+def _given(evidence: Evidence) -> dict[str, Pair]:
+    """What the evidence holds already; pacing comes last, from the market that all else makes."""
+    value, value_se, value_cv = evidence.value
+    zeros = np.zeros_like(value)
+    return {
+        "value": (value, value_se),
+        "value_cv": (value_cv, zeros),
+        "saturation": evidence.saturation,
+        "pacing": (zeros, zeros),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    budget: Array
+    """Per cycle, (C,), currency."""
+    static: torch.Tensor
+    """The plan's own split, (C, P)."""
+    control: torch.Tensor
+    """The historical one."""
+    limits: Limits[torch.Tensor]
+
+
+def _plan(config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array) -> _Plan:
+    """Budget, splits and limits; what was spent where there was no plan.
+
+    Raises:
+        InfeasibleError: limits that no split can keep.
+    """
+    train = log.train_cycles
+    budget = planned_TCP[:train].sum(2).mean(0)
+    spend = log.totals()["spend"][:train].sum(0)
+    static = planned_TCP[:train].sum(0)
+    static = np.where(static.sum(1, keepdims=True) > 0, static, spend)
+    minimum, maximum, step, freeze = _limits(config, log, low_CP, high_CP)
+    limits = Limits(_tensor(minimum), _tensor(maximum), torch.tensor(freeze), _tensor(step))
+    box = (limits.minimum_P, limits.maximum_P)
+    check(*box, log.meta.platforms)
+    return _Plan(
+        budget=np.where(budget > 0, budget, spend.sum(1) / train),
+        static=project(_tensor(static / static.sum(1, keepdims=True)), *box),
+        control=project(_tensor(_shares(spend)), *box),
+        limits=limits,
+    )
+
+
+def _spent(log: Log) -> Array:
+    """Spend of the users fitted on, scaled by their share of the impressions, (P,), currency."""
+    train = log.train_cycles
+    fitted = {name: table[:train].sum((0, 1)) for name, table in log.totals(log.fitted_rows()).items()}
+    impressions = log.per_cycle()[:train].sum((0, 1))
+    return np.asarray(fitted["spend"] * impressions / np.maximum(fitted["impressions"], 1))
+
+
+def _strata(config: Config, log: Log, evidence: Evidence, offer: _Offer, exposed_TCP: Array) -> strata.Strata:
     """How the log's periods differ from the market, and its regions where impressions name them."""
     train, fit_rows = log.train_cycles, log.fitted_rows()
     totals = {name: table[:train] for name, table in log.totals(fit_rows).items()}
@@ -277,16 +281,16 @@ def _strata(
         exposed=exposed_TCP,
         conversions=totals["conversions"],
         revenue=totals["revenue"],
-        requests=requests_TCP[:train],
+        requests=offer.requests_TCP[:train],
         requests_variance=estimators.stack(evidence.supplies, "requests_error")[:train] ** 2,
-        usual=week_CP7[..., log.weekdays()[:train]].transpose(2, 0, 1),
-        level=level_TCP,
-        level_error=estimators.stack(evidence.supplies, "level_error")[:train],
+        usual=offer.week[..., log.weekdays()[:train]].transpose(2, 0, 1),
+        price_multiplier=offer.price_multiplier_TCP,
+        price_multiplier_error=offer.price_error_TCP,
     )
     regional: tuple[tuple[str, ...], strata.Cubes | None] = ((), None)
     if evidence.exposure is not None:
         regional = by_region(config, log, evidence.supplies, period_T, evidence.exposure, fit_rows)
-    noise = requests_sd_CP**2 / np.bincount(period_T)[:, None, None]
+    noise = offer.requests_sd**2 / np.bincount(period_T)[:, None, None]
     return strata.estimate(names, strata.by_period(delivered, period_T), evidence.value[2], noise, *regional)
 
 
@@ -315,27 +319,6 @@ def _response_week(log: Log, clicks_TCP: Array, expected_TCP: Array) -> Array:
     return np.broadcast_to(factors, (log.shape[1], *factors.shape)).copy()
 
 
-def _volume(log: Log, supplies: list[list[Supply]]) -> tuple[Array, Array, Array]:
-    """Requests (T, C, P), weekday factors (C, P, 7), and the deviation of what is left (C, P)."""
-    requests = estimators.stack(supplies, "requests")
-    train = log.train_cycles
-    error = estimators.stack(supplies, "requests_error")
-    weekday = log.weekdays()
-    mean = np.maximum(requests[:train].mean(0), 1e-9)
-    week = np.ones((*mean.shape, 7))
-    if log.meta.weekday_pattern:
-        # Pooled over campaigns: a platform's users do not know whose campaign it is.
-        relative = (requests[:train] / mean).mean(1)
-        for day in range(7):
-            rows = relative[weekday[:train] == day]
-            if len(rows):
-                week[..., day] = rows.mean(0)
-        week /= week.mean(-1, keepdims=True)
-    residual = np.log(np.maximum(requests[:train], 0.5) / (mean * week[..., weekday[:train]].transpose(2, 0, 1)))
-    sampling = (error[:train] ** 2 / np.maximum(requests[:train], 1) ** 2 + 1 / np.maximum(requests[:train], 1)).mean(0)
-    return requests, week, np.sqrt(np.maximum(residual.var(0) - sampling, 0.0))
-
-
 def _pacing(market: Market, planned_TCP: Array, spend_P: Array) -> Array:
     """Pacing error per platform that makes the market spend what the log spent, by bisection; 0 if it spent more."""
     shape = market.path["requests"].shape
@@ -361,19 +344,6 @@ def _limits(
     maximum = np.where(np.isfinite(high_CP), high_CP, defaults.maximum)
     freeze = np.array([name in defaults.freeze for name in log.meta.platforms])
     return minimum, maximum, np.full_like(minimum, defaults.step), np.broadcast_to(freeze, minimum.shape).copy()
-
-
-def _delays(log: Log, keep: npt.NDArray[np.bool_], longest: int) -> Array:
-    """Distribution of cycles between impression and conversion, (C, P, D + 1); pooled over campaigns."""
-    frame = log.frame[keep]
-    lag = np.clip(frame["arrival"].to_numpy() - frame["cycle"].to_numpy(), 0, longest).astype(np.int64)
-    table = np.zeros((log.shape[2], longest + 1))
-    np.add.at(table, (frame["p"].to_numpy(), lag), 1.0)
-    prior = table.sum(0) / max(table.sum(), 1)
-    prior = prior if prior.sum() > 0 else np.eye(longest + 1)[0]
-    table = table + 5 * prior
-    table /= table.sum(1, keepdims=True)
-    return np.broadcast_to(table, (log.shape[1], *table.shape)).copy()
 
 
 def _lognormal(config: Config, curve: Array) -> Array:

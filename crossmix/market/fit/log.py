@@ -14,9 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from crossmix.config import Config
-from crossmix.market.fit import spend_history as aggregate
-from crossmix.market.fit.supply import Supply, estimate
 from crossmix.schema import Dataset, Meta
 
 Array = npt.NDArray[np.float64]
@@ -137,69 +134,6 @@ class Log:
         low[c[keep][order], p[keep][order]] = plans["min"].to_numpy(float)[keep][order]
         high[c[keep][order], p[keep][order]] = plans["max"].to_numpy(float)[keep][order]
         return per_cycle, low, high
-
-    def supplies(self, config: Config) -> list[list[Supply]]:
-        """Supply of every campaign and platform; the price law is fitted on training cycles and users not held out."""
-        if self.meta.aggregate:
-            return self.history_supplies(config, self.inferred(config))
-        fit = self.fitted_rows()
-        rows: list[list[Supply]] = []
-        for c in range(self.shape[1]):
-            rows.append([])
-            for p in range(self.shape[2]):
-                cell = ((self.frame["c"] == c) & (self.frame["p"] == p)).to_numpy()
-                bid = self.frame["bid_price"].to_numpy(float)[cell]
-                rows[-1].append(
-                    estimate(
-                        self.frame["price_paid"].to_numpy(float)[cell],
-                        bid if len(bid) and np.isfinite(bid).all() else None,
-                        self.frame["cycle"].to_numpy(np.int64)[cell],
-                        fit[cell],
-                        self.shape[0],
-                        fit_cycles=self.train_cycles,
-                        quantiles=config.market.quantiles,
-                        assumed_win_rate=config.market.assumed_win_rate,
-                        assumed_dispersion=config.market.assumed_bid_dispersion,
-                    )
-                )
-        return rows
-
-    def inferred(self, config: Config) -> aggregate.Aggregate:
-        """Supply and response of a spend history."""
-        totals = self.totals()
-        return aggregate.fit(
-            config.market,
-            totals["impressions"],
-            totals["clicks"],
-            totals["spend"],
-            self.fitted_cycles(),
-            self.weekdays() if self.meta.weekday_pattern else None,
-        )
-
-    def history_supplies(self, config: Config, found: aggregate.Aggregate) -> list[list[Supply]]:
-        """`supplies` of a spend history.
-
-        In every cycle that was seen the level is the one at which the observed spend buys the observed impressions; in
-        the training cycles held out it is the smoothed one, so that they can judge.
-        """
-        totals, fitted, weekday = self.totals(), self.fitted_cycles(), self.weekdays()
-        held = ~fitted & (np.arange(self.shape[0]) < self.train_cycles)
-        return [
-            [
-                aggregate.supply(
-                    found,
-                    (c, p),
-                    totals["impressions"][:, c, p],
-                    totals["spend"][:, c, p],
-                    fitted=fitted,
-                    smoothed=held,
-                    weekday=weekday,
-                    settings=config.market,
-                )
-                for p in range(self.shape[2])
-            ]
-            for c in range(self.shape[1])
-        ]
 
 
 def read(dataset: Dataset) -> Log:

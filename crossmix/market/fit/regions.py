@@ -30,7 +30,7 @@ def by_region(
     """Regions that the log names, most impressions first, and their cubes (K, R, C, P); nothing if it names no two.
 
     Args:
-        supplies: of every campaign and platform: their levels are taken out of the prices first.
+        supplies: of every campaign and platform: their multipliers are taken out of the prices first.
         period_T: period of every training cycle.
         exposed: of every impression: what saturation leaves of its click probability, (n,).
         keep: impressions that may be fitted on, (n,); all in training cycles.
@@ -49,10 +49,10 @@ def by_region(
     def total(weight: Array | None) -> Array:
         return np.bincount(index, weight, int(np.prod(shape))).reshape(shape).astype(float)
 
-    requests, variance, level, error = (np.zeros(shape) for _ in range(4))
+    requests, variance, multiplier, error = (np.zeros(shape) for _ in range(4))
     groups = shape[0] * shape[1]
-    level_n = stack(supplies, "level")[frame["cycle"].to_numpy(), c, p]
-    price, bid = frame["price_paid"].to_numpy(float) / level_n, frame["bid_price"].to_numpy(float) / level_n
+    multiplier_n = stack(supplies, "price_multiplier")[frame["cycle"].to_numpy(), c, p]
+    price, bid = frame["price_paid"].to_numpy(float) / multiplier_n, frame["bid_price"].to_numpy(float) / multiplier_n
     for campaign in range(shape[2]):
         for platform in range(shape[3]):
             rows = (c == campaign) & (p == platform)
@@ -72,8 +72,8 @@ def by_region(
             for cube, table in (
                 (requests, own.requests),
                 (variance, _requests_variance(own, cap, group)),
-                (level, own.level),
-                (error, own.level_error),
+                (multiplier, own.price_multiplier),
+                (error, own.price_multiplier_error),
             ):
                 cube[:, :, campaign, platform] = table.reshape(shape[:2])
     size_R = requests.sum((0, 2, 3)) / max(float(requests.sum()), 1e-9)
@@ -85,16 +85,17 @@ def by_region(
         requests=requests,
         requests_variance=variance,
         usual=requests.sum(1, keepdims=True) * size_R[:, None, None],
-        level=level,
-        level_error=error,
+        price_multiplier=multiplier,
+        price_multiplier_error=error,
         design=_design(frame, exposed, r, price),
     )
 
 
 def _requests_variance(supply: Supply, bid: Array | None, group: npt.NDArray[np.int64]) -> Array:
-    """Sampling variance of the requests of each group, with what its level's error adds.
+    """Sampling variance of the requests of each group, with what its price multiplier's error adds.
 
-    A win counts 1 / F(bid / level) requests: a level that is off moves them all, by the slope found in a small step.
+    A win counts 1 / F(bid / multiplier) requests: a multiplier that is off moves them all, by the slope found in a
+    small step.
     """
     variance = supply.requests_error**2
     if bid is None:
@@ -102,13 +103,13 @@ def _requests_variance(supply: Supply, bid: Array | None, group: npt.NDArray[np.
     law, groups = np.linspace(0, 1, len(supply.knots)), len(supply.requests)
 
     def wins(factor: float) -> Array:
-        won = np.interp(bid / (supply.level[group] * factor), supply.knots, law)
+        won = np.interp(bid / (supply.price_multiplier[group] * factor), supply.knots, law)
         return np.asarray(np.bincount(group, 1 / np.maximum(won, LEAST_WIN_RATE), groups), float)
 
     step = 0.1
-    seen = np.isfinite(supply.level_error) & (supply.requests > 0)
+    seen = np.isfinite(supply.price_multiplier_error) & (supply.requests > 0)
     slope = np.log(np.where(seen, wins(np.exp(step)), 1) / np.where(seen, wins(1.0), 1)) / step
-    return np.asarray(variance + np.where(seen, (slope * supply.level_error * supply.requests) ** 2, 0.0))
+    return np.asarray(variance + np.where(seen, (slope * supply.price_multiplier_error * supply.requests) ** 2, 0.0))
 
 
 def _design(frame: pd.DataFrame, exposed: Array, region: npt.NDArray[np.int64], price: Array) -> dict[str, float]:
@@ -118,7 +119,7 @@ def _design(frame: pd.DataFrame, exposed: Array, region: npt.NDArray[np.int64], 
     squares. Of requests: how much more users differ in which platforms they are met on than chance would make them.
     Residuals are taken within regions: a true difference between regions is no scatter of their users.
 
-    `price`: paid, at level 1.
+    `price`: paid, at multiplier 1.
     """
     platforms = 1 + int(frame["p"].max())
     p = frame["p"].to_numpy()

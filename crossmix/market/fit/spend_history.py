@@ -9,9 +9,9 @@ curve up to w, the forward model of `crossmix.market.price` says
     ln (S / W)      = m + ln A(w) + price drift                       A(w) = Phi(Phi^-1(w) - sigma) / w
     ln (clicks / W) = c + ln (1 - e^(-kappa w)) / (kappa w) + response drift
 
-Both drifts are AR(1) plus noise of one cycle, integrated out by a Kalman filter. Parameters are the mode of their
-posterior; errors come from its curvature (Laplace). The totals tell how steep these curves are and little more: which
-part of it is sigma, which kappa, and which the share won, rests on priors around `config.market`.
+Both drifts are AR(1) plus noise of one cycle, integrated out by the Kalman filter (`crossmix.drift`). Parameters are
+the mode of their posterior; errors come from its curvature (Laplace). The totals tell how steep these curves are and
+little more: which part of it is sigma, which kappa, and which the share won, rests on priors around `config.market`.
 
 Spend and price move together for two reasons, and only one is the curve: a budget may follow the market. The
 likelihood is that of the impressions given the spend *and everything before it*, so a budget that follows the
@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from crossmix.config import Market
+from crossmix.drift import Filtered, filtered, smoothed
 from crossmix.market.fit.estimators import SATURATION_PRIOR_SD, log_rate
 from crossmix.market.fit.supply import Supply
 
@@ -74,9 +75,9 @@ class Aggregate:
     """Standard error of ln of a first impression's click probability, saturation's included."""
     week: Array
     """Requests by weekday over their mean, (C, P, 7)."""
-    level: Array
-    """Smoothed price level over its mean in the fitted cycles, (T, C, P); also for cycles not fitted on."""
-    level_noise: Array
+    price_multiplier: Array
+    """Smoothed price multiplier over its mean in the fitted cycles, (T, C, P); also for cycles not fitted on."""
+    price_noise: Array
     """Variance of ln price within a cycle that is no drift, (T, C, P)."""
 
 
@@ -141,16 +142,17 @@ def fit(
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     covariance = _covariance(settings, parameters, window)
     with torch.no_grad():
-        found = _describe(parameters, series, covariance)
-        level = _smooth_level(parameters, series)
-    kept = np.isfinite(level) & keep_T[:, None, None]
-    mean = np.where(kept, level, 0).sum(0) / np.maximum(kept.sum(0), 1)
+        described = _describe(parameters, series, covariance)
+        multiplier = _smooth_price_multiplier(parameters, series)
+    kept = np.isfinite(multiplier) & keep_T[:, None, None]
+    mean = np.where(kept, multiplier, 0).sum(0) / np.maximum(kept.sum(0), 1)
     noise = series.noise_TQCP[:, 0] + torch.exp(parameters["noise"][0]).detach()
-    return Aggregate(**found, level=level / np.where(mean > 0, mean, 1.0), level_noise=noise.numpy())
+    multiplier = multiplier / np.where(mean > 0, mean, 1.0)
+    return Aggregate(**described, price_multiplier=multiplier, price_noise=noise.numpy())
 
 
 def supply(
-    found: Aggregate,
+    aggregate: Aggregate,
     cell: tuple[int, int],
     impressions_T: Array,
     spend_T: Array,
@@ -164,12 +166,13 @@ def supply(
 
     Args:
         fitted: cycles fitted on, (T,).
-        smoothed: cycles whose level is the smoothed one, (T,); elsewhere it is what the observed spend implies.
+        smoothed: cycles whose price multiplier is the smoothed one, (T,); elsewhere it is what the observed spend
+            implies.
     """
     c, p = cell
-    curve = cost_curve(float(found.slope[c, p]), settings.quantiles)
+    curve = cost_curve(float(aggregate.slope[c, p]), settings.quantiles)
     # A cycle that won more than the mean volume had more.
-    requests = np.maximum(found.requests[c, p] * found.week[c, p][weekday], impressions_T / MOST_WON)
+    requests = np.maximum(aggregate.requests[c, p] * aggregate.week[c, p][weekday], impressions_T / MOST_WON)
     requests = np.maximum(requests, 1.0)
     seen = (impressions_T > 0) & (spend_T > 0)
     won = np.where(seen, impressions_T, 0.5 * requests) / requests
@@ -180,10 +183,10 @@ def supply(
         knots=mean * cost_curve(settings.lognormal_sigma, settings.quantiles),
         curve=mean * curve,
         dispersion=settings.assumed_bid_dispersion,
-        level=np.where(seen & ~smoothed, implied / mean, found.level[:, c, p]),
-        level_error=np.sqrt(found.level_noise[:, c, p]),
+        price_multiplier=np.where(seen & ~smoothed, implied / mean, aggregate.price_multiplier[:, c, p]),
+        price_multiplier_error=np.sqrt(aggregate.price_noise[:, c, p]),
         requests=requests,
-        requests_error=requests * float(found.requests_se[c, p] / found.requests[c, p]),
+        requests_error=requests * float(aggregate.requests_se[c, p] / aggregate.requests[c, p]),
         mean_price=mean,
         approximated=True,
     )
@@ -325,7 +328,7 @@ def _curves(parameters: Parameters, series: _Series) -> tuple[Tensor, Tensor]:
 
 def _log_posterior(settings: Market, parameters: Parameters, series: _Series) -> Tensor:
     drift, steepness = _curves(parameters, series)
-    likelihood, _ = _filter(parameters, series, drift)
+    likelihood = _filter(parameters, series, drift).log_likelihood
     # The impressions are what is random, given the spend: the density of the drift becomes theirs.
     likelihood = likelihood + torch.where(series.seen_TQCP[:, 0], steepness, 0.0).sum()
 
@@ -348,46 +351,22 @@ def _log_posterior(settings: Market, parameters: Parameters, series: _Series) ->
     return likelihood + prior
 
 
-@dataclass(frozen=True, slots=True)
-class _Filtered:
-    mean_TQCP: Tensor
-    width_TQCP: Tensor
-    ahead_TQCP: Tensor
-    """Variance before the cycle was seen."""
-    keep: Tensor
-    """Persistence of the drift, (Q, 1, 1)."""
+def _persistence(parameters: Parameters) -> Tensor:
+    """rho of both drifts, (Q, 1, 1)."""
+    return torch.sigmoid(parameters["persistence"])[:, None, None]
 
 
-def _filter(parameters: Parameters, series: _Series, drift_TQCP: Tensor) -> tuple[Tensor, _Filtered]:
-    """Log-likelihood of drift plus noise under the AR(1) law, and the filter's path."""
+def _filter(parameters: Parameters, series: _Series, drift_TQCP: Tensor) -> Filtered:
+    """Both series as AR(1) drift plus noise."""
     variance = torch.exp(2 * parameters["deviation"])[:, None, None]
-    keep = torch.sigmoid(parameters["persistence"])[:, None, None]
     noise = series.noise_TQCP + torch.exp(parameters["noise"])[:, None, None]
-    mean = torch.zeros_like(drift_TQCP[0])
-    width = variance.expand_as(mean)
-    total, means, widths, aheads = [], [], [], []
-    for t in range(len(drift_TQCP)):
-        if t:
-            mean, width = keep * mean, keep**2 * width + variance * (1 - keep**2)
-        aheads.append(width)
-        seen, whole = series.seen_TQCP[t], width + noise[t]
-        surprise = drift_TQCP[t] - mean
-        total.append(torch.where(seen, -0.5 * (whole.log() + surprise**2 / whole), 0.0).sum())
-        gain = torch.where(seen, width / whole, 0.0)
-        mean, width = mean + gain * surprise, (1 - gain) * width
-        means.append(mean)
-        widths.append(width)
-    return torch.stack(total).sum(), _Filtered(torch.stack(means), torch.stack(widths), torch.stack(aheads), keep)
+    return filtered(drift_TQCP, noise, series.seen_TQCP, _persistence(parameters), variance)
 
 
-def _smooth_level(parameters: Parameters, series: _Series) -> Array:
-    """exp of the price's drift given all fitted cycles (Rauch-Tung-Striebel), (T, C, P)."""
+def _smooth_price_multiplier(parameters: Parameters, series: _Series) -> Array:
+    """exp of the price's drift given all fitted cycles, (T, C, P)."""
     drift, _ = _curves(parameters, series)
-    _, path = _filter(parameters, series, drift)
-    smooth = path.mean_TQCP.clone()
-    for t in range(len(smooth) - 2, -1, -1):
-        pull = path.width_TQCP[t] * path.keep / path.ahead_TQCP[t + 1].clamp(min=1e-12)
-        smooth[t] = path.mean_TQCP[t] + pull * (smooth[t + 1] - path.keep * path.mean_TQCP[t])
+    smooth = smoothed(_filter(parameters, series, drift), _persistence(parameters))
     return np.asarray(smooth[:, 0].exp().numpy())
 
 

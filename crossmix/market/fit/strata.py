@@ -1,6 +1,6 @@
 """Strata of a log (§2.3.2): how its time intervals and regions differ, platform by platform, from the fitted average.
 
-The training cycles of users who are not held out are cut by period x region x platform. For requests, price level,
+The training cycles of users who are not held out are cut by period x region x platform. For requests, price,
 CTR, CVR and value alike, the ratio of a stratum to the base market is
 
     m[k, r, c, p] = period[k, c, p] x region[r, p] x cell[k, r, p]
@@ -31,7 +31,7 @@ from crossmix.market.fit.log import Array
 from crossmix.schema import Meta
 
 QUANTITIES = ("requests", "level", "ctr", "cvr", "value")
-"""What a stratum multiplies: the same as a shift (`crossmix.market.shift`)."""
+"""What a stratum multiplies: the same as a shift (`crossmix.market.shift`), named as in market.json."""
 COUNTS = ("requests", "ctr", "cvr")
 """Those that are ratios of counts."""
 WEEK = 7
@@ -61,10 +61,10 @@ class Cubes:
     """Sampling variance of `requests`."""
     usual: Array
     """Requests that the base market has in the same cycles, up to a factor per campaign and platform."""
-    level: Array
-    """Price level, mean about 1."""
-    level_error: Array
-    """Standard error of ln level; infinite: unseen."""
+    price_multiplier: Array
+    """Price over the average, mean about 1."""
+    price_multiplier_error: Array
+    """Standard error of ln price_multiplier; infinite: unseen."""
     design: dict[str, float] = field(default_factory=dict)
     """Quantity -> sampling variance over that of independent impressions; 1 where not named."""
 
@@ -72,7 +72,7 @@ class Cubes:
         """Ratio of every quantity to its mean over the strata, and its sampling variance, (X, C, P) each."""
         table = {
             "requests": _volume(self.requests, self.requests_variance, self.usual),
-            "level": _level(self.level, self.level_error),
+            "level": _price(self.price_multiplier, self.price_multiplier_error),
             "ctr": _rate(self.clicks, self.exposed),
             "cvr": _rate(self.conversions, self.clicks),
             "value": _mean(self.revenue, self.conversions, value_cv_CP),
@@ -81,14 +81,14 @@ class Cubes:
 
 
 def by_period(cycles: Cubes, period_T: npt.NDArray[np.int64]) -> Cubes:
-    """Cubes of single cycles (T, C, P) summed over periods (K, C, P); levels averaged by their precision."""
+    """Cubes of single cycles (T, C, P) summed over periods (K, C, P); price multipliers averaged by their precision."""
     count = int(period_T.max()) + 1
     member_KT = (period_T == np.arange(count)[:, None]).astype(float)
 
     def total(series_TCP: Array) -> Array:
         return np.asarray(np.einsum("kt,tcp->kcp", member_KT, series_TCP))
 
-    precision = 1 / np.maximum(cycles.level_error**2, 1e-12)
+    precision = 1 / np.maximum(cycles.price_multiplier_error**2, 1e-12)
     weight = total(precision)
     seen = weight > 0
     return Cubes(
@@ -99,8 +99,8 @@ def by_period(cycles: Cubes, period_T: npt.NDArray[np.int64]) -> Cubes:
         requests=total(cycles.requests),
         requests_variance=total(cycles.requests_variance),
         usual=total(cycles.usual),
-        level=np.where(seen, total(precision * cycles.level) / np.where(seen, weight, 1), 1.0),
-        level_error=np.where(seen, 1 / np.sqrt(np.where(seen, weight, 1)), np.inf),
+        price_multiplier=np.where(seen, total(precision * cycles.price_multiplier) / np.where(seen, weight, 1), 1.0),
+        price_multiplier_error=np.where(seen, 1 / np.sqrt(np.where(seen, weight, 1)), np.inf),
     )
 
 
@@ -289,11 +289,11 @@ def _mean(total: Array, count: Array, cv_CP: Array) -> tuple[Array, Array]:
     return np.where(seen, ratio, 1.0), np.where(seen, variance, NOTHING)
 
 
-def _level(level: Array, error: Array) -> tuple[Array, Array]:
-    """Ratio of the price level to its mean, weighted by precision."""
-    axes = tuple(range(level.ndim - 2))
+def _price(multiplier: Array, error: Array) -> tuple[Array, Array]:
+    """Ratio of the price multiplier to its mean, weighted by precision."""
+    axes = tuple(range(multiplier.ndim - 2))
     variance = np.clip(error**2, 1e-12, NOTHING)
-    return level / ((level / variance).sum(axes) / (1 / variance).sum(axes)), variance
+    return multiplier / ((multiplier / variance).sum(axes) / (1 / variance).sum(axes)), variance
 
 
 def _volume(requests: Array, requests_variance: Array, usual: Array) -> tuple[Array, Array]:

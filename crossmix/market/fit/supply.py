@@ -2,8 +2,8 @@
 
 A won impression shows its price p and its bid b with p <= b: the price is right-truncated at the bid. The
 product-limit estimator for truncated data (Lynden-Bell 1971) recovers the price's distribution up to the largest bid,
-and each win then stands for 1 / F(b) requests (Horvitz-Thompson). A per-cycle price level (drift) is estimated along.
-Where the log has no bids, volume and the order of winning rest on assumptions (`config.market.assumed_*`).
+and each win then stands for 1 / F(b) requests (Horvitz-Thompson). A price multiplier per cycle (drift) is estimated
+along. Where the log has no bids, volume and the order of winning rest on assumptions (`config.market.assumed_*`).
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ class Supply:
     """Supply of one campaign on one platform."""
 
     knots: Array
-    """Price quantiles on the levels k / K at level 1, (K + 1,), currency."""
+    """Price quantiles on the levels k / K at multiplier 1, (K + 1,), currency."""
     curve: Array
     """Price in the order in which requests are won (`cost_curve`), (K + 1,), currency."""
     dispersion: float
     """Deviation of the log bid between requests of a cycle."""
-    level: Array
-    """Price level of each cycle, mean 1 over the cycles fitted on, (T,)."""
-    level_error: Array
-    """Standard error of ln level, (T,)."""
+    price_multiplier: Array
+    """Price of each cycle over the average, mean 1 over the cycles fitted on, (T,)."""
+    price_multiplier_error: Array
+    """Standard error of ln price_multiplier, (T,)."""
     requests: Array
     """Estimated requests of each cycle, (T,)."""
     requests_error: Array
     """Standard error of requests, (T,)."""
     mean_price: float
-    """Mean competing price at level 1, currency."""
+    """Mean competing price at multiplier 1, currency."""
     approximated: bool
     """No bids in the log: volume rests on the assumed win rate."""
 
     def cost(self) -> Array:
         """What all requests of each cycle would have cost, (T,)."""
-        return self.requests * self.level * self.mean_price
+        return self.requests * self.price_multiplier * self.mean_price
 
 
 def product_limit(price: Array, bid: Array) -> tuple[Array, Array]:
@@ -91,41 +91,21 @@ def estimate(
         fit: which impressions the price law may be fitted on, (n,).
         cycles: cycles in the log; `fit_cycles`: the first so many are the training period.
     """
-    level = np.ones(cycles)
     counts = np.bincount(cycle, minlength=cycles).astype(float)
     usable = fit & (price > 0)
     if not usable.any():
         usable = price > 0
     if not usable.any():
         flat = np.full(quantiles + 1, 1e-6)
-        return Supply(flat, flat, 0.0, level, np.full(cycles, np.inf), counts, counts, 1e-6, True)
+        return Supply(flat, flat, 0.0, np.ones(cycles), np.full(cycles, np.inf), counts, counts, 1e-6, True)
     truncated = bid is not None
     ceiling = bid if bid is not None else np.full_like(price, np.inf)
-    log_price = np.log(np.maximum(price, 1e-12))
-    points, law = np.array([1.0]), np.array([1.0])
-    surprise, slope = np.zeros_like(price), np.ones(cycles)
-    positive = price > 0
-    seen = np.bincount(cycle[positive], minlength=cycles)
-    for _ in range(rounds):
-        x, cap = price / level[cycle], ceiling / level[cycle]
-        points, law = product_limit(x[usable], cap[usable])
-        mass = np.diff(np.concatenate([[0.0], law]))
-        below = np.cumsum(mass * np.log(points)) / np.maximum(np.cumsum(mass), 1e-12)
-        # E[ln p | p <= b] under the current law, against what the cycle shows. Truncation hides part of a move (a
-        # higher level meets the same bids), by the slope of that expectation in ln b: a Newton step undoes it.
-        surprise = log_price - np.log(level[cycle]) - _below(points, below, cap)
-        hidden = (_below(points, below, cap * np.exp(0.1)) - _below(points, below, cap * np.exp(-0.1))) / 0.2
-        slope = np.clip(1 - np.bincount(cycle[positive], hidden[positive], cycles) / np.maximum(seen, 1), 0.1, 1)
-        step = np.bincount(cycle[positive], surprise[positive], cycles) / np.maximum(seen, 1) / slope
-        level = level * np.exp(np.clip(step, -0.5, 0.5))
-        level = level / max(float(np.average(level[:fit_cycles], weights=np.maximum(counts[:fit_cycles], 1e-9))), 1e-12)
-    spread = float(np.std(surprise[usable])) / slope
-    knots = np.interp(np.linspace(0, 1, quantiles + 1), law, points)
+    law = _price_law(price, ceiling, cycle, usable, counts, fit_cycles, rounds)
+    knots = np.interp(np.linspace(0, 1, quantiles + 1), law.level, law.price)
     # F at the bid is a step: between two prices that occur it is that of the lower, not of something in between.
-    reached = law[np.maximum(np.searchsorted(points, ceiling / level[cycle], side="right") - 1, 0)]
+    below = np.searchsorted(law.price, ceiling / law.multiplier[cycle], side="right") - 1
+    reached = law.level[np.maximum(below, 0)]
     win = np.clip(reached, LEAST_WIN_RATE, 1) if truncated else np.full_like(price, assumed_win_rate)
-    requests = np.bincount(cycle, 1 / win, cycles).astype(float)
-    error = np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles))
     dispersion = (
         _dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else assumed_dispersion
     )
@@ -135,18 +115,70 @@ def estimate(
         grid = np.linspace(0, assumed_win_rate, 501)
         won = float(np.interp(grid, np.linspace(0, 1, len(curve)), curve).mean())
         curve = curve * (0.5 * (knots[1:] + knots[:-1])).mean() / max(won, 1e-12)
-    mean = float(np.mean(0.5 * (curve[1:] + curve[:-1])))
     return Supply(
         knots=knots,
         curve=curve,
         dispersion=dispersion,
-        level=level,
-        level_error=spread / np.sqrt(np.maximum(seen, 0.25)),
-        requests=requests,
-        requests_error=error,
-        mean_price=mean,
+        price_multiplier=law.multiplier,
+        price_multiplier_error=law.multiplier_error,
+        requests=np.bincount(cycle, 1 / win, cycles).astype(float),
+        requests_error=np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles)),
+        mean_price=float(np.mean(0.5 * (curve[1:] + curve[:-1]))),
         approximated=not truncated,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _PriceLaw:
+    price: Array
+    """Prices that occur, over their cycle's multiplier, sorted, (n,)."""
+    level: Array
+    """F at each, (n,)."""
+    multiplier: Array
+    """Of every cycle, (T,)."""
+    multiplier_error: Array
+    """Standard error of its logarithm, (T,)."""
+
+
+def _price_law(
+    price: Array,
+    ceiling: Array,
+    cycle: Ints,
+    usable: npt.NDArray[np.bool_],
+    counts: Array,
+    fit_cycles: int,
+    rounds: int,
+) -> _PriceLaw:
+    """The price's law and every cycle's multiplier, by turns.
+
+    Args:
+        ceiling: bids; infinite where the log has none.
+        usable: which impressions the law is fitted on.
+        counts: impressions of every cycle, (T,).
+    """
+    cycles = len(counts)
+    multiplier = np.ones(cycles)
+    log_price = np.log(np.maximum(price, 1e-12))
+    points, law = np.array([1.0]), np.array([1.0])
+    surprise, slope = np.zeros_like(price), np.ones(cycles)
+    positive = price > 0
+    seen = np.bincount(cycle[positive], minlength=cycles)
+    for _ in range(rounds):
+        x, cap = price / multiplier[cycle], ceiling / multiplier[cycle]
+        points, law = product_limit(x[usable], cap[usable])
+        mass = np.diff(np.concatenate([[0.0], law]))
+        below = np.cumsum(mass * np.log(points)) / np.maximum(np.cumsum(mass), 1e-12)
+        # E[ln p | p <= b] under the current law, against what the cycle shows. Truncation hides part of a move (a
+        # higher multiplier meets the same bids), by the slope of that expectation in ln b: a Newton step undoes it.
+        surprise = log_price - np.log(multiplier[cycle]) - _below(points, below, cap)
+        hidden = (_below(points, below, cap * np.exp(0.1)) - _below(points, below, cap * np.exp(-0.1))) / 0.2
+        slope = np.clip(1 - np.bincount(cycle[positive], hidden[positive], cycles) / np.maximum(seen, 1), 0.1, 1)
+        step = np.bincount(cycle[positive], surprise[positive], cycles) / np.maximum(seen, 1) / slope
+        multiplier = multiplier * np.exp(np.clip(step, -0.5, 0.5))
+        mean = float(np.average(multiplier[:fit_cycles], weights=np.maximum(counts[:fit_cycles], 1e-9)))
+        multiplier = multiplier / max(mean, 1e-12)
+    spread = float(np.std(surprise[usable])) / slope
+    return _PriceLaw(points, law, multiplier, spread / np.sqrt(np.maximum(seen, 0.25)))
 
 
 def _below(points: Array, below: Array, cap: Array) -> Array:

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossmix.agents import mpc as planner
-from crossmix.agents.mpc import FEW_ROWS, Planner
+from crossmix.agents import mpc
+from crossmix.agents.mpc import FEW_ROWS, BasePolicy
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.market.conditions import nominal
@@ -31,10 +31,10 @@ def config() -> Config:
     return load("laptop")
 
 
-def _planner(market: Market, config: Config) -> Planner:
+def _base_policy(market: Market, config: Config) -> BasePolicy:
     plan = tables(market, config)
     assert plan is not None
-    return Planner(plan)
+    return BasePolicy(plan)
 
 
 def _column(state_BS: Tensor, name: str) -> Tensor:
@@ -57,7 +57,7 @@ def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config:
     """A cold start: nothing seen, so the nearest campaign's parameters, solved."""
     market = make_market(seed=3, campaigns=3)
     campaign_B, weekday_B = torch.arange(21) % 3, torch.arange(21) % 7
-    share = _planner(market, config)(_empty(market, campaign_B, weekday_B))
+    share = _base_policy(market, config)(_empty(market, campaign_B, weekday_B))
     conditions = nominal(market, campaign_B, weekday_B)
     conditions = replace(conditions, ctr=(conditions.ctr * market.context_rate[campaign_B, 0]).clamp(max=0.95))
     budget_B = market.budget[campaign_B]
@@ -86,7 +86,7 @@ def test_the_plan_follows_drift(config: Config) -> None:
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 64), cycles=8, mechanism="counts", seed=5
     )
-    plan, seen, total = _planner(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
+    plan, seen, total = _base_policy(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
     for _ in range(8):
         budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
         splits = [
@@ -104,7 +104,7 @@ def test_the_plan_keeps_minima_and_maxima(config: Config) -> None:
     market = make_market(seed=2, platforms=4, campaigns=2)
     market = replace(market, minimum=torch.full((2, 4), 0.1), maximum=torch.full((2, 4), 0.35))
     world = MarketEnvironment(market, config, campaign_B=torch.arange(16) % 2, cycles=3, mechanism="counts", seed=1)
-    share = _planner(market, config)(world.observe().state_BS)
+    share = _base_policy(market, config)(world.observe().state_BS)
     assert torch.allclose(share.sum(1), torch.ones(16), atol=1e-5)
     assert share.min() > 0.1 - 1e-4
     assert share.max() < 0.35 + 1e-4
@@ -115,7 +115,7 @@ def test_a_platform_that_sells_better_than_expected_gets_more(config: Config) ->
     world = MarketEnvironment(
         market, config, campaign_B=torch.zeros(1, dtype=torch.long), cycles=3, mechanism="counts", seed=2
     )
-    state, plan = world.observe().state_BS, _planner(market, config)
+    state, plan = world.observe().state_BS, _base_policy(market, config)
     base = plan(state)[0]
     for slot in base.argsort(descending=True)[:3].tolist():
         better = state.clone()
@@ -149,28 +149,28 @@ def test_seen_is_weighed_against_the_law_by_how_often_levels_move(monkeypatch: p
     """Of levels that rarely move and are counted, the prediction errs less than the law alone and the counts alone."""
     g = torch.Generator().manual_seed(1)
     rows, expected = 200_000, 40.0
-    moved = torch.rand(rows, generator=g) < planner.MOVED
-    level = torch.where(moved, torch.randn(rows, generator=g) * planner.SHIFT**0.5, torch.zeros(rows)).exp()
+    moved = torch.rand(rows, generator=g) < mpc.MOVED
+    level = torch.where(moved, torch.randn(rows, generator=g) * mpc.SHIFT**0.5, torch.zeros(rows)).exp()
     ratio = torch.poisson(expected * level, generator=g) / expected
     law = torch.tensor([0.0, 0.0, 1.0, 0.0]).expand(rows, 4)
 
     def error(predicted: Tensor) -> float:
         return float((predicted.log() - level.log()).square().mean())
 
-    ours = error(planner._predicted(ratio, law, torch.full((rows,), expected)))
+    ours = error(mpc._predicted(ratio, law, torch.full((rows,), expected)))
     assert ours < 0.25 * error(ratio.clamp(min=0.02))
-    monkeypatch.setattr(planner, "MOVED", 1e-12)
-    assert ours < 0.25 * error(planner._predicted(ratio, law, torch.full((rows,), expected)))
+    monkeypatch.setattr(mpc, "MOVED", 1e-12)
+    assert ours < 0.25 * error(mpc._predicted(ratio, law, torch.full((rows,), expected)))
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 4.0, 12.0])
 def test_a_move_beyond_the_law_is_believed_when_much_was_seen(ratio: float) -> None:
     law, seen = torch.tensor([0.01, 0.02, 0.4, 0.0]), torch.tensor(ratio)
-    many, few = (float(planner._predicted(seen, law, torch.tensor(events))) for events in (4_000.0, 0.01))
+    many, few = (float(mpc._predicted(seen, law, torch.tensor(events))) for events in (4_000.0, 0.01))
     assert many == pytest.approx(max(ratio, 0.02), rel=0.03)
     assert few == pytest.approx(1, abs=0.3)
     # What the law explains is shrunk as it says: 2 % over the usual rate by its gain, 0.01 / 0.0201.
-    usual = float(planner._predicted(torch.tensor(1.02), law, torch.tensor(4_000.0)))
+    usual = float(mpc._predicted(torch.tensor(1.02), law, torch.tensor(4_000.0)))
     assert usual == pytest.approx(1.01, abs=0.002)
 
 
@@ -184,7 +184,7 @@ def test_conversions_and_values_that_moved_are_read_from_the_state(
     market = replace(market, value=market.value | still)
     factor_P = torch.tensor([2.0 if slot % 2 else 0.5 for slot in range(len(market.platforms))])
     real = replace(market, value=market.value | {quantity: (market.value[quantity] * factor_P)})
-    plan = _planner(market, config)
+    plan = _base_policy(market, config)
 
     def earned() -> float:
         world = MarketEnvironment(
@@ -198,7 +198,7 @@ def test_conversions_and_values_that_moved_are_read_from_the_state(
         return total
 
     open_minded = earned()
-    monkeypatch.setattr(planner, "MOVED", 1e-12)
+    monkeypatch.setattr(mpc, "MOVED", 1e-12)
     assert open_minded > 1.03 * earned()
 
 
@@ -207,7 +207,7 @@ def test_volume_that_moved_is_read_from_the_win_rate_or_from_what_impressions_co
     market = make_market(seed=8, campaigns=2, drift=0.1)
     factor_P = torch.tensor([2.0 if slot % 2 else 0.5 for slot in range(len(market.platforms))])
     real = replace(market, value=market.value | {"requests": market.value["requests"] * factor_P})
-    plan, taken = _planner(market, config), {}
+    plan, taken = _base_policy(market, config), {}
     for told in (True, False):
         world = MarketEnvironment(
             real, config, campaign_B=episode_campaigns(real, 64), cycles=6, mechanism="counts", seed=9
@@ -250,8 +250,8 @@ def test_volume_within_its_noise_is_the_usual_one(told: Told) -> None:
 def test_impressions_at_the_told_volume_are_the_told_win_rate(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cost curve is entered where the platform was, not where the usual volume would have it."""
     wins = []
-    level = planner.Planner._level
-    monkeypatch.setattr(planner.Planner, "_level", lambda *given: wins.append(given[4]) or level(*given))
+    level = mpc.BasePolicy._price_multiplier
+    monkeypatch.setattr(mpc.BasePolicy, "_price_multiplier", lambda *given: wins.append(given[4]) or level(*given))
     told.plan.requests_error.zero_()
     told.volume(1.0)
     told.volume(3.0)
@@ -263,8 +263,8 @@ def test_impressions_at_the_told_volume_are_the_told_win_rate(told: Told, monkey
 def test_a_flight_that_is_over_leaves_nothing_to_pace(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """The split after a log's last cycle: the money left over is not what a cycle was given."""
     counted = []
-    level = planner.Planner._level
-    monkeypatch.setattr(planner.Planner, "_level", lambda *given: counted.append(given[-1]) or level(*given))
+    level = mpc.BasePolicy._price_multiplier
+    monkeypatch.setattr(mpc.BasePolicy, "_price_multiplier", lambda *given: counted.append(given[-1]) or level(*given))
     for consumed, elapsed in ((0.5, 0.5), (0.96, 1.0)):
         told.campaign("consumed").fill_(consumed)
         told.campaign("elapsed").fill_(elapsed)
@@ -277,7 +277,7 @@ def test_volume_is_compared_with_that_of_the_day_it_was_seen_on(config: Config) 
     market = make_market(seed=8, campaigns=1, drift=0.05)
     week = torch.tensor([1.0, 1, 1, 1, 1, 0.1, 0.1]).expand_as(market.volume_week).clone()
     market = replace(market, volume_week=week)
-    plan = _planner(market, config)
+    plan = _base_policy(market, config)
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 70), cycles=1, mechanism="counts", seed=9
     )
@@ -306,7 +306,7 @@ class Told:
         world = MarketEnvironment(
             self.market, config, campaign_B=episode_campaigns(market, 8), cycles=3, mechanism="counts", seed=9
         )
-        self.plan, self.state = _planner(self.market, config), world.observe().state_BS
+        self.plan, self.state = _base_policy(self.market, config), world.observe().state_BS
         self.usual_cvr = self.market.value["cvr"][world.campaign_B]
 
     def platforms(self, name: str) -> Tensor:
@@ -319,7 +319,7 @@ class Told:
     def volume(self, factor: float, slots: slice = slice(3, 4), untold: slice = slice(0)) -> float:
         """Factor on some platforms' requests, the median, where their win rates tell `factor` times the usual ones."""
         read: list[Tensor] = []
-        original, win_rate = planner._volume, self.platforms("win_rate")
+        original, win_rate = mpc._volume, self.platforms("win_rate")
         kept = win_rate.clone()
 
         def told(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
@@ -330,7 +330,7 @@ class Told:
             return original(seen, impressions, usual, noise)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(planner, "_volume", told)
+            patch.setattr(mpc, "_volume", told)
             self.plan(self.state)
         win_rate.copy_(kept)
         return float(read[0].median())
@@ -338,10 +338,10 @@ class Told:
     def factors(self, slot: int | None = None) -> tuple[float, float]:
         """On conversion rate and value per conversion, medians over platforms or of one."""
         rates, values = [], []
-        predicted, value = planner._predicted, planner._value
+        predicted, value = mpc._predicted, mpc._value
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(planner, "_predicted", lambda *given: rates.append(predicted(*given)) or rates[-1])
-            patch.setattr(planner, "_value", lambda *given: values.append(value(*given)) or values[-1])
+            patch.setattr(mpc, "_predicted", lambda *given: rates.append(predicted(*given)) or rates[-1])
+            patch.setattr(mpc, "_value", lambda *given: values.append(value(*given)) or values[-1])
             self.plan(self.state)
         _, conversion = rates
         chosen = slice(None) if slot is None else slot
@@ -365,7 +365,7 @@ def test_conversions_that_are_due_are_not_taken_for_lost(told: Told) -> None:
     told.platforms("windowed_cvr")[:, 2] = 2 * usual[:, 2]
     assert told.factors(2)[0] > 1.7
     # A platform's own fall says nothing of how late conversions are, however large a part of them it had.
-    lacking = planner._due(torch.tensor([[0.0, 5.0, 5.0]]), torch.tensor([[100.0, 5.0, 5.0]]))
+    lacking = mpc._due(torch.tensor([[0.0, 5.0, 5.0]]), torch.tensor([[100.0, 5.0, 5.0]]))
     assert lacking[0, 0] == 0
     assert lacking[0, 1] > 4
     # Where half of the window's plan was delivered, delivery may have just ended.
@@ -391,13 +391,13 @@ def test_what_feedback_does_not_tell_is_no_fall(told: Told) -> None:
 def test_impressions_are_counted_in_budgets_as_paced(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the money is left for a quarter of the cycles: a cycle's budget is twice the plan's."""
     counted = []
-    level = planner.Planner._level
+    level = mpc.BasePolicy._price_multiplier
 
     def kept(*given: Tensor) -> object:
         counted.append(given[-1])
         return level(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(planner.Planner, "_level", kept)
+    monkeypatch.setattr(mpc.BasePolicy, "_price_multiplier", kept)
     for consumed, elapsed in ((0.5, 0.5), (0.5, 0.75)):
         told.campaign("consumed").fill_(consumed)
         told.campaign("elapsed").fill_(elapsed)
@@ -408,21 +408,21 @@ def test_impressions_are_counted_in_budgets_as_paced(told: Told, monkeypatch: py
 def test_a_return_at_the_states_bound_is_no_fall_of_the_value(told: Told) -> None:
     conversions = told.platforms("windowed_roi") / told.market.value["value"][torch.arange(8) % 2]
     told.plan.value *= 100 / float((conversions * told.market.value["value"][torch.arange(8) % 2]).median())
-    told.platforms("windowed_roi").fill_(planner.HIGHEST_ROI)
+    told.platforms("windowed_roi").fill_(mpc.HIGHEST_ROI)
     assert told.factors()[1] == 1
-    told.platforms("windowed_roi").fill_(planner.HIGHEST_ROI - 1)
+    told.platforms("windowed_roi").fill_(mpc.HIGHEST_ROI - 1)
     assert told.factors()[1] < 0.8
 
 
 def test_few_conversions_are_no_move() -> None:
     """None where three are expected a cycle happens by luck once in twenty first cycles."""
-    law, full = torch.tensor([0.0, 0.0, 0.25, 0.0]), torch.tensor(planner.FULL)
+    law, full = torch.tensor([0.0, 0.0, 0.25, 0.0]), torch.tensor(mpc.FULL)
     for count, mean in ((0, 3), (1, 4), (7, 4)):
         ratio, events = torch.tensor(count / mean), torch.tensor(float(mean))
-        assert float(planner._predicted(ratio, law, events, full)) == pytest.approx(1, abs=0.4)
+        assert float(mpc._predicted(ratio, law, events, full)) == pytest.approx(1, abs=0.4)
         # The same in a full window, which holds more, is told.
         ratio, events = torch.tensor(0.1), torch.tensor(8.0)
-    assert float(planner._predicted(ratio, law, events, torch.tensor(1.0))) < 0.4
+    assert float(mpc._predicted(ratio, law, events, torch.tensor(1.0))) < 0.4
 
 
 def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) -> None:
@@ -434,16 +434,16 @@ def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) ->
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 8), cycles=3, mechanism="counts", seed=2
     )
-    state, plan = world.observe().state_BS, _planner(market, config)
+    state, plan = world.observe().state_BS, _base_policy(market, config)
     factors = []
-    original = planner._value
+    original = mpc._value
 
     def kept(*arguments: object) -> Tensor:
         factors.append(original(*arguments))  # type: ignore[arg-type]
         return factors[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planner, "_value", kept)
+        patch.setattr(mpc, "_value", kept)
         plan(state)
         dearer = state.clone()
         _column(dearer, "log_price")[:, : len(market.platforms)] += float(np.log(1.8))
@@ -461,7 +461,7 @@ def test_the_window_is_counted_back_from_the_coming_weekday() -> None:
 def test_an_actor_starts_exactly_at_its_plan_and_learns_what_to_add(config: Config) -> None:
     market = make_market(seed=5, campaigns=2)
     world = MarketEnvironment(market, config, campaign_B=torch.arange(8) % 2, cycles=3, mechanism="counts", seed=3)
-    seen, plan = world.observe(), _planner(market, config)
+    seen, plan = world.observe(), _base_policy(market, config)
     policy = Policy(10, (16,), 8, tables(market, config))
     assert torch.allclose(policy.raw(seen.state_BS), plan(seen.state_BS), atol=2e-3)
     policy.raw(seen.state_BS)[:, 0].sum().backward()
@@ -501,7 +501,7 @@ def test_the_plan_is_exported_with_the_policy(config: Config, tmp_path: Path) ->
 def test_few_rows_and_many_are_solved_alike(config: Config) -> None:
     """32 levels at once for few rows, halving for many: the same grid."""
     market = make_market(seed=3, campaigns=3)
-    plan = _planner(market, config)
+    plan = _base_policy(market, config)
     states = _empty(market, torch.arange(3 * FEW_ROWS) % 3, torch.arange(3 * FEW_ROWS) % 7)
     few = torch.cat([plan(part) for part in states.split(FEW_ROWS)])
     assert (plan(states) - few).abs().max() < 1e-4
@@ -521,5 +521,5 @@ def test_volume_that_a_log_without_bids_cannot_tell_may_be_any(config: Config) -
     impressions = torch.full((1, 10), 300.0)
     impressions[0, 0] = 900.0
     for law, least, most in ((told, 2.5, 3.0), (untold, 1.0, 1.2)):
-        factor = planner._volume(seen, impressions, torch.full((1, 10), 1_000.0), law["requests_error"][:1])
+        factor = mpc._volume(seen, impressions, torch.full((1, 10), 1_000.0), law["requests_error"][:1])
         assert least < float(factor[0, 0]) < most

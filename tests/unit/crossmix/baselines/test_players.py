@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.baselines import COMPETITORS, PLAYERS
-from crossmix.baselines.adaptive import BudgetBandit, MirrorDescent, Pid
-from crossmix.baselines.mpc import Drift, Mpc, without_drift
+from crossmix.baselines.bandit import BudgetBandit
+from crossmix.baselines.mirror_descent import MirrorDescent
+from crossmix.baselines.mpc import DriftFilter, Mpc, without_drift
+from crossmix.baselines.pid import Pid
 from crossmix.baselines.player import Delivery, Task
+from crossmix.baselines.registry import BASELINES, report_readers
 from crossmix.config import load
-from crossmix.evaluate.judge import from_state, oracle, play, summarise, with_memory
+from crossmix.evaluate.judge import act_of, judge_act, oracle, summarise, with_memory
 from crossmix.market.conditions import nominal
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
 from crossmix.market.model import Market
@@ -63,7 +65,7 @@ def test_the_count_filter_follows_the_exact_posterior() -> None:
     step /= step.sum(0)
     belief = np.exp(-0.5 * (grid / sigma) ** 2)
     belief /= belief.sum()
-    drift = Drift.stationary(torch.tensor([[rho]]), torch.tensor([[sigma]]))
+    drift = DriftFilter.stationary(torch.tensor([[rho]]), torch.tensor([[sigma]]))
     x, gaps, widths = sigma * rng.standard_normal(), [], []
     for _ in range(200):
         rate = usual * np.exp(grid - 0.5 * sigma**2)
@@ -73,8 +75,8 @@ def test_the_count_filter_follows_the_exact_posterior() -> None:
         drift.count(torch.tensor([[float(seen)]]), torch.tensor([[usual]]))
         mean = (belief * grid).sum()
         width = np.sqrt((belief * (grid - mean) ** 2).sum())
-        gaps.append((float(drift.mean) - mean) / width)
-        widths.append(float(drift.variance) ** 0.5 / width)
+        gaps.append((float(drift.belief.mean) - mean) / width)
+        widths.append(float(drift.belief.variance) ** 0.5 / width)
         belief = step @ belief
         drift.advance()
         x = rho * x + sigma * np.sqrt(1 - rho**2) * rng.standard_normal()
@@ -84,13 +86,13 @@ def test_the_count_filter_follows_the_exact_posterior() -> None:
 
 
 def test_a_measurement_is_the_normal_posterior() -> None:
-    drift = Drift.stationary(torch.tensor([[0.9]]), torch.tensor([[0.4]]))
+    drift = DriftFilter.stationary(torch.tensor([[0.9]]), torch.tensor([[0.4]]))
     drift.measure(torch.tensor([[0.3]]), torch.tensor([[0.08]]))
     # ln factor = x - sigma^2 / 2, so x = 0.3 + 0.08; prior N(0, 0.16), noise 0.08.
-    assert float(drift.mean) == pytest.approx(0.38 * 0.16 / 0.24, rel=1e-5)
-    assert float(drift.variance) == pytest.approx(1 / (1 / 0.16 + 1 / 0.08), rel=1e-5)
+    assert float(drift.belief.mean) == pytest.approx(0.38 * 0.16 / 0.24, rel=1e-5)
+    assert float(drift.belief.variance) == pytest.approx(1 / (1 / 0.16 + 1 / 0.08), rel=1e-5)
     drift.measure(torch.tensor([[5.0]]), torch.tensor([[torch.inf]]))
-    assert float(drift.mean) == pytest.approx(0.38 * 0.16 / 0.24, rel=1e-5)
+    assert float(drift.belief.mean) == pytest.approx(0.38 * 0.16 / 0.24, rel=1e-5)
 
 
 def test_mpc_without_drift_is_the_plug_in() -> None:
@@ -115,9 +117,10 @@ def test_mpc_finds_the_drift_that_the_market_hides() -> None:
         environment.step(act(environment, environment.observe()))
     act(environment, environment.observe())
     for name in ("ctr", "price"):
-        belief, truth = holder["player"].drift[name], environment.drift[name]
+        follower, truth = holder["player"].drift[name], environment.drift[name]
+        belief = follower.belief
         pair = torch.stack([belief.mean.flatten(), truth.flatten()])
-        claimed = (1 - belief.variance / belief.sigma**2).mean().sqrt()
+        claimed = (1 - belief.variance / follower.sigma**2).mean().sqrt()
         assert claimed > 0.65, name
         assert float(torch.corrcoef(pair)[0, 1]) > float(claimed) - 0.08, name
         z = (truth - belief.mean) / belief.variance.sqrt()
@@ -126,9 +129,11 @@ def test_mpc_finds_the_drift_that_the_market_hides() -> None:
 
 def test_mpc_beats_the_plug_in_where_the_market_drifts_and_nobody_beats_the_oracle() -> None:
     market, config = make_market(drift=0.3), load("laptop", ["evaluate.market_seeds=8", "evaluate.cycles=15"])
-    acts = {name: from_state(COMPETITORS[name](market)) for name in ("uniform", "plug_in")}
-    acts |= {name: with_memory(make) for name, make in PLAYERS.items()} | {"oracle": oracle}
-    records = {("policy" if name == "mpc" else name): play(market, config, act, name) for name, act in acts.items()}
+    baselines = [BASELINES.get("uniform"), BASELINES.get("plug_in"), *report_readers()]
+    acts = {baseline.name: act_of(baseline, market) for baseline in baselines} | {"oracle": oracle}
+    records = {
+        ("policy" if name == "mpc" else name): judge_act(market, config, act, name) for name, act in acts.items()
+    }
     table = summarise(records, {}, config, market.platforms)
     assert table["plug_in"]["difference"]["ci95"][0] > 0
     for name in ("policy", "pid", "mirror_descent", "ucb", "thompson"):
@@ -136,7 +141,7 @@ def test_mpc_beats_the_plug_in_where_the_market_drifts_and_nobody_beats_the_orac
         assert table[name]["limit_breaks"] == 0, name
 
 
-@pytest.mark.parametrize("name", PLAYERS)
+@pytest.mark.parametrize("name", [baseline.name for baseline in report_readers()])
 def test_players_keep_limits_and_read_nothing_hidden(name: str) -> None:
     market = replace(make_market(maximum=0.3), step=torch.full((2, 10), 0.04))
 
@@ -153,7 +158,7 @@ def test_players_keep_limits_and_read_nothing_hidden(name: str) -> None:
     environment = Blind(
         market, load("laptop"), campaign_B=episode_campaigns(market, 4), cycles=6, mechanism="counts", seed=1
     )
-    acts = [with_memory(PLAYERS[name]) for _ in range(2)]
+    acts = [act_of(BASELINES.get(name), market) for _ in range(2)]
     for _ in range(6):
         seen = environment.observe()
         environment.shown = False

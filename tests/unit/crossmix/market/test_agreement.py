@@ -1,7 +1,7 @@
 """`counts` and `expected` against `exact`, which plays every auction: means, deviations, distributions.
 
 Sizes give the tests power: with 8,000 cycles on each side the standard error of a deviation's ratio is 1.1 %, and that
-of a mean ROI, taken over the luck of single conversions (`merit`, and its like for `counts`), about 0.1 %.
+of a mean ROI, taken over the luck of single conversions (`expected_revenue`, and its like for `counts`), about 0.1 %.
 
 Shapes: N cycles drawn, P platforms.
 """
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from crossmix.history import Outcome
-from crossmix.market.mechanism import Conditions, counts, exact, expected
+from crossmix.market.conditions import Conditions
+from crossmix.market.mechanism import counts, exact, expected
 from crossmix.market.oracle import solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
@@ -40,7 +41,7 @@ def market(kind: str, rows: int) -> Conditions:
     return Conditions(
         requests=torch.full((rows, P), float(REQUESTS)),
         price=LogNormalPrice(mu, sigma) if kind == "lognormal" else EmpiricalPrice.of(knots),
-        level=table(0.8, 1.2),
+        price_multiplier=table(0.8, 1.2),
         ctr=table(0.06, 0.18),
         cvr=table(0.12, 0.38),
         value=(60 * torch.exp(0.7 * torch.randn(P, generator=g))).expand(rows, P),
@@ -79,8 +80,9 @@ def draw(kind: str, split: str, how: str, seed: int, rows: int = DRAWS) -> Outco
 def mean_roi(outcome: Outcome, kind: str) -> tuple[float, float]:
     """Mean ROI and its standard error, without the luck of single conversions."""
     one = market(kind, 1)
-    merit = outcome.clicks * one.cvr * one.value if outcome.merit is None else outcome.merit
-    roi_N = (merit.sum(1) / outcome.planned.sum(1)).double()
+    revenue = outcome.expected_revenue
+    revenue = outcome.clicks * one.cvr * one.value if revenue is None else revenue
+    roi_N = (revenue.sum(1) / outcome.planned.sum(1)).double()
     return float(roi_N.mean()), float(roi_N.std()) / len(roi_N) ** 0.5
 
 

@@ -9,9 +9,9 @@ import torch
 
 from crossmix.config import laptop
 from crossmix.constraints import Limits, box
+from crossmix.market.conditions import Conditions
 from crossmix.market.environment import CarryOver, MarketEnvironment, episode_campaigns
 from crossmix.market.horizon import Horizon, Start, _play, bound
-from crossmix.market.mechanism import Conditions
 from crossmix.market.oracle import solve
 from tests.support.markets import make_market
 

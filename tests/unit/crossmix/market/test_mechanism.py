@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossmix.market.mechanism import Bank, Conditions, counts, exact, expected
+from crossmix.market.conditions import Bank, Conditions
+from crossmix.market.mechanism import counts, exact, expected
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 P = 6
@@ -27,7 +28,7 @@ def _conditions(kind: str, rows: int, requests: float = 500, dtype: torch.dtype 
     return Conditions(
         requests=table(requests),
         price=_price(kind, rows, dtype),
-        level=table(0.9, 1.2),
+        price_multiplier=table(0.9, 1.2),
         ctr=table(0.06, 0.18),
         cvr=table(0.35, 0.12),
         value=table(20, 60),
@@ -76,12 +77,12 @@ def test_counts_and_expected_agree_with_the_auctions(kind: str, part: float) -> 
     assert (drawn.spend <= budget * (1 + 1e-5)).all()
 
 
-def test_the_merit_of_the_auctions_is_the_mean_of_their_revenue() -> None:
+def test_the_expected_revenue_of_the_auctions_is_the_mean_of_their_revenue() -> None:
     conditions = _conditions("empirical", 3_000)
     judged = exact(conditions, 0.2 * conditions.supply_cost(), torch.Generator().manual_seed(1))
-    assert judged.merit is not None
-    error = 5 * (judged.revenue - judged.merit).std(0) / 3_000**0.5
-    assert ((judged.revenue - judged.merit).mean(0).abs() < error).all()
+    assert judged.expected_revenue is not None
+    error = 5 * (judged.revenue - judged.expected_revenue).std(0) / 3_000**0.5
+    assert ((judged.revenue - judged.expected_revenue).mean(0).abs() < error).all()
 
 
 def test_blocks_do_not_change_what_an_auction_is() -> None:
@@ -109,7 +110,7 @@ def test_auctions_follow_their_law_one_by_one() -> None:
     conditions = Conditions(
         requests=n * table,
         price=EmpiricalPrice.of(knots),
-        level=2 * table,
+        price_multiplier=2 * table,
         ctr=0.3 * table,
         cvr=0.5 * table,
         value=10 * table,
@@ -119,7 +120,7 @@ def test_auctions_follow_their_law_one_by_one() -> None:
         bank=Bank.of(response, torch.zeros(rows, dtype=torch.long)),
     )
     drawn = exact(conditions, 1e6 * table, torch.Generator().manual_seed(3))
-    assert drawn.merit is not None
+    assert drawn.expected_revenue is not None
     trials = rows * n
     # Level clamps at 1 - 1e-6: one request in a million is not won.
     assert float(drawn.impressions.sum()) >= trials - 3
@@ -131,10 +132,10 @@ def test_auctions_follow_their_law_one_by_one() -> None:
     # Contexts that click more convert more: E[click x conversion factor] = (0.5 x 0.8 + 1.5 x 1.2) / 2 = 1.1.
     assert conversions / trials == pytest.approx(0.3 * 0.5 * 1.1 * float(fade), rel=5 / conversions**0.5)
     assert float(drawn.revenue.sum()) == pytest.approx(10 * conversions, rel=1e-4)
-    assert float(drawn.merit.sum()) == pytest.approx(10 * conversions, rel=5 / conversions**0.5)
+    assert float(drawn.expected_revenue.sum()) == pytest.approx(10 * conversions, rel=5 / conversions**0.5)
 
 
-PARAMETERS = ("requests", "level", "ctr", "cvr", "value", "saturation", "pacing")
+PARAMETERS = ("requests", "price_multiplier", "ctr", "cvr", "value", "saturation", "pacing")
 
 
 @pytest.mark.parametrize("kind", ["lognormal", "empirical"])

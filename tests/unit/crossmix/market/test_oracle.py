@@ -10,8 +10,10 @@ import torch
 from scipy.optimize import minimize
 
 from crossmix.constraints import InfeasibleError, Limits, box, project
-from crossmix.market.mechanism import Conditions, expected
-from crossmix.market.oracle import BudgetError, Solution, best_share, marginal, solve
+from crossmix.market.conditions import Conditions
+from crossmix.market.curves import marginal
+from crossmix.market.mechanism import expected
+from crossmix.market.oracle import BudgetError, Solution, best_share, solve
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 
 PRICES = ("lognormal", "empirical", "spiky")
@@ -59,7 +61,7 @@ def _conditions(generator: torch.Generator, kind: str, platforms: int) -> Condit
     return Conditions(
         requests=draw(np.log(10), np.log(5000)).exp().round(),
         price=_price(generator, kind, platforms),
-        level=draw(0.8, 1.3),
+        price_multiplier=draw(0.8, 1.3),
         ctr=draw(0.02, 0.3),
         cvr=draw(0.05, 0.4),
         value=draw(1, 4).exp(),
@@ -202,7 +204,7 @@ def test_closed_form_of_two_equal_platforms() -> None:
     instance = one("lognormal", 1, 0.2)
     twice = {
         name: getattr(instance.conditions, name).expand(1, 2)
-        for name in ("requests", "level", "ctr", "cvr", "value", "value_cv", "saturation", "pacing")
+        for name in ("requests", "price_multiplier", "ctr", "cvr", "value", "value_cv", "saturation", "pacing")
     }
     price = LogNormalPrice(instance.conditions.price.mu.expand(1, 2), instance.conditions.price.sigma.expand(1, 2))
     both = replace(instance.conditions, price=price, **twice)
@@ -255,7 +257,7 @@ def test_rows_of_a_batch_are_solved_as_if_alone() -> None:
         return torch.cat([getattr(item.conditions, name) for item in many])
 
     price = EmpiricalPrice.of(torch.cat([item.conditions.price.knots for item in many]))
-    names = ("requests", "level", "ctr", "cvr", "value", "value_cv", "saturation", "pacing")
+    names = ("requests", "price_multiplier", "ctr", "cvr", "value", "value_cv", "saturation", "pacing")
     conditions = Conditions(price=price, **{name: stack(name) for name in names})
     budget = torch.cat([item.budget_B for item in many])
     together = solve(conditions, budget, torch.zeros(1, 4), torch.ones(1, 4))

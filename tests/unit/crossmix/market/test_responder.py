@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from crossmix.market import model
+from crossmix.market.model import Market
 from crossmix.market.responder import MarketResponder
 from crossmix.response import LEAST, MOST, ResponseTable
 from tests.support.markets import make_market
@@ -19,14 +17,12 @@ SHARE = np.array([0.4, 0.3, 0.2, 0.1])
 
 
 @pytest.fixture
-def document(tmp_path: Path) -> dict[str, Any]:
-    model.save(make_market(platforms=4), tmp_path)
-    loaded: dict[str, Any] = json.loads((tmp_path / "market.json").read_text())
-    return loaded
+def market() -> Market:
+    return make_market(platforms=4)
 
 
-def test_marginal_is_the_slope_of_revenue(document: dict[str, Any]) -> None:
-    ask, budget, unit = MarketResponder(document, "c1"), 800.0, 2.0
+def test_marginal_is_the_slope_of_revenue(market: Market) -> None:
+    ask, budget, unit = MarketResponder(market, "c1"), 800.0, 2.0
     here = ask(SHARE, budget)
     for slot in range(4):
         more, less = (ask(SHARE + sign * np.eye(4)[slot] * unit / budget, budget) for sign in (1, -1))
@@ -34,32 +30,29 @@ def test_marginal_is_the_slope_of_revenue(document: dict[str, Any]) -> None:
         assert here.marginal_P[slot] == pytest.approx(slope, rel=0.02)
 
 
-def test_campaigns_answer_apart(document: dict[str, Any]) -> None:
-    first, second = (MarketResponder(document, name)(SHARE, 800.0) for name in ("c0", "c1"))
+def test_campaigns_answer_apart(market: Market) -> None:
+    first, second = (MarketResponder(market, name)(SHARE, 800.0) for name in ("c0", "c1"))
     assert np.abs(first.revenue_P - second.revenue_P).max() > 1
 
 
-def test_interval_follows_the_standard_errors(document: dict[str, Any]) -> None:
+def test_interval_follows_the_standard_errors(market: Market) -> None:
     # Value moves revenue in proportion: a relative error of 10 % in it alone is one of 10 % in revenue.
-    for cell in document["parameters"]:
-        for name in model.PARAMETERS:
-            cell[name]["se"] = 0.1 * cell[name]["value"] if name == "value" else 0.0
-    answer = MarketResponder(document, "c0")(SHARE, 800.0)
+    error = {name: 0.1 * table if name == "value" else 0 * table for name, table in market.value.items()}
+    market = replace(market, error=error)
+    answer = MarketResponder(market, "c0")(SHARE, 800.0)
     assert answer.revenue_se_P / answer.revenue_P == pytest.approx(0.1, rel=0.15)
     assert answer.marginal_se_P / answer.marginal_P == pytest.approx(0.1, rel=0.15)
 
 
-def test_an_unknown_error_counts_as_none(document: dict[str, Any]) -> None:
-    for cell in document["parameters"]:
-        for name in model.PARAMETERS:
-            cell[name]["se"] = None
-    answer = MarketResponder(document, "c0")(SHARE, 800.0)
+def test_an_unknown_error_counts_as_none(market: Market) -> None:
+    market = replace(market, error={name: torch.full_like(table, torch.nan) for name, table in market.value.items()})
+    answer = MarketResponder(market, "c0")(SHARE, 800.0)
     assert torch.tensor(answer.revenue_se_P).abs().max() < 1e-3
 
 
-def test_the_table_of_a_bundle_answers_as_the_closed_form(document: dict[str, Any]) -> None:
+def test_the_table_of_a_bundle_answers_as_the_closed_form(market: Market) -> None:
     """Between knots too: shares and budgets that no knot was placed at."""
-    ask, budget = MarketResponder(document, "c0"), 1_000.0
+    ask, budget = MarketResponder(market, "c0"), 1_000.0
     table = ResponseTable.of(ask, 4, budget)
     rng = np.random.default_rng(0)
     for money in (50.0, 731.0, 2_900.0):
@@ -70,8 +63,8 @@ def test_the_table_of_a_bundle_answers_as_the_closed_form(document: dict[str, An
             assert np.abs(getattr(got, name) - getattr(want, name)).max() <= 0.01 * scale, (money, name)
 
 
-def test_the_table_ends_at_nothing_and_at_its_last_knot(document: dict[str, Any]) -> None:
-    table = ResponseTable.of(MarketResponder(document, "c0"), 4, 1_000.0)
+def test_the_table_ends_at_nothing_and_at_its_last_knot(market: Market) -> None:
+    table = ResponseTable.of(MarketResponder(market, "c0"), 4, 1_000.0)
     nothing = table(np.zeros(4), 1_000.0)
     assert (nothing.revenue_P == 0).all()
     assert (nothing.marginal_P == table.value_QPK[2, :, 0]).all()

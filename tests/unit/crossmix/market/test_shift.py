@@ -10,7 +10,7 @@ import torch
 
 from crossmix.config import ConfigError, laptop
 from crossmix.history import Outcome
-from crossmix.market.conditions import nominal
+from crossmix.market.conditions import STORED, nominal
 from crossmix.market.environment import MECHANISMS, MarketEnvironment, episode_campaigns
 from crossmix.market.mechanism import counts, exact, expected
 from crossmix.market.model import Market, load, save
@@ -71,8 +71,9 @@ def test_the_same_seed_is_the_same_world_with_and_without_a_shift(name: str) -> 
         for drift in ("ctr", "cvr", "price"):
             assert torch.equal(moved.drift[drift], plain.drift[drift])
         for parameter in ("level", "ctr", "cvr", "value"):
+            table = STORED.get(parameter, parameter)
             torch.testing.assert_close(
-                getattr(moved.conditions, parameter), getattr(plain.conditions, parameter) * factor[parameter]
+                getattr(moved.conditions, table), getattr(plain.conditions, table) * factor[parameter]
             )
         # Requests are Poisson around the shifted mean: off in proportion by what one standard deviation allows.
         scaled = plain.conditions.requests * factor["requests"]
@@ -190,7 +191,7 @@ def test_a_scenario_is_told_to_nobody_but_the_environment() -> None:
     market = _market()
     moved = shift(market, "holiday")
     campaign, weekday = torch.zeros(3, dtype=torch.long), torch.tensor([0, 3, 6])
-    for name in ("requests", "level", "ctr", "cvr", "value"):
+    for name in ("requests", "price_multiplier", "ctr", "cvr", "value"):
         assert torch.equal(
             getattr(nominal(moved, campaign, weekday), name), getattr(nominal(market, campaign, weekday), name)
         )

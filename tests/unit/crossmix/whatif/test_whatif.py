@@ -115,7 +115,7 @@ def test_single_cycles_follow_the_environments_law(market: Market) -> None:
     environment = MarketEnvironment(
         flat, laptop(), campaign_B=torch.zeros(draws, dtype=torch.long), cycles=10, mechanism="counts", seed=3
     )
-    for name in ("requests", "level", "ctr", "cvr"):
+    for name in ("requests", "price_multiplier", "ctr", "cvr"):
         ours, theirs = (getattr(one, name).double().log() for one in (scene.cycles, environment.conditions))
         deviation = theirs.std(0)
         assert ((ours.mean(0) - theirs.mean(0)).abs() < 5 * deviation * (2 / draws) ** 0.5).all(), name
@@ -135,11 +135,12 @@ def test_the_present_drift_is_that_of_the_last_week(market: Market) -> None:
         "cvr": torch.full((20, 2, P), 1.25),
     }
     still, now = (whatif.make_scene(replace(market, path=path), "c1", present=flag) for flag in (False, True))
-    torch.testing.assert_close(now.conditions.level, still.conditions.level * path["level"][-7:, 0, 0].mean().double())
+    recent = path["level"][-7:, 0, 0].mean().double()
+    torch.testing.assert_close(now.conditions.price_multiplier, still.conditions.price_multiplier * recent)
     torch.testing.assert_close(now.conditions.ctr, still.conditions.ctr * 0.5)
     torch.testing.assert_close(now.conditions.cvr, still.conditions.cvr * 1.25)
     # One cycle moves the drift by its innovation alone: deviation x sqrt(1 - persistence^2).
-    moved, stationary = (one.cycles.level.log().std(0).mean() for one in (now, still))
+    moved, stationary = (one.cycles.price_multiplier.log().std(0).mean() for one in (now, still))
     assert float(moved / stationary) == pytest.approx((1 - 0.93**2) ** 0.5, rel=0.05)
     assert "last fitted week" in now.moment
     with pytest.raises(ConfigError, match="carries no record of its cycles"):

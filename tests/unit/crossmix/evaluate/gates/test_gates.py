@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.baselines import COMPETITORS, weekday
+from crossmix.baselines.fields import weekday
+from crossmix.baselines.registry import BASELINES, state_readers
 from crossmix.config import laptop
 from crossmix.evaluate.fidelity.impressions import Deviation
 from crossmix.evaluate.gates import policy as gates
@@ -80,13 +81,13 @@ def test_interval_covers_its_mean() -> None:
     assert half == pytest.approx(1.96 * values.std() / 20**0.5, rel=0.15)
 
 
-@pytest.mark.parametrize("name", list(COMPETITORS))
+@pytest.mark.parametrize("name", [baseline.name for baseline in state_readers()])
 def test_competitors_keep_the_limits(name: str) -> None:
     market = make_market(maximum=0.3)
     environment = MarketEnvironment(
         market, laptop(), campaign_B=episode_campaigns(market, 8), cycles=5, mechanism="counts", seed=3
     )
-    act = COMPETITORS[name](market)
+    act = BASELINES.get(name).split(market)
     for _ in range(3):
         seen = environment.observe()
         share = act(seen.state_BS, seen.low_BP, seen.high_BP, environment.campaign_B)
@@ -100,7 +101,9 @@ def test_static_is_forty_thirty_rest() -> None:
     from dataclasses import replace
 
     market = replace(make_market(platforms=4), platforms=("video", "search", "news", "social"))
-    share = COMPETITORS["static"](market)(torch.zeros(1, 640), torch.zeros(1, 4), torch.ones(1, 4), torch.tensor([0]))
+    share = BASELINES.get("static").split(market)(
+        torch.zeros(1, 640), torch.zeros(1, 4), torch.ones(1, 4), torch.tensor([0])
+    )
     torch.testing.assert_close(share, torch.tensor([[0.15, 0.3, 0.15, 0.4]]))
 
 

@@ -348,14 +348,14 @@ def market() -> Market:
 def test_arms_share_the_market_and_not_the_luck_nor_the_money(market: Market) -> None:
     config = load("laptop")
     given = {"runs": 20, "days": 4, "seed": 5}
-    one = trial.play(config, market, trial.static, 0.5, arm=0, **given)
-    other = trial.play(config, market, trial.static, 0.5, arm=1, **given)
-    again = trial.play(config, market, trial.static, 0.5, arm=1, **given)
+    one = trial.play_arm(config, market, trial.static, 0.5, arm=0, **given)
+    other = trial.play_arm(config, market, trial.static, 0.5, arm=1, **given)
+    again = trial.play_arm(config, market, trial.static, 0.5, arm=1, **given)
     assert np.array_equal(other.roi(), again.roi())
     assert not np.array_equal(one.roi(), other.roi())
     # Drift, volume and contexts are the market's: days of one run are alike in both arms.
     assert np.corrcoef(np.log(one.total["impressions"]).ravel(), np.log(other.total["impressions"]).ravel())[0, 1] > 0.7
-    part = trial.play(config, market, trial.static, 0.3, arm=0, **given)
+    part = trial.play_arm(config, market, trial.static, 0.3, arm=0, **given)
     assert part.total["planned"].sum() == pytest.approx(0.6 * one.total["planned"].sum(), rel=0.05)
 
 
@@ -399,7 +399,7 @@ def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch:
         total = dict.fromkeys(trial.QUANTITIES, earned)
         return trial.Days(total | {"planned": np.ones((runs, days))})
 
-    monkeypatch.setattr(trial, "play", played)
+    monkeypatch.setattr(trial, "play_arm", played)
     market = make_market(platforms=2)
     noise, period = trial.deviation(load("laptop"), market, (0.5, 0.5), runs=5, days=8)
     assert period == 2
@@ -421,8 +421,8 @@ def test_an_arm_that_learns_learns_of_its_own_cycles_alone(market: Market) -> No
     config, policy = load("laptop"), _policy(10)
     given = {"runs": 3, "days": 3, "seed": 5, "arm": 0}
     learning, frozen = (OnlineArm(policy, config, 3, 1, learns=learns) for learns in (True, False))
-    one = trial.play(config, market, learning, 0.7, **given)
-    other = trial.play(config, market, frozen, 0.7, **given)
+    one = trial.play_arm(config, market, learning, 0.7, **given)
+    other = trial.play_arm(config, market, frozen, 0.7, **given)
     # The first day is served alike, by the same draws; then it has learned.
     assert np.array_equal(one.total["revenue"][:, 0], other.total["revenue"][:, 0])
     assert not np.array_equal(one.total["spend"][:, 2], other.total["spend"][:, 2])
@@ -468,7 +468,9 @@ def test_a_simulation_tells_the_lead_of_an_arm_that_learns(market: Market) -> No
 
 
 def test_a_lead_is_relative_and_paired_by_run() -> None:
-    one, other = (trial.Days({"merit": np.array(rows)}) for rows in ([[2.0, 2], [6, 6.4]], [[1.0, 3], [6, 4]]))
+    one, other = (
+        trial.Days({"expected_revenue": np.array(rows)}) for rows in ([[2.0, 2], [6, 6.4]], [[1.0, 3], [6, 4]])
+    )
     log = np.log([1.0, 1.24])
     reach = stats.t.ppf(0.975, 1) * log.std(ddof=1) / math.sqrt(2)
     found = trial.lead(one, other)

@@ -36,9 +36,9 @@ def test_supply_recovers_volume_level_and_bid_dispersion() -> None:
         data["price"], data["bid"], data["cycle"], fit, 40, fit_cycles=40, quantiles=64, assumed_win_rate=0.3
     )
     assert supply.requests.mean() == pytest.approx(500, rel=0.05)
-    error = np.log(supply.level) - np.log(data["level"] / data["level"].mean())
-    assert np.sqrt((error**2).mean()) < 1.3 * supply.level_error.mean()
-    assert np.corrcoef(np.log(supply.level), np.log(data["level"]))[0, 1] > 0.93
+    error = np.log(supply.price_multiplier) - np.log(data["level"] / data["level"].mean())
+    assert np.sqrt((error**2).mean()) < 1.3 * supply.price_multiplier_error.mean()
+    assert np.corrcoef(np.log(supply.price_multiplier), np.log(data["level"]))[0, 1] > 0.93
     assert supply.dispersion == pytest.approx(0.5, abs=0.05)
     assert not supply.approximated
 

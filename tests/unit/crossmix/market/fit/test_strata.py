@@ -14,6 +14,7 @@ from crossmix.config import ConfigError, laptop
 from crossmix.market import tasks
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
 from crossmix.market.fit import regions, strata
+from crossmix.market.fit.evidence import supplies as supplies_of
 from crossmix.market.fit.fit import estimate as fit_market
 from crossmix.market.fit.log import Log
 from crossmix.market.fit.strata import QUANTITIES, Cubes, Effects, Strata
@@ -148,8 +149,8 @@ def test_a_stratum_without_a_single_event_is_the_base_market() -> None:
     planted["ctr"] = np.exp(0.3 * rng.standard_normal((K, 1, C, P))) * np.ones((K, R, C, P))
     whole, regional = _cubes(rng, planted)
     for cubes in (whole, regional):
-        cubes.level_error[..., 0] = np.inf
-        cubes.level[..., 0] = 1.0
+        cubes.price_multiplier_error[..., 0] = np.inf
+        cubes.price_multiplier[..., 0] = 1.0
         for name in ("clicks", "exposed", "conversions", "revenue", "requests", "requests_variance", "usual"):
             getattr(cubes, name)[..., 0] = 0.0
     found = strata.estimate(tuple("abcdefg"), whole, CV, 0.0, ("n", "s", "e", "w"), regional)
@@ -175,15 +176,15 @@ def test_without_regions_there_are_periods_and_platforms() -> None:
     )
 
 
-def test_cycles_are_summed_and_levels_weighed_into_periods() -> None:
+def test_cycles_are_summed_and_price_multipliers_weighed_into_periods() -> None:
     ones = np.ones((5, 1, 1))
     error = np.array([0.1, 0.2, 0.1, 0.1, np.inf]).reshape(5, 1, 1)
     level = np.array([1.0, 2.0, 3.0, 1.0, 9.0]).reshape(5, 1, 1)
     cubes = Cubes(ones, ones, ones, ones, ones, ones, ones, level, error)
     period = strata.by_period(cubes, np.array([0, 0, 1, 1, 1]))
     np.testing.assert_array_equal(period.clicks.ravel(), [2, 3])
-    np.testing.assert_allclose(period.level.ravel(), [(100 * 1 + 25 * 2) / 125, 2.0])
-    np.testing.assert_allclose(period.level_error.ravel(), [125**-0.5, 200**-0.5])
+    np.testing.assert_allclose(period.price_multiplier.ravel(), [(100 * 1 + 25 * 2) / 125, 2.0])
+    np.testing.assert_allclose(period.price_multiplier_error.ravel(), [125**-0.5, 200**-0.5])
 
 
 @pytest.mark.parametrize(
@@ -306,7 +307,7 @@ def test_users_who_come_with_all_their_impressions_are_no_region() -> None:
     alarms, naive = 0, 0
     for seed in range(4):
         log = _log(10 + seed, differ=False, loyal=1.0)
-        supplies = log.supplies(laptop())
+        supplies = supplies_of(laptop(), log)
         _, period = strata.periods(log.meta, 28)
         everyone = np.ones(len(log.frame), bool)
         names, cubes = regions.by_region(laptop(), log, supplies, period, everyone.astype(float), everyone)
@@ -321,15 +322,15 @@ def test_users_who_come_with_all_their_impressions_are_no_region() -> None:
     assert naive > 3
 
 
-def test_the_requests_of_a_region_know_that_its_price_level_is_estimated() -> None:
+def test_the_requests_of_a_region_know_that_its_price_multiplier_is_estimated() -> None:
     """Ratios of requests between regions of four logs without differences scatter as their variances say.
 
-    96 degrees of freedom: a mean square within 1 +- 4 sqrt(2 / 96). Without the level's part it is about twice that.
+    96 degrees of freedom: a mean square within 1 +- 4 sqrt(2 / 96). Without its part it is about twice that.
     """
     total = 0.0
     for seed in range(4):
         log = _log(20 + seed, differ=False)
-        supplies = log.supplies(laptop())
+        supplies = supplies_of(laptop(), log)
         everyone = np.ones(len(log.frame), bool)
         _, cubes = regions.by_region(
             laptop(), log, supplies, strata.periods(log.meta, 28)[1], everyone.astype(float), everyone

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossmix.config import Config, laptop
-from crossmix.market.domain import DOMAIN, DomainError, check
 from crossmix.market.environment import MECHANISMS, MarketEnvironment
-from crossmix.market.model import Market
+from crossmix.market.model import DOMAIN, DomainError, Market, check
 from crossmix.state import ALLOCATION
 from tests.support.markets import make_market
 

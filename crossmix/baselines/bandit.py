@@ -1,6 +1,6 @@
-"""Adaptive competitors that know no market: pacing controllers and bandits (docs/design.md#learning).
+"""A combinatorial bandit over daily budgets, by confidence bounds or by Thompson sampling.
 
-Each sees delivery reports only. All answers go through `project`, so limits hold.
+Sees delivery reports only, knows no market (docs/design.md#learning). Its answers go through `project`, so limits hold.
 
 Shapes: B batch, P platforms, L budget levels.
 """
@@ -11,74 +11,9 @@ import torch
 from torch import Tensor
 
 from crossmix.baselines.player import Delivery, Task
+from crossmix.baselines.registry import BASELINES, Baseline
 from crossmix.constraints import project
 from crossmix.market.model import Market
-
-
-class Pid:
-    """PID pacing per platform: its share follows its ROI's error against the campaign's mean.
-
-    u = Kp e + Ki sum e + Kd (e - e'), with e = ln(ROI_p / ROI); share' ~ share exp(u). The textbook form (Aastrom and
-    Murray, Feedback Systems, ch. 11) on the logarithm, with a clamped integral against wind-up.
-    """
-
-    GAINS = (0.10, 0.01, 0.05)
-    MEMORY = 0.8
-    """Exponential smoothing of the reports, as ROI of a single cycle is mostly luck."""
-
-    def __init__(self, market: Market, campaign_B: Tensor) -> None:
-        shape = market.static[campaign_B].shape
-        self.revenue, self.planned = torch.zeros(shape), torch.zeros(shape)
-        self.total, self.last = torch.zeros(shape), torch.zeros(shape)
-
-    def learn(self, delivery: Delivery) -> None:
-        self.revenue = self.MEMORY * self.revenue + delivery.revenue
-        self.planned = self.MEMORY * self.planned + delivery.planned
-
-    def act(self, task: Task) -> Tensor:
-        mean = self.revenue.sum(1, keepdim=True) / self.planned.sum(1, keepdim=True).clamp(min=1e-12)
-        roi = (self.revenue + mean * 0.02 * task.budget_B[:, None]) / (self.planned + 0.02 * task.budget_B[:, None])
-        error = (roi / mean.clamp(min=1e-12)).clamp(0.05, 20).log()
-        self.total = (self.total + error).clamp(-10, 10)
-        p, i, d = self.GAINS
-        move = p * error + i * self.total + d * (error - self.last)
-        self.last = error
-        share = task.share_BP.clamp(min=0.002) * move.exp()
-        return project(share / share.sum(1, keepdim=True), task.low_BP, task.high_BP)
-
-
-class MirrorDescent:
-    """Dual mirror descent for budgeted allocation (Balseiro, Lu, Mirrokni, arXiv 2011.10124, algorithm 1), per cycle.
-
-    One dual price mu per flight for its budget rate; each platform's reward is a concave curve r_p(b) = v_p b^theta,
-    v_p learned from reports; the primal step buys b_p = argmax r_p(b) - mu b = (theta v_p / mu)^(1 / (1 - theta)); the
-    dual step is entropic: mu' = mu exp(-eta (budget - sum b) / budget).
-    """
-
-    THETA, ETA, MEMORY = 0.7, 0.5, 0.9
-
-    def __init__(self, market: Market, campaign_B: Tensor) -> None:
-        shape = market.static[campaign_B].shape
-        self.revenue, self.curve = torch.zeros(shape), torch.zeros(shape)
-        self.price_B = torch.ones(shape[0])
-
-    def learn(self, delivery: Delivery) -> None:
-        self.revenue = self.MEMORY * self.revenue + delivery.revenue
-        self.curve = self.MEMORY * self.curve + delivery.spend.clamp(min=0) ** self.THETA
-
-    def act(self, task: Task) -> Tensor:
-        prior = self.revenue.sum(1, keepdim=True) / self.curve.sum(1, keepdim=True).clamp(min=1e-12)
-        weight = 0.1 * self.curve.mean(1, keepdim=True).clamp(min=1e-12)
-        value = (self.revenue + prior * weight) / (self.curve + weight)
-        bought = (self.THETA * value / self.price_B[:, None].clamp(min=1e-9)) ** (1 / (1 - self.THETA))
-        total = bought.sum(1)
-        for _ in range(20):  # a cycle's budget is known: the dual is walked to where it is met
-            slack = ((task.budget_B - total) / task.budget_B.clamp(min=1e-12)).clamp(-4, 1)
-            self.price_B = self.price_B * torch.exp(-self.ETA * (1 - self.THETA) * slack)
-            bought = (self.THETA * value / self.price_B[:, None].clamp(min=1e-9)) ** (1 / (1 - self.THETA))
-            total = bought.sum(1)
-        share = bought / total[:, None].clamp(min=1e-12)
-        return project(share, task.low_BP, task.high_BP)
 
 
 class BudgetBandit:
@@ -167,3 +102,12 @@ class BudgetBandit:
             at.scatter_add_(1, best, able.long())
             left = left - spent.squeeze(1)
         return share / share.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+def thompson(market: Market, campaign_B: Tensor) -> BudgetBandit:
+    """The bandit that draws its curves."""
+    return BudgetBandit(market, campaign_B, thompson=True)
+
+
+BASELINES.register(Baseline(name="ucb", label="budget bandit, UCB", player=BudgetBandit))
+BASELINES.register(Baseline(name="thompson", label="budget bandit, Thompson sampling", player=thompson))

@@ -1,0 +1,195 @@
+"""What a log tells of supply and response: impressions one by one, totals through the same forward model.
+
+Shapes: T cycles, C campaigns, P platforms, D + 1 delays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmix.config import Config
+from crossmix.market.fit import estimators
+from crossmix.market.fit.log import Array, Log
+from crossmix.market.fit.spend_history import Aggregate
+from crossmix.market.fit.spend_history import fit as fit_totals
+from crossmix.market.fit.spend_history import supply as supply_of_totals
+from crossmix.market.fit.supply import Supply, estimate
+
+
+def supplies(config: Config, log: Log) -> list[list[Supply]]:
+    """Supply of every campaign and platform; the price law is fitted on training cycles and users not held out."""
+    if log.meta.aggregate:
+        return history_supplies(config, log, inferred(config, log))
+    fit = log.fitted_rows()
+    rows: list[list[Supply]] = []
+    for c in range(log.shape[1]):
+        rows.append([])
+        for p in range(log.shape[2]):
+            cell = ((log.frame["c"] == c) & (log.frame["p"] == p)).to_numpy()
+            bid = log.frame["bid_price"].to_numpy(float)[cell]
+            rows[-1].append(
+                estimate(
+                    log.frame["price_paid"].to_numpy(float)[cell],
+                    bid if len(bid) and np.isfinite(bid).all() else None,
+                    log.frame["cycle"].to_numpy(np.int64)[cell],
+                    fit[cell],
+                    log.shape[0],
+                    fit_cycles=log.train_cycles,
+                    quantiles=config.market.quantiles,
+                    assumed_win_rate=config.market.assumed_win_rate,
+                    assumed_dispersion=config.market.assumed_bid_dispersion,
+                )
+            )
+    return rows
+
+
+def inferred(config: Config, log: Log) -> Aggregate:
+    """Supply and response of a spend history."""
+    totals = log.totals()
+    return fit_totals(
+        config.market,
+        totals["impressions"],
+        totals["clicks"],
+        totals["spend"],
+        log.fitted_cycles(),
+        log.weekdays() if log.meta.weekday_pattern else None,
+    )
+
+
+def history_supplies(config: Config, log: Log, aggregate: Aggregate) -> list[list[Supply]]:
+    """`supplies` of a spend history.
+
+    In every cycle that was seen the price multiplier is the one at which the observed spend buys the observed
+    impressions; in the training cycles held out it is the smoothed one, so that they can judge.
+    """
+    totals, fitted, weekday = log.totals(), log.fitted_cycles(), log.weekdays()
+    held = ~fitted & (np.arange(log.shape[0]) < log.train_cycles)
+    return [
+        [
+            supply_of_totals(
+                aggregate,
+                (c, p),
+                totals["impressions"][:, c, p],
+                totals["spend"][:, c, p],
+                fitted=fitted,
+                smoothed=held,
+                weekday=weekday,
+                settings=config.market,
+            )
+            for p in range(log.shape[2])
+        ]
+        for c in range(log.shape[1])
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What impressions and totals tell in different ways; each (C, P) unless said otherwise."""
+
+    supplies: list[list[Supply]]
+    saturation: tuple[Array, Array]
+    """With its standard error, as the next two."""
+    value: tuple[Array, Array, Array]
+    """Mean, standard error, coefficient of variation."""
+    fade_TCP: Array
+    """Impressions fitted on, each weighted by what saturation leaves of its click probability."""
+    log_ctr_se: Array
+    """Standard error of ln of the click rate that comes from not knowing saturation and volume."""
+    requests_se: Array
+    delay: Array
+    """(C, P, D + 1)."""
+    seen_T: npt.NDArray[np.bool_]
+    """Training cycles whose price multiplier was fitted."""
+    guessed: tuple[str, ...]
+    """Parameters that rest on assumptions."""
+    exposure: Array | None = None
+    """Of every impression, (n,): what saturation leaves of its click probability."""
+
+
+def gathered(config: Config, log: Log) -> Evidence:
+    """All that the market is fitted from."""
+    return _of_totals(config, log) if log.meta.aggregate else _of_impressions(config, log)
+
+
+def _of_impressions(config: Config, log: Log) -> Evidence:
+    """Evidence of single impressions: their prices, bids, and rank within their cycle."""
+    train, fit_users = log.train_cycles, log.fitted_rows()
+    cells = supplies(config, log)
+    saturation = estimators.saturation(log, cells, fit_users, config.market.saturation)
+    exposure = estimators.exposure(log, cells, saturation[0])
+    converted = log.frame["converted"].to_numpy(bool)
+    _, _, requests_sd = volume(log, cells)
+    requests = estimators.stack(cells, "requests")[:train].mean(0)
+    sampling = np.sqrt((estimators.stack(cells, "requests_error")[:train] ** 2).sum(0)) / train
+    return Evidence(
+        supplies=cells,
+        saturation=saturation,
+        value=estimators.value(log, fit_users & converted),
+        fade_TCP=log.per_cycle(exposure, keep=fit_users)[:train],
+        log_ctr_se=np.zeros(log.shape[1:]),
+        requests_se=np.hypot(sampling, requests * requests_sd / np.sqrt(train)),
+        delay=_delays(log, fit_users & converted, config.market.max_delay_cycles),
+        seen_T=np.ones(train, bool),
+        guessed=("requests", "requests_sd", "saturation", "bid_dispersion") if cells[0][0].approximated else (),
+        exposure=exposure,
+    )
+
+
+def _of_totals(config: Config, log: Log) -> Evidence:
+    """Evidence of a spend history (`crossmix.market.fit.spend_history`)."""
+    train = log.train_cycles
+    aggregate = inferred(config, log)
+    cells = history_supplies(config, log, aggregate)
+    totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
+    fading = aggregate.saturation * totals["impressions"] / estimators.stack(cells, "requests")[:train]
+    mean_fade = np.where(fading > 1e-6, -np.expm1(-fading) / np.maximum(fading, 1e-6), 1.0)
+    delay = np.zeros((*log.shape[1:], config.market.max_delay_cycles + 1))
+    delay[..., 0] = 1.0
+    return Evidence(
+        supplies=cells,
+        saturation=(aggregate.saturation, aggregate.saturation_se),
+        value=estimators.value_of_totals(totals["conversions"], totals["revenue"]),
+        fade_TCP=totals["impressions"] * mean_fade,
+        log_ctr_se=aggregate.log_ctr_se,
+        requests_se=aggregate.requests_se,
+        delay=delay,
+        seen_T=log.fitted_cycles()[:train],
+        guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr"),
+    )
+
+
+def volume(log: Log, cells: list[list[Supply]]) -> tuple[Array, Array, Array]:
+    """Requests (T, C, P), weekday factors (C, P, 7), and the deviation of what is left (C, P)."""
+    requests = estimators.stack(cells, "requests")
+    train = log.train_cycles
+    error = estimators.stack(cells, "requests_error")
+    weekday = log.weekdays()
+    mean = np.maximum(requests[:train].mean(0), 1e-9)
+    week = np.ones((*mean.shape, 7))
+    if log.meta.weekday_pattern:
+        # Pooled over campaigns: a platform's users do not know whose campaign it is.
+        relative = (requests[:train] / mean).mean(1)
+        for day in range(7):
+            rows = relative[weekday[:train] == day]
+            if len(rows):
+                week[..., day] = rows.mean(0)
+        week /= week.mean(-1, keepdims=True)
+    residual = np.log(np.maximum(requests[:train], 0.5) / (mean * week[..., weekday[:train]].transpose(2, 0, 1)))
+    sampling = (error[:train] ** 2 / np.maximum(requests[:train], 1) ** 2 + 1 / np.maximum(requests[:train], 1)).mean(0)
+    return requests, week, np.sqrt(np.maximum(residual.var(0) - sampling, 0.0))
+
+
+def _delays(log: Log, keep: npt.NDArray[np.bool_], longest: int) -> Array:
+    """Distribution of cycles between impression and conversion, (C, P, D + 1); pooled over campaigns."""
+    frame = log.frame[keep]
+    lag = np.clip(frame["arrival"].to_numpy() - frame["cycle"].to_numpy(), 0, longest).astype(np.int64)
+    table = np.zeros((log.shape[2], longest + 1))
+    np.add.at(table, (frame["p"].to_numpy(), lag), 1.0)
+    prior = table.sum(0) / max(table.sum(), 1)
+    prior = prior if prior.sum() > 0 else np.eye(longest + 1)[0]
+    table = table + 5 * prior
+    table /= table.sum(1, keepdims=True)
+    return np.broadcast_to(table, (log.shape[1], *table.shape)).copy()
