@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.allocation import finished
-from crossmix.agents.maml import MAML, Loss, Parameters, descend, named, pathwise_loss
+from crossmix.agents.maml import MAML, Loss, Parameters, inner_step, named, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
 from crossmix.market.environment import MarketEnvironment
@@ -108,7 +108,7 @@ def flight(config: Config, market: Market, adapter: Adapter, loss: Loss, cycles:
             earned = environment.expected(share).revenue.sum()
             told.append(float(earned / environment.expected(best).revenue.sum()))
         if adapter.rates is not None:
-            stepped = descend(now, adapter.rates, value, graph=False)
+            stepped = inner_step(now, adapter.rates, value, graph=False)
             now = {name: tensor.detach().requires_grad_(True) for name, tensor in stepped.items()}
         environment.step(share)
     return told

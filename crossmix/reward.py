@@ -8,9 +8,18 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from crossmix.config import Reward
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+A = TypeVar("A", "Tensor", NDArray[Any])
+"""Tensors in training; numpy arrays where served cycles are counted, without torch."""
 
 
 def simulator(weights: Reward, roi_B: Tensor, ctr_B: Tensor, excess_B: Tensor) -> Tensor:
@@ -27,16 +36,22 @@ def money(weights: Reward, roi_B: Tensor, excess_B: Tensor) -> Tensor:
     return roi_B - weights.budget / max(weights.roi, 1e-12) * excess_B
 
 
-def dynamic(weights: Reward, roi_B: Tensor, ctr_B: Tensor, cvr_B: Tensor, excess_B: Tensor) -> Tensor:
-    """Eq. 10: alpha ROI + beta CTR + gamma CVR - delta max_i(0, a_i - a_i^max), (B,)."""
+def dynamic(weights: Reward, roi_B: A, ctr_B: A, cvr_B: A, excess_B: A) -> A:
+    """Eq. 10: alpha ROI + beta CTR + gamma CVR - delta max_i(0, a_i - a_i^max), (B,).
+
+    A figure beside revenue for cycles that were played or served; nothing is trained on it or judged by it, for its
+    click terms buy clicks with revenue, as eq. 3's does (`money`).
+    """
     return online(weights, roi_B, ctr_B, cvr_B) - weights.excess * excess_B
 
 
-def online(weights: Reward, roi_B: Tensor, ctr_B: Tensor, cvr_B: Tensor) -> Tensor:
+def online(weights: Reward, roi_B: A, ctr_B: A, cvr_B: A) -> A:
     """Eq. 11: alpha ROI + beta CTR + gamma CVR, (B,)."""
     return weights.roi * roi_B + weights.ctr * ctr_B + weights.cvr * cvr_B
 
 
-def excess(raw_share_BP: Tensor, high_BP: Tensor) -> Tensor:
-    """max_i(0, a_i - a_i^max) of the share before projection (eq. 10), (B,)."""
-    return (raw_share_BP - high_BP).clamp(min=0).amax(1)
+def excess(raw_share_BP: A, high_BP: A) -> A:
+    """max_i(0, a_i - a_i^max) of the share before projection (eq. 10), (B,); any axes before the platforms' one."""
+    over_BP = (raw_share_BP - high_BP).clip(min=0)
+    largest_B: A = over_BP.max(-1) if isinstance(over_BP, np.ndarray) else over_BP.amax(-1)
+    return largest_B

@@ -158,7 +158,9 @@ def _verdict(live: Live) -> dict[str, Any] | None:
     from serving.experiment import verdict
 
     try:
-        return verdict.status(live.store, live.experiment.id, datetime.now(UTC), live.config.serving.guardrails)
+        return verdict.status(
+            live.store, live.experiment.id, datetime.now(UTC), live.config.serving.guardrails, live.config.reward
+        )
     except (VerdictError, StoreAwayError):
         return None
 

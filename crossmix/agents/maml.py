@@ -6,7 +6,7 @@
 L_k is the pathwise loss of a cycle of task k: minus the expected objective, over its batch mean. Every inner step sees
 one cycle, played with the parameters adapted so far, as a policy that adapts while it serves would; the query is a
 cycle of the same task in a world of another seed. The rates, one per parameter tensor, are learned with the same
-gradient (Meta-SGD, arXiv 1707.09835); `MAML.learn_rates` off leaves the paper's fixed one.
+gradient (Meta-SGD, arXiv 1707.09835); `MAMLConfig.learn_rates` off leaves the paper's fixed one.
 
 Shapes: B batch, P platforms, S state.
 """
@@ -49,8 +49,8 @@ class _Raw(nn.Module):
         self.policy, self.state_of = policy, state_of
 
     def forward(self, state_BS: Tensor, low_BP: Tensor, high_BP: Tensor) -> tuple[Tensor, Tensor]:
-        seen = state_BS if self.state_of is None else self.state_of(state_BS)
-        return self.policy.act(seen, low_BP, high_BP)
+        masked_BS = state_BS if self.state_of is None else self.state_of(state_BS)
+        return self.policy.act(masked_BS, low_BP, high_BP)
 
 
 def pathwise_loss(state_of: Callable[[Tensor], Tensor] | None = None) -> Loss:
@@ -59,13 +59,13 @@ def pathwise_loss(state_of: Callable[[Tensor], Tensor] | None = None) -> Loss:
     def loss(
         policy: Policy, parameters: Mapping[str, Tensor], environment: DifferentiableEnvironment
     ) -> tuple[Tensor, Tensor]:
-        seen = environment.observe()
+        observation = environment.observe()
         given = {f"policy.{name}": value for name, value in parameters.items()}
         raw, share = functional_call(
-            _Raw(policy, state_of), given, (seen.state_BS, seen.low_BP, seen.high_BP), strict=False
+            _Raw(policy, state_of), given, (observation.state_BS, observation.low_BP, observation.high_BP), strict=False
         )
-        gain_B = environment.objective(environment.expected(share), raw, seen.high_BP)
-        return -(gain_B / gain_B.detach().mean().abs().clamp(min=1e-6)).mean(), share.detach()
+        objective_B = environment.objective(environment.expected(share), raw, observation.high_BP)
+        return -(objective_B / objective_B.detach().mean().abs().clamp(min=1e-6)).mean(), share.detach()
 
     return loss
 
@@ -75,7 +75,9 @@ def named(policy: Policy) -> Parameters:
     return dict(policy.named_parameters())
 
 
-def descend(parameters: Mapping[str, Tensor], rates: Mapping[str, Tensor], loss: Tensor, *, graph: bool) -> Parameters:
+def inner_step(
+    parameters: Mapping[str, Tensor], rates: Mapping[str, Tensor], loss: Tensor, *, graph: bool
+) -> Parameters:
     """Eq. 7, once; with `graph` the step itself can be differentiated."""
     gradients = torch.autograd.grad(loss, list(parameters.values()), create_graph=graph)
     return {
@@ -98,7 +100,7 @@ def adapt(
     now = dict(parameters)
     for _ in range(steps):
         value, share = loss(policy, now, environment)
-        now = descend(now, rates, value, graph=graph)
+        now = inner_step(now, rates, value, graph=graph)
         environment.step(share)
     return now
 

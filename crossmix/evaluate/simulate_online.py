@@ -36,9 +36,9 @@ class OnlineArm:
         self.window: list[list[Feedback]] = [[] for _ in range(runs)]
         self._logits_BP = self._density_B = torch.empty(0)
 
-    def __call__(self, world: MarketEnvironment, seen: Observation) -> Tensor:
+    def __call__(self, world: MarketEnvironment, observation: Observation) -> Tensor:
         """Sampled splits, (B, P), before the limits."""
-        parts = seen.state_BS.chunk(len(self.policies))
+        parts = observation.state_BS.chunk(len(self.policies))
         sampled = [
             explore(policy, self.exploration, state_CS, self.generator)
             for policy, state_CS in zip(self.policies, parts, strict=True)
@@ -47,14 +47,14 @@ class OnlineArm:
         self._density_B = torch.cat([density for _, density in sampled])
         return torch.softmax(self._logits_BP, 1)
 
-    def learn(self, world: MarketEnvironment, seen: Observation, step: Step) -> None:
+    def learn(self, world: MarketEnvironment, observation: Observation, step: Step) -> None:
         """The day's update of every experiment's policy, from its newest `online.window` cycles."""
         self.day += 1
         if not self.learns:
             return
         outcome, settings, runs = step.outcome, self.config.online, len(self.policies)
         earned_B = reward.online(self.config.reward, outcome.roi_B(), outcome.ctr_B(), outcome.cvr_B())
-        rows = (seen.state_BS, self._logits_BP, self._density_B, earned_B, world.campaign_B)
+        rows = (observation.state_BS, self._logits_BP, self._density_B, earned_B, world.campaign_B)
         for run, parts in enumerate(zip(*(row.chunk(runs) for row in rows), strict=True)):
             self.window[run] = [*self.window[run], Feedback(*parts)][-settings.window :]
             served, log = self.policies[run], Feedback.joined(self.window[run])

@@ -22,6 +22,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from crossmix import reward
+from crossmix.config import Reward
 from crossmix.ledger import tables
 from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.store import Store
@@ -81,6 +83,18 @@ class Outcomes:
             return self.planned_AT
         total_ATP: Array = self.total_QATP[QUANTITIES.index(name)]
         return total_ATP.sum(2) if platform is None else total_ATP[:, :, self.platforms.index(platform)]
+
+    def dynamic_reward(self, weights: Reward) -> Array:
+        """Eq. 10 of each arm and cycle, (A, T), all campaigns together; a ratio without a denominator counts 0.
+
+        Its last term is 0: what is served is never above a platform's maximum.
+        """
+        spans = (("revenue", PLANNED), ("clicks", "impressions"), ("conversions", "clicks"))
+        roi_AT, ctr_AT, cvr_AT = (
+            np.divide(self.of(top), self.of(bottom), out=np.zeros(self.of(top).shape), where=self.of(bottom) > 0)
+            for top, bottom in spans
+        )
+        return reward.dynamic(weights, roi_AT, ctr_AT, cvr_AT, np.zeros_like(roi_AT))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -77,19 +77,19 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
     before_alignment = TrainedPolicy.load(policy)
     before_alignment.save(out)
     shutil.copy(policy / Curve.FILE, out / Curve.FILE)
-    told: dict[str, Any] = {"target": settings.target, "kept": "trained"}
+    report: dict[str, Any] = {"target": settings.target, "kept": "trained"}
     logged = None if settings.target == "off" else transitions(Dataset(dataset), config, fitted)
     if logged is None or len(logged.transition_NX) < settings.enough:
         if logged is not None:
-            told |= {"too_few": len(logged.transition_NX), "enough": settings.enough}
-        Alignment.of(told).save(out)
-        return told
+            report |= {"too_few": len(logged.transition_NX), "enough": settings.enough}
+        Alignment.of(report).save(out)
+        return report
     actor = load_policy(policy)
     if settings.target == "market":
         theta_QP, losses = align_market(config, fitted, logged)
-        told |= losses
+        report |= losses
         judged = scaled(fitted, theta_QP)
-        told["multipliers"] = {
+        report["multipliers"] = {
             platform: dict(zip(QUANTITIES, theta_QP[:, p].exp().tolist(), strict=True))
             for p, platform in enumerate(fitted.platforms)
         }
@@ -100,15 +100,15 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
             candidate = retrain(config, judged, load_policy(policy))
     else:
         candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
-        told |= losses
+        report |= losses
         judged = fitted
     before, after = (validated(config, judged, one, 7_000) for one in (actor, candidate))
-    told |= {"validation_trained": before, "validation_aligned": after}
-    told["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
-    if told["kept"] == "aligned":
+    report |= {"validation_trained": before, "validation_aligned": after}
+    report["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
+    if report["kept"] == "aligned":
         replace(before_alignment, weights=candidate.state_dict()).save(out)
-    Alignment.of(told).save(out)
-    return told
+    Alignment.of(report).save(out)
+    return report
 
 
 def transitions(dataset: Dataset, config: Config, market: Market) -> Logged:
@@ -180,11 +180,11 @@ def align_market(config: Config, market: Market, logged: Logged) -> tuple[Tensor
         kept.append(theta_QP.detach().clone())
         return loss
 
-    told = _alternate(config, logged, play, move)
+    losses = _alternate(config, logged, play, move)
     # The mean of the second half: the two play around their equilibrium.
-    found_QP = torch.stack(kept[len(kept) // 2 :]).mean(0)
-    told["multipliers_found"] = found_QP.exp().tolist()
-    return torch.where(found_QP.abs() > settings.least, found_QP, torch.zeros_like(found_QP)), told
+    mean_QP = torch.stack(kept[len(kept) // 2 :]).mean(0)
+    losses["multipliers_found"] = mean_QP.exp().tolist()
+    return torch.where(mean_QP.abs() > settings.least, mean_QP, torch.zeros_like(mean_QP)), losses
 
 
 def align_policy(config: Config, market: Market, logged: Logged, policy: Policy) -> tuple[Policy, dict[str, Any]]:
@@ -197,10 +197,10 @@ def align_policy(config: Config, market: Market, logged: Logged, policy: Policy)
     own: list[Tensor] = []
 
     def play(_: int) -> Tensor:
-        seen = world.observe()
-        raw, share = policy.act(seen.state_BS, seen.low_BP, seen.high_BP)
-        gain_B = world.objective(world.expected(share), raw, seen.high_BP)
-        own[:] = [-(gain_B / gain_B.detach().mean().abs().clamp(min=1e-6)).mean()]
+        observation = world.observe()
+        raw, share = policy.act(observation.state_BS, observation.low_BP, observation.high_BP)
+        objective_B = world.objective(world.expected(share), raw, observation.high_BP)
+        own[:] = [-(objective_B / objective_B.detach().mean().abs().clamp(min=1e-6)).mean()]
         return simulation.transition(share)
 
     def move(d: Discriminator, simulated_NX: Tensor) -> Tensor:
@@ -208,8 +208,8 @@ def align_policy(config: Config, market: Market, logged: Logged, policy: Policy)
         _step(mover, own[0] + settings.weight * adversarial, list(policy.parameters()))
         return adversarial
 
-    told = _alternate(config, logged, play, move)
-    return policy.eval(), told
+    losses = _alternate(config, logged, play, move)
+    return policy.eval(), losses
 
 
 def _alternate(config: Config, logged: Logged, play: Any, move: Any) -> dict[str, Any]:
@@ -231,14 +231,14 @@ def _alternate(config: Config, logged: Logged, play: Any, move: Any) -> dict[str
         loss = discriminator_loss(d, real, simulated, settings.gradient_penalty)
         _step(optimiser, loss, list(d.parameters()))
         moved = move(d, simulated)
-        for place, value in enumerate((loss, moved)):
+        for which, value in enumerate((loss, moved)):
             number = float(value.detach())
             if not math.isfinite(number):
-                name = ("discriminator", "generator")[place]
+                name = ("discriminator", "generator")[which]
                 raise TrainingError(
                     f"align: {name} loss is {number}: stopped, the trained policy stays. Lower align.learning_rate."
                 )
-            sums[place] += number / every
+            sums[which] += number / every
         if (iteration + 1) % every == 0:
             losses["discriminator_loss"].append(sums[0])
             losses["generator_loss"].append(sums[1])
@@ -282,13 +282,13 @@ def retrain(config: Config, market: Market, policy: Policy) -> Policy:
             mechanism="counts",
             seed=settings.market_seed + 6_000_000 + done,
         )
-        seen = world.observe()
+        observation = world.observe()
         for _ in range(min(settings.cycles, config.align.updates - done)):
-            result = pathwise.update(policy, optimiser, world, seen)
+            result = pathwise.update(policy, optimiser, world, observation)
             if not math.isfinite(result.loss):
                 raise TrainingError(f"align: pathwise loss is {result.loss}: stopped, the trained policy stays.")
             schedule.step()
-            seen = world.step(result.share_BP).observation
+            observation = world.step(result.share_BP).observation
             done += 1
     return policy.eval()
 

@@ -248,6 +248,9 @@ def status_table(found: dict[str, Any]) -> str:
         else:
             told += f"  {one['verdict']}: {one['reason']}"
         lines.append(f"{name:<12}{told}")
+    rewards = [found["dynamic_reward"][arm]["mean"] for arm in ("policy", "control")]
+    told = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in rewards)
+    lines.append(f"{'reward':<12}{told}  eq. 10, mean of cycles; it decides nothing")
     lines.append("")
     lines += [f"{rail['verdict']:<18}{rail['sentence']}" for rail in found["guardrails"]]
     users = found["users"]

@@ -14,13 +14,15 @@ from serving.experiment import verdict
 
 
 def router(live: Any) -> APIRouter:
-    """Routes over `live`, of which `store`, `experiment` and `config.serving.guardrails` are read at every request."""
+    """Routes over `live`, of which `store`, `experiment` and `config` are read at every request."""
     routes = APIRouter()
 
     def answered(as_page: bool) -> Response:
         try:
-            rails = live.config.serving.guardrails
-            standing = verdict.status(live.store, live.experiment.id, datetime.now(UTC), rails)
+            config = live.config
+            standing = verdict.status(
+                live.store, live.experiment.id, datetime.now(UTC), config.serving.guardrails, config.reward
+            )
         except VerdictError as error:
             return JSONResponse({"error": str(error)}, 404)
         except StoreAwayError as error:

@@ -13,7 +13,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from crossmix.config import Guardrails
+from crossmix.config import Guardrails, Reward
 from crossmix.evaluate.stats.sequential import balance
 from crossmix.ledger import campaigns, experiments
 from crossmix.ledger.experiments import GUARDRAIL, Experiment, VerdictError
@@ -27,12 +27,19 @@ FEWEST_USERS = 50
 """Of both arms, below which the chi-square law of the sample ratio does not hold."""
 
 
-def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrails | None = None) -> dict[str, Any]:
+def status(
+    store: Store,
+    experiment_id: str,
+    now: datetime,
+    guardrails: Guardrails | None = None,
+    weights: Reward | None = None,
+) -> dict[str, Any]:
     """How the experiment stands, as plain JSON.
 
     Args:
         now: UTC; only what has finished by then counts.
         guardrails: thresholds; their defaults if absent.
+        weights: of eq. 10, which is told beside revenue and decides nothing; their defaults if absent.
 
     Raises:
         VerdictError: no such experiment.
@@ -74,6 +81,7 @@ def status(store: Store, experiment_id: str, now: datetime, guardrails: Guardrai
         "currency": " + ".join(sorted({clock.currency for clock in outcomes.clocks})) or None,
         "campaigns": [clock.campaign_id for clock in outcomes.clocks],
         "arms": {arm: _arm(outcomes, a, None) for a, arm in enumerate(ARMS)},
+        "dynamic_reward": _dynamic_reward(outcomes, weights or Reward()),
         "lifts": lifts,
         "platforms": {
             platform: {
@@ -171,6 +179,15 @@ def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
         top_AT, bottom_AT = of_arms(outcomes, name, platform)
         ratios[name] = own(top_AT[arm], bottom_AT[arm], level)
     return totals | ratios
+
+
+def _dynamic_reward(outcomes: Outcomes, weights: Reward) -> dict[str, Any]:
+    """Eq. 10 of each arm: of every cycle, and their mean."""
+    reward_AT = outcomes.dynamic_reward(weights)
+    return {
+        arm: {"mean": float(reward_AT[a].mean()) if reward_AT.size else None, "by_cycle": reward_AT[a].tolist()}
+        for a, arm in enumerate(ARMS)
+    }
 
 
 def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:

@@ -284,8 +284,8 @@ def power_of(lift: float, deviation: float, days: int, level: float = 0.05) -> f
     nu, far = days - 1, abs(math.log1p(lift)) / deviation * math.sqrt(days)
     edge = stats.t.ppf(1 - level / 2, nu)
     # The other tail adds less than level / 2, and its law has no stable form far out.
-    found = float(stats.nct.sf(edge, nu, far))
-    return found if math.isfinite(found) else 1.0
+    power = float(stats.nct.sf(edge, nu, far))
+    return power if math.isfinite(power) else 1.0
 
 
 def _log_ratio(treatment: ArrayLike, control: ArrayLike, dimensions: int = 1) -> Array:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossmix.agents.maml import MAML, Rates, adapt, descend, named, outer_loss, pathwise_loss
+from crossmix.agents.maml import MAML, Rates, adapt, inner_step, named, outer_loss, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.config import MAMLConfig
 from crossmix.history import Outcome
@@ -168,10 +168,10 @@ def test_meta_training_recovers_faster_than_multi_task_on_conflicting_tasks() ->
     assert ours > tuned + 0.01
 
 
-def test_descend_without_a_graph_keeps_none() -> None:
+def test_an_inner_step_without_a_graph_keeps_none() -> None:
     policy = _policy()
     value, _ = pathwise_loss()(policy, named(policy), Toy([1.0, 2.0, 3.0]))
     rates = {name: torch.tensor(0.1).double() for name in named(policy)}
-    stepped = descend(named(policy), rates, value, graph=False)
+    stepped = inner_step(named(policy), rates, value, graph=False)
     (again,) = torch.autograd.grad(stepped["head.weight"].sum(), policy.head.weight)
     assert torch.equal(again, torch.ones_like(again))

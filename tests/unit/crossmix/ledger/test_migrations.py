@@ -136,9 +136,10 @@ def test_a_database_of_the_commit_before_loses_nothing(empty: str) -> None:
     for name, figures in before["status"].items():
         figures = _renamed(figures)
         found = json.loads(json.dumps(status(store, name, datetime.fromisoformat(before["now"]))))
-        # What is new since: who ended it is a field, and the line says so.
+        # What is new since: who ended it is a field, and the line says so; eq. 10 beside revenue.
         ended_by = {"first": "guardrail", "second": None, "third": "anna"}[name]
         assert found["experiment"].pop("ended_by") == ended_by
+        assert found.pop("dynamic_reward").keys() == {"policy", "control"}
         if name == "first":
             figures["verdict"]["line"] = f"Ended after 6 of 14 cycles by {figures['experiment']['reason']}."
         _assert_same(found, figures, name)

@@ -16,13 +16,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from scipy import stats
 
-from crossmix.config import Guardrails, load
+from crossmix.config import Guardrails, Reward, load
 from crossmix.evaluate.stats.sequential import closing, sequential
 from crossmix.ledger import tables
 from crossmix.ledger.experiments import VerdictError, newest
 from crossmix.ledger.experiments import get as experiment
 from crossmix.ledger.outcomes import read
 from crossmix.ledger.store import Store
+from crossmix.metrics import AMOUNTS, JUDGED
 from serving.experiment.compare import figures, own
 from serving.experiment.routes import router
 from serving.experiment.verdict import render, status
@@ -90,6 +91,17 @@ def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
     assert sum(parts) == pytest.approx(policy["roi"]["value"])
     assert found["platforms"]["social"]["lifts"]["roi"]["verdict"] == "insufficient data"
     assert found["by_cycle"][1]["control"]["revenue"] == 210
+    # Eq. 10 of every cycle, beside revenue: it is in no lift, and decides nothing.
+    day = {name: found["by_cycle"][1]["policy"][name] for name in AMOUNTS}
+    reward = 0.5 * day["revenue"] / day["planned"] + 0.3 * day["clicks"] / day["impressions"]
+    reward += 0.2 * day["conversions"] / day["clicks"]
+    told = found["dynamic_reward"]["policy"]
+    assert told["by_cycle"][1] == pytest.approx(reward)
+    assert told["mean"] == pytest.approx(np.mean(told["by_cycle"]))
+    assert len(told["by_cycle"]) == len(found["dynamic_reward"]["control"]["by_cycle"]) == 3
+    assert set(found["lifts"]) == set(found["platforms"]["search"]["lifts"]) == set(JUDGED)
+    other = status(store, "first", _at(3), weights=Reward(roi=1.0, ctr=0.0, cvr=0.0))["dynamic_reward"]["policy"]
+    assert other["by_cycle"] == pytest.approx([1_050 / 700, 600 / 700, 800 / 700])
     json.dumps(found, allow_nan=False)
 
 
