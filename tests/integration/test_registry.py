@@ -58,7 +58,7 @@ def test_registering_promoting_and_rolling_back(
     assert better.aliases == ("challenger", "champion")
     assert registry.get("previous").number == 1
     replaced = json.loads(registry.get(1).tags["replaced"])
-    assert (replaced["by"], replaced["with"]) == ("a test", 3)
+    assert (replaced["actor"], replaced["with"]) == ("a test", 3)
     assert replaced["at"]
 
     assert registry.rollback(actor="an operator").number == 1
