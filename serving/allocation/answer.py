@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import allocate, constraints
-from crossmix.allocate import interval_of
+from crossmix.allocate import PlatformShare, interval_of
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
@@ -288,7 +288,7 @@ class Answerer:
                     "marginal_roi_interval": list(line.marginal_roi_interval) if known else None,
                     "expected_revenue": line.expected_revenue if known else None,
                     "binding": line.binding,
-                    "reason": _reason(line.reason, task, known),
+                    "reason": _reason(line, task, known),
                 }
                 for line in lines
             ],
@@ -334,9 +334,9 @@ def _stopped(campaign: Campaign, cycle: int) -> str | None:
     return None
 
 
-def _reason(reason: str, task: _Task, known: bool) -> str:
+def _reason(line: PlatformShare, task: _Task, known: bool) -> str:
     if task.target_P is None:
-        return reason if known else reason.partition(";")[0]
+        return line.reason if known else line.held
     override = task.planned.campaign.override
     if override is not None:
         split = "kill switch: the static split" if override.kind == "static" else "the given split"

@@ -54,8 +54,8 @@ RPCS = frozenset(_RPC_SCOPES)
 """KServe's methods that this server answers."""
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
 """Name of the token of the gRPC call under way."""
-_MISSING = "authorization: missing; send the header Authorization: Bearer TOKEN"
-_UNKNOWN = "authorization: not a valid token of this server; send the header Authorization: Bearer TOKEN"
+_HEADER, _METADATA = "the header Authorization", "metadata authorization"
+"""Where HTTP and gRPC have the token."""
 
 
 class AccessError(ValueError):
@@ -156,7 +156,7 @@ class Access:
             # The same answer to a malformed token, an unknown one and one that was revoked.
             challenge = 'Bearer realm="crossmix"' + (', error="invalid_token"' if sent else "")
             challenges = ['Basic realm="crossmix", charset="UTF-8"', challenge] if browser else [challenge]
-            await _refuse(send, 401, _UNKNOWN if sent else _MISSING, challenges)
+            await _refuse(send, 401, _unauthorised(bool(sent), _HEADER), challenges)
             return
         needed = scope_of(method, path)
         if not token.allows(needed):
@@ -203,6 +203,11 @@ def scope_of(method: str, path: str) -> str:
     return "admin"
 
 
+def _unauthorised(sent: bool, where: str) -> str:
+    problem = "not a valid token of this server" if sent else "missing"
+    return f"authorization: {problem}; send {where}: Bearer TOKEN"
+
+
 def forbidden(needed: str) -> str:
     """What a valid token without the scope is told."""
     return f"authorization: this token lacks scope {needed}; use one made with crossmix token create --scope {needed}"
@@ -227,10 +232,7 @@ def grpc_interceptor(tokens: Tokens) -> Any:
             secret = _secret(sent[0], basic=False) if len(sent) == 1 and isinstance(sent[0], str) else None
             token = None if secret is None else tokens.known(secret)
             if token is None:
-                sentence = (_UNKNOWN if sent else _MISSING).replace(
-                    "the header Authorization:", "metadata authorization:"
-                )
-                return refusal(grpc.StatusCode.UNAUTHENTICATED, sentence)
+                return refusal(grpc.StatusCode.UNAUTHENTICATED, _unauthorised(bool(sent), _METADATA))
             if not token.allows(needed):
                 return refusal(grpc.StatusCode.PERMISSION_DENIED, forbidden(needed))
             CALLER.set(token.name)
