@@ -95,11 +95,11 @@ class Tokens:
         """The token whose secret this is. Compares with every one, in constant time each, found or not."""
         self._follow()
         given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-        found = None
+        matching = None
         for token in self._listed:
             if hmac.compare_digest(token.sha256, given):
-                found = token
-        return found
+                matching = token
+        return matching
 
     def _follow(self) -> None:
         now = self._clock()
@@ -259,12 +259,12 @@ def load(file: Path) -> tuple[Token, ...]:
         raise AccessError(f"tokens {file}: not JSON; make it again with crossmix token create") from None
     if not isinstance(rows, list):
         raise AccessError(f"tokens {file}: {type(rows).__name__}; it holds an array, one object per token")
-    made = tuple(_row(row, f"tokens {file}[{place}]") for place, row in enumerate(rows))
-    names = [token.name for token in made]
+    tokens = tuple(_row(row, f"tokens {file}[{index}]") for index, row in enumerate(rows))
+    names = [token.name for token in tokens]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise AccessError(f"tokens {file}: name {twice!r} is there twice; each token has a name of its own")
-    return made
+    return tokens
 
 
 def create(file: Path, name: str, scopes: Sequence[str]) -> str:
@@ -276,14 +276,14 @@ def create(file: Path, name: str, scopes: Sequence[str]) -> str:
     Raises:
         AccessError: the name or a scope cannot be used, the name is taken, or the file is unusable.
     """
-    made = "cmx_" + secrets.token_urlsafe(32)
-    row = {"name": name, "sha256": hashlib.sha256(made.encode()).hexdigest(), "scopes": list(dict.fromkeys(scopes))}
+    secret = "cmx_" + secrets.token_urlsafe(32)
+    row = {"name": name, "sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": list(dict.fromkeys(scopes))}
     token = _row(row, "token")
     with _changing(file) as listed:
         if any(other.name == name for other in listed):
             raise AccessError(f"name: {name!r} is taken; choose another, or end it first with crossmix token revoke")
         listed.append(token)
-    return made
+    return secret
 
 
 def revoke(file: Path, name: str) -> None:
@@ -335,10 +335,10 @@ def _row(raw: Any, where: str) -> Token:
 
 def _stamp(file: Path) -> tuple[int, ...] | None:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode
+    return status.st_mtime_ns, status.st_ino, status.st_size, status.st_mode
 
 
 def _secret(header: str, basic: bool) -> str | None:
