@@ -192,8 +192,8 @@ def simulation_table(simulated: dict[str, Any]) -> str:
         low, high = row["lift"]["range95"]
         lift = f"{row['lift']['mean']:+.1%} [{low:+.1%}, {high:+.1%}]"
         lines.append(
-            f"{label:<28}{lift:>30}{row['found by day, always-valid'][-1]:>14.1%}"
-            f"{row['found at the end, paired']:>9.1%}{row['found at the end, Welch']:>8.1%}"
+            f"{label:<28}{lift:>30}{row['always_valid_found_by_day'][-1]:>14.1%}"
+            f"{row['paired_found_at_end']:>9.1%}{row['welch_found_at_end']:>8.1%}"
         )
     if "online" in simulated:
         lead = {name: _lead(one) for name, one in simulated["online"]["lead"].items()}
@@ -201,17 +201,17 @@ def simulation_table(simulated: dict[str, Any]) -> str:
             "",
             f"exploring: the policy with the noise that online learning needs, {simulated['sigma']:g} on its logits; "
             "learning: that with eq. 12's daily updates",
-            f"expected revenue with updates over that without: {lead['over exploring']} with the same exploration, "
-            f"{lead['over experiment']} against the policy as it is",
-            f"what exploration costs: {_lead(simulated['exploring']['lead']['over experiment'])}",
+            f"expected revenue with updates over that without: {lead['over_exploring']} with the same exploration, "
+            f"{lead['over_experiment']} against the policy as it is",
+            f"what exploration costs: {_lead(simulated['exploring']['lead']['over_experiment'])}",
         ]
-    first = simulated["experiment"]["first run"]["always-valid"]
+    first = simulated["experiment"]["first_run"]["always_valid"]
     reached = next(
-        (d + 1 for d, part in enumerate(simulated["experiment"]["found by day, always-valid"]) if part >= 0.5), None
+        (d + 1 for d, part in enumerate(simulated["experiment"]["always_valid_found_by_day"]) if part >= 0.5), None
     )
     lines += [
         "",
-        f"a figure is made of {_cycles(simulated['days per figure'])}",
+        f"a figure is made of {_cycles(simulated['days_per_figure'])}",
         "columns: part of the experiments in which the test found a difference; always-valid: looked at every cycle",
         f"half of the experiments are decided by cycle {reached}" if reached else "fewer than half are decided",
         "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",
