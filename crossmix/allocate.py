@@ -58,6 +58,8 @@ class PlatformShare(NamedTuple):
     binding: str | None
     """The limit that holds this share where it is: frozen, step, min or max; `None` where it is free."""
     reason: str
+    held: str
+    """The reason without what money earns: what holds the share where it is, or that it is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,7 @@ def reasoned(
         if held[slot]:
             kind = _kind(limits, previous_BP, slot, low[slot] if at_low[slot] else high[slot])
         earns = marginal[slot]
+        held_at = _held(kind, at_low[slot], share[slot])
         reasons.append(
             PlatformShare(
                 platform=platform,
@@ -241,7 +244,8 @@ def reasoned(
                 marginal_roi=earns,
                 marginal_roi_interval=interval_of(earns, marginal_se[slot]),
                 binding=kind,
-                reason=_reason(kind, at_low[slot], share[slot], earns, common),
+                reason=f"{held_at}; {_earns(kind, earns, common)}",
+                held=held_at,
             )
         )
     return tuple(reasons)
@@ -256,22 +260,27 @@ def _kind(limits: constraints.Limits[Array], previous_BP: Array | None, slot: in
     return "max" if abs(edge - float(limits.maximum_P[slot])) <= 1e-6 else "step"
 
 
-def _reason(kind: str | None, at_low: bool, share: float, marginal: float, common: float | None) -> str:
-    earns = f"the next unit earns {marginal:.3g}"
+def _held(kind: str | None, at_low: bool, share: float) -> str:
     if kind is None:
-        if common is None:
-            return f"free; {earns}"
-        if abs(marginal - common) <= NEAR * max(common, 1e-12):
-            return f"free; {earns}, near what the other free platforms earn"
-        return f"free; {earns} on an average day without drift, where the median of free platforms earns {common:.3g}"
-    against = "" if common is None else f" against {common:.3g} on free platforms"
+        return "free"
     if kind == "frozen":
-        return f"frozen at {share:.1%}; {earns}{against}"
+        return f"frozen at {share:.1%}"
     if kind == "step":
-        return f"its step limit keeps it {'above' if at_low else 'below'} {share:.1%}; {earns}{against}"
+        return f"its step limit keeps it {'above' if at_low else 'below'} {share:.1%}"
     if kind == "min" and share <= constraints.TOLERANCE:
-        return f"gets nothing; {earns}{against}"
-    return f"held at its {kind} of {share:.1%}; {earns}{against}"
+        return "gets nothing"
+    return f"held at its {kind} of {share:.1%}"
+
+
+def _earns(kind: str | None, marginal: float, common: float | None) -> str:
+    earns = f"the next unit earns {marginal:.3g}"
+    if common is None:
+        return earns
+    if kind is not None:
+        return f"{earns} against {common:.3g} on free platforms"
+    if abs(marginal - common) <= NEAR * max(common, 1e-12):
+        return f"{earns}, near what the other free platforms earn"
+    return f"{earns} on an average day without drift, where the median of free platforms earns {common:.3g}"
 
 
 def interval_of(value: float, se: float) -> tuple[float, float]:

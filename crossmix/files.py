@@ -22,7 +22,7 @@ def replacing(path: Path, *, durable: bool = False, mode: int = 0o666) -> Iterat
     Raises:
         OSError: the folder is not there or cannot be written.
     """
-    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     try:
         yield half

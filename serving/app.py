@@ -130,7 +130,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
         if settings.predictors is not None:
             urls = dict(zip(("policy", "control"), settings.predictors, strict=True))
             arms = Elsewhere(urls, settings.predictor_token)
-        registry.update(RouterModel(live, arms, told=observe.answered), "router")
+        registry.update(RouterModel(live, arms, on_answer=observe.answered), "router")
     return DataPlane(model_registry=registry), ModelRepositoryExtension(model_registry=registry)
 
 
@@ -175,13 +175,13 @@ def _own(live: Live) -> Any:
     @router.get("/serving")
     def serving() -> dict[str, Any]:
         """What serves now."""
-        return told(live)
+        return serving_now(live)
 
     @router.post("/serving/refresh")
     def refresh() -> dict[str, Any]:
         """Ask the registry at once, and say what serves then."""
         live.follow_champion()
-        return told(live)
+        return serving_now(live)
 
     @router.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -196,7 +196,7 @@ def _own(live: Live) -> Any:
     return router
 
 
-def told(live: Live) -> dict[str, Any]:
+def serving_now(live: Live) -> dict[str, Any]:
     """Version and bundle that serve, the experiment, and what is away."""
     current = live.champion.current
     return {
@@ -312,17 +312,17 @@ def _bound(config: Any) -> Any:
 
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     # By its protocol's number, or the event loop leaves Nagle's algorithm on: 40 ms an answer (measured).
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((config.host, config.port))
+        listener.bind((config.host, config.port))
     except OSError as error:
-        made.close()
+        listener.close()
         raise ConfigError(
             f"--port {config.port}: it cannot be bound on {config.host} ({error.strerror}); name another"
         ) from None
-    made.set_inheritable(True)
-    return made
+    listener.set_inheritable(True)
+    return listener
 
 
 def _loopback(host: str) -> bool:
@@ -334,14 +334,18 @@ def _loopback(host: str) -> bool:
         return False
 
 
+_KEYS = {"id": "experiment", "salt": "salt", "weights": "weight"}
+"""An experiment's fields in the section `serving`."""
+
+
 def config_of(config: Config) -> Config:
     """The config, once what serving asks of it is found sound; raises `ConfigError`."""
-    from serving.assignment.arms import Experiment, ExperimentError
+    from serving.assignment.arms import Experiment, ExperimentFieldError
 
     settings = config.serving
     try:
         weights = {"policy": settings.weight, "control": round(1 - settings.weight, 9)}
         Experiment(settings.experiment, settings.salt, weights)
-    except ExperimentError as error:
-        raise ConfigError(str(error).replace("experiment.", "serving.", 1)) from None
+    except ExperimentFieldError as error:
+        raise ConfigError(f"serving.{_KEYS[error.field]}: {error.problem}") from None
     return config

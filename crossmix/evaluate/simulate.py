@@ -143,7 +143,7 @@ def simulate(
     arm_figures = {name: _figures(arm.roi(period), base_RT, level, days, period) for name, arm in arms.items()}
     played = ["experiment"]
     for name in others or {}:
-        arm_figures[name]["lead"] = {f"over {before}": lead(arms[name], arms[before]) for before in played}
+        arm_figures[name]["lead"] = {f"over_{before}": lead(arms[name], arms[before]) for before in played}
         played.append(name)
     first = {
         arm: {name: one.total[name][0].tolist() for name in QUANTITIES}
@@ -154,11 +154,11 @@ def simulate(
         "currency": market.currency,
         "weights": {"policy": weights[0], "control": weights[1]},
         "days": days,
-        "days per figure": period,
+        "days_per_figure": period,
         "runs": runs,
         "level": level,
         **arm_figures,
-        "first run": first,
+        "first_run": first,
     }
 
 
@@ -184,11 +184,11 @@ def _figures(one_RT: Array, other_RT: Array, level: float, days: int, period: in
     at_end = sequential(one_RT[0], other_RT[0], level)
     return {
         "lift": {"mean": float(lift_R.mean()), "range95": [float(x) for x in np.percentile(lift_R, [2.5, 97.5])]},
-        "found by day, always-valid": [by_figure[day // period] for day in range(1, days + 1)],
-        "found at the end, paired": float(np.mean([each.p <= level for each in fixed])),
-        "found at the end, Welch": float(np.mean(naive)),
-        "first run": {
-            "always-valid": {"lift": at_end.lift, "ci95": [at_end.low, at_end.high], "p": at_end.p},
+        "always_valid_found_by_day": [by_figure[day // period] for day in range(1, days + 1)],
+        "paired_found_at_end": float(np.mean([each.p <= level for each in fixed])),
+        "welch_found_at_end": float(np.mean(naive)),
+        "first_run": {
+            "always_valid": {"lift": at_end.lift, "ci95": [at_end.low, at_end.high], "p": at_end.p},
             "paired": {"lift": fixed[0].lift, "ci95": [fixed[0].low, fixed[0].high], "p": fixed[0].p},
         },
     }

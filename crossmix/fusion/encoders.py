@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from crossmix.config import ConfigError
 from crossmix.config import Fusion as FusionConfig
+from crossmix.files import replacing
 from crossmix.schema import DataError
 
 if TYPE_CHECKING:
@@ -185,10 +185,8 @@ def _read(path: Path) -> Vectors | None:
 
 def _write(path: Path, vector: Vectors) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with replacing(path) as half, half.open("wb") as file:
         np.save(file, vector)
-    partial.replace(path)
 
 
 def _check_images(creatives: pd.DataFrame, images: dict[int, bytes]) -> None:

@@ -24,6 +24,7 @@ from crossmix.agents.maml import MAML, adapt, named, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import MetaTraining
 from crossmix.config import Config, ConfigError, digest
+from crossmix.files import replacing
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
 from crossmix.market.shift import shift
@@ -183,20 +184,17 @@ def _require_finite(learner: MAML, value: float, checkpoint: Path) -> None:
 
 
 def _save(path: Path, key: str, learner: MAML, done: int, points: list[dict[str, Any]], best: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(
-        {
-            "key": key,
-            "policy": learner.policy.state_dict(),
-            "log_rates": learner.rates.log.detach(),
-            "optimiser": learner.optimiser.state_dict(),
-            "done": done,
-            "points": points,
-            "best": best,
-        },
-        partial,
-    )
-    partial.replace(path)
+    blob = {
+        "key": key,
+        "policy": learner.policy.state_dict(),
+        "log_rates": learner.rates.log.detach(),
+        "optimiser": learner.optimiser.state_dict(),
+        "done": done,
+        "points": points,
+        "best": best,
+    }
+    with replacing(path) as half:
+        torch.save(blob, half)
 
 
 def _resume(path: Path, key: str, learner: MAML) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:

@@ -22,6 +22,7 @@ from crossmix import ranks
 from crossmix.agents.learner import AGENTS, Learner, Replay, Setup, own_settings
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, digest
+from crossmix.files import replacing
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
 from crossmix.market.pacing import tables
@@ -263,6 +264,5 @@ def training_key(config: Config, market: str) -> str:
 
 
 def _write(blob: Any, path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(blob, partial)
-    partial.replace(path)
+    with replacing(path) as half:
+        torch.save(blob, half)

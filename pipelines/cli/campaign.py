@@ -51,8 +51,8 @@ def _readable_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def _show(found: Mapping[str, Any], as_json: bool) -> None:
-    print(json.dumps(found, indent=2) if as_json else asked.table([found]))
+def _show(campaign: Mapping[str, Any], as_json: bool) -> None:
+    print(json.dumps(campaign, indent=2) if as_json else asked.table([campaign]))
 
 
 def _because(reason: str, why: str | None) -> dict[str, str]:
@@ -135,8 +135,8 @@ def edit(
 def list_(server: Server = LOCAL, token: Token = None, json_: Json = False) -> None:
     """Every campaign, with the cycle that runs."""
     with _readable_errors():
-        found = asked.campaigns(server, token)
-        print(json.dumps(found, indent=2) if json_ else asked.table(found))
+        campaigns = asked.campaigns(server, token)
+        print(json.dumps(campaigns, indent=2) if json_ else asked.table(campaigns))
 
 
 @campaign.command("import")
@@ -153,8 +153,8 @@ def import_(
     max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
     """
     with _readable_errors():
-        told = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query=_because(reason, why))
-        print(asked.table(told["campaigns"]))
+        added = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query=_because(reason, why))
+        print(asked.table(added["campaigns"]))
 
 
 @campaign.command("pause")

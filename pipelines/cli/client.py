@@ -51,8 +51,8 @@ def ask(
 
 def campaigns(server: str, token: str | None) -> list[dict[str, Any]]:
     """Every campaign; raises `AskError`."""
-    found: list[dict[str, Any]] = ask(server, token, "GET", ["campaigns"])["campaigns"]
-    return found
+    listed: list[dict[str, Any]] = ask(server, token, "GET", ["campaigns"])["campaigns"]
+    return listed
 
 
 def fields(
@@ -131,13 +131,13 @@ def read(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def table(found: Sequence[Mapping[str, Any]]) -> str:
+def table(campaigns: Sequence[Mapping[str, Any]]) -> str:
     """Campaigns as people read them."""
-    if not found:
+    if not campaigns:
         return "no campaign yet; create one with crossmix campaign create, or import a file"
     head = ("campaign", "budget a cycle", "cycle", "starts", "state", "static split")
-    lines = [head]
-    for one in found:
+    rows = [head]
+    for one in campaigns:
         override = one["override"]
         state = "paused" if one["paused"] else "running" if 0 <= one["cycle"] < one["cycles"] else "outside its window"
         if override:
@@ -145,27 +145,27 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
         split = ", ".join(f"{name} {part:.3g}" for name, part in one["share"].items() if part)
         cycle = f"{one['cycle']} of {one['cycles']}"
         budget = f"{one['cycle_budget']:,.2f} {one['currency']}"
-        lines.append((one["campaign_id"], budget, cycle, one["starts"][:16], state, split))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        rows.append((one["campaign_id"], budget, cycle, one["starts"][:16], state, split))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
 def _campaign(row: Mapping[str, str]) -> dict[str, Any]:
-    made: dict[str, Any] = {"share": {}, "limits": {}}
+    campaign: dict[str, Any] = {"share": {}, "limits": {}}
     for name, cell in row.items():
         cell = cell.strip()
         if not cell:
             continue
         kind, _, platform = name.partition(".")
         if platform and kind == "share":
-            made["share"][platform] = _value(cell)
+            campaign["share"][platform] = _value(cell)
         elif platform:
-            made["limits"].setdefault(platform, {})[kind] = _value(cell)
+            campaign["limits"].setdefault(platform, {})[kind] = _value(cell)
         else:
-            made[name] = cell if name in ("campaign_id", "currency", "starts") else _value(cell)
-    return made
+            campaign[name] = cell if name in ("campaign_id", "currency", "starts") else _value(cell)
+    return campaign
 
 
 def _value(cell: str) -> Any:

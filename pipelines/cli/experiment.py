@@ -79,10 +79,10 @@ def simulate(out: Path, days: int, runs: int, level: float, weight: float, *, on
             "exploring": OnlineArm(policy, config, runs, trial.FIRST_SEED, learns=False),
             "online": OnlineArm(policy, config, runs, trial.FIRST_SEED),
         }
-    found = trial.simulate(
+    simulated = trial.simulate(
         config, market, serve, (weight, 1 - weight), runs=runs, days=days, level=level, others=others
     )
-    return found | {"bundle": served.digest, "sigma": config.online.sigma if online else None}
+    return simulated | {"bundle": served.digest, "sigma": config.online.sigma if online else None}
 
 
 def status(
@@ -109,21 +109,21 @@ def status(
     if html is not None and not html.parent.is_dir():
         raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
     if database is not None:
-        found = _from_database(database, experiment)
+        judged = _from_database(database, experiment)
     elif experiment is not None:
         raise ConfigError("--experiment: a server tells of the one that it runs; name --database for another")
     else:
         from pipelines.cli.client import ask
 
-        found = ask(server or DEFAULT_SERVER, token, "GET", ["experiment.json"])
+        judged = ask(server or DEFAULT_SERVER, token, "GET", ["experiment.json"])
     if html is not None:
         from serving.experiment.verdict import render
 
         try:
-            html.write_text(render(found), encoding="utf-8")
+            html.write_text(render(judged), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"--html {html}: cannot be written ({error.strerror}); name another file") from None
-    return found
+    return judged
 
 
 def _from_database(url: str, experiment: str | None) -> dict[str, Any]:
@@ -148,20 +148,20 @@ def _from_database(url: str, experiment: str | None) -> dict[str, Any]:
         store.close()
 
 
-def plan_table(found: dict[str, Any]) -> str:
+def plan_table(planned: dict[str, Any]) -> str:
     """A plan for people."""
     after = ", ".join(
-        f"{n}: {power:.0%}" for n, power in zip((7, 14, 28), found["power_after_7_14_28_cycles"], strict=True)
+        f"{n}: {power:.0%}" for n, power in zip((7, 14, 28), planned["power_after_7_14_28_cycles"], strict=True)
     )
     return "\n".join(
         [
-            f"to find a lift of {found['lift']:+.1%} in ROI with power {found['power']:.0%}, level {found['level']:g}, "
-            f"arms {found['weight']:.0%} : {1 - found['weight']:.0%}:",
-            f"  {found['cycles']} cycles of {found['cycle_hours']} h, "
-            f"a budget of {found['budget']:,.0f} {found['currency']}",
-            f"  from a deviation of {found['deviation_of_a_figure']:.3f} of the log-ratio of "
-            f"{_cycles(found['cycles_per_figure'])} (A/A in the fitted market"
-            f"{', of a GENERATED log' if found['generated'] else ''})",
+            f"to find a lift of {planned['lift']:+.1%} in ROI with power {planned['power']:.0%}, "
+            f"level {planned['level']:g}, arms {planned['weight']:.0%} : {1 - planned['weight']:.0%}:",
+            f"  {planned['cycles']} cycles of {planned['cycle_hours']} h, "
+            f"a budget of {planned['budget']:,.0f} {planned['currency']}",
+            f"  from a deviation of {planned['deviation_of_a_figure']:.3f} of the log-ratio of "
+            f"{_cycles(planned['cycles_per_figure'])} (A/A in the fitted market"
+            f"{', of a GENERATED log' if planned['generated'] else ''})",
             f"  power after so many cycles: {after}",
         ]
     )
@@ -171,11 +171,12 @@ def _cycles(number: int) -> str:
     return "a cycle" if number == 1 else f"{number} cycles together, as single ones may earn nothing"
 
 
-def simulation_table(found: dict[str, Any]) -> str:
+def simulation_table(simulated: dict[str, Any]) -> str:
     """A simulation for people."""
     lines = [
-        f"{found['runs']} experiments of {found['days']} cycles, policy {found['weights']['policy']:.0%}, control "
-        f"{found['weights']['control']:.0%}{'; fitted on a GENERATED log' if found['generated'] else ''}",
+        f"{simulated['runs']} experiments of {simulated['days']} cycles, policy {simulated['weights']['policy']:.0%}, "
+        f"control {simulated['weights']['control']:.0%}"
+        f"{'; fitted on a GENERATED log' if simulated['generated'] else ''}",
         "",
         f"{'':<28}{'lift of ROI':>30}{'always-valid':>14}{'paired':>9}{'Welch':>8}",
     ]
@@ -186,32 +187,32 @@ def simulation_table(found: dict[str, Any]) -> str:
         "a_a": "control against control",
     }
     for name, label in labels.items():
-        if name not in found:
+        if name not in simulated:
             continue
-        row = found[name]
+        row = simulated[name]
         low, high = row["lift"]["range95"]
-        told = f"{row['lift']['mean']:+.1%} [{low:+.1%}, {high:+.1%}]"
+        lift = f"{row['lift']['mean']:+.1%} [{low:+.1%}, {high:+.1%}]"
         lines.append(
-            f"{label:<28}{told:>30}{row['found by day, always-valid'][-1]:>14.1%}"
-            f"{row['found at the end, paired']:>9.1%}{row['found at the end, Welch']:>8.1%}"
+            f"{label:<28}{lift:>30}{row['always_valid_found_by_day'][-1]:>14.1%}"
+            f"{row['paired_found_at_end']:>9.1%}{row['welch_found_at_end']:>8.1%}"
         )
-    if "online" in found:
-        lead = {name: _lead(one) for name, one in found["online"]["lead"].items()}
+    if "online" in simulated:
+        lead = {name: _lead(one) for name, one in simulated["online"]["lead"].items()}
         lines += [
             "",
-            f"exploring: the policy with the noise that online learning needs, {found['sigma']:g} on its logits; "
+            f"exploring: the policy with the noise that online learning needs, {simulated['sigma']:g} on its logits; "
             "learning: that with eq. 12's daily updates",
-            f"expected revenue with updates over that without: {lead['over exploring']} with the same exploration, "
-            f"{lead['over experiment']} against the policy as it is",
-            f"what exploration costs: {_lead(found['exploring']['lead']['over experiment'])}",
+            f"expected revenue with updates over that without: {lead['over_exploring']} with the same exploration, "
+            f"{lead['over_experiment']} against the policy as it is",
+            f"what exploration costs: {_lead(simulated['exploring']['lead']['over_experiment'])}",
         ]
-    first = found["experiment"]["first run"]["always-valid"]
+    first = simulated["experiment"]["first_run"]["always_valid"]
     reached = next(
-        (d + 1 for d, part in enumerate(found["experiment"]["found by day, always-valid"]) if part >= 0.5), None
+        (d + 1 for d, part in enumerate(simulated["experiment"]["always_valid_found_by_day"]) if part >= 0.5), None
     )
     lines += [
         "",
-        f"a figure is made of {_cycles(found['days per figure'])}",
+        f"a figure is made of {_cycles(simulated['days_per_figure'])}",
         "columns: part of the experiments in which the test found a difference; always-valid: looked at every cycle",
         f"half of the experiments are decided by cycle {reached}" if reached else "fewer than half are decided",
         "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",
@@ -225,35 +226,35 @@ def _lead(one: dict[str, Any]) -> str:
     return f"{one['mean']:+.2%} [{low:+.2%}, {high:+.2%}]"
 
 
-def status_table(found: dict[str, Any]) -> str:
+def status_table(status: dict[str, Any]) -> str:
     """A status for people."""
-    about = found["experiment"]
+    about = status["experiment"]
     lines = [
-        found["verdict"]["line"],
+        status["verdict"]["line"],
         "",
         f"experiment {about['id']}, begun {about['started'][:16].replace('T', ' ')} UTC, "
-        f"{found['cycles']['finished']} of {about['planned_cycles']} cycles of {about['cycle_hours']:g} h"
-        f"{', money in ' + found['currency'] if found['currency'] else ''}",
-        f"sample ratio  {found['sample_ratio']['verdict']}: {found['sample_ratio']['reason']}",
+        f"{status['cycles']['finished']} of {about['planned_cycles']} cycles of {about['cycle_hours']:g} h"
+        f"{', money in ' + status['currency'] if status['currency'] else ''}",
+        f"sample ratio  {status['sample_ratio']['verdict']}: {status['sample_ratio']['reason']}",
         "",
         f"{'':<12}{'policy':>10}{'control':>10}{'lift, always-valid':>28}{'paired':>26}{'p, Welch':>10}",
     ]
-    for name, one in found["lifts"].items():
-        values = [found["arms"][arm][name]["value"] for arm in ("policy", "control")]
-        told = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in values)
+    for name, one in status["lifts"].items():
+        values = [status["arms"][arm][name]["value"] for arm in ("policy", "control")]
+        cells = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in values)
         if "paired" in one:
             p = one["welch"].get("p")
-            told += f"{_interval(one['always_valid']):>28}{_interval(one['paired']):>26}"
-            told += f"{'-' if p is None else f'{p:.3f}':>10}"
+            cells += f"{_interval(one['always_valid']):>28}{_interval(one['paired']):>26}"
+            cells += f"{'-' if p is None else f'{p:.3f}':>10}"
         else:
-            told += f"  {one['verdict']}: {one['reason']}"
-        lines.append(f"{name:<12}{told}")
-    rewards = [found["dynamic_reward"][arm]["mean"] for arm in ("policy", "control")]
-    told = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in rewards)
-    lines.append(f"{'reward':<12}{told}  eq. 10, mean of cycles; it decides nothing")
+            cells += f"  {one['verdict']}: {one['reason']}"
+        lines.append(f"{name:<12}{cells}")
+    rewards = [status["dynamic_reward"][arm]["mean"] for arm in ("policy", "control")]
+    cells = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in rewards)
+    lines.append(f"{'reward':<12}{cells}  eq. 10, mean of cycles; it decides nothing")
     lines.append("")
-    lines += [f"{rail['verdict']:<18}{rail['sentence']}" for rail in found["guardrails"]]
-    users = found["users"]
+    lines += [f"{rail['verdict']:<18}{rail['sentence']}" for rail in status["guardrails"]]
+    users = status["users"]
     lines.append("")
     if "users" in users:
         for name, one in users.items():
@@ -263,7 +264,7 @@ def status_table(found: dict[str, Any]) -> str:
                 lines.append(f"per user {name:<6} {_absolute(one)}; CUPED {also}")
     else:
         lines.append(f"per user      {users['verdict']}: {users['reason']}")
-    lines += ["", *(f"- {note}" for note in found["notes"])]
+    lines += ["", *(f"- {note}" for note in status["notes"])]
     return "\n".join(lines)
 
 

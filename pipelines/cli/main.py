@@ -162,12 +162,12 @@ def allocate(
             bundle, features = bundle or out / "bundle", features or step_folder(out, "features")
         if bundle is None or features is None:
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
-        found = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
+        answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
         if json_:
-            told = [one.as_dict() for one in found]
-            print(json.dumps(told[0] if len(told) == 1 else told, indent=2))
+            plain = [one.as_dict() for one in answers]
+            print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
         else:
-            print("\n\n".join(map(answer.table, found)))
+            print("\n\n".join(map(answer.table, answers)))
 
 
 @app.command()
@@ -204,7 +204,7 @@ def whatif(
         page = html or out / "whatif.html"
         if html and not html.parent.is_dir():
             raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
-        found = asked.ask(
+        answers = asked.ask(
             out,
             campaign,
             budgets=budget or (),
@@ -219,10 +219,10 @@ def whatif(
         from crossmix.whatif.page import render
 
         try:
-            render(found, page)
+            render(answers, page)
         except OSError as error:
             raise ConfigError(f"--html {page}: cannot be written ({error.strerror}); name another file") from None
-        print(asked.as_json(found) if json_ else asked.table(found, page))
+        print(asked.as_json(answers) if json_ else asked.table(answers, page))
 
 
 ServerUrl = Annotated[str | None, typer.Option("--server", help="A running server, as http://127.0.0.1:8080.")]
@@ -321,8 +321,8 @@ def experiment_plan(
 
         from pipelines.cli import experiment as asked
 
-        found = asked.plan(out, lift, power, level, weight)
-        print(json.dumps(found, indent=2) if json_ else asked.plan_table(found))
+        planned = asked.plan(out, lift, power, level, weight)
+        print(json.dumps(planned, indent=2) if json_ else asked.plan_table(planned))
 
 
 @experiment.command("simulate")
@@ -343,8 +343,8 @@ def experiment_simulate(
 
         from pipelines.cli import experiment as asked
 
-        found = asked.simulate(out, days, runs, level, weight, online=online)
-        print(json.dumps(found, indent=2) if json_ else asked.simulation_table(found))
+        simulated = asked.simulate(out, days, runs, level, weight, online=online)
+        print(json.dumps(simulated, indent=2) if json_ else asked.simulation_table(simulated))
 
 
 @experiment.command("status")
@@ -366,8 +366,8 @@ def experiment_status(
 
         from pipelines.cli import experiment as asked
 
-        found = asked.status(server, database, token, experiment_id, html)
-        print(json.dumps(found, indent=2) if json_ else asked.status_table(found))
+        judged = asked.status(server, database, token, experiment_id, html)
+        print(json.dumps(judged, indent=2) if json_ else asked.status_table(judged))
 
 
 @app.command(

@@ -35,10 +35,10 @@ def allocate(
 
     loaded = load(bundle)
     names = _asked(loaded, campaign, {"--budget": budget is not None, "--limit": limits, "--freeze": freeze})
-    told = []
+    answers = []
     for name, statistics in zip(names, online_statistics(features, names), strict=True):
         previous = loaded.layout.of_platforms(statistics, "previous_share", len(loaded.platforms))
-        told.append(
+        answers.append(
             explain(
                 loaded,
                 statistics,
@@ -49,7 +49,7 @@ def allocate(
                 previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
             )
         )
-    return tuple(told)
+    return tuple(answers)
 
 
 def _asked(bundle: Bundle, campaign: str | None, given: Mapping[str, object]) -> list[str]:

@@ -81,8 +81,8 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
         watch = partial(_ended, live, config, out)
         live.watch(Watch(lambda: live.store, live.experiment.id, config, watch, version=lambda: live.version))
     address = f"http://{settings.host}:{settings.port}"
-    line = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
-    server.run(live, settings, lambda: started(line))
+    greeting = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
+    server.run(live, settings, lambda: started(greeting))
 
 
 def _ended(live: Any, config: Config, out: Path, reason: str, version: int | None) -> None:

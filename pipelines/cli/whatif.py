@@ -81,10 +81,10 @@ def _market(out: Path) -> Market:
 def _weekday(text: str | None) -> int | None:
     if text is None:
         return None
-    found = [day for day, name in enumerate(DAYS) if text.lower() in (name, name[:3], str(day))]
-    if not found:
+    matching = [day for day, name in enumerate(DAYS) if text.lower() in (name, name[:3], str(day))]
+    if not matching:
         raise ConfigError(f"--weekday {text!r}: is no weekday; give monday to sunday, or 0 (Monday) to 6 (Sunday)")
-    return found[0]
+    return matching[0]
 
 
 def _amount(text: str) -> tuple[float, bool]:
@@ -106,14 +106,14 @@ def _amount(text: str) -> tuple[float, bool]:
 
 
 def _shares(texts: Sequence[str]) -> dict[str, float]:
-    found = dict[str, float]()
+    shares = dict[str, float]()
     for text in texts:
         try:
             platform, share = text.rsplit(":", 1)
-            found[platform] = float(share)
+            shares[platform] = float(share)
         except ValueError:
             raise ConfigError(f"--share {text!r}: write it as platform:share, as search:0.25") from None
-    return found
+    return shares
 
 
 def as_json(answer: WhatIf) -> str:

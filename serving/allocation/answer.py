@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import allocate, constraints
-from crossmix.allocate import interval_of
+from crossmix.allocate import PlatformShare, interval_of
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
@@ -83,18 +83,18 @@ class Answerer:
         """
         serving, now = self.live.champion.current, time.time()
         troubles = self.live.troubles()
-        made: list[dict[str, Any] | None] = []
+        answers: list[dict[str, Any] | None] = []
         tasks: list[tuple[int, _Task]] = []
         for row, question in enumerate(questions):
             kept = self._keeping(question, question.arm or arm, serving, now)
-            made.append(kept)
+            answers.append(kept)
             if kept is None:
                 tasks.append((row, self._task(question, question.arm or arm, serving, now)))
         for (row, task), answer in zip(tasks, self._decide([task for _, task in tasks], serving), strict=True):
-            made[row] = answer
+            answers[row] = answer
             self._keep(task, answer)
-        told = [dict(trouble) for trouble in troubles]
-        return [{**answer, "degraded": told} for answer in made if answer is not None]
+        away = [dict(trouble) for trouble in troubles]
+        return [{**answer, "degraded": away} for answer in answers if answer is not None]
 
     # ---- what holds for everybody ------------------------------------------------------------------------------------
 
@@ -106,11 +106,11 @@ class Answerer:
     def _keeping(self, question: Question, arm: str, serving: Serving, now: float) -> dict[str, Any] | None:
         if not question.plain:
             return None
-        found = self._kept.get((question.campaign_id, arm, question.cycle))
-        if found is None or now >= found[1]:
+        kept = self._kept.get((question.campaign_id, arm, question.cycle))
+        if kept is None or now >= kept[1]:
             return None
         epoch = self._epoch(question.campaign_id, arm, serving)
-        return found[2] if all(one is other for one, other in zip(found[0], epoch, strict=True)) else None
+        return kept[2] if all(one is other for one, other in zip(kept[0], epoch, strict=True)) else None
 
     def _keep(self, task: _Task, answer: dict[str, Any]) -> None:
         if not task.question.plain:
@@ -187,18 +187,18 @@ class Answerer:
         if question.state_S is not None:
             return question.state_S, "request", 0.0
         campaign, layout = planned.campaign, serving.bundle.layout
-        found = self.live.states.get(campaign.campaign_id, arm)
-        if found is None:
+        known = self.live.states.get(campaign.campaign_id, arm)
+        if known is None:
             start = datetime.fromtimestamp(campaign.starts.timestamp() + cycle * campaign.cycle_hours * 3_600, UTC)
             limits = planned.limits
-            found = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, start.weekday())
+            known = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, start.weekday())
         context_D = serving.bundle.contexts.get(campaign.campaign_id)
         if context_D is None:
             context_D = self.live.mean_context(serving.bundle)
-        state_S = np.concatenate([context_D, found.statistics_S]).astype(np.float32)
+        state_S = np.concatenate([context_D, known.statistics_S]).astype(np.float32)
         for name, value in question.statistics.items():
             layout.statistics(state_S)[layout.index(name)] = value
-        return state_S, found.source, found.seconds
+        return state_S, known.source, known.seconds
 
     def _target(self, planned: Planned, arm: str) -> Array | None:
         """The split that is served whatever the policy says; `None`: the policy's."""
@@ -288,7 +288,7 @@ class Answerer:
                     "marginal_roi_interval": list(line.marginal_roi_interval) if known else None,
                     "expected_revenue": line.expected_revenue if known else None,
                     "binding": line.binding,
-                    "reason": _reason(line.reason, task, known),
+                    "reason": _reason(line, task, known),
                 }
                 for line in lines
             ],
@@ -334,9 +334,9 @@ def _stopped(campaign: Campaign, cycle: int) -> str | None:
     return None
 
 
-def _reason(reason: str, task: _Task, known: bool) -> str:
+def _reason(line: PlatformShare, task: _Task, known: bool) -> str:
     if task.target_P is None:
-        return reason if known else reason.partition(";")[0]
+        return line.reason if known else line.held
     override = task.planned.campaign.override
     if override is not None:
         split = "kill switch: the static split" if override.kind == "static" else "the given split"

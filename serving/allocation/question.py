@@ -217,7 +217,7 @@ def _budget(raw: Any, where: str) -> float | None:
 def _limits(raw: Any, where: str) -> LimitChange:
     if not isinstance(raw, Mapping):
         raise QuestionError(f'{where}.limits: {_shown(raw)}; send {{"search": {{"min": 0.1, "max": 0.4}}}}')
-    made: dict[str, dict[str, float]] = {"min": {}, "max": {}, "step": {}}
+    bounds: dict[str, dict[str, float]] = {"min": {}, "max": {}, "step": {}}
     freeze: dict[bool, set[str]] = {True: set(), False: set()}
     for platform, change in raw.items():
         if not isinstance(change, Mapping):
@@ -227,13 +227,13 @@ def _limits(raw: Any, where: str) -> LimitChange:
         for name, value in change.items():
             if name == "freeze" and isinstance(value, bool):
                 freeze[value].add(platform)
-            elif name in made and isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
-                made[name][platform] = float(value)
+            elif name in bounds and isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+                bounds[name][platform] = float(value)
             else:
-                known = "a share from 0 to 1" if name in made else "true or false" if name == "freeze" else None
+                known = "a share from 0 to 1" if name in bounds else "true or false" if name == "freeze" else None
                 remedy = f"give {known}" if known else "use min, max, step, freeze"
                 raise QuestionError(f"{where}.limits.{platform}.{name}: {_shown(value)}; {remedy}")
-    return LimitChange(made["min"], made["max"], made["step"], frozenset(freeze[True]), frozenset(freeze[False]))
+    return LimitChange(bounds["min"], bounds["max"], bounds["step"], frozenset(freeze[True]), frozenset(freeze[False]))
 
 
 def _state(raw: Any, layout: Layout, where: str) -> tuple[Array | None, Mapping[str, float]]:
@@ -253,11 +253,11 @@ def _state(raw: Any, layout: Layout, where: str) -> tuple[Array | None, Mapping[
         column = next(index for index, value in enumerate(raw) if type(value) not in _NUMBERS)
         raise QuestionError(f"{where}.state[{column}]: {_shown(raw[column])}; send {layout.size} numbers")
     try:
-        made = np.array(raw, np.float64)
+        values = np.array(raw, np.float64)
     except OverflowError:
         raise QuestionError(f"{where}.state: a number is too large; give finite numbers of a sane size") from None
-    _check_finite(made[None], where)
-    return made.astype(np.float32), {}
+    _check_finite(values[None], where)
+    return values.astype(np.float32), {}
 
 
 def _check_finite(states_BS: Array, where: str) -> None:

@@ -20,6 +20,14 @@ class ExperimentError(ValueError):
     """An experiment that cannot run; the message names field, value and remedy."""
 
 
+class ExperimentFieldError(ExperimentError):
+    """A field of an experiment that cannot be used: `field`, and the `problem` with its remedy."""
+
+    def __init__(self, field: str, problem: str, part: str = "") -> None:
+        super().__init__(f"experiment.{field}{part and '.'}{part}: {problem}")
+        self.field, self.problem = field, problem
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """Who gets which arm.
@@ -36,17 +44,15 @@ class Experiment:
     def __post_init__(self) -> None:
         for name in ("id", "salt"):
             if not getattr(self, name):
-                raise ExperimentError(f"experiment.{name}: it is empty; give some text")
+                raise ExperimentFieldError(name, "it is empty; give some text")
         for arm, weight in self.weights.items():
             if not (math.isfinite(weight) and 0 <= weight <= 1):
-                raise ExperimentError(f"experiment.weights.{arm}: {weight!r}; give a share from 0 to 1")
+                raise ExperimentFieldError("weights", f"{weight!r}; give a share from 0 to 1", arm)
             if abs(weight * BUCKETS - round(weight * BUCKETS)) > 1e-6:
-                raise ExperimentError(
-                    f"experiment.weights.{arm}: {weight!r} is no whole number of {BUCKETS:,} buckets; "
-                    "round it to 0.0001"
-                )
+                problem = f"{weight!r} is no whole number of {BUCKETS:,} buckets; round it to 0.0001"
+                raise ExperimentFieldError("weights", problem, arm)
         if abs(sum(self.weights.values()) - 1) > 1e-9:
-            raise ExperimentError(f"experiment.weights: they sum to {sum(self.weights.values()):g}; make them sum to 1")
+            raise ExperimentFieldError("weights", f"they sum to {sum(self.weights.values()):g}; make them sum to 1")
 
     def bucket(self, user_id: str) -> int:
         """0 to 9,999.

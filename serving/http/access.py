@@ -54,8 +54,8 @@ RPCS = frozenset(_RPC_SCOPES)
 """KServe's methods that this server answers."""
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
 """Name of the token of the gRPC call under way."""
-_MISSING = "authorization: missing; send the header Authorization: Bearer TOKEN"
-_UNKNOWN = "authorization: not a valid token of this server; send the header Authorization: Bearer TOKEN"
+_HEADER, _METADATA = "the header Authorization", "metadata authorization"
+"""Where HTTP and gRPC have the token."""
 
 
 class AccessError(ValueError):
@@ -95,11 +95,11 @@ class Tokens:
         """The token whose secret this is. Compares with every one, in constant time each, found or not."""
         self._follow()
         given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
-        found = None
+        matching = None
         for token in self._listed:
             if hmac.compare_digest(token.sha256, given):
-                found = token
-        return found
+                matching = token
+        return matching
 
     def _follow(self) -> None:
         now = self._clock()
@@ -156,7 +156,7 @@ class Access:
             # The same answer to a malformed token, an unknown one and one that was revoked.
             challenge = 'Bearer realm="crossmix"' + (', error="invalid_token"' if sent else "")
             challenges = ['Basic realm="crossmix", charset="UTF-8"', challenge] if browser else [challenge]
-            await _refuse(send, 401, _UNKNOWN if sent else _MISSING, challenges)
+            await _refuse(send, 401, _unauthorised(bool(sent), _HEADER), challenges)
             return
         needed = scope_of(method, path)
         if not token.allows(needed):
@@ -203,6 +203,11 @@ def scope_of(method: str, path: str) -> str:
     return "admin"
 
 
+def _unauthorised(sent: bool, where: str) -> str:
+    problem = "not a valid token of this server" if sent else "missing"
+    return f"authorization: {problem}; send {where}: Bearer TOKEN"
+
+
 def forbidden(needed: str) -> str:
     """What a valid token without the scope is told."""
     return f"authorization: this token lacks scope {needed}; use one made with crossmix token create --scope {needed}"
@@ -227,10 +232,7 @@ def grpc_interceptor(tokens: Tokens) -> Any:
             secret = _secret(sent[0], basic=False) if len(sent) == 1 and isinstance(sent[0], str) else None
             token = None if secret is None else tokens.known(secret)
             if token is None:
-                sentence = (_UNKNOWN if sent else _MISSING).replace(
-                    "the header Authorization:", "metadata authorization:"
-                )
-                return refusal(grpc.StatusCode.UNAUTHENTICATED, sentence)
+                return refusal(grpc.StatusCode.UNAUTHENTICATED, _unauthorised(bool(sent), _METADATA))
             if not token.allows(needed):
                 return refusal(grpc.StatusCode.PERMISSION_DENIED, forbidden(needed))
             CALLER.set(token.name)
@@ -257,12 +259,12 @@ def load(file: Path) -> tuple[Token, ...]:
         raise AccessError(f"tokens {file}: not JSON; make it again with crossmix token create") from None
     if not isinstance(rows, list):
         raise AccessError(f"tokens {file}: {type(rows).__name__}; it holds an array, one object per token")
-    made = tuple(_row(row, f"tokens {file}[{place}]") for place, row in enumerate(rows))
-    names = [token.name for token in made]
+    tokens = tuple(_row(row, f"tokens {file}[{index}]") for index, row in enumerate(rows))
+    names = [token.name for token in tokens]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise AccessError(f"tokens {file}: name {twice!r} is there twice; each token has a name of its own")
-    return made
+    return tokens
 
 
 def create(file: Path, name: str, scopes: Sequence[str]) -> str:
@@ -274,14 +276,14 @@ def create(file: Path, name: str, scopes: Sequence[str]) -> str:
     Raises:
         AccessError: the name or a scope cannot be used, the name is taken, or the file is unusable.
     """
-    made = "cmx_" + secrets.token_urlsafe(32)
-    row = {"name": name, "sha256": hashlib.sha256(made.encode()).hexdigest(), "scopes": list(dict.fromkeys(scopes))}
+    secret = "cmx_" + secrets.token_urlsafe(32)
+    row = {"name": name, "sha256": hashlib.sha256(secret.encode()).hexdigest(), "scopes": list(dict.fromkeys(scopes))}
     token = _row(row, "token")
     with _changing(file) as listed:
         if any(other.name == name for other in listed):
             raise AccessError(f"name: {name!r} is taken; choose another, or end it first with crossmix token revoke")
         listed.append(token)
-    return made
+    return secret
 
 
 def revoke(file: Path, name: str) -> None:
@@ -333,10 +335,10 @@ def _row(raw: Any, where: str) -> Token:
 
 def _stamp(file: Path) -> tuple[int, ...] | None:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode
+    return status.st_mtime_ns, status.st_ino, status.st_size, status.st_mode
 
 
 def _secret(header: str, basic: bool) -> str | None:

@@ -60,38 +60,38 @@ class Observe:
         number, length = _head(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"] = number
-        told = _Answer(send, number)
+        answer = _Answer(send, number)
         try:
             if length is not None and length > self.largest_body:
-                await told.error(413, self._too_large())
+                await answer.error(413, self._too_large())
             elif length is not None:
-                await self.app(scope, receive, told.send)
+                await self.app(scope, receive, answer.send)
             else:
-                await self.app(scope, self._counted(receive, told), told.send)
+                await self.app(scope, self._counted(receive, answer), answer.send)
         except Exception as error:
-            if told.closed:  # the application's own trouble with a body that was refused
+            if answer.closed:  # the application's own trouble with a body that was refused
                 return
             _log.error("request %s failed", number, exc_info=error)
-            if told.status is not None:
+            if answer.status is not None:
                 raise
-            await told.error(500, f"the server failed; its log has the cause under request id {number}")
+            await answer.error(500, f"the server failed; its log has the cause under request id {number}")
         finally:
-            self._note(scope, state, told.status or CANCELLED, time.perf_counter() - began)
+            self._note(scope, state, answer.status or CANCELLED, time.perf_counter() - began)
 
-    def _counted(self, receive: Any, told: _Answer) -> Any:
+    def _counted(self, receive: Any, answer: _Answer) -> Any:
         """`receive` for a body of unknown length: once it is too large it is refused, and the application hears that
         the client is gone."""
-        seen = 0
+        received = 0
 
         async def counted() -> Any:
-            nonlocal seen
-            if told.closed:
+            nonlocal received
+            if answer.closed:
                 return {"type": "http.disconnect"}
             message = await receive()
             if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > self.largest_body:
-                    await told.error(413, self._too_large())
+                received += len(message.get("body", b""))
+                if received > self.largest_body:
+                    await answer.error(413, self._too_large())
                     return {"type": "http.disconnect"}
             return message
 

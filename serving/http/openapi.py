@@ -22,8 +22,8 @@ Id = Annotated[str, Path(description="the campaign's name")]
 def definitions() -> dict[str, Any]:
     """The schemas of the requests' bodies and of errors, by name, as the components of an OpenAPI document."""
     wanted = [(model, "validation") for model in (*REQUESTS, Error)]
-    _, found = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    schemas: dict[str, Any] = found["$defs"]
+    _, document = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    schemas: dict[str, Any] = document["$defs"]
     return schemas
 
 

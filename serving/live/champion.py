@@ -141,28 +141,28 @@ class Champion:
         self._registry = self._make()
         champion = self._registry.get("champion")
         loaded = self._registry.fetch(champion.number, self.folder / champion.digest[:16])
-        made = Serving(loaded, champion.number, time.time())
-        self._note(made)
-        return made
+        serving = Serving(loaded, champion.number, time.time())
+        self._note(serving)
+        return serving
 
     def _kept(self) -> Serving | None:
         """What served last, if it still verifies."""
         try:
-            told = json.loads((self.folder / "serving.json").read_text())
-            loaded = bundles.load(self.folder / told["folder"] if "folder" in told else Path(told["path"]))
+            kept = json.loads((self.folder / "serving.json").read_text())
+            loaded = bundles.load(self.folder / kept["folder"] if "folder" in kept else Path(kept["path"]))
         except (OSError, ValueError, KeyError):
             return None
-        return Serving(loaded, told["version"], float(told["since"]))
+        return Serving(loaded, kept["version"], float(kept["since"]))
 
     def _note(self, serving: Serving) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = serving.bundle.path
-        place = {"folder": path.name} if path.parent == self.folder else {"path": str(path.absolute())}
-        files.write_json(self.folder / "serving.json", {**place, "version": serving.version, "since": serving.since})
+        where = {"folder": path.name} if path.parent == self.folder else {"path": str(path.absolute())}
+        files.write_json(self.folder / "serving.json", {**where, "version": serving.version, "since": serving.since})
 
     def _tidy(self) -> None:
-        found = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
-        for file in found[:-KEPT]:
+        manifests = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
+        for file in manifests[:-KEPT]:
             if file.parent != self.current.bundle.path:
                 shutil.rmtree(file.parent, ignore_errors=True)
 

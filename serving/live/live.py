@@ -157,7 +157,7 @@ class Live:
 
     def troubles(self) -> list[dict[str, str]]:
         """What is away or refused now, and since when."""
-        found = [
+        sources = [
             ("feature store", self.states.trouble, self.states.since),
             ("registry", self.champion.trouble, self.champion.since),
             ("database", self._store_trouble, self._store_since),
@@ -165,7 +165,7 @@ class Live:
         ]
         return [
             {"what": what, "why": why, "since": datetime.fromtimestamp(since or time.time(), UTC).isoformat()}
-            for what, why, since in found
+            for what, why, since in sources
             if why is not None
         ]
 
@@ -313,7 +313,7 @@ class Live:
     def _restored(self) -> Snapshot:
         try:
             kept = json.loads((self.folder / "campaigns.json").read_text())
-            found: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
+            campaigns: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
             at = None if kept["ended_at"] is None else datetime.fromisoformat(kept["ended_at"])
         except FileNotFoundError:
             return Snapshot()
@@ -321,7 +321,7 @@ class Live:
             _log.warning("%s: cannot be read (%s)", self.folder / "campaigns.json", error)
             return Snapshot()
         return Snapshot(
-            -1, {one.campaign_id: self._planned(one) for one in found}, kept["ended"], at, _notes(kept["ended"])
+            -1, {one.campaign_id: self._planned(one) for one in campaigns}, kept["ended"], at, _notes(kept["ended"])
         )
 
 

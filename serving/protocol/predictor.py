@@ -43,12 +43,12 @@ class Served(Model):  # type: ignore[misc]
 
     Args:
         name: on the endpoint's path.
-        told: called with the predictions of each request: metrics.
+        on_answer: called with the predictions of each request: metrics.
     """
 
-    def __init__(self, name: str, told: Callable[[Predictions], None] | None) -> None:
+    def __init__(self, name: str, on_answer: Callable[[Predictions], None] | None) -> None:
         super().__init__(name, return_response_headers=True)
-        self.told = told
+        self.on_answer = on_answer
         self.ready = True
         self._seconds = PREDICT_HIST_TIME.labels(**get_labels(name))
 
@@ -77,11 +77,11 @@ class ArmModel(Served):
     Args:
         name: on the endpoint's path; also the arm.
         answerer: makes the answers.
-        told: called with the predictions of each request: metrics.
+        on_answer: called with the predictions of each request: metrics.
     """
 
-    def __init__(self, name: str, answerer: Answerer, told: Callable[[Predictions], None] | None = None) -> None:
-        super().__init__(name, told)
+    def __init__(self, name: str, answerer: Answerer, on_answer: Callable[[Predictions], None] | None = None) -> None:
+        super().__init__(name, on_answer)
         self.answerer = answerer
 
     def predict(
@@ -98,8 +98,8 @@ class ArmModel(Served):
             predictions = self.answerer.answer(questions, self.name)
         except QuestionError as error:
             raise InvalidInput(str(error)) from None
-        if self.told is not None:
-            self.told(predictions)
+        if self.on_answer is not None:
+            self.on_answer(predictions)
         return written(payload, self.name, predictions, headers, response_headers)
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -128,16 +128,17 @@ def plain(payload: Any) -> Any:
 
 def tensors(request: InferRequest) -> dict[str, Any]:
     """Inputs by name; raises `QuestionError` for one that is no array of its datatype and shape."""
-    made = {}
+    arrays = {}
     for one in request.inputs:
         try:
-            made[one.name] = one.as_numpy()
+            arrays[one.name] = one.as_numpy()
         except (ValueError, TypeError, OverflowError, struct.error, InvalidInput) as error:
-            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            problem = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise QuestionError(
-                f"inputs.{one.name}: not {one.datatype} of shape {list(one.shape)} ({told}); send that many such values"
+                f"inputs.{one.name}: not {one.datatype} of shape {list(one.shape)} ({problem}); "
+                "send that many such values"
             ) from None
-    return made
+    return arrays
 
 
 def written(
@@ -149,11 +150,11 @@ def written(
 ) -> Any:
     """Predictions in the protocol of the request: V1 as JSON bytes, or as an object for a CloudEvent to hold."""
     if not isinstance(payload, InferRequest):
-        told = {"predictions": predictions}
+        body = {"predictions": predictions}
         if response_headers is None or headers is None or is_cloud_event(headers):
-            return told
+            return body
         response_headers["content-type"] = "application/json"
-        return orjson.dumps(told)
+        return orjson.dumps(body)
     return InferResponse(
         payload.id or str(uuid.uuid4()),
         model,
@@ -190,17 +191,17 @@ def output_types() -> list[dict[str, Any]]:
 
 
 def _outputs(predictions: Predictions) -> list[InferOutput]:
-    lines = [line for one in predictions for line in one["allocation"]]
+    parts = [part for one in predictions for part in one["allocation"]]
     shape = [len(predictions), len(predictions[0]["allocation"])]
     columns: dict[str, list[float]] = {
-        "share": [line["share"] for line in lines],
-        "amount": [line["amount"] for line in lines],
-        "marginal_roi": [_number(line["marginal_roi"]) for line in lines],
-        "marginal_roi_low": [_number((line["marginal_roi_interval"] or (None, None))[0]) for line in lines],
-        "marginal_roi_high": [_number((line["marginal_roi_interval"] or (None, None))[1]) for line in lines],
+        "share": [part["share"] for part in parts],
+        "amount": [part["amount"] for part in parts],
+        "marginal_roi": [_number(part["marginal_roi"]) for part in parts],
+        "marginal_roi_low": [_number((part["marginal_roi_interval"] or (None, None))[0]) for part in parts],
+        "marginal_roi_high": [_number((part["marginal_roi_interval"] or (None, None))[1]) for part in parts],
     }
     outputs = [InferOutput(name, shape, "FP64", data) for name, data in columns.items()]
-    outputs.append(InferOutput("binding", shape, "BYTES", [line["binding"] or "" for line in lines]))
+    outputs.append(InferOutput("binding", shape, "BYTES", [part["binding"] or "" for part in parts]))
     rows = shape[:1]
     for name in _NUMBERS:
         outputs.append(InferOutput(name, rows, "FP64", [_number(one[name]) for one in predictions]))
@@ -209,7 +210,7 @@ def _outputs(predictions: Predictions) -> list[InferOutput]:
         outputs.append(InferOutput(name, rows, "BYTES", [one[name] for one in predictions]))
     degraded = [json.dumps(one["degraded"]) if one["degraded"] else "" for one in predictions]
     outputs.append(InferOutput("degraded", rows, "BYTES", degraded))
-    platforms = [line["platform"] for line in predictions[0]["allocation"]]
+    platforms = [part["platform"] for part in predictions[0]["allocation"]]
     outputs.append(InferOutput("platforms", shape[1:], "BYTES", platforms))
     return outputs
 
@@ -218,9 +219,9 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def models(answerer: Answerer, told: Callable[[Predictions], None] | None = None) -> list[ArmModel]:
+def models(answerer: Answerer, on_answer: Callable[[Predictions], None] | None = None) -> list[ArmModel]:
     """One predictor per arm."""
-    return [ArmModel(arm, answerer, told) for arm in ARMS]
+    return [ArmModel(arm, answerer, on_answer) for arm in ARMS]
 
 
 __all__ = [

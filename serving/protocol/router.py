@@ -90,13 +90,13 @@ class RouterModel(Served):
     Args:
         live: experiment, and the recorder of assignments.
         arms: where the arms' answers come from.
-        told: called with the predictions of each request: metrics.
+        on_answer: called with the predictions of each request: metrics.
     """
 
     def __init__(
-        self, live: Live, arms: Arms, name: str = "router", told: Callable[[Predictions], None] | None = None
+        self, live: Live, arms: Arms, name: str = "router", on_answer: Callable[[Predictions], None] | None = None
     ) -> None:
-        super().__init__(name, told)
+        super().__init__(name, on_answer)
         self.live, self.arms = live, arms
 
     async def predict(
@@ -113,8 +113,8 @@ class RouterModel(Served):
         taken = {one["arm"] for one in predictions}
         if response_headers is not None and len(taken) == 1:
             response_headers[ARM_HEADER] = taken.pop()
-        if self.told is not None:
-            self.told(predictions)
+        if self.on_answer is not None:
+            self.on_answer(predictions)
         return written(payload, self.name, predictions, headers, response_headers)
 
     def _assign(self, question: Question, user: str) -> Question:
@@ -187,7 +187,7 @@ def _instance(question: Question) -> dict[str, Any]:
     for flag, platforms in ((True, change.freeze), (False, change.unfreeze)):
         for platform in platforms:
             limits.setdefault(platform, {})["freeze"] = flag
-    made: dict[str, Any] = {
+    instance: dict[str, Any] = {
         "campaign_id": question.campaign_id,
         "cycle": question.cycle,
         "budget": question.budget,
@@ -195,7 +195,7 @@ def _instance(question: Question) -> dict[str, Any]:
         "state": None if question.state_S is None else question.state_S.tolist(),
         "explore": question.explore,
     }
-    return {name: value for name, value in made.items() if value is not None}
+    return {name: value for name, value in instance.items() if value is not None}
 
 
 __all__ = ["ARM_HEADER", "Arms", "Elsewhere", "Here", "PredictorAwayError", "RouterModel"]

@@ -49,7 +49,7 @@ class _Predict:
             except QuestionError as error:
                 raise InvalidInput(str(error)) from None
             if not (isinstance(body, dict) and is_structured_cloudevent(body)):
-                answer, told = await model(body, headers=headers)
-                return Response(answer, headers=told)
+                answer, answer_headers = await model(body, headers=headers)
+                return Response(answer, headers=answer_headers)
         answered: Response = await self.theirs.predict(name, request)
         return answered

@@ -34,9 +34,9 @@ _KINDS = {name: frozenset((int,)) for name in DATATYPES if "INT" in name} | {
 
 def router(plane: Any) -> APIRouter:
     """POST /v2/models/{model_name}/infer over a KServe data plane."""
-    made = APIRouter(tags=["V2"])
+    routes = APIRouter(tags=["V2"])
 
-    @made.post(
+    @routes.post(
         "/v2/models/{model_name}/infer",
         response_model=InferenceResponse,
         openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": INFER}}}},
@@ -47,17 +47,21 @@ def router(plane: Any) -> APIRouter:
             raise ModelNotReady(model_name)
         body, headers = await request.body(), dict(request.headers.items())
         asked = _read(plane, body, headers, model_name)
-        answer, told = await plane.infer(model_name=model_name, request=asked, headers=headers)
-        told = {name: value for name, value in told.items() if name not in ("content-type", "content-length")}
+        answer, answer_headers = await plane.infer(model_name=model_name, request=asked, headers=headers)
+        answer_headers = {
+            name: value for name, value in answer_headers.items() if name not in ("content-type", "content-length")
+        }
         if asked.request_outputs or asked.use_binary_outputs:
             content, length = answer.to_rest()
             if length is not None:
-                told |= {BINARY_HEADER: str(length)}
-                return Response(content, headers=told, media_type="application/octet-stream")
-            return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), 200, told, "application/json")
-        return Response(_written(answer), headers=told, media_type="application/json")
+                answer_headers |= {BINARY_HEADER: str(length)}
+                return Response(content, headers=answer_headers, media_type="application/octet-stream")
+            return Response(
+                orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), 200, answer_headers, "application/json"
+            )
+        return Response(_written(answer), headers=answer_headers, media_type="application/json")
 
-    return made
+    return routes
 
 
 def _read(plane: Any, body: bytes, headers: dict[str, str], model: str) -> InferRequest:
@@ -83,8 +87,8 @@ def _read(plane: Any, body: bytes, headers: dict[str, str], model: str) -> Infer
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise InvalidInput(f"{where}: {first['msg']}; send what /openapi.json describes") from None
-    made: InferRequest = plane.decode(parsed, headers, protocol_version=V2, model_name=model)[0]
-    return made
+    decoded: InferRequest = plane.decode(parsed, headers, protocol_version=V2, model_name=model)[0]
+    return decoded
 
 
 def _tensor(raw: Any) -> InferInput | None:
@@ -108,8 +112,8 @@ def _written(answer: Any) -> bytes:
     outputs = [
         {"name": one.name, "shape": one.shape, "datatype": one.datatype, "data": one.data} for one in answer.outputs
     ]
-    told = {"id": answer.id or str(uuid.uuid4()), "model_name": answer.model_name, "outputs": outputs}
-    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+    body = {"id": answer.id or str(uuid.uuid4()), "model_name": answer.model_name, "outputs": outputs}
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 INFER: dict[str, Any] = {

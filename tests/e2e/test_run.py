@@ -237,7 +237,7 @@ def test_an_experiment_of_the_registered_policy(ran: Ran) -> None:
     simulated = asked("simulate", str(ran.out), "--runs", "4", "--days", "21", "--json")
     assert simulated.returncode == 0, simulated.stderr
     told = json.loads(simulated.stdout)
-    planned_money = {arm: days["planned"][0] for arm, days in told["first run"].items()}
+    planned_money = {arm: days["planned"][0] for arm, days in told["first_run"].items()}
     assert planned_money["policy"] / planned_money["control"] == pytest.approx(7 / 3, rel=0.05)
     assert told["bundle"]
     refused = asked("plan", str(ran.out), "--lift", "0")

@@ -364,7 +364,7 @@ def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_
         return solve(world.conditions, world.cycle_budget_B(), seen.low_BP, seen.high_BP, grid=32, zooms=2).share_BP
 
     found = trial.simulate(load("laptop"), market, serve, (0.5, 0.5), runs=30, days=10, level=0.05)
-    by_day = found["experiment"]["found by day, always-valid"]
+    by_day = found["experiment"]["always_valid_found_by_day"]
     assert by_day[0] == 0
     assert by_day == sorted(by_day)
     assert by_day[-1] > 0.8
@@ -372,7 +372,7 @@ def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_
     low, high = found["a_a"]["lift"]["range95"]
     assert low < 0 < high
     # Level 5 % of 30: six or more have probability 0.2 %.
-    assert found["a_a"]["found by day, always-valid"][-1] < 6 / 30
+    assert found["a_a"]["always_valid_found_by_day"][-1] < 6 / 30
     noise, period = trial.deviation(load("laptop"), market, (0.5, 0.5), runs=10, days=5)
     assert noise > 0
     assert period == 1
@@ -405,8 +405,8 @@ def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch:
     assert period == 2
     assert noise > 0
     found = trial.simulate(load("laptop"), market, trial.static, (0.5, 0.5), runs=5, days=9, level=0.05)
-    assert found["days per figure"] == 2
-    by_day = found["experiment"]["found by day, always-valid"]
+    assert found["days_per_figure"] == 2
+    by_day = found["experiment"]["always_valid_found_by_day"]
     assert len(by_day) == 9
     assert by_day[7] == by_day[8]
     assert by_day[:3] == [0.0] * 3
@@ -456,12 +456,12 @@ def test_a_simulation_tells_the_lead_of_an_arm_that_learns(market: Market) -> No
     found = trial.simulate(config, market, serve, (0.7, 0.3), **given, others=others)
     assert found["experiment"] == plain["experiment"]
     assert "online" not in plain
-    assert set(found["online"]["lead"]) == {"over experiment", "over exploring"}
-    assert set(found["exploring"]["lead"]) == {"over experiment"}
-    low, high = found["online"]["lead"]["over exploring"]["ci95"]
-    assert low < found["online"]["lead"]["over exploring"]["mean"] < high
+    assert set(found["online"]["lead"]) == {"over_experiment", "over_exploring"}
+    assert set(found["exploring"]["lead"]) == {"over_experiment"}
+    low, high = found["online"]["lead"]["over_exploring"]["ci95"]
+    assert low < found["online"]["lead"]["over_exploring"]["mean"] < high
     # A few steps of 1e-4 move little.
-    assert abs(found["online"]["lead"]["over exploring"]["mean"]) < 0.05
+    assert abs(found["online"]["lead"]["over_exploring"]["mean"]) < 0.05
     table = experiment_command.simulation_table(found | {"sigma": 0.1})
     assert "learning against control" in table
     assert "with the same exploration" in table
