@@ -118,7 +118,7 @@ def write_store_config(out: Path, online: Mapping[str, Any] | None = None) -> No
 
     Raises `ConfigError` where the online store has no type.
     """
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     if online is None:
         (out / TEMPLATE.name).write_text(TEMPLATE.read_text())

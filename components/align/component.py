@@ -14,7 +14,7 @@ def align(
     policy: dsl.Input[dsl.Model],
     aligned: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Move the market's parameters, or the policy, until a discriminator no longer tells simulation from log."""
     from components.artifacts import log_numbers
     from components.steps import read, run_step

@@ -6,7 +6,7 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def features(config_json: str, store: str, dataset: dsl.Input[dsl.Dataset], features: dsl.Output[dsl.Dataset]):
+def features(config_json: str, store: str, dataset: dsl.Input[dsl.Dataset], features: dsl.Output[dsl.Dataset]) -> None:
     """Encode each creative once and write the feature repository with its online store."""
     from components.steps import run_step
 

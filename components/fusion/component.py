@@ -15,7 +15,7 @@ def fusion(
     metrics: dsl.Output[dsl.Metrics],
     click_roc: dsl.Output[dsl.ClassificationMetrics],
     conversion_roc: dsl.Output[dsl.ClassificationMetrics],
-):
+) -> None:
     """Train both heads over the entire impression space; quality on held-out users as metrics and ROC curves."""
     from components.artifacts import log_head
     from components.steps import read, run_step

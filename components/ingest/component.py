@@ -6,7 +6,7 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def ingest(config_json: str, store: str, dataset: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]):
+def ingest(config_json: str, store: str, dataset: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]) -> None:
     """Clean, impute, quarantine, attribute and split the log; rates and row counts become metrics."""
     from components.artifacts import log_numbers
     from components.steps import read, run_step

@@ -12,7 +12,7 @@ def market(
     dataset: dsl.Input[dsl.Dataset],
     fusion: dsl.Input[dsl.Model],
     market: dsl.Output[dsl.Model],
-):
+) -> None:
     """Fit volume, price, response, value and drift of every platform."""
     from components.steps import run_step
 

@@ -13,7 +13,7 @@ def meta(
     policy: dsl.Input[dsl.Model],
     start: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Meta-train by MAML on shifted tasks, from the trained policy; a killed run goes on from its checkpoint."""
     from components.artifacts import log_numbers
     from components.steps import read, run_step

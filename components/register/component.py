@@ -13,7 +13,7 @@ def register(
     policy: dsl.Input[dsl.Model],
     meta: dsl.Input[dsl.Model],
     registration: dsl.Output[dsl.Artifact],
-):
+) -> None:
     """Register the judged bundle and write what the registry answered."""
     from components.steps import run_step
 

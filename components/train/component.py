@@ -12,7 +12,7 @@ def train(
     market: dsl.Input[dsl.Model],
     policy: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Train the policy on `train.ranks` ranks; the curve is live in MLflow, and a killed run goes on."""
     from components.artifacts import log_numbers
     from components.steps import read, run_step
