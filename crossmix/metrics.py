@@ -1,4 +1,4 @@
-"""What delivery is counted in, and the ratios made of it: key, label, formula, format and direction, one definition each.
+"""What delivery is counted in and the ratios made of it: key, label, formula, format and direction, defined once.
 
 Quantities are sums over impressions; a metric is the ratio of two of them. Pages, verdicts, gates and benchmarks choose
 from here by key and define none of their own.

@@ -283,7 +283,10 @@ def test_what_a_server_cannot_run_with_is_one_line(run: Run, tmp_path: Any) -> N
     for arguments, sentence in (
         ((str(tmp_path),), "holds no finished run"),
         ((str(run.out), "--set", "train.episodes=3"), "a server takes serving.*"),
-        ((str(run.out), "--set", "serving.weight=0.70001"), "serving.weight: 0.70001 is no whole number of 10,000 buckets"),
+        (
+            (str(run.out), "--set", "serving.weight=0.70001"),
+            "serving.weight: 0.70001 is no whole number of 10,000 buckets",
+        ),
         ((str(run.out), "--role", "all-of-it"), "--role: 'all-of-it'"),
         ((str(run.out), "--role", "router"), "--policy-url"),
         ((str(run.out), "--role", "policy"), "serving.database"),
