@@ -74,7 +74,7 @@ def test_revenue_arrives_by_the_delays_law() -> None:
     for _ in range(4):
         step = environment.step(environment.static_BP)
     # In a steady state what arrives in a cycle is what a cycle earns, up to price and volume noise.
-    arrived = environment.history.ring_WQBP[(environment.history.seen - 1) % 20, 3].sum()
+    arrived = environment.history.past(0)[3].sum()
     assert float(arrived) == pytest.approx(float(step.outcome.revenue.sum()), rel=0.25)
 
 
