@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crossmix.metrics import ARMS
 from pipelines import local
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -238,7 +239,7 @@ def status_table(found: dict[str, Any]) -> str:
         f"{'':<12}{'policy':>10}{'control':>10}{'lift, always-valid':>28}{'paired':>26}{'p, Welch':>10}",
     ]
     for name, one in found["lifts"].items():
-        values = [found["arms"][arm][name]["value"] for arm in ("policy", "control")]
+        values = [found["arms"][arm][name]["value"] for arm in ARMS]
         told = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in values)
         if "paired" in one:
             p = one["welch"].get("p")
