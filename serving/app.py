@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.config import Config, ConfigError
+from crossmix.metrics import ARMS
 from serving.live.live import Live
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
     if settings.role in ("all", "router"):
         arms: Any = Here(answerer)
         if settings.predictors is not None:
-            urls = dict(zip(("policy", "control"), settings.predictors, strict=True))
+            urls = dict(zip(ARMS, settings.predictors, strict=True))
             arms = Elsewhere(urls, settings.predictor_token)
         registry.update(RouterModel(live, arms, on_answer=observe.answered), "router")
     return DataPlane(model_registry=registry), ModelRepositoryExtension(model_registry=registry)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crossmix.metrics import ARMS
 from pipelines import local
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -240,7 +241,7 @@ def status_table(status: dict[str, Any]) -> str:
         f"{'':<12}{'policy':>10}{'control':>10}{'lift, always-valid':>28}{'paired':>26}{'p, Welch':>10}",
     ]
     for name, one in status["lifts"].items():
-        values = [status["arms"][arm][name]["value"] for arm in ("policy", "control")]
+        values = [status["arms"][arm][name]["value"] for arm in ARMS]
         cells = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in values)
         if "paired" in one:
             p = one["welch"].get("p")
@@ -249,7 +250,7 @@ def status_table(status: dict[str, Any]) -> str:
         else:
             cells += f"  {one['verdict']}: {one['reason']}"
         lines.append(f"{name:<12}{cells}")
-    rewards = [status["dynamic_reward"][arm]["mean"] for arm in ("policy", "control")]
+    rewards = [status["dynamic_reward"][arm]["mean"] for arm in ARMS]
     cells = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in rewards)
     lines.append(f"{'reward':<12}{cells}  eq. 10, mean of cycles; it decides nothing")
     lines.append("")

@@ -24,6 +24,7 @@ from crossmix.allocate import PlatformShare, interval_of
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
+from crossmix.metrics import ARMS
 from crossmix.response import Response, ResponseTable
 from serving.allocation.question import Question, QuestionError
 from serving.live import states
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from serving.live.live import Live, Planned
 
 Array = NDArray[Any]
-POLICY, CONTROL = "policy", "control"
-ARMS = (POLICY, CONTROL)
+POLICY, CONTROL = ARMS
 
 
 @dataclass(slots=True)
