@@ -6,7 +6,7 @@ from here by key and define none of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,6 +98,6 @@ def formula(*keys: str) -> str:
     return ", ".join([f"{first.label} is {first.definition}", *(f"{one.label} {one.definition}" for one in others)])
 
 
-def ratios(amounts: Mapping[str, Any]) -> dict[str, float | None]:
-    """Every metric that these sums have; `None` where nothing is to divide by."""
-    return {key: METRIC[key].of(amounts) for key in RATIOS}
+def ratios(amounts: Mapping[str, Any], keys: Iterable[str] = RATIOS) -> dict[str, float | None]:
+    """The metrics that these sums have; `None` where nothing is to divide by."""
+    return {key: METRIC[key].of(amounts) for key in keys}

@@ -71,6 +71,6 @@ def rates(row: dict[str, Any]) -> dict[str, Any]:
     amounts = {
         key: rounded(row[key]) if metrics.QUANTITY[key].format == "money" else row[key] for key in metrics.QUANTITIES
     }
-    ratios = {key: metrics.METRIC[key].of(amounts) for key in ("ctr", "cvr", "cpa", "roas")}
+    ratios = metrics.ratios(amounts, ("ctr", "cvr", "cpa", "roas"))
     ratios["conversions_per_impression"] = row["conversions"] / row["impressions"] if row["impressions"] else None
     return amounts | {key: None if value is None else rounded(value) for key, value in ratios.items()}
