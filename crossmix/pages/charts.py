@@ -11,7 +11,7 @@ dashes and markers say the same again. Lengths are units of the view box; at `WI
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
@@ -131,7 +131,7 @@ class Panel:
         left, top, right, bottom = self.box
         return left + self.x.scale.part(x) * (right - left), bottom - self.y.scale.part(y) * (bottom - top)
 
-    def line(self, x: Sequence[float], y: Sequence[float], colour: str, *, width: float = 2.0, dash: str = "") -> None:
+    def line(self, x: Iterable[float], y: Iterable[float], colour: str, *, width: float = 2.0, dash: str = "") -> None:
         """A line through the points, interrupted where one is not finite; a point alone is a dot."""
         points = [self.at(a, b) if math.isfinite(a) and math.isfinite(b) else None for a, b in zip(x, y, strict=True)]
         known = [point for point in points if point is not None]
@@ -145,7 +145,7 @@ class Panel:
             )
 
     def band(
-        self, x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str, opacity: float
+        self, x: Iterable[float], low: Iterable[float], high: Iterable[float], colour: str, opacity: float
     ) -> None:
         """The area between two lines."""
         known = [row for row in zip(x, low, high, strict=True) if all(math.isfinite(value) for value in row)]
@@ -154,15 +154,16 @@ class Panel:
             back = [self._held(*self.at(at, lower)) for at, lower, _ in reversed(known)]
             self.area(there + back, f'fill="{colour}" opacity="{opacity:g}"')
 
-    def stack(self, x: Sequence[float], y_PT: Sequence[Sequence[float]]) -> None:
+    def stack(self, x: Iterable[float], y_PT: Iterable[Iterable[float]]) -> None:
         """Layers on top of each other in the platforms' colours, the first at the bottom; one x alone is a column."""
-        if len(x) == 1:
-            x, y_PT = [x[0] - 0.25, x[0] + 0.25], [[row[0], row[0]] for row in y_PT]
-        under = [0.0] * len(x)
-        for index, row in enumerate(y_PT):
+        across, layers = list(x), [list(row) for row in y_PT]
+        if len(across) == 1:
+            across, layers = [across[0] - 0.25, across[0] + 0.25], [row * 2 for row in layers]
+        under = [0.0] * len(across)
+        for index, row in enumerate(layers):
             over = [below + own for below, own in zip(under, row, strict=True)]
-            there = [self._held(*self.at(at, height)) for at, height in zip(x, over, strict=True)]
-            back = [self._held(*self.at(at, height)) for at, height in zip(x, under, strict=True)][::-1]
+            there = [self._held(*self.at(at, height)) for at, height in zip(across, over, strict=True)]
+            back = [self._held(*self.at(at, height)) for at, height in zip(across, under, strict=True)][::-1]
             self.area(there + back, f'fill="{platform_colour(index)}" stroke="{PAPER}" stroke-width=".5"')
             under = over
 
@@ -172,8 +173,8 @@ class Panel:
 
     def dots(
         self,
-        x: Sequence[float],
-        y: Sequence[float],
+        x: Iterable[float],
+        y: Iterable[float],
         colour: str | Sequence[str],
         *,
         shape: Marker = "circle",
