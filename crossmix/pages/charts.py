@@ -192,12 +192,18 @@ class Panel:
                 self.parts.append(marker(shape, place, size, look, kind))
 
     def level(self, y: float, colour: str = MUTED, dash: str = DOTS) -> None:
-        """A horizontal line across the box."""
-        self.line([self.x.scale.low, self.x.scale.high], [y, y], colour, width=1.2, dash=dash)
+        """A horizontal line across the box, where it lies within."""
+        left, _, right, _ = self.box
+        if 0 <= self.y.scale.part(y) <= 1:
+            height = self.at(self.x.scale.low, y)[1]
+            self.parts.append(segment((left, height), (right, height), colour, 1.2, dash))
 
     def upright(self, x: float, colour: str = MUTED, dash: str = DOTS) -> None:
-        """A vertical line across the box."""
-        self.line([x, x], [self.y.scale.low, self.y.scale.high], colour, width=1.2, dash=dash)
+        """A vertical line across the box, where it lies within."""
+        _, top, _, bottom = self.box
+        if 0 <= self.x.scale.part(x) <= 1:
+            across = self.at(x, self.y.scale.low)[0]
+            self.parts.append(segment((across, top), (across, bottom), colour, 1.2, dash))
 
     def note(
         self,

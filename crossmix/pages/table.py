@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from crossmix.pages.format import DASH
+from crossmix.pages.format import DASH, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,21 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     groups: tuple[tuple[str, int], ...] = ()
     """A line above the head: (name, columns) after the first column."""
+
+
+def gate_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Gates with their verdicts; a verdict's cell kind names its chip."""
+    return Table(
+        "",
+        ("Gate", "Verdict", "Value", "Threshold", "Detail"),
+        tuple(
+            (
+                Cell(str(row["name"]), "mono"),
+                Cell(str(row["verdict"]), "chip " + str(row["verdict"]).replace(" ", "-")),
+                Cell(number(row.get("value")), "num"),
+                Cell(str(row.get("threshold", "")), "wrap"),
+                Cell(str(row.get("detail") or ""), "prose"),
+            )
+            for row in rows
+        ),
+    )

@@ -165,7 +165,7 @@ def test_a_mark_is_drawn_where_its_amount_is() -> None:
     line = {"amount": [0.0, 50.0, 100.0], "revenue": [0.0, 10.0, 20.0], "marginal_roi": [0.3, 0.2, 0.1]}
     spans = {"revenue_interval": [[0, 0], [9, 11], [18, 22]], "marginal_roi_interval": [[0, 1]] * 3}
     now = {"policy": {"amount": 50.0, "revenue": 10.0, "marginal_roi": 0.2}}
-    made = curves.drawn([{"platform": "a<b", **line, **spans, "now": now}])[0]
+    made = curves.panels([{"platform": "a<b", **line, **spans, "now": now}])[0]
     place = re.search(r'class="now policy" cx="([\d.]+)" cy="([\d.]+)"', made["revenue"])
     corners = re.search(r'<polyline points="([^"]+)"', made["revenue"])
     assert place is not None
