@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -150,9 +151,7 @@ class Panel:
         """The area between two lines."""
         known = [row for row in zip(x, low, high, strict=True) if all(math.isfinite(value) for value in row)]
         if known:
-            there = [self._held(*self.at(at, upper)) for at, _, upper in known]
-            back = [self._held(*self.at(at, lower)) for at, lower, _ in reversed(known)]
-            self.area(there + back, f'fill="{colour}" opacity="{opacity:g}"')
+            self._layer(known, f'fill="{colour}" opacity="{opacity:g}"')
 
     def stack(self, x: Iterable[float], y_PT: Iterable[Iterable[float]]) -> None:
         """Layers on top of each other in the platforms' colours, the first at the bottom; one x alone is a column."""
@@ -162,9 +161,8 @@ class Panel:
         under = [0.0] * len(across)
         for index, row in enumerate(layers):
             over = [below + own for below, own in zip(under, row, strict=True)]
-            there = [self._held(*self.at(at, height)) for at, height in zip(across, over, strict=True)]
-            back = [self._held(*self.at(at, height)) for at, height in zip(across, under, strict=True)][::-1]
-            self.area(there + back, f'fill="{platform_colour(index)}" stroke="{PAPER}" stroke-width=".5"')
+            look = f'fill="{platform_colour(index)}" stroke="{PAPER}" stroke-width=".5"'
+            self._layer(list(zip(across, under, over, strict=True)), look)
             under = over
 
     def area(self, points: Sequence[Point], look: str) -> None:
@@ -180,14 +178,20 @@ class Panel:
         shape: Marker = "circle",
         size: float = 4.0,
         hollow: bool = False,
+        fill: str = "none",
         kind: str = "",
     ) -> None:
-        """A marker at each point; what lies beyond the box sits at its edge. `colour`: one, or one each."""
+        """A marker at each point; what lies beyond the box sits at its edge.
+
+        Args:
+            colour: one, or one each.
+            hollow: only its outline, around `fill`; without one another mark at the same place shows through.
+            kind: CSS class.
+        """
         for index, (a, b) in enumerate(zip(x, y, strict=True)):
             if math.isfinite(a) and math.isfinite(b):
                 ink = colour if isinstance(colour, str) else colour[index]
-                # Hollow, another mark at the same place shows through.
-                look = f'fill="none" stroke="{ink}" stroke-width="1.8"' if hollow else f'fill="{ink}"'
+                look = f'fill="{fill}" stroke="{ink}" stroke-width="1.8"' if hollow else f'fill="{ink}"'
                 place = self._held(*self.at(a, b)) if self.framed else self.at(a, b)
                 self.parts.append(marker(shape, place, size, look, kind))
 
@@ -265,6 +269,24 @@ class Panel:
             for value, label in self.above.marks():
                 across = left + self.above.scale.part(value) * (right - left)
                 yield text((across, top - 5), label, "middle", MUTED, size=0.85 * FONT)
+
+    def _layer(self, rows: Sequence[tuple[float, float, float]], look: str) -> None:
+        """The area between two lines of (x, lower, upper), cut to the box."""
+        left, right = sorted((self.x.scale.low, self.x.scale.high))
+        inside = [row for row in rows if left <= row[0] <= right]
+        # Where the lines cross an edge they are cut there, or the last piece within would bend.
+        cuts = [
+            tuple(
+                one + (edge - row[0]) / (after[0] - row[0]) * (two - one) for one, two in zip(row, after, strict=True)
+            )
+            for row, after in pairwise(rows)
+            for edge in (left, right)
+            if min(row[0], after[0]) < edge < max(row[0], after[0])
+        ]
+        kept = sorted([*inside, *cuts])
+        there = [self._held(*self.at(at, upper)) for at, _, upper in kept]
+        back = [self._held(*self.at(at, lower)) for at, lower, _ in reversed(kept)]
+        self.area(there + back, look)
 
     def _held(self, x: float, y: float) -> Point:
         """The nearest place within the box."""

@@ -22,7 +22,7 @@ class Scale:
             low, high, value = (math.log(max(one, 1e-300)) for one in (low, high, value))
         return (value - low) / (high - low) if high != low else 0.5
 
-    def ticks(self, most: int = 5) -> list[float]:
+    def ticks(self, most: int = 6) -> list[float]:
         """Round values within the scale, about `most` of them."""
         low, high = sorted((self.low, self.high))
         if not self.log:
@@ -34,9 +34,9 @@ class Scale:
 
 
 def round_step(rough: float) -> float:
-    """1, 2 or 5 times a power of ten, at least `rough`."""
+    """1, 2, 2.5 or 5 times a power of ten, at least `rough`."""
     power = 10.0 ** math.floor(math.log10(max(rough, 1e-12)))
-    return next(size * power for size in (1, 2, 5, 10) if size * power >= rough * (1 - 1e-9))
+    return next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= rough * (1 - 1e-9))
 
 
 def stepped(low: float, high: float, step: float) -> list[float]:
@@ -44,9 +44,9 @@ def stepped(low: float, high: float, step: float) -> list[float]:
     return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def whole_ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
+def whole_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
     """Whole numbers from `low` to `high`, about `most` of them, and how they are written."""
-    step = max(1.0, round_step((high - low) / most))
+    step = max(1.0, math.ceil(round_step((high - low) / most)))
     return [(value, plain(value)) for value in stepped(low, high, step)]
 
 
@@ -68,7 +68,7 @@ class Axis:
     title: str = ""
     form: Callable[[float], str] = plain
     """How a tick is written."""
-    most: int = 5
+    most: int = 6
     """About so many ticks."""
     ticks: Sequence[tuple[float, str]] | None = None
     """Value and label; round values of the scale if absent."""

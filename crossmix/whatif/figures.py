@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.pages.charts import ACCENT, DASHES, INK, LINE, MUTED, SMALL, WARM, Chart
+from crossmix.pages.charts import ACCENT, DASHES, INK, LINE, MUTED, PAPER, SMALL, WARM, Chart
 from crossmix.pages.format import compact
 from crossmix.pages.scales import Axis, Scale, as_percent
 
@@ -39,7 +39,7 @@ def frontier(line: Frontier, marks: Sequence[tuple[str, float]], today: float, c
     panel.line(x, plan, WARM, dash=DASHES)
     panel.upright(today)
     budgets = np.array([budget for _, budget in marks])
-    panel.dots(budgets, np.interp(budgets, x, best), ACCENT, hollow=True, size=4.5)
+    panel.dots(budgets, np.interp(budgets, x, best), ACCENT, hollow=True, fill=PAPER, size=4.5)
     panel.legend([("best split", ACCENT, ""), ("today’s split", WARM, DASHES)])
     return chart.svg()
 
@@ -95,7 +95,7 @@ def _response(
     panel.band(x, band.low[start:], band.high[start:], ACCENT, PARAMETER_SHADE)
     panel.line(x, band.value[start:], ACCENT, width=1.7)
     best_height, today_height = (min(float(np.interp(at, x, band.value[start:])), top) for at in (best, today))
-    panel.dots([best], [best_height], INK, shape="diamond", size=4.5, hollow=True)
+    panel.dots([best], [best_height], INK, shape="diamond", size=4.5, hollow=True, fill=PAPER)
     panel.dots([today], [today_height], WARM, size=3.5)
     return chart.svg()
 

@@ -340,7 +340,7 @@ def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tupl
             assert shown.value("document.querySelectorAll('svg .now').length") == 4 * len(NAMES) * len(CAMPAIGNS)
             # Readable: no text of a chart smaller than 8 px, charts not empty.
             smallest = """Math.min(...[...document.querySelectorAll('details[open] .panels svg')].map(
-                svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width * 10.5))"""
+                svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width * parseFloat(svg.getAttribute("font-size"))))"""
             assert shown.value(smallest) > 8
             assert shown.value("document.querySelectorAll('details[open] .panels svg').length") == 2 * len(NAMES)
             shown.screenshot(tmp_path / f"page{width}.png")
