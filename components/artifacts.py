@@ -41,6 +41,7 @@ def gate_table(verdict: GateTable, path: str) -> None:
 
 def write_report(steps: Mapping[str, str], path: str) -> None:
     """The report without a registry's answer, for the Kubeflow UI."""
-    from crossmix.report.page import ReportInputs, render
+    from crossmix.report.inputs import ReportInputs
+    from crossmix.report.page import render
 
-    render(ReportInputs.collect({name: Path(folder) for name, folder in steps.items()}, {}), Path(path))
+    render(ReportInputs.collect({name: Path(folder) for name, folder in steps.items()}), Path(path))

@@ -187,11 +187,12 @@ def report(out: Path, summary: Summary | None = None) -> Path:
         ConfigError: the folder holds no finished run.
         ArtifactError: a file of the run cannot be read.
     """
-    from crossmix.report.page import ReportInputs, render
+    from crossmix.report.inputs import ReportInputs
+    from crossmix.report.page import render
 
     summary = summary or _read_run(out, Summary)
     folders = _read_run(out, RunRecord).steps
-    inputs = ReportInputs.collect({name: out / folder for name, folder in folders.items()}, summary.plain())
+    inputs = ReportInputs.collect({name: out / folder for name, folder in folders.items()}, summary)
     return write_whole(out / "report.html", render(inputs))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from crossmix import metrics
+
+if TYPE_CHECKING:
+    from crossmix.artifacts import Interval
 
 DASH = "–"
 MINUS = "−"
@@ -107,12 +110,9 @@ def metric(key: str, value: Any, digits: int = 3) -> str:
     return percent(value, digits) if one.format == "percent" else number(value, digits)
 
 
-def estimate(row: Mapping[str, Any] | None, form: Callable[[Any], str]) -> tuple[str, str]:
-    """(mean, interval) of {"mean", "ci95"} in one form."""
-    if not row:
-        return DASH, ""
-    low, high = (row.get("ci95") or [None, None])[:2]
-    return form(row.get("mean")), interval(low, high, form)
+def estimate(row: Interval | None, form: Callable[[Any], str]) -> tuple[str, str]:
+    """(mean, interval) in one form."""
+    return (DASH, "") if row is None else (form(row.mean), interval(*row.ci95, form))
 
 
 def _typeset(text: str) -> str:

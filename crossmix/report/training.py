@@ -1,0 +1,119 @@
+"""The learning curve: which policy was kept, how the split moved, and what each round's updates told."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from crossmix.artifacts import Best, Curve, CurvePoint
+from crossmix.pages.charts import ACCENT, DASHES, DOTS, INK, LINE, MUTED, PAPER, WARM, Chart, platform_legend
+from crossmix.pages.format import compact, decimal, finite
+from crossmix.pages.scales import Axis, Scale
+from crossmix.report.charts import series, shares
+from crossmix.report.section import SECTIONS, Section, absent, markup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
+
+    from crossmix.report.inputs import ReportInputs
+
+FIGURES = {
+    "ddpg_actor_loss": "DDPG actor loss",
+    "ddpg_critic_loss": "DDPG critic loss",
+    "ppo_actor_loss": "PPO actor loss",
+    "ppo_critic_loss": "PPO critic loss",
+    "ppo_entropy": "PPO entropy, nats",
+    "ppo_kl": "PPO step, KL",
+}
+"""Figures of a round that have a title; a further learner's are called by their keys."""
+HIDDEN = ("objective",)
+"""What repeats the curve above."""
+
+
+def learning(curve: Curve) -> Markup:
+    """Validation revenue over the oracle's by training step, the phases told apart."""
+    points = [point for point in curve.points if finite(point.validation_ratio) is not None]
+    ratios = [point.validation_ratio for point in points]
+    uniform = finite(curve.uniform_ratio)
+    bottom = min([*ratios, *([] if uniform is None else [uniform])], default=0.9)
+    room = 1 - bottom if bottom < 1 else 0.01
+    last = max(len(points) - 1, 1)
+    named = sorted({round(last * part / 3) for part in range(4)} & set(range(len(points))))
+    chart = Chart("learning curve")
+    panel = chart.panel(
+        Axis(
+            Scale(0, last) if len(points) > 1 else Scale(-0.5, 0.5),
+            "campaign cycles simulated",
+            ticks=[(at, compact(points[at].env_steps)) for at in named],
+        ),
+        Axis(Scale(bottom - 0.06 * room, 1 + 0.12 * room), "validation revenue / oracle’s"),
+        head=24,
+    )
+    scale = panel.x.scale
+    panel.level(1.0, INK, DASHES)
+    panel.note(scale.low, 1.0, " oracle", INK, lift=4)
+    if uniform is not None:
+        panel.level(uniform, MUTED, DOTS)
+        panel.note(scale.high, uniform, "uniform split ", anchor="end", lift=4)
+    start = 0
+    for phase, group in groupby(points, key=lambda point: point.phase):
+        end = start + len(list(group))
+        colour = ACCENT if phase == "pathwise" else WARM
+        stop = min(end, len(points) - 1)
+        panel.line(range(start, stop + 1), ratios[start : stop + 1], colour)
+        if start:
+            panel.upright(start, LINE, "")
+        panel.note((start + stop) / 2, panel.y.scale.high, phase, colour, anchor="middle", lift=8, bold=True)
+        start = end
+    kept = [
+        at for at, point in enumerate(points) if (point.phase, point.update) == (curve.best.phase, curve.best.update)
+    ]
+    panel.dots(kept, [ratios[at] for at in kept], INK, size=4.5, hollow=True, fill=PAPER)
+    return chart.svg()
+
+
+def losses(points: Sequence[CurvePoint]) -> Markup | None:
+    """What each round's updates told, a panel each."""
+    keys = dict.fromkeys([*FIGURES, *(key for point in points for key in point.figures)])
+    rows = []
+    for key in keys:
+        known = [(point.update, point.figures[key]) for point in points if finite(point.figures.get(key)) is not None]
+        if known and key not in HIDDEN:
+            x, y = zip(*known, strict=True)
+            rows.append((FIGURES.get(key, key.replace("_", " ")), x, y))
+    return series(rows, "round", "losses") if rows else None
+
+
+def kept_policy(best: Best) -> str:
+    """Which policy was kept, in words."""
+    if best.phase == "mpc":
+        return "by the fitted market’s plan, solved each cycle (agent mpc; nothing was trained)"
+    if best.update == 0:
+        return "by the fitted market’s plan, which no update of training bettered"
+    return f"in phase {best.phase}, update {best.update}"
+
+
+def _body(inputs: ReportInputs) -> Markup:
+    curve = inputs.curve
+    if curve is None or not curve.points:
+        return absent("No training curve is there: the train step has not run.")
+    first = curve.points[0]
+    rounds = [point for point in curve.points if point.phase != "pathwise"]
+    return markup(
+        "training.html.j2",
+        learning=learning(curve),
+        ratio=decimal(curve.best.validation_ratio),
+        kept=kept_policy(curve.best),
+        start=decimal(first.validation_ratio, 4) if (first.phase, first.update) == ("pathwise", 0) else None,
+        stopped=curve.stopped,
+        legend=platform_legend(curve.platforms),
+        splits=shares([point.share for point in curve.points], "split while training", "validation"),
+        losses=losses(rounds),
+    )
+
+
+LEARNING = SECTIONS.register(
+    Section(name="learning", order=40, title="The learning curve", link="Learning", body=_body)
+)
