@@ -81,7 +81,7 @@ class Chart:
         left += FONT + 6 if y.title else 0
         # Half of the last label may reach beyond the box.
         right -= max([6.0, *(text_width([label]) / 2 - 60 * (1 - x.scale.part(at)) for at, label in x.marks()[-1:])])
-        bottom -= (FONT + 8 if x.marks() else 2) + (FONT + 5 if x.title else 0)
+        bottom -= (FONT + 8 if any(label for _, label in x.marks()) else 2) + (FONT + 5 if x.title else 0)
         top += FONT + 8 if above else head
         if square:
             side = min(right - left, bottom - top)
@@ -265,10 +265,9 @@ class Panel:
         if self.y.title:
             room = text_width([label for _, label in self.y.marks()]) + 14
             yield text((left - room, (top + bottom) / 2), self.y.title, "middle", INK, upwards=True)
-        if self.above:
-            for value, label in self.above.marks():
-                across = left + self.above.scale.part(value) * (right - left)
-                yield text((across, top - 5), label, "middle", MUTED, size=0.85 * FONT)
+        for value, label in self.above.marks() if self.above else ():
+            across = left + self.above.scale.part(value) * (right - left) if self.above else left
+            yield text((across, top - 5), label, "middle", MUTED, size=0.85 * FONT)
 
     def _layer(self, rows: Sequence[tuple[float, float, float]], look: str) -> None:
         """The area between two lines of (x, lower, upper), cut to the box."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,16 @@ def stepped(low: float, high: float, step: float) -> list[float]:
 def whole_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
     """Whole numbers from `low` to `high`, about `most` of them, and how they are written."""
     step = max(1.0, math.ceil(round_step((high - low) / most)))
-    return [(value, plain(value)) for value in stepped(low, high, step)]
+    return [(value, f"{value:.0f}".replace("-", "−")) for value in stepped(low, high, step)]
 
 
-def plain(value: float) -> str:
-    """A tick as a plain number."""
-    return f"{0.0 if abs(value) < 1e-12 else value:g}".replace("-", "−")
+def plain(values: Sequence[float]) -> list[str]:
+    """Ticks as plain numbers, with as many decimals as tell them apart: 0.85, 0.90, 0.95."""
+    gaps = [abs(after - value) for value, after in pairwise(values)] or [abs(value) for value in values]
+    digits = f"{min(gaps, default=1.0) or 1.0:.2e}"
+    mantissa, _, exponent = digits.partition("e")
+    decimals = max(len(mantissa.rstrip("0").partition(".")[2]) - int(exponent), 0)
+    return [f"{value + 0.0:.{decimals}f}".replace("-", "−") for value in values]
 
 
 def as_percent(value: float) -> str:
@@ -66,8 +71,8 @@ class Axis:
 
     scale: Scale
     title: str = ""
-    form: Callable[[float], str] = plain
-    """How a tick is written."""
+    form: Callable[[float], str] | None = None
+    """How a tick is written; as a plain number if absent."""
     most: int = 6
     """About so many ticks."""
     ticks: Sequence[tuple[float, str]] | None = None
@@ -81,7 +86,9 @@ class Axis:
         """Value and label of each tick."""
         if self.ticks is not None:
             return self.ticks
-        return [(value, self.form(value)) for value in self.scale.ticks(self.most)]
+        values = self.scale.ticks(self.most)
+        labels = [f"{value:g}" for value in values] if self.scale.log else plain(values)
+        return list(zip(values, labels if self.form is None else map(self.form, values), strict=True))
 
     def ink(self, value: float) -> str:
         """Colour of a tick's label."""

@@ -51,11 +51,13 @@ def text(
     upwards: bool = False,
 ) -> str:
     """A label, its lines under each other; `anchor`: start, middle or end; `upwards`: read from below."""
+    if not label:
+        return ""
     x, y = (written(value) for value in place)
     weight = ' font-weight="600"' if bold else ""
     own = "" if size == FONT else f' font-size="{written(size)}"'
     turn = f' transform="rotate(-90 {x} {y})"' if upwards else ""
-    first, *others = (escape(part) for part in label.split("\n"))
+    first, *others = (str(escape(part)) for part in label.split("\n"))
     body = first + "".join(f'<tspan x="{x}" dy="{written(1.2 * size)}">{part}</tspan>' for part in others)
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}"{weight}{own}{turn}>{body}</text>'
 

@@ -24,7 +24,7 @@ def shares(share_TP: Sequence[Sequence[float]], label: str, unit: str = "cycle")
     last = len(share_TP) - 1
     chart = Chart(label, height=SHARES_HEIGHT)
     panel = chart.panel(
-        Axis(_span(0, last), unit, ticks=whole_ticks(0, last), grid=False),
+        Axis(Scale(0, last) if last else Scale(-0.5, 0.5), unit, ticks=whole_ticks(0, last), grid=False),
         Axis(Scale(0, 1), "share of the cycle budget", as_percent, grid=False),
     )
     panel.stack(range(last + 1), zip(*share_TP, strict=True))
@@ -36,13 +36,14 @@ def series(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], axis: s
     chart = Chart(label, height=PANEL_HEIGHT * len(rows) + BELOW)
     scales = [_middle(y) for _, _, y in rows]
     low, high = min(min(x) for _, x, _ in rows), max(max(x) for _, x, _ in rows)
+    across, named = wider(low, high), whole_ticks(low, high)
     # Panels line up whatever their numbers.
     ticks = [Axis(scale, most=3).marks() for scale in scales]
     gutter = max(text_width([text for _, text in marks]) for marks in ticks) + 8
     for index, ((name, x, y), scale, marks) in enumerate(zip(rows, scales, ticks, strict=True)):
         last = index == len(rows) - 1
         panel = chart.panel(
-            Axis(_span(low, high), axis if last else "", ticks=whole_ticks(low, high) if last else ()),
+            Axis(across, axis if last else "", ticks=[(value, text if last else "") for value, text in named]),
             Axis(scale, ticks=marks),
             area=(0, index * PANEL_HEIGHT, WIDTH, (index + 1) * PANEL_HEIGHT + (BELOW if last else 0)),
             gutter=gutter,
@@ -53,9 +54,10 @@ def series(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], axis: s
     return chart.svg()
 
 
-def _span(low: float, high: float) -> Scale:
-    """One point alone stands in the middle."""
-    return Scale(low, high) if high > low else Scale(low - 0.5, high + 0.5)
+def wider(low: float, high: float) -> Scale:
+    """With a margin, so that marks at either end stand free."""
+    margin = 0.04 * (high - low) or 0.5
+    return Scale(low - margin, high + margin)
 
 
 def _middle(y: Sequence[float]) -> Scale:

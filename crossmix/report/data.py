@@ -77,8 +77,9 @@ def _facts(report: IngestReport) -> list[tuple[str, str]]:
     if rows.users is not None:
         facts.append(("Users", count(rows.users)))
     facts.append(("Duplicates", count(rows.duplicates)))
-    if rows.imputed:
-        facts.append(("Imputed", ", ".join(f"{count(number)} {_words(name)}" for name, number in rows.imputed.items())))
+    imputed = ", ".join(f"{count(number)} {_words(name)}" for name, number in rows.imputed.items() if number)
+    if imputed:
+        facts.append(("Imputed", imputed))
     broken = ", ".join(f"{count(number)} {_words(code)}" for code, number in rows.quarantined.items())
     facts.append(("Quarantined", f"{broken}; each with its reason in quarantine.parquet" if broken else "none"))
     for tag in Provenance:

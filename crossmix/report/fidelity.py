@@ -45,12 +45,14 @@ def deviations(rows: Mapping[str, Mapping[str, Deviation]], bound: float) -> Mar
     known = [finite(end) for row in rows.values() for one in row.values() for end in (one.low, one.high)]
     ends = [abs(end) for end in known if end is not None]
     reach = max(2 * bound, min(float(np.quantile(ends, 0.9)) if ends else 0.0, 8 * bound))
-    across = Axis(
-        Scale(-1.05 * reach, 1.05 * reach), ticks=[(end, as_percent(end)) for end in (-bound, bound)], grid=False
-    )
     names = [(index, "all" if group == "total" else group) for index, group in enumerate(groups)]
     gutter = text_width([name for _, name in names]) + 8
     wide = (WIDTH - gutter) / len(keys)
+    edges = [(end, as_percent(end)) for end in (-bound, bound)]
+    # Where the band is too narrow for both labels, one in its middle says the same.
+    narrow = wide * 2 * bound / (2.1 * reach) < text_width([label for _, label in edges]) + 4
+    ticks = [(0.0, f"±{as_percent(bound)}")] if narrow else edges
+    across = Axis(Scale(-1.05 * reach, 1.05 * reach), ticks=ticks, grid=False)
     chart = Chart("deviation of the market", WIDTH, AROUND + ROW * max(len(groups), 3))
     for column, key in enumerate(keys):
         panel = chart.panel(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from crossmix.report.inputs import ReportInputs
 
+MODALITIES = ("image", "text", "behaviour")
 MARKS: tuple[tuple[str, Marker, str], ...] = ((ACCENT, "circle", ""), (WARM, "diamond", DASHES))
 """Colour, marker and dash of each head."""
 
@@ -49,7 +50,7 @@ def reliability(heads: Mapping[str, HeadQuality]) -> Markup:
     rates = [rate for rows in points.values() for p, o, _ in rows for rate in (p, o)] or [0.01, 0.1]
     scale = Scale(min(rates) / 1.6, max(rates) * 1.6, log=True)
     chart = Chart("reliability")
-    panel = chart.panel(Axis(scale, "predicted probability", most=4), Axis(scale, "observed rate"), square=True)
+    panel = chart.panel(Axis(scale, "predicted probability", most=4), Axis(scale, "observed rate", most=4), square=True)
     panel.line([scale.low, scale.high], [scale.low, scale.high], LINE)
     for known, (colour, shape, _) in zip(points.values(), MARKS, strict=False):
         for p, o, n in known:
@@ -93,7 +94,9 @@ def _body(inputs: ReportInputs) -> Markup:
         )
     return markup(
         "fusion.html.j2",
-        encoders=[(name, encoder, report.attention.get(name)) for name, encoder in report.encoders.items()],
+        encoders=[
+            (name, report.encoders[name], report.attention.get(name)) for name in MODALITIES if name in report.encoders
+        ],
         rows=[(name, getattr(report.rows, name)) for name in ("trained", "heldout", "available", "predicted")],
         quality=quality(heads),
         roc=roc(heads),

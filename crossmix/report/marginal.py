@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from crossmix.report.inputs import ReportInputs
 
+HEIGHT = 175.0
+
 
 def marginal(curve: MarginalCurve, label: str, right: float, top: float, common: float | None) -> Markup:
     """One platform's curve over its share, with the policy's and the oracle's place on it; small.
@@ -27,7 +29,7 @@ def marginal(curve: MarginalCurve, label: str, right: float, top: float, common:
         right: end of the axis of shares, the same for all platforms; `top`: of marginal ROI; a point beyond sits there.
         common: what the oracle's next unit earns on most platforms.
     """
-    chart = Chart(label, *SMALL)
+    chart = Chart(label, SMALL[0], HEIGHT)
     panel = chart.panel(Axis(Scale(0, right), form=as_percent, most=3), Axis(Scale(0, 1.04 * top), most=4))
     if common is not None:
         panel.level(common, MUTED)

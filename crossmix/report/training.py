@@ -9,7 +9,7 @@ from crossmix.artifacts import Best, Curve, CurvePoint
 from crossmix.pages.charts import ACCENT, DASHES, DOTS, INK, LINE, MUTED, PAPER, WARM, Chart, platform_legend
 from crossmix.pages.format import compact, decimal, finite
 from crossmix.pages.scales import Axis, Scale
-from crossmix.report.charts import series, shares
+from crossmix.report.charts import series, shares, wider
 from crossmix.report.section import SECTIONS, Section, absent, markup
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ FIGURES = {
     "ppo_entropy": "PPO entropy, nats",
     "ppo_kl": "PPO step, KL",
 }
-"""Figures of a round that have a title; a further learner's are called by their keys."""
-HIDDEN = ("objective",)
-"""What repeats the curve above."""
+"""What is drawn of the algorithms known here, with headings; of a further one everything that it tells, by its keys."""
+KNOWN = {key.partition("_")[0] for key in FIGURES}
 
 
 def learning(curve: Curve) -> Markup:
@@ -39,12 +38,11 @@ def learning(curve: Curve) -> Markup:
     uniform = finite(curve.uniform_ratio)
     bottom = min([*ratios, *([] if uniform is None else [uniform])], default=0.9)
     room = 1 - bottom if bottom < 1 else 0.01
-    last = max(len(points) - 1, 1)
-    named = sorted({round(last * part / 3) for part in range(4)} & set(range(len(points))))
+    named = sorted({round((len(points) - 1) * part / 3) for part in range(4)}) if points else []
     chart = Chart("learning curve")
     panel = chart.panel(
         Axis(
-            Scale(0, last) if len(points) > 1 else Scale(-0.5, 0.5),
+            wider(0, len(points) - 1),
             "campaign cycles simulated",
             ticks=[(at, compact(points[at].env_steps)) for at in named],
         ),
@@ -76,11 +74,12 @@ def learning(curve: Curve) -> Markup:
 
 def losses(points: Sequence[CurvePoint]) -> Markup | None:
     """What each round's updates told, a panel each."""
-    keys = dict.fromkeys([*FIGURES, *(key for point in points for key in point.figures)])
+    told = (key for point in points for key in point.figures)
+    keys = dict.fromkeys([*FIGURES, *(key for key in told if key.partition("_")[0] not in KNOWN)])
     rows = []
     for key in keys:
         known = [(point.update, point.figures[key]) for point in points if finite(point.figures.get(key)) is not None]
-        if known and key not in HIDDEN:
+        if known:
             x, y = zip(*known, strict=True)
             rows.append((FIGURES.get(key, key.replace("_", " ")), x, y))
     return series(rows, "round", "losses") if rows else None
