@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -41,4 +42,4 @@ class Page(HTMLParser):
 
 def words(page: str) -> str:
     """The text of a page without its tags, blanks and line ends as one."""
-    return re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", page))
+    return html.unescape(re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", page)))
