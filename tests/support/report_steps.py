@@ -23,7 +23,7 @@ from crossmix.artifacts import (
     Registration,
     Summary,
 )
-from crossmix.baselines import COMPETITORS, LABELS
+from crossmix.baselines.registry import BASELINES
 from crossmix.config import load
 from crossmix.evaluate.fidelity.divergence import Divergence
 from crossmix.evaluate.fidelity.impressions import METRICS, Comparison, Deviation
@@ -48,7 +48,8 @@ RATIOS = {
     "uniform": 0.807,
 }
 """Player to its revenue over the oracle's."""
-NAMES = {**{name: LABELS[name] for name in COMPETITORS}, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
+COMPETITORS = tuple(name for name in BASELINES.names() if name in RATIOS)
+NAMES = {**{name: BASELINES.get(name).label for name in COMPETITORS}, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
 """Player to its label, as the gate step writes it."""
 CONFIG = load("laptop")
 SEEDS, CYCLES = 20, 30
