@@ -26,7 +26,7 @@ AMOUNTS = (PLANNED, *QUANTITIES)
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A sum over impressions, or the budget planned for them."""
+    """A sum over impressions, the budget planned for them, or another figure that is no ratio of two sums."""
 
     key: str
     label: str
@@ -81,6 +81,8 @@ METRIC: dict[str, Metric] = {
         Metric("share", "Share", "mean share of the cycle budget", "percent", "none", PLANNED, PLANNED),
     )
 }
+DYNAMIC_REWARD = Quantity("dynamic_reward", "Reward, eq. 10", "ratio")
+"""Mean of `crossmix.reward.dynamic` over cycles: told beside revenue, and judged by nobody."""
 RATIOS = tuple(key for key in METRIC if key != "share")
 """Keys of what follows from one row's quantities."""
 JUDGED = ("roi", "roas", "cpa", "ctr", "cvr", "utilisation")

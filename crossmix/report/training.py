@@ -9,6 +9,7 @@ from crossmix.artifacts import Best, Curve, CurvePoint
 from crossmix.pages.charts import ACCENT, DASHES, DOTS, INK, LINE, MUTED, PAPER, WARM, Chart, platform_legend
 from crossmix.pages.format import compact, decimal, finite
 from crossmix.pages.scales import Axis, Scale
+from crossmix.registered import PACKAGES, declared
 from crossmix.report.charts import series, shares, wider
 from crossmix.report.section import SECTIONS, Section, absent, markup
 
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
 
     from crossmix.report.inputs import ReportInputs
 
-FIGURES = {
-    "ddpg_actor_loss": "DDPG actor loss",
-    "ddpg_critic_loss": "DDPG critic loss",
-    "ppo_actor_loss": "PPO actor loss",
-    "ppo_critic_loss": "PPO critic loss",
-    "ppo_entropy": "PPO entropy, nats",
-    "ppo_kl": "PPO step, KL",
-}
-"""What is drawn of the algorithms known here, with headings; of a further one everything that it tells, by its keys."""
-KNOWN = {key.partition("_")[0] for key in FIGURES}
+AGENTS = PACKAGES["train.agent"]
+"""Package whose files declare what `train.agent` names."""
+
+
+def agent(name: str) -> str:
+    """The agent's label and name; one that is not here any more has its name alone."""
+    known = declared(AGENTS).get(name)
+    return name if known is None else f"{known.literals['label']} ({name})"
+
+
+def headings() -> dict[str, str]:
+    """Figures of a round that are drawn, with their headings: each agent declares its own."""
+    return {
+        key: heading for one in declared(AGENTS).values() for key, heading in one.literals.get("curves", {}).items()
+    }
 
 
 def learning(curve: Curve) -> Markup:
@@ -74,21 +80,20 @@ def learning(curve: Curve) -> Markup:
 
 def losses(points: Sequence[CurvePoint]) -> Markup | None:
     """What each round's updates told, a panel each."""
-    told = (key for point in points for key in point.figures)
-    keys = dict.fromkeys([*FIGURES, *(key for key in told if key.partition("_")[0] not in KNOWN)])
     rows = []
-    for key in keys:
+    for key, heading in headings().items():
         known = [(point.update, point.figures[key]) for point in points if finite(point.figures.get(key)) is not None]
         if known:
             x, y = zip(*known, strict=True)
-            rows.append((FIGURES.get(key, key.replace("_", " ")), x, y))
+            rows.append((heading, x, y))
     return series(rows, "round", "losses") if rows else None
 
 
 def kept_policy(best: Best) -> str:
     """Which policy was kept, in words."""
-    if best.phase == "mpc":
-        return "by the fitted market’s plan, solved each cycle (agent mpc; nothing was trained)"
+    known = declared(AGENTS).get(best.phase)
+    if known is not None and known.literals.get("start") == "base":
+        return f"by the fitted market’s plan, solved each cycle (agent {best.phase}; nothing was trained)"
     if best.update == 0:
         return "by the fitted market’s plan, which no update of training bettered"
     return f"in phase {best.phase}, update {best.update}"
@@ -103,6 +108,7 @@ def _body(inputs: ReportInputs) -> Markup:
     return markup(
         "training.html.j2",
         learning=learning(curve),
+        agent=agent(curve.agent),
         ratio=decimal(curve.best.validation_ratio),
         kept=kept_policy(curve.best),
         start=decimal(first.validation_ratio, 4) if (first.phase, first.update) == ("pathwise", 0) else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crossmix.metrics import ARMS, JUDGED, METRIC, QUANTITY
+from crossmix.metrics import ARMS, DYNAMIC_REWARD, JUDGED, METRIC, QUANTITY
 from crossmix.pages.charts import ACCENT, DASHES, INK, WARM, Chart
 from crossmix.pages.format import DASH, change, count, interval, metric, number, p_value
 from crossmix.pages.render import render
@@ -49,11 +49,7 @@ def page(status: dict[str, Any]) -> str:
         keys=_keys(status),
         ratio_chip=CHIPS.get(status["sample_ratio"]["verdict"], "none"),
         arms=_arms(status["arms"], status["lifts"]),
-        amounts=[
-            (quantity.label, ", ".join(f"{arm} {count(status['arms'][arm][key])}" for arm in ARMS))
-            for key, quantity in QUANTITY.items()
-            if key in ("planned", "spend", "revenue", "conversions")
-        ],
+        amounts=_amounts(status),
         tests=_tests(status["lifts"]),
         roi_chart=_roi_by_cycle(status["by_cycle"]),
         lift_chart=_lift_as_seen(roi) if "by_figure" in roi else None,
@@ -86,6 +82,16 @@ def _keys(status: dict[str, Any]) -> list[dict[str, str]]:
         }
     )
     return keys
+
+
+def _amounts(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """What each arm had and brought."""
+    rows = [
+        (QUANTITY[key].label, ", ".join(f"{arm} {count(status['arms'][arm][key])}" for arm in ARMS))
+        for key in ("planned", "spend", "revenue", "conversions")
+    ]
+    rewards = ", ".join(f"{arm} {number(status[DYNAMIC_REWARD.key][arm]['mean'])}" for arm in ARMS)
+    return [*rows, (DYNAMIC_REWARD.label, f"{rewards}, mean of cycles; it decides nothing")]
 
 
 def _arms(arms: dict[str, Any], lifts: dict[str, Any]) -> Table:

@@ -66,7 +66,8 @@ from components.cache import step_key
 from components.declared import steps
 from crossmix.artifacts import Done
 from crossmix.config import load, to_json
-from crossmix.report.page import ReportInputs, render
+from crossmix.report.inputs import ReportInputs
+from crossmix.report.page import render
 from pipelines import local
 from pipelines.summary import collect
 from tests.support.report_steps import demo
@@ -83,7 +84,7 @@ for changes in ([], [], ["gates.latency_ms=2"], ["train.seed=3"]):
     audit.python_func(config_json=to_json(load("laptop", changes)), store=str(store), **paths)
 folders["audit"] = (store / "current" / "audit").resolve()
 summary = collect(config, declared, folders, "r1", None, None)
-page = render(ReportInputs.collect({}, summary.plain()))
+page = render(ReportInputs.collect({}, summary))
 told = {
     "steps": list(declared),
     "keys": sorted(folder.name for folder in (store / "audit").iterdir()),

@@ -1,4 +1,4 @@
-"""What training tells: which policy was kept, and every figure of a learner that nobody here knows."""
+"""What training tells: which policy was kept, and the figures that agents declare."""
 
 from __future__ import annotations
 
@@ -53,14 +53,15 @@ def test_phases_are_named_and_the_kept_point_is_ringed(curve: Curve) -> None:
     assert len(list(root.iter("polyline"))) == 2
 
 
-def test_known_algorithms_have_chosen_figures_and_a_new_learner_all_of_its_own(curve: Curve) -> None:
+def test_what_agents_declare_is_drawn_under_their_headings(curve: Curve) -> None:
     points = [
-        replace(point, figures={"ppo_kl": 0.1, "ppo_epochs": 4.0, "search_spread": 0.5, "search_loss": 1.0})
+        replace(point, figures={"ppo_kl": 0.1, "ppo_epochs": 4.0, "ddpg_actor_loss": 1.0})
         for point in curve.points[-3:]
     ]
     drawn = losses(points)
     assert drawn is not None
     texts = [text.text for text in ElementTree.fromstring(drawn).iter("text")]
-    assert {"PPO step, KL", "search spread", "search loss"} <= set(texts)
-    assert "ppo epochs" not in texts
+    assert {"PPO step, KL", "DDPG actor loss"} <= set(texts)
+    assert "PPO entropy, nats" not in texts
+    assert not any("epochs" in str(text) for text in texts)
     assert losses([replace(point, figures={}) for point in points]) is None
