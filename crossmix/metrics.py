@@ -6,7 +6,7 @@ from here by key and define none of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ AMOUNTS = (PLANNED, *QUANTITIES)
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A sum over impressions, or the budget planned for them."""
+    """A sum over impressions, the budget planned for them, or another figure that is no ratio of two sums."""
 
     key: str
     label: str
@@ -81,6 +81,8 @@ METRIC: dict[str, Metric] = {
         Metric("share", "Share", "mean share of the cycle budget", "percent", "none", PLANNED, PLANNED),
     )
 }
+DYNAMIC_REWARD = Quantity("dynamic_reward", "Reward, eq. 10", "ratio")
+"""Mean of `crossmix.reward.dynamic` over cycles: told beside revenue, and judged by nobody."""
 RATIOS = tuple(key for key in METRIC if key != "share")
 """Keys of what follows from one row's quantities."""
 JUDGED = ("roi", "roas", "cpa", "ctr", "cvr", "utilisation")
@@ -93,11 +95,16 @@ def title(key: str) -> str:
 
 
 def formula(*keys: str) -> str:
-    """The metrics' definitions as part of a sentence: "ROAS is revenue / spend, CPA spend / conversion"."""
+    """The metrics' definitions as a sentence: "ROAS is revenue / spend, utilisation spend / planned budget"."""
     first, *others = (METRIC[key] for key in keys)
-    return ", ".join([f"{first.label} is {first.definition}", *(f"{one.label} {one.definition}" for one in others)])
+    return ", ".join([f"{first.label} is {first.definition}", *(f"{_inside(one)} {one.definition}" for one in others)])
 
 
-def ratios(amounts: Mapping[str, Any]) -> dict[str, float | None]:
-    """Every metric that these sums have; `None` where nothing is to divide by."""
-    return {key: METRIC[key].of(amounts) for key in RATIOS}
+def _inside(metric: Metric) -> str:
+    """The label within a sentence."""
+    return metric.label if metric.label.isupper() else metric.label.lower()
+
+
+def ratios(amounts: Mapping[str, Any], keys: Iterable[str] = RATIOS) -> dict[str, float | None]:
+    """The metrics that these sums have; `None` where nothing is to divide by."""
+    return {key: METRIC[key].of(amounts) for key in keys}

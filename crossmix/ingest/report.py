@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from crossmix import metrics
 from crossmix.schema import SPLITS, Meta
 from crossmix.sources import Table
 from crossmix.sources.tables import fetch, rounded
@@ -67,20 +68,9 @@ def report(table: Table, meta: Meta) -> dict[str, Any]:
 def rates(row: dict[str, Any]) -> dict[str, Any]:
     """Counts, money and their ratios; a ratio without a denominator is null."""
 
-    def ratio(over: float, under: float) -> float | None:
-        return rounded(over / under) if under else None
-
-    shown, clicks, sold = row["impressions"], row["clicks"], row["conversions"]
-    spend, revenue = rounded(row["spend"]), rounded(row["revenue"])
-    return {
-        "impressions": shown,
-        "clicks": clicks,
-        "conversions": sold,
-        "spend": spend,
-        "revenue": revenue,
-        "ctr": ratio(clicks, shown),
-        "cvr": ratio(sold, clicks),
-        "conversions_per_impression": ratio(sold, shown),
-        "cpa": ratio(spend, sold),
-        "roas": ratio(revenue, spend),
+    amounts = {
+        key: rounded(row[key]) if metrics.QUANTITY[key].format == "money" else row[key] for key in metrics.QUANTITIES
     }
+    ratios = metrics.ratios(amounts, ("ctr", "cvr", "cpa", "roas"))
+    ratios["conversions_per_impression"] = row["conversions"] / row["impressions"] if row["impressions"] else None
+    return amounts | {key: None if value is None else rounded(value) for key, value in ratios.items()}

@@ -1,48 +1,20 @@
-"""Numbers, percentages, estimates and tables as every page writes them."""
+"""How every page writes a number, a percentage, an interval or a moment: what is undefined is an en dash."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crossmix import metrics
+
+if TYPE_CHECKING:
+    from crossmix.artifacts import Interval
 
 DASH = "–"
-
-
-METRICS: tuple[tuple[str, str, str, bool | None], ...] = (
-    ("roi", "ROI", "revenue / planned budget", True),
-    ("roas", "ROAS", "revenue / spend", True),
-    ("cpa", "CPA", "spend / conversion", False),
-    ("ctr", "CTR", "clicks / impressions", None),
-    ("cvr", "CVR", "conversions / clicks", None),
-    ("utilisation", "Utilisation", "spend / planned budget", None),
-    ("share", "Share", "mean share of the cycle budget", None),
-)
-"""Key, name, definition, and whether more is better (`None`: neither)."""
-
-
-PERCENT = {"ctr", "cvr", "utilisation", "share", "win_rate"}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell: its text, a second line in small type, and `kind`, a list of CSS classes."""
-
-    text: str
-    kind: str = ""
-    small: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table with its caption; the first column names the row."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    groups: tuple[tuple[str, int], ...] = ()
-    """A line above the head: (name, columns) after the first column."""
+MINUS = "−"
+THIN = "\u202f"
+"""A thin space that does not break."""
 
 
 def finite(value: Any) -> float | None:
@@ -53,64 +25,95 @@ def finite(value: Any) -> float | None:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """So many significant digits, thousands apart by a thin space."""
+    """So many significant digits and whole units from a thousand on, thousands apart by a thin space."""
     plain = finite(value)
     if plain is None:
         return DASH
     if plain == 0:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(plain))))
-    if decimals > 7:
-        return f"{plain:.{digits - 1}e}".replace("-", "−")
-    return f"{plain:,.{decimals}f}".replace(",", "\u202f").replace("-", "−")
+    return _typeset(f"{plain:.{digits - 1}e}" if decimals > 7 else f"{plain:,.{decimals}f}")
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    """A number whose plus is written."""
+    plain = finite(value)
+    return f"+{number(plain, digits)}" if plain is not None and plain > 0 else number(plain, digits)
 
 
 def count(value: Any) -> str:
     """A whole number, thousands apart."""
     plain = finite(value)
-    return DASH if plain is None else f"{plain:,.0f}".replace(",", "\u202f")
+    return DASH if plain is None else _typeset(f"{plain:,.0f}")
+
+
+def decimal(value: Any, decimals: int = 3) -> str:
+    """So many decimals, whatever its size: a column of ratios near 1 lines up."""
+    plain = finite(value)
+    return DASH if plain is None else _typeset(f"{plain:,.{decimals}f}")
 
 
 def percent(value: Any, digits: int = 3) -> str:
     """A fraction as a percentage with so many significant digits."""
     plain = finite(value)
-    return DASH if plain is None else f"{number(100 * plain, digits)}\u202f%"
+    return DASH if plain is None else f"{number(100 * plain, digits)}{THIN}%"
 
 
-def write(key: str, value: Any, digits: int = 3) -> str:
-    """A metric's value in the metric's own way."""
-    return percent(value, digits) if key in PERCENT else number(value, digits)
-
-
-def estimate(row: Mapping[str, Any] | None, style: str = "ratio") -> tuple[str, str]:
-    """(mean, interval) of {"mean", "ci95"}; `style`: ratio (three decimals), percent, points (signed), or number."""
-    forms: dict[str, Callable[[Any], str]] = {"ratio": _ratio, "percent": percent, "points": _points, "number": number}
-    form = forms[style]
-    if not row:
-        return DASH, ""
-    low, high = (row.get("ci95") or [None, None])[:2]
-    mean = form(row.get("mean"))
-    return mean, "" if finite(low) is None or finite(high) is None else f"{form(low)} to {form(high)}"
-
-
-def label(policies: Mapping[str, Any], name: str) -> str:
-    """How a policy is called in the report."""
-    return str(policies[name].get("label") or name.replace("_", " "))
-
-
-def _signed_percent(value: Any) -> str:
+def share(value: Any) -> str:
+    """A fraction as a percentage with one decimal: a column of shares lines up."""
     plain = finite(value)
-    return DASH if plain is None else f"{100 * plain:+.1f}\u202f%".replace("-", "−")
+    return DASH if plain is None else f"{decimal(100 * plain, 1)}{THIN}%"
 
 
-def _pair(row: Mapping[str, Any] | None, style: str) -> Cell:
-    mean, interval = estimate(row, style)
-    return Cell(mean, "num", interval)
+def change(value: Any) -> str:
+    """A relative change as a signed percentage with one decimal."""
+    plain = finite(value)
+    if plain is None:
+        return DASH
+    return f"0{THIN}%" if plain == 0 else _typeset(f"{100 * plain:+.1f}{THIN}%")
 
 
-def _ratio(value: Any) -> str:
-    return DASH if finite(value) is None else f"{value:.3f}"
+def points(value: Any) -> str:
+    """A difference of fractions in signed percentage points."""
+    plain = finite(value)
+    return DASH if plain is None else _typeset(f"{100 * plain:+.1f}")
 
 
-def _points(value: Any) -> str:
-    return DASH if finite(value) is None else f"{100 * value:+.1f}".replace("-", "−")
+def compact(value: float) -> str:
+    """A number for the axis of a chart: 1200 as 1.2k."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return _typeset(f"{value / size:.3g}{letter}")
+    return _typeset(f"{value:.3g}")
+
+
+def p_value(value: float) -> str:
+    """A probability of chance, which below a thousandth says no more."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def moment(iso: str | None) -> str:
+    """Day and minute of an ISO 8601 moment."""
+    return DASH if not iso else str(iso)[:16].replace("T", " ")
+
+
+def interval(low: Any, high: Any, form: Callable[[Any], str] = number) -> str:
+    """Both ends in one form; nothing where one is unknown."""
+    return "" if finite(low) is None or finite(high) is None else f"{form(low)} to {form(high)}"
+
+
+def metric(key: str, value: Any, digits: int = 3) -> str:
+    """A metric's or quantity's value in its own way (`crossmix.metrics`)."""
+    one = metrics.METRIC.get(key) or metrics.QUANTITY[key]
+    if one.format == "count":
+        return count(value)
+    return percent(value, digits) if one.format == "percent" else number(value, digits)
+
+
+def estimate(row: Interval | None, form: Callable[[Any], str]) -> tuple[str, str]:
+    """(mean, interval) in one form."""
+    return (DASH, "") if row is None else (form(row.mean), interval(*row.ci95, form))
+
+
+def _typeset(text: str) -> str:
+    return text.replace(",", THIN).replace("-", MINUS)

@@ -1,4 +1,4 @@
-"""The report's look for other pages: its macros and style sheet, read from report.html.j2, so that they stay one."""
+"""The one template environment: pages extend `base.html.j2`, draw with `macros.html.j2`, and share `style.css`."""
 
 from __future__ import annotations
 
@@ -7,33 +7,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+HERE = Path(__file__).parent
+
+
+def render(template: Path, **values: Any) -> str:
+    """A page, or a fragment of one, from a template file.
+
+    Everything is escaped but what is `Markup` already (charts, fragments); a name that is not given is an error. The
+    formatters of `crossmix.pages.format` are filters of their names. No page fetches anything or runs a script.
+    """
+    return _environment(template.parent).get_template(template.name).render(values)
+
+
+def fragment(template: Path, **values: Any) -> Markup:
+    """A part of a page, which another template may print as it is."""
+    from markupsafe import Markup
+
+    return Markup(render(template, **values))  # the template has escaped what it was given
 
 
 @cache
-def look(template: Path) -> tuple[Any, str, Template]:
-    """The report's macros (`table`, `legend`, `fig`) as a module, its style sheet, and the page's own template.
-
-    Args:
-        template: file of the page; it prints what comes as `| figure` unescaped, and everything else escaped.
-
-    Raises:
-        RuntimeError: the report's template is no longer laid out as this reads it.
-    """
+def _environment(folder: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
+
+    from crossmix.pages import format as formats
 
     environment = Environment(
-        loader=FileSystemLoader(template.parent),
+        loader=FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = Markup
-    source = (Path(__file__).parents[1] / "report" / "report.html.j2").read_text(encoding="utf-8")
-    macros, mark, rest = source.partition("<!doctype html>")
-    style = rest.partition("<style>")[2].partition("</style>")[0]
-    if not (mark and style):
-        raise RuntimeError("report.html.j2: its macros or its style sheet are not where other pages look for them")
-    return environment.from_string(macros).module, style, environment.get_template(template.name)
+    for form in (formats.number, formats.count, formats.percent, formats.share, formats.change, formats.moment):
+        environment.filters[form.__name__] = form
+    return environment

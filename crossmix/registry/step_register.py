@@ -34,7 +34,7 @@ def register(config: Config, evaluation: Path, policy: Path, meta: Path, home: P
         artifacts={name: evaluation / name for name in (Evaluation.FILE, GateTable.FILE)}
         | {f"{POLICY_FOLDER}/{name}": policy / name for name in POLICY_FILES}
         | {f"{START_FOLDER}/{name}": meta / name for name in (*START_FILES, MetaTraining.FILE)},
-        figures=judged_figures(judged.plain()),
+        figures=judged_figures(judged),
         tags={"oracle_ratio": str(ratio), "generated": str(judged.generated).lower()},
         curve=Curve.load(policy).plain(),
     )

@@ -109,7 +109,7 @@ class Registry:
         *,
         metrics: Mapping[str, float] = NOTHING,
         artifacts: Mapping[str, Path] = NOTHING,
-        figures: Mapping[str, Any] = NOTHING,
+        figures: Mapping[str, str] = NOTHING,
         tags: Mapping[str, str] = NOTHING,
         run_name: str | None = None,
         wins: bool | None = None,
@@ -122,7 +122,7 @@ class Registry:
             folder: a bundle; it is verified first.
             metrics: name to number; numbers that are not finite are left out.
             artifacts: path in the run's artifacts to a local file: report.html, gates.json, ...
-            figures: path in the run's artifacts (ending .svg or .png) to a matplotlib Figure.
+            figures: path in the run's artifacts (ending .svg) to a chart's text.
             tags: more tags of the run and of the version; `oracle_ratio` decides where `wins` is `None`.
             wins: whether it beats the champion; `None`: judged by the tag `oracle_ratio`, if both were judged on the
                 same data and config; otherwise it stays challenger.
@@ -320,7 +320,7 @@ class Registry:
         loaded: Bundle,
         metrics: Mapping[str, float],
         artifacts: Mapping[str, Path],
-        figures: Mapping[str, Any],
+        figures: Mapping[str, str],
         tags: Mapping[str, str],
         run_name: str | None,
         curve: Mapping[str, Any],
@@ -344,6 +344,8 @@ class Registry:
         for key, tag in {**bundle_tags(loaded), **tags}.items():
             self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
         for key, param in config_module.documented(loaded.config):
+            if key.partition(".")[0] not in config_module.CARRIED or key == "data.path":
+                continue  # a bundle does not carry it
             self._client.log_param(run_id, key, str(param)[:LARGEST_PARAM])
         for key, number in metrics.items():
             if math.isfinite(number):
@@ -351,7 +353,7 @@ class Registry:
         for path, file in artifacts.items():
             self._log_file(run_id, path, file)
         for path, figure in figures.items():
-            self._client.log_figure(run_id, figure, path)
+            self._client.log_text(run_id, figure, path)
         self._client.log_dict(run_id, loaded.manifest, "manifest.json")
         return run_id
 

@@ -27,16 +27,9 @@ from crossmix.evaluate.stats.sequential import (
 )
 from crossmix.evaluate.stats.significance import welch
 from crossmix.ledger.outcomes import Array, Outcomes, Users
-from crossmix.metrics import ARMS, QUANTITIES
+from crossmix.metrics import ARMS, JUDGED, METRIC, QUANTITIES
 
-FIGURES = {
-    "roi": ("revenue", "planned"),
-    "roas": ("revenue", "spend"),
-    "cpa": ("spend", "conversions"),
-    "ctr": ("clicks", "impressions"),
-    "cvr": ("conversions", "clicks"),
-    "utilisation": ("spend", "planned"),
-}
+FIGURES = {key: (METRIC[key].numerator, METRIC[key].denominator) for key in JUDGED}
 """What each is a ratio of. Of a platform, `roi` and `utilisation` are over the arm's whole planned budget, so that
 platforms add up to the arm."""
 FEWEST = 3

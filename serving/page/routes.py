@@ -13,13 +13,13 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from crossmix.ledger.store import StoreAwayError
+from crossmix.metrics import ARMS
 from serving.page import curves
 from serving.page import view as page_view
 
 if TYPE_CHECKING:
     from serving.live.live import Live
 
-ARMS = ("policy", "control")
 DETAILED = 8
 """So many campaigns are shown with split and curves; another one by ?campaign=NAME."""
 ENTRIES = 20

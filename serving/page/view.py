@@ -1,22 +1,21 @@
-"""How the page at `/` looks: `serving.page.routes`'s plain data as HTML, in the report's look."""
+"""How the page at `/` looks: `serving.page.routes`'s plain data as HTML."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from crossmix.pages import format as formats
-from crossmix.pages.charts import PLATFORM_COLOURS
-from crossmix.pages.format import DASH, Cell, Table, number, percent
-from crossmix.pages.render import look
-from crossmix.report import tables
+from crossmix.metrics import ARMS, formula
+from crossmix.pages.charts import platform_colour
+from crossmix.pages.format import DASH, change, count, interval, moment, number, share
+from crossmix.pages.render import render as page
+from crossmix.pages.table import NOTHING, Cell, Table, gate_table
 from serving.page import curves
 
-ARMS = ("policy", "control")
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 REFRESH_SECONDS = 60
 CHIPS = {"running": "pass", "paused": "insufficient-data", "not begun": "none", "over": "none"}
 VERDICT_CHIPS = {"policy better": "pass", "control better": "fail", "blocked": "fail", "ended by guardrail": "fail"}
@@ -30,43 +29,45 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze"}
 
 
-def render(found: Mapping[str, Any]) -> str:
+def render(data: Mapping[str, Any]) -> str:
     """The page."""
-    macros, style, template = look(Path(__file__).with_name("page.html.j2"))
-    platforms = list(dict.fromkeys(line["platform"] for one in found["details"] for line in one["platforms"]))
-    colours = {name: PLATFORM_COLOURS[place % len(PLATFORM_COLOURS)] for place, name in enumerate(platforms)}
+    platforms = list(dict.fromkeys(row["platform"] for one in data["details"] for row in one["platforms"]))
+    colours = {name: platform_colour(index) for index, name in enumerate(platforms)}
     details = [
         {
             **one,
             "table": _split_table(one),
             "bars": _bars(one, colours),
             "reasons": _reasons(one),
-            "legend": [(line["platform"], colours[line["platform"]]) for line in one["platforms"]],
-            "panels": curves.drawn(one["curves"]),
+            "legend": [(row["platform"], colours[row["platform"]]) for row in one["platforms"]],
+            "panels": curves.panels(one["curves"]),
         }
-        for one in found["details"]
+        for one in data["details"]
     ]
-    passed = [gate for gate in found["bundle"]["gates"] if gate.get("verdict") == "pass"]
-    return template.render(
-        found=found,
-        look=macros,
-        style=style,
+    anchors = {one["campaign_id"]: f"campaign-{index}" for index, one in enumerate(details)}
+    return page(
+        TEMPLATE,
+        sections=[
+            ("campaigns", "Campaigns"),
+            *((anchor, campaign) for campaign, anchor in anchors.items()),
+            ("experiment", "Experiment"),
+            ("bundle", "Bundle"),
+            ("trail", "Audit trail"),
+        ],
+        data=data,
         refresh=REFRESH_SECONDS,
-        headline=_headline(found),
+        headline=_headline(data),
         details=details,
         opened=next((one["campaign_id"] for one in details if one["panels"]), None),
-        anchors={one["campaign_id"]: f"campaign-{place}" for place, one in enumerate(details)},
+        anchors=anchors,
         chips=CHIPS,
-        verdict_chip=VERDICT_CHIPS.get(str((found["experiment"] or {}).get("word")), "none"),
-        experiment=_experiment_table(found["experiment"]),
-        gates=tables.gates(found["bundle"]["gates"]),
-        passed=len(passed),
+        verdict_chip=VERDICT_CHIPS.get(str((data["experiment"] or {}).get("word")), "none"),
+        experiment=_experiment_table(data["experiment"]),
+        formula=formula("roi"),
+        gates=gate_table(data["bundle"]["gates"]),
+        passed=sum(gate.get("verdict") == "pass" for gate in data["bundle"]["gates"]),
         changes=_changes,
         sources=SOURCES,
-        day=_day,
-        number=number,
-        percent=percent,
-        count=formats.count,
     )
 
 
@@ -74,16 +75,18 @@ def _split_table(one: Mapping[str, Any]) -> Table:
     shown = [arm for arm in ARMS if arm in one["arms"]]
     policy = "policy" in shown
     rows = []
-    for line in one["platforms"]:
-        cells = [Cell(line["platform"])]
+    for row in one["platforms"]:
+        cells = [Cell(row["platform"])]
         for arm in shown:
-            part = line["arms"][arm]
-            cells.append(Cell(_share(part["share"]), f"num {'own' if arm == 'policy' else ''}", number(part["amount"])))
-            cells.append(Cell(number(part["marginal_roi"]), "num", _span(part["marginal_roi_interval"])))
+            part = row["arms"][arm]
+            cells.append(Cell(share(part["share"]), f"num {'own' if arm == 'policy' else ''}", number(part["amount"])))
+            cells.append(
+                Cell(number(part["marginal_roi"]), "num", interval(*(part["marginal_roi_interval"] or (None,) * 2)))
+            )
             if arm == "policy":
-                held = part["binding"]
-                cells.append(Cell(BINDS.get(held, held or DASH), "" if held else "muted"))
-        cells.append(Cell(line["arms"][shown[0]]["reason"], "prose"))
+                limit = part["binding"]
+                cells.append(Cell(BINDS.get(limit, limit or DASH), "" if limit else "muted"))
+        cells.append(Cell(row["arms"][shown[0]]["reason"], "prose"))
         rows.append(tuple(cells))
     columns = {"policy": ("Share", "Marginal ROI", "Held by"), "control": ("Share", "Marginal ROI")}
     return Table(
@@ -98,7 +101,7 @@ def _split_table(one: Mapping[str, Any]) -> Table:
 def _reasons(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the table's last column says, for a screen too narrow for it."""
     first = next(iter(one["arms"]), "policy")
-    return [(line["platform"], line["arms"][first]["reason"]) for line in one["platforms"]]
+    return [(row["platform"], row["arms"][first]["reason"]) for row in one["platforms"]]
 
 
 def _bars(one: Mapping[str, Any], colours: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -107,13 +110,13 @@ def _bars(one: Mapping[str, Any], colours: Mapping[str, str]) -> list[dict[str, 
             "arm": arm,
             "parts": [
                 {
-                    "platform": line["platform"],
-                    "share": _share(line["arms"][arm]["share"]),
-                    "width": f"{100 * line['arms'][arm]['share']:.3f}",
-                    "colour": colours[line["platform"]],
+                    "platform": row["platform"],
+                    "share": share(row["arms"][arm]["share"]),
+                    "width": f"{100 * row['arms'][arm]['share']:.3f}",
+                    "colour": colours[row["platform"]],
                 }
-                for line in one["platforms"]
-                if line["arms"][arm]["share"] > 0
+                for row in one["platforms"]
+                if row["arms"][arm]["share"] > 0
             ],
         }
         for arm in one["arms"]
@@ -126,17 +129,13 @@ def _experiment_table(one: Mapping[str, Any] | None) -> Table | None:
     rows = []
     for arm in ARMS:
         roi = one["roi"][arm] or {}
+        users = Cell(count((one["users"] or {}).get(arm)), "num")
         rows.append(
-            (
-                Cell(arm),
-                Cell(formats.count((one["users"] or {}).get(arm)), "num"),
-                Cell(number(roi.get("value")), "num", _span([roi.get("low"), roi.get("high")])),
-            )
+            (Cell(arm), users, Cell(number(roi.get("value")), "num", interval(roi.get("low"), roi.get("high"))))
         )
     lift = one["lift"] or {}
-    span = [None if lift.get(end) is None else 100 * lift[end] for end in ("low", "high")]
-    told = _span(span, signed=True)
-    rows.append((Cell("lift"), Cell(DASH, "num muted"), Cell(_signed(lift.get("lift")), "num own", told)))
+    span = interval(lift.get("low"), lift.get("high"), change)
+    rows.append((Cell("lift"), NOTHING, Cell(change(lift.get("lift")), "num own", span)))
     return Table("", ("", "Users", "ROI"), tuple(rows))
 
 
@@ -169,33 +168,14 @@ def _short(value: Any) -> str:
         return f"{value:.10g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if _MOMENT.match(text):
-        return _day(text)
+        return moment(text)
     return text if len(text) <= 160 else text[:159] + "…"
 
 
-def _headline(found: Mapping[str, Any]) -> str:
-    running = [one for one in found["campaigns"] if one["state"] == "running" and not one["paused"]]
-    held = [one for one in found["campaigns"] if one["override"] is not None]
-    version = found["bundle"]["version"]
-    serves = f"Version {version}" if version is not None else f"Bundle {found['bundle']['digest'][:8]}"
-    told = f"{serves} splits {len(running)} of {len(found['campaigns'])} campaigns now"
-    return told + (f"; {len(held)} held by hand." if held else ".")
-
-
-def _span(ends: Sequence[float | None] | None, *, signed: bool = False) -> str:
-    if ends is None or any(end is None or not math.isfinite(end) for end in ends):
-        return ""
-    low, high = (_signed(end / 100) if signed else number(end) for end in ends if end is not None)
-    return f"{low} to {high}"
-
-
-def _signed(value: float | None) -> str:
-    return DASH if value is None else f"{100 * value:+.1f}\u202f%".replace("-", "−")
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f}\u202f%"
-
-
-def _day(moment: str | None) -> str:
-    return DASH if moment is None else str(moment)[:16].replace("T", " ")
+def _headline(data: Mapping[str, Any]) -> str:
+    running = [one for one in data["campaigns"] if one["state"] == "running" and not one["paused"]]
+    held = [one for one in data["campaigns"] if one["override"] is not None]
+    version = data["bundle"]["version"]
+    bundle = f"Version {version}" if version is not None else f"Bundle {data['bundle']['digest'][:8]}"
+    sentence = f"{bundle} splits {len(running)} of {len(data['campaigns'])} campaigns now"
+    return sentence + (f"; {len(held)} held by hand." if held else ".")

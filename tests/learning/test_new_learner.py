@@ -89,7 +89,8 @@ import json, sys
 from pathlib import Path
 from crossmix.config import load
 from crossmix.market.model import save
-from crossmix.report.page import ReportInputs, render
+from crossmix.report.inputs import ReportInputs
+from crossmix.report.page import render
 from crossmix.training.loop import train
 from tests.support.markets import make_market
 
@@ -100,7 +101,7 @@ save(make_market(drift=0.1), market)
 small = ["train.agent=search", "train.plan=false", "train.episodes=96", "train.parallel=4", "train.cycles=10"]
 config = load("laptop", [*small, "train.settings.spread=0.5"])
 curve = train(config, market, out / "train")
-page = render(ReportInputs.collect({"train": out / "train"}, {}))
+page = render(ReportInputs.collect({"train": out / "train"}))
 print(json.dumps({"curve": curve, "page": page}))
 """
 KEYS = """
@@ -188,10 +189,10 @@ def test_a_change_of_its_file_is_another_step(tree: Path) -> None:
 
 def test_the_report_titles_every_declared_curve() -> None:
     from crossmix.agents.learner import AGENTS
-    from crossmix.report.page import _curves
+    from crossmix.report.training import headings
 
     titles: dict[str, str] = {}
     for agent in AGENTS.all():
         titles |= agent.curves
-    assert _curves() == titles
+    assert headings() == titles
     assert {"ddpg_critic_loss", "ppo_kl"} <= titles.keys()

@@ -24,14 +24,15 @@ from crossmix.evaluate.fidelity.two_sample import TwoSample, paired
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
 from crossmix.market.replay_splits import retrace
+from crossmix.metrics import METRIC, QUANTITIES
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Array = npt.NDArray[np.float64]
 METRICS = ("ctr", "cvr", "roi", "spend")
-SUMS = ("impressions", "clicks", "conversions", "revenue", "spend")
-_COLUMNS = ("shown", "clicked", "converted", "revenue", "price_paid")
+SUMS = QUANTITIES
+_COLUMNS = ("price_paid", "shown", "clicked", "converted", "revenue")
 RESAMPLES = 400
 # Draws of the market that a classifier compares with the log.
 _DRAWS = 5
@@ -175,20 +176,16 @@ def _cell(log: Log) -> npt.NDArray[np.int64]:
 
 def _stratify(sums: Array, all_K: Array) -> Array:
     """Scale every cell's sums (..., K, 5) to all impressions of the cell; a cell without held-out ones stays 0."""
-    impressions = sums[..., :1]
+    impressions = sums[..., [SUMS.index("impressions")]]
     return sums * np.divide(all_K[:, None], impressions, out=np.zeros_like(impressions), where=impressions > 0)
 
 
 def metrics(q: Array, planned: float | Array | None) -> dict[str, Any]:
     """CTR, CVR, ROI (over spend where there is no plan) and spend of summed quantities, (5,) or (5, R)."""
-    impressions, clicks, conversions, revenue, spend = q
+    amounts = dict(zip(SUMS, q, strict=True))
+    amounts["planned"] = amounts["spend"] if planned is None else planned
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            "ctr": clicks / impressions,
-            "cvr": conversions / clicks,
-            "roi": revenue / (spend if planned is None else planned),
-            "spend": spend,
-        }
+        return {key: METRIC[key].divide(amounts) if key in METRIC else amounts[key] for key in METRICS}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -53,4 +53,5 @@ def test_every_key_has_one_label() -> None:
 
 
 def test_formulas_read_as_a_sentence() -> None:
-    assert metrics.formula("roas", "cpa") == "ROAS is revenue / spend, CPA spend / conversion"
+    sentence = metrics.formula("roas", "cpa", "utilisation")
+    assert sentence == "ROAS is revenue / spend, CPA spend / conversion, utilisation spend / planned budget"

@@ -16,7 +16,8 @@ from crossmix.fusion.fit import fit as fuse
 from crossmix.ingest.step import ingest
 from crossmix.market.fit.log import read
 from crossmix.market.logged_states import statistics
-from crossmix.report.page import ReportInputs, render
+from crossmix.report.inputs import ReportInputs
+from crossmix.report.page import render
 from crossmix.schema import DataError
 from tests.support.histories import START, ingested, sound
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -406,36 +405,6 @@ def test_an_experiment_that_is_not_there_is_named(tmp_path: Path) -> None:
         status(store, "second", _at(1))
     with pytest.raises(VerdictError, match=r"now: .* has no zone; give UTC"):
         status(store, "first", _at(1).replace(tzinfo=None))
-
-
-def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
-    store = make_store(tmp_path, campaigns={"brand": {}, "<b>x</b>": {}})
-    deliver(store, paired_days(*_days(0.1, 9)))
-    deliver(
-        store,
-        [
-            event(arm, day, campaign_id="<b>x</b>", platform="<i>", revenue=0.0)
-            for arm in ("policy", "control")
-            for day in (0, 1)
-        ],
-    )
-    html = render(status(store, "first", _at(9)))
-    assert "<b>x</b>" not in html
-    assert "&lt;b&gt;x" in html
-    assert "<i>" not in re.sub(r"<style>.*</style>", "", html, flags=re.S)
-    assert not re.search(r"(src|href)=\"(?!#)|url\(|<script|@import", html)
-    assert html.count("<svg") == 2
-    assert "The policy is better" in html
-    # The band of the lift goes there above the line and back below it, within its frame.
-    band, line = (re.search(rf'<{mark} points="([^"]+)"', html.split("<svg")[2])[1] for mark in ("polygon", "polyline"))
-    heights, middle = ([float(point.split(",")[1]) for point in part.split()] for part in (band, line))
-    assert len(heights) == 2 * len(middle)
-    assert heights[len(middle) - 1] < middle[-1] < heights[len(middle)]
-    assert min(heights) >= 12
-    assert max(heights) <= 216
-    # An experiment that has just begun has a page too.
-    (tmp_path / "empty").mkdir()
-    assert "Insufficient data" in render(status(make_store(tmp_path / "empty"), "first", START))
 
 
 def test_routes(tmp_path: Path) -> None:

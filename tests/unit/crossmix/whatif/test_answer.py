@@ -1,0 +1,60 @@
+"""All questions together, and those that cannot be asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from crossmix import whatif
+from crossmix.allocate import LimitChange
+from crossmix.config import ConfigError
+from crossmix.constraints import InfeasibleError
+from crossmix.market.model import Market
+from crossmix.whatif.page import render
+from crossmix.whatif.scene import Scene
+from tests.support.markets import make_market
+from tests.support.scenes import first_platform
+
+
+def test_one_platform_alone_has_answers_too() -> None:
+    market = first_platform(make_market(platforms=2, campaigns=1))
+    answer = whatif.ask(whatif.make_scene(market, draws=30), targets=[("roas", 1.0)])
+    assert answer.perturbations == ()
+    assert all(one.best.platforms[0].share.value == pytest.approx(1) for one in answer.budgets)
+    assert all(one.limits == () for one in answer.budgets)
+    assert "<section" in render(answer)
+
+
+def test_todays_budget_and_a_fifth_less_and_more_are_always_answered(answer: whatif.WhatIf) -> None:
+    assert [one.label for one in answer.budgets] == ["today", "-20%", "+20%", "+30%"]  # "mine" is the -20 %
+    parts = [one.best.budget / answer.budget for one in answer.budgets]
+    assert parts == pytest.approx([1, 0.8, 1.2, 1.3])
+    assert [one.verdict for one in answer.targets][:2] == ["never", "always"]
+    text = json.dumps(answer.as_dict(), allow_nan=False)
+    assert json.loads(text)["budgets"][0]["best"]["platforms"][0]["platform"] == "p0"
+
+
+def test_questions_that_cannot_be_asked(market: Market, scene: Scene) -> None:
+    for arguments, message in (
+        ({"campaign": None}, "campaign: the market knows 2: c0, c1; name one"),
+        ({"campaign": "c9"}, "campaign: 'c9' is unknown; use one of c0, c1"),
+        ({"weekday": 7}, "weekday: 7; give a number from 0"),
+        ({"weekday": -1}, "weekday: -1; give a number from 0"),
+        ({"today": {"p9": 1.0}}, "share: platform 'p9' is unknown"),
+        ({"today": {"p0": 1.5}}, "share: 1.5 for p0; give a share"),
+        ({"today": {"p0": 0.5}}, "today's shares sum to 0.5"),
+        ({"change": LimitChange(maximum={"tv": 0.5})}, "platform 'tv' is unknown"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            whatif.make_scene(market, **({"campaign": "c0"} | arguments))
+    with pytest.raises(InfeasibleError, match=r"the mins sum to 1\.2"):
+        whatif.make_scene(market, "c0", change=LimitChange(minimum={"p0": 0.6, "p1": 0.6}))
+    for amount, message in (
+        (-5.0, "give an amount above 0"),
+        (float("nan"), "give an amount above 0"),
+        (1e-5, "less than a ten-thousandth of today's"),
+        (1e9, "far above the .* that all requests of a cycle would cost"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            whatif.ask(scene, [("mine", amount)])

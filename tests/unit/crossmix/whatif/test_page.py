@@ -1,0 +1,68 @@
+"""The page of an answer: self-contained, and it names what it shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from crossmix import whatif
+from crossmix.pages.format import number
+from crossmix.whatif.page import render
+from tests.support.html_pages import Page
+from tests.support.scenes import P
+
+
+def test_the_page_is_self_contained_and_names_what_it_shows(answer: whatif.WhatIf) -> None:
+    page = render(answer)
+    assert "GENERATED DATA" in page
+    assert "per cycle of 24 hours" in page
+    assert "USD" in page
+    assert page.count("<svg") == 2 + 3 * P
+    for outside in ("<script", "src=", "@import", "url(http", "<link"):
+        assert outside not in page
+    assert "is out of reach" in page
+    assert "is met at any budget" in page
+    assert "cap<small>raise it" in page
+    real = render(replace(answer, generated=False))
+    assert "GENERATED" not in real
+    assert "<b>generated</b>" not in real
+
+
+def test_an_interval_around_nothing_gained_is_said_to_be_within_the_error(answer: whatif.WhatIf) -> None:
+    today = answer.budgets[0]
+    sure = replace(today, gain=replace(today.gain, value=10.0, low=5.0, high=15.0))
+    unsure = replace(today, gain=replace(today.gain, value=10.0, low=-5.0, high=25.0))
+    part = f"{number(1_000 / today.today.revenue.value)}\u202f% more"
+    assert f"should earn {part} than today’s split" in render(replace(answer, budgets=(sure, *answer.budgets[1:])))
+    assert f"should earn {part}, within the fitting error" in render(
+        replace(answer, budgets=(unsure, *answer.budgets[1:]))
+    )
+
+
+def test_budgets_stand_in_order_and_today_is_marked(answer: whatif.WhatIf) -> None:
+    page = render(answer)
+    rows = re.findall(r'<th scope="row" class="num( own)?">[^<]*<small>([^<]*)</small>', page)
+    assert rows == [("", "−20%"), (" own", "today"), ("", "+20%"), ("", "+30%")]
+
+
+def test_every_section_that_is_linked_is_there(answer: whatif.WhatIf) -> None:
+    parsed = Page(render(answer))
+    assert not parsed.open
+    assert {link[1:] for link in parsed.links} == {
+        "budgets",
+        "targets",
+        "split",
+        "limits",
+        "curves",
+        "measured",
+        "covers",
+    }
+    assert {link[1:] for link in parsed.links} <= set(parsed.ids)
+    bare = Page(render(replace(answer, targets=(), perturbations=())))
+    assert not {"targets", "measured"} & ({link[1:] for link in bare.links} | set(bare.ids))
+
+
+def test_names_are_escaped(answer: whatif.WhatIf) -> None:
+    page = render(replace(answer, campaign="<script>alert(1)</script>"))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
