@@ -49,7 +49,11 @@ RATIOS = {
 }
 """Player to its revenue over the oracle's."""
 COMPETITORS = tuple(name for name in BASELINES.names() if name in RATIOS)
-NAMES = {**{name: BASELINES.get(name).label for name in COMPETITORS}, "policy": "crossmix policy", "oracle": "oracle (clairvoyant)"}
+NAMES = {
+    **{name: BASELINES.get(name).label for name in COMPETITORS},
+    "policy": "crossmix policy",
+    "oracle": "oracle (clairvoyant)",
+}
 """Player to its label, as the gate step writes it."""
 CONFIG = load("laptop")
 SEEDS, CYCLES = 20, 30

@@ -25,7 +25,7 @@ from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, JUDGED
 from serving.experiment.compare import figures, own
 from serving.experiment.routes import router
-from serving.experiment.verdict import render, status
+from serving.experiment.verdict import status
 from serving.http.answers import ExperimentAnswer, GuardrailAnswer
 from tests.support.experiments import DAY, START, assign, deliver, event, make_store, paired_days
 
