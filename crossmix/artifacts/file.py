@@ -94,9 +94,9 @@ class Artifact(Part):
             strict: refuse NaN and infinity, which JSON does not have (`ValueError`).
         """
         text = json.dumps(self.plain(), indent=1, allow_nan=not strict) + "\n"
-        path = Path(folder) / self.FILE
-        files.write(path, text)
-        return path
+        file = Path(folder) / self.FILE
+        files.write(file, text)
+        return file
 
     @classmethod
     def _parsed(cls, text: str, where: str) -> Self:

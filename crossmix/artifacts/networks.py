@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from crossmix import files
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
-from crossmix.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,7 @@ def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     copies = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    with replacing(file) as half:
+    with files.replacing(file) as half:
         save_file(copies, str(half))
 
 

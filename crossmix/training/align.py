@@ -74,8 +74,8 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         TrainingError: a loss is not finite.
     """
     fitted, settings = load(market), config.align
-    before_alignment = TrainedPolicy.load(policy)
-    before_alignment.save(out)
+    trained = TrainedPolicy.load(policy)
+    trained.save(out)
     shutil.copy(policy / Curve.FILE, out / Curve.FILE)
     report: dict[str, Any] = {"target": settings.target, "kept": "trained"}
     logged = None if settings.target == "off" else transitions(Dataset(dataset), config, fitted)
