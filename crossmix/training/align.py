@@ -106,7 +106,7 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
     report |= {"validation_trained": before, "validation_aligned": after}
     report["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
     if report["kept"] == "aligned":
-        replace(before_alignment, weights=candidate.state_dict()).save(out)
+        replace(trained, weights=candidate.state_dict()).save(out)
     Alignment.of(report).save(out)
     return report
 

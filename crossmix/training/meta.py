@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from crossmix import files
 from crossmix.agents.maml import MAML, adapt, named, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import MetaTraining

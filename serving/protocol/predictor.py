@@ -24,9 +24,10 @@ from kserve.errors import InvalidInput
 from kserve.metrics import PREDICT_HIST_TIME, get_labels
 from kserve.model import InferenceVerb
 
+from crossmix.metrics import ARMS
 from crossmix.state import Layout
 from serving.allocation import question
-from serving.allocation.answer import ARMS, Answerer
+from serving.allocation.answer import Answerer
 from serving.allocation.question import Question, QuestionError
 
 Predictions = list[dict[str, Any]]
