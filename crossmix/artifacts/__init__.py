@@ -8,8 +8,8 @@
     a step    done.json (`Done`), or in the store error.json (`Failure`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)
 
-`policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.networks`), read and written by
-`crossmix.training.policy_file`. The bundle, the market and the fusion's network have formats of their own, each with
+`policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.networks`); `crossmix.training.policy_file`
+writes and reads them. The bundle, the market and the fusion's network have formats of their own, each with
 its `save` and `load`.
 """
 

@@ -1,4 +1,4 @@
-"""What training goes on from, fetched back from a real MLflow (sqlite): policies, and starts of this and earlier versions."""
+"""What training goes on from, fetched back from a real MLflow (sqlite): policies, starts, and those of before."""
 
 from __future__ import annotations
 
