@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossmix.artifacts import GateTable, HeadQuality
+
 if TYPE_CHECKING:
     from kfp import dsl
 
@@ -18,30 +20,22 @@ def log_numbers(metrics: dsl.Metrics, values: Mapping[str, Any]) -> None:
             metrics.log_metric(name, round(float(value), 6))
 
 
-def log_head(metrics: dsl.Metrics, curve: dsl.ClassificationMetrics, head: str, report: Mapping[str, Any]) -> None:
-    """AUC, log loss and calibration error of one head, and its ROC curve."""
-    log_numbers(metrics, {f"{head}_{name}": report[name] for name in ("auc", "log_loss", "ece")})
-    roc = report["roc"]
+def log_roc(curve: dsl.ClassificationMetrics, head: HeadQuality | None) -> None:
+    """A head's ROC curve; nothing for a spend history, which has no impression to judge."""
+    if head is None:
+        return
     # The curve's first threshold may be infinite, which JSON cannot hold; a probability never exceeds 1.
-    thresholds = [min(value, 1.0) if value is not None else 1.0 for value in roc["threshold"]]
-    curve.log_roc_curve(roc["fpr"], roc["tpr"], thresholds)
+    thresholds = [min(value, 1.0) if value is not None else 1.0 for value in head.roc.threshold]
+    curve.log_roc_curve(list(head.roc.fpr), list(head.roc.tpr), thresholds)
 
 
-def policy_numbers(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """The policy's means, and every competitor's oracle ratio."""
-    policies = evaluation["policies"]
-    own = {f"policy_{name}": policies["policy"][name]["mean"] for name in ("oracle_ratio", "gap_closed", "utilisation")}
-    others = {name: row["oracle_ratio"]["mean"] for name, row in policies.items() if name not in {"policy", "oracle"}}
-    return own | {f"{name}_oracle_ratio": mean for name, mean in others.items()}
-
-
-def gate_table(verdict: Mapping[str, Any], path: str) -> None:
+def gate_table(verdict: GateTable, path: str) -> None:
     """The gates as a Markdown table."""
     lines = ["| gate | value | threshold | verdict | required |", "|---|---|---|---|---|"]
-    for gate in verdict["gates"]:
-        value = "–" if gate["value"] is None else f"{gate['value']:.4g}"
-        required = "yes" if gate["required"] else "no"
-        lines.append(f"| {gate['name']} | {value} | {gate['threshold']} | {gate['verdict']} | {required} |")
+    for gate in verdict.gates:
+        value = "–" if gate.value is None else f"{gate.value:.4g}"
+        required = "yes" if gate.required else "no"
+        lines.append(f"| {gate.name} | {value} | {gate.threshold} | {gate.verdict} | {required} |")
     Path(path).write_text("\n".join(lines) + "\n")
 
 

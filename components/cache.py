@@ -1,4 +1,4 @@
-"""What a step's result depends on: its config sections, its inputs, and the source files it can reach.
+"""What a step's result depends on: the settings that it declares, its inputs, and the source files it can reach.
 
 The key of a step is a SHA-256 over all three, so a change in `train.*` reuses everything before `train`, and a change
 in the report's code reuses every step.
@@ -8,54 +8,46 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from components.declared import Step
+from crossmix.artifacts import Done
 from crossmix.config import Config, Data, digest
 from crossmix.sources import log_files, takes_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("crossmix", "feature_repo")
 
-# The sections each step reads itself; what its inputs read is in their keys.
-SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "ingest": ("data",),
-    "features": ("data", "fusion", "market", "window", "decay"),
-    "fusion": ("fusion",),
-    "market": ("market", "window", "decay", "limits"),
-    "train": ("train", "reward", "limits", "market", "window", "decay"),
-    "align": ("align", "train", "reward", "limits", "market", "window", "decay"),
-    "gate": ("evaluate", "gates"),
-    "meta": ("meta", "train", "reward", "limits", "market", "window", "decay"),
-    "register": ("registry",),
-}
 
-
-def step_key(name: str, config: Config, inputs: Mapping[str, Path], core: str) -> str:
+def step_key(step: Step, config: Config, inputs: Mapping[str, Path]) -> str:
     """The first 16 hex digits of the digest of everything the step's result depends on.
 
-    `core` is the core function as `module:function`.
+    What its inputs depend on is in their keys.
     """
     return digest(
         {
-            "step": name,
+            "step": step.name,
             "version": version("crossmix"),
-            "config": {section: _section(config, section) for section in SECTIONS[name]},
+            "config": {name: _setting(config, name) for name in step.settings},
             "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
-            "log": _log(config.data) if name == "ingest" else None,
-            "code": code_digest(core.partition(":")[0]),
+            "log": _log(config.data) if step.reads_log else None,
+            "code": code_digest(step.core.partition(":")[0]),
         }
     )[:16]
 
 
-def _section(config: Config, section: str) -> str:
-    part = getattr(config, section)
+def _setting(config: Config, name: str) -> str:
+    """Digest of a section, or of a dotted key below one."""
+    value: Any = config
+    for part in name.split("."):
+        value = getattr(value, part)
     # The log counts by its content, not by where it lies.
-    return digest(replace(part, path=None) if section == "data" else part)
+    return digest(replace(value, path=None) if name == "data" else value)
 
 
 def _log(data: Data) -> list[str]:
@@ -66,10 +58,8 @@ def _log(data: Data) -> list[str]:
 
 def folder_key(path: Path) -> str:
     """The key a step left in its folder; a folder from elsewhere counts by its content."""
-    done = path / "done.json"
-    if done.is_file():
-        return str(json.loads(done.read_text())["key"])
-    return file_digest(path)
+    done = Done.found(path)
+    return file_digest(path) if done is None else done.key
 
 
 def file_digest(path: Path) -> str:

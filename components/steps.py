@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import shutil
 import sys
 import time
@@ -21,21 +20,23 @@ from typing import Any
 
 from components import lifeline
 from components.cache import step_key
+from components.declared import Step
+from crossmix.artifacts import Done, Failure
 from crossmix.config import Config, from_json
 
 MARK = "crossmix> "
 """Begins the lines of a step's output that are for the user; the rest is for the log."""
 
 
-def run_step(name: str, config_json: str, inputs: Mapping[str, str], out: str, store: str, core: str) -> Path:
-    """Run `core` (`module:function`), or reuse its result; the folder of the result.
+def run_step(step: Step, config_json: str, inputs: Mapping[str, str], out: str, store: str) -> Path:
+    """Run a step's core function, or reuse its result; the folder of the result.
 
-    `core` is called as `core(config=..., **inputs, out=...)`, with an empty folder `out` that it fills; one that also
+    It is called as `core(config=..., **inputs, out=...)`, with an empty folder `out` that it fills; one that also
     takes `work` gets a folder that outlives a kill, `cache` one that all runs of a store share, `home` the run's own
     folder. It is imported only when it must run.
 
     Args:
-        name: the step, a key of `components.cache.SECTIONS`.
+        step: its declaration.
         inputs: folders of earlier steps, by the name of the core function's parameter.
         out: path of the KFP artifact: becomes a link into the store, or the folder itself where there is no store.
         store: the step store, or "" for none.
@@ -49,34 +50,28 @@ def run_step(name: str, config_json: str, inputs: Mapping[str, str], out: str, s
         folders = {key: Path(path).resolve() for key, path in inputs.items()}
         if not store:
             extra = {"work": Path(f"{out}.work"), "home": Path(out).parent}
-            return _compute(name, core, config, folders, extra, Path(out), "none")
-        folder = Path(store) / name / step_key(name, config, folders, core)
-        if (folder / "done.json").is_file():
-            done = json.loads((folder / "done.json").read_text())
-            tell(f"{name:9} reused (finished {done['finished']})")
+            return _compute(step, config, folders, extra, Path(out), "none")
+        folder = Path(store) / step.name / step_key(step, config, folders)
+        done = Done.found(folder)
+        if done is not None:
+            tell(f"{step.name:9} reused (finished {done.finished})")
         else:
             work = folder.with_name(f"{folder.name}.work")
             extra = {"work": work, "cache": Path(store) / "cache", "home": Path(store).parent}
-            _compute(name, core, config, folders, extra, folder, folder.name)
-        _record(Path(store), name, folder)
+            _compute(step, config, folders, extra, folder, folder.name)
+        _record(Path(store), step.name, folder)
         return _link(folder, Path(out))
     except Exception as error:
-        _fail(name, error, store)
+        _fail(step.name, error, store)
         raise SystemExit(1) from None
 
 
 def _compute(
-    name: str,
-    core: str,
-    config: Config,
-    inputs: Mapping[str, Path],
-    extra: Mapping[str, Path],
-    folder: Path,
-    key: str,
+    step: Step, config: Config, inputs: Mapping[str, Path], extra: Mapping[str, Path], folder: Path, key: str
 ) -> Path:
-    tell(f"{name:9} running")
+    tell(f"{step.name:9} running")
     started = time.perf_counter()
-    module, _, function = core.partition(":")
+    module, _, function = step.core.partition(":")
     call: Callable[..., Any] = getattr(importlib.import_module(module), function)
     half = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(half, ignore_errors=True)
@@ -87,13 +82,18 @@ def _compute(
     call(config=config, **inputs, **wanted, out=half)
     seconds = time.perf_counter() - started
     finished = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    done = {"step": name, "key": key, "seconds": round(seconds, 2), "finished": finished}
-    (half / "done.json").write_text(json.dumps(done, indent=1))
+    Done(step=step.name, key=key, seconds=round(seconds, 2), finished=finished).save(half)
     shutil.rmtree(folder, ignore_errors=True)
     half.rename(folder)
     shutil.rmtree(extra["work"], ignore_errors=True)
-    tell(f"{name:9} {seconds:.1f} s")
+    figures = step.told(folder)
+    shown = [f"{name.replace('_', ' ')} {_short(figures[name])}" for name in step.shown if name in figures]
+    tell(", ".join([f"{step.name:9} {seconds:.1f} s", *shown]))
     return folder
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _link(folder: Path, out: Path) -> Path:
@@ -119,16 +119,9 @@ def _fail(name: str, error: Exception, store: str) -> None:
         traceback.print_exc()
     print(f"{name}: {message}", file=sys.stderr, flush=True)
     if store:
-        report = {"step": name, "kind": "input" if ours else "fault", "message": message}
-        (Path(store) / "error.json").write_text(json.dumps(report))
+        Failure(step=name, kind="input" if ours else "fault", message=message).save(Path(store))
 
 
 def tell(line: str) -> None:
     """A line for the user."""
     print(f"{MARK}{line}", flush=True)
-
-
-def read(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON report of a step's folder."""
-    loaded: dict[str, Any] = json.loads((folder / name).read_text())
-    return loaded

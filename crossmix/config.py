@@ -639,14 +639,43 @@ def to_json(config: Config) -> str:
     return json.dumps(asdict(config), sort_keys=True, separators=(",", ":"))
 
 
+ELSEWHERE = ("registry", "serving")
+"""Sections that say where a policy is registered and how a server is set up: the same is served whatever they say."""
+CARRIED = tuple(item.name for item in fields(Config) if item.name not in ELSEWHERE)
+"""What a bundle carries of the config, but for where its log lay (`data.path`)."""
+
+
+def carried(config: Config) -> dict[str, Any]:
+    """The config as a bundle carries it: `CARRIED`, as plain data."""
+    tree: dict[str, Any] = {}
+    for name in CARRIED:
+        part = replace(config.data, path=None) if name == "data" else getattr(config, name)
+        tree[name] = asdict(part) if is_dataclass(part) and not isinstance(part, type) else part
+    del tree["data"]["path"]
+    return tree
+
+
+def from_carried(text: str) -> Config:
+    """The config that a bundle carries, defaults in place of what it does not; raises as `from_json`."""
+    tree = json.loads(text)
+    tree["data"]["path"] = None  # bundles of earlier versions have one
+    config = _validated(json.dumps(tree))
+    _check(replace(config, data=replace(config.data, path="log")))
+    return config
+
+
 def from_json(text: str) -> Config:
     """Load strictly: unknown keys, wrong types and values outside their domain raise `ConfigError`."""
-    try:
-        config = _adapter().validate_json(text)
-    except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+    config = _validated(text)
     _check(config)
     return config
+
+
+def _validated(text: str) -> Config:
+    try:
+        return _adapter().validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
 
 
 def load(preset: str = "paper", overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Config:

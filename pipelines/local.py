@@ -16,15 +16,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from components import lifeline
-from components.cache import SECTIONS
+from components.declared import steps
+from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary, write_whole
 from crossmix.config import Config, ConfigError, to_json
 from crossmix.sources import log_files, settings, takes_folder
 
-if TYPE_CHECKING:
-    from crossmix.registry.store import Version
+Kind = TypeVar("Kind", bound=Artifact)
 
 PASSED, FAULT, BAD_INPUT, GATES_FAILED = 0, 1, 2, 3
 """Exit statuses of `crossmix run`."""
@@ -56,7 +56,7 @@ class StepError(RuntimeError):
 class Outcome:
     """What a finished run leaves: its summary and the exit status it calls for."""
 
-    summary: dict[str, Any]
+    summary: Summary
     status: int
 
 
@@ -73,8 +73,8 @@ def run(config: Config, out: Path) -> Outcome:
     with lifeline.hold(out), _environment(out):
         store = _clean_store(out / "steps")
         _run_pipeline(config, out, store)
-        steps = {name: (store / "current" / name).resolve() for name in SECTIONS if (store / "current" / name).exists()}
-        return _finish(config, out, steps)
+        current = {name: store / "current" / name for name in steps()}
+        return _finish(config, out, {name: link.resolve() for name, link in current.items() if link.exists()})
 
 
 def check(config: Config, out: Path) -> None:
@@ -93,14 +93,14 @@ def check(config: Config, out: Path) -> None:
         from crossmix.agents.learner import own_settings
 
         own_settings(config.train)
-    place = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
-    if not place.is_dir():
-        raise ConfigError(f"--out {out}: {place} is a file; name a folder")
+    existing = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"--out {out}: {existing} is a file; name a folder")
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise ConfigError(f"--out {out}: cannot write in {place} ({error.strerror}); name another folder") from None
+        raise ConfigError(f"--out {out}: cannot write in {existing} ({error.strerror}); name another folder") from None
 
 
 def _clean_store(store: Path) -> Path:
@@ -109,7 +109,7 @@ def _clean_store(store: Path) -> Path:
     for half in store.glob("*/*.tmp"):
         shutil.rmtree(half, ignore_errors=True)
     shutil.rmtree(store / "current", ignore_errors=True)
-    (store / "error.json").unlink(missing_ok=True)
+    (store / Failure.FILE).unlink(missing_ok=True)
     return store
 
 
@@ -136,81 +136,87 @@ def _run_pipeline(config: Config, out: Path, store: Path) -> None:
 
 def _explain(store: Path, out: Path) -> StepError:
     """kfp says only that a task failed; the step left its reason in the store."""
-    reason = store / "error.json"
-    if not reason.is_file():
+    reason = Failure.found(store)
+    if reason is None:
         message = (
             "a step ended before it could say why (killed, or out of memory?); run the same command again to go on"
         )
         return StepError(f"{message}. Log: {out / 'run.log'}", FAULT)
-    told = json.loads(reason.read_text())
-    if told["kind"] == "input":
-        return StepError(f"{told['step']}: {told['message']}", BAD_INPUT)
-    return StepError(f"{told['step']} failed: {told['message']}. Log: {out / 'run.log'}", FAULT)
+    if reason.kind == "input":
+        return StepError(f"{reason.step}: {reason.message}", BAD_INPUT)
+    return StepError(f"{reason.step} failed: {reason.message}. Log: {out / 'run.log'}", FAULT)
 
 
-def _finish(config: Config, out: Path, steps: Mapping[str, Path]) -> Outcome:
-    from pipelines.summary import collect, own_bundle, write_atomically
+def _finish(config: Config, out: Path, folders: Mapping[str, Path]) -> Outcome:
+    from pipelines.summary import collect, own_bundle
 
-    run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + steps["gate"].name[:8]
-    registered = _registered(config, out, steps["register"]) if "register" in steps else None
-    bundle = own_bundle(steps["gate"] / "bundle", out / "bundle") if registered else None
-    summary = collect(config, steps, run_id, registered.as_dict() if registered else None, bundle)
-    folders = {name: str(folder.relative_to(out)) for name, folder in steps.items()}
-    write_atomically(out / "run.json", {"run_id": run_id, "config": json.loads(to_json(config)), "steps": folders})
+    run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + folders["gate"].name[:8]
+    registered = _registered(config, out, folders["register"]) if "register" in folders else None
+    bundle = own_bundle(folders["gate"] / "bundle", out / "bundle") if registered else None
+    summary = collect(config, steps(), folders, run_id, registered, bundle)
+    relative = {name: str(folder.relative_to(out)) for name, folder in folders.items()}
+    RunRecord(run_id=run_id, config=json.loads(to_json(config)), steps=relative).save(out)
     page = report(out, summary)
     if registered:
         from crossmix.registry.store import Registry
 
-        Registry.of(config, out).log_artifact(registered.number, page.name, page)
-    write_atomically(out / "summary.json", summary)
+        Registry.of(config, out).log_artifact(registered.version, page.name, page)
+    summary.save(out, strict=True)
     return Outcome(summary, PASSED if registered else GATES_FAILED)
 
 
-def _registered(config: Config, out: Path, step: Path) -> Version:
+def _registered(config: Config, out: Path, folder: Path) -> Registration:
     """The version that the register step made, as the registry has it now; the champion's bundle in OUT/bundle."""
     from crossmix.registry.mlflow_door import RegistryError
     from crossmix.registry.store import CHAMPION, Registry
 
     registry = Registry.of(config, out)
-    number = json.loads((step / "registration.json").read_text())["version"]
+    number = Registration.load(folder).version
     try:
         registry.fetch(CHAMPION, out / "bundle")
-        return registry.get(number)
+        return Registration.of(registry.get(number).as_dict())
     except RegistryError as error:
-        shutil.rmtree(step)  # so that the next run registers again
+        shutil.rmtree(folder)  # so that the next run registers again
         raise StepError(f"register: {error}; run the same command again to register anew", FAULT) from None
 
 
-def report(out: Path, summary: Mapping[str, Any] | None = None) -> Path:
-    """Render OUT/report.html again from the steps of the last run; its path."""
+def report(out: Path, summary: Summary | None = None) -> Path:
+    """Render OUT/report.html again from the steps of the last run; its path.
+
+    Raises:
+        ConfigError: the folder holds no finished run.
+        ArtifactError: a file of the run cannot be read.
+    """
     from crossmix.report.page import ReportInputs, render
 
-    if summary is None:
-        summary = _read_run(out, "summary.json")
-    folders = _read_run(out, "run.json")["steps"]
-    half = out / "report.html.tmp"
-    render(ReportInputs.collect({name: out / folder for name, folder in folders.items()}, summary), half)
-    half.replace(out / "report.html")
-    return out / "report.html"
+    summary = summary or _read_run(out, Summary)
+    folders = _read_run(out, RunRecord).steps
+    inputs = ReportInputs.collect({name: out / folder for name, folder in folders.items()}, summary.plain())
+    return write_whole(out / "report.html", render(inputs))
 
 
 def step_folder(out: Path, name: str) -> Path:
-    """Where the last finished run has a step's result."""
-    return out / str(_read_run(out, "run.json")["steps"][name])
+    """Where the last finished run has a step's result.
+
+    Raises:
+        ConfigError: the folder holds no finished run, or that run had no such step, or its result is gone.
+    """
+    folders = _read_run(out, RunRecord).steps
+    if name not in folders or not (out / folders[name]).is_dir():
+        raise ConfigError(f"{out}: holds no finished {name} step; run `crossmix run --out {out}` again")
+    return out / folders[name]
 
 
 def run_config(out: Path) -> dict[str, Any]:
-    """The configuration of the last finished run."""
-    config: dict[str, Any] = _read_run(out, "run.json")["config"]
-    return config
+    """The configuration of the last finished run; raises as `report`."""
+    return _read_run(out, RunRecord).config
 
 
-def _read_run(out: Path, name: str) -> dict[str, Any]:
-    try:
-        loaded: dict[str, Any] = json.loads((out / name).read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{out}: holds no finished run ({name} is missing); make one with `crossmix run`") from None
-    return loaded
+def _read_run(out: Path, kind: type[Kind]) -> Kind:
+    found = kind.found(out)
+    if found is None:
+        raise ConfigError(f"{out}: holds no finished run ({kind.FILE} is missing); make one with `crossmix run`")
+    return found
 
 
 @contextlib.contextmanager
@@ -231,35 +237,35 @@ def _environment(out: Path) -> Iterator[None]:
 def describe(outcome: Outcome, out: Path) -> str:
     """The result in a few lines."""
     summary = outcome.summary
-    policy, fused = summary["policy"], summary["fusion"]
+    policy, fused = summary.policy, summary.fusion
 
-    def told(figure: Mapping[str, Any]) -> str:
-        low, high = figure["ci95"]
-        return f"{figure['mean']:.3f} [{low:.3f}, {high:.3f}]"
+    def told(figure: Interval) -> str:
+        low, high = figure.ci95
+        return f"{figure.mean:.3f} [{low:.3f}, {high:.3f}]"
 
-    best = max(policy["baselines"], key=lambda name: policy["baselines"][name]["mean"])
+    best = max(policy.baselines, key=lambda name: policy.baselines[name].mean)
     lines = [
         "",
-        f"policy     {told(policy['oracle_ratio'])} of the oracle's revenue, "
-        f"{told(policy['gap_closed'])} of the gap from uniform closed (mean, 95 % interval)",
-        f"rival      {told(policy['baselines'][best])} ({best}, the best competitor)",
-        f"fusion     click AUC {_number(fused['click_auc'])}, conversion AUC {_number(fused['conversion_auc'])}, "
-        f"from {', '.join(fused['modalities'])}"
-        if fused["modalities"]
+        f"policy     {told(policy.oracle_ratio)} of the oracle's revenue, "
+        f"{told(policy.gap_closed)} of the gap from uniform closed (mean, 95 % interval)",
+        f"rival      {told(policy.baselines[best])} ({best}, the best competitor)",
+        f"fusion     click AUC {_number(fused.click_auc)}, conversion AUC {_number(fused.conversion_auc)}, "
+        f"from {', '.join(fused.modalities)}"
+        if fused.modalities
         else "fusion     none: the log is a spend history",
     ]
-    verdicts = [gate["verdict"] for gate in summary["gates"]]
+    verdicts = [gate.verdict for gate in summary.gates]
     lines.append("gates      " + ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts)))
-    if summary["registry"]:
-        entry = summary["registry"]
-        lines.append(f"registry   {entry['name']} version {entry['version']} ({', '.join(entry['aliases'])})")
+    if summary.registry:
+        entry = summary.registry
+        lines.append(f"registry   {entry.name} version {entry.version} ({', '.join(entry.aliases)})")
     lines.append(f"report     {out / 'report.html'}")
     if outcome.status == GATES_FAILED:
         harmless = {"pass", "not applicable"}
-        failures = [gate for gate in summary["gates"] if gate["required"] and gate["verdict"] not in harmless]
+        failures = [gate for gate in summary.gates if gate.required and gate.verdict not in harmless]
         lines.append("nothing was registered: a required gate did not pass")
         lines += [
-            f"  {gate['verdict'].upper()}  {gate['name']}: {_number(gate['value'])}, wanted {gate['threshold']}"
+            f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}"
             for gate in failures
         ]
     return "\n".join(lines)

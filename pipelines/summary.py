@@ -2,72 +2,102 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from components.steps import read
+from components.declared import Step
+from crossmix import bundle as bundles
+from crossmix.artifacts import (
+    Done,
+    Evaluation,
+    FusionReport,
+    GateTable,
+    IngestReport,
+    Registration,
+    Summary,
+    SummaryBundle,
+    SummaryFidelity,
+    SummaryFusion,
+    SummaryGate,
+    SummaryPolicy,
+    SummaryRegistry,
+    SummaryRows,
+)
 from crossmix.config import Config
+
+FIDELITY = "fidelity."
+"""Begins the names of the market's gates."""
 
 
 def collect(
     config: Config,
-    steps: Mapping[str, Path],
+    declared: Mapping[str, Step],
+    folders: Mapping[str, Path],
     run_id: str,
-    registered: Mapping[str, Any] | None,
+    registered: Registration | None,
     bundle: Path | None,
-) -> dict[str, Any]:
+) -> Summary:
     """The summary; everything but `run_id`, `seconds`, the path and the aliases follows from config and input alone.
 
     Args:
-        steps: each finished step's folder; without `register` where a required gate did not pass.
-        registered: name, version and aliases, where the run registered its bundle.
+        declared: every step, in the order of the summary.
+        folders: each finished step's folder; without `register` where a required gate did not pass.
+        registered: name, version and aliases as they are now, where the run registered its bundle.
         bundle: the run's own bundle, where it was registered.
     """
-    ingested, fused = read(steps["ingest"], "report.json"), read(steps["fusion"], "report.json")
-    policies = read(steps["gate"], "evaluation.json")["policies"]
-    gates = read(steps["gate"], "gates.json")["gates"]
-    return {
-        "run_id": run_id,
-        "source": config.data.source,
-        "rows": {"ingested": ingested["rows"]["ingested"], "quarantined": ingested["rows"]["quarantined"]},
-        "fusion": {
-            # A spend history has no impressions, and so no heads.
-            "click_auc": (fused["click"] or {}).get("auc"),
-            "conversion_auc": (fused["conversion"] or {}).get("auc"),
-            "click_ece": (fused["click"] or {}).get("ece"),
-            "modalities": fused["modalities"],
-        },
-        "fidelity": {
-            gate["name"].removeprefix("fidelity."): {"value": gate["value"], "verdict": gate["verdict"]}
+    rows = IngestReport.load(folders["ingest"]).rows
+    policies = Evaluation.load(folders["gate"]).policies
+    gates = GateTable.load(folders["gate"]).gates
+    finished = {name: step for name, step in declared.items() if name in folders}
+    figures = {name: step.told(folders[name]) for name, step in finished.items()}
+    return Summary(
+        run_id=run_id,
+        source=config.data.source,
+        rows=SummaryRows(ingested=rows.ingested, quarantined=rows.quarantined),
+        fusion=_fusion(FusionReport.load(folders["fusion"])),
+        fidelity={
+            gate.name.removeprefix(FIDELITY): SummaryFidelity(value=gate.value, verdict=gate.verdict)
             for gate in gates
-            if gate["name"].startswith("fidelity.")
+            if gate.name.startswith(FIDELITY)
         },
-        "policy": {
-            "oracle_ratio": policies["policy"]["oracle_ratio"],
-            "gap_closed": policies["policy"]["gap_closed"],
-            "baselines": {
-                name: row["oracle_ratio"]
-                for name, row in policies.items()
-                if name != "policy" and not row["clairvoyant"]
+        policy=SummaryPolicy(
+            oracle_ratio=policies["policy"].oracle_ratio,
+            gap_closed=policies["policy"].gap_closed,
+            baselines={
+                name: result.oracle_ratio
+                for name, result in policies.items()
+                if name != "policy" and not result.clairvoyant
             },
-        },
-        "gates": [{key: gate[key] for key in ("name", "value", "threshold", "verdict", "required")} for gate in gates],
-        "registry": {key: registered[key] for key in ("name", "version", "aliases")} if registered else None,
-        "bundle": {"path": str(bundle), "sha256": read(bundle, "manifest.json")["digest"]} if bundle else None,
-        "seconds": {name: read(folder, "done.json")["seconds"] for name, folder in steps.items()},
-    }
+        ),
+        gates=tuple(
+            SummaryGate(
+                name=gate.name,
+                value=gate.value,
+                threshold=gate.threshold,
+                verdict=gate.verdict,
+                required=gate.required,
+            )
+            for gate in gates
+        ),
+        registry=None
+        if registered is None
+        else SummaryRegistry(name=registered.name, version=registered.version, aliases=registered.aliases),
+        bundle=None if bundle is None else SummaryBundle(path=str(bundle), sha256=bundles.load(bundle).digest),
+        seconds={name: Done.load(folders[name]).seconds for name in finished},
+        steps={name: told for name, told in figures.items() if told},
+    )
+
+
+def _fusion(report: FusionReport) -> SummaryFusion:
+    click, conversion = report.click, report.conversion
+    return SummaryFusion(
+        click_auc=None if click is None else click.auc,
+        conversion_auc=None if conversion is None else conversion.auc,
+        click_ece=None if click is None else click.ece,
+        modalities=report.modalities,
+    )
 
 
 def own_bundle(judged: Path, champion: Path) -> Path:
     """The champion's folder where the champion is the bundle that this run judged, else the judged one's."""
-    same = read(judged, "manifest.json")["digest"] == read(champion, "manifest.json")["digest"]
-    return champion if same else judged
-
-
-def write_atomically(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the whole of it or none."""
-    half = path.with_name(f"{path.name}.tmp")
-    half.write_text(json.dumps(value, indent=2, sort_keys=False, allow_nan=False) + "\n")
-    half.replace(path)
+    return champion if bundles.load(judged).digest == bundles.load(champion).digest else judged

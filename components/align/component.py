@@ -16,10 +16,10 @@ def align(
     metrics: dsl.Output[dsl.Metrics],
 ):
     """Move the market's parameters, or the policy, until a discriminator no longer tells simulation from log."""
+    from components.align.step import STEP
     from components.artifacts import log_numbers
-    from components.steps import read, run_step
+    from components.steps import run_step
 
     inputs = {"dataset": dataset.path, "market": market.path, "policy": policy.path}
-    folder = run_step("align", config_json, inputs, aligned.path, store, "crossmix.training.align:align")
-    told = read(folder, "align.json")
-    log_numbers(metrics, {key: told[key] for key in ("validation_trained", "validation_aligned") if key in told})
+    folder = run_step(STEP, config_json, inputs, aligned.path, store)
+    log_numbers(metrics, STEP.told(folder))

@@ -8,7 +8,7 @@ from components import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def features(config_json: str, store: str, dataset: dsl.Input[dsl.Dataset], features: dsl.Output[dsl.Dataset]):
     """Encode each creative once and write the feature repository with its online store."""
+    from components.features.step import STEP
     from components.steps import run_step
 
-    inputs = {"dataset": dataset.path}
-    run_step("features", config_json, inputs, features.path, store, "feature_repo.features:build")
+    run_step(STEP, config_json, {"dataset": dataset.path}, features.path, store)

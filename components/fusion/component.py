@@ -17,12 +17,14 @@ def fusion(
     conversion_roc: dsl.Output[dsl.ClassificationMetrics],
 ):
     """Train both heads over the entire impression space; quality on held-out users as metrics and ROC curves."""
-    from components.artifacts import log_head
-    from components.steps import read, run_step
+    from components.artifacts import log_numbers, log_roc
+    from components.fusion.step import STEP
+    from components.steps import run_step
+    from crossmix.artifacts import FusionReport
 
     inputs = {"dataset": dataset.path, "features": features.path}
-    folder = run_step("fusion", config_json, inputs, fusion.path, store, "crossmix.fusion.fit:fit")
-    report = read(folder, "report.json")
-    for head, curve in (("click", click_roc), ("conversion", conversion_roc)):
-        if report[head]:  # a spend history has no impression to judge
-            log_head(metrics, curve, head, report[head])
+    folder = run_step(STEP, config_json, inputs, fusion.path, store)
+    log_numbers(metrics, STEP.told(folder))
+    report = FusionReport.load(folder)
+    log_roc(click_roc, report.click)
+    log_roc(conversion_roc, report.conversion)

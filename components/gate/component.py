@@ -20,14 +20,16 @@ def gate(
     report: dsl.Output[dsl.HTML],
 ) -> str:
     """'passed' or 'failed'. A single return value: kfp's local runner reads a condition on a tuple's field as false."""
-    from components.artifacts import gate_table, log_numbers, policy_numbers, write_report
-    from components.steps import read, run_step
+    from components.artifacts import gate_table, log_numbers, write_report
+    from components.gate.step import STEP
+    from components.steps import run_step
+    from crossmix.artifacts import GateTable
 
     judged = {"dataset": dataset.path, "fusion": fusion.path, "market": market.path, "policy": policy.path}
-    folder = run_step("gate", config_json, judged, evaluation.path, store, "crossmix.evaluate.gates.judge_step:judge")
-    verdict = read(folder, "gates.json")
-    log_numbers(metrics, policy_numbers(read(folder, "evaluation.json")))
+    folder = run_step(STEP, config_json, judged, evaluation.path, store)
+    verdict = GateTable.load(folder)
+    log_numbers(metrics, STEP.told(folder))
     gate_table(verdict, gates.path)
     if not store:  # a local run renders its own, with the registry's answer
         write_report({**judged, "features": features.path, "gate": str(folder)}, report.path)
-    return "passed" if verdict["passed"] else "failed"
+    return "passed" if verdict.passed else "failed"

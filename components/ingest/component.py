@@ -9,8 +9,8 @@ from components import IMAGE
 def ingest(config_json: str, store: str, dataset: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]):
     """Clean, impute, quarantine, attribute and split the log; rates and row counts become metrics."""
     from components.artifacts import log_numbers
-    from components.steps import read, run_step
+    from components.ingest.step import STEP
+    from components.steps import run_step
 
-    folder = run_step("ingest", config_json, {}, dataset.path, store, "crossmix.ingest.step:ingest")
-    report = read(folder, "report.json")
-    log_numbers(metrics, {"rows": report["rows"]["ingested"], **report["rates"]})
+    folder = run_step(STEP, config_json, {}, dataset.path, store)
+    log_numbers(metrics, STEP.told(folder))

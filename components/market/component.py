@@ -14,7 +14,8 @@ def market(
     market: dsl.Output[dsl.Model],
 ):
     """Fit volume, price, response, value and drift of every platform."""
+    from components.market.step import STEP
     from components.steps import run_step
 
     inputs = {"dataset": dataset.path, "fusion": fusion.path}
-    run_step("market", config_json, inputs, market.path, store, "crossmix.market.fit.fit:fit")
+    run_step(STEP, config_json, inputs, market.path, store)

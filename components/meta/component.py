@@ -16,10 +16,9 @@ def meta(
 ):
     """Meta-train by MAML on shifted tasks, from the trained policy; a killed run goes on from its checkpoint."""
     from components.artifacts import log_numbers
-    from components.steps import read, run_step
+    from components.meta.step import STEP
+    from components.steps import run_step
 
     inputs = {"market": market.path, "policy": policy.path}
-    folder = run_step("meta", config_json, inputs, start.path, store, "crossmix.training.meta:meta")
-    told = read(folder, "meta.json")
-    last = told["points"][-1]
-    log_numbers(metrics, {"iterations": told["iterations"], "unadapted": last["unadapted"], "adapted": last["adapted"]})
+    folder = run_step(STEP, config_json, inputs, start.path, store)
+    log_numbers(metrics, STEP.told(folder))

@@ -15,7 +15,8 @@ def register(
     registration: dsl.Output[dsl.Artifact],
 ):
     """Register the judged bundle and write what the registry answered."""
+    from components.register.step import STEP
     from components.steps import run_step
 
     inputs = {"evaluation": evaluation.path, "policy": policy.path, "meta": meta.path}
-    run_step("register", config_json, inputs, registration.path, store, "crossmix.registry.step_register:register")
+    run_step(STEP, config_json, inputs, registration.path, store)

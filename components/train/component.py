@@ -15,10 +15,8 @@ def train(
 ):
     """Train the policy on `train.ranks` ranks; the curve is live in MLflow, and a killed run goes on."""
     from components.artifacts import log_numbers
-    from components.steps import read, run_step
+    from components.steps import run_step
+    from components.train.step import STEP
 
-    folder = run_step(
-        "train", config_json, {"market": market.path}, policy.path, store, "crossmix.registry.step_train:followed"
-    )
-    curve = read(folder, "curve.json")
-    log_numbers(metrics, {"uniform_ratio": curve["uniform_ratio"], **curve["best"]})
+    folder = run_step(STEP, config_json, {"market": market.path}, policy.path, store)
+    log_numbers(metrics, STEP.told(folder))

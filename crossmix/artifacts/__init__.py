@@ -8,9 +8,9 @@
     a step    done.json (`Done`), or in the store error.json (`Failure`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)
 
-`policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.networks`); `crossmix.training.policy_file`
-writes and reads them. The bundle, the market and the fusion's network have formats of their own, each with
-its `save` and `load`.
+`policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.networks`), which
+`crossmix.training.policy_file` writes and reads. The bundle, the market and the fusion's network have formats of their
+own, each with its `save` and `load`.
 """
 
 from crossmix.artifacts.file import Artifact, ArtifactError, Part, write_whole

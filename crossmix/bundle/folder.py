@@ -5,7 +5,6 @@ Shapes: M platforms, S state, D context.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -66,7 +65,8 @@ def save(
             raise BundleError(f"{folder}: holds other files; save the bundle into an empty folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    manifests.write(folder / "config.json", json.loads(config_module.to_json(config)))
+    carried = config_module.carried(config)
+    manifests.write(folder / "config.json", carried)
     manifests.write(folder / "state_layout.json", {"digest": layout.digest, "layout": layout.as_plain()})
     manifests.write(folder / "platforms.json", list(platforms))
     manifests.write(folder / "limits.json", {name: limits[name].as_dict() for name in plans})
@@ -85,7 +85,7 @@ def save(
         "files": {name: manifests.sha256(folder / name) for name in FILES},
         "layout_digest": layout.digest,
         "data_digest": data_digest,
-        "config_digest": config_module.digest(config),
+        "config_digest": config_module.digest(carried),
         "probe": {"share": expected_BM.tolist(), "tolerance": PROBE_TOLERANCE},
         "gates": [dict(gate) for gate in gates],
         "lineage": dict(lineage or {}),

@@ -62,8 +62,12 @@ class Bundle:
 
     @property
     def config(self) -> config_module.Config:
-        """The config that trained the policy; raises `ConfigError` if this version of crossmix cannot read it."""
-        return config_module.from_json((self.path / "config.json").read_text())
+        """The config that trained the policy, defaults in place of what a bundle does not carry.
+
+        Raises:
+            ConfigError: this version of crossmix cannot read it.
+        """
+        return config_module.from_carried((self.path / "config.json").read_text())
 
     def allocate(self, state_BS: Array, low_BM: Array, high_BM: Array) -> Array:
         """Shares (B, M) float32, inside [low, high] and summing to 1: `decide` without noise."""

@@ -344,6 +344,8 @@ class Registry:
         for key, tag in {**bundle_tags(loaded), **tags}.items():
             self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
         for key, param in config_module.documented(loaded.config):
+            if key.partition(".")[0] not in config_module.CARRIED or key == "data.path":
+                continue  # a bundle does not carry it
             self._client.log_param(run_id, key, str(param)[:LARGEST_PARAM])
         for key, number in metrics.items():
             if math.isfinite(number):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from components import IMAGE
-from components.cache import SECTIONS
+from components.declared import steps
 from pipelines.training import compile_to
 
 GOLDEN = Path(__file__).parent / "golden" / "training.yaml"
@@ -35,7 +35,7 @@ def test_every_task_has_a_step_and_register_waits_for_the_gates(compiled: Path) 
     spec: dict[str, Any] = yaml.safe_load(compiled.read_text())
     tasks = spec["root"]["dag"]["tasks"]
     (guarded,) = (name for name, task in tasks.items() if "triggerPolicy" in task)
-    assert set(tasks) - {guarded} | {"meta", "register"} == set(SECTIONS)
+    assert set(tasks) - {guarded} | {"meta", "register"} == set(steps())
     assert "== 'passed'" in tasks[guarded]["triggerPolicy"]["condition"]
     assert list(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == ["meta", "register"]
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
@@ -51,7 +51,7 @@ def test_an_image_may_be_named(tmp_path: Path) -> None:
     path = tmp_path / "training.yaml"
     compile_to(path, "images.example/crossmix@sha256:0")
     assert IMAGE not in path.read_text()
-    assert path.read_text().count("images.example/crossmix@sha256:0") == len(SECTIONS)
+    assert path.read_text().count("images.example/crossmix@sha256:0") == len(steps())
 
 
 def test_the_train_step_asks_for_a_gpu_per_rank(compiled: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ class CalledError(Exception):
     """Carries what a component asked of `run_step`."""
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", steps())
 def test_a_component_calls_its_core_function_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def record(*called: Any) -> None:
         raise CalledError(*called)
@@ -81,15 +81,15 @@ def test_a_component_calls_its_core_function_as_it_is(name: str, monkeypatch: py
     artifacts = {key: SimpleNamespace(path=key) for key in inspect.signature(body).parameters}
     with pytest.raises(CalledError) as called:
         body(**artifacts | {"config_json": "{}", "store": "store"})
-    step, _, inputs, _, store, core = called.value.args
-    module, _, function = core.partition(":")
+    step, _, inputs, _, store = called.value.args
+    module, _, function = step.core.partition(":")
     takes = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     required = {key for key, parameter in takes.items() if parameter.default is parameter.empty}
-    assert (step, store) == (name, "store")
+    assert (step, store) == (steps()[name], "store")
     assert required - {"work", "home"} == {"config", "out", *inputs}
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", steps())
 def test_a_component_is_thin_and_without_postponed_annotations(name: str) -> None:
     source = (ROOT / "components" / name / "component.py").read_text()
     assert "from __future__" not in source  # kfp reads artifact types from the annotations themselves

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from components.cache import SECTIONS
+from components.declared import steps
 from pipelines.cli.main import app
 from tests.e2e.conftest import Ran, command, crossmix, kill_group
 
@@ -28,7 +28,9 @@ KEYS = {
     "registry": dict,
     "bundle": dict,
     "seconds": dict,
+    "steps": dict,
 }
+STEPS = tuple(steps())
 
 
 def summary(out: Path) -> dict[str, Any]:
@@ -66,7 +68,9 @@ def test_a_run_leaves_a_registered_policy_and_its_figures(ran: Ran) -> None:
     }
     manifest = json.loads((ran.out / "bundle" / "manifest.json").read_text())
     assert told["bundle"] == {"path": str(ran.out / "bundle"), "sha256": manifest["digest"]}
-    assert set(told["seconds"]) == set(SECTIONS)
+    assert list(told["seconds"]) == list(STEPS)
+    assert told["steps"]["gate"]["policy_oracle_ratio"] == told["policy"]["oracle_ratio"]["mean"]
+    assert told["steps"]["register"] == {"version": 1}
     assert "<html" in (ran.out / "report.html").read_text()[:200]
     assert not (ran.out / "kfp").exists()
 
@@ -74,7 +78,7 @@ def test_a_run_leaves_a_registered_policy_and_its_figures(ran: Ran) -> None:
 @pytest.mark.slow
 def test_the_screen_has_a_line_per_step_and_no_noise(ran: Ran) -> None:
     lines = [line for line in ran.screen.split("\npolicy ")[0].splitlines() if line and not line.startswith("  ")]
-    assert [line.split()[0] for line in lines] == [name for name in SECTIONS for _ in ("running", "seconds")]
+    assert [line.split()[0] for line in lines] == [name for name in STEPS for _ in ("running", "seconds")]
     assert "Executing task" in (ran.out / "run.log").read_text()
 
 
@@ -82,8 +86,8 @@ def test_the_screen_has_a_line_per_step_and_no_noise(ran: Ran) -> None:
 def test_run_again_it_reuses_every_step_and_says_so(ran: Ran) -> None:
     before, again = figures(ran.out), crossmix(ran.out)
     assert again.status == 0, again.screen
-    assert [line.split()[:2] for line in again.screen.splitlines()[: len(SECTIONS)]] == [
-        [name, "reused"] for name in SECTIONS
+    assert [line.split()[:2] for line in again.screen.splitlines()[: len(STEPS)]] == [
+        [name, "reused"] for name in STEPS
     ]
     assert figures(ran.out) == before
 
@@ -109,12 +113,12 @@ def test_a_failing_gate_registers_nothing(ran: Ran, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "step", [name if name in {"train", "register"} else pytest.param(name, marks=pytest.mark.soak) for name in SECTIONS]
+    "step", [name if name in {"train", "register"} else pytest.param(name, marks=pytest.mark.soak) for name in STEPS]
 )
 def test_a_run_killed_in_a_step_goes_on_to_the_same_figures(step: str, ran: Ran, tmp_path: Path) -> None:
     out = tmp_path / "out"
     # What came before the step is taken over, so that this test costs the steps from there on.
-    names = list(SECTIONS)
+    names = list(STEPS)
     for name in names[: names.index(step)]:
         shutil.copytree(ran.out / "steps" / name, out / "steps" / name, symlinks=True)
     if (ran.out / "steps" / "cache").exists() and step != "ingest":

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from crossmix import bundle, constraints
-from crossmix.config import laptop
+from crossmix.config import Config, laptop
 from crossmix.constraints import Limits
 from crossmix.state import ALLOCATION
 
@@ -36,14 +36,16 @@ class Actor(torch.nn.Module):
         return constraints.project(torch.softmax(self.logits(states), 1), low, high)
 
 
-def make(folder: Path, *, platforms: tuple[str, ...] = PLATFORMS, seed: int = 0) -> bundle.Bundle:
+def make(
+    folder: Path, *, platforms: tuple[str, ...] = PLATFORMS, seed: int = 0, config: Config | None = None
+) -> bundle.Bundle:
     share = tuple([1 / len(platforms)] * len(platforms))
     limits = Limits.free(len(platforms))
     limits.step_P.fill_(0.1)
     return bundle.save(
         folder,
         Actor(len(platforms), seed),
-        config=laptop(),
+        config=config or laptop(),
         platforms=platforms,
         limits=dict.fromkeys(CAMPAIGNS, limits),
         plans={name: bundle.Plan(1000.0, "EUR", share) for name in CAMPAIGNS},

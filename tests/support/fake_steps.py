@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crossmix.config import Config
 from crossmix.schema import DataError
+from tests.support.bundles import make
 
 
 def write_seed(config: Config, out: Path) -> None:
@@ -30,6 +31,11 @@ def count(config: Config, market: Path, out: Path, work: Path) -> None:
 def name_home(config: Config, evaluation: Path, home: Path, out: Path) -> None:
     """Where the run's folder is."""
     (out / "value").write_text(str(home))
+
+
+def write_bundle(config: Config, out: Path) -> None:
+    """A bundle that carries the config."""
+    make(out / "bundle", config=config)
 
 
 def refuse(config: Config, out: Path) -> None:

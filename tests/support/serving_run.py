@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossmix import bundle
+from crossmix.artifacts import RunRecord
 from crossmix.config import Config, load
 from crossmix.constraints import Limits
 from crossmix.registry.store import Registry
@@ -87,7 +87,7 @@ def make(out: Path) -> Run:
     folder = out / "steps" / "features"
     folder.mkdir(parents=True)
     features.build(config, log.path, folder, encode=fake_encode, statistics=fake_statistics)
-    (out / "run.json").write_text(json.dumps({"config": asdict(config), "steps": {"features": "steps/features"}}))
+    RunRecord(run_id="r", config=asdict(config), steps={"features": "steps/features"}).save(out)
     registry = Registry.of(config, out)
     digests = []
     for number in (1, 2):

@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components import cache, lifeline
+from components.declared import Step, steps
 from components.steps import run_step
+from crossmix import bundle
+from crossmix.artifacts import Done, Failure
 from crossmix.config import load, to_json
+from tests.support.bundles import make
 
 CONFIG = to_json(load("laptop"))
 
@@ -32,14 +37,17 @@ def store(tmp_path: Path) -> Path:
 
 def step(name: str, store: Path, core: str, config: str = CONFIG, **inputs: Path) -> Path:
     given = {key: str(path) for key, path in inputs.items()}
-    return run_step(
-        name, config, given, str(store.parent / "kfp" / name), str(store), f"tests.support.fake_steps:{core}"
-    )
+    return run_step(fake(name, core), config, given, str(store.parent / "kfp" / name), str(store))
+
+
+def fake(name: str, core: str) -> Step:
+    """A real step's declaration with a core function that is small enough to see through."""
+    return replace(steps()[name], core=f"tests.support.fake_steps:{core}", figures=None)
 
 
 def test_a_finished_step_is_reused_and_says_so(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = step("ingest", store, "write_seed")
-    finished = json.loads((first / "done.json").read_text())["finished"]
+    finished = Done.load(first).finished
     capsys.readouterr()
     assert step("ingest", store, "write_seed") == first
     assert capsys.readouterr().out == f"crossmix> ingest    reused (finished {finished})\n"
@@ -59,27 +67,56 @@ def test_a_change_upstream_reaches_the_steps_after_it_and_no_others(store: Path)
 
 
 @pytest.mark.parametrize(
-    ("override", "steps"),
+    ("override", "changed"),
     [
-        ("data.demo.days=30", ["ingest", "features"]),
-        ("fusion.epochs=9", ["features", "fusion"]),
-        ("market.saturation=2", ["features", "market", "train", "align", "meta"]),
-        ("train.seed=5", ["train", "align", "meta"]),
+        ("data.demo.days=30", ["ingest", "features", "gate"]),
+        ("fusion.epochs=9", ["features", "fusion", "gate"]),
+        ("market.saturation=2", ["features", "market", "train", "align", "gate", "meta"]),
+        ("train.seed=5", ["train", "align", "gate", "meta"]),
         ("gates.utilisation=0.5", ["gate"]),
+        ("online.sigma=0.02", ["gate"]),
         ("registry.model=other", ["register"]),
+        ("serving.weight=0.5", []),
     ],
 )
-def test_a_step_depends_on_its_own_sections(override: str, steps: list[str]) -> None:
-    def key(name: str, overrides: list[str]) -> str:
-        return cache.step_key(name, load("laptop", overrides), {}, "crossmix.config:load")
+def test_a_step_depends_on_its_own_settings(override: str, changed: list[str]) -> None:
+    def key(step: Step, overrides: list[str]) -> str:
+        return cache.step_key(step, load("laptop", overrides), {})
 
-    assert [name for name in cache.SECTIONS if key(name, []) != key(name, [override])] == steps
+    assert [name for name, step in steps().items() if key(step, []) != key(step, [override])] == changed
+
+
+def test_a_bundle_is_not_reused_with_an_old_config(store: Path, tmp_path: Path) -> None:
+    """The gate step's bundle carries the config; a setting that only the bundle carries trains nothing again."""
+    market = step("ingest", store, "write_seed")
+    trained = step("train", store, "double", dataset=market)
+    first = step("gate", store, "write_bundle")
+    again = changed("online.sigma=0.02", "meta.steps=4")
+    assert step("train", store, "double", again, dataset=market) == trained
+    second = step("gate", store, "write_bundle", again)
+    for folder, sigma, inner in ((first, 0.01, 5), (second, 0.02, 4)):
+        carried = bundle.load(folder / "bundle").config
+        assert (carried.online.sigma, carried.meta.steps) == (sigma, inner)
+    # What a bundle does not carry makes no new one.
+    assert step("gate", store, "write_bundle", changed("registry.model=other", "serving.days=7")) == first
+
+
+def test_a_bundle_carries_what_the_key_of_its_step_covers(tmp_path: Path) -> None:
+    log = load("laptop", ["data.source=criteo", "data.path=/somewhere/log.csv", "registry.model=mine"])
+    made = make(tmp_path / "bundle", config=log)
+    content = json.loads((made.path / "config.json").read_text())
+    assert set(content) == set(steps()["gate"].settings)
+    assert "path" not in content["data"]  # the log counts by its content
+    moved = load("laptop", ["data.source=criteo", "data.path=/else/where.csv"])
+    assert make(tmp_path / "moved", config=moved).digest == made.digest
+    assert make(tmp_path / "other", config=load("laptop", ["online.sigma=0.02"])).digest != made.digest
+    assert made.config.data.source == "criteo"
 
 
 def test_a_log_counts_by_its_content(tmp_path: Path) -> None:
     def key(path: Path) -> str:
         config = load("laptop", ["data.source=criteo", f"data.path={path}"])
-        return cache.step_key("ingest", config, {}, "crossmix.config:load")
+        return cache.step_key(steps()["ingest"], config, {})
 
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("a")
@@ -136,8 +173,8 @@ def test_a_failure_leaves_a_reason_and_no_result(store: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit) as stopped:
         step("ingest", store, "refuse")
     assert stopped.value.code == 1
-    reason = json.loads((store / "error.json").read_text())
-    assert reason == {"step": "ingest", "kind": "input", "message": "price_paid: -1 in row 7; mend the log"}
+    reason = Failure.load(store)
+    assert reason == Failure(step="ingest", kind="input", message="price_paid: -1 in row 7; mend the log")
     assert not list(store.glob("ingest/*/done.json"))
     assert "Traceback" not in capsys.readouterr().err
 
@@ -145,7 +182,7 @@ def test_a_failure_leaves_a_reason_and_no_result(store: Path, capsys: pytest.Cap
 def test_a_fault_keeps_its_traceback_for_the_log(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         step("train", store, "count", market=step("ingest", store, "write_seed"))
-    assert json.loads((store / "error.json").read_text())["kind"] == "fault"
+    assert Failure.load(store).kind == "fault"
     assert "RuntimeError: power cut" in capsys.readouterr().err
 
 
@@ -156,7 +193,7 @@ def test_a_step_that_asks_gets_the_folder_of_the_run(store: Path) -> None:
 
 def test_without_a_store_the_artifact_is_the_result(tmp_path: Path) -> None:
     out = tmp_path / "artifact"
-    assert run_step("ingest", CONFIG, {}, str(out), "", "tests.support.fake_steps:write_seed") == out
+    assert run_step(fake("ingest", "write_seed"), CONFIG, {}, str(out), "") == out
     assert (out / "value").read_text() == "7"
     assert not out.is_symlink()
 

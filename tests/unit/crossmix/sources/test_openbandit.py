@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from components.cache import step_key
+from components.ingest.step import STEP
 from crossmix.config import laptop
 from crossmix.ingest.step import ingest
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
@@ -94,7 +95,7 @@ def test_the_step_depends_on_the_item_context_and_the_logs_name(tmp_path: Path) 
     path = write(tmp_path / "all.csv", openbandit(traffic()))
 
     def key(path: Path = path) -> str:
-        return step_key("ingest", config("openbandit", path), {}, "crossmix.config:load")
+        return step_key(STEP, config("openbandit", path), {})
 
     alone = key()
     _items(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from crossmix.artifacts import Failure
 from crossmix.config import ConfigError, documented, load
 from pipelines import console, local
 from pipelines.cli import recommend as answer
@@ -125,9 +125,7 @@ def test_a_step_that_was_killed_is_told_from_one_that_failed(tmp_path: Path) -> 
     killed = local._explain(tmp_path, tmp_path)
     assert "run the same command again to go on" in str(killed)
     assert killed.status == local.FAULT
-    (tmp_path / "error.json").write_text(
-        json.dumps({"step": "ingest", "kind": "input", "message": "price: -1; mend it"})
-    )
+    Failure(step="ingest", kind="input", message="price: -1; mend it").save(tmp_path)
     told = local._explain(tmp_path, tmp_path)
     assert str(told) == "ingest: price: -1; mend it"
     assert told.status == local.BAD_INPUT

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from crossmix.artifacts import RunRecord
 from crossmix.market import model
 from pipelines.cli.main import app
 from tests.support.markets import make_market
@@ -20,7 +21,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     market = folder / "steps" / "market" / "key"
     market.mkdir(parents=True)
     model.save(make_market(platforms=3), market)
-    (folder / "run.json").write_text(json.dumps({"steps": {"market": "steps/market/key"}}))
+    RunRecord(run_id="r", config={}, steps={"market": "steps/market/key"}).save(folder)
     return folder
 
 
@@ -108,9 +109,9 @@ def test_a_folder_without_a_market_is_refused(tmp_path: Path) -> None:
     refused("holds no finished run (run.json is missing)")
     (tmp_path / "run.json").write_text("{half")
     refused("its market cannot be read")
-    (tmp_path / "run.json").write_text(json.dumps({"steps": {}}))
+    RunRecord(run_id="r", config={}, steps={}).save(tmp_path)
     refused("holds no finished market step")
-    (tmp_path / "run.json").write_text(json.dumps({"steps": {"market": "gone"}}))
+    RunRecord(run_id="r", config={}, steps={"market": "gone"}).save(tmp_path)
     refused("holds no finished market step")
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "market.json").write_text(json.dumps({"version": 99}))

@@ -1,0 +1,73 @@
+"""What a step declares of itself, beside its component; everything else that knows steps walks these declarations.
+
+A step is one folder, `components/<step>/`: `component.py`, which Kubeflow runs, and `step.py`, whose `STEP` says what
+the component calls, what its result depends on, and what is shown of it. With its one call in `pipelines/training.py`
+that is all: cache keys, the run, summary.json, the report and the tests follow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import components
+
+Figures = Callable[[Path], Mapping[str, Any]]
+"""A step's folder -> its figures by name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step."""
+
+    name: str
+    """The name of its folder in `components/`."""
+    order: int
+    """Where it stands in summary.json and in the report, in tens, so that another fits between."""
+    core: str
+    """The function that does the work, as `module:function`."""
+    settings: tuple[str, ...]
+    """Config sections, or dotted keys below one, that reach what it writes: a change of one computes it anew."""
+    aside: tuple[str, ...] = ()
+    """What it reads besides, which reaches nothing that it writes; the declaration says why."""
+    reads_log: bool = False
+    """Whether it reads the raw log, whose content then counts."""
+    figures: Figures | None = None
+    """What the Kubeflow UI, summary.json and the report show of a finished one; none by default."""
+    shown: tuple[str, ...] = ()
+    """Which of the figures the terminal shows as well."""
+
+    def told(self, folder: Path) -> dict[str, float | str]:
+        """The figures of a finished step, without those that are undefined."""
+        if self.figures is None:
+            return {}
+        return {name: value for name, value in self.figures(folder).items() if _defined(value)}
+
+
+def _defined(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+def steps() -> dict[str, Step]:
+    """Every step by name, in the order of the report.
+
+    Raises:
+        ValueError: a declaration has another name than its folder.
+    """
+    found = []
+    for package in pkgutil.iter_modules(components.__path__):
+        folder = Path(package.module_finder.path, package.name)  # type: ignore[union-attr]
+        if not (folder / "step.py").is_file():
+            continue
+        step: Step = importlib.import_module(f"components.{package.name}.step").STEP
+        if step.name != package.name:
+            raise ValueError(f"components/{package.name}/step.py: its STEP is called {step.name!r}; name it so")
+        found.append(step)
+    return {step.name: step for step in sorted(found, key=lambda step: (step.order, step.name))}

@@ -1,0 +1,26 @@
+"""Ingest, as declared (`components.declared`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from components.declared import Step
+from crossmix.artifacts import IngestReport
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """Rows, and the log's rates."""
+    report = IngestReport.load(folder).plain()
+    return {"rows": report["rows"]["ingested"], **report["rates"]}
+
+
+STEP = Step(
+    name="ingest",
+    order=10,
+    core="crossmix.ingest.step:ingest",
+    settings=("data",),
+    reads_log=True,
+    figures=figures,
+    shown=("rows",),
+)

@@ -1,0 +1,24 @@
+"""Register, as declared (`components.declared`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from components.declared import Step
+from crossmix.artifacts import Registration
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """Which version it became."""
+    return {"version": Registration.load(folder).version}
+
+
+STEP = Step(
+    name="register",
+    order=90,
+    core="crossmix.registry.step_register:register",
+    settings=("registry",),
+    figures=figures,
+    shown=("version",),
+)
