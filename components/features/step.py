@@ -6,5 +6,14 @@ STEP = Step(
     name="features",
     order=20,
     core="feature_repo.features:build",
-    settings=("data", "fusion", "market", "window", "decay"),
+    settings=(
+        "fusion.image_encoder",
+        "fusion.text_encoder",
+        "fusion.text_tokens",
+        "fusion.text_pooling",
+        "market",
+        "limits",
+        "window",
+        "decay",
+    ),
 )

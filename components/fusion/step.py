@@ -24,7 +24,7 @@ STEP = Step(
     name="fusion",
     order=30,
     core="crossmix.fusion.fit:fit",
-    settings=("fusion",),
+    settings=("fusion", "data.sequence_length"),
     figures=figures,
     shown=("click_auc", "conversion_auc"),
 )

@@ -6,5 +6,5 @@ STEP = Step(
     name="market",
     order=40,
     core="crossmix.market.fit.fit:fit",
-    settings=("market", "window", "decay", "limits"),
+    settings=("market", "limits"),
 )

@@ -20,7 +20,7 @@ STEP = Step(
     name="meta",
     order=80,
     core="crossmix.training.meta:meta",
-    settings=("meta", "train", "reward", "limits", "market", "window", "decay"),
+    settings=("meta", "train.cycles", "train.market_seed", "reward", "market", "window", "decay"),
     figures=figures,
     shown=("adapted",),
 )

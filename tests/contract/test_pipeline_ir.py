@@ -6,7 +6,6 @@ import importlib
 import inspect
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ import yaml
 from components import IMAGE
 from components.declared import steps
 from pipelines.training import compile_to
+from tests.support.wiring import asked, producers
 
 GOLDEN = Path(__file__).parent / "golden" / "training.yaml"
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,26 +67,23 @@ def test_the_train_step_asks_for_a_gpu_per_rank(compiled: Path, tmp_path: Path) 
     assert asked(tmp_path / "cpu.yaml") == {}
 
 
-class CalledError(Exception):
-    """Carries what a component asked of `run_step`."""
-
-
 @pytest.mark.parametrize("name", steps())
-def test_a_component_calls_its_core_function_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(*called: Any) -> None:
-        raise CalledError(*called)
-
-    monkeypatch.setattr("components.steps.run_step", record)
-    body = getattr(importlib.import_module(f"components.{name}.component"), name).python_func
-    artifacts = {key: SimpleNamespace(path=key) for key in inspect.signature(body).parameters}
-    with pytest.raises(CalledError) as called:
-        body(**artifacts | {"config_json": "{}", "store": "store"})
-    step, _, inputs, _, store = called.value.args
+def test_a_component_calls_its_core_function_as_it_is(name: str) -> None:
+    step, inputs, store = asked(name)
     module, _, function = step.core.partition(":")
     takes = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     required = {key for key, parameter in takes.items() if parameter.default is parameter.empty}
     assert (step, store) == (steps()[name], "store")
     assert required - {"work", "home"} == {"config", "out", *inputs}
+
+
+def test_every_step_is_wired_to_steps_before_it(tmp_path: Path) -> None:
+    wires, order = producers(tmp_path), {name: step.order for name, step in steps().items()}
+    assert set(wires) == set(order)
+    assert wires["gate"] == {"dataset": "ingest", "fusion": "fusion", "market": "market", "policy": "align"}
+    assert wires["register"] == {"evaluation": "gate", "policy": "align", "meta": "meta"}
+    for name, inputs in wires.items():
+        assert all(order[source] < order[name] for source in inputs.values()), name
 
 
 @pytest.mark.parametrize("name", steps())

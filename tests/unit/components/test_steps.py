@@ -69,10 +69,14 @@ def test_a_change_upstream_reaches_the_steps_after_it_and_no_others(store: Path)
 @pytest.mark.parametrize(
     ("override", "changed"),
     [
-        ("data.demo.days=30", ["ingest", "features", "gate"]),
-        ("fusion.epochs=9", ["features", "fusion", "gate"]),
+        ("data.demo.days=30", ["ingest", "gate"]),
+        ("data.sequence_length=9", ["ingest", "fusion", "gate"]),
+        ("fusion.epochs=9", ["fusion", "gate"]),
+        ("fusion.text_tokens=9", ["features", "fusion", "gate"]),
+        ("limits.minimum=0.01", ["features", "market", "align", "gate"]),
         ("market.saturation=2", ["features", "market", "train", "align", "gate", "meta"]),
-        ("train.seed=5", ["train", "align", "gate", "meta"]),
+        ("train.seed=5", ["train", "align", "gate"]),
+        ("train.cycles=50", ["train", "align", "gate", "meta"]),
         ("gates.utilisation=0.5", ["gate"]),
         ("online.sigma=0.02", ["gate"]),
         ("registry.model=other", ["register"]),
