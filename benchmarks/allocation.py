@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks._intervals import told
+from crossmix.artifacts import Curve, RunRecord
 from crossmix.baselines import COMPETITORS, LABELS, PLAYERS
 from crossmix.config import Config, ConfigError, from_json, load
 from crossmix.constraints import project
@@ -69,15 +70,10 @@ def finished(out: Path | None, source: str, data: str | None) -> tuple[Config, P
         out = Path(tempfile.mkdtemp(prefix="crossmix-bench-"))
         given = [f"data.source={source}"] + ([f"data.path={data}"] if data else [])
         local.run(load("laptop", given), out)
-    try:
-        run = json.loads((out / "run.json").read_text())
-    except FileNotFoundError:
-        raise ConfigError(
-            f"--run: {str(out)!r} is no folder of a finished run; name one that `crossmix run` wrote"
-        ) from None
-    config = run["config"]
-    steps = {name: out / folder for name, folder in run["steps"].items()}
-    return from_json(config if isinstance(config, str) else json.dumps(config)), steps["market"], steps["train"]
+    run = RunRecord.found(out)
+    if run is None:
+        raise ConfigError(f"--run: {str(out)!r} is no folder of a finished run; name one that `crossmix run` wrote")
+    return from_json(json.dumps(run.config)), out / run.steps["market"], out / run.steps["train"]
 
 
 def served(actor: torch.nn.Module) -> Act:
@@ -179,9 +175,9 @@ def measure(
         with tempfile.TemporaryDirectory() as out:
             train(replace(config, train=replace(config.train, seed=config.train.seed + seed)), folder, Path(out))
             policies.append(load_policy(Path(out)))
-    curve = json.loads((trained / "curve.json").read_text())
-    last = curve["points"][-1]
-    took = {"cycles": curve["env_steps"], "seconds": last["seconds"] - last["validation_seconds"]}
+    curve = Curve.load(trained)
+    last = curve.points[-1]
+    took = {"cycles": curve.env_steps, "seconds": last.seconds - last.validation_seconds}
     others, compute = learned(config, market, kinds, equal, took)
     settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
     judged = replace(config, evaluate=settings)

@@ -37,6 +37,7 @@ from torch import Tensor
 
 from benchmarks._intervals import told
 from benchmarks.allocation import finished, served
+from crossmix.artifacts import RunRecord
 from crossmix.config import Config
 from crossmix.evaluate.judge import oracle, play
 from crossmix.evaluate.stats.significance import two_way
@@ -248,7 +249,7 @@ def main() -> None:
 
 def steps(out: Path) -> dict[str, Path]:
     """Step folders of a finished run."""
-    return {name: out / folder for name, folder in json.loads((out / "run.json").read_text())["steps"].items()}
+    return {name: out / folder for name, folder in RunRecord.load(out).steps.items()}
 
 
 if __name__ == "__main__":

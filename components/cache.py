@@ -75,14 +75,14 @@ def file_digest(path: Path) -> str:
 @cache
 def code_digest(module: str) -> str:
     """SHA-256 of the source files of this project that `module` can import, itself included."""
-    pending, seen = [module], dict[Path, str]()
+    pending, digests = [module], dict[Path, str]()
     while pending:
         for file in _files(pending.pop()):
-            if file not in seen:
+            if file not in digests:
                 source = file.read_bytes()
-                seen[file] = hashlib.sha256(source).hexdigest()
+                digests[file] = hashlib.sha256(source).hexdigest()
                 pending.extend(_imports(source.decode(), file))
-    lines = sorted(f"{file.relative_to(ROOT)} {content}" for file, content in seen.items())
+    lines = sorted(f"{file.relative_to(ROOT)} {content}" for file, content in digests.items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -91,15 +91,15 @@ def _files(module: str) -> Iterator[Path]:
     parts = module.split(".")
     if parts[0] not in PACKAGES:
         return
-    place = ROOT
+    path = ROOT
     for depth, part in enumerate(parts):
-        place /= part
-        if (place / "__init__.py").is_file():
-            yield place / "__init__.py"
+        path /= part
+        if (path / "__init__.py").is_file():
+            yield path / "__init__.py"
             if depth and depth == len(parts) - 1:  # a whole package by name: any of its modules may be meant
-                yield from sorted(place.rglob("*.py"))
-        elif place.with_suffix(".py").is_file():
-            yield place.with_suffix(".py")
+                yield from sorted(path.rglob("*.py"))
+        elif path.with_suffix(".py").is_file():
+            yield path.with_suffix(".py")
 
 
 def _imports(source: str, file: Path) -> Iterator[str]:
@@ -112,12 +112,14 @@ def _imports(source: str, file: Path) -> Iterator[str]:
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             # `from package import module` names the module alone, `from module import name` the module.
-            found = [f"{base}.{name.name}" for name in node.names if any(True for _ in _module(f"{base}.{name.name}"))]
-            yield from found or [base]
+            modules = [
+                f"{base}.{name.name}" for name in node.names if any(True for _ in _module(f"{base}.{name.name}"))
+            ]
+            yield from modules or [base]
     if "Registered(" in source and file.stem != "registered":  # its files are imported by name, any of them
         yield ".".join(package)
 
 
 def _module(name: str) -> Iterator[Path]:
-    place = ROOT.joinpath(*name.split("."))
-    yield from (file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file())
+    path = ROOT.joinpath(*name.split("."))
+    yield from (file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())

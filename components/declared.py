@@ -42,7 +42,7 @@ class Step:
     shown: tuple[str, ...] = ()
     """Which of the figures the terminal shows as well."""
 
-    def told(self, folder: Path) -> dict[str, float | str]:
+    def measured(self, folder: Path) -> dict[str, float | str]:
         """The figures of a finished step, without those that are undefined."""
         if self.figures is None:
             return {}
@@ -61,7 +61,7 @@ def steps() -> dict[str, Step]:
     Raises:
         ValueError: a declaration has another name than its folder.
     """
-    found = []
+    declarations = []
     for package in pkgutil.iter_modules(components.__path__):
         folder = Path(package.module_finder.path, package.name)  # type: ignore[union-attr]
         if not (folder / "step.py").is_file():
@@ -69,5 +69,5 @@ def steps() -> dict[str, Step]:
         step: Step = importlib.import_module(f"components.{package.name}.step").STEP
         if step.name != package.name:
             raise ValueError(f"components/{package.name}/step.py: its STEP is called {step.name!r}; name it so")
-        found.append(step)
-    return {step.name: step for step in sorted(found, key=lambda step: (step.order, step.name))}
+        declarations.append(step)
+    return {step.name: step for step in sorted(declarations, key=lambda step: (step.order, step.name))}

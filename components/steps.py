@@ -86,7 +86,7 @@ def _compute(
     shutil.rmtree(folder, ignore_errors=True)
     half.rename(folder)
     shutil.rmtree(extra["work"], ignore_errors=True)
-    figures = step.told(folder)
+    figures = step.measured(folder)
     shown = [f"{name.replace('_', ' ')} {_short(figures[name])}" for name in step.shown if name in figures]
     tell(", ".join([f"{step.name:9} {seconds:.1f} s", *shown]))
     return folder

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 from components import lifeline
 from components.declared import steps
-from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary, write_whole
+from crossmix import files
+from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
 from crossmix.config import Config, ConfigError, to_json
 from crossmix.sources import log_files, settings, takes_folder
 
@@ -192,7 +193,9 @@ def report(out: Path, summary: Summary | None = None) -> Path:
     summary = summary or _read_run(out, Summary)
     folders = _read_run(out, RunRecord).steps
     inputs = ReportInputs.collect({name: out / folder for name, folder in folders.items()}, summary.plain())
-    return write_whole(out / "report.html", render(inputs))
+    page = out / "report.html"
+    files.write(page, render(inputs))
+    return page
 
 
 def step_folder(out: Path, name: str) -> Path:
@@ -213,10 +216,10 @@ def run_config(out: Path) -> dict[str, Any]:
 
 
 def _read_run(out: Path, kind: type[Kind]) -> Kind:
-    found = kind.found(out)
-    if found is None:
+    content = kind.found(out)
+    if content is None:
         raise ConfigError(f"{out}: holds no finished run ({kind.FILE} is missing); make one with `crossmix run`")
-    return found
+    return content
 
 
 @contextlib.contextmanager
@@ -239,16 +242,16 @@ def describe(outcome: Outcome, out: Path) -> str:
     summary = outcome.summary
     policy, fused = summary.policy, summary.fusion
 
-    def told(figure: Interval) -> str:
+    def with_interval(figure: Interval) -> str:
         low, high = figure.ci95
         return f"{figure.mean:.3f} [{low:.3f}, {high:.3f}]"
 
     best = max(policy.baselines, key=lambda name: policy.baselines[name].mean)
     lines = [
         "",
-        f"policy     {told(policy.oracle_ratio)} of the oracle's revenue, "
-        f"{told(policy.gap_closed)} of the gap from uniform closed (mean, 95 % interval)",
-        f"rival      {told(policy.baselines[best])} ({best}, the best competitor)",
+        f"policy     {with_interval(policy.oracle_ratio)} of the oracle's revenue, "
+        f"{with_interval(policy.gap_closed)} of the gap from uniform closed (mean, 95 % interval)",
+        f"rival      {with_interval(policy.baselines[best])} ({best}, the best competitor)",
         f"fusion     click AUC {_number(fused.click_auc)}, conversion AUC {_number(fused.conversion_auc)}, "
         f"from {', '.join(fused.modalities)}"
         if fused.modalities

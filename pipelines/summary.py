@@ -49,7 +49,7 @@ def collect(
     policies = Evaluation.load(folders["gate"]).policies
     gates = GateTable.load(folders["gate"]).gates
     finished = {name: step for name, step in declared.items() if name in folders}
-    figures = {name: step.told(folders[name]) for name, step in finished.items()}
+    figures = {name: step.measured(folders[name]) for name, step in finished.items()}
     return Summary(
         run_id=run_id,
         source=config.data.source,
@@ -84,7 +84,7 @@ def collect(
         else SummaryRegistry(name=registered.name, version=registered.version, aliases=registered.aliases),
         bundle=None if bundle is None else SummaryBundle(path=str(bundle), sha256=bundles.load(bundle).digest),
         seconds={name: Done.load(folders[name]).seconds for name in finished},
-        steps={name: told for name, told in figures.items() if told},
+        steps={name: measured for name, measured in figures.items() if measured},
     )
 
 

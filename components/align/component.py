@@ -22,4 +22,4 @@ def align(
 
     inputs = {"dataset": dataset.path, "market": market.path, "policy": policy.path}
     folder = run_step(STEP, config_json, inputs, aligned.path, store)
-    log_numbers(metrics, STEP.told(folder))
+    log_numbers(metrics, STEP.measured(folder))

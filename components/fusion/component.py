@@ -24,7 +24,7 @@ def fusion(
 
     inputs = {"dataset": dataset.path, "features": features.path}
     folder = run_step(STEP, config_json, inputs, fusion.path, store)
-    log_numbers(metrics, STEP.told(folder))
+    log_numbers(metrics, STEP.measured(folder))
     report = FusionReport.load(folder)
     log_roc(click_roc, report.click)
     log_roc(conversion_roc, report.conversion)

@@ -13,4 +13,4 @@ def ingest(config_json: str, store: str, dataset: dsl.Output[dsl.Dataset], metri
     from components.steps import run_step
 
     folder = run_step(STEP, config_json, {}, dataset.path, store)
-    log_numbers(metrics, STEP.told(folder))
+    log_numbers(metrics, STEP.measured(folder))

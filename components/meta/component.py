@@ -21,4 +21,4 @@ def meta(
 
     inputs = {"market": market.path, "policy": policy.path}
     folder = run_step(STEP, config_json, inputs, start.path, store)
-    log_numbers(metrics, STEP.told(folder))
+    log_numbers(metrics, STEP.measured(folder))

@@ -19,4 +19,4 @@ def train(
     from components.train.step import STEP
 
     folder = run_step(STEP, config_json, {"market": market.path}, policy.path, store)
-    log_numbers(metrics, STEP.told(folder))
+    log_numbers(metrics, STEP.measured(folder))

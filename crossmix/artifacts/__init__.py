@@ -13,7 +13,7 @@
 own, each with its `save` and `load`.
 """
 
-from crossmix.artifacts.file import Artifact, ArtifactError, Part, write_whole
+from crossmix.artifacts.file import Artifact, ArtifactError, Part
 from crossmix.artifacts.fitted import (
     Epoch,
     Estimate,
@@ -117,5 +117,4 @@ __all__ = [
     "SummaryRegistry",
     "SummaryRows",
     "Trajectory",
-    "write_whole",
 ]

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 
+from crossmix import files
+
 Number = int | float
 """Counts stay integers where they are; a spend history has fractions of conversions."""
 
@@ -92,7 +94,9 @@ class Artifact(Part):
             strict: refuse NaN and infinity, which JSON does not have (`ValueError`).
         """
         text = json.dumps(self.plain(), indent=1, allow_nan=not strict) + "\n"
-        return write_whole(Path(folder) / self.FILE, text)
+        file = Path(folder) / self.FILE
+        files.write(file, text)
+        return file
 
     @classmethod
     def _parsed(cls, text: str, where: str) -> Self:
@@ -104,14 +108,6 @@ class Artifact(Part):
             ) from None
         except ValueError as error:
             raise ArtifactError(f"{where}: not JSON ({error}); write it anew with `crossmix run`") from None
-
-
-def write_whole(file: Path, text: str) -> Path:
-    """Write a text so that a reader sees the whole of it or none; the path."""
-    half = file.with_name(f"{file.name}.tmp")
-    half.write_text(text, encoding="utf-8")
-    half.replace(file)
-    return file
 
 
 _ADAPTERS: dict[type[Artifact], TypeAdapter[Any]] = {}

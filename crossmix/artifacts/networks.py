@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from crossmix import files
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
 
 if TYPE_CHECKING:
@@ -55,13 +56,12 @@ def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     import torch
     from safetensors.torch import save_file
 
-    half = file.with_name(f"{file.name}.tmp")
     # Clones: safetensors refuses tensors that share memory, as two views of one parameter do.
     copies = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    save_file(copies, str(half))
-    half.replace(file)
+    with files.replacing(file) as half:
+        save_file(copies, str(half))
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:

@@ -73,22 +73,22 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         TrainingError: a loss is not finite.
     """
     fitted, settings = load(market), config.align
-    before_alignment = TrainedPolicy.load(policy)
-    before_alignment.save(out)
+    trained = TrainedPolicy.load(policy)
+    trained.save(out)
     shutil.copy(policy / Curve.FILE, out / Curve.FILE)
-    told: dict[str, Any] = {"target": settings.target, "kept": "trained"}
+    report: dict[str, Any] = {"target": settings.target, "kept": "trained"}
     logged = None if settings.target == "off" else transitions(Dataset(dataset), config, fitted)
     if logged is None or len(logged.transition_NX) < settings.enough:
         if logged is not None:
-            told |= {"too_few": len(logged.transition_NX), "enough": settings.enough}
-        Alignment.of(told).save(out)
-        return told
+            report |= {"too_few": len(logged.transition_NX), "enough": settings.enough}
+        Alignment.of(report).save(out)
+        return report
     actor = load_policy(policy)
     if settings.target == "market":
         theta_QP, losses = align_market(config, fitted, logged)
-        told |= losses
+        report |= losses
         judged = scaled(fitted, theta_QP)
-        told["multipliers"] = {
+        report["multipliers"] = {
             platform: dict(zip(QUANTITIES, theta_QP[:, p].exp().tolist(), strict=True))
             for p, platform in enumerate(fitted.platforms)
         }
@@ -99,15 +99,15 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
             candidate = retrain(config, judged, load_policy(policy))
     else:
         candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
-        told |= losses
+        report |= losses
         judged = fitted
     before, after = (validated(config, judged, one, 7_000) for one in (actor, candidate))
-    told |= {"validation_trained": before, "validation_aligned": after}
-    told["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
-    if told["kept"] == "aligned":
-        replace(before_alignment, weights=candidate.state_dict()).save(out)
-    Alignment.of(told).save(out)
-    return told
+    report |= {"validation_trained": before, "validation_aligned": after}
+    report["kept"] = "aligned" if candidate is not actor and after >= before else "trained"
+    if report["kept"] == "aligned":
+        replace(trained, weights=candidate.state_dict()).save(out)
+    Alignment.of(report).save(out)
+    return report
 
 
 def transitions(dataset: Dataset, config: Config, market: Market) -> Logged:

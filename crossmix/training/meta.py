@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from crossmix import files
 from crossmix.agents.maml import MAML, adapt, named, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import MetaTraining
@@ -183,20 +184,19 @@ def _require_finite(learner: MAML, value: float, checkpoint: Path) -> None:
 
 
 def _save(path: Path, key: str, learner: MAML, done: int, points: list[dict[str, Any]], best: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(
-        {
-            "key": key,
-            "policy": learner.policy.state_dict(),
-            "log_rates": learner.rates.log.detach(),
-            "optimiser": learner.optimiser.state_dict(),
-            "done": done,
-            "points": points,
-            "best": best,
-        },
-        partial,
-    )
-    partial.replace(path)
+    with files.replacing(path) as half:
+        torch.save(
+            {
+                "key": key,
+                "policy": learner.policy.state_dict(),
+                "log_rates": learner.rates.log.detach(),
+                "optimiser": learner.optimiser.state_dict(),
+                "done": done,
+                "points": points,
+                "best": best,
+            },
+            half,
+        )
 
 
 def _resume(path: Path, key: str, learner: MAML) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:

@@ -157,7 +157,7 @@ def test_a_roc_curve_has_finite_thresholds(folders: dict[str, Path]) -> None:
 
 
 def test_the_gate_step_tells_every_competitor(folders: dict[str, Path]) -> None:
-    numbers = steps()["gate"].told(folders["gate"])
+    numbers = steps()["gate"].measured(folders["gate"])
     assert numbers["policy_oracle_ratio"] == pytest.approx(0.975)
     assert numbers["uniform_oracle_ratio"] == pytest.approx(0.807)
     assert "oracle_oracle_ratio" not in numbers
@@ -167,9 +167,9 @@ def test_the_gate_step_tells_every_competitor(folders: dict[str, Path]) -> None:
 def test_the_fusion_step_tells_nothing_of_a_head_that_is_not_there(folders: dict[str, Path]) -> None:
     report = FusionReport.load(folders["fusion"])
     assert report.click is not None
-    assert steps()["fusion"].told(folders["fusion"])["click_auc"] == report.click.auc
+    assert steps()["fusion"].measured(folders["fusion"])["click_auc"] == report.click.auc
     replace(report, click=None, conversion=None).save(folders["fusion"])
-    assert steps()["fusion"].told(folders["fusion"]) == {}
+    assert steps()["fusion"].measured(folders["fusion"]) == {}
 
 
 def test_gate_table_is_markdown(tmp_path: Path) -> None:
