@@ -1,5 +1,6 @@
 """The config tree: presets, strictness, and what the errors say."""
 
+import json
 from dataclasses import fields, is_dataclass, replace
 
 import pytest
@@ -147,3 +148,19 @@ def test_what_is_wrong_is_named(override: str, said: str | None) -> None:
 def test_unknown_preset() -> None:
     with pytest.raises(ConfigError, match="use one of paper, laptop"):
         config.load("server")
+
+
+def test_what_a_bundle_carries_is_read_back_without_where_things_lie() -> None:
+    log = config.load(
+        "laptop", ["data.source=criteo", "data.path=/somewhere/log.csv", "registry.model=mine", "window=9"]
+    )
+    content = config.carried(log)
+    assert (
+        set(content) == set(config.CARRIED) == {item.name for item in fields(config.Config)} - {"registry", "serving"}
+    )
+    back = config.from_carried(json.dumps(content))
+    assert back == replace(log, data=replace(log.data, path=None), registry=config.Registry())
+    # A bundle of before carries everything, its log's place too.
+    assert config.from_carried(config.to_json(log)) == replace(log, data=replace(log.data, path=None))
+    with pytest.raises(ConfigError, match="windows: unknown config key"):
+        config.from_carried(json.dumps(content | {"windows": 1}))
