@@ -1,0 +1,85 @@
+"""One frozen configuration tree, with two presets.
+
+`paper()` holds the hyper-parameters of the paper (section numbers in each field's comment);
+`laptop()` is `paper()` with other sizes and steps, never with other semantics.
+
+Strict loading: `load(preset, overrides)` and `from_json` reject unknown keys, wrong types and
+values outside their domain with a `ConfigError` that names the field, the value and the remedy.
+"""
+
+from crossmix.config.data import ASKABLE, Data, Demo
+from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
+from crossmix.config.judging import Evaluate, Gates
+from crossmix.config.learning import Align, DDPGConfig, MAMLConfig, Online, Pathwise, PPOConfig, Train
+from crossmix.config.loading import (
+    CARRIED,
+    ELSEWHERE,
+    FREE,
+    carried,
+    digest,
+    documented,
+    from_carried,
+    from_json,
+    load,
+    strictly,
+    to_json,
+)
+from crossmix.config.serving import Guardrails, Monitor, Registry, Serving
+from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
+from crossmix.config.values import (
+    STRICT,
+    ConfigError,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+)
+
+__all__ = [
+    "ASKABLE",
+    "CARRIED",
+    "ELSEWHERE",
+    "FREE",
+    "PRESETS",
+    "STRICT",
+    "Align",
+    "Config",
+    "ConfigError",
+    "DDPGConfig",
+    "Data",
+    "Demo",
+    "Evaluate",
+    "Fraction",
+    "Fusion",
+    "Gates",
+    "Guardrails",
+    "LimitDefaults",
+    "MAMLConfig",
+    "Market",
+    "Monitor",
+    "Name",
+    "NonNegative",
+    "NonNegativeInt",
+    "Online",
+    "PPOConfig",
+    "Pathwise",
+    "Positive",
+    "PositiveInt",
+    "Registry",
+    "Reward",
+    "Serving",
+    "Train",
+    "carried",
+    "digest",
+    "documented",
+    "from_carried",
+    "from_json",
+    "laptop",
+    "load",
+    "paper",
+    "strict",
+    "strictly",
+    "to_json",
+]

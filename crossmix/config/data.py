@@ -1,0 +1,83 @@
+"""Settings of the log: where it comes from, how it is cleaned and split (§3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive, PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """Sizes of the generated log (source `demo`). Everything in it is labelled generated."""
+
+    __pydantic_config__ = STRICT
+    seed: int = 7
+    """Seed of the generated world and of its log."""
+    days: PositiveInt = 70
+    """Length of the log, days."""
+    campaigns: PositiveInt = 3
+    """Number of campaigns."""
+    users: PositiveInt = 60_000
+    """Number of users with histories."""
+    creatives: PositiveInt = 60
+    """Number of rendered 224x224 creatives with copy, over all campaigns."""
+    requests_per_day: PositiveInt = 1_300
+    """Mean auction requests per campaign, platform and day."""
+    response_drift: NonNegative = 0.30
+    """Stationary standard deviation of the planted AR(1) log-drift of response."""
+    price_drift: NonNegative = 0.20
+    """Stationary standard deviation of the planted AR(1) log-drift of price."""
+    drift_persistence: Fraction = 0.93
+    """Day-to-day persistence of both planted drifts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """Where the log comes from and how it is cleaned and split (§3)."""
+
+    __pydantic_config__ = STRICT
+    source: Name = "demo"
+    """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
+    path: str | None = None
+    """The log's file, or the folder of its files where the source takes one; `None` for `demo`."""
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
+    cycle_hours: PositiveInt | None = None
+    """Length of a delivery cycle, hours; `None`: the source's own (§2.5: 24; a log of two days: 1)."""
+    attribution_days: Positive = 30.0
+    """Attribution window: a conversion counts to its impression within so many days."""
+    train_fraction: Fraction = 0.7
+    """Share of the period used for training (split by time)."""
+    validation_fraction: Fraction = 0.1
+    """Share of the period used for validation; the rest is the test period."""
+    holdout_users: Fraction = 0.4
+    """Share of users held out of every fit, in every period."""
+    holdout_days: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """Share of the training period's cycles held out of every fit, where the log is a spend history without users."""
+    sequence_length: PositiveInt = 30
+    """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
+    keep_platforms: Annotated[int, Field(gt=0, le=10)] = 10
+    """Platforms kept, at most the state's ten slots; a log with more keeps the ones with most spend less one, and
+    `other`."""
+    platform_groups: dict[Name, Name] = field(default_factory=dict)
+    """Raw platform to the group that it is counted in, before `keep_platforms`; one not named keeps its own name."""
+    value_per_conversion: Positive | None = None
+    """What a conversion is worth, currency; for logs that do not say (`ipinyou`, `kuairand`)."""
+    value_per_click: Positive | None = None
+    """Instead: every click counts as a conversion worth this, currency; for logs without values or conversions."""
+    cost_model: str | None = None
+    """Price paid per impression where the log has none (`openbandit`, `kuairand`): `constant:PRICE`, or
+    `lognormal:MU,SIGMA` of the price's logarithm; currency."""
+    conversion_column: Literal["long_view", "is_like", "is_follow", "is_comment", "is_forward"] | None = None
+    """Which signal of a `kuairand` log is the conversion; `None`: `long_view`."""
+    settings: dict[Name, Any] = field(default_factory=dict)
+    """Settings that only this source has (`Source.settings`), by key; most have none."""
+    demo: Demo = field(default_factory=Demo)
+
+
+ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")
+"""Keys of `Data` that tell what a log lacks; a source that lacks it asks for it (`Source.asks`)."""

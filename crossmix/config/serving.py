@@ -1,0 +1,77 @@
+"""Settings of what comes after: registry, server, experiment, monitors (§2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive, PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registry:
+    """Where models are registered (MLflow)."""
+
+    __pydantic_config__ = STRICT
+    tracking_uri: str | None = None
+    """MLflow tracking URI; `None`: sqlite in the run's own folder."""
+    experiment: str = "crossmix"
+    model: str = "crossmix-policy"
+    """Name of the registered model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guardrails:
+    """What ends a running experiment before its time, and rolls the policy back."""
+
+    __pydantic_config__ = STRICT
+    roi_drop: NonNegative = 0.0
+    """Ends it when the whole always-valid interval of the lift of ROI lies below minus this."""
+    utilisation_drop: Positive = 0.2
+    """Ends it when the policy's utilisation lies this far, relative, below the control's; always-valid too."""
+    cpa_rise: Positive = 0.3
+    """Ends it when the whole always-valid interval of the rise of CPA lies above this."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Serving:
+    """The server and its experiment (§2.4: 7:3)."""
+
+    __pydantic_config__ = STRICT
+    experiment: Annotated[str, Field(min_length=1)] = "first"
+    """Id of the running experiment."""
+    salt: Annotated[str, Field(min_length=1)] = "crossmix"
+    """Shuffles users into arms; another salt is another shuffle."""
+    weight: Fraction = 0.7
+    """The policy arm's part of users and of the budget (§2.4: 0.7), whole ten-thousandths."""
+    days: PositiveInt = 14
+    """Planned cycles of the experiment (§3: 14 days)."""
+    level: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Chance of a false positive of its tests."""
+    guardrails: Guardrails = field(default_factory=Guardrails)
+    """What ends it early."""
+    explore: bool = True
+    """The policy arm explores around the policy's logits with deviation `online.sigma`."""
+    explore_bound: Positive = 2.0
+    """Largest exploration of a logit, in deviations."""
+    state_seconds: Positive = 2.0
+    """How often a campaign's state is read anew from the feature store."""
+    watch_seconds: Positive = 2.0
+    """How often the registry is asked which version is champion."""
+    database: str | None = None
+    """SQLAlchemy URL of campaigns, feedback and audit; null: sqlite `serving.db` in the server's folder."""
+    largest_body: PositiveInt = 1_048_576
+    """Largest request body, bytes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Monitor:
+    """What watches served campaigns; every file of `monitoring` that registers a monitor adds its name."""
+
+    __pydantic_config__ = STRICT
+    watch: tuple[Name, ...] = ("late_feed",)
+    """Monitors that look, in this order."""
+    settings: dict[Name, dict[Name, Any]] = field(default_factory=dict)
+    """Monitor to its own settings, where they are not its defaults."""
