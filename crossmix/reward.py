@@ -8,12 +8,14 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.config import Reward
+from crossmix.metrics import METRIC, Metric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,18 @@ def dynamic(weights: Reward, roi_B: A, ctr_B: A, cvr_B: A, excess_B: A) -> A:
     click terms buy clicks with revenue, as eq. 3's does (`money`).
     """
     return online(weights, roi_B, ctr_B, cvr_B) - weights.excess * excess_B
+
+
+def dynamic_of(weights: Reward, amounts: Mapping[str, NDArray[Any]], excess_B: NDArray[Any]) -> NDArray[Any]:
+    """Eq. 10 of delivered amounts (`metrics.AMOUNTS`), (B,) each; a ratio without a denominator counts 0."""
+
+    def ratio_B(metric: Metric) -> NDArray[Any]:
+        top_B, bottom_B = amounts[metric.numerator], amounts[metric.denominator]
+        ratio: NDArray[Any] = np.divide(top_B, bottom_B, out=np.zeros_like(top_B), where=bottom_B > 0)
+        return ratio
+
+    roi_B, ctr_B, cvr_B = (ratio_B(METRIC[key]) for key in ("roi", "ctr", "cvr"))
+    return dynamic(weights, roi_B, ctr_B, cvr_B, excess_B)
 
 
 def online(weights: Reward, roi_B: A, ctr_B: A, cvr_B: A) -> A:

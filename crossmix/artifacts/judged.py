@@ -68,6 +68,8 @@ class PlayerResult(Part):
     roi: Interval
     roas: Interval
     utilisation: Interval
+    dynamic_reward: Interval
+    """Eq. 10, mean of cycles: a figure beside revenue, by which nothing is judged."""
     limit_breaks: int
     """Cycles in which a limit was broken."""
     total: Figures

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from crossmix.baselines.player import Delivery, Player, Task
 from crossmix.baselines.registry import Baseline
-from crossmix.config import Config
+from crossmix.config import Config, Reward
 from crossmix.evaluate.play import QUANTITIES, Act, Played, play
 from crossmix.market.environment import MarketEnvironment, Observation, episode_campaigns
 from crossmix.market.model import Market
@@ -42,18 +42,23 @@ class Record:
     flight_TP: Array
     low_TP: Array
     high_TP: Array
+    dynamic_reward_N: Array
+    """Eq. 10, mean of cycles."""
 
     @classmethod
-    def of(cls, played: Played, seeds: int) -> Record:
-        """The record of `seeds` markets, whose rows lie one market after the other."""
+    def of(cls, played: Played, seeds: int, weights: Reward) -> Record:
+        """The record of `seeds` markets, whose rows lie one market after the other; `weights`: of eq. 10."""
         cycles, _, platforms = played.share_TBP.shape
         low, high, asked = played.low_TBP, played.high_TBP, played.asked_TBP
         outside = ((asked < low - 1e-4) | (asked > high + 1e-4)).any(2) | (np.abs(asked.sum(2) - 1) > 1e-4)
         return cls(
-            played.amount_TBPQ.sum(0).reshape(seeds, -1, platforms, len(QUANTITIES)).sum(1),
-            played.share_TBP.sum(0).reshape(seeds, -1, platforms).mean(1) / cycles,
-            int(outside.sum()),
-            *(table[:, 0] for table in (played.share_TBP, low, high)),
+            total_NPQ=played.amount_TBPQ.sum(0).reshape(seeds, -1, platforms, len(QUANTITIES)).sum(1),
+            share_NP=played.share_TBP.sum(0).reshape(seeds, -1, platforms).mean(1) / cycles,
+            breaks=int(outside.sum()),
+            flight_TP=played.share_TBP[:, 0],
+            low_TP=low[:, 0],
+            high_TP=high[:, 0],
+            dynamic_reward_N=played.dynamic_reward(weights).mean(0).reshape(seeds, -1).mean(1),
         )
 
     def column(self, name: str) -> Array:
@@ -135,7 +140,8 @@ def judge_act(market: Market, config: Config, act: Act, name: str, flights: int 
         mechanism="exact",
         seed=settings.market_seed,
     )
-    return Record.of(play(environment, act, settings.cycles, label=f"judge {name}"), settings.market_seeds)
+    played = play(environment, act, settings.cycles, label=f"judge {name}")
+    return Record.of(played, settings.market_seeds, config.reward)
 
 
 def interval(values_N: Array, resamples: int, seed: int = 0) -> dict[str, Any]:
@@ -165,6 +171,7 @@ def summarise(
             "gap_closed": interval((earned[name] - floor) / (best - floor), resamples),
             "difference": None if name == "policy" else interval((earned["policy"] - earned[name]) / best, resamples),
             **{key: interval(METRIC[key].divide(floored), resamples) for key in ("roi", "roas", "utilisation")},
+            "dynamic_reward": interval(record.dynamic_reward_N, resamples),
             "limit_breaks": record.breaks,
             "total": _figures({quantity: float(value.sum()) for quantity, value in sums.items()}),
             "platform": {

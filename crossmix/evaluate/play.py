@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from crossmix import reward
+from crossmix.config import Reward
 from crossmix.market.environment import MarketEnvironment, Observation, Step
 from crossmix.metrics import AMOUNTS
 
@@ -53,6 +55,11 @@ class Played:
     def of(self, quantity: str) -> Array:
         """One quantity, (T, B, P)."""
         return self.amount_TBPQ[..., QUANTITIES.index(quantity)]
+
+    def dynamic_reward(self, weights: Reward) -> Array:
+        """Eq. 10 of every cycle, of the splits as the act gave them, (T, B)."""
+        amounts = {name: self.of(name).sum(2) for name in AMOUNTS}
+        return reward.dynamic_of(weights, amounts, reward.excess(self.asked_TBP, self.high_TBP))
 
 
 def play(environment: MarketEnvironment, act: Act, cycles: int, *, label: str = "", unit: str = "cycle") -> Played:

@@ -45,6 +45,8 @@ class Days:
     """What an arm delivered: `QUANTITIES` of every run and day, and `expected_revenue`, each (R, T)."""
 
     total: dict[str, Array]
+    dynamic_reward_RT: Array
+    """Eq. 10, mean over campaigns."""
 
     def roi(self, period: int = 1) -> Array:
         """Revenue / planned budget of every `period` days on end, (R, T // period)."""
@@ -78,9 +80,10 @@ def play_arm(
         seed=seed,
     )
     world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
-    amount_TBQ = play(world, serve, days, label=f"arm {arm + 1}", unit="day").amount_TBPQ.sum(2)
-    amount_QRT = amount_TBQ.reshape(days, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
-    return Days(dict(zip(PLAYED, amount_QRT, strict=True)))
+    played = play(world, serve, days, label=f"arm {arm + 1}", unit="day")
+    amount_QRT = played.amount_TBPQ.sum(2).reshape(days, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
+    reward_RT = played.dynamic_reward(config.reward).reshape(days, runs, campaigns).mean(2).T
+    return Days(dict(zip(PLAYED, amount_QRT, strict=True)), reward_RT)
 
 
 def deviation(
@@ -124,7 +127,8 @@ def simulate(
     Returns:
         For `experiment` and `a_a`: the lift of ROI with its 95 % range over runs; the part of runs that the
         always-valid test, looked at every day, finds by each day; and that the fixed-horizon and Welch's tests find at
-        the end. Of the first run its days and tests, as an analyst would see them.
+        the end; and eq. 10 of both arms, a figure beside revenue. Of the first run its days and tests, as an analyst
+        would see them.
 
     Raises:
         AnalysisError: fewer than three days, or an arm that earned nothing in a third of them on end.
@@ -141,6 +145,9 @@ def simulate(
     period = _period(control, *arms.values())
     base_RT = control.roi(period)
     arm_figures = {name: _figures(arm.roi(period), base_RT, level, days, period) for name, arm in arms.items()}
+    for name, arm in arms.items():
+        both = {"policy": arm, "control": control}
+        arm_figures[name]["dynamic_reward"] = {who: float(one.dynamic_reward_RT.mean()) for who, one in both.items()}
     played = ["experiment"]
     for name in others or {}:
         arm_figures[name]["lead"] = {f"over_{before}": lead(arms[name], arms[before]) for before in played}

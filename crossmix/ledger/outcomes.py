@@ -28,7 +28,7 @@ from crossmix.ledger import tables
 from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
-from crossmix.metrics import ARMS, PLANNED, QUANTITIES
+from crossmix.metrics import AMOUNTS, ARMS, PLANNED, QUANTITIES
 
 Array = NDArray[np.float64]
 
@@ -85,16 +85,11 @@ class Outcomes:
         return total_ATP.sum(2) if platform is None else total_ATP[:, :, self.platforms.index(platform)]
 
     def dynamic_reward(self, weights: Reward) -> Array:
-        """Eq. 10 of each arm and cycle, (A, T), all campaigns together; a ratio without a denominator counts 0.
+        """Eq. 10 of each arm and cycle, (A, T), all campaigns together.
 
         Its last term is 0: what is served is never above a platform's maximum.
         """
-        spans = (("revenue", PLANNED), ("clicks", "impressions"), ("conversions", "clicks"))
-        roi_AT, ctr_AT, cvr_AT = (
-            np.divide(self.of(top), self.of(bottom), out=np.zeros(self.of(top).shape), where=self.of(bottom) > 0)
-            for top, bottom in spans
-        )
-        return reward.dynamic(weights, roi_AT, ctr_AT, cvr_AT, np.zeros_like(roi_AT))
+        return reward.dynamic_of(weights, {name: self.of(name) for name in AMOUNTS}, np.zeros(self.planned_AT.shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

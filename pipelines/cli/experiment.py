@@ -211,12 +211,15 @@ def simulation_table(simulated: dict[str, Any]) -> str:
     reached = next(
         (d + 1 for d, part in enumerate(simulated["experiment"]["always_valid_found_by_day"]) if part >= 0.5), None
     )
+    rewards = simulated["experiment"]["dynamic_reward"]
     lines += [
         "",
         f"a figure is made of {_cycles(simulated['days_per_figure'])}",
         "columns: part of the experiments in which the test found a difference; always-valid: looked at every cycle",
         f"half of the experiments are decided by cycle {reached}" if reached else "fewer than half are decided",
         "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",
+        f"reward of eq. 10, mean of cycles, which decides nothing: policy {rewards['policy']:.4g}, control "
+        f"{rewards['control']:.4g}",
         f"the first experiment's verdict: {first['lift']:+.1%} [{first['ci95'][0]:+.1%}, {first['ci95'][1]:+.1%}]",
     ]
     return "\n".join(lines)

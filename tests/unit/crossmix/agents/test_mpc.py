@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from crossmix.agents import mpc
-from crossmix.agents.mpc import FEW_ROWS, BasePolicy
+from crossmix.agents.mpc import FEW_ROWS
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.market.conditions import nominal
@@ -23,23 +22,13 @@ from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from crossmix.market.pacing import _law, _over_window, tables
 from crossmix.state import ALLOCATION
+from tests.support.base_policies import base_policy, column
 from tests.support.markets import make_market
 
 
 @pytest.fixture
 def config() -> Config:
     return load("laptop")
-
-
-def _base_policy(market: Market, config: Config) -> BasePolicy:
-    plan = tables(market, config)
-    assert plan is not None
-    return BasePolicy(plan)
-
-
-def _column(state_BS: Tensor, name: str) -> Tensor:
-    """A field of every slot, (B, 10); write into it."""
-    return ALLOCATION.of_platforms(ALLOCATION.statistics(state_BS), name)
 
 
 def _empty(market: Market, campaign_B: Tensor, weekday_B: Tensor) -> Tensor:
@@ -57,7 +46,7 @@ def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config:
     """A cold start: nothing seen, so the nearest campaign's parameters, solved."""
     market = make_market(seed=3, campaigns=3)
     campaign_B, weekday_B = torch.arange(21) % 3, torch.arange(21) % 7
-    share = _base_policy(market, config)(_empty(market, campaign_B, weekday_B))
+    share = base_policy(market, config)(_empty(market, campaign_B, weekday_B))
     conditions = nominal(market, campaign_B, weekday_B)
     conditions = replace(conditions, ctr=(conditions.ctr * market.context_rate[campaign_B, 0]).clamp(max=0.95))
     budget_B = market.budget[campaign_B]
@@ -86,7 +75,7 @@ def test_the_plan_follows_drift(config: Config) -> None:
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 64), cycles=8, mechanism="counts", seed=5
     )
-    plan, seen, total = _base_policy(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
+    plan, seen, total = base_policy(market, config), world.observe(), torch.zeros(3, dtype=torch.float64)
     for _ in range(8):
         budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
         splits = [
@@ -104,7 +93,7 @@ def test_the_plan_keeps_minima_and_maxima(config: Config) -> None:
     market = make_market(seed=2, platforms=4, campaigns=2)
     market = replace(market, minimum=torch.full((2, 4), 0.1), maximum=torch.full((2, 4), 0.35))
     world = MarketEnvironment(market, config, campaign_B=torch.arange(16) % 2, cycles=3, mechanism="counts", seed=1)
-    share = _base_policy(market, config)(world.observe().state_BS)
+    share = base_policy(market, config)(world.observe().state_BS)
     assert torch.allclose(share.sum(1), torch.ones(16), atol=1e-5)
     assert share.min() > 0.1 - 1e-4
     assert share.max() < 0.35 + 1e-4
@@ -115,11 +104,11 @@ def test_a_platform_that_sells_better_than_expected_gets_more(config: Config) ->
     world = MarketEnvironment(
         market, config, campaign_B=torch.zeros(1, dtype=torch.long), cycles=3, mechanism="counts", seed=2
     )
-    state, plan = world.observe().state_BS, _base_policy(market, config)
+    state, plan = world.observe().state_BS, base_policy(market, config)
     base = plan(state)[0]
     for slot in base.argsort(descending=True)[:3].tolist():
         better = state.clone()
-        _column(better, "windowed_ctr")[0, slot] *= 1.5
+        column(better, "windowed_ctr")[0, slot] *= 1.5
         assert plan(better)[0, slot] > base[slot] + 0.005
 
 
@@ -184,7 +173,7 @@ def test_conversions_and_values_that_moved_are_read_from_the_state(
     market = replace(market, value=market.value | still)
     factor_P = torch.tensor([2.0 if slot % 2 else 0.5 for slot in range(len(market.platforms))])
     real = replace(market, value=market.value | {quantity: (market.value[quantity] * factor_P)})
-    plan = _base_policy(market, config)
+    plan = base_policy(market, config)
 
     def earned() -> float:
         world = MarketEnvironment(
@@ -207,7 +196,7 @@ def test_volume_that_moved_is_read_from_the_win_rate_or_from_what_impressions_co
     market = make_market(seed=8, campaigns=2, drift=0.1)
     factor_P = torch.tensor([2.0 if slot % 2 else 0.5 for slot in range(len(market.platforms))])
     real = replace(market, value=market.value | {"requests": market.value["requests"] * factor_P})
-    plan, taken = _base_policy(market, config), {}
+    plan, taken = base_policy(market, config), {}
     for told in (True, False):
         world = MarketEnvironment(
             real, config, campaign_B=episode_campaigns(real, 64), cycles=6, mechanism="counts", seed=9
@@ -215,7 +204,7 @@ def test_volume_that_moved_is_read_from_the_win_rate_or_from_what_impressions_co
         seen, earned = world.observe(), torch.zeros(3)
         for _ in range(6):
             if not told:
-                _column(seen.state_BS, "win_rate").zero_()
+                column(seen.state_BS, "win_rate").zero_()
             budget_B, still = world.cycle_budget_B(), nominal(market, world.campaign_B, world.weekday_B)
             share = plan(seen.state_BS)
             blind, best = (
@@ -230,54 +219,12 @@ def test_volume_that_moved_is_read_from_the_win_rate_or_from_what_impressions_co
     assert taken[True] > 0.6
 
 
-def test_volume_within_its_noise_is_the_usual_one(told: Told) -> None:
-    for factor, least, most in ((1.05, 0.99, 1.01), (0.9, 0.95, 1.01), (2.0, 1.7, 2.0), (0.4, 0.38, 0.5)):
-        assert least < told.volume(factor) < most
-        # On all platforms alike it is the budget that was another.
-        assert told.volume(factor, slots=slice(None)) == pytest.approx(1, abs=0.02)
-    # An outage in the window: what was delivered in the last cycle is not known.
-    told.platforms("utilisation").mul_(0.3)
-    assert told.volume(2.0) < 1.3
-    told.platforms("utilisation").div_(0.3)
-    # Where none is told, and beside those that are not told.
-    assert told.volume(float("inf")) == 1
-    assert told.volume(3.0, untold=slice(4, 10)) == pytest.approx(told.volume(3.0), abs=0.1)
-    # A fit that may be wrong by more tells less.
-    told.plan.requests_error.fill_(1.0)
-    assert told.volume(3.0) < 1.5
-
-
-def test_impressions_at_the_told_volume_are_the_told_win_rate(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cost curve is entered where the platform was, not where the usual volume would have it."""
-    wins = []
-    level = mpc.BasePolicy._price_multiplier
-    monkeypatch.setattr(mpc.BasePolicy, "_price_multiplier", lambda *given: wins.append(given[4]) or level(*given))
-    told.plan.requests_error.zero_()
-    told.volume(1.0)
-    told.volume(3.0)
-    ratio = wins[1] / wins[0]
-    assert float(ratio[:, 3].median()) == pytest.approx(1 / 3, abs=0.06)
-    assert float(ratio[:, 5].median()) == pytest.approx(1, abs=0.06)
-
-
-def test_a_flight_that_is_over_leaves_nothing_to_pace(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The split after a log's last cycle: the money left over is not what a cycle was given."""
-    counted = []
-    level = mpc.BasePolicy._price_multiplier
-    monkeypatch.setattr(mpc.BasePolicy, "_price_multiplier", lambda *given: counted.append(given[-1]) or level(*given))
-    for consumed, elapsed in ((0.5, 0.5), (0.96, 1.0)):
-        told.campaign("consumed").fill_(consumed)
-        told.campaign("elapsed").fill_(elapsed)
-        told.plan(told.state)
-    assert torch.allclose(counted[1], counted[0])
-
-
 def test_volume_is_compared_with_that_of_the_day_it_was_seen_on(config: Config) -> None:
     """Weekends of a tenth of the volume, bought with the same budget, are no dearer market on Monday."""
     market = make_market(seed=8, campaigns=1, drift=0.05)
     week = torch.tensor([1.0, 1, 1, 1, 1, 0.1, 0.1]).expand_as(market.volume_week).clone()
     market = replace(market, volume_week=week)
-    plan = _base_policy(market, config)
+    plan = base_policy(market, config)
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 70), cycles=1, mechanism="counts", seed=9
     )
@@ -288,130 +235,6 @@ def test_volume_is_compared_with_that_of_the_day_it_was_seen_on(config: Config) 
     monday = world.weekday_B == 0
     assert int(monday.sum()) >= 5
     assert float(lost[monday].mean()) < 0.01
-
-
-@pytest.fixture
-def told(config: Config) -> Told:
-    return Told(config)
-
-
-class Told:
-    """A steady market ten times as large as usual, its states to be changed, and what the plan makes of them."""
-
-    def __init__(self, config: Config) -> None:
-        market = make_market(seed=8, campaigns=2, drift=0.05)
-        still = {"cvr_drift": torch.zeros_like(market.value["cvr_drift"])}
-        requests = {"requests": market.value["requests"] * 10}
-        self.market = replace(market, value=market.value | still | requests, budget=market.budget * 10)
-        world = MarketEnvironment(
-            self.market, config, campaign_B=episode_campaigns(market, 8), cycles=3, mechanism="counts", seed=9
-        )
-        self.plan, self.state = _base_policy(self.market, config), world.observe().state_BS
-        self.usual_cvr = self.market.value["cvr"][world.campaign_B]
-
-    def platforms(self, name: str) -> Tensor:
-        """A field of every platform, (8, 10); write into it."""
-        return _column(self.state, name)
-
-    def campaign(self, name: str) -> Tensor:
-        return ALLOCATION.of_campaign(ALLOCATION.statistics(self.state), name)
-
-    def volume(self, factor: float, slots: slice = slice(3, 4), untold: slice = slice(0)) -> float:
-        """Factor on some platforms' requests, the median, where their win rates tell `factor` times the usual ones."""
-        read: list[Tensor] = []
-        original, win_rate = mpc._volume, self.platforms("win_rate")
-        kept = win_rate.clone()
-
-        def told(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
-            seen["win_rate"].copy_(impressions / usual)
-            seen["win_rate"][:, slots] /= factor
-            seen["win_rate"][:, untold] = 0
-            read.append(original(seen, impressions, usual, noise)[:, slots])
-            return original(seen, impressions, usual, noise)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(mpc, "_volume", told)
-            self.plan(self.state)
-        win_rate.copy_(kept)
-        return float(read[0].median())
-
-    def factors(self, slot: int | None = None) -> tuple[float, float]:
-        """On conversion rate and value per conversion, medians over platforms or of one."""
-        rates, values = [], []
-        predicted, value = mpc._predicted, mpc._value
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(mpc, "_predicted", lambda *given: rates.append(predicted(*given)) or rates[-1])
-            patch.setattr(mpc, "_value", lambda *given: values.append(value(*given)) or values[-1])
-            self.plan(self.state)
-        _, conversion = rates
-        chosen = slice(None) if slot is None else slot
-        return float(conversion[:, chosen].median()), float(values[0][:, chosen].median())
-
-
-def test_conversions_that_are_due_are_not_taken_for_lost(told: Told) -> None:
-    """They look like a fall that all platforms share; what they do not share is one."""
-    usual = told.usual_cvr
-    for lacking, least, most in ((0.6, 0.9, 1.0), (0.3, 0.7, 1.0), (2.0, 1.9, 2.1)):
-        told.platforms("windowed_cvr").copy_(lacking * usual)
-        assert least < told.factors()[0] < most, lacking
-    told.campaign("elapsed").fill_(0.5)
-    for slot in range(10):
-        for factor, least, most in ((0.4, 0.35, 0.6), (0.0, 0.0, 0.2)):
-            told.platforms("windowed_cvr").copy_(usual)
-            told.platforms("windowed_cvr")[:, slot] *= factor
-            assert least < told.factors(slot)[0] < most, (slot, factor)
-    # A rise is none that conversions which are due would make.
-    told.platforms("windowed_cvr").copy_(0.3 * usual)
-    told.platforms("windowed_cvr")[:, 2] = 2 * usual[:, 2]
-    assert told.factors(2)[0] > 1.7
-    # A platform's own fall says nothing of how late conversions are, however large a part of them it had.
-    lacking = mpc._due(torch.tensor([[0.0, 5.0, 5.0]]), torch.tensor([[100.0, 5.0, 5.0]]))
-    assert lacking[0, 0] == 0
-    assert lacking[0, 1] > 4
-    # Where half of the window's plan was delivered, delivery may have just ended.
-    told.platforms("windowed_cvr").copy_(2.0 * usual)
-    told.platforms("utilisation").mul_(0.4)
-    assert told.factors()[0] < 1.5
-
-
-def test_what_feedback_does_not_tell_is_no_fall(told: Told) -> None:
-    assert told.factors()[1] == pytest.approx(1, abs=0.03)
-    told.campaign("elapsed").fill_(0.5)
-    told.platforms("windowed_roi").zero_()
-    assert told.factors()[1] < 0.1
-    told.campaign("windowed_roi").zero_()
-    assert told.factors()[1] == 1
-    told.platforms("windowed_cvr")[:, 4] = 0
-    assert told.factors(4)[0] < 0.2
-    told.platforms("windowed_cvr").zero_()
-    told.campaign("windowed_cvr").zero_()
-    assert told.factors()[0] == pytest.approx(1, abs=0.01)
-
-
-def test_impressions_are_counted_in_budgets_as_paced(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the money is left for a quarter of the cycles: a cycle's budget is twice the plan's."""
-    counted = []
-    level = mpc.BasePolicy._price_multiplier
-
-    def kept(*given: Tensor) -> object:
-        counted.append(given[-1])
-        return level(*given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(mpc.BasePolicy, "_price_multiplier", kept)
-    for consumed, elapsed in ((0.5, 0.5), (0.5, 0.75)):
-        told.campaign("consumed").fill_(consumed)
-        told.campaign("elapsed").fill_(elapsed)
-        told.plan(told.state)
-    assert torch.allclose(counted[1], 2 * counted[0])
-
-
-def test_a_return_at_the_states_bound_is_no_fall_of_the_value(told: Told) -> None:
-    conversions = told.platforms("windowed_roi") / told.market.value["value"][torch.arange(8) % 2]
-    told.plan.value *= 100 / float((conversions * told.market.value["value"][torch.arange(8) % 2]).median())
-    told.platforms("windowed_roi").fill_(mpc.HIGHEST_ROI)
-    assert told.factors()[1] == 1
-    told.platforms("windowed_roi").fill_(mpc.HIGHEST_ROI - 1)
-    assert told.factors()[1] < 0.8
 
 
 def test_few_conversions_are_no_move() -> None:
@@ -434,7 +257,7 @@ def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) ->
     world = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 8), cycles=3, mechanism="counts", seed=2
     )
-    state, plan = world.observe().state_BS, _base_policy(market, config)
+    state, plan = world.observe().state_BS, base_policy(market, config)
     factors = []
     original = mpc._value
 
@@ -446,7 +269,7 @@ def test_a_price_that_has_just_moved_is_not_taken_for_a_value(config: Config) ->
         patch.setattr(mpc, "_value", kept)
         plan(state)
         dearer = state.clone()
-        _column(dearer, "log_price")[:, : len(market.platforms)] += float(np.log(1.8))
+        column(dearer, "log_price")[:, : len(market.platforms)] += float(np.log(1.8))
         plan(dearer)
     assert (factors[0] - 1).abs().median() < 0.02
     assert (factors[1] - 1).abs().median() < 0.1
@@ -461,7 +284,7 @@ def test_the_window_is_counted_back_from_the_coming_weekday() -> None:
 def test_an_actor_starts_exactly_at_its_plan_and_learns_what_to_add(config: Config) -> None:
     market = make_market(seed=5, campaigns=2)
     world = MarketEnvironment(market, config, campaign_B=torch.arange(8) % 2, cycles=3, mechanism="counts", seed=3)
-    seen, plan = world.observe(), _base_policy(market, config)
+    seen, plan = world.observe(), base_policy(market, config)
     policy = Policy(10, (16,), 8, tables(market, config))
     assert torch.allclose(policy.raw(seen.state_BS), plan(seen.state_BS), atol=2e-3)
     policy.raw(seen.state_BS)[:, 0].sum().backward()
@@ -501,7 +324,7 @@ def test_the_plan_is_exported_with_the_policy(config: Config, tmp_path: Path) ->
 def test_few_rows_and_many_are_solved_alike(config: Config) -> None:
     """32 levels at once for few rows, halving for many: the same grid."""
     market = make_market(seed=3, campaigns=3)
-    plan = _base_policy(market, config)
+    plan = base_policy(market, config)
     states = _empty(market, torch.arange(3 * FEW_ROWS) % 3, torch.arange(3 * FEW_ROWS) % 7)
     few = torch.cat([plan(part) for part in states.split(FEW_ROWS)])
     assert (plan(states) - few).abs().max() < 1e-4

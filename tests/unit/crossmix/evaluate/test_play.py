@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from crossmix.config import Config, load
-from crossmix.evaluate.judge import QUANTITIES, judge_act
+from crossmix.evaluate.judge import QUANTITIES, judge_act, summarise
 from crossmix.evaluate.play import play
 from crossmix.market.environment import MarketEnvironment, Observation, Step, episode_campaigns
 from crossmix.market.model import Market
@@ -103,3 +104,25 @@ def test_the_judge_sums_what_was_played(market: Market) -> None:
     assert record.breaks == 4 * 3 * 2 * campaigns
     np.testing.assert_allclose(record.flight_TP, played.share_TBP[:, 0])
     np.testing.assert_allclose(record.share_NP.sum(1), 1, rtol=1e-6)
+
+
+def test_eq_10_is_told_beside_revenue_of_what_was_asked_for(market: Market) -> None:
+    config = _config()
+    played, again = play(_world(market), _greedy, 3), _world(market)
+    wanted = []
+    for _ in range(3):
+        step = again.step(_greedy(again, again.observe()))
+        outcome = step.outcome
+        roi = outcome.revenue.sum(1) / outcome.planned.sum(1)
+        ctr = outcome.clicks.sum(1) / outcome.impressions.sum(1)
+        cvr = outcome.conversions.sum(1) / outcome.clicks.sum(1)
+        # All on a platform that may have a half: half too much.
+        wanted.append(0.5 * roi + 0.3 * ctr + 0.2 * cvr - 0.1 * 0.5)
+    wanted_TB = torch.stack(wanted).double().numpy()
+    np.testing.assert_allclose(played.dynamic_reward(config.reward), wanted_TB, rtol=1e-5)
+    record = judge_act(market, config, _greedy, "greedy")
+    assert record.dynamic_reward_N.shape == (3,)
+    better = replace(record, total_NPQ=2 * record.total_NPQ)
+    records = {"policy": record, "oracle": better, "uniform": record}
+    row = summarise(records, {}, config, market.platforms)["policy"]
+    assert row["dynamic_reward"]["mean"] == pytest.approx(record.dynamic_reward_N.mean())

@@ -379,7 +379,8 @@ def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_
 
 
 def _days(*revenue: float) -> trial.Days:
-    return trial.Days({"revenue": np.array([revenue]), "planned": np.full((1, len(revenue)), 2.0)})
+    total = {"revenue": np.array([revenue]), "planned": np.full((1, len(revenue)), 2.0)}
+    return trial.Days(total, np.zeros((1, len(revenue))))
 
 
 def test_days_without_sales_are_put_together_until_every_figure_holds_some() -> None:
@@ -397,7 +398,7 @@ def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch:
         earned = np.random.default_rng(arm).uniform(1, 2, (runs, days))
         earned[:, 1::2] = 0
         total = dict.fromkeys(trial.QUANTITIES, earned)
-        return trial.Days(total | {"planned": np.ones((runs, days))})
+        return trial.Days(total | {"planned": np.ones((runs, days))}, np.full((runs, days), 1.0 + arm))
 
     monkeypatch.setattr(trial, "play_arm", played)
     market = make_market(platforms=2)
@@ -410,6 +411,7 @@ def test_a_simulation_of_few_sales_is_judged_by_more_days_at_a_time(monkeypatch:
     assert len(by_day) == 9
     assert by_day[7] == by_day[8]
     assert by_day[:3] == [0.0] * 3
+    assert found["experiment"]["dynamic_reward"] == found["a_a"]["dynamic_reward"] == {"policy": 1.0, "control": 2.0}
 
 
 def _policy(platforms: int) -> Policy:
@@ -423,6 +425,7 @@ def test_an_arm_that_learns_learns_of_its_own_cycles_alone(market: Market) -> No
     learning, frozen = (OnlineArm(policy, config, 3, 1, learns=learns) for learns in (True, False))
     one = trial.play_arm(config, market, learning, 0.7, **given)
     other = trial.play_arm(config, market, frozen, 0.7, **given)
+    assert one.dynamic_reward_RT.shape == (3, 3)
     # The first day is served alike, by the same draws; then it has learned.
     assert np.array_equal(one.total["revenue"][:, 0], other.total["revenue"][:, 0])
     assert not np.array_equal(one.total["spend"][:, 2], other.total["spend"][:, 2])
@@ -436,7 +439,7 @@ def test_an_arm_that_learns_learns_of_its_own_cycles_alone(market: Market) -> No
     again = policy
     for day in range(1, 4):
         log = online.Feedback.joined(learning.window[1][:day])
-        again = online.update(again, learning.log_sigma_P, log, day, config.online, learning.seed + 1).policy
+        again = online.update(again, learning.exploration, log, day, config.online, learning.seed + 1).policy
     assert torch.equal(again.head.weight, weights[1])
 
 
@@ -469,7 +472,8 @@ def test_a_simulation_tells_the_lead_of_an_arm_that_learns(market: Market) -> No
 
 def test_a_lead_is_relative_and_paired_by_run() -> None:
     one, other = (
-        trial.Days({"expected_revenue": np.array(rows)}) for rows in ([[2.0, 2], [6, 6.4]], [[1.0, 3], [6, 4]])
+        trial.Days({"expected_revenue": np.array(rows)}, np.zeros((2, 2)))
+        for rows in ([[2.0, 2], [6, 6.4]], [[1.0, 3], [6, 4]])
     )
     log = np.log([1.0, 1.24])
     reach = stats.t.ppf(0.975, 1) * log.std(ddof=1) / math.sqrt(2)
