@@ -170,21 +170,23 @@ def _own(live: Live) -> Any:
     from fastapi import APIRouter, Response
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+    from serving.http.answers import HealthAnswer, ServingAnswer
+
     router = APIRouter(tags=["server"])
 
-    @router.get("/serving")
-    def serving() -> dict[str, Any]:
+    @router.get("/serving", response_model=ServingAnswer)
+    def serving() -> Any:
         """What serves now."""
         return serving_now(live)
 
-    @router.post("/serving/refresh")
-    def refresh() -> dict[str, Any]:
+    @router.post("/serving/refresh", response_model=ServingAnswer)
+    def refresh() -> Any:
         """Ask the registry at once, and say what serves then."""
         live.follow_champion()
         return serving_now(live)
 
-    @router.get("/healthz")
-    def healthz() -> dict[str, str]:
+    @router.get("/healthz", response_model=HealthAnswer)
+    def healthz() -> Any:
         """The process answers."""
         return {"status": "alive"}
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from crossmix.ledger.experiments import VerdictError
 from crossmix.ledger.store import StoreAwayError
 from serving.experiment import verdict
+from serving.http.answers import Error, ExperimentAnswer
 
 
 def router(live: Any) -> APIRouter:
@@ -33,7 +34,11 @@ def router(live: Any) -> APIRouter:
     def page() -> Response:
         return answered(as_page=True)
 
-    @routes.get("/experiment.json", summary="The experiment's verdict")
+    @routes.get(
+        "/experiment.json",
+        summary="The experiment's verdict",
+        responses={200: {"model": ExperimentAnswer}, 404: {"model": Error}, 503: {"model": Error}},
+    )
     def plain() -> Response:
         return answered(as_page=False)
 

@@ -86,7 +86,7 @@ class Trouble(Answer):
 
     what: str
     why: str
-    since: datetime
+    since: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class ExperimentInBrief(Answer):
@@ -113,3 +113,76 @@ class HealthAnswer(Answer):
     """The process answers."""
 
     status: Literal["alive"]
+
+
+class ExperimentSetting(Answer):
+    """The experiment as it was planned and, where it has, ended."""
+
+    id: str
+    weights: dict[Arms, float]
+    started: datetime
+    planned_cycles: int
+    cycle_hours: float
+    level: float = Field(description="chance of a false positive")
+    ended: datetime | None
+    reason: str | None
+    ended_by: str | None = Field(description="guardrail, or who")
+
+
+class Verdict(Answer):
+    """What the experiment says so far, in a word and a sentence."""
+
+    word: str
+    line: str
+    decided_by: Literal["sample ratio", "guardrail", "always-valid", "paired"] | None
+
+
+class FinishedCycles(Answer):
+    """How far it got."""
+
+    finished: int
+    with_feedback: int
+    planned: int
+    campaign_cycles_without_feedback: int
+
+
+class SampleRatio(Answer):
+    """Whether users are split as planned; an imbalance blocks the verdict."""
+
+    users: dict[Arms, int]
+    wanted: dict[str, float]
+    p: float | None
+    verdict: Literal["balanced", "imbalance", "insufficient data", "not applicable"]
+    reason: str
+
+
+class GuardrailAnswer(Answer):
+    """A figure that must not get worse than its threshold."""
+
+    name: str
+    figure: str
+    threshold: float = Field(description="relative")
+    lift: float | None
+    low: float | None
+    high: float | None
+    verdict: Literal["broken", "holds", "insufficient data"]
+    sentence: str
+
+
+class ExperimentAnswer(Answer):
+    """How the experiment stands. Lifts are relative, by figure, each with its tests or why there is none."""
+
+    experiment: ExperimentSetting
+    now: datetime
+    verdict: Verdict
+    cycles: FinishedCycles
+    sample_ratio: SampleRatio
+    currency: str | None
+    campaigns: list[str]
+    arms: dict[Arms, dict[str, Any]] = Field(description="totals and figures")
+    lifts: dict[str, dict[str, Any]]
+    platforms: dict[str, dict[str, Any]] = Field(description="arms and lifts of each")
+    users: dict[str, Any] = Field(description="per user, where feedback tells one")
+    guardrails: list[GuardrailAnswer]
+    by_cycle: list[dict[str, Any]]
+    notes: list[str]

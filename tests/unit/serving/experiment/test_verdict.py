@@ -27,6 +27,7 @@ from crossmix.metrics import AMOUNTS, JUDGED
 from serving.experiment.compare import figures, own
 from serving.experiment.routes import router
 from serving.experiment.verdict import render, status
+from serving.http.answers import ExperimentAnswer, GuardrailAnswer
 from tests.support.experiments import DAY, START, assign, deliver, event, make_store, paired_days
 
 CONTROL = [1.0, 2.0, 1.5, 0.8, 1.2, 1.1, 2.2, 0.9, 1.0, 1.3, 1.6, 0.7, 1.4, 1.9]
@@ -446,6 +447,10 @@ def test_routes(tmp_path: Path) -> None:
     client = TestClient(app)
     told = client.get("/experiment.json").json()
     assert told["verdict"]["word"] == "policy better"
+    described = ExperimentAnswer.model_validate(told)
+    assert set(told) == set(ExperimentAnswer.model_fields), "what is told is described, and the other way round"
+    assert all(set(row) == set(GuardrailAnswer.model_fields) for row in told["guardrails"])
+    assert (described.verdict.decided_by, described.sample_ratio.verdict) == ("always-valid", "not applicable")
     assert "policy better" in client.get("/experiment").text
     live.experiment.id = "second"
     gone = client.get("/experiment.json")
