@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossmix.metrics import ARMS
+from crossmix.pages import format as formats
 from pipelines import local
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -192,7 +193,7 @@ def simulation_table(simulated: dict[str, Any]) -> str:
             continue
         row = simulated[name]
         low, high = row["lift"]["range95"]
-        lift = f"{row['lift']['mean']:+.1%} [{low:+.1%}, {high:+.1%}]"
+        lift = formats.lift(row["lift"]["mean"], low, high)
         lines.append(
             f"{label:<28}{lift:>30}{row['always_valid_found_by_day'][-1]:>14.1%}"
             f"{row['paired_found_at_end']:>9.1%}{row['welch_found_at_end']:>8.1%}"
@@ -217,7 +218,7 @@ def simulation_table(simulated: dict[str, Any]) -> str:
         "columns: part of the experiments in which the test found a difference; always-valid: looked at every cycle",
         f"half of the experiments are decided by cycle {reached}" if reached else "fewer than half are decided",
         "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",
-        f"the first experiment's verdict: {first['lift']:+.1%} [{first['ci95'][0]:+.1%}, {first['ci95'][1]:+.1%}]",
+        f"the first experiment's verdict: {formats.lift(first['lift'], *first['ci95'])}",
     ]
     return "\n".join(lines)
 
@@ -270,8 +271,7 @@ def status_table(status: dict[str, Any]) -> str:
 
 
 def _interval(one: dict[str, Any]) -> str:
-    low, high = ("?" if end is None else f"{end:+.1%}" for end in (one["low"], one["high"]))
-    return f"{one['lift']:+.1%} [{low}, {high}]"
+    return formats.lift(one["lift"], one["low"], one["high"])
 
 
 def _absolute(one: dict[str, Any]) -> str:
