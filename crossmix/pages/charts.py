@@ -87,15 +87,15 @@ class Chart:
             side = min(right - left, bottom - top)
             left += (right - left - side) / 2
             right, bottom = left + side, top + side
-        made = Panel((left, top, right, bottom), x, y, above)
-        self.panels.append(made)
-        return made
+        panel = Panel((left, top, right, bottom), x, y, above)
+        self.panels.append(panel)
+        return panel
 
     def bare(self, box: Box, x: Scale, y: Scale) -> Panel:
         """A panel without axes; its marks may reach beyond its box."""
-        made = Panel(box, Axis(x, ticks=()), Axis(y, ticks=()), framed=False)
-        self.panels.append(made)
-        return made
+        panel = Panel(box, Axis(x, ticks=()), Axis(y, ticks=()), framed=False)
+        self.panels.append(panel)
+        return panel
 
     def svg(self) -> Markup:
         """As an inline element."""
@@ -192,8 +192,8 @@ class Panel:
             if math.isfinite(a) and math.isfinite(b):
                 ink = colour if isinstance(colour, str) else colour[index]
                 look = f'fill="{fill}" stroke="{ink}" stroke-width="1.8"' if hollow else f'fill="{ink}"'
-                place = self._held(*self.at(a, b)) if self.framed else self.at(a, b)
-                self.parts.append(marker(shape, place, size, look, kind))
+                centre = self._held(*self.at(a, b)) if self.framed else self.at(a, b)
+                self.parts.append(marker(shape, centre, size, look, kind))
 
     def level(self, y: float, colour: str = MUTED, dash: str = DOTS) -> None:
         """A horizontal line across the box, where it lies within."""

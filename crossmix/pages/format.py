@@ -102,6 +102,12 @@ def interval(low: Any, high: Any, form: Callable[[Any], str] = number) -> str:
     return "" if finite(low) is None or finite(high) is None else f"{form(low)} to {form(high)}"
 
 
+def lift(mean: float, low: float | None, high: float | None) -> str:
+    """A relative change with its interval, in plain characters: for verdicts and terminals; "?": not yet bounded."""
+    ends = ("?" if end is None else f"{end:+.1%}" for end in (low, high))
+    return f"{mean:+.1%} [{', '.join(ends)}]"
+
+
 def metric(key: str, value: Any, digits: int = 3) -> str:
     """A metric's or quantity's value in its own way (`crossmix.metrics`)."""
     one = metrics.METRIC.get(key) or metrics.QUANTITY[key]

@@ -29,9 +29,9 @@ def segment(start: Point, end: Point, colour: str, width: float, dash: str = "")
     return f'<line {ends} stroke="{colour}" stroke-width="{written(width)}"{dashed}/>'
 
 
-def marker(shape: Marker, place: Point, size: float, look: str, kind: str = "") -> str:
+def marker(shape: Marker, centre: Point, size: float, look: str, kind: str = "") -> str:
     """A circle or diamond of a radius; `look`: attributes of fill and stroke, `kind`: CSS class."""
-    x, y = place
+    x, y = centre
     named = f' class="{escape(kind)}"' if kind else ""
     if shape == "circle":
         return f'<circle{named} cx="{written(x)}" cy="{written(y)}" r="{written(size)}" {look}/>'
@@ -41,7 +41,7 @@ def marker(shape: Marker, place: Point, size: float, look: str, kind: str = "") 
 
 
 def text(
-    place: Point,
+    start: Point,
     label: str,
     anchor: str,
     colour: str,
@@ -53,7 +53,7 @@ def text(
     """A label, its lines under each other; `anchor`: start, middle or end; `upwards`: read from below."""
     if not label:
         return ""
-    x, y = (written(value) for value in place)
+    x, y = (written(value) for value in start)
     weight = ' font-weight="600"' if bold else ""
     own = "" if size == FONT else f' font-size="{written(size)}"'
     turn = f' transform="rotate(-90 {x} {y})"' if upwards else ""

@@ -26,8 +26,9 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 def render(inputs: ReportInputs, path: Path | None = None) -> str:
     """The page; also written to `path` if given."""
-    found = ((section, section.body(inputs)) for section in sorted(SECTIONS.all(), key=lambda section: section.order))
-    parts = [(section, body) for section, body in found if body is not None]
+    ordered = sorted(SECTIONS.all(), key=lambda section: section.order)
+    bodies = [(section, section.body(inputs)) for section in ordered]
+    parts = [(section, body) for section, body in bodies if body is not None]
     text = page(
         TEMPLATE,
         sections=[(section.name, section.link) for section, _ in parts],

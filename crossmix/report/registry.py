@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def steps(summary: Summary) -> list[tuple[str, str]]:
     """Each step's time, and the figures that it declares."""
-    told = summary.steps or {}
+    declared = summary.steps or {}
     rows = []
     for name, seconds in summary.seconds.items():
         figures = [
             f"{key.replace('_', ' ')} {value if isinstance(value, str) else number(value)}"
-            for key, value in told.get(name, {}).items()
+            for key, value in declared.get(name, {}).items()
         ]
         rows.append((name, "; ".join([f"{number(seconds)} s", *([", ".join(figures)] if figures else [])])))
     return [*rows, ("all", f"{number(sum(summary.seconds.values()))} s")] if rows else []

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 PARAMETER_SHADE, CYCLE_SHADE = 0.28, 0.16
 
 
-def frontier(line: Frontier, marks: Sequence[tuple[str, float]], today: float, currency: str) -> Markup:
+def frontier(known: Frontier, marks: Sequence[tuple[str, float]], today: float, currency: str) -> Markup:
     """Revenue over the total budget: best split with its interval, today's split; `marks`: label and budget."""
-    end = _end(line, marks)
-    shown = line.budget_G <= end * 1.3
-    x = np.concatenate([[0.0], line.budget_G[shown]])
+    end = _end(known, marks)
+    shown = known.budget_G <= end * 1.3
+    x = np.concatenate([[0.0], known.budget_G[shown]])
     best, low, high, plan = (
         np.concatenate([[0.0], curve[shown]])
-        for curve in (line.revenue.value, line.revenue.low, line.revenue.high, line.today_revenue_G)
+        for curve in (known.revenue.value, known.revenue.low, known.revenue.high, known.today_revenue_G)
     )
     chart = Chart("Revenue over the total budget")
     panel = chart.panel(
@@ -44,11 +44,11 @@ def frontier(line: Frontier, marks: Sequence[tuple[str, float]], today: float, c
     return chart.svg()
 
 
-def next_money(line: Frontier, marks: Sequence[tuple[str, float]], today: float, currency: str) -> Markup:
+def next_money(known: Frontier, marks: Sequence[tuple[str, float]], today: float, currency: str) -> Markup:
     """Amount by platform of the best split over the total budget, stacked in the platforms' order."""
-    end = _end(line, marks)
-    shown = line.budget_G <= end * 1.3
-    budget_G, share_GP = line.budget_G[shown], line.share_GP[shown]
+    end = _end(known, marks)
+    shown = known.budget_G <= end * 1.3
+    budget_G, share_GP = known.budget_G[shown], known.share_GP[shown]
     amount_PG = np.concatenate([np.zeros((share_GP.shape[1], 1)), (share_GP * budget_G[:, None]).T], 1)
     chart = Chart("Best amounts by platform over the total budget")
     panel = chart.panel(_money(end, f"budget per cycle, {currency}"), _money(end, "on each platform"))
@@ -100,9 +100,9 @@ def _response(
     return chart.svg()
 
 
-def _end(line: Frontier, marks: Sequence[tuple[str, float]]) -> float:
+def _end(known: Frontier, marks: Sequence[tuple[str, float]]) -> float:
     """Right end of the budget axis: a little beyond what was asked, within what is known."""
-    return float(min(1.25 * max(budget for _, budget in marks), line.budget_G[-1]))
+    return float(min(1.25 * max(budget for _, budget in marks), known.budget_G[-1]))
 
 
 def _money(end: float, title: str = "", **settings: Any) -> Axis:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossmix.metrics import ARMS
+from crossmix.pages import format as formats
 from pipelines import local
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -192,7 +193,7 @@ def simulation_table(simulated: dict[str, Any]) -> str:
             continue
         row = simulated[name]
         low, high = row["lift"]["range95"]
-        lift = f"{row['lift']['mean']:+.1%} [{low:+.1%}, {high:+.1%}]"
+        lift = formats.lift(row["lift"]["mean"], low, high)
         lines.append(
             f"{label:<28}{lift:>30}{row['always_valid_found_by_day'][-1]:>14.1%}"
             f"{row['paired_found_at_end']:>9.1%}{row['welch_found_at_end']:>8.1%}"
@@ -220,7 +221,7 @@ def simulation_table(simulated: dict[str, Any]) -> str:
         "an arm with less money leaves more of it unspent: what control against control earns more is mostly that",
         f"reward of eq. 10, mean of cycles, which decides nothing: policy {rewards['policy']:.4g}, control "
         f"{rewards['control']:.4g}",
-        f"the first experiment's verdict: {first['lift']:+.1%} [{first['ci95'][0]:+.1%}, {first['ci95'][1]:+.1%}]",
+        f"the first experiment's verdict: {formats.lift(first['lift'], *first['ci95'])}",
     ]
     return "\n".join(lines)
 
@@ -273,8 +274,7 @@ def status_table(status: dict[str, Any]) -> str:
 
 
 def _interval(one: dict[str, Any]) -> str:
-    low, high = ("?" if end is None else f"{end:+.1%}" for end in (one["low"], one["high"]))
-    return f"{one['lift']:+.1%} [{low}, {high}]"
+    return formats.lift(one["lift"], one["low"], one["high"])
 
 
 def _absolute(one: dict[str, Any]) -> str:

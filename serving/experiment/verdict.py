@@ -20,6 +20,7 @@ from crossmix.ledger.experiments import GUARDRAIL, Experiment, VerdictError
 from crossmix.ledger.outcomes import Outcomes, read, users
 from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, ARMS
+from crossmix.pages import format as formats
 from serving.experiment.compare import FIGURES, by_user, compare, of_arms, own
 from serving.experiment.guardrails import rails
 
@@ -125,7 +126,7 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
         word = "policy better" if first["lift"] > 0 else "control better"
         when = first["figures"] * roi["cycles_per_figure"]
         line = (
-            f"{_better(word)}: ROI {_span(always)} after {progress}; the always-valid test has told since cycle {when}."
+            f"{_better(word)}: ROI {_lift(always)} after {progress}; the always-valid test has told since cycle {when}."
         )
         return {"word": word, "line": line + over, "decided_by": "always-valid"}
     if outcomes.reached:
@@ -133,14 +134,14 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
         decision = {"decided_by": "paired", "level": last["level"]}
         if last["p"] <= last["level"]:
             word = "policy better" if last["lift"] > 0 else "control better"
-            line = f"{_better(word)}: ROI {_span(last)} at the planned end, by the paired test.{over}"
+            line = f"{_better(word)}: ROI {_lift(last)} at the planned end, by the paired test.{over}"
             return {"word": word, "line": line} | decision
-        line = f"No difference found by the planned end: ROI {_span(last)}.{over}"
+        line = f"No difference found by the planned end: ROI {_lift(last)}.{over}"
         return {"word": "no difference found by the planned end", "line": line} | decision
     if one.ended:
-        line = f"Ended after {progress}, before a difference was found: ROI {_span(always)}.{over}"
+        line = f"Ended after {progress}, before a difference was found: ROI {_lift(always)}.{over}"
         return {"word": "ended", "line": line, "decided_by": "always-valid"}
-    line = f"Running, {progress}: no difference found so far; ROI {_span(always)}."
+    line = f"Running, {progress}: no difference found so far; ROI {_lift(always)}."
     return {"word": "running", "line": line, "decided_by": "always-valid"}
 
 
@@ -148,9 +149,8 @@ def _better(word: str) -> str:
     return "The policy is better" if word == "policy better" else "Control is better"
 
 
-def _span(one: dict[str, Any]) -> str:
-    low, high = ("?" if end is None else f"{end:+.1%}" for end in (one["low"], one["high"]))
-    return f"{one['lift']:+.1%} [{low}, {high}]"
+def _lift(one: dict[str, Any]) -> str:
+    return formats.lift(one["lift"], one["low"], one["high"])
 
 
 def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:

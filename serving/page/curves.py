@@ -28,7 +28,7 @@ BEYOND = 2.2
 COLOURS = dict(zip(ARMS, (ACCENT, WARM), strict=True))
 MARKS: dict[str, tuple[Marker, bool]] = dict(zip(ARMS, (("circle", False), ("diamond", True)), strict=True))
 """Shape, and whether it is hollow: control's, so that a policy's mark at the same place shows through."""
-SHADE = 0.22
+SHADE, HEIGHT = 0.22, 160.0
 
 
 def curves(
@@ -97,7 +97,7 @@ def _chart(one: Mapping[str, Any], name: str, top: float | None) -> str:
         return ""
     amounts, values, low, high = (list(column) for column in zip(*known, strict=True))
     title = {"revenue": "revenue", "marginal_roi": "marginal ROI"}[name]
-    chart = Chart(f"{title[0].upper()}{title[1:]} of {one['platform']} over its amount", *SMALL)
+    chart = Chart(f"{title[0].upper()}{title[1:]} of {one['platform']} over its amount", SMALL[0], HEIGHT)
     height = top or 1.05 * max(*high, 1e-12)
     panel = chart.panel(
         Axis(Scale(0, max(one["amount"][-1], 1e-12)), form=compact, most=3, grid=False),

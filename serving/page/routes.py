@@ -47,20 +47,20 @@ def router(
         trail: the newest so many entries of the audit trail.
         answers: (campaign, arm) to the prediction of the cycle that runs; the predictors' own if `None`.
     """
-    made, asked = APIRouter(tags=["page"]), answers or _predictors(live)
+    routes, asked = APIRouter(tags=["page"]), answers or _predictors(live)
 
-    def found(campaign: str | None) -> dict[str, Any]:
+    def gathered(campaign: str | None) -> dict[str, Any]:
         return gather(live, status, trail, asked, campaign, datetime.now(UTC))
 
-    @made.get("/", response_class=HTMLResponse, summary="The page for people")
+    @routes.get("/", response_class=HTMLResponse, summary="The page for people")
     def page(campaign: Chosen = None) -> Response:
-        return HTMLResponse(page_view.render(found(campaign)), headers=HEADERS)
+        return HTMLResponse(page_view.render(gathered(campaign)), headers=HEADERS)
 
-    @made.get("/page.json", summary="What the page shows")
+    @routes.get("/page.json", summary="What the page shows")
     def plain(campaign: Chosen = None) -> Response:
-        return JSONResponse(found(campaign), headers={"cache-control": "no-store"})
+        return JSONResponse(gathered(campaign), headers={"cache-control": "no-store"})
 
-    return made
+    return routes
 
 
 def gather(
@@ -93,7 +93,7 @@ def gather(
             "since": datetime.fromtimestamp(serving.since, UTC).isoformat(),
             "gates": [dict(gate) for gate in serving.bundle.manifest.get("gates") or ()],
         },
-        "experiment": None if experiment is None else _told(experiment),
+        "experiment": None if experiment is None else _experiment(experiment),
         "campaigns": [_campaign(planned[name], now) for name in names],
         "details": [_detail(live, planned[name], answers) for name in detailed],
         "trail": entries,
@@ -114,8 +114,8 @@ def _predictors(live: Live) -> Answers:
     answerer: Any = Answerer(Unrecorded())  # type: ignore[arg-type]
 
     def answers(campaign: str, arm: str) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = answerer.answer([Question(campaign, "page", arm)], arm)[0]
-        return told
+        answer: Mapping[str, Any] = answerer.answer([Question(campaign, "page", arm)], arm)[0]
+        return answer
 
     return answers
 
@@ -149,8 +149,8 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         }
         for slot, platform in enumerate(live.platforms)
     ]
-    told = ("cycle", "budget", "expected_revenue", "expected_revenue_interval", "explored", "override")
-    keys = (*told, "state_source", "state_as_of", "notes")
+    first = ("cycle", "budget", "expected_revenue", "expected_revenue_interval", "explored", "override")
+    keys = (*first, "state_source", "state_as_of", "notes")
     return {
         "campaign_id": one.campaign_id,
         "currency": one.currency,
@@ -163,7 +163,7 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
     }
 
 
-def _told(status: Mapping[str, Any]) -> dict[str, Any]:
+def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
     """The experiment in short; what a status does not have is `None`."""
     return {
         "id": _dig(status, "experiment", "id"),
@@ -186,12 +186,12 @@ def _told(status: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _dig(found: Any, *path: str) -> Any:
+def _dig(value: Any, *path: str) -> Any:
     for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _entry(one: Any) -> dict[str, Any]:
-    told: dict[str, Any] = dict(one) if isinstance(one, Mapping) else one.as_dict()
-    return told
+    entry: dict[str, Any] = dict(one) if isinstance(one, Mapping) else one.as_dict()
+    return entry

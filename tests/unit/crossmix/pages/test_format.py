@@ -105,3 +105,8 @@ def test_chances_and_moments() -> None:
     assert formats.p_value(0.0456) == "0.046"
     assert formats.moment("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04"
     assert formats.moment(None) == "–"
+
+
+def test_a_lift_is_told_in_plain_characters() -> None:
+    assert formats.lift(0.0812, -0.022, 0.191) == "+8.1% [-2.2%, +19.1%]"
+    assert formats.lift(-0.05, None, None) == "-5.0% [?, ?]"
