@@ -7,15 +7,13 @@ Services: `budget_statistics` yields the 128 statistics of `crossmix.state` in l
 `fusion_inputs` yields creative embeddings and user sequences. A statistics row's time is the END of its cycle, so a
 point-in-time join never shows a cycle before it is over.
 
-Importing this module costs nothing; Feast (5 s) comes with the first call.
+Importing this module costs nothing; Feast (2 s) comes with the first call.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from crossmix.config import Config, ConfigError, Fusion
 from crossmix.schema import DataError, Dataset
 from feature_repo import sources
+from feature_repo.feast_import import import_feast
 from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TIME
 
 if TYPE_CHECKING:
@@ -313,9 +312,8 @@ def _default_statistics() -> Statistics:
 
 
 def _store(path: Path) -> FeatureStore:
-    os.environ.setdefault("FEAST_USAGE", "False")  # earlier versions of Feast reported their use home; 0.67 does not
-    with warnings.catch_warnings():  # importing Feast turns every library's deprecation warnings on
-        from feast import FeatureStore
+    import_feast()
+    from feast import FeatureStore
 
     return FeatureStore(repo_path=str(path))
 
@@ -326,9 +324,9 @@ def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None]) -> None:
 
     import pandas as pd
 
-    from feature_repo.definitions import definitions
-
     store = _store(out)
+    from feature_repo.definitions import definitions  # after Feast
+
     times = [pd.read_parquet(out / file, columns=[TIME])[TIME] for file in sources.SOURCES.values()]
     filled = [column for column in times if len(column)]
     # A day to either side: Feast compares the range with times in the machine's own zone.

@@ -1,0 +1,57 @@
+"""Feast, imported in a quarter of its time: a server starts, and a step begins, five processor seconds sooner.
+
+Two things that nothing here uses take most of it. Every class and function that Feast marks with typeguard's
+`typechecked` is parsed and compiled anew as it is defined; and Feast imports torch for the tensors that a training job
+may ask it for, where a predictor needs no torch at all. Both are held back while Feast is imported, and only then.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_lock = threading.Lock()
+
+
+def import_feast() -> None:
+    """Import Feast, so that a later `from feast import ...` finds it loaded. Does nothing where it is already."""
+    os.environ.setdefault("FEAST_USAGE", "False")  # earlier versions of Feast reported their use home; 0.67 does not
+    with _lock:
+        if "feast" in sys.modules:
+            return
+        # Importing Feast turns every library's deprecation warnings on.
+        with warnings.catch_warnings(), _without_type_checks(), _without_torch():
+            import feast  # noqa: F401
+
+
+@contextmanager
+def _without_type_checks() -> Iterator[None]:
+    import typeguard
+
+    def unchecked(target: Any = None, **_: Any) -> Any:
+        return unchecked if target is None else target
+
+    checked = typeguard.typechecked
+    typeguard.typechecked = unchecked
+    try:
+        yield
+    finally:
+        typeguard.typechecked = checked
+
+
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """`import torch` fails meanwhile, which Feast expects of machines without it; torch that is loaded stays."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
