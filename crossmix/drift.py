@@ -92,17 +92,17 @@ def predict(belief: Belief, rho: Tensor, variance: Tensor) -> Belief:
     return Belief(rho * belief.mean, rho**2 * belief.variance + variance * (1 - rho**2))
 
 
-def update(belief: Belief, innovation: Tensor, innovation_variance: Tensor, seen: Tensor | None = None) -> Belief:
+def update(belief: Belief, innovation: Tensor, innovation_variance: Tensor, known: Tensor | None = None) -> Belief:
     """What a cycle showed is taken in.
 
     Args:
         innovation: e, what was seen less what was expected.
         innovation_variance: S = V + R; infinite where the cycle tells nothing.
-        seen: false where there is nothing to take in; by default all is seen.
+        known: false where there is nothing to take in; by default all is seen.
     """
     gain = belief.variance / innovation_variance
-    if seen is not None:
-        gain = torch.where(seen, gain, torch.zeros_like(gain))
+    if known is not None:
+        gain = torch.where(known, gain, torch.zeros_like(gain))
     return Belief(belief.mean + gain * innovation, (1 - gain) * belief.variance)
 
 

@@ -82,7 +82,7 @@ class BasePolicy(nn.Module):
         table = dict(self.named_buffers())
         platforms = table["rate"].shape[1]
         context, platform_BPF, campaign_BC = ALLOCATION.split(state_BS, platforms)
-        seen, flight = ALLOCATION.by_platform(platform_BPF), ALLOCATION.by_campaign(campaign_BC)
+        observed, flight = ALLOCATION.by_platform(platform_BPF), ALLOCATION.by_campaign(campaign_BC)
         # Nearest context: its campaign, and its click-rate multiplier.
         near_B = (context @ table["context"].T - 0.5 * table["context"].square().sum(1)).argmax(1)
         c_B, rate = table["campaign"][near_B], table["rate"][near_B]
@@ -93,37 +93,37 @@ class BasePolicy(nn.Module):
 
         budget_B = table["budget"][c_B] * flight["pace"]
         kappa = table["saturation"][c_B].clamp(min=1e-4)
-        price = seen["log_price"].exp()
+        price = observed["log_price"].exp()
         # As `pace`, which a caller's budget replaces; a flight that is over leaves nothing to pace.
         left_B = 1 - flight["elapsed"]
         paced_B = torch.where(left_B > 1e-2, (1 - flight["consumed"]) / left_B.clamp(min=1e-2), 1.0).clamp(0, 5)
-        money = seen["previous_share"] * seen["utilisation"] * (table["budget"][c_B] * paced_B)[:, None]
+        money = observed["previous_share"] * observed["utilisation"] * (table["budget"][c_B] * paced_B)[:, None]
         impressions = (money / price).clamp(min=1e-3)
         # Volume that lies far beyond its noise has moved. The cost curve passes through what was paid: the win rate is
         # that of the impressions at this volume, also where none is reported.
         usual = (table["requests"][c_B] * day_B7.roll(-1, 1)[:, None]).sum(2).clamp(min=1e-9)
         noise = table["price_drift"][c_B][..., 2] + table["requests_error"][c_B]
-        grown = _volume(seen, impressions, usual, noise)
+        grown = _volume(observed, impressions, usual, noise)
         win = (impressions / (usual * grown)).clamp(1e-6, 1)
         faded = (kappa * win).clamp(min=1e-3)
         sated = (1 - torch.exp(-faded)) / faded
 
         expected_ctr = (by_day("ctr_seen") * sated).clamp(min=1e-9)
         full = 1 + (FULL - 1) * (1 - flight["elapsed"] / BEGUN).clamp(min=0)[:, None]
-        ratio = seen["windowed_ctr"] / expected_ctr
+        ratio = observed["windowed_ctr"] / expected_ctr
         ctr = _predicted(ratio, table["ctr_drift"][c_B], impressions * expected_ctr, full)
-        clicks = (impressions * seen["windowed_ctr"]).clamp(min=1e-3)
+        clicks = (impressions * observed["windowed_ctr"]).clamp(min=1e-3)
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
-        ratio = seen["windowed_cvr"] / cvr_0
+        ratio = observed["windowed_cvr"] / cvr_0
         # Where delivery stops or begins again rates are off.
-        doubt = _due(clicks * seen["windowed_cvr"], clicks * cvr_0) * (ratio < 1)
-        doubt = doubt + (1 - seen["utilisation"]).clamp(min=0) ** 2
+        doubt = _due(clicks * observed["windowed_cvr"], clicks * cvr_0) * (ratio < 1)
+        doubt = doubt + (1 - observed["utilisation"]).clamp(min=0) ** 2
         reported = flight["windowed_cvr"][:, None] > 0
         cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, reported)
         multiplier, uncertain = self._price_multiplier(table, c_B, price, win, impressions)
         value = table["value"][c_B]
         square = table["cvr_drift"][c_B][..., 2]
-        value = value * _value(seen, price, uncertain, clicks, square, value, flight["windowed_roi"][:, None] > 0)
+        value = value * _value(observed, price, uncertain, clicks, square, value, flight["windowed_roi"][:, None] > 0)
 
         worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * value
         knots = table["win"]
@@ -131,7 +131,7 @@ class BasePolicy(nn.Module):
         marginal = marginal / (multiplier[..., None] * table["price"][c_B]).clamp(min=1e-12)
         cost = (by_day("requests") * grown * multiplier)[..., None] * table["spend"][c_B]
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]
-        return _equalised(share, marginal, seen["min"], seen["max"])
+        return _equalised(share, marginal, observed["min"], observed["max"])
 
     def _price_multiplier(
         self, table: dict[str, Tensor], c_B: Tensor, price: Tensor, win: Tensor, impressions: Tensor
@@ -191,7 +191,7 @@ def _predicted(
     return torch.lerp(drifted, moved, weight if reported is None else weight * reported)
 
 
-def _due(seen: Tensor, expected: Tensor) -> Tensor:
+def _due(observed: Tensor, expected: Tensor) -> Tensor:
     """Variance of the log of a conversion rate below the usual one: conversions that are due look like a fall.
 
     One that all platforms share, and that moves no split: the more the other platforms lack, the less is a platform's
@@ -200,11 +200,11 @@ def _due(seen: Tensor, expected: Tensor) -> Tensor:
     Args:
         seen, expected: conversions of a cycle.
     """
-    others = [count.sum(1, keepdim=True) - count + 1 for count in (seen, expected)]
+    others = [count.sum(1, keepdim=True) - count + 1 for count in (observed, expected)]
     return (others[0] / others[1]).clamp(1e-2, 1).log() ** 2
 
 
-def _volume(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
+def _volume(observed: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, noise: Tensor) -> Tensor:
     """Factor on the requests a cycle, from the reported win rate; 1 unless they have moved, or where none is reported.
 
     What moves on all platforms alike is no volume but the budget: of how much money a share was, the state tells only
@@ -214,17 +214,17 @@ def _volume(seen: Mapping[str, Tensor], impressions: Tensor, usual: Tensor, nois
         usual: requests of the last cycle's weekday.
         noise: variance of their log.
     """
-    reported = (seen["win_rate"] > 1e-6) & (impressions >= 1)
-    gap = reported * (impressions / usual / seen["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
+    reported = (observed["win_rate"] > 1e-6) & (impressions >= 1)
+    gap = reported * (impressions / usual / observed["win_rate"].clamp(min=1e-6)).log().clamp(-3, 3)
     # Impressions are read from the window's utilisation, which an outage takes from the last cycle's.
-    variance = noise + 1 / usual + READ + (1 - seen["utilisation"]).clamp(min=0) ** 2
+    variance = noise + 1 / usual + READ + (1 - observed["utilisation"]).clamp(min=0) ** 2
     alike = (gap / variance).sum(1, keepdim=True) / (1 / variance).sum(1, keepdim=True)
     gap = gap - alike
     return torch.exp(reported * _moved(gap, variance) * SHIFT / (SHIFT + variance) * gap)
 
 
 def _value(
-    seen: Mapping[str, Tensor],
+    observed: Mapping[str, Tensor],
     price: Tensor,
     uncertain: Tensor,
     clicks: Tensor,
@@ -242,14 +242,14 @@ def _value(
         square: sum of the window's squared weights.
         reported: false where nobody reports revenue, which is no fall.
     """
-    conversions = seen["utilisation"] / price.clamp(min=1e-12) * seen["windowed_ctr"] * seen["windowed_cvr"]
-    ratio = (seen["windowed_roi"] / (conversions * usual).clamp(min=1e-12)).clamp(max=1 + MOST)
+    conversions = observed["utilisation"] / price.clamp(min=1e-12) * observed["windowed_ctr"] * observed["windowed_cvr"]
+    ratio = (observed["windowed_roi"] / (conversions * usual).clamp(min=1e-12)).clamp(max=1 + MOST)
     # As if values spread as widely as they are high: they spread half as widely, which leaves room for `FULL`.
-    count = square / (clicks * seen["windowed_cvr"]).clamp(min=1e-3)
+    count = square / (clicks * observed["windowed_cvr"]).clamp(min=1e-3)
     variance = count + uncertain
     moved = (1 + SHIFT / (SHIFT + variance) * (ratio - 1)).clamp(min=LEAST)
     # A return at the state's upper bound may be any above it.
-    reported = reported & (seen["windowed_roi"] < HIGHEST_ROI)
+    reported = reported & (observed["windowed_roi"] < HIGHEST_ROI)
     return torch.lerp(torch.ones_like(moved), moved, _moved(_root(ratio, count), variance) * reported)
 
 

@@ -78,8 +78,8 @@ def act_of(baseline: Baseline, market: Market) -> Act:
 def from_state(competitor: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Act:
     """A player that sees the state, the limits and the campaign's number, and nothing else."""
 
-    def act(environment: MarketEnvironment, seen: Observation) -> Tensor:
-        return competitor(seen.state_BS, seen.low_BP, seen.high_BP, environment.campaign_B)
+    def act(environment: MarketEnvironment, observation: Observation) -> Tensor:
+        return competitor(observation.state_BS, observation.low_BP, observation.high_BP, environment.campaign_B)
 
     return act
 
@@ -91,7 +91,7 @@ def with_memory(make: Callable[[Market, Tensor], Player]) -> Act:
     """
     player: Player | None = None
 
-    def act(environment: MarketEnvironment, seen: Observation) -> Tensor:
+    def act(environment: MarketEnvironment, observation: Observation) -> Tensor:
         nonlocal player
         history, reports = environment.history, 1
         if player is None:
@@ -101,8 +101,8 @@ def with_memory(make: Callable[[Market, Tensor], Player]) -> Act:
         return player.act(
             Task(
                 budget_B=environment.cycle_budget_B(),
-                low_BP=seen.low_BP,
-                high_BP=seen.high_BP,
+                low_BP=observation.low_BP,
+                high_BP=observation.high_BP,
                 share_BP=history.share_BP,
                 weekday_B=environment.weekday_B,
                 context_BD=environment.context_BD,
@@ -120,9 +120,9 @@ def _report(environment: MarketEnvironment, age: int) -> Delivery:
     return Delivery(impressions, clicks, conversions, revenue, spend, planned, (environment.weekday_B - 1 - age) % 7)
 
 
-def oracle(environment: MarketEnvironment, seen: Observation) -> Tensor:
+def oracle(environment: MarketEnvironment, observation: Observation) -> Tensor:
     """The clairvoyant myopic optimum."""
-    return solve(environment.conditions, environment.cycle_budget_B(), seen.low_BP, seen.high_BP).share_BP
+    return solve(environment.conditions, environment.cycle_budget_B(), observation.low_BP, observation.high_BP).share_BP
 
 
 def judge_act(market: Market, config: Config, act: Act, name: str, flights: int = 2) -> Record:

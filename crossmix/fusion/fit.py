@@ -137,7 +137,7 @@ def _report(
         "click": judge(table.clicked[here], p_click[here]),
         "conversion": judge(table.converted[here], p_joint[here]),
         "rows": {
-            "trained": learned.seen,
+            "trained": learned.distinct_rows,
             "heldout": int(here.sum()),
             "available": int(table.train.sum()),
             "predicted": len(p_click),
@@ -173,7 +173,7 @@ def _notes(config: Config, table: Table, learned: Learned, modalities: list[str]
     if config.fusion.train_rows < available:
         notes.append(
             f"Each epoch saw {config.fusion.train_rows:,} of {available:,} training rows "
-            f"({learned.seen:,} distinct ones in all)."
+            f"({learned.distinct_rows:,} distinct ones in all)."
         )
     if not table.calibrate.any():
         notes.append("The validation period has no row to calibrate on: the heads are calibrated on training rows.")

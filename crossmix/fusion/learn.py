@@ -29,7 +29,7 @@ class Learned:
 
     module: Fusion
     """In eval mode, with the weights of the best epoch."""
-    seen: int
+    distinct_rows: int
     """Distinct training rows."""
     curve: list[dict[str, float]]
     """Per epoch: training loss, validation loss (both heads' cross-entropy, nats per impression)."""

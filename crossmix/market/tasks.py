@@ -112,10 +112,10 @@ def tasks(market: Market, *, train: int = 50, held_out: int = 20, seed: int = 0,
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(count)
     cut = min(max(round(fraction * count), 1), count - 1)
-    seen = {_key(np.zeros((len(QUANTITIES), *market.value["ctr"].shape)))}
+    taken = {_key(np.zeros((len(QUANTITIES), *market.value["ctr"].shape)))}
     return Tasks(
-        train=_draw(market, strata, "train", train, np.sort(shuffled[cut:]), rng, seen),
-        held_out=_draw(market, strata, "held_out", held_out, np.sort(shuffled[:cut]), rng, seen),
+        train=_draw(market, strata, "train", train, np.sort(shuffled[cut:]), rng, taken),
+        held_out=_draw(market, strata, "held_out", held_out, np.sort(shuffled[:cut]), rng, taken),
     )
 
 
@@ -144,9 +144,9 @@ def _draw(
     wanted: int,
     periods: np.ndarray,
     rng: np.random.Generator,
-    seen: set[bytes],
+    taken: set[bytes],
 ) -> tuple[Task, ...]:
-    """Distinct tasks of some periods; what is drawn is added to `seen`."""
+    """Distinct tasks of some periods; what is drawn is added to `taken`."""
     groups = terciles(market)
     regions: list[int | None] = [None, *strata.distinct_regions()]
     log = {(r, k): _log(strata, int(k), r) for r in regions for k in periods}
@@ -162,9 +162,9 @@ def _draw(
         for names, k in zip(members.values(), picks, strict=True):
             here = np.isin(market.platforms, names)
             multiplier[..., here] = log[region, periods[k]][..., here]
-        if _key(multiplier) in seen:
+        if _key(multiplier) in taken:
             continue
-        seen.add(_key(multiplier))
+        taken.add(_key(multiplier))
         where = None if region is None else strata.regions[region]
         when = [strata.periods[periods[k]] for k in picks]
         parts = tuple(Stratum(k, where, names) for names, k in zip(members.values(), when, strict=True))

@@ -63,8 +63,8 @@ class Version:
         Versions promoted under the names of before have `by` and `why` in their tag.
         """
         tag = json.loads(self.tags.get("promoted", "{}"))
-        found = {"actor": tag.get("actor", tag.get("by")), "reason": tag.get("reason", tag.get("why"))}
-        return {name: str(value) for name, value in found.items() if value is not None}
+        change = {"actor": tag.get("actor", tag.get("by")), "reason": tag.get("reason", tag.get("why"))}
+        return {name: str(value) for name, value in change.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """For summary.json."""

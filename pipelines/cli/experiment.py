@@ -66,8 +66,10 @@ def simulate(out: Path, days: int, runs: int, level: float, weight: float, *, on
         raise ConfigError(f"{out}: it has no bundle, as its gates did not pass; only a policy that passed is simulated")
     served = bundle.load(out / "bundle")
 
-    def serve(_: Any, seen: Any) -> torch.Tensor:
-        share = served.allocate(*(x.numpy().astype(np.float32) for x in (seen.state_BS, seen.low_BP, seen.high_BP)))
+    def serve(_: Any, observation: Any) -> torch.Tensor:
+        share = served.allocate(
+            *(x.numpy().astype(np.float32) for x in (observation.state_BS, observation.low_BP, observation.high_BP))
+        )
         return torch.from_numpy(np.ascontiguousarray(share[:, : len(market.platforms)]))
 
     others: dict[str, Act] = {}

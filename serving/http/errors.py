@@ -26,38 +26,38 @@ def install(app: Any) -> None:
     from crossmix.ledger.store import StoreAwayError
     from serving.protocol.router import PredictorAwayError
 
-    def told(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
         return JSONResponse({"error": sentence}, status, headers)
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
-        return told(400, str(error))
+        return answer(400, str(error))
 
     async def unknown(_: Request, error: Exception) -> JSONResponse:
-        return told(404, str(error))
+        return answer(404, str(error))
 
     async def away(_: Request, error: Exception) -> JSONResponse:
-        return told(503, str(error), RETRY)
+        return answer(503, str(error), RETRY)
 
     async def missing(_: Request, error: Exception) -> JSONResponse:
-        return told(501, str(error) or "not implemented")
+        return answer(501, str(error) or "not implemented")
 
     async def http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return told(error.status_code, str(error.detail), dict(error.headers or {}))
+        return answer(error.status_code, str(error.detail), dict(error.headers or {}))
 
     async def field(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "json_invalid":
-            return told(400, f"{where}: {first['msg']}; send what /openapi.json describes")
+            return answer(400, f"{where}: {first['msg']}; send what /openapi.json describes")
         remedy = first["msg"] if first["type"] == "refused" else f"{first['msg']}; send what /openapi.json describes"
-        return told(422, f"{where}: {shown(first.get('input'))}; {remedy}")
+        return answer(422, f"{where}: {shown(first.get('input'))}; {remedy}")
 
     async def fault(request: Request, error: Exception) -> JSONResponse:
         number = request.scope.get("state", {}).get("request_id", "unknown")
         _log.error("request %s failed", number, exc_info=error)
-        return told(500, f"the server failed; its log has the cause under request id {number}")
+        return answer(500, f"the server failed; its log has the cause under request id {number}")
 
     for kind, handler in (
         (kserve.InvalidInput, invalid),

@@ -62,7 +62,7 @@ def feedback_body() -> dict[str, Any]:
 def answer(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """An answer of the model, and our errors."""
     problems: dict[int | str, dict[str, Any]] = {
-        code: {"description": told, "model": Error} for code, told in _PROBLEMS.items()
+        code: {"description": meaning, "model": Error} for code, meaning in _PROBLEMS.items()
     }
     return {status: {"description": "done", "model": model}, **problems}
 

@@ -102,11 +102,11 @@ def value_of_totals(conversions_TCP: Array, revenue_TCP: Array) -> tuple[Array, 
     """
     n, total = conversions_TCP.sum(0), revenue_TCP.sum(0)
     mean = total / np.maximum(n, 1e-9)
-    seen = (conversions_TCP > 0) & (n > 1)
+    counted = (conversions_TCP > 0) & (n > 1)
     surprise = (revenue_TCP - mean * conversions_TCP) ** 2 / np.maximum(mean**2 * conversions_TCP, 1e-12)
     # One mean per cell was fitted to its cycles.
-    freedom = max(int(seen.sum() - seen.any(0).sum()), 1)
-    cv2 = float(surprise[seen].sum() / freedom)
+    freedom = max(int(counted.sum() - counted.any(0).sum()), 1)
+    cv2 = float(surprise[counted].sum() / freedom)
     return values(n, total, n * mean**2 * (1 + cv2))
 
 

@@ -107,9 +107,9 @@ def _requests_variance(supply: Supply, bid: Array | None, group: npt.NDArray[np.
         return np.asarray(np.bincount(group, 1 / np.maximum(won, LEAST_WIN_RATE), groups), float)
 
     step = 0.1
-    seen = np.isfinite(supply.price_multiplier_error) & (supply.requests > 0)
-    slope = np.log(np.where(seen, wins(np.exp(step)), 1) / np.where(seen, wins(1.0), 1)) / step
-    return np.asarray(variance + np.where(seen, (slope * supply.price_multiplier_error * supply.requests) ** 2, 0.0))
+    known = np.isfinite(supply.price_multiplier_error) & (supply.requests > 0)
+    slope = np.log(np.where(known, wins(np.exp(step)), 1) / np.where(known, wins(1.0), 1)) / step
+    return np.asarray(variance + np.where(known, (slope * supply.price_multiplier_error * supply.requests) ** 2, 0.0))
 
 
 def _design(frame: pd.DataFrame, exposed: Array, region: npt.NDArray[np.int64], price: Array) -> dict[str, float]:

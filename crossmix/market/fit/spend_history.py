@@ -174,16 +174,16 @@ def supply(
     # A cycle that won more than the mean volume had more.
     requests = np.maximum(aggregate.requests[c, p] * aggregate.week[c, p][weekday], impressions_T / MOST_WON)
     requests = np.maximum(requests, 1.0)
-    seen = (impressions_T > 0) & (spend_T > 0)
-    won = np.where(seen, impressions_T, 0.5 * requests) / requests
-    implied = np.where(seen, spend_T / np.maximum(impressions_T, 1e-12), np.nan) / _mean_cost(curve, won)
-    anchor = seen & fitted if (seen & fitted).any() else seen
+    delivered = (impressions_T > 0) & (spend_T > 0)
+    won = np.where(delivered, impressions_T, 0.5 * requests) / requests
+    implied = np.where(delivered, spend_T / np.maximum(impressions_T, 1e-12), np.nan) / _mean_cost(curve, won)
+    anchor = delivered & fitted if (delivered & fitted).any() else delivered
     mean = float(implied[anchor].mean()) if anchor.any() else 1e-6
     return Supply(
         knots=mean * cost_curve(settings.lognormal_sigma, settings.quantiles),
         curve=mean * curve,
         dispersion=settings.assumed_bid_dispersion,
-        price_multiplier=np.where(seen & ~smoothed, implied / mean, aggregate.price_multiplier[:, c, p]),
+        price_multiplier=np.where(delivered & ~smoothed, implied / mean, aggregate.price_multiplier[:, c, p]),
         price_multiplier_error=np.sqrt(aggregate.price_noise[:, c, p]),
         requests=requests,
         requests_error=requests * float(aggregate.requests_se[c, p] / aggregate.requests[c, p]),
@@ -225,7 +225,7 @@ def _series(
     rate = log_rate(np.where(fitted, clicks, 0.0), np.where(fitted, impressions, 0.0))
     observed = np.stack([np.where(won, price, np.nan), np.where(won, rate, np.nan)], 1)
     noise = np.stack([PRICE_CV**2 / np.maximum(impressions, 1), 1 / np.maximum(clicks, 0.5)], 1)
-    seen = np.isfinite(observed)
+    is_observed = np.isfinite(observed)
     days = won.sum(0)
     mean = np.where(won, impressions, 0.0).sum(0) / np.maximum(days, 1)
     # A campaign that never ran on a platform is taken to find there what the others find.
@@ -238,7 +238,7 @@ def _series(
     return _Series(
         observed_TQCP=tensor(np.nan_to_num(observed)),
         noise_TQCP=tensor(noise),
-        seen_TQCP=torch.tensor(seen),
+        seen_TQCP=torch.tensor(is_observed),
         log_wins_TCP=tensor(np.log(np.maximum(impressions, 1e-3))),
         base_CP=tensor(base),
         weekday_T=None if weekday_T is None else torch.tensor(weekday_T),

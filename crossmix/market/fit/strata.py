@@ -90,7 +90,7 @@ def by_period(cycles: Cubes, period_T: npt.NDArray[np.int64]) -> Cubes:
 
     precision = 1 / np.maximum(cycles.price_multiplier_error**2, 1e-12)
     weight = total(precision)
-    seen = weight > 0
+    known = weight > 0
     return Cubes(
         clicks=total(cycles.clicks),
         exposed=total(cycles.exposed),
@@ -99,8 +99,8 @@ def by_period(cycles: Cubes, period_T: npt.NDArray[np.int64]) -> Cubes:
         requests=total(cycles.requests),
         requests_variance=total(cycles.requests_variance),
         usual=total(cycles.usual),
-        price_multiplier=np.where(seen, total(precision * cycles.price_multiplier) / np.where(seen, weight, 1), 1.0),
-        price_multiplier_error=np.where(seen, 1 / np.sqrt(np.where(seen, weight, 1)), np.inf),
+        price_multiplier=np.where(known, total(precision * cycles.price_multiplier) / np.where(known, weight, 1), 1.0),
+        price_multiplier_error=np.where(known, 1 / np.sqrt(np.where(known, weight, 1)), np.inf),
     )
 
 
@@ -274,19 +274,19 @@ def _rate(hits: Array, trials: Array) -> tuple[Array, Array]:
     axes = tuple(range(hits.ndim - 2))
     rate_CP = hits.sum(axes) / np.maximum(trials.sum(axes), 1e-9)
     expected = trials * rate_CP
-    seen = expected > 1 / NOTHING
-    variance = np.clip(1 - rate_CP, 0.05, 1) / np.where(seen, expected, 1 / NOTHING)
-    return np.where(seen, hits / np.where(seen, expected, 1), 1.0), variance
+    known = expected > 1 / NOTHING
+    variance = np.clip(1 - rate_CP, 0.05, 1) / np.where(known, expected, 1 / NOTHING)
+    return np.where(known, hits / np.where(known, expected, 1), 1.0), variance
 
 
 def _mean(total: Array, count: Array, cv_CP: Array) -> tuple[Array, Array]:
     """Ratio of a mean to the mean over all strata, per campaign and platform."""
     axes = tuple(range(total.ndim - 2))
     overall_CP = total.sum(axes) / np.maximum(count.sum(axes), 1)
-    seen = (count > 0) & (overall_CP > 0)
+    known = (count > 0) & (overall_CP > 0)
     ratio = total / np.maximum(count, 1) / np.where(overall_CP > 0, overall_CP, 1)
     variance = np.maximum(cv_CP, 0.05) ** 2 / np.maximum(count, 1)
-    return np.where(seen, ratio, 1.0), np.where(seen, variance, NOTHING)
+    return np.where(known, ratio, 1.0), np.where(known, variance, NOTHING)
 
 
 def _price(multiplier: Array, error: Array) -> tuple[Array, Array]:
@@ -300,10 +300,10 @@ def _volume(requests: Array, requests_variance: Array, usual: Array) -> tuple[Ar
     """Ratio of requests to the usual ones; both the estimate's error and the Poisson arrivals are sampling."""
     axes = tuple(range(requests.ndim - 2))
     usual = usual * requests.sum(axes) / np.maximum(usual.sum(axes), 1e-9)
-    seen = usual > 0
-    ratio = np.where(seen, requests / np.where(seen, usual, 1), 1.0)
-    variance = (requests_variance + usual) / np.where(seen, usual, 1) ** 2
-    return ratio, np.where(seen, np.minimum(variance, NOTHING), NOTHING)
+    known = usual > 0
+    ratio = np.where(known, requests / np.where(known, usual, 1), 1.0)
+    variance = (requests_variance + usual) / np.where(known, usual, 1) ** 2
+    return ratio, np.where(known, np.minimum(variance, NOTHING), NOTHING)
 
 
 def periods(meta: Meta, cycles: int) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:

@@ -162,7 +162,7 @@ def _price_law(
     points, law = np.array([1.0]), np.array([1.0])
     surprise, slope = np.zeros_like(price), np.ones(cycles)
     positive = price > 0
-    seen = np.bincount(cycle[positive], minlength=cycles)
+    impressions = np.bincount(cycle[positive], minlength=cycles)
     for _ in range(rounds):
         x, cap = price / multiplier[cycle], ceiling / multiplier[cycle]
         points, law = product_limit(x[usable], cap[usable])
@@ -172,13 +172,13 @@ def _price_law(
         # higher multiplier meets the same bids), by the slope of that expectation in ln b: a Newton step undoes it.
         surprise = log_price - np.log(multiplier[cycle]) - _below(points, below, cap)
         hidden = (_below(points, below, cap * np.exp(0.1)) - _below(points, below, cap * np.exp(-0.1))) / 0.2
-        slope = np.clip(1 - np.bincount(cycle[positive], hidden[positive], cycles) / np.maximum(seen, 1), 0.1, 1)
-        step = np.bincount(cycle[positive], surprise[positive], cycles) / np.maximum(seen, 1) / slope
+        slope = np.clip(1 - np.bincount(cycle[positive], hidden[positive], cycles) / np.maximum(impressions, 1), 0.1, 1)
+        step = np.bincount(cycle[positive], surprise[positive], cycles) / np.maximum(impressions, 1) / slope
         multiplier = multiplier * np.exp(np.clip(step, -0.5, 0.5))
         mean = float(np.average(multiplier[:fit_cycles], weights=np.maximum(counts[:fit_cycles], 1e-9)))
         multiplier = multiplier / max(mean, 1e-12)
     spread = float(np.std(surprise[usable])) / slope
-    return _PriceLaw(points, law, multiplier, spread / np.sqrt(np.maximum(seen, 0.25)))
+    return _PriceLaw(points, law, multiplier, spread / np.sqrt(np.maximum(impressions, 0.25)))
 
 
 def _below(points: Array, below: Array, cap: Array) -> Array:
