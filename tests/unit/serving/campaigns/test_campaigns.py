@@ -18,10 +18,11 @@ from fastapi.testclient import TestClient
 from crossmix.bundle import Plan
 from crossmix.constraints import Limits
 from crossmix.ledger import audit
-from crossmix.ledger.campaigns import Campaign, load_all
+from crossmix.ledger.campaigns import FIELDS, FREE, Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.assignment.users import hashed
 from serving.campaigns import service as campaigns
+from serving.campaigns.schema import Bounds, Edit, NewCampaign
 from serving.campaigns.service import CampaignError, CampaignExistsError, UnknownCampaignError
 from serving.feedback import events as feedback
 from serving.http import resources as routes
@@ -53,6 +54,12 @@ def test_a_campaign_comes_back_as_it_was_written(store: Store) -> None:
     assert Campaign.from_dict(made.as_dict()) == made
     assert made.starts == START
     assert made.limits == {"search": {"min": 0.1, "max": 0.6}, "video": {"freeze": True}}
+
+
+def test_what_may_be_sent_is_what_is_kept() -> None:
+    assert tuple(NewCampaign.model_fields) == FIELDS
+    assert ("campaign_id", *Edit.model_fields) == FIELDS
+    assert Bounds().model_dump() == FREE
 
 
 def test_cycles_are_counted_from_the_start() -> None:

@@ -19,10 +19,12 @@ from fastapi.testclient import TestClient
 
 from crossmix.ledger import feedback as ledger
 from crossmix.ledger.store import Store
+from crossmix.metrics import QUANTITIES
 from serving.assignment.users import hashed
 from serving.campaigns import service as campaigns
 from serving.feedback import events as feedback
 from serving.feedback.events import FeedbackError, Receipt
+from serving.feedback.schema import EventData, NewEvent
 from serving.http import resources as routes
 from tests.support.serving_live import PLATFORMS, START, FakeLive, event, raw
 
@@ -56,6 +58,14 @@ def take(live: FakeLive, *raws: Any) -> Receipt:
 
 def sums(live: FakeLive, name: str = "impressions") -> Any:
     return ledger.totals(live.store, "spring", PLATFORMS).values[name]
+
+
+def test_every_quantity_may_be_sent_and_is_nothing_where_it_is_not() -> None:
+    about = ("event_id", "campaign_id", "arm", "user_id", "platform", "cycle", "timestamp", "requests")
+    assert NewEvent.names()[:8] == about
+    assert set(NewEvent.names()[8:]) == set(QUANTITIES)
+    assert tuple(EventData.model_fields) == NewEvent.names()[1:]
+    assert {name: NewEvent.model_fields[name].default for name in QUANTITIES} == dict.fromkeys(QUANTITIES, 0.0)
 
 
 def test_an_event_is_counted_once_whatever_it_says_later(live: FakeLive) -> None:
