@@ -97,12 +97,15 @@ def title(key: str) -> str:
 def formula(*keys: str) -> str:
     """The metrics' definitions as a sentence: "ROAS is revenue / spend, utilisation spend / planned budget"."""
     first, *others = (METRIC[key] for key in keys)
-    return ", ".join([f"{first.label} is {first.definition}", *(f"{_inside(one)} {one.definition}" for one in others)])
+    return ", ".join(
+        [f"{first.label} is {first.definition}", *(f"{inside(one.key)} {one.definition}" for one in others)]
+    )
 
 
-def _inside(metric: Metric) -> str:
-    """The label within a sentence."""
-    return metric.label if metric.label.isupper() else metric.label.lower()
+def inside(key: str) -> str:
+    """A metric's or quantity's label within a sentence."""
+    label = title(key)
+    return label if label.isupper() else label.lower()
 
 
 def ratios(amounts: Mapping[str, Any], keys: Iterable[str] = RATIOS) -> dict[str, float | None]:

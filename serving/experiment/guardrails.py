@@ -17,6 +17,7 @@ import numpy as np
 from crossmix.config import Guardrails
 from crossmix.evaluate.stats.sequential import Lift, sequential
 from crossmix.ledger.outcomes import Array, Outcomes
+from crossmix.metrics import METRIC, inside
 from serving.experiment.compare import figures, of_arms
 
 BROKEN, HOLDS, UNKNOWN = "broken", "holds", "insufficient data"
@@ -35,10 +36,16 @@ class Rail:
     low: float | None
     high: float | None
     verdict: str
-    sentence: str
+    detail: str
+    """How it stands, in words."""
+
+    @property
+    def sentence(self) -> str:
+        """The same where nothing else names it."""
+        return f"guardrail {self.name}: {self.detail}"
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"sentence": self.sentence}
 
 
 def rails(outcomes: Outcomes, settings: Guardrails) -> list[Rail]:
@@ -58,30 +65,29 @@ def broken(outcomes: Outcomes, settings: Guardrails) -> str | None:
 def _rail(name: str, figure: str, threshold: float, outcomes: Outcomes) -> Rail:
     level = outcomes.experiment.level
     top_AT, bottom_AT = of_arms(outcomes, figure)
-    word = {"roi": "ROI", "cpa": "CPA"}.get(figure, figure)
-    above = name.endswith("_rise")
+    metric = METRIC[figure]
+    above = metric.direction == "less"
     run, enough = _silence(top_AT), math.ceil(math.log2(outcomes.experiment.days / level))
     if not above and run >= enough:
-        what = "revenue" if figure == "roi" else "spend"
-        sentence = (
-            f"guardrail {name}: the policy arm had no {what} in its last {run} cycles while control had in each; "
+        detail = (
+            f"the policy arm had no {metric.numerator} in its last {run} cycles while control had in each; "
             f"{enough} on end end the experiment"
         )
-        return Rail(name, figure, threshold, -1.0, None, None, BROKEN, sentence)
+        return Rail(name, figure, threshold, -1.0, None, None, BROKEN, detail)
     figured = figures(top_AT, bottom_AT)
     if isinstance(figured, str):
-        return Rail(name, figure, threshold, None, None, None, UNKNOWN, f"guardrail {name}: {figured}")
+        return Rail(name, figure, threshold, None, None, None, UNKNOWN, figured)
     policy_F, control_F = figured[1]
     lift: Lift = sequential(policy_F, control_F, level)
     bad = lift.low > threshold if above else lift.high < threshold
     high = f"{lift.high:+.1%}" if math.isfinite(lift.high) else "unbounded"
     limit = f"{'above' if above else 'below'} {threshold:.0%}"
-    sentence = (
-        f"guardrail {name}: the policy's {word} is {lift.lift:+.1%} [{lift.low:+.1%}, {high}] against control's "
+    detail = (
+        f"the policy's {inside(figure)} is {lift.lift:+.1%} [{lift.low:+.1%}, {high}] against control's "
         f"after {len(outcomes.slot_T)} cycles, {'' if bad else 'not '}wholly {limit}"
     )
     ends = (lift.low if lift.low > -1 else None, lift.high if math.isfinite(lift.high) else None)
-    return Rail(name, figure, threshold, lift.lift, *ends, BROKEN if bad else HOLDS, sentence)
+    return Rail(name, figure, threshold, lift.lift, *ends, BROKEN if bad else HOLDS, detail)
 
 
 def _silence(top_AT: Array) -> int:

@@ -175,7 +175,7 @@ def _guardrails(rows: list[dict[str, Any]]) -> Table:
                 _lift(row if row["lift"] is not None else None),
                 Cell(change(row["threshold"]), "num"),
                 Cell(row["verdict"], f"chip {CHIPS.get(row['verdict'], 'insufficient-data')}"),
-                Cell(row["sentence"].partition(": ")[2], "prose"),
+                Cell(row["detail"], "prose"),
             )
             for row in rows
         ),

@@ -179,7 +179,7 @@ def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
         "roi": {arm: _dig(status, "arms", arm, "roi") for arm in ARMS},
         "lift": _dig(status, "lifts", "roi", "always_valid"),
         "guardrails": [
-            {key: rail.get(key) for key in ("name", "verdict", "sentence")}
+            {key: rail.get(key) for key in ("name", "verdict", "detail", "sentence")}
             for rail in _dig(status, "guardrails") or ()
             if isinstance(rail, Mapping)
         ],

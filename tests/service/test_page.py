@@ -52,7 +52,14 @@ STATUS: dict[str, Any] = {
         "control": {"roi": {"value": 1.21, "low": 1.08, "high": 1.34}},
     },
     "lifts": {"roi": {"always_valid": {"lift": 0.081, "low": -0.022, "high": 0.191}}},
-    "guardrails": [{"name": "roi", "verdict": "holds", "sentence": "guardrail roi: the lift +8.1% is not below -20%"}],
+    "guardrails": [
+        {
+            "name": "roi",
+            "verdict": "holds",
+            "detail": "the lift +8.1% is not below -20%",
+            "sentence": "guardrail roi: the lift +8.1% is not below -20%",
+        }
+    ],
 }
 
 

@@ -52,6 +52,14 @@ def test_every_key_has_one_label() -> None:
     assert set(metrics.JUDGED) <= set(metrics.RATIOS)
 
 
+def test_labels_within_a_sentence() -> None:
+    assert [metrics.inside(key) for key in ("roi", "utilisation", "planned")] == [
+        "ROI",
+        "utilisation",
+        "planned budget",
+    ]
+
+
 def test_formulas_read_as_a_sentence() -> None:
     sentence = metrics.formula("roas", "cpa", "utilisation")
     assert sentence == "ROAS is revenue / spend, CPA spend / conversion, utilisation spend / planned budget"
