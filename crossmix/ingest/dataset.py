@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from datetime import date as date_type
 from pathlib import Path
+from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -13,7 +16,7 @@ from crossmix.config import Data
 from crossmix.ingest import plans
 from crossmix.ingest.clean import OTHER, UNKNOWN, Clean
 from crossmix.ingest.timeline import Timeline
-from crossmix.schema import CREATIVES, PLANS, DataError
+from crossmix.schema import CREATIVES, PLANS, DataError, Provenance
 from crossmix.sources import SOURCES, Table
 from crossmix.sources.tables import arrow_schema, fetch, rounded, write
 
@@ -102,7 +105,7 @@ def write_plans(
     if planned is None:
         table = table.mutate(date=table["timestamp"].date())
         spend = table.group_by("campaign_id", "platform", "date").agg(spend=table["price_paid"].sum()).to_pandas()
-        spend["date"] = [getattr(value, "date", lambda value=value: value)() for value in spend["date"]]
+        spend["date"] = days_of(spend["date"])
         spend["spend"] = [rounded(value) for value in spend["spend"]]
         frame = plans.derived(spend, platforms, cycles.start, cycles.hours * cycles.cycles)
     else:
@@ -121,3 +124,14 @@ def write_creatives(creatives: Clean | None, out: Path) -> tuple[str, ...]:
     write(table.order_by("creative_id"), schema, out / "creatives.parquet")
     counts = fetch(table.agg(image=table["image"].count(), text=table["copy"].count()))[0]
     return tuple(name for name in ("image", "text") if counts[name])
+
+
+def plans_from_spend() -> dict[str, str]:
+    """Provenance of plans where the log has none: actual spend stands for them."""
+    approximated = {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
+    return approximated | {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
+
+
+def days_of(date: Iterable[Any]) -> list[date_type]:
+    """Days as days, whether the engine gives days or moments."""
+    return [getattr(value, "date", lambda value=value: value)() for value in date]

@@ -20,12 +20,12 @@ from crossmix.ingest.clean import (
     plan_rules,
     platform_groups,
 )
-from crossmix.ingest.dataset import check_fittable, derive, write_creatives, write_plans
+from crossmix.ingest.dataset import check_fittable, derive, plans_from_spend, write_creatives, write_plans
 from crossmix.ingest.engine import cleaning_settings
 from crossmix.ingest.report import report
 from crossmix.ingest.spend_history import ingest_history
 from crossmix.ingest.timeline import WEEKDAY_HOURS, timeline
-from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, QUARANTINE, Meta, Provenance
+from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, QUARANTINE, Meta
 from crossmix.sources import Raw
 from crossmix.sources.tables import arrow_schema, write
 
@@ -72,8 +72,7 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     }
     provenance = dict(raw.provenance)
     if planned is None:
-        provenance |= {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
-        provenance |= {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
+        provenance |= plans_from_spend()
         notes.append("The log has no plans: planned budgets are approximated by actual spend, and there are no limits.")
     meta = Meta(
         source=data.source,

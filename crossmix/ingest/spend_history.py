@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,10 +15,10 @@ from crossmix.config import Data, digest
 from crossmix.ingest import history_tables as history
 from crossmix.ingest import plans
 from crossmix.ingest.clean import clean, clean_optional, plan_rules, platform_groups
-from crossmix.ingest.dataset import write_creatives
+from crossmix.ingest.dataset import days_of, plans_from_spend, write_creatives
 from crossmix.ingest.engine import cleaning_settings
 from crossmix.ingest.timeline import Timeline, first_cycles
-from crossmix.schema import DERIVED, OUTCOMES, PLANS, QUARANTINE, DataError, Meta, Provenance
+from crossmix.schema import DERIVED, OUTCOMES, PLANS, QUARANTINE, DataError, Meta
 from crossmix.sources import Raw
 from crossmix.sources.tables import arrow_schema
 
@@ -27,19 +28,11 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     key = ("campaign_id", "platform", "date")
     outcomes = clean(raw.outcomes, OUTCOMES, "outcomes", key, history.outcome_rules)
     frame = outcomes.table.to_pandas()
-    frame["date"] = [getattr(day, "date", lambda day=day: day)() for day in frame["date"]]
+    frame["date"] = days_of(frame["date"])
     rejected = list(outcomes.rejected)
     days = history.days_per_row(frame["date"])
-    hours = data.cycle_hours or 24 * days
-    if hours % (24 * days):
-        raise DataError(
-            f"data.cycle_hours: {hours} h; a history of {days} day(s) a row needs a multiple of {24 * days} h, or none"
-        )
-    first = min(frame["date"])
-    cycles = ((max(frame["date"]) - first).days + days) // (hours // 24)
-    history.check_length(cycles, hours // 24, frame["date"])
-    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    timing = Timeline(start, hours, cycles, first_cycles(cycles, data))
+    timing = _timeline(frame["date"], days, data)
+    first, hours, cycles = timing.start.date(), timing.hours, timing.cycles
     view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
     platforms, group, grouping = platform_groups(view, timing, data)
     table, beyond = history.totals(frame, group, first, hours // 24, timing.first_cycle, cycles, data.holdout_days)
@@ -51,7 +44,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         amounts = frame.rename(columns={"spend": "planned_budget"})
     else:
         amounts = planned.table.to_pandas()
-        amounts["date"] = [getattr(day, "date", lambda day=day: day)() for day in amounts["date"]]
+        amounts["date"] = days_of(amounts["date"])
         rejected += planned.rejected
     budget = plans.grouped(history.daily_plans(amounts, days), group)
     pq.write_table(
@@ -62,13 +55,10 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     write_creatives(None, out)
     pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
 
-    provenance, notes = (
-        dict(raw.provenance),
-        history.notes(timing.cycles, hours, data.holdout_days, frame, beyond, table),
-    )
+    provenance = dict(raw.provenance)
+    notes = history.notes(timing.cycles, hours, data.holdout_days, frame, beyond, table)
     if planned is None:
-        provenance |= {f"plans.{column.name}": Provenance.APPROXIMATED.value for column in PLANS}
-        provenance |= {f"plans.{name}": Provenance.MISSING.value for name in ("min", "max")}
+        provenance |= plans_from_spend()
         notes.append("The history has no column `planned`: a day's plan is what it spent, and there are no limits.")
     notes += grouping
     meta = Meta(
@@ -98,3 +88,21 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     meta.save(out)
     IngestReport.of(history.report(table, meta)).save(out)
     return meta
+
+
+def _timeline(date: pd.Series, days: int, data: Data) -> Timeline:
+    """The history cut into cycles of whole rows; `days`: of a row.
+
+    Raises:
+        DataError: cycles that cut a row, or too few of them.
+    """
+    hours = data.cycle_hours or 24 * days
+    if hours % (24 * days):
+        raise DataError(
+            f"data.cycle_hours: {hours} h; a history of {days} day(s) a row needs a multiple of {24 * days} h, or none"
+        )
+    first = min(date)
+    cycles = ((max(date) - first).days + days) // (hours // 24)
+    history.check_length(cycles, hours // 24, date)
+    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    return Timeline(start, hours, cycles, first_cycles(cycles, data))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from crossmix.artifacts import Curve, Evaluation, GateTable, Interval, MetaTraining, Registration
 from crossmix.config import Config
-from crossmix.registry.store import Registry, Version
+from crossmix.registry.store import Registry
 from crossmix.registry.trained import POLICY_FOLDER, START_FOLDER
+from crossmix.registry.version import Version
 from crossmix.report.page import judged_figures
 from crossmix.training.policy_file import POLICY_FILES, START_FILES
 

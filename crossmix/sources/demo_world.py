@@ -144,6 +144,8 @@ class World:
 def world(demo: Demo) -> World:
     """The world of a `Demo` config; the same for the same config.
 
+    Long because it is one sequence: every draw comes from one generator, and their order makes the world.
+
     Raises:
         DataError: fewer creatives than campaigns.
     """

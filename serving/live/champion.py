@@ -23,7 +23,8 @@ from crossmix.background import sentence
 from crossmix.bundle import Bundle, BundleError
 
 if TYPE_CHECKING:
-    from crossmix.registry.store import Registry, Version
+    from crossmix.registry.store import Registry
+    from crossmix.registry.version import Version
 
 _log = logging.getLogger(__name__)
 RETRY_SECONDS = 60.0

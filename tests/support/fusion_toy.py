@@ -22,7 +22,7 @@ ENCODERS = {
 def write(
     folder: Path, rows: int = 6_000, seed: int = 0, creatives: int = 40, media: bool = True, shuffled: bool = False
 ) -> tuple[Path, Path]:
-    """Write folder/dataset and folder/features; returns both.
+    """Write folder/dataset and folder/features; returns both. Long because it writes six tables of one world.
 
     A click's logit is -1.5 + image + text + history + platform, each of size about 1;
     a click converts with a logit that leans on the image. `media=False`: no creatives; `shuffled`: labels permuted.

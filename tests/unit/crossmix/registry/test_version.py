@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from crossmix.registry.store import Version
+from crossmix.registry.version import Version
 
 
 @pytest.mark.parametrize(
