@@ -297,7 +297,8 @@ def test_report_adds_up(demo: Dataset) -> None:
     assert sum(part["impressions"] for part in report["by_platform"]) == len(frame)
     assert report["rates"]["ctr"] == pytest.approx(frame["clicked"].mean())
     assert report["rates"]["roas"] == pytest.approx(frame["revenue"].sum() / frame["price_paid"].sum())
-    spend = sum(day[name] for day in report["by_day"] for name in demo.meta.platforms)
+    assert all(set(day["spend"]) == set(demo.meta.platforms) for day in report["by_day"])
+    spend = sum(amount for day in report["by_day"] for amount in day["spend"].values())
     assert spend == pytest.approx(frame["price_paid"].sum())
     assert len(report["by_day"]) == demo.meta.cycles
     assert set(report["splits"]) == {"train", "validation", "test"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from crossmix.artifacts import FusionReport, IngestReport
 from crossmix.config import Config, load
 from crossmix.evaluate.gates.fidelity import without_impressions
 from crossmix.fusion.fit import fit as fuse
@@ -199,7 +199,7 @@ def test_fusion_has_nothing_to_fuse_and_says_so(tmp_path: Path) -> None:
     assert report["modalities"] == []
     assert "spend history" in report["notes"][0]
     assert len(pd.read_parquet(out / "predictions.parquet")) == 0
-    page = render(ReportInputs(fusion=report, ingest=json.loads((dataset.path / "report.json").read_text())))
+    page = render(ReportInputs(fusion=FusionReport.load(out), ingest=IngestReport.load(dataset.path)))
     assert "nothing to fuse" in page
 
 
