@@ -166,7 +166,8 @@ class GuardrailAnswer(Answer):
     low: float | None
     high: float | None
     verdict: Literal["broken", "holds", "insufficient data"]
-    sentence: str
+    detail: str = Field(description="how it stands, in words")
+    sentence: str = Field(description="the same with the guardrail's name")
 
 
 class ExperimentAnswer(Answer):
@@ -180,6 +181,9 @@ class ExperimentAnswer(Answer):
     currency: str | None
     campaigns: list[str]
     arms: dict[Arms, dict[str, Any]] = Field(description="totals and figures")
+    dynamic_reward: dict[Arms, dict[str, Any]] = Field(
+        description="eq. 10 of each cycle, and its mean; decides nothing"
+    )
     lifts: dict[str, dict[str, Any]]
     platforms: dict[str, dict[str, Any]] = Field(description="arms and lifts of each")
     users: dict[str, Any] = Field(description="per user, where feedback tells one")
