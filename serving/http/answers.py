@@ -170,6 +170,13 @@ class GuardrailAnswer(Answer):
     sentence: str = Field(description="the same with the guardrail's name")
 
 
+class DynamicReward(Answer):
+    """Eq. 10 of an arm's cycles."""
+
+    mean: float | None = Field(description="of the cycles; null: none has finished")
+    by_cycle: list[float]
+
+
 class ExperimentAnswer(Answer):
     """How the experiment stands. Lifts are relative, by figure, each with its tests or why there is none."""
 
@@ -181,9 +188,7 @@ class ExperimentAnswer(Answer):
     currency: str | None
     campaigns: list[str]
     arms: dict[Arms, dict[str, Any]] = Field(description="totals and figures")
-    dynamic_reward: dict[Arms, dict[str, Any]] = Field(
-        description="eq. 10 of each cycle, and its mean; decides nothing"
-    )
+    dynamic_reward: dict[Arms, DynamicReward] = Field(description="beside revenue; it decides nothing")
     lifts: dict[str, dict[str, Any]]
     platforms: dict[str, dict[str, Any]] = Field(description="arms and lifts of each")
     users: dict[str, Any] = Field(description="per user, where feedback tells one")

@@ -24,7 +24,7 @@ from crossmix.artifacts import (
     Summary,
 )
 from crossmix.baselines.registry import BASELINES
-from crossmix.config import load
+from crossmix.config import Reward, load
 from crossmix.evaluate.fidelity.divergence import Divergence
 from crossmix.evaluate.fidelity.impressions import METRICS, Comparison, Deviation
 from crossmix.evaluate.fidelity.two_sample import TwoSample
@@ -33,6 +33,8 @@ from crossmix.evaluate.gates.verdicts import PASS, Gate, bounds
 from crossmix.evaluate.judge import QUANTITIES, Record, summarise
 from crossmix.ingest.report import rates
 from crossmix.market.model import PARAMETERS
+from crossmix.metrics import AMOUNTS
+from crossmix.reward import dynamic_of
 from crossmix.schema import Meta
 from tests.support.markets import make_market
 
@@ -379,6 +381,7 @@ def _records(platforms: tuple[str, ...], rng: np.random.Generator) -> dict[str, 
             flight_TP,
             np.zeros_like(flight_TP),
             np.ones_like(flight_TP),
+            dynamic_of(Reward(), {key: amounts[key].sum(1) for key in AMOUNTS}, np.zeros(SEEDS)),
         )
     return records
 
