@@ -100,6 +100,7 @@ def test_the_critics_loss_is_the_bellman_error_by_hand(twin: bool) -> None:
         torch.testing.assert_close(value, before[name] + config.tau * (online[name] - before[name]))
 
 
+@pytest.mark.slow
 def test_the_actor_waits_for_the_critic_and_then_finds_the_best_platform() -> None:
     agent = _agent(replace(SMALL, warm_up=200, actor_rate=1e-3, critic_rate=3e-3, logit_penalty=0.1))
     generator, start = torch.Generator().manual_seed(5), agent.policy.head.weight.clone()

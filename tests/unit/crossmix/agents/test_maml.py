@@ -132,6 +132,7 @@ def test_a_first_order_gradient_would_be_another() -> None:
     assert float((second - first).norm() / first.norm()) > 0.05
 
 
+@pytest.mark.slow
 def test_meta_training_recovers_faster_than_multi_task_on_conflicting_tasks() -> None:
     # The tasks' best splits differ and the states do not tell which it is: the average serves neither.
     weights = ([4.0, 1.0, 1.0], [1.0, 4.0, 1.0], [1.0, 1.0, 4.0])

@@ -127,6 +127,7 @@ def test_mpc_finds_the_drift_that_the_market_hides() -> None:
         assert float(z.std()) == pytest.approx(1, abs=0.35), name
 
 
+@pytest.mark.slow
 def test_mpc_beats_the_plug_in_where_the_market_drifts_and_nobody_beats_the_oracle() -> None:
     market, config = make_market(drift=0.3), load("laptop", ["evaluate.market_seeds=8", "evaluate.cycles=15"])
     baselines = [BASELINES.get("uniform"), BASELINES.get("plug_in"), *report_readers()]

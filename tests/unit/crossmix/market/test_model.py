@@ -66,6 +66,7 @@ def splits(draw: st.DrawFn) -> torch.Tensor:
     return torch.tensor([draw(st.lists(st.floats(-100, 100, width=32), min_size=P, max_size=P))])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     market=markets(),

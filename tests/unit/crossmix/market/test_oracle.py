@@ -177,6 +177,7 @@ def _agrees(count: int, seed: int, starts: int) -> None:
     assert np.mean([gap < 1e-6 for _, gap in told.values()]) > 0.7
 
 
+@pytest.mark.slow
 def test_agrees_with_a_general_solver_on_random_instances() -> None:
     """Every kind of price, budget and limits together: 6 x 9 x 3 = 162 instances."""
     _agrees(len(LIMITS) * len(PARTS) * len(PRICES), seed=11, starts=2)

@@ -179,6 +179,7 @@ def direct(
     return ALLOCATION.encode_statistics(platform, campaign)[0].numpy()
 
 
+@pytest.mark.slow
 def test_rows_are_what_history_gives(world: World) -> None:
     events = deliveries(5)
     other = dict(zip(PLATFORMS, reversed(SHARE.values()), strict=True))

@@ -215,6 +215,7 @@ def cubes(seed: int, draws: int = 3, shifted: float = 0.0) -> tuple[np.ndarray, 
     return real, model
 
 
+@pytest.mark.slow
 def test_equal_laws_are_not_told_apart_and_unequal_ones_are() -> None:
     keep = np.ones((40, 2, 3), bool)
     tests = [paired(*cubes(seed), keep, ("x", "y", "z"))["total"] for seed in range(5)]

@@ -359,6 +359,7 @@ def test_arms_share_the_market_and_not_the_luck_nor_the_money(market: Market) ->
     assert part.total["planned"].sum() == pytest.approx(0.6 * one.total["planned"].sum(), rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_simulated_experiment_finds_the_better_arm_and_nothing_where_there_is_nothing(market: Market) -> None:
     def serve(world, seen):  # type: ignore[no-untyped-def]
         return solve(world.conditions, world.cycle_budget_B(), seen.low_BP, seen.high_BP, grid=32, zooms=2).share_BP

@@ -34,6 +34,7 @@ def test_samples_that_cannot_be_compared_are_refused(first: list[float], second:
         welch(first, second)
 
 
+@pytest.mark.slow
 def test_the_two_way_interval_covers() -> None:
     # Effects of training seeds and of market seeds, and noise; the truth is 0. The bootstrap of few rows is narrow
     # (it resamples 5 of them), so that 95 % are not reached; under 75 % would be a mistake, and so would all of them.

@@ -302,6 +302,7 @@ def test_a_log_with_planted_differences_gives_their_strata() -> None:
     assert np.abs(found.effects["cvr"].region_RP).max() < 0.05
 
 
+@pytest.mark.slow
 def test_users_who_come_with_all_their_impressions_are_no_region() -> None:
     """600 users of very different click rates: regions differ by whom they happen to have, and by nothing else."""
     alarms, naive = 0, 0
