@@ -379,6 +379,7 @@ def _records(platforms: tuple[str, ...], rng: np.random.Generator) -> dict[str, 
             flight_TP,
             np.zeros_like(flight_TP),
             np.ones_like(flight_TP),
+            0.6 * ratio_N,
         )
     return records
 
