@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crossmix.artifacts import Evaluation, PlayerResult
-from crossmix.metrics import JUDGED, METRIC, formula
+from crossmix.metrics import DYNAMIC_REWARD, JUDGED, METRIC, formula
 from crossmix.pages.charts import ACCENT, INK, LINE, MUTED, PAPER, WIDTH, Chart
-from crossmix.pages.format import decimal, estimate, finite, metric, percent, points
+from crossmix.pages.format import decimal, estimate, finite, metric, number, percent, points
 from crossmix.pages.scales import Axis, Scale
 from crossmix.pages.table import NOTHING, Cell, Table
 from crossmix.report.section import SECTIONS, Section, absent, markup
@@ -44,11 +44,20 @@ def totals(evaluation: Evaluation) -> Table:
         ]
         money = [_money(result, key) for key in JUDGED]
         clairvoyant = "knows the market" if result.clairvoyant else ""
-        rows.append((Cell(result.label, "own" if name == "policy" else "", clairvoyant), *quality, *money))
+        reward = interval_cell(result.dynamic_reward, number)
+        rows.append((Cell(result.label, "own" if name == "policy" else "", clairvoyant), *quality, *money, reward))
     return Table(
         "All platforms together. Small figures are 95 % intervals. “Policy ahead by” is the policy’s oracle ratio "
-        f"less this one’s, in points. {formula('roi', 'roas', 'cpa')}, {evaluation.currency}.",
-        ("", "Oracle ratio", "Gap closed", "Policy ahead by", *(METRIC[key].label for key in JUDGED)),
+        f"less this one’s, in points. {formula('roi', 'roas', 'cpa')}, {evaluation.currency}. "
+        f"{DYNAMIC_REWARD.label}, is a mean of cycles that judges nothing: its click term buys clicks with revenue.",
+        (
+            "",
+            "Oracle ratio",
+            "Gap closed",
+            "Policy ahead by",
+            *(METRIC[key].label for key in JUDGED),
+            DYNAMIC_REWARD.label,
+        ),
         tuple(rows),
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from crossmix.artifacts import Evaluation, Interval
 from crossmix.metrics import METRIC
-from crossmix.pages.format import metric
+from crossmix.pages.format import metric, number
 from crossmix.report.platforms import by_metric, comparison, value
 from crossmix.report.policies import forest, ordered, totals
 from tests.support.report_steps import NAMES
@@ -74,6 +74,7 @@ def test_totals_have_intervals_where_the_judge_found_them(evaluation: Evaluation
     assert cells["CTR"].small == ""
     assert cells["Policy ahead by"].text == "–"
     assert oracle[0].small == "knows the market"
+    assert cells["Reward, eq. 10"].text == number(result.dynamic_reward.mean)
 
 
 def test_a_mean_that_is_undefined_is_taken_from_the_totals(evaluation: Evaluation) -> None:
