@@ -68,8 +68,8 @@ class PlayerResult(Part):
     roi: Interval
     roas: Interval
     utilisation: Interval
-    dynamic_reward: Interval
-    """Eq. 10, mean of cycles: a figure beside revenue, by which nothing is judged."""
+    dynamic_reward: Interval | None = None
+    """Eq. 10, mean of cycles: a figure beside revenue, by which nothing is judged; absent in files of before."""
     limit_breaks: int
     """Cycles in which a limit was broken."""
     total: Figures

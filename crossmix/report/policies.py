@@ -44,7 +44,7 @@ def totals(evaluation: Evaluation) -> Table:
         ]
         money = [_money(result, key) for key in JUDGED]
         clairvoyant = "knows the market" if result.clairvoyant else ""
-        reward = interval_cell(result.dynamic_reward, number)
+        reward = NOTHING if result.dynamic_reward is None else interval_cell(result.dynamic_reward, number)
         rows.append((Cell(result.label, "own" if name == "policy" else "", clairvoyant), *quality, *money, reward))
     return Table(
         "All platforms together. Small figures are 95 % intervals. “Policy ahead by” is the policy’s oracle ratio "

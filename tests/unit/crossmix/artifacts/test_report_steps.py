@@ -62,3 +62,10 @@ def test_players_parameters_and_splits_are_the_real_ones(steps: dict[str, Path])
     assert set(MarketReport.load(steps["market"]).platforms[0].parameters) == set(PARAMETERS)
     assert tuple(IngestReport.load(steps["ingest"]).splits) == SPLITS
     assert Meta.load(steps["ingest"]).campaigns == evaluation.campaigns
+
+
+def test_an_evaluation_of_before_is_read(steps: dict[str, Path]) -> None:
+    content = Evaluation.load(steps["gate"]).plain()
+    for result in content["policies"].values():
+        assert result.pop("dynamic_reward")["mean"] > 0
+    assert Evaluation.of(content).policies["policy"].dynamic_reward is None
