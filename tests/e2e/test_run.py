@@ -138,13 +138,12 @@ def kill_in(step: str, out: Path) -> None:
         process = subprocess.Popen(
             command(out), stdout=screen, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
-        deadline = time.monotonic() + 120
-        while not list((out / "steps").glob(f"{step}/*.tmp")) and time.monotonic() < deadline:
+        begun = [f"{step}/*.tmp", "train/*.work/*"] if step == "train" else [f"{step}/*.tmp"]  # and a checkpoint
+        deadline = time.monotonic() + 400
+        while not all(list((out / "steps").glob(pattern)) for pattern in begun):
             assert process.poll() is None, (out.parent / "screen").read_text()
+            assert time.monotonic() < deadline, f"{step} has not begun"
             time.sleep(0.02)
-        if step == "train":  # far enough for a checkpoint
-            while not list((out / "steps").glob("train/*.work/*")) and time.monotonic() < deadline:
-                time.sleep(0.02)
         kill_group(process)
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -53,23 +52,25 @@ def test_two_ranks_end_alike_when_one_is_killed(market: Path, tmp_path: Path) ->
     assert curve["ranks"] == 2
     assert told == curve["points"]  # passed on from the first rank's process
 
-    work, killed = tmp_path / "w2", []
+    work, killed, ended = tmp_path / "w2", [], threading.Event()
 
     def kill_one() -> None:
         """Kill the second rank once the first hybrid rounds are saved."""
-        for _ in range(1_200):
+        while not ended.wait(0.05):
             if list(work.glob("checkpoint.replay-000002-001of002.pt")):
                 victim = _rank(1, str(work))
                 if victim is not None:
                     os.kill(victim, signal.SIGKILL)
                     killed.append(victim)
                     return
-            time.sleep(0.05)
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    train(_config("train.ranks=2"), market, cut, work)
-    thread.join()
+    try:
+        train(_config("train.ranks=2"), market, cut, work)
+    finally:
+        ended.set()
+        thread.join()
     assert killed
     ours, theirs = _policy(whole), _policy(cut)
     for name, value in ours.items():
