@@ -31,6 +31,8 @@ Mask = npt.NDArray[np.bool_]
 
 FOLDS = 5
 PERMUTATIONS = 999
+BINS = 255
+"""Of scikit-learn's boosted trees."""
 # With fewer rows of either sample, or cycles, a classifier has nothing to learn from.
 LEAST_ROWS = 40
 LEAST_CYCLES = 2 * FOLDS
@@ -159,9 +161,38 @@ def _scores(x_NF: Array, label_N: Ints, cycle_N: Ints, c_N: Ints, p_N: Ints) -> 
         score = np.zeros(len(label_N))
         for k in range(FOLDS):
             test = fold == k
-            score[test] = make().fit(table[~test], label_N[~test]).predict_proba(table[test])[:, 1]
+            train_NF, test_NF = table[~test], table[test]
+            if table is trees:
+                train_NF, test_NF = _binned(train_NF, test_NF, label_N[~test])
+            score[test] = make().fit(train_NF, label_N[~test]).predict_proba(test_NF)[:, 1]
         scores[name] = score
     return scores
+
+
+def _binned(train_NF: Array, test_MF: Array, label_N: Ints) -> tuple[Array, Array]:
+    """Every column as the number of the bin that boosted trees put a value in: their scores are the same.
+
+    Balanced classes are weights of rows, and scikit-learn 1.9 sorts such a column anew for each of its 254 edges, which
+    took four fifths of a fit; here it is sorted once. A column of at most `BINS` values is left as it is.
+    """
+    train_NF, test_MF = train_NF.copy(), test_MF.copy()
+    weight_N = (len(label_N) / (2 * np.bincount(label_N, minlength=2)))[label_N]
+    for f in range(train_NF.shape[1]):
+        column = train_NF[:, f]
+        if len(np.unique(column)) <= BINS:
+            continue
+        order = np.argsort(column)
+        ordered, below = column[order], np.cumsum(weight_N[order])
+        wanted = np.linspace(0, 100, BINS + 1)[1:-1] / 100 * below[-1]
+        at = np.searchsorted(below, wanted).clip(max=len(column) - 1)
+        # An edge that falls between two rows lies half-way.
+        exact = below[at] - wanted <= np.finfo(np.float64).eps
+        after = ordered[(at + 1).clip(max=len(column) - 1)]
+        edges = np.unique(np.where(exact, (ordered[at] + after) / 2, ordered[at]))
+        # Of edges with no row between them a tree takes the lowest.
+        edges = edges[np.unique(np.searchsorted(edges, column))[:-1]]
+        train_NF[:, f], test_MF[:, f] = np.searchsorted(edges, column), np.searchsorted(edges, test_MF[:, f])
+    return train_NF, test_MF
 
 
 def _judge(name: str, score_N: Array, label_N: Ints, cycle_N: Ints, sides: int) -> tuple[TwoSample, Array]:
