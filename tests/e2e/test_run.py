@@ -138,7 +138,7 @@ def kill_in(step: str, out: Path) -> None:
         process = subprocess.Popen(
             command(out), stdout=screen, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not list((out / "steps").glob(f"{step}/*.tmp")) and time.monotonic() < deadline:
             assert process.poll() is None, (out.parent / "screen").read_text()
             time.sleep(0.02)
