@@ -46,7 +46,7 @@ class Server:
         with self.log.open("ab") as stream:
             command = [sys.executable, "-m", "tests.support.feedback_server", self.url, str(self.port)]
             self.process = subprocess.Popen(command, stdout=stream, stderr=stream)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -89,7 +89,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         batch = 0
-        with httpx.Client(timeout=30) as http:
+        with httpx.Client(timeout=300) as http:
             while not self.halt.is_set():
                 made = [self._event(batch, index) for index in range(self.random.randint(1, 20))]
                 if self.acknowledged and self.random.random() < 0.1:

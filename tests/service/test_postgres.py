@@ -185,7 +185,9 @@ def test_a_stop_in_the_middle_loses_nothing_that_was_acknowledged(
     threads = [threading.Thread(target=send, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.7)
+    deadline = time.monotonic() + 300
+    while len(acknowledged) <= 100 and time.monotonic() < deadline:
+        time.sleep(0.05)
     cluster.stop()
     cluster.start()
     time.sleep(0.5)

@@ -42,7 +42,7 @@ class Page:
         self._number += 1
         self.socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self.socket.recv(timeout=30))
+            message = json.loads(self.socket.recv(timeout=300))
             if message.get("id") == self._number:
                 assert "error" not in message, message
                 return dict(message["result"])
@@ -59,7 +59,7 @@ class Page:
         self.complaints.clear()
         self.requests.clear()
         self.call("Page.navigate", url=url)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while self.value("document.readyState") != "complete" or self.value("location.href") == "about:blank":
             assert time.monotonic() < deadline, f"{url} did not load"
             time.sleep(0.05)
@@ -111,7 +111,7 @@ def chromium(folder: Path) -> Iterator[Page]:
     process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         port = _port(folder / "profile" / "DevToolsActivePort", process, folder / "chromium.log")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=300) as reply:
             target = next(one for one in json.load(reply) if one["type"] == "page")
         with connect(target["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
             yield Page(socket)
@@ -122,7 +122,7 @@ def chromium(folder: Path) -> Iterator[Page]:
 
 
 def _port(file: Path, process: subprocess.Popen[bytes], log: Path) -> int:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text(errors="replace")[-2_000:]
         if file.is_file() and (lines := file.read_text().splitlines()):

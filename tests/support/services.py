@@ -50,7 +50,7 @@ class Cluster:
         command = [str(self.bin / program), *arguments]
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             command = ["runuser", "-u", USER, "--", *command]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:
@@ -95,17 +95,18 @@ class Redis:
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "appendonly": "yes"}
         command = [self.program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        for _ in range(100):
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
             assert self.process.poll() is None, "redis-server ended"
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError("redis-server does not answer after 10 s")
+        raise AssertionError("redis-server does not answer after 300 s")
 
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=300)
         self.process = None

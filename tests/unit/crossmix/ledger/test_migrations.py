@@ -254,7 +254,7 @@ def test_replicas_that_start_at_once_migrate_once(empty: str, tmp_path: Path, ol
         assert replica.stdout is not None
         assert replica.stdout.readline() == "ready\n"
     go.touch()
-    told = [replica.communicate(timeout=100)[0] for replica in replicas]
+    told = [replica.communicate(timeout=300)[0] for replica in replicas]
     assert [replica.returncode for replica in replicas] == [0] * 3
     assert told == ["12 9\n" if old else "0 0\n"] * 3
     assert _revision(empty) == migrate.NEWEST

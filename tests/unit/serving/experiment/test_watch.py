@@ -31,9 +31,9 @@ def _store(folder: Path, policy: list[float]) -> Store:
 
 
 def _until(done: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 300
     while not done():
-        assert time.monotonic() < limit, "it did not come to pass in ten seconds"
+        assert time.monotonic() < limit, "it did not come to pass in 300 seconds"
         time.sleep(0.01)
 
 
@@ -89,7 +89,7 @@ def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
     for one in replicas:
         one.start()
     for one in replicas:
-        one.join(10)
+        one.join(300)
         assert not one.is_alive()
     assert len(called) == 1
     assert called[0] == experiments.get(store, "first").reason
@@ -106,7 +106,7 @@ def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> N
     assert called == []
     # Somebody else ends it: nothing is left to watch, and nothing of ours to roll back.
     experiments.end(store, "first", "a person's reason", "me")
-    one.join(10)
+    one.join(300)
     assert not one.is_alive()
     assert called == []
     (tmp_path / "other").mkdir()
@@ -120,7 +120,7 @@ def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> N
     )
     told.start()
     told.stop()
-    told.join(10)
+    told.join(300)
     assert not told.is_alive()
 
 
@@ -140,7 +140,7 @@ def test_a_database_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
     assert one.trouble == "database there: refused"
     assert called == []
     away = False
-    one.join(10)
+    one.join(300)
     assert len(called) == 1
 
 
@@ -159,7 +159,7 @@ def test_a_rollback_that_fails_is_tried_until_it_works(tmp_path: Path) -> None:
     # The experiment has ended before anything else, whatever becomes of the rollback.
     assert experiments.get(store, "first").ended is not None
     _until(lambda: one.trouble == "RuntimeError: the registry is away" or len(tries) >= 3)
-    one.join(10)
+    one.join(300)
     assert len(tries) == 3
     assert len(set(tries)) == 1
     assert [entry.action for entry in trail(store, "first")] == ["experiment.rollback", "experiment.end"]
