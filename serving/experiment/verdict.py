@@ -3,7 +3,7 @@
 Contract: docs/design.md#serving.
 
 Only ROI decides. Until the planned end the always-valid test does, at the experiment's level whenever one looks; at
-the planned end the paired test too, at what the looks before have left of that level (`experiment.closing`). An
+the planned end the paired test too, at what the looks before have left of that level (`sequential.closing`). An
 imbalance of users blocks everything, and is said first.
 """
 
