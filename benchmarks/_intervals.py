@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def told(item: dict[str, Any] | None, sign: str = "") -> str:
+def with_interval(item: dict[str, Any] | None, sign: str = "") -> str:
     """`0.9937 [0.9924, 0.9949]` of `significance.two_way`'s answer; a dash where there is none."""
     if item is None:
         return "-"

@@ -42,13 +42,13 @@ class Flights(VecEnv):
         self.actions = actions
 
     def step_wait(self) -> Any:
-        seen, reward, ended, _, _ = self.inner.step(self.actions)
+        state, reward, ended, _, _ = self.inner.step(self.actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if ended.all():
-            for info, last in zip(infos, seen, strict=True):
+            for info, last in zip(infos, state, strict=True):
                 info["terminal_observation"] = last
-            seen = self.inner.reset()[0]
-        return seen, reward, ended, infos
+            state = self.inner.reset()[0]
+        return state, reward, ended, infos
 
     def close(self) -> None:
         self.inner.close()
@@ -80,17 +80,17 @@ class Trained:
 class _Clock(BaseCallback):
     """Stops at a number of CPU seconds; tells points of a curve."""
 
-    def __init__(self, seconds: float, every: int, told: Callable[[int, float], None] | None, began: float) -> None:
+    def __init__(self, seconds: float, every: int, note: Callable[[int, float], None] | None, began: float) -> None:
         super().__init__()
-        self.seconds, self.every, self.told, self.began, self.next = seconds, every, told, began, every
+        self.seconds, self.every, self.note, self.began, self.next = seconds, every, note, began, every
         self.outside = 0.0
 
     def _on_step(self) -> bool:
         spent = time.process_time() - self.began - self.outside
-        if self.told is not None and self.num_timesteps >= self.next:
+        if self.note is not None and self.num_timesteps >= self.next:
             self.next += self.every
             before = time.process_time()
-            self.told(self.num_timesteps, spent)
+            self.note(self.num_timesteps, spent)
             self.outside += time.process_time() - before
         return spent < self.seconds
 
@@ -105,12 +105,12 @@ def learn(
     seconds: float = float("inf"),
     seed: int = 0,
     every: int = 1 << 62,
-    told: Callable[[Trained, int, float], None] | None = None,
+    note: Callable[[Trained, int, float], None] | None = None,
 ) -> tuple[Trained, int, float]:
     """Train for so many campaign cycles or CPU seconds, whichever ends first; the learner, cycles, CPU seconds.
 
     Args:
-        told: called every `every` cycles with the learner so far; its own time does not count.
+        note: called every `every` cycles with the learner so far; its own time does not count.
     """
     inner = MarketVectorEnv(market, config, num_envs=envs, cycles=config.train.cycles, scale=SCALE)
     wrapped = VecNormalize(Flights(inner, config.train.market_seed + 7_000_000 + seed), norm_reward=kind == "ppo")
@@ -125,12 +125,12 @@ def learn(
     began = time.process_time()
 
     def pass_on(done: int, spent: float) -> None:
-        if told is not None:
+        if note is not None:
             wrapped.training = False
-            told(trained, done, spent)
+            note(trained, done, spent)
             wrapped.training = True
 
-    clock = _Clock(seconds, every, pass_on if told else None, began)
+    clock = _Clock(seconds, every, pass_on if note else None, began)
     model.learn(total_timesteps=steps, callback=clock)
     spent = time.process_time() - began - clock.outside
     wrapped.training = False

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import adapt, online
-from benchmarks._intervals import told
+from benchmarks._intervals import with_interval
 from benchmarks.allocation import FIRST_SEED, finished, seeds
 from benchmarks.sim_to_real import steps
 from crossmix.agents.policy import Policy
@@ -58,13 +58,13 @@ ROUNDS_ALONE = 640
 
 def variants(config: Config, names: Sequence[str]) -> dict[str, Config]:
     """Configurations by name."""
-    made = {}
+    configs = {}
     for name in names:
         train_settings = replace(config.train, **VARIANTS.get(name, {}))
         if train_settings.start == "fresh" or train_settings.agent in ("ddpg", "ppo"):
             train_settings = replace(train_settings, episodes=max(ROUNDS_ALONE, config.train.episodes))
-        made[name] = replace(config, train=train_settings, decay=1.0 if name == NO_DECAY else config.decay)
-    return made
+        configs[name] = replace(config, train=train_settings, decay=1.0 if name == NO_DECAY else config.decay)
+    return configs
 
 
 def without_context(market: Market) -> Market:
@@ -150,14 +150,14 @@ def measure(
 
 def shifts(config: Config, folder: Path, trained: Path, short: bool) -> dict[str, Any]:
     """With and without online learning, and with and without meta-training, after a shift."""
-    told = online.measure(config, folder, trained, *((2, 3, 4) if short else (10, online.DAYS, online.ROWS)))
+    learned = online.measure(config, folder, trained, *((2, 3, 4) if short else (10, online.DAYS, online.ROWS)))
     view, scenario = "statistics masked", "price_shock"
     size = adapt.Size(*((2, 6, 2, 1) if short else (6, 30, 25, 2)), scenarios=(scenario,), views=(view,))
     recovered = adapt.measure(config, folder, trained, size)[view]["scenarios"][scenario]
     return {
         "online": {
-            market: {way: found["ways"][way]["lead over frozen"] for way in ("exploring", "tuned")}
-            for market, found in told["markets"].items()
+            market: {way: row["ways"][way]["lead over frozen"] for way in ("exploring", "tuned")}
+            for market, row in learned["markets"].items()
         },
         "adaptation": recovered,
     }
@@ -172,15 +172,17 @@ def table(result: dict[str, Any]) -> str:
         "",
         f"{'':<42}{'of the oracle':>26}{'lost against full':>30}{'CPU s':>8}",
         *(
-            f"{name:<42}{told(row['oracle_ratio']):>26}{told(row['lost'], '+'):>30}{row['training CPU seconds']:>8.1f}"
+            f"{name:<42}{with_interval(row['oracle_ratio']):>26}{with_interval(row['lost'], '+'):>30}"
+            f"{row['training CPU seconds']:>8.1f}"
             for name, row in result["variants"].items()
         ),
         "",
-        f"alignment, on the fitted market: {told(result['alignment']['gained'], '+')}",
+        f"alignment, on the fitted market: {with_interval(result['alignment']['gained'], '+')}",
     ]
     for market, ways in result.get("shifts", {}).get("online", {}).items():
         lines.append(
-            f"online over frozen, {market}: {told(ways['tuned'], '+')}; exploring alone {told(ways['exploring'], '+')}"
+            f"online over frozen, {market}: {with_interval(ways['tuned'], '+')}; "
+            f"exploring alone {with_interval(ways['exploring'], '+')}"
         )
     for name, row in result.get("shifts", {}).get("adaptation", {}).items():
         lines.append(

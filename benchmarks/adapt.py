@@ -98,20 +98,20 @@ def flight(config: Config, market: Market, adapter: Adapter, loss: Loss, cycles:
         seed=seed,
     )
     now = {name: value.detach().clone().requires_grad_(True) for name, value in named(adapter.policy).items()}
-    told = []
+    ratios = []
     for _ in range(cycles):
         value, share = loss(adapter.policy, now, environment)
         with torch.no_grad():
-            seen = environment.observe()
+            observed = environment.observe()
             budget_B = environment.cycle_budget_B()
-            best = best_share(environment.conditions, budget_B, seen.low_BP, seen.high_BP, grid=32, zooms=2)
+            best = best_share(environment.conditions, budget_B, observed.low_BP, observed.high_BP, grid=32, zooms=2)
             earned = environment.expected(share).revenue.sum()
-            told.append(float(earned / environment.expected(best).revenue.sum()))
+            ratios.append(float(earned / environment.expected(best).revenue.sum()))
         if adapter.rates is not None:
             stepped = inner_step(now, adapter.rates, value, graph=False)
             now = {name: tensor.detach().requires_grad_(True) for name, tensor in stepped.items()}
         environment.step(share)
-    return told
+    return ratios
 
 
 def recovered(ratios: list[float]) -> int | None:

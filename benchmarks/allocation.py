@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks._intervals import told
+from benchmarks._intervals import with_interval
 from crossmix import drift
 from crossmix.baselines.registry import BASELINES, label
 from crossmix.config import Config, ConfigError, from_json, load
@@ -102,7 +102,7 @@ def told_the_drift() -> Act:
     """
     last_BP: dict[str, Tensor] = {}
 
-    def act(world: MarketEnvironment, seen: Observation) -> Tensor:
+    def act(world: MarketEnvironment, observed: Observation) -> Tensor:
         mean, true = {}, {}
         for name, drift_BP in world.drift.items():
             rho, variance = world.parameter[f"{name}_persistence"], world.parameter[f"{name}_drift"] ** 2
@@ -114,7 +114,7 @@ def told_the_drift() -> Act:
         cycle = scaled(world.conditions, ctr=(1 / true["ctr"], mean["ctr"]), cvr=(1 / true["cvr"], mean["cvr"]))
         average = world.average.requests(world.weekday_B)
         predicted = replace(cycle, requests=average, price_multiplier=mean["price"])
-        return best_share(predicted, world.cycle_budget_B(), seen.low_BP, seen.high_BP, grid=32, zooms=3)
+        return best_share(predicted, world.cycle_budget_B(), observed.low_BP, observed.high_BP, grid=32, zooms=3)
 
     return act
 
@@ -134,9 +134,9 @@ def hindsight(market: Market, settings: Config, seeds: int = 5) -> dict[str, Any
     start = Start(world.budget_B, world.history.share_BP, world.limits, settings.market)
     conditions: list[Conditions] = []
 
-    def noting(environment: MarketEnvironment, seen: Observation) -> Tensor:
+    def noting(environment: MarketEnvironment, observed: Observation) -> Tensor:
         conditions.append(environment.conditions)
-        return oracle(environment, seen)
+        return oracle(environment, observed)
 
     play(world, noting, settings.evaluate.cycles)
     best = bound(conditions, start, steps=0)
@@ -235,14 +235,14 @@ def table(result: dict[str, Any]) -> str:
 
     ranked = sorted(result["players"].values(), key=lambda row: -row["oracle_ratio"]["mean"])
     lines += [
-        f"{row['label']:<38}{told(row['oracle_ratio']):>26}{told(row['gap_closed']):>26}"
-        f"{told(row['lead'], '+'):>30}{row['seconds']:>8.1f}"
+        f"{row['label']:<38}{with_interval(row['oracle_ratio']):>26}{with_interval(row['gap_closed']):>26}"
+        f"{with_interval(row['lead'], '+'):>30}{row['seconds']:>8.1f}"
         for row in ranked
     ]
     lines += [
         "",
         f"bound: the best plan in hindsight, the flight's money pooled, earns at most "
-        f"{told(result['hindsight bound over the oracle'])} of the oracle",
+        f"{with_interval(result['hindsight bound over the oracle'])} of the oracle",
     ]
     return "\n".join(lines)
 

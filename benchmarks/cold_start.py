@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks._intervals import told
+from benchmarks._intervals import with_interval
 from benchmarks.allocation import finished
 from crossmix.config import Config
 from crossmix.constraints import project
@@ -92,11 +92,11 @@ def earned(config: Config, market: Market, seed: int, act: Act, cold: bool = Tru
 def _served(policy: torch.nn.Module, wait: int = 0) -> Act:
     """The uniform split for `wait` cycles, then the policy."""
 
-    def act(world: MarketEnvironment, seen: Observation) -> Tensor:
+    def act(world: MarketEnvironment, now: Observation) -> Tensor:
         if world.cycle < wait:
-            return project(torch.full_like(seen.low_BP, 1 / seen.low_BP.shape[1]), seen.low_BP, seen.high_BP)
+            return project(torch.full_like(now.low_BP, 1 / now.low_BP.shape[1]), now.low_BP, now.high_BP)
         with torch.no_grad():
-            share: Tensor = policy(seen.state_BS, seen.low_BP, seen.high_BP)
+            share: Tensor = policy(now.state_BS, now.low_BP, now.high_BP)
         return share
 
     return act
@@ -159,8 +159,8 @@ def table(result: dict[str, Any]) -> str:
         f"{'':<42}{'of the oracle':>26}{'lead of the cold policy':>30}",
     ]
     for name, row in result["ways"].items():
-        lead = told(row["lead of the cold policy"], "+")
-        lines.append(f"{name:<42}{told(row['oracle_ratio']):>26}{lead:>30}")
+        lead = with_interval(row["lead of the cold policy"], "+")
+        lines.append(f"{name:<42}{with_interval(row['oracle_ratio']):>26}{lead:>30}")
     return "\n".join(lines)
 
 

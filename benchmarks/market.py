@@ -144,9 +144,9 @@ def loop(case: Case, rows: int, source: random.Random) -> list[float]:
                 quantile = source.random()
                 if quantile >= win:
                     continue
-                place = quantile * (len(knots) - 1)
-                index = int(place)
-                price = multiplier * (knots[index] + (knots[index + 1] - knots[index]) * (place - index))
+                position = quantile * (len(knots) - 1)
+                index = int(position)
+                price = multiplier * (knots[index] + (knots[index + 1] - knots[index]) * (position - index))
                 if price > left:
                     break
                 left -= price
@@ -242,15 +242,15 @@ def measure_agreement() -> dict[str, dict[str, dict[str, float]]]:
         others = {"counts": mean(counts), "expected": expected(case.conditions, case.budget_BP).revenue.double().sum(1)}
         if supply == SUPPLY:
             others["loop"] = torch.tensor(loop(case, AGREEMENT_ROWS // 4, source), dtype=torch.float64)
-        told = {}
+        deviations = {}
         for name, revenue_B in others.items():
             base_B = judge_B[: len(revenue_B)]
             gap_B = (revenue_B - base_B) / base_B.mean()
-            told[name] = {
+            deviations[name] = {
                 "deviation": float(gap_B.mean()),
                 "standard error": float(gap_B.std()) / math.sqrt(len(gap_B)),
             }
-        result[f"{supply:.0%}"] = told
+        result[f"{supply:.0%}"] = deviations
     return result
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._intervals import told
+from benchmarks._intervals import with_interval
 from benchmarks.allocation import finished, seeds, served
 from benchmarks.sim_to_real import wrong
 from crossmix.agents.policy import Policy
@@ -122,7 +122,8 @@ def table(result: dict[str, Any]) -> str:
     for name, rows in result["worlds"].items():
         lines += ["", f"{name:<38}{'of the oracle':>26}{'lead of the policy':>30}"]
         lines += [
-            f"  {label(who):<36}{told(row['oracle_ratio']):>26}{told(row['lead of the policy'], '+'):>30}"
+            f"  {label(who):<36}{with_interval(row['oracle_ratio']):>26}"
+            f"{with_interval(row['lead of the policy'], '+'):>30}"
             for who, row in rows.items()
         ]
     return "\n".join(lines)

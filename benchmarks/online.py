@@ -72,21 +72,21 @@ class Server:
         self.window: list[Feedback] = []
         self.logits_BP, self.density_B = torch.empty(0), torch.zeros(rows)
 
-    def __call__(self, world: MarketEnvironment, seen: Observation, /) -> Tensor:
+    def __call__(self, world: MarketEnvironment, observed: Observation, /) -> Tensor:
         """Sampled or plain splits, (B, P), before the limits."""
-        self.logits_BP = self.policy.logits(seen.state_BS)
+        self.logits_BP = self.policy.logits(observed.state_BS)
         if self.way.explores:
-            self.logits_BP, self.density_B = explore(self.policy, self.exploration, seen.state_BS, self.generator)
+            self.logits_BP, self.density_B = explore(self.policy, self.exploration, observed.state_BS, self.generator)
         return torch.softmax(self.logits_BP, 1)
 
-    def learn(self, world: MarketEnvironment, seen: Observation, step: Step, /) -> None:
+    def learn(self, world: MarketEnvironment, observed: Observation, step: Step, /) -> None:
         """The day's update from the newest feedback."""
         self.day += 1
         settings, outcome = self.way.settings, step.outcome
         if settings is None:
             return
         reward_B = reward.online(self.config.reward, outcome.roi_B(), outcome.ctr_B(), outcome.cvr_B())
-        feedback = Feedback(seen.state_BS, self.logits_BP, self.density_B, reward_B, world.campaign_B)
+        feedback = Feedback(observed.state_BS, self.logits_BP, self.density_B, reward_B, world.campaign_B)
         self.window = [*self.window, feedback][-settings.window :]
         log = Feedback.joined(self.window)
         self.policy = update(self.policy, self.exploration, log, self.day, settings, self.seed).policy
@@ -175,9 +175,9 @@ def table(result: dict[str, Any]) -> str:
         f"{result['market seeds']} market seeds, exploration {result['sigma']:g}"
         f"{'; GENERATED DATA' if result['generated'] else ''}"
     ]
-    for name, found in result["markets"].items():
-        lines += ["", f"{name} (tuned rate {found['tuned rate']:g})"]
-        for way, row in found["ways"].items():
+    for name, market in result["markets"].items():
+        lines += ["", f"{name} (tuned rate {market['tuned rate']:g})"]
+        for way, row in market["ways"].items():
             low, high = row["lead over frozen"]["ci95"]
             lower, higher = row["lead over exploring"]["ci95"]
             lines.append(

@@ -61,18 +61,18 @@ def measure(out: Path, requests: int, rounds: int) -> dict[str, Any]:
         }
         for block in blocks.values():
             load(*block, 50, 4)
-        found: dict[str, dict[int, list[Load]]] = {name: {c: [] for c in CONCURRENCY} for name in blocks}
+        loads: dict[str, dict[int, list[Load]]] = {name: {c: [] for c in CONCURRENCY} for name in blocks}
         for _ in range(rounds):
             for concurrency in CONCURRENCY:
                 for name, block in blocks.items():
-                    found[name][concurrency].append(load(*block, requests, concurrency))
-    told: dict[str, Any] = {}
-    for name, by in found.items():
-        told[name] = {}
+                    loads[name][concurrency].append(load(*block, requests, concurrency))
+    ways: dict[str, Any] = {}
+    for name, by in loads.items():
+        ways[name] = {}
         for concurrency, rows in by.items():
             cpu = statistics.median(row.cpu / row.requests for row in rows)
-            base = statistics.median(row.cpu / row.requests for row in found["bare"][concurrency])
-            told[name][str(concurrency)] = {
+            base = statistics.median(row.cpu / row.requests for row in loads["bare"][concurrency])
+            ways[name][str(concurrency)] = {
                 "CPU ms per request": cpu * 1e3,
                 "CPU over bare": cpu / base,
                 "requests per second": statistics.median(row.requests / row.seconds for row in rows),
@@ -86,7 +86,7 @@ def measure(out: Path, requests: int, rounds: int) -> dict[str, Any]:
         "requests": requests,
         "rounds": rounds,
         "platforms": len(bundle.platforms),
-        "ways": told,
+        "ways": ways,
     }
 
 
@@ -108,9 +108,9 @@ def table(result: dict[str, Any]) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -35,7 +35,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks._intervals import told
+from benchmarks._intervals import with_interval
 from benchmarks.allocation import finished, served
 from crossmix.artifacts import RunRecord
 from crossmix.config import Config
@@ -211,15 +211,15 @@ def table(result: dict[str, Any]) -> str:
         f"Trained in one market, judged in another: {result['training seeds']} training x "
         f"{result['market seeds']} market seeds{'; GENERATED DATA' if result['generated'] else ''}"
     ]
-    for name, found in result["cases"].items():
+    for name, case in result["cases"].items():
         lines += [
             "",
-            f"{name}: mean |ln| {found['error, mean |ln|']:.3f} apart, "
-            f"{found['error left, mean |ln|']:.3f} after alignment of the market",
+            f"{name}: mean |ln| {case['error, mean |ln|']:.3f} apart, "
+            f"{case['error left, mean |ln|']:.3f} after alignment of the market",
         ]
-        for way, row in found["ways"].items():
-            lead = "" if row["lead"] is None else f"   lead {told(row['lead'], '+')}"
-            lines.append(f"  {way:<8}{told(row['oracle_ratio'])}{lead}")
+        for way, row in case["ways"].items():
+            lead = "" if row["lead"] is None else f"   lead {with_interval(row['lead'], '+')}"
+            lines.append(f"  {way:<8}{with_interval(row['oracle_ratio'])}{lead}")
     return "\n".join(lines)
 
 

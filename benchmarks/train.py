@@ -47,12 +47,12 @@ def from_random(
     config: Config, market: Path, agent: str, settings: Train, seconds: float, training_seeds: int
 ) -> dict[str, Any]:
     """`ours` of the run's seed, with what every training seed reached."""
-    found = [
+    curves = [
         ours(config, market, agent, replace(settings, seed=settings.seed + number), seconds)
         for number in range(training_seeds)
     ]
-    told = ("best", "to 0.93, CPU seconds")
-    return found[0] | {"training seeds": [{name: row[name] for name in told} for row in found]}
+    kept = ("best", "to 0.93, CPU seconds")
+    return curves[0] | {"training seeds": [{name: row[name] for name in kept} for row in curves]}
 
 
 def ours(config: Config, market: Path, agent: str, settings: Train, seconds: float) -> dict[str, Any]:
@@ -79,11 +79,11 @@ def theirs(config: Config, market: Market, kind: str, envs: int, seconds: float,
     """Train by one of stable-baselines3's; validated as ours are."""
     points: list[tuple[int, float, float]] = []
 
-    def told(trained: Trained, done: int, spent: float) -> None:
+    def note(trained: Trained, done: int, spent: float) -> None:
         points.append((done, spent, validated(config, market, trained)))
 
     trained, done, spent = learn(
-        kind, market, config, envs=envs, steps=10_000_000, seconds=seconds, every=every, told=told
+        kind, market, config, envs=envs, steps=10_000_000, seconds=seconds, every=every, note=note
     )
     points.append((done, spent, validated(config, market, trained)))
     return _curve(points)
@@ -183,18 +183,18 @@ def table(result: dict[str, Any]) -> str:
         )
     lines.append("")
     for name, row in result["learners"].items():
-        each = [f"{found['best']:.4f}" for found in row.get("training seeds", [])]
+        each = [f"{curve['best']:.4f}" for curve in row.get("training seeds", [])]
         lines += [f"{name}, best by training seed: {', '.join(each)}"] if len(each) > 1 else []
     lines += [f"{name}: {ratio:.2f}" for name, ratio in result["ratios"].items()]
     lines += [
-        f"two ranks over one, {found['updates']} pathwise updates of {found['batch']:,} flights: "
-        f"{found['speed-up']:.2f} ({found['one']:.0f} s, {found['two']:.0f} s)"
-        for found in result["ranks"]
+        f"two ranks over one, {timing['updates']} pathwise updates of {timing['batch']:,} flights: "
+        f"{timing['speed-up']:.2f} ({timing['one']:.0f} s, {timing['two']:.0f} s)"
+        for timing in result["ranks"]
     ]
     if "paper" in result:
-        found = result["paper"]
+        timing = result["paper"]
         lines.append(
-            f"the paper's training: {found['CPU seconds']:.0f} CPU s, best {found['best']:.4f}; {found['stopped']}"
+            f"the paper's training: {timing['CPU seconds']:.0f} CPU s, best {timing['best']:.4f}; {timing['stopped']}"
         )
     return "\n".join(lines)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Format = Literal["ratio", "percent", "money", "count"]
 """How a value is written: a plain number, a percentage, an amount of the campaign's currency, a whole number."""
 Direction = Literal["more", "less", "none"]
 """Which change is an improvement; `none`: neither says anything by itself."""
 
-ARMS = ("policy", "control")
+Arm = Literal["policy", "control"]
+ARMS: tuple[str, str] = get_args(Arm)
 """Of an experiment, in this order in every array and table."""
 QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
 """Measured, in this order in every array; spend and revenue in the campaign's currency."""

@@ -303,4 +303,4 @@ def _equalised(share_BPK: Tensor, marginal_BPK: Tensor, low_BP: Tensor, high_BP:
     return share / share.sum(1, keepdim=True)
 
 
-AGENTS.register(Agent(name="mpc", label="the fitted market's plan as it is; nothing is trained", start="base"))
+AGENTS.register(Agent(name="mpc", label="the base policy as it is; nothing is trained", start="base"))

@@ -15,7 +15,7 @@ from crossmix.constraints import project, project_through
 from crossmix.state import ALLOCATION
 
 LEAST = 1e-4
-"""Least share that the plan gives a platform before the limits, so that its logit is finite."""
+"""Least share that the base policy gives a platform before the limits, so that its logit is finite."""
 
 
 class ObservationNormaliser(nn.Module):
@@ -71,7 +71,7 @@ class Policy(nn.Module):
             self.shared_head = nn.Linear(shared, 1)
             lasts.append(self.shared_head)
         for last in lasts:
-            # Start at the uniform split, or exactly at the plan.
+            # Start at the uniform split, or exactly at the base policy.
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
         if plan is not None:
@@ -90,7 +90,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def plan_alone(self) -> None:
-        """Add nothing to the plan: model-predictive control.
+        """Add nothing to the base policy: model-predictive control.
 
         Raises:
             ValueError: there is no plan.

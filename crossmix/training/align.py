@@ -1,6 +1,6 @@
 """The align step: bring simulated transitions nearer to the logged ones (§2.3.1).
 
-Target `market`: multipliers per platform on requests, price level, click and conversion rate are moved by the
+Target `market`: multipliers per platform on requests, price, click and conversion rate are moved by the
 discriminator, held by a prior of the market's standard errors; one that stays within `align.least` counts as none.
 Where one is left, the policy trains on, briefly, in the market they give. Target `policy`: the paper's eq. 6. Either
 way the new policy is kept only if it is not worse, by validation in the market it is for. The step is short and has no

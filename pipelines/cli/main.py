@@ -388,9 +388,9 @@ def monitor(
 
         from pipelines.cli import monitor as asked
 
-        found = asked.findings(out, database, set_ or ())
-        print(json.dumps(asked.plain(found), indent=2) if json_ else asked.table(found))
-    if any(finding.alarming for finding in found):
+        findings = asked.findings(out, database, set_ or ())
+        print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings))
+    if any(finding.alarming for finding in findings):
         raise typer.Exit(3)
 
 

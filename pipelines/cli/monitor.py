@@ -46,11 +46,11 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
         store.close()
 
 
-def table(found: Sequence[Finding]) -> str:
+def table(findings: Sequence[Finding]) -> str:
     """The findings for people, the alarming ones marked."""
-    if not found:
+    if not findings:
         return "nothing to watch: no campaign is running"
-    rows = [("", "monitor", "campaign", "arm", "observed", "limit", ""), *(_row(finding) for finding in found)]
+    rows = [("", "monitor", "campaign", "arm", "observed", "limit", ""), *(_row(finding) for finding in findings)]
     width = [max(len(row[column]) for row in rows) for column in range(6)]
     padded = ([cell.ljust(size) for cell, size in zip(row, width, strict=False)] for row in rows)
     return "\n".join("  ".join([*cells, row[6]]).rstrip() for cells, row in zip(padded, rows, strict=True))
@@ -63,6 +63,6 @@ def _row(finding: Finding) -> tuple[str, ...]:
     return mark, finding.monitor, finding.campaign_id, finding.arm, observed, limit, finding.detail
 
 
-def plain(found: Sequence[Finding]) -> list[dict[str, Any]]:
+def plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """The findings for programs."""
-    return [finding.as_dict() for finding in found]
+    return [finding.as_dict() for finding in findings]

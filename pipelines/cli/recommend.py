@@ -83,17 +83,17 @@ def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
 def table(answer: Allocation) -> str:
     """The answer for a terminal."""
     low, high = answer.expected_revenue_interval
-    width = max(len("platform"), *(len(line.platform) for line in answer.platforms))
+    width = max(len("platform"), *(len(platform.platform) for platform in answer.platforms))
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
         "",
         f"{'platform':{width}}   share      amount     revenue   marginal ROI          why",
     ]
-    for line in sorted(answer.platforms, key=lambda item: -item.share):
-        bounds = "[{:.2f}, {:.2f}]".format(*line.marginal_roi_interval)
+    for platform in sorted(answer.platforms, key=lambda item: -item.share):
+        bounds = "[{:.2f}, {:.2f}]".format(*platform.marginal_roi_interval)
         lines.append(
-            f"{line.platform:{width}}  {line.share:6.1%}  {line.amount:10,.2f}  {line.expected_revenue:10,.2f}"
-            f"   {line.marginal_roi:5.2f} {bounds:14}  {line.reason}"
+            f"{platform.platform:{width}}  {platform.share:6.1%}  {platform.amount:10,.2f}"
+            f"  {platform.expected_revenue:10,.2f}   {platform.marginal_roi:5.2f} {bounds:14}  {platform.reason}"
         )
     lines += [
         "",

@@ -175,19 +175,19 @@ def _budgets(answer: WhatIf) -> list[str]:
 def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
     held = {price.platform: price for price in one.limits}
     rows = [("platform", "today", "best", "amount", "revenue", "CPA", "ROAS", "utilisation", "marginal ROI", "limit")]
-    for line, now in sorted(zip(one.best.platforms, answer.today, strict=True), key=lambda pair: -pair[0].share.value):
-        price = held.get(line.platform)
+    for best, now in sorted(zip(one.best.platforms, answer.today, strict=True), key=lambda pair: -pair[0].share.value):
+        price = held.get(best.platform)
         rows.append(
             (
-                line.platform,
+                best.platform,
                 f"{now:.1%}",
-                f"{line.share.value:.1%} [{100 * line.share.low:.1f}, {100 * line.share.high:.1f}]",
-                f"{line.amount.value:,.0f}",
-                _interval(line.revenue, 0),
-                _number(line.cpa.value, 2),
-                _number(line.roas.value, 2),
-                f"{line.utilisation.value:.1%}",
-                _interval(line.marginal_roi, 2),
+                f"{best.share.value:.1%} [{100 * best.share.low:.1f}, {100 * best.share.high:.1f}]",
+                f"{best.amount.value:,.0f}",
+                _interval(best.revenue, 0),
+                _number(best.cpa.value, 2),
+                _number(best.roas.value, 2),
+                f"{best.utilisation.value:.1%}",
+                _interval(best.marginal_roi, 2),
                 f"{price.kind}: {price.per_point.value:,.2f} a point to {price.loosen}" if price else "",
             )
         )

@@ -263,7 +263,7 @@ class Answerer:
         table = bundle.responses.get(planned.campaign.campaign_id)
         response = self.live.no_response if table is None else _response(table, share_P, task.budget, task.weight)
         previous_BP = None if task.previous_P is None else task.previous_P[None]
-        lines = allocate.reasoned(
+        platforms = allocate.reasoned(
             bundle.platforms, task.limits, previous_BP, share_P, (task.low_P, task.high_P), response, task.budget
         )
         revenue, se = float(response.revenue_P.sum()), float(np.sqrt((response.revenue_se_P**2).sum()))
@@ -281,16 +281,16 @@ class Answerer:
             "budget": task.budget,
             "allocation": [
                 {
-                    "platform": line.platform,
-                    "share": line.share,
-                    "amount": line.amount,
-                    "marginal_roi": line.marginal_roi if known else None,
-                    "marginal_roi_interval": list(line.marginal_roi_interval) if known else None,
-                    "expected_revenue": line.expected_revenue if known else None,
-                    "binding": line.binding,
-                    "reason": _reason(line, task, known),
+                    "platform": platform.platform,
+                    "share": platform.share,
+                    "amount": platform.amount,
+                    "marginal_roi": platform.marginal_roi if known else None,
+                    "marginal_roi_interval": list(platform.marginal_roi_interval) if known else None,
+                    "expected_revenue": platform.expected_revenue if known else None,
+                    "binding": platform.binding,
+                    "reason": _reason(platform, task, known),
                 }
-                for line in lines
+                for platform in platforms
             ],
             "expected_revenue": revenue if known else None,
             "expected_revenue_interval": list(interval_of(revenue, se)) if known else None,
@@ -334,9 +334,9 @@ def _stopped(campaign: Campaign, cycle: int) -> str | None:
     return None
 
 
-def _reason(line: PlatformShare, task: _Task, known: bool) -> str:
+def _reason(platform: PlatformShare, task: _Task, known: bool) -> str:
     if task.target_P is None:
-        return line.reason if known else line.held
+        return platform.reason if known else platform.held
     override = task.planned.campaign.override
     if override is not None:
         split = "kill switch: the static split" if override.kind == "static" else "the given split"

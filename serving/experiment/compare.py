@@ -1,4 +1,6 @@
-"""Figures of the arms and what their difference is worth, as plain data; the tests are `evaluate.experiment`'s.
+"""Figures of the arms and what their difference is worth, as plain data.
+
+The tests are those of `crossmix.evaluate.stats.sequential`.
 
 A comparison that cannot be made says why, and how much more is needed. Several cycles are summed to one figure where
 single ones hold nothing to divide, as `crossmix experiment simulate` does.
@@ -84,7 +86,7 @@ def compare(
 
     Args:
         by_figure: also how the always-valid test stood at each figure, and how many cycles lifts need.
-        closes: also the paired test at what daily looks have left of the level (`experiment.closing`).
+        closes: also the paired test at what daily looks have left of the level (`sequential.closing`).
     """
     figured = figures(top_AT, bottom_AT)
     if isinstance(figured, str):

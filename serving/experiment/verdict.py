@@ -3,7 +3,7 @@
 Contract: docs/design.md#serving.
 
 Only ROI decides. Until the planned end the always-valid test does, at the experiment's level whenever one looks; at
-the planned end the paired test too, at what the looks before have left of that level (`experiment.closing`). An
+the planned end the paired test too, at what the looks before have left of that level (`sequential.closing`). An
 imbalance of users blocks everything, and is said first.
 """
 
@@ -111,38 +111,38 @@ def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: di
     progress = f"{outcomes.finished} of {one.days} cycles"
     over = f" It has ended: {one.reason}." if one.ended and one.reason else ""
     if ratio["verdict"] == "imbalance":
-        line = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
-        return {"word": "blocked", "line": line, "decided_by": "sample ratio"}
+        sentence = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
+        return {"word": "blocked", "line": sentence, "decided_by": "sample ratio"}
     if one.ended and one.ended_by == GUARDRAIL:
-        line = f"Ended after {progress} by {one.reason}."
-        return {"word": "ended by guardrail", "line": line, "decided_by": "guardrail"}
+        sentence = f"Ended after {progress} by {one.reason}."
+        return {"word": "ended by guardrail", "line": sentence, "decided_by": "guardrail"}
     if "paired" not in roi:
-        line = f"Insufficient data after {progress}: {roi['reason']}.{over}"
-        return {"word": "insufficient data", "line": line, "decided_by": None}
+        sentence = f"Insufficient data after {progress}: {roi['reason']}.{over}"
+        return {"word": "insufficient data", "line": sentence, "decided_by": None}
     always = roi["always_valid"]
     # Once found, found: p is that of the strongest evidence so far.
     if always["p"] <= one.level:
         first = next(each for each in roi["by_figure"] if each["p"] <= one.level)
         word = "policy better" if first["lift"] > 0 else "control better"
         when = first["figures"] * roi["cycles_per_figure"]
-        line = (
+        sentence = (
             f"{_better(word)}: ROI {_lift(always)} after {progress}; the always-valid test has told since cycle {when}."
         )
-        return {"word": word, "line": line + over, "decided_by": "always-valid"}
+        return {"word": word, "line": sentence + over, "decided_by": "always-valid"}
     if outcomes.reached:
         last = roi["closing"]
         decision = {"decided_by": "paired", "level": last["level"]}
         if last["p"] <= last["level"]:
             word = "policy better" if last["lift"] > 0 else "control better"
-            line = f"{_better(word)}: ROI {_lift(last)} at the planned end, by the paired test.{over}"
-            return {"word": word, "line": line} | decision
-        line = f"No difference found by the planned end: ROI {_lift(last)}.{over}"
-        return {"word": "no difference found by the planned end", "line": line} | decision
+            sentence = f"{_better(word)}: ROI {_lift(last)} at the planned end, by the paired test.{over}"
+            return {"word": word, "line": sentence} | decision
+        sentence = f"No difference found by the planned end: ROI {_lift(last)}.{over}"
+        return {"word": "no difference found by the planned end", "line": sentence} | decision
     if one.ended:
-        line = f"Ended after {progress}, before a difference was found: ROI {_lift(always)}.{over}"
-        return {"word": "ended", "line": line, "decided_by": "always-valid"}
-    line = f"Running, {progress}: no difference found so far; ROI {_lift(always)}."
-    return {"word": "running", "line": line, "decided_by": "always-valid"}
+        sentence = f"Ended after {progress}, before a difference was found: ROI {_lift(always)}.{over}"
+        return {"word": "ended", "line": sentence, "decided_by": "always-valid"}
+    sentence = f"Running, {progress}: no difference found so far; ROI {_lift(always)}."
+    return {"word": "running", "line": sentence, "decided_by": "always-valid"}
 
 
 def _better(word: str) -> str:

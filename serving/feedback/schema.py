@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from crossmix.metrics import Arm
 from serving.assignment.users import LONGEST as LONGEST_USER
 from serving.assignment.users import check as check_user
 from serving.fields import LARGEST_AMOUNT, Body, Hint, Moment, Name, Remedy, faulty, refused
@@ -53,7 +54,7 @@ class EventData(Body):
 
     called = "event"
     campaign_id: Name
-    arm: Annotated[Literal["policy", "control"], Remedy("use policy, control")] | None = Field(
+    arm: Annotated[Arm, Remedy("use policy, control")] | None = Field(
         None, description="or a user_id, whose arm it then is"
     )
     user_id: UserId | None = Field(None, description="kept only as a keyed hash")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Arms = Literal["policy", "control"]
+from crossmix.metrics import Arm
 
 
 class Answer(BaseModel):
@@ -93,7 +93,7 @@ class ExperimentInBrief(Answer):
     """Which experiment runs."""
 
     id: str
-    weights: dict[Arms, float]
+    weights: dict[Arm, float]
     ended: str | None = Field(description="why, where it has")
 
 
@@ -119,7 +119,7 @@ class ExperimentSetting(Answer):
     """The experiment as it was planned and, where it has, ended."""
 
     id: str
-    weights: dict[Arms, float]
+    weights: dict[Arm, float]
     started: datetime
     planned_cycles: int
     cycle_hours: float
@@ -149,7 +149,7 @@ class FinishedCycles(Answer):
 class SampleRatio(Answer):
     """Whether users are split as planned; an imbalance blocks the verdict."""
 
-    users: dict[Arms, int]
+    users: dict[Arm, int]
     wanted: dict[str, float]
     p: float | None
     verdict: Literal["balanced", "imbalance", "insufficient data", "not applicable"]
@@ -187,8 +187,8 @@ class ExperimentAnswer(Answer):
     sample_ratio: SampleRatio
     currency: str | None
     campaigns: list[str]
-    arms: dict[Arms, dict[str, Any]] = Field(description="totals and figures")
-    dynamic_reward: dict[Arms, DynamicReward] = Field(description="beside revenue; it decides nothing")
+    arms: dict[Arm, dict[str, Any]] = Field(description="totals and figures")
+    dynamic_reward: dict[Arm, DynamicReward] = Field(description="beside revenue; it decides nothing")
     lifts: dict[str, dict[str, Any]]
     platforms: dict[str, dict[str, Any]] = Field(description="arms and lifts of each")
     users: dict[str, Any] = Field(description="per user, where feedback tells one")

@@ -270,13 +270,13 @@ def lags(live: Live, now: datetime) -> list[tuple[str, str, float]]:
         rows = pushes.all_newest(live.store)
     except StoreAwayError:
         return []
-    found, campaigns = [], live.campaigns
+    ages, campaigns = [], live.campaigns
     for name, arm, cycle in rows:
         if name in campaigns:
             campaign = campaigns[name]
             ended = campaign.starts.timestamp() + (cycle + 1) * campaign.cycle_hours * 3_600
-            found.append((name, arm, now.timestamp() - ended))
-    return found
+            ages.append((name, arm, now.timestamp() - ended))
+    return ages
 
 
 __all__ = ["Observe", "answered", "fed", "follow", "grpc_interceptor", "lags"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 from pathlib import Path
 
@@ -33,12 +34,26 @@ def test_a_thing_lives_where_the_table_says(question: str, path: str, name: str)
 
 def test_every_path_of_the_documents_is_there() -> None:
     """Paths in backticks below the top-level packages, in the documents that name files."""
+    files = [*(ROOT / name for name in ("ARCHITECTURE.md", "README.md", "CONTRIBUTING.md")), *ROOT.glob("docs/**/*.md")]
+    assert len(files) > 10
     missing = []
-    for document in ("ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/design.md", "docs/glossary.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for path in re.findall(
-            r"`((?:crossmix|serving|components|pipelines|feature_repo|monitoring|tests)/[\w./]*)`", text
-        ):
+    for file in files:
+        for path in re.findall(PATH, file.read_text(encoding="utf-8")):
             if not (ROOT / path).exists():
-                missing.append(f"{document}: {path}")
+                missing.append(f"{file.relative_to(ROOT)}: {path}")
     assert missing == []
+
+
+def test_the_picture_has_every_layer_of_the_import_rules() -> None:
+    """Rooms of `crossmix` stand in ARCHITECTURE.md's picture in the order of `.importlinter`, and none is left out."""
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / ".importlinter", encoding="utf-8")
+    layers = rules["importlinter:contract:domain"]["layers"].split("\n")
+    rooms = [set(re.findall(r"\w+", layer)) for layer in layers if layer.strip()]
+    picture = TEXT.split("```")[1].split("\ncrossmix\n")[1].splitlines()
+    lines = [set(re.findall(r"\w+", line)) for line in picture]
+    first = 0
+    for layer in rooms:
+        position = next((number for number in range(first, len(lines)) if layer <= lines[number]), None)
+        assert position is not None, sorted(layer)
+        first = position + 1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Ran, crossmix
 from tests.support.real_data import SLICE
+from tests.support.small_run import Ran, crossmix
 
 pytestmark = [
     pytest.mark.real_data,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import TINY
 from tests.support.experiments import deliver, event, make_store
+from tests.support.small_run import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {

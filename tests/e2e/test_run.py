@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from components.declared import steps
 from pipelines.cli.main import app
-from tests.e2e.conftest import Ran, command, crossmix, kill_group
+from tests.support.small_run import Ran, command, crossmix, kill_group
 
 KEYS = {
     "run_id": str,

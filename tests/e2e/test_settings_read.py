@@ -16,8 +16,8 @@ from components.declared import steps
 from crossmix.config import Config, load
 from crossmix.registry.store import Registry
 from crossmix.registry.version import Version
-from tests.e2e.conftest import TINY, Ran
 from tests.support.recorded_config import recorded
+from tests.support.small_run import TINY, Ran
 from tests.support.wiring import producers
 
 SMALLER = {

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from crossmix.registry.store import Registry
 from serving.live.champion import Champion
 from serving.live.live import Live
 from tests.support import services
+from tests.support.served_process import Server
 from tests.support.services import Cluster, Redis, free_port
 from tests.support.serving_run import Run, make
 
@@ -50,25 +49,6 @@ def live(run: Run) -> Iterator[Live]:
     made.refresh_states()
     yield made
     made.stop()
-
-
-@dataclass
-class Server:
-    """`crossmix serve` in a process of its own, on loopback."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    grpc_port: int
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def end(self, how: int = signal.SIGTERM) -> int:
-        """Its exit status."""
-        self.process.send_signal(how)
-        return self.process.wait(timeout=40)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from benchmarks._load import load, request
-from tests.service.conftest import Server
+from tests.support.served_process import Server
 from tests.support.serving_run import CAMPAIGNS, Run, instance
 
 

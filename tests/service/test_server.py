@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from crossmix import state
-from tests.service.conftest import Server
+from tests.support.served_process import Server
 from tests.support.services import free_port
 from tests.support.serving_run import CAMPAIGNS, NAMES, Run, instance
 

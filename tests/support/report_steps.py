@@ -1,5 +1,8 @@
 """What a run's steps leave, made up in code, for the tests of the report: through the typed artifacts, and through the
-real judge and gates where those name things, so that a fixture cannot say what no step writes."""
+real judge and gates where those name things, so that a fixture cannot say what no step writes.
+
+Long because the files of all steps are of one run: they agree in platforms, campaigns, totals and policies.
+"""
 
 from __future__ import annotations
 
