@@ -91,11 +91,12 @@ class Train:
     __pydantic_config__ = STRICT
     agent: Name = "hybrid"
     """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone. `mpc` trains nothing: it
-    solves the fitted market every cycle (the base policy). Every file of `crossmix/agents` that registers one adds its name."""
+    solves the fitted market every cycle (the base policy). Each file of `crossmix/agents` that registers one adds a
+    name."""
     settings: dict[Name, Any] = field(default_factory=dict)
     """Settings that only this agent has (`Agent.settings`), by key; `pathwise`, `ddpg` and `ppo` have sections."""
     plan: bool = True
-    """The actor learns what to add to the base policy, which solves the fitted market (`crossmix/agents/mpc.py`); without,
+    """The actor learns what to add to the base policy, which solves the fitted market (`crossmix/agents/mpc.py`); or else
     it starts from the uniform split (§2.2)."""
     start: Literal["pathwise", "fresh"] = "pathwise"
     """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
