@@ -96,8 +96,8 @@ class Train:
     settings: dict[Name, Any] = field(default_factory=dict)
     """Settings that only this agent has (`Agent.settings`), by key; `pathwise`, `ddpg` and `ppo` have sections."""
     plan: bool = True
-    """The actor learns what to add to the base policy, which solves the fitted market (`crossmix/agents/mpc.py`); or else
-    it starts from the uniform split (§2.2)."""
+    """The actor learns what to add to the base policy, which solves the fitted market (`crossmix/agents/mpc.py`);
+    otherwise it starts from the uniform split (§2.2)."""
     start: Literal["pathwise", "fresh"] = "pathwise"
     """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
     fine_tuning: Annotated[float, Field(gt=0, le=1)] = 0.1
