@@ -91,12 +91,13 @@ class Train:
     __pydantic_config__ = STRICT
     agent: Name = "hybrid"
     """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone. `mpc` trains nothing: it
-    solves the fitted market every cycle (the base policy). Every file of `crossmix/agents` that registers one adds its name."""
+    is the base policy, the fitted market solved every cycle. Every file of `crossmix/agents` that registers one adds
+    its name."""
     settings: dict[Name, Any] = field(default_factory=dict)
     """Settings that only this agent has (`Agent.settings`), by key; `pathwise`, `ddpg` and `ppo` have sections."""
     plan: bool = True
-    """The actor learns what to add to the base policy, which solves the fitted market (`crossmix/agents/mpc.py`); without,
-    it starts from the uniform split (§2.2)."""
+    """The actor learns what to add to the base policy, which solves the fitted market (`crossmix/agents/mpc.py`);
+    otherwise it starts from the uniform split (§2.2)."""
     start: Literal["pathwise", "fresh"] = "pathwise"
     """Where the hybrid starts: from the pathwise phase's best actor, or from the uniform split (§2.2)."""
     fine_tuning: Annotated[float, Field(gt=0, le=1)] = 0.1
