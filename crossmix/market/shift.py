@@ -27,7 +27,7 @@ from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 
 PARAMETERS = ("requests", "level", "ctr", "cvr", "value")
-"""What a shift can multiply: auction requests per cycle, price level, clicks per impression, conversions per click,
+"""What a shift can multiply: auction requests per cycle, prices, clicks per impression, conversions per click,
 currency per conversion; named as in market.json."""
 
 
@@ -56,7 +56,7 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {
     "price_shock": Scenario(
         meaning="Competitors bid more: the competing price rises.",
-        size_means="factor of the price level",
+        size_means="factor on prices",
         size=1.5,
         low=0.01,
         high=100,
@@ -113,7 +113,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "ramp": Scenario(
         meaning="The price shock, arriving little by little over seven cycles (a week of days).",
-        size_means="factor of the price level at the end of the ramp",
+        size_means="factor on prices at the end of the ramp",
         size=1.5,
         low=0.01,
         high=100,
@@ -210,13 +210,13 @@ def shift(
 
     | name           | parameter: factor at full size                        | platforms          | duration, ramp  |
     |----------------|-------------------------------------------------------|--------------------|-----------------|
-    | `price_shock`  | price level: `size` = 1.5                             | half of revenue    | for good, 0     |
+    | `price_shock`  | prices: `size` = 1.5                                  | half of revenue    | for good, 0     |
     | `ctr_collapse` | CTR: `size` = 0.4                                     | most spend         | for good, 0     |
     | `holiday`      | requests 1.4, price 1.25, CVR 1.3, value 1.1; each to | all                | 7 cycles, 0     |
     |                | the power `size` = 1                                  |                    |                 |
     | `outage`       | requests: `size` = 0                                  | most spend         | 3 cycles, 0     |
     | `new_platform` | requests: 0 until `start`, then `size` = 1            | most spend         | for good, 0     |
-    | `ramp`         | price level: `size` = 1.5                             | half of revenue    | for good, 7     |
+    | `ramp`         | prices: `size` = 1.5                                  | half of revenue    | for good, 7     |
 
     "Half of revenue": the fewest platforms that together earn at least half of the expected revenue of the best split
     of the average cycle. "Most spend": the platform with most of that split's spend, over all campaigns; a shift that

@@ -138,11 +138,11 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
     table = live.bundle.responses.get(one.campaign_id)
     weights = {arm: live.weight(arm) for arm in ARMS}
     amounts = {
-        arm: [line["amount"] / weights[arm] for line in answer["allocation"]]
+        arm: [part["amount"] / weights[arm] for part in answer["allocation"]]
         for arm, answer in arms.items()
         if weights[arm] > 0
     }
-    lines = [
+    platforms = [
         {
             "platform": platform,
             "arms": {arm: answer["allocation"][slot] for arm, answer in arms.items()},
@@ -157,7 +157,7 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         "cycle_budget": one.cycle_budget,
         "weights": weights,
         "arms": {arm: {key: answer.get(key) for key in keys} for arm, answer in arms.items()},
-        "platforms": lines if arms else [],
+        "platforms": platforms if arms else [],
         "curves": [] if table is None else curves.curves(table, live.platforms, amounts, one.cycle_budget),
         "troubles": troubles,
     }

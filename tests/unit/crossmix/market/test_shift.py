@@ -219,7 +219,7 @@ def test_a_shifted_market_survives_its_file(tmp_path) -> None:
         ({"platforms": []}, "platforms: none is named; use one or more of p0, p1, p2, p3"),
         (
             {"size": -1.0},
-            "size of price_shock: -1.0 is out of range; give the factor of the price level, from 0.01 to 100",
+            "size of price_shock: -1.0 is out of range; give the factor on prices, from 0.01 to 100",
         ),
         ({"size": math.nan}, "size of price_shock: nan is out of range"),
         ({"size": "big"}, "size of price_shock: 'big' is out of range"),
