@@ -73,6 +73,10 @@ def test_at_the_limit_a_feed_is_not_yet_late(tmp_path: Path) -> None:
     assert (control.observed, control.alarming) == (2.5, False)
 
 
+def test_only_what_is_to_be_watched_is_looked_at(tmp_path: Path) -> None:
+    assert found(tmp_path, "monitor.watch=[]") == []
+
+
 def test_settings_are_checked_as_strictly_as_the_config() -> None:
     ((monitor, settings),) = configured(load("laptop", ["monitor.settings.late_feed.cycles=3"]))
     assert (monitor.name, settings.cycles) == ("late_feed", 3)
