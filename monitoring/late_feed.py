@@ -1,7 +1,8 @@
 """A feed that is late: how long ago the newest feedback of each campaign's arm came in, in cycles.
 
-Only campaigns that run count: begun, not over, not paused; and only arms that have users. Before the first event, the
-age counts from the campaign's start, so that a feed that never began is found too.
+Only campaigns that run count: begun, not over, not paused; and only arms that have users: after the experiment's end,
+that is the control alone. Before the first event, the age counts from the campaign's start, so that a feed that never
+began is found too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crossmix.config import STRICT, Positive
-from crossmix.ledger import campaigns, feedback
+from crossmix.ledger import campaigns, experiments, feedback
+from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS
 from monitoring.monitors import MONITORS, Finding, Monitor
+
+CONTROL = ARMS[1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,11 +34,15 @@ class LateFeed:
 
 def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
     """A finding per running campaign and arm."""
-    newest = feedback.newest_received(store)
+    newest, experiment = feedback.newest_received(store), experiments.latest(store)
     for name, campaign in sorted(campaigns.load_all(store).items()):
-        if campaign.paused or not 0 <= campaign.cycle(now) < campaign.cycles:
+        cycle = campaign.cycle(now)
+        if campaign.paused or not 0 <= cycle < campaign.cycles:
             continue
+        begun = campaign.starts + cycle * campaign.width
         for arm in settings.arms:
+            if experiment is not None and not _has_users(experiment, arm, begun):
+                continue
             received = newest.get((name, arm))
             age = (now - max(received or campaign.starts, campaign.starts)) / campaign.width
             since = "the campaign began" if received is None else received.isoformat(timespec="minutes")
@@ -48,6 +56,13 @@ def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
                 alarming=age > settings.cycles,
                 detail=f"no feedback since {since}, {age:.1f} cycles of {campaign.cycle_hours:g} h",
             )
+
+
+def _has_users(experiment: Experiment, arm: str, begun: datetime) -> bool:
+    """Whether an arm has users in a cycle that began at a moment; after the experiment's end only the control has."""
+    if experiment.ended is not None and begun >= experiment.ended:
+        return arm == CONTROL
+    return experiment.weights.get(arm, 0.0) > 0
 
 
 MONITORS.register(

@@ -83,12 +83,18 @@ def find(store: Store, experiment_id: str) -> Experiment | None:
 
 def newest(store: Store) -> str:
     """Id of the experiment that began last; raises `VerdictError` where there is none, `StoreAwayError`."""
+    experiment = latest(store)
+    if experiment is None:
+        raise VerdictError("experiment: the database has none; `crossmix serve` begins one")
+    return experiment.id
+
+
+def latest(store: Store) -> Experiment | None:
+    """The experiment that began last; `None`: there is none yet. Raises `StoreAwayError`."""
     query = sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started.desc()).limit(1)
     with store.read() as connection:
         newest_id = connection.execute(query).scalar()
-    if newest_id is None:
-        raise VerdictError("experiment: the database has none; `crossmix serve` begins one")
-    return str(newest_id)
+    return None if newest_id is None else find(store, str(newest_id))
 
 
 def begun(

@@ -156,6 +156,41 @@ def test_code_that_a_step_can_reach_is_in_its_key(tmp_path: Path, monkeypatch: p
     cache.code_digest.cache_clear()
 
 
+def test_files_that_register_themselves_are_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "crossmix/agents/__init__.py": "",
+        "crossmix/agents/learner.py": "AGENTS = Registered('train.agent', 'crossmix.agents')\n",
+        "crossmix/agents/mine.py": "AGENTS.register(Agent(name='mine'))\n",
+        "crossmix/train.py": "from crossmix.agents.learner import AGENTS\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    cache.code_digest.cache_clear()
+    before = cache.code_digest("crossmix.train")
+    (tmp_path / "crossmix/agents/mine.py").write_text("AGENTS.register(Agent(name='mine', label='other'))\n")
+    cache.code_digest.cache_clear()
+    assert cache.code_digest("crossmix.train") != before
+    cache.code_digest.cache_clear()
+
+
+def test_a_key_covers_the_version_and_each_input_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, name in ((one, "a"), (two, "b")):
+        folder.mkdir()
+        (folder / name).write_text("same")
+
+    def key(**inputs: Path) -> str:
+        return cache.step_key(steps()["gate"], load("laptop"), inputs)
+
+    # A folder from elsewhere counts by its content, names included; an input by what it is given as.
+    keys = {key(), key(market=one), key(market=two), key(market=one, policy=two), key(market=two, policy=one)}
+    assert len(keys) == 5
+    monkeypatch.setattr(cache, "version", lambda _: "0.0.0")
+    assert key(market=one) not in keys
+
+
 def test_every_core_function_is_in_reach_of_its_key() -> None:
     digests = {
         cache.code_digest(name) for name in ("crossmix.config", "crossmix.schema", "crossmix.registry.step_register")

@@ -51,6 +51,20 @@ def test_a_long_pause_ends_at_once_when_stopped() -> None:
     assert rounds == [2]
 
 
+def test_between_rounds_it_waits_so_many_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    loop = Loop("patient", 12.5, lambda: None)
+
+    def wait(timeout: float | None = None) -> bool:
+        waits.append(timeout)
+        return len(waits) == 3
+
+    monkeypatch.setattr(loop._halt, "wait", wait)
+    loop.start()
+    loop.join(300)
+    assert waits == [12.5] * 3
+
+
 def test_a_loop_that_never_began_is_joined_at_once() -> None:
     loop = Loop("idle", 1, lambda: None)
     loop.stop()

@@ -43,6 +43,19 @@ def test_the_words_of_a_formula_name_its_quantities() -> None:
         assert bottom.startswith(words.get(metric.denominator, metric.denominator))
 
 
+def test_each_metric_says_how_it_is_written_and_which_change_is_better() -> None:
+    assert {key: (metric.format, metric.direction) for key, metric in metrics.METRIC.items()} == {
+        "roi": ("ratio", "more"),
+        "roas": ("ratio", "more"),
+        "cpa": ("money", "less"),
+        "cpc": ("money", "less"),
+        "ctr": ("percent", "none"),
+        "cvr": ("percent", "none"),
+        "utilisation": ("percent", "none"),
+        "share": ("percent", "none"),
+    }
+
+
 def test_every_key_has_one_label() -> None:
     keys = [*metrics.METRIC, *metrics.QUANTITY]
     assert len(set(keys)) == len(keys)

@@ -17,9 +17,11 @@ from tests.support.experiments import DAY, START, deliver, event, make_store
 NOW = START + 5.5 * DAY
 
 
-def found(folder: Path, *overrides: str, campaigns: dict[str, dict[str, object]] | None = None) -> list[Finding]:
+def found(
+    folder: Path, *overrides: str, campaigns: dict[str, dict[str, object]] | None = None, **experiment: object
+) -> list[Finding]:
     """What is found 5.5 days into an experiment whose control reported for three days and its policy for five."""
-    store = make_store(folder, campaigns=campaigns)
+    store = make_store(folder, campaigns=campaigns, **experiment)
     deliver(store, [event(arm, day) for arm, days in (("policy", 5), ("control", 3)) for day in range(days)])
     return look(store, NOW, load("laptop", overrides))
 
@@ -44,6 +46,35 @@ def test_a_feed_that_never_began_is_as_old_as_its_campaign(tmp_path: Path) -> No
 )
 def test_a_campaign_that_does_not_run_is_not_watched(idle: dict[str, object], tmp_path: Path) -> None:
     assert found(tmp_path, campaigns={"brand": idle}) == []
+
+
+@pytest.mark.parametrize(
+    ("experiment", "arms"),
+    [
+        ({"ended": START + 4 * DAY, "reason": "decided"}, ["control"]),
+        ({"ended": START + 5 * DAY, "reason": "decided"}, ["control"]),
+        # The cycle in which it ends was shared.
+        ({"ended": START + 5.1 * DAY, "reason": "decided"}, ["policy", "control"]),
+        ({"weights": {"policy": 1.0, "control": 0.0}}, ["policy"]),
+    ],
+)
+def test_an_arm_without_users_is_not_watched(experiment: dict[str, object], arms: list[str], tmp_path: Path) -> None:
+    assert [finding.arm for finding in found(tmp_path, **experiment)] == arms
+
+
+def test_events_of_before_the_start_make_no_feed_older_than_its_campaign(tmp_path: Path) -> None:
+    later = {"brand": {"starts": START + 4 * DAY}}
+    ages = [finding.observed for finding in found(tmp_path, campaigns=later)]
+    assert ages == [pytest.approx(0.5), pytest.approx(1.5)]
+
+
+def test_at_the_limit_a_feed_is_not_yet_late(tmp_path: Path) -> None:
+    _, control = found(tmp_path, "monitor.settings.late_feed.cycles=2.5")
+    assert (control.observed, control.alarming) == (2.5, False)
+
+
+def test_only_what_is_to_be_watched_is_looked_at(tmp_path: Path) -> None:
+    assert found(tmp_path, "monitor.watch=[]") == []
 
 
 def test_settings_are_checked_as_strictly_as_the_config() -> None:

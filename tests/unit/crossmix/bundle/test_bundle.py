@@ -156,6 +156,16 @@ def test_a_policy_that_no_longer_answers_the_probe_is_refused(copy: Path) -> Non
         bundle.load(copy)
 
 
+def test_a_digest_that_is_not_of_what_is_served_is_refused_though_sealed(copy: Path) -> None:
+    whole = json.loads((copy / "manifest.json").read_text())
+    for name, wrong in (("digest", "0" * 64), ("config_digest", "0" * 64), ("data_digest", "0" * 64)):
+        seal(copy, whole | {name: wrong})
+        with pytest.raises(bundle.BundleError, match=r"manifest\.json: changed since it was saved"):
+            bundle.load(copy)
+    seal(copy, whole | {"gates": [{"name": "policy.limits"}]})
+    assert bundle.load(copy).digest == whole["digest"]
+
+
 def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(bundle.BundleError, match=r"platforms\.json.*different names"):
         make(tmp_path / "twice", platforms=("a", "a"))

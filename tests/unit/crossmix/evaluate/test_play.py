@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,24 @@ def test_the_record_is_every_cycle_as_it_was_delivered(market: Market) -> None:
         assert np.array_equal(played.high_TBP[t], seen.high_BP.double().numpy())
         assert np.array_equal(played.asked_TBP[t, :, 0], np.ones(4))
     assert float(played.share_TBP[..., 0].max()) == pytest.approx(0.5)
+
+
+def test_limits_are_recorded_as_they_stood_when_the_act_chose() -> None:
+    """As where a share may move by a step: each cycle has other limits than the one after it."""
+    outcome = SimpleNamespace(**{name: torch.ones(1, 2) for name in QUANTITIES})
+    seen = [
+        SimpleNamespace(low_BP=torch.full((1, 2), 0.1 * t), high_BP=torch.full((1, 2), 1 - 0.1 * t)) for t in range(4)
+    ]
+    world: Any = SimpleNamespace(observe=lambda: seen[0], cycle=0)
+
+    def step(share: Tensor) -> Any:
+        world.cycle += 1
+        return SimpleNamespace(outcome=outcome, share_BP=share, observation=seen[world.cycle])
+
+    world.step = step
+    played = play(world, lambda _, now: (now.low_BP + now.high_BP) / 2, 3)
+    np.testing.assert_allclose(played.low_TBP[:, 0, 0], [0.0, 0.1, 0.2], atol=1e-7)
+    np.testing.assert_allclose(played.high_TBP[:, 0, 1], [1.0, 0.9, 0.8], atol=1e-7)
 
 
 def test_without_auctions_there_is_no_expected_revenue(market: Market) -> None:

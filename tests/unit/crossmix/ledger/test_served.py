@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crossmix.ledger import tables
-from crossmix.ledger.served import ServedError, read
+from crossmix.ledger.served import ServedError, last_splits, read
 from crossmix.ledger.store import Store
 from tests.support.experiments import DAY, START, deliver, event, make_store
 
@@ -100,6 +100,28 @@ def test_of_several_splits_in_a_cycle_the_last_stands_for_the_part_that_it_was_i
     assert log.in_force_N.tolist() == [0.95, 1.0, 0.5]
     assert log.learnable().cycle_N.tolist() == [0, 1]
     assert log.learnable(longest_prefix=0.01).cycle_N.tolist() == [1]
+
+
+def test_of_splits_served_at_the_same_moment_every_reader_takes_the_same_one(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    shares = {name: {"search": part, "social": 1 - part} for name, part in (("b", 0.5), ("c", 0.75), ("a", 0.25))}
+    _serve(store, *(_split(0, allocation_id=name, share=share) for name, share in shares.items()))
+    row = read(store, PLATFORMS, BEGIN + DAY)
+    assert row.share_NP.tolist() == [[0.75, 0.25]]
+    assert last_splits(store, "brand", "policy", PLATFORMS)[0].share_P.tolist() == [0.75, 0.25]
+
+
+def test_a_split_is_in_force_for_no_more_than_its_cycle(tmp_path: Path) -> None:
+    """A clock that was behind served cycle 0 before it began, and asked for cycle 1 after its end."""
+    store, hour = make_store(tmp_path), timedelta(hours=1)
+    _serve(
+        store,
+        _split(0, allocation_id="a", at=BEGIN - 2 * hour),
+        _split(0, allocation_id="b", at=BEGIN - hour),
+        _split(1, allocation_id="c", at=BEGIN + DAY),
+        _split(1, allocation_id="d", at=BEGIN + 2 * DAY + hour),
+    )
+    assert read(store, PLATFORMS, BEGIN + 3 * DAY).in_force_N.tolist() == [1.0, 0.0]
 
 
 def test_static_splits_have_no_state_and_are_not_learned_from(tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_factors_multiply_one_after_the_other_and_leave_the_rest() -> None:
         assert torch.equal(getattr(found, name), getattr(conditions, name)), name
 
 
+def test_scaled_rates_stay_probabilities_and_amounts_do_not() -> None:
+    conditions = nominal(make_market(platforms=4), torch.tensor([0]))
+    factor = torch.tensor(1e6)
+    found = scaled(conditions, ctr=factor, cvr=factor, value=factor)
+    assert bool((found.ctr == 1).all() & (found.cvr == 1).all())
+    assert torch.equal(found.value, conditions.value * factor)
+
+
 RATES = torch.tensor([0.94, 0.96, 0.999, 1.0])
 """Near the edge: 0.95 is no bound."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_files_of_earlier_versions_are_read(sizes: ActorSizes, tmp_path: Path) -
     assert (begun.actor, begun.steps) == (sizes, 3)  # told by the weights alone
     assert list(begun.rates()) == [name for name, _ in policy.named_parameters()]
     before = policy_digest(tmp_path)
+    assert before == hashlib.sha256((tmp_path / "policy.pt").read_bytes()).hexdigest()
     old.save(tmp_path)  # what is written anew is the new form, and is read first
     assert same(TrainedPolicy.load(tmp_path).policy().state_dict(), weights)
     assert policy_digest(tmp_path) != before

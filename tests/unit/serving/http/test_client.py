@@ -22,12 +22,19 @@ ANSWERS = {
 }
 
 
+DONE = threading.Event()
+"""Lets go of the requests that are never answered."""
+
+
 class Handler(BaseHTTPRequestHandler):
     heard: list[tuple[str, str, str | None, bytes]]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.heard.append((self.command, self.path, self.headers.get("authorization"), body))
+        if self.path == "/never":
+            DONE.wait(300)
+            return
         status, content = ANSWERS.get(self.path.partition("?")[0], (200, b"{}"))
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
@@ -47,7 +54,9 @@ def server() -> Iterator[tuple[str, list[Any]]]:
     made = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
     thread.start()
+    DONE.clear()
     yield f"http://127.0.0.1:{made.server_port}/", heard
+    DONE.set()
     made.shutdown()
     made.server_close()
     thread.join()
@@ -85,6 +94,18 @@ def test_what_cannot_be_reached_is_away(server: tuple[str, list[Any]]) -> None:
         Client("http://127.0.0.1:1").ask("GET", ["good"])
     with pytest.raises(AwayError, match=r"\w"):
         Client("http://[").ask("GET", ["good"])
+
+
+def test_an_answer_is_waited_for_so_many_seconds(server: tuple[str, list[Any]]) -> None:
+    async def ask() -> None:
+        client = AsyncClient(seconds=0.05)
+        with pytest.raises(AwayError, match=r"timed out|Timeout"):
+            await client.post(f"{server[0]}never", {})
+        await client.close()
+
+    with pytest.raises(AwayError, match=r"timed out|Timeout"):
+        Client(server[0], seconds=0.05).ask("POST", ["never"])
+    asyncio.run(ask())
 
 
 def test_from_an_event_loop_the_same(server: tuple[str, list[Any]]) -> None:

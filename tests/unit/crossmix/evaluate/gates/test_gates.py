@@ -11,12 +11,12 @@ import torch
 
 from crossmix.baselines.fields import weekday
 from crossmix.baselines.registry import BASELINES, state_readers
-from crossmix.config import laptop
+from crossmix.config import laptop, load
 from crossmix.evaluate.fidelity.impressions import Deviation
 from crossmix.evaluate.gates import policy as gates
 from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.fidelity import equivalence
-from crossmix.evaluate.gates.verdicts import is_required
+from crossmix.evaluate.gates.verdicts import Gate, is_required
 from crossmix.evaluate.judge import interval
 from crossmix.evaluate.stats.off_policy import ENOUGH
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
@@ -53,6 +53,14 @@ def test_required_prefixes_end_at_dots() -> None:
     assert is_required("policy.limits", ("policy",))
     assert is_required("policy", ("policy",))
     assert not is_required("policy_x.limits", ("policy",))
+
+
+def test_a_row_is_required_where_the_config_says_so() -> None:
+    case = SimpleNamespace(config=load("laptop", ['gates.required=["policy", "fidelity.platform"]']))
+    names = ("policy.limits", "fidelity.platform.x.ctr", "fidelity.campaign.ctr")
+    rows = [Case.gate(case, name, 0.5, "< 1", "pass", "why") for name in names]  # type: ignore[arg-type]
+    assert [row.required for row in rows] == [True, True, False]
+    assert rows[0] == Gate("policy.limits", 0.5, "< 1", "pass", True, "why")
 
 
 def test_the_off_policy_gate_says_what_it_waits_for() -> None:
