@@ -1,4 +1,4 @@
-"""Feast is imported without torch and typeguard's compilations, and leaves both as they were."""
+"""Feast is imported without typeguard's compilations, and leaves typeguard and the warnings as they were."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ import sys
 import pytest
 
 REPORT = """
-import sys, warnings, typeguard
-{before}
+import warnings, typeguard
 checked, filters = typeguard.typechecked, list(warnings.filters)
 from feature_repo.feast_import import import_feast
 import_feast()
-found = ["torch" in sys.modules, typeguard.typechecked is checked, warnings.filters == filters]
+found = [typeguard.typechecked is checked, warnings.filters == filters]
 from feast import FeatureView
 found.append("typeguard" in FeatureView.__init__.__code__.co_names)
-import torch
 import_feast()
-print(*found, int(torch.ones(2).sum()))
+print(*found)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "loaded"), [("", "False"), ("import torch", "True")])
-def test_torch_typeguard_and_the_filters_of_warnings_are_as_before(before: str, loaded: str) -> None:
-    code = REPORT.format(before=before)
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == [loaded, "True", "True", "False", "2"]
+def test_typeguard_and_the_filters_of_warnings_are_as_before() -> None:
+    done = subprocess.run([sys.executable, "-c", REPORT], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True", "False"]
