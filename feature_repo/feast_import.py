@@ -1,7 +1,7 @@
 """Feast, imported in half of its time: a server starts, and a step begins, three processor seconds sooner.
 
-Every class and function that Feast marks with typeguard's `typechecked` is parsed and compiled anew as it is defined, for
-checks of argument types that nothing here relies on. They are held back while Feast is imported, and only then.
+Every class and function that Feast marks with typeguard's `typechecked` is parsed and compiled anew as it is defined,
+for checks of argument types that nothing here relies on. They are held back while Feast is imported, and only then.
 """
 
 from __future__ import annotations
