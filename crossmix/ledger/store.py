@@ -9,6 +9,8 @@ SQLAlchemy stays in this package: others call its functions, and pass on what `c
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from crossmix.ledger.migrate import migrate
 from crossmix.ledger.tables import revision
+
+SQLITE_SECONDS = 10.0
+"""How long a connection waits for SQLite's one writer."""
 
 
 class StoreAwayError(RuntimeError):
@@ -48,7 +53,7 @@ class Store:
         if self.kind == "sqlite":
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = sa.create_engine(url, connect_args={"timeout": 10.0})
+            self.engine = sa.create_engine(url, connect_args={"timeout": SQLITE_SECONDS})
             event.listen(self.engine, "connect", _durable)
         else:
             # A database that hangs is away too: nothing waits for it for minutes.
@@ -128,7 +133,25 @@ class Store:
 
 def _durable(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn the write-ahead log on, once in a database's life.
+
+    SQLite does not wait for a lock here, whatever the connection's timeout: of two replicas that make a database
+    together one is told that it is locked, and tries again.
+    """
+    last = time.monotonic() + SQLITE_SECONDS
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > last:
+                raise
+            time.sleep(0.02)

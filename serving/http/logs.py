@@ -35,7 +35,10 @@ def write_to(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        library = logging.getLogger(name)
+        library.setLevel(max(level, logging.WARNING))
+        library.handlers.clear()  # MLflow brings one of its own, whose lines would not be JSON
+        library.propagate = True
     _requests = structlog.wrap_logger(
         _Stream(handler),
         processors=[_of_request],
