@@ -35,6 +35,8 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
     try:
         store = Store.existing(url)
     except StoreUrlError as error:
+        if out is not None and url.startswith("sqlite:") and database is None:
+            raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins") from None
         raise ConfigError(f"--database {url}: {error}") from None
     except StoreAwayError as error:
         raise ConfigError(f"--database: {error}; start it, or name another") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,3 +109,10 @@ def test_the_command_prints_findings_and_exits_by_them(tmp_path: Path) -> None:
     missing = CliRunner().invoke(app, ["monitor", "--database", f"sqlite:///{tmp_path / 'none.db'}"])
     assert missing.exit_code == 2
     assert "there is no such file" in missing.output
+
+
+def test_a_run_that_was_never_served_is_told_how_to_be(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"run_id": "x", "config": asdict(load("laptop")), "steps": {}}))
+    done = CliRunner().invoke(app, ["monitor", str(tmp_path)])
+    assert done.exit_code == 2
+    assert f"`crossmix serve {tmp_path}` begins" in done.output
