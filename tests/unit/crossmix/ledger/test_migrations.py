@@ -11,6 +11,7 @@ import sys
 import threading
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,7 @@ def test_another_programs_tables_are_refused(empty: str) -> None:
 OPENER = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from crossmix.ledger.store import Store
 from crossmix.ledger.audit import trail
 url, go = sys.argv[1], Path(sys.argv[2])
@@ -291,3 +293,8 @@ def test_replicas_turn_the_write_ahead_log_on_together(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert errors == []
+
+
+def test_a_refusal_names_the_database_without_its_password() -> None:
+    engine = sa.create_engine("postgresql+psycopg://crossmix:secret@127.0.0.1/ledger")
+    assert migrate._name(SimpleNamespace(engine=engine)) == "postgresql+psycopg://crossmix:***@127.0.0.1/ledger"  # type: ignore[arg-type]
