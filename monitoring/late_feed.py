@@ -39,12 +39,12 @@ def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
         cycle = campaign.cycle(now)
         if campaign.paused or not 0 <= cycle < campaign.cycles:
             continue
-        begun = campaign.starts + cycle * campaign.width
+        begun = campaign.begins(cycle)
         for arm in settings.arms:
             if experiment is not None and not _has_users(experiment, arm, begun):
                 continue
             received = newest.get((name, arm))
-            age = (now - max(received or campaign.starts, campaign.starts)) / campaign.width
+            age = (now - max(received or campaign.starts, campaign.starts)) / campaign.calendar.nominal
             since = "the campaign began" if received is None else received.isoformat(timespec="minutes")
             yield Finding(
                 monitor="late_feed",

@@ -24,7 +24,7 @@ from crossmix.config.loading import (
     strictly,
     to_json,
 )
-from crossmix.config.serving import Guardrails, Monitor, Registry, Serving
+from crossmix.config.serving import Guard, Guardrails, Monitor, Registry, Serving
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
     STRICT,
@@ -54,6 +54,7 @@ __all__ = [
     "Fraction",
     "Fusion",
     "Gates",
+    "Guard",
     "Guardrails",
     "LimitDefaults",
     "MAMLConfig",

@@ -36,6 +36,15 @@ class Guardrails:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Guard:
+    """What the server takes missing reports for."""
+
+    __pydantic_config__ = STRICT
+    silent: PositiveInt = 3
+    """Cycles in which a platform reports nothing, while others do, after which its money counts as unspent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Serving:
     """The server and its experiment (§2.4: 7:3)."""
 
@@ -52,6 +61,10 @@ class Serving:
     """Chance of a false positive of its tests."""
     guardrails: Guardrails = field(default_factory=Guardrails)
     """What ends it early."""
+    guard: Guard = field(default_factory=Guard)
+    """What missing reports are taken for."""
+    clock: str | None = None
+    """File with the time, as 2026-01-05T09:00:00Z, that a driver moves; null: the machine's clock."""
     explore: bool = True
     """The policy arm explores around the policy's logits with deviation `online.sigma`."""
     explore_bound: Positive = 2.0

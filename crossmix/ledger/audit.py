@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,13 +39,13 @@ class Entry:
 
 
 def record(
-    connection: sa.Connection, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = ""
+    connection: sa.Connection, at: datetime, actor: str, action: str, subject: str, before: Any, after: Any, reason: str
 ) -> None:
-    """Note a change within the caller's transaction. `before`, `after`: plain data, or `None`."""
+    """Note a change of the moment `at` within the caller's transaction. `before`, `after`: plain data, or `None`."""
     connection.execute(
         tables.audit.insert(),
         {
-            "at": datetime.now(UTC),
+            "at": at,
             "actor": actor[:LONGEST_ACTOR],
             "action": action,
             "subject": subject[:200],
@@ -59,7 +59,7 @@ def record(
 def note(store: Store, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = "") -> None:
     """Note what changed outside the database; raises `StoreAwayError`."""
     with store.write() as connection:
-        record(connection, actor, action, subject, before, after, reason)
+        record(connection, store.clock(), actor, action, subject, before, after, reason)
 
 
 def note_once(store: Store, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = "") -> None:
@@ -67,7 +67,7 @@ def note_once(store: Store, actor: str, action: str, subject: str, before: Any, 
     newest = sa.select(tables.audit.c.subject).where(tables.audit.c.action == action)
     with store.write() as connection:
         if connection.execute(newest.order_by(tables.audit.c.id.desc()).limit(1)).scalar() != subject:
-            record(connection, actor, action, subject, before, after, reason)
+            record(connection, store.clock(), actor, action, subject, before, after, reason)
 
 
 def trail(store: Store, subject: str | None = None, limit: int = 100) -> list[Entry]:

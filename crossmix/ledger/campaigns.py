@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from crossmix.constraints import Limits
+from crossmix.cycles import Cycles
 from crossmix.ledger import tables
 from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, record
 from crossmix.ledger.store import Store
@@ -23,7 +24,7 @@ from crossmix.ledger.tables import utc
 
 FREE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1.0, "freeze": False}
 """A platform's limits where none are given: shares of the cycle budget, and whether the share stays."""
-FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours")
+FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours", "timezone")
 """What a person plans."""
 
 
@@ -76,19 +77,29 @@ class Campaign:
     cycle_hours: float
     paused: bool = False
     override: Override | None = None
+    timezone: str | None = None
+    """IANA, whose calendar days its cycles are; `None`: they have a fixed length."""
 
     @property
-    def width(self) -> timedelta:
-        """Length of a cycle, to the microsecond."""
-        return timedelta(microseconds=round(self.cycle_hours * 3_600_000_000))
+    def calendar(self) -> Cycles:
+        """When its cycles begin and end."""
+        return Cycles(self.starts, self.cycle_hours, self.timezone)
 
     def cycle(self, now: datetime) -> int:
         """The cycle at a moment: below 0 before the start, `cycles` or more after the end."""
-        return (now - self.starts) // self.width
+        return self.calendar.cycle(now)
+
+    def begins(self, cycle: int) -> datetime:
+        """Start of a cycle, UTC."""
+        return self.calendar.begins(cycle)
 
     def ends(self, cycle: int) -> datetime:
         """End of a cycle, UTC."""
-        return self.starts + (cycle + 1) * self.width
+        return self.calendar.ends(cycle)
+
+    def budget_of(self, cycle: int) -> float:
+        """Budget of a cycle, of all arms together, currency: a first cycle within its day has its part of the day's."""
+        return self.cycle_budget * self.calendar.part(cycle)
 
     def box(self, platforms: Sequence[str]) -> Limits[NDArray[Any]]:
         """The limits in slot order."""
@@ -117,8 +128,8 @@ class Campaign:
 class CampaignTable:
     """Campaigns and overrides within one transaction; each change writes its audit entry."""
 
-    def __init__(self, connection: sa.Connection, actor: str, reason: str) -> None:
-        self._connection = connection
+    def __init__(self, connection: sa.Connection, at: datetime, actor: str, reason: str) -> None:
+        self._connection, self._at = connection, at
         self._actor, self._reason = actor, reason
 
     def all(self) -> dict[str, Campaign]:
@@ -127,8 +138,8 @@ class CampaignTable:
 
     def has_feedback(self, campaign_id: str) -> bool:
         """Some event counts for it."""
-        events = tables.events.c
-        query = sa.select(events.event_id).where(events.campaign_id == campaign_id).limit(1)
+        state = tables.feedback_state.c
+        query = sa.select(state.arm).where(state.campaign_id == campaign_id).limit(1)
         return self._connection.execute(query).first() is not None
 
     def add(self, campaign: Campaign) -> None:
@@ -156,7 +167,7 @@ class CampaignTable:
     def set_override(self, old: Campaign, kind: str, share: dict[str, float] | None) -> Campaign:
         """An override from now on, in place of any before."""
         actor, reason = self._actor[:LONGEST_ACTOR], self._reason[:LONGEST_REASON]
-        override = Override(kind, share, actor, reason, datetime.now(UTC))
+        override = Override(kind, share, actor, reason, self._at)
         row = {"kind": kind, "share": share, "actor": actor, "reason": reason, "at": override.at}
         self._delete_override(old.campaign_id)
         self._connection.execute(tables.overrides.insert(), {"campaign_id": old.campaign_id, **row})
@@ -174,14 +185,14 @@ class CampaignTable:
         self._connection.execute(tables.overrides.delete().where(tables.overrides.c.campaign_id == campaign_id))
 
     def _record(self, action: str, campaign_id: str, before: Any, after: Any) -> None:
-        record(self._connection, self._actor, action, campaign_id, before, after, self._reason)
+        record(self._connection, self._at, self._actor, action, campaign_id, before, after, self._reason)
 
 
 @contextmanager
 def changing(store: Store, actor: str, reason: str) -> Iterator[CampaignTable]:
     """One transaction of changes: kept, and told to all readers, when the block ends; raises `StoreAwayError`."""
     with store.change() as connection:
-        yield CampaignTable(connection, actor, reason)
+        yield CampaignTable(connection, store.clock(), actor, reason)
 
 
 def load_all(store: Store) -> dict[str, Campaign]:
@@ -207,6 +218,33 @@ def budgets_before(store: Store, campaign_id: str) -> list[tuple[datetime, float
     with store.read() as connection:
         edits = connection.execute(query).all()
     return [(utc(at), float(before["cycle_budget"])) for at, before in edits if "cycle_budget" in (before or {})]
+
+
+def budget_edits(store: Store) -> dict[str, list[tuple[datetime, float]]]:
+    """`budgets_before` of every campaign whose cycle budget was ever edited, in one query; raises `StoreAwayError`."""
+    audit = tables.audit.c
+    query = sa.select(audit.subject, audit.at, audit.before).where(audit.action == "campaign.edit")
+    edits: dict[str, list[tuple[datetime, float]]] = {}
+    with store.read() as connection:
+        for subject, at, before in connection.execute(query.order_by(audit.id.desc())):
+            if "cycle_budget" in (before or {}):
+                edits.setdefault(subject, []).append((utc(at), float(before["cycle_budget"])))
+    return edits
+
+
+def budget_at(now_budget: float, edits: Sequence[tuple[datetime, float]], moment: datetime) -> float:
+    """The cycle budget that was in force at a moment: edits do not re-price the past.
+
+    Args:
+        now_budget: that of now.
+        edits: `budgets_before`, the newest first.
+    """
+    budget = now_budget
+    for changed, before in edits:
+        if changed < moment:
+            break
+        budget = before
+    return budget
 
 
 def _columns(campaign: Campaign) -> dict[str, Any]:

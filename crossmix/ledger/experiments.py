@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +45,16 @@ class Experiment:
     """Why it ended."""
     ended_by: str | None
     """`GUARDRAIL`, or a person."""
+    cycle_hours: float | None = None
+    """Of its cycles, fixed as it begins; `None`: the longest of its campaigns'."""
+    included: Sequence[str] | None = None
+    """Its campaigns; `None`: all."""
+    excluded: Sequence[str] | None = None
+    """Campaigns that it leaves out."""
+    outcome: str | None = None
+    """shipped: the policy serves everybody since."""
+    archived: datetime | None = None
+    """UTC."""
 
 
 def get(store: Store, experiment_id: str) -> Experiment:
@@ -77,8 +87,8 @@ def find(store: Store, experiment_id: str) -> Experiment | None:
         row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    ended = None if row["ended"] is None else utc(row["ended"])
-    return Experiment(**{**row, "started": utc(row["started"]), "ended": ended})
+    moments = {name: None if row[name] is None else utc(row[name]) for name in ("started", "ended", "archived")}
+    return Experiment(**{**row, **moments})
 
 
 def newest(store: Store) -> str:
@@ -106,7 +116,7 @@ def begun(
         return experiment
     row = {"id": experiment_id, "salt": salt, "weights": dict(weights), "days": days, "level": level}
     with store.write() as connection:
-        connection.execute(store.insert_new(tables.experiments), row | {"started": datetime.now(UTC)})
+        connection.execute(store.insert_new(tables.experiments), row | {"started": store.clock()})
     return begun(store, experiment_id, salt, weights, days, level)
 
 
@@ -123,7 +133,7 @@ def end(store: Store, experiment_id: str, reason: str, actor: str, version: int 
     if not reason:
         raise VerdictError("reason: it is empty; say why the experiment ends")
     get(store, experiment_id)
-    rows, at = tables.experiments, datetime.now(UTC)
+    rows, at = tables.experiments, store.clock()
     values = {"ended": at, "reason": reason[:LONGEST_REASON], "ended_by": actor[:LONGEST_ACTOR]}
     with store.change() as connection:
         changed = connection.execute(
@@ -131,7 +141,7 @@ def end(store: Store, experiment_id: str, reason: str, actor: str, version: int 
         )
         if changed.rowcount:
             after = {"ended": at.isoformat(), "version": version}
-            audit.record(connection, actor, END, experiment_id, {"ended": None}, after, reason)
+            audit.record(connection, at, actor, END, experiment_id, {"ended": None}, after, reason)
     return bool(changed.rowcount)
 
 

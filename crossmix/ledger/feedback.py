@@ -1,15 +1,19 @@
 """Delivery outcomes as they are kept: increments, each counted once, and their sums.
 
+The sums (`tables.totals`) are kept in the transaction of the events, so that nobody adds events up anew. A correction
+names the event that it stands in for, which counts no more from then on, here as in the sums.
+
 Shapes: A arms, C cycles, P platforms, U users.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -47,6 +51,38 @@ class Event:
     """Currency."""
     spend: float
     """Currency."""
+    complete: bool = False
+    """Nothing more comes of this campaign, arm, platform and cycle."""
+    replaces: str | None = None
+    """Id of the event that it stands in for: a correction."""
+    reason: str | None = None
+    """Of a correction, or of what is below 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What became of events."""
+
+    new: list[Event]
+    """Counted now."""
+    same: list[Event]
+    """Counted before, or earlier in the request, with the same content."""
+    conflicting: list[Event]
+    """Their id is known with another content: they do not count."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Id of a correction that does not count, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackState:
+    """How far the feedback of a campaign's arm has come."""
+
+    number: int
+    """Grows with each transaction that changed its totals."""
+    received: datetime
+    """The newest event, UTC."""
+    cycle: int
+    """Newest with an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +119,171 @@ class Increment:
     """Conversions, revenue."""
 
 
-def insert(store: Store, events: Sequence[Event], now: datetime) -> list[Event]:
-    """Keep the events in one transaction, on the disk when this returns; those that were not there yet.
+def insert(store: Store, events: Sequence[Event], now: datetime) -> Inserted:
+    """Keep the events and their sums in one transaction, on the disk when this returns.
 
     Of several events with one id the first counts. Raises `StoreAwayError`, and then nothing was kept.
     """
     first = {event.event_id: event for event in reversed(events)}
-    statement = store.insert_new(tables.events).returning(tables.events.c.event_id)
     # In one order of ids, so that two requests with the same events cannot wait for each other.
-    rows = [{**asdict(first[name]), "received": now} for name in sorted(first)]
+    ids = sorted(first)
     # SQLite has one writer: who waits here goes on at once, who waits there sleeps 100 ms at a time.
     with _WRITING if store.kind == "sqlite" else nullcontext(), store.write() as connection:
-        new = connection.execute(statement, rows).scalars().all()
-    return [first[name] for name in new]
+        statement = store.insert_new(tables.events).returning(tables.events.c.event_id)
+        plain = [name for name in ids if first[name].replaces is None]
+        new = set(_inserted(connection, statement, (first[name] for name in plain), now))
+        cells = _Cells()
+        for name in plain:
+            if name in new:
+                cells.add(first[name], 1)
+        refused: dict[str, str] = {}
+        for name in ids:
+            if first[name].replaces is not None:
+                problem = _correct(connection, statement, first[name], now, cells)
+                if problem is None:
+                    new.add(name)
+                elif problem:
+                    refused[name] = problem
+        known = _known(connection, [name for name in ids if name not in new and name not in refused])
+        cells.write(store, connection, now)
+    fresh, same, conflicting = [], [], []
+    counted: set[str] = set()
+    for event in events:
+        name = event.event_id
+        if name in new and name not in counted:
+            counted.add(name)
+            fresh.append(event)
+        elif name in refused:
+            continue
+        elif _content(event) == known.get(name, _content(first[name])):
+            same.append(event)
+        else:
+            conflicting.append(event)
+    return Inserted(fresh, same, conflicting, refused)
+
+
+_CONTENT = tuple(one for one in Event.__dataclass_fields__ if one not in ("event_id", "known"))
+"""What an event says, as it is kept."""
+_SUMMED = ("requests", "won", "impressions", "clicks", "conversions", "revenue", "spend", "events", "complete")
+
+
+def _content(event: Event) -> tuple[object, ...]:
+    return tuple(getattr(event, name) for name in _CONTENT)
+
+
+def _inserted(connection: sa.Connection, statement: Any, events: Iterable[Event], now: datetime) -> list[str]:
+    rows = [{**asdict(event), "received": now} for event in events]
+    return list(connection.execute(statement, rows).scalars()) if rows else []
+
+
+def _known(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[object, ...]]:
+    """Content of events by id."""
+    table, known = tables.events.c, {}
+    for start in range(0, len(ids), 500):
+        query = sa.select(table.event_id, *(table[name] for name in _CONTENT))
+        for name, *content in connection.execute(query.where(table.event_id.in_(ids[start : start + 500]))):
+            known[name] = tuple(content)
+    return known
+
+
+def _correct(connection: sa.Connection, statement: Any, event: Event, now: datetime, cells: _Cells) -> str | None:
+    """Put a correction in the place of the event that it replaces; why it cannot be, "" where it is known already."""
+    table = tables.events
+    row = connection.execute(sa.select(table).where(table.c.event_id == event.replaces)).mappings().first()
+    if row is None:
+        return f"replaces: {event.replaces!r} is unknown; name an event that was accepted"
+    if row["campaign_id"] != event.campaign_id:
+        return f"replaces: {event.replaces!r} is of campaign {row['campaign_id']!r}; correct it within its campaign"
+    if row["replaced_by"] not in (None, event.event_id):
+        return f"replaces: {event.replaces!r} was replaced by {row['replaced_by']!r} already; replace that"
+    if not _inserted(connection, statement, [event], now):
+        return ""
+    connection.execute(table.update().where(table.c.event_id == event.replaces).values(replaced_by=event.event_id))
+    cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1)
+    cells.add(event, 1)
+    return None
+
+
+class _Cells:
+    """What a transaction adds to `totals` and `feedback_state`."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, int, str, int], list[Any]] = {}
+
+    def add(self, event: Event, sign: int) -> None:
+        """Count an event, or, with sign -1, no more."""
+        key = (event.campaign_id, event.arm, event.cycle, event.platform, event.known)
+        row = self._sums.setdefault(key, [None, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0])
+        if event.requests is not None:
+            row[0] = (row[0] or 0.0) + sign * event.requests
+            row[1] += sign * event.impressions
+        row[2] += sign * event.impressions
+        row[3] += sign * event.clicks
+        row[4] += sign * event.conversions
+        row[5] += sign * event.revenue
+        row[6] += sign * event.spend
+        row[7] += sign
+        row[8] += sign * event.complete
+
+    def write(self, store: Store, connection: sa.Connection, now: datetime) -> None:
+        """Into the tables, in one order for all writers."""
+        if not self._sums:
+            return
+        names = ("campaign_id", "arm", "cycle", "platform", "known", *_SUMMED)
+        rows = [
+            dict(zip(names, (*key, *self._sums[key]), strict=True)) | {"received": now} for key in sorted(self._sums)
+        ]
+        table = tables.totals
+        insert = store.insert_or(table)
+        sums = {name: table.c[name] + insert.excluded[name] for name in _SUMMED[1:]}
+        sums["requests"] = sa.func.coalesce(
+            table.c.requests + insert.excluded.requests, table.c.requests, insert.excluded.requests
+        )
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=list(table.primary_key), set_={**sums, "received": now}), rows
+        )
+        arms: dict[tuple[str, str], int] = {}
+        for campaign_id, arm, cycle, *_ in self._sums:
+            arms[campaign_id, arm] = max(arms.get((campaign_id, arm), -1), cycle)
+        state = tables.feedback_state
+        again = store.insert_or(state)
+        newest = sa.case((again.excluded.cycle > state.c.cycle, again.excluded.cycle), else_=state.c.cycle)
+        connection.execute(
+            again.on_conflict_do_update(
+                index_elements=list(state.primary_key),
+                set_={"number": state.c.number + 1, "received": now, "cycle": newest},
+            ),
+            [
+                {"campaign_id": campaign_id, "arm": arm, "number": 1, "received": now, "cycle": cycle}
+                for (campaign_id, arm), cycle in sorted(arms.items())
+            ],
+        )
+
+
+def states(store: Store) -> dict[tuple[str, str], FeedbackState]:
+    """How far the feedback of each campaign and arm that has any has come; raises `StoreAwayError`."""
+    table = tables.feedback_state.c
+    query = sa.select(table.campaign_id, table.arm, table.number, table.received, table.cycle)
+    with store.read() as connection:
+        return {
+            (campaign_id, arm): FeedbackState(number, utc(received), cycle)
+            for campaign_id, arm, number, received, cycle in connection.execute(query)
+        }
 
 
 def newest_received(store: Store) -> dict[tuple[str, str], datetime]:
     """When the newest event of each campaign and arm came in, UTC; raises `StoreAwayError`."""
-    table = tables.events.c
-    query = sa.select(table.campaign_id, table.arm, sa.func.max(table.received)).group_by(table.campaign_id, table.arm)
+    return {key: state.received for key, state in states(store).items()}
+
+
+def complete_cells(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> set[tuple[int, int]]:
+    """Cycle and slot of what is marked complete: nothing more comes of it. Raises `StoreAwayError`."""
+    table = tables.totals.c
+    where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
+    query = sa.select(table.cycle, table.platform).where(where & (table.complete > 0))
+    slot = {name: index for index, name in enumerate(platforms)}
     with store.read() as connection:
-        return {(campaign_id, arm): utc(received) for campaign_id, arm, received in connection.execute(query)}
+        return {(cycle, slot[platform]) for cycle, platform in connection.execute(query)}
 
 
 def totals(store: Store, campaign_id: str, platforms: Sequence[str], arms: Sequence[str] = ARMS) -> Totals:
@@ -111,7 +291,7 @@ def totals(store: Store, campaign_id: str, platforms: Sequence[str], arms: Seque
 
     Raises `StoreAwayError`.
     """
-    table = tables.events.c
+    table = tables.totals.c
     keys = (table.arm, table.cycle, table.platform)
     sums = [sa.func.sum(table[name]).label(name) for name in ("requests", *QUANTITIES)]
     where = (table.campaign_id == campaign_id) & table.arm.in_(arms) & table.platform.in_(platforms)
@@ -134,7 +314,7 @@ def by_user(store: Store, campaign_id: str | None = None) -> UserTotals:
     """Sums by arm and user, over all cycles and platforms, of one campaign or of all; raises `StoreAwayError`."""
     table = tables.events.c
     sums = [sa.func.sum(table[name]).label(name) for name in QUANTITIES]
-    query = sa.select(table.arm, table.user, *sums).where(table.user.is_not(None)).group_by(table.arm, table.user)
+    query = sa.select(table.arm, table.user, *sums).where(_with_user()).group_by(table.arm, table.user)
     if campaign_id is not None:
         query = query.where(table.campaign_id == campaign_id)
     with store.read() as connection:
@@ -145,16 +325,21 @@ def by_user(store: Store, campaign_id: str | None = None) -> UserTotals:
 
 def increments(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> list[Increment]:
     """Outcomes of a campaign's arm by cycle known, cycle and platform (`slot`: its index); raises `StoreAwayError`."""
-    table = tables.events.c
-    keys = (table.known, table.cycle, table.platform)
-    won = sa.case((table.requests.is_not(None), table.impressions), else_=0.0)
-    sums = [table.requests, won, table.impressions, table.clicks, table.spend, table.conversions, table.revenue]
+    table = tables.totals.c
+    sums = [table.requests, table.won, table.impressions, table.clicks, table.spend, table.conversions, table.revenue]
     where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
-    query = sa.select(*keys, *(sa.func.coalesce(sa.func.sum(column), 0.0) for column in sums))
+    query = sa.select(table.known, table.cycle, table.platform, *(sa.func.coalesce(one, 0.0) for one in sums))
     with store.read() as connection:
-        rows = connection.execute(query.where(where).group_by(*keys)).all()
+        # What corrections have emptied was not reported.
+        rows = connection.execute(query.where(where & (table.events > 0))).all()
     slot = {name: index for index, name in enumerate(platforms)}
     return [
         Increment(known, cycle, slot[platform], tuple(values[:5]), (values[5], values[6]))
         for known, cycle, platform, *values in rows
     ]
+
+
+def _with_user() -> sa.ColumnElement[bool]:
+    """Events that count and tell their user."""
+    table = tables.events.c
+    return table.user.is_not(None) & table.replaced_by.is_(None)

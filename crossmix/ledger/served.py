@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from crossmix.cycles import Cycles
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
@@ -175,7 +176,7 @@ def read(
         clocks = _clocks(connection, campaigns, now, newest, settle)
         served = _served(connection, clocks, arms, bundles)
         totals = _totals(connection, clocks, arms)
-    served.sort(key=lambda row: (clocks[row.campaign_id].end(row.cycle), row.campaign_id, row.arm))
+    served.sort(key=lambda row: (clocks[row.campaign_id].calendar.ends(row.cycle), row.campaign_id, row.arm))
     return _table(served, totals, clocks, tuple(platforms))
 
 
@@ -183,28 +184,25 @@ def read(
 class _Clock:
     """A campaign's finished cycles."""
 
-    starts: datetime
-    width: timedelta
+    calendar: Cycles
     first: int
     stop: int
     """One past the last."""
-
-    def end(self, cycle: int) -> datetime:
-        return self.starts + (cycle + 1) * self.width
 
 
 def _clocks(
     connection: sa.Connection, campaigns: Collection[str] | None, now: datetime, newest: int | None, settle: int
 ) -> dict[str, _Clock]:
     table = tables.campaigns.c
-    query = sa.select(table.campaign_id, table.starts, table.cycle_hours).order_by(table.campaign_id)
+    columns = (table.campaign_id, table.starts, table.cycle_hours, table.timezone)
+    query = sa.select(*columns).order_by(table.campaign_id)
     if campaigns is not None:
         query = query.where(table.campaign_id.in_(sorted(campaigns)))
     clocks = {}
-    for name, starts, hours in connection.execute(query):
-        width = timedelta(microseconds=round(hours * 3_600_000_000))
-        stop = max((now - utc(starts)) // width - settle, 0)
-        clocks[name] = _Clock(utc(starts), width, 0 if newest is None else max(stop - newest, 0), stop)
+    for name, starts, hours, timezone in connection.execute(query):
+        calendar = Cycles(utc(starts), hours, timezone)
+        stop = max(calendar.cycle(now) - settle, 0)
+        clocks[name] = _Clock(calendar, 0 if newest is None else max(stop - newest, 0), stop)
     return clocks
 
 
@@ -245,13 +243,13 @@ def _served(
 def _totals(
     connection: sa.Connection, clocks: dict[str, _Clock], arms: Sequence[str]
 ) -> dict[tuple[str, str, int], dict[str, list[float]]]:
-    """Sums of a cycle's events by platform, in the order of `QUANTITIES`."""
-    table = tables.events.c
+    """A cycle's sums by platform, in the order of `QUANTITIES`."""
+    table = tables.totals.c
     keys = (table.campaign_id, table.arm, table.cycle, table.platform)
     sums = [sa.func.sum(table[name]) for name in QUANTITIES]
     totals: dict[tuple[str, str, int], dict[str, list[float]]] = {}
     for name, arm, cycle, platform, *values in connection.execute(
-        sa.select(*keys, *sums).where(_span(table, clocks, arms)).group_by(*keys)
+        sa.select(*keys, *sums).where(_span(table, clocks, arms) & (table.events > 0)).group_by(*keys)
     ):
         totals.setdefault((name, arm, cycle), {})[platform] = values
     return totals
@@ -319,7 +317,8 @@ def _states(served: Sequence[Any]) -> NDArray[np.float32]:
 def _in_force(row: Any, clock: _Clock) -> float:
     if row.splits == 1:
         return 1.0
-    left: float = (clock.end(row.cycle) - utc(row.at)) / clock.width
+    calendar = clock.calendar
+    left: float = (calendar.ends(row.cycle) - utc(row.at)) / calendar.length(row.cycle)
     return min(max(left, 0.0), 1.0)
 
 

@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
+from crossmix.clock import Clock, wall
 from crossmix.ledger.migrate import migrate
-from crossmix.ledger.tables import revision
+from crossmix.ledger.tables import identity, revision
 
 SQLITE_SECONDS = 10.0
 """How long a connection waits for SQLite's one writer."""
@@ -40,14 +41,15 @@ class Store:
 
     Args:
         url: SQLAlchemy URL, as sqlite:////folder/serving.db or postgresql+psycopg://user@host/name.
+        clock: the time at which changes are noted.
 
     Raises:
         StoreAwayError: it cannot be reached.
         MigrationError: it is of a crossmix after this one, or another program's.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, clock: Clock = wall) -> None:
+        self.url, self.clock = url, clock
         parsed = sa.make_url(url)
         self.kind = parsed.get_backend_name()
         if self.kind == "sqlite":
@@ -84,13 +86,16 @@ class Store:
 
     def insert_new(self, table: sa.Table, renewed: Sequence[str] = ()) -> Any:
         """INSERT that leaves a row whose primary key is there, but for `renewed`; RETURNING tells which were new."""
-        insert = postgresql.insert if self.kind == "postgresql" else sqlite.insert
-        statement = insert(table)
+        statement = self.insert_or(table)
         if not renewed:
             return statement.on_conflict_do_nothing()
         keys = [column.name for column in table.primary_key]
         values = {name: statement.excluded[name] for name in renewed}
         return statement.on_conflict_do_update(index_elements=keys, set_=values)
+
+    def insert_or(self, table: sa.Table) -> Any:
+        """INSERT of this engine's dialect, with `on_conflict_do_update` and `excluded`."""
+        return (postgresql.insert if self.kind == "postgresql" else sqlite.insert)(table)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -110,6 +115,11 @@ class Store:
         with self.write() as connection:
             connection.execute(revision.update().values(number=revision.c.number + 1))
             yield connection
+
+    def identity(self) -> str:
+        """Which database it is: 32 hex digits that no other has."""
+        with self.read() as connection:
+            return str(connection.execute(sa.select(identity.c.id)).scalar_one())
 
     def revision(self) -> int:
         """Grows with every `change`."""

@@ -1,4 +1,4 @@
-"""The ledger's tables: campaigns, overrides, feedback, assignments, served splits, experiments, audit.
+"""The ledger's tables: campaigns, overrides, feedback and its sums, assignments, served splits, experiments, audit.
 
 A change here needs a migration (`crossmix/ledger/migrations/versions`); a test compares the two on both engines.
 """
@@ -25,6 +25,7 @@ campaigns = sa.Table(
     sa.Column("cycles", sa.Integer, nullable=False, comment="planned cycles"),
     sa.Column("cycle_hours", sa.Float, nullable=False),
     sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    sa.Column("timezone", sa.String(60), nullable=True, comment="IANA; null: cycles of a fixed length from starts on"),
 )
 
 overrides = sa.Table(
@@ -68,9 +69,46 @@ events = sa.Table(
     sa.Column("conversions", sa.Float, nullable=False),
     sa.Column("revenue", sa.Float, nullable=False, comment="currency"),
     sa.Column("spend", sa.Float, nullable=False, comment="currency"),
+    sa.Column(
+        "complete", sa.Boolean, nullable=False, server_default=sa.false(), comment="nothing more comes of its cell"
+    ),
+    sa.Column("replaces", sa.String(200), nullable=True, comment="event that it stands in for"),
+    sa.Column("replaced_by", sa.String(200), nullable=True, comment="event that stands in for it: it counts no more"),
+    sa.Column("reason", sa.String(1_000), nullable=True, comment="of a correction or refund"),
     sa.Index("events_by_cycle", "campaign_id", "arm", "cycle"),
     sa.Index("events_by_known", "campaign_id", "arm", "known"),
     comment="increments of delivery outcomes, each counted once",
+)
+
+totals = sa.Table(
+    "totals",
+    metadata,
+    sa.Column("campaign_id", sa.String(200), primary_key=True),
+    sa.Column("arm", sa.String(20), primary_key=True),
+    sa.Column("cycle", sa.Integer, primary_key=True, autoincrement=False, comment="of the impressions"),
+    sa.Column("platform", sa.String(200), primary_key=True),
+    sa.Column("known", sa.Integer, primary_key=True, autoincrement=False, comment="cycle in which they were received"),
+    sa.Column("requests", sa.Float, nullable=True, comment="auction requests; null: none of the events tells"),
+    sa.Column("won", sa.Float, nullable=False, comment="impressions of the events that tell requests"),
+    sa.Column("impressions", sa.Float, nullable=False),
+    sa.Column("clicks", sa.Float, nullable=False),
+    sa.Column("conversions", sa.Float, nullable=False),
+    sa.Column("revenue", sa.Float, nullable=False, comment="currency"),
+    sa.Column("spend", sa.Float, nullable=False, comment="currency"),
+    sa.Column("events", sa.Integer, nullable=False, comment="how many count"),
+    sa.Column("complete", sa.Integer, nullable=False, comment="how many of them say that nothing more comes"),
+    sa.Column("received", Moment, nullable=False, comment="the newest"),
+    comment="sums of events, kept as they come",
+)
+
+feedback_state = sa.Table(
+    "feedback_state",
+    metadata,
+    sa.Column("campaign_id", sa.String(200), primary_key=True),
+    sa.Column("arm", sa.String(20), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, comment="grows with each transaction that changed its totals"),
+    sa.Column("received", Moment, nullable=False, comment="the newest event"),
+    sa.Column("cycle", sa.Integer, nullable=False, comment="newest with an event"),
 )
 
 assignments = sa.Table(
@@ -114,6 +152,11 @@ experiments = sa.Table(
     sa.Column("ended", Moment, nullable=True),
     sa.Column("reason", sa.String(1_000), nullable=True, comment="why it ended; a guardrail's sentence"),
     sa.Column("ended_by", sa.String(200), nullable=True, comment="who ended it: guardrail, or a person"),
+    sa.Column("cycle_hours", sa.Float, nullable=True, comment="of its cycles; null: the longest of its campaigns'"),
+    sa.Column("included", sa.JSON, nullable=True, comment="names of its campaigns; null: all"),
+    sa.Column("excluded", sa.JSON, nullable=True, comment="names of campaigns that it leaves out"),
+    sa.Column("outcome", sa.String(20), nullable=True, comment="shipped: the policy serves everybody since"),
+    sa.Column("archived", Moment, nullable=True),
 )
 
 pushed = sa.Table(
@@ -122,6 +165,15 @@ pushed = sa.Table(
     sa.Column("campaign_id", sa.String(200), primary_key=True),
     sa.Column("arm", sa.String(20), primary_key=True),
     sa.Column("cycle", sa.Integer, nullable=False, comment="newest cycle whose statistics went to the feature store"),
+    sa.Column(
+        "number", sa.Integer, nullable=False, server_default="0", comment="of feedback_state, as they were computed"
+    ),
+)
+
+identity = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True, comment="random: whose files beside the database these are"),
 )
 
 revision = sa.Table(

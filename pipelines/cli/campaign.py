@@ -38,6 +38,7 @@ Freeze = Annotated[list[str] | None, typer.Option(help="A platform whose share s
 Starts = Annotated[str | None, typer.Option(help="Start of cycle 0 with its zone, as 2026-01-01T00:00:00Z.")]
 Cycles = Annotated[int | None, typer.Option(help="How many are planned.")]
 Hours = Annotated[float | None, typer.Option("--cycle-hours", help="Length of a cycle: 24 for days.")]
+Timezone = Annotated[str | None, typer.Option(help="Whose calendar days its days are, as Europe/Berlin; UTC if new.")]
 LOCAL = "http://127.0.0.1:8080"
 
 
@@ -71,6 +72,7 @@ def create(
     starts: Starts = None,
     cycles: Cycles = None,
     hours: Hours = 24.0,
+    timezone: Timezone = None,
     reason: Reason = "",
     why: Why = None,
     server: Server = LOCAL,
@@ -90,6 +92,7 @@ def create(
             starts=starts,
             cycles=cycles,
             cycle_hours=hours,
+            timezone=timezone,
         )
         _show(asked.ask(server, token, "POST", ["campaigns"], body=body, query=_because(reason, why)), json_)
 
@@ -107,6 +110,7 @@ def edit(
     starts: Starts = None,
     cycles: Cycles = None,
     hours: Hours = None,
+    timezone: Timezone = None,
     reason: Reason = "",
     why: Why = None,
     server: Server = LOCAL,
@@ -125,6 +129,7 @@ def edit(
             starts=starts,
             cycles=cycles,
             cycle_hours=hours,
+            timezone=timezone,
         )
         if unlimit:
             body["limits"] = {**body.get("limits", {}), **dict.fromkeys(unlimit)}
@@ -149,8 +154,8 @@ def import_(
 ) -> None:
     """Add the campaigns of a file: all of them or, where a row cannot be used, none.
 
-    Columns of a CSV: campaign_id, currency, cycle_budget, starts, cycles, cycle_hours, share.PLATFORM, min.PLATFORM,
-    max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
+    Columns of a CSV: campaign_id, currency, cycle_budget, starts, cycles, cycle_hours, timezone, share.PLATFORM,
+    min.PLATFORM, max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
     """
     with _readable_errors():
         added = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query=_because(reason, why))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 BOUNDS = ("min", "max", "step", "freeze")
-COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours")
+COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours", "timezone")
 
 
 class AskError(ValueError):

@@ -118,8 +118,7 @@ class Answerer:
         if len(self._kept) > 10_000:
             self._kept.clear()
         campaign = task.planned.campaign
-        ends = campaign.starts.timestamp() + (task.cycle + 1) * campaign.cycle_hours * 3_600
-        until = ends if task.question.cycle is None else float("inf")
+        until = campaign.ends(task.cycle).timestamp() if task.question.cycle is None else float("inf")
         self._kept[campaign.campaign_id, task.arm, task.question.cycle] = (task.epoch, until, answer)
 
     # ---- what a question needs ---------------------------------------------------------------------------------------
@@ -146,13 +145,13 @@ class Answerer:
         statistics_X = bundle.layout.statistics(state_S)
         share_P = bundle.layout.of_platforms(statistics_X, "previous_share", len(bundle.platforms))
         previous_P = share_P.astype(np.float32) if abs(float(share_P.sum()) - 1) < 1e-3 else None
-        start = campaign.starts + cycle * campaign.width
+        start = campaign.begins(cycle)
         target_P = self._target(planned, arm)
         # Overrides and the control's split are somebody's decision: steps and freezes do not hold them back.
         held_P = previous_P if target_P is None else None
         low_BP, high_BP = constraints.box(limits, None if held_P is None else held_P[None])
         weight = self.live.weight(arm, start)
-        money = weight * campaign.cycle_budget
+        money = weight * campaign.budget_of(cycle)
         pace = (
             float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
         )
@@ -189,9 +188,9 @@ class Answerer:
         campaign, layout = planned.campaign, serving.bundle.layout
         known = self.live.states.get(campaign.campaign_id, arm)
         if known is None:
-            start = datetime.fromtimestamp(campaign.starts.timestamp() + cycle * campaign.cycle_hours * 3_600, UTC)
             limits = planned.limits
-            known = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, start.weekday())
+            weekday = campaign.begins(cycle).weekday()
+            known = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, weekday)
         context_D = serving.bundle.contexts.get(campaign.campaign_id)
         if context_D is None:
             context_D = self.live.mean_context(serving.bundle)

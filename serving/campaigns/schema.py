@@ -22,6 +22,7 @@ from pydantic import (
 
 from crossmix.constraints import InfeasibleError
 from crossmix.constraints import check as check_box
+from crossmix.cycles import ZoneError, zone
 from crossmix.ledger.campaigns import FREE
 from serving.fields import (
     LARGEST_AMOUNT,
@@ -128,6 +129,22 @@ Hours = Annotated[
 ]
 
 
+def _zone(name: str) -> str:
+    try:
+        zone(name)
+    except ZoneError as error:
+        raise faulty(str(error)) from None
+    return name
+
+
+Zone = Annotated[
+    str,
+    Field(max_length=60, description="IANA, whose calendar days cycles of 24 hours are; null: 24 hours from the start"),
+    AfterValidator(_zone),
+    Remedy("give an IANA time zone, as Europe/Berlin, or null"),
+]
+
+
 class NewCampaign(Body):
     """A campaign as a person plans it."""
 
@@ -141,6 +158,7 @@ class NewCampaign(Body):
     starts: Moment
     cycles: Cycles
     cycle_hours: Hours
+    timezone: Zone | None = "UTC"
 
     @model_validator(mode="after")
     def _ends_in_time(self) -> Self:
@@ -186,6 +204,7 @@ class Edit(Body):
     starts: Moment = _UNCHANGED
     cycles: Cycles = _UNCHANGED
     cycle_hours: Hours = _UNCHANGED
+    timezone: Zone | None = _UNCHANGED
 
 
 class NewOverride(Body):

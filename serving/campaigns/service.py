@@ -22,6 +22,8 @@ from serving.fields import CampaignError, as_utc
 if TYPE_CHECKING:
     from crossmix.bundle import Bundle
 
+SETTLED = ("currency", "starts", "cycle_hours", "timezone")
+"""What feedback counts in, so that it stays once there is any."""
 SHOWN = 20
 """How many known campaigns an error names."""
 
@@ -129,7 +131,7 @@ def edit(
 
     Raises:
         UnknownCampaignError, CampaignError: a field cannot be used.
-        CampaignExistsError: currency, starts or cycle_hours, where there is feedback that counts in the old one.
+        CampaignExistsError: one of `SETTLED`, where there is feedback that counts in the old one.
         StoreAwayError: the database.
     """
     plan.check_changes(changes)
@@ -139,7 +141,7 @@ def edit(
         if "limits" in changes:
             merged["limits"] = plan.merged_limits(old.limits, changes["limits"])
         new = replace(Campaign(**plan.check(merged, platforms, old.currency)), paused=old.paused, override=old.override)
-        moved = [name for name in ("currency", "starts", "cycle_hours") if getattr(old, name) != getattr(new, name)]
+        moved = [name for name in SETTLED if getattr(old, name) != getattr(new, name)]
         if moved and table.has_feedback(campaign_id):
             raise CampaignExistsError(
                 f"{moved[0]}: {campaign_id!r} has feedback, which counts in its old {moved[0]}; create another campaign"
@@ -211,6 +213,7 @@ def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]
                 as_utc(starts),
                 cycles,
                 planned.cycle_hours,
+                timezone="UTC",
             )
         )
     return campaigns

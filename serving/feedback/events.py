@@ -78,7 +78,7 @@ def check(
 
 def ingest(store: Store, events: Sequence[Event], now: datetime) -> Receipt:
     """Keep the events, in one transaction; raises `StoreAwayError`, and then nothing was kept."""
-    new = insert(store, events, now)
+    new = insert(store, events, now).new
     return Receipt(len(new), len(events) - len(new), sum(event.known > event.cycle for event in new))
 
 
@@ -103,7 +103,7 @@ def _event(
         raise CampaignError(f"platform: {shown(new.platform)} is unknown; use {', '.join(platforms)}")
     running = campaign.cycle(now)
     cycle = _cycle(new, raw, campaign, running)
-    over = ended is not None and campaign.starts + cycle * campaign.width >= ended
+    over = ended is not None and campaign.begins(cycle) >= ended
     return Event(
         new.event_id,
         new.campaign_id,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.ledger import pushes
-from crossmix.ledger.campaigns import Campaign, budgets_before
+from crossmix.ledger.campaigns import Campaign, budget_at, budgets_before
 from crossmix.ledger.feedback import increments
 from crossmix.ledger.served import last_splits
 from crossmix.ledger.store import Store, StoreAwayError
@@ -71,11 +71,12 @@ def advance(
     from feature_repo import features
 
     seeds = _seeds(folder, campaign.campaign_id, platforms)
-    budgets = _budgets(store, campaign)
+    edits = budgets_before(store, campaign.campaign_id)
 
     def plan(cycle: int) -> float:
-        start = campaign.starts + cycle * campaign.width
-        return budgets(start + campaign.width) * (weight(start) if callable(weight) else weight)
+        start = campaign.begins(cycle)
+        budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle)) * campaign.calendar.part(cycle)
+        return budget * (weight(start) if callable(weight) else weight)
 
     rows = list(rows_of(campaign, plan, platforms, delivered, splits, seeds, range(first, last + 1), window, decay))
     frame = pd.DataFrame(rows).assign(campaign_id=campaign.campaign_id, arm=arm)
@@ -98,21 +99,6 @@ def _seeds(folder: Path, campaign_id: str, platforms: Sequence[str]) -> dict[str
     if not seconds[0]:
         return {}
     return {name: ALLOCATION.of_platforms(values[0], name, len(platforms)) for name in SEEDED}
-
-
-def _budgets(store: Store, campaign: Campaign) -> Callable[[datetime], float]:
-    """The campaign's cycle budget as it was in force at a moment: edits do not re-price the past."""
-    edits = budgets_before(store, campaign.campaign_id)
-
-    def at(moment: datetime) -> float:
-        budget = campaign.cycle_budget
-        for changed, before in edits:
-            if changed < moment:
-                break
-            budget = before
-        return budget
-
-    return at
 
 
 class Pushing(Protocol):

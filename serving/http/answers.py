@@ -43,6 +43,7 @@ class CampaignAnswer(Answer):
     starts: datetime
     cycles: int = Field(description="how many are planned")
     cycle_hours: float
+    timezone: str | None = Field(description="IANA, of its calendar days; null: cycles of a fixed length")
     paused: bool
     override: OverrideAnswer | None
     cycle: int = Field(description="that runs; below 0 before the start")

@@ -274,8 +274,7 @@ def lags(live: Live, now: datetime) -> list[tuple[str, str, float]]:
     for name, arm, cycle in rows:
         if name in campaigns:
             campaign = campaigns[name]
-            ended = campaign.starts.timestamp() + (cycle + 1) * campaign.cycle_hours * 3_600
-            ages.append((name, arm, now.timestamp() - ended))
+            ages.append((name, arm, (now - campaign.ends(cycle)).total_seconds()))
     return ages
 
 

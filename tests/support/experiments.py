@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.ledger import tables
+from crossmix.ledger.feedback import Event, insert
 from crossmix.ledger.store import Store
 
 START = datetime(2024, 11, 4, tzinfo=UTC)
@@ -68,9 +69,11 @@ def event(arm: str, day: int, **given: Any) -> dict[str, Any]:
 
 
 def deliver(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Feedback."""
-    with store.write() as connection:
-        connection.execute(tables.events.insert(), list(rows))
+    """Feedback, each event as it was received."""
+    received = sorted(rows, key=lambda row: row["received"])
+    for moment, group in itertools.groupby(received, key=lambda row: row["received"]):
+        events = [Event(**{key: value for key, value in row.items() if key != "received"}) for row in group]
+        insert(store, events, moment)
 
 
 def assign(store: Store, **users: int) -> None:

@@ -334,7 +334,8 @@ def test_routes_change_campaigns_and_read_them_anew(client: TestClient, live: Fa
     assert client.get("/campaigns").json() == {"campaigns": []}
     made = client.post("/campaigns", json=raw("a/b"))
     assert made.status_code == 201
-    assert made.json() == {**raw("a/b", starts=START.isoformat()), "cycle": 0, "paused": False, "override": None}
+    planned = {**raw("a/b", starts=START.isoformat()), "timezone": "UTC"}
+    assert made.json() == {**planned, "cycle": 0, "paused": False, "override": None}
     assert client.post("/campaigns", json=raw("a/b")).status_code == 409
     assert client.post("/campaigns", json=[raw("x"), raw("y")]).status_code == 201
     assert client.get("/campaigns/a/b").json() == made.json()

@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
+from crossmix.cycles import Cycles
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
 from serving.feedback.events import Receipt
@@ -256,7 +257,7 @@ def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
 
     class Live:
         version, bundle = 3, SimpleNamespace(digest="d" * 64)
-        campaigns = {"spring": SimpleNamespace(starts=now - timedelta(hours=80), cycle_hours=24.0)}  # noqa: RUF012
+        campaigns = {"spring": Cycles(now - timedelta(hours=80), 24.0)}  # noqa: RUF012
 
         def troubles(self) -> list[dict[str, str]]:
             return [{"what": "registry", "why": "gone", "since": "now"}]

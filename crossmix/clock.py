@@ -1,0 +1,91 @@
+"""The one clock of cycles, experiments, audit and cooldowns: the wall's, or one that a driver moves.
+
+Whoever asks which cycle it is, when a change was made or whether a cooldown is over asks the clock that it was given.
+Signatures, retries, back-off and hang bounds stay on the machine's own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+Clock = Callable[[], datetime]
+"""The time, UTC."""
+
+
+class ClockError(ValueError):
+    """A clock's file that holds no time; the message names it and the remedy."""
+
+
+def wall() -> datetime:
+    """The machine's own time, UTC."""
+    return datetime.now(UTC)
+
+
+class MemoryClock:
+    """A clock that its driver moves, within a process."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, moment: datetime) -> None:
+        """It is `moment` now, UTC; earlier than before is allowed, as a machine's clock is set back too."""
+        self.now = moment
+
+    def advance(self, step: timedelta) -> datetime:
+        """So much later; the new time."""
+        self.now += step
+        return self.now
+
+
+class FileClock:
+    """A clock that its driver moves by a file with one time in ISO format, as 2026-01-05T09:00:00Z.
+
+    The file is read anew when it has changed. One that is gone or half-written leaves the last time standing.
+
+    Raises:
+        ClockError: at the start there is no time in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._stamp: tuple[int, int, int] | None = None
+        self._now = self._read()
+        self._stamp = self._look()
+
+    def __call__(self) -> datetime:
+        stamp = self._look()
+        if stamp is not None and stamp != self._stamp:
+            try:
+                self._now, self._stamp = self._read(), stamp
+            except ClockError:
+                return self._now  # half-written: its whole text comes with another stamp, or is read at the next call
+        return self._now
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size
+
+    def _read(self) -> datetime:
+        try:
+            text = self.path.read_text().strip()
+            moment = datetime.fromisoformat(text)
+        except (OSError, ValueError) as error:
+            raise ClockError(
+                f"clock {self.path}: no time in it ({error}); write one, as 2026-01-05T09:00:00Z"
+            ) from None
+        if moment.tzinfo is None:
+            raise ClockError(f"clock {self.path}: {text!r} has no zone; add Z for UTC")
+        return moment.astimezone(UTC)
+
+
+def clock_of(path: Path | str | None) -> Clock:
+    """The clock in a file; `None`: the wall's. Raises `ClockError`."""
+    return wall if path is None else FileClock(Path(path))
