@@ -15,7 +15,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +159,7 @@ def _verdict(live: Live) -> dict[str, Any] | None:
 
     try:
         return verdict.status(
-            live.store, live.experiment.id, datetime.now(UTC), live.config.serving.guardrails, live.config.reward
+            live.store, live.experiment.id, live.clock(), live.config.serving.guardrails, live.config.reward
         )
     except (VerdictError, StoreAwayError):
         return None

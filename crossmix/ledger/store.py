@@ -69,7 +69,7 @@ class Store:
             raise
 
     @classmethod
-    def existing(cls, url: str) -> Store:
+    def existing(cls, url: str, clock: Clock = wall) -> Store:
         """A database that is there already: reading one must not make it.
 
         Raises:
@@ -80,7 +80,7 @@ class Store:
             parsed = sa.make_url(url)
             if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
                 raise StoreUrlError("there is no such file; the server's is serving.db in its folder")
-            return cls(url)
+            return cls(url, clock)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise StoreUrlError(f"{error}; give a URL, as sqlite:///folder/serving.db") from None
 

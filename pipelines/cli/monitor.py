@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from crossmix.config import ConfigError, load
 from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
 from monitoring.monitors import Finding, configured, look
-from pipelines.cli.serve import run_with
+from pipelines.cli.serve import clock_for, run_with
 
-WATCHED = ("monitor.*", "serving.database")
+WATCHED = ("monitor.*", "serving.database", "serving.clock")
 """What of a run's config a look may change."""
 
 
@@ -31,9 +30,10 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
         raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
     config = load("laptop", overrides) if out is None else run_with(out, overrides, "a monitor", WATCHED)
     configured(config)
+    clock = clock_for(config)
     url = database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
     try:
-        store = Store.existing(url)
+        store = Store.existing(url, clock)
     except StoreUrlError as error:
         if out is not None and url.startswith("sqlite:") and database is None:
             raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins") from None
@@ -41,7 +41,7 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
     except StoreAwayError as error:
         raise ConfigError(f"--database: {error}; start it, or name another") from None
     try:
-        return look(store, datetime.now(UTC), config)
+        return look(store, clock(), config)
     except StoreAwayError as error:
         raise ConfigError(f"--database: {error}; start it, or name another") from None
     finally:

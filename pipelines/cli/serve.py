@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crossmix.clock import Clock, ClockError, clock_of
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
 from pipelines.cli.client import ask
@@ -71,18 +72,28 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     own = folder or out / "serving"
     logs.write_to()
-    champion = Champion(own, lambda: Registry.of(config, out), out / "bundle")
+    clock = clock_for(config)
+    champion = Champion(own, lambda: Registry.of(config, out), out / "bundle", clock)
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")
-    live = Live(config, own, database, champion, features)
+    live = Live(config, own, database, champion, features, clock)
     live.start()
     if settings.role in ("all", "router"):
-        live.watch(Pusher(live, features, window=config.window, decay=config.decay))
+        live.watch(Pusher(live, features, window=config.window, decay=config.decay, clock=clock))
         watch = partial(_ended, live, config, out)
-        live.watch(Watch(lambda: live.store, live.experiment.id, config, watch, version=lambda: live.version))
+        guard = Watch(lambda: live.store, live.experiment.id, config, watch, now=clock, version=lambda: live.version)
+        live.watch(guard)
     address = f"http://{settings.host}:{settings.port}"
     greeting = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
     server.run(live, settings, lambda: started(greeting))
+
+
+def clock_for(config: Config) -> Clock:
+    """The clock that `serving.clock` names; raises `ConfigError` where its file holds no time."""
+    try:
+        return clock_of(config.serving.clock)
+    except ClockError as error:
+        raise ConfigError(f"serving.{error}") from None
 
 
 def _ended(live: Any, config: Config, out: Path, reason: str, version: int | None) -> None:

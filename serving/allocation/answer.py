@@ -10,7 +10,6 @@ Shapes: B batch, P platforms, S state, X statistics.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,7 +69,7 @@ class Answerer:
 
     def __init__(self, live: Live) -> None:
         self.live = live
-        self._kept: dict[tuple[str, str, int | None], tuple[tuple[Any, ...], float, dict[str, Any]]] = {}
+        self._kept: dict[tuple[str, str, int | None], tuple[tuple[Any, ...], tuple[float, float], dict[str, Any]]] = {}
 
     def answer(self, questions: Sequence[Question], arm: str) -> list[dict[str, Any]]:
         """One prediction per question, in order.
@@ -81,7 +80,7 @@ class Answerer:
         Raises:
             QuestionError: one of them cannot be answered; then none is.
         """
-        serving, now = self.live.champion.current, time.time()
+        serving, now = self.live.champion.current, self.live.clock().timestamp()
         troubles = self.live.troubles()
         answers: list[dict[str, Any] | None] = []
         tasks: list[tuple[int, _Task]] = []
@@ -107,7 +106,7 @@ class Answerer:
         if not question.plain:
             return None
         kept = self._kept.get((question.campaign_id, arm, question.cycle))
-        if kept is None or now >= kept[1]:
+        if kept is None or not kept[1][0] <= now < kept[1][1]:
             return None
         epoch = self._epoch(question.campaign_id, arm, serving)
         return kept[2] if all(one is other for one, other in zip(kept[0], epoch, strict=True)) else None
@@ -118,8 +117,11 @@ class Answerer:
         if len(self._kept) > 10_000:
             self._kept.clear()
         campaign = task.planned.campaign
-        until = campaign.ends(task.cycle).timestamp() if task.question.cycle is None else float("inf")
-        self._kept[campaign.campaign_id, task.arm, task.question.cycle] = (task.epoch, until, answer)
+        within = (-np.inf, np.inf)
+        if task.question.cycle is None:
+            # Both ends: a clock that ran ahead and came back leaves answers of cycles to come.
+            within = campaign.begins(task.cycle).timestamp(), campaign.ends(task.cycle).timestamp()
+        self._kept[campaign.campaign_id, task.arm, task.question.cycle] = (task.epoch, within, answer)
 
     # ---- what a question needs ---------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -15,14 +14,14 @@ from serving.http.answers import Error, ExperimentAnswer
 
 
 def router(live: Any) -> APIRouter:
-    """Routes over `live`, of which `store`, `experiment` and `config` are read at every request."""
+    """Routes over `live`, of which `store`, `experiment`, `config` and `clock` are read at every request."""
     routes = APIRouter()
 
     def answered(as_page: bool) -> Response:
         try:
             config = live.config
             standing = verdict.status(
-                live.store, live.experiment.id, datetime.now(UTC), config.serving.guardrails, config.reward
+                live.store, live.experiment.id, live.clock(), config.serving.guardrails, config.reward
             )
         except VerdictError as error:
             return JSONResponse({"error": str(error)}, 404)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from crossmix.background import FINISHED, Loop
+from crossmix.clock import Clock, wall
 from crossmix.config import Config
 from crossmix.ledger import experiments
 from crossmix.ledger.experiments import GUARDRAIL
@@ -59,7 +60,7 @@ class Watch(Loop):
         config: Config,
         on_end: Callable[[str, int | None], Any],
         seconds: float = 60.0,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Clock = wall,
         version: Callable[[], int | None] = lambda: None,
         grace: float = 60.0,
     ) -> None:
@@ -85,7 +86,8 @@ class Watch(Loop):
         end = experiments.awaiting_rollback(store, self._experiment)
         if end is None:
             return True
-        if not self._mine and (self._now() - end.at).total_seconds() < self._grace:
+        # An end that lies ahead was noted by a clock that ran ahead: nobody waits until then.
+        if not self._mine and 0 <= (self._now() - end.at).total_seconds() < self._grace:
             return False
         version = (end.after or {}).get("version")
         self._on_end(end.reason, version)

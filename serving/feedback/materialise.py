@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.background import ExpectedError, Loop, sentence
+from crossmix.clock import Clock, wall
 from crossmix.ledger import pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budgets_before
 from crossmix.ledger.feedback import increments
@@ -138,7 +139,7 @@ class Pusher(Loop):
         window: int,
         decay: float,
         seconds: float = 5.0,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = wall,
         arms: Sequence[str] = ARMS,
     ) -> None:
         super().__init__("pusher", seconds, self._push, expected=(StoreAwayError,))

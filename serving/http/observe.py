@@ -14,7 +14,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -244,7 +244,7 @@ class _Now:
             bundle.add_metric([str(live.version or ""), live.bundle.digest], 1)
             for trouble in live.troubles():
                 away.add_metric([trouble["what"]], 1)
-            for campaign, arm, seconds in lags(live, datetime.now(UTC)):
+            for campaign, arm, seconds in lags(live, live.clock()):
                 lag.add_metric([campaign, arm], seconds)
         return bundle, away, lag
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from crossmix.clock import Clock
 from crossmix.ledger import audit
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
@@ -44,6 +45,10 @@ class Serving(Protocol):
         """The database; raises `StoreAwayError`."""
 
     @property
+    def clock(self) -> Clock:
+        """What time it is for cycles and changes."""
+
+    @property
     def ended_at(self) -> datetime | None:
         """When the experiment ended."""
 
@@ -58,10 +63,6 @@ class Serving(Protocol):
     @property
     def campaigns(self) -> Mapping[str, Campaign]:
         """As last read."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class _InSentences(APIRoute):
@@ -111,7 +112,7 @@ def router(
     live: Serving,
     *,
     changed: Callable[[], Any],
-    clock: Callable[[], datetime] = utc_now,
+    clock: Clock | None = None,
     observed: Callable[[Receipt], Any] | None = None,
 ) -> APIRouter:
     """The routes.
@@ -119,10 +120,10 @@ def router(
     Args:
         live: store, platforms, experiment and the campaigns as last read.
         changed: called after each change of a campaign, before it is acknowledged; it reads the campaigns anew.
-        clock: the time, UTC.
+        clock: the time, UTC; `live`'s if `None`.
         observed: called with the receipt of each request of feedback.
     """
-    routes = APIRouter(route_class=_InSentences)
+    routes, clock = APIRouter(route_class=_InSentences), clock or live.clock
     _add_campaigns(routes, live, changed, clock)
     _add_overrides(routes, live, changed, clock)
     _add_single_campaign(routes, live, changed, clock)
@@ -131,7 +132,6 @@ def router(
 
 
 Changed = Callable[[], Any]
-Clock = Callable[[], datetime]
 
 
 async def _change(live: Serving, changed: Changed, work: Callable[..., Any], *args: Any) -> Any:

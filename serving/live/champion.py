@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from crossmix import bundle as bundles
 from crossmix import files
 from crossmix.background import sentence
 from crossmix.bundle import Bundle, BundleError
+from crossmix.clock import Clock, wall
 
 if TYPE_CHECKING:
     from crossmix.registry.store import Registry
@@ -51,13 +52,17 @@ class Champion:
         folder: the server's own, where fetched bundles are kept.
         registry: makes the registry's client; `None`: `fallback` serves for good.
         fallback: a bundle's folder for the first start without a registry.
+        clock: the time from which on a bundle serves.
 
     Raises:
         BundleError: nothing can serve: no registry, no kept bundle, no fallback.
     """
 
-    def __init__(self, folder: Path, registry: Callable[[], Registry] | None, fallback: Path | None) -> None:
+    def __init__(
+        self, folder: Path, registry: Callable[[], Registry] | None, fallback: Path | None, clock: Clock = wall
+    ) -> None:
         self.folder = Path(folder) / "bundles"
+        self.clock = clock
         self.trouble: str | None = None
         self.since: float | None = None
         self._make = registry
@@ -73,6 +78,9 @@ class Champion:
 
     def refresh(self) -> bool:
         """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
+        if self.current.since > (now := self.clock().timestamp()):
+            # Noted by a clock that ran ahead.
+            self.current = replace(self.current, since=now)
         if self._make is None:
             return False
         with self._lock:
@@ -127,7 +135,7 @@ class Champion:
             self._refused = (champion.digest, time.monotonic())
             self._ill(f"bundle: version {champion.number} is refused, the last good one serves ({sentence(error)})")
             return False
-        self.current = Serving(loaded, champion.number, time.time())
+        self.current = Serving(loaded, champion.number, self.clock().timestamp())
         self._note(self.current)
         self._tidy()
         self._well()
@@ -136,13 +144,13 @@ class Champion:
 
     def _first(self, fallback: Path | None) -> Serving:
         if fallback is not None and (Path(fallback) / "manifest.json").is_file():
-            return Serving(bundles.load(Path(fallback)), None, time.time())
+            return Serving(bundles.load(Path(fallback)), None, self.clock().timestamp())
         if self._make is None:
             raise BundleError(f"bundle: {fallback} holds none; name a bundle's folder or a registry with a champion")
         self._registry = self._make()
         champion = self._registry.get("champion")
         loaded = self._registry.fetch(champion.number, self.folder / champion.digest[:16])
-        serving = Serving(loaded, champion.number, time.time())
+        serving = Serving(loaded, champion.number, self.clock().timestamp())
         self._note(serving)
         return serving
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from crossmix import constraints, files
 from crossmix.background import Loop
 from crossmix.bundle import Bundle
+from crossmix.clock import Clock, wall
 from crossmix.config import Config
 from crossmix.ledger import audit, experiments
 from crossmix.ledger.campaigns import Campaign, load_all
@@ -74,14 +75,24 @@ class Live:
         database: SQLAlchemy URL.
         champion: the bundle that serves.
         features: feature folder.
+        clock: what time it is for cycles, experiment, audit and cooldowns; since when something is away is the
+            machine's time.
 
     Raises:
         ExperimentError: the experiment's id ran with another salt or other weights.
     """
 
-    def __init__(self, config: Config, folder: Path, database: str, champion: Champion, features: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        database: str,
+        champion: Champion,
+        features: Path,
+        clock: Clock = wall,
+    ) -> None:
         self.config, self.folder, self.database = config, Path(folder), database
-        self.champion = champion
+        self.champion, self.clock = champion, clock
         settings = config.serving
         self.experiment = Experiment(
             settings.experiment,
@@ -141,7 +152,7 @@ class Live:
         Cycles that begin after the experiment's end are the control's alone; that in which it ends was shared.
         """
         ended = self.snapshot.ended_at
-        if ended is not None and (start or datetime.now(UTC)) >= ended:
+        if ended is not None and (start or self.clock()) >= ended:
             return 1.0 if arm == "control" else 0.0
         return float(self.experiment.weights[arm])
 
@@ -250,7 +261,7 @@ class Live:
     def _open(self) -> Store:
         with self._opening:
             if self._store is None:
-                self._store = Store(self.database)
+                self._store = Store(self.database, self.clock)
             return self._store
 
     def _read(self, store: Store) -> None:
@@ -262,6 +273,7 @@ class Live:
             campaigns = self._first_campaigns(store)
             revision = store.revision()
         ended, ended_at = self._experiment(store)
+        ended_at = self._not_ahead(ended, ended_at)
         old = self.snapshot.planned
         planned = {
             name: old[name] if name in old and old[name].campaign == campaign else self._planned(campaign)
@@ -271,7 +283,7 @@ class Live:
         self._save()
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
-        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
         trained = campaigns_module.from_bundle(self.bundle, midnight, self.config.train.cycles)
         campaigns_module.import_(store, trained, "crossmix serve", self.platforms, keep=True)
         return load_all(store)
@@ -288,6 +300,17 @@ class Live:
         if begun.ended is None:
             return None, None
         return begun.reason or "it was ended", begun.ended
+
+    def _not_ahead(self, ended: str | None, at: datetime | None) -> datetime | None:
+        """When the experiment ended, at the latest when this server first heard of it.
+
+        An end that lies ahead was noted by a clock that ran ahead: the cycles that begin from now on are the control's,
+        not only those after that moment.
+        """
+        now, known = self.clock(), self.snapshot
+        if at is None or at <= now:
+            return at
+        return known.ended_at if known.ended == ended and known.ended_at is not None and known.ended_at <= now else now
 
     def _planned(self, campaign: Campaign) -> Planned:
         static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])

@@ -50,7 +50,7 @@ def router(
     routes, asked = APIRouter(tags=["page"]), answers or _predictors(live)
 
     def gathered(campaign: str | None) -> dict[str, Any]:
-        return gather(live, status, trail, asked, campaign, datetime.now(UTC))
+        return gather(live, status, trail, asked, campaign, live.clock())
 
     @routes.get("/", response_class=HTMLResponse, summary="The page for people")
     def page(campaign: Chosen = None) -> Response:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from kserve import InferRequest
@@ -135,7 +134,7 @@ class RouterModel(Served):
                     "user": user_hash,
                     "arm": arm,
                     "bucket": bucket,
-                    "first_seen": datetime.now(UTC),
+                    "first_seen": self.live.clock(),
                 },
             )
         return replace(question, arm=arm)

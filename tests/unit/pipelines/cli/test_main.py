@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from crossmix.artifacts import Failure
+from crossmix.clock import wall
 from crossmix.config import ConfigError, documented, load
 from pipelines import console, local
 from pipelines.cli import recommend as answer
 from pipelines.cli.main import app
+from pipelines.cli.serve import clock_for
 from pipelines.submit import submit
 
 
@@ -53,6 +55,17 @@ def test_a_mistake_is_one_line_and_leaves_nothing(arguments: list[str], message:
     assert message in output
     assert output.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_clock_that_holds_no_time_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    with pytest.raises(
+        ConfigError, match=r"^serving\.clock .*clock: no time in it .*; write one, as 2026-01-05T09:00:00Z"
+    ):
+        clock_for(load("laptop", [f"serving.clock={file}"]))
+    file.write_text("2026-01-05T09:00:00+01:00\n")
+    assert clock_for(load("laptop", [f"serving.clock={file}"]))().isoformat() == "2026-01-05T08:00:00+00:00"
+    assert clock_for(load("laptop")) is wall
 
 
 def test_an_unwritable_out_is_refused(tmp_path: Path) -> None:

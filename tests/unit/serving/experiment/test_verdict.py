@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from scipy import stats
 
+from crossmix.clock import wall
 from crossmix.config import Guardrails, Reward, load
 from crossmix.evaluate.stats.sequential import closing, sequential
 from crossmix.ledger import tables
@@ -410,7 +411,7 @@ def test_an_experiment_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_routes(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     deliver(store, paired_days(*_days(0.1, 9)))
-    live = SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"))
+    live = SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall)
     app = FastAPI()
     app.include_router(router(live))
     client = TestClient(app)

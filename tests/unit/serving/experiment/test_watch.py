@@ -185,6 +185,17 @@ def test_a_rollback_whose_process_died_is_made_up_for_once(tmp_path: Path) -> No
     assert len(called) == 1
 
 
+def test_an_end_that_lies_ahead_of_the_clock_is_not_waited_for(tmp_path: Path) -> None:
+    """A clock that ran a year ahead noted it: its rollback waited for that year."""
+    store = _store(tmp_path, BAD)
+    experiments.end(store, "first", "guardrail roi_drop: low", experiments.GUARDRAIL, version=7)
+    called: list[tuple[str, int | None]] = []
+    year = timedelta(days=365)
+    one = watch.Watch(store, "first", CONFIG, lambda *told: called.append(told), 60, lambda: datetime.now(UTC) - year)
+    assert one.look() is True
+    assert called == [("guardrail roi_drop: low", 7)]
+
+
 def test_the_end_names_the_version_that_served(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     called: list[int | None] = []

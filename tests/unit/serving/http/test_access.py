@@ -6,12 +6,14 @@ import asyncio
 import hmac
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
+from crossmix.clock import wall
 from pipelines.cli.token import token as commands
 from serving.http import access
 from serving.http.access import SCOPES, Access, AccessError, Tokens
@@ -119,7 +121,7 @@ def test_the_table_holds_every_route_of_the_application() -> None:
     from serving.http import resources as routes
     from serving.page import routes as page
 
-    app, live = FastAPI(docs_url=None, redoc_url=None), object()
+    app, live = FastAPI(docs_url=None, redoc_url=None), SimpleNamespace(clock=wall)
     register_v1_endpoints(app, None, None)
     register_v2_endpoints(app, None, None)
     app.include_router(routes.router(live, changed=lambda: None))  # type: ignore[arg-type]

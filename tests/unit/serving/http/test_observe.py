@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
+from crossmix.clock import wall
 from crossmix.cycles import Cycles
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
@@ -263,7 +264,7 @@ def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
             return [{"what": "registry", "why": "gone", "since": "now"}]
 
     live = Live()
-    live.store = store  # type: ignore[attr-defined]
+    live.store, live.clock = store, wall  # type: ignore[attr-defined]
     observe.follow(live)  # type: ignore[arg-type]
     assert observe.lags(live, now) == [("spring", "policy", pytest.approx(8 * 3_600))]  # type: ignore[arg-type]
     assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 1

@@ -1,0 +1,116 @@
+"""A server on a clock that a driver moves: what it decides and notes has that clock's time, and nothing of a time that
+the clock ran ahead to is left once it is right again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crossmix.clock import MemoryClock
+from crossmix.ledger import audit, experiments
+from crossmix.ledger.tables import assignments, served
+from crossmix.registry.store import Registry
+from serving.allocation import question
+from serving.allocation.answer import Answerer
+from serving.assignment.users import hashed
+from serving.campaigns import service as campaigns
+from serving.live.champion import Champion
+from serving.live.live import Live
+from tests.support.serving_run import BUDGET, CAMPAIGNS, Run, instance
+
+BEGINS = datetime(2026, 1, 5, 9, tzinfo=UTC)
+YEAR = timedelta(days=365)
+FIRST = CAMPAIGNS[0]
+
+
+@pytest.fixture
+def clock() -> MemoryClock:
+    return MemoryClock(BEGINS)
+
+
+def made(run: Run, clock: MemoryClock) -> Live:
+    """A server's state on this clock, without its threads."""
+    own = run.out / "serving"
+    champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle", clock)
+    return Live(run.config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features, clock)
+
+
+@pytest.fixture
+def live(run: Run, clock: MemoryClock) -> Iterator[Live]:
+    one = made(run, clock)
+    one.reload()
+    one.refresh_states()
+    yield one
+    one.stop()
+
+
+def ask(answerer: Answerer, arm: str = "policy", **more: Any) -> dict[str, Any]:
+    return answerer.answer(question.of_instances(instance(FIRST, **more), answerer.live.bundle.layout), arm)[0]
+
+
+def test_cycles_changes_and_rows_have_the_clocks_time(live: Live, clock: MemoryClock) -> None:
+    answerer = Answerer(live)
+    assert live.campaigns[FIRST].starts == datetime(2026, 1, 5, tzinfo=UTC)
+    assert [ask(answerer)["cycle"]] == [0]
+    clock.advance(timedelta(days=2))
+    assert [ask(answerer)["cycle"], ask(answerer, "control")["cycle"]] == [2, 2]
+    campaigns.pause(live.store, FIRST, "somebody", "a test")
+    assert audit.trail(live.store, FIRST)[0].at == clock.now
+    live.recorder.assigned(
+        "first",
+        "u",
+        {"experiment": "first", "user": hashed("u", "salt"), "arm": "policy"}
+        | {"bucket": 1, "first_seen": live.clock()},
+    )
+    assert live.recorder.flush()
+    with live.store.read() as connection:
+        at = [moment.replace(tzinfo=UTC) for moment in connection.execute(sa.select(served.c.at)).scalars()]
+        seen = [
+            moment.replace(tzinfo=UTC) for moment in connection.execute(sa.select(assignments.c.first_seen)).scalars()
+        ]
+    assert sorted(set(at)) == [BEGINS, clock.now]
+    assert seen == [clock.now]
+
+
+def test_an_answer_that_is_kept_holds_within_its_cycle_alone(live: Live, clock: MemoryClock) -> None:
+    """It was checked against its cycle's end only: after a year ahead cycle 368 went on being served."""
+    answerer = Answerer(live)
+    before = ask(answerer)
+    clock.advance(YEAR)
+    ahead = ask(answerer)
+    assert (ahead["cycle"], ahead["budget"]) == (365, 0.0)
+    clock.set(BEGINS + timedelta(minutes=1))
+    back = ask(answerer)
+    assert (back["cycle"], back["budget"]) == (0, pytest.approx(0.7 * BUDGET))
+    assert back == before
+
+
+def test_an_experiment_that_ended_ahead_has_ended(live: Live, run: Run, clock: MemoryClock) -> None:
+    """Its users are the control's at once, and so is the money of the cycles that begin from then on: until the moment
+    that was noted, a year ahead, the policy would have kept 70 % of the money without a user."""
+    clock.advance(YEAR)
+    assert experiments.end(live.store, "first", "enough", "somebody")
+    clock.set(BEGINS)
+    live.reload()
+    assert live.arm("anybody") == "control"
+    assert (live.weight("policy", BEGINS - timedelta(hours=9)), live.weight("policy")) == (0.7, 0.0)
+    assert live.weight("control", BEGINS + timedelta(days=1)) == 1.0
+    live.stop()
+    clock.advance(timedelta(days=3))
+    restarted = made(run, clock)
+    restarted.reload()
+    assert restarted.weight("control", BEGINS + timedelta(days=1)) == 1.0, "first heard of before the restart"
+    restarted.stop()
+
+
+def test_the_bundle_does_not_serve_since_tomorrow(live: Live, clock: MemoryClock) -> None:
+    clock.advance(YEAR)
+    live.follow_champion()
+    live.champion.current = type(live.champion.current)(live.bundle, live.version, clock.now.timestamp())
+    clock.set(BEGINS)
+    live.follow_champion()
+    assert live.champion.current.since == BEGINS.timestamp()
