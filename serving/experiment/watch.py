@@ -86,8 +86,8 @@ class Watch(Loop):
         end = experiments.awaiting_rollback(store, self._experiment)
         if end is None:
             return True
-        # An end that lies ahead was noted by a clock that ran ahead: nobody waits until then.
-        if not self._mine and 0 <= (self._now() - end.at).total_seconds() < self._grace:
+        # An end that lies further ahead than clocks differ was noted by one that ran ahead: nobody waits until then.
+        if not self._mine and abs((self._now() - end.at).total_seconds()) < self._grace:
             return False
         version = (end.after or {}).get("version")
         self._on_end(end.reason, version)

@@ -81,6 +81,7 @@ def test_an_end_without_its_audit_is_no_end(tmp_path: Path) -> None:
 
 def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
+    store.clock = lambda: NOW
     called: list[str] = []
     replicas = [
         watch.Watch(store, "first", CONFIG, lambda reason, version: called.append(reason), 0.01, lambda: NOW)
