@@ -14,7 +14,12 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from kserve import InferInput, InferRequest
 from kserve.errors import InvalidInput, ModelNotReady
-from kserve.protocol.rest.v2_datamodels import InferenceRequest, InferenceResponse
+from kserve.protocol.rest.v2_datamodels import (
+    InferenceRequest,
+    InferenceResponse,
+    ModelMetadataResponse,
+    ModelReadyResponse,
+)
 from pydantic import ValidationError
 
 BINARY_HEADER = "inference-header-content-length"
@@ -33,14 +38,11 @@ _KINDS = {name: frozenset((int,)) for name in DATATYPES if "INT" in name} | {
 
 
 def router(plane: Any) -> APIRouter:
-    """POST /v2/models/{model_name}/infer over a KServe data plane."""
+    """POST /v2/models/{model_name}/infer, and what names a version, over this server's data plane."""
     routes = APIRouter(tags=["V2"])
+    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": INFER}}}}
 
-    @routes.post(
-        "/v2/models/{model_name}/infer",
-        response_model=InferenceResponse,
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": INFER}}}},
-    )
+    @routes.post("/v2/models/{model_name}/infer", response_model=InferenceResponse, openapi_extra=body)
     async def infer(model_name: str, request: Request) -> Response:
         """A row per question; inputs and outputs as `GET /v2/models/{model_name}` lists them."""
         if not await plane.model_ready(model_name, True):
@@ -60,6 +62,28 @@ def router(plane: Any) -> APIRouter:
                 orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), 200, answer_headers, "application/json"
             )
         return Response(_written(answer), headers=answer_headers, media_type="application/json")
+
+    version = "/v2/models/{model_name}/versions/{model_version}"
+
+    @routes.post(f"{version}/infer", response_model=InferenceResponse, openapi_extra=body)
+    async def infer_version(model_name: str, model_version: str, request: Request) -> Response:
+        """The same, of the version that serves; another is 404."""
+        plane.check_version(model_name, model_version)
+        return await infer(model_name, request)
+
+    @routes.get(version, response_model=ModelMetadataResponse)
+    async def metadata(model_name: str, model_version: str) -> Any:
+        """A model's inputs and outputs, of the version that serves; another is 404."""
+        plane.check_version(model_name, model_version)
+        return await plane.model_metadata(model_name)
+
+    @routes.get(f"{version}/ready", response_model=ModelReadyResponse)
+    async def ready(model_name: str, model_version: str) -> Any:
+        """Whether the version that serves is ready; another is 404."""
+        plane.check_version(model_name, model_version)
+        if not await plane.model_ready(model_name):
+            raise ModelNotReady(model_name)
+        return {"name": model_name, "ready": True}
 
     return routes
 
@@ -113,6 +137,8 @@ def _written(answer: Any) -> bytes:
         {"name": one.name, "shape": one.shape, "datatype": one.datatype, "data": one.data} for one in answer.outputs
     ]
     body = {"id": answer.id or str(uuid.uuid4()), "model_name": answer.model_name, "outputs": outputs}
+    if answer.model_version is not None:
+        body["model_version"] = answer.model_version
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
