@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from crossmix.constraints import Limits
 from crossmix.cycles import Cycles
 from crossmix.ledger import tables
-from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, record
+from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, record, record_all
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
@@ -146,6 +146,14 @@ class CampaignTable:
         """A campaign of a new name."""
         self._connection.execute(tables.campaigns.insert(), {**_columns(campaign), "paused": campaign.paused})
         self._record("campaign.create", campaign.campaign_id, None, campaign.planned())
+
+    def add_all(self, campaigns: Sequence[Campaign]) -> None:
+        """Campaigns of new names, each with its audit entry, in two statements however many they are."""
+        if campaigns:
+            rows = [{**_columns(campaign), "paused": campaign.paused} for campaign in campaigns]
+            self._connection.execute(tables.campaigns.insert(), rows)
+            created = [(campaign.campaign_id, None, campaign.planned()) for campaign in campaigns]
+            record_all(self._connection, self._at, self._actor, "campaign.create", created, self._reason)
 
     def edit(self, old: Campaign, new: Campaign) -> None:
         """What a person plans; nothing is written where it stays as it is."""

@@ -170,7 +170,9 @@ def _add_campaigns(routes: APIRouter, live: Serving, changed: Changed, clock: Cl
         raw, actor = await _json(request), _actor(request)
         if isinstance(raw, list):
             rows = await _change(live, changed, campaigns.import_, raw, actor, live.platforms, reason)
-            return JSONResponse({"campaigns": [_shown(row, clock) for row in rows]}, 201)
+            return await run_in_threadpool(
+                lambda: JSONResponse({"campaigns": [_shown(row, clock) for row in rows]}, 201)
+            )
         one = await _change(live, changed, campaigns.create, raw, live.platforms, actor, reason)
         return JSONResponse(_shown(one, clock), 201)
 
