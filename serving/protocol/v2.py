@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 from kserve import InferInput, InferRequest
-from kserve.errors import InvalidInput, ModelNotReady
+from kserve.errors import InferenceError, InvalidInput, ModelNotReady
 from kserve.protocol.rest.v2_datamodels import (
     InferenceRequest,
     InferenceResponse,
@@ -96,6 +96,8 @@ def _read(plane: Any, body: bytes, headers: dict[str, str], model: str) -> Infer
             raise InvalidInput(
                 f"{BINARY_HEADER}: the body is no JSON of that length with tensors behind ({error})"
             ) from None
+        except InferenceError:  # of KServe's: it decodes text at once
+            raise InvalidInput("inputs: a tensor of BYTES is not UTF-8; send text") from None
         return request
     try:
         raw = orjson.loads(body)
