@@ -101,7 +101,7 @@ class _Kept:
     """An application that takes KServe's routers without what this server withholds.
 
     The registry says what serves, and answers explain themselves: these routes would unload a
-    model, or answer 501. Inference by V2, and what names a version, are `serving.protocol.v2`'s.
+    model, or answer 501. What V2 asks of one model is `serving.protocol.v2`'s.
     """
 
     def __init__(self, app: Any) -> None:
@@ -111,11 +111,7 @@ class _Kept:
         router.routes[:] = [
             route
             for route in router.routes
-            if not (
-                route.path.startswith("/v2/repository")
-                or "/versions/" in route.path
-                or route.path.endswith((":explain", "/infer"))
-            )
+            if not (route.path.startswith(("/v2/repository", "/v2/models/")) or route.path.endswith(":explain"))
         ]
         self.app.include_router(router)
 

@@ -116,7 +116,7 @@ def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -
                     parameter["schema"] = {"type": "string", "enum": list(models)}
             answers = operation["responses"]
             answers.setdefault("422", error)
-            for status in ("400", "401", "403", "404", "413", "503"):
+            for status in ("400", "401", "403", "404", "413", "415", "503"):
                 answers.setdefault(status, error)
             answers["422"] = error
         if path.endswith(":predict"):

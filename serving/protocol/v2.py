@@ -24,6 +24,8 @@ from pydantic import ValidationError
 
 BINARY_HEADER = "inference-header-content-length"
 V2 = "v2"
+MODEL = "/v2/models/{model_name}"
+VERSION = f"{MODEL}/versions/{{model_version}}"
 _PLAIN = {"id", "inputs"}
 _TENSOR = {"name", "shape", "datatype", "data"}
 DATATYPES = frozenset(
@@ -42,7 +44,7 @@ def router(plane: Any) -> APIRouter:
     routes = APIRouter(tags=["V2"])
     body = {"requestBody": {"required": True, "content": {"application/json": {"schema": INFER}}}}
 
-    @routes.post("/v2/models/{model_name}/infer", response_model=InferenceResponse, openapi_extra=body)
+    @routes.post(f"{MODEL}/infer", response_model=InferenceResponse, openapi_extra=body)
     async def infer(model_name: str, request: Request) -> Response:
         """A row per question; inputs and outputs as `GET /v2/models/{model_name}` lists them."""
         if not await plane.model_ready(model_name, True):
@@ -63,22 +65,22 @@ def router(plane: Any) -> APIRouter:
             )
         return Response(_written(answer), headers=answer_headers, media_type="application/json")
 
-    version = "/v2/models/{model_name}/versions/{model_version}"
-
-    @routes.post(f"{version}/infer", response_model=InferenceResponse, openapi_extra=body)
+    @routes.post(f"{VERSION}/infer", response_model=InferenceResponse, openapi_extra=body)
     async def infer_version(model_name: str, model_version: str, request: Request) -> Response:
         """The same, of the version that serves; another is 404."""
         plane.check_version(model_name, model_version)
         return await infer(model_name, request)
 
-    @routes.get(version, response_model=ModelMetadataResponse)
-    async def metadata(model_name: str, model_version: str) -> Any:
+    @routes.get(MODEL, response_model=ModelMetadataResponse, response_model_exclude_none=True)
+    @routes.get(VERSION, response_model=ModelMetadataResponse, response_model_exclude_none=True)
+    async def metadata(model_name: str, model_version: str | None = None) -> Any:
         """A model's inputs and outputs, of the version that serves; another is 404."""
         plane.check_version(model_name, model_version)
         return await plane.model_metadata(model_name)
 
-    @routes.get(f"{version}/ready", response_model=ModelReadyResponse)
-    async def ready(model_name: str, model_version: str) -> Any:
+    @routes.get(f"{MODEL}/ready", response_model=ModelReadyResponse)
+    @routes.get(f"{VERSION}/ready", response_model=ModelReadyResponse)
+    async def ready(model_name: str, model_version: str | None = None) -> Any:
         """Whether the version that serves is ready; another is 404."""
         plane.check_version(model_name, model_version)
         if not await plane.model_ready(model_name):

@@ -210,6 +210,7 @@ def test_the_version_that_serves_may_be_named_and_no_other(client: TestClient, l
     sentence = "model_version: '9' of model 'policy' is unknown; version 1 serves, or leave it out"
     for reply in (
         client.get("/v2/models/policy/versions/9"),
+        client.get("/v2/models/policy?model_version=9"),
         client.get("/v2/models/policy/versions/9/ready"),
         infer(client, "/v2/models/policy/versions/9"),
     ):
