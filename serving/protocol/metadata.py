@@ -109,6 +109,9 @@ def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {"Question": question(layout), "Prediction": PREDICTION, **definitions()}
     error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
+    if "/" in document["paths"]:  # the page's; `serving.protocol.v1.Alive` answers whoever does not ask for one
+        alive = {"type": "object", "properties": {"status": {"type": "string", "const": "alive"}}}
+        document["paths"]["/"]["get"]["responses"]["200"]["content"] |= _json(alive)["content"]
     for path, methods in document["paths"].items():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):

@@ -109,6 +109,8 @@ def test_the_page_is_for_whoever_asks_for_one(client: TestClient) -> None:
     page = client.get("/", headers=PAGE)
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert client.get("/", headers={"accept": "*/*"}).json() == {"status": "alive"}
+    kinds = client.get("/openapi.json").json()["paths"]["/"]["get"]["responses"]["200"]["content"]
+    assert set(kinds) == {"text/html", "application/json"}
     assert client.head("/", headers=PAGE).headers["content-length"] == str(len(page.content))
 
 
