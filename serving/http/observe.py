@@ -169,9 +169,12 @@ def _counted(receive: Any, answer: _Answer, bound: Bound) -> Any:
 
 
 def _is_utf8(scope: Any) -> bool:
-    """Whether what is percent-encoded in the address is text: a name that is none would be read as another."""
+    """Whether the address is ASCII, and text where it is percent-encoded: a name that is none would be read as
+    another."""
     for raw in (scope.get("raw_path") or b"", scope.get("query_string") or b""):
-        if b"%" in raw or not raw.isascii():
+        if not raw.isascii():
+            return False
+        if b"%" in raw:
             try:
                 unquote_to_bytes(raw).decode()
             except UnicodeDecodeError:
