@@ -41,6 +41,10 @@ from serving.live.states import States
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
+FIRST_SECONDS = 5.0
+"""How long a server that starts waits for the registry."""
+PARTS = ("recorder", "database reader", "registry reader", "pusher", "feature store reader", "guardrails")
+"""Loops in the order in which a tick goes through them, so that each has what those before it did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +115,9 @@ class Live:
         self._store_since: float | None = None
         self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
         self._loops: list[Loop] = []
+        self._ticking = threading.Lock()
+        self._ticked: datetime | None = None
+        self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
         self.snapshot = self._restored()
         self.listeners: list[Callable[[], None]] = []
@@ -196,13 +203,21 @@ class Live:
         """Read the statistics of every campaign anew."""
         self.states.refresh(self.snapshot.planned, ARMS)
 
-    def follow_champion(self) -> None:
-        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas."""
+    def follow_champion(self, seconds: float | None = None) -> None:
+        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
+
+        Args:
+            seconds: how long to wait for it; `None`: as long as it takes.
+        """
         with self._following:
-            before = self.champion.current.version
-            self.champion.refresh()
-            if self.champion.current.version != before:
-                self._served_changes.append((before, self.champion.current.version))
+            if seconds is None:
+                self.champion.refresh()
+            else:
+                self.champion.ask(seconds)
+            version = self.champion.current.version
+            if version != self._followed:
+                self._served_changes.append((self._followed, version))
+                self._followed = version
             while self._served_changes:
                 try:
                     self._audit_change(*self._served_changes[0])
@@ -216,7 +231,8 @@ class Live:
         audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
 
     def start(self) -> None:
-        """Read everything once, and begin to watch."""
+        """Ask the registry, read everything once, and begin to watch."""
+        self.follow_champion(FIRST_SECONDS)
         self.reload()
         self.refresh_states()
         settings = self.config.serving
@@ -227,11 +243,45 @@ class Live:
             ("recorder", self.recorder.flush, LOOK_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
+        if self.driven:
+            self._loops.append(driver := Loop("clock", LOOK_SECONDS, self._follow_clock))
+            driver.start()
+
+    @property
+    def driven(self) -> bool:
+        """Whether somebody moves the clock: then the loops' rounds are ticks, one whenever it has moved."""
+        return self.clock is not wall
 
     def watch(self, loop: Loop) -> None:
         """Start a loop, and stop it with the server; what troubles it is told in every answer."""
-        loop.start()
         self._loops.append(loop)
+        if self.driven:
+            self._ticked = None
+        else:
+            loop.start()
+
+    def tick(self) -> dict[str, Any]:
+        """A round of every loop, one after the other; what came of it, as plain data."""
+        with self._ticking:
+            now = self._ticked = self.clock()
+            parts = sorted((one for one in self._loops if one.name in PARTS), key=lambda one: PARTS.index(one.name))
+            before = sum(getattr(part, "pushed", 0) for part in parts)
+            for part in parts:
+                part.once()
+            return {
+                "now": now.isoformat(),
+                "pushed": sum(getattr(part, "pushed", 0) for part in parts) - before,
+                "parts": [{"name": part.name, "trouble": part.trouble} for part in parts],
+            }
+
+    def _follow_clock(self) -> None:
+        """A tick if the clock has moved; if not, what others may have changed meanwhile."""
+        if self._ticked != self.clock():
+            self.tick()
+            return
+        for part in self._loops:
+            if part.name in ("recorder", "database reader"):
+                part.once()
 
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""

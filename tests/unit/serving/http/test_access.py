@@ -49,6 +49,7 @@ ROUTES = {
     ("PUT", "/campaigns/spring/override"): "admin",
     ("DELETE", "/campaigns/spring/override"): "admin",
     ("POST", "/serving/refresh"): "admin",
+    ("POST", "/serving/tick"): "admin",
     ("POST", "/v2/repository/models/policy/load"): "admin",
     ("POST", "/v2/repository/models/policy/unload"): "admin",
     # What no rule names, and paths that only look like one.
