@@ -1,5 +1,5 @@
-"""`crossmix serve` on a file's clock, in a process of its own: a fresh server's first answers, ticks, and a registry that
-hangs."""
+"""`crossmix serve` on a file's clock, in a process of its own: a fresh server's first answers, ticks, and a registry
+that hangs."""
 
 from __future__ import annotations
 
