@@ -2,7 +2,8 @@
 
 Answers read snapshots only; threads of their own look at the database (0.2 s), the feature store
 (`serving.state_seconds`) and the registry (`serving.watch_seconds`). Each of the three may be away: the last good
-snapshot serves on, also after a restart, and `troubles` says what is away and why.
+snapshot serves on, also after a restart, and `troubles` says what is away and why. A tick is a round of all of them, one
+after the other: whenever a clock that somebody drives has moved, and when it is asked for.
 
 Shapes: P platforms.
 """
