@@ -2,8 +2,7 @@
 
 Answers read snapshots only; threads of their own look at the database (0.2 s), the feature store
 (`serving.state_seconds`) and the registry (`serving.watch_seconds`). Each of the three may be away: the last good
-snapshot serves on, also after a restart, and `troubles` says what is away and why. A tick is a round of all of them, one
-after the other: whenever a clock that somebody drives has moved, and when it is asked for.
+snapshot serves on, also after a restart, and `troubles` says what is away and why.
 
 Shapes: P platforms.
 """
@@ -38,14 +37,13 @@ from serving.campaigns import service as campaigns_module
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
 from serving.live.states import States
+from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 FIRST_SECONDS = 5.0
 """How long a server that starts waits for the registry."""
-PARTS = ("recorder", "database reader", "registry reader", "pusher", "feature store reader", "guardrails")
-"""Loops in the order in which a tick goes through them, so that each has what those before it did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,9 +113,7 @@ class Live:
         self._store_trouble: str | None = None
         self._store_since: float | None = None
         self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
-        self._loops: list[Loop] = []
-        self._ticking = threading.Lock()
-        self._ticked: datetime | None = None
+        self._loops = Ticks(clock)
         self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
         self.snapshot = self._restored()
@@ -244,52 +240,19 @@ class Live:
             ("recorder", self.recorder.flush, LOOK_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
-        if self.driven:
-            self._loops.append(driver := Loop("clock", LOOK_SECONDS, self._follow_clock))
-            driver.start()
-
-    @property
-    def driven(self) -> bool:
-        """Whether somebody moves the clock: then the loops' rounds are ticks, one whenever it has moved."""
-        return self.clock is not wall
+        self._loops.start()
 
     def watch(self, loop: Loop) -> None:
         """Start a loop, and stop it with the server; what troubles it is told in every answer."""
-        self._loops.append(loop)
-        if self.driven:
-            self._ticked = None
-        else:
-            loop.start()
+        self._loops.add(loop)
 
     def tick(self) -> dict[str, Any]:
-        """A round of every loop, one after the other; what came of it, as plain data."""
-        with self._ticking:
-            now = self._ticked = self.clock()
-            parts = sorted((one for one in self._loops if one.name in PARTS), key=lambda one: PARTS.index(one.name))
-            before = sum(getattr(part, "pushed", 0) for part in parts)
-            for part in parts:
-                part.once()
-            return {
-                "now": now.isoformat(),
-                "pushed": sum(getattr(part, "pushed", 0) for part in parts) - before,
-                "parts": [{"name": part.name, "trouble": part.trouble} for part in parts],
-            }
-
-    def _follow_clock(self) -> None:
-        """A tick if the clock has moved; if not, what others may have changed meanwhile."""
-        if self._ticked != self.clock():
-            self.tick()
-            return
-        for part in self._loops:
-            if part.name in ("recorder", "database reader"):
-                part.once()
+        """Do at once what is due (`Ticks.tick`)."""
+        return self._loops.tick()
 
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""
-        for loop in self._loops:
-            loop.stop()
-        for loop in self._loops:
-            loop.join(timeout=5)
+        self._loops.stop()
         self.recorder.flush()
         if self._store is not None:
             self._store.close()

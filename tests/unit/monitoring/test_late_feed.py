@@ -123,7 +123,6 @@ def test_a_report_that_came_when_the_clock_ran_ahead_does_not_excuse_the_feed(tm
     store = make_store(tmp_path)
     deliver(store, [event("policy", 400)])
     policy, _ = look(store, NOW, load("laptop", ()))
-    assert (policy.observed, policy.alarming) == (pytest.approx(8.5), True), (
-        "since the campaign began, three days before"
-    )
+    # Since the campaign began, three days before the experiment.
+    assert (policy.observed, policy.alarming) == (pytest.approx(8.5), True)
     assert policy.detail.startswith("no feedback since a clock ran ahead, to ")
