@@ -178,7 +178,7 @@ def _own(live: Live) -> Any:
     from fastapi import APIRouter, Response
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-    from serving.http.answers import HealthAnswer, ServingAnswer
+    from serving.http.answers import HealthAnswer, ServingAnswer, TickAnswer
 
     router = APIRouter(tags=["server"])
 
@@ -192,6 +192,11 @@ def _own(live: Live) -> Any:
         """Ask the registry at once, and say what serves then."""
         live.follow_champion()
         return serving_now(live)
+
+    @router.post("/serving/tick", response_model=TickAnswer)
+    def tick() -> Any:
+        """Do at once what the server does every few seconds: push what has finished, read everything anew, watch."""
+        return live.tick() | {"serving": serving_now(live)}
 
     @router.get("/healthz", response_model=HealthAnswer)
     def healthz() -> Any:

@@ -7,8 +7,11 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from crossmix.cycles import zone
 
 BOUNDS = ("min", "max", "step", "freeze")
 IMPORT_SECONDS = 300.0
@@ -161,11 +164,17 @@ def table(campaigns: Sequence[Mapping[str, Any]]) -> str:
         split = ", ".join(f"{name} {part:.3g}" for name, part in one["share"].items() if part)
         cycle = f"{one['cycle']} of {one['cycles']}"
         budget = f"{one['cycle_budget']:,.2f} {one['currency']}"
-        rows.append((one["campaign_id"], budget, cycle, one["starts"][:16], state, split))
+        rows.append((one["campaign_id"], budget, cycle, _local(one["starts"], one.get("timezone")), state, split))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _local(moment: str, timezone: str | None) -> str:
+    """A moment in the campaign's own zone, which is named."""
+    name = timezone or "UTC"
+    return f"{datetime.fromisoformat(moment).astimezone(zone(name)):%Y-%m-%d %H:%M} {name}"
 
 
 def _campaign(row: Mapping[str, str]) -> dict[str, Any]:

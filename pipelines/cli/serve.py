@@ -73,7 +73,7 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     own = folder or out / "serving"
     logs.write_to()
     clock = clock_for(config)
-    champion = Champion(own, lambda: Registry.of(config, out), out / "bundle", clock)
+    champion = Champion(own, lambda: Registry.of(config, out).connected(), out / "bundle", clock)
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")
     live = Live(config, own, database, champion, features, clock)

@@ -191,7 +191,7 @@ class Answerer:
         known = self.live.states.get(campaign.campaign_id, arm)
         if known is None:
             limits = planned.limits
-            weekday = campaign.begins(cycle).weekday()
+            weekday = campaign.calendar.weekday(cycle)
             known = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, weekday)
         context_D = serving.bundle.contexts.get(campaign.campaign_id)
         if context_D is None:

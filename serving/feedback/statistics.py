@@ -79,7 +79,7 @@ def rows_of(
         coming, so_far = plan(cycle + 1), sum(plan(past) for past in range(cycle + 1))
         history.cycle_budget_B = torch.tensor([coming])
         history.shift_B = torch.tensor([so_far - (cycle + 1) * coming])
-        platform, whole = history.statistics(torch.tensor([float(end.weekday())]))
+        platform, whole = history.statistics(torch.tensor([float(campaign.calendar.weekday(cycle + 1))]))
         encoded_BX = ALLOCATION.encode_statistics(platform, whole)
         yield {"event_timestamp": end, **dict(zip(ALLOCATION.names, encoded_BX[0].tolist(), strict=True))}
 

@@ -37,10 +37,13 @@ from serving.campaigns import service as campaigns_module
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
 from serving.live.states import States
+from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
+FIRST_SECONDS = 5.0
+"""How long a server that starts waits for the registry."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +113,8 @@ class Live:
         self._store_trouble: str | None = None
         self._store_since: float | None = None
         self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
-        self._loops: list[Loop] = []
+        self._loops = Ticks(clock)
+        self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
         self.snapshot = self._restored()
         self.listeners: list[Callable[[], None]] = []
@@ -196,13 +200,21 @@ class Live:
         """Read the statistics of every campaign anew."""
         self.states.refresh(self.snapshot.planned, ARMS)
 
-    def follow_champion(self) -> None:
-        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas."""
+    def follow_champion(self, seconds: float | None = None) -> None:
+        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
+
+        Args:
+            seconds: how long to wait for it; `None`: as long as it takes.
+        """
         with self._following:
-            before = self.champion.current.version
-            self.champion.refresh()
-            if self.champion.current.version != before:
-                self._served_changes.append((before, self.champion.current.version))
+            if seconds is None:
+                self.champion.refresh()
+            else:
+                self.champion.ask(seconds)
+            version = self.champion.current.version
+            if version != self._followed:
+                self._served_changes.append((self._followed, version))
+                self._followed = version
             while self._served_changes:
                 try:
                     self._audit_change(*self._served_changes[0])
@@ -216,7 +228,8 @@ class Live:
         audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
 
     def start(self) -> None:
-        """Read everything once, and begin to watch."""
+        """Ask the registry, read everything once, and begin to watch."""
+        self.follow_champion(FIRST_SECONDS)
         self.reload()
         self.refresh_states()
         settings = self.config.serving
@@ -227,18 +240,19 @@ class Live:
             ("recorder", self.recorder.flush, LOOK_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
+        self._loops.start()
 
     def watch(self, loop: Loop) -> None:
         """Start a loop, and stop it with the server; what troubles it is told in every answer."""
-        loop.start()
-        self._loops.append(loop)
+        self._loops.add(loop)
+
+    def tick(self) -> dict[str, Any]:
+        """Do at once what is due (`Ticks.tick`)."""
+        return self._loops.tick()
 
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""
-        for loop in self._loops:
-            loop.stop()
-        for loop in self._loops:
-            loop.join(timeout=5)
+        self._loops.stop()
         self.recorder.flush()
         if self._store is not None:
             self._store.close()

@@ -48,6 +48,7 @@ def replica(run: Run, cluster: Cluster, redis: Redis, tmp_path: Path) -> Iterato
         own = tmp_path / name
         champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle")
         live = Live(run.config, own, cluster.url, champion, folder)
+        live.follow_champion()
         live.reload()
         live.refresh_states()
         made.append(live)
@@ -80,6 +81,7 @@ def campaign(name: str) -> dict[str, Any]:
         "starts": starts.isoformat(),
         "cycles": 14,
         "cycle_hours": 24,
+        "timezone": None,
     }
 
 

@@ -51,6 +51,7 @@ ROUTES = {
     ("PUT", "/campaigns/spring/override"): "admin",
     ("DELETE", "/campaigns/spring/override"): "admin",
     ("POST", "/serving/refresh"): "admin",
+    ("POST", "/serving/tick"): "admin",
     ("POST", "/v2/repository/models/policy/load"): "admin",
     ("POST", "/v2/repository/models/policy/unload"): "admin",
     ("GET", "/v2/models/policy/versions"): "read",
