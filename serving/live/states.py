@@ -3,6 +3,10 @@
 A campaign's arm that has none of its own yet takes the log's; one that the store does not know starts cold (what
 `crossmix.history.History` says before the first cycle). While the feature store is away the last good statistics
 serve, also after a restart, and `trouble` says why.
+
+A row of an arm's own is believed as far as the database says that its cycle was pushed, if it has ended by now and is of
+this flight. The feature folder and the file beside the database may hold another database's, those of a flight before,
+or what a clock that ran ahead has left: such rows are refused, and `trouble` says so.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from feature_repo.sources import LOG_ARM
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 OWN, LOG, COLD = "own", "log", "cold"
+Key = tuple[str, str]
+"""Campaign and arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,10 @@ class States:
         self.features, self.keep, self.layout = Path(features), Path(keep), layout
         self.trouble: str | None = None
         self.since: float | None = None
-        self._known: dict[tuple[str, str], State] = {}
+        self.identity: str | None = None
+        """Of the database that the statistics are of; `None`: not known yet."""
+        self._refused: set[Key] = set()
+        self._known: dict[Key, State] = {}
         self._lock = threading.Lock()
         if self.keep.is_file():
             self._restore()
@@ -63,34 +72,100 @@ class States:
         """The last good statistics; `None`: the store knows none, not even of the log."""
         return self._known.get((campaign, arm))
 
-    def refresh(self, campaigns: Iterable[str], arms: Sequence[str]) -> None:
-        """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay."""
-        names = sorted(campaigns)
-        try:
-            read = self._read(names, arms)
-        except Exception as error:  # Feast and its stores raise their own kinds each
-            if self.trouble is None:
-                self.since = time.time()
-                _log.warning("feature store away: %s", error)
-            self.trouble = f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-            return
-        if self.trouble is not None:
-            _log.warning("feature store back")
-        self.trouble, self.since = None, None
+    def refresh(
+        self,
+        campaigns: Mapping[str, Campaign],
+        arms: Sequence[str],
+        now: datetime,
+        pushed: Mapping[Key, int] | None = None,
+        identity: str | None = None,
+    ) -> None:
+        """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay.
+
+        Args:
+            now: UTC.
+            pushed: newest cycle that the database knows to be pushed; `None`: the database is away.
+            identity: of the database; `None`: it is away.
+        """
+        foreign = identity is not None and self.identity not in (None, identity)
         with self._lock:
-            old = self._known
-            # An unchanged row stays the same object: answers are cached by it.
-            asked = set(names)
-            lost = {key: one for key, one in old.items() if key not in read and key[0] in asked}
-            fresh = {key: old[key] if key in old and _same(old[key], new) else new for key, new in read.items()}
-            self._known = lost | fresh
-            if any(self._known[key] is not old.get(key) for key in self._known):
+            if identity is not None:
+                self.identity = identity
+            if foreign:
+                # The log's are the feature store's, whichever database.
+                self._known = {key: one for key, one in self._known.items() if one.source != OWN}
+        try:
+            read = self._read(sorted(campaigns), arms)
+        except Exception as error:  # Feast and its stores raise their own kinds each
+            self._ill(f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+            read = None
+        problem = self._take(read, campaigns, arms, now, pushed)
+        if foreign:
+            problem = f"{self.keep.name} is of another database: its statistics are ignored"
+        if problem is not None:
+            self._ill(problem)
+        elif read is not None:
+            if self.trouble is not None:
+                _log.warning("feature store back")
+            self.trouble, self.since = None, None
+
+    def _take(
+        self,
+        read: Mapping[Key, State] | None,
+        campaigns: Mapping[str, Campaign],
+        arms: Sequence[str],
+        now: datetime,
+        pushed: Mapping[Key, int] | None,
+    ) -> str | None:
+        """Keep what is to be believed of what was read and of what was known; what is wrong, in a sentence.
+
+        Args:
+            read: `None`: the feature store is away.
+        """
+        with self._lock:
+            old, new = self._known, {} if read is None else dict(read)
+            refused: dict[Key, str] = {}
+            lost: list[Key] = []
+            fresh: dict[Key, State] = {key: one for key, one in old.items() if key[0] not in campaigns}
+            for name, campaign in campaigns.items():
+                for arm in arms:
+                    key = name, arm
+                    before = old.get(key)
+                    if before is not None and _doubt(before, campaign, now, None if pushed is None else pushed.get(key)):
+                        before = None
+                    one = before if read is None else new.get(key)
+                    if one is None and before is not None:
+                        lost.append(key)
+                        one = before
+                    doubt = None if one is None else _doubt(one, campaign, now, _noted(pushed, key))
+                    if doubt is not None:
+                        refused[key] = doubt
+                        log = new.get((name, LOG_ARM))
+                        one = before if before is not None and before.source == OWN else log
+                    if one is not None:
+                        # An unchanged row stays the same object: answers are cached by it.
+                        known = old.get(key)
+                        fresh[key] = known if known is not None and _same(known, one) else one
+            self._known = fresh
+            if fresh.keys() != old.keys() or any(fresh[key] is not old[key] for key in fresh):
                 self._save()
+            # A row that was pushed a moment ago is noted a moment later: what stays refused is told.
+            told, self._refused = self._refused & refused.keys(), set(refused)
+        if told:
+            (campaign_id, arm), more = min(told), len(told) - 1
+            others = f", and {more:,} more like it" if more else ""
+            return f"feature store: statistics of {campaign_id}, arm {arm}, are refused: {refused[campaign_id, arm]}{others}"
         if lost:
             # A store that forgot (a flush, an eviction) is not empty: what it said last serves.
-            campaign, arm = sorted(lost)[0]
+            campaign_id, arm = min(lost)
+            return f"feature store: it no longer knows {campaign_id}, arm {arm}; push its statistics again"
+        return None
+
+    def _ill(self, trouble: str) -> None:
+        if self.trouble is None:
             self.since = time.time()
-            self.trouble = f"feature store: it no longer knows {campaign}, arm {arm}; push its statistics again"
+            _log.warning("%s", trouble)
+        self.trouble = trouble
 
     def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
         from feature_repo.features import describe, online_known
