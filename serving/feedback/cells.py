@@ -3,9 +3,9 @@
 A cell is a cycle's platform. Its **money** is known once it has reported spend, is marked complete, or was told none:
 then what it did not spend is unspent, and returns. Until then its money counts as spent as told, as the split last
 served in the cycle says (the static split of the plan where none was; nothing before the first cycle that was served
-or reported, and in a pause). A platform that tells no spend for `silent` cycles of which others do tell some is taken at
-its word: what those cycles were told counts as unspent. Of a cycle of which nothing at all is reported that cannot be
-said, whatever its age: its money stays held.
+or reported, and in a pause). A platform that tells no spend for `silent` cycles of which others do tell some is taken
+at its word: what those cycles were told counts as unspent. Of a cycle of which nothing at all is reported that cannot
+be said, whatever its age: its money stays held.
 
 What feeds the windowed statistics is the cell's **delivery**, known once anything was delivered, or with its money. A
 cell whose delivery is unknown enters neither what was planned nor what came of it.

@@ -4,9 +4,9 @@ A campaign's arm that has none of its own yet takes the log's; one that the stor
 `crossmix.history.History` says before the first cycle). While the feature store is away the last good statistics
 serve, also after a restart, and `trouble` says why.
 
-A row of an arm's own is believed as far as the database says that its cycle was pushed, if it has ended by now and is of
-this flight. The feature folder and the file beside the database may hold another database's, those of a flight before,
-or what a clock that ran ahead has left: such rows are refused, and `trouble` says so.
+A row of an arm's own is believed as far as the database says that its cycle was pushed, if it has ended by now and is
+of this flight. The feature folder and the file beside the database may hold another database's, those of a flight
+before, or what a clock that ran ahead has left: such rows are refused, and `trouble` says so.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.files import replacing
+from crossmix.ledger.campaigns import Campaign
 from crossmix.schema import DataError
 from crossmix.state import Layout, weekday_fields
 from feature_repo.sources import LOG_ARM
@@ -130,18 +132,18 @@ class States:
             for name, campaign in campaigns.items():
                 for arm in arms:
                     key = name, arm
+                    noted = None if pushed is None else pushed.get(key, -1)
                     before = old.get(key)
-                    if before is not None and _doubt(before, campaign, now, None if pushed is None else pushed.get(key)):
+                    if before is not None and _doubt(before, campaign, now, noted):
                         before = None
                     one = before if read is None else new.get(key)
-                    if one is None and before is not None:
-                        lost.append(key)
-                        one = before
-                    doubt = None if one is None else _doubt(one, campaign, now, _noted(pushed, key))
+                    doubt = None if one is None else _doubt(one, campaign, now, noted)
                     if doubt is not None:
                         refused[key] = doubt
-                        log = new.get((name, LOG_ARM))
-                        one = before if before is not None and before.source == OWN else log
+                        one = before if before is not None and before.source == OWN else new.get((name, LOG_ARM))
+                    elif before is not None and (one is None or (before.source, one.source) == (OWN, LOG)):
+                        lost.append(key)
+                        one = before
                     if one is not None:
                         # An unchanged row stays the same object: answers are cached by it.
                         known = old.get(key)
@@ -150,11 +152,12 @@ class States:
             if fresh.keys() != old.keys() or any(fresh[key] is not old[key] for key in fresh):
                 self._save()
             # A row that was pushed a moment ago is noted a moment later: what stays refused is told.
-            told, self._refused = self._refused & refused.keys(), set(refused)
-        if told:
-            (campaign_id, arm), more = min(told), len(told) - 1
-            others = f", and {more:,} more like it" if more else ""
-            return f"feature store: statistics of {campaign_id}, arm {arm}, are refused: {refused[campaign_id, arm]}{others}"
+            again, self._refused = self._refused & refused.keys(), set(refused)
+        if again:
+            (campaign_id, arm), more = min(again), len(again) - 1
+            others = f"; and of {more:,} more" if more else ""
+            why = refused[campaign_id, arm]
+            return f"feature store: statistics of {campaign_id}, arm {arm}, are refused: {why}{others}"
         if lost:
             # A store that forgot (a flush, an eviction) is not empty: what it said last serves.
             campaign_id, arm = min(lost)
@@ -199,7 +202,10 @@ class States:
         values = np.array([one.statistics_S for one in self._known.values()], np.float32)
         self.keep.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.keep, durable=True) as half, half.open("wb") as stream:
-            np.savez(stream, rows=np.array(json.dumps(rows)), values=values, layout=np.array(self.layout.digest))
+            names = {"layout": self.layout.digest, "identity": self.identity or "", "rows": json.dumps(rows)}
+            np.savez(
+                stream, allow_pickle=False, values=values, **{name: np.array(text) for name, text in names.items()}
+            )
 
     def _restore(self) -> None:
         try:
@@ -208,6 +214,7 @@ class States:
                     return
                 rows: list[Mapping[str, Any]] = json.loads(str(archive["rows"]))
                 values = archive["values"]
+                self.identity = (str(archive["identity"]) or None) if "identity" in archive.files else None
         except (ValueError, KeyError, OSError) as error:
             _log.warning("%s: cannot be read (%s); states come from the feature store alone", self.keep, error)
             return
@@ -228,5 +235,26 @@ def cold(layout: Layout, share_P: Array, minimum_P: Array, maximum_P: Array, wee
     return State(layout.cold_start(known_P, weekday_fields(weekday)), 0.0, COLD)
 
 
+def _doubt(state: State, campaign: Campaign, now: datetime, noted: int | None) -> str | None:
+    """Why an arm's own statistics are not to be believed; `None`: they are.
+
+    Args:
+        noted: newest cycle that the database knows to be pushed, -1 where none was; `None`: it is away.
+    """
+    if state.source != OWN:
+        return None
+    end = datetime.fromtimestamp(state.seconds, UTC)
+    if end > now:
+        return f"they end {end.isoformat()}, which is to come; a clock ran ahead, or the rows are another database's"
+    if end <= campaign.starts:
+        return f"they end {end.isoformat()}, before the flight that began {campaign.starts.isoformat()}"
+    if noted is not None and (noted < 0 or end > campaign.ends(noted)):
+        pushed = "no cycle" if noted < 0 else f"cycles up to {noted}"
+        return f"they end {end.isoformat()}, and this database has pushed {pushed}; they are another database's"
+    return None
+
+
 def _same(one: State, other: State) -> bool:
-    return one.seconds == other.seconds and np.array_equal(one.statistics_S, other.statistics_S)
+    return (one.seconds, one.source) == (other.seconds, other.source) and np.array_equal(
+        one.statistics_S, other.statistics_S
+    )
