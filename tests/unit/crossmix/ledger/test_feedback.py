@@ -103,7 +103,7 @@ def test_a_correction_stands_in_for_its_event_everywhere(store: Store) -> None:
     increments = sorted(feedback.increments(store, "spring", "policy", PLATFORMS), key=lambda one: one.slot)
     # What it tells did not become known later than what it replaces; that a finished cycle changed is known.
     assert [(one.known, one.delivered[4]) for one in increments] == [(1, 2.5), (1, 12.5)]
-    assert feedback.states(store)["spring", "policy"].late == 1
+    assert feedback.states(store)["spring", "policy"].late == 2
     assert feedback.by_user(store, "spring").values["spend"].tolist() == [2.5]
     assert feedback.insert(store, [mended], NOW + timedelta(days=2)).same == [mended]
     assert _kept(store) == _anew(store)
