@@ -225,7 +225,7 @@ def serving_now(live: Live) -> dict[str, Any]:
             "weights": dict(live.experiment.weights),
             "ended": live.snapshot.ended,
         },
-        "degraded": live.troubles(),
+        "degraded": live.degraded(),
     }
 
 

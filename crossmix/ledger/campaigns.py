@@ -240,6 +240,18 @@ def budget_edits(store: Store) -> dict[str, list[tuple[datetime, float]]]:
     return edits
 
 
+def pauses(store: Store) -> dict[str, list[tuple[datetime, bool]]]:
+    """When campaigns were paused (true) and resumed, in order of time, in one query; raises `StoreAwayError`."""
+    audit = tables.audit.c
+    query = sa.select(audit.subject, audit.at, audit.action)
+    query = query.where(audit.action.in_(("campaign.pause", "campaign.resume"))).order_by(audit.id)
+    found: dict[str, list[tuple[datetime, bool]]] = {}
+    with store.read() as connection:
+        for subject, at, action in connection.execute(query):
+            found.setdefault(subject, []).append((utc(at), action == "campaign.pause"))
+    return found
+
+
 def budget_at(now_budget: float, edits: Sequence[tuple[datetime, float]], moment: datetime) -> float:
     """The cycle budget that was in force at a moment: edits do not re-price the past.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -83,6 +83,8 @@ class FeedbackState:
     """The newest event, UTC."""
     cycle: int
     """Newest with an event."""
+    late: int = 0
+    """How many of those transactions changed a cycle that was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,15 @@ def _correct(connection: sa.Connection, statement: Any, event: Event, now: datet
         return f"replaces: {event.replaces!r} is of campaign {row['campaign_id']!r}; correct it within its campaign"
     if row["replaced_by"] not in (None, event.event_id):
         return f"replaces: {event.replaces!r} was replaced by {row['replaced_by']!r} already; replace that"
+    running = event.known
+    if event.cycle == row["cycle"]:
+        # It counts where that one did: what a correction tells did not become known later.
+        event = replace(event, known=row["known"])
     if not _inserted(connection, statement, [event], now):
         return ""
     connection.execute(table.update().where(table.c.event_id == event.replaces).values(replaced_by=event.event_id))
-    cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1)
-    cells.add(event, 1)
+    cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1, running)
+    cells.add(event, 1, running)
     return None
 
 
@@ -209,9 +215,16 @@ class _Cells:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str, int, str, int], list[Any]] = {}
+        self._late: set[tuple[str, str]] = set()
 
-    def add(self, event: Event, sign: int) -> None:
-        """Count an event, or, with sign -1, no more."""
+    def add(self, event: Event, sign: int, running: int | None = None) -> None:
+        """Count an event, or, with sign -1, no more.
+
+        Args:
+            running: the cycle that runs; `None`: that in which it became known.
+        """
+        if event.cycle < (event.known if running is None else running):
+            self._late.add((event.campaign_id, event.arm))
         key = (event.campaign_id, event.arm, event.cycle, event.platform, event.known)
         row = self._sums.setdefault(key, [None, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0])
         if event.requests is not None:
@@ -251,10 +264,22 @@ class _Cells:
         connection.execute(
             again.on_conflict_do_update(
                 index_elements=list(state.primary_key),
-                set_={"number": state.c.number + 1, "received": now, "cycle": newest},
+                set_={
+                    "number": state.c.number + 1,
+                    "received": now,
+                    "cycle": newest,
+                    "late": state.c.late + again.excluded.late,
+                },
             ),
             [
-                {"campaign_id": campaign_id, "arm": arm, "number": 1, "received": now, "cycle": cycle}
+                {
+                    "campaign_id": campaign_id,
+                    "arm": arm,
+                    "number": 1,
+                    "received": now,
+                    "cycle": cycle,
+                    "late": int((campaign_id, arm) in self._late),
+                }
                 for (campaign_id, arm), cycle in sorted(arms.items())
             ],
         )
@@ -263,11 +288,11 @@ class _Cells:
 def states(store: Store) -> dict[tuple[str, str], FeedbackState]:
     """How far the feedback of each campaign and arm that has any has come; raises `StoreAwayError`."""
     table = tables.feedback_state.c
-    query = sa.select(table.campaign_id, table.arm, table.number, table.received, table.cycle)
+    query = sa.select(table.campaign_id, table.arm, table.number, table.received, table.cycle, table.late)
     with store.read() as connection:
         return {
-            (campaign_id, arm): FeedbackState(number, utc(received), cycle)
-            for campaign_id, arm, number, received, cycle in connection.execute(query)
+            (campaign_id, arm): FeedbackState(number, utc(received), cycle, late)
+            for campaign_id, arm, number, received, cycle, late in connection.execute(query)
         }
 
 

@@ -78,8 +78,12 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     features = local.step_folder(out, "features")
     live = Live(config, own, database, champion, features, clock)
     live.start()
-    if settings.role in ("all", "router"):
-        live.watch(Pusher(live, features, window=config.window, decay=config.decay, clock=clock))
+    leads = settings.role in ("all", "router")
+    silent = config.serving.guard.silent
+    live.watch(
+        Pusher(live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads)
+    )
+    if leads:
         watch = partial(_ended, live, config, out)
         guard = Watch(lambda: live.store, live.experiment.id, config, watch, now=clock, version=lambda: live.version)
         live.watch(guard)

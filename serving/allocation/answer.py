@@ -26,6 +26,7 @@ from crossmix.exploration import Exploration
 from crossmix.metrics import ARMS
 from crossmix.response import Response, ResponseTable
 from serving.allocation.question import Question, QuestionError
+from serving.feedback.gaps import NOTHING, Missing
 from serving.live import states
 
 if TYPE_CHECKING:
@@ -83,32 +84,46 @@ class Answerer:
         serving, now = self.live.champion.current, self.live.clock().timestamp()
         troubles = self.live.troubles()
         answers: list[dict[str, Any] | None] = []
+        lacking: list[Missing] = []
         tasks: list[tuple[int, _Task]] = []
         for row, question in enumerate(questions):
-            kept = self._keeping(question, question.arm or arm, serving, now)
+            missing = self._missing(question.campaign_id, question.arm or arm, now)
+            kept = self._keeping(question, question.arm or arm, serving, missing, now)
             answers.append(kept)
+            lacking.append(missing)
             if kept is None:
-                tasks.append((row, self._task(question, question.arm or arm, serving, now)))
+                tasks.append((row, self._task(question, question.arm or arm, serving, missing, now)))
         for (row, task), answer in zip(tasks, self._decide([task for _, task in tasks], serving), strict=True):
             answers[row] = answer
             self._keep(task, answer)
         away = [dict(trouble) for trouble in troubles]
-        return [{**answer, "degraded": away} for answer in answers if answer is not None]
+        return [
+            {**answer, "degraded": [*away, *map(dict, missing.troubles)] if missing.troubles else away}
+            for answer, missing in zip(answers, lacking, strict=True)
+            if answer is not None
+        ]
 
     # ---- what holds for everybody ------------------------------------------------------------------------------------
 
-    def _epoch(self, campaign: str, arm: str, serving: Serving) -> tuple[Any, ...]:
+    def _missing(self, campaign: str, arm: str, now: float) -> Missing:
+        """What feedback lacks of the campaign that is asked about."""
+        planned = self.live.snapshot.planned.get(campaign)
+        return NOTHING if planned is None or arm not in ARMS else self.live.missing(planned.campaign, arm, now)
+
+    def _epoch(self, campaign: str, arm: str, serving: Serving, missing: Missing) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
         snapshot = self.live.snapshot
-        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended
+        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended, missing
 
-    def _keeping(self, question: Question, arm: str, serving: Serving, now: float) -> dict[str, Any] | None:
+    def _keeping(
+        self, question: Question, arm: str, serving: Serving, missing: Missing, now: float
+    ) -> dict[str, Any] | None:
         if not question.plain:
             return None
         kept = self._kept.get((question.campaign_id, arm, question.cycle))
         if kept is None or not kept[1][0] <= now < kept[1][1]:
             return None
-        epoch = self._epoch(question.campaign_id, arm, serving)
+        epoch = self._epoch(question.campaign_id, arm, serving, missing)
         return kept[2] if all(one is other for one, other in zip(kept[0], epoch, strict=True)) else None
 
     def _keep(self, task: _Task, answer: dict[str, Any]) -> None:
@@ -125,11 +140,11 @@ class Answerer:
 
     # ---- what a question needs ---------------------------------------------------------------------------------------
 
-    def _task(self, question: Question, arm: str, serving: Serving, now: float) -> _Task:
+    def _task(self, question: Question, arm: str, serving: Serving, missing: Missing, now: float) -> _Task:
         if arm not in ARMS:
             raise QuestionError(f"{question.where}.arm: {arm!r}; use {' or '.join(ARMS)}")
         # Taken first: what is replaced while the answer is made only makes it be made again.
-        epoch = self._epoch(question.campaign_id, arm, serving)
+        epoch = self._epoch(question.campaign_id, arm, serving, missing)
         planned = epoch[1]
         if planned is None:
             known = ", ".join(sorted(self.live.snapshot.planned)[:20]) or "none yet: create one with crossmix campaign"
@@ -158,7 +173,7 @@ class Answerer:
             float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
         )
         budget = question.budget if question.budget is not None else money * pace
-        notes = list(self.live.snapshot.notes)
+        notes = [*self.live.snapshot.notes, *missing.notes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0

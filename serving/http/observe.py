@@ -332,17 +332,24 @@ class _Now:
         away = GaugeMetricFamily("crossmix_away", "1 while it is away or refused.", labels=["what"])
         lag = GaugeMetricFamily(
             "crossmix_feedback_lag_seconds",
-            "Since the newest cycle in the feature store ended; a running campaign's is up to a cycle plus seconds.",
+            "Since the newest event of a running campaign's arm came in; since its start where none ever did.",
+            labels=["campaign", "arm"],
+        )
+        unknown = GaugeMetricFamily(
+            "crossmix_feedback_unknown_cycles",
+            "Finished cycles that were told money and of which nothing is reported.",
             labels=["campaign", "arm"],
         )
         live = self.live()
         if live is not None:
             bundle.add_metric([str(live.version or ""), live.bundle.digest], 1)
-            for trouble in live.troubles():
-                away.add_metric([trouble["what"]], 1)
+            for what in sorted({trouble["what"] for trouble in live.troubles()}):
+                away.add_metric([what], 1)
             for campaign, arm, seconds in lags(live, live.clock()):
                 lag.add_metric([campaign, arm], seconds)
-        return bundle, away, lag
+            for (campaign, arm), cycles in sorted(live.gaps.unreported().items()):
+                unknown.add_metric([campaign, arm], cycles)
+        return bundle, away, lag, unknown
 
     def describe(self) -> Iterable[Any]:
         return ()
@@ -358,20 +365,8 @@ def follow(live: Live) -> None:
 
 
 def lags(live: Live, now: datetime) -> list[tuple[str, str, float]]:
-    """Seconds since the end of each (campaign, arm)'s newest pushed cycle; none while the database is away."""
-    from crossmix.ledger import pushes
-    from crossmix.ledger.store import StoreAwayError
-
-    try:
-        rows = pushes.all_newest(live.store)
-    except StoreAwayError:
-        return []
-    ages, campaigns = [], live.campaigns
-    for name, arm, cycle in rows:
-        if name in campaigns:
-            campaign = campaigns[name]
-            ages.append((name, arm, (now - campaign.ends(cycle)).total_seconds()))
-    return ages
+    """Seconds since each running (campaign, arm)'s newest event came in, as the pusher last saw; no query."""
+    return live.gaps.ages(live.campaigns, now)
 
 
 __all__ = ["Observe", "answered", "fed", "follow", "grpc_interceptor", "lags"]

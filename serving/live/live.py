@@ -27,13 +27,14 @@ from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit, experiments
+from crossmix.ledger import audit, experiments, pushes
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
 from crossmix.response import Response
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
+from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
 from serving.live.states import States
@@ -103,6 +104,7 @@ class Live:
             {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
         )
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
+        self.gaps = Gaps()
         self.recorder = Recorder(self._open)
         self.paced = config.market.return_unspent
         platforms = len(champion.current.bundle.platforms)
@@ -184,6 +186,16 @@ class Live:
             if why is not None
         ]
 
+    def missing(self, campaign: Campaign, arm: str, seconds: float) -> Missing:
+        """What feedback lacks of a campaign's arm that is asked about; `seconds`: the time, UTC."""
+        if self.snapshot.ended is not None and arm != "control":
+            return NOTHING
+        return self.gaps.of(campaign, arm, seconds)
+
+    def degraded(self) -> list[dict[str, str]]:
+        """`troubles`, and what feedback lacks of any campaign: the first of it, and how much more there is."""
+        return [*self.troubles(), *self.gaps.troubles()]
+
     # ---- keeping it true ---------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
@@ -197,8 +209,13 @@ class Live:
             self._store_trouble, self._store_since = None, None
 
     def refresh_states(self) -> None:
-        """Read the statistics of every campaign anew."""
-        self.states.refresh(self.snapshot.planned, ARMS)
+        """Read the statistics of every campaign anew, and believe what the database knows of."""
+        pushed, identity = None, None
+        try:
+            pushed, identity = pushes.all_newest(self.store), self.store.identity()
+        except StoreAwayError as error:
+            self._database_away(error)
+        self.states.refresh(self.campaigns, ARMS, self.clock(), pushed, identity)
 
     def follow_champion(self, seconds: float | None = None) -> None:
         """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.

@@ -86,7 +86,7 @@ def gather(
     serving = live.champion.current
     return {
         "now": now.isoformat(),
-        "degraded": [dict(trouble) for trouble in live.troubles()],
+        "degraded": [dict(trouble) for trouble in live.degraded()],
         "bundle": {
             "version": serving.version,
             "digest": serving.bundle.digest,

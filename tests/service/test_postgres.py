@@ -31,7 +31,7 @@ pytest.importorskip("psycopg", reason="psycopg is not installed; pip install 'cr
 def store(cluster: Cluster) -> Iterator[Store]:
     store = Store(cluster.url)
     with store.write() as connection:
-        for table in ("campaigns", "overrides", "audit", "events", "assignments", "pushed"):
+        for table in ("campaigns", "overrides", "audit", "events", "totals", "feedback_state", "assignments", "pushed"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     yield store
     store.close()
