@@ -20,6 +20,12 @@ Array = NDArray[Any]
 KNOTS = 193
 LEAST, MOST = 1e-4, 8.0
 """Ends of the grid, over the plan's cycle budget."""
+FACTORS = ("click_rate", "conversion_rate", "value", "price", "volume", "weekday_click_rate", "weekday_volume")
+"""What a policy believes of a platform's coming cycle, over what is usual: clicks per impression, conversions per
+click, value per conversion, price, requests; last what the weekday as a rule does to clicks per impression and to
+requests."""
+BELIEF = (*FACTORS, "supply")
+"""The factors, and what all requests would cost, currency."""
 QUANTITIES = ("revenue", "revenue_se", "marginal", "marginal_se")
 
 
@@ -35,6 +41,45 @@ class Response:
     marginal_se_P: Array
     total_se: float | None = None
     """Standard error of the summed revenue; `None`: platforms were fitted apart, so their errors are independent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What a policy believes of a campaign's coming cycle, and the split that follows from it alone."""
+
+    value_PQ: Array
+    """`BELIEF` of each platform."""
+    base_P: Array
+    """The split that equalises marginal ROI under it: before the trained network, exploration and steps moved it."""
+    usual: str
+    """The campaign whose usual cycle the factors are on: the one whose context is nearest to the state's."""
+
+    def response(self, responder: Responder, share_P: Array, budget: float) -> Response:
+        """What `share_P` (P,) of `budget` should earn under it.
+
+        Of V times the requests at M times the price, with W times the revenue per impression, the amount m earns
+        V W R(m / (V M)) where R is the usual revenue.
+
+        Args:
+            responder: the usual cycle's of `usual`, whose platforms answer for themselves.
+        """
+        click_rate, conversion_rate, value, price, volume, day_rate, day_volume, _ = self.value_PQ.T
+        worth = click_rate * conversion_rate * value * day_rate
+        volume = np.maximum(volume * day_volume, 1e-9)
+        usual = responder(share_P / (volume * price), budget)
+        revenue, slope = volume * worth, worth / price
+        return Response(
+            usual.revenue_P * revenue,
+            usual.revenue_se_P * revenue,
+            usual.marginal_P * slope,
+            usual.marginal_se_P * slope,
+        )
+
+    @property
+    def supply_P(self) -> Array:
+        """What all requests would cost, currency."""
+        supply_P: Array = self.value_PQ[:, -1]
+        return supply_P
 
 
 class Responder(Protocol):
