@@ -10,7 +10,7 @@ Shapes: P platforms, X the state's statistics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -59,6 +59,10 @@ class Allocation:
     """One sentence per limit that binds."""
     reasons: tuple[str, ...]
     """What holds for the answer as a whole: what the figures are of, who moved the split, what is at a limit."""
+    belief: Mapping[str, Sequence[float]] | None
+    """`crossmix.response.BELIEF` of the coming cycle, a number per platform; `None`: the bundle does not tell."""
+    moved: Mapping[str, Sequence[float]] | None
+    """How far each of `crossmix.reasons.MOVERS` moved the shares away from the base plan's; `None`: as before."""
     notes: tuple[str, ...]
     bundle: str
     """Digest of the bundle that answered."""
@@ -135,6 +139,7 @@ def explain(
         static_revenue=float(static.revenue_P.sum()),
         binding=tuple(f"{one.platform}: {one.reason}" for one in shares if one.binding),
         reasons=overall(shares, decided),
+        **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
         notes=notes(limits, previous),
         bundle=bundle.digest,
     )

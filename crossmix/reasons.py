@@ -8,16 +8,20 @@ Shapes: P platforms, M movers of a split.
 
 from __future__ import annotations
 
+import itertools
+import math
+import operator
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import constraints
-from crossmix.response import FACTORS, Belief, Response
+from crossmix.response import BELIEF, FACTORS, Belief, Response
 
 Array = NDArray[Any]
 
@@ -29,14 +33,16 @@ NEAR_BLIND = 0.25
 """The same where the response is an average day's: the policy sees drift."""
 SOLD_OUT = 0.97
 """Part of what all its requests cost from which on a platform has nothing more to sell: the grid's last stretch."""
+EDGE = 1e-4
+"""A share this close to an edge of its box is held by it, as by `constraints.binding`."""
 LEAST = 2e-4
 """Share up to which a platform has no more than the policy's floor (`agents.policy.LEAST`)."""
 POINT = 0.001
 """Least move of a share that is told."""
 CLEAR = 0.005
 """Least move that a platform's reason names where it earns what the others do."""
-UNUSUAL = 0.05
-"""Least difference from usual that is told, relative."""
+UNUSUAL = 5
+"""Least difference from usual that is told, per cent."""
 
 
 class PlatformShare(NamedTuple):
@@ -58,12 +64,8 @@ class PlatformShare(NamedTuple):
     reason: str
     held: str
     """The reason without what money earns: what holds the share where it is, or that it is free."""
-    belief: Mapping[str, float] | None
-    """`crossmix.response.FACTORS` that the policy believes in; `None`: the bundle does not tell."""
     differs: str | None
-    """What of that differs from usual, in words."""
-    moved: Mapping[str, float] | None
-    """By what the share lies where it does and not at the base plan's, `MOVERS`; `None`: not known."""
+    """What the policy believes that differs from usual, in words; `None`: the bundle does not tell."""
 
 
 MOVERS = ("network", "exploration", "limits")
@@ -74,8 +76,9 @@ class Decided:
     """How a split came about, as `reasoned` explains it."""
 
     belief: Belief
-    moved_MP: Array | None
-    """How far each of `MOVERS` moved each share, (M, P); `None`: the split is somebody's, not the policy's."""
+    moved: tuple[list[float], ...] | None
+    """How far each of `MOVERS` moved each platform's share away from the base plan's, (M, P); `None`: the split is
+    somebody's, not the policy's."""
     part: float = 1.0
     """Of the supply, that the answer's users have."""
     elsewhere: str | None = None
@@ -97,15 +100,27 @@ class Decided:
             share_P: as it is served.
             logits_P: the policy's, before noise.
         """
-        raw_P = _softmax(logits_P)
-        explored_P = raw_P if noise_P is None else _softmax(logits_P + noise_P)
-        moved_MP = np.stack([raw_P - belief.base_P, explored_P - raw_P, share_P - explored_P])
-        return cls(belief, moved_MP, part, elsewhere)
+        raw = _softmax(logits_P)
+        explored = raw if noise_P is None else _softmax(logits_P + noise_P)
+        steps = (belief.base_P.tolist(), raw, explored, share_P.tolist())
+        moved = tuple(list(map(operator.sub, after, before)) for before, after in itertools.pairwise(steps))
+        return cls(belief, moved, part, elsewhere)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is believed and what moved the split, a number per platform each, ready for JSON."""
+        return {
+            "belief": dict(zip(BELIEF, self.belief.value_PQ.T.tolist(), strict=True)),
+            "moved": None if self.moved is None else dict(zip(MOVERS, self.moved, strict=True)),
+        }
 
 
-def _softmax(logits_P: Array) -> Array:
-    weight_P = np.exp(logits_P - logits_P.max(), dtype=np.float64)
-    return np.asarray(weight_P / weight_P.sum())
+def _softmax(logits_P: Array) -> list[float]:
+    # A few numbers: plain Python is quicker than arrays.
+    logits = logits_P.tolist()
+    most = max(logits)
+    weights = [math.exp(logit - most) for logit in logits]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def reasoned(
@@ -125,60 +140,35 @@ def reasoned(
         edges: low and high of the box that the limits leave, (P,) each.
         response: under what `decided` believes; without it on an average day.
     """
-    low_P, high_P = edges
-    at_low, at_high = (flags.tolist() for flags in constraints.binding(share_P, low_P, high_P))
-    share, low, high = share_P.tolist(), low_P.tolist(), high_P.tolist()
+    share, low, high = share_P.tolist(), edges[0].tolist(), edges[1].tolist()
     revenue, revenue_se = response.revenue_P.tolist(), response.revenue_se_P.tolist()
     marginal, marginal_se = response.marginal_P.tolist(), response.marginal_se_P.tolist()
-    kinds = [
-        _kind(limits, previous_BP, slot, low[slot] if floor else high[slot]) if floor or cap else None
-        for slot, (floor, cap) in enumerate(zip(at_low, at_high, strict=True))
-    ]
-    count = len(platforms)
-    beliefs: Sequence[Mapping[str, float] | None] = [None] * count
-    moved: Sequence[Mapping[str, float] | None] = [None] * count
-    supply: list[float] = []
+    differs: Sequence[str | None] = [None] * len(platforms)
+    supply = [0.0] * len(platforms)
     if decided is not None:
-        beliefs = [dict(zip(FACTORS, row, strict=False)) for row in decided.belief.value_PQ.tolist()]
-        supply = (decided.belief.supply_P * decided.part).tolist()
-        for slot, (part, whole) in enumerate(zip(share, supply, strict=True)):
-            if kinds[slot] is None and part * money >= SOLD_OUT * whole > 0:
-                kinds[slot] = "supply"
-        if decided.moved_MP is not None:
-            moved = [dict(zip(MOVERS, row, strict=True)) for row in decided.moved_MP.T.tolist()]
+        differs = _differs(decided.belief.value_PQ)
+        supply = (decided.part * decided.belief.supply_P).tolist()
+    kinds = [
+        _kind(limits, previous_BP, slot, part, low[slot], high[slot])
+        or ("supply" if part * money >= SOLD_OUT * supply[slot] > 0 else None)
+        for slot, part in enumerate(share)
+    ]
     free = [earns for earns, kind in zip(marginal, kinds, strict=True) if kind is None]
     # The median free platform: what money moved away from a bound would earn.
     common = statistics.median(free) if free else None
     reasons = []
     for slot, platform in enumerate(platforms):
-        kind, earns, belief = kinds[slot], marginal[slot], beliefs[slot]
-        if kind == "supply":
-            held_at = _sold_out(share[slot] * money, supply[slot])
-        else:
-            held_at = _held(kind, at_low[slot], share[slot])
-        if decided is None:
-            why = _earns(kind, earns, common)
-        else:
-            why = _earns_believed(kind, earns, common, moved[slot], decided.elsewhere, share[slot])
+        kind, part, earns = kinds[slot], share[slot], marginal[slot]
+        held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
+        why = _earns(kind, earns, common) if decided is None else _believed(kind, earns, common, decided, slot, part)
         reasons.append(
             PlatformShare(
-                platform=platform,
-                share=share[slot],
-                amount=share[slot] * money,
-                low=low[slot],
-                high=high[slot],
-                expected_revenue=revenue[slot],
-                expected_revenue_interval=interval_of(revenue[slot], revenue_se[slot]),
-                marginal_roi=earns,
-                marginal_roi_interval=interval_of(earns, marginal_se[slot]),
-                binding=kind,
-                reason=f"{held_at}; {why}",
-                held=held_at,
-                belief=belief,
-                differs=None if belief is None else _differs(belief),
-                moved=moved[slot],
+                platform, part, part * money, low[slot], high[slot],
+                revenue[slot], interval_of(revenue[slot], revenue_se[slot]),
+                earns, interval_of(earns, marginal_se[slot]),
+                kind, f"{held_at}; {why}", held_at, differs[slot],
             )
-        )
+        )  # fmt: skip
     return tuple(reasons)
 
 
@@ -194,38 +184,49 @@ def overall(shares: Sequence[PlatformShare], decided: Decided | None) -> tuple[s
             "Marginal ROI and expected revenue are those of an average day without drift: this bundle was saved before "
             "bundles told what they believe of the coming cycle; train again for one that does.",
         )
-    if decided.moved_MP is not None:
-        for mover, row in zip(MOVERS, decided.moved_MP.tolist(), strict=True):
-            moves = [(one.platform, move) for one, move in zip(shares, row, strict=True) if abs(move) >= POINT]
-            if moves:
-                points = 100 * sum(abs(move) for move in row) / 2
-                each = ", ".join(f"{name} {100 * move:+.1f}" for name, move in sorted(moves, key=lambda x: -abs(x[1])))
-                reasons.append(f"{_WHO[mover]} moved {points:.1f} points of the split{_FROM[mover]}: {each}.")
+    for mover, moves in zip(MOVERS, decided.moved or (), strict=False):
+        points = 50 * sum(map(abs, moves))
+        if points >= 100 * POINT:
+            most, least = max(moves), min(moves)
+            gained, lost = shares[moves.index(most)].platform, shares[moves.index(least)].platform
+            reasons.append(
+                f"{_WHO[mover]} moved {points:.1f} points of the split, most to {gained} ({100 * most:+.1f}) and from "
+                f"{lost} ({100 * least:+.1f})."
+            )
     if decided.elsewhere is not None:
         reasons.append(f"{decided.elsewhere[:1].upper()}{decided.elsewhere[1:]}.")
     return tuple(reasons)
 
 
-_WHO = {"network": "The trained network", "exploration": "Exploration", "limits": "Limits"}
-_FROM = {"network": " away from its base plan", "exploration": "", "limits": ""}
+_WHO = {
+    "network": "Away from its base plan the trained network",
+    "exploration": "Exploration",
+    "limits": "What limits of other platforms take or leave",
+}
 
 
-def _kind(limits: constraints.Limits[Array], previous_BP: Array | None, slot: int, edge: float) -> str:
-    """Which of the four limits is the edge of the box that holds this share."""
+def _kind(
+    limits: constraints.Limits[Array], previous_BP: Array | None, slot: int, share: float, low: float, high: float
+) -> str | None:
+    """Which of the four limits is the edge of the box [low, high] that holds this share."""
+    if not (share <= low + EDGE or share >= high - EDGE):
+        return None
     if previous_BP is not None and limits.freeze_P[slot]:
         return "frozen"
+    edge = low if share <= low + EDGE else high
     if abs(edge - float(limits.minimum_P[slot])) <= 1e-6:
         return "min"
     return "max" if abs(edge - float(limits.maximum_P[slot])) <= 1e-6 else "step"
 
 
-def _held(kind: str | None, at_low: bool, share: float) -> str:
-    if kind is None:
-        return "free"
+def _held(kind: str, share: float, low: float, amount: float, supply: float) -> str:
     if kind == "frozen":
         return f"frozen at {share:.1%}"
     if kind == "step":
-        return f"its step limit keeps it {'above' if at_low else 'below'} {share:.1%}"
+        return f"its step limit keeps it {'above' if share <= low + EDGE else 'below'} {share:.1%}"
+    if kind == "supply":
+        bought = f"all its requests are bought for {supply:,.2f}"
+        return f"{bought}, {amount - supply:,.2f} find nothing to buy" if amount > 1.02 * supply else bought
     if kind == "min" and share <= constraints.TOLERANCE:
         return "gets nothing"
     return f"held at its {kind} of {share:.1%}"
@@ -242,55 +243,59 @@ def _earns(kind: str | None, marginal: float, common: float | None) -> str:
     return f"{earns} on an average day without drift, where the median of free platforms earns {common:.3g}"
 
 
-def _earns_believed(
-    kind: str | None,
-    marginal: float,
-    common: float | None,
-    moved: Mapping[str, float] | None,
-    elsewhere: str | None,
-    share: float,
+def _believed(
+    kind: str | None, marginal: float, common: float | None, decided: Decided, slot: int, share: float
 ) -> str:
-    """What the next unit earns, and on a free platform that earns unlike the others why."""
-    earns = f"the next unit earns {marginal:.3g}"
+    """What the next unit earns as the policy believes, and on a free platform that earns unlike the others why."""
     if common is None:
-        return earns
-    if kind is not None or moved is None:
-        return f"{earns} against {common:.3g} on free platforms"
+        return f"the next unit earns {marginal:.3g}"
+    if kind is not None or decided.moved is None:
+        return f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
     near = abs(marginal - common) <= NEAR * max(common, 1e-12)
     least = CLEAR if near else POINT
-    moves = [f"{_MOVER[mover]} {100 * move:+.1f} points" for mover, move in moved.items() if abs(move) >= least]
+    moves = ", ".join(
+        [
+            f"{who} {100 * row[slot]:+.1f} points"
+            for who, row in zip(_BY, decided.moved, strict=True)
+            if abs(row[slot]) >= least
+        ]
+    )
     if near:
-        return f"{earns}, as on the other free platforms" + (f"; moved by {', '.join(moves)}" if moves else "")
-    earns = f"{earns} against {common:.3g} on free platforms"
+        text = f"the next unit earns {marginal:.3g}, as on the other free platforms"
+        return f"{text}; moved by {moves}" if moves else text
+    text = f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
     if moves:
-        return f"{earns}: moved by {', '.join(moves)}"
-    if elsewhere is not None:
-        return f"{earns}: {elsewhere}"
+        return f"{text}: moved by {moves}"
+    if decided.elsewhere is not None:
+        return f"{text}: {decided.elsewhere}"
     if share <= LEAST and marginal < common:
-        return f"{earns}: it gets the least that the policy gives"
-    return f"{earns}: the base plan's grid of win rates is coarse here"
+        return f"{text}: it gets the least that the policy gives"
+    return f"{text}: the base plan's grid of win rates is coarse here"
 
 
-_MOVER = {"network": "the trained network", "exploration": "exploration", "limits": "the limits"}
+_BY = ("the trained network", "exploration", "the limits")
 
 
-def _sold_out(amount: float, supply: float) -> str:
-    bought = f"all its requests are bought for {supply:,.2f}"
-    return f"{bought}, {amount - supply:,.2f} find nothing to buy" if amount > 1.02 * supply else bought
+def _differs(value_PQ: Array) -> list[str]:
+    """What is believed that differs from usual, in words, per platform."""
+    percent_PF = np.rint(100 * value_PQ[:, : len(FACTORS)] - 100)
+    return [_in_words(tuple(row)) for row in percent_PF.tolist()]
 
 
-def _differs(belief: Mapping[str, float]) -> str:
-    """What differs from usual, in words."""
-    now, weekday = list[str](), list[str]()
-    for name, factor in belief.items():
-        if abs(factor - 1) >= UNUSUAL:
-            text = f"{_WORDS[name]} {100 * abs(factor - 1):.0f} % {'below' if factor < 1 else 'above'}"
-            (weekday if name.startswith("weekday") else now).append(text)
-    usual = f"{', '.join(now)} usual" if now else "as usual"
-    return f"{usual}; by weekday {', '.join(weekday)}" if weekday else usual
+@lru_cache(maxsize=4096)
+def _in_words(percents: tuple[float, ...]) -> str:
+    """A platform's differences from usual, per cent; kept, for a state is asked about many times in its cycle."""
+    words = [
+        f"{word} {abs(percent):.0f} % {'below' if percent < 0 else 'above'}" if abs(percent) >= UNUSUAL else ""
+        for word, percent in zip(_WORDS, percents, strict=True)
+    ]
+    now, weekday = ", ".join(filter(None, words[:_DRIFTS])), ", ".join(filter(None, words[_DRIFTS:]))
+    usual = f"{now} usual" if now else "as usual"
+    return f"{usual}; by weekday {weekday} average" if weekday else usual
 
 
-_WORDS = {name: name.removeprefix("weekday_").replace("_", " ") for name in FACTORS}
+_WORDS = tuple(name.removeprefix("weekday_").replace("_", " ") for name in FACTORS)
+_DRIFTS = sum(not name.startswith("weekday_") for name in FACTORS)
 
 
 def interval_of(value: float, se: float) -> tuple[float, float]:

@@ -320,8 +320,6 @@ class Answerer:
                     "binding": platform.binding,
                     "reason": _reason(platform, task, known),
                     "differs": platform.differs,
-                    "belief": platform.belief,
-                    "moved": platform.moved,
                 }
                 for platform in platforms
             ],
@@ -336,6 +334,7 @@ class Answerer:
             "state_as_of": datetime.fromtimestamp(task.as_of, UTC).isoformat() if task.as_of else None,
             "notes": task.notes,
             "reasons": _reasons(task, platforms, decided, known),
+            **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
             "allocation_id": _identity(task, share_P, serving),
         }
         if task.question.plain and task.question.cycle is None:
