@@ -264,10 +264,10 @@ def _believed(
         text = f"the next unit earns {marginal:.3g}, as on the other free platforms"
         return f"{text}; moved by {moves}" if moves else text
     text = f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
-    if moves:
-        return f"{text}: moved by {moves}"
     if decided.elsewhere is not None:
         return f"{text}: {decided.elsewhere}"
+    if moves:
+        return f"{text}: moved by {moves}"
     if share <= LEAST and marginal < common:
         return f"{text}: it gets the least that the policy gives"
     return f"{text}: the base plan's grid of win rates is coarse here"

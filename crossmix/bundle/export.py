@@ -74,7 +74,8 @@ def export(policy: nn.Module, file: Path, probe: Mapping[str, Array]) -> Array:
     _make_optional(file, "noise", np.zeros((1, probe["noise"].shape[1]), np.float32))
     session = open_session(file)
     for rows in (slice(None), slice(0, 1)):
-        got = run(session, *(probe[name][rows] for name in names), outputs=outputs)
+        state, low, high, noise = (probe[name][rows] for name in names)
+        got = run(session, state, low, high, noise, outputs=outputs)
         off = float(np.abs(got[0] - expected[0][rows]).max())
         if not off <= 1e-5:
             raise BundleError(f"{file}: the export answers {off:.2g} off the policy; make logits() traceable")

@@ -132,7 +132,7 @@ class Bundle:
         if not self.tells_belief:
             share, logits = run(self.session, states, low, high, noise)
             return Decision(share, logits, None)
-        share, logits, *planned = run(self.session, states, low, high, noise, (*SPLIT, *BELIEVED))
+        share, logits, *planned = run(self.session, states, low, high, noise, outputs=(*SPLIT, *BELIEVED))
         base_BM, belief_BMQ = (values.astype(np.float64) for values in planned[:2])
         names = tuple(self.contexts)
         usual = [names[index] for index in planned[2].tolist()]

@@ -50,6 +50,7 @@ def run(
     low: Array,
     high: Array,
     noise: Array | None = None,
+    *,
     outputs: Sequence[str] = SPLIT,
 ) -> tuple[Array, ...]:
     """The outputs, by default shares and logits (B, M) each, of contiguous float32 inputs."""

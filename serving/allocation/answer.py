@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +23,13 @@ from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
 from crossmix.metrics import ARMS
-from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
-from crossmix.response import Belief, Responder, Response
+from crossmix.reasons import interval_of, reasoned
+from serving.allocation import explain
 from serving.allocation.question import Question, QuestionError
 from serving.live import states
 
 if TYPE_CHECKING:
-    from crossmix.bundle import Bundle
     from crossmix.ledger.campaigns import Campaign
-    from crossmix.state import Layout
     from serving.live.champion import Serving
     from serving.live.live import Live, Planned
 
@@ -66,15 +64,6 @@ class _Task:
     noise_P: Array | None = None
     reasons: list[str] = field(default_factory=list)
     """What holds for the answer as a whole, a sentence each; beside what `crossmix.reasons.overall` says."""
-
-
-class _Answered(NamedTuple):
-    """A split and where it comes from."""
-
-    share_P: Array
-    logits_P: Array | None
-    """The policy's, before noise; `None`: the split is somebody's."""
-    belief: Belief | None
 
 
 class Answerer:
@@ -176,9 +165,9 @@ class Answerer:
         if stopped is not None:
             budget = 0.0
             notes.append(stopped)
-            reasons = [_sentence(stopped)]
+            reasons = [explain.sentence(stopped)]
         else:
-            reasons = _money(budget, money, pace, bundle.layout)
+            reasons = [] if question.budget is not None else explain.money(budget, money, pace, bundle.layout)
         if question.state_S is None:
             # What this call decides is written into the state: limits, last shares, pace.
             asked = question.budget is not None and money > 0
@@ -254,7 +243,7 @@ class Answerer:
         bundle = serving.bundle
         # What is believed is asked for also where the split is somebody's: within limits that always leave one.
         asked = tasks if bundle.tells_belief else [task for task in tasks if task.target_P is None]
-        answered: dict[int, _Answered] = {}
+        answered: dict[int, explain.Answered] = {}
         if asked:
             none_P, one_P = (np.full(len(bundle.platforms), value, np.float32) for value in (0.0, 1.0))
             mine = [task.target_P is None for task in asked]
@@ -267,7 +256,7 @@ class Answerer:
             beliefs = decision.beliefs or (None,) * len(asked)
             rows = zip(asked, mine, decision.share_BM.astype(float), decision.logits_BM, beliefs, strict=True)
             for task, own, share_P, logits_P, belief in rows:
-                answered[id(task)] = _Answered(share_P, logits_P if own else None, belief)
+                answered[id(task)] = explain.Answered(share_P, logits_P if own else None, belief)
         for task in tasks:
             if task.target_P is not None:
                 target_P = task.target_P
@@ -276,23 +265,22 @@ class Answerer:
                     target_P = bundle.project(target_P[None], task.low_P[None], task.high_P[None])[0]
                     task.notes.append("the split was moved to keep the limits")
                 belief = answered[id(task)].belief if id(task) in answered else None
-                answered[id(task)] = _Answered(np.asarray(target_P, float), None, belief)
+                answered[id(task)] = explain.Answered(np.asarray(target_P, float), None, belief)
         return [self._told(task, answered[id(task)], serving) for task in tasks]
 
-    def _told(self, task: _Task, answered: _Answered, serving: Serving) -> dict[str, Any]:
+    def _told(self, task: _Task, answered: explain.Answered, serving: Serving) -> dict[str, Any]:
         bundle, planned, share_P = serving.bundle, task.planned, answered.share_P
-        table, decided = bundle.responses.get(planned.campaign.campaign_id), None
-        if answered.belief is not None and table is not None:
-            decided = _how(task, answered, bundle)
-            table = bundle.responses.get(answered.belief.usual, table)
-        response = (
-            self.live.no_response
-            if table is None
-            else _response(table, share_P, task.budget, task.weight, answered.belief)
-        )
+        table, belief, how = bundle.responses.get(planned.campaign.campaign_id), answered.belief, None
+        part = explain.supply_part(task)
+        if belief is not None and table is not None:
+            how = explain.decided(task, answered, belief, part, bundle)
+            table = bundle.responses.get(belief.usual, table)
+        response = self.live.no_response
+        if table is not None:
+            response = explain.response(table, share_P, task.budget, part, belief)
         previous_BP = None if task.previous_P is None else task.previous_P[None]
         edges = task.low_P, task.high_P
-        platforms = reasoned(bundle.platforms, task.limits, previous_BP, share_P, edges, response, task.budget, decided)
+        platforms = reasoned(bundle.platforms, task.limits, previous_BP, share_P, edges, response, task.budget, how)
         revenue, se = float(response.revenue_P.sum()), float(np.sqrt((response.revenue_se_P**2).sum()))
         known = table is not None
         explored = task.noise_P is not None
@@ -318,7 +306,7 @@ class Answerer:
                     "marginal_roi_interval": list(platform.marginal_roi_interval) if known else None,
                     "expected_revenue": platform.expected_revenue if known else None,
                     "binding": platform.binding,
-                    "reason": _reason(platform, task, known),
+                    "reason": explain.reason(platform, task, known),
                     "differs": platform.differs,
                 }
                 for platform in platforms
@@ -333,8 +321,8 @@ class Answerer:
             "state_source": task.source,
             "state_as_of": datetime.fromtimestamp(task.as_of, UTC).isoformat() if task.as_of else None,
             "notes": task.notes,
-            "reasons": _reasons(task, platforms, decided, known),
-            **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
+            "reasons": explain.reasons(task, platforms, how, known),
+            **({"belief": None, "moved": None} if how is None else how.as_dict()),
             "allocation_id": _identity(task, share_P, serving),
         }
         if task.question.plain and task.question.cycle is None:
@@ -349,69 +337,6 @@ def _stacked(rows: Sequence[Array]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def _response(responder: Responder, share_P: Array, budget: float, weight: float, belief: Belief | None) -> Response:
-    """An arm with a part w of the users has that part of the supply: it earns w R(money / w) of the campaign's R."""
-    part = weight if weight > 0 else 1.0
-    money = budget / part
-    whole = responder(share_P, money) if belief is None else belief.response(responder, share_P, money)
-    return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P)
-
-
-def _how(task: _Task, answered: _Answered, bundle: Bundle) -> Decided:
-    """How the split came about."""
-    belief, part = answered.belief, task.weight if task.weight > 0 else 1.0
-    assert belief is not None
-    if answered.logits_P is None:
-        return Decided(belief, None, part)
-    elsewhere = None
-    if task.budget > 0:
-        elsewhere = allocate.other_budget(bundle, belief, task.state_S, task.budget / part)
-    if task.question.state_S is not None and elsewhere is None:
-        statistics_X = bundle.layout.statistics(task.state_S)
-        own = (bundle.layout.of_platforms(statistics_X, name, len(bundle.platforms)) for name in ("min", "max"))
-        bounds = task.limits.minimum_P, task.limits.maximum_P
-        if any(np.abs(mine - theirs).max() > constraints.TOLERANCE for mine, theirs in zip(own, bounds, strict=True)):
-            elsewhere = "the policy solved within the limits of the given state"
-    return Decided.of(belief, answered.share_P, answered.logits_P, task.noise_P, part, elsewhere)
-
-
-def _money(budget: float, planned: float, pace: float, layout: Layout) -> list[str]:
-    """What is to say of a cycle's money.
-
-    Args:
-        budget: to be spent, currency.
-        planned: the arm's part of the plan's.
-        pace: over the plan's.
-    """
-    if budget > 0:
-        highest = layout.campaign_fields[layout.campaign("pace")].high
-        if pace < highest:
-            return []
-        return [
-            f"The pace is held at its highest, {highest:g} times the plan's budget: more is left than it may spend."
-        ]
-    if planned > 0:
-        return ["The campaign's money is used up: nothing is left to spend."]
-    return ["This arm has no users: it spends nothing."]
-
-
-def _reasons(task: _Task, platforms: Sequence[PlatformShare], decided: Decided | None, known: bool) -> list[str]:
-    """What holds for the answer as a whole, a sentence each."""
-    reasons = list(task.reasons)
-    if task.target_P is not None:
-        reasons.append(f"Every platform has {_split(task)}.")
-    if known:
-        return [*reasons, *overall(platforms, decided)]
-    return [
-        *reasons,
-        "The bundle knows no response curves of this campaign: no marginal ROI or revenue can be expected.",
-    ]
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
 def _stopped(campaign: Campaign, cycle: int) -> str | None:
     """Why the campaign spends nothing in a cycle; `None`: it does not stand still."""
     if campaign.paused:
@@ -421,21 +346,6 @@ def _stopped(campaign: Campaign, cycle: int) -> str | None:
     if cycle >= campaign.cycles:
         return f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"
     return None
-
-
-def _reason(platform: PlatformShare, task: _Task, known: bool) -> str:
-    if task.target_P is None:
-        return platform.reason if known else platform.held
-    return _split(task)
-
-
-def _split(task: _Task) -> str:
-    """Whose split is served in place of the policy's."""
-    override = task.planned.campaign.override
-    if override is not None:
-        split = "kill switch: the static split" if override.kind == "static" else "the given split"
-        return f"{split}, set by {override.actor}: {override.reason}"
-    return "the plan's static split"
 
 
 def _override(override: Any) -> dict[str, Any]:
