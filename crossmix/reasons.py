@@ -185,9 +185,9 @@ def overall(shares: Sequence[PlatformShare], decided: Decided | None) -> tuple[s
             "bundles told what they believe of the coming cycle; train again for one that does.",
         )
     for mover, moves in zip(MOVERS, decided.moved or (), strict=False):
-        points = 50 * sum(map(abs, moves))
-        if points >= 100 * POINT:
-            most, least = max(moves), min(moves)
+        most, least = max(moves), min(moves)
+        if max(most, -least) >= POINT:
+            points = 50 * sum(map(abs, moves))
             gained, lost = shares[moves.index(most)].platform, shares[moves.index(least)].platform
             reasons.append(
                 f"{_WHO[mover]} moved {points:.1f} points of the split, most to {gained} ({100 * most:+.1f}) and from "
@@ -251,7 +251,7 @@ def _believed(
         return f"the next unit earns {marginal:.3g}"
     if kind is not None or decided.moved is None:
         return f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
-    near = abs(marginal - common) <= NEAR * max(common, 1e-12)
+    near = abs(marginal - common) <= NEAR * max(abs(common), 1e-12)
     least = CLEAR if near else POINT
     moves = ", ".join(
         [
