@@ -286,7 +286,7 @@ class Answerer:
         explored = task.noise_P is not None
         logits_P = answered.logits_P
         if logits_P is not None and task.noise_P is not None:
-            logits_P = logits_P + task.noise_P.astype(np.float32)
+            logits_P = logits_P + task.noise_P
         density = None
         if task.noise_P is not None:
             density = Exploration.of(self.live.config).log_density_of_noise(task.noise_P)
