@@ -109,7 +109,7 @@ class Decided:
     def as_dict(self) -> dict[str, Any]:
         """What is believed and what moved the split, a number per platform each, ready for JSON."""
         return {
-            "belief": dict(zip(BELIEF, self.belief.value_PQ.T.tolist(), strict=True)),
+            "belief": dict(zip(BELIEF, self.belief.value_QP.tolist(), strict=True)),
             "moved": None if self.moved is None else dict(zip(MOVERS, self.moved, strict=True)),
         }
 
@@ -146,7 +146,7 @@ def reasoned(
     differs: Sequence[str | None] = [None] * len(platforms)
     supply = [0.0] * len(platforms)
     if decided is not None:
-        differs = _differs(decided.belief.value_PQ)
+        differs = _differs(decided.belief.value_QP)
         supply = (decided.part * decided.belief.supply_P).tolist()
     kinds = [
         _kind(limits, previous_BP, slot, part, low[slot], high[slot])
@@ -276,14 +276,13 @@ def _believed(
 _BY = ("the trained network", "exploration", "the limits")
 
 
-def _differs(value_PQ: Array) -> list[str]:
+def _differs(value_QP: Array) -> list[str]:
     """What is believed that differs from usual, in words, per platform."""
-    percent_PF = np.rint(100 * value_PQ[:, : len(FACTORS)] - 100)
-    return [_in_words(tuple(row)) for row in percent_PF.tolist()]
+    return list(map(_in_words, *np.rint(100 * value_QP[: len(FACTORS)] - 100).tolist()))
 
 
 @lru_cache(maxsize=4096)
-def _in_words(percents: tuple[float, ...]) -> str:
+def _in_words(*percents: float) -> str:
     """A platform's differences from usual, per cent; kept, for a state is asked about many times in its cycle."""
     words = [
         f"{word} {abs(percent):.0f} % {'below' if percent < 0 else 'above'}" if abs(percent) >= UNUSUAL else ""

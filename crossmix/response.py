@@ -47,7 +47,7 @@ class Response:
 class Belief:
     """What a policy believes of a campaign's coming cycle, and the split that follows from it alone."""
 
-    value_PQ: Array
+    value_QP: Array
     """`BELIEF` of each platform."""
     base_P: Array
     """The split that equalises marginal ROI under it: before the trained network, exploration and steps moved it."""
@@ -63,22 +63,21 @@ class Belief:
         Args:
             responder: the usual cycle's of `usual`, whose platforms answer for themselves.
         """
-        click_rate, conversion_rate, value, price, volume, day_rate, day_volume, _ = self.value_PQ.T
-        worth = click_rate * conversion_rate * value * day_rate
-        volume = np.maximum(volume * day_volume, 1e-9)
+        click_rate, conversion_rate, value, price, volume, day_rate, day_volume, _ = self.value_QP
+        worth, volume = click_rate * conversion_rate * value * day_rate, np.maximum(volume * day_volume, 1e-9)
         usual = responder(share_P / (volume * price), budget)
-        revenue, slope = volume * worth, worth / price
+        gain, slope = volume * worth, worth / price
         return Response(
-            usual.revenue_P * revenue,
-            usual.revenue_se_P * revenue,
-            usual.marginal_P * slope,
-            usual.marginal_se_P * slope,
+            revenue * usual.revenue_P,
+            revenue * usual.revenue_se_P,
+            slope * usual.marginal_P,
+            slope * usual.marginal_se_P,
         )
 
     @property
     def supply_P(self) -> Array:
         """What all requests would cost, currency."""
-        supply_P: Array = self.value_PQ[:, -1]
+        supply_P: Array = self.value_QP[-1]
         return supply_P
 
 

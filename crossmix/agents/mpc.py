@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from crossmix.agents.learner import AGENTS, Agent
 from crossmix.drift import ahead_of_one, expected_factor
+from crossmix.response import BELIEF
 from crossmix.state import ALLOCATION, weekday_index
 
 TABLES: tuple[str, ...] = (
@@ -71,7 +72,7 @@ class Planned(NamedTuple):
     share: Tensor
     """(B, P)."""
     belief: Tensor
-    """`crossmix.response.BELIEF` of the coming cycle, (B, P, 8)."""
+    """`crossmix.response.BELIEF` of the coming cycle, (B, Q, P)."""
     campaign: Tensor
     """Whose usual it is: index of the tables' campaign, (B,)."""
 
@@ -148,8 +149,11 @@ class BasePolicy(nn.Module):
         marginal = marginal / (multiplier[..., None] * table["price"][c_B]).clamp(min=1e-12)
         cost = (by_day("requests") * grown * multiplier)[..., None] * table["spend"][c_B]
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]
-        by_weekday = (by_day(name) / table[name][c_B].mean(2).clamp(min=1e-12) for name in ("ctr", "requests"))
-        belief = torch.stack([rate * ctr, cvr, value, multiplier, grown, *by_weekday, cost[..., -1]], 2)
+        usual_ctr, usual_requests = (table[name].mean(2).clamp(min=1e-12)[c_B] for name in ("ctr", "requests"))
+        weekday = by_day("ctr") / usual_ctr, by_day("requests") / usual_requests
+        # Joined, not stacked: of a few rows an operation costs its call, and a stack is one for each.
+        belief = torch.cat([rate * ctr, cvr, value, multiplier, grown, *weekday, cost[..., -1]], 1)
+        belief = belief.reshape(-1, len(BELIEF), platforms)
         return Planned(_equalised(share, marginal, observed["min"], observed["max"]), belief, c_B)
 
     def _price_multiplier(

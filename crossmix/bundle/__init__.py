@@ -4,7 +4,7 @@ Contract: docs/design.md#definitions.
 
     policy.onnx         state (B, S), low (B, M), high (B, M), noise (B, M) or absent, float32 -> share (B, M), logits
                         (B, M): share = project(softmax(logits + noise)) within [low, high]; of a policy that starts
-                        from a plan also base (B, M), belief (B, M, Q), campaign (B,): `response.Belief`
+                        from a plan also base (B, M), belief (B, Q, M), campaign (B,): `response.Belief`
     config.json         the config that trained it (`config.carried`)
     state_layout.json   the state's `Layout` as plain data and its digest; one of a kind or version that this code
                         does not build is refused

@@ -26,7 +26,7 @@ def export(policy: nn.Module, file: Path, probe: Mapping[str, Array]) -> Array:
     """Export and return the eager answer to the probe, having checked that ONNX Runtime gives the same.
 
     A policy with a `planner` (`crossmix.agents.policy`) also says what split it started from, (B, M), what it believes
-    of the coming cycle, (B, M, Q), and which campaign of its tables it takes the state for, (B,).
+    of the coming cycle, (B, Q, M), and which campaign of its tables it takes the state for, (B,).
 
     The TorchScript exporter, not the newer one: it writes the same bytes each time and no source path of the machine
     (measured on torch 2.13; equal answers and latency).

@@ -132,11 +132,11 @@ class Bundle:
         if not self.tells_belief:
             share, logits = run(self.session, states, low, high, noise)
             return Decision(share, logits, None)
-        share, logits, *planned = run(self.session, states, low, high, noise, outputs=(*SPLIT, *BELIEVED))
-        base_BM, belief_BMQ = (values.astype(np.float64) for values in planned[:2])
+        outputs = (*SPLIT, *BELIEVED)
+        share, logits, base_BM, belief_BQM, campaign_B = run(self.session, states, low, high, noise, outputs=outputs)
         names = tuple(self.contexts)
-        usual = [names[index] for index in planned[2].tolist()]
-        return Decision(share, logits, tuple(map(Belief, belief_BMQ, base_BM, usual)))
+        usual = [names[index] for index in campaign_B.tolist()]
+        return Decision(share, logits, tuple(map(Belief, belief_BQM, base_BM, usual)))
 
     def project(self, target_BM: Array, low_BM: Array, high_BM: Array) -> Array:
         """The shares within [low, high] that are nearest to a target split (Euclidean), (B, M) float32.

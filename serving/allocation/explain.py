@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import allocate, constraints
+from crossmix import allocate
 from crossmix.reasons import Decided, PlatformShare, overall
 from crossmix.response import Belief, Responder, Response
 
@@ -59,8 +58,7 @@ def decided(task: _Task, answered: Answered, belief: Belief, part: float, bundle
     if task.question.state_S is not None and elsewhere is None:
         statistics_X = bundle.layout.statistics(task.state_S)
         own = (bundle.layout.of_platforms(statistics_X, name, len(bundle.platforms)) for name in ("min", "max"))
-        bounds = task.limits.minimum_P, task.limits.maximum_P
-        if any(np.abs(mine - theirs).max() > constraints.TOLERANCE for mine, theirs in zip(own, bounds, strict=True)):
+        if [edge.tolist() for edge in own] != [task.limits.minimum_P.tolist(), task.limits.maximum_P.tolist()]:
             elsewhere = "the policy solved within the limits of the given state"
     return Decided.of(belief, answered.share_P, answered.logits_P, task.noise_P, part, elsewhere)
 

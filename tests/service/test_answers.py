@@ -272,7 +272,7 @@ def test_reasons_are_computed_under_the_belief_that_decided_at_the_arms_money(be
         lines = answer["allocation"]
         assert [line["marginal_roi"] for line in lines] == pytest.approx(want.marginal_P, rel=1e-4)
         assert [line["expected_revenue"] for line in lines] == pytest.approx(weight * want.revenue_P, rel=1e-4)
-        assert answer["belief"]["price"] == pytest.approx(beliefs[0].value_PQ[:, BELIEF.index("price")], rel=1e-5)
+        assert answer["belief"]["price"] == pytest.approx(beliefs[0].value_QP[BELIEF.index("price")], rel=1e-5)
         assert all(isinstance(line["differs"], str) for line in lines)
         assert (answer["moved"] is None) == (arm == "control")
 

@@ -128,10 +128,10 @@ def made(
     elsewhere: str | None = None,
 ) -> tuple[list[reasons.PlatformShare], tuple[str, ...]]:
     """Reasons of three platforms a, b, c that nothing holds."""
-    value = np.ones((3, len(BELIEF)))
-    value[:, -1] = 1e9
+    value = np.ones((len(BELIEF), 3))
+    value[-1] = 1e9
     for name, numbers in (belief or {}).items():
-        value[:, BELIEF.index(name)] = numbers
+        value[BELIEF.index(name)] = numbers
     how = reasons.Decided(Belief(value, np.array(share), "x"), moved, part, elsewhere)
     zero = np.zeros(3)
     response = Response(zero, zero, np.array(marginal), zero)

@@ -23,9 +23,9 @@ FACTORS = {
 
 
 def believed() -> Belief:
-    value = np.ones((4, len(BELIEF)))
+    value = np.ones((len(BELIEF), 4))
     for name, column in FACTORS.items():
-        value[:, BELIEF.index(name)] = column
+        value[BELIEF.index(name)] = column
     return Belief(value, np.full(4, 0.25), "c0")
 
 
@@ -56,7 +56,7 @@ def test_a_platform_without_requests_earns_nothing() -> None:
     market = make_market(seed=2, campaigns=1, platforms=4)
     usual = ResponseTable.of(MarketResponder(market, "c0"), 4, 100.0)
     belief = believed()
-    belief.value_PQ[0, BELIEF.index("weekday_volume")] = 0.0
+    belief.value_QP[BELIEF.index("weekday_volume"), 0] = 0.0
     got = belief.response(usual, np.full(4, 0.25), 100.0)
     assert np.isfinite(got.marginal_P).all()
     assert got.revenue_P[0] == pytest.approx(0, abs=1e-4)

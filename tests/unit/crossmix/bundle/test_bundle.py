@@ -124,7 +124,7 @@ def test_what_the_plan_believes_comes_out_with_the_split(tmp_path: Path) -> None
             decision.beliefs, plan.share[rows], plan.belief[rows], plan.campaign[rows].tolist(), strict=True
         ):
             assert belief.base_P == pytest.approx(base.numpy(), abs=1e-5)
-            assert belief.value_PQ == pytest.approx(believed.numpy(), rel=1e-4)
+            assert belief.value_QP == pytest.approx(believed.numpy(), rel=1e-4)
             assert belief.usual == market.campaigns[campaign]
         share, logits = first.decide(state_BS[rows].numpy(), low, high)
         assert share.tobytes() == decision.share_BM.tobytes()
