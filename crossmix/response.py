@@ -68,8 +68,8 @@ class Belief:
         usual = responder(share_P / (volume * price), budget)
         gain, slope = volume * worth, worth / price
         return Response(
-            revenue * usual.revenue_P,
-            revenue * usual.revenue_se_P,
+            gain * usual.revenue_P,
+            gain * usual.revenue_se_P,
             slope * usual.marginal_P,
             slope * usual.marginal_se_P,
         )
