@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -153,9 +152,9 @@ def reasoned(
         or ("supply" if part * money >= SOLD_OUT * supply[slot] > 0 else None)
         for slot, part in enumerate(share)
     ]
-    free = [earns for earns, kind in zip(marginal, kinds, strict=True) if kind is None]
     # The median free platform: what money moved away from a bound would earn.
-    common = statistics.median(free) if free else None
+    free = sorted([earns for earns, kind in zip(marginal, kinds, strict=True) if kind is None])
+    common = 0.5 * (free[len(free) // 2] + free[(len(free) - 1) // 2]) if free else None
     reasons = []
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]

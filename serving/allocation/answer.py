@@ -245,18 +245,19 @@ class Answerer:
         asked = tasks if bundle.tells_belief else [task for task in tasks if task.target_P is None]
         answered: dict[int, explain.Answered] = {}
         if asked:
-            none_P, one_P = (np.full(len(bundle.platforms), value, np.float32) for value in (0.0, 1.0))
-            mine = [task.target_P is None for task in asked]
-            decision = bundle.decision(
-                _stacked([task.state_S for task in asked]),
-                _stacked([task.low_P if own else none_P for task, own in zip(asked, mine, strict=True)]),
-                _stacked([task.high_P if own else one_P for task, own in zip(asked, mine, strict=True)]),
-                _stacked([none_P if task.noise_P is None else task.noise_P for task in asked]),
-            )
-            beliefs = decision.beliefs or (None,) * len(asked)
-            rows = zip(asked, mine, decision.share_BM.astype(float), decision.logits_BM, beliefs, strict=True)
-            for task, own, share_P, logits_P, belief in rows:
-                answered[id(task)] = explain.Answered(share_P, logits_P if own else None, belief)
+            zero_P, one_P = (np.full(len(bundle.platforms), edge, np.float32) for edge in (0.0, 1.0))
+            boxes = [(task.low_P, task.high_P) if task.target_P is None else (zero_P, one_P) for task in asked]
+            noise = None
+            # Noise of zeros costs ONNX Runtime much more than none.
+            if any(task.noise_P is not None for task in asked):
+                noise = _stacked([zero_P if task.noise_P is None else task.noise_P for task in asked])
+            low_BP, high_BP = (_stacked(edges) for edges in zip(*boxes, strict=True))
+            decision = bundle.decision(_stacked([task.state_S for task in asked]), low_BP, high_BP, noise)
+            shares, beliefs = decision.share_BM.astype(float), decision.beliefs
+            for row, task in enumerate(asked):
+                logits_P = decision.logits_BM[row] if task.target_P is None else None
+                belief = None if beliefs is None else beliefs[row]
+                answered[id(task)] = explain.Answered(shares[row], logits_P, belief)
         for task in tasks:
             if task.target_P is not None:
                 target_P = task.target_P
