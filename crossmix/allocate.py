@@ -138,7 +138,7 @@ def explain(
         expected_roi_interval=(interval[0] / money, interval[1] / money),
         static_revenue=float(static.revenue_P.sum()),
         binding=tuple(f"{one.platform}: {one.reason}" for one in shares if one.binding),
-        reasons=overall(shares, decided),
+        reasons=overall(shares, decided, campaign),
         **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
         notes=notes(limits, previous),
         bundle=bundle.digest,

@@ -171,8 +171,8 @@ def reasoned(
     return tuple(reasons)
 
 
-def overall(shares: Sequence[PlatformShare], decided: Decided | None) -> tuple[str, ...]:
-    """What `reasoned`'s answer says as a whole, a sentence each."""
+def overall(shares: Sequence[PlatformShare], decided: Decided | None, campaign: str) -> tuple[str, ...]:
+    """What `reasoned`'s answer about a campaign says as a whole, a sentence each."""
     reasons = []
     held = [f"{one.platform}: {one.held}" for one in shares if one.binding]
     if held:
@@ -192,6 +192,11 @@ def overall(shares: Sequence[PlatformShare], decided: Decided | None) -> tuple[s
                 f"{_WHO[mover]} moved {points:.1f} points of the split, most to {gained} ({100 * most:+.1f}) and from "
                 f"{lost} ({100 * least:+.1f})."
             )
+    if decided.belief.usual != campaign:
+        reasons.append(
+            f"The state's context is nearest to that of {decided.belief.usual}, which the policy takes it for: "
+            "figures are of that campaign's market."
+        )
     if decided.elsewhere is not None:
         reasons.append(f"{decided.elsewhere[:1].upper()}{decided.elsewhere[1:]}.")
     return tuple(reasons)

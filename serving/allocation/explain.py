@@ -89,7 +89,7 @@ def reasons(task: _Task, platforms: Sequence[PlatformShare], how: Decided | None
     if task.target_P is not None:
         sentences.append(f"Every platform has {_split(task)}.")
     if known:
-        sentences += overall(platforms, how)
+        sentences += overall(platforms, how, task.planned.campaign.campaign_id)
     else:
         sentences.append("The bundle knows no response of this campaign: what it earns is not known.")
     return sentences

@@ -138,7 +138,7 @@ def made(
     edges = np.zeros(3), np.ones(3)
     limits = Limits.arrays({"min": [0] * 3, "max": [1] * 3, "freeze": [False] * 3, "step": [1] * 3})
     lines = reasons.reasoned(("a", "b", "c"), limits, None, np.array(share), edges, response, money, how)
-    return list(lines), reasons.overall(lines, how)
+    return list(lines), reasons.overall(lines, how, "x")
 
 
 def test_a_platform_with_nothing_more_to_sell_is_at_its_limit() -> None:
@@ -188,6 +188,18 @@ def test_a_bundle_that_tells_no_belief_says_that_its_figures_are_of_an_average_d
     assert answer.belief is answer.moved is None
     assert {one.differs for one in answer.platforms} == {None}
     assert any("those of an average day without drift" in line for line in answer.reasons)
+
+
+def test_a_context_of_another_campaign_is_answered_from_that_ones_market(plain: Bundle) -> None:
+    """As the policy decides: it knows a campaign by its context alone."""
+    other = plain.contexts["c1"]
+    statistics = ALLOCATION.statistics(states(MARKET, 2).numpy())[0]
+    table = plain.responses["c0"]
+    answer = allocate.explain(plain, statistics, "c0", table, context_D=other)
+    assert any("nearest to that of c1" in line for line in answer.reasons)
+    assert spread(answer) < 0.1
+    own = allocate.explain(plain, statistics, "c0", table)
+    assert not any("nearest to" in line for line in own.reasons)
 
 
 def test_every_factor_has_a_word() -> None:
