@@ -11,9 +11,9 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +34,6 @@ SOLD_OUT = 0.97
 """Part of what all its requests cost from which on a platform has nothing more to sell: the grid's last stretch."""
 EDGE = 1e-4
 """A share this close to an edge of its box is held by it, as by `constraints.binding`."""
-LEAST = 2e-4
-"""Share up to which a platform has no more than the policy's floor (`agents.policy.LEAST`)."""
 POINT = 0.001
 """Least move of a share that is told."""
 CLEAR = 0.005
@@ -159,7 +157,11 @@ def reasoned(
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
         held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
-        why = _earns(kind, earns, common) if decided is None else _believed(kind, earns, common, decided, slot, part)
+        if decided is None:
+            why = _earns(kind, earns, common)
+        else:
+            at_base = partial(_base, limits, decided.belief, slot, money, supply[slot])
+            why = _believed(kind, earns, common, decided, slot, at_base)
         reasons.append(
             PlatformShare(
                 platform, part, part * money, low[slot], high[slot],
@@ -248,7 +250,12 @@ def _earns(kind: str | None, marginal: float, common: float | None) -> str:
 
 
 def _believed(
-    kind: str | None, marginal: float, common: float | None, decided: Decided, slot: int, share: float
+    kind: str | None,
+    marginal: float,
+    common: float | None,
+    decided: Decided,
+    slot: int,
+    at_base: Callable[[], str | None],
 ) -> str:
     """What the next unit earns as the policy believes, and on a free platform that earns unlike the others why."""
     if common is None:
@@ -270,11 +277,19 @@ def _believed(
     text = f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
     if decided.elsewhere is not None:
         return f"{text}: {decided.elsewhere}"
-    if moves:
-        return f"{text}: moved by {moves}"
-    if share <= LEAST and marginal < common:
-        return f"{text}: it gets the least that the policy gives"
-    return f"{text}: the base plan's grid of win rates is coarse here"
+    causes = [at_base(), f"moved by {moves}" if moves else None]
+    named = ", ".join(filter(None, causes))
+    return f"{text}: {named or 'the base plan solves on a grid of win rates, which is coarse here'}"
+
+
+def _base(limits: constraints.Limits[Array], belief: Belief, slot: int, money: float, supply: float) -> str | None:
+    """What held the base plan's share, where something did."""
+    base, least, most = (float(of[slot]) for of in (belief.base_P, limits.minimum_P, limits.maximum_P))
+    if base <= least + EDGE:
+        return f"the base plan holds it at its min of {least:.1%}" if least > EDGE else "the base plan gives it nothing"
+    if base >= most - EDGE:
+        return f"the base plan holds it at its max of {most:.1%}"
+    return "the base plan buys all its requests" if base * money >= SOLD_OUT * supply > 0 else None
 
 
 _BY = ("the trained network", "exploration", "the limits")

@@ -18,7 +18,7 @@ from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 
 MARKET = make_market(seed=3, campaigns=2, platforms=6)
-NAMED = ("moved by", "coarse", "the policy solved", "the least that")
+NAMED = ("moved by", "coarse", "the policy solved", "the base plan")
 
 
 @pytest.fixture(scope="module")
@@ -126,17 +126,20 @@ def made(
     money: float = 100.0,
     part: float = 1.0,
     elsewhere: str | None = None,
+    base: list[float] | None = None,
+    minimum: float = 0.0,
+    maximum: float = 1.0,
 ) -> tuple[list[reasons.PlatformShare], tuple[str, ...]]:
     """Reasons of three platforms a, b, c that nothing holds."""
     value = np.ones((len(BELIEF), 3))
     value[-1] = 1e9
     for name, numbers in (belief or {}).items():
         value[BELIEF.index(name)] = numbers
-    how = reasons.Decided(Belief(value, np.array(share), "x"), moved, part, elsewhere)
+    how = reasons.Decided(Belief(value, np.array(base or share), "x"), moved, part, elsewhere)
     zero = np.zeros(3)
     response = Response(zero, zero, np.array(marginal), zero)
     edges = np.zeros(3), np.ones(3)
-    limits = Limits.arrays({"min": [0] * 3, "max": [1] * 3, "freeze": [False] * 3, "step": [1] * 3})
+    limits = Limits.arrays({"min": [0, 0, minimum], "max": [1, 1, maximum], "freeze": [False] * 3, "step": [1] * 3})
     lines = reasons.reasoned(("a", "b", "c"), limits, None, np.array(share), edges, response, money, how)
     return list(lines), reasons.overall(lines, how, "x")
 
@@ -168,8 +171,15 @@ def test_what_differs_from_usual_is_in_words() -> None:
         ({"moved": ([0.0] * 3, [0.0, 0.0, -0.013], [0.0] * 3)}, "moved by exploration -1.3 points"),
         ({"moved": ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 0.05])}, "moved by the limits +5.0 points"),
         ({"elsewhere": "the policy solved for less"}, "the policy solved for less"),
-        ({}, "the base plan's grid of win rates is coarse here"),
-        ({"share": [0.5, 0.49982, 0.00018]}, "it gets the least that the policy gives"),
+        ({}, "the base plan solves on a grid of win rates, which is coarse here"),
+        ({"base": [0.5, 0.5, 0.0]}, "the base plan gives it nothing"),
+        ({"base": [0.5, 0.3, 0.2], "maximum": 0.2}, "the base plan holds it at its max of 20.0%"),
+        ({"base": [0.5, 0.4, 0.1], "minimum": 0.1}, "the base plan holds it at its min of 10.0%"),
+        ({"belief": {"supply": [1e9, 1e9, 25.0]}, "base": [0.4, 0.35, 0.25]}, "the base plan buys all its requests"),
+        (
+            {"base": [0.5, 0.3, 0.2], "maximum": 0.2, "moved": ([0.0] * 3, [0.0, 0.0, -0.001], [0.0] * 3)},
+            "the base plan holds it at its max of 20.0%, moved by exploration -0.1 points",
+        ),
     ],
 )
 def test_a_free_platform_that_earns_unlike_the_others_says_why(arguments: dict[str, object], reason: str) -> None:
