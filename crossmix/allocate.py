@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,16 +114,14 @@ def explain(
     state_BS = bundle.encode(campaign, statistics, context_D)
     decision = bundle.decision(state_BS, low_BP, high_BP)
     share_P, static_P = decision.share_BM[0].astype(float), np.asarray(plan.share, float)
-    decided = None
-    if decision.beliefs is None:
-        response, static = responder(share_P, money), responder(static_P, money)
-    else:
+    decided, asked = None, responder
+    if decision.beliefs is not None:
         belief = decision.beliefs[0]
         usual = responder if belief.usual == campaign else bundle.responses.get(belief.usual, responder)
-        response, static = (belief.response(usual, split_P, money) for split_P in (share_P, static_P))
-        decided = Decided.of(
-            belief, share_P, decision.logits_BM[0], elsewhere=other_budget(bundle, belief, state_BS[0], money)
-        )
+        asked = partial(belief.response, usual)
+        elsewhere = other_budget(bundle, belief, state_BS[0], money)
+        decided = Decided.of(belief, share_P, decision.logits_BM[0], elsewhere=elsewhere)
+    response, static = asked(share_P, money), asked(static_P, money)
     shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided)
     revenue = float(response.revenue_P.sum())
     se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
