@@ -150,7 +150,7 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         for slot, platform in enumerate(live.platforms)
     ]
     first = ("cycle", "budget", "expected_revenue", "expected_revenue_interval", "explored", "override")
-    keys = (*first, "state_source", "state_as_of", "notes")
+    keys = (*first, "state_source", "state_as_of", "notes", "reasons")
     return {
         "campaign_id": one.campaign_id,
         "currency": one.currency,

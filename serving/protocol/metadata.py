@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossmix.metrics import ARMS
+from crossmix.reasons import MOVERS
+from crossmix.response import BELIEF
 from crossmix.state import Layout
 from serving.http.openapi import definitions
 
@@ -19,6 +21,18 @@ _LIMIT = {
     },
 }
 _INTERVAL = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+
+
+def _by_platform(names: Sequence[str], description: str) -> dict[str, Any]:
+    """A number per platform under each name, or null."""
+    numbers = {"type": "array", "items": {"type": "number"}}
+    return {
+        "type": ["object", "null"],
+        "properties": dict.fromkeys(names, numbers),
+        "description": f"{description}; in allocation's order; null: the bundle does not tell",
+    }
+
+
 PREDICTION: dict[str, Any] = {
     "type": "object",
     "required": [
@@ -49,8 +63,12 @@ PREDICTION: dict[str, Any] = {
                     "marginal_roi": {"type": ["number", "null"]},
                     "marginal_roi_interval": _INTERVAL,
                     "expected_revenue": {"type": ["number", "null"]},
-                    "binding": {"type": ["string", "null"], "enum": ["min", "max", "step", "frozen", None]},
+                    "binding": {"type": ["string", "null"], "enum": ["min", "max", "step", "frozen", "supply", None]},
                     "reason": {"type": "string"},
+                    "differs": {
+                        "type": ["string", "null"],
+                        "description": "what the policy believes of the cycle that differs from usual",
+                    },
                 },
             },
         },
@@ -63,6 +81,13 @@ PREDICTION: dict[str, Any] = {
         "state_as_of": {"type": ["string", "null"]},
         "degraded": {"type": "array", "items": {"type": "object"}},
         "notes": {"type": "array", "items": {"type": "string"}},
+        "reasons": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "what holds for the answer as a whole, a sentence each",
+        },
+        "belief": _by_platform(BELIEF, "what the policy believes of the cycle, over usual; supply: currency"),
+        "moved": _by_platform(MOVERS, "how far each moved the shares away from the base plan's"),
     },
 }
 
