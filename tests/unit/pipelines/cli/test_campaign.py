@@ -74,6 +74,13 @@ def test_a_campaign_is_made_changed_and_listed(live: FakeLive) -> None:
     assert "0 of 14" in told
     (listed,) = json.loads(invoke("campaign", "list", "--json")[1])
     assert listed["limits"] == live.campaigns["spring"].limits
+    assert "2026-01-05 00:00 UTC" in told
+
+
+def test_a_campaigns_start_is_shown_in_its_own_zone(live: FakeLive) -> None:
+    status, told = invoke(*NEW, "--timezone", "Asia/Tokyo")
+    assert status == 0, told
+    assert "2026-01-05 09:00 Asia/Tokyo" in invoke("campaign", "list")[1]
 
 
 def test_pause_resume_kill_switch_and_given_split(live: FakeLive) -> None:
