@@ -303,12 +303,23 @@ def newest_received(store: Store) -> dict[tuple[str, str], datetime]:
 
 def complete_cells(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> set[tuple[int, int]]:
     """Cycle and slot of what is marked complete: nothing more comes of it. Raises `StoreAwayError`."""
+    return complete_cells_of(store, [campaign_id], platforms).get((campaign_id, arm), set())
+
+
+def complete_cells_of(
+    store: Store, campaigns: Sequence[str], platforms: Sequence[str]
+) -> dict[tuple[str, str], set[tuple[int, int]]]:
+    """`complete_cells` of several campaigns, by campaign and arm, in one query."""
     table = tables.totals.c
-    where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
-    query = sa.select(table.cycle, table.platform).where(where & (table.complete > 0))
+    where = table.campaign_id.in_(campaigns) & table.platform.in_(platforms) & (table.complete > 0)
     slot = {name: index for index, name in enumerate(platforms)}
+    cells: dict[tuple[str, str], set[tuple[int, int]]] = {}
     with store.read() as connection:
-        return {(cycle, slot[platform]) for cycle, platform in connection.execute(query)}
+        for name, arm, cycle, platform in connection.execute(
+            sa.select(table.campaign_id, table.arm, table.cycle, table.platform).where(where)
+        ):
+            cells.setdefault((name, arm), set()).add((cycle, slot[platform]))
+    return cells
 
 
 def totals(store: Store, campaign_id: str, platforms: Sequence[str], arms: Sequence[str] = ARMS) -> Totals:
@@ -350,18 +361,26 @@ def by_user(store: Store, campaign_id: str | None = None) -> UserTotals:
 
 def increments(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> list[Increment]:
     """Outcomes of a campaign's arm by cycle known, cycle and platform (`slot`: its index); raises `StoreAwayError`."""
+    return increments_of(store, [campaign_id], platforms).get((campaign_id, arm), [])
+
+
+def increments_of(
+    store: Store, campaigns: Sequence[str], platforms: Sequence[str]
+) -> dict[tuple[str, str], list[Increment]]:
+    """`increments` of several campaigns, by campaign and arm, in one query."""
     table = tables.totals.c
     sums = [table.requests, table.won, table.impressions, table.clicks, table.spend, table.conversions, table.revenue]
-    where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
-    query = sa.select(table.known, table.cycle, table.platform, *(sa.func.coalesce(one, 0.0) for one in sums))
-    with store.read() as connection:
-        # What corrections have emptied was not reported.
-        rows = connection.execute(query.where(where & (table.events > 0))).all()
+    keys = (table.campaign_id, table.arm, table.known, table.cycle, table.platform)
+    query = sa.select(*keys, *(sa.func.coalesce(one, 0.0) for one in sums))
+    # What corrections have emptied was not reported.
+    where = table.campaign_id.in_(campaigns) & table.platform.in_(platforms) & (table.events > 0)
     slot = {name: index for index, name in enumerate(platforms)}
-    return [
-        Increment(known, cycle, slot[platform], tuple(values[:5]), (values[5], values[6]))
-        for known, cycle, platform, *values in rows
-    ]
+    found: dict[tuple[str, str], list[Increment]] = {}
+    with store.read() as connection:
+        for name, arm, known, cycle, platform, *values in connection.execute(query.where(where)):
+            one = Increment(known, cycle, slot[platform], tuple(values[:5]), (values[5], values[6]))
+            found.setdefault((name, arm), []).append(one)
+    return found
 
 
 def _with_user() -> sa.ColumnElement[bool]:

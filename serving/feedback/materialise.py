@@ -11,7 +11,7 @@ anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,9 +24,9 @@ from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.clock import Clock, wall
 from crossmix.ledger import pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
-from crossmix.ledger.feedback import complete_cells, increments
+from crossmix.ledger.feedback import Increment, complete_cells_of, increments_of
 from crossmix.ledger.pushes import Key, Note, Progress
-from crossmix.ledger.served import last_splits
+from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
 from serving.feedback.cells import Cells, Flight, cells
@@ -39,6 +39,8 @@ LOOK_SECONDS = 30.0
 """How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
 MOST_MADE = 2_000
 """Campaigns' arms that a round works on; the next one goes on."""
+MOST_READ = 200
+"""Of them, read from the database at once."""
 
 
 class Pushing(Protocol):
@@ -244,24 +246,28 @@ class Pusher(Loop):
 
     def _read(self, store: Store, due: Sequence[_Due], now: datetime) -> list[_Read]:
         """What each has of feedback, and lacks; a campaign whose feedback cannot be understood is left out."""
-        edits, pauses_of = budget_edits(store), pauses(store)
+        platforms, edits, pauses_of = self.live.platforms, budget_edits(store), pauses(store)
         read = []
-        for one in due:
-            if self.stopping:
-                break
-            try:
-                name = one.campaign.campaign_id
-                flight = self._flight(store, one, edits.get(name, ()), pauses_of.get(name, ()))
-                newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
-                found = NOTHING
-                if newest is not None and one.campaign.cycle(now) < one.campaign.cycles:
-                    found = missing(one.campaign, one.arm, self.live.platforms, newest)
-            except StoreAwayError:
-                raise
-            except Exception as error:
-                self._broken(one, error, now)
-                continue
-            read.append(_Read(one, flight, newest, found))
+        for start in range(0, len(due), MOST_READ):
+            block = due[start : start + MOST_READ]
+            names = sorted({one.campaign.campaign_id for one in block})
+            delivered, splits = increments_of(store, names, platforms), last_splits_of(store, names, platforms)
+            complete = complete_cells_of(store, names, platforms)
+            for one in block:
+                if self.stopping:
+                    return read
+                name, key = one.campaign.campaign_id, one.key
+                kept = delivered.get(key, ()), complete.get(key, ()), splits.get(key, {})
+                try:
+                    flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()))
+                    newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
+                    found = NOTHING
+                    if newest is not None and one.campaign.cycle(now) < one.campaign.cycles:
+                        found = missing(one.campaign, one.arm, platforms, newest)
+                except Exception as error:
+                    self._broken(one, error, now)
+                    continue
+                read.append(_Read(one, flight, newest, found))
         return read
 
     def _broken(self, one: _Due, error: Exception, now: datetime) -> None:
@@ -269,19 +275,21 @@ class Pusher(Loop):
             _log.warning("%s, %s: no statistics: %s", *one.key, sentence(error), exc_info=error)
 
     def _flight(
-        self, store: Store, one: _Due, edits: Sequence[tuple[datetime, float]], changes: Sequence[tuple[datetime, bool]]
+        self,
+        one: _Due,
+        kept: tuple[Sequence[Increment], Collection[tuple[int, int]], Mapping[int, Split]],
+        edits: Sequence[tuple[datetime, float]],
+        changes: Sequence[tuple[datetime, bool]],
     ) -> Flight:
-        campaign, arm, platforms = one.campaign, one.arm, self.live.platforms
+        campaign, arm = one.campaign, one.arm
 
         def plan(cycle: int) -> float:
             budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle)) * campaign.calendar.part(cycle)
             return budget * self.live.weight(arm, campaign.begins(cycle))
 
         return Flight(
-            increments(store, campaign.campaign_id, arm, platforms),
-            complete_cells(store, campaign.campaign_id, arm, platforms),
-            last_splits(store, campaign.campaign_id, arm, platforms),
-            np.array([campaign.share.get(name, 0.0) for name in platforms]),
+            *kept,
+            np.array([campaign.share.get(name, 0.0) for name in self.live.platforms]),
             plan,
             campaign.cycles,
             lambda cycle: _stood_still(changes, campaign.paused, campaign.begins(cycle), campaign.ends(cycle)),
