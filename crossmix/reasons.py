@@ -11,9 +11,9 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,8 +150,17 @@ def reasoned(
         or ("supply" if part * money >= SOLD_OUT * supply[slot] > 0 else None)
         for slot, part in enumerate(share)
     ]
-    # The median free platform: what money moved away from a bound would earn.
-    free = sorted([earns for earns, kind in zip(marginal, kinds, strict=True) if kind is None])
+    # The median free platform: what money moved away from a bound would earn. Of those that nothing held in the base
+    # plan either, where there are any: the others have left their bounds, but by a little.
+    at_base: Sequence[str | None] = [None] * len(platforms)
+    if decided is not None:
+        at_base = [
+            _base(limits, base, slot, money, supply[slot]) for slot, base in enumerate(decided.belief.base_P.tolist())
+        ]
+    loose = [kind is None for kind in kinds]
+    free = _where(marginal, [one and not base for one, base in zip(loose, at_base, strict=True)]) or _where(
+        marginal, loose
+    )
     common = 0.5 * (free[len(free) // 2] + free[(len(free) - 1) // 2]) if free else None
     reasons = []
     for slot, platform in enumerate(platforms):
@@ -160,8 +169,7 @@ def reasoned(
         if decided is None:
             why = _earns(kind, earns, common)
         else:
-            at_base = partial(_base, limits, decided.belief, slot, money, supply[slot])
-            why = _believed(kind, earns, common, decided, slot, at_base)
+            why = _believed(kind, earns, common, decided, slot, at_base[slot])
         reasons.append(
             PlatformShare(
                 platform, part, part * money, low[slot], high[slot],
@@ -255,7 +263,7 @@ def _believed(
     common: float | None,
     decided: Decided,
     slot: int,
-    at_base: Callable[[], str | None],
+    at_base: str | None,
 ) -> str:
     """What the next unit earns as the policy believes, and on a free platform that earns unlike the others why."""
     if common is None:
@@ -277,14 +285,19 @@ def _believed(
     text = f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
     if decided.elsewhere is not None:
         return f"{text}: {decided.elsewhere}"
-    causes = [at_base(), f"moved by {moves}" if moves else None]
+    causes = [at_base, f"moved by {moves}" if moves else None]
     named = ", ".join(filter(None, causes))
     return f"{text}: {named or 'the base plan solves on a grid of win rates, which is coarse here'}"
 
 
-def _base(limits: constraints.Limits[Array], belief: Belief, slot: int, money: float, supply: float) -> str | None:
+def _where(values: list[float], chosen: list[bool]) -> list[float]:
+    """The chosen values, in order of size."""
+    return sorted(itertools.compress(values, chosen))
+
+
+def _base(limits: constraints.Limits[Array], base: float, slot: int, money: float, supply: float) -> str | None:
     """What held the base plan's share, where something did."""
-    base, least, most = (float(of[slot]) for of in (belief.base_P, limits.minimum_P, limits.maximum_P))
+    least, most = float(limits.minimum_P[slot]), float(limits.maximum_P[slot])
     if base <= least + EDGE:
         return f"the base plan holds it at its min of {least:.1%}" if least > EDGE else "the base plan gives it nothing"
     if base >= most - EDGE:

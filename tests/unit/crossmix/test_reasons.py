@@ -189,6 +189,15 @@ def test_a_free_platform_that_earns_unlike_the_others_says_why(arguments: dict[s
     assert lines[0].reason == "free; the next unit earns 1, as on the other free platforms"
 
 
+def test_what_free_platforms_earn_is_of_those_that_nothing_held() -> None:
+    """Two that exploration took off their bounds do not make the rule."""
+    lines, _ = made([0.6, 0.2, 0.2], [1.0, 0.4, 0.5], base=[0.9999 - 2e-4, 0.0, 3e-5])
+    assert lines[0].reason == "free; the next unit earns 1, as on the other free platforms"
+    assert (
+        lines[1].reason == "free; the next unit earns 0.4 against 1 on free platforms: the base plan gives it nothing"
+    )
+
+
 def test_a_bundle_that_tells_no_belief_says_that_its_figures_are_of_an_average_day(tmp_path: Path) -> None:
     def market(share_P: np.ndarray, budget: float) -> Response:
         money = np.maximum(share_P * budget, 1e-9)
