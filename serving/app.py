@@ -210,7 +210,8 @@ def serving_now(live: Live) -> dict[str, Any]:
         "experiment": {
             "id": live.experiment.id,
             "weights": dict(live.experiment.weights),
-            "ended": live.snapshot.ended,
+            "ended": live.experiment.reason if live.experiment.everybody else None,
+            "everybody": live.experiment.everybody,
         },
         "degraded": live.troubles(),
     }
@@ -347,7 +348,7 @@ def config_of(config: Config) -> Config:
     settings = config.serving
     try:
         weights = {"policy": settings.weight, "control": round(1 - settings.weight, 9)}
-        Experiment(settings.experiment, settings.salt, weights)
+        Experiment(settings.experiment, settings.salt or "random", weights)
     except ExperimentFieldError as error:
         raise ConfigError(f"serving.{_KEYS[error.field]}: {error.problem}") from None
     return config

@@ -262,7 +262,9 @@ def serve(
             predictors=None if policy_url is None or control_url is None else (policy_url, control_url),
             predictor_token=predictor_token,
         )
-        server.serve(out, server.run_with(out, set_ or ()), settings, folder, lambda line: print(line, flush=True))
+        overrides = set_ or ()
+        config = server.run_with(out, overrides)
+        server.serve(out, config, settings, folder, lambda line: print(line, flush=True), overrides)
 
 
 @app.command()

@@ -45,10 +45,18 @@ def run_with(out: Path, overrides: Sequence[str], what: str = "a server", keys: 
     return load(config.preset, overrides, dict(documented(config)))
 
 
-def serve(out: Path, config: Config, settings: Any, folder: Path | None, started: Callable[[str], None]) -> None:
+def serve(
+    out: Path,
+    config: Config,
+    settings: Any,
+    folder: Path | None,
+    started: Callable[[str], None],
+    overrides: Sequence[str] = (),
+) -> None:
     """Serve the run in `out` until SIGTERM.
 
     Args:
+        overrides: what a person changed of the run's config: an experiment that has begun must be as they say.
         settings: `serving.app.Settings`.
         folder: the server's own; OUT/serving if `None`.
         started: called with a line once it answers.
@@ -76,12 +84,20 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     champion = Champion(own, lambda: Registry.of(config, out), out / "bundle", clock)
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")
-    live = Live(config, own, database, champion, features, clock)
+    named = [item.partition("=")[0].removeprefix("serving.") for item in overrides]
+    live = Live(config, own, database, champion, features, clock, named)
     live.start()
     if settings.role in ("all", "router"):
         live.watch(Pusher(live, features, window=config.window, decay=config.decay, clock=clock))
         watch = partial(_ended, live, config, out)
-        guard = Watch(lambda: live.store, live.experiment.id, config, watch, now=clock, version=lambda: live.version)
+        guard = Watch(
+            lambda: live.store,
+            lambda: live.experiment.id,
+            config,
+            watch,
+            now=clock,
+            version=lambda: live.version,
+        )
         live.watch(guard)
     address = f"http://{settings.host}:{settings.port}"
     greeting = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"

@@ -100,7 +100,7 @@ class Answerer:
     def _epoch(self, campaign: str, arm: str, serving: Serving) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
         snapshot = self.live.snapshot
-        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended
+        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.experiment
 
     def _keeping(self, question: Question, arm: str, serving: Serving, now: float) -> dict[str, Any] | None:
         if not question.plain:
@@ -205,7 +205,7 @@ class Answerer:
         """The split that is served whatever the policy says; `None`: the policy's."""
         if planned.override_P is not None:
             return planned.override_P
-        if arm == CONTROL or planned.campaign.paused or self.live.snapshot.ended is not None:
+        if arm == CONTROL or planned.campaign.paused or self.live.experiment.everybody == CONTROL:
             return planned.static_P
         return None
 
@@ -215,8 +215,8 @@ class Answerer:
             wanted = self.live.config.serving.explore and task.question.state_S is None
         if not wanted or task.target_P is not None:
             return None
-        settings = self.live.config.serving
-        key = (settings.salt, task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest)
+        salt = self.live.experiment.at(task.planned.campaign.begins(task.cycle)).salt
+        key = (salt, task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest)
         return Exploration.of(self.live.config).keyed_noise(key, len(serving.bundle.platforms))
 
     # ---- the split and its reasons -----------------------------------------------------------------------------------

@@ -96,6 +96,7 @@ class ExperimentInBrief(Answer):
     id: str
     weights: dict[Arm, float]
     ended: str | None = Field(description="why, where it has")
+    everybody: Arm | None = Field(description="arm that every user gets since it ended; null while it runs")
 
 
 class ServingAnswer(Answer):
