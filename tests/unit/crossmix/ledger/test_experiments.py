@@ -1,7 +1,8 @@
-"""An experiment's life: begun, extended, ended, shipped, archived; each step once, audited, and none against its state."""
+"""An experiment's life: begun, extended, ended, shipped, archived; each step once, audited, none against its state."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ WEIGHTS = {"policy": 0.5, "control": 0.5}
 
 
 def plan(name: str = "second", **changes: Any) -> Plan:
-    return Plan(**({"id": name, "salt": "pepper", "weights": WEIGHTS, "days": 10, "level": 0.1} | changes))
+    return replace(Plan(name, "pepper", WEIGHTS, 10, 0.1), **changes)
 
 
 @pytest.fixture
