@@ -150,7 +150,7 @@ def not_ahead(experiment: Experiment, known: Experiment | None, now: datetime) -
     before = {one.id: one for one in (() if known is None else (*known.earlier, known))}
 
     def healed(one: Experiment) -> Experiment:
-        moments = {}
+        moments: dict[str, Any] = {}
         for name in _MOMENTS:
             moment = getattr(one, name)
             if moment is not None and moment > now:
