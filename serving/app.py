@@ -136,6 +136,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
     from crossmix.ledger import audit
+    from serving.experiment import life
     from serving.experiment import routes as verdict_routes
     from serving.http import observe
     from serving.http import resources as routes
@@ -146,6 +147,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
         routers += [
             routes.router(live, changed=live.reload, observed=observe.fed),
             verdict_routes.router(live),
+            life.router(live, changed=live.reload),
             page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
         ]
     return routers

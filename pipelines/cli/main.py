@@ -13,6 +13,7 @@ import typer
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import token
+from pipelines.cli.life import experiment
 from pipelines.cli.reason import Reason, Why, given
 
 app = typer.Typer(
@@ -302,7 +303,6 @@ app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(token.token, name="token")
 
-experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, see how one would go and how it goes.")
 app.add_typer(experiment, name="experiment")
 Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
 Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
@@ -357,7 +357,7 @@ def experiment_status(
     ] = None,
     token: Token = None,
     experiment_id: Annotated[
-        str | None, typer.Option("--experiment", metavar="ID", help="Of a database; the newest if absent.")
+        str | None, typer.Option("--experiment", metavar="ID", help="The newest if absent.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the page there too.")] = None,

@@ -131,6 +131,31 @@ class ExperimentSetting(Answer):
     ended_by: str | None = Field(description="guardrail, or who")
 
 
+class ExperimentRow(Answer):
+    """An experiment as it is kept."""
+
+    id: str
+    state: Literal["running", "ended", "shipped", "replaced", "archived"]
+    weights: dict[Arm, float] = Field(description="of users and budget")
+    days: int = Field(description="planned cycles")
+    level: float = Field(description="chance of a false positive")
+    cycle_hours: float | None = Field(description="of its cycles; null: the longest of its campaigns'")
+    included: list[str] | None = Field(description="its campaigns; null: all")
+    excluded: list[str] | None = Field(description="campaigns that its verdict leaves out")
+    started: datetime
+    ended: datetime | None
+    shipped: datetime | None = Field(description="since when the policy serves everybody")
+    archived: datetime | None
+    reason: str | None = Field(description="why it ended")
+    ended_by: str | None = Field(description="guardrail, or who")
+
+
+class ExperimentRows(Answer):
+    """Experiments, the newest first."""
+
+    experiments: list[ExperimentRow]
+
+
 class Verdict(Answer):
     """What the experiment says so far, in a word and a sentence."""
 

@@ -343,10 +343,12 @@ class Live:
             _log.warning("%s: cannot be read (%s)", self.folder / "campaigns.json", error)
             return Snapshot()
         planned = {one.campaign_id: self._planned(one) for one in campaigns}
-        return Snapshot(-1, planned, experiment, _notes(experiment or self._unknown))
+        return Snapshot(-1, planned, experiment, _notes(experiment))
 
 
-def _notes(experiment: Experiment) -> tuple[str, ...]:
+def _notes(experiment: Experiment | None) -> tuple[str, ...]:
+    if experiment is None:
+        return ("every user gets the static split: the database is away and no experiment is known yet",)
     if experiment.everybody == "policy":
         return (f"the experiment has ended, the policy was shipped to every user: {experiment.reason}",)
     if experiment.everybody is not None:
