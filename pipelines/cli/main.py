@@ -277,9 +277,9 @@ def promote(
     server: ServerUrl = None,
     token: Token = None,
 ) -> None:
-    """Make a version champion, and wait until the server answers with it."""
+    """Make a version champion once the server can take it, and wait until it answers with it."""
     with _readable_errors():
-        from pipelines.cli import serve as asked
+        from pipelines.cli import champion as asked
 
         print(asked.promote(out, version, given(reason, why, needed=True), server, token))
 
@@ -287,16 +287,19 @@ def promote(
 @app.command()
 def rollback(
     out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
+    of: Annotated[
+        int | None, typer.Option(help="Version to take out; the champion if absent, unless a rollback made it that.")
+    ] = None,
     reason: Reason = "",
     why: Why = None,
     server: ServerUrl = None,
     token: Token = None,
 ) -> None:
-    """Make the previous champion champion again, and wait until the server answers with it."""
+    """Make the previous champion champion again, and wait until the server answers with it; repeated, it is done."""
     with _readable_errors():
-        from pipelines.cli import serve as asked
+        from pipelines.cli import champion as asked
 
-        print(asked.rollback(out, given(reason, why) or "rolled back", server, token))
+        print(asked.rollback(out, given(reason, why) or "rolled back", server, token, of))
 
 
 app.add_typer(campaign_commands.campaign, name="campaign")

@@ -1,12 +1,10 @@
-"""`crossmix serve`: a run's champion behind the experiment's router; `promote` and `rollback` change it live."""
+"""`crossmix serve`: a run's champion behind the experiment's router."""
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,12 +13,8 @@ from typing import Any
 from crossmix.clock import Clock, ClockError, clock_of
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
-from pipelines.cli.client import ask
 
 _log = logging.getLogger(__name__)
-CONFIRM_SECONDS = 30.0
-
-
 SERVED = ("serving.*", "registry.*", "online.sigma")
 """What of a run's config a server may change."""
 
@@ -128,40 +122,3 @@ def _ended(live: Any, config: Config, out: Path, reason: str, version: int | Non
         Registry.of(config, out).rollback(actor="guardrail", reason=reason, of=version)
     except RegistryError as error:
         _log.warning("the experiment has ended; no rollback: %s", error)
-
-
-def promote(out: Path, version: str, reason: str, server: str | None, token: str | None = None) -> str:
-    """Make a version champion, then ask the server until it answers with it."""
-    return _change(out, server, token, lambda registry, actor: registry.promote(version, actor=actor, reason=reason))
-
-
-def rollback(out: Path, reason: str, server: str | None, token: str | None = None) -> str:
-    """Make the previous champion champion again, then ask the server until it answers with it."""
-    return _change(out, server, token, lambda registry, actor: registry.rollback(actor=actor, reason=reason))
-
-
-def _change(out: Path, server: str | None, token: str | None, change: Callable[[Any, str], Any]) -> str:
-    from crossmix.registry.mlflow_door import RegistryError
-    from crossmix.registry.store import CHAMPION, Registry
-
-    config = run_with(out, ())
-    registry = Registry.of(config, out)
-    try:
-        before: int | None = registry.get(CHAMPION).number
-    except RegistryError:
-        before = None
-    version = change(registry, getpass.getuser())
-    done = f"champion is version {version.number} now (was {before})"
-    if before == version.number:
-        done = f"version {version.number} was champion already"
-    if server is None:
-        return f"{done}; no server was asked: name one with --server"
-    deadline = time.monotonic() + CONFIRM_SECONDS
-    while True:
-        answer = ask(server, token, "POST", ["serving", "refresh"])
-        if answer["version"] == version.number:
-            return f"{done}; {server} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
-        if time.monotonic() > deadline:
-            reasons = "; ".join(trouble["why"] for trouble in answer["degraded"]) or "it follows another registry"
-            raise ConfigError(f"--server {server}: still serves version {answer['version']} ({reasons})")
-        time.sleep(0.2)
