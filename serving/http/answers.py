@@ -117,6 +117,9 @@ class HealthAnswer(Answer):
     status: Literal["alive"]
 
 
+ExperimentState = Literal["running", "ended", "shipped", "replaced", "archived"]
+
+
 class ExperimentSetting(Answer):
     """The experiment as it was planned and, where it has, ended."""
 
@@ -129,13 +132,14 @@ class ExperimentSetting(Answer):
     ended: datetime | None
     reason: str | None
     ended_by: str | None = Field(description="guardrail, or who")
+    state: ExperimentState
 
 
 class ExperimentRow(Answer):
     """An experiment as it is kept."""
 
     id: str
-    state: Literal["running", "ended", "shipped", "replaced", "archived"]
+    state: ExperimentState
     weights: dict[Arm, float] = Field(description="of users and budget")
     days: int = Field(description="planned cycles")
     level: float = Field(description="chance of a false positive")

@@ -66,6 +66,21 @@ class Snapshot:
     """The newest, with those before; `None`: none is known yet."""
     notes: tuple[str, ...] = ()
 
+    @property
+    def everybody(self) -> str | None:
+        """The arm that every user gets since the experiment ended; `None` while it runs, or where none is known."""
+        return None if self.experiment is None else self.experiment.everybody
+
+    @property
+    def ended(self) -> str | None:
+        """Why the experiment ended; `None` while it runs."""
+        return None if self.experiment is None or self.everybody is None else self.experiment.reason or "it was ended"
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended."""
+        return None if self.experiment is None or self.everybody is None else self.experiment.ended
+
 
 class Live:
     """Bundle, campaigns, states, experiment.

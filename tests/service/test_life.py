@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sqlite3
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,6 +34,8 @@ from serving.feedback import events as feedback
 from serving.live.champion import Champion
 from serving.live.live import Live
 from serving.protocol.router import Here, RouterModel
+from tests.support.served_process import Server
+from tests.support.services import free_port
 from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, Run
 
 BEGINS = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -208,6 +215,70 @@ def test_exploration_is_drawn_with_the_running_experiments_salt(live: Live, cloc
     task = answerer._task(_question(live), "policy", live.champion.current, clock().timestamp())
     assert task.noise_P is not None
     assert task.noise_P.tolist() == drawn[0].tolist() != drawn[1].tolist()
+
+
+@pytest.mark.slow
+def test_a_whole_life_in_a_process(run: Run, serve: Callable[..., Server], tmp_path: Path) -> None:
+    time_is = tmp_path / "clock"
+    time_is.write_text(BEGINS.isoformat())
+    settings = ("--grpc-port", "0", "--set", f"serving.clock={time_is}")
+    server = serve(run, *settings)
+    body = {"instances": [{"campaign_id": FIRST, "user_id": user} for user in USERS]}
+
+    def routed(server: Server) -> list[str]:
+        reply = httpx.post(f"{server.url}/v1/models/router:predict", json=body)
+        return [answer["arm"] for answer in reply.json()["predictions"]]
+
+    first = routed(server)
+    assert experiment("end", "first", "--server", server.url).returncode == 2, "no reason"
+    begun = experiment("begin", "bolder", "--weight", "0.5", "--reason", "version 2", "--server", server.url)
+    assert begun.returncode == 0, begun.stderr
+    assert routed(server) == first
+    time_is.write_text((BEGINS + DAY).isoformat())
+    second = routed(server)
+    assert second != first
+    assert 60 < second.count("policy") < 140
+    refused = [("extend", "first", "--days", "30"), ("ship", "first"), ("archive", "bolder"), ("begin", "bolder")]
+    for step in refused:
+        answer = experiment(*step, "--server", server.url)
+        assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
+    assert routed(server) == second
+    assert experiment("ship", "bolder", "--reason", "it earns more", "--server", server.url).returncode == 0
+    assert set(routed(server)) == {"policy"}
+    server.end(signal.SIGKILL)
+    again = serve(run, *settings)
+    assert set(routed(again)) == {"policy"}
+    assert httpx.get(f"{again.url}/serving").json()["experiment"]["everybody"] == "policy"
+    steps = [
+        (row["subject"], row["action"])
+        for row in reversed(httpx.get(f"{again.url}/audit").json()["entries"])
+        if row["action"].startswith("experiment.")
+    ]
+    assert steps == [
+        ("first", "experiment.begin"),
+        ("first", "experiment.end"),
+        ("bolder", "experiment.begin"),
+        ("bolder", "experiment.end"),
+        ("bolder", "experiment.ship"),
+    ]
+    with sqlite3.connect(run.out / "serving" / "serving.db") as connection:
+        salts = [salt for (salt,) in connection.execute("SELECT salt FROM experiments WHERE salt <> 'crossmix'")]
+    connection.close()
+    assert len(salts) == 1
+    assert salts[0] not in server.log.read_text() + again.log.read_text() + begun.stdout + begun.stderr
+    again.end()
+    changed = cli("serve", str(run.out), "--port", str(free_port()), *settings, "--set", "serving.weight=0.7")
+    assert changed.returncode == 2
+    assert changed.stderr.splitlines()[-1].startswith("error: serving.weight: 0.7, not 0.5 as the experiment 'bolder'")
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def experiment(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return cli("experiment", *arguments)
 
 
 def _question(live: Live) -> Any:

@@ -84,6 +84,40 @@ def test_without_a_salt_each_one_has_another_and_none_is_a_known_one(client: Tes
     assert {len(salt) for salt in salts - {"s"}} == {32}
 
 
+def test_nothing_of_the_next_one_flows_into_a_verdict(client: TestClient, store: Store) -> None:
+    """It began on day 4 at noon: that day counts for neither, what is late of the days before still for the first."""
+    clock = store.clock
+    assert isinstance(clock, MemoryClock)
+    days = [1.2, 1.25, 1.18, 1.22]
+    deliver(store, paired_days(days, [1.0] * 4))
+    clock.set(START + 4.5 * DAY)
+    assert client.post("/experiments", json={"id": "bolder"}).status_code == 201
+    before = client.get("/experiments/first").json()
+    assert before["cycles"]["finished"] == 4
+    assert before["experiment"]["state"] == "replaced"
+    assert before["verdict"]["line"].endswith("It has ended: experiment bolder began.")
+    worse = paired_days([1.0] * 4 + [0.1] * 7, [1.0] * 4 + [2.0] * 7)
+    deliver(store, [row for row in worse if row["cycle"] >= 7])
+    clock.set(START + 11.5 * DAY)
+    after = client.get("/experiments/first").json()
+    same = ("verdict", "cycles", "arms", "lifts", "guardrails", "by_cycle")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    new = client.get("/experiments/bolder").json()
+    assert (new["cycles"]["with_feedback"], new["lifts"]["roi"]["paired"]["lift"]) == (6, pytest.approx(-0.95))
+    late = paired_days([0.1], [0.0])
+    deliver(store, [row | {"received": clock()} for row in late])
+    assert client.get("/experiments/first").json()["arms"]["policy"]["revenue"] > before["arms"]["policy"]["revenue"]
+
+
+def test_a_verdict_says_that_it_was_shipped(client: TestClient, store: Store) -> None:
+    deliver(store, paired_days([1.2, 1.25, 1.18], [1.0] * 3))
+    experiments.end(store, "first", "guardrail roi_drop", experiments.GUARDRAIL)
+    assert client.post("/experiments/first/ship").status_code == 409
+    assert client.post("/experiments/first/ship", params={"reason": "a broken feed"}).status_code == 200
+    line = client.get("/experiments/first").json()["verdict"]["line"]
+    assert line.endswith("by guardrail roi_drop. It was shipped: the policy serves everybody.")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "sentence"),
     [
