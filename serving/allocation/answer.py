@@ -158,7 +158,7 @@ class Answerer:
             float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
         )
         budget = question.budget if question.budget is not None else money * pace
-        notes = list(self.live.snapshot.notes)
+        notes = [*self.live.snapshot.notes, *self.live.experiment.waiting(start, campaign.ends(cycle))]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0

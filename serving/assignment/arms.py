@@ -121,6 +121,12 @@ class Experiment:
         holding = self.asked(begins)
         return holding.everybody or holding.arm(user_id)
 
+    def waiting(self, begins: datetime, ends: datetime) -> tuple[str, ...]:
+        """What an answer for a cycle says in which this one has begun but which is not its own; nothing otherwise."""
+        if self.ended is not None or self.started is None or not begins < self.started < ends or not self.earlier:
+            return ()
+        return (f"experiment {self.id} has this campaign's cycles from the next one on; this one ends as it began",)
+
     def arm_served(self, user_id: str, begins: datetime) -> str:
         """The arm that the user had in a cycle that began then."""
         held = self.at(begins)

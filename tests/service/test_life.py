@@ -96,11 +96,14 @@ def test_the_next_one_has_the_cycles_that_begin_in_it_on_every_replica(
         today = route(one)
         assert arms(today) == before, "a cycle under way is finished as it was"
         assert sorted({answer["budget"] for answer in today}) == pytest.approx([0.3 * BUDGET, 0.7 * BUDGET])
+        waits = "experiment bolder has this campaign's cycles from the next one on; this one ends as it began"
+        assert all(waits in answer["notes"] for answer in today)
     assert route(live, ["user 0"])[0]["allocation"] == noise["allocation"], "its exploration too"
     clock.advance(DAY)
     tomorrow = route(live)
     assert arms(tomorrow) == [live.experiment.arm(user) for user in USERS]
     assert arms(tomorrow) == arms(route(replica)) != before
+    assert not any("bolder" in note for note in tomorrow[0]["notes"])
     assert sorted({answer["budget"] for answer in tomorrow}) == pytest.approx([0.5 * BUDGET])
     live.recorder.flush()
     with live.store.read() as connection:
