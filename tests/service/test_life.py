@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -172,6 +173,25 @@ def test_a_start_without_its_database_goes_on_with_its_experiment(live: Live, ru
         "every user gets the static split: the database is away and no experiment is known yet",
     )
     older.stop()
+
+
+def test_settings_of_a_start_without_the_database_are_refused_when_it_answers(
+    live: Live, run: Run, clock: MemoryClock
+) -> None:
+    """The server goes on with the experiment as it runs, and says so, instead of following nothing any more."""
+    config = load("laptop", ["serving.weight=0.5"], dict(documented(run.config)))
+    started = Live(config, run.out / "late", live.database, live.champion, run.features, clock, ["weight"])
+    started._loops.append(SimpleNamespace(name="reader", trouble=None, since=None))  # type: ignore[arg-type]
+    started.reload()
+    assert started.experiment.weights == {"policy": 0.7, "control": 0.3}
+    (trouble,) = started.troubles()
+    assert trouble["what"] == "settings"
+    assert trouble["why"].startswith("serving.weight: 0.5, not 0.7 as the experiment 'first' began with")
+    experiments.begin(live.store, BOLDER, "anna")
+    started.reload()
+    assert started.experiment.id == "bolder"
+    started._loops.clear()
+    started.stop()
 
 
 def test_each_deployment_has_a_salt_of_its_own_that_is_shown_nowhere(run: Run, clock: MemoryClock) -> None:
