@@ -142,6 +142,9 @@ class Registry:
         with self._locked():
             target = self.rollback_target(of)
             if target.number == self._alias(CHAMPION):
+                if target.restored is not None and target.number == self._alias(PREVIOUS):
+                    # A rollback that was cut off before its last alias.
+                    self._client.set_registered_model_alias(self.model, PREVIOUS, str(target.restored["over"]))
                 return target
             return self._promote(target, actor, reason, rollback=True)
 

@@ -212,3 +212,32 @@ def test_a_champion_that_somebody_moved_meanwhile_stays(
     status, printed = command("promote", str(run.out), "3", "--reason", "x")
     assert (status, aliases(run)) == (2, (2, 1))
     assert "version 2 is champion by now, not 1; nothing has changed: look again" in printed
+
+
+class Cut:
+    """MLflow's client, whose n-th change fails as if the process had died there."""
+
+    def __init__(self, client: Any, after: int) -> None:
+        self.client, self.left = client, after
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("set_", "delete_")):
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+        return getattr(self.client, name)
+
+
+def test_a_change_that_is_cut_off_anywhere_ends_the_same_when_repeated(run: Run) -> None:
+    moves: dict[tuple[int, int], Callable[[Registry], Any]] = {
+        (2, 1): lambda registry: registry.promote(2, actor="ann", reason="better"),
+        (1, 2): lambda registry: registry.rollback(actor="ann"),
+    }
+    for step, end in enumerate([*moves] * 6):
+        registry = run.registry
+        registry.__dict__["_client"] = Cut(registry._client, step // 2)
+        try:
+            moves[end](registry)
+        except KeyboardInterrupt:
+            moves[end](run.registry)
+        assert aliases(run) == end, f"after {step // 2} changes"

@@ -155,3 +155,18 @@ def test_a_salt_is_shown_nowhere(store: Store) -> None:
     assert all("pepper" not in text for text in shown)
     assert "salt" not in new.as_dict()
     assert isinstance(new, Experiment)
+
+
+def test_a_life_on_both_engines(empty: str) -> None:
+    store = Store(empty, MemoryClock(START))
+    assert [one.id for one in experiments.first(store, plan("first", cycle_hours=None), "crossmix serve")] == ["first"]
+    assert experiments.first(store, plan("other"), "crossmix serve")[-1].id == "first", "the database rules"
+    new = experiments.begin(store, plan(), "anna")
+    assert (new.included, new.excluded, new.cycle_hours) == (None, None, 24.0)
+    assert experiments.ship(store, "second", "anna").state == "shipped"
+    assert [(one.id, one.state) for one in experiments.load_all(store)] == [
+        ("first", "replaced"),
+        ("second", "shipped"),
+    ]
+    assert experiments.archive(store, "first", "anna").state == "archived"
+    store.close()

@@ -18,9 +18,12 @@ from crossmix.clock import MemoryClock
 from crossmix.config import load
 from crossmix.ledger import audit, experiments
 from crossmix.ledger.store import Store
+from crossmix.state import ALLOCATION
 from pipelines.cli.main import app
 from serving.experiment.life import router
+from serving.experiment.schema import NewExperiment
 from serving.http.answers import ExperimentRow
+from serving.protocol import metadata
 from tests.support.experiments import DAY, START, deliver, make_store, paired_days
 
 SALT = "sea-salt-4711"
@@ -82,6 +85,18 @@ def test_without_a_salt_each_one_has_another_and_none_is_a_known_one(client: Tes
     salts = {one.salt for one in experiments.load_all(store)}
     assert len(salts) == 3
     assert {len(salt) for salt in salts - {"s"}} == {32}
+
+
+def test_the_routes_are_described(client: TestClient) -> None:
+    metadata.install(client.app, ("policy",), ALLOCATION)  # type: ignore[arg-type]
+    document = client.app.openapi()  # type: ignore[attr-defined]
+    body = document["paths"]["/experiments"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    described = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    assert set(described["properties"]) == set(NewExperiment.model_fields)
+    assert described["properties"]["salt"]["writeOnly"] is True
+    steps = [path.rpartition("/")[2] for path in document["paths"] if path.startswith("/experiments/{experiment_id}/")]
+    assert sorted(steps) == ["archive", "end", "extend", "ship"]
+    assert "409" in document["paths"]["/experiments/{experiment_id}/ship"]["post"]["responses"]
 
 
 def test_nothing_of_the_next_one_flows_into_a_verdict(client: TestClient, store: Store) -> None:
