@@ -124,6 +124,27 @@ def test_nothing_of_the_next_one_flows_into_a_verdict(client: TestClient, store:
     assert client.get("/experiments/first").json()["arms"]["policy"]["revenue"] > before["arms"]["policy"]["revenue"]
 
 
+@pytest.mark.parametrize("step", ["end", "ship"])
+def test_one_that_begins_days_after_an_end_counts_from_the_next_cycle(
+    client: TestClient, store: Store, step: str
+) -> None:
+    """The day on which it begins is still one arm's alone."""
+    clock = store.clock
+    assert isinstance(clock, MemoryClock)
+    assert client.post(f"/experiments/first/{step}", params={"reason": "enough"}).status_code == 200
+    clock.set(START + 5.5 * DAY)
+    assert client.post("/experiments", json={"id": "bolder"}).status_code == 201
+    alone = paired_days([1.0] * 6, [1.0] * 6)
+    arm = "control" if step == "end" else "policy"
+    deliver(store, [row for row in alone if row["arm"] == arm and row["cycle"] >= 6])
+    shared = paired_days([1.0] * 6 + [1.5, 1.45, 1.55], [1.0] * 9)
+    deliver(store, [row for row in shared if row["cycle"] >= 9])
+    clock.set(START + 9.5 * DAY)
+    new = client.get("/experiments/bolder").json()
+    assert new["cycles"]["with_feedback"] == 3
+    assert new["lifts"]["roi"]["paired"]["lift"] == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_verdict_says_that_it_was_shipped(client: TestClient, store: Store) -> None:
     deliver(store, paired_days([1.2, 1.25, 1.18], [1.0] * 3))
     experiments.end(store, "first", "guardrail roi_drop", experiments.GUARDRAIL)
