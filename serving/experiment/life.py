@@ -72,13 +72,6 @@ def router(live: Any, changed: Callable[[], Any]) -> APIRouter:
 
         return (await run_in_threadpool(both)).as_dict()
 
-    @routes.get("/experiments", responses=described.answer(ExperimentRows))
-    async def list_(archived: Annotated[bool, Query(description="those that were archived too")] = False) -> Any:
-        """Every experiment, the newest first."""
-        rows = await run_in_threadpool(lambda: experiments.load_all(live.store))
-        listed = [one.as_dict() for one in reversed(rows) if archived or one.archived is None]
-        return JSONResponse({"experiments": listed})
-
     @routes.post(
         "/experiments",
         status_code=201,
@@ -115,6 +108,18 @@ def router(live: Any, changed: Callable[[], Any]) -> APIRouter:
         """Take one that is over off the list; its data stay."""
         return JSONResponse(await step(experiments.archive, experiment_id, actor(request), reason))
 
+    _add_reading(routes, live)
+    return routes
+
+
+def _add_reading(routes: APIRouter, live: Any) -> None:
+    @routes.get("/experiments", responses=described.answer(ExperimentRows))
+    async def list_(archived: Annotated[bool, Query(description="those that were archived too")] = False) -> Any:
+        """Every experiment, the newest first."""
+        rows = await run_in_threadpool(lambda: experiments.load_all(live.store))
+        listed = [one.as_dict() for one in reversed(rows) if archived or one.archived is None]
+        return JSONResponse({"experiments": listed})
+
     @routes.get("/experiments/{experiment_id:path}", responses=described.answer(ExperimentAnswer))
     async def get(experiment_id: Id) -> Any:
         """An experiment's verdict, also of one that is over."""
@@ -124,5 +129,3 @@ def router(live: Any, changed: Callable[[], Any]) -> APIRouter:
             return verdict.status(live.store, experiment_id, live.clock(), config.serving.guardrails, config.reward)
 
         return JSONResponse(await run_in_threadpool(judged))
-
-    return routes
