@@ -203,8 +203,8 @@ class Live:
 
     def missing(self, campaign: Campaign, arm: str, seconds: float) -> Missing:
         """What feedback lacks of a campaign's arm that is asked about; `seconds`: the time, UTC."""
-        if self.snapshot.ended is not None and arm != "control":
-            return NOTHING
+        if self.snapshot.everybody not in (None, arm):
+            return NOTHING  # nobody is in it any more
         return self.gaps.of(campaign, arm, seconds)
 
     def degraded(self) -> list[dict[str, str]]:
