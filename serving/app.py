@@ -144,7 +144,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
     routers = [_own(live)]
     if settings.role in ("all", "router"):
         routers += [
-            routes.router(live, changed=live.reload, observed=observe.fed),
+            routes.router(live, changed=live.reload, observed=observe.fed, waiting=live.config.serving.waiting),
             verdict_routes.router(live),
             page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
         ]
@@ -166,7 +166,8 @@ def _verdict(live: Live) -> dict[str, Any] | None:
 
 
 def _own(live: Live) -> Any:
-    """What serves, and whether the process lives."""
+    """What serves, and whether the process lives: on the event loop, from memory; no database and no thread that
+    others may hold is waited for."""
     from fastapi import APIRouter, Response
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -175,7 +176,7 @@ def _own(live: Live) -> Any:
     router = APIRouter(tags=["server"])
 
     @router.get("/serving", response_model=ServingAnswer)
-    def serving() -> Any:
+    async def serving() -> Any:
         """What serves now."""
         return serving_now(live)
 
@@ -186,12 +187,12 @@ def _own(live: Live) -> Any:
         return serving_now(live)
 
     @router.get("/healthz", response_model=HealthAnswer)
-    def healthz() -> Any:
-        """The process answers."""
-        return {"status": "alive"}
+    async def healthz() -> Any:
+        """The process answers; what is away beside it is no reason to restart it."""
+        return {"status": "alive", "degraded": live.troubles()}
 
     @router.get("/metrics", response_class=Response, response_model=None)
-    def metrics() -> Any:
+    async def metrics() -> Any:
         """Prometheus metrics."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

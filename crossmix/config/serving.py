@@ -77,6 +77,8 @@ class Serving:
     """SQLAlchemy URL of campaigns, feedback and audit; null: sqlite `serving.db` in the server's folder."""
     largest_body: PositiveInt = 1_048_576
     """Largest request body, bytes."""
+    waiting: PositiveInt = 64
+    """Requests of feedback that may wait for the database, and as many that change campaigns; one more is 503."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

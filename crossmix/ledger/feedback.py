@@ -8,11 +8,10 @@ Shapes: A arms, C cycles, P platforms, U users.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from crossmix.ledger.tables import utc
 from crossmix.metrics import ARMS, QUANTITIES
 
 Array = NDArray[np.float64]
-_WRITING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +125,7 @@ def insert(store: Store, events: Sequence[Event], now: datetime) -> Inserted:
     first = {event.event_id: event for event in reversed(events)}
     # In one order of ids, so that two requests with the same events cannot wait for each other.
     ids = sorted(first)
-    # SQLite has one writer: who waits here goes on at once, who waits there sleeps 100 ms at a time.
-    with _WRITING if store.kind == "sqlite" else nullcontext(), store.write() as connection:
+    with store.write() as connection:
         statement = store.insert_new(tables.events).returning(tables.events.c.event_id)
         plain = [name for name in ids if first[name].replaces is None]
         new = set(_inserted(connection, statement, (first[name] for name in plain), now))
@@ -167,12 +164,13 @@ _CONTENT = tuple(one for one in Event.__dataclass_fields__ if one not in ("event
 _SUMMED = ("requests", "won", "impressions", "clicks", "conversions", "revenue", "spend", "events", "complete")
 
 
-def _content(event: Event) -> tuple[object, ...]:
-    return tuple(getattr(event, name) for name in _CONTENT)
+_FIELDS = tuple(Event.__dataclass_fields__)
+_values, _content = attrgetter(*_FIELDS), attrgetter(*_CONTENT)
+"""Of an event, as tuples."""
 
 
 def _inserted(connection: sa.Connection, statement: Any, events: Iterable[Event], now: datetime) -> list[str]:
-    rows = [{**asdict(event), "received": now} for event in events]
+    rows = [dict(zip(_FIELDS, _values(event), strict=True), received=now) for event in events]
     return list(connection.execute(statement, rows).scalars()) if rows else []
 
 

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from crossmix.metrics import ARMS
 from crossmix.response import Response
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
+from serving.campaigns.lane import Lane
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
 from serving.live.states import States
@@ -41,6 +42,8 @@ from serving.live.states import States
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
+PROBE_SECONDS = 5.0
+"""Where nobody writes, how often it is tried whether one could."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +115,10 @@ class Live:
         self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
         self._loops: list[Loop] = []
         self._served_changes: list[tuple[int | None, int | None]] = []
-        self.snapshot = self._restored()
+        self._swapping = threading.Lock()
+        self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
+        restored = self._restored()
+        self.snapshot = replace(restored, planned=self._laid_over(restored.planned, restored.revision))
         self.listeners: list[Callable[[], None]] = []
 
     # ---- what answers read -------------------------------------------------------------------------------------------
@@ -168,10 +174,17 @@ class Live:
 
     def troubles(self) -> list[dict[str, str]]:
         """What is away or refused now, and since when."""
+        database = (self._store_trouble, self._store_since)
+        if self._store_trouble is None and self._store is not None:
+            # It answers readers, and refuses writers: locked, or its disk is full.
+            refused = self._store.trouble
+            database = (None if refused is None else f"it cannot be written: {refused}", self._store.since)
+        waits = None if self.lane.trouble is None else f"changes are served here alone: {self.lane.trouble}"
         sources = [
             ("feature store", self.states.trouble, self.states.since),
             ("registry", self.champion.trouble, self.champion.since),
-            ("database", self._store_trouble, self._store_since),
+            ("database", *database),
+            ("kill switch", waits, self.lane.since),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
         ]
         return [
@@ -217,6 +230,7 @@ class Live:
 
     def start(self) -> None:
         """Read everything once, and begin to watch."""
+        self.lane.prepare()
         self.reload()
         self.refresh_states()
         settings = self.config.serving
@@ -225,6 +239,7 @@ class Live:
             ("feature store reader", self.refresh_states, settings.state_seconds),
             ("registry reader", self.follow_champion, settings.watch_seconds),
             ("recorder", self.recorder.flush, LOOK_SECONDS),
+            ("database writer", self._probe, PROBE_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
 
@@ -237,6 +252,7 @@ class Live:
         """End the loops, write what waits, close the database."""
         for loop in self._loops:
             loop.stop()
+        self.lane.stop()
         for loop in self._loops:
             loop.join(timeout=5)
         self.recorder.flush()
@@ -251,6 +267,12 @@ class Live:
             return
         if changed or self._store_trouble is not None:
             self.reload()
+
+    def _probe(self) -> None:
+        try:
+            self.store.probe(PROBE_SECONDS)
+        except StoreAwayError:
+            return  # its readers say so
 
     def _database_away(self, error: StoreAwayError) -> None:
         if self._store_trouble is None:
@@ -280,7 +302,12 @@ class Live:
             for name, campaign in campaigns.items()
         }
         self._take(Snapshot(revision, planned, ended, ended_at, _notes(ended)))
-        self._save()
+        try:
+            self._save()
+        except OSError as error:
+            _log.warning("%s: cannot be kept for a restart (%s)", self.folder / "campaigns.json", error.strerror)
+            return
+        self.lane.settled(revision)
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
         midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -320,8 +347,28 @@ class Live:
             override_P = static_P if share is None else np.array([share.get(name, 0.0) for name in self.platforms])
         return Planned(campaign, campaign.box(self.platforms), static_P, override_P)
 
+    def _switched(self, campaign_id: str) -> None:
+        """A change of the kill switch's lane holds from now on; no database is asked."""
+        with self._swapping:
+            now = self.snapshot
+            self.snapshot = replace(now, planned=self._laid_over(now.planned, now.revision, (campaign_id,)))
+        self._listen()
+
+    def _laid_over(
+        self, planned: Mapping[str, Planned], revision: int, names: Iterable[str] | None = None
+    ) -> Mapping[str, Planned]:
+        """Campaigns with the changes on top that the database did not have yet, of `names` or of all."""
+        names = self.lane.names() if names is None else names
+        switched = {name: self.lane.over(planned[name].campaign, revision) for name in names if name in planned}
+        fresh = {name: self._planned(one) for name, one in switched.items() if one != planned[name].campaign}
+        return {**planned, **fresh} if fresh else planned
+
     def _take(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        with self._swapping:
+            self.snapshot = replace(snapshot, planned=self._laid_over(snapshot.planned, snapshot.revision))
+        self._listen()
+
+    def _listen(self) -> None:
         for listener in self.listeners:
             listener()
 
