@@ -21,7 +21,6 @@ from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.ledger.switches import LIFT, PAUSE, RESUME, SET, Switch
 from serving.campaigns import journal, lane, service
 from serving.campaigns.journal import Journal
-from serving.campaigns.lane import Lane
 from tests.support.serving_live import PLATFORMS, START, FakeLive, raw
 
 
