@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,8 @@ def _own(live: Live) -> Any:
     from serving.http.answers import HealthAnswer, ServingAnswer
 
     router = APIRouter(tags=["server"])
+    # With many campaigns the text takes a while: answers go on meanwhile.
+    scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
 
     @router.get("/serving", response_model=ServingAnswer)
     async def serving() -> Any:
@@ -194,7 +197,8 @@ def _own(live: Live) -> Any:
     @router.get("/metrics", response_class=Response, response_model=None)
     async def metrics() -> Any:
         """Prometheus metrics."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        content = await asyncio.get_running_loop().run_in_executor(scrapes, generate_latest)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -21,6 +21,7 @@ import orjson
 from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
+from crossmix.background import FINISHED, Loop
 from serving.http import logs
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 UNMATCHED = "unmatched"
 """The route of a request that none takes: paths that anybody may invent must not become series."""
 CANCELLED = 499
+LAG_SECONDS = 5.0
+"""How often the feedback's lag is read, for the scrapes until then."""
 _START, _COUNT = secrets.token_hex(4), itertools.count(1)
 """A request's id: of the process, and its number there."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -232,10 +235,11 @@ def fed(receipt: Receipt) -> None:
 
 
 class _Now:
-    """What is read when somebody scrapes."""
+    """What is read when somebody scrapes: from memory, so that no scrape waits for the database."""
 
     def __init__(self) -> None:
         self.live: Any = lambda: None
+        self.lags: list[tuple[str, str, float]] = []
 
     def collect(self) -> Iterable[Any]:
         bundle = GaugeMetricFamily("crossmix_bundle_info", "The bundle that serves.", labels=["version", "digest"])
@@ -250,7 +254,7 @@ class _Now:
             bundle.add_metric([str(live.version or ""), live.bundle.digest], 1)
             for trouble in live.troubles():
                 away.add_metric([trouble["what"]], 1)
-            for campaign, arm, seconds in lags(live, live.clock()):
+            for campaign, arm, seconds in self.lags:
                 lag.add_metric([campaign, arm], seconds)
         return bundle, away, lag
 
@@ -264,7 +268,17 @@ REGISTRY.register(_now)
 
 def follow(live: Live) -> None:
     """Tell of this server's bundle, of what is away and of how far feedback got, whenever somebody scrapes."""
-    _now.live = weakref.ref(live)
+    followed = weakref.ref(live)
+    _now.live, _now.lags = followed, []
+
+    def look() -> Any:
+        looked = followed()
+        if looked is None or _now.live is not followed:
+            return FINISHED
+        _now.lags = lags(looked, looked.clock())
+        return None
+
+    live.watch(Loop("lag reader", LAG_SECONDS, look, at_once=True))
 
 
 def lags(live: Live, now: datetime) -> list[tuple[str, str, float]]:

@@ -29,11 +29,12 @@ class Writers:
     Args:
         name: of what is written, for threads and errors.
         most: requests that may wait or be worked on; one more is refused.
-        seconds: after which a request that still waits is refused too.
+        seconds: after which a request that still waits is refused too; `WAIT_SECONDS` if `None`.
     """
 
-    def __init__(self, name: str, most: int, threads: int = THREADS, seconds: float = WAIT_SECONDS) -> None:
-        self.name, self.most, self.seconds = name, most, seconds
+    def __init__(self, name: str, most: int, threads: int = THREADS, seconds: float | None = None) -> None:
+        self.name, self.most = name, most
+        self.seconds = WAIT_SECONDS if seconds is None else seconds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._waiting = 0

@@ -20,11 +20,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
+from crossmix.background import Loop
 from crossmix.clock import wall
 from crossmix.cycles import Cycles
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
-from serving.feedback.events import Receipt
+from serving.feedback.events import Fault, Receipt
 from serving.http import logs, observe
 from serving.http.access import Access
 from serving.http.observe import Observe
@@ -232,16 +233,18 @@ def test_requests_are_counted_by_route_and_status() -> None:
 def test_answers_and_feedback_are_counted() -> None:
     policy = {"arm": "policy", "campaign": "spring-observe"}
     away = sample("crossmix_degraded_total", cause="feature store")
-    fed = [sample("crossmix_feedback_events_total", outcome=name) for name in ("accepted", "duplicate", "late")]
+    outcomes = ("accepted", "duplicate", "late", "conflict", "refused")
+    fed = [sample("crossmix_feedback_events_total", outcome=name) for name in outcomes]
     one = {"arm": "policy", "campaign_id": "spring-observe", "degraded": []}
     observe.answered([one, one | {"degraded": [{"what": "feature store", "why": "gone", "since": "now"}]}])
     observe.answered([one | {"arm": "control"}])
-    observe.fed(Receipt(accepted=5, duplicates=2, late=1))
+    fault = Fault("e1", 3, "event_id: 'e1' is known with other content")
+    observe.fed(Receipt(accepted=5, duplicates=2, late=1, conflicts=(fault, fault), refused=(fault,)))
     assert sample("crossmix_allocations_total", **policy) == 2
     assert sample("crossmix_allocations_total", **policy | {"arm": "control"}) == 1
     assert sample("crossmix_degraded_total", cause="feature store") == away + 1
-    after = [sample("crossmix_feedback_events_total", outcome=name) for name in ("accepted", "duplicate", "late")]
-    assert [new - old for new, old in zip(after, fed, strict=True)] == [5, 2, 1]
+    after = [sample("crossmix_feedback_events_total", outcome=name) for name in outcomes]
+    assert [new - old for new, old in zip(after, fed, strict=True)] == [5, 2, 1, 2, 1]
 
 
 def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
@@ -263,15 +266,24 @@ def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
         def troubles(self) -> list[dict[str, str]]:
             return [{"what": "registry", "why": "gone", "since": "now"}]
 
+        def watch(self, loop: Loop) -> None:
+            loops.append(loop)
+
+    loops: list[Loop] = []
     live = Live()
     live.store, live.clock = store, wall  # type: ignore[attr-defined]
     observe.follow(live)  # type: ignore[arg-type]
     assert observe.lags(live, now) == [("spring", "policy", pytest.approx(8 * 3_600))]  # type: ignore[arg-type]
     assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 1
     assert sample("crossmix_away", what="registry") == 1
-    assert sample("crossmix_feedback_lag_seconds", campaign="spring", arm="policy") == pytest.approx(28_800, abs=60)
+    lag = {"campaign": "spring", "arm": "policy"}
+    assert sample("crossmix_feedback_lag_seconds", **lag) == 0, "not read yet"
+    assert not loops[0].once()
     store.close()
+    live.store = None  # type: ignore[attr-defined]
+    assert sample("crossmix_feedback_lag_seconds", **lag) == pytest.approx(28_800, abs=60), "from memory"
     del live
+    assert loops[0].once(), "nothing is left to read"
     assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 0, "a server that ended tells nothing"
 
 
