@@ -8,9 +8,10 @@ Shapes: A arms, C cycles, P platforms, U users.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -126,9 +127,8 @@ def insert(store: Store, events: Sequence[Event], now: datetime) -> Inserted:
     # In one order of ids, so that two requests with the same events cannot wait for each other.
     ids = sorted(first)
     with store.write() as connection:
-        statement = store.insert_new(tables.events).returning(tables.events.c.event_id)
         plain = [name for name in ids if first[name].replaces is None]
-        new = set(_inserted(connection, statement, (first[name] for name in plain), now))
+        new = set(_inserted(connection, [first[name] for name in plain], now))
         cells = _Cells()
         for name in plain:
             if name in new:
@@ -136,7 +136,7 @@ def insert(store: Store, events: Sequence[Event], now: datetime) -> Inserted:
         refused: dict[str, str] = {}
         for name in ids:
             if first[name].replaces is not None:
-                problem = _correct(connection, statement, first[name], now, cells)
+                problem = _correct(connection, first[name], now, cells)
                 if problem is None:
                     new.add(name)
                 elif problem:
@@ -167,11 +167,31 @@ _SUMMED = ("requests", "won", "impressions", "clicks", "conversions", "revenue",
 _FIELDS = tuple(Event.__dataclass_fields__)
 _values, _content = attrgetter(*_FIELDS), attrgetter(*_CONTENT)
 """Of an event, as tuples."""
+BLOCK = 500
+"""Events of a statement: some databases take 32,766 values at most."""
 
 
-def _inserted(connection: sa.Connection, statement: Any, events: Iterable[Event], now: datetime) -> list[str]:
-    rows = [dict(zip(_FIELDS, _values(event), strict=True), received=now) for event in events]
-    return list(connection.execute(statement, rows).scalars()) if rows else []
+def _inserted(connection: sa.Connection, events: Sequence[Event], now: datetime) -> list[str]:
+    """Insert events; ids of those whose id was not known."""
+    received: Any = now
+    if process := tables.events.c.received.type.dialect_impl(connection.dialect).bind_processor(connection.dialect):
+        received = process(now)
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    new: list[str] = []
+    for start in range(0, len(events), BLOCK):
+        block = events[start : start + BLOCK]
+        values = [value for event in block for value in (received, *_values(event))]
+        # SQLAlchemy's own way with many rows takes longer than the database does (benchmarks.feedback).
+        new += connection.exec_driver_sql(_insertion(mark, len(block)), tuple(values)).scalars()
+    return new
+
+
+@lru_cache(maxsize=8)
+def _insertion(mark: str, rows: int) -> str:
+    """INSERT of so many events, which leaves those whose id is known."""
+    names = ", ".join(f'"{name}"' for name in ("received", *_FIELDS))
+    row = f"({', '.join([mark] * (len(_FIELDS) + 1))})"
+    return f"INSERT INTO events ({names}) VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING RETURNING event_id"
 
 
 def _known(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[object, ...]]:
@@ -184,7 +204,7 @@ def _known(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[obj
     return known
 
 
-def _correct(connection: sa.Connection, statement: Any, event: Event, now: datetime, cells: _Cells) -> str | None:
+def _correct(connection: sa.Connection, event: Event, now: datetime, cells: _Cells) -> str | None:
     """Put a correction in the place of the event that it replaces; why it cannot be, "" where it is known already."""
     table = tables.events
     row = connection.execute(sa.select(table).where(table.c.event_id == event.replaces)).mappings().first()
@@ -194,7 +214,7 @@ def _correct(connection: sa.Connection, statement: Any, event: Event, now: datet
         return f"replaces: {event.replaces!r} is of campaign {row['campaign_id']!r}; correct it within its campaign"
     if row["replaced_by"] not in (None, event.event_id):
         return f"replaces: {event.replaces!r} was replaced by {row['replaced_by']!r} already; replace that"
-    if not _inserted(connection, statement, [event], now):
+    if not _inserted(connection, [event], now):
         return ""
     connection.execute(table.update().where(table.c.event_id == event.replaces).values(replaced_by=event.event_id))
     cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1)
