@@ -395,3 +395,18 @@ def test_a_plan_that_changed_on_the_way_does_not_reprice_the_past(world: World) 
     assert [row["campaign_pace"] for row in rows] == pytest.approx([1.0, 1.0, 1.0])
     whole = 3 * 700 + (world.campaign.cycles - 3) * 350
     assert rows[-1]["campaign_consumed"] == pytest.approx(2_100 / whole)
+
+
+def test_statistics_follow_corrections_and_stay_numbers_under_a_refund_larger_than_the_cell(world: World) -> None:
+    world.take(0.5, *deliveries(1))
+    world.advance(1.1)
+    plain = world.row().copy()
+    name = f"{PLATFORMS[0]}-0-0"
+    one = next(made for made in deliveries(1) if made["event_id"] == name)
+    world.take(1.2, {**one, "event_id": "mended", "revenue": one["revenue"] + 500.0, "replaces": name})
+    quiet = {"campaign_id": "c0", "cycle": 1, "impressions": 0, "spend": 0, "reason": "returned goods"}
+    world.take(1.3, event("refund", platform=PLATFORMS[1], revenue=-1e6, conversions=-50, **quiet))
+    world.advance(2.1)
+    after = world.row()
+    assert np.isfinite(after).all()
+    assert not np.array_equal(after, plain)
