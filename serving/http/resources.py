@@ -271,6 +271,7 @@ def _add_feedback(
         409: some events do not count, for their id is known with other content, or they correct what cannot be
         corrected; the receipt names them, and the others are kept.
         """
+        writers.check()
         body, now = await request.body(), clock()
         receipt = await writers.run(lambda: _take(live, feedback.parse(body, request.headers), now))
         if observed is not None:

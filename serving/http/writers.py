@@ -13,9 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from prometheus_client import Gauge
+
+WAITING = Gauge("crossmix_waiting_requests", "Requests that wait for the database or are written.", ["what"])
 WAIT_SECONDS = 10.0
-THREADS = 4
-"""SQLite takes one write at a time: the others read and check their requests meanwhile."""
+THREADS = 2
+"""SQLite takes one write at a time: the other thread reads and checks its request meanwhile."""
 Result = TypeVar("Result")
 
 
@@ -39,15 +42,17 @@ class Writers:
         self._lock = threading.Lock()
         self._waiting = 0
 
-    def __len__(self) -> int:
-        return self._waiting
+    def check(self) -> None:
+        """Raise `BusyError` where one more is refused, for those who can know it before a body is read."""
+        if self._waiting >= self.most:
+            raise BusyError(f"{self.name}: {self.most} requests wait already; send it again in a second")
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """What `work` returns, from one of the threads; raises `BusyError`, and what `work` raises."""
         with self._lock:
-            if self._waiting >= self.most:
-                raise BusyError(f"{self.name}: {self.most} requests wait already; send it again in a second")
+            self.check()
             self._waiting += 1
+            WAITING.labels(self.name).set(self._waiting)
         last = time.monotonic() + self.seconds
 
         def one() -> Result:
@@ -60,3 +65,4 @@ class Writers:
         finally:
             with self._lock:
                 self._waiting -= 1
+                WAITING.labels(self.name).set(self._waiting)

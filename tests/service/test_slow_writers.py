@@ -85,6 +85,7 @@ def test_sixty_posts_against_a_locked_database_take_nothing_from_anybody_else(
         began = time.monotonic()
         for path in ("/healthz", "/metrics", "/serving", "/campaigns", "/campaigns/c0", "/audit"):
             assert (await client.get(path)).status_code == 200, path
+        assert f'crossmix_waiting_requests{{what="feedback"}} {POSTS}.0' in (await client.get("/metrics")).text
         before = await client.post("/v1/models/policy:predict", json=instance())
         assert before.json()["predictions"][0]["override"] is None
         put = await client.put("/campaigns/c0/override", json={"kind": "static", "reason": "odd"})
@@ -101,6 +102,7 @@ def test_sixty_posts_against_a_locked_database_take_nothing_from_anybody_else(
         answers = await asyncio.gather(*posts)
         assert {answer.status_code for answer in answers} == {200}
         assert sum(answer.json()["accepted"] for answer in answers) == POSTS
+        assert 'crossmix_waiting_requests{what="feedback"} 0.0' in (await client.get("/metrics")).text
 
     asking(live, questions)
     until(lambda: load_all(live.store)["c1"].paused)
