@@ -86,7 +86,7 @@ def gather(
     serving = live.champion.current
     return {
         "now": now.isoformat(),
-        "degraded": [dict(trouble) for trouble in live.troubles()],
+        "degraded": [dict(trouble) for trouble in live.degraded()],
         "bundle": {
             "version": serving.version,
             "digest": serving.bundle.digest,
@@ -150,7 +150,7 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         for slot, platform in enumerate(live.platforms)
     ]
     first = ("cycle", "budget", "expected_revenue", "expected_revenue_interval", "explored", "override")
-    keys = (*first, "state_source", "state_as_of", "notes")
+    keys = (*first, "state_source", "state_as_of", "notes", "reasons")
     return {
         "campaign_id": one.campaign_id,
         "currency": one.currency,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import threading
@@ -187,7 +188,8 @@ def test_the_browser_is_told_to_run_and_fetch_nothing(live: Live) -> None:
     answer = get(application(live), "/")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
-    assert not re.findall(r'(?:src|href)="(?!#|/|data:,)[^"]*"', answer.text)
+    # Every link is relative, so that it leads back through the proxy that it came by.
+    assert not re.findall(r'(?:src|href)="(?!#|\?|\./"|data:,|[a-z.]+")[^"]*"', answer.text)
 
 
 def test_what_is_away_and_the_bundle_stand_on_top(live: Live, saved: bundles.Bundle) -> None:
@@ -276,8 +278,8 @@ def test_of_many_campaigns_some_are_shown_and_each_can_be(live: Live) -> None:
     live.reload()
     app = application(live)
     assert len(get(app, "/page.json").json()["details"]) == page.DETAILED
-    link = re.findall(r'<th scope="row"><a href="(/[^"]*)"', get(app, "/").text)[-1]
-    found = get(app, link.replace("/?", "/page.json?")).json()
+    link = re.findall(r'<th scope="row"><a href="(\?[^"]*)"', get(app, "/").text)[-1]
+    found = get(app, f"/page.json{link}").json()
     assert [one["campaign_id"] for one in found["details"]] == ["many 11/x?y"]
     assert len(get(app, "/?campaign=unknown").text) > 1_000
 
@@ -340,3 +342,16 @@ def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tupl
             assert (tmp_path / f"page{width}.png").stat().st_size > 20_000
         shown.open(url.replace("http://", f"http://me:{token}@"), 1280)
         assert shown.value("document.querySelector('h1').innerText").startswith("Bundle")
+
+
+def test_it_says_what_holds_for_an_answer_as_a_whole(live: Live) -> None:
+    """Once, also where a note says the same; and what differs from usual has a column."""
+    text = html.unescape(get(application(live), "/").text)
+    assert re.search(r"<th[^>]*>Differs from usual</th>", text)
+    one = detail(get(application(live), "/page.json").json(), FIRST)
+    for arm in ("policy", "control"):
+        for line in one["arms"][arm]["reasons"]:
+            assert line in text
+    waits = detail(get(application(live), "/page.json").json(), EVIL)["arms"]["policy"]
+    assert waits["reasons"][0].startswith("The campaign starts ")
+    assert text.count(waits["reasons"][0]) == 2  # of each arm
