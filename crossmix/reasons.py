@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -150,18 +151,15 @@ def reasoned(
         or ("supply" if part * money >= SOLD_OUT * supply[slot] > 0 else None)
         for slot, part in enumerate(share)
     ]
-    # The median free platform: what money moved away from a bound would earn. Of those that nothing held in the base
-    # plan either, where there are any: the others have left their bounds, but by a little.
-    at_base: Sequence[str | None] = [None] * len(platforms)
+    # What the median free platform earns is what money moved away from a bound would earn. The median of those that
+    # nothing held in the base plan either, where there are any: the others have left their bounds, but by a little.
+    free = [slot for slot, kind in enumerate(kinds) if kind is None]
+    at_base: dict[int, str | None] = {}
     if decided is not None:
-        at_base = [
-            _base(limits, base, slot, money, supply[slot]) for slot, base in enumerate(decided.belief.base_P.tolist())
-        ]
-    loose = [kind is None for kind in kinds]
-    free = _where(marginal, [one and not base for one, base in zip(loose, at_base, strict=True)]) or _where(
-        marginal, loose
-    )
-    common = 0.5 * (free[len(free) // 2] + free[(len(free) - 1) // 2]) if free else None
+        base = decided.belief.base_P.tolist()
+        at_base = {slot: _base(limits, base[slot], slot, money, supply[slot]) for slot in free}
+    rule = [marginal[slot] for slot in free if at_base.get(slot) is None] or [marginal[slot] for slot in free]
+    common = statistics.median(rule) if rule else None
     reasons = []
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
@@ -169,7 +167,7 @@ def reasoned(
         if decided is None:
             why = _earns(kind, earns, common)
         else:
-            why = _believed(kind, earns, common, decided, slot, at_base[slot])
+            why = _believed(kind, earns, common, decided, slot, at_base.get(slot))
         reasons.append(
             PlatformShare(
                 platform, part, part * money, low[slot], high[slot],
@@ -288,11 +286,6 @@ def _believed(
     causes = [at_base, f"moved by {moves}" if moves else None]
     named = ", ".join(filter(None, causes))
     return f"{text}: {named or 'the base plan solves on a grid of win rates, which is coarse here'}"
-
-
-def _where(values: list[float], chosen: list[bool]) -> list[float]:
-    """The chosen values, in order of size."""
-    return sorted(itertools.compress(values, chosen))
 
 
 def _base(limits: constraints.Limits[Array], base: float, slot: int, money: float, supply: float) -> str | None:

@@ -247,7 +247,7 @@ class Pusher(Loop):
     def _read(self, store: Store, due: Sequence[_Due], now: datetime) -> list[_Read]:
         """What each has of feedback, and lacks; a campaign whose feedback cannot be understood is left out."""
         platforms, edits, pauses_of = self.live.platforms, budget_edits(store), pauses(store)
-        read = []
+        read: list[_Read] = []
         for start in range(0, len(due), MOST_READ):
             block = due[start : start + MOST_READ]
             names = sorted({one.campaign.campaign_id for one in block})
