@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ class Live:
         self.campaigns: Mapping[str, Campaign] = load_all(store)
         self.platforms = tuple(next(iter(self.campaigns.values())).share)
         self.experiment = Experiment("first", "salt")
-        self.ended_at: datetime | None = None
         self.lane = Lane(lambda: store, folder / "switches.journal", lambda _: None)
 
 

@@ -10,7 +10,7 @@ kept that are neither conflicts nor refused corrections, or, where the database 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -84,14 +84,13 @@ def check(
     platforms: Sequence[str],
     experiment: Experiment,
     now: datetime,
-    ended: datetime | None = None,
 ) -> list[Event]:
     """Events from what a request holds, in order.
 
     An arm that is told stands, also beside a user id: late events of an earlier shuffle keep the arm that served them.
 
     Args:
-        ended: when the experiment ended: in cycles that begin later every user is in the control.
+        experiment: the newest, with those before: a user has the arm of the one that ran as the cycle began.
 
     Raises:
         FeedbackError: the first that cannot be used; index, field, value, remedy.
@@ -101,7 +100,7 @@ def check(
     if len(raws) > MOST_EVENTS:
         raise FeedbackError(f"events: {len(raws):,} in a request; send at most {MOST_EVENTS:,}")
     events = []
-    context = _Context(campaigns, platforms, experiment, now, ended, {})
+    context = _Context(campaigns, platforms, experiment, now)
     for index, raw in enumerate(raws):
         try:
             events.append(_event(raw, context))
@@ -141,9 +140,10 @@ class _Context:
     platforms: Sequence[str]
     experiment: Experiment
     now: datetime
-    ended: datetime | None
-    running: dict[str, int]
+    running: dict[str, int] = field(default_factory=dict)
     """By campaign, the cycle that runs: computed once a request."""
+    begins: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    """When a campaign's cycle begins: computed once a request, too."""
 
 
 def _event(raw: Any, context: _Context) -> Event:
@@ -166,15 +166,15 @@ def _event(raw: Any, context: _Context) -> Event:
     if running is None:
         running = context.running[new.campaign_id] = campaign.cycle(context.now)
     cycle = _cycle(new, raw, campaign, running)
-    over = context.ended is not None and campaign.begins(cycle) >= context.ended
+    begins = _begins(campaign, cycle, context)
     return Event(
         new.event_id,
         new.campaign_id,
-        _arm(new, context.experiment, over),
+        _arm(new, context.experiment, begins),
         new.platform,
         cycle,
         max(cycle, running),
-        None if new.user_id is None else hashed(new.user_id, context.experiment.salt),
+        None if new.user_id is None else hashed(new.user_id, context.experiment.at(begins).salt),
         new.requests,
         new.impressions,
         new.clicks,
@@ -195,12 +195,19 @@ def _no_refund(new: NewEvent, raw: Mapping[str, Any]) -> None:
         raise CampaignError(f"{name}: {shown(raw[name])}; {QUANTITY_REMEDY}")
 
 
-def _arm(new: NewEvent, experiment: Experiment, over: bool) -> str:
+def _begins(campaign: Campaign, cycle: int, context: _Context) -> datetime:
+    begins = context.begins.get((campaign.campaign_id, cycle))
+    if begins is None:
+        begins = context.begins[campaign.campaign_id, cycle] = campaign.begins(cycle)
+    return begins
+
+
+def _arm(new: NewEvent, experiment: Experiment, begins: datetime) -> str:
     if new.arm is not None:
         return new.arm
     if new.user_id is None:
         raise CampaignError(f"arm: missing; give one of {', '.join(experiment.weights)}, or a user_id")
-    return "control" if over else experiment.arm(new.user_id)
+    return experiment.arm_served(new.user_id, begins)
 
 
 def _cycle(new: NewEvent, raw: Mapping[str, Any], campaign: Campaign, running: int) -> int:

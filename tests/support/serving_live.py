@@ -50,7 +50,6 @@ class FakeLive:
         self.revision = -1
         folder = Path(str(store.engine.url.database)).parent if store.kind == "sqlite" else Path(mkdtemp())
         self.lane = Lane(lambda: self.store, folder / "switches.journal", self._switched)
-        self.ended_at: datetime | None = None
         self.reload()
 
     def reload(self) -> None:
