@@ -83,7 +83,10 @@ def play_arm(
     played = play(world, serve, days, label=f"arm {arm + 1}", unit="day")
     amount_QRT = played.amount_TBPQ.sum(2).reshape(days, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
     reward_RT = played.dynamic_reward(config.reward).reshape(days, runs, campaigns).mean(2).T
-    return Days(dict(zip(PLAYED, amount_QRT, strict=True)), reward_RT)
+    total = dict(zip(PLAYED, amount_QRT, strict=True))
+    # The plan's, as the verdict counts it: what a cycle is given also holds what earlier ones left over.
+    total["planned"] = np.full((runs, days), float(part.budget.double().sum()))
+    return Days(total, reward_RT)
 
 
 def deviation(
