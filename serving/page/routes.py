@@ -177,7 +177,7 @@ def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
         "balance": _dig(status, "sample_ratio", "verdict"),
         "balance_reason": _dig(status, "sample_ratio", "reason"),
         "roi": {arm: _dig(status, "arms", arm, "roi") for arm in ARMS},
-        "lift": _dig(status, "lifts", "roi", "always_valid"),
+        "lift": _dig(status, "verdict", "interval") or _dig(status, "lifts", "roi", "always_valid"),
         "guardrails": [
             {key: rail.get(key) for key in ("name", "verdict", "detail", "sentence")}
             for rail in _dig(status, "guardrails") or ()
