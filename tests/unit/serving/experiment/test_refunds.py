@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving.experiment.verdict import status
-from tests.support.experiments import DAY, START, deliver, event, make_store
+from tests.support.experiments import DAY, START, deliver, event, make_store, paired_days
 
 NOW = START + 4 * DAY + timedelta(hours=1)
 QUIET = {"impressions": 0.0, "clicks": 0.0, "conversions": 0.0, "spend": 0.0, "reason": "returned goods"}
@@ -37,16 +37,16 @@ def test_the_verdict_follows_a_refund_and_a_correction(tmp_path: Path) -> None:
 
 def test_refunds_above_all_that_was_earned_are_insufficient_data(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    deliver(store, [event(arm, day) for arm in ("policy", "control") for day in range(4)])
-    deliver(store, [event("policy", day, **QUIET, revenue=-900.0) for day in range(3)])
-    told = status(store, "first", NOW)
-    assert told["arms"]["policy"]["revenue"] == -700
+    deliver(store, paired_days([1.0] * 6, [1.0, 1.1, 0.9, 1.0, 1.1, 0.9]))
+    deliver(store, [event("policy", day, **QUIET, revenue=-1_000.0 - day) for day in range(5)])
+    told = status(store, "first", NOW + 2 * DAY)
+    assert told["arms"]["policy"]["revenue"] == pytest.approx(6 * 700 - 5 * 1_000 - 10)
     assert told["verdict"]["word"] == "insufficient data"
     json.dumps(told, allow_nan=False)
     # In so many cycles on end the policy earns nothing, while control does, by more than luck.
-    deliver(store, [event("policy", 3, **QUIET, revenue=-900.0)])
-    told = status(store, "first", NOW)
+    deliver(store, [event("policy", 5, **QUIET, revenue=-1_000.0)])
+    told = status(store, "first", NOW + 2 * DAY)
     assert told["verdict"]["word"] == "guardrail broken"
-    assert "the policy arm had no revenue in its last 4 cycles" in told["verdict"]["line"]
+    assert "the policy arm had no revenue in its last 6 cycles" in told["verdict"]["line"]
     json.dumps(told, allow_nan=False)
     store.close()
