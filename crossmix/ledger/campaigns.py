@@ -220,10 +220,16 @@ def budgets_before(store: Store, campaign_id: str) -> list[tuple[datetime, float
     return [(utc(at), float(before["cycle_budget"])) for at, before in edits if "cycle_budget" in (before or {})]
 
 
-def budget_edits(store: Store) -> dict[str, list[tuple[datetime, float]]]:
-    """`budgets_before` of every campaign whose cycle budget was ever edited, in one query; raises `StoreAwayError`."""
+def budget_edits(store: Store, campaigns: Sequence[str] | None = None) -> dict[str, list[tuple[datetime, float]]]:
+    """`budgets_before` of every campaign whose cycle budget was ever edited, in one query; raises `StoreAwayError`.
+
+    Args:
+        campaigns: only these, some hundreds at most.
+    """
     audit = tables.audit.c
     query = sa.select(audit.subject, audit.at, audit.before).where(audit.action == "campaign.edit")
+    if campaigns is not None:
+        query = query.where(audit.subject.in_(campaigns))
     edits: dict[str, list[tuple[datetime, float]]] = {}
     with store.read() as connection:
         for subject, at, before in connection.execute(query.order_by(audit.id.desc())):

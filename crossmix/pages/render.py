@@ -42,6 +42,15 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for form in (formats.number, formats.count, formats.percent, formats.share, formats.change, formats.moment):
+    filters = (
+        formats.number,
+        formats.count,
+        formats.percent,
+        formats.share,
+        formats.change,
+        formats.moment,
+        formats.money,
+    )
+    for form in filters:
         environment.filters[form.__name__] = form
     return environment
