@@ -42,15 +42,7 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (
-        formats.number,
-        formats.count,
-        formats.percent,
-        formats.share,
-        formats.change,
-        formats.moment,
-        formats.money,
-    )
-    for form in filters:
+    amounts = (formats.number, formats.count, formats.money)
+    for form in (*amounts, formats.percent, formats.share, formats.change, formats.moment):
         environment.filters[form.__name__] = form
     return environment

@@ -1,22 +1,23 @@
-"""Delivery on the page: its tables and charts. What is not final is drawn hollow and named; the unreported is no bar."""
+"""Delivery on the page: its tables and charts. What is not final is hollow and named; the unreported is no column."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from markupsafe import Markup
 
+from crossmix.cycles import zone
 from crossmix.metrics import ARMS
-from crossmix.pages.charts import ACCENT, DASHES, INK, LINE, MUTED, WARM, Chart
+from crossmix.pages.charts import ACCENT, DASHES, INK, LINE, MUTED, WARM, WIDTH, Chart
 from crossmix.pages.format import DASH, change, compact, count, decimal, finite, interval, money
 from crossmix.pages.scales import Axis, Scale, as_percent
 from crossmix.pages.table import Cell, Table, lift_kind
 from serving.page import delivery
 
-WIDTH, HEIGHT = 560.0, 230.0
+HEIGHT = 200.0
 SPARK = (124.0, 30.0)
 UNTOLD = Cell("not reported", "num muted")
 CHIPS = {
@@ -37,6 +38,12 @@ def label(day: Mapping[str, Any], hours: float) -> str:
     return text if hours >= 24 else f"{text}, {day['begins'][11:16]} UTC"
 
 
+def local(moment: str, timezone: str | None) -> str:
+    """Day and minute of an ISO moment in a campaign's time zone."""
+    at = datetime.fromisoformat(moment)
+    return f"{at.astimezone(UTC if timezone is None else zone(timezone)):%Y-%m-%d %H:%M} {timezone or 'UTC'}"
+
+
 def pace(value: Any) -> str:
     """Spend of what was planned, as whole percent."""
     plain = finite(value)
@@ -55,7 +62,7 @@ def overview(one: Mapping[str, Any]) -> dict[str, Any]:
         return {"cells": [Cell(DASH, "num muted")] * 6, "spark": ""}
     total, left = figures["total"], figures["left"]
     notes = [f"{total['unreported']} not reported" if total["unreported"] else ""]
-    notes.append(f"{total['partly']} in part" if total["partly"] else "")
+    notes.append(f"{total['partly']} partly reported" if total["partly"] else "")
     told = f"of {money(total['told'])} told" if total["told"] is not None else ""
     if not figures["days"]:
         return {"cells": [Cell(DASH, "num muted")] * 5 + [_left(left)], "spark": ""}
@@ -97,7 +104,7 @@ def days(one: Mapping[str, Any]) -> Table:
         blank = Cell(DASH, "num muted") if still else UNTOLD
         figures = (
             (
-                Cell(money(day["spend"]), "num own" if word in delivery.FINAL else "num"),
+                Cell(money(day["spend"]), "num"),
                 Cell(money(day["revenue"]), "num"),
                 Cell(count(day["conversions"]), "num"),
                 Cell(decimal(day["roas"], 2), "num"),

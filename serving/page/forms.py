@@ -35,9 +35,8 @@ def shown(campaign: Campaign | None, platforms: Sequence[str]) -> dict[str, str]
     if campaign is None:
         return {"currency": "EUR", "cycle_hours": "24", "timezone": "UTC", "cycles": "14"}
     values = {name: _text(getattr(campaign, name)) for name in PLAIN}
-    values["starts"] = (
-        campaign.starts.astimezone(_zone(campaign.timezone)).replace(tzinfo=None).isoformat("T", "minutes")
-    )
+    local = campaign.starts.astimezone(_zone(campaign.timezone)).replace(tzinfo=None)
+    values["starts"] = local.isoformat("T", "minutes")
     for platform in platforms:
         values[f"share.{platform}"] = _text(campaign.share.get(platform, 0.0))
         for name in BOUNDS:

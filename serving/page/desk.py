@@ -1,0 +1,233 @@
+"""Forms that change campaigns: create, edit, pause, resume, kill switch, given split, lift. Plain HTML, no script.
+
+A form is opened (GET), checked and shown once more with what it changes (POST, `step=check`), and only then done (POST,
+`step=do`); the browser is sent back to the page. Checks and changes are those of `serving.campaigns.service`, as over
+JSON; what is refused is the form again, its inputs kept, the sentence beside the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from crossmix.clock import Clock
+from crossmix.ledger.campaigns import Campaign
+from crossmix.ledger.store import StoreAwayError
+from serving.campaigns import schema as plan
+from serving.campaigns import service
+from serving.fields import LONGEST_REASON, CampaignError
+from serving.page import csrf, form_view, forms
+
+if TYPE_CHECKING:
+    from serving.live.live import Live
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+    # With no-referrer a browser would hide the Origin of this server's own forms too.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+DONE = {
+    "new": "The campaign was created.",
+    "edit": "The change holds from now on.",
+    "pause": "The campaign is paused: it spends nothing until it is resumed.",
+    "resume": "The campaign spends again.",
+    "kill": "The kill switch is on: both arms serve the static split until it is lifted.",
+    "split": "Both arms serve the given split until it is lifted.",
+    "lift": "The campaign is back with its policy.",
+    "nothing": "Nothing was changed: the form said what holds already.",
+}
+"""What the page says after a form, by its name."""
+SHORT = ("pause", "resume", "kill", "lift")
+"""Forms that only ask for a reason: being shown is their check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form that came in."""
+
+    action: str
+    values: dict[str, str]
+    actor: str
+
+    @property
+    def reason(self) -> str:
+        reason = self.values.get("reason", "").strip().replace("\r\n", "\n")
+        if len(reason) > LONGEST_REASON or "\x00" in reason:
+            raise CampaignError(f"reason: {len(reason):,} characters; give text of at most {LONGEST_REASON:,}")
+        return reason
+
+
+def add(routes: APIRouter, live: Live, clock: Clock) -> None:
+    """The forms' routes."""
+    signer = csrf.Signer(lambda: live.store.identity())
+
+    @routes.get("/desk/{action}", include_in_schema=False)
+    async def opened(request: Request, action: str, campaign: str = "") -> Response:
+        known = live.campaigns
+        if action not in form_view.TITLES or (action != "new" and campaign not in known):
+            return _nothing(request, action, campaign)
+        one = known.get(campaign) if action != "new" else None
+        values = _blank(action, one, live)
+        return await _form(request, signer, action, one, live, values)
+
+    @routes.post("/desk/{action}", include_in_schema=False)
+    async def sent(request: Request, action: str) -> Response:
+        actor = _actor(request)
+        try:
+            values = forms.parse(await request.body())
+            cookie = csrf.session_of(request.cookies.get(csrf.COOKIE))
+            await run_in_threadpool(signer.check, dict(request.headers), cookie, actor, values.get("token", ""))
+        except CampaignError as error:
+            return _refusal(request, error.status, str(error))
+        except csrf.ForgedError as error:
+            return _refusal(request, 403, str(error))
+        campaign = values.get("campaign", "")
+        known = live.campaigns
+        if action not in form_view.TITLES or (action != "new" and campaign not in known):
+            return _nothing(request, action, campaign)
+        one = known.get(campaign) if action != "new" else None
+        if values.get("step") == "back":
+            return await _form(request, signer, action, one, live, values)
+        form = Sent(action, values, actor)
+        try:
+            changed = await run_in_threadpool(_checked, form, one, live)
+            if changed is None:
+                return _back(request, campaign, "nothing")
+            if values.get("step") != "do":
+                return await _form(request, signer, action, one, live, values, review=changed)
+            name = await run_in_threadpool(_do, form, one, live)
+        except CampaignError as error:
+            return await _form(request, signer, action, one, live, values, str(error), error.status)
+        except StoreAwayError as error:
+            sentence = f"{error}; nothing was changed, send it again"
+            return await _form(request, signer, action, one, live, values, sentence, 503)
+        return _back(request, name, action)
+
+
+def _blank(action: str, one: Campaign | None, live: Live) -> dict[str, str]:
+    """The fields of a form that is opened."""
+    if action in SHORT:
+        return {}
+    if action == "split" and one is not None:
+        override = one.override.share if one.override is not None else None
+        return {f"share.{name}": f"{part:.10g}" for name, part in (override or one.share).items()}
+    values = forms.shown(one, live.platforms)
+    return values if one is None else {**values, "was": forms.snapshot(values)}
+
+
+def _checked(form: Sent, one: Campaign | None, live: Live) -> list[tuple[str, str, str]] | None:
+    """What a form would change: field, before, after; `None`: nothing. Raises `CampaignError`."""
+    platforms, values, reason = live.platforms, form.values, form.reason
+    if form.action in SHORT:
+        return [("reason", "", reason)]
+    if one is None:
+        new = service.validate(forms.raw(values, platforms), platforms)
+        if new.campaign_id in live.campaigns:
+            raise service.CampaignExistsError(
+                f"campaign_id: {new.campaign_id!r} is there already; edit it or choose a name"
+            )
+        return form_view.differences({}, new.planned())
+    if form.action == "split":
+        share = plan.check_override("given", forms.share(values, platforms), platforms)
+        before = one.override.share if one.override is not None and one.override.share else one.share
+        return form_view.differences({"share": before}, {"share": share}) or [("share", "", "as now, held by hand")]
+    edit = _edit(form, live)
+    if not edit:
+        return None
+    new = service.edited(one, edit, platforms)
+    return form_view.differences(one.planned(), new.planned()) or None
+
+
+def _edit(form: Sent, live: Live) -> dict[str, Any]:
+    return forms.changes(form.values, forms.restored(form.values.get("was", "")), live.platforms)
+
+
+def _do(form: Sent, one: Campaign | None, live: Live) -> str:
+    """Change what the form says; the campaign's name. Raises `CampaignError`, `StoreAwayError`."""
+    store, platforms, actor, reason = live.store, live.platforms, form.actor, form.reason
+    if one is None:
+        name = service.create(store, forms.raw(form.values, platforms), platforms, actor, reason).campaign_id
+    else:
+        name = one.campaign_id
+        if form.action == "edit":
+            service.edit(store, name, _edit(form, live), platforms, actor, reason)
+        elif form.action == "pause":
+            service.pause(store, name, actor, reason)
+        elif form.action == "resume":
+            service.resume(store, name, actor, reason)
+        elif form.action == "lift":
+            service.lift(store, name, actor, reason)
+        else:
+            share = forms.share(form.values, platforms) if form.action == "split" else None
+            kind = "static" if share is None else "given"
+            service.set_override(store, name, kind, share, platforms, actor, reason)
+    live.reload()
+    return name
+
+
+async def _form(
+    request: Request,
+    signer: csrf.Signer,
+    action: str,
+    one: Campaign | None,
+    live: Live,
+    values: Mapping[str, str],
+    sentence: str | None = None,
+    status: int = 200,
+    review: list[tuple[str, str, str]] | None = None,
+) -> Response:
+    """The form, or what it changes (`review`) to be confirmed; `sentence`: why it was refused."""
+    session = csrf.session_of(request.cookies.get(csrf.COOKIE)) or csrf.new_session()
+    token = await run_in_threadpool(signer.sign, session, _actor(request))
+    text = form_view.render(
+        action,
+        one,
+        live.platforms,
+        values,
+        token=token,
+        root=request.scope.get("root_path") or "",
+        sentence=sentence,
+        review=review,
+    )
+    response = HTMLResponse(text, status, HEADERS)
+    response.set_cookie(
+        csrf.COOKIE,
+        session,
+        max_age=csrf.HOURS * 3_600,
+        path=f"{request.scope.get('root_path') or ''}/desk",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+def _back(request: Request, campaign: str, done: str) -> Response:
+    root = request.scope.get("root_path") or ""
+    return RedirectResponse(f"{root}/?campaign={quote(campaign, safe='')}&done={done}", HTTPStatus.SEE_OTHER, HEADERS)
+
+
+def _nothing(request: Request, action: str, campaign: str) -> Response:
+    what = (
+        f"campaign: {campaign[:200]!r} is unknown" if action in form_view.TITLES else f"{action[:40]!r}: no such form"
+    )
+    return _refusal(request, 404, f"{what}; go back to the page and choose one")
+
+
+def _refusal(request: Request, status: int, sentence: str) -> Response:
+    return HTMLResponse(form_view.refusal(sentence, request.scope.get("root_path") or ""), status, HEADERS)
+
+
+def _actor(request: Request) -> str:
+    """The token's name, where the server asks for tokens."""
+    return str((request.scope.get("state") or {}).get("actor") or "local")
