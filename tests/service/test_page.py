@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import threading
@@ -275,8 +276,12 @@ def test_of_many_campaigns_some_are_shown_and_each_can_be(live: Live) -> None:
     campaigns.import_(live.store, rows, "anna", NAMES)
     live.reload()
     app = application(live)
-    assert len(get(app, "/page.json").json()["details"]) == page.DETAILED
-    link = re.findall(r'<th scope="row"><a href="(/[^"]*)"', get(app, "/").text)[-1]
+    listed = get(app, "/page.json").json()
+    assert len(listed["campaigns"]) == 12 + len(CAMPAIGNS) + 1
+    assert listed["details"] == []
+    assert len(get(app, "/page.json?q=MANY 0").json()["campaigns"]) == 10
+    assert len(get(app, "/page.json?q=many 01").json()["details"]) == 1
+    link = html.unescape(re.findall(r'<th scope="row"><a href="(/[^"]*)"', get(app, "/").text)[-1])
     found = get(app, link.replace("/?", "/page.json?")).json()
     assert [one["campaign_id"] for one in found["details"]] == ["many 11/x?y"]
     assert len(get(app, "/?campaign=unknown").text) > 1_000
@@ -304,39 +309,46 @@ def served(live: Live, tmp_path: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
 def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tuple[str, str], tmp_path: Path) -> None:
     url, token = served
+    campaigns = len(CAMPAIGNS)
     with browser.chromium(tmp_path) as shown:
-        for width in (1280, 400):
-            shown.open(url, width, {"authorization": f"Bearer {token}"})
+        for width in (1280, 390):
+            for dark in (False, True):
+                shown.dark(dark)
+                shown.open(url, width, {"authorization": f"Bearer {token}"})
+                assert shown.accessibility() == []
             assert shown.complaints == []
             assert {address for address in shown.requests if not address.startswith("data:")} == {url}
             assert shown.value("document.documentElement.clientWidth") == width
             assert shown.value("document.documentElement.scrollWidth") <= width
+            assert shown.value("document.documentElement.scrollHeight") <= 4_000
             # Nothing but what scrolls in its own frame reaches beyond the edge.
             beyond = """[...document.querySelectorAll("body *")].filter(one => !one.closest(".scroll")
                 && one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 120))"""
             assert shown.value(beyond) == []
             names = json.loads(
                 shown.value(
-                    "JSON.stringify([...document.querySelectorAll('.campaign h2')].map(x => x.firstChild.data.trim()))"
+                    "JSON.stringify([...document.querySelectorAll('.campaigns th a')].map(x => x.innerText.trim()))"
                 )
             )
             assert names == sorted([*CAMPAIGNS, EVIL])
             assert shown.value("document.scripts.length") == 0
+            assert shown.value("document.querySelectorAll('form[method=post], .buttons').length") == 0
             for arm in ("policy", "control"):
                 widths = shown.value(
                     f"""[...document.querySelectorAll('.bar[aria-label="split of arm {arm}"]')].map(
                         bar => [...bar.children].reduce((sum, part) => sum + parseFloat(part.style.width), 0))"""
                 )
                 assert widths == pytest.approx([100.0] * len(names), abs=0.05)
-            assert shown.value("document.querySelectorAll('.panels svg').length") == 2 * len(NAMES) * len(CAMPAIGNS)
-            assert shown.value("document.querySelectorAll('svg .now').length") == 4 * len(NAMES) * len(CAMPAIGNS)
-            # Readable: no text of a chart smaller than 8 px, charts not empty.
-            smallest = """Math.min(...[...document.querySelectorAll('details[open] .panels svg')].map(
+            assert shown.value("document.querySelectorAll('.panels svg').length") == 2 * len(NAMES) * campaigns
+            assert shown.value("document.querySelectorAll('svg .now').length") == 4 * len(NAMES) * campaigns
+            # Readable: opened, no text of a chart is smaller than 8 px.
+            shown.value("document.querySelectorAll('details').forEach(one => one.open = true)")
+            smallest = """Math.min(...[...document.querySelectorAll('.panels svg, .figures svg')].map(
                 svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width
                     * parseFloat(svg.getAttribute("font-size"))))"""
             assert shown.value(smallest) > 8
-            assert shown.value("document.querySelectorAll('details[open] .panels svg').length") == 2 * len(NAMES)
+            assert shown.accessibility() == []
             shown.screenshot(tmp_path / f"page{width}.png")
             assert (tmp_path / f"page{width}.png").stat().st_size > 20_000
         shown.open(url.replace("http://", f"http://me:{token}@"), 1280)
-        assert shown.value("document.querySelector('h1').innerText").startswith("Bundle")
+        assert shown.value("document.querySelector('h1').innerText") == STATUS["verdict"]["line"]
