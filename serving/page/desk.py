@@ -17,7 +17,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from crossmix.clock import Clock
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import schema as plan
@@ -67,7 +66,7 @@ class Sent:
         return reason
 
 
-def add(routes: APIRouter, live: Live, clock: Clock) -> None:
+def add(routes: APIRouter, live: Live) -> None:
     """The forms' routes."""
     signer = csrf.Signer(lambda: live.store.identity())
 
@@ -75,7 +74,7 @@ def add(routes: APIRouter, live: Live, clock: Clock) -> None:
     async def opened(request: Request, action: str, campaign: str = "") -> Response:
         known = live.campaigns
         if action not in form_view.TITLES or (action != "new" and campaign not in known):
-            return _nothing(request, action, campaign)
+            return _nothing(action, campaign)
         one = known.get(campaign) if action != "new" else None
         values = _blank(action, one, live)
         return await _form(request, signer, action, one, live, values)
@@ -88,13 +87,13 @@ def add(routes: APIRouter, live: Live, clock: Clock) -> None:
             cookie = csrf.session_of(request.cookies.get(csrf.COOKIE))
             await run_in_threadpool(signer.check, dict(request.headers), cookie, actor, values.get("token", ""))
         except CampaignError as error:
-            return _refusal(request, error.status, str(error))
+            return _refusal(error.status, str(error))
         except csrf.ForgedError as error:
-            return _refusal(request, 403, str(error))
+            return _refusal(403, str(error))
         campaign = values.get("campaign", "")
         known = live.campaigns
         if action not in form_view.TITLES or (action != "new" and campaign not in known):
-            return _nothing(request, action, campaign)
+            return _nothing(action, campaign)
         one = known.get(campaign) if action != "new" else None
         if values.get("step") == "back":
             return await _form(request, signer, action, one, live, values)
@@ -102,7 +101,7 @@ def add(routes: APIRouter, live: Live, clock: Clock) -> None:
         try:
             changed = await run_in_threadpool(_checked, form, one, live)
             if changed is None:
-                return _back(request, campaign, "nothing")
+                return _back(campaign, "nothing")
             if values.get("step") != "do":
                 return await _form(request, signer, action, one, live, values, review=changed)
             name = await run_in_threadpool(_do, form, one, live)
@@ -111,7 +110,7 @@ def add(routes: APIRouter, live: Live, clock: Clock) -> None:
         except StoreAwayError as error:
             sentence = f"{error}; nothing was changed, send it again"
             return await _form(request, signer, action, one, live, values, sentence, 503)
-        return _back(request, name, action)
+        return _back(name, action)
 
 
 def _blank(action: str, one: Campaign | None, live: Live) -> dict[str, str]:
@@ -195,7 +194,6 @@ async def _form(
         live.platforms,
         values,
         token=token,
-        root=request.scope.get("root_path") or "",
         sentence=sentence,
         review=review,
     )
@@ -204,7 +202,7 @@ async def _form(
         csrf.COOKIE,
         session,
         max_age=csrf.HOURS * 3_600,
-        path=f"{request.scope.get('root_path') or ''}/desk",
+        path=None,  # where this page is, as the browser knows it
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",
@@ -212,20 +210,20 @@ async def _form(
     return response
 
 
-def _back(request: Request, campaign: str, done: str) -> Response:
-    root = request.scope.get("root_path") or ""
-    return RedirectResponse(f"{root}/?campaign={quote(campaign, safe='')}&done={done}", HTTPStatus.SEE_OTHER, HEADERS)
+def _back(campaign: str, done: str) -> Response:
+    where = f"{form_view.ROOT}/?campaign={quote(campaign, safe='')}&done={done}"
+    return RedirectResponse(where, HTTPStatus.SEE_OTHER, HEADERS)
 
 
-def _nothing(request: Request, action: str, campaign: str) -> Response:
+def _nothing(action: str, campaign: str) -> Response:
     what = (
         f"campaign: {campaign[:200]!r} is unknown" if action in form_view.TITLES else f"{action[:40]!r}: no such form"
     )
-    return _refusal(request, 404, f"{what}; go back to the page and choose one")
+    return _refusal(404, f"{what}; go back to the page and choose one")
 
 
-def _refusal(request: Request, status: int, sentence: str) -> Response:
-    return HTMLResponse(form_view.refusal(sentence, request.scope.get("root_path") or ""), status, HEADERS)
+def _refusal(status: int, sentence: str) -> Response:
+    return HTMLResponse(form_view.refusal(sentence), status, HEADERS)
 
 
 def _actor(request: Request) -> str:

@@ -12,6 +12,8 @@ from crossmix.pages.format import moment
 from crossmix.pages.render import render as page
 from serving.page import forms
 
+ROOT = ".."
+"""Of links: forms are one level below the page, whatever the server's own path is."""
 TEMPLATE, REFUSAL = (Path(__file__).with_name(name) for name in ("form.html.j2", "refusal.html.j2"))
 TITLES = {
     "new": "New campaign",
@@ -60,7 +62,6 @@ def render(
     values: Mapping[str, str],
     *,
     token: str,
-    root: str,
     sentence: str | None = None,
     review: list[tuple[str, str, str]] | None = None,
 ) -> str:
@@ -92,13 +93,13 @@ def render(
         short=action in ("pause", "resume", "kill", "lift"),
         danger=action in ("kill", "pause"),
         token=token,
-        root=root,
+        root=ROOT,
     )
 
 
-def refusal(sentence: str, root: str) -> str:
+def refusal(sentence: str) -> str:
     """A page that only says why."""
-    return page(REFUSAL, sections=(), sentence=sentence, root=root)
+    return page(REFUSAL, sections=(), sentence=sentence, root=ROOT)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
-from crossmix.clock import Clock, wall
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.metrics import ARMS
@@ -57,19 +56,18 @@ class Asked:
     """Why the days asked for are not shown."""
 
 
-def router(live: Live, status: Status, trail: Trail, answers: Answers | None = None, clock: Clock = wall) -> APIRouter:
+def router(live: Live, status: Status, trail: Trail, answers: Answers | None = None) -> APIRouter:
     """The page's routes, for a FastAPI application, its forms among them.
 
     Args:
         status: the experiment so far, as `serving.experiment.verdict.status` tells it; `None`: nothing to tell.
         trail: the newest so many entries of the audit trail.
         answers: (campaign, arm) to the prediction of the cycle that runs; the predictors' own if `None`.
-        clock: the time, UTC.
     """
     routes, questions = APIRouter(tags=["page"]), answers or _predictors(live)
 
     def gathered(asked: Asked) -> dict[str, Any]:
-        return gather(live, status, trail, questions, asked, clock())
+        return gather(live, status, trail, questions, asked, live.clock())
 
     @routes.get("/", response_class=HTMLResponse, summary="The page for people")
     def page(
@@ -86,8 +84,7 @@ def router(live: Live, status: Status, trail: Trail, answers: Answers | None = N
         except RangeError as error:
             asked = Asked(campaign, q, page, trouble=str(error))
         admin = bool((request.scope.get("state") or {}).get("admin"))
-        root = request.scope.get("root_path") or ""
-        text = page_view.render(gathered(asked), admin=admin, root=root, done=desk.DONE.get(done or ""))
+        text = page_view.render(gathered(asked), admin=admin, done=desk.DONE.get(done or ""))
         return HTMLResponse(text, headers=desk.HEADERS)
 
     @routes.get("/page.json", summary="What the page shows")
@@ -100,9 +97,7 @@ def router(live: Live, status: Status, trail: Trail, answers: Answers | None = N
             return JSONResponse({"error": str(error)}, 422)
         return JSONResponse(gathered(asked), headers={"cache-control": "no-store"})
 
-    @routes.get(
-        "/delivery.csv", summary="What was delivered, beside what was planned and told", response_class=Response
-    )
+    @routes.get("/delivery.csv", summary="What was delivered beside what was told, as CSV", response_class=Response)
     def table(campaign: Chosen = None, q: Sought = "", first: First = None, last: Last = None) -> Response:
         by_name = live.campaigns
         if campaign is not None and campaign not in by_name:
@@ -110,7 +105,9 @@ def router(live: Live, status: Status, trail: Trail, answers: Answers | None = N
         try:
             days = Range.read(first, last)
             names = [campaign] if campaign is not None else _matching(by_name, q)
-            parts = _begun(export.lines(live.store, [by_name[name] for name in names], live.platforms, days, clock()))
+            parts = _begun(
+                export.lines(live.store, [by_name[name] for name in names], live.platforms, days, live.clock())
+            )
         except RangeError as error:
             return JSONResponse({"error": str(error)}, 422)
         except StoreAwayError as error:
@@ -118,7 +115,7 @@ def router(live: Live, status: Status, trail: Trail, answers: Answers | None = N
         named = {"content-disposition": 'attachment; filename="delivery.csv"', "cache-control": "no-store"}
         return StreamingResponse(parts, media_type="text/csv; charset=utf-8", headers=named)
 
-    desk.add(routes, live, clock)
+    desk.add(routes, live)
     return routes
 
 

@@ -17,6 +17,8 @@ from crossmix.pages.table import NOTHING, Cell, Table, gate_table
 from serving.page import curves, figures
 from serving.page.dates import DAYS
 
+ROOT = "."
+"""Links are relative: behind a proxy the server may have a path of its own."""
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 CHIPS = {"running": "pass", "paused": "insufficient-data", "not begun": "none", "over": "none"}
 VERDICT_CHIPS = {
@@ -36,12 +38,11 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze"}
 
 
-def render(data: Mapping[str, Any], *, admin: bool = False, root: str = "", done: str | None = None) -> str:
+def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = None) -> str:
     """The page.
 
     Args:
         admin: who looks may change things, and so gets the buttons.
-        root: path under which the server is, behind a proxy.
         done: what a form has just done.
     """
     by_name = {one["campaign_id"]: one for one in data["campaigns"]}
@@ -59,7 +60,7 @@ def render(data: Mapping[str, Any], *, admin: bool = False, root: str = "", done
         sections=[*sections, ("experiment", "Experiment"), ("bundle", "Bundle"), ("trail", "Audit trail")],
         data=data,
         admin=admin,
-        root=root,
+        root=ROOT,
         done=done,
         alone=alone,
         headline=headline(data),
@@ -71,7 +72,7 @@ def render(data: Mapping[str, Any], *, admin: bool = False, root: str = "", done
         ],
         lifted=any(_dig(one["verdict"], "lift") is not None for one in by_name.values()),
         span=_span(data["range"]),
-        here=f"{root}/{_query(campaign=listing['campaign'], q=listing['q'], page=listing['page'], **days)}",
+        here=f"{ROOT}/{_query(campaign=listing['campaign'], q=listing['q'], page=listing['page'], **days)}",
         query=_query(campaign=listing["campaign"], q=listing["q"], **days),
         search=_query(q=listing["q"], **days).replace("?", "&"),
         tail=_query(**days).replace("?", "&"),

@@ -122,17 +122,17 @@ def trail(live: Live) -> list[tuple[str, str, str, str]]:
 def test_the_kill_switch_is_a_button_that_asks_first(live: Live, app: Any, tokens: dict[str, str]) -> None:
     person = Person(app, tokens["admin"])
     text = person.ask("GET", f"/?campaign={FIRST}").text
-    assert f'href="/desk/kill?campaign={FIRST}"' in text
+    assert f'href="./desk/kill?campaign={FIRST}"' in text
     form = person.opened(f"/desk/kill?campaign={FIRST}")
     assert campaigns.get(live.store, FIRST).override is None
     answer = person.sent("/desk/kill", form | {"reason": "broken page", "step": "do"})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/?campaign={FIRST}&done=kill")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"../?campaign={FIRST}&done=kill")
     override = live.campaigns[FIRST].override
     assert override is not None
     assert (override.kind, override.actor, override.reason) == ("static", "a-admin", "broken page")
-    text = person.ask("GET", answer.headers["location"]).text
+    text = person.ask("GET", answer.headers["location"].removeprefix("..")).text
     assert page.desk.DONE["kill"] in text
-    assert f'href="/desk/lift?campaign={FIRST}"' in text
+    assert f'href="./desk/lift?campaign={FIRST}"' in text
     answer = person.sent(
         "/desk/lift", person.opened(f"/desk/lift?campaign={FIRST}") | {"step": "do", "reason": "mended"}
     )
@@ -214,7 +214,7 @@ def test_create_keeps_what_was_typed_and_says_what_is_wrong_beside_it(
     back = fields(person.sent("/desk/new", fields(review.text) | {"step": "back"}).text)
     assert {key: back[key] for key in NEW} == NEW
     answer = person.sent("/desk/new", fields(review.text) | {"step": "do"})
-    assert answer.headers["location"] == f"/?campaign={quote('winter / sale', safe='')}&done=new"
+    assert answer.headers["location"] == f"../?campaign={quote('winter / sale', safe='')}&done=new"
     one = live.campaigns["winter / sale"]
     assert one.starts == datetime(2026, 1, 30, 23, tzinfo=UTC)
     assert (one.timezone, one.cycle_budget, one.cycles) == ("Europe/Berlin", 250.0, 10)
@@ -297,16 +297,16 @@ def test_a_person_works_the_desk_in_a_browser(live: Live, served: str, tokens: d
     with browser.chromium(tmp_path) as shown:
         # The kill switch: a button, a reason, done; and lifted.
         shown.open(f"{url}?campaign={FIRST}", 1280)
-        shown.press("a[href^='/desk/kill']")
+        shown.press("a[href^='./desk/kill']")
         shown.write("reason", "broken page")
         assert shown.accessibility() == []
         shown.press("button[value=do]")
         assert "kill switch is on" in shown.value("document.querySelector('.done').innerText")
         assert live.campaigns[FIRST].override is not None
-        shown.press("a[href^='/desk/lift']")
+        shown.press("a[href^='./desk/lift']")
         shown.press("button[value=do]")
         assert live.campaigns[FIRST].override is None
-        shown.press("a[href^='/desk/pause']")
+        shown.press("a[href^='./desk/pause']")
         shown.press("button[value=do]")
         assert live.campaigns[FIRST].paused
         # Created with an error, mended, checked, confirmed.
@@ -326,7 +326,7 @@ def test_a_person_works_the_desk_in_a_browser(live: Live, served: str, tokens: d
         shown.press("button[value=do]")
         assert live.campaigns["winter / sale"].cycle_budget == 250
         # Edited.
-        shown.press("a[href^='/desk/edit']")
+        shown.press("a[href^='./desk/edit']")
         shown.write("cycle_budget", "300")
         shown.press("button[value=check]")
         shown.press("button[value=do]")
