@@ -49,7 +49,10 @@ class Signer:
         until, _, digest = token.partition(".")
         if session is None or not re.fullmatch(r"\d{1,12}", until):
             raise ForgedError("token: the form has none of this browser; open it again, with cookies allowed")
-        if not any(hmac.compare_digest(digest, self._digest(key, session, actor, int(until))) for key in self._keys()):
+        if not any(
+            hmac.compare_digest(digest.encode(), self._digest(key, session, actor, int(until)).encode())
+            for key in self._keys()
+        ):
             raise ForgedError("token: the form is not one that was given to you here; open it again")
         if int(until) < self._clock():
             raise ForgedError(f"token: the form is older than {HOURS} hours; open it again")

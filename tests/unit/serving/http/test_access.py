@@ -21,6 +21,9 @@ from serving.http.access import SCOPES, Access, AccessError, Tokens
 ROUTES = {
     ("GET", "/"): "read",
     ("GET", "/page.json"): "read",
+    ("GET", "/delivery.csv"): "read",
+    ("GET", "/desk/kill"): "admin",
+    ("POST", "/desk/kill"): "admin",
     ("GET", "/experiment"): "read",
     ("GET", "/experiment.json"): "read",
     ("GET", "/campaigns"): "read",

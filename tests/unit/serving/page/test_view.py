@@ -1,0 +1,116 @@
+"""What the page says first, and in which colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from serving.page import figures, view
+
+
+def data(experiment: dict[str, Any] | None = None, ended: dict[str, Any] | None = None) -> dict[str, Any]:
+    listing = {"running": 3, "total": 5, "paused": 1, "held": 2}
+    return {"experiment": experiment, "ended": ended, "listing": listing}
+
+
+LINE = "The policy is better: ROI +9.0% [+2.0%, +16.0%] after 14 of 14 cycles."
+
+
+@pytest.mark.parametrize(
+    ("experiment", "ended", "headline"),
+    [
+        (None, None, "No verdict yet: no cycle with feedback has finished"),
+        ({"line": LINE}, None, LINE),
+        (
+            {"line": LINE, "ended": "2026-01-20T10:00:00+00:00", "reason": "as planned"},
+            None,
+            "The experiment has ended on 2026-01-20: as planned",
+        ),
+        (
+            None,
+            {"why": "guardrail roi", "at": "2026-01-20T10:00:00+00:00"},
+            "The experiment has ended on 2026-01-20: guardrail roi",
+        ),
+        (
+            {"line": LINE, "ended": "2026-01-20T10:00:00+00:00", "outcome": "shipped"},
+            None,
+            "Shipped on 2026-01-20: the policy serves every user",
+        ),
+    ],
+)
+def test_the_headline_says_whether_it_is_over(
+    experiment: dict[str, Any] | None, ended: dict[str, Any] | None, headline: str
+) -> None:
+    assert view.headline(data(experiment, ended)) == headline
+    below = view._sentences(data(experiment, ended))
+    assert below[-1] == "3 of 5 campaigns run; 1 paused; 2 held by hand."
+    over = bool(ended or (experiment or {}).get("ended"))
+    shipped = (experiment or {}).get("outcome") == "shipped"
+    assert (LINE in below) == (over and experiment is not None)
+    assert ("Every user gets the static split now." in below) == (over and not shipped)
+
+
+@pytest.mark.parametrize(
+    ("lift", "low", "high", "kind"),
+    [
+        (0.1, 0.02, 0.2, "num good"),
+        (-0.1, -0.2, -0.02, "num bad"),
+        (-0.1, -0.2, 0.02, "num"),
+        (0.1, -0.02, 0.2, "num"),
+        (-0.1, None, None, "num"),
+    ],
+)
+def test_a_negative_lift_never_has_the_colour_of_a_positive_one(
+    lift: float, low: float | None, high: float | None, kind: str
+) -> None:
+    cell = figures.lift({"lift": lift, "low": low, "high": high})
+    assert cell.kind == kind
+    assert "?" not in cell.small
+    assert cell.small or low is None
+    assert figures.lift(None).text == figures.lift({"lift": None}).text == "not yet"
+
+
+def campaign(days: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"campaign_id": "a<b", "currency": "EUR", "cycle_hours": 24.0, "delivery": {"days": days}}
+
+
+def day(number: int, state: str, spend: float | None) -> dict[str, Any]:
+    ratio = None if spend is None else 2.0
+    arms = {arm: {"roas": ratio} for arm in ("policy", "control")}
+    moment = f"2026-01-{number:02d}"
+    figures_ = {"spend": spend, "revenue": spend, "conversions": spend, "roas": ratio, "cpa": ratio, "pace": ratio}
+    return {
+        "date": moment,
+        "begins": f"{moment}T00:00:00+00:00",
+        "state": state,
+        "missing": ["social"] if state == "partly reported" else [],
+        "planned": 100.0,
+        "told": 100.0,
+        "arms": arms,
+        "platforms": {},
+        **figures_,
+    }
+
+
+def test_what_is_not_final_is_hollow_and_the_unreported_is_no_column() -> None:
+    one = campaign(
+        [
+            day(1, "settled", 90.0),
+            day(2, "not reported", None),
+            day(3, "conversions due", 80.0),
+            day(4, "running", 20.0),
+        ]
+    )
+    chart = str(figures.spend(one))
+    assert chart.count("<polygon") == 3
+    assert chart.count('class="open"') == 2
+    assert ">?</text>" in chart
+    assert "a&lt;b" in chart
+    ratios = str(figures.roas(one))
+    assert ratios.count('class="roas policy"') == 1
+    assert ratios.count('class="roas policy open"') == 2
+    rows = figures.days(one).rows
+    assert [row[1].text for row in rows] == ["running", "conversions due", "not reported", "settled"]
+    assert [row[4].text for row in rows] == ["20.00", "80.00", "not reported", "90.00"]
+    assert figures.days(campaign([day(1, "partly reported", 5.0)])).rows[0][1].small == "no report of social"
