@@ -295,14 +295,14 @@ def _unreported(campaign: Campaign, days: Sequence[Mapping[str, Any]], known: Re
     name = campaign.campaign_id
     edits, reported = known.edits.get(name, ()), known.reported.get(name, set())
     going = _going(campaign, known.pauses.get(name, ()), running)
+    counted = [cycle for cycle in reported if any(first <= cycle < stop for first, stop in going)]
+    if len(counted) == sum(stop - first for first, stop in going):
+        return 0.0
     total = sum(_plan(campaign, edits, first, stop) for first, stop in going)
-    for cycle in reported:
-        if any(first <= cycle < stop for first, stop in going):
-            total -= _plan(campaign, edits, cycle, cycle + 1)
+    total -= sum(_plan(campaign, edits, cycle, cycle + 1) for cycle in counted)
     for day in days:
         cycle, told = day["cycle"], day["told"]
-        counted = cycle not in reported and any(first <= cycle < stop for first, stop in going)
-        if counted and told is not None:
+        if told is not None and cycle not in reported and any(first <= cycle < stop for first, stop in going):
             total += told - day["planned"]
     return total
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -182,11 +182,18 @@ def _counted(campaigns: Iterable[Campaign], now: datetime) -> dict[str, int]:
     for one in campaigns:
         total += 1
         held += one.override is not None
-        # The calendar only where the clock alone does not tell.
-        going = one.starts <= now and 0 <= one.cycle(now) < one.cycles
+        going = one.starts <= now and _goes_on(one, now)
         paused += one.paused and going
         running += going and not one.paused
     return {"total": total, "running": running, "paused": paused, "held": held}
+
+
+def _goes_on(one: Campaign, now: datetime) -> bool:
+    """Whether a campaign that has begun is not over; the calendar is asked only within a day of its end."""
+    since, nominal = now - one.starts, one.calendar.nominal
+    if since < (one.cycles - 1) * nominal:
+        return True
+    return since <= one.cycles * nominal + timedelta(days=1) and one.cycle(now) < one.cycles
 
 
 def _unless_away(work: Callable[[], Any]) -> Any:

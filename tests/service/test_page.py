@@ -287,6 +287,49 @@ def test_of_many_campaigns_some_are_shown_and_each_can_be(live: Live) -> None:
     assert len(get(app, "/?campaign=unknown").text) > 1_000
 
 
+@pytest.mark.slow
+def test_ten_thousand_campaigns_are_pages_of_fifty_by_a_fixed_number_of_queries(live: Live) -> None:
+    starts = datetime.now(UTC) - timedelta(days=20, hours=1)
+    row = {"currency": "EUR", "cycle_budget": 100.0, "share": {NAMES[0]: 1.0}, "limits": {}, "starts": starts}
+    row |= {"cycles": 30, "cycle_hours": 24.0, "paused": False, "timezone": "UTC"}
+    with live.store.change() as connection:
+        rows = [{**row, "campaign_id": f"many {number:05d}"} for number in range(10_000)]
+        connection.execute(tables.campaigns.insert(), rows)
+        total = {"arm": "policy", "platform": NAMES[0], "won": 0.0, "impressions": 10.0, "clicks": 1.0, "events": 1}
+        total |= {"conversions": 1.0, "revenue": 20.0, "spend": 10.0, "complete": 0, "received": starts}
+        cells = [
+            {**total, "campaign_id": f"many {number:05d}", "cycle": cycle, "known": cycle}
+            for number in range(0, 10_000, 50)
+            for cycle in range(20)
+        ]
+        connection.execute(tables.totals.insert(), cells)
+    live.reload()
+    asked: list[str] = []
+    sa.event.listen(live.store.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    app, counts = application(live, lambda: None), {}
+    for path in ("/page.json", "/page.json?page=101", "/page.json?q=MANY 0995", "/page.json?page=100000"):
+        asked.clear()
+        found = get(app, path).json()
+        counts[path] = len(asked)
+        assert len(found["campaigns"]) <= page.LISTED
+        assert found["details"] == []
+        assert found["listing"]["total"] == 10_000 + len(CAMPAIGNS) + 1
+        names = [one["campaign_id"] for one in found["campaigns"]]
+        assert names == sorted(names)
+    # Some of the audit trail's and seven of delivery.
+    assert max(counts.values()) <= 10, counts
+    found = get(app, "/page.json?q=many 0995").json()
+    assert [one["campaign_id"] for one in found["campaigns"]] == [
+        f"many {number:05d}" for number in range(9_950, 9_960)
+    ]
+    assert found["campaigns"][0]["delivery"]["total"]["spend"] == 130
+    assert found["campaigns"][1]["delivery"]["total"]["spend"] is None
+    text = get(app, "/?page=2").text
+    assert len(re.findall(r'<th scope="row">', text)) >= page.LISTED
+    assert 'href="./?page=3"' in text
+    assert "page 2 of 201" in text
+
+
 @pytest.fixture
 def served(live: Live, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The page behind tokens, on loopback: its address, and a token to read."""
