@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
 import re
 import threading
@@ -19,8 +21,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from crossmix import bundle as bundles
+from crossmix.clock import MemoryClock
 from crossmix.config import load
-from crossmix.ledger import audit, tables
+from crossmix.ledger import audit, feedback, tables
+from crossmix.ledger.feedback import Event
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import service as campaigns
 from serving.http import access
@@ -32,6 +36,7 @@ from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, save_bundle
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'name'"
 FIRST, SECOND = sorted(CAMPAIGNS)[:2]
+NOW = datetime(2026, 6, 15, 10, tzinfo=UTC)
 STATUS: dict[str, Any] = {
     "experiment": {
         "id": "first",
@@ -77,12 +82,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bundles.Bundle:
 @pytest.fixture
 def live(saved: bundles.Bundle, tmp_path: Path) -> Iterator[Live]:
     """A server's own, with its feature store away: one campaign runs with limits, one is held by hand, one is evil."""
-    own, now = tmp_path / "own", datetime.now(UTC)
+    own, now = tmp_path / "own", NOW
     champion = Champion(own, None, saved.path)
-    made = Live(load("laptop"), own, f"sqlite:///{own / 'serving.db'}", champion, tmp_path / "nothing")
+    made = Live(
+        load("laptop"), own, f"sqlite:///{own / 'serving.db'}", champion, tmp_path / "nothing", clock=MemoryClock(NOW)
+    )
     made.reload()
     made.refresh_states()
-    starts = (now - timedelta(days=4, hours=1)).isoformat()
+    starts = (now - timedelta(days=4, hours=10)).isoformat()
     campaigns.edit(made.store, FIRST, {"starts": starts, "cycles": 14}, NAMES, "anna", "begin")
     campaigns.edit(made.store, FIRST, {"limits": {NAMES[0]: {"min": 0.3}}}, NAMES, "anna", "a floor")
     campaigns.set_override(made.store, SECOND, "static", None, NAMES, "bob", "<i>broken</i> landing page")
@@ -287,9 +294,68 @@ def test_of_many_campaigns_some_are_shown_and_each_can_be(live: Live) -> None:
     assert len(get(app, "/?campaign=unknown").text) > 1_000
 
 
+def deliver(live: Live, cycles: range, platforms: tuple[str, ...] = NAMES) -> None:
+    """Reports of `FIRST`: half of its budget spent, twice that earned."""
+    events = [
+        Event(f"{cycle}.{arm}.{name}", FIRST, arm, name, cycle, cycle, None, None, 100.0, 10.0, 5.0, amount * 2, amount)
+        for cycle in cycles
+        for arm, weight in (("policy", 0.7), ("control", 0.3))
+        for name in platforms
+        for amount in (0.5 * BUDGET * weight / len(NAMES),)
+    ]
+    assert len(feedback.insert(live.store, events, NOW).new) == len(events)
+
+
+def test_what_was_delivered_stands_beside_what_was_planned(live: Live) -> None:
+    deliver(live, range(0, 3))
+    deliver(live, range(3, 4), NAMES[1:])
+    app = application(live)
+    found = get(app, f"/page.json?campaign={FIRST}").json()
+    assert [one["campaign_id"] for one in found["campaigns"]] == [FIRST]
+    delivered = found["campaigns"][0]["delivery"]
+    states = [day["state"] for day in delivered["days"]]
+    assert states == ["settled", "settled", "settled", "partly reported", "running"]
+    assert delivered["days"][3]["missing"] == [NAMES[0]]
+    assert delivered["total"]["pace"] == pytest.approx(0.5)
+    assert delivered["total"]["roas"] == pytest.approx(2)
+    assert delivered["days"][4]["spend"] is None
+    text = get(app, f"/?campaign={FIRST}").text
+    for word in ("partly reported", f"no report of {NAMES[0]}", "not reported", "50\u202f%", "2.00"):
+        assert word in text
+    # One day alone; days that are none are a sentence, and the page stands.
+    day = (NOW - timedelta(days=3)).date().isoformat()
+    found = get(app, f"/page.json?campaign={FIRST}&from={day}&to={day}").json()
+    assert len(found["campaigns"][0]["delivery"]["days"]) == 1
+    refused = get(app, "/page.json?from=soon")
+    assert refused.status_code == 422
+    assert refused.json()["error"].startswith("from: 'soon'; give a day, as 2026-01-31")
+    assert "from: &#39;soon&#39;; give a day" in get(app, "/?from=soon").text
+    away = get(app, "/?campaign=nobody").text
+    assert "“nobody” is unknown" in away
+
+
+def test_delivery_comes_as_a_file(live: Live) -> None:
+    deliver(live, range(0, 2))
+    app = application(live)
+    answer = get(app, f"/delivery.csv?campaign={FIRST}")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="delivery.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    reported = [row for row in rows if row["reported"] == "yes"]
+    assert len(reported) == 2 * 2 * len(NAMES)
+    assert sum(float(row["spend"]) for row in reported) == pytest.approx(BUDGET)
+    assert {row["spend"] for row in rows if row["reported"] == "no"} == {""}
+    assert {row["campaign_id"] for row in csv.DictReader(io.StringIO(get(app, "/delivery.csv").text))} >= {
+        FIRST,
+        SECOND,
+    }
+    assert get(app, "/delivery.csv?campaign=nobody").status_code == 404
+    assert get(app, "/delivery.csv?to=never").status_code == 422
+
+
 @pytest.mark.slow
 def test_ten_thousand_campaigns_are_pages_of_fifty_by_a_fixed_number_of_queries(live: Live) -> None:
-    starts = datetime.now(UTC) - timedelta(days=20, hours=1)
+    starts = NOW - timedelta(days=20, hours=1)
     row = {"currency": "EUR", "cycle_budget": 100.0, "share": {NAMES[0]: 1.0}, "limits": {}, "starts": starts}
     row |= {"cycles": 30, "cycle_hours": 24.0, "paused": False, "timezone": "UTC"}
     with live.store.change() as connection:
