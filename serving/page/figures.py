@@ -87,8 +87,12 @@ def lift(one: Mapping[str, Any] | None) -> Cell:
     """The policy's lift over control; its colour is that of what all of its interval says."""
     if one is None or finite(one.get("lift")) is None:
         return Cell("not yet", "num muted")
-    span = interval(one.get("low"), one.get("high"), change) or "not yet bounded"
-    return Cell(change(one["lift"]), f"num {lift_kind(one.get('low'), one.get('high'))}".strip(), span)
+    low, high = one.get("low"), one.get("high")
+    span = interval(low, high, change)
+    if not span:
+        ends = ((low, "at least"), (high, "at most"))
+        span = next((f"{word} {change(end)}" for end, word in ends if finite(end) is not None), "not yet bounded")
+    return Cell(change(one["lift"]), f"num {lift_kind(low, high)}".strip(), span)
 
 
 def days(one: Mapping[str, Any]) -> Table:

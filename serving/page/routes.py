@@ -131,7 +131,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
     experiment = _unless_away(status)
     entries = _unless_away(lambda: [_entry(one) for one in trail(ENTRIES)])
     read = _unless_away(lambda: delivery.read(live.store, shown, asked.days, now))
-    silent = live.config.serving.guard.silent
+    silent, verdicts = live.config.serving.guard.silent, _of_campaigns(experiment)
     serving, snapshot = live.champion.current, live.snapshot
     return {
         "now": now.isoformat(),
@@ -162,7 +162,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
         "campaigns": [
             _campaign(one, now)
             | {"delivery": None if read is None else delivery.of(one, live.platforms, read, now, silent)}
-            | {"verdict": None if experiment is None else _of_campaign(experiment, one.campaign_id)}
+            | {"verdict": verdicts.get(one.campaign_id)}
             for one in shown
         ],
         "details": [_detail(live, one, answers) for one in detailed],
@@ -260,7 +260,7 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         for slot, platform in enumerate(live.platforms)
     ]
     first = ("cycle", "budget", "expected_revenue", "expected_revenue_interval", "explored", "override")
-    keys = (*first, "state_source", "state_as_of", "notes")
+    keys = (*first, "state_source", "state_as_of", "notes", "reasons")
     return {
         "campaign_id": one.campaign_id,
         "currency": one.currency,
@@ -285,7 +285,7 @@ def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
         "balance": _dig(status, "sample_ratio", "verdict"),
         "balance_reason": _dig(status, "sample_ratio", "reason"),
         "roi": {arm: _dig(status, "arms", arm, "roi") for arm in ARMS},
-        "lift": _dig(status, "lifts", "roi", "always_valid"),
+        "lift": _dig(status, "verdict", "interval") or _dig(status, "lifts", "roi", "always_valid"),
         "guardrails": [
             {key: rail.get(key) for key in ("name", "verdict", "detail", "sentence")}
             for rail in _dig(status, "guardrails") or ()
@@ -294,12 +294,14 @@ def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_campaign(status: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """What the experiment says of one campaign; `None`: it says nothing of it."""
-    mine = _dig(status, "by_campaign", name)
-    if not isinstance(mine, Mapping):
-        return None
-    return {"line": _dig(mine, "line"), "lift": _dig(mine, "lifts", "roi", "always_valid")}
+def _of_campaigns(status: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """What the experiment says of single campaigns, by name: of those that it lists."""
+    rows = _dig(status, "by_campaign", "rows")
+    return {
+        str(row.get("campaign_id")): {"word": row.get("word"), "lift": row.get("lift"), "reason": row.get("reason")}
+        for row in (rows if isinstance(rows, list | tuple) else ())
+        if isinstance(row, Mapping)
+    }
 
 
 def _iso(moment: Any) -> str | None:

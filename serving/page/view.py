@@ -35,7 +35,7 @@ SOURCES = {
     "request": "as asked",
 }
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze"}
+BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze", "supply": "sold out"}
 
 
 def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = None) -> str:

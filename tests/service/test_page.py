@@ -334,6 +334,32 @@ def test_what_was_delivered_stands_beside_what_was_planned(live: Live) -> None:
     assert "“nobody” is unknown" in away
 
 
+def test_each_campaign_has_its_line_of_the_verdict(live: Live) -> None:
+    lift = {"lift": -0.05, "low": -0.09, "high": -0.01}
+    rows = [{"campaign_id": FIRST, "word": "control better", "lift": lift, "reason": None}]
+    rows.append({"campaign_id": SECOND, "word": "insufficient data", "lift": None, "reason": "2 more cycles"})
+    app = application(live, lambda: {**STATUS, "by_campaign": {"page": 1, "pages": 1, "rows": rows}})
+    listed = {one["campaign_id"]: one["verdict"] for one in get(app, "/page.json").json()["campaigns"]}
+    assert listed[FIRST] == {"word": "control better", "lift": lift, "reason": None}
+    assert listed[EVIL] is None
+    text = get(app, "/").text
+    line = re.search(rf'<tr><th scope="row"><a href="[^"]*">{FIRST}</a>.*?</tr>', text, re.DOTALL)
+    assert line is not None
+    assert re.search(r'<td class="num bad">−5.0\u202f%<small>−9.0\u202f% to −1.0\u202f%', line[0])
+    assert "Policy over control" in text
+    assert "insufficient data: 2 more cycles" in get(app, f"/?campaign={SECOND}").text
+
+
+def test_after_the_end_the_headline_says_so(live: Live) -> None:
+    over = {**STATUS["experiment"], "ended": "2026-06-14T08:00:00+00:00", "reason": "it was planned so"}
+    app = application(live, lambda: {**STATUS, "experiment": over})
+    text = get(app, "/").text
+    assert "<h1>The experiment has ended on 2026-06-14: it was planned so</h1>" in text
+    assert STATUS["verdict"]["line"] in text
+    app = application(live, lambda: {**STATUS, "experiment": {**over, "outcome": "shipped"}})
+    assert "<h1>Shipped on 2026-06-14: the policy serves every user</h1>" in get(app, "/").text
+
+
 def test_delivery_comes_as_a_file(live: Live) -> None:
     deliver(live, range(0, 2))
     app = application(live)

@@ -114,3 +114,9 @@ def test_what_is_not_final_is_hollow_and_the_unreported_is_no_column() -> None:
     assert [row[1].text for row in rows] == ["running", "conversions due", "not reported", "settled"]
     assert [row[4].text for row in rows] == ["20.00", "80.00", "not reported", "90.00"]
     assert figures.days(campaign([day(1, "partly reported", 5.0)])).rows[0][1].small == "no report of social"
+
+
+def test_an_interval_with_an_open_end_is_said_in_words() -> None:
+    assert figures.lift({"lift": 0.05, "low": None, "high": None}).small == "not yet bounded"
+    assert figures.lift({"lift": 0.05, "low": 0.01, "high": None}).small == "at least +1.0\u202f%"
+    assert figures.lift({"lift": -0.05, "low": None, "high": -0.01}).small == "at most −1.0\u202f%"
