@@ -213,6 +213,7 @@ def spend(one: Mapping[str, Any]) -> Markup:
     panel.line(across, [day["planned"] for day in days for _ in (0, 1)], MUTED, width=1.2, dash=DASHES)
     panel.line(across, [_known(day["told"]) for day in days for _ in (0, 1)], INK, width=1.4)
     _words(panel, days, low)
+    _uprights(panel, one)
     return chart.svg()
 
 
@@ -224,6 +225,7 @@ def roas(one: Mapping[str, Any]) -> Markup:
     highest = max([1e-9, *(value for row in values.values() for value in row if math.isfinite(value))])
     panel = chart.panel(_across(days), Axis(Scale(0, 1.12 * highest), most=4), head=22)
     panel.note(-0.5, 1.12 * highest, "ROAS", lift=9)
+    _uprights(panel, one)
     for arm, colour, dash in zip(ARMS, (ACCENT, WARM), ("", DASHES), strict=True):
         row = values[arm]
         settled = [value if day["state"] in delivery.FINAL else math.nan for day, value in zip(days, row, strict=True)]
@@ -245,6 +247,16 @@ def _words(panel: Any, days: Sequence[Mapping[str, Any]], foot: float) -> None:
     for index, day in enumerate(days):
         if day["spend"] is None and day["state"] == delivery.UNREPORTED:
             panel.note(index, foot, "?" if few else "", MUTED, anchor="middle", lift=5, bold=True)
+
+
+def _uprights(panel: Any, one: Mapping[str, Any]) -> None:
+    """A line at each change of the campaign or the bundle while the experiment ran."""
+    days = one["delivery"]["days"]
+    begins = [datetime.fromisoformat(day["begins"]) for day in days]
+    for change_ in one["changes"]:
+        at = datetime.fromisoformat(change_["at"])
+        if begins and at >= begins[0]:
+            panel.upright(sum(begin <= at for begin in begins) - 1.5, MUTED)
 
 
 def _across(days: Sequence[Mapping[str, Any]]) -> Axis:

@@ -162,7 +162,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
         "campaigns": [
             _campaign(one, now)
             | {"delivery": None if read is None else delivery.of(one, live.platforms, read, now, silent)}
-            | {"verdict": verdicts.get(one.campaign_id)}
+            | {"verdict": verdicts.get(one.campaign_id), "changes": _changes(experiment, one.campaign_id)}
             for one in shown
         ],
         "details": [_detail(live, one, answers) for one in detailed],
@@ -302,6 +302,17 @@ def _of_campaigns(status: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]
         for row in (rows if isinstance(rows, list | tuple) else ())
         if isinstance(row, Mapping)
     }
+
+
+def _changes(status: Mapping[str, Any] | None, campaign: str) -> list[dict[str, Any]]:
+    """What was changed of a campaign, or of the bundle of all, while the experiment ran."""
+    marks = _dig(status, "phases")
+    return [
+        {key: mark.get(key) for key in ("at", "what", "who", "subject", "reason")}
+        for mark in (marks if isinstance(marks, list | tuple) else ())
+        if isinstance(mark, Mapping)
+        and (mark.get("subject") == campaign or str(mark.get("action")).startswith("bundle."))
+    ]
 
 
 def _iso(moment: Any) -> str | None:

@@ -338,7 +338,24 @@ def test_each_campaign_has_its_line_of_the_verdict(live: Live) -> None:
     lift = {"lift": -0.05, "low": -0.09, "high": -0.01}
     rows = [{"campaign_id": FIRST, "word": "control better", "lift": lift, "reason": None}]
     rows.append({"campaign_id": SECOND, "word": "insufficient data", "lift": None, "reason": "2 more cycles"})
-    app = application(live, lambda: {**STATUS, "by_campaign": {"page": 1, "pages": 1, "rows": rows}})
+    marks = [
+        {
+            "at": "2026-06-13T10:00:00+00:00",
+            "what": "override set",
+            "action": "override.set",
+            "subject": name,
+            "who": "bob",
+        }
+        for name in (FIRST, SECOND)
+    ]
+    marks.append(
+        {"at": "2026-06-14T10:00:00+00:00", "what": "version", "action": "bundle.serve", "subject": "version 2"}
+    )
+    status = {**STATUS, "by_campaign": {"page": 1, "pages": 1, "rows": rows}, "phases": marks}
+    app = application(live, lambda: status)
+    changes = get(app, f"/page.json?campaign={FIRST}").json()["campaigns"][0]["changes"]
+    assert [(one["what"], one["subject"]) for one in changes] == [("override set", FIRST), ("version", "version 2")]
+    assert "2026-06-13 10:00 UTC: override set" in get(app, f"/?campaign={FIRST}").text
     listed = {one["campaign_id"]: one["verdict"] for one in get(app, "/page.json").json()["campaigns"]}
     assert listed[FIRST] == {"word": "control better", "lift": lift, "reason": None}
     assert listed[EVIL] is None

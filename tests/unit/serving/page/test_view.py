@@ -72,7 +72,7 @@ def test_a_negative_lift_never_has_the_colour_of_a_positive_one(
 
 
 def campaign(days: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"campaign_id": "a<b", "currency": "EUR", "cycle_hours": 24.0, "delivery": {"days": days}}
+    return {"campaign_id": "a<b", "currency": "EUR", "cycle_hours": 24.0, "delivery": {"days": days}, "changes": []}
 
 
 def day(number: int, state: str, spend: float | None) -> dict[str, Any]:
@@ -120,3 +120,12 @@ def test_an_interval_with_an_open_end_is_said_in_words() -> None:
     assert figures.lift({"lift": 0.05, "low": None, "high": None}).small == "not yet bounded"
     assert figures.lift({"lift": 0.05, "low": 0.01, "high": None}).small == "at least +1.0\u202f%"
     assert figures.lift({"lift": -0.05, "low": None, "high": -0.01}).small == "at most −1.0\u202f%"
+
+
+def test_a_change_is_an_upright_at_its_day() -> None:
+    days = [day(number, "settled", 90.0) for number in range(1, 8)]
+    plain, marked = campaign(days), campaign(days)
+    marked["changes"] = [{"at": f"2026-01-{number:02d}T10:00:00+00:00"} for number in (3, 1)]
+    marked["changes"].append({"at": "2025-12-31T10:00:00+00:00"})
+    for chart in (figures.spend, figures.roas):
+        assert str(chart(marked)).count("<line") - str(chart(plain)).count("<line") == 2
