@@ -37,6 +37,11 @@ class Signer:
         self._key: bytes | None = None
         self._own = secrets.token_bytes(32)
 
+    @property
+    def ready(self) -> bool:
+        """The key is known: nothing of the database is asked any more."""
+        return self._key is not None
+
     def sign(self, session: str, actor: str) -> str:
         """What a form carries."""
         until = int(self._clock()) + HOURS * 3_600

@@ -7,7 +7,7 @@ JSON; what is refused is the form again, its inputs kept, the sentence beside th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,7 @@ def add(routes: APIRouter, live: Live) -> None:
         try:
             values = forms.parse(await request.body())
             cookie = csrf.session_of(request.cookies.get(csrf.COOKIE))
-            await run_in_threadpool(signer.check, dict(request.headers), cookie, actor, values.get("token", ""))
+            await _with(signer, signer.check, dict(request.headers), cookie, actor, values.get("token", ""))
         except CampaignError as error:
             return _refusal(error.status, str(error))
         except csrf.ForgedError as error:
@@ -187,7 +187,7 @@ async def _form(
 ) -> Response:
     """The form, or what it changes (`review`) to be confirmed; `sentence`: why it was refused."""
     session = csrf.session_of(request.cookies.get(csrf.COOKIE)) or csrf.new_session()
-    token = await run_in_threadpool(signer.sign, session, _actor(request))
+    token = await _with(signer, signer.sign, session, _actor(request))
     text = form_view.render(
         action,
         one,
@@ -208,6 +208,11 @@ async def _form(
         samesite="strict",
     )
     return response
+
+
+async def _with(signer: csrf.Signer, work: Callable[..., Any], *args: Any) -> Any:
+    """What a signer says; on a thread only while it asks the database for its key: threads may all be waiting."""
+    return work(*args) if signer.ready else await run_in_threadpool(work, *args)
 
 
 def _back(campaign: str, done: str) -> Response:

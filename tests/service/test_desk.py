@@ -88,7 +88,8 @@ class Person:
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://here", cookies=self.cookies) as client:
-                answer = await client.request(method, path, auth=("me", self.token), **more)
+                headers = {"accept": "text/html", **more.pop("headers", {})}
+                answer = await client.request(method, path, auth=("me", self.token), headers=headers, **more)
                 self.cookies.update(client.cookies)
                 return answer
 
