@@ -185,6 +185,7 @@ def _day(
         "told": sum(split.budget for split in known) if known else None,
         **total,
         "pace": _ratio(total["spend"], planned),
+        "left": None if total["spend"] is None else planned - total["spend"],
         "platforms": parts,
         "arms": {
             arm: {

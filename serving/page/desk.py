@@ -7,7 +7,7 @@ JSON; what is refused is the form again, its inputs kept, the sentence beside th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -43,9 +43,12 @@ DONE = {
     "kill": "The kill switch is on: both arms serve the static split until it is lifted.",
     "split": "Both arms serve the given split until it is lifted.",
     "lift": "The campaign is back with its policy.",
+    "pending": "This server serves it from now on; the database cannot be written now, and gets it when it can.",
     "nothing": "Nothing was changed: the form said what holds already.",
 }
 """What the page says after a form, by its name."""
+Switch = Callable[[str, str, str, str, Mapping[str, Any] | None], Awaitable[bool]]
+"""Makes pause, resume, kill, split or lift hold: action, campaign, who, reason, given split; whether it is written."""
 SHORT = ("pause", "resume", "kill", "lift")
 """Forms that only ask for a reason: being shown is their check."""
 
@@ -66,7 +69,7 @@ class Sent:
         return reason
 
 
-def add(routes: APIRouter, live: Live) -> None:
+def add(routes: APIRouter, live: Live, switch: Switch) -> None:
     """The forms' routes."""
     signer = csrf.Signer(lambda: live.store.identity())
 
@@ -104,13 +107,16 @@ def add(routes: APIRouter, live: Live) -> None:
                 return _back(campaign, "nothing")
             if values.get("step") != "do":
                 return await _form(request, signer, action, one, live, values, review=changed)
-            name = await run_in_threadpool(_do, form, one, live)
+            if one is None or action == "edit":
+                return _back(await run_in_threadpool(_do, form, one, live), action)
+            share = forms.share(values, live.platforms) if action == "split" else None
+            written = await switch(action, one.campaign_id, actor, form.reason, share)
         except CampaignError as error:
             return await _form(request, signer, action, one, live, values, str(error), error.status)
         except StoreAwayError as error:
             sentence = f"{error}; nothing was changed, send it again"
             return await _form(request, signer, action, one, live, values, sentence, 503)
-        return _back(name, action)
+        return _back(one.campaign_id, action if written else "pending")
 
 
 def _blank(action: str, one: Campaign | None, live: Live) -> dict[str, str]:
@@ -152,26 +158,36 @@ def _edit(form: Sent, live: Live) -> dict[str, Any]:
 
 
 def _do(form: Sent, one: Campaign | None, live: Live) -> str:
-    """Change what the form says; the campaign's name. Raises `CampaignError`, `StoreAwayError`."""
+    """Create or edit what the form says; the campaign's name. Raises `CampaignError`, `StoreAwayError`."""
     store, platforms, actor, reason = live.store, live.platforms, form.actor, form.reason
     if one is None:
         name = service.create(store, forms.raw(form.values, platforms), platforms, actor, reason).campaign_id
     else:
-        name = one.campaign_id
-        if form.action == "edit":
-            service.edit(store, name, _edit(form, live), platforms, actor, reason)
-        elif form.action == "pause":
-            service.pause(store, name, actor, reason)
-        elif form.action == "resume":
-            service.resume(store, name, actor, reason)
-        elif form.action == "lift":
-            service.lift(store, name, actor, reason)
-        else:
-            share = forms.share(form.values, platforms) if form.action == "split" else None
-            kind = "static" if share is None else "given"
-            service.set_override(store, name, kind, share, platforms, actor, reason)
+        name = service.edit(store, one.campaign_id, _edit(form, live), platforms, actor, reason).campaign_id
     live.reload()
     return name
+
+
+def switcher(live: Live) -> Switch:
+    """A switch that writes into the database and waits for it."""
+
+    def work(action: str, name: str, actor: str, reason: str, share: Mapping[str, Any] | None) -> bool:
+        if action == "pause":
+            service.pause(live.store, name, actor, reason)
+        elif action == "resume":
+            service.resume(live.store, name, actor, reason)
+        elif action == "lift":
+            service.lift(live.store, name, actor, reason)
+        else:
+            kind = "static" if share is None else "given"
+            service.set_override(live.store, name, kind, share, live.platforms, actor, reason)
+        live.reload()
+        return True
+
+    async def switch(*args: Any) -> bool:
+        return await run_in_threadpool(work, *args)
+
+    return switch
 
 
 async def _form(

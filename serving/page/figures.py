@@ -59,13 +59,13 @@ def overview(one: Mapping[str, Any]) -> dict[str, Any]:
     """A campaign's line: what stands in the list."""
     figures = one["delivery"]
     if figures is None:
-        return {"cells": [Cell(DASH, "num muted")] * 6, "spark": ""}
+        return {"cells": [Cell(DASH, "num muted")] * 6, "spark": "", "silent": []}
     total, left = figures["total"], figures["left"]
     notes = [f"{total['unreported']} not reported" if total["unreported"] else ""]
     notes.append(f"{total['partly']} partly reported" if total["partly"] else "")
     told = f"of {money(total['told'])} told" if total["told"] is not None else ""
     if not figures["days"]:
-        return {"cells": [Cell(DASH, "num muted")] * 5 + [_left(left)], "spark": ""}
+        return {"cells": [Cell(DASH, "num muted")] * 5 + [_left(left)], "spark": "", "silent": []}
     basis = "" if total["final"] else "not final"
     cells = [
         amount(total["spend"]) if total["spend"] is None else Cell(money(total["spend"]), "num", told),
@@ -75,7 +75,8 @@ def overview(one: Mapping[str, Any]) -> dict[str, Any]:
         Cell(pace(total["pace"]), "num", "; ".join(filter(None, notes))),
         _left(left),
     ]
-    return {"cells": cells, "spark": spark(one["campaign_id"], figures["days"])}
+    silent = [name for name, part in figures["platforms"].items() if part["silent_since"]]
+    return {"cells": cells, "spark": spark(one["campaign_id"], figures["days"]), "silent": silent}
 
 
 def _left(left: Mapping[str, Any]) -> Cell:
@@ -101,30 +102,33 @@ def days(one: Mapping[str, Any]) -> Table:
     for day in reversed(one["delivery"]["days"]):
         word = day["state"]
         small = f"no report of {', '.join(day['missing'])}" if word == delivery.PARTLY else ""
-        planned = Cell(money(day["planned"]), "num muted")
-        told = Cell(money(day["told"]), "num muted") if day["told"] is not None else Cell("not asked", "num muted")
+        # A column of amounts lines up: all whole, or all with cents.
+        form = count if day["planned"] >= 100 else money
+        planned = Cell(form(day["planned"]), "num muted")
+        told = Cell(form(day["told"]), "num muted") if day["told"] is not None else Cell("not asked", "num muted")
         known = day["spend"] is not None
         still = word == delivery.STILL
         blank = Cell(DASH, "num muted") if still else UNTOLD
         figures = (
             (
-                Cell(money(day["spend"]), "num"),
-                Cell(money(day["revenue"]), "num"),
+                Cell(form(day["spend"]), "num"),
+                Cell(form(day["revenue"]), "num"),
                 Cell(count(day["conversions"]), "num"),
                 Cell(decimal(day["roas"], 2), "num"),
                 Cell(money(day["cpa"]), "num"),
                 Cell(pace(day["pace"]), "num"),
+                Cell(form(day["left"]), "num"),
             )
             if known
-            else (blank, blank, blank, *[Cell(DASH, "num muted")] * 3)
+            else (blank, blank, blank, *[Cell(DASH, "num muted")] * 4)
         )
         state = Cell(word, f"chip {CHIPS[word]}", small)
         rows.append((Cell(label(day, one["cycle_hours"])), state, planned, told, *figures))
     head = ("Day" if one["cycle_hours"] == 24 else "Cycle", "State", "Planned", "Told", "Spend", "Revenue")
     return Table(
         f"In {one['currency']}, both arms. Planned: the cycle budget that was in force; told: what the answers said to "
-        "spend. Pace: spend of planned.",
-        (*head, "Conversions", "ROAS", "CPA", "Pace"),
+        "spend. Pace: spend of planned; left: planned less spend.",
+        (*head, "Conversions", "ROAS", "CPA", "Pace", "Left"),
         tuple(rows),
     )
 
@@ -133,26 +137,16 @@ def platforms(one: Mapping[str, Any]) -> Table:
     """Platforms over the finished cycles of the range."""
     figures = one["delivery"]
     rows = []
-    for name, part in figures["platforms"].items():
-        since = part["silent_since"]
-        small = f"silent since {since}" if since else ""
+    named = [(name, "", part) for name, part in figures["platforms"].items()]
+    for name, kind, part in [*named, *((f"Arm {arm}", "own", figures["arms"][arm]) for arm in ARMS)]:
+        since, spent = part.get("silent_since"), part["spend"]
+        of_told = DASH if spent is None or not part["told"] else pace(spent / part["told"])
         rows.append(
             (
-                Cell(name, "", small),
+                Cell(name, kind, f"silent since {since}" if since else ""),
                 Cell(money(part["told"]), "num muted"),
-                amount(part["spend"]),
-                amount(part["revenue"]),
-                Cell(decimal(part["roas"], 2), "num"),
-                Cell(money(part["cpa"]), "num"),
-            )
-        )
-    for arm in ARMS:
-        part = figures["arms"][arm]
-        rows.append(
-            (
-                Cell(f"Arm {arm}", "own"),
-                Cell(money(part["told"]), "num muted"),
-                amount(part["spend"]),
+                amount(spent),
+                Cell(of_told, "num"),
                 amount(part["revenue"]),
                 Cell(decimal(part["roas"], 2), "num"),
                 Cell(money(part["cpa"]), "num"),
@@ -160,7 +154,7 @@ def platforms(one: Mapping[str, Any]) -> Table:
         )
     return Table(
         f"Finished cycles of the range, in {one['currency']}; platforms over both arms, arms over all platforms.",
-        ("Platform", "Told", "Spend", "Revenue", "ROAS", "CPA"),
+        ("Platform", "Told", "Spend", "Of told", "Revenue", "ROAS", "CPA"),
         tuple(rows),
     )
 

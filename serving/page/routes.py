@@ -56,13 +56,16 @@ class Asked:
     """Why the days asked for are not shown."""
 
 
-def router(live: Live, status: Status, trail: Trail, answers: Answers | None = None) -> APIRouter:
+def router(
+    live: Live, status: Status, trail: Trail, answers: Answers | None = None, switch: desk.Switch | None = None
+) -> APIRouter:
     """The page's routes, for a FastAPI application, its forms among them.
 
     Args:
         status: the experiment so far, as `serving.experiment.verdict.status` tells it; `None`: nothing to tell.
         trail: the newest so many entries of the audit trail.
         answers: (campaign, arm) to the prediction of the cycle that runs; the predictors' own if `None`.
+        switch: how pauses and overrides are made; straight into the database if `None`.
     """
     routes, questions = APIRouter(tags=["page"]), answers or _predictors(live)
 
@@ -115,7 +118,7 @@ def router(live: Live, status: Status, trail: Trail, answers: Answers | None = N
         named = {"content-disposition": 'attachment; filename="delivery.csv"', "cache-control": "no-store"}
         return StreamingResponse(parts, media_type="text/csv; charset=utf-8", headers=named)
 
-    desk.add(routes, live)
+    desk.add(routes, live, switch or desk.switcher(live))
     return routes
 
 

@@ -67,7 +67,11 @@ def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = N
         sentences=_sentences(data),
         bundle=_bundle(data),
         rows=[
-            {**one, **figures.overview(one), "lift": figures.lift(_dig(one["verdict"], "lift"))}
+            {
+                **one,
+                **figures.overview(one),
+                "lift": NOTHING if one["verdict"] is None else figures.lift(one["verdict"]["lift"]),
+            }
             for one in by_name.values()
         ],
         lifted=any(_dig(one["verdict"], "lift") is not None for one in by_name.values()),

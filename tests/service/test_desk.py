@@ -266,6 +266,24 @@ def test_a_given_split_and_pause_and_resume(live: Live, app: Any, tokens: dict[s
         assert live.campaigns[SECOND].paused is paused
 
 
+def test_a_switch_that_waits_for_the_database_says_so(live: Live, tokens: dict[str, str]) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    async def switch(*args: Any) -> bool:
+        asked.append(args)
+        return False
+
+    application = FastAPI()
+    application.include_router(page.router(live, lambda: None, lambda _: [], switch=switch))
+    application.add_middleware(access.Access, tokens=access.Tokens(Path(tokens["file"])))
+    person = Person(application, tokens["admin"])
+    form = person.opened(f"/desk/kill?campaign={FIRST}") | {"reason": "now", "step": "do"}
+    answer = person.sent("/desk/kill", form)
+    assert asked == [("kill", FIRST, "a-admin", "now", None)]
+    assert answer.headers["location"] == f"../?campaign={FIRST}&done=pending"
+    assert "gets it when it can" in person.ask("GET", f"/?campaign={FIRST}&done=pending").text
+
+
 def test_what_is_not_there_is_a_sentence(app: Any, tokens: dict[str, str]) -> None:
     person = Person(app, tokens["admin"])
     for path in ("/desk/nonsense", "/desk/kill?campaign=nobody", "/desk/kill"):

@@ -95,6 +95,7 @@ def test_amounts_and_ratios_of_a_day_and_of_the_range(store: Store) -> None:
     assert day["spend"] == pytest.approx(900)
     assert day["revenue"] == pytest.approx(1_800)
     assert (day["roas"], day["cpa"], day["pace"]) == (pytest.approx(2), pytest.approx(10), pytest.approx(0.9))
+    assert day["left"] == pytest.approx(100)
     assert day["platforms"]["search"]["spend"] == pytest.approx(540)
     assert day["platforms"]["search"]["told"] == pytest.approx(600)
     assert day["arms"]["control"]["spend"] == pytest.approx(270)
@@ -113,7 +114,7 @@ def test_what_is_not_reported_is_unknown_and_counts_as_spent(store: Store) -> No
     figures = shown(store, campaign(), 3.5)
     assert [day["state"] for day in figures["days"]] == ["settled", "not reported", "settled", "running"]
     silent = figures["days"][1]
-    assert (silent["spend"], silent["revenue"], silent["roas"], silent["pace"]) == (None, None, None, None)
+    assert [silent[key] for key in ("spend", "revenue", "roas", "pace", "left")] == [None] * 5
     assert figures["total"]["unreported"] == 1
     assert figures["total"]["pace"] == pytest.approx(1)
     assert figures["left"] == {

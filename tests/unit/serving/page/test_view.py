@@ -79,7 +79,15 @@ def day(number: int, state: str, spend: float | None) -> dict[str, Any]:
     ratio = None if spend is None else 2.0
     arms = {arm: {"roas": ratio} for arm in ("policy", "control")}
     moment = f"2026-01-{number:02d}"
-    figures_ = {"spend": spend, "revenue": spend, "conversions": spend, "roas": ratio, "cpa": ratio, "pace": ratio}
+    figures_ = {
+        "spend": spend,
+        "revenue": spend,
+        "conversions": spend,
+        "roas": ratio,
+        "cpa": ratio,
+        "pace": ratio,
+        "left": spend,
+    }
     return {
         "date": moment,
         "begins": f"{moment}T00:00:00+00:00",
@@ -112,7 +120,7 @@ def test_what_is_not_final_is_hollow_and_the_unreported_is_no_column() -> None:
     assert ratios.count('class="roas policy open"') == 2
     rows = figures.days(one).rows
     assert [row[1].text for row in rows] == ["running", "conversions due", "not reported", "settled"]
-    assert [row[4].text for row in rows] == ["20.00", "80.00", "not reported", "90.00"]
+    assert [row[4].text for row in rows] == ["20", "80", "not reported", "90"]
     assert figures.days(campaign([day(1, "partly reported", 5.0)])).rows[0][1].small == "no report of social"
 
 
