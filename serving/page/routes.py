@@ -145,7 +145,13 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
             "since": datetime.fromtimestamp(serving.since, UTC).isoformat(),
             "gates": [dict(gate) for gate in serving.bundle.manifest.get("gates") or ()],
         },
-        "ended": None if snapshot.ended is None else {"why": snapshot.ended, "at": _iso(snapshot.ended_at)},
+        "ended": None
+        if snapshot.ended is None
+        else {
+            "why": snapshot.ended,
+            "at": _iso(snapshot.ended_at),
+            "everybody": getattr(snapshot, "everybody", None) or "control",
+        },
         "experiment": None if experiment is None else _experiment(experiment),
         "listing": {
             "campaign": chosen,
@@ -276,10 +282,13 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
     }
 
 
+_SETTING = ("id", "weights", "started", "ended", "reason", "state", "shipped")
+
+
 def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
     """The experiment in short; what a status does not have is `None`."""
     return {
-        **{key: _dig(status, "experiment", key) for key in ("id", "weights", "started", "ended", "reason", "outcome")},
+        **{key: _dig(status, "experiment", key) for key in _SETTING},
         "word": _dig(status, "verdict", "word"),
         "line": _dig(status, "verdict", "line"),
         "finished": _dig(status, "cycles", "finished"),

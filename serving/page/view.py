@@ -220,32 +220,35 @@ def _short(value: Any) -> str:
 
 
 def headline(data: Mapping[str, Any]) -> str:
-    """The verdict, first of all whether the experiment is over."""
-    one, ended = data["experiment"] or {}, data["ended"]
-    at = one.get("ended") or (ended or {}).get("at")
-    if one.get("outcome") == "shipped":
-        return f"Shipped{_on(at)}: the policy serves every user"
+    """The verdict; of an experiment that is over first of all that it is."""
+    one, ended = data["experiment"] or {}, data["ended"] or {}
+    at = one.get("ended") or ended.get("at")
+    if _shipped(data):
+        return f"Shipped{_on(one.get('shipped') or at)}: the policy serves every user"
     if at or ended:
-        why = one.get("reason") or (ended or {}).get("why")
+        why = one.get("reason") or ended.get("why")
         return f"The experiment has ended{_on(at)}" + (f": {why}" if why else "")
     return one.get("line") or "No verdict yet: no cycle with feedback has finished"
+
+
+def _shipped(data: Mapping[str, Any]) -> bool:
+    one, ended = data["experiment"] or {}, data["ended"] or {}
+    return one.get("state") == "shipped" or bool(one.get("shipped")) or ended.get("everybody") == "policy"
 
 
 def _sentences(data: Mapping[str, Any]) -> list[str]:
     """What stands below the headline."""
     listing, one, sentences = data["listing"], data["experiment"] or {}, []
-    shipped = one.get("outcome") == "shipped"
-    if shipped or one.get("ended") or data["ended"]:
+    if _shipped(data) or one.get("ended") or data["ended"]:
         if one.get("line"):
             sentences.append(one["line"])
-        if not shipped:
+        if not _shipped(data):
             sentences.append("Every user gets the static split now.")
-    counts = f"{listing['running']} of {listing['total']} campaigns run"
-    more = [
-        f"{listing['paused']} paused" * bool(listing["paused"]),
-        f"{listing['held']} held by hand" * bool(listing["held"]),
-    ]
-    return [*sentences, "; ".join([counts, *filter(None, more)]) + "."]
+    counts = [f"{listing['running']} of {listing['total']} campaigns run"]
+    for key, words in (("paused", "paused"), ("held", "held by hand")):
+        if listing[key]:
+            counts.append(f"{listing[key]} {words}")
+    return [*sentences, "; ".join(counts) + "."]
 
 
 def _bundle(data: Mapping[str, Any]) -> str:

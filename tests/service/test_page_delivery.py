@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from crossmix import bundle as bundles
 from crossmix.ledger import feedback, tables
 from crossmix.ledger.feedback import Event
+from crossmix.ledger.store import StoreAwayError
 from serving.live.live import Live
 from serving.page import routes as page
 from tests.support import page_server
@@ -111,7 +113,7 @@ def test_after_the_end_the_headline_says_so(live: Live) -> None:
     text = get(app, "/").text
     assert "<h1>The experiment has ended on 2026-06-14: it was planned so</h1>" in text
     assert STATUS["verdict"]["line"] in text
-    app = application(live, lambda: {**STATUS, "experiment": {**over, "outcome": "shipped"}})
+    app = application(live, lambda: {**STATUS, "experiment": {**over, "state": "shipped"}})
     assert "<h1>Shipped on 2026-06-14: the policy serves every user</h1>" in get(app, "/").text
 
 
@@ -175,3 +177,25 @@ def test_ten_thousand_campaigns_are_pages_of_fifty_by_a_fixed_number_of_queries(
     assert len(re.findall(r'<th scope="row">', text)) >= page.LISTED
     assert 'href="./?page=3"' in text
     assert "page 2 of 201" in text
+
+
+def test_while_the_database_is_away_the_page_says_so_and_no_file_comes(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(live, range(0, 2))
+
+    def away(*_: Any) -> Any:
+        raise StoreAwayError("database sqlite: gone")
+
+    monkeypatch.setattr(page.delivery, "read", away)
+    monkeypatch.setattr(page.export, "read", away)
+    app = application(live)
+    found = get(app, "/page.json").json()
+    assert [one["delivery"] for one in found["campaigns"]] == [None] * 3
+    for path in ("/", f"/?campaign={FIRST}"):
+        text = get(app, path).text
+        assert "The database is away: figures come back with it." in text
+        assert "not reported" not in text
+    refused = get(app, "/delivery.csv")
+    assert (refused.status_code, refused.json()) == (503, {"error": "database sqlite: gone"})
+    assert refused.headers["retry-after"] == "1"

@@ -33,9 +33,14 @@ LINE = "The policy is better: ROI +9.0% [+2.0%, +16.0%] after 14 of 14 cycles."
             "The experiment has ended on 2026-01-20: guardrail roi",
         ),
         (
-            {"line": LINE, "ended": "2026-01-20T10:00:00+00:00", "outcome": "shipped"},
+            {"line": LINE, "ended": "2026-01-20T10:00:00+00:00", "state": "shipped"},
             None,
             "Shipped on 2026-01-20: the policy serves every user",
+        ),
+        (
+            {"line": LINE, "ended": "2026-01-20T10:00:00+00:00", "shipped": "2026-01-22T10:00:00+00:00"},
+            {"why": "planned", "at": "2026-01-20T10:00:00+00:00", "everybody": "policy"},
+            "Shipped on 2026-01-22: the policy serves every user",
         ),
     ],
 )
@@ -46,8 +51,9 @@ def test_the_headline_says_whether_it_is_over(
     below = view._sentences(data(experiment, ended))
     assert below[-1] == "3 of 5 campaigns run; 1 paused; 2 held by hand."
     over = bool(ended or (experiment or {}).get("ended"))
-    shipped = (experiment or {}).get("outcome") == "shipped"
+    shipped = (experiment or {}).get("state") == "shipped" or (ended or {}).get("everybody") == "policy"
     assert (LINE in below) == (over and experiment is not None)
+    shipped = shipped or bool((experiment or {}).get("shipped"))
     assert ("Every user gets the static split now." in below) == (over and not shipped)
 
 
