@@ -63,9 +63,18 @@ class Read:
 
 
 def read(
-    store: Store, campaigns: Sequence[Campaign], asked: Range, now: datetime, most: int | None = MOST_DAYS
+    store: Store,
+    campaigns: Sequence[Campaign],
+    asked: Range,
+    now: datetime,
+    most: int | None = MOST_DAYS,
+    silent: int = 0,
 ) -> Read:
-    """All that `of` needs, in at most seven queries for 500 campaigns; raises `StoreAwayError`."""
+    """All that `of` needs, in at most nine queries for 500 campaigns; raises `StoreAwayError`.
+
+    Args:
+        silent: so many of the newest cycles are read too, whatever is asked for: money left needs them.
+    """
     spans = {}
     for one in campaigns:
         mine = span(one, asked, now, most)
@@ -78,16 +87,34 @@ def read(
         for one in campaigns
         if one.campaign_id not in flights or flights[one.campaign_id].cycles <= min(one.cycle(now), one.cycles)
     ]
+    cells, splits = delivery.cells(store, spans), delivery.splits(store, spans)
+    beyond = {}
+    for one in campaigns if silent else ():
+        first, last = tail(one, now, silent)
+        low, high = spans.get(one.campaign_id, (0, -1))
+        if first <= last and not low <= first <= last <= high:
+            beyond[one.campaign_id] = first, last
+    if beyond:
+        for name, more in delivery.cells(store, beyond).items():
+            cells.setdefault(name, {}).update(more)
+        for name, more_told in delivery.splits(store, beyond).items():
+            splits.setdefault(name, {}).update(more_told)
     return Read(
         spans,
-        delivery.cells(store, spans),
-        delivery.splits(store, spans),
+        cells,
+        splits,
         flights,
         delivery.arrivals(store, spans),
         budget_edits(store, names),
         delivery.reported(store, lacking) if lacking else {},
         delivery.pauses(store, lacking) if lacking else {},
     )
+
+
+def tail(campaign: Campaign, now: datetime, silent: int) -> tuple[int, int]:
+    """The newest cycles of a flight that have begun, `silent` finished ones and the one that runs: first and last."""
+    running = min(campaign.cycle(now), campaign.cycles)
+    return max(running - silent, 0), min(running, campaign.cycles - 1)
 
 
 def of(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime, silent: int) -> dict[str, Any]:
@@ -105,20 +132,26 @@ def of(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime,
         "total": _total(days),
         "platforms": {one: _platform(days, one) for one in order if any(one in day["platforms"] for day in days)},
         "arms": {arm: _over([day["arms"][arm] for day in days if day["state"] != RUNNING]) for arm in ARMS},
-        "left": _left(campaign, days, known, now, silent),
+        "left": _left(campaign, list(cycles(campaign, platforms, known, now, tail(campaign, now, silent))), known, now),
         "received": None if flight is None else flight.received.isoformat(),
         "due_after": _due_after(known.arrivals.get(name, {})),
         "timezone": campaign.timezone,
     }
 
 
-def cycles(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime) -> Iterator[dict[str, Any]]:
-    """Its cycles, the oldest first, as plain data; platforms as for `of`."""
+def cycles(
+    campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime, within: tuple[int, int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Its cycles, the oldest first, as plain data; platforms as for `of`.
+
+    Args:
+        within: first and last; what was read if `None`.
+    """
     name = campaign.campaign_id
     splits, order = known.splits.get(name, {}), ordered(campaign, platforms, known)
     due, cells = _due_after(known.arrivals.get(name, {})), _by_cycle(known.cells.get(name, {}))
     edits, running = known.edits.get(name, ()), campaign.cycle(now)
-    first, last = known.spans.get(name, (0, -1))
+    first, last = within or known.spans.get(name, (0, -1))
     for cycle in range(first, last + 1):
         budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle))
         told = {arm: splits.get((arm, cycle)) for arm in ARMS}
@@ -265,20 +298,18 @@ def _platform(days: Sequence[Mapping[str, Any]], platform: str) -> dict[str, Any
     return {**_over(mine), "silent_since": since}
 
 
-def _left(
-    campaign: Campaign, days: Sequence[Mapping[str, Any]], known: Read, now: datetime, silent: int
-) -> dict[str, Any]:
-    """Money left of the flight and of the cycle that runs, currency."""
+def _left(campaign: Campaign, newest: Sequence[Mapping[str, Any]], known: Read, now: datetime) -> dict[str, Any]:
+    """Money left of the flight and of the cycle that runs, currency; `newest`: `tail`'s cycles."""
     name, running = campaign.campaign_id, _clip(campaign.cycle(now), campaign.cycles)
     edits, flight = known.edits.get(name, ()), known.flights.get(name)
     assumed = 0.0
     if flight is None or name in known.reported:
-        assumed = _unreported(campaign, days, known, running)
-    for day in days:
-        if day["state"] == PARTLY and day["cycle"] >= running - silent:
+        assumed = _unreported(campaign, newest, known, running)
+    for day in newest:
+        if day["state"] == PARTLY:
             assumed += sum(day["platforms"][platform]["waiting"] for platform in day["missing"])
     plan, spent = _plan(campaign, edits, 0, campaign.cycles), 0.0 if flight is None else flight.spend
-    today = next((day for day in days if day["state"] == RUNNING), None)
+    today = next((day for day in newest if day["state"] == RUNNING), None)
     rest = None
     if today is not None and today["told"] is not None and today["spend"] is not None:
         rest = today["told"] - today["spend"]
@@ -291,8 +322,8 @@ def _left(
     }
 
 
-def _unreported(campaign: Campaign, days: Sequence[Mapping[str, Any]], known: Read, running: int) -> float:
-    """What finished cycles without any report are taken to have spent: as told where that is known, else as planned."""
+def _unreported(campaign: Campaign, newest: Sequence[Mapping[str, Any]], known: Read, running: int) -> float:
+    """What finished cycles without any report are taken to have spent: as planned, the newest as they were told."""
     name = campaign.campaign_id
     edits, reported = known.edits.get(name, ()), known.reported.get(name, set())
     going = _going(campaign, known.pauses.get(name, ()), running)
@@ -301,9 +332,14 @@ def _unreported(campaign: Campaign, days: Sequence[Mapping[str, Any]], known: Re
         return 0.0
     total = sum(_plan(campaign, edits, first, stop) for first, stop in going)
     total -= sum(_plan(campaign, edits, cycle, cycle + 1) for cycle in counted)
-    for day in days:
+    for day in newest:
         cycle, told = day["cycle"], day["told"]
-        if told is not None and cycle not in reported and any(first <= cycle < stop for first, stop in going):
+        if (
+            cycle < running
+            and told is not None
+            and cycle not in reported
+            and any(first <= cycle < stop for first, stop in going)
+        ):
             total += told - day["planned"]
     return total
 

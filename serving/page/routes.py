@@ -133,8 +133,8 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
     detailed = shown if len(names) <= DETAILED else []
     experiment = _unless_away(status)
     entries = _unless_away(lambda: [_entry(one) for one in trail(ENTRIES)])
-    read = _unless_away(lambda: delivery.read(live.store, shown, asked.days, now))
     silent, verdicts = live.config.serving.guard.silent, _of_campaigns(experiment)
+    read = _unless_away(lambda: delivery.read(live.store, shown, asked.days, now, silent=silent))
     serving, snapshot = live.champion.current, live.snapshot
     return {
         "now": now.isoformat(),

@@ -84,7 +84,7 @@ def kept(store: Store, events: list[Event], cycles: int) -> None:
 
 def shown(store: Store, one: Campaign, day: float, asked: Range | None = None) -> dict[str, Any]:
     now = START + timedelta(days=day)
-    return delivery.of(one, PLATFORMS, delivery.read(store, [one], asked or Range(), now), now, SILENT)
+    return delivery.of(one, PLATFORMS, delivery.read(store, [one], asked or Range(), now, silent=SILENT), now, SILENT)
 
 
 def test_amounts_and_ratios_of_a_day_and_of_the_range(store: Store) -> None:
@@ -145,6 +145,14 @@ def test_a_silent_platform_is_named_and_its_money_comes_back_after_a_while(store
     # The newest three cycles of its money count as spent, those before as unspent.
     assert figures["left"]["assumed"] == pytest.approx(3 * 400)
     assert figures["left"]["left"] == pytest.approx(14_000 - 8 * 600 - 2 * 400 - 3 * 400)
+
+
+def test_money_left_is_the_same_whatever_days_are_shown(store: Store) -> None:
+    kept(store, [one for cycle in range(8) for one in full(cycle) if one.platform == "search" or cycle < 2], 9)
+    everything = shown(store, campaign(), 8.5)["left"]
+    for asked in (Range(date(2026, 1, 5), date(2026, 1, 6)), Range(date(2025, 1, 5), date(2025, 1, 6))):
+        assert shown(store, campaign(), 8.5, asked)["left"] == everything
+    assert everything["assumed"] == pytest.approx(3 * 400)
 
 
 def test_a_complete_zero_is_a_report_of_nothing_spent(store: Store) -> None:
@@ -269,7 +277,7 @@ def test_the_number_of_queries_does_not_grow_with_that_of_campaigns(store: Store
     counts = []
     for some in (many[:1], many):
         asked.clear()
-        known = delivery.read(store, some, Range(), START + timedelta(days=3))
+        known = delivery.read(store, some, Range(), START + timedelta(days=3), silent=SILENT)
         counts.append(len(asked))
         assert len(known.cells) == len(some)
         assert sum(len(one) for one in known.cells.values()) == 4 * len(some)
