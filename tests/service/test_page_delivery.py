@@ -184,7 +184,7 @@ def test_while_the_database_is_away_the_page_says_so_and_no_file_comes(
 ) -> None:
     deliver(live, range(0, 2))
 
-    def away(*_: Any) -> Any:
+    def away(*_: Any, **__: Any) -> Any:
         raise StoreAwayError("database sqlite: gone")
 
     monkeypatch.setattr(page.delivery, "read", away)
