@@ -39,13 +39,17 @@ class Page:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command; events that come meanwhile are noted."""
+        message = self._answer(method, **parameters)
+        assert "error" not in message, message
+        return dict(message["result"])
+
+    def _answer(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         self.socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self.socket.recv(timeout=300))
             if message.get("id") == self._number:
-                assert "error" not in message, message
-                return dict(message["result"])
+                return dict(message)
             self._note(message)
 
     def open(self, url: str, width: int, headers: dict[str, str] | None = None) -> None:
@@ -110,11 +114,10 @@ class Page:
         """Wait until a page is loaded of which the condition holds."""
         deadline = time.monotonic() + 300
         while True:
-            answer = self.call(
-                "Runtime.evaluate", expression=f"document.readyState === 'complete' && {condition}", returnByValue=True
-            )
-            # Between two pages there is nothing to ask.
-            if answer["result"].get("value") is True:
+            wanted = f"document.readyState === 'complete' && {condition}"
+            answer = self._answer("Runtime.evaluate", expression=wanted, returnByValue=True)
+            # Between two pages there is nothing to ask: that is an error, or no value.
+            if answer.get("result", {}).get("result", {}).get("value") is True:
                 return
             assert time.monotonic() < deadline, f"{what} did not load"
             time.sleep(0.05)
