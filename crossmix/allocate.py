@@ -1,17 +1,19 @@
 """An answer with its reasons: how a bundle splits a campaign's next cycle, what that should earn, and what binds it.
 
 The bundle decides the split; a `Responder` (handed in: the bundle's own table of the fitted market's closed form) says
-what the split should earn and what one more unit of money would earn on each platform. No torch here.
+what the split should earn and what one more unit of money would earn on each platform: under what the policy believes
+of the coming cycle, where the bundle tells it, so that free platforms earn alike but for what moved the split away from
+the base plan's. No torch here.
 
 Shapes: P platforms, X the state's statistics.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +21,11 @@ from numpy.typing import NDArray
 from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
-from crossmix.response import Responder, Response
+from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
+from crossmix.response import Belief, Responder
 from crossmix.state import Layout
 
 Array = NDArray[Any]
-
-Z95 = 1.959963984540054
-NEAR = 0.25
-"""Marginal ROIs this close, relative, count as equal: the policy sees drift, which the response does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +39,6 @@ class LimitChange:
     """Platforms frozen in addition to those of the bundle."""
     unfreeze: frozenset[str] = frozenset()
     """Platforms of the bundle's freeze that may move."""
-
-
-class PlatformShare(NamedTuple):
-    """What the answer says of one platform."""
-
-    platform: str
-    share: float
-    amount: float
-    """share x budget, currency per cycle."""
-    low: float
-    high: float
-    expected_revenue: float
-    expected_revenue_interval: tuple[float, float]
-    marginal_roi: float
-    marginal_roi_interval: tuple[float, float]
-    binding: str | None
-    """The limit that holds this share where it is: frozen, step, min or max; `None` where it is free."""
-    reason: str
-    held: str
-    """The reason without what money earns: what holds the share where it is, or that it is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +58,12 @@ class Allocation:
     """What the plan's static split should earn in the same market with the same budget."""
     binding: tuple[str, ...]
     """One sentence per limit that binds."""
+    reasons: tuple[str, ...]
+    """What holds for the answer as a whole: what the figures are of, who moved the split, what is at a limit."""
+    belief: Mapping[str, Sequence[float]] | None
+    """`crossmix.response.BELIEF` of the coming cycle, a number per platform; `None`: the bundle does not tell."""
+    moved: Mapping[str, Sequence[float]] | None
+    """How far each of `crossmix.reasons.MOVERS` moved the shares away from the base plan's; `None`: as before."""
     notes: tuple[str, ...]
     bundle: str
     """Digest of the bundle that answered."""
@@ -126,9 +111,18 @@ def explain(
     low_BP, high_BP = constraints.box(limits, previous)
     constraints.check(low_BP, high_BP, bundle.platforms)
     statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
-    share_P = bundle.allocate(bundle.encode(campaign, statistics, context_D), low_BP, high_BP)[0].astype(float)
-    response, static = responder(share_P, money), responder(np.asarray(plan.share, float), money)
-    shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money)
+    state_BS = bundle.encode(campaign, statistics, context_D)
+    decision = bundle.decision(state_BS, low_BP, high_BP)
+    share_P, static_P = decision.share_BM[0].astype(float), np.asarray(plan.share, float)
+    decided, asked = None, responder
+    if decision.beliefs is not None:
+        belief = decision.beliefs[0]
+        usual = responder if belief.usual == campaign else bundle.responses.get(belief.usual, responder)
+        asked = partial(belief.response, usual)
+        elsewhere = other_budget(bundle, belief, state_BS[0], money)
+        decided = Decided.of(belief, share_P, decision.logits_BM[0], elsewhere=elsewhere)
+    response, static = asked(share_P, money), asked(static_P, money)
+    shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided)
     revenue = float(response.revenue_P.sum())
     se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
     interval = interval_of(revenue, se)
@@ -143,6 +137,8 @@ def explain(
         expected_roi_interval=(interval[0] / money, interval[1] / money),
         static_revenue=float(static.revenue_P.sum()),
         binding=tuple(f"{one.platform}: {one.reason}" for one in shares if one.binding),
+        reasons=overall(shares, decided, campaign),
+        **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
         notes=notes(limits, previous),
         bundle=bundle.digest,
     )
@@ -201,91 +197,17 @@ def with_limits(
     return layout.write(statistics_X, decided_P, {"pace": pace})
 
 
-def reasoned(
-    platforms: tuple[str, ...],
-    limits: constraints.Limits[Array],
-    previous_BP: Array | None,
-    share_P: Array,
-    edges: tuple[Array, Array],
-    response: Response,
-    money: float,
-) -> tuple[PlatformShare, ...]:
-    """Every platform's share of `money`, with what holds it and what the next unit would earn there.
+def other_budget(bundle: Bundle, belief: Belief, state_S: Array, money: float) -> str | None:
+    """Says so where the policy solved for another budget of a cycle than `money`, currency.
 
     Args:
-        previous_BP: last shares, (1, P); `None`: none.
-        edges: low and high of the box that the limits leave, (P,) each.
+        state_S: as the policy saw it: its pace is over the plan's budget.
     """
-    low_P, high_P = edges
-    at_low, at_high = (flags.tolist() for flags in constraints.binding(share_P, low_P, high_P))
-    share, low, high = share_P.tolist(), low_P.tolist(), high_P.tolist()
-    revenue, revenue_se = response.revenue_P.tolist(), response.revenue_se_P.tolist()
-    marginal, marginal_se = response.marginal_P.tolist(), response.marginal_se_P.tolist()
-    held = [at_floor or at_cap for at_floor, at_cap in zip(at_low, at_high, strict=True)]
-    free = [earns for earns, stuck in zip(marginal, held, strict=True) if not stuck]
-    # The median free platform: what money moved away from a bound would earn.
-    common = statistics.median(free) if free else None
-    reasons = []
-    for slot, platform in enumerate(platforms):
-        kind = None
-        if held[slot]:
-            kind = _kind(limits, previous_BP, slot, low[slot] if at_low[slot] else high[slot])
-        earns = marginal[slot]
-        held_at = _held(kind, at_low[slot], share[slot])
-        reasons.append(
-            PlatformShare(
-                platform=platform,
-                share=share[slot],
-                amount=share[slot] * money,
-                low=low[slot],
-                high=high[slot],
-                expected_revenue=revenue[slot],
-                expected_revenue_interval=interval_of(revenue[slot], revenue_se[slot]),
-                marginal_roi=earns,
-                marginal_roi_interval=interval_of(earns, marginal_se[slot]),
-                binding=kind,
-                reason=f"{held_at}; {_earns(kind, earns, common)}",
-                held=held_at,
-            )
-        )
-    return tuple(reasons)
-
-
-def _kind(limits: constraints.Limits[Array], previous_BP: Array | None, slot: int, edge: float) -> str:
-    """Which of the four limits is the edge of the box that holds this share."""
-    if previous_BP is not None and limits.freeze_P[slot]:
-        return "frozen"
-    if abs(edge - float(limits.minimum_P[slot])) <= 1e-6:
-        return "min"
-    return "max" if abs(edge - float(limits.maximum_P[slot])) <= 1e-6 else "step"
-
-
-def _held(kind: str | None, at_low: bool, share: float) -> str:
-    if kind is None:
-        return "free"
-    if kind == "frozen":
-        return f"frozen at {share:.1%}"
-    if kind == "step":
-        return f"its step limit keeps it {'above' if at_low else 'below'} {share:.1%}"
-    if kind == "min" and share <= constraints.TOLERANCE:
-        return "gets nothing"
-    return f"held at its {kind} of {share:.1%}"
-
-
-def _earns(kind: str | None, marginal: float, common: float | None) -> str:
-    earns = f"the next unit earns {marginal:.3g}"
-    if common is None:
-        return earns
-    if kind is not None:
-        return f"{earns} against {common:.3g} on free platforms"
-    if abs(marginal - common) <= NEAR * max(common, 1e-12):
-        return f"{earns}, near what the other free platforms earn"
-    return f"{earns} on an average day without drift, where the median of free platforms earns {common:.3g}"
-
-
-def interval_of(value: float, se: float) -> tuple[float, float]:
-    """95 % interval; revenue and marginal ROI cannot be negative."""
-    return max(0.0, value - Z95 * se), value + Z95 * se
+    pace = float(bundle.layout.of_campaign(bundle.layout.statistics(state_S), "pace"))
+    solved = pace * bundle.plans[belief.usual].cycle_budget
+    if abs(solved - money) <= 0.01 * money:
+        return None
+    return f"the policy solved for {solved:,.2f} a cycle where {money:,.2f} are to be spent"
 
 
 def notes(limits: constraints.Limits[Array], previous_BP: Array | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class ExpectedError(RuntimeError):
 
 
 class Loop:
-    """Rounds of work on a daemon thread, until one says that nothing is left to do, or `stop`.
+    """Rounds of work on a daemon thread, one at a time, until one says that nothing is left to do, or `stop`.
 
     A round that raises is the loop's `trouble` until one does not; the log has a line when trouble begins, becomes
     another kind of error, and ends.
@@ -52,7 +52,7 @@ class Loop:
         self._work, self._at_once = work, at_once
         self._expected: tuple[type[Exception], ...] = (ExpectedError, *expected)
         self._kind: type[Exception] | None = None
-        self._halt = threading.Event()
+        self._halt, self._turn = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -78,16 +78,17 @@ class Loop:
         return self._halt.is_set()
 
     def once(self) -> bool:
-        """One round, on the caller's thread; whether nothing is left to do. Trouble is kept, not raised."""
-        try:
-            finished = self._work() is FINISHED
-        except Exception as error:
-            self._ill(error)
-            return False
-        if self._kind is not None:
-            _log.warning("%s: well again", self.name)
-        self.trouble, self.since, self._kind = None, None, None
-        return finished
+        """One round, on the caller's thread, after the one under way; whether nothing is left. Trouble is kept."""
+        with self._turn:
+            try:
+                finished = self._work() is FINISHED
+            except Exception as error:
+                self._ill(error)
+                return False
+            if self._kind is not None:
+                _log.warning("%s: well again", self.name)
+            self.trouble, self.since, self._kind = None, None, None
+            return finished
 
     def _run(self) -> None:
         if self._at_once and self.once():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound="Tensor | NDArray[Any]", default="Tensor")
 
 TOLERANCE = 1e-6
+FEW_ROWS = 4
 
 
 class InfeasibleError(ValueError):
@@ -111,6 +112,9 @@ def check(
     def name(index: int) -> str:
         return platforms[index] if platforms else f"platform {index}"
 
+    # A few rows are looked at one by one, which is quicker than arrays; what is not sound goes on to be named.
+    if len(low_BP) <= FEW_ROWS and all(map(_sound, low_BP.tolist(), high_BP.tolist())):
+        return
     floors, caps = low_BP.sum(1), high_BP.sum(1)
     # What is sound passes at once; not-a-number compares as false and goes on.
     inside = (low_BP <= high_BP + TOLERANCE) & (low_BP >= -TOLERANCE) & (high_BP <= 1 + TOLERANCE)
@@ -137,6 +141,15 @@ def check(
         raise InfeasibleError(f"limits: the mins sum to {floors.max():.4g}, above 1; lower one of them")
     if (caps < 1 - TOLERANCE).any():
         raise InfeasibleError(f"limits: the maxes sum to {caps.min():.4g}, below 1; raise one of them")
+
+
+def _sound(low: list[float], high: list[float]) -> bool:
+    """Whether a row's bounds leave a split; not-a-number compares as false."""
+    if not (sum(low) <= 1 + TOLERANCE and sum(high) >= 1 - TOLERANCE):
+        return False
+    return all(
+        -TOLERANCE <= floor <= cap + TOLERANCE and cap <= 1 + TOLERANCE for floor, cap in zip(low, high, strict=True)
+    )
 
 
 def project(share_BP: Tensor, low_BP: Tensor, high_BP: Tensor) -> Tensor:

@@ -73,6 +73,10 @@ class Cycles:
         """How long a cycle lasts."""
         return self.ends(cycle) - self.begins(cycle)
 
+    def weekday(self, cycle: int) -> int:
+        """The local weekday on which a cycle begins, Monday 0; UTC's without a time zone."""
+        return self.begins(cycle).astimezone(zone(self.timezone or "UTC")).weekday()
+
     def part(self, cycle: int) -> float:
         """Its part of a cycle's budget: 1, but for a first cycle that begins within its day."""
         days = self.days

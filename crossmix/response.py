@@ -9,7 +9,7 @@ Shapes: B batch, P platforms, K amounts of the grid.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,12 @@ Array = NDArray[Any]
 KNOTS = 193
 LEAST, MOST = 1e-4, 8.0
 """Ends of the grid, over the plan's cycle budget."""
+FACTORS = ("click_rate", "conversion_rate", "value", "price", "volume", "weekday_click_rate", "weekday_volume")
+"""What a policy believes of a platform's coming cycle, over what is usual: clicks per impression, conversions per
+click, value per conversion, price, requests; last what the weekday as a rule does to clicks per impression and to
+requests."""
+BELIEF = (*FACTORS, "supply")
+"""The factors, and what all requests would cost, currency."""
 QUANTITIES = ("revenue", "revenue_se", "marginal", "marginal_se")
 
 
@@ -35,6 +41,44 @@ class Response:
     marginal_se_P: Array
     total_se: float | None = None
     """Standard error of the summed revenue; `None`: platforms were fitted apart, so their errors are independent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What a policy believes of a campaign's coming cycle, and the split that follows from it alone."""
+
+    value_QP: Array
+    """`BELIEF` of each platform."""
+    base_P: Array
+    """The split that equalises marginal ROI under it: before the trained network, exploration and steps moved it."""
+    usual: str
+    """The campaign whose usual cycle the factors are on: the one whose context is nearest to the state's."""
+
+    def response(self, responder: Responder, share_P: Array, budget: float) -> Response:
+        """What `share_P` (P,) of `budget` should earn under it.
+
+        Of V times the requests at M times the price, with W times the revenue per impression, the amount m earns
+        V W R(m / (V M)) where R is the usual revenue.
+
+        Args:
+            responder: the usual cycle's of `usual`, whose platforms answer for themselves.
+        """
+        click_rate, conversion_rate, value, price, volume, day_rate, day_volume, _ = self.value_QP
+        worth, volume = click_rate * conversion_rate * value * day_rate, np.maximum(volume * day_volume, 1e-9)
+        usual = responder(share_P / (volume * price), budget)
+        gain, slope = volume * worth, worth / price
+        return Response(
+            gain * usual.revenue_P,
+            gain * usual.revenue_se_P,
+            slope * usual.marginal_P,
+            slope * usual.marginal_se_P,
+        )
+
+    @property
+    def supply_P(self) -> Array:
+        """What all requests would cost, currency."""
+        supply_P: Array = self.value_QP[-1]
+        return supply_P
 
 
 class Responder(Protocol):
@@ -53,6 +97,18 @@ class ResponseTable:
     """Money of a platform's cycle, currency."""
     value_QPK: Array
     """`QUANTITIES` of each platform at each amount."""
+    _row: Array = field(init=False, repr=False, compare=False)
+    """A row per platform and knot: the quantities there, and their steps to the next knot."""
+    _first: Array = field(init=False, repr=False, compare=False)
+    """Index of each platform's first row, (P,)."""
+
+    def __post_init__(self) -> None:
+        value_PKQ = np.moveaxis(self.value_QPK, 0, 2)
+        step_PKQ = np.diff(value_PKQ, axis=1, append=value_PKQ[:, -1:])
+        platforms, knots, quantities = value_PKQ.shape
+        row = np.concatenate([value_PKQ, step_PKQ], 2).reshape(platforms * knots, 2 * quantities)
+        object.__setattr__(self, "_row", np.ascontiguousarray(row))
+        object.__setattr__(self, "_first", np.arange(0, platforms * knots, knots))
 
     @classmethod
     def of(cls, responder: Responder, platforms: int, cycle_budget: float) -> ResponseTable:
@@ -68,24 +124,19 @@ class ResponseTable:
         return cls(amount_K, np.asarray(rows, np.float64).transpose(0, 2, 1))
 
     def at(self, amount_BP: Array) -> Response:
-        """Responses to amounts (B, P), each of (B, P): linear between knots, over the logarithm of the amount.
+        """Responses to amounts (B, P) or (P,), in that shape: linear between knots, over the logarithm of the amount.
 
         Under the first knot revenue goes to 0 in proportion; above the last it stays.
         """
-        amount_BP = np.maximum(np.asarray(amount_BP, np.float64), 0.0)
         first, last, most = self.amount_K[0], self.amount_K[-1], len(self.amount_K) - 2
-        knot = np.log(np.maximum(amount_BP / first, 1.0)) * ((most + 1) / math.log(last / first))
+        ratio = np.maximum(np.asarray(amount_BP, np.float64) / first, 0.0)
+        knot = np.log(np.maximum(ratio, 1.0)) * ((most + 1) / math.log(last / first))
         left = np.minimum(knot.astype(np.int64), most)
-        weight = np.minimum(knot - left, 1.0)
-        platform = np.arange(self.value_QPK.shape[1])
-        low, high = self.value_QPK[:, platform, left], self.value_QPK[:, platform, left + 1]
-        revenue, revenue_se, marginal, marginal_se = low + (high - low) * weight
-        part = np.minimum(amount_BP / first, 1.0)
-        return Response(revenue * part, revenue_se * part, marginal, marginal_se)
+        row = self._row.take(left + self._first, 0)
+        value = row[..., :4] + row[..., 4:] * np.minimum(knot - left, 1.0)[..., None]
+        value[..., :2] *= np.minimum(ratio, 1.0)[..., None]
+        return Response(value[..., 0], value[..., 1], value[..., 2], value[..., 3])
 
     def __call__(self, share_P: Array, budget: float) -> Response:
         """The response to `share_P` (P,) of `budget`, currency."""
-        response = self.at(np.asarray(share_P, np.float64)[None] * budget)
-        return Response(
-            response.revenue_P[0], response.revenue_se_P[0], response.marginal_P[0], response.marginal_se_P[0]
-        )
+        return self.at(np.asarray(share_P, np.float64) * budget)

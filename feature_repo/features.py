@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
@@ -263,7 +264,9 @@ def online_fusion_inputs(path: Path, user_id: Sequence[str], creative_id: Sequen
     return _as_arrays(pd.DataFrame(columns), modalities)
 
 
-def push_statistics(path: Path, frame: pd.DataFrame) -> dict[str, int]:
+def push_statistics(
+    path: Path, frame: pd.DataFrame, noted: Callable[[], Mapping[tuple[str, str], float]] | None = None
+) -> dict[str, int]:
     """Add statistics of finished cycles, offline and online.
 
     Offline every row is kept; one with the campaign, arm and time of an older one replaces it, so a push may be
@@ -272,6 +275,9 @@ def push_statistics(path: Path, frame: pd.DataFrame) -> dict[str, int]:
     Args:
         path: feature folder; pushes of several processes on one machine wait for one another.
         frame: campaign_id, arm, event_timestamp (the end of the cycle) and the 128 statistics.
+        noted: asked while all others wait: by campaign and arm, the seconds (UTC) of the newest row that the caller's
+            database knows of. What is newer than that and than the frame was pushed by a clock that ran ahead, or is
+            another database's: it is taken back, offline and online. `None`: it stays.
 
     Returns:
         {"offline": rows kept, "online": rows written}.
@@ -287,12 +293,18 @@ def push_statistics(path: Path, frame: pd.DataFrame) -> dict[str, int]:
     newest = rows.drop_duplicates(keys, keep="last").reset_index(drop=True)
     with sources.locked(path):
         store = open_store(path)
-        sources.append_statistics(path, rows)
+        seconds = newest[TIME].map(lambda moment: moment.timestamp()).to_numpy()
+        last = [math.inf] * len(newest)
+        if noted is not None:
+            known = noted()
+            pairs = newest[keys].itertuples(index=False, name=None)
+            last = [max(second, known.get(pair, 0.0)) for second, pair in zip(seconds, pairs, strict=True)]
+        sources.append_statistics(path, rows, newest[keys].assign(last=last))
         entities = {key: newest[key].tolist() for key in keys}
         _, times = _online(path, SERVICE_STATISTICS, entities)
-        seconds = newest[TIME].map(lambda moment: moment.timestamp()).to_numpy()
         for view, names in sources.statistic_names().items():
-            fresh = newest[[second >= (was or 0) for second, was in zip(seconds, times[names[0]], strict=True)]]
+            there = zip(seconds, times[names[0]], last, strict=True)
+            fresh = newest[[second >= (was or 0) or (was or 0) > most for second, was, most in there]]
             if len(fresh):
                 with _LOCK:
                     store.write_to_online_store(view, fresh[[*keys, TIME, *names]])
@@ -315,7 +327,13 @@ def _store(path: Path) -> FeatureStore:
     import_feast()
     from feast import FeatureStore
 
-    return FeatureStore(repo_path=str(path))
+    store = FeatureStore(repo_path=str(path))
+    online = store.config.online_store
+    if hasattr(online, "skip_dedup"):
+        # Redis would leave out a row of the time of the one that is there, and a cycle's statistics are made again when
+        # late events come; `push_statistics` itself says what may be written.
+        online.skip_dedup = True
+    return store
 
 
 def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None]) -> None:

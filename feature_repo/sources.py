@@ -121,8 +121,12 @@ def write_statistics(out: Path, rows: pd.DataFrame) -> None:
         write(_table(rows, _schema(view, [(name, pa.float32()) for name in names])), out / SOURCES[view])
 
 
-def append_statistics(folder: Path, rows: pd.DataFrame) -> None:
-    """Add cleaned rows to both sources; a row with the campaign, arm and time of an older one replaces it."""
+def append_statistics(folder: Path, rows: pd.DataFrame, last: pd.DataFrame | None = None) -> None:
+    """Add cleaned rows to both sources; a row with the campaign, arm and time of an older one replaces it.
+
+    Args:
+        last: campaign, arm and `last`, the seconds (UTC) beyond which their older rows are dropped; infinite: none are.
+    """
     import pandas as pd
     import pyarrow.parquet as pq
 
@@ -131,8 +135,22 @@ def append_statistics(folder: Path, rows: pd.DataFrame) -> None:
         path = folder / SOURCES[view]
         schema = pq.read_schema(path)
         old = pq.read_table(path).to_pandas()
+        if last is not None:
+            old = _up_to(old, last)
         both = pd.concat([old, rows[[*key, *names]]]).drop_duplicates(key, keep="last")
         write(_table(both.sort_values([TIME, *KEYS[view]], ignore_index=True), schema), path)
+
+
+def _up_to(old: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
+    import numpy as np
+
+    keys = list(KEYS[PLATFORM_VIEW])
+    bounded = last[np.isfinite(last["last"])].set_index(keys)["last"]
+    if bounded.empty:
+        return old
+    most = bounded.reindex(old.set_index(keys).index).to_numpy()
+    seconds = old[TIME].map(lambda moment: moment.timestamp()).to_numpy(float)
+    return old[~(seconds > most)]
 
 
 def known_arms(folder: Path) -> set[tuple[str, str]]:

@@ -44,8 +44,11 @@ def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
             if experiment is not None and not _has_users(experiment, arm, begun):
                 continue
             received = newest.get((name, arm))
-            age = (now - max(received or campaign.starts, campaign.starts)) / campaign.calendar.nominal
             since = "the campaign began" if received is None else received.isoformat(timespec="minutes")
+            if received is not None and received > now:
+                # Noted by a clock that ran ahead: when it really came nobody knows, and nothing has come since.
+                since, received = f"a clock ran ahead, to {since}", None
+            age = (now - max(received or campaign.starts, campaign.starts)) / campaign.calendar.nominal
             yield Finding(
                 monitor="late_feed",
                 campaign_id=name,

@@ -20,6 +20,7 @@ from typing import Any
 
 from crossmix.config import Config, ConfigError
 from crossmix.metrics import ARMS
+from serving.http import root
 from serving.live.live import Live
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class Settings:
     predictors: tuple[str, str] | None = None
     """Addresses of the policy's and the control's predictor, for a router alone."""
     predictor_token: str | None = None
+    root_path: str = ""
+    """Path that the server has behind a proxy, as /crossmix; the proxy may keep or strip it."""
 
     def check(self) -> None:
         """Raises `ConfigError` for what cannot run."""
@@ -53,6 +56,7 @@ class Settings:
                 f"--host {self.host}: others can reach it, so callers need tokens; "
                 "make some with `crossmix token create` and name their file with --tokens"
             )
+        root.check(self.root_path)
 
 
 def application(live: Live, settings: Settings) -> Any:
@@ -73,7 +77,7 @@ def application(live: Live, settings: Settings) -> Any:
     app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
     plane, repository = data_plane(live, settings)
     app.state.data_plane, app.state.repository = plane, repository
-    app.router.routes.insert(0, v1.route(plane))
+    app.router.routes[:0] = [v1.route(plane), v1.Alive()]
     for register in (register_v1_endpoints, register_v2_endpoints):
         register(_Kept(app), plane, repository)
     app.include_router(v2.router(plane))
@@ -83,7 +87,11 @@ def application(live: Live, settings: Settings) -> Any:
     schema.install(app, tuple(plane.model_registry.get_models()), live.bundle.layout)
     tokens = None if settings.tokens is None else access.Tokens(settings.tokens)
     app.add_middleware(access.Access, tokens=tokens)
-    app.add_middleware(observe.Observe, largest_body=live.config.serving.largest_body)
+    limits = live.config.serving
+    app.add_middleware(observe.Observe, largest_body=limits.largest_body, largest_batch=limits.largest_batch)
+    prefix = root.check(settings.root_path)
+    if prefix:
+        app.add_middleware(root.Rooted, root=prefix)
     app.state.tokens = tokens
     observe.follow(live)
     return app
@@ -93,7 +101,7 @@ class _Kept:
     """An application that takes KServe's routers without what this server withholds.
 
     The registry says what serves, and answers explain themselves: these routes would unload a
-    model, or answer 501. Inference by V2 is `serving.protocol.v2`'s.
+    model, or answer 501. What V2 asks of one model is `serving.protocol.v2`'s.
     """
 
     def __init__(self, app: Any) -> None:
@@ -103,7 +111,7 @@ class _Kept:
         router.routes[:] = [
             route
             for route in router.routes
-            if not (route.path.startswith("/v2/repository") or route.path.endswith((":explain", "/infer")))
+            if not (route.path.startswith(("/v2/repository", "/v2/models/")) or route.path.endswith(":explain"))
         ]
         self.app.include_router(router)
 
@@ -111,12 +119,12 @@ class _Kept:
 def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
     """KServe's data plane with the models of the role, and its repository extension."""
     from kserve.model_repository import ModelRepository
-    from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
     from serving.allocation.answer import Answerer
     from serving.http import observe
     from serving.protocol import predictor
+    from serving.protocol.plane import Plane
     from serving.protocol.router import Elsewhere, Here, RouterModel
 
     logging.getLogger("kserve.trace").setLevel(logging.ERROR)
@@ -131,7 +139,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
             urls = dict(zip(ARMS, settings.predictors, strict=True))
             arms = Elsewhere(urls, settings.predictor_token)
         registry.update(RouterModel(live, arms, on_answer=observe.answered), "router")
-    return DataPlane(model_registry=registry), ModelRepositoryExtension(model_registry=registry)
+    return Plane(registry, lambda: live.version), ModelRepositoryExtension(model_registry=registry)
 
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
@@ -170,7 +178,7 @@ def _own(live: Live) -> Any:
     from fastapi import APIRouter, Response
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-    from serving.http.answers import HealthAnswer, ServingAnswer
+    from serving.http.answers import HealthAnswer, ServingAnswer, TickAnswer
 
     router = APIRouter(tags=["server"])
 
@@ -184,6 +192,11 @@ def _own(live: Live) -> Any:
         """Ask the registry at once, and say what serves then."""
         live.follow_champion()
         return serving_now(live)
+
+    @router.post("/serving/tick", response_model=TickAnswer)
+    def tick() -> Any:
+        """Do at once what the server does every few seconds: push what has finished, read everything anew, watch."""
+        return live.tick() | {"serving": serving_now(live)}
 
     @router.get("/healthz", response_model=HealthAnswer)
     def healthz() -> Any:
@@ -212,7 +225,7 @@ def serving_now(live: Live) -> dict[str, Any]:
             "weights": dict(live.experiment.weights),
             "ended": live.snapshot.ended,
         },
-        "degraded": live.troubles(),
+        "degraded": live.degraded(),
     }
 
 
@@ -278,23 +291,15 @@ async def _grpc(app: Any, settings: Settings) -> Any:
         return None
     import grpc
     from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
-    from kserve.protocol.grpc.servicer import InferenceServicer
 
     from serving.http import access, errors, observe
+    from serving.protocol.plane import Servicer
 
     interceptors: list[Any] = [observe.grpc_interceptor(access.RPCS, access.CALLER.get)]
     if app.state.tokens is not None:
         interceptors.append(access.grpc_interceptor(app.state.tokens))
     interceptors.append(errors.grpc_interceptor())
     server = grpc.aio.server(interceptors=interceptors)
-
-    class Servicer(InferenceServicer):  # type: ignore[misc]
-        """Without what this server withholds (`_Kept`)."""
-
-        async def RepositoryModelLoad(self, request: Any, context: Any) -> None:
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the registry says what serves")
-
-        RepositoryModelUnload = RepositoryModelLoad
 
     servicer = Servicer(app.state.data_plane, app.state.repository)
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from crossmix.agents.learner import AGENTS, Agent
 from crossmix.drift import ahead_of_one, expected_factor
+from crossmix.response import BELIEF
 from crossmix.state import ALLOCATION, weekday_index
 
 TABLES: tuple[str, ...] = (
@@ -64,6 +66,17 @@ LEAST = 0.02
 HIGHEST_ROI = ALLOCATION.platform_fields[ALLOCATION.platform("windowed_roi")].high
 
 
+class Planned(NamedTuple):
+    """A base split and what it was solved with."""
+
+    share: Tensor
+    """(B, P)."""
+    belief: Tensor
+    """`crossmix.response.BELIEF` of the coming cycle, (B, Q, P)."""
+    campaign: Tensor
+    """Whose usual it is: index of the tables' campaign, (B,)."""
+
+
 class BasePolicy(nn.Module):
     """State -> share that equalises marginal ROI within the state's minima and maxima.
 
@@ -76,9 +89,13 @@ class BasePolicy(nn.Module):
         for name in TABLES:
             self.register_buffer(name, tables[name].clone())
 
-    @torch.no_grad()
     def forward(self, state_BS: Tensor) -> Tensor:
         """Share, (B, P)."""
+        return self.plan(state_BS).share
+
+    @torch.no_grad()
+    def plan(self, state_BS: Tensor) -> Planned:
+        """Share of the coming cycle, and what is believed of it."""
         table = dict(self.named_buffers())
         platforms = table["rate"].shape[1]
         context, platform_BPF, campaign_BC = ALLOCATION.split(state_BS, platforms)
@@ -121,17 +138,23 @@ class BasePolicy(nn.Module):
         reported = flight["windowed_cvr"][:, None] > 0
         cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, reported)
         multiplier, uncertain = self._price_multiplier(table, c_B, price, win, impressions)
-        value = table["value"][c_B]
+        usual_value = table["value"][c_B]
         square = table["cvr_drift"][c_B][..., 2]
-        value = value * _value(observed, price, uncertain, clicks, square, value, flight["windowed_roi"][:, None] > 0)
+        reported = flight["windowed_roi"][:, None] > 0
+        value = _value(observed, price, uncertain, clicks, square, usual_value, reported)
 
-        worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * value
+        worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * (usual_value * value)
         knots = table["win"]
         marginal = worth[..., None] * torch.exp(-kappa[..., None] * knots)
         marginal = marginal / (multiplier[..., None] * table["price"][c_B]).clamp(min=1e-12)
         cost = (by_day("requests") * grown * multiplier)[..., None] * table["spend"][c_B]
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]
-        return _equalised(share, marginal, observed["min"], observed["max"])
+        usual_ctr, usual_requests = (table[name].mean(2).clamp(min=1e-12)[c_B] for name in ("ctr", "requests"))
+        weekday = by_day("ctr") / usual_ctr, by_day("requests") / usual_requests
+        # Joined, not stacked: of a few rows an operation costs its call, and a stack is one for each.
+        belief = torch.cat([rate * ctr, cvr, value, multiplier, grown, *weekday, cost[..., -1]], 1)
+        belief = belief.reshape(-1, len(BELIEF), platforms)
+        return Planned(_equalised(share, marginal, observed["min"], observed["max"]), belief, c_B)
 
     def _price_multiplier(
         self, table: dict[str, Tensor], c_B: Tensor, price: Tensor, win: Tensor, impressions: Tensor

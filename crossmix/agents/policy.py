@@ -101,12 +101,17 @@ class Policy(nn.Module):
             last.weight.zero_()
             last.bias.zero_()
 
-    def logits(self, state_BS: Tensor) -> Tensor:
-        """z of eq. 9, (B, P)."""
+    def logits(self, state_BS: Tensor, base_BP: Tensor | None = None) -> Tensor:
+        """z of eq. 9, (B, P).
+
+        Args:
+            base_BP: the base policy's split, where it is known.
+        """
         x = self.normaliser(state_BS)
         logits: Tensor = self.head(self.trunk(x))
         if self.planner is not None:
-            logits = logits + self.planner(state_BS).clamp(min=LEAST).log()
+            base = self.planner(state_BS) if base_BP is None else base_BP
+            logits = logits + base.clamp(min=LEAST).log()
         if not self.has_shared:
             return logits
         _, platform_BPF, campaign_BC = ALLOCATION.split(x, self.platforms)

@@ -3,7 +3,8 @@
 Contract: docs/design.md#definitions.
 
     policy.onnx         state (B, S), low (B, M), high (B, M), noise (B, M) or absent, float32 -> share (B, M), logits
-                        (B, M): share = project(softmax(logits + noise)) within [low, high]
+                        (B, M): share = project(softmax(logits + noise)) within [low, high]; of a policy that starts
+                        from a plan also base (B, M), belief (B, Q, M), campaign (B,): `response.Belief`
     config.json         the config that trained it (`config.carried`)
     state_layout.json   the state's `Layout` as plain data and its digest; one of a kind or version that this code
                         does not build is refused
@@ -18,11 +19,11 @@ Contract: docs/design.md#definitions.
 `digest` names what would be served: equal files, data and config give an equal digest, whatever a gate measured.
 `seal` covers the entire manifest. Saving needs torch; loading and answering need numpy and ONNX Runtime only.
 
-Shapes: B batch, M platforms, S state, D context.
+Shapes: B batch, M platforms, S state, D context, Q what is believed of a platform.
 """
 
 from crossmix.bundle.folder import annotate, load, save
 from crossmix.bundle.manifest import FILES, FORMAT, BundleError
-from crossmix.bundle.model import Bundle, Plan
+from crossmix.bundle.model import Bundle, Decision, Plan
 
-__all__ = ["FILES", "FORMAT", "Bundle", "BundleError", "Plan", "annotate", "load", "save"]
+__all__ = ["FILES", "FORMAT", "Bundle", "BundleError", "Decision", "Plan", "annotate", "load", "save"]

@@ -20,7 +20,7 @@ from crossmix.bundle import manifest as manifests
 from crossmix.bundle.export import export
 from crossmix.bundle.manifest import FILES, FORMAT, BundleError
 from crossmix.bundle.model import Bundle, Plan
-from crossmix.bundle.session import PROBE_TOLERANCE, check_probe, open_session, probe_inputs
+from crossmix.bundle.session import PROBE_TOLERANCE, check_probe, open_session, probe_inputs, tells_belief
 from crossmix.response import ResponseTable
 from crossmix.state import ALLOCATION, Layout, LayoutError
 
@@ -48,7 +48,8 @@ def save(
     """Write a bundle into `folder` (created if absent, its old content replaced) and load it back.
 
     Args:
-        policy: its logits(state (B, S)) -> (B, M) is what is exported, with softmax and `constraints.project` behind.
+        policy: its logits(state (B, S)) -> (B, M) is what is exported, with softmax and `constraints.project` behind;
+            where it has a `planner`, also what that believes, with campaigns in the order of `plans`.
         limits, plans, contexts: per campaign, the same campaigns in each; contexts are (D,).
         responses: per campaign, the same campaigns; `None`: answers have no explanation.
         data_digest: `Meta.digest` of the log behind it.
@@ -60,6 +61,11 @@ def save(
         BundleError: the campaigns or platforms do not match, or the exported policy does not answer as `policy` does.
     """
     _check_parts(layout, platforms, limits, plans, contexts)
+    planner: Any = getattr(policy, "planner", None)
+    if planner is not None and len(planner.budget) != len(plans):
+        raise BundleError(
+            f"plans.json: {len(plans)} campaigns, the policy's plan has {len(planner.budget)}; give its own"
+        )
     if folder.exists():
         if any(folder.iterdir()) and not (folder / "manifest.json").exists():
             raise BundleError(f"{folder}: holds other files; save the bundle into an empty folder")
@@ -126,7 +132,8 @@ def load(folder: Path) -> Bundle:
     responses = _load_responses(folder / "responses.npz")
     session = open_session(folder / "policy.onnx")
     check_probe(folder, session, manifest["probe"])
-    return Bundle(folder, layout, platforms, limits, plans, contexts, responses, manifest, session)
+    believed = tells_belief(session)
+    return Bundle(folder, layout, platforms, limits, plans, contexts, responses, manifest, session, believed)
 
 
 def _layout(file: Path, digest: object) -> Layout:

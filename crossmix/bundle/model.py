@@ -1,6 +1,6 @@
 """A verified bundle in memory: what `load` returns and an answer asks.
 
-Shapes: B batch, M platforms, S state, D context, X statistics.
+Shapes: B batch, M platforms, S state, D context, X statistics, Q what is believed of a platform.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle.manifest import BundleError
-from crossmix.bundle.session import run
-from crossmix.response import ResponseTable
+from crossmix.bundle.session import BELIEVED, SPLIT, run
+from crossmix.response import Belief, ResponseTable
 from crossmix.state import Layout
 
 Array = NDArray[Any]
@@ -33,6 +33,17 @@ class Plan:
     cycle_hours: float = 24.0
 
 
+class Decision(NamedTuple):
+    """What a bundle answers."""
+
+    share_BM: Array
+    """Inside [low, high] and summing to 1, float32."""
+    logits_BM: Array
+    """The policy's, before noise, float32."""
+    beliefs: tuple[Belief, ...] | None
+    """Of every row; `None`: the bundle does not tell them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A verified bundle; `load` makes it."""
@@ -44,12 +55,14 @@ class Bundle:
     limits: Mapping[str, constraints.Limits[Array]]
     plans: Mapping[str, Plan]
     contexts: Mapping[str, Array]
-    """Campaign to its last fused context, (D,) float32."""
+    """Campaign to its last fused context, (D,) float32, in the order of the policy's tables."""
     responses: Mapping[str, ResponseTable]
     """What each campaign's platforms earn; empty where no market was saved with the policy."""
     manifest: Mapping[str, Any]
     session: Any
     """onnxruntime.InferenceSession; `run` may be called from many threads."""
+    tells_belief: bool = False
+    """Whether it says what it believes of the coming cycle (`Decision.beliefs`); bundles of before do not."""
 
     @property
     def digest(self) -> str:
@@ -77,6 +90,14 @@ class Bundle:
         self, state_BS: Array, low_BM: Array, high_BM: Array, noise_BM: Array | None = None
     ) -> tuple[Array, Array]:
         """Shares (B, M) float32, inside [low, high] and summing to 1, and the policy's logits (B, M) float32.
+
+        Arguments and errors as `decision`.
+        """
+        decision = self.decision(state_BS, low_BM, high_BM, noise_BM)
+        return decision.share_BM, decision.logits_BM
+
+    def decision(self, state_BS: Array, low_BM: Array, high_BM: Array, noise_BM: Array | None = None) -> Decision:
+        """The split of each state, and what the policy believes of the coming cycle.
 
         Args:
             state_BS: encoded states, (B, S).
@@ -108,7 +129,14 @@ class Bundle:
                 raise ValueError(f"noise: {np.shape(noise_BM)}; want {shape}, one number per platform") from None
             if not np.isfinite(noise).all():
                 raise ValueError("noise: holds a number that is not finite")
-        return run(self.session, states, low, high, noise)
+        if not self.tells_belief:
+            share, logits = run(self.session, states, low, high, noise)
+            return Decision(share, logits, None)
+        outputs = (*SPLIT, *BELIEVED)
+        share, logits, base_BM, belief_BQM, campaign_B = run(self.session, states, low, high, noise, outputs=outputs)
+        names = tuple(self.contexts)
+        usual = [names[index] for index in campaign_B.tolist()]
+        return Decision(share, logits, tuple(map(Belief, belief_BQM, base_BM, usual)))
 
     def project(self, target_BM: Array, low_BM: Array, high_BM: Array) -> Array:
         """The shares within [low, high] that are nearest to a target split (Euclidean), (B, M) float32.

@@ -5,7 +5,7 @@ Shapes: B batch, S state, M platforms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,28 @@ def open_session(file: Path) -> Any:
         raise BundleError(f"{file}: onnxruntime cannot read it ({error}); fetch the bundle again") from error
 
 
-def run(session: Any, states: Array, low: Array, high: Array, noise: Array | None = None) -> tuple[Array, Array]:
-    """Shares and logits, (B, M) each, of contiguous float32 inputs."""
+SPLIT = ("share", "logits")
+BELIEVED = ("base", "belief", "campaign")
+"""Outputs beside the split, of a policy that starts from a plan; bundles of before have none of them."""
+
+
+def tells_belief(session: Any) -> bool:
+    """Whether the graph has the outputs `BELIEVED`."""
+    return set(BELIEVED) <= {output.name for output in session.get_outputs()}
+
+
+def run(
+    session: Any,
+    states: Array,
+    low: Array,
+    high: Array,
+    noise: Array | None = None,
+    *,
+    outputs: Sequence[str] = SPLIT,
+) -> tuple[Array, ...]:
+    """The outputs, by default shares and logits (B, M) each, of contiguous float32 inputs."""
     given = {"state": states, "low": low, "high": high} | ({} if noise is None else {"noise": noise})
-    share, logits = session.run(["share", "logits"], given)
-    return share, logits
+    return tuple(session.run(outputs, given))
 
 
 def probe_inputs(state_size: int, platforms: int) -> dict[str, Array]:

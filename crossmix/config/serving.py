@@ -76,7 +76,9 @@ class Serving:
     database: str | None = None
     """SQLAlchemy URL of campaigns, feedback and audit; null: sqlite `serving.db` in the server's folder."""
     largest_body: PositiveInt = 1_048_576
-    """Largest request body, bytes."""
+    """Largest request body, bytes, once decoded."""
+    largest_batch: PositiveInt = 16_777_216
+    """Largest body of feedback or of an import of campaigns, bytes, once decoded: room for 10,000 of the longest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

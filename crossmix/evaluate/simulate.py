@@ -45,6 +45,8 @@ class Days:
     """What an arm delivered: `QUANTITIES` of every run and day, and `expected_revenue`, each (R, T)."""
 
     total: dict[str, Array]
+    """`planned` is the arm's part of the plan, as in a served experiment's verdict: what a cycle leaves unspent and a
+    later one may spend is planned once."""
     dynamic_reward_RT: Array
     """Eq. 10, mean over campaigns."""
 
@@ -59,6 +61,23 @@ def static(world: MarketEnvironment, _: Observation) -> Tensor:
     return world.static_BP
 
 
+def arm_world(
+    config: Config, market: Market, weight: float, *, runs: int, days: int, seed: int, arm: int
+) -> MarketEnvironment:
+    """The markets in which one arm of `runs` experiments plays, a run's campaigns on end; arguments as `play_arm`'s."""
+    campaigns = len(market.campaigns)
+    world = MarketEnvironment(
+        replace(scaled_market(market, requests=weight), budget=market.budget * weight),
+        config,
+        campaign_B=torch.arange(runs * campaigns) % campaigns,
+        cycles=days,
+        mechanism="exact",
+        seed=seed,
+    )
+    world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
+    return world
+
+
 def play_arm(
     config: Config, market: Market, serve: Act, weight: float, *, runs: int, days: int, seed: int, arm: int
 ) -> Days:
@@ -69,21 +88,13 @@ def play_arm(
         weight: its part of users and budget, in (0, 1].
         seed: of the market, the same for all arms; `arm`: which one, for its own luck.
     """
-    part = replace(scaled_market(market, requests=weight), budget=market.budget * weight)
     campaigns = len(market.campaigns)
-    world = MarketEnvironment(
-        part,
-        config,
-        campaign_B=torch.arange(runs * campaigns) % campaigns,
-        cycles=days,
-        mechanism="exact",
-        seed=seed,
-    )
-    world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))
+    world = arm_world(config, market, weight, runs=runs, days=days, seed=seed, arm=arm)
     played = play(world, serve, days, label=f"arm {arm + 1}", unit="day")
     amount_QRT = played.amount_TBPQ.sum(2).reshape(days, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
     reward_RT = played.dynamic_reward(config.reward).reshape(days, runs, campaigns).mean(2).T
-    return Days(dict(zip(PLAYED, amount_QRT, strict=True)), reward_RT)
+    plan_RT = np.full((runs, days), float(world.market.budget.double().sum()))
+    return Days(dict(zip(PLAYED, amount_QRT, strict=True)) | {"planned": plan_RT}, reward_RT)
 
 
 def deviation(

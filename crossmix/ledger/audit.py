@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -42,8 +43,19 @@ def record(
     connection: sa.Connection, at: datetime, actor: str, action: str, subject: str, before: Any, after: Any, reason: str
 ) -> None:
     """Note a change of the moment `at` within the caller's transaction. `before`, `after`: plain data, or `None`."""
-    connection.execute(
-        tables.audit.insert(),
+    record_all(connection, at, actor, action, [(subject, before, after)], reason)
+
+
+def record_all(
+    connection: sa.Connection,
+    at: datetime,
+    actor: str,
+    action: str,
+    changes: Sequence[tuple[str, Any, Any]],
+    reason: str,
+) -> None:
+    """Note changes of one kind and moment within the caller's transaction: subject, before and after of each."""
+    entries = [
         {
             "at": at,
             "actor": actor[:LONGEST_ACTOR],
@@ -52,8 +64,10 @@ def record(
             "before": before,
             "after": after,
             "reason": reason[:LONGEST_REASON],
-        },
-    )
+        }
+        for subject, before, after in changes
+    ]
+    connection.execute(tables.audit.insert(), entries)
 
 
 def note(store: Store, actor: str, action: str, subject: str, before: Any, after: Any, reason: str = "") -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from crossmix.constraints import Limits
 from crossmix.cycles import Cycles
 from crossmix.ledger import tables
-from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, record
+from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, record, record_all
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
@@ -147,6 +147,14 @@ class CampaignTable:
         self._connection.execute(tables.campaigns.insert(), {**_columns(campaign), "paused": campaign.paused})
         self._record("campaign.create", campaign.campaign_id, None, campaign.planned())
 
+    def add_all(self, campaigns: Sequence[Campaign]) -> None:
+        """Campaigns of new names, each with its audit entry, in two statements however many they are."""
+        if campaigns:
+            rows = [{**_columns(campaign), "paused": campaign.paused} for campaign in campaigns]
+            self._connection.execute(tables.campaigns.insert(), rows)
+            created = [(campaign.campaign_id, None, campaign.planned()) for campaign in campaigns]
+            record_all(self._connection, self._at, self._actor, "campaign.create", created, self._reason)
+
     def edit(self, old: Campaign, new: Campaign) -> None:
         """What a person plans; nothing is written where it stays as it is."""
         before, after = old.planned(), new.planned()
@@ -236,6 +244,24 @@ def budget_edits(store: Store, campaigns: Sequence[str] | None = None) -> dict[s
             if "cycle_budget" in (before or {}):
                 edits.setdefault(subject, []).append((utc(at), float(before["cycle_budget"])))
     return edits
+
+
+def pauses(store: Store, campaigns: Sequence[str] | None = None) -> dict[str, list[tuple[datetime, bool]]]:
+    """When campaigns were paused (true) and resumed, in order of time, in one query; raises `StoreAwayError`.
+
+    Args:
+        campaigns: only these, some hundreds at most.
+    """
+    audit = tables.audit.c
+    query = sa.select(audit.subject, audit.at, audit.action)
+    query = query.where(audit.action.in_(("campaign.pause", "campaign.resume"))).order_by(audit.id)
+    if campaigns is not None:
+        query = query.where(audit.subject.in_(campaigns))
+    found: dict[str, list[tuple[datetime, bool]]] = {}
+    with store.read() as connection:
+        for subject, at, action in connection.execute(query):
+            found.setdefault(subject, []).append((utc(at), action == "campaign.pause"))
+    return found
 
 
 def budget_at(now_budget: float, edits: Sequence[tuple[datetime, float]], moment: datetime) -> float:

@@ -141,19 +141,6 @@ def arrivals(store: Store, spans: Spans) -> dict[str, dict[int, float]]:
     return result
 
 
-def pauses(store: Store, campaigns: Sequence[str]) -> dict[str, list[tuple[datetime, bool]]]:
-    """When campaigns were paused (true) and resumed, the oldest first; raises `StoreAwayError`."""
-    audit = tables.audit.c
-    result: dict[str, list[tuple[datetime, bool]]] = {}
-    with store.read() as connection:
-        for some in _batches(campaigns):
-            where = audit.subject.in_(some) & audit.action.in_(("campaign.pause", "campaign.resume"))
-            query = sa.select(audit.subject, audit.at, audit.action).where(where).order_by(audit.id)
-            for name, at, action in connection.execute(query):
-                result.setdefault(name, []).append((utc(at), action == "campaign.pause"))
-    return result
-
-
 def _batches(campaigns: Mapping[str, Any] | Sequence[str]) -> Iterator[Any]:
     """The same in parts that one query can name."""
     names = list(campaigns)

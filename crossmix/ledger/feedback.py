@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -83,6 +83,8 @@ class FeedbackState:
     """The newest event, UTC."""
     cycle: int
     """Newest with an event."""
+    late: int = 0
+    """How many of those transactions changed a cycle that was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,15 @@ def _correct(connection: sa.Connection, statement: Any, event: Event, now: datet
         return f"replaces: {event.replaces!r} is of campaign {row['campaign_id']!r}; correct it within its campaign"
     if row["replaced_by"] not in (None, event.event_id):
         return f"replaces: {event.replaces!r} was replaced by {row['replaced_by']!r} already; replace that"
+    running = event.known
+    if event.cycle == row["cycle"]:
+        # It counts where that one did: what a correction tells did not become known later.
+        event = replace(event, known=row["known"])
     if not _inserted(connection, statement, [event], now):
         return ""
     connection.execute(table.update().where(table.c.event_id == event.replaces).values(replaced_by=event.event_id))
-    cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1)
-    cells.add(event, 1)
+    cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1, running)
+    cells.add(event, 1, running)
     return None
 
 
@@ -209,9 +215,16 @@ class _Cells:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str, int, str, int], list[Any]] = {}
+        self._late: set[tuple[str, str]] = set()
 
-    def add(self, event: Event, sign: int) -> None:
-        """Count an event, or, with sign -1, no more."""
+    def add(self, event: Event, sign: int, running: int | None = None) -> None:
+        """Count an event, or, with sign -1, no more.
+
+        Args:
+            running: the cycle that runs; `None`: that in which it became known.
+        """
+        if event.cycle < (event.known if running is None else running):
+            self._late.add((event.campaign_id, event.arm))
         key = (event.campaign_id, event.arm, event.cycle, event.platform, event.known)
         row = self._sums.setdefault(key, [None, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0])
         if event.requests is not None:
@@ -251,10 +264,22 @@ class _Cells:
         connection.execute(
             again.on_conflict_do_update(
                 index_elements=list(state.primary_key),
-                set_={"number": state.c.number + 1, "received": now, "cycle": newest},
+                set_={
+                    "number": state.c.number + 1,
+                    "received": now,
+                    "cycle": newest,
+                    "late": state.c.late + again.excluded.late,
+                },
             ),
             [
-                {"campaign_id": campaign_id, "arm": arm, "number": 1, "received": now, "cycle": cycle}
+                {
+                    "campaign_id": campaign_id,
+                    "arm": arm,
+                    "number": 1,
+                    "received": now,
+                    "cycle": cycle,
+                    "late": int((campaign_id, arm) in self._late),
+                }
                 for (campaign_id, arm), cycle in sorted(arms.items())
             ],
         )
@@ -263,11 +288,11 @@ class _Cells:
 def states(store: Store) -> dict[tuple[str, str], FeedbackState]:
     """How far the feedback of each campaign and arm that has any has come; raises `StoreAwayError`."""
     table = tables.feedback_state.c
-    query = sa.select(table.campaign_id, table.arm, table.number, table.received, table.cycle)
+    query = sa.select(table.campaign_id, table.arm, table.number, table.received, table.cycle, table.late)
     with store.read() as connection:
         return {
-            (campaign_id, arm): FeedbackState(number, utc(received), cycle)
-            for campaign_id, arm, number, received, cycle in connection.execute(query)
+            (campaign_id, arm): FeedbackState(number, utc(received), cycle, late)
+            for campaign_id, arm, number, received, cycle, late in connection.execute(query)
         }
 
 
@@ -278,12 +303,23 @@ def newest_received(store: Store) -> dict[tuple[str, str], datetime]:
 
 def complete_cells(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> set[tuple[int, int]]:
     """Cycle and slot of what is marked complete: nothing more comes of it. Raises `StoreAwayError`."""
+    return complete_cells_of(store, [campaign_id], platforms).get((campaign_id, arm), set())
+
+
+def complete_cells_of(
+    store: Store, campaigns: Sequence[str], platforms: Sequence[str]
+) -> dict[tuple[str, str], set[tuple[int, int]]]:
+    """`complete_cells` of several campaigns, by campaign and arm, in one query."""
     table = tables.totals.c
-    where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
-    query = sa.select(table.cycle, table.platform).where(where & (table.complete > 0))
+    where = table.campaign_id.in_(campaigns) & table.platform.in_(platforms) & (table.complete > 0)
     slot = {name: index for index, name in enumerate(platforms)}
+    cells: dict[tuple[str, str], set[tuple[int, int]]] = {}
     with store.read() as connection:
-        return {(cycle, slot[platform]) for cycle, platform in connection.execute(query)}
+        for name, arm, cycle, platform in connection.execute(
+            sa.select(table.campaign_id, table.arm, table.cycle, table.platform).where(where)
+        ):
+            cells.setdefault((name, arm), set()).add((cycle, slot[platform]))
+    return cells
 
 
 def totals(store: Store, campaign_id: str, platforms: Sequence[str], arms: Sequence[str] = ARMS) -> Totals:
@@ -325,18 +361,26 @@ def by_user(store: Store, campaign_id: str | None = None) -> UserTotals:
 
 def increments(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> list[Increment]:
     """Outcomes of a campaign's arm by cycle known, cycle and platform (`slot`: its index); raises `StoreAwayError`."""
+    return increments_of(store, [campaign_id], platforms).get((campaign_id, arm), [])
+
+
+def increments_of(
+    store: Store, campaigns: Sequence[str], platforms: Sequence[str]
+) -> dict[tuple[str, str], list[Increment]]:
+    """`increments` of several campaigns, by campaign and arm, in one query."""
     table = tables.totals.c
     sums = [table.requests, table.won, table.impressions, table.clicks, table.spend, table.conversions, table.revenue]
-    where = (table.campaign_id == campaign_id) & (table.arm == arm) & table.platform.in_(platforms)
-    query = sa.select(table.known, table.cycle, table.platform, *(sa.func.coalesce(one, 0.0) for one in sums))
-    with store.read() as connection:
-        # What corrections have emptied was not reported.
-        rows = connection.execute(query.where(where & (table.events > 0))).all()
+    keys = (table.campaign_id, table.arm, table.known, table.cycle, table.platform)
+    query = sa.select(*keys, *(sa.func.coalesce(one, 0.0) for one in sums))
+    # What corrections have emptied was not reported.
+    where = table.campaign_id.in_(campaigns) & table.platform.in_(platforms) & (table.events > 0)
     slot = {name: index for index, name in enumerate(platforms)}
-    return [
-        Increment(known, cycle, slot[platform], tuple(values[:5]), (values[5], values[6]))
-        for known, cycle, platform, *values in rows
-    ]
+    found: dict[tuple[str, str], list[Increment]] = {}
+    with store.read() as connection:
+        for name, arm, known, cycle, platform, *values in connection.execute(query.where(where)):
+            one = Increment(known, cycle, slot[platform], tuple(values[:5]), (values[5], values[6]))
+            found.setdefault((name, arm), []).append(one)
+    return found
 
 
 def _with_user() -> sa.ColumnElement[bool]:

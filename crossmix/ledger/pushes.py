@@ -2,33 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from crossmix.ledger import tables
+from crossmix.ledger.feedback import FeedbackState
 from crossmix.ledger.store import Store
+from crossmix.ledger.tables import utc
+
+Key = tuple[str, str]
+"""Campaign and arm."""
 
 
-def newest(store: Store, campaign_id: str, arm: str) -> int:
-    """Newest cycle whose statistics were pushed; -1: none. Raises `StoreAwayError`."""
-    table = tables.pushed.c
-    query = sa.select(table.cycle).where((table.campaign_id == campaign_id) & (table.arm == arm))
-    with store.read() as connection:
-        cycle = connection.execute(query).scalar_one_or_none()
-    return -1 if cycle is None else int(cycle)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The feedback of a campaign's arm, and what was pushed of it."""
+
+    feedback: FeedbackState
+    cycle: int
+    """Newest whose statistics were pushed; -1: none."""
+    number: int
+    """`feedback.late` as they were computed; -1: none were."""
 
 
-def all_newest(store: Store) -> list[tuple[str, str, int]]:
-    """Campaign, arm and `newest` of all that have pushed any; raises `StoreAwayError`."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """That the statistics of a campaign's arm were pushed."""
+
+    campaign_id: str
+    arm: str
+    cycle: int
+    """The newest in them."""
+    number: int
+    """`FeedbackState.late` as they were computed."""
+    back: bool = False
+    """Take back a newer cycle, which a clock that ran ahead noted."""
+
+
+def all_newest(store: Store) -> dict[Key, int]:
+    """Newest cycle whose statistics were pushed, of all that have pushed any; raises `StoreAwayError`."""
     table = tables.pushed.c
     with store.read() as connection:
         rows = connection.execute(sa.select(table.campaign_id, table.arm, table.cycle)).all()
-    return [(campaign_id, arm, cycle) for campaign_id, arm, cycle in rows]
+    return {(campaign_id, arm): cycle for campaign_id, arm, cycle in rows}
 
 
-def note(store: Store, campaign_id: str, arm: str, cycle: int) -> None:
-    """The statistics up to a cycle were pushed; an older cycle changes nothing. Raises `StoreAwayError`."""
+def progress(store: Store, *, moved: bool = False) -> dict[Key, Progress]:
+    """Every campaign's arm that has feedback, in one query; raises `StoreAwayError`.
+
+    Args:
+        moved: only those whose finished cycles changed since they were pushed, or of which nothing was pushed.
+    """
+    state, pushed = tables.feedback_state, tables.pushed
+    same = (state.c.campaign_id == pushed.c.campaign_id) & (state.c.arm == pushed.c.arm)
+    query = sa.select(state, pushed.c.cycle.label("pushed"), pushed.c.number.label("made"))
+    query = query.select_from(state.outerjoin(pushed, same))
+    if moved:
+        query = query.where(pushed.c.number.is_(None) | (pushed.c.number != state.c.late))
+    found = {}
+    with store.read() as connection:
+        for row in connection.execute(query):
+            feedback = FeedbackState(row.number, utc(row.received), row.cycle, row.late)
+            one = Progress(feedback, -1, -1) if row.pushed is None else Progress(feedback, row.pushed, row.made)
+            found[row.campaign_id, row.arm] = one
+    return found
+
+
+def note(store: Store, notes: Sequence[Note]) -> None:
+    """Statistics were pushed, all in one transaction; an older cycle takes nothing back unless it says so.
+
+    Raises `StoreAwayError`.
+    """
+    if not notes:
+        return
     table = tables.pushed
-    older = (table.c.campaign_id == campaign_id) & (table.c.arm == arm) & (table.c.cycle < cycle)
+    insert = store.insert_or(table)
+    newer = sa.case((insert.excluded.cycle > table.c.cycle, insert.excluded.cycle), else_=table.c.cycle)
+    keys = list(table.primary_key)
+    ordered = sorted(notes, key=lambda one: (one.campaign_id, one.arm))
     with store.write() as connection:
-        connection.execute(store.insert_new(table), {"campaign_id": campaign_id, "arm": arm, "cycle": cycle})
-        connection.execute(table.update().where(older).values(cycle=cycle))
+        for back, cycle in ((False, newer), (True, insert.excluded.cycle)):
+            rows = [
+                {"campaign_id": one.campaign_id, "arm": one.arm, "cycle": one.cycle, "number": one.number}
+                for one in ordered
+                if one.back is back
+            ]
+            if rows:
+                values = {"cycle": cycle, "number": insert.excluded.number}
+                connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=values), rows)

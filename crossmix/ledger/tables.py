@@ -109,6 +109,13 @@ feedback_state = sa.Table(
     sa.Column("number", sa.Integer, nullable=False, comment="grows with each transaction that changed its totals"),
     sa.Column("received", Moment, nullable=False, comment="the newest event"),
     sa.Column("cycle", sa.Integer, nullable=False, comment="newest with an event"),
+    sa.Column(
+        "late",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="of them, how many changed a cycle that was over",
+    ),
 )
 
 assignments = sa.Table(
@@ -166,7 +173,7 @@ pushed = sa.Table(
     sa.Column("arm", sa.String(20), primary_key=True),
     sa.Column("cycle", sa.Integer, nullable=False, comment="newest cycle whose statistics went to the feature store"),
     sa.Column(
-        "number", sa.Integer, nullable=False, server_default="0", comment="of feedback_state, as they were computed"
+        "number", sa.Integer, nullable=False, server_default="0", comment="feedback_state.late, as they were computed"
     ),
 )
 

@@ -62,6 +62,11 @@ class Registry:
     def uri(self) -> str:
         return self.tracking_uri or f"sqlite:///{self.artifact_root.absolute().parent / 'mlflow.db'}"
 
+    def connected(self) -> Registry:
+        """Itself, with its client made: MLflow's import and the opening of a database here take seconds, no network."""
+        _ = self._client
+        return self
+
     @cached_property
     def _client(self) -> Any:
         if urlparse(self.uri).scheme in ("sqlite", "file", ""):

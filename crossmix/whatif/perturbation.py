@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.signal import savgol_filter
 
-from crossmix.allocate import Z95
+from crossmix.reasons import Z95
 from crossmix.whatif.curves import Band, reach, respond, simulate
 from crossmix.whatif.scene import Floats, Scene, spread
 

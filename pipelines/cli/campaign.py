@@ -158,8 +158,7 @@ def import_(
     min.PLATFORM, max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
     """
     with _readable_errors():
-        added = asked.ask(server, token, "POST", ["campaigns"], body=asked.read(file), query=_because(reason, why))
-        print(asked.table(added["campaigns"]))
+        print(asked.add(server, token, asked.read(file), _because(reason, why)))
 
 
 @campaign.command("pause")

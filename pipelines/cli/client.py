@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crossmix.cycles import zone
+
 BOUNDS = ("min", "max", "step", "freeze")
+IMPORT_SECONDS = 300.0
+"""An import is waited for: 10,000 rows are seconds of work."""
+MOST_LINES = 50
+"""Of campaigns that a command lists after it added them."""
 COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours", "timezone")
 
 
@@ -25,6 +33,7 @@ def ask(
     *,
     body: Any = None,
     query: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> Any:
     """The server's answer to a request.
 
@@ -33,13 +42,14 @@ def ask(
         token: bearer token; `None`: the variable CROSSMIX_TOKEN, or none.
         path: its parts, unquoted.
         body: sent as JSON; `None`: nothing is sent.
+        seconds: an answer is waited for; `None`: the client's own.
 
     Raises:
         AskError: the server is away, or refuses; its own sentence.
     """
-    from serving.http.client import AwayError, Client, RefusedError
+    from serving.http.client import SECONDS, AwayError, Client, RefusedError
 
-    client = Client(server, token or os.environ.get("CROSSMIX_TOKEN"))
+    client = Client(server, token or os.environ.get("CROSSMIX_TOKEN"), SECONDS if seconds is None else seconds)
     try:
         return client.ask(method, path, body=body, query=query)
     except AwayError as error:
@@ -47,6 +57,15 @@ def ask(
     except RefusedError as error:
         hint = "; pass --token or set CROSSMIX_TOKEN" if error.status == 401 else ""
         raise AskError(f"{error.sentence or f'--server {server}: {error}'}{hint}") from None
+
+
+def add(server: str, token: str | None, rows: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> str:
+    """Add campaigns, all of them or none, and say which; raises `AskError`."""
+    answer = ask(server, token, "POST", ["campaigns"], body=rows, query=query, seconds=IMPORT_SECONDS)
+    added: list[dict[str, Any]] = answer["campaigns"]
+    if len(added) <= MOST_LINES:
+        return table(added)
+    return f"{len(added):,} campaigns added; crossmix campaign list shows them"
 
 
 def campaigns(server: str, token: str | None) -> list[dict[str, Any]]:
@@ -116,7 +135,7 @@ def read(file: Path) -> list[dict[str, Any]]:
         if not isinstance(rows, list):
             raise AskError(f"{file}: no array of campaigns; put them into [ ]")
         return rows
-    table = csv.DictReader(text.splitlines())
+    table = csv.DictReader(io.StringIO(text, newline=""))
     unknown = [name for name in table.fieldnames or () if name not in COLUMNS and not _of_platform(name)]
     if unknown:
         raise AskError(
@@ -145,11 +164,17 @@ def table(campaigns: Sequence[Mapping[str, Any]]) -> str:
         split = ", ".join(f"{name} {part:.3g}" for name, part in one["share"].items() if part)
         cycle = f"{one['cycle']} of {one['cycles']}"
         budget = f"{one['cycle_budget']:,.2f} {one['currency']}"
-        rows.append((one["campaign_id"], budget, cycle, one["starts"][:16], state, split))
+        rows.append((one["campaign_id"], budget, cycle, _local(one["starts"], one.get("timezone")), state, split))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _local(moment: str, timezone: str | None) -> str:
+    """A moment in the campaign's own zone, which is named."""
+    name = timezone or "UTC"
+    return f"{datetime.fromisoformat(moment).astimezone(zone(name)):%Y-%m-%d %H:%M} {name}"
 
 
 def _campaign(row: Mapping[str, str]) -> dict[str, Any]:

@@ -243,6 +243,7 @@ def serve(
     policy_url: Annotated[str | None, typer.Option(help="A router's policy predictor, as http://policy.")] = None,
     control_url: Annotated[str | None, typer.Option(help="A router's control predictor.")] = None,
     predictor_token: Annotated[str | None, typer.Option(envvar="CROSSMIX_PREDICTOR_TOKEN", help="For them.")] = None,
+    root_path: Annotated[str, typer.Option(help="Path of the server behind a proxy, as /crossmix.")] = "",
     set_: Set = None,
 ) -> None:
     """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
@@ -261,6 +262,7 @@ def serve(
             role=role,
             predictors=None if policy_url is None or control_url is None else (policy_url, control_url),
             predictor_token=predictor_token,
+            root_path=root_path,
         )
         server.serve(out, server.run_with(out, set_ or ()), settings, folder, lambda line: print(line, flush=True))
 

@@ -83,23 +83,28 @@ def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
 def table(answer: Allocation) -> str:
     """The answer for a terminal."""
     low, high = answer.expected_revenue_interval
+    error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
+    wide = max(len(platform.reason) for platform in answer.platforms)
     width = max(len("platform"), *(len(platform.platform) for platform in answer.platforms))
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
         "",
-        f"{'platform':{width}}   share      amount     revenue   marginal ROI          why",
+        f"{'platform':{width}}   share      amount     revenue   marginal ROI          {'why':{wide}}  "
+        "differs from usual",
     ]
     for platform in sorted(answer.platforms, key=lambda item: -item.share):
         bounds = "[{:.2f}, {:.2f}]".format(*platform.marginal_roi_interval)
         lines.append(
             f"{platform.platform:{width}}  {platform.share:6.1%}  {platform.amount:10,.2f}"
-            f"  {platform.expected_revenue:10,.2f}   {platform.marginal_roi:5.2f} {bounds:14}  {platform.reason}"
+            f"  {platform.expected_revenue:10,.2f}   {platform.marginal_roi:5.2f} {bounds:14}"
+            f"  {platform.reason:{wide}}  {platform.differs or 'not known'}"
         )
     lines += [
         "",
         f"expected revenue {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval [{low:,.2f}, {high:,.2f}] "
-        f"(fitting error); ROI {answer.expected_roi:.2f}",
+        f"({error}); ROI {answer.expected_roi:.2f}",
         f"the plan's static split should earn {answer.static_revenue:,.2f}",
+        *answer.reasons,
         *(f"note: {note}" for note in answer.notes),
         f"bundle {answer.bundle[:12]}",
     ]

@@ -73,13 +73,17 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     own = folder or out / "serving"
     logs.write_to()
     clock = clock_for(config)
-    champion = Champion(own, lambda: Registry.of(config, out), out / "bundle", clock)
+    champion = Champion(own, lambda: Registry.of(config, out).connected(), out / "bundle", clock)
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")
     live = Live(config, own, database, champion, features, clock)
     live.start()
-    if settings.role in ("all", "router"):
-        live.watch(Pusher(live, features, window=config.window, decay=config.decay, clock=clock))
+    leads = settings.role in ("all", "router")
+    silent = config.serving.guard.silent
+    live.watch(
+        Pusher(live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads)
+    )
+    if leads:
         watch = partial(_ended, live, config, out)
         guard = Watch(lambda: live.store, live.experiment.id, config, watch, now=clock, version=lambda: live.version)
         live.watch(guard)

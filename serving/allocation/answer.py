@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import allocate, constraints
-from crossmix.allocate import PlatformShare, interval_of
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
 from crossmix.metrics import ARMS
-from crossmix.response import Response, ResponseTable
+from crossmix.reasons import interval_of, reasoned
+from serving.allocation import explain
 from serving.allocation.question import Question, QuestionError
+from serving.feedback.gaps import NOTHING, Missing
 from serving.live import states
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class _Task:
     target_P: Array | None = None
     """A split to serve instead of the policy's."""
     noise_P: Array | None = None
+    reasons: list[str] = field(default_factory=list)
+    """What holds for the answer as a whole, a sentence each; beside what `crossmix.reasons.overall` says."""
 
 
 class Answerer:
@@ -83,32 +86,46 @@ class Answerer:
         serving, now = self.live.champion.current, self.live.clock().timestamp()
         troubles = self.live.troubles()
         answers: list[dict[str, Any] | None] = []
+        lacking: list[Missing] = []
         tasks: list[tuple[int, _Task]] = []
         for row, question in enumerate(questions):
-            kept = self._keeping(question, question.arm or arm, serving, now)
+            missing = self._missing(question.campaign_id, question.arm or arm, now)
+            kept = self._keeping(question, question.arm or arm, serving, missing, now)
             answers.append(kept)
+            lacking.append(missing)
             if kept is None:
-                tasks.append((row, self._task(question, question.arm or arm, serving, now)))
+                tasks.append((row, self._task(question, question.arm or arm, serving, missing, now)))
         for (row, task), answer in zip(tasks, self._decide([task for _, task in tasks], serving), strict=True):
             answers[row] = answer
             self._keep(task, answer)
         away = [dict(trouble) for trouble in troubles]
-        return [{**answer, "degraded": away} for answer in answers if answer is not None]
+        return [
+            {**answer, "degraded": [*away, *map(dict, missing.troubles)] if missing.troubles else away}
+            for answer, missing in zip(answers, lacking, strict=True)
+            if answer is not None
+        ]
 
     # ---- what holds for everybody ------------------------------------------------------------------------------------
 
-    def _epoch(self, campaign: str, arm: str, serving: Serving) -> tuple[Any, ...]:
+    def _missing(self, campaign: str, arm: str, now: float) -> Missing:
+        """What feedback lacks of the campaign that is asked about."""
+        planned = self.live.snapshot.planned.get(campaign)
+        return NOTHING if planned is None or arm not in ARMS else self.live.missing(planned.campaign, arm, now)
+
+    def _epoch(self, campaign: str, arm: str, serving: Serving, missing: Missing) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
         snapshot = self.live.snapshot
-        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended
+        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended, missing
 
-    def _keeping(self, question: Question, arm: str, serving: Serving, now: float) -> dict[str, Any] | None:
+    def _keeping(
+        self, question: Question, arm: str, serving: Serving, missing: Missing, now: float
+    ) -> dict[str, Any] | None:
         if not question.plain:
             return None
         kept = self._kept.get((question.campaign_id, arm, question.cycle))
         if kept is None or not kept[1][0] <= now < kept[1][1]:
             return None
-        epoch = self._epoch(question.campaign_id, arm, serving)
+        epoch = self._epoch(question.campaign_id, arm, serving, missing)
         return kept[2] if all(one is other for one, other in zip(kept[0], epoch, strict=True)) else None
 
     def _keep(self, task: _Task, answer: dict[str, Any]) -> None:
@@ -125,11 +142,11 @@ class Answerer:
 
     # ---- what a question needs ---------------------------------------------------------------------------------------
 
-    def _task(self, question: Question, arm: str, serving: Serving, now: float) -> _Task:
+    def _task(self, question: Question, arm: str, serving: Serving, missing: Missing, now: float) -> _Task:
         if arm not in ARMS:
             raise QuestionError(f"{question.where}.arm: {arm!r}; use {' or '.join(ARMS)}")
         # Taken first: what is replaced while the answer is made only makes it be made again.
-        epoch = self._epoch(question.campaign_id, arm, serving)
+        epoch = self._epoch(question.campaign_id, arm, serving, missing)
         planned = epoch[1]
         if planned is None:
             known = ", ".join(sorted(self.live.snapshot.planned)[:20]) or "none yet: create one with crossmix campaign"
@@ -158,11 +175,14 @@ class Answerer:
             float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
         )
         budget = question.budget if question.budget is not None else money * pace
-        notes = list(self.live.snapshot.notes)
+        notes = [*self.live.snapshot.notes, *missing.notes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0
             notes.append(stopped)
+            reasons = [explain.sentence(stopped)]
+        else:
+            reasons = [] if question.budget is not None else explain.money(budget, money, pace, bundle.layout)
         if question.state_S is None:
             # What this call decides is written into the state: limits, last shares, pace.
             asked = question.budget is not None and money > 0
@@ -179,6 +199,7 @@ class Answerer:
             state_S, budget, weight, source, as_of, notes, target_P,
         )  # fmt: skip
         task.noise_P = self._noise(task, serving)
+        task.reasons = reasons
         return task
 
     def _state(
@@ -191,7 +212,7 @@ class Answerer:
         known = self.live.states.get(campaign.campaign_id, arm)
         if known is None:
             limits = planned.limits
-            weekday = campaign.begins(cycle).weekday()
+            weekday = campaign.calendar.weekday(cycle)
             known = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, weekday)
         context_D = serving.bundle.contexts.get(campaign.campaign_id)
         if context_D is None:
@@ -235,20 +256,23 @@ class Answerer:
 
     def _decided(self, tasks: Sequence[_Task], serving: Serving) -> list[dict[str, Any]]:
         bundle = serving.bundle
-        free = [task for task in tasks if task.target_P is None]
-        shares: dict[int, Array] = {}
-        logits: dict[int, Array] = {}
-        if free:
-            none_P = np.zeros(len(bundle.platforms), np.float32)
-            noise_BP = _stacked([none_P if task.noise_P is None else task.noise_P for task in free])
-            share_BP, logits_BP = bundle.decide(
-                _stacked([task.state_S for task in free]),
-                _stacked([task.low_P for task in free]),
-                _stacked([task.high_P for task in free]),
-                noise_BP,
-            )
-            for task, share_P, sampled_P in zip(free, share_BP, logits_BP + noise_BP, strict=True):
-                shares[id(task)], logits[id(task)] = share_P.astype(float), sampled_P
+        # What is believed is asked for also where the split is somebody's: within limits that always leave one.
+        asked = tasks if bundle.tells_belief else [task for task in tasks if task.target_P is None]
+        answered: dict[int, explain.Answered] = {}
+        if asked:
+            zero_P, one_P = (np.full(len(bundle.platforms), edge, np.float32) for edge in (0.0, 1.0))
+            boxes = [(task.low_P, task.high_P) if task.target_P is None else (zero_P, one_P) for task in asked]
+            noise = None
+            # Noise of zeros costs ONNX Runtime much more than none.
+            if any(task.noise_P is not None for task in asked):
+                noise = _stacked([zero_P if task.noise_P is None else task.noise_P for task in asked])
+            low_BP, high_BP = (_stacked(edges) for edges in zip(*boxes, strict=True))
+            decision = bundle.decision(_stacked([task.state_S for task in asked]), low_BP, high_BP, noise)
+            shares, beliefs = decision.share_BM.astype(float), decision.beliefs
+            for row, task in enumerate(asked):
+                logits_P = decision.logits_BM[row] if task.target_P is None else None
+                belief = None if beliefs is None else beliefs[row]
+                answered[id(task)] = explain.Answered(shares[row], logits_P, belief)
         for task in tasks:
             if task.target_P is not None:
                 target_P = task.target_P
@@ -256,20 +280,29 @@ class Answerer:
                 if not inside:
                     target_P = bundle.project(target_P[None], task.low_P[None], task.high_P[None])[0]
                     task.notes.append("the split was moved to keep the limits")
-                shares[id(task)] = np.asarray(target_P, float)
-        return [self._told(task, shares[id(task)], logits.get(id(task)), serving) for task in tasks]
+                belief = answered[id(task)].belief if id(task) in answered else None
+                answered[id(task)] = explain.Answered(np.asarray(target_P, float), None, belief)
+        return [self._told(task, answered[id(task)], serving) for task in tasks]
 
-    def _told(self, task: _Task, share_P: Array, logits_P: Array | None, serving: Serving) -> dict[str, Any]:
-        bundle, planned = serving.bundle, task.planned
-        table = bundle.responses.get(planned.campaign.campaign_id)
-        response = self.live.no_response if table is None else _response(table, share_P, task.budget, task.weight)
+    def _told(self, task: _Task, answered: explain.Answered, serving: Serving) -> dict[str, Any]:
+        bundle, planned, share_P = serving.bundle, task.planned, answered.share_P
+        table, belief, how = bundle.responses.get(planned.campaign.campaign_id), answered.belief, None
+        part = explain.supply_part(task)
+        if belief is not None and table is not None:
+            how = explain.decided(task, answered, belief, part, bundle)
+            table = bundle.responses.get(belief.usual, table)
+        response = self.live.no_response
+        if table is not None:
+            response = explain.response(table, share_P, task.budget, part, belief)
         previous_BP = None if task.previous_P is None else task.previous_P[None]
-        platforms = allocate.reasoned(
-            bundle.platforms, task.limits, previous_BP, share_P, (task.low_P, task.high_P), response, task.budget
-        )
+        edges = task.low_P, task.high_P
+        platforms = reasoned(bundle.platforms, task.limits, previous_BP, share_P, edges, response, task.budget, how)
         revenue, se = float(response.revenue_P.sum()), float(np.sqrt((response.revenue_se_P**2).sum()))
         known = table is not None
         explored = task.noise_P is not None
+        logits_P = answered.logits_P
+        if logits_P is not None and task.noise_P is not None:
+            logits_P = logits_P + task.noise_P
         density = None
         if task.noise_P is not None:
             density = Exploration.of(self.live.config).log_density_of_noise(task.noise_P)
@@ -289,7 +322,8 @@ class Answerer:
                     "marginal_roi_interval": list(platform.marginal_roi_interval) if known else None,
                     "expected_revenue": platform.expected_revenue if known else None,
                     "binding": platform.binding,
-                    "reason": _reason(platform, task, known),
+                    "reason": explain.reason(platform, task, known),
+                    "differs": platform.differs,
                 }
                 for platform in platforms
             ],
@@ -303,6 +337,8 @@ class Answerer:
             "state_source": task.source,
             "state_as_of": datetime.fromtimestamp(task.as_of, UTC).isoformat() if task.as_of else None,
             "notes": task.notes,
+            "reasons": explain.reasons(task, platforms, how, known),
+            **({"belief": None, "moved": None} if how is None else how.as_dict()),
             "allocation_id": _identity(task, share_P, serving),
         }
         if task.question.plain and task.question.cycle is None:
@@ -317,13 +353,6 @@ def _stacked(rows: Sequence[Array]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def _response(table: ResponseTable, share_P: Array, budget: float, weight: float) -> Response:
-    """An arm with a part w of the users has that part of the supply: it earns w R(money / w) of the campaign's R."""
-    part = weight if weight > 0 else 1.0
-    whole = table(share_P, budget / part)
-    return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P)
-
-
 def _stopped(campaign: Campaign, cycle: int) -> str | None:
     """Why the campaign spends nothing in a cycle; `None`: it does not stand still."""
     if campaign.paused:
@@ -333,16 +362,6 @@ def _stopped(campaign: Campaign, cycle: int) -> str | None:
     if cycle >= campaign.cycles:
         return f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"
     return None
-
-
-def _reason(platform: PlatformShare, task: _Task, known: bool) -> str:
-    if task.target_P is None:
-        return platform.reason if known else platform.held
-    override = task.planned.campaign.override
-    if override is not None:
-        split = "kill switch: the static split" if override.kind == "static" else "the given split"
-        return f"{split}, set by {override.actor}: {override.reason}"
-    return "the plan's static split"
 
 
 def _override(override: Any) -> dict[str, Any]:

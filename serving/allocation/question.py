@@ -10,13 +10,13 @@ Shapes: B batch, S state of the bundle's layout (640 of the budget split's).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from crossmix.allocate import LimitChange
@@ -145,7 +145,7 @@ def of_tensors(inputs: Mapping[str, Array], layout: Layout) -> list[Question]:
             raise QuestionError(f"inputs.{name}: shape {list(column.shape)}; want {list(want)}, a row per question")
         columns[name] = column.reshape(want)
     texts = {
-        name: [_text(cell, name) for cell in columns[name]]
+        name: [text(cell, name) for cell in columns[name]]
         for name in ("campaign_id", "arm", "limits")
         if name in columns
     }
@@ -271,12 +271,13 @@ def _check_finite(states_BS: Array, where: str) -> None:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
         raise QuestionError(f"{where}.limits: {text[:80]!r} is not JSON; send an object by platform") from None
 
 
-def _text(cell: Any, name: str) -> str:
+def text(cell: Any, name: str) -> str:
+    """A cell of an input of datatype BYTES as text; raises `QuestionError`."""
     try:
         return cell.decode() if isinstance(cell, bytes) else str(cell)
     except UnicodeDecodeError:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SETTLED = ("currency", "starts", "cycle_hours", "timezone")
 """What feedback counts in, so that it stays once there is any."""
 SHOWN = 20
-"""How many known campaigns an error names."""
+"""How many known campaigns, or rows that cannot be used, an error names."""
 
 
 class UnknownCampaignError(CampaignError):
@@ -89,7 +89,7 @@ def import_(
         Those that were added.
 
     Raises:
-        CampaignError: one sentence that names every row that cannot be used, counted from 1.
+        CampaignError: one sentence that names the rows that cannot be used, counted from 1: the first `SHOWN` of them.
         StoreAwayError: the database.
     """
     valid, faults = [], []
@@ -112,12 +112,13 @@ def import_(
                 added.append(campaign)
             first_row.setdefault(name, number)
         if faults:
-            sentences = "; ".join(f"row {number}: {fault}" for number, fault in sorted(faults))
+            sentences = "; ".join(f"row {number}: {fault}" for number, fault in sorted(faults)[:SHOWN])
+            if len(faults) > SHOWN:
+                sentences += f"; and {len(faults) - SHOWN:,} more"
             raise CampaignError(
                 f"import: {len(faults)} of {len(rows)} rows cannot be used, nothing was kept: {sentences}"
             )
-        for campaign in added:
-            table.add(campaign)
+        table.add_all(added)
     return added
 
 

@@ -6,18 +6,14 @@ timestamp where the data tell neither cycle nor timestamp.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from pydantic import ValidationError
 
 from serving.feedback.schema import CloudEvent
 from serving.fields import refusal, shown
-
-STRUCTURED = "application/cloudevents+json"
-BATCH = "application/cloudevents-batch+json"
+from serving.http.bodies import BATCH, STRUCTURED, UnreadableError, binary_attributes, json_of, kind, with_data
 
 
 class FeedbackError(ValueError):
@@ -28,7 +24,7 @@ class FeedbackError(ValueError):
 
 
 class MalformedError(FeedbackError):
-    """A body that is no JSON."""
+    """A body that is no JSON, or text that is no UTF-8."""
 
     status = 400
 
@@ -41,34 +37,28 @@ def parse(body: bytes, headers: Mapping[str, str]) -> list[Any]:
         headers: names in lower case.
 
     Raises:
-        MalformedError: no JSON.
+        MalformedError: no JSON, or no UTF-8.
         FeedbackError: a CloudEvent without what it must have.
     """
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    content = _json(body)
-    if kind == BATCH:
-        if not isinstance(content, list):
-            raise FeedbackError(f"body: {shown(content)}; send an array of CloudEvents, or content type {STRUCTURED}")
-        return [_event(envelope, f"events[{index}]") for index, envelope in enumerate(content)]
-    if kind == STRUCTURED:
-        return [_event(content, "events[0]")]
-    if "ce-specversion" in headers:
-        envelope = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
-        return [_event({**envelope, "data": content}, "events[0]")]
-    return content if isinstance(content, list) else [content]
-
-
-def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except RecursionError:
-        raise MalformedError("body: nested too deep; send an event or an array of events") from None
-    except ValueError as error:
-        raise MalformedError(f"body: not JSON ({str(error)[:120]}); send an event or an array of events") from None
+        content = json_of(body)
+        if kind(headers) == BATCH:
+            if not isinstance(content, list):
+                raise FeedbackError(
+                    f"body: {shown(content)}; send an array of CloudEvents, or content type {STRUCTURED}"
+                )
+            return [_event(envelope, f"events[{index}]") for index, envelope in enumerate(content)]
+        if kind(headers) == STRUCTURED:
+            return [_event(content, "events[0]")]
+        if "ce-specversion" in headers:
+            return [_event({**binary_attributes(headers), "data": content}, "events[0]")]
+    except UnreadableError as error:
+        raise MalformedError(f"{error}; send an event or an array of events, in UTF-8") from None
+    return content if isinstance(content, list) else [content]
 
 
 def _event(envelope: Any, where: str) -> dict[str, Any]:
     try:
-        return CloudEvent.model_validate(envelope).event()
+        return CloudEvent.model_validate(with_data(envelope, where) if isinstance(envelope, dict) else envelope).event()
     except ValidationError as error:
         raise FeedbackError(refusal(error, CloudEvent, where)) from None

@@ -1,15 +1,19 @@
 """Finished cycles of the feedback, into the feature store.
 
-Each finished cycle of a campaign's arm becomes one row of statistics (`serving.feedback.statistics`), computed from the
-events anew, and pushed before it is noted: a push that was cut off is done again, to the same effect.
+Each finished cycle of a campaign's arm becomes one row of statistics (`serving.feedback.statistics`). The newest is
+made again when late events change it. What a round makes, of all campaigns and arms, goes to the feature store in one
+push and is noted after it: a push that was cut off is done again, to the same effect.
+
+No cycle is noted that has not ended. Where one is, a clock ran ahead: the note is taken back, and its cycles are made
+anew.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,87 +23,24 @@ from numpy.typing import NDArray
 from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.clock import Clock, wall
 from crossmix.ledger import pushes
-from crossmix.ledger.campaigns import Campaign, budget_at, budgets_before
-from crossmix.ledger.feedback import increments
-from crossmix.ledger.served import last_splits
+from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
+from crossmix.ledger.feedback import Increment, complete_cells_of, increments_of
+from crossmix.ledger.pushes import Key, Note, Progress
+from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
-from serving.feedback.statistics import SEEDED, rows_of
+from serving.feedback.cells import Cells, Flight, cells
+from serving.feedback.gaps import NOTHING, Gaps, Missing, missing
+from serving.feedback.statistics import SEEDED, Row, row_of
 
 Array = NDArray[np.float64]
-
-
-def advance(
-    store: Store,
-    folder: Path,
-    campaign: Campaign,
-    arm: str,
-    weight: float | Callable[[datetime], float],
-    platforms: Sequence[str],
-    now: datetime,
-    *,
-    window: int,
-    decay: float,
-) -> int:
-    """Push the finished cycles of a campaign's arm that are not noted yet.
-
-    Args:
-        folder: feature folder.
-        weight: the arm's part of the campaign's budget; or that of a cycle that begins at a moment.
-        platforms: in slot order.
-        window, decay: `Config`'s.
-
-    Returns:
-        How many rows were pushed.
-
-    Raises:
-        StoreAwayError: the database.
-        DataError: the feature folder is none, or of other platforms. Feast's stores raise their own kinds.
-    """
-    finished = campaign.cycle(now) - 1
-    pushed = pushes.newest(store, campaign.campaign_id, arm)
-    if finished <= pushed:
-        return 0
-    delivered = increments(store, campaign.campaign_id, arm, platforms)
-    splits = last_splits(store, campaign.campaign_id, arm, platforms)
-    active = {one.cycle for one in delivered} | {one.known for one in delivered} | set(splits)
-    last = min(finished, max(campaign.cycles - 1, *active)) if active else -1
-    first = max(pushed + 1, min(active, default=0))
-    if last < first:
-        return 0
-    import pandas as pd
-
-    from feature_repo import features
-
-    seeds = _seeds(folder, campaign.campaign_id, platforms)
-    edits = budgets_before(store, campaign.campaign_id)
-
-    def plan(cycle: int) -> float:
-        start = campaign.begins(cycle)
-        budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle)) * campaign.calendar.part(cycle)
-        return budget * (weight(start) if callable(weight) else weight)
-
-    rows = list(rows_of(campaign, plan, platforms, delivered, splits, seeds, range(first, last + 1), window, decay))
-    frame = pd.DataFrame(rows).assign(campaign_id=campaign.campaign_id, arm=arm)
-    features.push_statistics(Path(folder), frame)
-    pushes.note(store, campaign.campaign_id, arm, last)
-    return len(rows)
-
-
-def _seeds(folder: Path, campaign_id: str, platforms: Sequence[str]) -> dict[str, Array]:
-    """What the log last said of `SEEDED`, (P,) each; nothing of a campaign that it does not know."""
-    from crossmix.schema import DataError
-    from crossmix.state import ALLOCATION
-    from feature_repo import features
-    from feature_repo.sources import LOG_ARM
-
-    known = features.describe(folder).platforms
-    if known != tuple(platforms):
-        raise DataError(f"features: {folder} has platforms {', '.join(known)}; serve with that of the bundle's run")
-    values, seconds = features.online_known(folder, [campaign_id], LOG_ARM)
-    if not seconds[0]:
-        return {}
-    return {name: ALLOCATION.of_platforms(values[0], name, len(platforms)) for name in SEEDED}
+_log = logging.getLogger(__name__)
+LOOK_SECONDS = 30.0
+"""How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
+MOST_MADE = 2_000
+"""Campaigns' arms that a round works on; the next one goes on."""
+MOST_READ = 200
+"""Of them, read from the database at once."""
 
 
 class Pushing(Protocol):
@@ -115,20 +56,80 @@ class Pushing(Protocol):
 
     @property
     def campaigns(self) -> Mapping[str, Campaign]:
-        """As last read."""
+        """As last read; an unchanged one stays the same object."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """Where to say what is missing."""
 
     def weight(self, arm: str, start: datetime | None = None) -> float:
         """The arm's part of the budget of a cycle that begins at `start`."""
 
 
+@dataclass(slots=True)
+class _Seen:
+    """A campaign's arm as it was last worked on."""
+
+    campaign: Campaign
+    newest: int
+    late: int
+    number: int
+    values: bytes | None = None
+    """The newest row that was pushed."""
+    settled: bool = False
+    """Looked at once more since: an event of the cycle's last moment is written after its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A campaign's arm to work on."""
+
+    campaign: Campaign
+    arm: str
+    progress: Progress
+    newest: int
+    """Its newest finished cycle; -1: none."""
+    wanted: range
+    """Cycles to push."""
+    back: bool = False
+    """A clock that ran ahead noted cycles that have not ended."""
+
+    @property
+    def key(self) -> Key:
+        return self.campaign.campaign_id, self.arm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """One that is due, with what the database holds of it."""
+
+    due: _Due
+    flight: Flight
+    newest: Cells | None
+    """As of its newest finished cycle; `None`: none has finished."""
+    missing: Missing
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a round has made."""
+
+    due: list[_Due] = field(default_factory=list)
+    rows: list[tuple[Key, Row]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
 class Pusher(Loop):
-    """Pushes what has finished, every few seconds, until `stop`. What goes wrong is its trouble, and tried again.
+    """Works on what has finished, every few seconds, until `stop`. What goes wrong is its trouble, and tried again.
+
+    A campaign whose statistics cannot be made is in trouble by itself (`Gaps`), and holds up no other.
 
     Args:
         folder: feature folder.
-        window, decay: `Config`'s.
+        window, decay, silent: `Config`'s; `silent` of `serving.guard`.
         seconds: pause between rounds.
         clock: the time, UTC.
+        writes: false in a server that leaves pushing to another: it only says what is missing.
     """
 
     def __init__(
@@ -138,37 +139,268 @@ class Pusher(Loop):
         *,
         window: int,
         decay: float,
+        silent: int = 3,
         seconds: float = 5.0,
         clock: Clock = wall,
         arms: Sequence[str] = ARMS,
+        writes: bool = True,
     ) -> None:
         super().__init__("pusher", seconds, self._push, expected=(StoreAwayError,))
         self.live, self.folder, self.clock, self.arms = live, Path(folder), clock, tuple(arms)
-        self.window, self.decay = window, decay
+        self.window, self.decay, self.silent, self.writes = window, decay, silent, writes
         self.pushed = 0
         """Rows."""
         self.newest: datetime | None = None
         """When this process last pushed: the end of the newest cycle in it."""
+        self._seen: dict[Key, _Seen] = {}
+        self._received: dict[Key, datetime] = {}
+        self._looked: datetime | None = None
+        self._until: datetime | None = None
+        self._seeds: tuple[int, dict[str, dict[str, Array]]] = (-1, {})
+
+    # ---- a round -----------------------------------------------------------------------------------------------------
 
     def _push(self) -> None:
         """One round over all campaigns and arms. Raises `StoreAwayError`, `ExpectedError` for what else went wrong."""
-        store, platforms, campaigns = self.live.store, self.live.platforms, self.live.campaigns
-        problem: str | None = None
-        for campaign, arm in itertools.product(campaigns.values(), self.arms):
+        store, campaigns, now = self.live.store, self.live.campaigns, self.clock()
+        whole = self._look_at_all(campaigns, now)
+        progress = pushes.progress(store, moved=not whole)
+        received = {key: one.feedback.received for key, one in progress.items()}
+        if whole or any(self._received.get(key) != moment for key, moment in received.items()):
+            self._received = received if whole else {**self._received, **received}
+            self.live.gaps.heard(self._received)
+        if whole:
+            self._looked = now
+            ends = (campaigns[name].ends(campaigns[name].cycle(now)) for name, _ in progress if name in campaigns)
+            self._until = min(ends, default=None)
+        due = self._due(progress, campaigns, now, whole)
+        if len(due) > MOST_MADE:
+            self._looked, due = None, due[:MOST_MADE]
+        try:
+            self._make(store, due, now)
+        except BaseException:
+            self._looked = None
+            raise
+
+    def _look_at_all(self, campaigns: Mapping[str, Campaign], now: datetime) -> bool:
+        """Whether a cycle may have ended, a campaign was edited, or it is time to; else what moved is enough."""
+        if self._looked is None or abs((now - self._looked).total_seconds()) >= LOOK_SECONDS:
+            return True
+        if now < self._looked or (self._until is not None and now >= self._until):
+            return True
+        return any(campaigns.get(name, one.campaign) is not one.campaign for (name, _), one in self._seen.items())
+
+    def _due(
+        self, progress: Mapping[Key, Progress], campaigns: Mapping[str, Campaign], now: datetime, whole: bool
+    ) -> list[_Due]:
+        due = []
+        for key, one in progress.items():
+            campaign = campaigns.get(key[0])
+            if campaign is None or key[1] not in self.arms:
+                continue
+            finished = campaign.cycle(now) - 1
+            newest = max(min(finished, campaign.cycles - 1), -1)
+            wanted, back = range(0), self.writes and one.cycle > max(finished, -1)
+            seen = self._seen.get(key)
+            if back:
+                wanted = range(newest + 1)
+            elif newest < 0:
+                continue
+            elif self.writes and one.cycle < newest:
+                wanted = range(one.cycle + 1, newest + 1)
+            elif not self._changed(seen, campaign, newest, one, whole):
+                continue
+            elif self.writes and (seen is not None or one.number != one.feedback.late):
+                wanted = range(newest, newest + 1)
+            due.append(_Due(campaign, key[1], one, newest, wanted, back))
+        return due
+
+    def _changed(self, seen: _Seen | None, campaign: Campaign, newest: int, one: Progress, whole: bool) -> bool:
+        if seen is None or (seen.newest, seen.late) != (newest, one.feedback.late) or seen.campaign is not campaign:
+            return True
+        if seen.settled or not whole:
+            return False
+        seen.settled = True
+        return seen.number != one.feedback.number
+
+    def _make(self, store: Store, due: Sequence[_Due], now: datetime) -> None:
+        if not due:
+            return
+        batch, read = _Batch(), self._read(store, due, now)
+        seeds: Mapping[str, Mapping[str, Array]] = {}
+        if any(one.due.wanted for one in read):
+            try:
+                seeds = self._seeds_of({one.due.campaign.campaign_id for one in read})
+            except Exception as error:  # Feast and its stores raise their own kinds each
+                for one in read:
+                    self.live.gaps.note(one.due.key, one.missing)
+                raise ExpectedError(sentence(error)) from error
+        for one in read:
             if self.stopping:
                 return
-            now = self.clock()
-            asked = (store, self.folder, campaign, arm, partial(self.live.weight, arm), platforms, now)
             try:
-                rows = advance(*asked, window=self.window, decay=self.decay)
-            except StoreAwayError:
+                self._add(batch, one, seeds.get(one.due.campaign.campaign_id, {}))
+            except Exception as error:
+                self._broken(one.due, error, now)
+        self._hand_over(store, batch)
+
+    def _read(self, store: Store, due: Sequence[_Due], now: datetime) -> list[_Read]:
+        """What each has of feedback, and lacks; a campaign whose feedback cannot be understood is left out."""
+        platforms, edits, pauses_of = self.live.platforms, budget_edits(store), pauses(store)
+        read: list[_Read] = []
+        for start in range(0, len(due), MOST_READ):
+            block = due[start : start + MOST_READ]
+            names = sorted({one.campaign.campaign_id for one in block})
+            delivered, splits = increments_of(store, names, platforms), last_splits_of(store, names, platforms)
+            complete = complete_cells_of(store, names, platforms)
+            for one in block:
+                if self.stopping:
+                    return read
+                name, key = one.campaign.campaign_id, one.key
+                kept = delivered.get(key, ()), complete.get(key, ()), splits.get(key, {})
+                try:
+                    flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()))
+                    newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
+                    found = NOTHING
+                    if newest is not None and one.campaign.cycle(now) < one.campaign.cycles:
+                        found = missing(one.campaign, one.arm, platforms, newest)
+                except Exception as error:
+                    self._broken(one, error, now)
+                    continue
+                read.append(_Read(one, flight, newest, found))
+        return read
+
+    def _broken(self, one: _Due, error: Exception, now: datetime) -> None:
+        if self.live.gaps.broken(one.campaign, one.arm, sentence(error), now):
+            _log.warning("%s, %s: no statistics: %s", *one.key, sentence(error), exc_info=error)
+
+    def _flight(
+        self,
+        one: _Due,
+        kept: tuple[Sequence[Increment], Collection[tuple[int, int]], Mapping[int, Split]],
+        edits: Sequence[tuple[datetime, float]],
+        changes: Sequence[tuple[datetime, bool]],
+    ) -> Flight:
+        campaign, arm = one.campaign, one.arm
+
+        def plan(cycle: int) -> float:
+            budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle)) * campaign.calendar.part(cycle)
+            return budget * self.live.weight(arm, campaign.begins(cycle))
+
+        return Flight(
+            *kept,
+            np.array([campaign.share.get(name, 0.0) for name in self.live.platforms]),
+            plan,
+            campaign.cycles,
+            lambda cycle: _stood_still(changes, campaign.paused, campaign.begins(cycle), campaign.ends(cycle)),
+        )
+
+    # ---- rows, and the push ------------------------------------------------------------------------------------------
+
+    def _add(self, batch: _Batch, read: _Read, seeds: Mapping[str, Array]) -> None:
+        """The rows that one wants, if they tell anything new."""
+        one, rows, first = read.due, [], read.flight.first
+        # Before anything was served or reported there is nothing to say: the log's statistics serve.
+        for cycle in range(0) if first is None else one.wanted[max(first - one.wanted.start, 0) :]:
+            then = read.newest
+            if cycle < one.newest:
+                then = cells(read.flight, cycle, self.silent, as_known_then=True)
+            if then is not None:
+                rows.append(row_of(one.campaign, self.live.platforms, then, seeds, self.window, self.decay))
+        values = rows[-1].values_X.tobytes() if rows else None
+        seen, state = self._seen.get(one.key), one.progress.feedback
+        same = seen is not None and seen.newest == one.newest
+        if seen is not None and same and one.progress.cycle == one.newest and values == seen.values:
+            rows = []
+        batch.rows += [(one.key, row) for row in rows]
+        if rows or one.back:
+            batch.notes.append(Note(*one.key, one.newest, state.late, one.back))
+        batch.due.append(one)
+        settled = seen is not None and same and seen.settled
+        self._seen[one.key] = _Seen(one.campaign, one.newest, state.late, state.number, values, settled)
+        self.live.gaps.note(one.key, read.missing)
+
+    def _hand_over(self, store: Store, batch: _Batch) -> None:
+        """One push for all, then the note of it; what failed is new again."""
+        try:
+            if batch.rows:
+                _push_rows(self.folder, batch.rows, lambda: _noted(store, batch.due))
+            pushes.note(store, batch.notes)
+        except BaseException as error:
+            for one in batch.due:
+                self._seen.pop(one.key, None)
+            if isinstance(error, StoreAwayError) or not isinstance(error, Exception):
                 raise
-            except Exception as error:  # Feast and its stores raise their own kinds each
-                problem = f"{campaign.campaign_id}, {arm}: {sentence(error)}"
-                continue
-            if rows:
-                self.pushed += rows
-                end = campaign.ends(campaign.cycle(now) - 1)
-                self.newest = end if self.newest is None else max(self.newest, end)
-        if problem is not None:
-            raise ExpectedError(problem)
+            raise ExpectedError(sentence(error)) from error  # Feast and its stores raise their own kinds each
+        if batch.rows:
+            self.pushed += len(batch.rows)
+            end = max(row.end for _, row in batch.rows)
+            self.newest = end if self.newest is None else max(self.newest, end)
+
+    def _seeds_of(self, names: Iterable[str]) -> Mapping[str, Mapping[str, Array]]:
+        """What the log last said of `SEEDED`, (P,) each; nothing of a campaign that it does not know."""
+        stamp = (self.folder / "features.json").stat().st_mtime_ns
+        if stamp != self._seeds[0]:
+            self._seeds = stamp, {}
+        kept = self._seeds[1]
+        new = [name for name in sorted(names) if name not in kept]
+        if new:
+            kept.update(_log_says(self.folder, new, self.live.platforms))
+        return kept
+
+
+def _log_says(folder: Path, names: Sequence[str], platforms: Sequence[str]) -> dict[str, dict[str, Array]]:
+    from crossmix.schema import DataError
+    from crossmix.state import ALLOCATION
+    from feature_repo import features
+    from feature_repo.sources import LOG_ARM
+
+    known = features.describe(folder).platforms
+    if known != tuple(platforms):
+        raise DataError(f"features: {folder} has platforms {', '.join(known)}; serve with that of the bundle's run")
+    values, seconds = features.online_known(folder, names, LOG_ARM)
+    return {
+        name: {field: ALLOCATION.of_platforms(row, field, len(platforms)) for field in SEEDED} if second else {}
+        for name, row, second in zip(names, values, seconds, strict=True)
+    }
+
+
+def _push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]]) -> None:
+    import pandas as pd
+
+    from crossmix.state import ALLOCATION
+    from feature_repo import features
+
+    frame = pd.DataFrame(np.stack([row.values_X for _, row in rows]), columns=list(ALLOCATION.names))
+    names = {
+        "campaign_id": [name for (name, _), _ in rows],
+        "arm": [arm for (_, arm), _ in rows],
+        "event_timestamp": [row.end for _, row in rows],
+    }
+    features.push_statistics(folder, pd.concat([pd.DataFrame(names), frame], axis=1), noted)
+
+
+def _noted(store: Store, due: Sequence[_Due]) -> dict[Key, float]:
+    """When the newest cycle that this database knows to be pushed ended, seconds; not of notes that are taken back."""
+    newest = pushes.all_newest(store)
+    return {
+        one.key: one.campaign.ends(newest[one.key]).timestamp() for one in due if not one.back and one.key in newest
+    }
+
+
+def _stood_still(changes: Sequence[tuple[datetime, bool]], paused: bool, begins: datetime, ends: datetime) -> bool:
+    """Whether a campaign was paused throughout.
+
+    Args:
+        changes: when it was paused (true) and resumed, in order.
+        paused: as it is now.
+    """
+    if any(begins < at < ends for at, _ in changes):
+        return False
+    before = [was for at, was in changes if at <= begins]
+    if before:
+        return before[-1]
+    return paused if not changes else not changes[0][1]
+
+
+__all__ = ["Pusher", "Pushing"]

@@ -96,10 +96,16 @@ def _no_blank(source: str) -> str:
     return source
 
 
+def _or_base64(schema: dict[str, Any]) -> None:
+    schema["properties"]["data_base64"] = {"type": "string", "description": "data as JSON in base64, in place of data"}
+    schema["required"] = [name for name in schema["required"] if name != "data"]
+    schema["oneOf"] = [{"required": ["data"]}, {"required": ["data_base64"]}]
+
+
 class CloudEvent(BaseModel):
     """An event within the envelope of CloudEvents 1.0; attributes that are not named here are let pass."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, json_schema_extra=_or_base64)
     specversion: Annotated[Literal["1.0"], Remedy("send CloudEvents 1.0")]
     id: Annotated[str, Field(min_length=1), _ATTRIBUTE]
     source: Annotated[str, Field(min_length=1), AfterValidator(_no_blank), _ATTRIBUTE]

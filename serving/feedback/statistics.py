@@ -1,27 +1,26 @@
-"""Statistics of finished cycles from what the feedback holds: `crossmix.history.History`, fed cycle by cycle.
+"""Statistics of finished cycles from what the feedback holds: `crossmix.history.History`, fed cell by cell.
 
-A row is what was known at its cycle's end: what was delivered counts in the cycle of the impressions, conversions and
-revenue in the cycle in which they became known.
+The newest row is what is known now: what came late counts, and the row is made anew when more comes. A row before it is
+what was known at its cycle's end. What is not known (`serving.feedback.cells`) is not invented: it enters neither what
+was planned nor what came of it; the last return, price and win rate that were seen stand; supply stays what the log
+last said, and the win rate is 0 where no requests are told, which the policy's plan takes for untold. The window begins
+with the campaign's first cycle.
 
-A cycle's planned budget is that of the split last served in it, its share too. Where none was, but there are outcomes,
-it is the arm's budget in the static split; where there is neither, nothing ran: nothing was planned, and the share in
-force stays. What feedback does not tell is not invented: supply stays what the log last said, and the win rate is 0
-where no requests are told, which the policy's plan takes for untold. The window begins with the campaign's first cycle.
-
-Shapes: B campaigns (here one), P platforms, Q quantities.
+Shapes: B campaigns (here one), C cycles, P platforms, Q quantities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.ledger.campaigns import Campaign
-from crossmix.ledger.feedback import Increment
-from crossmix.ledger.served import Split
+from serving.feedback.cells import IMPRESSIONS, REQUESTS, SPEND, WON, Cells
 
 if TYPE_CHECKING:
     from crossmix.history import History
@@ -31,103 +30,114 @@ SEEDED = ("log_price", "log_supply")
 """Statistics that stand until the feedback tells others."""
 
 
-def rows_of(
-    campaign: Campaign,
-    plan: Callable[[int], float],
-    platforms: Sequence[str],
-    increments: Sequence[Increment],
-    splits: Mapping[int, Split],
-    seeds: Mapping[str, Array],
-    wanted: range,
-    window: int,
-    decay: float,
-) -> Iterator[dict[str, Any]]:
-    """A row of statistics per wanted cycle.
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """The statistics of a campaign's arm as of the end of a cycle."""
 
-    Args:
-        plan: the arm's planned budget of a cycle, currency, as it was in force.
-    """
+    end: datetime
+    """Of the cycle, UTC."""
+    values_X: NDArray[np.float32]
+    """In the layout's order."""
+
+
+def row_of(
+    campaign: Campaign, platforms: Sequence[str], cells: Cells, seeds: Mapping[str, Array], window: int, decay: float
+) -> Row:
+    """The statistics after the last of the cells' cycles."""
     import torch
 
     from crossmix.state import ALLOCATION
 
-    delivered = np.zeros((wanted.stop, len(platforms), 5))
-    arrived = np.zeros((wanted.stop, len(platforms), 2))
-    active = np.zeros(wanted.stop, bool)
-    waiting = sorted(increments, key=lambda one: one.known, reverse=True)
-    history: History | None = None
-    fed = 0
-    for cycle in range(wanted.stop):
-        while waiting and waiting[-1].known <= cycle:
-            one = waiting.pop()
-            delivered[one.cycle, one.slot] += one.delivered
-            arrived[one.known, one.slot] += one.arrived
-            active[one.cycle] = True
-            if one.cycle < fed and any(one.delivered):
-                history = None  # an older cycle turns out otherwise than it was fed
-        if cycle < wanted.start:
-            continue
-        if history is None:
-            history, fed = _start(campaign, plan(0), platforms, seeds, window, decay), 0
-        for past in range(fed, cycle + 1):
-            split = splits.get(past)
-            if split is None and active[past]:
-                split = Split(_static(campaign, platforms), plan(past))
-            _feed(history, delivered[past], arrived[past], split)
-        fed = cycle + 1
-        end = campaign.ends(cycle)
-        coming, so_far = plan(cycle + 1), sum(plan(past) for past in range(cycle + 1))
-        history.cycle_budget_B = torch.tensor([coming])
-        history.shift_B = torch.tensor([so_far - (cycle + 1) * coming])
-        platform, whole = history.statistics(torch.tensor([float(end.weekday())]))
-        encoded_BX = ALLOCATION.encode_statistics(platform, whole)
-        yield {"event_timestamp": end, **dict(zip(ALLOCATION.names, encoded_BX[0].tolist(), strict=True))}
+    newest = len(cells.told_CP) - 1
+    end = campaign.ends(newest)
+    history = _history(campaign, platforms, cells, seeds, window, decay)
+    for cycle in range(max(newest + 1 - window, 0), newest + 1):
+        _feed(history, cells, cycle)
+    coming, so_far = cells.plan_C[-1], cells.plan_C[:-1].sum()
+    history.cycle_budget_B = _row([coming])[0]
+    history.shift_B = _row([so_far - (newest + 1) * coming])[0]
+    # What the window does not hold: sums over the whole flight, and what was last seen.
+    history.spent_BP, history.elapsed_B = _row(cells.spent_CP.sum(0)), _row([newest + 1])[0]
+    history.share_BP = _row(cells.share_CP[-1])
+    history.win_rate_BP, history.log_price_BP = _row(_win_rate(cells)), _row(_log_price(cells, seeds))
+    if "log_supply" in seeds:
+        history.log_supply_BP = _row(seeds["log_supply"])
+    else:
+        history.log_supply_BP = torch.zeros_like(history.spent_BP)
+    platform, whole = history.statistics(torch.tensor([float(campaign.calendar.weekday(newest + 1))]))
+    unseen_P = ~cells.known_CP[-1]
+    if unseen_P.any():
+        platform[0, torch.tensor(unseen_P), ALLOCATION.platform("last_roi")] = _row(_last_roi(cells)[unseen_P])[0]
+    return Row(end, ALLOCATION.encode_statistics(platform, whole)[0].numpy().astype(np.float32))
 
 
-def _start(
-    campaign: Campaign, budget: float, platforms: Sequence[str], seeds: Mapping[str, Array], window: int, decay: float
+def _history(
+    campaign: Campaign, platforms: Sequence[str], cells: Cells, seeds: Mapping[str, Array], window: int, decay: float
 ) -> History:
     import torch
 
     from crossmix.history import History
 
     limits = campaign.box(platforms)
-    history = History(
+    return History(
         window=window,
         decay=decay,
         horizon=campaign.cycles,
-        cycle_budget_B=torch.tensor([budget]),
-        minimum_BP=_tensor(limits.minimum_P),
-        maximum_BP=_tensor(limits.maximum_P),
-        share_BP=_tensor(_static(campaign, platforms)),
+        cycle_budget_B=torch.tensor([float(cells.plan_C[0])]),
+        minimum_BP=_row(limits.minimum_P),
+        maximum_BP=_row(limits.maximum_P),
+        share_BP=_row(cells.share_CP[0]),
     )
-    for name, value_P in seeds.items():
-        setattr(history, f"{name}_BP", _tensor(value_P))
-    return history
 
 
-def _feed(history: History, delivered_PQ: Array, arrived_PQ: Array, split: Split | None) -> None:
-    """One finished cycle; `split` `None`: nothing ran."""
+def _feed(history: History, cells: Cells, cycle: int) -> None:
+    """One finished cycle, as far as it is known."""
     import torch
 
     from crossmix.history import Outcome
 
-    requests, won, impressions, clicks, spend = (_tensor(column) for column in delivered_PQ.T)
-    conversions, revenue = (_tensor(column) for column in arrived_PQ.T)
-    planned = torch.zeros_like(spend) if split is None else _tensor(split.share_P) * split.budget
-    share = history.share_BP if split is None else _tensor(split.share_P)
-    log_supply = history.log_supply_BP
+    delivered = [_row(column) for column in cells.delivered_CPQ[cycle].T]
+    conversions, revenue = (_row(column) for column in cells.arrived_CPQ[cycle].T)
+    planned = _row(np.where(cells.known_CP[cycle], cells.told_CP[cycle], 0.0))
+    requests, _, impressions, clicks, spend = delivered
     outcome = Outcome(requests, impressions, clicks, conversions, revenue, spend, planned)
-    history.update(outcome, conversions, revenue, torch.zeros_like(spend), share)
-    history.win_rate_BP = won / requests.clamp(min=1e-12)
-    history.log_supply_BP = log_supply
+    history.update(outcome, conversions, revenue, torch.zeros_like(spend), _row(cells.share_CP[cycle]))
 
 
-def _static(campaign: Campaign, platforms: Sequence[str]) -> Array:
-    return np.array([campaign.share.get(name, 0.0) for name in platforms])
+def _newest_known(known_CP: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """By platform, the newest cycle that a mask marks, and whether there is one; (P,) each."""
+    back_P = known_CP[::-1].argmax(0)
+    return len(known_CP) - 1 - back_P, np.asarray(known_CP.any(0))
 
 
-def _tensor(row: Any) -> Any:
+def _ratio(top_P: Array, bottom_P: Array) -> Array:
+    return np.divide(top_P, bottom_P, out=np.zeros_like(top_P), where=bottom_P > 0)
+
+
+def _win_rate(cells: Cells) -> Array:
+    """Impressions won / requests in each platform's newest known cycle, (P,)."""
+    cycle_P, any_P = _newest_known(cells.known_CP)
+    row_PQ = cells.delivered_CPQ[cycle_P, np.arange(len(cycle_P))]
+    return np.where(any_P, _ratio(row_PQ[:, WON], row_PQ[:, REQUESTS]), 0.0)
+
+
+def _last_roi(cells: Cells) -> Array:
+    """Revenue / planned budget in each platform's newest known cycle, (P,)."""
+    cycle_P, any_P = _newest_known(cells.known_CP)
+    cell = cycle_P, np.arange(len(cycle_P))
+    return np.where(any_P, _ratio(cells.arrived_CPQ[:, :, 1][cell], cells.told_CP[cell]), 0.0)
+
+
+def _log_price(cells: Cells, seeds: Mapping[str, Array]) -> Array:
+    """ln of the mean price in the newest cycle that shows one, (P,)."""
+    price_CP = _ratio(cells.delivered_CPQ[:, :, SPEND], cells.delivered_CPQ[:, :, IMPRESSIONS])
+    cycle_P, any_P = _newest_known(price_CP > 0)
+    price_P = price_CP[cycle_P, np.arange(len(cycle_P))]
+    stands_P = seeds.get("log_price", np.zeros(len(price_P)))
+    return np.where(any_P, np.log(np.maximum(price_P, 1e-8)), stands_P)
+
+
+def _row(row: Any) -> Any:
     """(1, P) float32."""
     import torch
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmix import files
+from serving.http.root import routed
 
 _log = logging.getLogger(__name__)
 SCOPES = ("read", "serve", "feedback", "admin")
@@ -44,14 +45,17 @@ FOLLOW_SECONDS = 1.0
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ASKS = re.compile(r"/v1/models/[^/]+:(predict|explain)|/v2/models/[^/]+(/versions/[^/]+)?/infer")
-_RPC_SCOPES = {
-    "ServerLive": None,
-    "ServerReady": None,
-    "ModelReady": "read",
-    "ServerMetadata": "read",
-    "ModelMetadata": "read",
-    "ModelInfer": "serve",
+_ABOUT = re.compile(r"/v1/models(/[^/]+)?|/v2|/v2/models(/[^/]+(/versions/[^/]+)?(/ready)?)?")
+"""What a protocol's client asks before it asks for an answer: readiness and metadata."""
+_RPC_SCOPES: dict[str, tuple[str, ...]] = {
+    "ServerLive": (),
+    "ServerReady": (),
+    "ModelReady": ("read", "serve"),
+    "ServerMetadata": ("read", "serve"),
+    "ModelMetadata": ("read", "serve"),
+    "ModelInfer": ("serve",),
 }
+"""Any of them will do; none: no token is asked for."""
 RPCS = frozenset(_RPC_SCOPES)
 """KServe's methods that this server answers."""
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
@@ -74,9 +78,9 @@ class Token:
     """Of the token, hex."""
     scopes: tuple[str, ...]
 
-    def allows(self, scope: str) -> bool:
-        """Whether it may; `admin` may everything."""
-        return scope in self.scopes or "admin" in self.scopes
+    def allows(self, *scopes: str) -> bool:
+        """Whether it has one of them; `admin` may everything."""
+        return "admin" in self.scopes or any(scope in self.scopes for scope in scopes)
 
 
 class Tokens:
@@ -148,8 +152,8 @@ class Access:
         if kind != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        method, path = scope["method"], scope["path"]
-        if path in self.exempt and method in _READS:
+        method, path = scope["method"], routed(scope)
+        if method in _READS and (path in self.exempt or (path == "/" and not for_people(scope["headers"]))):
             await self.app(scope, receive, send)
             return
         browser = (path in PAGES and method in _READS) or path.startswith(DESK)
@@ -162,10 +166,10 @@ class Access:
             challenges = ['Basic realm="crossmix", charset="UTF-8"', challenge] if browser else [challenge]
             await _refuse(send, 401, _unauthorised(bool(sent), _HEADER), challenges)
             return
-        needed = scope_of(method, path)
-        if not token.allows(needed):
-            challenge = f'Bearer realm="crossmix", error="insufficient_scope", scope="{needed}"'
-            await _refuse(send, 403, forbidden(needed), [challenge])
+        needed = scopes_of(method, path)
+        if not token.allows(*needed):
+            challenge = f'Bearer realm="crossmix", error="insufficient_scope", scope="{needed[0]}"'
+            await _refuse(send, 403, forbidden(needed[0]), [challenge])
             return
         state = scope.setdefault("state", {})
         state["actor"], state["admin"] = token.name, token.allows("admin")
@@ -197,15 +201,22 @@ def _local(host: str) -> bool:
         return False
 
 
-def scope_of(method: str, path: str) -> str:
-    """The scope that a request needs."""
+def for_people(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request wants a page, as browsers say in Accept: who asks `/` for anything else asks for liveness."""
+    return any(key == b"accept" and b"html" in value.lower() for key, value in headers)
+
+
+def scopes_of(method: str, path: str) -> tuple[str, ...]:
+    """The scopes of which a request needs one."""
     if method in _READS:
-        return "admin" if path.startswith(DESK) else "read"
+        if path.startswith(DESK):
+            return ("admin",)
+        return ("read", "serve") if _ABOUT.fullmatch(path) else ("read",)
     if method == "POST" and path == "/feedback":
-        return "feedback"
+        return ("feedback",)
     if method == "POST" and _ASKS.fullmatch(path):
-        return "serve"
-    return "admin"
+        return ("serve",)
+    return ("admin",)
 
 
 def _unauthorised(sent: bool, where: str) -> str:
@@ -230,16 +241,16 @@ def grpc_interceptor(tokens: Tokens) -> Any:
 
     class Checked(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         async def intercept_service(self, continuation: Any, details: Any) -> Any:
-            needed = _RPC_SCOPES.get(details.method.rpartition("/")[2], "admin")
-            if needed is None:
+            needed = _RPC_SCOPES.get(details.method.rpartition("/")[2], ("admin",))
+            if not needed:
                 return await continuation(details)
             sent = [value for key, value in details.invocation_metadata or () if key == "authorization"]
             secret = _secret(sent[0], basic=False) if len(sent) == 1 and isinstance(sent[0], str) else None
             token = None if secret is None else tokens.known(secret)
             if token is None:
                 return refusal(grpc.StatusCode.UNAUTHENTICATED, _unauthorised(bool(sent), _METADATA))
-            if not token.allows(needed):
-                return refusal(grpc.StatusCode.PERMISSION_DENIED, forbidden(needed))
+            if not token.allows(*needed):
+                return refusal(grpc.StatusCode.PERMISSION_DENIED, forbidden(needed[0]))
             CALLER.set(token.name)
             return await continuation(details)
 

@@ -110,6 +110,22 @@ class ServingAnswer(Answer):
     degraded: list[Trouble]
 
 
+class TickPart(Answer):
+    """A part of a tick."""
+
+    name: str = Field(description="as in `degraded`")
+    trouble: str | None = Field(description="why it failed, in a sentence; null: it did not")
+
+
+class TickAnswer(Answer):
+    """What a tick did."""
+
+    now: datetime = Field(description="the server's clock as the tick began")
+    pushed: int = Field(description="rows of statistics that went into the feature store")
+    parts: list[TickPart] = Field(description="in the order in which they ran")
+    serving: ServingAnswer
+
+
 class HealthAnswer(Answer):
     """The process answers."""
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving.campaigns.schema import Edit, NewCampaign, NewOverride
-from serving.feedback.cloud_events import BATCH, STRUCTURED
 from serving.feedback.schema import MOST_EVENTS, CloudEvent, EventData, NewEvent
 from serving.http.answers import CampaignAnswer, Error
+from serving.http.bodies import BATCH, STRUCTURED
 
 REQUESTS: tuple[type[BaseModel], ...] = (NewCampaign, Edit, NewOverride, NewEvent, EventData, CloudEvent)
 Id = Annotated[str, Path(description="the campaign's name")]

@@ -7,7 +7,6 @@ goes on answering.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -32,6 +31,7 @@ from serving.feedback.events import Receipt
 from serving.fields import CampaignError
 from serving.http import openapi as described
 from serving.http.answers import AuditAnswer, CampaignAnswer, CampaignsAnswer, ReceiptAnswer
+from serving.http.bodies import UnreadableError, json_of
 
 _log = logging.getLogger(__name__)
 _RENAMED = "why is named reason now; send reason, why will be refused in a later version"
@@ -170,7 +170,9 @@ def _add_campaigns(routes: APIRouter, live: Serving, changed: Changed, clock: Cl
         raw, actor = await _json(request), _actor(request)
         if isinstance(raw, list):
             rows = await _change(live, changed, campaigns.import_, raw, actor, live.platforms, reason)
-            return JSONResponse({"campaigns": [_shown(row, clock) for row in rows]}, 201)
+            return await run_in_threadpool(
+                lambda: JSONResponse({"campaigns": [_shown(row, clock) for row in rows]}, 201)
+            )
         one = await _change(live, changed, campaigns.create, raw, live.platforms, actor, reason)
         return JSONResponse(_shown(one, clock), 201)
 
@@ -269,8 +271,6 @@ def _actor(request: Request) -> str:
 
 async def _json(request: Request) -> Any:
     try:
-        return json.loads(await request.body())
-    except RecursionError:
-        raise MalformedError("body: nested too deep; send what /openapi.json describes") from None
-    except ValueError as error:
-        raise MalformedError(f"body: not JSON ({str(error)[:120]}); send what /openapi.json describes") from None
+        return json_of(await request.body())
+    except UnreadableError as error:
+        raise MalformedError(f"{error}; send what /openapi.json describes") from None

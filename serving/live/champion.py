@@ -2,7 +2,8 @@
 
 The registry is asked every few seconds. A new champion is fetched, verified and put in the old one's place between two
 answers; one that does not verify, or was made for another state layout, is refused and the old one keeps serving. While
-the registry is away the last good bundle serves, also after a restart: it lies in the server's own folder.
+the registry is away the last good bundle serves, also after a restart: it lies in the server's own folder. A server
+asks before it answers (`ask`); until it has, that is its trouble.
 """
 
 from __future__ import annotations
@@ -66,15 +67,34 @@ class Champion:
         self.trouble: str | None = None
         self.since: float | None = None
         self._make = registry
+        self._made = threading.Event()
+        """The registry's client was made, or cannot be."""
         self._registry: Registry | None = None
         self._lock = threading.Lock()
+        self._told = False
+        """The trouble stands in the log."""
         self._refused: tuple[str, float] | None = None
         self._promotion: Mapping[str, str] = {}
         kept = self._kept()
-        if kept is not None:
-            self.current = kept
-        else:
-            self.current = self._first(fallback)
+        self.current = self._first(fallback) if kept is None else kept
+        if self._make is not None and self._registry is None:
+            self._ill("registry: not asked yet", told=False)
+
+    def ask(self, seconds: float) -> bool:
+        """`refresh`, for which nobody waits longer than so many seconds; what comes later counts when it comes.
+
+        The registry's client is made before they are counted: what takes long there is this machine's.
+        """
+        if self._make is None:
+            return False
+        before = self.current
+        asking = threading.Thread(target=self.refresh, name="registry", daemon=True)
+        asking.start()
+        self._made.wait()
+        asking.join(seconds)
+        if asking.is_alive():
+            self._ill(f"registry: no answer within {seconds:g} s{self._unnamed()}")
+        return self.current is not before
 
     def refresh(self) -> bool:
         """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
@@ -85,7 +105,10 @@ class Champion:
             return False
         with self._lock:
             try:
-                registry = self._registry = self._registry or self._make()
+                try:
+                    registry = self._registry = self._registry or self._make()
+                finally:
+                    self._made.set()
                 champion = registry.get("champion")
                 self._promotion = champion.promotion
                 if champion.digest == self.current.bundle.digest:
@@ -99,12 +122,16 @@ class Champion:
                 return self._follow(registry, champion)
             except Exception as error:  # MLflow's stores raise their own kinds each
                 self._registry = None
-                self._ill(f"registry: {sentence(error)}")
+                self._ill(f"registry: {sentence(error)}{self._unnamed()}")
                 return False
 
     def promotion(self) -> Mapping[str, str]:
         """`actor` and `reason` of what made the champion, as the registry noted it; empty where it is not known."""
         return self._promotion
+
+    def _unnamed(self) -> str:
+        """Why answers have no version, where they have none."""
+        return "" if self.current.version is not None else "; the run's own bundle serves, of an unknown version"
 
     def _lately_refused(self, digest: str) -> bool:
         if self._refused is None or self._refused[0] != digest:
@@ -144,7 +171,12 @@ class Champion:
 
     def _first(self, fallback: Path | None) -> Serving:
         if fallback is not None and (Path(fallback) / "manifest.json").is_file():
-            return Serving(bundles.load(Path(fallback)), None, self.clock().timestamp())
+            try:
+                return Serving(bundles.load(Path(fallback)), None, self.clock().timestamp())
+            except BundleError as error:
+                if self._make is None:
+                    raise
+                _log.warning("%s does not serve: %s", fallback, error)
         if self._make is None:
             raise BundleError(f"bundle: {fallback} holds none; name a bundle's folder or a registry with a champion")
         self._registry = self._make()
@@ -175,11 +207,12 @@ class Champion:
             if file.parent != self.current.bundle.path:
                 shutil.rmtree(file.parent, ignore_errors=True)
 
-    def _ill(self, trouble: str) -> None:
+    def _ill(self, trouble: str, *, told: bool = True) -> None:
         if self.trouble is None:
             self.since = time.time()
+        if told and not self._told:
             _log.warning("%s", trouble)
-        self.trouble = trouble
+        self.trouble, self._told = trouble, told
 
     def _well(self) -> None:
-        self.trouble, self.since, self._refused = None, None, None
+        self.trouble, self.since, self._refused, self._told = None, None, None, False

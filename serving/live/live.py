@@ -27,20 +27,24 @@ from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit, experiments
+from crossmix.ledger import audit, experiments, pushes
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
 from crossmix.response import Response
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
+from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
 from serving.live.states import States
+from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
+FIRST_SECONDS = 5.0
+"""How long a server that starts waits for the registry."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +104,7 @@ class Live:
             {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
         )
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
+        self.gaps = Gaps()
         self.recorder = Recorder(self._open)
         self.paced = config.market.return_unspent
         platforms = len(champion.current.bundle.platforms)
@@ -110,7 +115,8 @@ class Live:
         self._store_trouble: str | None = None
         self._store_since: float | None = None
         self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
-        self._loops: list[Loop] = []
+        self._loops = Ticks(clock)
+        self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
         self.snapshot = self._restored()
         self.listeners: list[Callable[[], None]] = []
@@ -180,6 +186,16 @@ class Live:
             if why is not None
         ]
 
+    def missing(self, campaign: Campaign, arm: str, seconds: float) -> Missing:
+        """What feedback lacks of a campaign's arm that is asked about; `seconds`: the time, UTC."""
+        if self.snapshot.ended is not None and arm != "control":
+            return NOTHING
+        return self.gaps.of(campaign, arm, seconds)
+
+    def degraded(self) -> list[dict[str, str]]:
+        """`troubles`, and what feedback lacks of any campaign: the first of it, and how much more there is."""
+        return [*self.troubles(), *self.gaps.troubles()]
+
     # ---- keeping it true ---------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
@@ -193,16 +209,29 @@ class Live:
             self._store_trouble, self._store_since = None, None
 
     def refresh_states(self) -> None:
-        """Read the statistics of every campaign anew."""
-        self.states.refresh(self.snapshot.planned, ARMS)
+        """Read the statistics of every campaign anew, and believe what the database knows of."""
+        pushed, identity = None, None
+        try:
+            pushed, identity = pushes.all_newest(self.store), self.store.identity()
+        except StoreAwayError as error:
+            self._database_away(error)
+        self.states.refresh(self.campaigns, ARMS, self.clock(), pushed, identity)
 
-    def follow_champion(self) -> None:
-        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas."""
+    def follow_champion(self, seconds: float | None = None) -> None:
+        """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
+
+        Args:
+            seconds: how long to wait for it; `None`: as long as it takes.
+        """
         with self._following:
-            before = self.champion.current.version
-            self.champion.refresh()
-            if self.champion.current.version != before:
-                self._served_changes.append((before, self.champion.current.version))
+            if seconds is None:
+                self.champion.refresh()
+            else:
+                self.champion.ask(seconds)
+            version = self.champion.current.version
+            if version != self._followed:
+                self._served_changes.append((self._followed, version))
+                self._followed = version
             while self._served_changes:
                 try:
                     self._audit_change(*self._served_changes[0])
@@ -216,7 +245,8 @@ class Live:
         audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
 
     def start(self) -> None:
-        """Read everything once, and begin to watch."""
+        """Ask the registry, read everything once, and begin to watch."""
+        self.follow_champion(FIRST_SECONDS)
         self.reload()
         self.refresh_states()
         settings = self.config.serving
@@ -227,18 +257,19 @@ class Live:
             ("recorder", self.recorder.flush, LOOK_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
+        self._loops.start()
 
     def watch(self, loop: Loop) -> None:
         """Start a loop, and stop it with the server; what troubles it is told in every answer."""
-        loop.start()
-        self._loops.append(loop)
+        self._loops.add(loop)
+
+    def tick(self) -> dict[str, Any]:
+        """Do at once what is due (`Ticks.tick`)."""
+        return self._loops.tick()
 
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""
-        for loop in self._loops:
-            loop.stop()
-        for loop in self._loops:
-            loop.join(timeout=5)
+        self._loops.stop()
         self.recorder.flush()
         if self._store is not None:
             self._store.close()

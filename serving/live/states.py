@@ -3,6 +3,10 @@
 A campaign's arm that has none of its own yet takes the log's; one that the store does not know starts cold (what
 `crossmix.history.History` says before the first cycle). While the feature store is away the last good statistics
 serve, also after a restart, and `trouble` says why.
+
+A row of an arm's own is believed as far as the database says that its cycle was pushed, if it has ended by now and is
+of this flight. The feature folder and the file beside the database may hold another database's, those of a flight
+before, or what a clock that ran ahead has left: such rows are refused, and `trouble` says so.
 """
 
 from __future__ import annotations
@@ -11,8 +15,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.files import replacing
+from crossmix.ledger.campaigns import Campaign
 from crossmix.schema import DataError
 from crossmix.state import Layout, weekday_fields
 from feature_repo.sources import LOG_ARM
@@ -27,6 +33,8 @@ from feature_repo.sources import LOG_ARM
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 OWN, LOG, COLD = "own", "log", "cold"
+Key = tuple[str, str]
+"""Campaign and arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,10 @@ class States:
         self.features, self.keep, self.layout = Path(features), Path(keep), layout
         self.trouble: str | None = None
         self.since: float | None = None
-        self._known: dict[tuple[str, str], State] = {}
+        self.identity: str | None = None
+        """Of the database that the statistics are of; `None`: not known yet."""
+        self._refused: set[Key] = set()
+        self._known: dict[Key, State] = {}
         self._lock = threading.Lock()
         if self.keep.is_file():
             self._restore()
@@ -63,34 +74,101 @@ class States:
         """The last good statistics; `None`: the store knows none, not even of the log."""
         return self._known.get((campaign, arm))
 
-    def refresh(self, campaigns: Iterable[str], arms: Sequence[str]) -> None:
-        """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay."""
-        names = sorted(campaigns)
-        try:
-            read = self._read(names, arms)
-        except Exception as error:  # Feast and its stores raise their own kinds each
-            if self.trouble is None:
-                self.since = time.time()
-                _log.warning("feature store away: %s", error)
-            self.trouble = f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-            return
-        if self.trouble is not None:
-            _log.warning("feature store back")
-        self.trouble, self.since = None, None
+    def refresh(
+        self,
+        campaigns: Mapping[str, Campaign],
+        arms: Sequence[str],
+        now: datetime,
+        pushed: Mapping[Key, int] | None = None,
+        identity: str | None = None,
+    ) -> None:
+        """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay.
+
+        Args:
+            now: UTC.
+            pushed: newest cycle that the database knows to be pushed; `None`: the database is away.
+            identity: of the database; `None`: it is away.
+        """
+        foreign = identity is not None and self.identity not in (None, identity)
         with self._lock:
-            old = self._known
-            # An unchanged row stays the same object: answers are cached by it.
-            asked = set(names)
-            lost = {key: one for key, one in old.items() if key not in read and key[0] in asked}
-            fresh = {key: old[key] if key in old and _same(old[key], new) else new for key, new in read.items()}
-            self._known = lost | fresh
-            if any(self._known[key] is not old.get(key) for key in self._known):
+            if identity is not None:
+                self.identity = identity
+            if foreign:
+                # The log's are the feature store's, whichever database.
+                self._known = {key: one for key, one in self._known.items() if one.source != OWN}
+        try:
+            read = self._read(sorted(campaigns), arms)
+        except Exception as error:  # Feast and its stores raise their own kinds each
+            self._ill(f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+            read = None
+        problem = self._take(read, campaigns, arms, now, pushed)
+        if foreign:
+            problem = f"{self.keep.name} is of another database: its statistics are ignored"
+        if problem is not None:
+            self._ill(problem)
+        elif read is not None:
+            if self.trouble is not None:
+                _log.warning("feature store back")
+            self.trouble, self.since = None, None
+
+    def _take(
+        self,
+        read: Mapping[Key, State] | None,
+        campaigns: Mapping[str, Campaign],
+        arms: Sequence[str],
+        now: datetime,
+        pushed: Mapping[Key, int] | None,
+    ) -> str | None:
+        """Keep what is to be believed of what was read and of what was known; what is wrong, in a sentence.
+
+        Args:
+            read: `None`: the feature store is away.
+        """
+        with self._lock:
+            old, new = self._known, {} if read is None else dict(read)
+            refused: dict[Key, str] = {}
+            lost: list[Key] = []
+            fresh: dict[Key, State] = {key: one for key, one in old.items() if key[0] not in campaigns}
+            for name, campaign in campaigns.items():
+                for arm in arms:
+                    key = name, arm
+                    noted = None if pushed is None else pushed.get(key, -1)
+                    before = old.get(key)
+                    if before is not None and _doubt(before, campaign, now, noted):
+                        before = None
+                    one = before if read is None else new.get(key)
+                    doubt = None if one is None else _doubt(one, campaign, now, noted)
+                    if doubt is not None:
+                        refused[key] = doubt
+                        one = before if before is not None and before.source == OWN else new.get((name, LOG_ARM))
+                    elif before is not None and (one is None or (before.source, one.source) == (OWN, LOG)):
+                        lost.append(key)
+                        one = before
+                    if one is not None:
+                        # An unchanged row stays the same object: answers are cached by it.
+                        known = old.get(key)
+                        fresh[key] = known if known is not None and _same(known, one) else one
+            self._known = fresh
+            if fresh.keys() != old.keys() or any(fresh[key] is not old[key] for key in fresh):
                 self._save()
+            # A row that was pushed a moment ago is noted a moment later: what stays refused is told.
+            again, self._refused = self._refused & refused.keys(), set(refused)
+        if again:
+            (campaign_id, arm), more = min(again), len(again) - 1
+            others = f"; and of {more:,} more" if more else ""
+            why = refused[campaign_id, arm]
+            return f"feature store: statistics of {campaign_id}, arm {arm}, are refused: {why}{others}"
         if lost:
             # A store that forgot (a flush, an eviction) is not empty: what it said last serves.
-            campaign, arm = sorted(lost)[0]
+            campaign_id, arm = min(lost)
+            return f"feature store: it no longer knows {campaign_id}, arm {arm}; push its statistics again"
+        return None
+
+    def _ill(self, trouble: str) -> None:
+        if self.trouble is None:
             self.since = time.time()
-            self.trouble = f"feature store: it no longer knows {campaign}, arm {arm}; push its statistics again"
+            _log.warning("%s", trouble)
+        self.trouble = trouble
 
     def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
         from feature_repo.features import describe, online_known
@@ -124,7 +202,10 @@ class States:
         values = np.array([one.statistics_S for one in self._known.values()], np.float32)
         self.keep.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.keep, durable=True) as half, half.open("wb") as stream:
-            np.savez(stream, rows=np.array(json.dumps(rows)), values=values, layout=np.array(self.layout.digest))
+            names = {"layout": self.layout.digest, "identity": self.identity or "", "rows": json.dumps(rows)}
+            np.savez(
+                stream, allow_pickle=False, values=values, **{name: np.array(text) for name, text in names.items()}
+            )
 
     def _restore(self) -> None:
         try:
@@ -133,6 +214,7 @@ class States:
                     return
                 rows: list[Mapping[str, Any]] = json.loads(str(archive["rows"]))
                 values = archive["values"]
+                self.identity = (str(archive["identity"]) or None) if "identity" in archive.files else None
         except (ValueError, KeyError, OSError) as error:
             _log.warning("%s: cannot be read (%s); states come from the feature store alone", self.keep, error)
             return
@@ -153,5 +235,26 @@ def cold(layout: Layout, share_P: Array, minimum_P: Array, maximum_P: Array, wee
     return State(layout.cold_start(known_P, weekday_fields(weekday)), 0.0, COLD)
 
 
+def _doubt(state: State, campaign: Campaign, now: datetime, noted: int | None) -> str | None:
+    """Why an arm's own statistics are not to be believed; `None`: they are.
+
+    Args:
+        noted: newest cycle that the database knows to be pushed, -1 where none was; `None`: it is away.
+    """
+    if state.source != OWN:
+        return None
+    end = datetime.fromtimestamp(state.seconds, UTC)
+    if end > now:
+        return f"they end {end.isoformat()}, which is to come; a clock ran ahead, or the rows are another database's"
+    if end <= campaign.starts:
+        return f"they end {end.isoformat()}, before the flight that began {campaign.starts.isoformat()}"
+    if noted is not None and (noted < 0 or end > campaign.ends(noted)):
+        pushed = "no cycle" if noted < 0 else f"cycles up to {noted}"
+        return f"they end {end.isoformat()}, and this database has pushed {pushed}; they are another database's"
+    return None
+
+
 def _same(one: State, other: State) -> bool:
-    return one.seconds == other.seconds and np.array_equal(one.statistics_S, other.statistics_S)
+    return (one.seconds, one.source) == (other.seconds, other.source) and np.array_equal(
+        one.statistics_S, other.statistics_S
+    )

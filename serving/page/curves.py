@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from crossmix.allocate import Z95
 from crossmix.metrics import ARMS
 from crossmix.pages.charts import ACCENT, INK, MUTED, SMALL, WARM, Chart
 from crossmix.pages.format import compact
 from crossmix.pages.scales import Axis, Scale
 from crossmix.pages.shapes import Marker
+from crossmix.reasons import Z95
 from crossmix.response import ResponseTable
 
 POINTS = 49

@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import Any
 
 from crossmix.ledger import delivery
-from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits
+from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
 from crossmix.ledger.delivery import Cell, Flight, Split
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS, METRIC, QUANTITIES
@@ -107,7 +107,7 @@ def read(
         delivery.arrivals(store, spans),
         budget_edits(store, names),
         delivery.reported(store, lacking) if lacking else {},
-        delivery.pauses(store, lacking) if lacking else {},
+        pauses(store, lacking) if lacking else {},
     )
 
 

@@ -138,7 +138,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
     serving, snapshot = live.champion.current, live.snapshot
     return {
         "now": now.isoformat(),
-        "degraded": [dict(trouble) for trouble in live.troubles()],
+        "degraded": [dict(trouble) for trouble in live.degraded()],
         "bundle": {
             "version": serving.version,
             "digest": serving.bundle.digest,

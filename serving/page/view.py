@@ -135,15 +135,22 @@ def _split_table(one: Mapping[str, Any]) -> Table:
             if arm == "policy":
                 limit = part["binding"]
                 cells.append(Cell(BINDS.get(limit, limit or DASH), "" if limit else "muted"))
+        cells.append(Cell(row["arms"][shown[0]].get("differs") or DASH, "prose"))
         cells.append(Cell(row["arms"][shown[0]]["reason"], "prose"))
         rows.append(tuple(cells))
     columns = {"policy": ("Share", "Marginal ROI", "Held by"), "control": ("Share", "Marginal ROI")}
     return Table(
         f"Share of the arm’s budget; small type: the amount in {one['currency']} per cycle. Marginal ROI: revenue of "
-        "the next unit of money; small type: 95 % interval from the market’s fitted parameters.",
-        ("", *(title for arm in shown for title in columns[arm]), "Why, policy" if policy else "Why"),
+        "the next unit of money, as the policy sees the cycle; small type: 95 % interval from the market’s fitted "
+        "parameters.",
+        (
+            "",
+            *(title for arm in shown for title in columns[arm]),
+            "Differs from usual",
+            "Why, policy" if policy else "Why",
+        ),
         tuple(rows),
-        (*((arm, len(columns[arm])) for arm in shown), ("", 1)),
+        (*((arm, len(columns[arm])) for arm in shown), ("", 2)),
     )
 
 

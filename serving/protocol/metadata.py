@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossmix.metrics import ARMS
+from crossmix.reasons import MOVERS
+from crossmix.response import BELIEF
 from crossmix.state import Layout
 from serving.http.openapi import definitions
 
@@ -19,6 +21,18 @@ _LIMIT = {
     },
 }
 _INTERVAL = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+
+
+def _by_platform(names: Sequence[str], description: str) -> dict[str, Any]:
+    """A number per platform under each name, or null."""
+    numbers = {"type": "array", "items": {"type": "number"}}
+    return {
+        "type": ["object", "null"],
+        "properties": dict.fromkeys(names, numbers),
+        "description": f"{description}; in allocation's order; null: the bundle does not tell",
+    }
+
+
 PREDICTION: dict[str, Any] = {
     "type": "object",
     "required": [
@@ -49,8 +63,12 @@ PREDICTION: dict[str, Any] = {
                     "marginal_roi": {"type": ["number", "null"]},
                     "marginal_roi_interval": _INTERVAL,
                     "expected_revenue": {"type": ["number", "null"]},
-                    "binding": {"type": ["string", "null"], "enum": ["min", "max", "step", "frozen", None]},
+                    "binding": {"type": ["string", "null"], "enum": ["min", "max", "step", "frozen", "supply", None]},
                     "reason": {"type": "string"},
+                    "differs": {
+                        "type": ["string", "null"],
+                        "description": "what the policy believes of the cycle that differs from usual",
+                    },
                 },
             },
         },
@@ -63,6 +81,13 @@ PREDICTION: dict[str, Any] = {
         "state_as_of": {"type": ["string", "null"]},
         "degraded": {"type": "array", "items": {"type": "object"}},
         "notes": {"type": "array", "items": {"type": "string"}},
+        "reasons": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "what holds for the answer as a whole, a sentence each",
+        },
+        "belief": _by_platform(BELIEF, "what the policy believes of the cycle, over usual; supply: currency"),
+        "moved": _by_platform(MOVERS, "how far each moved the shares away from the base plan's"),
     },
 }
 
@@ -109,6 +134,9 @@ def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {"Question": question(layout), "Prediction": PREDICTION, **definitions()}
     error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
+    if "/" in document["paths"]:  # the page's; `serving.protocol.v1.Alive` answers whoever does not ask for one
+        alive = {"type": "object", "properties": {"status": {"type": "string", "const": "alive"}}}
+        document["paths"]["/"]["get"]["responses"]["200"]["content"] |= _json(alive)["content"]
     for path, methods in document["paths"].items():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):
@@ -116,7 +144,7 @@ def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -
                     parameter["schema"] = {"type": "string", "enum": list(models)}
             answers = operation["responses"]
             answers.setdefault("422", error)
-            for status in ("400", "401", "403", "404", "413", "503"):
+            for status in ("400", "401", "403", "404", "413", "415", "503"):
                 answers.setdefault(status, error)
             answers["422"] = error
         if path.endswith(":predict"):

@@ -128,9 +128,22 @@ def plain(payload: Any) -> Any:
 
 
 def tensors(request: InferRequest) -> dict[str, Any]:
-    """Inputs by name; raises `QuestionError` for one that is no array of its datatype and shape."""
-    arrays = {}
+    """Inputs by name.
+
+    Raises:
+        QuestionError: an input that is no array of its datatype and shape, or is there twice; an output that is asked
+            for and is none, or twice.
+    """
+    outputs = [one.name for one in request.request_outputs or ()]
+    for name in outputs:
+        if name not in OUTPUTS:
+            raise QuestionError(f"outputs.{name[:80]}: unknown output; use {', '.join(OUTPUTS)}")
+    if len(set(outputs)) != len(outputs):
+        raise QuestionError(f"outputs.{_twice(outputs)}: asked for twice; name each output once")
+    arrays: dict[str, Any] = {}
     for one in request.inputs:
+        if one.name in arrays:
+            raise QuestionError(f"inputs.{one.name[:80]}: there twice; send each input once")
         try:
             arrays[one.name] = one.as_numpy()
         except (ValueError, TypeError, OverflowError, struct.error, InvalidInput) as error:
@@ -140,6 +153,10 @@ def tensors(request: InferRequest) -> dict[str, Any]:
                 "send that many such values"
             ) from None
     return arrays
+
+
+def _twice(names: list[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)
 
 
 def written(
@@ -156,12 +173,21 @@ def written(
             return body
         response_headers["content-type"] = "application/json"
         return orjson.dumps(body)
+    outputs, binary = _outputs(predictions), payload.use_binary_outputs
+    if payload.request_outputs:
+        by_name = {one.name: one for one in outputs}
+        outputs = [by_name[one.name] for one in payload.request_outputs]
+        for one in payload.request_outputs:  # KServe forgets the whole request's choice for those that are named
+            if one.binary_data is None and binary:
+                one.parameters = {**(one.parameters or {}), "binary_data": True}
+    version = predictions[0].get("version")
     return InferResponse(
         payload.id or str(uuid.uuid4()),
         model,
-        _outputs(predictions),
-        use_binary_outputs=payload.use_binary_outputs,
-        requested_outputs=payload.request_outputs,
+        outputs,
+        model_version=None if version is None else str(version),
+        use_binary_outputs=binary,
+        requested_outputs=payload.request_outputs or None,
     )
 
 
@@ -189,6 +215,9 @@ def output_types() -> list[dict[str, Any]]:
     rows += [(name, "FP64", [-1]) for name in _NUMBERS] + [("cycle", "INT64", [-1])]
     rows += [(name, "BYTES", [-1]) for name in (*_TEXTS, "degraded", "platforms")]
     return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+
+
+OUTPUTS = tuple(row["name"] for row in output_types())
 
 
 def _outputs(predictions: Predictions) -> list[InferOutput]:

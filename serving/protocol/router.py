@@ -17,7 +17,7 @@ from kserve.errors import InvalidInput
 
 from crossmix.state import Layout
 from serving.allocation.answer import Answerer
-from serving.allocation.question import Question, QuestionError, of_instances, of_tensors
+from serving.allocation.question import Question, QuestionError, of_instances, of_tensors, text
 from serving.assignment.arms import ExperimentError
 from serving.assignment.users import check, hashed
 from serving.http.client import AsyncClient, AwayError, RefusedError
@@ -154,7 +154,7 @@ def _read(payload: Any, layout: Layout) -> tuple[list[Question], list[str], list
         if "user_id" not in inputs:
             raise QuestionError("inputs.user_id: missing; send the users' ids as BYTES, one per question")
         cells = inputs.pop("user_id").reshape(-1)
-        users = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
+        users = [text(cell, "user_id") for cell in cells]
         questions = of_tensors(inputs, layout)
         if len(users) != len(questions):
             raise QuestionError(

@@ -13,12 +13,19 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 from kserve import InferInput, InferRequest
-from kserve.errors import InvalidInput, ModelNotReady
-from kserve.protocol.rest.v2_datamodels import InferenceRequest, InferenceResponse
+from kserve.errors import InferenceError, InvalidInput, ModelNotReady
+from kserve.protocol.rest.v2_datamodels import (
+    InferenceRequest,
+    InferenceResponse,
+    ModelMetadataResponse,
+    ModelReadyResponse,
+)
 from pydantic import ValidationError
 
 BINARY_HEADER = "inference-header-content-length"
 V2 = "v2"
+MODEL = "/v2/models/{model_name}"
+VERSION = f"{MODEL}/versions/{{model_version}}"
 _PLAIN = {"id", "inputs"}
 _TENSOR = {"name", "shape", "datatype", "data"}
 DATATYPES = frozenset(
@@ -33,14 +40,11 @@ _KINDS = {name: frozenset((int,)) for name in DATATYPES if "INT" in name} | {
 
 
 def router(plane: Any) -> APIRouter:
-    """POST /v2/models/{model_name}/infer over a KServe data plane."""
+    """POST /v2/models/{model_name}/infer, and what names a version, over this server's data plane."""
     routes = APIRouter(tags=["V2"])
+    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": INFER}}}}
 
-    @routes.post(
-        "/v2/models/{model_name}/infer",
-        response_model=InferenceResponse,
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": INFER}}}},
-    )
+    @routes.post(f"{MODEL}/infer", response_model=InferenceResponse, openapi_extra=body)
     async def infer(model_name: str, request: Request) -> Response:
         """A row per question; inputs and outputs as `GET /v2/models/{model_name}` lists them."""
         if not await plane.model_ready(model_name, True):
@@ -61,6 +65,28 @@ def router(plane: Any) -> APIRouter:
             )
         return Response(_written(answer), headers=answer_headers, media_type="application/json")
 
+    @routes.post(f"{VERSION}/infer", response_model=InferenceResponse, openapi_extra=body)
+    async def infer_version(model_name: str, model_version: str, request: Request) -> Response:
+        """The same, of the version that serves; another is 404."""
+        plane.check_version(model_name, model_version)
+        return await infer(model_name, request)
+
+    @routes.get(MODEL, response_model=ModelMetadataResponse, response_model_exclude_none=True)
+    @routes.get(VERSION, response_model=ModelMetadataResponse, response_model_exclude_none=True)
+    async def metadata(model_name: str, model_version: str | None = None) -> Any:
+        """A model's inputs and outputs, of the version that serves; another is 404."""
+        plane.check_version(model_name, model_version)
+        return await plane.model_metadata(model_name)
+
+    @routes.get(f"{MODEL}/ready", response_model=ModelReadyResponse)
+    @routes.get(f"{VERSION}/ready", response_model=ModelReadyResponse)
+    async def ready(model_name: str, model_version: str | None = None) -> Any:
+        """Whether the version that serves is ready; another is 404."""
+        plane.check_version(model_name, model_version)
+        if not await plane.model_ready(model_name):
+            raise ModelNotReady(model_name)
+        return {"name": model_name, "ready": True}
+
     return routes
 
 
@@ -72,6 +98,8 @@ def _read(plane: Any, body: bytes, headers: dict[str, str], model: str) -> Infer
             raise InvalidInput(
                 f"{BINARY_HEADER}: the body is no JSON of that length with tensors behind ({error})"
             ) from None
+        except InferenceError:  # of KServe's: it decodes text at once
+            raise InvalidInput("inputs: a tensor of BYTES is not UTF-8; send text") from None
         return request
     try:
         raw = orjson.loads(body)
@@ -113,6 +141,8 @@ def _written(answer: Any) -> bytes:
         {"name": one.name, "shape": one.shape, "datatype": one.datatype, "data": one.data} for one in answer.outputs
     ]
     body = {"id": answer.id or str(uuid.uuid4()), "model_name": answer.model_name, "outputs": outputs}
+    if answer.model_version is not None:
+        body["model_version"] = answer.model_version
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

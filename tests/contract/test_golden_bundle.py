@@ -89,6 +89,9 @@ def test_its_explanations_stay(loaded: bundle.Bundle, answers: dict[str, np.ndar
         name = loaded.campaigns[row]
         answer = allocate.explain(loaded, statistics[-1 - row], name, loaded.responses[name], **asked).as_dict()
         plain = json.loads(json.dumps(answer))
+        # It was saved before bundles told what they believe, and says so.
+        assert plain["belief"] is plain["moved"] is None
+        assert "those of an average day without drift" in plain["reasons"][-1]
         assert [one["reason"] for one in plain["platforms"]] == [one["reason"] for one in want["platforms"]]
         assert {key: plain[key] for key in ("campaign", "currency", "binding", "notes", "bundle")} == {
             key: want[key] for key in ("campaign", "currency", "binding", "notes", "bundle")

@@ -45,6 +45,7 @@ def live(run: Run) -> Iterator[Live]:
     own = run.out / "serving"
     champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle")
     made = Live(run.config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features)
+    made.follow_champion()
     made.reload()
     made.refresh_states()
     yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,59 @@ def test_it_follows_promotions_and_rollbacks(run: Run) -> None:
     assert one.refresh() is True
     assert one.current.bundle.digest == run.digests[0]
     assert champion(run).current.version == 1
+
+
+def test_a_fresh_server_asks_before_it_answers(run: Run) -> None:
+    """67 answers came from the run's own bundle while another version was champion, and nothing said so."""
+    run.registry.promote(2, actor="ann", reason="better")
+    one = champion(run)
+    assert (one.current.version, one.trouble) == (None, "registry: not asked yet")
+    assert one.ask(60) is True
+    assert (one.current.version, one.current.bundle.digest, one.trouble) == (2, run.digests[1], None)
+    again = champion(run)
+    assert (again.current.version, again.trouble) == (2, "registry: not asked yet"), "a kept bundle may be an old one"
+    assert again.ask(60) is False
+    assert again.trouble is None
+
+
+def test_a_registry_that_hangs_is_away_after_the_bound_and_its_answer_counts_when_it_comes(run: Run) -> None:
+    run.registry.promote(2, actor="ann", reason="better")
+    answers, registry = threading.Event(), run.registry
+
+    class Hanging:
+        def get(self, version: str | int) -> Any:
+            assert answers.wait(300)
+            return registry.get(version)
+
+        def fetch(self, version: str | int, target: Path) -> Any:
+            return registry.fetch(version, target)
+
+    one = champion(run, Hanging())
+    assert one.ask(0.05) is False
+    assert one.trouble == "registry: no answer within 0.05 s; the run's own bundle serves, of an unknown version"
+    assert (one.current.version, one.current.bundle.digest) == (None, run.digests[0])
+    answers.set()
+    one.refresh()  # waits for the one under way
+    assert (one.current.version, one.trouble) == (2, None)
+
+
+def test_a_client_that_cannot_be_made_is_trouble_at_once(run: Run) -> None:
+    def broken() -> Any:
+        raise RegistryError("tracking_uri: no such scheme")
+
+    one = Champion(run.out / "serving", broken, run.out / "bundle")
+    assert one.ask(300) is False
+    assert one.trouble == ("registry: tracking_uri: no such scheme; the run's own bundle serves, of an unknown version")
+
+
+def test_a_run_whose_own_bundle_is_spoilt_is_served_from_the_registry(run: Run) -> None:
+    with (run.out / "bundle" / "policy.onnx").open("ab") as stream:
+        stream.write(b"x")
+    one = champion(run)
+    assert (one.current.version, one.current.bundle.digest, one.trouble) == (1, run.digests[0], None)
+    shutil.rmtree(run.out / "serving")
+    with pytest.raises(BundleError, match=r"policy\.onnx"):
+        Champion(run.out / "serving", None, run.out / "bundle")
 
 
 class Away:

@@ -3,6 +3,7 @@ the clock ran ahead to is left once it is right again."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from crossmix.background import Loop
 from crossmix.clock import MemoryClock
 from crossmix.ledger import audit, experiments
 from crossmix.ledger.tables import assignments, served
@@ -42,6 +44,7 @@ def made(run: Run, clock: MemoryClock) -> Live:
 @pytest.fixture
 def live(run: Run, clock: MemoryClock) -> Iterator[Live]:
     one = made(run, clock)
+    one.follow_champion()
     one.reload()
     one.refresh_states()
     yield one
@@ -114,3 +117,55 @@ def test_the_bundle_does_not_serve_since_tomorrow(live: Live, clock: MemoryClock
     clock.set(BEGINS)
     live.follow_champion()
     assert live.champion.current.since == BEGINS.timestamp()
+
+
+class Part(Loop):
+    """A loop whose rounds are noted, with what the clock said."""
+
+    def __init__(self, name: str, clock: MemoryClock, noted: list[tuple[str, datetime]]) -> None:
+        super().__init__(name, 0.01, lambda: noted.append((name, clock.now)))
+        self.pushed = 0
+
+
+def test_a_tick_goes_through_every_loop_in_its_order_and_keeps_going(live: Live, clock: MemoryClock) -> None:
+    noted: list[tuple[str, datetime]] = []
+
+    def fail() -> None:
+        raise RuntimeError("gone for the test")
+
+    for loop in (Part("guardrails", clock, noted), Part("pusher", clock, noted), Loop("registry reader", 1, fail)):
+        live.watch(loop)
+    done = live.tick()
+    assert [name for name, _ in noted] == ["pusher", "guardrails"], "though they were added the other way round"
+    assert (done["now"], done["pushed"]) == (BEGINS.isoformat(), 0)
+    assert done["parts"] == [
+        {"name": "registry reader", "trouble": "RuntimeError: gone for the test"},
+        {"name": "pusher", "trouble": None},
+        {"name": "guardrails", "trouble": None},
+    ]
+    assert [trouble["what"] for trouble in live.troubles()] == ["registry reader"]
+
+
+def test_on_a_driven_clock_a_round_comes_when_the_clock_has_moved(run: Run, clock: MemoryClock) -> None:
+    """And none when it has not, however much of the machine's time passes."""
+    one = made(run, clock)
+    noted: list[tuple[str, datetime]] = []
+    one.start()
+    one.watch(Part("pusher", clock, noted))
+
+    def until(rounds: int) -> None:
+        deadline = time.monotonic() + 300
+        while len(noted) < rounds:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    until(1)
+    clock.advance(timedelta(days=1))
+    until(2)
+    campaigns.pause(one.store, FIRST, "somebody", "another replica's change")
+    deadline = time.monotonic() + 300
+    while not one.campaigns[FIRST].paused:  # the database is looked at all the same
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert noted == [("pusher", BEGINS), ("pusher", BEGINS + timedelta(days=1))]
+    one.stop()

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from crossmix.ledger import experiments
 from crossmix.ledger.store import Store
 from crossmix.registry.store import Registry
+from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.app import Settings, application
 from serving.experiment import verdict, watch
@@ -34,7 +35,8 @@ def replica(run: Run, cluster: Cluster, redis: Redis, tmp_path: Path) -> Iterato
     """Makes replicas: each with a folder of its own, on one database and one online store, both empty at first."""
     store = Store(cluster.url)
     with store.write() as connection:
-        for table in ("campaigns", "overrides", "audit", "events", "assignments", "pushed", "served", "experiments"):
+        kept = ("events", "totals", "feedback_state", "pushed", "served")
+        for table in ("campaigns", "overrides", "audit", "assignments", "experiments", *kept):
             connection.exec_driver_sql(f"DELETE FROM {table}")
     store.close()
     log = write_log(tmp_path / "log")
@@ -48,6 +50,7 @@ def replica(run: Run, cluster: Cluster, redis: Redis, tmp_path: Path) -> Iterato
         own = tmp_path / name
         champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle")
         live = Live(run.config, own, cluster.url, champion, folder)
+        live.follow_champion()
         live.reload()
         live.refresh_states()
         made.append(live)
@@ -80,6 +83,7 @@ def campaign(name: str) -> dict[str, Any]:
         "starts": starts.isoformat(),
         "cycles": 14,
         "cycle_hours": 24,
+        "timezone": None,
     }
 
 
@@ -123,6 +127,22 @@ def test_feedback_becomes_the_state_of_every_replica(replica: Replica) -> None:
     again = pusher(first)
     again.once()
     assert (again.trouble, again.pushed) == (None, 0)
+    # A late event changes the row of a cycle that was pushed: Redis takes the row of the same time, whoever pushes.
+    before = [live.states.get("spring", "policy") for live in (first, second)]
+    late = {**outcomes("spring", "policy")[-1], "event_id": "late", "spend": 30.0}
+    assert client.post("/feedback", json=[late]).json()["late"] == 1
+    again.once()
+    assert (again.trouble, again.pushed) == (None, 1)
+    for live, old in zip((first, second), before, strict=True):
+        live.refresh_states()
+        state = live.states.get("spring", "policy")
+        assert old is not None
+        assert state is not None
+        assert state.seconds == old.seconds
+        spent = ALLOCATION.of_campaign(state.statistics_S, "consumed") / ALLOCATION.of_campaign(
+            old.statistics_S, "consumed"
+        )
+        assert spent == pytest.approx((140.0 * len(NAMES) + 30) / (140.0 * len(NAMES)), rel=1e-5)
 
 
 def test_redis_away_and_back(replica: Replica, redis: Redis) -> None:

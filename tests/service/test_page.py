@@ -269,3 +269,16 @@ def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tupl
             assert (tmp_path / f"page{width}.png").stat().st_size > 20_000
         shown.open(url.replace("http://", f"http://me:{token}@"), 1280)
         assert shown.value("document.querySelector('h1').innerText") == STATUS["verdict"]["line"]
+
+
+def test_it_says_what_holds_for_an_answer_as_a_whole(live: Live) -> None:
+    """Once, also where a note says the same; and what differs from usual has a column."""
+    text = html.unescape(get(application(live), "/").text)
+    assert re.search(r"<th[^>]*>Differs from usual</th>", text)
+    one = detail(get(application(live), "/page.json").json(), FIRST)
+    for arm in ("policy", "control"):
+        for line in one["arms"][arm]["reasons"]:
+            assert line in text
+    waits = detail(get(application(live), "/page.json").json(), EVIL)["arms"]["policy"]
+    assert waits["reasons"][0].startswith("The campaign starts ")
+    assert text.count(waits["reasons"][0]) == 2  # of each arm

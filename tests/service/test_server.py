@@ -52,6 +52,7 @@ def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> 
                 for name, row in zip(CAMPAIGNS, states, strict=True)
             ]
         }
+        assert await v1.is_server_live(server.url)
         told = (await v1.infer(server.url, body, model_name="policy"))["predictions"]
         found = [np.array([[line["share"] for line in one["allocation"]] for one in told])]
         for binary in (False, True):
@@ -291,6 +292,7 @@ def test_what_a_server_cannot_run_with_is_one_line(run: Run, tmp_path: Any) -> N
         ),
         ((str(run.out), "--role", "all-of-it"), "--role: 'all-of-it'"),
         ((str(run.out), "--role", "router"), "--policy-url"),
+        ((str(run.out), "--root-path", "crossmix"), "--root-path crossmix: no path"),
         ((str(run.out), "--role", "policy"), "serving.database"),
         ((str(run.out), "--policy-url", "http://x"), "name both predictors"),
         ((str(run.out), "--tokens", str(tmp_path / "none.json")), "none.json"),

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from crossmix import bundle as bundles
 from crossmix.config import Config
+from crossmix.market.conditions import scaled_market
 from crossmix.market.model import Market
+from crossmix.market.pacing import tables
 from crossmix.market.responder import MarketResponder
 from crossmix.response import ResponseTable
+
+PLANNED = ("requests", "ctr", "cvr", "value", "saturation")
+"""The parameters that a plan's tables hold, beside the price."""
 
 
 def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folder: Path) -> bundles.Bundle:
@@ -27,9 +33,26 @@ def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folde
             for c, name in enumerate(market.campaigns)
         },
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
-        responses=response_tables(market),
+        responses=response_tables(planned_market(config, market, actor)),
         data_digest=market.digest,
     )
+
+
+def planned_market(config: Config, market: Market, actor: torch.nn.Module) -> Market:
+    """The market that an actor plans in: the fitted one, or what alignment made of it, which its plan then holds."""
+    planner: Any = getattr(actor, "planner", None)
+    fitted = None if planner is None else tables(market, config)
+    if fitted is None:
+        return market
+    ratio = {}
+    for name in (*PLANNED, "spend"):
+        mine, theirs = getattr(planner, name).cpu(), fitted[name]
+        ratio[name] = torch.where(mine == theirs, 1.0, mine / theirs.clamp(min=1e-12))
+    factors = {name: table.mean(2) if table.ndim == 3 else table for name, table in ratio.items() if name in PLANNED}
+    factors["price_multiplier"] = ratio["spend"][..., -1]
+    if all(bool((factor == 1).all()) for factor in factors.values()):
+        return market
+    return scaled_market(market, **factors)
 
 
 def response_tables(market: Market) -> dict[str, ResponseTable]:

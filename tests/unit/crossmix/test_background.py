@@ -34,6 +34,32 @@ def test_rounds_go_on_until_it_is_stopped() -> None:
     assert len(rounds) == number
 
 
+def test_rounds_never_overlap() -> None:
+    """A round on a caller's thread waits for the one under way."""
+    under_way, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def work() -> None:
+        name = threading.current_thread().name
+        order.append(f"{name} begins")
+        if name == "slow":
+            under_way.set()
+            assert go_on.wait(300)
+        order.append(f"{name} ends")
+
+    loop = Loop("slow", 3_600, work, at_once=True)
+    loop.start()
+    assert under_way.wait(300)
+    caller = threading.Thread(target=loop.once, name="caller")
+    caller.start()
+    caller.join(0.05)
+    assert order == ["slow begins"]
+    go_on.set()
+    caller.join(300)
+    loop.stop()
+    assert order == ["slow begins", "slow ends", "caller begins", "caller ends"]
+
+
 def test_a_long_pause_ends_at_once_when_stopped() -> None:
     rounds: list[int] = []
     later, at_once = (

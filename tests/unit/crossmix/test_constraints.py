@@ -133,3 +133,21 @@ def test_the_box_is_the_same_in_numpy_and_in_torch() -> None:
             theirs = box(Limits.from_dict(raw), None if last is None else torch.tensor(last))
             for one, other in zip(ours, theirs, strict=True):
                 np.testing.assert_array_equal(one, other.numpy())
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_a_few_rows_are_checked_as_many_are(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    low, high = rng.uniform(-0.02, 0.3, 4), rng.uniform(0.1, 1.02, 4)
+    if seed % 5 == 0:
+        high[rng.integers(4)] = np.nan
+
+    def refused(rows: int) -> str | None:
+        try:
+            check(np.tile(low, (rows, 1)), np.tile(high, (rows, 1)))
+        except InfeasibleError as error:
+            return str(error)
+        return None
+
+    assert refused(1) == refused(2) == refused(20)

@@ -34,6 +34,13 @@ def test_a_first_day_that_begins_late_has_its_part() -> None:
     assert (cycles.part(1), cycles.cycle(at("2026-01-06T00:00+09:00"))) == (1, 1)
 
 
+def test_the_weekday_is_the_local_one() -> None:
+    """Tokyo's Monday begins on a Sunday of UTC."""
+    monday = at("2026-01-05T00:00+09:00")
+    assert [Cycles(monday, 24.0, "Asia/Tokyo").weekday(cycle) for cycle in (0, 1, 6, 7)] == [0, 1, 6, 0]
+    assert Cycles(monday, 24.0).weekday(0) == 6
+
+
 def test_weeks_are_seven_calendar_days() -> None:
     cycles = Cycles(at("2026-03-25T12:00+01:00"), 168.0, "Europe/Berlin")
     assert cycles.ends(0) == at("2026-04-01T00:00+02:00")

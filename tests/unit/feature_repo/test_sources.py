@@ -80,6 +80,18 @@ def test_append_replaces_the_same_cycle_and_keeps_the_rest(tmp_path: Path) -> No
     assert sources.known_arms(tmp_path) == {("a", "log"), ("b", "log"), ("c", "log")}
 
 
+def test_append_drops_what_is_newer_than_it_may_be(tmp_path: Path) -> None:
+    ahead = rows(["a", "b"], 0.5).assign(event_timestamp=END + pd.Timedelta(days=365))
+    sources.write_statistics(tmp_path, sources.clean_statistics(rows(["a", "b"], 0.25), 10))
+    sources.append_statistics(tmp_path, sources.clean_statistics(ahead, 10))
+    bounds = pd.DataFrame({"campaign_id": ["a", "b"], "arm": "log", "last": [END.timestamp(), float("inf")]})
+    sources.append_statistics(tmp_path, sources.clean_statistics(rows(["a"], 0.75), 10), bounds)
+    for view, names in sources.statistic_names().items():
+        found = pq.read_table(tmp_path / sources.SOURCES[view]).to_pandas()
+        assert found["campaign_id"].tolist() == ["a", "b", "b"]
+        assert found[names[0]].tolist() == [0.75, 0.25, 0.5]
+
+
 def test_a_lost_sequence_is_told(tmp_path: Path) -> None:
     times = pd.Series([END, END]).dt.tz_localize(None).astype("datetime64[us]")
     pd.DataFrame({"impression_id": ["i0", "i1"], "timestamp": times, "user_id": ["u", "v"]}).to_parquet(

@@ -116,3 +116,13 @@ def test_a_run_that_was_never_served_is_told_how_to_be(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["monitor", str(tmp_path)])
     assert done.exit_code == 2
     assert f"`crossmix serve {tmp_path}` begins" in done.output
+
+
+def test_a_report_that_came_when_the_clock_ran_ahead_does_not_excuse_the_feed(tmp_path: Path) -> None:
+    """Its age was below 0 for as long as the clock had run ahead: a feed that died then was late to nobody."""
+    store = make_store(tmp_path)
+    deliver(store, [event("policy", 400)])
+    policy, _ = look(store, NOW, load("laptop", ()))
+    # Since the campaign began, three days before the experiment.
+    assert (policy.observed, policy.alarming) == (pytest.approx(8.5), True)
+    assert policy.detail.startswith("no feedback since a clock ran ahead, to ")

@@ -19,7 +19,7 @@ def upgrade() -> None:
     op.add_column("campaigns", sa.Column("timezone", sa.String(60), nullable=True, comment=zone))
     _experiments()
     _events()
-    number = "of feedback_state, as they were computed"
+    number = "feedback_state.late, as they were computed"
     op.add_column("pushed", sa.Column("number", sa.Integer, nullable=False, server_default="0", comment=number))
     identity = op.create_table(
         "identity",
@@ -84,6 +84,13 @@ def _totals() -> None:
         sa.Column("number", sa.Integer, nullable=False, comment="grows with each transaction that changed its totals"),
         sa.Column("received", Moment, nullable=False, comment="the newest event"),
         sa.Column("cycle", sa.Integer, nullable=False, comment="newest with an event"),
+        sa.Column(
+            "late",
+            sa.Integer,
+            nullable=False,
+            server_default="0",
+            comment="of them, how many changed a cycle that was over",
+        ),
     )
     names = (*keys, "requests", *sums, "received")
     events = sa.table("events", *(sa.column(name) for name in names))
@@ -99,5 +106,12 @@ def _totals() -> None:
     }
     op.execute(totals.insert().from_select([*keys, *figures], sa.select(*by, *figures.values()).group_by(*by)))
     arm = [totals.c.campaign_id, totals.c.arm]
-    newest = sa.select(*arm, sa.literal(1), sa.func.max(totals.c.received), sa.func.max(totals.c.cycle)).group_by(*arm)
-    op.execute(state.insert().from_select(["campaign_id", "arm", "number", "received", "cycle"], newest))
+    # One late change each: what was pushed before is made again, once.
+    figures = {
+        "number": sa.literal(1),
+        "received": sa.func.max(totals.c.received),
+        "cycle": sa.func.max(totals.c.cycle),
+        "late": sa.literal(1),
+    }
+    newest = sa.select(*arm, *figures.values()).group_by(*arm)
+    op.execute(state.insert().from_select(["campaign_id", "arm", *figures], newest))

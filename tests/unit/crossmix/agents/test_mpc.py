@@ -21,6 +21,7 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from crossmix.market.pacing import _law, _over_window, tables
+from crossmix.response import BELIEF
 from crossmix.state import ALLOCATION
 from tests.support.base_policies import base_policy, column
 from tests.support.markets import make_market
@@ -54,6 +55,32 @@ def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config:
     ours = expected(conditions, budget_B[:, None] * share).revenue.sum(1)
     assert (ours / best.revenue_B).min() > 0.998
     assert (share - best.share_BP).abs().max() < 0.03
+
+
+def test_what_the_plan_believes_is_told_over_what_is_usual(config: Config) -> None:
+    """Of a flight without history that the coming day is as such days are; of one under way what its state shows."""
+    market = make_market(seed=3, campaigns=3)
+    campaign_B, weekday_B = torch.arange(21) % 3, torch.arange(21) % 7
+    cold = base_policy(market, config).plan(_empty(market, campaign_B, weekday_B))
+    assert torch.equal(cold.campaign, campaign_B)
+    believed = dict(zip(BELIEF, cold.belief.unbind(1), strict=True))
+    assert torch.allclose(believed["click_rate"], market.context_rate[campaign_B, 0], atol=1e-3)
+    for name in ("value", "volume", "price"):
+        assert torch.allclose(believed[name], torch.ones(21, 10), atol=1e-3), name
+    day = market.volume_week[campaign_B].gather(2, weekday_B[:, None, None].expand(-1, 10, 1)).squeeze(2)
+    assert torch.allclose(believed["weekday_volume"], day, atol=1e-3)
+    assert torch.allclose(believed["supply"], nominal(market, campaign_B, weekday_B).supply_cost(), rtol=2e-2)
+    world = MarketEnvironment(
+        market, config, campaign_B=torch.zeros(1, dtype=torch.long), cycles=3, mechanism="counts", seed=2
+    )
+    state, plan = world.observe().state_BS, base_policy(market, config)
+    column(state, "windowed_ctr")[0, 4] *= 1.5
+    column(state, "log_price")[0, 5] += 0.3
+    before, after = plan.plan(world.observe().state_BS).belief[0], plan.plan(state).belief[0]
+    assert after[BELIEF.index("click_rate"), 4] > 1.1 * before[BELIEF.index("click_rate"), 4]
+    assert after[BELIEF.index("price"), 5] > 1.05 * before[BELIEF.index("price"), 5]
+    assert torch.allclose(after[:, :4], before[:, :4], rtol=2e-3)
+    assert torch.equal(plan(state), plan.plan(state).share)
 
 
 def test_contexts_that_say_nothing_give_the_mean_rate(config: Config) -> None:

@@ -19,6 +19,8 @@ from crossmix.config import laptop
 from crossmix.constraints import InfeasibleError
 from crossmix.state import ALLOCATION, KINDS
 from tests.support.bundles import CAMPAIGNS, PLATFORMS, Actor, make
+from tests.support.markets import make_market
+from tests.support.planned_bundles import planned, publish, states
 
 
 def boxes(rows: int, platforms: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -103,6 +105,38 @@ def test_saving_twice_gives_the_same_bytes_and_gates_do_not_change_the_digest(tm
     assert judged.digest == second.digest
     assert judged.manifest["gates"] == [{"name": "policy.latency", "value": 0.1}]
     assert str(tmp_path).encode() not in b"".join(file.read_bytes() for file in first.path.iterdir())
+
+
+def test_what_the_plan_believes_comes_out_with_the_split(tmp_path: Path) -> None:
+    """As the plan says it, row by row; and saved twice the bytes are the same."""
+    market = make_market(seed=3, campaigns=3, platforms=6)
+    first = publish(tmp_path / "a", market=market, moved=0.2)
+    assert first.tells_belief
+    state_BS = states(market, 9)
+    low, high = np.zeros((1, 6)), np.ones((1, 6))
+    policy = planned(market, laptop(), moved=0.2)
+    assert policy.planner is not None
+    plan = policy.planner.plan(state_BS)
+    for rows in (slice(0, 9), slice(4, 5)):
+        decision = first.decision(state_BS[rows].numpy(), low, high)
+        assert decision.beliefs is not None
+        for belief, base, believed, campaign in zip(
+            decision.beliefs, plan.share[rows], plan.belief[rows], plan.campaign[rows].tolist(), strict=True
+        ):
+            assert belief.base_P == pytest.approx(base.numpy(), abs=1e-5)
+            assert belief.value_QP == pytest.approx(believed.numpy(), rel=1e-4)
+            assert belief.usual == market.campaigns[campaign]
+        share, logits = first.decide(state_BS[rows].numpy(), low, high)
+        assert share.tobytes() == decision.share_BM.tobytes()
+        assert logits.tobytes() == decision.logits_BM.tobytes()
+    second = publish(tmp_path / "b", market=market, moved=0.2)
+    for name in (*bundle.FILES, "manifest.json"):
+        assert (first.path / name).read_bytes() == (second.path / name).read_bytes(), name
+
+
+def test_a_policy_without_a_plan_believes_nothing(saved: bundle.Bundle) -> None:
+    assert not saved.tells_belief
+    assert saved.decision(np.zeros((1, ALLOCATION.size)), np.zeros((1, 4)), np.ones((1, 4))).beliefs is None
 
 
 def test_a_loaded_bundle_holds_what_was_saved(saved: bundle.Bundle) -> None:

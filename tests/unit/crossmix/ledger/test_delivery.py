@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crossmix.ledger import delivery, feedback, served
-from crossmix.ledger.campaigns import Campaign, budget_edits, changing
+from crossmix.ledger.campaigns import Campaign, budget_edits, changing, pauses
 from crossmix.ledger.feedback import Event
 from crossmix.ledger.store import Store
 
@@ -79,7 +79,7 @@ def test_pauses_and_edits_are_those_of_the_campaigns_asked_for(store: Store) -> 
             table.add(one)
             table.set_paused(one, True)
             table.edit(one, Campaign(one.campaign_id, "EUR", 20.0, {"search": 1.0}, {}, START, 9, 24.0))
-    assert delivery.pauses(store, ["a"]) == {"a": [(START, True)]}
+    assert pauses(store, ["a"]) == {"a": [(START, True)]}
     assert budget_edits(store, ["b"]) == {"b": [(START, 10.0)]}
     assert set(budget_edits(store)) == {"a", "b"}
-    assert delivery.pauses(store, []) == {}
+    assert pauses(store, []) == {}

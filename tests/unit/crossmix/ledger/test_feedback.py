@@ -65,7 +65,7 @@ def test_sums_are_kept_as_events_come(store: Store) -> None:
         again = [*events[:5], *events]
         assert len(feedback.insert(store, again, NOW + timedelta(days=block)).new) == 40
     assert _kept(store) == _anew(store)
-    assert feedback.states(store)["spring", "policy"] == FeedbackState(6, NOW + timedelta(days=5), 2)
+    assert feedback.states(store)["spring", "policy"] == FeedbackState(6, NOW + timedelta(days=5), 2, 5)
 
 
 def test_an_id_that_is_known_counts_once_and_other_content_under_it_not_at_all(store: Store) -> None:
@@ -101,7 +101,9 @@ def test_a_correction_stands_in_for_its_event_everywhere(store: Store) -> None:
     assert total["requests"][0, 0].tolist() == [50.0, 50.0]
     assert _kept(store) == _anew(store)
     increments = sorted(feedback.increments(store, "spring", "policy", PLATFORMS), key=lambda one: one.slot)
-    assert [(one.known, one.delivered[4]) for one in increments] == [(2, 2.5), (1, 12.5)]
+    # What it tells did not become known later than what it replaces; that a finished cycle changed is known.
+    assert [(one.known, one.delivered[4]) for one in increments] == [(1, 2.5), (1, 12.5)]
+    assert feedback.states(store)["spring", "policy"].late == 2
     assert feedback.by_user(store, "spring").values["spend"].tolist() == [2.5]
     assert feedback.insert(store, [mended], NOW + timedelta(days=2)).same == [mended]
     assert _kept(store) == _anew(store)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from crossmix.ledger import audit, campaigns, experiments, pushes
+from crossmix.ledger import audit, campaigns, experiments, feedback, pushes
 from crossmix.ledger.campaigns import Campaign, Override, changing
 from crossmix.ledger.experiments import VerdictError
+from crossmix.ledger.feedback import Event, FeedbackState
+from crossmix.ledger.pushes import Note, Progress
 from crossmix.ledger.store import Store, StoreUrlError
 from tests.support.experiments import START, make_store
+
+NOW = START + timedelta(hours=9)
 
 
 @pytest.fixture
@@ -39,13 +44,29 @@ def test_long_names_and_reasons_are_cut(store: Store) -> None:
     assert campaigns.overridden(store) == ["brand"]
 
 
-def test_a_push_is_noted_forwards_only(store: Store) -> None:
-    assert pushes.newest(store, "brand", "policy") == -1
+def test_a_push_is_noted_forwards_only_unless_it_takes_back(store: Store) -> None:
+    assert pushes.all_newest(store) == {}
     for cycle in (3, 5, 4):
-        pushes.note(store, "brand", "policy", cycle)
-    pushes.note(store, "brand", "control", 0)
-    assert pushes.newest(store, "brand", "policy") == 5
-    assert sorted(pushes.all_newest(store)) == [("brand", "control", 0), ("brand", "policy", 5)]
+        pushes.note(store, [Note("brand", "policy", cycle, cycle)])
+    pushes.note(store, [Note("brand", "control", 0, 0), Note("brand", "policy", 2, 7)])
+    assert pushes.all_newest(store) == {("brand", "control"): 0, ("brand", "policy"): 5}
+    pushes.note(store, [Note("brand", "policy", 2, 8, back=True), Note("brand", "control", 1, 1)])
+    assert pushes.all_newest(store) == {("brand", "control"): 1, ("brand", "policy"): 2}
+    pushes.note(store, [])
+
+
+def test_progress_tells_what_moved_since_it_was_pushed(store: Store) -> None:
+    one = Event("e1", "brand", "policy", "search", 0, 0, None, None, 10.0, 1.0, 0.0, 0.0, 2.5)
+    feedback.insert(store, [one], NOW)
+    never = Progress(FeedbackState(1, NOW, 0, 0), -1, -1)
+    assert pushes.progress(store, moved=True) == pushes.progress(store) == {("brand", "policy"): never}
+    pushes.note(store, [Note("brand", "policy", 0, 0)])
+    assert pushes.progress(store, moved=True) == {}
+    feedback.insert(store, [replace(one, event_id="e2", cycle=1, known=1)], NOW)
+    assert pushes.progress(store, moved=True) == {}, "of the cycle that runs"
+    feedback.insert(store, [replace(one, event_id="e3", cycle=0, known=1)], NOW)
+    late = Progress(FeedbackState(3, NOW, 1, 1), 0, 0)
+    assert pushes.progress(store, moved=True) == pushes.progress(store) == {("brand", "policy"): late}
 
 
 def test_an_experiment_begins_once_and_ends_once(store: Store) -> None:

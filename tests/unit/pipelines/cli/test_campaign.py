@@ -9,14 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from crossmix.ledger import audit
+from crossmix.config.serving import Serving
+from crossmix.ledger import audit, tables
 from crossmix.ledger.store import Store
 from pipelines.cli.main import app
 from serving.http import resources as routes
+from serving.http.observe import Observe
 from tests.support.serving_live import START, FakeLive, raw
 
 NEW = (
@@ -32,7 +35,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLive]:
     live = FakeLive(Store(f"sqlite:///{tmp_path}/serving.db"))
     served = FastAPI()
     served.include_router(routes.router(live, changed=live.reload, clock=live.clock))
-    client = TestClient(served)
+    limits = Serving()
+    client = TestClient(Observe(served, limits.largest_body, limits.largest_batch))
 
     def request(method: str, url: str, *, timeout: float, **options: Any) -> Any:
         return client.request(method, url, **options)
@@ -70,6 +74,13 @@ def test_a_campaign_is_made_changed_and_listed(live: FakeLive) -> None:
     assert "0 of 14" in told
     (listed,) = json.loads(invoke("campaign", "list", "--json")[1])
     assert listed["limits"] == live.campaigns["spring"].limits
+    assert "2026-01-05 00:00 UTC" in told
+
+
+def test_a_campaigns_start_is_shown_in_its_own_zone(live: FakeLive) -> None:
+    status, told = invoke(*NEW, "--timezone", "Asia/Tokyo")
+    assert status == 0, told
+    assert "2026-01-05 09:00 Asia/Tokyo" in invoke("campaign", "list")[1]
 
 
 def test_pause_resume_kill_switch_and_given_split(live: FakeLive) -> None:
@@ -119,6 +130,30 @@ def test_import_of_json_and_csv(live: FakeLive, tmp_path: Path) -> None:
     assert live.campaigns["7"].cycle_hours == 12.5
     assert invoke("campaign", "pause", "b/c?d")[0] == 0
     assert live.campaigns["b/c?d"].paused
+
+
+@pytest.mark.slow
+def test_ten_thousand_campaigns_are_one_import(live: FakeLive, tmp_path: Path) -> None:
+    """Within the server's bounds as they are set without a word; all or, for one bad row, none; a few statements."""
+    statements: list[str] = []
+    sa.event.listen(live.store.engine, "before_cursor_execute", lambda *event: statements.append(event[2]))
+    rows = [raw(f"campaign {number:05d}") for number in range(10_000)]
+    file = tmp_path / "campaigns.json"
+    file.write_text(json.dumps([*rows[:-1], {**rows[-1], "cycles": 0}]))
+    status, told = invoke("campaign", "import", str(file))
+    assert (status, live.campaigns) == (2, {})
+    assert "import: 1 of 10000 rows cannot be used, nothing was kept: row 10000: cycles: 0" in told
+    file.write_text(json.dumps(rows))
+    statements.clear()
+    assert invoke("campaign", "import", str(file)) == (0, "10,000 campaigns added; crossmix campaign list shows them\n")
+    assert len(live.campaigns) == 10_000
+    assert len(statements) < 20
+    with live.store.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.audit)).scalar() == 10_000
+    status, told = invoke("campaign", "import", str(file))
+    assert (status, len(live.campaigns)) == (2, 10_000)
+    assert "10000 of 10000 rows cannot be used" in told
+    assert told.endswith("; and 9,980 more\n")
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(arguments: list[str], message:
 
 def test_a_clock_that_holds_no_time_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "clock"
-    with pytest.raises(
-        ConfigError, match=r"^serving\.clock .*clock: no time in it .*; write one, as 2026-01-05T09:00:00Z"
-    ):
+    with pytest.raises(ConfigError, match=r"^serving\.clock .*clock: no time in it .*; write one, as 2026-01-05T09"):
         clock_for(load("laptop", [f"serving.clock={file}"]))
     file.write_text("2026-01-05T09:00:00+01:00\n")
     assert clock_for(load("laptop", [f"serving.clock={file}"]))().isoformat() == "2026-01-05T08:00:00+00:00"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 import threading
@@ -235,6 +236,27 @@ def test_cloud_events_in_each_mode(client: TestClient, live: FakeLive) -> None:
     assert sums(live).sum() == 40
 
 
+def test_ids_in_headers_are_unquoted_and_percent_decoded(client: TestClient, live: FakeLive) -> None:
+    """One event, however its id and source are written, in binary and in structured mode, is counted once."""
+    data = {key: value for key, value in event("x").items() if key != "event_id"}
+    headers = {"ce-specversion": "1.0", "ce-type": "delivery", "content-type": "application/json"}
+    written = (
+        ("%C3%A9%201", "//bidder/%E2%82%AC"),
+        ('"%C3%A9 1"', '"//bidder/%E2%82%AC"'),
+        (b'"\xc3\xa9 \\1"', "//bidder/\u20ac".encode()),
+    )
+    for number, (name, source) in enumerate(written):
+        answer = client.post("/feedback", headers={**headers, "ce-id": name, "ce-source": source}, json=data)  # type: ignore[dict-item]
+        assert answer.json() == {"accepted": int(number == 0), "duplicates": int(number > 0), "late": 0}
+    envelope = {"specversion": "1.0", "type": "delivery", "id": "\u00e9 1", "source": "//bidder/\u20ac"}
+    encoded = base64.b64encode(json.dumps(data).encode()).decode()
+    for one in ({**envelope, "data": data}, {**envelope, "data_base64": encoded}):
+        assert client.post("/feedback", headers=STRUCTURED, json=one).json()["duplicates"] == 1
+    batch = [{**envelope, "data_base64": encoded}, {**envelope, "id": "2", "data_base64": encoded}]
+    kind = {"content-type": "application/cloudevents-batch+json"}
+    assert client.post("/feedback", headers=kind, json=batch).json() == {"accepted": 1, "duplicates": 1, "late": 0}
+
+
 def test_a_cloud_events_time_is_its_timestamp(client: TestClient, live: FakeLive) -> None:
     live.now = START + 4.5 * DAY
     for number, changes in enumerate(({"cycle": None}, {"cycle": 3})):
@@ -258,7 +280,9 @@ STRUCTURED = {"content-type": "application/cloudevents+json"}
         ({}, b"[" * 200_000, 400, "body: "),
         ({}, b"null", 422, "events[0].event: missing; send an object"),
         ({}, b"[]", 422, "events: none"),
-        ({}, b'{"\\ud800": 1}', 422, "events[0].\\ud800: unknown field"),
+        ({}, b'{"\\ud800": 1}', 400, "body: not JSON (half of a surrogate pair is no UTF-8)"),
+        ({"ce-specversion": "1.0", "ce-id": "%FF"}, b"{}", 400, "ce-id: not UTF-8"),
+        (STRUCTURED, b'{"data_base64": "*"}', 400, "events[0].data_base64: not base64"),
         (STRUCTURED, b"[]", 422, "events[0]: an array; send a CloudEvent"),
         (STRUCTURED, b"{}", 422, "events[0].specversion: missing; send CloudEvents 1.0"),
         (STRUCTURED, b'{"specversion": "1.0", "source": "s", "type": "t"}', 422, "events[0].id: missing"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 import torch
 
 from crossmix.config import Config, laptop
 from crossmix.history import History, Outcome
 from crossmix.ledger import pushes, tables
 from crossmix.ledger.campaigns import Campaign
+from crossmix.ledger.feedback import Increment
 from crossmix.ledger.store import Store, StoreAwayError
-from crossmix.schema import DataError, Dataset
+from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.campaigns import service as campaigns
 from serving.feedback import events as feedback
 from serving.feedback import materialise as push
-from serving.feedback.statistics import Increment, rows_of
+from serving.feedback.cells import Flight, cells
+from serving.feedback.gaps import Gaps
+from serving.feedback.statistics import row_of
 from tests.support.feature_logs import fake_encode, write_log
 from tests.support.serving_live import START, FakeLive, event, raw
 
@@ -58,6 +62,7 @@ class World:
 
     live: FakeLive
     folder: Path
+    gaps: Gaps = field(default_factory=Gaps)
 
     @property
     def store(self) -> Store:
@@ -78,24 +83,20 @@ class World:
     def weight(self, arm: str, start: datetime | None = None) -> float:
         return {"policy": WEIGHT, "control": 1 - WEIGHT}[arm]
 
-    def take(self, days: float, *raws: dict[str, Any]) -> None:
-        """Events received so many days after the start."""
+    def take(self, days: float, *raws: dict[str, Any], complete: bool = False) -> None:
+        """Events received so many days after the start; `complete`: nothing more comes of their cells."""
         self.live.now = START + days * DAY
         events = feedback.check(raws, self.live.campaigns, PLATFORMS, self.live.experiment, self.live.now)
-        feedback.ingest(self.store, events, self.live.now)
+        feedback.ingest(self.store, [replace(one, complete=complete) for one in events], self.live.now)
 
-    def advance(self, days: float, arm: str = "policy", campaign: Campaign | None = None) -> int:
-        return push.advance(
-            self.store,
-            self.folder,
-            campaign or self.campaign,
-            arm,
-            self.weight(arm),
-            PLATFORMS,
-            START + days * DAY,
-            window=WINDOW,
-            decay=DECAY,
+    def advance(self, days: float, arm: str = "policy", **more: Any) -> int:
+        """A round of a fresh pusher, as after a restart; how many rows it pushed."""
+        one = push.Pusher(
+            self, self.folder, window=WINDOW, decay=DECAY, clock=lambda: START + days * DAY, arms=(arm,), **more
         )
+        one.once()
+        assert one.trouble is None
+        return one.pushed
 
     def row(self, arm: str = "policy", campaign: str = "c0") -> Any:
         return features.online_statistics(self.folder, [campaign], arm)[0]
@@ -256,19 +257,19 @@ def test_what_is_not_told_is_not_invented(world: World) -> None:
 
 def test_a_campaign_that_the_log_does_not_know_starts_cold(world: World) -> None:
     world.take(0.5, event("1", campaign_id="new", platform="platform3", impressions=50, spend=5))
-    assert world.advance(1, campaign=world.campaigns["new"]) == 1
+    assert world.advance(1) == 1
     row = world.row(campaign="new")[:120].reshape(10, 12)
     assert row[:, ALLOCATION.platform("win_rate")].tolist() == [0] * 10
     assert row[3, ALLOCATION.platform("log_price")] == pytest.approx(np.log(0.1))
 
 
-def test_arms_are_apart_and_idle_cycles_plan_nothing(world: World) -> None:
+def test_arms_are_apart_and_what_was_last_seen_stands(world: World) -> None:
     world.take(0.5, event("p", campaign_id="c0", platform="platform0", revenue=280.0))
     world.take(3.5, event("c", campaign_id="c0", platform="platform0", cycle=3, arm="control", revenue=60.0))
     assert world.advance(1) == 1
     assert world.field("last_roi")[0] == pytest.approx(1.0)
     assert world.advance(3) == 2
-    assert world.field("last_roi")[0] == 0
+    assert world.field("last_roi")[0] == pytest.approx(1.0)
     assert world.field("windowed_roi")[0] == pytest.approx(1.0)
     assert ALLOCATION.of_campaign(world.row(), "elapsed") == pytest.approx(0.3)
     assert world.advance(3.9, "control") == 0
@@ -277,13 +278,15 @@ def test_arms_are_apart_and_idle_cycles_plan_nothing(world: World) -> None:
     assert ALLOCATION.of_campaign(world.row("control"), "elapsed") == pytest.approx(0.4)
 
 
-def test_pushing_ends_with_the_campaign_and_its_feedback(world: World) -> None:
+def test_pushing_ends_with_the_campaign_and_its_last_row_follows_what_comes_late(world: World) -> None:
     assert world.advance(5) == 0
     world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
     assert world.advance(30) == 10
     assert world.advance(40) == 0
-    world.take(40.5, event("2", campaign_id="c0", platform="platform0", conversions=1, revenue=5.0, impressions=0))
-    assert world.advance(41) == 31
+    before = world.field("last_roi")[0]
+    world.take(40.5, event("2", campaign_id="c0", platform="platform0", cycle=9, impressions=5, spend=7.0, revenue=5.0))
+    assert world.advance(41) == 1
+    assert (before, world.field("last_roi")[0]) == (0.0, pytest.approx(5 / (WEIGHT * 1_000 * SHARE["platform0"])))
     assert world.advance(50) == 0
 
 
@@ -299,7 +302,9 @@ def test_a_push_cut_off_before_its_note_is_done_again_to_the_same_effect(
             world.advance(3)
     cut, rows = world.row(), world.rows()
     assert rows == 3
-    world.take(3.2, event("later", campaign_id="c0", platform="platform1", cycle=0, revenue=70.0))
+    world.take(
+        3.2, event("later", campaign_id="c0", platform="platform1", cycle=0, impressions=0, spend=0, revenue=70.0)
+    )
     assert world.advance(3) == 3
     assert world.rows() == rows
     assert np.array_equal(world.row(), cut)
@@ -325,7 +330,6 @@ def test_the_pusher_outlives_the_feature_store_and_the_database(world: World, mo
     now[0] = 2.0
     one.once()
     assert one.trouble is not None
-    assert one.trouble.startswith("c0, control:")
     assert str(world.folder) in one.trouble
     assert (one.failures, one.pushed) == (1, 2)
     away.rename(world.folder)
@@ -346,19 +350,6 @@ def test_the_pusher_outlives_the_feature_store_and_the_database(world: World, mo
     assert world.rows() == 6
 
 
-def test_a_database_that_goes_away_in_a_round_ends_the_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, asked = pusher(world, [1.0]), []
-
-    def gone(store: Store, folder: Path, campaign: Campaign, arm: str, *_: Any, **__: Any) -> int:
-        asked.append((campaign.campaign_id, arm))
-        raise StoreAwayError("database x: connection refused")
-
-    monkeypatch.setattr(push, "advance", gone)
-    one.once()
-    assert one.trouble == "database x: connection refused"
-    assert asked == [("c0", "policy")]
-
-
 def test_the_pusher_runs_by_itself_until_it_is_stopped(world: World) -> None:
     world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
     one = pusher(world, [1.0])
@@ -373,14 +364,15 @@ def test_the_pusher_runs_by_itself_until_it_is_stopped(world: World) -> None:
     one.stop()
 
 
-def test_a_folder_of_other_platforms_is_refused(world: World) -> None:
-    shorter = dict(zip(PLATFORMS[:2], (0.5, 0.5), strict=True))
-    campaign = replace(world.campaign, share=shorter, limits={})
+def test_a_folder_of_other_platforms_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "platforms", property(lambda _: PLATFORMS[:2]))
     world.take(0.5, event("1", campaign_id="c0", platform="platform0"))
-    with pytest.raises(DataError, match=r"features: .* has platforms platform0, .*; serve with that"):
-        push.advance(
-            world.store, world.folder, campaign, "policy", 0.7, PLATFORMS[:2], START + DAY, window=WINDOW, decay=DECAY
-        )
+    one = pusher(world, [1.0])
+    one.once()
+    assert one.trouble is not None
+    assert one.trouble.startswith(f"features: {world.folder} has platforms platform0, ")
+    assert one.trouble.endswith("serve with that of the bundle's run")
+    assert pushes.all_newest(world.store) == {}
 
 
 def test_a_plan_that_changed_on_the_way_does_not_reprice_the_past(world: World) -> None:
@@ -390,8 +382,204 @@ def test_a_plan_that_changed_on_the_way_does_not_reprice_the_past(world: World) 
         return 700.0 if cycle < 3 else 350.0
 
     spent = [Increment(cycle, cycle, 0, (0.0, 0.0, 10.0, 1.0, 700.0), (0.0, 0.0)) for cycle in range(3)]
-    platforms = PLATFORMS
-    rows = list(rows_of(world.campaign, plan, platforms, spent, {}, {}, range(0, 3), WINDOW, DECAY))
-    assert [row["campaign_pace"] for row in rows] == pytest.approx([1.0, 1.0, 1.0])
+    complete = {(cycle, slot) for cycle in range(3) for slot in range(10)}
+    flight = Flight(spent, complete, {}, np.array(list(SHARE.values())), plan, world.campaign.cycles)
+    for newest in range(3):
+        row = row_of(world.campaign, PLATFORMS, cells(flight, newest, 3), {}, WINDOW, DECAY)
+        assert ALLOCATION.of_campaign(row.values_X, "pace") == pytest.approx(1.0)
     whole = 3 * 700 + (world.campaign.cycles - 3) * 350
-    assert rows[-1]["campaign_consumed"] == pytest.approx(2_100 / whole)
+    assert ALLOCATION.of_campaign(row.values_X, "consumed") == pytest.approx(2_100 / whole)
+
+
+def both(world: World, cycle: int, campaign: str = "c0", **told: Any) -> list[dict[str, Any]]:
+    """A cycle's reports of every platform in both arms: spent as planned."""
+    share = {"policy": WEIGHT, "control": 1 - WEIGHT}
+    return [
+        event(
+            f"{campaign}-{arm}-{name}-{cycle}",
+            **{
+                "campaign_id": campaign,
+                "arm": arm,
+                "platform": name,
+                "cycle": cycle,
+                "spend": 1_000 * part * SHARE[name],
+                **told,
+            },
+        )
+        for arm, part in share.items()
+        for name in PLATFORMS
+    ]
+
+
+@pytest.fixture
+def pushed_frames(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """Every push to the feature store."""
+    frames: list[pd.DataFrame] = []
+    original = features.push_statistics
+
+    def counted(path: Path, frame: pd.DataFrame, *more: Any) -> Any:
+        frames.append(frame)
+        return original(path, frame, *more)
+
+    monkeypatch.setattr(features, "push_statistics", counted)
+    return frames
+
+
+def test_a_round_is_one_push_and_a_late_report_is_made_again_in_the_next(
+    world: World, pushed_frames: list[pd.DataFrame]
+) -> None:
+    now = [1.0]
+    one = pusher(world, now)
+    for name in ("c0", "c1"):
+        world.take(0.9, *both(world, 0, name))
+    one.once()
+    assert [len(frame) for frame in pushed_frames] == [4]
+    now[0] = 2.0
+    one.once()
+    assert [len(frame) for frame in pushed_frames] == [4, 4]
+    assert ALLOCATION.of_campaign(world.row(), "pace") == pytest.approx(1.0)
+    assert world.gaps.of(world.campaign, "policy", 0).troubles[0]["why"].startswith("no feedback of campaign c0, arm ")
+    # At 09:00 the policy's day 1 is reported: a tenth of it was not spent.
+    now[0] = 2.375
+    told = [one for one in both(world, 1) if one["arm"] == "policy"]
+    world.take(2.375, *({**row, "spend": row["spend"] * 0.9} for row in told))
+    one.once()
+    assert [len(frame) for frame in pushed_frames] == [4, 4, 1]
+    assert ALLOCATION.of_campaign(world.row(), "pace") == pytest.approx(1 + 0.1 / 8)
+    assert ALLOCATION.of_campaign(world.row("control"), "pace") == pytest.approx(1.0)
+    assert world.gaps.of(world.campaign, "policy", 0).troubles == ()
+    _, seconds = features.online_known(world.folder, ["c0"], "policy")
+    assert seconds == [(START + 2 * DAY).timestamp()]
+    # What changes no finished cycle is not pushed: an event of today, a conversion that counts when today ends.
+    sold = {"impressions": 0, "spend": 0, "revenue": 9.0}
+    world.take(2.5, event("today", campaign_id="c0", platform="platform0", cycle=2))
+    world.take(2.5, event("sold", campaign_id="c0", platform="platform0", cycle=0, **sold))
+    for _ in range(2):
+        one.once()
+    assert len(pushed_frames) == 3
+
+
+def test_an_idle_round_asks_one_question(world: World) -> None:
+    now = [1.0]
+    one = pusher(world, now)
+    world.take(0.9, *both(world, 0))
+    one.once()
+    asked: list[str] = []
+    sa.event.listen(world.store.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    one.once()
+    assert len(asked) == 1
+    assert "feedback_state" in asked[0]
+
+
+def test_an_event_of_the_last_moment_that_is_written_after_the_push_counts(world: World) -> None:
+    now = [1.0]
+    one = pusher(world, now)
+    world.take(0.9, *both(world, 0)[1:10])
+    one.once()
+    before = ALLOCATION.of_campaign(world.row(), "pace")
+    world.take(0.99, both(world, 0)[0])  # received before midnight, written after the round
+    now[0] = 1 + 31 / 86_400
+    one.once()
+    assert (before, ALLOCATION.of_campaign(world.row(), "consumed")) == (pytest.approx(1.0), pytest.approx(0.1))
+    assert world.field("utilisation").tolist() == pytest.approx([1.0] * 10)
+
+
+def test_a_clock_that_ran_ahead_heals(world: World) -> None:
+    """Twenty seconds a year ahead after day 2, then right again: cycles 3 to 9 are pushed as they end, none skipped."""
+    now = [3.0]
+    one = pusher(world, now)
+    for cycle in range(3):
+        world.take(cycle + 0.9, *both(world, cycle))
+    one.once()
+    right = world.row()
+    now[0] = 368.0
+    one.once()
+    assert set(pushes.all_newest(world.store).values()) == {9}
+    now[0] = 3.1
+    one.once()
+    assert set(pushes.all_newest(world.store).values()) == {2}
+    assert np.array_equal(world.row(), right)
+    _, seconds = features.online_known(world.folder, ["c0"], "policy")
+    assert seconds == [(START + 3 * DAY).timestamp()]
+    assert world.rows() == 6
+    for cycle in range(3, 10):
+        world.take(cycle + 0.9, *both(world, cycle))
+        now[0] = cycle + 1.0
+        one.once()
+        assert pushes.all_newest(world.store)["c0", "policy"] == cycle
+        assert ALLOCATION.of_campaign(world.row(), "pace") == pytest.approx(1.0 if cycle < 9 else 0.0, abs=1e-6)
+    assert world.rows() == 20
+
+
+def test_a_clock_that_was_ahead_before_the_start_takes_its_notes_back(world: World) -> None:
+    one = pusher(world, now := [3.0])
+    world.take(0.9, *both(world, 0))
+    one.once()
+    now[0] = -1.0
+    one.once()
+    assert set(pushes.all_newest(world.store).values()) == {-1}
+
+
+def test_a_campaign_that_cannot_be_computed_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = pusher(world, now := [1.0])
+    for name in ("c0", "c1"):
+        world.take(0.9, *both(world, 0, name))
+    original = push.row_of
+
+    def failing(campaign: Campaign, *more: Any) -> Any:
+        if campaign.campaign_id == "c0":
+            raise ValueError("a share is nan")
+        return original(campaign, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(push, "row_of", failing)
+        one.once()
+    assert (one.trouble, one.pushed) == (None, 2)
+    assert set(pushes.all_newest(world.store)) == {("c1", "policy"), ("c1", "control")}
+    found = world.gaps.of(world.campaign, "policy", 0)
+    assert found.notes == ("statistics of campaign c0, arm policy: a share is nan",)
+    assert world.gaps.of(world.campaigns["c1"], "policy", 0).notes == ()
+    now[0] = 1 + 31 / 86_400
+    one.once()
+    assert one.pushed == 4
+    assert world.gaps.of(world.campaign, "policy", 0).notes == ()
+
+
+def test_another_databases_newer_row_gives_way(world: World) -> None:
+    frame = pd.DataFrame([np.full(128, 0.5)], columns=list(ALLOCATION.names))
+    frame = frame.assign(campaign_id="c0", arm="policy", event_timestamp=START + 8 * DAY)
+    features.push_statistics(world.folder, frame)
+    world.take(0.9, *both(world, 0))
+    world.advance(1)
+    assert ALLOCATION.of_campaign(world.row(), "elapsed") == pytest.approx(0.1)
+    assert world.rows() == 1
+    # A push of nobody's database leaves a newer row alone, as before.
+    features.push_statistics(world.folder, frame.assign(event_timestamp=START + DAY / 2))
+    assert ALLOCATION.of_campaign(world.row(), "elapsed") == pytest.approx(0.1)
+
+
+def test_an_edited_budget_changes_the_pace_at_once_and_not_the_past(world: World) -> None:
+    """700 of 1,400 unspent after two days: 87.5 a day more, which is 1/8 of 700 a day and 1/16 of 1,400."""
+    now = [2.0]
+    one = pusher(world, now)
+    world.take(0.9, *both(world, 0))
+    world.take(1.9, *both(world, 1, spend=0.0), complete=True)
+    one.once()
+    assert ALLOCATION.of_campaign(world.row(), "pace") == pytest.approx(1 + 1 / 8)
+    world.live.now = START + 2.1 * DAY
+    now[0] = 2.1
+    world.store.clock = lambda: START + 2.1 * DAY
+    campaigns.edit(world.store, "c0", {"cycle_budget": 2_000.0}, PLATFORMS, "ann", "more")
+    world.live.reload()
+    one.once()
+    assert ALLOCATION.of_campaign(world.row(), "pace") == pytest.approx(1 + 1 / 16)
+
+
+def test_a_server_that_leaves_pushing_to_another_says_what_is_missing(
+    world: World, pushed_frames: list[pd.DataFrame]
+) -> None:
+    world.take(0.9, *both(world, 0))
+    assert world.advance(3, writes=False) == 0
+    assert pushed_frames == []
+    assert pushes.all_newest(world.store) == {}
+    assert world.gaps.of(world.campaign, "policy", 0).unreported == 2

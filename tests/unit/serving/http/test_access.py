@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 from pathlib import Path
@@ -17,6 +18,7 @@ from crossmix.clock import wall
 from pipelines.cli.token import token as commands
 from serving.http import access
 from serving.http.access import SCOPES, Access, AccessError, Tokens
+from serving.http.root import Rooted
 
 ROUTES = {
     ("GET", "/"): "read",
@@ -32,14 +34,14 @@ ROUTES = {
     ("GET", "/serving"): "read",
     ("GET", "/metrics"): "read",
     ("GET", "/openapi.json"): "read",
-    ("GET", "/v1/models"): "read",
-    ("GET", "/v1/models/policy"): "read",
-    ("GET", "/v2"): "read",
-    ("GET", "/v2/models"): "read",
-    ("GET", "/v2/models/policy"): "read",
-    ("GET", "/v2/models/policy/ready"): "read",
-    ("GET", "/v2/models/policy/versions/1"): "read",
-    ("GET", "/v2/models/policy/versions/1/ready"): "read",
+    ("GET", "/v1/models"): "read|serve",
+    ("GET", "/v1/models/policy"): "read|serve",
+    ("GET", "/v2"): "read|serve",
+    ("GET", "/v2/models"): "read|serve",
+    ("GET", "/v2/models/policy"): "read|serve",
+    ("GET", "/v2/models/policy/ready"): "read|serve",
+    ("GET", "/v2/models/policy/versions/1"): "read|serve",
+    ("GET", "/v2/models/policy/versions/1/ready"): "read|serve",
     ("POST", "/v1/models/policy:predict"): "serve",
     ("POST", "/v1/models/policy:explain"): "serve",
     ("POST", "/v2/models/policy/infer"): "serve",
@@ -52,8 +54,12 @@ ROUTES = {
     ("PUT", "/campaigns/spring/override"): "admin",
     ("DELETE", "/campaigns/spring/override"): "admin",
     ("POST", "/serving/refresh"): "admin",
+    ("POST", "/serving/tick"): "admin",
     ("POST", "/v2/repository/models/policy/load"): "admin",
     ("POST", "/v2/repository/models/policy/unload"): "admin",
+    ("GET", "/v2/models/policy/versions"): "read",
+    ("GET", "/v1/models/a/b"): "read",
+    ("GET", "/v2/repository/models"): "read",
     # What no rule names, and paths that only look like one.
     ("POST", "/new"): "admin",
     ("PUT", "/feedback"): "admin",
@@ -84,7 +90,9 @@ def secrets(file: Path) -> dict[str, str]:
 
 def ask(app: Any, method: str, path: str, header: str | None = None, **more: Any) -> httpx.Response:
     async def call() -> httpx.Response:
-        headers = {} if header is None else {"authorization": header}
+        headers = {"accept": "text/html", **more.pop("headers", {})}
+        if header is not None:
+            headers["authorization"] = header
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers, **more)
 
@@ -98,13 +106,14 @@ def test_every_route_asks_for_its_scope(
     app = Access(echo, Tokens(file))
     for scope in SCOPES:
         answer = ask(app, *route, f"Bearer {secrets[scope]}")
-        if scope in (needed, "admin"):
+        if scope in (*needed.split("|"), "admin"):
             assert answer.status_code == 200
             assert answer.json() == {"actor": f"has-{scope}"}
         else:
+            named = needed.partition("|")[0]
             assert answer.status_code == 403
-            assert f"scope {needed};" in answer.json()["error"]
-            assert f'scope="{needed}"' in answer.headers["www-authenticate"]
+            assert f"scope {named};" in answer.json()["error"]
+            assert f'scope="{named}"' in answer.headers["www-authenticate"]
     assert ask(app, *route).status_code == 401
 
 
@@ -113,6 +122,37 @@ def test_probes_need_no_token_but_cannot_write(route: tuple[str, str], file: Pat
     app = Access(echo, Tokens(file))
     assert ask(app, *route).status_code == 200
     assert ask(app, "POST", route[1]).status_code == 401
+
+
+def test_who_wants_no_page_asks_for_liveness_and_needs_no_token(file: Path, secrets: dict[str, str]) -> None:
+    app = Access(echo, Tokens(file))
+    for wanted, status in (("*/*", 200), ("application/json", 200), ("text/html,*/*;q=0.8", 401), ("TEXT/HTML", 401)):
+        assert ask(app, "GET", "/", headers={"accept": wanted}).status_code == status
+        assert ask(app, "HEAD", "/", headers={"accept": wanted}).status_code == status
+    assert ask(app, "POST", "/", headers={"accept": "*/*"}).status_code == 401
+    assert ask(app, "GET", "/page.json", headers={"accept": "*/*"}).status_code == 401
+
+
+def test_scopes_hold_below_the_servers_own_path(file: Path, secrets: dict[str, str]) -> None:
+    """Behind a proxy that keeps the prefix, and behind one that strips it."""
+    app = Rooted(Access(echo, Tokens(file)), "/crossmix")
+    for prefix in ("", "/crossmix"):
+        assert ask(app, "GET", f"{prefix}/healthz").status_code == 200
+        assert ask(app, "GET", f"{prefix}/campaigns").status_code == 401
+        for method, path, needed in (
+            ("POST", "/feedback", "feedback"),
+            ("POST", "/v1/models/policy:predict", "serve"),
+            ("GET", "/v2/models/policy", "serve"),
+            ("GET", "/campaigns", "read"),
+        ):
+            for scope in ("read", "serve", "feedback"):
+                status = ask(app, method, prefix + path, f"Bearer {secrets[scope]}").status_code
+                granted = scope == needed or (scope, path) == ("read", "/v2/models/policy")
+                assert status == (200 if granted else 403)
+        basic = "Basic " + base64.b64encode(f"me:{secrets['read']}".encode()).decode()
+        assert ask(app, "GET", f"{prefix}/page.json", basic).status_code == 200
+    # Only a whole part of the path is the prefix.
+    assert ask(app, "POST", "/crossmixfeedback", f"Bearer {secrets['feedback']}").status_code == 403
 
 
 def test_the_table_holds_every_route_of_the_application() -> None:
@@ -331,6 +371,12 @@ def test_grpc_asks_for_tokens_too(file: Path, secrets: dict[str, str]) -> None:
         async def ModelMetadata(self, *_: Any) -> Any:
             return messages.ModelMetadataResponse(name="policy")
 
+        async def ModelReady(self, *_: Any) -> Any:
+            return messages.ModelReadyResponse(ready=True)
+
+        async def ServerMetadata(self, *_: Any) -> Any:
+            return messages.ServerMetadataResponse(name="crossmix")
+
         async def ModelInfer(self, *_: Any) -> Any:
             return messages.ModelInferResponse(id="answered")
 
@@ -339,7 +385,9 @@ def test_grpc_asks_for_tokens_too(file: Path, secrets: dict[str, str]) -> None:
 
     calls = {
         "ServerLive": (messages.ServerLiveRequest(), None),
-        "ModelMetadata": (messages.ModelMetadataRequest(name="policy"), "read"),
+        "ModelMetadata": (messages.ModelMetadataRequest(name="policy"), "read|serve"),
+        "ModelReady": (messages.ModelReadyRequest(name="policy"), "read|serve"),
+        "ServerMetadata": (messages.ServerMetadataRequest(), "read|serve"),
         "ModelInfer": (messages.ModelInferRequest(model_name="policy"), "serve"),
         "RepositoryModelUnload": (messages.RepositoryModelUnloadRequest(model_name="policy"), "admin"),
     }
@@ -367,11 +415,11 @@ def test_grpc_asks_for_tokens_too(file: Path, secrets: dict[str, str]) -> None:
                 assert (await status(call, f"Basic {secrets['admin']}"))[0] == nobody
                 for scope in SCOPES:
                     code, told = await status(call, f"Bearer {secrets[scope]}")
-                    if needed is None or scope in (needed, "admin"):
+                    if needed is None or scope in (*needed.split("|"), "admin"):
                         assert code == "OK"
                     else:
                         assert code == "PERMISSION_DENIED"
-                        assert f"scope {needed};" in told
+                        assert f"scope {needed.partition('|')[0]};" in told
         await server.stop(None)
 
     asyncio.run(scenario())

@@ -20,14 +20,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
-from crossmix.clock import wall
-from crossmix.cycles import Cycles
-from crossmix.ledger import tables
-from crossmix.ledger.store import Store
+from crossmix.ledger.campaigns import Campaign
 from serving.feedback.events import Receipt
+from serving.feedback.gaps import Gaps, Missing
 from serving.http import logs, observe
 from serving.http.access import Access
 from serving.http.observe import Observe
+from tests.support.serving_live import raw
 
 LIMIT = 1_000
 
@@ -244,33 +243,32 @@ def test_answers_and_feedback_are_counted() -> None:
     assert [new - old for new, old in zip(after, fed, strict=True)] == [5, 2, 1]
 
 
-def test_a_scrape_tells_bundle_trouble_and_lag(tmp_path: Any) -> None:
+def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
+    """The newest event is 11 days old, and its cycle was pushed 6 hours ago: 11 days."""
     now = datetime.now(UTC)
-    store = Store(f"sqlite:///{tmp_path / 'a.db'}")
-    with store.write() as connection:
-        connection.execute(
-            tables.pushed.insert(),
-            [
-                {"campaign_id": "spring", "arm": "policy", "cycle": 2},
-                {"campaign_id": "gone", "arm": "policy", "cycle": 2},
-            ],
-        )
+    campaign = Campaign.from_dict({**raw(cycles=30, starts=(now - timedelta(days=12)).isoformat()), "timezone": None})
+    gaps = Gaps()
+    gaps.heard({("spring", "policy"): now - timedelta(days=11), ("gone", "policy"): now})
+    gaps.note(("spring", "policy"), Missing(("no feedback",), (), 10))
 
     class Live:
         version, bundle = 3, SimpleNamespace(digest="d" * 64)
-        campaigns = {"spring": Cycles(now - timedelta(hours=80), 24.0)}  # noqa: RUF012
+        campaigns = {"spring": campaign}  # noqa: RUF012
+
+        def clock(self) -> datetime:
+            return now
 
         def troubles(self) -> list[dict[str, str]]:
-            return [{"what": "registry", "why": "gone", "since": "now"}]
+            return [{"what": "registry", "why": why, "since": "now"} for why in ("gone", "refused")]
 
     live = Live()
-    live.store, live.clock = store, wall  # type: ignore[attr-defined]
+    live.gaps = gaps  # type: ignore[attr-defined]
     observe.follow(live)  # type: ignore[arg-type]
-    assert observe.lags(live, now) == [("spring", "policy", pytest.approx(8 * 3_600))]  # type: ignore[arg-type]
+    assert observe.lags(live, now) == [("spring", "policy", 11 * 86_400)]  # type: ignore[arg-type]
     assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 1
     assert sample("crossmix_away", what="registry") == 1
-    assert sample("crossmix_feedback_lag_seconds", campaign="spring", arm="policy") == pytest.approx(28_800, abs=60)
-    store.close()
+    assert sample("crossmix_feedback_lag_seconds", campaign="spring", arm="policy") == 950_400
+    assert sample("crossmix_feedback_unknown_cycles", campaign="spring", arm="policy") == 10
     del live
     assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 0, "a server that ended tells nothing"
 

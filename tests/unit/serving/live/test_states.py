@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crossmix.ledger.campaigns import Campaign
 from crossmix.state import ALLOCATION, Layout
 from feature_repo import features
 from serving.live.states import States, cold
+from tests.support.serving_live import START, raw
 
 SMALL = replace(
     ALLOCATION,
@@ -36,13 +40,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+SPRING = Campaign.from_dict({**raw(), "timezone": "UTC"})
+NOW = START + timedelta(days=3.5)
+KEY = ("spring", "policy")
+
+
 def _states(folder: Path, layout: Layout) -> States:
     return States(folder / "features", folder / "states.npz", layout)
 
 
 def test_statistics_of_another_layout_are_refused(folder: Path) -> None:
     states = _states(folder, SMALL)
-    states.refresh(["spring"], ["policy"])
+    states.refresh({"spring": SPRING}, ["policy"], NOW)
     assert states.trouble == (
         f"feature store: features: {folder / 'features'} holds statistics of another layout than the bundle's "
         "allocation version 1; serve with the features of the run that trained it"
@@ -52,7 +61,7 @@ def test_statistics_of_another_layout_are_refused(folder: Path) -> None:
 
 def test_kept_states_are_taken_by_a_server_of_their_layout_alone(folder: Path) -> None:
     states = _states(folder, ALLOCATION)
-    states.refresh(["spring"], ["policy"])
+    states.refresh({"spring": SPRING}, ["policy"], NOW)
     assert states.trouble is None
     again = _states(folder, ALLOCATION).get("spring", "policy")
     assert again is not None
@@ -64,3 +73,117 @@ def test_a_cold_start_follows_the_layout() -> None:
     state = cold(SMALL, np.array([0.4, 0.6]), np.array([0.1, 0.0]), np.array([0.9, 0.8]), 0)
     assert state.statistics_S == pytest.approx([0.4, 0.9, 0.6, 0.8, 0, 0, 1, 1])
     assert (state.source, state.seconds) == ("cold", 0.0)
+
+
+Row = Callable[[float | None, float], None]
+
+
+@pytest.fixture
+def row(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Row:
+    """Sets when the policy's own row ends, in days after the start, and its value; `None`: there is none."""
+    own: dict[str, float] = {"seconds": 0.0, "value": 0.0}
+
+    def known(path: Path, campaigns: list[str], arm: str) -> tuple[np.ndarray, list[float]]:
+        log = arm == features.LOG_ARM
+        value, second = (0.25, 1_000.0) if log else (own["value"], own["seconds"])
+        return np.full((len(campaigns), ALLOCATION.statistics_size), value, np.float32), [second] * len(campaigns)
+
+    def end(days: float | None, value: float) -> None:
+        own["seconds"] = 0.0 if days is None else (START + timedelta(days=days)).timestamp()
+        own["value"] = value
+
+    monkeypatch.setattr(features, "online_known", known)
+    return end
+
+
+def _refreshed(states: States, pushed: int | None, days: float = 3.5, identity: str | None = "a") -> tuple[str, float]:
+    noted = None if pushed is None else {KEY: pushed}
+    states.refresh({"spring": SPRING}, ["policy"], START + timedelta(days=days), noted, identity)
+    state = states.get(*KEY)
+    assert state is not None
+    return state.source, float(state.statistics_S[0])
+
+
+def test_an_own_row_is_believed_as_far_as_the_database_has_pushed(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    assert _refreshed(states, 2) == ("own", 0.5)
+    first = states.get(*KEY)
+    assert _refreshed(states, 2) == ("own", 0.5)
+    assert states.get(*KEY) is first
+    # Pushed a moment ago and not noted yet: the row before it serves, and nobody is told.
+    row(4, 0.75)
+    assert _refreshed(states, 2, 4.0) == ("own", 0.5)
+    assert states.trouble is None
+    assert _refreshed(states, 3, 4.0) == ("own", 0.75)
+
+
+def test_another_databases_row_of_the_flight_is_refused_and_told(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    assert _refreshed(states, -1) == ("log", 0.25)
+    assert _refreshed(states, -1) == ("log", 0.25)
+    assert states.trouble == (
+        "feature store: statistics of spring, arm policy, are refused: they end 2026-01-08T00:00:00+00:00, and this "
+        "database has pushed no cycle; they are another database's"
+    )
+    row(1, 0.5)
+    assert _refreshed(states, 0) == ("own", 0.5)
+    assert states.trouble is None
+
+
+def test_statistics_of_before_the_flight_are_refused(folder: Path, row: Row) -> None:
+    """A fresh server on the features of one that served until 12 days before: it starts from the log."""
+    states = _states(folder, ALLOCATION)
+    row(-12, 0.5)
+    for _ in range(2):
+        assert _refreshed(states, 5) == ("log", 0.25)
+    assert states.trouble is not None
+    assert (
+        "they end 2025-12-24T00:00:00+00:00, before the flight that began 2026-01-05T00:00:00+00:00" in states.trouble
+    )
+    row(0, 0.5)
+    assert _refreshed(states, 5) == ("log", 0.25)
+
+
+def test_a_state_from_the_future_is_refused_told_and_heals(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    assert _refreshed(states, 2) == ("own", 0.5)
+    row(368, 5.0)
+    assert _refreshed(states, 367, 368.1) == ("own", 5.0)
+    for _ in range(2):
+        assert _refreshed(states, 367, 3.6) == ("log", 0.25)
+    assert states.trouble is not None
+    assert "they end 2027-01-08T00:00:00+00:00, which is to come; a clock ran ahead" in states.trouble
+    # After a restart too, and with the database away.
+    again = _states(folder, ALLOCATION)
+    assert _refreshed(again, None, 3.6, None) == ("log", 0.25)
+    row(3, 0.5)
+    assert _refreshed(states, 2, 3.6) == ("own", 0.5)
+    assert states.trouble is None
+
+
+def test_kept_states_are_of_their_database(folder: Path, row: Row) -> None:
+    row(3, 0.5)
+    assert _refreshed(_states(folder, ALLOCATION), 2) == ("own", 0.5)
+    row(None, 0.0)
+    away = _states(folder, ALLOCATION)
+    assert _refreshed(away, None, identity=None) == ("own", 0.5)
+    same = _states(folder, ALLOCATION)
+    assert _refreshed(same, 2) == ("own", 0.5)
+    assert same.trouble == "feature store: it no longer knows spring, arm policy; push its statistics again"
+    other = _states(folder, ALLOCATION)
+    assert _refreshed(other, 2, identity="b") == ("log", 0.25)
+    assert other.trouble == "states.npz is of another database: its statistics are ignored"
+    assert _refreshed(other, 2, identity="b") == ("log", 0.25)
+    assert other.trouble is None
+
+
+def test_a_store_that_lost_an_arms_own_row_does_not_fall_back_on_the_log(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    assert _refreshed(states, 2) == ("own", 0.5)
+    row(None, 0.0)
+    assert _refreshed(states, 2) == ("own", 0.5)
+    assert states.trouble == "feature store: it no longer knows spring, arm policy; push its statistics again"

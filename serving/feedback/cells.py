@@ -1,0 +1,187 @@
+"""What is known of a flight, cell by cell: what was told to spend, what was reported, and what is unknown.
+
+A cell is a cycle's platform. Its **money** is known once it has reported spend, is marked complete, or was told none:
+then what it did not spend is unspent, and returns. Until then its money counts as spent as told, as the split last
+served in the cycle says (the static split of the plan where none was; nothing before the first cycle that was served
+or reported, and in a pause). A platform that tells no spend for `silent` cycles of which others do tell some is taken
+at its word: what those cycles were told counts as unspent. Of a cycle of which nothing at all is reported that cannot
+be said, whatever its age: its money stays held.
+
+What feeds the windowed statistics is the cell's **delivery**, known once anything was delivered, or with its money. A
+cell whose delivery is unknown enters neither what was planned nor what came of it.
+
+Conversions and revenue count in the cycle in which they became known, as they do where the policy is trained; but those
+that come with a cell's first report, if that is late, count in the cell's own cycle.
+
+Shapes: C cycles, P platforms, Q quantities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossmix.ledger.feedback import Increment
+from crossmix.ledger.served import Split
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+REQUESTS, WON, IMPRESSIONS, CLICKS, SPEND = range(5)
+"""Of `Increment.delivered`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flight:
+    """What the database holds of a campaign's arm, and what was planned."""
+
+    increments: Sequence[Increment]
+    complete: Collection[tuple[int, int]]
+    """Cycle and slot of cells marked complete."""
+    splits: Mapping[int, Split]
+    """By cycle, as last served."""
+    static_P: Array
+    """Split of the plan."""
+    plan: Callable[[int], float]
+    """The arm's planned budget of a cycle, currency, as it was in force."""
+    cycles: int
+    """Planned."""
+    stood_still: Callable[[int], bool] = lambda _: False
+    """Whether the campaign was paused throughout a cycle."""
+
+    @property
+    def first(self) -> int | None:
+        """The first cycle that was served or reported; `None`: none was."""
+        return min((*self.splits, *(one.cycle for one in self.increments)), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A platform that tells no spend while others do."""
+
+    slot: int
+    since: int
+    """Its first such cycle."""
+    cycles: int
+    """How many, up to the newest."""
+    returned: bool
+    """Their money counts as unspent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """A flight up to a finished cycle."""
+
+    delivered_CPQ: Array
+    """As `Increment.delivered`."""
+    arrived_CPQ: Array
+    """Conversions and revenue, in the cycle in which they count."""
+    told_CP: Array
+    """Currency."""
+    share_CP: Array
+    """Split in force; that of the cycle before where nothing was served and nothing came."""
+    plan_C: Array
+    """Planned budget, currency, the coming cycle's included: (C + 1,)."""
+    known_CP: Mask
+    """The cell's delivery is known."""
+    spent_CP: Array
+    """What counts as spent, currency."""
+    unreported: tuple[int, ...]
+    """Cycles that were told money and of which no spend is known, in order."""
+    silences: tuple[Silence, ...]
+    """Platforms that are silent as of the newest cycle."""
+
+    @property
+    def silent_since(self) -> int | None:
+        """First of the newest cycles of which nothing is known; `None`: the newest is known."""
+        since, missing = len(self.told_CP), set(self.unreported)
+        while since - 1 in missing:
+            since -= 1
+        return since if since < len(self.told_CP) else None
+
+
+def cells(flight: Flight, newest: int, silent: int, *, as_known_then: bool = False) -> Cells:
+    """The flight's cells up to cycle `newest`, which has finished.
+
+    Args:
+        silent: cycles of a platform's silence after which its money counts as unspent.
+        as_known_then: of what was known at the newest cycle's end alone, and not of all that is known now.
+    """
+    size, platforms = newest + 1, len(flight.static_P)
+    counted = [one for one in flight.increments if one.cycle <= newest and (one.known <= newest or not as_known_then)]
+    delivered_CPQ, arrived_CPQ = np.zeros((size, platforms, 5)), np.zeros((size, platforms, 2))
+    first = _first_reports(counted)
+    for one in counted:
+        delivered_CPQ[one.cycle, one.slot] += one.delivered
+        late = first.get((one.cycle, one.slot)) == one.known
+        known = one.cycle if late else one.known
+        if newest >= flight.cycles - 1:
+            known = min(known, newest)  # the flight's last row takes in all that comes after it
+        elif known > newest + 1 and not as_known_then:
+            known = one.cycle  # received while the clock ran ahead
+        if known <= newest:
+            arrived_CPQ[known, one.slot] += one.arrived
+    reported_CP = delivered_CPQ[:, :, SPEND] != 0
+    for cycle, slot in flight.complete:
+        if cycle <= newest:
+            reported_CP[cycle, slot] = True
+    active_C = np.zeros(size, bool)
+    active_C[[one.cycle for one in counted]] = True
+    told_CP, share_CP, plan_C = _told(flight, size, active_C)
+    unreported_C = ~reported_CP.any(1) & (told_CP > 0).any(1)
+    returned_CP, silences = _silent(reported_CP, told_CP > 0, unreported_C, silent)
+    priced_CP = reported_CP | (told_CP <= 0)
+    spent_CP = np.where(priced_CP | returned_CP, delivered_CPQ[:, :, SPEND], told_CP)
+    known_CP = priced_CP | (delivered_CPQ != 0).any(2)
+    unreported = tuple(np.flatnonzero(unreported_C).tolist())
+    return Cells(delivered_CPQ, arrived_CPQ, told_CP, share_CP, plan_C, known_CP, spent_CP, unreported, tuple(silences))
+
+
+def _first_reports(increments: Sequence[Increment]) -> dict[tuple[int, int], int]:
+    """By cell, the cycle in which its first delivery became known."""
+    first: dict[tuple[int, int], int] = {}
+    for one in increments:
+        if any(one.delivered):
+            cell = one.cycle, one.slot
+            first[cell] = min(first.get(cell, one.known), one.known)
+    return first
+
+
+def _told(flight: Flight, size: int, active_C: Mask) -> tuple[Array, Array, Array]:
+    """What each cell was told to spend, the split in force, and each cycle's plan (C + 1,)."""
+    plan_C = np.array([flight.plan(cycle) for cycle in range(size + 1)])
+    told_CP, share_CP = np.zeros((size, len(flight.static_P))), np.zeros((size, len(flight.static_P)))
+    share_P, first = flight.static_P, flight.first
+    for cycle in range(size):
+        split = flight.splits.get(cycle)
+        ran = first is not None and cycle >= first and not flight.stood_still(cycle)
+        if split is not None:
+            share_P = split.share_P
+            told_CP[cycle] = split.share_P * split.budget
+        else:
+            if active_C[cycle]:
+                share_P = flight.static_P
+            if active_C[cycle] or ran:
+                told_CP[cycle] = flight.static_P * plan_C[cycle]
+        share_CP[cycle] = share_P
+    return told_CP, share_CP, plan_C
+
+
+def _silent(reported_CP: Mask, told_CP: Mask, unreported_C: Mask, silent: int) -> tuple[Mask, list[Silence]]:
+    """Cells whose money counts as unspent as their platform told no spend for so long, and who is silent now."""
+    returned_CP, silences = np.zeros_like(reported_CP), []
+    for slot in range(reported_CP.shape[1]):
+        runs: list[list[int]] = [[]]
+        for cycle in np.flatnonzero(~unreported_C).tolist():
+            if reported_CP[cycle, slot]:
+                runs.append([])
+            elif told_CP[cycle, slot]:
+                runs[-1].append(cycle)
+        for run in runs:
+            if len(run) >= silent:
+                returned_CP[run, slot] = True
+        if runs[-1]:
+            silences.append(Silence(slot, runs[-1][0], len(runs[-1]), len(runs[-1]) >= silent))
+    return returned_CP, silences

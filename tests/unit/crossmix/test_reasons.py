@@ -1,0 +1,229 @@
+"""Reasons: free platforms earn alike under what the policy believes, or the answer names what makes them differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossmix import allocate, reasons
+from crossmix.bundle import Bundle
+from crossmix.constraints import Limits
+from crossmix.response import BELIEF, FACTORS, Belief, Response
+from crossmix.state import ALLOCATION
+from tests.support.bundles import CAMPAIGNS, make
+from tests.support.markets import make_market
+from tests.support.planned_bundles import publish, states
+
+MARKET = make_market(seed=3, campaigns=2, platforms=6)
+NAMED = ("moved by", "coarse", "the policy solved", "the base plan")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Its network adds nothing to the plan."""
+    return publish(tmp_path_factory.mktemp("plain") / "bundle", market=MARKET)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Its network moves the split."""
+    return publish(tmp_path_factory.mktemp("trained") / "bundle", moved=0.3, market=MARKET)
+
+
+def random_statistics(rows: int) -> np.ndarray:
+    """Statistics of flights under way, rates, prices, shares and money thrown about, (rows, X)."""
+    rng = np.random.default_rng(0)
+    statistics = ALLOCATION.statistics(states(MARKET, rows).numpy()).copy()
+    platforms = len(MARKET.platforms)
+    for name in ("windowed_ctr", "windowed_cvr", "windowed_roi", "win_rate"):
+        ALLOCATION.of_platforms(statistics, name, platforms)[:] *= np.exp(0.4 * rng.standard_normal((rows, platforms)))
+    ALLOCATION.of_platforms(statistics, "log_price", platforms)[:] += 0.4 * rng.standard_normal((rows, platforms))
+    ALLOCATION.of_platforms(statistics, "utilisation", platforms)[:] = rng.uniform(0.2, 1.1, (rows, platforms))
+    ALLOCATION.of_platforms(statistics, "previous_share", platforms)[:] = rng.dirichlet(np.ones(platforms), rows)
+    return ALLOCATION.clamp(statistics, platforms)
+
+
+def answers(bundle: Bundle, statistics: np.ndarray) -> list[allocate.Allocation]:
+    rng = np.random.default_rng(1)
+    made = []
+    for row, given in enumerate(statistics):
+        name = bundle.campaigns[row % 2]
+        budget = bundle.plans[name].cycle_budget * rng.uniform(0.3, 2.0)
+        made.append(allocate.explain(bundle, given, name, bundle.responses[name], budget=budget))
+    return made
+
+
+def spread(answer: allocate.Allocation) -> float:
+    """Of the marginal ROI of free platforms for whose difference nothing is named, over their median."""
+    unnamed = [
+        one.marginal_roi
+        for one in answer.platforms
+        if one.binding is None and not ("against" in one.reason and any(text in one.reason for text in NAMED))
+    ]
+    return (max(unnamed) - min(unnamed)) / float(np.median(unnamed)) if len(unnamed) > 1 else 0.0
+
+
+def test_free_platforms_earn_alike_as_the_policy_believes(plain: Bundle) -> None:
+    """Where nothing moved the base plan, the closed form under its belief agrees with it that they do."""
+    statistics = np.concatenate([ALLOCATION.statistics(states(MARKET, 16, 9).numpy()), random_statistics(100)])
+    given = answers(plain, statistics)
+    assert max(map(spread, given)) < 0.1
+    free = [one for answer in given for one in answer.platforms if one.binding is None]
+    unlike = [one for one in free if "against" in one.reason]
+    assert len(free) > 2 * len(given)
+    assert len(unlike) < 0.1 * len(free)
+    # On an average day without drift the same splits look wrong.
+    blind = []
+    for answer in given:
+        slots = [slot for slot, one in enumerate(answer.platforms) if one.binding is None]
+        share = np.array([one.share for one in answer.platforms])
+        marginal = plain.responses[answer.campaign](share, answer.budget).marginal_P[slots]
+        blind.append(np.ptp(marginal) / np.median(marginal) if len(slots) > 1 else 0.0)
+    assert np.median(blind) > 0.3
+
+
+def test_what_moved_the_split_from_the_base_plan_is_named_with_its_points(trained: Bundle) -> None:
+    for answer in answers(trained, random_statistics(40)):
+        assert spread(answer) < 0.1
+        assert answer.moved is not None
+        network = np.array(answer.moved["network"])
+        assert any(
+            line.startswith("Away from its base plan the trained network moved") for line in answer.reasons
+        ) == bool(np.abs(network).max() >= reasons.POINT)
+        for slot, one in enumerate(answer.platforms):
+            if one.binding is None and abs(network[slot]) >= reasons.CLEAR:
+                assert f"the trained network {100 * network[slot]:+.1f} points" in one.reason
+        assert json.loads(json.dumps(answer.as_dict(), allow_nan=False))["moved"]["network"] == answer.moved["network"]
+
+
+def test_moves_add_up_to_the_way_from_the_base_plan(trained: Bundle) -> None:
+    state_BS = states(MARKET, 4).numpy()
+    free = np.zeros((1, 6)), np.full((1, 6), 0.3)
+    noise = 0.2 * np.random.default_rng(3).standard_normal((4, 6)).astype(np.float32)
+    decision = trained.decision(state_BS, *free, noise)
+    assert decision.beliefs is not None
+    for row, belief in enumerate(decision.beliefs):
+        share = decision.share_BM[row].astype(float)
+        how = reasons.Decided.of(belief, share, decision.logits_BM[row], noise[row])
+        assert how.moved is not None
+        assert np.sum(how.moved, 0) == pytest.approx(share - belief.base_P, abs=1e-9)
+        logits = decision.logits_BM[row].astype(float)
+        raw, explored = (np.exp(x) / np.exp(x).sum() for x in (logits, logits + noise[row]))
+        assert how.moved[0] == pytest.approx(raw - belief.base_P, abs=1e-6)
+        assert how.moved[1] == pytest.approx(explored - raw, abs=1e-6)
+        assert how.as_dict()["belief"]["supply"] == pytest.approx(belief.supply_P)
+
+
+def made(
+    share: list[float],
+    marginal: list[float],
+    *,
+    belief: dict[str, list[float]] | None = None,
+    moved: tuple[list[float], ...] = ([0.0] * 3,) * 3,
+    money: float = 100.0,
+    part: float = 1.0,
+    elsewhere: str | None = None,
+    base: list[float] | None = None,
+    minimum: float = 0.0,
+    maximum: float = 1.0,
+) -> tuple[list[reasons.PlatformShare], tuple[str, ...]]:
+    """Reasons of three platforms a, b, c that nothing holds."""
+    value = np.ones((len(BELIEF), 3))
+    value[-1] = 1e9
+    for name, numbers in (belief or {}).items():
+        value[BELIEF.index(name)] = numbers
+    how = reasons.Decided(Belief(value, np.array(base or share), "x"), moved, part, elsewhere)
+    zero = np.zeros(3)
+    response = Response(zero, zero, np.array(marginal), zero)
+    edges = np.zeros(3), np.ones(3)
+    limits = Limits.arrays({"min": [0, 0, minimum], "max": [1, 1, maximum], "freeze": [False] * 3, "step": [1] * 3})
+    lines = reasons.reasoned(("a", "b", "c"), limits, None, np.array(share), edges, response, money, how)
+    return list(lines), reasons.overall(lines, how, "x")
+
+
+def test_a_platform_with_nothing_more_to_sell_is_at_its_limit() -> None:
+    lines, whole = made([0.5, 0.3, 0.2], [1.0, 1.0, 4.0], belief={"supply": [1e9, 1e9, 10.0]}, part=0.5, money=40)
+    assert [line.binding for line in lines] == [None, None, "supply"]
+    assert lines[2].reason == (
+        "all its requests are bought for 5.00, 3.00 find nothing to buy; "
+        "the next unit earns 4 against 1 on free platforms"
+    )
+    assert whole == ("At a limit: c: all its requests are bought for 5.00, 3.00 find nothing to buy.",)
+
+
+def test_what_differs_from_usual_is_in_words() -> None:
+    believed = {"click_rate": [0.62, 1.04, 1.0], "price": [1.12, 1.0, 1.0], "weekday_volume": [1.0, 0.86, 1.0]}
+    lines, _ = made([0.5, 0.3, 0.2], [1.0, 1.0, 1.0], belief=believed)
+    assert [line.differs for line in lines] == [
+        "click rate 38 % below, price 12 % above usual",
+        "as usual; by weekday volume 14 % below average",
+        "as usual",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"moved": ([0.0, 0.0, 0.021], [0.0] * 3, [0.0] * 3)}, "moved by the trained network +2.1 points"),
+        ({"moved": ([0.0] * 3, [0.0, 0.0, -0.013], [0.0] * 3)}, "moved by exploration -1.3 points"),
+        ({"moved": ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 0.05])}, "moved by the limits +5.0 points"),
+        ({"elsewhere": "the policy solved for less"}, "the policy solved for less"),
+        ({}, "the base plan solves on a grid of win rates, which is coarse here"),
+        ({"base": [0.5, 0.5, 0.0]}, "the base plan gives it nothing"),
+        ({"base": [0.5, 0.3, 0.2], "maximum": 0.2}, "the base plan holds it at its max of 20.0%"),
+        ({"base": [0.5, 0.4, 0.1], "minimum": 0.1}, "the base plan holds it at its min of 10.0%"),
+        ({"belief": {"supply": [1e9, 1e9, 25.0]}, "base": [0.4, 0.35, 0.25]}, "the base plan buys all its requests"),
+        (
+            {"base": [0.5, 0.3, 0.2], "maximum": 0.2, "moved": ([0.0] * 3, [0.0, 0.0, -0.001], [0.0] * 3)},
+            "the base plan holds it at its max of 20.0%, moved by exploration -0.1 points",
+        ),
+    ],
+)
+def test_a_free_platform_that_earns_unlike_the_others_says_why(arguments: dict[str, object], reason: str) -> None:
+    given: dict[str, object] = {"share": [0.5, 0.3, 0.2], **arguments}
+    lines, _ = made(marginal=[1.0, 1.0, 0.7], **given)  # type: ignore[arg-type]
+    assert lines[2].reason == f"free; the next unit earns 0.7 against 1 on free platforms: {reason}"
+    assert lines[0].reason == "free; the next unit earns 1, as on the other free platforms"
+
+
+def test_what_free_platforms_earn_is_of_those_that_nothing_held() -> None:
+    """Two that exploration took off their bounds do not make the rule."""
+    lines, _ = made([0.6, 0.2, 0.2], [1.0, 0.4, 0.5], base=[0.9999 - 2e-4, 0.0, 3e-5])
+    assert lines[0].reason == "free; the next unit earns 1, as on the other free platforms"
+    assert (
+        lines[1].reason == "free; the next unit earns 0.4 against 1 on free platforms: the base plan gives it nothing"
+    )
+
+
+def test_a_bundle_that_tells_no_belief_says_that_its_figures_are_of_an_average_day(tmp_path: Path) -> None:
+    def market(share_P: np.ndarray, budget: float) -> Response:
+        money = np.maximum(share_P * budget, 1e-9)
+        return Response(np.sqrt(money), 0 * money, 0.5 / np.sqrt(money), 0 * money)
+
+    answer = allocate.explain(make(tmp_path / "bundle"), np.zeros(128), CAMPAIGNS[0], market)
+    assert answer.belief is answer.moved is None
+    assert {one.differs for one in answer.platforms} == {None}
+    assert any("those of an average day without drift" in line for line in answer.reasons)
+
+
+def test_a_context_of_another_campaign_is_answered_from_that_ones_market(plain: Bundle) -> None:
+    """As the policy decides: it knows a campaign by its context alone."""
+    other = plain.contexts["c1"]
+    statistics = ALLOCATION.statistics(states(MARKET, 2).numpy())[0]
+    table = plain.responses["c0"]
+    answer = allocate.explain(plain, statistics, "c0", table, context_D=other)
+    assert any("nearest to that of c1" in line for line in answer.reasons)
+    assert spread(answer) < 0.1
+    own = allocate.explain(plain, statistics, "c0", table)
+    assert not any("nearest to" in line for line in own.reasons)
+
+
+def test_every_factor_has_a_word() -> None:
+    lines, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief={name: [1.2, 1.0, 1.0] for name in FACTORS})
+    assert lines[0].differs == (
+        "click rate 20 % above, conversion rate 20 % above, value 20 % above, price 20 % above, volume 20 % above usual"
+        "; by weekday click rate 20 % above, volume 20 % above average"
+    )
