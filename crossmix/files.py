@@ -42,9 +42,9 @@ def write(path: Path, content: str | bytes, *, durable: bool = False, mode: int 
         half.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = False, mode: int = 0o666) -> None:
     """Write a value as JSON, indented, by `replacing`; raises `ValueError` for what JSON cannot hold, as NaN."""
-    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n", durable=durable)
+    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n", durable=durable, mode=mode)
 
 
 def _sync(path: Path) -> None:

@@ -1,7 +1,7 @@
 """A feed that is late: how long ago the newest feedback of each campaign's arm came in, in cycles.
 
 Only campaigns that run count: begun, not over, not paused; and only arms that have users: after the experiment's end,
-that is the control alone. Before the first event, the age counts from the campaign's start, so that a feed that never
+that is one alone. Before the first event, the age counts from the campaign's start, so that a feed that never
 began is found too.
 """
 
@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from crossmix import terms
 from crossmix.config import STRICT, Positive
 from crossmix.ledger import campaigns, experiments, feedback
-from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS
 from monitoring.monitors import MONITORS, Finding, Monitor
-
-CONTROL = ARMS[1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,14 +32,14 @@ class LateFeed:
 
 def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
     """A finding per running campaign and arm."""
-    newest, experiment = feedback.newest_received(store), experiments.latest(store)
+    newest, begun_ones = feedback.newest_received(store), experiments.load_all(store)
     for name, campaign in sorted(campaigns.load_all(store).items()):
         cycle = campaign.cycle(now)
         if campaign.paused or not 0 <= cycle < campaign.cycles:
             continue
         begun = campaign.begins(cycle)
         for arm in settings.arms:
-            if experiment is not None and not _has_users(experiment, arm, begun):
+            if begun_ones and terms.part(begun_ones, arm, begun) <= 0:
                 continue
             received = newest.get((name, arm))
             since = "the campaign began" if received is None else received.isoformat(timespec="minutes")
@@ -59,13 +57,6 @@ def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
                 alarming=age > settings.cycles,
                 detail=f"no feedback since {since}, {age:.1f} cycles of {campaign.cycle_hours:g} h",
             )
-
-
-def _has_users(experiment: Experiment, arm: str, begun: datetime) -> bool:
-    """Whether an arm has users in a cycle that began at a moment; after the experiment's end only the control has."""
-    if experiment.ended is not None and begun >= experiment.ended:
-        return arm == CONTROL
-    return experiment.weights.get(arm, 0.0) > 0
 
 
 MONITORS.register(

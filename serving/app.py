@@ -144,6 +144,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
     from crossmix.ledger import audit
+    from serving.experiment import life
     from serving.experiment import routes as verdict_routes
     from serving.http import observe
     from serving.http import resources as routes
@@ -154,6 +155,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
         routers += [
             routes.router(live, changed=live.reload, observed=observe.fed),
             verdict_routes.router(live),
+            life.router(live, changed=live.reload),
             page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
         ]
     return routers
@@ -223,7 +225,8 @@ def serving_now(live: Live) -> dict[str, Any]:
         "experiment": {
             "id": live.experiment.id,
             "weights": dict(live.experiment.weights),
-            "ended": live.snapshot.ended,
+            "ended": live.experiment.reason if live.experiment.everybody else None,
+            "everybody": live.experiment.everybody,
         },
         "degraded": live.degraded(),
     }
@@ -352,7 +355,7 @@ def config_of(config: Config) -> Config:
     settings = config.serving
     try:
         weights = {"policy": settings.weight, "control": round(1 - settings.weight, 9)}
-        Experiment(settings.experiment, settings.salt, weights)
+        Experiment(settings.experiment, settings.salt or "random", weights)
     except ExperimentFieldError as error:
         raise ConfigError(f"serving.{_KEYS[error.field]}: {error.problem}") from None
     return config

@@ -50,13 +50,13 @@ class Serving:
 
     __pydantic_config__ = STRICT
     experiment: Annotated[str, Field(min_length=1)] = "first"
-    """Id of the running experiment."""
-    salt: Annotated[str, Field(min_length=1)] = "crossmix"
-    """Shuffles users into arms; another salt is another shuffle."""
+    """Id of the first experiment, which begins with an empty database; crossmix experiment begin begins others."""
+    salt: Annotated[str, Field(min_length=1)] | None = None
+    """Shuffles its users into arms; null: random, kept in the database and shown nowhere."""
     weight: Fraction = 0.7
-    """The policy arm's part of users and of the budget (§2.4: 0.7), whole ten-thousandths."""
+    """The policy arm's part of its users and of the budget (§2.4: 0.7), whole ten-thousandths."""
     days: PositiveInt = 14
-    """Planned cycles of the experiment (§3: 14 days)."""
+    """Its planned cycles (§3: 14 days); crossmix experiment extend gives it more."""
     level: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Chance of a false positive of its tests."""
     guardrails: Guardrails = field(default_factory=Guardrails)

@@ -1,10 +1,15 @@
-"""Experiments: begun once, ended once, by a person or a guardrail; and whom the router put into which arm."""
+"""Experiments: how one begins, is extended, ends, ships and is archived; and whom the router put into which arm.
+
+Beginning one ends the one before it in the same transaction, so that at most one runs; each step is in the audit trail.
+A salt never leaves this file but for the hash of the users: no entry, answer or error has it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,15 +19,26 @@ from crossmix.ledger.audit import LONGEST_ACTOR, LONGEST_REASON, Entry
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 from crossmix.metrics import ARMS
+from crossmix.terms import REPLACED, SHIPPED
 
 GUARDRAIL = "guardrail"
 """The actor, where no person ended an experiment."""
-END, ROLLBACK = "experiment.end", "experiment.rollback"
+BEGIN, EXTEND, END, SHIP, ARCHIVE = (f"experiment.{step}" for step in ("begin", "extend", "end", "ship", "archive"))
+ROLLBACK = "experiment.rollback"
 """Actions of the audit trail."""
+DAY_HOURS = 24.0
 
 
 class VerdictError(ValueError):
     """An experiment that cannot be analysed; the message names the field and the remedy."""
+
+
+class UnknownExperimentError(VerdictError):
+    """There is no experiment of that id."""
+
+
+class StepError(VerdictError):
+    """A step that the experiment's state forbids; the message says what it is and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,7 @@ class Experiment:
     """A row of `experiments`."""
 
     id: str
-    salt: str
+    salt: str = field(repr=False)
     weights: Mapping[str, float]
     """Arm to its share of users and budget."""
     started: datetime
@@ -52,9 +68,56 @@ class Experiment:
     excluded: Sequence[str] | None = None
     """Campaigns that it leaves out."""
     outcome: str | None = None
-    """shipped: the policy serves everybody since."""
+    """shipped: the policy serves everybody since; replaced: the next one ended it as it began."""
+    shipped: datetime | None = None
+    """UTC."""
     archived: datetime | None = None
     """UTC."""
+
+    @property
+    def state(self) -> str:
+        """running, ended, shipped, replaced or archived."""
+        if self.archived is not None:
+            return "archived"
+        return "running" if self.ended is None else self.outcome or "ended"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, without the salt."""
+        moments = {
+            name: None if getattr(self, name) is None else getattr(self, name).isoformat()
+            for name in ("started", "ended", "shipped", "archived")
+        }
+        return {
+            "id": self.id,
+            "state": self.state,
+            "weights": dict(self.weights),
+            "days": self.days,
+            "level": self.level,
+            "cycle_hours": self.cycle_hours,
+            "included": None if self.included is None else list(self.included),
+            "excluded": None if self.excluded is None else list(self.excluded),
+            **moments,
+            "reason": self.reason,
+            "ended_by": self.ended_by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an experiment begins with."""
+
+    id: str
+    salt: str = field(repr=False)
+    weights: Mapping[str, float]
+    days: int
+    level: float
+    cycle_hours: float | None = None
+    """`None`: as most of its campaigns have it (`usual_hours`)."""
+    included: Sequence[str] | None = None
+    excluded: Sequence[str] | None = None
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------
 
 
 def get(store: Store, experiment_id: str) -> Experiment:
@@ -64,14 +127,8 @@ def get(store: Store, experiment_id: str) -> Experiment:
         VerdictError: there is none of that id, or it lacks an arm.
         StoreAwayError: the database is away.
     """
-    experiment = find(store, experiment_id)
-    if experiment is None:
-        with store.read() as connection:
-            known = connection.execute(sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started)).all()
-        names = ", ".join(repr(row.id) for row in known) or "none"
-        raise VerdictError(
-            f"experiment: {experiment_id!r} is not in the database, which has {names}; name one of those"
-        )
+    with store.read() as connection:
+        experiment = _known(connection, experiment_id)
     missing = [arm for arm in ARMS if arm not in experiment.weights]
     if missing:
         raise VerdictError(
@@ -82,42 +139,111 @@ def get(store: Store, experiment_id: str) -> Experiment:
 
 def find(store: Store, experiment_id: str) -> Experiment | None:
     """An experiment as it is kept; `None`: there is none of that id. Raises `StoreAwayError`."""
-    query = sa.select(tables.experiments).where(tables.experiments.c.id == experiment_id)
+    return next((one for one in load_all(store) if one.id == experiment_id), None)
+
+
+def load_all(store: Store) -> list[Experiment]:
+    """Every experiment, in the order in which they began; raises `StoreAwayError`."""
     with store.read() as connection:
-        row = connection.execute(query).mappings().first()
-    if row is None:
-        return None
-    moments = {name: None if row[name] is None else utc(row[name]) for name in ("started", "ended", "archived")}
-    return Experiment(**{**row, **moments})
+        return _rows(connection)
 
 
 def newest(store: Store) -> str:
     """Id of the experiment that began last; raises `VerdictError` where there is none, `StoreAwayError`."""
     experiment = latest(store)
     if experiment is None:
-        raise VerdictError("experiment: the database has none; `crossmix serve` begins one")
+        raise VerdictError("experiment: the database has none; `crossmix experiment begin` begins one")
     return experiment.id
 
 
 def latest(store: Store) -> Experiment | None:
     """The experiment that began last; `None`: there is none yet. Raises `StoreAwayError`."""
-    query = sa.select(tables.experiments.c.id).order_by(tables.experiments.c.started.desc()).limit(1)
+    begun = load_all(store)
+    return begun[-1] if begun else None
+
+
+def usual_hours(store: Store, included: Sequence[str] | None = None, excluded: Sequence[str] | None = None) -> float:
+    """Length of most of the campaigns' cycles, hours: the longer of two that are as frequent; a day without campaigns.
+
+    Args:
+        included, excluded: as an experiment has them.
+
+    Raises:
+        StoreAwayError: the database is away.
+    """
     with store.read() as connection:
-        newest_id = connection.execute(query).scalar()
-    return None if newest_id is None else find(store, str(newest_id))
+        return _usual_hours(connection, included, excluded)
 
 
-def begun(
-    store: Store, experiment_id: str, salt: str, weights: Mapping[str, float], days: int, level: float
-) -> Experiment:
-    """The experiment as it began; where it is not there, it begins now, so. Raises `StoreAwayError`."""
-    experiment = find(store, experiment_id)
-    if experiment is not None:
-        return experiment
-    row = {"id": experiment_id, "salt": salt, "weights": dict(weights), "days": days, "level": level}
-    with store.write() as connection:
-        connection.execute(store.insert_new(tables.experiments), row | {"started": store.clock()})
-    return begun(store, experiment_id, salt, weights, days, level)
+# ---- its life ----------------------------------------------------------------------------------------------------
+
+
+def first(store: Store, plan: Plan, actor: str) -> list[Experiment]:
+    """Every experiment; where there is none yet, the planned one begins. Raises `StoreAwayError`."""
+    begun = load_all(store)
+    if begun:
+        return begun
+    with store.change() as connection:
+        # Of several replicas that start together the first begins it.
+        if not _rows(connection):
+            _insert(connection, store.clock(), plan, actor, "first start")
+    return load_all(store)
+
+
+def begin(store: Store, plan: Plan, actor: str, reason: str = "") -> Experiment:
+    """Begin an experiment; the one that runs ends in the same transaction, as replaced.
+
+    Returns:
+        The new one. It has the cycles that begin from now on: those under way are finished as they were.
+
+    Raises:
+        StepError: there is one of that id.
+        VerdictError: a campaign that is unknown, or included and excluded both.
+        StoreAwayError: the database is away; nothing has changed.
+    """
+    with store.change() as connection:
+        before = _rows(connection)
+        same = next((one for one in before if one.id == plan.id), None)
+        if same is not None:
+            running = "runs already" if same.ended is None else "has been"
+            raise StepError(
+                f"experiment.id: {plan.id!r} {running}, since {_minute(same.started)}; give the new one another id"
+            )
+        _check_campaigns(connection, plan)
+        # One that began later is the later one, also by a clock that stands still.
+        at = max([store.clock(), *(one.started + timedelta(microseconds=1) for one in before)])
+        for one in before:
+            if one.ended is None:
+                values = {"ended": at, "reason": f"experiment {plan.id} began", "outcome": REPLACED}
+                _end(connection, one, at, actor, values)
+        _insert(connection, at, plan, actor, reason)
+        return _known(connection, plan.id)
+
+
+def extend(store: Store, experiment_id: str, days: int, actor: str, reason: str = "") -> Experiment:
+    """Plan more cycles for an experiment that runs.
+
+    The test that may be looked at daily stays as it is. The closing test moves to the new end: it is told once, so that
+    there is no extension after it has been told.
+
+    Raises:
+        UnknownExperimentError, StepError: it has ended, its planned end is over, or `days` are not more.
+        StoreAwayError: the database is away; nothing has changed.
+    """
+    with _step(store, experiment_id) as (connection, one):
+        if one.ended is not None:
+            raise StepError(f"experiment: {one.id!r} {_ended(one)}, so that it cannot be extended; begin another")
+        if days <= one.days:
+            raise StepError(f"days: {days} are not more than the {one.days} that are planned; give more, or end it")
+        over = one.started + one.days * timedelta(hours=one.cycle_hours or DAY_HOURS)
+        if store.clock() >= over:
+            raise StepError(
+                f"experiment: {one.id!r} had its planned end at {_minute(over)} and its closing test has been told, so "
+                "that more cycles would ask it twice; begin another"
+            )
+        _update(connection, one.id, {"days": days})
+        audit.record(connection, store.clock(), actor, EXTEND, one.id, {"days": one.days}, {"days": days}, reason)
+        return _known(connection, one.id)
 
 
 def end(store: Store, experiment_id: str, reason: str, actor: str, version: int | None = None) -> bool:
@@ -132,23 +258,71 @@ def end(store: Store, experiment_id: str, reason: str, actor: str, version: int 
     """
     if not reason:
         raise VerdictError("reason: it is empty; say why the experiment ends")
-    get(store, experiment_id)
-    rows, at = tables.experiments, store.clock()
-    values = {"ended": at, "reason": reason[:LONGEST_REASON], "ended_by": actor[:LONGEST_ACTOR]}
-    with store.change() as connection:
-        changed = connection.execute(
-            rows.update().where(rows.c.id == experiment_id, rows.c.ended.is_(sa.null())).values(**values)
-        )
-        if changed.rowcount:
-            after = {"ended": at.isoformat(), "version": version}
-            audit.record(connection, at, actor, END, experiment_id, {"ended": None}, after, reason)
-    return bool(changed.rowcount)
+    with _step(store, experiment_id) as (connection, one):
+        if one.ended is not None:
+            return False
+        _end(connection, one, store.clock(), actor, {"reason": reason[:LONGEST_REASON]}, version)
+    return True
+
+
+def finish(store: Store, experiment_id: str, reason: str, actor: str) -> Experiment:
+    """`end` by a person: one that has ended already is refused (`StepError`)."""
+    if not end(store, experiment_id, reason, actor):
+        one = get(store, experiment_id)
+        raise StepError(f"experiment: {one.id!r} {_ended(one)} already")
+    return get(store, experiment_id)
+
+
+def ship(store: Store, experiment_id: str, actor: str, reason: str = "") -> Experiment:
+    """The policy serves everybody from now on; an experiment that runs ends with it.
+
+    Raises:
+        UnknownExperimentError: there is none of that id.
+        StepError: it was shipped, another one has begun since, or a guardrail ended it and no reason is given.
+        StoreAwayError: the database is away; nothing has changed.
+    """
+    with _step(store, experiment_id) as (connection, one):
+        last = _rows(connection)[-1]
+        if one.outcome == SHIPPED:
+            raise StepError(f"experiment: {one.id!r} was shipped already, at {_minute(one.shipped or one.started)}")
+        if last.id != one.id:
+            raise StepError(f"experiment: {last.id!r} has begun since {one.id!r}; ship that one, or begin another")
+        if one.ended_by == GUARDRAIL and not reason:
+            raise StepError(f"reason: missing; a guardrail ended {one.id!r} ({one.reason}): say why it ships")
+        at = store.clock()
+        if one.ended is None:
+            _end(connection, one, at, actor, {"reason": (reason or "shipped")[:LONGEST_REASON]})
+        _update(connection, one.id, {"outcome": SHIPPED, "shipped": at})
+        after = {"shipped": at.isoformat()}
+        audit.record(connection, at, actor, SHIP, one.id, {"shipped": None}, after, reason)
+        return _known(connection, one.id)
+
+
+def archive(store: Store, experiment_id: str, actor: str, reason: str = "") -> Experiment:
+    """Take an experiment that is over off the list; its data stay, and what everybody gets does too.
+
+    Raises:
+        UnknownExperimentError, StepError: it runs.
+        StoreAwayError: the database is away; nothing has changed.
+    """
+    with _step(store, experiment_id) as (connection, one):
+        if one.ended is None:
+            raise StepError(f"experiment: {one.id!r} runs; end or ship it first")
+        if one.archived is None:
+            at = store.clock()
+            _update(connection, one.id, {"archived": at})
+            after = {"archived": at.isoformat()}
+            audit.record(connection, at, actor, ARCHIVE, one.id, {"archived": None}, after, reason)
+        return _known(connection, one.id)
+
+
+# ---- guardrails and the router -----------------------------------------------------------------------------------
 
 
 def awaiting_rollback(store: Store, experiment_id: str) -> Entry | None:
     """The guardrails' end of an experiment that no rollback has followed; raises `StoreAwayError`."""
     entries = audit.trail(store, experiment_id)
-    last = next((entry for entry in entries if entry.action in (END, ROLLBACK)), None)
+    last = next((entry for entry in entries if entry.action in (END, SHIP, ROLLBACK)), None)
     return last if last is not None and (last.action, last.actor) == (END, GUARDRAIL) else None
 
 
@@ -164,3 +338,106 @@ def assigned(store: Store, experiment: Experiment) -> dict[str, int]:
     with store.read() as connection:
         count = {arm: int(users) for arm, users in connection.execute(query)}
     return {arm: count.get(arm, 0) for arm in (*experiment.weights, *(count.keys() - experiment.weights.keys()))}
+
+
+# ---- rows --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _step(store: Store, experiment_id: str) -> Iterator[tuple[sa.Connection, Experiment]]:
+    """A change of an experiment: its transaction, and the experiment as it is within it."""
+    with store.change() as connection:
+        yield connection, _known(connection, experiment_id)
+
+
+def _rows(connection: sa.Connection) -> list[Experiment]:
+    query = sa.select(tables.experiments).order_by(tables.experiments.c.started, tables.experiments.c.id)
+    begun = []
+    for row in connection.execute(query).mappings():
+        names = ("started", "ended", "shipped", "archived")
+        begun.append(Experiment(**{**row, **{name: None if row[name] is None else utc(row[name]) for name in names}}))
+    return begun
+
+
+def _known(connection: sa.Connection, experiment_id: str) -> Experiment:
+    begun = _rows(connection)
+    for one in begun:
+        if one.id == experiment_id:
+            return one
+    names = ", ".join(repr(one.id) for one in begun) or "none"
+    raise UnknownExperimentError(
+        f"experiment: {experiment_id!r} is not in the database, which has {names}; name one of those"
+    )
+
+
+def _insert(connection: sa.Connection, at: datetime, plan: Plan, actor: str, reason: str) -> None:
+    hours = plan.cycle_hours
+    if hours is None:
+        hours = _usual_hours(connection, plan.included, plan.excluded)
+    row = {
+        "weights": dict(plan.weights),
+        "days": plan.days,
+        "level": plan.level,
+        "cycle_hours": hours,
+        "included": None if plan.included is None else list(plan.included),
+        "excluded": None if plan.excluded is None else list(plan.excluded),
+    }
+    # None in a JSON column would be the JSON value null.
+    kept = {name: value for name, value in row.items() if value is not None}
+    connection.execute(tables.experiments.insert(), {"id": plan.id, "salt": plan.salt, "started": at, **kept})
+    audit.record(connection, at, actor, BEGIN, plan.id, None, row, reason)
+
+
+def _update(connection: sa.Connection, experiment_id: str, values: Mapping[str, Any]) -> None:
+    rows = tables.experiments
+    connection.execute(rows.update().where(rows.c.id == experiment_id).values(**values))
+
+
+def _end(
+    connection: sa.Connection,
+    one: Experiment,
+    at: datetime,
+    actor: str,
+    values: Mapping[str, Any],
+    version: int | None = None,
+) -> None:
+    _update(connection, one.id, {"ended": at, "ended_by": actor[:LONGEST_ACTOR], **values})
+    after = {"ended": at.isoformat(), "version": version}
+    audit.record(connection, at, actor, END, one.id, {"ended": None}, after, values["reason"])
+
+
+def _usual_hours(connection: sa.Connection, included: Sequence[str] | None, excluded: Sequence[str] | None) -> float:
+    table = tables.campaigns.c
+    query = sa.select(table.cycle_hours, sa.func.count()).group_by(table.cycle_hours)
+    if included is not None:
+        query = query.where(table.campaign_id.in_(included))
+    if excluded:
+        query = query.where(table.campaign_id.not_in(excluded))
+    count = {float(hours): int(campaigns) for hours, campaigns in connection.execute(query)}
+    return max(count, key=lambda hours: (count[hours], hours), default=DAY_HOURS)
+
+
+def _check_campaigns(connection: sa.Connection, plan: Plan) -> None:
+    if plan.included is not None and plan.excluded is not None:
+        raise VerdictError("excluded: included is there too; name the campaigns to take, or those to leave out")
+    for name in ("included", "excluded"):
+        asked = getattr(plan, name) or ()
+        known = set(
+            connection.execute(
+                sa.select(tables.campaigns.c.campaign_id).where(tables.campaigns.c.campaign_id.in_(asked))
+            ).scalars()
+        )
+        unknown = next((campaign for campaign in asked if campaign not in known), None)
+        if unknown is not None:
+            raise VerdictError(f"{name}: campaign {unknown!r} is unknown; `crossmix campaign list` has their names")
+    if plan.included is not None and not plan.included:
+        raise VerdictError("included: it is empty; name a campaign, or leave it out for all")
+
+
+def _ended(one: Experiment) -> str:
+    """Since when it is over, by whom and why."""
+    return f"has ended, at {_minute(one.ended or one.started)} by {one.ended_by} ({one.reason})"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -2,8 +2,9 @@
 
 Campaigns have clocks of their own. An experiment's cycle is as long as the longest of theirs, and a campaign's cycle
 belongs to the first experiment cycle that begins no earlier; the campaign cycle in which the experiment begins counts
-(both arms begin in it), unless another experiment had served in it. A cycle whose feedback is missing from an arm is
-waited for during one more cycle; a cycle without feedback from either arm delivered nothing and is left out.
+(both arms begin in it), unless another experiment came before it: then it has the cycles that begin in it. A cycle
+whose feedback is missing from an arm is waited for during one more cycle; a cycle without feedback from either arm
+delivered nothing and is left out.
 
 Planned budget of an arm and cycle: its weight x the campaigns' `cycle_budget`, as it is now.
 
@@ -204,16 +205,16 @@ def _slot(experiment: Experiment, length: timedelta, begins: datetime) -> int:
 
 def _clocks(connection: sa.Connection, experiment: Experiment, now: datetime) -> tuple[Clock, ...]:
     rows, started = tables.experiments.c, experiment.started
-    others = connection.execute(sa.select(rows.started, rows.ended).where(rows.id != experiment.id)).all()
-    earlier = [utc(ended) if ended else started for begun, ended in others if utc(begun) < started]
+    others = connection.execute(sa.select(rows.started).where(rows.id != experiment.id)).scalars()
+    follows = any(utc(begun) < started for begun in others)
     cutoff = min(now, experiment.ended or now)
     clocks = []
     for row in connection.execute(sa.select(tables.campaigns)).mappings():
         starts, cycle = utc(row["starts"]), timedelta(hours=row["cycle_hours"])
         first = max(math.floor((started - starts) / cycle), 0)
         begins = starts + first * cycle
-        if begins < started and any(end > begins for end in earlier):
-            first += 1
+        if begins < started and follows:
+            first += 1  # it has the cycles that begin in it (`crossmix.terms`)
         stop = min(max(math.floor((cutoff - starts) / cycle + 1e-9), first), row["cycles"])
         clocks.append(
             Clock(

@@ -38,7 +38,7 @@ from crossmix.registry.mlflow_door import (
     tracking_at,
 )
 from crossmix.registry.pyfunc import policy_signature
-from crossmix.registry.version import Version
+from crossmix.registry.version import Version, compare, rollback_to
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 
@@ -116,30 +116,57 @@ class Registry:
             note = self._settle(self.get(number), wins, actor)
             return self.get(number, note)
 
-    def promote(self, version: str | int, *, actor: str, reason: str) -> Version:
-        """Make a version champion; the one it replaces becomes `previous`. Promoting the champion changes nothing."""
-        with self._locked():
-            return self._promote(self.get(version), actor, reason)
-
-    def rollback(self, *, actor: str, reason: str = "rolled back", of: int | None = None) -> Version:
-        """Make `previous` champion again; the champion becomes `previous`, so that a second call undoes the first.
+    def promote(self, version: str | int, *, actor: str, reason: str, over: int | None = None) -> Version:
+        """Make a version champion; the one it replaces becomes `previous`. Promoting the champion changes nothing.
 
         Args:
-            of: the version to roll back: where another is champion, nothing changes, however often this is called.
+            over: the champion that it is to replace; `None`: whichever.
 
         Raises:
-            RegistryError: there is no previous champion.
+            RegistryError: no such version, or another than `over` is champion by now; nothing has changed.
         """
         with self._locked():
-            if of is not None and self._alias(CHAMPION) != of:
-                return self.get(CHAMPION)
-            previous = self._alias(PREVIOUS)
-            if previous is None:
+            champion, wanted = self._alias(CHAMPION), self.get(version)
+            if over is not None and champion not in (over, wanted.number):
                 raise RegistryError(
-                    f"{self.model}: no version has the alias {PREVIOUS!r}, so there is nothing to roll back to; "
-                    "promote another version instead"
+                    f"{self.model}: version {champion} is champion by now, not {over}; nothing has changed: look again"
                 )
-            return self._promote(self.get(previous), actor, reason)
+            return self._promote(wanted, actor, reason)
+
+    def rollback(self, *, actor: str, reason: str = "rolled back", of: int | None = None) -> Version:
+        """Make `previous` champion again; the champion becomes `previous`.
+
+        Repeated, it changes nothing: a version that was rolled back comes back by `promote` alone.
+
+        Args:
+            of: the version to roll back; `None`: the champion, unless a rollback made it champion.
+
+        Raises:
+            RegistryError: there is no previous champion, or it was rolled back itself.
+        """
+        with self._locked():
+            target = self.rollback_target(of)
+            if target.number == self._alias(CHAMPION):
+                if target.restored is not None and target.number == self._alias(PREVIOUS):
+                    # A rollback that was cut off before its last alias.
+                    self._client.set_registered_model_alias(self.model, PREVIOUS, str(target.restored["over"]))
+                return target
+            return self._promote(target, actor, reason, rollback=True)
+
+    def rollback_target(self, of: int | None = None) -> Version:
+        """The version that `rollback` would make champion; the champion, with a note, where it would change nothing.
+
+        Raises:
+            RegistryError: as `rollback`.
+        """
+        champion, previous = self._alias(CHAMPION), self._alias(PREVIOUS)
+        try:
+            version, note = rollback_to(
+                None if champion is None else self.get(champion), None if previous is None else self.get(previous), of
+            )
+        except LookupError as error:
+            raise RegistryError(f"{self.model}: {error.args[0]}") from None
+        return self.get(version.number, note)
 
     def get(self, version: str | int, note: str = "") -> Version:
         """A version by number, or by alias.
@@ -368,23 +395,34 @@ class Registry:
             return "promoted: there was no champion"
         if champion == version.number:
             return "is the champion already"
-        wins, reason = (wins, "judged by its gates") if wins is not None else _compare(version, self.get(champion))
+        wins, reason = (wins, "judged by its gates") if wins is not None else compare(version, self.get(champion))
         if not wins:
             return f"stays challenger of version {champion}: {reason}"
         self._promote(version, actor, reason)
         return f"promoted over version {champion}: {reason}"
 
-    def _promote(self, version: Version, actor: str, reason: str) -> Version:
+    def _promote(self, version: Version, actor: str, reason: str, *, rollback: bool = False) -> Version:
+        """Aliases and records; cut off anywhere, the same call again ends as it would have.
+
+        `previous` moves first, so that a promotion that was cut off has not lost the champion; in a rollback last, as
+        it says where to.
+        """
         champion = self._alias(CHAMPION)
         if champion == version.number:
             return self.get(version.number, "is the champion already")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"actor": actor, "at": now, "reason": reason[:500]}
+        aliases = {CHAMPION: version.number}
         if champion is not None:
+            aliases = {CHAMPION: version.number, PREVIOUS: champion} if rollback else {PREVIOUS: champion, **aliases}
             self._tag(champion, "replaced", {**record, "with": version.number})
-            self._client.set_registered_model_alias(self.model, PREVIOUS, str(champion))
-        self._tag(version.number, "promoted", {**record, "over": champion})
-        self._client.set_registered_model_alias(self.model, CHAMPION, str(version.number))
+            if rollback:
+                self._tag(champion, "rolled_back", {**record, "to": version.number})
+        if not rollback and version.rolled_back is not None:
+            self._client.delete_model_version_tag(self.model, str(version.number), "rolled_back")
+        self._tag(version.number, "promoted", {**record, "over": champion} | ({"rollback": True} if rollback else {}))
+        for alias, number in aliases.items():
+            self._client.set_registered_model_alias(self.model, alias, str(number))
         return self.get(version.number, reason)
 
     def _tag(self, number: int, key: str, value: Mapping[str, Any]) -> None:
@@ -408,16 +446,3 @@ class Registry:
             there = ", ".join(map(str, numbers)) or "none yet: run `crossmix run` first"
             raise RegistryError(f"{self.model}: no version or alias {version!r}; registered versions: {there}")
         return number
-
-
-def _compare(version: Version, champion: Version) -> tuple[bool, str]:
-    """Whether it wins by oracle ratio; figures of different data or config say nothing about each other."""
-    for key in ("data_digest", "evaluate_digest"):
-        if version.tags.get(key) != champion.tags.get(key):
-            return False, "they were judged on different data or by different rules; judge both on the same to compare"
-    try:
-        ours, theirs = float(version.tags["oracle_ratio"]), float(champion.tags["oracle_ratio"])
-    except (KeyError, ValueError):
-        return False, "one of them has no oracle ratio"
-    sign = "above" if ours > theirs else "not above"
-    return ours > theirs, f"oracle ratio {ours:.4f} is {sign} the champion's {theirs:.4f}"

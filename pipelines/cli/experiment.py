@@ -98,7 +98,7 @@ def status(
         server: its address; the local one if neither this nor `database` is given.
         database: SQLAlchemy URL, as sqlite:///out/demo/serving/serving.db; guardrails are then shown by their defaults.
         token: of scope read, where the server asks for one.
-        experiment: id, of a database that holds several; the one that began last if absent.
+        experiment: id; the one that began last if absent.
         html: where the page goes too.
 
     Raises:
@@ -114,12 +114,11 @@ def status(
         raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
     if database is not None:
         judged = _from_database(database, experiment)
-    elif experiment is not None:
-        raise ConfigError("--experiment: a server tells of the one that it runs; name --database for another")
     else:
         from pipelines.cli.client import ask
 
-        judged = ask(server or DEFAULT_SERVER, token, "GET", ["experiment.json"])
+        path = ["experiment.json"] if experiment is None else ["experiments", experiment]
+        judged = ask(server or DEFAULT_SERVER, token, "GET", path)
     if html is not None:
         from serving.experiment.verdict import render
 

@@ -13,6 +13,7 @@ import typer
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import token
+from pipelines.cli.life import experiment
 from pipelines.cli.reason import Reason, Why, given
 
 app = typer.Typer(
@@ -264,7 +265,9 @@ def serve(
             predictor_token=predictor_token,
             root_path=root_path,
         )
-        server.serve(out, server.run_with(out, set_ or ()), settings, folder, lambda line: print(line, flush=True))
+        overrides = set_ or ()
+        config = server.run_with(out, overrides)
+        server.serve(out, config, settings, folder, lambda line: print(line, flush=True), overrides)
 
 
 @app.command()
@@ -276,9 +279,9 @@ def promote(
     server: ServerUrl = None,
     token: Token = None,
 ) -> None:
-    """Make a version champion, and wait until the server answers with it."""
+    """Make a version champion once the server can take it, and wait until it answers with it."""
     with _readable_errors():
-        from pipelines.cli import serve as asked
+        from pipelines.cli import champion as asked
 
         print(asked.promote(out, version, given(reason, why, needed=True), server, token))
 
@@ -286,23 +289,25 @@ def promote(
 @app.command()
 def rollback(
     out: Annotated[Path, typer.Argument(help="Folder of the run whose registry it is.")],
+    of: Annotated[
+        int | None, typer.Option(help="Version to take out; the champion if absent, unless a rollback made it that.")
+    ] = None,
     reason: Reason = "",
     why: Why = None,
     server: ServerUrl = None,
     token: Token = None,
 ) -> None:
-    """Make the previous champion champion again, and wait until the server answers with it."""
+    """Make the previous champion champion again, and wait until the server answers with it; repeated, it is done."""
     with _readable_errors():
-        from pipelines.cli import serve as asked
+        from pipelines.cli import champion as asked
 
-        print(asked.rollback(out, given(reason, why) or "rolled back", server, token))
+        print(asked.rollback(out, given(reason, why) or "rolled back", server, token, of))
 
 
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(token.token, name="token")
 
-experiment = typer.Typer(no_args_is_help=True, help="Plan an experiment, see how one would go and how it goes.")
 app.add_typer(experiment, name="experiment")
 Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
 Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
@@ -357,7 +362,7 @@ def experiment_status(
     ] = None,
     token: Token = None,
     experiment_id: Annotated[
-        str | None, typer.Option("--experiment", metavar="ID", help="Of a database; the newest if absent.")
+        str | None, typer.Option("--experiment", metavar="ID", help="The newest if absent.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the page there too.")] = None,

@@ -1,12 +1,10 @@
-"""`crossmix serve`: a run's champion behind the experiment's router; `promote` and `rollback` change it live."""
+"""`crossmix serve`: a run's champion behind the experiment's router."""
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,12 +13,8 @@ from typing import Any
 from crossmix.clock import Clock, ClockError, clock_of
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
-from pipelines.cli.client import ask
 
 _log = logging.getLogger(__name__)
-CONFIRM_SECONDS = 30.0
-
-
 SERVED = ("serving.*", "registry.*", "online.sigma")
 """What of a run's config a server may change."""
 
@@ -45,10 +39,18 @@ def run_with(out: Path, overrides: Sequence[str], what: str = "a server", keys: 
     return load(config.preset, overrides, dict(documented(config)))
 
 
-def serve(out: Path, config: Config, settings: Any, folder: Path | None, started: Callable[[str], None]) -> None:
+def serve(
+    out: Path,
+    config: Config,
+    settings: Any,
+    folder: Path | None,
+    started: Callable[[str], None],
+    overrides: Sequence[str] = (),
+) -> None:
     """Serve the run in `out` until SIGTERM.
 
     Args:
+        overrides: what a person changed of the run's config: an experiment that has begun must be as they say.
         settings: `serving.app.Settings`.
         folder: the server's own; OUT/serving if `None`.
         started: called with a line once it answers.
@@ -76,7 +78,8 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     champion = Champion(own, lambda: Registry.of(config, out).connected(), out / "bundle", clock)
     database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
     features = local.step_folder(out, "features")
-    live = Live(config, own, database, champion, features, clock)
+    named = [item.partition("=")[0].removeprefix("serving.") for item in overrides]
+    live = Live(config, own, database, champion, features, clock, named)
     live.start()
     leads = settings.role in ("all", "router")
     silent = config.serving.guard.silent
@@ -85,7 +88,14 @@ def serve(out: Path, config: Config, settings: Any, folder: Path | None, started
     )
     if leads:
         watch = partial(_ended, live, config, out)
-        guard = Watch(lambda: live.store, live.experiment.id, config, watch, now=clock, version=lambda: live.version)
+        guard = Watch(
+            lambda: live.store,
+            lambda: live.experiment.id,
+            config,
+            watch,
+            now=clock,
+            version=lambda: live.version,
+        )
         live.watch(guard)
     address = f"http://{settings.host}:{settings.port}"
     greeting = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
@@ -116,40 +126,3 @@ def _ended(live: Any, config: Config, out: Path, reason: str, version: int | Non
         Registry.of(config, out).rollback(actor="guardrail", reason=reason, of=version)
     except RegistryError as error:
         _log.warning("the experiment has ended; no rollback: %s", error)
-
-
-def promote(out: Path, version: str, reason: str, server: str | None, token: str | None = None) -> str:
-    """Make a version champion, then ask the server until it answers with it."""
-    return _change(out, server, token, lambda registry, actor: registry.promote(version, actor=actor, reason=reason))
-
-
-def rollback(out: Path, reason: str, server: str | None, token: str | None = None) -> str:
-    """Make the previous champion champion again, then ask the server until it answers with it."""
-    return _change(out, server, token, lambda registry, actor: registry.rollback(actor=actor, reason=reason))
-
-
-def _change(out: Path, server: str | None, token: str | None, change: Callable[[Any, str], Any]) -> str:
-    from crossmix.registry.mlflow_door import RegistryError
-    from crossmix.registry.store import CHAMPION, Registry
-
-    config = run_with(out, ())
-    registry = Registry.of(config, out)
-    try:
-        before: int | None = registry.get(CHAMPION).number
-    except RegistryError:
-        before = None
-    version = change(registry, getpass.getuser())
-    done = f"champion is version {version.number} now (was {before})"
-    if before == version.number:
-        done = f"version {version.number} was champion already"
-    if server is None:
-        return f"{done}; no server was asked: name one with --server"
-    deadline = time.monotonic() + CONFIRM_SECONDS
-    while True:
-        answer = ask(server, token, "POST", ["serving", "refresh"])
-        if answer["version"] == version.number:
-            return f"{done}; {server} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
-        if time.monotonic() > deadline:
-            reasons = "; ".join(trouble["why"] for trouble in answer["degraded"]) or "it follows another registry"
-            raise ConfigError(f"--server {server}: still serves version {answer['version']} ({reasons})")
-        time.sleep(0.2)

@@ -115,7 +115,7 @@ class Answerer:
     def _epoch(self, campaign: str, arm: str, serving: Serving, missing: Missing) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
         snapshot = self.live.snapshot
-        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.ended, missing
+        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.experiment, missing
 
     def _keeping(
         self, question: Question, arm: str, serving: Serving, missing: Missing, now: float
@@ -175,7 +175,8 @@ class Answerer:
             float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
         )
         budget = question.budget if question.budget is not None else money * pace
-        notes = [*self.live.snapshot.notes, *missing.notes]
+        waiting = self.live.experiment.waiting(start, campaign.ends(cycle))
+        notes = [*self.live.snapshot.notes, *waiting, *missing.notes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0
@@ -226,7 +227,7 @@ class Answerer:
         """The split that is served whatever the policy says; `None`: the policy's."""
         if planned.override_P is not None:
             return planned.override_P
-        if arm == CONTROL or planned.campaign.paused or self.live.snapshot.ended is not None:
+        if arm == CONTROL or planned.campaign.paused or self.live.experiment.everybody == CONTROL:
             return planned.static_P
         return None
 
@@ -236,8 +237,8 @@ class Answerer:
             wanted = self.live.config.serving.explore and task.question.state_S is None
         if not wanted or task.target_P is not None:
             return None
-        settings = self.live.config.serving
-        key = (settings.salt, task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest)
+        salt = self.live.experiment.at(task.planned.campaign.begins(task.cycle)).salt
+        key = (salt, task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest)
         return Exploration.of(self.live.config).keyed_noise(key, len(serving.bundle.platforms))
 
     # ---- the split and its reasons -----------------------------------------------------------------------------------

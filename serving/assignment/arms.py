@@ -3,17 +3,27 @@
 Contract: docs/design.md#serving.
 
 bucket = blake2b(salt : user_id) mod 10,000; the arms take the buckets in the order in which they are given. No state:
-any replica, and any analyst, gets the same answer.
+any replica, and any analyst, gets the same answer. Which experiment's arms hold in a cycle says `crossmix.terms`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from crossmix import terms
+from crossmix.ledger import experiments
+
+if TYPE_CHECKING:
+    from crossmix.config import Serving
 
 BUCKETS = 10_000
+_MOMENTS = ("started", "ended", "shipped")
 
 
 class ExperimentError(ValueError):
@@ -37,9 +47,21 @@ class Experiment:
     """
 
     id: str
-    salt: str
+    salt: str = field(repr=False)
     weights: Mapping[str, float] = field(default_factory=lambda: {"policy": 0.7, "control": 0.3})
     """Arm to its share of users."""
+    started: datetime | None = None
+    """UTC; `None`: before all cycles."""
+    ended: datetime | None = None
+    """UTC."""
+    reason: str | None = None
+    """Why it ended."""
+    outcome: str | None = None
+    """`terms.SHIPPED`, `terms.REPLACED`, or `None`."""
+    shipped: datetime | None = None
+    """UTC."""
+    earlier: tuple[Experiment, ...] = field(default=(), repr=False)
+    """Those that it followed, in the order in which they began."""
 
     def __post_init__(self) -> None:
         for name in ("id", "salt"):
@@ -54,6 +76,19 @@ class Experiment:
         if abs(sum(self.weights.values()) - 1) > 1e-9:
             raise ExperimentFieldError("weights", f"they sum to {sum(self.weights.values()):g}; make them sum to 1")
 
+    @property
+    def everybody(self) -> str | None:
+        """The arm that every user gets since it ended; `None` while it runs."""
+        return terms.everybody(self)
+
+    def at(self, begins: datetime) -> Experiment:
+        """This one, or the earlier one, to which a cycle that begins then belongs."""
+        return terms.in_force((*self.earlier, self), begins)
+
+    def part(self, arm: str, begins: datetime) -> float:
+        """The arm's part of users and budget in a cycle that begins then."""
+        return terms.part((*self.earlier, self), arm, begins)
+
     def bucket(self, user_id: str) -> int:
         """0 to 9,999.
 
@@ -66,10 +101,121 @@ class Experiment:
         return int.from_bytes(digest, "big") % BUCKETS
 
     def arm(self, user_id: str) -> str:
-        """The user's arm."""
+        """The user's arm while it runs."""
         bucket, edge = self.bucket(user_id), 0
         for arm, weight in self.weights.items():
             edge += round(weight * BUCKETS)
             if bucket < edge:
                 return arm
         raise AssertionError("weights sum to 1")
+
+    def asked(self, begins: datetime | None = None) -> Experiment:
+        """The experiment whose arms users get now, in a campaign's cycle that began then.
+
+        An end counts at once; an experiment that has begun has the cycles that begin in it. `None`: no cycle.
+        """
+        return self if begins is None or self.ended is not None else self.at(begins)
+
+    def arm_asked(self, user_id: str, begins: datetime | None = None) -> str:
+        """The arm that the user gets now, in a campaign's cycle that began then."""
+        holding = self.asked(begins)
+        return holding.everybody or holding.arm(user_id)
+
+    def waiting(self, begins: datetime, ends: datetime) -> tuple[str, ...]:
+        """What an answer for a cycle says in which this one has begun but which is not its own; nothing otherwise."""
+        if self.ended is not None or self.started is None or not begins < self.started < ends or not self.earlier:
+            return ()
+        return (f"experiment {self.id} has this campaign's cycles from the next one on; this one ends as it began",)
+
+    def arm_served(self, user_id: str, begins: datetime) -> str:
+        """The arm that the user had in a cycle that began then."""
+        held = self.at(begins)
+        return terms.alone(held, begins) or held.arm(user_id)
+
+
+def of_rows(rows: Sequence[experiments.Experiment]) -> Experiment:
+    """The newest of the ledger's experiments, with those before; `rows`: at least one, in the order of their begin."""
+    *earlier, newest = [
+        Experiment(row.id, row.salt, row.weights, row.started, row.ended, row.reason, row.outcome, row.shipped)
+        for row in rows
+    ]
+    return replace(newest, earlier=tuple(earlier))
+
+
+def not_ahead(experiment: Experiment, known: Experiment | None, now: datetime) -> Experiment:
+    """The same, with no moment ahead of the clock: each at the latest when this server first heard of it.
+
+    What lies ahead was noted by a clock that ran ahead: an end holds for the cycles that begin from now on, not only
+    for those after that moment.
+
+    Args:
+        known: what this held before.
+    """
+    if all((getattr(one, name) or now) <= now for one in (experiment, *experiment.earlier) for name in _MOMENTS):
+        return experiment
+    before = {one.id: one for one in (() if known is None else (*known.earlier, known))}
+
+    def healed(one: Experiment) -> Experiment:
+        moments: dict[str, Any] = {}
+        for name in _MOMENTS:
+            moment = getattr(one, name)
+            if moment is not None and moment > now:
+                heard = getattr(before.get(one.id), name, None)
+                moments[name] = heard if heard is not None and heard <= now else now
+        return replace(one, **moments)
+
+    return replace(healed(experiment), earlier=tuple(healed(one) for one in experiment.earlier))
+
+
+def unknown(experiment_id: str) -> Experiment:
+    """What holds as long as no experiment is known: everybody gets the static split."""
+    weights = {"policy": 0.0, "control": 1.0}
+    why = "the database is away and no experiment is known yet"
+    return Experiment(experiment_id, secrets.token_hex(16), weights, None, datetime.min.replace(tzinfo=UTC), why)
+
+
+def kept(experiment: Experiment) -> list[dict[str, Any]]:
+    """An experiment and those before it as plain data, with their salts, for a start without the database."""
+    rows = [asdict(replace(one, earlier=())) for one in (*experiment.earlier, experiment)]
+    for row in rows:
+        del row["earlier"]
+        for name in _MOMENTS:
+            row[name] = None if row[name] is None else row[name].isoformat()
+    return rows
+
+
+def restored(rows: Sequence[Mapping[str, Any]]) -> Experiment | None:
+    """What `kept` gave; `None`: nothing. Raises `ValueError`, `TypeError`, `KeyError` for what it did not."""
+    if not rows:
+        return None
+    *earlier, newest = [
+        Experiment(**{**row, **{name: row[name] and datetime.fromisoformat(row[name]) for name in _MOMENTS}})
+        for row in rows
+    ]
+    return replace(newest, earlier=tuple(earlier))
+
+
+def check_named(named: Collection[str], settings: Serving, running: experiments.Experiment) -> None:
+    """Settings of an experiment that a person gave with a server's start are as the newest one has them.
+
+    Args:
+        named: keys of the section `serving` that were given.
+
+    Raises:
+        ExperimentError: one is another; the message names the command that changes it, and never a salt.
+    """
+    has: dict[str, tuple[Any, str]] = {
+        "experiment": (running.id, f"`crossmix experiment begin {settings.experiment}`"),
+        "salt": (running.salt, "`crossmix experiment begin` with --salt-file begins one with another"),
+        "weight": (running.weights.get("policy"), "`crossmix experiment begin` with --weight begins one with another"),
+        "days": (running.days, f"`crossmix experiment extend {running.id} --days ...` gives it more"),
+        "level": (running.level, "`crossmix experiment begin` with --level begins one with another"),
+    }
+    for key, (value, command) in has.items():
+        given = getattr(settings, key)
+        if key in named and given != value:
+            what = "another than" if key == "salt" else f"{given!r}, not {value!r} as"
+            raise ExperimentError(
+                f"serving.{key}: {what} the experiment {running.id!r} began with, and users keep their arms: leave it "
+                f"out; {command}"
+            )

@@ -21,6 +21,7 @@ from crossmix.ledger.outcomes import Outcomes, read, users
 from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, ARMS
 from crossmix.pages import format as formats
+from crossmix.terms import SHIPPED
 from serving.experiment.compare import FIGURES, by_user, compare, of_arms, own
 from serving.experiment.guardrails import rails
 
@@ -69,6 +70,7 @@ def status(
             "ended": one.ended.isoformat() if one.ended else None,
             "reason": one.reason,
             "ended_by": one.ended_by,
+            "state": one.state,
         },
         "now": now.astimezone(UTC).isoformat(),
         "verdict": _verdict(one, outcomes, ratio, lifts["roi"]),
@@ -109,12 +111,13 @@ def render(standing: dict[str, Any]) -> str:
 def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: dict[str, Any]) -> dict[str, Any]:
     """The word and the line."""
     progress = f"{outcomes.finished} of {one.days} cycles"
-    over = f" It has ended: {one.reason}." if one.ended and one.reason else ""
+    shipped = " It was shipped: the policy serves everybody." if one.outcome == SHIPPED else ""
+    over = (f" It has ended: {one.reason}." if one.ended and one.reason else "") + shipped
     if ratio["verdict"] == "imbalance":
         sentence = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
         return {"word": "blocked", "line": sentence, "decided_by": "sample ratio"}
     if one.ended and one.ended_by == GUARDRAIL:
-        sentence = f"Ended after {progress} by {one.reason}."
+        sentence = f"Ended after {progress} by {one.reason}.{shipped}"
         return {"word": "ended by guardrail", "line": sentence, "decided_by": "guardrail"}
     if "paired" not in roi:
         sentence = f"Insufficient data after {progress}: {roi['reason']}.{over}"

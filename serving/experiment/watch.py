@@ -46,6 +46,7 @@ class Watch(Loop):
 
     Args:
         store: the database, or how to open it (which may raise `StoreAwayError`: tried again).
+        experiment_id: or how to know which is the newest: then the one after it is watched too.
         on_end: called with the end's reason and the version that served, once the experiment has ended by a guardrail;
             called again at every look for as long as it raises. It may be called twice for one end.
         now: the clock, UTC.
@@ -56,7 +57,7 @@ class Watch(Loop):
     def __init__(
         self,
         store: Store | Callable[[], Store],
-        experiment_id: str,
+        experiment_id: str | Callable[[], str],
         config: Config,
         on_end: Callable[[str, int | None], Any],
         seconds: float = 60.0,
@@ -66,30 +67,32 @@ class Watch(Loop):
     ) -> None:
         super().__init__("guardrails", seconds, self._round, at_once=True, expected=(StoreAwayError,))
         self._open = store if callable(store) else lambda: store
-        self._experiment, self._config, self._on_end = experiment_id, config, on_end
+        self._follows = callable(experiment_id)
+        self._newest: Callable[[], str] = experiment_id if callable(experiment_id) else lambda: experiment_id
+        self._config, self._on_end = config, on_end
         self._now, self._version, self._grace = now, version, grace
-        self._mine = False
+        self._mine: str | None = None
 
     def _round(self) -> object:
-        return FINISHED if self.look() else None
+        return FINISHED if self.look() and not self._follows else None
 
     def look(self) -> bool:
         """One look; `True`: there is nothing left to watch."""
-        store = self._open()
-        if experiments.get(store, self._experiment).ended is None:
-            sentence = check(store, self._experiment, self._config, self._now())
+        store, experiment = self._open(), self._newest()
+        if experiments.get(store, experiment).ended is None:
+            sentence = check(store, experiment, self._config, self._now())
             if sentence is None:
                 return False
-            if experiments.end(store, self._experiment, sentence, GUARDRAIL, self._version()):
-                self._mine = True
-                _log.warning("experiment %s ended: %s", self._experiment, sentence)
-        end = experiments.awaiting_rollback(store, self._experiment)
+            if experiments.end(store, experiment, sentence, GUARDRAIL, self._version()):
+                self._mine = experiment
+                _log.warning("experiment %s ended: %s", experiment, sentence)
+        end = experiments.awaiting_rollback(store, experiment)
         if end is None:
             return True
         # An end that lies further ahead than clocks differ was noted by one that ran ahead: nobody waits until then.
-        if not self._mine and abs((self._now() - end.at).total_seconds()) < self._grace:
+        if self._mine != experiment and abs((self._now() - end.at).total_seconds()) < self._grace:
             return False
         version = (end.after or {}).get("version")
         self._on_end(end.reason, version)
-        experiments.rolled_back(store, self._experiment, version, end.reason)
+        experiments.rolled_back(store, experiment, version, end.reason)
         return True

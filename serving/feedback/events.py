@@ -51,14 +51,13 @@ def check(
     platforms: Sequence[str],
     experiment: Experiment,
     now: datetime,
-    ended: datetime | None = None,
 ) -> list[Event]:
     """Events from what a request holds, in order.
 
     An arm that is told stands, also beside a user id: late events of an earlier shuffle keep the arm that served them.
 
     Args:
-        ended: when the experiment ended: in cycles that begin later every user is in the control.
+        experiment: the newest, with those before: a user has the arm of the one that ran as the cycle began.
 
     Raises:
         FeedbackError: the first that cannot be used; index, field, value, remedy.
@@ -70,7 +69,7 @@ def check(
     events = []
     for index, raw in enumerate(raws):
         try:
-            events.append(_event(raw, campaigns, platforms, experiment, now, ended))
+            events.append(_event(raw, campaigns, platforms, experiment, now))
         except CampaignError as error:
             raise FeedbackError(f"events[{index}].{error}") from None
     return events
@@ -88,7 +87,6 @@ def _event(
     platforms: Sequence[str],
     experiment: Experiment,
     now: datetime,
-    ended: datetime | None,
 ) -> Event:
     """One event; raises `CampaignError` that begins with the field."""
     try:
@@ -103,15 +101,15 @@ def _event(
         raise CampaignError(f"platform: {shown(new.platform)} is unknown; use {', '.join(platforms)}")
     running = campaign.cycle(now)
     cycle = _cycle(new, raw, campaign, running)
-    over = ended is not None and campaign.begins(cycle) >= ended
+    begins = campaign.begins(cycle)
     return Event(
         new.event_id,
         new.campaign_id,
-        _arm(new, experiment, over),
+        _arm(new, experiment, begins),
         new.platform,
         cycle,
         max(cycle, running),
-        None if new.user_id is None else hashed(new.user_id, experiment.salt),
+        None if new.user_id is None else hashed(new.user_id, experiment.at(begins).salt),
         new.requests,
         new.impressions,
         new.clicks,
@@ -121,12 +119,12 @@ def _event(
     )
 
 
-def _arm(new: NewEvent, experiment: Experiment, over: bool) -> str:
+def _arm(new: NewEvent, experiment: Experiment, begins: datetime) -> str:
     if new.arm is not None:
         return new.arm
     if new.user_id is None:
         raise CampaignError(f"arm: missing; give one of {', '.join(experiment.weights)}, or a user_id")
-    return "control" if over else experiment.arm(new.user_id)
+    return experiment.arm_served(new.user_id, begins)
 
 
 def _cycle(new: NewEvent, raw: Mapping[str, Any], campaign: Campaign, running: int) -> int:

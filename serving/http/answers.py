@@ -96,6 +96,7 @@ class ExperimentInBrief(Answer):
     id: str
     weights: dict[Arm, float]
     ended: str | None = Field(description="why, where it has")
+    everybody: Arm | None = Field(description="arm that every user gets since it ended; null while it runs")
 
 
 class ServingAnswer(Answer):
@@ -132,6 +133,9 @@ class HealthAnswer(Answer):
     status: Literal["alive"]
 
 
+ExperimentState = Literal["running", "ended", "shipped", "replaced", "archived"]
+
+
 class ExperimentSetting(Answer):
     """The experiment as it was planned and, where it has, ended."""
 
@@ -144,6 +148,32 @@ class ExperimentSetting(Answer):
     ended: datetime | None
     reason: str | None
     ended_by: str | None = Field(description="guardrail, or who")
+    state: ExperimentState
+
+
+class ExperimentRow(Answer):
+    """An experiment as it is kept."""
+
+    id: str
+    state: ExperimentState
+    weights: dict[Arm, float] = Field(description="of users and budget")
+    days: int = Field(description="planned cycles")
+    level: float = Field(description="chance of a false positive")
+    cycle_hours: float | None = Field(description="of its cycles; null: the longest of its campaigns'")
+    included: list[str] | None = Field(description="its campaigns; null: all")
+    excluded: list[str] | None = Field(description="campaigns that its verdict leaves out")
+    started: datetime
+    ended: datetime | None
+    shipped: datetime | None = Field(description="since when the policy serves everybody")
+    archived: datetime | None
+    reason: str | None = Field(description="why it ended")
+    ended_by: str | None = Field(description="guardrail, or who")
+
+
+class ExperimentRows(Answer):
+    """Experiments, the newest first."""
+
+    experiments: list[ExperimentRow]
 
 
 class Verdict(Answer):

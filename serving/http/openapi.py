@@ -10,11 +10,21 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving.campaigns.schema import Edit, NewCampaign, NewOverride
+from serving.experiment.schema import Extension, NewExperiment
 from serving.feedback.schema import MOST_EVENTS, CloudEvent, EventData, NewEvent
 from serving.http.answers import CampaignAnswer, Error
 from serving.http.bodies import BATCH, STRUCTURED
 
-REQUESTS: tuple[type[BaseModel], ...] = (NewCampaign, Edit, NewOverride, NewEvent, EventData, CloudEvent)
+REQUESTS: tuple[type[BaseModel], ...] = (
+    NewCampaign,
+    Edit,
+    NewOverride,
+    NewEvent,
+    EventData,
+    CloudEvent,
+    NewExperiment,
+    Extension,
+)
 Id = Annotated[str, Path(description="the campaign's name")]
 
 
@@ -69,8 +79,8 @@ def answer(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
 
 _PROBLEMS = {
     400: "the body is no JSON",
-    404: "there is no such campaign",
-    409: "it is there already, or what it has collected forbids the change",
+    404: "there is none of that name",
+    409: "it is there already, or its state or what it has collected forbids the change",
     422: "a field cannot be used",
     503: "the database is away; nothing was kept",
 }

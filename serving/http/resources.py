@@ -49,16 +49,12 @@ class Serving(Protocol):
         """What time it is for cycles and changes."""
 
     @property
-    def ended_at(self) -> datetime | None:
-        """When the experiment ended."""
-
-    @property
     def platforms(self) -> tuple[str, ...]:
         """In slot order."""
 
     @property
     def experiment(self) -> Experiment:
-        """Who is in which arm."""
+        """Who is in which arm; the newest, with those before."""
 
     @property
     def campaigns(self) -> Mapping[str, Campaign]:
@@ -260,7 +256,7 @@ def _take(live: Serving, raws: list[Any], now: datetime) -> Receipt:
     names = {raw["campaign_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("campaign_id"), str)}
     if not names <= by_name.keys():
         by_name = load_all(live.store)  # a campaign that another replica has just made
-    events = feedback.check(raws, by_name, live.platforms, live.experiment, now, live.ended_at)
+    events = feedback.check(raws, by_name, live.platforms, live.experiment, now)
     return feedback.ingest(live.store, events, now)
 
 

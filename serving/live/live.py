@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
 from crossmix.response import Response
+from serving.assignment import arms
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
 from serving.feedback.gaps import NOTHING, Gaps, Missing
@@ -64,10 +66,24 @@ class Snapshot:
 
     revision: int = -1
     planned: Mapping[str, Planned] = field(default_factory=dict)
-    ended: str | None = None
-    """Why the experiment ended; then every user gets the control's split."""
-    ended_at: datetime | None = None
+    experiment: Experiment | None = None
+    """The newest, with those before; `None`: none is known yet."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def everybody(self) -> str | None:
+        """The arm that every user gets since the experiment ended; `None` while it runs, or where none is known."""
+        return None if self.experiment is None else self.experiment.everybody
+
+    @property
+    def ended(self) -> str | None:
+        """Why the experiment ended; `None` while it runs."""
+        return None if self.experiment is None or self.everybody is None else self.experiment.reason or "it was ended"
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended."""
+        return None if self.experiment is None or self.everybody is None else self.experiment.ended
 
 
 class Live:
@@ -81,9 +97,11 @@ class Live:
         features: feature folder.
         clock: what time it is for cycles, experiment, audit and cooldowns; since when something is away is the
             machine's time.
+        named: keys of the section `serving` that a person gave for this start: those of an experiment must be as it
+            began.
 
     Raises:
-        ExperimentError: the experiment's id ran with another salt or other weights.
+        ExperimentError: the experiment began with another of the named settings.
     """
 
     def __init__(
@@ -94,15 +112,14 @@ class Live:
         champion: Champion,
         features: Path,
         clock: Clock = wall,
+        named: Collection[str] = (),
     ) -> None:
         self.config, self.folder, self.database = config, Path(folder), database
         self.champion, self.clock = champion, clock
-        settings = config.serving
-        self.experiment = Experiment(
-            settings.experiment,
-            settings.salt,
-            {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
-        )
+        self._named = frozenset(named)
+        self._named_trouble: str | None = None
+        self._named_since: float | None = None
+        self._unknown = arms.unknown(config.serving.experiment)
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
         self.gaps = Gaps()
         self.recorder = Recorder(self._open)
@@ -143,9 +160,9 @@ class Live:
         return {name: planned.campaign for name, planned in self.snapshot.planned.items()}
 
     @property
-    def ended_at(self) -> datetime | None:
-        """When the experiment ended."""
-        return self.snapshot.ended_at
+    def experiment(self) -> Experiment:
+        """The newest: it runs, or says what everybody gets since it ended."""
+        return self.snapshot.experiment or self._unknown
 
     @property
     def store(self) -> Store:
@@ -155,16 +172,13 @@ class Live:
     def weight(self, arm: str, start: datetime | None = None) -> float:
         """The arm's part of a campaign's users and budget, in a cycle that begins at `start`; `None`: now.
 
-        Cycles that begin after the experiment's end are the control's alone; that in which it ends was shared.
+        Cycles that begin after the experiment's end are one arm's alone; that in which it ends was shared.
         """
-        ended = self.snapshot.ended_at
-        if ended is not None and (start or self.clock()) >= ended:
-            return 1.0 if arm == "control" else 0.0
-        return float(self.experiment.weights[arm])
+        return self.experiment.part(arm, start or self.clock())
 
-    def arm(self, user_id: str) -> str:
-        """The user's arm."""
-        return "control" if self.snapshot.ended is not None else self.experiment.arm(user_id)
+    def arm(self, user_id: str, start: datetime | None = None) -> str:
+        """The user's arm now, in a campaign's cycle that began at `start`; `None`: in one that begins now."""
+        return self.experiment.arm_asked(user_id, start)
 
     def mean_context(self, bundle: Bundle) -> Array:
         """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
@@ -178,6 +192,7 @@ class Live:
             ("feature store", self.states.trouble, self.states.since),
             ("registry", self.champion.trouble, self.champion.since),
             ("database", self._store_trouble, self._store_since),
+            ("settings", self._named_trouble, self._named_since),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
         ]
         return [
@@ -188,8 +203,8 @@ class Live:
 
     def missing(self, campaign: Campaign, arm: str, seconds: float) -> Missing:
         """What feedback lacks of a campaign's arm that is asked about; `seconds`: the time, UTC."""
-        if self.snapshot.ended is not None and arm != "control":
-            return NOTHING
+        if self.snapshot.everybody not in (None, arm):
+            return NOTHING  # nobody is in it any more
         return self.gaps.of(campaign, arm, seconds)
 
     def degraded(self) -> list[dict[str, str]]:
@@ -303,14 +318,15 @@ class Live:
             # A first start: what the policy was trained on.
             campaigns = self._first_campaigns(store)
             revision = store.revision()
-        ended, ended_at = self._experiment(store)
-        ended_at = self._not_ahead(ended, ended_at)
+        experiment = arms.not_ahead(self._experiment(store), self.snapshot.experiment, self.clock())
         old = self.snapshot.planned
         planned = {
             name: old[name] if name in old and old[name].campaign == campaign else self._planned(campaign)
             for name, campaign in campaigns.items()
         }
-        self._take(Snapshot(revision, planned, ended, ended_at, _notes(ended)))
+        if experiment == self.snapshot.experiment:
+            experiment = self.snapshot.experiment  # an unchanged one stays the same object: answers are kept by it
+        self._take(Snapshot(revision, planned, experiment, _notes(experiment)))
         self._save()
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
@@ -319,29 +335,26 @@ class Live:
         campaigns_module.import_(store, trained, "crossmix serve", self.platforms, keep=True)
         return load_all(store)
 
-    def _experiment(self, store: Store) -> tuple[str | None, datetime | None]:
-        """Why and when the experiment ended, if it did; begins it at the first start."""
-        settings, mine = self.config.serving, self.experiment
-        begun = experiments.begun(store, mine.id, mine.salt, mine.weights, settings.days, settings.level)
-        if begun.salt != mine.salt or begun.weights != dict(mine.weights):
-            raise ExperimentError(
-                f"serving.experiment: {mine.id!r} began with salt {begun.salt!r} and weights {begun.weights}; users "
-                "must keep their arms: set serving.salt and serving.weight back, or name a new experiment"
-            )
-        if begun.ended is None:
-            return None, None
-        return begun.reason or "it was ended", begun.ended
-
-    def _not_ahead(self, ended: str | None, at: datetime | None) -> datetime | None:
-        """When the experiment ended, at the latest when this server first heard of it.
-
-        An end that lies ahead was noted by a clock that ran ahead: the cycles that begin from now on are the control's,
-        not only those after that moment.
-        """
-        now, known = self.clock(), self.snapshot
-        if at is None or at <= now:
-            return at
-        return known.ended_at if known.ended == ended and known.ended_at is not None and known.ended_at <= now else now
+    def _experiment(self, store: Store) -> Experiment:
+        """The database's newest experiment; the config's begins at the first start."""
+        settings = self.config.serving
+        plan = experiments.Plan(
+            settings.experiment,
+            settings.salt or secrets.token_hex(16),
+            {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
+            settings.days,
+            settings.level,
+        )
+        begun = experiments.first(store, plan, "crossmix serve")
+        try:
+            arms.check_named(self._named, settings, begun[-1])
+        except ExperimentError as error:
+            if not self._loops:
+                raise
+            # The database was away at the start: what serves goes on, and says so.
+            self._named_trouble, self._named_since = str(error), time.time()
+        self._named = frozenset()  # later ones begin while this server runs
+        return arms.of_rows(begun)
 
     def _planned(self, campaign: Campaign) -> Planned:
         static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])
@@ -360,24 +373,30 @@ class Live:
         """Campaigns for a start without the database."""
         self.folder.mkdir(parents=True, exist_ok=True)
         rows = [planned.campaign.as_dict() for planned in self.snapshot.planned.values()]
-        at = self.snapshot.ended_at
-        ended = {"ended": self.snapshot.ended, "ended_at": None if at is None else at.isoformat()}
-        files.write_json(self.folder / "campaigns.json", {"campaigns": rows, **ended})
+        experiment = self.snapshot.experiment
+        kept = {"campaigns": rows, "experiments": [] if experiment is None else arms.kept(experiment)}
+        # An experiment's salt is in it.
+        files.write_json(self.folder / "campaigns.json", kept, mode=0o600)
 
     def _restored(self) -> Snapshot:
         try:
             kept = json.loads((self.folder / "campaigns.json").read_text())
             campaigns: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
-            at = None if kept["ended_at"] is None else datetime.fromisoformat(kept["ended_at"])
+            experiment = arms.restored(kept.get("experiments", ()))
         except FileNotFoundError:
             return Snapshot()
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("%s: cannot be read (%s)", self.folder / "campaigns.json", error)
             return Snapshot()
-        return Snapshot(
-            -1, {one.campaign_id: self._planned(one) for one in campaigns}, kept["ended"], at, _notes(kept["ended"])
-        )
+        planned = {one.campaign_id: self._planned(one) for one in campaigns}
+        return Snapshot(-1, planned, experiment, _notes(experiment))
 
 
-def _notes(ended: str | None) -> tuple[str, ...]:
-    return () if ended is None else (f"the experiment has ended, every user gets the static split: {ended}",)
+def _notes(experiment: Experiment | None) -> tuple[str, ...]:
+    if experiment is None:
+        return ("every user gets the static split: the database is away and no experiment is known yet",)
+    if experiment.everybody == "policy":
+        return (f"the experiment has ended, the policy was shipped to every user: {experiment.reason}",)
+    if experiment.everybody is not None:
+        return (f"the experiment has ended, every user gets the static split: {experiment.reason}",)
+    return ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from kserve import InferRequest
@@ -119,12 +120,13 @@ class RouterModel(Served):
     def _assign(self, question: Question, user: str) -> Question:
         if question.arm is not None:
             raise QuestionError(f"{question.where}.arm: the router chooses the arm by user_id; leave it out")
+        experiment, begins = self.live.experiment, self._begins(question)
         try:
-            arm, bucket = self.live.arm(user), self.live.experiment.bucket(user)
+            arm, bucket = experiment.arm_asked(user, begins), experiment.bucket(user)
         except ExperimentError as error:
             raise QuestionError(f"{question.where}.{error}") from None
-        experiment = self.live.experiment
-        if self.live.snapshot.ended is None:
+        # A cycle in which the experiment began belongs to the one before: nobody is counted for it yet.
+        if experiment.everybody is None and experiment.asked(begins) is experiment:
             user_hash = hashed(user, experiment.salt)
             self.live.recorder.assigned(
                 experiment.id,
@@ -138,6 +140,14 @@ class RouterModel(Served):
                 },
             )
         return replace(question, arm=arm)
+
+    def _begins(self, question: Question) -> datetime | None:
+        """When the question's cycle begins; `None`: its campaign is not known."""
+        planned = self.live.snapshot.planned.get(question.campaign_id)
+        if planned is None:
+            return None
+        running = planned.campaign.cycle(self.live.clock())
+        return planned.campaign.begins(running if question.cycle is None else question.cycle)
 
     def get_input_types(self) -> list[dict[str, Any]]:
         user = {"name": "user_id", "datatype": "BYTES", "shape": [-1]}

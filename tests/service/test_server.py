@@ -303,7 +303,7 @@ def test_what_a_server_cannot_run_with_is_one_line(run: Run, tmp_path: Any) -> N
         assert "Traceback" not in refused.stderr
 
 
-def test_another_salt_for_a_running_experiment_is_refused(run: Run) -> None:
+def test_what_a_running_experiment_began_with_is_not_changed_by_a_start(run: Run) -> None:
     from crossmix.registry.store import Registry
     from serving.assignment.arms import ExperimentError
     from serving.live.champion import Champion
@@ -315,12 +315,22 @@ def test_another_salt_for_a_running_experiment_is_refused(run: Run) -> None:
         config = load("laptop", changes, dict(documented(run.config)))
         own = run.out / "serving"
         champion = Champion(own, lambda: Registry.of(config, run.out), run.out / "bundle")
-        live = Live(config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features)
+        named = [change.partition("=")[0].removeprefix("serving.") for change in changes]
+        live = Live(config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features, named=named)
         live.reload()
         return live
 
     start().stop()
-    with pytest.raises(ExperimentError, match="began with salt 'crossmix'"):
-        start("serving.salt=other")
-    start("serving.salt=other", "serving.experiment=second").stop()
-    assert json.loads((run.out / "serving" / "campaigns.json").read_text())["ended"] is None
+    for change, sentence in (
+        ("serving.salt=other", r"^serving.salt: another than the experiment 'first' began with, .* --salt-file"),
+        ("serving.weight=0.5", r"^serving.weight: 0.5, not 0.7 as the experiment 'first' began with, .* with --weight"),
+        ("serving.days=7", r"^serving.days: 7, not 14 as .*: leave it out; `crossmix experiment extend first --days"),
+        ("serving.level=0.1", r"^serving.level: 0.1, not 0.05 as .*: leave it out; `crossmix experiment begin` with"),
+        ("serving.experiment=second", r"^serving.experiment: 'second', not 'first' .* experiment begin second`"),
+    ):
+        with pytest.raises(ExperimentError, match=sentence) as error:
+            start(change)
+        assert "'crossmix'" not in str(error.value), "the salt"
+    same = start("serving.salt=crossmix", "serving.weight=0.7", "serving.days=14", "serving.experiment=first")
+    assert same.experiment.id == "first"
+    same.stop()

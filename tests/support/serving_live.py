@@ -44,7 +44,6 @@ class FakeLive:
         self.experiment = Experiment("first", "salt")
         self.campaigns: Mapping[str, Campaign] = {}
         self.reloads = 0
-        self.ended_at: datetime | None = None
         self.reload()
 
     def reload(self) -> None:

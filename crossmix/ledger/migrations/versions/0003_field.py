@@ -34,7 +34,8 @@ def _experiments() -> None:
         sa.Column("cycle_hours", sa.Float, nullable=True, comment="of its cycles; null: the longest of its campaigns'"),
         sa.Column("included", sa.JSON, nullable=True, comment="names of its campaigns; null: all"),
         sa.Column("excluded", sa.JSON, nullable=True, comment="names of campaigns that it leaves out"),
-        sa.Column("outcome", sa.String(20), nullable=True, comment="shipped: the policy serves everybody since"),
+        sa.Column("outcome", sa.String(20), nullable=True, comment="shipped, or replaced by the next"),
+        sa.Column("shipped", Moment, nullable=True, comment="since when the policy serves everybody"),
         sa.Column("archived", Moment, nullable=True),
     ):
         op.add_column("experiments", column)

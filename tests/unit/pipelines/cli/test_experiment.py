@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from crossmix.clock import wall
 from crossmix.config import load
 from crossmix.ledger.store import Store
 from pipelines.cli.main import app
@@ -56,7 +57,7 @@ def test_from_the_database(store: Store, tmp_path: Path) -> None:
 def test_from_a_server(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served, asked = FastAPI(), []
     served.include_router(
-        router(SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop")))
+        router(SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall))
     )
 
     def request(method: str, url: str, *, headers: dict[str, str], timeout: float, **options: Any) -> Any:
@@ -102,7 +103,6 @@ def test_a_database_of_before_is_migrated_and_one_of_later_refused(tmp_path: Pat
     ("arguments", "named"),
     [
         (("--server", "http://x", "--database", "sqlite:///x"), "--server, --database: name one of the two"),
-        (("--experiment", "other"), "--experiment: a server tells of the one that it runs; name --database"),
         (("--database", "sqlite:///nowhere/serving.db"), "there is no such file"),
         (("--database", "nonsense"), "give a URL, as sqlite:///folder/serving.db"),
         (("--database", "{url}", "--experiment", "other"), "experiment: 'other' is not in the database"),

@@ -125,6 +125,30 @@ def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> N
     assert not told.is_alive()
 
 
+def test_the_next_one_is_watched_too(tmp_path: Path) -> None:
+    """It watched the one that ran as the server started, and stopped with it."""
+    store = _store(tmp_path, GOOD)
+    called: list[tuple[str, int | None]] = []
+    newest = [experiments.newest(store)]
+    one = watch.Watch(store, lambda: newest[0], CONFIG, lambda *end: called.append(end), 60, lambda: NOW)
+    assert one._round() is None
+    experiments.end(store, "first", "a person's reason", "me")
+    assert one._round() is None, "there may be a next one"
+    weights = {"policy": 0.7, "control": 0.3}
+    newest[0] = experiments.begin(store, experiments.Plan("second", "s", weights, 14, 0.05), "me").id
+    experiments.end(store, "second", "guardrail roi_drop: low", experiments.GUARDRAIL, version=7)
+    later = watch.Watch(
+        store,
+        lambda: newest[0],
+        CONFIG,
+        lambda *end: called.append(end),
+        60,
+        lambda: datetime.now(UTC) + timedelta(seconds=120),
+    )
+    assert later._round() is None
+    assert called == [("guardrail roi_drop: low", 7)]
+
+
 def test_a_database_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
     store = _store(tmp_path, BAD)
     away = True

@@ -1,0 +1,75 @@
+"""Which experiment's arms hold when: experiments follow each other, each from the first cycle that begins in it.
+
+A cycle belongs to the experiment that ran as it began; before the first one to the first. When an experiment ends,
+everybody gets one arm: the policy where it was shipped, else the control; where the next one replaced it as it began,
+the cycles under way are finished as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+SHIPPED, REPLACED = "shipped", "replaced"
+"""Outcomes of an experiment."""
+
+
+class Term(Protocol):
+    """An experiment's time."""
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Arm to its share."""
+
+    @property
+    def started(self) -> datetime | None:
+        """UTC."""
+
+    @property
+    def ended(self) -> datetime | None:
+        """UTC; `None` while it runs."""
+
+    @property
+    def outcome(self) -> str | None:
+        """`SHIPPED`, `REPLACED`, or `None`."""
+
+    @property
+    def shipped(self) -> datetime | None:
+        """Since when the policy serves everybody."""
+
+
+AnyTerm = TypeVar("AnyTerm", bound=Term)
+
+
+def in_force(terms: Sequence[AnyTerm], begins: datetime) -> AnyTerm:
+    """The one to which a cycle that begins then belongs.
+
+    Args:
+        terms: in the order in which they began; at least one.
+    """
+    return next((one for one in reversed(terms) if one.started is None or one.started <= begins), terms[0])
+
+
+def everybody(term: Term) -> str | None:
+    """The arm that everybody gets once it has ended; `None`: it runs, or the next one replaced it."""
+    if term.ended is None or term.outcome == REPLACED:
+        return None
+    return "policy" if term.outcome == SHIPPED else "control"
+
+
+def alone(term: Term, begins: datetime) -> str | None:
+    """The arm that has the whole of a cycle of this term that begins then; `None`: the arms share it."""
+    if everybody(term) is None or term.ended is None or begins < term.ended:
+        return None
+    # One that ended first and shipped later had the static split in between.
+    return "policy" if term.shipped is not None and begins >= term.shipped else "control"
+
+
+def part(terms: Sequence[Term], arm: str, begins: datetime) -> float:
+    """The arm's part of users and budget in a cycle that begins then."""
+    term = in_force(terms, begins)
+    whole = alone(term, begins)
+    if whole is not None:
+        return 1.0 if arm == whole else 0.0
+    return float(term.weights.get(arm, 0.0))
