@@ -115,7 +115,13 @@ class Answerer:
     def _epoch(self, campaign: str, arm: str, serving: Serving, missing: Missing) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
         snapshot = self.live.snapshot
-        return serving, snapshot.planned.get(campaign), self.live.states.get(campaign, arm), snapshot.experiment, missing
+        return (
+            serving,
+            snapshot.planned.get(campaign),
+            self.live.states.get(campaign, arm),
+            snapshot.experiment,
+            missing,
+        )
 
     def _keeping(
         self, question: Question, arm: str, serving: Serving, missing: Missing, now: float

@@ -150,7 +150,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
         else {
             "why": snapshot.ended,
             "at": _iso(snapshot.ended_at),
-            "everybody": getattr(snapshot, "everybody", None) or "control",
+            "everybody": snapshot.everybody,
         },
         "experiment": None if experiment is None else _experiment(experiment),
         "listing": {

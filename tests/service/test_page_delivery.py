@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from crossmix import bundle as bundles
-from crossmix.ledger import feedback, tables
+from crossmix.ledger import experiments, feedback, tables
 from crossmix.ledger.feedback import Event
 from crossmix.ledger.store import StoreAwayError
 from serving.live.live import Live
@@ -115,6 +115,21 @@ def test_after_the_end_the_headline_says_so(live: Live) -> None:
     assert STATUS["verdict"]["line"] in text
     app = application(live, lambda: {**STATUS, "experiment": {**over, "state": "shipped"}})
     assert "<h1>Shipped on 2026-06-14: the policy serves every user</h1>" in get(app, "/").text
+
+
+def test_without_a_verdict_the_server_itself_knows_of_the_end(live: Live) -> None:
+    app = application(live, lambda: None)
+    assert live.experiment is not None
+    experiments.finish(live.store, live.experiment.id, "planned so", "anna")
+    live.reload()
+    text = get(app, "/").text
+    assert "<h1>The experiment has ended on 2026-06-15: planned so</h1>" in text
+    assert "Every user gets the static split now." in text
+    experiments.ship(live.store, live.experiment.id, "anna", "it is better")
+    live.reload()
+    text = get(app, "/").text
+    assert "<h1>Shipped on 2026-06-15: the policy serves every user</h1>" in text
+    assert "static split now" not in text
 
 
 def test_delivery_comes_as_a_file(live: Live) -> None:
