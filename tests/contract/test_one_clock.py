@@ -18,6 +18,7 @@ ALLOWED = {
     "serving/live/live.py:_database_away": "since when the database is away",
     "serving/live/live.py:_experiment": "since when settings of the start are not followed",
     "serving/live/states.py:_ill": "since when the feature store is away",
+    "serving/page/csrf.py:__init__": "how long a signed form holds",
 }
 
 
