@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
     routers = [_own(live)]
     if settings.role in ("all", "router"):
         routers += [
-            routes.router(live, changed=live.reload, observed=observe.fed),
+            routes.router(live, changed=live.reload, observed=observe.fed, waiting=live.config.serving.waiting),
             verdict_routes.router(live),
             life.router(live, changed=live.reload),
             page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
@@ -176,16 +177,19 @@ def _verdict(live: Live) -> dict[str, Any] | None:
 
 
 def _own(live: Live) -> Any:
-    """What serves, and whether the process lives."""
+    """What serves, and whether the process lives: on the event loop, from memory; no database and no thread that
+    others may hold is waited for."""
     from fastapi import APIRouter, Response
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     from serving.http.answers import HealthAnswer, ServingAnswer, TickAnswer
 
     router = APIRouter(tags=["server"])
+    # With many campaigns the text takes a while: answers go on meanwhile.
+    scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
 
     @router.get("/serving", response_model=ServingAnswer)
-    def serving() -> Any:
+    async def serving() -> Any:
         """What serves now."""
         return serving_now(live)
 
@@ -201,14 +205,15 @@ def _own(live: Live) -> Any:
         return live.tick() | {"serving": serving_now(live)}
 
     @router.get("/healthz", response_model=HealthAnswer)
-    def healthz() -> Any:
-        """The process answers."""
-        return {"status": "alive"}
+    async def healthz() -> Any:
+        """The process answers; what is away beside it is no reason to restart it."""
+        return {"status": "alive", "degraded": live.troubles()}
 
     @router.get("/metrics", response_class=Response, response_model=None)
-    def metrics() -> Any:
+    async def metrics() -> Any:
         """Prometheus metrics."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        content = await asyncio.get_running_loop().run_in_executor(scrapes, generate_latest)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     return router
 

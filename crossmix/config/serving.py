@@ -79,6 +79,8 @@ class Serving:
     """Largest request body, bytes, once decoded."""
     largest_batch: PositiveInt = 16_777_216
     """Largest body of feedback or of an import of campaigns, bytes, once decoded: room for 10,000 of the longest."""
+    waiting: PositiveInt = 64
+    """Requests of feedback that may wait for the database, and as many that change campaigns; one more is 503."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

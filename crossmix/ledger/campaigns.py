@@ -136,6 +136,10 @@ class CampaignTable:
         """Every campaign with its override, by name."""
         return _load(self._connection)
 
+    def one(self, campaign_id: str) -> Campaign | None:
+        """A campaign with its override; `None`: there is none of that name."""
+        return _load(self._connection, campaign_id).get(campaign_id)
+
     def has_feedback(self, campaign_id: str) -> bool:
         """Some event counts for it."""
         state = tables.feedback_state.c
@@ -283,10 +287,12 @@ def _columns(campaign: Campaign) -> dict[str, Any]:
     return {**campaign.planned(), "starts": campaign.starts}
 
 
-def _load(connection: sa.Connection) -> dict[str, Campaign]:
+def _load(connection: sa.Connection, campaign_id: str | None = None) -> dict[str, Campaign]:
     query = sa.select(
         tables.campaigns, *(column.label(f"override_{column.name}") for column in tables.overrides.c)
     ).outerjoin(tables.overrides, tables.campaigns.c.campaign_id == tables.overrides.c.campaign_id)
+    if campaign_id is not None:
+        query = query.where(tables.campaigns.c.campaign_id == campaign_id)
     campaigns = {}
     for row in connection.execute(query.order_by(tables.campaigns.c.campaign_id)).mappings():
         override = None

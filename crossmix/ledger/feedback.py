@@ -8,11 +8,11 @@ Shapes: A arms, C cycles, P platforms, U users.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ from crossmix.ledger.tables import utc
 from crossmix.metrics import ARMS, QUANTITIES
 
 Array = NDArray[np.float64]
-_WRITING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +128,9 @@ def insert(store: Store, events: Sequence[Event], now: datetime) -> Inserted:
     first = {event.event_id: event for event in reversed(events)}
     # In one order of ids, so that two requests with the same events cannot wait for each other.
     ids = sorted(first)
-    # SQLite has one writer: who waits here goes on at once, who waits there sleeps 100 ms at a time.
-    with _WRITING if store.kind == "sqlite" else nullcontext(), store.write() as connection:
-        statement = store.insert_new(tables.events).returning(tables.events.c.event_id)
+    with store.write() as connection:
         plain = [name for name in ids if first[name].replaces is None]
-        new = set(_inserted(connection, statement, (first[name] for name in plain), now))
+        new = set(_inserted(connection, [first[name] for name in plain], now))
         cells = _Cells()
         for name in plain:
             if name in new:
@@ -141,7 +138,7 @@ def insert(store: Store, events: Sequence[Event], now: datetime) -> Inserted:
         refused: dict[str, str] = {}
         for name in ids:
             if first[name].replaces is not None:
-                problem = _correct(connection, statement, first[name], now, cells)
+                problem = _correct(connection, first[name], now, cells)
                 if problem is None:
                     new.add(name)
                 elif problem:
@@ -169,13 +166,34 @@ _CONTENT = tuple(one for one in Event.__dataclass_fields__ if one not in ("event
 _SUMMED = ("requests", "won", "impressions", "clicks", "conversions", "revenue", "spend", "events", "complete")
 
 
-def _content(event: Event) -> tuple[object, ...]:
-    return tuple(getattr(event, name) for name in _CONTENT)
+_FIELDS = tuple(Event.__dataclass_fields__)
+_values, _content = attrgetter(*_FIELDS), attrgetter(*_CONTENT)
+"""Of an event, as tuples."""
+BLOCK = 500
+"""Events of a statement: some databases take 32,766 values at most."""
 
 
-def _inserted(connection: sa.Connection, statement: Any, events: Iterable[Event], now: datetime) -> list[str]:
-    rows = [{**asdict(event), "received": now} for event in events]
-    return list(connection.execute(statement, rows).scalars()) if rows else []
+def _inserted(connection: sa.Connection, events: Sequence[Event], now: datetime) -> list[str]:
+    """Insert events; ids of those whose id was not known."""
+    received: Any = now
+    if process := tables.events.c.received.type.dialect_impl(connection.dialect).bind_processor(connection.dialect):
+        received = process(now)
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    new: list[str] = []
+    for start in range(0, len(events), BLOCK):
+        block = events[start : start + BLOCK]
+        values = [value for event in block for value in (received, *_values(event))]
+        # SQLAlchemy's own way with many rows takes longer than the database does (benchmarks.feedback).
+        new += connection.exec_driver_sql(_insertion(mark, len(block)), tuple(values)).scalars()
+    return new
+
+
+@lru_cache(maxsize=8)
+def _insertion(mark: str, rows: int) -> str:
+    """INSERT of so many events, which leaves those whose id is known."""
+    names = ", ".join(f'"{name}"' for name in ("received", *_FIELDS))
+    row = f"({', '.join([mark] * (len(_FIELDS) + 1))})"
+    return f"INSERT INTO events ({names}) VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING RETURNING event_id"
 
 
 def _known(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[object, ...]]:
@@ -188,7 +206,7 @@ def _known(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[obj
     return known
 
 
-def _correct(connection: sa.Connection, statement: Any, event: Event, now: datetime, cells: _Cells) -> str | None:
+def _correct(connection: sa.Connection, event: Event, now: datetime, cells: _Cells) -> str | None:
     """Put a correction in the place of the event that it replaces; why it cannot be, "" where it is known already."""
     table = tables.events
     row = connection.execute(sa.select(table).where(table.c.event_id == event.replaces)).mappings().first()
@@ -202,7 +220,7 @@ def _correct(connection: sa.Connection, statement: Any, event: Event, now: datet
     if event.cycle == row["cycle"]:
         # It counts where that one did: what a correction tells did not become known later.
         event = replace(event, known=row["known"])
-    if not _inserted(connection, statement, [event], now):
+    if not _inserted(connection, [event], now):
         return ""
     connection.execute(table.update().where(table.c.event_id == event.replaces).values(replaced_by=event.event_id))
     cells.add(Event(**{name: row[name] for name in Event.__dataclass_fields__}), -1, running)

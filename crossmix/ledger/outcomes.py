@@ -246,4 +246,5 @@ def _cells(connection: sa.Connection, clock: Clock) -> dict[tuple[str, int, str]
 
 def _sums(which: Any, *by: Any) -> Any:
     events = tables.events.c
-    return sa.select(*by, *(sa.func.sum(events[name]) for name in QUANTITIES)).where(which).group_by(*by)
+    counted = which & events.replaced_by.is_(None)
+    return sa.select(*by, *(sa.func.sum(events[name]) for name in QUANTITIES)).where(counted).group_by(*by)

@@ -9,10 +9,11 @@ SQLAlchemy stays in this package: others call its functions, and pass on what `c
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from crossmix.clock import Clock, wall
 from crossmix.ledger.migrate import migrate
 from crossmix.ledger.tables import identity, revision
+from crossmix.ledger.turns import Turns
 
 SQLITE_SECONDS = 10.0
 """How long a connection waits for SQLite's one writer."""
@@ -50,6 +52,11 @@ class Store:
 
     def __init__(self, url: str, clock: Clock = wall) -> None:
         self.url, self.clock = url, clock
+        self.trouble: str | None = None
+        """Why the last write failed; `None`: it did not."""
+        self.since: float | None = None
+        """Of the trouble; seconds, UTC."""
+        self._turns, self._wrote = Turns(), -math.inf
         parsed = sa.make_url(url)
         self.kind = parsed.get_backend_name()
         if self.kind == "sqlite":
@@ -104,17 +111,45 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A transaction: committed, and on the disk, when the block ends; raises `StoreAwayError`."""
-        with self._translated(), self.engine.begin() as connection:
-            yield connection
+    def write(self, *, urgent: bool = False) -> Iterator[sa.Connection]:
+        """A transaction: committed, and on the disk, when the block ends; raises `StoreAwayError`.
+
+        SQLite has one writer: those of this process take turns, and who is urgent goes before all that wait.
+        """
+        turn = self._turns.turn(SQLITE_SECONDS, urgent) if self.kind == "sqlite" else nullcontext()
+        try:
+            with self._translated(), turn, self.engine.begin() as connection:
+                yield connection
+        except StoreAwayError as error:
+            if self.trouble is None:
+                self.since = time.time()
+            self.trouble = str(error)
+            raise
+        self.trouble, self.since = None, None
+        self._wrote = time.monotonic()
 
     @contextmanager
-    def change(self) -> Iterator[sa.Connection]:
+    def change(self, *, urgent: bool = False) -> Iterator[sa.Connection]:
         """`write`, and the revision goes up: for campaigns, overrides and experiments."""
-        with self.write() as connection:
+        with self.write(urgent=urgent) as connection:
             connection.execute(revision.update().values(number=revision.c.number + 1))
             yield connection
+
+    def probe(self, idle: float) -> None:
+        """Find out whether it can be written to, where nobody has for `idle` seconds or the last write failed.
+
+        A database that answers readers and refuses writers is away too; `trouble` says so.
+        """
+        if self.trouble is None and time.monotonic() - self._wrote < idle:
+            return
+        try:
+            with self.write() as connection:
+                connection.execute(revision.update().values(number=revision.c.number))
+                if self.trouble is None:
+                    # Whether the lock is to be had is known by now: an idle server leaves the disk alone.
+                    connection.rollback()
+        except StoreAwayError:
+            return
 
     def identity(self) -> str:
         """Which database it is: 32 hex digits that no other has."""

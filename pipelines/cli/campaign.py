@@ -54,6 +54,8 @@ def _readable_errors() -> Iterator[None]:
 
 def _show(campaign: Mapping[str, Any], as_json: bool) -> None:
     print(json.dumps(campaign, indent=2) if as_json else asked.table([campaign]))
+    if campaign.get("pending"):
+        print(f"pending: {campaign['note']}", file=sys.stderr)
 
 
 def _because(reason: str, why: str | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 LONGEST = 500
 
@@ -17,7 +18,7 @@ def check(raw: object) -> str:
         raise ValueError(f"user_id: {'missing' if raw is None else repr(raw)[:80]}; send the user's id as text")
     if len(raw) > LONGEST:
         raise ValueError(f"user_id: {len(raw)} characters; send at most {LONGEST}")
-    if any("\ud800" <= letter <= "\udfff" for letter in raw):
+    if not _is_utf8(raw):
         raise ValueError(f"user_id: {raw[:80]!r} is no UTF-8; send the user's id as text")
     return raw
 
@@ -27,5 +28,17 @@ def hashed(user_id: str, salt: str) -> str:
 
     The salt goes through a hash of its own first, because a key has at most 64 bytes and a salt any length.
     """
-    key = hashlib.blake2b(b"user:" + salt.encode(), digest_size=32).digest()
-    return hashlib.blake2b(user_id.encode(), key=key, digest_size=16).hexdigest()
+    return hashlib.blake2b(user_id.encode(), key=_key(salt), digest_size=16).hexdigest()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _key(salt: str) -> bytes:
+    return hashlib.blake2b(b"user:" + salt.encode(), digest_size=32).digest()

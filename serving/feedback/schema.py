@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from crossmix.metrics import Arm
+from crossmix.metrics import QUANTITIES, Arm
 from serving.assignment.users import LONGEST as LONGEST_USER
 from serving.assignment.users import check as check_user
-from serving.fields import LARGEST_AMOUNT, Body, Hint, Moment, Name, Remedy, faulty, refused
+from serving.fields import LARGEST_AMOUNT, LONGEST_REASON, Body, Hint, Moment, Name, Remedy, faulty, refused
 
 MOST_EVENTS = 10_000
 """A request."""
@@ -32,10 +32,16 @@ def _user(value: Any) -> str:
         raise faulty(str(error).partition(": ")[2]) from None
 
 
+QUANTITY_REMEDY = f"give a number from 0 to {LARGEST_AMOUNT:g}, or below 0 with a reason"
 Quantity = Annotated[
     float,
-    Field(ge=0, le=LARGEST_AMOUNT, allow_inf_nan=False),
-    Remedy(f"give a number from 0 to {LARGEST_AMOUNT:g}"),
+    Field(ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT, allow_inf_nan=False, description="below 0, with a reason: a refund"),
+    Remedy(QUANTITY_REMEDY),
+]
+Why = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_REASON, pattern=r"^[^\x00]*$"),
+    Remedy(f"give text of 1 to {LONGEST_REASON:,} characters, or leave it out"),
 ]
 UserId = Annotated[
     str,
@@ -49,9 +55,15 @@ Cycle = Annotated[
 ]
 
 
+def _refunds_have_reasons(schema: dict[str, Any]) -> None:
+    reason = {"required": ["reason"], "properties": {"reason": {"type": "string"}}}
+    schema["anyOf"] = [reason, {"properties": {name: {"minimum": 0} for name in ("requests", *QUANTITIES)}}]
+
+
 class EventData(Body):
     """What an event adds to what a campaign's arm had on a platform in a cycle."""
 
+    model_config = ConfigDict(json_schema_extra=_refunds_have_reasons)
     called = "event"
     campaign_id: Name
     arm: Annotated[Arm, Remedy("use policy, control")] | None = Field(
@@ -67,6 +79,11 @@ class EventData(Body):
     conversions: Quantity = 0.0
     revenue: Quantity = Field(0.0, description="currency")
     spend: Quantity = Field(0.0, description="currency")
+    complete: Annotated[bool, Remedy("give true or false")] = Field(
+        False, description="nothing more comes of this campaign, arm, platform and cycle"
+    )
+    replaces: Name | None = Field(None, description="event id that this one stands in for: a correction")
+    reason: Why | None = Field(None, description="of a correction; needed for what is below 0")
 
 
 class _Identified(Body):

@@ -49,18 +49,41 @@ class CampaignAnswer(Answer):
     cycle: int = Field(description="that runs; below 0 before the start")
 
 
+class SwitchedAnswer(CampaignAnswer):
+    """The campaign with the change, which is served from now on."""
+
+    pending: bool = Field(False, description="true: the database does not have it yet; absent: it has")
+    note: str | None = Field(None, description="what pending means: who serves it, and what a restart does")
+
+
 class CampaignsAnswer(Answer):
     """Campaigns, by name."""
 
     campaigns: list[CampaignAnswer]
 
 
+class EventFault(Answer):
+    """An event that does not count."""
+
+    event_id: str
+    index: int = Field(ge=0, description="in the request")
+    error: Annotated[str, Field(description="one sentence: what is wrong, and the remedy")]
+
+
 class ReceiptAnswer(Answer):
     """What became of a request's events."""
 
     accepted: Annotated[int, Field(ge=0, description="counted now")]
-    duplicates: Annotated[int, Field(ge=0, description="counted before, or earlier in the request")]
+    duplicates: Annotated[int, Field(ge=0, description="with the same content, before or earlier in the request")]
     late: Annotated[int, Field(ge=0, description="of those accepted: for a cycle that is over")]
+    conflicts: list[EventFault] = Field(description="their id is known with other content")
+    refused: list[EventFault] = Field(description="corrections that cannot be")
+
+
+class PartialReceiptAnswer(ReceiptAnswer):
+    """Some of the request's events do not count; the others are kept."""
+
+    error: Annotated[str, Field(description="the first of them, and how many there are")]
 
 
 class AuditEntry(Answer):
@@ -131,6 +154,7 @@ class HealthAnswer(Answer):
     """The process answers."""
 
     status: Literal["alive"]
+    degraded: list[Trouble] = Field(description="what is away, as in every answer; the process lives all the same")
 
 
 ExperimentState = Literal["running", "ended", "shipped", "replaced", "archived"]

@@ -44,7 +44,11 @@ _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 
 REQUESTS = Histogram("crossmix_request_seconds", "Time of a request.", ["route", "status"], buckets=_BUCKETS)
 ALLOCATIONS = Counter("crossmix_allocations_total", "Splits answered.", ["arm", "campaign"])
 DEGRADED = Counter("crossmix_degraded_total", "Splits answered while something was away.", ["cause"])
-FEEDBACK = Counter("crossmix_feedback_events_total", "Events of feedback; late ones are accepted too.", ["outcome"])
+FEEDBACK = Counter(
+    "crossmix_feedback_events_total",
+    "Events of feedback; late ones are accepted too, conflicts and refused ones do not count.",
+    ["outcome"],
+)
 
 
 BATCHES = frozenset({("POST", "/feedback"), ("POST", "/campaigns")})
@@ -317,12 +321,14 @@ def fed(receipt: Receipt) -> None:
         ("accepted", receipt.accepted),
         ("duplicate", receipt.duplicates),
         ("late", receipt.late),
+        ("conflict", len(receipt.conflicts)),
+        ("refused", len(receipt.refused)),
     ):
         FEEDBACK.labels(outcome).inc(number)
 
 
 class _Now:
-    """What is read when somebody scrapes."""
+    """What is read when somebody scrapes: from memory, so that no scrape waits for the database."""
 
     def __init__(self) -> None:
         self.live: Any = lambda: None

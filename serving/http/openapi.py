@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from serving.campaigns.schema import Edit, NewCampaign, NewOverride
 from serving.experiment.schema import Extension, NewExperiment
 from serving.feedback.schema import MOST_EVENTS, CloudEvent, EventData, NewEvent
-from serving.http.answers import CampaignAnswer, Error
+from serving.http.answers import CampaignAnswer, Error, SwitchedAnswer
 from serving.http.bodies import BATCH, STRUCTURED
 
 REQUESTS: tuple[type[BaseModel], ...] = (
@@ -82,7 +82,8 @@ _PROBLEMS = {
     404: "there is none of that name",
     409: "it is there already, or its state or what it has collected forbids the change",
     422: "a field cannot be used",
-    503: "the database is away; nothing was kept",
+    503: "the database is away, or too much waits for it; nothing was kept",
 }
 
 CAMPAIGN = answer(CampaignAnswer)
+SWITCHED = answer(SwitchedAnswer)

@@ -1,8 +1,9 @@
 """Campaigns, overrides, feedback and the audit trail over HTTP, for a FastAPI application.
 
 Bodies are read as bytes and checked by the models of the rooms that know them (`serving.fields.Body`), which
-`/openapi.json` is made of too, so that every refusal is one sentence. The database is used on threads: the event loop
-goes on answering.
+`/openapi.json` is made of too, so that every refusal is one sentence. The database is used on threads, feedback on some
+of its own, of campaigns' changes on others, and overrides and pauses have a lane (`serving.campaigns.lane`): who waits
+for the database keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -21,19 +22,25 @@ from crossmix.clock import Clock
 from crossmix.ledger import audit
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
+from crossmix.ledger.switches import LIFT, PAUSE, RESUME, SET, Switch
 from serving import fields
 from serving.assignment.arms import Experiment
 from serving.campaigns import service as campaigns
+from serving.campaigns.lane import Lane
 from serving.campaigns.schema import Edit, NewCampaign, NewOverride
 from serving.feedback import events as feedback
 from serving.feedback.cloud_events import FeedbackError, MalformedError
 from serving.feedback.events import Receipt
 from serving.fields import CampaignError
 from serving.http import openapi as described
-from serving.http.answers import AuditAnswer, CampaignAnswer, CampaignsAnswer, ReceiptAnswer
+from serving.http.answers import AuditAnswer, CampaignAnswer, CampaignsAnswer, PartialReceiptAnswer, ReceiptAnswer
 from serving.http.bodies import UnreadableError, json_of
+from serving.http.writers import BusyError, Writers
 
 _log = logging.getLogger(__name__)
+WAITING = 64
+"""Requests that may wait for the database, where nothing else is told."""
+_PARTIAL = "some events do not count: their id is known with other content, or they are corrections that cannot be"
 _RENAMED = "why is named reason now; send reason, why will be refused in a later version"
 
 
@@ -58,7 +65,11 @@ class Serving(Protocol):
 
     @property
     def campaigns(self) -> Mapping[str, Campaign]:
-        """As last read."""
+        """As last read, with the changes of the kill switch's lane on top."""
+
+    @property
+    def lane(self) -> Lane:
+        """The kill switch's own."""
 
 
 class _InSentences(APIRoute):
@@ -72,7 +83,7 @@ class _InSentences(APIRoute):
                 response = await inner(request)
             except (CampaignError, FeedbackError) as error:
                 response = JSONResponse({"error": str(error)}, error.status)
-            except StoreAwayError as error:
+            except (StoreAwayError, BusyError) as error:
                 response = JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
             if (request.scope.get("state") or {}).get("renamed"):
                 response.headers["warning"] = f'299 crossmix "{_RENAMED}"'
@@ -110,6 +121,7 @@ def router(
     changed: Callable[[], Any],
     clock: Clock | None = None,
     observed: Callable[[Receipt], Any] | None = None,
+    waiting: int = WAITING,
 ) -> APIRouter:
     """The routes.
 
@@ -118,35 +130,39 @@ def router(
         changed: called after each change of a campaign, before it is acknowledged; it reads the campaigns anew.
         clock: the time, UTC; `live`'s if `None`.
         observed: called with the receipt of each request of feedback.
+        waiting: requests of feedback that may wait for the database, and as many that change campaigns.
     """
     routes, clock = APIRouter(route_class=_InSentences), clock or live.clock
-    _add_campaigns(routes, live, changed, clock)
-    _add_overrides(routes, live, changed, clock)
-    _add_single_campaign(routes, live, changed, clock)
-    _add_feedback(routes, live, clock, observed)
+    change = _Change(live, changed, waiting)
+    _add_campaigns(routes, live, change, clock)
+    _add_switches(routes, live, clock)
+    _add_single_campaign(routes, live, change, clock)
+    _add_feedback(routes, live, clock, observed, Writers("feedback", waiting))
     return routes
 
 
-Changed = Callable[[], Any]
+class _Change:
+    """Changes of campaigns: what `work` makes of the store, on a thread that feedback never takes; the campaigns are
+    read anew before it is acknowledged."""
 
+    def __init__(self, live: Serving, changed: Callable[[], Any], waiting: int) -> None:
+        self._live, self._changed, self._writers = live, changed, Writers("campaigns", waiting)
 
-async def _change(live: Serving, changed: Changed, work: Callable[..., Any], *args: Any) -> Any:
-    """What `work` makes of the store, on a thread; the campaigns are read anew before it is acknowledged."""
+    async def __call__(self, work: Callable[..., Any], *args: Any) -> Any:
+        def both() -> Any:
+            result = work(self._live.store, *args)
+            self._changed()
+            return result
 
-    def both() -> Any:
-        result = work(live.store, *args)
-        changed()
-        return result
-
-    return await run_in_threadpool(both)
+        return await self._writers.run(both)
 
 
 def _shown(campaign: Campaign, clock: Clock) -> dict[str, Any]:
     return {**campaign.as_dict(), "cycle": campaign.cycle(clock())}
 
 
-def _add_campaigns(routes: APIRouter, live: Serving, changed: Changed, clock: Clock) -> None:
-    """All campaigns; and to pause and resume one, whose paths go before that of a campaign whose name has slashes."""
+def _add_campaigns(routes: APIRouter, live: Serving, change: _Change, clock: Clock) -> None:
+    """All campaigns."""
 
     @routes.get("/campaigns", tags=["campaigns"], responses=described.answer(CampaignsAnswer))
     async def list_campaigns() -> Any:
@@ -165,48 +181,56 @@ def _add_campaigns(routes: APIRouter, live: Serving, changed: Changed, clock: Cl
         """Add a campaign, or, of an array, all of them or none."""
         raw, actor = await _json(request), _actor(request)
         if isinstance(raw, list):
-            rows = await _change(live, changed, campaigns.import_, raw, actor, live.platforms, reason)
+            rows = await change(campaigns.import_, raw, actor, live.platforms, reason)
             return await run_in_threadpool(
                 lambda: JSONResponse({"campaigns": [_shown(row, clock) for row in rows]}, 201)
             )
-        one = await _change(live, changed, campaigns.create, raw, live.platforms, actor, reason)
+        one = await change(campaigns.create, raw, live.platforms, actor, reason)
         return JSONResponse(_shown(one, clock), 201)
 
-    @routes.post("/campaigns/{campaign_id:path}/pause", tags=["campaigns"], responses=described.CAMPAIGN)
-    async def pause(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
-        """Stop the campaign's spending."""
-        paused = await _change(live, changed, campaigns.pause, campaign_id, _actor(request), reason)
-        return JSONResponse(_shown(paused, clock))
 
-    @routes.post("/campaigns/{campaign_id:path}/resume", tags=["campaigns"], responses=described.CAMPAIGN)
+def _add_switches(routes: APIRouter, live: Serving, clock: Clock) -> None:
+    """Overrides and pauses; their paths go before that of a campaign whose name has slashes."""
+
+    async def switch(request: Request, action: str, campaign_id: str, reason: str, *split: Any) -> Response:
+        campaign = live.campaigns.get(campaign_id)
+        if campaign is None:  # one that another replica has just made
+            by_name = await run_in_threadpool(lambda: load_all(live.store))
+            campaign = campaigns.known(by_name, campaign_id)
+        entry = await live.lane.ask(Switch(action, campaign_id, _actor(request), reason, clock(), *split))
+        shown = _shown(entry.switch.on(live.campaigns.get(campaign_id, campaign)), clock)
+        note = entry.note()
+        return JSONResponse(shown if note is None else {**shown, "pending": True, "note": note})
+
+    @routes.post("/campaigns/{campaign_id:path}/pause", tags=["campaigns"], responses=described.SWITCHED)
+    async def pause(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
+        """Stop the campaign's spending, at once."""
+        return await switch(request, PAUSE, campaign_id, reason)
+
+    @routes.post("/campaigns/{campaign_id:path}/resume", tags=["campaigns"], responses=described.SWITCHED)
     async def resume(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Let it spend again."""
-        resumed = await _change(live, changed, campaigns.resume, campaign_id, _actor(request), reason)
-        return JSONResponse(_shown(resumed, clock))
+        return await switch(request, RESUME, campaign_id, reason)
 
-
-def _add_overrides(routes: APIRouter, live: Serving, changed: Changed, clock: Clock) -> None:
     @routes.put(
         "/campaigns/{campaign_id:path}/override",
         tags=["overrides"],
         openapi_extra=described.body(described.one(NewOverride)),
-        responses=described.CAMPAIGN,
+        responses=described.SWITCHED,
     )
     async def override(request: Request, campaign_id: described.Id) -> Any:
-        """Put the campaign on its static split (the kill switch) or on a given one, until it is lifted."""
+        """Put the campaign on its static split (the kill switch) or on a given one, at once, until it is lifted."""
         new = NewOverride.read(await _json(request), platforms=live.platforms)
         reason = _renamed(request, new.reason, new.why)
-        args = (new.kind, new.share, live.platforms, _actor(request), reason)
-        return JSONResponse(_shown(await _change(live, changed, campaigns.set_override, campaign_id, *args), clock))
+        return await switch(request, SET, campaign_id, reason, new.kind, new.share)
 
-    @routes.delete("/campaigns/{campaign_id:path}/override", tags=["overrides"], responses=described.CAMPAIGN)
+    @routes.delete("/campaigns/{campaign_id:path}/override", tags=["overrides"], responses=described.SWITCHED)
     async def lift(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Give the campaign back to its policy."""
-        lifted = await _change(live, changed, campaigns.lift, campaign_id, _actor(request), reason)
-        return JSONResponse(_shown(lifted, clock))
+        return await switch(request, LIFT, campaign_id, reason)
 
 
-def _add_single_campaign(routes: APIRouter, live: Serving, changed: Changed, clock: Clock) -> None:
+def _add_single_campaign(routes: APIRouter, live: Serving, change: _Change, clock: Clock) -> None:
     @routes.get("/campaigns/{campaign_id:path}", tags=["campaigns"], responses=described.CAMPAIGN)
     async def get(campaign_id: described.Id) -> Any:
         """One campaign, with the cycle that runs."""
@@ -221,25 +245,39 @@ def _add_single_campaign(routes: APIRouter, live: Serving, changed: Changed, clo
     async def edit(request: Request, campaign_id: described.Id, reason: Reason) -> Any:
         """Change fields: share as a whole, limits by platform and bound (null takes one off)."""
         args = (await _json(request), live.platforms, _actor(request), reason)
-        return JSONResponse(_shown(await _change(live, changed, campaigns.edit, campaign_id, *args), clock))
+        return JSONResponse(_shown(await change(campaigns.edit, campaign_id, *args), clock))
 
 
-def _add_feedback(routes: APIRouter, live: Serving, clock: Clock, observed: Callable[[Receipt], Any] | None) -> None:
+def _add_feedback(
+    routes: APIRouter,
+    live: Serving,
+    clock: Clock,
+    observed: Callable[[Receipt], Any] | None,
+    writers: Writers,
+) -> None:
     """Feedback, and the audit trail."""
 
     @routes.post(
         "/feedback",
         tags=["feedback"],
         openapi_extra=described.feedback_body(),
-        responses=described.answer(ReceiptAnswer),
+        responses={**described.answer(ReceiptAnswer), 409: {"description": _PARTIAL, "model": PartialReceiptAnswer}},
     )
     async def take(request: Request) -> Any:
-        """Outcomes of delivery: an event, an array of events, or CloudEvents. Acknowledged when on the disk."""
-        raws = feedback.parse(await request.body(), request.headers)
-        receipt = await run_in_threadpool(_take, live, raws, clock())
+        """Outcomes of delivery: an event, an array of events, or CloudEvents. Acknowledged when on the disk.
+
+        409: some events do not count, for their id is known with other content, or they correct what cannot be
+        corrected; the receipt names them, and the others are kept.
+        """
+        writers.check()
+        body, now = await request.body(), clock()
+        receipt = await writers.run(lambda: _take(live, feedback.parse(body, request.headers), now))
         if observed is not None:
             observed(receipt)
-        return JSONResponse(receipt.as_dict())
+        problem = receipt.error
+        if problem is None:
+            return JSONResponse(receipt.as_dict())
+        return JSONResponse({"error": problem, **receipt.as_dict()}, 409)
 
     @routes.get("/audit", tags=["audit"], responses=described.answer(AuditAnswer))
     async def trail(

@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from crossmix.response import Response
 from serving.assignment import arms
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
+from serving.campaigns.lane import Lane
 from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.recorder import Recorder
@@ -45,6 +46,8 @@ from serving.live.ticks import Ticks
 Array = NDArray[Any]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
+PROBE_SECONDS = 5.0
+"""Where nobody writes, how often it is tried whether one could."""
 FIRST_SECONDS = 5.0
 """How long a server that starts waits for the registry."""
 
@@ -135,7 +138,10 @@ class Live:
         self._loops = Ticks(clock)
         self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
-        self.snapshot = self._restored()
+        self._swapping = threading.Lock()
+        self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
+        restored = self._restored()
+        self.snapshot = replace(restored, planned=self._laid_over(restored.planned, restored.revision))
         self.listeners: list[Callable[[], None]] = []
 
     # ---- what answers read -------------------------------------------------------------------------------------------
@@ -188,10 +194,17 @@ class Live:
 
     def troubles(self) -> list[dict[str, str]]:
         """What is away or refused now, and since when."""
+        database = (self._store_trouble, self._store_since)
+        if self._store_trouble is None and self._store is not None:
+            # It answers readers, and refuses writers: locked, or its disk is full.
+            refused = self._store.trouble
+            database = (None if refused is None else f"it cannot be written: {refused}", self._store.since)
+        waits = None if self.lane.trouble is None else f"changes are served here alone: {self.lane.trouble}"
         sources = [
             ("feature store", self.states.trouble, self.states.since),
             ("registry", self.champion.trouble, self.champion.since),
-            ("database", self._store_trouble, self._store_since),
+            ("database", *database),
+            ("kill switch", waits, self.lane.since),
             ("settings", self._named_trouble, self._named_since),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
         ]
@@ -261,6 +274,7 @@ class Live:
 
     def start(self) -> None:
         """Ask the registry, read everything once, and begin to watch."""
+        self.lane.prepare()
         self.follow_champion(FIRST_SECONDS)
         self.reload()
         self.refresh_states()
@@ -270,6 +284,7 @@ class Live:
             ("feature store reader", self.refresh_states, settings.state_seconds),
             ("registry reader", self.follow_champion, settings.watch_seconds),
             ("recorder", self.recorder.flush, LOOK_SECONDS),
+            ("database writer", self._probe, PROBE_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
         self._loops.start()
@@ -285,6 +300,7 @@ class Live:
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""
         self._loops.stop()
+        self.lane.stop()
         self.recorder.flush()
         if self._store is not None:
             self._store.close()
@@ -297,6 +313,12 @@ class Live:
             return
         if changed or self._store_trouble is not None:
             self.reload()
+
+    def _probe(self) -> None:
+        try:
+            self.store.probe(PROBE_SECONDS)
+        except StoreAwayError:
+            return  # its readers say so
 
     def _database_away(self, error: StoreAwayError) -> None:
         if self._store_trouble is None:
@@ -327,7 +349,12 @@ class Live:
         if experiment == self.snapshot.experiment:
             experiment = self.snapshot.experiment  # an unchanged one stays the same object: answers are kept by it
         self._take(Snapshot(revision, planned, experiment, _notes(experiment)))
-        self._save()
+        try:
+            self._save()
+        except OSError as error:
+            _log.warning("%s: cannot be kept for a restart (%s)", self.folder / "campaigns.json", error.strerror)
+            return
+        self.lane.settled(revision)
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
         midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -364,8 +391,28 @@ class Live:
             override_P = static_P if share is None else np.array([share.get(name, 0.0) for name in self.platforms])
         return Planned(campaign, campaign.box(self.platforms), static_P, override_P)
 
+    def _switched(self, campaign_id: str) -> None:
+        """A change of the kill switch's lane holds from now on; no database is asked."""
+        with self._swapping:
+            now = self.snapshot
+            self.snapshot = replace(now, planned=self._laid_over(now.planned, now.revision, (campaign_id,)))
+        self._listen()
+
+    def _laid_over(
+        self, planned: Mapping[str, Planned], revision: int, names: Iterable[str] | None = None
+    ) -> Mapping[str, Planned]:
+        """Campaigns with the changes on top that the database did not have yet, of `names` or of all."""
+        names = self.lane.names() if names is None else names
+        switched = {name: self.lane.over(planned[name].campaign, revision) for name in names if name in planned}
+        fresh = {name: self._planned(one) for name, one in switched.items() if one != planned[name].campaign}
+        return {**planned, **fresh} if fresh else planned
+
     def _take(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        with self._swapping:
+            self.snapshot = replace(snapshot, planned=self._laid_over(snapshot.planned, snapshot.revision))
+        self._listen()
+
+    def _listen(self) -> None:
         for listener in self.listeners:
             listener()
 

@@ -41,6 +41,17 @@ class Driver:
         answer: dict[str, Any] = reply.json()["predictions"][0]
         return answer
 
+    def spend(self, cycle: int) -> None:
+        """Report a cycle in which everything that each arm was told was spent."""
+        events = [
+            {"event_id": f"{arm}-{cycle}-{line['platform']}", "campaign_id": CAMPAIGNS[0], "arm": arm, "cycle": cycle}
+            | {"platform": line["platform"], "impressions": 100, "spend": line["amount"]}
+            for arm in ("policy", "control")
+            for line in self.ask(arm)["allocation"]
+        ]
+        receipt = self.http.post("/feedback", json=events).json()
+        assert receipt["accepted"] == len(events), receipt
+
 
 @pytest.mark.slow
 def test_a_fresh_servers_first_answer_is_the_champions_and_a_tick_does_what_is_due(
@@ -64,6 +75,53 @@ def test_a_fresh_servers_first_answer_is_the_champions_and_a_tick_does_what_is_d
     driver.at(BEGINS)
     assert driver.ask()["cycle"] == 0
     assert driver.server.end() == 0
+
+
+@pytest.mark.slow
+def test_a_clock_that_ran_a_year_ahead_leaves_nothing_behind(run: Run, serve: Serve, tmp_path: Path) -> None:
+    """Twenty seconds a year ahead, then right again: the kept answer of cycle 368 went on being served, cycles 3 to 29
+    were never pushed, and after a restart the budget was 3,500 instead of 700."""
+    clock = tmp_path / "clock"
+    clock.write_text(BEGINS.isoformat())
+    settings = ("--grpc-port", "0", "--set", f"serving.clock={clock}")
+    driver = Driver(serve(run, *settings), clock)
+    budget = {"policy": 0.7 * BUDGET, "control": 0.3 * BUDGET}
+    for day in range(3):
+        driver.at(BEGINS + timedelta(days=day))
+        driver.spend(day)
+    driver.at(BEGINS + timedelta(days=3))
+    before = driver.ask()
+    assert (before["cycle"], before["state_source"]) == (3, "own")
+    assert before["budget"] == pytest.approx(budget["policy"], rel=1e-3)
+
+    driver.at(BEGINS + timedelta(days=368))
+    ahead = driver.ask()
+    assert (ahead["cycle"], ahead["budget"]) == (368, 0.0)
+
+    driver.at(BEGINS + timedelta(days=3, minutes=1))
+    for arm, money in budget.items():
+        back = driver.ask(arm)
+        assert (back["cycle"], back["budget"]) == (3, pytest.approx(money, rel=1e-3))
+    assert driver.ask()["allocation"] == before["allocation"]
+
+    # The cycles that follow are pushed, and read: the state is of the cycle before.
+    for day in (3, 4):
+        driver.at(BEGINS + timedelta(days=day, minutes=2))
+        driver.spend(day)
+    driver.at(BEGINS + timedelta(days=5))
+    for arm, money in budget.items():
+        later = driver.ask(arm)
+        assert (later["cycle"], later["state_source"], later["degraded"]) == (5, "own", [])
+        assert datetime.fromisoformat(later["state_as_of"]) == BEGINS.replace(hour=0) + timedelta(days=5)
+        assert later["budget"] == pytest.approx(money, rel=1e-3)
+    assert driver.server.end() == 0
+
+    again = Driver(serve(run, *settings), clock)
+    for arm, money in budget.items():
+        restarted = again.ask(arm)
+        assert (restarted["cycle"], restarted["state_source"]) == (5, "own")
+        assert restarted["budget"] == pytest.approx(money, rel=1e-3)
+    assert again.server.end() == 0
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ class Client(threading.Thread):
         super().__init__()
         self.number, self.server, self.random = number, server, random.Random(seed * 1_000 + number)
         self.acknowledged: dict[str, dict[str, Any]] = {}
-        self.accepted = self.duplicates = self.late = self.resent = self.failures = 0
+        self.accepted = self.duplicates = self.late = self.conflicts = self.resent = self.changed = self.failures = 0
         self.refusals: list[str] = []
         self.halt = threading.Event()
         """Ends it once what it sends is acknowledged."""
@@ -94,8 +94,12 @@ class Client(threading.Thread):
                 made = [self._event(batch, index) for index in range(self.random.randint(1, 20))]
                 if self.acknowledged and self.random.random() < 0.1:
                     again = self.random.choice(list(self.acknowledged.values()))
-                    made.insert(self.random.randrange(len(made) + 1), {**again, "impressions": 999_999})
-                    self.resent += 1
+                    changed = self.random.random() < 0.5
+                    made.insert(
+                        self.random.randrange(len(made) + 1), {**again, "impressions": 999_999} if changed else again
+                    )
+                    self.changed += changed
+                    self.resent += not changed
                 batch += 1
                 self._send(http, made)
 
@@ -121,13 +125,14 @@ class Client(threading.Thread):
             if answer.status_code == 503:
                 self.failures += 1
                 continue
-            if answer.status_code != 200:
+            if answer.status_code not in (200, 409):
                 self.refusals.append(answer.text)
                 return
             receipt = answer.json()
             self.accepted += receipt["accepted"]
             self.duplicates += receipt["duplicates"]
             self.late += receipt["late"]
+            self.conflicts += len(receipt["conflicts"])
             for one in made:
                 self.acknowledged.setdefault(one["event_id"], one)
             return
@@ -190,8 +195,11 @@ def kill_under_load(tmp_path: Path, kills: int, seed: int) -> None:
     # Every event was late when it came; an acknowledgement that a kill swallowed is counted by no client.
     lost = len(sent) - sum(client.accepted for client in clients)
     resent = sum(client.resent for client in clients)
+    changed = sum(client.changed for client in clients)
     assert resent > 0
+    assert changed > 0
     assert sum(client.duplicates for client in clients) == resent + lost
+    assert sum(client.conflicts for client in clients) == changed
     assert sum(client.late for client in clients) == sum(client.accepted for client in clients)
     with store.read() as connection:
         early = sa.select(sa.func.count()).select_from(events).where(events.c.known <= events.c.cycle)

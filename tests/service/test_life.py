@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
+from crossmix.background import Loop
 from crossmix.clock import MemoryClock
 from crossmix.config import documented, load
 from crossmix.exploration import Exploration
@@ -32,6 +32,7 @@ from serving.allocation.answer import Answerer
 from serving.app import Settings, application
 from serving.assignment.users import hashed
 from serving.feedback import events as feedback
+from serving.feedback.gaps import NOTHING
 from serving.live.champion import Champion
 from serving.live.live import Live
 from serving.protocol.router import Here, RouterModel
@@ -181,16 +182,14 @@ def test_settings_of_a_start_without_the_database_are_refused_when_it_answers(
     """The server goes on with the experiment as it runs, and says so, instead of following nothing any more."""
     config = load("laptop", ["serving.weight=0.5"], dict(documented(run.config)))
     started = Live(config, run.out / "late", live.database, live.champion, run.features, clock, ["weight"])
-    started._loops.append(SimpleNamespace(name="reader", trouble=None, since=None))  # type: ignore[arg-type]
+    started.watch(Loop("reader", 3_600, lambda: None))
     started.reload()
     assert started.experiment.weights == {"policy": 0.7, "control": 0.3}
-    (trouble,) = started.troubles()
-    assert trouble["what"] == "settings"
+    (trouble,) = [one for one in started.troubles() if one["what"] == "settings"]
     assert trouble["why"].startswith("serving.weight: 0.5, not 0.7 as the experiment 'first' began with")
     experiments.begin(live.store, BOLDER, "anna")
     started.reload()
     assert started.experiment.id == "bolder"
-    started._loops.clear()
     started.stop()
 
 
@@ -235,7 +234,7 @@ def test_exploration_is_drawn_with_the_running_experiments_salt(live: Live, cloc
     for salt in ("pepper", "crossmix"):
         key = (salt, FIRST, "policy", 1, live.bundle.digest)
         drawn.append(Exploration.of(live.config).keyed_noise(key, len(NAMES)))
-    task = answerer._task(_question(live), "policy", live.champion.current, clock().timestamp())
+    task = answerer._task(_question(live), "policy", live.champion.current, NOTHING, clock().timestamp())
     assert task.noise_P is not None
     assert task.noise_P.tolist() == drawn[0].tolist() != drawn[1].tolist()
 

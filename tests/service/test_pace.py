@@ -45,6 +45,7 @@ class Field:
         champion = Champion(self.own, lambda: Registry.of(self.run.config, self.run.out), self.run.out / "bundle")
         database = f"sqlite:///{self.own / 'serving.db'}"
         self.live = Live(self.run.config, self.own, database, champion, self.run.features, self.clock)
+        self.live.follow_champion()
         self.live.reload()
         self.live.refresh_states()
         self.pusher = Pusher(

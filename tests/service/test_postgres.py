@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -49,6 +50,11 @@ def client(live: FakeLive) -> TestClient:
     return TestClient(app)
 
 
+def receipt(accepted: int, duplicates: int, late: int) -> dict[str, Any]:
+    counts = {"accepted": accepted, "duplicates": duplicates, "late": late}
+    return {**counts, "conflicts": [], "refused": []}
+
+
 def test_campaigns_and_overrides_come_back(store: Store) -> None:
     made = campaigns.create(store, raw(), PLATFORMS, "ann", "spring sale")
     assert load_all(store) == {"spring": made}
@@ -73,9 +79,9 @@ def test_campaigns_and_overrides_come_back(store: Store) -> None:
 def test_feedback_is_counted_once(client: TestClient, live: FakeLive, store: Store) -> None:
     client.post("/campaigns", json=raw())
     made = [event(f"{n}", cycle=n % 4, platform=PLATFORMS[n % 3], spend=n / 8, requests=None) for n in range(2_500)]
-    assert client.post("/feedback", json=made[:1_500]).json() == {"accepted": 1_500, "duplicates": 0, "late": 1_125}
+    assert client.post("/feedback", json=made[:1_500]).json() == receipt(1_500, 0, 1_125)
     again = [*made[1_000:], made[0], made[2_499]]
-    assert client.post("/feedback", json=again).json() == {"accepted": 1_000, "duplicates": 502, "late": 750}
+    assert client.post("/feedback", json=again).json() == receipt(1_000, 502, 750)
     found = ledger.totals(store, "spring", PLATFORMS).values
     assert found["impressions"].sum() == 25_000
     assert found["spend"].sum() == sum(range(2_500)) / 8
@@ -146,6 +152,9 @@ def test_away_is_503_nothing_half_written_and_back_by_itself(
         assert client.patch("/campaigns/spring", json={"cycles": 3}).status_code == 503
         assert client.get("/audit").status_code == 503
         assert client.get("/campaigns/spring").json()["cycles"] == 14  # the snapshot answers
+        put = client.put("/campaigns/spring/override", json={"kind": "static", "reason": "odd"})
+        assert (put.status_code, put.json()["pending"]) == (200, True)
+        assert client.get("/campaigns/spring").json()["override"]["reason"] == "odd"
         with pytest.raises(StoreAwayError, match="database postgresql"):
             load_all(store)
         with pytest.raises(StoreAwayError, match="database postgresql"):
@@ -153,15 +162,20 @@ def test_away_is_503_nothing_half_written_and_back_by_itself(
     finally:
         cluster.start()
     assert campaigns.get(store, "spring").cycles == 14
-    assert client.post("/feedback", json=[event("during", cycle=3), event("before", cycle=3)]).json() == {
-        "accepted": 1,
-        "duplicates": 1,
-        "late": 0,
-    }
+    both = client.post("/feedback", json=[event("during", cycle=3), event("before", cycle=3)])
+    assert both.json() == receipt(1, 1, 0)
     assert client.patch("/campaigns/spring", json={"cycles": 20}).status_code == 200
     with store.read() as connection:
         assert sorted(connection.execute(sa.select(events.c.event_id)).scalars()) == ["before", "during"]
-    assert [entry["action"] for entry in client.get("/audit").json()["entries"]] == ["campaign.edit", "campaign.create"]
+    deadline = time.monotonic() + 60
+    while live.lane._next() is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    override = campaigns.get(store, "spring").override
+    assert override is not None
+    assert (override.kind, override.reason, override.at) == ("static", "odd", live.now)
+    actions = sorted(entry["action"] for entry in client.get("/audit").json()["entries"])
+    assert actions == ["campaign.create", "campaign.edit", "override.set"]
+    live.lane.stop()
 
 
 def test_a_stop_in_the_middle_loses_nothing_that_was_acknowledged(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store
 from serving.assignment.arms import Experiment
+from serving.campaigns.lane import Lane
 
 PLATFORMS = ("search", "social", "video")
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -44,11 +47,22 @@ class FakeLive:
         self.experiment = Experiment("first", "salt")
         self.campaigns: Mapping[str, Campaign] = {}
         self.reloads = 0
+        self.revision = -1
+        folder = Path(str(store.engine.url.database)).parent if store.kind == "sqlite" else Path(mkdtemp())
+        self.lane = Lane(lambda: self.store, folder / "switches.journal", self._switched)
         self.reload()
 
     def reload(self) -> None:
-        self.campaigns = load_all(self.store)
+        self.revision = self.store.revision()
+        read = load_all(self.store)
+        self.campaigns = {name: self.lane.over(one, self.revision) for name, one in read.items()}
+        self.lane.settled(self.revision)
         self.reloads += 1
+
+    def _switched(self, campaign_id: str) -> None:
+        if campaign_id in self.campaigns:
+            switched = self.lane.over(self.campaigns[campaign_id], self.revision)
+            self.campaigns = {**self.campaigns, campaign_id: switched}
 
     def clock(self) -> datetime:
         return self.now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from crossmix.config.serving import Serving
 from crossmix.ledger import audit, tables
 from crossmix.ledger.store import Store
 from pipelines.cli.main import app
+from serving.campaigns import lane
 from serving.http import resources as routes
 from serving.http.observe import Observe
 from tests.support.serving_live import START, FakeLive, raw
@@ -229,3 +231,19 @@ def test_the_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSMIX_TOKEN", "def")
     invoke("campaign", "list")
     assert seen == [{}, {"authorization": "Bearer abc"}, {"authorization": "Bearer def"}]
+
+
+def test_a_switch_that_waits_for_the_database_says_so(
+    live: FakeLive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert invoke(*NEW)[0] == 0
+    monkeypatch.setattr(lane, "ANSWER_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "serving.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    status, told = invoke("override", "set", "spring", "--reason", "odd")
+    assert status == 0
+    assert "override static by local" in told
+    assert f"pending: {lane.PENDING}" in told
+    other.execute("ROLLBACK")
+    other.close()
+    live.lane.stop()

@@ -24,7 +24,7 @@ from crossmix.metrics import QUANTITIES
 from serving.assignment.users import hashed
 from serving.campaigns import service as campaigns
 from serving.feedback import events as feedback
-from serving.feedback.events import FeedbackError, Receipt
+from serving.feedback.events import Fault, FeedbackError, Receipt
 from serving.feedback.schema import EventData, NewEvent
 from serving.http import resources as routes
 from tests.support.serving_live import PLATFORMS, START, FakeLive, event, raw
@@ -64,15 +64,96 @@ def sums(live: FakeLive, name: str = "impressions") -> Any:
 def test_every_quantity_may_be_sent_and_is_nothing_where_it_is_not() -> None:
     about = ("event_id", "campaign_id", "arm", "user_id", "platform", "cycle", "timestamp", "requests")
     assert NewEvent.names()[:8] == about
-    assert set(NewEvent.names()[8:]) == set(QUANTITIES)
+    assert set(NewEvent.names()[8:-3]) == set(QUANTITIES)
+    assert NewEvent.names()[-3:] == ("complete", "replaces", "reason")
     assert tuple(EventData.model_fields) == NewEvent.names()[1:]
     assert {name: NewEvent.model_fields[name].default for name in QUANTITIES} == dict.fromkeys(QUANTITIES, 0.0)
 
 
-def test_an_event_is_counted_once_whatever_it_says_later(live: FakeLive) -> None:
-    assert take(live, event("a"), event("b", platform="video"), event("a", impressions=99)) == Receipt(2, 1, 0)
-    assert take(live, event("b", impressions=7), event("c")) == Receipt(1, 1, 0)
+def conflict(event_id: str) -> str:
+    return (
+        f"event_id: {event_id!r} is known with other content; "
+        f"send a new event_id that replaces {event_id!r} to correct it"
+    )
+
+
+def test_an_event_is_counted_once_and_other_content_under_its_id_is_a_conflict(live: FakeLive) -> None:
+    assert take(live, event("a"), event("b", platform="video"), event("a")) == Receipt(2, 1, 0)
+    again = take(live, event("b", impressions=7), event("c"), event("a"), event("c", clicks=2))
+    faults = (Fault("b", 0, conflict("b")), Fault("c", 3, conflict("c")))
+    assert again == Receipt(1, 1, 0, faults)
+    assert again.error == (
+        f"events[0].{conflict('b')} (2 of the request's events do not count; "
+        "the others are kept: 1 accepted, 1 duplicates)"
+    )
     assert sums(live).tolist() == [[[20, 0, 10]], [[0, 0, 0]]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spend": 2.25},
+        {"requests": 0},
+        {"arm": "control"},
+        {"platform": "video"},
+        {"cycle": 1},
+        {"user_id": "u1"},
+        {"complete": True},
+        {"reason": "late invoice"},
+    ],
+)
+def test_whatever_an_event_says_is_its_content(live: FakeLive, change: dict[str, Any]) -> None:
+    take(live, event("a"))
+    assert [fault.event_id for fault in take(live, event("a", **change)).conflicts] == ["a"]
+    assert sums(live)[0, 0, 0] == 10
+
+
+def test_a_repetition_is_known_again_by_the_users_hash_and_from_whichever_cycle_it_comes(live: FakeLive) -> None:
+    one = event("a", arm=None, user_id="u1", clicks=0.1, reason="r")
+    assert take(live, one) == Receipt(1, 0, 0)
+    live.now += 3 * DAY
+    assert take(live, {**one, "cycle": None, "timestamp": START.isoformat()}) == Receipt(0, 1, 0)
+
+
+def test_refunds_and_corrections_change_what_the_sums_say(live: FakeLive) -> None:
+    take(live, event("a", revenue=50.0, conversions=2, user_id="u1"), event("b", revenue=20.0))
+    refund = event("r", impressions=0, spend=0, revenue=-30.0, conversions=-1, reason="returned goods")
+    assert take(live, refund) == Receipt(1, 0, 0)
+    assert sums(live, "revenue")[0, 0, 0] == 40.0
+    assert take(live, event("c", revenue=5.0, spend=1.0, replaces="a", user_id="u1")) == Receipt(1, 0, 0)
+    assert (sums(live, "revenue")[0, 0, 0], sums(live, "spend")[0, 0, 0]) == (-5.0, 3.5)
+    assert ledger.by_user(live.store, "spring").values["revenue"].tolist() == [5.0]
+    assert take(live, event("c", revenue=5.0, spend=1.0, replaces="a", user_id="u1")) == Receipt(0, 1, 0)
+
+
+def test_a_correction_that_cannot_be_is_told_beside_those_that_count(client: TestClient, live: FakeLive) -> None:
+    take(live, event("a"))
+    wrong = event("x", replaces="nobody")
+    answer = client.post("/feedback", json=[event("b"), wrong, event("a", clicks=3), wrong])
+    told = "replaces: 'nobody' is unknown; name an event that was accepted"
+    assert answer.status_code == 409
+    assert answer.json() == {
+        "error": f"events[1].{told} (3 of the request's events do not count; "
+        "the others are kept: 1 accepted, 0 duplicates)",
+        "accepted": 1,
+        "duplicates": 0,
+        "late": 0,
+        "conflicts": [{"event_id": "a", "index": 2, "error": conflict("a")}],
+        "refused": [{"event_id": "x", "index": index, "error": told} for index in (1, 3)],
+    }
+    assert sums(live).sum() == 20
+
+
+def test_a_completeness_mark_says_that_nothing_more_comes(client: TestClient, live: FakeLive) -> None:
+    mark = {"event_id": "m", "campaign_id": "spring", "arm": "policy", "platform": "video", "cycle": 0}
+    assert client.post("/feedback", json=[event("a"), {**mark, "complete": True}]).json()["accepted"] == 2
+    assert ledger.complete_cells(live.store, "spring", "policy", PLATFORMS) == {(0, 2)}
+    assert client.post("/feedback", json=event("b", platform="video")).json()["accepted"] == 1, "what comes counts"
+    envelope = {"specversion": "1.0", "id": "m", "source": "//bidder", "type": "t", "data": {**mark, "complete": True}}
+    del envelope["data"]["event_id"]
+    envelope["data"]["platform"] = "search"
+    assert client.post("/feedback", headers=STRUCTURED, json=envelope).json()["accepted"] == 1
+    assert ledger.complete_cells(live.store, "spring", "policy", PLATFORMS) == {(0, 0), (0, 2)}
 
 
 def test_totals_by_arm_cycle_and_platform(live: FakeLive) -> None:
@@ -184,6 +265,13 @@ REFUSED: list[tuple[Any, str]] = [
     (event("a", requests=-2), r"requests: -2; give a number"),
     (event("a", clicks=None), r"clicks: missing; give a number"),
     (event("a", spend=10**400), r"spend: a number too large; give"),
+    (event("a", requests=-2, clicks=-1, spend=-0.5), r"requests: -2; give a number from 0 to 1e\+15, or below 0 with"),
+    (event("a", reason=""), r"reason: ''; give text of 1 to 1,000 characters"),
+    (event("a", reason="x\x00"), r"reason: 'x\\x00'; give text"),
+    (event("a", complete=1), r"complete: 1; give true or false"),
+    (event("a", replaces=""), r"replaces: ''; give 1 to 200 printable characters"),
+    (event("a", replaces="a"), r"replaces: 'a' is the event itself; give the correction its own id"),
+    (event("a", spend=-1e16, reason="r"), r"spend: -1e\+16; give a number"),
     (event("a", cost=1), r"cost: unknown field; use event_id, campaign_id"),
 ]
 
@@ -204,9 +292,10 @@ def test_a_request_has_its_limits(live: FakeLive) -> None:
 
 
 def test_plain_json_over_http(client: TestClient, live: FakeLive, seen: list[Receipt]) -> None:
-    assert client.post("/feedback", json=event("a")).json() == {"accepted": 1, "duplicates": 0, "late": 0}
+    good = {"conflicts": [], "refused": []}
+    assert client.post("/feedback", json=event("a")).json() == {"accepted": 1, "duplicates": 0, "late": 0, **good}
     answer = client.post("/feedback", json=[event("a"), event("b")])
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "duplicates": 1, "late": 0})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "duplicates": 1, "late": 0, **good})
     assert seen == [Receipt(1, 0, 0), Receipt(1, 1, 0)]
     assert sums(live).sum() == 20
 
@@ -230,7 +319,12 @@ def test_cloud_events_in_each_mode(client: TestClient, live: FakeLive) -> None:
     batch = [json.loads(to_structured(cloud(name))[1]) for name in ("é 1", "2", "3")]
     kind = {"content-type": "application/cloudevents-batch+json; charset=utf-8"}
     answer = client.post("/feedback", headers=kind, json=batch)
-    assert answer.json() == {"accepted": 1, "duplicates": 2, "late": 0}
+    assert answer.json() == {"accepted": 1, "duplicates": 2, "late": 0, "conflicts": [], "refused": []}
+    batch[1]["data"]["impressions"] = 11
+    answer = client.post("/feedback", headers=kind, json=batch)
+    assert (answer.status_code, answer.json()["duplicates"]) == (409, 2)
+    told = {"event_id": "//bidder/eu 2", "index": 1, "error": conflict("//bidder/eu 2")}
+    assert answer.json()["conflicts"] == [told]
     headers, body = to_structured(cloud("2", source="//bidder/us"))
     assert client.post("/feedback", headers=headers, content=body).json()["accepted"] == 1
     assert sums(live).sum() == 40
@@ -247,14 +341,16 @@ def test_ids_in_headers_are_unquoted_and_percent_decoded(client: TestClient, liv
     )
     for number, (name, source) in enumerate(written):
         answer = client.post("/feedback", headers={**headers, "ce-id": name, "ce-source": source}, json=data)  # type: ignore[dict-item]
-        assert answer.json() == {"accepted": int(number == 0), "duplicates": int(number > 0), "late": 0}
+        receipt = {"accepted": int(number == 0), "duplicates": int(number > 0), "late": 0}
+        assert answer.json() == {**receipt, "conflicts": [], "refused": []}
     envelope = {"specversion": "1.0", "type": "delivery", "id": "\u00e9 1", "source": "//bidder/\u20ac"}
     encoded = base64.b64encode(json.dumps(data).encode()).decode()
     for one in ({**envelope, "data": data}, {**envelope, "data_base64": encoded}):
         assert client.post("/feedback", headers=STRUCTURED, json=one).json()["duplicates"] == 1
     batch = [{**envelope, "data_base64": encoded}, {**envelope, "id": "2", "data_base64": encoded}]
     kind = {"content-type": "application/cloudevents-batch+json"}
-    assert client.post("/feedback", headers=kind, json=batch).json() == {"accepted": 1, "duplicates": 1, "late": 0}
+    receipt = {"accepted": 1, "duplicates": 1, "late": 0, "conflicts": [], "refused": []}
+    assert client.post("/feedback", headers=kind, json=batch).json() == receipt
 
 
 def test_a_cloud_events_time_is_its_timestamp(client: TestClient, live: FakeLive) -> None:

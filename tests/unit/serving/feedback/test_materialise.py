@@ -583,3 +583,18 @@ def test_a_server_that_leaves_pushing_to_another_says_what_is_missing(
     assert pushed_frames == []
     assert pushes.all_newest(world.store) == {}
     assert world.gaps.of(world.campaign, "policy", 0).unreported == 2
+
+
+def test_statistics_follow_corrections_and_stay_numbers_under_a_refund_larger_than_the_cell(world: World) -> None:
+    world.take(0.5, *deliveries(1))
+    world.advance(1.1)
+    plain = world.row().copy()
+    name = f"{PLATFORMS[0]}-0-0"
+    one = next(made for made in deliveries(1) if made["event_id"] == name)
+    world.take(1.2, {**one, "event_id": "mended", "revenue": one["revenue"] + 500.0, "replaces": name})
+    quiet = {"campaign_id": "c0", "cycle": 1, "impressions": 0, "spend": 0, "reason": "returned goods"}
+    world.take(1.3, event("refund", platform=PLATFORMS[1], revenue=-1e6, conversions=-50, **quiet))
+    world.advance(2.1)
+    after = world.row()
+    assert np.isfinite(after).all()
+    assert not np.array_equal(after, plain)

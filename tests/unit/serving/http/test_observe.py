@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
 from crossmix.ledger.campaigns import Campaign
-from serving.feedback.events import Receipt
+from serving.feedback.events import Fault, Receipt
 from serving.feedback.gaps import Gaps, Missing
 from serving.http import logs, observe
 from serving.http.access import Access
@@ -231,16 +231,18 @@ def test_requests_are_counted_by_route_and_status() -> None:
 def test_answers_and_feedback_are_counted() -> None:
     policy = {"arm": "policy", "campaign": "spring-observe"}
     away = sample("crossmix_degraded_total", cause="feature store")
-    fed = [sample("crossmix_feedback_events_total", outcome=name) for name in ("accepted", "duplicate", "late")]
+    outcomes = ("accepted", "duplicate", "late", "conflict", "refused")
+    fed = [sample("crossmix_feedback_events_total", outcome=name) for name in outcomes]
     one = {"arm": "policy", "campaign_id": "spring-observe", "degraded": []}
     observe.answered([one, one | {"degraded": [{"what": "feature store", "why": "gone", "since": "now"}]}])
     observe.answered([one | {"arm": "control"}])
-    observe.fed(Receipt(accepted=5, duplicates=2, late=1))
+    fault = Fault("e1", 3, "event_id: 'e1' is known with other content")
+    observe.fed(Receipt(accepted=5, duplicates=2, late=1, conflicts=(fault, fault), refused=(fault,)))
     assert sample("crossmix_allocations_total", **policy) == 2
     assert sample("crossmix_allocations_total", **policy | {"arm": "control"}) == 1
     assert sample("crossmix_degraded_total", cause="feature store") == away + 1
-    after = [sample("crossmix_feedback_events_total", outcome=name) for name in ("accepted", "duplicate", "late")]
-    assert [new - old for new, old in zip(after, fed, strict=True)] == [5, 2, 1]
+    after = [sample("crossmix_feedback_events_total", outcome=name) for name in outcomes]
+    assert [new - old for new, old in zip(after, fed, strict=True)] == [5, 2, 1, 2, 1]
 
 
 def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
