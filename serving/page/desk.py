@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from crossmix.ledger import switches
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import schema as plan
@@ -49,6 +50,7 @@ DONE = {
 """What the page says after a form, by its name."""
 Switch = Callable[[str, str, str, str, Mapping[str, Any] | None], Awaitable[bool]]
 """Makes pause, resume, kill, split or lift hold: action, campaign, who, reason, given split; whether it is written."""
+_ACTIONS = {"pause": switches.PAUSE, "resume": switches.RESUME, "lift": switches.LIFT}
 SHORT = ("pause", "resume", "kill", "lift")
 """Forms that only ask for a reason: being shown is their check."""
 
@@ -169,23 +171,13 @@ def _do(form: Sent, one: Campaign | None, live: Live) -> str:
 
 
 def switcher(live: Live) -> Switch:
-    """A switch that writes into the database and waits for it."""
+    """The kill switch's own lane: what it is asked holds at once, written or not."""
 
-    def work(action: str, name: str, actor: str, reason: str, share: Mapping[str, Any] | None) -> bool:
-        if action == "pause":
-            service.pause(live.store, name, actor, reason)
-        elif action == "resume":
-            service.resume(live.store, name, actor, reason)
-        elif action == "lift":
-            service.lift(live.store, name, actor, reason)
-        else:
-            kind = "static" if share is None else "given"
-            service.set_override(live.store, name, kind, share, live.platforms, actor, reason)
-        live.reload()
-        return True
-
-    async def switch(*args: Any) -> bool:
-        return await run_in_threadpool(work, *args)
+    async def switch(action: str, name: str, actor: str, reason: str, share: Mapping[str, Any] | None) -> bool:
+        kind = None if action not in ("kill", "split") else "static" if share is None else "given"
+        split = plan.check_override(kind, share, live.platforms) if kind else None
+        change = switches.Switch(_ACTIONS.get(action, switches.SET), name, actor, reason, live.clock(), kind, split)
+        return (await live.lane.ask(change)).revision is not None
 
     return switch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -282,6 +283,27 @@ def test_a_switch_that_waits_for_the_database_says_so(live: Live, tokens: dict[s
     assert asked == [("kill", FIRST, "a-admin", "now", None)]
     assert answer.headers["location"] == f"../?campaign={FIRST}&done=pending"
     assert "gets it when it can" in person.ask("GET", f"/?campaign={FIRST}&done=pending").text
+
+
+def test_the_kill_switch_holds_while_the_database_is_locked(live: Live, app: Any, tokens: dict[str, str]) -> None:
+    person = Person(app, tokens["admin"])
+    form = person.opened(f"/desk/kill?campaign={FIRST}") | {"reason": "now", "step": "do"}
+    locking = sqlite3.connect(live.folder / "serving.db", isolation_level=None)
+    locking.execute("BEGIN IMMEDIATE")
+    try:
+        answer = person.sent("/desk/kill", form)
+        assert answer.headers["location"] == f"../?campaign={FIRST}&done=pending"
+        override = live.campaigns[FIRST].override
+        assert override is not None
+        assert (override.kind, override.actor, override.reason) == ("static", "a-admin", "now")
+        assert campaigns.get(live.store, FIRST).override is None
+    finally:
+        locking.execute("ROLLBACK")
+        locking.close()
+    deadline = time.monotonic() + 300
+    while campaigns.get(live.store, FIRST).override is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert trail(live)[0] == ("override.set", FIRST, "a-admin", "now")
 
 
 def test_what_is_not_there_is_a_sentence(app: Any, tokens: dict[str, str]) -> None:
