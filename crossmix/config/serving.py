@@ -28,11 +28,15 @@ class Guardrails:
 
     __pydantic_config__ = STRICT
     roi_drop: NonNegative = 0.0
-    """Ends it when the whole always-valid interval of the lift of ROI lies below minus this."""
+    """Ends it when an interval of the lift of ROI lies wholly below minus this: of all cycles, or of the newest."""
     utilisation_drop: Positive = 0.2
-    """Ends it when the policy's utilisation lies this far, relative, below the control's; always-valid too."""
+    """Ends it when the policy's utilisation lies this far, relative, below the control's, so too."""
     cpa_rise: Positive = 0.3
-    """Ends it when the whole always-valid interval of the rise of CPA lies above this."""
+    """Ends it when an interval of the rise of CPA lies wholly above this."""
+    window: Annotated[int, Field(ge=3)] = 5
+    """Newest cycles that are looked at alone; half as many and one, and twice as many, are looked at too."""
+    false_stops: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Chance that they ever end an experiment in which the policy does no harm, however long it runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,57 +1,75 @@
-"""What the arms of an experiment delivered, read from the database: finished cycles only, totals and by user.
+"""What the arms of an experiment delivered in its finished cycles, read from the database.
 
-Campaigns have clocks of their own. An experiment's cycle is as long as the longest of theirs, and a campaign's cycle
-belongs to the first experiment cycle that begins no earlier; the campaign cycle in which the experiment begins counts
-(both arms begin in it), unless another experiment came before it: then it has the cycles that begin in it. A cycle
-whose feedback is missing from an arm is waited for during one more cycle; a cycle without feedback from either arm
-delivered nothing and is left out.
+An experiment's cycle is as long as the experiment was begun with, else as the longest of its campaigns' cycles; which
+of theirs belong to it says `crossmix.ledger.members`. A cycle whose feedback is missing from an arm is waited for while
+the next one runs; a cycle without feedback from either arm delivered nothing and is left out. A campaign whose cycles
+are longer than the experiment's keeps nobody waiting: its cycle is added when both arms have reported it.
 
-Planned budget of an arm and cycle: its weight x the campaigns' `cycle_budget`, as it is now.
+Planned budget of an arm and cycle: its weight x the campaign's budget of that cycle (`members.budgets`). Amounts are
+added within a currency and never across.
 
-Shapes: A arms (policy, control), Q quantities, T cycles of the experiment with feedback, P platforms, N users.
+`late` holds when a figure became known: what was said after a cycle can be said again (`as_of`).
+
+Shapes: A arms (policy, control), C currencies, Q quantities, T cycles of the experiment with feedback, P platforms,
+U cycles of the experiment in which a figure became known, N campaigns, M cycles of campaigns, I rows of `totals`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from crossmix import reward
 from crossmix.config import Reward
-from crossmix.ledger import tables
+from crossmix.ledger import kept_totals
+from crossmix.ledger.campaigns import budget_edits
 from crossmix.ledger.experiments import Experiment
+from crossmix.ledger.members import GRACE, Ends, Member, budgets, known_slots, members_of
 from crossmix.ledger.store import Store
-from crossmix.ledger.tables import utc
-from crossmix.metrics import AMOUNTS, ARMS, PLANNED, QUANTITIES
+from crossmix.metrics import AMOUNTS, ARMS, PLANNED, QUANTITIES, QUANTITY
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A campaign's part in the experiment."""
+class CurrencyError(ValueError):
+    """Amounts of several currencies were to be added."""
 
-    campaign_id: str
-    currency: str
-    budget: float
-    """Of both arms, currency per cycle."""
-    starts: datetime
-    cycle: timedelta
-    first: int
-    """First cycle of the experiment."""
-    stop: int
-    """One past the last finished one."""
-    cycles: int
 
-    def begins(self, cycle: int) -> datetime:
-        return self.starts + cycle * self.cycle
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Rows of `totals` that count, with the campaign and the experiment's cycle of each."""
+
+    member_I: Index
+    arm_I: Index
+    slot_I: Index
+    """Index into `slot_T`."""
+    platform_I: Index
+    known_I: Index
+    value_IQ: Array
+    member_M: Index
+    """Of each campaign cycle that counts."""
+    slot_M: Index
+    known_M: Index
+    """Since when it counts."""
+    budget_M: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Late:
+    """What became known when: sums by the experiment's cycle in which it did."""
+
+    planned_CATU: Array
+    revenue_CATU: Array
+    campaigns_CTU: Array
+    look_T: Index
+    """In which cycle each cycle was first counted: its own, or the next, where it was waited for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,192 +77,291 @@ class Outcomes:
     """Finished cycles."""
 
     experiment: Experiment
-    clocks: tuple[Clock, ...]
+    members: tuple[Member, ...]
     """Campaigns with feedback."""
     platforms: tuple[str, ...]
+    currencies: tuple[str, ...]
     length: timedelta
     """Of an experiment's cycle."""
     slot_T: tuple[int, ...]
     """Which cycles of the experiment, from 0."""
-    planned_AT: Array
-    total_QATP: Array
+    planned_CAT: Array
+    total_QCATP: Array
+    campaigns_CT: Array
+    """Campaign cycles that count: how much a currency weighs beside others."""
+    late: Late
+    cells: Cells
     finished: int
     """Cycles of the experiment that are over, with feedback or without."""
     silent: int
     """Campaign cycles without any feedback."""
+    number: int = 0
+    """Grows with every change of the feedback that they were read from."""
 
     @property
     def reached(self) -> bool:
         """The planned end is over."""
         return self.finished >= self.experiment.days
 
-    def of(self, name: str, platform: str | None = None) -> Array:
-        """A quantity of each arm and cycle, (A, T); `planned` is the arm's, whatever the platform."""
+    def by_currency(self, name: str, platform: str | None = None) -> Array:
+        """A quantity of each currency, arm and cycle, (C, A, T); `planned` is the arm's, whatever the platform."""
         if name == PLANNED:
-            return self.planned_AT
-        total_ATP: Array = self.total_QATP[QUANTITIES.index(name)]
-        return total_ATP.sum(2) if platform is None else total_ATP[:, :, self.platforms.index(platform)]
+            return self.planned_CAT
+        total_CATP: Array = self.total_QCATP[QUANTITIES.index(name)]
+        return total_CATP.sum(3) if platform is None else total_CATP[:, :, :, self.platforms.index(platform)]
+
+    def of(self, name: str, platform: str | None = None) -> Array:
+        """A quantity of each arm and cycle, (A, T); raises `CurrencyError` for amounts of several currencies."""
+        if len(self.currencies) > 1 and QUANTITY[name].format == "money":
+            raise CurrencyError(f"{name}: campaigns in {', '.join(self.currencies)}; ask for one currency")
+        total_AT: Array = self.by_currency(name, platform).sum(0)
+        return total_AT
 
     def dynamic_reward(self, weights: Reward) -> Array:
-        """Eq. 10 of each arm and cycle, (A, T), all campaigns together.
+        """Eq. 10 of each arm and cycle, (A, T), all campaigns of a currency together, the mean over currencies by their
+        campaigns.
 
         Its last term is 0: what is served is never above a platform's maximum.
         """
-        return reward.dynamic_of(weights, {name: self.of(name) for name in AMOUNTS}, np.zeros(self.planned_AT.shape))
+        amounts = {name: self.by_currency(name) for name in AMOUNTS}
+        reward_CAT = reward.dynamic_of(weights, amounts, np.zeros(self.planned_CAT.shape))
+        share_CT = self.campaigns_CT / np.maximum(self.campaigns_CT.sum(0), 1e-12)
+        return np.asarray((reward_CAT * share_CT[:, None]).sum(0), float)
 
+    def only(self, *, currency: str | None = None, campaign: str | None = None) -> Outcomes:
+        """The same of one currency or one campaign, in the cycles in which it has feedback."""
+        members, cells = self.members, self.cells
+        keep_M: Any
+        keep_I: Any
+        if campaign is None:
+            keep_N = np.fromiter((currency in (None, one.currency) for one in members), bool, len(members))
+            keep_M, keep_I = keep_N[cells.member_M], keep_N[cells.member_I]
+        else:  # campaigns, and the rows of each, are in order of name
+            at = bisect_left(members, campaign, key=lambda one: one.campaign_id)
+            keep_N = np.zeros(len(members), bool)
+            keep_N[at : at + 1] = at < len(members) and members[at].campaign_id == campaign
+            ends = [at, at + int(keep_N.any())]
+            keep_M, keep_I = (slice(*np.searchsorted(part, ends)) for part in (cells.member_M, cells.member_I))
+        slots = np.unique(cells.slot_M[keep_M])
+        position = np.full(len(self.slot_T) + 1, -1)
+        position[slots] = np.arange(len(slots))
+        number_N = np.cumsum(keep_N) - 1
+        kept = Cells(
+            number_N[cells.member_I[keep_I]],
+            cells.arm_I[keep_I],
+            position[cells.slot_I[keep_I]],
+            cells.platform_I[keep_I],
+            cells.known_I[keep_I],
+            cells.value_IQ[keep_I],
+            number_N[cells.member_M[keep_M]],
+            position[cells.slot_M[keep_M]],
+            cells.known_M[keep_M],
+            cells.budget_M[keep_M],
+        )
+        members = tuple(members[n] for n in np.flatnonzero(keep_N))
+        return _summed(
+            replace(self, members=members, slot_T=tuple(self.slot_T[t] for t in slots), cells=kept),
+            self.late.look_T[slots],
+        )
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Users:
-    """Figures of each user who has feedback, per arm; the covariate is from before the experiment."""
+    def between(self, first: int, stop: int) -> Outcomes:
+        """The same of the cycles `first` (from 0) to before `stop`."""
+        keep_T = np.array([first <= slot < stop for slot in self.slot_T], bool)
+        late = self.late
+        return replace(
+            self,
+            slot_T=tuple(slot for slot in self.slot_T if first <= slot < stop),
+            planned_CAT=self.planned_CAT[:, :, keep_T],
+            total_QCATP=self.total_QCATP[:, :, :, keep_T],
+            campaigns_CT=self.campaigns_CT[:, keep_T],
+            late=Late(
+                late.planned_CATU[:, :, keep_T],
+                late.revenue_CATU[:, :, keep_T],
+                late.campaigns_CTU[:, keep_T],
+                late.look_T[keep_T],
+            ),
+        )
 
-    during: dict[str, Array]
-    """Arm to (N, Q)."""
-    before: dict[str, Array]
-    """The same users, 0 where nothing is known."""
-    known: int
-    """Users with feedback from before."""
-    crossed: int
-    """Users with feedback in both arms."""
-    impressions: float
-    """Their impressions."""
+    def as_of(self, cycles: int) -> tuple[Array, Array, Array]:
+        """Revenue and planned budget, (C, A, T'), and campaigns, (C, T'), as they were known when the first `cycles` of
+        `slot_T` had just been counted; T' <= `cycles`: what was not known at all is left out.
+
+        The last of them was counted at its end, and then what had come in by its end is in; or where it was waited
+        for, during the next, and then what had come in by the end of that.
+        """
+        until = int(self.late.look_T[cycles - 1]) + 1
+        revenue, planned, campaigns = (
+            part[..., :cycles, :until].sum(-1)
+            for part in (self.late.revenue_CATU, self.late.planned_CATU, self.late.campaigns_CTU)
+        )
+        some_T = campaigns.sum(0) > 0
+        return revenue[:, :, some_T], planned[:, :, some_T], campaigns[:, some_T]
 
 
 def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
-    """Everything that the experiment's finished cycles delivered until `now` (UTC); raises `StoreAwayError`."""
-    with store.read() as connection:
-        clocks = _clocks(connection, experiment, now)
-        cells = {clock.campaign_id: _cells(connection, clock) for clock in clocks}
-    clocks = tuple(clock for clock in clocks if cells[clock.campaign_id])
-    length = max((clock.cycle for clock in clocks), default=timedelta(days=1))
-    slot_of, finished, silent = _settled(experiment, clocks, cells, length, now)
+    """Everything that the experiment's finished cycles delivered until `now` (UTC); raises `StoreAwayError`.
 
-    platforms = tuple(sorted({platform for values in cells.values() for _, _, platform in values}))
-    slots = tuple(sorted(set(slot_of.values())))
-    planned_AT = np.zeros((len(ARMS), len(slots)))
-    total_QATP = np.zeros((len(QUANTITIES), len(ARMS), len(slots), len(platforms)))
-    for clock in clocks:
-        for (arm, cycle, platform), values in cells[clock.campaign_id].items():
-            if (clock.campaign_id, cycle) in slot_of:
-                t = slots.index(slot_of[clock.campaign_id, cycle])
-                total_QATP[:, ARMS.index(arm), t, platforms.index(platform)] += values
-    budget = {clock.campaign_id: clock.budget for clock in clocks}
-    for (campaign, _), slot in slot_of.items():
-        planned_AT[:, slots.index(slot)] += [experiment.weights[arm] * budget[campaign] for arm in ARMS]
-    return Outcomes(experiment, clocks, platforms, length, slots, planned_AT, total_QATP, finished, silent)
-
-
-def _settled(
-    experiment: Experiment,
-    clocks: tuple[Clock, ...],
-    cells: Mapping[str, Mapping[tuple[str, int, str], Array]],
-    length: timedelta,
-    now: datetime,
-) -> tuple[dict[tuple[str, int], int], int, int]:
-    """The experiment's cycle of each campaign cycle that counts; its finished cycles; campaign cycles without feedback.
-
-    A campaign's cycle without an arm's feedback is waited for while the next one runs.
+    A few queries, however many campaigns there are; rows that have not changed since the last look are not read again.
     """
-    arms = {arm for arm in ARMS if experiment.weights[arm] > 0}
-    finished, silent = experiment.days if clocks else 0, 0
-    slot_of: dict[tuple[str, int], int] = {}
-    for clock in clocks:
-        reported: dict[int, set[str]] = {}
-        for arm, cycle, _ in cells[clock.campaign_id]:
-            reported.setdefault(cycle, set()).add(arm)
-        unsettled = clock.stop if clock.stop < clock.cycles else None
-        for cycle in range(clock.first, clock.stop):
-            slot = _slot(experiment, length, clock.begins(cycle))
-            reporting = reported.get(cycle, set())
-            if not arms <= reporting and now - clock.begins(cycle + 1) < clock.cycle:
-                unsettled = cycle
-                break
-            if reporting:
-                slot_of[clock.campaign_id, cycle] = slot
-            elif slot < experiment.days:
-                silent += 1
-        if unsettled is not None:
-            finished = min(finished, _slot(experiment, length, clock.begins(unsettled)))
-    return {key: slot for key, slot in slot_of.items() if slot < finished}, finished, silent
-
-
-def users(store: Store, outcomes: Outcomes) -> Users:
-    """Figures by user over the finished cycles; raises `StoreAwayError`."""
-    now: dict[tuple[str, str], Array] = {}
-    past: dict[str, Array] = {}
-    events = tables.events.c
+    edits = budget_edits(store)
+    campaigns, platforms, rows, number = kept_totals.read(store)
     with store.read() as connection:
-        for clock in outcomes.clocks:
-            stop = clock.first + sum(
-                _slot(outcomes.experiment, outcomes.length, clock.begins(cycle)) < outcomes.finished
-                for cycle in range(clock.first, clock.stop)
-            )
-            mine = (events.campaign_id == clock.campaign_id) & events.user.is_not(None)
-            during = mine & events.arm.in_(ARMS) & (events.cycle >= clock.first) & (events.cycle < stop)
-            for arm, user, *values in connection.execute(_sums(during, events.arm, events.user)):
-                now[arm, user] = now.get((arm, user), 0.0) + np.array(values, float)
-            before = mine & (events.cycle < clock.first)
-            for user, *values in connection.execute(_sums(before, events.user)):
-                past[user] = past.get(user, 0.0) + np.array(values, float)
-    names = {arm: [user for a, user in now if a == arm] for arm in ARMS}
-    nothing = np.zeros(len(QUANTITIES))
-    table = {arm: np.array([now[arm, user] for user in names[arm]]).reshape(-1, len(QUANTITIES)) for arm in ARMS}
-    known = {user for _, user in now}
-    return Users(
-        table,
-        {arm: np.array([past.get(user, nothing) for user in names[arm]]).reshape(-1, len(QUANTITIES)) for arm in ARMS},
-        len(known & past.keys()),
-        len(now) - len(known),
-        float(sum(rows[:, QUANTITIES.index("impressions")].sum() for rows in table.values())),
+        members = members_of(connection, experiment, now)
+    member_N = np.full(len(campaigns), -1)
+    for n, one in enumerate(members):
+        if one.campaign_id in campaigns:
+            member_N[campaigns[one.campaign_id]] = n
+    member_I = member_N[rows.campaign_I]
+    first_N, stop_N = (np.array([getattr(one, name) for one in members], np.int64) for name in ("first", "stop"))
+    keep_I = member_I >= 0
+    keep_I[keep_I] = ((rows.cycle_I >= first_N[member_I]) & (rows.cycle_I < stop_N[member_I]))[keep_I]
+    heard = np.unique(member_I[keep_I])
+    position_N = np.full(len(members), -1)
+    position_N[heard] = np.arange(len(heard))
+    names = sorted(name for name, p in platforms.items() if (rows.platform_I[keep_I] == p).any())
+    platform_P = np.full(len(platforms), -1)
+    platform_P[[platforms[name] for name in names]] = np.arange(len(names))
+    known = _Known(
+        position_N[member_I[keep_I]],
+        rows.arm_I[keep_I],
+        rows.cycle_I[keep_I],
+        platform_P[rows.platform_I[keep_I]],
+        rows.known_I[keep_I],
+        rows.value_IQ[keep_I],
+    )
+    outcomes = _placed(experiment, tuple(members[n] for n in heard), tuple(names), known, edits, now)
+    return replace(outcomes, number=number)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """Rows of `totals` by a campaign's own cycles."""
+
+    member_I: Index
+    arm_I: Index
+    cycle_I: Index
+    platform_I: Index
+    known_I: Index
+    value_IQ: Array
+
+
+def _placed(
+    experiment: Experiment,
+    members: tuple[Member, ...],
+    platforms: tuple[str, ...],
+    rows: _Known,
+    edits: dict[str, list[tuple[datetime, float]]],
+    now: datetime,
+) -> Outcomes:
+    """The rows in the experiment's cycles, those that count.
+
+    Long because the arrays of one placement stand together: which cycle ends when, who has reported, who is waited for.
+    """
+    longest = max((one.calendar.nominal for one in members), default=timedelta(days=1))
+    length = longest if experiment.cycle_hours is None else timedelta(hours=experiment.cycle_hours)
+    calendar = Ends(experiment.started, length)
+    ends = [calendar.of(one.calendar, one.stop + 1) for one in members]
+    first_N = np.array([one.first for one in members], np.int64)
+    size_N = np.array([one.stop - one.first for one in members], np.int64)
+    start_N = np.concatenate([[0], np.cumsum(size_N)]).astype(np.int64)
+    member_M = np.repeat(np.arange(len(members)), size_N)
+    both = list(zip(ends, members, strict=True))
+    end_M = np.concatenate([np.zeros(0), *(end[one.first : one.stop] for end, one in both)])
+    slots_N = [calendar.slots(end, one.calendar) for end, one in both]
+    slot_M = np.concatenate(
+        [np.zeros(0, np.int64), *(slots[one.first : one.stop] for slots, one in zip(slots_N, members, strict=True))]
+    )
+    next_N = np.array([slots[-1] for slots in slots_N], np.int64)
+    width_N = np.array([one.calendar.nominal / length for one in members])
+    long_M = width_N[member_M] > 1 + GRACE
+
+    # When each arm's first report of a cycle became known; a campaign's cycle is the index of its own rows.
+    row_I = start_N[rows.member_I] + rows.cycle_I - first_N[rows.member_I]
+    known_I = known_slots(slots_N, rows.member_I, rows.known_I)
+    never = np.iinfo(np.int64).max // 2
+    heard_MA = np.full((len(member_M), len(ARMS)), never, np.int64)
+    np.minimum.at(heard_MA, (row_I, rows.arm_I), known_I)
+    serves_A = np.array([experiment.weights[arm] > 0 for arm in ARMS])
+    both_M = (heard_MA < never)[:, serves_A].all(1)
+    any_M = (heard_MA < never).any(1)
+    waited_M = (now - experiment.started) / length - end_M
+    patience_M = np.where(long_M, width_N[member_M], np.minimum(width_N[member_M], 1.0))
+    unsettled_M = ~both_M & (waited_M + 1e-9 < patience_M)
+
+    finished = experiment.days if members else 0
+    holds_M, running_N = unsettled_M & ~long_M, np.array([one.stop < one.cycles for one in members], bool)
+    finished = min([finished, *slot_M[holds_M].tolist(), *next_N[running_N].tolist()])
+    elapsed = math.floor((min(now, experiment.ended or now) - experiment.started) / length)
+    finished = max(min(finished, max([elapsed, *(slot_M[any_M] + 1).tolist()])), 0)
+
+    counts_M = any_M & ~unsettled_M & (slot_M < finished)
+    silent = int((~any_M & ~unsettled_M & (slot_M < min(finished, experiment.days))).sum())
+    slots = np.unique(slot_M[counts_M])
+    # A cycle that was not waited for any more, or of a long campaign, counts since it became known.
+    ready_M = np.where(both_M, heard_MA[:, serves_A].max(1), slot_M + np.ceil(patience_M).astype(np.int64))
+    first_M = heard_MA.min(1)
+    known_M = np.where(long_M, np.maximum(ready_M, slot_M), np.where(first_M > slot_M + 1, first_M, slot_M))
+    late_M = ~both_M | (ready_M > slot_M)
+    look_T = np.array([slot + bool((late_M & ~long_M)[slot_M == slot].any()) for slot in slots], np.int64)
+    budget_M = budgets(members, edits)
+
+    keep_I = counts_M[row_I]
+    cells = Cells(
+        rows.member_I[keep_I],
+        rows.arm_I[keep_I],
+        np.searchsorted(slots, slot_M[row_I[keep_I]]),
+        rows.platform_I[keep_I],
+        np.maximum(known_I, known_M[row_I])[keep_I],
+        rows.value_IQ[keep_I],
+        member_M[counts_M],
+        np.searchsorted(slots, slot_M[counts_M]),
+        known_M[counts_M],
+        budget_M[counts_M],
+    )
+    nothing = np.zeros(0)
+    late = Late(nothing, nothing, nothing, look_T)
+    bare = Outcomes(
+        experiment, members, platforms, (), length, tuple(slots.tolist()), nothing, nothing, nothing, late, cells,
+        finished, silent,
+    )  # fmt: skip
+    return _summed(bare, look_T)
+
+
+def _summed(outcomes: Outcomes, look_T: Index) -> Outcomes:
+    """The sums of the cells."""
+    cells, cycles = outcomes.cells, len(outcomes.slot_T)
+    currencies = tuple(sorted({one.currency for one in outcomes.members}))
+    currency_N = np.array([currencies.index(one.currency) for one in outcomes.members], np.int64)
+    weight_A = np.array([outcomes.experiment.weights[arm] for arm in ARMS])
+    currency_I, currency_M = currency_N[cells.member_I], currency_N[cells.member_M]
+    shape = (len(currencies), len(ARMS), cycles, len(outcomes.platforms))
+    place = (currency_I, cells.arm_I, cells.slot_I, cells.platform_I)
+    total = np.stack([_added(shape, place, value_I) for value_I in cells.value_IQ.T])
+    last = int(max([*look_T.tolist(), 0]))
+    # All that became known after the last look is in the last column and in no look.
+    known_I, known_M = np.minimum(cells.known_I, last + 1), np.minimum(cells.known_M, last + 1)
+    counted = ((len(currencies), cycles, last + 2), (currency_M, cells.slot_M, known_M))
+    planned_CATU = weight_A[:, None, None] * _added(*counted, cells.budget_M)[:, None]
+    campaigns_CTU = _added(*counted, np.ones(len(known_M)))
+    revenue_CATU = _added(
+        (len(currencies), len(ARMS), cycles, last + 2),
+        (currency_I, cells.arm_I, cells.slot_I, known_I),
+        cells.value_IQ[:, QUANTITIES.index("revenue")],
+    )
+    return replace(
+        outcomes,
+        currencies=currencies,
+        planned_CAT=planned_CATU.sum(3),
+        total_QCATP=total,
+        campaigns_CT=campaigns_CTU.sum(2),
+        late=Late(planned_CATU, revenue_CATU, campaigns_CTU, look_T),
     )
 
 
-def _slot(experiment: Experiment, length: timedelta, begins: datetime) -> int:
-    """The experiment's cycle of a campaign's cycle."""
-    return max(math.ceil((begins - experiment.started) / length - 1e-9), 0)
-
-
-def _clocks(connection: sa.Connection, experiment: Experiment, now: datetime) -> tuple[Clock, ...]:
-    rows, started = tables.experiments.c, experiment.started
-    others = connection.execute(sa.select(rows.started).where(rows.id != experiment.id)).scalars()
-    follows = any(utc(begun) < started for begun in others)
-    cutoff = min(now, experiment.ended or now)
-    clocks = []
-    for row in connection.execute(sa.select(tables.campaigns)).mappings():
-        starts, cycle = utc(row["starts"]), timedelta(hours=row["cycle_hours"])
-        first = max(math.floor((started - starts) / cycle), 0)
-        begins = starts + first * cycle
-        if begins < started and follows:
-            first += 1  # it has the cycles that begin in it (`crossmix.terms`)
-        stop = min(max(math.floor((cutoff - starts) / cycle + 1e-9), first), row["cycles"])
-        clocks.append(
-            Clock(
-                row["campaign_id"],
-                row["currency"],
-                float(row["cycle_budget"]),
-                starts,
-                cycle,
-                first,
-                stop,
-                int(row["cycles"]),
-            )
-        )
-    return tuple(clocks)
-
-
-def _cells(connection: sa.Connection, clock: Clock) -> dict[tuple[str, int, str], Array]:
-    """Sums of each arm, cycle and platform, (Q,)."""
-    events = tables.events.c
-    mine = (
-        (events.campaign_id == clock.campaign_id)
-        & events.arm.in_(ARMS)
-        & (events.cycle >= clock.first)
-        & (events.cycle < clock.stop)
-    )
-    rows = connection.execute(_sums(mine, events.arm, events.cycle, events.platform))
-    return {(arm, int(cycle), platform): np.array(values, float) for arm, cycle, platform, *values in rows}
-
-
-def _sums(which: Any, *by: Any) -> Any:
-    events = tables.events.c
-    counted = which & events.replaced_by.is_(None)
-    return sa.select(*by, *(sa.func.sum(events[name]) for name in QUANTITIES)).where(counted).group_by(*by)
+def _added(shape: tuple[int, ...], place: tuple[Index, ...], value: Array) -> Array:
+    """Sums of values at their places; without any, zeros."""
+    size = math.prod(shape)
+    if not (size and len(value)):
+        return np.zeros(shape)
+    sums = np.bincount(np.ravel_multi_index(place, shape), weights=value, minlength=size)
+    return np.asarray(sums.reshape(shape), float)

@@ -5,12 +5,13 @@ The tests are those of `crossmix.evaluate.stats.sequential`.
 A comparison that cannot be made says why, and how much more is needed. Several cycles are summed to one figure where
 single ones hold nothing to divide, as `crossmix experiment simulate` does.
 
-Shapes: A arms (policy, control), T cycles, F figures (sums of cycles), N users.
+Shapes: A arms (policy, control), C currencies, T cycles, F figures (sums of cycles), N users.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,16 @@ from crossmix.evaluate.stats.sequential import (
     Lift,
     closing,
     days_needed,
-    fewest_days,
     paired,
     ratio_of_sums,
-    sequential_by_day,
+    sequential,
     summed,
 )
 from crossmix.evaluate.stats.significance import welch
-from crossmix.ledger.outcomes import Array, Outcomes, Users
-from crossmix.metrics import ARMS, JUDGED, METRIC, QUANTITIES
+from crossmix.ledger.outcomes import Array, Outcomes
+from crossmix.ledger.outcomes_by_user import Users
+from crossmix.metrics import ARMS, JUDGED, METRIC, QUANTITIES, QUANTITY
+from crossmix.pages import format as formats
 
 FIGURES = {key: (METRIC[key].numerator, METRIC[key].denominator) for key in JUDGED}
 """What each is a ratio of. Of a platform, `roi` and `utilisation` are over the arm's whole planned budget, so that
@@ -38,6 +40,9 @@ FEWEST = 3
 """Figures that a comparison needs: two have a deviation, and hardly know it."""
 QUESTIONS = (0.05, 0.1)
 """Lifts of which is told how many cycles they need."""
+MONEY = {key for key, one in QUANTITY.items() if one.format == "money"}
+POLICY, CONTROL, RUNNING = "policy better", "control better", "running"
+"""What an interval says."""
 
 
 def own(top_T: Array, bottom_T: Array, level: float) -> dict[str, Any]:
@@ -53,14 +58,72 @@ def own(top_T: Array, bottom_T: Array, level: float) -> dict[str, Any]:
     return {"value": ratio, "low": max(ratio - reach, 0.0), "high": ratio + reach}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Pairs of figures, one for so many cycles on end."""
+
+    period: int
+    """Cycles of a figure."""
+    policy_F: Array
+    control_F: Array
+    """1 where currencies are pooled: `policy_F` is then the ratio of the two."""
+    pooled: bool = False
+    """Of several currencies."""
+    left_out: tuple[int, ...] = ()
+    """Currencies whose cycles are too empty for a figure of `period`."""
+
+
 def figures(top_AT: Array, bottom_AT: Array) -> tuple[int, Array] | str:
     """Cycles per figure and the figures, (A, F); or the sentence that says what is missing."""
-    cycles = top_AT.shape[1]
+    one = series(top_AT[None], bottom_AT[None], np.ones((1, top_AT.shape[1])))
+    return one if isinstance(one, str) else (one.period, np.stack([one.policy_F, one.control_F]))
+
+
+def series(top_CAT: Array, bottom_CAT: Array, campaigns_CT: Array) -> Series | str:
+    """The pairs that are tested, or the sentence that says what is missing.
+
+    Within a currency an arm's figure is the ratio of its sums. Currencies are never added: the logarithms of their
+    ratios between arms are averaged, each with its number of campaigns in those cycles as weight, which no outcome and
+    no exchange rate moves. So many cycles make a figure that the currencies with half of the weight or more have one;
+    the others are left out.
+    """
+    cycles = top_CAT.shape[2]
     if cycles < FEWEST:
-        return f"{cycles} finished cycles with feedback; {FEWEST} are needed: {FEWEST - cycles} more"
-    period = fewest_days(*(part[None] for part in (*top_AT, *bottom_AT)))
-    if period is not None:
-        return period, summed(top_AT, period) / summed(bottom_AT, period)
+        finished = f"{cycles} finished cycle{'s' * (cycles != 1)} with feedback"
+        return f"{finished}; {FEWEST} are needed: {FEWEST - cycles} more"
+    weight_C = campaigns_CT.sum(1)
+    for period in range(1, cycles // FEWEST + 1):
+        top_CAF, bottom_CAF = (_in_periods(part, period) for part in (top_CAT, bottom_CAT))
+        weight_CF = _in_periods(campaigns_CT[:, None], period)[:, 0]
+        there_CF = np.asarray(weight_CF > 0, np.bool_)
+        full_CF = np.asarray(((top_CAF > 0) & (bottom_CAF > 0)).all(1), np.bool_)
+        usable_C = np.asarray((full_CF | ~there_CF).all(1) & there_CF.any(1), np.bool_)
+        some_F = np.asarray(there_CF[usable_C].any(0), np.bool_)
+        if 2 * weight_C[usable_C].sum() < weight_C.sum() or some_F.sum() < FEWEST:
+            continue
+        left_out = tuple(np.flatnonzero(~usable_C).tolist())
+        if len(weight_C) == 1:
+            return Series(period, *(top_CAF[0] / bottom_CAF[0])[:, some_F])
+        weight_CF = np.where(there_CF & usable_C[:, None], weight_CF, 0.0)[:, some_F]
+        top_CAF, bottom_CAF = (
+            np.where(weight_CF[:, None] > 0, part[:, :, some_F], 1.0) for part in (top_CAF, bottom_CAF)
+        )
+        ratio_CF = np.log(top_CAF[:, 0] / bottom_CAF[:, 0]) - np.log(top_CAF[:, 1] / bottom_CAF[:, 1])
+        pooled_F = np.exp((weight_CF * ratio_CF).sum(0) / weight_CF.sum(0))
+        return Series(period, pooled_F, np.ones_like(pooled_F), True, left_out)
+    return _missing(top_CAT, bottom_CAT)
+
+
+def _in_periods(value_CAT: Array, period: int) -> Array:
+    currencies, rows, cycles = value_CAT.shape
+    return summed(value_CAT.reshape(currencies * rows, cycles), period).reshape(currencies, rows, -1)
+
+
+def _missing(top_CAT: Array, bottom_CAT: Array) -> str:
+    """What keeps the currency with the most delivered cycles from a figure."""
+    best = int((top_CAT > 0).sum((1, 2)).argmax())
+    top_AT, bottom_AT = top_CAT[best], bottom_CAT[best]
+    cycles = top_AT.shape[1]
     for side, table in (("numerator", top_AT), ("denominator", bottom_AT)):
         for arm, row in zip(ARMS, table, strict=True):
             if not row.sum() > 0:
@@ -79,43 +142,84 @@ def _longest_gap(row_T: Array) -> int:
     return longest
 
 
-def compare(
-    top_AT: Array, bottom_AT: Array, level: float, *, by_figure: bool = False, closes: bool = False
-) -> dict[str, Any]:
+def interval(mean: float, low: float | None, high: float | None) -> str:
+    """A lift with its interval, in plain words where that is not bounded yet."""
+    if low is None and high is None:
+        return f"{mean:+.1%} (too early for an interval)"
+    return formats.lift(mean, low, high) if None not in (low, high) else _half(mean, low, high)
+
+
+def _half(mean: float, low: float | None, high: float | None) -> str:
+    return f"{mean:+.1%} ({f'{low:+.1%} or more' if high is None else f'{high:+.1%} or less'})"
+
+
+def of_outcomes(outcomes: Outcomes, name: str, platform: str | None = None) -> Series | str:
+    """The pairs of a figure, over all currencies."""
+    top, bottom = FIGURES[name]
+    return series(outcomes.by_currency(top, platform), outcomes.by_currency(bottom, platform), outcomes.campaigns_CT)
+
+
+def compare(pairs: Series | str, level: float, *, closes: bool = False, needed: bool = False) -> dict[str, Any]:
     """Policy over control, paired by cycle: fixed-horizon and always-valid tests, and the paper's Welch beside them.
 
     Args:
-        by_figure: also how the always-valid test stood at each figure, and how many cycles lifts need.
         closes: also the paired test at what daily looks have left of the level (`sequential.closing`).
+        needed: also how many cycles lifts need.
     """
-    figured = figures(top_AT, bottom_AT)
-    if isinstance(figured, str):
-        return {"verdict": "insufficient data", "reason": figured}
-    period, (one_F, other_F) = figured
-    always = sequential_by_day(one_F, other_F, level)
+    if isinstance(pairs, str):
+        return {"verdict": "insufficient data", "reason": pairs}
+    one_F, other_F = pairs.policy_F, pairs.control_F
     comparison: dict[str, Any] = {
-        "cycles_per_figure": period,
+        "cycles_per_figure": pairs.period,
         "paired": lift(paired(one_F, other_F, level)),
-        "always_valid": lift(always[-1]),
+        "always_valid": lift(sequential(one_F, other_F, level)),
+        "welch": _welch(pairs),
     }
-    try:
-        beside = welch(one_F, other_F)
-        comparison["welch"] = {
-            "difference": beside.difference,
-            "low": beside.ci95[0],
-            "high": beside.ci95[1],
-            "p": beside.p,
-        }
-    except ValueError:
-        comparison["welch"] = {"verdict": "insufficient data", "reason": "neither arm's figures have any spread"}
     if closes:
         left = closing(one_F.size, level)
         comparison["closing"] = lift(paired(one_F, other_F, left)) | {"level": left}
-    if by_figure:
-        comparison["by_figure"] = [lift(one) for one in always]
+    if needed:
         noise = float(np.log(one_F / other_F).std(ddof=1))
-        comparison["cycles_needed"] = {f"{size:g}": _needed(size, noise, level, period) for size in QUESTIONS}
+        comparison["cycles_needed"] = {f"{size:g}": _needed(size, noise, level, pairs.period) for size in QUESTIONS}
     return comparison
+
+
+def history(outcomes: Outcomes, level: float) -> list[dict[str, Any]]:
+    """The lift of ROI with its always-valid interval as it was told when each cycle was first counted.
+
+    The same cycles, put together to figures as they were then, with what was known then; but for the newest, which is
+    as of now.
+    """
+    looks = []
+    for cycles in range(FEWEST, len(outcomes.slot_T) + 1):
+        newest = cycles == len(outcomes.slot_T)
+        pairs = of_outcomes(outcomes, "roi") if newest else series(*outcomes.as_of(cycles))
+        if isinstance(pairs, str):
+            continue
+        always = lift(sequential(pairs.policy_F, pairs.control_F, level))
+        looks.append(
+            {"cycle": outcomes.slot_T[cycles - 1] + 1, "cycles_per_figure": pairs.period}
+            | always
+            | {"word": word_of(always)}
+        )
+    return looks
+
+
+def word_of(one: dict[str, Any]) -> str:
+    """What an interval says: which arm is better, or that none is known to be."""
+    if one["low"] is not None and one["low"] > 0:
+        return POLICY
+    return CONTROL if one["high"] is not None and one["high"] < 0 else RUNNING
+
+
+def _welch(pairs: Series) -> dict[str, Any]:
+    if pairs.pooled:
+        return {"verdict": "not applicable", "reason": "figures of several currencies are compared in pairs only"}
+    try:
+        beside = welch(pairs.policy_F, pairs.control_F)
+    except ValueError:
+        return {"verdict": "insufficient data", "reason": "neither arm's figures have any spread"}
+    return {"difference": beside.difference, "low": beside.ci95[0], "high": beside.ci95[1], "p": beside.p}
 
 
 def lift(one: Lift) -> dict[str, Any]:
@@ -129,14 +233,12 @@ def lift(one: Lift) -> dict[str, Any]:
     }
 
 
-def of_arms(outcomes: Outcomes, name: str, platform: str | None = None) -> tuple[Array, Array]:
-    """Numerator and denominator of a figure, (A, T) each."""
-    top, bottom = FIGURES[name]
-    return outcomes.of(top, platform), outcomes.of(bottom, platform)
+def by_user(users: Users, all_impressions: float, level: float, *, mixed: bool = False) -> dict[str, Any]:
+    """Ratios per user by the delta method, and by CUPED where users were known before the experiment.
 
-
-def by_user(users: Users, all_impressions: float, level: float) -> dict[str, Any]:
-    """Ratios per user by the delta method, and by CUPED where users were known before the experiment."""
+    Args:
+        mixed: their money is in several currencies, so that its ratios mean nothing.
+    """
     if not any(len(rows) for rows in users.during.values()):
         return {"verdict": "not applicable", "reason": "no event names its user; send user_id with the feedback"}
     comparison: dict[str, Any] = {
@@ -148,6 +250,10 @@ def by_user(users: Users, all_impressions: float, level: float) -> dict[str, Any
     for name, (top, bottom) in FIGURES.items():
         if bottom == "planned":
             comparison[name] = {"verdict": "not applicable", "reason": "no user has a planned budget"}
+            continue
+        if mixed and METRIC[name].numerator in MONEY:
+            reason = "users' money is in several currencies; ask for one campaign"
+            comparison[name] = {"verdict": "not applicable", "reason": reason}
             continue
         y, x = ([users.during[arm][:, QUANTITIES.index(part)] for arm in ARMS] for part in (top, bottom))
         try:

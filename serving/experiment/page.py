@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.metrics import ARMS, DYNAMIC_REWARD, JUDGED, METRIC, QUANTITY
-from crossmix.pages.charts import ACCENT, DASHES, INK, WARM, Chart
-from crossmix.pages.format import DASH, change, count, interval, metric, number, p_value
+from crossmix.pages.charts import ACCENT, DASHES, INK, MUTED, WARM, Chart, Panel
+from crossmix.pages.format import DASH, change, count, interval, metric, moment, number, p_value
 from crossmix.pages.render import render
 from crossmix.pages.scales import Axis, Scale, as_percent, whole_ticks
 from crossmix.pages.table import NOTHING, Cell, Table
@@ -20,16 +20,24 @@ CHIPS = {
     "control better": "fail",
     "blocked": "fail",
     "ended by guardrail": "fail",
+    "guardrail broken": "fail",
     "insufficient data": "insufficient-data",
+    "undecided again": "insufficient-data",
     "balanced": "pass",
     "imbalance": "fail",
     "holds": "pass",
     "broken": "fail",
 }
 """The look of a verdict's word."""
+DOTS = {"policy better": ACCENT, "control better": WARM}
+"""Colours of a lift by what was said of it; grey where no difference was found."""
+MARKS = 30
+"""Changes that are listed."""
 SECTIONS = (
     ("users", "Users"),
     ("figures", "Figures"),
+    ("campaigns", "Campaigns"),
+    ("phases", "Phases"),
     ("tests", "Tests"),
     ("guardrails", "Guardrails"),
     ("per-user", "Per user"),
@@ -49,10 +57,21 @@ def page(status: dict[str, Any]) -> str:
         keys=_keys(status),
         ratio_chip=CHIPS.get(status["sample_ratio"]["verdict"], "none"),
         arms=_arms(status["arms"], status["lifts"]),
-        amounts=_amounts(status),
+        amounts=[_amounts(name, part) for name, part in status["currencies"].items()],
+        rewards=_rewards(status),
         tests=_tests(status["lifts"]),
-        roi_chart=_roi_by_cycle(status["by_cycle"]),
-        lift_chart=_lift_as_seen(roi) if "by_figure" in roi else None,
+        roi_charts=[
+            (name, chart)
+            for name, part in status["currencies"].items()
+            if (chart := _roi_by_cycle(part["by_cycle"], status["phases"])) is not None
+        ],
+        lift_chart=_lift_as_seen(roi["by_figure"], status["phases"]) if "by_figure" in roi else None,
+        currencies=[(name, part, _arms(part["arms"], part["lifts"])) for name, part in status["currencies"].items()]
+        if len(status["currencies"]) > 1
+        else [],
+        campaigns=_campaigns(status["by_campaign"]),
+        marks=_marks(status["phases"]),
+        phases=_phases(status["by_phase"]),
         users=_users(status["users"]) if "users" in status["users"] else None,
         guardrails=_guardrails(status["guardrails"]),
         platforms=[(name, _arms(part["arms"], part["lifts"])) for name, part in status["platforms"].items()],
@@ -60,10 +79,15 @@ def page(status: dict[str, Any]) -> str:
 
 
 def _keys(status: dict[str, Any]) -> list[dict[str, str]]:
-    """What stands in the head: the lifts of ROI, CPA and utilisation, always-valid, and how far it has come."""
+    """What stands in the head: the lifts of ROI, CPA and utilisation, and how far it has come.
+
+    ROI's interval is the one that the word is read from.
+    """
     keys = []
     for name in ("roi", "cpa", "utilisation"):
         lift = status["lifts"][name].get("always_valid")
+        if name == "roi":
+            lift = status["verdict"]["interval"] or lift
         keys.append(
             {
                 "title": f"{METRIC[name].label}, policy over control",
@@ -84,25 +108,108 @@ def _keys(status: dict[str, Any]) -> list[dict[str, str]]:
     return keys
 
 
-def _amounts(status: dict[str, Any]) -> list[tuple[str, str]]:
-    """What each arm had and brought."""
+def _amounts(currency: str, part: dict[str, Any]) -> dict[str, Any]:
+    """What each arm had and brought in one currency, and what the policy earned beyond control."""
     rows = [
-        (QUANTITY[key].label, ", ".join(f"{arm} {count(status['arms'][arm][key])}" for arm in ARMS))
+        (QUANTITY[key].label, ", ".join(f"{arm} {count(part['arms'][arm][key])}" for arm in ARMS))
         for key in ("planned", "spend", "revenue", "conversions")
     ]
+    money = part["money"]
+    if money is not None:
+        # A range is in brackets: an end may be below 0.
+        span = interval(money["low"], money["high"], number)
+        rows.append(("Earned beyond control’s ROI", f"{number(money['extra'])}{f' ({span})' if span else ''}"))
+    return {"currency": currency, "rows": rows}
+
+
+def _rewards(status: dict[str, Any]) -> str:
     rewards = ", ".join(f"{arm} {number(status[DYNAMIC_REWARD.key][arm]['mean'])}" for arm in ARMS)
-    return [*rows, (DYNAMIC_REWARD.label, f"{rewards}, mean of cycles; it decides nothing")]
+    return f"{rewards}, mean of cycles; it decides nothing"
+
+
+def _campaigns(part: dict[str, Any]) -> Table:
+    """A line for each campaign of the page."""
+    rows = tuple(
+        (
+            Cell(row["campaign_id"], "", f"{row['currency']}, {row['cycles']} cycle(s)"),
+            *(
+                Cell(metric("roi", row["arms"][arm]["roi"]), "num", f"of {number(row['arms'][arm]['planned'])} planned")
+                for arm in ARMS
+            ),
+            _lift("roi", row["lift"]) if row["lift"] else Cell(row["reason"] or DASH, "prose"),
+            Cell(row["word"]),
+        )
+        for row in part["rows"]
+    )
+    more = f" Page {part['page']} of {part['pages']}." if part["pages"] > 1 else ""
+    return Table(
+        f"ROI of each campaign by itself, its lift always-valid; many tests at once: one in twenty may look clear by "
+        f"luck.{more}",
+        ("", "Policy, ROI", "Control, ROI", "Lift of ROI", "By itself"),
+        rows,
+    )
+
+
+def _marks(marks: list[dict[str, Any]]) -> Table | None:
+    if not marks:
+        return None
+    more = f" The newest {MARKS} of {len(marks)}." if len(marks) > MARKS else ""
+    return Table(
+        f"Changes while the experiment ran, from the audit trail; upright lines in the curves.{more}",
+        ("When, UTC", "Cycle", "What", "Who"),
+        tuple(
+            (
+                Cell(moment(mark["at"])),
+                Cell(str(mark["cycle"]), "num"),
+                Cell(mark["what"], "", mark["subject"]),
+                Cell(mark["who"], "", mark["reason"]),
+            )
+            for mark in marks[-MARKS:]
+        ),
+    )
+
+
+def _phases(phases: list[dict[str, Any]]) -> Table | None:
+    if not phases:
+        return None
+    rows = []
+    for phase in phases:
+        cycles = f"{phase['from_cycle']} to {phase['to_cycle']}"
+        none = phase["to_cycle"] < phase["from_cycle"]
+        rows.append(
+            (
+                Cell("no whole cycle" if none else f"cycles {cycles}"),
+                Cell(", ".join(mark["what"] for mark in phase["begun_by"]) or "the beginning", "wrap"),
+                *(
+                    _lift("roi", phase[key]["always_valid"])
+                    if "always_valid" in phase[key]
+                    else Cell(phase[key]["reason"], "prose")
+                    for key in ("roi", "roi_since")
+                ),
+            )
+        )
+    return Table(
+        "Lift of ROI within each phase, and since its beginning, each by an always-valid test of its own. A cycle in "
+        "which something was changed is in no phase.",
+        ("", "Begun by", "Within", "Since"),
+        tuple(rows),
+    )
 
 
 def _arms(arms: dict[str, Any], lifts: dict[str, Any]) -> Table:
-    rows = [
-        (
-            Cell(METRIC[name].label, "", METRIC[name].definition),
-            *(_value(name, arms[arm][name]) for arm in ARMS),
-            *(_lift(lifts[name].get(test)) for test in ("paired", "always_valid")),
+    """The paired test's column is that of the planned end where it has come, and has no colour before."""
+    rows = []
+    for name in JUDGED:
+        tests = lifts[name]
+        closes = tests.get("closing")
+        rows.append(
+            (
+                Cell(METRIC[name].label, "", METRIC[name].definition),
+                *(_value(name, arms[arm][name]) for arm in ARMS),
+                _lift(name, closes) if closes else _lift(name, tests.get("paired"), plain=True),
+                _lift(name, tests.get("always_valid")),
+            )
         )
-        for name in JUDGED
-    ]
     return Table("", ("", "Policy", "Control", "Lift, paired", "Lift, always-valid"), tuple(rows))
 
 
@@ -167,12 +274,13 @@ def _users(users: dict[str, Any]) -> Table:
 
 def _guardrails(rows: list[dict[str, Any]]) -> Table:
     return Table(
-        "A guardrail breaks when the whole always-valid interval lies beyond its threshold; then the experiment ends.",
+        "A guardrail breaks, and ends the experiment, when a whole interval lies beyond its threshold: that of all "
+        "cycles, or that of the newest alone.",
         ("Guardrail", "Lift", "Threshold", "Verdict", "In words"),
         tuple(
             (
                 Cell(row["name"], "mono"),
-                _lift(row if row["lift"] is not None else None),
+                _lift(row["figure"], row if row["lift"] is not None else None, plain=row["verdict"] != "broken"),
                 Cell(change(row["threshold"]), "num"),
                 Cell(row["verdict"], f"chip {CHIPS.get(row['verdict'], 'insufficient-data')}"),
                 Cell(row["detail"], "prose"),
@@ -192,22 +300,44 @@ def _range(name: str, span: dict[str, Any]) -> str:
     return interval(span["low"], span["high"], lambda end: metric(name, end))
 
 
-def _lift(lift: dict[str, Any] | None) -> Cell:
+def _lift(name: str, lift: dict[str, Any] | None, *, plain: bool = False) -> Cell:
+    """A lift with its interval, coloured by whom it favours where the interval leaves out 0.
+
+    Args:
+        plain: never coloured, as it decides nothing.
+    """
     if lift is None:
         return NOTHING
-    known = lift["low"] is not None and lift["high"] is not None
-    clear = known and (lift["low"] > 0 or lift["high"] < 0)
-    return Cell(change(lift["lift"]), "num own" if clear else "num", _span(lift))
+    return Cell(change(lift["lift"]), "num" if plain else f"num {colour(name, lift)}".rstrip(), _span(lift))
+
+
+def colour(name: str, lift: dict[str, Any]) -> str:
+    """CSS class of a lift: better or worse for the policy, clear where neither is, none where it may be luck."""
+    up, down = ((lift["low"] or 0) > 0, lift["high"] is not None and lift["high"] < 0)
+    if not (up or down):
+        return ""
+    direction = METRIC[name].direction
+    if direction == "none":
+        return "clear"
+    return "better" if up == (direction == "more") else "worse"
 
 
 def _span(lift: dict[str, Any]) -> str:
     if lift["low"] is None and lift["high"] is None:
-        return "not yet bounded"
-    return f"{change(lift['low'])} to {change(lift['high'])}"
+        return "too early for an interval"
+    if lift["high"] is None:
+        return f"{change(lift['low'])} or more"
+    return f"{change(lift['high'])} or less" if lift["low"] is None else interval(lift["low"], lift["high"], change)
 
 
-def _roi_by_cycle(rows: list[dict[str, Any]]) -> str | None:
-    """ROI of both arms by cycle."""
+def _upright(panel: Panel, marks: list[dict[str, Any]]) -> None:
+    """A line where something was changed: between cycles, or on the cycle within which it was."""
+    for across in sorted({mark["cycle"] if mark["begins"] > mark["cycle"] else mark["cycle"] - 0.5 for mark in marks}):
+        panel.upright(across, MUTED)
+
+
+def _roi_by_cycle(rows: list[dict[str, Any]], marks: list[dict[str, Any]]) -> str | None:
+    """ROI of both arms by cycle, of one currency."""
     if len(rows) < 2:
         return None
     x = [row["cycle"] for row in rows]
@@ -218,30 +348,32 @@ def _roi_by_cycle(rows: list[dict[str, Any]]) -> str | None:
         Axis(Scale(0.0, 1.08 * max(*policy, *control) or 1.0), METRIC["roi"].label),
         head=HEAD,
     )
-    for values, colour, dash in ((control, WARM, DASHES), (policy, ACCENT, "")):
-        panel.line(x, values, colour, dash=dash)
-        panel.dots(x, values, colour, size=2.8)
+    _upright(panel, marks)
+    for values, ink, dash in ((control, WARM, DASHES), (policy, ACCENT, "")):
+        panel.line(x, values, ink, dash=dash)
+        panel.dots(x, values, ink, size=2.8)
     return chart.svg()
 
 
-def _lift_as_seen(roi: dict[str, Any]) -> str | None:
-    """The lift and its always-valid interval as it was seen at each figure."""
-    bounded = [lift for lift in roi["by_figure"] if lift["low"] is not None and lift["high"] is not None]
+def _lift_as_seen(looks: list[dict[str, Any]], marks: list[dict[str, Any]]) -> str | None:
+    """The lift and its always-valid interval as it was told after each cycle, coloured by the word of then."""
+    bounded = [lift for lift in looks if lift["low"] is not None and lift["high"] is not None]
     if len(bounded) < 2:
         return None
-    x = [lift["figures"] * roi["cycles_per_figure"] for lift in bounded]
+    x = [lift["cycle"] for lift in bounded]
     # Early intervals are wide; what comes later must stay readable.
     later = bounded[len(bounded) // 2 :]
     reach = 1.15 * max(max(abs(lift["low"]), abs(lift["high"])) for lift in later) or 0.01
-    chart = Chart("Lift of ROI with its always-valid interval, as seen by cycle", height=HEIGHT)
+    chart = Chart("Lift of ROI with its always-valid interval, as told after each cycle", height=HEIGHT)
     panel = chart.panel(
         Axis(Scale(x[0], x[-1]), "cycle", ticks=whole_ticks(x[0], x[-1], 8), grid=False),
         Axis(Scale(-reach, reach), f"lift of {METRIC['roi'].label}", as_percent),
         head=HEAD,
     )
-    panel.band(x, [lift["low"] for lift in bounded], [lift["high"] for lift in bounded], ACCENT, 0.2)
+    panel.band(x, [lift["low"] for lift in bounded], [lift["high"] for lift in bounded], MUTED, 0.2)
     panel.level(0.0, INK)
+    _upright(panel, marks)
     lifts = [lift["lift"] for lift in bounded]
-    panel.line(x, lifts, ACCENT)
-    panel.dots(x, lifts, ACCENT, size=2.8)
+    panel.line(x, lifts, MUTED)
+    panel.dots(x, lifts, [DOTS.get(lift["word"], MUTED) for lift in bounded], size=3.2)
     return chart.svg()

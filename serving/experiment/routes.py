@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from crossmix.ledger.experiments import VerdictError
@@ -12,16 +12,25 @@ from crossmix.ledger.store import StoreAwayError
 from serving.experiment import verdict
 from serving.http.answers import Error, ExperimentAnswer
 
+OfCampaign = Annotated[str | None, Query(max_length=200, description="Everything of this campaign alone.")]
+Page = Annotated[int, Query(ge=1, le=1_000_000, description="Of the campaigns' results, 50 to a page.")]
+
 
 def router(live: Any) -> APIRouter:
     """Routes over `live`, of which `store`, `experiment`, `config` and `clock` are read at every request."""
     routes = APIRouter()
 
-    def answered(as_page: bool) -> Response:
+    def answered(as_page: bool, campaign: str | None, page: int) -> Response:
         try:
             config = live.config
             standing = verdict.status(
-                live.store, live.experiment.id, live.clock(), config.serving.guardrails, config.reward
+                live.store,
+                live.experiment.id,
+                live.clock(),
+                config.serving.guardrails,
+                config.reward,
+                campaign=campaign,
+                page=page,
             )
         except VerdictError as error:
             return JSONResponse({"error": str(error)}, 404)
@@ -30,15 +39,15 @@ def router(live: Any) -> APIRouter:
         return HTMLResponse(verdict.render(standing)) if as_page else JSONResponse(standing)
 
     @routes.get("/experiment", response_class=HTMLResponse, summary="The experiment's verdict, for people")
-    def page() -> Response:
-        return answered(as_page=True)
+    def page(campaign: OfCampaign = None, page: Page = 1) -> Response:
+        return answered(True, campaign, page)
 
     @routes.get(
         "/experiment.json",
         summary="The experiment's verdict",
         responses={200: {"model": ExperimentAnswer}, 404: {"model": Error}, 503: {"model": Error}},
     )
-    def plain() -> Response:
-        return answered(as_page=False)
+    def plain(campaign: OfCampaign = None, page: Page = 1) -> Response:
+        return answered(False, campaign, page)
 
     return routes

@@ -1,29 +1,30 @@
-"""A running experiment, judged from the database: may it be judged, what is the lift, is it more than luck?
+"""How the running experiment stands: figures of both arms, lifts with intervals, guardrails, one word and one line.
 
-Contract: docs/design.md#serving.
-
-Only ROI decides. Until the planned end the always-valid test does, at the experiment's level whenever one looks; at
-the planned end the paired test too, at what the looks before have left of that level (`sequential.closing`). An
-imbalance of users blocks everything, and is said first.
+Only finished cycles count, and only ROI decides. The word is read from the interval that is shown beside it: the
+always-valid one of today, at the experiment's level whenever one looks; at the planned end the paired test's too, at
+what the looks before have left of that level (`sequential.closing`). What was found earlier and is gone is told after
+it. An imbalance of users blocks everything, and is said first.
 """
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
 from crossmix.config import Guardrails, Reward
 from crossmix.evaluate.stats.sequential import balance
-from crossmix.ledger import campaigns, experiments
+from crossmix.ledger import experiments
 from crossmix.ledger.experiments import GUARDRAIL, Experiment, VerdictError
-from crossmix.ledger.outcomes import Outcomes, read, users
+from crossmix.ledger.outcomes import Outcomes, read
+from crossmix.ledger.outcomes_by_user import users_lately
+from crossmix.ledger.phases import marks
 from crossmix.ledger.store import Store
-from crossmix.metrics import AMOUNTS, ARMS
-from crossmix.pages import format as formats
 from crossmix.terms import SHIPPED
-from serving.experiment.compare import FIGURES, by_user, compare, of_arms, own
-from serving.experiment.guardrails import rails
+from serving.experiment import results
+from serving.experiment.compare import CONTROL, POLICY, RUNNING, by_user, compare, history, of_outcomes, word_of
+from serving.experiment.compare import interval as interval_of
+from serving.experiment.guardrails import BROKEN, Rail, rails
+from serving.experiment.notes import notes
 
 FEWEST_USERS = 50
 """Of both arms, below which the chi-square law of the sample ratio does not hold."""
@@ -35,6 +36,9 @@ def status(
     now: datetime,
     guardrails: Guardrails | None = None,
     weights: Reward | None = None,
+    *,
+    campaign: str | None = None,
+    page: int = 1,
 ) -> dict[str, Any]:
     """How the experiment stands, as plain JSON.
 
@@ -42,23 +46,31 @@ def status(
         now: UTC; only what has finished by then counts.
         guardrails: thresholds; their defaults if absent.
         weights: of eq. 10, which is told beside revenue and decides nothing; their defaults if absent.
+        campaign: everything of this one alone.
+        page: of the campaigns' results, from 1.
 
     Raises:
-        VerdictError: no such experiment.
+        VerdictError: no such experiment, or no such campaign in it.
         StoreAwayError: the database is away.
     """
     if now.tzinfo is None:
         raise VerdictError(f"now: {now.isoformat()} has no zone; give UTC")
     one = experiments.get(store, experiment_id)
     outcomes = read(store, one, now)
+    if campaign is not None:
+        if campaign not in {member.campaign_id for member in outcomes.members}:
+            raise VerdictError(f"campaign: {campaign!r} has no feedback in experiment {one.id!r}; name one that has")
+        outcomes = outcomes.only(campaign=campaign)
+    changes = marks(store, one, outcomes.length, now, [member.campaign_id for member in outcomes.members])
     ratio = _balance(one, experiments.assigned(store, one))
-    lifts = {
-        name: compare(
-            *of_arms(outcomes, name), one.level, by_figure=name == "roi", closes=name == "roi" and outcomes.reached
-        )
-        for name in FIGURES
-    }
-    rows = [rail.as_dict() for rail in rails(outcomes, guardrails or Guardrails())]
+    pairs = of_outcomes(outcomes, "roi")
+    lifts = results.lifts(outcomes)
+    lifts["roi"] = compare(pairs, one.level, closes=outcomes.reached, needed=True)
+    if "paired" in lifts["roi"]:
+        lifts["roi"]["by_figure"] = history(outcomes, one.level)
+    rows = rails(outcomes, guardrails or Guardrails())
+    verdict = _verdict(one, outcomes, ratio, lifts["roi"], rows)
+    decided = verdict["interval"]
     standing: dict[str, Any] = {
         "experiment": {
             "id": one.id,
@@ -71,9 +83,11 @@ def status(
             "reason": one.reason,
             "ended_by": one.ended_by,
             "state": one.state,
+            "included": None if one.included is None else list(one.included),
+            "excluded": None if one.excluded is None else list(one.excluded),
         },
         "now": now.astimezone(UTC).isoformat(),
-        "verdict": _verdict(one, outcomes, ratio, lifts["roi"]),
+        "verdict": verdict,
         "cycles": {
             "finished": outcomes.finished,
             "with_feedback": len(outcomes.slot_T),
@@ -81,23 +95,28 @@ def status(
             "campaign_cycles_without_feedback": outcomes.silent,
         },
         "sample_ratio": ratio,
-        "currency": " + ".join(sorted({clock.currency for clock in outcomes.clocks})) or None,
-        "campaigns": [clock.campaign_id for clock in outcomes.clocks],
-        "arms": {arm: _arm(outcomes, a, None) for a, arm in enumerate(ARMS)},
-        "dynamic_reward": _dynamic_reward(outcomes, weights or Reward()),
+        "currency": outcomes.currencies[0] if len(outcomes.currencies) == 1 else None,
+        "currencies": results.by_currency(outcomes, decided),
+        "campaigns": [member.campaign_id for member in outcomes.members],
+        "by_campaign": results.by_campaign(outcomes, page),
+        "arms": results.arms(outcomes),
+        "dynamic_reward": results.dynamic_reward(outcomes, weights or Reward()),
         "lifts": lifts,
-        "platforms": {
-            platform: {
-                "arms": {arm: _arm(outcomes, a, platform) for a, arm in enumerate(ARMS)},
-                "lifts": {name: compare(*of_arms(outcomes, name, platform), one.level) for name in FIGURES},
-            }
-            for platform in outcomes.platforms
-        },
-        "users": by_user(users(store, outcomes), float(outcomes.of("impressions").sum()), one.level),
-        "guardrails": rows,
-        "by_cycle": _by_cycle(outcomes),
+        "platforms": results.platforms(outcomes),
+        "users": by_user(
+            users_lately(store, outcomes),
+            float(outcomes.of("impressions").sum()),
+            one.level,
+            mixed=len(outcomes.currencies) > 1,
+        ),
+        "guardrails": [rail.as_dict() for rail in rows],
+        "by_cycle": results.by_cycle(outcomes),
+        "phases": [mark.as_dict() for mark in changes],
+        "by_phase": results.by_phase(outcomes, changes),
+        "late": results.late(outcomes),
     }
-    standing["notes"] = _notes(store, outcomes, standing)
+    left_out = () if isinstance(pairs, str) else pairs.left_out
+    standing["notes"] = notes(store, outcomes, standing, [outcomes.currencies[c] for c in left_out])
     return standing
 
 
@@ -108,52 +127,89 @@ def render(standing: dict[str, Any]) -> str:
     return page(standing)
 
 
-def _verdict(one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: dict[str, Any]) -> dict[str, Any]:
-    """The word and the line."""
+def _verdict(
+    one: Experiment, outcomes: Outcomes, ratio: dict[str, Any], roi: dict[str, Any], rows: list[Rail]
+) -> dict[str, Any]:
+    """The word, the line, and the interval that both are read from."""
     progress = f"{outcomes.finished} of {one.days} cycles"
     shipped = " It was shipped: the policy serves everybody." if one.outcome == SHIPPED else ""
     over = (f" It has ended: {one.reason}." if one.ended and one.reason else "") + shipped
+    nothing = {"interval": None, "decided_by": None}
     if ratio["verdict"] == "imbalance":
         sentence = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"
-        return {"word": "blocked", "line": sentence, "decided_by": "sample ratio"}
+        return nothing | {"word": "blocked", "line": sentence, "decided_by": "sample ratio"}
     if one.ended and one.ended_by == GUARDRAIL:
         sentence = f"Ended after {progress} by {one.reason}.{shipped}"
-        return {"word": "ended by guardrail", "line": sentence, "decided_by": "guardrail"}
+        return nothing | {"word": "ended by guardrail", "line": sentence, "decided_by": "guardrail"}
+    bad = next((rail for rail in rows if rail.verdict == BROKEN), None)
+    if bad is not None and not one.ended:
+        sentence = f"A guardrail is broken after {progress}, which ends the experiment: {bad.sentence}."
+        return nothing | {"word": "guardrail broken", "line": sentence, "decided_by": "guardrail"}
     if "paired" not in roi:
         sentence = f"Insufficient data after {progress}: {roi['reason']}.{over}"
-        return {"word": "insufficient data", "line": sentence, "decided_by": None}
-    always = roi["always_valid"]
-    # Once found, found: p is that of the strongest evidence so far.
-    if always["p"] <= one.level:
-        first = next(each for each in roi["by_figure"] if each["p"] <= one.level)
-        word = "policy better" if first["lift"] > 0 else "control better"
-        when = first["figures"] * roi["cycles_per_figure"]
-        sentence = (
-            f"{_better(word)}: ROI {_lift(always)} after {progress}; the always-valid test has told since cycle {when}."
-        )
-        return {"word": word, "line": sentence + over, "decided_by": "always-valid"}
+        return nothing | {"word": "insufficient data", "line": sentence}
+    word, line, interval = _judged(one, outcomes, roi, progress)
+    decided = "paired" if interval is roi.get("closing") else "always-valid"
+    ends = {name: interval[name] for name in ("lift", "low", "high")}
+    level = interval.get("level", one.level)
+    return {"word": word, "line": line + over, "interval": ends | {"level": level}, "decided_by": decided}
+
+
+def _judged(one: Experiment, outcomes: Outcomes, roi: dict[str, Any], progress: str) -> tuple[str, str, dict[str, Any]]:
+    """What the interval of today says, in a word and a sentence; what was said before and no longer holds, after it.
+
+    The word is that of the interval that the sentence shows: a difference that was found once and is gone is none.
+    """
+    always, looks = roi["always_valid"], roi["by_figure"]
+    word = word_of(always)
+    if word != RUNNING:
+        since = _since(looks, word)
+        turned = _before(looks, {POLICY: CONTROL, CONTROL: POLICY}[word])
+        sentence = f"{_better(word)}: ROI {_lift(always)} after {progress}; the always-valid test says so since cycle "
+        return word, f"{sentence}{since}.{turned}", always
+    gone = _before(looks, POLICY, CONTROL)
     if outcomes.reached:
         last = roi["closing"]
-        decision = {"decided_by": "paired", "level": last["level"]}
-        if last["p"] <= last["level"]:
-            word = "policy better" if last["lift"] > 0 else "control better"
-            sentence = f"{_better(word)}: ROI {_lift(last)} at the planned end, by the paired test.{over}"
-            return {"word": word, "line": sentence} | decision
-        sentence = f"No difference found by the planned end: ROI {_lift(last)}.{over}"
-        return {"word": "no difference found by the planned end", "line": sentence} | decision
+        word = word_of(last)
+        if word != RUNNING:
+            turned = _before(looks, {POLICY: CONTROL, CONTROL: POLICY}[word])
+            return word, f"{_better(word)}: ROI {_lift(last)} at the planned end, by the paired test.{turned}", last
+        return (
+            "no difference found by the planned end",
+            f"No difference found by the planned end: ROI {_lift(last)}.{gone}",
+            last,
+        )
     if one.ended:
-        sentence = f"Ended after {progress}, before a difference was found: ROI {_lift(always)}.{over}"
-        return {"word": "ended", "line": sentence, "decided_by": "always-valid"}
-    sentence = f"Running, {progress}: no difference found so far; ROI {_lift(always)}."
-    return {"word": "running", "line": sentence, "decided_by": "always-valid"}
+        sentence = f"Ended after {progress}, without a difference that stands: ROI {_lift(always)}.{gone}"
+        return "ended", sentence, always
+    if gone:
+        return "undecided again", f"Undecided again, {progress}: ROI {_lift(always)}.{gone}", always
+    return "running", f"Running, {progress}: no difference found so far; ROI {_lift(always)}.", always
+
+
+def _since(looks: list[dict[str, Any]], word: str) -> int:
+    """Cycle from which on it has been this word without a break."""
+    start = len(looks) - 1
+    while start > 0 and looks[start - 1]["word"] == word:
+        start -= 1
+    return int(looks[start]["cycle"])
+
+
+def _before(looks: list[dict[str, Any]], *words: str) -> str:
+    """A sentence on what was found last and holds no more; empty where nothing was."""
+    last = next((look for look in looks[::-1] if look["word"] in words), None)
+    if last is None:
+        return ""
+    arm = "the policy" if last["word"] == POLICY else "control"
+    return f" After cycle {last['cycle']} {arm} was better, ROI {_lift(last)}; that no longer stands."
 
 
 def _better(word: str) -> str:
-    return "The policy is better" if word == "policy better" else "Control is better"
+    return "The policy is better" if word == POLICY else "Control is better"
 
 
 def _lift(one: dict[str, Any]) -> str:
-    return formats.lift(one["lift"], one["low"], one["high"])
+    return interval_of(one["lift"], one["low"], one["high"])
 
 
 def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
@@ -172,69 +228,3 @@ def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
     if test.blocks:
         reason += " Find where users are lost, mend it, and begin a new experiment with a new salt."
     return ratio | {"p": test.p, "verdict": "imbalance" if test.blocks else "balanced", "reason": reason}
-
-
-def _arm(outcomes: Outcomes, arm: int, platform: str | None) -> dict[str, Any]:
-    level = outcomes.experiment.level
-    totals = {name: float(outcomes.of(name, platform)[arm].sum()) for name in AMOUNTS}
-    ratios = {}
-    for name in FIGURES:
-        top_AT, bottom_AT = of_arms(outcomes, name, platform)
-        ratios[name] = own(top_AT[arm], bottom_AT[arm], level)
-    return totals | ratios
-
-
-def _dynamic_reward(outcomes: Outcomes, weights: Reward) -> dict[str, Any]:
-    """Eq. 10 of each arm: of every cycle, and their mean."""
-    reward_AT = outcomes.dynamic_reward(weights)
-    return {
-        arm: {"mean": float(reward_AT[a].mean()) if reward_AT.size else None, "by_cycle": reward_AT[a].tolist()}
-        for a, arm in enumerate(ARMS)
-    }
-
-
-def _by_cycle(outcomes: Outcomes) -> list[dict[str, Any]]:
-    return [
-        {"cycle": slot + 1}
-        | {arm: {name: float(outcomes.of(name)[a, t]) for name in AMOUNTS} for a, arm in enumerate(ARMS)}
-        for t, slot in enumerate(outcomes.slot_T)
-    ]
-
-
-def _notes(store: Store, outcomes: Outcomes, standing: dict[str, Any]) -> list[str]:
-    """What a reader must know to read the figures rightly."""
-    one, notes = outcomes.experiment, []
-    mine = [clock.campaign_id for clock in outcomes.clocks]
-    overridden = sorted(name for name in campaigns.overridden(store) if name in mine)
-    if overridden:
-        notes.append(f"overridden now, so that both arms serve the same split there: {', '.join(overridden)}")
-    currencies = {clock.currency for clock in outcomes.clocks}
-    if len(currencies) > 1:
-        notes.append(
-            f"campaigns in {', '.join(sorted(currencies))}: amounts are added as they are, so that ROI, ROAS and CPA "
-            "mean nothing across them"
-        )
-    if outcomes.silent:
-        notes.append(f"{outcomes.silent} campaign cycles had no feedback from either arm and are left out")
-    period = standing["lifts"]["roi"].get("cycles_per_figure", 1)
-    if period > 1:
-        notes.append(
-            f"single cycles may earn nothing: {period} on end make a figure; where that number changes, the "
-            "always-valid test begins anew"
-        )
-    crossed = standing["users"].get("in_both_arms", 0)
-    if crossed:
-        people = "1 user has" if crossed == 1 else f"{crossed} users have"
-        notes.append(f"{people} feedback in both arms: look at how the feedback names its arm")
-    if not math.isclose(one.weights["policy"], one.weights["control"]):
-        notes.append(
-            "arms of different size differ a little by themselves, as the larger one buys deeper into the supply and "
-            "leaves another part unspent; `crossmix experiment simulate` tells how much (control against control)"
-        )
-    notes += [
-        "conversions count in the cycle of their impression; the newest cycles still lack late ones, in both arms "
-        "alike",
-        "only ROI decides; the other figures and the platforms are many tests at once, and some will look significant "
-        "by luck",
-    ]
-    return notes

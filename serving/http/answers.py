@@ -173,6 +173,8 @@ class ExperimentSetting(Answer):
     reason: str | None
     ended_by: str | None = Field(description="guardrail, or who")
     state: ExperimentState
+    included: list[str] | None = Field(description="its campaigns; null: all")
+    excluded: list[str] | None = Field(description="campaigns that it leaves out")
 
 
 class ExperimentRow(Answer):
@@ -200,12 +202,22 @@ class ExperimentRows(Answer):
     experiments: list[ExperimentRow]
 
 
+class LiftAnswer(Answer):
+    """Policy over control, relative."""
+
+    lift: float
+    low: float | None = Field(description="null: not bounded yet")
+    high: float | None
+    level: float
+
+
 class Verdict(Answer):
     """What the experiment says so far, in a word and a sentence."""
 
-    word: str
+    word: str = Field(description="read from `interval` where there is one")
     line: str
     decided_by: Literal["sample ratio", "guardrail", "always-valid", "paired"] | None
+    interval: LiftAnswer | None = Field(description="the lift of ROI that the word is read from; null: none decides")
 
 
 class FinishedCycles(Answer):
@@ -236,6 +248,7 @@ class GuardrailAnswer(Answer):
     lift: float | None
     low: float | None
     high: float | None
+    cycles: int = Field(description="that the lift is of: all, or the newest alone where they broke it")
     verdict: Literal["broken", "holds", "insufficient data"]
     detail: str = Field(description="how it stands, in words")
     sentence: str = Field(description="the same with the guardrail's name")
@@ -248,6 +261,49 @@ class DynamicReward(Answer):
     by_cycle: list[float]
 
 
+class Money(Answer):
+    """Revenue beyond what control's ROI would have earned with the policy's planned budget, currency."""
+
+    extra: float
+    low: float | None = Field(description="null: not bounded yet")
+    high: float | None
+    base: float = Field(description="what control's ROI would have earned")
+
+
+class CurrencyAnswer(Answer):
+    """Everything of one currency; amounts are never added across currencies."""
+
+    campaigns: int
+    weight: float = Field(description="its part of the lifts over all currencies")
+    arms: dict[Arm, dict[str, Any]] = Field(description="totals and figures")
+    lifts: dict[str, dict[str, Any]]
+    money: Money | None
+    by_cycle: list[dict[str, Any]]
+
+
+class CampaignResults(Answer):
+    """Results of campaigns, each by itself; 50 to a page."""
+
+    page: int
+    pages: int
+    campaigns: int
+    rows: list[dict[str, Any]]
+
+
+class PhaseMark(Answer):
+    """Something that was changed while the experiment ran."""
+
+    at: datetime
+    cycle: int = Field(description="of the experiment, from 1")
+    begins: int = Field(description="first cycle that is wholly after it")
+    what: str
+    action: str = Field(description="of the audit trail")
+    who: str
+    subject: str = Field(description="campaign or version")
+    version: int | None = Field(description="that serves from then on")
+    reason: str
+
+
 class ExperimentAnswer(Answer):
     """How the experiment stands. Lifts are relative, by figure, each with its tests or why there is none."""
 
@@ -256,8 +312,10 @@ class ExperimentAnswer(Answer):
     verdict: Verdict
     cycles: FinishedCycles
     sample_ratio: SampleRatio
-    currency: str | None
+    currency: str | None = Field(description="null: several")
+    currencies: dict[str, CurrencyAnswer]
     campaigns: list[str]
+    by_campaign: CampaignResults
     arms: dict[Arm, dict[str, Any]] = Field(description="totals and figures")
     dynamic_reward: dict[Arm, DynamicReward] = Field(description="beside revenue; it decides nothing")
     lifts: dict[str, dict[str, Any]]
@@ -265,4 +323,7 @@ class ExperimentAnswer(Answer):
     users: dict[str, Any] = Field(description="per user, where feedback tells one")
     guardrails: list[GuardrailAnswer]
     by_cycle: list[dict[str, Any]]
+    phases: list[PhaseMark]
+    by_phase: list[dict[str, Any]] = Field(description="lift of ROI within each phase, and since it began")
+    late: list[dict[str, Any]] = Field(description="cycles whose revenue has changed since they were first counted")
     notes: list[str]

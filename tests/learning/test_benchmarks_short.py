@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import ablation, adapt, allocation, misfit, online, sim_to_real
+from benchmarks import ablation, adapt, allocation, guardrails, misfit, online, sim_to_real
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
 from crossmix.config import Config, Demo, load
@@ -258,3 +258,15 @@ def test_win_rates_that_are_not_told_are_zero(trained: tuple[Config, Path, Path]
         f"p{slot}_win_rate" for slot in range(4)
     ]
     assert bool((given[0][:, changed] == 0).all())
+
+
+def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(trained: tuple[Config, Path, Path]) -> None:
+    config, market, _ = trained
+    result = guardrails.measure(market, config, 40)
+    calm = result["gaussian, half of the demo's"]
+    assert calm["-60%"]["within 10 days"]["part"] == 1.0
+    assert calm["-40%"]["before it"]["part"] == 0.0
+    for one in (row for row in result.values() if isinstance(row, dict)):
+        low, high = one["false"]["ci95"]
+        assert 0 <= low <= one["false"]["part"] <= high <= 1
+    assert "stopped within 3, 5, 10 days" in guardrails.table(result)

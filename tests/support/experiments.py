@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from crossmix.ledger import tables
+from crossmix.ledger import audit, tables
 from crossmix.ledger.feedback import Event, insert
 from crossmix.ledger.store import Store
 
@@ -74,6 +74,12 @@ def deliver(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
     for moment, group in itertools.groupby(received, key=lambda row: row["received"]):
         events = [Event(**{key: value for key, value in row.items() if key != "received"}) for row in group]
         insert(store, events, moment)
+
+
+def note(store: Store, day: float, action: str, subject: str, before: Any, after: Any, actor: str = "anna") -> None:
+    """An entry of the audit trail, so many cycles after START."""
+    with store.write() as connection:
+        audit.record(connection, START + day * DAY, actor, action, subject, before, after, "a reason")
 
 
 def assign(store: Store, **users: int) -> None:

@@ -99,7 +99,7 @@ def paired(treatment_T: ArrayLike, control_T: ArrayLike, level: float = 0.05) ->
     Raises:
         AnalysisError: fewer than two days, unequal lengths, a figure that is not above 0.
     """
-    ratio = _log_ratio(treatment_T, control_T)
+    ratio = log_ratio(treatment_T, control_T)
     mean, error, n = float(ratio.mean()), float(ratio.std(ddof=1) / math.sqrt(len(ratio))), len(ratio)
     reach = float(stats.t.ppf(1 - level / 2, n - 1)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
@@ -115,14 +115,15 @@ def sequential(treatment_T: ArrayLike, control_T: ArrayLike, level: float = 0.05
         B = r^(-1/2) [(1 + t^2 / nu) / (1 + t^2 / (nu r))]^((nu + 1) / 2),    r = 1 + n spread^2, nu = n - 1,
 
     a test martingale under every deviation (Perez-Ortiz, Lardy, de Heide, Gruenwald 2024); by Ville's inequality it
-    exceeds 1 / level ever with probability at most `level`. p = 1 / max(B so far), and the interval is the set of
-    lifts not rejected today.
+    exceeds 1 / level ever with probability at most `level`. p = 1 / B of today, and the interval is the set of lifts
+    not rejected today: p is below the level exactly where the interval leaves out 0. A difference that was found
+    earlier may be gone again; `found_by_day` remembers it.
 
     Raises:
         AnalysisError: as `paired`.
     """
-    ratio = _log_ratio(treatment_T, control_T)
-    return _judged(ratio, float(_log_evidence(ratio[None], spread).max()), level, spread)
+    ratio = log_ratio(treatment_T, control_T)
+    return _judged(ratio, float(_log_evidence(ratio[None], spread)[0, -1]), level, spread)
 
 
 def sequential_by_day(
@@ -133,9 +134,9 @@ def sequential_by_day(
     Raises:
         AnalysisError: as `paired`.
     """
-    ratio = _log_ratio(treatment_T, control_T)
-    best = np.maximum.accumulate(_log_evidence(ratio[None], spread)[0])
-    return [_judged(ratio[:n], float(best[n - 1]), level, spread) for n in range(2, len(ratio) + 1)]
+    ratio = log_ratio(treatment_T, control_T)
+    evidence = _log_evidence(ratio[None], spread)[0]
+    return [_judged(ratio[:n], float(evidence[n - 1]), level, spread) for n in range(2, len(ratio) + 1)]
 
 
 def found_by_day(
@@ -146,10 +147,23 @@ def found_by_day(
     Raises:
         AnalysisError: a figure that is not above 0, or arms of different shapes.
     """
-    ratio_RT = _log_ratio(treatment_RT, control_RT, dimensions=2)
+    ratio_RT = log_ratio(treatment_RT, control_RT, dimensions=2)
     return np.asarray(
         np.maximum.accumulate(_log_evidence(ratio_RT, spread), axis=1) >= -math.log(level) - 1e-12, np.bool_
     )
+
+
+def below_by_day(
+    treatment_RT: ArrayLike, control_RT: ArrayLike, threshold: float, level: float = 0.05, spread: float = SPREAD
+) -> NDArray[np.bool_]:
+    """Whether the whole interval of `sequential`, looked at every day, has been below `threshold` by each day, (R, T).
+
+    Raises:
+        AnalysisError: a figure that is not above 0, or arms of different shapes.
+    """
+    ratio_RT = log_ratio(treatment_RT, control_RT, dimensions=2) - math.log1p(threshold)
+    clear_RT = _log_evidence(ratio_RT, spread) >= -math.log(level) - 1e-12
+    return np.asarray(np.maximum.accumulate(clear_RT & (ratio_RT.cumsum(1) < 0), axis=1), np.bool_)
 
 
 @cache
@@ -288,7 +302,12 @@ def power_of(lift: float, deviation: float, days: int, level: float = 0.05) -> f
     return power if math.isfinite(power) else 1.0
 
 
-def _log_ratio(treatment: ArrayLike, control: ArrayLike, dimensions: int = 1) -> Array:
+def log_ratio(treatment: ArrayLike, control: ArrayLike, dimensions: int = 1) -> Array:
+    """ln of treatment over control, of a day each.
+
+    Raises:
+        AnalysisError: shapes that differ, fewer than two days, a figure that is not above 0.
+    """
     one, other = np.asarray(treatment, float), np.asarray(control, float)
     if one.shape != other.shape or one.ndim != dimensions:
         raise AnalysisError(f"days: {one.shape} of treatment, {other.shape} of control; give one figure each per day")
@@ -321,15 +340,18 @@ def _log_evidence(ratio_RT: Array, spread: float) -> Array:
     return np.asarray(log_RT, float)
 
 
-def _judged(ratio_T: Array, best: float, level: float, spread: float) -> Lift:
-    """The lift with today's always-valid interval; `best`: ln of the largest Bayes factor so far."""
+def _judged(ratio_T: Array, evidence: float, level: float, spread: float) -> Lift:
+    """The lift with today's always-valid interval; `evidence`: ln of today's Bayes factor."""
     n, mean = len(ratio_T), float(ratio_T.mean())
-    error = float(ratio_T.std(ddof=1)) / math.sqrt(n)
+    # Around the first figure: equal figures then have no spread at all, also in the last digit.
+    error = float((ratio_T - ratio_T[0]).std(ddof=1)) / math.sqrt(n)
     r, nu = 1 + n * spread**2, n - 1
     k = (math.sqrt(r) / level) ** (2 / (nu + 1))
     reach = math.sqrt(nu * (k - 1) / (1 - k / r)) * error if k < r else math.inf
+    if error == 0:
+        reach = 0.0  # no spread at all: the evidence is infinite, or there is no lift
     low, high = mean - reach, mean + reach
-    return Lift(math.expm1(mean), math.expm1(low), _expm1(high), min(1.0, math.exp(-best)), n)
+    return Lift(math.expm1(mean), math.expm1(low), _expm1(high), min(1.0, math.exp(-evidence)), n)
 
 
 def _expm1(value: float) -> float:

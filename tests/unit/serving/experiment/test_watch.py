@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from crossmix.config import load
+from crossmix.config import Guardrails, load
 from crossmix.ledger import experiments
 from crossmix.ledger.audit import trail
 from crossmix.ledger.experiments import VerdictError
+from crossmix.ledger.outcomes import read
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.experiment import watch
+from serving.experiment.compare import Series, of_outcomes
+from serving.experiment.guardrails import looks, rails, stopped_by_day
+from serving.experiment.verdict import status
 from tests.support.experiments import DAY, START, deliver, make_store, paired_days
 
 CONFIG = load("laptop")
@@ -230,3 +237,58 @@ def test_the_end_names_the_version_that_served(tmp_path: Path) -> None:
     assert one.look() is True
     assert called == [3]
     assert trail(store, "first")[0].after == {"version": 3}
+
+
+def test_a_policy_that_went_bad_is_stopped_though_all_its_days_look_well(tmp_path: Path) -> None:
+    """Better by 20 % for six days, then worse by 40 %: all days together hold 0, the newest three do not."""
+    noise = [0.02, -0.03, 0.01, 0.04, -0.02, 0.0, -0.01, 0.03, -0.04, 0.02]
+    policy = [(1.2 if day < 6 else 0.6) * math.exp(noise[day]) for day in range(9)]
+    store = _store(tmp_path, policy)
+    assert watch.check(store, "first", CONFIG, START + 8 * DAY + timedelta(hours=1)) is None
+    said = watch.check(store, "first", CONFIG, START + 9 * DAY + timedelta(hours=1))
+    assert said is not None
+    assert re.fullmatch(
+        r"guardrail roi_drop: the policy's ROI is -\d\d\.\d% \[-.*%, -.*%\] against control's "
+        r"in the newest 3 cycles, wholly below 0%",
+        said,
+    )
+    rail = rails(read(store, experiments.get(store, "first"), START + 9 * DAY), Guardrails())[0]
+    assert (rail.verdict, rail.cycles) == ("broken", 3)
+    assert rail.high is not None
+    assert rail.high < 0
+    whole = looks("roi_drop", *_pairs(store, 9), Guardrails())[0][1]
+    assert whole.low < 0 < whole.high
+
+
+def _pairs(store: Store, days: int) -> tuple[Series, int]:
+    pairs = of_outcomes(read(store, experiments.get(store, "first"), START + days * DAY), "roi")
+    assert not isinstance(pairs, str)
+    return pairs, days
+
+
+def test_many_experiments_at_once_are_stopped_as_each_by_itself() -> None:
+    """What `benchmarks/guardrails.py` measures is what the server does."""
+    rng = np.random.default_rng(4)
+    ratio_RT = 0.1 * rng.standard_normal((12, 14)) - 0.9 * (np.arange(14) >= 7)
+    settings = Guardrails(roi_drop=0.05)
+    for name, threshold in (("roi_drop", -0.05), ("utilisation_drop", -0.2), ("cpa_rise", 0.3)):
+        sign = -1 if threshold > 0 else 1
+        policy_RT, control_RT = np.exp(sign * ratio_RT), np.ones_like(ratio_RT)
+        together = stopped_by_day(name, policy_RT, control_RT, threshold, settings)
+        assert together[:, -1].sum() > 0
+        for run in range(12):
+            stopped = False
+            for day in range(2, 15):
+                pairs = Series(1, policy_RT[run, :day], control_RT[run, :day])
+                ends = [one for _, one in looks(name, pairs, day, settings)]
+                stopped |= any(one.low > threshold if threshold > 0 else one.high < threshold for one in ends)
+                assert together[run, day - 1] == stopped
+
+
+def test_an_experiment_whose_guardrail_is_broken_is_not_called_anything_else(tmp_path: Path) -> None:
+    verdict = status(_store(tmp_path, BAD), "first", NOW)["verdict"]
+    assert verdict["word"] == "guardrail broken"
+    assert verdict["line"].startswith(
+        "A guardrail is broken after 8 of 14 cycles, which ends the experiment: guardrail "
+    )
+    assert (verdict["decided_by"], verdict["interval"]) == ("guardrail", None)
