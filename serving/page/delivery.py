@@ -154,8 +154,8 @@ def cycles(
     first, last = within or known.spans.get(name, (0, -1))
     for cycle in range(first, last + 1):
         budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle))
-        told = {arm: splits.get((arm, cycle)) for arm in ARMS}
-        yield _day(campaign, cycle, order, cells.get(cycle, {}), told, budget, running, due)
+        by_arm = {arm: splits.get((arm, cycle)) for arm in ARMS}
+        yield _day(campaign, cycle, order, cells.get(cycle, {}), by_arm, budget, running, due)
 
 
 def ordered(campaign: Campaign, platforms: Sequence[str], known: Read) -> list[str]:
@@ -169,7 +169,7 @@ def _day(
     cycle: int,
     platforms: Sequence[str],
     cells: Mapping[tuple[str, str], Cell],
-    told: Mapping[str, Split | None],
+    by_arm: Mapping[str, Split | None],
     budget: float,
     running: int,
     due: int,
@@ -178,11 +178,11 @@ def _day(
 
     Args:
         cells: by arm and platform.
-        told: by arm.
+        by_arm: what each was told.
         budget: the cycle budget that was in force, currency.
         running: the cycle of now.
     """
-    known = [split for split in told.values() if split is not None]
+    known = [split for split in by_arm.values() if split is not None]
     begins, planned = campaign.begins(cycle), budget * campaign.calendar.part(cycle)
     parts: dict[str, dict[str, Any]] = {}
     missing, complete = [], True
@@ -195,7 +195,7 @@ def _day(
         # Told to spend there, and silent.
         waiting = {
             arm: split.amount(platform)
-            for arm, split in told.items()
+            for arm, split in by_arm.items()
             if split is not None and split.amount(platform) > 0 and (arm, platform) not in cells
         }
         if not here or waiting:
@@ -222,7 +222,7 @@ def _day(
         "platforms": parts,
         "arms": {
             arm: {
-                "told": None if (split := told[arm]) is None else split.budget,
+                "told": None if (split := by_arm[arm]) is None else split.budget,
                 **_sum([cell.amounts for (other, _), cell in cells.items() if other == arm]),
             }
             for arm in ARMS
@@ -333,14 +333,14 @@ def _unreported(campaign: Campaign, newest: Sequence[Mapping[str, Any]], known: 
     total = sum(_plan(campaign, edits, first, stop) for first, stop in going)
     total -= sum(_plan(campaign, edits, cycle, cycle + 1) for cycle in counted)
     for day in newest:
-        cycle, told = day["cycle"], day["told"]
+        cycle, said = day["cycle"], day["told"]
         if (
             cycle < running
-            and told is not None
+            and said is not None
             and cycle not in reported
             and any(first <= cycle < stop for first, stop in going)
         ):
-            total += told - day["planned"]
+            total += said - day["planned"]
     return total
 
 

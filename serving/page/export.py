@@ -63,8 +63,8 @@ def rows(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetim
         for platform in day["platforms"]:
             for arm in ARMS:
                 cell, split = cells.get((arm, cycle, platform)), splits.get((arm, cycle))
-                told = None if split is None else split.amount(platform)
-                if cell is None and told == 0:
+                amount = None if split is None else split.amount(platform)
+                if cell is None and amount == 0:
                     continue
                 amounts = None if cell is None else dict(cell.amounts)
                 yield {
@@ -77,7 +77,7 @@ def rows(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetim
                     "campaign_planned": day["planned"],
                     "platform": platform,
                     "arm": arm,
-                    "told": told,
+                    "told": amount,
                     **{key: None if amounts is None else amounts[key] for key in QUANTITIES},
                     **{key: None if amounts is None else METRIC[key].of(amounts) for key in RATIOS},
                     "reported": "no" if cell is None else "yes",

@@ -63,12 +63,12 @@ def overview(one: Mapping[str, Any]) -> dict[str, Any]:
     total, left = figures["total"], figures["left"]
     notes = [f"{total['unreported']} not reported" if total["unreported"] else ""]
     notes.append(f"{total['partly']} partly reported" if total["partly"] else "")
-    told = f"of {money(total['told'])} told" if total["told"] is not None else ""
+    part = f"of {money(total['told'])} told" if total["told"] is not None else ""
     if not figures["days"]:
         return {"cells": [Cell(DASH, "num muted")] * 5 + [_left(left)], "spark": "", "silent": []}
     basis = "" if total["final"] else "not final"
     cells = [
-        amount(total["spend"]) if total["spend"] is None else Cell(money(total["spend"]), "num", told),
+        amount(total["spend"]) if total["spend"] is None else Cell(money(total["spend"]), "num", part),
         amount(total["revenue"]),
         Cell(decimal(total["roas"], 2), "num", basis if total["roas"] is not None else ""),
         Cell(money(total["cpa"]), "num", basis if total["cpa"] is not None else ""),
@@ -105,7 +105,7 @@ def days(one: Mapping[str, Any]) -> Table:
         # A column of amounts lines up: all whole, or all with cents.
         form = count if day["planned"] >= 100 else money
         planned = Cell(form(day["planned"]), "num muted")
-        told = Cell(form(day["told"]), "num muted") if day["told"] is not None else Cell("not asked", "num muted")
+        asked = Cell(form(day["told"]), "num muted") if day["told"] is not None else Cell("not asked", "num muted")
         known = day["spend"] is not None
         still = word == delivery.STILL
         blank = Cell(DASH, "num muted") if still else UNTOLD
@@ -123,7 +123,7 @@ def days(one: Mapping[str, Any]) -> Table:
             else (blank, blank, blank, *[Cell(DASH, "num muted")] * 4)
         )
         state = Cell(word, f"chip {CHIPS[word]}", small)
-        rows.append((Cell(label(day, one["cycle_hours"])), state, planned, told, *figures))
+        rows.append((Cell(label(day, one["cycle_hours"])), state, planned, asked, *figures))
     head = ("Day" if one["cycle_hours"] == 24 else "Cycle", "State", "Planned", "Told", "Spend", "Revenue")
     return Table(
         f"In {one['currency']}, both arms. Planned: the cycle budget that was in force; told: what the answers said to "
@@ -171,9 +171,9 @@ def grid(one: Mapping[str, Any]) -> Table:
             if part is None:
                 cells.append(Cell(DASH, "num muted"))
                 continue
-            told = f"told {money(part['told'])}" if part["told"] is not None else ""
+            asked = f"told {money(part['told'])}" if part["told"] is not None else ""
             roas = f"ROAS {decimal(part['roas'], 2)}" if part["roas"] is not None else ""
-            small = " · ".join(filter(None, (told, roas)))
+            small = " · ".join(filter(None, (asked, roas)))
             if part["spend"] is None:
                 waits = day["state"] == delivery.RUNNING
                 cells.append(Cell("not yet" if waits else "not reported", "num muted", small))
