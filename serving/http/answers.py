@@ -106,7 +106,7 @@ class AuditAnswer(Answer):
 
 
 class Trouble(Answer):
-    """What is away or refused, while the last good one serves."""
+    """What is away or refused, while the last good one serves; or what feedback lacks."""
 
     what: str
     why: str

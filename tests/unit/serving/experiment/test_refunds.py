@@ -39,8 +39,13 @@ def test_refunds_above_all_that_was_earned_are_insufficient_data(tmp_path: Path)
     store = make_store(tmp_path)
     deliver(store, [event(arm, day) for arm in ("policy", "control") for day in range(4)])
     deliver(store, [event("policy", day, **QUIET, revenue=-900.0) for day in range(4)])
-    told = status(store, "first", NOW)
-    assert told["arms"]["policy"]["revenue"] == -1_600
+    told = status(store, "first", NOW - DAY)
+    assert told["arms"]["policy"]["revenue"] == -1_200
     assert told["verdict"]["word"] == "insufficient data"
+    json.dumps(told, allow_nan=False)
+    # A fourth cycle on end in which the policy earned nothing and control did is more than luck.
+    told = status(store, "first", NOW)
+    assert told["verdict"]["word"] == "guardrail broken"
+    assert "the policy arm had no revenue in its last 4 cycles" in told["verdict"]["line"]
     json.dumps(told, allow_nan=False)
     store.close()

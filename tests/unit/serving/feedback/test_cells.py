@@ -62,7 +62,7 @@ class Flying:
         if cycle == 0 or not (self.sent or self.splits):
             return PLAN
         row = row_of(CAMPAIGN, PLATFORMS, self.seen(now, cycle), {}, 1, 1.0)
-        return PLAN * ALLOCATION.of_campaign(row.values_X, "pace")
+        return PLAN * float(ALLOCATION.of_campaign(row.values_X, "pace"))
 
     def fly(self, days: int = DAYS) -> Flying:
         for cycle in range(days):
