@@ -232,10 +232,16 @@ def budgets_before(store: Store, campaign_id: str) -> list[tuple[datetime, float
     return [(utc(at), float(before["cycle_budget"])) for at, before in edits if "cycle_budget" in (before or {})]
 
 
-def budget_edits(store: Store) -> dict[str, list[tuple[datetime, float]]]:
-    """`budgets_before` of every campaign whose cycle budget was ever edited, in one query; raises `StoreAwayError`."""
+def budget_edits(store: Store, campaigns: Sequence[str] | None = None) -> dict[str, list[tuple[datetime, float]]]:
+    """`budgets_before` of every campaign whose cycle budget was ever edited, in one query; raises `StoreAwayError`.
+
+    Args:
+        campaigns: only these, some hundreds at most.
+    """
     audit = tables.audit.c
     query = sa.select(audit.subject, audit.at, audit.before).where(audit.action == "campaign.edit")
+    if campaigns is not None:
+        query = query.where(audit.subject.in_(campaigns))
     edits: dict[str, list[tuple[datetime, float]]] = {}
     with store.read() as connection:
         for subject, at, before in connection.execute(query.order_by(audit.id.desc())):
@@ -244,11 +250,17 @@ def budget_edits(store: Store) -> dict[str, list[tuple[datetime, float]]]:
     return edits
 
 
-def pauses(store: Store) -> dict[str, list[tuple[datetime, bool]]]:
-    """When campaigns were paused (true) and resumed, in order of time, in one query; raises `StoreAwayError`."""
+def pauses(store: Store, campaigns: Sequence[str] | None = None) -> dict[str, list[tuple[datetime, bool]]]:
+    """When campaigns were paused (true) and resumed, in order of time, in one query; raises `StoreAwayError`.
+
+    Args:
+        campaigns: only these, some hundreds at most.
+    """
     audit = tables.audit.c
     query = sa.select(audit.subject, audit.at, audit.action)
     query = query.where(audit.action.in_(("campaign.pause", "campaign.resume"))).order_by(audit.id)
+    if campaigns is not None:
+        query = query.where(audit.subject.in_(campaigns))
     found: dict[str, list[tuple[datetime, bool]]] = {}
     with store.read() as connection:
         for subject, at, action in connection.execute(query):

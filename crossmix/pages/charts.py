@@ -165,6 +165,24 @@ class Panel:
             self._layer(list(zip(across, under, over, strict=True)), look)
             under = over
 
+    def bars(
+        self, x: Iterable[float], y: Iterable[float], colour: str, *, width: float = 0.7, hollow: Iterable[bool] = ()
+    ) -> None:
+        """A column from 0 at each finite value, so wide in values of x; hollow: dashes around, for what may change.
+
+        Args:
+            hollow: of each; none if absent.
+        """
+        solid = f'fill="{colour}"'
+        open_ = f'class="open" fill="{colour}" fill-opacity=".16" stroke="{colour}" stroke-dasharray="2.5 2"'
+        which = list(hollow)
+        for index, (a, b) in enumerate(zip(x, y, strict=True)):
+            if math.isfinite(b):
+                left, foot = self._held(*self.at(a - width / 2, 0.0))
+                right, top = self._held(*self.at(a + width / 2, b))
+                outline = [(left, foot), (left, top), (right, top), (right, foot)]
+                self.area(outline, open_ if which and which[index] else solid)
+
     def area(self, points: Sequence[Point], look: str) -> None:
         """A filled outline; points of the chart, not values."""
         self.parts.append(f'<polygon points="{path(points)}" {look}/>')

@@ -47,6 +47,12 @@ def count(value: Any) -> str:
     return DASH if plain is None else _typeset(f"{plain:,.0f}")
 
 
+def money(value: Any) -> str:
+    """An amount of money: whole units from 100 on, cents below."""
+    plain = finite(value)
+    return DASH if plain is None else count(plain) if abs(plain) >= 99.995 else decimal(plain, 2)
+
+
 def decimal(value: Any, decimals: int = 3) -> str:
     """So many decimals, whatever its size: a column of ratios near 1 lines up."""
     plain = finite(value)
@@ -103,9 +109,12 @@ def interval(low: Any, high: Any, form: Callable[[Any], str] = number) -> str:
 
 
 def lift(mean: float, low: float | None, high: float | None) -> str:
-    """A relative change with its interval, in plain characters: for verdicts and terminals; "?": not yet bounded."""
-    ends = ("?" if end is None else f"{end:+.1%}" for end in (low, high))
-    return f"{mean:+.1%} [{', '.join(ends)}]"
+    """A relative change with its interval, in plain characters: for verdicts and terminals."""
+    if low is None and high is None:
+        return f"{mean:+.1%} (not yet bounded)"
+    if low is None or high is None:
+        return f"{mean:+.1%} ({f'at most {high:+.1%}' if low is None else f'at least {low:+.1%}'})"
+    return f"{mean:+.1%} [{low:+.1%}, {high:+.1%}]"
 
 
 def metric(key: str, value: Any, digits: int = 3) -> str:

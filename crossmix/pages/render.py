@@ -42,6 +42,7 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for form in (formats.number, formats.count, formats.percent, formats.share, formats.change, formats.moment):
+    amounts = (formats.number, formats.count, formats.money)
+    for form in (*amounts, formats.percent, formats.share, formats.change, formats.moment):
         environment.filters[form.__name__] = form
     return environment

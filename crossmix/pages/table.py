@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossmix.pages.format import DASH, number
+from crossmix.pages.format import DASH, finite, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,18 @@ class Cell:
 
 NOTHING = Cell(DASH, "num muted")
 """Where there is no number."""
+
+
+def lift_kind(low: Any, high: Any, direction: str = "more") -> str:
+    """CSS class of a relative change by its interval: `good` or `bad` where all of it lies on one side of 0.
+
+    Args:
+        direction: more, less or none: which of the two is better; none: neither.
+    """
+    bottom, top = finite(low), finite(high)
+    if direction == "none" or bottom is None or top is None or bottom <= 0 <= top:
+        return ""
+    return "good" if (bottom > 0) == (direction == "more") else "bad"
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,7 @@ def edit(
     plan.check_changes(changes)
     with changing(store, actor, reason) as table:
         old = known(table.all(), campaign_id)
-        merged = {**old.planned(), **{key: value for key, value in changes.items() if key != "limits"}}
-        if "limits" in changes:
-            merged["limits"] = plan.merged_limits(old.limits, changes["limits"])
-        new = replace(Campaign(**plan.check(merged, platforms, old.currency)), paused=old.paused, override=old.override)
+        new = edited(old, changes, platforms)
         moved = [name for name in SETTLED if getattr(old, name) != getattr(new, name)]
         if moved and table.has_feedback(campaign_id):
             raise CampaignExistsError(
@@ -149,6 +146,15 @@ def edit(
             )
         table.edit(old, new)
     return new
+
+
+def edited(old: Campaign, changes: Mapping[str, Any], platforms: Sequence[str]) -> Campaign:
+    """The campaign that an edit makes; nothing is kept. Raises `CampaignError`."""
+    plan.check_changes(changes)
+    merged = {**old.planned(), **{key: value for key, value in changes.items() if key != "limits"}}
+    if "limits" in changes:
+        merged["limits"] = plan.merged_limits(old.limits, changes["limits"])
+    return replace(Campaign(**plan.check(merged, platforms, old.currency)), paused=old.paused, override=old.override)
 
 
 def pause(store: Store, campaign_id: str, actor: str, reason: str = "") -> Campaign:

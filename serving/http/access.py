@@ -36,8 +36,10 @@ SCOPES = ("read", "serve", "feedback", "admin")
 MODES = (0o600, 0o400)
 """Of the tokens' file; 400 as a cluster mounts a secret."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-PAGES = frozenset({"/", "/page.json", "/experiment", "/experiment.json"})
+PAGES = frozenset({"/", "/page.json", "/delivery.csv", "/experiment", "/experiment.json"})
 """What a person opens in a browser: there the token may also be the password of Basic authentication."""
+DESK = "/desk/"
+"""Where the page's forms are: they need `admin`, also to be looked at; a form is signed (`serving.page.csrf`)."""
 OPEN = frozenset({"/healthz", "/v2/health/live", "/v2/health/ready"})
 FOLLOW_SECONDS = 1.0
 
@@ -124,7 +126,8 @@ _FOREIGN = "host: this server is open to its own machine only; ask it as localho
 
 
 class Access:
-    """ASGI middleware: 401 without a valid token, 403 without the scope; notes the token's name as the state's `actor`.
+    """ASGI middleware: 401 without a valid token, 403 without the scope; notes the token's name as the state's `actor`
+    and, as `admin`, whether it may change things.
 
     Args:
         tokens: `None`: everybody may everything, for a server that only its own machine reaches.
@@ -143,6 +146,7 @@ class Access:
             if kind == "http" and not _from_here(scope["headers"]):
                 await _refuse(send, 403, _FOREIGN, ())
                 return
+            scope.setdefault("state", {})["admin"] = True
             await self.app(scope, receive, send)
             return
         if kind != "http":
@@ -152,7 +156,7 @@ class Access:
         if method in _READS and (path in self.exempt or (path == "/" and not for_people(scope["headers"]))):
             await self.app(scope, receive, send)
             return
-        browser = path in PAGES and method in _READS
+        browser = (path in PAGES and method in _READS) or path.startswith(DESK)
         sent = [value for key, value in scope["headers"] if key == b"authorization"]
         secret = _secret(sent[0].decode("latin-1"), browser) if len(sent) == 1 else None
         token = None if secret is None else self.tokens.known(secret)
@@ -167,7 +171,8 @@ class Access:
             challenge = f'Bearer realm="crossmix", error="insufficient_scope", scope="{needed[0]}"'
             await _refuse(send, 403, forbidden(needed[0]), [challenge])
             return
-        scope.setdefault("state", {})["actor"] = token.name
+        state = scope.setdefault("state", {})
+        state["actor"], state["admin"] = token.name, token.allows("admin")
         await self.app(scope, receive, send)
 
 
@@ -204,6 +209,8 @@ def for_people(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 def scopes_of(method: str, path: str) -> tuple[str, ...]:
     """The scopes of which a request needs one."""
     if method in _READS:
+        if path.startswith(DESK):
+            return ("admin",)
         return ("read", "serve") if _ABOUT.fullmatch(path) else ("read",)
     if method == "POST" and path == "/feedback":
         return ("feedback",)

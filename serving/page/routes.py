@@ -1,89 +1,141 @@
-"""The page for people at `/`: campaigns, splits with their reasons, what-if curves, experiment, bundle, audit trail.
+"""The page for people at `/`: verdict, campaigns with what they delivered, splits with their reasons, curves, trail.
 
-Rendered on the server, in the report's look; no script runs and nothing is fetched. `/page.json` says the same.
+Rendered on the server, in the report's look; no script runs and nothing is fetched. `/page.json` says the same, and
+`/delivery.csv` what was delivered, row by row. Whatever the number of campaigns, those of one page are read, by a fixed
+number of queries. The forms are `serving.page.desk`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
+from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.metrics import ARMS
-from serving.page import curves
+from serving.page import curves, delivery, desk, export
 from serving.page import view as page_view
+from serving.page.dates import MOST_DAYS, Range, RangeError
 
 if TYPE_CHECKING:
     from serving.live.live import Live
 
+LISTED = 50
+"""Campaigns of a page."""
 DETAILED = 8
-"""So many campaigns are shown with split and curves; another one by ?campaign=NAME."""
+"""So many campaigns are shown with split and curves, where no more fit the search; another one by ?campaign=NAME."""
 ENTRIES = 20
-HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+
 
 Chosen = Annotated[str | None, Query(max_length=200, description="Show this campaign alone.")]
+Sought = Annotated[str, Query(max_length=200, description="Show campaigns whose name has this in it.")]
+Number = Annotated[int, Query(ge=1, le=1_000_000, description=f"Which {LISTED} of the campaigns, from 1 on.")]
+First = Annotated[str | None, Query(alias="from", max_length=40, description="First day, in a campaign's zone.")]
+Last = Annotated[str | None, Query(alias="to", max_length=40, description="Last day, in a campaign's zone.")]
+Done = Annotated[str | None, Query(max_length=20, description="What a form has just done.")]
 Answers = Callable[[str, str], Mapping[str, Any]]
+Status = Callable[[], dict[str, Any] | None]
+Trail = Callable[[int], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page is asked to show."""
+
+    campaign: str | None = None
+    q: str = ""
+    page: int = 1
+    days: Range = field(default_factory=Range)
+    trouble: str | None = None
+    """Why the days asked for are not shown."""
 
 
 def router(
-    live: Live,
-    status: Callable[[], dict[str, Any] | None],
-    trail: Callable[[int], Sequence[Any]],
-    answers: Answers | None = None,
+    live: Live, status: Status, trail: Trail, answers: Answers | None = None, switch: desk.Switch | None = None
 ) -> APIRouter:
-    """The page's routes, for a FastAPI application.
+    """The page's routes, for a FastAPI application, its forms among them.
 
     Args:
         status: the experiment so far, as `serving.experiment.verdict.status` tells it; `None`: nothing to tell.
         trail: the newest so many entries of the audit trail.
         answers: (campaign, arm) to the prediction of the cycle that runs; the predictors' own if `None`.
+        switch: how pauses and overrides are made; straight into the database if `None`.
     """
-    routes, asked = APIRouter(tags=["page"]), answers or _predictors(live)
+    routes, questions = APIRouter(tags=["page"]), answers or _predictors(live)
 
-    def gathered(campaign: str | None) -> dict[str, Any]:
-        return gather(live, status, trail, asked, campaign, live.clock())
+    def gathered(asked: Asked) -> dict[str, Any]:
+        return gather(live, status, trail, questions, asked, live.clock())
 
     @routes.get("/", response_class=HTMLResponse, summary="The page for people")
-    def page(campaign: Chosen = None) -> Response:
-        return HTMLResponse(page_view.render(gathered(campaign)), headers=HEADERS)
+    def page(
+        request: Request,
+        campaign: Chosen = None,
+        q: Sought = "",
+        page: Number = 1,
+        first: First = None,
+        last: Last = None,
+        done: Done = None,
+    ) -> Response:
+        try:
+            asked = Asked(campaign, q, page, Range.read(first, last))
+        except RangeError as error:
+            asked = Asked(campaign, q, page, trouble=str(error))
+        admin = bool((request.scope.get("state") or {}).get("admin"))
+        text = page_view.render(gathered(asked), admin=admin, done=desk.DONE.get(done or ""))
+        return HTMLResponse(text, headers=desk.HEADERS)
 
     @routes.get("/page.json", summary="What the page shows")
-    def plain(campaign: Chosen = None) -> Response:
-        return JSONResponse(gathered(campaign), headers={"cache-control": "no-store"})
+    def plain(
+        campaign: Chosen = None, q: Sought = "", page: Number = 1, first: First = None, last: Last = None
+    ) -> Response:
+        try:
+            asked = Asked(campaign, q, page, Range.read(first, last))
+        except RangeError as error:
+            return JSONResponse({"error": str(error)}, 422)
+        return JSONResponse(gathered(asked), headers={"cache-control": "no-store"})
 
+    @routes.get("/delivery.csv", summary="What was delivered beside what was told, as CSV", response_class=Response)
+    def table(campaign: Chosen = None, q: Sought = "", first: First = None, last: Last = None) -> Response:
+        by_name = live.campaigns
+        if campaign is not None and campaign not in by_name:
+            return JSONResponse({"error": f"campaign: {campaign!r} is unknown; leave it out for all"}, 404)
+        try:
+            days = Range.read(first, last)
+            names = [campaign] if campaign is not None else _matching(by_name, q)
+            parts = _begun(
+                export.lines(live.store, [by_name[name] for name in names], live.platforms, days, live.clock())
+            )
+        except RangeError as error:
+            return JSONResponse({"error": str(error)}, 422)
+        except StoreAwayError as error:
+            return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
+        named = {"content-disposition": 'attachment; filename="delivery.csv"', "cache-control": "no-store"}
+        return StreamingResponse(parts, media_type="text/csv; charset=utf-8", headers=named)
+
+    desk.add(routes, live, switch or desk.switcher(live))
     return routes
 
 
-def gather(
-    live: Live,
-    status: Callable[[], dict[str, Any] | None],
-    trail: Callable[[int], Sequence[Any]],
-    answers: Answers,
-    campaign: str | None,
-    now: datetime,
-) -> dict[str, Any]:
+def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: Asked, now: datetime) -> dict[str, Any]:
     """What the page shows, as plain data."""
     planned = live.campaigns
-    names = sorted(planned)
-    detailed = [campaign] if campaign in planned else names[:DETAILED]
-    try:
-        entries: list[dict[str, Any]] | None = [_entry(one) for one in trail(ENTRIES)]
-    except StoreAwayError:
-        entries = None
-    try:
-        experiment = status()
-    except StoreAwayError:
-        experiment = None
-    serving = live.champion.current
+    chosen = asked.campaign if asked.campaign in planned else None
+    names = [chosen] if chosen is not None else _matching(planned, asked.q)
+    pages = max(1, -(-len(names) // LISTED))
+    number = min(asked.page, pages)
+    shown = [planned[name] for name in names[(number - 1) * LISTED : number * LISTED]]
+    detailed = shown if len(names) <= DETAILED else []
+    experiment = _unless_away(status)
+    entries = _unless_away(lambda: [_entry(one) for one in trail(ENTRIES)])
+    silent, verdicts = live.config.serving.guard.silent, _of_campaigns(experiment)
+    read = _unless_away(lambda: delivery.read(live.store, shown, asked.days, now, silent=silent))
+    serving, snapshot = live.champion.current, live.snapshot
     return {
         "now": now.isoformat(),
         "degraded": [dict(trouble) for trouble in live.degraded()],
@@ -93,11 +145,78 @@ def gather(
             "since": datetime.fromtimestamp(serving.since, UTC).isoformat(),
             "gates": [dict(gate) for gate in serving.bundle.manifest.get("gates") or ()],
         },
+        "ended": None
+        if snapshot.ended is None
+        else {
+            "why": snapshot.ended,
+            "at": _iso(snapshot.ended_at),
+            "everybody": snapshot.everybody,
+        },
         "experiment": None if experiment is None else _experiment(experiment),
-        "campaigns": [_campaign(planned[name], now) for name in names],
-        "details": [_detail(live, planned[name], answers) for name in detailed],
+        "listing": {
+            "campaign": chosen,
+            "unknown": asked.campaign if chosen is None else None,
+            "q": asked.q,
+            "page": number,
+            "pages": pages,
+            "matching": len(names),
+            **_counted(planned.values(), now),
+        },
+        "range": {
+            "from": _iso(asked.days.first),
+            "to": _iso(asked.days.last),
+            "most_days": MOST_DAYS,
+            "trouble": asked.trouble,
+        },
+        "campaigns": [
+            _campaign(one, now)
+            | {"delivery": None if read is None else delivery.of(one, live.platforms, read, now, silent)}
+            | {"verdict": verdicts.get(one.campaign_id), "changes": _changes(experiment, one.campaign_id)}
+            for one in shown
+        ],
+        "details": [_detail(live, one, answers) for one in detailed],
         "trail": entries,
     }
+
+
+def _matching(campaigns: Mapping[str, Campaign], q: str) -> list[str]:
+    """Names that have the text in them, whatever its case, in order."""
+    wanted = q.strip().casefold()
+    return sorted(name for name in campaigns if wanted in name.casefold()) if wanted else sorted(campaigns)
+
+
+def _counted(campaigns: Iterable[Campaign], now: datetime) -> dict[str, int]:
+    """How many campaigns there are, run, are paused and are held by hand."""
+    total = running = paused = held = 0
+    for one in campaigns:
+        total += 1
+        held += one.override is not None
+        going = one.starts <= now and _goes_on(one, now)
+        paused += one.paused and going
+        running += going and not one.paused
+    return {"total": total, "running": running, "paused": paused, "held": held}
+
+
+def _goes_on(one: Campaign, now: datetime) -> bool:
+    """Whether a campaign that has begun is not over; the calendar is asked only within a day of its end."""
+    since, nominal = now - one.starts, one.calendar.nominal
+    if since < (one.cycles - 1) * nominal:
+        return True
+    return since <= one.cycles * nominal + timedelta(days=1) and one.cycle(now) < one.cycles
+
+
+def _unless_away(work: Callable[[], Any]) -> Any:
+    """What the database gives; `None` while it is away."""
+    try:
+        return work()
+    except StoreAwayError:
+        return None
+
+
+def _begun(parts: Iterator[str]) -> Iterator[str]:
+    """A file whose first rows are read already: what is away is told before anything is sent."""
+    first = list(islice(parts, 2))
+    return chain(first, parts)
 
 
 def _predictors(live: Live) -> Answers:
@@ -120,7 +239,7 @@ def _predictors(live: Live) -> Answers:
     return answers
 
 
-def _campaign(one: Any, now: datetime) -> dict[str, Any]:
+def _campaign(one: Campaign, now: datetime) -> dict[str, Any]:
     cycle = one.cycle(now)
     state = "not begun" if cycle < 0 else "over" if cycle >= one.cycles else "running"
     return {**one.as_dict(), "cycle": cycle, "ends": one.ends(one.cycles - 1).isoformat(), "state": state}
@@ -163,12 +282,13 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
     }
 
 
+_SETTING = ("id", "weights", "started", "ended", "reason", "state", "shipped")
+
+
 def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
     """The experiment in short; what a status does not have is `None`."""
     return {
-        "id": _dig(status, "experiment", "id"),
-        "weights": _dig(status, "experiment", "weights"),
-        "started": _dig(status, "experiment", "started"),
+        **{key: _dig(status, "experiment", key) for key in _SETTING},
         "word": _dig(status, "verdict", "word"),
         "line": _dig(status, "verdict", "line"),
         "finished": _dig(status, "cycles", "finished"),
@@ -184,6 +304,31 @@ def _experiment(status: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(rail, Mapping)
         ],
     }
+
+
+def _of_campaigns(status: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """What the experiment says of single campaigns, by name: of those that it lists."""
+    rows = _dig(status, "by_campaign", "rows")
+    return {
+        str(row.get("campaign_id")): {"word": row.get("word"), "lift": row.get("lift"), "reason": row.get("reason")}
+        for row in (rows if isinstance(rows, list | tuple) else ())
+        if isinstance(row, Mapping)
+    }
+
+
+def _changes(status: Mapping[str, Any] | None, campaign: str) -> list[dict[str, Any]]:
+    """What was changed of a campaign, or of the bundle of all, while the experiment ran."""
+    marks = _dig(status, "phases")
+    return [
+        {key: mark.get(key) for key in ("at", "what", "who", "subject", "reason")}
+        for mark in (marks if isinstance(marks, list | tuple) else ())
+        if isinstance(mark, Mapping)
+        and (mark.get("subject") == campaign or str(mark.get("action")).startswith("bundle."))
+    ]
+
+
+def _iso(moment: Any) -> str | None:
+    return None if moment is None else str(moment.isoformat())
 
 
 def _dig(value: Any, *path: str) -> Any:

@@ -7,18 +7,27 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from crossmix.metrics import ARMS, formula
 from crossmix.pages.charts import platform_colour
-from crossmix.pages.format import DASH, change, count, interval, moment, number, share
+from crossmix.pages.format import DASH, count, interval, moment, number, share
 from crossmix.pages.render import render as page
 from crossmix.pages.table import NOTHING, Cell, Table, gate_table
-from serving.page import curves
+from serving.page import curves, figures
+from serving.page.dates import DAYS
 
+ROOT = "."
+"""Links are relative: behind a proxy the server may have a path of its own."""
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-REFRESH_SECONDS = 60
 CHIPS = {"running": "pass", "paused": "insufficient-data", "not begun": "none", "over": "none"}
-VERDICT_CHIPS = {"policy better": "pass", "control better": "fail", "blocked": "fail", "ended by guardrail": "fail"}
+VERDICT_CHIPS = {
+    "policy better": "pass",
+    "control better": "fail",
+    "blocked": "fail",
+    "ended by guardrail": "fail",
+    "shipped": "pass",
+}
 SOURCES = {
     "own": "statistics of the arm’s own feedback",
     "log": "statistics of the log",
@@ -29,37 +38,49 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze", "supply": "sold out"}
 
 
-def render(data: Mapping[str, Any]) -> str:
-    """The page."""
+def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = None) -> str:
+    """The page.
+
+    Args:
+        admin: who looks may change things, and so gets the buttons.
+        done: what a form has just done.
+    """
+    by_name = {one["campaign_id"]: one for one in data["campaigns"]}
     platforms = list(dict.fromkeys(row["platform"] for one in data["details"] for row in one["platforms"]))
     colours = {name: platform_colour(index) for index, name in enumerate(platforms)}
+    alone = data["listing"]["campaign"] is not None
     details = [
-        {
-            **one,
-            "table": _split_table(one),
-            "bars": _bars(one, colours),
-            "reasons": _reasons(one),
-            "legend": [(row["platform"], colours[row["platform"]]) for row in one["platforms"]],
-            "panels": curves.panels(one["curves"]),
-        }
-        for one in data["details"]
+        _detail({**by_name[one["campaign_id"]], **one}, index, colours) for index, one in enumerate(data["details"])
     ]
-    anchors = {one["campaign_id"]: f"campaign-{index}" for index, one in enumerate(details)}
+    sections = [("campaigns", "Campaigns"), *((one["anchor"], one["campaign_id"]) for one in details if not alone)]
+    days = {"from": data["range"]["from"], "to": data["range"]["to"]}
+    listing = data["listing"]
     return page(
         TEMPLATE,
-        sections=[
-            ("campaigns", "Campaigns"),
-            *((anchor, campaign) for campaign, anchor in anchors.items()),
-            ("experiment", "Experiment"),
-            ("bundle", "Bundle"),
-            ("trail", "Audit trail"),
-        ],
+        sections=[*sections, ("experiment", "Experiment"), ("bundle", "Bundle"), ("trail", "Audit trail")],
         data=data,
-        refresh=REFRESH_SECONDS,
-        headline=_headline(data),
+        admin=admin,
+        root=ROOT,
+        done=done,
+        alone=alone,
+        headline=headline(data),
+        sentences=_sentences(data),
+        bundle=_bundle(data),
+        rows=[
+            {
+                **one,
+                **figures.overview(one),
+                "lift": NOTHING if one["verdict"] is None else figures.lift(one["verdict"]["lift"]),
+            }
+            for one in by_name.values()
+        ],
+        lifted=any(_dig(one["verdict"], "lift") is not None for one in by_name.values()),
+        span=_span(data["range"]),
+        here=f"{ROOT}/{_query(campaign=listing['campaign'], q=listing['q'], page=listing['page'], **days)}",
+        query=_query(campaign=listing["campaign"], q=listing["q"], **days),
+        search=_query(q=listing["q"], **days).replace("?", "&"),
+        tail=_query(**days).replace("?", "&"),
         details=details,
-        opened=next((one["campaign_id"] for one in details if one["panels"]), None),
-        anchors=anchors,
         chips=CHIPS,
         verdict_chip=VERDICT_CHIPS.get(str((data["experiment"] or {}).get("word")), "none"),
         experiment=_experiment_table(data["experiment"]),
@@ -69,6 +90,34 @@ def render(data: Mapping[str, Any]) -> str:
         changes=_changes,
         sources=SOURCES,
     )
+
+
+def _detail(one: Mapping[str, Any], index: int, colours: Mapping[str, str]) -> dict[str, Any]:
+    """A campaign with its tables and charts."""
+    delivered = one["delivery"] or {"days": [], "platforms": {}, "left": None, "received": None}
+    known = bool(delivered["days"])
+    return {
+        **one,
+        "anchor": f"campaign-{index}",
+        "first": figures.local(one["starts"], one["timezone"]),
+        "last": figures.local(one["ends"], one["timezone"]),
+        "left": delivered["left"],
+        "received": delivered["received"],
+        "days": delivered["days"],
+        "silent": [
+            (name, part["silent_since"]) for name, part in delivered["platforms"].items() if part["silent_since"]
+        ],
+        "spend_chart": figures.spend(one) if known else "",
+        "roas_chart": figures.roas(one) if known else "",
+        "day_table": figures.days(one) if known else None,
+        "platform_table": figures.platforms(one) if known else None,
+        "grid_table": figures.grid(one) if known else None,
+        "table": _split_table(one),
+        "bars": _bars(one, colours),
+        "reasons": _reasons(one),
+        "legend": [(row["platform"], colours[row["platform"]]) for row in one["platforms"]],
+        "panels": curves.panels(one["curves"]),
+    }
 
 
 def _split_table(one: Mapping[str, Any]) -> Table:
@@ -140,9 +189,7 @@ def _experiment_table(one: Mapping[str, Any] | None) -> Table | None:
         rows.append(
             (Cell(arm), users, Cell(number(roi.get("value")), "num", interval(roi.get("low"), roi.get("high"))))
         )
-    lift = one["lift"] or {}
-    span = interval(lift.get("low"), lift.get("high"), change)
-    rows.append((Cell("lift"), NOTHING, Cell(change(lift.get("lift")), "num own", span)))
+    rows.append((Cell("Policy over control"), NOTHING, figures.lift(one["lift"])))
     return Table("", ("", "Users", "ROI"), tuple(rows))
 
 
@@ -179,10 +226,60 @@ def _short(value: Any) -> str:
     return text if len(text) <= 160 else text[:159] + "…"
 
 
-def _headline(data: Mapping[str, Any]) -> str:
-    running = [one for one in data["campaigns"] if one["state"] == "running" and not one["paused"]]
-    held = [one for one in data["campaigns"] if one["override"] is not None]
+def headline(data: Mapping[str, Any]) -> str:
+    """The verdict; of an experiment that is over first of all that it is."""
+    one, ended = data["experiment"] or {}, data["ended"] or {}
+    at = one.get("ended") or ended.get("at")
+    if _shipped(data):
+        return f"Shipped{_on(one.get('shipped') or at)}: the policy serves every user"
+    if at or ended:
+        why = one.get("reason") or ended.get("why")
+        return f"The experiment has ended{_on(at)}" + (f": {why}" if why else "")
+    return one.get("line") or "No verdict yet: no cycle with feedback has finished"
+
+
+def _shipped(data: Mapping[str, Any]) -> bool:
+    one, ended = data["experiment"] or {}, data["ended"] or {}
+    return one.get("state") == "shipped" or bool(one.get("shipped")) or ended.get("everybody") == "policy"
+
+
+def _sentences(data: Mapping[str, Any]) -> list[str]:
+    """What stands below the headline."""
+    listing, one, sentences = data["listing"], data["experiment"] or {}, []
+    if _shipped(data) or one.get("ended") or data["ended"]:
+        if one.get("line"):
+            sentences.append(one["line"])
+        if not _shipped(data):
+            sentences.append("Every user gets the static split now.")
+    counts = [f"{listing['running']} of {listing['total']} campaigns run"]
+    for key, words in (("paused", "paused"), ("held", "held by hand")):
+        if listing[key]:
+            counts.append(f"{listing[key]} {words}")
+    return [*sentences, "; ".join(counts) + "."]
+
+
+def _bundle(data: Mapping[str, Any]) -> str:
     version = data["bundle"]["version"]
-    bundle = f"Version {version}" if version is not None else f"Bundle {data['bundle']['digest'][:8]}"
-    sentence = f"{bundle} splits {len(running)} of {len(data['campaigns'])} campaigns now"
-    return sentence + (f"; {len(held)} held by hand." if held else ".")
+    return f"version {version}" if version is not None else f"bundle {data['bundle']['digest'][:8]}"
+
+
+def _on(at: str | None) -> str:
+    return f" on {at[:10]}" if at else ""
+
+
+def _span(days: Mapping[str, Any]) -> str:
+    first, last = days["from"], days["to"]
+    if first is None and last is None:
+        return f"The last {DAYS} days of each, in its own time zone."
+    span = f"from {first}" if last is None else f"to {last}" if first is None else f"{first} to {last}"
+    return f"Days {span}, {days['most_days']} at most, in each campaign’s time zone."
+
+
+def _query(**values: Any) -> str:
+    """A query of what is not empty."""
+    pairs = [(key, value) for key, value in values.items() if value not in (None, "")]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def _dig(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None

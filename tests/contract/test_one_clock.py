@@ -20,6 +20,7 @@ ALLOWED = {
     "serving/campaigns/lane.py:_write": "since when the kill switch's changes wait for the database",
     "serving/live/live.py:_experiment": "since when settings of the start are not followed",
     "serving/live/states.py:_ill": "since when the feature store is away",
+    "serving/page/csrf.py:__init__": "how long a signed form holds",
 }
 
 

@@ -7,118 +7,35 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
 from crossmix import bundle as bundles
-from crossmix.config import load
-from crossmix.ledger import audit, tables
+from crossmix.ledger import tables
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import service as campaigns
 from serving.http import access
-from serving.live.champion import Champion
 from serving.live.live import Live
 from serving.page import routes as page
-from tests.support import browser
-from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, save_bundle
-
-EVIL = "<script>alert(1)</script> & \"quoted\" 'name'"
-FIRST, SECOND = sorted(CAMPAIGNS)[:2]
-STATUS: dict[str, Any] = {
-    "experiment": {
-        "id": "first",
-        "weights": {"policy": 0.7, "control": 0.3},
-        "started": "2026-01-01T00:00:00+00:00",
-    },
-    "verdict": {
-        "word": "running",
-        "line": "Running, 5 of 14 cycles: no difference found so far; ROI +8.1% [-2%, +19%].",
-    },
-    "cycles": {"finished": 5, "planned": 14},
-    "sample_ratio": {
-        "users": {"policy": 7_012, "control": 2_988},
-        "verdict": "balanced",
-        "reason": "10,000 users are split 70.1% : 29.9% where 70% : 30% was wanted (p = 0.79).",
-    },
-    "arms": {
-        "policy": {"roi": {"value": 1.31, "low": 1.2, "high": 1.42}},
-        "control": {"roi": {"value": 1.21, "low": 1.08, "high": 1.34}},
-    },
-    "lifts": {"roi": {"always_valid": {"lift": 0.081, "low": -0.022, "high": 0.191}}},
-    "guardrails": [
-        {
-            "name": "roi",
-            "verdict": "holds",
-            "detail": "the lift +8.1% is not below -20%",
-            "sentence": "guardrail roi: the lift +8.1% is not below -20%",
-        }
-    ],
-}
+from tests.support import browser, page_server
+from tests.support.page_server import EVIL, FIRST, SECOND, STATUS, application, get
+from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> bundles.Bundle:
-    made = save_bundle(tmp_path_factory.mktemp("page") / "bundle", load("laptop"), 1)
-    gates = [
-        {"name": name, "value": 0.5, "threshold": "> 0", "verdict": verdict, "required": True, "detail": "<b>why</b>"}
-        for name, verdict in (("policy.lead", "pass"), ("market.roi", "fail"), ("policy.limits", "pass"))
-    ]
-    return bundles.annotate(made.path, gates)
+    return page_server.saved(tmp_path_factory.mktemp("page") / "bundle")
 
 
 @pytest.fixture
 def live(saved: bundles.Bundle, tmp_path: Path) -> Iterator[Live]:
-    """A server's own, with its feature store away: one campaign runs with limits, one is held by hand, one is evil."""
-    own, now = tmp_path / "own", datetime.now(UTC)
-    champion = Champion(own, None, saved.path)
-    made = Live(load("laptop"), own, f"sqlite:///{own / 'serving.db'}", champion, tmp_path / "nothing")
-    made.reload()
-    made.refresh_states()
-    starts = (now - timedelta(days=4, hours=1)).isoformat()
-    campaigns.edit(made.store, FIRST, {"starts": starts, "cycles": 14}, NAMES, "anna", "begin")
-    campaigns.edit(made.store, FIRST, {"limits": {NAMES[0]: {"min": 0.3}}}, NAMES, "anna", "a floor")
-    campaigns.set_override(made.store, SECOND, "static", None, NAMES, "bob", "<i>broken</i> landing page")
-    campaigns.create(
-        made.store,
-        {
-            "campaign_id": EVIL,
-            "currency": "EUR",
-            "cycle_budget": 500.0,
-            "share": {NAMES[0]: 0.25, NAMES[1]: 0.75},
-            "starts": (now + timedelta(days=2)).isoformat(),
-            "cycles": 7,
-            "cycle_hours": 24.0,
-        },
-        NAMES,
-        "anna",
-    )
-    made.reload()
-    yield made
-    made.stop()
-
-
-def application(live: Live, status: Callable[[], dict[str, Any] | None] = lambda: STATUS) -> FastAPI:
-    app = FastAPI()
-    app.include_router(page.router(live, status, lambda most: audit.trail(live.store, limit=most)))
-    return app
-
-
-def get(app: Any, path: str) -> httpx.Response:
-    import asyncio
-
-    async def call() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            return await client.get(path)
-
-    return asyncio.run(call())
+    yield from page_server.opened(saved, tmp_path)
 
 
 def detail(found: dict[str, Any], campaign: str) -> dict[str, Any]:
@@ -188,8 +105,7 @@ def test_the_browser_is_told_to_run_and_fetch_nothing(live: Live) -> None:
     answer = get(application(live), "/")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
-    # Every link is relative, so that it leads back through the proxy that it came by.
-    assert not re.findall(r'(?:src|href)="(?!#|\?|\./"|data:,|[a-z.]+")[^"]*"', answer.text)
+    assert not re.findall(r'(?:src|href|action)="(?!#|\./|data:,)[^"]*"', answer.text)
 
 
 def test_what_is_away_and_the_bundle_stand_on_top(live: Live, saved: bundles.Bundle) -> None:
@@ -277,9 +193,13 @@ def test_of_many_campaigns_some_are_shown_and_each_can_be(live: Live) -> None:
     campaigns.import_(live.store, rows, "anna", NAMES)
     live.reload()
     app = application(live)
-    assert len(get(app, "/page.json").json()["details"]) == page.DETAILED
-    link = re.findall(r'<th scope="row"><a href="(\?[^"]*)"', get(app, "/").text)[-1]
-    found = get(app, f"/page.json{link}").json()
+    listed = get(app, "/page.json").json()
+    assert len(listed["campaigns"]) == 12 + len(CAMPAIGNS) + 1
+    assert listed["details"] == []
+    assert len(get(app, "/page.json?q=MANY 0").json()["campaigns"]) == 10
+    assert len(get(app, "/page.json?q=many 01").json()["details"]) == 1
+    link = html.unescape(re.findall(r'<th scope="row"><a href="\.(/[^"]*)"', get(app, "/").text)[-1])
+    found = get(app, link.replace("/?", "/page.json?")).json()
     assert [one["campaign_id"] for one in found["details"]] == ["many 11/x?y"]
     assert len(get(app, "/?campaign=unknown").text) > 1_000
 
@@ -306,42 +226,49 @@ def served(live: Live, tmp_path: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
 def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tuple[str, str], tmp_path: Path) -> None:
     url, token = served
+    campaigns = len(CAMPAIGNS)
     with browser.chromium(tmp_path) as shown:
-        for width in (1280, 400):
-            shown.open(url, width, {"authorization": f"Bearer {token}"})
+        for width in (1280, 390):
+            for dark in (False, True):
+                shown.dark(dark)
+                shown.open(url, width, {"authorization": f"Bearer {token}"})
+                assert shown.accessibility() == []
             assert shown.complaints == []
             assert {address for address in shown.requests if not address.startswith("data:")} == {url}
             assert shown.value("document.documentElement.clientWidth") == width
             assert shown.value("document.documentElement.scrollWidth") <= width
+            assert shown.value("document.documentElement.scrollHeight") <= 4_000
             # Nothing but what scrolls in its own frame reaches beyond the edge.
             beyond = """[...document.querySelectorAll("body *")].filter(one => !one.closest(".scroll")
                 && one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 120))"""
             assert shown.value(beyond) == []
             names = json.loads(
                 shown.value(
-                    "JSON.stringify([...document.querySelectorAll('.campaign h2')].map(x => x.firstChild.data.trim()))"
+                    "JSON.stringify([...document.querySelectorAll('.campaigns th a')].map(x => x.innerText.trim()))"
                 )
             )
             assert names == sorted([*CAMPAIGNS, EVIL])
             assert shown.value("document.scripts.length") == 0
+            assert shown.value("document.querySelectorAll('form[method=post], .buttons').length") == 0
             for arm in ("policy", "control"):
                 widths = shown.value(
                     f"""[...document.querySelectorAll('.bar[aria-label="split of arm {arm}"]')].map(
                         bar => [...bar.children].reduce((sum, part) => sum + parseFloat(part.style.width), 0))"""
                 )
                 assert widths == pytest.approx([100.0] * len(names), abs=0.05)
-            assert shown.value("document.querySelectorAll('.panels svg').length") == 2 * len(NAMES) * len(CAMPAIGNS)
-            assert shown.value("document.querySelectorAll('svg .now').length") == 4 * len(NAMES) * len(CAMPAIGNS)
-            # Readable: no text of a chart smaller than 8 px, charts not empty.
-            smallest = """Math.min(...[...document.querySelectorAll('details[open] .panels svg')].map(
+            assert shown.value("document.querySelectorAll('.panels svg').length") == 2 * len(NAMES) * campaigns
+            assert shown.value("document.querySelectorAll('svg .now').length") == 4 * len(NAMES) * campaigns
+            # Readable: opened, no text of a chart is smaller than 8 px.
+            shown.value("document.querySelectorAll('details').forEach(one => one.open = true)")
+            smallest = """Math.min(...[...document.querySelectorAll('.panels svg, .figures svg')].map(
                 svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width
                     * parseFloat(svg.getAttribute("font-size"))))"""
             assert shown.value(smallest) > 8
-            assert shown.value("document.querySelectorAll('details[open] .panels svg').length") == 2 * len(NAMES)
+            assert shown.accessibility() == []
             shown.screenshot(tmp_path / f"page{width}.png")
             assert (tmp_path / f"page{width}.png").stat().st_size > 20_000
         shown.open(url.replace("http://", f"http://me:{token}@"), 1280)
-        assert shown.value("document.querySelector('h1').innerText").startswith("Bundle")
+        assert shown.value("document.querySelector('h1').innerText") == STATUS["verdict"]["line"]
 
 
 def test_it_says_what_holds_for_an_answer_as_a_whole(live: Live) -> None:

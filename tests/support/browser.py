@@ -39,13 +39,17 @@ class Page:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command; events that come meanwhile are noted."""
+        message = self._answer(method, **parameters)
+        assert "error" not in message, message
+        return dict(message["result"])
+
+    def _answer(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         self.socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self.socket.recv(timeout=300))
             if message.get("id") == self._number:
-                assert "error" not in message, message
-                return dict(message["result"])
+                return dict(message)
             self._note(message)
 
     def open(self, url: str, width: int, headers: dict[str, str] | None = None) -> None:
@@ -59,10 +63,7 @@ class Page:
         self.complaints.clear()
         self.requests.clear()
         self.call("Page.navigate", url=url)
-        deadline = time.monotonic() + 300
-        while self.value("document.readyState") != "complete" or self.value("location.href") == "about:blank":
-            assert time.monotonic() < deadline, f"{url} did not load"
-            time.sleep(0.05)
+        self._arrive("location.href !== 'about:blank'", url)
         time.sleep(0.3)  # a favicon, a late complaint
         self.value("1")
 
@@ -72,10 +73,54 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def dark(self, whether: bool) -> None:
+        """As a reader sees it who asks for dark pages, or for light ones."""
+        scheme = "dark" if whether else "light"
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def press(self, selector: str) -> None:
+        """Click what a selector finds, and wait for the page that it leads to."""
+        before = self.value("performance.timeOrigin")
+        self.value(f"document.querySelector({json.dumps(selector)}).click()")
+        self._arrive(f"performance.timeOrigin !== {before!r}", selector)
+
+    def write(self, name: str, text: str) -> None:
+        """Type into the field of a form."""
+        field = f"document.querySelector({json.dumps(f'[name={json.dumps(name)}]')})"
+        self.value(f"{field}.value = {json.dumps(text)}")
+
+    def accessibility(self) -> list[str]:
+        """What axe-core finds serious or critical on the page: rule, elements."""
+        import axe_core_python
+
+        script = Path(axe_core_python.__file__).with_name("axe.min.js").read_text()
+        # As the browser's own, not as the page's: its policy lets no script run.
+        self.call("Runtime.evaluate", expression=script)
+        asked = "axe.run(document, {resultTypes: ['violations']}).then(result => JSON.stringify(result.violations))"
+        answer = self.call("Runtime.evaluate", expression=asked, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return [
+            f"{rule['id']}: {[node['html'][:120] for node in rule['nodes'][:5]]}"
+            for rule in json.loads(answer["result"]["value"])
+            if rule["impact"] in ("serious", "critical")
+        ]
+
     def screenshot(self, file: Path) -> None:
         """The whole page as PNG."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
+
+    def _arrive(self, condition: str, what: str) -> None:
+        """Wait until a page is loaded of which the condition holds."""
+        deadline = time.monotonic() + 300
+        while True:
+            wanted = f"document.readyState === 'complete' && {condition}"
+            answer = self._answer("Runtime.evaluate", expression=wanted, returnByValue=True)
+            # Between two pages there is nothing to ask: that is an error, or no value.
+            if answer.get("result", {}).get("result", {}).get("value") is True:
+                return
+            assert time.monotonic() < deadline, f"{what} did not load"
+            time.sleep(0.05)
 
     def _note(self, message: dict[str, Any]) -> None:
         method, told = message.get("method"), message.get("params", {})

@@ -210,3 +210,14 @@ def test_drawing_imports_no_plotting_library() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_columns_stand_on_zero_and_what_may_change_is_hollow() -> None:
+    chart = Chart("columns", 100, 100)
+    panel = chart.bare((0, 0, 100, 100), Scale(-0.5, 3.5), Scale(-10, 10))
+    panel.bars([0, 1, 2, 3], [10.0, -5.0, math.nan, 99.0], "red", width=0.5, hollow=[False, True, False, False])
+    shapes = re.findall(r"<polygon ([^>]*)/>", str(chart.svg()))
+    assert len(shapes) == 3
+    assert 'points="6.2,50 6.2,0 18.8,0 18.8,50"' in shapes[0]
+    assert ("stroke-dasharray" in shapes[0], "stroke-dasharray" in shapes[1]) == (False, True)
+    assert 'points="31.2,50 31.2,75 43.8,75 43.8,50"' in shapes[1]

@@ -109,4 +109,19 @@ def test_chances_and_moments() -> None:
 
 def test_a_lift_is_told_in_plain_characters() -> None:
     assert formats.lift(0.0812, -0.022, 0.191) == "+8.1% [-2.2%, +19.1%]"
-    assert formats.lift(-0.05, None, None) == "-5.0% [?, ?]"
+    assert formats.lift(-0.05, None, None) == "-5.0% (not yet bounded)"
+    assert formats.lift(-0.05, -0.1, None) == "-5.0% (at least -10.0%)"
+    assert formats.lift(-0.05, None, 0.1) == "-5.0% (at most +10.0%)"
+
+
+def test_money_has_cents_below_a_hundred() -> None:
+    assert [formats.money(value) for value in (0, 9.5, 99.99, 99.999, 1234.5, -42.1, None, float("nan"))] == [
+        "0.00",
+        "9.50",
+        "99.99",
+        "100",
+        "1\u202f234",
+        "−42.10",
+        "–",
+        "–",
+    ]

@@ -23,6 +23,9 @@ from serving.http.root import Rooted
 ROUTES = {
     ("GET", "/"): "read",
     ("GET", "/page.json"): "read",
+    ("GET", "/delivery.csv"): "read",
+    ("GET", "/desk/kill"): "admin",
+    ("POST", "/desk/kill"): "admin",
     ("GET", "/experiment"): "read",
     ("GET", "/experiment.json"): "read",
     ("GET", "/campaigns"): "read",
