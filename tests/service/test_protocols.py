@@ -275,7 +275,7 @@ def test_bodies_may_come_compressed(client: TestClient) -> None:
 
 def test_head_is_where_get_is(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    filled = {"model_name": "policy", "model_version": "1", "campaign_id": "c0"}
+    filled = {"model_name": "policy", "model_version": "1", "campaign_id": "c0", "experiment_id": "first"}
     asked = [path.format(**filled) for path, methods in paths.items() if "get" in methods]
     assert len(asked) > 15
     for path in asked:
