@@ -1,4 +1,4 @@
-"""Every metric that the server exports stands in docs/operations.md, and none that it does not; its alerts name them."""
+"""docs/operations.md: every metric that the server exports stands in it, no other, and its alerts name those."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from prometheus_client import REGISTRY
 from serving.http import observe, writers
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-PARTS = ("_count", "_sum", "_bucket", "_total", "_created")
 
 
 def exported() -> set[str]:
