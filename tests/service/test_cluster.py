@@ -186,6 +186,9 @@ def test_postgres_away_and_back(replica: Replica, cluster: Cluster) -> None:
     finally:
         cluster.start()
     live._look()
+    # It can be read again; that it can be written is known by the next write.
+    assert {one["what"] for one in ask(client)["degraded"]} == {"database"}
+    assert live.recorder.flush()
     assert ask(client)["degraded"] == []
     assert client.post("/feedback", json=outcomes("c0", "policy")).json()["accepted"] == 2 * len(NAMES)
     assert live.recorder.flush()
