@@ -6,7 +6,7 @@ reading and writing are the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +26,17 @@ FREE: dict[str, Any] = {"min": 0.0, "max": 1.0, "step": 1.0, "freeze": False}
 """A platform's limits where none are given: shares of the cycle budget, and whether the share stays."""
 FIELDS = ("campaign_id", "currency", "cycle_budget", "share", "limits", "starts", "cycles", "cycle_hours", "timezone")
 """What a person plans."""
+CHANGES = (
+    "campaign.create",
+    "campaign.edit",
+    "campaign.pause",
+    "campaign.resume",
+    "override.set",
+    "override.lift",
+)
+"""What the audit trail calls the changes of a campaign."""
+BLOCK = 500
+"""Names in one statement: some databases take some hundred values only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +151,11 @@ class CampaignTable:
         """A campaign with its override; `None`: there is none of that name."""
         return _load(self._connection, campaign_id).get(campaign_id)
 
+    def names(self, most: int | None = None) -> list[str]:
+        """Names of all campaigns in their order, or of the first so many."""
+        query = sa.select(tables.campaigns.c.campaign_id).order_by(tables.campaigns.c.campaign_id).limit(most)
+        return list(self._connection.execute(query).scalars())
+
     def has_feedback(self, campaign_id: str) -> bool:
         """Some event counts for it."""
         state = tables.feedback_state.c
@@ -211,6 +227,36 @@ def load_all(store: Store) -> dict[str, Campaign]:
     """Every campaign with its override, by name; raises `StoreAwayError`."""
     with store.read() as connection:
         return _load(connection)
+
+
+def load_some(store: Store, names: Iterable[str]) -> dict[str, Campaign]:
+    """Those campaigns of these names that there are, with their overrides; raises `StoreAwayError`."""
+    wanted, campaigns = sorted(set(names)), {}
+    with store.read() as connection:
+        for start in range(0, len(wanted), BLOCK):
+            campaigns.update(_load(connection, *wanted[start : start + BLOCK]))
+    return campaigns
+
+
+def first_names(store: Store, most: int) -> list[str]:
+    """Names of the first so many campaigns, in their order; raises `StoreAwayError`."""
+    with store.read() as connection:
+        query = sa.select(tables.campaigns.c.campaign_id).order_by(tables.campaigns.c.campaign_id).limit(most)
+        return list(connection.execute(query).scalars())
+
+
+def changes_since(store: Store, entry: int) -> tuple[int, list[str]]:
+    """The audit trail's newest entry, and the campaigns that entries after `entry` are of; raises `StoreAwayError`.
+
+    Who changes a campaign holds the row of the revision until its entries are written: they come in the order in which
+    they can be read.
+    """
+    audit = tables.audit.c
+    with store.read() as connection:
+        newest = int(connection.execute(sa.select(sa.func.max(audit.id))).scalar() or 0)
+        query = sa.select(audit.subject).where((audit.id > entry) & audit.action.in_(CHANGES)).distinct()
+        names = list(connection.execute(query).scalars()) if newest > entry else []
+    return newest, names
 
 
 def overridden(store: Store) -> list[str]:
@@ -287,12 +333,13 @@ def _columns(campaign: Campaign) -> dict[str, Any]:
     return {**campaign.planned(), "starts": campaign.starts}
 
 
-def _load(connection: sa.Connection, campaign_id: str | None = None) -> dict[str, Campaign]:
+def _load(connection: sa.Connection, *names: str) -> dict[str, Campaign]:
+    """All campaigns, or those of these names."""
     query = sa.select(
         tables.campaigns, *(column.label(f"override_{column.name}") for column in tables.overrides.c)
     ).outerjoin(tables.overrides, tables.campaigns.c.campaign_id == tables.overrides.c.campaign_id)
-    if campaign_id is not None:
-        query = query.where(tables.campaigns.c.campaign_id == campaign_id)
+    if names:
+        query = query.where(tables.campaigns.c.campaign_id.in_(names))
     campaigns = {}
     for row in connection.execute(query.order_by(tables.campaigns.c.campaign_id)).mappings():
         override = None

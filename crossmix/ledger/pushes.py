@@ -41,6 +41,24 @@ class Note:
     """Take back a newer cycle, which a clock that ran ahead noted."""
 
 
+def stamp(store: Store) -> tuple[int, int]:
+    """What moves with every push: how many there were of all arms, and how many arms; raises `StoreAwayError`."""
+    with store.read() as connection:
+        row = connection.execute(sa.select(sa.func.sum(tables.pushed.c.pushes), sa.func.count())).one()
+    return int(row[0] or 0), int(row[1])
+
+
+def all_pushes(store: Store) -> dict[Key, tuple[int, int]]:
+    """Newest cycle whose statistics were pushed, and the number of pushes, of all that have pushed any.
+
+    Raises `StoreAwayError`.
+    """
+    table = tables.pushed.c
+    with store.read() as connection:
+        rows = connection.execute(sa.select(table.campaign_id, table.arm, table.cycle, table.pushes)).all()
+    return {(campaign_id, arm): (cycle, many) for campaign_id, arm, cycle, many in rows}
+
+
 def all_newest(store: Store) -> dict[Key, int]:
     """Newest cycle whose statistics were pushed, of all that have pushed any; raises `StoreAwayError`."""
     table = tables.pushed.c
@@ -85,10 +103,10 @@ def note(store: Store, notes: Sequence[Note]) -> None:
     with store.write() as connection:
         for back, cycle in ((False, newer), (True, insert.excluded.cycle)):
             rows = [
-                {"campaign_id": one.campaign_id, "arm": one.arm, "cycle": one.cycle, "number": one.number}
+                {"campaign_id": one.campaign_id, "arm": one.arm, "cycle": one.cycle, "number": one.number, "pushes": 1}
                 for one in ordered
                 if one.back is back
             ]
             if rows:
-                values = {"cycle": cycle, "number": insert.excluded.number}
+                values = {"cycle": cycle, "number": insert.excluded.number, "pushes": table.c.pushes + 1}
                 connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=values), rows)

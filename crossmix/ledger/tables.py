@@ -176,6 +176,7 @@ pushed = sa.Table(
     sa.Column(
         "number", sa.Integer, nullable=False, server_default="0", comment="feedback_state.late, as they were computed"
     ),
+    sa.Column("pushes", sa.Integer, nullable=False, server_default="0", comment="how many; grows with each"),
 )
 
 identity = sa.Table(

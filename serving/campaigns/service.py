@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.ledger.campaigns import FREE, Campaign, changing, load_all
+from crossmix.ledger.campaigns import FREE, Campaign, CampaignTable, changing, first_names, load_some
 from crossmix.ledger.store import Store
 from serving.campaigns import schema as plan
 from serving.fields import CampaignError, as_utc
@@ -47,22 +48,38 @@ def validate(raw: Mapping[str, Any], platforms: Sequence[str]) -> Campaign:
 
 def get(store: Store, campaign_id: str) -> Campaign:
     """One campaign; raises `UnknownCampaignError`, `StoreAwayError`."""
-    return known(load_all(store), campaign_id)
+    found = load_some(store, [campaign_id])
+    if campaign_id not in found:
+        raise unknown(campaign_id, first_names(store, SHOWN))
+    return found[campaign_id]
 
 
 def known(campaigns: Mapping[str, Campaign], campaign_id: str) -> Campaign:
     """One of the campaigns; raises `UnknownCampaignError`, naming those that are there."""
     if campaign_id not in campaigns:
-        names = ", ".join(sorted(campaigns)[:SHOWN]) or "none yet: create one with crossmix campaign create"
-        raise UnknownCampaignError(f"campaign_id: {campaign_id[:200]!r} is unknown; known: {names}")
+        raise unknown(campaign_id, nsmallest(SHOWN, campaigns))
     return campaigns[campaign_id]
+
+
+def unknown(campaign_id: str, names: Sequence[str]) -> UnknownCampaignError:
+    """That there is no such campaign, naming the first of those that are there."""
+    listed = ", ".join(names) or "none yet: create one with crossmix campaign create"
+    return UnknownCampaignError(f"campaign_id: {campaign_id[:200]!r} is unknown; known: {listed}")
+
+
+def _one(table: CampaignTable, campaign_id: str) -> Campaign:
+    """One campaign of many, in one row; raises `UnknownCampaignError`."""
+    campaign = table.one(campaign_id)
+    if campaign is None:
+        raise unknown(campaign_id, table.names(SHOWN))
+    return campaign
 
 
 def create(store: Store, raw: Mapping[str, Any], platforms: Sequence[str], actor: str, reason: str = "") -> Campaign:
     """Add a campaign. Raises `CampaignError`, `CampaignExistsError`, `StoreAwayError`."""
     campaign = validate(raw, platforms)
     with changing(store, actor, reason) as table:
-        if campaign.campaign_id in table.all():
+        if table.one(campaign.campaign_id) is not None:
             raise CampaignExistsError(
                 f"campaign_id: {campaign.campaign_id!r} is there already; edit it or choose a name"
             )
@@ -99,7 +116,7 @@ def import_(
         except CampaignError as error:
             faults.append((number, str(error)))
     with changing(store, actor, reason) as table:
-        existing = set(table.all())
+        existing = set(table.names())
         first_row: dict[str, int] = {}
         added = []
         for number, campaign in valid:
@@ -137,7 +154,7 @@ def edit(
     """
     plan.check_changes(changes)
     with changing(store, actor, reason) as table:
-        old = known(table.all(), campaign_id)
+        old = _one(table, campaign_id)
         new = edited(old, changes, platforms)
         moved = [name for name in SETTLED if getattr(old, name) != getattr(new, name)]
         if moved and table.has_feedback(campaign_id):
@@ -160,13 +177,13 @@ def edited(old: Campaign, changes: Mapping[str, Any], platforms: Sequence[str]) 
 def pause(store: Store, campaign_id: str, actor: str, reason: str = "") -> Campaign:
     """Stop spending; raises `UnknownCampaignError`, `StoreAwayError`."""
     with changing(store, actor, reason) as table:
-        return table.set_paused(known(table.all(), campaign_id), True)
+        return table.set_paused(_one(table, campaign_id), True)
 
 
 def resume(store: Store, campaign_id: str, actor: str, reason: str = "") -> Campaign:
     """Spend again; raises `UnknownCampaignError`, `StoreAwayError`."""
     with changing(store, actor, reason) as table:
-        return table.set_paused(known(table.all(), campaign_id), False)
+        return table.set_paused(_one(table, campaign_id), False)
 
 
 def set_override(
@@ -186,7 +203,7 @@ def set_override(
     """
     split = plan.check_override(kind, share, platforms)
     with changing(store, actor, reason) as table:
-        return table.set_override(known(table.all(), campaign_id), kind, split)
+        return table.set_override(_one(table, campaign_id), kind, split)
 
 
 def lift(store: Store, campaign_id: str, actor: str, reason: str = "") -> Campaign:
@@ -195,7 +212,7 @@ def lift(store: Store, campaign_id: str, actor: str, reason: str = "") -> Campai
     Raises `UnknownCampaignError`, `StoreAwayError`.
     """
     with changing(store, actor, reason) as table:
-        return table.lift_override(known(table.all(), campaign_id))
+        return table.lift_override(_one(table, campaign_id))
 
 
 def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]:

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import constraints, files
+from crossmix import constraints
 from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit, experiments, pushes
+from crossmix.ledger import audit, experiments
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS
@@ -39,6 +39,9 @@ from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
 from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
+from serving.live.changes import Changes
+from serving.live.due import Due
+from serving.live.kept import Kept
 from serving.live.recorder import Recorder
 from serving.live.states import States
 from serving.live.ticks import Ticks
@@ -72,6 +75,11 @@ class Snapshot:
     experiment: Experiment | None = None
     """The newest, with those before; `None`: none is known yet."""
     notes: tuple[str, ...] = ()
+    campaigns: Mapping[str, Campaign] = field(init=False)
+    """Of `planned`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "campaigns", {name: planned.campaign for name, planned in self.planned.items()})
 
     @property
     def everybody(self) -> str | None:
@@ -130,6 +138,8 @@ class Live:
         platforms = len(champion.current.bundle.platforms)
         nan_P = np.full(platforms, np.nan)
         self.no_response = Response(nan_P, nan_P, nan_P, nan_P)
+        self._changes, self._due = Changes(), Due()
+        self._keeping, self._kept = threading.Lock(), Kept(self.folder / "campaigns.json")
         self._means: dict[str, Array] = {}
         self._store: Store | None = None
         self._store_trouble: str | None = None
@@ -161,9 +171,9 @@ class Live:
         return self.bundle.platforms
 
     @property
-    def campaigns(self) -> dict[str, Campaign]:
-        """As last read."""
-        return {name: planned.campaign for name, planned in self.snapshot.planned.items()}
+    def campaigns(self) -> Mapping[str, Campaign]:
+        """As last read; the same object until something changes."""
+        return self.snapshot.campaigns
 
     @property
     def experiment(self) -> Experiment:
@@ -237,13 +247,16 @@ class Live:
             self._store_trouble, self._store_since = None, None
 
     def refresh_states(self) -> None:
-        """Read the statistics of every campaign anew, and believe what the database knows of."""
-        pushed, identity = None, None
+        """Read the statistics anew that may have changed (`Due`), and believe what the database knows of."""
+        pushed, identity, campaigns = None, None, self.campaigns
         try:
-            pushed, identity = pushes.all_newest(self.store), self.store.identity()
+            identity = self._due.look(self.store)
+            pushed = self._due.cycles
         except StoreAwayError as error:
             self._database_away(error)
-        self.states.refresh(self.campaigns, ARMS, self.clock(), pushed, identity)
+        names = self._due.names(campaigns, self.states.doubtful())
+        if self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, names) and pushed is not None:
+            self._due.done(names)
 
     def follow_champion(self, seconds: float | None = None) -> None:
         """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
@@ -302,6 +315,8 @@ class Live:
         self._loops.stop()
         self.lane.stop()
         self.recorder.flush()
+        self._keep(self._kept.unlike)
+        self.states.flush()
         if self._store is not None:
             self._store.close()
 
@@ -313,6 +328,7 @@ class Live:
             return
         if changed or self._store_trouble is not None:
             self.reload()
+        self._keep(self._kept.due)
 
     def _probe(self) -> None:
         try:
@@ -334,27 +350,22 @@ class Live:
 
     def _read(self, store: Store) -> None:
         # The revision first: what changes meanwhile is read again.
-        revision = store.revision()
-        campaigns = load_all(store)
+        revision, old = store.revision(), self.snapshot
+        whole = self._store_trouble is not None or not 0 <= old.revision <= revision
+        campaigns = self._changes.read(store, None if whole else old.campaigns)
         if not campaigns:
             # A first start: what the policy was trained on.
             campaigns = self._first_campaigns(store)
             revision = store.revision()
-        experiment = arms.not_ahead(self._experiment(store), self.snapshot.experiment, self.clock())
-        old = self.snapshot.planned
+        experiment = arms.not_ahead(self._experiment(store), old.experiment, self.clock())
         planned = {
-            name: old[name] if name in old and old[name].campaign == campaign else self._planned(campaign)
-            for name, campaign in campaigns.items()
+            name: before if before is not None and _alike(before.campaign, campaign) else self._planned(campaign)
+            for name, campaign, before in ((name, one, old.planned.get(name)) for name, one in campaigns.items())
         }
-        if experiment == self.snapshot.experiment:
-            experiment = self.snapshot.experiment  # an unchanged one stays the same object: answers are kept by it
+        if experiment == old.experiment:
+            experiment = old.experiment  # an unchanged one stays the same object: answers are kept by it
         self._take(Snapshot(revision, planned, experiment, _notes(experiment)))
-        try:
-            self._save()
-        except OSError as error:
-            _log.warning("%s: cannot be kept for a restart (%s)", self.folder / "campaigns.json", error.strerror)
-            return
-        self.lane.settled(revision)
+        self._keep(self._kept.quick)
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
         midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -416,27 +427,44 @@ class Live:
         for listener in self.listeners:
             listener()
 
-    def _save(self) -> None:
-        """Campaigns for a start without the database."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        rows = [planned.campaign.as_dict() for planned in self.snapshot.planned.values()]
-        experiment = self.snapshot.experiment
-        kept = {"campaigns": rows, "experiments": [] if experiment is None else arms.kept(experiment)}
-        # An experiment's salt is in it.
-        files.write_json(self.folder / "campaigns.json", kept, mode=0o600)
+    def _keep(self, now: Callable[[Snapshot], bool]) -> None:
+        """Campaigns for a start without the database, if they are to be kept now (`Kept`)."""
+        if not now(self.snapshot):
+            return
+        with self._keeping:
+            snapshot = self.snapshot
+            if not now(snapshot):
+                return
+            try:
+                self._kept.write(snapshot, lambda: _plain(snapshot))
+            except OSError as error:
+                _log.warning("%s: cannot be kept for a restart (%s)", self._kept.file, error.strerror)
+                return
+        self.lane.settled(snapshot.revision)
 
     def _restored(self) -> Snapshot:
         try:
-            kept = json.loads((self.folder / "campaigns.json").read_text())
+            kept = json.loads(self._kept.file.read_text())
             campaigns: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
             experiment = arms.restored(kept.get("experiments", ()))
         except FileNotFoundError:
             return Snapshot()
         except (ValueError, KeyError, TypeError) as error:
-            _log.warning("%s: cannot be read (%s)", self.folder / "campaigns.json", error)
+            _log.warning("%s: cannot be read (%s)", self._kept.file, error)
             return Snapshot()
         planned = {one.campaign_id: self._planned(one) for one in campaigns}
         return Snapshot(-1, planned, experiment, _notes(experiment))
+
+
+def _alike(one: Campaign, other: Campaign) -> bool:
+    return one is other or one == other
+
+
+def _plain(snapshot: Snapshot) -> dict[str, Any]:
+    """What `Live._restored` reads."""
+    rows = [campaign.as_dict() for campaign in snapshot.campaigns.values()]
+    experiment = snapshot.experiment
+    return {"campaigns": rows, "experiments": [] if experiment is None else arms.kept(experiment)}
 
 
 def _notes(experiment: Experiment | None) -> tuple[str, ...]:

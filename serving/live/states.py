@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,11 @@ _log = logging.getLogger(__name__)
 OWN, LOG, COLD = "own", "log", "cold"
 Key = tuple[str, str]
 """Campaign and arm."""
+TOGETHER = 1_000
+"""Campaigns that the store is asked for at once."""
+MOST_DOUBTFUL = 64
+MOST_OFTEN = 20
+"""Statistics are kept for a restart a twentieth of the time at most: at once where that is quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,11 @@ class States:
         self.since: float | None = None
         self.identity: str | None = None
         """Of the database that the statistics are of; `None`: not known yet."""
-        self._refused: set[Key] = set()
+        self._refused: dict[Key, tuple[str, int]] = {}
+        """Why, and in how many readings on end."""
+        self._lost: set[Key] = set()
+        """Those that the store said once and does not know any more."""
+        self._unsaved, self._saved, self._saving = False, -math.inf, 0.0
         self._known: dict[Key, State] = {}
         self._lock = threading.Lock()
         if self.keep.is_file():
@@ -81,14 +92,21 @@ class States:
         now: datetime,
         pushed: Mapping[Key, int] | None = None,
         identity: str | None = None,
-    ) -> None:
-        """Read all anew. What goes wrong is kept in `trouble`, and the last good statistics stay.
+        names: Sequence[str] | None = None,
+    ) -> bool:
+        """Read statistics anew. What goes wrong is kept in `trouble`, and the last good ones stay.
 
         Args:
+            campaigns: all.
             now: UTC.
             pushed: newest cycle that the database knows to be pushed; `None`: the database is away.
             identity: of the database; `None`: it is away.
+            names: campaigns to read, in order; `None`: all.
+
+        Returns:
+            Whether the feature store could be read.
         """
+        wanted = {name: campaigns[name] for name in (sorted(campaigns) if names is None else names)}
         foreign = identity is not None and self.identity not in (None, identity)
         with self._lock:
             if identity is not None:
@@ -97,11 +115,11 @@ class States:
                 # The log's are the feature store's, whichever database.
                 self._known = {key: one for key, one in self._known.items() if one.source != OWN}
         try:
-            read = self._read(sorted(campaigns), arms)
+            read = self._read(list(wanted), arms)
         except Exception as error:  # Feast and its stores raise their own kinds each
             self._ill(f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
             read = None
-        problem = self._take(read, campaigns, arms, now, pushed)
+        problem = self._take(read, campaigns, wanted, arms, now, pushed)
         if foreign:
             problem = f"{self.keep.name} is of another database: its statistics are ignored"
         if problem is not None:
@@ -110,11 +128,23 @@ class States:
             if self.trouble is not None:
                 _log.warning("feature store back")
             self.trouble, self.since = None, None
+        return read is not None
+
+    def doubtful(self) -> list[str]:
+        """Campaigns whose last reading was refused or found nothing; the first `MOST_DOUBTFUL` of them."""
+        return nsmallest(MOST_DOUBTFUL, {name for name, _ in (*self._refused, *self._lost)})
+
+    def flush(self) -> None:
+        """Write what waits to be kept for a restart."""
+        with self._lock:
+            if self._unsaved:
+                self._save()
 
     def _take(
         self,
         read: Mapping[Key, State] | None,
         campaigns: Mapping[str, Campaign],
+        wanted: Mapping[str, Campaign],
         arms: Sequence[str],
         now: datetime,
         pushed: Mapping[Key, int] | None,
@@ -127,9 +157,9 @@ class States:
         with self._lock:
             old, new = self._known, {} if read is None else dict(read)
             refused: dict[Key, str] = {}
-            lost: list[Key] = []
-            fresh: dict[Key, State] = {key: one for key, one in old.items() if key[0] not in campaigns}
-            for name, campaign in campaigns.items():
+            lost: set[Key] = set()
+            fresh, moved = dict(old), False
+            for name, campaign in wanted.items():
                 for arm in arms:
                     key = name, arm
                     noted = None if pushed is None else pushed.get(key, -1)
@@ -142,25 +172,46 @@ class States:
                         refused[key] = doubt
                         one = before if before is not None and before.source == OWN else new.get((name, LOG_ARM))
                     elif before is not None and (one is None or (before.source, one.source) == (OWN, LOG)):
-                        lost.append(key)
+                        lost.add(key)
                         one = before
-                    if one is not None:
-                        # An unchanged row stays the same object: answers are cached by it.
-                        known = old.get(key)
-                        fresh[key] = known if known is not None and _same(known, one) else one
+                    # An unchanged row stays the same object: answers are cached by it.
+                    known = old.get(key)
+                    if one is None:
+                        moved |= fresh.pop(key, None) is not None
+                    elif known is None or not _same(known, one):
+                        fresh[key], moved = one, True
             self._known = fresh
-            if fresh.keys() != old.keys() or any(fresh[key] is not old[key] for key in fresh):
+            self._unsaved |= moved
+            if self._unsaved and time.monotonic() - self._saved >= MOST_OFTEN * self._saving:
                 self._save()
-            # A row that was pushed a moment ago is noted a moment later: what stays refused is told.
-            again, self._refused = self._refused & refused.keys(), set(refused)
+            self._judged(wanted, campaigns, refused, lost)
+            return self._problem()
+
+    def _judged(
+        self,
+        wanted: Mapping[str, Campaign],
+        campaigns: Mapping[str, Campaign],
+        refused: Mapping[Key, str],
+        lost: set[Key],
+    ) -> None:
+        """Note what this reading refused and missed; of those that it did not read stands what was noted before."""
+        old = self._refused
+        kept = {key: one for key, one in old.items() if key[0] in campaigns and key[0] not in wanted}
+        self._refused = kept | {key: (why, old[key][1] + 1 if key in old else 1) for key, why in refused.items()}
+        self._lost = {key for key in self._lost if key[0] in campaigns and key[0] not in wanted} | lost
+
+    def _problem(self) -> str | None:
+        """What the readings so far say is wrong, in a sentence."""
+        # A row that was pushed a moment ago is noted a moment later: what stays refused is told.
+        again = {key: why for key, (why, times) in self._refused.items() if times > 1}
         if again:
             (campaign_id, arm), more = min(again), len(again) - 1
             others = f"; and of {more:,} more" if more else ""
-            why = refused[campaign_id, arm]
+            why = again[campaign_id, arm]
             return f"feature store: statistics of {campaign_id}, arm {arm}, are refused: {why}{others}"
-        if lost:
+        if self._lost:
             # A store that forgot (a flush, an eviction) is not empty: what it said last serves.
-            campaign_id, arm = min(lost)
+            campaign_id, arm = min(self._lost)
             return f"feature store: it no longer knows {campaign_id}, arm {arm}; push its statistics again"
         return None
 
@@ -183,11 +234,13 @@ class States:
                 f"features: {self.features} holds statistics of another layout than the bundle's {self.layout.label}; "
                 "serve with the features of the run that trained it"
             )
-        for arm in (LOG_ARM, *arms):
-            values, seconds = online_known(self.features, campaigns, arm)
-            for campaign, row, second in zip(campaigns, values, seconds, strict=True):
-                if second:
-                    read[campaign, arm] = State(row, float(second), LOG if arm == LOG_ARM else OWN)
+        for start in range(0, len(campaigns), TOGETHER):
+            some = list(campaigns[start : start + TOGETHER])
+            for arm in (LOG_ARM, *arms):
+                values, seconds = online_known(self.features, some, arm)
+                for campaign, row, second in zip(some, values, seconds, strict=True):
+                    if second:
+                        read[campaign, arm] = State(row, float(second), LOG if arm == LOG_ARM else OWN)
         for campaign in campaigns:
             if (campaign, LOG_ARM) in read:
                 for arm in arms:
@@ -195,6 +248,7 @@ class States:
         return read
 
     def _save(self) -> None:
+        began = time.monotonic()
         rows = [
             {"campaign": campaign, "arm": arm, "seconds": one.seconds, "source": one.source}
             for (campaign, arm), one in self._known.items()
@@ -206,6 +260,8 @@ class States:
             np.savez(
                 stream, allow_pickle=False, values=values, **{name: np.array(text) for name, text in names.items()}
             )
+        self._saved, self._unsaved = time.monotonic(), False
+        self._saving = self._saved - began
 
     def _restore(self) -> None:
         try:

@@ -21,6 +21,8 @@ def upgrade() -> None:
     _events()
     number = "feedback_state.late, as they were computed"
     op.add_column("pushed", sa.Column("number", sa.Integer, nullable=False, server_default="0", comment=number))
+    many = "how many; grows with each"
+    op.add_column("pushed", sa.Column("pushes", sa.Integer, nullable=False, server_default="0", comment=many))
     identity = op.create_table(
         "identity",
         sa.Column("id", sa.String(32), primary_key=True, comment="random: whose files beside the database these are"),
