@@ -1,7 +1,7 @@
 """The server's campaigns in a file, for a start without the database; written when that is due.
 
 With some hundred campaigns the file follows each change at once. With ten thousand it takes half a second: then the
-reader's loop writes it, a twentieth of the time at most, and no request waits for it. What a kill takes from the
+loop that reads writes it, a twentieth of the time at most, and no request waits for it. What a kill takes from the
 file is in the database all the same.
 """
 
@@ -10,16 +10,24 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from crossmix import files
 
-QUICK_SECONDS = 0.02
-"""A request waits for the file where writing it takes less."""
+FEW = 500
+"""Campaigns up to which the file follows every change, and a request waits for it: some milliseconds."""
 MOST_OFTEN = 20
 """Times as long as writing it takes: the pause before it is written again."""
+
+
+class Holding(Protocol):
+    """A snapshot, as far as this file is concerned."""
+
+    @property
+    def campaigns(self) -> Mapping[str, Any]:
+        """By name."""
 
 
 class Kept:
@@ -34,19 +42,20 @@ class Kept:
         self._last: object = None
         self._written, self._took = -math.inf, 0.0
 
-    def unlike(self, snapshot: object) -> bool:
+    def unlike(self, snapshot: Holding) -> bool:
         """Whether the file holds another snapshot, or none."""
         return snapshot is not self._last
 
-    def quick(self, snapshot: object) -> bool:
+    def quick(self, snapshot: Holding) -> bool:
         """`unlike`, and writing it keeps nobody waiting."""
-        return self.unlike(snapshot) and self._took < QUICK_SECONDS
+        return self.unlike(snapshot) and len(snapshot.campaigns) <= FEW
 
-    def due(self, snapshot: object) -> bool:
+    def due(self, snapshot: Holding) -> bool:
         """`unlike`, and it is time to write it."""
-        return self.unlike(snapshot) and self._clock() - self._written >= MOST_OFTEN * self._took
+        paused = self._clock() - self._written >= MOST_OFTEN * self._took
+        return self.unlike(snapshot) and (paused or self.quick(snapshot))
 
-    def write(self, snapshot: object, content: Callable[[], Any]) -> None:
+    def write(self, snapshot: Holding, content: Callable[[], Any]) -> None:
         """Write what the snapshot holds, as plain data; raises `OSError`, and then waits for another snapshot."""
         began, self._last = self._clock(), snapshot
         self.file.parent.mkdir(parents=True, exist_ok=True)

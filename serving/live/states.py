@@ -40,8 +40,8 @@ Key = tuple[str, str]
 TOGETHER = 1_000
 """Campaigns that the store is asked for at once."""
 MOST_DOUBTFUL = 64
-MOST_OFTEN = 20
-"""Statistics are kept for a restart a twentieth of the time at most: at once where that is quick."""
+FEW, MOST_OFTEN = 1_000, 20
+"""So many statistics are kept for a restart at every change; more, a twentieth of the time at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class States:
                         fresh[key], moved = one, True
             self._known = fresh
             self._unsaved |= moved
-            if self._unsaved and time.monotonic() - self._saved >= MOST_OFTEN * self._saving:
+            if self._unsaved and self._may_save():
                 self._save()
             self._judged(wanted, campaigns, refused, lost)
             return self._problem()
@@ -246,6 +246,9 @@ class States:
                 for arm in arms:
                     read.setdefault((campaign, arm), read[campaign, LOG_ARM])
         return read
+
+    def _may_save(self) -> bool:
+        return len(self._known) <= FEW or time.monotonic() - self._saved >= MOST_OFTEN * self._saving
 
     def _save(self) -> None:
         began = time.monotonic()
