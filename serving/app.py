@@ -147,31 +147,32 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
     from crossmix.ledger import audit
     from serving.experiment import life
     from serving.experiment import routes as verdict_routes
+    from serving.experiment import standing
     from serving.http import observe
     from serving.http import resources as routes
     from serving.page import routes as page
 
     routers = [_own(live)]
     if settings.role in ("all", "router"):
+        keeper = standing.keeper_of(live)
+        live.watch(standing.loop_of(keeper))
         routers += [
             routes.router(live, changed=live.reload, observed=observe.fed, waiting=live.config.serving.waiting),
-            verdict_routes.router(live),
+            verdict_routes.router(live, keeper),
             life.router(live, changed=live.reload),
-            page.router(live, lambda: _verdict(live), lambda most: audit.trail(live.store, limit=most)),
+            page.router(live, lambda: _verdict(keeper), lambda most: audit.trail(live.store, limit=most)),
         ]
     return routers
 
 
-def _verdict(live: Live) -> dict[str, Any] | None:
+def _verdict(keeper: Any) -> dict[str, Any] | None:
     """The experiment so far; `None` while there is nothing to tell or the database is away."""
     from crossmix.ledger.experiments import VerdictError
     from crossmix.ledger.store import StoreAwayError
-    from serving.experiment import verdict
 
     try:
-        return verdict.status(
-            live.store, live.experiment.id, live.clock(), live.config.serving.guardrails, live.config.reward
-        )
+        plain: dict[str, Any] = keeper.get().plain()
+        return plain
     except (VerdictError, StoreAwayError):
         return None
 

@@ -303,6 +303,12 @@ class _Cells:
         )
 
 
+def number(store: Store) -> int:
+    """Grows with every transaction that changed some total; raises `StoreAwayError`."""
+    with store.read() as connection:
+        return int(connection.execute(sa.select(sa.func.sum(tables.feedback_state.c.number))).scalar() or 0)
+
+
 def states(store: Store) -> dict[tuple[str, str], FeedbackState]:
     """How far the feedback of each campaign and arm that has any has come; raises `StoreAwayError`."""
     table = tables.feedback_state.c

@@ -234,13 +234,14 @@ def _lead(one: dict[str, Any]) -> str:
 
 def status_table(status: dict[str, Any]) -> str:
     """A status for people."""
-    about = status["experiment"]
+    about, behind = status["experiment"], status.get("behind", False)
     lines = [
         status["verdict"]["line"],
         "",
         f"experiment {about['id']}, begun {about['started'][:16].replace('T', ' ')} UTC, "
         f"{status['cycles']['finished']} of {about['planned_cycles']} cycles of {about['cycle_hours']:g} h"
         f"{', money in ' + status['currency'] if status['currency'] else ''}",
+        *([f"as of {status['as_of'][:19].replace('T', ' ')} UTC; what came since is being added"] if behind else []),
         f"sample ratio  {status['sample_ratio']['verdict']}: {status['sample_ratio']['reason']}",
         "",
         f"{'':<12}{'policy':>10}{'control':>10}{'lift, always-valid':>28}{'paired':>26}{'p, Welch':>10}",

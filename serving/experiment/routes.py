@@ -10,28 +10,21 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from crossmix.ledger.experiments import VerdictError
 from crossmix.ledger.store import StoreAwayError
 from serving.experiment import verdict
+from serving.experiment.standing import Keeper, keeper_of
 from serving.http.answers import Error, ExperimentAnswer
 
 OfCampaign = Annotated[str | None, Query(max_length=200, description="Everything of this campaign alone.")]
 Page = Annotated[int, Query(ge=1, le=1_000_000, description="Of the campaigns' results, 50 to a page.")]
 
 
-def router(live: Any) -> APIRouter:
-    """Routes over `live`, of which `store`, `experiment`, `config` and `clock` are read at every request."""
-    routes = APIRouter()
+def router(live: Any, keeper: Keeper | None = None) -> APIRouter:
+    """Routes over `live`, whose verdicts `keeper` keeps; its own if `None`."""
+    routes, kept = APIRouter(), keeper or keeper_of(live)
 
     def answered(as_page: bool, campaign: str | None, page: int) -> Response:
         try:
-            config = live.config
-            standing = verdict.status(
-                live.store,
-                live.experiment.id,
-                live.clock(),
-                config.serving.guardrails,
-                config.reward,
-                campaign=campaign,
-                page=page,
-            )
+            whole = campaign is None and page == 1
+            standing = (kept.get() if whole else kept.get(campaign, page)).plain()
         except VerdictError as error:
             return JSONResponse({"error": str(error)}, 404)
         except StoreAwayError as error:

@@ -309,6 +309,8 @@ class ExperimentAnswer(Answer):
 
     experiment: ExperimentSetting
     now: datetime
+    as_of: datetime = Field(description="when the verdict was made")
+    behind: bool = Field(description="something came since; a newer verdict is being made")
     verdict: Verdict
     cycles: FinishedCycles
     sample_ratio: SampleRatio
