@@ -112,8 +112,8 @@ def table(result: dict[str, Any]) -> str:
     """The result for people."""
     machine = result["machine"]
     lines = [
-        f"{result['campaigns']:,} campaigns, {result['events']:,} events; load {machine['load average after'][0]:.1f} on "
-        f"{machine['cores']} cores",
+        f"{result['campaigns']:,} campaigns, {result['events']:,} events",
+        f"{machine['processor']}, {machine['cores']} cores, load {machine['load average after'][0]:.1f}",
         "",
         f"{'':<14}{'median s':>10}{'most s':>10}{'bound':>8}",
     ]
@@ -237,7 +237,7 @@ def _asked(url: str, times: int) -> dict[str, Callable[[int], None]]:
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 
     return {
-        "page": lambda _: _ask(f"{url}/"),
+        "page": lambda _: _ask(f"{url}/", kind="text/html"),
         "search": lambda turn: _ask(f"{url}/page.json?q=0{turn:03d}"),
         "verdict": lambda _: _ask(f"{url}/experiment.json"),
         "status": status,
@@ -246,9 +246,9 @@ def _asked(url: str, times: int) -> dict[str, Callable[[int], None]]:
     }
 
 
-def _ask(url: str, method: str = "GET", body: Any = None) -> Any:
+def _ask(url: str, method: str = "GET", body: Any = None, kind: str = "application/json") -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
+    request = urllib.request.Request(url, data, {"content-type": "application/json", "accept": kind}, method=method)
     with urllib.request.urlopen(request, timeout=120) as answer:
         return answer.read()
 
@@ -268,7 +268,7 @@ def _idle(process: psutil.Process) -> float:
     before, began = process.cpu_times(), time.monotonic()
     time.sleep(IDLE_SECONDS)
     after = process.cpu_times()
-    return (after.user + after.system - before.user - before.system) / (time.monotonic() - began)
+    return float(after.user + after.system - before.user - before.system) / (time.monotonic() - began)
 
 
 def _processor() -> str:

@@ -145,9 +145,8 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
     from crossmix.ledger import audit
-    from serving.experiment import life
+    from serving.experiment import life, standing
     from serving.experiment import routes as verdict_routes
-    from serving.experiment import standing
     from serving.http import observe
     from serving.http import resources as routes
     from serving.page import routes as page

@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from crossmix.clock import Clock
 from crossmix.ledger import audit
-from crossmix.ledger.campaigns import Campaign, load_all
+from crossmix.ledger.campaigns import Campaign, load_some
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.ledger.switches import LIFT, PAUSE, RESUME, SET, Switch
 from serving import fields
@@ -195,8 +195,7 @@ def _add_switches(routes: APIRouter, live: Serving, clock: Clock) -> None:
     async def switch(request: Request, action: str, campaign_id: str, reason: str, *split: Any) -> Response:
         campaign = live.campaigns.get(campaign_id)
         if campaign is None:  # one that another replica has just made
-            by_name = await run_in_threadpool(lambda: load_all(live.store))
-            campaign = campaigns.known(by_name, campaign_id)
+            campaign = await run_in_threadpool(lambda: campaigns.get(live.store, campaign_id))
         entry = await live.lane.ask(Switch(action, campaign_id, _actor(request), reason, clock(), *split))
         shown = _shown(entry.switch.on(live.campaigns.get(campaign_id, campaign)), clock)
         note = entry.note()
@@ -293,7 +292,8 @@ def _take(live: Serving, raws: list[Any], now: datetime) -> Receipt:
     by_name = live.campaigns
     names = {raw["campaign_id"] for raw in raws if isinstance(raw, dict) and isinstance(raw.get("campaign_id"), str)}
     if not names <= by_name.keys():
-        by_name = load_all(live.store)  # a campaign that another replica has just made
+        # Campaigns that another replica has just made.
+        by_name = {**by_name, **load_some(live.store, names - by_name.keys())}
     events = feedback.check(raws, by_name, live.platforms, live.experiment, now)
     return feedback.ingest(live.store, events, now)
 
