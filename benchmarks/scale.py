@@ -64,18 +64,20 @@ FLOOR = {
 """Seconds at most, and cores at most."""
 
 
-def measure(out: Path, campaigns: int, events: int, times: int) -> dict[str, Any]:
+def measure(out: Path, campaigns: int, events: int, times: int, built: Path | None = None) -> dict[str, Any]:
     """Everything, as plain data.
 
     Args:
         times: how often each is asked for.
+        built: folder of a server that `build` wrote; it is changed.
     """
     before = os.getloadavg()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        began = time.perf_counter()
-        build(out, folder, campaigns, events)
-        built = time.perf_counter() - began
+        folder, building = built or Path(scratch), None
+        if built is None:
+            began = time.perf_counter()
+            build(out, folder, campaigns, events)
+            building = time.perf_counter() - began
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(out), "--port", str(port)]
@@ -91,7 +93,7 @@ def measure(out: Path, campaigns: int, events: int, times: int) -> dict[str, Any
         "campaigns": campaigns,
         "events": events,
         "times": times,
-        "building seconds": built,
+        "building seconds": building,
         "settling": settled,
         "seconds": rows,
         "idle cores": idle,
@@ -152,7 +154,7 @@ def build(out: Path, folder: Path, campaigns: int, events: int) -> datetime:
         plan = {"currency": "EUR", "cycle_budget": 1_000, "share": share, "starts": starts.isoformat()}
         rows = [{"campaign_id": name_of(n), "cycles": 28, "cycle_hours": 24, **plan} for n in range(campaigns)]
         service.import_(live.store, rows, "benchmark", live.platforms)
-        for chunk in chunks(campaigns, events, names):
+        for chunk in chunks(campaigns, events, names, config.serving.weight):
             clock.set(starts + timedelta(days=chunk[-1].known, hours=23))
             feedback.insert(live.store, chunk, clock())
     finally:
@@ -164,18 +166,19 @@ def name_of(number: int) -> str:
     return f"campaign {number:05d}"
 
 
-def chunks(campaigns: int, events: int, platforms: tuple[str, ...]) -> Iterator[list[Event]]:
-    """Events in order of their cycles, in transactions."""
+def chunks(campaigns: int, events: int, platforms: tuple[str, ...], weight: float) -> Iterator[list[Event]]:
+    """Events in order of their cycles, in transactions; the arms deliver by their weights."""
     for start in range(0, events, CHUNK):
-        yield [_event(n, campaigns, events, platforms) for n in range(start, min(start + CHUNK, events))]
+        yield [_event(n, campaigns, events, platforms, weight) for n in range(start, min(start + CHUNK, events))]
 
 
-def _event(n: int, campaigns: int, events: int, platforms: tuple[str, ...]) -> Event:
+def _event(n: int, campaigns: int, events: int, platforms: tuple[str, ...], weight: float) -> Event:
     """The policy's events earn a little more; a user stays in an arm."""
     arm, cycle = ARMS[n // campaigns % len(ARMS)], n * CYCLES // events
+    part = 2 * (weight if arm == "policy" else 1 - weight)
     user = f"{(n * 2_654_435_761 % USERS) // 2 * 2 + ARMS.index(arm):032x}"
-    revenue = (n % 11) * (1.05 if arm == "policy" else 1.0)
-    fields: dict[str, Any] = {"impressions": 100.0, "clicks": n % 7, "conversions": n % 3, "revenue": revenue}
+    revenue = (12.0 + n % 11) * (1.05 if arm == "policy" else 1.0)
+    rest = {"requests": 400.0, "impressions": 100.0, "clicks": n % 7, "conversions": n % 3, "spend": 5.0 + n % 5}
     return Event(
         event_id=f"{n * 2_654_435_761 % 2**32:08x}-{n:08x}",
         campaign_id=name_of(n % campaigns),
@@ -184,9 +187,7 @@ def _event(n: int, campaigns: int, events: int, platforms: tuple[str, ...]) -> E
         cycle=cycle,
         known=cycle,
         user=user,
-        requests=400.0,
-        spend=5.0 + n % 5,
-        **fields,
+        **{name: part * value for name, value in (rest | {"revenue": revenue}).items()},
     )
 
 
@@ -284,9 +285,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
     parser.add_argument("--short", action="store_true", help="few campaigns and events: a smoke run")
+    parser.add_argument("--built", type=Path, help="folder that an earlier build wrote; without it one is built")
     given = parser.parse_args()
     out = given.run or finished(None, "demo", None)[2].parents[2]
-    result = measure(out, 200, 20_000, 2) if given.short else measure(out, 10_000, 1_000_000, 5)
+    result = measure(out, 200, 20_000, 2) if given.short else measure(out, 10_000, 1_000_000, 5, given.built)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 
