@@ -41,8 +41,9 @@ from benchmarks.allocation import finished
 from benchmarks.serve import free_port, running
 from crossmix.clock import MemoryClock, wall
 from crossmix.config import Config, from_json
-from crossmix.ledger import feedback
+from crossmix.ledger import feedback, pushes
 from crossmix.ledger.feedback import Event
+from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS
 from serving.campaigns import service
 
@@ -157,9 +158,16 @@ def build(out: Path, folder: Path, campaigns: int, events: int) -> datetime:
         for chunk in chunks(campaigns, events, names, config.serving.weight):
             clock.set(starts + timedelta(days=chunk[-1].known, hours=23))
             feedback.insert(live.store, chunk, clock())
+        noted(live.store)
     finally:
         live.stop()
     return starts
+
+
+def noted(store: Store) -> None:
+    """All cycles but the newest finished one were pushed, as by a server that ran through them."""
+    states = feedback.states(store).items()
+    pushes.note(store, [pushes.Note(name, arm, CYCLES - 2, state.late) for (name, arm), state in states])
 
 
 def name_of(number: int) -> str:
@@ -204,7 +212,8 @@ def _settled(folder: Path, campaigns: int, process: psutil.Process) -> dict[str,
     began, quiet = time.monotonic(), 0
     with sqlite3.connect(f"file:{folder / 'serving.db'}?mode=ro", uri=True) as connection:
         while time.monotonic() - began < SETTLED_SECONDS:
-            pushed = connection.execute("SELECT count(*) FROM pushed").fetchone()[0]
+            of_newest = "SELECT count(*) FROM pushed WHERE cycle >= ?"
+            pushed = connection.execute(of_newest, [CYCLES - 1]).fetchone()[0]
             used = process.cpu_percent(interval=2.0)
             # What follows the last push is over once the process is quiet twice.
             quiet = quiet + 1 if pushed >= campaigns * len(ARMS) and used < 25.0 else 0
