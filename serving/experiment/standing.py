@@ -174,7 +174,7 @@ def keeper_of(live: Live) -> Keeper:
 
 def loop_of(keeper: Keeper) -> Loop:
     """Keeps the verdict new where requests do not wait for it."""
-    return Loop("verdict", REFRESH_SECONDS, keeper.refresh, expected=(StoreAwayError, VerdictError))
+    return Loop("verdict keeper", REFRESH_SECONDS, keeper.refresh, expected=(StoreAwayError, VerdictError))
 
 
 class _Moments:
