@@ -14,6 +14,7 @@ import pytest
 from crossmix.ledger.campaigns import Campaign
 from crossmix.state import ALLOCATION, Layout
 from feature_repo import features
+from serving.live import states as kept_states
 from serving.live.states import States, cold
 from tests.support.serving_live import START, raw
 
@@ -187,3 +188,87 @@ def test_a_store_that_lost_an_arms_own_row_does_not_fall_back_on_the_log(folder:
     row(None, 0.0)
     assert _refreshed(states, 2) == ("own", 0.5)
     assert states.trouble == "feature store: it no longer knows spring, arm policy; push its statistics again"
+
+
+def _two(states: States, names: list[str], days: float = 3.5) -> None:
+    autumn = Campaign.from_dict({**raw("autumn"), "timezone": "UTC"})
+    pushed = {KEY: 2, ("autumn", "policy"): 2}
+    now = START + timedelta(days=days)
+    assert states.refresh({"spring": SPRING, "autumn": autumn}, ["policy"], now, pushed, "a", names)
+
+
+def test_a_round_reads_the_campaigns_that_are_named_and_leaves_the_others(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    _two(states, ["autumn", "spring"])
+    row(3, 0.75)
+    before = states.get(*KEY)
+    _two(states, ["autumn"])
+    assert states.get(*KEY) is before
+    state = states.get("autumn", "policy")
+    assert state is not None
+    assert state.statistics_S[0] == 0.75
+    # What is kept for a restart has both.
+    again = _states(folder, ALLOCATION)
+    assert [again.get(name, "policy") is not None for name in ("spring", "autumn")] == [True, True]
+
+
+def test_what_was_refused_stays_told_until_it_is_read_again(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(368, 5.0)
+    for _ in range(2):
+        _two(states, ["spring"])
+    refused = states.trouble
+    assert refused is not None
+    assert "statistics of spring, arm policy, are refused" in refused
+    row(3, 0.5)
+    _two(states, ["autumn"])
+    assert states.trouble == refused
+    assert states.doubtful() == ["spring"]
+    _two(states, states.doubtful())
+    assert (states.trouble, states.doubtful()) == (None, [])
+
+
+def test_what_the_store_forgot_stays_told_until_it_knows_it_again(folder: Path, row: Row) -> None:
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    _two(states, ["autumn", "spring"])
+    row(None, 0.0)
+    _two(states, ["spring"])
+    row(3, 0.5)
+    _two(states, ["autumn"])
+    assert states.trouble == "feature store: it no longer knows spring, arm policy; push its statistics again"
+    assert states.doubtful() == ["spring"]
+    _two(states, ["spring"])
+    assert (states.trouble, states.doubtful()) == (None, [])
+
+
+def test_many_statistics_are_kept_a_part_of_the_time_and_at_the_end(
+    folder: Path, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(kept_states, "FEW", 0)
+    monkeypatch.setattr(kept_states.time, "monotonic", lambda: now[0])
+    states = _states(folder, ALLOCATION)
+    row(3, 0.5)
+    states._saving = 1.0
+    _two(states, ["spring"])
+    assert states.keep.is_file()
+    states._saving = 1.0
+    row(3, 0.75)
+    _two(states, ["spring"])
+    assert _value(folder) == 0.5
+    now[0] += kept_states.MOST_OFTEN
+    _two(states, ["autumn"])
+    assert _value(folder) == 0.75
+    states._saving = 1.0
+    row(3, 0.25)
+    _two(states, ["spring"])
+    states.flush()
+    assert _value(folder) == 0.25
+
+
+def _value(folder: Path) -> float:
+    state = _states(folder, ALLOCATION).get(*KEY)
+    assert state is not None
+    return float(state.statistics_S[0])
