@@ -230,13 +230,14 @@ def _settled(folder: Path, campaigns: int, process: psutil.Process) -> dict[str,
 
 def _asked(url: str, times: int) -> dict[str, Callable[[int], None]]:
     """Questions by name; each takes the number of its turn."""
-    starts = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
+    began = datetime.now(UTC)
+    starts = began.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
     platforms = json.loads(_ask(f"{url}/serving"))["platforms"][:PLATFORMS]
     plan = {"currency": "EUR", "cycle_budget": 1_000, "share": dict.fromkeys(platforms, 1 / len(platforms))}
     plan |= {"starts": starts, "cycles": 28, "cycle_hours": 24}
 
     def create(turn: int) -> None:
-        _ask(f"{url}/campaigns", "POST", {"campaign_id": f"new {turn}", **plan})
+        _ask(f"{url}/campaigns", "POST", {"campaign_id": f"new {began} {turn}", **plan})
 
     def kill(turn: int) -> None:
         path = f"campaign%20{turn:05d}/override"
@@ -273,8 +274,8 @@ def _timed(ask: Callable[[int], None], times: int) -> dict[str, Any]:
 
 
 def _idle(process: psutil.Process) -> float:
-    """Cores that the server takes while nobody asks anything."""
-    time.sleep(5)
+    """Cores that the server takes while nobody asks anything; what the last changes caused is over."""
+    time.sleep(IDLE_SECONDS)
     before, began = process.cpu_times(), time.monotonic()
     time.sleep(IDLE_SECONDS)
     after = process.cpu_times()
