@@ -32,7 +32,8 @@ from serving.live import states
 if TYPE_CHECKING:
     from crossmix.ledger.campaigns import Campaign
     from serving.live.champion import Serving
-    from serving.live.live import Live, Planned
+    from serving.live.live import Live
+    from serving.live.snapshot import Planned
 
 Array = NDArray[Any]
 POLICY, CONTROL = ARMS

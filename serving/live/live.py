@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix import constraints
 from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
@@ -43,6 +42,7 @@ from serving.live.changes import Changes
 from serving.live.due import Due
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
+from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
 from serving.live.states import States
 from serving.live.ticks import Ticks
 
@@ -53,48 +53,6 @@ PROBE_SECONDS = 5.0
 """Where nobody writes, how often it is tried whether one could."""
 FIRST_SECONDS = 5.0
 """How long a server that starts waits for the registry."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Planned:
-    """A campaign with its numbers in slot order."""
-
-    campaign: Campaign
-    limits: constraints.Limits[Array]
-    static_P: Array
-    override_P: Array | None
-    """The split that an override serves, (P,)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """Campaigns and experiment as the database had them at `revision`."""
-
-    revision: int = -1
-    planned: Mapping[str, Planned] = field(default_factory=dict)
-    experiment: Experiment | None = None
-    """The newest, with those before; `None`: none is known yet."""
-    notes: tuple[str, ...] = ()
-    campaigns: Mapping[str, Campaign] = field(init=False)
-    """Of `planned`."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "campaigns", {name: planned.campaign for name, planned in self.planned.items()})
-
-    @property
-    def everybody(self) -> str | None:
-        """The arm that every user gets since the experiment ended; `None` while it runs, or where none is known."""
-        return None if self.experiment is None else self.experiment.everybody
-
-    @property
-    def ended(self) -> str | None:
-        """Why the experiment ended; `None` while it runs."""
-        return None if self.experiment is None or self.everybody is None else self.experiment.reason or "it was ended"
-
-    @property
-    def ended_at(self) -> datetime | None:
-        """When it ended."""
-        return None if self.experiment is None or self.everybody is None else self.experiment.ended
 
 
 class Live:
@@ -359,12 +317,12 @@ class Live:
             revision = store.revision()
         experiment = arms.not_ahead(self._experiment(store), old.experiment, self.clock())
         planned = {
-            name: before if before is not None and _alike(before.campaign, campaign) else self._planned(campaign)
+            name: before if before is not None and alike(before.campaign, campaign) else self._planned(campaign)
             for name, campaign, before in ((name, one, old.planned.get(name)) for name, one in campaigns.items())
         }
         if experiment == old.experiment:
             experiment = old.experiment  # an unchanged one stays the same object: answers are kept by it
-        self._take(Snapshot(revision, planned, experiment, _notes(experiment)))
+        self._take(Snapshot(revision, planned, experiment, notes_of(experiment)))
         self._keep(self._kept.quick)
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
@@ -436,7 +394,7 @@ class Live:
             if not now(snapshot):
                 return
             try:
-                self._kept.write(snapshot, lambda: _plain(snapshot))
+                self._kept.write(snapshot, lambda: plain(snapshot))
             except OSError as error:
                 _log.warning("%s: cannot be kept for a restart (%s)", self._kept.file, error.strerror)
                 return
@@ -453,25 +411,4 @@ class Live:
             _log.warning("%s: cannot be read (%s)", self._kept.file, error)
             return Snapshot()
         planned = {one.campaign_id: self._planned(one) for one in campaigns}
-        return Snapshot(-1, planned, experiment, _notes(experiment))
-
-
-def _alike(one: Campaign, other: Campaign) -> bool:
-    return one is other or one == other
-
-
-def _plain(snapshot: Snapshot) -> dict[str, Any]:
-    """What `Live._restored` reads."""
-    rows = [campaign.as_dict() for campaign in snapshot.campaigns.values()]
-    experiment = snapshot.experiment
-    return {"campaigns": rows, "experiments": [] if experiment is None else arms.kept(experiment)}
-
-
-def _notes(experiment: Experiment | None) -> tuple[str, ...]:
-    if experiment is None:
-        return ("every user gets the static split: the database is away and no experiment is known yet",)
-    if experiment.everybody == "policy":
-        return (f"the experiment has ended, the policy was shipped to every user: {experiment.reason}",)
-    if experiment.everybody is not None:
-        return (f"the experiment has ended, every user gets the static split: {experiment.reason}",)
-    return ()
+        return Snapshot(-1, planned, experiment, notes_of(experiment))
