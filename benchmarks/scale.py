@@ -50,7 +50,7 @@ from serving.campaigns import service
 CYCLES, PLATFORMS, USERS = 12, 4, 200_000
 CHUNK = 20_000
 """Events of one transaction."""
-IDLE_SECONDS = 30
+IDLE_SECONDS = 60
 SETTLED_SECONDS = 1_800
 """How long a server may take to push what had finished before it started."""
 FLOOR = {
@@ -85,10 +85,11 @@ def measure(out: Path, campaigns: int, events: int, times: int, built: Path | No
         with running([*command, "--grpc-port", "0", "--folder", str(folder)], f"{url}/healthz", folder / "log") as one:
             process = psutil.Process(one.pid)
             settled = _settled(folder, campaigns, process)
-            rows = {name: _timed(ask, times) for name, ask in _asked(url, times).items()}
-            resident = process.memory_info().rss
+            resident = {"settled": process.memory_info().rss / 2**20}
             idle = _idle(process)
-            after = process.memory_info().rss
+            resident["after idling"] = process.memory_info().rss / 2**20
+            rows = {name: _timed(ask, times) for name, ask in _asked(url).items()}
+            resident["after all questions"] = process.memory_info().rss / 2**20
     return {
         "benchmark": "scale",
         "campaigns": campaigns,
@@ -98,7 +99,7 @@ def measure(out: Path, campaigns: int, events: int, times: int, built: Path | No
         "settling": settled,
         "seconds": rows,
         "idle cores": idle,
-        "resident MiB": {"after all questions": resident / 2**20, "after idling": after / 2**20},
+        "resident MiB": resident,
         "floor": FLOOR,
         "machine": {
             "processor": _processor(),
@@ -228,7 +229,7 @@ def _settled(folder: Path, campaigns: int, process: psutil.Process) -> dict[str,
     }
 
 
-def _asked(url: str, times: int) -> dict[str, Callable[[int], None]]:
+def _asked(url: str) -> dict[str, Callable[[int], None]]:
     """Questions by name; each takes the number of its turn."""
     began = datetime.now(UTC)
     starts = began.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
@@ -274,8 +275,7 @@ def _timed(ask: Callable[[int], None], times: int) -> dict[str, Any]:
 
 
 def _idle(process: psutil.Process) -> float:
-    """Cores that the server takes while nobody asks anything; what the last changes caused is over."""
-    time.sleep(IDLE_SECONDS)
+    """Cores that the server takes while nobody asks anything and nothing changes."""
     before, began = process.cpu_times(), time.monotonic()
     time.sleep(IDLE_SECONDS)
     after = process.cpu_times()
