@@ -12,13 +12,13 @@ MOST = 2_000
 
 
 class Changes:
-    """The audit trail up to where its changes were read."""
+    """The audit trail up to where its changes were taken."""
 
     def __init__(self) -> None:
-        self._entry = 0
+        self._entry = self._read = 0
 
     def read(self, store: Store, known: Mapping[str, Campaign] | None) -> Mapping[str, Campaign]:
-        """Every campaign by name, in order of name; unchanged ones are the same objects.
+        """Every campaign by name, in order of name; unchanged ones are the same objects. `taken` must follow.
 
         Args:
             known: as last read; `None`: not yet, or nobody knows what was missed.
@@ -30,13 +30,17 @@ class Changes:
             # The trail first: what comes between the two is read again.
             entry, _ = changes_since(store, self._entry)
             campaigns = load_all(store)
-            self._entry = entry
+            self._read = entry
             return campaigns
         entry, names = changes_since(store, self._entry)
         if entry < self._entry or len(names) > MOST:
             return self.read(store, None)
         fresh = load_some(store, names) if names else {}
-        self._entry = entry
+        self._read = entry
         if not fresh.keys() <= known.keys():
             return dict(sorted({**known, **fresh}.items()))
         return {**known, **fresh} if fresh else known
+
+    def taken(self) -> None:
+        """What was read last is what is known: until this is said the same changes are read again."""
+        self._entry = self._read

@@ -323,6 +323,7 @@ class Live:
         if experiment == old.experiment:
             experiment = old.experiment  # an unchanged one stays the same object: answers are kept by it
         self._take(Snapshot(revision, planned, experiment, notes_of(experiment)))
+        self._changes.taken()
         self._keep(self._kept.quick)
 
     def _first_campaigns(self, store: Store) -> dict[str, Campaign]:
@@ -387,8 +388,8 @@ class Live:
 
     def _keep(self, now: Callable[[Snapshot], bool]) -> None:
         """Campaigns for a start without the database, if they are to be kept now (`Kept`)."""
-        if not now(self.snapshot):
-            return
+        if self.snapshot.revision < 0 or not now(self.snapshot):
+            return  # of the file itself, or not yet
         with self._keeping:
             snapshot = self.snapshot
             if not now(snapshot):

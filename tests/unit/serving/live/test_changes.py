@@ -76,9 +76,11 @@ def test_a_change_asks_as_much_of_the_database_with_many_campaigns_as_with_few(
 def test_only_what_changed_is_read_again(store: Store, name: str) -> None:
     reader = Changes()
     known = reader.read(store, None)
+    reader.taken()
     CHANGES[name](store)
     with counted(store) as count:
         fresh = reader.read(store, known)
+    reader.taken()
     assert (len(count.statements), count.campaigns) == (3, 2 if name == "import" else 1)
     assert fresh == load_all(store)
     assert list(fresh) == sorted(fresh)
@@ -88,9 +90,21 @@ def test_only_what_changed_is_read_again(store: Store, name: str) -> None:
     assert (len(count.statements), count.campaigns) == (1, 0)
 
 
+def test_what_was_read_and_not_taken_is_read_again(store: Store) -> None:
+    reader = Changes()
+    known = reader.read(store, None)
+    reader.taken()
+    service.pause(store, _named(3), "ann")
+    for _ in range(2):  # between the two the database went away
+        assert reader.read(store, known)[_named(3)].paused
+    reader.taken()
+    assert reader.read(store, known) is known
+
+
 def test_entries_of_other_things_change_no_campaign(store: Store) -> None:
     reader = Changes()
     known = reader.read(store, None)
+    reader.taken()
     audit.note(store, "registry", "bundle.serve", _named(1), 1, 2)
     with counted(store) as count:
         assert reader.read(store, known) is known
@@ -100,6 +114,7 @@ def test_entries_of_other_things_change_no_campaign(store: Store) -> None:
 def test_a_trail_that_goes_back_is_another_databases(store: Store, few: Store) -> None:
     reader = Changes()
     known = reader.read(store, None)
+    reader.taken()
     assert reader.read(few, known) == load_all(few)
 
 
@@ -107,6 +122,7 @@ def test_many_changes_are_read_at_once(store: Store, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(changes, "MOST", 10)
     reader = Changes()
     known = reader.read(store, None)
+    reader.taken()
     for number in range(11):
         service.pause(store, _named(number), "ann")
     fresh = reader.read(store, known)
