@@ -18,10 +18,12 @@ from feature_repo import features
 from serving.app import Settings, application
 from serving.campaigns import service
 from serving.experiment import standing
+from serving.live.champion import Champion
 from serving.live.due import SLICE
 from serving.live.live import Live
 from serving.page import routes as page
 from tests.support.counted import Counted, counted
+from tests.support.serving_run import Run
 
 FEW = 60
 SIZES = [200, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])]
@@ -174,3 +176,18 @@ def test_a_verdict_that_stands_is_two_statements(scaled: Scaled, many: int, monk
     assert len(count.statements) <= 2
     assert answers[0]["behind"] is False
     assert answers[0]["as_of"] == answers[0]["now"]
+
+
+@pytest.mark.slow
+def test_a_file_is_not_written_over_while_the_database_was_never_read(run: Run) -> None:
+    own = run.out / "serving"
+    own.mkdir()
+    file = own / "campaigns.json"
+    file.write_text("{")
+    champion = Champion(own, lambda: run.registry, run.out / "bundle")
+    made = Live(run.config, own, "postgresql+psycopg://nobody@127.0.0.1:1/none", champion, run.features)
+    made.reload()
+    made._look()
+    made.stop()
+    assert "database" in [one["what"] for one in made.troubles()]
+    assert file.read_text() == "{"
