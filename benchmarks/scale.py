@@ -51,6 +51,8 @@ CYCLES, PLATFORMS, USERS = 12, 4, 200_000
 CHUNK = 20_000
 """Events of one transaction."""
 IDLE_SECONDS = 60
+QUIET_ROUNDS = 6
+"""Of two seconds each."""
 SETTLED_SECONDS = 1_800
 """How long a server may take to push what had finished before it started."""
 FLOOR = {
@@ -216,9 +218,9 @@ def _settled(folder: Path, campaigns: int, process: psutil.Process) -> dict[str,
             of_newest = "SELECT count(*) FROM pushed WHERE cycle >= ?"
             pushed = connection.execute(of_newest, [CYCLES - 1]).fetchone()[0]
             used = process.cpu_percent(interval=2.0)
-            # What follows the last push is over once the process is quiet twice.
+            # The pusher goes through all arms by rounds, some seconds apart: it is over when none came for a while.
             quiet = quiet + 1 if pushed >= campaigns * len(ARMS) and used < 25.0 else 0
-            if quiet == 3:
+            if quiet == QUIET_ROUNDS:
                 break
     connection.close()
     used_times = process.cpu_times()
