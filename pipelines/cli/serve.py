@@ -57,6 +57,7 @@ def serve(
     """
     from crossmix.registry.store import Registry
     from serving import app as server
+    from serving.experiment.standing import mark_of
     from serving.experiment.watch import Watch
     from serving.feedback.materialise import Pusher
     from serving.http import logs
@@ -95,6 +96,7 @@ def serve(
             watch,
             now=clock,
             version=lambda: live.version,
+            mark=mark_of(live),
         )
         live.watch(guard)
     address = f"http://{settings.host}:{settings.port}"

@@ -154,8 +154,8 @@ class Keeper:
         future.set_result(made)
 
 
-def keeper_of(live: Live) -> Keeper:
-    """The verdicts of a server's experiment; a variant is a campaign, or `None`, and a page of the campaigns."""
+def mark_of(live: Live) -> Callable[[], Hashable]:
+    """Something cheap that is another one once a verdict of a server's experiment would be."""
     moments = _Moments()
 
     def mark() -> Hashable:
@@ -164,12 +164,18 @@ def keeper_of(live: Live) -> Keeper:
         moment = int(now.timestamp()) if few else (int(now.timestamp() // 3600), moments.of(live.campaigns, now))
         return live.experiment.id, feedback.number(store), store.revision(), moment
 
+    return mark
+
+
+def keeper_of(live: Live) -> Keeper:
+    """The verdicts of a server's experiment; a variant is a campaign, or `None`, and a page of the campaigns."""
+
     def compute(campaign: str | None = None, page: int = 1) -> dict[str, Any]:
         rails, weights = live.config.serving.guardrails, live.config.reward
         asked = (live.store, live.experiment.id, live.clock(), rails, weights)
         return verdict.status(*asked, campaign=campaign, page=page)
 
-    return Keeper(compute, mark, lambda: len(live.campaigns) <= FEW)
+    return Keeper(compute, mark_of(live), lambda: len(live.campaigns) <= FEW)
 
 
 def loop_of(keeper: Keeper) -> Loop:

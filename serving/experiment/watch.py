@@ -10,7 +10,7 @@ process, rolls back.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,8 @@ class Watch(Loop):
         now: the clock, UTC.
         version: the champion that serves.
         grace: seconds that the replica that ended the experiment has for its rollback before others do it.
+        mark: something cheap that is another one once a verdict would be: guardrails that held are not judged again
+            before it is; absent: at every look.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Watch(Loop):
         now: Clock = wall,
         version: Callable[[], int | None] = lambda: None,
         grace: float = 60.0,
+        mark: Callable[[], Hashable] = object,
     ) -> None:
         super().__init__("guardrails", seconds, self._round, at_once=True, expected=(StoreAwayError,))
         self._open = store if callable(store) else lambda: store
@@ -71,6 +74,9 @@ class Watch(Loop):
         self._newest: Callable[[], str] = experiment_id if callable(experiment_id) else lambda: experiment_id
         self._config, self._on_end = config, on_end
         self._now, self._version, self._grace = now, version, grace
+        self._mark = mark
+        self._held: Hashable = None
+        """The mark with which all guardrails held."""
         self._mine: str | None = None
 
     def _round(self) -> object:
@@ -80,8 +86,12 @@ class Watch(Loop):
         """One look; `True`: there is nothing left to watch."""
         store, experiment = self._open(), self._newest()
         if experiments.get(store, experiment).ended is None:
+            mark = self._mark()  # first: what comes meanwhile makes another
+            if mark == self._held:
+                return False
             sentence = check(store, experiment, self._config, self._now())
             if sentence is None:
+                self._held = mark
                 return False
             if experiments.end(store, experiment, sentence, GUARDRAIL, self._version()):
                 self._mine = experiment

@@ -292,3 +292,17 @@ def test_an_experiment_whose_guardrail_is_broken_is_not_called_anything_else(tmp
         "A guardrail is broken after 8 of 14 cycles, which ends the experiment: guardrail "
     )
     assert (verdict["decided_by"], verdict["interval"]) == ("guardrail", None)
+
+
+def test_guardrails_that_held_are_judged_again_once_something_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, judged, check = _store(tmp_path, GOOD), [], watch.check
+    monkeypatch.setattr(watch, "check", lambda *given: judged.append(given) or check(*given))
+    marks = iter([1, 1, 1, 2, 2])
+    one = watch.Watch(store, "first", CONFIG, lambda *told: None, 60, lambda: NOW, mark=lambda: next(marks))
+    looks_judged = []
+    for _ in range(5):
+        assert one.look() is False
+        looks_judged.append(len(judged))
+    assert looks_judged == [1, 1, 1, 2, 2]
