@@ -35,7 +35,7 @@ from serving.feedback.statistics import SEEDED, Row, row_of
 
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
-LOOK_SECONDS = 30.0
+LOOK_SECONDS = 60.0
 """How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
 MOST_MADE = 2_000
 """Campaigns' arms that a round works on; the next one goes on."""

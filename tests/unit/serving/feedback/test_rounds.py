@@ -133,7 +133,7 @@ def test_an_event_of_the_last_moment_that_is_written_after_the_push_counts(world
     one.once()
     before = ALLOCATION.of_campaign(world.row(), "pace")
     world.take(0.99, both(world, 0)[0])  # received before midnight, written after the round
-    now[0] = 1 + 31 / 86_400
+    now[0] = 1 + 61 / 86_400
     one.once()
     assert (before, ALLOCATION.of_campaign(world.row(), "consumed")) == (pytest.approx(1.0), pytest.approx(0.1))
     assert world.field("utilisation").tolist() == pytest.approx([1.0] * 10)
@@ -194,7 +194,7 @@ def test_a_campaign_that_cannot_be_computed_holds_up_no_other(world: World, monk
     found = world.gaps.of(world.campaign, "policy", 0)
     assert found.notes == ("statistics of campaign c0, arm policy: a share is nan",)
     assert world.gaps.of(world.campaigns["c1"], "policy", 0).notes == ()
-    now[0] = 1 + 31 / 86_400
+    now[0] = 1 + 61 / 86_400
     one.once()
     assert one.pushed == 4
     assert world.gaps.of(world.campaign, "policy", 0).notes == ()
