@@ -130,25 +130,12 @@ def status(
 
 
 def _from_database(url: str, experiment: str | None) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    from crossmix.config import ConfigError
     from crossmix.ledger.experiments import newest
-    from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
+    from pipelines.cli.database import opened
     from serving.experiment.verdict import status as judged
 
-    try:
-        store = Store.existing(url)
-    except StoreUrlError as error:
-        raise ConfigError(f"--database {url}: {error}") from None
-    except StoreAwayError as error:
-        raise ConfigError(f"--database: {error}; start it, or name another") from None
-    try:
-        return judged(store, experiment or newest(store), datetime.now(UTC))
-    except StoreAwayError as error:
-        raise ConfigError(f"--database: {error}; start it, or name another") from None
-    finally:
-        store.close()
+    with opened(url) as store:
+        return judged(store, experiment or newest(store), store.clock())
 
 
 def plan_table(planned: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import client
+from pipelines.cli.database import opened
 from pipelines.cli.reason import Reason
 
 experiment = typer.Typer(
@@ -48,24 +49,6 @@ def _readable_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-@contextmanager
-def _store(url: str) -> Iterator[Any]:
-    """The server's database; raises `ConfigError`."""
-    from crossmix.config import ConfigError
-    from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
-
-    try:
-        store = Store.existing(url)
-        try:
-            yield store
-        finally:
-            store.close()
-    except StoreUrlError as error:
-        raise ConfigError(f"--database {url}: {error}") from None
-    except StoreAwayError as error:
-        raise ConfigError(f"--database: {error}; start it, or name another") from None
-
-
 def _step(
     where: tuple[str | None, str | None, str | None],
     path: list[str],
@@ -89,7 +72,7 @@ def _step(
         query = {"reason": reason}
         row: dict[str, Any] = client.ask(server or LOCAL, token, "POST", ["experiments", *path], body=body, query=query)
         return row
-    with _store(database) as store:
+    with opened(database) as store:
         done: dict[str, Any] = direct(store, getpass.getuser()).as_dict()
         return done
 
@@ -232,7 +215,7 @@ def list_(
             query = {"archived": "true"} if archived else None
             rows = client.ask(server or LOCAL, token, "GET", ["experiments"], query=query)["experiments"]
         else:
-            with _store(database) as store:
+            with opened(database) as store:
                 rows = [
                     one.as_dict() for one in reversed(experiments.load_all(store)) if archived or one.archived is None
                 ]

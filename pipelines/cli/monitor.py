@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.config import ConfigError, load
-from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
 from monitoring.monitors import Finding, configured, look
+from pipelines.cli.database import opened
 from pipelines.cli.serve import clock_for, run_with
 
 WATCHED = ("monitor.*", "serving.database", "serving.clock")
@@ -32,20 +32,11 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
     configured(config)
     clock = clock_for(config)
     url = database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
-    try:
-        store = Store.existing(url, clock)
-    except StoreUrlError as error:
-        if out is not None and url.startswith("sqlite:") and database is None:
-            raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins") from None
-        raise ConfigError(f"--database {url}: {error}") from None
-    except StoreAwayError as error:
-        raise ConfigError(f"--database: {error}; start it, or name another") from None
-    try:
+    kept = url.removeprefix("sqlite:///")
+    if out is not None and database is None and kept != url and not Path(kept).is_file():
+        raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins")
+    with opened(url, clock) as store:
         return look(store, clock(), config)
-    except StoreAwayError as error:
-        raise ConfigError(f"--database: {error}; start it, or name another") from None
-    finally:
-        store.close()
 
 
 def table(findings: Sequence[Finding]) -> str:

@@ -191,6 +191,7 @@ class Answerer:
             reasons = [explain.sentence(stopped)]
         else:
             reasons = [] if question.budget is not None else explain.money(budget, money, pace, bundle.layout)
+            reasons += map(explain.sentence, missing.notes)
         if question.state_S is None:
             # What this call decides is written into the state: limits, last shares, pace.
             asked = question.budget is not None and money > 0

@@ -135,6 +135,9 @@ def test_an_outage_after_three_days_holds_the_plan(bidder: Field) -> None:
     assert answer["degraded"][0]["why"] == (
         "no feedback of campaign spring, arm policy since 2026-03-05T00:00:00+00:00 (cycle 3): the pace holds the plan"
     )
+    assert answer["reasons"][0] == (
+        "No feedback of campaign spring, arm policy since 2026-03-05T00:00:00+00:00 (cycle 3): the pace holds the plan."
+    )
     assert answer["state_source"] == "own"
     metrics = bidder.client.get("/metrics").text
     line = next(line for line in metrics.splitlines() if line.startswith('crossmix_feedback_lag_seconds{arm="policy"'))

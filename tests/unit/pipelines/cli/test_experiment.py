@@ -57,7 +57,11 @@ def test_from_the_database(store: Store, tmp_path: Path) -> None:
 def test_from_a_server(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served, asked = FastAPI(), []
     served.include_router(
-        router(SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall))
+        router(
+            SimpleNamespace(
+                store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall, campaigns={}
+            )
+        )
     )
 
     def request(method: str, url: str, *, headers: dict[str, str], timeout: float, **options: Any) -> Any:

@@ -37,6 +37,7 @@ def decode(coding_: str, data: bytes, size: int = 1 << 16, largest: int = 10_000
         ("deflate", zlib.compress(TEXT)),
         ("deflate", raw_deflate(TEXT)),
     ],
+    ids=["gzip", "two members", "deflate", "raw deflate"],
 )
 def test_what_was_put_in_comes_out_however_it_is_cut(name: str, data: bytes, size: int) -> None:
     assert decode(name, data, size) == TEXT
@@ -75,6 +76,17 @@ def test_what_gives_nothing_is_bounded_too() -> None:
         ("deflate", zlib.compress(TEXT) + b"more", "more comes after its deflate"),
         ("deflate", b"\xff\xff", "body: not deflate"),
         ("deflate", b"x", "ends early"),
+    ],
+    ids=[
+        "plain as gzip",
+        "zlib as gzip",
+        "gzip cut",
+        "gzip checksum",
+        "gzip and more",
+        "deflate cut",
+        "deflate and more",
+        "no deflate",
+        "x1",
     ],
 )
 def test_what_is_not_of_its_coding_is_one_sentence(name: str, data: bytes, sentence: str) -> None:
