@@ -86,7 +86,7 @@ def test_what_gives_nothing_is_bounded_too() -> None:
         "deflate cut",
         "deflate and more",
         "no deflate",
-        "x1",
+        "a letter",
     ],
 )
 def test_what_is_not_of_its_coding_is_one_sentence(name: str, data: bytes, sentence: str) -> None:
