@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sqlite3
 import threading
@@ -26,6 +27,8 @@ from tests.support.serving_run import NAMES, Run, instance
 POSTS = 60
 SECONDS = 10.0
 """Ten times what the kill switch may take."""
+HANGS = 240.0
+"""Seconds after which what a test waits for will not come any more."""
 
 
 def fed(number: int, **changes: Any) -> dict[str, Any]:
@@ -69,10 +72,33 @@ def asking(live: Live, questions: Callable[[httpx.AsyncClient], Awaitable[None]]
     asyncio.run(ask())
 
 
-async def waiting(posts: list[asyncio.Task[httpx.Response]]) -> None:
-    """Until they have reached the writers' queue."""
-    await asyncio.sleep(0.2)
-    assert not any(post.done() for post in posts)
+async def reached(true: Callable[[], Awaitable[bool]]) -> None:
+    last = time.monotonic() + HANGS
+    while not await true():
+        assert time.monotonic() < last
+        await asyncio.sleep(0.01)
+
+
+async def waiting(client: httpx.AsyncClient, posts: list[asyncio.Task[httpx.Response]]) -> None:
+    """Until each of them is in the writers' queue, or a thread of theirs."""
+
+    async def all_wait() -> bool:
+        assert not any(post.done() for post in posts)
+        told = (await client.get("/metrics")).text
+        return f'crossmix_waiting_requests{{what="feedback"}} {len(posts)}.0' in told
+
+    await reached(all_wait)
+
+
+async def away(client: httpx.AsyncClient) -> set[str]:
+    """What is away: as health, a scrape and an answer say alike."""
+    degraded = (await client.get("/healthz")).json()["degraded"]
+    scraped = (await client.get("/metrics")).text
+    answer = (await client.post("/v1/models/policy:predict", json=instance())).json()["predictions"][0]
+    found = {one["what"] for one in degraded}
+    assert {one["what"] for one in answer["degraded"]} == found
+    assert set(re.findall(r'^crossmix_away\{what="([^"]+)"\} 1\.0$', scraped, re.MULTILINE)) == found
+    return found
 
 
 @pytest.mark.usefixtures("patient")
@@ -81,7 +107,7 @@ def test_sixty_posts_against_a_locked_database_take_nothing_from_anybody_else(
 ) -> None:
     async def questions(client: httpx.AsyncClient) -> None:
         posts = [asyncio.create_task(client.post("/feedback", json=fed(number))) for number in range(POSTS)]
-        await waiting(posts)
+        await waiting(client, posts)
         began = time.monotonic()
         for path in ("/healthz", "/metrics", "/serving", "/campaigns", "/campaigns/c0", "/audit"):
             assert (await client.get(path)).status_code == 200, path
@@ -115,7 +141,7 @@ def test_sixty_posts_against_a_locked_database_take_nothing_from_anybody_else(
 
 
 def until(true: Callable[[], Any]) -> None:
-    last = time.monotonic() + 60
+    last = time.monotonic() + HANGS
     while not true():
         assert time.monotonic() < last
         time.sleep(0.01)
@@ -130,21 +156,27 @@ def test_the_kill_switch_passes_the_posts_that_wait(live: Live) -> None:
         def noted(*_: Any) -> None:
             order.append(threading.current_thread().name.partition("_")[0])
 
-        let_go = threading.Event()
+        holds, let_go = threading.Event(), threading.Event()
 
         def hold() -> None:
             with live.store.write():
-                let_go.wait(60)
+                holds.set()
+                let_go.wait()
+
+        async def switch_waits() -> bool:
+            return bool(live.store._turns._urgent)
 
         holder = threading.Thread(target=hold)
         holder.start()
-        posts = [asyncio.create_task(client.post("/feedback", json=fed(number))) for number in range(POSTS)]
-        await waiting(posts)
-        put = asyncio.create_task(client.put("/campaigns/c0/override", json={"kind": "static"}))
-        while not live.store._turns._urgent:
-            await asyncio.sleep(0.01)
-        stores.event.listen(live.store.engine, "commit", noted)
-        let_go.set()
+        try:
+            assert await asyncio.to_thread(holds.wait, HANGS)
+            posts = [asyncio.create_task(client.post("/feedback", json=fed(number))) for number in range(POSTS)]
+            await waiting(client, posts)
+            put = asyncio.create_task(client.put("/campaigns/c0/override", json={"kind": "static"}))
+            await reached(switch_waits)
+            stores.event.listen(live.store.engine, "commit", noted)
+        finally:
+            let_go.set()
         assert (await put).json()["override"]["kind"] == "static"
         assert {answer.status_code for answer in await asyncio.gather(*posts)} == {200}
         await asyncio.to_thread(holder.join)
@@ -159,7 +191,7 @@ def test_more_than_may_wait_is_503_at_once(live: Live, locked: sqlite3.Connectio
     async def questions(client: httpx.AsyncClient) -> None:
         most = live.config.serving.waiting
         posts = [asyncio.create_task(client.post("/feedback", json=fed(number))) for number in range(most)]
-        await waiting(posts)
+        await waiting(client, posts)
         answer = await client.post("/feedback", json=fed(most))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json() == {"error": f"feedback: {most} requests wait already; send it again in a second"}
@@ -187,11 +219,41 @@ def test_a_database_that_refuses_writers_is_told_everywhere(
         assert "locked" in health.json()["degraded"][0]["why"]
         scraped = (await client.get("/metrics")).text
         assert 'crossmix_away{what="database"} 1.0' in scraped
-        answer = await client.post("/v1/models/policy:predict", json=instance())
-        assert "database" in [one["what"] for one in answer.json()["predictions"][0]["degraded"]]
+        assert 'crossmix_away{what="kill switch"}' not in scraped
+        assert await away(client) == {"database"}
         locked.execute("ROLLBACK")
         live.store.probe(3_600)
         assert (await client.get("/healthz")).json() == {"status": "alive", "degraded": []}
+
+    asking(live, questions)
+
+
+def test_a_kill_switch_that_waits_for_the_database_is_told_everywhere(
+    live: Live, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def questions(client: httpx.AsyncClient) -> None:
+        monkeypatch.setattr(stores, "SQLITE_SECONDS", 0.05)
+        wait_for_the_lock(live, 50)
+        assert await away(client) == set()
+        put = await client.put("/campaigns/c0/override", json={"kind": "static"})
+        assert (put.status_code, put.json()["pending"]) == (200, True)
+
+        async def refused() -> bool:
+            return live.lane.trouble is not None
+
+        async def written() -> bool:
+            return live.lane.trouble is None
+
+        await reached(refused)
+        assert await away(client) == {"database", "kill switch"}
+        assert 'crossmix_away{what="kill switch"} 1.0' in (await client.get("/metrics")).text
+        why = {one["what"]: one["why"] for one in (await client.get("/healthz")).json()["degraded"]}["kill switch"]
+        assert why.startswith("changes are served here alone: ")
+        assert "locked" in why
+        locked.execute("ROLLBACK")
+        await reached(written)
+        assert await away(client) == set()
+        assert 'crossmix_away{what="kill switch"}' not in (await client.get("/metrics")).text
 
     asking(live, questions)
 
@@ -212,6 +274,8 @@ def test_a_full_disk_is_told_and_refuses_the_request_as_a_whole(live: Live) -> N
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "full" in answer.json()["error"]
         assert "full" in (await client.get("/healthz")).json()["degraded"][0]["why"]
+        assert 'crossmix_away{what="database"} 1.0' in (await client.get("/metrics")).text
+        assert await away(client) == {"database"}
         put = await client.put("/campaigns/c0/override", json={"kind": "static"})
         assert put.json()["override"]["kind"] == "static"
         stores.event.remove(engine, "connect", few_pages)
