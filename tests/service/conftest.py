@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from crossmix.clock import Clock, wall
 from crossmix.registry.store import Registry
 from serving.live.champion import Champion
 from serving.live.live import Live
@@ -40,11 +41,17 @@ def run(template: Run, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def live(run: Run) -> Iterator[Live]:
+def clock() -> Clock:
+    """Of `live`; a module's own stands still."""
+    return wall
+
+
+@pytest.fixture
+def live(run: Run, clock: Clock) -> Iterator[Live]:
     """What a server holds, read once, without its threads."""
     own = run.out / "serving"
     champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle")
-    made = Live(run.config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features)
+    made = Live(run.config, own, f"sqlite:///{own / 'serving.db'}", champion, run.features, clock)
     made.follow_champion()
     made.reload()
     made.refresh_states()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from benchmarks.scale import CYCLES, chunks, name_of
+from crossmix.clock import MemoryClock
 from crossmix.ledger import feedback, pushes
 from feature_repo import features
 from serving.app import Settings, application
@@ -29,6 +31,15 @@ FEW = 60
 SIZES = [200, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])]
 EVENTS = 10
 """Of a campaign."""
+HANGS = 600.0
+"""Seconds after which a verdict under way will not end any more."""
+NOON = datetime(2026, 1, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> MemoryClock:
+    """It stands still: no cycle ends, and no mark changes, between two counts."""
+    return MemoryClock(NOON)
 
 
 class Scaled:
@@ -36,6 +47,9 @@ class Scaled:
 
     def __init__(self, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(standing, "REFRESH_SECONDS", 3_600.0)
+        # However slow the machine: what few campaigns wait for they wait for, and none is made beside.
+        monkeypatch.setattr(standing, "SLOW_SECONDS", math.inf)
+        monkeypatch.setattr(standing, "PAUSE", math.inf)
         self.live, self.many, self.read = live, 0, 0
         self.client = TestClient(application(live, Settings(grpc_port=None)), "http://localhost")
         known = features.online_known
@@ -69,6 +83,11 @@ class Scaled:
         return answer.json() if answer.headers["content-type"].startswith("application/json") else answer.text
 
     def count(self, work: Callable[[], Any]) -> Counted:
+        """What the work asks, and nothing that was under way before it."""
+        for thread in threading.enumerate():
+            if thread.name == "verdict":
+                thread.join(HANGS)
+                assert not thread.is_alive()
         with counted(self.live.store) as count:
             work()
         return count
@@ -168,9 +187,6 @@ def test_a_verdict_that_stands_is_two_statements(scaled: Scaled, many: int, monk
     monkeypatch.setattr(standing, "FEW", 0)
     monkeypatch.setattr(standing, "PAUSE", 0)
     scaled.grow(many)
-    for thread in threading.enumerate():
-        if thread.name == "verdict":
-            thread.join(60)
     answers: list[Any] = []
     count = scaled.count(lambda: answers.append(scaled.ask("/experiment.json")))
     assert len(count.statements) <= 2
