@@ -145,7 +145,7 @@ def test_corrected_events_count_no_more(tmp_path: Path) -> None:
     assert found["users"]["roas"]["policy"] == pytest.approx((2 * 700.0 + 70.0) / (3 * 630.0))
 
 
-def test_ten_thousand_campaigns_are_read_in_as_many_statements_as_one(tmp_path: Path) -> None:
+def test_three_hundred_campaigns_are_read_in_as_many_statements_as_one(tmp_path: Path) -> None:
     counts: list[int] = []
     for number, campaigns in enumerate((1, 300)):
         (tmp_path / str(number)).mkdir()
