@@ -96,8 +96,11 @@ def _detail(one: Mapping[str, Any], index: int, colours: Mapping[str, str]) -> d
     """A campaign with its tables and charts."""
     delivered = one["delivery"] or {"days": [], "platforms": {}, "left": None, "received": None}
     known = bool(delivered["days"])
+    said, both = _said(one["arms"])
     return {
         **one,
+        "said": said,
+        "both": both,
         "anchor": f"campaign-{index}",
         "first": figures.local(one["starts"], one["timezone"]),
         "last": figures.local(one["ends"], one["timezone"]),
@@ -118,6 +121,17 @@ def _detail(one: Mapping[str, Any], index: int, colours: Mapping[str, str]) -> d
         "legend": [(row["platform"], colours[row["platform"]]) for row in one["platforms"]],
         "panels": curves.panels(one["curves"]),
     }
+
+
+def _said(arms: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, list[str]], list[str]]:
+    """What each arm's answer says in sentences, and what both say, once."""
+    said = {}
+    for arm, answer in arms.items():
+        notes = (f"{note[:1].upper()}{note[1:]}." for note in answer["notes"] or ())
+        said[arm] = list(dict.fromkeys((*(answer["reasons"] or ()), *notes)))
+    first = next(iter(said.values()), [])
+    both = [line for line in first if len(said) > 1 and all(line in lines for lines in said.values())]
+    return {arm: [line for line in lines if line not in both] for arm, lines in said.items()}, both
 
 
 def _split_table(one: Mapping[str, Any]) -> Table:

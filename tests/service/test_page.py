@@ -5,27 +5,31 @@ from __future__ import annotations
 import html
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from fastapi import FastAPI
 
 from crossmix import bundle as bundles
 from crossmix.ledger import tables
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import service as campaigns
-from serving.http import access
+from serving.experiment import routes as experiment
+from serving.experiment import verdict
 from serving.live.live import Live
 from serving.page import routes as page
 from tests.support import browser, page_server
+from tests.support.experiments import DAY, START, deliver, make_store, paired_days
 from tests.support.page_server import EVIL, FIRST, SECOND, STATUS, application, get
 from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES
+
+CONTROL = [1.0, 2.0, 1.5, 0.8, 1.2, 1.1, 2.2, 0.9, 1.0]
+POLICY = [1.12, 2.14, 1.66, 0.91, 1.3, 1.21, 2.4, 1.02, 1.06]
+"""ROI by cycle of an experiment in which the policy is better."""
 
 
 @pytest.fixture(scope="module")
@@ -207,19 +211,8 @@ def test_of_many_campaigns_some_are_shown_and_each_can_be(live: Live) -> None:
 @pytest.fixture
 def served(live: Live, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The page behind tokens, on loopback: its address, and a token to read."""
-    file = tmp_path / "tokens.json"
-    token = access.create(file, "person", ["read"])
-    app = application(live)
-    app.add_middleware(access.Access, tokens=access.Tokens(file))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 300
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/", token
-    server.should_exit = True
-    thread.join(20)
+    with page_server.listening(application(live), tmp_path, "read") as found:
+        yield found
 
 
 @pytest.mark.slow
@@ -271,6 +264,78 @@ def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tupl
         assert shown.value("document.querySelector('h1').innerText") == STATUS["verdict"]["line"]
 
 
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Fifty campaigns of ten platforms with delivery, and the verdict's page: its address, and an admin's token."""
+    (tmp_path / "experiment").mkdir()
+    store = make_store(tmp_path / "experiment")
+    deliver(store, paired_days(POLICY, CONTROL))
+    standing = SimpleNamespace(plain=lambda: verdict.status(store, "first", START + len(POLICY) * DAY))
+    for live in page_server.many(tmp_path):
+        app = application(live)
+        app.include_router(experiment.router(live, SimpleNamespace(get=lambda *_: standing)))  # type: ignore[arg-type]
+        with page_server.listening(app, tmp_path, "admin") as found:
+            yield found
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
+def test_fifty_campaigns_and_one_of_ten_platforms_are_short_on_a_phone(
+    crowded: tuple[str, str], tmp_path: Path
+) -> None:
+    url, token = crowded
+    one = f"{url}?campaign={FIRST}"
+    frame = "document.querySelector('.scroll:has(> .campaigns)')"
+    rows = "document.querySelectorAll('.campaigns tbody tr').length"
+    shares = "document.querySelector('table.split').checkVisibility({contentVisibilityAuto: true})"
+    with browser.chromium(tmp_path) as shown:
+        for width in (390, 1280):
+            for address, most in ((url, 2_600), (one, 3_600), (f"{url}?campaign={SECOND}", 3_600)):
+                shown.open(address, width, {"authorization": f"Bearer {token}"})
+                assert shown.complaints == []
+                assert shown.value("document.documentElement.scrollWidth") <= width
+                assert shown.value("document.querySelector('.lead').innerText").startswith("49 of 50 campaigns run")
+                if width == 390:
+                    assert shown.value("document.documentElement.scrollHeight") <= most, address
+                if address == url:
+                    # Each campaign is there; on a phone within a frame, below heads that stay.
+                    assert shown.value(rows) == 50
+                    assert shown.value(f"{frame}.scrollHeight > {frame}.clientHeight") is (width == 390)
+                else:
+                    assert shown.value("document.querySelectorAll('.figures svg').length") == 2
+                    assert shown.value("document.querySelectorAll('table.split tbody tr').length") == 10
+                    # Closed on a phone until it is opened; open on a wide screen, without a press.
+                    assert shown.value(shares) is (width == 1280)
+            shown.value("document.querySelectorAll('details').forEach(one => one.open = true)")
+            assert shown.value(shares) is True
+            assert shown.value("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
+def test_a_campaign_and_the_verdict_are_accessible_and_complain_of_nothing(
+    crowded: tuple[str, str], tmp_path: Path
+) -> None:
+    url, token = crowded
+    with browser.chromium(tmp_path) as shown:
+        for address, lead in (
+            (f"{url}?campaign={FIRST}", "Running, 5 of 14"),
+            (f"{url}experiment", "The policy is better"),
+        ):
+            for width, dark in ((1280, False), (1280, True), (390, False), (390, True)):
+                shown.dark(dark)
+                shown.open(address, width, {"authorization": f"Bearer {token}"})
+                assert shown.value("document.querySelector('h1').innerText").startswith(lead)
+                assert shown.value("document.querySelectorAll('.figures svg').length") >= 2
+                assert shown.accessibility() == []
+                assert shown.complaints == []
+                assert {asked for asked in shown.requests if not asked.startswith("data:")} == {address}
+                assert shown.value("document.documentElement.scrollWidth") <= width
+            shown.value("document.querySelectorAll('details').forEach(one => one.open = true)")
+            assert shown.accessibility() == []
+
+
 def test_it_says_what_holds_for_an_answer_as_a_whole(live: Live) -> None:
     """Once, also where a note says the same; and what differs from usual has a column."""
     text = html.unescape(get(application(live), "/").text)
@@ -281,4 +346,6 @@ def test_it_says_what_holds_for_an_answer_as_a_whole(live: Live) -> None:
             assert line in text
     waits = detail(get(application(live), "/page.json").json(), EVIL)["arms"]["policy"]
     assert waits["reasons"][0].startswith("The campaign starts ")
-    assert text.count(waits["reasons"][0]) == 2  # of each arm
+    # What holds for both arms stands once.
+    assert text.count(waits["reasons"][0]) == 1
+    assert re.search(r'<dt class="long">Both arms</dt><dd class="long">The campaign starts ', text)
