@@ -80,6 +80,7 @@ def status(
             "cycle_hours": outcomes.length.total_seconds() / 3600,
             "level": one.level,
             "ended": one.ended.isoformat() if one.ended else None,
+            "shipped": one.shipped.isoformat() if one.shipped else None,
             "reason": one.reason,
             "ended_by": one.ended_by,
             "state": one.state,
