@@ -105,7 +105,6 @@ def status(
         VerdictError: there is no such experiment.
     """
     from crossmix.config import ConfigError
-
     from pipelines.cli.client import LOCAL, ask, check_one
 
     check_one(server, database)

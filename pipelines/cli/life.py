@@ -66,7 +66,9 @@ def _step(
     client.check_one(server, database)
     if database is None:
         query = {"reason": reason}
-        row: dict[str, Any] = client.ask(server or client.LOCAL, token, "POST", ["experiments", *path], body=body, query=query)
+        row: dict[str, Any] = client.ask(
+            server or client.LOCAL, token, "POST", ["experiments", *path], body=body, query=query
+        )
         return row
     with opened(database) as store:
         done: dict[str, Any] = direct(store, getpass.getuser()).as_dict()

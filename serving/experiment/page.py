@@ -145,7 +145,8 @@ def _campaigns(part: dict[str, Any]) -> Table:
     more = f" Page {part['page']} of {part['pages']}." if part["pages"] > 1 else ""
     return Table(
         f"ROI of each campaign by itself, its lift always-valid; many tests at once: one in twenty may look clear by "
-        f"luck. A lift weighs every cycle alike, the ROI beside it by money, so that it is not quite their ratio.{more}",
+        "luck. A lift weighs every cycle alike, the ROI beside it by money, so that it is not quite their ratio."
+        f"{more}",
         ("", "Policy, ROI", "Control, ROI", "Lift of ROI", "By itself"),
         rows,
     )

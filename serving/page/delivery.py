@@ -11,9 +11,9 @@ A cell (arm, cycle, platform) without an event was not reported, which is not 0.
 - `settled`: nothing more is waited for.
 
 Money left: the flight's budget less what was reported, and less what is taken for spent though nothing says so, as the
-pace takes it (`serving.feedback.cells`): cycles without any report, and an arm's money on a platform until that has told
-no spend for `silent` cycles while others did. A cycle throughout which the campaign was paused costs nothing. Of gaps that
-are older than the newest `DAYS` cycles, or `silent` if that is more, only cycles without any report count.
+pace takes it (`serving.feedback.cells`): cycles without any report, and an arm's money on a platform until it has told
+no spend for `silent` cycles while others did. A cycle throughout which the campaign was paused costs nothing. Of gaps
+older than the newest `DAYS` cycles, or `silent` if that is more, only cycles without any report count.
 """
 
 from __future__ import annotations
