@@ -21,8 +21,20 @@ MOST_LINES = 50
 COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours", "timezone")
 
 
+LOCAL = "http://127.0.0.1:8080"
+SERVER_VARIABLE = "CROSSMIX_SERVER"
+
+
 class AskError(ValueError):
     """A request that the server refused or that never reached it; one sentence."""
+
+
+def check_one(server: str | None, database: str | None) -> None:
+    """Raise `ConfigError` where both are named; a server that only the variable names gives way to a database."""
+    from crossmix.config import ConfigError
+
+    if database is not None and server is not None and server != os.environ.get(SERVER_VARIABLE):
+        raise ConfigError("--server, --database: name one of the two")
 
 
 def ask(

@@ -12,8 +12,6 @@ from crossmix.metrics import ARMS
 from crossmix.pages import format as formats
 from pipelines import local
 
-DEFAULT_SERVER = "http://127.0.0.1:8080"
-
 
 def _of_run(out: Path) -> tuple[Any, Any]:
     from crossmix.config import from_json
@@ -107,18 +105,16 @@ def status(
         VerdictError: there is no such experiment.
     """
     from crossmix.config import ConfigError
+    from pipelines.cli.client import LOCAL, ask, check_one
 
-    if server is not None and database is not None:
-        raise ConfigError("--server, --database: name one of the two")
+    check_one(server, database)
     if html is not None and not html.parent.is_dir():
         raise ConfigError(f"--html {html}: its folder does not exist; make it or name another file")
     if database is not None:
         judged = _from_database(database, experiment)
     else:
-        from pipelines.cli.client import ask
-
         path = ["experiment.json"] if experiment is None else ["experiments", experiment]
-        judged = ask(server or DEFAULT_SERVER, token, "GET", path)
+        judged = ask(server or LOCAL, token, "GET", path)
     if html is not None:
         from serving.experiment.verdict import render
 

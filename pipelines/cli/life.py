@@ -32,7 +32,6 @@ Database = Annotated[
 ]
 Token = Annotated[str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, scope admin (list: read).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-LOCAL = "http://127.0.0.1:8080"
 
 
 @contextmanager
@@ -63,14 +62,13 @@ def _step(
         path: of the server's route, after /experiments.
         direct: the same step of a store, by an actor.
     """
-    from crossmix.config import ConfigError
-
     server, database, token = where
-    if server is not None and database is not None:
-        raise ConfigError("--server, --database: name one of the two")
+    client.check_one(server, database)
     if database is None:
         query = {"reason": reason}
-        row: dict[str, Any] = client.ask(server or LOCAL, token, "POST", ["experiments", *path], body=body, query=query)
+        row: dict[str, Any] = client.ask(
+            server or client.LOCAL, token, "POST", ["experiments", *path], body=body, query=query
+        )
         return row
     with opened(database) as store:
         done: dict[str, Any] = direct(store, getpass.getuser()).as_dict()
@@ -206,14 +204,12 @@ def list_(
 ) -> None:
     """Every experiment, the newest first."""
     with _readable_errors():
-        from crossmix.config import ConfigError
         from crossmix.ledger import experiments
 
-        if server is not None and database is not None:
-            raise ConfigError("--server, --database: name one of the two")
+        client.check_one(server, database)
         if database is None:
             query = {"archived": "true"} if archived else None
-            rows = client.ask(server or LOCAL, token, "GET", ["experiments"], query=query)["experiments"]
+            rows = client.ask(server or client.LOCAL, token, "GET", ["experiments"], query=query)["experiments"]
         else:
             with opened(database) as store:
                 rows = [

@@ -226,7 +226,10 @@ def whatif(
         print(asked.as_json(answers) if json_ else asked.table(answers, page))
 
 
-ServerUrl = Annotated[str | None, typer.Option("--server", help="A running server, as http://127.0.0.1:8080.")]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option("--server", envvar="CROSSMIX_SERVER", help="A running server, as http://127.0.0.1:8080."),
+]
 Token = Annotated[
     str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, where the server asks for one.")
 ]

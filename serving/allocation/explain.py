@@ -116,5 +116,5 @@ def _split(task: _Task) -> str:
     override = task.planned.campaign.override
     if override is not None:
         split = "kill switch: the static split" if override.kind == "static" else "the given split"
-        return f"{split}, set by {override.actor}: {override.reason}"
+        return f"{split}, set by {override.actor}" + (f": {override.reason}" if override.reason else "")
     return "the plan's static split"

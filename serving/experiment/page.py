@@ -118,7 +118,8 @@ def _amounts(currency: str, part: dict[str, Any]) -> dict[str, Any]:
     if money is not None:
         # A range is in brackets: an end may be below 0.
         span = interval(money["low"], money["high"], number)
-        rows.append(("Earned beyond control’s ROI", f"{number(money['extra'])}{f' ({span})' if span else ''}"))
+        of = f", the lift of {number(money['base'])}"
+        rows.append(("Earned beyond control’s ROI", f"{number(money['extra'])}{f' ({span})' if span else ''}{of}"))
     return {"currency": currency, "rows": rows}
 
 
@@ -131,7 +132,7 @@ def _campaigns(part: dict[str, Any]) -> Table:
     """A line for each campaign of the page."""
     rows = tuple(
         (
-            Cell(row["campaign_id"], "", f"{row['currency']}, {row['cycles']} cycle(s)"),
+            Cell(row["campaign_id"], "", f"{row['currency']}, {_cycles(row['cycles'])}"),
             *(
                 Cell(metric("roi", row["arms"][arm]["roi"]), "num", f"of {number(row['arms'][arm]['planned'])} planned")
                 for arm in ARMS
@@ -144,10 +145,15 @@ def _campaigns(part: dict[str, Any]) -> Table:
     more = f" Page {part['page']} of {part['pages']}." if part["pages"] > 1 else ""
     return Table(
         f"ROI of each campaign by itself, its lift always-valid; many tests at once: one in twenty may look clear by "
-        f"luck.{more}",
+        "luck. A lift weighs every cycle alike, the ROI beside it by money, so that it is not quite their ratio."
+        f"{more}",
         ("", "Policy, ROI", "Control, ROI", "Lift of ROI", "By itself"),
         rows,
     )
+
+
+def _cycles(many: int) -> str:
+    return "1 cycle" if many == 1 else f"{many} cycles"
 
 
 def _marks(marks: list[dict[str, Any]]) -> Table | None:
@@ -174,11 +180,12 @@ def _phases(phases: list[dict[str, Any]]) -> Table | None:
         return None
     rows = []
     for phase in phases:
-        cycles = f"{phase['from_cycle']} to {phase['to_cycle']}"
-        none = phase["to_cycle"] < phase["from_cycle"]
+        first, last = phase["from_cycle"], phase["to_cycle"]
+        cycles = f"cycle {first}" if first == last else f"cycles {first} to {last}"
+        none = last < first
         rows.append(
             (
-                Cell("no whole cycle" if none else f"cycles {cycles}"),
+                Cell("no whole cycle" if none else cycles),
                 Cell(", ".join(mark["what"] for mark in phase["begun_by"]) or "the beginning", "wrap"),
                 *(
                     _lift("roi", phase[key]["always_valid"])
@@ -225,7 +232,7 @@ def _tests(lifts: dict[str, Any]) -> Table:
         rows.append(
             (
                 Cell(METRIC[name].label),
-                Cell(f"{tests['paired']['figures']} figures", "", f"of {tests['cycles_per_figure']} cycle(s) each"),
+                Cell(f"{tests['paired']['figures']} figures", "", f"of {_cycles(tests['cycles_per_figure'])} each"),
                 Cell(p_value(tests["always_valid"]["p"]), "num"),
                 Cell(p_value(tests["paired"]["p"]), "num"),
                 Cell(p_value(welch["p"]), "num muted") if known else NOTHING,
@@ -275,7 +282,8 @@ def _users(users: dict[str, Any]) -> Table:
 def _guardrails(rows: list[dict[str, Any]]) -> Table:
     return Table(
         "A guardrail breaks, and ends the experiment, when a whole interval lies beyond its threshold: that of all "
-        "cycles, or that of the newest alone.",
+        "cycles, or that of the newest alone. Its intervals are wider than the verdict’s: it seldom stops what does no "
+        "harm.",
         ("Guardrail", "Lift", "Threshold", "Verdict", "In words"),
         tuple(
             (

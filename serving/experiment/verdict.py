@@ -80,6 +80,7 @@ def status(
             "cycle_hours": outcomes.length.total_seconds() / 3600,
             "level": one.level,
             "ended": one.ended.isoformat() if one.ended else None,
+            "shipped": one.shipped.isoformat() if one.shipped else None,
             "reason": one.reason,
             "ended_by": one.ended_by,
             "state": one.state,
@@ -133,7 +134,8 @@ def _verdict(
     """The word, the line, and the interval that both are read from."""
     progress = f"{outcomes.finished} of {one.days} cycles"
     shipped = " It was shipped: the policy serves everybody." if one.outcome == SHIPPED else ""
-    over = (f" It has ended: {one.reason}." if one.ended and one.reason else "") + shipped
+    why = one.reason if one.ended and one.reason != SHIPPED else None  # which is no reason of anybody's
+    over = (f" It has ended: {why}." if why else "") + shipped
     nothing = {"interval": None, "decided_by": None}
     if ratio["verdict"] == "imbalance":
         sentence = f"Blocked: {ratio['reason']} Nothing below can be trusted.{over}"

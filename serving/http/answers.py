@@ -170,6 +170,7 @@ class ExperimentSetting(Answer):
     cycle_hours: float
     level: float = Field(description="chance of a false positive")
     ended: datetime | None
+    shipped: datetime | None = Field(description="since when the policy serves everybody")
     reason: str | None
     ended_by: str | None = Field(description="guardrail, or who")
     state: ExperimentState

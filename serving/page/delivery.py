@@ -10,9 +10,10 @@ A cell (arm, cycle, platform) without an event was not reported, which is not 0.
   late conversions, unless every report is marked complete;
 - `settled`: nothing more is waited for.
 
-Money left: the flight's budget less what was reported, and less what is taken for spent though nothing says so: cycles
-without any report, and a platform's money until it has been silent for `silent` cycles while others report. A cycle
-throughout which the campaign was paused costs nothing.
+Money left: the flight's budget less what was reported, and less what is taken for spent though nothing says so, as the
+pace takes it (`serving.feedback.cells`): cycles without any report, and an arm's money on a platform until it has told
+no spend for `silent` cycles while others did. A cycle throughout which the campaign was paused costs nothing. Of gaps
+older than the newest `DAYS` cycles, or `silent` if that is more, only cycles without any report count.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
 from crossmix.ledger.delivery import Cell, Flight, Split
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS, METRIC, QUANTITIES
-from serving.page.dates import MOST_DAYS, Range, span, zone_of
+from serving.page.dates import DAYS, MOST_DAYS, Range, span, zone_of
 
 RUNNING, STILL, UNREPORTED, PARTLY, DUE, SETTLED = (
     "running",
@@ -73,7 +74,7 @@ def read(
     """All that `of` needs, in at most nine queries for 500 campaigns; raises `StoreAwayError`.
 
     Args:
-        silent: so many of the newest cycles are read too, whatever is asked for: money left needs them.
+        silent: cycles of silence after which money counts as unspent: the newest are read too, whatever is asked for.
     """
     spans = {}
     for one in campaigns:
@@ -112,9 +113,9 @@ def read(
 
 
 def tail(campaign: Campaign, now: datetime, silent: int) -> tuple[int, int]:
-    """The newest cycles of a flight that have begun, `silent` finished ones and the one that runs: first and last."""
+    """The newest cycles of a flight that have begun, those that silence is read from: first and last."""
     running = min(campaign.cycle(now), campaign.cycles)
-    return max(running - silent, 0), min(running, campaign.cycles - 1)
+    return max(running - max(silent, DAYS - 1), 0), min(running, campaign.cycles - 1)
 
 
 def of(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime, silent: int) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def of(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime,
         "total": _total(days),
         "platforms": {one: _platform(days, one) for one in order if any(one in day["platforms"] for day in days)},
         "arms": {arm: _over([day["arms"][arm] for day in days if day["state"] != RUNNING]) for arm in ARMS},
-        "left": _left(campaign, list(cycles(campaign, platforms, known, now, tail(campaign, now, silent))), known, now),
+        "left": _left(campaign, platforms, known, now, silent),
         "received": None if flight is None else flight.received.isoformat(),
         "due_after": _due_after(known.arrivals.get(name, {})),
         "timezone": campaign.timezone,
@@ -298,16 +299,16 @@ def _platform(days: Sequence[Mapping[str, Any]], platform: str) -> dict[str, Any
     return {**_over(mine), "silent_since": since}
 
 
-def _left(campaign: Campaign, newest: Sequence[Mapping[str, Any]], known: Read, now: datetime) -> dict[str, Any]:
-    """Money left of the flight and of the cycle that runs, currency; `newest`: `tail`'s cycles."""
+def _left(campaign: Campaign, platforms: Sequence[str], known: Read, now: datetime, silent: int) -> dict[str, Any]:
+    """Money left of the flight and of the cycle that runs, currency."""
+    newest = list(cycles(campaign, platforms, known, now, tail(campaign, now, silent)))
     name, running = campaign.campaign_id, _clip(campaign.cycle(now), campaign.cycles)
     edits, flight = known.edits.get(name, ()), known.flights.get(name)
     assumed = 0.0
     if flight is None or name in known.reported:
         assumed = _unreported(campaign, newest, known, running)
-    for day in newest:
-        if day["state"] == PARTLY:
-            assumed += sum(day["platforms"][platform]["waiting"] for platform in day["missing"])
+    reported = [day["cycle"] for day in newest if day["state"] not in (RUNNING, STILL, UNREPORTED)]
+    assumed += sum(_awaited(arm, reported, name, known, silent) for arm in ARMS)
     plan, spent = _plan(campaign, edits, 0, campaign.cycles), 0.0 if flight is None else flight.spend
     today = next((day for day in newest if day["state"] == RUNNING), None)
     rest = None
@@ -320,6 +321,35 @@ def _left(campaign: Campaign, newest: Sequence[Mapping[str, Any]], known: Read, 
         "left": plan - spent - assumed,
         "running": rest,
     }
+
+
+def _awaited(arm: str, reported: Sequence[int], name: str, known: Read, silent: int) -> float:
+    """What an arm's platforms without a report are taken to have spent in cycles of which something was reported."""
+    splits, cells = known.splits.get(name, {}), known.cells.get(name, {})
+    total, runs = 0.0, dict[str, list[float]]()
+    for cycle in reported:
+        split = splits.get((arm, cycle))
+        if split is None:
+            continue
+        told = {platform: split.amount(platform) for platform in split.share if split.amount(platform) > 0}
+        spent = {
+            platform
+            for (other, at, platform), cell in cells.items()
+            if (other, at) == (arm, cycle) and (cell.complete or cell.amounts["spend"] != 0)
+        }
+        if not spent:  # nothing of the arm: unknown for good, and no platform's silence
+            total += sum(told.values())
+            continue
+        for platform in told.keys() - spent:
+            runs.setdefault(platform, []).append(told[platform])
+        for platform in runs.keys() & spent:
+            total += _as_spent(runs.pop(platform), silent)
+    return total + sum(_as_spent(run, silent) for run in runs.values())
+
+
+def _as_spent(run: Sequence[float], silent: int) -> float:
+    """Of a platform's money in cycles of silence that follow each other."""
+    return sum(run) if len(run) < silent else 0.0
 
 
 def _unreported(campaign: Campaign, newest: Sequence[Mapping[str, Any]], known: Read, running: int) -> float:

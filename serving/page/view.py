@@ -85,6 +85,7 @@ def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = N
         verdict_chip=VERDICT_CHIPS.get(str((data["experiment"] or {}).get("word")), "none"),
         experiment=_experiment_table(data["experiment"]),
         formula=formula("roi"),
+        mixed=_mixed(data["experiment"]),
         gates=gate_table(data["bundle"]["gates"]),
         passed=sum(gate.get("verdict") == "pass" for gate in data["bundle"]["gates"]),
         changes=_changes,
@@ -205,6 +206,11 @@ def _experiment_table(one: Mapping[str, Any] | None) -> Table | None:
         )
     rows.append((Cell("Policy over control"), NOTHING, figures.lift(one["lift"])))
     return Table("", ("", "Users", "ROI"), tuple(rows))
+
+
+def _mixed(one: Mapping[str, Any] | None) -> bool:
+    """Whether arms have no ROI as their money is in several currencies, while their lift is known."""
+    return one is not None and one["lift"] is not None and all(_dig(one["roi"][arm], "value") is None for arm in ARMS)
 
 
 def _changes(before: Any, after: Any) -> str:

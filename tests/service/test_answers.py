@@ -227,6 +227,9 @@ def test_an_answer_says_whose_split_it_is_and_which_platforms_are_at_a_limit(liv
     live.reload()
     stopped = ask(live)
     assert stopped["reasons"][0] == "Every platform has kill switch: the static split, set by ann: it burns money."
+    campaigns.set_override(live.store, CAMPAIGNS[0], "static", None, live.platforms, "ann", "")
+    live.reload()
+    assert ask(live)["reasons"][0] == "Every platform has kill switch: the static split, set by ann."
 
 
 @pytest.mark.parametrize(

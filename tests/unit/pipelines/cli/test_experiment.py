@@ -77,6 +77,13 @@ def test_from_a_server(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "The policy is better" in page.read_text()
     assert json.loads(invoke("--json")[1])["cycles"]["planned"] == 14
     assert asked[-1][0] == "http://127.0.0.1:8080/experiment.json"
+    monkeypatch.setenv("CROSSMIX_SERVER", "http://there:2")
+    assert invoke()[0] == 0
+    assert asked[-1][0] == "http://there:2/experiment.json"
+    # Named by the variable alone it gives way to a database that is named.
+    asked.clear()
+    assert invoke("--database", store.url)[0] == 0
+    assert not asked
 
 
 def test_little_data_has_a_table_too(tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ def test_amounts_of_two_currencies_are_never_added(tmp_path: Path) -> None:
     page = render(json.loads(json.dumps(found, allow_nan=False)))
     assert "EUR + JPY" not in page
     assert page.count("<h3>EUR</h3>") == page.count("<h3>JPY</h3>") == 1
+    # Where an arm has no ROI the page says why, and where it is.
+    assert "Money is in EUR, JPY, which are never added: ROI, ROAS and CPA of an arm stand below, by currency." in page
+    assert ("1 campaigns" in page, "cycle(s)" in page) == (False, False)
 
 
 def test_the_pooled_lift_is_the_mean_of_the_currencies_by_hand(tmp_path: Path) -> None:

@@ -150,8 +150,20 @@ def test_a_verdict_says_that_it_was_shipped(client: TestClient, store: Store) ->
     experiments.end(store, "first", "guardrail roi_drop", experiments.GUARDRAIL)
     assert client.post("/experiments/first/ship").status_code == 409
     assert client.post("/experiments/first/ship", params={"reason": "a broken feed"}).status_code == 200
-    line = client.get("/experiments/first").json()["verdict"]["line"]
-    assert line.endswith("by guardrail roi_drop. It was shipped: the policy serves everybody.")
+    found = client.get("/experiments/first").json()
+    assert found["verdict"]["line"].endswith("by guardrail roi_drop. It was shipped: the policy serves everybody.")
+
+
+def test_the_day_it_was_shipped_is_not_the_day_it_ended(client: TestClient, store: Store) -> None:
+    clock = store.clock
+    assert isinstance(clock, MemoryClock)
+    deliver(store, paired_days([1.2, 1.25, 1.18], [1.0] * 3))
+    assert client.post("/experiments/first/end", params={"reason": "a holiday"}).status_code == 200
+    ended = clock.now
+    clock.advance(2 * DAY)
+    assert client.post("/experiments/first/ship").status_code == 200
+    one = client.get("/experiments/first").json()["experiment"]
+    assert (one["ended"], one["shipped"]) == (ended.isoformat(), (ended + 2 * DAY).isoformat())
 
 
 @pytest.mark.parametrize(
@@ -224,7 +236,8 @@ def test_the_commands_ask_the_server(client: TestClient, store: Store, monkeypat
     assert SALT not in printed
 
 
-def test_the_commands_work_in_the_database_where_no_server_runs(store: Store) -> None:
+def test_the_commands_work_in_the_database_where_no_server_runs(store: Store, monkeypatch: Any) -> None:
+    monkeypatch.setenv("CROSSMIX_SERVER", "http://elsewhere:1")  # gives way to a database that is named
     there = ("--database", store.url)
     status, printed = command("begin", "bolder", "--days", "7", "--reason", "v2", *there)
     assert status == 0, printed

@@ -54,6 +54,9 @@ def test_figures_and_lifts_stand_in_the_table_and_eq_10_beside_revenue(tmp_path:
     deliver(store, paired_days(POLICY, CONTROL))
     found = status(store, "first", at(9))
     page = render(found)
+    assert "Tables go on to the right" in page  # shown where it is narrow
+    assert ", the lift of " in page
+    assert "cycle(s)" not in page
     text = words(page)
     roi = found["arms"]["policy"]["roi"]["value"]
     assert re.search(rf"ROI revenue / planned budget {roi:.2f} ", text)

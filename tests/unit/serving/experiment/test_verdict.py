@@ -410,7 +410,9 @@ def test_an_experiment_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_routes(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     deliver(store, paired_days(*_days(0.1, 9)))
-    live = SimpleNamespace(store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall)
+    live = SimpleNamespace(
+        store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall, campaigns={}
+    )
     app = FastAPI()
     app.include_router(router(live))
     client = TestClient(app)
@@ -441,3 +443,7 @@ def test_a_shipped_experiment_says_so(tmp_path: Path) -> None:
     verdict = status(store, "first", _at(9))["verdict"]
     assert verdict["word"] == "policy better"
     assert verdict["line"].endswith("It has ended: it earns more. It was shipped: the policy serves everybody.")
+    (tmp_path / "bare").mkdir()
+    bare = make_store(tmp_path / "bare", ended=START + 9 * DAY, reason="shipped", ended_by="anna", outcome="shipped")
+    line = status(bare, "first", START + 10 * DAY)["verdict"]["line"]
+    assert line.endswith(" more. It was shipped: the policy serves everybody."), line

@@ -10,14 +10,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from crossmix.ledger import delivery as readers
 from crossmix.ledger import feedback, served
 from crossmix.ledger.campaigns import Campaign, changing
-from crossmix.ledger.feedback import Event
+from crossmix.ledger.feedback import Event, complete_cells_of, increments_of
+from crossmix.ledger.served import last_splits_of
 from crossmix.ledger.store import Store
+from serving.feedback.cells import SPEND, Flight, cells
 from serving.page import delivery, export
 from serving.page.dates import Range, RangeError, span
 
@@ -142,17 +145,46 @@ def test_a_silent_platform_is_named_and_its_money_comes_back_after_a_while(store
     assert figures["days"][5]["platforms"]["social"]["spend"] is None
     assert figures["platforms"]["social"]["silent_since"] == "2026-01-07"
     assert figures["platforms"]["search"]["silent_since"] is None
-    # The newest three cycles of its money count as spent, those before as unspent.
-    assert figures["left"]["assumed"] == pytest.approx(3 * 400)
-    assert figures["left"]["left"] == pytest.approx(14_000 - 8 * 600 - 2 * 400 - 3 * 400)
+    # Until its third cycle of silence its money counts as spent, and from then on as unspent, that of all of them.
+    assert figures["left"]["assumed"] == 0
+    assert figures["left"]["left"] == pytest.approx(14_000 - 8 * 600 - 2 * 400)
+    assert [shown(store, campaign(), day)["left"]["assumed"] for day in (2.5, 3.5, 4.5, 5.5)] == pytest.approx(
+        [0, 400, 800, 0]
+    )
+
+
+def test_what_is_taken_as_spent_is_what_the_pace_takes_as_spent(store: Store) -> None:
+    """Short and long silences, of one arm, of a whole arm, conversions without spend, a complete zero."""
+    gone = {(arm, cycle, "social") for arm in WEIGHTS for cycle in (1, 2, 4, 5, 6)}
+    gone |= {("control", 8, "search"), ("control", 8, "social"), ("policy", 10, "social"), ("control", 11, "social")}
+    events = [one for cycle in range(12) for one in full(cycle) if (one.arm, cycle, one.platform) not in gone]
+    events.append(event(10, "social", "policy", 0.0, conversions=2.0, impressions=0.0, clicks=0.0))
+    events.append(event(11, "social", "control", 0.0, complete=True))
+    kept(store, events, 13)
+    left = shown(store, campaign(), 12.5)["left"]
+    expected = 0.0
+    for arm, weight in WEIGHTS.items():
+        known = Flight(
+            increments_of(store, ["spring"], PLATFORMS).get(("spring", arm), ()),
+            complete_cells_of(store, ["spring"], PLATFORMS).get(("spring", arm), ()),
+            last_splits_of(store, ["spring"], PLATFORMS).get(("spring", arm), {}),
+            np.array([SHARE[name] for name in PLATFORMS]),
+            lambda _, weight=weight: 1_000 * weight,  # type: ignore[misc]
+            14,
+            lambda _: False,
+        )
+        paced = cells(known, 11, SILENT)
+        expected += float((paced.spent_CP - paced.delivered_CPQ[:, :, SPEND]).sum())
+    assert expected == pytest.approx(2 * 400 + 300 + 280)
+    assert left["assumed"] == pytest.approx(expected)
 
 
 def test_money_left_is_the_same_whatever_days_are_shown(store: Store) -> None:
-    kept(store, [one for cycle in range(8) for one in full(cycle) if one.platform == "search" or cycle < 2], 9)
+    kept(store, [one for cycle in range(8) for one in full(cycle) if one.platform == "search" or cycle < 6], 9)
     everything = shown(store, campaign(), 8.5)["left"]
     for asked in (Range(date(2026, 1, 5), date(2026, 1, 6)), Range(date(2025, 1, 5), date(2025, 1, 6))):
         assert shown(store, campaign(), 8.5, asked)["left"] == everything
-    assert everything["assumed"] == pytest.approx(3 * 400)
+    assert everything["assumed"] == pytest.approx(2 * 400)
 
 
 def test_a_complete_zero_is_a_report_of_nothing_spent(store: Store) -> None:

@@ -143,3 +143,14 @@ def test_a_change_is_an_upright_at_its_day() -> None:
     marked["changes"].append({"at": "2025-12-31T10:00:00+00:00"})
     for chart in (figures.spend, figures.roas):
         assert str(chart(marked)).count("<line") - str(chart(plain)).count("<line") == 2
+
+
+@pytest.mark.parametrize(
+    ("lift", "value", "mixed"), [({"lift": 0.1}, None, True), ({"lift": 0.1}, 1.2, False), (None, None, False)]
+)
+def test_an_arm_without_a_roi_beside_a_lift_has_money_in_several_currencies(
+    lift: dict[str, Any] | None, value: float | None, mixed: bool
+) -> None:
+    roi = {"value": value, "low": None, "high": None}
+    assert view._mixed({"lift": lift, "roi": {"policy": roi, "control": roi}}) is mixed
+    assert not view._mixed(None)
