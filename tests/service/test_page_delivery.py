@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from crossmix import bundle as bundles
 from crossmix.ledger import experiments, feedback, tables
+from crossmix.ledger.campaigns import Campaign, changing
 from crossmix.ledger.feedback import Event
 from crossmix.ledger.store import StoreAwayError
 from serving.live.live import Live
@@ -156,9 +157,9 @@ def test_ten_thousand_campaigns_are_pages_of_fifty_by_a_fixed_number_of_queries(
     starts = NOW - timedelta(days=20, hours=1)
     row = {"currency": "EUR", "cycle_budget": 100.0, "share": {NAMES[0]: 1.0}, "limits": {}, "starts": starts}
     row |= {"cycles": 30, "cycle_hours": 24.0, "paused": False, "timezone": "UTC"}
+    with changing(live.store, "anna", "") as table:
+        table.add_all([Campaign(campaign_id=f"many {number:05d}", **row) for number in range(10_000)])
     with live.store.change() as connection:
-        rows = [{**row, "campaign_id": f"many {number:05d}"} for number in range(10_000)]
-        connection.execute(tables.campaigns.insert(), rows)
         total = {"arm": "policy", "platform": NAMES[0], "won": 0.0, "impressions": 10.0, "clicks": 1.0, "events": 1}
         total |= {"conversions": 1.0, "revenue": 20.0, "spend": 10.0, "complete": 0, "received": starts}
         cells = [
