@@ -89,6 +89,8 @@ def test_missing_and_late_reports_tell_no_money_twice(run: Run, serve: Callable[
         "morning": [],
         "prompt": [],
     }
+    for name, why in (("nothing", [lacking["nothing"][0]]), ("outage", [lacking["outage"][0]]), ("prompt", [])):
+        assert [one for one in told[-1][name]["reasons"] if "pace" in one] == [f"N{one[1:]}." for one in why]
     page = http.get("/page.json").json()
     assert sorted(one["why"] for one in page["degraded"]) == sorted(lacking["nothing"] + lacking["outage"])
     # A year ahead and back: the same budgets, at once.
