@@ -100,7 +100,7 @@ class Lane:
             await asyncio.sleep(0.005)
         # Without the lock, which a slow disk may hold: this is the loop's thread.
         if entry.revision is None and self.trouble is None:
-            self.trouble, self.since = WAITS, time.time()
+            self._away(WAITS)
             if entry.revision is not None:  # it was written meanwhile
                 self.trouble, self.since = None, None
         return entry
@@ -197,14 +197,17 @@ class Lane:
             with self._changed:
                 self._changed.wait_for(lambda: self._halt, RETRY_SECONDS)
 
+    def _away(self, why: str) -> None:
+        self.since = self.since or time.time()
+        self.trouble = why
+
     def _write(self, entry: Entry) -> bool:
         try:
             revision = switches.write(self._store(), entry.switch)
         except Exception as error:  # whatever it is, the change must not get lost
             if self.trouble in (None, WAITS):
-                self.since = self.since or time.time()
                 _log.warning("%s of %s waits: %s", entry.switch.action, entry.switch.campaign_id, error)
-            self.trouble = sentence(error)
+            self._away(sentence(error))
             return False
         if revision is None:
             _log.error("%s: there is no campaign %r", entry.switch.action, entry.switch.campaign_id)

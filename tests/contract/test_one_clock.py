@@ -17,7 +17,7 @@ ALLOWED = {
     "serving/live/live.py:troubles": "since when something is away, where it is not known better",
     "serving/live/live.py:_database_away": "since when the database is away",
     "crossmix/ledger/store.py:write": "since when the database refuses writers",
-    "serving/campaigns/lane.py:_write": "since when the kill switch's changes wait for the database",
+    "serving/campaigns/lane.py:_away": "since when the kill switch's changes wait for the database",
     "serving/live/live.py:_experiment": "since when settings of the start are not followed",
     "serving/live/states.py:_ill": "since when the feature store is away",
     "serving/page/csrf.py:__init__": "how long a signed form holds",
