@@ -179,12 +179,15 @@ def reasoned(
     return tuple(reasons)
 
 
+def at_limits(shares: Sequence[PlatformShare]) -> list[str]:
+    """Which platforms are at a limit, a sentence; none where none is."""
+    held = [f"{one.platform}: {one.held}" for one in shares if one.binding]
+    return [f"At a limit: {'; '.join(held)}."] if held else []
+
+
 def overall(shares: Sequence[PlatformShare], decided: Decided | None, campaign: str) -> tuple[str, ...]:
     """What `reasoned`'s answer about a campaign says as a whole, a sentence each."""
-    reasons = []
-    held = [f"{one.platform}: {one.held}" for one in shares if one.binding]
-    if held:
-        reasons.append(f"At a limit: {'; '.join(held)}.")
+    reasons = at_limits(shares)
     if decided is None:
         return (
             *reasons,

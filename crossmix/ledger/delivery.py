@@ -83,13 +83,16 @@ def cells(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int, str], Ce
 
 
 def splits(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int], Split]]:
-    """What was last told, by campaign, then by arm and cycle; raises `StoreAwayError`."""
+    """What was last told, by campaign, then by arm and cycle: before a pause, if that began within the cycle.
+
+    Raises `StoreAwayError`.
+    """
     served = tables.served.c
     columns = (served.campaign_id, served.arm, served.cycle, served.budget, served.share)
     result: dict[str, dict[tuple[str, int], Split]] = {name: {} for name in spans}
     with store.read() as connection:
         for some in _batches(spans):
-            query = sa.select(*columns).where(_within(served, some)).order_by(served.at)
+            query = sa.select(*columns).where(_within(served, some)).order_by(served.budget > 0, served.at)
             for name, arm, cycle, budget, share in connection.execute(query):
                 result[name][arm, cycle] = Split(float(budget), share)
     return result

@@ -140,10 +140,13 @@ def last_splits(store: Store, campaign_id: str, arm: str, platforms: Sequence[st
 def last_splits_of(
     store: Store, campaigns: Sequence[str], platforms: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, Split]]:
-    """`last_splits` of several campaigns, by campaign and arm, in one query."""
+    """`last_splits` of several campaigns, by campaign and arm, in one query.
+
+    One that was told money stands before one of a pause within the cycle: what was told before it may be spent.
+    """
     served = tables.served.c
     cell = (served.campaign_id, served.arm, served.cycle)
-    newest_first = (served.at.desc(), served.allocation_id.desc())
+    newest_first = ((served.budget > 0).desc(), served.at.desc(), served.allocation_id.desc())
     rank = sa.func.row_number().over(partition_by=cell, order_by=newest_first).label("rank")
     ranked = sa.select(*cell, served.share, served.budget, rank).where(served.campaign_id.in_(campaigns)).subquery()
     query = sa.select(ranked).where(ranked.c.rank == 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from numpy.typing import NDArray
 
 from crossmix import allocate
-from crossmix.reasons import Decided, PlatformShare, overall
+from crossmix.reasons import Decided, PlatformShare, at_limits, overall
 from crossmix.response import Belief, Responder, Response
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def reasons(task: _Task, platforms: Sequence[PlatformShare], how: Decided | None
     if known:
         sentences += overall(platforms, how, task.planned.campaign.campaign_id)
     else:
+        sentences += at_limits(platforms)
         sentences.append("The bundle knows no response of this campaign: what it earns is not known.")
     return sentences
 

@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 ANSWER_SECONDS = 0.5
 """How long an answer waits for the database."""
 RETRY_SECONDS = 0.5
+WAITS = "the database has not answered yet"
 PENDING = (
     "this server serves it from now on, also after a restart; the database cannot be written now and gets it when it "
     "can, and other servers learn of it then"
@@ -72,7 +73,7 @@ class Lane:
 
     def __init__(self, store: Callable[[], Store], file: Path, applied: Callable[[str], None]) -> None:
         self.trouble: str | None = None
-        """Why what waits is not in the database; `None`: nothing waits, or it was not tried yet."""
+        """Why what waits is not in the database; `None`: nothing waits, or for less than `ANSWER_SECONDS`."""
         self.since: float | None = None
         """Of the trouble; seconds, UTC."""
         self._store, self._applied = store, applied
@@ -97,6 +98,11 @@ class Lane:
         last = time.monotonic() + ANSWER_SECONDS
         while not entry.written.is_set() and time.monotonic() < last:
             await asyncio.sleep(0.005)
+        # Without the lock, which a slow disk may hold: this is the loop's thread.
+        if entry.revision is None and self.trouble is None:
+            self._away(WAITS)
+            if entry.revision is not None:  # it was written meanwhile
+                self.trouble, self.since = None, None
         return entry
 
     def put(self, switch: Switch) -> Entry:
@@ -191,19 +197,22 @@ class Lane:
             with self._changed:
                 self._changed.wait_for(lambda: self._halt, RETRY_SECONDS)
 
+    def _away(self, why: str) -> None:
+        self.since = self.since or time.time()
+        self.trouble = why
+
     def _write(self, entry: Entry) -> bool:
         try:
             revision = switches.write(self._store(), entry.switch)
         except Exception as error:  # whatever it is, the change must not get lost
-            if self.trouble is None:
-                self.since = time.time()
+            if self.trouble in (None, WAITS):
                 _log.warning("%s of %s waits: %s", entry.switch.action, entry.switch.campaign_id, error)
-            self.trouble = sentence(error)
+            self._away(sentence(error))
             return False
         if revision is None:
             _log.error("%s: there is no campaign %r", entry.switch.action, entry.switch.campaign_id)
-        self.trouble, self.since = None, None
         with self._changed:
             entry.revision = -1 if revision is None else revision
+            self.trouble, self.since = None, None
         entry.written.set()
         return True

@@ -2,10 +2,10 @@
 
 A cell is a cycle's platform. Its **money** is known once it has reported spend, is marked complete, or was told none:
 then what it did not spend is unspent, and returns. Until then its money counts as spent as told, as the split last
-served in the cycle says (the static split of the plan where none was; nothing before the first cycle that was served
-or reported, and in a pause). A platform that tells no spend for `silent` cycles of which others do tell some is taken
-at its word: what those cycles were told counts as unspent. Of a cycle of which nothing at all is reported that cannot
-be said, whatever its age: its money stays held.
+served in the cycle says, a pause within it aside (the static split of the plan where none was; nothing before the first
+cycle that was served or reported, and in a pause of the whole cycle). A platform that tells no spend for `silent`
+cycles of which others do tell some is taken at its word: what those cycles were told counts as unspent. Of a cycle of
+which nothing at all is reported that cannot be said, whatever its age: its money stays held.
 
 What feeds the windowed statistics is the cell's **delivery**, known once anything was delivered, or with its money. A
 cell whose delivery is unknown enters neither what was planned nor what came of it.
@@ -53,8 +53,9 @@ class Flight:
 
     @property
     def first(self) -> int | None:
-        """The first cycle that was served or reported; `None`: none was."""
-        return min((*self.splits, *(one.cycle for one in self.increments)), default=None)
+        """The first cycle that was served or reported; `None`: none was. Asked before its start, nothing is served."""
+        served = (cycle for cycle in self.splits if cycle >= 0)
+        return min((*served, *(one.cycle for one in self.increments)), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,17 @@ def cells(flight: Flight, newest: int, silent: int, *, as_known_then: bool = Fal
             known = one.cycle  # received while the clock ran ahead
         if known <= newest:
             arrived_CPQ[known, one.slot] += one.arrived
-    reported_CP = delivered_CPQ[:, :, SPEND] != 0
+    reported_CP: Mask = np.zeros((size, platforms), bool)
+    for one in counted:
+        if one.delivered[SPEND] != 0:  # and not the sum: what is refunded in full is reported, too, and returns
+            reported_CP[one.cycle, one.slot] = True
     for cycle, slot in flight.complete:
         if cycle <= newest:
             reported_CP[cycle, slot] = True
     active_C = np.zeros(size, bool)
     active_C[[one.cycle for one in counted]] = True
     told_CP, share_CP, plan_C = _told(flight, size, active_C)
-    unreported_C = ~reported_CP.any(1) & (told_CP > 0).any(1)
+    unreported_C: Mask = np.asarray(~reported_CP.any(1) & (told_CP > 0).any(1))
     returned_CP, silences = _silent(reported_CP, told_CP > 0, unreported_C, silent)
     priced_CP = reported_CP | (told_CP <= 0)
     spent_CP = np.where(priced_CP | returned_CP, delivered_CPQ[:, :, SPEND], told_CP)

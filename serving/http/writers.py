@@ -57,12 +57,22 @@ class Writers:
 
         def one() -> Result:
             if time.monotonic() > last:
-                raise BusyError(f"{self.name}: the database is slow, it waited {self.seconds:g} s; send it again")
+                raise self._slow()
             return work()
 
+        future = self._threads.submit(one)
+        result = asyncio.wrap_future(future)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, one)
+            done, _ = await asyncio.wait({result}, timeout=self.seconds)
+            # A thread may be busy for as long again: who still waits for one is not kept until it is free.
+            if not done and future.cancel():
+                raise self._slow()
+            return await result
         finally:
+            future.cancel()  # whoever asked is gone: what has not begun is not done
             with self._lock:
                 self._waiting -= 1
                 WAITING.labels(self.name).set(self._waiting)
+
+    def _slow(self) -> BusyError:
+        return BusyError(f"{self.name}: the database is slow, it waited {self.seconds:g} s; send it again")

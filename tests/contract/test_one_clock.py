@@ -29,7 +29,7 @@ ALLOWED = {
     "crossmix/registry/store.py:_log_point": "MLflow wants a metric's time; nothing is decided by it",
     "crossmix/registry/store.py:_promote": "when a version was promoted: the registry's own record",
     "pipelines/local.py:_finish": "the name of a run is of when it was really made",
-    "serving/campaigns/lane.py:_write": "since when the kill switch's changes wait for the database",
+    "serving/campaigns/lane.py:_away": "since when the kill switch's changes wait for the database",
     "serving/live/live.py:_experiment": "since when settings of the start are not followed",
     "serving/live/states.py:_ill": "since when the feature store is away",
     "serving/page/csrf.py:__init__": "how long a signed form holds",

@@ -298,6 +298,17 @@ def test_a_budget_that_the_policy_did_not_solve_for_is_named(believing: Live) ->
     assert f"The policy solved for {plan:,.2f} a cycle where {spent:,.2f} are to be spent." in asked["reasons"]
 
 
+def test_a_campaign_that_the_policy_never_saw_says_which_platforms_are_at_a_limit(live: Live) -> None:
+    plan = {"campaign_id": "new", "currency": "EUR", "cycle_budget": 500, "share": {"platform0": 1.0}}
+    flight = {"starts": "2026-01-01T00:00:00Z", "cycles": 3_650, "cycle_hours": 24}
+    limits = {"platform0": {"max": 0.02}, "platform1": {"min": 0.3}}
+    campaigns.create(live.store, plan | flight | {"limits": limits}, live.platforms, "ann")
+    live.reload()
+    first, last = ask(live, campaign="new", explore=False)["reasons"]
+    assert first.startswith("At a limit: platform0: held at its max of 2.0%; platform1: held at its min of 30.0%")
+    assert last == "The bundle knows no response of this campaign: what it earns is not known."
+
+
 def test_a_campaign_that_the_policy_never_saw_starts_cold(live: Live) -> None:
     known = live.campaigns[CAMPAIGNS[0]]
     raw = known.as_dict() | {"campaign_id": "new"}

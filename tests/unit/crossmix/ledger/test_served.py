@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossmix.ledger import tables
+from crossmix.ledger import delivery, tables
 from crossmix.ledger.served import ServedError, last_splits, read
 from crossmix.ledger.store import Store
 from tests.support.experiments import DAY, START, deliver, event, make_store
@@ -109,6 +109,22 @@ def test_of_splits_served_at_the_same_moment_every_reader_takes_the_same_one(tmp
     row = read(store, PLATFORMS, BEGIN + DAY)
     assert row.share_NP.tolist() == [[0.75, 0.25]]
     assert last_splits(store, "brand", "policy", PLATFORMS)[0].share_P.tolist() == [0.75, 0.25]
+
+
+def test_what_a_cycle_was_told_before_a_pause_stands(tmp_path: Path) -> None:
+    """At noon it is paused, and asked: what the morning was told may be spent. A day of pause was told nothing."""
+    store, hour = make_store(tmp_path), timedelta(hours=1)
+    _serve(
+        store,
+        _split(0, allocation_id="a", budget=80.0),
+        _split(0, allocation_id="b", budget=70.0, at=BEGIN + 9 * hour),
+        _split(0, allocation_id="c", budget=0.0, at=BEGIN + 12 * hour),
+        _split(1, allocation_id="d", budget=0.0),
+    )
+    told = last_splits(store, "brand", "policy", PLATFORMS)
+    assert {cycle: split.budget for cycle, split in told.items()} == {0: 70.0, 1: 0.0}
+    shown = delivery.splits(store, {"brand": (0, 1)})["brand"]
+    assert {cycle: split.budget for (_, cycle), split in shown.items()} == {0: 70.0, 1: 0.0}
 
 
 def test_a_split_is_in_force_for_no_more_than_its_cycle(tmp_path: Path) -> None:

@@ -92,6 +92,22 @@ def test_it_is_in_the_database_when_it_is_acknowledged(live: FakeLive, store: St
     assert live.lane.names() == set()
 
 
+def test_a_change_that_is_acknowledged_as_pending_is_told_before_the_first_try_has_failed(
+    live: FakeLive, store: Store, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "SQLITE_SECONDS", 60.0)
+    patient = Store(store.url)
+    monkeypatch.setattr(live, "store", patient)
+    (entry,) = put(live, switch(PAUSE))
+    assert (entry.note(), live.lane.trouble) == (lane.PENDING, lane.WAITS)
+    assert live.lane.since is not None
+    locked.execute("ROLLBACK")
+    until(lambda: entry.note() is None)
+    until(lambda: live.lane.trouble is None)
+    assert live.lane.since is None
+    patient.close()
+
+
 def test_while_the_database_is_locked_it_holds_here_and_is_written_once_in_order(
     live: FakeLive, store: Store, locked: sqlite3.Connection, clock: MemoryClock
 ) -> None:

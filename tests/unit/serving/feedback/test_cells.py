@@ -217,6 +217,28 @@ def test_a_campaign_that_stood_still_or_did_not_run_yet_was_told_nothing() -> No
     assert told_C.tolist() == pytest.approx([0, 0, 700, 700, 0, 700])
 
 
+def test_a_campaign_that_was_asked_before_its_start_was_told_nothing_by_that() -> None:
+    """Asked two days ahead, then first served on day 5: the days between were told nothing, and their money returns."""
+    events = [Increment(5, 5, slot, (0.0, 0.0, 10.0, 1.0, 700.0 * STATIC[slot]), (0.0, 0.0)) for slot in range(3)]
+    flight = Flight(events, (), {-2: Split(STATIC, 0.0), 5: Split(STATIC, 700.0)}, STATIC, lambda _: PLAN, DAYS)
+    seen = cells(flight, 5, SILENT)
+    assert seen.told_CP.sum(1).tolist() == pytest.approx([0, 0, 0, 0, 0, 700])
+    assert (seen.spent_CP.sum(), seen.unreported) == (pytest.approx(700), ())
+    assert Flight((), (), {-2: Split(STATIC, 0.0)}, STATIC, lambda _: PLAN, DAYS).first is None
+
+
+def test_what_is_refunded_in_full_returns() -> None:
+    """All of day 0 is given back on day 2: reported, and nothing of it is spent."""
+    amounts = [(0, 700.0), (2, -700.0)]
+    events = [
+        Increment(known, 0, slot, (0.0, 0.0, 10.0, 1.0, amount * STATIC[slot]), (0.0, 0.0))
+        for known, amount in amounts
+        for slot in range(3)
+    ]
+    seen = cells(Flight(events, (), {0: Split(STATIC, 700.0)}, STATIC, lambda _: PLAN, DAYS), 0, SILENT)
+    assert (seen.spent_CP.tolist(), seen.unreported) == ([[0.0, 0.0, 0.0]], ())
+
+
 def test_sentences_say_since_when() -> None:
     def reports(cycle: int, spent_P: np.ndarray) -> list[Report]:
         return [one for one in on_time(cycle, spent_P) if cycle != 2 and (cycle < 4 or one[2] != 2) and cycle < 9]

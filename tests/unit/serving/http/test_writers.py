@@ -46,6 +46,42 @@ def test_who_waited_too_long_is_refused_without_being_worked_on() -> None:
     asyncio.run(ask())
 
 
+def test_who_waits_for_a_thread_is_sent_away_while_the_thread_is_still_busy() -> None:
+    async def ask() -> None:
+        done: list[int] = []
+        writers, let_go = Writers("letters", most=3, threads=1, seconds=0.05), threading.Event()
+        busy = asyncio.create_task(writers.run(lambda: let_go.wait(60)))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match=r"letters: the database is slow, it waited 0.05 s; send it again"):
+            await writers.run(lambda: done.append(1))
+        assert not busy.done()
+        assert waiting() == 1
+        let_go.set()
+        assert await busy is True, "what has begun is not given up"
+        assert (done, waiting()) == ([], 0)
+
+    asyncio.run(ask())
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    async def ask() -> None:
+        done: list[int] = []
+        writers, let_go = Writers("letters", most=3, threads=1), threading.Event()
+        busy = asyncio.create_task(writers.run(lambda: let_go.wait(60)))
+        gone = asyncio.create_task(writers.run(lambda: done.append(1)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert waiting() == 1
+        let_go.set()
+        assert await busy is True
+        assert await writers.run(lambda: 5) == 5
+        assert done == []
+
+    asyncio.run(ask())
+
+
 def test_what_fails_makes_room_again() -> None:
     async def ask() -> None:
         def fail() -> Any:
