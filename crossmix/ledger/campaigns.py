@@ -339,7 +339,8 @@ def _load(connection: sa.Connection, *names: str) -> dict[str, Campaign]:
         tables.campaigns, *(column.label(f"override_{column.name}") for column in tables.overrides.c)
     ).outerjoin(tables.overrides, tables.campaigns.c.campaign_id == tables.overrides.c.campaign_id)
     if names:
-        query = query.where(tables.campaigns.c.campaign_id.in_(names))
+        # No database holds a NUL, and PostgreSQL refuses even to look for one.
+        query = query.where(tables.campaigns.c.campaign_id.in_([name for name in names if "\x00" not in name]))
     campaigns = {}
     for row in connection.execute(query.order_by(tables.campaigns.c.campaign_id)).mappings():
         override = None

@@ -135,6 +135,9 @@ def test_ids_that_a_database_could_not_hold_are_refused(client: TestClient) -> N
     assert client.get("/audit", params={"subject": "a\x00"}).status_code == 422
     assert client.get("/campaigns/a%00b").status_code == 404
     assert client.post("/campaigns/a%00b/pause").status_code == 404
+    assert client.put("/campaigns/a%00b/override", json={"kind": "static"}).status_code == 404
+    assert client.patch("/campaigns/a%00b", json={"cycles": 3}).status_code == 404
+    assert client.post("/feedback", json=event("a", campaign_id="a\x00b")).status_code == 422
     assert client.post("/feedback", json=event("é" * 200)).json()["accepted"] == 1
 
 
