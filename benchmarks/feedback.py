@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import platform
 import sqlite3
 import statistics
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks._machine import machine
 from benchmarks.serve import free_port, running
 from crossmix.clock import wall
 from crossmix.ledger.store import Store
@@ -61,14 +61,7 @@ def measure(rounds: int, events: int = MOST_EVENTS) -> dict[str, Any]:
         "CPU over bare": cpu / base,
         "served": served,
         "bare CPU seconds": bare,
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-            "load average before": before,
-            "load average after": os.getloadavg(),
-        },
+        "machine": machine(before),
     }
 
 
@@ -158,14 +151,6 @@ def _bare(file: Path, number: int, events: int) -> float:
         cpu = time.process_time() - began
     connection.close()
     return cpu
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def main() -> None:

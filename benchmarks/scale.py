@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sqlite3
 import statistics
 import subprocess
@@ -37,6 +36,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks._machine import machine
 from benchmarks.allocation import finished
 from benchmarks.serve import free_port, running
 from crossmix.clock import MemoryClock, wall
@@ -103,14 +103,7 @@ def measure(out: Path, campaigns: int, events: int, times: int, built: Path | No
         "idle cores": idle,
         "resident MiB": resident,
         "floor": FLOOR,
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-            "load average before": before,
-            "load average after": os.getloadavg(),
-        },
+        "machine": machine(before),
     }
 
 
@@ -282,14 +275,6 @@ def _idle(process: psutil.Process) -> float:
     time.sleep(IDLE_SECONDS)
     after = process.cpu_times()
     return float(after.user + after.system - before.user - before.system) / (time.monotonic() - began)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def main() -> None:

@@ -143,16 +143,16 @@ def _checked(form: Sent, one: Campaign | None, live: Live) -> list[tuple[str, st
             raise service.CampaignExistsError(
                 f"campaign_id: {new.campaign_id!r} is there already; edit it or choose a name"
             )
-        return form_view.differences({}, new.planned())
+        return form_view.changes({}, new.planned())
     if form.action == "split":
         share = plan.check_override("given", forms.share(values, platforms), platforms)
         before = one.override.share if one.override is not None and one.override.share else one.share
-        return form_view.differences({"share": before}, {"share": share}) or [("share", "", "as now, held by hand")]
+        return form_view.changes({"share": before}, {"share": share}) or [("share", "", "as now, held by hand")]
     edit = _edit(form, live)
     if not edit:
         return None
     new = service.edited(one, edit, platforms)
-    return form_view.differences(one.planned(), new.planned()) or None
+    return form_view.changes(one.planned(), new.planned()) or None
 
 
 def _edit(form: Sent, live: Live) -> dict[str, Any]:

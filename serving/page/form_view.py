@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crossmix.ledger.campaigns import Campaign
-from crossmix.pages.format import moment
 from crossmix.pages.render import render as page
 from serving.page import forms
+from serving.page.differences import differences, text_of
 
 ROOT = ".."
 """Of links: forms are one level below the page, whatever the server's own path is."""
@@ -102,24 +101,6 @@ def refusal(sentence: str) -> str:
     return page(REFUSAL, sections=(), sentence=sentence, root=ROOT)
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Field, from what, to what, of all that differs."""
-    return [(key, _short(old), _short(new)) for key, old, new in _pairs(before, after, "")]
-
-
-def _pairs(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any, Any]]:
-    for key in dict.fromkeys((*before, *after)):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, Mapping) or isinstance(new, Mapping):
-            yield from _pairs(old or {}, new or {}, f"{prefix}{key}.")
-        elif old != new:
-            yield f"{prefix}{key}", old, new
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return f"{moment(text)} UTC" if text[10:11] == "T" and text[4:5] == "-" else text
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Field, from what, to what, of all that a form changes."""
+    return [(key, text_of(old), text_of(new)) for key, old, new in differences(before, after)]

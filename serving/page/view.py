@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from crossmix.metrics import ARMS, formula
 from crossmix.pages.charts import platform_colour
-from crossmix.pages.format import DASH, count, interval, moment, number, share
+from crossmix.pages.format import DASH, count, interval, number, share
 from crossmix.pages.render import render as page
 from crossmix.pages.table import NOTHING, Cell, Table, gate_table
 from serving.page import curves, figures
 from serving.page.dates import DAYS
+from serving.page.differences import LONGEST, differences, text_of
 
 ROOT = "."
 """Links are relative: behind a proxy the server may have a path of its own."""
@@ -34,7 +33,6 @@ SOURCES = {
     "cold": "no statistics yet",
     "request": "as asked",
 }
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze", "supply": "sold out"}
 
 
@@ -216,34 +214,19 @@ def _mixed(one: Mapping[str, Any] | None) -> bool:
 def _changes(before: Any, after: Any) -> str:
     """From what to what, key by key; of something new its plain fields."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        pairs = _pairs(before, after, "")
-        return "; ".join(f"{key}: {_short(old)} → {_short(new)}" for key, old, new in pairs) or DASH
+        return (
+            "; ".join(
+                f"{key}: {text_of(old, LONGEST)} → {text_of(new, LONGEST)}"
+                for key, old, new in differences(before, after)
+            )
+            or DASH
+        )
     if isinstance(after, Mapping) and before is None:
         plain = [(key, value) for key, value in after.items() if not isinstance(value, Mapping) and value is not None]
-        return "; ".join(f"{key}: {_short(value)}" for key, value in plain if key != "campaign_id")
+        return "; ".join(f"{key}: {text_of(value, LONGEST)}" for key, value in plain if key != "campaign_id")
     if before is None and after is None:
         return DASH
-    return f"{_short(before)} → {_short(after)}"
-
-
-def _pairs(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any, Any]]:
-    for key in dict.fromkeys((*before, *after)):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _pairs(old, new, f"{prefix}{key}.")
-        elif old != new:
-            yield f"{prefix}{key}", old, new
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    if _MOMENT.match(text):
-        return moment(text)
-    return text if len(text) <= 160 else text[:159] + "…"
+    return f"{text_of(before, LONGEST)} → {text_of(after, LONGEST)}"
 
 
 def headline(data: Mapping[str, Any]) -> str:

@@ -5,72 +5,19 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
-import json
-import logging
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from crossmix.config import ConfigError
-from serving.http import logs
-from serving.http.access import Access
 from serving.http.observe import Observe
 from serving.http.root import Rooted, check
-
-LIMIT = 1_000
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """The log of the test, as JSON lines."""
-    root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level)
-    stream = io.StringIO()
-    logs.write_to(stream)
-    yield stream
-    root.handlers[:], root.level = before[0], before[1]
-    logs.forget()
-
-
-def application() -> Any:
-    app = FastAPI()
-
-    @app.get("/campaigns/{campaign_id}")
-    async def campaign(campaign_id: str) -> dict[str, str]:
-        return {"campaign_id": campaign_id}
-
-    @app.post("/take")
-    async def take(request: Request) -> JSONResponse:
-        return JSONResponse({"bytes": len(await request.body())})
-
-    @app.post("/parsed")
-    async def parsed(body: dict[str, Any]) -> int:
-        return len(body)
-
-    @app.get("/fault")
-    async def fault() -> None:
-        raise RuntimeError("user-4711 has no arm")
-
-    app.add_middleware(Access, tokens=None)
-    app.add_middleware(Observe, largest_body=LIMIT)
-    return app
-
-
-def ask(app: Any, method: str, path: str, **more: Any) -> httpx.Response:
-    async def call() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.request(method, path, **more)
-
-    return asyncio.run(call())
-
-
-def told(lines: io.StringIO) -> list[dict[str, Any]]:
-    return [line for line in map(json.loads, lines.getvalue().splitlines()) if line["message"] == "request"]
+from tests.support.observed_app import LIMIT, application, ask, requests_in
 
 
 def test_compressed_bodies_are_decoded_up_to_the_limit() -> None:
@@ -100,7 +47,7 @@ def test_a_bomb_is_refused_while_it_is_decoded(lines: io.StringIO) -> None:
 
     answer = ask(application(), "POST", "/take", content=pieces(), headers={"content-encoding": "gzip"})
     assert (answer.status_code, read) == (413, 1)
-    assert [row["status"] for row in told(lines)] == [413]
+    assert [row["status"] for row in requests_in(lines)] == [413]
 
 
 def test_other_codings_are_named() -> None:
@@ -138,7 +85,7 @@ def test_head_is_get_without_the_body(lines: io.StringIO) -> None:
         )
         assert (head.status_code, head.content) == (got.status_code, b"")
         assert head.headers == got.headers
-    assert [row["method"] for row in told(lines)][:2] == ["GET", "HEAD"]
+    assert [row["method"] for row in requests_in(lines)][:2] == ["GET", "HEAD"]
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,66 +15,15 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, generate_latest
 
 from crossmix.ledger.campaigns import Campaign
 from serving.feedback.events import Fault, Receipt
 from serving.feedback.gaps import Gaps, Missing
-from serving.http import logs, observe
-from serving.http.access import Access
+from serving.http import observe
 from serving.http.observe import Observe
+from tests.support.observed_app import LIMIT, application, ask, requests_in
 from tests.support.serving_live import raw
-
-LIMIT = 1_000
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """The log of the test, as JSON lines."""
-    root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level)
-    stream = io.StringIO()
-    logs.write_to(stream)
-    yield stream
-    root.handlers[:], root.level = before[0], before[1]
-    logs.forget()
-
-
-def application() -> Any:
-    app = FastAPI()
-
-    @app.get("/campaigns/{campaign_id}")
-    async def campaign(campaign_id: str) -> dict[str, str]:
-        return {"campaign_id": campaign_id}
-
-    @app.post("/take")
-    async def take(request: Request) -> JSONResponse:
-        return JSONResponse({"bytes": len(await request.body())})
-
-    @app.post("/parsed")
-    async def parsed(body: dict[str, Any]) -> int:
-        return len(body)
-
-    @app.get("/fault")
-    async def fault() -> None:
-        raise RuntimeError("user-4711 has no arm")
-
-    app.add_middleware(Access, tokens=None)
-    app.add_middleware(Observe, largest_body=LIMIT)
-    return app
-
-
-def ask(app: Any, method: str, path: str, **more: Any) -> httpx.Response:
-    async def call() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.request(method, path, **more)
-
-    return asyncio.run(call())
-
-
-def told(lines: io.StringIO) -> list[dict[str, Any]]:
-    return [line for line in map(json.loads, lines.getvalue().splitlines()) if line["message"] == "request"]
 
 
 def sample(name: str, **labels: str) -> float:
@@ -94,7 +42,7 @@ def test_an_id_that_came_goes_back_and_one_that_cannot_be_is_replaced(lines: io.
     ]
     assert all(re.fullmatch(r"[0-9a-f]{16}", number) for number in made)
     assert len(set(made)) == len(made)
-    assert [line["request_id"] for line in told(lines)] == ["edge-1.2:3_4", *made]
+    assert [line["request_id"] for line in requests_in(lines)] == ["edge-1.2:3_4", *made]
 
 
 def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: io.StringIO) -> None:
@@ -102,7 +50,7 @@ def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: 
     ask(app, "GET", "/campaigns/user-4711?user_id=user-4711")
     ask(app, "POST", "/take", json={"user_id": "user-4711"})
     ask(app, "GET", "/nowhere/user-4711")
-    rows = told(lines)
+    rows = requests_in(lines)
     assert [(row["method"], row["route"], row["status"]) for row in rows] == [
         ("GET", "/campaigns/{campaign_id}", 200),
         ("POST", "/take", 200),
@@ -121,7 +69,7 @@ def test_who_asked_stands_in_the_line(lines: io.StringIO) -> None:
         await send({"type": "http.response.body", "body": b""})
 
     ask(Observe(named, LIMIT), "GET", "/")
-    assert told(lines)[0]["who"] == "bidder"
+    assert requests_in(lines)[0]["who"] == "bidder"
 
 
 def test_a_fault_is_a_sentence_with_the_id_and_its_trace_stays_in_the_log(lines: io.StringIO) -> None:
@@ -132,7 +80,7 @@ def test_a_fault_is_a_sentence_with_the_id_and_its_trace_stays_in_the_log(lines:
     fault = next(json.loads(line) for line in lines.getvalue().splitlines() if "request r1 failed" in line)
     assert "RuntimeError" in fault["error"]
     assert fault["level"] == "error"
-    assert told(lines)[0]["status"] == 500
+    assert requests_in(lines)[0]["status"] == 500
 
 
 def test_without_logs_set_up_there_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +122,7 @@ def test_a_body_of_unknown_length_is_read_up_to_the_limit_only(path: str, lines:
     assert answer.json()["error"].startswith("body: larger than 1000 bytes")
     assert answer.headers["x-request-id"]
     assert read == 3, "the third piece is the first beyond the limit"
-    assert [row["status"] for row in told(lines)] == [413]
+    assert [row["status"] for row in requests_in(lines)] == [413]
     assert "failed" not in lines.getvalue()
 
 
@@ -325,7 +273,7 @@ def test_grpc_calls_leave_a_line_with_their_status_and_id(lines: io.StringIO) ->
     assert [code.name for _, code in answers] == ["OK", "INVALID_ARGUMENT", "OK"]
     assert answers[0][0] == "edge-1"
     assert all(re.fullmatch(r"[0-9a-f]{16}", number) for number, _ in answers[1:])
-    assert [(line["route"], line["status"], line["request_id"], line["who"]) for line in told(lines)] == [
+    assert [(line["route"], line["status"], line["request_id"], line["who"]) for line in requests_in(lines)] == [
         ("/test.Service/Ask", "OK", "edge-1", "ann"),
         ("/test.Service/Ask", "INVALID_ARGUMENT", answers[1][0], "ann"),
         ("unmatched", "OK", answers[2][0], "ann"),

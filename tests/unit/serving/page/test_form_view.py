@@ -32,9 +32,9 @@ def test_a_name_is_never_code(action: str, review: list[tuple[str, str, str]] | 
 
 def test_what_changes_is_told_field_by_field() -> None:
     new = replace(ONE, cycle_budget=200.0, limits={"search": {"min": 0.1}})
-    assert form_view.differences(ONE.planned(), new.planned()) == [
+    assert form_view.changes(ONE.planned(), new.planned()) == [
         ("cycle_budget", "100", "200"),
         ("limits.search.min", "none", "0.1"),
     ]
-    assert ("starts", "none", "2026-01-05 00:00 UTC") in form_view.differences({}, ONE.planned())
-    assert form_view.differences(ONE.planned(), ONE.planned()) == []
+    assert ("starts", "none", "2026-01-05 00:00 UTC") in form_view.changes({}, ONE.planned())
+    assert form_view.changes(ONE.planned(), ONE.planned()) == []
