@@ -1,21 +1,24 @@
 """What was changed while an experiment ran: promotions, rollbacks, overrides, edits, pauses, from the audit trail.
 
-Each change is a mark in a cycle of the experiment. Cycles between changes are a phase: a cycle in which something was
-changed ends the phase before it and belongs to neither, unless the change was made as it began.
+Each change is a mark in a cycle of the experiment: that in which the campaign's cycle counts that ran then, whatever
+hour of the day the experiment began at. Cycles between changes are a phase: a cycle in which something was changed ends
+the phase before it and belongs to neither, unless the change was made as the campaign's cycle began.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
+from crossmix.cycles import Cycles
 from crossmix.ledger import tables
 from crossmix.ledger.experiments import Experiment
+from crossmix.ledger.members import Ends, Member
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
@@ -70,13 +73,13 @@ class Mark:
 
 
 def marks(
-    store: Store, experiment: Experiment, length: timedelta, now: datetime, campaigns: Collection[str], most: int = 500
+    store: Store, experiment: Experiment, length: timedelta, now: datetime, members: Sequence[Member], most: int = 500
 ) -> list[Mark]:
     """Changes within the experiment's time, the oldest first: of what serves, and the newest `most` of campaigns.
 
     Args:
         length: of its cycles.
-        campaigns: of the experiment; changes of others are left out.
+        members: campaigns of the experiment; changes of others are left out.
 
     Raises:
         StoreAwayError: the database is away.
@@ -88,7 +91,9 @@ def marks(
         .where((audit.at > experiment.started) & (audit.at <= until))
         .order_by(audit.id.desc())
     )
-    mine, single = set(campaigns), [action for action in WHAT if action != EVERYBODY]
+    mine = {member.campaign_id: member.calendar for member in members}
+    every, ends = _calendars(members, length), Ends(experiment.started, length)
+    single = [action for action in WHAT if action != EVERYBODY]
     with store.read() as connection:
         # Apart: an override of thousands of campaigns hides no promotion.
         rows = [*connection.execute(query.where(audit.action == EVERYBODY).limit(most)).all()]
@@ -100,15 +105,35 @@ def marks(
         # What serves as the experiment begins is no change of it.
         if (everybody and before is None) or not (everybody or subject in mine):
             continue
-        since = (utc(at) - experiment.started) / length
-        cycle = max(math.floor(since), 0)
-        begins = cycle if since - cycle <= PROMPT else cycle + 1
+        cycle, begins = _cycles(utc(at), every if everybody else [mine[subject]], ends)
         version = after if everybody and isinstance(after, int) else None
         changes.append(
             Mark(utc(at), cycle, begins, action, who, subject, None if everybody else subject, version, reason)
         )
     kept = {id(one) for one in [one for one in changes if one.campaign][:most]}
     return [one for one in changes[::-1] if one.campaign is None or id(one) in kept]
+
+
+def _calendars(members: Sequence[Member], length: timedelta) -> list[Cycles]:
+    """Calendars of the campaigns whose cycles are no longer than the experiment's, each kind once; else of all."""
+    short = [member for member in members if member.calendar.nominal <= length * 1.01]
+    kinds: dict[object, Cycles] = {}
+    for member in short or members:
+        one = member.calendar
+        kinds.setdefault((one.timezone, one.days) if one.days == 1 else one, one)
+    return list(kinds.values())
+
+
+def _cycles(at: datetime, calendars: Sequence[Cycles], ends: Ends) -> tuple[int, int]:
+    """The experiment's first cycle in which a change of that moment fell, and the first that is wholly after it."""
+    cycles, begins = [], []
+    for one in calendars:
+        running = max(one.cycle(at), 0)
+        end = (one.ends(running) - ends.started) / ends.length
+        slot = int(ends.slots(np.array([end]), one)[0])
+        cycles.append(slot)
+        begins.append(slot if (at - one.begins(running)) / ends.length <= PROMPT else slot + 1)
+    return (min(cycles), max(begins)) if cycles else (0, 1)
 
 
 def bounds(changes: list[Mark], stop: int) -> list[tuple[int, int]]:

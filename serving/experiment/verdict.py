@@ -61,7 +61,7 @@ def status(
         if campaign not in {member.campaign_id for member in outcomes.members}:
             raise VerdictError(f"campaign: {campaign!r} has no feedback in experiment {one.id!r}; name one that has")
         outcomes = outcomes.only(campaign=campaign)
-    changes = marks(store, one, outcomes.length, now, [member.campaign_id for member in outcomes.members])
+    changes = marks(store, one, outcomes.length, now, outcomes.members)
     ratio = _balance(one, experiments.assigned(store, one))
     pairs = of_outcomes(outcomes, "roi")
     lifts = results.lifts(outcomes)

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crossmix.cycles import Cycles
 from crossmix.ledger.experiments import get
+from crossmix.ledger.members import Member
 from crossmix.ledger.phases import Mark, bounds, marks
 from crossmix.ledger.store import Store
 from serving.experiment.verdict import render, status
@@ -124,7 +126,25 @@ def test_an_override_of_a_thousand_campaigns_hides_no_promotion(tmp_path: Path) 
     for n in range(40):
         note(store, 3.5, "override.set", f"c{n}", None, {"kind": "static"})
     one = get(store, "first")
-    found = marks(store, one, DAY, START + 6 * DAY, list(names), most=5)
+    calendar = Cycles(START - 3 * DAY, 24.0)
+    members = [Member(name, "EUR", calendar, 3, 9, 60, 1_000.0) for name in names]
+    found = marks(store, one, DAY, START + 6 * DAY, members, most=5)
     assert [mark.campaign for mark in found] == [None, "c35", "c36", "c37", "c38", "c39"]
     # Of the campaigns that have feedback, as the verdict shows them.
     assert [mark["subject"] for mark in status(store, "first", _at(5))["phases"]] == ["version 2", "c7"]
+
+
+@pytest.mark.parametrize(("at", "cycle", "begins"), [(4.0, 4, 4), (4.375, 4, 5), (4.99, 4, 5), (5.0, 5, 5)])
+def test_a_change_is_of_the_campaigns_day_whatever_hour_the_experiment_began_at(
+    tmp_path: Path, at: float, cycle: int, begins: int
+) -> None:
+    """Begun at 09:00: midnight is no middle of a cycle, and 09:00 is."""
+    store = make_store(tmp_path, campaigns={"brand": {}, "weekly": {"cycle_hours": 168.0}}, started=START + 0.375 * DAY)
+    note(store, at, "bundle.serve", "version 2", 1, 2)
+    note(store, at, "campaign.pause", "brand", {"paused": False}, {"paused": True})
+    members = [
+        Member("brand", "EUR", Cycles(START - 3 * DAY, 24.0, "UTC"), 3, 9, 60, 1_000.0),
+        Member("weekly", "EUR", Cycles(START - 3 * DAY, 168.0, "UTC"), 0, 1, 9, 1_000.0),
+    ]
+    found = marks(store, get(store, "first"), DAY, START + 9 * DAY, members)
+    assert [(mark.cycle, mark.begins) for mark in found] == [(cycle, begins)] * 2
