@@ -1,0 +1,52 @@
+"""Figures by user are read anew once something came; where that takes long, from a while ago."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crossmix.ledger import outcomes_by_user
+from crossmix.ledger.experiments import get
+from crossmix.ledger.outcomes import read
+from tests.support.experiments import DAY, START, deliver, event, make_store
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Callable[[], int]:
+    """Users of the policy arm as told now, after an event of one more."""
+    store, number = make_store(tmp_path), itertools.count()
+
+    def told_after_one_more() -> int:
+        more = next(number)
+        deliver(store, [event(arm, 0, user=f"{arm}{more}") for arm in ("policy", "control")])
+        outcomes = read(store, get(store, "first"), START + 3 * DAY)
+        return len(outcomes_by_user.users_lately(store, outcomes).during["policy"])
+
+    return told_after_one_more
+
+
+def test_what_is_read_in_no_time_is_always_the_newest(
+    users: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes_by_user, "QUICK", float("inf"))
+    assert [users() for _ in range(3)] == [1, 2, 3]
+
+
+def test_what_takes_long_is_read_again_after_a_while(users: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcomes_by_user, "QUICK", -1.0)
+    monkeypatch.setattr(outcomes_by_user, "PATIENCE", float("inf"))
+    assert [users() for _ in range(2)] == [1, 1]
+    monkeypatch.setattr(outcomes_by_user, "PATIENCE", 0.0)
+    assert users() == 3
+
+
+def test_where_nothing_came_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = make_store(tmp_path), []
+    deliver(store, [event(arm, 0, user=arm) for arm in ("policy", "control")])
+    outcomes, reading = read(store, get(store, "first"), START + 3 * DAY), outcomes_by_user.users
+    monkeypatch.setattr(outcomes_by_user, "users", lambda *given: asked.append(given) or reading(*given))
+    assert outcomes_by_user.users_lately(store, outcomes) is outcomes_by_user.users_lately(store, outcomes)
+    assert len(asked) == 1
