@@ -6,6 +6,7 @@ Signatures, retries, back-off and hang bounds stay on the machine's own time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +46,8 @@ class MemoryClock:
 class FileClock:
     """A clock that its driver moves by a file with one time in ISO format, as 2026-01-05T09:00:00Z.
 
-    The file is read anew when it has changed. One that is gone or half-written leaves the last time standing.
+    The file is read anew when it has changed. One that is gone or half-written leaves the last time standing, and is
+    its `trouble`.
 
     Raises:
         ClockError: at the start there is no time in it.
@@ -53,17 +55,23 @@ class FileClock:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        self._stamp: tuple[int, int, int] | None = None
+        self.trouble: str | None = None
+        """Why the last time stands; `None`: the file has the time."""
+        self.since: float | None = None
+        """Of the trouble; seconds, UTC."""
+        self._stamp = self._look()  # first: what is written meanwhile is read again
         self._now = self._read()
-        self._stamp = self._look()
 
     def __call__(self) -> datetime:
         stamp = self._look()
-        if stamp is not None and stamp != self._stamp:
+        if stamp is None or stamp != self._stamp:
             try:
                 self._now, self._stamp = self._read(), stamp
-            except ClockError:
-                return self._now  # half-written: its whole text comes with another stamp, or is read at the next call
+                self.trouble, self.since = None, None
+            except ClockError as error:
+                # Half-written: its whole text is read at the next call. Where none comes, somebody should know.
+                self.since = self.since or time.time()
+                self.trouble = f"{error}; {self._now.isoformat()} stands"
         return self._now
 
     def _look(self) -> tuple[int, int, int] | None:

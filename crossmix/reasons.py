@@ -25,6 +25,8 @@ from crossmix.response import BELIEF, FACTORS, Belief, Response
 
 Array = NDArray[Any]
 
+LEAST = 0.001
+"""Marginal ROI below which the figure says nothing more."""
 Z95 = 1.959963984540054
 NEAR = 0.05
 """Marginal ROIs this close, relative, to what the median free platform earns count as equal: the base plan solves on a
@@ -248,7 +250,7 @@ def _held(kind: str, share: float, low: float, amount: float, supply: float) -> 
 
 
 def _earns(kind: str | None, marginal: float, common: float | None) -> str:
-    earns = f"the next unit earns {marginal:.3g}"
+    earns = f"the next unit earns {_earned(marginal)}"
     if common is None:
         return earns
     if kind is not None:
@@ -268,9 +270,9 @@ def _believed(
 ) -> str:
     """What the next unit earns as the policy believes, and on a free platform that earns unlike the others why."""
     if common is None:
-        return f"the next unit earns {marginal:.3g}"
+        return f"the next unit earns {_earned(marginal)}"
     if kind is not None or decided.moved is None:
-        return f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
+        return f"the next unit earns {_earned(marginal)} against {common:.3g} on free platforms"
     near = abs(marginal - common) <= NEAR * max(abs(common), 1e-12)
     least = CLEAR if near else POINT
     moves = ", ".join(
@@ -281,9 +283,9 @@ def _believed(
         ]
     )
     if near:
-        text = f"the next unit earns {marginal:.3g}, as on the other free platforms"
+        text = f"the next unit earns {_earned(marginal)}, as on the other free platforms"
         return f"{text}; moved by {moves}" if moves else text
-    text = f"the next unit earns {marginal:.3g} against {common:.3g} on free platforms"
+    text = f"the next unit earns {_earned(marginal)} against {common:.3g} on free platforms"
     if decided.elsewhere is not None:
         return f"{text}: {decided.elsewhere}"
     causes = [at_base, f"moved by {moves}" if moves else None]
@@ -328,3 +330,8 @@ _DRIFTS = sum(not name.startswith("weekday_") for name in FACTORS)
 def interval_of(value: float, se: float) -> tuple[float, float]:
     """95 % interval; revenue and marginal ROI cannot be negative."""
     return max(0.0, value - Z95 * se), value + Z95 * se
+
+
+def _earned(marginal: float) -> str:
+    """Marginal ROI in a sentence: what is bought out has one of 1e-31, which nobody wants to read."""
+    return f"{marginal:.3g}" if marginal >= LEAST else "next to nothing"

@@ -174,6 +174,7 @@ class Live:
             ("database", *database),
             ("kill switch", waits, self.lane.since),
             ("settings", self._named_trouble, self._named_since),
+            ("clock", getattr(self.clock, "trouble", None), getattr(self.clock, "since", None)),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
         ]
         return [

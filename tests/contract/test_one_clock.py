@@ -24,6 +24,7 @@ ALLOWED = {
     "serving/live/live.py:troubles": "since when something is away, where it is not known better",
     "serving/live/live.py:_database_away": "since when the database is away",
     "crossmix/background.py:_ill": "since when a loop is in trouble",
+    "crossmix/clock.py:__call__": "since when a driven clock's file has no time",
     "crossmix/clock.py:wall": "the machine's time itself, for who is given no other clock",
     "crossmix/ledger/store.py:write": "since when the database refuses writers",
     "crossmix/registry/store.py:_log_point": "MLflow wants a metric's time; nothing is decided by it",

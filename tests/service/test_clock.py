@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from crossmix.background import Loop
-from crossmix.clock import MemoryClock
+from crossmix.clock import FileClock, MemoryClock
 from crossmix.ledger import audit, experiments
 from crossmix.ledger.tables import assignments, served
 from crossmix.registry.store import Registry
@@ -169,3 +170,17 @@ def test_on_a_driven_clock_a_round_comes_when_the_clock_has_moved(run: Run, cloc
         time.sleep(0.01)
     assert noted == [("pusher", BEGINS), ("pusher", BEGINS + timedelta(days=1))]
     one.stop()
+
+
+def test_a_clock_whose_file_is_gone_is_told_until_it_is_back(live: Live, tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    file.write_text(BEGINS.isoformat())
+    live.clock = FileClock(file)
+    answerer = Answerer(live)
+    assert ask(answerer)["degraded"] == []
+    file.unlink()
+    (trouble,) = ask(answerer)["degraded"]
+    assert trouble["what"] == "clock"
+    assert trouble["why"].endswith(f"{BEGINS.isoformat()} stands")
+    file.write_text((BEGINS + timedelta(hours=1)).isoformat())
+    assert ask(answerer)["degraded"] == []

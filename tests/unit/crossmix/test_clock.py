@@ -29,6 +29,7 @@ def test_a_file_is_followed_and_half_a_line_is_not(tmp_path: Path) -> None:
     file = tmp_path / "clock"
     file.write_text("2026-01-05T13:00:00+01:00\n")
     clock = clock_of(file)
+    assert isinstance(clock, FileClock)
     assert clock() == NOON
     for number, (text, moment) in enumerate(
         [
@@ -41,8 +42,11 @@ def test_a_file_is_followed_and_half_a_line_is_not(tmp_path: Path) -> None:
         file.write_text(text)
         os.utime(file, ns=(number, number))
         assert clock() == moment, text
+        assert (clock.trouble is None) == text.endswith("Z"), text
     file.unlink()
     assert clock() == NOON - timedelta(days=365)
+    assert str(clock.trouble).startswith(f"clock {file}: no time in it")
+    assert str(clock.trouble).endswith("2025-01-05T12:00:00+00:00 stands")
 
 
 @pytest.mark.parametrize("text", [None, "soon", "2026-01-05T12:00:00"])
