@@ -214,6 +214,23 @@ def test_a_champion_that_somebody_moved_meanwhile_stays(
     assert "version 2 is champion by now, not 1; nothing has changed: look again" in printed
 
 
+def test_a_rollback_takes_no_version_out_that_somebody_put_in_meanwhile(
+    run: Run, network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.registry.register(save_bundle(tmp_path / "third", run.config, 3).path, wins=False).number == 3
+    assert command("promote", str(run.out), "2", "--reason", "x")[0] == 0
+    checked = champion._check_server
+
+    def meanwhile(registry: Any, *args: Any) -> None:
+        checked(registry, *args)
+        registry.promote(3, actor="bob", reason="mine")
+
+    monkeypatch.setattr(champion, "_check_server", meanwhile)
+    status, printed = command("rollback", str(run.out), "--reason", "x")
+    assert (status, aliases(run)) == (2, (3, 2))
+    assert "version 3 is champion by now, not 2; nothing has changed: look again" in printed
+
+
 class Cut:
     """MLflow's client, whose n-th change fails as if the process had died there."""
 

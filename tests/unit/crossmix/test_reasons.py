@@ -230,3 +230,8 @@ def test_every_factor_has_a_word() -> None:
         "click rate 20 % above, conversion rate 20 % above, value 20 % above, price 20 % above, volume 20 % above usual"
         "; by weekday click rate 20 % above, volume 20 % above average"
     )
+
+
+def test_what_earns_next_to_nothing_has_no_digits() -> None:
+    assert reasons._earned(7e-31) == reasons._earned(0.0) == "next to nothing"
+    assert (reasons._earned(0.001), reasons._earned(1.2345)) == ("0.001", "1.23")

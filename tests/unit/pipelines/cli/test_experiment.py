@@ -20,7 +20,7 @@ from crossmix.ledger.store import Store
 from pipelines.cli.main import app
 from serving.experiment.routes import router
 from tests.support import old_ledgers
-from tests.support.experiments import assign, deliver, event, make_store, paired_days
+from tests.support.experiments import DAY, START, assign, deliver, event, make_store, paired_days
 
 POLICY = [1.22, 1.17, 1.21, 1.19, 1.23, 1.18, 1.2, 1.21]
 
@@ -52,6 +52,20 @@ def test_from_the_database(store: Store, tmp_path: Path) -> None:
     assert page.read_text().startswith("<!doctype html>")
     found = json.loads(invoke("--database", store.url, "--json", "--experiment", "first")[1])
     assert found["verdict"]["word"] == "policy better"
+
+
+def test_a_command_on_a_database_has_the_time_of_the_servers_clock(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text((START + 2 * DAY).isoformat())
+    monkeypatch.setenv("CROSSMIX_CLOCK", str(clock))
+    found = json.loads(invoke("--database", store.url, "--json")[1])
+    assert (found["now"], found["cycles"]["finished"]) == ((START + 2 * DAY).isoformat(), 2)
+    clock.write_text("soon")
+    status, printed = invoke("--database", store.url)
+    assert status == 2
+    assert f"CROSSMIX_CLOCK: clock {clock}: no time in it" in printed
 
 
 def test_from_a_server(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

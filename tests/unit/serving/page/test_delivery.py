@@ -21,7 +21,7 @@ from crossmix.ledger.feedback import Event, complete_cells_of, increments_of
 from crossmix.ledger.served import last_splits_of
 from crossmix.ledger.store import Store
 from serving.feedback.cells import SPEND, Flight, cells
-from serving.page import delivery, export
+from serving.page import delivery, export, figures
 from serving.page.dates import Range, RangeError, span
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -291,6 +291,31 @@ def test_a_file_has_a_row_per_platform_and_arm_and_no_formula(store: Store) -> N
     for name in ("+1", "-1", "@sum", "\tx", "=1"):
         row = next(csv.reader(io.StringIO(export._written([(name, -5.0)]))))
         assert row == ["'" + name, "-5"]
+
+
+def test_a_file_leaves_out_what_was_told_nothing_and_did_not_report(store: Store) -> None:
+    feedback.insert(store, [event(0, "search", "policy", 10.0), event(1, "social", "policy", 5.0)], START)
+    served.record(store, [], [{**row, "share": {"search": 1.0, "social": 0.0}} for row in (*told(0), *told(1))])
+    text = "".join(export.lines(store, [campaign()], PLATFORMS, Range(), START + timedelta(days=2.5)))
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["cycle"] in ("0", "1")]
+    assert [(row["cycle"], row["platform"], row["arm"], row["told"], row["spend"]) for row in rows] == [
+        ("0", "search", "policy", "700", "10"),
+        ("0", "search", "control", "300", ""),
+        ("1", "search", "policy", "700", ""),
+        ("1", "search", "control", "300", ""),
+        ("1", "social", "policy", "0", "5"),
+    ]
+
+
+def test_the_list_says_where_ratios_are_not_final(store: Store) -> None:
+    kept(store, [*full(0), *full(1, known=5), *full(2)], 4)
+    for day, basis in ((3.5, "not final"), (13.5, "")):
+        one = {
+            "campaign_id": "spring",
+            "delivery": shown(store, campaign(), day, Range(date(2026, 1, 5), date(2026, 1, 7))),
+        }
+        cells = figures.overview(one)["cells"]
+        assert [cell.small for cell in cells[2:4]] == [basis] * 2, day
 
 
 def test_the_number_of_queries_does_not_grow_with_that_of_campaigns(store: Store) -> None:
