@@ -6,10 +6,8 @@ import math
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -20,27 +18,13 @@ from crossmix import bundle, state
 from crossmix.exploration import Exploration
 from crossmix.ledger.store import StoreAwayError
 from crossmix.ledger.tables import served
-from crossmix.response import BELIEF
 from serving.allocation import question
 from serving.allocation.answer import Answerer
 from serving.allocation.question import QuestionError
 from serving.campaigns import service as campaigns
 from serving.live.live import Live
-from tests.support.markets import make_market
-from tests.support.planned_bundles import publish
+from tests.support.asking import ask, shares
 from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, Run, instance
-
-ANSWERERS: WeakKeyDictionary[Live, Answerer] = WeakKeyDictionary()
-
-
-def ask(live: Live, arm: str = "policy", campaign: str = CAMPAIGNS[0], **more: Any) -> dict[str, Any]:
-    """One prediction, of the server's one answerer, with what it keeps."""
-    answerer = ANSWERERS.setdefault(live, Answerer(live))
-    return answerer.answer(question.of_instances(instance(campaign, **more), live.bundle.layout), arm)[0]
-
-
-def shares(answer: dict[str, Any]) -> np.ndarray:
-    return np.array([line["share"] for line in answer["allocation"]])
 
 
 def test_the_policy_is_the_bundles_answer_within_the_limits(live: Live) -> None:
@@ -214,99 +198,6 @@ def test_a_paused_campaign_and_one_out_of_its_window_spend_nothing(live: Live) -
     assert over["budget"] == 0
     assert "over" in over["notes"][0]
     assert over["reasons"][0].endswith("cycles are over: it spends nothing more.")
-
-
-def test_an_answer_says_whose_split_it_is_and_which_platforms_are_at_a_limit(live: Live) -> None:
-    control = ask(live, "control")
-    assert control["reasons"][0] == "Every platform has the plan's static split."
-    limited = ask(live, limits={"platform3": {"min": 0.4}}, explore=False)
-    assert any(
-        line.startswith("At a limit: ") and "platform3: held at its min of 40.0%" in line for line in limited["reasons"]
-    )
-    campaigns.set_override(live.store, CAMPAIGNS[0], "static", None, live.platforms, "ann", "it burns money")
-    live.reload()
-    stopped = ask(live)
-    assert stopped["reasons"][0] == "Every platform has kill switch: the static split, set by ann: it burns money."
-    campaigns.set_override(live.store, CAMPAIGNS[0], "static", None, live.platforms, "ann", "")
-    live.reload()
-    assert ask(live)["reasons"][0] == "Every platform has kill switch: the static split, set by ann."
-
-
-@pytest.mark.parametrize(
-    ("pace", "budget", "reason"),
-    [
-        (0.0, 0.0, "The campaign's money is used up: nothing is left to spend."),
-        (5.0, 3_500.0, "The pace is held at its highest, 5 times the plan's budget: more is left than it may spend."),
-        (1.0, 700.0, None),
-    ],
-)
-def test_an_answer_says_what_became_of_its_money(live: Live, pace: float, budget: float, reason: str | None) -> None:
-    known = live.states.get(CAMPAIGNS[0], "policy")
-    own = replace(known, statistics_S=state.ALLOCATION.write(known.statistics_S, campaign={"pace": pace}), source="own")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(live.states), "get", lambda *_: own)
-        answer = ask(live)
-    assert answer["budget"] == pytest.approx(budget)
-    assert [line for line in answer["reasons"] if "money" in line or "pace" in line] == ([reason] if reason else [])
-
-
-@pytest.fixture
-def believing(live: Live, tmp_path: Path) -> Live:
-    """It serves a policy that starts from a plan and says what it believes."""
-    market = replace(make_market(seed=3, campaigns=2), campaigns=CAMPAIGNS, platforms=NAMES)
-    saved = publish(tmp_path / "believing", moved=0.05, market=market)
-    live.champion.current = replace(live.champion.current, bundle=saved)
-    live.reload()
-    return live
-
-
-def test_reasons_are_computed_under_the_belief_that_decided_at_the_arms_money(believing: Live) -> None:
-    saved = believing.bundle
-    for arm, weight in (("policy", 0.7), ("control", 0.3)):
-        answer = ask(believing, arm, explore=False)
-        state_S = np.concatenate([saved.contexts[CAMPAIGNS[0]], believing.states.get(CAMPAIGNS[0], arm).statistics_S])
-        limits = believing.snapshot.planned[CAMPAIGNS[0]].limits
-        given = {"min": limits.minimum_P, "max": limits.maximum_P}
-        statistics = state.ALLOCATION.write(state.ALLOCATION.statistics(state_S), given, {"pace": 1.0})
-        whole = np.concatenate([saved.contexts[CAMPAIGNS[0]], state.ALLOCATION.clamp(statistics, 10)])[None]
-        beliefs = saved.decision(whole, np.zeros((1, 10)), np.ones((1, 10))).beliefs
-        assert beliefs is not None
-        want = beliefs[0].response(saved.responses[CAMPAIGNS[0]], shares(answer), answer["budget"] / weight)
-        lines = answer["allocation"]
-        assert [line["marginal_roi"] for line in lines] == pytest.approx(want.marginal_P, rel=1e-4)
-        assert [line["expected_revenue"] for line in lines] == pytest.approx(weight * want.revenue_P, rel=1e-4)
-        assert answer["belief"]["price"] == pytest.approx(beliefs[0].value_QP[BELIEF.index("price")], rel=1e-5)
-        assert all(isinstance(line["differs"], str) for line in lines)
-        assert (answer["moved"] is None) == (arm == "control")
-
-
-def test_exploration_says_by_how_much_it_moved_the_split(believing: Live) -> None:
-    plain, explored = ask(believing, explore=False), ask(believing)
-    assert not np.any(plain["moved"]["exploration"])
-    assert not any(line.startswith("Exploration") for line in plain["reasons"])
-    assert any(line.startswith("Exploration moved ") for line in explored["reasons"])
-    total = np.sum([explored["moved"][name] for name in ("exploration", "limits")], 0)
-    before = np.array(plain["moved"]["limits"])
-    assert total - before == pytest.approx(shares(explored) - shares(plain), abs=1e-5)
-
-
-def test_a_budget_that_the_policy_did_not_solve_for_is_named(believing: Live) -> None:
-    plan = believing.bundle.plans[CAMPAIGNS[0]].cycle_budget
-    asked = ask(believing, explore=False, budget=0.7 * believing.campaigns[CAMPAIGNS[0]].cycle_budget)
-    spent = believing.campaigns[CAMPAIGNS[0]].cycle_budget
-    assert plan != pytest.approx(spent)
-    assert f"The policy solved for {plan:,.2f} a cycle where {spent:,.2f} are to be spent." in asked["reasons"]
-
-
-def test_a_campaign_that_the_policy_never_saw_says_which_platforms_are_at_a_limit(live: Live) -> None:
-    plan = {"campaign_id": "new", "currency": "EUR", "cycle_budget": 500, "share": {"platform0": 1.0}}
-    flight = {"starts": "2026-01-01T00:00:00Z", "cycles": 3_650, "cycle_hours": 24}
-    limits = {"platform0": {"max": 0.02}, "platform1": {"min": 0.3}}
-    campaigns.create(live.store, plan | flight | {"limits": limits}, live.platforms, "ann")
-    live.reload()
-    first, last = ask(live, campaign="new", explore=False)["reasons"]
-    assert first.startswith("At a limit: platform0: held at its max of 2.0%; platform1: held at its min of 30.0%")
-    assert last == "The bundle knows no response of this campaign: what it earns is not known."
 
 
 def test_a_campaign_that_the_policy_never_saw_starts_cold(live: Live) -> None:
