@@ -1,0 +1,96 @@
+"""What came back of finished cycles, and what was told: the table that levels, monitors and re-adaptation read.
+
+One `Feedback` is one arm's. A number that nobody reported is NaN: unknown, and never 0; a reported 0 is 0.
+
+Shapes: T cycles, C campaigns, P platforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Feedback:
+    """T finished cycles of one arm, oldest first."""
+
+    campaigns: tuple[str, ...]
+    platforms: tuple[str, ...]
+    cycle_TC: Whole
+    """Which cycle of its campaign each is, from 0; -1: the campaign had none then."""
+    weekday_TC: Whole
+    """0 Monday to 6 Sunday, by the campaign's calendar."""
+    part_TC: Array
+    """Part of the market's requests that the arm could see: its users', times the cycle's part of a full one."""
+    told_TCP: Array
+    """Currency that the platform was told to spend."""
+    spend_TCP: Array
+    """Currency."""
+    requests_TCP: Array
+    """Auction requests; NaN also where a feed tells impressions alone."""
+    impressions_TCP: Array
+    clicks_TCP: Array
+    conversions_TCP: Array
+    """Those that became known in the cycle, whenever their impression was."""
+    revenue_TCP: Array
+    """Currency; of the conversions that became known in the cycle."""
+
+    def __len__(self) -> int:
+        return len(self.cycle_TC)
+
+    @property
+    def reported_TCP(self) -> NDArray[np.bool_]:
+        """Cells of which delivery is known."""
+        known: NDArray[np.bool_] = np.isfinite(self.spend_TCP) & np.isfinite(self.impressions_TCP)
+        return known
+
+    def between(self, first: int, stop: int) -> Feedback:
+        """The rows `first` to before `stop`."""
+        rows: dict[str, Any] = {
+            one.name: getattr(self, one.name)[first:stop] for one in fields(self) if one.name.split("_")[-1][0] == "T"
+        }
+        return replace(self, **rows)
+
+    def without(self, cell_TCP: NDArray[np.bool_]) -> Feedback:
+        """The same with these cells unknown: what was quarantined."""
+        return replace(self, **{name: np.where(cell_TCP, np.nan, getattr(self, name)) for name in AMOUNTS})
+
+
+AMOUNTS = ("spend_TCP", "requests_TCP", "impressions_TCP", "clicks_TCP", "conversions_TCP", "revenue_TCP")
+"""The fields that a feed reports, and that may be unknown."""
+
+
+def pooled(arms: Sequence[Feedback]) -> Feedback:
+    """All arms together, of the same campaigns and cycles: a cell is unknown where an arm that was told money or that
+    delivered elsewhere is unknown there.
+
+    Raises:
+        ValueError: the arms are of other campaigns, platforms or cycles.
+    """
+    first, *others = arms
+    for other in others:
+        if (other.campaigns, other.platforms) != (first.campaigns, first.platforms):
+            raise ValueError("feedback: arms of other campaigns or platforms; read them with one call")
+        if not np.array_equal(other.cycle_TC, first.cycle_TC):
+            raise ValueError("feedback: arms of other cycles; read them with one call")
+    # An arm without users has no reports, and nothing that could be missing.
+    idle = [(one.part_TC <= 0)[..., None] & (one.told_TCP <= 0) for one in arms]
+
+    def added(name: str) -> Array:
+        pairs = ((getattr(one, name), none) for one, none in zip(arms, idle, strict=True))
+        return np.sum([np.where(none & np.isnan(amount), 0.0, amount) for amount, none in pairs], axis=0)
+
+    return replace(
+        first,
+        part_TC=np.sum([one.part_TC for one in arms], axis=0),
+        told_TCP=np.sum([one.told_TCP for one in arms], axis=0),
+        **{name: added(name) for name in AMOUNTS},
+    )
