@@ -61,7 +61,8 @@ class Feedback:
 
     def without(self, cell_TCP: NDArray[np.bool_]) -> Feedback:
         """The same with these cells unknown: what was quarantined."""
-        return replace(self, **{name: np.where(cell_TCP, np.nan, getattr(self, name)) for name in AMOUNTS})
+        amounts: dict[str, Any] = {name: np.where(cell_TCP, np.nan, getattr(self, name)) for name in AMOUNTS}
+        return replace(self, **amounts)
 
 
 AMOUNTS = ("spend_TCP", "requests_TCP", "impressions_TCP", "clicks_TCP", "conversions_TCP", "revenue_TCP")
@@ -86,11 +87,12 @@ def pooled(arms: Sequence[Feedback]) -> Feedback:
 
     def added(name: str) -> Array:
         pairs = ((getattr(one, name), none) for one, none in zip(arms, idle, strict=True))
-        return np.sum([np.where(none & np.isnan(amount), 0.0, amount) for amount, none in pairs], axis=0)
+        return np.asarray(np.sum([np.where(none & np.isnan(amount), 0.0, amount) for amount, none in pairs], axis=0))
 
+    amounts: dict[str, Any] = {name: added(name) for name in AMOUNTS}
     return replace(
         first,
         part_TC=np.sum([one.part_TC for one in arms], axis=0),
         told_TCP=np.sum([one.told_TCP for one in arms], axis=0),
-        **{name: added(name) for name in AMOUNTS},
+        **amounts,
     )
