@@ -59,6 +59,14 @@ class Feedback:
         }
         return replace(self, **rows)
 
+    def only(self, keep_C: NDArray[np.bool_]) -> Feedback:
+        """The same of some campaigns."""
+        names = tuple(name for name, keep in zip(self.campaigns, keep_C, strict=True) if keep)
+        columns: dict[str, Any] = {
+            one.name: getattr(self, one.name)[:, keep_C] for one in fields(self) if one.name.split("_")[-1][0] == "T"
+        }
+        return replace(self, campaigns=names, **columns)
+
     def without(self, cell_TCP: NDArray[np.bool_]) -> Feedback:
         """The same with these cells unknown: what was quarantined."""
         amounts: dict[str, Any] = {name: np.where(cell_TCP, np.nan, getattr(self, name)) for name in AMOUNTS}

@@ -44,6 +44,8 @@ def test_quarantined_cells_are_unknown_and_the_rest_stays() -> None:
     assert len(held.between(1, 2)) == 1
     np.testing.assert_array_equal(held.between(1, 2).clicks_TCP[:, 0], [[5, 4]])
     assert held.between(1, 2).weekday_TC.tolist() == [[1]]
+    assert held.only(np.array([False])).campaigns == ()
+    assert held.only(np.array([False])).spend_TCP.shape == (2, 0, 2)
 
 
 def test_arms_of_other_cycles_do_not_add_up() -> None:

@@ -1,0 +1,325 @@
+"""What came back, as `crossmix.feedback.Feedback`: what levels, monitors, guard and re-adaptation read of the ledger.
+
+Campaigns whose cycles are equally long stand side by side: a row is a span of time, the same of all of them, by the
+campaign's calendar where its cycles are calendar days. Conversions and revenue count in the cycle in which they became
+known; those that come with a cell's first report, if that is late, in the cell's own.
+
+Shapes: T rows, C campaigns, P platforms, I rows of `totals`, Q quantities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from crossmix import terms
+from crossmix.cycles import Cycles, zone
+from crossmix.feedback import Array, Feedback, Whole
+from crossmix.ledger import campaigns as ledger_campaigns
+from crossmix.ledger import delivery, experiments, tables
+from crossmix.ledger.campaigns import Campaign, budget_at
+from crossmix.ledger.store import Store
+from crossmix.metrics import ARMS
+from crossmix.terms import Term
+
+DELIVERED = ("requests", "won", "impressions", "clicks", "spend")
+ARRIVED = ("conversions", "revenue")
+_EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
+"""A Monday."""
+_LATE = 7
+"""Cycles after which a first report is looked for no more, where only the newest rows are read."""
+_TOGETHER = 500
+"""Campaigns that one query names."""
+_AT_ONCE = 50_000
+"""Rows of `totals`: a million Python objects at once take seconds to collect."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Returned:
+    """Campaigns of one length of cycle."""
+
+    cycle_hours: float
+    ends_TC: NDArray[np.datetime64]
+    """When each cycle ended, UTC, microseconds; NaT where the campaign had none."""
+    arms: Mapping[str, Feedback]
+    """All of the same campaigns, platforms and rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A campaign's finished cycles, and which row each is."""
+
+    campaign: Campaign
+    first: int
+    stop: int
+    row: int
+    """Of the cycle `first`, from an origin that all campaigns of its length share."""
+    static_P: Array
+    """Split of the plan."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Calendar:
+    """N cycles of campaigns that begin together: most of them do, and time zones are slow."""
+
+    weekday_N: Whole
+    ends_N: NDArray[np.datetime64]
+    part_AN: Array
+    """Each arm's part of users, times the cycle's part of a full one."""
+
+    @classmethod
+    def of(cls, calendar: Cycles, first: int, stop: int, known: Sequence[Term], arms: Sequence[str]) -> _Calendar:
+        begins = [calendar.begins(cycle) for cycle in range(first, stop + 1)]
+        # Where no experiment was ever begun nobody knows who saw what.
+        alike = 1 / len(arms)
+        return cls(
+            np.array([calendar.weekday(cycle) for cycle in range(first, stop)], np.int64),
+            np.array([one.replace(tzinfo=None) for one in begins[1:]], "datetime64[us]"),
+            np.array(
+                [
+                    [
+                        (terms.part(known, arm, begins[n]) if known else alike) * calendar.part(first + n)
+                        for n in range(stop - first)
+                    ]
+                    for arm in arms
+                ]
+            ),
+        )
+
+
+def read(
+    store: Store,
+    platforms: Sequence[str],
+    now: datetime,
+    *,
+    campaigns: Collection[str] | None = None,
+    arms: Sequence[str] = ARMS,
+    newest: int | None = None,
+) -> list[Returned]:
+    """Finished cycles of every campaign, the shortest cycles first.
+
+    Args:
+        platforms: in slot order; what other platforms delivered is left out.
+        now: UTC; a cycle counts once it has ended.
+        campaigns: only these; `None`: all.
+        newest: so many of the last rows of each length; `None`: all.
+
+    Raises:
+        StoreAwayError: the database is away.
+    """
+    known = ledger_campaigns.load_all(store) if campaigns is None else ledger_campaigns.load_some(store, campaigns)
+    places: dict[float, list[_Place]] = {}
+    for _, campaign in sorted(known.items()):
+        stop = min(campaign.cycle(now), campaign.cycles)
+        if stop > 0:
+            static_P = np.array([campaign.share.get(name, 0.0) for name in platforms])
+            place = _Place(campaign, 0, stop, _slot(campaign), static_P)
+            places.setdefault(campaign.cycle_hours, []).append(place)
+    found = []
+    for hours, some in sorted(places.items()):
+        # A few rows before the first: whose first report came within the wanted ones is only known from them.
+        kept = _newest(some, None if newest is None else newest + _LATE)
+        one = _of_one_length(store, hours, kept, tuple(platforms), arms)
+        found.append(one if newest is None else _last(one, newest))
+    return found
+
+
+def _slot(campaign: Campaign) -> int:
+    """The row of cycle 0 from the common origin: whole cycles since a Monday, by the campaign's own calendar."""
+    calendar = campaign.calendar
+    if calendar.days is None:
+        return int((calendar.begins(0) - _EPOCH) // calendar.nominal)
+    local = calendar.begins(0).astimezone(zone(calendar.timezone or "UTC")).date()
+    return (local - _EPOCH.date()).days // calendar.days
+
+
+def _newest(places: list[_Place], newest: int | None) -> list[_Place]:
+    """The same within the last rows; campaigns that ended before them are left out."""
+    if newest is None:
+        return places
+    stop = max(one.row + one.stop for one in places)
+    kept = []
+    for one in places:
+        first = max(0, stop - newest - one.row)
+        if first < one.stop:
+            kept.append(replace(one, first=first, row=one.row + first))
+    return kept
+
+
+def _last(found: Returned, newest: int) -> Returned:
+    """The last rows, of the campaigns that have any."""
+    skip = max(len(found.ends_TC) - newest, 0)
+    ends_TC = found.ends_TC[skip:]
+    some_C = np.asarray(~np.isnat(ends_TC).all(0))
+    arms = {arm: one.between(skip, skip + newest).only(some_C) for arm, one in found.arms.items()}
+    return replace(found, ends_TC=ends_TC[:, some_C], arms=arms)
+
+
+def _of_one_length(
+    store: Store, hours: float, places: list[_Place], platforms: tuple[str, ...], arms: Sequence[str]
+) -> Returned:
+    origin = min(one.row for one in places)
+    rows = max(one.row - one.first + one.stop for one in places) - origin
+    names = tuple(one.campaign.campaign_id for one in places)
+    cycle_TC = np.full((rows, len(places)), -1, np.int64)
+    weekday_TC = np.zeros((rows, len(places)), np.int64)
+    ends_TC = np.full((rows, len(places)), np.datetime64("NaT"), "datetime64[us]")
+    part_ATC = np.zeros((len(arms), rows, len(places)))
+    known, kept = experiments.load_all(store), dict[tuple[Cycles, int, int], _Calendar]()
+    for c, one in enumerate(places):
+        key = one.campaign.calendar, one.first, one.stop
+        calendar = kept.get(key) or kept.setdefault(key, _Calendar.of(*key, known, arms))
+        start = one.row - origin
+        span = slice(start, start + one.stop - one.first)
+        cycle_TC[span, c] = np.arange(one.first, one.stop)
+        weekday_TC[span, c], ends_TC[span, c] = calendar.weekday_N, calendar.ends_N
+        part_ATC[:, span, c] = calendar.part_AN
+    offset_C = np.array([one.row - origin - one.first for one in places], np.int64)
+    read = _totals(store, places, platforms, arms)
+    told = _told(store, places, cycle_TC, platforms, arms)
+    edits = ledger_campaigns.budget_edits(store)
+    feedback = {}
+    for a, arm in enumerate(arms):
+        amounts = _placed(read, a, offset_C, cycle_TC, len(platforms))
+        feedback[arm] = Feedback(
+            campaigns=names,
+            platforms=platforms,
+            cycle_TC=cycle_TC,
+            weekday_TC=weekday_TC,
+            part_TC=part_ATC[a],
+            told_TCP=_planned_where_unserved(told[arm], part_ATC[a], amounts["active"], places, edits, cycle_TC),
+            **{f"{name}_TCP": amounts[name] for name in ("spend", "requests", "impressions", "clicks", *ARRIVED)},
+        )
+    return Returned(hours, ends_TC, feedback)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Rows of `totals` that count."""
+
+    campaign_I: Whole
+    arm_I: Whole
+    cycle_I: Whole
+    platform_I: Whole
+    known_I: Whole
+    complete_I: NDArray[np.bool_]
+    delivered_IQ: Array
+    """`DELIVERED`; requests NaN where not told."""
+    arrived_IQ: Array
+
+
+def _totals(store: Store, places: list[_Place], platforms: tuple[str, ...], arms: Sequence[str]) -> _Rows:
+    """The rows of these campaigns' cycles, and those that became known in them."""
+    table = tables.totals.c
+    keys = (table.campaign_id, table.arm, table.cycle, table.platform, table.known)
+    amounts = [table[name] for name in (*DELIVERED, *ARRIVED)]
+    campaign = {one.campaign.campaign_id: c for c, one in enumerate(places)}
+    arm_of, slot = ({name: index for index, name in enumerate(some)} for some in (arms, platforms))
+    parts: list[NDArray[np.float64]] = []
+    with store.read() as connection:
+        for start in range(0, len(places), _TOGETHER):
+            some = places[start : start + _TOGETHER]
+            first = min(one.first for one in some)
+            where = table.campaign_id.in_([one.campaign.campaign_id for one in some]) & (table.events > 0)
+            where &= table.platform.in_(platforms) & table.arm.in_(list(arms)) & (table.known >= first)
+            query = sa.select(*keys, table.complete, *amounts).where(where)
+            for block in connection.execute(query).partitions(_AT_ONCE):
+                names, its_arm, cycle, platform, known, *rest = zip(*block, strict=True)
+                index = [
+                    [campaign[name] for name in names],
+                    [arm_of[name] for name in its_arm],
+                    cycle,
+                    [slot[name] for name in platform],
+                    known,
+                ]
+                parts.append(np.array([*index, *rest], float).T)
+    width = 6 + len(DELIVERED) + len(ARRIVED)
+    every = np.concatenate(parts) if parts else np.zeros((0, width))
+    campaign_I, arm_I, cycle_I, platform_I, known_I = every[:, :5].astype(np.int64).T
+    split = 6 + len(DELIVERED)
+    complete_I: NDArray[np.bool_] = every[:, 5] > 0
+    return _Rows(campaign_I, arm_I, cycle_I, platform_I, known_I, complete_I, every[:, 6:split], every[:, split:])
+
+
+def _placed(rows: _Rows, arm: int, offset_C: Whole, cycle_TC: Whole, platforms: int) -> dict[str, Array]:
+    """One arm's amounts, (T, C, P) each, NaN where nobody reported; `active`: (T, C), 1 where anything came back."""
+    size, campaigns = cycle_TC.shape
+    of_arm = np.flatnonzero(rows.arm_I == arm)
+    campaign_I, platform_I = rows.campaign_I[of_arm], rows.platform_I[of_arm]
+    cycle_I, known_I = rows.cycle_I[of_arm], rows.known_I[of_arm]
+    delivered_IQ, complete_I = rows.delivered_IQ[of_arm], rows.complete_I[of_arm]
+    delivers_I = np.nan_to_num(delivered_IQ).any(1)
+    own_I, reported_I = cycle_I + offset_C[campaign_I], delivers_I | complete_I
+    inside_I = (own_I >= 0) & (own_I < size)
+
+    cell_I = (np.clip(own_I, 0, size - 1) * campaigns + campaign_I) * platforms + platform_I
+    first = np.full(size * campaigns * platforms, np.iinfo(np.int64).max)
+    kept = inside_I & delivers_I
+    np.minimum.at(first, cell_I[kept], known_I[kept])
+    arrives_I = np.where(inside_I & (known_I == first[cell_I]), own_I, known_I + offset_C[campaign_I])
+    shape = (size, campaigns, platforms)
+
+    def summed(values_I: Array, at_I: Whole, keep_I: NDArray[np.bool_]) -> Array:
+        where = (at_I[keep_I] * campaigns + campaign_I[keep_I]) * platforms + platform_I[keep_I]
+        total: Array = np.bincount(where, values_I[keep_I], minlength=size * campaigns * platforms).astype(float)
+        return total.reshape(shape)
+
+    reported_TCP = summed(reported_I.astype(float), own_I, inside_I) > 0
+    result: dict[str, Array] = {}
+    for name in ("spend", "impressions", "clicks"):
+        total = summed(delivered_IQ[:, DELIVERED.index(name)], own_I, inside_I)
+        result[name] = np.where(reported_TCP, total, np.nan)
+    # Requests are told by some events alone: their win rate stands for all impressions of the cell.
+    told_I = np.isfinite(delivered_IQ[:, DELIVERED.index("requests")])
+    requests, won = (
+        summed(np.nan_to_num(delivered_IQ[:, DELIVERED.index(name)]), own_I, inside_I & told_I)
+        for name in ("requests", "won")
+    )
+    any_told = summed(told_I.astype(float), own_I, inside_I) > 0
+    scaled = np.divide(result["impressions"], won, out=np.ones(shape), where=(won > 0) & reported_TCP)
+    complete_empty = reported_TCP & ~any_told & (np.nan_to_num(result["impressions"]) == 0)
+    result["requests"] = np.where(any_told & reported_TCP, requests * scaled, np.where(complete_empty, 0.0, np.nan))
+    here_I = (arrives_I >= 0) & (arrives_I < size)
+    some_TCP = reported_TCP | (summed(np.ones(len(of_arm)), arrives_I, here_I) > 0)
+    for q, name in enumerate(ARRIVED):
+        result[name] = np.where(some_TCP, summed(rows.arrived_IQ[of_arm][:, q], arrives_I, here_I), np.nan)
+    result["active"] = reported_TCP.any(2).astype(float)
+    return result
+
+
+def _told(
+    store: Store, places: list[_Place], cycle_TC: Whole, platforms: tuple[str, ...], arms: Sequence[str]
+) -> dict[str, Array]:
+    """What each arm was last told by cell, currency; NaN where nothing was served."""
+    told = {arm: np.full((*cycle_TC.shape, len(platforms)), np.nan) for arm in arms}
+    splits = delivery.splits(store, {one.campaign.campaign_id: (one.first, one.stop - 1) for one in places})
+    for c, one in enumerate(places):
+        start = int(np.flatnonzero(cycle_TC[:, c] == one.first)[0])
+        for (arm, cycle), split in splits[one.campaign.campaign_id].items():
+            if arm in told:
+                told[arm][start + cycle - one.first, c] = [split.amount(name) for name in platforms]
+    return told
+
+
+def _planned_where_unserved(
+    told_TCP: Array,
+    part_TC: Array,
+    active_TC: Array,
+    places: Sequence[_Place],
+    edits: Mapping[str, Sequence[tuple[datetime, float]]],
+    cycle_TC: Whole,
+) -> Array:
+    """Where nothing was served and something came back, the plan's static split was told; else nothing."""
+    unserved_TC = np.asarray(np.isnan(told_TCP).all(2))
+    result = np.where(unserved_TC[..., None], 0.0, told_TCP)
+    for t, c in np.argwhere(unserved_TC & (active_TC > 0) & (cycle_TC >= 0)).tolist():
+        one = places[c]
+        moment = one.campaign.ends(int(cycle_TC[t, c]))
+        budget = budget_at(one.campaign.cycle_budget, edits.get(one.campaign.campaign_id, ()), moment) * part_TC[t, c]
+        result[t, c] = one.static_P * budget
+    return result

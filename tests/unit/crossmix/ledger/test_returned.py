@@ -1,0 +1,161 @@
+"""What came back of finished cycles, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from crossmix.ledger import experiments, feedback, served
+from crossmix.ledger.campaigns import Campaign, changing
+from crossmix.ledger.experiments import Plan
+from crossmix.ledger.feedback import Event
+from crossmix.ledger.returned import Returned, read
+from crossmix.ledger.store import Store
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+DAY = timedelta(days=1)
+PLATFORMS = ("search", "social")
+NAN = np.nan
+
+
+@pytest.fixture
+def store(empty: str) -> Iterator[Store]:
+    opened = Store(empty, clock=lambda: START)
+    experiments.begin(opened, Plan("first", "salt", {"policy": 0.75, "control": 0.25}, 14, 0.05), "tester")
+    yield opened
+    opened.close()
+
+
+def campaign(name: str, starts: datetime = START, cycles: int = 9, hours: float = 24, **changes: Any) -> Campaign:
+    share = {"search": 0.25, "social": 0.75}
+    return Campaign(name, "EUR", 100.0, share, {}, starts, cycles, hours, **changes)
+
+
+def run(store: Store, *campaigns: Campaign) -> None:
+    with changing(store, "tester", "") as table:
+        table.add_all(campaigns)
+
+
+def event(name: str, cycle: int, known: int, amounts: tuple[float, ...], **changes: Any) -> Event:
+    """Of campaign a, arm policy, platform search unless told; amounts as they are passed on below."""
+    where = {"campaign_id": "a", "arm": "policy", "platform": "search", "user": None, "requests": None} | changes
+    impressions, clicks, conversions, revenue, spend = amounts
+    return Event(
+        event_id=name,
+        cycle=cycle,
+        known=known,
+        impressions=impressions,
+        clicks=clicks,
+        conversions=conversions,
+        revenue=revenue,
+        spend=spend,
+        **where,
+    )
+
+
+def only(found: list[Returned]) -> Returned:
+    (one,) = found
+    return one
+
+
+def test_what_nobody_reported_is_unknown_and_a_complete_zero_is_zero(store: Store) -> None:
+    run(store, campaign("a"))
+    none = (0.0, 0.0, 0.0, 0.0, 0.0)
+    events = [event("one", 0, 0, (10, 2, 1, 5, 4)), event("two", 2, 2, none, complete=True)]
+    feedback.insert(store, events, START)
+    found = only(read(store, PLATFORMS, START + 3 * DAY))
+    policy = found.arms["policy"]
+    assert policy.cycle_TC.tolist() == [[0], [1], [2]]
+    assert policy.weekday_TC.tolist() == [[0], [1], [2]]
+    np.testing.assert_array_equal(policy.part_TC, 0.75)
+    np.testing.assert_array_equal(policy.spend_TCP[:, 0], [[4, NAN], [NAN, NAN], [0, NAN]])
+    np.testing.assert_array_equal(policy.clicks_TCP[:, 0], [[2, NAN], [NAN, NAN], [0, NAN]])
+    np.testing.assert_array_equal(policy.revenue_TCP[:, 0], [[5, NAN], [NAN, NAN], [0, NAN]])
+    # Impressions whose auctions nobody told are no win rate of 1; of nothing, nothing was asked.
+    np.testing.assert_array_equal(policy.requests_TCP[:, 0], [[NAN, NAN], [NAN, NAN], [0, NAN]])
+    assert np.isnan(found.arms["control"].spend_TCP).all()
+    assert found.ends_TC[:, 0].astype("datetime64[D]").astype(str).tolist() == [
+        "2026-01-06",
+        "2026-01-07",
+        "2026-01-08",
+    ]
+
+
+def test_conversions_count_when_they_came_but_with_a_late_first_report_in_their_own_cycle(store: Store) -> None:
+    run(store, campaign("a"))
+    events = [
+        event("on time", 0, 0, (10, 2, 1, 5, 4)),
+        event("its late conversion", 0, 2, (0, 0, 1, 7, 0)),
+        event("next morning", 1, 2, (20, 4, 3, 9, 8)),
+        event("two days on", 1, 3, (0, 0, 2, 6, 0)),
+        event("today", 4, 4, (99, 9, 9, 9, 9)),
+    ]
+    feedback.insert(store, events, START)
+    policy = only(read(store, PLATFORMS, START + 4 * DAY)).arms["policy"]
+    np.testing.assert_array_equal(policy.conversions_TCP[:, 0, 0], [1, 3, 1, 2])
+    np.testing.assert_array_equal(policy.revenue_TCP[:, 0, 0], [5, 9, 7, 6])
+    np.testing.assert_array_equal(policy.impressions_TCP[:, 0, 0], [10, 20, NAN, NAN])
+    newest = only(read(store, PLATFORMS, START + 4 * DAY, newest=2)).arms["policy"]
+    assert newest.cycle_TC.tolist() == [[2], [3]]
+    np.testing.assert_array_equal(newest.conversions_TCP[:, 0, 0], [1, 2])
+
+
+def test_requests_told_by_some_events_stand_for_all_impressions_of_the_cell(store: Store) -> None:
+    run(store, campaign("a"))
+    events = [event("told", 0, 0, (10, 2, 0, 0, 4), requests=40.0), event("not", 0, 0, (30, 2, 0, 0, 4))]
+    feedback.insert(store, events, START)
+    policy = only(read(store, PLATFORMS, START + DAY)).arms["policy"]
+    assert (policy.impressions_TCP[0, 0, 0], policy.requests_TCP[0, 0, 0]) == (40, 160)
+
+
+def test_told_is_what_was_last_served_and_the_plan_where_nothing_was(store: Store) -> None:
+    run(store, campaign("a"))
+    row = {"allocation_id": "x", "at": START, "campaign_id": "a", "arm": "policy", "cycle": 0, "bundle": "b"}
+    nothing = dict.fromkeys(("state", "logits", "log_density", "override"))
+    split = {**row, "budget": 80.0, "share": {"search": 0.5, "social": 0.5}, **nothing}
+    served.record(store, [], [split])
+    feedback.insert(store, [event("one", 1, 1, (10, 2, 1, 5, 4))], START)
+    found = only(read(store, PLATFORMS, START + 3 * DAY))
+    np.testing.assert_array_equal(found.arms["policy"].told_TCP[:, 0], [[40, 40], [18.75, 56.25], [0, 0]])
+    np.testing.assert_array_equal(found.arms["control"].told_TCP, 0)
+
+
+def test_campaigns_stand_side_by_side_by_calendar_and_by_length(store: Store) -> None:
+    evening = datetime(2026, 1, 6, 20, tzinfo=UTC)  # 09:00 of the 7th in Auckland
+    run(
+        store,
+        campaign("a"),
+        campaign("later", START + 2 * DAY, cycles=1),
+        campaign("local", evening, timezone="Pacific/Auckland"),
+        campaign("hourly", START + timedelta(hours=95), cycles=20, hours=1),
+        campaign("future", START + 9 * DAY),
+    )
+    now = START + 4 * DAY
+    hourly, daily = read(store, PLATFORMS, now)
+    assert (hourly.cycle_hours, daily.cycle_hours) == (1, 24)
+    assert hourly.arms["policy"].cycle_TC.tolist() == [[0]]
+    policy = daily.arms["policy"]
+    assert policy.campaigns == ("a", "later", "local")
+    assert policy.cycle_TC.tolist() == [[0, -1, -1], [1, -1, -1], [2, 0, 0], [3, -1, 1]]
+    # Its first day began at 09:00 of its own clock.
+    np.testing.assert_allclose(policy.part_TC[2], [0.75, 0.75, 0.75 * 15 / 24])
+    last = only(read(store, PLATFORMS, now, campaigns=["a", "later", "local"], newest=1)).arms["policy"]
+    assert last.campaigns == ("a", "local")
+    assert last.cycle_TC.tolist() == [[3, 1]]
+
+
+def test_many_campaigns_are_read_by_a_few_queries(store: Store) -> None:
+    run(store, *(campaign(f"c{number:04}") for number in range(700)))
+    events = [event(f"e{number}", 0, 0, (10, 2, 1, 5, 4), campaign_id=f"c{number:04}") for number in range(700)]
+    feedback.insert(store, events, START)
+    asked: list[str] = []
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    policy = only(read(store, PLATFORMS, START + DAY)).arms["policy"]
+    assert (policy.spend_TCP[0, :, 0] == 4).all()
+    # Campaigns, experiments, edits; totals and splits, five hundred campaigns each.
+    assert len([text for text in asked if text.startswith("SELECT")]) <= 4 + 2 * 2
