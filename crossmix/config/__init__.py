@@ -36,6 +36,7 @@ from crossmix.config.values import (
     Positive,
     PositiveInt,
 )
+from crossmix.config.watching import Levels
 
 __all__ = [
     "ASKABLE",
@@ -56,6 +57,7 @@ __all__ = [
     "Gates",
     "Guard",
     "Guardrails",
+    "Levels",
     "LimitDefaults",
     "MAMLConfig",
     "Market",

@@ -39,6 +39,8 @@ from crossmix.state import ALLOCATION
 
 MECHANISMS = ("exact", "counts", "expected")
 _DRIFTS = ("ctr", "cvr", "price")
+ARRIVAL = 1 << 40
+"""Apart from the seeds of world and luck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,12 @@ class MarketEnvironment:
         mechanism: exact, counts or expected.
         seed: of the market: drift, volume, contexts and auctions. Two environments with the same seed see the same
             drift, volume and contexts whatever the actions (their draws come from a generator of their own).
+        whole: every conversion arrives on a day of its own, with its revenue. Otherwise each cycle's conversions arrive
+            in the parts that the delay's law gives, as what is learned from has less noise.
 
     Raises:
         DomainError: a parameter of the market, or an action, is outside its domain.
+        ValueError: the mechanism is unknown, or has no whole conversions.
     """
 
     def __init__(
@@ -111,10 +116,14 @@ class MarketEnvironment:
         mechanism: str,
         seed: int,
         device: str | torch.device = "cpu",
+        whole: bool = False,
     ) -> None:
         if mechanism not in MECHANISMS:
             raise ValueError(f"mechanism: {mechanism!r} is unknown; use one of {', '.join(MECHANISMS)}")
+        if whole and mechanism == "expected":
+            raise ValueError("whole: expected conversions are no whole numbers; use mechanism counts or exact")
         check(market)
+        self.whole = whole
         self.market, self.config, self.mechanism, self.cycles = market, config, mechanism, cycles
         self.device = torch.device(device)
         self.campaign_B = campaign_B.to(self.device)
@@ -142,6 +151,7 @@ class MarketEnvironment:
         """Start new flights: drifts drawn from their stationary law, then `window` cycles under the plan's split."""
         self.world = torch.Generator(self.device).manual_seed(2 * seed)
         self.luck = torch.Generator(self.device).manual_seed(2 * seed + 1)
+        self.arrival = torch.Generator(self.device).manual_seed(2 * seed + ARRIVAL)
         shape = (self.batch, self.platforms)
         self.drift = {name: self.parameter[f"{name}_drift"] * self._normal(shape) for name in _DRIFTS}
         self.weekday_B = torch.randint(7, (self.batch,), generator=self.world, device=self.device)
@@ -222,8 +232,11 @@ class MarketEnvironment:
             outcome = (counts if mechanism == "counts" else exact)(self.conditions, budget_BP, self.luck)
         # Conversions become known by the delay's law; the ring's slot 0 is due now.
         delay = self.delay_BPD.permute(2, 0, 1)
-        self.pending_DBP[0] += delay * outcome.conversions
-        self.pending_DBP[1] += delay * outcome.revenue
+        if self.whole:
+            self.pending_DBP += arrivals(outcome, delay, self.parameter["value_cv"], self.arrival)
+        else:
+            self.pending_DBP[0] += delay * outcome.conversions
+            self.pending_DBP[1] += delay * outcome.revenue
         due = self.pending_DBP[:, 0].clone()
         self.pending_DBP = torch.roll(self.pending_DBP, -1, 1)
         self.pending_DBP[:, -1] = 0
@@ -268,9 +281,26 @@ class MarketEnvironment:
         return torch.randn(shape, generator=self.world, device=self.device)
 
 
+def arrivals(outcome: Outcome, delay_DBP: Tensor, value_cv_BP: Tensor, generator: torch.Generator) -> Tensor:
+    """Conversions and revenue by the cycles until they become known, (2, D, B, P): one multinomial draw of the delays.
+
+    Revenue is parted as sums of Gamma values are (`value_cv`), so that both totals are the outcome's.
+    """
+    left, mass = outcome.conversions, torch.ones_like(outcome.conversions)
+    counts = []
+    for delay in delay_DBP[:-1]:
+        now = torch.binomial(left, (delay / mass.clamp(min=1e-9)).clamp(0, 1), generator)
+        counts.append(now)
+        left, mass = left - now, mass - delay
+    count_DBP = torch.stack([*counts, left])
+    shape = (count_DBP / value_cv_BP.clamp(min=1e-3) ** 2).clamp(min=1e-6)
+    value_DBP = torch._standard_gamma(shape, generator=generator) * (count_DBP > 0)
+    return torch.stack([count_DBP, outcome.revenue * value_DBP / value_DBP.sum(0).clamp(min=1e-12)])
+
+
 def episode_campaigns(market: Market, batch: int) -> Tensor:
     """Campaign of each of `batch` rows: round robin."""
     return torch.arange(batch) % len(market.campaigns)
 
 
-__all__ = ["MECHANISMS", "CarryOver", "MarketEnvironment", "Observation", "Step", "episode_campaigns"]
+__all__ = ["MECHANISMS", "CarryOver", "MarketEnvironment", "Observation", "Step", "arrivals", "episode_campaigns"]
