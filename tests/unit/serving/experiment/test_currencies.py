@@ -89,7 +89,7 @@ def test_the_pooled_lift_is_the_mean_of_the_currencies_by_hand(tmp_path: Path) -
 
 
 def test_bad_yen_are_not_added_to_euros(tmp_path: Path) -> None:
-    """As amounts the yen are 16 times the euros: added up, ROI fell by 36 %. They end it by their own guardrail."""
+    """As amounts the yen are 16 times the euros: added up, ROI fell by 37 %. They end it by their own guardrail."""
     store = _store(tmp_path, 0.2, -0.4, euros=9)
     found = status(store, "first", _at(10))
     assert found["lifts"]["roi"]["always_valid"]["low"] > 0
