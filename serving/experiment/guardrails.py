@@ -9,9 +9,9 @@ life: three fifths of it belong to the newest cycles' ROI, the rest in equal par
 
 Where campaigns are in several currencies each guardrail is looked at of all of them together, and of each by itself:
 one that goes wrong is not hidden by the others. They share the level (`shares`). The newest cycles' part of it is spent
-by the experiment's cycles, so that it holds also where a currency comes later; the part of all cycles together is then
-exceeded by three quarters at most, `false_stops` by less than a fifth. Campaigns have no guardrails of their own
-(docs/decisions/0013-guardrails-per-currency-none-per-campaign.md).
+by the experiment's cycles, so that it holds also where a currency comes later; that of all cycles together is exceeded
+by three quarters at most where a second one does, `false_stops` by less than a fifth. Campaigns have no guardrails of
+their own (docs/decisions/0013-guardrails-per-currency-none-per-campaign.md).
 
 An arm that goes silent has no ratio: it is caught by a run of cycles in which the policy has nothing and control has
 something. Where both sell at a rate in proportion to their weights, such a cycle has a chance of at most
