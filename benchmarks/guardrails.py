@@ -136,18 +136,18 @@ def of_currencies(ratio_CRT: Array, second: float, settings: Guardrails, since: 
 
 
 def currencies(second: float, runs: int, seed: int, settings: Guardrails, since: int = 1) -> dict[str, Any]:
-    """Two currencies whose days deviate as the demo's: false stops, and how soon a drop of the second is stopped."""
+    """Two currencies with the demo's deviation: false stops, and how soon a drop of the second, or of both, is stopped."""
     ratio_CRT = np.stack([drawn("gaussian", DEVIATIONS["demo"], runs, DAYS, seed + n) for n in range(2)])
     false_R = of_currencies(ratio_CRT, second, settings, since)
     answer: dict[str, Any] = {"deviation": float(ratio_CRT.std()), "false": part(false_R <= DAYS)}
     if since > 1:
         return answer
-    for drop in DROPS:
+    for name, drop, first in [(f"{drop:+.0%}", drop, 1) for drop in DROPS] + [("-30% of both", -0.3, 0)]:
         bad_CRT = ratio_CRT[:, : runs // 4].copy()
-        bad_CRT[1, :, TURN - 1 :] += math.log1p(drop)
-        answer[f"{drop:+.0%}"] = _when(of_currencies(bad_CRT, second, settings))
+        bad_CRT[first:, :, TURN - 1 :] += math.log1p(drop)
+        answer[name] = _when(of_currencies(bad_CRT, second, settings))
         pooled_RT = (1 - second) * bad_CRT[0] + second * bad_CRT[1]
-        answer[f"{drop:+.0%}, pooled alone"] = _when(_of_ratio(pooled_RT, settings))
+        answer[f"{name}, pooled alone"] = _when(_of_ratio(pooled_RT, settings))
     return answer
 
 
