@@ -136,7 +136,7 @@ def of_currencies(ratio_CRT: Array, second: float, settings: Guardrails, since: 
 
 
 def currencies(second: float, runs: int, seed: int, settings: Guardrails, since: int = 1) -> dict[str, Any]:
-    """Two currencies with the demo's deviation: false stops, and how soon a drop of the second, or of both, is stopped."""
+    """Two currencies with the demo's deviation: false stops, and how soon drops of the second, or both, are stopped."""
     ratio_CRT = np.stack([drawn("gaussian", DEVIATIONS["demo"], runs, DAYS, seed + n) for n in range(2)])
     false_R = of_currencies(ratio_CRT, second, settings, since)
     answer: dict[str, Any] = {"deviation": float(ratio_CRT.std()), "false": part(false_R <= DAYS)}
