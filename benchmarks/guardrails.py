@@ -11,7 +11,11 @@ the policy's conversions thinned out from day 7 on.
 | gaussian   | independent days                                                                 |
 | t4         | tails of Student's t with 4 degrees of freedom, the same deviation               |
 | ar1        | a day keeps 30 % of the day before                                               |
+| currencies | two, gaussian; the second, of so many of the campaigns, alone turns bad          |
 | market     | of the run; all three guardrails                                                 |
+
+Of two currencies, those of each and those of both share the level. Beside what they stop is told what guardrails of
+both together find with all of the level (`pooled alone`).
 
 The seeds are of this benchmark alone; nothing was chosen on them. Told are parts of the experiments with Clopper and
 Pearson's 95 % interval.
@@ -35,11 +39,13 @@ from crossmix.evaluate import simulate
 from crossmix.market.model import load
 from crossmix.metrics import METRIC
 from serving.experiment.compare import FEWEST
-from serving.experiment.guardrails import stopped_by_day
+from serving.experiment.guardrails import shares, stopped_by_day
 
 Array = NDArray[np.float64]
 DAYS, TURN = 28, 7
 """Days of an experiment, and the first bad one."""
+LATER = 8
+"""First day of a currency that comes later."""
 SEED = 6_700_000
 """Of the first scenario: far from those of training, judging, tests and the other benchmarks."""
 DEVIATIONS = {"half of the demo's": 0.063, "demo": 0.126, "a third more": 0.168, "Criteo": 0.237, "three times": 0.378}
@@ -62,18 +68,19 @@ def drawn(kind: str, deviation: float, runs: int, days: int, seed: int) -> Array
     return np.asarray(deviation * noise_RT, float)
 
 
-def stopped(figures: dict[str, tuple[Array, Array]], settings: Guardrails) -> NDArray[np.int64]:
+def stopped(figures: dict[str, tuple[Array, Array]], settings: Guardrails, share: float = 1.0) -> NDArray[np.int64]:
     """The day after which each experiment is stopped, (R,); one past the last: never.
 
     Args:
         figures: guardrail to its figure of both arms, (R, T) each.
+        share: what these guardrails have of the level.
     """
     limits = {
         "roi_drop": -settings.roi_drop,
         "utilisation_drop": -settings.utilisation_drop,
         "cpa_rise": settings.cpa_rise,
     }
-    by_day = [stopped_by_day(name, *both, limits[name], settings) for name, both in figures.items()]
+    by_day = [stopped_by_day(name, *both, limits[name], settings, share) for name, both in figures.items()]
     by_day_RT = np.logical_or.reduce(by_day)
     # A comparison needs some figures.
     by_day_RT[:, : FEWEST - 1] = False
@@ -99,6 +106,48 @@ def scenario(ratio_RT: Array, settings: Guardrails) -> dict[str, Any]:
             stop_R = stopped({"roi_drop": (policy_RT, np.ones_like(policy_RT))}, settings)
             name = f"{drop:+.0%}" if before == 0 else f"{drop:+.0%} after {before:+.0%}"
             answer[name] = _when(stop_R)
+    return answer
+
+
+def _of_ratio(ratio_RT: Array, settings: Guardrails, share: float = 1.0) -> NDArray[np.int64]:
+    return stopped({"roi_drop": (np.exp(ratio_RT), np.ones_like(ratio_RT))}, settings, share)
+
+
+def of_currencies(ratio_CRT: Array, second: float, settings: Guardrails, since: int = 1) -> NDArray[np.int64]:
+    """`stopped` by ROI, of two currencies.
+
+    Args:
+        ratio_CRT: log-ratios of days.
+        second: the second currency's part of the campaigns.
+        since: its first day. Before it the first is alone, and has the whole level: what is stopped by less than that
+            before this day is stopped by all of it too.
+    """
+    every, each = shares(2)
+    weight_T = second * (np.arange(ratio_CRT.shape[2]) >= since - 1)
+    pooled_RT = (1 - weight_T) * ratio_CRT[0] + weight_T * ratio_CRT[1]
+    alone_R = _of_ratio(ratio_CRT[0], settings)
+    ends = [
+        np.where(alone_R < since, alone_R, ratio_CRT.shape[2] + 1),
+        _of_ratio(pooled_RT, settings, every),
+        _of_ratio(ratio_CRT[0], settings, each),
+        _of_ratio(ratio_CRT[1][:, since - 1 :], settings, each) + since - 1,
+    ]
+    return np.asarray(np.minimum.reduce(ends), np.int64)
+
+
+def currencies(second: float, runs: int, seed: int, settings: Guardrails, since: int = 1) -> dict[str, Any]:
+    """Two currencies with the demo's deviation: false stops, and how soon drops of the second, or both, are stopped."""
+    ratio_CRT = np.stack([drawn("gaussian", DEVIATIONS["demo"], runs, DAYS, seed + n) for n in range(2)])
+    false_R = of_currencies(ratio_CRT, second, settings, since)
+    answer: dict[str, Any] = {"deviation": float(ratio_CRT.std()), "false": part(false_R <= DAYS)}
+    if since > 1:
+        return answer
+    for name, drop, first in [(f"{drop:+.0%}", drop, 1) for drop in DROPS] + [("-30% of both", -0.3, 0)]:
+        bad_CRT = ratio_CRT[:, : runs // 4].copy()
+        bad_CRT[first:, :, TURN - 1 :] += math.log1p(drop)
+        answer[name] = _when(of_currencies(bad_CRT, second, settings))
+        pooled_RT = (1 - second) * bad_CRT[0] + second * bad_CRT[1]
+        answer[f"{name}, pooled alone"] = _when(_of_ratio(pooled_RT, settings))
     return answer
 
 
@@ -161,6 +210,11 @@ def measure(folder: Path, config: Any, runs: int) -> dict[str, Any]:
     drawings |= {f"{kind}, demo": (kind, DEVIATIONS["demo"]) for kind in ("t4", "ar1")}
     for number, (name, (kind, size)) in enumerate(drawings.items()):
         result[name] = scenario(drawn(kind, size, runs, DAYS, SEED + 10 + number), settings)
+    for number, second in enumerate((0.5, 0.1)):
+        name = f"two currencies, {1 - second:.0%} : {second:.0%}"
+        result[name] = currencies(second, runs, SEED + 40 + 2 * number, settings)
+    name = f"two currencies, one from day {LATER}"
+    result[name] = currencies(0.5, runs, SEED + 50, settings, LATER)
     for weights in ((0.7, 0.3), (0.5, 0.5)):
         name = f"market, {weights[0]:.0%} : {weights[1]:.0%}"
         result[name] = market(folder, config, weights, max(runs // 20, 20), settings)

@@ -36,7 +36,8 @@ class Guardrails:
     window: Annotated[int, Field(ge=3)] = 5
     """Newest cycles that are looked at alone; half as many and one, and twice as many, are looked at too."""
     false_stops: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Chance that they ever end an experiment in which the policy does no harm, however long it runs."""
+    """Chance that they ever end an experiment in which the policy does no harm, however long it runs and in however
+    many currencies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -243,6 +243,8 @@ def status_table(status: dict[str, Any]) -> str:
     cells = "".join(f"{'-' if value is None else f'{value:.4g}':>10}" for value in rewards)
     lines.append(f"{'reward':<12}{cells}  eq. 10, mean of cycles; it decides nothing")
     lines.append("")
+    if len(status["currencies"]) > 1:
+        lines += [_of_currency(name, part) for name, part in status["currencies"].items()] + [""]
     lines += [f"{rail['verdict']:<18}{rail['sentence']}" for rail in status["guardrails"]]
     users = status["users"]
     lines.append("")
@@ -256,6 +258,17 @@ def status_table(status: dict[str, Any]) -> str:
         lines.append(f"per user      {users['verdict']}: {users['reason']}")
     lines += ["", *(f"- {note}" for note in status["notes"])]
     return "\n".join(lines)
+
+
+def _of_currency(name: str, part: dict[str, Any]) -> str:
+    """ROI's lift of one of several currencies, and what it says by itself."""
+    roi = part["lifts"]["roi"]
+    told = (
+        f"{_interval(roi['always_valid'])}, {part['word']}"
+        if "always_valid" in roi
+        else f"{part['word']}, {roi['reason']}"
+    )
+    return f"roi in {name:<5}{part['weight']:>5.0%} of the lift  {told}"
 
 
 def _interval(one: dict[str, Any]) -> str:

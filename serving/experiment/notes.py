@@ -57,6 +57,14 @@ def notes(store: Store, outcomes: Outcomes, standing: dict[str, Any], left_out: 
             f"what came late has changed revenue since it was first counted, of cycle {cycles}; what is drawn as told "
             "after each cycle is what was known then"
         )
+    harmed = [row["campaign_id"] for row in standing["by_campaign"]["rows"] if row["harm"]]
+    if harmed:
+        more = f" and {len(harmed) - LISTED} more" if len(harmed) > LISTED else ""
+        sentences.append(
+            f"campaigns listed here whose own interval lies wholly below the guardrail of ROI: "
+            f"{', '.join(harmed[:LISTED])}{more}; no campaign's own ends the experiment: without harm each still looks "
+            f"so with a chance of up to {one.level / 2:.2%}"
+        )
     crossed = standing["users"].get("in_both_arms", 0)
     if crossed:
         people = "1 user has" if crossed == 1 else f"{crossed} users have"
@@ -85,7 +93,8 @@ def _of_currencies(outcomes: Outcomes, left_out: list[str]) -> list[str]:
         return []
     sentences = [
         f"campaigns in {', '.join(outcomes.currencies)}: amounts are never added across currencies; the lifts are "
-        "means of each currency's, weighted by its campaigns"
+        "means of each currency's, weighted by its campaigns; guardrails watch that mean and each currency alone, and "
+        "share the one chance of a false stop"
     ]
     if left_out:
         sentences.append(

@@ -138,7 +138,9 @@ def _campaigns(part: dict[str, Any]) -> Table:
                 for arm in ARMS
             ),
             _lift("roi", row["lift"]) if row["lift"] else Cell(row["reason"] or DASH, "prose"),
-            Cell(row["word"]),
+            Cell(row["word"], "worse", "below the guardrail’s threshold; ends nothing")
+            if row["harm"]
+            else Cell(row["word"]),
         )
         for row in part["rows"]
     )
@@ -283,11 +285,11 @@ def _guardrails(rows: list[dict[str, Any]]) -> Table:
     return Table(
         "A guardrail breaks, and ends the experiment, when a whole interval lies beyond its threshold: that of all "
         "cycles, or that of the newest alone. Its intervals are wider than the verdict’s: it seldom stops what does no "
-        "harm.",
+        "harm. Of several currencies each is looked at alone, and all together.",
         ("Guardrail", "Lift", "Threshold", "Verdict", "In words"),
         tuple(
             (
-                Cell(row["name"], "mono"),
+                Cell(row["name"], "mono", row["currency"] or ""),
                 _lift(row["figure"], row if row["lift"] is not None else None, plain=row["verdict"] != "broken"),
                 Cell(change(row["threshold"]), "num"),
                 Cell(row["verdict"], f"chip {CHIPS.get(row['verdict'], 'insufficient-data')}"),

@@ -106,10 +106,16 @@ def by_currency(outcomes: Outcomes, decided: Mapping[str, Any] | None) -> dict[s
             "weight": _weight(outcomes, number),
             "arms": arms(part),
             "lifts": its,
+            "word": _word(its["roi"].get("always_valid")),
             "money": money(part, lift),
             "by_cycle": by_cycle(part),
         }
     return rows
+
+
+def _word(lift: dict[str, Any] | None) -> str:
+    """What the always-valid interval of a currency's or campaign's own ROI says."""
+    return "insufficient data" if lift is None else word_of(lift).replace("running", "no difference yet")
 
 
 def _weight(outcomes: Outcomes, currency: int) -> float:
@@ -118,8 +124,13 @@ def _weight(outcomes: Outcomes, currency: int) -> float:
     return float(outcomes.campaigns_CT[currency].sum()) / every if every > 0 else 0.0
 
 
-def by_campaign(outcomes: Outcomes, page: int) -> dict[str, Any]:
-    """Campaigns in order of name, `CAMPAIGNS` to a page, each with its ROI and lift."""
+def by_campaign(outcomes: Outcomes, page: int, limit: float = 0.0) -> dict[str, Any]:
+    """Campaigns in order of name, `CAMPAIGNS` to a page, each with its ROI and lift.
+
+    Args:
+        limit: lift of ROI, relative: a campaign whose own always-valid interval lies wholly below is marked (`harm`),
+            which ends nothing.
+    """
     pages = max(math.ceil(len(outcomes.members) / CAMPAIGNS), 1)
     page = min(max(page, 1), pages)
     rows = []
@@ -144,7 +155,8 @@ def by_campaign(outcomes: Outcomes, page: int) -> dict[str, Any]:
                     for a, arm in enumerate(ARMS)
                 },
                 "lift": lift,
-                "word": "insufficient data" if lift is None else word_of(lift).replace("running", "no difference yet"),
+                "word": _word(lift),
+                "harm": lift is not None and lift["high"] is not None and lift["high"] < limit,
                 "reason": roi.get("reason"),
                 "money": money(part, lift),
             }

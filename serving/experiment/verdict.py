@@ -23,7 +23,7 @@ from crossmix.terms import SHIPPED
 from serving.experiment import results
 from serving.experiment.compare import CONTROL, POLICY, RUNNING, by_user, compare, history, of_outcomes, word_of
 from serving.experiment.compare import interval as interval_of
-from serving.experiment.guardrails import BROKEN, Rail, rails
+from serving.experiment.guardrails import Rail, rails, told
 from serving.experiment.notes import notes
 
 FEWEST_USERS = 50
@@ -46,7 +46,7 @@ def status(
         now: UTC; only what has finished by then counts.
         guardrails: thresholds; their defaults if absent.
         weights: of eq. 10, which is told beside revenue and decides nothing; their defaults if absent.
-        campaign: everything of this one alone.
+        campaign: everything of this one alone, but for guardrails: they are the experiment's.
         page: of the campaigns' results, from 1.
 
     Raises:
@@ -57,6 +57,8 @@ def status(
         raise VerdictError(f"now: {now.isoformat()} has no zone; give UTC")
     one = experiments.get(store, experiment_id)
     outcomes = read(store, one, now)
+    limits = guardrails or Guardrails()
+    rows = rails(outcomes, limits)
     if campaign is not None:
         if campaign not in {member.campaign_id for member in outcomes.members}:
             raise VerdictError(f"campaign: {campaign!r} has no feedback in experiment {one.id!r}; name one that has")
@@ -68,7 +70,6 @@ def status(
     lifts["roi"] = compare(pairs, one.level, closes=outcomes.reached, needed=True)
     if "paired" in lifts["roi"]:
         lifts["roi"]["by_figure"] = history(outcomes, one.level)
-    rows = rails(outcomes, guardrails or Guardrails())
     verdict = _verdict(one, outcomes, ratio, lifts["roi"], rows)
     decided = verdict["interval"]
     standing: dict[str, Any] = {
@@ -99,7 +100,7 @@ def status(
         "currency": outcomes.currencies[0] if len(outcomes.currencies) == 1 else None,
         "currencies": results.by_currency(outcomes, decided),
         "campaigns": [member.campaign_id for member in outcomes.members],
-        "by_campaign": results.by_campaign(outcomes, page),
+        "by_campaign": results.by_campaign(outcomes, page, -limits.roi_drop),
         "arms": results.arms(outcomes),
         "dynamic_reward": results.dynamic_reward(outcomes, weights or Reward()),
         "lifts": lifts,
@@ -143,9 +144,9 @@ def _verdict(
     if one.ended and one.ended_by == GUARDRAIL:
         sentence = f"Ended after {progress} by {one.reason}.{shipped}"
         return nothing | {"word": "ended by guardrail", "line": sentence, "decided_by": "guardrail"}
-    bad = next((rail for rail in rows if rail.verdict == BROKEN), None)
+    bad = told(rows)
     if bad is not None and not one.ended:
-        sentence = f"A guardrail is broken after {progress}, which ends the experiment: {bad.sentence}."
+        sentence = f"A guardrail is broken after {progress}, which ends the experiment: {bad}."
         return nothing | {"word": "guardrail broken", "line": sentence, "decided_by": "guardrail"}
     if "paired" not in roi:
         sentence = f"Insufficient data after {progress}: {roi['reason']}.{over}"

@@ -241,9 +241,10 @@ class SampleRatio(Answer):
 
 
 class GuardrailAnswer(Answer):
-    """A figure that must not get worse than its threshold."""
+    """A figure that must not get worse than its threshold, of all currencies together or of one alone."""
 
     name: str
+    currency: str | None = Field(description="that it is looked at of alone; null: all together, or the only one")
     figure: str
     threshold: float = Field(description="relative")
     lift: float | None
@@ -278,6 +279,7 @@ class CurrencyAnswer(Answer):
     weight: float = Field(description="its part of the lifts over all currencies")
     arms: dict[Arm, dict[str, Any]] = Field(description="totals and figures")
     lifts: dict[str, dict[str, Any]]
+    word: str = Field(description="what the always-valid interval of its own ROI says")
     money: Money | None
     by_cycle: list[dict[str, Any]]
 

@@ -266,6 +266,9 @@ def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(trained: tuple
     calm = result["gaussian, half of the demo's"]
     assert calm["-60%"]["within 10 days"]["part"] == 1.0
     assert calm["-40%"]["before it"]["part"] == 0.0
+    second = result["two currencies, 90% : 10%"]
+    assert second["-60%"]["within 10 days"]["part"] == 1.0
+    assert second["-60%, pooled alone"]["within 10 days"]["part"] < 0.5
     for one in (row for row in result.values() if isinstance(row, dict)):
         low, high = one["false"]["ci95"]
         assert 0 <= low <= one["false"]["part"] <= high <= 1
