@@ -170,8 +170,9 @@ def test_an_answer_says_since_when_once_that_is_known(believing: Live) -> None:
         statistics = np.zeros_like(known.statistics_S) if cycle == 0 else known.statistics_S
         state_S = np.concatenate([np.zeros(512), statistics]).astype("<f4")
         row = {
-            "allocation_id": f"{cycle}", "at": campaign.begins(cycle), "campaign_id": CAMPAIGNS[0], "arm": "policy",
-            "cycle": cycle, "bundle": "b", "budget": 1.0, "share": dict.fromkeys(NAMES, 0.1),
+            "allocation_id": f"{cycle}", "at": campaign.begins(cycle) + 0.9 * campaign.calendar.nominal,
+            "campaign_id": CAMPAIGNS[0], "arm": "policy", "cycle": cycle, "bundle": "b", "budget": 1.0,
+            "share": dict.fromkeys(NAMES, 0.1),
             "state": state_S.tobytes(), "logits": None, "log_density": None, "override": None,
         }  # fmt: skip
         served.record(believing.store, [], [row])
