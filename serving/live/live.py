@@ -40,6 +40,7 @@ from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.changes import Changes
 from serving.live.due import Due
+from serving.live.earlier import Earlier
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
 from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
@@ -51,6 +52,7 @@ _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 PROBE_SECONDS = 5.0
 """Where nobody writes, how often it is tried whether one could."""
+EARLIER_SECONDS = 0.5
 FIRST_SECONDS = 5.0
 """How long a server that starts waits for the registry."""
 
@@ -92,6 +94,7 @@ class Live:
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
         self.gaps = Gaps()
         self.recorder = Recorder(self._open)
+        self.earlier = Earlier(lambda: self.bundle, lambda: self.campaigns, self.context, clock)
         self.paced = config.market.return_unspent
         platforms = len(champion.current.bundle.platforms)
         nan_P = np.full(platforms, np.nan)
@@ -153,6 +156,11 @@ class Live:
     def arm(self, user_id: str, start: datetime | None = None) -> str:
         """The user's arm now, in a campaign's cycle that began at `start`; `None`: in one that begins now."""
         return self.experiment.arm_asked(user_id, start)
+
+    def context(self, bundle: Bundle, campaign: str) -> Array:
+        """A campaign's context for a bundle, (D,)."""
+        known = bundle.contexts.get(campaign)
+        return self.mean_context(bundle) if known is None else known
 
     def mean_context(self, bundle: Bundle) -> Array:
         """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
@@ -217,6 +225,16 @@ class Live:
         if self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, names) and pushed is not None:
             self._due.done(names)
 
+    def read_earlier(self) -> None:
+        """Read what answers would know of earlier cycles (`Earlier`)."""
+        # What was served a moment ago may still wait to be written.
+        if not self.earlier or not self.recorder.flush():
+            return
+        try:
+            self.earlier.read(self.store)
+        except StoreAwayError as error:
+            self._database_away(error)
+
     def follow_champion(self, seconds: float | None = None) -> None:
         """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
 
@@ -257,6 +275,7 @@ class Live:
             ("registry reader", self.follow_champion, settings.watch_seconds),
             ("recorder", self.recorder.flush, LOOK_SECONDS),
             ("database writer", self._probe, PROBE_SECONDS),
+            ("earlier cycles reader", self.read_earlier, EARLIER_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
         self._loops.start()
