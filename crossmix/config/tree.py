@@ -12,6 +12,7 @@ from crossmix.config.data import Data
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
 from crossmix.config.learning import Align, MAMLConfig, Online, Train
+from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Monitor, Registry, Serving
 from crossmix.config.values import STRICT, PositiveInt
 from crossmix.config.watching import Levels
@@ -38,6 +39,7 @@ class Config:
     registry: Registry = field(default_factory=Registry)
     serving: Serving = field(default_factory=Serving)
     monitor: Monitor = field(default_factory=Monitor)
+    readapt: Readapt = field(default_factory=Readapt)
     levels: Levels = field(default_factory=Levels)
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
