@@ -1,9 +1,9 @@
 """Which experiment's arms hold when: experiments follow each other, each from the first cycle that begins in it.
 
 A cycle belongs to the experiment that ran as it began, from its begin to its end, both moments included; of two that
-did to the later, before the first one to the first. So nothing that was told of a cycle is another thing after an end at
-that very moment: an end, and a ship, hold for the cycles that begin after it. When an experiment ends,
-everybody gets one arm: the policy where it was shipped, else the control; where the next one replaced it as it began,
+did to the later, before the first one to the first. So an end at that very moment changes nothing that was told of the
+cycle: an end, and a ship, hold for the cycles that begin after it. When an experiment ends, everybody gets one arm: the
+policy where it was shipped, else the control; where the next one replaced it as it began,
 the cycles under way are finished as they were.
 """
 
