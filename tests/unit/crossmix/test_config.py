@@ -1,5 +1,6 @@
 """The config tree: presets, strictness, and what the errors say."""
 
+import ast
 import json
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
