@@ -219,9 +219,13 @@ def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
     total = sum(count.values())
     if total == 0:
         reason = "the router has seen no user: every question named its arm, or the experiment has just begun."
+        if one.ended:
+            reason = "the router saw no user of it before its end: every question named its arm."
         return ratio | {"p": None, "verdict": "not applicable", "reason": reason}
     if total < FEWEST_USERS:
         reason = f"{total} user{'s' * (total != 1)}; {FEWEST_USERS} are needed: {FEWEST_USERS - total} more."
+        if one.ended:
+            reason = f"{total} user{'s' * (total != 1)} by its end; {FEWEST_USERS} were needed."
         return ratio | {"p": None, "verdict": "insufficient data", "reason": reason}
     test = balance(count, {arm: one.weights.get(arm, 0.0) for arm in count})
     split = " : ".join(f"{count[arm] / total:.1%}" for arm in count)
