@@ -8,6 +8,7 @@ it. An imbalance of users blocks everything, and is said first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,11 +122,15 @@ def status(
     return standing
 
 
-def render(standing: dict[str, Any]) -> str:
-    """A status as a page of its own: HTML that fetches nothing."""
+def render(standing: dict[str, Any], begun: Sequence[Experiment] = ()) -> str:
+    """A status as a page of its own: HTML that fetches nothing.
+
+    Args:
+        begun: every experiment, to be listed with links to their pages; none: the page stands alone.
+    """
     from serving.experiment.page import page
 
-    return page(standing)
+    return page(standing, begun)
 
 
 def _verdict(
