@@ -24,7 +24,7 @@ from crossmix.ledger.experiments import get as experiment
 from crossmix.ledger.outcomes import read
 from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, JUDGED
-from serving.experiment.compare import figures, own, series
+from serving.experiment.compare import figures, own
 from serving.experiment.routes import router
 from serving.experiment.verdict import status
 from serving.http.answers import ExperimentAnswer, GuardrailAnswer
@@ -447,24 +447,3 @@ def test_a_shipped_experiment_says_so(tmp_path: Path) -> None:
     bare = make_store(tmp_path / "bare", ended=START + 9 * DAY, reason="shipped", ended_by="anna", outcome="shipped")
     line = status(bare, "first", START + 10 * DAY)["verdict"]["line"]
     assert line.endswith(" were needed. It was shipped: the policy serves everybody."), line
-
-
-def test_after_an_end_it_is_said_what_was_known_then_and_nothing_more_is_asked_for(tmp_path: Path) -> None:
-    """Two days and ten users, then a person ended it; weeks later the sentences are the same."""
-    store = make_store(tmp_path)
-    deliver(store, paired_days([1.0] * 2, [1.0] * 2))
-    assign(store, policy=7, control=3)
-    with store.change() as connection:
-        ended = {"ended": START + 2 * DAY, "ended_by": "anna", "reason": "a holiday"}
-        connection.execute(tables.experiments.update().values(**ended))
-    for days in (2, 30):
-        found = status(store, "first", _at(days))
-        line = "Insufficient data after 2 of 14 cycles: 2 finished cycles with feedback by its end; 3 were needed."
-        assert found["verdict"]["line"] == f"{line} It has ended: a holiday."
-        assert found["lifts"]["cpa"]["reason"] == "2 finished cycles with feedback by its end; 3 were needed"
-        assert found["sample_ratio"]["reason"] == "10 users by its end; 50 were needed."
-    nothing = series(np.zeros((1, 2, 5)), np.ones((1, 2, 5)), np.ones((1, 5)), over=True)
-    assert nothing == "the policy arm's numerator was 0 in all 5 cycles until its end"
-    gap = np.array([[[1.0, 0, 0, 0, 1, 1]] * 2])
-    missing = series(gap, np.ones((1, 2, 6)), np.ones((1, 6)), over=True)
-    assert missing == "an arm had nothing to compare in 3 of 6 cycles on end, until the experiment's end"
