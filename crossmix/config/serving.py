@@ -18,6 +18,7 @@ class Registry:
     tracking_uri: str | None = None
     """MLflow tracking URI; `None`: sqlite in the run's own folder."""
     experiment: str = "crossmix"
+    """Name of the MLflow experiment that runs are tracked in; no experiment of served arms."""
     model: str = "crossmix-policy"
     """Name of the registered model."""
 

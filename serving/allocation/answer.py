@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import allocate, constraints
+from crossmix.clock import LATEST
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
@@ -170,6 +171,7 @@ class Answerer:
         bundle, campaign = serving.bundle, planned.campaign
         running = campaign.cycle(datetime.fromtimestamp(now, UTC))
         cycle = running if question.cycle is None else question.cycle
+        start = begins_of(campaign, cycle, question)
         limits = planned.limits
         if question.changes_limits:
             try:
@@ -180,7 +182,6 @@ class Answerer:
         statistics_X = bundle.layout.statistics(state_S)
         share_P = bundle.layout.of_platforms(statistics_X, "previous_share", len(bundle.platforms))
         previous_P = share_P.astype(np.float32) if abs(float(share_P.sum()) - 1) < 1e-3 else None
-        start = campaign.begins(cycle)
         target_P = self._target(planned, arm)
         # Overrides and the control's split are somebody's decision: steps and freezes do not hold them back.
         held_P = previous_P if target_P is None else None
@@ -377,6 +378,20 @@ class Answerer:
 
 def _stacked(rows: Sequence[Array]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def begins_of(campaign: Campaign, cycle: int, question: Question) -> datetime:
+    """When a cycle begins, UTC; raises `QuestionError` for one beyond all calendars."""
+    try:
+        begins = campaign.begins(cycle)
+    except OverflowError:
+        begins = None
+    if begins is None or begins > LATEST:
+        last = f"it has the cycles 0 to {campaign.cycles - 1}"
+        raise QuestionError(
+            f"{question.where}.cycle: {cycle} of {campaign.campaign_id!r} begins after {LATEST.year}; {last}, give one"
+        )
+    return begins
 
 
 def _stopped(campaign: Campaign, cycle: int) -> str | None:

@@ -24,7 +24,7 @@ from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.clock import Clock, wall
 from crossmix.ledger import pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
-from crossmix.ledger.feedback import Increment, complete_cells_of, increments_of
+from crossmix.ledger.feedback import Increment, increments_of, known_cells_of
 from crossmix.ledger.pushes import Key, Note, Progress
 from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
@@ -252,12 +252,12 @@ class Pusher(Loop):
             block = due[start : start + MOST_READ]
             names = sorted({one.campaign.campaign_id for one in block})
             delivered, splits = increments_of(store, names, platforms), last_splits_of(store, names, platforms)
-            complete = complete_cells_of(store, names, platforms)
+            priced = known_cells_of(store, names, platforms)
             for one in block:
                 if self.stopping:
                     return read
                 name, key = one.campaign.campaign_id, one.key
-                kept = delivered.get(key, ()), complete.get(key, ()), splits.get(key, {})
+                kept = delivered.get(key, ()), priced.get(key, ()), splits.get(key, {})
                 try:
                     flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()))
                     newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
