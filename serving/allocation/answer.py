@@ -120,6 +120,7 @@ class Answerer:
             serving,
             snapshot.planned.get(campaign),
             self.live.states.get(campaign, arm),
+            self.live.states.awaited(campaign),
             snapshot.experiment,
             missing,
         )
@@ -183,7 +184,8 @@ class Answerer:
         )
         budget = question.budget if question.budget is not None else money * pace
         waiting = self.live.experiment.waiting(start, campaign.ends(cycle))
-        notes = [*self.live.snapshot.notes, *waiting, *missing.notes]
+        unread = [states.UNREAD] if source == states.COLD and self.live.states.awaited(question.campaign_id) else []
+        notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0
