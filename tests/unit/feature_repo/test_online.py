@@ -65,7 +65,10 @@ def test_the_same_bits_as_feasts_own_store_in_a_row_for_each_entity(log: Dataset
     pushed = features.online_known(folder, CAMPAIGNS, "policy")[0]
     wanted = ALLOCATION.clamp(frame[list(ALLOCATION.names)].to_numpy("float32"), PLATFORMS)
     assert pushed.tobytes() == wanted.tobytes()
-    for view, numbers in ((PLATFORM_VIEW, len(ALLOCATION.platform_names)), (CAMPAIGN_VIEW, len(ALLOCATION.campaign_names))):
+    for view, numbers in (
+        (PLATFORM_VIEW, len(ALLOCATION.platform_names)),
+        (CAMPAIGN_VIEW, len(ALLOCATION.campaign_names)),
+    ):
         assert _count(folder, f"crossmix_{view}_rows") == 2 * len(CAMPAIGNS)
         assert _count(folder, f"crossmix_{view}") == 0
         assert _count(own, f"crossmix_{view}") == 2 * len(CAMPAIGNS) * numbers
