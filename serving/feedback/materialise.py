@@ -37,9 +37,9 @@ Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
 """How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
-MOST_MADE = 20_000
+MOST_MADE = 5_000
 """Rows with which a round hands over what it has made; the next one goes on. Every push writes the offline files anew:
-there are as few as memory allows, of which a row takes a kilobyte."""
+few large ones cost less than many, and what was made is kept before all is."""
 MOST_READ = 200
 """Campaigns' arms read from the database at once."""
 SEEDS_AT_ONCE = 1_000
