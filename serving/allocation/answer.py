@@ -129,6 +129,7 @@ class Answerer:
             serving,
             snapshot.planned.get(campaign),
             self.live.states.get(campaign, arm),
+            self.live.states.awaited(campaign),
             snapshot.experiment,
             missing,
             self.live.earlier.last(campaign, arm),
@@ -192,7 +193,8 @@ class Answerer:
         pace = goes if self.live.paced and source == states.OWN else 1.0
         budget = question.budget if question.budget is not None else money * pace
         waiting = self.live.experiment.waiting(start, campaign.ends(cycle))
-        notes = [*self.live.snapshot.notes, *waiting, *missing.notes]
+        unread = [states.UNREAD] if source == states.COLD and self.live.states.awaited(question.campaign_id) else []
+        notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0

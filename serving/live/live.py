@@ -44,7 +44,7 @@ from serving.live.earlier import Earlier
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
 from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
-from serving.live.states import States
+from serving.live.states import TOGETHER, States
 from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
@@ -109,7 +109,7 @@ class Live:
         self._loops = Ticks(clock)
         self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
-        self._swapping = threading.Lock()
+        self._swapping, self._stopping = threading.Lock(), False
         self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
         restored = self._restored()
         self.snapshot = replace(restored, planned=self._laid_over(restored.planned, restored.revision))
@@ -178,6 +178,7 @@ class Live:
         waits = None if self.lane.trouble is None else f"changes are served here alone: {self.lane.trouble}"
         sources = [
             ("feature store", self.states.trouble, self.states.since),
+            ("feature store", self.states.waits, self.states.started),
             ("registry", self.champion.trouble, self.champion.since),
             ("database", *database),
             ("kill switch", waits, self.lane.since),
@@ -213,8 +214,14 @@ class Live:
                 return
             self._store_trouble, self._store_since = None, None
 
-    def refresh_states(self) -> None:
-        """Read the statistics anew that may have changed (`Due`), and believe what the database knows of."""
+    def refresh_states(self, most: int | None = None) -> None:
+        """Read the statistics anew that may have changed (`Due`), and believe what the database knows of.
+
+        They are read, and serve, `TOGETHER` campaigns at a time.
+
+        Args:
+            most: campaigns to read; the others wait for the next round, which `troubles` says. `None`: all.
+        """
         pushed, identity, campaigns = None, None, self.campaigns
         try:
             identity = self._due.look(self.store)
@@ -222,8 +229,19 @@ class Live:
         except StoreAwayError as error:
             self._database_away(error)
         names = self._due.names(campaigns, self.states.doubtful())
-        if self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, names) and pushed is not None:
-            self._due.done(names)
+        if most is not None and len(names) > most:
+            self.states.wait(names[most:], campaigns, ARMS, self.clock(), pushed)
+            names = names[:most]
+        left = set(names)
+        while True:
+            some = self.states.first(left)
+            if not self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, some):
+                return
+            if pushed is not None:
+                self._due.done(some)
+            left.difference_update(some)
+            if not left or self._stopping:
+                return
 
     def read_earlier(self) -> None:
         """Read what answers would know of earlier cycles (`Earlier`)."""
@@ -263,11 +281,11 @@ class Live:
         audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
 
     def start(self) -> None:
-        """Ask the registry, read everything once, and begin to watch."""
+        """Ask the registry, read everything once (of statistics `TOGETHER` campaigns'), and begin to watch."""
         self.lane.prepare()
         self.follow_champion(FIRST_SECONDS)
         self.reload()
-        self.refresh_states()
+        self.refresh_states(TOGETHER)
         settings = self.config.serving
         for name, work, seconds in (
             ("database reader", self._look, LOOK_SECONDS),
@@ -290,6 +308,7 @@ class Live:
 
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""
+        self._stopping = True
         self._loops.stop()
         self.lane.stop()
         self.recorder.flush()
@@ -374,12 +393,7 @@ class Live:
         return arms.of_rows(begun)
 
     def _planned(self, campaign: Campaign) -> Planned:
-        static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])
-        override_P = None
-        if campaign.override is not None:
-            share = campaign.override.share
-            override_P = static_P if share is None else np.array([share.get(name, 0.0) for name in self.platforms])
-        return Planned(campaign, campaign.box(self.platforms), static_P, override_P)
+        return Planned.of(campaign, self.platforms)
 
     def _switched(self, campaign_id: str) -> None:
         """A change of the kill switch's lane holds from now on; no database is asked."""
