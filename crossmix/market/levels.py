@@ -13,9 +13,9 @@ was seen. Evidence fades in cycles that tell something, so that what was long ag
     E <- (1 - fade) E + ln p(seen | has moved) - ln p(seen | as fitted)
 
 What a cycle tells is in `crossmix.market.level_evidence`. A cell without delivery teaches nothing: time passes for
-drift and walk alone. Each cycle's residual is against what was believed before: both predictions, weighted by their odds and
-their precision, so that a wide guess about what a move would be like hides no surprise. The refitted market is the
-geometric mean over both.
+drift and walk alone. Each cycle's residual is against what was believed before: both predictions, weighted by their
+odds and their precision, so that a wide guess about what a move would be like hides no surprise. The refitted market is
+the geometric mean over both.
 
 All is pure, and batched: cells are independent of each other.
 
