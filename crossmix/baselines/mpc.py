@@ -1,4 +1,4 @@
-"""Model-predictive control: the fitted market with filtered levels and drift, solved by the oracle's solver every cycle.
+"""Model-predictive control: the fitted market with filtered levels and drift, solved anew every cycle.
 
 What an engineer with the fitted market would run: what each campaign's platforms have moved to, and the AR(1) drifts of
 click rate, conversion rate and price, are tracked from delivery reports (`crossmix.market.levels`: the filter that
