@@ -95,9 +95,11 @@ def told(found: Comparison) -> str:
     short = [column for column in found.columns if column.verdict == "insufficient data"]
     if short:
         least = min(min(column.worth) for column in short)
+        alike = min(max(column.worth[0] / column.rows[0], column.worth[1] / column.rows[1]) for column in short) < 0.5
         lines.append(
             f"insufficient data: {_names([column.name for column in short])}: rows are worth as few as {least:,.0f} "
-            f"independent ones, {found.needed:,.0f} are needed; compare longer tables, or raise --effect"
+            f"independent ones{', as they persist, so raw columns drift by themselves' if alike else ''}; "
+            f"{found.needed:,.0f} are needed: compare longer tables, or raise --effect"
         )
     reasons: dict[str, list[str]] = {}
     for name, why in found.left_out.items():

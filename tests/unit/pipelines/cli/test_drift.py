@@ -73,6 +73,17 @@ def test_too_few_rows_are_status_2_and_left_out_columns_are_told(tmp_path: Path)
     assert lines[2:] == ["left out, not in the reference: new", "left out, empty in the current table: d"]
 
 
+def test_columns_that_persist_are_told(tmp_path: Path) -> None:
+    paths = []
+    for seed in (12, 13):
+        walk = np.random.default_rng(seed).standard_normal(10_000).cumsum()
+        paths.append(tmp_path / f"{seed}.parquet")
+        pd.DataFrame({"price": walk}).to_parquet(paths[-1])
+    answer = ask(*paths)
+    assert (answer.exit_code, "price: rows are worth as few as" in answer.stdout) == (2, True)
+    assert "as they persist, so raw columns drift by themselves; 3,980 are needed" in answer.stdout
+
+
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     answer = ask(tmp_path / "a.csv", tmp_path / "b.csv")
     assert (answer.exit_code, answer.stdout) == (2, "")
