@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from crossmix.config.alerting import Alerts
 from crossmix.config.data import Data
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
@@ -37,6 +38,8 @@ class Config:
     registry: Registry = field(default_factory=Registry)
     serving: Serving = field(default_factory=Serving)
     monitor: Monitor = field(default_factory=Monitor)
+    alerts: Alerts = field(default_factory=Alerts)
+    """Where alerts go, and the webhook that takes them."""
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6

@@ -80,7 +80,9 @@ def test_only_what_is_to_be_watched_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_settings_are_checked_as_strictly_as_the_config() -> None:
-    ((monitor, settings),) = configured(load("laptop", ["monitor.settings.late_feed.cycles=3"]))
+    ((monitor, settings),) = configured(
+        load("laptop", ["monitor.settings.late_feed.cycles=3", 'monitor.watch=["late_feed"]'])
+    )
     assert (monitor.name, settings.cycles) == ("late_feed", 3)
     for override, message in (
         ("monitor.settings.late_feed.cycles=0", r"monitor.settings.late_feed.cycles: 0 does not fit"),
