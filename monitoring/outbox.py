@@ -82,6 +82,8 @@ class Courier:
         self._store, self.destination, self._settings = store, destination, settings
         self._post, self._now, self._chance = post or over_http, now, chance
         self._rest: datetime | None = None
+        self._failed = 0
+        """Tries without an acknowledgement since the last one, of whatever letter: a target that is away stays away."""
         # A letter is another process's again once this one has surely given up on it.
         self._lease = timedelta(seconds=60 + 6 * destination.target.timeout)
 
@@ -114,7 +116,7 @@ class Courier:
         now, status = self._now(), answer.status
         if 200 <= status < 300:
             outbox.delivered(store, letter, now, status)
-            self._rest = None
+            self._rest, self._failed = None, 0
             metrics.TRIES.labels(name, "delivered").inc()
         elif status in LATER or status >= 500 or (status in UNKNOWN_HERE and now - letter.created < PATIENCE):
             self._again(store, letter, status, f"HTTP {status}", answer.retry_after)
@@ -123,11 +125,12 @@ class Courier:
 
     def _again(self, store: Store, letter: Letter, status: int | None, trouble: str, asked: str | None) -> None:
         now = self._now()
-        pause = min(self._settings.longest_retry, self._settings.first_retry * 2 ** min(letter.attempts, 30))
+        tries = min(max(letter.attempts, self._failed), 30)
+        pause = min(self._settings.longest_retry, self._settings.first_retry * 2**tries)
         waited = timedelta(seconds=pause * (0.5 + 0.5 * self._chance()))
         due = now + max(waited, _retry_after(asked, now))
         outbox.again(store, letter, due, status, trouble)
-        self._rest = due
+        self._rest, self._failed = due, self._failed + 1
         metrics.TRIES.labels(self.destination.name, "later").inc()
         if letter.attempts == 0:
             _log.warning("alert %s for %s: %s; it is tried again", letter.alert_id, letter.target, trouble)

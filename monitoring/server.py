@@ -107,6 +107,7 @@ def _bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2_048)
     except OSError as error:
         listener.close()
         raise ConfigError(f"--port {port}: it cannot be bound on {host} ({error.strerror}); name another") from None

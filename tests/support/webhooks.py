@@ -60,9 +60,10 @@ class Hook:
     launcher: MemoryLauncher = field(default_factory=MemoryLauncher)
     secrets: tuple[str, ...] = (SECRET,)
     tokens: tuple[str, ...] = (TOKEN,)
+    wall: MemoryClock = field(default_factory=lambda: MemoryClock(WALL))
 
     def __post_init__(self) -> None:
-        self.market, self.wall, self.seconds = MemoryClock(MARKET), MemoryClock(WALL), 0.0
+        self.market, self.seconds = MemoryClock(MARKET), 0.0
         self.store = Store(self.url, self.market)
         self.secret_file = self.folder / "secret"
         self.write(self.secret_file, self.secrets)

@@ -93,7 +93,7 @@ def test_settings_are_checked_as_strictly_as_the_config() -> None:
             configured(load("laptop", [override]))
     with pytest.raises(ConfigError, match=r"monitor.watch: no monitor is called 'later'; use late_feed"):
         load("laptop", ['monitor.watch=["later"]'])
-    assert MONITORS.names() == ("late_feed",)
+    assert MONITORS.names() == ("late_feed", "undelivered")
 
 
 def test_the_command_prints_findings_and_exits_by_them(tmp_path: Path) -> None:
