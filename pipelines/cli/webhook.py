@@ -113,7 +113,7 @@ def serve(
     from crossmix.config import ConfigError
     from monitoring import keys
     from monitoring.server import Opening, run, troubles
-    from monitoring.starts import Starter, loop_of
+    from monitoring.starts import Nudge, Starter, loop_of
     from monitoring.webhook import Intake, application
     from pipelines.cli.monitor import database_of
     from pipelines.cli.serve import clock_for
@@ -129,31 +129,18 @@ def serve(
         )
     store = Opening(database_of(config, out, database), clock_for(config))
     launcher = launcher_of(config, out)
-    loops = []
-    if launcher is not None:
-        starter = Starter(store, launcher, settings, f"{socket.gethostname()}:{port}")
-        loops.append(loop_of(starter, settings))
-    missing = None if loops else "none is configured: runs are kept and wait"
-    intake = Intake(
-        store=store,
-        settings=settings,
-        keys=signing,
-        tokens=tokens,
-        opened=lambda: [loop.once() for loop in loops],
-        troubles=lambda: troubles(
-            [
-                ("database", store.trouble),
-                ("launcher", missing),
-                ("secret", signing.trouble),
-                ("bearer", tokens.trouble),
-                *((loop.name, loop.trouble) for loop in loops),
-            ]
-        ),
-    )
+    loop = loop_of(Starter(store, launcher, settings, f"{socket.gethostname()}:{port}"), settings)
+    missing = "none is configured: runs are kept and wait" if launcher is None else None
+
+    def away() -> list[dict[str, str]]:
+        parts = [("database", store.trouble), ("launcher", missing), ("secret", signing.trouble)]
+        return troubles([*parts, ("bearer", tokens.trouble), (loop.name, loop.trouble)])
+
+    intake = Intake(store=store, settings=settings, keys=signing, tokens=tokens, opened=Nudge(loop), troubles=away)
     waits = "" if missing is None else f"; launcher: {missing}"
     greeting = "webhook at http://{}:{} (POST /alerts, /alertmanager; GET /runs), SIGTERM ends it"
     try:
-        run(application(intake), host, port, loops, lambda bound: told(greeting.format(host, bound) + waits))
+        run(application(intake), host, port, [loop], lambda bound: told(greeting.format(host, bound) + waits))
     finally:
         store.close()
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from crossmix.background import Loop
 from crossmix.clock import MemoryClock
 from crossmix.config import Webhook
 from crossmix.ledger import alerts as ledger
 from crossmix.ledger import runs
 from crossmix.ledger.runs import Run
 from crossmix.ledger.store import Store, StoreAwayError
-from monitoring.starts import Starter
+from monitoring import metrics
+from monitoring.starts import Nudge, Starter
 from tests.support.launchers import MemoryLauncher
 from tests.support.webhooks import MARKET, WALL, alert
 
@@ -169,6 +172,17 @@ def test_a_run_that_never_ends_gives_its_campaign_free(bench: Bench) -> None:
     assert (bench.run().state, bench.run().detail) == ("failed", "not over after 24 h (alerts.webhook.longest)")
 
 
+def test_without_a_launcher_runs_wait_for_one_and_are_counted(bench: Bench) -> None:
+    run_id = bench.claim()
+    Starter(lambda: bench.store, None, Webhook(), "one", bench.wall).round()
+    assert (bench.run().state, bench.run().holder) == ("claimed", None)
+    assert metrics.OPEN.labels("claimed")._value.get() == 1
+    bench.starter().round()
+    assert bench.launcher.calls == [run_id]
+    assert metrics.OPEN.labels("claimed")._value.get() == 0
+    assert metrics.OPEN.labels("started")._value.get() == 1
+
+
 def test_a_database_that_is_away_ends_the_round(bench: Bench) -> None:
     def away() -> Store:
         raise StoreAwayError("database: away")
@@ -176,3 +190,25 @@ def test_a_database_that_is_away_ends_the_round(bench: Bench) -> None:
     starter = Starter(away, bench.launcher, replace(Webhook(), lease=1.0), "one", bench.wall)
     with pytest.raises(StoreAwayError):
         starter.round()
+
+
+def test_while_a_launcher_hangs_one_thread_waits_for_it_however_many_ask() -> None:
+    began, free, rounds = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        rounds.append(threading.current_thread().name)
+        began.set()
+        assert free.wait(60)
+
+    nudge = Nudge(Loop("runs", 60, work))
+    first = threading.Thread(target=nudge, name="first")
+    first.start()
+    assert began.wait(60)
+    for _ in range(100):
+        nudge()  # none of them waits
+    assert rounds == ["first"]
+    free.set()
+    first.join()
+    assert rounds == ["first", "first"]
+    nudge()
+    assert len(rounds) == 3

@@ -144,4 +144,5 @@ def test_without_a_launcher_runs_are_kept_and_it_says_so(tmp_path: Path, monkeyp
     assert served["post"]["outcome"] == "run"
     assert [run["state"] for run in served["runs"]["runs"]] == ["claimed"]
     assert served["healthz"]["degraded"] == [{"what": "launcher", "why": "none is configured: runs are kept and wait"}]
-    assert served["loops"] == []
+    (loop,) = served["loops"]
+    assert (loop.name, loop.trouble) == ("runs", None)
