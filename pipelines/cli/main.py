@@ -15,7 +15,6 @@ from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import (
     drift,  # noqa: F401 - adds its commands to `monitor`
     token,
-    token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
 from pipelines.cli.life import experiment
