@@ -22,7 +22,7 @@ from crossmix import allocate, constraints
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, CANARY, EVERY_ARM
 from crossmix.reasons import interval_of, reasoned
 from serving.allocation import explain
 from serving.allocation.question import Question, QuestionError
@@ -84,7 +84,28 @@ class Answerer:
         Raises:
             QuestionError: one of them cannot be answered; then none is.
         """
-        serving, now = self.live.champion.current, self.live.clock().timestamp()
+        arms = [question.arm or arm for question in questions]
+        if CANARY not in arms:
+            return self._answered(questions, arm, self.live.champion.current)
+        # Bundle by bundle: those of a canary's users that the version on trial answers, and the rest.
+        serving = [self._serving(question, one) for question, one in zip(questions, arms, strict=True)]
+        answers: dict[int, dict[str, Any]] = {}
+        for one in dict.fromkeys(map(id, serving)):
+            rows = [row for row, served in enumerate(serving) if id(served) == one]
+            answers |= zip(rows, self._answered([questions[row] for row in rows], arm, serving[rows[0]]), strict=True)
+        return [answers[row] for row in range(len(questions))]
+
+    def _serving(self, question: Question, arm: str) -> Serving:
+        """What answers a question of an arm."""
+        planned = self.live.snapshot.planned.get(question.campaign_id)
+        if arm != CANARY or planned is None:
+            return self.live.champion.current
+        cycle = planned.campaign.cycle(self.live.clock()) if question.cycle is None else question.cycle
+        return self.live.trial.serving(planned.campaign.begins(cycle))
+
+    def _answered(self, questions: Sequence[Question], arm: str, serving: Serving) -> list[dict[str, Any]]:
+        """`answer` by one bundle."""
+        now = self.live.clock().timestamp()
         troubles = self.live.troubles()
         answers: list[dict[str, Any] | None] = []
         lacking: list[Missing] = []
@@ -111,7 +132,7 @@ class Answerer:
     def _missing(self, campaign: str, arm: str, now: float) -> Missing:
         """What feedback lacks of the campaign that is asked about."""
         planned = self.live.snapshot.planned.get(campaign)
-        return NOTHING if planned is None or arm not in ARMS else self.live.missing(planned.campaign, arm, now)
+        return NOTHING if planned is None or arm not in EVERY_ARM else self.live.missing(planned.campaign, arm, now)
 
     def _epoch(self, campaign: str, arm: str, serving: Serving, missing: Missing) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
@@ -119,7 +140,7 @@ class Answerer:
         return (
             serving,
             snapshot.planned.get(campaign),
-            self.live.states.get(campaign, arm),
+            self.live.state(campaign, arm),
             snapshot.experiment,
             missing,
         )
@@ -150,8 +171,8 @@ class Answerer:
     # ---- what a question needs ---------------------------------------------------------------------------------------
 
     def _task(self, question: Question, arm: str, serving: Serving, missing: Missing, now: float) -> _Task:
-        if arm not in ARMS:
-            raise QuestionError(f"{question.where}.arm: {arm!r}; use {' or '.join(ARMS)}")
+        if arm not in EVERY_ARM:
+            raise QuestionError(f"{question.where}.arm: {arm!r}; use {', '.join(EVERY_ARM)}")
         # Taken first: what is replaced while the answer is made only makes it be made again.
         epoch = self._epoch(question.campaign_id, arm, serving, missing)
         planned = epoch[1]
@@ -218,7 +239,7 @@ class Answerer:
         if question.state_S is not None:
             return question.state_S, "request", 0.0
         campaign, layout = planned.campaign, serving.bundle.layout
-        known = self.live.states.get(campaign.campaign_id, arm)
+        known = self.live.state(campaign.campaign_id, arm)
         if known is None:
             limits = planned.limits
             weekday = campaign.calendar.weekday(cycle)

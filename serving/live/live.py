@@ -27,15 +27,16 @@ from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit, experiments
+from crossmix.ledger import audit, canaries, experiments
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, CANARY, EVERY_ARM
 from crossmix.response import Response
 from serving.assignment import arms
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
+from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.changes import Changes
@@ -43,7 +44,7 @@ from serving.live.due import Due
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
 from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
-from serving.live.states import States
+from serving.live.states import OWN, State, States
 from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
@@ -85,6 +86,7 @@ class Live:
     ) -> None:
         self.config, self.folder, self.database = config, Path(folder), database
         self.champion, self.clock = champion, clock
+        self.trial = Trial(champion, lambda: self.experiment)
         self._named = frozenset(named)
         self._named_trouble: str | None = None
         self._named_since: float | None = None
@@ -154,6 +156,13 @@ class Live:
         """The user's arm now, in a campaign's cycle that began at `start`; `None`: in one that begins now."""
         return self.experiment.arm_asked(user_id, start)
 
+    def state(self, campaign: str, arm: str) -> State | None:
+        """A campaign's statistics in an arm: the canary's are the policy's until it has finished a cycle of its own."""
+        own = self.states.get(campaign, arm)
+        if arm == CANARY and (own is None or own.source != OWN or own.seconds <= self.trial.began):
+            own = self.states.get(campaign, ARMS[0])
+        return own
+
     def mean_context(self, bundle: Bundle) -> Array:
         """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
         if bundle.digest not in self._means:
@@ -173,6 +182,7 @@ class Live:
             ("registry", self.champion.trouble, self.champion.since),
             ("database", *database),
             ("kill switch", waits, self.lane.since),
+            ("canary", self.trial.trouble, self.trial.since),
             ("settings", self._named_trouble, self._named_since),
             ("clock", getattr(self.clock, "trouble", None), getattr(self.clock, "since", None)),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
@@ -187,6 +197,8 @@ class Live:
         """What feedback lacks of a campaign's arm that is asked about; `seconds`: the time, UTC."""
         if self.snapshot.everybody not in (None, arm):
             return NOTHING  # nobody is in it any more
+        if arm == CANARY and self.state(campaign.campaign_id, arm) is self.state(campaign.campaign_id, ARMS[0]):
+            return NOTHING  # it has finished no cycle yet
         return self.gaps.of(campaign, arm, seconds)
 
     def degraded(self) -> list[dict[str, str]]:
@@ -214,7 +226,8 @@ class Live:
         except StoreAwayError as error:
             self._database_away(error)
         names = self._due.names(campaigns, self.states.doubtful())
-        if self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, names) and pushed is not None:
+        arms = ARMS if self.experiment.tried is None else EVERY_ARM
+        if self.states.refresh(campaigns, arms, self.clock(), pushed, identity, names) and pushed is not None:
             self._due.done(names)
 
     def follow_champion(self, seconds: float | None = None) -> None:
@@ -228,6 +241,7 @@ class Live:
                 self.champion.refresh()
             else:
                 self.champion.ask(seconds)
+            self.trial.follow()
             version = self.champion.current.version
             if version != self._followed:
                 self._served_changes.append((self._followed, version))
@@ -324,6 +338,7 @@ class Live:
         if experiment == old.experiment:
             experiment = old.experiment  # an unchanged one stays the same object: answers are kept by it
         self._take(Snapshot(revision, planned, experiment, notes_of(experiment)))
+        self.trial.follow()
         self._changes.taken()
         self._keep(self._kept.quick)
 
@@ -352,7 +367,7 @@ class Live:
             # The database was away at the start: what serves goes on, and says so.
             self._named_trouble, self._named_since = str(error), time.time()
         self._named = frozenset()  # later ones begin while this server runs
-        return arms.of_rows(begun)
+        return arms.of_rows(begun, canaries.load_all(store))
 
     def _planned(self, campaign: Campaign) -> Planned:
         static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])
@@ -406,7 +421,8 @@ class Live:
         try:
             kept = json.loads(self._kept.file.read_text())
             campaigns: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
-            experiment = arms.restored(kept.get("experiments", ()))
+            tried = [canaries.from_plain(row) for row in kept.get("canaries", ())]
+            experiment = arms.restored(kept.get("experiments", ()), tried)
         except FileNotFoundError:
             return Snapshot()
         except (ValueError, KeyError, TypeError) as error:

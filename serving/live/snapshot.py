@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from crossmix import constraints
+from crossmix.ledger import canaries
 from crossmix.ledger.campaigns import Campaign
 from serving.assignment import arms
 from serving.assignment.arms import Experiment
@@ -71,7 +72,10 @@ def plain(snapshot: Snapshot) -> dict[str, Any]:
     """What `Live._restored` reads."""
     rows = [campaign.as_dict() for campaign in snapshot.campaigns.values()]
     experiment = snapshot.experiment
-    return {"campaigns": rows, "experiments": [] if experiment is None else arms.kept(experiment)}
+    if experiment is None:
+        return {"campaigns": rows, "experiments": [], "canaries": []}
+    tried = [canaries.plain(one) for one in experiment.canaries]
+    return {"campaigns": rows, "experiments": arms.kept(experiment), "canaries": tried}
 
 
 def notes_of(experiment: Experiment | None) -> tuple[str, ...]:
