@@ -24,7 +24,7 @@ from crossmix.config.loading import (
     strictly,
     to_json,
 )
-from crossmix.config.serving import Guard, Guardrails, Monitor, Registry, Serving
+from crossmix.config.serving import Canary, Guard, Guardrails, Monitor, Registry, Serving
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
     STRICT,
@@ -45,6 +45,7 @@ __all__ = [
     "PRESETS",
     "STRICT",
     "Align",
+    "Canary",
     "Config",
     "ConfigError",
     "DDPGConfig",
