@@ -2,9 +2,9 @@
 
 Canaries in a fitted market (`counts`): policy and canary meet the same market with users and luck of their own, each
 with its part of users and budget, and the server's own test (`crossmix.evaluate.stats.unequal`) looks after every
-cycle. What it knows of the noise is from 14 cycles of the experiment before, policy against control, in another market's
-course. A bad version sells 30 % less: its conversions are thinned out from its first cycle on. Where nothing is thinned
-out, every stop is a false one.
+cycle. What it knows of the noise is from 14 cycles of the experiment before, policy against control, in other flights.
+Everybody plays the static split, so that arms differ by luck alone; a bad version's conversions are thinned out from
+its first cycle on. Where nothing is thinned out, every stop is a false one.
 
 | schedule  | what                                                                                             |
 |-----------|--------------------------------------------------------------------------------------------------|
@@ -106,7 +106,7 @@ def spliced(flights: Flights, part_T2: Array) -> tuple[Array, Array, Array]:
     for t, (mine, others) in enumerate(part_T2):
         one, other = flights.arm(mine, 0), flights.arm(others, 1)
         columns.append((one["roi"][:, t], other["roi"][:, t], one["conversions"][:, t]))
-    roi_RT, policy_RT, sold_RT = (np.stack(rows, axis=1) for rows in zip(*columns, strict=True))
+    roi_RT, policy_RT, sold_RT = (np.stack(rows, axis=1).astype(float) for rows in zip(*columns, strict=True))
     return roi_RT, policy_RT, sold_RT
 
 

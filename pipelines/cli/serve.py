@@ -111,6 +111,7 @@ def serve(
                 partial(answers.versions, live, settings),
                 now=clock,
                 mark=mark_of(live),
+                told=live.trial.tell,
             )
         )
     address = f"http://{settings.host}:{settings.port}"

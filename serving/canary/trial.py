@@ -47,6 +47,7 @@ class Trial:
     def __init__(self, champion: Champion, experiment: Callable[[], Experiment]) -> None:
         self._champion, self._experiment = champion, experiment
         self._current: Serving | None = None
+        self._told: tuple[int, str] = (-1, "")
         self.trouble: str | None = None
         self.since: float | None = None
 
@@ -91,6 +92,31 @@ class Trial:
         self._champion.spare = bundle.path
         self.trouble = self.since = None
         _log.info("canary: version %s, bundle %s", tried.version, bundle.digest[:12])
+
+    # ---- what is told of it ------------------------------------------------------------------------------------------
+
+    def tell(self, canary: Canary, detail: str) -> None:
+        """How a canary stands, for `sentence`: whoever looks at it says so."""
+        self._told = canary.id, detail
+
+    def sentence(self) -> str | None:
+        """The newest canary in a sentence, from memory; `None`: there was none."""
+        canaries = self._experiment().canaries
+        if not canaries:
+            return None
+        one = canaries[-1]
+        steps = ", ".join(f"{part:.0%}" for part in one.parts)
+        if one.ended is not None:
+            return (
+                f"Version {one.version}, on trial since {one.began:%Y-%m-%d}, was {one.outcome} on "
+                f"{one.ended:%Y-%m-%d} in step {one.step + 1} of {steps}: {one.reason}."
+            )
+        told, detail = self._told
+        stands = detail if told == one.id else "nothing is known of it yet"
+        return (
+            f"Version {one.version} is on trial since {one.began:%Y-%m-%d} with {one.part:.0%} of the policy's users, "
+            f"step {one.step + 1} of {steps}: {stands}."
+        )
 
     # ---- what its arm begins with ------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class Watch(Loop):
         now: the clock, UTC.
         grace: seconds that the replica that ended a canary has before others settle it.
         mark: something cheap that is another one once feedback, canary or time has moved on.
+        told: called with the canary and how it stands, at each look that judges it.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Watch(Loop):
         now: Clock = wall,
         grace: float = 60.0,
         mark: Callable[[], Hashable] = object,
+        told: Callable[[Canary, str], Any] = lambda _, __: None,
     ) -> None:
         super().__init__("canary", seconds, self.look, at_once=True, expected=(StoreAwayError,))
         self._open, self._registry, self._changed, self._answers = store, registry, changed, answers
         self._now, self._grace, self._mark = now, grace, mark
+        self._told = told
         self._held: Hashable = None
         self._mine: int | None = None
 
@@ -95,6 +98,7 @@ class Watch(Loop):
             reason = f"experiment {newest.id} has ended: every user gets the static split"
             return self._end(store, canary, ENDED, reason, ACTOR)
         stands = standing(store, canary, self._now())
+        self._told(canary, stands.detail)
         if stands.verdict == BROKEN:
             return self._end(store, canary, ROLLED_BACK, stands.detail, GUARDRAIL)
         if stands.of_step < canary.cycles:

@@ -61,7 +61,7 @@ class Driver:
             by *= canary if arm == "canary" else 1.0
             for line in () if answer is None else answer["allocation"]:
                 money = {"spend": line["amount"], "revenue": 2.0 * by * line["amount"]}
-                counts = {"impressions": 100, "clicks": 10, "conversions": 5}
+                counts = {"impressions": 100, "clicks": 10, "conversions": 0.1 * line["amount"]}
                 where = {"campaign_id": CAMPAIGNS[0], "arm": arm, "platform": line["platform"], "cycle": self.day}
                 events.append({"event_id": f"{arm}-{self.day}-{line['platform']}"} | where | money | counts)
         assert self.ok("POST", "/feedback", events)["accepted"] == len(events)

@@ -1,4 +1,4 @@
-"""The loop that looks at a canary: what it asks of the registry, once, and that it believes only what the server says."""
+"""The loop that looks at a canary: what it asks of the registry, once, and that it believes the server alone."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def test_it_is_settled_only_once_the_server_answers_with_the_champion(bad: Store
     loop = watch(bad, registry, server)
     loop.once()
     assert loop.trouble == (
-        "version 1 is champion, and the server answers arm canary by version 2, arm policy by version 2; it is asked again"
+        "version 1 is champion, and the server answers arm canary by version 2, arm policy by version 2; "
+        "it is asked again"
     )
     assert (newest(bad).outcome, newest(bad).settled) == ("rolled back", None)
     server.deaf = False
