@@ -1,50 +1,57 @@
-"""To which experiment a cycle belongs, and who has it once that is over."""
+"""Which canary has a cycle, and the arms' parts of users and budget in it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from crossmix import terms
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
-MOMENT = timedelta(microseconds=1)
+START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def term(began: float | None, ended: float | None = None, outcome: str | None = None, **more: Any) -> Any:
-    def at(days: float | None) -> datetime | None:
-        return None if days is None else START + days * DAY
-
-    weights = more.get("weights", {"policy": 0.7, "control": 0.3})
-    shipped = at(more.get("shipped"))
-    return SimpleNamespace(started=at(began), ended=at(ended), outcome=outcome, shipped=shipped, weights=weights)
+@dataclass(frozen=True)
+class Ran:
+    steps: tuple[tuple[datetime, float], ...]
+    ended: datetime | None = None
 
 
-def test_a_cycle_belongs_to_the_one_that_ran_as_it_began() -> None:
-    first, second = term(0.4, 3, terms.REPLACED), term(3)
-    both = (first, second)
-    assert terms.in_force(both, START + 3 * DAY) is second  # begun as the cycle began
-    assert terms.in_force(both, START + 3 * DAY - MOMENT) is first
-    assert terms.in_force(both, START) is first  # nothing ran before the very first
-    assert terms.in_force((term(None), second), START).started is None
+@dataclass(frozen=True)
+class Held:
+    weights: Mapping[str, float] = field(default_factory=lambda: {"policy": 0.7, "control": 0.3})
+    started: datetime | None = START
+    ended: datetime | None = None
+    outcome: str | None = None
+    shipped: datetime | None = None
 
 
-@pytest.mark.parametrize(
-    ("one", "begins", "parts"),
-    [
-        (term(0), 9, (0.7, 0.3)),
-        (term(0, 3), 3, (0.0, 1.0)),
-        (term(0, 3), 2.9, (0.7, 0.3)),
-        (term(0, 3, terms.REPLACED), 2, (0.7, 0.3)),
-        (term(0, 3, terms.SHIPPED, shipped=3), 3, (1.0, 0.0)),
-        (term(0, 3, terms.SHIPPED, shipped=5), 4, (0.0, 1.0)),
-        (term(0, 3, terms.SHIPPED, shipped=5), 5, (1.0, 0.0)),
-    ],
-)
-def test_the_parts_of_a_cycle(one: Any, begins: float, parts: tuple[float, float]) -> None:
-    at = START + begins * DAY
-    assert (terms.part([one], "policy", at), terms.part([one], "control", at)) == parts
+FIRST = Ran(((START + DAY, 0.1), (START + 3 * DAY, 0.5)), START + 5 * DAY)
+SECOND = Ran(((START + 7 * DAY, 0.2),))
+
+
+def test_a_step_has_the_cycles_that_begin_in_it() -> None:
+    parts = [terms.on_trial((FIRST, SECOND), START + n * DAY)[1] for n in range(9)]
+    assert parts == [0.0, 0.1, 0.1, 0.5, 0.5, 0.0, 0.0, 0.2, 0.2]
+    whose = [terms.on_trial((FIRST, SECOND), START + n * DAY)[0] for n in (0, 4, 5, 8)]
+    assert whose == [None, FIRST, None, SECOND]
+    assert terms.on_trial((), START) == (None, 0.0)
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_parts_add_up_and_the_canarys_is_the_policys(n: int) -> None:
+    begins = START + n * DAY
+    canary, policy, control = (
+        terms.part((Held(),), arm, begins, (FIRST, SECOND)) for arm in ("canary", "policy", "control")
+    )
+    assert canary + policy == pytest.approx(0.7)
+    assert control == pytest.approx(0.3)
+    assert canary == pytest.approx(0.7 * terms.on_trial((FIRST, SECOND), begins)[1])
+
+
+def test_of_a_static_split_for_everybody_it_has_nobody() -> None:
+    over = Held(ended=START + 2 * DAY)
+    assert [terms.part((over,), "canary", START + n * DAY, (FIRST,)) for n in (1, 2, 3)] == pytest.approx([0.07, 0, 0])
