@@ -26,7 +26,7 @@ from crossmix.config.loading import (
     to_json,
 )
 from crossmix.config.readapting import Readapt
-from crossmix.config.serving import Guard, Guardrails, Monitor, Registry, Serving
+from crossmix.config.serving import Canary, Guard, Guardrails, Monitor, Registry, Serving
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
     STRICT,
@@ -49,6 +49,7 @@ __all__ = [
     "STRICT",
     "Alerts",
     "Align",
+    "Canary",
     "Config",
     "ConfigError",
     "DDPGConfig",

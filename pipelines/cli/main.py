@@ -17,6 +17,7 @@ from pipelines.cli import (
     token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
+from pipelines.cli.canary import canary
 from pipelines.cli.life import experiment
 from pipelines.cli.reason import Reason, Why, given
 from pipelines.cli.watch import LOOK, monitor
@@ -317,6 +318,7 @@ app.add_typer(campaign_commands.override, name="override")
 app.add_typer(token.token, name="token")
 
 app.add_typer(experiment, name="experiment")
+app.add_typer(canary, name="canary")
 Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
 Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
 
