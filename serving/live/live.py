@@ -37,14 +37,13 @@ from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
 from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
-from serving.live import snapshot as snapshots
 from serving.live.champion import Champion
 from serving.live.changes import Changes
 from serving.live.due import Due
 from serving.live.earlier import Earlier
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
-from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
+from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain, restored
 from serving.live.states import OWN, TOGETHER, State, States
 from serving.live.ticks import Ticks
 
@@ -113,8 +112,8 @@ class Live:
         self._served_changes: list[tuple[int | None, int | None]] = []
         self._swapping, self._stopping = threading.Lock(), False
         self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
-        restored = snapshots.restored(self._kept.file, self._planned)
-        self.snapshot = replace(restored, planned=self._laid_over(restored.planned, restored.revision))
+        kept = restored(self._kept.file, self._planned)
+        self.snapshot = replace(kept, planned=self._laid_over(kept.planned, kept.revision))
         self.listeners: list[Callable[[], None]] = []
 
     # ---- what answers read -------------------------------------------------------------------------------------------
