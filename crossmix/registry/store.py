@@ -133,20 +133,6 @@ class Registry:
                 )
             return self._promote(wanted, actor, reason)
 
-    def refuse(self, version: str | int, *, actor: str, reason: str) -> Version:
-        """Note that a trial has found a version bad; it is no challenger any more. Repeated, it changes nothing.
-
-        Raises:
-            RegistryError: no such version.
-        """
-        with self._locked():
-            wanted = self.get(version)
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            self._tag(wanted.number, "refused", {"actor": actor, "at": now, "reason": reason[:500]})
-            if self._alias(CHALLENGER) == wanted.number:
-                self._client.delete_registered_model_alias(self.model, CHALLENGER)
-            return self.get(wanted.number, f"refused: {reason}")
-
     def rollback(self, *, actor: str, reason: str = "rolled back", of: int | None = None) -> Version:
         """Make `previous` champion again; the champion becomes `previous`.
 
@@ -188,15 +174,18 @@ class Registry:
         Raises:
             RegistryError: there is none; the message says which there are.
         """
-        number = self._resolve(version)
-        entry = self._client.get_model_version(self.model, str(number))
-        aliases = self._client.get_registered_model(self.model).aliases
+        ask = self._client.get_model_version if str(version).isdigit() else self._client.get_model_version_by_alias
+        try:
+            entry = ask(self.model, str(version))  # one question: servers ask every few seconds
+        except Exception:  # MLflow's stores raise their own kinds each
+            self._resolve(version)
+            raise
         return Version(
             name=self.model,
-            number=number,
+            number=int(entry.version),
             run_id=entry.run_id,
             digest=entry.tags["bundle_digest"],
-            aliases=tuple(sorted(alias for alias, holder in aliases.items() if int(holder) == number)),
+            aliases=tuple(sorted(entry.aliases)),
             tags=dict(entry.tags),
             note=note,
         )
@@ -453,8 +442,7 @@ class Registry:
         return None if number is None else int(number)
 
     def _resolve(self, version: str | int) -> int:
-        versions = self._client.search_model_versions(f"name = '{self.model}'")
-        numbers = sorted(int(item.version) for item in versions)
+        numbers = sorted(int(item.version) for item in self._client.search_model_versions(f"name = '{self.model}'"))
         number = int(version) if str(version).isdigit() else self._alias(str(version))
         if number is None or number not in numbers:
             there = ", ".join(map(str, numbers)) or "none yet: run `crossmix run` first"
