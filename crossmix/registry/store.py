@@ -133,20 +133,6 @@ class Registry:
                 )
             return self._promote(wanted, actor, reason)
 
-    def refuse(self, version: str | int, *, actor: str, reason: str) -> Version:
-        """Note that a trial has found a version bad; it is no challenger any more. Repeated, it changes nothing.
-
-        Raises:
-            RegistryError: no such version.
-        """
-        with self._locked():
-            wanted = self.get(version)
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            self._tag(wanted.number, "refused", {"actor": actor, "at": now, "reason": reason[:500]})
-            if self._alias(CHALLENGER) == wanted.number:
-                self._client.delete_registered_model_alias(self.model, CHALLENGER)
-            return self.get(wanted.number, f"refused: {reason}")
-
     def rollback(self, *, actor: str, reason: str = "rolled back", of: int | None = None) -> Version:
         """Make `previous` champion again; the champion becomes `previous`.
 

@@ -55,6 +55,7 @@ def serve(
         folder: the server's own; OUT/serving if `None`.
         started: called with a line once it answers.
     """
+    from crossmix.registry.refusing import RefusingRegistry
     from crossmix.registry.store import Registry
     from serving import app as server
     from serving.canary import answers
@@ -106,7 +107,7 @@ def serve(
         live.watch(
             trial.Watch(
                 lambda: live.store,
-                lambda: Registry.of(config, out),
+                lambda: RefusingRegistry.of(config, out),
                 partial(_anew, live),
                 partial(answers.versions, live, settings),
                 now=clock,
