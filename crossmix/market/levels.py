@@ -1,20 +1,21 @@
-"""Has the market moved for good? Levels of what was fitted, followed from feedback totals, and the market refitted to them.
+"""Has the market moved for good? Levels of what was fitted, followed from feedback, and the market refitted to them.
 
 Per campaign, platform and quantity (`QUANTITIES`) the log multiplier on the fitted market is a lasting level plus the
-fitted AR(1) drift (`crossmix.drift`). Two hypotheses are followed side by side, each by a Kalman filter of (level, drift):
+fitted AR(1) drift (`crossmix.drift`). Two hypotheses are followed side by side, each by a Kalman filter of level and
+drift, whose level is
 
-    as fitted   level constant,                        N(0, e^2) before anything was seen, e its standard error as fitted
-    has moved   level' = level + N(0, walk),           N(0, e^2 + size^2)
+    as fitted   constant,                   N(0, e^2) before anything was seen, e its standard error as fitted
+    has moved   level' = level + N(0, walk), N(0, e^2 + size^2)
 
-The log odds that it has moved are those of the prior, plus the evidence E, what the second says the data are more likely
-by; it fades, so that what was long ago does not outweigh what is seen now:
+The log odds that it has moved are those of the prior plus the evidence E, by how much more likely the second makes what
+was seen. Evidence fades in cycles that tell something, so that what was long ago does not outweigh what is seen now:
 
-    E <- (1 - fade) E + ln p(seen | has moved) - ln p(seen | as fitted)          in cycles that tell something, only
+    E <- (1 - fade) E + ln p(seen | has moved) - ln p(seen | as fitted)
 
-What a cycle tells is in `crossmix.market.level_evidence`. A cell without delivery teaches nothing: time passes for drift
-and walk alone. The same walk through the cycles gives one-step residuals, each against what was believed before: the
-hypotheses' predictions weighted by their odds and their precision, so that a wide guess about what a move would be
-like hides no surprise. The prediction of a refitted market is the geometric mean of its multiplier, under both.
+What a cycle tells is in `crossmix.market.level_evidence`. A cell without delivery teaches nothing: time passes for
+drift and walk alone. Each cycle's residual is against what was believed before: both predictions, weighted by their odds and
+their precision, so that a wide guess about what a move would be like hides no surprise. The refitted market is the
+geometric mean over both.
 
 All is pure, and batched: cells are independent of each other.
 
@@ -46,8 +47,6 @@ Array = NDArray[np.float64]
 
 BOUND = 20.0
 """Most that the evidence counts, either way: odds of 5e8."""
-_SCALED = {"price": "price_multiplier"}
-"""What `scaled_market` calls a quantity, where it has another name."""
 
 
 class State(NamedTuple):
@@ -207,10 +206,8 @@ def refit(market: Market, feedback: Feedback, law: Law, state: State | None = No
     """
     state, residuals = follow(market, feedback, law, state)
     belief = believed(state, law)
-    factor = {
-        _SCALED.get(name, name): level.exp().float() for name, level in zip(QUANTITIES, belief.level, strict=True)
-    }
-    moved = scaled_market(market, **factor)
+    factor = dict(zip(QUANTITIES, belief.level.exp().float(), strict=True))
+    moved = scaled_market(market, price_multiplier=factor.pop("price"), **factor)
     error = dict(market.error)
     for name, variance in zip(QUANTITIES, belief.level2, strict=True):
         if name in moved.value:
@@ -239,7 +236,8 @@ def learn(usual: Usual, law: Law, state: State, row: Row) -> tuple[State, list[S
     idle = (row.told_CP.nan_to_num(0.0) <= 0) | (row.part_C <= 0)[:, None]
     clicks = torch.where(idle & row.clicks_CP.isnan(), 0.0, row.clicks_CP)
     clicks_DCP = torch.cat([clicks[None], state.clicks_DCP[:-1]])
-    after, surprises = [], []
+    after: list[_Cell] = []
+    surprises: list[Surprise] = []
 
     def weigh(seen: Seen) -> None:
         cell, surprise = _weighed(usual, law, _Cell.of(state, len(after)), seen)
@@ -252,7 +250,8 @@ def learn(usual: Usual, law: Law, state: State, row: Row) -> tuple[State, list[S
     weigh(evidence.clicks_seen(usual, row, win))
     weigh(evidence.conversions_seen(usual, row, clicks_DCP))
     weigh(evidence.value_seen(usual, row))
-    return State(*(torch.stack(tables) for tables in zip(*after, strict=True)), clicks_DCP), surprises
+    level, level2, drift, drift2, cross, known = (torch.stack(tables) for tables in zip(*after, strict=True))
+    return State(level, level2, drift, drift2, cross, known, clicks_DCP), surprises
 
 
 class _Cell(NamedTuple):
@@ -295,6 +294,8 @@ def _weighed(usual: Usual, law: Law, cell: _Cell, seen: Seen) -> tuple[_Cell, Su
             -BOUND, BOUND
         ),
     )
+    if bool(seen.teaches.all()):
+        return after, surprise
     kept = [torch.where(seen.teaches, new, old) for new, old in zip(after, cell, strict=True)]
     return _Cell(*kept), surprise
 
@@ -306,8 +307,8 @@ def _probability(evidence_CP: Tensor, law: Law) -> Tensor:
 
 def _mixed(mean_HCP: Tensor, variance_HCP: Tensor, moved_CP: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over both hypotheses, which lead or come after the quantity."""
-    first, second = mean_HCP.unbind(-3)
-    variance = torch.lerp(*variance_HCP.unbind(-3), moved_CP)
+    (first, second), (within, beside) = mean_HCP.unbind(-3), variance_HCP.unbind(-3)
+    variance = torch.lerp(within, beside, moved_CP)
     return torch.lerp(first, second, moved_CP), variance + moved_CP * (1 - moved_CP) * (second - first) ** 2
 
 
