@@ -18,7 +18,7 @@ from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle import manifest as manifests
 from crossmix.bundle.export import export
-from crossmix.bundle.manifest import FILES, FORMAT, BundleError
+from crossmix.bundle.manifest import FILES, FORMAT, OPTIONAL, BundleError
 from crossmix.bundle.model import Bundle, Plan
 from crossmix.bundle.session import PROBE_TOLERANCE, check_probe, open_session, probe_inputs, tells_belief
 from crossmix.response import ResponseTable
@@ -44,6 +44,7 @@ def save(
     gates: Sequence[Mapping[str, Any]] = (),
     lineage: Mapping[str, Any] | None = None,
     layout: Layout = ALLOCATION,
+    watch: bytes | None = None,
 ) -> Bundle:
     """Write a bundle into `folder` (created if absent, its old content replaced) and load it back.
 
@@ -56,6 +57,7 @@ def save(
         gates: the rows of gates.json; `annotate` may add them later, when the gates needed the bundle first.
         lineage: where it comes from (run, step keys, parent bundle); must not name this machine.
         layout: of the states that the policy reads.
+        watch: what its monitor holds feedback against, watch.npz (`crossmix.evaluate.watch`); `None`: it has none.
 
     Raises:
         BundleError: the campaigns or platforms do not match, or the exported policy does not answer as `policy` does.
@@ -86,9 +88,12 @@ def save(
     probe = probe_inputs(layout.size, len(platforms))
     np.savez(folder / "probe.npz", **probe)  # type: ignore[arg-type]
     expected_BM = export(policy, folder / "policy.onnx", probe)
+    if watch is not None:
+        (folder / "watch.npz").write_bytes(watch)
+    written = (*FILES, *(name for name in OPTIONAL if (folder / name).is_file()))
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "files": {name: manifests.sha256(folder / name) for name in FILES},
+        "files": {name: manifests.sha256(folder / name) for name in written},
         "layout_digest": layout.digest,
         "data_digest": data_digest,
         "config_digest": config_module.digest(carried),
@@ -117,7 +122,7 @@ def load(folder: Path) -> Bundle:
         BundleError: something is missing, changed, or of another version; names the file and the remedy.
     """
     manifest = manifests.read_manifest(folder)
-    for name in FILES:
+    for name in (*FILES, *(name for name in OPTIONAL if name in manifest["files"])):
         manifests.verify(folder / name, manifest["files"].get(name))
     layout = _layout(folder / "state_layout.json", manifest["layout_digest"])
     platforms = tuple(manifests.read(folder / "platforms.json"))

@@ -36,7 +36,7 @@ from crossmix.config.values import (
     Positive,
     PositiveInt,
 )
-from crossmix.config.watching import Levels
+from crossmix.config.watching import Levels, Thresholds
 
 __all__ = [
     "ASKABLE",
@@ -73,6 +73,7 @@ __all__ = [
     "Registry",
     "Reward",
     "Serving",
+    "Thresholds",
     "Train",
     "carried",
     "digest",

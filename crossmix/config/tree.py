@@ -14,7 +14,7 @@ from crossmix.config.judging import Evaluate, Gates
 from crossmix.config.learning import Align, MAMLConfig, Online, Train
 from crossmix.config.serving import Monitor, Registry, Serving
 from crossmix.config.values import STRICT, PositiveInt
-from crossmix.config.watching import Levels
+from crossmix.config.watching import Levels, Thresholds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,7 @@ class Config:
     serving: Serving = field(default_factory=Serving)
     monitor: Monitor = field(default_factory=Monitor)
     levels: Levels = field(default_factory=Levels)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6
