@@ -23,8 +23,21 @@ Contract: docs/design.md#definitions.
 Shapes: B batch, M platforms, S state, D context, Q what is believed of a platform.
 """
 
-from crossmix.bundle.folder import annotate, load, save
+from crossmix.bundle.folder import annotate, load, manifest_of, platforms_of, save, watch_of
 from crossmix.bundle.manifest import FILES, FORMAT, BundleError
 from crossmix.bundle.model import Bundle, Decision, Plan
 
-__all__ = ["FILES", "FORMAT", "Bundle", "BundleError", "Decision", "Plan", "annotate", "load", "save"]
+__all__ = [
+    "FILES",
+    "FORMAT",
+    "Bundle",
+    "BundleError",
+    "Decision",
+    "Plan",
+    "annotate",
+    "load",
+    "manifest_of",
+    "platforms_of",
+    "save",
+    "watch_of",
+]

@@ -141,6 +141,30 @@ def load(folder: Path) -> Bundle:
     return Bundle(folder, layout, platforms, limits, plans, contexts, responses, manifest, session, believed)
 
 
+def watch_of(folder: Path) -> tuple[bytes | None, str]:
+    """watch.npz of a bundle, verified, and the bundle's digest; nothing else is read. `None`: it carries none.
+
+    Raises:
+        BundleError: as `load`, of the manifest and this file.
+    """
+    manifest = manifests.read_manifest(folder)
+    if "watch.npz" not in manifest["files"]:
+        return None, str(manifest["digest"])
+    manifests.verify(folder / "watch.npz", manifest["files"]["watch.npz"])
+    return (folder / "watch.npz").read_bytes(), str(manifest["digest"])
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """A bundle's manifest, its seal verified; raises `BundleError`."""
+    return manifests.read_manifest(folder)
+
+
+def platforms_of(folder: Path) -> tuple[str, ...]:
+    """A bundle's platforms in slot order, verified; raises `BundleError`."""
+    manifests.verify(folder / "platforms.json", manifests.read_manifest(folder)["files"].get("platforms.json"))
+    return tuple(manifests.read(folder / "platforms.json"))
+
+
 def _layout(file: Path, digest: object) -> Layout:
     content = manifests.read(file)
     if not isinstance(content, Mapping) or "layout" not in content:

@@ -73,10 +73,6 @@ class Bundle:
     def campaigns(self) -> tuple[str, ...]:
         return tuple(self.plans)
 
-    def watch(self) -> bytes | None:
-        """What its monitor holds feedback against, watch.npz; `None`: the bundle carries none."""
-        return (self.path / "watch.npz").read_bytes() if "watch.npz" in self.manifest["files"] else None
-
     @property
     def config(self) -> config_module.Config:
         """The config that trained the policy, defaults in place of what a bundle does not carry.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from crossmix.config.values import STRICT, NonNegative, Positive, NonNegativeInt
+from crossmix.config.values import STRICT, NonNegative, NonNegativeInt, Positive
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -69,18 +69,6 @@ class Expectation:
             calibrated.days,
             calibrated.z_IPQ,
         )
-
-    def rows(self, campaigns: tuple[str, ...]) -> Usual:
-        """What is usual of these campaigns, in this order, each one of `campaigns`."""
-        rows = torch.tensor([self.campaigns.index(name) for name in campaigns], dtype=torch.long)
-        tables = {name: getattr(self.usual, name).index_select(-2, rows) for name in _TABLES}
-        price = self.usual.price
-        some: Price
-        if isinstance(price, LogNormalPrice):
-            some = LogNormalPrice(price.mu[rows], price.sigma[rows])
-        else:
-            some = EmpiricalPrice.of(price.knots[rows])
-        return replace(self.usual, price=some, **tables)
 
     def as_bytes(self) -> bytes:
         """As numpy's .npz, the same bytes each time; `from_bytes` reads it."""

@@ -17,7 +17,7 @@ from scipy import stats
 from crossmix.config import Config
 from crossmix.evaluate.play import Act
 from crossmix.evaluate.watch.flights import both
-from crossmix.evaluate.watch.statistic import Sums, Thresholds, Track, look, reference, scores, sums, windowed, windows
+from crossmix.evaluate.watch.statistic import Sums, Thresholds, Track, look, reference, sums, windowed, windows
 from crossmix.evaluate.watch.walk import walk
 from crossmix.feedback import Array
 from crossmix.market.level_evidence import Usual
@@ -128,4 +128,3 @@ def _alerts(told: Sums, thresholds: Thresholds) -> int:
     track = Track.begin(thresholds, told.observed.shape[1], told.observed.shape[2])
     looked, _ = look(told, thresholds, track)
     return int(looked.alarms.any((2, 3)).sum())
-
