@@ -50,10 +50,10 @@ from crossmix.training.align import (
     Logged,
     align_market,
     align_policy,
-    retrain,
     scaled,
     transitions,
 )
+from crossmix.training.finetune import retrained
 from crossmix.training.loop import train
 from crossmix.training.policy_file import load_policy
 
@@ -183,10 +183,10 @@ def _case(
         rows["policy"].append(ratio(aligned))
         started = time.process_time()
         theta_QP, _ = align_market(config, simulator, logged)
-        aligned = retrain(config, scaled(simulator, theta_QP), load_policy(out))
+        aligned = retrained(config, scaled(simulator, theta_QP), load_policy(out), config.align.updates)
         seconds["market"] += time.process_time() - started
         rows["market"].append(ratio(aligned))
-        rows["longer"].append(ratio(retrain(config, simulator, load_policy(out))))
+        rows["longer"].append(ratio(retrained(config, simulator, load_policy(out), config.align.updates)))
         rows["right"].append(ratio(load_policy(right[seed])))
         errors.append(float((target_QP - theta_QP).abs().mean()))
     tables = {way: np.stack(values) for way, values in rows.items()}

@@ -26,6 +26,10 @@ from crossmix.response import Belief, Responder
 from crossmix.state import Layout
 
 Array = NDArray[Any]
+ALIKE = 0.01
+"""Amounts this close, relative, count as the same."""
+LEAST_LEFT = 0.01
+"""Part of a flight up to which a policy's plan reads no pace from what is left (`crossmix.agents.mpc`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,34 @@ def with_limits(
     return layout.write(statistics_X, decided_P, {"pace": pace})
 
 
+def with_money(layout: Layout, statistics_X: Array, flight: float | None, coming: float) -> Array:
+    """The statistics of a flight as if its money were that of another plan, on which a policy was trained.
+
+    A policy's plan takes the pace times its own plan's budget for what the coming cycle spends, and for what the last
+    one was told (remaining / planned budget) / (remaining / planned cycles). A campaign whose budget was edited says so
+    by another pace: what it has consumed is what leaves that much, and where that would be less than nothing, elapsed
+    cycles are, too. Statistics that say so already stay as they are.
+
+    Args:
+        flight: money of a cycle as the flight goes, over that plan's budget of a cycle; `None`: the statistics are of
+            no flight of the campaign's, and tell the plan's own money.
+        coming: the coming cycle's, which a call may have changed.
+    """
+    fields = {"pace": coming}
+    if flight is None:
+        return layout.write(statistics_X, campaign=fields)
+    elapsed, consumed = (float(layout.of_campaign(statistics_X, name)) for name in ("elapsed", "consumed"))
+    left, highest = 1 - elapsed, layout.campaign_fields[layout.campaign("pace")].high
+    goes = min(max(flight, 0.0), highest)
+    says = min(max((1 - consumed) / left, 0.0), highest) if left > LEAST_LEFT else 1.0
+    if abs(says - goes) > ALIKE * goes:
+        left = max(left, 2 * LEAST_LEFT)
+        if goes * left > 1:
+            left = 1 / goes
+        fields |= {"elapsed": 1 - left, "consumed": 1 - goes * left}
+    return layout.write(statistics_X, campaign=fields)
+
+
 def other_budget(bundle: Bundle, belief: Belief, state_S: Array, money: float) -> str | None:
     """Says so where the policy solved for another budget of a cycle than `money`, currency.
 
@@ -205,9 +237,13 @@ def other_budget(bundle: Bundle, belief: Belief, state_S: Array, money: float) -
     """
     pace = float(bundle.layout.of_campaign(bundle.layout.statistics(state_S), "pace"))
     solved = pace * bundle.plans[belief.usual].cycle_budget
-    if abs(solved - money) <= 0.01 * money:
+    if abs(solved - money) <= ALIKE * money:
         return None
-    return f"the policy solved for {solved:,.2f} a cycle where {money:,.2f} are to be spent"
+    highest = bundle.layout.campaign_fields[bundle.layout.campaign("pace")].high
+    most = (
+        f": its state tells no more than {highest:g} times the plan that it was trained on" if pace >= highest else ""
+    )
+    return f"the policy solved for {solved:,.2f} a cycle where {money:,.2f} are to be spent{most}"
 
 
 def notes(limits: constraints.Limits[Array], previous_BP: Array | None) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 Clock = Callable[[], datetime]
 """The time, UTC."""
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Of a time that anybody may give: calendars, zones and cycles after them have room on either side."""
 
 
 class ClockError(ValueError):
@@ -91,6 +93,8 @@ class FileClock:
             ) from None
         if moment.tzinfo is None:
             raise ClockError(f"clock {self.path}: {text!r} has no zone; add Z for UTC")
+        if not EARLIEST <= moment <= LATEST:
+            raise ClockError(f"clock {self.path}: {text!r}; write a time from {EARLIEST.year} to {LATEST.year}")
         return moment.astimezone(UTC)
 
 

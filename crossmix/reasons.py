@@ -3,7 +3,7 @@
 Where a bundle tells what its policy believes of the coming cycle, what money earns is computed under that, so that free
 platforms earn alike but for what moved the split away from the base plan's: the trained network, exploration, limits.
 
-Shapes: P platforms, M movers of a split.
+Shapes: P platforms, M movers of a split, D drifting factors of a belief, T cycles before, the newest first.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ POINT = 0.001
 """Least move of a share that is told."""
 CLEAR = 0.005
 """Least move that a platform's reason names where it earns what the others do."""
+DRIFTING = tuple(name for name in FACTORS if not name.startswith("weekday_"))
+"""The factors that come and go; those of a weekday come back with it. They are the first ones."""
 UNUSUAL = 5
 """Least difference from usual that is told, per cent."""
 
@@ -66,6 +68,19 @@ class PlatformShare(NamedTuple):
     """The reason without what money earns: what holds the share where it is, or that it is free."""
     differs: str | None
     """What the policy believes that differs from usual, in words; `None`: the bundle does not tell."""
+    since: tuple[Lasting, ...] | None
+    """Since when, of each that does; `None`: no cycle before is known."""
+
+
+class Lasting(NamedTuple):
+    """Since when a quantity differs from usual the same way, by enough to be told."""
+
+    quantity: str
+    """Of `crossmix.response.FACTORS`; by weekday nothing lasts."""
+    cycles: int
+    """On end, the answer's included."""
+    at_least: bool
+    """Those are all that are known."""
 
 
 MOVERS = ("network", "exploration", "limits")
@@ -83,6 +98,8 @@ class Decided:
     """Of the supply, that the answer's users have."""
     elsewhere: str | None = None
     """Why the base plan was solved for something else than this answer's money and limits."""
+    before_TDP: Array | None = None
+    """`told` of the cycles before, the newest first, as the same policy sees them; `None`: not known."""
 
     @classmethod
     def of(
@@ -93,6 +110,7 @@ class Decided:
         noise_P: Array | None = None,
         part: float = 1.0,
         elsewhere: str | None = None,
+        before_TDP: Array | None = None,
     ) -> Decided:
         """A policy's split.
 
@@ -104,7 +122,7 @@ class Decided:
         explored = raw if noise_P is None else _softmax(logits_P + noise_P)
         steps = (belief.base_P.tolist(), raw, explored, share_P.tolist())
         moved = tuple(list(map(operator.sub, after, before)) for before, after in itertools.pairwise(steps))
-        return cls(belief, moved, part, elsewhere)
+        return cls(belief, moved, part, elsewhere, before_TDP)
 
     def as_dict(self) -> dict[str, Any]:
         """What is believed and what moved the split, a number per platform each, ready for JSON."""
@@ -143,10 +161,10 @@ def reasoned(
     share, low, high = share_P.tolist(), edges[0].tolist(), edges[1].tolist()
     revenue, revenue_se = response.revenue_P.tolist(), response.revenue_se_P.tolist()
     marginal, marginal_se = response.marginal_P.tolist(), response.marginal_se_P.tolist()
-    differs: Sequence[str | None] = [None] * len(platforms)
+    differs: Sequence[tuple[str | None, tuple[Lasting, ...] | None]] = [(None, None)] * len(platforms)
     supply = [0.0] * len(platforms)
     if decided is not None:
-        differs = _differs(decided.belief.value_QP)
+        differs = _differs(decided.belief.value_QP, decided.before_TDP)
         supply = (decided.part * decided.belief.supply_P).tolist()
     kinds = [
         _kind(limits, previous_BP, slot, part, low[slot], high[slot])
@@ -175,7 +193,7 @@ def reasoned(
                 platform, part, part * money, low[slot], high[slot],
                 revenue[slot], interval_of(revenue[slot], revenue_se[slot]),
                 earns, interval_of(earns, marginal_se[slot]),
-                kind, f"{held_at}; {why}", held_at, differs[slot],
+                kind, f"{held_at}; {why}", held_at, *differs[slot],
             )
         )  # fmt: skip
     return tuple(reasons)
@@ -306,25 +324,60 @@ def _base(limits: constraints.Limits[Array], base: float, slot: int, money: floa
 _BY = ("the trained network", "exploration", "the limits")
 
 
-def _differs(value_QP: Array) -> list[str]:
-    """What is believed that differs from usual, in words, per platform."""
-    return list(map(_in_words, *np.rint(100 * value_QP[: len(FACTORS)] - 100).tolist()))
+def told(value_QP: Array) -> NDArray[np.int8]:
+    """Which way what drifts differs from usual, by enough to be told: below -1, above 1, as usual 0.
+
+    Args:
+        value_QP: `crossmix.response.BELIEF` of each platform, (..., Q, P).
+
+    Returns:
+        (..., D, P) of the D factors that are not a weekday's.
+    """
+    percent = np.rint(100 * value_QP[..., : len(DRIFTING), :] - 100)
+    way: NDArray[np.int8] = (np.sign(percent) * (np.abs(percent) >= UNUSUAL)).astype(np.int8)
+    return way
+
+
+def _differs(value_QP: Array, before_TDP: Array | None) -> list[tuple[str, tuple[Lasting, ...] | None]]:
+    """What is believed that differs from usual, in words, and since when, per platform."""
+    percent_QP = np.rint(100 * value_QP[: len(FACTORS)] - 100)
+    if before_TDP is None or not len(before_TDP):
+        return [(_in_words(*percents), None) for percents in percent_QP.T.tolist()]
+    now_DP = told(value_QP)
+    cycles_DP = 1 + np.logical_and.accumulate(before_TDP == now_DP, axis=0).sum(0)
+    cycles_DP[now_DP == 0] = 0
+    known = 1 + len(before_TDP)
+    differing: list[tuple[str, tuple[Lasting, ...] | None]] = []
+    for percents, cycles in zip(percent_QP.T.tolist(), cycles_DP.T.tolist(), strict=True):
+        since = tuple(Lasting(name, many, many == known) for name, many in zip(DRIFTING, cycles, strict=True) if many)
+        differing.append((_in_words(*percents, since=since), since))
+    return differing
 
 
 @lru_cache(maxsize=4096)
-def _in_words(*percents: float) -> str:
+def _in_words(*percents: float, since: tuple[Lasting, ...] | None = None) -> str:
     """A platform's differences from usual, per cent; kept, for a state is asked about many times in its cycle."""
     words = [
         f"{word} {abs(percent):.0f} % {'below' if percent < 0 else 'above'}" if abs(percent) >= UNUSUAL else ""
         for word, percent in zip(_WORDS, percents, strict=True)
     ]
-    now, weekday = ", ".join(filter(None, words[:_DRIFTS])), ", ".join(filter(None, words[_DRIFTS:]))
-    usual = f"{now} usual" if now else "as usual"
+    drifts, weekday = list(filter(None, words[: len(DRIFTING)])), ", ".join(filter(None, words[len(DRIFTING) :]))
+    if not drifts:
+        usual = "as usual"
+    elif since is None:
+        usual = f"{', '.join(drifts)} usual"
+    else:
+        usual = ", ".join(f"{word} usual {_lasted(one)}" for word, one in zip(drifts, since, strict=True))
     return f"{usual}; by weekday {weekday} average" if weekday else usual
 
 
+def _lasted(one: Lasting) -> str:
+    if one.at_least:
+        return f"for at least {one.cycles} cycles"
+    return "since this cycle" if one.cycles == 1 else f"since {one.cycles} cycles"
+
+
 _WORDS = tuple(name.removeprefix("weekday_").replace("_", " ") for name in FACTORS)
-_DRIFTS = sum(not name.startswith("weekday_") for name in FACTORS)
 
 
 def interval_of(value: float, se: float) -> tuple[float, float]:

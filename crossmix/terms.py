@@ -1,7 +1,9 @@
 """Which experiment's arms hold when: experiments follow each other, each from the first cycle that begins in it.
 
-A cycle belongs to the experiment that ran as it began; before the first one to the first. When an experiment ends,
-everybody gets one arm: the policy where it was shipped, else the control; where the next one replaced it as it began,
+A cycle belongs to the experiment that ran as it began, from its begin to its end, both moments included; of two that
+did to the later, before the first one to the first. So an end at that very moment changes nothing that was told of the
+cycle: an end, and a ship, hold for the cycles that begin after it. When an experiment ends, everybody gets one arm: the
+policy where it was shipped, else the control; where the next one replaced it as it began,
 the cycles under way are finished as they were.
 """
 
@@ -58,12 +60,17 @@ def everybody(term: Term) -> str | None:
     return "policy" if term.outcome == SHIPPED else "control"
 
 
+def over(moment: datetime | None, begins: datetime) -> bool:
+    """Whether an end or a ship of that moment holds for a cycle that begins then; `None`: there is none."""
+    return moment is not None and moment < begins
+
+
 def alone(term: Term, begins: datetime) -> str | None:
     """The arm that has the whole of a cycle of this term that begins then; `None`: the arms share it."""
-    if everybody(term) is None or term.ended is None or begins < term.ended:
+    if everybody(term) is None or not over(term.ended, begins):
         return None
     # One that ended first and shipped later had the static split in between.
-    return "policy" if term.shipped is not None and begins >= term.shipped else "control"
+    return "policy" if over(term.shipped, begins) else "control"
 
 
 def part(terms: Sequence[Term], arm: str, begins: datetime) -> float:

@@ -31,6 +31,7 @@ from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TI
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureService, FeatureStore
+    from feast.online_response import OnlineResponse
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
@@ -39,6 +40,8 @@ Encode = Callable[[Fusion, "pd.DataFrame", Path | None], tuple["pd.DataFrame", M
 Statistics = Callable[[Dataset, Config], "pd.DataFrame"]
 
 TEMPLATE = Path(__file__).with_name("feature_store.yaml")
+TOGETHER = 2_000
+"""Rows that a push reads and writes online at once: Feast makes 128 objects of each, and readers wait meanwhile."""
 TORN_READS = 20
 TORN_PAUSE = 0.01
 """A push writes two views; a reader that falls between them looks again so often, so many seconds apart."""
@@ -234,11 +237,12 @@ def online_known(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> 
         return np.empty((0, ALLOCATION.statistics_size), np.float32), []
     entities = {"campaign_id": list(campaign_id), "arm": [arm] * len(campaign_id)}
     for attempt in range(TORN_READS):
-        values, times = _online(path, SERVICE_STATISTICS, entities)
-        stamps = [times[names[0]] for names in sources.statistic_names().values()]
+        answer = _asked(path, _opened(path).services[SERVICE_STATISTICS], entities).proto
+        columns = dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
+        stamps = [_stamps(columns[names[0]]) for names in sources.statistic_names().values()]
         if stamps[0] == stamps[1]:
-            columns = [values[name] for name in ALLOCATION.names]
-            return np.ascontiguousarray(np.asarray(columns, np.float32).T), stamps[0]
+            values_XN = [[value.float_val for value in columns[name].values] for name in ALLOCATION.names]
+            return np.ascontiguousarray(np.asarray(values_XN, np.float32).T), stamps[0]
         if attempt + 1 < TORN_READS:
             time.sleep(TORN_PAUSE)
     raise DataError(
@@ -254,14 +258,14 @@ def online_fusion_inputs(path: Path, user_id: Sequence[str], creative_id: Sequen
     """
     import pandas as pd
 
-    values, times = _online(path, SERVICE_FUSION, {"user_id": list(user_id), "creative_id": list(creative_id)})
+    entities = {"user_id": list(user_id), "creative_id": list(creative_id)}
+    values = _asked(path, _opened(path).services[SERVICE_FUSION], entities).to_dict(include_event_timestamps=True)
     modalities = list(describe(path).encoders)
-    for creative, stamp in zip(creative_id, times[modalities[0]], strict=True):
+    for creative, stamp in zip(creative_id, values[f"{modalities[0]}__ts"], strict=True):
         if not stamp:
             raise DataError(f"creative_id: {creative!r} was never encoded; build the features from a log that has it")
-    columns: dict[str, Any] = {"user_id": list(user_id), "creative_id": list(creative_id)}
-    columns |= {name: pd.Series(values[name], dtype=object) for name in (*modalities, "events")}
-    return _as_arrays(pd.DataFrame(columns), modalities)
+    found = {name: pd.Series(values[name], dtype=object) for name in (*modalities, "events")}
+    return _as_arrays(pd.DataFrame(entities | found), modalities)
 
 
 def push_statistics(
@@ -300,15 +304,30 @@ def push_statistics(
             pairs = newest[keys].itertuples(index=False, name=None)
             last = [max(second, known.get(pair, 0.0)) for second, pair in zip(seconds, pairs, strict=True)]
         sources.append_statistics(path, rows, newest[keys].assign(last=last))
-        entities = {key: newest[key].tolist() for key in keys}
-        _, times = _online(path, SERVICE_STATISTICS, entities)
-        for view, names in sources.statistic_names().items():
-            there = zip(seconds, times[names[0]], last, strict=True)
-            fresh = newest[[second >= (was or 0) or (was or 0) > most for second, was, most in there]]
-            if len(fresh):
-                with _LOCK:
-                    store.write_to_online_store(view, fresh[[*keys, TIME, *names]])
-    return {"offline": len(rows), "online": len(fresh)}
+        parts = (slice(start, start + TOGETHER) for start in range(0, len(newest), TOGETHER))
+        written = sum(_push_online(path, store, newest[part], seconds[part], last[part]) for part in parts)
+    return {"offline": len(rows), "online": written}
+
+
+def _push_online(
+    path: Path, store: FeatureStore, newest: pd.DataFrame, seconds: Sequence[float], last: Sequence[float]
+) -> int:
+    """Write rows online unless newer ones to be believed are there; how many were written.
+
+    Args:
+        newest: of each campaign's arm one row.
+        seconds: their times.
+        last: seconds beyond which what is there is taken back.
+    """
+    keys = list(sources.KEYS[sources.PLATFORM_VIEW])
+    times = _newest(path, {key: newest[key].tolist() for key in keys})
+    for view, names in sources.statistic_names().items():
+        there = zip(seconds, times[view], last, strict=True)
+        fresh = newest[[second >= was or was > most for second, was, most in there]]
+        if len(fresh):
+            with _LOCK:
+                store.write_to_online_store(view, fresh[[*keys, TIME, *names]])
+    return len(fresh)
 
 
 def _default_encode() -> Encode:
@@ -380,16 +399,24 @@ def _historical(path: Path, service: str, entity_df: pd.DataFrame) -> pd.DataFra
     return joined.drop(columns=order)
 
 
-def _online(
-    path: Path, service: str, entities: Mapping[str, list[str]]
-) -> tuple[dict[str, list[Any]], dict[str, list[float]]]:
-    """Values by feature, and the seconds of their event times (0 where the store has no row)."""
-    opened = _opened(path)
+def _asked(path: Path, features: FeatureService | list[str], entities: Mapping[str, list[str]]) -> OnlineResponse:
+    """Feast's answer. Statistics are taken from its `proto` as they come: `to_dict` takes as long again."""
+    store = _opened(path).store
     with _LOCK:
-        answer = opened.store.get_online_features(features=opened.services[service], entity_rows=dict(entities))
-    raw = answer.to_dict(include_event_timestamps=True)
-    values = {name: column for name, column in raw.items() if not name.endswith("__ts")}
-    return values, {name.removesuffix("__ts"): column for name, column in raw.items() if name.endswith("__ts")}
+        return store.get_online_features(features=features, entity_rows=dict(entities))
+
+
+def _stamps(column: Any) -> list[float]:
+    """Seconds of the event times; 0 where the store has no row."""
+    return [float(stamp.seconds) for stamp in column.event_timestamps]
+
+
+def _newest(path: Path, entities: Mapping[str, list[str]]) -> dict[str, list[float]]:
+    """By view of statistics, the seconds of the newest rows' times: one number of each row is read, not all."""
+    firsts = {view: names[0] for view, names in sources.statistic_names().items()}
+    answer = _asked(path, [f"{view}:{name}" for view, name in firsts.items()], entities).proto
+    columns = dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
+    return {view: _stamps(columns[name]) for view, name in firsts.items()}
 
 
 def _as_arrays(frame: pd.DataFrame, modalities: Sequence[str]) -> pd.DataFrame:

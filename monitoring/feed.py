@@ -1,29 +1,36 @@
 """The feed itself: a platform that is silent while others report, and reports that cannot be.
 
-| cause    | what                                                                                                   |
-|----------|--------------------------------------------------------------------------------------------------------|
-| silent   | a platform that was told to spend, of which nobody reports while others of its campaign do              |
-| identity | clicks above impressions, impressions above requests, conversions above the clicks that they can be of, |
-|          | spend below 0, spend above what was told                                                                |
+| cause                | what                                                                                         |
+|----------------------|----------------------------------------------------------------------------------------------|
+| silent               | a platform that was told to spend, of which nobody reports while others of its campaign do    |
+| converted            | more conversions than clicks that they can be of                                             |
+| identity, overspent, | `crossmix.market.plausible`'s, by `serving.guard`; where the bundle says what is usual        |
+| impossible, disagree |                                                                                              |
 
-Each is looked for per campaign, in the newest cycles of every arm. A late feed as a whole is `late_feed`'s.
+Each is looked for per campaign, in the newest cycles of every arm, and told once per platform. A late feed as a whole is
+`late_feed`'s.
 
 Shapes: T cycles, C campaigns, P platforms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from crossmix import bundle as bundles
-from crossmix.config import STRICT, NonNegative, PositiveInt
-from crossmix.feedback import Array, Feedback
+from crossmix.config import STRICT, Guard, PositiveInt
+from crossmix.evaluate.watch import following
+from crossmix.evaluate.watch.expectation import Expectation
+from crossmix.feedback import Feedback
 from crossmix.ledger import campaigns, returned
 from crossmix.ledger.store import Store
+from crossmix.market import plausible
+from crossmix.market.plausible import Suspect
+from monitoring import residuals
 from monitoring.monitors import EVERY, MONITORS, Finding, Monitor, MonitorError, Served
 
 
@@ -38,20 +45,21 @@ class Settings:
     """Newest cycles whose reports are checked."""
     delay: PositiveInt = 28
     """Cycles that a conversion may come after its click."""
-    over: NonNegative = 0.05
-    """Part by which spend may lie above what was told: the last impression's price, and rounding."""
 
 
 def look(store: Store, now: datetime, settings: Settings, served: Served) -> Iterator[Finding]:
     """A finding per alarm, and one per check where there is none."""
     silent: list[Finding] = []
     wrong: list[Finding] = []
+    expected = residuals.expected_of(served) if served.bundle is not None else "no bundle"
     for one in returned.read(store, _platforms(store, served), now, newest=settings.window + settings.delay):
         if not one.arms or not len(one.ends_TC):
             continue
         silent += _silent(list(one.arms.values()), settings)
         for arm, feedback in one.arms.items():
-            wrong += _identities(arm, feedback, settings)
+            wrong += _converted(arm, feedback, settings)
+        if not isinstance(expected, str) and expected[0].cycle_hours == one.cycle_hours:
+            wrong += _implausible(one.arms, expected[0], served.config.serving.guard, settings)
     yield from silent or [_quiet("silent", float(settings.silent), "cycles", "every platform reports")]
     yield from wrong or [_quiet("identity", 0.0, "cells", "reports add up")]
 
@@ -101,48 +109,68 @@ def _at_the_end(flags_T: np.ndarray) -> int:
     return len(flags_T) - (int(unset[-1]) + 1 if len(unset) else 0)
 
 
-def _identities(arm: str, feedback: Feedback, settings: Settings) -> Iterator[Finding]:
+def _converted(arm: str, feedback: Feedback, settings: Settings) -> Iterator[Finding]:
+    """Platforms that have more conversions in the window than clicks in it and in the delay before."""
     first = max(len(feedback) - settings.window, 0)
-    recent = feedback.between(first, len(feedback))
-    told = np.nan_to_num(recent.told_TCP)
-    checks: tuple[tuple[str, Array, Array], ...] = (
-        ("clicks above impressions", recent.clicks_TCP, recent.impressions_TCP),
-        ("impressions above requests", recent.impressions_TCP, recent.requests_TCP),
-        ("spend below 0", -recent.spend_TCP, 0 * recent.spend_TCP),
-        ("spend above what was told", recent.spend_TCP, told * (1 + settings.over) + 1e-9),
-    )
-    for what, most, least in checks:
-        # Requests of a cell are those of the events that tell them, scaled: equal up to rounding.
-        for t, c, p in np.argwhere(most > least * (1 + 1e-9)).tolist():
-            yield _wrong(arm, recent, what, (t, c, p), float(most[t, c, p]), float(least[t, c, p]))
-    conversions_CP = np.nansum(recent.conversions_TCP, 0)
+    conversions_CP = np.nansum(feedback.conversions_TCP[first:], 0)
     clicks_CP = np.nansum(feedback.clicks_TCP[max(first - settings.delay, 0) :], 0)
-    complete_CP = np.isfinite(feedback.clicks_TCP).any(0)
-    for c, p in np.argwhere((conversions_CP > clicks_CP) & complete_CP).tolist():
-        at = int(np.flatnonzero(np.nan_to_num(recent.conversions_TCP[:, c, p]) > 0)[0])
-        amounts = float(conversions_CP[c, p]), float(clicks_CP[c, p])
-        yield _wrong(arm, recent, "conversions above clicks", (at, c, p), *amounts)
+    for c, p in np.argwhere((conversions_CP > clicks_CP) & np.isfinite(feedback.clicks_TCP).any(0)).tolist():
+        at = first + int(np.flatnonzero(np.nan_to_num(feedback.conversions_TCP[first:, c, p]) > 0)[0])
+        campaign, platform, cycle = feedback.campaigns[c], feedback.platforms[p], int(feedback.cycle_TC[at, c])
+        few, many = float(clicks_CP[c, p]), float(conversions_CP[c, p])
+        yield Finding(
+            monitor="feed",
+            campaign_id=campaign,
+            arm=arm,
+            observed=many,
+            limit=few,
+            unit="conversions",
+            alarming=True,
+            detail=f"{many:,.6g} conversions of {few:,.6g} clicks on {platform} since cycle {cycle}, which cannot be",
+            cause="converted",
+            platform=platform,
+            cycle=cycle,
+            campaigns=(campaign,),
+        )
 
 
-def _wrong(
-    arm: str, feedback: Feedback, what: str, cell: tuple[int, int, int], observed: float, most: float
-) -> Finding:
-    t, c, p = cell
-    campaign, platform, cycle = feedback.campaigns[c], feedback.platforms[p], int(feedback.cycle_TC[t, c])
-    return Finding(
-        monitor="feed",
-        campaign_id=campaign,
-        arm=arm,
-        observed=abs(observed),
-        limit=most,
-        unit=what.split()[0],
-        alarming=True,
-        detail=f"{what} on {platform} in cycle {cycle}: {abs(observed):,.6g}, at most {most:,.6g} can be",
-        cause="identity",
-        platform=platform,
-        cycle=cycle,
-        campaigns=(campaign,),
-    )
+def _implausible(
+    arms: Mapping[str, Feedback], expectation: Expectation, guard: Guard, settings: Settings
+) -> Iterator[Finding]:
+    """Each cause of a platform once, by its newest cells and since the first of them."""
+    spread = {
+        arm: following.spread(one.only(_known(one, expectation)), expectation.campaigns) for arm, one in arms.items()
+    }
+    newest_C = np.max([one.cycle_TC.max(0) for one in spread.values()], axis=0)
+    least = dict(zip(expectation.campaigns, (newest_C - settings.window + 1).tolist(), strict=True))
+    newest: dict[tuple[str, ...], tuple[Suspect, int]] = {}
+    for suspect in plausible.suspects(expectation.usual, spread, guard):
+        if suspect.cycle < least[suspect.campaign]:
+            continue
+        key = (suspect.cause, suspect.arm, suspect.campaign, suspect.platform)
+        newest[key] = (suspect, min(newest[key][1] if key in newest else suspect.first, suspect.first))
+    for suspect, cycle in newest.values():
+        yield Finding(
+            monitor="feed",
+            campaign_id=suspect.campaign,
+            arm=suspect.arm,
+            observed=suspect.observed,
+            limit=suspect.expected,
+            unit=suspect.quantity,
+            alarming=True,
+            detail=suspect.sentence,
+            cause=suspect.cause,
+            platform=suspect.platform,
+            quantity=suspect.quantity,
+            cycle=cycle,
+            expected=suspect.expected,
+            z=suspect.z,
+            campaigns=(suspect.campaign,),
+        )
+
+
+def _known(feedback: Feedback, expectation: Expectation) -> np.ndarray:
+    return np.array([name in expectation.campaigns for name in feedback.campaigns], bool)
 
 
 def _quiet(cause: str, limit: float, unit: str, detail: str) -> Finding:

@@ -182,11 +182,13 @@ def _own(live: Live) -> Any:
     from fastapi import APIRouter, Response
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-    from serving.http.answers import HealthAnswer, ServingAnswer, TickAnswer
+    from serving.http.answers import Error, HealthAnswer, ServingAnswer, TickAnswer
+    from serving.http.ticking import Ticking
 
     router = APIRouter(tags=["server"])
     # With many campaigns the text takes a while: answers go on meanwhile.
     scrapes = ThreadPoolExecutor(1, thread_name_prefix="scrape")
+    ticks = Ticking(live.tick, lambda: live.store)
 
     @router.get("/serving", response_model=ServingAnswer)
     async def serving() -> Any:
@@ -199,10 +201,10 @@ def _own(live: Live) -> Any:
         live.follow_champion()
         return serving_now(live)
 
-    @router.post("/serving/tick", response_model=TickAnswer)
-    def tick() -> Any:
+    @router.post("/serving/tick", response_model=TickAnswer, responses={503: {"model": Error}})
+    async def tick() -> Any:
         """Do at once what the server does every few seconds: push what has finished, read everything anew, watch."""
-        return live.tick() | {"serving": serving_now(live)}
+        return await ticks.ask() | {"serving": serving_now(live)}
 
     @router.get("/healthz", response_model=HealthAnswer)
     async def healthz() -> Any:

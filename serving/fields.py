@@ -25,10 +25,11 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from crossmix.clock import EARLIEST, LATEST
+
 LONGEST_ID = 200
 LONGEST_REASON = 1_000
 LARGEST_AMOUNT = 1e15
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 MOMENT_REMEDY = "give a time, as 2026-01-01T00:00:00Z"
 
 

@@ -24,6 +24,7 @@ from crossmix.config.loading import (
     strictly,
     to_json,
 )
+from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Guard, Guardrails, Monitor, Registry, Serving
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
@@ -70,6 +71,7 @@ __all__ = [
     "Pathwise",
     "Positive",
     "PositiveInt",
+    "Readapt",
     "Registry",
     "Reward",
     "Serving",

@@ -77,6 +77,7 @@ class Data:
     settings: dict[Name, Any] = field(default_factory=dict)
     """Settings that only this source has (`Source.settings`), by key; most have none."""
     demo: Demo = field(default_factory=Demo)
+    """Sizes of the generated log; other sources read nothing of it."""
 
 
 ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")

@@ -16,6 +16,7 @@ class Fusion:
 
     __pydantic_config__ = STRICT
     seed: int = 0
+    """Seed of the initial weights, the order of the rows and the calibration (not in the paper)."""
     image_encoder: str = "microsoft/resnet-50"
     """Hugging Face hub name, a path to a saved model, or `packaged:efficientnet-lite0` (§2.1: ResNet-50)."""
     text_encoder: str = "bert-base-uncased"
@@ -45,7 +46,9 @@ class Fusion:
     learning_rate: Positive = 5e-4
     """AdamW, peak after the warm-up (not in the paper; best of 5e-4 to 3e-3 on both logs)."""
     batch: PositiveInt = 512
+    """Impressions per gradient step (not in the paper)."""
     epochs: PositiveInt = 3
+    """Passes over the training rows (not in the paper)."""
     train_rows: PositiveInt = 5_000_000
     """Most training rows seen per epoch; a larger log is subsampled, and the report says so."""
 

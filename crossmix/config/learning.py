@@ -18,6 +18,7 @@ class Pathwise:
     hidden: tuple[int, ...] = (512, 512)
     """Actor widths (§2.2: two layers of 512, ReLU)."""
     learning_rate: Positive = 1e-3
+    """Adam (not in the paper)."""
     updates: PositiveInt = 3_000
     """Gradient steps; one per delivery cycle of the batch."""
     batch: PositiveInt = 256
@@ -40,6 +41,7 @@ class PPOConfig:
     sigma: Positive = 0.5
     """Standard deviation of the Gaussian logits before softmax, at the start."""
     gae_lambda: Fraction = 0.95
+    """lambda of generalised advantage estimation (not in the paper); 0: one-step, 1: the whole return."""
     epochs: PositiveInt = 4
     """Passes over a round's cycles."""
     minibatches: PositiveInt = 4
@@ -128,8 +130,11 @@ class Train:
     checkpoint_every: PositiveInt = 1
     """Rounds between checkpoints."""
     pathwise: Pathwise = field(default_factory=Pathwise)
+    """The phase before DDPG and PPO (not in the paper)."""
     ddpg: DDPGConfig = field(default_factory=DDPGConfig)
+    """The off-policy half of the hybrid (§2.2)."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    """The on-policy half of the hybrid (§2.2, eq. 4)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +170,7 @@ class Align:
     updates: NonNegativeInt = 300
     """Pathwise updates of the policy on the aligned market."""
     seed: int = 0
+    """Seed of the discriminator's initial weights and of the transitions that are drawn (not in the paper)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,6 +199,7 @@ class MAMLConfig:
     validate_every: PositiveInt = 100
     """Iterations between validations and checkpoints."""
     seed: int = 0
+    """Seed of the tasks and of their rows (not in the paper)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

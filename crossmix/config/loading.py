@@ -30,7 +30,7 @@ def to_json(config: Config) -> str:
     return json.dumps(asdict(config), sort_keys=True, separators=(",", ":"))
 
 
-ELSEWHERE = ("registry", "serving", "monitor")
+ELSEWHERE = ("registry", "serving", "monitor", "readapt")
 """Sections that say where a policy is registered, how a server is set up, what watches it: the same is served whatever
 they say."""
 

@@ -18,6 +18,7 @@ class Registry:
     tracking_uri: str | None = None
     """MLflow tracking URI; `None`: sqlite in the run's own folder."""
     experiment: str = "crossmix"
+    """Name of the MLflow experiment that runs are tracked in; no experiment of served arms."""
     model: str = "crossmix-policy"
     """Name of the registered model."""
 
@@ -42,11 +43,19 @@ class Guardrails:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guard:
-    """What the server takes missing reports for."""
+    """What the server takes missing reports for, and which reports it does not believe."""
 
     __pydantic_config__ = STRICT
     silent: PositiveInt = 3
     """Cycles in which a platform reports nothing, while others do, after which its money counts as unspent."""
+    factor: Annotated[float, Field(gt=1)] = 4.0
+    """A quantity so many times what was fitted, or as small a part of it, is taken for a broken feed, not a market."""
+    z: Positive = 5.5
+    """Standard deviations from what may be at which a cell is held."""
+    alike: NonNegative = 0.1
+    """Standard deviation of the log by which two arms of one market may differ beside chance."""
+    overspend: NonNegative = 0.1
+    """Part of what was told that a platform may spend beyond it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +76,7 @@ class Serving:
     guardrails: Guardrails = field(default_factory=Guardrails)
     """What ends it early."""
     guard: Guard = field(default_factory=Guard)
-    """What missing reports are taken for."""
+    """What missing reports are taken for, and which are not believed."""
     clock: str | None = None
     """File with the time, as 2026-01-05T09:00:00Z, that a driver moves; null: the machine's clock."""
     explore: bool = True

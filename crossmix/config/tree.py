@@ -12,6 +12,7 @@ from crossmix.config.data import Data
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
 from crossmix.config.learning import Align, MAMLConfig, Online, Train
+from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Monitor, Registry, Serving
 from crossmix.config.values import STRICT, PositiveInt
 from crossmix.config.watching import Levels, Thresholds
@@ -25,21 +26,39 @@ class Config:
     preset: Literal["paper", "laptop", "strict", "laptop-strict"] = "paper"
     """The preset this tree started from; kept for the record."""
     data: Data = field(default_factory=Data)
+    """The log: where it comes from, how it is cleaned and split (§3)."""
     fusion: Fusion = field(default_factory=Fusion)
+    """Multimodal fusion (§2.1)."""
     market: Market = field(default_factory=Market)
+    """The simulator fitted from the log (§2.2)."""
     reward: Reward = field(default_factory=Reward)
+    """Weights of the reward (§2.2, 2.4, 2.5)."""
     limits: LimitDefaults = field(default_factory=LimitDefaults)
+    """Limits where the plan names none (§4)."""
     train: Train = field(default_factory=Train)
+    """The training loop (§2.2)."""
     align: Align = field(default_factory=Align)
+    """Adversarial alignment (§2.3.1)."""
     meta: MAMLConfig = field(default_factory=MAMLConfig)
+    """Meta-training (§2.3.2)."""
     online: Online = field(default_factory=Online)
+    """Daily fine-tuning on feedback (§2.4, 2.5)."""
     evaluate: Evaluate = field(default_factory=Evaluate)
+    """The judge (§3)."""
     gates: Gates = field(default_factory=Gates)
+    """What must pass before a policy is registered (§2.2)."""
     registry: Registry = field(default_factory=Registry)
+    """Where models are registered (MLflow)."""
     serving: Serving = field(default_factory=Serving)
+    """The server and its experiment (§2.4)."""
     monitor: Monitor = field(default_factory=Monitor)
+    """What watches served campaigns."""
+    readapt: Readapt = field(default_factory=Readapt)
+    """What is tried when the market has moved, and what it must show."""
     levels: Levels = field(default_factory=Levels)
+    """How far the market is taken to have moved."""
     thresholds: Thresholds = field(default_factory=Thresholds)
+    """From when on residuals alarm."""
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6

@@ -151,6 +151,13 @@ class CampaignTable:
         """A campaign with its override; `None`: there is none of that name."""
         return _load(self._connection, campaign_id).get(campaign_id)
 
+    def some(self, names: Iterable[str]) -> dict[str, Campaign]:
+        """Those campaigns of these names that there are."""
+        wanted, found = sorted(set(names)), {}
+        for start in range(0, len(wanted), BLOCK):
+            found.update(_load(self._connection, *wanted[start : start + BLOCK]))
+        return found
+
     def names(self, most: int | None = None) -> list[str]:
         """Names of all campaigns in their order, or of the first so many."""
         query = sa.select(tables.campaigns.c.campaign_id).order_by(tables.campaigns.c.campaign_id).limit(most)

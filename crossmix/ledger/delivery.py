@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crossmix.ledger import tables
+from crossmix.ledger.feedback import brought_to_zero
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 from crossmix.metrics import QUANTITIES
@@ -34,6 +35,13 @@ class Cell:
     """Marked: nothing more comes of it."""
     received: datetime
     """The newest event, UTC."""
+    zeroed: bool = False
+    """It had spend, and a correction or a refund took all of it away: its spend is known to be 0."""
+
+    @property
+    def priced(self) -> bool:
+        """Its spend is known: some was told, or none is known to come."""
+        return self.complete or self.zeroed or self.amounts["spend"] != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,17 @@ def cells(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int, str], Ce
     keys = (table.campaign_id, table.arm, table.cycle, table.platform)
     sums = [sa.func.sum(table[name]) for name in QUANTITIES]
     others = (sa.func.sum(table.complete), sa.func.max(table.received), sa.func.sum(table.events))
+    zero = sa.func.max(sa.case(((table.spend != 0) | brought_to_zero(), 1), else_=0))
     result: dict[str, dict[tuple[str, int, str], Cell]] = {name: {} for name in spans}
     with store.read() as connection:
         for some in _batches(spans):
-            query = sa.select(*keys, *sums, *others).where(_within(table, some)).group_by(*keys)
-            for name, arm, cycle, platform, *values, complete, received, events in connection.execute(query):
+            query = sa.select(*keys, *sums, zero, *others).where(_within(table, some)).group_by(*keys)
+            for name, arm, cycle, platform, *values, zeroed, complete, received, events in connection.execute(query):
                 if events > 0:
                     amounts = dict(zip(QUANTITIES, map(float, values), strict=True))
-                    result[name][arm, cycle, platform] = Cell(amounts, complete > 0, _moment(received))
+                    result[name][arm, cycle, platform] = Cell(
+                        amounts, complete > 0, _moment(received), bool(zeroed) and amounts["spend"] == 0
+                    )
     return result
 
 

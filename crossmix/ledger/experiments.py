@@ -235,11 +235,11 @@ def extend(store: Store, experiment_id: str, days: int, actor: str, reason: str 
             raise StepError(f"experiment: {one.id!r} {_ended(one)}, so that it cannot be extended; begin another")
         if days <= one.days:
             raise StepError(f"days: {days} are not more than the {one.days} that are planned; give more, or end it")
-        over = one.started + one.days * timedelta(hours=one.cycle_hours or DAY_HOURS)
-        if store.clock() >= over:
+        planned = one.days * timedelta(hours=one.cycle_hours or DAY_HOURS)  # it may reach beyond the calendar
+        if store.clock() - one.started >= planned:
             raise StepError(
-                f"experiment: {one.id!r} had its planned end at {_minute(over)} and its closing test has been told, so "
-                "that more cycles would ask it twice; begin another"
+                f"experiment: {one.id!r} had its planned end at {_minute(one.started + planned)} and its closing test "
+                "has been told, so that more cycles would ask it twice; begin another"
             )
         _update(connection, one.id, {"days": days})
         audit.record(connection, store.clock(), actor, EXTEND, one.id, {"days": one.days}, {"days": days}, reason)

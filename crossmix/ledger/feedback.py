@@ -325,25 +325,48 @@ def newest_received(store: Store) -> dict[tuple[str, str], datetime]:
     return {key: state.received for key, state in states(store).items()}
 
 
-def complete_cells(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> set[tuple[int, int]]:
-    """Cycle and slot of what is marked complete: nothing more comes of it. Raises `StoreAwayError`."""
-    return complete_cells_of(store, [campaign_id], platforms).get((campaign_id, arm), set())
+def known_cells(store: Store, campaign_id: str, arm: str, platforms: Sequence[str]) -> set[tuple[int, int]]:
+    """Cycle and slot of cells whose spend is known though it may be 0; raises `StoreAwayError`.
+
+    They are marked complete (nothing more comes of them), or a correction or a refund has brought their spend to 0.
+    """
+    return known_cells_of(store, [campaign_id], platforms).get((campaign_id, arm), set())
 
 
-def complete_cells_of(
+def known_cells_of(
     store: Store, campaigns: Sequence[str], platforms: Sequence[str]
 ) -> dict[tuple[str, str], set[tuple[int, int]]]:
-    """`complete_cells` of several campaigns, by campaign and arm, in one query."""
+    """`known_cells` of several campaigns, by campaign and arm, in one query."""
     table = tables.totals.c
-    where = table.campaign_id.in_(campaigns) & table.platform.in_(platforms) & (table.complete > 0)
+    where = table.campaign_id.in_(campaigns) & table.platform.in_(platforms)
+    where &= (table.complete > 0) | brought_to_zero()
     slot = {name: index for index, name in enumerate(platforms)}
     cells: dict[tuple[str, str], set[tuple[int, int]]] = {}
     with store.read() as connection:
         for name, arm, cycle, platform in connection.execute(
-            sa.select(table.campaign_id, table.arm, table.cycle, table.platform).where(where)
+            sa.select(table.campaign_id, table.arm, table.cycle, table.platform).where(where).distinct()
         ):
             cells.setdefault((name, arm), set()).add((cycle, slot[platform]))
     return cells
+
+
+def brought_to_zero() -> sa.ColumnElement[bool]:
+    """Rows of `totals` of cells that had spend and have none: a correction within the cell, or a refund, took it away.
+
+    The sums cannot tell: they are those of a cell that reported conversions alone. Events are looked at for cells
+    without any spend only.
+    """
+    totals, events = tables.totals, tables.events.alias("spent")
+    again, rest = tables.events.alias("instead"), tables.totals.alias("rest")
+    cell = ("campaign_id", "arm", "cycle", "platform")
+
+    def same(one: Any, other: Any) -> sa.ColumnElement[bool]:
+        return sa.and_(*(one.c[name] == other.c[name] for name in cell))
+
+    within = sa.exists().where((again.c.event_id == events.c.replaced_by) & same(again, events))
+    had = sa.exists().where(same(events, totals) & (events.c.spend != 0) & (events.c.replaced_by.is_(None) | within))
+    has = sa.exists().where(same(rest, totals) & (rest.c.events > 0) & (rest.c.spend != 0))
+    return (totals.c.events > 0) & (totals.c.spend == 0) & ~has & had
 
 
 def totals(store: Store, campaign_id: str, platforms: Sequence[str], arms: Sequence[str] = ARMS) -> Totals:

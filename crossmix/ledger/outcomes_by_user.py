@@ -21,8 +21,10 @@ from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS, QUANTITIES
 
 Array = NDArray[np.float64]
-_NAMES = 500
-"""Campaigns in one statement."""
+NAMES = 10_000
+"""Campaigns in one statement: of users who saw several, each statement gives a row. SQLite takes 32,766 parameters."""
+AT_ONCE = 20_000
+"""Rows."""
 QUICK, PATIENCE = 0.25, 20
 """Seconds within which it is read anew at every change; above, it is read for a twentieth of the time at most."""
 
@@ -76,8 +78,7 @@ def users_lately(store: Store, outcomes: Outcomes) -> Users:
 
 def users(store: Store, outcomes: Outcomes) -> Users:
     """Figures by user over the finished cycles; raises `StoreAwayError`."""
-    now: dict[tuple[str, str], Array] = {}
-    past: dict[str, Array] = {}
+    now, past = _Sums(), _Sums()
     events = tables.events.c
     alike: dict[tuple[int, int], list[str]] = {}
     calendar = Ends(outcomes.experiment.started, outcomes.length)
@@ -88,24 +89,49 @@ def users(store: Store, outcomes: Outcomes) -> Users:
     counted = events.user.is_not(None) & events.replaced_by.is_(None)
     with store.read() as connection:
         for (first, stop), names in alike.items():
-            for start in range(0, len(names), _NAMES):
-                mine = events.campaign_id.in_(names[start : start + _NAMES]) & counted
+            for start in range(0, len(names), NAMES):
+                mine = events.campaign_id.in_(names[start : start + NAMES]) & counted
                 during = mine & events.arm.in_(ARMS) & (events.cycle >= first) & (events.cycle < stop)
-                for arm, user, *values in connection.execute(_sums(during, events.arm, events.user)):
-                    now[arm, user] = now.get((arm, user), 0.0) + np.array(values, float)
-                for user, *values in connection.execute(_sums(mine & (events.cycle < first), events.user)):
-                    past[user] = past.get(user, 0.0) + np.array(values, float)
-    names_of = {arm: [user for a, user in now if a == arm] for arm in ARMS}
-    nothing = np.zeros(len(QUANTITIES))
-    table = {arm: np.array([now[arm, user] for user in names_of[arm]]).reshape(-1, len(QUANTITIES)) for arm in ARMS}
-    known = {user for _, user in now}
+                now.add(connection.execute(_sums(during, events.arm, events.user)))
+                past.add(connection.execute(_sums(mine & (events.cycle < first), events.user)))
+    place_AU = {arm: [place for (a, _), place in now.places.items() if a == arm] for arm in ARMS}
+    # Who has nothing from before has the row of zeros at the end.
+    earlier = {arm: [past.places.get((user,), len(past.places)) for a, user in now.places if a == arm] for arm in ARMS}
+    during_UQ, before_UQ = now.table(), np.concatenate([past.table(), np.zeros((1, len(QUANTITIES)))])
+    known = {user for _, user in now.places}
     return Users(
-        table,
-        {arm: np.array([past.get(u, nothing) for u in names_of[arm]]).reshape(-1, len(QUANTITIES)) for arm in ARMS},
-        len(known & past.keys()),
-        len(now) - len(known),
-        float(sum(rows[:, QUANTITIES.index("impressions")].sum() for rows in table.values())),
+        {arm: during_UQ[place_AU[arm]] for arm in ARMS},
+        {arm: before_UQ[earlier[arm]] for arm in ARMS},
+        sum((user,) in past.places for user in known),
+        len(now.places) - len(known),
+        float(during_UQ[:, QUANTITIES.index("impressions")].sum()),
     )
+
+
+class _Sums:
+    """Sums by key, of the rows of several statements."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, ...], int] = {}
+        """Row of `table` of each key."""
+        self._place_I: list[NDArray[np.int64]] = []
+        self._value_IQ: list[Array] = []
+
+    def add(self, rows: Any) -> None:
+        """Rows of a statement: a key, then `QUANTITIES`; as columns, as there may be hundreds of thousands."""
+        for some in rows.partitions(AT_ONCE):
+            columns = list(zip(*some, strict=True))
+            keys, values = zip(*columns[: -len(QUANTITIES)], strict=True), columns[-len(QUANTITIES) :]
+            places = [self.places.setdefault(key, len(self.places)) for key in keys]
+            self._place_I.append(np.array(places, np.int64))
+            self._value_IQ.append(np.array(values, float).T)
+
+    def table(self) -> Array:
+        """A row of sums for each key, (U, Q)."""
+        total_UQ = np.zeros((len(self.places), len(QUANTITIES)))
+        for place_I, value_IQ in zip(self._place_I, self._value_IQ, strict=True):
+            np.add.at(total_UQ, place_I, value_IQ)
+        return total_UQ
 
 
 def _sums(which: Any, *by: Any) -> Any:

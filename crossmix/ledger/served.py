@@ -158,6 +158,46 @@ def last_splits_of(
     return splits
 
 
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """What the policy saw in a cycle."""
+
+    at: datetime
+    """When its split last came into force, UTC."""
+    platforms: tuple[str, ...]
+    """In the slot order of the bundle that served."""
+    state_S: NDArray[np.float32]
+
+
+def last_states_of(
+    store: Store, wanted: Mapping[tuple[str, str], range]
+) -> dict[tuple[str, str], dict[int, SavedState]]:
+    """By cycle, the state that the policy last saw in it, in one query; raises `StoreAwayError`.
+
+    Args:
+        wanted: cycles by campaign and arm, a few hundred at most: a state has some kilobytes.
+    """
+    served = tables.served.c
+    within = [
+        (served.campaign_id == name) & (served.arm == arm) & served.cycle.between(cycles.start, cycles.stop - 1)
+        for (name, arm), cycles in wanted.items()
+        if cycles
+    ]
+    cell = (served.campaign_id, served.arm, served.cycle)
+    newest_first = (served.at.desc(), served.allocation_id.desc())
+    rank = sa.func.row_number().over(partition_by=cell, order_by=newest_first).label("rank")
+    columns = (*cell, served.at, served.share, served.state, rank)
+    ranked = sa.select(*columns).where(sa.or_(sa.false(), *within) & served.state.is_not(None)).subquery()
+    states: dict[tuple[str, str], dict[int, SavedState]] = {}
+    if not within:
+        return states
+    with store.read() as connection:
+        for name, arm, cycle, at, share, state, _ in connection.execute(sa.select(ranked).where(ranked.c.rank == 1)):
+            saved = SavedState(utc(at), tuple(share), np.frombuffer(state, "<f4"))
+            states.setdefault((name, arm), {})[cycle] = saved
+    return states
+
+
 def read(
     store: Store,
     platforms: Sequence[str],

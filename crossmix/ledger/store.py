@@ -151,6 +151,25 @@ class Store:
         except StoreAwayError:
             return
 
+    def writable(self, seconds: float) -> None:
+        """Raise `StoreAwayError` where it takes no transaction within `seconds`, whoever holds it; nothing is written.
+
+        It takes no turn: a writer of this process that is stuck is found too.
+        """
+        waits = f"PRAGMA busy_timeout={round(seconds * 1_000)}"
+        with self._translated(), self.engine.connect() as connection:
+            if self.kind == "sqlite":
+                before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+                connection.exec_driver_sql(waits)
+            else:
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1_000)}")
+            try:
+                connection.execute(revision.update().values(number=revision.c.number))
+            finally:
+                connection.rollback()
+                if self.kind == "sqlite":
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout={before}")
+
     def identity(self) -> str:
         """Which database it is: 32 hex digits that no other has."""
         with self.read() as connection:

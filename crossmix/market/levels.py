@@ -180,7 +180,7 @@ def follow(market: Market, feedback: Feedback, law: Law, state: State | None = N
     usual = Usual.of(market)
     state = start(usual, law) if state is None else state
     told: list[list[Surprise]] = []
-    for cycle_C, row in _rows(feedback):
+    for cycle_C, row in rows(feedback):
         # A campaign that begins has no clicks behind it.
         clicks = torch.where((cycle_C == 0)[:, None], 0.0, state.clicks_DCP)
         state, surprise = learn(usual, law, state._replace(clicks_DCP=clicks), row)
@@ -329,7 +329,7 @@ def pass_cycle(usual: Usual, law: Law, state: State) -> State:
     )
 
 
-def _rows(feedback: Feedback) -> Iterator[tuple[Tensor, Row]]:
+def rows(feedback: Feedback) -> Iterator[tuple[Tensor, Row]]:
     """Each cycle's number in its campaign, and its row; where a campaign had no cycle nothing is known or told."""
     for t in range(len(feedback)):
         cycle_C = torch.from_numpy(feedback.cycle_TC[t])

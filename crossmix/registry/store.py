@@ -174,15 +174,18 @@ class Registry:
         Raises:
             RegistryError: there is none; the message says which there are.
         """
-        number = self._resolve(version)
-        entry = self._client.get_model_version(self.model, str(number))
-        aliases = self._client.get_registered_model(self.model).aliases
+        ask = self._client.get_model_version if str(version).isdigit() else self._client.get_model_version_by_alias
+        try:
+            entry = ask(self.model, str(version))  # one question: servers ask every few seconds
+        except Exception:  # MLflow's stores raise their own kinds each
+            self._resolve(version)
+            raise
         return Version(
             name=self.model,
-            number=number,
+            number=int(entry.version),
             run_id=entry.run_id,
             digest=entry.tags["bundle_digest"],
-            aliases=tuple(sorted(alias for alias, holder in aliases.items() if int(holder) == number)),
+            aliases=tuple(sorted(entry.aliases)),
             tags=dict(entry.tags),
             note=note,
         )
@@ -439,8 +442,7 @@ class Registry:
         return None if number is None else int(number)
 
     def _resolve(self, version: str | int) -> int:
-        versions = self._client.search_model_versions(f"name = '{self.model}'")
-        numbers = sorted(int(item.version) for item in versions)
+        numbers = sorted(int(item.version) for item in self._client.search_model_versions(f"name = '{self.model}'"))
         number = int(version) if str(version).isdigit() else self._alias(str(version))
         if number is None or number not in numbers:
             there = ", ".join(map(str, numbers)) or "none yet: run `crossmix run` first"

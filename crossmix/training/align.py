@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from crossmix.agents import pathwise
 from crossmix.agents.adversarial import (
     Discriminator,
     accuracy,
@@ -32,7 +31,6 @@ from crossmix.agents.adversarial import (
     of_state,
     straight_through,
 )
-from crossmix.agents.mpc import BasePolicy
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import Alignment, Curve
 from crossmix.config import Config
@@ -42,9 +40,9 @@ from crossmix.market.environment import MarketEnvironment
 from crossmix.market.fit.log import read
 from crossmix.market.logged_states import statistics
 from crossmix.market.model import Market, load, save
-from crossmix.market.pacing import tables
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
+from crossmix.training.finetune import retrained
 from crossmix.training.loop import validated
 from crossmix.training.policy_file import TrainedPolicy, load_policy
 from crossmix.training.run import TrainingError
@@ -97,7 +95,7 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
         if bool(theta_QP.any()):
             (out / "market").mkdir()
             save(judged, out / "market")
-            candidate = retrain(config, judged, load_policy(policy))
+            candidate = retrained(config, judged, load_policy(policy), settings.updates)
     else:
         candidate, losses = align_policy(config, fitted, logged, load_policy(policy))
         report |= losses
@@ -262,35 +260,6 @@ def prior(config: Config, market: Market) -> Tensor:
 def scaled(market: Market, theta_QP: Tensor) -> Market:
     """The market with its parameters times exp(theta)."""
     return scaled_market(market, **_factors(theta_QP))
-
-
-def retrain(config: Config, market: Market, policy: Policy) -> Policy:
-    """`align.updates` pathwise updates in the aligned market, whose plan takes the place of the policy's own."""
-    settings, plan = config.train, tables(market, config)
-    if policy.planner is not None and plan is not None:
-        policy.planner = BasePolicy(plan)
-    policy.train()
-    optimiser = torch.optim.Adam(policy.parameters(), 0.3 * settings.pathwise.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(config.align.updates, 1))
-    done = 0
-    while done < config.align.updates:
-        world = MarketEnvironment(
-            market,
-            config,
-            campaign_B=torch.arange(settings.pathwise.batch) % len(market.campaigns),
-            cycles=settings.cycles,
-            mechanism="counts",
-            seed=settings.market_seed + 6_000_000 + done,
-        )
-        observation = world.observe()
-        for _ in range(min(settings.cycles, config.align.updates - done)):
-            result = pathwise.update(policy, optimiser, world, observation)
-            if not math.isfinite(result.loss):
-                raise TrainingError(f"align: pathwise loss is {result.loss}: stopped, the trained policy stays.")
-            schedule.step()
-            observation = world.step(result.share_BP).observation
-            done += 1
-    return policy.eval()
 
 
 def _multiplied(conditions: Conditions, theta_QP: Tensor) -> Conditions:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli import client as asked
+from pipelines.cli import importing
 from pipelines.cli.reason import Reason, ReasonError, Why, given
 
 campaign = typer.Typer(no_args_is_help=True, help="Campaigns of a running server: budget, split, limits, window.")
@@ -148,19 +149,34 @@ def list_(server: Server = LOCAL, token: Token = None, json_: Json = False) -> N
 
 @campaign.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A JSON array of campaigns, or a CSV with a row each.")],
+    file: Annotated[
+        Path, typer.Argument(help="A JSON array of campaigns, JSON lines (.jsonl), or a CSV with a row each.")
+    ],
     reason: Reason = "",
     why: Why = None,
     server: Server = LOCAL,
     token: Token = None,
 ) -> None:
-    """Add the campaigns of a file: all of them or, where a row cannot be used, none.
+    """Add the campaigns of a file of any size, in batches; run it again where it was cut off: nothing is added twice.
 
-    Columns of a CSV: campaign_id, currency, cycle_budget, starts, cycles, cycle_hours, timezone, share.PLATFORM,
-    min.PLATFORM, max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
+    A row that cannot be used is told with its line, the others are added, and the exit status is 2. Columns of a CSV:
+    campaign_id, currency, cycle_budget, starts, cycles, cycle_hours, timezone, share.PLATFORM, min.PLATFORM,
+    max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
     """
     with _readable_errors():
-        print(asked.add(server, token, asked.read(file), _because(reason, why)))
+        done = importing.send(file, server, token, _because(reason, why), _progress, _fault)
+        print(done.sentence())
+    if done.faults:
+        raise typer.Exit(2)
+
+
+def _progress(done: importing.Imported, line: int) -> None:
+    if done.requests > 1:
+        print(f"line {line:,}: {done.rows:,} rows, {done.added:,} added", file=sys.stderr)
+
+
+def _fault(line: int, sentence: str) -> None:
+    print(f"error: line {line}: {sentence}", file=sys.stderr)
 
 
 @campaign.command("pause")

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from crossmix.cycles import zone
-
-BOUNDS = ("min", "max", "step", "freeze")
-IMPORT_SECONDS = 300.0
-"""An import is waited for: 10,000 rows are seconds of work."""
-MOST_LINES = 50
-"""Of campaigns that a command lists after it added them."""
-COLUMNS = ("campaign_id", "currency", "cycle_budget", "starts", "cycles", "cycle_hours", "timezone")
-
 
 LOCAL = "http://127.0.0.1:8080"
 SERVER_VARIABLE = "CROSSMIX_SERVER"
@@ -71,15 +59,6 @@ def ask(
         raise AskError(f"{error.sentence or f'--server {server}: {error}'}{hint}") from None
 
 
-def add(server: str, token: str | None, rows: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> str:
-    """Add campaigns, all of them or none, and say which; raises `AskError`."""
-    answer = ask(server, token, "POST", ["campaigns"], body=rows, query=query, seconds=IMPORT_SECONDS)
-    added: list[dict[str, Any]] = answer["campaigns"]
-    if len(added) <= MOST_LINES:
-        return table(added)
-    return f"{len(added):,} campaigns added; crossmix campaign list shows them"
-
-
 def campaigns(server: str, token: str | None) -> list[dict[str, Any]]:
     """Every campaign; raises `AskError`."""
     listed: list[dict[str, Any]] = ask(server, token, "GET", ["campaigns"])["campaigns"]
@@ -126,42 +105,6 @@ def shares(texts: Sequence[str]) -> dict[str, float]:
     return dict(_parts(text, "--share", 1, "PLATFORM:SHARE, as search:0.4") for text in texts)
 
 
-def read(file: Path) -> list[dict[str, Any]]:
-    """Campaigns of a file: a JSON array of them, or a CSV with a row each.
-
-    A CSV has the columns of `COLUMNS`, and share.PLATFORM, min.PLATFORM, max.PLATFORM, step.PLATFORM, freeze.PLATFORM;
-    an empty cell is not told.
-
-    Raises:
-        AskError: no such file, or it is neither.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AskError(f"{file}: cannot be read ({error}); name a JSON or CSV file") from None
-    if file.suffix.lower() != ".csv":
-        try:
-            rows = json.loads(text)
-        except ValueError as error:
-            raise AskError(f"{file}: not JSON ({error}); name a JSON file, or a .csv") from None
-        if not isinstance(rows, list):
-            raise AskError(f"{file}: no array of campaigns; put them into [ ]")
-        return rows
-    table = csv.DictReader(io.StringIO(text, newline=""))
-    unknown = [name for name in table.fieldnames or () if name not in COLUMNS and not _of_platform(name)]
-    if unknown:
-        raise AskError(
-            f"{file}: unknown column {unknown[0]!r}; use {', '.join(COLUMNS)}, share.PLATFORM, "
-            f"{', '.join(f'{bound}.PLATFORM' for bound in BOUNDS)}"
-        )
-    rows = []
-    for number, row in enumerate(table, 1):
-        if None in row or None in row.values():
-            raise AskError(f"{file}: row {number} has not as many cells as the header; mend it")
-        rows.append(_campaign(row))
-    return rows
-
-
 def table(campaigns: Sequence[Mapping[str, Any]]) -> str:
     """Campaigns as people read them."""
     if not campaigns:
@@ -187,42 +130,6 @@ def _local(moment: str, timezone: str | None) -> str:
     """A moment in the campaign's own zone, which is named."""
     name = timezone or "UTC"
     return f"{datetime.fromisoformat(moment).astimezone(zone(name)):%Y-%m-%d %H:%M} {name}"
-
-
-def _campaign(row: Mapping[str, str]) -> dict[str, Any]:
-    campaign: dict[str, Any] = {"share": {}, "limits": {}}
-    for name, cell in row.items():
-        cell = cell.strip()
-        if not cell:
-            continue
-        kind, _, platform = name.partition(".")
-        if platform and kind == "share":
-            campaign["share"][platform] = _value(cell)
-        elif platform:
-            campaign["limits"].setdefault(platform, {})[kind] = _value(cell)
-        else:
-            campaign[name] = cell if name in ("campaign_id", "currency", "starts") else _value(cell)
-    return campaign
-
-
-def _value(cell: str) -> Any:
-    """A number or truth where the cell is one; else its text, which the server refuses by name."""
-    if cell.lower() in ("true", "false"):
-        return cell.lower() == "true"
-    try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        value = float(cell)
-    except ValueError:
-        return cell
-    return value if value - value == 0 else cell
-
-
-def _of_platform(name: str) -> bool:
-    kind, _, platform = name.partition(".")
-    return bool(platform) and kind in ("share", *BOUNDS)
 
 
 def _parts(text: str, option: str, numbers: int, form: str) -> tuple[Any, ...]:

@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import allocate, constraints
+from crossmix.clock import LATEST
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
 from crossmix.metrics import ARMS
-from crossmix.reasons import interval_of, reasoned
+from crossmix.reasons import interval_of, reasoned, told
 from serving.allocation import explain
+from serving.allocation.plans import Plans
 from serving.allocation.question import Question, QuestionError
 from serving.feedback.gaps import NOTHING, Missing
 from serving.live import states
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 POLICY, CONTROL = ARMS
+_TOLD = frozenset({"campaign_elapsed", "campaign_consumed"})
+"""Statistics of money gone that stay as a question gives them."""
 
 
 @dataclass(slots=True)
@@ -64,6 +68,10 @@ class _Task:
     target_P: Array | None = None
     """A split to serve instead of the policy's."""
     noise_P: Array | None = None
+    before_TDP: Array | None = None
+    """As `crossmix.reasons.Decided`."""
+    asks_before: bool = False
+    """It would know of the cycles before, and does not yet."""
     reasons: list[str] = field(default_factory=list)
     """What holds for the answer as a whole, a sentence each; beside what `crossmix.reasons.overall` says."""
 
@@ -73,6 +81,7 @@ class Answerer:
 
     def __init__(self, live: Live) -> None:
         self.live = live
+        self._plans = Plans()
         self._kept: dict[tuple[str, str, int | None], tuple[tuple[Any, ...], tuple[float, float], dict[str, Any]]] = {}
 
     def answer(self, questions: Sequence[Question], arm: str) -> list[dict[str, Any]]:
@@ -120,8 +129,10 @@ class Answerer:
             serving,
             snapshot.planned.get(campaign),
             self.live.states.get(campaign, arm),
+            self.live.states.awaited(campaign),
             snapshot.experiment,
             missing,
+            self.live.earlier.last(campaign, arm),
         )
 
     def _keeping(
@@ -161,6 +172,7 @@ class Answerer:
         bundle, campaign = serving.bundle, planned.campaign
         running = campaign.cycle(datetime.fromtimestamp(now, UTC))
         cycle = running if question.cycle is None else question.cycle
+        start = begins_of(campaign, cycle, question)
         limits = planned.limits
         if question.changes_limits:
             try:
@@ -171,19 +183,18 @@ class Answerer:
         statistics_X = bundle.layout.statistics(state_S)
         share_P = bundle.layout.of_platforms(statistics_X, "previous_share", len(bundle.platforms))
         previous_P = share_P.astype(np.float32) if abs(float(share_P.sum()) - 1) < 1e-3 else None
-        start = campaign.begins(cycle)
         target_P = self._target(planned, arm)
         # Overrides and the control's split are somebody's decision: steps and freezes do not hold them back.
         held_P = previous_P if target_P is None else None
         low_BP, high_BP = constraints.box(limits, None if held_P is None else held_P[None])
         weight = self.live.weight(arm, start)
         money = weight * campaign.budget_of(cycle)
-        pace = (
-            float(bundle.layout.of_campaign(statistics_X, "pace")) if self.live.paced and source == states.OWN else 1.0
-        )
+        goes = float(bundle.layout.of_campaign(statistics_X, "pace"))
+        pace = goes if self.live.paced and source == states.OWN else 1.0
         budget = question.budget if question.budget is not None else money * pace
         waiting = self.live.experiment.waiting(start, campaign.ends(cycle))
-        notes = [*self.live.snapshot.notes, *waiting, *missing.notes]
+        unread = [states.UNREAD] if source == states.COLD and self.live.states.awaited(question.campaign_id) else []
+        notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0
@@ -193,12 +204,15 @@ class Answerer:
             reasons = [] if question.budget is not None else explain.money(budget, money, pace, bundle.layout)
             reasons += map(explain.sentence, missing.notes)
         if question.state_S is None:
-            # What this call decides is written into the state: limits, last shares, pace.
+            # What this call decides is written into the state: limits, last shares, and money in units of the plan
+            # that the policy has of the campaign.
             asked = question.budget is not None and money > 0
             previous_BP = None if previous_P is None else previous_P[None]
-            statistics_X = allocate.with_limits(
-                bundle.layout, statistics_X, limits, previous_BP, budget / money if asked else pace
-            )
+            coming = budget / money if asked else pace
+            times = self._plans.times(bundle, campaign, bundle.layout.context(state_S))
+            going = None if source != states.OWN or question.statistics.keys() & _TOLD else goes * times
+            statistics_X = allocate.with_limits(bundle.layout, statistics_X, limits, previous_BP, coming)
+            statistics_X = allocate.with_money(bundle.layout, statistics_X, going, coming * times)
             clamped_BX = bundle.layout.clamp(statistics_X[None], len(bundle.platforms))
             state_S = np.concatenate([bundle.layout.context(state_S), clamped_BX[0]])
         if campaign.campaign_id not in bundle.contexts:
@@ -207,6 +221,11 @@ class Answerer:
             question, epoch, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
             state_S, budget, weight, source, as_of, notes, target_P,
         )  # fmt: skip
+        # Of a state that a question brings, or of another cycle, nobody knows what was before.
+        if question.state_S is None and not question.statistics and cycle == running:
+            before = epoch[-1]
+            task.asks_before = before is None or (before.cycle, before.bundle) != (cycle, bundle.digest)
+            task.before_TDP = None if task.asks_before else before.told_TDP
         task.noise_P = self._noise(task, serving)
         task.reasons = reasons
         return task
@@ -223,9 +242,7 @@ class Answerer:
             limits = planned.limits
             weekday = campaign.calendar.weekday(cycle)
             known = states.cold(layout, planned.static_P, limits.minimum_P, limits.maximum_P, weekday)
-        context_D = serving.bundle.contexts.get(campaign.campaign_id)
-        if context_D is None:
-            context_D = self.live.mean_context(serving.bundle)
+        context_D = self.live.context(serving.bundle, campaign.campaign_id)
         state_S = np.concatenate([context_D, known.statistics_S]).astype(np.float32)
         for name, value in question.statistics.items():
             layout.statistics(state_S)[layout.index(name)] = value
@@ -299,6 +316,8 @@ class Answerer:
         part = explain.supply_part(task)
         if belief is not None and table is not None:
             how = explain.decided(task, answered, belief, part, bundle)
+            if task.asks_before and told(belief.value_QP).any():
+                self.live.earlier.want(planned.campaign.campaign_id, task.arm)
             table = bundle.responses.get(belief.usual, table)
         response = self.live.no_response
         if table is not None:
@@ -333,6 +352,7 @@ class Answerer:
                     "binding": platform.binding,
                     "reason": explain.reason(platform, task, known),
                     "differs": platform.differs,
+                    "since": None if platform.since is None else [one._asdict() for one in platform.since],
                 }
                 for platform in platforms
             ],
@@ -360,6 +380,20 @@ class Answerer:
 
 def _stacked(rows: Sequence[Array]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def begins_of(campaign: Campaign, cycle: int, question: Question) -> datetime:
+    """When a cycle begins, UTC; raises `QuestionError` for one beyond all calendars."""
+    try:
+        begins = campaign.begins(cycle)
+    except OverflowError:
+        begins = None
+    if begins is None or begins > LATEST:
+        last = f"it has the cycles 0 to {campaign.cycles - 1}"
+        raise QuestionError(
+            f"{question.where}.cycle: {cycle} of {campaign.campaign_id!r} begins after {LATEST.year}; {last}, give one"
+        )
+    return begins
 
 
 def _stopped(campaign: Campaign, cycle: int) -> str | None:

@@ -51,7 +51,7 @@ def decided(task: _Task, answered: Answered, belief: Belief, part: float, bundle
         part: of the supply, `supply_part`.
     """
     if answered.logits_P is None:
-        return Decided(belief, None, part)
+        return Decided(belief, None, part, before_TDP=task.before_TDP)
     elsewhere: str | None = "nothing is to be spent"
     if task.budget > 0:
         elsewhere = allocate.other_budget(bundle, belief, task.state_S, task.budget / part)
@@ -60,7 +60,7 @@ def decided(task: _Task, answered: Answered, belief: Belief, part: float, bundle
         own = (bundle.layout.of_platforms(statistics_X, name, len(bundle.platforms)) for name in ("min", "max"))
         if [edge.tolist() for edge in own] != [task.limits.minimum_P.tolist(), task.limits.maximum_P.tolist()]:
             elsewhere = "the policy solved within the limits of the given state"
-    return Decided.of(belief, answered.share_P, answered.logits_P, task.noise_P, part, elsewhere)
+    return Decided.of(belief, answered.share_P, answered.logits_P, task.noise_P, part, elsewhere, task.before_TDP)
 
 
 def money(budget: float, planned: float, pace: float, layout: Layout) -> list[str]:

@@ -20,13 +20,13 @@ from pydantic import (
     model_validator,
 )
 
+from crossmix.clock import LATEST
 from crossmix.constraints import InfeasibleError
 from crossmix.constraints import check as check_box
 from crossmix.cycles import ZoneError, zone
 from crossmix.ledger.campaigns import FREE
 from serving.fields import (
     LARGEST_AMOUNT,
-    LATEST,
     Body,
     ByPlatform,
     CampaignError,

@@ -8,7 +8,7 @@ audit trail; what cannot be used is refused with field, value and remedy, and no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
@@ -137,6 +137,55 @@ def import_(
             )
         table.add_all(added)
     return added
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of rows that each count for themselves."""
+
+    added: int
+    same: int
+    """There already, as they would be made; they stay."""
+    faults: tuple[tuple[int, str], ...]
+    """Number, from 1, and sentence of each row that cannot be used."""
+
+
+def import_each(
+    store: Store, rows: Sequence[Mapping[str, Any]], platforms: Sequence[str], actor: str, reason: str = ""
+) -> Imported:
+    """Add the campaigns of those rows that can be used; the same rows once more change nothing.
+
+    Raises `StoreAwayError`, and then nothing was added.
+    """
+    faults: list[tuple[int, str]] = []
+    first_row: dict[str, int] = {}
+    valid: list[tuple[int, Campaign]] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            campaign = validate(row, platforms)
+        except CampaignError as error:
+            faults.append((number, str(error)))
+            continue
+        name = campaign.campaign_id
+        if name in first_row:
+            faults.append((number, f"campaign_id: {name!r} is row {first_row[name]} too; give it one row"))
+            continue
+        first_row[name] = number
+        valid.append((number, campaign))
+    with changing(store, actor, reason) as table:
+        known, added, same = table.some(first_row), [], 0
+        for number, campaign in valid:
+            there = known.get(campaign.campaign_id)
+            if there is None:
+                added.append(campaign)
+            elif there.planned() == campaign.planned():
+                same += 1
+            else:
+                other = ", ".join(key for key, value in campaign.planned().items() if there.planned()[key] != value)
+                fault = f"campaign_id: {campaign.campaign_id!r} is there already with another {other}"
+                faults.append((number, f"{fault}; edit it or leave the row out"))
+        table.add_all(added)
+    return Imported(len(added), same, tuple(sorted(faults)))
 
 
 def edit(

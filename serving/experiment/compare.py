@@ -79,17 +79,22 @@ def figures(top_AT: Array, bottom_AT: Array) -> tuple[int, Array] | str:
     return one if isinstance(one, str) else (one.period, np.stack([one.policy_F, one.control_F]))
 
 
-def series(top_CAT: Array, bottom_CAT: Array, campaigns_CT: Array) -> Series | str:
+def series(top_CAT: Array, bottom_CAT: Array, campaigns_CT: Array, *, over: bool = False) -> Series | str:
     """The pairs that are tested, or the sentence that says what is missing.
 
     Within a currency an arm's figure is the ratio of its sums. Currencies are never added: the logarithms of their
     ratios between arms are averaged, each with its number of campaigns in those cycles as weight, which no outcome and
     no exchange rate moves. So many cycles make a figure that the currencies with half of the weight or more have one;
     the others are left out.
+
+    Args:
+        over: the experiment has ended: the sentence asks for nothing more.
     """
     cycles = top_CAT.shape[2]
     if cycles < FEWEST:
         finished = f"{cycles} finished cycle{'s' * (cycles != 1)} with feedback"
+        if over:
+            return f"{finished} by its end; {FEWEST} were needed"
         return f"{finished}; {FEWEST} are needed: {FEWEST - cycles} more"
     weight_C = campaigns_CT.sum(1)
     for period in range(1, cycles // FEWEST + 1):
@@ -111,7 +116,7 @@ def series(top_CAT: Array, bottom_CAT: Array, campaigns_CT: Array) -> Series | s
         ratio_CF = np.log(top_CAF[:, 0] / bottom_CAF[:, 0]) - np.log(top_CAF[:, 1] / bottom_CAF[:, 1])
         pooled_F = np.exp((weight_CF * ratio_CF).sum(0) / weight_CF.sum(0))
         return Series(period, pooled_F, np.ones_like(pooled_F), True, left_out)
-    return _missing(top_CAT, bottom_CAT)
+    return _missing(top_CAT, bottom_CAT, over)
 
 
 def _in_periods(value_CAT: Array, period: int) -> Array:
@@ -119,7 +124,7 @@ def _in_periods(value_CAT: Array, period: int) -> Array:
     return summed(value_CAT.reshape(currencies * rows, cycles), period).reshape(currencies, rows, -1)
 
 
-def _missing(top_CAT: Array, bottom_CAT: Array) -> str:
+def _missing(top_CAT: Array, bottom_CAT: Array, over: bool) -> str:
     """What keeps the currency with the most delivered cycles from a figure."""
     best = int((top_CAT > 0).sum((1, 2)).argmax())
     top_AT, bottom_AT = top_CAT[best], bottom_CAT[best]
@@ -127,10 +132,13 @@ def _missing(top_CAT: Array, bottom_CAT: Array) -> str:
     for side, table in (("numerator", top_AT), ("denominator", bottom_AT)):
         for arm, row in zip(ARMS, table, strict=True):
             if not row.sum() > 0:
-                return f"the {arm} arm's {side} is 0 in all {cycles} cycles; wait for the first above 0"
+                said = f"the {arm} arm's {side} {'was' if over else 'is'} 0 in all {cycles} cycles"
+                return f"{said} until its end" if over else f"{said}; wait for the first above 0"
     # A period holds the longest gap, and three periods make a verdict.
     gap = max(_longest_gap(row) for row in (*top_AT, *bottom_AT))
     more = max(FEWEST * (gap + 1) - cycles, 1)
+    if over:
+        return f"an arm had nothing to compare in {gap} of {cycles} cycles on end, until the experiment's end"
     return f"an arm has nothing to compare in {gap} of {cycles} cycles on end; wait for about {more} more cycles"
 
 
@@ -156,7 +164,8 @@ def _half(mean: float, low: float | None, high: float | None) -> str:
 def of_outcomes(outcomes: Outcomes, name: str, platform: str | None = None) -> Series | str:
     """The pairs of a figure, over all currencies."""
     top, bottom = FIGURES[name]
-    return series(outcomes.by_currency(top, platform), outcomes.by_currency(bottom, platform), outcomes.campaigns_CT)
+    amounts = outcomes.by_currency(top, platform), outcomes.by_currency(bottom, platform)
+    return series(*amounts, outcomes.campaigns_CT, over=outcomes.experiment.ended is not None)
 
 
 def compare(pairs: Series | str, level: float, *, closes: bool = False, needed: bool = False) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crossmix.ledger.experiments import Experiment
 from crossmix.metrics import ARMS, DYNAMIC_REWARD, JUDGED, METRIC, QUANTITY
 from crossmix.pages.charts import ACCENT, DASHES, INK, MUTED, WARM, Chart, Panel
 from crossmix.pages.format import DASH, change, count, interval, metric, moment, number, p_value
@@ -46,12 +48,17 @@ SECTIONS = (
 )
 
 
-def page(status: dict[str, Any]) -> str:
-    """The page of a `serving.experiment.verdict.status`."""
+def page(status: dict[str, Any], begun: Sequence[Experiment] = ()) -> str:
+    """The page of a `serving.experiment.verdict.status`.
+
+    Args:
+        begun: every experiment, in the order in which they began, to be listed with links to their pages.
+    """
     roi = status["lifts"]["roi"]
     return render(
         TEMPLATE,
-        sections=SECTIONS,
+        sections=(*SECTIONS, ("all", "All experiments")) if begun else SECTIONS,
+        begun=[one.as_dict() for one in reversed(begun)],
         status=status,
         chip=CHIPS.get(status["verdict"]["word"], "none"),
         keys=_keys(status),

@@ -168,11 +168,12 @@ def mark_of(live: Live) -> Callable[[], Hashable]:
 
 
 def keeper_of(live: Live) -> Keeper:
-    """The verdicts of a server's experiment; a variant is a campaign, or `None`, and a page of the campaigns."""
+    """The verdicts of a server's experiments; a variant is a campaign, or `None`, a page of the campaigns, and the id
+    of an experiment, or `None`: the newest."""
 
-    def compute(campaign: str | None = None, page: int = 1) -> dict[str, Any]:
+    def compute(campaign: str | None = None, page: int = 1, experiment: str | None = None) -> dict[str, Any]:
         rails, weights = live.config.serving.guardrails, live.config.reward
-        asked = (live.store, live.experiment.id, live.clock(), rails, weights)
+        asked = (live.store, experiment or live.experiment.id, live.clock(), rails, weights)
         return verdict.status(*asked, campaign=campaign, page=page)
 
     return Keeper(compute, mark_of(live), lambda: len(live.campaigns) <= FEW)

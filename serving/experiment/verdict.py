@@ -8,6 +8,7 @@ it. An imbalance of users blocks everything, and is said first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,11 +123,15 @@ def status(
     return standing
 
 
-def render(standing: dict[str, Any]) -> str:
-    """A status as a page of its own: HTML that fetches nothing."""
+def render(standing: dict[str, Any], begun: Sequence[Experiment] = ()) -> str:
+    """A status as a page of its own: HTML that fetches nothing.
+
+    Args:
+        begun: every experiment, to be listed with links to their pages; none: the page stands alone.
+    """
     from serving.experiment.page import page
 
-    return page(standing)
+    return page(standing, begun)
 
 
 def _verdict(
@@ -220,9 +225,13 @@ def _balance(one: Experiment, count: dict[str, int]) -> dict[str, Any]:
     total = sum(count.values())
     if total == 0:
         reason = "the router has seen no user: every question named its arm, or the experiment has just begun."
+        if one.ended:
+            reason = "the router saw no user of it before its end: every question named its arm."
         return ratio | {"p": None, "verdict": "not applicable", "reason": reason}
     if total < FEWEST_USERS:
         reason = f"{total} user{'s' * (total != 1)}; {FEWEST_USERS} are needed: {FEWEST_USERS - total} more."
+        if one.ended:
+            reason = f"{total} user{'s' * (total != 1)} by its end; {FEWEST_USERS} were needed."
         return ratio | {"p": None, "verdict": "insufficient data", "reason": reason}
     test = balance(count, {arm: one.weights.get(arm, 0.0) for arm in count})
     split = " : ".join(f"{count[arm] / total:.1%}" for arm in count)

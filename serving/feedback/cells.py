@@ -1,6 +1,7 @@
 """What is known of a flight, cell by cell: what was told to spend, what was reported, and what is unknown.
 
-A cell is a cycle's platform. Its **money** is known once it has reported spend, is marked complete, or was told none:
+A cell is a cycle's platform. Its **money** is known once it has reported spend (a correction or a refund that
+brings it to 0 reports 0), is marked complete, or was told none:
 then what it did not spend is unspent, and returns. Until then its money counts as spent as told, as the split last
 served in the cycle says, a pause within it aside (the static split of the plan where none was; nothing before the first
 cycle that was served or reported, and in a pause of the whole cycle). A platform that tells no spend for `silent`
@@ -38,8 +39,8 @@ class Flight:
     """What the database holds of a campaign's arm, and what was planned."""
 
     increments: Sequence[Increment]
-    complete: Collection[tuple[int, int]]
-    """Cycle and slot of cells marked complete."""
+    known: Collection[tuple[int, int]]
+    """Cycle and slot of cells marked complete, or whose spend a correction or a refund has brought to 0."""
     splits: Mapping[int, Split]
     """By cycle, as last served."""
     static_P: Array
@@ -128,7 +129,7 @@ def cells(flight: Flight, newest: int, silent: int, *, as_known_then: bool = Fal
     for one in counted:
         if one.delivered[SPEND] != 0:  # and not the sum: what is refunded in full is reported, too, and returns
             reported_CP[one.cycle, one.slot] = True
-    for cycle, slot in flight.complete:
+    for cycle, slot in flight.known:
         if cycle <= newest:
             reported_CP[cycle, slot] = True
     active_C = np.zeros(size, bool)

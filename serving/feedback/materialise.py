@@ -11,7 +11,7 @@ anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.clock import Clock, wall
 from crossmix.ledger import pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
-from crossmix.ledger.feedback import Increment, complete_cells_of, increments_of
+from crossmix.ledger.feedback import Increment, increments_of, known_cells_of
 from crossmix.ledger.pushes import Key, Note, Progress
 from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
@@ -37,10 +37,13 @@ Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
 """How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
-MOST_MADE = 2_000
-"""Campaigns' arms that a round works on; the next one goes on."""
+MOST_MADE = 5_000
+"""Rows with which a round hands over what it has made; the next one goes on. Every push writes the offline files anew:
+few large ones cost less than many, and what was made is kept before all is."""
 MOST_READ = 200
-"""Of them, read from the database at once."""
+"""Campaigns' arms read from the database at once."""
+SEEDS_AT_ONCE = 1_000
+"""Campaigns that the feature store is asked for at once."""
 
 
 class Pushing(Protocol):
@@ -173,14 +176,13 @@ class Pusher(Loop):
             self._looked = now
             ends = (campaigns[name].ends(campaigns[name].cycle(now)) for name, _ in progress if name in campaigns)
             self._until = min(ends, default=None)
-        due = self._due(progress, campaigns, now, whole)
-        if len(due) > MOST_MADE:
-            self._looked, due = None, due[:MOST_MADE]
         try:
-            self._make(store, due, now)
+            all_made = self._make(store, self._due(progress, campaigns, now, whole), now)
         except BaseException:
             self._looked = None
             raise
+        if not all_made:
+            self._looked = None
 
     def _look_at_all(self, campaigns: Mapping[str, Campaign], now: datetime) -> bool:
         """Whether a cycle may have ended, a campaign was edited, or it is time to; else what moved is enough."""
@@ -223,41 +225,45 @@ class Pusher(Loop):
         seen.settled = True
         return seen.number != one.feedback.number
 
-    def _make(self, store: Store, due: Sequence[_Due], now: datetime) -> None:
+    def _make(self, store: Store, due: Sequence[_Due], now: datetime) -> bool:
+        """Make rows of those that are due until there are `MOST_MADE`, and push them; whether none are left."""
         if not due:
-            return
-        batch, read = _Batch(), self._read(store, due, now)
+            return True
         seeds: Mapping[str, Mapping[str, Array]] = {}
-        if any(one.due.wanted for one in read):
+        wanted = {one.campaign.campaign_id for one in due if one.wanted}
+        if wanted:
             try:
-                seeds = self._seeds_of({one.due.campaign.campaign_id for one in read})
+                seeds = self._seeds_of(wanted)
             except Exception as error:  # Feast and its stores raise their own kinds each
-                for one in read:
+                for one in self._read(store, due, now):
                     self.live.gaps.note(one.due.key, one.missing)
                 raise ExpectedError(sentence(error)) from error
-        for one in read:
-            if self.stopping:
-                return
+        batch = _Batch()
+        for one in self._read(store, due, now):
             try:
                 self._add(batch, one, seeds.get(one.due.campaign.campaign_id, {}))
             except Exception as error:
                 self._broken(one.due, error, now)
+            if len(batch.rows) >= MOST_MADE:
+                break
+        if self.stopping:
+            return False
         self._hand_over(store, batch)
+        return len(batch.rows) < MOST_MADE
 
-    def _read(self, store: Store, due: Sequence[_Due], now: datetime) -> list[_Read]:
+    def _read(self, store: Store, due: Sequence[_Due], now: datetime) -> Iterator[_Read]:
         """What each has of feedback, and lacks; a campaign whose feedback cannot be understood is left out."""
         platforms, edits, pauses_of = self.live.platforms, budget_edits(store), pauses(store)
-        read: list[_Read] = []
         for start in range(0, len(due), MOST_READ):
             block = due[start : start + MOST_READ]
             names = sorted({one.campaign.campaign_id for one in block})
             delivered, splits = increments_of(store, names, platforms), last_splits_of(store, names, platforms)
-            complete = complete_cells_of(store, names, platforms)
+            priced = known_cells_of(store, names, platforms)
             for one in block:
                 if self.stopping:
-                    return read
+                    return
                 name, key = one.campaign.campaign_id, one.key
-                kept = delivered.get(key, ()), complete.get(key, ()), splits.get(key, {})
+                kept = delivered.get(key, ()), priced.get(key, ()), splits.get(key, {})
                 try:
                     flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()))
                     newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
@@ -267,8 +273,7 @@ class Pusher(Loop):
                 except Exception as error:
                     self._broken(one, error, now)
                     continue
-                read.append(_Read(one, flight, newest, found))
-        return read
+                yield _Read(one, flight, newest, found)
 
     def _broken(self, one: _Due, error: Exception, now: datetime) -> None:
         if self.live.gaps.broken(one.campaign, one.arm, sentence(error), now):
@@ -344,8 +349,8 @@ class Pusher(Loop):
             self._seeds = stamp, {}
         kept = self._seeds[1]
         new = [name for name in sorted(names) if name not in kept]
-        if new:
-            kept.update(_log_says(self.folder, new, self.live.platforms))
+        for start in range(0, len(new), SEEDS_AT_ONCE):
+            kept.update(_log_says(self.folder, new[start : start + SEEDS_AT_ONCE], self.live.platforms))
         return kept
 
 

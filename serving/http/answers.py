@@ -62,6 +62,21 @@ class CampaignsAnswer(Answer):
     campaigns: list[CampaignAnswer]
 
 
+class RowFault(Answer):
+    """A row that cannot be used."""
+
+    row: int = Field(ge=1, description="in the request, from 1")
+    error: str
+
+
+class ImportAnswer(Answer):
+    """What became of rows that each count for themselves."""
+
+    added: int
+    same: int = Field(description="there already, as they would be made")
+    faults: list[RowFault]
+
+
 class EventFault(Answer):
     """An event that does not count."""
 

@@ -24,6 +24,7 @@ def install(app: Any) -> None:
     from starlette.exceptions import HTTPException
 
     from crossmix.ledger.store import StoreAwayError
+    from serving.http.ticking import BusyTickError
     from serving.protocol.router import PredictorAwayError
 
     def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -68,6 +69,7 @@ def install(app: Any) -> None:
         (kserve.UnsupportedProtocol, missing),
         (NotImplementedError, missing),
         (StoreAwayError, away),
+        (BusyTickError, away),
         (PredictorAwayError, away),
         (HTTPException, http),
         (RequestValidationError, field),

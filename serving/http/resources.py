@@ -33,7 +33,14 @@ from serving.feedback.cloud_events import FeedbackError, MalformedError
 from serving.feedback.events import Receipt
 from serving.fields import CampaignError
 from serving.http import openapi as described
-from serving.http.answers import AuditAnswer, CampaignAnswer, CampaignsAnswer, PartialReceiptAnswer, ReceiptAnswer
+from serving.http.answers import (
+    AuditAnswer,
+    CampaignAnswer,
+    CampaignsAnswer,
+    ImportAnswer,
+    PartialReceiptAnswer,
+    ReceiptAnswer,
+)
 from serving.http.bodies import UnreadableError, json_of
 from serving.http.writers import BusyError, Writers
 
@@ -102,6 +109,9 @@ def _reason(
 
 
 Reason = Annotated[str, Depends(_reason)]
+Each = Annotated[
+    bool, Query(description="Of an array: add the rows that can be used, and leave those that are there already alone.")
+]
 
 
 def _renamed(request: Request, reason: str, why: str | None) -> str:
@@ -175,11 +185,15 @@ def _add_campaigns(routes: APIRouter, live: Serving, change: _Change, clock: Clo
         tags=["campaigns"],
         status_code=201,
         openapi_extra=described.body(described.one_or_more(NewCampaign)),
-        responses=described.answer(CampaignAnswer | CampaignsAnswer, 201),
+        responses=described.answer(CampaignAnswer | CampaignsAnswer | ImportAnswer, 201),
     )
-    async def create(request: Request, reason: Reason) -> Any:
-        """Add a campaign, or, of an array, all of them or none."""
+    async def create(request: Request, reason: Reason, each: Each = False) -> Any:
+        """Add a campaign, or, of an array, all of them or none; with `each`, those of them that can be used."""
         raw, actor = await _json(request), _actor(request)
+        if isinstance(raw, list) and each:
+            done = await change(campaigns.import_each, raw, live.platforms, actor, reason)
+            faults = [{"row": number, "error": fault} for number, fault in done.faults]
+            return JSONResponse({"added": done.added, "same": done.same, "faults": faults}, 201)
         if isinstance(raw, list):
             rows = await change(campaigns.import_, raw, actor, live.platforms, reason)
             return await run_in_threadpool(

@@ -40,10 +40,11 @@ from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.changes import Changes
 from serving.live.due import Due
+from serving.live.earlier import Earlier
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
 from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
-from serving.live.states import States
+from serving.live.states import TOGETHER, States
 from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
@@ -51,6 +52,7 @@ _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 PROBE_SECONDS = 5.0
 """Where nobody writes, how often it is tried whether one could."""
+EARLIER_SECONDS = 0.5
 FIRST_SECONDS = 5.0
 """How long a server that starts waits for the registry."""
 
@@ -92,6 +94,7 @@ class Live:
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
         self.gaps = Gaps()
         self.recorder = Recorder(self._open)
+        self.earlier = Earlier(lambda: self.bundle, lambda: self.campaigns, self.context, clock)
         self.paced = config.market.return_unspent
         platforms = len(champion.current.bundle.platforms)
         nan_P = np.full(platforms, np.nan)
@@ -106,7 +109,7 @@ class Live:
         self._loops = Ticks(clock)
         self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
-        self._swapping = threading.Lock()
+        self._swapping, self._stopping = threading.Lock(), False
         self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
         restored = self._restored()
         self.snapshot = replace(restored, planned=self._laid_over(restored.planned, restored.revision))
@@ -154,6 +157,11 @@ class Live:
         """The user's arm now, in a campaign's cycle that began at `start`; `None`: in one that begins now."""
         return self.experiment.arm_asked(user_id, start)
 
+    def context(self, bundle: Bundle, campaign: str) -> Array:
+        """A campaign's context for a bundle, (D,)."""
+        known = bundle.contexts.get(campaign)
+        return self.mean_context(bundle) if known is None else known
+
     def mean_context(self, bundle: Bundle) -> Array:
         """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
         if bundle.digest not in self._means:
@@ -170,6 +178,7 @@ class Live:
         waits = None if self.lane.trouble is None else f"changes are served here alone: {self.lane.trouble}"
         sources = [
             ("feature store", self.states.trouble, self.states.since),
+            ("feature store", self.states.waits, self.states.started),
             ("registry", self.champion.trouble, self.champion.since),
             ("database", *database),
             ("kill switch", waits, self.lane.since),
@@ -205,8 +214,14 @@ class Live:
                 return
             self._store_trouble, self._store_since = None, None
 
-    def refresh_states(self) -> None:
-        """Read the statistics anew that may have changed (`Due`), and believe what the database knows of."""
+    def refresh_states(self, most: int | None = None) -> None:
+        """Read the statistics anew that may have changed (`Due`), and believe what the database knows of.
+
+        They are read, and serve, `TOGETHER` campaigns at a time.
+
+        Args:
+            most: campaigns to read; the others wait for the next round, which `troubles` says. `None`: all.
+        """
         pushed, identity, campaigns = None, None, self.campaigns
         try:
             identity = self._due.look(self.store)
@@ -214,8 +229,29 @@ class Live:
         except StoreAwayError as error:
             self._database_away(error)
         names = self._due.names(campaigns, self.states.doubtful())
-        if self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, names) and pushed is not None:
-            self._due.done(names)
+        if most is not None and len(names) > most:
+            self.states.wait(names[most:], campaigns, ARMS, self.clock(), pushed)
+            names = names[:most]
+        left = set(names)
+        while True:
+            some = self.states.first(left)
+            if not self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, some):
+                return
+            if pushed is not None:
+                self._due.done(some)
+            left.difference_update(some)
+            if not left or self._stopping:
+                return
+
+    def read_earlier(self) -> None:
+        """Read what answers would know of earlier cycles (`Earlier`)."""
+        # What was served a moment ago may still wait to be written.
+        if not self.earlier or not self.recorder.flush():
+            return
+        try:
+            self.earlier.read(self.store)
+        except StoreAwayError as error:
+            self._database_away(error)
 
     def follow_champion(self, seconds: float | None = None) -> None:
         """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
@@ -245,11 +281,11 @@ class Live:
         audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
 
     def start(self) -> None:
-        """Ask the registry, read everything once, and begin to watch."""
+        """Ask the registry, read everything once (of statistics `TOGETHER` campaigns'), and begin to watch."""
         self.lane.prepare()
         self.follow_champion(FIRST_SECONDS)
         self.reload()
-        self.refresh_states()
+        self.refresh_states(TOGETHER)
         settings = self.config.serving
         for name, work, seconds in (
             ("database reader", self._look, LOOK_SECONDS),
@@ -257,6 +293,7 @@ class Live:
             ("registry reader", self.follow_champion, settings.watch_seconds),
             ("recorder", self.recorder.flush, LOOK_SECONDS),
             ("database writer", self._probe, PROBE_SECONDS),
+            ("earlier cycles reader", self.read_earlier, EARLIER_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
         self._loops.start()
@@ -271,6 +308,7 @@ class Live:
 
     def stop(self) -> None:
         """End the loops, write what waits, close the database."""
+        self._stopping = True
         self._loops.stop()
         self.lane.stop()
         self.recorder.flush()
@@ -355,12 +393,7 @@ class Live:
         return arms.of_rows(begun)
 
     def _planned(self, campaign: Campaign) -> Planned:
-        static_P = np.array([campaign.share.get(name, 0.0) for name in self.platforms])
-        override_P = None
-        if campaign.override is not None:
-            share = campaign.override.share
-            override_P = static_P if share is None else np.array([share.get(name, 0.0) for name in self.platforms])
-        return Planned(campaign, campaign.box(self.platforms), static_P, override_P)
+        return Planned.of(campaign, self.platforms)
 
     def _switched(self, campaign_id: str) -> None:
         """A change of the kill switch's lane holds from now on; no database is asked."""

@@ -5,11 +5,12 @@ Shapes: P platforms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import constraints
@@ -29,6 +30,15 @@ class Planned:
     static_P: Array
     override_P: Array | None
     """The split that an override serves, (P,)."""
+
+    @classmethod
+    def of(cls, campaign: Campaign, platforms: Sequence[str]) -> Planned:
+        """`platforms`: in slot order."""
+        static_P, override_P = np.array([campaign.share.get(name, 0.0) for name in platforms]), None
+        if campaign.override is not None:
+            share = campaign.override.share
+            override_P = static_P if share is None else np.array([share.get(name, 0.0) for name in platforms])
+        return cls(campaign, campaign.box(platforms), static_P, override_P)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

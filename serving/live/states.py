@@ -4,6 +4,9 @@ A campaign's arm that has none of its own yet takes the log's; one that the stor
 `crossmix.history.History` says before the first cycle). While the feature store is away the last good statistics
 serve, also after a restart, and `trouble` says why.
 
+A server with many campaigns answers before it has read them all (`wait`): until its turn comes a campaign is answered
+from what was kept for a restart, else cold; `waits` says how many there are, and those that are asked for come first.
+
 A row of an arm's own is believed as far as the database says that its cycle was pushed, if it has ended by now and is
 of this flight. The feature folder and the file beside the database may hold another database's, those of a flight
 before, or what a clock that ran ahead has left: such rows are refused, and `trouble` says so.
@@ -16,7 +19,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -39,6 +42,11 @@ Key = tuple[str, str]
 """Campaign and arm."""
 TOGETHER = 1_000
 """Campaigns that the store is asked for at once."""
+UNREAD = (
+    "its statistics have not been read since the server started: it is answered as before its first cycle, and is "
+    "among those that are read next"
+)
+"""Told of a campaign that waits and of which nothing was kept."""
 MOST_DOUBTFUL = 64
 FEW, MOST_OFTEN = 1_000, 20
 """So many statistics are kept for a restart at every change; more, a twentieth of the time at most."""
@@ -75,6 +83,12 @@ class States:
         """Why, and in how many readings on end."""
         self._lost: set[Key] = set()
         """Those that the store said once and does not know any more."""
+        self._waiting: set[str] = set()
+        """Campaigns that the store was not asked for since the start."""
+        self._asked: set[str] = set()
+        """Of them, those that an answer was asked for."""
+        self.started: float | None = None
+        """When the first of them had to wait; seconds, UTC."""
         self._unsaved, self._saved, self._saving = False, -math.inf, 0.0
         self._known: dict[Key, State] = {}
         self._lock = threading.Lock()
@@ -84,6 +98,51 @@ class States:
     def get(self, campaign: str, arm: str) -> State | None:
         """The last good statistics; `None`: the store knows none, not even of the log."""
         return self._known.get((campaign, arm))
+
+    def wait(
+        self,
+        names: Iterable[str],
+        campaigns: Mapping[str, Campaign],
+        arms: Sequence[str],
+        now: datetime,
+        pushed: Mapping[Key, int] | None,
+    ) -> None:
+        """Let campaigns be read later. What was kept of them serves until then, as far as it is to be believed.
+
+        Args:
+            names: of the campaigns.
+            campaigns, arms, now, pushed: as of `refresh`.
+        """
+        with self._lock:
+            late, kept = set(names), dict(self._known)
+            for name in late:
+                for arm in arms:
+                    noted = None if pushed is None else pushed.get((name, arm), -1)
+                    one = kept.get((name, arm))
+                    if one is not None and _doubt(one, campaigns[name], now, noted):
+                        del kept[name, arm]
+            self._known, self._waiting, self.started = kept, late, time.time()
+
+    def awaited(self, campaign: str) -> bool:
+        """Whether a campaign that is asked for has not been read since the start; it comes before the others then."""
+        if campaign not in self._waiting:
+            return False
+        self._asked.add(campaign)
+        return True
+
+    @property
+    def waits(self) -> str | None:
+        """How many campaigns have not been read since the start, in a sentence; `None`: all have."""
+        many = len(self._waiting)
+        if not many:
+            return None
+        some = "a campaign's statistics have" if many == 1 else f"statistics of {many:,} campaigns have"
+        return f"{some} not been read since the start; until then what was kept serves, else what holds before a cycle"
+
+    def first(self, names: Collection[str]) -> list[str]:
+        """Of campaigns to read those of the next reading, `TOGETHER` at most, in order: those asked for come first."""
+        asked = self._asked
+        return sorted(nsmallest(TOGETHER, names, key=lambda name: (name not in asked, name)))
 
     def refresh(
         self,
@@ -120,6 +179,10 @@ class States:
             self._ill(f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
             read = None
         problem = self._take(read, campaigns, wanted, arms, now, pushed)
+        if read is not None and self._waiting:
+            # Replaced, not changed: answers look into it meanwhile.
+            self._waiting = self._waiting.intersection(campaigns).difference(wanted)
+            self._asked -= wanted.keys()
         if foreign:
             problem = f"{self.keep.name} is of another database: its statistics are ignored"
         if problem is not None:

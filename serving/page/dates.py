@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from crossmix.clock import EARLIEST, LATEST
 from crossmix.cycles import zone
 from crossmix.ledger.campaigns import Campaign
-from serving.fields import EARLIEST, LATEST
 
 DAYS = 14
 """How many a page shows where nobody asks for others."""

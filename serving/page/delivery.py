@@ -333,9 +333,7 @@ def _awaited(arm: str, reported: Sequence[int], name: str, known: Read, silent: 
             continue
         told = {platform: split.amount(platform) for platform in split.share if split.amount(platform) > 0}
         spent = {
-            platform
-            for (other, at, platform), cell in cells.items()
-            if (other, at) == (arm, cycle) and (cell.complete or cell.amounts["spend"] != 0)
+            platform for (other, at, platform), cell in cells.items() if (other, at) == (arm, cycle) and cell.priced
         }
         if not spent:  # nothing of the arm: unknown for good, and no platform's silence
             total += sum(told.values())

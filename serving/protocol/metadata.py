@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossmix.metrics import ARMS
-from crossmix.reasons import MOVERS
+from crossmix.reasons import DRIFTING, MOVERS
 from crossmix.response import BELIEF
 from crossmix.state import Layout
 from serving.http.openapi import definitions
@@ -67,7 +67,24 @@ PREDICTION: dict[str, Any] = {
                     "reason": {"type": "string"},
                     "differs": {
                         "type": ["string", "null"],
-                        "description": "what the policy believes of the cycle that differs from usual",
+                        "description": "what the policy believes of the cycle that differs from usual, and since when",
+                    },
+                    "since": {
+                        "type": ["array", "null"],
+                        "description": "for how many cycles on end, this one included, each quantity that differs from "
+                        "usual has done so the same way; null: no cycle before is known, or not yet",
+                        "items": {
+                            "type": "object",
+                            "required": ["quantity", "cycles", "at_least"],
+                            "properties": {
+                                "quantity": {"type": "string", "enum": list(DRIFTING)},
+                                "cycles": {"type": "integer", "minimum": 1},
+                                "at_least": {
+                                    "type": "boolean",
+                                    "description": "those are all cycles that are known",
+                                },
+                            },
+                        },
                     },
                 },
             },

@@ -17,7 +17,7 @@ from kserve import InferRequest
 from kserve.errors import InvalidInput
 
 from crossmix.state import Layout
-from serving.allocation.answer import Answerer
+from serving.allocation.answer import Answerer, begins_of
 from serving.allocation.question import Question, QuestionError, of_instances, of_tensors, text
 from serving.assignment.arms import ExperimentError
 from serving.assignment.users import check, hashed
@@ -142,12 +142,12 @@ class RouterModel(Served):
         return replace(question, arm=arm)
 
     def _begins(self, question: Question) -> datetime | None:
-        """When the question's cycle begins; `None`: its campaign is not known."""
+        """When the question's cycle begins; `None`: its campaign is not known. Raises `QuestionError`."""
         planned = self.live.snapshot.planned.get(question.campaign_id)
         if planned is None:
             return None
         running = planned.campaign.cycle(self.live.clock())
-        return planned.campaign.begins(running if question.cycle is None else question.cycle)
+        return begins_of(planned.campaign, running if question.cycle is None else question.cycle, question)
 
     def get_input_types(self) -> list[dict[str, Any]]:
         user = {"name": "user_id", "datatype": "BYTES", "shape": [-1]}

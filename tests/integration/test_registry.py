@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,3 +200,28 @@ def test_a_registry_that_is_away_does_not_stop_the_training(tmp_path: Path, capl
         for update in range(1, 4):
             listen(_point(update))
     assert ["not live" in record.message for record in caplog.records].count(True) == 1
+
+
+def test_a_version_that_is_there_is_one_question_and_one_that_is_not_is_told(
+    registry: Registry, bundles: list[bundle_module.Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in bundles[:2]:
+        registry.register(one.path)
+    asked: list[str] = []
+    client = registry._client
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(client, name)
+
+    monkeypatch.setattr(Registry, "_client", property(lambda _: Counted()))
+    by_alias, by_number = registry.get("champion"), registry.get(2)
+    assert (by_alias.number, by_alias.digest, "champion" in by_alias.aliases) == (1, bundles[0].digest, True)
+    assert (by_number.number, by_number.digest) == (2, bundles[1].digest)
+    assert "champion" not in by_number.aliases
+    assert asked == ["get_model_version_by_alias", "get_model_version"]
+    with pytest.raises(RegistryError, match="no version or alias 'nobody'; registered versions: 1, 2"):
+        registry.get("nobody")
+    with pytest.raises(RegistryError, match="no version or alias 3; registered versions: 1, 2"):
+        registry.get(3)

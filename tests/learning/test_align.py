@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
-from crossmix.market.pacing import tables
 from crossmix.training import align as module
 from crossmix.training.align import (
     QUANTITIES,
@@ -22,7 +20,6 @@ from crossmix.training.align import (
     Simulation,
     align_market,
     align_policy,
-    retrain,
     scaled,
 )
 from crossmix.training.loop import train
@@ -140,18 +137,3 @@ def test_a_loss_that_is_not_finite_stops_and_names_itself(
     monkeypatch.setattr(module, "transitions", lambda *_: logged)
     with pytest.raises(TrainingError, match=r"align: discriminator loss is nan.*align\.learning_rate"):
         module.align(config, tmp_path, *trained, tmp_path)
-
-
-def test_a_policy_that_is_trained_on_takes_the_plan_of_its_new_market() -> None:
-    config = load("laptop", ["align.updates=1", "train.pathwise.batch=8", "train.cycles=2"])
-    market = make_market(platforms=4, campaigns=2)
-    policy = Policy(4, (8,), 4, tables(market, config))
-    theta_QP = torch.zeros(len(QUANTITIES), 4)
-    theta_QP[QUANTITIES.index("ctr"), 2] = 0.7
-    mended = scaled(market, theta_QP)
-    again = retrain(config, mended, policy)
-    assert again.planner is not None
-    fresh = tables(mended, config)
-    assert fresh is not None
-    assert torch.equal(again.planner.ctr, fresh["ctr"])
-    assert again.planner.ctr[0, 2, 0] == pytest.approx(float(market.value["ctr"][0, 2]) * 2.0138, rel=1e-3)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crossmix import state
+from crossmix.clock import Clock, MemoryClock
+from crossmix.ledger import served
 from crossmix.response import BELIEF
 from serving.campaigns import service as campaigns
 from serving.live.live import Live
+from serving.live.states import State
 from tests.support.asking import ask, shares
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish
 from tests.support.serving_run import CAMPAIGNS, NAMES
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return MemoryClock(datetime(2026, 3, 2, 9, tzinfo=UTC))
 
 
 def test_an_answer_says_whose_split_it_is_and_which_platforms_are_at_a_limit(live: Live) -> None:
@@ -92,7 +101,104 @@ def test_exploration_says_by_how_much_it_moved_the_split(believing: Live) -> Non
     assert total - before == pytest.approx(shares(explored) - shares(plain), abs=1e-5)
 
 
-def test_a_budget_that_the_policy_did_not_solve_for_is_named(believing: Live) -> None:
+def own_statistics(live: Live, **campaign: float) -> State:
+    """As if they were the campaign's own."""
+    known = live.states.get(CAMPAIGNS[0], "policy")
+    assert known is not None
+    return replace(known, statistics_S=state.ALLOCATION.write(known.statistics_S, campaign=campaign), source="own")
+
+
+def edit(live: Live, times: float) -> float:
+    """The budget of a cycle becomes `times` the plan's, in the plan's currency; what it is now."""
+    plan = live.bundle.plans[CAMPAIGNS[0]]
+    one = live.snapshot.planned[CAMPAIGNS[0]]
+    edited = replace(one.campaign, cycle_budget=times * plan.cycle_budget, currency=plan.currency)
+    planned = {**live.snapshot.planned, CAMPAIGNS[0]: replace(one, campaign=edited)}
+    live.snapshot = replace(live.snapshot, planned=planned)
+    return edited.cycle_budget
+
+
+@pytest.mark.parametrize("times", [0.5, 2.0])
+def test_the_policy_solves_for_an_edited_budget(
+    believing: Live, tmp_path: Path, times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As does one whose plan has that budget: shares within 1e-3; free platforms earn alike, and nothing is named."""
+    own = own_statistics(believing, elapsed=0.5, consumed=0.5, pace=1.0)
+    monkeypatch.setattr(type(believing.states), "get", lambda *_: own)
+    market = replace(make_market(seed=3, campaigns=2), campaigns=CAMPAIGNS, platforms=NAMES)
+    saved = publish(tmp_path / "plain", market=market)
+    believing.champion.current = replace(believing.champion.current, bundle=saved)
+    before = ask(believing, explore=False)
+    budget = edit(believing, times)
+    answer = ask(believing, explore=False)
+    assert answer["budget"] == pytest.approx(0.7 * budget)
+    assert not any("solved for" in line for line in answer["reasons"])
+    free = [line for line in answer["allocation"] if line["binding"] is None]
+    assert len(free) > 2
+    assert not any("solved for" in line["reason"] for line in free)
+    earn = [line["marginal_roi"] for line in free if "the base plan" not in line["reason"]]
+    assert np.ptp(earn) < 0.1 * np.median(earn), free
+    planned = publish(tmp_path / "other", market=replace(market, budget=times * market.budget))
+    believing.champion.current = replace(believing.champion.current, bundle=planned)
+    assert shares(answer) == pytest.approx(shares(ask(believing, explore=False)), abs=1e-3)
+    assert np.abs(shares(answer) - shares(before)).max() > 0.02
+
+
+def test_an_edited_budget_beyond_what_the_state_tells_is_named(
+    believing: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_statistics(believing, elapsed=0.5, consumed=0.5, pace=1.0)
+    monkeypatch.setattr(type(believing.states), "get", lambda *_: own)
+    budget = edit(believing, 6.0)
+    assert (
+        f"The policy solved for {budget * 5 / 6:,.2f} a cycle where {budget:,.2f} are to be spent: its state tells no "
+        "more than 5 times the plan that it was trained on."
+    ) in ask(believing, explore=False)["reasons"]
+
+
+def test_an_answer_says_since_when_once_that_is_known(believing: Live) -> None:
+    """The states of four cycles before are the present one; that of the fifth says that nothing is known."""
+    first = ask(believing)
+    assert {line["since"] for line in first["allocation"]} == {None}
+    assert any("usual" in line["differs"].replace("as usual", "") for line in first["allocation"])
+    assert ask(believing)["allocation"] == first["allocation"]
+    campaign = believing.campaigns[CAMPAIGNS[0]]
+    believing.clock.set(campaign.begins(5) + 0.5 * campaign.calendar.nominal)  # type: ignore[attr-defined]
+    known = believing.states.get(CAMPAIGNS[0], "policy")
+    assert known is not None
+    for cycle in range(5):
+        statistics = np.zeros_like(known.statistics_S) if cycle == 0 else known.statistics_S
+        state_S = np.concatenate([np.zeros(512), statistics]).astype("<f4")
+        row = {
+            "allocation_id": f"{cycle}", "at": campaign.begins(cycle) + 0.9 * campaign.calendar.nominal,
+            "campaign_id": CAMPAIGNS[0], "arm": "policy", "cycle": cycle, "bundle": "b", "budget": 1.0,
+            "share": dict.fromkeys(NAMES, 0.1),
+            "state": state_S.tobytes(), "logits": None, "log_density": None, "override": None,
+        }  # fmt: skip
+        served.record(believing.store, [], [row])
+    waiting = ask(believing)
+    assert {line["since"] for line in waiting["allocation"]} == {None}
+    believing.read_earlier()
+    answer = ask(believing)
+    assert answer["allocation_id"] == waiting["allocation_id"]
+    lasting = [one for line in answer["allocation"] for one in line["since"]]
+    assert lasting
+    for one in lasting:
+        assert one == {"quantity": one["quantity"], "cycles": 5, "at_least": False}
+    for line in answer["allocation"]:
+        assert line["differs"].count(" usual since 5 cycles") == len(line["since"])
+    assert {line["since"] for line in ask(believing, state={"campaign_pace": 1.0})["allocation"]} == {None}
+    # A new champion sees them anew.
+    market = replace(make_market(seed=3, campaigns=2), campaigns=CAMPAIGNS, platforms=NAMES)
+    saved = publish(believing.folder / "another", moved=0.06, market=market)
+    believing.champion.current = replace(believing.champion.current, bundle=saved)
+    assert {line["since"] for line in ask(believing)["allocation"]} == {None}
+    believing.read_earlier()
+    assert ask(believing)["allocation"][0]["since"] is not None
+
+
+def test_a_budget_in_money_that_the_policy_does_not_know_is_named(believing: Live) -> None:
+    assert believing.bundle.plans[CAMPAIGNS[0]].currency != believing.campaigns[CAMPAIGNS[0]].currency
     plan = believing.bundle.plans[CAMPAIGNS[0]].cycle_budget
     asked = ask(believing, explore=False, budget=0.7 * believing.campaigns[CAMPAIGNS[0]].cycle_budget)
     spent = believing.campaigns[CAMPAIGNS[0]].cycle_budget

@@ -331,7 +331,7 @@ def served(app: FastAPI) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
+@browser.needed
 def test_a_person_works_the_desk_in_a_browser(live: Live, served: str, tokens: dict[str, str], tmp_path: Path) -> None:
     url = served.replace("http://", f"http://me:{tokens['admin']}@")
     starts = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")

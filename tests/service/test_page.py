@@ -216,7 +216,7 @@ def served(live: Live, tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
+@browser.needed
 def test_in_a_browser_it_fits_runs_nothing_and_complains_of_nothing(served: tuple[str, str], tmp_path: Path) -> None:
     url, token = served
     campaigns = len(CAMPAIGNS)
@@ -280,7 +280,7 @@ def crowded(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
+@browser.needed
 def test_fifty_campaigns_and_one_of_ten_platforms_are_short_on_a_phone(
     crowded: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -313,7 +313,7 @@ def test_fifty_campaigns_and_one_of_ten_platforms_are_short_on_a_phone(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.program() is None, reason="no Chromium here: apt-get install chromium")
+@browser.needed
 def test_a_campaign_and_the_verdict_are_accessible_and_complain_of_nothing(
     crowded: tuple[str, str], tmp_path: Path
 ) -> None:

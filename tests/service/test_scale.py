@@ -20,10 +20,12 @@ from feature_repo import features
 from serving.app import Settings, application
 from serving.campaigns import service
 from serving.experiment import standing
+from serving.live import states as kept_states
 from serving.live.champion import Champion
 from serving.live.due import SLICE
 from serving.live.live import Live
 from serving.page import routes as page
+from tests.support.asking import ask
 from tests.support.counted import Counted, counted
 from tests.support.serving_run import Run
 
@@ -154,6 +156,37 @@ def test_nothing_new_is_one_statement_a_look_and_a_slice_of_feast(scaled: Scaled
         assert len(round_.statements) == 2
         # The log and two arms.
         assert scaled.read <= 3 * SLICE
+
+
+@pytest.mark.slow
+def test_a_start_reads_so_many_campaigns_and_answers_for_the_others(
+    scaled: Scaled, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = scaled.live
+    monkeypatch.setattr(kept_states, "TOGETHER", SLICE)
+    fresh = Live(live.config, tmp_path / "fresh", live.database, live.champion, live.states.features, live.clock)
+    fresh.reload()
+    scaled.read = 0
+    fresh.refresh_states(SLICE)
+    # The log and two arms of each.
+    assert scaled.read == 3 * SLICE
+    waiting = len(fresh.campaigns) - SLICE
+    last = name_of(FEW - 1)
+    answer = ask(fresh, campaign=last)
+    assert answer["state_source"] == "cold"
+    assert kept_states.UNREAD in answer["notes"]
+    [told] = [one for one in answer["degraded"] if one["what"] == "feature store"]
+    assert told["why"].startswith(f"statistics of {waiting:,} campaigns have not been read since the start")
+    # The next reading is of those that were asked for, and all have been read after it.
+    assert last in fresh.states.first(fresh.campaigns)
+    scaled.read = 0
+    fresh.refresh_states()
+    assert scaled.read >= 3 * waiting
+    assert fresh.states.waits is None
+    again = ask(fresh, campaign=last)
+    assert kept_states.UNREAD not in again["notes"]
+    assert not [one for one in again["degraded"] if one["what"] == "feature store"]
+    fresh.stop()
 
 
 @pytest.mark.slow

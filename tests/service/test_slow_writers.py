@@ -19,7 +19,7 @@ from crossmix.ledger import audit
 from crossmix.ledger import store as stores
 from crossmix.ledger.campaigns import load_all
 from serving import app as server
-from serving.http import writers
+from serving.http import ticking, writers
 from serving.live.live import Live
 from tests.support.served_process import Server
 from tests.support.serving_run import NAMES, Run, instance
@@ -345,3 +345,19 @@ def post(url: str, number: int) -> None:
 def split(client: httpx.Client) -> dict[str, Any]:
     answer: dict[str, Any] = client.post("/v1/models/policy:predict", json=instance()).json()["predictions"][0]
     return answer
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_tick_says_that_the_database_is_locked_instead_of_waiting_for_it(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Part by part it took 17 s."""
+    monkeypatch.setattr(ticking, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(live, "tick", lambda: pytest.fail("a round was begun"))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/serving/tick")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["error"].endswith("serving.db: database is locked")
+
+    asking(live, ask)

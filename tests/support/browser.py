@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -24,6 +25,13 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 def program() -> str | None:
     """Where a Chromium is, if there is one."""
     return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+
+
+needed = pytest.mark.skipif(
+    program() is None,
+    reason=f"chromium is not installed: none of {', '.join(PROGRAMS)} is on the path; apt-get install chromium",
+)
+"""For each test that opens a browser: without one it is skipped, and pytest's summary says why."""
 
 
 @dataclass

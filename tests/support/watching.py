@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from crossmix.ledger import experiments, feedback
 from crossmix.ledger.campaigns import Campaign, changing
 from crossmix.ledger.experiments import Plan
 from crossmix.ledger.feedback import Event
+from crossmix.ledger.served import record
 from crossmix.ledger.store import Store
 from crossmix.market.model import Market
 from tests.support.bundles import Actor
@@ -76,10 +78,13 @@ def make_bundle(folder: Path, seed: int = 0, *, watch: bool = True) -> bundle.Bu
 
 
 def flight(cycles: int, seed: int, world: Market | None = None) -> dict[str, Feedback]:
-    """What both arms report of one flight in the market, or in another world."""
-    world = world or market()
-    flown = fly(small(), world, [(static, part) for part in ARMS.values()], flights=1, cycles=cycles, seed=seed)
-    return dict(zip(ARMS, flown, strict=True))
+    """What both arms report of one flight in the market, or in another world, begun on a Monday."""
+    for number in range(seed, seed + 1_000):
+        arms = [(static, part) for part in ARMS.values()]
+        flown = fly(small(), world or market(), arms, flights=1, cycles=cycles, seed=number)
+        if not flown[0].weekday_TC[0].any():
+            return dict(zip(ARMS, flown, strict=True))
+    raise AssertionError("no flight begins on a Monday")
 
 
 def begun(url: str, cycles: int = 60) -> Store:
@@ -111,6 +116,7 @@ def report(store: Store, arms: dict[str, Feedback], first: int, stop: int, *, si
     names = market().campaigns
     for t in range(first, stop):
         events = []
+        record(store, [], [_split(arm, one, t, c) for arm, one in arms.items() for c in range(len(names))])
         for (arm, one), (c, name), (p, platform) in itertools.product(
             arms.items(), enumerate(names), enumerate(market().platforms)
         ):
@@ -123,3 +129,17 @@ def report(store: Store, arms: dict[str, Feedback], first: int, stop: int, *, si
             where = {"campaign_id": name, "arm": arm, "platform": platform, "cycle": t, "known": t, "user": None}
             events.append(Event(event_id=f"{name}/{arm}/{platform}/{t}", complete=True, **where, **amounts))
         feedback.insert(store, events, START + (t + 1) * DAY)
+
+
+def _split(arm: str, one: Feedback, t: int, c: int) -> dict[str, Any]:
+    told_P = one.told_TCP[t, c]
+    return {
+        "allocation_id": f"{c}/{arm}/{t}",
+        "at": START + t * DAY,
+        "campaign_id": market().campaigns[c],
+        "arm": arm,
+        "cycle": t,
+        "bundle": "b",
+        "budget": float(told_P.sum()),
+        "share": dict(zip(market().platforms, (told_P / told_P.sum()).tolist(), strict=True)),
+    }

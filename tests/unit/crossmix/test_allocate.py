@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from crossmix import allocate, bundle
-from crossmix.config import ConfigError
+from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError
+from crossmix.market.environment import MarketEnvironment, episode_campaigns
 from crossmix.response import Response
 from crossmix.state import ALLOCATION
+from tests.support.base_policies import base_policy
 from tests.support.bundles import CAMPAIGNS, PLATFORMS, make
+from tests.support.markets import make_market
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +102,62 @@ def test_questions_that_cannot_be_answered_say_why(
         allocate.explain(saved, np.zeros(128), CAMPAIGNS[0], Market(), **arguments)
     with pytest.raises(bundle.BundleError, match="campaign: 'x' is not in this bundle"):
         allocate.explain(saved, np.zeros(128), "x", Market())
+
+
+def _in_money(state_BS: torch.Tensor, times: float) -> torch.Tensor:
+    """States of flights on a plan, as of flights on one of 1 / `times` of its budget."""
+    rows = state_BS.numpy().copy()
+    for statistics_X in ALLOCATION.statistics(rows):
+        pace = times * float(ALLOCATION.of_campaign(statistics_X, "pace"))
+        statistics_X[:] = ALLOCATION.clamp(allocate.with_money(ALLOCATION, statistics_X, pace, pace)[None])[0]
+    return torch.from_numpy(rows)
+
+
+@pytest.mark.parametrize("times", [0.5, 2.0])
+def test_an_edited_budget_is_split_as_by_a_policy_whose_plan_has_it(times: float) -> None:
+    """Within 1e-4 of a share after the first tenth of a flight, when windows are full; in it on average within 0.01."""
+    market = make_market(seed=3, campaigns=2)
+    edited = replace(market, budget=times * market.budget)
+    policy, other = base_policy(market, laptop()), base_policy(edited, laptop())
+    world = MarketEnvironment(
+        edited, laptop(), campaign_B=episode_campaigns(market, 16), cycles=20, mechanism="counts", seed=5
+    )
+    seen = world.observe()
+    for cycle in range(12):
+        want = other.plan(seen.state_BS)
+        got = policy.plan(_in_money(seen.state_BS, times))
+        off, wrong = ((one - want.share).abs().amax(1) for one in (got.share, policy(seen.state_BS)))
+        assert float(wrong.mean()) > 0.05, "the plan's own budget is another split"
+        if cycle < 2:
+            assert float(off.mean()) < 0.01
+        else:
+            assert float(off.max()) < 1e-4
+            assert torch.allclose(got.belief[:, :5], want.belief[:, :5], rtol=1e-3)
+        assert torch.equal(_in_money(seen.state_BS, 1.0), seen.state_BS), "a plan's own flights stay as they are"
+        seen = world.step(want.share).observation
+
+
+@pytest.mark.parametrize(
+    ("gone", "flight", "want"),
+    [
+        ((0.5, 0.5), 1.005, (0.5, 0.5)),  # as it says
+        ((0.5, 0.5), 0.5, (0.5, 0.75)),
+        ((0.5, 0.5), 2.0, (0.5, 0.0)),
+        ((0.2, 0.2), 2.0, (0.5, 0.0)),  # more than was never spent: fewer cycles are left for it
+        ((0.2, 0.2), 50.0, (0.8, 0.0)),  # the state tells 5 at most
+        ((0.5, 1.2), 0.0, (0.5, 1.2)),  # nothing is left, as it says
+        ((1.0, 0.9), 2.0, (0.98, 0.96)),
+        ((0.2, 0.2), None, (0.2, 0.2)),
+    ],
+)
+def test_money_of_a_flight_is_what_is_left_over_what_it_is_left_for(
+    gone: tuple[float, float], flight: float | None, want: tuple[float, float]
+) -> None:
+    elapsed, consumed = gone
+    statistics = np.random.default_rng(0).random(ALLOCATION.statistics_size).astype(np.float32)
+    given = ALLOCATION.write(statistics, campaign={"elapsed": elapsed, "consumed": consumed, "pace": 1.0})
+    told = allocate.with_money(ALLOCATION, given, flight, 0.7)
+    read = [float(ALLOCATION.of_campaign(told, name)) for name in ("elapsed", "consumed", "pace")]
+    assert read == pytest.approx([*want, 0.7], abs=1e-6)
+    others = ALLOCATION.write(told, campaign={"elapsed": elapsed, "consumed": consumed, "pace": 1.0})
+    assert np.array_equal(others, given)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from crossmix.clock import ClockError, FileClock, MemoryClock, clock_of, wall
+from crossmix.clock import EARLIEST, LATEST, ClockError, FileClock, MemoryClock, clock_of, wall
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -47,6 +48,18 @@ def test_a_file_is_followed_and_half_a_line_is_not(tmp_path: Path) -> None:
     assert clock() == NOON - timedelta(days=365)
     assert str(clock.trouble).startswith(f"clock {file}: no time in it")
     assert str(clock.trouble).endswith("2025-01-05T12:00:00+00:00 stands")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1999-12-31T23:59:59Z"])
+def test_a_clock_stays_off_the_calendars_ends(tmp_path: Path, text: str) -> None:
+    """A zone would lead beyond them, and so would the end of a cycle."""
+    file = tmp_path / "clock"
+    file.write_text(text)
+    with pytest.raises(ClockError, match=re.escape(f"clock {file}: {text!r}; write a time from 2000 to 2200")):
+        FileClock(file)
+    for moment in (EARLIEST, LATEST):
+        file.write_text(moment.isoformat())
+        assert FileClock(file)() == moment
 
 
 @pytest.mark.parametrize("text", [None, "soon", "2026-01-05T12:00:00"])

@@ -132,13 +132,14 @@ def made(
     base: list[float] | None = None,
     minimum: float = 0.0,
     maximum: float = 1.0,
+    before: np.ndarray | None = None,
 ) -> tuple[list[reasons.PlatformShare], tuple[str, ...]]:
     """Reasons of three platforms a, b, c that nothing holds."""
     value = np.ones((len(BELIEF), 3))
     value[-1] = 1e9
     for name, numbers in (belief or {}).items():
         value[BELIEF.index(name)] = numbers
-    how = reasons.Decided(Belief(value, np.array(base or share), "x"), moved, part, elsewhere)
+    how = reasons.Decided(Belief(value, np.array(base or share), "x"), moved, part, elsewhere, before)
     zero = np.zeros(3)
     response = Response(zero, zero, np.array(marginal), zero)
     edges = np.zeros(3), np.ones(3)
@@ -165,6 +166,37 @@ def test_what_differs_from_usual_is_in_words() -> None:
         "as usual; by weekday volume 14 % below average",
         "as usual",
     ]
+
+
+def test_since_when_it_differs_counts_back_to_the_first_cycle_that_did_not() -> None:
+    """Of one policy's beliefs: of eight cycles the last differ, with a break or the other way before."""
+    cycles = np.ones((8, len(BELIEF), 3))
+    cycles[4:, BELIEF.index("click_rate"), 0] = 0.62
+    cycles[3:, BELIEF.index("click_rate"), 1] = 0.7
+    cycles[6, BELIEF.index("click_rate"), 1] = 0.96  # less than is told: a break
+    cycles[:, BELIEF.index("value"), 1] = 1.2
+    cycles[:7, BELIEF.index("price"), 2] = 0.8
+    cycles[7, BELIEF.index("price"), 2] = 1.12
+    now = {name: cycles[7, BELIEF.index(name)].tolist() for name in FACTORS} | {"weekday_volume": [0.86, 1.0, 1.0]}
+    lines, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=reasons.told(cycles[6::-1]))
+    assert [line.differs for line in lines] == [
+        "click rate 38 % below usual since 4 cycles; by weekday volume 14 % below average",
+        "click rate 30 % below usual since this cycle, value 20 % above usual for at least 8 cycles",
+        "price 12 % above usual since this cycle",
+    ]
+    assert [line.since for line in lines] == [
+        (("click_rate", 4, False),),
+        (("click_rate", 1, False), ("value", 8, True)),
+        (("price", 1, False),),
+    ]
+    # Nothing is said where no cycle before is known, and of three that are all.
+    unknown, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=reasons.told(cycles[:0]))
+    assert unknown[0].differs == "click rate 38 % below usual; by weekday volume 14 % below average"
+    assert unknown[0].since is None
+    three, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=reasons.told(cycles[6:3:-1]))
+    assert three[0].differs == (
+        "click rate 38 % below usual for at least 4 cycles; by weekday volume 14 % below average"
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,28 @@ def test_a_cycle_belongs_to_the_one_that_ran_as_it_began() -> None:
     ("one", "begins", "parts"),
     [
         (term(0), 9, (0.7, 0.3)),
-        (term(0, 3), 3, (0.0, 1.0)),
+        (term(0, 3), 3, (0.7, 0.3)),  # it ran as the cycle began
+        (term(0, 3), 3.1, (0.0, 1.0)),
         (term(0, 3), 2.9, (0.7, 0.3)),
         (term(0, 3, terms.REPLACED), 2, (0.7, 0.3)),
-        (term(0, 3, terms.SHIPPED, shipped=3), 3, (1.0, 0.0)),
+        (term(0, 3, terms.SHIPPED, shipped=3), 3, (0.7, 0.3)),
+        (term(0, 3, terms.SHIPPED, shipped=3), 3.1, (1.0, 0.0)),
         (term(0, 3, terms.SHIPPED, shipped=5), 4, (0.0, 1.0)),
-        (term(0, 3, terms.SHIPPED, shipped=5), 5, (1.0, 0.0)),
+        (term(0, 3, terms.SHIPPED, shipped=5), 5, (0.0, 1.0)),
+        (term(0, 3, terms.SHIPPED, shipped=5), 5.1, (1.0, 0.0)),
     ],
 )
 def test_the_parts_of_a_cycle(one: Any, begins: float, parts: tuple[float, float]) -> None:
     at = START + begins * DAY
     assert (terms.part([one], "policy", at), terms.part([one], "control", at)) == parts
+
+
+def test_an_end_at_a_cycles_begin_changes_nothing_of_that_cycle() -> None:
+    """As a clock that stands still gives it: answered, then ended, at one moment."""
+    at = START + 3 * DAY
+    for ended in (term(0, 3), term(0, 3, terms.SHIPPED, shipped=3), term(0, 3, terms.REPLACED)):
+        parts = [terms.part([one], arm, at) for one in (term(0), ended) for arm in ("policy", "control")]
+        assert parts == [0.7, 0.3, 0.7, 0.3]
+    assert terms.part([term(0, 3)], "control", at + MOMENT) == 1.0
+    # The next one ran too as that cycle began.
+    assert terms.part([term(0, 3, terms.REPLACED), term(3, weights={"policy": 0.5})], "policy", at) == 0.5

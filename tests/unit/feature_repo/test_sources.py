@@ -120,7 +120,7 @@ def test_redis_replaces_the_online_store_and_nothing_else(tmp_path: Path) -> Non
     features.write_store_config(tmp_path, redis)
     cluster = yaml.safe_load((tmp_path / "feature_store.yaml").read_text())
     assert cluster.pop("online_store") == redis
-    assert local.pop("online_store") == {"type": "sqlite", "path": "online.db"}
+    assert local.pop("online_store") == {"type": "feature_repo.online.RowSqliteOnlineStore", "path": "online.db"}
     assert json.dumps(cluster) == json.dumps(local)
     with pytest.raises(ConfigError, match="has no type"):
         features.write_store_config(tmp_path, {"connection_string": "x"})

@@ -50,3 +50,19 @@ def test_where_nothing_came_nothing_is_read(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(outcomes_by_user, "users", lambda *given: asked.append(given) or reading(*given))
     assert outcomes_by_user.users_lately(store, outcomes) is outcomes_by_user.users_lately(store, outcomes)
     assert len(asked) == 1
+
+
+def test_users_of_several_statements_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path, campaigns={"spring": {}, "summer": {}})
+    told = [("policy", "ann"), ("policy", "ben"), ("control", "cat")]
+    deliver(store, [event(arm, 0, user=user, campaign_id=name) for name in ("spring", "summer") for arm, user in told])
+    outcomes = read(store, get(store, "first"), START + 3 * DAY)
+    together = outcomes_by_user.users(store, outcomes)
+    monkeypatch.setattr(outcomes_by_user, "NAMES", 1)
+    apart = outcomes_by_user.users(store, outcomes)
+    for one in (together, apart):
+        assert [len(one.during[arm]) for arm in ("policy", "control")] == [2, 1]
+        assert one.impressions == outcomes.of("impressions").sum()
+    assert {arm: rows.tolist() for arm, rows in apart.during.items()} == {
+        arm: rows.tolist() for arm, rows in together.during.items()
+    }

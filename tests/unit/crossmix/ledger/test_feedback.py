@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from crossmix.ledger import feedback, tables
+from crossmix.ledger import delivery, feedback, tables
 from crossmix.ledger.feedback import Event, FeedbackState
 from crossmix.ledger.store import Store
 
@@ -138,9 +138,55 @@ def test_a_correction_that_cannot_be_is_refused_and_the_rest_counts(
     assert _kept(store) == _anew(store)
 
 
-def test_complete_cells_are_known_and_a_correction_opens_them_again(store: Store) -> None:
+def test_known_cells_are_known_and_a_correction_opens_them_again(store: Store) -> None:
     nothing = Event("z1", "spring", "policy", "social", 0, 0, None, None, 0.0, 0.0, 0.0, 0.0, 0.0, complete=True)
     feedback.insert(store, [ONE, nothing], NOW)
-    assert feedback.complete_cells(store, "spring", "policy", PLATFORMS) == {(0, 1)}
+    assert feedback.known_cells(store, "spring", "policy", PLATFORMS) == {(0, 1)}
     feedback.insert(store, [replace(nothing, event_id="z2", complete=False, replaces="z1")], NOW)
-    assert feedback.complete_cells(store, "spring", "policy", PLATFORMS) == set()
+    assert feedback.known_cells(store, "spring", "policy", PLATFORMS) == set()
+
+
+NONE = {"impressions": 0.0, "clicks": 0.0, "spend": 0.0, "requests": None}
+"""Of an event that tells neither."""
+
+
+@pytest.mark.parametrize(
+    ("more", "known"),
+    [
+        ([replace(ONE, event_id="a2", spend=0.0, replaces="e1")], {(0, 0)}),
+        ([replace(ONE, event_id="a2", spend=-ONE.spend, reason="refunded")], {(0, 0)}),
+        (
+            [
+                replace(ONE, event_id="a2", spend=0.0, replaces="e1"),
+                replace(ONE, event_id="a3", spend=0.0, clicks=3.0, replaces="a2"),
+            ],
+            {(0, 0)},
+        ),
+        ([], set()),  # its spend says so itself
+        ([replace(ONE, event_id="a2", spend=1.0, replaces="e1")], set()),
+        # Told of the wrong cell: nothing was ever told of this one, also where conversions are.
+        ([replace(ONE, event_id="a2", platform="social", replaces="e1")], set()),
+        (
+            [
+                replace(ONE, event_id="a2", platform="social", replaces="e1"),
+                replace(ONE, event_id="a3", conversions=1.0, **NONE),
+            ],
+            set(),
+        ),
+    ],
+)
+def test_a_spend_that_is_brought_to_zero_is_known(store: Store, more: list[Event], known: set[tuple[int, int]]) -> None:
+    feedback.insert(store, [ONE, *more], NOW)
+    assert feedback.known_cells(store, "spring", "policy", PLATFORMS) == known
+    cells = delivery.cells(store, {"spring": (0, 0)})["spring"]
+    priced = {platform for (_, _, platform), cell in cells.items() if cell.priced}
+    told = {one.platform for one in more if one.spend > 0} or ({"search"} if not more else set())
+    assert priced == told | {PLATFORMS[slot] for _, slot in known}
+
+
+def test_conversions_alone_bring_nothing_to_zero(store: Store) -> None:
+    feedback.insert(store, [replace(ONE, conversions=2.0, **NONE)], NOW)
+    assert feedback.known_cells(store, "spring", "policy", PLATFORMS) == set()
+    mended = replace(ONE, event_id="a2", conversions=1.0, replaces="e1", **NONE)
+    feedback.insert(store, [mended], NOW)
+    assert feedback.known_cells(store, "spring", "policy", PLATFORMS) == set(), "a correction of conversions"

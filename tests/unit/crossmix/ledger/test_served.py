@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crossmix.ledger import delivery, tables
-from crossmix.ledger.served import ServedError, last_splits, read
+from crossmix.ledger.served import ServedError, last_splits, last_states_of, read
 from crossmix.ledger.store import Store
 from tests.support.experiments import DAY, START, deliver, event, make_store
 
@@ -194,3 +194,21 @@ def test_rows_that_do_not_fit_together_are_refused_and_bundles_choose(tmp_path: 
         match=r"^platforms: cycle 0 of 'brand' was served over search, social by bundle b1, not over social, search;",
     ):
         read(store, ("social", "search"), BEGIN + 2 * DAY, bundles=["b1"])
+
+
+def test_the_last_state_of_each_cycle_that_is_wanted(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    noon = timedelta(hours=12)
+    again = {"allocation_id": "again", "at": BEGIN + DAY + noon, "state": np.full(640, 7, "<f4").tobytes()}
+    stopped = {"allocation_id": "stopped", "at": BEGIN + DAY + 2 * noon - timedelta(seconds=1), "state": None}
+    other = {"allocation_id": "other", "arm": "control", "share": {"social": 0.5, "search": 0.5}}
+    _serve(store, *(_split(cycle) for cycle in range(4)), _split(1, **again), _split(1, **stopped), _split(2, **other))
+    got = last_states_of(store, {("brand", "policy"): range(1, 3), ("brand", "control"): range(4)})
+    assert {key: sorted(rows) for key, rows in got.items()} == {("brand", "policy"): [1, 2], ("brand", "control"): [2]}
+    one = got["brand", "policy"][1]
+    assert (one.at, one.platforms) == (BEGIN + DAY + noon, PLATFORMS)
+    assert one.state_S.dtype == np.float32
+    assert (one.state_S == 7).all(), "the newest with a state: one of a static split has none"
+    assert got["brand", "control"][2].platforms == ("social", "search")
+    assert last_states_of(store, {("brand", "policy"): range(0)}) == {}
+    store.close()

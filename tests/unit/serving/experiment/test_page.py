@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from crossmix.clock import wall
+from crossmix.config import load
+from crossmix.ledger import experiments
+from serving.experiment.routes import router
 from serving.experiment.verdict import render, status
 from tests.support.experiments import DAY, START, deliver, event, make_store, paired_days
 from tests.support.html_pages import Page, words
@@ -67,3 +76,32 @@ def test_figures_and_lifts_stand_in_the_table_and_eq_10_beside_revenue(tmp_path:
     parsed = Page(page)
     assert not parsed.open
     assert {link[1:] for link in parsed.links if link != "data:,"} <= set(parsed.ids)  # the icon is no link
+
+
+def test_an_earlier_experiment_has_its_page_and_all_are_listed(tmp_path: Path) -> None:
+    """The first was replaced by the second, whose id is evil; each page lists both and links to the other."""
+    store, evil = make_store(tmp_path), "b/<i>&?"
+    deliver(store, paired_days([1.1, 1.2, 1.0, 1.3], [1.0, 1.1, 1.2, 1.0]))
+    experiments.begin(store, experiments.Plan(evil, "salt", {"policy": 0.5, "control": 0.5}, 7, 0.05), "anna")
+    live: Any = SimpleNamespace(
+        store=store, experiment=SimpleNamespace(id=evil), clock=wall, config=load("laptop"), campaigns={}
+    )
+    app = FastAPI()
+    app.include_router(router(live))
+    client = TestClient(app)
+    newest = client.get("/experiment").text
+    assert "<span>experiment <b>b/&lt;i&gt;&amp;?</b></span>" in newest
+    assert '<a href="experiment?experiment=first">first</a>' in newest
+    earlier = client.get("/experiment", params={"experiment": "first"}).text
+    assert "<span>experiment <b>first</b></span>" in earlier
+    assert '<a href="experiment?experiment=b/%3Ci%3E%26%3F">b/&lt;i&gt;&amp;?</a>' in earlier
+    assert "experiment?experiment=first" not in earlier
+    assert "<td>replaced</td>" in earlier
+    assert "<td>running</td>" in earlier
+    plain = client.get("/experiment.json", params={"experiment": "first"}).json()
+    assert (plain["experiment"]["id"], plain["cycles"]["with_feedback"]) == ("first", 4)
+    assert client.get("/experiment.json").json()["cycles"]["with_feedback"] == 0
+    gone = client.get("/experiment", params={"experiment": "nobody"})
+    assert (gone.status_code, "'nobody'" in gone.json()["error"]) == (404, True)
+    assert 'id="all"' not in render(plain), "a page of a file alone has no links"
+    store.close()

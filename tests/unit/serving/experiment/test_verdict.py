@@ -446,4 +446,4 @@ def test_a_shipped_experiment_says_so(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     bare = make_store(tmp_path / "bare", ended=START + 9 * DAY, reason="shipped", ended_by="anna", outcome="shipped")
     line = status(bare, "first", START + 10 * DAY)["verdict"]["line"]
-    assert line.endswith(" more. It was shipped: the policy serves everybody."), line
+    assert line.endswith(" were needed. It was shipped: the policy serves everybody."), line

@@ -114,6 +114,50 @@ def test_a_round_is_one_push_and_a_late_report_is_made_again_in_the_next(
     assert len(pushed_frames) == 3
 
 
+def test_a_round_of_many_arms_is_one_push_until_there_are_so_many_rows(
+    world: World, pushed_frames: list[pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "MOST_READ", 1)
+    now = [1.0]
+    one = pusher(world, now)
+    for name in ("c0", "c1"):
+        world.take(0.9, *both(world, 0, name), *both(world, 1, name))
+    one.once()
+    # Read one by one, handed over together.
+    assert [len(frame) for frame in pushed_frames] == [4]
+    now[0] = 2.0
+    monkeypatch.setattr(push, "MOST_MADE", 3)
+    one.once()
+    assert [len(frame) for frame in pushed_frames] == [4, 3]
+    one.once()
+    assert [len(frame) for frame in pushed_frames] == [4, 3, 1]
+    keys = [tuple(key) for frame in pushed_frames[1:] for key in frame[["campaign_id", "arm"]].to_numpy()]
+    assert sorted(keys) == [(name, arm) for name in ("c0", "c1") for arm in ("control", "policy")]
+    one.once()
+    assert len(pushed_frames) == 3
+
+
+def test_what_the_log_says_is_read_so_many_campaigns_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push, "SEEDS_AT_ONCE", 1)
+    asked: list[list[str]] = []
+    known = features.online_known
+
+    def counted(path: Any, names: list[str], arm: str) -> Any:
+        asked.append(list(names))
+        return known(path, names, arm)
+
+    monkeypatch.setattr(features, "online_known", counted)
+    now = [1.0]
+    one = pusher(world, now)
+    for name in ("c0", "c1"):
+        world.take(0.9, *both(world, 0, name))
+    one.once()
+    assert asked == [["c0"], ["c1"]]
+    now[0] = 2.0
+    one.once()
+    assert asked == [["c0"], ["c1"]]
+
+
 def test_an_idle_round_asks_one_question(world: World) -> None:
     now = [1.0]
     one = pusher(world, now)

@@ -272,3 +272,62 @@ def _value(folder: Path) -> float:
     state = _states(folder, ALLOCATION).get(*KEY)
     assert state is not None
     return float(state.statistics_S[0])
+
+
+def test_campaigns_that_wait_are_told_and_read_in_the_order_in_which_they_are_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_states, "TOGETHER", 2)
+    names = [f"c{n}" for n in range(5)]
+    campaigns = {name: Campaign.from_dict({**raw(name), "timezone": "UTC"}) for name in names}
+    states = _states(folder, ALLOCATION)
+    assert states.first(names) == ["c0", "c1"]
+    states.refresh(campaigns, ["policy"], NOW, {}, "a", ["c0", "c1"])
+    states.wait(names[2:], campaigns, ["policy"], NOW, {})
+    assert states.waits == (
+        "statistics of 3 campaigns have not been read since the start; until then what was kept serves, else what "
+        "holds before a cycle"
+    )
+    assert (states.trouble, states.started is not None) == (None, True)
+    assert [states.awaited(name) for name in ("c0", "c4", "nobody")] == [False, True, False]
+    # Of those that wait c4 was asked for.
+    assert states.first(names[2:]) == ["c2", "c4"]
+    states.refresh(campaigns, ["policy"], NOW, {}, "a", ["c4"])
+    assert [states.awaited(name) for name in ("c4", "c3")] == [False, True]
+    assert states.first(["c2", "c3"]) == ["c2", "c3"]
+    # A campaign that is gone is not waited for.
+    del campaigns["c2"]
+    states.refresh(campaigns, ["policy"], NOW, {}, "a", ["c0"])
+    assert states.waits is not None
+    assert states.waits.startswith("a campaign's statistics have not been read")
+    states.refresh(campaigns, ["policy"], NOW, {}, "a", ["c3"])
+    assert states.waits is None
+
+
+def test_what_was_kept_of_a_campaign_that_waits_serves_as_far_as_the_database_has_pushed(
+    folder: Path, row: Row
+) -> None:
+    row(3, 0.5)
+    assert _refreshed(_states(folder, ALLOCATION), 2) == ("own", 0.5)
+    campaigns = {"spring": SPRING}
+    believed = _states(folder, ALLOCATION)
+    believed.wait(["spring"], campaigns, ["policy"], NOW, {KEY: 2})
+    kept = believed.get(*KEY)
+    assert kept is not None
+    assert (kept.source, believed.awaited("spring")) == ("own", True)
+    doubted = _states(folder, ALLOCATION)
+    doubted.wait(["spring"], campaigns, ["policy"], NOW, {KEY: 1})
+    assert doubted.get(*KEY) is None
+
+
+def test_a_store_that_is_away_leaves_those_waiting_that_wait(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = _states(folder, ALLOCATION)
+    states.wait(["spring"], {"spring": SPRING}, ["policy"], NOW, {})
+
+    def away(*_: object) -> None:
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(features, "online_known", away)
+    assert not states.refresh({"spring": SPRING}, ["policy"], NOW, {}, "a")
+    assert states.trouble == "feature store: connection refused"
+    assert states.waits is not None

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from crossmix.ledger import delivery as readers
 from crossmix.ledger import feedback, served
 from crossmix.ledger.campaigns import Campaign, changing
-from crossmix.ledger.feedback import Event, complete_cells_of, increments_of
+from crossmix.ledger.feedback import Event, increments_of, known_cells_of
 from crossmix.ledger.served import last_splits_of
 from crossmix.ledger.store import Store
 from serving.feedback.cells import SPEND, Flight, cells
@@ -166,7 +166,7 @@ def test_what_is_taken_as_spent_is_what_the_pace_takes_as_spent(store: Store) ->
     for arm, weight in WEIGHTS.items():
         known = Flight(
             increments_of(store, ["spring"], PLATFORMS).get(("spring", arm), ()),
-            complete_cells_of(store, ["spring"], PLATFORMS).get(("spring", arm), ()),
+            known_cells_of(store, ["spring"], PLATFORMS).get(("spring", arm), ()),
             last_splits_of(store, ["spring"], PLATFORMS).get(("spring", arm), {}),
             np.array([SHARE[name] for name in PLATFORMS]),
             lambda _, weight=weight: 1_000 * weight,  # type: ignore[misc]
@@ -177,6 +177,25 @@ def test_what_is_taken_as_spent_is_what_the_pace_takes_as_spent(store: Store) ->
         expected += float((paced.spent_CP - paced.delivered_CPQ[:, :, SPEND]).sum())
     assert expected == pytest.approx(2 * 400 + 300 + 280)
     assert left["assumed"] == pytest.approx(expected)
+
+
+def test_a_spend_that_is_corrected_or_refunded_to_nothing_is_a_report_of_nothing(store: Store) -> None:
+    """Its money is unspent at once: 700 of the policy's 700 of day 1, by a correction, and the control's by refunds."""
+    wrong = [replace(one, event_id=f"wrong {one.event_id}") for one in full(1)]
+    mended = [
+        replace(one, event_id=f"mended {one.event_id}", replaces=f"wrong {one.event_id}", spend=0.0, reason="no money")
+        if one.arm == "policy"
+        else replace(
+            one, event_id=f"mended {one.event_id}", spend=-one.spend, impressions=0.0, clicks=0.0, reason="back"
+        )
+        for one in full(1)
+    ]
+    kept(store, [*full(0), *wrong, *mended], 3)
+    left = shown(store, campaign(), 2.5)["left"]
+    assert (left["spent"], left["assumed"], left["left"]) == (pytest.approx(1_000), 0, pytest.approx(13_000))
+    for arm in WEIGHTS:
+        known = known_cells_of(store, ["spring"], PLATFORMS)["spring", arm]
+        assert known == {(1, slot) for slot, name in enumerate(PLATFORMS) if SHARE[name] > 0}
 
 
 def test_money_left_is_the_same_whatever_days_are_shown(store: Store) -> None:

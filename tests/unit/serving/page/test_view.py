@@ -154,3 +154,15 @@ def test_an_arm_without_a_roi_beside_a_lift_has_money_in_several_currencies(
     roi = {"value": value, "low": None, "high": None}
     assert view._mixed({"lift": lift, "roi": {"policy": roi, "control": roi}}) is mixed
     assert not view._mixed(None)
+
+
+def test_the_table_of_a_split_says_what_differs_and_since_when() -> None:
+    differs = "click rate 38 % below usual since 5 cycles"
+    line = {
+        "share": 1.0, "amount": 700.0, "marginal_roi": 1.5, "marginal_roi_interval": [1.0, 2.0], "binding": None,
+        "reason": "free", "differs": differs, "since": [{"quantity": "click_rate", "cycles": 5, "at_least": False}],
+    }  # fmt: skip
+    one = {"currency": "EUR", "arms": {"policy": {}}, "platforms": [{"platform": "search", "arms": {"policy": line}}]}
+    table = view._split_table(one)
+    column = table.head.index("Differs from usual")
+    assert [row[column].text for row in table.rows] == [differs]
