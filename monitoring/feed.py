@@ -7,8 +7,8 @@
 | identity, overspent, | `crossmix.market.plausible`'s, by `serving.guard`; where the bundle says what is usual        |
 | impossible, disagree |                                                                                              |
 
-Each is looked for per campaign, in the newest cycles of every arm, and told once per platform. A late feed as a whole is
-`late_feed`'s.
+Each is looked for per campaign, in the newest cycles of every arm, and told once per platform. A late feed as a
+whole is `late_feed`'s.
 
 Shapes: T cycles, C campaigns, P platforms.
 """

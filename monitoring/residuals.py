@@ -226,7 +226,7 @@ def _finding(seen: Look, quantity: str, t: int, p: int, *, alarming: bool) -> Fi
         platform=platform,
         quantity=quantity,
         cycle=cycle,
-        z=z,
+        z=z if math.isfinite(z) else None,
         score=score,
         campaigns=names,
     )

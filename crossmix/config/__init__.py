@@ -7,6 +7,7 @@ Strict loading: `load(preset, overrides)` and `from_json` reject unknown keys, w
 values outside their domain with a `ConfigError` that names the field, the value and the remedy.
 """
 
+from crossmix.config.alerting import Alerts, Target, Webhook
 from crossmix.config.data import ASKABLE, Data, Demo
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
@@ -46,6 +47,7 @@ __all__ = [
     "FREE",
     "PRESETS",
     "STRICT",
+    "Alerts",
     "Align",
     "Config",
     "ConfigError",
@@ -75,8 +77,10 @@ __all__ = [
     "Registry",
     "Reward",
     "Serving",
+    "Target",
     "Thresholds",
     "Train",
+    "Webhook",
     "carried",
     "digest",
     "documented",

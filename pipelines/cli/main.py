@@ -12,9 +12,14 @@ import typer
 
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
-from pipelines.cli import token
+from pipelines.cli import (
+    drift,  # noqa: F401 - adds its commands to `monitor`
+    token,
+    webhook,  # noqa: F401 - adds its commands to `monitor`
+)
 from pipelines.cli.life import experiment
 from pipelines.cli.reason import Reason, Why, given
+from pipelines.cli.watch import LOOK, monitor
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -380,11 +385,15 @@ def experiment_status(
         print(json.dumps(judged, indent=2) if json_ else asked.status_table(judged))
 
 
-@app.command(
+app.add_typer(monitor, name="monitor")
+
+
+@monitor.command(
+    LOOK,
     epilog="Monitors: "
-    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items())
+    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()),
 )
-def monitor(
+def monitor_look(
     out: Annotated[Path | None, typer.Argument(help="Folder of a run that was served: its database is read.")] = None,
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")
@@ -404,12 +413,13 @@ def monitor(
         import json
 
         from monitoring.monitors import Finding
+        from monitoring.raised import raise_alerts
         from pipelines.cli import monitor as asked
 
         def show(findings: list[Finding]) -> None:
             print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings), flush=True)
 
-        with asked.watching(out, database, set_ or (), bundle) as once:
+        with asked.watching(out, database, set_ or (), bundle, raise_alerts) as once:
             if every is not None:
                 asked.every(every, once, show)
                 return

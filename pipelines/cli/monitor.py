@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from crossmix.config import Config, ConfigError, load
+from crossmix.config import Alerts, Config, ConfigError, load
 from crossmix.ledger.store import Store, StoreAwayError
 from monitoring.monitors import Finding, MonitorError, Served, configured, look
 from pipelines.cli.database import opened
 from pipelines.cli.serve import clock_for, run_with
 
-WATCHED = ("monitor.*", "serving.database", "serving.clock")
+WATCHED = ("monitor.*", "alerts.*", "serving.database", "serving.clock")
 """What of a run's config a look may change."""
 
 
@@ -47,19 +47,20 @@ def watching(
     database: str | None,
     overrides: Sequence[str],
     bundle: Path | None = None,
-    raise_alerts: Callable[[Store, list[Finding], datetime], None] | None = None,
+    raise_alerts: Callable[[Store, list[Finding], datetime, Alerts], object] | None = None,
 ) -> Iterator[Callable[[], list[Finding]]]:
     """A call that looks, as often as it is made; arguments and errors as `findings`.
 
     Args:
-        raise_alerts: is handed the ledger, all findings of a look and its time; `None`: nobody is told.
+        raise_alerts: is handed the ledger, all findings of a look, its time and the config's alerts; `None`: nobody is
+            told.
     """
     if out is None and database is None:
         raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
     config = load("laptop", overrides) if out is None else run_with(out, overrides, "a monitor", WATCHED)
     configured(config)
     clock = clock_for(config)
-    url = database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
+    url = database_of(config, out, database)
     kept = url.removeprefix("sqlite:///")
     if out is not None and database is None and kept != url and not Path(kept).is_file():
         raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins")
@@ -69,7 +70,7 @@ def watching(
             now = clock()
             found = look(store, now, config, served_by(config, out, bundle))
             if raise_alerts is not None:
-                raise_alerts(store, found, now)
+                raise_alerts(store, found, now, config.alerts)
             return found
 
         yield once
@@ -107,6 +108,11 @@ def every(seconds: float, once: Callable[[], list[Finding]], show: Callable[[lis
         except (StoreAwayError, MonitorError) as error:
             print(f"monitor: {error}", file=sys.stderr, flush=True)
         stop.wait(seconds)
+
+
+def database_of(config: Config, out: Path | None, database: str | None) -> str:
+    """The named database, else the config's, else the one in the run's folder; a URL."""
+    return database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
 
 
 def table(findings: Sequence[Finding]) -> str:

@@ -1,7 +1,7 @@
 """Thresholds from quiet flights: the market as fitted is played, and what its residuals do by themselves is counted.
 
-A false alert is a cycle in which some cell alarms that does not rest. Both rules are given the same rate of alone; of all
-such pairs of thresholds the one is taken that has the budget's alerts together.
+A false alert is a cycle in which some cell alarms that does not rest. Both rules have the same rate alone; of all such
+pairs of thresholds the one is taken that has the budget's alerts together.
 
 Shapes: as `crossmix.evaluate.watch.statistic`.
 """
