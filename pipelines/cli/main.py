@@ -14,6 +14,7 @@ from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import (
     drift,  # noqa: F401 - adds its commands to `monitor`
+    snapshot,  # noqa: F401 - adds its command to `monitor`
     token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
@@ -421,9 +422,12 @@ def monitor_look(
         def show(findings: list[Finding]) -> None:
             print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings), flush=True)
 
-        with asked.watching(out, database, set_ or (), bundle, raise_alerts) as once:
+        given = out, database, set_ or ()
+        keep = asked.snapshots(*given, bundle, daily=every is not None)
+        with asked.watching(*given, bundle, raise_alerts, keep) as once:
             if every is not None:
-                asked.every(every, once, show)
+                with asked.delivering(*given):
+                    asked.every(every, once, show)
                 return
             findings = once()
         show(findings)

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crossmix.clock import Clock
 from crossmix.config import Alerts, Config, ConfigError, load
 from crossmix.ledger.store import Store, StoreAwayError
 from monitoring.monitors import Finding, MonitorError, Served, configured, look
@@ -47,14 +48,34 @@ def watching(
     database: str | None,
     overrides: Sequence[str],
     bundle: Path | None = None,
-    raise_alerts: Callable[[Store, list[Finding], datetime, Alerts], object] | None = None,
+    raise_alerts: Callable[[Store, list[Finding], datetime, Alerts], int] | None = None,
+    afterwards: Callable[[datetime, bool], None] | None = None,
 ) -> Iterator[Callable[[], list[Finding]]]:
     """A call that looks, as often as it is made; arguments and errors as `findings`.
 
     Args:
-        raise_alerts: is handed the ledger, all findings of a look, its time and the config's alerts; `None`: nobody is
-            told.
+        raise_alerts: is handed the ledger, all findings of a look, its time and the config's alerts, and says how many
+            were new; `None`: nobody is told.
+        afterwards: is told the time of each look, and whether an alert was new.
     """
+    with ledger_of(out, database, overrides) as (config, store, clock):
+
+        def once() -> list[Finding]:
+            now = clock()
+            found = look(store, now, config, served_by(config, out, bundle))
+            new = raise_alerts(store, found, now, config.alerts) if raise_alerts is not None else 0
+            if afterwards is not None:
+                afterwards(now, new > 0)
+            return found
+
+        yield once
+
+
+@contextmanager
+def ledger_of(
+    out: Path | None, database: str | None, overrides: Sequence[str]
+) -> Iterator[tuple[Config, Store, Clock]]:
+    """The config, the ledger and the clock of a look; arguments and errors as `findings`."""
     if out is None and database is None:
         raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
     config = load("laptop", overrides) if out is None else run_with(out, overrides, "a monitor", WATCHED)
@@ -65,15 +86,7 @@ def watching(
     if out is not None and database is None and kept != url and not Path(kept).is_file():
         raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins")
     with opened(url, clock) as store:
-
-        def once() -> list[Finding]:
-            now = clock()
-            found = look(store, now, config, served_by(config, out, bundle))
-            if raise_alerts is not None:
-                raise_alerts(store, found, now, config.alerts)
-            return found
-
-        yield once
+        yield config, store, clock
 
 
 def served_by(config: Config, out: Path | None, bundle: Path | None = None) -> Served:
@@ -108,6 +121,43 @@ def every(seconds: float, once: Callable[[], list[Finding]], show: Callable[[lis
         except (StoreAwayError, MonitorError) as error:
             print(f"monitor: {error}", file=sys.stderr, flush=True)
         stop.wait(seconds)
+
+
+def snapshots(
+    out: Path | None, database: str | None, overrides: Sequence[str], bundle: Path | None, *, daily: bool
+) -> Callable[[datetime, bool], None]:
+    """What `watching` calls after each look: a snapshot in a process of its own, with a new alert, or as one is due."""
+    from pipelines.cli import snapshot
+
+    def after(now: datetime, alerting: bool) -> None:
+        if out is None or not (alerting or (daily and snapshot.due(out, now))):
+            return
+        trouble = snapshot.aside(out, database, overrides, bundle, page=alerting)
+        if trouble is not None:
+            print(f"monitor: {trouble}", file=sys.stderr, flush=True)
+
+    return after
+
+
+@contextmanager
+def delivering(out: Path | None, database: str | None, overrides: Sequence[str]) -> Iterator[None]:
+    """Alerts are delivered to their targets beside, until the block ends.
+
+    Raises:
+        ConfigError: a target that cannot be used.
+    """
+    from monitoring.outbox import loops
+    from monitoring.targets import destinations
+
+    with ledger_of(out, database, overrides) as (config, store, _):
+        running = loops(lambda: store, destinations(config), config.alerts)
+        for loop in running:
+            loop.start()
+        try:
+            yield
+        finally:
+            for loop in running:
+                loop.stop()
 
 
 def database_of(config: Config, out: Path | None, database: str | None) -> str:
