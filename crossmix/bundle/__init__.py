@@ -14,6 +14,8 @@ Contract: docs/design.md#definitions.
     contexts.npz        campaign (C,) names, context (C, D) float32: the last fused context of each
     responses.npz       what each campaign's platforms earn at each amount (`crossmix.response`): explanations
     probe.npz           inputs whose answer the manifest knows
+    usual.npz           what the market that it was planned in holds for usual (`crossmix.market.usual_file`): which
+                        reports to believe; bundles of before, and those saved without a market, have none
     manifest.json       format, SHA-256 of each file, digests, gate figures, lineage, the probe's answer
 
 `digest` names what would be served: equal files, data and config give an equal digest, whatever a gate measured.
@@ -23,7 +25,7 @@ Shapes: B batch, M platforms, S state, D context, Q what is believed of a platfo
 """
 
 from crossmix.bundle.folder import annotate, load, save
-from crossmix.bundle.manifest import FILES, FORMAT, BundleError
+from crossmix.bundle.manifest import EXTRAS, FILES, FORMAT, BundleError
 from crossmix.bundle.model import Bundle, Decision, Plan
 
-__all__ = ["FILES", "FORMAT", "Bundle", "BundleError", "Decision", "Plan", "annotate", "load", "save"]
+__all__ = ["EXTRAS", "FILES", "FORMAT", "Bundle", "BundleError", "Decision", "Plan", "annotate", "load", "save"]

@@ -26,6 +26,8 @@ FILES = (
     "responses.npz",
     "probe.npz",
 )
+EXTRAS = ("usual.npz",)
+"""Files that a bundle may have beside them; those of before have none."""
 
 
 class BundleError(ValueError):

@@ -1,4 +1,4 @@
-"""The judged policy as a bundle, with a table of responses per campaign."""
+"""The judged policy as a bundle, with a table of responses per campaign and what its market holds for usual."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from crossmix import bundle as bundles
 from crossmix.config import Config
+from crossmix.market import usual_file
 from crossmix.market.conditions import scaled_market
 from crossmix.market.model import Market
 from crossmix.market.pacing import tables
@@ -20,6 +21,7 @@ PLANNED = ("requests", "ctr", "cvr", "value", "saturation")
 
 
 def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folder: Path) -> bundles.Bundle:
+    planned = planned_market(config, market, actor)
     return bundles.save(
         folder,
         actor,
@@ -33,8 +35,9 @@ def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folde
             for c, name in enumerate(market.campaigns)
         },
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
-        responses=response_tables(planned_market(config, market, actor)),
+        responses=response_tables(planned),
         data_digest=market.digest,
+        extras={"usual.npz": usual_file.as_bytes(usual_file.Named.of(planned))},
     )
 
 
