@@ -8,6 +8,9 @@ are longer than the experiment's keeps nobody waiting: its cycle is added when b
 Planned budget of an arm and cycle: its weight x the campaign's budget of that cycle (`members.budgets`). Amounts are
 added within a currency and never across.
 
+Reports that are not believed (`crossmix.ledger.quarantine`) decide nothing: a campaign's cycle with such a cell in
+either arm is left out of both, and what arrived in the cell for cycles before is, too, in both.
+
 `late` holds when a figure became known: what was said after a cycle can be said again (`as_of`).
 
 Shapes: A arms (policy, control), C currencies, Q quantities, T cycles of the experiment with feedback, P platforms,
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +31,7 @@ from numpy.typing import NDArray
 
 from crossmix import reward
 from crossmix.config import Reward
-from crossmix.ledger import kept_totals
+from crossmix.ledger import kept_totals, quarantine
 from crossmix.ledger.campaigns import budget_edits
 from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.members import GRACE, Ends, Member, budgets, known_slots, members_of
@@ -95,6 +99,8 @@ class Outcomes:
     """Cycles of the experiment that are over, with feedback or without."""
     silent: int
     """Campaign cycles without any feedback."""
+    held: int = 0
+    """Campaign cycles that are left out, as a report of theirs is not believed."""
     number: int = 0
     """Grows with every change of the feedback that they were read from."""
 
@@ -218,6 +224,7 @@ def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
     heard = np.unique(member_I[keep_I])
     position_N = np.full(len(members), -1)
     position_N[heard] = np.arange(len(heard))
+    doubts = _Doubts.of(quarantine.read(store, None, quarantine.UNBELIEVED), campaigns, platforms, member_N)
     names = sorted(name for name, p in platforms.items() if (rows.platform_I[keep_I] == p).any())
     platform_P = np.full(len(platforms), -1)
     platform_P[[platforms[name] for name in names]] = np.arange(len(names))
@@ -228,8 +235,11 @@ def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
         platform_P[rows.platform_I[keep_I]],
         rows.known_I[keep_I],
         rows.value_IQ[keep_I],
+        doubts.among(rows.campaign_I[keep_I], rows.platform_I[keep_I], rows.known_I[keep_I]),
     )
-    outcomes = _placed(experiment, tuple(members[n] for n in heard), tuple(names), known, edits, now)
+    mine = tuple(members[n] for n in heard)
+    held = {(int(position_N[n]), cycle) for n, cycle in doubts.cycles if position_N[n] >= 0}
+    outcomes = _placed(experiment, mine, tuple(names), known, edits, now, held)
     return replace(outcomes, number=number)
 
 
@@ -243,6 +253,47 @@ class _Known:
     platform_I: Index
     known_I: Index
     value_IQ: Array
+    doubted_I: NDArray[np.bool_]
+    """What arrived in a cell that is not believed, in this arm or another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """Cells that are not believed, whichever arm's."""
+
+    keys: Index
+    """Of campaign, platform and cycle."""
+    cycles: frozenset[tuple[int, int]]
+    """Member, and a cycle of its."""
+    platforms: int
+
+    @classmethod
+    def of(
+        cls,
+        entries: Sequence[quarantine.Entry],
+        campaigns: Mapping[str, int],
+        platforms: Mapping[str, int],
+        member_N: Index,
+    ) -> _Doubts:
+        cells = {
+            (campaigns[one.campaign_id], platforms[one.platform], one.cycle)
+            for one in entries
+            if one.campaign_id in campaigns and one.platform in platforms
+        }
+        campaign_I, platform_I, cycle_I = np.array(sorted(cells), np.int64).reshape(-1, 3).T
+        cycles = {(int(member_N[c]), cycle) for c, _, cycle in cells if member_N[c] >= 0}
+        size = len(platforms)
+        return cls(_keys(campaign_I, platform_I, cycle_I, size), frozenset(cycles), size)
+
+    def among(self, campaign_I: Index, platform_I: Index, cycle_I: Index) -> NDArray[np.bool_]:
+        """Which of these are among them."""
+        if not len(self.keys):
+            return np.zeros(len(campaign_I), bool)
+        return np.isin(_keys(campaign_I, platform_I, cycle_I, self.platforms), self.keys)
+
+
+def _keys(campaign_I: Index, platform_I: Index, cycle_I: Index, platforms: int) -> Index:
+    return ((campaign_I * max(platforms, 1) + platform_I) << 32) + cycle_I
 
 
 def _placed(
@@ -252,8 +303,12 @@ def _placed(
     rows: _Known,
     edits: dict[str, list[tuple[datetime, float]]],
     now: datetime,
+    held: Collection[tuple[int, int]],
 ) -> Outcomes:
     """The rows in the experiment's cycles, those that count.
+
+    Args:
+        held: member and cycle of what is not believed.
 
     Long because the arrays of one placement stand together: which cycle ends when, who has reported, who is waited for.
     """
@@ -294,7 +349,11 @@ def _placed(
     elapsed = math.floor((min(now, experiment.ended or now) - experiment.started) / length)
     finished = max(min(finished, max([elapsed, *(slot_M[any_M] + 1).tolist()])), 0)
 
+    held_M = np.zeros(len(member_M), bool)
+    held_M[[start_N[n] + cycle - first_N[n] for n, cycle in held if 0 <= cycle - first_N[n] < size_N[n]]] = True
     counts_M = any_M & ~unsettled_M & (slot_M < finished)
+    left_out = int((counts_M & held_M).sum())
+    counts_M &= ~held_M
     silent = int((~any_M & ~unsettled_M & (slot_M < min(finished, experiment.days))).sum())
     slots = np.unique(slot_M[counts_M])
     # A cycle that was not waited for any more, or of a long campaign, counts since it became known.
@@ -305,7 +364,7 @@ def _placed(
     look_T = np.array([slot + bool((late_M & ~long_M)[slot_M == slot].any()) for slot in slots], np.int64)
     budget_M = budgets(members, edits)
 
-    keep_I = counts_M[row_I]
+    keep_I = counts_M[row_I] & ~rows.doubted_I
     cells = Cells(
         rows.member_I[keep_I],
         rows.arm_I[keep_I],
@@ -322,7 +381,7 @@ def _placed(
     late = Late(nothing, nothing, nothing, look_T)
     bare = Outcomes(
         experiment, members, platforms, (), length, tuple(slots.tolist()), nothing, nothing, nothing, late, cells,
-        finished, silent,
+        finished, silent, left_out,
     )  # fmt: skip
     return _summed(bare, look_T)
 

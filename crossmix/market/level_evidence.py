@@ -246,7 +246,7 @@ def conversions_seen(usual: Usual, row: Row, clicks_DCP: Tensor) -> Seen:
     return Seen(known, known, conversions, due * usual.cvr, conversions, thin, noise, reach, offset, True)
 
 
-def value_seen(usual: Usual, row: Row) -> Seen:
+def value_seen(usual: Usual, row: Row, most: float = MOST) -> Seen:
     conversions, revenue = _counts(row.conversions_CP), _counts(row.revenue_CP)
     known = torch.isfinite(row.revenue_CP) & (conversions > 0)
     # A sum of Gamma values: its log with the variance of its law, less the mean of it.
@@ -254,7 +254,7 @@ def value_seen(usual: Usual, row: Row) -> Seen:
     bill = conversions * usual.value
     ratio = (revenue.clamp(min=1e-12) / bill.clamp(min=1e-12)).log() - torch.digamma(shape) + shape.log()
     one = torch.ones_like(shape)
-    return Seen(known, known, ratio.clamp(-MOST, MOST), bill, revenue, 0 * one, _trigamma(shape), one, 0 * one, False)
+    return Seen(known, known, ratio.clamp(-most, most), bill, revenue, 0 * one, _trigamma(shape), one, 0 * one, False)
 
 
 def _counts(reported: Tensor) -> Tensor:

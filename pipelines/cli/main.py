@@ -12,6 +12,7 @@ import typer
 
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
+from pipelines.cli import guard as guard_commands
 from pipelines.cli import token
 from pipelines.cli.life import experiment
 from pipelines.cli.reason import Reason, Why, given
@@ -309,6 +310,7 @@ def rollback(
 
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
+app.add_typer(guard_commands.guard, name="guard")
 app.add_typer(token.token, name="token")
 
 app.add_typer(experiment, name="experiment")

@@ -59,6 +59,7 @@ def serve(
     from serving import app as server
     from serving.experiment.standing import mark_of
     from serving.experiment.watch import Watch
+    from serving.feedback.guard import Doorkeeper
     from serving.feedback.materialise import Pusher
     from serving.http import logs
     from serving.live.champion import Champion
@@ -83,10 +84,17 @@ def serve(
     live = Live(config, own, database, champion, features, clock, named)
     live.start()
     leads = settings.role in ("all", "router")
-    silent = config.serving.guard.silent
-    live.watch(
-        Pusher(live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads)
+    pusher = Pusher(
+        live,
+        features,
+        window=config.window,
+        decay=config.decay,
+        silent=config.serving.guard.silent,
+        clock=clock,
+        writes=leads,
+        guard=Doorkeeper(live, config.serving.guard),
     )
+    live.watch(pusher)
     if leads:
         watch = partial(_ended, live, config, out)
         guard = Watch(

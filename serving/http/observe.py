@@ -346,6 +346,11 @@ class _Now:
             "Finished cycles that were told money and of which nothing is reported.",
             labels=["campaign", "arm"],
         )
+        held = GaugeMetricFamily(
+            "crossmix_feedback_held_cells",
+            "Cells of feedback that are not believed and wait for a person.",
+            labels=["campaign", "arm"],
+        )
         live = self.live()
         if live is not None:
             bundle.add_metric([str(live.version or ""), live.bundle.digest], 1)
@@ -355,7 +360,9 @@ class _Now:
                 lag.add_metric([campaign, arm], seconds)
             for (campaign, arm), cycles in sorted(live.gaps.unreported().items()):
                 unknown.add_metric([campaign, arm], cycles)
-        return bundle, away, lag, unknown
+            for (campaign, arm), cells in sorted(live.gaps.held().items()):
+                held.add_metric([campaign, arm], cells)
+        return bundle, away, lag, unknown, held
 
     def describe(self) -> Iterable[Any]:
         return ()
