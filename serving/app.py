@@ -151,7 +151,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
     from serving.canary import routes as canary
     from serving.experiment import life, standing
     from serving.experiment import routes as verdict_routes
-    from serving.http import observe
+    from serving.http import observe, quarantine
     from serving.http import resources as routes
     from serving.page import routes as page
 
@@ -164,6 +164,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
             verdict_routes.router(live, keeper),
             life.router(live, changed=live.reload),
             canary.router(live),
+            quarantine.router(live),
             page.router(live, lambda: _verdict(keeper), lambda most: audit.trail(live.store, limit=most)),
         ]
     return routers
@@ -214,7 +215,7 @@ def _own(live: Live) -> Any:
     @router.get("/healthz", response_model=HealthAnswer)
     async def healthz() -> Any:
         """The process answers; what is away beside it is no reason to restart it."""
-        return {"status": "alive", "degraded": live.troubles()}
+        return {"status": "alive", "degraded": [*live.troubles(), *live.gaps.troubles(what="guard")]}
 
     @router.get("/metrics", response_class=Response, response_model=None)
     async def metrics() -> Any:

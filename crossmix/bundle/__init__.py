@@ -15,6 +15,8 @@ Contract: docs/design.md#definitions.
     responses.npz       what each campaign's platforms earn at each amount (`crossmix.response`): explanations
     watch.npz           what its monitor holds feedback against, and thresholds; absent where none were found
     probe.npz           inputs whose answer the manifest knows
+    usual.npz           what the market that it was planned in holds for usual (`crossmix.market.usual_file`): which
+                        reports to believe; bundles of before, and those saved without a market, have none
     manifest.json       format, SHA-256 of each file, digests, gate figures, lineage, the probe's answer
 
 `digest` names what would be served: equal files, data and config give an equal digest, whatever a gate measured.
@@ -24,10 +26,11 @@ Shapes: B batch, M platforms, S state, D context, Q what is believed of a platfo
 """
 
 from crossmix.bundle.folder import annotate, load, manifest_of, platforms_of, save, watch_of
-from crossmix.bundle.manifest import FILES, FORMAT, BundleError
+from crossmix.bundle.manifest import EXTRAS, FILES, FORMAT, BundleError
 from crossmix.bundle.model import Bundle, Decision, Plan
 
 __all__ = [
+    "EXTRAS",
     "FILES",
     "FORMAT",
     "Bundle",

@@ -18,7 +18,7 @@ from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle import manifest as manifests
 from crossmix.bundle.export import export
-from crossmix.bundle.manifest import FILES, FORMAT, OPTIONAL, BundleError
+from crossmix.bundle.manifest import EXTRAS, FILES, FORMAT, BundleError
 from crossmix.bundle.model import Bundle, Plan
 from crossmix.bundle.session import PROBE_TOLERANCE, check_probe, open_session, probe_inputs, tells_belief
 from crossmix.response import ResponseTable
@@ -44,7 +44,7 @@ def save(
     gates: Sequence[Mapping[str, Any]] = (),
     lineage: Mapping[str, Any] | None = None,
     layout: Layout = ALLOCATION,
-    watch: bytes | None = None,
+    extras: Mapping[str, bytes] | None = None,
 ) -> Bundle:
     """Write a bundle into `folder` (created if absent, its old content replaced) and load it back.
 
@@ -57,11 +57,16 @@ def save(
         gates: the rows of gates.json; `annotate` may add them later, when the gates needed the bundle first.
         lineage: where it comes from (run, step keys, parent bundle); must not name this machine.
         layout: of the states that the policy reads.
-        watch: what its monitor holds feedback against, watch.npz (`crossmix.evaluate.watch`); `None`: it has none.
+        extras: content of the files beside these that it has, by name, of `EXTRAS`.
 
     Raises:
-        BundleError: the campaigns or platforms do not match, or the exported policy does not answer as `policy` does.
+        BundleError: an extra has another name, the campaigns or platforms do not match, or the exported policy does not
+            answer as `policy` does.
     """
+    extras = dict(extras or {})
+    for name in extras:
+        if name not in EXTRAS:
+            raise BundleError(f"{name}: no file of a bundle; those beside its own are {', '.join(EXTRAS)}")
     _check_parts(layout, platforms, limits, plans, contexts)
     planner: Any = getattr(policy, "planner", None)
     if planner is not None and len(planner.budget) != len(plans):
@@ -85,15 +90,14 @@ def save(
         context=np.stack([np.asarray(contexts[name], np.float32) for name in plans]),
     )
     _save_responses(folder / "responses.npz", {} if responses is None else {name: responses[name] for name in plans})
+    for name, content in extras.items():
+        (folder / name).write_bytes(content)
     probe = probe_inputs(layout.size, len(platforms))
     np.savez(folder / "probe.npz", **probe)  # type: ignore[arg-type]
     expected_BM = export(policy, folder / "policy.onnx", probe)
-    if watch is not None:
-        (folder / "watch.npz").write_bytes(watch)
-    written = (*FILES, *(name for name in OPTIONAL if (folder / name).is_file()))
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "files": {name: manifests.sha256(folder / name) for name in written},
+        "files": {name: manifests.sha256(folder / name) for name in (*FILES, *extras)},
         "layout_digest": layout.digest,
         "data_digest": data_digest,
         "config_digest": config_module.digest(carried),
@@ -122,8 +126,11 @@ def load(folder: Path) -> Bundle:
         BundleError: something is missing, changed, or of another version; names the file and the remedy.
     """
     manifest = manifests.read_manifest(folder)
-    for name in (*FILES, *(name for name in OPTIONAL if name in manifest["files"])):
+    for name in FILES:
         manifests.verify(folder / name, manifest["files"].get(name))
+    for name in EXTRAS:
+        if name in manifest["files"]:
+            manifests.verify(folder / name, manifest["files"][name])
     layout = _layout(folder / "state_layout.json", manifest["layout_digest"])
     platforms = tuple(manifests.read(folder / "platforms.json"))
     plans = {

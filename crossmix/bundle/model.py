@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from crossmix import config as config_module
 from crossmix import constraints
-from crossmix.bundle.manifest import BundleError
+from crossmix.bundle.manifest import EXTRAS, BundleError
 from crossmix.bundle.session import BELIEVED, SPLIT, run
 from crossmix.response import Belief, ResponseTable
 from crossmix.state import Layout
@@ -72,6 +72,10 @@ class Bundle:
     @property
     def campaigns(self) -> tuple[str, ...]:
         return tuple(self.plans)
+
+    def extra(self, name: str) -> Path | None:
+        """A file that a bundle may have (`EXTRAS`), verified; `None`: it has none, as those of before."""
+        return self.path / name if name in EXTRAS and name in self.manifest["files"] else None
 
     @property
     def config(self) -> config_module.Config:

@@ -119,3 +119,5 @@ class LimitDefaults:
     """Largest change of a platform's share from one cycle to the next."""
     freeze: tuple[str, ...] = ()
     """Platforms whose share stays where it is."""
+    probe: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Share that a platform of which nothing is known may have, to find out: one that has gone silent, or opens."""

@@ -69,8 +69,12 @@ class Guard:
     """What the server takes missing reports for, and which reports it does not believe."""
 
     __pydantic_config__ = STRICT
-    silent: PositiveInt = 3
-    """Cycles in which a platform reports nothing, while others do, after which its money counts as unspent."""
+    silent: PositiveInt = 10
+    """Cycles in which a platform reports nothing, while others do, after which its money counts as unspent and its
+    share is at most `limits.probe` until it delivers."""
+    hold: PositiveInt = 10
+    """Cycles on end of which a platform's reports may be held while its statistics are those of the good ones before;
+    then they are those of the log, which the policy began with."""
     factor: Annotated[float, Field(gt=1)] = 4.0
     """A quantity so many times what was fitted, or as small a part of it, is taken for a broken feed, not a market."""
     z: Positive = 5.5

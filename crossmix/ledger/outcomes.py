@@ -9,6 +9,9 @@ Planned budget of an arm and cycle: its part of the users then x the campaign's 
 (`members.budgets`). While a canary runs, its part of the policy's users is in neither arm of the experiment. Amounts
 are added within a currency and never across.
 
+Reports that are not believed (`crossmix.ledger.quarantine`) decide nothing: a campaign's cycle with such a cell in
+either arm is left out of both, and what arrived in the cell for cycles before is, too, in both.
+
 `late` holds when a figure became known: what was said after a cycle can be said again (`as_of`).
 
 Shapes: A arms (policy, control; of a canary: canary, policy), C currencies, Q quantities, T cycles of the experiment
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +33,7 @@ from numpy.typing import NDArray
 
 from crossmix import reward
 from crossmix.config import Reward
-from crossmix.ledger import canaries, kept_totals
+from crossmix.ledger import canaries, kept_totals, quarantine
 from crossmix.ledger.campaigns import budget_edits
 from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.members import GRACE, Ends, Member, budgets, known_slots, members_of
@@ -102,6 +105,8 @@ class Outcomes:
     """Cycles of the experiment that are over, with feedback or without."""
     silent: int
     """Campaign cycles without any feedback."""
+    held: int = 0
+    """Campaign cycles that are left out, as a report of theirs is not believed."""
     number: int = 0
     """Grows with every change of the feedback that they were read from."""
     arms: tuple[str, ...] = ARMS
@@ -259,6 +264,7 @@ def of_arms(
     heard = np.unique(member_I[keep_I])
     position_N = np.full(len(members), -1)
     position_N[heard] = np.arange(len(heard))
+    doubts = _Doubts.of(quarantine.read(store, None, quarantine.UNBELIEVED), campaigns, platforms, member_N)
     names = sorted(name for name, p in platforms.items() if (rows.platform_I[keep_I] == p).any())
     platform_P = np.full(len(platforms), -1)
     platform_P[[platforms[name] for name in names]] = np.arange(len(names))
@@ -269,10 +275,12 @@ def of_arms(
         platform_P[rows.platform_I[keep_I]],
         rows.known_I[keep_I],
         rows.value_IQ[keep_I],
+        doubts.among(rows.campaign_I[keep_I], rows.platform_I[keep_I], rows.known_I[keep_I]),
     )
     reporting = tuple(members[n] for n in heard)
     part_MA = _parts(reporting, parts, constant)
-    outcomes = _placed(experiment, reporting, tuple(names), known, part_MA, edits, now)
+    held = {(int(position_N[n]), cycle) for n, cycle in doubts.cycles if position_N[n] >= 0}
+    outcomes = _placed(experiment, reporting, tuple(names), known, part_MA, edits, now, held)
     return replace(outcomes, number=number, arms=arms)
 
 
@@ -302,6 +310,47 @@ class _Known:
     platform_I: Index
     known_I: Index
     value_IQ: Array
+    doubted_I: NDArray[np.bool_]
+    """What arrived in a cell that is not believed, in this arm or another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubts:
+    """Cells that are not believed, whichever arm's."""
+
+    keys: Index
+    """Of campaign, platform and cycle."""
+    cycles: frozenset[tuple[int, int]]
+    """Member, and a cycle of its."""
+    platforms: int
+
+    @classmethod
+    def of(
+        cls,
+        entries: Sequence[quarantine.Entry],
+        campaigns: Mapping[str, int],
+        platforms: Mapping[str, int],
+        member_N: Index,
+    ) -> _Doubts:
+        cells = {
+            (campaigns[one.campaign_id], platforms[one.platform], one.cycle)
+            for one in entries
+            if one.campaign_id in campaigns and one.platform in platforms
+        }
+        campaign_I, platform_I, cycle_I = np.array(sorted(cells), np.int64).reshape(-1, 3).T
+        cycles = {(int(member_N[c]), cycle) for c, _, cycle in cells if member_N[c] >= 0}
+        size = len(platforms)
+        return cls(_keys(campaign_I, platform_I, cycle_I, size), frozenset(cycles), size)
+
+    def among(self, campaign_I: Index, platform_I: Index, cycle_I: Index) -> NDArray[np.bool_]:
+        """Which of these are among them."""
+        if not len(self.keys):
+            return np.zeros(len(campaign_I), bool)
+        return np.isin(_keys(campaign_I, platform_I, cycle_I, self.platforms), self.keys)
+
+
+def _keys(campaign_I: Index, platform_I: Index, cycle_I: Index, platforms: int) -> Index:
+    return ((campaign_I * max(platforms, 1) + platform_I) << 32) + cycle_I
 
 
 def _placed(
@@ -312,8 +361,12 @@ def _placed(
     part_MA: Array,
     edits: dict[str, list[tuple[datetime, float]]],
     now: datetime,
+    held: Collection[tuple[int, int]],
 ) -> Outcomes:
     """The rows in the experiment's cycles, those that count.
+
+    Args:
+        held: member and cycle of what is not believed.
 
     Long because the arrays of one placement stand together: which cycle ends when, who has reported, who is waited for.
     """
@@ -354,7 +407,11 @@ def _placed(
     elapsed = math.floor((min(now, experiment.ended or now) - experiment.started) / length)
     finished = max(min(finished, max([elapsed, *(slot_M[any_M] + 1).tolist()])), 0)
 
+    held_M = np.zeros(len(member_M), bool)
+    held_M[[start_N[n] + cycle - first_N[n] for n, cycle in held if 0 <= cycle - first_N[n] < size_N[n]]] = True
     counts_M = any_M & ~unsettled_M & (slot_M < finished)
+    left_out = int((counts_M & held_M).sum())
+    counts_M &= ~held_M
     silent = int((~any_M & ~unsettled_M & (slot_M < min(finished, experiment.days))).sum())
     slots = np.unique(slot_M[counts_M])
     # A cycle that was not waited for any more, or of a long campaign, counts since it became known.
@@ -365,7 +422,7 @@ def _placed(
     look_T = np.array([slot + bool((late_M & ~long_M)[slot_M == slot].any()) for slot in slots], np.int64)
     budget_M = budgets(members, edits)
 
-    keep_I = counts_M[row_I]
+    keep_I = counts_M[row_I] & ~rows.doubted_I
     cells = Cells(
         rows.member_I[keep_I],
         rows.arm_I[keep_I],
@@ -383,7 +440,7 @@ def _placed(
     late = Late(nothing, nothing, nothing, look_T)
     bare = Outcomes(
         experiment, members, platforms, (), length, tuple(slots.tolist()), nothing, nothing, nothing, late, cells,
-        finished, silent,
+        finished, silent, left_out,
     )  # fmt: skip
     return _summed(bare, look_T)
 

@@ -253,7 +253,7 @@ def conversions_seen(usual: Usual, row: Row, clicks_DCP: Tensor) -> Seen:
     return Seen(known, known, conversions, due * usual.cvr, conversions, thin, noise, reach, offset, COUNT)
 
 
-def value_seen(usual: Usual, row: Row) -> Seen:
+def value_seen(usual: Usual, row: Row, most: float = MOST) -> Seen:
     conversions, revenue = _counts(row.conversions_CP), _counts(row.revenue_CP)
     known = torch.isfinite(row.revenue_CP) & (conversions > 0)
     # A sum of Gamma values: its log with the variance of its law, less the mean of it.
@@ -261,7 +261,7 @@ def value_seen(usual: Usual, row: Row) -> Seen:
     bill = conversions * usual.value
     ratio = (revenue.clamp(min=1e-12) / bill.clamp(min=1e-12)).log() - _digamma(shape) + shape.log()
     one = torch.ones_like(shape)
-    return Seen(known, known, ratio.clamp(-MOST, MOST), bill, revenue, 0 * one, _trigamma(shape), one, 0 * one, EARNED)
+    return Seen(known, known, ratio.clamp(-most, most), bill, revenue, 0 * one, _trigamma(shape), one, 0 * one, EARNED)
 
 
 def _counts(reported: Tensor) -> Tensor:

@@ -9,10 +9,13 @@ Four tests, each of every arm's cells, none of which asks whether the market has
 | overspent  | spend exceeds what was told by more than `overspend`, and by more than one impression's price         |
 | impossible | requests, price, click rate, conversion rate or value lie beyond `factor` times what was fitted, or,  |
 |            | but for requests, below a `factor`-th of it: not their estimate, but all that they may be             |
-| disagree   | two arms of one market differ in one of these by more than chance and `alike`                         |
+| disagree   | two arms of one market differ in one of these by more than chance and `alike`; both are suspect, but   |
+|            | where one of them is for another cause                                                                 |
+| shared     | the same quantity of `SEVERAL` other platforms of the arm is suspect, on the same side                 |
 
 The last two look at the newest cycle and at the trailing 3 and 7 together: few events a cycle add up. What is named is
-the newest cycle of such a stretch, and those before it that the stretch covers.
+the newest cycle of such a stretch, and those that the stretch covers from the first on that leans that way by itself;
+no stretch is named whose newest does not, as that of the first good cycle after bad ones.
 
 Shapes: T cycles, C campaigns, P platforms; all of a `Feedback`.
 """
@@ -20,7 +23,7 @@ Shapes: T cycles, C campaigns, P platforms; all of a `Feedback`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -38,6 +41,10 @@ from crossmix.market.levels import rows
 
 WINDOWS = (1, 3, 7)
 """Cycles that are looked at together."""
+FURTHEST = 7.0
+"""A logarithm is taken to lie within this of what is usual: a broken feed may be a factor of 1,000 off."""
+SEVERAL = 2
+"""Platforms of an arm whose same quantity is suspect on the same side: then the feed is, and none of it is believed."""
 Mask = NDArray[np.bool_]
 
 
@@ -46,7 +53,7 @@ class Suspect:
     """Cells of one arm that cannot be so, for one cause."""
 
     cause: str
-    """identity, overspent, impossible or disagree."""
+    """identity, overspent, impossible, disagree or shared."""
     arm: str
     campaign: str
     platform: str
@@ -72,6 +79,7 @@ class Suspect:
             "impossible": f"{self.quantity} {self.observed:,.6g} where about {self.expected:,.6g} is usual",
             "disagree": f"{self.quantity} {self.observed:,.6g} where the other arm leads one to expect "
             f"{self.expected:,.6g}",
+            "shared": f"{self.quantity} of {self.observed:g} other platforms is suspect, so that none is believed",
         }[self.cause]
         return f"{self.campaign}, arm {self.arm}, {self.platform}, {span}: {what}"
 
@@ -86,11 +94,12 @@ class _Stretch(NamedTuple):
     """Of u, beside counting: drift, contexts, and a logarithm's own noise."""
 
 
-def suspects(usual: Usual, arms: Mapping[str, Feedback], settings: Guard) -> list[Suspect]:
+def suspects(usual: Usual | None, arms: Mapping[str, Feedback], settings: Guard) -> list[Suspect]:
     """Every suspect cell of the feedback, in order of cause, arm, campaign, platform and cycle.
 
     Args:
-        usual: of the market that the champion's plan came from, rows as the feedback's campaigns.
+        usual: of the market that the champion's plan came from, rows as the feedback's campaigns; `None`: it knows none
+            of them, and only the tests that need no law are made.
         arms: of the same campaigns, platforms and cycles, enough of them that conversions due are known.
 
     Raises:
@@ -104,12 +113,42 @@ def suspects(usual: Usual, arms: Mapping[str, Feedback], settings: Guard) -> lis
         if not same or not np.array_equal(one.cycle_TC, first.cycle_TC):
             raise ValueError("feedback: arms of other campaigns, platforms or cycles; read them with one call")
     found: list[Suspect] = []
-    stretches = {arm: _stretches(usual, feedback) for arm, feedback in arms.items()}
     for arm, feedback in arms.items():
         found += [*_identities(arm, feedback), *_overspent(arm, feedback, settings)]
-        found += _impossible(arm, feedback, stretches[arm], settings)
-    found += _disagreeing(arms, stretches, settings)
+    if usual is not None and len(first):
+        stretches = {arm: _stretches(usual, feedback) for arm, feedback in arms.items()}
+        for arm, feedback in arms.items():
+            found += _impossible(arm, feedback, stretches[arm], settings)
+        found += _disagreeing(arms, stretches, settings)
+    found = list(_unexplained(found))
+    found += _shared(found, arms)
     return sorted(found, key=lambda one: (one.cause, one.arm, one.campaign, one.platform, one.cycle))
+
+
+def _shared(found: Sequence[Suspect], arms: Mapping[str, Feedback]) -> Iterator[Suspect]:
+    """The other platforms where several are suspect: were they believed, the money would go to those of them that are
+    wrong too, but show too little to be found."""
+    named: dict[tuple[str, str, int, str, bool], set[str]] = {}
+    for one in found:
+        for cycle in range(one.first, one.cycle + 1):
+            key = one.arm, one.campaign, cycle, one.quantity, one.observed > one.expected
+            named.setdefault(key, set()).add(one.platform)
+    for (arm, campaign, cycle, quantity, _), platforms in named.items():
+        others = [name for name in arms[arm].platforms if name not in platforms]
+        for name in others if len(platforms) >= SEVERAL else ():
+            yield Suspect("shared", arm, campaign, name, cycle, cycle, quantity, float(len(platforms)), 0.0, None)
+
+
+def _unexplained(found: Sequence[Suspect]) -> Iterator[Suspect]:
+    """All but disagreements of an arm that is sound where another is not: whose feed is wrong is known there."""
+    wrong: dict[tuple[str, str, int], set[str]] = {}
+    for one in found:
+        for cycle in range(one.first, one.cycle + 1) if one.cause != "disagree" else ():
+            wrong.setdefault((one.campaign, one.platform, cycle), set()).add(one.arm)
+    for one in found:
+        arms = [wrong.get((one.campaign, one.platform, cycle), set()) for cycle in range(one.first, one.cycle + 1)]
+        if one.cause != "disagree" or not any(some and one.arm not in some for some in arms):
+            yield one
 
 
 # ---- what needs no law -----------------------------------------------------------------------------------------------
@@ -169,12 +208,10 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
             evidence.price_seen(usual, row, win, unsure),
             evidence.clicks_seen(usual, row, win),
             evidence.conversions_seen(usual, row, clicks_DCP),
-            evidence.value_seen(usual, row),
+            evidence.value_seen(usual, row, FURTHEST),
         )
         for one, kept in zip(each, told, strict=True):
             kept.append(one)
-    if not len(feedback):
-        return [[] for _ in QUANTITIES]
     sigma2_QCP = usual.sigma2_QCP
     return [
         [_stretch(_stacked(one), window, sigma2_QCP[q]) for window in WINDOWS if window <= len(feedback)]
@@ -220,7 +257,14 @@ def _impossible(arm: str, feedback: Feedback, stretches: list[list[_Stretch]], s
     bound = math.log(settings.factor)
     for quantity, some in zip(QUANTITIES, stretches, strict=True):
         looks = [(one.cycles, _beyond(quantity, one, bound), one.seen.amount, one.seen.usual) for one in some]
-        yield from _found("impossible", arm, feedback, quantity, looks, settings)
+        yield from _found("impossible", arm, feedback, quantity, looks, _leans(some[0], bound / 2), settings)
+
+
+def _leans(stretch: _Stretch, least: float) -> Tensor:
+    """Which side of what is usual a cycle by itself lies on, -1, 0 or 1: by `least` in the logarithm."""
+    seen = stretch.seen
+    log = ((seen.events + 0.5) / (seen.usual + 0.5)).log() if seen.counted else seen.events
+    return torch.where(seen.known & (log.abs() >= least - 1e-9), log.sign(), 0.0)
 
 
 def _beyond(quantity: str, stretch: _Stretch, bound: float) -> Tensor:
@@ -254,7 +298,8 @@ def _disagreeing(
                     (one.cycles, z if number == 0 else -z, one.seen.amount, expected[number])
                     for one, (z, expected) in zip(both[number], apart, strict=True)
                 ]
-                yield from _found("disagree", arm, arms[arm], quantity, looks, settings)
+                leans = torch.where(looks[0][1].abs() >= 1, looks[0][1].sign(), 0.0)
+                yield from _found("disagree", arm, arms[arm], quantity, looks, leans, settings)
 
 
 def _apart(quantity: str, one: _Stretch, other: _Stretch, alike: float) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -286,26 +331,29 @@ def _found(
     feedback: Feedback,
     quantity: str,
     looks: list[tuple[int, Tensor, Tensor, Tensor]],
+    leans: Tensor,
     settings: Guard,
 ) -> Iterator[Suspect]:
-    """Suspects of the shortest stretch that is beyond `settings.z`.
+    """Suspects of the shortest stretch that is beyond `settings.z`, and whose newest cycle leans that way.
 
     Args:
         looks: cycles of a stretch, z, observed and expected, (T, C, P) each, the shortest stretch first.
+        leans: of single cycles, -1, 0 or 1.
     """
     open_TCP = np.repeat((feedback.cycle_TC >= 0)[..., None], len(feedback.platforms), 2)
     for cycles, z, observed, expected in looks:
-        beyond_TCP: Mask = (z.abs().numpy() > settings.z) & open_TCP
+        beyond_TCP: Mask = ((z.abs() > settings.z) & (z * leans > 0)).numpy() & open_TCP
         open_TCP = open_TCP & ~beyond_TCP
         for t, c, p in np.argwhere(beyond_TCP).tolist():
-            cycle = int(feedback.cycle_TC[t, c])
+            cycle, start = int(feedback.cycle_TC[t, c]), max(t - cycles + 1, 0)
+            along = (leans[start : t + 1, c, p] * z[t, c, p] > 0).tolist().index(True)
             yield Suspect(
                 cause=cause,
                 arm=arm,
                 campaign=feedback.campaigns[c],
                 platform=feedback.platforms[p],
                 cycle=cycle,
-                first=max(cycle - cycles + 1, 0),
+                first=max(cycle - (t - start - along), 0),
                 quantity=quantity,
                 observed=float(observed[t, c, p]),
                 expected=float(expected[t, c, p]),

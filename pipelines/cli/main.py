@@ -18,6 +18,7 @@ from pipelines.cli import (
     token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
+from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
 from pipelines.cli.life import experiment
 from pipelines.cli.reason import Reason, Why, given
@@ -316,6 +317,7 @@ def rollback(
 
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
+app.add_typer(guard_commands.guard, name="guard")
 app.add_typer(token.token, name="token")
 
 app.add_typer(experiment, name="experiment")

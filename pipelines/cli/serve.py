@@ -62,6 +62,7 @@ def serve(
     from serving.canary import watch as trial
     from serving.experiment.standing import mark_of
     from serving.experiment.watch import Watch
+    from serving.feedback.guard import Doorkeeper
     from serving.feedback.materialise import Pusher
     from serving.http import logs
     from serving.live.champion import Champion
@@ -89,7 +90,7 @@ def serve(
     silent = config.serving.guard.silent
     pusher = Pusher(
         live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads,
-        trial=live.trial,
+        trial=live.trial, guard=Doorkeeper(live, config.serving.guard),
     )  # fmt: skip
     live.watch(pusher)
     if leads:

@@ -26,6 +26,7 @@ from crossmix.metrics import ARMS, CANARY, EVERY_ARM
 from crossmix.reasons import interval_of, reasoned, told
 from serving.allocation import explain, records
 from serving.allocation.plans import Plans
+from serving.allocation.probe import probed
 from serving.allocation.question import Question, QuestionError
 from serving.feedback.gaps import NOTHING, Missing
 from serving.live import states
@@ -206,6 +207,10 @@ class Answerer:
         target_P = self._target(planned, arm)
         # Overrides and the control's split are somebody's decision: steps and freezes do not hold them back.
         held_P = previous_P if target_P is None else None
+        probes: list[str] = []
+        if target_P is None and missing.silent:
+            probe = self.live.config.limits.probe
+            limits, probes = probed(limits, held_P, bundle.platforms, missing.silent, probe)
         low_BP, high_BP = constraints.box(limits, None if held_P is None else held_P[None])
         weight = self.live.weight(arm, start)
         money = weight * campaign.budget_of(cycle)
@@ -214,7 +219,7 @@ class Answerer:
         budget = question.budget if question.budget is not None else money * pace
         waiting = self.live.experiment.waiting(start, campaign.ends(cycle))
         unread = [states.UNREAD] if source == states.COLD and self.live.states.awaited(question.campaign_id) else []
-        notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes]
+        notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes, *probes]
         stopped = _stopped(campaign, cycle)
         if stopped is not None:
             budget = 0.0
@@ -222,7 +227,7 @@ class Answerer:
             reasons = [explain.sentence(stopped)]
         else:
             reasons = [] if question.budget is not None else explain.money(budget, money, pace, bundle.layout)
-            reasons += map(explain.sentence, missing.notes)
+            reasons += map(explain.sentence, [*missing.notes, *probes])
         if question.state_S is None:
             # What this call decides is written into the state: limits, last shares, and money in units of the plan
             # that the policy has of the campaign.

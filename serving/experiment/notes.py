@@ -33,6 +33,11 @@ def notes(store: Store, outcomes: Outcomes, standing: dict[str, Any], left_out: 
     sentences += _of_currencies(outcomes, left_out)
     if outcomes.silent:
         sentences.append(f"{outcomes.silent} campaign cycles had no feedback from either arm and are left out")
+    if outcomes.held:
+        sentences.append(
+            f"{outcomes.held} campaign cycles have a report that is not believed (crossmix guard list) and are left "
+            "out of both arms"
+        )
     long = [member for member in outcomes.members if member.calendar.nominal > outcomes.length * 1.01]
     if long:
         sentences.append(

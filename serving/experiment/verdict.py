@@ -96,6 +96,7 @@ def status(
             "with_feedback": len(outcomes.slot_T),
             "planned": one.days,
             "campaign_cycles_without_feedback": outcomes.silent,
+            "campaign_cycles_held": outcomes.held,
         },
         "sample_ratio": ratio,
         "currency": outcomes.currencies[0] if len(outcomes.currencies) == 1 else None,

@@ -11,6 +11,12 @@ which nothing at all is reported that cannot be said, whatever its age: its mone
 What feeds the windowed statistics is the cell's **delivery**, known once anything was delivered, or with its money. A
 cell whose delivery is unknown enters neither what was planned nor what came of it.
 
+A cell that is **held** (`crossmix.ledger.quarantine`) is not believed, whatever it reports. Where only conversions or
+revenue are wrong, what arrived in it is unknown (`guessed_CP`), its delivery and money are as reported. Where clicks
+are wrong its delivery is unknown; where delivery or spend are, its money counts as spent as told, too. A platform whose
+newest cells are held, more than `hold` of them, is **cold**: its older cells say nothing of now either, and all that
+they delivered is unknown, while their money stays.
+
 Conversions and revenue count in the cycle in which they became known, as they do where the policy is trained; but those
 that come with a cell's first report, if that is late, count in the cell's own cycle.
 
@@ -20,12 +26,13 @@ Shapes: C cycles, P platforms, Q quantities.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.ledger.feedback import Increment
+from crossmix.ledger.quarantine import ALL, RESPONSE
 from crossmix.ledger.served import Split
 
 Array = NDArray[np.float64]
@@ -51,6 +58,10 @@ class Flight:
     """Planned."""
     stood_still: Callable[[int], bool] = lambda _: False
     """Whether the campaign was paused throughout a cycle."""
+    held: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Of cells that are not believed, by cycle and slot, how much is not: `quarantine.ARRIVALS`, `RESPONSE`, `ALL`."""
+    hold: int = 0
+    """Cycles on end that a platform may be held before it is cold; 0: for ever."""
 
     @property
     def first(self) -> int | None:
@@ -94,6 +105,10 @@ class Cells:
     """Cycles that were told money and of which no spend is known, in order."""
     silences: tuple[Silence, ...]
     """Platforms that are silent as of the newest cycle."""
+    guessed_CP: Mask | None = None
+    """Of known delivery, what arrived is not believed; `None`: nowhere."""
+    cold: tuple[int, ...] = ()
+    """Slots of platforms that were held for so long that nothing of before counts."""
 
     @property
     def silent_since(self) -> int | None:
@@ -137,11 +152,29 @@ def cells(flight: Flight, newest: int, silent: int, *, as_known_then: bool = Fal
     told_CP, share_CP, plan_C = _told(flight, size, active_C)
     unreported_C: Mask = np.asarray(~reported_CP.any(1) & (told_CP > 0).any(1))
     returned_CP, silences = _silent(reported_CP, told_CP > 0, unreported_C, silent)
+    doubt_CP, cold_P = _held(flight, size)
     priced_CP = reported_CP | (told_CP <= 0)
-    spent_CP = np.where(priced_CP | returned_CP, delivered_CPQ[:, :, SPEND], told_CP)
-    known_CP = priced_CP | (delivered_CPQ != 0).any(2)
-    unreported = tuple(np.flatnonzero(unreported_C).tolist())
-    return Cells(delivered_CPQ, arrived_CPQ, told_CP, share_CP, plan_C, known_CP, spent_CP, unreported, tuple(silences))
+    spent_CP = np.where(priced_CP & (doubt_CP < ALL) | returned_CP, delivered_CPQ[:, :, SPEND], told_CP)
+    unknown_CP = (doubt_CP >= RESPONSE) | cold_P
+    delivered_CPQ[unknown_CP], arrived_CPQ[(doubt_CP > 0) | cold_P] = 0.0, 0.0
+    known_CP = (priced_CP | (delivered_CPQ != 0).any(2)) & ~unknown_CP
+    return Cells(
+        delivered_CPQ, arrived_CPQ, told_CP, share_CP, plan_C, known_CP, spent_CP,
+        tuple(np.flatnonzero(unreported_C).tolist()), tuple(silences),
+        known_CP & (doubt_CP > 0), tuple(np.flatnonzero(cold_P).tolist()),
+    )  # fmt: skip
+
+
+def _held(flight: Flight, size: int) -> tuple[NDArray[np.int64], Mask]:
+    """How much of each cell is not believed, 0: nothing, (C, P), and platforms that are cold, (P,)."""
+    doubt_CP = np.zeros((size, len(flight.static_P)), np.int64)
+    for (cycle, slot), much in flight.held.items():
+        if cycle < size:
+            doubt_CP[cycle, slot] = much
+    cold_P: Mask = np.zeros(doubt_CP.shape[1], bool)
+    if 0 < flight.hold < size:
+        cold_P = np.asarray((doubt_CP[size - 1 - flight.hold :] > 0).all(0))
+    return doubt_CP, cold_P
 
 
 def _first_reports(increments: Sequence[Increment]) -> dict[tuple[int, int], int]:

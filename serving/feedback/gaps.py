@@ -7,7 +7,7 @@ never wait for the database.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,10 @@ class Missing:
     """Of them, what is so now, and since when."""
     unreported: int = 0
     """Finished cycles of which nothing is reported, though they were told money."""
+    held: int = 0
+    """Cells that are not believed and wait for a person."""
+    silent: tuple[tuple[int, int], ...] = ()
+    """Slots of platforms that are silent for so long that they are only probed, and for how many cycles."""
 
 
 NOTHING = Missing()
@@ -52,11 +56,12 @@ def missing(campaign: Campaign, arm: str, platforms: Sequence[str], cells: Cells
             why = f"{name} silent since cycle {one.since}: its money counts as spent as told"
         troubles.append({"what": WHAT, "why": why, "since": campaign.begins(one.since).isoformat()})
     notes = [trouble["why"] for trouble in troubles]
+    silent = tuple((one.slot, one.cycles) for one in cells.silences if one.returned)
     holes = [cycle for cycle in cells.unreported if since is None or cycle < since]
     if holes:
         listed = ", ".join(map(str, holes[:5])) + (", ..." if len(holes) > 5 else "")
         notes.append(f"no feedback of {whose} of cycles {listed}: their money counts as spent as told")
-    return Missing(tuple(notes), tuple(troubles), len(cells.unreported)) if notes else NOTHING
+    return Missing(tuple(notes), tuple(troubles), len(cells.unreported), silent=silent) if notes else NOTHING
 
 
 def _nothing(campaign: Campaign, arm: str, since: int) -> dict[str, str]:
@@ -83,7 +88,7 @@ class Gaps:
     def note(self, key: Key, found: Missing) -> None:
         """What a campaign's arm that has feedback lacks; one that lacks the same keeps its object."""
         old = self._missing.get(key, NOTHING)
-        if (old.notes, old.troubles, old.unreported) != (found.notes, found.troubles, found.unreported):
+        if _content(old) != _content(found):
             self._missing[key] = found
 
     def broken(self, campaign: Campaign, arm: str, why: str, now: datetime) -> bool:
@@ -93,7 +98,7 @@ class Gaps:
         old = self._missing.get((campaign.campaign_id, arm), NOTHING)
         if any(one["why"] == sentence for one in old.troubles):
             return False
-        self.note((campaign.campaign_id, arm), Missing((sentence,), (trouble,), old.unreported))
+        self.note((campaign.campaign_id, arm), replace(old, notes=(sentence,), troubles=(trouble,)))
         return True
 
     # ---- read by answers, page and metrics ---------------------------------------------------------------------------
@@ -113,17 +118,29 @@ class Gaps:
             kept = self._silent[key] = _never_heard(campaign, arm, seconds)
         return kept[3]
 
-    def troubles(self, most: int = MOST_SENTENCES) -> list[dict[str, str]]:
-        """What is missing anywhere: so many sentences, and how many more there are."""
-        every = [trouble for _, found in sorted(self._all().items()) for trouble in found.troubles]
+    def troubles(self, most: int = MOST_SENTENCES, what: str | None = None) -> list[dict[str, str]]:
+        """What is missing anywhere: so many sentences, and how many more there are.
+
+        Args:
+            what: only troubles of this kind.
+        """
+        kept = sorted(self._all().items())
+        every = [trouble for _, found in kept for trouble in found.troubles if what in (None, trouble["what"])]
         if len(every) <= most:
             return every
         since = min(trouble["since"] for trouble in every[most:])
-        return [*every[:most], {"what": WHAT, "why": f"and {len(every) - most:,} more like these", "since": since}]
+        return [
+            *every[:most],
+            {"what": what or WHAT, "why": f"and {len(every) - most:,} more like these", "since": since},
+        ]
 
     def unreported(self) -> dict[Key, int]:
         """Finished cycles of which nothing is reported, of those that have any."""
         return {key: found.unreported for key, found in self._all().items() if found.unreported}
+
+    def held(self) -> dict[Key, int]:
+        """Cells that are not believed and wait for a person, of those that have any."""
+        return {key: found.held for key, found in self._all().items() if found.held}
 
     def ages(self, campaigns: Mapping[str, Campaign], now: datetime) -> list[tuple[str, str, float]]:
         """Seconds since the newest event of each running campaign's arm; since its start where none ever came."""
@@ -140,6 +157,10 @@ class Gaps:
         received: Mapping[Key, Any] = self._received or {}
         never = {key: one[3] for key, one in list(self._silent.items()) if key not in received}
         return {**never, **{key: one for key, one in list(self._missing.items()) if key in received}}
+
+
+def _content(one: Missing) -> tuple[Any, ...]:
+    return one.notes, one.troubles, one.unreported, one.held, one.silent
 
 
 def _never_heard(campaign: Campaign, arm: str, seconds: float) -> tuple[Campaign, float, float, Missing]:

@@ -31,6 +31,7 @@ from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS, CANARY
 from serving.feedback.cells import Cells, Flight, cells
 from serving.feedback.gaps import NOTHING, Gaps, Missing, missing
+from serving.feedback.guard import NONE, Doorkeeper, Unbelieved, told
 from serving.feedback.statistics import SEEDED, Row, row_of
 
 Array = NDArray[np.float64]
@@ -147,6 +148,7 @@ class Pusher(Loop):
         clock: the time, UTC.
         writes: false in a server that leaves pushing to another: it only says what is missing.
         trial: of a server that may have a version on trial, whose arm is then one more.
+        guard: says which reports are not believed; `None`: all are.
     """
 
     def __init__(
@@ -156,17 +158,19 @@ class Pusher(Loop):
         *,
         window: int,
         decay: float,
-        silent: int = 3,
+        silent: int = 10,
         seconds: float = 5.0,
         clock: Clock = wall,
         arms: Sequence[str] = ARMS,
         writes: bool = True,
         trial: Tried | None = None,
+        guard: Doorkeeper | None = None,
     ) -> None:
         super().__init__("pusher", seconds, self._push, expected=(StoreAwayError,))
         self.live, self.folder, self.clock, self.arms = live, Path(folder), clock, tuple(arms)
         self._trial = trial
         self.window, self.decay, self.silent, self.writes = window, decay, silent, writes
+        self.guard = guard
         self.pushed = 0
         """Rows."""
         self.newest: datetime | None = None
@@ -283,6 +287,7 @@ class Pusher(Loop):
             names = sorted({one.campaign.campaign_id for one in block})
             delivered, splits = increments_of(store, names, platforms), last_splits_of(store, names, platforms)
             priced = known_cells_of(store, names, platforms)
+            unbelieved = self._unbelieved(store, names, now)
             for one in block:
                 if self.stopping:
                     return
@@ -293,15 +298,25 @@ class Pusher(Loop):
                         whole = name, ARMS[0]
                         policy = delivered.get(whole, ()), priced.get(whole, ()), splits.get(whole, {})
                         kept = self._trial.history(one.campaign, policy, kept)
-                    flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()))
+                    doubts = unbelieved.get(key, NONE)
+                    flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()), doubts)
                     newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
                     found = NOTHING
                     if newest is not None and one.campaign.cycle(now) < one.campaign.cycles:
                         found = missing(one.campaign, one.arm, platforms, newest)
+                        found = told(found, one.campaign, one.arm, platforms, doubts.held, newest, flight.hold)
                 except Exception as error:
                     self._broken(one, error, now)
                     continue
                 yield _Read(one, flight, newest, found)
+
+    def _unbelieved(self, store: Store, names: Sequence[str], now: datetime) -> Mapping[Key, Unbelieved]:
+        """What is not believed of some campaigns, once it was looked at."""
+        if self.guard is None:
+            return {}
+        if self.writes:
+            self.guard.look(store, names, now)
+        return self.guard.of(store, names)
 
     def _broken(self, one: _Due, error: Exception, now: datetime) -> None:
         if self.live.gaps.broken(one.campaign, one.arm, sentence(error), now):
@@ -313,6 +328,7 @@ class Pusher(Loop):
         kept: tuple[Sequence[Increment], Collection[tuple[int, int]], Mapping[int, Split]],
         edits: Sequence[tuple[datetime, float]],
         changes: Sequence[tuple[datetime, bool]],
+        doubts: Unbelieved,
     ) -> Flight:
         campaign, arm = one.campaign, one.arm
 
@@ -328,6 +344,8 @@ class Pusher(Loop):
             plan,
             campaign.cycles,
             lambda cycle: _stood_still(changes, campaign.paused, campaign.begins(cycle), campaign.ends(cycle)),
+            doubts.cells,
+            0 if self.guard is None else self.guard.settings.hold,
         )
 
     # ---- rows, and the push ------------------------------------------------------------------------------------------

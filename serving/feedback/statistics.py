@@ -3,8 +3,9 @@
 The newest row is what is known now: what came late counts, and the row is made anew when more comes. A row before it is
 what was known at its cycle's end. What is not known (`serving.feedback.cells`) is not invented: it enters neither what
 was planned nor what came of it; the last return, price and win rate that were seen stand; supply stays what the log
-last said, and the win rate is 0 where no requests are told, which the policy's plan takes for untold. The window begins
-with the campaign's first cycle.
+last said, and the win rate is 0 where no requests are told, which the policy's plan takes for untold. Where conversions
+or revenue alone are not believed, the platform's rates of the good cells of the window stand: they are taken to have
+come by the clicks that are known. The window begins with the campaign's first cycle.
 
 Shapes: B campaigns (here one), C cycles, P platforms, Q quantities.
 """
@@ -12,7 +13,7 @@ Shapes: B campaigns (here one), C cycles, P platforms, Q quantities.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.ledger.campaigns import Campaign
-from serving.feedback.cells import IMPRESSIONS, REQUESTS, SPEND, WON, Cells
+from serving.feedback.cells import CLICKS, IMPRESSIONS, REQUESTS, SPEND, WON, Cells
 
 if TYPE_CHECKING:
     from crossmix.history import History
@@ -49,6 +50,7 @@ def row_of(
     from crossmix.state import ALLOCATION
 
     newest = len(cells.told_CP) - 1
+    cells = _with_good_rates(cells, window, decay)
     end = campaign.ends(newest)
     history = _history(campaign, platforms, cells, seeds, window, decay)
     for cycle in range(max(newest + 1 - window, 0), newest + 1):
@@ -69,6 +71,28 @@ def row_of(
     if unseen_P.any():
         platform[0, torch.tensor(unseen_P), ALLOCATION.platform("last_roi")] = _row(_last_roi(cells)[unseen_P])[0]
     return Row(end, ALLOCATION.encode_statistics(platform, whole)[0].numpy().astype(np.float32))
+
+
+def _with_good_rates(cells: Cells, window: int, decay: float) -> Cells:
+    """The same with what arrived in cells of which that is not believed, by the rates of the others of the window;
+    where none of them shows any, such a cell is unknown."""
+    guessed_CP = cells.guessed_CP
+    if guessed_CP is None or not guessed_CP[-window:].any():
+        return cells
+    good_CP = cells.known_CP & ~guessed_CP
+    age_C = np.arange(len(good_CP))[::-1]
+    weight_CP = good_CP * np.where(age_C < window, float(decay) ** age_C, 0.0)[:, None]
+    clicks_CP = cells.delivered_CPQ[:, :, CLICKS]
+    clicks_P, (conversions_P, revenue_P) = (
+        (weight_CP * clicks_CP).sum(0),
+        np.einsum("cp,cpq->qp", weight_CP, cells.arrived_CPQ),
+    )
+    arrived_CPQ, known_CP = cells.arrived_CPQ.copy(), cells.known_CP & ~(guessed_CP & (clicks_P <= 0))
+    for q, total_P in enumerate((conversions_P, revenue_P)):
+        arrived_CPQ[:, :, q] = np.where(guessed_CP, clicks_CP * _ratio(total_P, clicks_P), arrived_CPQ[:, :, q])
+    unknown_CP = guessed_CP & ~known_CP
+    delivered_CPQ = np.where(unknown_CP[..., None], 0.0, cells.delivered_CPQ)
+    return replace(cells, arrived_CPQ=arrived_CPQ, known_CP=known_CP, delivered_CPQ=delivered_CPQ)
 
 
 def _history(

@@ -120,6 +120,32 @@ class AuditAnswer(Answer):
     entries: list[AuditEntry]
 
 
+class QuarantinedCell(Answer):
+    """A cycle of a campaign's platform in an arm whose report is not believed."""
+
+    campaign_id: str
+    arm: Arm
+    platform: str
+    cycle: int
+    cause: Literal["identity", "overspent", "impossible", "disagree", "shared"]
+    quantity: str
+    observed: float
+    expected: float
+    z: float | None = Field(description="standard deviations; null: of what needs no law")
+    sentence: str = Field(description="what is wrong, for a person")
+    since: datetime = Field(description="when it was first held, by the clock of the cycles")
+    state: Literal["held", "confirmed", "discarded"]
+    actor: str = Field(description="who put it into its state: guard, or a person")
+    reason: str
+    at: datetime = Field(description="since when it is in its state")
+
+
+class QuarantineAnswer(Answer):
+    """Cells whose reports are or were not believed."""
+
+    cells: list[QuarantinedCell]
+
+
 class Trouble(Answer):
     """What is away or refused, while the last good one serves; or what feedback lacks."""
 
@@ -252,6 +278,7 @@ class FinishedCycles(Answer):
     with_feedback: int
     planned: int
     campaign_cycles_without_feedback: int
+    campaign_cycles_held: int = Field(description="left out, as a report of theirs is not believed")
 
 
 class SampleRatio(Answer):

@@ -349,6 +349,11 @@ class _Now:
         canary = GaugeMetricFamily(
             "crossmix_canary_part", "Part of the policy's users that a version on trial has.", labels=["version"]
         )
+        held = GaugeMetricFamily(
+            "crossmix_feedback_held_cells",
+            "Cells of feedback that are not believed and wait for a person.",
+            labels=["campaign", "arm"],
+        )
         live = self.live()
         if live is not None:
             if live.experiment.tried is not None:
@@ -360,7 +365,9 @@ class _Now:
                 lag.add_metric([campaign, arm], seconds)
             for (campaign, arm), cycles in sorted(live.gaps.unreported().items()):
                 unknown.add_metric([campaign, arm], cycles)
-        return bundle, away, lag, unknown, canary
+            for (campaign, arm), cells in sorted(live.gaps.held().items()):
+                held.add_metric([campaign, arm], cells)
+        return bundle, away, lag, unknown, canary, held
 
     def describe(self) -> Iterable[Any]:
         return ()

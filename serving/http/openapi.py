@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving.campaigns.schema import Edit, NewCampaign, NewOverride
 from serving.experiment.schema import Extension, NewExperiment
+from serving.feedback.decision import Decision
 from serving.feedback.schema import MOST_EVENTS, CloudEvent, EventData, NewEvent
 from serving.http.answers import CampaignAnswer, Error, SwitchedAnswer
 from serving.http.bodies import BATCH, STRUCTURED
@@ -24,6 +25,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     CloudEvent,
     NewExperiment,
     Extension,
+    Decision,
 )
 Id = Annotated[str, Path(description="the campaign's name")]
 

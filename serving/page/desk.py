@@ -1,4 +1,5 @@
-"""Forms that change campaigns: create, edit, pause, resume, kill switch, given split, lift. Plain HTML, no script.
+"""Forms that change campaigns: create, edit, pause, resume, kill switch, given split, lift, and what becomes of held
+reports. Plain HTML, no script.
 
 A form is opened (GET), checked and shown once more with what it changes (POST, `step=check`), and only then done (POST,
 `step=do`); the browser is sent back to the page. Checks and changes are those of `serving.campaigns.service`, as over
@@ -17,12 +18,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from crossmix.ledger import switches
+from crossmix.ledger import quarantine, switches
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from serving.campaigns import schema as plan
 from serving.campaigns import service
+from serving.feedback.decision import Decision
 from serving.fields import LONGEST_REASON, CampaignError
+from serving.http.quarantine import decided
 from serving.page import csrf, form_view, forms
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ DONE = {
     "kill": "The kill switch is on: both arms serve the static split until it is lifted.",
     "split": "Both arms serve the given split until it is lifted.",
     "lift": "The campaign is back with its policy.",
+    "confirm": "The reports that were held are believed from now on.",
+    "discard": "The reports that were held stay unknown for good.",
     "pending": "This server serves it from now on; the database cannot be written now, and gets it when it can.",
     "nothing": "Nothing was changed: the form said what holds already.",
 }
@@ -51,8 +56,7 @@ DONE = {
 Switch = Callable[[str, str, str, str, Mapping[str, Any] | None], Awaitable[bool]]
 """Makes pause, resume, kill, split or lift hold: action, campaign, who, reason, given split; whether it is written."""
 _ACTIONS = {"pause": switches.PAUSE, "resume": switches.RESUME, "lift": switches.LIFT}
-SHORT = ("pause", "resume", "kill", "lift")
-"""Forms that only ask for a reason: being shown is their check."""
+GUARD = {"confirm": "confirmed", "discard": "discarded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def add(routes: APIRouter, live: Live, switch: Switch) -> None:
         if action not in form_view.TITLES or (action != "new" and campaign not in known):
             return _nothing(action, campaign)
         one = known.get(campaign) if action != "new" else None
-        values = _blank(action, one, live)
+        values = await run_in_threadpool(_blank, action, one, live) if action in GUARD else _blank(action, one, live)
         return await _form(request, signer, action, one, live, values)
 
     @routes.post("/desk/{action}", include_in_schema=False)
@@ -109,6 +113,9 @@ def add(routes: APIRouter, live: Live, switch: Switch) -> None:
                 return _back(campaign, "nothing")
             if values.get("step") != "do":
                 return await _form(request, signer, action, one, live, values, review=changed)
+            if action in GUARD:
+                await run_in_threadpool(_decide, form, campaign, live)
+                return _back(campaign, action)
             if one is None or action == "edit":
                 return _back(await run_in_threadpool(_do, form, one, live), action)
             share = forms.share(values, live.platforms) if action == "split" else None
@@ -123,7 +130,9 @@ def add(routes: APIRouter, live: Live, switch: Switch) -> None:
 
 def _blank(action: str, one: Campaign | None, live: Live) -> dict[str, str]:
     """The fields of a form that is opened."""
-    if action in SHORT:
+    if action in GUARD and one is not None:
+        return {"was": str(max((cell.cycle for cell in _held(live, one.campaign_id)), default=-1))}
+    if action in form_view.SHORT:
         return {}
     if action == "split" and one is not None:
         override = one.override.share if one.override is not None else None
@@ -135,7 +144,7 @@ def _blank(action: str, one: Campaign | None, live: Live) -> dict[str, str]:
 def _checked(form: Sent, one: Campaign | None, live: Live) -> list[tuple[str, str, str]] | None:
     """What a form would change: field, before, after; `None`: nothing. Raises `CampaignError`."""
     platforms, values, reason = live.platforms, form.values, form.reason
-    if form.action in SHORT:
+    if form.action in form_view.SHORT:
         return [("reason", "", reason)]
     if one is None:
         new = service.validate(forms.raw(values, platforms), platforms)
@@ -168,6 +177,22 @@ def _do(form: Sent, one: Campaign | None, live: Live) -> str:
         name = service.edit(store, one.campaign_id, _edit(form, live), platforms, actor, reason).campaign_id
     live.reload()
     return name
+
+
+def _held(live: Live, campaign_id: str) -> list[quarantine.Entry]:
+    try:
+        return quarantine.read(live.store, [campaign_id], [quarantine.HELD])
+    except StoreAwayError:
+        return []
+
+
+def _decide(form: Sent, campaign_id: str, live: Live) -> None:
+    """Decide about what the form showed as held; raises `CampaignError`, `StoreAwayError`."""
+    seen = form.values.get("was", "")
+    if not seen.isdecimal():
+        raise CampaignError("form: nothing was held when it was opened; open it again")
+    held = {"campaign_id": campaign_id, "state": GUARD[form.action], "last": int(seen), "reason": form.reason}
+    decided(live, Decision.read(held), form.actor)
 
 
 def switcher(live: Live) -> Switch:

@@ -22,6 +22,8 @@ TITLES = {
     "kill": "Kill switch for {}?",
     "split": "Serve {} a given split",
     "lift": "Lift the override of {}?",
+    "confirm": "Believe the held reports of {}?",
+    "discard": "Discard the held reports of {}?",
 }
 MEANING = {
     "new": "It begins at its time, split by the policy and by its static split, as the experiment shares the users.",
@@ -32,6 +34,10 @@ MEANING = {
     "and steps and freezes, do not hold meanwhile.",
     "split": "Both arms serve this split from now on, until somebody lifts it.",
     "lift": "The policy arm is split by the policy again, the control arm by the static split.",
+    "confirm": "What the page showed as held is believed from now on, and what comes like it; the statistics are made "
+    "anew. Of single platforms, arms and cycles: crossmix guard confirm.",
+    "discard": "What the page showed as held stays unknown for good; events and totals stay as they came. Of single "
+    "platforms, arms and cycles: crossmix guard discard.",
 }
 DO = {
     "new": "Create it",
@@ -41,7 +47,11 @@ DO = {
     "kill": "Pull the kill switch",
     "split": "Serve this split",
     "lift": "Lift it",
+    "confirm": "Believe them",
+    "discard": "Discard them",
 }
+SHORT = ("pause", "resume", "kill", "lift", "confirm", "discard")
+"""Forms that only ask for a reason: being shown is their check."""
 FIELDS = (
     ("campaign_id", "Name", "1 to 200 characters; it cannot be changed later", "text"),
     ("currency", "Currency", "three capital letters, as EUR", "text"),
@@ -87,10 +97,10 @@ def render(
         else (),
         field=field,
         sentence=sentence,
-        review=None if action in ("pause", "resume", "kill", "lift") else review,
+        review=None if action in SHORT else review,
         hidden=hidden,
-        short=action in ("pause", "resume", "kill", "lift"),
-        danger=action in ("kill", "pause"),
+        short=action in SHORT,
+        danger=action in ("kill", "pause", "discard"),
         token=token,
         root=ROOT,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
+from crossmix.ledger import quarantine
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.metrics import ARMS
@@ -135,6 +136,9 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
     entries = _unless_away(lambda: [_entry(one) for one in trail(ENTRIES)])
     silent, verdicts = live.config.serving.guard.silent, _of_campaigns(experiment)
     read = _unless_away(lambda: delivery.read(live.store, shown, asked.days, now, silent=silent))
+    held = (
+        _unless_away(lambda: quarantine.read(live.store, [one.campaign_id for one in shown], [quarantine.HELD])) or ()
+    )
     serving, snapshot = live.champion.current, live.snapshot
     return {
         "now": now.isoformat(),
@@ -173,6 +177,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
             _campaign(one, now)
             | {"delivery": None if read is None else delivery.of(one, live.platforms, read, now, silent)}
             | {"verdict": verdicts.get(one.campaign_id), "changes": _changes(experiment, one.campaign_id)}
+            | {"held": [cell.as_dict() for cell in held if cell.campaign_id == one.campaign_id]}
             for one in shown
         ],
         "details": [_detail(live, one, answers) for one in detailed],

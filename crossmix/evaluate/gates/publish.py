@@ -1,4 +1,4 @@
-"""The judged policy as a bundle, with a table of responses per campaign and its monitor's thresholds."""
+"""The judged policy as a bundle: with responses of each campaign, what its market holds for usual, thresholds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from crossmix.config import Config
 from crossmix.evaluate.play import Act
 from crossmix.evaluate.watch.expectation import Expectation
 from crossmix.evaluate.watch.quiet import calibrate
+from crossmix.market import usual_file
 from crossmix.market.conditions import scaled_market
 from crossmix.market.model import Market
 from crossmix.market.pacing import tables
@@ -31,6 +32,10 @@ def publish_bundle(
         act: what plays quiet flights for the thresholds that the bundle carries; `None`: it carries none.
     """
     planned = planned_market(config, market, actor)
+    extras = {"usual.npz": usual_file.as_bytes(usual_file.Named.of(planned))}
+    watch = None if act is None else watch_file(config, planned, act)
+    if watch is not None:
+        extras["watch.npz"] = watch
     return bundles.save(
         folder,
         actor,
@@ -46,7 +51,7 @@ def publish_bundle(
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
         responses=response_tables(planned),
         data_digest=market.digest,
-        watch=None if act is None else watch_file(config, planned, act),
+        extras=extras,
     )
 
 

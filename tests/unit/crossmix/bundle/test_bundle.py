@@ -149,6 +149,42 @@ def test_a_loaded_bundle_holds_what_was_saved(saved: bundle.Bundle) -> None:
     assert again.config == laptop()
 
 
+def test_a_file_beside_its_own_is_digested_and_sealed(tmp_path: Path) -> None:
+    """And a bundle without it is one that has none."""
+    plain = make(tmp_path / "plain")
+    assert plain.extra("usual.npz") is None
+    made = publish(tmp_path / "made")
+    file = made.extra("usual.npz")
+    assert file == tmp_path / "made" / "usual.npz"
+    assert made.extra("policy.onnx") is None
+    assert set(made.manifest["files"]) == {*bundle.FILES, "usual.npz"}
+    content = file.read_bytes()
+    file.write_bytes(content[:-1])
+    with pytest.raises(bundle.BundleError, match=r"usual\.npz: SHA-256 .* fetch the bundle again"):
+        bundle.load(made.path)
+    file.unlink()
+    with pytest.raises(bundle.BundleError, match=r"usual\.npz: missing; fetch"):
+        bundle.load(made.path)
+
+
+def test_a_file_of_another_name_is_no_part_of_a_bundle(saved: bundle.Bundle, tmp_path: Path) -> None:
+    with pytest.raises(
+        bundle.BundleError, match=r"other\.npz: no file of a bundle; those beside its own are usual\.npz"
+    ):
+        bundle.save(
+            tmp_path / "other",
+            Actor(4),
+            config=laptop(),
+            platforms=saved.platforms,
+            limits=saved.limits,
+            plans=saved.plans,
+            contexts=saved.contexts,
+            responses=None,
+            data_digest="d" * 64,
+            extras={"other.npz": b""},
+        )
+
+
 def test_serving_leaves_torch_out(saved: bundle.Bundle) -> None:
     code = (
         "import sys, numpy as np; from pathlib import Path\n"

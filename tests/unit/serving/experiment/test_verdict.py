@@ -66,6 +66,7 @@ def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
         "with_feedback": 3,
         "planned": 14,
         "campaign_cycles_without_feedback": 0,
+        "campaign_cycles_held": 0,
     }
     policy, control = found["arms"]["policy"], found["arms"]["control"]
     assert (policy["planned"], control["planned"]) == (2_100, 900)

@@ -11,6 +11,7 @@ from crossmix.agents.mpc import BasePolicy
 from crossmix.bundle import BundleError, save
 from crossmix.config import laptop
 from crossmix.evaluate.gates.publish import planned_market, publish_bundle
+from crossmix.market import usual_file
 from crossmix.market.conditions import scaled_market
 from crossmix.market.pacing import tables
 from crossmix.market.responder import MarketResponder
@@ -49,6 +50,12 @@ def test_an_actor_that_plans_in_an_aligned_market_is_answered_from_that(tmp_path
     got, want = bundle.responses["c1"](share, budget), MarketResponder(aligned, "c1")(share, budget)
     assert got.revenue_P == pytest.approx(want.revenue_P, rel=5e-3)
     assert got.marginal_P == pytest.approx(want.marginal_P, rel=2e-2)
+    file = bundle.extra("usual.npz")
+    assert file is not None
+    usual = usual_file.load(file).of_campaigns(["c1"])
+    fitted = usual_file.Named.of(market).of_campaigns(["c1"])
+    assert (usual.cvr / fitted.cvr)[0].tolist() == pytest.approx([1.0, 1.5, 0.8, 1.25], rel=1e-3)
+    assert (usual.value / fitted.value)[0].tolist() == pytest.approx([1.25, 0.8, 1.5, 1.0], rel=1e-3)
 
 
 def test_a_plan_of_other_campaigns_is_refused(tmp_path: Path) -> None:
