@@ -67,6 +67,7 @@ def fly(config: Config, market: Market, policy: Policy | None, part: float, cycl
     exploration, generator = Exploration.of(config), torch.Generator().manual_seed(seed)
     report: dict[str, list[Table]] = {name: [] for name in REPORTED}
     told, states, logits, densities = [], [], [], []
+    world.pending_DBP.zero_()  # nothing was clicked before the first cycle
     seen, weekday_C = world.observe(), world.weekday_B.numpy().copy()
     for _ in range(cycles):
         states.append(seen.state_BS.numpy().copy())
