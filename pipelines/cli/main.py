@@ -14,6 +14,7 @@ from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import token
 from pipelines.cli.life import experiment
+from pipelines.cli.loop import loop
 from pipelines.cli.reason import Reason, Why, given
 
 app = typer.Typer(
@@ -310,6 +311,7 @@ def rollback(
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(token.token, name="token")
+app.add_typer(loop, name="loop")
 
 app.add_typer(experiment, name="experiment")
 Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
