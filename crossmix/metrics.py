@@ -18,6 +18,11 @@ Direction = Literal["more", "less", "none"]
 Arm = Literal["policy", "control"]
 ARMS: tuple[str, str] = get_args(Arm)
 """Of an experiment, in this order in every array and table."""
+CANARY = "canary"
+"""The arm of a version on trial: a part of the policy's users (`crossmix.terms`)."""
+ServedArm = Literal["policy", "control", "canary"]
+EVERY_ARM: tuple[str, ...] = (*ARMS, CANARY)
+"""Whoever is served and reports; an experiment compares `ARMS`."""
 QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
 """Measured, in this order in every array; spend and revenue in the campaign's currency."""
 PLANNED = "planned"

@@ -5,6 +5,9 @@ did to the later, before the first one to the first. So an end at that very mome
 cycle: an end, and a ship, hold for the cycles that begin after it. When an experiment ends, everybody gets one arm: the
 policy where it was shipped, else the control; where the next one replaced it as it began,
 the cycles under way are finished as they were.
+
+A version on trial, the canary, has a part of the policy's users in the cycles that begin while it runs; each of its
+steps has the cycles that begin in it. Whoever a cycle began with ends it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+POLICY, CANARY = "policy", "canary"
 SHIPPED, REPLACED = "shipped", "replaced"
 """Outcomes of an experiment."""
 
@@ -41,7 +45,20 @@ class Term(Protocol):
         """Since when the policy serves everybody."""
 
 
+class Trial(Protocol):
+    """A canary's time."""
+
+    @property
+    def steps(self) -> Sequence[tuple[datetime, float]]:
+        """When each step began, UTC, and its part of the policy's users; the first one with the canary."""
+
+    @property
+    def ended(self) -> datetime | None:
+        """UTC; `None` while it runs."""
+
+
 AnyTerm = TypeVar("AnyTerm", bound=Term)
+AnyTrial = TypeVar("AnyTrial", bound=Trial)
 
 
 def in_force(terms: Sequence[AnyTerm], begins: datetime) -> AnyTerm:
@@ -73,8 +90,29 @@ def alone(term: Term, begins: datetime) -> str | None:
     return "policy" if over(term.shipped, begins) else "control"
 
 
-def part(terms: Sequence[Term], arm: str, begins: datetime) -> float:
-    """The arm's part of users and budget in a cycle that begins then."""
+def on_trial(trials: Sequence[AnyTrial], begins: datetime) -> tuple[AnyTrial | None, float]:
+    """The canary that has a cycle that begins then, and its part of the policy's users; `None` and 0: none has.
+
+    Args:
+        trials: in the order in which they began.
+    """
+    for one in reversed(trials):
+        if one.steps[0][0] <= begins:
+            if one.ended is not None and begins >= one.ended:
+                return None, 0.0
+            return one, [part for since, part in one.steps if since <= begins][-1]
+    return None, 0.0
+
+
+def part(terms: Sequence[Term], arm: str, begins: datetime, trials: Sequence[Trial] = ()) -> float:
+    """The arm's part of users and budget in a cycle that begins then: the canary's is taken from the policy's."""
+    if arm in (POLICY, CANARY):
+        tried = on_trial(trials, begins)[1]
+        return _of_experiment(terms, POLICY, begins) * (tried if arm == CANARY else 1 - tried)
+    return _of_experiment(terms, arm, begins)
+
+
+def _of_experiment(terms: Sequence[Term], arm: str, begins: datetime) -> float:
     term = in_force(terms, begins)
     whole = alone(term, begins)
     if whole is not None:

@@ -1,1 +1,1 @@
-"""Watching what was served and what came back; findings are told, nothing is changed."""
+"""Watching what was served and what came back: findings, the alerts made of them, and the webhook that takes alerts."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.config import Config, ConfigError
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, CANARY
 from serving.http import root
 from serving.live.live import Live
 
@@ -132,7 +132,8 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
     registry = ModelRepository()
     answerer = Answerer(live)
     for model in predictor.models(answerer, observe.answered):
-        if settings.role in ("all", model.name):
+        # The policy's predictor has the version on trial too.
+        if settings.role in ("all", "policy" if model.name == CANARY else model.name):
             registry.update(model, model.name)
     if settings.role in ("all", "router"):
         arms: Any = Here(answerer)
@@ -140,11 +141,14 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
             urls = dict(zip(ARMS, settings.predictors, strict=True))
             arms = Elsewhere(urls, settings.predictor_token)
         registry.update(RouterModel(live, arms, on_answer=observe.answered), "router")
-    return Plane(registry, lambda: live.version), ModelRepositoryExtension(model_registry=registry)
+    return Plane(
+        registry, lambda model: live.trial.version if model == CANARY else live.version
+    ), ModelRepositoryExtension(model_registry=registry)
 
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
     from crossmix.ledger import audit
+    from serving.canary import routes as canary
     from serving.experiment import life, standing
     from serving.experiment import routes as verdict_routes
     from serving.http import observe
@@ -159,6 +163,7 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
             routes.router(live, changed=live.reload, observed=observe.fed, waiting=live.config.serving.waiting),
             verdict_routes.router(live, keeper),
             life.router(live, changed=live.reload),
+            canary.router(live),
             page.router(live, lambda: _verdict(keeper), lambda most: audit.trail(live.store, limit=most)),
         ]
     return routers
@@ -235,8 +240,14 @@ def serving_now(live: Live) -> dict[str, Any]:
             "ended": live.experiment.reason if live.experiment.everybody else None,
             "everybody": live.experiment.everybody,
         },
+        "canary": _canary(live),
         "degraded": live.degraded(),
     }
+
+
+def _canary(live: Live) -> dict[str, Any] | None:
+    tried = live.experiment.tried
+    return None if tried is None else {"version": tried.version, "step": tried.step + 1, "part": tried.part}
 
 
 def run(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:

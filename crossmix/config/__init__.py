@@ -7,6 +7,7 @@ Strict loading: `load(preset, overrides)` and `from_json` reject unknown keys, w
 values outside their domain with a `ConfigError` that names the field, the value and the remedy.
 """
 
+from crossmix.config.alerting import Alerts, Target, Webhook
 from crossmix.config.data import ASKABLE, Data, Demo
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
@@ -25,7 +26,7 @@ from crossmix.config.loading import (
     to_json,
 )
 from crossmix.config.readapting import Readapt
-from crossmix.config.serving import Guard, Guardrails, Monitor, Registry, Serving
+from crossmix.config.serving import Canary, Guard, Guardrails, Monitor, Registry, Serving
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
     STRICT,
@@ -46,7 +47,9 @@ __all__ = [
     "FREE",
     "PRESETS",
     "STRICT",
+    "Alerts",
     "Align",
+    "Canary",
     "Config",
     "ConfigError",
     "DDPGConfig",
@@ -75,7 +78,9 @@ __all__ = [
     "Registry",
     "Reward",
     "Serving",
+    "Target",
     "Train",
+    "Webhook",
     "carried",
     "digest",
     "documented",

@@ -16,7 +16,7 @@ from crossmix.config.tree import PRESETS, Config, paper
 from crossmix.config.values import ConfigError, T
 from crossmix.registered import PACKAGES, declared
 
-FREE = ("data.settings", "train.settings", "monitor.settings")
+FREE = ("data.settings", "train.settings", "monitor.settings", "alerts.targets")
 """Mappings whose keys the tree does not know, so that `--set` may add one, below another too."""
 
 
@@ -30,9 +30,9 @@ def to_json(config: Config) -> str:
     return json.dumps(asdict(config), sort_keys=True, separators=(",", ":"))
 
 
-ELSEWHERE = ("registry", "serving", "monitor", "readapt")
-"""Sections that say where a policy is registered, how a server is set up, what watches it: the same is served whatever
-they say."""
+ELSEWHERE = ("registry", "serving", "monitor", "readapt", "alerts")
+"""Sections that say where a policy is registered, how a server is set up, what watches it, what is done about it, where
+alerts go: the same is served whatever they say."""
 
 
 CARRIED = tuple(item.name for item in fields(Config) if item.name not in ELSEWHERE)

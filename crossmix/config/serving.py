@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive, PositiveInt
 
@@ -39,6 +40,28 @@ class Guardrails:
     false_stops: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """Chance that they ever end an experiment in which the policy does no harm, however long it runs and in however
     many currencies."""
+
+
+def _rising(steps: tuple[float, ...]) -> tuple[float, ...]:
+    if any(later <= before for before, later in pairwise(steps)) or steps[-1] > 1 or steps[0] <= 0 or steps[0] == 1:
+        raise ValueError("rising parts above 0, the last at most 1, as 0.1, 0.2, 0.5, 1")
+    return steps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canary:
+    """A version on trial beside the champion, with a part of the policy's users."""
+
+    __pydantic_config__ = STRICT
+    steps: Annotated[tuple[float, ...], Field(min_length=1), AfterValidator(_rising)] = (0.1, 0.2, 0.5, 1.0)
+    """Its part of the policy's users and budget, step by step, rising; at 1 nothing is left to compare with: it is
+    promoted."""
+    cycles: Annotated[int, Field(ge=3)] = 7
+    """Cycles with feedback that each step lasts."""
+    roi_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Stops it when the interval of the lift of its ROI over the policy's lies wholly below minus this."""
+    false_stops: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Chance that a canary that does no harm is stopped, over all its steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +98,8 @@ class Serving:
     """Chance of a false positive of its tests."""
     guardrails: Guardrails = field(default_factory=Guardrails)
     """What ends it early."""
+    canary: Canary = field(default_factory=Canary)
+    """How a new version is tried before everybody gets it."""
     guard: Guard = field(default_factory=Guard)
     """What missing reports are taken for, and which are not believed."""
     clock: str | None = None
@@ -102,7 +127,7 @@ class Monitor:
     """What watches served campaigns; every file of `monitoring` that registers a monitor adds its name."""
 
     __pydantic_config__ = STRICT
-    watch: tuple[Name, ...] = ("late_feed",)
+    watch: tuple[Name, ...] = ("late_feed", "undelivered")
     """Monitors that look, in this order."""
     settings: dict[Name, dict[Name, Any]] = field(default_factory=dict)
     """Monitor to its own settings, where they are not its defaults."""

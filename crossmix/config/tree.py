@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from crossmix.config.alerting import Alerts
 from crossmix.config.data import Data
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
@@ -57,6 +58,8 @@ class Config:
     """What is tried when the market has moved, and what it must show."""
     levels: Levels = field(default_factory=Levels)
     """How far the market is taken to have moved."""
+    alerts: Alerts = field(default_factory=Alerts)
+    """Where alerts go, and the webhook that takes them."""
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6

@@ -12,7 +12,7 @@ from crossmix.config.values import STRICT, NonNegative, Positive
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Levels:
-    """The law of lasting moves (`crossmix.market.levels`): how often, how far, how fast; the same for every quantity."""
+    """The law of lasting moves (`crossmix.market.levels`): how often, how far, how fast; for every quantity."""
 
     __pydantic_config__ = STRICT
     moved: Annotated[float, Field(gt=0, lt=1)] = 0.03

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
-from crossmix.metrics import ARMS, QUANTITIES
+from crossmix.metrics import EVERY_ARM, QUANTITIES
 
 NAMES = 500
 """Campaigns in one statement; above as many statements as this, everything is read."""
@@ -36,6 +36,7 @@ class Rows:
     campaign_I: Index
     """Index into `Kept.campaigns`."""
     arm_I: Index
+    """Index into `EVERY_ARM`."""
     cycle_I: Index
     platform_I: Index
     """Index into `Kept.platforms`."""
@@ -92,7 +93,9 @@ def _select(connection: sa.Connection, campaigns: Sequence[str] | None) -> Itera
     """The rows, `AT_ONCE` at a time: of a million objects at once the collector of garbage makes seconds."""
     totals = tables.totals.c
     keys = (totals.campaign_id, totals.arm, totals.cycle, totals.platform, totals.known)
-    query = sa.select(*keys, *(totals[name] for name in QUANTITIES)).where(totals.arm.in_(ARMS) & (totals.events > 0))
+    query = sa.select(*keys, *(totals[name] for name in QUANTITIES)).where(
+        totals.arm.in_(EVERY_ARM) & (totals.events > 0)
+    )
     if campaigns is None:
         queries = [query]
     else:
@@ -106,7 +109,7 @@ def _arrays(kept: Kept, rows: Sequence[Any]) -> Rows:
     """Rows as the database gave them, one or more."""
     size = len(rows)
     campaign, arm, cycle, platform, known, *values = zip(*rows, strict=True)
-    arms = {name: index for index, name in enumerate(ARMS)}
+    arms = {name: index for index, name in enumerate(EVERY_ARM)}
     return Rows(
         np.fromiter((kept.campaigns.setdefault(name, len(kept.campaigns)) for name in campaign), np.int64, size),
         np.fromiter((arms[name] for name in arm), np.int64, size),

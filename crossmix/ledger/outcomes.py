@@ -5,21 +5,24 @@ of theirs belong to it says `crossmix.ledger.members`. A cycle whose feedback is
 the next one runs; a cycle without feedback from either arm delivered nothing and is left out. A campaign whose cycles
 are longer than the experiment's keeps nobody waiting: its cycle is added when both arms have reported it.
 
-Planned budget of an arm and cycle: its weight x the campaign's budget of that cycle (`members.budgets`). Amounts are
-added within a currency and never across.
+Planned budget of an arm and cycle: its part of the users then x the campaign's budget of that cycle
+(`members.budgets`). While a canary runs, its part of the policy's users is in neither arm of the experiment. Amounts
+are added within a currency and never across.
 
 `late` holds when a figure became known: what was said after a cycle can be said again (`as_of`).
 
-Shapes: A arms (policy, control), C currencies, Q quantities, T cycles of the experiment with feedback, P platforms,
-U cycles of the experiment in which a figure became known, N campaigns, M cycles of campaigns, I rows of `totals`.
+Shapes: A arms (policy, control; of a canary: canary, policy), C currencies, Q quantities, T cycles of the experiment
+with feedback, P platforms, U cycles of the experiment in which a figure became known, N campaigns, M cycles of
+campaigns, I rows of `totals`.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -27,12 +30,13 @@ from numpy.typing import NDArray
 
 from crossmix import reward
 from crossmix.config import Reward
-from crossmix.ledger import kept_totals
+from crossmix.ledger import canaries, kept_totals
 from crossmix.ledger.campaigns import budget_edits
 from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.members import GRACE, Ends, Member, budgets, known_slots, members_of
 from crossmix.ledger.store import Store
-from crossmix.metrics import AMOUNTS, ARMS, PLANNED, QUANTITIES, QUANTITY
+from crossmix.metrics import AMOUNTS, ARMS, EVERY_ARM, PLANNED, QUANTITIES, QUANTITY
+from crossmix.terms import POLICY, on_trial
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -59,6 +63,9 @@ class Cells:
     known_M: Index
     """Since when it counts."""
     budget_M: Array
+    """Of all users, currency."""
+    part_MA: Array
+    """The arms' parts of the users."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +104,10 @@ class Outcomes:
     """Campaign cycles without any feedback."""
     number: int = 0
     """Grows with every change of the feedback that they were read from."""
+    arms: tuple[str, ...] = ARMS
+
+    part_AT: Array = field(default_factory=lambda: np.zeros((len(ARMS), 0)))
+    """The arms' parts of the users, the mean of the campaign cycles that count."""
 
     @property
     def reached(self) -> bool:
@@ -157,6 +168,7 @@ class Outcomes:
             position[cells.slot_M[keep_M]],
             cells.known_M[keep_M],
             cells.budget_M[keep_M],
+            cells.part_MA[keep_M],
         )
         members = tuple(members[n] for n in np.flatnonzero(keep_N))
         return _summed(
@@ -174,6 +186,7 @@ class Outcomes:
             planned_CAT=self.planned_CAT[:, :, keep_T],
             total_QCATP=self.total_QCATP[:, :, :, keep_T],
             campaigns_CT=self.campaigns_CT[:, keep_T],
+            part_AT=self.part_AT[:, keep_T],
             late=Late(
                 late.planned_CATU[:, :, keep_T],
                 late.revenue_CATU[:, :, keep_T],
@@ -203,6 +216,32 @@ def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
 
     A few queries, however many campaigns there are; rows that have not changed since the last look are not read again.
     """
+    weights, trials = tuple(experiment.weights[arm] for arm in ARMS), canaries.load_all(store)
+
+    def parts(begins: datetime) -> tuple[float, ...]:
+        tried = on_trial(trials, begins)[1]
+        return tuple(weight * (1 - tried if arm == POLICY else 1) for arm, weight in zip(ARMS, weights, strict=True))
+
+    return of_arms(store, experiment, now, ARMS, parts, constant=not trials)
+
+
+def of_arms(
+    store: Store,
+    experiment: Experiment,
+    now: datetime,
+    arms: tuple[str, ...],
+    parts: Callable[[datetime], tuple[float, ...]],
+    *,
+    constant: bool = False,
+) -> Outcomes:
+    """`read` of any arms.
+
+    Args:
+        experiment: whose time and campaigns it is; its weights are not asked.
+        arms: names, of `EVERY_ARM`.
+        parts: the arms' parts of the users in a cycle that begins then.
+        constant: they are the same in all cycles.
+    """
     edits = budget_edits(store)
     campaigns, platforms, rows, number = kept_totals.read(store)
     with store.read() as connection:
@@ -213,7 +252,9 @@ def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
             member_N[campaigns[one.campaign_id]] = n
     member_I = member_N[rows.campaign_I]
     first_N, stop_N = (np.array([getattr(one, name) for one in members], np.int64) for name in ("first", "stop"))
-    keep_I = member_I >= 0
+    arm_A = np.array([arms.index(arm) if arm in arms else -1 for arm in EVERY_ARM])
+    arm_I = arm_A[rows.arm_I]
+    keep_I = (member_I >= 0) & (arm_I >= 0)
     keep_I[keep_I] = ((rows.cycle_I >= first_N[member_I]) & (rows.cycle_I < stop_N[member_I]))[keep_I]
     heard = np.unique(member_I[keep_I])
     position_N = np.full(len(members), -1)
@@ -223,14 +264,32 @@ def read(store: Store, experiment: Experiment, now: datetime) -> Outcomes:
     platform_P[[platforms[name] for name in names]] = np.arange(len(names))
     known = _Known(
         position_N[member_I[keep_I]],
-        rows.arm_I[keep_I],
+        arm_I[keep_I],
         rows.cycle_I[keep_I],
         platform_P[rows.platform_I[keep_I]],
         rows.known_I[keep_I],
         rows.value_IQ[keep_I],
     )
-    outcomes = _placed(experiment, tuple(members[n] for n in heard), tuple(names), known, edits, now)
-    return replace(outcomes, number=number)
+    reporting = tuple(members[n] for n in heard)
+    part_MA = _parts(reporting, parts, constant)
+    outcomes = _placed(experiment, reporting, tuple(names), known, part_MA, edits, now)
+    return replace(outcomes, number=number, arms=arms)
+
+
+def _parts(members: Sequence[Member], parts: Callable[[datetime], tuple[float, ...]], constant: bool) -> Array:
+    """The arms' parts of the users in each campaign cycle, (M, A)."""
+    known: dict[tuple[Any, int, int], Array] = {}
+    rows = [np.zeros((0, len(parts(datetime.min.replace(tzinfo=UTC)))))]
+    for one in members:
+        key = one.calendar, one.first, one.stop
+        if constant:
+            rows.append(np.tile(parts(one.calendar.starts), (one.stop - one.first, 1)))
+            continue
+        if key not in known:
+            begins = (one.calendar.begins(cycle) for cycle in range(one.first, one.stop))
+            known[key] = np.array([parts(begin) for begin in begins]).reshape(one.stop - one.first, -1)
+        rows.append(known[key].reshape(-1, rows[0].shape[1]))
+    return np.concatenate(rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,6 +309,7 @@ def _placed(
     members: tuple[Member, ...],
     platforms: tuple[str, ...],
     rows: _Known,
+    part_MA: Array,
     edits: dict[str, list[tuple[datetime, float]]],
     now: datetime,
 ) -> Outcomes:
@@ -279,10 +339,10 @@ def _placed(
     row_I = start_N[rows.member_I] + rows.cycle_I - first_N[rows.member_I]
     known_I = known_slots(slots_N, rows.member_I, rows.known_I)
     never = np.iinfo(np.int64).max // 2
-    heard_MA = np.full((len(member_M), len(ARMS)), never, np.int64)
+    heard_MA = np.full(part_MA.shape, never, np.int64)
     np.minimum.at(heard_MA, (row_I, rows.arm_I), known_I)
-    serves_A = np.array([experiment.weights[arm] > 0 for arm in ARMS])
-    both_M = (heard_MA < never)[:, serves_A].all(1)
+    serves_MA = part_MA > 0
+    both_M = ((heard_MA < never) | ~serves_MA).all(1)
     any_M = (heard_MA < never).any(1)
     waited_M = (now - experiment.started) / length - end_M
     patience_M = np.where(long_M, width_N[member_M], np.minimum(width_N[member_M], 1.0))
@@ -298,7 +358,7 @@ def _placed(
     silent = int((~any_M & ~unsettled_M & (slot_M < min(finished, experiment.days))).sum())
     slots = np.unique(slot_M[counts_M])
     # A cycle that was not waited for any more, or of a long campaign, counts since it became known.
-    ready_M = np.where(both_M, heard_MA[:, serves_A].max(1), slot_M + np.ceil(patience_M).astype(np.int64))
+    ready_M = np.where(both_M, np.where(serves_MA, heard_MA, -1).max(1), slot_M + np.ceil(patience_M).astype(np.int64))
     first_M = heard_MA.min(1)
     known_M = np.where(long_M, np.maximum(ready_M, slot_M), np.where(first_M > slot_M + 1, first_M, slot_M))
     late_M = ~both_M | (ready_M > slot_M)
@@ -317,6 +377,7 @@ def _placed(
         np.searchsorted(slots, slot_M[counts_M]),
         known_M[counts_M],
         budget_M[counts_M],
+        part_MA[counts_M],
     )
     nothing = np.zeros(0)
     late = Late(nothing, nothing, nothing, look_T)
@@ -332,24 +393,27 @@ def _summed(outcomes: Outcomes, look_T: Index) -> Outcomes:
     cells, cycles = outcomes.cells, len(outcomes.slot_T)
     currencies = tuple(sorted({one.currency for one in outcomes.members}))
     currency_N = np.array([currencies.index(one.currency) for one in outcomes.members], np.int64)
-    weight_A = np.array([outcomes.experiment.weights[arm] for arm in ARMS])
+    arms = cells.part_MA.shape[1]
     currency_I, currency_M = currency_N[cells.member_I], currency_N[cells.member_M]
-    shape = (len(currencies), len(ARMS), cycles, len(outcomes.platforms))
+    shape = (len(currencies), arms, cycles, len(outcomes.platforms))
     place = (currency_I, cells.arm_I, cells.slot_I, cells.platform_I)
     total = np.stack([_added(shape, place, value_I) for value_I in cells.value_IQ.T])
     last = int(max([*look_T.tolist(), 0]))
     # All that became known after the last look is in the last column and in no look.
     known_I, known_M = np.minimum(cells.known_I, last + 1), np.minimum(cells.known_M, last + 1)
     counted = ((len(currencies), cycles, last + 2), (currency_M, cells.slot_M, known_M))
-    planned_CATU = weight_A[:, None, None] * _added(*counted, cells.budget_M)[:, None]
+    planned_CATU = np.stack([_added(*counted, part_M * cells.budget_M) for part_M in cells.part_MA.T], axis=1)
     campaigns_CTU = _added(*counted, np.ones(len(known_M)))
     revenue_CATU = _added(
-        (len(currencies), len(ARMS), cycles, last + 2),
+        (len(currencies), arms, cycles, last + 2),
         (currency_I, cells.arm_I, cells.slot_I, known_I),
         cells.value_IQ[:, QUANTITIES.index("revenue")],
     )
+    many_T = np.maximum(np.bincount(cells.slot_M, minlength=cycles), 1)
+    part_AT = [np.bincount(cells.slot_M, weights=part_M, minlength=cycles) / many_T for part_M in cells.part_MA.T]
     return replace(
         outcomes,
+        part_AT=np.stack(part_AT),
         currencies=currencies,
         planned_CAT=planned_CATU.sum(3),
         total_QCATP=total,

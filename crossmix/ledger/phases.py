@@ -16,16 +16,19 @@ import numpy as np
 import sqlalchemy as sa
 
 from crossmix.cycles import Cycles
-from crossmix.ledger import tables
+from crossmix.ledger import canaries, tables
 from crossmix.ledger.experiments import Experiment
 from crossmix.ledger.members import Ends, Member
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
-EVERYBODY = "bundle.serve"
-"""The action that concerns every campaign."""
+EVERYBODY = ("bundle.serve", canaries.BEGIN, canaries.STEP, canaries.END)
+"""Actions that concern every campaign."""
 WHAT = {
-    EVERYBODY: "another version serves",
+    "bundle.serve": "another version serves",
+    canaries.BEGIN: "a canary takes a part of the policy's users",
+    canaries.STEP: "the canary takes a larger part",
+    canaries.END: "the canary's users are the policy's again",
     "override.set": "override",
     "override.lift": "override lifted",
     "campaign.edit": "campaign edited",
@@ -93,15 +96,15 @@ def marks(
     )
     mine = {member.campaign_id: member.calendar for member in members}
     every, ends = _calendars(members, length), Ends(experiment.started, length)
-    single = [action for action in WHAT if action != EVERYBODY]
+    single = [action for action in WHAT if action not in EVERYBODY]
     with store.read() as connection:
         # Apart: an override of thousands of campaigns hides no promotion.
-        rows = [*connection.execute(query.where(audit.action == EVERYBODY).limit(most)).all()]
+        rows = [*connection.execute(query.where(audit.action.in_(EVERYBODY)).limit(most)).all()]
         rows += connection.execute(query.where(audit.action.in_(single)).limit(most * 4)).all()
     rows.sort(key=lambda row: -int(row.id))
     changes: list[Mark] = []
     for _, at, who, action, subject, before, after, reason in rows:
-        everybody = action == EVERYBODY
+        everybody = action in EVERYBODY
         # What serves as the experiment begins is no change of it.
         if (everybody and before is None) or not (everybody or subject in mine):
             continue

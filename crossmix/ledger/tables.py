@@ -1,4 +1,5 @@
-"""The ledger's tables: campaigns, overrides, feedback and its sums, assignments, served splits, experiments, audit.
+"""The ledger's tables: campaigns, overrides, feedback and its sums, assignments, served splits, experiments,
+canaries, audit, alerts and what they started.
 
 A change here needs a migration (`crossmix/ledger/migrations/versions`); a test compares the two on both engines.
 """
@@ -167,6 +168,30 @@ experiments = sa.Table(
     sa.Column("archived", Moment, nullable=True),
 )
 
+canaries = sa.Table(
+    "canaries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("version", sa.Integer, nullable=False, comment="in the registry, on trial"),
+    sa.Column("bundle", sa.String(64), nullable=False, comment="its digest"),
+    sa.Column("champion", sa.Integer, nullable=True, comment="version that served as it began"),
+    sa.Column("actor", sa.String(200), nullable=False, comment="who began it"),
+    sa.Column("began", Moment, nullable=False),
+    sa.Column("parts", sa.JSON, nullable=False, comment="planned: parts of the policy's users, rising"),
+    sa.Column("cycles", sa.Integer, nullable=False, comment="planned, of each step"),
+    sa.Column("roi_drop", sa.Float, nullable=False, comment="that stops it"),
+    sa.Column("false_stops", sa.Float, nullable=False, comment="chance of one, planned"),
+    sa.Column("step", sa.Integer, nullable=False, comment="index into parts"),
+    sa.Column("step_began", Moment, nullable=False),
+    sa.Column("steps", sa.JSON, nullable=False, comment="[when, part] of each step that has begun"),
+    sa.Column("ended", Moment, nullable=True),
+    sa.Column("outcome", sa.String(20), nullable=True, comment="promoted, rolled back or ended"),
+    sa.Column("reason", sa.String(1_000), nullable=True, comment="why it ended"),
+    sa.Column("ended_by", sa.String(200), nullable=True, comment="guardrail, canary, or a person"),
+    sa.Column("settled", Moment, nullable=True, comment="since when what serves is known to be right again"),
+    comment="versions on trial; at most one runs",
+)
+
 pushed = sa.Table(
     "pushed",
     metadata,
@@ -177,6 +202,70 @@ pushed = sa.Table(
         "number", sa.Integer, nullable=False, server_default="0", comment="feedback_state.late, as they were computed"
     ),
     sa.Column("pushes", sa.Integer, nullable=False, server_default="0", comment="how many; grows with each"),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", sa.String(200), primary_key=True, comment="digest: what is told twice has one id"),
+    sa.Column("side", sa.String(10), primary_key=True, comment="raised by a monitor, or accepted by a webhook"),
+    sa.Column("campaign_id", sa.String(200), nullable=False, comment="*: every campaign"),
+    sa.Column("cause", sa.String(200), nullable=False),
+    sa.Column("platform", sa.String(200), nullable=True, comment="null: none in particular"),
+    sa.Column("cycle", sa.Integer, nullable=True, comment="first of its episode; null: not told"),
+    sa.Column("severity", sa.String(20), nullable=False),
+    sa.Column("dedupkey", sa.String(200), nullable=False, comment="the same for every episode of one trouble"),
+    sa.Column("sender", sa.String(20), nullable=False, comment="crossmix or alertmanager"),
+    sa.Column("at", Moment, nullable=False, comment="market time"),
+    sa.Column("event", sa.JSON, nullable=False, comment="as sent or received"),
+    sa.Column("outcome", sa.String(20), nullable=True, comment="what an accepted one did: run, open, cooldown, noted"),
+    sa.Column("run_id", sa.String(64), nullable=True, comment="that it started or found open"),
+    sa.Index("alerts_by_time", "side", "at"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.String(64), primary_key=True, comment="digest of the alert: its launcher starts it once"),
+    sa.Column("campaign_id", sa.String(200), nullable=False, comment="*: every campaign"),
+    sa.Column("alert_id", sa.String(200), nullable=False, comment="that asked for it"),
+    sa.Column("spec", sa.JSON, nullable=False, comment="what the launcher is given"),
+    sa.Column("state", sa.String(20), nullable=False, comment="claimed, started, succeeded or failed"),
+    sa.Column("claimed", Moment, nullable=False, comment="market time"),
+    sa.Column("closed", Moment, nullable=True, comment="market time; null: open"),
+    sa.Column("opened", Moment, nullable=False, comment="wall time"),
+    sa.Column("started", Moment, nullable=True, comment="wall time; null: not yet"),
+    sa.Column("started_id", sa.String(200), nullable=True, comment="the launcher's name of it"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0", comment="starts that were tried"),
+    sa.Column("holder", sa.String(200), nullable=True, comment="process that starts and watches it"),
+    sa.Column("lease", Moment, nullable=True, comment="wall time until when nobody else takes it"),
+    sa.Column("heartbeat", Moment, nullable=True, comment="wall time when its holder last found it alive"),
+    sa.Column("detail", sa.String(1_000), nullable=True, comment="why it waits or ended"),
+    sa.Index(
+        "runs_one_open",
+        "campaign_id",
+        unique=True,
+        sqlite_where=sa.text("closed IS NULL"),
+        postgresql_where=sa.text("closed IS NULL"),
+    ),
+    sa.Index("runs_by_campaign", "campaign_id", "claimed"),
+    comment="re-adaptations that alerts asked for; one open per campaign",
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("alert_id", sa.String(200), primary_key=True),
+    sa.Column("target", sa.String(200), primary_key=True, comment="name in alerts.targets"),
+    sa.Column("created", Moment, nullable=False, comment="wall time"),
+    sa.Column("due", Moment, nullable=False, comment="wall time of the next try"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("delivered", Moment, nullable=True, comment="wall time of the acknowledgement"),
+    sa.Column("parked", Moment, nullable=True, comment="wall time since when nothing is tried: it will never work"),
+    sa.Column("status", sa.Integer, nullable=True, comment="HTTP, of the last try; null: no answer"),
+    sa.Column("trouble", sa.String(1_000), nullable=True, comment="of the last try"),
+    sa.Index("outbox_by_due", "target", "due"),
+    comment="alerts on their way; a row waits until its target acknowledges it",
 )
 
 identity = sa.Table(

@@ -39,8 +39,8 @@ from crossmix.state import ALLOCATION
 
 MECHANISMS = ("exact", "counts", "expected")
 _DRIFTS = ("ctr", "cvr", "price")
-ARRIVAL = 1 << 40
-"""Apart from the seeds of world and luck."""
+ARRIVAL = 1 << 30
+"""Apart from the seeds of world and luck; a generator on the CPU takes 32 bits of its seed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,23 @@
-"""Has the market moved for good? Levels of what was fitted, followed from feedback totals, and the market refitted to them.
+"""Has the market moved for good? Levels of what was fitted, followed from feedback, and the market refitted to them.
 
 Per campaign, platform and quantity (`QUANTITIES`) the log multiplier on the fitted market is a lasting level plus the
-fitted AR(1) drift (`crossmix.drift`). Two hypotheses are followed side by side, each by a Kalman filter of (level, drift):
+fitted AR(1) drift (`crossmix.drift`). Two hypotheses are followed side by side, each by a Kalman filter of level and
+drift, whose level is
 
-    as fitted   level constant,                        N(0, e^2) before anything was seen, e its standard error as fitted
-    has moved   level' = level + N(0, walk),           N(0, e^2 + size^2)
+    as fitted   constant,                 N(0, e^2) before anything was seen, e its standard error as fitted
+    has moved   level' = level + a step,  N(0, e^2 + size^2)
 
-The log odds that it has moved are those of the prior, plus the evidence E, what the second says the data are more likely
-by; it fades, so that what was long ago does not outweigh what is seen now:
+A step is N(0, walk), and once in size^2 / walk days N(0, size^2) on top: a move that comes overnight is taken for one.
 
-    E <- (1 - fade) E + ln p(seen | has moved) - ln p(seen | as fitted)          in cycles that tell something, only
+The log odds that it has moved are those of the prior plus the evidence E, by how much more likely the second makes what
+was seen. Evidence fades in cycles that tell something, so that what was long ago does not outweigh what is seen now:
 
-What a cycle tells is in `crossmix.market.level_evidence`. A cell without delivery teaches nothing: time passes for drift
-and walk alone. The same walk through the cycles gives one-step residuals, each against what was believed before: the
-hypotheses' predictions weighted by their odds and their precision, so that a wide guess about what a move would be
-like hides no surprise. The prediction of a refitted market is the geometric mean of its multiplier, under both.
+    E <- (1 - fade) E + ln p(seen | has moved) - ln p(seen | as fitted)
+
+What a cycle tells is in `crossmix.market.level_evidence`. A cell without delivery teaches nothing: time passes for
+drift and walk alone. Each cycle's residual is against what was believed before: both predictions, weighted by their
+odds and their precision, so that a wide guess about what a move would be like hides no surprise. The refitted market is
+the geometric mean over both.
 
 All is pure, and batched: cells are independent of each other.
 
@@ -46,8 +49,6 @@ Array = NDArray[np.float64]
 
 BOUND = 20.0
 """Most that the evidence counts, either way: odds of 5e8."""
-_SCALED = {"price": "price_multiplier"}
-"""What `scaled_market` calls a quantity, where it has another name."""
 
 
 class State(NamedTuple):
@@ -207,10 +208,8 @@ def refit(market: Market, feedback: Feedback, law: Law, state: State | None = No
     """
     state, residuals = follow(market, feedback, law, state)
     belief = believed(state, law)
-    factor = {
-        _SCALED.get(name, name): level.exp().float() for name, level in zip(QUANTITIES, belief.level, strict=True)
-    }
-    moved = scaled_market(market, **factor)
+    factor = dict(zip(QUANTITIES, belief.level.exp().float(), strict=True))
+    moved = scaled_market(market, price_multiplier=factor.pop("price"), **factor)
     error = dict(market.error)
     for name, variance in zip(QUANTITIES, belief.level2, strict=True):
         if name in moved.value:
@@ -239,7 +238,8 @@ def learn(usual: Usual, law: Law, state: State, row: Row) -> tuple[State, list[S
     idle = (row.told_CP.nan_to_num(0.0) <= 0) | (row.part_C <= 0)[:, None]
     clicks = torch.where(idle & row.clicks_CP.isnan(), 0.0, row.clicks_CP)
     clicks_DCP = torch.cat([clicks[None], state.clicks_DCP[:-1]])
-    after, surprises = [], []
+    after: list[_Cell] = []
+    surprises: list[Surprise] = []
 
     def weigh(seen: Seen) -> None:
         cell, surprise = _weighed(usual, law, _Cell.of(state, len(after)), seen)
@@ -247,12 +247,15 @@ def learn(usual: Usual, law: Law, state: State, row: Row) -> tuple[State, list[S
         surprises.append(surprise)
 
     weigh(evidence.requests_seen(usual, row))
-    win, unsure = evidence.win_rate(usual, row, *_level(after[0], law))
+    volume = after[0]
+    grown = _pooled(volume.level, volume.level2, _probability(volume.evidence, law))
+    win, unsure = evidence.win_rate(usual, row, *grown)
     weigh(evidence.price_seen(usual, row, win, unsure))
     weigh(evidence.clicks_seen(usual, row, win))
     weigh(evidence.conversions_seen(usual, row, clicks_DCP))
     weigh(evidence.value_seen(usual, row))
-    return State(*(torch.stack(tables) for tables in zip(*after, strict=True)), clicks_DCP), surprises
+    level, level2, drift, drift2, cross, known = (torch.stack(tables) for tables in zip(*after, strict=True))
+    return State(level, level2, drift, drift2, cross, known, clicks_DCP), surprises
 
 
 class _Cell(NamedTuple):
@@ -272,31 +275,58 @@ class _Cell(NamedTuple):
 
 def _weighed(usual: Usual, law: Law, cell: _Cell, seen: Seen) -> tuple[_Cell, Surprise]:
     """Both hypotheses take in what was seen, and are weighed by it."""
-    level, level2, drift, drift2, cross, known = cell
-    reach = seen.reach
-    mean = level + reach * drift + seen.offset
-    variance = level2 + 2 * reach * cross + reach**2 * drift2 + (seen.noise if seen.counted else 0.0)
-    # Both predictions in one, by the product of their densities, each to the power of its probability.
-    precision = torch.stack([1 - (moved := _probability(known, law)), moved]) / variance
-    pooled = (precision * mean).sum(0) / precision.sum(0)
+    # A third way: it has moved, and took a large step just now.
+    old = [torch.cat([table, table[1:]]) for table in cell[:-1]]
+    old[1][2] += law.size**2
+    was, was2, drifted, drifted2, crossed = old
+    to_level, to_drift = was2 + seen.reach * crossed, crossed + seen.reach * drifted2
+    mean = was + seen.reach * drifted + seen.offset
+    variance = to_level + seen.reach * to_drift
+    if seen.counted:
+        variance = variance + seen.noise
+    pooled, pooled_variance = _pooled(mean, variance, _probability(cell.evidence, law))
     thin = (seen.thin * pooled.clamp(max=MOST).exp()).clamp(0, 0.9)
-    surprise = evidence.surprise(seen, pooled, 1 / precision.sum(0), thin)
+    surprise = evidence.surprise(seen, pooled, pooled_variance, thin)
 
     took = evidence.taken(seen, mean, variance, thin)
-    gain_level, gain_drift = (level2 + reach * cross) / variance, (cross + reach * drift2) / variance
+    gain_level, gain_drift = to_level / variance, to_drift / variance
     less = variance - took.after
+    level, drift = was + gain_level * took.shift, drifted + gain_drift * took.shift
+    level2, drift2 = was2 - gain_level * gain_level * less, drifted2 - gain_drift * gain_drift * less
+    cross = crossed - gain_level * gain_drift * less
+
+    often = min(law.walk / law.size**2 * usual.days, 0.5)
+    fitted, went_on, jumped = took.log_likelihood
+    went_on, jumped = went_on + math.log1p(-often), jumped + math.log(max(often, 1e-300))
+    part = torch.sigmoid(jumped - went_on)
+    gap_level, gap_drift = level[2] - level[1], drift[2] - drift[1]
+    between = part * (1 - part)
+
+    def merged(table: Tensor, apart: Tensor | float = 0.0) -> Tensor:
+        return torch.stack([table[0], torch.lerp(table[1], table[2], part) + apart])
+
+    said = torch.logaddexp(went_on, jumped) - fitted
     after = _Cell(
-        level=level + gain_level * took.shift,
-        level2=level2 - gain_level**2 * less,
-        drift=drift + gain_drift * took.shift,
-        drift2=drift2 - gain_drift**2 * less,
-        cross=cross - gain_level * gain_drift * less,
-        evidence=((1 - law.fade) ** usual.days * known + took.log_likelihood[1] - took.log_likelihood[0]).clamp(
-            -BOUND, BOUND
-        ),
+        level=merged(level),
+        level2=merged(level2, between * gap_level**2),
+        drift=merged(drift),
+        drift2=merged(drift2, between * gap_drift**2),
+        cross=merged(cross, between * gap_level * gap_drift),
+        evidence=((1 - law.fade) ** usual.days * cell.evidence + said).clamp(-BOUND, BOUND),
     )
-    kept = [torch.where(seen.teaches, new, old) for new, old in zip(after, cell, strict=True)]
-    return _Cell(*kept), surprise
+    if bool(seen.teaches.all()):
+        return after, surprise
+    return _Cell(*(torch.where(seen.teaches, new, old) for new, old in zip(after, cell, strict=True))), surprise
+
+
+def _pooled(mean_HCP: Tensor, variance_HCP: Tensor, moved_CP: Tensor) -> tuple[Tensor, Tensor]:
+    """Both hypotheses' predictions in one: the product of their densities, each to the power of its probability.
+
+    Hypotheses beyond the second are not asked.
+    """
+    fitted, moved = (1 - moved_CP) / variance_HCP[0], moved_CP / variance_HCP[1]
+    whole = fitted + moved
+    return (fitted * mean_HCP[0] + moved * mean_HCP[1]) / whole, 1 / whole
 
 
 def _probability(evidence_CP: Tensor, law: Law) -> Tensor:
@@ -306,13 +336,9 @@ def _probability(evidence_CP: Tensor, law: Law) -> Tensor:
 
 def _mixed(mean_HCP: Tensor, variance_HCP: Tensor, moved_CP: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over both hypotheses, which lead or come after the quantity."""
-    first, second = mean_HCP.unbind(-3)
-    variance = torch.lerp(*variance_HCP.unbind(-3), moved_CP)
+    (first, second), (within, beside) = mean_HCP.unbind(-3), variance_HCP.unbind(-3)
+    variance = torch.lerp(within, beside, moved_CP)
     return torch.lerp(first, second, moved_CP), variance + moved_CP * (1 - moved_CP) * (second - first) ** 2
-
-
-def _level(cell: _Cell, law: Law) -> tuple[Tensor, Tensor]:
-    return _mixed(cell.level, cell.level2, _probability(cell.evidence, law))
 
 
 def pass_cycle(usual: Usual, law: Law, state: State) -> State:

@@ -185,7 +185,7 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
 def _stacked(seen: list[Seen]) -> Seen:
     """Cycles lead."""
     tables = {name: torch.stack([getattr(one, name) for one in seen]) for name in Seen._fields[:-1]}
-    return Seen(**tables, counted=seen[0].counted)
+    return Seen(**tables, kind=seen[0].kind)
 
 
 def _stretch(seen: Seen, window: int, sigma2_CP: Tensor) -> _Stretch:
@@ -210,7 +210,7 @@ def _stretch(seen: Seen, window: int, sigma2_CP: Tensor) -> _Stretch:
         noise=noise,
         reach=mean(seen.reach),
         offset=mean(seen.offset),
-        counted=seen.counted,
+        kind=seen.kind,
     )
     return _Stretch(window, added, sigma2_CP + (noise if seen.counted else 0.0))
 

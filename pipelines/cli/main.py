@@ -12,10 +12,16 @@ import typer
 
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
-from pipelines.cli import token
+from pipelines.cli import (
+    drift,  # noqa: F401 - adds its commands to `monitor`
+    token,
+    webhook,  # noqa: F401 - adds its commands to `monitor`
+)
+from pipelines.cli.canary import canary
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
 from pipelines.cli.reason import Reason, Why, given
+from pipelines.cli.watch import LOOK, monitor
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -314,6 +320,7 @@ app.add_typer(token.token, name="token")
 app.add_typer(loop, name="loop")
 
 app.add_typer(experiment, name="experiment")
+app.add_typer(canary, name="canary")
 Weight = Annotated[float, typer.Option(min=0.01, max=0.99, help="The policy's part of users and budget.")]
 Level = Annotated[float, typer.Option(min=0.0001, max=0.5, help="Chance of a false positive.")]
 
@@ -382,11 +389,15 @@ def experiment_status(
         print(json.dumps(judged, indent=2) if json_ else asked.status_table(judged))
 
 
-@app.command(
+app.add_typer(monitor, name="monitor")
+
+
+@monitor.command(
+    LOOK,
     epilog="Monitors: "
-    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items())
+    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()),
 )
-def monitor(
+def monitor_look(
     out: Annotated[Path | None, typer.Argument(help="Folder of a run that was served: its database is read.")] = None,
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")

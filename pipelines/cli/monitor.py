@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crossmix.config import ConfigError, load
+from crossmix.config import Config, ConfigError, load
 from monitoring.monitors import Finding, configured, look
 from pipelines.cli.database import opened
 from pipelines.cli.serve import clock_for, run_with
 
-WATCHED = ("monitor.*", "serving.database", "serving.clock")
+WATCHED = ("monitor.*", "alerts.*", "serving.database", "serving.clock")
 """What of a run's config a look may change."""
 
 
@@ -31,12 +31,17 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
     config = load("laptop", overrides) if out is None else run_with(out, overrides, "a monitor", WATCHED)
     configured(config)
     clock = clock_for(config)
-    url = database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
+    url = database_of(config, out, database)
     kept = url.removeprefix("sqlite:///")
     if out is not None and database is None and kept != url and not Path(kept).is_file():
         raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins")
     with opened(url, clock) as store:
         return look(store, clock(), config)
+
+
+def database_of(config: Config, out: Path | None, database: str | None) -> str:
+    """The named database, else the config's, else the one in the run's folder; a URL."""
+    return database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
 
 
 def table(findings: Sequence[Finding]) -> str:

@@ -55,8 +55,11 @@ def serve(
         folder: the server's own; OUT/serving if `None`.
         started: called with a line once it answers.
     """
+    from crossmix.registry.refusing import RefusingRegistry
     from crossmix.registry.store import Registry
     from serving import app as server
+    from serving.canary import answers
+    from serving.canary import watch as trial
     from serving.experiment.standing import mark_of
     from serving.experiment.watch import Watch
     from serving.feedback.materialise import Pusher
@@ -84,9 +87,11 @@ def serve(
     live.start()
     leads = settings.role in ("all", "router")
     silent = config.serving.guard.silent
-    live.watch(
-        Pusher(live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads)
-    )
+    pusher = Pusher(
+        live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads,
+        trial=live.trial,
+    )  # fmt: skip
+    live.watch(pusher)
     if leads:
         watch = partial(_ended, live, config, out)
         guard = Watch(
@@ -99,6 +104,17 @@ def serve(
             mark=mark_of(live),
         )
         live.watch(guard)
+        live.watch(
+            trial.Watch(
+                lambda: live.store,
+                lambda: RefusingRegistry.of(config, out),
+                partial(_anew, live),
+                partial(answers.versions, live, settings),
+                now=clock,
+                mark=mark_of(live),
+                told=live.trial.tell,
+            )
+        )
     address = f"http://{settings.host}:{settings.port}"
     greeting = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
     server.run(live, settings, lambda: started(greeting))
@@ -110,6 +126,12 @@ def clock_for(config: Config) -> Clock:
         return clock_of(config.serving.clock)
     except ClockError as error:
         raise ConfigError(f"serving.{error}") from None
+
+
+def _anew(live: Any) -> None:
+    """A canary took a step or ended: what serves is read anew, now."""
+    live.reload()
+    live.follow_champion()
 
 
 def _ended(live: Any, config: Config, out: Path, reason: str, version: int | None) -> None:

@@ -9,7 +9,6 @@ Shapes: B batch, P platforms, S state, X statistics.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,9 +22,9 @@ from crossmix.clock import LATEST
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, CANARY, EVERY_ARM
 from crossmix.reasons import interval_of, reasoned, told
-from serving.allocation import explain
+from serving.allocation import explain, records
 from serving.allocation.plans import Plans
 from serving.allocation.question import Question, QuestionError
 from serving.feedback.gaps import NOTHING, Missing
@@ -93,7 +92,28 @@ class Answerer:
         Raises:
             QuestionError: one of them cannot be answered; then none is.
         """
-        serving, now = self.live.champion.current, self.live.clock().timestamp()
+        arms = [question.arm or arm for question in questions]
+        if CANARY not in arms:
+            return self._answered(questions, arm, self.live.champion.current)
+        # Bundle by bundle: those of a canary's users that the version on trial answers, and the rest.
+        serving = [self._serving(question, one) for question, one in zip(questions, arms, strict=True)]
+        answers: dict[int, dict[str, Any]] = {}
+        for one in dict.fromkeys(map(id, serving)):
+            rows = [row for row, served in enumerate(serving) if id(served) == one]
+            answers |= zip(rows, self._answered([questions[row] for row in rows], arm, serving[rows[0]]), strict=True)
+        return [answers[row] for row in range(len(questions))]
+
+    def _serving(self, question: Question, arm: str) -> Serving:
+        """What answers a question of an arm."""
+        planned = self.live.snapshot.planned.get(question.campaign_id)
+        if arm != CANARY or planned is None:
+            return self.live.champion.current
+        cycle = planned.campaign.cycle(self.live.clock()) if question.cycle is None else question.cycle
+        return self.live.trial.serving(planned.campaign.begins(cycle))
+
+    def _answered(self, questions: Sequence[Question], arm: str, serving: Serving) -> list[dict[str, Any]]:
+        """`answer` by one bundle."""
+        now = self.live.clock().timestamp()
         troubles = self.live.troubles()
         answers: list[dict[str, Any] | None] = []
         lacking: list[Missing] = []
@@ -120,7 +140,7 @@ class Answerer:
     def _missing(self, campaign: str, arm: str, now: float) -> Missing:
         """What feedback lacks of the campaign that is asked about."""
         planned = self.live.snapshot.planned.get(campaign)
-        return NOTHING if planned is None or arm not in ARMS else self.live.missing(planned.campaign, arm, now)
+        return NOTHING if planned is None or arm not in EVERY_ARM else self.live.missing(planned.campaign, arm, now)
 
     def _epoch(self, campaign: str, arm: str, serving: Serving, missing: Missing) -> tuple[Any, ...]:
         """The objects that an answer follows from: each is replaced, never changed."""
@@ -128,7 +148,7 @@ class Answerer:
         return (
             serving,
             snapshot.planned.get(campaign),
-            self.live.states.get(campaign, arm),
+            self.live.state(campaign, arm),
             self.live.states.awaited(campaign),
             snapshot.experiment,
             missing,
@@ -161,8 +181,8 @@ class Answerer:
     # ---- what a question needs ---------------------------------------------------------------------------------------
 
     def _task(self, question: Question, arm: str, serving: Serving, missing: Missing, now: float) -> _Task:
-        if arm not in ARMS:
-            raise QuestionError(f"{question.where}.arm: {arm!r}; use {' or '.join(ARMS)}")
+        if arm not in EVERY_ARM:
+            raise QuestionError(f"{question.where}.arm: {arm!r}; use {', '.join(EVERY_ARM)}")
         # Taken first: what is replaced while the answer is made only makes it be made again.
         epoch = self._epoch(question.campaign_id, arm, serving, missing)
         planned = epoch[1]
@@ -237,7 +257,7 @@ class Answerer:
         if question.state_S is not None:
             return question.state_S, "request", 0.0
         campaign, layout = planned.campaign, serving.bundle.layout
-        known = self.live.states.get(campaign.campaign_id, arm)
+        known = self.live.state(campaign.campaign_id, arm)
         if known is None:
             limits = planned.limits
             weekday = campaign.calendar.weekday(cycle)
@@ -362,18 +382,18 @@ class Answerer:
             "version": serving.version,
             "explored": explored,
             "log_density": density,
-            "override": None if override is None else _override(override),
+            "override": None if override is None else records.override_of(override),
             "state_source": task.source,
             "state_as_of": datetime.fromtimestamp(task.as_of, UTC).isoformat() if task.as_of else None,
             "notes": task.notes,
             "reasons": explain.reasons(task, platforms, how, known),
             **({"belief": None, "moved": None} if how is None else how.as_dict()),
-            "allocation_id": _identity(task, share_P, serving),
+            "allocation_id": records.identity(task, share_P, serving),
         }
         if task.question.plain and task.question.cycle is None:
             key = (answer["campaign_id"], task.arm, task.cycle)
             self.live.recorder.served(
-                key, answer["allocation_id"], lambda: _row(task, share_P, logits_P, answer, bundle)
+                key, answer["allocation_id"], lambda: records.row(task, share_P, logits_P, answer, bundle)
             )
         return answer
 
@@ -405,34 +425,3 @@ def _stopped(campaign: Campaign, cycle: int) -> str | None:
     if cycle >= campaign.cycles:
         return f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"
     return None
-
-
-def _override(override: Any) -> dict[str, Any]:
-    return {key: value for key, value in override.as_dict().items() if key != "share"}
-
-
-def _identity(task: _Task, share_P: Array, serving: Serving) -> str:
-    digest = hashlib.blake2b(digest_size=12)
-    parts = (task.question.campaign_id, task.arm, task.cycle, serving.bundle.digest, repr(round(task.budget, 6)))
-    digest.update("\x1f".join(map(str, parts)).encode())
-    digest.update(share_P.astype(np.float32).tobytes())
-    return digest.hexdigest()
-
-
-def _row(task: _Task, share_P: Array, logits_P: Array | None, answer: dict[str, Any], bundle: Any) -> dict[str, Any]:
-    override = task.planned.campaign.override
-    explored = answer["explored"] and logits_P is not None
-    return {
-        "allocation_id": answer["allocation_id"],
-        "at": datetime.fromtimestamp(task.now, UTC),
-        "campaign_id": answer["campaign_id"],
-        "arm": task.arm,
-        "cycle": task.cycle,
-        "bundle": answer["bundle"],
-        "budget": task.budget,
-        "share": dict(zip(bundle.platforms, map(float, share_P), strict=True)),
-        "state": None if logits_P is None else task.state_S.astype("<f4").tobytes(),
-        "logits": [float(x) for x in logits_P] if explored and logits_P is not None else None,
-        "log_density": answer["log_density"],
-        "override": None if override is None else override.kind,
-    }

@@ -99,7 +99,7 @@ def _of_instance(raw: Any, layout: Layout, where: str, also: Sequence[str]) -> Q
         raise QuestionError(f"{where}.campaign_id: {_shown(campaign)}; name a campaign")
     arm, cycle, budget, explore = (raw.get(name) for name in ("arm", "cycle", "budget", "explore"))
     if arm is not None and not isinstance(arm, str):
-        raise QuestionError(f"{where}.arm: {_shown(arm)}; use policy or control")
+        raise QuestionError(f"{where}.arm: {_shown(arm)}; use policy, control or canary")
     if explore is not None and not isinstance(explore, bool):
         raise QuestionError(f"{where}.explore: {_shown(explore)}; use true or false")
     state_S, statistics = _state(raw.get("state"), layout, where)

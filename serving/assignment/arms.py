@@ -3,7 +3,8 @@
 Contract: docs/design.md#serving.
 
 bucket = blake2b(salt : user_id) mod 10,000; the arms take the buckets in the order in which they are given. No state:
-any replica, and any analyst, gets the same answer. Which experiment's arms hold in a cycle says `crossmix.terms`.
+any replica, and any analyst, gets the same answer. Which experiment's arms hold in a cycle says `crossmix.terms`. A
+canary has the first of the policy's buckets: whoever is in none of those keeps the arm, whatever a canary does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossmix import terms
 from crossmix.ledger import experiments
+from crossmix.ledger.canaries import Canary
 
 if TYPE_CHECKING:
     from crossmix.config import Serving
@@ -62,6 +64,8 @@ class Experiment:
     """UTC."""
     earlier: tuple[Experiment, ...] = field(default=(), repr=False)
     """Those that it followed, in the order in which they began."""
+    canaries: tuple[Canary, ...] = field(default=(), repr=False)
+    """Of all experiments, in the order in which they began; the newest experiment's alone has them."""
 
     def __post_init__(self) -> None:
         for name in ("id", "salt"):
@@ -87,7 +91,16 @@ class Experiment:
 
     def part(self, arm: str, begins: datetime) -> float:
         """The arm's part of users and budget in a cycle that begins then."""
-        return terms.part((*self.earlier, self), arm, begins)
+        return terms.part((*self.earlier, self), arm, begins, self.canaries)
+
+    def canary(self, begins: datetime) -> Canary | None:
+        """The one that has a cycle that begins then."""
+        return terms.on_trial(self.canaries, begins)[0]
+
+    @property
+    def tried(self) -> Canary | None:
+        """The canary that runs."""
+        return self.canaries[-1] if self.canaries and self.canaries[-1].ended is None else None
 
     def bucket(self, user_id: str) -> int:
         """0 to 9,999.
@@ -101,7 +114,7 @@ class Experiment:
         return int.from_bytes(digest, "big") % BUCKETS
 
     def arm(self, user_id: str) -> str:
-        """The user's arm while it runs."""
+        """The user's arm while it runs; whoever is in a canary is in the policy."""
         bucket, edge = self.bucket(user_id), 0
         for arm, weight in self.weights.items():
             edge += round(weight * BUCKETS)
@@ -119,7 +132,7 @@ class Experiment:
     def arm_asked(self, user_id: str, begins: datetime | None = None) -> str:
         """The arm that the user gets now, in a campaign's cycle that began then."""
         holding = self.asked(begins)
-        return holding.everybody or holding.arm(user_id)
+        return self._tried(holding.everybody or holding.arm(user_id), user_id, holding, begins)
 
     def waiting(self, begins: datetime, ends: datetime) -> tuple[str, ...]:
         """What an answer for a cycle says in which this one has begun but which is not its own; nothing otherwise."""
@@ -130,16 +143,28 @@ class Experiment:
     def arm_served(self, user_id: str, begins: datetime) -> str:
         """The arm that the user had in a cycle that began then."""
         held = self.at(begins)
-        return terms.alone(held, begins) or held.arm(user_id)
+        return self._tried(terms.alone(held, begins) or held.arm(user_id), user_id, held, begins)
+
+    def _tried(self, arm: str, user_id: str, held: Experiment, begins: datetime | None) -> str:
+        """The arm, or the canary where the user is in it."""
+        if arm != terms.POLICY or not self.canaries or begins is None:
+            return arm
+        part = terms.on_trial(self.canaries, begins)[1]
+        first, buckets = 0, BUCKETS
+        if terms.alone(held, begins) is None:
+            names = list(held.weights)
+            first = sum(round(held.weights[name] * BUCKETS) for name in names[: names.index(arm)])
+            buckets = round(held.weights[arm] * BUCKETS)
+        return terms.CANARY if held.bucket(user_id) - first < round(part * buckets) else arm
 
 
-def of_rows(rows: Sequence[experiments.Experiment]) -> Experiment:
+def of_rows(rows: Sequence[experiments.Experiment], canaries: Sequence[Canary] = ()) -> Experiment:
     """The newest of the ledger's experiments, with those before; `rows`: at least one, in the order of their begin."""
     *earlier, newest = [
         Experiment(row.id, row.salt, row.weights, row.started, row.ended, row.reason, row.outcome, row.shipped)
         for row in rows
     ]
-    return replace(newest, earlier=tuple(earlier))
+    return replace(newest, earlier=tuple(earlier), canaries=tuple(canaries))
 
 
 def not_ahead(experiment: Experiment, known: Experiment | None, now: datetime) -> Experiment:
@@ -176,15 +201,15 @@ def unknown(experiment_id: str) -> Experiment:
 
 def kept(experiment: Experiment) -> list[dict[str, Any]]:
     """An experiment and those before it as plain data, with their salts, for a start without the database."""
-    rows = [asdict(replace(one, earlier=())) for one in (*experiment.earlier, experiment)]
+    rows = [asdict(replace(one, earlier=(), canaries=())) for one in (*experiment.earlier, experiment)]
     for row in rows:
-        del row["earlier"]
+        del row["earlier"], row["canaries"]
         for name in _MOMENTS:
             row[name] = None if row[name] is None else row[name].isoformat()
     return rows
 
 
-def restored(rows: Sequence[Mapping[str, Any]]) -> Experiment | None:
+def restored(rows: Sequence[Mapping[str, Any]], canaries: Sequence[Canary] = ()) -> Experiment | None:
     """What `kept` gave; `None`: nothing. Raises `ValueError`, `TypeError`, `KeyError` for what it did not."""
     if not rows:
         return None
@@ -192,7 +217,7 @@ def restored(rows: Sequence[Mapping[str, Any]]) -> Experiment | None:
         Experiment(**{**row, **{name: row[name] and datetime.fromisoformat(row[name]) for name in _MOMENTS}})
         for row in rows
     ]
-    return replace(newest, earlier=tuple(earlier))
+    return replace(newest, earlier=tuple(earlier), canaries=tuple(canaries))
 
 
 def check_named(named: Collection[str], settings: Serving, running: experiments.Experiment) -> None:

@@ -217,7 +217,8 @@ def _silence(top_CAT: Array) -> int:
 
 def _enough(outcomes: Outcomes, chance: float) -> int:
     """Silent cycles on end that luck does not explain."""
-    weight = outcomes.experiment.weights["policy"]
+    # A canary has a part of the policy's users: the fewer they are, the likelier is luck.
+    weight = float((outcomes.part_AT[0] / outcomes.part_AT.sum(0)).min(initial=outcomes.experiment.weights["policy"]))
     if not 0 < weight < 1:
         return outcomes.experiment.days + 1  # nothing to compare: one arm serves everybody
     once = weight ** (weight / (1 - weight)) - weight ** (1 / (1 - weight))

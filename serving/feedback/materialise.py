@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from crossmix.ledger.feedback import Increment, increments_of, known_cells_of
 from crossmix.ledger.pushes import Key, Note, Progress
 from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, CANARY
 from serving.feedback.cells import Cells, Flight, cells
 from serving.feedback.gaps import NOTHING, Gaps, Missing, missing
 from serving.feedback.statistics import SEEDED, Row, row_of
@@ -67,6 +67,19 @@ class Pushing(Protocol):
 
     def weight(self, arm: str, start: datetime | None = None) -> float:
         """The arm's part of the budget of a cycle that begins at `start`."""
+
+
+class Tried(Protocol):
+    """Where the arm of a version on trial begins (`serving.canary.trial.Trial`)."""
+
+    def first(self, campaign: Campaign) -> int | None:
+        """Its first cycle; `None`: none is on trial."""
+
+    def weight(self, arm: str, campaign: Campaign, cycle: int) -> float:
+        """Its part of the budget of a cycle."""
+
+    def history(self, campaign: Campaign, policy: Any, own: Any) -> Any:
+        """What it goes on from: increments, complete cells and splits, as the policy's and its own are."""
 
 
 @dataclass(slots=True)
@@ -133,6 +146,7 @@ class Pusher(Loop):
         seconds: pause between rounds.
         clock: the time, UTC.
         writes: false in a server that leaves pushing to another: it only says what is missing.
+        trial: of a server that may have a version on trial, whose arm is then one more.
     """
 
     def __init__(
@@ -147,9 +161,11 @@ class Pusher(Loop):
         clock: Clock = wall,
         arms: Sequence[str] = ARMS,
         writes: bool = True,
+        trial: Tried | None = None,
     ) -> None:
         super().__init__("pusher", seconds, self._push, expected=(StoreAwayError,))
         self.live, self.folder, self.clock, self.arms = live, Path(folder), clock, tuple(arms)
+        self._trial = trial
         self.window, self.decay, self.silent, self.writes = window, decay, silent, writes
         self.pushed = 0
         """Rows."""
@@ -171,7 +187,8 @@ class Pusher(Loop):
         received = {key: one.feedback.received for key, one in progress.items()}
         if whole or any(self._received.get(key) != moment for key, moment in received.items()):
             self._received = received if whole else {**self._received, **received}
-            self.live.gaps.heard(self._received)
+            serve = {key for key in self._received if self._first(key[1], campaigns.get(key[0])) is not None}
+            self.live.gaps.heard({key: moment for key, moment in self._received.items() if key in serve})
         if whole:
             self._looked = now
             ends = (campaigns[name].ends(campaigns[name].cycle(now)) for name, _ in progress if name in campaigns)
@@ -198,7 +215,8 @@ class Pusher(Loop):
         due = []
         for key, one in progress.items():
             campaign = campaigns.get(key[0])
-            if campaign is None or key[1] not in self.arms:
+            first = self._first(key[1], campaign)
+            if campaign is None or first is None:
                 continue
             finished = campaign.cycle(now) - 1
             newest = max(min(finished, campaign.cycles - 1), -1)
@@ -206,16 +224,22 @@ class Pusher(Loop):
             seen = self._seen.get(key)
             if back:
                 wanted = range(newest + 1)
-            elif newest < 0:
+            elif newest < first:
                 continue
             elif self.writes and one.cycle < newest:
-                wanted = range(one.cycle + 1, newest + 1)
+                wanted = range(max(one.cycle + 1, first), newest + 1)
             elif not self._changed(seen, campaign, newest, one, whole):
                 continue
             elif self.writes and (seen is not None or one.number != one.feedback.late):
                 wanted = range(newest, newest + 1)
             due.append(_Due(campaign, key[1], one, newest, wanted, back))
         return due
+
+    def _first(self, arm: str, campaign: Campaign | None) -> int | None:
+        """First cycle of the arm, which is later where a version is on trial in it; `None`: nobody is in it."""
+        if arm != CANARY:
+            return 0 if arm in self.arms else None
+        return None if self._trial is None or campaign is None else self._trial.first(campaign)
 
     def _changed(self, seen: _Seen | None, campaign: Campaign, newest: int, one: Progress, whole: bool) -> bool:
         if seen is None or (seen.newest, seen.late) != (newest, one.feedback.late) or seen.campaign is not campaign:
@@ -265,6 +289,10 @@ class Pusher(Loop):
                 name, key = one.campaign.campaign_id, one.key
                 kept = delivered.get(key, ()), priced.get(key, ()), splits.get(key, {})
                 try:
+                    if self._trial is not None and one.arm == CANARY:
+                        whole = name, ARMS[0]
+                        policy = delivered.get(whole, ()), priced.get(whole, ()), splits.get(whole, {})
+                        kept = self._trial.history(one.campaign, policy, kept)
                     flight = self._flight(one, kept, edits.get(name, ()), pauses_of.get(name, ()))
                     newest = cells(flight, one.newest, self.silent) if one.newest >= 0 else None
                     found = NOTHING
@@ -290,6 +318,8 @@ class Pusher(Loop):
 
         def plan(cycle: int) -> float:
             budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle)) * campaign.calendar.part(cycle)
+            if self._trial is not None and arm == CANARY:
+                return budget * self._trial.weight(arm, campaign, cycle)
             return budget * self.live.weight(arm, campaign.begins(cycle))
 
         return Flight(

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from crossmix.metrics import QUANTITIES, Arm
+from crossmix.metrics import QUANTITIES, ServedArm
 from serving.assignment.users import LONGEST as LONGEST_USER
 from serving.assignment.users import check as check_user
 from serving.fields import LARGEST_AMOUNT, LONGEST_REASON, Body, Hint, Moment, Name, Remedy, faulty, refused
@@ -66,7 +66,7 @@ class EventData(Body):
     model_config = ConfigDict(json_schema_extra=_refunds_have_reasons)
     called = "event"
     campaign_id: Name
-    arm: Annotated[Arm, Remedy("use policy, control")] | None = Field(
+    arm: Annotated[ServedArm, Remedy("use policy, control, canary")] | None = Field(
         None, description="or a user_id, whose arm it then is"
     )
     user_id: UserId | None = Field(None, description="kept only as a keyed hash")

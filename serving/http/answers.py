@@ -137,6 +137,14 @@ class ExperimentInBrief(Answer):
     everybody: Arm | None = Field(description="arm that every user gets since it ended; null while it runs")
 
 
+class CanaryInBrief(Answer):
+    """A version on trial."""
+
+    version: int
+    step: int = Field(description="from 1")
+    part: float = Field(description="of the policy's users, in the cycles that begin now")
+
+
 class ServingAnswer(Answer):
     """What serves: the registry's champion, as `crossmix promote` and `crossmix rollback` set it."""
 
@@ -146,6 +154,7 @@ class ServingAnswer(Answer):
     platforms: list[str]
     campaigns: list[str]
     experiment: ExperimentInBrief
+    canary: CanaryInBrief | None = Field(description="null: no version is on trial")
     degraded: list[Trouble]
 
 

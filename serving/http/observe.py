@@ -346,8 +346,13 @@ class _Now:
             "Finished cycles that were told money and of which nothing is reported.",
             labels=["campaign", "arm"],
         )
+        canary = GaugeMetricFamily(
+            "crossmix_canary_part", "Part of the policy's users that a version on trial has.", labels=["version"]
+        )
         live = self.live()
         if live is not None:
+            if live.experiment.tried is not None:
+                canary.add_metric([str(live.experiment.tried.version)], live.experiment.tried.part)
             bundle.add_metric([str(live.version or ""), live.bundle.digest], 1)
             for what in sorted({trouble["what"] for trouble in live.troubles()}):
                 away.add_metric([what], 1)
@@ -355,7 +360,7 @@ class _Now:
                 lag.add_metric([campaign, arm], seconds)
             for (campaign, arm), cycles in sorted(live.gaps.unreported().items()):
                 unknown.add_metric([campaign, arm], cycles)
-        return bundle, away, lag, unknown
+        return bundle, away, lag, unknown, canary
 
     def describe(self) -> Iterable[Any]:
         return ()

@@ -75,6 +75,8 @@ class Champion:
         """The trouble stands in the log."""
         self._refused: tuple[str, float] | None = None
         self._promotion: Mapping[str, str] = {}
+        self.spare: Path | None = None
+        """A bundle's folder that stays, beside the newest."""
         kept = self._kept()
         self.current = self._first(fallback) if kept is None else kept
         if self._make is not None and self._registry is None:
@@ -138,26 +140,54 @@ class Champion:
             return False
         return time.monotonic() - self._refused[1] < RETRY_SECONDS
 
-    def _follow(self, registry: Registry, champion: Version) -> bool:
-        target = self.folder / champion.digest[:16]
+    def fetch(self, name: str | int) -> tuple[Version, Bundle]:
+        """A version by number or alias, and its bundle, in this server's folder.
+
+        Raises:
+            BundleError: it does not verify, or was made for another server; or there is no registry.
+            Whatever the registry raises.
+        """
+        if self._make is None:
+            raise BundleError("bundle: this server has no registry; start it with one to try another version")
+        registry = self._registry or self._make()
+        version = registry.get(name)
+        return version, self._fetched(registry, version.number, version.digest)
+
+    def bundle_of(self, version: int, digest: str) -> Bundle:
+        """The same by number and digest: from this server's folder where it lies there, without the registry."""
+        try:
+            return self._checked(bundles.load(self.folder / digest[:16]))
+        except BundleError:
+            if self._make is None:
+                raise
+            return self._fetched(self._registry or self._make(), version, digest)
+
+    def _fetched(self, registry: Registry, version: int, digest: str) -> Bundle:
+        target = self.folder / digest[:16]
         try:
             loaded = bundles.load(target) if (target / "manifest.json").is_file() else None
         except BundleError:
             loaded = None
+        return self._checked(registry.fetch(version, target) if loaded is None else loaded)
+
+    def _checked(self, loaded: Bundle) -> Bundle:
+        """The same; raises `BundleError` for one of another state layout or of other platforms."""
+        if loaded.layout.digest != self.current.bundle.layout.digest:
+            raise BundleError(
+                f"state_layout.json: layout {loaded.layout.label}, {loaded.layout.digest[:12]}; this server serves "
+                f"{self.current.bundle.layout.label}, {self.current.bundle.layout.digest[:12]}: start a server of "
+                "its own for it"
+            )
+        if loaded.platforms != self.current.bundle.platforms:
+            raise BundleError(
+                f"platforms.json: {', '.join(loaded.platforms)}; this server serves "
+                f"{', '.join(self.current.bundle.platforms)}: start a server of its own for them"
+            )
+        return loaded
+
+    def _follow(self, registry: Registry, champion: Version) -> bool:
         try:
-            if loaded is None:
-                loaded = registry.fetch(champion.number, target)
-            if loaded.layout.digest != self.current.bundle.layout.digest:
-                raise BundleError(
-                    f"state_layout.json: layout {loaded.layout.label}, {loaded.layout.digest[:12]}; this server serves "
-                    f"{self.current.bundle.layout.label}, {self.current.bundle.layout.digest[:12]}: start a server of "
-                    "its own for it"
-                )
-            if loaded.platforms != self.current.bundle.platforms:
-                raise BundleError(
-                    f"platforms.json: {', '.join(loaded.platforms)}; this server serves "
-                    f"{', '.join(self.current.bundle.platforms)}: start a server of its own for them"
-                )
+            loaded = self._fetched(registry, champion.number, champion.digest)
         except BundleError as error:
             self._refused = (champion.digest, time.monotonic())
             self._ill(f"bundle: version {champion.number} is refused, the last good one serves ({sentence(error)})")
@@ -204,7 +234,7 @@ class Champion:
     def _tidy(self) -> None:
         manifests = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
         for file in manifests[:-KEPT]:
-            if file.parent != self.current.bundle.path:
+            if file.parent not in (self.current.bundle.path, self.spare):
                 shutil.rmtree(file.parent, ignore_errors=True)
 
     def _ill(self, trouble: str, *, told: bool = True) -> None:

@@ -9,7 +9,6 @@ Shapes: P platforms.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import threading
@@ -27,15 +26,16 @@ from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit, experiments
+from crossmix.ledger import audit, canaries, experiments
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, CANARY, EVERY_ARM
 from crossmix.response import Response
 from serving.assignment import arms
 from serving.assignment.arms import Experiment, ExperimentError
 from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
+from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.live.champion import Champion
 from serving.live.changes import Changes
@@ -43,8 +43,8 @@ from serving.live.due import Due
 from serving.live.earlier import Earlier
 from serving.live.kept import Kept
 from serving.live.recorder import Recorder
-from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain
-from serving.live.states import TOGETHER, States
+from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain, restored
+from serving.live.states import OWN, TOGETHER, State, States
 from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
@@ -87,6 +87,7 @@ class Live:
     ) -> None:
         self.config, self.folder, self.database = config, Path(folder), database
         self.champion, self.clock = champion, clock
+        self.trial = Trial(champion, lambda: self.experiment)
         self._named = frozenset(named)
         self._named_trouble: str | None = None
         self._named_since: float | None = None
@@ -111,8 +112,8 @@ class Live:
         self._served_changes: list[tuple[int | None, int | None]] = []
         self._swapping, self._stopping = threading.Lock(), False
         self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
-        restored = self._restored()
-        self.snapshot = replace(restored, planned=self._laid_over(restored.planned, restored.revision))
+        kept = restored(self._kept.file, self._planned)
+        self.snapshot = replace(kept, planned=self._laid_over(kept.planned, kept.revision))
         self.listeners: list[Callable[[], None]] = []
 
     # ---- what answers read -------------------------------------------------------------------------------------------
@@ -162,6 +163,13 @@ class Live:
         known = bundle.contexts.get(campaign)
         return self.mean_context(bundle) if known is None else known
 
+    def state(self, campaign: str, arm: str) -> State | None:
+        """A campaign's statistics in an arm: the canary's are the policy's until it has finished a cycle of its own."""
+        own = self.states.get(campaign, arm)
+        if arm == CANARY and (own is None or own.source != OWN or own.seconds <= self.trial.began):
+            own = self.states.get(campaign, ARMS[0])
+        return own
+
     def mean_context(self, bundle: Bundle) -> Array:
         """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
         if bundle.digest not in self._means:
@@ -182,6 +190,7 @@ class Live:
             ("registry", self.champion.trouble, self.champion.since),
             ("database", *database),
             ("kill switch", waits, self.lane.since),
+            ("canary", self.trial.trouble, self.trial.since),
             ("settings", self._named_trouble, self._named_since),
             ("clock", getattr(self.clock, "trouble", None), getattr(self.clock, "since", None)),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
@@ -196,6 +205,8 @@ class Live:
         """What feedback lacks of a campaign's arm that is asked about; `seconds`: the time, UTC."""
         if self.snapshot.everybody not in (None, arm):
             return NOTHING  # nobody is in it any more
+        if arm == CANARY and self.state(campaign.campaign_id, arm) is self.state(campaign.campaign_id, ARMS[0]):
+            return NOTHING  # it has finished no cycle yet
         return self.gaps.of(campaign, arm, seconds)
 
     def degraded(self) -> list[dict[str, str]]:
@@ -229,13 +240,14 @@ class Live:
         except StoreAwayError as error:
             self._database_away(error)
         names = self._due.names(campaigns, self.states.doubtful())
+        arms = ARMS if self.experiment.tried is None else EVERY_ARM
         if most is not None and len(names) > most:
-            self.states.wait(names[most:], campaigns, ARMS, self.clock(), pushed)
+            self.states.wait(names[most:], campaigns, arms, self.clock(), pushed)
             names = names[:most]
         left = set(names)
         while True:
             some = self.states.first(left)
-            if not self.states.refresh(campaigns, ARMS, self.clock(), pushed, identity, some):
+            if not self.states.refresh(campaigns, arms, self.clock(), pushed, identity, some):
                 return
             if pushed is not None:
                 self._due.done(some)
@@ -264,6 +276,7 @@ class Live:
                 self.champion.refresh()
             else:
                 self.champion.ask(seconds)
+            self.trial.follow()
             version = self.champion.current.version
             if version != self._followed:
                 self._served_changes.append((self._followed, version))
@@ -362,6 +375,7 @@ class Live:
         if experiment == old.experiment:
             experiment = old.experiment  # an unchanged one stays the same object: answers are kept by it
         self._take(Snapshot(revision, planned, experiment, notes_of(experiment)))
+        self.trial.follow()
         self._changes.taken()
         self._keep(self._kept.quick)
 
@@ -390,7 +404,7 @@ class Live:
             # The database was away at the start: what serves goes on, and says so.
             self._named_trouble, self._named_since = str(error), time.time()
         self._named = frozenset()  # later ones begin while this server runs
-        return arms.of_rows(begun)
+        return arms.of_rows(begun, canaries.load_all(store))
 
     def _planned(self, campaign: Campaign) -> Planned:
         return Planned.of(campaign, self.platforms)
@@ -434,16 +448,3 @@ class Live:
                 _log.warning("%s: cannot be kept for a restart (%s)", self._kept.file, error.strerror)
                 return
         self.lane.settled(snapshot.revision)
-
-    def _restored(self) -> Snapshot:
-        try:
-            kept = json.loads(self._kept.file.read_text())
-            campaigns: Iterable[Campaign] = [Campaign.from_dict(row) for row in kept["campaigns"]]
-            experiment = arms.restored(kept.get("experiments", ()))
-        except FileNotFoundError:
-            return Snapshot()
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("%s: cannot be read (%s)", self._kept.file, error)
-            return Snapshot()
-        planned = {one.campaign_id: self._planned(one) for one in campaigns}
-        return Snapshot(-1, planned, experiment, notes_of(experiment))

@@ -5,20 +5,25 @@ Shapes: P platforms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import constraints
+from crossmix.ledger import canaries
 from crossmix.ledger.campaigns import Campaign
 from serving.assignment import arms
 from serving.assignment.arms import Experiment
 
 Array = NDArray[Any]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +86,10 @@ def plain(snapshot: Snapshot) -> dict[str, Any]:
     """What `Live._restored` reads."""
     rows = [campaign.as_dict() for campaign in snapshot.campaigns.values()]
     experiment = snapshot.experiment
-    return {"campaigns": rows, "experiments": [] if experiment is None else arms.kept(experiment)}
+    if experiment is None:
+        return {"campaigns": rows, "experiments": [], "canaries": []}
+    tried = [canaries.plain(one) for one in experiment.canaries]
+    return {"campaigns": rows, "experiments": arms.kept(experiment), "canaries": tried}
 
 
 def notes_of(experiment: Experiment | None) -> tuple[str, ...]:
@@ -93,3 +101,18 @@ def notes_of(experiment: Experiment | None) -> tuple[str, ...]:
     if experiment.everybody is not None:
         return (f"the experiment has ended, every user gets the static split: {experiment.reason}",)
     return ()
+
+
+def restored(file: Path, planned: Callable[[Campaign], Planned]) -> Snapshot:
+    """What `plain` wrote into a file, for a start without the database; nothing where there is none to be read."""
+    try:
+        kept = json.loads(file.read_text())
+        campaigns = [Campaign.from_dict(row) for row in kept["campaigns"]]
+        tried = [canaries.from_plain(row) for row in kept.get("canaries", ())]
+        experiment = arms.restored(kept.get("experiments", ()), tried)
+    except FileNotFoundError:
+        return Snapshot()
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("%s: cannot be read (%s)", file, error)
+        return Snapshot()
+    return Snapshot(-1, {one.campaign_id: planned(one) for one in campaigns}, experiment, notes_of(experiment))

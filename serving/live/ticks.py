@@ -14,7 +14,7 @@ from typing import Any
 from crossmix.background import Loop
 from crossmix.clock import Clock, wall
 
-PARTS = ("recorder", "database reader", "registry reader", "pusher", "feature store reader", "guardrails")
+PARTS = ("recorder", "database reader", "registry reader", "pusher", "feature store reader", "guardrails", "canary")
 """Loops of a tick in their order, so that each has what those before it did; others go at their own pace."""
 STANDING = ("recorder", "database reader")
 """Those that go on while a driven clock stands: what others may have changed, and what was answered."""

@@ -153,6 +153,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
             "everybody": snapshot.everybody,
         },
         "experiment": None if experiment is None else _experiment(experiment),
+        "canary": live.trial.sentence(),
         "listing": {
             "campaign": chosen,
             "unknown": asked.campaign if chosen is None else None,

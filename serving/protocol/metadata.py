@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crossmix.metrics import ARMS
+from crossmix.metrics import EVERY_ARM
 from crossmix.reasons import DRIFTING, MOVERS
 from crossmix.response import BELIEF
 from crossmix.state import Layout
@@ -48,7 +48,7 @@ PREDICTION: dict[str, Any] = {
     ],
     "properties": {
         **{name: {"type": "string"} for name in ("campaign_id", "currency", "bundle", "state_source", "allocation_id")},
-        "arm": {"type": "string", "enum": list(ARMS)},
+        "arm": {"type": "string", "enum": list(EVERY_ARM)},
         "cycle": {"type": "integer"},
         "budget": {"type": "number", "minimum": 0},
         "allocation": {
@@ -119,7 +119,7 @@ def question(layout: Layout) -> dict[str, Any]:
         "properties": {
             "campaign_id": {"type": "string", "minLength": 1},
             "user_id": {"type": "string", "minLength": 1, "maxLength": 500, "description": "for model router: needed"},
-            "arm": {"type": "string", "enum": list(ARMS), "description": "for the predictors; their own"},
+            "arm": {"type": "string", "enum": list(EVERY_ARM), "description": "for the predictors; their own"},
             "cycle": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "absent: now's"},
             "budget": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e15, "description": "of the arm's cycle"},
             "limits": {"type": "object", "additionalProperties": _LIMIT, "description": "by platform"},

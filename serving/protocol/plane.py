@@ -36,10 +36,10 @@ class Plane(DataPlane):  # type: ignore[misc]
 
     Args:
         model_registry: KServe's repository of models.
-        serving: the registry's version that serves; `None`: the bundle is of no registry.
+        serving: the registry's version that a model of this name serves; `None`: the bundle is of no registry.
     """
 
-    def __init__(self, model_registry: Any, serving: Callable[[], int | None]) -> None:
+    def __init__(self, model_registry: Any, serving: Callable[[str], int | None]) -> None:
         super().__init__(model_registry=model_registry)
         self._serving = serving
         self._server_name, self._server_version = "crossmix", installed("crossmix")
@@ -51,13 +51,13 @@ class Plane(DataPlane):  # type: ignore[misc]
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         """Inputs, outputs, and the version that may be asked for; raises `ModelNotFound`."""
         metadata: dict[str, Any] = await super().model_metadata(model_name)
-        serving = self._serving()
+        serving = self._serving(model_name)
         return metadata | ({} if serving is None else {"versions": [str(serving)]})
 
     def check_version(self, model_name: str, version: str | None) -> None:
         """Raise `ModelNotFound` for a model or, where one is named, a version that is not there."""
         self.get_model_from_registry(model_name)
-        serving = self._serving()
+        serving = self._serving(model_name)
         if version and version != str(serving):
             raise UnknownVersionError(model_name, version, serving)
 

@@ -1,4 +1,5 @@
-"""The predictors as KServe models: `policy` (the champion bundle) and `control` (the static split).
+"""The predictors as KServe models: `policy` (the champion bundle), `control` (the static split), `canary` (the version
+on trial, where one is, else the champion).
 
 V1 and V2 REST and gRPC, batched. What cannot be answered is `kserve.errors.InvalidInput`: 400 and INVALID_ARGUMENT.
 
@@ -24,7 +25,7 @@ from kserve.errors import InvalidInput
 from kserve.metrics import PREDICT_HIST_TIME, get_labels
 from kserve.model import InferenceVerb
 
-from crossmix.metrics import ARMS
+from crossmix.metrics import EVERY_ARM
 from crossmix.state import Layout
 from serving.allocation import question
 from serving.allocation.answer import Answerer
@@ -251,7 +252,7 @@ def _number(value: float | None) -> float:
 
 def models(answerer: Answerer, on_answer: Callable[[Predictions], None] | None = None) -> list[ArmModel]:
     """One predictor per arm."""
-    return [ArmModel(arm, answerer, on_answer) for arm in ARMS]
+    return [ArmModel(arm, answerer, on_answer) for arm in EVERY_ARM]
 
 
 __all__ = [

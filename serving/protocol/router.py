@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from kserve import InferRequest
 from kserve.errors import InvalidInput
 
+from crossmix.metrics import ARMS
 from crossmix.state import Layout
 from serving.allocation.answer import Answerer, begins_of
 from serving.allocation.question import Question, QuestionError, of_instances, of_tensors, text
@@ -60,10 +61,10 @@ class Elsewhere:
 
     async def answer(self, questions: Sequence[Question], raw: Sequence[Mapping[str, Any]]) -> Predictions:
         answers: dict[int, dict[str, Any]] = {}
-        for arm, url in self.urls.items():
+        for arm in sorted({str(question.arm) for question in questions}):
+            # The policy's predictor has the version on trial too.
+            url = self.urls.get(arm, self.urls[ARMS[0]])
             rows = [row for row, question in enumerate(questions) if question.arm == arm]
-            if not rows:
-                continue
             body = {"instances": [dict(raw[row]) for row in rows]}
             try:
                 answer = await self._client.post(f"{url.rstrip('/')}/v1/models/{arm}:predict", body)
@@ -134,7 +135,8 @@ class RouterModel(Served):
                 {
                     "experiment": experiment.id,
                     "user": user_hash,
-                    "arm": arm,
+                    # Of the experiment: a canary's users are the policy's.
+                    "arm": experiment.arm(user),
                     "bucket": bucket,
                     "first_seen": self.live.clock(),
                 },

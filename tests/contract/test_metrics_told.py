@@ -1,4 +1,4 @@
-"""docs/operations.md: every metric that the server exports stands in it, no other, and its alerts name those."""
+"""docs/operations.md: every metric that server and webhook export stands in it, no other, and its alerts name those."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import REGISTRY
 
+from monitoring import metrics
 from serving.http import observe, writers
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -17,6 +18,7 @@ def exported() -> set[str]:
     """Names as a scrape has them, counters with their `_total`."""
     assert observe.REQUESTS is not None
     assert writers.WAITING is not None
+    assert metrics.LETTERS is not None
     return {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in REGISTRY.collect()

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
-from crossmix.market.pacing import tables
 from crossmix.training import align as module
 from crossmix.training.align import (
     QUANTITIES,

@@ -294,7 +294,7 @@ def test_without_the_database_the_last_good_campaigns_serve_and_say_so(
         (instance(budget=True), r"budget: True"),
         (instance(cycle=-1), r"cycle: -1; give a whole number"),
         (instance(cycle=1.5), r"cycle: 1.5"),
-        (instance(arm="both"), r"arm: 'both'; use policy or control"),
+        (instance(arm="both"), r"arm: 'both'; use policy, control, canary"),
         (instance(explore="yes"), r"explore: 'yes'; use true or false"),
         (instance(state=[1.0] * 639), r"state: 639 numbers; send 640"),
         (instance(state=[1.0] * 639 + [math.nan]), r"state\[639\]: nan; give finite"),

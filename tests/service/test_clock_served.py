@@ -67,7 +67,7 @@ def test_a_fresh_servers_first_answer_is_the_champions_and_a_tick_does_what_is_d
     assert (first["cycle"], first["budget"]) == (0, pytest.approx(0.7 * BUDGET))
     done = driver.at(BEGINS + timedelta(days=3))
     assert [part["name"] for part in done["parts"]] == [
-        "recorder", "database reader", "registry reader", "pusher", "feature store reader", "guardrails",
+        "recorder", "database reader", "registry reader", "pusher", "feature store reader", "guardrails", "canary",
     ]  # fmt: skip
     assert all(part["trouble"] is None for part in done["parts"])
     assert done["serving"]["version"] == 2

@@ -179,7 +179,7 @@ def test_the_schema_tells_bodies_answers_and_errors(client: TestClient) -> None:
 
     told = client.get("/openapi.json").json()
     predict = told["paths"]["/v1/models/{model_name}:predict"]["post"]
-    assert predict["parameters"][0]["schema"]["enum"] == ["policy", "control", "router"]
+    assert predict["parameters"][0]["schema"]["enum"] == ["policy", "control", "canary", "router"]
     schemas = told["components"]["schemas"]
     question = instance(limits={NAMES[0]: {"min": 0.1}})["instances"][0]
     validate(schemas["Question"], question)

@@ -51,7 +51,7 @@ class Driver:
         """It is `moment`, and all that is due then is done."""
         self.clock.write_text(moment.isoformat())
         done = self.ok("POST", "/serving/tick")
-        assert [part["trouble"] for part in done["parts"]] == [None] * 6
+        assert [part["trouble"] for part in done["parts"]] == [None] * 7
 
     def answers(self, arm: str, **more: list[Any]) -> list[dict[str, Any]]:
         """Of every campaign."""

@@ -80,7 +80,9 @@ def test_only_what_is_to_be_watched_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_settings_are_checked_as_strictly_as_the_config() -> None:
-    ((monitor, settings),) = configured(load("laptop", ["monitor.settings.late_feed.cycles=3"]))
+    ((monitor, settings),) = configured(
+        load("laptop", ["monitor.settings.late_feed.cycles=3", 'monitor.watch=["late_feed"]'])
+    )
     assert (monitor.name, settings.cycles) == ("late_feed", 3)
     for override, message in (
         ("monitor.settings.late_feed.cycles=0", r"monitor.settings.late_feed.cycles: 0 does not fit"),
@@ -91,7 +93,7 @@ def test_settings_are_checked_as_strictly_as_the_config() -> None:
             configured(load("laptop", [override]))
     with pytest.raises(ConfigError, match=r"monitor.watch: no monitor is called 'later'; use late_feed"):
         load("laptop", ['monitor.watch=["later"]'])
-    assert MONITORS.names() == ("late_feed",)
+    assert MONITORS.names() == ("late_feed", "undelivered")
 
 
 def test_the_command_prints_findings_and_exits_by_them(tmp_path: Path) -> None:

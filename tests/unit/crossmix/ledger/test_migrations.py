@@ -140,8 +140,10 @@ def test_a_database_of_the_commit_before_loses_nothing(empty: str) -> None:
         }
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
     assert rows.pop("identity") == 1
+    assert rows.pop("canaries") == 0
     assert rows.pop("totals") == TOTALS
     assert rows.pop("feedback_state") == 2 * len(before["campaigns"])
+    assert [rows.pop(name) for name in ("alerts", "runs", "outbox")] == [0, 0, 0]
     assert rows == before["rows"]
     listed = [{**one, "timezone": None} for one in _renamed(before["campaigns"])]
     assert [one.as_dict() for one in campaigns.load_all(store).values()] == listed

@@ -7,7 +7,7 @@ import torch
 
 from crossmix.config import laptop
 from crossmix.history import Outcome
-from crossmix.market.environment import CarryOver, MarketEnvironment, episode_campaigns
+from crossmix.market.environment import CarryOver, MarketEnvironment, arrivals, episode_campaigns
 from crossmix.market.model import load, save
 from tests.support.markets import make_market
 
@@ -154,3 +154,58 @@ def test_a_tired_audience_is_worth_resting() -> None:
         environment.step(corner)
     factor = environment.carried.click_factor(environment.parameter["saturation"])
     assert (factor[:, 0] < factor[:, 1:].amin(1)).all()
+
+
+@pytest.mark.parametrize("mechanism", ["exact", "counts"])
+def test_whole_conversions_arrive_on_a_day_of_their_own_with_their_revenue(mechanism: str) -> None:
+    """What a cycle gives is the same, when it becomes known is not: by the delay's law, in whole numbers."""
+    market, days = make_market(), 30
+    environments = [
+        MarketEnvironment(
+            market,
+            laptop(),
+            campaign_B=episode_campaigns(market, 8),
+            cycles=days,
+            mechanism=mechanism,
+            seed=3,
+            whole=whole,
+        )
+        for whole in (True, False)
+    ]
+    share, given, arrived = torch.full((8, 10), 0.1), torch.zeros(2, 2), torch.zeros(2, 2)
+    for k, environment in enumerate(environments):
+        given[k] = environment.pending_DBP.sum((1, 2, 3))
+        for _ in range(days):
+            outcome = environment.step(share).outcome
+            given[k] += torch.stack([outcome.conversions.sum(), outcome.revenue.sum()])
+            arrived[k] += environment.history.past(0)[2:4].sum((1, 2))
+        arrived[k] += environment.pending_DBP.sum((1, 2, 3))
+    torch.testing.assert_close(given[0], given[1], rtol=0.003, atol=0)
+    torch.testing.assert_close(arrived, given, rtol=1e-4, atol=0)
+    whole, smeared = (environment.pending_DBP[0] for environment in environments)
+    assert torch.equal(whole, whole.round())
+    assert not torch.equal(smeared, smeared.round())
+    # Of the last cycle's conversions 0.4 are still due, of the one before 0.1.
+    assert float(whole.sum()) == pytest.approx(float(smeared.sum()), rel=0.25)
+
+
+def test_arrivals_are_multinomial_and_keep_both_totals() -> None:
+    generator = torch.Generator().manual_seed(0)
+    count = torch.full((20_000, 1), 6.0)
+    outcome = Outcome(*(7 * [count]))
+    delay_DBP = torch.tensor([0.5, 0.3, 0.2])[:, None, None].expand(3, 20_000, 1)
+    came, revenue = arrivals(outcome, delay_DBP, torch.full_like(count, 0.4), generator)
+    torch.testing.assert_close(came.sum(0), count)
+    torch.testing.assert_close(revenue.sum(0), count)
+    torch.testing.assert_close(came.mean((1, 2)), torch.tensor([3.0, 1.8, 1.2]), atol=0.03, rtol=0)
+    torch.testing.assert_close(came.var((1, 2)), torch.tensor([1.5, 1.26, 0.96]), atol=0.05, rtol=0)
+    # No conversion, no revenue; one brings its share.
+    assert not revenue[came == 0].any()
+    torch.testing.assert_close(revenue[0][came[0] == 3].mean(), torch.tensor(3.0), atol=0.03, rtol=0)
+
+
+def test_expected_conversions_cannot_arrive_whole() -> None:
+    with pytest.raises(ValueError, match=r"whole: expected conversions are no whole numbers; use .*counts or exact"):
+        MarketEnvironment(
+            make_market(), laptop(), campaign_B=torch.arange(2), cycles=3, mechanism="expected", seed=0, whole=True
+        )
