@@ -116,7 +116,8 @@ def drawn(diary: Diary, folder: Path, beside: Diary | None) -> str:
     named += [] if beside is None else [("policy, beside", beside, "policy")]
     for name, one, arm in named:
         total = one.total(arm)
-        rows.append((name, f"{total['roi']:.3f}", *(f"{total[key]:,.0f}" for key in ("planned", "spend", "revenue"))))
+        figures = [f"{total[key] or 0.0:,.0f}" for key in ("planned", "spend", "revenue")]
+        rows.append((name, f"{total['roi'] or 0.0:.3f}", *figures))
     width = [max(len(row[column]) for row in rows) for column in range(5)]
     table = ["  ".join(cell.rjust(size) for cell, size in zip(row, width, strict=True)) for row in rows]
     versions = ", ".join(f"{version} from day {day}" for day, version in diary.versions())

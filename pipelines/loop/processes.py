@@ -27,12 +27,16 @@ class ProcessError(ValueError):
 
 
 class Process:
-    """A command of `crossmix` in a process of its own."""
+    """A command of `crossmix` in a process of its own.
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
-        """`log`: file that gets what it prints."""
+    Args:
+        log: file that gets what it prints.
+        module: what takes the arguments.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path, module: str = "pipelines.loop.child") -> None:
         self.name, self.log = name, log
-        command = [sys.executable, "-m", "pipelines.loop.child", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         with log.open("wb") as stream:
             # A session of its own: Ctrl-C reaches the simulation, which ends the others in their order.
             self.popen = subprocess.Popen(
@@ -89,9 +93,9 @@ class Household:
         self.processes: list[Process] = []
         folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, *arguments: str) -> Process:
-        """Start a command of `crossmix`."""
-        process = Process(name, arguments, self.folder / f"{name}.log")
+    def start(self, name: str, *arguments: str, module: str = "pipelines.loop.child") -> Process:
+        """Start a command of `crossmix`, or another module."""
+        process = Process(name, arguments, self.folder / f"{name}.log", module)
         self.processes.append(process)
         return process
 

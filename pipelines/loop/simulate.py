@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from components import lifeline
 from crossmix import files
+from crossmix.clock import FileClock
 from crossmix.config import Config, ConfigError
 from crossmix.evaluate.loop.diary import Diary
 from crossmix.evaluate.loop.poison import Poison
@@ -31,9 +32,11 @@ from crossmix.evaluate.loop.world import ArmWorld, Day, worlds
 from crossmix.market.model import Market
 from crossmix.market.model import load as load_market
 from crossmix.market.shift import SCENARIOS, shift
-from crossmix.metrics import ARMS
+from crossmix.metrics import ARMS, EVERY_ARM
 from pipelines import local
+from pipelines.cli.database import opened
 from pipelines.loop.asking import Server, ServerError
+from pipelines.loop.book import Book
 from pipelines.loop.copied import copy, settings
 from pipelines.loop.processes import Household, free_port
 
@@ -115,18 +118,24 @@ class Simulation:
     """A flight under way.
 
     Args:
-        server: serves the market's campaigns on its clock.
+        server: serves the market's campaigns on its clock; `book`: its ledger.
         watcher: `None`: nobody watches.
     """
 
     def __init__(
-        self, question: Question, market: Market, config: Config, server: Server, watcher: Watcher | None
+        self,
+        question: Question,
+        market: Market,
+        config: Config,
+        server: Server,
+        book: Book,
+        watcher: Watcher | None = None,
     ) -> None:
-        self.question, self.server, self.watcher = question, server, watcher
+        self.question, self.server, self.book, self.watcher = question, server, book, watcher
         self.names, self.platforms = market.campaigns[: question.campaigns], market.platforms
         given: dict[str, Any] = {"campaigns": question.campaigns, "cycles": question.days, "seed": question.seed}
         self.worlds: dict[str, ArmWorld] = worlds(
-            market, config, ARMS, mechanism=question.market, weekday=BEGINS.weekday(), **given
+            market, config, EVERY_ARM, mechanism=question.market, weekday=BEGINS.weekday(), **given
         )
         self.reporters = {arm: Reporter(arm, self.names, self.platforms, question.silent) for arm in self.worlds}
         self.poison = question.poisoned()
@@ -150,14 +159,13 @@ class Simulation:
     def day(self, day: int) -> None:
         """Play a day."""
         moment = moment_of(day)
-        serving = self.server.at(moment)
+        self.server.at(moment)
         seen = {} if self.watcher is None else self.watcher.look(moment, day)
-        if seen.get("changed"):
-            serving = self.server.tick()
-        parts = parts_of(serving)
+        seen |= self.book.news()
+        parts = self.book.parts(BEGINS + timedelta(days=day))
         arms, events, told = {}, list[Event](), dict[str, tuple[Tensor, Tensor]]()
         for arm in self.worlds:
-            if parts.get(arm, 0.0) > 0:
+            if parts[arm] > 0:
                 answers = self.server.answers(arm, self.names)
                 told[arm] = told_of(answers)
                 arms[arm] = {"version": answers[0]["version"], "bundle": answers[0]["bundle"][:12]} | {
@@ -172,7 +180,13 @@ class Simulation:
             reported = self.reporters[arm].events(day, played)
             if arm == ARMS[0] and played is not None:
                 self.spend_P += played.outcome.spend.sum(0).double()
-            events += self._as_reported(reported, arm, day)
+            reported = self._as_reported(reported, arm, day)
+            if arm in arms:
+                arms[arm]["reported"] = {
+                    name: sum(event.get(name, 0.0) for event in reported)
+                    for name in ("spend", "conversions", "revenue")
+                }
+            events += reported
         self.server.tell(events)
         self.diary.days.append(
             {"day": day, "date": moment.date().isoformat(), "arms": arms, "events": len(events)} | seen
@@ -189,14 +203,6 @@ class Simulation:
 def moment_of(day: int) -> datetime:
     """The one moment of a day at which everything happens: its last hour."""
     return BEGINS + timedelta(days=day, hours=23)
-
-
-def parts_of(serving: Mapping[str, Any]) -> dict[str, float]:
-    """Each arm's part of users, as the server says it."""
-    experiment = serving["experiment"]
-    if experiment["everybody"] is not None:
-        return {experiment["everybody"]: 1.0}
-    return {arm: float(part) for arm, part in experiment["weights"].items()}
 
 
 def told_of(answers: list[dict[str, Any]]) -> tuple[Tensor, Tensor]:
@@ -246,18 +252,19 @@ def simulate(
         run = folder / "run"
         own = copy(out, run, config)
         clock = folder / "clock"
-        files.write(clock, moment_of(0).isoformat())
+        files.write(clock, BEGINS.isoformat())
         url = serve(household, run)
         said(f"the page: {url}")
         server = Server(url, clock)
-        simulation = Simulation(question, market, own, server, None)
-        try:
-            simulation.begin()
-            _played(simulation, household, began)
-        finally:
-            server.close()
-            if simulation.diary.days:
-                simulation.diary.save(folder)
+        with opened(f"sqlite:///{(run / 'serving' / 'serving.db').absolute()}", FileClock(clock)) as store:
+            simulation = Simulation(question, market, own, server, Book(store))
+            try:
+                simulation.begin()
+                _played(simulation, household, began)
+            finally:
+                server.close()
+                if simulation.diary.days:
+                    simulation.diary.save(folder)
     return simulation.diary
 
 

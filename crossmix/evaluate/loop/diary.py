@@ -18,7 +18,7 @@ FILE = "loop.json"
 VERSION = 1
 SUMS = ("planned", "spend", "revenue", "expected_revenue", "conversions")
 """Of an arm's day over its campaigns; currency but for conversions. Revenue and conversions are the day's impressions',
-as they were delivered, whatever was reported; `expected_revenue` is what auctions won were worth, `None` without them."""
+as they were delivered, whatever was reported; `expected_revenue`: what the auctions won were worth; `None`: none."""
 TRAILING = 7
 """Days of a trailing mean."""
 
@@ -32,8 +32,9 @@ class Diary:
     question: Mapping[str, Any]
     """What was asked for."""
     days: list[dict[str, Any]] = field(default_factory=list)
-    """`day`, `date`, `arms` (arm to `SUMS`, `version`, `bundle`, `degraded`, `part`), and, of the loop, `z` (largest
-    |z|), `threshold`, `alerts`, `quarantined`, `runs`, `canary`, each as its part says it."""
+    """`day`, `date`, `arms` (arm to `SUMS`, `version`, `bundle`, `degraded`, `part`, and `reported`: what the feed told at
+    the day's end, late conversions among it), and, of the loop, `z` (largest |z|), `threshold`, `alerts`, `quarantined`,
+    `runs`, `canary`, each as its part says it."""
     cost: dict[str, float] = field(default_factory=dict)
     """Seconds: `wall`, `cpu_driver`, `cpu_<process>`; `start`: until the first day."""
 
@@ -44,10 +45,12 @@ class Diary:
         sums = [[float(one[max(0, end - period) : end].sum()) for one in (revenue, planned)] for end in ends]
         return np.array([earned / money if money > 0 else np.nan for earned, money in sums])
 
-    def total(self, arm: str) -> dict[str, float]:
-        """Sums over the flight, and `roi`."""
-        sums = {name: float(self._sums(arm, name).sum()) for name in SUMS}
-        return sums | {"roi": sums["revenue"] / sums["planned"] if sums["planned"] > 0 else 0.0}
+    def total(self, arm: str) -> dict[str, float | None]:
+        """Sums over the days on which the arm had users, and `roi`; `None`: not known of a day, or nothing was planned."""
+        played = [day["arms"][arm] for day in self.days if arm in day["arms"]]
+        sums = {name: _sum([one[name] for one in played]) for name in SUMS}
+        planned, revenue = sums["planned"] or 0.0, sums["revenue"] or 0.0
+        return sums | {"roi": revenue / planned if planned > 0 else None}
 
     def each(self, name: str) -> Array:
         """A figure of every day, NaN where it has none."""
@@ -77,6 +80,11 @@ class Diary:
     def _sums(self, arm: str, name: str) -> Array:
         rows: Sequence[Any] = [day["arms"].get(arm, {}).get(name) for day in self.days]
         return np.array([np.nan if one is None else one for one in rows], float)
+
+
+def _sum(amounts: Sequence[float | None]) -> float | None:
+    known = [one for one in amounts if one is not None]
+    return sum(known) if len(known) == len(amounts) else None
 
 
 def load(path: Path) -> Diary:
