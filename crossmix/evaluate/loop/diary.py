@@ -32,9 +32,9 @@ class Diary:
     question: Mapping[str, Any]
     """What was asked for."""
     days: list[dict[str, Any]] = field(default_factory=list)
-    """`day`, `date`, `arms` (arm to `SUMS`, `version`, `bundle`, `degraded`, `part`, and `reported`: what the feed told at
-    the day's end, late conversions among it), and, of the loop, `z` (largest |z|), `threshold`, `alerts`, `quarantined`,
-    `runs`, `canary`, each as its part says it."""
+    """`day`, `date`, `arms`: arm to `SUMS`, `version`, `bundle`, `degraded`, `part`, `reported`: what the feed told at
+    the day's end, late conversions among it. Of the loop, each as its part says it: `z` (largest |z|), `threshold`,
+    `alerts`, `quarantined`, `runs`, `canary`."""
     cost: dict[str, float] = field(default_factory=dict)
     """Seconds: `wall`, `cpu_driver`, `cpu_<process>`; `start`: until the first day."""
 
@@ -46,7 +46,7 @@ class Diary:
         return np.array([earned / money if money > 0 else np.nan for earned, money in sums])
 
     def total(self, arm: str) -> dict[str, float | None]:
-        """Sums over the days on which the arm had users, and `roi`; `None`: not known of a day, or nothing was planned."""
+        """Sums over the days on which the arm had users, and `roi`; `None`: unknown, or nothing was planned."""
         played = [day["arms"][arm] for day in self.days if arm in day["arms"]]
         sums = {name: _sum([one[name] for one in played]) for name in SUMS}
         planned, revenue = sums["planned"] or 0.0, sums["revenue"] or 0.0

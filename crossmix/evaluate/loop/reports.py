@@ -46,10 +46,13 @@ class Reporter:
             for delay, arrives_2BP in enumerate(played.arrives_2DBP.unbind(1)):
                 self.waiting.setdefault(day + delay, []).append((day, arrives_2BP))
             found = self._events(day, {name: getattr(played.outcome, name) for name in DELIVERED}, {}, day)
-            nothing = [event for event in found if not event["impressions"] and not event["spend"]]
-            found = [event for event in found if not self.silent or event not in nothing]
-            for event in nothing:
-                event["complete"] = True
+            delivers = [bool(event["impressions"] or event["spend"]) for event in found]
+            if self.silent:
+                found = [event for event, some in zip(found, delivers, strict=True) if some]
+            else:
+                found = [
+                    event if some else event | {"complete": True} for event, some in zip(found, delivers, strict=True)
+                ]
         by_cell = {(event["campaign_id"], event["platform"]): event for event in found}
         for cycle, arrives_2BP in self.waiting.pop(day, []):
             arrived = dict(zip(ARRIVED, arrives_2BP, strict=True))
