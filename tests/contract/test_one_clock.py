@@ -35,6 +35,7 @@ ALLOWED = {
     "serving/canary/trial.py:follow": "since when the version on trial is not there",
     "serving/live/live.py:_experiment": "since when settings of the start are not followed",
     "serving/live/states.py:_ill": "since when the feature store is away",
+    "serving/live/states.py:wait": "since when statistics wait to be read after a start",
     "serving/page/csrf.py:__init__": "how long a signed form holds",
 }
 
