@@ -55,6 +55,8 @@ def look(store: Store, now: datetime, settings: LateFeed) -> Iterator[Finding]:
                 limit=settings.cycles,
                 unit="cycles",
                 alarming=age > settings.cycles,
+                cause="late",
+                cycle=max(campaign.cycle(max(received or campaign.starts, campaign.starts)), 0),
                 detail=f"no feedback since {since}, {age:.1f} cycles of {campaign.cycle_hours:g} h",
             )
 

@@ -13,6 +13,7 @@ Contract: docs/design.md#definitions.
     plans.json          campaign -> cycle budget, currency, static share, hours of a cycle
     contexts.npz        campaign (C,) names, context (C, D) float32: the last fused context of each
     responses.npz       what each campaign's platforms earn at each amount (`crossmix.response`): explanations
+    watch.npz           what its monitor holds feedback against, and thresholds; absent where none were found
     probe.npz           inputs whose answer the manifest knows
     manifest.json       format, SHA-256 of each file, digests, gate figures, lineage, the probe's answer
 
@@ -22,8 +23,21 @@ Contract: docs/design.md#definitions.
 Shapes: B batch, M platforms, S state, D context, Q what is believed of a platform.
 """
 
-from crossmix.bundle.folder import annotate, load, save
+from crossmix.bundle.folder import annotate, load, manifest_of, platforms_of, save, watch_of
 from crossmix.bundle.manifest import FILES, FORMAT, BundleError
 from crossmix.bundle.model import Bundle, Decision, Plan
 
-__all__ = ["FILES", "FORMAT", "Bundle", "BundleError", "Decision", "Plan", "annotate", "load", "save"]
+__all__ = [
+    "FILES",
+    "FORMAT",
+    "Bundle",
+    "BundleError",
+    "Decision",
+    "Plan",
+    "annotate",
+    "load",
+    "manifest_of",
+    "platforms_of",
+    "save",
+    "watch_of",
+]

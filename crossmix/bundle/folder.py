@@ -18,7 +18,7 @@ from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle import manifest as manifests
 from crossmix.bundle.export import export
-from crossmix.bundle.manifest import FILES, FORMAT, BundleError
+from crossmix.bundle.manifest import FILES, FORMAT, OPTIONAL, BundleError
 from crossmix.bundle.model import Bundle, Plan
 from crossmix.bundle.session import PROBE_TOLERANCE, check_probe, open_session, probe_inputs, tells_belief
 from crossmix.response import ResponseTable
@@ -44,6 +44,7 @@ def save(
     gates: Sequence[Mapping[str, Any]] = (),
     lineage: Mapping[str, Any] | None = None,
     layout: Layout = ALLOCATION,
+    watch: bytes | None = None,
 ) -> Bundle:
     """Write a bundle into `folder` (created if absent, its old content replaced) and load it back.
 
@@ -56,6 +57,7 @@ def save(
         gates: the rows of gates.json; `annotate` may add them later, when the gates needed the bundle first.
         lineage: where it comes from (run, step keys, parent bundle); must not name this machine.
         layout: of the states that the policy reads.
+        watch: what its monitor holds feedback against, watch.npz (`crossmix.evaluate.watch`); `None`: it has none.
 
     Raises:
         BundleError: the campaigns or platforms do not match, or the exported policy does not answer as `policy` does.
@@ -86,9 +88,12 @@ def save(
     probe = probe_inputs(layout.size, len(platforms))
     np.savez(folder / "probe.npz", **probe)  # type: ignore[arg-type]
     expected_BM = export(policy, folder / "policy.onnx", probe)
+    if watch is not None:
+        (folder / "watch.npz").write_bytes(watch)
+    written = (*FILES, *(name for name in OPTIONAL if (folder / name).is_file()))
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "files": {name: manifests.sha256(folder / name) for name in FILES},
+        "files": {name: manifests.sha256(folder / name) for name in written},
         "layout_digest": layout.digest,
         "data_digest": data_digest,
         "config_digest": config_module.digest(carried),
@@ -117,7 +122,7 @@ def load(folder: Path) -> Bundle:
         BundleError: something is missing, changed, or of another version; names the file and the remedy.
     """
     manifest = manifests.read_manifest(folder)
-    for name in FILES:
+    for name in (*FILES, *(name for name in OPTIONAL if name in manifest["files"])):
         manifests.verify(folder / name, manifest["files"].get(name))
     layout = _layout(folder / "state_layout.json", manifest["layout_digest"])
     platforms = tuple(manifests.read(folder / "platforms.json"))
@@ -134,6 +139,30 @@ def load(folder: Path) -> Bundle:
     check_probe(folder, session, manifest["probe"])
     believed = tells_belief(session)
     return Bundle(folder, layout, platforms, limits, plans, contexts, responses, manifest, session, believed)
+
+
+def watch_of(folder: Path) -> tuple[bytes | None, str]:
+    """watch.npz of a bundle, verified, and the bundle's digest; nothing else is read. `None`: it carries none.
+
+    Raises:
+        BundleError: as `load`, of the manifest and this file.
+    """
+    manifest = manifests.read_manifest(folder)
+    if "watch.npz" not in manifest["files"]:
+        return None, str(manifest["digest"])
+    manifests.verify(folder / "watch.npz", manifest["files"]["watch.npz"])
+    return (folder / "watch.npz").read_bytes(), str(manifest["digest"])
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """A bundle's manifest, its seal verified; raises `BundleError`."""
+    return manifests.read_manifest(folder)
+
+
+def platforms_of(folder: Path) -> tuple[str, ...]:
+    """A bundle's platforms in slot order, verified; raises `BundleError`."""
+    manifests.verify(folder / "platforms.json", manifests.read_manifest(folder)["files"].get("platforms.json"))
+    return tuple(manifests.read(folder / "platforms.json"))
 
 
 def _layout(file: Path, digest: object) -> Layout:

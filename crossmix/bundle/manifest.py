@@ -26,6 +26,8 @@ FILES = (
     "responses.npz",
     "probe.npz",
 )
+OPTIONAL = ("watch.npz",)
+"""What a bundle may lack; where the manifest lists one, it is verified as the others are."""
 
 
 class BundleError(ValueError):

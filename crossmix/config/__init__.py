@@ -38,7 +38,7 @@ from crossmix.config.values import (
     Positive,
     PositiveInt,
 )
-from crossmix.config.watching import Levels
+from crossmix.config.watching import Levels, Thresholds
 
 __all__ = [
     "ASKABLE",
@@ -79,6 +79,7 @@ __all__ = [
     "Reward",
     "Serving",
     "Target",
+    "Thresholds",
     "Train",
     "Webhook",
     "carried",

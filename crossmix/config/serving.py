@@ -127,7 +127,7 @@ class Monitor:
     """What watches served campaigns; every file of `monitoring` that registers a monitor adds its name."""
 
     __pydantic_config__ = STRICT
-    watch: tuple[Name, ...] = ("late_feed", "undelivered")
+    watch: tuple[Name, ...] = ("late_feed", "undelivered", "feed", "residuals", "roi", "regret")
     """Monitors that look, in this order."""
     settings: dict[Name, dict[Name, Any]] = field(default_factory=dict)
     """Monitor to its own settings, where they are not its defaults."""

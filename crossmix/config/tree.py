@@ -16,7 +16,7 @@ from crossmix.config.learning import Align, MAMLConfig, Online, Train
 from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Monitor, Registry, Serving
 from crossmix.config.values import STRICT, PositiveInt
-from crossmix.config.watching import Levels
+from crossmix.config.watching import Levels, Thresholds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +60,8 @@ class Config:
     """How far the market is taken to have moved."""
     alerts: Alerts = field(default_factory=Alerts)
     """Where alerts go, and the webhook that takes them."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """From when on residuals alarm."""
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6

@@ -204,6 +204,18 @@ pushed = sa.Table(
     sa.Column("pushes", sa.Integer, nullable=False, server_default="0", comment="how many; grows with each"),
 )
 
+watched = sa.Table(
+    "watched",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True, comment="what is followed, as residuals@24h"),
+    sa.Column(
+        "bundle", sa.String(64), nullable=False, comment="digest of what it is held against; another: begun anew"
+    ),
+    sa.Column("through", Moment, nullable=False, comment="end of the last cycle that was taken in"),
+    sa.Column("state", sa.LargeBinary, nullable=False, comment="numpy .npz"),
+    comment="how far monitors have followed the feedback, and what they believe",
+)
+
 alerts = sa.Table(
     "alerts",
     metadata,

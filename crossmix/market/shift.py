@@ -122,6 +122,56 @@ SCENARIOS: dict[str, Scenario] = {
         otherwise={},
         ramp=7,
     ),
+    "cvr": Scenario(
+        meaning="Clicks lead to other conversions than they did: a page that breaks, a rival's offer.",
+        size_means="factor on the conversion rate",
+        size=0.5,
+        low=0,
+        high=100,
+        where="spend",
+        during=lambda size: {"cvr": size},
+        otherwise={},
+    ),
+    "value": Scenario(
+        meaning="Conversions are worth something else: other baskets, other margins.",
+        size_means="factor on the value of a conversion",
+        size=0.6,
+        low=0,
+        high=100,
+        where="all",
+        during=lambda size: {"value": size},
+        otherwise={},
+    ),
+    "requests": Scenario(
+        meaning="There are more or fewer auctions than there were.",
+        size_means="factor on requests",
+        size=0.5,
+        low=0,
+        high=100,
+        where="spend",
+        during=lambda size: {"requests": size},
+        otherwise={},
+    ),
+    "all": Scenario(
+        meaning="Volume, click rate, conversion rate and value all move alike.",
+        size_means="factor on each of the four",
+        size=0.7,
+        low=0,
+        high=100,
+        where="revenue",
+        during=lambda size: dict.fromkeys(("requests", "ctr", "cvr", "value"), size),
+        otherwise={},
+    ),
+    "gone": Scenario(
+        meaning="A platform delivers nothing any more.",
+        size_means="factor of the requests that is left",
+        size=0.0,
+        low=0,
+        high=1,
+        where="spend",
+        during=lambda size: {"requests": size},
+        otherwise={},
+    ),
 }
 
 
@@ -217,6 +267,11 @@ def shift(
     | `outage`       | requests: `size` = 0                                  | most spend         | 3 cycles, 0     |
     | `new_platform` | requests: 0 until `start`, then `size` = 1            | most spend         | for good, 0     |
     | `ramp`         | prices: `size` = 1.5                                  | half of revenue    | for good, 7     |
+    | `cvr`          | conversion rate: `size` = 0.5                         | most spend         | for good, 0     |
+    | `value`        | value per conversion: `size` = 0.6                    | all                | for good, 0     |
+    | `requests`     | requests: `size` = 0.5                                | most spend         | for good, 0     |
+    | `all`          | requests, CTR, CVR and value: `size` = 0.7            | half of revenue    | for good, 0     |
+    | `gone`         | requests: `size` = 0                                  | most spend         | for good, 0     |
 
     "Half of revenue": the fewest platforms that together earn at least half of the expected revenue of the best split
     of the average cycle. "Most spend": the platform with most of that split's spend, over all campaigns; a shift that

@@ -402,17 +402,33 @@ def monitor_look(
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle that serves, where it is not the run's.")
+    ] = None,
+    every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.05, help="Look again and again until SIGTERM.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, quiet findings too.")] = False,
     set_: Set = None,
 ) -> None:
-    """Look once at what the served campaigns report. Exit status: 0 quiet, 2 cannot look, 3 something alarms."""
+    """Look at what the served campaigns report. Exit status: 0 quiet, 2 cannot look, 3 something alarms (not with
+    --every)."""
     with _readable_errors():
         import json
 
+        from monitoring.monitors import Finding
+        from monitoring.raised import raise_alerts
         from pipelines.cli import monitor as asked
 
-        findings = asked.findings(out, database, set_ or ())
-        print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings))
+        def show(findings: list[Finding]) -> None:
+            print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings), flush=True)
+
+        with asked.watching(out, database, set_ or (), bundle, raise_alerts) as once:
+            if every is not None:
+                asked.every(every, once, show)
+                return
+            findings = once()
+        show(findings)
     if any(finding.alarming for finding in findings):
         raise typer.Exit(3)
 

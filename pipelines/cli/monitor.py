@@ -1,13 +1,20 @@
-"""`crossmix monitor`: what the monitors find in a server's database, once."""
+"""`crossmix monitor`: what the monitors find in a server's database, once or again and again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from crossmix.config import Config, ConfigError, load
-from monitoring.monitors import Finding, configured, look
+from crossmix.config import Alerts, Config, ConfigError, load
+from crossmix.ledger.store import Store, StoreAwayError
+from monitoring.monitors import Finding, MonitorError, Served, configured, look
 from pipelines.cli.database import opened
 from pipelines.cli.serve import clock_for, run_with
 
@@ -15,16 +22,38 @@ WATCHED = ("monitor.*", "alerts.*", "serving.database", "serving.clock")
 """What of a run's config a look may change."""
 
 
-def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -> list[Finding]:
+def findings(
+    out: Path | None, database: str | None, overrides: Sequence[str], bundle: Path | None = None
+) -> list[Finding]:
     """What the configured monitors find now.
 
     Args:
         out: a finished run that was served; its config says what watches.
         database: the server's database instead of the run's.
         overrides: config keys as `a.b=c`.
+        bundle: the folder of the bundle that serves; `None`: the one that the run's server says, or the run's own.
 
     Raises:
         ConfigError: neither is named, a setting does not fit, or the database cannot be read.
+        MonitorError: what serves cannot be read.
+    """
+    with watching(out, database, overrides, bundle) as once:
+        return once()
+
+
+@contextmanager
+def watching(
+    out: Path | None,
+    database: str | None,
+    overrides: Sequence[str],
+    bundle: Path | None = None,
+    raise_alerts: Callable[[Store, list[Finding], datetime, Alerts], object] | None = None,
+) -> Iterator[Callable[[], list[Finding]]]:
+    """A call that looks, as often as it is made; arguments and errors as `findings`.
+
+    Args:
+        raise_alerts: is handed the ledger, all findings of a look, its time and the config's alerts; `None`: nobody is
+            told.
     """
     if out is None and database is None:
         raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
@@ -36,7 +65,49 @@ def findings(out: Path | None, database: str | None, overrides: Sequence[str]) -
     if out is not None and database is None and kept != url and not Path(kept).is_file():
         raise ConfigError(f"{out}: was never served, so nothing came back; `crossmix serve {out}` begins")
     with opened(url, clock) as store:
-        return look(store, clock(), config)
+
+        def once() -> list[Finding]:
+            now = clock()
+            found = look(store, now, config, served_by(config, out, bundle))
+            if raise_alerts is not None:
+                raise_alerts(store, found, now, config.alerts)
+            return found
+
+        yield once
+
+
+def served_by(config: Config, out: Path | None, bundle: Path | None = None) -> Served:
+    """What serves: the bundle that the run's server noted last, else the run's; and the run's market."""
+    if out is None:
+        return Served(config=config, bundle=bundle)
+    market = out / "steps" / "current" / "market"
+    return Served(config=config, bundle=bundle or _noted(out), market=market.resolve() if market.exists() else None)
+
+
+def _noted(out: Path) -> Path | None:
+    folder = out / "serving" / "bundles"
+    try:
+        noted = json.loads((folder / "serving.json").read_text())
+        found = folder / noted["folder"] if "folder" in noted else Path(noted["path"])
+    except (OSError, ValueError, KeyError):
+        found = out / "bundle"
+    return next((one for one in (found, out / "bundle") if (one / "manifest.json").is_file()), None)
+
+
+def every(seconds: float, once: Callable[[], list[Finding]], show: Callable[[list[Finding]], None]) -> None:
+    """Look and show until SIGTERM or SIGINT, so many seconds of the wall's clock between the ends of two looks.
+
+    What the database or a bundle cannot tell for a while is told on stderr, and looked at again.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        try:
+            show(once())
+        except (StoreAwayError, MonitorError) as error:
+            print(f"monitor: {error}", file=sys.stderr, flush=True)
+        stop.wait(seconds)
 
 
 def database_of(config: Config, out: Path | None, database: str | None) -> str:
@@ -55,9 +126,12 @@ def table(findings: Sequence[Finding]) -> str:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    observed = "-" if finding.observed is None else f"{finding.observed:.1f} {finding.unit}"
+    if finding.score is not None:
+        observed, limit = f"{finding.score:.1f} sd", f"{finding.limit:.1f} sd"
+    else:
+        observed = "-" if finding.observed is None else f"{finding.observed:.3g} {finding.unit}"
+        limit = f"{finding.limit:g} {finding.unit}"
     mark = "ALARM" if finding.alarming else "ok"
-    limit = f"{finding.limit:g} {finding.unit}"
     return mark, finding.monitor, finding.campaign_id, finding.arm, observed, limit, finding.detail
 
 

@@ -59,7 +59,7 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
         fidelity=comparison,
         records=records,
         policies=table,
-        bundle=publish_bundle(config, fitted, actor, out / "bundle"),
+        bundle=publish_bundle(config, fitted, actor, out / "bundle", act=players["policy"]),
     )
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)

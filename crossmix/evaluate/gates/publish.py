@@ -1,4 +1,4 @@
-"""The judged policy as a bundle, with a table of responses per campaign."""
+"""The judged policy as a bundle, with a table of responses per campaign and its monitor's thresholds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import torch
 
 from crossmix import bundle as bundles
 from crossmix.config import Config
+from crossmix.evaluate.play import Act
+from crossmix.evaluate.watch.expectation import Expectation
+from crossmix.evaluate.watch.quiet import calibrate
 from crossmix.market.conditions import scaled_market
 from crossmix.market.model import Market
 from crossmix.market.pacing import tables
@@ -19,7 +22,15 @@ PLANNED = ("requests", "ctr", "cvr", "value", "saturation")
 """The parameters that a plan's tables hold, beside the price."""
 
 
-def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folder: Path) -> bundles.Bundle:
+def publish_bundle(
+    config: Config, market: Market, actor: torch.nn.Module, folder: Path, *, act: Act | None = None
+) -> bundles.Bundle:
+    """The bundle of an actor, with responses of the market that it plans in.
+
+    Args:
+        act: what plays quiet flights for the thresholds that the bundle carries; `None`: it carries none.
+    """
+    planned = planned_market(config, market, actor)
     return bundles.save(
         folder,
         actor,
@@ -33,9 +44,18 @@ def publish_bundle(config: Config, market: Market, actor: torch.nn.Module, folde
             for c, name in enumerate(market.campaigns)
         },
         contexts={name: market.present_context[c].numpy() for c, name in enumerate(market.campaigns)},
-        responses=response_tables(planned_market(config, market, actor)),
+        responses=response_tables(planned),
         data_digest=market.digest,
+        watch=None if act is None else watch_file(config, planned, act),
     )
+
+
+def watch_file(config: Config, market: Market, act: Act) -> bytes | None:
+    """watch.npz: what is usual in this market, and thresholds of its quiet flights; `None` where config wants none."""
+    if not config.thresholds.flights:
+        return None
+    calibrated = calibrate(config, market, act)
+    return Expectation.of(market, config.levels, config.thresholds.budget, calibrated).as_bytes()
 
 
 def planned_market(config: Config, market: Market, actor: torch.nn.Module) -> Market:

@@ -177,14 +177,33 @@ def test_defaults_fall_where_the_money_is() -> None:
     outcome: Outcome = expected(conditions, budget)
     spend, revenue = outcome.spend.sum(0), outcome.revenue.sum(0)
     most = market.platforms[int(spend.argmax())]
-    for name in ("ctr_collapse", "outage", "new_platform"):
+    for name in ("ctr_collapse", "outage", "new_platform", "cvr", "requests", "gone"):
         assert shifts(shift(market, name))[0].platforms == (most,)
-    for name in ("price_shock", "ramp"):
+    for name in ("price_shock", "ramp", "all"):
         index = [market.platforms.index(platform) for platform in shifts(shift(market, name))[0].platforms]
         chosen = revenue[index]
         assert float(chosen.sum()) >= 0.5 * float(revenue.sum()) > float(chosen.sum() - chosen.min())
         assert float(chosen.min()) >= float(revenue[[p for p in range(10) if p not in index]].max())
-    assert shifts(shift(market, "holiday"))[0].platforms == market.platforms
+    for name in ("holiday", "value"):
+        assert shifts(shift(market, name))[0].platforms == market.platforms
+
+
+@pytest.mark.parametrize(
+    ("name", "moved"),
+    [
+        ("cvr", {"cvr"}),
+        ("value", {"value"}),
+        ("requests", {"requests"}),
+        ("all", {"requests", "ctr", "cvr", "value"}),
+        ("gone", {"requests"}),
+    ],
+)
+def test_a_lasting_move_is_of_what_it_says_and_never_ends(name: str, moved: set[str]) -> None:
+    size = 0.0 if name == "gone" else 1.7
+    (item,) = shifts(shift(_market(), name, platforms=["p0", "p3"], size=size, start=4))
+    for parameter in PARAMETERS:
+        course = [item.factor(parameter, cycle) for cycle in (-20, 3, 4, 5_000)]
+        assert course == pytest.approx([1, 1, size, size] if parameter in moved else [1, 1, 1, 1])
 
 
 def test_a_scenario_is_told_to_nobody_but_the_environment() -> None:

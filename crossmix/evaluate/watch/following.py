@@ -1,0 +1,85 @@
+"""The feedback of a served advertiser, followed cycle by cycle: what is kept between two looks, and what a look shows.
+
+Shapes: T cycles, C campaigns of the bundle, P platforms, Q quantities, F = 1 advertiser.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from crossmix.evaluate.watch.expectation import Expectation
+from crossmix.evaluate.watch.statistic import Looked, Sums, Track, look, sums
+from crossmix.evaluate.watch.walk import walk
+from crossmix.feedback import AMOUNTS, Array, Feedback
+from crossmix.market.levels import Residuals, State, start
+
+RECENT = 28
+"""Cycles whose z is kept to show."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What is believed after the cycles that were taken in."""
+
+    state: State
+    track: Track
+    z_NPQ: Array
+    """Of the newest of them, oldest first."""
+
+    @classmethod
+    def begin(cls, expectation: Expectation) -> Kept:
+        """Of a market of which nothing has been seen."""
+        platforms, quantities = expectation.quiet_IPQ.shape[1:]
+        track = Track.begin(expectation.thresholds, 1, platforms)
+        return cls(start(expectation.usual, expectation.law), track, np.zeros((0, platforms, quantities)))
+
+    def as_bytes(self) -> bytes:
+        """As numpy's .npz; `from_bytes` reads it."""
+        tables = {f"track_{name}": table for name, table in self.track._asdict().items()}
+        state = np.frombuffer(self.state.as_bytes(), np.uint8)
+        file = io.BytesIO()
+        np.savez_compressed(file, z=self.z_NPQ, state=state, **tables)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Kept:
+        with np.load(io.BytesIO(data)) as tables:
+            track = Track(*(tables[f"track_{name}"] for name in Track._fields))
+            return cls(State.from_bytes(tables["state"].tobytes()), track, tables["z"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What the cycles of a look show."""
+
+    residuals: Residuals
+    sums: Sums
+    looked: Looked
+
+
+def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Kept, Shown]:
+    """Take in finished cycles of the bundle's campaigns (`spread`), oldest first."""
+    followed = walk(expectation.usual, expectation.law, feedback, kept.state)
+    told = sums(followed.residuals)
+    looked, track = look(told, expectation.thresholds, kept.track)
+    z_NPQ = np.concatenate([kept.z_NPQ, looked.z_WTFPQ[0, :, 0]])[-RECENT:]
+    return Kept(followed.state, track, z_NPQ), Shown(followed.residuals, told, looked)
+
+
+def spread(feedback: Feedback, campaigns: tuple[str, ...]) -> Feedback:
+    """The same with these campaigns, in this order; of those that it does not have it had no cycle."""
+    column = [campaigns.index(name) for name in feedback.campaigns]
+    empty: dict[str, float] = dict.fromkeys((*AMOUNTS, "told_TCP"), np.nan) | {"cycle_TC": -1}
+    tables: dict[str, Any] = {}
+    for one in fields(feedback):
+        if one.name in ("campaigns", "platforms"):
+            continue
+        table = getattr(feedback, one.name)
+        wide = np.full((len(table), len(campaigns), *table.shape[2:]), empty.get(one.name, 0), table.dtype)
+        wide[:, column] = table
+        tables[one.name] = wide
+    return Feedback(campaigns=campaigns, platforms=feedback.platforms, **tables)

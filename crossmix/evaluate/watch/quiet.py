@@ -1,0 +1,130 @@
+"""Thresholds from quiet flights: the market as fitted is played, and what its residuals do by themselves is counted.
+
+A false alert is a cycle in which some cell alarms that does not rest. Both rules have the same rate alone; of all such
+pairs of thresholds the one is taken that has the budget's alerts together.
+
+Shapes: as `crossmix.evaluate.watch.statistic`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import stats
+
+from crossmix.config import Config
+from crossmix.evaluate.play import Act
+from crossmix.evaluate.watch.flights import both
+from crossmix.evaluate.watch.statistic import Sums, Thresholds, Track, look, reference, sums, windowed, windows
+from crossmix.evaluate.watch.walk import walk
+from crossmix.feedback import Array
+from crossmix.market.level_evidence import Usual
+from crossmix.market.model import Market
+
+MONTH = 30.0
+"""Days of the budget."""
+TAIL = 0.99
+"""Quantile at which the scale of z is taken."""
+OWN = 1_000
+"""Values of a platform from which on it has a scale of its own."""
+STEPS = 14
+"""Halvings of a threshold's bracket."""
+HIGHEST = 60.0
+"""Thresholds are looked for up to here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """Thresholds, and what they do on the flights that they were found on."""
+
+    thresholds: Thresholds
+    achieved: float
+    """False alerts per 30 days; at most the budget."""
+    alerts: int
+    days: float
+    """Simulated, of all flights."""
+    z_IPQ: Array
+    """Quiet z of single cycles, some of them: what is usual, for pictures and drift tables."""
+
+
+def calibrate(config: Config, market: Market, act: Act) -> Calibrated:
+    """Play quiet flights of all campaigns and find the thresholds.
+
+    Args:
+        market: in which the policy was planned; it is played and expected alike.
+        act: the policy's; the static split has its part beside it (`thresholds.weight`).
+    """
+    settings = config.thresholds
+    cycles = max(round(settings.days * 24 / market.cycle_hours), 2)
+    feedback = both(config, market, act, flights=settings.flights, cycles=cycles, seed=settings.seed)
+    rows = torch.arange(settings.flights * len(market.campaigns)) % len(market.campaigns)
+    told = sums(walk(Usual.of(market, rows), config.levels, feedback).residuals, settings.flights)
+    return found(config, told, market.cycle_hours / 24)
+
+
+def found(config: Config, told: Sums, days: float) -> Calibrated:
+    """The thresholds of these quiet residuals, of cycles of `days`."""
+    settings, wide = config.thresholds, windows(days)
+    z_WTFPQ = windowed(told, wide)
+    blank = Thresholds(
+        largest=HIGHEST,
+        cusum=HIGHEST,
+        reference=reference(settings.reference, days),
+        cooldown=max(round(settings.cooldown / days), 1),
+        windows=wide,
+        scale_2WPQ=scale(z_WTFPQ),
+    )
+    simulated = told.observed.shape[0] * told.observed.shape[1] * days
+
+    def rate(thresholds: Thresholds) -> float:
+        return _alerts(told, thresholds) / simulated * MONTH
+
+    def alone(name: str, wanted: float) -> float:
+        """The lowest threshold of one rule at which it alone has no more than the wanted rate."""
+        low, high = 1.0, HIGHEST
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if rate(replace(blank, **{name: middle})) <= wanted else (middle, high)
+        return high
+
+    low, high, best = 0.0, settings.budget, blank
+    for _ in range(6):
+        middle = (low + high) / 2
+        pair = replace(blank, largest=alone("largest", middle), cusum=alone("cusum", middle))
+        if rate(pair) <= settings.budget:
+            low, best = middle, pair
+        else:
+            high = middle
+    alerts = _alerts(told, best)
+    kept = z_WTFPQ[0].reshape(-1, *z_WTFPQ.shape[3:])
+    return Calibrated(best, alerts / simulated * MONTH, alerts, simulated, kept[:: max(len(kept) // 500, 1)][:500])
+
+
+def scale(z_WTFPQ: Array) -> Array:
+    """What z has for its upper and lower 99th percentile, over the normal law's, (2, W, P, Q); at least a half.
+
+    Of each platform where it told enough, else of all of them.
+    """
+    normal = float(stats.norm.ppf(TAIL))
+    windows_, _, _, platforms, quantities = z_WTFPQ.shape
+    result = np.ones((2, windows_, platforms, quantities))
+    for s, sign in enumerate((1, -1)):
+        for w, q in np.ndindex(windows_, quantities):
+            each = [_known(sign * z_WTFPQ[w, :, :, p, q]) for p in range(platforms)]
+            every = np.concatenate(each)
+            for p, some in enumerate(each):
+                of = some if len(some) >= OWN else every
+                result[s, w, p, q] = max(np.quantile(of, TAIL) / normal, 0.5) if len(of) else 1.0
+    return result
+
+
+def _known(values: Array) -> Array:
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _alerts(told: Sums, thresholds: Thresholds) -> int:
+    track = Track.begin(thresholds, told.observed.shape[1], told.observed.shape[2])
+    looked, _ = look(told, thresholds, track)
+    return int(looked.alarms.any((2, 3)).sum())
