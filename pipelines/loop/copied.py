@@ -31,7 +31,7 @@ def copy(out: Path, to: Path, config: Config) -> Config:
         to: folder that is made.
 
     Raises:
-        ConfigError: there is no finished run, it has no bundle, or the folder is there.
+        ConfigError: there is no finished run, or it has no bundle.
     """
     record = RunRecord.found(out)
     if record is None:
@@ -39,8 +39,6 @@ def copy(out: Path, to: Path, config: Config) -> Config:
         raise ConfigError(f"{out}: holds no finished run; make one with `crossmix run`")
     if not (out / "bundle").is_dir():
         raise ConfigError(f"{out}: it has no bundle, as its gates did not pass; only a policy that passed is served")
-    if to.exists():
-        raise ConfigError(f"--out {to.parent}: it holds a simulation already; name a new folder")
     (to / "steps").mkdir(parents=True)
     for name, folder in record.steps.items():
         place = to / folder
@@ -49,6 +47,10 @@ def copy(out: Path, to: Path, config: Config) -> Config:
             shutil.copytree(out / folder, place)
         else:
             place.symlink_to((out / folder).resolve(), target_is_directory=True)
+        current = to / "steps" / "current" / name
+        current.parent.mkdir(exist_ok=True)
+        if not current.exists():
+            current.symlink_to(place.resolve(), target_is_directory=True)
     shutil.copytree(out / "bundle", to / "bundle")
     if (out / "mlflow.db").is_file():
         shutil.copy2(out / "mlflow.db", to / "mlflow.db")

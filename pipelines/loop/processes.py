@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -11,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -32,18 +35,21 @@ class Process:
     Args:
         log: file that gets what it prints.
         module: what takes the arguments.
+        talks: it answers each line that it is told with a line of JSON.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path, module: str = "pipelines.loop.child") -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, module: str = "pipelines.loop.child", talks: bool = False
+    ) -> None:
         self.name, self.log = name, log
         command = [sys.executable, "-m", module, *arguments]
         with log.open("wb") as stream:
             # A session of its own: Ctrl-C reaches the simulation, which ends the others in their order.
             self.popen = subprocess.Popen(
                 command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else stream,
+                stderr=stream,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
                 start_new_session=True,
             )
@@ -72,6 +78,31 @@ class Process:
                 time.sleep(LOOK_SECONDS)
         raise ProcessError(f"{self.name}: no answer in {START_SECONDS:g} s; {self.log} says what it does")
 
+    def ask(self, line: str) -> dict[str, Any]:
+        """Its answer to a line; raises `ProcessError`."""
+        try:
+            assert self.popen.stdin is not None
+            self.popen.stdin.write(f"{line}\n".encode())
+            self.popen.stdin.flush()
+        except OSError:
+            self.popen.wait(END_SECONDS)
+            self.check()
+            raise
+        return self.hears()
+
+    def hears(self) -> dict[str, Any]:
+        """The next line that it says; raises `ProcessError`."""
+        assert self.popen.stdout is not None
+        ready, _, _ = select.select([self.popen.stdout], [], [], START_SECONDS)
+        line = self.popen.stdout.readline() if ready else b""
+        if not line:
+            if ready:
+                self.popen.wait(END_SECONDS)
+            self.check()
+            raise ProcessError(f"{self.name}: no answer in {START_SECONDS:g} s; {self.log} says what it does")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
     def end(self) -> int:
         """Its exit status: it is asked to end, and made to after `END_SECONDS`."""
         if self.popen.poll() is None:
@@ -81,6 +112,10 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.popen.kill()
                 self.popen.wait()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         return self.popen.returncode
 
 
@@ -93,9 +128,9 @@ class Household:
         self.processes: list[Process] = []
         folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, *arguments: str, module: str = "pipelines.loop.child") -> Process:
-        """Start a command of `crossmix`, or another module."""
-        process = Process(name, arguments, self.folder / f"{name}.log", module)
+    def start(self, name: str, *arguments: str, module: str = "pipelines.loop.child", talks: bool = False) -> Process:
+        """Start a command of `crossmix`, or another module; arguments as `Process` takes them."""
+        process = Process(name, arguments, self.folder / f"{name}.log", module, talks)
         self.processes.append(process)
         return process
 

@@ -38,6 +38,7 @@ from pipelines.cli.database import opened
 from pipelines.loop.asking import Server, ServerError
 from pipelines.loop.book import Book
 from pipelines.loop.copied import copy, settings
+from pipelines.loop.healing import Healing
 from pipelines.loop.processes import Household, free_port
 
 BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
@@ -162,6 +163,8 @@ class Simulation:
         self.server.at(moment)
         seen = {} if self.watcher is None else self.watcher.look(moment, day)
         seen |= self.book.news()
+        if seen["runs"]:
+            self.server.tick()  # a run may have moved the champion, or begun a canary
         parts = self.book.parts(BEGINS + timedelta(days=day))
         arms, events, told = {}, list[Event](), dict[str, tuple[Tensor, Tensor]]()
         for arm in self.worlds:
@@ -241,7 +244,7 @@ def simulate(
         ProcessError, ServerError: a process that ended, or did not do what it should.
     """
     question.check()
-    config = settings(out, [*overrides, f"serving.days={question.days}"])
+    settings(out, overrides)  # told before anything is started
     fitted = load_market(local.step_folder(out, "market"))
     if fitted.cycle_hours != 24:
         raise ConfigError(f"{out}: its cycles have {fitted.cycle_hours} hours; a simulation plays days")
@@ -250,7 +253,11 @@ def simulate(
     folder.mkdir(parents=True, exist_ok=True)
     with lifeline.hold(folder), Household(folder / "logs") as household:
         run = folder / "run"
-        own = copy(out, run, config)
+        if run.exists():
+            raise ConfigError(f"--out {folder}: it holds a simulation already; name a new folder")
+        healing = Healing(household, folder) if question.loop else None
+        more = [] if healing is None else healing.settings
+        own = copy(out, run, settings(out, [f"serving.days={question.days}", *more, *overrides]))
         clock = folder / "clock"
         files.write(clock, BEGINS.isoformat())
         url = serve(household, run)
@@ -260,6 +267,9 @@ def simulate(
             simulation = Simulation(question, market, own, server, Book(store))
             try:
                 simulation.begin()
+                if healing is not None:
+                    healing.start(run)
+                    simulation.watcher = healing.watcher(store)
                 _played(simulation, household, began)
             finally:
                 server.close()

@@ -82,8 +82,9 @@ def test_a_copy_serves_by_itself_and_a_second_simulation_takes_another_folder(ru
     assert record["config"]["registry"]["experiment"] == "crossmix-loop"
     assert (tmp_path / "a" / "run" / "steps" / "market" / "market.json").is_file()
     assert not (tmp_path / "a" / "run" / "steps" / "features").is_symlink()
+    assert (tmp_path / "a" / "run" / "steps" / "current" / "market" / "market.json").is_file()
     with pytest.raises(loop.ConfigError, match="holds a simulation already; name a new folder"):
-        copy(run.out, tmp_path / "a" / "run", run.config)
+        loop.simulate(run.out, tmp_path / "a", FLIGHT, [], print)
 
 
 @pytest.mark.parametrize(

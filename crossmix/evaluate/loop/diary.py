@@ -33,8 +33,8 @@ class Diary:
     """What was asked for."""
     days: list[dict[str, Any]] = field(default_factory=list)
     """`day`, `date`, `arms`: arm to `SUMS`, `version`, `bundle`, `degraded`, `part`, `reported`: what the feed told at
-    the day's end, late conversions among it. Of the loop, each as its part says it: `z` (largest |z|), `threshold`,
-    `alerts`, `quarantined`, `runs`, `canary`."""
+    the day's end, late conversions among it. Of the loop: `beyond`, the largest residual as a part of its threshold, and
+    `at`, what it is of; `alarms`, `alerts`, `quarantined`, `runs`, `canary`."""
     cost: dict[str, float] = field(default_factory=dict)
     """Seconds: `wall`, `cpu_driver`, `cpu_<process>`; `start`: until the first day."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.evaluate.loop.diary import TRAILING, Diary
-from crossmix.pages.charts import ACCENT, DASHES, DOTS, INK, MUTED, WARM, Chart, Panel, standalone
+from crossmix.pages.charts import ACCENT, DASHES, INK, MUTED, WARM, Chart, Panel, standalone
 from crossmix.pages.scales import Axis, Scale, whole_ticks
 
 Array = NDArray[np.float64]
@@ -72,11 +72,12 @@ def _roi(chart: Chart, x: Axis, area: Any, diary: Diary, beside: Diary | None) -
 
 
 def _residuals(chart: Chart, x: Axis, area: Any, diary: Diary, _: Diary | None) -> Panel:
-    z, threshold = diary.each("z"), diary.each("threshold")
-    top = float(np.nanmax(np.concatenate([z, threshold, [1.0]])))
-    panel = chart.panel(x, Axis(Scale(0.0, 1.1 * top), "largest |z|", most=3), area=area, gutter=GUTTER)
-    panel.bars(range(len(z)), z, ACCENT)
-    panel.line(range(len(threshold)), threshold, WARM, dash=DOTS)
+    beyond = diary.each("beyond")
+    top = float(np.nanmax(np.append(beyond, 1.0)))
+    panel = chart.panel(x, Axis(Scale(0.0, 1.1 * top), "residual", most=3), area=area, gutter=GUTTER)
+    panel.bars(range(len(beyond)), beyond, ACCENT)
+    panel.level(1.0, WARM, DASHES)
+    panel.note(-0.5, 1.0, " threshold", WARM, lift=4)
     return panel
 
 
@@ -119,7 +120,7 @@ def _any(*names: str) -> Callable[[Diary], bool]:
 
 
 PANELS: list[tuple[Callable[[Diary], bool], Callable[..., Panel]]] = [
-    (_any("z"), _residuals),
+    (_any("beyond"), _residuals),
     (_any("alerts", "quarantined", "runs"), _alerts),
     (lambda _: True, _versions),
 ]

@@ -21,7 +21,7 @@ def day(number: int, version: int, revenue: float, **more: object) -> dict[str, 
 
 
 def flight() -> Diary:
-    days = [day(0, 1, 100.0, z=1.0), day(1, 1, 200.0, z=None), day(2, 3, 0.0, z=6.0, threshold=5.0)]
+    days = [day(0, 1, 100.0, beyond=0.2), day(1, 1, 200.0, beyond=None), day(2, 3, 0.0, beyond=1.2)]
     days[2] |= {"alerts": [{"cause": "cvr"}], "quarantined": 2, "runs": []}
     return Diary(QUESTION, days, {"wall": 3.0, "start": 1.0, "cpu_driver": 1.0})
 
@@ -39,7 +39,7 @@ def test_roi_is_of_sums_of_money() -> None:
 def test_versions_are_told_where_they_change_and_figures_that_a_day_lacks_are_unknown() -> None:
     diary = flight()
     assert diary.versions() == [(0, 1), (2, 3)]
-    np.testing.assert_array_equal(diary.each("z"), [1.0, np.nan, 6.0])
+    np.testing.assert_array_equal(diary.each("beyond"), [0.2, np.nan, 1.2])
 
 
 def test_its_file_is_read_back(tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_the_picture_has_a_panel_for_what_there_is() -> None:
     assert asked(diary) == "3 days, 2 campaigns, outage from day 1, with the loop"
     drawn = picture(diary, flight())
     assert drawn.startswith("<svg")
-    for words in ("largest |z|", "cells held", "version", "ROI, 7 days", "policy, with the loop"):
+    for words in ("residual", "cells held", "version", "ROI, 7 days", "policy, with the loop"):
         assert words in drawn, words
     assert drawn == picture(diary, flight())
     bare = Diary(QUESTION, [day(0, 1, 100.0)])
-    assert "largest |z|" not in picture(bare)
+    assert "residual" not in picture(bare)
     assert "cells held" not in picture(bare)
