@@ -33,7 +33,7 @@ class Diary:
     """What was asked for."""
     days: list[dict[str, Any]] = field(default_factory=list)
     """`day`, `date`, `arms`: arm to `SUMS`, `version`, `bundle`, `degraded`, `part`, `reported`: what the feed told at
-    the day's end, late conversions among it. Of the loop: `beyond`, the largest residual as a part of its threshold, and
+    the day's end, late conversions among it. Of the loop: `beyond`, the largest residual as a part of its threshold,
     `at`, what it is of; `alarms`, `alerts`, `quarantined`, `runs`, `canary`."""
     cost: dict[str, float] = field(default_factory=dict)
     """Seconds: `wall`, `cpu_driver`, `cpu_<process>`; `start`: until the first day."""
