@@ -45,7 +45,7 @@ from crossmix.market.model import load as load_market
 from serving.canary.rail import WHOLE
 
 Array = NDArray[np.float64]
-SEED = 6_950_000
+SEED = 6_980_000
 """Of the first flights: far from those of training, judging, tests and the other benchmarks."""
 WEIGHT, BEFORE = 0.7, 14
 """The policy's part of the users, and cycles of the experiment before a canary."""
@@ -69,7 +69,7 @@ class Flights:
         self._played: dict[tuple[float, int], dict[str, Array]] = {}
 
     def arm(self, size: float, luck: int) -> dict[str, Array]:
-        """Revenue per budget, (R, T), and conversions, of an arm with this part of users and budget."""
+        """Revenue and conversions, (R, T) each, of an arm with this part of users and budget."""
         key = size, luck
         if key not in self._played:
             parts = [self._play(size, luck, n) for n in range(math.ceil(self.runs / AT_ONCE))]
@@ -91,13 +91,13 @@ class Flights:
         played = play(world, static, self.cycles)
         amount_QRT = played.amount_TBPQ.sum(2).reshape(self.cycles, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
         total = dict(zip(QUANTITIES, amount_QRT, strict=True))
-        return {"roi": total["revenue"] / size, "conversions": total["conversions"]}
+        return {name: np.asarray(total[name], float) for name in ("revenue", "conversions")}
 
 
 def schedule(steps: Sequence[float], cycles: int) -> Array:
     """Parts of canary and policy in each cycle, (T, 2), of steps below 1."""
     tried_T = np.repeat([step for step in steps if step < 1], cycles)
-    return np.round(np.stack([WEIGHT * tried_T, WEIGHT * (1 - tried_T)], axis=1), 9)
+    return np.asarray(np.round(np.stack([WEIGHT * tried_T, WEIGHT * (1 - tried_T)], axis=1), 9), np.float64)
 
 
 def spliced(flights: Flights, part_T2: Array) -> tuple[Array, Array, Array]:
@@ -105,14 +105,14 @@ def spliced(flights: Flights, part_T2: Array) -> tuple[Array, Array, Array]:
     columns = []
     for t, (mine, others) in enumerate(part_T2):
         one, other = flights.arm(mine, 0), flights.arm(others, 1)
-        columns.append((one["roi"][:, t], other["roi"][:, t], one["conversions"][:, t]))
+        columns.append((one["revenue"][:, t] / mine, other["revenue"][:, t] / others, one["conversions"][:, t]))
     roi_RT, policy_RT, sold_RT = (np.stack(rows, axis=1).astype(float) for rows in zip(*columns, strict=True))
     return roi_RT, policy_RT, sold_RT
 
 
 def noise_known(flights: Flights) -> unequal.Before:
     """What an experiment's arms tell of the noise before the canary."""
-    policy, control = (flights.arm(size, luck)["roi"] for luck, size in enumerate((WEIGHT, 1 - WEIGHT)))
+    policy, control = (flights.arm(size, luck)["revenue"] for luck, size in enumerate((WEIGHT, 1 - WEIGHT)))
     scale_T = np.full(BEFORE, unequal.noise([WEIGHT, 1 - WEIGHT]))
     return unequal.before(np.log(policy[:, :BEFORE] / control[:, :BEFORE]), scale_T)
 

@@ -15,6 +15,7 @@ from crossmix.bundle import BundleError
 from crossmix.ledger import canaries
 from crossmix.ledger.canaries import ENDED, Canary, CanaryError, Plan
 from crossmix.ledger.store import StoreAwayError
+from crossmix.registry.mlflow_door import RegistryError
 from serving import fields
 from serving.canary import rail
 from serving.canary.schema import CanaryAnswer, CanaryRow, NewCanary
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 Reason = Annotated[fields.Reason, Query()]
 
 
-class RegistryError(RuntimeError):
-    """The registry has no such version, or cannot be asked; the message says which."""
+class RegistryAwayError(RuntimeError):
+    """The registry cannot be asked for the version; the message says why."""
 
 
 class _InSentences(APIRoute):
@@ -45,9 +46,11 @@ class _InSentences(APIRoute):
                 return await inner(request)
             except (CanaryError, BundleError) as error:
                 return JSONResponse({"error": str(error)}, 409)
+            except RegistryError as error:
+                return JSONResponse({"error": f"version: {error}"}, 422)
             except (CampaignError, MalformedError) as error:
                 return JSONResponse({"error": str(error)}, error.status)
-            except (RegistryError, StoreAwayError) as error:
+            except (RegistryAwayError, StoreAwayError) as error:
                 return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
 
         return handle
@@ -89,18 +92,18 @@ def begin(live: Live, name: str, who: str, reason: str) -> Canary:
     Raises:
         CanaryError: one runs, the version serves already, or nobody is in the policy.
         BundleError: the version does not verify, or is not this server's.
-        RegistryError: it is not registered, or the registry is away.
-        StoreAwayError: the database is away.
+        RegistryError: it is not registered.
+        RegistryAwayError, StoreAwayError: registry or database are away.
     """
     if live.weight("policy") <= 0:
         why = live.snapshot.ended or "its experiment gives the policy none"
         raise CanaryError(f"canary: no user is in the policy's arm ({why}); begin an experiment first")
     try:
         version, bundle = live.trial.fetch(name)
-    except BundleError:
+    except (BundleError, RegistryError):
         raise
     except Exception as error:  # MLflow's stores raise their own kinds each
-        raise RegistryError(f"version {name}: {sentence(error)}") from error
+        raise RegistryAwayError(f"registry: {sentence(error)}") from error
     settings = live.config.serving.canary
     plan = Plan(
         version.number, bundle.digest, live.version, settings.steps, settings.cycles, settings.roi_drop,

@@ -203,6 +203,7 @@ def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
 
     class Live:
         version, bundle = 3, SimpleNamespace(digest="d" * 64)
+        experiment = SimpleNamespace(tried=SimpleNamespace(version=4, part=0.2))
         campaigns = {"spring": campaign}  # noqa: RUF012
 
         def clock(self) -> datetime:
@@ -217,6 +218,7 @@ def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
     assert observe.lags(live, now) == [("spring", "policy", 11 * 86_400)]  # type: ignore[arg-type]
     assert sample("crossmix_bundle_info", version="3", digest="d" * 64) == 1
     assert sample("crossmix_away", what="registry") == 1
+    assert sample("crossmix_canary_part", version="4") == 0.2
     assert sample("crossmix_feedback_lag_seconds", campaign="spring", arm="policy") == 950_400
     assert sample("crossmix_feedback_unknown_cycles", campaign="spring", arm="policy") == 10
     del live
