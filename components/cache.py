@@ -21,7 +21,7 @@ from crossmix.config import Config, Data, digest
 from crossmix.sources import log_files, takes_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("crossmix", "feature_repo", "components")
+PACKAGES = ("crossmix", "feature_repo", "serving", "components")
 
 
 def step_key(step: Step, config: Config, inputs: Mapping[str, Path]) -> str:

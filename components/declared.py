@@ -1,8 +1,8 @@
 """What a step declares of itself, beside its component; everything else that knows steps walks these declarations.
 
 A step is one folder, `components/<step>/`: `component.py`, which Kubeflow runs, and `step.py`, whose `STEP` says what
-the component calls, what its result depends on, and what is shown of it. With its one call in `pipelines/training.py`
-that is all: cache keys, the run, summary.json, the report and the tests follow.
+the component calls, what its result depends on, and what is shown of it. With its one call in every pipeline that it
+names (`pipelines/training.py`) that is all: cache keys, the run, summary.json, the report and the tests follow.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Step:
     """Config sections, or dotted keys below one, that reach what it writes: a change of one computes it anew."""
     aside: tuple[str, ...] = ()
     """What it reads besides, which reaches nothing that it writes; the declaration says why."""
+    pipelines: tuple[str, ...] = ("training",)
+    """Of which it is a step: the files of `pipelines/` that call it."""
     reads_log: bool = False
     """Whether it reads the raw log, whose content then counts."""
     figures: Figures | None = None
@@ -55,8 +57,11 @@ def _defined(value: Any) -> bool:
     )
 
 
-def steps() -> dict[str, Step]:
-    """Every step by name, in the order of the report.
+def steps(pipeline: str | None = "training") -> dict[str, Step]:
+    """Every step of a pipeline by name, in the order of the report.
+
+    Args:
+        pipeline: `None`: those of all.
 
     Raises:
         ValueError: a declaration has another name than its folder.
@@ -70,4 +75,5 @@ def steps() -> dict[str, Step]:
         if step.name != package.name:
             raise ValueError(f"components/{package.name}/step.py: its STEP is called {step.name!r}; name it so")
         declarations.append(step)
-    return {step.name: step for step in sorted(declarations, key=lambda step: (step.order, step.name))}
+    ordered = sorted(declarations, key=lambda step: (step.order, step.name))
+    return {step.name: step for step in ordered if pipeline is None or pipeline in step.pipelines}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from components import lifeline
-from components.cache import step_key
+from components.cache import PACKAGES, step_key
 from components.declared import Step
 from crossmix.artifacts import Done, Failure
 from crossmix.config import Config, from_json
@@ -113,7 +113,7 @@ def _record(store: Path, name: str, folder: Path) -> None:
 
 def _fail(name: str, error: Exception, store: str) -> None:
     """A `ValueError` of our own is a sentence for the user; anything else is a fault, its traceback for the log."""
-    ours = isinstance(error, ValueError) and type(error).__module__.partition(".")[0] in {"crossmix", "feature_repo"}
+    ours = isinstance(error, ValueError) and type(error).__module__.partition(".")[0] in PACKAGES
     message = str(error) if ours else f"{type(error).__name__}: {error}"
     if not ours:
         traceback.print_exc()

@@ -71,9 +71,9 @@ def run(config: Config, out: Path) -> Outcome:
     check(config, out)
     out.mkdir(parents=True, exist_ok=True)
     out = out.resolve()
-    with lifeline.hold(out), _environment(out):
-        store = _clean_store(out / "steps")
-        _run_pipeline(config, out, store)
+    with lifeline.hold(out), environment(out):
+        store = clean_store(out / "steps")
+        run_pipeline(training_pipeline(), config, out, store, out / "run.log")
         current = {name: store / "current" / name for name in steps()}
         return _finish(config, out, {name: link.resolve() for name, link in current.items() if link.exists()})
 
@@ -104,7 +104,7 @@ def check(config: Config, out: Path) -> None:
         raise ConfigError(f"--out {out}: cannot write in {existing} ({error.strerror}); name another folder") from None
 
 
-def _clean_store(store: Path) -> Path:
+def clean_store(store: Path) -> Path:
     """Forget what a killed run left half-written; keep finished steps and checkpoints."""
     store.mkdir(exist_ok=True)
     for half in store.glob("*/*.tmp"):
@@ -114,38 +114,49 @@ def _clean_store(store: Path) -> Path:
     return store
 
 
-def _run_pipeline(config: Config, out: Path, store: Path) -> None:
+def training_pipeline() -> Any:
+    """kfp takes seconds to import: help and errors must not wait for it."""
+    from pipelines.training import training
+
+    return training
+
+
+def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Path) -> None:
+    """Run a pipeline's steps by kfp's local runner, one line each on the screen; the rest goes to the log.
+
+    Raises:
+        StepError: a step failed.
+    """
     from kfp import local
 
     from pipelines.console import Console
-    from pipelines.training import training
 
     root = out / "kfp"
     shutil.rmtree(root, ignore_errors=True)
     (root / "tmp").mkdir(parents=True)
-    with (out / "run.log").open("w") as log:
-        console = Console(log)
+    with log.open("w") as file:
+        console = Console(file)
         try:
             with contextlib.redirect_stdout(console):
                 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
-                training(config_json=to_json(config), store=str(store))
+                pipeline(config_json=to_json(config), store=str(store))
         except RuntimeError:
-            raise _explain(store, out) from None
+            raise _explain(store, log) from None
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
 
-def _explain(store: Path, out: Path) -> StepError:
+def _explain(store: Path, log: Path) -> StepError:
     """kfp says only that a task failed; the step left its reason in the store."""
     reason = Failure.found(store)
     if reason is None:
         message = (
             "a step ended before it could say why (killed, or out of memory?); run the same command again to go on"
         )
-        return StepError(f"{message}. Log: {out / 'run.log'}", FAULT)
+        return StepError(f"{message}. Log: {log}", FAULT)
     if reason.kind == "input":
         return StepError(f"{reason.step}: {reason.message}", BAD_INPUT)
-    return StepError(f"{reason.step} failed: {reason.message}. Log: {out / 'run.log'}", FAULT)
+    return StepError(f"{reason.step} failed: {reason.message}. Log: {log}", FAULT)
 
 
 def _finish(config: Config, out: Path, folders: Mapping[str, Path]) -> Outcome:
@@ -224,7 +235,7 @@ def _read_run(out: Path, kind: type[Kind]) -> Kind:
 
 
 @contextlib.contextmanager
-def _environment(out: Path) -> Iterator[None]:
+def environment(out: Path) -> Iterator[None]:
     """What the steps' processes inherit; a variable the user has set stays as it is."""
     before = dict(os.environ)
     for name, value in ENVIRONMENT.items():

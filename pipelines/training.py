@@ -37,7 +37,7 @@ def training(config_json: str, store: str = "") -> None:
     verdict = gate(**given, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
         ready = meta(**given, market=simulator, policy=policy).outputs["start"]
-        register(**given, evaluation=verdict.outputs["evaluation"], policy=policy, meta=ready)
+        register(**given, evaluation=verdict.outputs["evaluation"], policy=policy, meta=ready, market=simulator)
 
 
 def compile_to(path: Path, image: str | None = None, gpus: int = 4) -> None:
@@ -47,10 +47,15 @@ def compile_to(path: Path, image: str | None = None, gpus: int = 4) -> None:
         image: replaces the image of every step.
         gpus: NVIDIA GPUs that the train step asks for, one per rank (`train.ranks`); 0: none.
     """
+    write(training, path, image, gpus)
+
+
+def write(pipeline: Any, path: Path, image: str | None = None, gpus: int = 0) -> None:
+    """Write any pipeline's IR; arguments as `compile_to`'s."""
     import yaml
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(training, str(path))
+    compiler.Compiler().compile(pipeline, str(path))
     spec, *platforms = yaml.safe_load_all(path.read_text())
     for name, executor in spec["deploymentSpec"]["executors"].items():
         if image:

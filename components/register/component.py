@@ -12,11 +12,12 @@ def register(
     evaluation: dsl.Input[dsl.Artifact],
     policy: dsl.Input[dsl.Model],
     meta: dsl.Input[dsl.Model],
+    market: dsl.Input[dsl.Model],
     registration: dsl.Output[dsl.Artifact],
 ) -> None:
     """Register the judged bundle and write what the registry answered."""
     from components.register.step import STEP
     from components.steps import run_step
 
-    inputs = {"evaluation": evaluation.path, "policy": policy.path, "meta": meta.path}
+    inputs = {"evaluation": evaluation.path, "policy": policy.path, "meta": meta.path, "market": market.path}
     run_step(STEP, config_json, inputs, registration.path, store)

@@ -18,7 +18,8 @@ STEP = Step(
     name="register",
     order=90,
     core="crossmix.registry.step_register:register",
-    settings=("registry",),
+    settings=("registry", "readapt.promote"),
+    pipelines=("training", "readapt", "online"),
     figures=figures,
     shown=("version",),
 )

@@ -5,7 +5,11 @@
     train     curve.json (`Curve`), policy.*             align     the same, align.json (`Alignment`)
     gate      evaluation.json (`Evaluation`), gates.json (`GateTable`)
     meta      meta.json (`MetaTraining`), start.*        register  registration.json (`Registration`)
+    champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
+    readapt, finetune  readapt.json (`Readaptation`), policy.*
+    readapt_gate       judged.json (`ReadaptationJudged`), gates.json      deploy  deployed.json (`Deployment`)
     a step    done.json (`Done`), or in the store error.json (`Failure`)
+    its run   request.json (`ReadaptRequest`), result.json (`ReadaptResult`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)
 
 `policy.*` and `start.*` are networks: a JSON header and safetensors (`crossmix.artifacts.networks`), read and written
@@ -46,6 +50,19 @@ from crossmix.artifacts.judged import (
     Trajectory,
 )
 from crossmix.artifacts.networks import ActorSizes, PolicyHeader, StartHeader
+from crossmix.artifacts.readapted import (
+    Deployment,
+    FeedbackReport,
+    Lead,
+    MovedLevel,
+    Readaptation,
+    ReadaptationJudged,
+    ReadaptRequest,
+    ReadaptResult,
+    ServingVersion,
+    SuspectCell,
+    TriedWay,
+)
 from crossmix.artifacts.runs import (
     Done,
     Failure,
@@ -73,6 +90,7 @@ __all__ = [
     "Curve",
     "CurvePoint",
     "DaySpend",
+    "Deployment",
     "Deviation",
     "Divergence",
     "Done",
@@ -80,6 +98,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Failure",
+    "FeedbackReport",
     "Figures",
     "FusionReport",
     "FusionRows",
@@ -89,11 +108,13 @@ __all__ = [
     "HeadQuality",
     "IngestReport",
     "Interval",
+    "Lead",
     "MarginalCurve",
     "MarketCell",
     "MarketReport",
     "MetaPoint",
     "MetaTraining",
+    "MovedLevel",
     "Part",
     "PlatformFigures",
     "PlatformFit",
@@ -101,11 +122,16 @@ __all__ = [
     "PlayerResult",
     "PolicyHeader",
     "Rates",
+    "ReadaptRequest",
+    "ReadaptResult",
+    "Readaptation",
+    "ReadaptationJudged",
     "Registration",
     "Reliability",
     "RocCurve",
     "Rows",
     "RunRecord",
+    "ServingVersion",
     "Split",
     "StartHeader",
     "Summary",
@@ -116,5 +142,7 @@ __all__ = [
     "SummaryPolicy",
     "SummaryRegistry",
     "SummaryRows",
+    "SuspectCell",
     "Trajectory",
+    "TriedWay",
 ]

@@ -226,3 +226,5 @@ class Online:
     """Bound on importance weights, as PPO's; null: eq. 12's plain gradient."""
     max_kl: Positive | None = 0.05
     """A day's update ends before it moves the served density further; null: no bound."""
+    daily: bool = False
+    """The daily refit tries eq. 12 beside the new plan."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from crossmix.config.values import STRICT, NonNegative, NonNegativeInt, PositiveInt
+from crossmix.config.values import STRICT, Name, NonNegative, NonNegativeInt, PositiveInt
+
+GATES = ("plausible", "levels", "arms", "predicts", "gain", "limits", "latency")
+"""Of re-adaptation, in the order of the table; its off-policy estimate is required once there is enough for one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,3 +29,16 @@ class Readapt:
     gain: NonNegative = 0.002
     """Least part of the oracle's revenue by which a challenger must be expected to earn more than the champion; else
     nothing changes."""
+    required: tuple[Literal["plausible", "levels", "arms", "predicts", "gain", "limits", "latency"], ...] = GATES
+    """Gates that must pass; the others are told."""
+    promote: Literal["canary", "directly", "never"] = "canary"
+    """How a challenger becomes champion: by a canary that the server is asked for; directly, as it is registered; never:
+    nothing is registered (a dry run)."""
+    server: str | None = None
+    """Server that is asked for the canary, as http://127.0.0.1:8080; null: nobody is, the challenger waits."""
+    campaigns: tuple[Name, ...] = ()
+    """Campaigns whose feedback counts; none named: all of the market's."""
+    at: str | None = None
+    """Market time up to which feedback is read, ISO 8601; null: now, by the clock of `serving.clock`."""
+    run: str = ""
+    """Id of the run: the same goes on from its finished steps, another reads ledger and registry anew."""

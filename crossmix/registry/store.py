@@ -83,6 +83,7 @@ class Registry:
         tags: Mapping[str, str] = NOTHING,
         run_name: str | None = None,
         wins: bool | None = None,
+        waits: str = "",
         actor: str = "crossmix run",
         curve: Mapping[str, Any] = NOTHING,
     ) -> Version:
@@ -95,7 +96,8 @@ class Registry:
             figures: path in the run's artifacts (ending .svg) to a chart's text.
             tags: more tags of the run and of the version; `oracle_ratio` decides where `wins` is `None`.
             wins: whether it beats the champion; `None`: judged by the tag `oracle_ratio`, if both were judged on the
-                same data and config; otherwise it stays challenger.
+                same data and config, or it brings the champion's in its own market; otherwise it stays challenger.
+            waits: why it stays challenger whatever it earned; "": it does not.
             actor: who registers, for the record.
             curve: the training's curve.json: its run is this bundle's, and gets the points that it lacks.
 
@@ -113,7 +115,7 @@ class Registry:
                 number = self._create_version(loaded, run_id, tags)
                 self._client.set_terminated(run_id)
             self._client.set_registered_model_alias(self.model, CHALLENGER, str(number))
-            note = self._settle(self.get(number), wins, actor)
+            note = self._settle(self.get(number), wins, waits, actor)
             return self.get(number, note)
 
     def promote(self, version: str | int, *, actor: str, reason: str, over: int | None = None) -> Version:
@@ -227,6 +229,18 @@ class Registry:
                 shutil.rmtree(target)
             came.replace(target)
         return bundle_module.load(target)
+
+    def folders(self, version: str | int) -> tuple[str, ...]:
+        """Names of the folders that a version's run holds; raises `RegistryError`."""
+        wanted = self.get(version)
+        with tracking_at(self.uri):
+            try:
+                held = self._client.list_artifacts(wanted.run_id)
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                raise RegistryError(
+                    f"{self.model} version {wanted.number}: its run cannot be read ({error}); bring the artifact store back"
+                ) from error
+        return tuple(sorted(str(one.path) for one in held if one.is_dir))
 
     def log_artifact(self, version: str | int, path: str, file: Path) -> None:
         """Put one more file into a version's run, under `path`: the report, which shows the version, comes after it."""
@@ -391,13 +405,15 @@ class Registry:
         )
         return int(created.version)
 
-    def _settle(self, version: Version, wins: bool | None, actor: str) -> str:
+    def _settle(self, version: Version, wins: bool | None, waits: str, actor: str) -> str:
         champion = self._alias(CHAMPION)
         if champion is None:
             self._promote(version, actor, "first champion")
             return "promoted: there was no champion"
         if champion == version.number:
             return "is the champion already"
+        if waits:
+            return f"stays challenger of version {champion}: {waits}"
         wins, reason = (wins, "judged by its gates") if wins is not None else compare(version, self.get(champion))
         if not wins:
             return f"stays challenger of version {champion}: {reason}"

@@ -1,4 +1,4 @@
-"""What training can go on from, fetched from the registry: the trained policy, and where re-adaptation starts."""
+"""What training can go on from, fetched from the registry: the trained policy, its market, where re-adaptation starts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from crossmix.market.model import Market, load
 from crossmix.registry.mlflow_door import RegistryError, open_mlflow, tracking_at
 from crossmix.registry.store import Registry
 from crossmix.training.policy_file import AdaptationStart, TrainedPolicy
 
-POLICY_FOLDER, START_FOLDER = "trained", "meta"
+POLICY_FOLDER, START_FOLDER, MARKET_FOLDER = "trained", "meta", "market"
 """Folders of a version's run that hold the files; `policy` is the name of the logged model there."""
+MARKET_FILES = ("market.json", "bank.npz")
+UNTIL = "market_until"
+"""Tag of a version: market time up to which its market has taken in feedback, ISO 8601."""
 
 
 def trained_policy(registry: Registry, version: str | int) -> TrainedPolicy:
@@ -30,6 +34,12 @@ def adaptation_start(registry: Registry, version: str | int) -> AdaptationStart:
     """Where re-adaptation of a version starts: parameters and inner rates; raises as `trained_policy`."""
     with _downloaded(registry, version, START_FOLDER) as folder:
         return AdaptationStart.load(folder)
+
+
+def trained_market(registry: Registry, version: str | int) -> Market:
+    """The market that a version's plan came from; raises as `trained_policy`, for versions of before it was kept too."""
+    with _downloaded(registry, version, MARKET_FOLDER) as folder:
+        return load(folder)
 
 
 @contextmanager

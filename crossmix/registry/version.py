@@ -56,13 +56,23 @@ class Version:
         }
 
 
+CHAMPION_DIGEST, CHAMPION_RATIO = "champion_digest", "champion_ratio"
+"""Tags of a version that was judged beside the champion of then: its bundle's digest, and its oracle ratio in the
+version's own market."""
+
+
 def compare(version: Version, champion: Version) -> tuple[bool, str]:
-    """Whether it wins by oracle ratio; figures of different data or config say nothing about each other."""
-    for key in ("data_digest", "evaluate_digest"):
+    """Whether it wins by oracle ratio, both in one market; figures of different data or config say nothing.
+
+    A version that was judged beside this champion brings the champion's figure in its own market.
+    """
+    beside = version.tags.get(CHAMPION_DIGEST) == champion.digest
+    for key in () if beside else ("data_digest", "evaluate_digest"):
         if version.tags.get(key) != champion.tags.get(key):
             return False, "they were judged on different data or by different rules; judge both on the same to compare"
     try:
-        ours, theirs = float(version.tags["oracle_ratio"]), float(champion.tags["oracle_ratio"])
+        ours = float(version.tags["oracle_ratio"])
+        theirs = float(version.tags[CHAMPION_RATIO] if beside else champion.tags["oracle_ratio"])
     except (KeyError, ValueError):
         return False, "one of them has no oracle ratio"
     sign = "above" if ours > theirs else "not above"
