@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from crossmix.ledger import runs
 from crossmix.ledger.store import Store
 from pipelines.cli.webhook import rotated
@@ -34,8 +32,6 @@ class Healing:
         self._household, self._folder = household, folder
         self._port = free_port()
         self._monitor: Process | None = None
-        self.launches = False
-        """Whether the webhook has what starts re-adaptations."""
         rotated(folder / KEY, add=False, drop=False)
 
     @property
@@ -49,32 +45,28 @@ class Healing:
             "alerts.webhook.every=0.1",
         ]
 
-    def start(self, run: Path) -> None:
-        """Start both; raises `ProcessError`."""
-        webhook = self._household.start("webhook", "monitor", "webhook", str(run), "--port", str(self._port))
+    def start(self, run: Path, server: str) -> None:
+        """Start both; `server`: address of what serves the run. Raises `ProcessError`."""
+        webhook = self._household.start("webhook", str(run), str(self._port), server, module="pipelines.loop.webhook")
         self._monitor = self._household.start("monitor", str(run), module="pipelines.loop.monitor", talks=True)
-        url = f"http://127.0.0.1:{self._port}"
-        webhook.answers(url)
-        health = httpx.get(f"{url}/healthz", timeout=30).json()
-        self.launches = not any(one["what"] == "launcher" for one in health["degraded"])
+        webhook.answers(f"http://127.0.0.1:{self._port}")
         self._monitor.hears()
 
     def watcher(self, store: Store) -> Watched:
         """Who looks and waits; `store`: the server's ledger."""
         if self._monitor is None:
             raise ProcessError("monitor: not started")
-        return Watched(self._monitor, store, self._household.check if self.launches else None)
+        return Watched(self._monitor, store, self._household.check)
 
 
 class Watched:
     """Lets the monitor look, then waits for what it set going.
 
     Args:
-        check: called while a run is waited for, and raises where a process ended; `None`: nothing starts runs, which
-            are then kept and not waited for.
+        check: called while a run is waited for; raises where a process has ended.
     """
 
-    def __init__(self, monitor: Process, store: Store, check: Callable[[], None] | None) -> None:
+    def __init__(self, monitor: Process, store: Store, check: Callable[[], None]) -> None:
         self._monitor, self._store, self._check = monitor, store, check
 
     def look(self, moment: datetime, day: int) -> dict[str, Any]:
@@ -82,14 +74,13 @@ class Watched:
         answer = self._monitor.ask(moment.isoformat())
         if answer.pop("evidently"):
             raise ProcessError(f"monitor: a look of day {day} imported Evidently, which takes seconds")
-        if self._check is not None:
-            self._wait(self._check)
+        self._wait()
         return answer
 
-    def _wait(self, check: Callable[[], None]) -> None:
+    def _wait(self) -> None:
         deadline = time.monotonic() + RUN_SECONDS
         while sum(runs.open_counts(self._store).values()):
-            check()
+            self._check()
             if time.monotonic() > deadline:
                 raise ProcessError(f"webhook: a run is not over after {RUN_SECONDS:g} s; its log says what it does")
             time.sleep(LOOK_SECONDS)

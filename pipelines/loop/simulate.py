@@ -268,7 +268,7 @@ def simulate(
             try:
                 simulation.begin()
                 if healing is not None:
-                    healing.start(run)
+                    healing.start(run, url)
                     simulation.watcher = healing.watcher(store)
                 _played(simulation, household, began)
             finally:
