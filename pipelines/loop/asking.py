@@ -71,13 +71,6 @@ class Server:
             if receipt["accepted"] != len(some):
                 raise ServerError(f"POST /feedback: {receipt['accepted']} of {len(some)} events count")
 
-    def cpu_seconds(self) -> float:
-        """CPU seconds of the server's process so far; NaN where the machine does not tell."""
-        for line in self._http.get("/metrics").text.splitlines():
-            if line.startswith("process_cpu_seconds_total "):
-                return float(line.split()[1])
-        return float("nan")
-
     def close(self) -> None:
         """Let the connections go."""
         self._http.close()

@@ -288,17 +288,15 @@ def serve(household: Household, run: Path) -> str:
 
 
 def _played(simulation: Simulation, household: Household, began: float) -> None:
-    cost, server = simulation.diary.cost, simulation.server
+    cost = simulation.diary.cost
     cost["start"] = round(time.monotonic() - began, 3)
-    driver, served = time.process_time(), server.cpu_seconds()
+    driver, before = time.process_time(), {one.name: one.cpu_seconds() for one in household.processes}
     for day in tqdm(range(simulation.question.days), desc="loop", unit="day", mininterval=1.0):
         household.check()
         simulation.day(day)
-        cost["wall"] = round(time.monotonic() - began, 3)
-    cost["cpu_driver"] = round(time.process_time() - driver, 3)
-    spent = server.cpu_seconds() - served
-    if math.isfinite(spent):
-        cost["cpu_serve"] = round(spent, 3)
+        cost |= {"wall": round(time.monotonic() - began, 3), "cpu_driver": round(time.process_time() - driver, 3)}
+        spent = {one.name: one.cpu_seconds() - before[one.name] for one in household.processes}
+        cost |= {f"cpu_{name}": round(seconds, 3) for name, seconds in spent.items() if math.isfinite(seconds)}
 
 
 __all__ = ["BEGINS", "Question", "ServerError", "Simulation", "Watcher", "moment_of", "simulate"]

@@ -36,7 +36,7 @@ class Diary:
     the day's end, late conversions among it. Of the loop: `beyond`, the largest residual as a part of its threshold,
     `at`, what it is of; `alarms`, `alerts`, `quarantined`, `runs`, `canary`."""
     cost: dict[str, float] = field(default_factory=dict)
-    """Seconds: `wall`, `cpu_driver`, `cpu_<process>`; `start`: until the first day."""
+    """Seconds: `wall`; `start`, of them until the first day; `cpu_driver`, `cpu_<process>`, from then on."""
 
     def roi(self, arm: str, period: int = 1) -> Array:
         """Revenue over planned budget of every day and the `period` - 1 before it; NaN where none was planned."""

@@ -41,3 +41,17 @@ def test_one_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
         process.popen.wait()
         with pytest.raises(ProcessError, match=r"a: ended with status 2 \(.*unrecognized arguments: --nonsense\)"):
             process.answers("http://127.0.0.1:9")
+
+
+def test_one_that_talks_answers_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "echoing.py").write_text(
+        "import json, sys\nfor n, line in enumerate(sys.stdin):\n    print(json.dumps([n, line.strip()]), flush=True)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with Household(tmp_path / "logs") as household:
+        process = household.start("echo", module="echoing", talks=True)
+        assert [process.ask("a"), process.ask("b c")] == [[0, "a"], [1, "b c"]]
+        assert process.cpu_seconds() > 0
+        process.end()
+        with pytest.raises(ProcessError, match="echo: ended with status"):
+            process.ask("d")
