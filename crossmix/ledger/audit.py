@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -84,11 +84,15 @@ def note_once(store: Store, actor: str, action: str, subject: str, before: Any, 
             record(connection, store.clock(), actor, action, subject, before, after, reason)
 
 
-def trail(store: Store, subject: str | None = None, limit: int = 100) -> list[Entry]:
-    """The newest changes first, of one subject or of all; raises `StoreAwayError`."""
+def trail(
+    store: Store, subject: str | None = None, limit: int = 100, *, actions: Collection[str] | None = None
+) -> list[Entry]:
+    """The newest changes first, of one subject or of all, of some actions or of any; raises `StoreAwayError`."""
     query = sa.select(tables.audit).order_by(tables.audit.c.id.desc()).limit(limit)
     if subject is not None:
         query = query.where(tables.audit.c.subject == subject)
+    if actions is not None:
+        query = query.where(tables.audit.c.action.in_(list(actions)))
     with store.read() as connection:
         rows = connection.execute(query).mappings().all()
     return [Entry(**{**row, "at": utc(row["at"])}) for row in rows]

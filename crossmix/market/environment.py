@@ -100,6 +100,7 @@ class MarketEnvironment:
             drift, volume and contexts whatever the actions (their draws come from a generator of their own).
         whole: every conversion arrives on a day of its own, with its revenue. Otherwise each cycle's conversions arrive
             in the parts that the delay's law gives, as what is learned from has less noise.
+        weekday: of every flight's first cycle, Monday 0; `None`: each flight's own, by chance.
 
     Raises:
         DomainError: a parameter of the market, or an action, is outside its domain.
@@ -117,13 +118,14 @@ class MarketEnvironment:
         seed: int,
         device: str | torch.device = "cpu",
         whole: bool = False,
+        weekday: int | None = None,
     ) -> None:
         if mechanism not in MECHANISMS:
             raise ValueError(f"mechanism: {mechanism!r} is unknown; use one of {', '.join(MECHANISMS)}")
         if whole and mechanism == "expected":
             raise ValueError("whole: expected conversions are no whole numbers; use mechanism counts or exact")
         check(market)
-        self.whole = whole
+        self.whole, self.weekday = whole, weekday
         self.market, self.config, self.mechanism, self.cycles = market, config, mechanism, cycles
         self.device = torch.device(device)
         self.campaign_B = campaign_B.to(self.device)
@@ -155,6 +157,8 @@ class MarketEnvironment:
         shape = (self.batch, self.platforms)
         self.drift = {name: self.parameter[f"{name}_drift"] * self._normal(shape) for name in _DRIFTS}
         self.weekday_B = torch.randint(7, (self.batch,), generator=self.world, device=self.device)
+        if self.weekday is not None:
+            self.weekday_B = torch.full_like(self.weekday_B, (self.weekday - self.config.window) % 7)
         self.pending_DBP = torch.zeros(2, self.delay_BPD.shape[-1], *shape, device=self.device)
         self.history = History(
             window=self.config.window,
@@ -223,6 +227,16 @@ class MarketEnvironment:
         share = project(action_BP, low, high)
         outcome = self._deliver(share, self.cycle_budget_B(), self.mechanism)
         return Step(self.observe(), self.reward(outcome, action_BP, high), outcome, share, self.cycle >= self.cycles)
+
+    def deliver(self, share_BP: Tensor, budget_B: Tensor) -> Outcome:
+        """Play one cycle with a split and a budget that somebody else is answerable for: nothing is projected or paced.
+
+        Args:
+            share_BP: rows sum to 1.
+            budget_B: currency.
+        """
+        check_action(share_BP, (self.batch, self.platforms))
+        return self._deliver(share_BP, budget_B, self.mechanism)
 
     def _deliver(self, share_BP: Tensor, budget_B: Tensor, mechanism: str) -> Outcome:
         budget_BP = budget_B[:, None] * share_BP

@@ -21,6 +21,7 @@ from pipelines.cli import (
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
 from pipelines.cli.life import experiment
+from pipelines.cli.loop import loop
 from pipelines.cli.reason import Reason, Why, given
 from pipelines.cli.watch import LOOK, monitor
 
@@ -361,6 +362,7 @@ app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(guard_commands.guard, name="guard")
 app.add_typer(token.token, name="token")
+app.add_typer(loop, name="loop")
 
 app.add_typer(experiment, name="experiment")
 app.add_typer(canary, name="canary")

@@ -20,7 +20,7 @@ from crossmix.ledger import quarantine
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.metrics import ARMS
-from serving.page import curves, delivery, desk, export
+from serving.page import curves, delivery, desk, export, loop
 from serving.page import view as page_view
 from serving.page.dates import MOST_DAYS, Range, RangeError
 
@@ -158,6 +158,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
         },
         "experiment": None if experiment is None else _experiment(experiment),
         "canary": live.trial.sentence(),
+        "loop": _unless_away(lambda: loop.read(live.store)),
         "listing": {
             "campaign": chosen,
             "unknown": asked.campaign if chosen is None else None,

@@ -12,7 +12,7 @@ from crossmix.pages.charts import platform_colour
 from crossmix.pages.format import DASH, count, interval, number, share
 from crossmix.pages.render import render as page
 from crossmix.pages.table import NOTHING, Cell, Table, gate_table
-from serving.page import curves, figures
+from serving.page import curves, figures, loop
 from serving.page.dates import DAYS
 from serving.page.differences import LONGEST, differences, text_of
 
@@ -55,7 +55,13 @@ def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = N
     listing = data["listing"]
     return page(
         TEMPLATE,
-        sections=[*sections, ("experiment", "Experiment"), ("bundle", "Bundle"), ("trail", "Audit trail")],
+        sections=[
+            *sections,
+            ("experiment", "Experiment"),
+            ("loop", "Loop"),
+            ("bundle", "Bundle"),
+            ("trail", "Audit trail"),
+        ],
         data=data,
         admin=admin,
         root=ROOT,
@@ -87,8 +93,14 @@ def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = N
         gates=gate_table(data["bundle"]["gates"]),
         passed=sum(gate.get("verdict") == "pass" for gate in data["bundle"]["gates"]),
         changes=_changes,
+        loop=_loop(data["loop"]),
         sources=SOURCES,
     )
+
+
+def _loop(data: Any) -> dict[str, Any]:
+    tables = () if data is None else (loop.alert_table(data), loop.run_table(data), loop.version_table(data))
+    return {"summary": loop.summary(data), "tables": [table for table in tables if table.rows]}
 
 
 def _detail(one: Mapping[str, Any], index: int, colours: Mapping[str, str]) -> dict[str, Any]:

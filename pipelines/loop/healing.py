@@ -1,0 +1,86 @@
+"""What watches and heals a simulated flight: the monitor and the webhook as processes, and who waits for them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from crossmix.ledger import runs
+from crossmix.ledger.store import Store
+from pipelines.cli.webhook import rotated
+from pipelines.loop.processes import Household, Process, ProcessError, free_port
+
+LOOK_SECONDS = 0.05
+RUN_SECONDS = 900.0
+"""A re-adaptation may take, on a machine that may be busy."""
+KEY = "alerts.key"
+
+
+class Healing:
+    """The processes of the loop, beside the server.
+
+    Args:
+        household: has them.
+        folder: of the simulation; gets the key of the alerts' signatures.
+    """
+
+    def __init__(self, household: Household, folder: Path) -> None:
+        self._household, self._folder = household, folder
+        self._port = free_port()
+        self._monitor: Process | None = None
+        rotated(folder / KEY, add=False, drop=False)
+
+    @property
+    def settings(self) -> list[str]:
+        """What the run's config must say: alerts go to the webhook, signed."""
+        key = str((self._folder / KEY).absolute())
+        target = {"url": f"http://127.0.0.1:{self._port}/alerts", "secret_file": key}
+        return [
+            f"alerts.targets.loop={json.dumps(target)}",
+            f"alerts.webhook.secret_file={key}",
+            "alerts.webhook.every=0.1",
+        ]
+
+    def start(self, run: Path, server: str) -> None:
+        """Start both; `server`: address of what serves the run. Raises `ProcessError`."""
+        webhook = self._household.start("webhook", str(run), str(self._port), server, module="pipelines.loop.webhook")
+        self._monitor = self._household.start("monitor", str(run), module="pipelines.loop.monitor", talks=True)
+        webhook.answers(f"http://127.0.0.1:{self._port}")
+        self._monitor.hears()
+
+    def watcher(self, store: Store) -> Watched:
+        """Who looks and waits; `store`: the server's ledger."""
+        if self._monitor is None:
+            raise ProcessError("monitor: not started")
+        return Watched(self._monitor, store, self._household.check)
+
+
+class Watched:
+    """Lets the monitor look, then waits for what it set going.
+
+    Args:
+        check: called while a run is waited for; raises where a process has ended.
+    """
+
+    def __init__(self, monitor: Process, store: Store, check: Callable[[], None]) -> None:
+        self._monitor, self._store, self._check = monitor, store, check
+
+    def look(self, moment: datetime, day: int) -> dict[str, Any]:
+        """The monitor's answer, once every run that is open is over; raises `ProcessError`."""
+        answer = self._monitor.ask(moment.isoformat())
+        if answer.pop("evidently"):
+            raise ProcessError(f"monitor: a look of day {day} imported Evidently, which takes seconds")
+        self._wait()
+        return answer
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + RUN_SECONDS
+        while sum(runs.open_counts(self._store).values()):
+            self._check()
+            if time.monotonic() > deadline:
+                raise ProcessError(f"webhook: a run is not over after {RUN_SECONDS:g} s; its log says what it does")
+            time.sleep(LOOK_SECONDS)

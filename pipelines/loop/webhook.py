@@ -1,0 +1,24 @@
+"""`python -m pipelines.loop.webhook RUN PORT SERVER`: the webhook of a served run; what it starts runs here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from components import lifeline
+from pipelines.cli.webhook import serve
+from pipelines.loop.launch import Here
+
+
+def main(run: Path, port: int, server: str) -> None:
+    """Serve until SIGTERM; raises `ConfigError`, `SecretError`."""
+    launcher = Here(run, server, run.parent / "logs")
+    try:
+        serve(run, None, "127.0.0.1", port, (), lambda config, out: launcher, lambda line: print(line, flush=True))
+    finally:
+        launcher.end()
+
+
+if __name__ == "__main__":
+    lifeline.watch()
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
