@@ -1,4 +1,4 @@
-"""Residuals of a served advertiser: what is found and named, what is kept between looks, what is said without a bundle."""
+"""Residuals of a served advertiser: what is found and named, what is kept between looks, what is said otherwise."""
 
 from __future__ import annotations
 

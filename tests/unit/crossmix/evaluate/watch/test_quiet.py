@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from crossmix.config import Config, laptop
+from crossmix.evaluate.watch.flights import static
 from crossmix.evaluate.watch.quiet import MONTH, calibrate, found, scale
 from crossmix.evaluate.watch.statistic import Sums, Track, look
 from crossmix.market.level_evidence import QUANTITIES
@@ -82,7 +83,7 @@ def test_a_market_is_played_and_the_same_seed_finds_the_same() -> None:
     assert 3.0 < calibrated.thresholds.largest < 5.0
     assert calibrated.z_IPQ.shape == (320, 3, Q)
     assert np.nanstd(calibrated.z_IPQ) == pytest.approx(1.0, abs=0.1)
-    again = calibrate(watching.small(), watching.market(), watching.static)
+    again = calibrate(watching.small(), watching.market(), static)
     assert again.thresholds.largest == calibrated.thresholds.largest
     assert again.thresholds.cusum == calibrated.thresholds.cusum
     np.testing.assert_array_equal(again.thresholds.scale_2WPQ, calibrated.thresholds.scale_2WPQ)
