@@ -32,6 +32,8 @@ SMALLER = {
     "evaluate.market_seeds": "2",
     "evaluate.cycles": "1",
     "evaluate.bootstrap": "100",
+    "thresholds.flights": "1",
+    "thresholds.days": "2",
 }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import ablation, adapt, allocation, guardrails, misfit, online, sim_to_real
+from benchmarks import ablation, adapt, allocation, guardrails, misfit, monitor, online, sim_to_real
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
 from crossmix.config import Config, Demo, load
@@ -26,11 +26,13 @@ from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 from crossmix.training.align import Logged, Simulation
 from crossmix.training.loop import train
+from crossmix.training.policy_file import load_policy
 from tests.support.fidelity_logs import rich_log
 from tests.support.markets import make_market
 
 SMALL = ["train.agent=pathwise", "train.pathwise.updates=40", "train.pathwise.batch=32", "train.cycles=20"]
 SMALL += ["train.pathwise.hidden=[32,32]", "evaluate.market_seeds=3", "evaluate.cycles=4"]
+SMALL += ["thresholds.flights=4", "thresholds.days=20"]
 SMALL += ["align.iterations=40", "align.hidden=[32,32]", "align.batch=32", "align.updates=10"]
 
 
@@ -258,6 +260,17 @@ def test_win_rates_that_are_not_told_are_zero(trained: tuple[Config, Path, Path]
         f"p{slot}_win_rate" for slot in range(4)
     ]
     assert bool((given[0][:, changed] == 0).all())
+
+
+def test_a_shock_is_found_on_its_first_day_and_the_figures_are_parts(trained: tuple[Config, Path, Path]) -> None:
+    config, market, policy = trained
+    fitted = load_market(market)
+    watched = monitor.Watched(config, fitted, allocation.served(load_policy(policy)))
+    quiet = monitor.quiet(watched, 2, 5)["residuals"]
+    assert quiet["days"] == 180
+    assert quiet["ci95"][0] <= quiet["per 30 days"] <= quiet["ci95"][1]
+    day_F = monitor.found(watched, monitor.world_of(fitted, "outage"), 3, 6)
+    assert monitor.when(day_F)["within 3 d"]["part"] == 1
 
 
 def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(trained: tuple[Config, Path, Path]) -> None:

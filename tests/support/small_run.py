@@ -30,6 +30,8 @@ TINY = {
     "meta.batch": "8",
     "evaluate.cycles": "5",
     "evaluate.market_seeds": "4",
+    "thresholds.flights": "2",
+    "thresholds.days": "10",
     # So small a policy need not win; that limits are kept it must prove.
     "gates.required": '["policy.limits"]',
 }

@@ -110,7 +110,7 @@ class Expectation:
             threshold = {name: tables[f"threshold_{name}"] for name in _THRESHOLDS}
             price = _price({name: torch.from_numpy(tables[name]) for name in tables if name.startswith("price_")})
             law = strictly(Levels, told["law"], "watch.npz: law")
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
             if isinstance(error, ExpectationError):
                 raise
             raise ExpectationError(f"watch.npz: cannot be read ({error}); train anew") from None

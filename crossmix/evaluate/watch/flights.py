@@ -8,6 +8,7 @@ Shapes: F flights, T cycles, C campaigns, B = F C rows (a flight's campaigns on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +33,7 @@ def static(world: MarketEnvironment, _: Observation) -> Tensor:
 def fly(
     config: Config,
     market: Market,
-    arms: list[tuple[Act, float]],
+    arms: Sequence[tuple[Act, float]],
     *,
     flights: int,
     cycles: int,

@@ -8,6 +8,7 @@ Shapes: as `crossmix.evaluate.watch.statistic`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,23 +79,24 @@ def found(config: Config, told: Sums, days: float) -> Calibrated:
     )
     simulated = told.observed.shape[0] * told.observed.shape[1] * days
 
-    def rate(thresholds: Thresholds) -> float:
-        return _alerts(told, thresholds) / simulated * MONTH
+    def rate(largest: float, cusum: float) -> float:
+        return float(_alerts(told, replace(blank, largest=largest, cusum=cusum)) / simulated * MONTH)
 
-    def alone(name: str, wanted: float) -> float:
+    def lowest(rate_at: Callable[[float], float], wanted: float) -> float:
         """The lowest threshold of one rule at which it alone has no more than the wanted rate."""
         low, high = 1.0, HIGHEST
         for _ in range(STEPS):
             middle = (low + high) / 2
-            low, high = (low, middle) if rate(replace(blank, **{name: middle})) <= wanted else (middle, high)
+            low, high = (low, middle) if rate_at(middle) <= wanted else (middle, high)
         return high
 
     low, high, best = 0.0, settings.budget, blank
     for _ in range(6):
         middle = (low + high) / 2
-        pair = replace(blank, largest=alone("largest", middle), cusum=alone("cusum", middle))
-        if rate(pair) <= settings.budget:
-            low, best = middle, pair
+        largest = lowest(lambda at: rate(at, HIGHEST), middle)
+        cusum = lowest(lambda at: rate(HIGHEST, at), middle)
+        if rate(largest, cusum) <= settings.budget:
+            low, best = middle, replace(blank, largest=largest, cusum=cusum)
         else:
             high = middle
     alerts = _alerts(told, best)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +156,7 @@ def look(told: Sums, thresholds: Thresholds, track: Track) -> tuple[Looked, Trac
     score = np.where(score >= 0, score, np.nan)
     steps = z_WTFPQ[0][..., _K]
     cusum, since, rest = track.cusum_2FPK.copy(), track.since_2FPK.copy(), track.rest_FPQ.copy()
-    parts: list[tuple[Array, ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for t in range(len(steps)):
         moved = np.stack([steps[t], -steps[t]]) - thresholds.reference
         moved = np.where(np.isnan(moved), 0.0, moved)

@@ -16,6 +16,7 @@ from pipelines.cli.main import app
 from tests.support.experiments import DAY, START, deliver, event, make_store
 
 NOW = START + 5.5 * DAY
+ALONE = ('monitor.watch=["late_feed"]',)
 
 
 def found(
@@ -24,7 +25,7 @@ def found(
     """What is found 5.5 days into an experiment whose control reported for three days and its policy for five."""
     store = make_store(folder, campaigns=campaigns, **experiment)
     deliver(store, [event(arm, day) for arm, days in (("policy", 5), ("control", 3)) for day in range(days)])
-    return look(store, NOW, load("laptop", overrides))
+    return look(store, NOW, load("laptop", ['monitor.watch=["late_feed"]', *overrides]))
 
 
 def test_the_age_is_of_the_newest_event_of_each_arm(tmp_path: Path) -> None:
@@ -87,13 +88,13 @@ def test_settings_are_checked_as_strictly_as_the_config() -> None:
     for override, message in (
         ("monitor.settings.late_feed.cycles=0", r"monitor.settings.late_feed.cycles: 0 does not fit"),
         ("monitor.settings.late_feed.days=1", r"monitor.settings.late_feed.days: unknown config key; use cycles, arms"),
-        ("monitor.settings.later.days=1", r"monitor.settings.later: no such monitor; use one of late_feed"),
+        ("monitor.settings.later.days=1", r"monitor.settings.later: no such monitor; use one of feed, late_feed"),
     ):
         with pytest.raises(ConfigError, match=message):
             configured(load("laptop", [override]))
-    with pytest.raises(ConfigError, match=r"monitor.watch: no monitor is called 'later'; use late_feed"):
+    with pytest.raises(ConfigError, match=r"monitor.watch: no monitor is called 'later'; use feed, late_feed"):
         load("laptop", ['monitor.watch=["later"]'])
-    assert MONITORS.names() == ("late_feed", "undelivered")
+    assert MONITORS.names() == ("feed", "late_feed", "regret", "residuals", "roi", "undelivered")
 
 
 def test_the_command_prints_findings_and_exits_by_them(tmp_path: Path) -> None:
@@ -101,11 +102,12 @@ def test_the_command_prints_findings_and_exits_by_them(tmp_path: Path) -> None:
     store = make_store(tmp_path, campaigns={"brand": {"cycles": 100_000}})
     deliver(store, [event("policy", 0)])
     url = f"sqlite:///{tmp_path / 'serving.db'}"
-    done = CliRunner().invoke(app, ["monitor", "--database", url, "--json"])
+    alone = ["--set", *ALONE]
+    done = CliRunner().invoke(app, ["monitor", "--database", url, "--json", *alone])
     assert done.exit_code == 3, done.output
     rows = json.loads(done.output)
     assert [(row["arm"], row["alarming"]) for row in rows] == [("policy", True), ("control", True)]
-    shown = CliRunner().invoke(app, ["monitor", "--database", url])
+    shown = CliRunner().invoke(app, ["monitor", "--database", url, *alone])
     assert shown.output.count("ALARM") == 2
     quiet = ["--set", "monitor.settings.late_feed.cycles=1e9"]
     assert CliRunner().invoke(app, ["monitor", "--database", url, *quiet]).exit_code == 0
@@ -125,7 +127,7 @@ def test_a_report_that_came_when_the_clock_ran_ahead_does_not_excuse_the_feed(tm
     """Its age was below 0 for as long as the clock had run ahead: a feed that died then was late to nobody."""
     store = make_store(tmp_path)
     deliver(store, [event("policy", 400)])
-    policy, _ = look(store, NOW, load("laptop", ()))
+    policy, _ = look(store, NOW, load("laptop", ALONE))
     # Since the campaign began, three days before the experiment.
     assert (policy.observed, policy.alarming) == (pytest.approx(8.5), True)
     assert policy.detail.startswith("no feedback since a clock ran ahead, to ")

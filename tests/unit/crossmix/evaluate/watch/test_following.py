@@ -1,0 +1,43 @@
+"""What is kept between looks goes on where it was; campaigns are put in the bundle's order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from crossmix.evaluate.watch.following import Kept, follow, spread
+from crossmix.feedback import pooled
+from tests.support import watching
+
+
+def test_following_in_parts_through_bytes_is_following_at_once() -> None:
+    expectation = watching.expectation()
+    feedback = pooled(list(watching.flight(40, 7).values()))
+    whole, shown = follow(expectation, Kept.begin(expectation), feedback)
+    kept, scores = Kept.begin(expectation), []
+    for first, stop in ((0, 3), (3, 4), (4, 4), (4, 40)):
+        kept, part = follow(expectation, Kept.from_bytes(kept.as_bytes()), feedback.between(first, stop))
+        scores.append(part.looked.score)
+    np.testing.assert_array_equal(np.concatenate(scores), shown.looked.score)
+    np.testing.assert_array_equal(kept.z_NPQ, whole.z_NPQ)
+    assert kept.z_NPQ.shape == (28, 3, 5)
+    np.testing.assert_array_equal(kept.track.cusum_2FPK, whole.track.cusum_2FPK)
+    np.testing.assert_array_equal(kept.state.level_QHCP.numpy(), whole.state.level_QHCP.numpy())
+
+
+def test_campaigns_that_have_no_feedback_teach_and_tell_nothing() -> None:
+    expectation = watching.expectation()
+    feedback = pooled(list(watching.flight(12, 7).values()))
+    names = ("c0", "c1")
+    both = spread(feedback.only(np.array([True, True])), tuple(feedback.campaigns))
+    np.testing.assert_array_equal(both.spend_TCP, feedback.spend_TCP)
+    alone = spread(replace(feedback, campaigns=names).only(np.array([False, True])), names)
+    assert (alone.cycle_TC[:, 0] == -1).all()
+    assert np.isnan(alone.spend_TCP[:, 0]).all()
+    np.testing.assert_array_equal(alone.clicks_TCP[:, 1], feedback.clicks_TCP[:, 1])
+    kept, shown = follow(expectation, Kept.begin(expectation), alone)
+    assert np.isnan(shown.residuals.z_TCPQ[:, 0]).all()
+    assert np.isfinite(shown.residuals.z_TCPQ[:, 1]).any()
+    start = Kept.begin(expectation).state
+    np.testing.assert_array_equal(kept.state.level_QHCP[:, :, 0].numpy(), start.level_QHCP[:, :, 0].numpy())

@@ -1,0 +1,89 @@
+"""Thresholds found on quiet residuals: they keep the budget there, and on others of the same law."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from crossmix.config import Config, laptop
+from crossmix.evaluate.watch.flights import static
+from crossmix.evaluate.watch.quiet import MONTH, calibrate, found, scale
+from crossmix.evaluate.watch.statistic import Sums, Track, look
+from crossmix.market.level_evidence import QUANTITIES
+from tests.support import watching
+
+Q = len(QUANTITIES)
+
+
+def noise(seed: int, cycles: int = 60, flights: int = 20, platforms: int = 3, skew: float = 0.0) -> Sums:
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((cycles, flights, platforms, Q))
+    if skew:
+        z[:, :, 0] = rng.gamma(1 / skew, 1, z[:, :, 0].shape) * np.sqrt(skew) - 1 / np.sqrt(skew)
+    return Sums(z, 0 * z, np.ones_like(z))
+
+
+def allowed(budget: float) -> Config:
+    config = laptop()
+    return replace(config, thresholds=replace(config.thresholds, budget=budget))
+
+
+@pytest.mark.parametrize(("budget", "skew"), [(0.5, 0.0), (2.0, 0.5)])
+def test_the_budget_is_kept_and_used_where_the_law_is_the_same(budget: float, skew: float) -> None:
+    calibrated = found(allowed(budget), noise(1, skew=skew), 1.0)
+    assert calibrated.days == 20 * 60
+    assert 0.8 * budget <= calibrated.achieved <= budget
+    fresh = noise(2, flights=100, skew=skew)
+    limits = calibrated.thresholds
+    alerts = int(look(fresh, limits, Track.begin(limits, 100, 3))[0].alarms.any((2, 3)).sum())
+    months = 100 * 60 / MONTH
+    # The thresholds' own flights, a fifth of these, leave the rate unsure by a quarter.
+    low, high = stats.poisson.interval(0.99, budget * months)
+    assert low * 0.5 <= alerts <= high * 1.7
+
+
+def test_both_rules_alarm() -> None:
+    told = noise(1)
+    calibrated = found(allowed(2.0), told, 1.0)
+    looked, _ = look(told, calibrated.thresholds, Track.begin(calibrated.thresholds, 20, 3))
+    counts = looked.by_largest.any((2, 3)).sum(), looked.by_cusum.any((2, 3)).sum()
+    assert sum(counts) >= calibrated.alerts
+    assert max(counts) <= 1.5 * min(counts)
+
+
+def test_thresholds_of_hours_are_of_hours() -> None:
+    calibrated = found(allowed(0.5), noise(3, cycles=120, flights=20), 1 / 24)
+    assert calibrated.thresholds.windows == (1, 24)
+    assert calibrated.thresholds.cooldown == 7 * 24
+    assert calibrated.thresholds.reference == pytest.approx(0.5 / np.sqrt(24))
+    assert calibrated.days == pytest.approx(100)
+    assert calibrated.thresholds.before == 23
+
+
+def test_a_long_tail_has_a_wide_scale_on_its_side_alone() -> None:
+    z = noise(4, skew=0.5).z()[None]
+    found_2WPQ = scale(z)
+    assert (found_2WPQ[0, 0, 0] > 1.2).all()
+    assert (found_2WPQ[1, 0, 0] < 0.9).all()
+    np.testing.assert_allclose(found_2WPQ[:, 0, 1:], 1.0, atol=0.12)
+    # A platform that told little has the scale of all.
+    z[:, :, :, 2] = np.nan
+    z[0, :10, 0, 2] = 0.1
+    together = np.quantile(z[np.isfinite(z[..., 0]), 0], 0.99) / stats.norm.ppf(0.99)
+    assert scale(z)[0, 0, 2, 0] == pytest.approx(together)
+
+
+def test_a_market_is_played_and_the_same_seed_finds_the_same() -> None:
+    calibrated = watching.calibrated()
+    assert calibrated.days == 8 * 40
+    assert calibrated.achieved <= 0.5
+    assert 3.0 < calibrated.thresholds.largest < 5.0
+    assert calibrated.z_IPQ.shape == (320, 3, Q)
+    assert np.nanstd(calibrated.z_IPQ) == pytest.approx(1.0, abs=0.1)
+    again = calibrate(watching.small(), watching.market(), static)
+    assert again.thresholds.largest == calibrated.thresholds.largest
+    assert again.thresholds.cusum == calibrated.thresholds.cusum
+    np.testing.assert_array_equal(again.thresholds.scale_2WPQ, calibrated.thresholds.scale_2WPQ)
