@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from crossmix.artifacts import (
     Deployment,
     FeedbackReport,
     GateTable,
+    Lead,
     Readaptation,
     ReadaptationJudged,
     ReadaptRequest,
@@ -36,7 +39,7 @@ FOLDER = "readapt"
 """Of the runs, in the folder of the trained run."""
 CHANGES = ("readapt.", "levels.", "online.", "evaluate.", "gates.", "serving.", "registry.")
 """Begin the keys that a re-adaptation may change."""
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def asked(
         ConfigError: a change that does not fit, an id that is none, or of another request.
     """
     config = _config(out, overrides)
-    if run is not None and not _RUN.fullmatch(run):
+    if run is not None and not RUN.fullmatch(run):
         raise ConfigError(f"--run {run!r}: give letters, digits, dots, dashes and underscores, 100 at most")
     before = {one.run: one for one in _requests(out)}
     if run is not None and run in before:
@@ -114,8 +117,11 @@ def _fresh(before: Mapping[str, Any], at: str) -> str:
     return next(name for name in names if name not in before)
 
 
-def run(out: Path, request: ReadaptRequest) -> Adapted:
+def run(out: Path, request: ReadaptRequest, wait: float = 0.0) -> Adapted:
     """Run every step that has no result yet.
+
+    Args:
+        wait: seconds for which another run in the folder is waited for.
 
     Raises:
         ConfigError, RunningError: nothing was started.
@@ -125,12 +131,27 @@ def run(out: Path, request: ReadaptRequest) -> Adapted:
     folder = out / FOLDER / request.run
     config = _config(out, request.overrides)
     config = replace(config, readapt=replace(config.readapt, run=request.run, at=request.at))
-    with lifeline.hold(out), local.environment(out):
+    with _held(out, wait), local.environment(out):
         store = local.clean_store(out / "steps")
         local.run_pipeline(_pipeline(request.pipeline), config, out, store, folder / "run.log")
         links = {name: store / "current" / name for name in steps(request.pipeline)}
         folders = {name: link.resolve() for name, link in links.items() if link.exists()}
     return _finish(out, request, config, folders)
+
+
+@contextmanager
+def _held(out: Path, wait: float) -> Iterator[None]:
+    deadline = time.monotonic() + wait
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(lifeline.hold(out))
+                break
+            except lifeline.RunningError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(1.0, wait))
+        yield
 
 
 def _pipeline(name: Pipeline) -> Any:
@@ -144,7 +165,7 @@ def _pipeline(name: Pipeline) -> Any:
 
 
 def _finish(out: Path, request: ReadaptRequest, config: Config, folders: Mapping[str, Path]) -> Adapted:
-    judged = ReadaptationJudged.load(folders["readapt_gate"])
+    judged = ReadaptationJudged.load(folders["judge"])
     dry = judged.outcome == "adapted" and config.readapt.promote == "never"
     registration = Registration.found(folders.get("register"))
     deployment = Deployment.found(folders.get("deploy"))
@@ -163,7 +184,7 @@ def _finish(out: Path, request: ReadaptRequest, config: Config, folders: Mapping
         told=FeedbackReport.load(folders["feedback"]),
         report=Readaptation.load(folders["finetune" if request.pipeline == "online" else "readapt"]),
         judged=judged,
-        gates=GateTable.load(folders["readapt_gate"]),
+        gates=GateTable.load(folders["judge"]),
         registration=registration,
         deployment=deployment,
     )
@@ -199,19 +220,26 @@ def _ways(report: Readaptation) -> list[str]:
         if one.left_out is not None:
             rows.append((one.name, "–", "", "", "", f"not tried: {one.left_out}"))
             continue
-        assert one.oracle_ratio is not None and one.lead is not None and one.seconds is not None
-        low, high = one.lead.ci95
-        lead = "" if one is report.tried[0] else f"{one.lead.mean:+.4f} [{low:+.4f}, {high:+.4f}]"
+        lead = "" if one.lead is None or one is report.tried[0] else _lead(one.lead)
         kept = "kept" if one.kept else ""
-        rows.append((one.name, f"{one.oracle_ratio:.4f}", lead, str(one.updates), f"{one.seconds:.2f}", kept))
+        rows.append((one.name, _short(one.oracle_ratio), lead, str(one.updates), f"{one.seconds or 0.0:.2f}", kept))
     return _columns(rows)
+
+
+def _lead(lead: Lead) -> str:
+    return f"{lead.mean:+.4f} [{lead.ci95[0]:+.4f}, {lead.ci95[1]:+.4f}]"
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def _gates(table: GateTable) -> list[str]:
     rows = [("gate", "figure", "wanted", "verdict", "required", "reason")]
     for one in table.gates:
-        value = "–" if one.value is None else f"{one.value:.4g}"
-        rows.append((one.name, value, one.threshold, one.verdict, "yes" if one.required else "no", one.detail))
+        rows.append(
+            (one.name, _short(one.value), one.threshold, one.verdict, "yes" if one.required else "no", one.detail)
+        )
     return _columns(rows)
 
 

@@ -8,8 +8,8 @@ from kfp import dsl
 from components.champion.component import champion
 from components.deploy.component import deploy
 from components.feedback.component import feedback
+from components.judge.component import judge
 from components.readapt.component import readapt
-from components.readapt_gate.component import readapt_gate
 from components.register.component import register
 from pipelines.training import write
 
@@ -28,7 +28,7 @@ def readaptation(config_json: str, store: str = "") -> None:
     served = champion(**given).outputs["champion"]
     came = feedback(**given, champion=served).outputs["feedback"]
     policy = readapt(**given, champion=served, feedback=came).outputs["policy"]
-    verdict = readapt_gate(**given, champion=served, feedback=came, policy=policy)
+    verdict = judge(**given, champion=served, feedback=came, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "register", name="gates-passed"):
         judged = verdict.outputs["evaluation"]
         version = register(**given, evaluation=judged, policy=policy, meta=served, market=served)

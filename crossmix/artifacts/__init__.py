@@ -7,7 +7,7 @@
     meta      meta.json (`MetaTraining`), start.*        register  registration.json (`Registration`)
     champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
     readapt, finetune  readapt.json (`Readaptation`), policy.*
-    readapt_gate       judged.json (`ReadaptationJudged`), gates.json      deploy  deployed.json (`Deployment`)
+    judge     judged.json (`ReadaptationJudged`), gates.json      deploy  deployed.json (`Deployment`)
     a step    done.json (`Done`), or in the store error.json (`Failure`)
     its run   request.json (`ReadaptRequest`), result.json (`ReadaptResult`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)

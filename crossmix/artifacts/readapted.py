@@ -185,7 +185,7 @@ class ReadaptResult(Artifact):
     FILE: ClassVar[str] = "result.json"
 
     run: str
-    outcome: Literal["adapted", "nothing to gain", "stopped", "dry run", "failed"]
+    outcome: Literal["adapted", "nothing to gain", "stopped", "dry run"]
     reason: str
     """Sentence."""
     status: int

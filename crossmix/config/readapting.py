@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from crossmix.config.values import STRICT, Name, NonNegative, NonNegativeInt, PositiveInt
 
-GATES = ("plausible", "levels", "arms", "predicts", "gain", "limits", "latency")
+Gate = Literal["plausible", "levels", "arms", "predicts", "gain", "limits", "latency"]
 """Of re-adaptation, in the order of the table; its off-policy estimate is required once there is enough for one."""
 
 
@@ -29,10 +29,10 @@ class Readapt:
     gain: NonNegative = 0.002
     """Least part of the oracle's revenue by which a challenger must be expected to earn more than the champion; else
     nothing changes."""
-    required: tuple[Literal["plausible", "levels", "arms", "predicts", "gain", "limits", "latency"], ...] = GATES
+    required: tuple[Gate, ...] = get_args(Gate)
     """Gates that must pass; the others are told."""
     promote: Literal["canary", "directly", "never"] = "canary"
-    """How a challenger becomes champion: by a canary that the server is asked for; directly, as it is registered; never:
+    """How a challenger becomes champion: by a canary that the server is asked for; directly, once registered; never:
     nothing is registered (a dry run)."""
     server: str | None = None
     """Server that is asked for the canary, as http://127.0.0.1:8080; null: nobody is, the challenger waits."""

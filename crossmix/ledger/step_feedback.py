@@ -1,4 +1,4 @@
-"""The feedback step: what came back since the champion's market was fitted, of the ledger, checked before it is believed.
+"""The feedback step: what came back since the champion's market was fitted, checked before it is believed.
 
 Shapes: T cycles, C campaigns, P platforms.
 """
@@ -168,7 +168,7 @@ def _nothing(market: Market) -> Feedback:
 def _served(
     config: Config, store: Store, version: ServingVersion, market: Market, at: datetime, held: tuple[Suspect, ...]
 ) -> online.Feedback | None:
-    """What the champion served and got, of the newest cycles, for eq. 12; without the cycles of which a cell is held."""
+    """What the champion served and got, of the newest cycles, for eq. 12; none of which a cell is held."""
     log = served.read(
         store,
         market.platforms,

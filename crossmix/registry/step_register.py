@@ -1,6 +1,6 @@
 """The register step: the judged bundle and its figures go to the registry, and its answer into the step's folder.
 
-What training judged and what a re-adaptation judged come the same way: evaluation.json or judged.json tells which it is.
+What training and what a re-adaptation judged come the same way: evaluation.json or judged.json tells which it is.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def register(
             if (begins / name).exists()
         },
     }
-    judged = ReadaptationJudged.found(evaluation)
-    told = _trained(evaluation, policy) if judged is None else _readapted(config, judged, policy)
+    judged, direct = ReadaptationJudged.found(evaluation), config.readapt.promote == "directly"
+    told = _trained(evaluation, policy) if judged is None else _readapted(judged, policy, direct)
     told["metrics"] |= {f"gate.{gate.name}": gate.value for gate in gates.gates if gate.value is not None}
     files = artifacts | told.pop("artifacts")
     version = Registry.of(config, home).register(evaluation / "bundle", artifacts=files, **told)
@@ -85,7 +85,7 @@ def _trained(evaluation: Path, policy: Path) -> dict[str, Any]:
     }
 
 
-def _readapted(config: Config, judged: ReadaptationJudged, policy: Path) -> dict[str, Any]:
+def _readapted(judged: ReadaptationJudged, policy: Path, direct: bool) -> dict[str, Any]:
     """What a re-adaptation tells it: figures of both in the refitted market, and what that has taken in."""
     report = Readaptation.load(policy)
     tags = {
@@ -95,7 +95,6 @@ def _readapted(config: Config, judged: ReadaptationJudged, policy: Path) -> dict
         CHAMPION_DIGEST: judged.bundle_digest,
         CHAMPION_RATIO: str(judged.champion_ratio),
     }
-    direct = config.readapt.promote == "directly"
     return {
         "metrics": {
             "policy.oracle_ratio": judged.oracle_ratio,

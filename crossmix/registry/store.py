@@ -238,7 +238,8 @@ class Registry:
                 held = self._client.list_artifacts(wanted.run_id)
             except Exception as error:  # MLflow's stores raise their own kinds each
                 raise RegistryError(
-                    f"{self.model} version {wanted.number}: its run cannot be read ({error}); bring the artifact store back"
+                    f"{self.model} version {wanted.number}: its run cannot be read ({error}); "
+                    "bring the artifact store back"
                 ) from error
         return tuple(sorted(str(one.path) for one in held if one.is_dir))
 

@@ -1,4 +1,4 @@
-"""What training can go on from, fetched from the registry: the trained policy, its market, where re-adaptation starts."""
+"""What training can go on from, fetched from the registry: the trained policy, market, re-adaptation's start."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def adaptation_start(registry: Registry, version: str | int) -> AdaptationStart:
 
 
 def trained_market(registry: Registry, version: str | int) -> Market:
-    """The market that a version's plan came from; raises as `trained_policy`, for versions of before it was kept too."""
+    """The market that a version's plan came from; raises as `trained_policy`: versions of before do not hold it."""
     with _downloaded(registry, version, MARKET_FOLDER) as folder:
         return load(folder)
 

@@ -22,6 +22,7 @@ from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
+from pipelines.cli.readapt import readapt
 from pipelines.cli.reason import Reason, Why, given
 from pipelines.cli.watch import LOOK, monitor
 
@@ -316,48 +317,7 @@ def rollback(
         print(asked.rollback(out, given(reason, why) or "rolled back", server, token, of))
 
 
-@app.command()
-def readapt(
-    out: Annotated[Path, typer.Argument(help="Folder of a run that is served: its champion is adapted.")],
-    database: Annotated[
-        str | None, typer.Option(help="SQLAlchemy URL of the server's database; OUT/serving/serving.db if absent.")
-    ] = None,
-    campaign: Annotated[
-        list[str] | None, typer.Option(help="Only this campaign's feedback counts; repeatable.")
-    ] = None,
-    daily: Annotated[
-        bool, typer.Option("--daily", help="The daily refit: a new plan, and with online.daily eq. 12.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Register nothing.")] = False,
-    promote: Annotated[bool, typer.Option("--promote", help="Champion at once, without a canary.")] = False,
-    server: ServerUrl = None,
-    at: Annotated[
-        str | None, typer.Option(help="Market time up to which feedback is read, as 2026-01-05T09:00:00Z.")
-    ] = None,
-    run: Annotated[
-        str | None, typer.Option("--run", help="Id of the run; one that was cut off goes on if absent.")
-    ] = None,
-    set_: Set = None,
-) -> None:
-    """Adapt the champion to the market that its feedback tells: refit, try, prove, register, ask for a canary.
-
-    Exit status: 0 adapted, or nothing to gain; 1 a step failed, 2 an input cannot be used, 3 a gate stopped it.
-    """
-    with _readable_errors():
-        from pipelines.cli import readapt as asked
-        from pipelines.local import StepError
-
-        changes = asked.overrides(
-            set_ or (), database=database, campaigns=campaign or (), at=at, server=server, direct=promote, dry=dry_run
-        )
-        try:
-            text, status = asked.readapt(out, changes, daily=daily, run=run)
-        except StepError as error:
-            _stop(str(error), error.status)
-        print(text)
-    raise typer.Exit(status)
-
-
+app.command("readapt")(readapt)
 app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(guard_commands.guard, name="guard")

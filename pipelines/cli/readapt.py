@@ -3,10 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pipelines.cli.database import CLOCK
+
+Server = Annotated[
+    str | None, typer.Option(envvar="CROSSMIX_SERVER", help="A running server that is asked for the canary.")
+]
+
+
+def readapt(
+    out: Annotated[Path, typer.Argument(help="Folder of a run that is served: its champion is adapted.")],
+    database: Annotated[
+        str | None, typer.Option(help="SQLAlchemy URL of the server's database; OUT/serving/serving.db if absent.")
+    ] = None,
+    campaign: Annotated[list[str] | None, typer.Option(help="Only its feedback counts; repeatable.")] = None,
+    daily: Annotated[
+        bool, typer.Option("--daily", help="The daily refit: a new plan; with online.daily eq. 12.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Register nothing.")] = False,
+    promote: Annotated[bool, typer.Option("--promote", help="Champion at once, without a canary.")] = False,
+    server: Server = None,
+    at: Annotated[str | None, typer.Option(help="Market time up to which is read, as 2026-01-05T09:00:00Z.")] = None,
+    run: Annotated[str | None, typer.Option(help="Id of the run; one that was cut off goes on if absent.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run in the folder.")] = 0.0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one config key, as readapt.gain=0.005; repeatable."),
+    ] = None,
+) -> None:
+    """Adapt the champion to the market that its feedback tells: refit, try, prove, register, ask for a canary.
+
+    Exit status: 0 adapted, or nothing to gain; 1 a step failed, 2 an input cannot be used, 3 a gate stopped it.
+    """
+    with _readable_errors():
+        from pipelines import adapting
+
+        changes = overrides(
+            set_ or (), database=database, campaigns=campaign or (), at=at, server=server, direct=promote, dry=dry_run
+        )
+        request = adapting.asked(out, changes, "online" if daily else "readapt", run, os.environ.get(CLOCK))
+        print(f"run {request.run}, feedback up to {request.at}", file=sys.stderr)
+        done = adapting.run(out, request, wait)
+        print(adapting.describe(done))
+    raise typer.Exit(done.result.status)
 
 
 def overrides(
@@ -40,15 +86,22 @@ def overrides(
     return [*(f"{key}={value}" for key, value in named if value is not None), *set_]
 
 
-def readapt(out: Path, changes: Sequence[str], *, daily: bool, run: str | None) -> tuple[str, int]:
-    """What happened, for the terminal, and the exit status.
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    """One line on stderr, with exit status 2 for what the user can mend, or a step's own; 130 after Ctrl-C."""
+    from components.lifeline import RunningError
+    from crossmix.artifacts import ArtifactError
+    from crossmix.config import ConfigError
+    from pipelines.local import StepError
 
-    Raises:
-        ConfigError: an input cannot be used.
-        StepError: a step failed.
-    """
-    from pipelines import adapting
-
-    request = adapting.asked(out, changes, "online" if daily else "readapt", run, os.environ.get(CLOCK))
-    done = adapting.run(out, request)
-    return adapting.describe(done), done.result.status
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("error: stopped; run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except (ConfigError, ArtifactError, RunningError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except StepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(error.status) from None

@@ -13,6 +13,7 @@ import yaml
 
 from components import IMAGE
 from components.declared import steps
+from pipelines import online, readapt
 from pipelines.training import compile_to
 from tests.support.wiring import asked, producers
 
@@ -67,13 +68,13 @@ def test_the_train_step_asks_for_a_gpu_per_rank(compiled: Path, tmp_path: Path) 
     assert asked(tmp_path / "cpu.yaml") == {}
 
 
-@pytest.mark.parametrize("name", steps())
+@pytest.mark.parametrize("name", steps(None))
 def test_a_component_calls_its_core_function_as_it_is(name: str) -> None:
     step, inputs, store = asked(name)
     module, _, function = step.core.partition(":")
     takes = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     required = {key for key, parameter in takes.items() if parameter.default is parameter.empty}
-    assert (step, store) == (steps()[name], "store")
+    assert (step, store) == (steps(None)[name], "store")
     assert required - {"work", "home"} == {"config", "out", *inputs}
 
 
@@ -81,12 +82,42 @@ def test_every_step_is_wired_to_steps_before_it(tmp_path: Path) -> None:
     wires, order = producers(tmp_path), {name: step.order for name, step in steps().items()}
     assert set(wires) == set(order)
     assert wires["gate"] == {"dataset": "ingest", "fusion": "fusion", "market": "market", "policy": "align"}
-    assert wires["register"] == {"evaluation": "gate", "policy": "align", "meta": "meta"}
+    assert wires["register"] == {"evaluation": "gate", "policy": "align", "meta": "meta", "market": "market"}
     for name, inputs in wires.items():
         assert all(order[source] < order[name] for source in inputs.values()), name
 
 
-@pytest.mark.parametrize("name", steps())
+FOLLOWING = {"readapt": readapt.compile_to, "online": online.compile_to}
+"""Pipelines that follow a served market."""
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_the_ir_of_a_pipeline_that_follows_equals_its_golden_file(name: str, tmp_path: Path) -> None:
+    FOLLOWING[name](tmp_path / "ir.yaml")
+    golden = GOLDEN.with_name(f"{name}.yaml")
+    assert (tmp_path / "ir.yaml").read_text() == golden.read_text(), f"changed on purpose? write {golden} anew"
+
+
+@pytest.mark.parametrize(("name", "adapting"), [("readapt", "readapt"), ("online", "finetune")])
+def test_a_pipeline_that_follows_registers_what_its_gate_lets_pass(name: str, adapting: str, tmp_path: Path) -> None:
+    wires = producers(tmp_path, FOLLOWING[name])
+    assert wires == {
+        "champion": {},
+        "feedback": {"champion": "champion"},
+        adapting: {"champion": "champion", "feedback": "feedback"},
+        "judge": {"champion": "champion", "feedback": "feedback", "policy": adapting},
+        "register": {"evaluation": "judge", "policy": adapting, "meta": "champion", "market": "champion"},
+        "deploy": {"registration": "register", "evaluation": "judge"},
+    }
+    assert set(wires) == set(steps(name))
+    spec: dict[str, Any] = yaml.safe_load((tmp_path / "pipeline.yaml").read_text())
+    tasks = spec["root"]["dag"]["tasks"]
+    (guarded,) = (task for task in tasks if "triggerPolicy" in tasks[task])
+    assert "== 'register'" in tasks[guarded]["triggerPolicy"]["condition"]
+    assert set(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == {"register", "deploy"}
+
+
+@pytest.mark.parametrize("name", steps(None))
 def test_a_component_is_thin_and_without_postponed_annotations(name: str) -> None:
     source = (ROOT / "components" / name / "component.py").read_text()
     assert "from __future__" not in source  # kfp reads artifact types from the annotations themselves

@@ -1,4 +1,4 @@
-"""A ledger filled by a policy that is served in a market, both arms side by side, as a server and its feeds would fill it.
+"""A ledger as a server and its feeds would fill it: a policy is served in a market, both arms side by side.
 
 Shapes: T cycles, C campaigns, P platforms.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,7 +166,7 @@ def _serve(store: Store, market: Market, arm: str, flown: Flown, bundle: str) ->
             }
         )
         for p, platform in enumerate(market.platforms):
-            amounts = {key: float(table[t, c, p]) for key, table in flown.report.items()}
+            amounts: dict[str, Any] = {key: float(table[t, c, p]) for key, table in flown.report.items()}
             events.append(
                 Event(
                     event_id=f"{arm}-{name}-{t}-{platform}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,14 +40,15 @@ def asked(name: str) -> tuple[Step, dict[str, str], str]:
     raise AssertionError(f"components/{name}/component.py never calls run_step")
 
 
-def producers(folder: Path) -> dict[str, dict[str, str]]:
+def producers(folder: Path, compiled: Callable[[Path], None] = compile_to) -> dict[str, dict[str, str]]:
     """Step to its core function's inputs to the step that writes each, as the pipeline wires them.
 
     Args:
         folder: for the compiled pipeline.
+        compiled: writes it.
     """
-    compile_to(folder / "training.yaml")
-    spec: dict[str, Any] = yaml.safe_load((folder / "training.yaml").read_text())
+    compiled(folder / "pipeline.yaml")
+    spec: dict[str, Any] = yaml.safe_load((folder / "pipeline.yaml").read_text())
     wires: dict[str, dict[str, str]] = {}
     _walk(spec, spec["root"]["dag"]["tasks"], {}, wires)
     return {name: {key: wires[name][given] for key, given in asked(name)[1].items()} for name in wires}

@@ -1,7 +1,7 @@
 """The gates of re-adaptation: what a challenger must show before it is registered (§2.3.2; docs/readapt.md).
 
-Each has a figure, a threshold, a verdict and a reason. `readapt.required` says which must pass. An off-policy estimate of
-some cycles is by nature insufficient data: that is told, and is no pass; once there is enough, it is required.
+Each has a figure, a threshold, a verdict and a reason. `readapt.required` says which must pass. An off-policy estimate
+of some cycles is by nature insufficient data: that is told, and is no pass; once there is enough, it is required.
 
 Shapes: T held-out cycles, C campaigns, P platforms, Q quantities.
 """
@@ -142,8 +142,8 @@ def predicts(case: ReadaptCase) -> Gate:
         return case.gate("predicts", None, threshold, INSUFFICIENT, "nothing was delivered in the cycles held out")
     mean, low, high = mean_and_interval(gap_TC[known_TC])
     detail = (
-        f"log-likelihood one step ahead, the refitted market's over the champion's: {mean:+.3g} [{low:+.3g}, {high:+.3g}] "
-        f"nats a campaign's cycle, {int(known_TC.sum())} of them"
+        f"log-likelihood one step ahead, the refitted market's over the champion's: {mean:+.3g} [{low:+.3g}, "
+        f"{high:+.3g}] nats a campaign's cycle, {int(known_TC.sum())} of them"
     )
     return case.gate("predicts", mean, threshold, FAIL if high < 0 else PASS, detail)
 

@@ -30,7 +30,7 @@ def word(config_json: str, folder: Path) -> str:
 
 
 STEP = Step(
-    name="readapt_gate",
+    name="judge",
     order=130,
     core="crossmix.evaluate.gates.readapt_step:judge",
     # Its bundle carries the config, as the gate step's.

@@ -6,7 +6,7 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def readapt_gate(
+def judge(
     config_json: str,
     store: str,
     champion: dsl.Input[dsl.Model],
@@ -18,7 +18,7 @@ def readapt_gate(
 ) -> str:
     """'register', or why not: 'dry run', 'nothing to gain', 'stopped'. A single return value, as the gate step's."""
     from components.artifacts import gate_table, log_numbers
-    from components.readapt_gate.step import STEP, word
+    from components.judge.step import STEP, word
     from components.steps import run_step
     from crossmix.artifacts import GateTable
 
