@@ -12,21 +12,27 @@ import pytest
 import torch
 
 from benchmarks import ablation, adapt, allocation, guardrails, misfit, monitor, online, sim_to_real
+from benchmarks import ablation, adapt, allocation, guardrails, misfit, online, readapt, sim_to_real
+from benchmarks._flights import Planner, Silent, fly, tiled
+from benchmarks._ways import Kept
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
 from crossmix.config import Config, Demo, load
 from crossmix.evaluate.judge import judge_act
-from crossmix.market.environment import MarketEnvironment
+from crossmix.market.conditions import scaled_market
+from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
-from crossmix.market.shift import shifts
+from crossmix.market.shift import shift, shifts
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 from crossmix.training.align import Logged, Simulation
+from crossmix.training.finetune import replanned
 from crossmix.training.loop import train
 from crossmix.training.policy_file import load_policy
+from crossmix.training.policy_file import AdaptationStart, TrainedPolicy, load_policy
 from tests.support.fidelity_logs import rich_log
 from tests.support.markets import make_market
 
@@ -286,3 +292,85 @@ def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(trained: tuple
         low, high = one["false"]["ci95"]
         assert 0 <= low <= one["false"]["part"] <= high <= 1
     assert "stopped within 3, 5, 10 days" in guardrails.table(result)
+
+
+def test_rows_of_one_campaign_have_plans_of_their_own(trained: tuple[Config, Path, Path]) -> None:
+    config, folder, policy_folder = trained
+    market, policy = load_market(folder), load_policy(policy_folder)
+    several = tiled(market, 2)
+    world = MarketEnvironment(several, config, campaign_B=torch.arange(4), cycles=3, mechanism="counts", seed=5)
+    seen, planner = world.observe(), Planner(config, several, policy)
+    with torch.no_grad():
+        served = policy(seen.state_BS, seen.low_BP, seen.high_BP)
+        assert torch.allclose(planner.share(planner.plan(several), seen), served, atol=1e-5)
+        # The second seed's first campaign alone is planned for another market.
+        factor = torch.ones(4, 4)
+        factor[2, 0] = 3.0
+        moved = planner.share(planner.plan(scaled_market(several, value=factor)), seen)
+        alone = replanned(config, scaled_market(market, value=factor[2:]), policy)
+        wanted = alone(seen.state_BS, seen.low_BP, seen.high_BP)
+    apart = (moved - served).abs().amax(1) > 1e-3
+    assert apart.tolist() == [False, False, True, False]
+    assert torch.allclose(moved[2], wanted[2], atol=1e-5)
+
+
+def test_what_a_silent_platform_was_told_counts_as_spent_until_it_returns(trained: tuple[Config, Path, Path]) -> None:
+    config, folder, policy_folder = trained
+    market = load_market(folder)
+    planner = Planner(config, tiled(market, 1), load_policy(policy_folder))
+    away = tiled(shift(market, "outage", platforms=["p1"], start=2, duration=6), 1)
+
+    def left(fault: Silent) -> list[float]:
+        rest = []
+
+        class Noting(Kept):
+            def share(self, world: MarketEnvironment, seen: Observation) -> torch.Tensor:
+                rest.append(float(world.cycle_budget_B()[0]))
+                return seen.low_BP + (seen.high_BP - seen.low_BP) / (seen.high_BP - seen.low_BP).sum(1, keepdim=True)
+
+        told = fly(config, away, 8, 3, Noting(planner), fault).feedback
+        assert np.isnan(told.spend_TCP[2:8, :, 1]).all()
+        assert np.isfinite(told.spend_TCP[:2]).all()
+        assert np.isfinite(told.told_TCP).all()
+        return rest
+
+    for_good, returned = left(Silent(1, 2, 6, None)), left(Silent(1, 2, 6, 3))
+    # All that is told counts as spent: the budget of a cycle stays, until the third silent cycle gives it back.
+    assert returned[:5] == for_good[:5]
+    assert for_good[5] == pytest.approx(for_good[2], rel=0.05)
+    assert returned[5] > 1.15 * for_good[5]
+
+
+def test_days_until_back_are_of_three_days_on_end() -> None:
+    best = np.ones(7)
+    assert readapt.back(np.array([0.9, 0.99, 0.99, 0.9, 0.99, 0.99, 0.99]), best) == 4
+    assert readapt.back(np.full(7, 0.99), best) == 0
+    assert readapt.back(np.array([0.99, 0.99, 0.9, 0.99, 0.99, 0.9, 0.99]), best) is None
+
+
+def test_readapt_benchmark(trained: tuple[Config, Path, Path]) -> None:
+    config, folder, policy_folder = trained
+    policy = TrainedPolicy.load(policy_folder)
+    actor = policy.policy()
+    names = tuple(name for name, _ in actor.named_parameters())
+    start = AdaptationStart(policy.weights, torch.full((len(names),), -7.0), names, 1, policy.actor)
+    size = readapt.Size(2, 12, 5, (2,), ("outage",), ("cvr",))
+    told = readapt.measure(config, load_market(folder), actor, start, size)
+    ways = told["lasting errors"]["cvr"]
+    assert ways["world known"]["ratio"]["mean"] > ways["champion"]["ratio"]["mean"]
+    assert ways["loop"]["lead"]["mean"] == pytest.approx(
+        ways["loop"]["ratio"]["mean"] - ways["champion"]["ratio"]["mean"]
+    )
+    updates = {"champion": 0, "loop": 12, "loop, 5th day": 2, "MAML alone": 12, "world known": 1}
+    assert {name: ways[name]["updates"] for name in updates} == updates
+    assert all(0 < row["ratio"]["mean"] < 1.02 for row in ways.values())
+    # Before the day of the move the plan of the world to come is not known either.
+    move = told["from a day on"]["cvr"]
+    assert move["world known"]["by day"][:5] == move["champion"]["by day"][:5]
+    assert move["world known"]["by day"][5:] != move["champion"]["by day"][5:]
+    assert told["poison"]["x1"]["cost"] == {"champion": 0, "loop": 0}
+    wanted = {row["what"]: row for row in told["wanted"]}
+    assert wanted["cvr, from the first day"]["measured"] == ways["loop"]["ratio"]["mean"]
+    assert wanted["refit and re-plan, CPU s"]["met"]
+    assert wanted["outage, lost by the loop"]["measured"] == -told["no harm"]["outage"]["loop"]["lead"]["mean"]
+    assert "outage of 2 days in silence" in readapt.table(told)
