@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import ablation, adapt, allocation, guardrails, misfit, monitor, online, sim_to_real
-from benchmarks import ablation, adapt, allocation, guardrails, misfit, online, readapt, sim_to_real
+from benchmarks import ablation, adapt, allocation, guardrails, misfit, monitor, online, readapt, sim_to_real
 from benchmarks._flights import Planner, Silent, fly, tiled
 from benchmarks._ways import Kept
 from benchmarks.train import from_random
@@ -31,7 +30,6 @@ from crossmix.state import ALLOCATION
 from crossmix.training.align import Logged, Simulation
 from crossmix.training.finetune import replanned
 from crossmix.training.loop import train
-from crossmix.training.policy_file import load_policy
 from crossmix.training.policy_file import AdaptationStart, TrainedPolicy, load_policy
 from tests.support.fidelity_logs import rich_log
 from tests.support.markets import make_market
