@@ -131,7 +131,8 @@ def take(store: Store, now: datetime, settings: Settings, expectation: Expectati
 
 def _of_hours(store: Store, now: datetime, expectation: Expectation, newest: int | None) -> Returned | None:
     every = returned.read(store, expectation.platforms, now, campaigns=expectation.campaigns, newest=newest)
-    return next((one for one in every if one.cycle_hours == expectation.cycle_hours and len(one.ends_TC)), None)
+    found = next((one for one in every if one.cycle_hours == expectation.cycle_hours and len(one.ends_TC)), None)
+    return None if found is None else returned.believed(store, found)
 
 
 def _seconds(found: Returned) -> np.ndarray:

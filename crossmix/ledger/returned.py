@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -21,14 +22,23 @@ from crossmix import terms
 from crossmix.cycles import Cycles, zone
 from crossmix.feedback import Array, Feedback, Whole
 from crossmix.ledger import campaigns as ledger_campaigns
-from crossmix.ledger import delivery, experiments, tables
+from crossmix.ledger import canaries, delivery, experiments, quarantine, tables
 from crossmix.ledger.campaigns import Campaign, budget_at
 from crossmix.ledger.store import Store
-from crossmix.metrics import ARMS
-from crossmix.terms import Term
+from crossmix.metrics import ARMS, EVERY_ARM
+from crossmix.terms import Term, Trial
 
 DELIVERED = ("requests", "won", "impressions", "clicks", "spend")
 ARRIVED = ("conversions", "revenue")
+_DOUBTED = {
+    "conversions_TCP": quarantine.ARRIVALS,
+    "revenue_TCP": quarantine.ARRIVALS,
+    "clicks_TCP": quarantine.RESPONSE,
+    "spend_TCP": quarantine.ALL,
+    "requests_TCP": quarantine.ALL,
+    "impressions_TCP": quarantine.ALL,
+}
+"""From how much doubt on a field is unknown."""
 _EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
 """A Monday."""
 _LATE = 7
@@ -73,7 +83,9 @@ class _Calendar:
     """Each arm's part of users, times the cycle's part of a full one."""
 
     @classmethod
-    def of(cls, calendar: Cycles, first: int, stop: int, known: Sequence[Term], arms: Sequence[str]) -> _Calendar:
+    def of(
+        cls, calendar: Cycles, first: int, stop: int, known: Sequence[Term], arms: Sequence[str], tried: Sequence[Trial]
+    ) -> _Calendar:
         begins = [calendar.begins(cycle) for cycle in range(first, stop + 1)]
         # Where no experiment was ever begun nobody knows who saw what.
         alike = 1 / len(arms)
@@ -83,7 +95,7 @@ class _Calendar:
             np.array(
                 [
                     [
-                        (terms.part(known, arm, begins[n]) if known else alike) * calendar.part(first + n)
+                        (terms.part(known, arm, begins[n], tried) if known else alike) * calendar.part(first + n)
                         for n in range(stop - first)
                     ]
                     for arm in arms
@@ -98,7 +110,7 @@ def read(
     now: datetime,
     *,
     campaigns: Collection[str] | None = None,
-    arms: Sequence[str] = ARMS,
+    arms: Sequence[str] | None = None,
     newest: int | None = None,
 ) -> list[Returned]:
     """Finished cycles of every campaign, the shortest cycles first.
@@ -107,11 +119,14 @@ def read(
         platforms: in slot order; what other platforms delivered is left out.
         now: UTC; a cycle counts once it has ended.
         campaigns: only these; `None`: all.
+        arms: `None`: the experiment's, and the canary's where a version was ever on trial.
         newest: so many of the last rows of each length; `None`: all.
 
     Raises:
         StoreAwayError: the database is away.
     """
+    tried = canaries.load_all(store)
+    arms = (EVERY_ARM if tried else ARMS) if arms is None else arms
     known = ledger_campaigns.load_all(store) if campaigns is None else ledger_campaigns.load_some(store, campaigns)
     places: dict[float, list[_Place]] = {}
     for _, campaign in sorted(known.items()):
@@ -124,9 +139,33 @@ def read(
     for hours, some in sorted(places.items()):
         # A few rows before the first: whose first report came within the wanted ones is only known from them.
         kept = _newest(some, None if newest is None else newest + _LATE)
-        one = _of_one_length(store, hours, kept, tuple(platforms), arms)
+        one = _of_one_length(store, hours, kept, tuple(platforms), arms, tried)
         found.append(one if newest is None else _last(one, newest))
     return found
+
+
+def believed(store: Store, found: Returned) -> Returned:
+    """The same without what is not believed (`crossmix.ledger.quarantine`): unknown, as what nobody reported.
+
+    Raises:
+        StoreAwayError: the database is away.
+    """
+    first = next(iter(found.arms.values()))
+    campaign, platform = ({name: n for n, name in enumerate(names)} for names in (first.campaigns, first.platforms))
+    doubt = {arm: np.zeros(one.spend_TCP.shape, np.int64) for arm, one in found.arms.items()}
+    for entry in quarantine.read(store, first.campaigns, quarantine.UNBELIEVED):
+        c, p = campaign.get(entry.campaign_id), platform.get(entry.platform)
+        if entry.arm in doubt and c is not None and p is not None:
+            row_T = first.cycle_TC[:, c] == entry.cycle
+            doubt[entry.arm][row_T, c, p] = np.maximum(doubt[entry.arm][row_T, c, p], entry.doubt)
+    if not any(table.any() for table in doubt.values()):
+        return found
+    arms = {}
+    for arm, one in found.arms.items():
+        kept = {name: np.where(doubt[arm] >= much, np.nan, getattr(one, name)) for name, much in _DOUBTED.items()}
+        blank: dict[str, Any] = kept
+        arms[arm] = replace(one, **blank)
+    return replace(found, arms=arms)
 
 
 def _slot(campaign: Campaign) -> int:
@@ -161,7 +200,12 @@ def _last(found: Returned, newest: int) -> Returned:
 
 
 def _of_one_length(
-    store: Store, hours: float, places: list[_Place], platforms: tuple[str, ...], arms: Sequence[str]
+    store: Store,
+    hours: float,
+    places: list[_Place],
+    platforms: tuple[str, ...],
+    arms: Sequence[str],
+    tried: Sequence[Trial],
 ) -> Returned:
     origin = min(one.row for one in places)
     rows = max(one.row - one.first + one.stop for one in places) - origin
@@ -173,7 +217,7 @@ def _of_one_length(
     known, kept = experiments.load_all(store), dict[tuple[Cycles, int, int], _Calendar]()
     for c, one in enumerate(places):
         key = one.campaign.calendar, one.first, one.stop
-        calendar = kept.get(key) or kept.setdefault(key, _Calendar.of(*key, known, arms))
+        calendar = kept.get(key) or kept.setdefault(key, _Calendar.of(*key, known, arms, tried))
         start = one.row - origin
         span = slice(start, start + one.stop - one.first)
         cycle_TC[span, c] = np.arange(one.first, one.stop)

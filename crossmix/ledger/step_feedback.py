@@ -20,7 +20,7 @@ from crossmix.artifacts import FeedbackReport, ServingVersion, SuspectCell
 from crossmix.clock import ClockError, clock_of
 from crossmix.config import Config, ConfigError
 from crossmix.feedback import Feedback
-from crossmix.ledger import returned, served
+from crossmix.ledger import quarantine, returned, served
 from crossmix.ledger.returned import Returned
 from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
 from crossmix.market.level_evidence import Usual
@@ -88,7 +88,7 @@ def _read(
     arms, ends_TC, taken_TC = _placed(own, market, wanted, due, config.readapt.cycles, until)
     usual = Usual.of(market)
     checked = suspects(usual, arms, config.serving.guard) if len(ends_TC) else []
-    believed = believe(arms, checked)
+    believed = believe(arms, checked, _decided(store))
     log = _served(config, store, version, market, at, believed.open)
     known_T = believed.feedback.reported_TCP.any((1, 2)) & ~taken_TC.all(1) if len(ends_TC) else np.zeros(0, bool)
     newest = ends_TC[~np.isnat(ends_TC)]
@@ -108,6 +108,14 @@ def _read(
     save_served(log, out)
     report.save(out)
     return report
+
+
+def _decided(store: Store) -> dict[Cell, bool]:
+    """What persons decided of cells that the guard held: whether they are believed."""
+    entries = quarantine.read(store, states=(quarantine.CONFIRMED, quarantine.DISCARDED))
+    return {
+        Cell(one.campaign_id, one.arm, one.platform, one.cycle): one.state == quarantine.CONFIRMED for one in entries
+    }
 
 
 def _left_out(found: list[Returned], market: Market, wanted: tuple[str, ...]) -> dict[str, str]:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from crossmix.ledger import experiments, feedback, served
+from crossmix.ledger import experiments, feedback, quarantine, served
 from crossmix.ledger.campaigns import Campaign, changing
 from crossmix.ledger.experiments import Plan
 from crossmix.ledger.feedback import Event
-from crossmix.ledger.returned import Returned, read
+from crossmix.ledger.returned import Returned, believed, read
 from crossmix.ledger.store import Store
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -159,3 +159,44 @@ def test_many_campaigns_are_read_by_a_few_queries(store: Store) -> None:
     assert (policy.spend_TCP[0, :, 0] == 4).all()
     # Campaigns, experiments, edits; totals and splits, five hundred campaigns each.
     assert len([text for text in asked if text.startswith("SELECT")]) <= 4 + 2 * 2
+
+
+def held(quantity: str, cause: str = "impossible", cycle: int = 0) -> quarantine.Entry:
+    return quarantine.Entry(
+        campaign_id="a",
+        arm="policy",
+        platform="search",
+        cycle=cycle,
+        cause=cause,
+        quantity=quantity,
+        observed=1.0,
+        expected=100.0,
+        z=-9.0,
+        sentence="",
+        state=quarantine.HELD,
+        since=START,
+        actor=quarantine.GUARD,
+        reason="",
+        at=START,
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "unknown"),
+    [
+        (held("value"), {"conversions", "revenue"}),
+        (held("ctr"), {"clicks", "conversions", "revenue"}),
+        (held("spend", "overspent"), {"spend", "requests", "impressions", "clicks", "conversions", "revenue"}),
+        (held("value", cycle=1), set()),
+    ],
+)
+def test_what_is_held_is_unknown_as_far_as_it_is_doubted(
+    store: Store, entry: quarantine.Entry, unknown: set[str]
+) -> None:
+    run(store, campaign("a"))
+    feedback.insert(store, [event("one", 0, 0, (10, 2, 1, 5, 4), requests=40.0)], START)
+    quarantine.update(store, [entry], [], START)
+    policy = believed(store, only(read(store, PLATFORMS, START + DAY))).arms["policy"]
+    names = ("spend", "requests", "impressions", "clicks", "conversions", "revenue")
+    assert {name for name in names if np.isnan(getattr(policy, f"{name}_TCP")[0, 0, 0])} == unknown
+    assert policy.told_TCP[0, 0, 0] == 18.75
