@@ -75,7 +75,7 @@ def make_bundle(folder: Path, seed: int = 0, *, watch: bool = True) -> bundle.Bu
         contexts={name: world.present_context[c].numpy() for c, name in enumerate(world.campaigns)},
         responses=None,
         data_digest=world.digest,
-        watch=expectation().as_bytes() if watch else None,
+        extras={"watch.npz": expectation().as_bytes()} if watch else None,
     )
 
 
