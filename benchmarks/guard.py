@@ -291,7 +291,8 @@ def honest(market: Market) -> Iterator[tuple[str, Market]]:
         yield f"{name} x2 and x0.5 by turns", scaled_market(market, **{name: torch.where(odd, 2.0, 0.5)})
 
 
-def measure(run: Path | None, source: str, data: str | None, flights: int) -> dict[str, Any]:
+def measure(run: Path | None, source: str, data: str | None, flights: int, worlds: str) -> dict[str, Any]:
+    """Everything, or `worlds` alone: honest or poisoned."""
     before = os.getloadavg()
     began = time.process_time()
     config, folder, _ = finished(run, source, data)
@@ -301,12 +302,20 @@ def measure(run: Path | None, source: str, data: str | None, flights: int) -> di
     def begun(world: Market) -> Flights:
         return Flights(world, fitted, bundle, config, flights, SEED)
 
-    result: dict[str, Any] = {"flights": flights, "honest": {}, "poison": {}, "within the law": {}}
-    for name, world in honest(fitted):
-        blocked_F = begun(world).play(CYCLES).first_F < CYCLES
-        result["honest"][name] = {"blocked": part(blocked_F)}
-        _say(name, result["honest"][name])
-    before_it = begun(fitted).play(DAY)
+    result: dict[str, Any] = {"flights": flights}
+    if worlds != "poisoned":
+        result["honest"] = {}
+        for name, world in honest(fitted):
+            result["honest"][name] = {"blocked": part(begun(world).play(CYCLES).first_F < CYCLES)}
+            _say(name, result["honest"][name])
+    if worlds != "honest":
+        result |= _poisoned(begun(fitted).play(DAY))
+    return result | {"cpu seconds": time.process_time() - began, "machine": machine(before)}
+
+
+def _poisoned(before_it: Flights) -> dict[str, Any]:
+    """What every poison comes to, from flights on that have not met one."""
+    result: dict[str, Any] = {"poison": {}, "within the law": {}}
     quiet = before_it.again().play(DAY + HOLD)
     for name, poison in POISONS.items():
         # Without the guard an arm sees its own reports alone: the other's matter nothing.
@@ -322,7 +331,7 @@ def measure(run: Path | None, source: str, data: str | None, flights: int) -> di
         answer = {"stopped within 10": part(held.first_F < CYCLES), "revenue": ratio(held, quiet)}
         result["within the law"][name] = answer
         _say(name, answer)
-    return result | {"cpu seconds": time.process_time() - began, "machine": machine(before)}
+    return result
 
 
 def _say(name: str, answer: Mapping[str, Any]) -> None:
@@ -342,8 +351,9 @@ def main() -> None:
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
     parser.add_argument("--flights", type=int, default=200, help="advertisers of a world")
+    parser.add_argument("--worlds", choices=("all", "honest", "poisoned"), default="all")
     given = parser.parse_args()
-    result = measure(given.run, given.source, given.data, given.flights)
+    result = measure(given.run, given.source, given.data, given.flights, given.worlds)
     if given.json:
         print(json.dumps(result, indent=1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,12 @@ class Concave:
 
 
 def save_bundle(
-    folder: Path, config: Config, seed: int, platforms: tuple[str, ...] = NAMES, layout: Layout = ALLOCATION
+    folder: Path,
+    config: Config,
+    seed: int,
+    platforms: tuple[str, ...] = NAMES,
+    layout: Layout = ALLOCATION,
+    extras: Mapping[str, bytes] | None = None,
 ) -> bundle.Bundle:
     """A policy of random weights."""
     rng = np.random.default_rng(seed)
@@ -74,6 +80,7 @@ def save_bundle(
         responses=dict.fromkeys(CAMPAIGNS, table),
         data_digest="d" * 64,
         layout=layout,
+        extras=extras,
     )
     gate = {"name": "policy.limits", "value": 0.0, "threshold": "0 cycles", "verdict": "pass", "required": True}
     return bundle.annotate(made.path, [gate])
