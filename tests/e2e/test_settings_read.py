@@ -16,7 +16,7 @@ from components.declared import steps
 from crossmix.config import Config, load
 from crossmix.registry.store import Registry
 from crossmix.registry.version import Version
-from tests.support.recorded_config import recorded
+from tests.support.recorded_config import covers, recorded
 from tests.support.small_run import TINY, Ran
 from tests.support.wiring import producers
 
@@ -35,10 +35,6 @@ SMALLER = {
     "thresholds.flights": "1",
     "thresholds.days": "2",
 }
-
-
-def covers(declared: str, key: str) -> bool:
-    return f"{key}.".startswith(f"{declared}.")
 
 
 def test_a_recorded_config_tells_leaves_and_nothing_else() -> None:

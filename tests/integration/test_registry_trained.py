@@ -9,7 +9,7 @@ import torch
 
 from crossmix.registry.mlflow_door import RegistryError
 from crossmix.registry.store import Registry
-from crossmix.registry.trained import POLICY_FOLDER, START_FOLDER, adaptation_start, trained_policy
+from crossmix.registry.trained import POLICY_FOLDER, START_FOLDER, adaptation_start, trained_market, trained_policy
 from crossmix.training.policy_file import POLICY_FILES, START_FILES
 from tests.support.actors import actor, same, start, trained
 from tests.support.bundles import make
@@ -43,3 +43,7 @@ def test_policy_and_start_are_fetched_back(tmp_path: Path) -> None:
     assert same(adaptation_start(registry, 2).policy().state_dict(), other.state_dict())
     with pytest.raises(RegistryError, match=r"version 2: its run holds no trained/; .*`crossmix run`"):
         trained_policy(registry, 2)
+    # Versions of before their markets were kept.
+    assert registry.folders(1) == (START_FOLDER, POLICY_FOLDER)
+    with pytest.raises(RegistryError, match=r"version 1: its run holds no market/; .*`crossmix run`"):
+        trained_market(registry, 1)

@@ -8,6 +8,11 @@ from typing import Any
 from crossmix.config import Config
 
 
+def covers(declared: str, key: str) -> bool:
+    """Whether a section or key that a step declares has this leaf below it."""
+    return f"{key}.".startswith(f"{declared}.")
+
+
 def recorded(config: Config) -> tuple[Config, set[str]]:
     """The same config, and the dotted keys of every leaf that somebody has read of it since.
 

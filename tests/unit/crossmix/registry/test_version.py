@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from crossmix.registry.version import Version, rollback_to
+from crossmix.registry.version import CHAMPION_DIGEST, CHAMPION_RATIO, Version, compare, rollback_to
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,25 @@ def test_a_rollback_brings_back_nothing_that_was_rolled_back() -> None:
     for previous in (None, restored):
         with pytest.raises(LookupError, match="nothing to roll back to; promote another version instead"):
             rollback_to(restored, previous, 2)
+
+
+def judged(ratio: str, digest: str = "d", **tags: str) -> Version:
+    told = {"data_digest": "one", "evaluate_digest": "e", "oracle_ratio": ratio}
+    return Version("m", 2, "run", digest, (), told | tags)
+
+
+def test_two_figures_are_compared_in_one_market() -> None:
+    champion = judged("0.9900", digest="old")
+    assert compare(judged("0.9910"), champion) == (True, "oracle ratio 0.9910 is above the champion's 0.9900")
+    wins, why = compare(judged("0.9910", data_digest="other"), champion)
+    assert not wins
+    assert "different data" in why
+    # One that was judged beside the champion, in a refitted market: by the champion's figure there, whatever was first.
+    beside = {"data_digest": "other", CHAMPION_DIGEST: "old", CHAMPION_RATIO: "0.9600"}
+    assert compare(judged("0.9800", **beside), champion) == (
+        True,
+        "oracle ratio 0.9800 is above the champion's 0.9600",
+    )
+    assert not compare(judged("0.9500", **beside), champion)[0]
+    # Another version is champion by now.
+    assert not compare(judged("0.9800", **beside), judged("0.9900", digest="newer"))[0]
