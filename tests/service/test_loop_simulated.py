@@ -4,6 +4,10 @@ processes are gone at the end."""
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from pipelines.loop.processes import Household
 from tests.support.looped import market_of
 from tests.support.serving_run import BUDGET, NAMES, Run
 
+GUIDE = Path(__file__).parents[2] / "docs" / "loop.md"
 DAYS = 7
 FLIGHT = loop.Question(
     days=DAYS, campaigns=2, market="counts", scenario="price_shock", start_day=3, poison="revenue_x5", loop=False
@@ -100,3 +105,28 @@ def test_what_cannot_be_simulated_is_told(question: dict[str, Any], sentence: st
     with pytest.raises(loop.ConfigError) as told:
         loop.Question(**question).check()
     assert str(told.value).startswith(sentence)
+
+
+@pytest.mark.slow
+def test_the_guides_commands_run(run: Run, tmp_path: Path) -> None:
+    """In small: the tiny run in place of the trained one, four days."""
+    market_of(run)
+    asked = [shlex.split(line) for line in re.findall(r"^(crossmix .*)$", GUIDE.read_text(), re.MULTILINE)]
+    assert [words[1] for words in asked] == ["run", "loop", "loop", "monitor", "monitor", "serve"]
+    folders = {"out/demo": str(run.out)}
+    small = ["--days", "4", "--campaigns", "2", "--market", "counts", "--start-day", "2"]
+    for words in asked[1:-1]:
+        given = [folders.get(word, word.replace("out/", f"{tmp_path}/")) for word in words[1:]]
+        given += small if words[1] == "loop" else []
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli.main", *given], capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, 3 if words[1:3] != ["loop", "simulate"] else 0), done.stdout + done.stderr
+    alone, healed = load(tmp_path / "alone"), load(tmp_path / "healed")
+    assert [day["arms"] for day in healed.days] == [day["arms"] for day in alone.days], (
+        "nothing alarmed, so it is the same"
+    )
+    assert "no thresholds" in healed.days[-1]["unknown"]
+    assert "unknown" not in alone.days[-1]
+    assert {"cpu_serve", "cpu_monitor", "cpu_webhook", "cpu_driver"} <= healed.cost.keys()
+    assert (tmp_path / "healed" / "loop.svg").read_text().startswith("<svg")
