@@ -81,7 +81,7 @@ class Question:
 
     @property
     def settings(self) -> list[str]:
-        """What the served run's config must say. The salt makes exploration the seed's: flights of one seed are paired."""
+        """What the served run's config must say. A salt of the seed pairs what is explored, too."""
         return [f"serving.days={self.days}", f"serving.salt=loop-{self.seed}"]
 
     def check(self) -> None:
