@@ -68,6 +68,9 @@ def simulate(
         bool, typer.Option("--silent", help="A platform that delivers nothing reports nothing, not complete zeros.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the market; the same for both arms.")] = 1,
+    refit: Annotated[
+        int | None, typer.Option(min=1, metavar="DAYS", help="Re-adapt every so many days too, alert or not.")
+    ] = None,
     without_loop: Annotated[bool, typer.Option("--without-loop", help="Server only: nobody watches.")] = False,
     beside: Annotated[
         Path | None, typer.Option(help="Folder of an earlier simulation, whose policy is drawn beside.")
@@ -99,6 +102,7 @@ def simulate(
             arms=arms,
             silent=silent,
             loop=not without_loop,
+            refit=refit,
         )
         before = None if beside is None else load(beside)
         diary = play(out, folder, question, set_ or [], lambda line: print(line, flush=True))

@@ -12,6 +12,7 @@ from typing import Any
 from crossmix.ledger import runs
 from crossmix.ledger.store import Store
 from pipelines.cli.webhook import rotated
+from pipelines.loop.launch import Here
 from pipelines.loop.processes import Household, Process, ProcessError, free_port
 
 LOOK_SECONDS = 0.05
@@ -32,6 +33,7 @@ class Healing:
         self._household, self._folder = household, folder
         self._port = free_port()
         self._monitor: Process | None = None
+        self._scheduled: Here | None = None
         rotated(folder / KEY, add=False, drop=False)
 
     @property
@@ -49,14 +51,20 @@ class Healing:
         """Start both; `server`: address of what serves the run. Raises `ProcessError`."""
         webhook = self._household.start("webhook", str(run), str(self._port), server, module="pipelines.loop.webhook")
         self._monitor = self._household.start("monitor", str(run), module="pipelines.loop.monitor", talks=True)
+        self._scheduled = Here(run, server, self._household.folder)
         webhook.answers(f"http://127.0.0.1:{self._port}")
         self._monitor.hears()
 
-    def watcher(self, store: Store) -> Watched:
-        """Who looks and waits; `store`: the server's ledger."""
-        if self._monitor is None:
+    def watcher(self, store: Store, refit: int | None) -> Watched:
+        """Who looks and waits.
+
+        Args:
+            store: the server's ledger.
+            refit: days between re-adaptations that no alert asked for; `None`: there are none.
+        """
+        if self._monitor is None or self._scheduled is None:
             raise ProcessError("monitor: not started")
-        return Watched(self._monitor, store, self._household.check)
+        return Watched(self._monitor, store, self._household.check, self._scheduled, refit)
 
 
 class Watched:
@@ -64,22 +72,34 @@ class Watched:
 
     Args:
         check: called while a run is waited for; raises where a process has ended.
+        scheduled: starts what is due every `refit` days.
     """
 
-    def __init__(self, monitor: Process, store: Store, check: Callable[[], None]) -> None:
+    def __init__(
+        self, monitor: Process, store: Store, check: Callable[[], None], scheduled: Here, refit: int | None
+    ) -> None:
         self._monitor, self._store, self._check = monitor, store, check
+        self._scheduled, self._refit = scheduled, refit
 
     def look(self, moment: datetime, day: int) -> dict[str, Any]:
         """The monitor's answer, once every run that is open is over; raises `ProcessError`."""
         answer = self._monitor.ask(moment.isoformat())
         if answer.pop("evidently"):
             raise ProcessError(f"monitor: a look of day {day} imported Evidently, which takes seconds")
-        self._wait()
-        return answer
+        self._until(lambda: not sum(runs.open_counts(self._store).values()))
+        if self._refit is None or day % self._refit or day == 0:
+            return answer
+        name = f"day-{day}"
+        self._scheduled.start(name, {"at": moment.isoformat()})
+        try:
+            self._until(lambda: self._scheduled.state(name) != "running")
+        finally:
+            self._scheduled.end()
+        return answer | {"scheduled": {"run_id": name, "state": self._scheduled.state(name)}}
 
-    def _wait(self) -> None:
+    def _until(self, over: Callable[[], bool]) -> None:
         deadline = time.monotonic() + RUN_SECONDS
-        while sum(runs.open_counts(self._store).values()):
+        while not over():
             self._check()
             if time.monotonic() > deadline:
                 raise ProcessError(f"webhook: a run is not over after {RUN_SECONDS:g} s; its log says what it does")

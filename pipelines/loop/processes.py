@@ -88,6 +88,7 @@ class Process:
 
     def ask(self, line: str) -> dict[str, Any]:
         """Its answer to a line; raises `ProcessError`."""
+        self.check()
         try:
             assert self.popen.stdin is not None
             self.popen.stdin.write(f"{line}\n".encode())

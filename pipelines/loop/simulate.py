@@ -72,10 +72,17 @@ class Question:
     """A platform that delivers nothing reports nothing, in place of complete zeros."""
     loop: bool = True
     """Whether anybody watches and re-adapts."""
+    refit: int | None = None
+    """Every so many days a re-adaptation is asked for without an alert, as a schedule does; `None`: never."""
 
     @property
     def start(self) -> int:
         return self.days // 3 if self.start_day is None else self.start_day
+
+    @property
+    def settings(self) -> list[str]:
+        """What the served run's config must say. A salt of the seed pairs what is explored, too."""
+        return [f"serving.days={self.days}", f"serving.salt=loop-{self.seed}"]
 
     def check(self) -> None:
         """Raise `ConfigError` for what cannot be simulated."""
@@ -163,7 +170,7 @@ class Simulation:
         self.server.at(moment)
         seen = {} if self.watcher is None else self.watcher.look(moment, day)
         seen |= self.book.news()
-        if seen["runs"]:
+        if seen["runs"] or seen.get("scheduled"):
             self.server.tick()  # a run may have moved the champion, or begun a canary
         parts = self.book.parts(BEGINS + timedelta(days=day))
         arms, events, told = {}, list[Event](), dict[str, tuple[Tensor, Tensor]]()
@@ -257,7 +264,7 @@ def simulate(
             raise ConfigError(f"--out {folder}: it holds a simulation already; name a new folder")
         healing = Healing(household, folder) if question.loop else None
         more = [] if healing is None else healing.settings
-        own = copy(out, run, settings(out, [f"serving.days={question.days}", *more, *overrides]))
+        own = copy(out, run, settings(out, [*question.settings, *more, *overrides]))
         clock = folder / "clock"
         files.write(clock, BEGINS.isoformat())
         url = serve(household, run)
@@ -269,7 +276,7 @@ def simulate(
                 simulation.begin()
                 if healing is not None:
                     healing.start(run, url)
-                    simulation.watcher = healing.watcher(store)
+                    simulation.watcher = healing.watcher(store, question.refit)
                 _played(simulation, household, began)
             finally:
                 server.close()

@@ -34,7 +34,7 @@ class Diary:
     days: list[dict[str, Any]] = field(default_factory=list)
     """`day`, `date`, `arms`: arm to `SUMS`, `version`, `bundle`, `degraded`, `part`, `reported`: what the feed told at
     the day's end, late conversions among it. Of the loop: `beyond`, the largest residual as a part of its threshold,
-    `at`, what it is of; `alarms`, `alerts`, `quarantined`, `runs`, `canary`."""
+    `at`, what it is of; `alarms`, `alerts`, `quarantined`, `runs`, `scheduled`, `canary`."""
     cost: dict[str, float] = field(default_factory=dict)
     """Seconds: `wall`; `start`, of them until the first day; `cpu_driver`, `cpu_<process>`, from then on."""
 

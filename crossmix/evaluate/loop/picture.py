@@ -89,7 +89,7 @@ def _alerts(chart: Chart, x: Axis, area: Any, diary: Diary, _: Diary | None) -> 
     panel.bars(range(len(held)), held, MUTED)
     entries = []
     for name, colour, shape, height in (("alert", WARM, "diamond", 1.2), ("run", ACCENT, "circle", 1.05)):
-        days = [day["day"] for day in diary.days if day.get(f"{name}s")]
+        days = [day["day"] for day in diary.days if day.get(f"{name}s") or (name == "run" and day.get("scheduled"))]
         panel.dots(days, [height * top] * len(days), colour, shape="diamond" if shape == "diamond" else "circle")
         entries.append((name, colour, shape))
     panel.legend(entries, right=True)

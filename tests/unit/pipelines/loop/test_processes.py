@@ -52,6 +52,7 @@ def test_one_that_talks_answers_line_by_line(tmp_path: Path, monkeypatch: pytest
         process = household.start("echo", module="echoing", talks=True)
         assert [process.ask("a"), process.ask("b c")] == [[0, "a"], [1, "b c"]]
         assert process.cpu_seconds() > 0
-        process.end()
-        with pytest.raises(ProcessError, match="echo: ended with status"):
+        process.popen.terminate()
+        process.popen.wait()
+        with pytest.raises(ProcessError, match="echo: ended with status -15"):
             process.ask("d")
