@@ -27,6 +27,7 @@ from crossmix.schema import DataError, Dataset
 from feature_repo import sources
 from feature_repo.feast_import import import_feast
 from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TIME
+from feature_repo.torn import settled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +43,6 @@ Statistics = Callable[[Dataset, Config], "pd.DataFrame"]
 TEMPLATE = Path(__file__).with_name("feature_store.yaml")
 TOGETHER = 2_000
 """Rows that a push reads and writes online at once: Feast makes 128 objects of each, and readers wait meanwhile."""
-TORN_READS = 20
-TORN_PAUSE = 0.01
-"""A push writes two views; a reader that falls between them looks again so often, so many seconds apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,27 +225,10 @@ def online_statistics(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM
 
 def online_known(path: Path, campaign_id: Sequence[str], arm: str = LOG_ARM) -> tuple[Array, list[float]]:
     """As `online_statistics`, and the seconds (UTC) at which each row's cycle ended: 0 where there are none yet."""
-    import time
-
-    import numpy as np
-
-    from crossmix.state import ALLOCATION
-
-    if not len(campaign_id):
-        return np.empty((0, ALLOCATION.statistics_size), np.float32), []
-    entities = {"campaign_id": list(campaign_id), "arm": [arm] * len(campaign_id)}
-    for attempt in range(TORN_READS):
-        answer = _asked(path, _opened(path).services[SERVICE_STATISTICS], entities).proto
-        columns = dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
-        stamps = [_stamps(columns[names[0]]) for names in sources.statistic_names().values()]
-        if stamps[0] == stamps[1]:
-            values_XN = [[value.float_val for value in columns[name].values] for name in ALLOCATION.names]
-            return np.ascontiguousarray(np.asarray(values_XN, np.float32).T), stamps[0]
-        if attempt + 1 < TORN_READS:
-            time.sleep(TORN_PAUSE)
-    raise DataError(
-        f"statistics of {', '.join(campaign_id)}, arm {arm}: platform and campaign rows are of different cycles, "
-        "a push was cut off; push the last row again"
+    return settled(
+        list(campaign_id),
+        lambda names: _rows_online(path, names, arm),
+        lambda names: list(_newest(path, {"campaign_id": list(names), "arm": [arm] * len(names)}).values()),
     )
 
 
@@ -404,6 +385,22 @@ def _asked(path: Path, features: FeatureService | list[str], entities: Mapping[s
     store = _opened(path).store
     with _LOCK:
         return store.get_online_features(features=features, entity_rows=dict(entities))
+
+
+def _rows_online(path: Path, names: Sequence[str], arm: str) -> tuple[Array, list[float], list[float]]:
+    """Values (n, 128) in layout order, and the seconds of the platforms' and of the campaign's row of each."""
+    import numpy as np
+
+    from crossmix.state import ALLOCATION
+
+    if not len(names):
+        return np.empty((0, ALLOCATION.statistics_size), np.float32), [], []
+    entities = {"campaign_id": list(names), "arm": [arm] * len(names)}
+    answer = _asked(path, _opened(path).services[SERVICE_STATISTICS], entities).proto
+    columns = dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
+    values_XN = [[value.float_val for value in columns[name].values] for name in ALLOCATION.names]
+    first, second = (_stamps(columns[of_view[0]]) for of_view in sources.statistic_names().values())
+    return np.ascontiguousarray(np.asarray(values_XN, np.float32).T), first, second
 
 
 def _stamps(column: Any) -> list[float]:

@@ -16,7 +16,7 @@ import torch
 from crossmix import state
 from crossmix.config import Fusion, laptop
 from crossmix.schema import DataError, Dataset
-from feature_repo import features
+from feature_repo import features, torn
 from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS
 from tests.support.feature_logs import (
     CAMPAIGNS,
@@ -194,7 +194,7 @@ def test_a_torn_push_is_told_and_repaired(own: Path, monkeypatch: pytest.MonkeyP
     store = features.open_store(own)
     names = [name for name in NAMES if not name.startswith("campaign_")]
     store.write_to_online_store("platform_statistics", rows[["campaign_id", "arm", "event_timestamp", *names]])
-    monkeypatch.setattr(features, "TORN_PAUSE", 0.0)
+    monkeypatch.setattr(torn, "PAUSE", 0.0)
     with pytest.raises(DataError, match="push the last row again"):
         features.online_statistics(own, ["c0"])
     features.push_statistics(own, rows)

@@ -1,0 +1,60 @@
+"""Rows of two views, which a push writes one after the other: a reader that falls between them looks again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crossmix.schema import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Rows = tuple["Array", list[float], list[float]]
+"""Values (n, X), and the seconds of each view's row."""
+
+READS = 20
+PAUSE = 0.01
+"""A reader looks so often, so many seconds apart."""
+
+
+def settled(
+    names: Sequence[str],
+    read: Callable[[Sequence[str]], Rows],
+    times: Callable[[Sequence[str]], Sequence[Sequence[float]]],
+) -> tuple[Array, list[float]]:
+    """Values (n, X) and seconds of rows whose views are of the same cycle.
+
+    Those that are not are looked at again by their times alone: the values of a thousand campaigns take seconds, and a
+    push that was cut off leaves as many torn until it is done again.
+
+    Args:
+        read: values and times of some campaigns.
+        times: by view, the times alone.
+
+    Raises:
+        DataError: some stay of different cycles; names one.
+    """
+    values_NX, first_N, second_N = read(names)
+    torn = [row for row in range(len(names)) if first_N[row] != second_N[row]]
+    for _ in range(READS - 1):
+        if not torn:
+            break
+        time.sleep(PAUSE)
+        stamps = times([names[row] for row in torn])
+        whole = [row for row, one, other in zip(torn, *stamps, strict=True) if one == other]
+        if whole:
+            values_NX[whole], ones, others = read([names[row] for row in whole])
+            for row, one, other in zip(whole, ones, others, strict=True):
+                first_N[row], second_N[row] = one, other
+            torn = [row for row in torn if first_N[row] != second_N[row]]
+    if torn:
+        more = f" and {len(torn) - 1:,} more" if len(torn) > 1 else ""
+        raise DataError(
+            f"statistics of {names[torn[0]]}{more}: platform and campaign rows are of different cycles, a push was cut "
+            "off; push the last row again"
+        )
+    return values_NX, first_N
