@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from crossmix import terms
-from crossmix.ledger import alerts, canaries, experiments, runs
+from crossmix.ledger import alerts, canaries, experiments, quarantine, runs
 from crossmix.ledger.store import Store
 from crossmix.metrics import EVERY_ARM
 
@@ -31,7 +31,8 @@ class Book:
         """Plain data; raises `StoreAwayError`.
 
         Returns:
-            `alerts` raised since, `runs` that are new or in another state since, `canary`, the newest as it stands.
+            `alerts` raised since; `quarantined`, how many cells the guard holds; `runs` that are new or in another
+            state since; `canary`, the newest as it stands.
         """
         raised = [one.notice for one in reversed(alerts.newest(self.store, alerts.RAISED, MOST))]
         new = [one for one in raised if one.alert_id not in self._alerts]
@@ -45,6 +46,7 @@ class Book:
                 | {"severity": one.severity, "detail": one.event["data"]["detail"]}
                 for one in new
             ],
+            "quarantined": len(quarantine.read(self.store, states=(quarantine.HELD,))),
             "runs": [
                 {"run_id": one.run_id, "campaign_id": one.campaign_id, "state": one.state, "detail": one.detail}
                 for one in moved
