@@ -8,8 +8,8 @@ from kfp import dsl
 from components.champion.component import champion
 from components.deploy.component import deploy
 from components.feedback.component import feedback
-from components.readapt.component import readapt
 from components.judge.component import judge
+from components.readapt.component import readapt
 from components.register.component import register
 from pipelines.training import write
 
