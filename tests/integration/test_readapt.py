@@ -177,8 +177,12 @@ def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_i
     kept, refitted = trained_market(home.registry, 2), load_market(tmp_path / "policy" / "market")
     assert torch.equal(kept.value["cvr"], refitted.value["cvr"])
     assert kept.digest != home.market.digest
-    ratio_CP = (kept.value["cvr"] / home.market.value["cvr"]).log() - ALTERNATING.log()
-    assert float(ratio_CP.abs().max()) < 0.35
+    for one in report.moved:
+        if one.quantity == "cvr":
+            cell = home.market.campaigns.index(one.campaign), home.market.platforms.index(one.platform)
+            assert float(kept.value["cvr"][cell] / home.market.value["cvr"][cell]) == pytest.approx(
+                one.factor, rel=1e-3
+            )
     weights, written = trained_policy(home.registry, 2).policy().state_dict(), load_policy(tmp_path / "policy")
     assert all(torch.equal(value, weights[name]) for name, value in written.state_dict().items())
 
@@ -210,7 +214,8 @@ def test_a_broken_feed_stops_it_and_the_reason_names_platform_and_cause(home: Ho
     url, at = home.ledger("spoiled", home.market, spoil)
     adapt(home, tmp_path, home.config(url, at))
     told = FeedbackReport.load(tmp_path / "feedback")
-    assert {(one.cause, one.platform, one.quantity) for one in told.suspects} == {("impossible", "p2", "value")}
+    assert {(one.platform, one.quantity) for one in told.suspects} == {("p2", "value")}
+    assert "impossible" in {one.cause for one in told.suspects}
     judged = ReadaptationJudged.load(tmp_path / "judge")
     assert judged.outcome == "stopped"
     assert "impossible on p2" in judged.reason
