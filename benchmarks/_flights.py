@@ -173,9 +173,14 @@ class Silent(Fault):
     def capped(self, cycle: int, seen: Observation) -> Observation:
         if self.silent is None or not self.since + self.silent <= cycle <= self.since + self.cycles:
             return seen
-        high = seen.high_BP.clone()
+        state, high = seen.state_BS.clone(), seen.high_BP.clone()
         high[:, self.platform] = high[:, self.platform].clamp(max=self.probe)
-        return replace(seen, low_BP=torch.minimum(seen.low_BP, high), high_BP=high)
+        # The policy plans within the limits that its state tells.
+        statistics = state[:, ALLOCATION.context_size :]
+        for name in ("min", "max"):
+            bound = ALLOCATION.of_platforms(statistics, name, high.shape[1])
+            bound[:, self.platform] = bound[:, self.platform].clamp(max=self.probe)
+        return Observation(state, torch.minimum(seen.low_BP, high), high)
 
     def reported(self, cycle: int, world: MarketEnvironment, before: Observation, day: Day) -> Day:
         mute = cycle - self.since
