@@ -30,6 +30,9 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     version, refitted = ServingVersion.load(champion), load(policy / "market")
     challenger = load_policy(policy)
     flights = fly(config, refitted, {CHAMPION: load_policy(champion / "trained"), CHALLENGER: challenger})
+    mean, low, high = flights.lead(CHALLENGER, CHAMPION)
+    # A bundle that will not be registered needs no thresholds, which take seconds to find.
+    act = from_state(lambda state, least, most, _: challenger(state, least, most)) if low > config.readapt.gain else None
     case = ReadaptCase(
         config=config,
         market=load(champion / "market"),
@@ -38,7 +41,7 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
         told=FeedbackReport.load(feedback),
         flights=flights,
         challenger=challenger,
-        bundle=publish_bundle(config, refitted, challenger, out / "bundle"),
+        bundle=publish_bundle(config, refitted, challenger, out / "bundle", act=act),
         served=load_served(feedback),
     )
     gates = list(judged(case))
@@ -48,7 +51,6 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     lineage = {"market_digest": refitted.digest, "parent": version.bundle_digest, "evaluate": digest(config.evaluate)}
     bundles.annotate(out / "bundle", rows, lineage)
     GateTable.of({"gates": rows, "passed": not failed}).save(out)
-    mean, low, high = flights.lead(CHALLENGER, CHAMPION)
     report = ReadaptationJudged(
         version=version.version,
         bundle_digest=version.bundle_digest,
