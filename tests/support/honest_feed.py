@@ -34,7 +34,8 @@ def report(
     requests = (usual.on(usual.requests_7CP, weekday_C) * part).round()
     impressions = (requests * usual.price.win((money / (requests * usual.price.mean())).clamp(1e-6, 0.99))).round()
     win = impressions / requests
-    spend = impressions * usual.mean_price(win.clamp(min=1e-6))
+    won = win.clamp(min=1e-6)
+    spend = impressions * usual.price.spend(won) / won
     faded = usual.saturation * win
     rate = usual.on(usual.ctr_7CP, weekday_C) * -torch.expm1(-faded) / faded
     clicks = (impressions * rate.nan_to_num(0.0)).round()
