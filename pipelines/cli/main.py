@@ -14,7 +14,7 @@ from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import (
     drift,  # noqa: F401 - adds its commands to `monitor`
-    snapshot,  # noqa: F401 - adds its command to `monitor`
+    snapshot,
     token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
@@ -429,7 +429,7 @@ def monitor_look(
             print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings), flush=True)
 
         given = out, database, set_ or ()
-        keep = asked.snapshots(*given, bundle, daily=every is not None)
+        keep = snapshot.after_looks(*given, bundle, daily=every is not None)
         with asked.watching(*given, bundle, raise_alerts, keep) as once:
             if every is not None:
                 with asked.delivering(*given):
