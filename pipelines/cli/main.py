@@ -394,14 +394,13 @@ def experiment_status(
         print(json.dumps(judged, indent=2) if json_ else asked.status_table(judged))
 
 
-app.add_typer(monitor, name="monitor")
-
-
-@monitor.command(
-    LOOK,
-    epilog="Monitors: "
-    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()),
+WATCHING = "Monitors: " + "; ".join(
+    f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()
 )
+app.add_typer(monitor, name="monitor", epilog=WATCHING)
+
+
+@monitor.command(LOOK, epilog=WATCHING)
 def monitor_look(
     out: Annotated[Path | None, typer.Argument(help="Folder of a run that was served: its database is read.")] = None,
     database: Annotated[
