@@ -17,6 +17,10 @@ The last two look at the newest cycle and at the trailing 3 and 7 together: few 
 the newest cycle of such a stretch, and those that the stretch covers from the first on that leans that way by itself;
 no stretch is named whose newest does not, as that of the first good cycle after bad ones.
 
+A campaign may have run before its cycle 0: conversions of clicks that nobody told are honest. As long as the delay
+reaches back to before it, those clicks may be none or all that the platform's usual requests would have made, and the
+arms' conversions are not held against each other.
+
 Shapes: T cycles, C campaigns, P platforms; all of a `Feedback`.
 """
 
@@ -94,6 +98,8 @@ class _Stretch(NamedTuple):
     """Sums of counts; a logarithm's mean by precision."""
     variance: Tensor
     """Of u, beside counting: drift, contexts, and a logarithm's own noise."""
+    room: Tensor
+    """Log of the most that may be usual over `seen.usual`: what clicks of before the flight add; else 0."""
 
 
 def suspects(usual: Usual | None, arms: Mapping[str, Feedback], settings: Guard) -> list[Suspect]:
@@ -198,9 +204,13 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
     """Of each quantity, its stretches of `WINDOWS` cycles."""
     told: list[list[Seen]] = [[] for _ in QUANTITIES]
     clicks_DCP = torch.full_like(usual.delay_DCP, torch.nan)
+    before_DC = torch.zeros(clicks_DCP.shape[:2], dtype=torch.bool)
     none = torch.zeros_like(usual.cvr)
+    most, earlier = _most_conversions(usual), []
     for cycle_C, row in rows(feedback):
         clicks_DCP = torch.where((cycle_C == 0)[:, None], 0.0, clicks_DCP)
+        before_DC = torch.cat([torch.zeros_like(before_DC[:1]), (before_DC | (cycle_C == 0))[:-1]])
+        earlier.append((usual.delay_DCP * before_DC[..., None]).sum(0) * most)
         idle = (row.told_CP.nan_to_num(0.0) <= 0) | (row.part_C <= 0)[:, None]
         clicks_CP = torch.where(idle & row.clicks_CP.isnan(), 0.0, row.clicks_CP)
         clicks_DCP = torch.cat([clicks_CP[None], clicks_DCP[:-1]])
@@ -218,6 +228,11 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
     found = [
         [_stretch(_stacked(one), window, sigma2_QCP[q]) for window in WINDOWS if window <= len(feedback)]
         for q, one in enumerate(told)
+    sigma2_QCP, windows = usual.sigma2_QCP, [window for window in WINDOWS if window <= len(feedback)]
+    added_TCP = torch.stack(earlier)
+    return [
+        [_stretch(_stacked(one), window, sigma2_QCP[q], added_TCP * (name == "cvr")) for window in windows]
+        for q, (name, one) in enumerate(zip(QUANTITIES, told, strict=True))
     ]
     value = QUANTITIES.index("value")
     found[value] = [one._replace(seen=_of_enough(one.seen, usual)) for one in found[value]]
@@ -230,13 +245,21 @@ def _of_enough(seen: Seen, usual: Usual) -> Seen:
     return seen._replace(known=seen.known & (conversions >= ENOUGH - 0.5))
 
 
+def _most_conversions(usual: Usual) -> Tensor:
+    """Of a cycle's clicks, (C, P), had every usual request of its best weekday been won, by all users."""
+    sated = -torch.expm1(-usual.saturation) / usual.saturation
+    return usual.requests_7CP.amax(0) * usual.ctr_7CP.amax(0) * sated * usual.cvr
+
+
 def _stacked(seen: list[Seen]) -> Seen:
     """Cycles lead."""
     tables = {name: torch.stack([getattr(one, name) for one in seen]) for name in Seen._fields[:-1]}
     return Seen(**tables, kind=seen[0].kind)
 
 
-def _stretch(seen: Seen, window: int, sigma2_CP: Tensor) -> _Stretch:
+def _stretch(seen: Seen, window: int, sigma2_CP: Tensor, earlier_TCP: Tensor) -> _Stretch:
+    """Args: earlier_TCP: events beside the usual ones that clicks of before the flight may have made."""
+
     def summed(table: Tensor) -> Tensor:
         total = torch.where(seen.known, table.double().nan_to_num(0.0), 0.0).cumsum(0)
         return total - torch.cat([torch.zeros_like(total[:window]), total[:-window]])[: len(total)]
@@ -260,7 +283,8 @@ def _stretch(seen: Seen, window: int, sigma2_CP: Tensor) -> _Stretch:
         offset=mean(seen.offset),
         kind=seen.kind,
     )
-    return _Stretch(window, added, sigma2_CP + (noise if seen.counted else 0.0))
+    room = (summed(earlier_TCP) / added.usual.clamp(min=1e-12)).log1p()
+    return _Stretch(window, added, sigma2_CP + (noise if seen.counted else 0.0), room)
 
 
 def _impossible(arm: str, feedback: Feedback, stretches: list[list[_Stretch]], settings: Guard) -> Iterator[Suspect]:
@@ -286,7 +310,8 @@ def _beyond(quantity: str, stretch: _Stretch, bound: float) -> Tensor:
     seen, furthest = stretch.seen, torch.zeros_like(stretch.variance)
     for side in (bound, -bound)[: 1 if quantity == "requests" else 2]:
         thin = (seen.thin * math.exp(side)).clamp(0, 0.9)
-        z = evidence.surprise(seen, seen.offset + side, stretch.variance, thin).z.nan_to_num(0.0)
+        offset = seen.offset + side + (stretch.room if side > 0 else 0.0)
+        z = evidence.surprise(seen, offset, stretch.variance, thin).z.nan_to_num(0.0)
         furthest = torch.where(z * side > 0, z, furthest)
     return furthest
 
@@ -320,7 +345,7 @@ def _apart(quantity: str, one: _Stretch, other: _Stretch, alike: float) -> tuple
     same for both arms; of conversions, what is guessed of clicks that nobody told is each arm's own.
     """
     a, b = one.seen, other.seen
-    known = a.known & b.known & (a.usual > 0) & (b.usual > 0)
+    known = a.known & b.known & (a.usual > 0) & (b.usual > 0) & (one.room <= 0) & (other.room <= 0)
     if a.counted:
         ratio = a.usual / b.usual.clamp(min=1e-12)
         z = 2 * ((a.events + 0.375).sqrt() - (ratio * (b.events + 0.375)).sqrt()) / (1 + ratio).sqrt()

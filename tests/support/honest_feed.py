@@ -36,6 +36,8 @@ def report(
     win = impressions / requests
     won = win.clamp(min=1e-6)
     spend = impressions * usual.price.spend(won) / won
+    win = (impressions / requests).clamp(min=1e-6)
+    spend = impressions * usual.price.spend(win) / win
     faded = usual.saturation * win
     rate = usual.on(usual.ctr_7CP, weekday_C) * -torch.expm1(-faded) / faded
     clicks = (impressions * rate.nan_to_num(0.0)).round()

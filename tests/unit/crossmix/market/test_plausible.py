@@ -161,6 +161,60 @@ def test_few_events_a_cycle_add_up_and_the_stretch_begins_where_they_do() -> Non
     assert any(one.first < one.cycle for one in named)
 
 
+def begun_before(told: float) -> dict[str, Feedback]:
+    """Both arms of a campaign that spent 250 a platform and cycle before it was served here, and `told` since."""
+    arms = {}
+    for arm, part in PARTS.items():
+        old = report(NAMED, "spring", MONDAY - timedelta(days=1), part, dict.fromkeys(NAMES, 250.0 * part))
+        clicks_P = np.array([row["clicks"] for row in old])
+        rows = [
+            report(NAMED, "spring", MONDAY + timedelta(days=t), part, dict.fromkeys(NAMES, told * part))
+            for t in range(CYCLES)
+        ]
+        amounts = {f"{name}_TCP": np.array([[[row[name] for row in cycle]] for cycle in rows]) for name in rows[0][0] if name != "platform"}  # fmt: skip
+        share_DP, value_P = USUAL.delay_DCP[:, 0].numpy(), USUAL.value[0].numpy()
+        conversions_TCP = np.zeros_like(amounts["clicks_TCP"])
+        for t in range(CYCLES):
+            clicks_DP = np.stack(
+                [amounts["clicks_TCP"][t - d, 0] if t >= d else clicks_P for d in range(len(share_DP))]
+            )
+            conversions_TCP[t, 0] = np.round((share_DP * clicks_DP).sum(0) * USUAL.cvr[0].numpy())
+        amounts |= {"conversions_TCP": conversions_TCP, "revenue_TCP": conversions_TCP * value_P}
+        arms[arm] = replace(ARMS[arm], told_TCP=np.full_like(ARMS[arm].told_TCP, told * part), **amounts)
+    return arms
+
+
+def test_conversions_of_clicks_before_the_flight_are_honest() -> None:
+    """In its first cycle many times what the clicks that were told make."""
+    arms = begun_before(told=2.0)
+    first, last = (arms["policy"].conversions_TCP[t, 0] for t in (0, CYCLES - 1))
+    assert (first > 6 * last).all()
+    assert found(arms) == []
+
+
+def test_clicks_before_the_flight_make_no_more_than_all_requests_would_have() -> None:
+    named = found(changed("policy", 0, 0, conversions=30.0, revenue=30.0))
+    assert {(one.cause, one.arm, one.platform, one.quantity, one.cycle) for one in named} == {
+        ("impossible", "policy", "search", "cvr", 0)
+    }
+
+
+def test_clicks_that_were_told_make_conversions_from_the_first_cycle_on() -> None:
+    named = found(changed("policy", 0, 0, conversions=0.01, revenue=0.01))
+    assert {(one.cause, one.arm, one.platform, one.quantity, one.cycle) for one in named} == {
+        ("impossible", "policy", "search", "cvr", 0)
+    }
+
+
+def test_arms_conversions_are_held_against_each_other_once_their_clicks_are_of_the_flight() -> None:
+    """The delay is two cycles at most."""
+    named = found(changed("policy", slice(None), 0, conversions=3.0, revenue=3.0))
+    assert {(one.cause, one.quantity) for one in named} == {("disagree", "cvr")}
+    assert {one.arm for one in named} == {"policy", "control"}
+    assert {one.cycle for one in named} == set(range(2, CYCLES))
+    assert min(one.first for one in named) == 2
+
+
 def test_without_a_market_only_what_needs_none_is_tested() -> None:
     arms = changed("policy", POISONED, 0, revenue=100.0, spend=2.0)
     assert [(one.cause, one.platform) for one in suspects(None, arms, Guard())] == [("overspent", "search")]
