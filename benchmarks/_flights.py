@@ -183,10 +183,14 @@ class Silent(Fault):
         return Observation(state, torch.minimum(seen.low_BP, high), high)
 
     def reported(self, cycle: int, world: MarketEnvironment, before: Observation, day: Day) -> Day:
-        mute = cycle - self.since
+        mute, history, p = cycle - self.since, world.history, self.platform
         if not 0 <= mute < self.cycles:
+            history.maximum_BP = world.limits.maximum_P
             return day
-        history, p = world.history, self.platform
+        if self.silent is not None and mute + 1 >= self.silent:
+            # The state tells it, so that the plan can share out the rest.
+            history.maximum_BP = history.maximum_BP.clone()
+            history.maximum_BP[:, p] = history.maximum_BP[:, p].clamp(max=self.probe)
         told_R = history.past(0)[PLANNED, :, p].clone()
         if self.silent is None or mute + 1 < self.silent:
             history.spent_BP[:, p] += told_R
@@ -202,6 +206,30 @@ class Silent(Fault):
             unknown[name] = day[name].clone()
             unknown[name][:, p] = torch.nan
         return unknown
+
+
+class Probed(Fault):
+    """Nothing is wrong with the reports; a platform that was told money and delivered nothing for `silent` cycles may
+    have the share `probe` at most until it delivers."""
+
+    def __init__(self, silent: int = 10, probe: float = 0.02) -> None:
+        self.silent, self.probe = silent, probe
+        self.idle_RP: Tensor | None = None
+
+    def capped(self, cycle: int, seen: Observation) -> Observation:
+        if self.idle_RP is None:
+            return seen
+        high = torch.where(self.idle_RP >= self.silent, seen.high_BP.clamp(max=self.probe), seen.high_BP)
+        return replace(seen, low_BP=torch.minimum(seen.low_BP, high), high_BP=high)
+
+    def reported(self, cycle: int, world: MarketEnvironment, before: Observation, day: Day) -> Day:
+        idle = torch.zeros_like(day["told_TCP"]) if self.idle_RP is None else self.idle_RP
+        waited = torch.where(day["told_TCP"] > 0, idle + 1, idle)
+        self.idle_RP = torch.where(day["impressions_TCP"] > 0, 0.0, waited)
+        most = world.limits.maximum_P
+        # The state tells it, so that the plan can share out the rest.
+        world.history.maximum_BP = torch.where(self.idle_RP >= self.silent, most.clamp(max=self.probe), most)
+        return day
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,7 +36,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks._flights import Fault, Flown, Inflated, Oracle, Planner, Silent, Way, fly, tiled
+from benchmarks._flights import Fault, Flown, Inflated, Oracle, Planner, Probed, Silent, Way, fly, tiled
 from benchmarks._intervals import with_interval
 from benchmarks._machine import machine
 from benchmarks._ways import Kept, Known, Loop, Meta, Rule
@@ -64,6 +64,8 @@ WANTED_LATER = {"cvr": (0.977, 16), "value": (0.982, 12), "requests": (0.987, 12
 SCENARIOS = ("price_shock", "ctr_collapse", "holiday", "outage", "ramp", "new_platform")
 QUIET_LOSS, LOSS, GONE, SECONDS = 0.001, 0.002, 0.99, 2.0
 POISONS = (1.5, 2.0)
+SILENT = 10
+"""Days without a word, or without delivery, after which a platform may have a probe's share at most."""
 Result = dict[str, Any]
 
 
@@ -251,7 +253,7 @@ def away(bench: Bench) -> Result:
     told["gone"] = bench.play(outage(float("inf")), bench.pair())[0]
     for days in bench.size.outages:
         told[f"outage of {days} days, told as zeros"] = bench.play(outage(days), bench.pair())[0]
-        for silent in (None, *(cycles for cycles in (3, 10) if cycles < days)):
+        for silent in (None, *(cycles for cycles in (3, SILENT) if cycles < days)):
             rule = "spent for good" if silent is None else f"spent until day {silent}, then a probe"
 
             def mute(days: int = days, silent: int | None = silent) -> Fault:
@@ -259,6 +261,29 @@ def away(bench: Bench) -> Result:
 
             found, _ = bench.play(outage(days), bench.pair(), fault=mute)
             told[f"outage of {days} days in silence, money {rule}"] = found
+    return told
+
+
+def probed(bench: Bench) -> Result:
+    """Where a platform that delivers nothing for ten days may have a probe's share at most; and a plan that knows."""
+    since, told = bench.size.since, {}
+    worlds = {"gone": float("inf")} | {
+        f"outage of {days} days, told as zeros": days for days in bench.size.outages[-1:]
+    }
+    for name, days in worlds.items():
+        world = bench.world(shift(bench.one, "outage", start=since, duration=days))
+        told[f"{name}, a probe"] = bench.play(world, bench.pair(), fault=lambda: Probed(SILENT))[0]
+    gone = bench.world(shift(bench.one, "outage", start=since, duration=float("inf")))
+    found, _ = bench.play(gone, bench.pair(), fault=lambda: Silent(bench.top, since, bench.size.cycles, SILENT))
+    told["gone in silence, a probe"] = found
+    left = torch.ones_like(bench.market.static)
+    left[:, bench.top] = 1e-6
+    without = scaled_market(bench.market, requests=left)
+    ways: dict[str, Callable[[], Way]] = {
+        "champion": lambda: Kept(bench.planner),
+        "world known": lambda: Known(bench.planner, without, since),
+    }
+    told["gone, and the plan knows"], _ = bench.play(gone, ways)
     return told
 
 
@@ -316,7 +341,9 @@ def verdicts(result: Result) -> list[Result]:
         want(f"{name}, days until back", ways["loop"]["back"], most=days)
     for name, ways in result["no harm"].items():
         want(f"{name}, lost by the loop", -ways["loop"]["lead"]["mean"], most=QUIET_LOSS if name == "quiet" else LOSS)
-    want("a platform gone for good", result["away"]["gone"]["loop"]["ratio"]["mean"], GONE)
+    want("gone for good, told as zeros", result["away"]["gone"]["loop"]["ratio"]["mean"], GONE)
+    for name in ("gone, a probe", "gone in silence, a probe"):
+        want(name, result["probed"][name]["loop"]["ratio"]["mean"], GONE)
     for name, ways in result["away"].items():
         if name.endswith("as zeros"):
             want(f"{name}, lost by the loop", -ways["loop"]["lead"]["mean"], most=LOSS)
@@ -341,6 +368,7 @@ def measure(config: Config, market: Market, policy: Policy, start: AdaptationSta
         "from a day on": later_errors(bench),
         "no harm": no_harm(bench),
         "away": away(bench),
+        "probed": probed(bench),
         "poison": poison(bench),
         "cost": cost(bench),
     }
@@ -354,7 +382,7 @@ def table(result: Result) -> str:
         f"{result['cycles']} days{'; GENERATED DATA' if result['generated'] else ''}",
         f"{'':<44}{'ratio':>24}{'over the champion':>28}{'back':>7}{'CPU s':>8}{'updates':>9}",
     ]
-    blocks = ("lasting errors", "from a day on", "no harm", "away")
+    blocks = ("lasting errors", "from a day on", "no harm", "away", "probed")
     worlds = [(f"{block}: {name}", ways) for block in blocks for name, ways in result[block].items()]
     worlds += [
         (f"poison {name}: suspect cells with {one['advertisers with a suspect cell']:.0%} of advertisers", one["ways"])

@@ -29,7 +29,8 @@ class Launcher(Protocol):
 
         Args:
             run_id: the same for every try.
-            spec: plain data: campaign_id (`*`: all), at (market time, ISO), alert (the CloudEvent, or Alertmanager's).
+            spec: plain data: campaign_id (`*`: all), at (market time, ISO), alert (the CloudEvent, or Alertmanager's);
+                again: days after the alert's first run, of one that is asked for again.
 
         Raises:
             LauncherAwayError: nobody knows whether it began.

@@ -14,7 +14,7 @@ from datetime import timedelta
 from crossmix.background import Loop, sentence
 from crossmix.clock import Clock, wall
 from crossmix.config import Webhook
-from crossmix.ledger import runs
+from crossmix.ledger import again, runs
 from crossmix.ledger.runs import Run
 from crossmix.ledger.store import Store, StoreAwayError
 from monitoring import metrics
@@ -43,9 +43,11 @@ class Starter:
         self._lease = timedelta(seconds=settings.lease)
 
     def round(self) -> None:
-        """Start what is claimed, look at what was started; raises `StoreAwayError`."""
+        """Ask again where it is time, start what is claimed, look at what was started; raises `StoreAwayError`."""
         store = self._store()
         if self._launcher is not None:
+            for run_id in again.open_due(store, self._settings.again, self._now()):
+                _log.info("run %s: asked for again (alerts.webhook.again)", run_id)
             for run in runs.take(store, self._holder, self._now(), self._lease):
                 self._safely(store, self._launcher, run)
         for state, number in runs.open_counts(store).items():

@@ -46,7 +46,10 @@ class Webhook:
     starts: tuple[Literal["info", "warning", "critical"], ...] = ("warning", "critical")
     """Severities that ask for a re-adaptation; others are noted."""
     cooldown: NonNegative = 24.0
-    """Hours of market time after a campaign's run was claimed in which no other is."""
+    """Hours of market time after an alert opened a campaign's run in which no other alert does."""
+    again: tuple[PositiveInt, ...] = (3, 7, 14)
+    """Days of market time after an alert's re-adaptation at which it is asked for again: evidence adds up; one that
+    finds nothing to gain changes nothing. None: it is not."""
     largest_body: PositiveInt = 1_048_576
     """Largest request body, bytes."""
     per_minute: PositiveInt = 120

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crossmix.ledger import tables
+from crossmix.ledger import again, tables
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
@@ -99,7 +99,7 @@ def accept(
     Args:
         notices: of one request.
         starts: severities that ask for a run; others are noted.
-        cooldown: market time after a campaign's run was claimed in which no other is.
+        cooldown: market time after an alert opened a campaign's run in which no other alert does.
         now: wall time, UTC.
 
     Returns:
@@ -155,7 +155,10 @@ def _asked(
         return Receipt(OPEN, run_id)
     # A clock that was set back leaves runs of times to come: they hold nobody up.
     young = sa.select(runs.run_id).where(
-        runs.campaign_id == notice.campaign_id, runs.claimed > at - cooldown, runs.claimed <= at
+        again.own(tables.runs),
+        runs.campaign_id == notice.campaign_id,
+        runs.claimed > at - cooldown,
+        runs.claimed <= at,
     )
     run_id = connection.execute(young.order_by(runs.claimed.desc()).limit(1)).scalar()
     if run_id is not None:

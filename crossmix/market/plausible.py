@@ -49,6 +49,8 @@ FURTHEST = 7.0
 """A logarithm is taken to lie within this of what is usual: a broken feed may be a factor of 1,000 off."""
 SEVERAL = 2
 """Platforms of an arm whose same quantity is suspect on the same side: then the feed is, and none of it is believed."""
+ENOUGH = 5
+"""Conversions below which their mean value is not judged."""
 Mask = NDArray[np.bool_]
 
 
@@ -222,12 +224,25 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
         )
         for one, kept in zip(each, told, strict=True):
             kept.append(one)
+    sigma2_QCP = usual.sigma2_QCP
+    found = [
+        [_stretch(_stacked(one), window, sigma2_QCP[q]) for window in WINDOWS if window <= len(feedback)]
+        for q, one in enumerate(told)
     sigma2_QCP, windows = usual.sigma2_QCP, [window for window in WINDOWS if window <= len(feedback)]
     added_TCP = torch.stack(earlier)
     return [
         [_stretch(_stacked(one), window, sigma2_QCP[q], added_TCP * (name == "cvr")) for window in windows]
         for q, (name, one) in enumerate(zip(QUANTITIES, told, strict=True))
     ]
+    value = QUANTITIES.index("value")
+    found[value] = [one._replace(seen=_of_enough(one.seen, usual)) for one in found[value]]
+    return found
+
+
+def _of_enough(seen: Seen, usual: Usual) -> Seen:
+    """Values of `ENOUGH` conversions or more: one order may be worth next to nothing, or a hundred others."""
+    conversions = seen.usual / usual.value.clamp(min=1e-12)
+    return seen._replace(known=seen.known & (conversions >= ENOUGH - 0.5))
 
 
 def _most_conversions(usual: Usual) -> Tensor:

@@ -14,7 +14,7 @@ from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import (
     drift,  # noqa: F401 - adds its commands to `monitor`
-    snapshot,  # noqa: F401 - adds its command to `monitor`
+    snapshot,
     token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
@@ -394,14 +394,13 @@ def experiment_status(
         print(json.dumps(judged, indent=2) if json_ else asked.status_table(judged))
 
 
-app.add_typer(monitor, name="monitor")
-
-
-@monitor.command(
-    LOOK,
-    epilog="Monitors: "
-    + "; ".join(f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()),
+WATCHING = "Monitors: " + "; ".join(
+    f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()
 )
+app.add_typer(monitor, name="monitor", epilog=WATCHING)
+
+
+@monitor.command(LOOK, epilog=WATCHING)
 def monitor_look(
     out: Annotated[Path | None, typer.Argument(help="Folder of a run that was served: its database is read.")] = None,
     database: Annotated[
@@ -429,7 +428,7 @@ def monitor_look(
             print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings), flush=True)
 
         given = out, database, set_ or ()
-        keep = asked.snapshots(*given, bundle, daily=every is not None)
+        keep = snapshot.after_looks(*given, bundle, daily=every is not None)
         with asked.watching(*given, bundle, raise_alerts, keep) as once:
             if every is not None:
                 with asked.delivering(*given):

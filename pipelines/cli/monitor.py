@@ -123,22 +123,6 @@ def every(seconds: float, once: Callable[[], list[Finding]], show: Callable[[lis
         stop.wait(seconds)
 
 
-def snapshots(
-    out: Path | None, database: str | None, overrides: Sequence[str], bundle: Path | None, *, daily: bool
-) -> Callable[[datetime, bool], None]:
-    """What `watching` calls after each look: a snapshot in a process of its own, with a new alert, or as one is due."""
-    from pipelines.cli import snapshot
-
-    def after(now: datetime, alerting: bool) -> None:
-        if out is None or not (alerting or (daily and snapshot.due(out, now))):
-            return
-        trouble = snapshot.aside(out, database, overrides, bundle, page=alerting)
-        if trouble is not None:
-            print(f"monitor: {trouble}", file=sys.stderr, flush=True)
-
-    return after
-
-
 @contextmanager
 def delivering(out: Path | None, database: str | None, overrides: Sequence[str]) -> Iterator[None]:
     """Alerts are delivered to their targets beside, until the block ends.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +73,21 @@ def kept(out: Path, database: str | None, overrides: Sequence[str], bundle: Path
     return [str(path) for path in (made.path, made.html) if path is not None] + [
         f"left out: {why}" for why in made.left_out
     ]
+
+
+def after_looks(
+    out: Path | None, database: str | None, overrides: Sequence[str], bundle: Path | None, *, daily: bool
+) -> Callable[[datetime, bool], None]:
+    """What `watching` calls after each look: a snapshot in a process of its own, with a new alert, or as one is due."""
+
+    def after(now: datetime, alerting: bool) -> None:
+        if out is None or not (alerting or (daily and due(out, now))):
+            return
+        trouble = aside(out, database, overrides, bundle, page=alerting)
+        if trouble is not None:
+            print(f"monitor: {trouble}", file=sys.stderr, flush=True)
+
+    return after
 
 
 def due(out: Path, now: datetime) -> bool:

@@ -85,8 +85,13 @@ def outbox(
 
 
 def launcher_of(config: Config, out: Path | None) -> Launcher | None:
-    """What starts re-adaptations by the config; `None`: nothing does, and runs wait."""
-    return None
+    """`crossmix readapt` of the run's folder as processes of this machine; `None`, without a folder: runs wait."""
+    if out is None:
+        return None
+    from pipelines.launch import LocalLauncher
+
+    database = config.serving.database
+    return LocalLauncher(out, () if database is None else ("--database", database))
 
 
 def serve(
@@ -130,7 +135,7 @@ def serve(
     store = Opening(database_of(config, out, database), clock_for(config))
     launcher = launcher_of(config, out)
     loop = loop_of(Starter(store, launcher, settings, f"{socket.gethostname()}:{port}"), settings)
-    missing = "none is configured: runs are kept and wait" if launcher is None else None
+    missing = "none, for no folder of a run is named: runs are kept and wait" if launcher is None else None
 
     def away() -> list[dict[str, str]]:
         parts = [("database", store.trouble), ("launcher", missing), ("secret", signing.trouble)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crossmix.clock import wall
 from crossmix.ledger import runs
+from crossmix.ledger.again import open_due
 from crossmix.ledger.store import Store
 from pipelines.cli.webhook import rotated
 from pipelines.loop.launch import Here
@@ -55,16 +57,17 @@ class Healing:
         webhook.answers(f"http://127.0.0.1:{self._port}")
         self._monitor.hears()
 
-    def watcher(self, store: Store, refit: int | None) -> Watched:
+    def watcher(self, store: Store, again: Sequence[int], refit: int | None) -> Watched:
         """Who looks and waits.
 
         Args:
             store: the server's ledger.
+            again: days after an alert's re-adaptation at which it is asked for again.
             refit: days between re-adaptations that no alert asked for; `None`: there are none.
         """
         if self._monitor is None or self._scheduled is None:
             raise ProcessError("monitor: not started")
-        return Watched(self._monitor, store, self._household.check, self._scheduled, refit)
+        return Watched(self._monitor, store, self._household.check, self._scheduled, again, refit)
 
 
 class Watched:
@@ -73,20 +76,29 @@ class Watched:
     Args:
         check: called while a run is waited for; raises where a process has ended.
         scheduled: starts what is due every `refit` days.
+        again: days after an alert's re-adaptation at which the webhook is given it again.
     """
 
     def __init__(
-        self, monitor: Process, store: Store, check: Callable[[], None], scheduled: Here, refit: int | None
+        self,
+        monitor: Process,
+        store: Store,
+        check: Callable[[], None],
+        scheduled: Here,
+        again: Sequence[int],
+        refit: int | None,
     ) -> None:
         self._monitor, self._store, self._check = monitor, store, check
-        self._scheduled, self._refit = scheduled, refit
+        self._scheduled, self._again, self._refit = scheduled, again, refit
 
     def look(self, moment: datetime, day: int) -> dict[str, Any]:
         """The monitor's answer, once every run that is open is over; raises `ProcessError`."""
         answer = self._monitor.ask(moment.isoformat())
         if answer.pop("evidently"):
             raise ProcessError(f"monitor: a look of day {day} imported Evidently, which takes seconds")
-        self._until(lambda: not sum(runs.open_counts(self._store).values()))
+        self._until(self._quiet)
+        if open_due(self._store, self._again, wall()):
+            self._until(self._quiet)
         if self._refit is None or day % self._refit or day == 0:
             return answer
         name = f"day-{day}"
@@ -96,6 +108,9 @@ class Watched:
         finally:
             self._scheduled.end()
         return answer | {"scheduled": {"run_id": name, "state": self._scheduled.state(name)}}
+
+    def _quiet(self) -> bool:
+        return not sum(runs.open_counts(self._store).values())
 
     def _until(self, over: Callable[[], bool]) -> None:
         deadline = time.monotonic() + RUN_SECONDS

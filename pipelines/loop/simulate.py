@@ -276,7 +276,7 @@ def simulate(
                 simulation.begin()
                 if healing is not None:
                     healing.start(run, url)
-                    simulation.watcher = healing.watcher(store, question.refit)
+                    simulation.watcher = healing.watcher(store, own.alerts.webhook.again, question.refit)
                 _played(simulation, household, began)
             finally:
                 server.close()

@@ -46,15 +46,17 @@ def missing(campaign: Campaign, arm: str, platforms: Sequence[str], cells: Cells
     since = cells.silent_since
     if since is not None:
         troubles.append(_nothing(campaign, arm, since))
+    alike: dict[tuple[int, int, bool], list[str]] = {}
     for one in cells.silences:
-        name = f"platform {platforms[one.slot]} of {whose}"
-        if one.returned:
-            why = (
-                f"{name} silent since cycle {one.since}: the money of its {one.cycles} silent cycles counts as unspent"
-            )
-        else:
-            why = f"{name} silent since cycle {one.since}: its money counts as spent as told"
-        troubles.append({"what": WHAT, "why": why, "since": campaign.begins(one.since).isoformat()})
+        alike.setdefault((one.since, one.cycles, one.returned), []).append(platforms[one.slot])
+    for (first, many, returned), names in alike.items():
+        # In one sentence: a campaign that uses two of ten platforms must not hide what others lack.
+        its, each = ("its", "platform") if len(names) == 1 else ("their", "platforms")
+        money = f"the money of {its} {many} silent cycles counts as unspent"
+        if not returned:
+            money = f"{its} money counts as spent as told"
+        why = f"{each} {', '.join(names)} of {whose} silent since cycle {first}: {money}"
+        troubles.append({"what": WHAT, "why": why, "since": campaign.begins(first).isoformat()})
     notes = [trouble["why"] for trouble in troubles]
     silent = tuple((one.slot, one.cycles) for one in cells.silences if one.returned)
     holes = [cycle for cycle in cells.unreported if since is None or cycle < since]

@@ -13,6 +13,7 @@ from crossmix.evaluate.gates.flights import fly
 from crossmix.evaluate.gates.publish import publish_bundle
 from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, GAIN, ReadaptCase, judged
 from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, Gate
+from crossmix.evaluate.judge import from_state
 from crossmix.market.model import load
 from crossmix.training.feedback_file import load_feedback, load_served
 from crossmix.training.policy_file import load_policy
@@ -30,6 +31,9 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     version, refitted = ServingVersion.load(champion), load(policy / "market")
     challenger = load_policy(policy)
     flights = fly(config, refitted, {CHAMPION: load_policy(champion / "trained"), CHALLENGER: challenger})
+    mean, low, high = flights.lead(CHALLENGER, CHAMPION)
+    # A bundle that will not be registered needs no thresholds, which take seconds to find.
+    act = from_state(lambda state, least, most, _: challenger(state, least, most)) if low > config.readapt.gain else None
     case = ReadaptCase(
         config=config,
         market=load(champion / "market"),
@@ -38,7 +42,7 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
         told=FeedbackReport.load(feedback),
         flights=flights,
         challenger=challenger,
-        bundle=publish_bundle(config, refitted, challenger, out / "bundle"),
+        bundle=publish_bundle(config, refitted, challenger, out / "bundle", act=act),
         served=load_served(feedback),
     )
     gates = list(judged(case))
@@ -48,7 +52,6 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     lineage = {"market_digest": refitted.digest, "parent": version.bundle_digest, "evaluate": digest(config.evaluate)}
     bundles.annotate(out / "bundle", rows, lineage)
     GateTable.of({"gates": rows, "passed": not failed}).save(out)
-    mean, low, high = flights.lead(CHALLENGER, CHAMPION)
     report = ReadaptationJudged(
         version=version.version,
         bundle_digest=version.bundle_digest,

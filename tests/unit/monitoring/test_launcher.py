@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from crossmix.artifacts import ReadaptResult, RunRecord
 from monitoring.launcher import Launcher, LauncherAwayError
+from pipelines.launch import LocalLauncher
 from tests.support.launchers import FileLauncher, MemoryLauncher
 
 SPEC = {"campaign_id": "spring", "at": "2026-01-05T00:00:00+00:00", "alert": {"id": "0f"}}
@@ -36,13 +40,37 @@ def _file(folder: Path) -> Bench:
     return Bench(launcher, lambda: len(launcher.begun()))
 
 
-BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": _memory, "file": _file}
+def _local(folder: Path) -> Bench:
+    """Its command notes that it began, and leaves a result."""
+    RunRecord(run_id="r", config={}, steps={}).save(folder)
+    (folder / "result").mkdir()
+    values: dict[str, Any] = {"outcome": "adapted", "reason": "", "status": 0, "version": 2, "deployed": "waits"}
+    ReadaptResult(run="run-1", steps={}, **values).save(folder / "result")
+    script = "import shutil, sys; open(sys.argv[1], 'a').write('x'); shutil.copy(*sys.argv[2:])"
+
+    def command(run_id: str, spec: Mapping[str, Any]) -> Sequence[str]:
+        result = [folder / name / ReadaptResult.FILE for name in ("result", f"readapt/{run_id}")]
+        return [sys.executable, "-I", "-S", "-c", script, *map(str, [folder / f"{run_id}.begun", *result])]
+
+    launcher = LocalLauncher(folder, command=command)
+
+    def begun() -> int:
+        for child in launcher._children:
+            child.wait(30)
+        return sum(len(file.read_text()) for file in folder.glob("*.begun"))
+
+    return Bench(launcher, begun)
+
+
+BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": _memory, "file": _file, "local": _local}
 """A launcher more is one line more."""
 
 
 @pytest.fixture(params=BENCHES)
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    return BENCHES[request.param](tmp_path)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    made = BENCHES[request.param](tmp_path)
+    yield made
+    made.begun()  # whatever was started has ended
 
 
 def test_a_run_starts_once_however_often_it_is_asked(bench: Bench) -> None:

@@ -12,8 +12,8 @@ import pytest
 from crossmix.background import Loop
 from crossmix.clock import MemoryClock
 from crossmix.config import Webhook
+from crossmix.ledger import again, runs
 from crossmix.ledger import alerts as ledger
-from crossmix.ledger import runs
 from crossmix.ledger.runs import Run
 from crossmix.ledger.store import Store, StoreAwayError
 from monitoring import metrics
@@ -212,3 +212,52 @@ def test_while_a_launcher_hangs_one_thread_waits_for_it_however_many_ask() -> No
     assert rounds == ["first", "first"]
     nudge()
     assert len(rounds) == 3
+
+
+def again_bench(bench: Bench) -> tuple[str, dict[int, str]]:
+    """An alert's run that is over, and the ids of those that follow."""
+    first = bench.claim()
+    over(bench, bench.starter())
+    return first, {days: again.run_of(first, days) for days in Webhook().again}
+
+
+def over(bench: Bench, starter: Starter) -> None:
+    """A round, the end of what it started, and a round that sees it."""
+    starter.round()
+    for run_id in bench.launcher.states:
+        bench.launcher.states[run_id] = "succeeded"
+    starter.round()
+
+
+def test_an_alerts_run_is_asked_for_again_after_days_of_the_market(bench: Bench) -> None:
+    first, later = again_bench(bench)
+    begun: dict[int, list[str]] = {}
+    for hour in range(0, 60 * 24, 12):
+        bench.market.set(MARKET + timedelta(hours=hour))
+        before = set(bench.launcher.states)
+        over(bench, bench.starter())  # each round is a restarted process's
+        if new := sorted(set(bench.launcher.states) - before):
+            begun[hour] = new
+    assert begun == {3 * 24: [later[3]], 7 * 24: [later[7]], 14 * 24: [later[14]]}
+    assert bench.launcher.calls == [first, later[3], later[7], later[14]]
+    spec = bench.launcher.specs[later[7]]
+    assert spec == {**bench.launcher.specs[first], "at": (MARKET + timedelta(days=7)).isoformat(), "again": 7}
+
+
+def test_it_is_the_markets_time_that_passes(bench: Bench) -> None:
+    first, later = again_bench(bench)
+    bench.wall.advance(timedelta(days=400))
+    bench.market.set(MARKET + timedelta(days=3) - timedelta(seconds=1))
+    bench.starter().round()
+    assert bench.launcher.calls == [first]
+    bench.market.advance(timedelta(seconds=1))
+    bench.starter().round()
+    assert bench.launcher.calls == [first, later[3]]
+
+
+def test_without_a_launcher_or_days_nothing_is_asked_for_again(bench: Bench) -> None:
+    first, _ = again_bench(bench)
+    bench.market.advance(timedelta(days=3))
+    Starter(lambda: bench.store, None, Webhook(), "one", bench.wall).round()
+    Starter(lambda: bench.store, bench.launcher, Webhook(again=()), "one", bench.wall).round()
+    assert [run.run_id for run in runs.newest(bench.store)] == [first]

@@ -235,3 +235,21 @@ def test_arms_of_other_cycles_are_refused() -> None:
     with pytest.raises(ValueError, match="other campaigns, platforms or cycles; read them with one call"):
         found({"policy": ARMS["policy"], "control": ARMS["control"].between(1, CYCLES)})
     assert suspects(USUAL, {}, Guard()) == []
+
+
+def test_the_value_of_a_few_orders_is_not_judged() -> None:
+    """One order may be worth next to nothing, or a hundred others; twenty are worth what orders are."""
+    for orders, causes in ((2.0, set()), (20.0, {"impossible", "disagree"})):
+        usual = float(USUAL.value[0, 1])
+        policy, control = (
+            replace(
+                ARMS[arm], conversions_TCP=ARMS[arm].conversions_TCP.copy(), revenue_TCP=ARMS[arm].revenue_TCP.copy()
+            )
+            for arm in PARTS
+        )
+        for arm, worth in ((policy, 0.005), (control, 1.0)):
+            arm.conversions_TCP[:, 0, 1], arm.revenue_TCP[:, 0, 1] = 0.0, 0.0
+            arm.conversions_TCP[POISONED, 0, 1], arm.revenue_TCP[POISONED, 0, 1] = orders, orders * usual * worth
+        named = [one for one in found({"policy": policy, "control": control}) if one.quantity == "value"]
+        assert {one.cause for one in named} <= causes
+        assert bool(named) == bool(causes)

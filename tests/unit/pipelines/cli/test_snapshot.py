@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import monitor, snapshot
+from pipelines.cli import snapshot
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -26,17 +26,17 @@ def test_a_single_look_keeps_one_with_a_new_alert_alone(tmp_path: Path, monkeypa
     monkeypatch.setattr(snapshot, "aside", lambda *_, page: made.append(page))
     for daily, wanted in ((False, [True]), (True, [False, True])):
         made.clear()
-        after = monitor.snapshots(tmp_path, None, (), None, daily=daily)
+        after = snapshot.after_looks(tmp_path, None, (), None, daily=daily)
         after(NOON, False)
         after(NOON, True)
         assert made == wanted
     made.clear()
-    monitor.snapshots(None, "sqlite://", (), None, daily=True)(NOON, True)
+    snapshot.after_looks(None, "sqlite://", (), None, daily=True)(NOON, True)
     assert made == []
 
 
 def test_what_a_process_of_its_own_says_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    monitor.snapshots(tmp_path, None, ["monitor.watch=[]"], None, daily=True)(NOON, False)
+    snapshot.after_looks(tmp_path, None, ["monitor.watch=[]"], None, daily=True)(NOON, False)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("monitor: snapshot: error: ")

@@ -10,12 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from crossmix.clock import MemoryClock
-from crossmix.config import Alerts
+from crossmix.config import Alerts, load
 from crossmix.ledger import outbox
 from crossmix.ledger.store import Store
 from monitoring import keys, server, signed
 from monitoring.outbox import raise_alert
 from pipelines.cli.main import app
+from pipelines.cli.webhook import launcher_of
+from pipelines.launch import LocalLauncher
 from tests.support.webhooks import MARKET, SECRET, WALL, alert
 
 
@@ -140,9 +142,23 @@ def test_without_a_launcher_runs_are_kept_and_it_says_so(tmp_path: Path, monkeyp
     done = invoke("webhook", "--database", f"sqlite:///{tmp_path / 'new' / 'ledger.db'}")
     assert done.exit_code == 0, done.output
     greeting = "webhook at http://127.0.0.1:1234 (POST /alerts, /alertmanager; GET /runs), SIGTERM ends it"
-    assert done.output.strip() == f"{greeting}; launcher: none is configured: runs are kept and wait"
+    assert done.output.strip() == f"{greeting}; launcher: none, for no folder of a run is named: runs are kept and wait"
     assert served["post"]["outcome"] == "run"
     assert [run["state"] for run in served["runs"]["runs"]] == ["claimed"]
-    assert served["healthz"]["degraded"] == [{"what": "launcher", "why": "none is configured: runs are kept and wait"}]
+    assert served["healthz"]["degraded"] == [
+        {"what": "launcher", "why": "none, for no folder of a run is named: runs are kept and wait"}
+    ]
     (loop,) = served["loops"]
     assert (loop.name, loop.trouble) == ("runs", None)
+
+
+def test_of_a_runs_folder_it_starts_re_adaptations_here(tmp_path: Path) -> None:
+    launcher = launcher_of(load("laptop"), tmp_path)
+    assert isinstance(launcher, LocalLauncher)
+    assert (launcher.out, launcher.options) == (tmp_path, ())
+    command = list(launcher.command("run-1", {"at": "2026-01-05T00:00:00+00:00"}))
+    assert command[1:6] == ["-m", "pipelines.cli.main", "readapt", str(tmp_path), "--run"]
+    elsewhere = launcher_of(load("laptop", ["serving.database=sqlite:///x.db"]), tmp_path)
+    assert isinstance(elsewhere, LocalLauncher)
+    assert elsewhere.options == ("--database", "sqlite:///x.db")
+    assert launcher_of(load("laptop"), None) is None

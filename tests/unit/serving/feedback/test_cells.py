@@ -264,6 +264,24 @@ def test_sentences_say_since_when() -> None:
     assert missing(CAMPAIGN, "policy", PLATFORMS, Flying().fly(5).seen(5, 5)) is NOTHING
 
 
+def test_platforms_that_are_silent_alike_are_one_sentence() -> None:
+    """A campaign that reported two of ten platforms had eight of the twenty sentences that are told of all."""
+
+    def reports(cycle: int, spent_P: np.ndarray) -> list[Report]:
+        return [one for one in on_time(cycle, spent_P) if cycle < 4 or one[2] == 0]
+
+    flown, names = Flying(reports=reports).fly(), ", ".join(PLATFORMS[1:])
+    whose = "campaign spring, arm policy"
+    six, eight = (missing(CAMPAIGN, "policy", PLATFORMS, flown.seen(day, day)) for day in (6, 8))
+    assert six.notes == (f"platforms {names} of {whose} silent since cycle 4: their money counts as spent as told",)
+    assert six.troubles == (
+        {"what": "feedback", "why": six.notes[0], "since": (START + timedelta(days=4)).isoformat()},
+    )
+    assert eight.notes == (
+        f"platforms {names} of {whose} silent since cycle 4: the money of their 4 silent cycles counts as unspent",
+    )
+
+
 def test_troubles_are_bounded_and_an_unchanged_one_stays_the_same_object() -> None:
     gaps = Gaps()
     assert gaps.of(CAMPAIGN, "policy", (START + timedelta(days=9)).timestamp()) is NOTHING
