@@ -171,7 +171,7 @@ def begun_before(told: float) -> dict[str, Feedback]:
             report(NAMED, "spring", MONDAY + timedelta(days=t), part, dict.fromkeys(NAMES, told * part))
             for t in range(CYCLES)
         ]
-        amounts = {
+        amounts: dict[str, Any] = {
             f"{name}_TCP": np.array([[[row[name] for row in cycle]] for cycle in rows])
             for name in rows[0][0]
             if name != "platform"
