@@ -224,13 +224,11 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
         )
         for one, kept in zip(each, told, strict=True):
             kept.append(one)
-    sigma2_QCP = usual.sigma2_QCP
-    found = [
-        [_stretch(_stacked(one), window, sigma2_QCP[q]) for window in WINDOWS if window <= len(feedback)]
-        for q, one in enumerate(told)
+    if not earlier:
+        return [[] for _ in QUANTITIES]
     sigma2_QCP, windows = usual.sigma2_QCP, [window for window in WINDOWS if window <= len(feedback)]
     added_TCP = torch.stack(earlier)
-    return [
+    found = [
         [_stretch(_stacked(one), window, sigma2_QCP[q], added_TCP * (name == "cvr")) for window in windows]
         for q, (name, one) in enumerate(zip(QUANTITIES, told, strict=True))
     ]

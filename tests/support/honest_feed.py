@@ -33,9 +33,6 @@ def report(
     money = torch.tensor([[told.get(name, 0.0) for name in named.platforms]], dtype=torch.float64)
     requests = (usual.on(usual.requests_7CP, weekday_C) * part).round()
     impressions = (requests * usual.price.win((money / (requests * usual.price.mean())).clamp(1e-6, 0.99))).round()
-    win = impressions / requests
-    won = win.clamp(min=1e-6)
-    spend = impressions * usual.price.spend(won) / won
     win = (impressions / requests).clamp(min=1e-6)
     spend = impressions * usual.price.spend(win) / win
     faded = usual.saturation * win
