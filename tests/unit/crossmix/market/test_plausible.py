@@ -171,7 +171,8 @@ def begun_before(told: float) -> dict[str, Feedback]:
             report(NAMED, "spring", MONDAY + timedelta(days=t), part, dict.fromkeys(NAMES, told * part))
             for t in range(CYCLES)
         ]
-        amounts = {f"{name}_TCP": np.array([[[row[name] for row in cycle]] for cycle in rows]) for name in rows[0][0] if name != "platform"}  # fmt: skip
+        names = [name for name in rows[0][0] if name != "platform"]
+        amounts = {f"{name}_TCP": np.array([[[row[name] for row in cycle]] for cycle in rows]) for name in names}
         share_DP, value_P = USUAL.delay_DCP[:, 0].numpy(), USUAL.value[0].numpy()
         conversions_TCP = np.zeros_like(amounts["clicks_TCP"])
         for t in range(CYCLES):
