@@ -33,7 +33,9 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     flights = fly(config, refitted, {CHAMPION: load_policy(champion / "trained"), CHALLENGER: challenger})
     mean, low, high = flights.lead(CHALLENGER, CHAMPION)
     # A bundle that will not be registered needs no thresholds, which take seconds to find.
-    act = from_state(lambda state, least, most, _: challenger(state, least, most)) if low > config.readapt.gain else None
+    act = (
+        from_state(lambda state, least, most, _: challenger(state, least, most)) if low > config.readapt.gain else None
+    )
     case = ReadaptCase(
         config=config,
         market=load(champion / "market"),
