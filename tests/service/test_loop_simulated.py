@@ -103,7 +103,7 @@ def as_told(diary: Diary, run: Path) -> None:
         assert 0.7 * sold < sum(day["reported"]["conversions"] for day in days) < sold, "some are still to come"
     # Of the platform with most spend, whose revenue is told five times from day 3 on.
     late = [day["arms"]["policy"] for day in diary.days[3:]]
-    assert sum(day["reported"]["revenue"] for day in late) > 1.5 * sum(day["revenue"] for day in late)
+    assert sum(day["reported"]["revenue"] for day in late) > 1.2 * sum(day["revenue"] for day in late)
 
 
 def test_a_copy_serves_by_itself_and_a_second_simulation_takes_another_folder(run: Run, tmp_path: Path) -> None:
