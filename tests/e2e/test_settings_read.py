@@ -111,4 +111,4 @@ def keys(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def test_the_config_is_read_by_somebody(ran: Ran) -> None:
     """A section that no step declares is the server's, or says what watches it."""
     declared = {one.partition(".")[0] for step in steps().values() for one in (*step.settings, *step.aside)}
-    assert set(Config.__dataclass_fields__) - declared == {"serving", "monitor"}
+    assert set(Config.__dataclass_fields__) - declared == {"serving", "monitor", "alerts"}

@@ -85,7 +85,7 @@ def test_it_is_begun_answered_told_and_ended(client: TestClient, live: Live, clo
     assert actions[:2] == ["canary.end", "canary.begin"]
 
 
-def test_what_cannot_be_tried_is_refused(client: TestClient, live: Live) -> None:
+def test_what_cannot_be_tried_is_refused(client: TestClient, live: Live, clock: MemoryClock) -> None:
     for body, status, error in (
         ({"version": 9}, 422, "version: crossmix-policy: no version or alias '9'; registered versions: 1, 2"),
         ({"version": 1}, 409, "version: 1 is champion already; name another"),
@@ -95,6 +95,7 @@ def test_what_cannot_be_tried_is_refused(client: TestClient, live: Live) -> None
         assert reply.status_code == status, reply.text
         assert reply.json()["error"].startswith(error)
     experiments.end(live.store, live.experiment.id, "the policy lost", "ann")
+    clock.advance(DAY)  # a cycle that begins as it ends is shared yet
     live.reload()
     reply = client.post("/canary?reason=better", json={"version": 2})
     assert (reply.status_code, reply.json()["error"]) == (
