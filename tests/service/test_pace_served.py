@@ -44,7 +44,7 @@ def test_missing_and_late_reports_tell_no_money_twice(run: Run, serve: Callable[
     def at(days: float) -> None:
         clock.write_text((START + timedelta(days=days)).isoformat())
         done = http.post("/serving/tick").json()
-        assert [part["trouble"] for part in done["parts"]] == [None] * 6
+        assert [part["trouble"] for part in done["parts"]] == [None] * 7
 
     def ask() -> dict[str, dict[str, Any]]:
         body = {"instances": [{"campaign_id": name} for name in names]}

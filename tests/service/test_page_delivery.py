@@ -182,7 +182,7 @@ def test_ten_thousand_campaigns_are_pages_of_fifty_by_a_fixed_number_of_queries(
         names = [one["campaign_id"] for one in found["campaigns"]]
         assert names == sorted(names)
     # Some of the audit trail's and seven of delivery.
-    assert max(counts.values()) <= 10, counts
+    assert max(counts.values()) <= 14, counts
     found = get(app, "/page.json?q=many 0995").json()
     assert [one["campaign_id"] for one in found["campaigns"]] == [
         f"many {number:05d}" for number in range(9_950, 9_960)

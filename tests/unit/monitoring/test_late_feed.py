@@ -54,9 +54,10 @@ def test_a_campaign_that_does_not_run_is_not_watched(idle: dict[str, object], tm
     ("experiment", "arms"),
     [
         ({"ended": START + 4 * DAY, "reason": "decided"}, ["control"]),
-        ({"ended": START + 5 * DAY, "reason": "decided"}, ["control"]),
+        ({"ended": START + 4.9 * DAY, "reason": "decided"}, ["control"]),
         ({"ended": START + 4 * DAY, "outcome": "shipped", "shipped": START + 4 * DAY}, ["policy"]),
-        # The cycle in which it ends was shared.
+        # The cycle in which it ends was shared, and one that begins as it ends is.
+        ({"ended": START + 5 * DAY, "reason": "decided"}, ["policy", "control"]),
         ({"ended": START + 5.1 * DAY, "reason": "decided"}, ["policy", "control"]),
         ({"weights": {"policy": 1.0, "control": 0.0}}, ["policy"]),
     ],

@@ -133,14 +133,14 @@ def test_what_will_never_work_is_parked_and_told(bench: Bench, status: int) -> N
     (letter,) = ledger.undelivered(bench.store)
     assert (letter.parked, letter.status, letter.attempts) == (WALL, status, 1)
     assert ledger.counts(bench.store) == {("ops", "parked"): 1}
-    (finding,) = look(bench.store, MARKET, load("laptop"))
+    (finding,) = look(bench.store, MARKET, load("laptop", ['monitor.watch=["undelivered"]']))
     assert (finding.monitor, finding.campaign_id, finding.alarming) == ("undelivered", "spring", True)
     assert f"for ops: HTTP {status}: the same will be refused again; parked" in finding.detail
     assert ledger.release(bench.store, bench.wall(), "other") == 0
     assert ledger.release(bench.store, bench.wall(), "ops") == 1
     bench.pass_by(1)
     assert ledger.undelivered(bench.store) == []
-    assert list(look(bench.store, MARKET, load("laptop"))) == []
+    assert list(look(bench.store, MARKET, load("laptop", ['monitor.watch=["undelivered"]']))) == []
 
 
 def test_a_refused_signature_is_tried_for_a_day(bench: Bench) -> None:
@@ -159,9 +159,9 @@ def test_an_alert_that_waits_for_long_is_told(bench: Bench) -> None:
     bench.raised()
     bench.answers = [AwayError("no answer (ConnectError)")] * 5
     bench.pass_by(20)
-    assert list(look(bench.store, MARKET, load("laptop"))) == []
+    assert list(look(bench.store, MARKET, load("laptop", ['monitor.watch=["undelivered"]']))) == []
     bench.pass_by(12)
-    (finding,) = look(bench.store, MARKET, load("laptop"))
+    (finding,) = look(bench.store, MARKET, load("laptop", ['monitor.watch=["undelivered"]']))
     assert (finding.observed, finding.limit, finding.unit) == (5.0, 5.0, "tries")
     assert finding.detail.endswith("for ops: no answer (ConnectError); still tried")
 
