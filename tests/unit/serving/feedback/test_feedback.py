@@ -147,13 +147,13 @@ def test_a_correction_that_cannot_be_is_told_beside_those_that_count(client: Tes
 def test_a_completeness_mark_says_that_nothing_more_comes(client: TestClient, live: FakeLive) -> None:
     mark = {"event_id": "m", "campaign_id": "spring", "arm": "policy", "platform": "video", "cycle": 0}
     assert client.post("/feedback", json=[event("a"), {**mark, "complete": True}]).json()["accepted"] == 2
-    assert ledger.complete_cells(live.store, "spring", "policy", PLATFORMS) == {(0, 2)}
+    assert ledger.known_cells(live.store, "spring", "policy", PLATFORMS) == {(0, 2)}
     assert client.post("/feedback", json=event("b", platform="video")).json()["accepted"] == 1, "what comes counts"
     envelope = {"specversion": "1.0", "id": "m", "source": "//bidder", "type": "t", "data": {**mark, "complete": True}}
     del envelope["data"]["event_id"]
     envelope["data"]["platform"] = "search"
     assert client.post("/feedback", headers=STRUCTURED, json=envelope).json()["accepted"] == 1
-    assert ledger.complete_cells(live.store, "spring", "policy", PLATFORMS) == {(0, 0), (0, 2)}
+    assert ledger.known_cells(live.store, "spring", "policy", PLATFORMS) == {(0, 0), (0, 2)}
 
 
 def test_totals_by_arm_cycle_and_platform(live: FakeLive) -> None:
