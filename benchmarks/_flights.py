@@ -176,7 +176,7 @@ class Silent(Fault):
         state, high = seen.state_BS.clone(), seen.high_BP.clone()
         high[:, self.platform] = high[:, self.platform].clamp(max=self.probe)
         # The policy plans within the limits that its state tells.
-        statistics = state[:, ALLOCATION.context_size :]
+        statistics = ALLOCATION.statistics(state)
         for name in ("min", "max"):
             bound = ALLOCATION.of_platforms(statistics, name, high.shape[1])
             bound[:, self.platform] = bound[:, self.platform].clamp(max=self.probe)
