@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from crossmix import listening
 from crossmix.background import Loop
 from crossmix.clock import Clock
-from crossmix.config import ConfigError
 from crossmix.ledger.store import Store
 
 GRACE_SECONDS = 20
@@ -60,55 +57,14 @@ def run(app: Any, host: str, port: int, loops: Sequence[Loop], started: Callable
     Raises:
         ConfigError: the address cannot be bound.
     """
-    listener = _bound(host, port)
+    listener = listening.bound(host, port)
     for loop in loops:
         loop.start()
     try:
         started(int(listener.getsockname()[1]))
-        asyncio.run(_serve(app, host, listener))
+        asyncio.run(listening.serve(app, listener, GRACE_SECONDS))
     finally:
         for loop in loops:
             loop.stop()
         for loop in loops:
             loop.join(GRACE_SECONDS)
-
-
-async def _serve(app: Any, host: str, listener: socket.socket) -> None:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Ends in peace: uvicorn's own raises the signal again, before the loops have ended."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-            try:
-                yield
-            finally:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.remove_signal_handler(number)
-
-    config = uvicorn.Config(
-        app,
-        host=host,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        lifespan="off",
-    )
-    await Server(config).serve(sockets=[listener])
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2_048)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"--port {port}: it cannot be bound on {host} ({error.strerror}); name another") from None
-    return listener

@@ -17,7 +17,6 @@ The order of a request's checks: size, media type, signature, window, then one t
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import threading
 import time
@@ -40,6 +39,7 @@ from crossmix.ledger import alerts as ledger
 from crossmix.ledger import runs
 from crossmix.ledger.alerts import Notice, Receipt
 from crossmix.ledger.store import Store, StoreAwayError
+from crossmix.listening import names_this_machine
 from monitoring import alertmanager, metrics, signed
 from monitoring.alerts import MEDIA, AlertError, json_of, notice_of
 from monitoring.keys import Secrets, knows
@@ -209,7 +209,7 @@ class _Doors:
         tokens = self._intake.tokens()
         if tokens:
             _authorised(request, tokens)
-        elif not all(_local(value) for value in request.headers.getlist("host")):
+        elif not all(names_this_machine(value) for value in request.headers.getlist("host")):
             raise RefusedError(403, "host: without tokens this webhook is read on its own machine only, as localhost")
 
     async def _kept(self, notices: Sequence[Notice]) -> list[Receipt]:
@@ -280,17 +280,6 @@ def _authorised(request: Request, tokens: tuple[str, ...]) -> None:
 
 def _pairs(request: Request) -> list[tuple[str, str]]:
     return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.headers.raw]
-
-
-def _local(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    name = name.strip("[]")
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _answer(

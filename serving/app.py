@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import logging
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossmix import listening
 from crossmix.config import Config, ConfigError
 from crossmix.metrics import ARMS, CANARY
 from serving.http import root
@@ -52,7 +50,7 @@ class Settings:
             raise ConfigError(f"--role: {self.role!r}; use one of {', '.join(ROLES)}")
         if self.role == "router" and self.predictors is None:
             raise ConfigError("--role router: it has no predictors; name them with --policy-url and --control-url")
-        if not _loopback(self.host) and self.tokens is None:
+        if not listening.is_loopback(self.host) and self.tokens is None:
             raise ConfigError(
                 f"--host {self.host}: others can reach it, so callers need tokens; "
                 "make some with `crossmix token create` and name their file with --tokens"
@@ -265,43 +263,15 @@ async def serve(live: Live, settings: Settings, started: Callable[[], None] | No
     Raises:
         ConfigError: an address that cannot be bound, or settings that cannot run.
     """
-    import uvicorn
-
     app = application(live, settings)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        lifespan="off",
-    )
-    sockets = [_bound(config)]
+    listener = listening.bound(settings.host, settings.port)
     grpc = await _grpc(app, settings)
-
-    class Server(uvicorn.Server):
-        """Ends in peace: uvicorn's own raises the signal again, before what waits is written."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-            try:
-                yield
-            finally:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.remove_signal_handler(number)
-
-    server = Server(config)
     try:
         if started is not None:
             started()
         # What was loaded stays: a full collection would go through all of it (100 ms and more).
         gc.freeze()
-        await server.serve(sockets=sockets)
+        await listening.serve(app, listener, GRACE_SECONDS)
     finally:
         if grpc is not None:
             await grpc.stop(GRACE_SECONDS)
@@ -334,33 +304,6 @@ async def _grpc(app: Any, settings: Settings) -> Any:
         raise ConfigError(f"--grpc-port {settings.grpc_port}: it cannot be bound on {settings.host}; name another")
     await server.start()
     return server
-
-
-def _bound(config: Any) -> Any:
-    import socket
-
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    # By its protocol's number, or the event loop leaves Nagle's algorithm on: 40 ms an answer (measured).
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((config.host, config.port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"--port {config.port}: it cannot be bound on {config.host} ({error.strerror}); name another"
-        ) from None
-    listener.set_inheritable(True)
-    return listener
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 _KEYS = {"id": "experiment", "salt": "salt", "weights": "weight"}

@@ -116,6 +116,7 @@ def serve(
     import socket
 
     from crossmix.config import ConfigError
+    from crossmix.listening import is_loopback
     from monitoring import keys
     from monitoring.server import Opening, run, troubles
     from monitoring.starts import Nudge, Starter, loop_of
@@ -127,7 +128,7 @@ def serve(
     settings = config.alerts.webhook
     signing = keys.signing("alerts.webhook.secret", settings.secret_file, settings.secret_env)
     tokens = keys.bearer("alerts.webhook.bearer", settings.bearer_file, settings.bearer_env)
-    if not tokens() and not _loopback(host):
+    if not tokens() and not is_loopback(host):
         raise ConfigError(
             f"--host {host}: others can reach it, so readers need a token; set alerts.webhook.bearer_file, or "
             f"{settings.bearer_env}"
@@ -226,14 +227,3 @@ def _config(out: Path | None, database: str | None, overrides: Sequence[str], wh
         raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
     keys = ("alerts.*", "serving.database", "serving.clock")
     return load("laptop", overrides) if out is None else run_with(out, overrides, what, keys)
-
-
-def _loopback(host: str) -> bool:
-    import ipaddress
-
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

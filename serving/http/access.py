@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import hashlib
 import hmac
-import ipaddress
 import json
 import logging
 import os
@@ -24,11 +23,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from crossmix import files
+from crossmix.listening import names_this_machine
 from serving.http.root import routed
 
 _log = logging.getLogger(__name__)
@@ -182,23 +181,11 @@ def _from_here(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     Such a page can send simple requests to loopback, or make its own name point there: its Origin or the Host tells.
     """
     for key, value in headers:
-        if key == b"host" and not _local(value.decode("latin-1")):
+        if key == b"host" and not names_this_machine(value.decode("latin-1")):
             return False
-        if key == b"origin" and not _local(value.decode("latin-1").partition("://")[2]):
+        if key == b"origin" and not names_this_machine(value.decode("latin-1").partition("://")[2]):
             return False
     return True
-
-
-@lru_cache(maxsize=256)
-def _local(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    name = name.strip("[]")
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def for_people(headers: Iterable[tuple[bytes, bytes]]) -> bool:
