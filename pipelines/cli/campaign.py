@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,8 @@ import typer
 
 from pipelines.cli import client as asked
 from pipelines.cli import importing
-from pipelines.cli.reason import Reason, ReasonError, Why, given
+from pipelines.cli.readable import readable_errors
+from pipelines.cli.reason import Reason, Why, given
 
 campaign = typer.Typer(no_args_is_help=True, help="Campaigns of a running server: budget, split, limits, window.")
 override = typer.Typer(no_args_is_help=True, help="Take a campaign out of the policy's hands, and give it back.")
@@ -41,16 +41,6 @@ Cycles = Annotated[int | None, typer.Option(help="How many are planned.")]
 Hours = Annotated[float | None, typer.Option("--cycle-hours", help="Length of a cycle: 24 for days.")]
 Timezone = Annotated[str | None, typer.Option(help="Whose calendar days its days are, as Europe/Berlin; UTC if new.")]
 LOCAL = "http://127.0.0.1:8080"
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what was refused or cannot be reached."""
-    try:
-        yield
-    except (asked.AskError, ReasonError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def _show(campaign: Mapping[str, Any], as_json: bool) -> None:
@@ -83,7 +73,7 @@ def create(
     json_: Json = False,
 ) -> None:
     """Add a campaign."""
-    with _readable_errors():
+    with readable_errors():
         body = asked.fields(
             share=share or (),
             limit=limit or (),
@@ -121,7 +111,7 @@ def edit(
     json_: Json = False,
 ) -> None:
     """Change what is named; the rest stays. A split is replaced as a whole."""
-    with _readable_errors():
+    with readable_errors():
         body = asked.fields(
             share=share or (),
             limit=limit or (),
@@ -142,7 +132,7 @@ def edit(
 @campaign.command("list")
 def list_(server: Server = LOCAL, token: Token = None, json_: Json = False) -> None:
     """Every campaign, with the cycle that runs."""
-    with _readable_errors():
+    with readable_errors():
         campaigns = asked.campaigns(server, token)
         print(json.dumps(campaigns, indent=2) if json_ else asked.table(campaigns))
 
@@ -163,7 +153,7 @@ def import_(
     campaign_id, currency, cycle_budget, starts, cycles, cycle_hours, timezone, share.PLATFORM, min.PLATFORM,
     max.PLATFORM, step.PLATFORM, freeze.PLATFORM.
     """
-    with _readable_errors():
+    with readable_errors():
         done = importing.send(file, server, token, _because(reason, why), _progress, _fault)
         print(done.sentence())
     if done.faults:
@@ -182,14 +172,14 @@ def _fault(line: int, sentence: str) -> None:
 @campaign.command("pause")
 def pause(name: Name, reason: Reason = "", why: Why = None, server: Server = LOCAL, token: Token = None) -> None:
     """Stop its spending."""
-    with _readable_errors():
+    with readable_errors():
         _show(asked.ask(server, token, "POST", ["campaigns", name, "pause"], query=_because(reason, why)), False)
 
 
 @campaign.command("resume")
 def resume(name: Name, reason: Reason = "", why: Why = None, server: Server = LOCAL, token: Token = None) -> None:
     """Let it spend again."""
-    with _readable_errors():
+    with readable_errors():
         _show(asked.ask(server, token, "POST", ["campaigns", name, "resume"], query=_because(reason, why)), False)
 
 
@@ -206,7 +196,7 @@ def set_(
     token: Token = None,
 ) -> None:
     """The kill switch: the campaign's static split, or the given one, in every arm, at once, until lifted."""
-    with _readable_errors():
+    with readable_errors():
         body: dict[str, Any] = {"kind": "given" if share else "static", "reason": given(reason, why)}
         if share:
             body["share"] = asked.shares(share)
@@ -216,5 +206,5 @@ def set_(
 @override.command("lift")
 def lift(name: Name, reason: Reason = "", why: Why = None, server: Server = LOCAL, token: Token = None) -> None:
     """Give the campaign back to its policy."""
-    with _readable_errors():
+    with readable_errors():
         _show(asked.ask(server, token, "DELETE", ["campaigns", name, "override"], query=_because(reason, why)), False)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.cli import client
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.reason import Reason
 
 canary = typer.Typer(no_args_is_help=True, help="Try a new version on a part of the policy's users before all get it.")
@@ -22,16 +20,6 @@ Token = Annotated[str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what was refused or cannot be reached."""
-    try:
-        yield
-    except client.AskError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-
-
 @canary.command("begin")
 def begin(
     version: Annotated[str, typer.Argument(help="Its number in the registry, or an alias.")] = "challenger",
@@ -41,7 +29,7 @@ def begin(
     json_: Json = False,
 ) -> None:
     """Try a version: it has a part of the policy's users in the cycles that begin from now on, step by step more."""
-    with _readable_errors():
+    with readable_errors():
         row = client.ask(
             server or client.LOCAL, token, "POST", ["canary"], body={"version": version}, query={"reason": reason}
         )
@@ -51,7 +39,7 @@ def begin(
 @canary.command("status")
 def status(server: Server = None, token: Token = None, json_: Json = False) -> None:
     """The newest canary, how it stands against the policy, and why those before ended."""
-    with _readable_errors():
+    with readable_errors():
         answer = client.ask(server or client.LOCAL, token, "GET", ["canary"])
         _print(answer, json_, lines(answer))
 
@@ -59,7 +47,7 @@ def status(server: Server = None, token: Token = None, json_: Json = False) -> N
 @canary.command("end")
 def end(reason: Reason = "", server: Server = None, token: Token = None, json_: Json = False) -> None:
     """End it, with a reason: the champion serves its users at once; from the next cycle on they are the policy's."""
-    with _readable_errors():
+    with readable_errors():
         row = client.ask(server or client.LOCAL, token, "POST", ["canary", "end"], query={"reason": reason})
         _print(row, json_, _line(row))
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.watch import monitor
 
 if TYPE_CHECKING:
@@ -17,19 +15,6 @@ if TYPE_CHECKING:
 
 STATUS = {"quiet": 0, "insufficient data": 2, "drift": 3}
 """Exit status by verdict."""
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what the user can mend."""
-    from monitoring.columns import TableError
-    from monitoring.drift import DriftError
-
-    try:
-        yield
-    except (TableError, DriftError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 @monitor.command("table")
@@ -50,7 +35,7 @@ def table(
     """Which columns of a table moved. Exit status: 0 quiet, 2 cannot be judged (insufficient data), 3 drift."""
     import json
 
-    with _readable_errors():
+    with readable_errors():
         from monitoring.columns import Limits, compare, read
 
         before, after = read(reference), read(current)
@@ -72,7 +57,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port at 127.0.0.1.")] = 8000,
 ) -> None:
     """Evidently's UI on the snapshots that monitors kept, at 127.0.0.1 only, until stopped."""
-    with _readable_errors():
+    with readable_errors():
         from monitoring import drift
 
         drift.ui(drift.workspace(out), port)

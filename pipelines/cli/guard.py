@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.cli import client as asked
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.reason import Reason
 
 guard = typer.Typer(no_args_is_help=True, help="Reports that are not believed: list, confirm, discard.")
@@ -25,16 +24,6 @@ Again = Annotated[bool, typer.Option("--again", help="Also what was decided othe
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what was refused or cannot be reached."""
-    try:
-        yield
-    except asked.AskError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-
-
 @guard.command("list")
 def list_(
     campaign: Annotated[str | None, typer.Argument(metavar="CAMPAIGN", help="All if absent.")] = None,
@@ -44,7 +33,7 @@ def list_(
     json_: Json = False,
 ) -> None:
     """What is held, and why."""
-    with _readable_errors():
+    with readable_errors():
         query = {} if campaign is None else {"campaign": campaign}
         query |= {} if every else {"state": "held"}
         _show(asked.ask(server, token, "GET", ["quarantine"], query=query)["cells"], json_)
@@ -63,7 +52,7 @@ def confirm(
     json_: Json = False,
 ) -> None:
     """Believe what is held from now on, and what comes like it; statistics are made anew."""
-    with _readable_errors():
+    with readable_errors():
         body = _body("confirmed", campaign, arm, platform, cycles, again, reason)
         _show(asked.ask(server, token, "POST", ["quarantine"], body=body)["cells"], json_)
 
@@ -81,7 +70,7 @@ def discard(
     json_: Json = False,
 ) -> None:
     """Leave what is held unknown for good."""
-    with _readable_errors():
+    with readable_errors():
         body = _body("discarded", campaign, arm, platform, cycles, again, reason)
         _show(asked.ask(server, token, "POST", ["quarantine"], body=body)["cells"], json_)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +12,7 @@ import typer
 
 from pipelines.cli import client
 from pipelines.cli.database import opened
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.reason import Reason
 
 experiment = typer.Typer(
@@ -32,20 +31,6 @@ Database = Annotated[
 ]
 Token = Annotated[str | None, typer.Option(envvar="CROSSMIX_TOKEN", help="Bearer token, scope admin (list: read).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what was refused or cannot be reached."""
-    from crossmix.config import ConfigError
-    from crossmix.ledger.experiments import VerdictError
-    from serving.fields import CampaignError
-
-    try:
-        yield
-    except (client.AskError, ConfigError, VerdictError, CampaignError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def _step(
@@ -96,7 +81,7 @@ def begin(
     json_: Json = False,
 ) -> None:
     """Begin an experiment: it has the cycles that begin from now on. The one that runs ends."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.ledger import experiments
         from serving.experiment.schema import NewExperiment
 
@@ -124,7 +109,7 @@ def extend(
     json_: Json = False,
 ) -> None:
     """Plan more cycles, before the planned end: the closing test moves to the new end, the daily one stays valid."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.ledger import experiments
 
         def direct(store: Any, actor: str) -> Any:
@@ -144,7 +129,7 @@ def end(
     json_: Json = False,
 ) -> None:
     """End it, with a reason: everybody gets the static split."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.ledger import experiments
 
         def direct(store: Any, actor: str) -> Any:
@@ -164,7 +149,7 @@ def ship(
     json_: Json = False,
 ) -> None:
     """The policy serves everybody from now on; an experiment that runs ends with it."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.ledger import experiments
 
         def direct(store: Any, actor: str) -> Any:
@@ -184,7 +169,7 @@ def archive(
     json_: Json = False,
 ) -> None:
     """Take one that is over off the list; its data stay, and so does what everybody gets."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.ledger import experiments
 
         def direct(store: Any, actor: str) -> Any:
@@ -203,7 +188,7 @@ def list_(
     json_: Json = False,
 ) -> None:
     """Every experiment, the newest first."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.ledger import experiments
 
         client.check_one(server, database)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,29 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.readable import readable_errors
+
 if TYPE_CHECKING:
     from crossmix.evaluate.loop.diary import Diary
 
 loop = typer.Typer(no_args_is_help=True, help="The loop that watches and re-adapts: play it in fast time.")
 
 
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr: status 2 for what the user can mend, 130 after Ctrl-C. SIGTERM ends it like Ctrl-C."""
-    from components.lifeline import RunningError
-    from crossmix.config import ConfigError
-    from pipelines.loop.asking import ServerError
-    from pipelines.loop.processes import ProcessError
+STOPPED = "stopped; loop.json has the days that were played, all processes are ended"
 
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends what runs as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, _interrupted)
     try:
         yield
-    except KeyboardInterrupt:
-        print("error: stopped; loop.json has the days that were played, all processes are ended", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except (ConfigError, ServerError, ProcessError, RunningError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -83,7 +76,7 @@ def simulate(
 
     Writes FOLDER/loop.json and loop.svg; FOLDER/run is a copy of the run as it was served, with its database.
     """
-    with _readable_errors():
+    with readable_errors(STOPPED), _ended_as_by_ctrl_c():
         from crossmix.evaluate.loop.diary import load
         from pipelines.loop.simulate import Question
         from pipelines.loop.simulate import simulate as play

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +11,8 @@ from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import (
     drift,  # noqa: F401 - adds its commands to `monitor`
-    snapshot,
+    look,  # noqa: F401 - adds its command to `monitor`
+    snapshot,  # noqa: F401 - adds its command to `monitor`
     token,
     webhook,  # noqa: F401 - adds its commands to `monitor`
 )
@@ -22,9 +20,10 @@ from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.readapt import readapt
 from pipelines.cli.reason import Reason, Why, given
-from pipelines.cli.watch import LOOK, monitor
+from pipelines.cli.watch import WATCHING, monitor
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,27 +43,6 @@ SOURCE_HELP = "Where the log comes from: " + "; ".join(
 Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it are reused.")]
 
 
-OURS = {"crossmix", "feature_repo", "components", "pipelines", "serving", "monitoring"}
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what the user can mend; 130 after Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _stop("stopped; run the same command again to go on", 130)
-    except ValueError as error:
-        if type(error).__module__.partition(".")[0] not in OURS:
-            raise
-        _stop(str(error), 2)
-
-
-def _stop(message: str, status: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(status)
-
-
 @app.command()
 def run(
     preset: Preset = "laptop",
@@ -77,7 +55,7 @@ def run(
 
     Exit status: 0 registered, 1 a step failed, 2 an input cannot be used, 3 a required gate did not pass.
     """
-    with _readable_errors():
+    with readable_errors():
         from crossmix.config import ConfigError, load
         from pipelines import local
 
@@ -86,10 +64,7 @@ def run(
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
         config = load(preset, [*named, *(set_ or ())])
-        try:
-            outcome = local.run(config, out)
-        except local.StepError as error:
-            _stop(str(error), error.status)
+        outcome = local.run(config, out)
         print(local.describe(outcome, out))
     raise typer.Exit(outcome.status)
 
@@ -101,7 +76,7 @@ def compile_(
     gpus: Annotated[int, typer.Option(min=0, help="NVIDIA GPUs of the train step, one per rank; 0: none.")] = 4,
 ) -> None:
     """Write the training pipeline as Kubeflow's IR."""
-    with _readable_errors():
+    with readable_errors():
         from pipelines.training import compile_to
 
         compile_to(out, image, gpus)
@@ -122,7 +97,7 @@ def submit(
     set_: Set = None,
 ) -> None:
     """Start the training pipeline on a cluster; prints the run's id."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.config import load
         from pipelines.submit import submit as start
 
@@ -135,7 +110,7 @@ def submit(
 @app.command()
 def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Render report.html again."""
-    with _readable_errors():
+    with readable_errors():
         from pipelines import local
 
         print(local.report(out))
@@ -162,7 +137,7 @@ def allocate(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON; a list where several campaigns answer.")] = False,
 ) -> None:
     """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""
-    with _readable_errors():
+    with readable_errors():
         import json
 
         from crossmix.config import ConfigError
@@ -208,7 +183,7 @@ def whatif(
     html: Annotated[Path | None, typer.Option(help="Where the page goes; OUT/whatif.html if absent.")] = None,
 ) -> None:
     """What would happen if: other budgets, targets and limits, with response curves; prints and writes a page."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.config import ConfigError
         from pipelines.cli import whatif as asked
 
@@ -261,7 +236,7 @@ def serve(
     set_: Set = None,
 ) -> None:
     """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
-    with _readable_errors():
+    with readable_errors():
         from crossmix.config import ConfigError
         from pipelines.cli import serve as server
         from serving.app import Settings
@@ -293,7 +268,7 @@ def promote(
     token: Token = None,
 ) -> None:
     """Make a version champion once the server can take it, and wait until it answers with it."""
-    with _readable_errors():
+    with readable_errors():
         from pipelines.cli import champion as asked
 
         print(asked.promote(out, version, given(reason, why, needed=True), server, token))
@@ -311,7 +286,7 @@ def rollback(
     token: Token = None,
 ) -> None:
     """Make the previous champion champion again, and wait until the server answers with it; repeated, it is done."""
-    with _readable_errors():
+    with readable_errors():
         from pipelines.cli import champion as asked
 
         print(asked.rollback(out, given(reason, why) or "rolled back", server, token, of))
@@ -340,7 +315,7 @@ def experiment_plan(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Days and budget until a lift is found."""
-    with _readable_errors():
+    with readable_errors():
         import json
 
         from pipelines.cli import experiment as asked
@@ -362,7 +337,7 @@ def experiment_simulate(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Whole experiments, auction by auction: the policy against the static split, and that against itself."""
-    with _readable_errors():
+    with readable_errors():
         import json
 
         from pipelines.cli import experiment as asked
@@ -385,7 +360,7 @@ def experiment_status(
     html: Annotated[Path | None, typer.Option(help="Write the page there too.")] = None,
 ) -> None:
     """How the running experiment stands: sample ratio, lifts with their tests, guardrails, and the verdict."""
-    with _readable_errors():
+    with readable_errors():
         import json
 
         from pipelines.cli import experiment as asked
@@ -394,50 +369,7 @@ def experiment_status(
         print(json.dumps(judged, indent=2) if json_ else asked.status_table(judged))
 
 
-WATCHING = "Monitors: " + "; ".join(
-    f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()
-)
 app.add_typer(monitor, name="monitor", epilog=WATCHING)
-
-
-@monitor.command(LOOK, epilog=WATCHING)
-def monitor_look(
-    out: Annotated[Path | None, typer.Argument(help="Folder of a run that was served: its database is read.")] = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="URL", help="The server's database instead, as sqlite:///folder/serving.db.")
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Folder of the bundle that serves, where it is not the run's.")
-    ] = None,
-    every: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.05, help="Look again and again until SIGTERM.")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, quiet findings too.")] = False,
-    set_: Set = None,
-) -> None:
-    """Look at what the served campaigns report. Exit status: 0 quiet, 2 cannot look, 3 something alarms (not with
-    --every)."""
-    with _readable_errors():
-        import json
-
-        from monitoring.monitors import Finding
-        from monitoring.raised import raise_alerts
-        from pipelines.cli import monitor as asked
-
-        def show(findings: list[Finding]) -> None:
-            print(json.dumps(asked.plain(findings), indent=2) if json_ else asked.table(findings), flush=True)
-
-        given = out, database, set_ or ()
-        keep = snapshot.after_looks(*given, bundle, daily=every is not None)
-        with asked.watching(*given, bundle, raise_alerts, keep) as once:
-            if every is not None:
-                with asked.delivering(*given):
-                    asked.every(every, once, show)
-                return
-            findings = once()
-        show(findings)
-    if any(finding.alarming for finding in findings):
-        raise typer.Exit(3)
 
 
 @app.command(
@@ -445,7 +377,7 @@ def monitor_look(
 )
 def config(preset: Preset = "laptop", set_: Set = None) -> None:
     """Print every config key with its value, in order."""
-    with _readable_errors():
+    with readable_errors():
         import json
 
         from crossmix.config import documented, load

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipelines.cli.database import CLOCK
+from pipelines.cli.readable import readable_errors
 
 Server = Annotated[
     str | None, typer.Option(envvar="CROSSMIX_SERVER", help="A running server that is asked for the canary.")
@@ -42,7 +42,7 @@ def readapt(
 
     Exit status: 0 adapted, or nothing to gain; 1 a step failed, 2 an input cannot be used, 3 a gate stopped it.
     """
-    with _readable_errors():
+    with readable_errors():
         from pipelines import adapting
 
         changes = overrides(
@@ -84,24 +84,3 @@ def overrides(
         ("readapt.promote", "directly" if direct else "never" if dry else None),
     ]
     return [*(f"{key}={value}" for key, value in named if value is not None), *set_]
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr, with exit status 2 for what the user can mend, or a step's own; 130 after Ctrl-C."""
-    from components.lifeline import RunningError
-    from crossmix.artifacts import ArtifactError
-    from crossmix.config import ConfigError
-    from pipelines.local import StepError
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("error: stopped; run the same command again to go on", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except (ConfigError, ArtifactError, RunningError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except StepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(error.status) from None

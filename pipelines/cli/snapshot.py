@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.watch import monitor
 
 SECONDS = 300
@@ -35,16 +36,8 @@ def snapshot(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As of monitor look.")] = None,
 ) -> None:
     """Keep how residuals stand now in OUT's Evidently workspace, which `crossmix monitor ui OUT` shows."""
-    from crossmix.config import ConfigError
-    from monitoring.columns import TableError
-    from monitoring.monitors import MonitorError
-
-    try:
-        lines = kept(out, database, set_ or (), bundle, page=page)
-    except (ConfigError, MonitorError, TableError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    print("\n".join(lines))
+    with readable_errors():
+        print("\n".join(kept(out, database, set_ or (), bundle, page=page)))
 
 
 def kept(out: Path, database: str | None, overrides: Sequence[str], bundle: Path | None, *, page: bool) -> list[str]:

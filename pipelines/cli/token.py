@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.cli.readable import readable_errors
 from serving.http import access
 
 token = typer.Typer(no_args_is_help=True, help="Bearer tokens that a server asks for.")
@@ -17,16 +15,6 @@ token = typer.Typer(no_args_is_help=True, help="Bearer tokens that a server asks
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Who: stands in the audit trail and in the log.")]
 File = Annotated[Path, typer.Option("--file", help="The server's file of tokens (`crossmix serve --tokens`).")]
 TOKENS = Path("tokens.json")
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what cannot be used."""
-    try:
-        yield
-    except access.AccessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 @token.command("create")
@@ -38,14 +26,14 @@ def create(
     file: File = TOKENS,
 ) -> None:
     """Make a token and print it, once: the file keeps its digest only."""
-    with _readable_errors():
+    with readable_errors():
         print(access.create(file, name, scope))
 
 
 @token.command("list")
 def list_(file: File = TOKENS) -> None:
     """Names and scopes."""
-    with _readable_errors():
+    with readable_errors():
         for one in access.load(file):
             print(f"{one.name}\t{', '.join(one.scopes)}")
 
@@ -53,6 +41,6 @@ def list_(file: File = TOKENS) -> None:
 @token.command("revoke")
 def revoke(name: Name, file: File = TOKENS) -> None:
     """End a token; a running server refuses it within a second."""
-    with _readable_errors():
+    with readable_errors():
         access.revoke(file, name)
         print(f"revoked {name}")

@@ -7,8 +7,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from crossmix.registered import declared
+
 LOOK = "look"
 """The command that `crossmix monitor OUT` is short for."""
+WATCHING = "Monitors: " + "; ".join(
+    f"{name} ({thing.literals['label']})" for name, thing in declared("monitoring").items()
+)
 
 
 class LooksByDefault(TyperGroup):

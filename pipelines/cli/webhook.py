@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.readable import readable_errors
 from pipelines.cli.watch import monitor
 
 if TYPE_CHECKING:
@@ -25,20 +24,6 @@ Set = Annotated[
 ]
 
 
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """One line on stderr and exit status 2 for what the user can mend."""
-    from crossmix.config import ConfigError
-    from crossmix.ledger.migrate import MigrationError
-    from monitoring.keys import SecretError
-
-    try:
-        yield
-    except (ConfigError, SecretError, MigrationError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-
-
 @monitor.command("webhook")
 def webhook(
     out: Out = None,
@@ -48,7 +33,7 @@ def webhook(
     set_: Set = None,
 ) -> None:
     """Take signed alerts and Alertmanager's, and start re-adaptations: one per campaign at a time. SIGTERM ends it."""
-    with _readable_errors():
+    with readable_errors():
         serve(out, database, host, port, set_ or (), launcher_of, lambda line: print(line, flush=True))
 
 
@@ -61,7 +46,7 @@ def secret(
     drop: Annotated[bool, typer.Option("--drop", help="Keep the file's first key only: the rotation is over.")] = False,
 ) -> None:
     """Make a signing key (`whsec_...`) in a file that only its owner reads; a running process follows the file."""
-    with _readable_errors():
+    with readable_errors():
         print(rotated(file, add=add, drop=drop))
 
 
@@ -75,7 +60,7 @@ def outbox(
     set_: Set = None,
 ) -> None:
     """Alerts that no target has acknowledged yet. Exit status: 0 none is parked, 3 one is."""
-    with _readable_errors():
+    with readable_errors():
         import json
 
         letters = undelivered(out, database, set_ or (), retry=retry, deliver=deliver)
