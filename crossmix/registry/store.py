@@ -12,7 +12,6 @@ import logging
 import math
 import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from urllib.parse import urlparse
 from crossmix import bundle as bundle_module
 from crossmix import config as config_module
 from crossmix.bundle import Bundle
+from crossmix.registry import learning_curve
 from crossmix.registry.mlflow_door import (
     LARGEST_PARAM,
     LARGEST_TAG,
@@ -274,12 +274,12 @@ class Registry:
                 return None
 
         run_id = attempt(lambda: self._training_run(training, run_name))
-        logged = set(attempt(lambda: self._logged(run_id)) or ())
+        logged = set(attempt(lambda: learning_curve.logged(self._client, run_id)) or ())
 
         def listen(point: Mapping[str, Any]) -> None:
             if point["env_steps"] not in logged:
                 logged.add(point["env_steps"])
-                attempt(lambda: self._log_point(run_id, point))
+                attempt(lambda: learning_curve.log(self._client, run_id, point))
 
         try:
             yield listen
@@ -295,23 +295,6 @@ class Registry:
             self._client.set_tag(run.info.run_id, "training", training)
             self._client.update_run(run.info.run_id, "RUNNING")
             return str(run.info.run_id)
-
-    def _logged(self, run_id: str) -> list[int]:
-        """Environment steps of the points that a run has."""
-        return [item.step for item in self._client.get_metric_history(run_id, "curve.validation_ratio")]
-
-    def _log_point(self, run_id: str, point: Mapping[str, Any]) -> None:
-        """A point's numbers as metrics `curve.*`, over environment steps."""
-        from mlflow.entities import Metric
-
-        now = time.time_ns() // 1_000_000
-        numbers = {key: point[key] for key in point if key != "env_steps" and isinstance(point[key], int | float)}
-        metrics = [
-            Metric(f"curve.{key}", float(number), now, int(point["env_steps"]))
-            for key, number in numbers.items()
-            if math.isfinite(number)
-        ]
-        self._client.log_batch(run_id, metrics)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -352,10 +335,10 @@ class Registry:
         self._client.set_tag(run_id, "bundle_digest", loaded.digest)
         if curve:
             self._client.set_tag(run_id, "training", str(curve["key"]))
-            logged = set(self._logged(run_id))
+            logged = set(learning_curve.logged(self._client, run_id))
             for point in curve["points"]:
                 if point["env_steps"] not in logged:
-                    self._log_point(run_id, point)
+                    learning_curve.log(self._client, run_id, point)
         for key, tag in {**bundle_tags(loaded), **tags}.items():
             self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
         for key, param in config_module.documented(loaded.config):

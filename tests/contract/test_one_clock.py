@@ -27,7 +27,7 @@ ALLOWED = {
     "crossmix/clock.py:__call__": "since when a driven clock's file has no time",
     "crossmix/clock.py:wall": "the machine's time itself, for who is given no other clock",
     "crossmix/ledger/store.py:write": "since when the database refuses writers",
-    "crossmix/registry/store.py:_log_point": "MLflow wants a metric's time; nothing is decided by it",
+    "crossmix/registry/learning_curve.py:log": "MLflow wants a metric's time; nothing is decided by it",
     "crossmix/registry/store.py:_promote": "when a version was promoted: the registry's own record",
     "crossmix/registry/refusing.py:refuse": "when a version was refused: the registry's own record",
     "pipelines/local.py:_finish": "the name of a run is of when it was really made",
