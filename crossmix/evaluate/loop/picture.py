@@ -40,6 +40,8 @@ def picture(diary: Diary, beside: Diary | None = None) -> str:
         start = diary.question.get("start")
         if start is not None and (diary.question["scenario"] or diary.question["poison"]):
             panel.upright(start - 0.5, WARM, DASHES)
+            if place == 0:
+                panel.note(start - 0.5, 0.0, f"\u2002{_happens(diary)}", WARM, lift=6)
     return standalone(chart.svg())
 
 
@@ -52,6 +54,11 @@ def asked(diary: Diary) -> str:
     if question["poison"]:
         parts.append(f"poison {question['poison']} ({question['arms']}) from day {question['start']}")
     return ", ".join([*parts, "with the loop" if question["loop"] else "without the loop"])
+
+
+def _happens(diary: Diary) -> str:
+    """What begins at the upright line."""
+    return " and ".join(str(diary.question[name]) for name in ("scenario", "poison") if diary.question[name])
 
 
 def _roi(chart: Chart, x: Axis, area: Any, diary: Diary, beside: Diary | None) -> Panel:
@@ -77,15 +84,18 @@ def _residuals(chart: Chart, x: Axis, area: Any, diary: Diary, _: Diary | None) 
     panel = chart.panel(x, Axis(Scale(0.0, 1.1 * top), "residual", most=3), area=area, gutter=GUTTER)
     panel.bars(range(len(beyond)), beyond, ACCENT)
     panel.level(1.0, WARM, DASHES)
-    panel.note(-0.5, 1.0, " threshold", WARM, lift=4)
+    panel.note(-0.5, 1.0, "\u2002threshold", WARM, lift=4)
     return panel
 
 
 def _alerts(chart: Chart, x: Axis, area: Any, diary: Diary, _: Diary | None) -> Panel:
-    """Marks of the days' alerts and runs over the columns of quarantined cells."""
+    """Marks of the days' alerts and runs, over the columns of quarantined cells where any was held."""
     held = diary.each("quarantined")
-    top = max(4.0, float(np.nanmax(np.append(held, 0.0))))
-    panel = chart.panel(x, Axis(Scale(0.0, 1.3 * top), "cells held", most=3), area=area, gutter=GUTTER)
+    most = float(np.nanmax(np.append(held, 0.0)))
+    top = max(4.0, most)
+    scale = Scale(0.0, 1.3 * top)
+    y = Axis(scale, "cells held", most=3) if most else Axis(scale, "alerts, runs", ticks=())
+    panel = chart.panel(x, y, area=area, gutter=GUTTER)
     panel.bars(range(len(held)), held, MUTED)
     entries = []
     for name, colour, shape, height in (("alert", WARM, "diamond", 1.2), ("run", ACCENT, "circle", 1.05)):

@@ -62,3 +62,12 @@ def test_the_picture_has_a_panel_for_what_there_is() -> None:
     bare = Diary(QUESTION, [day(0, 1, 100.0)])
     assert "residual" not in picture(bare)
     assert "cells held" not in picture(bare)
+
+
+def test_alerts_without_held_cells_have_no_scale_and_the_upright_line_says_what_begins() -> None:
+    diary = flight()
+    diary.days[2]["quarantined"] = 0
+    drawn = picture(diary)
+    assert "alerts, runs" in drawn
+    assert "cells held" not in drawn
+    assert drawn.count("\u2002outage<") == 1
