@@ -37,9 +37,9 @@ from crossmix.evaluate.play import Act
 from crossmix.evaluate.watch.flights import both
 from crossmix.evaluate.watch.quiet import MONTH, Calibrated, calibrate
 from crossmix.evaluate.watch.statistic import Looked, Track, look, sums
-from crossmix.evaluate.watch.walk import walk
 from crossmix.feedback import Feedback
 from crossmix.market.level_evidence import Usual
+from crossmix.market.levels import walk
 from crossmix.market.model import Market, load
 from crossmix.market.shift import shift
 from crossmix.training.policy_file import load_policy

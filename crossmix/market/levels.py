@@ -179,7 +179,11 @@ def follow(market: Market, feedback: Feedback, law: Law, state: State | None = N
             f"feedback: of {', '.join(feedback.campaigns)} on {', '.join(feedback.platforms)}, but the market has "
             f"{', '.join(market.campaigns)} on {', '.join(market.platforms)}; give them in the market's order"
         )
-    usual = Usual.of(market)
+    return walk(Usual.of(market), law, feedback, state)
+
+
+def walk(usual: Usual, law: Law, feedback: Feedback, state: State | None = None) -> Followed:
+    """`follow`, of rows that `Usual.of` has prepared: campaigns, or flights of them on end."""
     state = start(usual, law) if state is None else state
     told: list[list[Surprise]] = []
     for cycle_C, row in rows(feedback):

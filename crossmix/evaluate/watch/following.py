@@ -13,9 +13,8 @@ import numpy as np
 
 from crossmix.evaluate.watch.expectation import Expectation
 from crossmix.evaluate.watch.statistic import Looked, Sums, Track, look, sums
-from crossmix.evaluate.watch.walk import walk
 from crossmix.feedback import AMOUNTS, Array, Feedback
-from crossmix.market.levels import Residuals, State, start
+from crossmix.market.levels import Residuals, State, start, walk
 
 RECENT = 28
 """Cycles whose z is kept to show."""

@@ -19,9 +19,9 @@ from crossmix.config import Config
 from crossmix.evaluate.play import Act
 from crossmix.evaluate.watch.flights import both
 from crossmix.evaluate.watch.statistic import Sums, Thresholds, Track, look, reference, sums, windowed, windows
-from crossmix.evaluate.watch.walk import walk
 from crossmix.feedback import Array
 from crossmix.market.level_evidence import Usual
+from crossmix.market.levels import walk
 from crossmix.market.model import Market
 
 MONTH = 30.0

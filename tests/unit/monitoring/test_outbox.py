@@ -87,6 +87,44 @@ def test_pauses_double_up_to_the_longest_and_the_same_is_signed_anew(bench: Benc
     assert ledger.undelivered(bench.store) == []
 
 
+def test_a_restarted_courier_goes_on_with_the_letters_pauses(bench: Bench) -> None:
+    bench.raised()
+    bench.answers = [Answer(503)] * 4
+    bench.pass_by(7)
+    bench.courier = bench.another()
+    bench.pass_by(30)
+    assert bench.times() == [0.0, 2.0, 6.0, 14.0, 30.0]
+
+
+def test_a_target_that_took_one_is_asked_soon_again(bench: Bench) -> None:
+    bench.raised()
+    bench.answers = [Answer(503), Answer(503), Answer(202), Answer(503)]
+    bench.pass_by(7)
+    bench.raised(cycle=8)
+    bench.pass_by(10)
+    assert bench.times() == [0.0, 2.0, 6.0, 7.0, 9.0]
+
+
+@pytest.mark.parametrize("status", [408, 421, 423, 425, 500, 599])
+def test_what_may_work_later_is_tried_again(bench: Bench, status: int) -> None:
+    bench.raised()
+    bench.answers = [Answer(status)]
+    bench.pass_by(3)
+    assert bench.times() == [0.0, 2.0]
+
+
+def test_while_it_is_sent_it_is_nobody_elses(bench: Bench) -> None:
+    due: list[datetime] = []
+
+    def post(*_: Any) -> Answer:
+        due.extend(letter.due for letter in ledger.undelivered(bench.store))
+        return Answer(202)
+
+    bench.raised()
+    Courier(lambda: bench.store, bench.destination, SETTINGS, post=post, now=bench.wall).round()
+    assert due == [WALL + timedelta(seconds=60 + 6 * bench.destination.target.timeout)]
+
+
 def test_a_part_of_a_pause_is_by_chance(bench: Bench) -> None:
     bench.raised()
     bench.courier = Courier(
@@ -104,6 +142,7 @@ def test_a_part_of_a_pause_is_by_chance(bench: Bench) -> None:
         ("1", 2.0),
         ("Tue, 01 Jun 2027 12:00:45 GMT", 45.0),
         ("Tue, 01 Jun 2027 11:00:00 GMT", 2.0),
+        ("Tue, 01 Jun 2027 12:00:45 -0000", 45.0),
         ("soon", 2.0),
         ("-5", 2.0),
         ("9" * 40, 2.0),
@@ -138,6 +177,8 @@ def test_what_will_never_work_is_parked_and_told(bench: Bench, status: int) -> N
     assert f"for ops: HTTP {status}: the same will be refused again; parked" in finding.detail
     assert ledger.release(bench.store, bench.wall(), "other") == 0
     assert ledger.release(bench.store, bench.wall(), "ops") == 1
+    (letter,) = ledger.undelivered(bench.store)
+    assert (letter.parked, letter.due, letter.attempts) == (None, bench.wall(), 0)
     bench.pass_by(1)
     assert ledger.undelivered(bench.store) == []
     assert list(look(bench.store, MARKET, load("laptop", ['monitor.watch=["undelivered"]']))) == []

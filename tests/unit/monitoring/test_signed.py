@@ -101,6 +101,25 @@ def test_signatures_of_unknown_versions_are_left_out() -> None:
     assert signed.verify([KEY], headers, BODY, NOW) == "m"
 
 
+def test_sixteen_signatures_are_read_and_no_more() -> None:
+    headers = signed.sign([KEY], "m", NOW, BODY)
+    others = ["v1,AAAA"] * 15
+    headers["webhook-signature"] = " ".join([*others, headers["webhook-signature"]])
+    assert signed.verify([KEY], headers, BODY, NOW) == "m"
+    headers["webhook-signature"] = "v1,AAAA " + headers["webhook-signature"]
+    with pytest.raises(MalformedError, match="more than 16 signatures"):
+        signed.verify([KEY], headers, BODY, NOW)
+
+
+def test_a_header_that_is_there_twice_and_a_signature_that_is_no_base64_are_malformed() -> None:
+    headers = signed.sign([KEY], "m", NOW, BODY)
+    for name, value in headers.items():
+        with pytest.raises(MalformedError, match=f"{name}: it is there 2 times"):
+            signed.verify([KEY], [*headers.items(), (name.upper(), value)], BODY, NOW)
+    with pytest.raises(MalformedError, match="not base64"):
+        signed.verify([KEY], headers | {"webhook-signature": "v1,***"}, BODY, NOW)
+
+
 def test_without_a_key_nothing_is_signed() -> None:
     with pytest.raises(SignatureError):
         signed.verify([], signed.sign([KEY], "m", NOW, BODY), BODY, NOW)

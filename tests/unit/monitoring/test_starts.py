@@ -90,15 +90,28 @@ def test_a_launcher_that_is_away_is_asked_again_with_pauses(bench: Bench) -> Non
     bench.claim()
     starter, bench.launcher.away = bench.starter(), True
     tried = []
-    for second in range(40):
+    for second in range(130):
         starter.round()
         tried += [second] * (len(bench.launcher.calls) - len(tried))
         bench.wall.advance(timedelta(seconds=1))
-    assert tried == [0, 2, 6, 14, 30]
+    assert tried == [0, 2, 6, 14, 30, 62, 122]
     assert bench.run().state == "claimed"
     assert bench.run().detail == "the launcher does not answer"
     bench.launcher.away = False
     bench.wall.advance(timedelta(seconds=60))
+    starter.round()
+    assert (bench.run().state, bench.run().detail, bench.launcher.begun) == ("started", None, 1)
+
+
+def test_a_started_run_whose_launcher_is_back_has_no_trouble(bench: Bench) -> None:
+    bench.claim()
+    starter = bench.starter()
+    starter.round()
+    bench.launcher.away = True
+    starter.round()
+    assert (bench.run().state, bench.run().detail) == ("started", "the launcher does not answer")
+    bench.launcher.away = False
+    bench.wall.advance(timedelta(seconds=4))
     starter.round()
     assert (bench.run().state, bench.run().detail, bench.launcher.begun) == ("started", None, 1)
 
@@ -190,6 +203,17 @@ def test_a_database_that_is_away_ends_the_round(bench: Bench) -> None:
     starter = Starter(away, bench.launcher, replace(Webhook(), lease=1.0), "one", bench.wall)
     with pytest.raises(StoreAwayError):
         starter.round()
+
+
+def test_a_database_that_goes_away_in_a_run_ends_the_round(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise StoreAwayError("database: away")
+
+    bench.claim()
+    monkeypatch.setattr(runs, "starting", away)
+    with pytest.raises(StoreAwayError):
+        bench.starter().round()
+    assert (bench.run().holder, bench.run().detail) == ("one", None)
 
 
 def test_while_a_launcher_hangs_one_thread_waits_for_it_however_many_ask() -> None:

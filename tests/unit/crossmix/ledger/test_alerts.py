@@ -97,6 +97,11 @@ def test_raised_and_accepted_are_two_things(store: Store) -> None:
         ("ops", "parked"): 0,
         ("chat", "waiting"): 1,
     }
+    assert [letter.target for letter in outbox.undelivered(store)] == ["chat", "ops"]
+    letter = outbox.take(store, "ops", WALL, timedelta(seconds=90))
+    assert letter is not None
+    outbox.delivered(store, letter, WALL, 202)
+    assert [(left.target, left.attempts) for left in outbox.undelivered(store)] == [("chat", 0)]
 
 
 def _at_once(works: Sequence[Any]) -> list[Any]:

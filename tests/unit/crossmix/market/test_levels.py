@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from crossmix.config import Levels as Law
+from crossmix.evaluate.watch.flights import fly, static
 from crossmix.feedback import AMOUNTS, Feedback
 from crossmix.market.conditions import scaled_market
 from crossmix.market.level_evidence import Usual
@@ -24,9 +25,11 @@ from crossmix.market.levels import (
     pass_cycle,
     refit,
     start,
+    walk,
 )
 from crossmix.market.model import Market
 from crossmix.market.shift import shift
+from tests.support import watching
 from tests.support.flights import even_market, flown, moved_from
 
 FLIGHTS = 50
@@ -288,3 +291,18 @@ def test_a_campaign_that_begins_has_no_conversions_due(market: Market, feedback:
 def test_feedback_of_another_market_is_refused(market: Market, feedback: Feedback) -> None:
     with pytest.raises(ValueError, match=r"feedback: of c0, .* on q0, .*give them in the market's order"):
         follow(market, replace(feedback, platforms=tuple(f"q{i}" for i in range(10))), Law())
+
+
+def test_flights_side_by_side_do_not_touch_each_other() -> None:
+    world, law = watching.market(), Law()
+    (flown_,) = fly(watching.small(), world, [(static, 1.0)], flights=3, cycles=10, seed=9)
+    whole = walk(Usual.of(world, torch.tensor([0, 1] * 3)), law, flown_).residuals
+    alone = flown_.only(np.arange(6) // 2 == 1)
+    assert np.isfinite(whole.z_TCPQ[:, 2:4]).any()
+    np.testing.assert_allclose(walk(Usual.of(world), law, alone).residuals.z_TCPQ, whole.z_TCPQ[:, 2:4])
+
+
+def test_of_no_cycles_nothing_is_told(market: Market, feedback: Feedback) -> None:
+    followed = follow(market, feedback.between(0, 0), Law())
+    assert followed.residuals.z_TCPQ.shape == (0, FLIGHTS, 10, len(QUANTITIES))
+    torch.testing.assert_close(followed.state.level2_QHCP, begin(market, Law()).level2_QHCP)

@@ -55,12 +55,28 @@ def test_both_rules_alarm() -> None:
 
 
 def test_thresholds_of_hours_are_of_hours() -> None:
-    calibrated = found(allowed(0.5), noise(3, cycles=120, flights=20), 1 / 24)
+    calibrated = found(allowed(6.0), noise(3, cycles=120, flights=20), 1 / 24)
     assert calibrated.thresholds.windows == (1, 24)
     assert calibrated.thresholds.cooldown == 7 * 24
     assert calibrated.thresholds.reference == pytest.approx(0.5 / np.sqrt(24))
     assert calibrated.days == pytest.approx(100)
+    # Of a hundred days, in which six a month are twenty.
+    assert 3.0 <= calibrated.achieved <= 6.0
     assert calibrated.thresholds.before == 23
+
+
+def test_cells_that_alarm_in_one_cycle_are_one_alert() -> None:
+    told = noise(1, platforms=2)
+    told.observed[:, :, 1] = told.observed[:, :, 0]
+    calibrated = found(allowed(2.0), told, 1.0)
+    alarms = look(told, calibrated.thresholds, Track.begin(calibrated.thresholds, 20, 2))[0].alarms
+    assert calibrated.alerts == alarms.any((2, 3)).sum() > 0
+    assert alarms.sum() >= 2 * calibrated.alerts
+
+
+def test_short_cycles_are_played_for_as_many_days() -> None:
+    market = replace(watching.market(), cycle_hours=6)
+    assert calibrate(watching.small(flights=2, days=3.0), market, static).days == 2 * 3
 
 
 def test_a_long_tail_has_a_wide_scale_on_its_side_alone() -> None:

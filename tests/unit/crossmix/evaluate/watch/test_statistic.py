@@ -35,9 +35,16 @@ def course(cycles: int, quantity: int, values: list[float], platform: int = 0, p
 
 
 def test_campaigns_are_summed_and_those_that_told_nothing_left_out() -> None:
-    observed = np.array([[[[5.0]], [[np.nan]], [[1.0]], [[7.0]]]]).repeat(Q, 3)
-    expected = np.array([[[[3.0]], [[2.0]], [[1.5]], [[2.5]]]]).repeat(Q, 3)
-    variance = np.array([[[[3.0]], [[9.0]], [[1.0]], [[8.0]]]]).repeat(Q, 3)
+    """Two flights of three campaigns: the first one's second reports nothing, of the second one's third nothing is
+    expected."""
+    observed, expected, variance = (
+        np.array(amounts)[None, :, None, None].repeat(Q, 3)
+        for amounts in (
+            [5.0, np.nan, 0.0, 1.0, 7.0, 50.0],
+            [3.0, 2.0, 0.0, 1.5, 2.5, np.nan],
+            [3.0, 9.0, 0.0, 1.0, 8.0, 40.0],
+        )
+    )
     added = sums(Residuals(observed * 0, observed, expected, variance), flights=2)
     np.testing.assert_allclose(added.observed[0, :, 0, 0], [5.0, 8.0])
     np.testing.assert_allclose(added.expected[0, :, 0, 0], [3.0, 4.0])
@@ -53,6 +60,23 @@ def test_the_largest_alarms_beyond_its_threshold_and_rests() -> None:
     assert looked.resting[:, 0, 0, PRICE].tolist() == [False, True, True, True, False, True, True, True]
     assert not looked.alarms[:, 0, 1].any()
     np.testing.assert_allclose(looked.score[:6, 0, 0, PRICE], [4.1, 9, 9, 9, 4.2, 4.0])
+
+
+def test_at_its_threshold_the_largest_does_not_alarm() -> None:
+    limits = thresholds()
+    looked, _ = look(told(course(2, PRICE, [4.0, -4.0])), limits, Track.begin(limits, 1, 2))
+    assert looked.score[:, 0, 0, PRICE].tolist() == [4.0, 4.0]
+    assert not looked.by_largest.any()
+
+
+def test_a_cell_that_alarms_begins_anew_whichever_rule_it_was() -> None:
+    """S = 1.5, 5.5; its largest alarms in the second cycle, in which the CUSUM does not."""
+    limits = thresholds(cusum=6.0)
+    looked, track = look(told(course(2, CVR, [2.0, 4.5])), limits, Track.begin(limits, 1, 2))
+    assert looked.by_largest[:, 0, 0, CVR].tolist() == [False, True]
+    assert not looked.by_cusum.any()
+    assert looked.since_TFPK[:, 0, 0].tolist() == [[1, 0], [2, 0]]
+    assert (track.cusum_2FPK[0, 0, 0, 0], track.since_2FPK[0, 0, 0, 0], track.rest_FPQ[0, 0, CVR]) == (0, 0, 3)
 
 
 def test_the_scale_is_that_of_the_sign() -> None:
