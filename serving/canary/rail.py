@@ -25,7 +25,8 @@ from crossmix.evaluate.stats.sequential import summed
 from crossmix.ledger import canaries, experiments
 from crossmix.ledger.canaries import Canary
 from crossmix.ledger.experiments import Experiment
-from crossmix.ledger.outcomes import Array, Outcomes, of_arms, read
+from crossmix.ledger.outcomes import Array, Outcomes
+from crossmix.ledger.outcomes_read import of_arms, read
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS, CANARY
 from serving.experiment.compare import Series, interval, of_outcomes

@@ -16,8 +16,9 @@ from crossmix.config import Guardrails, Reward
 from crossmix.evaluate.stats.sequential import balance
 from crossmix.ledger import experiments
 from crossmix.ledger.experiments import GUARDRAIL, Experiment, VerdictError
-from crossmix.ledger.outcomes import Outcomes, read
+from crossmix.ledger.outcomes import Outcomes
 from crossmix.ledger.outcomes_by_user import users_lately
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.phases import marks
 from crossmix.ledger.store import Store
 from crossmix.terms import SHIPPED

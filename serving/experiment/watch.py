@@ -19,7 +19,7 @@ from crossmix.clock import Clock, wall
 from crossmix.config import Config
 from crossmix.ledger import experiments
 from crossmix.ledger.experiments import GUARDRAIL
-from crossmix.ledger.outcomes import read
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.experiment.guardrails import broken
 

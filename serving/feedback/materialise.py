@@ -11,7 +11,7 @@ anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -30,9 +30,10 @@ from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS, CANARY
 from serving.feedback.cells import Cells, Flight, cells
+from serving.feedback.feature_rows import Seeds, push_rows
 from serving.feedback.gaps import NOTHING, Gaps, Missing, missing
 from serving.feedback.guard import NONE, Doorkeeper, Unbelieved, told
-from serving.feedback.statistics import SEEDED, Row, row_of
+from serving.feedback.statistics import Row, row_of
 
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
@@ -43,8 +44,6 @@ MOST_MADE = 5_000
 few large ones cost less than many, and what was made is kept before all is."""
 MOST_READ = 200
 """Campaigns' arms read from the database at once."""
-SEEDS_AT_ONCE = 1_000
-"""Campaigns that the feature store is asked for at once."""
 
 
 class Pushing(Protocol):
@@ -179,7 +178,7 @@ class Pusher(Loop):
         self._received: dict[Key, datetime] = {}
         self._looked: datetime | None = None
         self._until: datetime | None = None
-        self._seeds: tuple[int, dict[str, dict[str, Array]]] = (-1, {})
+        self._seeds = Seeds(self.folder)
 
     # ---- a round -----------------------------------------------------------------------------------------------------
 
@@ -261,7 +260,7 @@ class Pusher(Loop):
         wanted = {one.campaign.campaign_id for one in due if one.wanted}
         if wanted:
             try:
-                seeds = self._seeds_of(wanted)
+                seeds = self._seeds.of(wanted, self.live.platforms)
             except Exception as error:  # Feast and its stores raise their own kinds each
                 for one in self._read(store, due, now):
                     self.live.gaps.note(one.due.key, one.missing)
@@ -377,7 +376,7 @@ class Pusher(Loop):
         """One push for all, then the note of it; what failed is new again."""
         try:
             if batch.rows:
-                _push_rows(self.folder, batch.rows, lambda: _noted(store, batch.due))
+                push_rows(self.folder, batch.rows, lambda: _noted(store, batch.due))
             pushes.note(store, batch.notes)
         except BaseException as error:
             for one in batch.due:
@@ -389,48 +388,6 @@ class Pusher(Loop):
             self.pushed += len(batch.rows)
             end = max(row.end for _, row in batch.rows)
             self.newest = end if self.newest is None else max(self.newest, end)
-
-    def _seeds_of(self, names: Iterable[str]) -> Mapping[str, Mapping[str, Array]]:
-        """What the log last said of `SEEDED`, (P,) each; nothing of a campaign that it does not know."""
-        stamp = (self.folder / "features.json").stat().st_mtime_ns
-        if stamp != self._seeds[0]:
-            self._seeds = stamp, {}
-        kept = self._seeds[1]
-        new = [name for name in sorted(names) if name not in kept]
-        for start in range(0, len(new), SEEDS_AT_ONCE):
-            kept.update(_log_says(self.folder, new[start : start + SEEDS_AT_ONCE], self.live.platforms))
-        return kept
-
-
-def _log_says(folder: Path, names: Sequence[str], platforms: Sequence[str]) -> dict[str, dict[str, Array]]:
-    from crossmix.schema import DataError
-    from crossmix.state import ALLOCATION
-    from feature_repo import features
-    from feature_repo.sources import LOG_ARM
-
-    known = features.describe(folder).platforms
-    if known != tuple(platforms):
-        raise DataError(f"features: {folder} has platforms {', '.join(known)}; serve with that of the bundle's run")
-    values, seconds = features.online_known(folder, names, LOG_ARM)
-    return {
-        name: {field: ALLOCATION.of_platforms(row, field, len(platforms)) for field in SEEDED} if second else {}
-        for name, row, second in zip(names, values, seconds, strict=True)
-    }
-
-
-def _push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]]) -> None:
-    import pandas as pd
-
-    from crossmix.state import ALLOCATION
-    from feature_repo import features
-
-    frame = pd.DataFrame(np.stack([row.values_X for _, row in rows]), columns=list(ALLOCATION.names))
-    names = {
-        "campaign_id": [name for (name, _), _ in rows],
-        "arm": [arm for (_, arm), _ in rows],
-        "event_timestamp": [row.end for _, row in rows],
-    }
-    features.push_statistics(folder, pd.concat([pd.DataFrame(names), frame], axis=1), noted)
 
 
 def _noted(store: Store, due: Sequence[_Due]) -> dict[Key, float]:

@@ -64,6 +64,34 @@ def test_a_push_that_was_cut_off_is_told_after_one_reading_of_values() -> None:
     assert (store.values_read, store.times_read) == (len(NAMES), torn.READS - 1)
 
 
+def test_rows_that_become_whole_one_by_one_are_read_each_by_its_own_time() -> None:
+    store = Store(NAMES[:2], mended_after=None)
+    times = store.times
+
+    def one_more(names: Sequence[str]) -> list[list[float]]:
+        store.second[NAMES[1 - min(store.times_read, 1)]] = 2.0
+        return times(names)
+
+    values, seconds = settled(NAMES[:3], store.read, one_more)
+    assert (values[:, 0].tolist(), seconds) == ([2.0] * 3, [2.0] * 3)
+    assert (store.values_read, store.times_read) == (3 + 2, 2)
+
+
+def test_a_row_that_the_next_push_tears_between_time_and_values_is_waited_for_again() -> None:
+    store = Store(NAMES[:1], mended_after=1)
+    read, reads = store.read, [0]
+
+    def overtaken(names: Sequence[str]) -> Rows:
+        reads[0] += 1
+        if reads[0] == 2:  # the next push has begun
+            store.first[NAMES[0]], store.mended_after = 3.0, 3
+        return read(names)
+
+    values, seconds = settled(NAMES[:2], overtaken, store.times)
+    assert (values[:, 0].tolist(), seconds) == ([3.0, 2.0], [3.0, 2.0])
+    assert (reads[0], store.times_read) == (3, 3)
+
+
 def test_nobody_asked_for() -> None:
     store = Store([], None)
     assert settled([], store.read, store.times)[1] == []

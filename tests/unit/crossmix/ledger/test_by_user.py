@@ -10,7 +10,7 @@ import pytest
 
 from crossmix.ledger import outcomes_by_user
 from crossmix.ledger.experiments import get
-from crossmix.ledger.outcomes import read
+from crossmix.ledger.outcomes_read import read
 from tests.support.experiments import DAY, START, deliver, event, make_store
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from crossmix.ledger import experiments, feedback, quarantine, served
+from crossmix.clock import MemoryClock
+from crossmix.ledger import canaries, experiments, feedback, quarantine, served
 from crossmix.ledger.campaigns import Campaign, changing
 from crossmix.ledger.experiments import Plan
 from crossmix.ledger.feedback import Event
@@ -159,6 +160,34 @@ def test_many_campaigns_are_read_by_a_few_queries(store: Store) -> None:
     assert (policy.spend_TCP[0, :, 0] == 4).all()
     # Campaigns, experiments, edits; totals and splits, five hundred campaigns each.
     assert len([text for text in asked if text.startswith("SELECT")]) <= 4 + 2 * 2
+
+
+def test_a_version_on_trial_has_its_part_of_the_policys_users_in_the_cycles_that_begin_in_each_step(empty: str) -> None:
+    clock = MemoryClock(START)
+    store = Store(empty, clock=clock)
+    experiments.begin(store, Plan("first", "salt", {"policy": 0.75, "control": 0.25}, 14, 0.05), "tester")
+    run(store, campaign("a"))
+    assert set(only(read(store, PLATFORMS, START + DAY)).arms) == {"policy", "control"}
+    # It begins in the course of the first day, and so has the second; it steps at the very beginning of the third.
+    clock.advance(DAY / 2)
+    tried = canaries.begin(store, canaries.Plan(2, "b" * 64, 1, (0.2, 0.6), 7, 0.0, 0.05), "ann")
+    clock.advance(DAY * 1.5)
+    assert canaries.advance(store, tried, reason="2 cycles")
+    clock.advance(DAY / 2)
+    assert canaries.end(store, canaries.load_all(store)[-1], canaries.ROLLED_BACK, "lost", "guardrail")
+    feedback.insert(store, [event("one", 2, 2, (10, 2, 1, 5, 4), arm="canary")], START)
+    found = only(read(store, PLATFORMS, START + 4 * DAY))
+    parts = {arm: one.part_TC[:, 0].tolist() for arm, one in found.arms.items()}
+    assert parts == {
+        "policy": pytest.approx([0.75, 0.6, 0.3, 0.75]),
+        "control": pytest.approx([0.25] * 4),
+        "canary": pytest.approx([0.0, 0.15, 0.45, 0.0]),
+    }
+    canary = found.arms["canary"]
+    np.testing.assert_array_equal(canary.spend_TCP[:, 0, 0], [NAN, NAN, 4, NAN])
+    # Nothing was served to it in that cycle: the plan's split of its part of the budget was told.
+    np.testing.assert_allclose(canary.told_TCP[:, 0], [[0, 0], [0, 0], [11.25, 33.75], [0, 0]])
+    store.close()
 
 
 def held(quantity: str, cause: str = "impossible", cycle: int = 0) -> quarantine.Entry:

@@ -14,7 +14,7 @@ import pytest
 
 from crossmix.ledger import canaries, experiments
 from crossmix.ledger.canaries import Plan
-from crossmix.ledger.outcomes import read
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from serving.canary import rail
 from serving.experiment.guardrails import BROKEN, HOLDS, UNKNOWN

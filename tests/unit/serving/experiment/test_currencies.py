@@ -13,7 +13,8 @@ import pytest
 
 from crossmix.config import load
 from crossmix.ledger.experiments import get
-from crossmix.ledger.outcomes import CurrencyError, read
+from crossmix.ledger.outcomes import CurrencyError
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from serving.experiment import watch
 from serving.experiment.verdict import render, status

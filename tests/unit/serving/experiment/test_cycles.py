@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from crossmix.ledger.experiments import get
-from crossmix.ledger.outcomes import Outcomes, read
+from crossmix.ledger.outcomes import Outcomes
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from serving.experiment.verdict import status
 from tests.support.experiments import DAY, START, deliver, event, make_store, note, paired_days

@@ -19,7 +19,8 @@ from crossmix.evaluate.stats.newest import newest, windows
 from crossmix.evaluate.stats.sequential import sequential
 from crossmix.ledger.audit import trail
 from crossmix.ledger.experiments import get
-from crossmix.ledger.outcomes import Array, read
+from crossmix.ledger.outcomes import Array
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from pipelines.cli.main import app
 from serving.experiment import watch

@@ -21,7 +21,7 @@ from crossmix.evaluate.stats.sequential import closing, sequential
 from crossmix.ledger import tables
 from crossmix.ledger.experiments import VerdictError, newest
 from crossmix.ledger.experiments import get as experiment
-from crossmix.ledger.outcomes import read
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, JUDGED
 from serving.experiment.compare import figures, own

@@ -17,7 +17,7 @@ from crossmix.config import Guardrails, load
 from crossmix.ledger import experiments
 from crossmix.ledger.audit import trail
 from crossmix.ledger.experiments import VerdictError
-from crossmix.ledger.outcomes import read
+from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.experiment import watch
 from serving.experiment.compare import Series, of_outcomes

@@ -16,6 +16,7 @@ from crossmix.ledger.store import StoreAwayError
 from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.campaigns import service as campaigns
+from serving.feedback import feature_rows
 from serving.feedback import materialise as push
 from tests.support.pushing import DAY, PLATFORMS, World, both, pusher
 from tests.support.serving_live import START, event
@@ -138,7 +139,7 @@ def test_a_round_of_many_arms_is_one_push_until_there_are_so_many_rows(
 
 
 def test_what_the_log_says_is_read_so_many_campaigns_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(push, "SEEDS_AT_ONCE", 1)
+    monkeypatch.setattr(feature_rows, "SEEDS_AT_ONCE", 1)
     asked: list[list[str]] = []
     known = features.online_known
 
