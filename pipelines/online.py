@@ -1,16 +1,11 @@
 """The daily pipeline: champion, feedback, finetune, gate, register, deploy (paper 2.5)."""
 
 from pathlib import Path
-from typing import Any
 
 from kfp import dsl
 
-from components.champion.component import champion
-from components.deploy.component import deploy
-from components.feedback.component import feedback
 from components.finetune.component import finetune
-from components.judge.component import judge
-from components.register.component import register
+from pipelines.readapt import follow
 from pipelines.training import write
 
 NAME = "crossmix-online"
@@ -24,15 +19,7 @@ def online(config_json: str, store: str = "") -> None:
         config_json: the whole config (`crossmix.config.to_json`); `readapt.run` names the run.
         store: a folder shared by all steps that keeps finished steps; "" where Kubeflow caches.
     """
-    given: dict[str, Any] = {"config_json": config_json, "store": store}
-    served = champion(**given).outputs["champion"]
-    came = feedback(**given, champion=served).outputs["feedback"]
-    policy = finetune(**given, champion=served, feedback=came).outputs["policy"]
-    verdict = judge(**given, champion=served, feedback=came, policy=policy)
-    with dsl.If(verdict.outputs["Output"] == "register", name="gates-passed"):
-        judged = verdict.outputs["evaluation"]
-        version = register(**given, evaluation=judged, policy=policy, meta=served, market=served)
-        deploy(**given, registration=version.outputs["registration"], evaluation=judged)
+    follow(finetune, config_json, store)
 
 
 def compile_to(path: Path, image: str | None = None) -> None:

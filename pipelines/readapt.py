@@ -24,10 +24,15 @@ def readaptation(config_json: str, store: str = "") -> None:
         config_json: the whole config (`crossmix.config.to_json`); `readapt.run` names the run.
         store: a folder shared by all steps that keeps finished steps; "" where Kubeflow caches.
     """
+    follow(readapt, config_json, store)
+
+
+def follow(adapting: Any, config_json: str, store: str) -> None:
+    """The steps of a pipeline that follows its market; `adapting`: the component that makes the challenger."""
     given: dict[str, Any] = {"config_json": config_json, "store": store}
     served = champion(**given).outputs["champion"]
     came = feedback(**given, champion=served).outputs["feedback"]
-    policy = readapt(**given, champion=served, feedback=came).outputs["policy"]
+    policy = adapting(**given, champion=served, feedback=came).outputs["policy"]
     verdict = judge(**given, champion=served, feedback=came, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "register", name="gates-passed"):
         judged = verdict.outputs["evaluation"]

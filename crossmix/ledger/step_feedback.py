@@ -88,8 +88,9 @@ def _read(
     arms, ends_TC, taken_TC = _placed(own, market, wanted, due, config.readapt.cycles, until)
     usual = Usual.of(market)
     checked = suspects(usual, arms, config.serving.guard) if len(ends_TC) else []
-    believed = believe(arms, checked, _decided(store))
-    log = _served(config, store, version, market, at, believed.open)
+    decided = _decided(store)
+    believed = believe(arms, checked, decided)
+    log = _served(config, store, version, market, at, _unbelieved(believed.open, decided))
     known_T = believed.feedback.reported_TCP.any((1, 2)) & ~taken_TC.all(1) if len(ends_TC) else np.zeros(0, bool)
     newest = ends_TC[~np.isnat(ends_TC)]
     report = FeedbackReport(
@@ -116,6 +117,12 @@ def _decided(store: Store) -> dict[Cell, bool]:
     return {
         Cell(one.campaign_id, one.arm, one.platform, one.cycle): one.state == quarantine.CONFIRMED for one in entries
     }
+
+
+def _unbelieved(held: tuple[Suspect, ...], decided: dict[Cell, bool]) -> set[tuple[str, int]]:
+    """Campaigns and cycles of the policy of which a cell is held or discarded: their sums are not learned from."""
+    cells = [(one.campaign, cycle) for one in held if one.arm == POLICY for cycle in range(one.first, one.cycle + 1)]
+    return {*cells, *((one.campaign, one.cycle) for one, kept in decided.items() if one.arm == POLICY and not kept)}
 
 
 def _left_out(found: list[Returned], market: Market, wanted: tuple[str, ...]) -> dict[str, str]:
@@ -174,9 +181,9 @@ def _nothing(market: Market) -> Feedback:
 
 
 def _served(
-    config: Config, store: Store, version: ServingVersion, market: Market, at: datetime, held: tuple[Suspect, ...]
+    config: Config, store: Store, version: ServingVersion, market: Market, at: datetime, bad: set[tuple[str, int]]
 ) -> online.Feedback | None:
-    """What the champion served and got, of the newest cycles, for eq. 12; none of which a cell is held."""
+    """What the champion served and got, of the newest cycles, for eq. 12; `bad`: campaigns and cycles left out."""
     log = served.read(
         store,
         market.platforms,
@@ -186,14 +193,8 @@ def _served(
         bundles=(version.bundle_digest,),
         newest=config.online.window,
     ).learnable()
-    bad = {
-        Cell(one.campaign, one.arm, "", cycle)
-        for one in held
-        if one.arm == POLICY
-        for cycle in range(one.first, one.cycle + 1)
-    }
     rows = zip(log.campaign_N.tolist(), log.cycle_N.tolist(), strict=True)
-    keep_N = np.array([Cell(log.campaigns[c], POLICY, "", cycle) not in bad for c, cycle in rows], bool)
+    keep_N = np.array([(log.campaigns[c], cycle) not in bad for c, cycle in rows], bool)
     log = log.rows(keep_N)
     if not len(log):
         return None

@@ -25,6 +25,7 @@ from crossmix.artifacts import (
     Registration,
     ServingVersion,
 )
+from crossmix.bundle import watch_of
 from crossmix.config import Config, load
 from crossmix.evaluate.gates.publish import publish_bundle
 from crossmix.ledger.store import Store
@@ -163,6 +164,7 @@ def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_i
     assert (judged.outcome, judged.version, judged.bundle_digest) == ("adapted", 1, home.digest)
     assert judged.lead.ci95[0] > 0.002
     assert judged.oracle_ratio > judged.champion_ratio + 0.002
+    assert watch_of(tmp_path / "judge" / "bundle")[0] is not None, "it may serve: a monitor needs its thresholds"
     gates = {gate.name: gate for gate in GateTable.load(tmp_path / "judge").gates}
     assert list(gates) == [f"readapt.{one}" for one in (*went.config.readapt.required, "off_policy")]
     assert all(gates[f"readapt.{one}"].verdict == "pass" for one in went.config.readapt.required)
@@ -201,6 +203,7 @@ def test_quiet_feedback_registers_nothing(home: Home, tmp_path: Path) -> None:
     judged = ReadaptationJudged.load(tmp_path / "judge")
     assert judged.outcome == "nothing to gain"
     assert judged.reason.startswith("gain below 0.002: ")
+    assert watch_of(tmp_path / "judge" / "bundle")[0] is None, "it will not serve"
     assert abs(judged.lead.mean) < 0.002
     gates = {gate.name: gate.verdict for gate in GateTable.load(tmp_path / "judge").gates}
     assert [name for name, verdict in gates.items() if verdict == "fail"] == ["readapt.gain"]

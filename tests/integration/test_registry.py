@@ -17,6 +17,7 @@ from crossmix import bundle as bundle_module
 from crossmix import state
 from crossmix.bundle import BundleError
 from crossmix.registry.mlflow_door import RegistryError
+from crossmix.registry.refusing import RefusingRegistry
 from crossmix.registry.store import Registry
 from tests.support.bundles import make
 
@@ -225,3 +226,22 @@ def test_a_version_that_is_there_is_one_question_and_one_that_is_not_is_told(
         registry.get("nobody")
     with pytest.raises(RegistryError, match="no version or alias 3; registered versions: 1, 2"):
         registry.get(3)
+
+
+def test_a_refused_version_is_no_challenger_any_more_and_another_challenger_stays(
+    registry: Registry, bundles: list[bundle_module.Bundle]
+) -> None:
+    refusing = RefusingRegistry(registry.artifact_root)
+    for one in bundles[:2]:
+        refusing.register(one.path)
+    assert refusing.get("challenger").number == 2
+    refused = refusing.refuse(1, actor="guardrail", reason="it lost")
+    assert json.loads(refused.tags["refused"]) | {"at": ""} == {"actor": "guardrail", "at": "", "reason": "it lost"}
+    assert refusing.get("challenger").number == 2, "another version's alias"
+    for _ in range(2):
+        assert refusing.refuse(2, actor="guardrail", reason="it lost").aliases == ()
+    with pytest.raises(RegistryError, match="challenger"):
+        refusing.get("challenger")
+    assert refusing.get("champion").number == 1
+    with pytest.raises(RegistryError, match="9"):
+        refusing.refuse(9, actor="guardrail", reason="it lost")

@@ -156,11 +156,17 @@ def _log_likelihood(residuals: Residuals) -> Array:
     return np.where(np.isfinite(likely), likely, np.nan)
 
 
+def gained(flights: Flights, least: float) -> bool:
+    """Whether the challenger is expected to earn as much more than the champion, the whole interval."""
+    mean, low, _ = flights.lead(CHALLENGER, CHAMPION)
+    return low >= least and mean > 0
+
+
 def gain(case: ReadaptCase) -> Gate:
     """What it is expected to earn more than the champion, in the refitted market, is worth a change."""
     least = case.config.readapt.gain
     mean, low, high = case.flights.lead(CHALLENGER, CHAMPION)
-    enough = low >= least and mean > 0
+    enough = gained(case.flights, least)
     detail = (
         f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue over the champion, "
         f"{len(case.flights.ratio_N[CHAMPION])} market seeds that nothing was chosen on"

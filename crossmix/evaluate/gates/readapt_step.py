@@ -9,9 +9,9 @@ from typing import Literal
 from crossmix import bundle as bundles
 from crossmix.artifacts import FeedbackReport, GateTable, Lead, ReadaptationJudged, ServingVersion
 from crossmix.config import Config, digest
-from crossmix.evaluate.gates.flights import fly
+from crossmix.evaluate.gates.flights import Flights, fly
 from crossmix.evaluate.gates.publish import publish_bundle
-from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, GAIN, ReadaptCase, judged
+from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, GAIN, ReadaptCase, gained, judged
 from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, Gate
 from crossmix.evaluate.judge import from_state
 from crossmix.market.model import load
@@ -33,9 +33,7 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     flights = fly(config, refitted, {CHAMPION: load_policy(champion / "trained"), CHALLENGER: challenger})
     mean, low, high = flights.lead(CHALLENGER, CHAMPION)
     # A bundle that will not be registered needs no thresholds, which take seconds to find.
-    act = (
-        from_state(lambda state, least, most, _: challenger(state, least, most)) if low > config.readapt.gain else None
-    )
+    act = from_state(lambda state, least, most, _: challenger(state, least, most)) if worth(config, flights) else None
     case = ReadaptCase(
         config=config,
         market=load(champion / "market"),
@@ -68,6 +66,11 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     )
     report.save(out)
     return report
+
+
+def worth(config: Config, flights: Flights) -> bool:
+    """Whether the gate of the gain lets the challenger pass: it does, or need not."""
+    return "gain" not in config.readapt.required or gained(flights, config.readapt.gain)
 
 
 def verdict(failed: list[Gate]) -> tuple[Outcome, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossmix.evaluate.stats import unequal
 from crossmix.ledger import canaries, experiments
 from crossmix.ledger.canaries import Plan
 from crossmix.ledger.outcomes_read import read
@@ -66,6 +67,21 @@ def test_a_canary_that_loses_is_broken_and_one_that_does_not_holds(tmp_path: Pat
     assert stands.lift == pytest.approx(0.0, abs=0.05)
 
 
+def test_its_interval_is_the_tests_at_three_fifths_of_the_false_stops_with_the_noise_from_before(
+    tmp_path: Path,
+) -> None:
+    store, row = made(tmp_path)
+    rois = [0.6, 0.62, 0.61, 0.59]
+    deliver(store, days(rois))
+    stands = rail.standing(store, row, START + 10 * DAY)
+    # Five cycles of policy (+ noise) and control (- noise) had finished; the canary's noise is -2, the policy's +1.
+    known = unequal.before([2 * noise for noise in NOISE[:5]], unequal.noise([[0.7, 0.3]] * 5))
+    ratio = [math.log(roi) - 3 * NOISE[n] for n, roi in enumerate(rois, SIX)]
+    one = unequal.unequal(ratio, [[0.07, 0.63]] * 4, 2 * 0.6 * 0.05, known)
+    assert one.low > -1
+    assert (stands.lift, stands.low, stands.high) == pytest.approx((one.lift, one.low, one.high))
+
+
 def test_before_it_has_cycles_nothing_can_be_said(tmp_path: Path) -> None:
     store, row = made(tmp_path)
     deliver(store, days([]))
@@ -83,6 +99,25 @@ def test_a_canary_that_sells_nothing_is_broken_after_as_many_cycles_as_luck_need
     assert found[-1].detail == (
         "the canary sold nothing in its newest 5 cycles, in which the policy's sales say 35 conversions"
     )
+
+
+def test_cycles_in_which_the_policy_sold_nothing_either_are_no_silence_of_the_canary(tmp_path: Path) -> None:
+    store, row = made(tmp_path)
+    rows = days([0.0] * 6)
+    for one in rows:
+        if one["arm"] == "policy" and one["cycle"] == rows[0]["cycle"] + SIX + 1:
+            one |= {"revenue": 0.0, "conversions": 0.0}
+    deliver(store, rows)
+    assert rail.standing(store, row, START + 12 * DAY).verdict == UNKNOWN, "4 cycles on end, 28 conversions due"
+
+
+def test_a_silent_canary_without_an_impression_may_have_lost_its_feedback(tmp_path: Path) -> None:
+    store, row = made(tmp_path)
+    rows = days([0.0] * 5)
+    deliver(store, [one | {"impressions": 0.0} if one["arm"] == "canary" else one for one in rows])
+    stands = rail.standing(store, row, START + 11 * DAY)
+    assert stands.verdict == BROKEN
+    assert stands.detail.endswith("35 conversions; it had no impression either: its feedback may be missing")
 
 
 def test_cycles_of_an_earlier_step_do_not_count_for_the_one_that_runs(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ from crossmix.ledger.feedback import Increment
 from crossmix.ledger.served import Split
 from serving.assignment.arms import Experiment
 from serving.canary.trial import Trial
-from tests.unit.serving.canary.test_arms import canary
+from serving.live.champion import Serving
+from tests.unit.serving.canary.test_arms import DAY, MIDNIGHT, canary
 
 BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
 CAMPAIGN = Campaign("c", "EUR", 1_000.0, {"a": 1.0}, {}, BEGINS, 60, 24.0)
@@ -64,3 +67,44 @@ def test_its_history_is_the_policys_at_its_own_size_and_then_its_own() -> None:
     assert complete == {(4, 0), (6, 0)}, "what an earlier canary had is not this one's"
     assert {cycle: one.budget for cycle, one in splits.items()} == pytest.approx({4: 70.0, 6: 70.0})
     assert trial(Experiment("e", "salt")).history(CAMPAIGN, policy, own) is own
+
+
+def serving(digest: str, version: int) -> Serving:
+    bundle: Any = SimpleNamespace(digest=digest, path=Path(digest))
+    return Serving(bundle, version, 0.0)
+
+
+class FakeChampion:
+    """Has every bundle, unless it is away."""
+
+    def __init__(self) -> None:
+        self.current, self.spare, self.away = serving("c" * 64, 1), None, False
+
+    def bundle_of(self, version: int, digest: str) -> Any:
+        if self.away:
+            raise ConnectionError("refused")
+        return serving(digest, version).bundle
+
+
+def test_its_bundle_answers_its_own_cycles_alone() -> None:
+    first, second = canary((0.4, 0.5), ended=3.4), replace(canary((3.5, 0.1), number=2), version=3, bundle="d" * 64)
+    known = replace(Experiment("e", "salt"), canaries=(canary((0.4, 0.5)),))
+    champion: Any = FakeChampion()
+    one = Trial(champion, lambda: known)
+    assert (one.version, one.serving(MIDNIGHT + DAY).version) == (None, 1), "its bundle is not there yet"
+    one.follow()
+    assert (one.version, one.serving(MIDNIGHT + DAY).version, champion.spare) == (2, 2, Path("b" * 64))
+    assert one.serving(MIDNIGHT).version == 1, "the policy's cycle, which it began in"
+    assert one.serving(None).version == 1
+    known = replace(known, canaries=(first, second))
+    champion.away = True
+    one.follow()
+    assert one.trouble == "version 3 is not there, the champion serves its users: refused"
+    assert (one.version, one.serving(MIDNIGHT + 4 * DAY).version) == (None, 1), "the bundle is the first one's"
+    champion.away = False
+    one.follow()
+    assert (one.version, one.serving(MIDNIGHT + 4 * DAY).version, one.trouble) == (3, 3, None)
+    assert one.serving(MIDNIGHT + 3 * DAY).version == 1, "a cycle of the first one"
+    known = replace(known, canaries=(first, replace(second, ended=MIDNIGHT + 5 * DAY)))
+    one.follow()
+    assert (one.version, one.serving(MIDNIGHT + 4 * DAY).version, champion.spare) == (None, 1, None)

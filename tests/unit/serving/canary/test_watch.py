@@ -157,6 +157,15 @@ def test_a_champion_that_somebody_else_made_stays(tmp_path: Path) -> None:
     assert entry.reason == "version 3 is champion by now, which it was never compared with: it stays"
 
 
+def test_a_promotion_that_was_cut_off_after_the_registry_is_settled_as_one(tmp_path: Path) -> None:
+    store, row = made(tmp_path)
+    registry = FakeRegistry(champion=2)
+    canaries.end(store, row, canaries.PROMOTED, "passed", "canary")
+    watch(store, registry, Server(registry), at=START + 10 * DAY).look()
+    entry = audit.trail(store, "version 2")[0]
+    assert (entry.reason, entry.after["answers"]) == ("passed", {"policy": 2, "canary": 2})
+
+
 def test_an_experiment_that_ends_ends_it(tmp_path: Path) -> None:
     store, _ = made(tmp_path)
     registry = FakeRegistry()

@@ -78,7 +78,7 @@ def test_what_the_form_showed_is_decided_and_what_came_since_stays_held(
     assert shown.status_code == 200
     assert quarantine.read(store, ["spring"], [state]) == [], "it was shown, and is to be confirmed"
     done = send(client, action, hidden(shown.text), reason="seen", step="do")
-    assert (done.status_code, done.headers["location"]) == (303, f"/?campaign=spring&done={action}")
+    assert (done.status_code, done.headers["location"]) == (303, f"../?campaign=spring&done={action}")
     decided = quarantine.read(store, ["spring"], [state])
     assert [(one.cycle, one.platform, one.actor, one.reason, one.at) for one in decided] == [
         (4, "search", "local", "seen", LATER),
@@ -104,7 +104,7 @@ def test_over_http_a_part_is_decided_and_an_unknown_platform_is_refused(client: 
     body = {"campaign_id": "spring", "state": "discarded"}
     refused = client.post("/quarantine", json={**body, "platform": "video"})
     assert (refused.status_code, refused.json()) == (
-        400, {"error": "platform: 'video' is unknown; use search, social"},
+        422, {"error": "platform: 'video' is unknown; use search, social"},
     )  # fmt: skip
     assert client.post("/quarantine", json={**body, "last": 3}).status_code == 404
     assert client.post("/quarantine", json={**body, "arm": "control"}).status_code == 404

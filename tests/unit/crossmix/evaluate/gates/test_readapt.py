@@ -16,7 +16,7 @@ from crossmix.config import Config, load
 from crossmix.evaluate.gates import readapt as gates
 from crossmix.evaluate.gates.flights import Flights, fly
 from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, ReadaptCase
-from crossmix.evaluate.gates.readapt_step import verdict
+from crossmix.evaluate.gates.readapt_step import verdict, worth
 from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate
 from crossmix.exploration import Exploration
 from crossmix.feedback import Feedback
@@ -244,3 +244,16 @@ def test_flights_are_paired_and_their_seeds_are_their_own(case: ReadaptCase, tmp
         {CHAMPION: case.challenger},
     )
     assert not np.array_equal(other.ratio_N[CHAMPION], found.ratio_N[CHAMPION])
+
+
+def test_a_challenger_whose_gain_passes_or_need_not_is_worth_thresholds() -> None:
+    config = load("laptop", ["readapt.gain=0.25"])
+    told = load("laptop", ["readapt.gain=0.25", 'readapt.required=["limits","latency"]'])
+
+    def flown(*lead: float) -> Flights:
+        champion = np.array([0.5, 0.5])
+        return Flights({CHAMPION: champion, CHALLENGER: champion + lead}, {CHAMPION: 0, CHALLENGER: 0})
+
+    for lead, gained in (((0.25, 0.25), True), ((0.5, 0.25), False), ((0.125, 0.125), False)):
+        assert worth(config, flown(*lead)) is gained, lead
+        assert worth(told, flown(*lead)), "it is registered all the same"

@@ -9,7 +9,8 @@ import pytest
 
 from crossmix.config import ConfigError
 from crossmix.evaluate.loop.diary import Diary, load
-from crossmix.evaluate.loop.picture import asked, picture
+from crossmix.evaluate.loop.picture import _steps, asked, picture
+from crossmix.pages.charts import Panel
 
 QUESTION = {"days": 3, "campaigns": 2, "scenario": "outage", "poison": None, "arms": "both", "start": 1, "loop": True}
 
@@ -71,3 +72,23 @@ def test_alerts_without_held_cells_have_no_scale_and_the_upright_line_says_what_
     assert "alerts, runs" in drawn
     assert "cells held" not in drawn
     assert drawn.count("\u2002outage<") == 1
+
+
+def test_the_picture_shows_trailing_roi_and_begins_the_trouble_before_its_first_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[list[float]] = []
+    uprights: list[float] = []
+    monkeypatch.setattr(Panel, "line", lambda _, x, y, *rest, **more: lines.append(list(y)))
+    monkeypatch.setattr(Panel, "upright", lambda _, at, *rest: uprights.append(at))
+    diary = flight()
+    drawn = picture(diary, Diary({**QUESTION, "loop": False}, diary.days, {}))
+    assert "policy, without the loop" in drawn
+    np.testing.assert_allclose(lines[:3], [[1.0, 1.5, 1.0], [0.5, 0.5, 0.5], [1.0, 1.5, 1.0]])
+    assert uprights == [0.5] * 4, "in every panel"
+
+
+def test_a_version_serves_through_its_day() -> None:
+    days, versions = _steps([1, None, 3])
+    assert days == [-0.5, 0.5, 0.5, 1.5, 1.5, 2.5]
+    np.testing.assert_array_equal(versions, [1, 1, np.nan, np.nan, 3, 3])

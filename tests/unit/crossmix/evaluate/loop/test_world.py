@@ -41,6 +41,15 @@ def test_a_part_of_the_users_is_a_part_of_the_requests() -> None:
     assert torch.equal(arm.day(arm.static_BP, torch.zeros(2), 0.0).outcome.spend, torch.zeros(2, 10))
 
 
+def test_each_arm_has_its_own_luck_and_a_seed_gives_it_again() -> None:
+    def requests(arm: str) -> torch.Tensor:
+        world = made()[arm]
+        return world.day(world.static_BP, 0.5 * MARKET.budget, 0.5).outcome.requests
+
+    assert torch.equal(requests("policy"), requests("policy"))
+    assert (requests("policy") != requests("control")).float().mean() > 0.5
+
+
 def test_flights_begin_on_the_weekday_that_they_are_given() -> None:
     arm = made()["policy"]
     assert arm.weekday_B.tolist() == [2, 2]
