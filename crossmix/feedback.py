@@ -8,7 +8,7 @@ Shapes: T cycles, C campaigns, P platforms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Feedback:
     part_TC: Array
     """Part of the market's requests that the arm could see: its users', times the cycle's part of a full one."""
     told_TCP: Array
-    """Currency that the platform was told to spend."""
+    """Currency that the platform was told to spend, as last told."""
     spend_TCP: Array
     """Currency."""
     requests_TCP: Array
@@ -42,6 +42,13 @@ class Feedback:
     """Those that became known in the cycle, whenever their impression was."""
     revenue_TCP: Array
     """Currency; of the conversions that became known in the cycle."""
+    most_TCP: Array = field(default_factory=lambda: np.empty(0))
+    """The most that it was told within the cycle, since what an earlier answer told may have been spent; as told, where
+    nothing is given."""
+
+    def __post_init__(self) -> None:
+        if self.most_TCP.shape != self.told_TCP.shape:
+            object.__setattr__(self, "most_TCP", self.told_TCP)
 
     def __len__(self) -> int:
         return len(self.cycle_TC)
@@ -102,5 +109,6 @@ def pooled(arms: Sequence[Feedback]) -> Feedback:
         first,
         part_TC=np.sum([one.part_TC for one in arms], axis=0),
         told_TCP=np.sum([one.told_TCP for one in arms], axis=0),
+        most_TCP=np.sum([one.most_TCP for one in arms], axis=0),
         **amounts,
     )

@@ -336,6 +336,12 @@ def budget_at(now_budget: float, edits: Sequence[tuple[datetime, float]], moment
     return budget
 
 
+def most_budget(now_budget: float, edits: Sequence[tuple[datetime, float]], begins: datetime, ends: datetime) -> float:
+    """The largest cycle budget that was in force at any moment from `begins` to `ends`; arguments as `budget_at`."""
+    within = (changed for changed, _ in edits if begins <= changed < ends)
+    return max(budget_at(now_budget, edits, moment) for moment in (ends, begins, *within))
+
+
 def _columns(campaign: Campaign) -> dict[str, Any]:
     return {**campaign.planned(), "starts": campaign.starts}
 

@@ -7,7 +7,7 @@ their own, so that a reader names a span of them by campaign: the first and the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,8 @@ class Split:
     """Currency."""
     share: Mapping[str, float]
     """Platform to its share of the budget."""
+    most: Mapping[str, float] = field(default_factory=dict)
+    """Platform to the most that any answer of the cycle told it, currency: what was told first may have been spent."""
 
     def amount(self, platform: str) -> float:
         """What the platform was to get, currency."""
@@ -105,7 +107,11 @@ def splits(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int], Split]
         for some in _batches(spans):
             query = sa.select(*columns).where(_within(served, some)).order_by(served.budget > 0, served.at)
             for name, arm, cycle, budget, share in connection.execute(query):
-                result[name][arm, cycle] = Split(float(budget), share)
+                before = result[name].get((arm, cycle))
+                most = dict(before.most) if before else {}
+                for platform, part in share.items():
+                    most[platform] = max(most.get(platform, 0.0), budget * part)
+                result[name][arm, cycle] = Split(float(budget), share, most)
     return result
 
 

@@ -23,7 +23,7 @@ from crossmix.cycles import Cycles, zone
 from crossmix.feedback import Array, Feedback, Whole
 from crossmix.ledger import campaigns as ledger_campaigns
 from crossmix.ledger import canaries, delivery, experiments, quarantine, tables
-from crossmix.ledger.campaigns import Campaign, budget_at
+from crossmix.ledger.campaigns import Campaign, budget_at, most_budget
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS, EVERY_ARM
 from crossmix.terms import Term, Trial
@@ -230,13 +230,17 @@ def _of_one_length(
     feedback = {}
     for a, arm in enumerate(arms):
         amounts = _placed(read, a, offset_C, cycle_TC, len(platforms))
+        told_TCP, most_TCP = _planned_where_unserved(
+            *told[arm], part_ATC[a], amounts["active"], places, edits, cycle_TC
+        )
         feedback[arm] = Feedback(
             campaigns=names,
             platforms=platforms,
             cycle_TC=cycle_TC,
             weekday_TC=weekday_TC,
             part_TC=part_ATC[a],
-            told_TCP=_planned_where_unserved(told[arm], part_ATC[a], amounts["active"], places, edits, cycle_TC),
+            told_TCP=told_TCP,
+            most_TCP=most_TCP,
             **{f"{name}_TCP": amounts[name] for name in ("spend", "requests", "impressions", "clicks", *ARRIVED)},
         )
     return Returned(hours, ends_TC, feedback)
@@ -338,32 +342,39 @@ def _placed(rows: _Rows, arm: int, offset_C: Whole, cycle_TC: Whole, platforms: 
 
 def _told(
     store: Store, places: list[_Place], cycle_TC: Whole, platforms: tuple[str, ...], arms: Sequence[str]
-) -> dict[str, Array]:
-    """What each arm was last told by cell, currency; NaN where nothing was served."""
-    told = {arm: np.full((*cycle_TC.shape, len(platforms)), np.nan) for arm in arms}
+) -> dict[str, tuple[Array, Array]]:
+    """What each arm was last told by cell, and at most, currency; NaN where nothing was served."""
+    shape = (*cycle_TC.shape, len(platforms))
+    told = {arm: (np.full(shape, np.nan), np.full(shape, np.nan)) for arm in arms}
     splits = delivery.splits(store, {one.campaign.campaign_id: (one.first, one.stop - 1) for one in places})
     for c, one in enumerate(places):
         start = int(np.flatnonzero(cycle_TC[:, c] == one.first)[0])
         for (arm, cycle), split in splits[one.campaign.campaign_id].items():
             if arm in told:
-                told[arm][start + cycle - one.first, c] = [split.amount(name) for name in platforms]
+                last_TCP, most_TCP = told[arm]
+                last_TCP[start + cycle - one.first, c] = [split.amount(name) for name in platforms]
+                most_TCP[start + cycle - one.first, c] = [split.most.get(name, 0.0) for name in platforms]
     return told
 
 
 def _planned_where_unserved(
     told_TCP: Array,
+    most_TCP: Array,
     part_TC: Array,
     active_TC: Array,
     places: Sequence[_Place],
     edits: Mapping[str, Sequence[tuple[datetime, float]]],
     cycle_TC: Whole,
-) -> Array:
-    """Where nothing was served and something came back, the plan's static split was told; else nothing."""
+) -> tuple[Array, Array]:
+    """Where nothing was served and something came back, the plan's static split was told; else nothing. Last, and at
+    most."""
     unserved_TC = np.asarray(np.isnan(told_TCP).all(2))
-    result = np.where(unserved_TC[..., None], 0.0, told_TCP)
+    last, most = (np.where(unserved_TC[..., None], 0.0, each) for each in (told_TCP, most_TCP))
     for t, c in np.argwhere(unserved_TC & (active_TC > 0) & (cycle_TC >= 0)).tolist():
         one = places[c]
-        moment = one.campaign.ends(int(cycle_TC[t, c]))
-        budget = budget_at(one.campaign.cycle_budget, edits.get(one.campaign.campaign_id, ()), moment) * part_TC[t, c]
-        result[t, c] = one.static_P * budget
-    return result
+        campaign, cycle = one.campaign, int(cycle_TC[t, c])
+        before, ends = edits.get(campaign.campaign_id, ()), campaign.ends(cycle)
+        share_P = one.static_P * part_TC[t, c]
+        last[t, c] = share_P * budget_at(campaign.cycle_budget, before, ends)
+        most[t, c] = share_P * most_budget(campaign.cycle_budget, before, campaign.begins(cycle), ends)
+    return last, most

@@ -6,7 +6,8 @@ Four tests, each of every arm's cells, none of which asks whether the market has
 | cause      | a cell is suspect where                                                                               |
 |------------|-------------------------------------------------------------------------------------------------------|
 | identity   | clicks exceed impressions, impressions requests; or an amount is below 0                              |
-| overspent  | spend exceeds what was told by more than `overspend`, and by more than one impression's price         |
+| overspent  | spend exceeds the most that was told in its cycle by more than `overspend`, and by more than one       |
+|            | impression's price                                                                                     |
 | impossible | requests, price, click rate, conversion rate or value lie beyond `factor` times what was fitted, or,  |
 |            | but for requests, below a `factor`-th of it: not their estimate, but all that they may be             |
 | disagree   | two arms of one market differ in one of these by more than chance and `alike`; both are suspect, but   |
@@ -172,8 +173,8 @@ def _identities(arm: str, feedback: Feedback) -> Iterator[Suspect]:
 
 
 def _overspent(arm: str, feedback: Feedback, settings: Guard) -> Iterator[Suspect]:
-    """More than was told, beyond rounding and the impression that was under way."""
-    spend, told = feedback.spend_TCP, feedback.told_TCP
+    """More than any answer of the cycle told, beyond rounding and the impression that was under way."""
+    spend, told = feedback.spend_TCP, feedback.most_TCP
     one = np.divide(spend, feedback.impressions_TCP, out=np.zeros_like(spend), where=feedback.impressions_TCP > 0)
     yield from _named("overspent", arm, feedback, spend > told * (1 + settings.overspend) + one, "spend", spend, told)
 

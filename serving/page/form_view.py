@@ -77,7 +77,10 @@ def render(
     """The form; with `review` what it changes, to be confirmed; with `sentence` why it was refused."""
     names = [f"share.{name}" for name in platforms]
     names += [f"limits.{name}.{bound}" for name in platforms for bound in (*forms.BOUNDS, "freeze")]
+    fields = [row for row in FIELDS if action == "new" or row[0] != "campaign_id"] if action in ("new", "edit") else []
     field = None if sentence is None else forms.field_of(sentence, names)
+    if field not in _shown(action, [row[0] for row in fields], names):
+        field = None
     hidden = {key: value for key, value in values.items() if key not in ("token", "step", "campaign")}
     if review is None:
         hidden = {key: value for key, value in hidden.items() if key == "was"}
@@ -92,9 +95,7 @@ def render(
         platforms=platforms,
         bounds=forms.BOUNDS,
         values=values,
-        fields=[row for row in FIELDS if action == "new" or row[0] != "campaign_id"]
-        if action in ("new", "edit")
-        else (),
+        fields=fields,
         field=field,
         sentence=sentence,
         review=None if action in SHORT else review,
@@ -104,6 +105,16 @@ def render(
         token=token,
         root=ROOT,
     )
+
+
+def _shown(action: str, plain: Sequence[str], of_platforms: Sequence[str]) -> set[str]:
+    """The fields that a form has and that a refusal can stand beside; one of another is said above the form."""
+    shown = {"reason", *plain}
+    if action in ("new", "edit", "split"):
+        shown |= {"share", "limits", *of_platforms}
+    if action == "split":
+        shown = {name for name in shown if name.partition(".")[0] != "limits"}
+    return shown
 
 
 def refusal(sentence: str) -> str:

@@ -72,7 +72,7 @@ def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Ke
 def spread(feedback: Feedback, campaigns: tuple[str, ...]) -> Feedback:
     """The same with these campaigns, in this order; of those that it does not have it had no cycle."""
     column = [campaigns.index(name) for name in feedback.campaigns]
-    empty: dict[str, float] = dict.fromkeys((*AMOUNTS, "told_TCP"), np.nan) | {"cycle_TC": -1}
+    empty: dict[str, float] = dict.fromkeys((*AMOUNTS, "told_TCP", "most_TCP"), np.nan) | {"cycle_TC": -1}
     tables: dict[str, Any] = {}
     for one in fields(feedback):
         if one.name in ("campaigns", "platforms"):

@@ -70,6 +70,10 @@ def test_of_several_splits_of_a_cycle_the_last_was_told(store: Store) -> None:
     assert told["b"] == {}
     one = told["a"]["policy", 0]
     assert (one.budget, one.amount("search"), one.amount("video")) == (200.0, 50.0, 0.0)
+    again = [split("v", 1, timedelta(hours=26), 400.0), split("w", 1, timedelta(hours=31), 100.0)]
+    served.record(store, [], [one | {"campaign_id": "a"} for one in again])
+    late = delivery.splits(store, {"a": (1, 1)})["a"]["policy", 1]
+    assert (late.budget, late.most["search"]) == (100.0, 100.0), "the most of the cycle, in whatever order"
 
 
 def test_pauses_and_edits_are_those_of_the_campaigns_asked_for(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,6 +125,27 @@ def test_told_is_what_was_last_served_and_the_plan_where_nothing_was(store: Stor
     found = only(read(store, PLATFORMS, START + 3 * DAY))
     np.testing.assert_array_equal(found.arms["policy"].told_TCP[:, 0], [[40, 40], [18.75, 56.25], [0, 0]])
     np.testing.assert_array_equal(found.arms["control"].told_TCP, 0)
+
+
+def test_the_most_that_was_told_in_a_cycle_is_kept_beside_the_last(store: Store) -> None:
+    """Of answers, and of a plan that was edited within a cycle of which nothing was served."""
+    run(store, campaign("a"))
+    nothing = dict.fromkeys(("state", "logits", "log_density", "override"))
+    rows = [
+        {"allocation_id": f"x{at}", "at": START + at * timedelta(hours=1), "campaign_id": "a", "arm": "policy"}
+        | {"cycle": 0, "bundle": "b", "budget": budget, "share": {"search": share, "social": 1 - share}, **nothing}
+        for at, (budget, share) in enumerate([(80.0, 0.5), (100.0, 0.3), (60.0, 0.6)])
+    ]
+    served.record(store, [], rows)
+    edited = MemoryClock(START + 1.5 * DAY)
+    again = Store(str(store.url), clock=edited)
+    with changing(again, "tester", "") as table:
+        table.edit(campaign("a"), replace(campaign("a"), cycle_budget=40.0))
+    again.close()
+    feedback.insert(store, [event("one", 1, 1, (10, 2, 1, 5, 4)), event("two", 2, 2, (10, 2, 1, 5, 4))], START)
+    policy = only(read(store, PLATFORMS, START + 3 * DAY)).arms["policy"]
+    np.testing.assert_allclose(policy.told_TCP[:, 0], [[36, 24], [7.5, 22.5], [7.5, 22.5]])
+    np.testing.assert_allclose(policy.most_TCP[:, 0], [[40, 70], [18.75, 56.25], [7.5, 22.5]])
 
 
 def test_campaigns_stand_side_by_side_by_calendar_and_by_length(store: Store) -> None:

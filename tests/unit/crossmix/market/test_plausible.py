@@ -91,6 +91,14 @@ def test_more_spend_than_was_told_is_suspect_and_a_rounding_is_not() -> None:
     assert [one for one in found(within) if one.cause == "overspent"] == []
 
 
+def test_spend_of_what_an_earlier_answer_of_the_cycle_told_is_not_suspect() -> None:
+    """A plan that was lowered within its cycle, after most of it was spent."""
+    lowered = replace(ARMS["policy"], told_TCP=ARMS["policy"].told_TCP * 0.2, most_TCP=ARMS["policy"].told_TCP)
+    assert found({**ARMS, "policy": lowered}) == []
+    unknown = replace(lowered, most_TCP=lowered.told_TCP)
+    assert {one.cause for one in found({**ARMS, "policy": unknown}) if one.quantity == "spend"} >= {"overspent"}
+
+
 @pytest.mark.parametrize("times", [100.0, 0.01])
 def test_a_value_that_no_market_has_is_impossible(times: float) -> None:
     """And the arm that is sound is not suspect for differing from one that is not."""
