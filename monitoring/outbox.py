@@ -1,7 +1,8 @@
 """Delivery of alerts: a loop per target sends what is due until the target acknowledges it, and outlives a kill.
 
-A row of the outbox waits until a 2xx, and stays for `alerts.keep` days after it. What may work later is tried again, with a pause that doubles, a part of it by
-chance, and at least what Retry-After asks for; what will never work is parked and told. Pauses are of the wall's time.
+A row of the outbox waits until a 2xx, and stays for `alerts.keep` days after it. What may work later is tried again,
+with a pause that doubles, a part of it by chance, and at least what Retry-After asks for; what will never work is
+parked and told. Pauses are of the wall's time.
 """
 
 from __future__ import annotations
