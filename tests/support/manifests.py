@@ -27,7 +27,7 @@ namespace: crossmix
 resources: [../../base]
 components: [{}]
 """
-_OPTIONAL = ("istio", "prometheus", "keda", "spark", "stores")
+_OPTIONAL = ("stores", "istio", "prometheus", "keda", "spark")
 
 
 def kubectl(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
