@@ -76,6 +76,14 @@ class Images:
     """Of the steps that train on GPUs: CUDA torch."""
     serve: Image
     """Of predictors, router, pusher and feedback; no step runs it."""
+    postgresql: Image | None = None
+    """With component stores (`k8s/`), as `overlays/local`: the database's own image."""
+    redis: Image | None = None
+    """With component stores: Redis."""
+    s3: Image | None = None
+    """With component stores: SeaweedFS."""
+    spark: Image | None = None
+    """With component spark: ours with Java and PySpark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
