@@ -11,7 +11,7 @@ ARG BASE
 # A tag is another image tomorrow, and the locks are for one Python.
 RUN python3 -c 'import re, sys; \
     re.fullmatch(r"(\S+/)?[^@:/\s]+@sha256:[0-9a-f]{64}", sys.argv[1]) \
-    or sys.exit(f"BASE: {sys.argv[1]!r} is no digest; use NAME@sha256:..., as `make lock` writes to locks/base.txt"); \
+    or sys.exit(f"BASE: {sys.argv[1]!r} is no digest; use NAME@sha256:..., as make lock writes to locks/base.txt"); \
     sys.version_info[:2] == (3, 11) or sys.exit(f"BASE: it has Python {sys.version}; the locks are for CPython 3.11")' "${BASE}"
 RUN groupadd --gid 10001 crossmix \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin crossmix

@@ -67,7 +67,9 @@ def lines(pylock: str) -> list[str]:
         digests = sorted(_digests(files))
         if not digests:
             raise LockError(f"{package['name']} {package['version']}: no file with a SHA-256; pin another version")
-        made.append(" \\\n".join([f"{package['name']}=={package['version']}", *(f"    --hash=sha256:{d}" for d in digests)]))
+        made.append(
+            " \\\n".join([f"{package['name']}=={package['version']}", *(f"    --hash=sha256:{d}" for d in digests)])
+        )
     return sorted(made)
 
 
@@ -106,7 +108,9 @@ def build(uv: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m supply.lock", description="Make the images' lock files.")
     parser.add_argument("--uv", default=shutil.which("uv") or "uv", help="the resolver")
-    parser.add_argument("--find-links", default=None, help="folder or page with torch's CPU wheel (else PIP_FIND_LINKS)")
+    parser.add_argument(
+        "--find-links", default=None, help="folder or page with torch's CPU wheel (else PIP_FIND_LINKS)"
+    )
     parser.add_argument("--base", default=None, help="the base image's name and tag, to be resolved to its digest")
     given = parser.parse_args(arguments)
     find_links = given.find_links or os.environ.get("PIP_FIND_LINKS") or None
