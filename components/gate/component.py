@@ -26,10 +26,11 @@ def gate(
     from crossmix.artifacts import GateTable
 
     judged = {"dataset": dataset.path, "fusion": fusion.path, "market": market.path, "policy": policy.path}
+    judged["features"] = features.path
     folder = run_step(STEP, config_json, judged, evaluation.path, store)
     verdict = GateTable.load(folder)
     log_numbers(metrics, STEP.measured(folder))
     gate_table(verdict, gates.path)
     if not store:  # a local run renders its own, with the registry's answer
-        write_report({**judged, "features": features.path, "gate": str(folder)}, report.path)
+        write_report({**judged, "gate": str(folder)}, report.path)
     return "passed" if verdict.passed else "failed"

@@ -69,7 +69,7 @@ class Store:
             waits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "options": "-c statement_timeout=10000"}
             self.engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=waits)
         try:
-            with self._translated():
+            with self.translated():
                 migrate(self.engine)
         except BaseException:
             self.close()
@@ -107,7 +107,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection to read with; raises `StoreAwayError`."""
-        with self._translated(), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -118,7 +118,7 @@ class Store:
         """
         turn = self._turns.turn(SQLITE_SECONDS, urgent) if self.kind == "sqlite" else nullcontext()
         try:
-            with self._translated(), turn, self.engine.begin() as connection:
+            with self.translated(), turn, self.engine.begin() as connection:
                 yield connection
         except StoreAwayError as error:
             if self.trouble is None:
@@ -157,7 +157,7 @@ class Store:
         It takes no turn: a writer of this process that is stuck is found too.
         """
         waits = f"PRAGMA busy_timeout={round(seconds * 1_000)}"
-        with self._translated(), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect() as connection:
             if self.kind == "sqlite":
                 before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
                 connection.exec_driver_sql(waits)
@@ -184,7 +184,8 @@ class Store:
         self.engine.dispose()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """What the driver raises in the block as `StoreAwayError`, but for a statement's own faults."""
         try:
             yield
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from crossmix.market.model import Market, load
-from crossmix.registry.mlflow_door import RegistryError, open_mlflow, tracking_at
+from crossmix.registry.downloads import downloaded
 from crossmix.registry.store import Registry
 from crossmix.training.policy_file import AdaptationStart, TrainedPolicy
 
@@ -26,40 +21,17 @@ def trained_policy(registry: Registry, version: str | int) -> TrainedPolicy:
         RegistryError: no such version, its artifacts are away, or it was registered before policies were.
         ArtifactError: what came cannot be read.
     """
-    with _downloaded(registry, version, POLICY_FOLDER) as folder:
+    with downloaded(registry, version, POLICY_FOLDER) as folder:
         return TrainedPolicy.load(folder)
 
 
 def adaptation_start(registry: Registry, version: str | int) -> AdaptationStart:
     """Where re-adaptation of a version starts: parameters and inner rates; raises as `trained_policy`."""
-    with _downloaded(registry, version, START_FOLDER) as folder:
+    with downloaded(registry, version, START_FOLDER) as folder:
         return AdaptationStart.load(folder)
 
 
 def trained_market(registry: Registry, version: str | int) -> Market:
     """The market that a version's plan came from; raises as `trained_policy`: versions of before do not hold it."""
-    with _downloaded(registry, version, MARKET_FOLDER) as folder:
+    with downloaded(registry, version, MARKET_FOLDER) as folder:
         return load(folder)
-
-
-@contextmanager
-def _downloaded(registry: Registry, version: str | int, path: str) -> Iterator[Path]:
-    """A folder of the version's run, here for as long as it is read."""
-    wanted = registry.get(version)
-    with tempfile.TemporaryDirectory() as scratch, tracking_at(registry.uri):
-        artifacts = open_mlflow().artifacts
-        try:
-            if not any(artifacts.list_artifacts(run_id=wanted.run_id, artifact_path=path)):
-                raise RegistryError(
-                    f"{wanted.name} version {wanted.number}: its run holds no {path}/; "
-                    "make a version that does with `crossmix run`"
-                )
-            folder = artifacts.download_artifacts(run_id=wanted.run_id, artifact_path=path, dst_path=scratch)
-        except RegistryError:
-            raise
-        except Exception as error:  # MLflow's stores raise their own kinds each
-            raise RegistryError(
-                f"{wanted.name} version {wanted.number}: {path}/ cannot be read ({error}); "
-                "bring the artifact store back, or register the bundle again"
-            ) from error
-        yield Path(folder)

@@ -53,10 +53,10 @@ class Seeds:
 def _log_says(folder: Path, names: Sequence[str], platforms: Sequence[str]) -> dict[str, dict[str, Array]]:
     from crossmix.schema import DataError
     from crossmix.state import ALLOCATION
-    from feature_repo import features
+    from feature_repo import features, opened
     from feature_repo.sources import LOG_ARM
 
-    known = features.describe(folder).platforms
+    known = opened.describe(folder).platforms
     if known != tuple(platforms):
         raise DataError(f"features: {folder} has platforms {', '.join(known)}; serve with that of the bundle's run")
     values, seconds = features.online_known(folder, names, LOG_ARM)
@@ -66,11 +66,14 @@ def _log_says(folder: Path, names: Sequence[str], platforms: Sequence[str]) -> d
     }
 
 
-def push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]]) -> None:
+def push_rows(
+    folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]], *, offline: bool = True
+) -> None:
     """Push rows (X,) of campaigns' arms, all at once.
 
     Args:
         noted: when the newest cycle that is known to be pushed ended, seconds (`features.push_statistics`).
+        offline: whether they are kept in the folder, too.
     """
     import pandas as pd
 
@@ -83,7 +86,7 @@ def push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[],
         "arm": [arm for (_, arm), _ in rows],
         "event_timestamp": [row.end for _, row in rows],
     }
-    features.push_statistics(folder, pd.concat([pd.DataFrame(names), frame], axis=1), noted)
+    features.push_statistics(folder, pd.concat([pd.DataFrame(names), frame], axis=1), noted, offline=offline)
 
 
 __all__ = ["Seeds", "push_rows"]

@@ -285,7 +285,8 @@ class States:
         self.trouble = trouble
 
     def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
-        from feature_repo.features import describe, online_known
+        from feature_repo.features import online_known
+        from feature_repo.opened import describe
 
         read: dict[tuple[str, str], State] = {}
         if not campaigns:
