@@ -26,10 +26,11 @@ def gate(
     from crossmix.artifacts import GateTable
 
     judged = {"dataset": dataset.path, "fusion": fusion.path, "market": market.path, "policy": policy.path}
+    judged["features"] = features.path
     folder = run_step(STEP, config_json, judged, evaluation.path, store)
     verdict = GateTable.load(folder)
     log_numbers(metrics, STEP.measured(folder))
     gate_table(verdict, gates.path)
-    shown = {**judged, "features": features.path, "gate": evaluation.path}
+    shown = {**judged, "gate": evaluation.path}
     write_report({name: str(result(path, store)) for name, path in shown.items()}, report.path)
     return "passed" if verdict.passed else "failed"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from crossmix.market.model import Market, load
-from crossmix.registry.mlflow_door import RegistryError, open_mlflow, tracking_at
+from crossmix.registry.downloads import downloaded
+from crossmix.registry.mlflow_door import RegistryError
 from crossmix.registry.store import Registry
 from crossmix.training.policy_file import AdaptationStart, TrainedPolicy
 
@@ -29,19 +29,19 @@ def trained_policy(registry: Registry, version: str | int) -> TrainedPolicy:
         RegistryError: no such version, its artifacts are away, or it was registered before policies were.
         ArtifactError: what came cannot be read.
     """
-    with _downloaded(registry, version, POLICY_FOLDER) as folder:
+    with downloaded(registry, version, POLICY_FOLDER) as folder:
         return TrainedPolicy.load(folder)
 
 
 def adaptation_start(registry: Registry, version: str | int) -> AdaptationStart:
     """Where re-adaptation of a version starts: parameters and inner rates; raises as `trained_policy`."""
-    with _downloaded(registry, version, START_FOLDER) as folder:
+    with downloaded(registry, version, START_FOLDER) as folder:
         return AdaptationStart.load(folder)
 
 
 def trained_market(registry: Registry, version: str | int) -> Market:
     """The market that a version's plan came from; raises as `trained_policy`: versions of before do not hold it."""
-    with _downloaded(registry, version, MARKET_FOLDER) as folder:
+    with downloaded(registry, version, MARKET_FOLDER) as folder:
         return load(folder)
 
 
@@ -80,28 +80,5 @@ def kept_market(registry: Callable[[], Registry], digest: str, home: Path) -> Pa
     number = next((one.number for one in asked.versions() if one.digest == digest), None)
     if number is None:
         raise RegistryError(f"{asked.model}: no version is of bundle {digest[:12]}, so nobody knows its market")
-    with _downloaded(asked, number, MARKET_FOLDER) as came:
+    with downloaded(asked, number, MARKET_FOLDER) as came:
         return keep_market(came, digest, home)
-
-
-@contextmanager
-def _downloaded(registry: Registry, version: str | int, path: str) -> Iterator[Path]:
-    """A folder of the version's run, here for as long as it is read."""
-    wanted = registry.get(version)
-    with tempfile.TemporaryDirectory() as scratch, tracking_at(registry.uri):
-        artifacts = open_mlflow().artifacts
-        try:
-            if not any(artifacts.list_artifacts(run_id=wanted.run_id, artifact_path=path)):
-                raise RegistryError(
-                    f"{wanted.name} version {wanted.number}: its run holds no {path}/; "
-                    "make a version that does with `crossmix run`"
-                )
-            folder = artifacts.download_artifacts(run_id=wanted.run_id, artifact_path=path, dst_path=scratch)
-        except RegistryError:
-            raise
-        except Exception as error:  # MLflow's stores raise their own kinds each
-            raise RegistryError(
-                f"{wanted.name} version {wanted.number}: {path}/ cannot be read ({error}); "
-                "bring the artifact store back, or register the bundle again"
-            ) from error
-        yield Path(folder)

@@ -14,6 +14,7 @@ from typing import Any
 
 from crossmix.clock import Clock
 from crossmix.config import Alerts, Config, ConfigError, load
+from crossmix.ledger import where
 from crossmix.ledger.store import Store, StoreAwayError
 from monitoring.monitors import Finding, MonitorError, Served, configured, look
 from pipelines.cli.database import opened
@@ -159,8 +160,9 @@ def delivering(out: Path | None, database: str | None, overrides: Sequence[str])
 
 
 def database_of(config: Config, out: Path | None, database: str | None) -> str:
-    """The named database, else the config's, else the one in the run's folder; a URL."""
-    return database or config.serving.database or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
+    """The named database, else the config's, else the environment's, else the one in the run's folder; a URL."""
+    named = where.normal(database) if database else where.database_of(config.serving)
+    return named or f"sqlite:///{(out or Path()).absolute() / 'serving' / 'serving.db'}"
 
 
 def table(findings: Sequence[Finding]) -> str:
