@@ -17,7 +17,6 @@ Rows = tuple["Array", list[float], list[float]]
 """Values (n, X), and the seconds of each view's row."""
 
 
-
 class TornError(DataError):
     """Rows of a push that was cut off.
 

@@ -8,6 +8,7 @@ values outside their domain with a `ConfigError` that names the field, the value
 """
 
 from crossmix.config.alerting import Alerts, Target, Webhook
+from crossmix.config.cluster import Cluster, read_cluster
 from crossmix.config.data import ASKABLE, Data, Demo
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
@@ -27,6 +28,7 @@ from crossmix.config.loading import (
 )
 from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Canary, Guard, Guardrails, Monitor, Registry, Serving
+from crossmix.config.storing import Features
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
     STRICT,
@@ -50,12 +52,14 @@ __all__ = [
     "Alerts",
     "Align",
     "Canary",
+    "Cluster",
     "Config",
     "ConfigError",
     "DDPGConfig",
     "Data",
     "Demo",
     "Evaluate",
+    "Features",
     "Fraction",
     "Fusion",
     "Gates",
@@ -90,6 +94,7 @@ __all__ = [
     "laptop",
     "load",
     "paper",
+    "read_cluster",
     "strict",
     "strictly",
     "to_json",

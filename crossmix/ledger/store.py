@@ -72,7 +72,7 @@ class Store:
             waits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "options": "-c statement_timeout=10000"}
             self.engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=waits)
         try:
-            with self._translated():
+            with self.translated():
                 migrate(self.engine)
         except BaseException:
             self.close()
@@ -110,9 +110,9 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection to read with; raises `StoreAwayError`."""
-        with self._translated(), self.engine.connect() as connection:
-            with self._waiting(connection, patience.left(SQLITE_SECONDS)):
-                yield connection
+        seconds = patience.left(SQLITE_SECONDS)
+        with self.translated(), self.engine.connect() as connection, self._waiting(connection, seconds):
+            yield connection
 
     @contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[sa.Connection]:
@@ -125,9 +125,13 @@ class Store:
         last = time.monotonic() + seconds
         turn = self._turns.turn(seconds, urgent) if self.kind == "sqlite" else nullcontext()
         try:
-            with self._translated(), turn, self.engine.begin() as connection:
-                with self._waiting(connection, max(last - time.monotonic(), 0.0)):
-                    yield connection
+            with (
+                self.translated(),
+                turn,
+                self.engine.begin() as connection,
+                self._waiting(connection, max(last - time.monotonic(), 0.0)),
+            ):
+                yield connection
         except StoreAwayError as error:
             if self.trouble is None:
                 self.since = time.time()
@@ -164,7 +168,7 @@ class Store:
 
         It takes no turn: a writer of this process that is stuck is found too.
         """
-        with self._translated(), self.engine.connect() as connection, self._waiting(connection, seconds):
+        with self.translated(), self.engine.connect() as connection, self._waiting(connection, seconds):
             if self.kind != "sqlite":
                 # One that hangs is found, too.
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1_000)}")
@@ -207,7 +211,8 @@ class Store:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={before}")
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """What the driver raises in the block as `StoreAwayError`, but for a statement's own faults."""
         try:
             yield
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:

@@ -61,11 +61,11 @@ def _log_says(
     """What the log says of some campaigns, and of which it cannot be read."""
     from crossmix.schema import DataError
     from crossmix.state import ALLOCATION
-    from feature_repo import features
+    from feature_repo import features, opened
     from feature_repo.apart import apart
     from feature_repo.sources import LOG_ARM
 
-    known = features.describe(folder).platforms
+    known = opened.describe(folder).platforms
     if known != tuple(platforms):
         raise DataError(f"features: {folder} has platforms {', '.join(known)}; serve with that of the bundle's run")
     found, faults = apart(names, lambda some: features.online_known(folder, some, LOG_ARM))
@@ -76,11 +76,14 @@ def _log_says(
     return said, faults
 
 
-def push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]]) -> None:
+def push_rows(
+    folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]], *, offline: bool = True
+) -> None:
     """Push rows (X,) of campaigns' arms, all at once.
 
     Args:
         noted: when the newest cycle that is known to be pushed ended, seconds (`features.push_statistics`).
+        offline: whether they are kept in the folder, too.
     """
     import pandas as pd
 
@@ -93,7 +96,7 @@ def push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[],
         "arm": [arm for (_, arm), _ in rows],
         "event_timestamp": [row.end for _, row in rows],
     }
-    features.push_statistics(folder, pd.concat([pd.DataFrame(names), frame], axis=1), noted)
+    features.push_statistics(folder, pd.concat([pd.DataFrame(names), frame], axis=1), noted, offline=offline)
 
 
 __all__ = ["Seeds", "push_rows"]

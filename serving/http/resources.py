@@ -149,6 +149,19 @@ def router(
     return routes
 
 
+def feedback_router(
+    live: Serving,
+    *,
+    clock: Clock | None = None,
+    observed: Callable[[Receipt], Any] | None = None,
+    waiting: int = MOST,
+) -> APIRouter:
+    """Feedback and the audit trail alone; arguments as `router`'s."""
+    routes = APIRouter(route_class=_InSentences)
+    _add_feedback(routes, live, clock or live.clock, observed, Writers("feedback", waiting))
+    return routes
+
+
 class _Change:
     """Changes of campaigns: what `work` makes of the store, on a thread that feedback never takes; the campaigns are
     read anew before it is acknowledged."""

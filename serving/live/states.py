@@ -307,7 +307,8 @@ class States:
         Raises what the store does where it says nothing at all.
         """
         from feature_repo.apart import apart
-        from feature_repo.features import describe, online_known
+        from feature_repo.features import online_known
+        from feature_repo.opened import describe
 
         read: dict[Key, State] = {}
         if not campaigns:
@@ -322,7 +323,11 @@ class States:
         for start in range(0, len(campaigns), TOGETHER):
             some = list(campaigns[start : start + TOGETHER])
             for arm in (LOG_ARM, *arms):
-                found, faults = apart(some, lambda names, of=arm: online_known(self.features, names, of))
+
+                def known(names: Sequence[str], of: str = arm) -> tuple[Array, Sequence[float]]:
+                    return online_known(self.features, names, of)
+
+                found, faults = apart(some, known)
                 broken |= {(campaign, arm): why for campaign, why in faults.items()}
                 for campaign, (row, second) in found.items():
                     if second:

@@ -39,7 +39,7 @@ def opened(tmp_path: Path) -> Iterator[Store]:
 
 def limit(opened: Store, *, writes: bool) -> int:
     """Milliseconds that a statement of a transaction waits for the lock."""
-    with (opened.write() if writes else opened.read()) as connection:
+    with opened.write() if writes else opened.read() as connection:
         return int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
 
 

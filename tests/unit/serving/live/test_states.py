@@ -353,9 +353,7 @@ def test_a_row_that_cannot_be_read_takes_nothing_from_the_others(
     assert other is not None
     assert other.statistics_S[0] == 0.75
     assert states.get(*KEY) is before, "the last good ones stay"
-    assert states.trouble == (
-        "feature store: statistics of spring, arm policy, cannot be read: spring is no message"
-    )
+    assert states.trouble == ("feature store: statistics of spring, arm policy, cannot be read: spring is no message")
     _two(states, ["autumn"])
     assert "spring" in str(states.trouble), "until it is read"
     assert states.doubtful() == ["spring"], "in the next round"
