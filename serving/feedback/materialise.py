@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +32,9 @@ from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS, CANARY
 from serving.feedback.cells import Cells, Flight, cells
 from serving.feedback.feature_rows import Seeds, push_rows
-from serving.feedback.gaps import NOTHING, Gaps, Missing, missing
+from serving.feedback.gaps import NOTHING, Missing, missing
 from serving.feedback.guard import NONE, Doorkeeper, Unbelieved, told
+from serving.feedback.server import Pushing, Tried
 from serving.feedback.statistics import Known, Row, rows_of
 
 Array = NDArray[np.float64]
@@ -46,42 +46,6 @@ MOST_MADE = 5_000
 few large ones cost less than many, and what was made is kept before all is."""
 MOST_READ = 200
 """Campaigns' arms read from the database at once, and whose rows are made together."""
-
-
-class Pushing(Protocol):
-    """What the pusher needs of the server."""
-
-    @property
-    def store(self) -> Store:
-        """The database; raises `StoreAwayError`."""
-
-    @property
-    def platforms(self) -> tuple[str, ...]:
-        """In slot order."""
-
-    @property
-    def campaigns(self) -> Mapping[str, Campaign]:
-        """As last read; an unchanged one stays the same object."""
-
-    @property
-    def gaps(self) -> Gaps:
-        """Where to say what is missing."""
-
-    def weight(self, arm: str, start: datetime | None = None) -> float:
-        """The arm's part of the budget of a cycle that begins at `start`."""
-
-
-class Tried(Protocol):
-    """Where the arm of a version on trial begins (`serving.canary.trial.Trial`)."""
-
-    def first(self, campaign: Campaign) -> int | None:
-        """Its first cycle; `None`: none is on trial."""
-
-    def weight(self, arm: str, campaign: Campaign, cycle: int) -> float:
-        """Its part of the budget of a cycle."""
-
-    def history(self, campaign: Campaign, policy: Any, own: Any) -> Any:
-        """What it goes on from: increments, complete cells and splits, as the policy's and its own are."""
 
 
 @dataclass(slots=True)

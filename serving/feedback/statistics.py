@@ -66,7 +66,9 @@ def rows_of(known: Sequence[Known], platforms: Sequence[str], window: int, decay
         by_cycles.setdefault(len(one.cells.told_CP), []).append(number)
     rows: dict[int, Row] = {}
     for numbers in by_cycles.values():
-        rows.update(zip(numbers, _together([known[number] for number in numbers], platforms, window, decay), strict=True))
+        rows.update(
+            zip(numbers, _together([known[number] for number in numbers], platforms, window, decay), strict=True)
+        )
     return [rows[number] for number in range(len(known))]
 
 
@@ -84,14 +86,18 @@ def _together(known: Sequence[Known], platforms: Sequence[str], window: int, dec
     coming_B = [cells.plan_C[-1] for cells in every]
     so_far_B = [cells.plan_C[:-1].sum() for cells in every]
     history.cycle_budget_B = _tensor(coming_B)
-    history.shift_B = _tensor([so_far - (newest + 1) * coming for so_far, coming in zip(so_far_B, coming_B, strict=True)])
+    history.shift_B = _tensor(
+        [so_far - (newest + 1) * coming for so_far, coming in zip(so_far_B, coming_B, strict=True)]
+    )
     # What the window does not hold: sums over the whole flight, and what was last seen.
     history.spent_BP = _tensor(np.stack([cells.spent_CP.sum(0) for cells in every]))
     history.elapsed_B = _tensor([float(newest + 1)] * len(every))
     history.share_BP = _tensor(flights.share_BCP[:, -1])
     zeros_P = np.zeros(len(platforms))
     history.win_rate_BP = _tensor(_win_rate(flights))
-    history.log_price_BP = _tensor(_log_price(flights, np.stack([one.seeds.get("log_price", zeros_P) for one in known])))
+    history.log_price_BP = _tensor(
+        _log_price(flights, np.stack([one.seeds.get("log_price", zeros_P) for one in known]))
+    )
     history.log_supply_BP = _tensor(np.stack([one.seeds.get("log_supply", zeros_P) for one in known]))
     weekday_B = _tensor([float(calendar.weekday(newest + 1)) for calendar in calendars])
     platform_BPF, whole_BC = history.statistics(weekday_B)
