@@ -11,7 +11,7 @@ anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.clock import Clock, wall
-from crossmix.ledger import pushes
+from crossmix.ledger import feedback, pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
 from crossmix.ledger.feedback import Increment, increments_of, known_cells_of
 from crossmix.ledger.locks import Lead
@@ -40,7 +40,8 @@ from serving.feedback.statistics import Known, Row, rows_of
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
-"""How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
+"""How often every campaign's arm is looked at, and not only those that changed, unless nothing has come since a look
+that found nothing; of the clock that the cycles have."""
 MOST_MADE = 5_000
 """Rows with which a round hands over what it has made; the next one goes on. Every push writes the offline files anew:
 few large ones cost less than many, and what was made is kept before all is."""
@@ -149,6 +150,8 @@ class Pusher(Loop):
         self._seen: dict[Key, _Seen] = {}
         self._received: dict[Key, datetime] = {}
         self._looked: datetime | None = None
+        self._rested: Hashable = None
+        """The mark with which a look at all found nothing to do; `None`: the last one found something."""
         self._until: datetime | None = None
         self._seeds = Seeds(self.folder)
 
@@ -158,7 +161,11 @@ class Pusher(Loop):
         """One round over all campaigns and arms. Raises `StoreAwayError`, `ExpectedError` for what else went wrong."""
         store, campaigns, now = self.live.store, self.live.campaigns, self.clock()
         self._take_turn(store)
-        whole = self._look_at_all(campaigns, now)
+        whole, mark = self._look_at_all(campaigns, now), None
+        if whole or self._looked is None or abs((now - self._looked).total_seconds()) >= LOOK_SECONDS:
+            mark = self._mark(store)  # first: what comes meanwhile makes another
+            whole = whole or mark != self._rested
+            self._looked = self._looked if whole else now
         progress = pushes.progress(store, moved=not whole)
         received = {key: one.feedback.received for key, one in progress.items()}
         if whole or any(self._received.get(key) != moment for key, moment in received.items()):
@@ -169,8 +176,11 @@ class Pusher(Loop):
             self._looked = now
             ends = (campaigns[name].ends(campaigns[name].cycle(now)) for name, _ in progress if name in campaigns)
             self._until = min(ends, default=None)
+        due = self._due(progress, campaigns, now, whole)
+        if whole:
+            self._rested = None if due else mark
         try:
-            all_made = self._make(store, self._due(progress, campaigns, now, whole), now)
+            all_made = self._make(store, due, now)
         except BaseException:
             self._looked = None
             raise
@@ -191,12 +201,14 @@ class Pusher(Loop):
             self._seen.clear()
 
     def _look_at_all(self, campaigns: Mapping[str, Campaign], now: datetime) -> bool:
-        """Whether a cycle may have ended, a campaign was edited, or it is time to; else what moved is enough."""
-        if self._looked is None or abs((now - self._looked).total_seconds()) >= LOOK_SECONDS:
-            return True
-        if now < self._looked or (self._until is not None and now >= self._until):
+        """Whether a cycle may have ended, a campaign was edited, or nothing is known yet; else what moved is enough."""
+        if self._looked is None or now < self._looked or (self._until is not None and now >= self._until):
             return True
         return any(campaigns.get(name, one.campaign) is not one.campaign for (name, _), one in self._seen.items())
+
+    def _mark(self, store: Store) -> Hashable:
+        """Something cheap that is another one once a look at all campaigns might find what it did not find before."""
+        return feedback.number(store), pushes.stamp(store), store.revision(), self._term, self._may_write
 
     def _due(
         self, progress: Mapping[Key, Progress], campaigns: Mapping[str, Campaign], now: datetime, whole: bool

@@ -198,6 +198,34 @@ def test_an_idle_round_asks_one_question(world: World) -> None:
     assert "feedback_state" in asked[0]
 
 
+def test_all_are_looked_at_until_a_look_finds_nothing_and_again_once_something_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    progress = pushes.progress
+
+    def noted(store: Any, *, moved: bool = False) -> Any:
+        looks.append(not moved)
+        return progress(store, moved=moved)
+
+    monkeypatch.setattr(pushes, "progress", noted)
+    now, minute = [1.0], 61 / 86_400
+    one = pusher(world, now)
+    world.take(0.9, *both(world, 0))
+    for _ in range(4):
+        one.once()
+        now[0] += minute
+    # It pushes; looks once more for what came in the last moment; then nothing is left, and nothing comes.
+    assert looks == [True, True, False, False]
+    world.take(1.01, event("more", campaign_id="c0", platform="platform0", cycle=1))
+    one.once()
+    assert looks[4:] == [True]
+    now[0] = 2.0
+    one.once()
+    assert looks[5:] == [True], "a cycle has ended"
+    assert set(pushes.all_newest(world.store).values()) == {1}
+
+
 def test_an_event_of_the_last_moment_that_is_written_after_the_push_counts(world: World) -> None:
     now = [1.0]
     one = pusher(world, now)
