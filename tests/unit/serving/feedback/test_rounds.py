@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 
 from crossmix.ledger import pushes
-from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.campaigns import service as campaigns
 from serving.feedback import feature_rows
 from serving.feedback import materialise as push
+from serving.feedback.statistics import Known
 from tests.support.pushing import DAY, PLATFORMS, World, both, pusher
 from tests.support.serving_live import START, event
 
@@ -250,15 +251,15 @@ def test_a_campaign_that_cannot_be_computed_holds_up_no_other(world: World, monk
     one = pusher(world, now := [1.0])
     for name in ("c0", "c1"):
         world.take(0.9, *both(world, 0, name))
-    original = push.row_of
+    original = push.rows_of
 
-    def failing(campaign: Campaign, *more: Any) -> Any:
-        if campaign.campaign_id == "c0":
+    def failing(known: Sequence[Known], *more: Any) -> Any:
+        if any(one.campaign.campaign_id == "c0" for one in known):
             raise ValueError("a share is nan")
-        return original(campaign, *more)
+        return original(known, *more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(push, "row_of", failing)
+        patched.setattr(push, "rows_of", failing)
         one.once()
     assert (one.trouble, one.pushed) == (None, 2)
     assert set(pushes.all_newest(world.store)) == {("c1", "policy"), ("c1", "control")}
