@@ -248,6 +248,7 @@ def test_a_broken_feed_stops_it_and_the_reason_names_platform_and_cause(home: Ho
     judged = ReadaptationJudged.load(tmp_path / "judge")
     assert judged.outcome == "stopped"
     assert "impossible on p2" in judged.reason
+    assert watch_of(tmp_path / "judge" / "bundle")[0] is None, "it will not serve"
     assert "value" in judged.reason
     # What is held is unknown to the refit: nothing has moved.
     report = Readaptation.load(tmp_path / "policy")
