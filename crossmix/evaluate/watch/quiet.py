@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import torch
-from scipy import stats
 
 from crossmix.config import Config
 from crossmix.evaluate.play import Act
@@ -109,7 +109,7 @@ def scale(z_WTFPQ: Array) -> Array:
 
     Of each platform where it told enough, else of all of them.
     """
-    normal = float(stats.norm.ppf(TAIL))
+    normal = NormalDist().inv_cdf(TAIL)
     windows_, _, _, platforms, quantities = z_WTFPQ.shape
     result = np.ones((2, windows_, platforms, quantities))
     for s, sign in enumerate((1, -1)):
