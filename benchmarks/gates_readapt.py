@@ -7,7 +7,8 @@ moved. So many days after the move the gates are asked of all feedback until the
 |------------------|------------------------------------------------------------------------------------|
 | plausible, arms  | a report of the advertiser is suspect (`crossmix.market.plausible`)                 |
 | levels           | a level lies wholly beyond `serving.guard.factor`                                  |
-| predicts         | the last `readapt.held_out` days are surely predicted worse by the refitted market |
+| predicts         | the last `readapt.held_out` days are surely and markedly predicted worse by the    |
+|                  | refitted market                                                                    |
 
 Of the other gates none depends on the world: no split breaks a limit, the latency is the network's, the off-policy
 estimate has too little to be required. A gain that is too small is no block: there was nothing to adapt.
@@ -44,7 +45,7 @@ from benchmarks.guardrails import part
 from benchmarks.readapt import SPREAD, WANTED_LATER, moved
 from crossmix import bundle as bundles
 from crossmix.config import Config
-from crossmix.evaluate.gates.readapt import DISAGREE, ahead, near, predicted
+from crossmix.evaluate.gates.readapt import DISAGREE, SLIGHT, ahead, near, predicted
 from crossmix.feedback import Feedback
 from crossmix.market.conditions import scaled_market
 from crossmix.market.level_evidence import Usual
@@ -89,7 +90,7 @@ def asked(config: Config, fitted: Market, arms: dict[str, Feedback], flights: in
     gap_TRPQ = ahead(rows, feedback, config.levels, config.readapt.held_out)
     for f in range(flights):
         found = predicted(gap_TRPQ[:, f * many : (f + 1) * many])
-        hits["predicts"][f] = found is None or found.interval[2] < 0
+        hits["predicts"][f] = found is None or found.interval[2] < -SLIGHT
     return hits
 
 
