@@ -25,7 +25,7 @@ from crossmix.ledger.where import database_of
 from crossmix.registry.downloads import FEATURES_FOLDER
 from crossmix.registry.shared import shared
 from crossmix.registry.store import Registry
-from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, START_FOLDER, UNTIL
+from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, START_FOLDER, UNTIL, keep_market
 from crossmix.registry.version import CHAMPION_DIGEST, CHAMPION_RATIO, Version
 from crossmix.report.page import judged_figures
 from crossmix.training.policy_file import POLICY_FILES, START_FILES
@@ -41,7 +41,7 @@ def register(
         policy: the policy that was judged, as the align, readapt or finetune step wrote it.
         meta: where re-adaptation starts: what the meta step wrote, or the champion step, which may have none.
         market: as fitted; where `policy` has a market of its own that its plan is of, that one is kept.
-        home: the run's folder, where a registry without an address of its own lives.
+        home: the run's folder, where a registry without an address of its own lives; it keeps the market, for monitors.
 
     Raises:
         BundleError: the bundle does not verify.
@@ -70,6 +70,7 @@ def register(
     files = artifacts | told.pop("artifacts")
     registry = shared(Registry.of(config, home), database_of(config.serving))
     version = registry.register(evaluation / "bundle", artifacts=files, **told)
+    keep_market(plan, version.digest, home)
     Registration.of(version.as_dict()).save(out)
     return version
 
