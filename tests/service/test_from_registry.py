@@ -174,13 +174,13 @@ def outcomes(arm: str) -> list[dict[str, Any]]:
 def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_each_cycle_once(
     uri: str, serve: Serve, database: str, tmp_path: Path
 ) -> None:
-    predictors = {arm: serve(arm) for arm in ARMS}
-    urls = {f"CROSSMIX_{arm.upper()}_URL": server.url for arm, server in predictors.items()}
-    router = serve("router", **urls)
+    predictor = serve("policy")
+    # The control's predictor is the same program: one of the two starts here, and the router's users are the policy's.
+    router = serve("router", CROSSMIX_POLICY_URL=predictor.url, CROSSMIX_CONTROL_URL=f"http://127.0.0.1:{free_port()}")
     starts = [start_of(uri, "pusher", tmp_path / f"pusher{number}") for number in range(2)]
     lives = [live_of(start) for start in starts]
     pushers = [pusher(live, start) for live, start in zip(lives, starts, strict=True)]
-    clients = {name: ready(server) for name, server in (*predictors.items(), ("router", router))}
+    clients = {"policy": ready(predictor), "router": ready(router)}
 
     # Before anybody seeded Redis a campaign starts cold; then the log's statistics serve.
     question = {"instances": [{"campaign_id": "c0"}]}
@@ -201,18 +201,16 @@ def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_ea
     inputs = [{"name": "campaign_id", "shape": [1], "datatype": "BYTES", "data": ["c0"]}]
     second = clients["policy"].ask("POST", ["v2", "models", "policy", "infer"], body={"inputs": inputs})
     outputs = {row["name"]: row["data"] for row in second["outputs"]}
-    assert outputs["share"] == pytest.approx([answer["share"][name] for name in NAMES], abs=1e-6)
-    found: dict[str, dict[str, Any]] = {}
-    for user in range(200):
-        one = told(clients["router"], "router", {"instances": [{"campaign_id": "c0", "user_id": f"u{user}"}]})
-        found.setdefault(one["arm"], one)
-        if len(found) == 2:
-            break
-    assert {arm: one["share"] for arm, one in found.items()}["policy"] == answer["share"]
-    assert set(found) == set(ARMS)
-    users = [{"name": "user_id", "shape": [1], "datatype": "BYTES", "data": ["u0"]}, *inputs]
-    routed = clients["router"].ask("POST", ["v2", "models", "router", "infer"], body={"inputs": users})
-    assert {row["name"]: row["data"] for row in routed["outputs"]}["arm"][0] in ARMS
+    assert outputs["share"] == pytest.approx([row["share"] for row in answer["allocation"]], abs=1e-6)
+    user = next(f"u{number}" for number in range(200) if lives[0].arm(f"u{number}") == "policy")
+    routed = told(clients["router"], "router", {"instances": [{"campaign_id": "c0", "user_id": user}]})
+    assert (routed["arm"], routed["allocation"]) == ("policy", answer["allocation"])
+    users = [{"name": "user_id", "shape": [1], "datatype": "BYTES", "data": [user]}, *inputs]
+    over = clients["router"].ask("POST", ["v2", "models", "router", "infer"], body={"inputs": users})
+    outputs = {row["name"]: row["data"] for row in over["outputs"]}
+    assert outputs["arm"] == ["policy"]
+    assert outputs["share"] == pytest.approx([row["share"] for row in answer["allocation"]], abs=1e-6)
+    assert clients["router"].ask("GET", ["serving"])["experiment"]["weights"] == {"policy": 0.7, "control": 0.3}
 
     # Each finished cycle is pushed once, by one of two pushers that look at the same moment.
     clients["router"].ask("POST", ["campaigns"], body=campaign())
@@ -254,11 +252,10 @@ def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_ea
     lives[1].stop()
 
     # A predictor loads no torch, and nobody writes elsewhere than in its own folder.
-    for server in predictors.values():
-        maps = Path(f"/proc/{server.process.pid}/maps").read_text()
-        assert "libonnxruntime" in maps or "onnxruntime_pybind" in maps
-        assert "libtorch" not in maps
-    for server in (*predictors.values(), router):
+    loaded = Path(f"/proc/{predictor.process.pid}/maps").read_text()
+    assert "onnxruntime" in loaded
+    assert "libtorch" not in loaded
+    for server in (predictor, router):
         assert server.end() == 0, server.log.read_text()
     assert list((tmp_path / "root").iterdir()) == []
 
