@@ -162,7 +162,7 @@ def test_it_is_applied_on_the_servers_side_and_done_once_all_answer(
     assert [one["metadata"]["name"] for _, one in cluster.applied] == ["crossmix-settings", *SERVICES]
     assert [one for _, one in cluster.applied] == documents(place, config, 3)
     assert {(query["fieldManager"], query["force"]) for query, _ in cluster.applied} == {("crossmix", "True")}
-    assert [one["user_id"] for one in router.asked] == [f"crossmix-deploy-{number}" for number in range(3)]
+    assert [one["user_id"] for one in router.asked] == [f"crossmix-deploy-{number}" for number in range(10)]
     assert {one["explore"] for one in router.asked} == {False}
 
 
@@ -185,9 +185,7 @@ def taken_back(cluster: Cluster, before: list[dict[str, Any]]) -> None:
     assert {query["fieldManager"] for query, _ in cluster.applied} == {"crossmix"}
 
 
-BACK = (
-    "as before: InferenceService router, InferenceService control, InferenceService policy, ConfigMap crossmix-settings"
-)
+BACK = "as before: " + ", ".join(f"InferenceService {name}" for name in ("router", "control", "policy"))
 
 
 @pytest.mark.parametrize(
@@ -235,11 +233,13 @@ def test_services_that_do_not_become_ready_are_taken_back(
         return {"observedGeneration": found["metadata"]["generation"], "conditions": [failed]}
 
     cluster.become = pulling
-    with pytest.raises(RolloutError, match=rf"version 3: control is not ready \(ImagePullBackOff\), after 0 s; {BACK}"):
+    with pytest.raises(
+        RolloutError, match=rf"version 3: InferenceService control is not ready \(ImagePullBackOff\), after 0 s; {BACK}"
+    ):
         roll_out(place, config, 3, champion=True)
     taken_back(cluster, before)
     cluster.become = lambda found: ready(found) | {"observedGeneration": 1}
-    with pytest.raises(RolloutError, match="policy is not looked at yet"):
+    with pytest.raises(RolloutError, match="InferenceService policy is not looked at yet"):
         roll_out(place, config, 3, champion=True)
 
 
