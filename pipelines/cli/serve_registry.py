@@ -136,7 +136,7 @@ def settings_in(file: Path) -> dict[str, Any]:
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from _dotted(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
