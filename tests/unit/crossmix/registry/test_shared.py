@@ -1,4 +1,4 @@
-"""A registry whose writers wait for those of other machines; two of them meet in tests/service/test_from_registry.py."""
+"""A registry whose writers wait for those of other machines (two meet in tests/service/test_from_registry.py)."""
 
 from __future__ import annotations
 
