@@ -228,9 +228,7 @@ def serve(
     ] = None,
     registry: Annotated[
         str | None,
-        typer.Option(
-            envvar="CROSSMIX_REGISTRY", help="MLflow tracking URI: its champion serves, without a run's folder."
-        ),
+        typer.Option(envvar="CROSSMIX_REGISTRY", help="MLflow tracking URI: its champion serves, without a folder."),
     ] = None,
     host: Annotated[
         str, typer.Option(envvar="CROSSMIX_HOST", help="Address to bind; other than loopback needs --tokens.")
