@@ -121,7 +121,7 @@ def test_any_line_that_is_gone_is_found(builds: dict[str, list[Document]]) -> No
         (("hostNetwork",), True, "the node's own"),
         (("serviceAccountName",), "default", "'default' is none of"),
         (("volumes", 0), {"name": "tmp", "hostPath": {"path": "/tmp"}}, "hostPath is not taken"),
-        (("volumes", 1, "secret", "defaultMode"), 0o444, "others may read it"),
+        (("volumes", 2, "secret", "defaultMode"), 0o444, "others may read it"),
     ],
 )
 def test_what_must_not_be_said_is_found(
