@@ -1,4 +1,4 @@
-"""Every pod of every build: what `pod_faults` asks for holds, and each line that it asks for is missed when it is gone."""
+"""Every pod of every build holds what `pod_faults` asks for; each line that it asks for is missed when it is gone."""
 
 from __future__ import annotations
 

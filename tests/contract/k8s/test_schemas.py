@@ -83,9 +83,8 @@ def test_a_field_that_is_not_known_is_found(builds: dict[str, list[Document]]) -
     for kind, document in kinds.items():
         mutated = copies.deepcopy(document)
         mutated.get("spec", mutated)["replicaas"] = 1
-        with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+        with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="replicaas"):
             check(mutated)
-            pytest.fail(f"{kind}: nothing is said of an unknown field")
 
 
 def test_a_kind_that_is_not_known_is_an_error() -> None:
