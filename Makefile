@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUPPLY := .venv-supply
 OUT ?= out/demo
 CONSTRAINTS := constraints.txt
 WORKERS := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo check test soak lint type format bench clean
+.PHONY: help setup demo check test soak lint type format bench lock image audit clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,7 +22,7 @@ $(VENV)/.stamp: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "crossmix needs Python 3.11 or newer: make PYTHON=python3.11 setup")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(CONSTRAINTS) pip setuptools
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile -c $(CONSTRAINTS) -e ".[dev,bench]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile -c $(CONSTRAINTS) -e ".[steps,dev,bench]"
 	$(BIN)/python -m pip check
 	@touch $@
 
@@ -54,6 +55,24 @@ format: setup ## format, and mend what can be mended
 bench: setup ## the figures of the README
 	$(BIN)/python -m benchmarks
 
+# uv and pip-audit in an environment of their own: what they need is no business of the project's.
+$(SUPPLY)/.stamp: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install --disable-pip-version-check --quiet -c $(CONSTRAINTS) pip
+	$(SUPPLY)/bin/python -m pip install --disable-pip-version-check --quiet -c $(CONSTRAINTS) --group supply
+	@touch $@
+
+lock: setup $(SUPPLY)/.stamp ## the images' lock files; WHEELS=DIR has torch for CPUs, BASE=NAME:TAG the base image
+	$(BIN)/python -m supply.lock --uv $(SUPPLY)/bin/uv $(if $(WHEELS),--find-links $(WHEELS)) $(if $(BASE),--base $(BASE))
+
+image: ## one image: TARGET=steps|train|serve, WHEELS=DIR has torch for CPUs (steps)
+	@test -s locks/base.txt || { echo "locks/base.txt: missing; make lock BASE=NAME:TAG where an image registry is reached" >&2; exit 2; }
+	docker build --target $(TARGET) --build-arg BASE="$$(cat locks/base.txt)" \
+		$(if $(WHEELS),--build-context wheels=$(WHEELS)) -t crossmix-$(TARGET) .
+
+audit: setup $(SUPPLY)/.stamp ## licences, bills of materials in build/sbom, known vulnerabilities; of the locks
+	$(BIN)/python -m supply.audit --pip-audit $(SUPPLY)/bin/pip-audit --out build/sbom
+
 clean: ## everything that can be made again, .venv included
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SUPPLY) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

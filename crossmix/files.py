@@ -5,10 +5,34 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+SECRET_MODES = (0o600, 0o400)
+"""Of a file of secrets that its owner alone reads."""
+GROUP_MODE = 0o440
+"""As a cluster mounts a secret for a user that is not root: the volume's group (`fsGroup`) reads it."""
+
+
+def exposed(status: os.stat_result) -> str | None:
+    """Why a file of secrets is not this process's alone, with the remedy; `None`: it is.
+
+    Its owner alone reads it (mode 600 or 400), or it has mode 440 and a group that this process is in.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    if mode in SECRET_MODES:
+        return None
+    if mode != GROUP_MODE:
+        return f"its mode is {mode:o}, others could use it; run chmod 600 on it"
+    if status.st_gid in {os.getegid(), *os.getgroups()}:
+        return None
+    return (
+        f"its mode is 440 and its group {status.st_gid} is none of this process's, which others could be in; "
+        "run chmod 600 on it, or name the group as fsGroup where a cluster mounts it"
+    )
 
 
 @contextmanager

@@ -17,15 +17,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from crossmix.config import Config, ConfigError, Fusion
+from crossmix.config import Config, Fusion
 from crossmix.schema import DataError, Dataset
-from feature_repo import sources
-from feature_repo.feast_import import import_feast
+from feature_repo import redis_url, served, sources
+from feature_repo.opened import LOCK, Described, describe, open_store, opened, store_of, write_store_config
 from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TIME
 from feature_repo.torn import settled
 
@@ -40,22 +39,8 @@ if TYPE_CHECKING:
 Encode = Callable[[Fusion, "pd.DataFrame", Path | None], tuple["pd.DataFrame", Mapping[str, Mapping[str, Any] | None]]]
 Statistics = Callable[[Dataset, Config], "pd.DataFrame"]
 
-TEMPLATE = Path(__file__).with_name("feature_store.yaml")
 TOGETHER = 2_000
 """Rows that a push reads and writes online at once: Feast makes 128 objects of each, and readers wait meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a feature folder says of itself (features.json)."""
-
-    platforms: tuple[str, ...]
-    campaigns: tuple[str, ...]
-    encoders: dict[str, dict[str, Any] | None]
-    layout: str
-    """`Layout.digest` of the layout the statistics were written in."""
-    rows: dict[str, int]
-    """Rows offline, by view."""
 
 
 def build(
@@ -74,8 +59,8 @@ def build(
         config: the whole tree.
         dataset: folder that ingest wrote.
         out: empty folder to write into.
-        online: Feast's `online_store` section; `None` keeps sqlite in the folder. On a cluster
-            `{"type": "redis", "connection_string": "${CROSSMIX_REDIS}"}`; variables expand when the store is opened.
+        online: Feast's `online_store` section; `None`: what `features.online` says. Variables in it expand when the
+            store is opened.
         cache: folder of creative vectors already computed.
         encode, statistics: default to `crossmix.fusion.encoders.encode_creatives` and
             `crossmix.market.logged_states.statistics`.
@@ -85,9 +70,13 @@ def build(
 
     Raises:
         DataError: the log's tables do not fit (a missing column, two rows of one cycle, a lost sequence).
+        ConfigError: `features.online` is redis, and the environment names none.
     """
     from crossmix.state import ALLOCATION
 
+    shared = online is None and config.features.online == "redis"
+    if shared:
+        online = redis_url.online_store()
     data = Dataset(dataset)
     meta = data.meta
     vectors, encoded = (encode or _default_encode())(config.fusion, data.frame("creatives"), cache)
@@ -108,69 +97,12 @@ def build(
     described = Described(meta.platforms, meta.campaigns, encoders, ALLOCATION.digest, rows)
     _write_json(out / "embeddings" / "encoders.json", encoders)
     write_store_config(out, online)
-    _apply(out, encoders)
+    # Redis is for servers, which ask for statistics alone; the log's users stay in the folder.
+    _apply(out, encoders, list(sources.statistic_names()) if shared else None)
     _write_json(out / "features.json", asdict(described))
+    served.write(out)
     plain: dict[str, Any] = json.loads((out / "features.json").read_text())
     return plain
-
-
-def write_store_config(out: Path, online: Mapping[str, Any] | None = None) -> None:
-    """Write `feature_store.yaml` from the template, with another online store where one is given.
-
-    Raises `ConfigError` where the online store has no type.
-    """
-    import yaml
-
-    if online is None:
-        (out / TEMPLATE.name).write_text(TEMPLATE.read_text())
-        return
-    if "type" not in online:
-        raise ConfigError(f"online: {dict(online)!r} has no type; name one, such as redis or sqlite")
-    tree = {**yaml.safe_load(TEMPLATE.read_text()), "online_store": dict(online)}
-    (out / TEMPLATE.name).write_text(yaml.safe_dump(tree, sort_keys=False))
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    store: FeatureStore
-    services: dict[str, FeatureService]
-    """Kept: `get_feature_service` reads the registry anew, which voids Feast's caches (40 ms a read instead of 2.4)."""
-
-
-_STORES: dict[tuple[Path, int, int], _Opened] = {}
-_LOCK = RLock()
-
-
-def open_store(path: Path) -> FeatureStore:
-    """The folder's Feast store; opened once per process and folder, again when the folder was rebuilt.
-
-    Raises `DataError` where there is no feature folder or its statistics have another layout than this code's.
-    """
-    return _opened(path).store
-
-
-def _opened(path: Path) -> _Opened:
-    path = Path(path).resolve()
-    registry = path / "registry.db"
-    if not registry.is_file():
-        raise DataError(f"features: {path} holds no registry.db; pass a folder that the features step wrote")
-    stamp = registry.stat()
-    key = (path, stamp.st_ino, stamp.st_mtime_ns)
-    with _LOCK:
-        if key not in _STORES:
-            _check_layout(path)
-            for stale in [other for other in _STORES if other[0] == path]:
-                del _STORES[stale]
-            store = _store(path)
-            names = (SERVICE_STATISTICS, SERVICE_FUSION)
-            _STORES[key] = _Opened(store, {name: store.get_feature_service(name) for name in names})
-        return _STORES[key]
-
-
-def describe(path: Path) -> Described:
-    """What the folder says of itself."""
-    raw = json.loads((Path(path) / "features.json").read_text())
-    return Described(**{**raw, "platforms": tuple(raw["platforms"]), "campaigns": tuple(raw["campaigns"])})
 
 
 def offline_states(path: Path, entity_df: pd.DataFrame) -> pd.DataFrame:
@@ -240,7 +172,7 @@ def online_fusion_inputs(path: Path, user_id: Sequence[str], creative_id: Sequen
     import pandas as pd
 
     entities = {"user_id": list(user_id), "creative_id": list(creative_id)}
-    values = _asked(path, _opened(path).services[SERVICE_FUSION], entities).to_dict(include_event_timestamps=True)
+    values = _asked(path, opened(path).services[SERVICE_FUSION], entities).to_dict(include_event_timestamps=True)
     modalities = list(describe(path).encoders)
     for creative, stamp in zip(creative_id, values[f"{modalities[0]}__ts"], strict=True):
         if not stamp:
@@ -250,7 +182,11 @@ def online_fusion_inputs(path: Path, user_id: Sequence[str], creative_id: Sequen
 
 
 def push_statistics(
-    path: Path, frame: pd.DataFrame, noted: Callable[[], Mapping[tuple[str, str], float]] | None = None
+    path: Path,
+    frame: pd.DataFrame,
+    noted: Callable[[], Mapping[tuple[str, str], float]] | None = None,
+    *,
+    offline: bool = True,
 ) -> dict[str, int]:
     """Add statistics of finished cycles, offline and online.
 
@@ -263,6 +199,7 @@ def push_statistics(
         noted: asked while all others wait: by campaign and arm, the seconds (UTC) of the newest row that the caller's
             database knows of. What is newer than that and than the frame was pushed by a clock that ran ahead, or is
             another database's: it is taken back, offline and online. `None`: it stays.
+        offline: false where the folder is a server's own, and the ledger keeps what finished cycles brought.
 
     Returns:
         {"offline": rows kept, "online": rows written}.
@@ -284,10 +221,33 @@ def push_statistics(
             known = noted()
             pairs = newest[keys].itertuples(index=False, name=None)
             last = [max(second, known.get(pair, 0.0)) for second, pair in zip(seconds, pairs, strict=True)]
-        sources.append_statistics(path, rows, newest[keys].assign(last=last))
+        if offline:
+            sources.append_statistics(path, rows, newest[keys].assign(last=last))
         parts = (slice(start, start + TOGETHER) for start in range(0, len(newest), TOGETHER))
         written = sum(_push_online(path, store, newest[part], seconds[part], last[part]) for part in parts)
-    return {"offline": len(rows), "online": written}
+    return {"offline": len(rows) if offline else 0, "online": written}
+
+
+def seed(path: Path) -> int:
+    """Write the log's statistics online where the store has none or older ones; how many campaigns' were.
+
+    An online store that is new gets its tables first. Raises `DataError` where the folder is none, and what Feast and
+    its store raise where that is away.
+    """
+    with sources.locked(path):
+        store = open_store(path)
+        views = [store.get_feature_view(name) for name in sources.statistic_names()]
+        with LOCK:
+            store._get_provider().update_infra(store.project, [], views, [], [], True)
+        rows = served.log_rows(path)
+        seconds = rows[TIME].map(lambda moment: moment.timestamp()).to_numpy()
+        known = _newest(path, {key: rows[key].tolist() for key in served.KEYS}).values()
+        late = [int(second) > min(there) for second, *there in zip(seconds, *known, strict=True)]
+        rows, seconds = rows[late], seconds[late]
+        parts = (slice(start, start + TOGETHER) for start in range(0, len(rows), TOGETHER))
+        return sum(
+            _push_online(path, store, rows[part], seconds[part], [math.inf] * len(seconds[part])) for part in parts
+        )
 
 
 def _push_online(
@@ -306,7 +266,7 @@ def _push_online(
         there = zip(seconds, times[view], last, strict=True)
         fresh = newest[[second >= was or was > most for second, was, most in there]]
         if len(fresh):
-            with _LOCK:
+            with LOCK:
                 store.write_to_online_store(view, fresh[[*keys, TIME, *names]])
     return len(fresh)
 
@@ -323,26 +283,13 @@ def _default_statistics() -> Statistics:
     return statistics
 
 
-def _store(path: Path) -> FeatureStore:
-    import_feast()
-    from feast import FeatureStore
-
-    store = FeatureStore(repo_path=str(path))
-    online = store.config.online_store
-    if hasattr(online, "skip_dedup"):
-        # Redis would leave out a row of the time of the one that is there, and a cycle's statistics are made again when
-        # late events come; `push_statistics` itself says what may be written.
-        online.skip_dedup = True
-    return store
-
-
-def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None]) -> None:
-    """Register the definitions and copy each entity's newest row to the online store."""
+def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None], views: list[str] | None) -> None:
+    """Register the definitions and copy each entity's newest row of some views, or of all, to the online store."""
     from datetime import timedelta
 
     import pandas as pd
 
-    store = _store(out)
+    store = store_of(out)
     from feature_repo.definitions import definitions  # after Feast
 
     times = [pd.read_parquet(out / file, columns=[TIME])[TIME] for file in sources.SOURCES.values()]
@@ -351,29 +298,19 @@ def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None]) -> None:
     first, last = min(c.min() for c in filled), max(c.max() for c in filled)
     with redirect_stdout(io.StringIO()):  # Feast prints what it does in colours; what fails, raises
         store.apply(definitions(encoders))
-        store.materialize(first - timedelta(days=1), last + timedelta(days=1))
-
-
-def _check_layout(path: Path) -> None:
-    from crossmix.state import ALLOCATION
-
-    if describe(path).layout != ALLOCATION.digest:
-        raise DataError(
-            f"features: {path} was written in state layout {describe(path).layout[:12]}, this code has "
-            f"{ALLOCATION.digest[:12]}; run the features step again"
-        )
+        store.materialize(first - timedelta(days=1), last + timedelta(days=1), feature_views=views)
 
 
 def _historical(path: Path, service: str, entity_df: pd.DataFrame) -> pd.DataFrame:
     """Point-in-time join; the rows come back in the order given, none lost and none twice."""
     import numpy as np
 
-    opened = _opened(path)
+    store = opened(path)
     order = "__row"
     entities = entity_df.reset_index(drop=True).assign(**{TIME: lambda f: sources.utc(f[TIME], TIME)})
     entities[order] = np.arange(len(entities))
-    with _LOCK:
-        joined = opened.store.get_historical_features(entity_df=entities, features=opened.services[service]).to_df()
+    with LOCK:
+        joined = store.store.get_historical_features(entity_df=entities, features=store.services[service]).to_df()
     joined = joined.sort_values(order, ignore_index=True)
     if not np.array_equal(joined[order].to_numpy(), np.arange(len(entities))):
         raise DataError(f"{service}: {len(entities)} rows asked, {len(joined)} came; the feature folder is damaged")
@@ -382,8 +319,8 @@ def _historical(path: Path, service: str, entity_df: pd.DataFrame) -> pd.DataFra
 
 def _asked(path: Path, features: FeatureService | list[str], entities: Mapping[str, list[str]]) -> OnlineResponse:
     """Feast's answer. Statistics are taken from its `proto` as they come: `to_dict` takes as long again."""
-    store = _opened(path).store
-    with _LOCK:
+    store = opened(path).store
+    with LOCK:
         return store.get_online_features(features=features, entity_rows=dict(entities))
 
 
@@ -396,7 +333,7 @@ def _rows_online(path: Path, names: Sequence[str], arm: str) -> tuple[Array, lis
     if not len(names):
         return np.empty((0, ALLOCATION.statistics_size), np.float32), [], []
     entities = {"campaign_id": list(names), "arm": [arm] * len(names)}
-    answer = _asked(path, _opened(path).services[SERVICE_STATISTICS], entities).proto
+    answer = _asked(path, opened(path).services[SERVICE_STATISTICS], entities).proto
     columns = dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
     values_XN = [[value.float_val for value in columns[name].values] for name in ALLOCATION.names]
     first, second = (_stamps(columns[of_view[0]]) for of_view in sources.statistic_names().values())

@@ -1,7 +1,8 @@
 """Secrets from a file or an environment variable, one or two at once, followed while the process runs.
 
 While a secret is changed two hold: signers use both, receivers take either. A file has one a line, and is read by its
-owner alone; a broken one leaves those of before in force, and is told.
+owner alone, or by the group of a cluster's volume (`crossmix.files.exposed`); a broken one leaves those of before in
+force, and is told.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from crossmix import files
 from monitoring import signed
 
 _log = logging.getLogger(__name__)
-MODES = (0o600, 0o400)
-"""Of a file of secrets; 400 as a cluster mounts it."""
 MOST = 2
 SHORTEST_TOKEN = 16
 """Characters of a bearer token."""
@@ -96,12 +95,12 @@ class Secrets(Generic[T]):
         where = f"{self.where}: file {self.file}"
         try:
             with self.file.open("rb") as opened:
-                mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
+                exposed = files.exposed(os.fstat(opened.fileno()))
                 raw = opened.read(10_000)
         except OSError as error:
             raise SecretError(f"{where}: cannot be read ({error.strerror}); name a file with one a line") from None
-        if mode not in MODES:
-            raise SecretError(f"{where}: its mode is {mode:o}, others could use it; run chmod 600 on it")
+        if exposed is not None:
+            raise SecretError(f"{where}: {exposed}")
         try:
             lines = [line.strip() for line in raw.decode("ascii").splitlines()]
         except UnicodeDecodeError:

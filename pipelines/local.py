@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from components import lifeline
 from components.declared import steps
-from crossmix import files
+from crossmix import TELEMETRY_OFF, files
 from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
 from crossmix.config import Config, ConfigError, to_json
 from crossmix.sources import log_files, settings, takes_folder
@@ -40,8 +40,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "TQDM_NCOLS": "90",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "1",
+    **TELEMETRY_OFF,
 }
 
 

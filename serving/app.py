@@ -2,7 +2,8 @@
 
 KServe's own `ModelServer` binds every interface by hard code; this one binds where it is told, loopback by default, and
 asks for tokens as soon as that is elsewhere. On a cluster the same process runs as one role: a predictor (`policy`,
-`control`) or the router, which then calls the predictors by address.
+`control`), the router, which then calls the predictors by address, `feedback`, which takes nothing but that, or the
+`pusher`, which alone makes statistics of finished cycles.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from serving.http import root
 from serving.live.live import Live
 
 _log = logging.getLogger(__name__)
-ROLES = ("all", "policy", "control", "router")
+ROLES = ("all", "policy", "control", "router", "pusher", "feedback")
+LEADING = ("all", "router")
+"""Roles that have the page and management routes, and watch experiment and canary."""
+PUSHING = ("all", "pusher")
+"""Roles that push finished cycles to the feature store."""
 GRACE_SECONDS = 20
 
 
@@ -133,7 +138,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
         # The policy's predictor has the version on trial too.
         if settings.role in ("all", "policy" if model.name == CANARY else model.name):
             registry.update(model, model.name)
-    if settings.role in ("all", "router"):
+    if settings.role in LEADING:
         arms: Any = Here(answerer)
         if settings.predictors is not None:
             urls = dict(zip(ARMS, settings.predictors, strict=True))
@@ -153,12 +158,14 @@ def _routers(live: Live, settings: Settings) -> list[Any]:
     from serving.http import resources as routes
     from serving.page import routes as page
 
-    routers = [_own(live)]
-    if settings.role in ("all", "router"):
+    routers, waiting = [_own(live)], live.config.serving.waiting
+    if settings.role == "feedback":
+        routers.append(routes.feedback_router(live, observed=observe.fed, waiting=waiting))
+    if settings.role in LEADING:
         keeper = standing.keeper_of(live)
         live.watch(standing.loop_of(keeper))
         routers += [
-            routes.router(live, changed=live.reload, observed=observe.fed, waiting=live.config.serving.waiting),
+            routes.router(live, changed=live.reload, observed=observe.fed, waiting=waiting),
             verdict_routes.router(live, keeper),
             life.router(live, changed=live.reload),
             canary.router(live),

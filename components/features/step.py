@@ -7,6 +7,7 @@ STEP = Step(
     order=20,
     core="feature_repo.features:build",
     settings=(
+        "features",
         "fusion.image_encoder",
         "fusion.text_encoder",
         "fusion.text_tokens",

@@ -19,6 +19,7 @@ STEP = Step(
     order=90,
     core="crossmix.registry.step_register:register",
     settings=("registry", "readapt.promote"),
+    aside=("serving.database",),  # whose lock it takes, that nobody else registers or promotes meanwhile
     pipelines=("training", "readapt", "online"),
     figures=figures,
     shown=("version",),

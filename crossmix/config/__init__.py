@@ -28,6 +28,7 @@ from crossmix.config.loading import (
 )
 from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Canary, Guard, Guardrails, Monitor, Registry, Serving
+from crossmix.config.storing import Features
 from crossmix.config.tree import PRESETS, Config, laptop, paper, strict
 from crossmix.config.values import (
     STRICT,
@@ -58,6 +59,7 @@ __all__ = [
     "Data",
     "Demo",
     "Evaluate",
+    "Features",
     "Fraction",
     "Fusion",
     "Gates",

@@ -30,9 +30,9 @@ def to_json(config: Config) -> str:
     return json.dumps(asdict(config), sort_keys=True, separators=(",", ":"))
 
 
-ELSEWHERE = ("registry", "serving", "monitor", "readapt", "alerts")
+ELSEWHERE = ("registry", "serving", "monitor", "readapt", "alerts", "features")
 """Sections that say where a policy is registered, how a server is set up, what watches it, what is done about it, where
-alerts go: the same is served whatever they say."""
+alerts go, where statistics lie online: the same is served whatever they say."""
 
 
 CARRIED = tuple(item.name for item in fields(Config) if item.name not in ELSEWHERE)

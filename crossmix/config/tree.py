@@ -15,6 +15,7 @@ from crossmix.config.judging import Evaluate, Gates
 from crossmix.config.learning import Align, MAMLConfig, Online, Train
 from crossmix.config.readapting import Readapt
 from crossmix.config.serving import Monitor, Registry, Serving
+from crossmix.config.storing import Features
 from crossmix.config.values import STRICT, PositiveInt
 from crossmix.config.watching import Levels, Thresholds
 
@@ -28,6 +29,8 @@ class Config:
     """The preset this tree started from; kept for the record."""
     data: Data = field(default_factory=Data)
     """The log: where it comes from, how it is cleaned and split (§3)."""
+    features: Features = field(default_factory=Features)
+    """The feature store's online side."""
     fusion: Fusion = field(default_factory=Fusion)
     """Multimodal fusion (§2.1)."""
     market: Market = field(default_factory=Market)

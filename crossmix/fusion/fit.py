@@ -26,7 +26,8 @@ def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, A
         config: `fusion` and `data.sequence_length` are read.
         dataset: folder of ingest.
         features: folder of the features step (embeddings/).
-        out: an empty folder; receives fusion.pt, fusion.json, predictions.parquet, contexts.parquet, report.json.
+        out: an empty folder; receives fusion.safetensors, fusion.json, predictions.parquet, contexts.parquet,
+            report.json.
 
     Returns:
         report.json: encoders, modalities, quality of both heads on held-out users of validation and test period

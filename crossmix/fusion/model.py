@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crossmix.artifacts.networks import load_tensors, save_tensors
 from crossmix.config import Fusion as FusionConfig
 from crossmix.fusion.behaviour import BehaviourEncoder
 from crossmix.fusion.calibrate import Calibration
@@ -240,8 +241,8 @@ class Fusion(nn.Module):
         return context_BD
 
     def save(self, folder: Path, **more: object) -> None:
-        """Write fusion.pt (weights) and fusion.json (sizes, config, calibration, and what else is `told`)."""
-        torch.save(self.state_dict(), folder / "fusion.pt")
+        """Write fusion.safetensors (weights) and fusion.json (sizes, config, calibration, and what else is `told`)."""
+        save_tensors(folder / "fusion.safetensors", self.state_dict())
         record = {
             "sizes": asdict(self.sizes),
             "config": asdict(self.config),
@@ -260,7 +261,7 @@ class Fusion(nn.Module):
             record = json.loads((folder / "fusion.json").read_text())
             sizes = Sizes(**{**record["sizes"], "platforms": tuple(record["sizes"]["platforms"])})
             module = cls(FusionConfig(**record["config"]), sizes)
-            module.load_state_dict(torch.load(folder / "fusion.pt", map_location="cpu", weights_only=True))
+            module.load_state_dict(load_tensors(folder / "fusion.safetensors"))
             module.calibration = {head: Calibration(**fitted) for head, fitted in record["calibration"].items()}
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0]

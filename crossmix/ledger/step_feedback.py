@@ -23,6 +23,7 @@ from crossmix.feedback import Feedback
 from crossmix.ledger import quarantine, returned, served
 from crossmix.ledger.returned import Returned
 from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
+from crossmix.ledger.where import database_of
 from crossmix.market.level_evidence import Usual
 from crossmix.market.model import Market, load
 from crossmix.market.plausible import Suspect, suspects
@@ -45,7 +46,7 @@ def feedback(config: Config, champion: Path, home: Path, out: Path) -> FeedbackR
     """
     version, market = ServingVersion.load(champion), load(champion / "market")
     at = _moment(config)
-    url = config.serving.database or f"sqlite:///{(home / 'serving' / 'serving.db').absolute()}"
+    url = database_of(config.serving) or f"sqlite:///{(home / 'serving' / 'serving.db').absolute()}"
     try:
         store = Store.existing(url, lambda: at)
         try:

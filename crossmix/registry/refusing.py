@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from crossmix.config import Config
 from crossmix.registry.store import CHALLENGER, Registry
 from crossmix.registry.version import Version
 
@@ -14,11 +12,6 @@ from crossmix.registry.version import Version
 @dataclass(frozen=True)
 class RefusingRegistry(Registry):
     """A registry that notes what a trial found."""
-
-    @classmethod
-    def of(cls, config: Config, out: Path) -> RefusingRegistry:
-        plain = Registry.of(config, out)
-        return cls(plain.artifact_root, plain.tracking_uri, plain.experiment, plain.model)
 
     def refuse(self, version: str | int, *, actor: str, reason: str) -> Version:
         """Note that a version was found bad, and take the alias challenger from it. Repeated, it changes nothing.

@@ -7,6 +7,7 @@ from pathlib import Path
 from crossmix.artifacts import ServingVersion
 from crossmix.config import Config
 from crossmix.market.model import save
+from crossmix.registry.downloads import FEATURES_FOLDER, features
 from crossmix.registry.store import CHAMPION, Registry
 from crossmix.registry.trained import (
     MARKET_FOLDER,
@@ -20,7 +21,7 @@ from crossmix.registry.trained import (
 
 
 def champion(config: Config, home: Path, out: Path) -> ServingVersion:
-    """Write the champion's bundle/, trained/, market/, where there is one meta/, and champion.json.
+    """Write the champion's bundle/, trained/, market/, where there are some features/ and meta/, and champion.json.
 
     Args:
         home: the run's folder, where a registry without an address of its own lives.
@@ -36,7 +37,10 @@ def champion(config: Config, home: Path, out: Path) -> ServingVersion:
         folder.mkdir()
     trained_policy(registry, version.number).save(folders[POLICY_FOLDER])
     save(trained_market(registry, version.number), folders[MARKET_FOLDER])
-    start = START_FOLDER in registry.folders(version.number)
+    held = registry.folders(version.number)
+    if FEATURES_FOLDER in held:
+        features(registry, version.number, out / FEATURES_FOLDER)
+    start = START_FOLDER in held
     if start:
         adaptation_start(registry, version.number).save(folders[START_FOLDER])
     registry.fetch(version.number, out / "bundle")

@@ -21,8 +21,11 @@ from crossmix.artifacts import (
     Registration,
 )
 from crossmix.config import Config
+from crossmix.ledger.where import database_of
+from crossmix.registry.downloads import FEATURES_FOLDER
+from crossmix.registry.shared import shared
 from crossmix.registry.store import Registry
-from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, START_FOLDER, UNTIL
+from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, START_FOLDER, UNTIL, keep_market
 from crossmix.registry.version import CHAMPION_DIGEST, CHAMPION_RATIO, Version
 from crossmix.report.page import judged_figures
 from crossmix.training.policy_file import POLICY_FILES, START_FILES
@@ -34,11 +37,11 @@ def register(
     """Register `evaluation`/bundle and write `registration.json` (`Registration`) into `out`.
 
     Args:
-        evaluation: what the gate step wrote: evaluation.json or judged.json, gates.json, bundle/.
+        evaluation: what the gate step wrote: evaluation.json or judged.json, gates.json, bundle/, features/.
         policy: the policy that was judged, as the align, readapt or finetune step wrote it.
         meta: where re-adaptation starts: what the meta step wrote, or the champion step, which may have none.
         market: as fitted; where `policy` has a market of its own that its plan is of, that one is kept.
-        home: the run's folder, where a registry without an address of its own lives.
+        home: the run's folder, where a registry without an address of its own lives; it keeps the market, for monitors.
 
     Raises:
         BundleError: the bundle does not verify.
@@ -57,10 +60,17 @@ def register(
         },
     }
     judged, direct = ReadaptationJudged.found(evaluation), config.readapt.promote == "directly"
+    artifacts |= {
+        file.relative_to(evaluation).as_posix(): file
+        for file in sorted((evaluation / FEATURES_FOLDER).rglob("*"))
+        if file.is_file()
+    }
     told = _trained(evaluation, policy) if judged is None else _readapted(judged, policy, direct)
     told["metrics"] |= {f"gate.{gate.name}": gate.value for gate in gates.gates if gate.value is not None}
     files = artifacts | told.pop("artifacts")
-    version = Registry.of(config, home).register(evaluation / "bundle", artifacts=files, **told)
+    registry = shared(Registry.of(config, home), database_of(config.serving))
+    version = registry.register(evaluation / "bundle", artifacts=files, **told)
+    keep_market(plan, version.digest, home)
     Registration.of(version.as_dict()).save(out)
     return version
 

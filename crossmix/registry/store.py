@@ -14,13 +14,13 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlparse
 
 from crossmix import bundle as bundle_module
@@ -51,9 +51,11 @@ class Registry:
     tracking_uri: str | None = None
     experiment: str = "crossmix"
     model: str = "crossmix-policy"
+    shared: Callable[[], AbstractContextManager[None]] = nullcontext
+    """A lock of all machines that write there (`crossmix.registry.shared`), beside that of this one's folder."""
 
     @classmethod
-    def of(cls, config: config_module.Config, out: Path) -> Registry:
+    def of(cls, config: config_module.Config, out: Path) -> Self:
         """The registry that a config names, or the one in the run's folder `out` (mlflow.db, mlartifacts/)."""
         settings = config.registry
         return cls(out / "mlartifacts", settings.tracking_uri, settings.experiment, settings.model)
@@ -161,11 +163,10 @@ class Registry:
         Raises:
             RegistryError: as `rollback`.
         """
-        champion, previous = self._alias(CHAMPION), self._alias(PREVIOUS)
+        numbers = self._alias(CHAMPION), self._alias(PREVIOUS)
+        champion, previous = (None if number is None else self.get(number) for number in numbers)
         try:
-            version, note = rollback_to(
-                None if champion is None else self.get(champion), None if previous is None else self.get(previous), of
-            )
+            version, note = rollback_to(champion, previous, of)
         except LookupError as error:
             raise RegistryError(f"{self.model}: {error.args[0]}") from None
         return self.get(version.number, note)
@@ -302,7 +303,7 @@ class Registry:
         from filelock import FileLock
 
         self.artifact_root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.artifact_root / ".registry.lock", timeout=600), tracking_at(self.uri):
+        with FileLock(self.artifact_root / ".registry.lock", timeout=600), self.shared(), tracking_at(self.uri):
             yield
 
     def _experiment_id(self) -> str:
@@ -433,8 +434,7 @@ class Registry:
 
     def _by_digest(self, digest: str) -> int | None:
         versions = self._client.search_model_versions(f"name = '{self.model}'")
-        numbers = [int(item.version) for item in versions if item.tags.get("bundle_digest") == digest]
-        return min(numbers, default=None)
+        return min((int(one.version) for one in versions if one.tags.get("bundle_digest") == digest), default=None)
 
     def _alias(self, alias: str) -> int | None:
         models = self._client.search_registered_models(f"name = '{self.model}'")

@@ -60,9 +60,12 @@ def rollback(out: Path, reason: str, server: str | None, token: str | None = Non
 
 
 def _registry(out: Path) -> Any:
+    from crossmix.ledger.where import database_of
+    from crossmix.registry.shared import shared
     from crossmix.registry.store import Registry
 
-    return Registry.of(run_with(out, ()), out)
+    config = run_with(out, ())
+    return shared(Registry.of(config, out), database_of(config.serving))
 
 
 def _change(

@@ -223,23 +223,59 @@ Token = Annotated[
 
 @app.command()
 def serve(
-    out: Annotated[Path, typer.Argument(help="Folder of a finished run: its registry's champion serves.")],
-    host: Annotated[str, typer.Option(help="Address to bind; other than loopback needs --tokens.")] = "127.0.0.1",
+    out: Annotated[
+        Path | None, typer.Argument(help="Folder of a finished run: its registry's champion serves; or --registry.")
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CROSSMIX_REGISTRY", help="MLflow tracking URI: its champion serves, without a run's folder."
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(envvar="CROSSMIX_HOST", help="Address to bind; other than loopback needs --tokens.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="HTTP: page, V1, V2, feedback.")] = 8080,
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC (V2); 0: none.")] = 8081,
-    tokens: Annotated[Path | None, typer.Option(help="File of bearer tokens (`crossmix token create`).")] = None,
-    folder: Annotated[Path | None, typer.Option(help="The server's own folder; OUT/serving if absent.")] = None,
-    role: Annotated[str, typer.Option(help="all, or one part on a cluster: policy, control, router.")] = "all",
-    policy_url: Annotated[str | None, typer.Option(help="A router's policy predictor, as http://policy.")] = None,
-    control_url: Annotated[str | None, typer.Option(help="A router's control predictor.")] = None,
+    tokens: Annotated[
+        Path | None, typer.Option(envvar="CROSSMIX_TOKENS", help="File of bearer tokens (`crossmix token create`).")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--state",
+            "--folder",
+            envvar="CROSSMIX_STATE",
+            help="The server's own folder, all that it writes; OUT/serving, or with --registry one in /tmp, if absent.",
+        ),
+    ] = None,
+    role: Annotated[
+        str,
+        typer.Option(
+            envvar="CROSSMIX_ROLE", help="all, or one part on a cluster: policy, control, router, pusher, feedback."
+        ),
+    ] = "all",
+    policy_url: Annotated[
+        str | None, typer.Option(envvar="CROSSMIX_POLICY_URL", help="A router's policy predictor, as http://policy.")
+    ] = None,
+    control_url: Annotated[
+        str | None, typer.Option(envvar="CROSSMIX_CONTROL_URL", help="A router's control predictor.")
+    ] = None,
     predictor_token: Annotated[str | None, typer.Option(envvar="CROSSMIX_PREDICTOR_TOKEN", help="For them.")] = None,
     root_path: Annotated[str, typer.Option(help="Path of the server behind a proxy, as /crossmix.")] = "",
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", envvar="CROSSMIX_SETTINGS", help="With --registry: JSON of the config's section serving."
+        ),
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
     with readable_errors():
         from crossmix.config import ConfigError
-        from pipelines.cli import serve as server
+        from pipelines.cli.serve import serve as run_server
+        from pipelines.cli.serve_registry import start_of
         from serving.app import Settings
 
         if (policy_url is None) != (control_url is None):
@@ -254,9 +290,8 @@ def serve(
             predictor_token=predictor_token,
             root_path=root_path,
         )
-        overrides = set_ or ()
-        config = server.run_with(out, overrides)
-        server.serve(out, config, settings, folder, lambda line: print(line, flush=True), overrides)
+        start = start_of(out, registry, settings, folder, settings_file, set_ or ())
+        run_server(start, settings, lambda line: print(line, flush=True))
 
 
 @app.command()

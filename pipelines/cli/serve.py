@@ -1,4 +1,5 @@
-"""`crossmix serve`: a run's champion behind the experiment's router."""
+"""`crossmix serve`: a champion behind the experiment's router, of a run's folder (`of_run`) or of a registry
+(`pipelines.cli.serve_registry`)."""
 
 from __future__ import annotations
 
@@ -6,13 +7,21 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossmix.clock import Clock, ClockError, clock_of
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
+
+if TYPE_CHECKING:
+    from crossmix.registry.refusing import RefusingRegistry
+    from serving.app import Settings
+    from serving.live.beside import Beside
+    from serving.live.champion import Champion
+    from serving.live.live import Live
 
 _log = logging.getLogger(__name__)
 SERVED = ("serving.*", "registry.*", "online.sigma")
@@ -29,96 +38,169 @@ def run_with(out: Path, overrides: Sequence[str], what: str = "a server", keys: 
     Raises:
         ConfigError: no finished run, or a change that does not fit.
     """
-    for item in overrides:
-        if not item.startswith(tuple(key.removesuffix("*") for key in keys)):
-            takes = f"{', '.join(keys[:-1])} and {keys[-1]}"
-            raise ConfigError(f"--set {item!r}: {what} takes {takes}; train for the rest")
+    check_served(overrides, "--set", what, keys)
     from crossmix.config import documented, from_json
 
     config = from_json(json.dumps(local.run_config(out)))
     return load(config.preset, overrides, dict(documented(config)))
 
 
-def serve(
-    out: Path,
-    config: Config,
-    settings: Any,
-    folder: Path | None,
-    started: Callable[[str], None],
-    overrides: Sequence[str] = (),
+def check_served(
+    overrides: Sequence[str], where: str = "--set", what: str = "a server", keys: Sequence[str] = SERVED
 ) -> None:
-    """Serve the run in `out` until SIGTERM.
+    """Raise `ConfigError` for a change, as KEY=VALUE, of what may not be changed; arguments as `run_with`'s."""
+    for item in overrides:
+        if not item.startswith(tuple(key.removesuffix("*") for key in keys)):
+            takes = f"{', '.join(keys[:-1])} and {keys[-1]}"
+            raise ConfigError(f"{where} {item!r}: {what} takes {takes}; train for the rest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a server starts from: a run's folder, or a registry."""
+
+    config: Config
+    own: Path
+    """The server's own folder: all that it writes."""
+    champion: Champion
+    registry: Callable[[], RefusingRegistry]
+    """Makes a client that may move the registry's aliases."""
+    database: str
+    """SQLAlchemy URL."""
+    features: Path
+    """Feature folder."""
+    clock: Clock
+    named: Sequence[str]
+    """Keys of the section `serving` that a person gave for this start."""
+    beside: Beside | None = None
+    """The feature folder that was fetched; `None`: it is a run's, which keeps statistics offline too."""
+
+
+def of_run(out: Path, config: Config, settings: Settings, folder: Path | None, overrides: Sequence[str]) -> Start:
+    """What a server of the run in `out` starts from.
 
     Args:
-        overrides: what a person changed of the run's config: an experiment that has begun must be as they say.
-        settings: `serving.app.Settings`.
         folder: the server's own; OUT/serving if `None`.
-        started: called with a line once it answers.
+        overrides: what a person changed of the run's config: an experiment that has begun must be as they say.
+
+    Raises:
+        ConfigError: settings that cannot run.
+        BundleError: nothing can serve.
     """
+    from crossmix.ledger.where import database_of
     from crossmix.registry.refusing import RefusingRegistry
+    from crossmix.registry.shared import shared
     from crossmix.registry.store import Registry
     from serving import app as server
+    from serving.http import logs
+    from serving.live.champion import Champion
+
+    settings.check()
+    server.config_of(config)
+    database = database_of(config.serving)
+    if settings.role != "all" and database is None:
+        raise ConfigError(NO_DATABASE.format(settings.role))
+    registry_patience()
+    own = folder or out / "serving"
+    logs.write_to()
+    clock = clock_for(config)
+    return Start(
+        config=config,
+        own=own,
+        champion=Champion(own, lambda: Registry.of(config, out).connected(), out / "bundle", clock),
+        registry=lambda: shared(RefusingRegistry.of(config, out), database),
+        database=database or f"sqlite:///{(own / 'serving.db').absolute()}",
+        features=local.step_folder(out, "features"),
+        clock=clock,
+        named=named_in(overrides),
+    )
+
+
+NO_DATABASE = (
+    "--role {}: parts of a cluster share one database; add --set serving.database=postgresql+psycopg://..., or set "
+    "CROSSMIX_DATABASE"
+)
+
+
+def named_in(overrides: Sequence[str]) -> list[str]:
+    """Keys of the section `serving` in `--set`."""
+    return [item.partition("=")[0].removeprefix("serving.") for item in overrides]
+
+
+def registry_patience() -> None:
+    """A registry that does not answer is away after seconds, not after MLflow's minutes of retries."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> None:
+    """Serve until SIGTERM.
+
+    Args:
+        started: called with a line once it answers.
+    """
+    from serving import app as server
+    from serving.live.live import Live
+
+    live = Live(start.config, start.own, start.database, start.champion, start.features, start.clock, start.named)
+    live.start()
+    _push(live, start, settings)
+    if settings.role in server.LEADING:
+        _lead(live, start, settings)
+    address = f"http://{settings.host}:{settings.port}"
+    what = "the page; /openapi.json" if settings.role in server.LEADING else f"as {settings.role}; /openapi.json"
+    digest = start.champion.current.bundle.digest[:12]
+    server.run(live, settings, lambda: started(f"serving {digest} at {address} ({what}), SIGTERM ends it"))
+
+
+def _push(live: Live, start: Start, settings: Settings) -> None:
+    """What makes statistics of finished cycles, or only says what they lack."""
+    from crossmix.ledger.locks import PUSHER, Lead
+    from serving import app as server
+    from serving.feedback.guard import Doorkeeper
+    from serving.feedback.materialise import Pusher
+    from serving.live.beside import Seeding
+
+    config, writes, lead = start.config, settings.role in server.PUSHING, Lead(PUSHER)
+    if writes and start.beside is not None:
+        live.watch(Seeding(start.beside, lambda: live.version, lambda: live.store, lead))
+    pusher = Pusher(
+        live, start.features, window=config.window, decay=config.decay, silent=config.serving.guard.silent,
+        clock=start.clock, writes=writes, lead=lead if writes else None, offline=start.beside is None,
+        trial=live.trial, guard=Doorkeeper(live, config.serving.guard),
+    )  # fmt: skip
+    live.watch(pusher)
+
+
+def _lead(live: Live, start: Start, settings: Settings) -> None:
+    """What watches experiment and canary; of several servers each does, and the ledger lets one act."""
     from serving.canary import answers
     from serving.canary import watch as trial
     from serving.experiment.standing import mark_of
     from serving.experiment.watch import Watch
-    from serving.feedback.guard import Doorkeeper
-    from serving.feedback.materialise import Pusher
-    from serving.http import logs
-    from serving.live.champion import Champion
-    from serving.live.live import Live
 
-    settings.check()
-    server.config_of(config)
-    if settings.role != "all" and config.serving.database is None:
-        raise ConfigError(
-            f"--role {settings.role}: parts of a cluster share one database; add --set serving.database=postgresql+psycopg://..."
-        )
-    # A registry that does not answer is away after seconds, not after MLflow's minutes of retries.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    own = folder or out / "serving"
-    logs.write_to()
-    clock = clock_for(config)
-    champion = Champion(own, lambda: Registry.of(config, out).connected(), out / "bundle", clock)
-    database = config.serving.database or f"sqlite:///{(own / 'serving.db').absolute()}"
-    features = local.step_folder(out, "features")
-    named = [item.partition("=")[0].removeprefix("serving.") for item in overrides]
-    live = Live(config, own, database, champion, features, clock, named)
-    live.start()
-    leads = settings.role in ("all", "router")
-    silent = config.serving.guard.silent
-    pusher = Pusher(
-        live, features, window=config.window, decay=config.decay, silent=silent, clock=clock, writes=leads,
-        trial=live.trial, guard=Doorkeeper(live, config.serving.guard),
-    )  # fmt: skip
-    live.watch(pusher)
-    if leads:
-        watch = partial(_ended, live, config, out)
-        guard = Watch(
+    live.watch(
+        Watch(
             lambda: live.store,
             lambda: live.experiment.id,
-            config,
-            watch,
-            now=clock,
+            start.config,
+            partial(_ended, live, start.registry),
+            now=start.clock,
             version=lambda: live.version,
             mark=mark_of(live),
         )
-        live.watch(guard)
-        live.watch(
-            trial.Watch(
-                lambda: live.store,
-                lambda: RefusingRegistry.of(config, out),
-                partial(_anew, live),
-                partial(answers.versions, live, settings),
-                now=clock,
-                mark=mark_of(live),
-                told=live.trial.tell,
-            )
+    )
+    live.watch(
+        trial.Watch(
+            lambda: live.store,
+            start.registry,
+            partial(_anew, live),
+            partial(answers.versions, live, settings),
+            now=start.clock,
+            mark=mark_of(live),
+            told=live.trial.tell,
         )
-    address = f"http://{settings.host}:{settings.port}"
-    greeting = f"serving {champion.current.bundle.digest[:12]} at {address} (the page; /openapi.json), SIGTERM ends it"
-    server.run(live, settings, lambda: started(greeting))
+    )
 
 
 def clock_for(config: Config) -> Clock:
@@ -135,19 +217,18 @@ def _anew(live: Any) -> None:
     live.follow_champion()
 
 
-def _ended(live: Any, config: Config, out: Path, reason: str, version: int | None) -> None:
+def _ended(live: Any, registry: Callable[[], Any], reason: str, version: int | None) -> None:
     """A guardrail ended the experiment: everybody gets the static split, and the champion before serves again.
 
     Only `version` is rolled back: a second call, or a champion that somebody promoted since, changes nothing.
     """
     from crossmix.registry.mlflow_door import RegistryError
-    from crossmix.registry.store import Registry
 
     live.reload()
     if version is None:
         _log.warning("the experiment has ended; no version of the registry served, so none is rolled back")
         return
     try:
-        Registry.of(config, out).rollback(actor="guardrail", reason=reason, of=version)
+        registry().rollback(actor="guardrail", reason=reason, of=version)
     except RegistryError as error:
         _log.warning("the experiment has ended; no rollback: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -206,9 +207,10 @@ def table(letters: Sequence[Letter]) -> str:
 
 def _config(out: Path | None, database: str | None, overrides: Sequence[str], what: str) -> Config:
     from crossmix.config import ConfigError, load
+    from crossmix.ledger.where import VARIABLE
     from pipelines.cli.serve import run_with
 
-    if out is None and database is None:
-        raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
+    if out is None and database is None and not os.environ.get(VARIABLE):
+        raise ConfigError(f"monitor: name the folder of a run that was served, --database URL, or {VARIABLE}")
     keys = ("alerts.*", "serving.database", "serving.clock")
     return load("laptop", overrides) if out is None else run_with(out, overrides, what, keys)

@@ -32,8 +32,8 @@ class Registry(Protocol):
     def get(self, version: str | int) -> Any:
         """A version by number or alias: `number`."""
 
-    def promote(self, version: str | int, *, actor: str, reason: str) -> Any:
-        """Make it champion."""
+    def promote(self, version: str | int, *, actor: str, reason: str, over: int | None = None) -> Any:
+        """Make it champion in place of `over`, or refuse."""
 
     def refuse(self, version: str | int, *, actor: str, reason: str) -> Any:
         """Take the alias challenger from it."""
@@ -126,7 +126,9 @@ class Watch(Loop):
         champion = registry.get("champion").number
         told = reason
         if canary.outcome == PROMOTED and champion in (canary.champion, canary.version):
-            champion = registry.promote(canary.version, actor=actor, reason=reason).number
+            # Somebody else may promote another at this moment: then the registry refuses, and the next look says so.
+            over = canary.champion
+            champion = registry.promote(canary.version, actor=actor, reason=reason, over=over).number
         elif canary.outcome == PROMOTED:
             told = f"version {champion} is champion by now, which it was never compared with: it stays"
         elif canary.outcome == ROLLED_BACK:

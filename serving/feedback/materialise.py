@@ -25,6 +25,7 @@ from crossmix.clock import Clock, wall
 from crossmix.ledger import pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
 from crossmix.ledger.feedback import Increment, increments_of, known_cells_of
+from crossmix.ledger.locks import Lead
 from crossmix.ledger.pushes import Key, Note, Progress
 from crossmix.ledger.served import Split, last_splits_of
 from crossmix.ledger.store import Store, StoreAwayError
@@ -146,6 +147,8 @@ class Pusher(Loop):
         seconds: pause between rounds.
         clock: the time, UTC.
         writes: false in a server that leaves pushing to another: it only says what is missing.
+        lead: of several servers that push, one does, as it says; the others wait for their turn. `None`: there is one.
+        offline: whether rows are kept in the feature folder beside the online store.
         trial: of a server that may have a version on trial, whose arm is then one more.
         guard: says which reports are not believed; `None`: all are.
     """
@@ -162,6 +165,8 @@ class Pusher(Loop):
         clock: Clock = wall,
         arms: Sequence[str] = ARMS,
         writes: bool = True,
+        lead: Lead | None = None,
+        offline: bool = True,
         trial: Tried | None = None,
         guard: Doorkeeper | None = None,
     ) -> None:
@@ -169,6 +174,8 @@ class Pusher(Loop):
         self.live, self.folder, self.clock, self.arms = live, Path(folder), clock, tuple(arms)
         self._trial = trial
         self.window, self.decay, self.silent, self.writes = window, decay, silent, writes
+        self.lead, self.offline = lead, offline
+        self._may_write, self._term = writes, 0
         self.guard = guard
         self.pushed = 0
         """Rows."""
@@ -185,6 +192,7 @@ class Pusher(Loop):
     def _push(self) -> None:
         """One round over all campaigns and arms. Raises `StoreAwayError`, `ExpectedError` for what else went wrong."""
         store, campaigns, now = self.live.store, self.live.campaigns, self.clock()
+        self._take_turn(store)
         whole = self._look_at_all(campaigns, now)
         progress = pushes.progress(store, moved=not whole)
         received = {key: one.feedback.received for key, one in progress.items()}
@@ -203,6 +211,19 @@ class Pusher(Loop):
             raise
         if not all_made:
             self._looked = None
+
+    def _take_turn(self, store: Store) -> None:
+        """Find out whether this server pushes in this round; one that begins to knows nothing of what others pushed."""
+        if self.lead is None:
+            return
+        try:
+            self._may_write = self.writes and self.lead.held(store)
+        except StoreAwayError:
+            self._may_write = False
+            raise
+        if self._may_write and self.lead.terms != self._term:
+            self._term, self._looked = self.lead.terms, None
+            self._seen.clear()
 
     def _look_at_all(self, campaigns: Mapping[str, Campaign], now: datetime) -> bool:
         """Whether a cycle may have ended, a campaign was edited, or it is time to; else what moved is enough."""
@@ -223,17 +244,17 @@ class Pusher(Loop):
                 continue
             finished = campaign.cycle(now) - 1
             newest = max(min(finished, campaign.cycles - 1), -1)
-            wanted, back = range(0), self.writes and one.cycle > max(finished, -1)
+            wanted, back = range(0), self._may_write and one.cycle > max(finished, -1)
             seen = self._seen.get(key)
             if back:
                 wanted = range(newest + 1)
             elif newest < first:
                 continue
-            elif self.writes and one.cycle < newest:
+            elif self._may_write and one.cycle < newest:
                 wanted = range(max(one.cycle + 1, first), newest + 1)
             elif not self._changed(seen, campaign, newest, one, whole):
                 continue
-            elif self.writes and (seen is not None or one.number != one.feedback.late):
+            elif self._may_write and (seen is not None or one.number != one.feedback.late):
                 wanted = range(newest, newest + 1)
             due.append(_Due(campaign, key[1], one, newest, wanted, back))
         return due
@@ -267,8 +288,11 @@ class Pusher(Loop):
                 raise ExpectedError(sentence(error)) from error
         batch = _Batch()
         for one in self._read(store, due, now):
+            name = one.due.campaign.campaign_id
             try:
-                self._add(batch, one, seeds.get(one.due.campaign.campaign_id, {}))
+                if one.due.wanted and name in self._seeds.faults:
+                    raise ExpectedError(f"what the log says of it cannot be read: {self._seeds.faults[name]}")
+                self._add(batch, one, seeds.get(name, {}))
             except Exception as error:
                 self._broken(one.due, error, now)
             if len(batch.rows) >= MOST_MADE:
@@ -313,7 +337,7 @@ class Pusher(Loop):
         """What is not believed of some campaigns, once it was looked at."""
         if self.guard is None:
             return {}
-        if self.writes:
+        if self._may_write:
             self.guard.look(store, names, now)
         return self.guard.of(store, names)
 
@@ -376,7 +400,7 @@ class Pusher(Loop):
         """One push for all, then the note of it; what failed is new again."""
         try:
             if batch.rows:
-                push_rows(self.folder, batch.rows, lambda: _noted(store, batch.due))
+                push_rows(self.folder, batch.rows, lambda: _noted(store, batch.due), offline=self.offline)
             pushes.note(store, batch.notes)
         except BaseException as error:
             for one in batch.due:

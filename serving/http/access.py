@@ -18,7 +18,6 @@ import logging
 import os
 import re
 import secrets
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
@@ -32,8 +31,6 @@ from serving.http.root import routed
 
 _log = logging.getLogger(__name__)
 SCOPES = ("read", "serve", "feedback", "admin")
-MODES = (0o600, 0o400)
-"""Of the tokens' file; 400 as a cluster mounts a secret."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 PAGES = frozenset({"/", "/page.json", "/delivery.csv", "/experiment", "/experiment.json"})
 """What a person opens in a browser: there the token may also be the password of Basic authentication."""
@@ -248,14 +245,14 @@ def load(file: Path) -> tuple[Token, ...]:
     """The tokens of a file; raises `AccessError`."""
     try:
         with file.open("rb") as opened:
-            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
+            exposed = files.exposed(os.fstat(opened.fileno()))
             raw = opened.read()
     except OSError as error:
         raise AccessError(
             f"tokens {file}: cannot be read ({error.strerror}); make it with crossmix token create"
         ) from None
-    if mode not in MODES:
-        raise AccessError(f"tokens {file}: its mode is {mode:o}, others could use it; run chmod 600 on it")
+    if exposed is not None:
+        raise AccessError(f"tokens {file}: {exposed}")
     try:
         rows = json.loads(raw)
     except (ValueError, RecursionError):

@@ -7,6 +7,7 @@ applicable, stops the registration.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,15 @@ from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
 
 
-def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Path, out: Path) -> dict[str, Any]:
-    """Judge market and policy; write evaluation.json, gates.json and bundle/; returns the gates."""
+def judge(
+    config: Config, dataset: Path, fusion: Path, market: Path, policy: Path, out: Path, features: Path | None = None
+) -> dict[str, Any]:
+    """Judge market and policy; write evaluation.json, gates.json and bundle/; returns the gates.
+
+    Args:
+        features: what the features step wrote; what a server needs of it goes beside the bundle, as features/. `None`:
+            a server of this bundle has a feature folder of its own.
+    """
     data, fitted = Dataset(dataset), load(market)
     log = read(data)
     planned, _, _ = log.planned(data)
@@ -85,6 +93,8 @@ def judge(config: Config, dataset: Path, fusion: Path, market: Path, policy: Pat
         "bounds": bounds(config),
     }
     Evaluation.of(evaluation).save(out)
+    if features is not None and (features / "served").is_dir():
+        shutil.copytree(features / "served", out / "features")
     verdict = {"gates": rows, "passed": passed}
     GateTable.of(verdict).save(out)
     return verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,7 @@ Outcome = Literal["adapted", "nothing to gain", "stopped"]
 
 
 def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Path) -> ReadaptationJudged:
-    """Judge a challenger; write judged.json, gates.json and bundle/.
+    """Judge a challenger; write judged.json, gates.json, bundle/ and, of a champion that has them, features/.
 
     Args:
         champion, feedback: what their steps wrote.
@@ -52,6 +53,8 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     lineage = {"market_digest": refitted.digest, "parent": version.bundle_digest, "evaluate": digest(config.evaluate)}
     bundles.annotate(out / "bundle", rows, lineage)
     GateTable.of({"gates": rows, "passed": not failed}).save(out)
+    if (champion / "features").is_dir():
+        shutil.copytree(champion / "features", out / "features")
     report = ReadaptationJudged(
         version=version.version,
         bundle_digest=version.bundle_digest,

@@ -74,3 +74,24 @@ def test_durable_is_on_the_disk_before_it_is_in_place(tmp_path: Path, monkeypatc
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         files.write(tmp_path / "none" / "a", "x")
+
+
+def status(mode: int, group: int) -> os.stat_result:
+    """Of a regular file."""
+    return os.stat_result((0o100_000 | mode, 1, 1, 1, os.geteuid(), group, 0, 0, 0, 0))
+
+
+def test_a_secret_is_its_owners_or_of_a_group_of_ones_own() -> None:
+    mine = {os.getegid(), *os.getgroups()}
+    foreign = max(mine) + 1
+    for mode in (0o600, 0o400):
+        assert files.exposed(status(mode, foreign)) is None
+    for group in mine:
+        assert files.exposed(status(0o440, group)) is None
+    assert files.exposed(status(0o440, foreign)) == (
+        f"its mode is 440 and its group {foreign} is none of this process's, which others could be in; run chmod 600 "
+        "on it, or name the group as fsGroup where a cluster mounts it"
+    )
+    for mode in (0o644, 0o640, 0o660, 0o444, 0o460, 0o404, 0o500):
+        told = f"its mode is {mode:o}, others could use it; run chmod 600 on it"
+        assert files.exposed(status(mode, os.getegid())) == told

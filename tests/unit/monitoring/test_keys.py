@@ -63,6 +63,7 @@ def test_what_others_could_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="mode is 644, others could use it; run chmod 600"):
         keys.signing("s", write(tmp_path / "secret", SECRET, 0o644), None)
     assert keys.signing("s", write(tmp_path / "mounted", SECRET, 0o400), None)()
+    assert keys.signing("s", write(tmp_path / "shared", SECRET, 0o440), None)()
 
 
 def test_a_variable_holds_one_or_two(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,7 +197,7 @@ def test_saved_and_loaded_is_the_same_module(tmp_path: Path):
     assert torch.equal(loaded.context(*inputs()), module.context(*inputs()))
     assert loaded.calibration == module.calibration
     assert loaded.sizes == module.sizes
-    (tmp_path / "fusion.pt").write_bytes(b"half")
+    (tmp_path / "fusion.safetensors").write_bytes(b"half")
     with pytest.raises(DataError, match="holds no fitted fusion"):
         Fusion.load(tmp_path)
 

@@ -1,0 +1,176 @@
+"""`crossmix serve --registry URI`: a server from the registry alone, as a pod of a cluster starts; no run's folder.
+
+The config comes from the champion's bundle, what a server may change of it (`serve.SERVED`) from a file, `--set` and the
+environment, features from beside the bundle, statistics from Redis. All that is written lies in one folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossmix.background import sentence
+from crossmix.config import Config, ConfigError, documented, load
+from pipelines.cli.serve import (
+    NO_DATABASE,
+    Start,
+    check_served,
+    clock_for,
+    named_in,
+    of_run,
+    registry_patience,
+    run_with,
+)
+
+if TYPE_CHECKING:
+    from serving.app import Settings
+
+
+def start_of(
+    out: Path | None,
+    registry: str | None,
+    settings: Settings,
+    folder: Path | None,
+    given: Path | None,
+    overrides: Sequence[str],
+) -> Start:
+    """What a server starts from, of a run's folder `out` or of a registry; raises as `of_run` and `of_registry`."""
+    if (out is None) == (registry is None):
+        raise ConfigError("OUT, --registry (CROSSMIX_REGISTRY): name the folder of a run or a registry, and not both")
+    if registry is not None:
+        return of_registry(registry, settings, folder, given, overrides)
+    if given is not None or out is None:
+        raise ConfigError("--settings: it is for --registry; a run has its own config, --set changes it")
+    return of_run(out, run_with(out, overrides), settings, folder, overrides)
+
+
+def state_of(settings: Settings) -> Path:
+    """The server's own folder where none is named: servers of one machine have one each."""
+    return Path(tempfile.gettempdir()) / f"crossmix-{settings.role}-{settings.port}"
+
+
+def of_registry(
+    uri: str, settings: Settings, state: Path | None, given: Path | None, overrides: Sequence[str] = ()
+) -> Start:
+    """What a server of the registry's champion starts from.
+
+    Args:
+        uri: MLflow tracking URI.
+        state: the server's own folder; `None`: `state_of`.
+        given: file of settings (`settings_in`); they hold at a first start, an experiment that has begun stays as it is.
+        overrides: KEY=VALUE of a person, after those: an experiment that has begun must be as they say.
+
+    Raises:
+        ConfigError: settings that cannot run, a registry that is away while nothing was kept, or a champion that a
+            server cannot start from.
+        RegistryError: there is no champion, or it brings no features.
+        BundleError: the bundle that came does not verify.
+    """
+    from crossmix.ledger.where import database_of
+    from crossmix.registry.refusing import RefusingRegistry
+    from crossmix.registry.shared import shared
+    from crossmix.registry.store import Registry
+    from serving import app as server
+    from serving.http import logs
+    from serving.live.beside import Beside
+    from serving.live.champion import Champion
+
+    settings.check()
+    values = {} if given is None else settings_in(given)
+    check_served(overrides)
+    first = load("laptop", overrides, {**values, "registry.tracking_uri": uri})
+    database, online = database_of(first.serving), _online(settings.role)
+    if settings.role != "all" and database is None:
+        raise ConfigError(NO_DATABASE.format(settings.role))
+    own = (state or state_of(settings)).absolute()
+    _writable(own)
+    registry_patience()
+    logs.write_to()
+    clock = clock_for(first)
+    beside = Beside(own / "features", lambda: Registry.of(first, own), online)
+    try:
+        champion = Champion(own, lambda: Registry.of(first, own).connected(), None, clock)
+        beside.start(champion.current.version)
+    except ValueError:  # our own, a sentence each
+        raise
+    except Exception as error:  # MLflow's stores raise their own kinds each
+        raise ConfigError(
+            f"--registry {uri}: it cannot be read ({sentence(error)}); start it, or name another"
+        ) from None
+    config = server.config_of(_config(champion.current.bundle.config, first, values, overrides))
+    return Start(
+        config=config,
+        own=own,
+        champion=champion,
+        registry=lambda: shared(RefusingRegistry.of(first, own), database),
+        database=database or f"sqlite:///{own / 'serving.db'}",
+        features=beside.folder,
+        clock=clock,
+        named=named_in(overrides),
+        beside=beside,
+    )
+
+
+def settings_in(file: Path) -> dict[str, Any]:
+    """Dotted keys and values of a file of settings: JSON, the config's sections `serving`, `registry` and `online`.
+
+    Raises:
+        ConfigError: no such file, no JSON, or a key that a server does not take.
+    """
+    try:
+        tree = json.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError(f"--settings {file}: cannot be read ({error.strerror}); name a JSON file") from None
+    except ValueError as error:
+        raise ConfigError(f'--settings {file}: not JSON ({error}); write it as {{"serving": {{...}}}}') from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f'--settings {file}: {type(tree).__name__}; write it as {{"serving": {{...}}}}')
+    values = dict(_dotted(tree))
+    check_served([f"{key}=" for key in values], f"--settings {file}")
+    return values
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _config(carried: Config, first: Config, values: Mapping[str, Any], overrides: Sequence[str]) -> Config:
+    """What the bundle carries, with what a server may change.
+
+    Args:
+        carried: the bundle's; of where its log lay it says nothing.
+        first: has the registry's address.
+    """
+    tree = {**dict(documented(carried)), "data.path": "log", **values}
+    whole = load(carried.preset, overrides, tree)
+    return replace(whole, data=replace(whole.data, path=None), registry=first.registry)
+
+
+def _online(role: str) -> dict[str, str] | None:
+    """Feast's section `online_store`; `None`: SQLite in the server's own folder. Parts of a cluster share a Redis."""
+    from feature_repo import redis_url
+
+    if role == "all" and not os.environ.get(redis_url.VARIABLE):
+        return None
+    return redis_url.online_store()
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--state {folder}: cannot be written ({error.strerror}); name a folder that can") from None
+
+
+__all__ = ["of_registry", "settings_in", "start_of", "state_of"]
