@@ -35,7 +35,6 @@ def unknown(words: list[str]) -> list[str]:
     return [option for option in given if option not in options]
 
 
-@pytest.mark.xfail(strict=True, reason="servers that start from a registry are not in this tree yet")
 @pytest.mark.parametrize(("role", "kserve"), SERVED)
 def test_servers(builds: dict[str, list[Document]], role: str, kserve: bool) -> None:
     words = started(builds["all"], f"{'InferenceService' if kserve else 'Deployment'} {role}")
