@@ -8,6 +8,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
+from tests.support.clusters import cluster_file
 from tests.support.kfp_pods import CANNOT, executor_faults, executor_pods
 from tests.support.manifests import Document
 from tests.support.pods import UID, pod_faults
@@ -78,3 +79,16 @@ def test_a_tag_and_a_run_of_nobody_are_missed(ir: list[Any], builds: dict[str, l
     assert executor_faults(pod, builds["cluster"]) == ["containers.main.image: 'crossmix-steps:0.1.0' is no digest"]
     (pod,) = executor_pods(ir, "pipeline-runner")
     assert [fault for fault in executor_faults(pod, builds["cluster"]) if "'pipeline-runner' is none of" in fault]
+
+
+@pytest.mark.parametrize("name", ["training", "readapt", "online"])
+def test_every_step_of_our_pipelines_holds(builds: dict[str, list[Document]], name: str, tmp_path: Path) -> None:
+    wiring = pytest.importorskip("pipelines.wiring", reason="in this tree pipelines are not built for a place")
+    from crossmix.config.cluster import read_cluster
+    from pipelines import submit
+
+    place = read_cluster(cluster_file(tmp_path))
+    wiring.write(submit.pipeline_of(name), tmp_path / "ir.yaml", None, 0, place)
+    found = executor_pods(yaml.safe_load_all((tmp_path / "ir.yaml").read_text()), place.account_of(name))
+    assert len(found) >= 6
+    assert {pod.name: executor_faults(pod, builds["cluster"]) for pod in found} == {pod.name: [] for pod in found}
