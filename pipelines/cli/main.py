@@ -18,7 +18,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
-from pipelines.cli.cluster import cluster
+from pipelines.cli.images import cluster
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
 from pipelines.cli.readable import readable_errors
