@@ -19,6 +19,7 @@ A flight is an advertiser: all campaigns of the market. Stopped is one with a ce
 is an honest one with any cell held in 30 cycles. Revenue is the policy arm's true one over the ten cycles of a hold,
 over that of the same world without poison; without the guard every report is believed. The seeds are of this benchmark
 alone; nothing was chosen on them. Parts have Clopper and Pearson's 95 % interval, revenue the mean's over flights (t).
+`--resume FILE` keeps every finished world: a run that was cut off goes on from it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks._machine import machine
+from benchmarks._resumed import Resumed
 from benchmarks.allocation import finished
 from benchmarks.guardrails import part
 from crossmix import bundle as bundles
@@ -291,46 +293,69 @@ def honest(market: Market) -> Iterator[tuple[str, Market]]:
         yield f"{name} x2 and x0.5 by turns", scaled_market(market, **{name: torch.where(odd, 2.0, 0.5)})
 
 
-def measure(run: Path | None, source: str, data: str | None, flights: int, worlds: str) -> dict[str, Any]:
-    """Everything, or `worlds` alone: honest or poisoned."""
+def measure(
+    run: Path | None, source: str, data: str | None, flights: int, worlds: str, file: Path | None
+) -> dict[str, Any]:
+    """Everything, or `worlds` alone: honest or poisoned.
+
+    Args:
+        file: where every finished world is kept, and taken from; `None`: nowhere.
+    """
     before = os.getloadavg()
-    began = time.process_time()
     config, folder, _ = finished(run, source, data)
     fitted, bundle = load(folder), bundles.load(folder.parents[2] / "bundle")
     torch.set_num_threads(1)
+    of = {"flights": flights, "seed": SEED, "market": fitted.digest, "bundle": bundle.digest}
+    kept = Resumed(file, of)
 
     def begun(world: Market) -> Flights:
         return Flights(world, fitted, bundle, config, flights, SEED)
 
-    result: dict[str, Any] = {"flights": flights}
+    result: dict[str, Any] = {"benchmark": "guard", "generated": fitted.generated, "flights": flights}
     if worlds != "poisoned":
         result["honest"] = {}
         for name, world in honest(fitted):
-            result["honest"][name] = {"blocked": part(begun(world).play(CYCLES).first_F < CYCLES)}
-            _say(name, result["honest"][name])
+            blocked = kept.part(f"honest: {name}", lambda world=world: _blocked(begun(world)))  # type: ignore[misc]
+            result["honest"][name] = blocked
+            _say(name, blocked)
     if worlds != "honest":
-        result |= _poisoned(begun(fitted).play(DAY))
-    return result | {"cpu seconds": time.process_time() - began, "machine": machine(before)}
+        result |= _poisoned(kept, lambda: begun(fitted).play(DAY))
+    return result | {"cpu seconds": kept.seconds, "machine": machine(before)}
 
 
-def _poisoned(before_it: Flights) -> dict[str, Any]:
+def _blocked(world: Flights) -> dict[str, Any]:
+    return {"blocked": part(world.play(CYCLES).first_F < CYCLES)}
+
+
+def _poisoned(kept: Resumed, begin: Callable[[], Flights]) -> dict[str, Any]:
     """What every poison comes to, from flights on that have not met one."""
-    result: dict[str, Any] = {"poison": {}, "within the law": {}}
-    quiet = before_it.again().play(DAY + HOLD)
-    for name, poison in POISONS.items():
+    before_it = cache(begin)
+    quiet = cache(lambda: before_it().again().play(DAY + HOLD))
+
+    def unguarded(poison: Poison) -> dict[str, Any]:
         # Without the guard an arm sees its own reports alone: the other's matter nothing.
-        believed = ratio(before_it.again().play(DAY + HOLD, poison=poison, guarded=False), quiet)
+        return ratio(before_it().again().play(DAY + HOLD, poison=poison, guarded=False), quiet())
+
+    def guarded(poison: Poison, arms: tuple[str, ...]) -> dict[str, Any]:
+        held = before_it().again().play(DAY + HOLD, poison=poison, arms=arms)
+        answer = {f"stopped within {some}": part(held.first_F < DAY + some) for some in (3, 7)}
+        return answer | {"revenue with the guard": ratio(held, quiet())}
+
+    def within(poison: Poison) -> dict[str, Any]:
+        held = before_it().again().play(DAY + HOLD, poison=poison)
+        return {"stopped within 10": part(held.first_F < CYCLES), "revenue": ratio(held, quiet())}
+
+    result: dict[str, Any] = {"poison": {}, "within the law": {}}
+    for name, poison in POISONS.items():
+        believed = kept.part(f"without the guard: {name}", partial(unguarded, poison))
         for label, arms in (("both arms", ("policy", "control")), ("the policy's", ("policy",))):
-            held = before_it.again().play(DAY + HOLD, poison=poison, arms=arms)
-            answer = {f"stopped within {some}": part(held.first_F < DAY + some) for some in (3, 7)}
-            answer |= {"revenue with the guard": ratio(held, quiet), "revenue without": believed}
-            result["poison"][f"{name}, {label}"] = answer
-            _say(f"{name}, {label}", answer)
+            key = f"{name}, {label}"
+            answer = kept.part(f"poison: {key}", partial(guarded, poison, arms)) | {"revenue without": believed}
+            result["poison"][key] = answer
+            _say(key, answer)
     for name, poison in WITHIN.items():
-        held = before_it.again().play(DAY + HOLD, poison=poison)
-        answer = {"stopped within 10": part(held.first_F < CYCLES), "revenue": ratio(held, quiet)}
-        result["within the law"][name] = answer
-        _say(name, answer)
+        result["within the law"][name] = kept.part(f"within the law: {name}", partial(within, poison))
+        _say(name, result["within the law"][name])
     return result
 
 
@@ -352,8 +377,9 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--flights", type=int, default=200, help="advertisers of a world")
     parser.add_argument("--worlds", choices=("all", "honest", "poisoned"), default="all")
+    parser.add_argument("--resume", type=Path, help="file of finished worlds, to go on from")
     given = parser.parse_args()
-    result = measure(given.run, given.source, given.data, given.flights, given.worlds)
+    result = measure(given.run, given.source, given.data, given.flights, given.worlds, given.resume)
     if given.json:
         print(json.dumps(result, indent=1))
 

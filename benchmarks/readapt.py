@@ -180,17 +180,16 @@ def lasting(bench: Bench, name: str) -> Market:
     return scaled_market(market, **factors)
 
 
-def later(bench: Bench, name: str) -> Market:
-    """The same from a day on, with no word of it."""
-    market, factor_P = bench.market, alternating(bench.market)
-    moves = []
+def moved(market: Market, name: str, since: int) -> Market:
+    """The same of any market, from a day on, with no word of it."""
+    factor_P, moves = alternating(market), []
     for size in (FACTOR, 1 / FACTOR):
         platforms = [name for name, one in zip(market.platforms, factor_P.tolist(), strict=True) if one == size]
         move = Shift(
             name=name,
             platforms=tuple(platforms),
             size=size,
-            start=bench.size.since,
+            start=since,
             ramp=0,
             duration=None,
             during={name: size},
@@ -230,7 +229,7 @@ def later_errors(bench: Bench) -> Result:
             "MAML alone": lambda: Meta(plan, bench.start, seeds),
             "world known": lambda name=name: Known(plan, lasting(bench, name), since),  # type: ignore[misc]
         }
-        told[name], _ = bench.play(later(bench, name), ways, since=since)
+        told[name], _ = bench.play(moved(bench.market, name, since), ways, since=since)
     return told
 
 

@@ -28,8 +28,14 @@ from crossmix.background import Loop
 _log = logging.getLogger(__name__)
 
 
+INHERITED = ("PET_", "TORCHELASTIC_", "MASTER_", "GROUP_", "ROLE_")
+"""Begins of what a torchrun, or a TrainJob's pod, tells its own processes; a torchrun that is started within must not
+hear it: it would wait for that job's nodes."""
+OWN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
+
 class RankError(RuntimeError):
-    """The ranks ended without a result."""
+    """The ranks ended without a result, or cannot be had."""
 
 
 def rank() -> int:
@@ -38,6 +44,25 @@ def rank() -> int:
 
 def size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def grouped() -> bool:
+    """Whether this process is one of a group's, be it the only one."""
+    return dist.is_initialized()
+
+
+def require_gpus(here: int) -> None:
+    """A GPU for each of the ranks of this machine, where it has any: NCCL takes a device once.
+
+    Raises:
+        RankError: there are fewer.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if 0 < gpus < here:
+        raise RankError(
+            f"train.ranks: {here} ranks on a machine with {gpus} GPU{'s' * (gpus > 1)}, and each needs its own; set "
+            f"train.ranks={gpus}, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to train on the CPU"
+        )
 
 
 def device() -> torch.device:
@@ -113,7 +138,12 @@ def barrier() -> None:
 
 @contextmanager
 def group() -> Iterator[None]:
-    """Join the ranks that torchrun started; this process ends when its torchrun does."""
+    """Join the ranks that torchrun started; this process ends when its torchrun does.
+
+    Raises:
+        RankError: fewer GPUs here than ranks.
+    """
+    require_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     torch.set_num_threads(1)
     Loop("torchrun", 0.5, partial(_end_without, os.getppid()), at_once=True).start()
     here = device()
@@ -139,8 +169,9 @@ def launch(
         meanwhile: called once a second while they run, and once after.
 
     Raises:
-        RankError: they died more often than that.
+        RankError: they died more often than that, or there are fewer GPUs.
     """
+    require_gpus(ranks)
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *(f"--nproc-per-node={ranks}", "--max-restarts=0", "-m", module, *arguments),
@@ -159,7 +190,8 @@ def launch(
 
 def _attend(command: Sequence[str], meanwhile: Callable[[], None] | None) -> int:
     """Exit status of one torchrun."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(INHERITED) and key not in OWN}
+    environment = inherited | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent) as process:
         try:
             while (status := _wait(process)) is None:

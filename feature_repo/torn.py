@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 Rows = tuple["Array", list[float], list[float]]
 """Values (n, X), and the seconds of each view's row."""
 
+
+
+class TornError(DataError):
+    """Rows of a push that was cut off.
+
+    Args:
+        names: of the rows.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        super().__init__(f"statistics of {names[0]}{more}: {TORN}")
+
+
+TORN = "platform and campaign rows are of different cycles, a push was cut off; push the last row again"
 READS = 20
 PAUSE = 0.01
 """A reader looks so often, so many seconds apart."""
@@ -36,7 +52,7 @@ def settled(
         times: by view, the times alone.
 
     Raises:
-        DataError: some stay of different cycles; names one.
+        TornError: some stay of different cycles.
     """
     values_NX, first_N, second_N = read(names)
     torn = [row for row in range(len(names)) if first_N[row] != second_N[row]]
@@ -52,9 +68,5 @@ def settled(
                 first_N[row], second_N[row] = one, other
             torn = [row for row in torn if first_N[row] != second_N[row]]
     if torn:
-        more = f" and {len(torn) - 1:,} more" if len(torn) > 1 else ""
-        raise DataError(
-            f"statistics of {names[torn[0]]}{more}: platform and campaign rows are of different cycles, a push was cut "
-            "off; push the last row again"
-        )
+        raise TornError([names[row] for row in torn])
     return values_NX, first_N

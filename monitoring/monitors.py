@@ -70,8 +70,9 @@ class Served:
     config: Config
     bundle: Path | None = None
     """The champion's folder; `None`: nobody said where it lies."""
-    market: Path | None = None
-    """The folder of the market that it was trained in."""
+    market: Callable[[str], Path] | None = None
+    """Gives the folder of the market that a bundle's plan came from, by the bundle's digest, or raises `ValueError`: there
+    is none, or the registry is away. `None`: nobody knows. It may take seconds, so who needs none does not ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

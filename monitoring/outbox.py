@@ -1,7 +1,8 @@
 """Delivery of alerts: a loop per target sends what is due until the target acknowledges it, and outlives a kill.
 
-A row of the outbox stays until a 2xx. What may work later is tried again, with a pause that doubles, a part of it by
-chance, and at least what Retry-After asks for; what will never work is parked and told. Pauses are of the wall's time.
+A row of the outbox waits until a 2xx, and stays for `alerts.keep` days after it. What may work later is tried again,
+with a pause that doubles, a part of it by chance, and at least what Retry-After asks for; what will never work is
+parked and told. Pauses are of the wall's time.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ PATIENCE = timedelta(days=1)
 """How long a refused signature or token is tried again: keys that rotate are not everywhere at once."""
 LATER = frozenset({408, 421, 423, 425, 429})
 """Statuses below 500 after which the same may work."""
+TIDY = timedelta(hours=1)
+"""Between two looks for rows that were kept long enough."""
 UNKNOWN_HERE = frozenset({401, 403})
 
 
@@ -82,6 +85,7 @@ class Courier:
         self._store, self.destination, self._settings = store, destination, settings
         self._post, self._now, self._chance = post or over_http, now, chance
         self._rest: datetime | None = None
+        self._tidied: datetime | None = None
         self._failed = 0
         """Tries without an acknowledgement since the last one, of whatever letter: a target that is away stays away."""
         # A letter is another process's again once this one has surely given up on it.
@@ -90,6 +94,7 @@ class Courier:
     def round(self) -> None:
         """Send what is due, until the target is in trouble; raises `StoreAwayError`."""
         store, name = self._store(), self.destination.name
+        self._tidy(store)
         for _ in range(AT_ONCE):
             now = self._now()
             if self._rest is not None and now < self._rest:
@@ -101,6 +106,13 @@ class Courier:
         for (target, state), number in outbox.counts(store, (name,)).items():
             if target == name:
                 metrics.LETTERS.labels(target, state).set(number)
+
+    def _tidy(self, store: Store) -> None:
+        """Acknowledged rows leave after `alerts.keep` days; also those of targets that are configured no more."""
+        now = self._now()
+        if self._tidied is None or now - self._tidied >= TIDY:
+            outbox.prune(store, now - timedelta(days=self._settings.keep))
+            self._tidied = now
 
     def _deliver(self, store: Store, letter: Letter) -> None:
         name = self.destination.name

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crossmix import bundle as bundles
+from crossmix.background import sentence
 from crossmix.config import STRICT, Fraction, PositiveInt
 from crossmix.feedback import Array, Feedback, pooled
 from crossmix.ledger import returned
@@ -30,7 +30,7 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from monitoring import residuals
-from monitoring.monitors import EVERY, MONITORS, Finding, Monitor, MonitorError, Served
+from monitoring.monitors import EVERY, MONITORS, Finding, Monitor, Served
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,18 +46,15 @@ class Settings:
 
 def look(store: Store, now: datetime, settings: Settings, served: Served) -> Iterator[Finding]:
     """A finding per campaign, or one that says why nothing is known."""
-    market = _market(served)
-    if isinstance(market, str):
-        yield _finding(EVERY, None, settings, f"unknown: {market}")
-        return
     expected_ = residuals.expected_of(served)
     followed = residuals.Settings(settle=settings.settle)
     seen = None if isinstance(expected_, str) else residuals.take(store, now, followed, *expected_)
     if seen is None:
         yield _finding(EVERY, None, settings, "unknown: no cycle was followed; residuals say why")
         return
-    if not _as_planned(market, seen.expectation.usual):
-        yield _finding(EVERY, None, settings, "unknown: the policy was planned in an aligned market, which is not kept")
+    market = _market(served, seen)
+    if isinstance(market, str):
+        yield _finding(EVERY, None, settings, f"unknown: {market}")
         return
     moved = levels.refit(market, seen.feedback.between(0, 0), served.config.levels, seen.after.state).market
     every = returned.read(store, market.platforms, now, campaigns=market.campaigns, newest=1)
@@ -90,17 +87,16 @@ def _told(feedback: Feedback, campaign: int) -> Array | None:
     return told_P if told_P.sum() > 0 else None
 
 
-def _market(served: Served) -> Market | str:
-    """The market of the bundle that serves; or why it is not known."""
-    if served.market is None or served.bundle is None:
-        return "the folder of the market that the policy was trained in is not at hand"
+def _market(served: Served, seen: residuals.Look) -> Market | str:
+    """The market that the plan of the bundle that serves came from; or why it is not known."""
+    if served.market is None:
+        return "the market that the policy was planned in is not at hand: name the folder of a run"
     try:
-        manifest = bundles.manifest_of(served.bundle)
-        market = _loaded(served.market.resolve())
+        market = _loaded(served.market(seen.digest).resolve())
     except (OSError, ValueError) as error:
-        raise MonitorError(f"regret: {error}") from None
-    if market.digest != manifest["data_digest"]:
-        return "the market at hand is not the one that the bundle that serves was trained in"
+        return sentence(error)
+    if not _as_planned(market, seen.expectation.usual):
+        return f"the market of bundle {seen.digest[:12]} is not the one that its thresholds are of; train anew"
     return market
 
 
@@ -110,7 +106,7 @@ def _loaded(folder: Path) -> Market:
 
 
 def _as_planned(market: Market, usual: Usual) -> bool:
-    """Whether the policy was planned in this market, and not in what alignment made of it."""
+    """Whether the levels that were followed are against this market."""
     mine = Usual.of(market)
     return all(torch.allclose(getattr(mine, name), getattr(usual, name), rtol=1e-4) for name in ("cvr", "value"))
 

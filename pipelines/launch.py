@@ -21,6 +21,8 @@ from pipelines.adapting import FOLDER, RUN
 
 WAIT_SECONDS = 600
 """A run waits for another one in the same folder."""
+END_SECONDS = 30.0
+"""A process may take to end after SIGTERM."""
 Command = Callable[[str, Mapping[str, Any]], Sequence[str]]
 
 
@@ -78,6 +80,18 @@ class LocalLauncher:
         if ReadaptResult.found(folder) is not None:
             return "succeeded"
         return "failed" if _begun(folder) else "unknown"
+
+    def end(self) -> None:
+        """End what this launcher started and still runs: not for a webhook, whose runs outlive it."""
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            try:
+                child.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self._children = []
 
     def _spawn(self, folder: Path, lock: int, command: Sequence[str]) -> None:
         """The process inherits the lock, which the kernel drops with it."""

@@ -16,17 +16,6 @@ from pipelines.training import write
 NAME = "crossmix-readapt"
 
 
-@dsl.pipeline(name=NAME, description="Follow a market that has moved: refit, adapt, prove, register, try.")
-def readaptation(config_json: str, store: str = "") -> None:
-    """Wire the steps.
-
-    Args:
-        config_json: the whole config (`crossmix.config.to_json`); `readapt.run` names the run.
-        store: a folder shared by all steps that keeps finished steps; "" where Kubeflow caches.
-    """
-    follow(readapt, config_json, store)
-
-
 def follow(adapting: Any, config_json: str, store: str) -> None:
     """The steps of a pipeline that follows its market; `adapting`: the component that makes the challenger."""
     given: dict[str, Any] = {"config_json": config_json, "store": store}
@@ -38,6 +27,17 @@ def follow(adapting: Any, config_json: str, store: str) -> None:
         judged = verdict.outputs["evaluation"]
         version = register(**given, evaluation=judged, policy=policy, meta=served, market=served)
         deploy(**given, registration=version.outputs["registration"], evaluation=judged)
+
+
+@dsl.pipeline(name=NAME, description="Follow a market that has moved: refit, adapt, prove, register, try.")
+def readaptation(config_json: str, store: str = "") -> None:
+    """Wire the steps.
+
+    Args:
+        config_json: the whole config (`crossmix.config.to_json`); `readapt.run` names the run.
+        store: a folder shared by all steps that keeps finished steps; "" where Kubeflow caches.
+    """
+    follow(readapt, config_json, store)
 
 
 def compile_to(path: Path, image: str | None = None) -> None:

@@ -22,7 +22,7 @@ def gate(
     """'passed' or 'failed'. A single return value: kfp's local runner reads a condition on a tuple's field as false."""
     from components.artifacts import gate_table, log_numbers, write_report
     from components.gate.step import STEP
-    from components.steps import run_step
+    from components.steps import result, run_step
     from crossmix.artifacts import GateTable
 
     judged = {"dataset": dataset.path, "fusion": fusion.path, "market": market.path, "policy": policy.path}
@@ -30,6 +30,6 @@ def gate(
     verdict = GateTable.load(folder)
     log_numbers(metrics, STEP.measured(folder))
     gate_table(verdict, gates.path)
-    if not store:  # a local run renders its own, with the registry's answer
-        write_report({**judged, "features": features.path, "gate": str(folder)}, report.path)
+    shown = {**judged, "features": features.path, "gate": evaluation.path}
+    write_report({name: str(result(path, store)) for name, path in shown.items()}, report.path)
     return "passed" if verdict.passed else "failed"

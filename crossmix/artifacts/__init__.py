@@ -8,7 +8,7 @@
     champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
     readapt, finetune  readapt.json (`Readaptation`), policy.*
     judge     judged.json (`ReadaptationJudged`), gates.json      deploy  deployed.json (`Deployment`)
-    a step    done.json (`Done`), or in the store error.json (`Failure`)
+    a step    done.json (`Done`), or in the store error.json (`Failure`); stored.json says where in it (`Stored`)
     its run   request.json (`ReadaptRequest`), result.json (`ReadaptResult`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)
 
@@ -67,6 +67,7 @@ from crossmix.artifacts.runs import (
     Done,
     Failure,
     RunRecord,
+    Stored,
     Summary,
     SummaryBundle,
     SummaryFidelity,
@@ -134,6 +135,7 @@ __all__ = [
     "ServingVersion",
     "Split",
     "StartHeader",
+    "Stored",
     "Summary",
     "SummaryBundle",
     "SummaryFidelity",

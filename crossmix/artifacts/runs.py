@@ -24,6 +24,16 @@ class Done(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Stored(Artifact):
+    """Where in the step store a step's result is: what passes between pods that mount it."""
+
+    FILE: ClassVar[str] = "stored.json"
+
+    step: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure(Artifact):
     """Why a step ended without a result."""
 

@@ -8,6 +8,7 @@ values outside their domain with a `ConfigError` that names the field, the value
 """
 
 from crossmix.config.alerting import Alerts, Target, Webhook
+from crossmix.config.cluster import Cluster, read_cluster
 from crossmix.config.data import ASKABLE, Data, Demo
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
 from crossmix.config.judging import Evaluate, Gates
@@ -50,6 +51,7 @@ __all__ = [
     "Alerts",
     "Align",
     "Canary",
+    "Cluster",
     "Config",
     "ConfigError",
     "DDPGConfig",
@@ -90,6 +92,7 @@ __all__ = [
     "laptop",
     "load",
     "paper",
+    "read_cluster",
     "strict",
     "strictly",
     "to_json",

@@ -79,5 +79,7 @@ class Alerts:
     """Seconds before the second try; doubled with each further one, between half and all of it by chance."""
     longest_retry: Positive = 900.0
     """Longest pause between two tries, seconds."""
+    keep: PositiveInt = 90
+    """Days of wall time for which what was acknowledged stays in the outbox; what was not stays until it is."""
     webhook: Webhook = field(default_factory=Webhook)
     """The other end."""

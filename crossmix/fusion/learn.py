@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossmix import ranks
 from crossmix.config import Fusion as FusionConfig
 from crossmix.fusion.model import Fusion, Sizes, entire_space_loss
 from crossmix.fusion.table import Table
@@ -28,7 +31,7 @@ class Learned:
     """What training returns."""
 
     module: Fusion
-    """In eval mode, with the weights of the best epoch."""
+    """In eval mode and on the CPU, with the weights of the best epoch."""
     distinct_rows: int
     """Distinct training rows."""
     curve: list[dict[str, float]]
@@ -62,7 +65,9 @@ def build(config: FusionConfig, table: Table) -> Fusion:
 
 
 def train(config: FusionConfig, table: Table) -> Learned:
-    """Train by AdamW; deterministic by `config.seed` (for a given number of torch threads).
+    """Train by AdamW, on this rank's GPU where there is one, there in bfloat16 under autocast.
+
+    Deterministic by `config.seed` for a given number of torch threads, on the CPU.
 
     Each epoch sees at most `config.train_rows` rows; a subsample is drawn without replacement over the epochs, so that
     two epochs of a large log see different rows.
@@ -70,9 +75,10 @@ def train(config: FusionConfig, table: Table) -> Learned:
     from tqdm import tqdm
 
     rng = np.random.default_rng(config.seed)
-    with torch.random.fork_rng(devices=[]):
+    device = ranks.device()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        module = build(config, table).train()
+        module = build(config, table).to(device).train()
         rows = np.flatnonzero(table.train)
         order = _order(rows, config, rng)
         checked = np.flatnonzero(table.calibrate)
@@ -89,10 +95,7 @@ def train(config: FusionConfig, table: Table) -> Learned:
                     picked = chosen[start : start + config.batch]
                     present = _dropped(table, picked, config.modality_dropout, rng)
                     loss = batch_loss(module, table, picked, present)
-                    optimiser.zero_grad(set_to_none=True)
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    torch.nn.utils.clip_grad_norm_(module.parameters(), LARGEST_NORM)
-                    optimiser.step()
+                    ranks.optimiser_step(optimiser, loss, LARGEST_NORM)
                     schedule.step()
                     total += float(loss.detach()) * len(picked)
                     bar.update()
@@ -103,7 +106,7 @@ def train(config: FusionConfig, table: Table) -> Learned:
                 if not validated >= best[0]:
                     best = (validated, copy.deepcopy(module.state_dict()))
         module.load_state_dict(best[1])
-    return Learned(module.eval(), len(np.unique(np.concatenate(order))), curve)
+    return Learned(module.cpu().eval(), len(np.unique(np.concatenate(order))), curve)
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -116,21 +119,30 @@ def rate_at(step: int, steps: int) -> float:
 
 def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int64], present: NDArray[np.bool_]) -> Tensor:
     """The entire-space loss of some rows, each distinct creative projected once."""
+    device = next(module.parameters()).device
     distinct, inverse = np.unique(table.creative[picked], return_inverse=True)
     image, text = (
-        None if vectors is None else torch.from_numpy(vectors[distinct])
+        None if vectors is None else torch.from_numpy(vectors[distinct]).to(device)
         for vectors in (table.creatives.image, table.creatives.text)
     )
-    click_B, conversion_B = module(
-        image,
-        text,
-        torch.from_numpy(inverse),
-        torch.from_numpy(trimmed(table.events[picked])),
-        torch.from_numpy(present),
-        torch.from_numpy(table.platform[picked]),
+    with lower_precision(device):
+        click_B, conversion_B = module(
+            image,
+            text,
+            *(
+                torch.from_numpy(rows).to(device)
+                for rows in (inverse, trimmed(table.events[picked]), present, table.platform[picked])
+            ),
+        )
+    clicked_B, converted_B = (
+        torch.from_numpy(flags[picked]).float().to(device) for flags in (table.clicked, table.converted)
     )
-    clicked_B, converted_B = (torch.from_numpy(flags[picked]).float() for flags in (table.clicked, table.converted))
-    return entire_space_loss(click_B, conversion_B, clicked_B, converted_B)
+    return entire_space_loss(click_B.float(), conversion_B.float(), clicked_B, converted_B)
+
+
+def lower_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Products in bfloat16 on a GPU; on the CPU, as they are."""
+    return torch.autocast(device.type, torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 def trimmed(events: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -102,6 +102,16 @@ def release(store: Store, now: datetime, target: str | None = None) -> int:
         return int(connection.execute(update if target is None else update.where(table.c.target == target)).rowcount)
 
 
+def prune(store: Store, before: datetime) -> int:
+    """Forget what was acknowledged before a wall time, UTC, of whatever target; how many. Raises `StoreAwayError`.
+
+    The alert itself stays in the ledger, so that what is told again is no news.
+    """
+    table = tables.outbox
+    with store.write() as connection:
+        return int(connection.execute(table.delete().where(table.c.delivered < before)).rowcount)
+
+
 def undelivered(store: Store, limit: int = 1_000) -> list[Letter]:
     """What is parked or waits, the oldest first; raises `StoreAwayError`."""
     table = tables.outbox.c

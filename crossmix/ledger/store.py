@@ -22,12 +22,15 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from crossmix.clock import Clock, wall
+from crossmix.ledger import patience
 from crossmix.ledger.migrate import migrate
 from crossmix.ledger.tables import identity, revision
 from crossmix.ledger.turns import Turns
 
 SQLITE_SECONDS = 10.0
-"""How long a connection waits for SQLite's one writer."""
+"""How long a transaction waits for SQLite's one writer, for its turn in this process and for the lock together."""
+WHOLE = 0.99
+"""The part of `SQLITE_SECONDS` from which on what is left to wait is as good as all of it."""
 
 
 class StoreAwayError(RuntimeError):
@@ -108,18 +111,23 @@ class Store:
     def read(self) -> Iterator[sa.Connection]:
         """A connection to read with; raises `StoreAwayError`."""
         with self._translated(), self.engine.connect() as connection:
-            yield connection
+            with self._waiting(connection, patience.left(SQLITE_SECONDS)):
+                yield connection
 
     @contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[sa.Connection]:
         """A transaction: committed, and on the disk, when the block ends; raises `StoreAwayError`.
 
-        SQLite has one writer: those of this process take turns, and who is urgent goes before all that wait.
+        SQLite has one writer: those of this process take turns, and who is urgent goes before all that wait. What the
+        turn took is not waited for again: a lock has what is left of `SQLITE_SECONDS`, or of the caller's `patience`.
         """
-        turn = self._turns.turn(SQLITE_SECONDS, urgent) if self.kind == "sqlite" else nullcontext()
+        seconds = patience.left(SQLITE_SECONDS)
+        last = time.monotonic() + seconds
+        turn = self._turns.turn(seconds, urgent) if self.kind == "sqlite" else nullcontext()
         try:
             with self._translated(), turn, self.engine.begin() as connection:
-                yield connection
+                with self._waiting(connection, max(last - time.monotonic(), 0.0)):
+                    yield connection
         except StoreAwayError as error:
             if self.trouble is None:
                 self.since = time.time()
@@ -156,19 +164,14 @@ class Store:
 
         It takes no turn: a writer of this process that is stuck is found too.
         """
-        waits = f"PRAGMA busy_timeout={round(seconds * 1_000)}"
-        with self._translated(), self.engine.connect() as connection:
-            if self.kind == "sqlite":
-                before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-                connection.exec_driver_sql(waits)
-            else:
+        with self._translated(), self.engine.connect() as connection, self._waiting(connection, seconds):
+            if self.kind != "sqlite":
+                # One that hangs is found, too.
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1_000)}")
             try:
                 connection.execute(revision.update().values(number=revision.c.number))
             finally:
                 connection.rollback()
-                if self.kind == "sqlite":
-                    connection.exec_driver_sql(f"PRAGMA busy_timeout={before}")
 
     def identity(self) -> str:
         """Which database it is: 32 hex digits that no other has."""
@@ -182,6 +185,26 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _waiting(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
+        """The block's statements wait for a lock for so long at most; where that is all, the connection's own limit
+        stands."""
+        if seconds >= WHOLE * SQLITE_SECONDS:
+            yield
+            return
+        limit = round(seconds * 1_000)
+        if self.kind != "sqlite":
+            # Not what a statement takes: that it may be waited for no more is no reason to end it. 0 is for ever.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(limit, 1)}")
+            yield
+            return
+        before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={limit}")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={before}")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ class Turns:
                 self._urgent -= urgent
             if not free:
                 self._changed.notify_all()
-                raise TimeoutError(f"its writers have waited {seconds:g} s for one another")
+                raise TimeoutError(f"its writers have waited {seconds:.3g} s for one another")
             self._busy = True
         try:
             yield

@@ -22,7 +22,7 @@ from crossmix.artifacts import (
 )
 from crossmix.config import Config
 from crossmix.registry.store import Registry
-from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, START_FOLDER, UNTIL
+from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, START_FOLDER, UNTIL, keep_market
 from crossmix.registry.version import CHAMPION_DIGEST, CHAMPION_RATIO, Version
 from crossmix.report.page import judged_figures
 from crossmix.training.policy_file import POLICY_FILES, START_FILES
@@ -38,7 +38,7 @@ def register(
         policy: the policy that was judged, as the align, readapt or finetune step wrote it.
         meta: where re-adaptation starts: what the meta step wrote, or the champion step, which may have none.
         market: as fitted; where `policy` has a market of its own that its plan is of, that one is kept.
-        home: the run's folder, where a registry without an address of its own lives.
+        home: the run's folder, where a registry without an address of its own lives; it keeps the market, for monitors.
 
     Raises:
         BundleError: the bundle does not verify.
@@ -61,6 +61,7 @@ def register(
     told["metrics"] |= {f"gate.{gate.name}": gate.value for gate in gates.gates if gate.value is not None}
     files = artifacts | told.pop("artifacts")
     version = Registry.of(config, home).register(evaluation / "bundle", artifacts=files, **told)
+    keep_market(plan, version.digest, home)
     Registration.of(version.as_dict()).save(out)
     return version
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -26,11 +27,14 @@ from crossmix.agents.policy import Policy
 from crossmix.artifacts import Curve
 from crossmix.config import Config, from_json, to_json
 from crossmix.constraints import project
+from crossmix.files import write
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market, load
 from crossmix.market.oracle import best_share
+from crossmix.ranks import RankError
+from crossmix.training import trainjob
 from crossmix.training.policy_file import save_policy
-from crossmix.training.run import Listener, Point, TrainingError, TrainingRun
+from crossmix.training.run import Listener, Point, TrainingError, TrainingRun, training_key
 
 # Rows (of all ranks) and cycles of one validation; its market seeds are the training seed's plus these.
 VALIDATION_ROWS = 48
@@ -44,16 +48,22 @@ def train(
     """Train a policy on a fitted market.
 
     Writes the policy that is best by validation and curve.json to `out`; checkpoints go to `work`, from which a killed
-    run resumes. With `train.ranks` above one, torchrun starts that many processes of this function.
+    run resumes. With `train.ranks` above one, that many processes of this function are started: by torchrun on this
+    machine, or as a TrainJob where the place says so (`crossmix.training.trainjob`).
 
     Args:
         listener: told every point of the learning curve, on the first rank.
 
     Raises:
         TrainingError: a loss or a parameter is not finite; the last good checkpoint is kept.
-        RankError: ranks died more often than `train.restarts`.
+        RankError: ranks died more often than `train.restarts`, or are another number than `train.ranks`.
     """
-    if config.train.ranks > ranks.size():
+    if config.train.ranks != ranks.size():
+        if ranks.grouped():
+            raise RankError(
+                f"train.ranks: {config.train.ranks}, but {ranks.size()} processes were started (nodes times processes "
+                f"of each); start {config.train.ranks}, or set train.ranks={ranks.size()}"
+            )
         return _launch(config, market, out, work or out, listener)
     for folder in (out, work or out):
         folder.mkdir(parents=True, exist_ok=True)
@@ -275,10 +285,12 @@ def _launch(config: Config, market: Path, out: Path, work: Path, listener: Liste
     """Start the ranks and wait; their curve, and what stopped them."""
     work.mkdir(parents=True, exist_ok=True)
     config_file, failed, points = work / "config.json", work / "failed.txt", work / "points.jsonl"
-    config_file.write_text(to_json(config))
-    failed.unlink(missing_ok=True)
-    points.unlink(missing_ok=True)
     passed_on = 0
+
+    def afresh() -> None:
+        write(config_file, to_json(config))
+        failed.unlink(missing_ok=True)
+        points.unlink(missing_ok=True)
 
     def pass_on() -> None:
         """New lines of the first rank's points to the listener."""
@@ -289,10 +301,27 @@ def _launch(config: Config, market: Path, out: Path, work: Path, listener: Liste
                 listener(json.loads(line))
             passed_on = len(lines)
 
-    arguments = [str(path.resolve()) for path in (config_file, market, out, work)]
-    ranks.launch("crossmix.training.loop", arguments, config.train.ranks, config.train.restarts, pass_on)
+    place = trainjob.of_environment()
+    # A TrainJob outlives this process, whose folder `out` is its own: the job's result waits where the next one looks.
+    result = out if place is None else work / "result"
+    arguments = [str(path.resolve()) for path in (config_file, market, result, work)]
+    module, count = "crossmix.training.loop", config.train.ranks
+    try:
+        if place is None:
+            afresh()
+            ranks.launch(module, arguments, count, config.train.restarts, pass_on)
+        else:
+            name = trainjob.name_of(training_key(config, market_digest(market)))
+            trainjob.run(
+                place, name, module, arguments, count, afresh, pass_on, lambda: Curve.found(result) is not None
+            )
+    except RankError:
+        if not failed.exists():
+            raise
     if failed.exists():
         raise TrainingError(failed.read_text())
+    if result != out:
+        shutil.copytree(result, out, dirs_exist_ok=True)
     return Curve.load(out).plain()
 
 
@@ -309,12 +338,15 @@ def _append_to(path: Path) -> Listener:
 def main(arguments: list[str]) -> None:
     """One rank, started by torchrun: config, market, out, work."""
     config_file, market, out, work = map(Path, arguments)
-    with ranks.group():
-        try:
+    try:
+        with ranks.group():
             train(from_json(config_file.read_text()), market, out, work, _append_to(work / "points.jsonl"))
-        except TrainingError as error:
-            # A loss that is not finite would be so again: no restart.
-            (work / "failed.txt").write_text(str(error))
+    except (TrainingError, RankError) as error:
+        print(f"train: {error}", file=sys.stderr, flush=True)
+        write(work / "failed.txt", str(error))
+        # A loss that is not finite would be so again: no restart.
+        if isinstance(error, RankError):
+            raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

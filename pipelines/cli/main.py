@@ -18,6 +18,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
+from pipelines.cli.cluster import cluster
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
 from pipelines.cli.readable import readable_errors
@@ -297,6 +298,7 @@ app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(guard_commands.guard, name="guard")
 app.add_typer(token.token, name="token")
+app.add_typer(cluster, name="cluster")
 app.add_typer(loop, name="loop")
 
 app.add_typer(experiment, name="experiment")

@@ -90,11 +90,25 @@ def ledger_of(
 
 
 def served_by(config: Config, out: Path | None, bundle: Path | None = None) -> Served:
-    """What serves: the bundle that the run's server noted last, else the run's; and the run's market."""
+    """What serves: the bundle that the run's server noted last, else the run's; and whom to ask for its market."""
     if out is None:
         return Served(config=config, bundle=bundle)
-    market = out / "steps" / "current" / "market"
-    return Served(config=config, bundle=bundle or _noted(out), market=market.resolve() if market.exists() else None)
+    return Served(config=config, bundle=bundle or _noted(out), market=lambda digest: market_of(config, out, digest))
+
+
+def market_of(config: Config, out: Path, digest: str) -> Path:
+    """The folder of the market that a bundle's plan came from, of the registry's version.
+
+    Args:
+        digest: of the bundle.
+
+    Raises:
+        RegistryError: no version is of this bundle, it holds no market, or the registry cannot be read.
+    """
+    from crossmix.registry.store import Registry
+    from crossmix.registry.trained import kept_market
+
+    return kept_market(lambda: Registry.of(config, out), digest, out)
 
 
 def _noted(out: Path) -> Path | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crossmix.artifacts import RunRecord
 from crossmix.config import Config, ConfigError
+from crossmix.registry.trained import KEPT_FOLDER
 from pipelines import local
 
 SETTINGS = ("serving.*", "monitor.*", "readapt.*", "levels.*", "alerts.*", "online.sigma")
@@ -54,6 +55,8 @@ def copy(out: Path, to: Path, config: Config) -> Config:
     shutil.copytree(out / "bundle", to / "bundle")
     if (out / "mlflow.db").is_file():
         shutil.copy2(out / "mlflow.db", to / "mlflow.db")
+    if (out / KEPT_FOLDER).is_dir():
+        shutil.copytree(out / KEPT_FOLDER, to / KEPT_FOLDER)
     own = replace(
         config,
         registry=replace(config.registry, tracking_uri=None, experiment=EXPERIMENT),

@@ -14,7 +14,8 @@ from crossmix.ledger import runs
 from crossmix.ledger.again import open_due
 from crossmix.ledger.store import Store
 from pipelines.cli.webhook import rotated
-from pipelines.loop.launch import Here
+from pipelines.launch import LocalLauncher
+from pipelines.loop.launch import launcher
 from pipelines.loop.processes import Household, Process, ProcessError, free_port
 
 LOOK_SECONDS = 0.05
@@ -35,7 +36,7 @@ class Healing:
         self._household, self._folder = household, folder
         self._port = free_port()
         self._monitor: Process | None = None
-        self._scheduled: Here | None = None
+        self._scheduled: LocalLauncher | None = None
         rotated(folder / KEY, add=False, drop=False)
 
     @property
@@ -53,7 +54,7 @@ class Healing:
         """Start both; `server`: address of what serves the run. Raises `ProcessError`."""
         webhook = self._household.start("webhook", str(run), str(self._port), server, module="pipelines.loop.webhook")
         self._monitor = self._household.start("monitor", str(run), module="pipelines.loop.monitor", talks=True)
-        self._scheduled = Here(run, server, self._household.folder)
+        self._scheduled = launcher(run, server)
         webhook.answers(f"http://127.0.0.1:{self._port}")
         self._monitor.hears()
 
@@ -84,7 +85,7 @@ class Watched:
         monitor: Process,
         store: Store,
         check: Callable[[], None],
-        scheduled: Here,
+        scheduled: LocalLauncher,
         again: Sequence[int],
         refit: int | None,
     ) -> None:

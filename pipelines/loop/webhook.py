@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components import lifeline
 from pipelines.cli.webhook import serve
-from pipelines.loop.launch import Here
+from pipelines.loop.launch import launcher
 
 NO_MORE = ("alerts.webhook.again=[]",)
 """Who moves the clock asks again himself, once the day was looked at: else a run's day would be chance."""
@@ -15,11 +15,11 @@ NO_MORE = ("alerts.webhook.again=[]",)
 
 def main(run: Path, port: int, server: str) -> None:
     """Serve until SIGTERM; raises `ConfigError`, `SecretError`."""
-    launcher = Here(run, server, run.parent / "logs")
+    here = launcher(run, server)
     try:
-        serve(run, None, "127.0.0.1", port, NO_MORE, lambda config, out: launcher, lambda line: print(line, flush=True))
+        serve(run, None, "127.0.0.1", port, NO_MORE, lambda config, out: here, lambda line: print(line, flush=True))
     finally:
-        launcher.end()
+        here.end()
 
 
 if __name__ == "__main__":

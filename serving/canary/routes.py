@@ -24,6 +24,7 @@ from serving.fields import CampaignError
 from serving.http import openapi as described
 from serving.http.resources import _actor as actor
 from serving.http.resources import _json as content
+from serving.http.writers import BusyError, Writers
 
 if TYPE_CHECKING:
     from serving.live.live import Live
@@ -50,7 +51,7 @@ class _InSentences(APIRoute):
                 return JSONResponse({"error": f"version: {error}"}, 422)
             except (CampaignError, MalformedError) as error:
                 return JSONResponse({"error": str(error)}, error.status)
-            except (RegistryAwayError, StoreAwayError) as error:
+            except (RegistryAwayError, StoreAwayError, BusyError) as error:
                 return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
 
         return handle
@@ -58,7 +59,7 @@ class _InSentences(APIRoute):
 
 def router(live: Live) -> APIRouter:
     """The routes."""
-    routes = APIRouter(route_class=_InSentences, tags=["canary"])
+    routes, writers = APIRouter(route_class=_InSentences, tags=["canary"]), Writers("canary")
 
     @routes.post(
         "/canary",
@@ -69,13 +70,13 @@ def router(live: Live) -> APIRouter:
     async def begin_(request: Request, reason: Reason = "") -> Any:
         """Try a registered version on a part of the policy's users, from the next cycles on."""
         name = NewCanary.read(await content(request)).version
-        row = await run_in_threadpool(begin, live, name, actor(request), reason)
+        row = await writers.run(lambda: begin(live, name, actor(request), reason))
         return JSONResponse(row.as_dict(), 201)
 
     @routes.post("/canary/end", responses=described.answer(CanaryRow))
     async def end_(request: Request, reason: Reason = "") -> Any:
         """End it, with a reason: the champion serves its users."""
-        row = await run_in_threadpool(end, live, actor(request), reason)
+        row = await writers.run(lambda: end(live, actor(request), reason))
         return JSONResponse(row.as_dict())
 
     @routes.get("/canary", responses=described.answer(CanaryAnswer))

@@ -26,6 +26,7 @@ from serving.http import openapi as described
 from serving.http.answers import ExperimentAnswer, ExperimentRow, ExperimentRows
 from serving.http.resources import _actor as actor
 from serving.http.resources import _json as content
+from serving.http.writers import BusyError, Writers
 
 Id = Annotated[str, Path(description="the experiment's name", max_length=fields.LONGEST_ID)]
 Reason = Annotated[fields.Reason, Query()]
@@ -49,7 +50,7 @@ class _InSentences(APIRoute):
                 return JSONResponse({"error": str(error)}, 422)
             except (CampaignError, MalformedError) as error:
                 return JSONResponse({"error": str(error)}, error.status)
-            except StoreAwayError as error:
+            except (StoreAwayError, BusyError) as error:
                 return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
 
         return handle
@@ -62,7 +63,7 @@ def router(live: Any, changed: Callable[[], Any]) -> APIRouter:
         live: `store`, `clock` and `config` are read at every request.
         changed: called after each step, before it is acknowledged; it reads the experiment anew.
     """
-    routes = APIRouter(route_class=_InSentences, tags=["experiments"])
+    routes, writers = APIRouter(route_class=_InSentences, tags=["experiments"]), Writers("experiments")
 
     async def step(work: Callable[..., experiments.Experiment], *args: Any) -> dict[str, Any]:
         def both() -> experiments.Experiment:
@@ -70,7 +71,7 @@ def router(live: Any, changed: Callable[[], Any]) -> APIRouter:
             changed()
             return one
 
-        return (await run_in_threadpool(both)).as_dict()
+        return (await writers.run(both)).as_dict()
 
     @routes.post(
         "/experiments",

@@ -29,11 +29,13 @@ class Seeds:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.faults: dict[str, str] = {}
+        """Why the log's statistics of a campaign cannot be read, while others' can; such a campaign is asked for again."""
         self._stamp = -1
         self._kept: dict[str, dict[str, Array]] = {}
 
     def of(self, names: Iterable[str], platforms: Sequence[str]) -> Mapping[str, Mapping[str, Array]]:
-        """`SEEDED`, (P,) each, of these campaigns at least; nothing of a campaign that the log does not know.
+        """`SEEDED`, (P,) each, of these campaigns at least, but for `faults`; nothing of one that the log does not know.
 
         Args:
             platforms: in slot order.
@@ -43,27 +45,35 @@ class Seeds:
         """
         stamp = (self.folder / "features.json").stat().st_mtime_ns
         if stamp != self._stamp:
-            self._stamp, self._kept = stamp, {}
+            self._stamp, self._kept, self.faults = stamp, {}, {}
         new = [name for name in sorted(names) if name not in self._kept]
         for start in range(0, len(new), SEEDS_AT_ONCE):
-            self._kept.update(_log_says(self.folder, new[start : start + SEEDS_AT_ONCE], platforms))
+            some = new[start : start + SEEDS_AT_ONCE]
+            said, faults = _log_says(self.folder, some, platforms)
+            self._kept.update(said)
+            self.faults = {name: why for name, why in self.faults.items() if name not in said} | faults
         return self._kept
 
 
-def _log_says(folder: Path, names: Sequence[str], platforms: Sequence[str]) -> dict[str, dict[str, Array]]:
+def _log_says(
+    folder: Path, names: Sequence[str], platforms: Sequence[str]
+) -> tuple[dict[str, dict[str, Array]], dict[str, str]]:
+    """What the log says of some campaigns, and of which it cannot be read."""
     from crossmix.schema import DataError
     from crossmix.state import ALLOCATION
     from feature_repo import features
+    from feature_repo.apart import apart
     from feature_repo.sources import LOG_ARM
 
     known = features.describe(folder).platforms
     if known != tuple(platforms):
         raise DataError(f"features: {folder} has platforms {', '.join(known)}; serve with that of the bundle's run")
-    values, seconds = features.online_known(folder, names, LOG_ARM)
-    return {
+    found, faults = apart(names, lambda some: features.online_known(folder, some, LOG_ARM))
+    said = {
         name: {field: ALLOCATION.of_platforms(row, field, len(platforms)) for field in SEEDED} if second else {}
-        for name, row, second in zip(names, values, seconds, strict=True)
+        for name, (row, second) in found.items()
     }
+    return said, faults
 
 
 def push_rows(folder: Path, rows: Sequence[tuple[Key, Row]], noted: Callable[[], Mapping[Key, float]]) -> None:

@@ -267,8 +267,11 @@ class Pusher(Loop):
                 raise ExpectedError(sentence(error)) from error
         batch = _Batch()
         for one in self._read(store, due, now):
+            name = one.due.campaign.campaign_id
             try:
-                self._add(batch, one, seeds.get(one.due.campaign.campaign_id, {}))
+                if one.due.wanted and name in self._seeds.faults:
+                    raise ExpectedError(f"what the log says of it cannot be read: {self._seeds.faults[name]}")
+                self._add(batch, one, seeds.get(name, {}))
             except Exception as error:
                 self._broken(one.due, error, now)
             if len(batch.rows) >= MOST_MADE:

@@ -18,6 +18,7 @@ from serving.fields import LONGEST_ID, CampaignError
 from serving.http import openapi as described
 from serving.http.answers import QuarantineAnswer
 from serving.http.resources import _actor, _json
+from serving.http.writers import BusyError, Writers
 
 MOST = 10_000
 """Cells of an answer: the newest."""
@@ -34,7 +35,7 @@ class _InSentences(APIRoute):
                 return await inner(request)
             except (CampaignError, MalformedError) as error:
                 return JSONResponse({"error": str(error)}, error.status)
-            except StoreAwayError as error:
+            except (StoreAwayError, BusyError) as error:
                 return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})
 
         return handle
@@ -46,7 +47,7 @@ def router(live: Any) -> APIRouter:
     Args:
         live: `store`, `clock`, `campaigns` and `platforms` are read at every request.
     """
-    routes = APIRouter(route_class=_InSentences, tags=["feedback"])
+    routes, writers = APIRouter(route_class=_InSentences, tags=["feedback"]), Writers("quarantine")
 
     @routes.get("/quarantine", responses=described.answer(QuarantineAnswer))
     async def listed(
@@ -67,7 +68,7 @@ def router(live: Any) -> APIRouter:
         one = Decision.read(await _json(request))
         if one.platform is not None and one.platform not in live.platforms:
             raise CampaignError(f"platform: {one.platform!r} is unknown; use {', '.join(live.platforms)}")
-        return _shown(await run_in_threadpool(decided, live, one, _actor(request)))
+        return _shown(await writers.run(lambda: decided(live, one, _actor(request))))
 
     return routes
 

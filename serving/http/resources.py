@@ -42,11 +42,9 @@ from serving.http.answers import (
     ReceiptAnswer,
 )
 from serving.http.bodies import UnreadableError, json_of
-from serving.http.writers import BusyError, Writers
+from serving.http.writers import MOST, BusyError, Writers
 
 _log = logging.getLogger(__name__)
-WAITING = 64
-"""Requests that may wait for the database, where nothing else is told."""
 _PARTIAL = "some events do not count: their id is known with other content, or they are corrections that cannot be"
 _RENAMED = "why is named reason now; send reason, why will be refused in a later version"
 
@@ -131,7 +129,7 @@ def router(
     changed: Callable[[], Any],
     clock: Clock | None = None,
     observed: Callable[[Receipt], Any] | None = None,
-    waiting: int = WAITING,
+    waiting: int = MOST,
 ) -> APIRouter:
     """The routes.
 

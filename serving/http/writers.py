@@ -1,7 +1,8 @@
 """Threads of their own for what writes to the database, and a bound on what waits for them.
 
 A database that is locked or slow holds only these threads: answers, health, metrics and reads have others. Whoever
-comes when enough requests wait already, or has waited for too long, is sent away at once and may come again.
+comes when enough requests wait already, or has waited for too long, is sent away at once and may come again. What a request has waited for a thread it does not wait again for the database: all its waits together have
+one bound (`crossmix.ledger.patience`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from typing import TypeVar
 
 from prometheus_client import Gauge
 
+from crossmix.ledger import patience
+
 WAITING = Gauge("crossmix_waiting_requests", "Requests that wait for the database or are written.", ["what"])
 WAIT_SECONDS = 10.0
+"""How long a request waits, for a thread and for the database together."""
+MOST = 64
+"""Requests that may wait for the database, where nothing else is told."""
 THREADS = 2
 """SQLite takes one write at a time: the other thread reads and checks its request meanwhile."""
 Result = TypeVar("Result")
@@ -32,10 +38,11 @@ class Writers:
     Args:
         name: of what is written, for threads and errors.
         most: requests that may wait or be worked on; one more is refused.
-        seconds: after which a request that still waits is refused too; `WAIT_SECONDS` if `None`.
+        seconds: after which a request that still waits is refused too, by the database as well; `WAIT_SECONDS` if
+            `None`.
     """
 
-    def __init__(self, name: str, most: int, threads: int = THREADS, seconds: float | None = None) -> None:
+    def __init__(self, name: str, most: int = MOST, threads: int = THREADS, seconds: float | None = None) -> None:
         self.name, self.most = name, most
         self.seconds = WAIT_SECONDS if seconds is None else seconds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -58,7 +65,8 @@ class Writers:
         def one() -> Result:
             if time.monotonic() > last:
                 raise self._slow()
-            return work()
+            with patience.until(last):
+                return work()
 
         future = self._threads.submit(one)
         result = asyncio.wrap_future(future)

@@ -83,6 +83,8 @@ class States:
         """Why, and in how many readings on end."""
         self._lost: set[Key] = set()
         """Those that the store said once and does not know any more."""
+        self._broken: dict[Key, str] = {}
+        """Why the store cannot say them, while it says others."""
         self._waiting: set[str] = set()
         """Campaigns that the store was not asked for since the start."""
         self._asked: set[str] = set()
@@ -173,12 +175,13 @@ class States:
             if foreign:
                 # The log's are the feature store's, whichever database.
                 self._known = {key: one for key, one in self._known.items() if one.source != OWN}
+        broken: dict[Key, str] = {}
         try:
-            read = self._read(list(wanted), arms)
+            read = self._read(list(wanted), arms, broken)
         except Exception as error:  # Feast and its stores raise their own kinds each
             self._ill(f"feature store: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
-            read = None
-        problem = self._take(read, campaigns, wanted, arms, now, pushed)
+            read, broken = None, {}
+        problem = self._take(read, broken, campaigns, wanted, arms, now, pushed)
         if read is not None and self._waiting:
             # Replaced, not changed: answers look into it meanwhile.
             self._waiting = self._waiting.intersection(campaigns).difference(wanted)
@@ -194,8 +197,8 @@ class States:
         return read is not None
 
     def doubtful(self) -> list[str]:
-        """Campaigns whose last reading was refused or found nothing; the first `MOST_DOUBTFUL` of them."""
-        return nsmallest(MOST_DOUBTFUL, {name for name, _ in (*self._refused, *self._lost)})
+        """Campaigns whose last reading failed, was refused or found nothing; the first `MOST_DOUBTFUL` of them."""
+        return nsmallest(MOST_DOUBTFUL, {name for name, _ in (*self._refused, *self._lost, *self._broken)})
 
     def flush(self) -> None:
         """Write what waits to be kept for a restart."""
@@ -206,6 +209,7 @@ class States:
     def _take(
         self,
         read: Mapping[Key, State] | None,
+        broken: Mapping[Key, str],
         campaigns: Mapping[str, Campaign],
         wanted: Mapping[str, Campaign],
         arms: Sequence[str],
@@ -216,6 +220,7 @@ class States:
 
         Args:
             read: `None`: the feature store is away.
+            broken: what could not be read, and why: what was known of it stays.
         """
         with self._lock:
             old, new = self._known, {} if read is None else dict(read)
@@ -229,7 +234,7 @@ class States:
                     before = old.get(key)
                     if before is not None and _doubt(before, campaign, now, noted):
                         before = None
-                    one = before if read is None else new.get(key)
+                    one = before if read is None or (key in broken and before is not None) else new.get(key)
                     doubt = None if one is None else _doubt(one, campaign, now, noted)
                     if doubt is not None:
                         refused[key] = doubt
@@ -247,7 +252,7 @@ class States:
             self._unsaved |= moved
             if self._unsaved and self._may_save():
                 self._save()
-            self._judged(wanted, campaigns, refused, lost)
+            self._judged(wanted, campaigns, refused, lost, broken)
             return self._problem()
 
     def _judged(
@@ -256,15 +261,27 @@ class States:
         campaigns: Mapping[str, Campaign],
         refused: Mapping[Key, str],
         lost: set[Key],
+        broken: Mapping[Key, str],
     ) -> None:
-        """Note what this reading refused and missed; of those that it did not read stands what was noted before."""
+        """Note what this reading refused, missed and could not read; of those that it did not read stands what was
+        noted before."""
+
+        def stands(key: Key) -> bool:
+            return key[0] in campaigns and key[0] not in wanted
+
         old = self._refused
-        kept = {key: one for key, one in old.items() if key[0] in campaigns and key[0] not in wanted}
+        kept = {key: one for key, one in old.items() if stands(key)}
         self._refused = kept | {key: (why, old[key][1] + 1 if key in old else 1) for key, why in refused.items()}
-        self._lost = {key for key in self._lost if key[0] in campaigns and key[0] not in wanted} | lost
+        self._lost = {key for key in self._lost if stands(key)} | lost
+        self._broken = {key: why for key, why in self._broken.items() if stands(key)} | dict(broken)
 
     def _problem(self) -> str | None:
         """What the readings so far say is wrong, in a sentence."""
+        if self._broken:
+            (campaign_id, arm), more = min(self._broken), len(self._broken) - 1
+            others = f"; and of {more:,} more" if more else ""
+            why = self._broken[campaign_id, arm]
+            return f"feature store: statistics of {campaign_id}, arm {arm}, cannot be read: {why}{others}"
         # A row that was pushed a moment ago is noted a moment later: what stays refused is told.
         again = {key: why for key, (why, times) in self._refused.items() if times > 1}
         if again:
@@ -284,10 +301,15 @@ class States:
             _log.warning("%s", trouble)
         self.trouble = trouble
 
-    def _read(self, campaigns: Sequence[str], arms: Sequence[str]) -> dict[tuple[str, str], State]:
+    def _read(self, campaigns: Sequence[str], arms: Sequence[str], broken: dict[Key, str]) -> dict[Key, State]:
+        """What the store says of campaigns; which of them it cannot say goes into `broken`, and why.
+
+        Raises what the store does where it says nothing at all.
+        """
+        from feature_repo.apart import apart
         from feature_repo.features import describe, online_known
 
-        read: dict[tuple[str, str], State] = {}
+        read: dict[Key, State] = {}
         if not campaigns:
             return read
         if not self.features.is_dir():
@@ -300,8 +322,9 @@ class States:
         for start in range(0, len(campaigns), TOGETHER):
             some = list(campaigns[start : start + TOGETHER])
             for arm in (LOG_ARM, *arms):
-                values, seconds = online_known(self.features, some, arm)
-                for campaign, row, second in zip(some, values, seconds, strict=True):
+                found, faults = apart(some, lambda names, of=arm: online_known(self.features, names, of))
+                broken |= {(campaign, arm): why for campaign, why in faults.items()}
+                for campaign, (row, second) in found.items():
                     if second:
                         read[campaign, arm] = State(row, float(second), LOG if arm == LOG_ARM else OWN)
         for campaign in campaigns:

@@ -26,6 +26,7 @@ from serving.campaigns import service
 from serving.feedback.decision import Decision
 from serving.fields import LONGEST_REASON, CampaignError
 from serving.http.quarantine import decided
+from serving.http.writers import BusyError, Writers
 from serving.page import csrf, form_view, forms
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Sent:
 
 def add(routes: APIRouter, live: Live, switch: Switch) -> None:
     """The forms' routes."""
-    signer = csrf.Signer(lambda: live.store.identity())
+    signer, writers = csrf.Signer(lambda: live.store.identity()), Writers("desk")
 
     @routes.get("/desk/{action}", include_in_schema=False)
     async def opened(request: Request, action: str, campaign: str = "") -> Response:
@@ -114,17 +115,19 @@ def add(routes: APIRouter, live: Live, switch: Switch) -> None:
             if values.get("step") != "do":
                 return await _form(request, signer, action, one, live, values, review=changed)
             if action in GUARD:
-                await run_in_threadpool(_decide, form, campaign, live)
+                await writers.run(lambda: _decide(form, campaign, live))
                 return _back(campaign, action)
             if one is None or action == "edit":
-                return _back(await run_in_threadpool(_do, form, one, live), action)
+                return _back(await writers.run(lambda: _do(form, one, live)), action)
             share = forms.share(values, live.platforms) if action == "split" else None
             written = await switch(action, one.campaign_id, actor, form.reason, share)
         except CampaignError as error:
             return await _form(request, signer, action, one, live, values, str(error), error.status)
-        except StoreAwayError as error:
-            sentence = f"{error}; nothing was changed, send it again"
-            return await _form(request, signer, action, one, live, values, sentence, 503)
+        except (StoreAwayError, BusyError) as error:
+            sentence = f"{error}; nothing was changed"
+            refused = await _form(request, signer, action, one, live, values, sentence, 503)
+            refused.headers["retry-after"] = "1"
+            return refused
         return _back(one.campaign_id, action if written else "pending")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,13 +16,15 @@ import pytest
 import torch
 
 from crossmix import ranks
-from crossmix.config import Config, ConfigError, load
+from crossmix.config import Config, ConfigError, load, to_json
 from crossmix.market.model import save
 from crossmix.ranks import RankError
+from crossmix.training import trainjob
 from crossmix.training.loop import train
 from crossmix.training.policy_file import TrainedPolicy
 from crossmix.training.run import TrainingError
 from tests.support.markets import make_market
+from tests.support.trainer_api import NAMESPACE, serving
 
 SMALL = [
     *("train.pathwise.updates=20", "train.pathwise.batch=32", "train.pathwise.hidden=[32,32]"),
@@ -44,10 +48,24 @@ def _policy(folder: Path) -> dict[str, torch.Tensor]:
     return dict(TrainedPolicy.load(folder).weights)
 
 
-def test_two_ranks_end_alike_when_one_is_killed(market: Path, tmp_path: Path) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+@pytest.fixture(scope="module")
+def two(market: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[dict]]:
+    """Two ranks on one machine: result, work, what was told. They are started within the pod of a TrainJob with more
+    nodes, whose variables are not theirs."""
+    folder = tmp_path_factory.mktemp("two")
     told: list[dict] = []
-    train(_config("train.ranks=2"), market, whole, tmp_path / "w1", told.append)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"PET_NNODES": "3", "PET_NPROC_PER_NODE": "4", "PET_NODE_RANK": "1", "RANK": "1"}.items():
+            patch.setenv(name, value)
+        train(_config("train.ranks=2"), market, folder / "out", folder / "work", told.append)
+    return folder / "out", folder / "work", told
+
+
+def test_two_ranks_end_alike_when_one_is_killed(
+    market: Path, tmp_path: Path, two: tuple[Path, Path, list[dict]]
+) -> None:
+    cut = tmp_path / "cut"
+    whole, _, told = two
     curve = json.loads((whole / "curve.json").read_text())
     assert curve["ranks"] == 2
     assert told == curve["points"]  # passed on from the first rank's process
@@ -79,11 +97,83 @@ def test_two_ranks_end_alike_when_one_is_killed(market: Path, tmp_path: Path) ->
     assert [p["validation_ratio"] for p in again["points"]] == [p["validation_ratio"] for p in curve["points"]]
 
 
+def test_two_nodes_of_a_trainjob_give_the_bytes_of_two_ranks_on_one(
+    market: Path, tmp_path: Path, two: tuple[Path, Path, list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pods are processes here, with the environment that Trainer gives each of them."""
+    place = {"namespace": NAMESPACE, "image": "crossmix-train@sha256:" + "0" * 64, "nodes": 2, "gpus": 0}
+    monkeypatch.setenv(trainjob.VARIABLE, json.dumps(place))
+    nodes: list[subprocess.Popen[str]] = []
+    with serving(tmp_path) as (api, kubeconfig), socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        port = free.getsockname()[1]
+        free.close()
+
+        def start(job: dict) -> None:
+            trainer = job["spec"]["trainer"]
+            for number in range(trainer["numNodes"]):
+                pod = {"PET_NNODES": "2", "PET_NODE_RANK": str(number), "PET_MASTER_ADDR": "127.0.0.1"}
+                pod |= {"PET_MASTER_PORT": str(port)} | {one["name"]: one["value"] for one in trainer["env"]}
+                command = [sys.executable, "-m", "torch.distributed.run", *trainer["args"]]
+                nodes.append(subprocess.Popen(command, env=os.environ | pod, stderr=subprocess.PIPE, text=True))
+            threading.Thread(target=end, args=(job["metadata"]["name"],)).start()
+
+        def end(name: str) -> None:
+            said = [node.communicate()[1] for node in nodes]
+            api.log = "\n".join(said)
+            api.become(name, "Failed" if any(node.returncode for node in nodes) else "Complete")
+
+        api.made = start
+        told: list[dict] = []
+        monkeypatch.setattr(trainjob, "EVERY", 0.5)
+        try:
+            curve = train(_config("train.ranks=2"), market, tmp_path / "out", tmp_path / "work", told.append)
+        finally:
+            for node in nodes:
+                node.kill()
+        assert [job["metadata"]["name"] for job in api.posted] == api.deleted
+    assert (curve["ranks"], told) == (2, curve["points"])
+    for name, value in _policy(two[0]).items():
+        assert torch.equal(value, _policy(tmp_path / "out")[name]), name
+
+
+def test_another_number_of_processes_than_ranks_is_refused_in_a_sentence(market: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(to_json(_config("train.ranks=4")))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+            *("-m", "crossmix.training.loop", str(config), str(market), str(tmp_path / "out"), str(tmp_path)),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 1
+    sentence = (
+        "train.ranks: 4, but 2 processes were started (nodes times processes of each); start 4, or set train.ranks=2"
+    )
+    assert f"train: {sentence}" in done.stderr
+    assert (tmp_path / "failed.txt").read_text() == sentence
+
+
+def test_more_ranks_than_gpus_are_refused_before_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(RankError, match=r"2 ranks on a machine with 1 GPU, and each needs its own; set train\.ranks=1"):
+        ranks.launch("crossmix.nowhere", [], 2, 0)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(RankError, match="2 ranks on a machine with 1 GPU"), ranks.group():
+        pass
+
+
 def test_a_checkpoint_of_two_ranks_goes_on_with_one(
-    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    market: Path, tmp_path: Path, two: tuple[Path, Path, list[dict]]
 ) -> None:
     work = tmp_path / "work"
-    train(_config("train.ranks=2"), market, tmp_path / "two", work)
+    shutil.copytree(two[1], work)
     # As if it had been stopped before its last rounds: forget them.
     path = work / "checkpoint.pt"
     kept = torch.load(path, weights_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 from crossmix.config import Config
@@ -42,3 +44,29 @@ def refuse(config: Config, out: Path) -> None:
     """What a bad log does, after something was written."""
     (out / "half").write_text("half")
     raise DataError("price_paid: -1 in row 7; mend the log")
+
+
+def meet(config: Config, out: Path, work: Path, cache: Path) -> None:
+    """A result that is written while another process writes it too: each waits until both have begun."""
+    place = cache / str(config.data.demo.seed)
+    place.mkdir(exist_ok=True)
+    (place / str(os.getpid())).touch()
+    (work / "checkpoint").write_text(str(os.getpid()))
+    deadline = time.monotonic() + 240
+    while len(list(place.iterdir())) < 2:
+        if time.monotonic() > deadline:
+            raise RuntimeError("nobody came")
+        time.sleep(0.001)
+    assert (work / "checkpoint").read_text() == str(os.getpid())  # nobody else's
+    (out / "value").write_text(str(config.data.demo.seed))
+
+
+def linger(config: Config, out: Path, work: Path) -> None:
+    """A checkpoint, then an endless step; started again, it goes on from there."""
+    checkpoint = work / "checkpoint"
+    if not checkpoint.exists():
+        (out / "half").write_text("half")
+        checkpoint.write_text("from the first")
+        while True:
+            time.sleep(60)
+    (out / "value").write_text(checkpoint.read_text())

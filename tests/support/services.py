@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -13,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 USER = "postgres"
+_number = itertools.count()
 
 
 def free_port() -> int:
@@ -78,6 +81,16 @@ def postgres() -> Iterator[Cluster]:
     if (folder / "data" / "postmaster.pid").exists():
         cluster.stop()
     shutil.rmtree(folder)
+
+
+def new_database(cluster: Cluster) -> str:
+    """URL of a database of its own in a cluster, without a table."""
+    name = f"ledger{next(_number)}"
+    engine = sa.create_engine(cluster.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return f"{cluster.url.rpartition('/')[0]}/{name}"
 
 
 def _has_user() -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from crossmix.agents import online
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import FeedbackReport, SuspectCell
 from crossmix.bundle import Bundle
-from crossmix.config import Config
+from crossmix.config import Config, Levels
 from crossmix.evaluate.gates.flights import Flights, mean_and_interval
 from crossmix.evaluate.gates.policy import measure_latency_ms
 from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate
@@ -27,7 +28,7 @@ from crossmix.evaluate.stats.off_policy import ENOUGH, estimate
 from crossmix.exploration import Exploration, FeedbackError
 from crossmix.feedback import Feedback
 from crossmix.market.level_evidence import QUANTITIES
-from crossmix.market.levels import Residuals, follow, refit
+from crossmix.market.levels import Refit, Residuals, follow, refit
 from crossmix.market.model import Market
 
 Array = NDArray[np.float64]
@@ -103,11 +104,7 @@ def levels(case: ReadaptCase) -> Gate:
     """No level lies wholly beyond what a market does."""
     factor = case.config.serving.guard.factor
     found = refit(case.market, case.feedback, case.config.levels)
-    near_CPQ = np.abs(found.level_CPQ) - SURE * found.error_CPQ
-    # A platform may lose all its requests: that is an outage, and no broken feed.
-    near_CPQ[..., QUANTITIES.index("requests")] = np.where(
-        found.level_CPQ[..., QUANTITIES.index("requests")] > 0, near_CPQ[..., QUANTITIES.index("requests")], 0.0
-    )
+    near_CPQ = near(found)
     c, p, q = np.unravel_index(int(near_CPQ.argmax()), near_CPQ.shape)
     least = float(np.exp(max(near_CPQ[c, p, q], 0.0)))
     level, error = found.level_CPQ[c, p, q], found.error_CPQ[c, p, q]
@@ -124,6 +121,18 @@ def levels(case: ReadaptCase) -> Gate:
     )
 
 
+def near(found: Refit) -> Array:
+    """How far each level surely lies from what was fitted: ln of its interval's nearer end, (C, P, Q).
+
+    Below 0 it may be as fitted.
+    """
+    near_CPQ: Array = np.abs(found.level_CPQ) - SURE * found.error_CPQ
+    # A platform may lose all its requests: that is an outage, and no broken feed.
+    requests = QUANTITIES.index("requests")
+    near_CPQ[..., requests] = np.where(found.level_CPQ[..., requests] > 0, near_CPQ[..., requests], 0.0)
+    return near_CPQ
+
+
 def predicts(case: ReadaptCase) -> Gate:
     """A refit without the last cycles predicts them, one step ahead, no worse than the champion's market."""
     held, law = case.config.readapt.held_out, case.config.levels
@@ -131,21 +140,45 @@ def predicts(case: ReadaptCase) -> Gate:
     if case.told.cycles < 2 * held:
         detail = f"{case.told.cycles} cycles tell something; {2 * held} are needed, half of them to refit on"
         return case.gate("predicts", None, threshold, INSUFFICIENT, detail)
-    before = len(case.feedback) - held
-    moved = refit(case.market, case.feedback.between(0, before), law).market
-    plain = replace(law, size=1e-6, walk=0.0)
-    likely = [_log_likelihood(follow(market, case.feedback, plain).residuals) for market in (moved, case.market)]
-    gap_TCPQ = (likely[0] - likely[1])[before:]
-    gap_TC = np.nansum(gap_TCPQ, (2, 3))
-    known_TC = np.isfinite(gap_TCPQ).any((2, 3))
-    if known_TC.sum() < 2:
+    found = predicted(ahead(case.market, case.feedback, law, held))
+    if found is None:
         return case.gate("predicts", None, threshold, INSUFFICIENT, "nothing was delivered in the cycles held out")
-    mean, low, high = mean_and_interval(gap_TC[known_TC])
+    mean, low, high = found.interval
     detail = (
         f"log-likelihood one step ahead, the refitted market's over the champion's: {mean:+.3g} [{low:+.3g}, "
-        f"{high:+.3g}] nats a campaign's cycle, {int(known_TC.sum())} of them"
+        f"{high:+.3g}] nats a campaign's cycle, {found.cycles} of them"
     )
     return case.gate("predicts", mean, threshold, FAIL if high < 0 else PASS, detail)
+
+
+def ahead(market: Market, feedback: Feedback, law: Levels, held: int) -> Array:
+    """Log-likelihood one step ahead of the last `held` cycles: that of a refit without them, over the market's own.
+
+    Returns:
+        (`held`, C, P, Q), nats; NaN where a cell told nothing.
+    """
+    before = len(feedback) - held
+    moved = refit(market, feedback.between(0, before), law).market
+    plain = replace(law, size=1e-6, walk=0.0)
+    likely = [_log_likelihood(follow(one, feedback, plain).residuals) for one in (moved, market)]
+    return np.asarray((likely[0] - likely[1])[before:])
+
+
+class Predicted(NamedTuple):
+    """How much better the held-out cycles are predicted."""
+
+    interval: tuple[float, float, float]
+    """Mean with its 95 % interval, nats a campaign's cycle."""
+    cycles: int
+    """Campaigns' cycles that told something."""
+
+
+def predicted(ahead_TCPQ: Array) -> Predicted | None:
+    """`None`: fewer than two of the cycles told anything."""
+    gap_TC, known_TC = np.nansum(ahead_TCPQ, (2, 3)), np.isfinite(ahead_TCPQ).any((2, 3))
+    if known_TC.sum() < 2:
+        return None
+    return Predicted(mean_and_interval(gap_TC[known_TC]), int(known_TC.sum()))
 
 
 def _log_likelihood(residuals: Residuals) -> Array:

@@ -15,9 +15,9 @@ import pytest
 
 from components import cache, lifeline
 from components.declared import Step, steps
-from components.steps import run_step
+from components.steps import result, run_step
 from crossmix import bundle
-from crossmix.artifacts import Done, Failure
+from crossmix.artifacts import Done, Failure, Stored
 from crossmix.config import load, to_json
 from tests.support.bundles import make
 
@@ -51,7 +51,9 @@ def test_a_finished_step_is_reused_and_says_so(store: Path, capsys: pytest.Captu
     capsys.readouterr()
     assert step("ingest", store, "write_seed") == first
     assert capsys.readouterr().out == f"crossmix> ingest    reused (finished {finished})\n"
-    assert (store.parent / "kfp" / "ingest" / "value").read_text() == "7"  # the artifact is the stored result
+    # The artifact says where the result is.
+    assert Stored.load(store.parent / "kfp" / "ingest") == Stored(step="ingest", key=first.name)
+    assert (result(str(store.parent / "kfp" / "ingest"), str(store)) / "value").read_text() == "7"
     assert (store / "current" / "ingest").resolve() == first.resolve()
 
 

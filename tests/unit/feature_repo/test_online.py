@@ -14,6 +14,7 @@ from crossmix.config import laptop
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 from feature_repo import features
+from feature_repo.apart import apart
 from feature_repo.sources import CAMPAIGN_VIEW, PLATFORM_VIEW
 from tests.support.feature_logs import CAMPAIGNS, PLATFORMS, START, fake_encode, fake_statistics, write_log
 
@@ -105,3 +106,20 @@ def test_a_push_reads_and_writes_so_many_rows_at_once_and_one_number_of_each_to_
     written.clear()
     assert features.push_statistics(folder, _frame(("policy",), 99, 0.75).head(1)) == {"offline": 1, "online": 0}
     assert (len(asked), written) == (1, [])
+
+
+def test_a_damaged_row_is_not_there_and_the_next_push_replaces_it(folder: Path) -> None:
+    frame = _frame(("damaged",), 200, 0.25)
+    features.push_statistics(folder, frame)
+    good, seconds = features.online_known(folder, CAMPAIGNS, "damaged")
+    table, first = f"crossmix_{CAMPAIGN_VIEW}_rows", CAMPAIGNS[0]
+    with sqlite3.connect(folder / "online.db") as connection:
+        of_first = "event_seconds = ? AND instr(entity_key, CAST(? AS BLOB)) > 0"
+        cut = f'UPDATE "{table}" SET numbers = substr(numbers, 1, 7) WHERE {of_first}'
+        assert connection.execute(cut, (seconds[0], first)).rowcount == 1
+    connection.close()
+    found, faults = apart(CAMPAIGNS, lambda names: features.online_known(folder, names, "damaged"))
+    assert (sorted(found), list(faults)) == (sorted(CAMPAIGNS[1:]), [first])
+    features.push_statistics(folder, frame)
+    again, stamps = features.online_known(folder, CAMPAIGNS, "damaged")
+    assert (again.tobytes(), stamps) == (good.tobytes(), seconds)

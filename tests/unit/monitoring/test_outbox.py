@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from crossmix.clock import MemoryClock
 from crossmix.config import Alerts, Target, Webhook, load
 from crossmix.ledger import outbox as ledger
 from crossmix.ledger.store import Store, StoreAwayError
+from crossmix.ledger.tables import outbox
 from monitoring.monitors import look
 from monitoring.outbox import Answer, AwayError, Courier, loops, over_http, raise_alert
 from monitoring.targets import Destination
@@ -85,6 +87,26 @@ def test_pauses_double_up_to_the_longest_and_the_same_is_signed_anew(bench: Benc
     stamps = [int(headers["webhook-timestamp"]) - WALL.timestamp() for _, headers, _ in bench.sent]
     assert stamps == bench.times()
     assert ledger.undelivered(bench.store) == []
+
+
+def test_what_was_acknowledged_leaves_after_its_days_and_what_waits_never(on_either: str, tmp_path: Path) -> None:
+    bench = Bench(on_either, tmp_path)
+    bench.raised()
+    bench.raised(cycle=8)
+    bench.raised(cycle=9)
+    bench.answers = [Answer(202), Answer(400), AwayError("no answer (ConnectError)")]
+    bench.courier.round()
+    kept = timedelta(days=SETTINGS.keep)
+    bench.answers = [AwayError("no answer (ConnectError)")] * 4
+    for later, rows in ((kept, 3), (timedelta(minutes=59), 3), (timedelta(minutes=1), 2), (kept, 2)):
+        bench.wall.advance(later)
+        bench.courier.round()
+        with bench.store.read() as connection:
+            assert connection.execute(sa.select(sa.func.count()).select_from(outbox)).scalar() == rows
+    assert [(one.parked is None, one.attempts) for one in ledger.undelivered(bench.store)] == [(False, 1), (True, 5)]
+    assert not raise_alert(bench.store, alert(), SETTINGS, bench.wall), "it was told: no news, and not sent again"
+    assert ledger.prune(bench.store, bench.wall()) == 0
+    bench.store.close()
 
 
 def test_a_restarted_courier_goes_on_with_the_letters_pauses(bench: Bench) -> None:

@@ -1,19 +1,21 @@
-"""Regret: nothing where the best split serves, more where it does not; unknown where the market is not at hand."""
+"""Regret: nothing where the best split serves, more where it does not; unknown where nobody has the market."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from crossmix.bundle import manifest_of
 from crossmix.config import load
-from crossmix.market.conditions import nominal
+from crossmix.market.conditions import nominal, scaled_market
 from crossmix.market.mechanism import expected
 from crossmix.market.model import save
 from crossmix.market.oracle import solve
+from crossmix.registry.mlflow_door import RegistryError
 from monitoring.monitors import Served
 from monitoring.regret import Settings, look, regret
 from tests.support import watching
@@ -39,17 +41,29 @@ def test_it_tells_each_campaign_and_says_where_it_cannot(database: str, tmp_path
     store = watching.begun(database)
     watching.report(store, arms, 0, 15)
     bundle = watching.make_bundle(tmp_path / "bundle").path
-    for name, market in (
-        ("market", watching.market()),
-        ("other", replace(watching.market(), digest="another")),
-    ):
+    mine = watching.market()
+    for name, market in (("market", mine), ("other", scaled_market(mine, cvr=torch.tensor(1.1)))):
         (tmp_path / name).mkdir()
         save(market, tmp_path / name)
     now, config = START + 15 * DAY, load("laptop", ())
-    told = list(look(store, now, Settings(), Served(config=config, bundle=bundle, market=tmp_path / "market")))
+    asked: list[str] = []
+
+    def served(market: str) -> Served:
+        def give(digest: str) -> Path:
+            asked.append(digest)
+            if market == "nobody":
+                raise RegistryError("crossmix-policy: no version is of it")
+            return tmp_path / market
+
+        return Served(config=config, bundle=bundle, market=give)
+
+    told = list(look(store, now, Settings(), served("market")))
     assert [one.campaign_id for one in told] == ["c0", "c1"]
     assert all(one.observed is not None and one.observed > -1e-6 and not one.alarming for one in told)
     (nobody,) = look(store, now, Settings(), Served(config=config, bundle=bundle))
-    assert nobody.detail.startswith("unknown: the folder of the market")
-    (other,) = look(store, now, Settings(), Served(config=config, bundle=bundle, market=tmp_path / "other"))
-    assert other.detail == "unknown: the market at hand is not the one that the bundle that serves was trained in"
+    assert nobody.detail.startswith("unknown: the market that the policy was planned in is not at hand")
+    (none,) = look(store, now, Settings(), served("nobody"))
+    assert none.detail == "unknown: crossmix-policy: no version is of it"
+    (other,) = look(store, now, Settings(), served("other"))
+    assert re.fullmatch(r"unknown: the market of bundle \w{12} is not the one that its thresholds .*", other.detail)
+    assert set(asked) == {manifest_of(bundle)["digest"]}

@@ -44,12 +44,12 @@ def post(url: str, **more: object) -> httpx.Response:
     return httpx.post(f"{url}/alerts", content=body, headers={"content-type": MEDIA, **headers}, timeout=60)
 
 
-def test_killed_between_acceptance_and_start_it_starts_once(database: str, tmp_path: Path) -> None:
+def test_killed_between_acceptance_and_start_it_starts_once(on_either: str, tmp_path: Path) -> None:
     """Twice: as the start is under way, its answer not yet noted; and before it was tried at all."""
     launcher, more = FileLauncher(tmp_path / "runs"), settings(tmp_path)
-    store, run_id = Store(database, MemoryClock(MARKET)), ledger.run_of(alert().alert_id)
+    store, run_id = Store(on_either, MemoryClock(MARKET)), ledger.run_of(alert().alert_id)
     (launcher.folder / "hang").touch()
-    with webhook(database, launcher.folder, *more) as (process, url):
+    with webhook(on_either, launcher.folder, *more) as (process, url):
         assert post(url).status_code == 202
         until(lambda: launcher.begun() == [run_id])
         process.send_signal(signal.SIGKILL)
@@ -59,7 +59,7 @@ def test_killed_between_acceptance_and_start_it_starts_once(database: str, tmp_p
     later = alert(campaign_id="summer").notice("/x")
     (receipt,) = ledger.accept(store, [later], starts=("warning",), cooldown=timedelta(), now=MARKET)
     (launcher.folder / "hang").unlink()
-    with webhook(database, launcher.folder, *more) as (process, url):
+    with webhook(on_either, launcher.folder, *more) as (process, url):
         until(lambda: {one.state for one in runs.newest(store)} == {"started"})
         assert post(url).json()["outcome"] == "duplicate"
         assert {one["state"] for one in httpx.get(f"{url}/runs", timeout=60).json()["runs"]} == {"started"}

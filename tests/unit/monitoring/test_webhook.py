@@ -103,8 +103,8 @@ def test_what_only_informs_is_noted(hook: Hook) -> None:
 
 
 @pytest.mark.slow
-def test_a_flood_gives_one_run(database: str, tmp_path: Path) -> None:
-    hook = Hook(tmp_path, database, MANY)
+def test_a_flood_gives_one_run(on_either: str, tmp_path: Path) -> None:
+    hook = Hook(tmp_path, on_either, MANY)
     statuses = [answer.status for answer in hook.flood(event(cycle=number) for number in range(1_000))]
     assert sorted(statuses) == [200] * 999 + [202]
     assert hook.launcher.begun == len(runs.newest(hook.store)) == 1

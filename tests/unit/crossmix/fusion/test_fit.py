@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from crossmix.config import Config, laptop
+from crossmix.fusion import learn
+from crossmix.fusion import predict as predicting
 from crossmix.fusion.fit import fit
 from crossmix.fusion.learn import trimmed
 from crossmix.fusion.model import Fusion
@@ -93,6 +95,25 @@ def test_grouped_prediction_is_the_plain_forward_pass(toy: tuple[Path, Path], fi
         )
     assert np.allclose(grouped.click[rows], click, atol=1e-4)
     assert np.allclose(grouped.conversion[rows], conversion, atol=1e-4)
+
+
+def test_in_bfloat16_the_heads_tell_nearly_the_same(
+    toy: tuple[Path, Path], fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: products in half precision, losses and sums in full."""
+    module, table = Fusion.load(fitted), read(*toy, 30)
+    rows = np.flatnonzero(table.train)[:256]
+    present = table.present()[rows]
+    exact, loss = predict(module, table), learn.batch_loss(module, table, rows, present)
+    for place in (learn, predicting):
+        monkeypatch.setattr(place, "lower_precision", lambda device: torch.autocast(device.type, torch.bfloat16))
+    rough, rough_loss = predict(module, table), learn.batch_loss(module, table, rows, present)
+    assert (rough.click.dtype, rough_loss.dtype) == (np.float32, torch.float32)
+    assert not np.array_equal(rough.click, exact.click), "it was in half precision"
+    assert np.allclose(rough.click, exact.click, atol=0.05)
+    assert np.allclose(rough.conversion, exact.conversion, atol=0.05)
+    assert np.allclose(rough.context, exact.context, atol=0.05)
+    assert float(rough_loss) == pytest.approx(float(loss), rel=0.02)
 
 
 def test_report_tells_what_ran_and_how_well(toy: tuple[Path, Path], fitted: Path):

@@ -10,7 +10,7 @@ from crossmix.clock import MemoryClock
 from crossmix.ledger import again, alerts, runs
 from crossmix.ledger.store import Store
 from pipelines.loop.healing import Watched
-from pipelines.loop.launch import Here
+from pipelines.loop.launch import launcher
 from pipelines.loop.processes import Process
 from tests.support.webhooks import MARKET, WALL, alert
 
@@ -43,7 +43,7 @@ def test_a_day_ends_once_its_alerts_runs_and_those_of_days_ago_are_over(tmp_path
                 runs.close(store, run, runs.SUCCEEDED)
 
     monitor = Monitor(store)
-    nobody = Here(tmp_path, "http://127.0.0.1:1", tmp_path)
+    nobody = launcher(tmp_path, "http://127.0.0.1:1")
     watched = Watched(cast(Process, monitor), store, webhook, nobody, (3, 7), None)
     try:
         for day in range(12):

@@ -159,6 +159,32 @@ def test_what_the_log_says_is_read_so_many_campaigns_at_a_time(world: World, mon
     assert asked == [["c0"], ["c1"]]
 
 
+def test_a_campaign_of_which_the_log_cannot_be_read_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, damaged = features.online_known, [True]
+
+    def read(path: Any, names: list[str], arm: str) -> Any:
+        if arm == features.LOG_ARM and damaged and "c0" in names:
+            raise ValueError("c0 is no message")
+        return known(path, names, arm)
+
+    monkeypatch.setattr(features, "online_known", read)
+    now = [1.0]
+    one = pusher(world, now)
+    for name in ("c0", "c1"):
+        world.take(0.9, *both(world, 0, name))
+    one.once()
+    assert (one.trouble, one.pushed) == (None, 2)
+    assert features.online_known(world.folder, ["c1"], "policy")[1] == [(START + DAY).timestamp()]
+    assert any("what the log says of it cannot be read: c0 is no message" in str(why) for why in world.gaps.troubles())
+    damaged.clear()
+    now[0] = 1 + 61 / 86_400
+    one.once()
+    assert one.pushed == 4
+    assert world.gaps.troubles() == []
+
+
 def test_an_idle_round_asks_one_question(world: World) -> None:
     now = [1.0]
     one = pusher(world, now)

@@ -331,3 +331,45 @@ def test_a_store_that_is_away_leaves_those_waiting_that_wait(folder: Path, monke
     assert not states.refresh({"spring": SPRING}, ["policy"], NOW, {}, "a")
     assert states.trouble == "feature store: connection refused"
     assert states.waits is not None
+
+
+def test_a_row_that_cannot_be_read_takes_nothing_from_the_others(
+    folder: Path, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, known, damaged = _states(folder, ALLOCATION), features.online_known, ["policy"]
+    row(3, 0.5)
+    _two(states, ["autumn", "spring"])
+    row(3, 0.75)
+
+    def read(path: Path, campaigns: list[str], arm: str) -> tuple[np.ndarray, list[float]]:
+        if arm in damaged and "spring" in campaigns:
+            raise ValueError("spring is no message")
+        return known(path, campaigns, arm)
+
+    monkeypatch.setattr(features, "online_known", read)
+    before = states.get(*KEY)
+    _two(states, ["autumn", "spring"])
+    other = states.get("autumn", "policy")
+    assert other is not None
+    assert other.statistics_S[0] == 0.75
+    assert states.get(*KEY) is before, "the last good ones stay"
+    assert states.trouble == (
+        "feature store: statistics of spring, arm policy, cannot be read: spring is no message"
+    )
+    _two(states, ["autumn"])
+    assert "spring" in str(states.trouble), "until it is read"
+    assert states.doubtful() == ["spring"], "in the next round"
+    # After a start nothing is known of it but what the log says.
+    fresh = States(folder / "features", folder / "fresh.npz", ALLOCATION)
+    _two(fresh, ["autumn", "spring"])
+    state = fresh.get(*KEY)
+    assert state is not None
+    assert (state.source, "spring, arm policy, cannot be read" in str(fresh.trouble)) == ("log", True)
+    damaged.append("log")
+    _two(states, ["autumn", "spring"])
+    assert str(states.trouble).endswith("; and of 1 more")
+    damaged.clear()
+    _two(states, ["autumn", "spring"])
+    healed = states.get(*KEY)
+    assert healed is not None
+    assert (healed.statistics_S[0], states.trouble, states.doubtful()) == (0.75, None, [])

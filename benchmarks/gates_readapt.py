@@ -1,0 +1,184 @@
+"""Which honest worlds the gates of re-adaptation stop: `python -m benchmarks.gates_readapt [--json] [--run OUT]`.
+
+Advertisers of a run's market, policy (70 % of users) and control side by side, in worlds that are as fitted or that
+moved. So many days after the move the gates are asked of all feedback until then, as re-adaptation asks them.
+
+| gate             | blocks where                                                                       |
+|------------------|------------------------------------------------------------------------------------|
+| plausible, arms  | a report of the advertiser is suspect (`crossmix.market.plausible`)                 |
+| levels           | a level lies wholly beyond `serving.guard.factor`                                  |
+| predicts         | the last `readapt.held_out` days are surely predicted worse by the refitted market |
+
+Of the other gates none depends on the world: no split breaks a limit, the latency is the network's, the off-policy
+estimate has too little to be required. A gain that is too small is no block: there was nothing to adapt.
+
+The gates' own functions are called, all advertisers of a world side by side. Rates have Clopper and Pearson's 95 %
+interval, that over all worlds is of flights that share seeds. The seeds are of this benchmark alone; nothing was chosen
+on them. `--resume FILE` keeps every finished world; a run that was cut off goes on from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks._flights import tiled
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed
+from benchmarks.allocation import finished
+from benchmarks.guard import DAY, Flights, honest
+from benchmarks.guardrails import part
+from benchmarks.readapt import SPREAD, WANTED_LATER, moved
+from crossmix import bundle as bundles
+from crossmix.config import Config
+from crossmix.evaluate.gates.readapt import DISAGREE, ahead, near, predicted
+from crossmix.feedback import Feedback
+from crossmix.market.conditions import scaled_market
+from crossmix.market.level_evidence import Usual
+from crossmix.market.levels import refit
+from crossmix.market.model import Market, load
+from crossmix.market.plausible import suspects
+from crossmix.training.believed import believe
+
+SEED = 43_000_000
+"""Of the first world: far from those of training, judging, calibration, tests and the other benchmarks."""
+LOOKS = (3, 7, 14)
+"""Days after the move on which an alert asks (`alerts.webhook.again`)."""
+DRAWS = 10
+"""Markets of the world in which all is off."""
+GATES = ("plausible", "arms", "levels", "predicts")
+Hit = NDArray[np.bool_]
+
+
+def worlds(market: Market) -> Iterator[tuple[str, list[Market]]]:
+    """Honest ones, by name; advertisers are shared out among a name's markets."""
+    for name, world in honest(market):
+        yield name, [world]
+    for name in WANTED_LATER:
+        yield f"{name} x2 and x0.5 by turns, from day {DAY} on", [moved(market, name, DAY)]
+    luck = torch.Generator().manual_seed(SEED)
+    several = []
+    for _ in range(DRAWS):
+        factors = {
+            quantity: torch.exp(SPREAD * torch.randn(market.static.shape, generator=luck) - SPREAD**2 / 2)
+            for quantity in ("requests", "price_multiplier", "ctr", "cvr", "value")
+        }
+        several.append(scaled_market(market, **factors))
+    yield f"all off by exp(N(0, {SPREAD:g}))", several
+
+
+def asked(config: Config, fitted: Market, arms: dict[str, Feedback], flights: int) -> dict[str, Hit]:
+    """Which advertisers each gate stops, (flights,) each."""
+    many, rows = len(fitted.campaigns), tiled(fitted, flights)
+    named = {arm: replace(one, campaigns=rows.campaigns) for arm, one in arms.items()}
+    flight = {name: row // many for row, name in enumerate(rows.campaigns)}
+    checked = suspects(Usual.of(rows), named, config.serving.guard)
+    hits = {gate: np.zeros(flights, bool) for gate in GATES}
+    for one in checked:
+        hits["arms" if one.cause == DISAGREE else "plausible"][flight[one.campaign]] = True
+    feedback = believe(named, checked).feedback
+    near_FN = near(refit(rows, feedback, config.levels)).reshape(flights, -1)
+    hits["levels"] = np.exp(np.maximum(near_FN.max(1), 0.0)) > config.serving.guard.factor
+    gap_TRPQ = ahead(rows, feedback, config.levels, config.readapt.held_out)
+    for f in range(flights):
+        found = predicted(gap_TRPQ[:, f * many : (f + 1) * many])
+        hits["predicts"][f] = found is None or found.interval[2] < 0
+    return hits
+
+
+def world(
+    config: Config, fitted: Market, bundle: bundles.Bundle, markets: list[Market], flights: int
+) -> dict[str, Any]:
+    """What the gates say of advertisers in these markets, by day of the look."""
+    each = [flights // len(markets)] * len(markets)
+    each[0] += flights - sum(each)
+    found: dict[int, list[dict[str, Hit]]] = {days: [] for days in LOOKS}
+    for number, (market, some) in enumerate(zip(markets, each, strict=True)):
+        played = Flights(market, fitted, bundle, config, some, SEED + number)
+        for days in LOOKS:
+            # Nothing is held meanwhile: what would be is counted below.
+            played.play(DAY + days, guarded=False)
+            arms = {name: arm.feedback(name, len(arm.reports)) for name, arm in played.both.items()}
+            found[days].append(asked(config, fitted, arms, some))
+    result: dict[str, Any] = {}
+    for days, several in found.items():
+        hits = {gate: np.concatenate([one[gate] for one in several]) for gate in GATES}
+        stopped = np.logical_or.reduce(list(hits.values()))
+        result[f"{days} days"] = {"blocked": part(stopped)} | {
+            gate: int(hit.sum()) for gate, hit in hits.items() if gate in config.readapt.required
+        }
+    return result
+
+
+def measure(run: Path | None, source: str, data: str | None, flights: int, file: Path | None) -> dict[str, Any]:
+    """All worlds, as plain data.
+
+    Args:
+        flights: advertisers of a world.
+        file: where every finished world is kept, and taken from; `None`: nowhere.
+    """
+    before = os.getloadavg()
+    config, folder, _ = finished(run, source, data)
+    fitted, bundle = load(folder), bundles.load(folder.parents[2] / "bundle")
+    torch.set_num_threads(1)
+    kept = Resumed(file, {"flights": flights, "seed": SEED, "market": fitted.digest, "bundle": bundle.digest})
+    found: dict[str, Any] = {}
+    for name, markets in worlds(fitted):
+        found[name] = kept.part(
+            name,
+            lambda markets=markets: world(config, fitted, bundle, markets, flights),  # type: ignore[misc]
+        )
+    total = {}
+    for days in LOOKS:
+        rows = [one[f"{days} days"]["blocked"] for one in found.values()]
+        stopped = sum(round(one["part"] * one["runs"]) for one in rows)
+        total[f"{days} days"] = part(np.arange(sum(one["runs"] for one in rows)) < stopped)
+    return {
+        "benchmark": "gates_readapt",
+        "generated": fitted.generated,
+        "flights": flights,
+        "worlds": found,
+        "all worlds": total,
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """For people."""
+    days = list(result["all worlds"])
+    lines = [
+        f"blocked, of {result['flights']} advertisers of each world{'; GENERATED DATA' if result['generated'] else ''}",
+        f"{'':<48}" + "".join(f"{f'{one} after':>24}" for one in days),
+    ]
+    rows = {name: {day: one[day]["blocked"] for day in days} for name, one in result["worlds"].items()}
+    for name, one in (rows | {"all worlds": result["all worlds"]}).items():
+        cells = (f"{one[day]['part']:.3f} [{one[day]['ci95'][0]:.3f}, {one[day]['ci95'][1]:.3f}]" for day in days)
+        lines.append(f"{name:<48}" + "".join(f"{cell:>24}" for cell in cells))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gates_readapt", description="Honest worlds, stopped.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
+    parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
+    parser.add_argument("--data", help="its file")
+    parser.add_argument("--flights", type=int, default=200, help="advertisers of a world")
+    parser.add_argument("--resume", type=Path, help="file of finished worlds, to go on from")
+    given = parser.parse_args()
+    result = measure(given.run, given.source, given.data, given.flights, given.resume)
+    print(json.dumps(result, indent=1) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
