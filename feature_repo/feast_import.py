@@ -2,13 +2,16 @@
 
 Every class and function that Feast marks with typeguard's `typechecked` is parsed and compiled anew as it is defined,
 for checks of argument types that nothing here relies on. They are held back while Feast is imported, and only then.
+Torch, which Feast loads wherever it is installed, waits until somebody asks Feast for tensors: a server never does.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +28,7 @@ def import_feast() -> None:
             return
         # Importing Feast turns every library's deprecation warnings on.
         with warnings.catch_warnings(), _without_type_checks():
+            _torch_when_asked()
             import feast  # noqa: F401
 
 
@@ -41,3 +45,14 @@ def _without_type_checks() -> Iterator[None]:
         yield
     finally:
         typeguard.typechecked = checked
+
+
+def _torch_when_asked() -> None:
+    """Feast's way to torch loads it as Feast is imported; in its place, one that does when it is called."""
+
+    def get_torch() -> Any:
+        return importlib.import_module("torch")
+
+    wrapper = types.ModuleType("feast.torch_wrapper")
+    wrapper.get_torch = get_torch  # type: ignore[attr-defined]
+    sys.modules.setdefault(wrapper.__name__, wrapper)

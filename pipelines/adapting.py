@@ -211,6 +211,7 @@ def describe(done: Adapted) -> str:
         )
     if done.deployment is not None:
         lines.append(f"deployed   {done.deployment.state}: {done.deployment.detail}")
+        lines.append(f"rolled out {done.deployment.rollout or '–'}")
     return "\n".join(lines)
 
 

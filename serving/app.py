@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -236,6 +237,7 @@ def serving_now(live: Live) -> dict[str, Any]:
     current = live.champion.current
     return {
         "version": current.version,
+        "release": os.environ.get("CROSSMIX_RELEASE"),
         "bundle": current.bundle.digest,
         "since": current.since,
         "platforms": list(current.bundle.platforms),

@@ -1,4 +1,5 @@
-"""The deploy step: a running server is asked to take the challenger, and asked until its answer says so."""
+"""The deploy step: servers are rolled out where there is a cluster, then a running one is asked to take the challenger,
+and asked until its answer says so."""
 
 from __future__ import annotations
 
@@ -10,10 +11,13 @@ from typing import Any, Literal
 from crossmix.artifacts import Deployment, ReadaptationJudged, Registration
 from crossmix.config import Config
 from serving.http.client import AwayError, Client, RefusedError
+from serving.rollout import Place, roll_out
 
 CONFIRM_SECONDS = 30.0
 TOKEN = "CROSSMIX_TOKEN"
 """Variable: bearer token, where the server asks for one."""
+CHAMPION = "champion"
+"""The registry's alias."""
 NO_SUCH_ROUTE, STANDS_AGAINST = (404, 405), 409
 
 
@@ -22,20 +26,36 @@ class DeployError(ValueError):
 
 
 def deploy(config: Config, registration: Path, evaluation: Path, out: Path) -> Deployment:
-    """Ask for the challenger's canary, or where it is champion already, until the server answers with it.
+    """Roll out, then ask for the challenger's canary, or where it is champion, until the server answers with it.
+
+    Without a cluster (`serving.rollout.Place.of_environment`) nothing is rolled out, which the report says.
 
     Args:
         registration: what the register step wrote.
-        evaluation: what the gate of the re-adaptation wrote.
+        evaluation: what the gate of training or of the re-adaptation wrote.
 
     Raises:
         DeployError: the server is away, refuses, or serves another version on; the same step again asks anew.
+        RolloutError: it could not be rolled out; what was there before is applied again.
     """
-    version, judged = Registration.load(registration), ReadaptationJudged.load(evaluation)
-    state, detail = _asked(config, version, judged)
-    report = Deployment(version=version.version, state=state, detail=detail)
+    version, judged = Registration.load(registration), ReadaptationJudged.found(evaluation)
+    rolled = _rolled_out(config, version)
+    state, detail = _trained(version) if judged is None else _asked(config, version, judged)
+    report = Deployment(version=version.version, state=state, detail=detail, rollout=rolled)
     report.save(out)
     return report
+
+
+def _rolled_out(config: Config, version: Registration) -> str:
+    place = Place.of_environment()
+    if place is None:
+        return "nothing was rolled out: no cluster is named (CROSSMIX_SERVE_IMAGE)"
+    return roll_out(place, config, version.version, CHAMPION in version.aliases)
+
+
+def _trained(version: Registration) -> tuple[Literal["champion", "waits"], str]:
+    """What a training registered: the first champion, or one that waits for `crossmix promote` or a canary."""
+    return "champion" if CHAMPION in version.aliases else "waits", version.note
 
 
 def _asked(

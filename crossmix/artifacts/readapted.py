@@ -162,6 +162,8 @@ class Deployment(Artifact):
     state: Literal["canary", "champion", "waits"]
     detail: str
     """Sentence."""
+    rollout: str = ""
+    """What was rolled out on a cluster, or that nothing was; "": a step of before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
@@ -78,10 +78,8 @@ class Lead:
         return True
 
     def _drop(self, connection: sa.Connection) -> None:
-        """End the connection itself: one that went back into the pool would keep the lock."""
         self._connection = None
-        connection.invalidate()
-        connection.close()
+        _end(connection, self._name)
 
 
 @contextmanager
@@ -113,5 +111,12 @@ def alone(store: Store, name: int, seconds: float) -> Iterator[None]:
                 raise StoreAwayError(f"database {where}: its lock {name:x} was not free within {seconds:g} s") from None
         yield
     finally:
-        connection.invalidate()
-        connection.close()
+        _end(connection, name)
+
+
+def _end(connection: sa.Connection, name: int) -> None:
+    """Free a lock now, where its connection is there, and end that: one that went back into the pool might keep it."""
+    with suppress(sa.exc.SQLAlchemyError):
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(name)))
+    connection.invalidate()
+    connection.close()

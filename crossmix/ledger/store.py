@@ -47,13 +47,14 @@ class Store:
     Args:
         url: SQLAlchemy URL, as sqlite:////folder/serving.db or postgresql+psycopg://user@host/name.
         clock: the time at which changes are noted.
+        migrated: false for who reads and writes nothing of it: the schema stays, and nothing is connected to yet.
 
     Raises:
         StoreAwayError: it cannot be reached.
         MigrationError: it is of a crossmix after this one, or another program's.
     """
 
-    def __init__(self, url: str, clock: Clock = wall) -> None:
+    def __init__(self, url: str, clock: Clock = wall, *, migrated: bool = True) -> None:
         self.url, self.clock = url, clock
         self.trouble: str | None = None
         """Why the last write failed; `None`: it did not."""
@@ -72,8 +73,9 @@ class Store:
             waits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "options": "-c statement_timeout=10000"}
             self.engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=waits)
         try:
-            with self.translated():
-                migrate(self.engine)
+            if migrated:
+                with self.translated():
+                    migrate(self.engine)
         except BaseException:
             self.close()
             raise

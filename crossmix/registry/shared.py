@@ -36,7 +36,7 @@ def shared(registry: R, database: str | None) -> R:
 def _alone(database: str) -> Iterator[None]:
     with ExitStack() as held:
         try:
-            store = Store(database)
+            store = Store(database, migrated=False)
             held.callback(store.close)
             held.enter_context(locks.alone(store, locks.REGISTRY, PATIENCE))
         except StoreAwayError as error:

@@ -18,7 +18,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
-from pipelines.cli.cluster import cluster
+from pipelines.cli.images import cluster
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
 from pipelines.cli.readable import readable_errors
@@ -228,9 +228,7 @@ def serve(
     ] = None,
     registry: Annotated[
         str | None,
-        typer.Option(
-            envvar="CROSSMIX_REGISTRY", help="MLflow tracking URI: its champion serves, without a run's folder."
-        ),
+        typer.Option(envvar="CROSSMIX_REGISTRY", help="MLflow tracking URI: its champion serves, without a folder."),
     ] = None,
     host: Annotated[
         str, typer.Option(envvar="CROSSMIX_HOST", help="Address to bind; other than loopback needs --tokens.")

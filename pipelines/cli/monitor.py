@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -77,8 +78,8 @@ def ledger_of(
     out: Path | None, database: str | None, overrides: Sequence[str]
 ) -> Iterator[tuple[Config, Store, Clock]]:
     """The config, the ledger and the clock of a look; arguments and errors as `findings`."""
-    if out is None and database is None:
-        raise ConfigError("monitor: name the folder of a run that was served, or --database URL")
+    if out is None and database is None and not os.environ.get(where.VARIABLE):
+        raise ConfigError(f"monitor: name the folder of a run that was served, --database URL, or {where.VARIABLE}")
     config = load("laptop", overrides) if out is None else run_with(out, overrides, "a monitor", WATCHED)
     configured(config)
     clock = clock_for(config)

@@ -1,7 +1,7 @@
 """`crossmix serve --registry URI`: a server from the registry alone, as a pod of a cluster starts; no run's folder.
 
-The config comes from the champion's bundle, what a server may change of it (`serve.SERVED`) from a file, `--set` and the
-environment, features from beside the bundle, statistics from Redis. All that is written lies in one folder.
+The config comes from the champion's bundle, what a server may change of it (`serve.SERVED`) from a file, `--set` and
+the environment, features from beside the bundle, statistics from Redis. All that is written lies in one folder.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def of_registry(
     Args:
         uri: MLflow tracking URI.
         state: the server's own folder; `None`: `state_of`.
-        given: file of settings (`settings_in`); they hold at a first start, an experiment that has begun stays as it is.
+        given: file of settings (`settings_in`); of an experiment that has begun they change nothing.
         overrides: KEY=VALUE of a person, after those: an experiment that has begun must be as they say.
 
     Raises:
@@ -99,9 +99,8 @@ def of_registry(
     except ValueError:  # our own, a sentence each
         raise
     except Exception as error:  # MLflow's stores raise their own kinds each
-        raise ConfigError(
-            f"--registry {uri}: it cannot be read ({sentence(error)}); start it, or name another"
-        ) from None
+        why = sentence(error)
+        raise ConfigError(f"--registry {uri}: it cannot be read ({why}); start it, or name another") from None
     config = server.config_of(_config(champion.current.bundle.config, first, values, overrides))
     return Start(
         config=config,
@@ -137,7 +136,7 @@ def settings_in(file: Path) -> dict[str, Any]:
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from _dotted(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -175,6 +175,7 @@ class ServingAnswer(Answer):
     """What serves: the registry's champion, as `crossmix promote` and `crossmix rollback` set it."""
 
     version: int | None = Field(description="in the registry")
+    release: str | None = Field(description="what a deploy step rolled out; null: it was started otherwise")
     bundle: str = Field(description="its digest")
     since: float = Field(description="seconds, UTC")
     platforms: list[str]

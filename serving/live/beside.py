@@ -38,20 +38,17 @@ class Beside:
         """Whose features were fetched; `None`: those of a start before, or none."""
 
     def start(self, version: int | None) -> None:
-        """Have the folder; where the registry is away, that of a start before does.
+        """Have the folder; where they cannot be fetched, those of a start before do.
 
         Raises:
-            RegistryError: the version has none.
+            RegistryError: the version has none, and nothing was kept.
             Whatever the registry raises where it is away and nothing was kept.
         """
-        from crossmix.registry.mlflow_door import RegistryError
         from feature_repo.opened import write_store_config
 
         kept = (self.folder / "registry.db").is_file()
         try:
             self.follow(version)
-        except RegistryError:
-            raise
         except Exception as error:  # MLflow's stores raise their own kinds each
             if not kept:
                 raise

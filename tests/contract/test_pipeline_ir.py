@@ -81,7 +81,8 @@ def test_a_component_calls_its_core_function_as_it_is(name: str) -> None:
 def test_every_step_is_wired_to_steps_before_it(tmp_path: Path) -> None:
     wires, order = producers(tmp_path), {name: step.order for name, step in steps().items()}
     assert set(wires) == set(order)
-    assert wires["gate"] == {"dataset": "ingest", "fusion": "fusion", "market": "market", "policy": "align"}
+    sources = {"dataset": "ingest", "features": "features", "fusion": "fusion", "market": "market", "policy": "align"}
+    assert wires["gate"] == sources
     assert wires["register"] == {"evaluation": "gate", "policy": "align", "meta": "meta", "market": "market"}
     for name, inputs in wires.items():
         assert all(order[source] < order[name] for source in inputs.values()), name

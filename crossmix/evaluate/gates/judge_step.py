@@ -35,13 +35,12 @@ from crossmix.training.policy_file import load_policy
 
 
 def judge(
-    config: Config, dataset: Path, fusion: Path, market: Path, policy: Path, out: Path, features: Path | None = None
+    config: Config, dataset: Path, features: Path, fusion: Path, market: Path, policy: Path, out: Path
 ) -> dict[str, Any]:
     """Judge market and policy; write evaluation.json, gates.json and bundle/; returns the gates.
 
     Args:
-        features: what the features step wrote; what a server needs of it goes beside the bundle, as features/. `None`:
-            a server of this bundle has a feature folder of its own.
+        features: what the features step wrote; what a server needs of it goes beside the bundle, as features/.
     """
     data, fitted = Dataset(dataset), load(market)
     log = read(data)
@@ -93,8 +92,7 @@ def judge(
         "bounds": bounds(config),
     }
     Evaluation.of(evaluation).save(out)
-    if features is not None and (features / "served").is_dir():
-        shutil.copytree(features / "served", out / "features")
+    shutil.copytree(features / "served", out / "features")
     verdict = {"gates": rows, "passed": passed}
     GateTable.of(verdict).save(out)
     return verdict

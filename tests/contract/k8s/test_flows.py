@@ -1,4 +1,4 @@
-"""NetworkPolicies of every build, evaluated: each named flow passes by one policy at each end, and nothing else passes."""
+"""NetworkPolicies, evaluated: each named flow passes by one policy at each end, and nothing else passes."""
 
 from __future__ import annotations
 

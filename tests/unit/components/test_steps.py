@@ -83,6 +83,7 @@ def test_a_change_upstream_reaches_the_steps_after_it_and_no_others(store: Path)
         ("online.sigma=0.02", ["gate"]),
         ("registry.model=other", ["register"]),
         ("serving.weight=0.5", []),
+        ("features.online=redis", ["features"]),
     ],
 )
 def test_a_step_depends_on_its_own_settings(override: str, changed: list[str]) -> None:

@@ -38,7 +38,9 @@ class FakeRegistry:
         assert version == "champion"
         return Named(self.champion)
 
-    def promote(self, version: str | int, *, actor: str, reason: str) -> Named:
+    def promote(self, version: str | int, *, actor: str, reason: str, over: int | None = None) -> Named:
+        if over is not None and self.champion not in (over, version):
+            raise LookupError(f"version {self.champion} is champion by now, not {over}")
         self.asked.append(("promote", version, actor))
         self.champion = int(version)
         return Named(self.champion)

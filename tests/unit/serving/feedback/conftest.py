@@ -45,9 +45,9 @@ def pushed_frames(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     frames: list[pd.DataFrame] = []
     original = features.push_statistics
 
-    def counted(path: Path, frame: pd.DataFrame, *more: Any) -> Any:
+    def counted(path: Path, frame: pd.DataFrame, *more: Any, **named: Any) -> Any:
         frames.append(frame)
-        return original(path, frame, *more)
+        return original(path, frame, *more, **named)
 
     monkeypatch.setattr(features, "push_statistics", counted)
     return frames

@@ -246,14 +246,18 @@ def test_flights_are_paired_and_their_seeds_are_their_own(case: ReadaptCase, tmp
     assert not np.array_equal(other.ratio_N[CHAMPION], found.ratio_N[CHAMPION])
 
 
-def test_a_challenger_whose_gain_passes_or_need_not_is_worth_thresholds() -> None:
+def test_a_challenger_whose_gain_passes_or_need_not_and_of_whom_nothing_is_held_is_worth_thresholds() -> None:
     config = load("laptop", ["readapt.gain=0.25"])
-    told = load("laptop", ["readapt.gain=0.25", 'readapt.required=["limits","latency"]'])
+    limits = load("laptop", ["readapt.gain=0.25", 'readapt.required=["limits","latency"]'])
 
     def flown(*lead: float) -> Flights:
         champion = np.array([0.5, 0.5])
         return Flights({CHAMPION: champion, CHALLENGER: champion + lead}, {CHAMPION: 0, CHALLENGER: 0})
 
     for lead, gained in (((0.25, 0.25), True), ((0.5, 0.25), False), ((0.125, 0.125), False)):
-        assert worth(config, flown(*lead)) is gained, lead
-        assert worth(told, flown(*lead)), "it is registered all the same"
+        assert worth(config, flown(*lead), TOLD) is gained, lead
+        assert worth(limits, flown(*lead), TOLD), "it is registered all the same"
+    for cause in ("impossible", "disagree"):
+        held = replace(TOLD, suspects=(replace(CELL, cause=cause),))
+        assert not worth(config, flown(0.25, 0.25), held), "its gate stops it"
+        assert worth(limits, flown(0.25, 0.25), held)
