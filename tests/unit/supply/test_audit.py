@@ -33,7 +33,12 @@ def asked(folder: Path, dependencies: list[dict[str, Any]] | None, status: int =
         (SOUND, 0, "serve: 0 known vulnerabilities", audit.SOUND),
         (VULNERABLE, 1, "serve: vulnerable: torch 2.13.0: X-1, fixed in 2.14", audit.WRONG),
         (SKIPPED, 0, "NOT audited for vulnerabilities: no advisory service answered (pypi: 1 of 2", audit.NOT_AUDITED),
-        (SOUND[:1], 0, "NOT audited for vulnerabilities: no advisory service answered (pypi: 1 of 2", audit.NOT_AUDITED),
+        (
+            SOUND[:1],
+            0,
+            "NOT audited for vulnerabilities: no advisory service answered (pypi: 1 of 2",
+            audit.NOT_AUDITED,
+        ),
         (None, 1, "NOT audited for vulnerabilities: no advisory service answered (pypi: Conn", audit.NOT_AUDITED),
     ],
     ids=["sound", "vulnerable", "a package skipped", "a package not named", "no network"],
