@@ -18,7 +18,7 @@ from tests.support.small_run import Ran
 
 
 def test_a_finished_run_holds_no_pickle(ran: Ran) -> None:
-    """Steps' folders, registry, its artifacts and the bundle; checkpoints, which torch pickles, ended with their step."""
+    """Steps, registry, its artifacts and the bundle; checkpoints, which torch pickles, ended with their step."""
     files = [file for file in ran.out.rglob("*") if file.is_file()]
     assert {".safetensors", ".onnx", ".npz", ".parquet", ".db"} <= {file.suffix for file in files}
     assert pickles(ran.out) == []
