@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.support.manifests import Document, of_kind
+from tests.support.manifests import Document, named, of_kind
 
 Kind = Literal["server", "job"]
 UID = 10001
@@ -58,6 +58,23 @@ def _pods(document: Document) -> Iterator[Pod]:
             containers = [first | {"image": spec[part].get("image", spec["image"])}, *rest]
             account = {"serviceAccountName": spec[part]["serviceAccount"]}
             yield pod(template | {"spec": template["spec"] | {"containers": containers} | account}, "job", part)
+
+
+def trainjob_pods(job: Document, documents: Sequence[Document]) -> list[Pod]:
+    """The pods of a posted TrainJob: its TrainingRuntime's, with what the job says in place of that.
+
+    As Kubeflow Trainer builds them: image, command, arguments and the whole of `resources` of the container `node`.
+    """
+    told = job["spec"]["trainer"]
+    (made,) = _pods(named(list(documents), job["spec"]["runtimeRef"]["kind"], job["spec"]["runtimeRef"]["name"]))
+    own = {key: told[key] for key in ("image", "command", "args") if key in told}
+    if "resourcesPerNode" in told:
+        own["resources"] = told["resourcesPerNode"]
+    containers = [
+        {**one, **own, "env": [*one.get("env", ()), *told.get("env", ())]} if one["name"] == "node" else one
+        for one in made.spec["containers"]
+    ]
+    return [Pod(f"TrainJob {job['metadata']['name']}", {**made.spec, "containers": containers}, made.labels, "job")]
 
 
 def pod_faults(

@@ -1,4 +1,4 @@
-"""Pods of pipeline steps, as Kubeflow Pipelines makes them of a compiled pipeline, beside the manifests."""
+"""Pods of pipeline steps and of a posted TrainJob, as Kubeflow makes them, beside the manifests."""
 
 import copy as copies
 from pathlib import Path
@@ -8,10 +8,12 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
+from crossmix.training import trainjob
+from tests.support import trainer_api
 from tests.support.clusters import cluster_file
 from tests.support.kfp_pods import CANNOT, executor_faults, executor_pods
-from tests.support.manifests import Document
-from tests.support.pods import UID, pod_faults
+from tests.support.manifests import Document, named
+from tests.support.pods import UID, pod_faults, trainjob_pods
 
 
 @dsl.component(base_image="crossmix-steps@sha256:" + "1" * 64, install_kfp_package=False)
@@ -92,3 +94,42 @@ def test_every_step_of_our_pipelines_holds(builds: dict[str, list[Document]], na
     found = executor_pods(yaml.safe_load_all((tmp_path / "ir.yaml").read_text()), place.account_of(name))
     assert len(found) >= 6
     assert {pod.name: executor_faults(pod, builds["cluster"]) for pod in found} == {pod.name: [] for pod in found}
+
+
+def posted(documents: list[Document], place: trainjob.Place, folder: Path) -> Document:
+    """What the train step posts beside the built TrainingRuntime, through Trainer's own client."""
+    with pytest.MonkeyPatch.context() as patched, trainer_api.serving(folder) as (api, kubeconfig):
+        patched.setattr(trainer_api, "RUNTIME", named(documents, "TrainingRuntime", place.runtime))
+        patched.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+        patched.setenv("KUBECONFIG", str(kubeconfig))
+        patched.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        api.made = lambda job: api.become(job["metadata"]["name"], "Complete")
+        name = trainjob.name_of("0" * 16)
+        trainjob.run(place, name, "crossmix.train", [], 4, lambda: None, lambda: None, lambda: True)
+        (job,) = api.posted
+    return job
+
+
+def test_the_ranks_of_a_posted_trainjob_hold(builds: dict[str, list[Document]], tmp_path: Path) -> None:
+    image = "crossmix-train@sha256:" + "2" * 64
+    place = trainjob.Place(namespace="crossmix", image=image, nodes=2, gpus=2, cpu="8", memory="64Gi")
+    job = posted(builds["cluster"], place, tmp_path)
+    (pod,) = trainjob_pods(job, builds["cluster"])
+    assert pod_faults(pod.spec, labels=pod.labels, documents=builds["cluster"]) == []
+    (container,) = pod.spec["containers"]
+    assert (container["image"], container["command"]) == (image, ["torchrun"])
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 2
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/tmp", "/store", "/dev/shm"}
+    tagged = {**job, "spec": {**job["spec"], "trainer": {**job["spec"]["trainer"], "image": "crossmix-train:1"}}}
+    (pod,) = trainjob_pods(tagged, builds["cluster"])
+    assert pod_faults(pod.spec, labels=pod.labels, documents=builds["cluster"]) == [
+        "containers.node.image: 'crossmix-train:1' is no digest"
+    ]
+
+
+def test_a_job_without_wishes_has_what_the_runtime_says(builds: dict[str, list[Document]], tmp_path: Path) -> None:
+    image = "crossmix-train@sha256:" + "2" * 64
+    place = trainjob.Place(namespace="crossmix", image=image, nodes=1, gpus=0)
+    (pod,) = trainjob_pods(posted(builds["cluster"], place, tmp_path), builds["cluster"])
+    assert pod_faults(pod.spec, labels=pod.labels, documents=builds["cluster"]) == []
+    assert pod.spec["containers"][0]["resources"]["requests"]["memory"] == "32Gi"
