@@ -39,10 +39,10 @@ def check(place: Cluster) -> None:
     """
     declared = steps(None)
     known = {*declared, FINISH, OTHERS}
-    for table in ("resources", "timeouts", "retries"):
-        for name in getattr(place, table):
+    for key in ("resources", "timeouts", "retries"):
+        for name in getattr(place, key):
             if name not in known:
-                raise ConfigError(f"{table}.{name}: no step is called so; use {', '.join(sorted(known))}")
+                raise ConfigError(f"{key}.{name}: no step is called so; use {', '.join(sorted(known))}")
     for kind, table in (("secrets", place.secrets), ("config_maps", place.config_maps)):
         for name, given in table.items():
             for step in given.steps:

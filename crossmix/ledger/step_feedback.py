@@ -5,6 +5,7 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ from crossmix.training.believed import Cell, believe, only_clicks, placed
 from crossmix.training.feedback_file import save_feedback, save_served
 
 POLICY = ARMS[0]
+DATABASE = "CROSSMIX_DATABASE"
+"""Environment variable with the database's address, where the config names none: it holds a password."""
 
 
 def feedback(config: Config, champion: Path, home: Path, out: Path) -> FeedbackReport:
@@ -45,7 +48,8 @@ def feedback(config: Config, champion: Path, home: Path, out: Path) -> FeedbackR
     """
     version, market = ServingVersion.load(champion), load(champion / "market")
     at = _moment(config)
-    url = config.serving.database or f"sqlite:///{(home / 'serving' / 'serving.db').absolute()}"
+    told = config.serving.database or os.environ.get(DATABASE)
+    url = told or f"sqlite:///{(home / 'serving' / 'serving.db').absolute()}"
     try:
         store = Store.existing(url, lambda: at)
         try:
@@ -53,7 +57,8 @@ def feedback(config: Config, champion: Path, home: Path, out: Path) -> FeedbackR
         finally:
             store.close()
     except StoreUrlError as error:
-        raise ConfigError(f"serving.database: {url}: {error}; serve the run first with `crossmix serve`") from None
+        shown = f"(of {DATABASE})" if url == os.environ.get(DATABASE) else url
+        raise ConfigError(f"serving.database: {shown}: {error}; serve the run first with `crossmix serve`") from None
     except StoreAwayError as error:
         raise ConfigError(f"serving.database: {error}; start it, or name another") from None
 
