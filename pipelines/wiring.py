@@ -143,11 +143,13 @@ def write(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(build(pipeline, place, defaults), str(path))
+    if place is not None:
+        return
     spec, *platforms = yaml.safe_load_all(path.read_text())
     for name, executor in spec["deploymentSpec"]["executors"].items():
-        if image and place is None:
+        if image:
             executor["container"]["image"] = image
-        if gpus and place is None and name == "exec-train":
+        if gpus and name == "exec-train":
             # The fields that kfp's own `set_accelerator_type` and `set_accelerator_limit` write.
             asked = {"resourceCount": str(gpus), "resourceType": ACCELERATOR, "count": str(gpus), "type": ACCELERATOR}
             executor["container"]["resources"] = {"accelerator": asked}

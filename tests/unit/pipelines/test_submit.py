@@ -12,12 +12,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from components.champion.component import champion
+from components.ingest.component import ingest
 from crossmix.config import Config, ConfigError, from_json, load, read_cluster
 from crossmix.config.cluster import Cluster
 from pipelines import submit as submitting
 from pipelines.cli.cluster import TOKEN
 from pipelines.cli.main import app
 from pipelines.submit import SubmitError, Submitted, Where, pipeline_of, submit
+from pipelines.wiring import Pipeline
 from tests.support.clusters import DIGESTS, cluster_file
 from tests.support.kfp_api import Api, serving
 
@@ -38,18 +41,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     return read_cluster(cluster_file(tmp_path_factory.mktemp("place")))
 
 
+SMALL = replace(pipeline_of("training"), wire=lambda call: call(ingest))
+"""With one step, which compiles in a moment."""
+DAILY = replace(pipeline_of("online"), wire=lambda call: call(champion))
+
+
 def config(*overrides: str) -> Config:
     return load("laptop", overrides)
 
 
-def started(api: Api, place: Cluster, pipeline: str = "training", *overrides: str, **more: Any) -> Submitted:
-    where = Where(host=api.host, namespace="crossmix", token=api.token, account=place.account_of(pipeline))
-    return submit(pipeline_of(pipeline), config(*overrides), where, place=place, **more)
+def started(api: Api, place: Cluster, *overrides: str, of: Pipeline = SMALL, **more: Any) -> Submitted:
+    where = Where(host=api.host, namespace="crossmix", token=api.token, account=place.account_of(of.name))
+    return submit(of, config(*overrides), where, place=place, **more)
 
 
 def test_a_run_has_package_parameters_namespace_token_and_account(api: Api, place: Cluster) -> None:
-    api.token = "secret"
-    done = started(api, place)
+    api.token = "t0k3n"
+    done = started(api, place, of=pipeline_of("training"))
     assert (done.kind, done.id, done.fresh) == ("run", "runs-1", True)
     (experiment,) = api.kept["experiments"]
     assert (experiment["display_name"], experiment["namespace"]) == ("crossmix", "crossmix")
@@ -65,7 +73,7 @@ def test_a_run_has_package_parameters_namespace_token_and_account(api: Api, plac
     assert (
         "exec-finish" in run["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     )
-    assert not any("secret" in json.dumps(one) for one in (run, experiment))
+    assert not any("t0k3n" in json.dumps(one) for one in (run, experiment))
 
 
 def test_a_connection_cut_after_the_post_leaves_one_run(api: Api, place: Cluster) -> None:
@@ -85,7 +93,7 @@ def test_the_same_again_finds_its_run_and_another_content_is_another(api: Api, p
     first = started(api, place)
     again = started(api, place)
     assert (again.id, again.name, again.fresh, again.note) == (first.id, first.name, False, "it is pending")
-    other = started(api, place, "training", "train.seed=5")
+    other = started(api, place, "train.seed=5")
     assert other.id != first.id
     assert other.name != first.name
     elsewhere = started(api, replace(place, images=replace(place.images, steps=place.images.serve)))
@@ -103,28 +111,27 @@ def test_a_run_that_failed_is_followed_by_another_attempt(api: Api, place: Clust
 def test_a_kubeflow_of_one_user_is_told_no_namespace(api: Api, place: Cluster) -> None:
     api.multi_user = False
     assert started(api, place).fresh
-    assert "namespace" not in api.kept["experiments"][0]
+    assert api.kept["experiments"][0]["namespace"] == ""
 
 
-@pytest.mark.parametrize("pipeline", ["readapt", "online"])
-def test_a_schedule_is_set_up_once_and_its_runs_have_their_own_ids(pipeline: str, api: Api, place: Cluster) -> None:
+def test_a_schedule_is_set_up_once_and_its_runs_have_their_own_ids(api: Api, place: Cluster) -> None:
     api.cut["recurringruns"] = 1
-    done = started(api, place, pipeline, kind="schedule", cron="0 30 4 * * *")
+    done = started(api, place, of=DAILY, kind="schedule", cron="0 30 4 * * *")
     assert (done.kind, done.id, done.fresh) == ("schedule", "recurringruns-1", True)
     (made,) = api.kept["recurringruns"]
     assert made["trigger"] == {"cron_schedule": {"cron": "0 30 4 * * *"}}
     assert (made["mode"], made["no_catchup"], made["service_account"]) == ("ENABLE", True, "crossmix-steps")
     parameters = made["runtime_config"]["parameters"]
     assert from_json(parameters["feedback_config"]).readapt.run == ""  # each run takes Kubeflow's id of it
-    assert not started(api, place, pipeline, kind="schedule", cron="0 30 4 * * *").fresh
-    other = started(api, place, pipeline, kind="schedule", cron="0 30 5 * * *")
+    assert not started(api, place, of=DAILY, kind="schedule", cron="0 30 4 * * *").fresh
+    other = started(api, place, of=DAILY, kind="schedule", cron="0 30 5 * * *")
     assert other.note == f"also scheduled: {done.name}; disable what is not wanted"
 
 
 @pytest.mark.parametrize("cron", ["30 4 * * *", "0 30 4 * * * 2026", "0 30 4 * * $"])
 def test_a_schedule_has_six_fields(cron: str, api: Api, place: Cluster) -> None:
     with pytest.raises(ConfigError, match=r"--schedule .*: has \d fields; Kubeflow takes six: second, minute"):
-        started(api, place, "online", kind="schedule", cron=cron)
+        started(api, place, kind="schedule", cron=cron)
     assert api.asked == []
 
 
@@ -139,7 +146,7 @@ def test_a_version_runs_as_it_is_uploaded(api: Api, place: Cluster) -> None:
     defaults = {name: one["defaultValue"] for name, one in spec["root"]["inputDefinitions"]["parameters"].items()}
     assert from_json(defaults["gate_config"]).preset == "laptop"
     assert defaults["store"] == "/store/steps"
-    assert "exec-train" in platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert "exec-ingest" in platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert not started(api, place, kind="version").fresh
     assert (len(api.kept["pipelines"]), len(api.kept["versions"])) == (1, 1)
 
@@ -162,7 +169,7 @@ def test_a_refusal_is_a_sentence_and_is_not_repeated(status: int, message: str, 
 def test_an_api_that_is_not_there_is_a_sentence(place: Cluster, api: Api) -> None:
     where = Where(host="http://127.0.0.1:9", namespace="crossmix")
     with pytest.raises(SubmitError, match=r"--host http://127.0.0.1:9: Kubeflow Pipelines does not answer \(MaxRetry"):
-        submit(pipeline_of("training"), config(), where, place=place)
+        submit(SMALL, config(), where, place=place)
 
 
 LOGGED = ("data.source=criteo",)
@@ -174,15 +181,15 @@ def test_a_log_of_this_machine_is_refused(api: Api, place: Cluster, tmp_path: Pa
     for path in (str(log), "log.tsv", "/store/../etc/log.tsv", "/stores/log.tsv"):
         refused = rf"data.path: {path} is on this machine, and pods see /store alone; copy the log to a volume of"
         with pytest.raises(ConfigError, match=refused):
-            started(api, place, "training", *LOGGED, f"data.path={path}")
+            started(api, place, *LOGGED, f"data.path={path}")
     with pytest.raises(ConfigError, match="and pods see no volume"):
-        started(api, replace(place, store=None, retries={}), "training", *LOGGED, f"data.path={log}")
+        started(api, replace(place, store=None, retries={}), *LOGGED, f"data.path={log}")
     assert api.asked == []
 
 
 def test_what_stands_for_the_log_reaches_ingest(api: Api, place: Cluster, tmp_path: Path) -> None:
     def log_of(*more: str, on: Cluster = place, **given: Any) -> str:
-        started(api, on, "training", *LOGGED, *more, **given)
+        started(api, on, *LOGGED, *more, **given)
         return str(api.kept["runs"][-1]["runtime_config"]["parameters"]["log"])
 
     assert log_of("data.path=/store/raw/log.tsv") == ""  # our keys look into it
@@ -203,13 +210,15 @@ def test_what_stands_for_the_log_reaches_ingest(api: Api, place: Cluster, tmp_pa
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "file:/tmp/mlruns"])
 def test_a_registry_of_this_machine_is_refused(uri: str, api: Api, place: Cluster) -> None:
     with pytest.raises(ConfigError, match=r"registry.tracking_uri: \w+: is no server; name it as http://mlflow:5000"):
-        started(api, place, "training", f"registry.tracking_uri={uri}")
+        started(api, place, f"registry.tracking_uri={uri}")
     with pytest.raises(ConfigError, match=r"registry\.tracking_uri: None is a file beside a local run"):
         started(api, replace(place, environment={}))
 
 
 def test_the_command_starts_a_run_and_prints_its_id(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     api.token = "secret"
+    small = {"training": SMALL, "online": DAILY, "readapt": replace(DAILY, name="readapt", title="crossmix-readapt")}
+    monkeypatch.setattr(submitting, "pipeline_of", small.__getitem__)
     (tmp_path / "token").write_text("secret\n")
     job, hosted = ('train = "pod"', 'train = "trainjob"'), ("[api]", f'[api]\nhost = "{api.host}"')
     file = cluster_file(tmp_path, job, hosted)
