@@ -304,8 +304,8 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--short", action="store_true", help="4 flights of each: a smoke run")
     parser.add_argument("--hourly", action="store_true", help="of hourly cycles, as JSON")
-    parser.add_argument("--flights", type=int, default=FLIGHTS, help="of --hourly, of each kind")
-    parser.add_argument("--days", type=int, default=30, help="of --hourly's quiet flights")
+    parser.add_argument("--flights", type=int, default=FLIGHTS, help="of --hourly, of each kind and of its calibration")
+    parser.add_argument("--days", type=int, default=30, help="of --hourly's quiet flights and calibration")
     given = parser.parse_args()
     before = os.getloadavg()
     config, folder, trained = finished(given.run, given.source, given.data)
@@ -313,6 +313,8 @@ def main() -> None:
     actor = load_policy(aligned if aligned.exists() else trained)
     market = planned_market(config, load(folder), actor)
     if given.hourly:
+        sized = replace(config.thresholds, flights=given.flights, days=given.days)
+        config = replace(config, thresholds=sized)
         by_hour = by_the_hour(config, hourly(market), served(actor), flights=given.flights, quiet_days=given.days)
         print(json.dumps(by_hour | {"machine": machine(before)}, indent=1))
         return
