@@ -239,7 +239,8 @@ def hourly(market: Market) -> Market:
         error=error,
         budget=market.budget / hours,
         delay=(market.delay / hours).repeat_interleave(hours, 2),
-        **{name: torch.ones_like(getattr(market, name)) for name in ("volume_week", "response_week")},
+        volume_week=torch.ones_like(market.volume_week),
+        response_week=torch.ones_like(market.response_week),
     )
 
 
@@ -265,7 +266,7 @@ def by_the_hour(config: Config, market: Market, act: Act, *, flights: int, quiet
         "scenarios": {},
     }
     for number, (name, hours) in enumerate(HOURS.items()):
-        lasting = {"duration": math.inf} if name == "outage" else {}
+        lasting: dict[str, Any] = {"duration": math.inf} if name == "outage" else {}
         found_F = []
         world = shift(market, name, start=before, **lasting)
         for one in watched.fly(world, flights, before + after, SEED + 120_000 + 1_000 * number):
