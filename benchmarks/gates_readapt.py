@@ -98,7 +98,8 @@ def world(
     config: Config, fitted: Market, bundle: bundles.Bundle, market: Market, seed: int
 ) -> dict[str, dict[str, list[int]]]:
     """Which of `AT_ONCE` advertisers in a market each gate stops, by day of the look: their numbers."""
-    played, found = Flights(market, fitted, bundle, config, AT_ONCE, seed), {}
+    played = Flights(market, fitted, bundle, config, AT_ONCE, seed)
+    found: dict[str, dict[str, list[int]]] = {}
     for days in LOOKS:
         # Nothing is held meanwhile: what would be is counted below.
         played.play(DAY + days, guarded=False)

@@ -286,7 +286,7 @@ def ratios(played: Flights, quiet: Flights) -> list[float]:
     return found
 
 
-def mean(ratio_F: Sequence[float]) -> dict[str, Any]:
+def mean(ratio_F: Sequence[float] | Array) -> dict[str, Any]:
     """The mean over flights, and its interval."""
     each_F = np.array(ratio_F)
     wide = float(stats.t.ppf(0.975, len(each_F) - 1) * each_F.std(ddof=1) / np.sqrt(len(each_F)))

@@ -239,7 +239,8 @@ def hourly(market: Market) -> Market:
         error=error,
         budget=market.budget / hours,
         delay=(market.delay / hours).repeat_interleave(hours, 2),
-        **{name: torch.ones_like(getattr(market, name)) for name in ("volume_week", "response_week")},
+        volume_week=torch.ones_like(market.volume_week),
+        response_week=torch.ones_like(market.response_week),
     )
 
 
@@ -265,7 +266,7 @@ def by_the_hour(config: Config, market: Market, act: Act, *, flights: int, quiet
         "scenarios": {},
     }
     for number, (name, hours) in enumerate(HOURS.items()):
-        lasting = {"duration": math.inf} if name == "outage" else {}
+        lasting: dict[str, Any] = {"duration": math.inf} if name == "outage" else {}
         found_F = []
         world = shift(market, name, start=before, **lasting)
         for one in watched.fly(world, flights, before + after, SEED + 120_000 + 1_000 * number):
@@ -304,8 +305,8 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--short", action="store_true", help="4 flights of each: a smoke run")
     parser.add_argument("--hourly", action="store_true", help="of hourly cycles, as JSON")
-    parser.add_argument("--flights", type=int, default=FLIGHTS, help="of --hourly, of each kind")
-    parser.add_argument("--days", type=int, default=30, help="of --hourly's quiet flights")
+    parser.add_argument("--flights", type=int, default=FLIGHTS, help="of --hourly, of each kind and of its calibration")
+    parser.add_argument("--days", type=int, default=30, help="of --hourly's quiet flights and calibration")
     given = parser.parse_args()
     before = os.getloadavg()
     config, folder, trained = finished(given.run, given.source, given.data)
@@ -313,6 +314,8 @@ def main() -> None:
     actor = load_policy(aligned if aligned.exists() else trained)
     market = planned_market(config, load(folder), actor)
     if given.hourly:
+        sized = replace(config.thresholds, flights=given.flights, days=given.days)
+        config = replace(config, thresholds=sized)
         by_hour = by_the_hour(config, hourly(market), served(actor), flights=given.flights, quiet_days=given.days)
         print(json.dumps(by_hour | {"machine": machine(before)}, indent=1))
         return

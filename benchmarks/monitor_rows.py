@@ -8,8 +8,9 @@ of `totals` each, drawn by the market itself. Processes of their own look at it,
 | first  | nothing is kept: the ledger is read and the levels' filter follows all campaigns from their first day |
 | daily  | a day later: the cycles since, from what the first kept                                             |
 
-Told are processor seconds and the process's largest resident memory (`ru_maxrss`), what it has after its imports beside
-it. Thresholds are those of the run's bundle, or, where it has none, found first.
+Told are processor seconds and the process's largest resident memory (Linux's `VmHWM`), what it has after its imports
+beside it. Thresholds are those of the run's bundle, or, where it has none, found first. Of the monitors it is
+`residuals`, which follows everything; the others read the newest cycles.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,13 +54,23 @@ STARTS = datetime(2026, 1, 5, tzinfo=UTC)
 COLUMNS = ("requests", "won", "impressions", "clicks", "conversions", "revenue", "spend")
 
 
-def measure(config: Config, market: Market, bundle: Path, campaigns: int, days: int) -> dict[str, Any]:
-    """Build the ledger, look twice, each in a process of its own."""
+def measure(
+    config: Config, market: Market, bundle: Path, campaigns: int, days: int, built: Path | None = None
+) -> dict[str, Any]:
+    """Build the ledger, look twice, each in a process of its own.
+
+    Args:
+        built: folder of a ledger that an earlier run built, of as many rows; `None`: it is built.
+    """
     before = os.getloadavg()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "watch.npz").write_bytes(expectation(config, market, bundle, campaigns).as_bytes())
-        rows = build(config, market, folder / "serving.db", campaigns, days)
+        if built is None:
+            build(config, market, folder / "serving.db", campaigns, days)
+        else:
+            shutil.copy(built / "serving.db", folder)
+        rows = _rows(folder / "serving.db", days)
         looks = {name: _look(folder, days + day) for day, name in enumerate(("first", "daily"))}
     first, daily = looks["first"], looks["daily"]
     return {
@@ -93,8 +106,13 @@ def names(campaigns: int) -> tuple[str, ...]:
     return tuple(f"campaign {number:05d}" for number in range(campaigns))
 
 
-def build(config: Config, market: Market, file: Path, campaigns: int, days: int) -> int:
-    """A ledger with so many finished days and one more; how many rows the first `days` have."""
+def _rows(file: Path, days: int) -> int:
+    with closing(sqlite3.connect(file)) as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM totals WHERE cycle < ?", (days,)).fetchone()[0])
+
+
+def build(config: Config, market: Market, file: Path, campaigns: int, days: int) -> None:
+    """A ledger with so many finished days and one more."""
     store = Store(f"sqlite:///{file}", MemoryClock(STARTS))
     share = dict(zip(market.platforms, market.static.mean(0).tolist(), strict=True))
     whole = sum(share.values())
@@ -108,15 +126,12 @@ def build(config: Config, market: Market, file: Path, campaigns: int, days: int)
     told = fly(config, market, arms, flights=flights, cycles=days + 1, seed=SEED)
     columns = ("campaign_id", "arm", "cycle", "platform", "known", *COLUMNS, "events", "complete", "received")
     marks = ", ".join("?" * len(columns))
-    rows = 0
     with sqlite3.connect(file) as connection:
         for arm, feedback in zip(ARMS, told, strict=True):
             for day in range(days + 1):
                 some = _inserted(feedback, arm, day, names(campaigns))
                 connection.executemany(f"INSERT INTO totals ({', '.join(columns)}) VALUES ({marks})", some)
-                rows += len(some) if day < days else 0
     connection.close()
-    return rows
 
 
 def _inserted(feedback: Feedback, arm: str, day: int, campaigns: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -152,11 +167,12 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
+    parser.add_argument("--built", type=Path, help="folder of a ledger, serving.db, that `build` wrote")
     parser.add_argument("--short", action="store_true", help="6 campaigns, 5 days: a smoke run")
     given = parser.parse_args()
     config, folder, _ = finished(given.run, given.source, given.data)
     sizes = (6, 5) if given.short else (CAMPAIGNS, DAYS)
-    result = measure(config, load(folder), folder.parents[2] / "bundle", *sizes)
+    result = measure(config, load(folder), folder.parents[2] / "bundle", *sizes, given.built)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 
