@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from components.declared import steps
 from crossmix import TELEMETRY_OFF
 from supply.locks import CPU_TORCH, TARGETS, asked, missing, read
 from tests.support.wheels import PACKAGES, build_wheel, tracked
@@ -145,21 +146,25 @@ def test_a_lock_names_no_host(name: str) -> None:
     assert not re.search(r"://|--(extra-)?index-url|--find-links|\.(org|com|io|dev)\b", text)
 
 
+def test_the_steps_image_is_held_to_import_every_steps_core_function() -> None:
+    assert {step.core.partition(":")[0] for step in steps(None).values()} <= set(TARGETS["steps"].runs)
+
+
 def test_which_image_has_which_torch() -> None:
-    steps, train, serve = (read(name) for name in ("steps", "train", "serve"))
-    assert steps["torch"].version == CPU_TORCH
+    cpu, train, serve = (read(name) for name in ("steps", "train", "serve"))
+    assert cpu["torch"].version == CPU_TORCH
     assert train["torch"].version == Version(CPU_TORCH).public
-    assert set(steps["torch"].digests).isdisjoint(train["torch"].digests)
+    assert set(cpu["torch"].digests).isdisjoint(train["torch"].digests)
     cuda = {name for name in train if CUDA.fullmatch(name)}
-    assert train.keys() - cuda == steps.keys()
-    assert not any(CUDA.fullmatch(name) for name in steps)
+    assert train.keys() - cuda == cpu.keys()
+    assert not any(CUDA.fullmatch(name) for name in cpu)
     # What torch loads when it is imported on a GPU, and what several of them talk through.
     for part in ("cublas", "cudnn", "cusparse", "nccl", "nvrtc", "cuda-runtime"):
         assert any(part in name for name in cuda), part
     assert [name for name in NOT_SERVED if name in serve] == []
     assert "mlflow-skinny" in serve
     assert {name: one for name, one in train.items() if name not in cuda | {"torch"}} == {
-        name: one for name, one in steps.items() if name != "torch"
+        name: one for name, one in cpu.items() if name != "torch"
     }
 
 
