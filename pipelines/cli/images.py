@@ -1,4 +1,4 @@
-"""`crossmix cluster images`: the images of a place for its manifests (k8s/)."""
+"""`crossmix cluster images|manifests`: what the manifests (k8s/) need of a place, and the deploy step of them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,39 @@ def images(
         except OSError as error:
             raise ConfigError(f"--out {path}: cannot be written ({error.strerror}); name a file in a folder") from None
         print(path)
+
+
+@cluster.command("manifests")
+def manifests(
+    built: Annotated[Path, typer.Argument(help="A built overlay: what `kubectl kustomize` printed.")],
+    out: Annotated[Path, typer.Option(help="Folder that gets NAME.yaml of each InferenceService.")] = Path("manifests"),
+) -> None:
+    """Write the InferenceServices of a built overlay apart, as the deploy step reads them."""
+    with readable_errors():
+        import yaml
+
+        from crossmix import files
+        from crossmix.config import ConfigError
+
+        try:
+            found = {
+                one["metadata"]["name"]: one
+                for one in yaml.safe_load_all(built.read_text())
+                if one and one["kind"] == "InferenceService"
+            }
+        except OSError as error:
+            raise ConfigError(f"{built}: cannot be read ({error.strerror}); name a built overlay") from None
+        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+            raise ConfigError(f"{built}: is no YAML of manifests; write it with `kubectl kustomize`") from None
+        if not found:
+            raise ConfigError(f"{built}: has no InferenceService; build an overlay of k8s/")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for name, document in sorted(found.items()):
+                files.write(out / f"{name}.yaml", yaml.safe_dump(document, sort_keys=True))
+                print(out / f"{name}.yaml")
+        except OSError as error:
+            raise ConfigError(f"--out {out}: cannot be written ({error.strerror}); name a folder") from None
 
 
 def lines(given: Images) -> list[str]:

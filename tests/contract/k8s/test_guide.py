@@ -105,7 +105,8 @@ def test_all_that_manifests_read_is_made(
     made |= {("ConfigMap", one["metadata"]["name"], "") for one in builds["all"] if one["kind"] == "ConfigMap"}
     read = references(builds["all"])
     assert read - made == {("ConfigMap", "crossmix-ingest", "")}
-    assert made - read == {("Secret", "crossmix-tokens", "deploy")}, "the deploy step's, which no manifest starts"
+    of_deploy = {("Secret", "crossmix-tokens", "deploy"), ("ConfigMap", "crossmix-manifests", "")}
+    assert made - read == of_deploy, "no manifest starts that step"
     assert len([entry for entry in read if entry[0] == "Secret"]) >= 12
 
 
@@ -151,3 +152,16 @@ def test_both_overlays_were_built(followed: Path) -> None:
     built = list(yaml.safe_load_all((followed / "built.yaml").read_text()))
     assert len(built) > 50
     assert (followed / "k8s" / "images" / "kustomization.yaml").is_file()
+
+
+def test_the_deploy_step_gets_the_services_of_the_overlay(
+    builds: dict[str, list[Document]], sent: dict[tuple[str, str], Document], followed: Path
+) -> None:
+    given = sent["ConfigMap", "crossmix-manifests"]["data"]
+    built = {
+        f"{one['metadata']['name']}.yaml": one
+        for one in yaml.safe_load_all((followed / "built.yaml").read_text())
+        if one["kind"] == "InferenceService"
+    }
+    assert {name: yaml.safe_load(text) for name, text in given.items()} == built
+    assert set(given) == {"policy.yaml", "control.yaml", "router.yaml"}

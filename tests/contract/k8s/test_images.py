@@ -53,8 +53,8 @@ def test_the_manifests_hold_no_digest_and_no_tag() -> None:
     assert named == {f"{name}@sha256:unresolved" for name in ours | {"postgresql", "redis", "s3"}}
 
 
-def invoke(*arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["cluster", "images", *arguments])
+def invoke(*arguments: str, command: str = "images") -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["cluster", command, *arguments])
     return done.exit_code, done.output
 
 
@@ -90,3 +90,21 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     status, said = invoke(str(place), "--out", str(tmp_path / "taken" / "x.yaml"))
     assert (status, "cannot be written" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("kind: [", "is no YAML of manifests"),
+        ("just words", "is no YAML of manifests"),
+        ("kind: Service\nmetadata: {name: router}", "has no InferenceService"),
+    ],
+)
+def test_what_is_no_built_overlay_is_told(tmp_path: Path, text: str | None, said: str) -> None:
+    built = tmp_path / "built.yaml"
+    if text is not None:
+        built.write_text(text)
+    status, told = invoke(str(built), "--out", str(tmp_path / "manifests"), command="manifests")
+    assert (status, said in told) == (2, True), told
+    assert not (tmp_path / "manifests").exists()
