@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ class Settings:
             raise ConfigError(f"--role: {self.role!r}; use one of {', '.join(ROLES)}")
         if self.role == "router" and self.predictors is None:
             raise ConfigError("--role router: it has no predictors; name them with --policy-url and --control-url")
+        if self.role in PUSHING and find_spec("torch") is None:
+            raise ConfigError(
+                f"--role {self.role}: statistics are made with torch, which is not installed here; run it where steps "
+                "run (the image crossmix-steps), or install crossmix[steps]"
+            )
         if not listening.is_loopback(self.host) and self.tokens is None:
             raise ConfigError(
                 f"--host {self.host}: others can reach it, so callers need tokens; "

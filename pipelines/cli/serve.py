@@ -100,7 +100,7 @@ def of_run(out: Path, config: Config, settings: Settings, folder: Path | None, o
     database = database_of(config.serving)
     if settings.role != "all" and database is None:
         raise ConfigError(NO_DATABASE.format(settings.role))
-    registry_patience()
+    prepare()
     own = folder or out / "serving"
     logs.write_to()
     clock = clock_for(config)
@@ -127,8 +127,12 @@ def named_in(overrides: Sequence[str]) -> list[str]:
     return [item.partition("=")[0].removeprefix("serving.") for item in overrides]
 
 
-def registry_patience() -> None:
-    """A registry that does not answer is away after seconds, not after MLflow's minutes of retries."""
+def prepare() -> None:
+    """Import Feast as this house does before MLflow's client does it, which would load torch; and a registry that does
+    not answer is away after seconds, not after MLflow's minutes of retries."""
+    from feature_repo.feast_import import import_feast
+
+    import_feast()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 

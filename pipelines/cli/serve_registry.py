@@ -23,7 +23,7 @@ from pipelines.cli.serve import (
     clock_for,
     named_in,
     of_run,
-    registry_patience,
+    prepare,
     run_with,
 )
 
@@ -89,7 +89,7 @@ def of_registry(
         raise ConfigError(NO_DATABASE.format(settings.role))
     own = (state or state_of(settings)).absolute()
     _writable(own)
-    registry_patience()
+    prepare()
     logs.write_to()
     clock = clock_for(first)
     beside = Beside(own / "features", lambda: Registry.of(first, own), online)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -41,18 +42,18 @@ pytest.importorskip("psycopg", reason="psycopg is not installed; pip install 'cr
 
 START_SECONDS = 300
 ARMS = ("policy", "control")
+MODEL = "pods-policy"
 
 
 @pytest.fixture(scope="module")
 def uri(template: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry whose champion is version 1, with features beside both bundles."""
+    """A registry with a model MODEL, whose champion is version 1, with features beside the bundle."""
     folder = tmp_path_factory.mktemp("mlflow")
-    with mlflow_server(folder / "server") as address:
-        registry = Registry(folder / "client", address)
+    with mlflow_server(folder / "server", template.out / "mlflow.db") as address:
+        registry = Registry(folder / "client", address, experiment="pods", model=MODEL)
         served = template.features / "served"
         beside = {f"features/{file.relative_to(served)}": file for file in served.rglob("*") if file.is_file()}
-        for number, bundle in enumerate((template.out / "bundle", template.out / "version2"), 1):
-            assert registry.register(bundle, artifacts=beside, wins=False).number == number
+        assert registry.register(template.out / "bundle", artifacts=beside).number == 1
         yield address
 
 
@@ -85,11 +86,19 @@ def pod(redis: Redis, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSMIX_DATABASE", database)
 
 
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """What a ConfigMap tells servers."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"registry": {"model": MODEL}, "serving": {"days": 9}}))
+    return file
+
+
 Serve = Callable[..., Server]
 
 
 @pytest.fixture
-def serve(uri: str, pod: None, tmp_path: Path) -> Iterator[Serve]:
+def serve(uri: str, pod: None, settings: Path, tmp_path: Path) -> Iterator[Serve]:
     """Starts roles as processes, in a folder that must stay empty; what still runs at the end is killed."""
     started: list[Server] = []
     (tmp_path / "root").mkdir()
@@ -99,6 +108,7 @@ def serve(uri: str, pod: None, tmp_path: Path) -> Iterator[Serve]:
         command = [sys.executable, "-m", "pipelines.cli.main", "serve", "--port", str(port), "--grpc-port", "0"]
         home = {"HOME": str(tmp_path / "root"), "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
         named = {"CROSSMIX_REGISTRY": uri, "CROSSMIX_ROLE": role, "CROSSMIX_STATE": str(tmp_path / f"{role}-state")}
+        named["CROSSMIX_SETTINGS"] = str(settings)
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 command,
@@ -130,8 +140,8 @@ def ready(server: Server) -> Client:
             time.sleep(0.2)
 
 
-def start_of(uri: str, role: str, state: Path, **more: Any) -> Start:
-    return of_registry(uri, Settings(role=role, **more), state, None)
+def start_of(uri: str, role: str, state: Path, settings: Path | None = None) -> Start:
+    return of_registry(uri, Settings(role=role), state, settings)
 
 
 def live_of(start: Start) -> Live:
@@ -171,82 +181,97 @@ def outcomes(arm: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_each_cycle_once(
-    uri: str, serve: Serve, database: str, tmp_path: Path
-) -> None:
-    predictor = serve("policy")
-    # The control's predictor is the same program: one of the two starts here, and the router's users are the policy's.
-    router = serve("router", CROSSMIX_POLICY_URL=predictor.url, CROSSMIX_CONTROL_URL=f"http://127.0.0.1:{free_port()}")
-    starts = [start_of(uri, "pusher", tmp_path / f"pusher{number}") for number in range(2)]
-    lives = [live_of(start) for start in starts]
-    pushers = [pusher(live, start) for live, start in zip(lives, starts, strict=True)]
-    clients = {"policy": ready(predictor), "router": ready(router)}
+def told(client: Client, model: str, **instance: Any) -> dict[str, Any]:
+    """The answer to a V1 question."""
+    body = {"instances": [{"campaign_id": "c0", **instance}]}
+    found: dict[str, Any] = client.ask("POST", ["v1", "models", f"{model}:predict"], body=body)["predictions"][0]
+    return found
 
-    # Before anybody seeded Redis a campaign starts cold; then the log's statistics serve.
-    question = {"instances": [{"campaign_id": "c0"}]}
 
-    def told(client: Client, model: str, body: dict[str, Any] = question) -> dict[str, Any]:
-        found: dict[str, Any] = client.ask("POST", ["v1", "models", f"{model}:predict"], body=body)["predictions"][0]
-        return found
+def told_v2(client: Client, model: str, **inputs: str) -> dict[str, Any]:
+    """Output tensors of a V2 question."""
+    tensors = [
+        {"name": name, "shape": [1], "datatype": "BYTES", "data": [value]}
+        for name, value in {"campaign_id": "c0", **inputs}.items()
+    ]
+    answer = client.ask("POST", ["v2", "models", model, "infer"], body={"inputs": tensors})
+    return {row["name"]: row["data"] for row in answer["outputs"]}
 
-    assert told(clients["policy"], "policy")["state_source"] == "cold"
-    seeding = Seeding(starts[0].beside, lambda: 1, lambda: lives[0].store, pushers[0].lead)  # type: ignore[arg-type]
-    seeding.once()
-    assert (seeding.trouble, seeding.seeded) == (None, 2)
-    clients["policy"].ask("POST", ["serving", "tick"])
-    answer = told(clients["policy"], "policy")
-    assert (answer["state_source"], answer["version"], answer["degraded"]) == ("log", 1, [])
 
-    # V1 and V2, of the predictor and through the router, say the same.
-    inputs = [{"name": "campaign_id", "shape": [1], "datatype": "BYTES", "data": ["c0"]}]
-    second = clients["policy"].ask("POST", ["v2", "models", "policy", "infer"], body={"inputs": inputs})
-    outputs = {row["name"]: row["data"] for row in second["outputs"]}
-    assert outputs["share"] == pytest.approx([row["share"] for row in answer["allocation"]], abs=1e-6)
-    user = next(f"u{number}" for number in range(200) if lives[0].arm(f"u{number}") == "policy")
-    routed = told(clients["router"], "router", {"instances": [{"campaign_id": "c0", "user_id": user}]})
-    assert (routed["arm"], routed["allocation"]) == ("policy", answer["allocation"])
-    users = [{"name": "user_id", "shape": [1], "datatype": "BYTES", "data": [user]}, *inputs]
-    over = clients["router"].ask("POST", ["v2", "models", "router", "infer"], body={"inputs": users})
-    outputs = {row["name"]: row["data"] for row in over["outputs"]}
-    assert outputs["arm"] == ["policy"]
-    assert outputs["share"] == pytest.approx([row["share"] for row in answer["allocation"]], abs=1e-6)
-    assert clients["router"].ask("GET", ["serving"])["experiment"]["weights"] == {"policy": 0.7, "control": 0.3}
+def at_once(pushers: list[Pusher]) -> None:
+    """A round of each, begun at the same moment."""
+    together = threading.Barrier(len(pushers))
 
-    # Each finished cycle is pushed once, by one of two pushers that look at the same moment.
-    clients["router"].ask("POST", ["campaigns"], body=campaign())
-    for arm in ARMS:
-        receipt = clients["router"].ask("POST", ["feedback"], body=outcomes(arm))
-        assert receipt["accepted"] == 2 * len(NAMES)
-    for live in lives:
-        live.reload()
+    def push(one: Pusher) -> None:
+        together.wait()
+        one.once()
+
+    with ThreadPoolExecutor(len(pushers)) as pool:
+        list(pool.map(push, pushers))
+
+
+def each_pushed_once(pushers: list[Pusher], database: str) -> None:
+    """Two rounds at once push two finished cycles of two arms, by the one that leads."""
     for _ in range(2):
-        together = threading.Barrier(2)
-
-        def push(one: Pusher, together: threading.Barrier = together) -> None:
-            together.wait()
-            one.once()
-
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(push, pushers))
+        at_once(pushers)
     assert [one.trouble for one in pushers] == [None, None]
-    assert [one.pushed for one in pushers] == [4, 0], "two arms' two cycles, by the one that seeded"
+    assert [one.pushed for one in pushers] == [4, 0]
     engine = sa.create_engine(database.replace("postgresql:", "postgresql+psycopg:"))
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT arm, cycle, pushes FROM pushed ORDER BY arm").all()
     engine.dispose()
     assert [tuple(row) for row in rows] == [("control", 1, 1), ("policy", 1, 1)]
-    clients["policy"].ask("POST", ["serving", "tick"])
-    own = told(clients["policy"], "policy", {"instances": [{"campaign_id": "spring"}]})
-    assert (own["state_source"], own["degraded"]) == ("own", [])
+
+
+def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_each_cycle_once(
+    uri: str, serve: Serve, settings: Path, database: str, tmp_path: Path
+) -> None:
+    predictor = serve("policy")
+    # The control's predictor is the same program: one of the two starts here, and the router's users are the policy's.
+    router = serve("router", CROSSMIX_POLICY_URL=predictor.url, CROSSMIX_CONTROL_URL=f"http://127.0.0.1:{free_port()}")
+    starts = [start_of(uri, "pusher", tmp_path / f"pusher{number}", settings) for number in range(2)]
+    assert {start.config.serving.days for start in starts} == {9}
+    lives = [live_of(start) for start in starts]
+    pushers = [pusher(live, start) for live, start in zip(lives, starts, strict=True)]
+    policy, routed = ready(predictor), ready(router)
+
+    # Before anybody seeded Redis a campaign starts cold; then the log's statistics serve.
+    assert told(policy, "policy")["state_source"] == "cold"
+    assert starts[0].beside is not None
+    assert pushers[0].lead is not None
+    seeding = Seeding(starts[0].beside, lambda: 1, lambda: lives[0].store, pushers[0].lead)
+    seeding.once()
+    assert (seeding.trouble, seeding.seeded) == (None, 2)
+    policy.ask("POST", ["serving", "tick"])
+    answer = told(policy, "policy")
+    assert (answer["state_source"], answer["version"], answer["degraded"]) == ("log", 1, [])
+
+    # V1 and V2, of the predictor and through the router, say the same.
+    share = pytest.approx([row["share"] for row in answer["allocation"]], abs=1e-6)
+    assert told_v2(policy, "policy")["share"] == share
+    user = next(f"u{number}" for number in range(200) if lives[0].arm(f"u{number}") == "policy")
+    assert told(routed, "router", user_id=user)["allocation"] == answer["allocation"]
+    outputs = told_v2(routed, "router", user_id=user)
+    assert (outputs["arm"], outputs["share"]) == (["policy"], share)
+    assert routed.ask("GET", ["serving"])["experiment"]["weights"] == {"policy": 0.7, "control": 0.3}
+
+    # Each finished cycle is pushed once, by one of two pushers that look at the same moment.
+    routed.ask("POST", ["campaigns"], body=campaign())
+    for arm in ARMS:
+        assert routed.ask("POST", ["feedback"], body=outcomes(arm))["accepted"] == 2 * len(NAMES)
+    for live in lives:
+        live.reload()
+    each_pushed_once(pushers, database)
+    policy.ask("POST", ["serving", "tick"])
+    assert told(policy, "policy", campaign_id="spring")["state_source"] == "own"
 
     # The one that pushes ends: the other goes on with what is new, and with nothing of before.
     lives[0].stop()
-    assert pushers[0].lead is not None
     pushers[0].lead.free()
     pushers[1].once()
     assert (pushers[1].trouble, pushers[1].pushed) == (None, 0)
     late = {**outcomes("policy")[-1], "event_id": "late", "spend": 3.0}
-    assert clients["router"].ask("POST", ["feedback"], body=[late])["late"] == 1
+    assert routed.ask("POST", ["feedback"], body=[late])["late"] == 1
     pushers[1].once()
     assert (pushers[1].trouble, pushers[1].pushed) == (None, 1)
     lives[1].stop()
@@ -260,14 +285,14 @@ def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_ea
     assert list((tmp_path / "root").iterdir()) == []
 
 
-def test_promotions_of_two_machines_wait_for_one_another(uri: str, pod: None, database: str, tmp_path: Path) -> None:
+def test_promotions_of_two_machines_wait_for_one_another(run: Run, database: str, tmp_path: Path) -> None:
     url = database.replace("postgresql:", "postgresql+psycopg:")
     store = Store(url)
     code = (
         "import sys; from crossmix.ledger.locks import REGISTRY, alone; from crossmix.ledger.store import Store\n"
         f"with alone(Store({url!r}), REGISTRY, 60): print('held', flush=True); sys.stdin.readline()"
     )
-    machines = [shared(Registry(tmp_path / f"machine{number}", uri), url) for number in range(2)]
+    machines = [shared(Registry(tmp_path / f"machine{number}", run.registry.uri), url) for number in range(2)]
     other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdin is not None
     assert other.stdout is not None

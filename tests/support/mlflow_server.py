@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,9 +19,15 @@ START_SECONDS = 300
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """Its address; it ends with the block."""
+def mlflow_server(folder: Path, schema: Path) -> Iterator[str]:
+    """Its address; it ends with the block.
+
+    Args:
+        folder: of its own, which is made.
+        schema: an MLflow database of this version, of which it begins with a copy: to make one takes seconds.
+    """
     folder.mkdir()
+    shutil.copyfile(schema, folder / "mlflow.db")
     port = free_port()
     places = [
         "--backend-store-uri",
