@@ -34,7 +34,7 @@ BARE = (
 def compiled(name: str, place: Cluster, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The specification, and per executor what Kubernetes is told."""
     write(pipeline_of(name), folder / "ir.yaml", place=place)
-    spec, platforms = yaml.safe_load_all((folder / "ir.yaml").read_text())
+    spec, platforms = yaml.load_all((folder / "ir.yaml").read_text(), Loader=yaml.CSafeLoader)
     return spec, platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 

@@ -36,6 +36,24 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
         yield made
 
 
+PACKAGES: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same package is compiled once for all tests that send it."""
+    compile_ = submitting.write
+
+    def write(pipeline: Pipeline, path: Path, *rest: Any) -> None:
+        key = repr((pipeline, rest))
+        if key not in PACKAGES:
+            compile_(pipeline, path, *rest)
+            PACKAGES[key] = path.read_text()
+        path.write_text(PACKAGES[key])
+
+    monkeypatch.setattr(submitting, "write", write)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     return read_cluster(cluster_file(tmp_path_factory.mktemp("place")))
@@ -142,7 +160,7 @@ def test_a_version_runs_as_it_is_uploaded(api: Api, place: Cluster) -> None:
     (pipeline,), (version,) = api.kept["pipelines"], api.kept["versions"]
     assert (pipeline["display_name"], pipeline["namespace"]) == ("crossmix-training", "crossmix")
     assert (version["display_name"], version["pipeline_id"]) == (done.name, "pipelines-1")
-    spec, platforms = yaml.safe_load_all(version["package"])
+    spec, platforms = yaml.load_all(version["package"], Loader=yaml.CSafeLoader)
     defaults = {name: one["defaultValue"] for name, one in spec["root"]["inputDefinitions"]["parameters"].items()}
     assert from_json(defaults["gate_config"]).preset == "laptop"
     assert defaults["store"] == "/store/steps"
