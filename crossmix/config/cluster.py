@@ -157,7 +157,7 @@ class Accounts:
     train: ObjectName = "crossmix-train"
     """Of training runs where `train` is "trainjob"."""
     deploy: ObjectName = "crossmix-deploy"
-    """Of runs that bring a version into service."""
+    """Of runs that bring a version into service: readapt and online."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,8 +226,10 @@ class Cluster:
         return self.timeouts.get(step, self.timeouts.get(OTHERS))
 
     def account_of(self, pipeline: str) -> str:
-        """The ServiceAccount of a pipeline's runs."""
-        return self.accounts.train if pipeline == "training" and self.train == "trainjob" else self.accounts.steps
+        """The ServiceAccount of a pipeline's runs, by what its steps ask of Kubernetes."""
+        if pipeline == "training":
+            return self.accounts.train if self.train == "trainjob" else self.accounts.steps
+        return self.accounts.deploy
 
 
 def read_cluster(path: Path) -> Cluster:

@@ -85,9 +85,8 @@ def test_a_tag_and_a_run_of_nobody_are_missed(ir: list[Any], builds: dict[str, l
 
 @pytest.mark.parametrize("name", ["training", "readapt", "online"])
 def test_every_step_of_our_pipelines_holds(builds: dict[str, list[Document]], name: str, tmp_path: Path) -> None:
-    wiring = pytest.importorskip("pipelines.wiring", reason="in this tree pipelines are not built for a place")
     from crossmix.config.cluster import read_cluster
-    from pipelines import submit
+    from pipelines import submit, wiring
 
     place = read_cluster(cluster_file(tmp_path))
     wiring.write(submit.pipeline_of(name), tmp_path / "ir.yaml", None, 0, place)

@@ -52,11 +52,11 @@ def test_whom_a_secret_reaches() -> None:
     assert not Given(env={}, steps=("feedback",)).reaches("ingest")
 
 
-def test_a_training_run_has_the_account_that_may_make_its_trainjob(tmp_path: Path) -> None:
+def test_a_run_has_the_account_that_may_do_what_its_steps_ask_of_kubernetes(tmp_path: Path) -> None:
     pod, job = read_cluster(cluster_file(tmp_path)), ('train = "pod"', 'train = "trainjob"')
-    assert [pod.account_of(name) for name in ("training", "readapt")] == ["crossmix-steps"] * 2
+    assert [pod.account_of(name) for name in ("training", "readapt")] == ["crossmix-steps", "crossmix-deploy"]
     place = read_cluster(cluster_file(tmp_path, job))
-    assert [place.account_of(name) for name in ("training", "online")] == ["crossmix-train", "crossmix-steps"]
+    assert [place.account_of(name) for name in ("training", "online")] == ["crossmix-train", "crossmix-deploy"]
 
 
 @pytest.mark.parametrize(
