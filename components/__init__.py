@@ -1,4 +1,4 @@
 """KFP components: one folder per step, each a thin door to one core function."""
 
-IMAGE = "crossmix-python:0.1.0"
+IMAGE = "crossmix-steps:0.1.0"
 """The one image of every step on a cluster (`Dockerfile`); `crossmix compile --image` names another."""
