@@ -7,14 +7,16 @@ moved. So many days after the move the gates are asked of all feedback until the
 |------------------|------------------------------------------------------------------------------------|
 | plausible, arms  | a report of the advertiser is suspect (`crossmix.market.plausible`)                 |
 | levels           | a level lies wholly beyond `serving.guard.factor`                                  |
-| predicts         | the last `readapt.held_out` days are surely predicted worse by the refitted market |
+| predicts         | the last `readapt.held_out` days are surely and markedly predicted worse by the    |
+|                  | refitted market                                                                    |
 
 Of the other gates none depends on the world: no split breaks a limit, the latency is the network's, the off-policy
 estimate has too little to be required. A gain that is too small is no block: there was nothing to adapt.
 
 The gates' own functions are called, all advertisers of a world side by side. Rates have Clopper and Pearson's 95 %
 interval, that over all worlds is of flights that share seeds. The seeds are of this benchmark alone; nothing was chosen
-on them. `--resume FILE` keeps every finished world; a run that was cut off goes on from it.
+on them. `--resume FILE` keeps every finished part, blocks of 40 advertisers of a
+world: a run that was cut off goes on from it, and one of more flights adds to it.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +40,12 @@ from benchmarks._flights import tiled
 from benchmarks._machine import machine
 from benchmarks._resumed import Resumed
 from benchmarks.allocation import finished
-from benchmarks.guard import DAY, Flights, honest
+from benchmarks.guard import AT_ONCE, DAY, Flights, honest
 from benchmarks.guardrails import part
 from benchmarks.readapt import SPREAD, WANTED_LATER, moved
 from crossmix import bundle as bundles
 from crossmix.config import Config
-from crossmix.evaluate.gates.readapt import DISAGREE, ahead, near, predicted
+from crossmix.evaluate.gates.readapt import DISAGREE, SLIGHT, ahead, near, predicted
 from crossmix.feedback import Feedback
 from crossmix.market.conditions import scaled_market
 from crossmix.market.level_evidence import Usual
@@ -53,27 +58,21 @@ SEED = 43_000_000
 """Of the first world: far from those of training, judging, calibration, tests and the other benchmarks."""
 LOOKS = (3, 7, 14)
 """Days after the move on which an alert asks (`alerts.webhook.again`)."""
-DRAWS = 10
-"""Markets of the world in which all is off."""
 GATES = ("plausible", "arms", "levels", "predicts")
 Hit = NDArray[np.bool_]
 
 
-def worlds(market: Market) -> Iterator[tuple[str, list[Market]]]:
-    """Honest ones, by name; advertisers are shared out among a name's markets."""
-    for name, world in honest(market):
-        yield name, [world]
+def worlds(market: Market, block: int) -> Iterator[tuple[str, Market]]:
+    """Honest ones, by name."""
+    yield from honest(market)
     for name in WANTED_LATER:
-        yield f"{name} x2 and x0.5 by turns, from day {DAY} on", [moved(market, name, DAY)]
-    luck = torch.Generator().manual_seed(SEED)
-    several = []
-    for _ in range(DRAWS):
-        factors = {
-            quantity: torch.exp(SPREAD * torch.randn(market.static.shape, generator=luck) - SPREAD**2 / 2)
-            for quantity in ("requests", "price_multiplier", "ctr", "cvr", "value")
-        }
-        several.append(scaled_market(market, **factors))
-    yield f"all off by exp(N(0, {SPREAD:g}))", several
+        yield f"{name} x2 and x0.5 by turns, from day {DAY} on", moved(market, name, DAY)
+    luck = torch.Generator().manual_seed(SEED + block)
+    factors = {
+        quantity: torch.exp(SPREAD * torch.randn(market.static.shape, generator=luck) - SPREAD**2 / 2)
+        for quantity in ("requests", "price_multiplier", "ctr", "cvr", "value")
+    }
+    yield f"all off by exp(N(0, {SPREAD:g})), a draw per block", scaled_market(market, **factors)
 
 
 def asked(config: Config, fitted: Market, arms: dict[str, Feedback], flights: int) -> dict[str, Hit]:
@@ -91,63 +90,63 @@ def asked(config: Config, fitted: Market, arms: dict[str, Feedback], flights: in
     gap_TRPQ = ahead(rows, feedback, config.levels, config.readapt.held_out)
     for f in range(flights):
         found = predicted(gap_TRPQ[:, f * many : (f + 1) * many])
-        hits["predicts"][f] = found is None or found.interval[2] < 0
+        hits["predicts"][f] = found is None or found.interval[2] < -SLIGHT
     return hits
 
 
 def world(
-    config: Config, fitted: Market, bundle: bundles.Bundle, markets: list[Market], flights: int
-) -> dict[str, Any]:
-    """What the gates say of advertisers in these markets, by day of the look."""
-    each = [flights // len(markets)] * len(markets)
-    each[0] += flights - sum(each)
-    found: dict[int, list[dict[str, Hit]]] = {days: [] for days in LOOKS}
-    for number, (market, some) in enumerate(zip(markets, each, strict=True)):
-        played = Flights(market, fitted, bundle, config, some, SEED + number)
-        for days in LOOKS:
-            # Nothing is held meanwhile: what would be is counted below.
-            played.play(DAY + days, guarded=False)
-            arms = {name: arm.feedback(name, len(arm.reports)) for name, arm in played.both.items()}
-            found[days].append(asked(config, fitted, arms, some))
-    result: dict[str, Any] = {}
-    for days, several in found.items():
-        hits = {gate: np.concatenate([one[gate] for one in several]) for gate in GATES}
-        stopped = np.logical_or.reduce(list(hits.values()))
-        result[f"{days} days"] = {"blocked": part(stopped)} | {
-            gate: int(hit.sum()) for gate, hit in hits.items() if gate in config.readapt.required
-        }
-    return result
+    config: Config, fitted: Market, bundle: bundles.Bundle, market: Market, seed: int
+) -> dict[str, dict[str, list[int]]]:
+    """Which of `AT_ONCE` advertisers in a market each gate stops, by day of the look: their numbers."""
+    played = Flights(market, fitted, bundle, config, AT_ONCE, seed)
+    found: dict[str, dict[str, list[int]]] = {}
+    for days in LOOKS:
+        # Nothing is held meanwhile: what would be is counted below.
+        played.play(DAY + days, guarded=False)
+        arms = {name: arm.feedback(name, len(arm.reports)) for name, arm in played.both.items()}
+        hits = asked(config, fitted, arms, AT_ONCE)
+        found[_after(days)] = {gate: np.flatnonzero(hit).tolist() for gate, hit in hits.items()}
+    return found
+
+
+def _after(days: int) -> str:
+    return f"{days} days"
 
 
 def measure(run: Path | None, source: str, data: str | None, flights: int, file: Path | None) -> dict[str, Any]:
     """All worlds, as plain data.
 
     Args:
-        flights: advertisers of a world.
-        file: where every finished world is kept, and taken from; `None`: nowhere.
+        flights: advertisers of a world; a multiple of `AT_ONCE` is played.
+        file: where every finished part is kept, and taken from; `None`: nowhere.
     """
     before = os.getloadavg()
     config, folder, _ = finished(run, source, data)
     fitted, bundle = load(folder), bundles.load(folder.parents[2] / "bundle")
     torch.set_num_threads(1)
-    kept = Resumed(file, {"flights": flights, "seed": SEED, "market": fitted.digest, "bundle": bundle.digest})
-    found: dict[str, Any] = {}
-    for name, markets in worlds(fitted):
-        found[name] = kept.part(
-            name,
-            lambda markets=markets: world(config, fitted, bundle, markets, flights),  # type: ignore[misc]
-        )
-    total = {}
-    for days in LOOKS:
-        rows = [one[f"{days} days"]["blocked"] for one in found.values()]
-        stopped = sum(round(one["part"] * one["runs"]) for one in rows)
-        total[f"{days} days"] = part(np.arange(sum(one["runs"] for one in rows)) < stopped)
+    kept = Resumed(file, {"seed": SEED, "at once": AT_ONCE, "market": fitted.digest, "bundle": bundle.digest})
+    blocks: list[dict[str, Any]] = []
+    for number in range(-(-flights // AT_ONCE)):
+        blocks.append({})
+        for name, market in worlds(fitted, number):
+            play = partial(world, config, fitted, bundle, market, SEED + number)
+            blocks[-1][name] = kept.part(f"{number}: {name}", play)
+            print(f"block {number + 1}: {name}: {blocks[-1][name]}", file=sys.stderr, flush=True)
+    required = [gate for gate in GATES if gate in config.readapt.required]
+    found: dict[str, Any] = {name: {} for name in blocks[0]}
+    stopped: dict[str, list[bool]] = {_after(days): [] for days in LOOKS}
+    for name, when in product(found, stopped):
+        parts = [block[name][when] for block in blocks]
+        hits = [f in {g for gate in required for g in one[gate]} for one in parts for f in range(AT_ONCE)]
+        stopped[when] += hits
+        by_gate = {gate: sum(len(one[gate]) for one in parts) for gate in required}
+        found[name][when] = {"blocked": part(np.array(hits)), **by_gate}
     return {
         "benchmark": "gates_readapt",
         "generated": fitted.generated,
-        "flights": flights,
+        "flights": len(blocks) * AT_ONCE,
         "worlds": found,
-        "all worlds": total,
+        "all worlds": {when: part(np.array(hits)) for when, hits in stopped.items()},
         "cpu seconds": kept.seconds,
         "machine": machine(before),
     }
@@ -174,7 +173,7 @@ def main() -> None:
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
     parser.add_argument("--flights", type=int, default=200, help="advertisers of a world")
-    parser.add_argument("--resume", type=Path, help="file of finished worlds, to go on from")
+    parser.add_argument("--resume", type=Path, help="file of finished parts, to go on from")
     given = parser.parse_args()
     result = measure(given.run, given.source, given.data, given.flights, given.resume)
     print(json.dumps(result, indent=1) if given.json else table(result))

@@ -19,7 +19,8 @@ A flight is an advertiser: all campaigns of the market. Stopped is one with a ce
 is an honest one with any cell held in 30 cycles. Revenue is the policy arm's true one over the ten cycles of a hold,
 over that of the same world without poison; without the guard every report is believed. The seeds are of this benchmark
 alone; nothing was chosen on them. Parts have Clopper and Pearson's 95 % interval, revenue the mean's over flights (t).
-`--resume FILE` keeps every finished world: a run that was cut off goes on from it.
+Every world is played in blocks of 40 flights, all worlds of one before the next. `--resume FILE` keeps what is done:
+a run that was cut off goes on from it, and one of more flights adds to it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -66,6 +67,8 @@ HOLD = 10
 BEFORE = 20
 """Cycles of the flight before it is looked at: what was clicked in them still converts."""
 PARTS = {"policy": 0.7, "control": 0.3}
+AT_ONCE = 40
+"""Advertisers played side by side, of one seed; a world's are several such blocks."""
 ROWS = 8
 """Newest cycles that are tested, beside those that conversions come from: others were tested before."""
 _CLICKS, _SPEND, _PLANNED = 1, 4, 5
@@ -106,6 +109,7 @@ POISONS: dict[str, Poison] = {
     "swapped": _swap,
     "counted twice": _twice,
 }
+ARMS_POISONED = {"both arms": ("policy", "control"), "the policy's": ("policy",)}
 WITHIN: dict[str, Poison] = {f"x{size:g} on the top": _times("revenue_TCP", size, True) for size in (1.5, 2.0)}
 
 
@@ -275,13 +279,24 @@ class Flights:
         return revenue_TB.reshape(len(revenue_TB), self.flights, self.many).sum(2)
 
 
-def ratio(played: Flights, quiet: Flights) -> dict[str, Any]:
-    """Revenue of the ten cycles of a hold over the quiet world's: the mean of flights, and the interval of the mean."""
+def ratios(played: Flights, quiet: Flights) -> list[float]:
+    """Revenue of the ten cycles of a hold over the quiet world's, of each flight."""
     span = slice(DAY, DAY + HOLD)
-    each_F = played.revenue_TF[span].sum(0) / quiet.revenue_TF[span].sum(0)
+    found: list[float] = (played.revenue_TF[span].sum(0) / quiet.revenue_TF[span].sum(0)).tolist()
+    return found
+
+
+def mean(ratio_F: Sequence[float] | Array) -> dict[str, Any]:
+    """The mean over flights, and its interval."""
+    each_F = np.array(ratio_F)
     wide = float(stats.t.ppf(0.975, len(each_F) - 1) * each_F.std(ddof=1) / np.sqrt(len(each_F)))
-    mean = float(each_F.mean())
-    return {"mean": mean, "ci95": [mean - wide, mean + wide], "worst": float(each_F.min()), "flights": len(each_F)}
+    middle = float(each_F.mean())
+    return {
+        "mean": middle,
+        "ci95": [middle - wide, middle + wide],
+        "worst": float(each_F.min()),
+        "flights": len(each_F),
+    }
 
 
 def honest(market: Market) -> Iterator[tuple[str, Market]]:
@@ -299,89 +314,112 @@ def measure(
     """Everything, or `worlds` alone: honest or poisoned.
 
     Args:
-        file: where every finished world is kept, and taken from; `None`: nowhere.
+        flights: of a world; a multiple of `AT_ONCE` is played.
+        file: where every finished part is kept, and taken from; `None`: nowhere.
     """
     before = os.getloadavg()
     config, folder, _ = finished(run, source, data)
     fitted, bundle = load(folder), bundles.load(folder.parents[2] / "bundle")
     torch.set_num_threads(1)
-    of = {"flights": flights, "seed": SEED, "market": fitted.digest, "bundle": bundle.digest}
-    kept = Resumed(file, of)
+    kept = Resumed(file, {"seed": SEED, "at once": AT_ONCE, "market": fitted.digest, "bundle": bundle.digest})
+    blocks = [_block(kept, number, fitted, bundle, config, worlds) for number in range(-(-flights // AT_ONCE))]
 
-    def begun(world: Market) -> Flights:
-        return Flights(world, fitted, bundle, config, flights, SEED)
+    def every(part_of: str) -> list[Any]:
+        return [one for block in blocks for one in block[part_of]]
 
-    result: dict[str, Any] = {"benchmark": "guard", "generated": fitted.generated, "flights": flights}
+    result: dict[str, Any] = {"benchmark": "guard", "generated": fitted.generated, "flights": len(blocks) * AT_ONCE}
     if worlds != "poisoned":
-        result["honest"] = {}
-        for name, world in honest(fitted):
-            blocked = kept.part(f"honest: {name}", lambda world=world: _blocked(begun(world)))  # type: ignore[misc]
-            result["honest"][name] = blocked
-            _say(name, blocked)
+        result["honest"] = {
+            name: {"blocked": part(np.array(every(f"honest: {name}")) < CYCLES)} for name, _ in honest(fitted)
+        }
     if worlds != "honest":
-        result |= _poisoned(kept, lambda: begun(fitted).play(DAY))
+        result |= _poisoned(every)
     return result | {"cpu seconds": kept.seconds, "machine": machine(before)}
 
 
-def _blocked(world: Flights) -> dict[str, Any]:
-    return {"blocked": part(world.play(CYCLES).first_F < CYCLES)}
+def _block(
+    kept: Resumed, number: int, fitted: Market, bundle: bundles.Bundle, config: Config, worlds: str
+) -> dict[str, list[Any]]:
+    """`AT_ONCE` flights of every world, by the world's name: the cycle of each in which something was first held
+    (`CYCLES`: never), and each one's revenue, where that is asked."""
+    found: dict[str, list[Any]] = {}
 
+    def take(name: str, make: Callable[[], list[Any]]) -> None:
+        found[name] = kept.part(f"{number}: {name}", make)
+        print(f"block {number + 1}: {name}", file=sys.stderr, flush=True)
 
-def _poisoned(kept: Resumed, begin: Callable[[], Flights]) -> dict[str, Any]:
-    """What every poison comes to, from flights on that have not met one."""
-    before_it = cache(begin)
+    def begun(world: Market) -> Flights:
+        return Flights(world, fitted, bundle, config, AT_ONCE, SEED + number)
+
+    for name, world in honest(fitted) if worlds != "poisoned" else ():
+        take(f"honest: {name}", lambda world=world: begun(world).play(CYCLES).first_F.tolist())  # type: ignore[misc]
+    if worlds == "honest":
+        return found
+    before_it = cache(lambda: begun(fitted).play(DAY))
     quiet = cache(lambda: before_it().again().play(DAY + HOLD))
 
-    def unguarded(poison: Poison) -> dict[str, Any]:
+    def unguarded(poison: Poison) -> list[float]:
         # Without the guard an arm sees its own reports alone: the other's matter nothing.
-        return ratio(before_it().again().play(DAY + HOLD, poison=poison, guarded=False), quiet())
+        return ratios(before_it().again().play(DAY + HOLD, poison=poison, guarded=False), quiet())
 
-    def guarded(poison: Poison, arms: tuple[str, ...]) -> dict[str, Any]:
+    def guarded(poison: Poison, arms: tuple[str, ...]) -> list[tuple[int, float]]:
         held = before_it().again().play(DAY + HOLD, poison=poison, arms=arms)
-        answer = {f"stopped within {some}": part(held.first_F < DAY + some) for some in (3, 7)}
-        return answer | {"revenue with the guard": ratio(held, quiet())}
+        return list(zip(held.first_F.tolist(), ratios(held, quiet()), strict=True))
 
-    def within(poison: Poison) -> dict[str, Any]:
-        held = before_it().again().play(DAY + HOLD, poison=poison)
-        return {"stopped within 10": part(held.first_F < CYCLES), "revenue": ratio(held, quiet())}
-
-    result: dict[str, Any] = {"poison": {}, "within the law": {}}
     for name, poison in POISONS.items():
-        believed = kept.part(f"without the guard: {name}", partial(unguarded, poison))
-        for label, arms in (("both arms", ("policy", "control")), ("the policy's", ("policy",))):
-            key = f"{name}, {label}"
-            answer = kept.part(f"poison: {key}", partial(guarded, poison, arms)) | {"revenue without": believed}
-            result["poison"][key] = answer
-            _say(key, answer)
+        take(f"without the guard: {name}", partial(unguarded, poison))
+        for label, arms in ARMS_POISONED.items():
+            take(f"{name}, {label}", partial(guarded, poison, arms))
     for name, poison in WITHIN.items():
-        result["within the law"][name] = kept.part(f"within the law: {name}", partial(within, poison))
-        _say(name, result["within the law"][name])
+        take(name, partial(guarded, poison, tuple(PARTS)))
+    return found
+
+
+def _poisoned(every: Callable[[str], list[Any]]) -> dict[str, Any]:
+    """What every poison comes to."""
+    result: dict[str, Any] = {"poison": {}, "within the law": {}}
+    for name in POISONS:
+        believed = mean(every(f"without the guard: {name}"))
+        for label in ARMS_POISONED:
+            first_F, ratio_F = (np.array(column) for column in zip(*every(f"{name}, {label}"), strict=True))
+            answer = {f"stopped within {some}": part(first_F < DAY + some) for some in (3, 7)}
+            answer |= {"revenue with the guard": mean(ratio_F), "revenue without": believed}
+            result["poison"][f"{name}, {label}"] = answer
+    for name in WITHIN:
+        first_F, ratio_F = (np.array(column) for column in zip(*every(name), strict=True))
+        result["within the law"][name] = {"stopped within 10": part(first_F < CYCLES), "revenue": mean(ratio_F)}
     return result
 
 
-def _say(name: str, answer: Mapping[str, Any]) -> None:
-    """A line as it goes, on stderr."""
+def table(result: Mapping[str, Any]) -> str:
+    """For people: a line a world."""
+    return "\n".join(
+        _line(name, answer)
+        for block in ("honest", "poison", "within the law")
+        for name, answer in result.get(block, {}).items()
+    )
 
+
+def _line(name: str, answer: Mapping[str, Any]) -> str:
     parts = [
-        f"{what} {one.get('part', one.get('mean')):.3f} {tuple(round(x, 3) for x in one['ci95'])}"
+        f"{what} {one.get('part', one.get('mean')):.3f} [{one['ci95'][0]:.3f}, {one['ci95'][1]:.3f}]"
         for what, one in answer.items()
     ]
-    print(f"{name:<36}{'; '.join(parts)}", file=sys.stderr, flush=True)
+    return f"{name:<36}{'; '.join(parts)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description="Broken feeds, and honest worlds.")
-    parser.add_argument("--json", action="store_true", help="print JSON; without it the lines on stderr are all")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
     parser.add_argument("--flights", type=int, default=200, help="advertisers of a world")
     parser.add_argument("--worlds", choices=("all", "honest", "poisoned"), default="all")
-    parser.add_argument("--resume", type=Path, help="file of finished worlds, to go on from")
+    parser.add_argument("--resume", type=Path, help="file of finished parts, to go on from")
     given = parser.parse_args()
     result = measure(given.run, given.source, given.data, given.flights, given.worlds, given.resume)
-    if given.json:
-        print(json.dumps(result, indent=1))
+    print(json.dumps(result, indent=1) if given.json else table(result))
 
 
 if __name__ == "__main__":

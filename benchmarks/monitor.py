@@ -11,6 +11,9 @@ looked at every cycle, as a served advertiser is.
 |           | found within 1, 3 and 7 days with Clopper and Pearson's 95 % interval                     |
 | exact     | the same of fewer flights whose every auction is played                                   |
 
+With `--hourly` alone what hourly cycles bring: the same market with a 24th of volume and budget a cycle and the same
+drift a day (`hourly`), thresholds found for it; the hours to the first alarm.
+
 An alarm that a quiet flight would have had too counts as found: the part that chance finds within a week stands beside.
 """
 
@@ -18,8 +21,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +55,8 @@ SEED = 8_100_000
 QUIET_DAYS, BEFORE, AFTER = 90, 30, 14
 ADVERTISERS, FLIGHTS, EXACT = 200, 200, 20
 AT_ONCE = 40
+HOURS = {"price_shock": 6, "ctr_collapse": 24, "outage": 2}
+"""Hours until a move shall be found where cycles are hourly."""
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "price_shock": ("price_shock", {}),
     "ctr_collapse": ("ctr_collapse", {}),
@@ -211,6 +218,70 @@ def measure(config: Config, market: Market, act: Act, *, advertisers: int, fligh
     return answer
 
 
+# ---- hourly cycles ---------------------------------------------------------------------------------------------------
+
+
+def hourly(market: Market) -> Market:
+    """The market with cycles of an hour: a 24th of requests and budget, as much drift a day, conversions as late.
+
+    Weekdays are alike: a cycle of the simulation has one, and not an hour of it.
+    """
+    hours = round(market.cycle_hours)
+    value = dict(market.value)
+    value["requests"] = value["requests"] / hours
+    value |= {name: table ** (1 / hours) for name, table in value.items() if name.endswith("_persistence")}
+    error = dict(market.error)
+    error["requests"] = error["requests"] / hours
+    return replace(
+        market,
+        cycle_hours=1,
+        value=value,
+        error=error,
+        budget=market.budget / hours,
+        delay=(market.delay / hours).repeat_interleave(hours, 2),
+        volume_week=torch.ones_like(market.volume_week),
+        response_week=torch.ones_like(market.response_week),
+    )
+
+
+def by_the_hour(config: Config, market: Market, act: Act, *, flights: int, quiet_days: int) -> dict[str, Any]:
+    """Thresholds found with `config.thresholds`, then quiet flights and moves after five days.
+
+    Args:
+        market: of hourly cycles.
+    """
+    watched, before, after = Watched(config, market, act), 5 * 24, 2 * 24
+    alerts = sum(
+        int(watched.look(one).alarms.any((2, 3)).sum())
+        for one in watched.fly(market, flights, quiet_days * 24, SEED + 110_000)
+    )
+    result: dict[str, Any] = {
+        "calibration": {
+            "quiet days": watched.calibrated.days,
+            "alerts": watched.calibrated.alerts,
+            "largest": watched.calibrated.thresholds.largest,
+            "cusum": watched.calibrated.thresholds.cusum,
+        },
+        "quiet": rate(alerts, flights * quiet_days),
+        "scenarios": {},
+    }
+    for number, (name, hours) in enumerate(HOURS.items()):
+        lasting: dict[str, Any] = {"duration": math.inf} if name == "outage" else {}
+        found_F = []
+        world = shift(market, name, start=before, **lasting)
+        for one in watched.fly(world, flights, before + after, SEED + 120_000 + 1_000 * number):
+            alarms_TF = watched.look(one).alarms[before:].any((2, 3))
+            found_F.append(np.where(alarms_TF.any(0), alarms_TF.argmax(0) + 1, after + 1))
+        hour_F = np.concatenate(found_F)
+        middle = float(np.median(hour_F))
+        result["scenarios"][name] = {
+            "wanted": hours,
+            "median hour": middle if middle <= after else None,
+            **{f"within {some} h": part(hour_F <= some) for some in sorted({1, hours, after})},
+        }
+    return result
+
+
 def table(result: dict[str, Any]) -> str:
     """For people."""
     lines = [f"{'':<40}{'per 30 days':>12}  95 %"]
@@ -233,12 +304,21 @@ def main() -> None:
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
     parser.add_argument("--short", action="store_true", help="4 flights of each: a smoke run")
+    parser.add_argument("--hourly", action="store_true", help="of hourly cycles, as JSON")
+    parser.add_argument("--flights", type=int, default=FLIGHTS, help="of --hourly, of each kind and of its calibration")
+    parser.add_argument("--days", type=int, default=30, help="of --hourly's quiet flights and calibration")
     given = parser.parse_args()
     before = os.getloadavg()
     config, folder, trained = finished(given.run, given.source, given.data)
     aligned = folder.parents[1] / "current" / "align"
     actor = load_policy(aligned if aligned.exists() else trained)
     market = planned_market(config, load(folder), actor)
+    if given.hourly:
+        sized = replace(config.thresholds, flights=given.flights, days=given.days)
+        config = replace(config, thresholds=sized)
+        by_hour = by_the_hour(config, hourly(market), served(actor), flights=given.flights, quiet_days=given.days)
+        print(json.dumps(by_hour | {"machine": machine(before)}, indent=1))
+        return
     sizes = (4, 4, 0) if given.short else (ADVERTISERS, FLIGHTS, EXACT)
     result = measure(config, market, served(actor), advertisers=sizes[0], flights=sizes[1], exact=sizes[2])
     result["machine"] = machine(before)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, is_dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,8 @@ from crossmix.config import Config, Data, digest
 from crossmix.sources import log_files, takes_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+LOG = "log"
+"""In place of a path that counts for nothing."""
 PACKAGES = ("crossmix", "feature_repo", "serving", "components")
 
 
@@ -39,6 +42,31 @@ def step_key(step: Step, config: Config, inputs: Mapping[str, Path]) -> str:
             "code": code_digest(step.core.partition(":")[0]),
         }
     )[:16]
+
+
+def declared_json(step: Step, config: Config) -> str:
+    """What a step is given of a config: what it declares and reads besides, as canonical JSON; the rest has defaults.
+
+    Where the log lies is given only to the step that reads it.
+    """
+    tree: dict[str, Any] = {}
+    for name in (*step.settings, *step.aside):
+        value: Any = config
+        *parents, leaf = name.split(".")
+        node = tree
+        for part in parents:
+            value = getattr(value, part)
+            node = node.setdefault(part, {})
+        value = getattr(value, leaf)
+        node[leaf] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if "path" in tree.get("data", {}) and not step.reads_log and config.data.path is not None:
+        tree["data"]["path"] = LOG
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"))
+
+
+def log_digest(data: Data) -> str:
+    """Stands for the raw log's content; "" for a log that is generated."""
+    return digest(_log(data)) if log_files(data) else ""
 
 
 def _setting(config: Config, name: str) -> str:

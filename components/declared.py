@@ -39,6 +39,8 @@ class Step:
     """Of which it is a step: the files of `pipelines/` that call it."""
     reads_log: bool = False
     """Whether it reads the raw log, whose content then counts."""
+    resumes: bool = False
+    """Whether its core function takes `work` and goes on from what lies there: only then is it worth a second start."""
     figures: Figures | None = None
     """What the Kubeflow UI, summary.json and the report show of a finished one; none by default."""
     shown: tuple[str, ...] = ()

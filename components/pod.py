@@ -9,6 +9,8 @@ from crossmix.config import Config, from_json
 
 RUN = "CROSSMIX_RUN"
 """Id of the Kubeflow run that the pod belongs to."""
+LABEL = "crossmix/run"
+"""Label of what a run makes beside its pods, with its id."""
 TRAINJOB = "CROSSMIX_TRAINJOB"
 """Where the train step makes its TrainJob, as JSON; absent: it trains in its own pod."""
 

@@ -126,8 +126,11 @@ def publish(half: Path, folder: Path) -> Done:
 
     Returns:
         What stands there.
+
+    Raises:
+        StoreError: something without a done.json does, and comes back as it is put aside.
     """
-    while True:
+    for _ in range(MOST):
         try:
             half.rename(folder)
         except OSError as error:
@@ -139,6 +142,7 @@ def publish(half: Path, folder: Path) -> Done:
             _put_aside(folder)
             continue
         return Done.load(folder)
+    raise StoreError(f"store: {folder} is there without {Done.FILE}, again and again; remove it")
 
 
 def _put_aside(folder: Path) -> None:

@@ -26,6 +26,18 @@ def zone(name: str) -> ZoneInfo:
         raise ZoneError(f"{name!r} is no IANA time zone; give one, as UTC or Europe/Berlin") from None
 
 
+@lru_cache(maxsize=10_000)
+def _day(name: str, moment: datetime) -> date:
+    """Local date of a moment."""
+    return moment.astimezone(zone(name)).date()
+
+
+@lru_cache(maxsize=10_000)
+def _begins(name: str, day: date) -> datetime:
+    """Local midnight, UTC; where clocks skip it, the first moment of the day."""
+    return datetime.combine(day, time(), zone(name)).astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Cycles:
     """A campaign's cycles."""
@@ -91,10 +103,9 @@ class Cycles:
     def _first(self) -> date:
         """Local date of the start."""
         assert self.timezone is not None  # `days` is None without one
-        return self.starts.astimezone(zone(self.timezone)).date()
+        return _day(self.timezone, self.starts)
 
     def _midnight(self, days: int) -> datetime:
         """Local midnight so many days after the start's, UTC; where clocks skip it, the first moment of the day."""
         assert self.timezone is not None
-        local = datetime.combine(self._first() + timedelta(days=days), time(), zone(self.timezone))
-        return local.astimezone(UTC)
+        return _begins(self.timezone, self._first() + timedelta(days=days))

@@ -3,7 +3,8 @@
 Feast's own keeps a database row for each of a campaign's 128 statistics: 2.5 million of them for ten thousand campaigns
 of two arms, written one statement at a time. Here a view of 32-bit numbers alone has one row for each entity, its
 numbers side by side, little-endian, in the view's order, NaN where one has no value; other views are kept as Feast
-does. A row of another length than the view's is damaged: it is as if it were not there, and the next push replaces it. Feast finds this store by its dotted name in `feature_store.yaml`; a folder that names Feast's own keeps it.
+does. A row of another length than the view's is damaged: it is as if it were not there, and the next push replaces it.
+Feast finds this store by its dotted name in `feature_store.yaml`; a folder that names Feast's own keeps it.
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ class Served:
     bundle: Path | None = None
     """The champion's folder; `None`: nobody said where it lies."""
     market: Callable[[str], Path] | None = None
-    """Gives the folder of the market that a bundle's plan came from, by the bundle's digest, or raises `ValueError`: there
-    is none, or the registry is away. `None`: nobody knows. It may take seconds, so who needs none does not ask."""
+    """Gives the folder of the market that a bundle's plan came from, by the bundle's digest; raises `ValueError` where
+    there is none, or the registry is away. It may take seconds, so who needs none does not ask. `None`: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,7 @@ def take(store: Store, now: datetime, settings: Settings, expectation: Expectati
         return None
     ends_T = np.nanmax(_seconds(found), 1)
     feedback = spread(pooled(list(found.arms.values())), expectation.campaigns)
+    del found
     first = 0 if noted is None else int(np.searchsorted(ends_T, noted.through.timestamp(), side="right"))
     feedback, ends_T = feedback.between(first, len(feedback)), ends_T[first:]
     settled = max(len(feedback) - settings.settle, 0)
@@ -151,9 +152,8 @@ def _joined(before: Shown, newer: Shown) -> Shown:
             for name, axis in zip(names, axes, strict=True)
         ]
 
-    names = ("z_TCPQ", "observed_TCPQ", "expected_TCPQ", "variance_TCPQ")
     return Shown(
-        type(before.residuals)(*tables(before.residuals, newer.residuals, names)),
+        np.concatenate([before.z_TCPQ, newer.z_TCPQ]),
         type(before.sums)(*tables(before.sums, newer.sums, type(before.sums)._fields)),
         type(before.looked)(*tables(before.looked, newer.looked, type(before.looked)._fields)),
     )
@@ -199,7 +199,7 @@ def _finding(seen: Look, quantity: str, t: int, p: int, *, alarming: bool) -> Fi
     span = slice(max(t - width + 1, 0), t + 1)
     observed, expected, variance = (float(table[span, 0, p, q].sum()) for table in seen.shown.sums)
     z = (observed - expected) / math.sqrt(variance) if variance > 0 else math.nan
-    z_C = np.nan_to_num(seen.shown.residuals.z_TCPQ[span, :, p, q]).sum(0) / math.sqrt(span.stop - span.start)
+    z_C = np.nan_to_num(seen.shown.z_TCPQ[span, :, p, q]).sum(0) / math.sqrt(span.stop - span.start)
     order = np.argsort(-z_C * np.sign(z))
     names = tuple(seen.expectation.campaigns[c] for c in order if z_C[c] * np.sign(z) > 1)
     platform = seen.expectation.platforms[p]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from crossmix.config import STRICT, Fraction, PositiveInt
 from crossmix.feedback import Array
@@ -81,7 +81,7 @@ def rule(revenue_T: Array, spend_T: Array, settings: Settings) -> Ruled | None:
     low = high = math.nan
     if len(logs) >= LEAST and together > 0:
         error = float(logs.std(ddof=1)) * math.sqrt(1 / last + 1 / len(logs))
-        reach = float(stats.t.ppf((1 + settings.level) / 2, len(logs) - 1)) * error
+        reach = float(stdtrit(len(logs) - 1, (1 + settings.level) / 2)) * error
         middle = math.log(together / before)
         low, high = 1 - math.exp(middle + reach), 1 - math.exp(middle - reach)
     return Ruled(together, before, fired, 1 - together / before, low, high)

@@ -156,12 +156,12 @@ def _held(out: Path, wait: float) -> Iterator[None]:
 
 def _pipeline(name: Pipeline) -> Any:
     if name == "online":
-        from pipelines.online import online
+        from pipelines.online import ONLINE
 
-        return online
-    from pipelines.readapt import readaptation
+        return ONLINE
+    from pipelines.readapt import READAPT
 
-    return readaptation
+    return READAPT
 
 
 def _finish(out: Path, request: ReadaptRequest, config: Config, folders: Mapping[str, Path]) -> Adapted:

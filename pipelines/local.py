@@ -20,27 +20,24 @@ from typing import Any, TypeVar
 
 from components import lifeline
 from components.declared import steps
-from crossmix import TELEMETRY_OFF, files
+from crossmix import files
 from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
 from crossmix.config import Config, ConfigError, to_json
 from crossmix.sources import log_files, settings, takes_folder
+from pipelines.environment import EVERYWHERE
 
 Kind = TypeVar("Kind", bound=Artifact)
 
 PASSED, FAULT, BAD_INPUT, GATES_FAILED = 0, 1, 2, 3
 """Exit statuses of `crossmix run`."""
 
-# One thread: sums are taken in one order on every machine, and on small batches it beat two (training in 7.6 s
-# instead of 12.1 on two cores).
 ENVIRONMENT: Mapping[str, str] = {
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
+    **EVERYWHERE,
     "PYTHONWARNINGS": "ignore",
     "TQDM_MININTERVAL": "0.5",
     "TQDM_NCOLS": "90",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    **TELEMETRY_OFF,
 }
 
 
@@ -115,9 +112,9 @@ def clean_store(store: Path) -> Path:
 
 def training_pipeline() -> Any:
     """kfp takes seconds to import: help and errors must not wait for it."""
-    from pipelines.training import training
+    from pipelines.training import TRAINING
 
-    return training
+    return TRAINING
 
 
 def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Path) -> None:
@@ -129,6 +126,7 @@ def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Pat
     from kfp import local
 
     from pipelines.console import Console
+    from pipelines.wiring import arguments, build
 
     root = out / "kfp"
     shutil.rmtree(root, ignore_errors=True)
@@ -138,7 +136,7 @@ def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Pat
         try:
             with contextlib.redirect_stdout(console):
                 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
-                pipeline(config_json=to_json(config), store=str(store))
+                build(pipeline)(**arguments(pipeline, config, str(store)))
         except RuntimeError:
             raise _explain(store, log) from None
         finally:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supply import licences, sbom
-from supply.locks import FOLDER, TARGETS, Locked, read
+from supply.locks import TARGETS, Locked, read
 
 SOUND, WRONG, NOT_AUDITED = 0, 1, 3
 SECONDS = 900
@@ -52,12 +52,15 @@ def of_report(text: str, lock: Mapping[str, Locked]) -> Advisories:
     return Advisories(True, tuple(found))
 
 
-def advisories(name: str, lock: Mapping[str, Locked], program: str, folder: Path = FOLDER) -> Advisories:
-    """Ask an advisory service about a lock, through pip-audit."""
+def advisories(name: str, lock: Mapping[str, Locked], program: str, folder: Path) -> Advisories:
+    """Ask an advisory service about a lock, through pip-audit, with a list of its packages in `folder`."""
     why = ""
+    file = folder / f"crossmix-{name}.txt"
+    # A local version, as of torch's build for CPUs, has no advisories of its own: those of its release hold.
+    file.write_text("".join(f"{package}=={locked.version.partition('+')[0]}\n" for package, locked in lock.items()))
     for service in SERVICES:
-        command = [program, "-r", str(folder / f"{name}.txt"), "--disable-pip", "--no-deps", "--require-hashes"]
-        command += ["-s", service, "-f", "json", "--progress-spinner", "off", "--timeout", "15"]
+        command = [program, "-r", str(file), "--disable-pip", "--no-deps", "-s", service, "-f", "json"]
+        command += ["--progress-spinner", "off", "--timeout", "15"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file = given.out / f"crossmix-{name}.cdx.json"
         file.write_text(json.dumps(sbom.of(name, lock), indent=1) + "\n")
         print(f"{name}: {len(lock)} packages, {len(lock) - len(bad)} licences accepted; {file}")
-        told = advisories(name, lock, given.pip_audit)
+        told = advisories(name, lock, given.pip_audit, given.out)
         wrong += len(bad) + len(told.found)
         for line in told.found:
             print(f"{name}: vulnerable: {line}")

@@ -46,14 +46,15 @@ def of(package: str) -> str:
         told = metadata.metadata(package)
     except metadata.PackageNotFoundError:
         return "unknown"
-    if told.get("License-Expression"):
+    if "License-Expression" in told:
         return str(told["License-Expression"])
     classifiers = [
         each.rpartition("::")[2].strip() for each in told.get_all("Classifier") or [] if "License ::" in each
     ]
     if any(name != "OSI Approved" for name in classifiers):
         return " OR ".join(classifiers)
-    field = (told.get("License") or "").strip().splitlines()
+    stated = told.get_all("License") or [""]
+    field = str(stated[0]).strip().splitlines()
     return field[0].strip() if field and field[0].strip() != "UNKNOWN" else "unknown"
 
 

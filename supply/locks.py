@@ -48,6 +48,7 @@ CORES = (
     "crossmix.registry.step_train", "crossmix.training.align", "crossmix.evaluate.gates.judge_step",
     "crossmix.training.meta", "crossmix.registry.step_register", "crossmix.registry.step_champion",
     "crossmix.ledger.step_feedback", "crossmix.training.readapt_step", "crossmix.evaluate.gates.readapt_step",
+    "serving.deploy",
 )  # fmt: skip
 """The steps' core functions' modules (ARCHITECTURE.md, "The flow")."""
 

@@ -6,8 +6,17 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def ingest(config_json: str, store: str, dataset: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]) -> None:
-    """Clean, impute, quarantine, attribute and split the log; rates and row counts become metrics."""
+def ingest(
+    config_json: str,
+    store: str,
+    log: str,
+    dataset: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+) -> None:
+    """Clean, impute, quarantine, attribute and split the log; rates and row counts become metrics.
+
+    `log` stands for the log's content, which Kubeflow's cache does not look into; the step reads the log itself.
+    """
     from components.artifacts import log_numbers
     from components.ingest.step import STEP
     from components.steps import run_step

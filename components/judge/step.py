@@ -42,6 +42,7 @@ STEP = Step(
         "serving.guard",
         "serving.explore_bound",
     ),
+    aside=("readapt.promote",),  # what the pipeline does next (`word`)
     pipelines=("readapt", "online"),
     figures=figures,
     shown=("outcome", "lead"),

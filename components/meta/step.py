@@ -21,6 +21,7 @@ STEP = Step(
     order=80,
     core="crossmix.training.meta:meta",
     settings=("meta", "train.cycles", "train.market_seed", "reward", "market", "window", "decay"),
+    resumes=True,
     figures=figures,
     shown=("adapted",),
 )

@@ -22,6 +22,7 @@ STEP = Step(
     core="crossmix.registry.step_train:followed",
     settings=("train", "reward", "market", "window", "decay"),
     aside=("registry",),  # where the learning curve is followed live
+    resumes=True,
     figures=figures,
     shown=("validation_ratio",),
 )

@@ -9,6 +9,7 @@
     readapt, finetune  readapt.json (`Readaptation`), policy.*
     judge     judged.json (`ReadaptationJudged`), gates.json      deploy  deployed.json (`Deployment`)
     a step    done.json (`Done`), or in the store error.json (`Failure`); stored.json says where in it (`Stored`)
+    a run     state.json (`RunState`)
     its run   request.json (`ReadaptRequest`), result.json (`ReadaptResult`)
     a run     run.json (`RunRecord`), summary.json (`Summary`)
 
@@ -67,6 +68,7 @@ from crossmix.artifacts.runs import (
     Done,
     Failure,
     RunRecord,
+    RunState,
     Stored,
     Summary,
     SummaryBundle,
@@ -132,6 +134,7 @@ __all__ = [
     "RocCurve",
     "Rows",
     "RunRecord",
+    "RunState",
     "ServingVersion",
     "Split",
     "StartHeader",

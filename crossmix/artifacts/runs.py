@@ -46,6 +46,23 @@ class Failure(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunState(Artifact):
+    """How a run on a cluster ended."""
+
+    FILE: ClassVar[str] = "state.json"
+
+    run: str
+    """Kubeflow's id of it."""
+    pipeline: str
+    state: str
+    """As Kubeflow says it: SUCCEEDED, FAILED or CANCELED."""
+    at: str
+    """UTC time, for reading."""
+    error: str | None = None
+    """Of the step that failed, where Kubeflow tells it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord(Artifact):
     """The last finished run of a folder."""
 

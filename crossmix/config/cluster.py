@@ -185,7 +185,7 @@ class Cluster:
     store: StoreVolume | None = None
     """The step store; absent: Kubeflow's own caching."""
     logs: Mapping[ObjectName, Absolute] = field(default_factory=dict)
-    """Further claims, mounted read-only: claim -> path. Raw logs (`data.path`) lie there or in the store."""
+    """Further claims: claim -> path. Raw logs (`data.path`) lie there or in the store."""
     resources: Mapping[str, Resources] = field(default_factory=dict)
     """By step; `default` for every other."""
     gpu: Pool = field(default_factory=Pool)
@@ -210,6 +210,8 @@ class Cluster:
     """Who holds the ranks: the step's own pod, or a TrainJob that the step makes."""
     runtime: ObjectName = "crossmix-torch"
     """TrainingRuntime of the TrainJob."""
+    nodes: PositiveInt = 1
+    """Pods of the TrainJob, with `resources.train` each: `train.ranks` is nodes times GPUs."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Further labels of every pod."""
     api: Api = field(default_factory=Api)

@@ -18,6 +18,8 @@ from crossmix.ledger import again, tables
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
+EVERY = "*"
+"""Every campaign: a run of all is one of each."""
 RAISED, ACCEPTED = "raised", "accepted"
 DUPLICATE, RUN, OPEN, COOLDOWN, NOTED = "duplicate", "run", "open", "cooldown", "noted"
 """What an accepted alert did: it was there; it opened a run; it found one open, or one too young; it starts none."""
@@ -30,7 +32,7 @@ class Notice:
     alert_id: str
     """What is told twice has one."""
     campaign_id: str
-    """`*`: every campaign."""
+    """`EVERY`, or one."""
     cause: str
     platform: str | None
     cycle: int | None
@@ -149,14 +151,15 @@ def _asked(
     if notice.severity not in starts:
         return Receipt(NOTED, None)
     runs = tables.runs.c
-    opened = sa.select(runs.run_id).where(runs.campaign_id == notice.campaign_id, runs.closed.is_(None))
+    covers = runs.campaign_id.in_((notice.campaign_id, EVERY))
+    opened = sa.select(runs.run_id).where(covers, runs.closed.is_(None)).order_by(runs.claimed, runs.run_id).limit(1)
     run_id = connection.execute(opened).scalar()
     if run_id is not None:
         return Receipt(OPEN, run_id)
     # A clock that was set back leaves runs of times to come: they hold nobody up.
     young = sa.select(runs.run_id).where(
         again.own(tables.runs),
-        runs.campaign_id == notice.campaign_id,
+        covers,
         runs.claimed > at - cooldown,
         runs.claimed <= at,
     )

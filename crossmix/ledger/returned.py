@@ -43,10 +43,10 @@ _EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
 """A Monday."""
 _LATE = 7
 """Cycles after which a first report is looked for no more, where only the newest rows are read."""
-_TOGETHER = 500
-"""Campaigns that one query names."""
-_AT_ONCE = 50_000
-"""Rows of `totals`: a million Python objects at once take seconds to collect."""
+_TOGETHER = 100
+"""Campaigns that one query names: their rows are in memory at once."""
+_AT_ONCE = 10_000
+"""Rows of `totals`: a million Python objects at once take seconds to collect, and memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,14 +224,14 @@ def _of_one_length(
         weekday_TC[span, c], ends_TC[span, c] = calendar.weekday_N, calendar.ends_N
         part_ATC[:, span, c] = calendar.part_AN
     offset_C = np.array([one.row - origin - one.first for one in places], np.int64)
-    read = _totals(store, places, platforms, arms)
+    read = _amounts(store, places, offset_C, cycle_TC, platforms, arms)
     told = _told(store, places, cycle_TC, platforms, arms)
     edits = ledger_campaigns.budget_edits(store)
     feedback = {}
     for a, arm in enumerate(arms):
-        amounts = _placed(read, a, offset_C, cycle_TC, len(platforms))
+        amounts = read[a]
         told_TCP, most_TCP = _planned_where_unserved(
-            *told[arm], part_ATC[a], amounts["active"], places, edits, cycle_TC
+            *told.pop(arm), part_ATC[a], amounts["active"], places, edits, cycle_TC
         )
         feedback[arm] = Feedback(
             campaigns=names,
@@ -261,7 +261,30 @@ class _Rows:
     arrived_IQ: Array
 
 
-def _totals(store: Store, places: list[_Place], platforms: tuple[str, ...], arms: Sequence[str]) -> _Rows:
+def _amounts(
+    store: Store,
+    places: list[_Place],
+    offset_C: Whole,
+    cycle_TC: Whole,
+    platforms: tuple[str, ...],
+    arms: Sequence[str],
+) -> list[dict[str, Array]]:
+    """Each arm's amounts, as `_placed`, of some campaigns after the other."""
+    blocks: list[list[dict[str, Array]]] = []
+    with store.read() as connection:
+        for start in range(0, len(places), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            rows = _totals(connection, places[some], platforms, arms)
+            blocks.append(
+                [_placed(rows, a, offset_C[some], cycle_TC[:, some], len(platforms)) for a in range(len(arms))]
+            )
+    return [
+        {name: np.concatenate([block[a].pop(name) for block in blocks], 1) for name in tuple(blocks[0][a])}
+        for a in range(len(arms))
+    ]
+
+
+def _totals(connection: sa.Connection, places: list[_Place], platforms: tuple[str, ...], arms: Sequence[str]) -> _Rows:
     """The rows of these campaigns' cycles, and those that became known in them."""
     table = tables.totals.c
     keys = (table.campaign_id, table.arm, table.cycle, table.platform, table.known)
@@ -269,23 +292,18 @@ def _totals(store: Store, places: list[_Place], platforms: tuple[str, ...], arms
     campaign = {one.campaign.campaign_id: c for c, one in enumerate(places)}
     arm_of, slot = ({name: index for index, name in enumerate(some)} for some in (arms, platforms))
     parts: list[NDArray[np.float64]] = []
-    with store.read() as connection:
-        for start in range(0, len(places), _TOGETHER):
-            some = places[start : start + _TOGETHER]
-            first = min(one.first for one in some)
-            where = table.campaign_id.in_([one.campaign.campaign_id for one in some]) & (table.events > 0)
-            where &= table.platform.in_(platforms) & table.arm.in_(list(arms)) & (table.known >= first)
-            query = sa.select(*keys, table.complete, *amounts).where(where)
-            for block in connection.execute(query).partitions(_AT_ONCE):
-                names, its_arm, cycle, platform, known, *rest = zip(*block, strict=True)
-                index = [
-                    [campaign[name] for name in names],
-                    [arm_of[name] for name in its_arm],
-                    cycle,
-                    [slot[name] for name in platform],
-                    known,
-                ]
-                parts.append(np.array([*index, *rest], float).T)
+    first = min(one.first for one in places)
+    where = table.campaign_id.in_(list(campaign)) & (table.events > 0)
+    where &= table.platform.in_(platforms) & table.arm.in_(list(arms)) & (table.known >= first)
+    query = sa.select(*keys, table.complete, *amounts).where(where)
+    with connection.execute(query) as result:
+        # The driver's own rows: numbers and names, which are read by the million, need no row object of SQLAlchemy's.
+        while result.cursor is not None and (block := result.cursor.fetchmany(_AT_ONCE)):
+            names, its_arm, cycle, platform, known, *rest = zip(*block, strict=True)
+            places_of = (map(campaign.__getitem__, names), map(arm_of.__getitem__, its_arm), cycle)
+            index = (*places_of, map(slot.__getitem__, platform), known)
+            columns = [np.fromiter(column, float, len(block)) for column in index]
+            parts.append(np.stack([*columns, *(np.array(column, float) for column in rest)], 1))
     width = 6 + len(DELIVERED) + len(ARRIVED)
     every = np.concatenate(parts) if parts else np.zeros((0, width))
     campaign_I, arm_I, cycle_I, platform_I, known_I = every[:, :5].astype(np.int64).T
@@ -373,8 +391,11 @@ def _planned_where_unserved(
     for t, c in np.argwhere(unserved_TC & (active_TC > 0) & (cycle_TC >= 0)).tolist():
         one = places[c]
         campaign, cycle = one.campaign, int(cycle_TC[t, c])
-        before, ends = edits.get(campaign.campaign_id, ()), campaign.ends(cycle)
-        share_P = one.static_P * part_TC[t, c]
-        last[t, c] = share_P * budget_at(campaign.cycle_budget, before, ends)
-        most[t, c] = share_P * most_budget(campaign.cycle_budget, before, campaign.begins(cycle), ends)
+        before, share_P = edits.get(campaign.campaign_id, ()), one.static_P * part_TC[t, c]
+        budget = largest = campaign.cycle_budget
+        if before:
+            begins, ends = campaign.begins(cycle), campaign.ends(cycle)
+            budget = budget_at(campaign.cycle_budget, before, ends)
+            largest = most_budget(campaign.cycle_budget, before, begins, ends)
+        last[t, c], most[t, c] = share_P * budget, share_P * largest
     return last, most

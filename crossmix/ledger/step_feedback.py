@@ -5,6 +5,7 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from crossmix.feedback import Feedback
 from crossmix.ledger import quarantine, returned, served
 from crossmix.ledger.returned import Returned
 from crossmix.ledger.store import Store, StoreAwayError, StoreUrlError
-from crossmix.ledger.where import database_of
+from crossmix.ledger.where import VARIABLE, database_of
 from crossmix.market.level_evidence import Usual
 from crossmix.market.model import Market, load
 from crossmix.market.plausible import Suspect, suspects
@@ -54,7 +55,8 @@ def feedback(config: Config, champion: Path, home: Path, out: Path) -> FeedbackR
         finally:
             store.close()
     except StoreUrlError as error:
-        raise ConfigError(f"serving.database: {url}: {error}; serve the run first with `crossmix serve`") from None
+        shown = f"(of {VARIABLE})" if not config.serving.database and os.environ.get(VARIABLE) else url
+        raise ConfigError(f"serving.database: {shown}: {error}; serve the run first with `crossmix serve`") from None
     except StoreAwayError as error:
         raise ConfigError(f"serving.database: {error}; start it, or name another") from None
 

@@ -185,19 +185,15 @@ def follow(market: Market, feedback: Feedback, law: Law, state: State | None = N
 def walk(usual: Usual, law: Law, feedback: Feedback, state: State | None = None) -> Followed:
     """`follow`, of rows that `Usual.of` has prepared: campaigns, or flights of them on end."""
     state = start(usual, law) if state is None else state
-    told: list[list[Surprise]] = []
-    for cycle_C, row in rows(feedback):
+    tables = [np.zeros((len(feedback), *usual.cvr.shape, len(QUANTITIES))) for _ in Surprise._fields]
+    for t, (cycle_C, row) in enumerate(rows(feedback)):
         # A campaign that begins has no clicks behind it.
         clicks = torch.where((cycle_C == 0)[:, None], 0.0, state.clicks_DCP)
-        state, surprise = learn(usual, law, state._replace(clicks_DCP=clicks), row)
-        told.append(surprise)
+        state, surprises = learn(usual, law, state._replace(clicks_DCP=clicks), row)
+        for q, one in enumerate(surprises):
+            for table, part in zip(tables, one, strict=True):
+                table[t, ..., q] = part.numpy()
         state = pass_cycle(usual, law, state)
-    tables = [
-        np.stack([np.stack([getattr(one, name).numpy() for one in each], -1) for each in told])
-        if told
-        else np.zeros((0, *usual.cvr.shape, len(QUANTITIES)))
-        for name in Surprise._fields
-    ]
     return Followed(state, Residuals(*tables))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,12 @@ def read_header(path: Path) -> tuple[str, list[str]]:
     return separator, header
 
 
-def read_text(backend: Backend, path: Path, separator: str, header: list[str]) -> Table:
-    """A file with a header line as string columns named by `header`; short lines are padded with nulls."""
+def read_text(backend: Backend, paths: Path | Sequence[Path], separator: str, header: Sequence[str]) -> Table:
+    """Files with that header line each, as string columns named by `header`; short lines are padded with nulls."""
+    names = [str(path) for path in ([paths] if isinstance(paths, Path) else paths)]
     if backend.name == "duckdb":
         return backend.read_csv(
-            str(path),
+            names,
             all_varchar=True,
             header=False,
             skip=1,
@@ -59,8 +61,9 @@ def read_text(backend: Backend, path: Path, separator: str, header: list[str]) -
             columns=dict.fromkeys(header, "VARCHAR"),
             auto_detect=False,
         )
-    table = backend.read_csv(str(path), header=True, sep=separator, inferSchema=False)
-    return table.rename(dict(zip(header, table.columns, strict=True)))
+    parts = [backend.read_csv(name, header=True, sep=separator, inferSchema=False) for name in names]
+    named = [table.rename(dict(zip(header, table.columns, strict=True))) for table in parts]
+    return reduce(lambda left, right: left.union(right), named)
 
 
 def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str, optional: Sequence[str] = ()) -> Table:

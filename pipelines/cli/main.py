@@ -10,6 +10,7 @@ import typer
 from crossmix.registered import choices, declared
 from pipelines.cli import campaign as campaign_commands
 from pipelines.cli import (
+    cluster,
     drift,  # noqa: F401 - adds its commands to `monitor`
     look,  # noqa: F401 - adds its command to `monitor`
     snapshot,  # noqa: F401 - adds its command to `monitor`
@@ -18,7 +19,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
-from pipelines.cli.cluster import cluster
+from pipelines.cli.images import cluster as images
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
 from pipelines.cli.readable import readable_errors
@@ -70,42 +71,8 @@ def run(
     raise typer.Exit(outcome.status)
 
 
-@app.command("compile")
-def compile_(
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipeline.yaml"),
-    image: Annotated[str | None, typer.Option(help="Image of every step, by digest for a cluster.")] = None,
-    gpus: Annotated[int, typer.Option(min=0, help="NVIDIA GPUs of the train step, one per rank; 0: none.")] = 4,
-) -> None:
-    """Write the training pipeline as Kubeflow's IR."""
-    with readable_errors():
-        from pipelines.training import compile_to
-
-        compile_to(out, image, gpus)
-        print(out)
-
-
-@app.command()
-def submit(
-    host: Annotated[str, typer.Option(help="Address of the Kubeflow Pipelines API.")],
-    preset: Preset = "paper",
-    source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
-    data: Annotated[str | None, typer.Option(help="The log's file, as the steps see it.")] = None,
-    store: Annotated[str, typer.Option(help="A folder that all steps share, for reuse and resume; none: ''.")] = "",
-    image: Annotated[str | None, typer.Option(help="Image of every step, by digest.")] = None,
-    gpus: Annotated[
-        int | None, typer.Option(min=0, help="NVIDIA GPUs of the train step; one per rank (train.ranks) if absent.")
-    ] = None,
-    set_: Set = None,
-) -> None:
-    """Start the training pipeline on a cluster; prints the run's id."""
-    with readable_errors():
-        from crossmix.config import load
-        from pipelines.submit import submit as start
-
-        named = [f"data.source={source}"] if source else []
-        named += [f"data.path={data}"] if data else []
-        config = load(preset, [*named, *(set_ or ())])
-        print(start(config, host, store=store, image=image, gpus=gpus))
+app.command("compile")(cluster.compile_)
+app.command()(cluster.submit)
 
 
 @app.command()
@@ -331,7 +298,7 @@ app.add_typer(campaign_commands.campaign, name="campaign")
 app.add_typer(campaign_commands.override, name="override")
 app.add_typer(guard_commands.guard, name="guard")
 app.add_typer(token.token, name="token")
-app.add_typer(cluster, name="cluster")
+app.add_typer(images, name="cluster")
 app.add_typer(loop, name="loop")
 
 app.add_typer(experiment, name="experiment")

@@ -37,8 +37,10 @@ from crossmix.ledger.served import Split
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Whole = NDArray[np.int64]
 REQUESTS, WON, IMPRESSIONS, CLICKS, SPEND = range(5)
 """Of `Increment.delivered`."""
+_PLACE = ("cycle", "slot", "known")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,26 +131,23 @@ def cells(flight: Flight, newest: int, silent: int, *, as_known_then: bool = Fal
     size, platforms = newest + 1, len(flight.static_P)
     counted = [one for one in flight.increments if one.cycle <= newest and (one.known <= newest or not as_known_then)]
     delivered_CPQ, arrived_CPQ = np.zeros((size, platforms, 5)), np.zeros((size, platforms, 2))
-    first = _first_reports(counted)
-    for one in counted:
-        delivered_CPQ[one.cycle, one.slot] += one.delivered
-        late = first.get((one.cycle, one.slot)) == one.known
-        known = one.cycle if late else one.known
-        if newest >= flight.cycles - 1:
-            known = min(known, newest)  # the flight's last row takes in all that comes after it
-        elif known > newest + 1 and not as_known_then:
-            known = one.cycle  # received while the clock ran ahead
-        if known <= newest:
-            arrived_CPQ[known, one.slot] += one.arrived
+    cycle_N, slot_N, known_N = (np.array([getattr(one, name) for one in counted], np.int64) for name in _PLACE)
+    delivered_NQ = np.array([one.delivered for one in counted], np.float64).reshape(-1, 5)
+    arrived_NQ = np.array([one.arrived for one in counted], np.float64).reshape(-1, 2)
+    # One by one in their order, as sums of floats depend on it.
+    np.add.at(delivered_CPQ, (cycle_N, slot_N), delivered_NQ)
+    known_N = _counts_in(flight, newest, as_known_then, cycle_N, slot_N, known_N, (delivered_NQ != 0).any(1))
+    here_N = known_N <= newest
+    np.add.at(arrived_CPQ, (known_N[here_N], slot_N[here_N]), arrived_NQ[here_N])
     reported_CP: Mask = np.zeros((size, platforms), bool)
-    for one in counted:
-        if one.delivered[SPEND] != 0:  # and not the sum: what is refunded in full is reported, too, and returns
-            reported_CP[one.cycle, one.slot] = True
+    # Any, and not the sum: what is refunded in full is reported, too, and returns.
+    spent_N = delivered_NQ[:, SPEND] != 0
+    reported_CP[cycle_N[spent_N], slot_N[spent_N]] = True
     for cycle, slot in flight.known:
         if cycle <= newest:
             reported_CP[cycle, slot] = True
     active_C = np.zeros(size, bool)
-    active_C[[one.cycle for one in counted]] = True
+    active_C[cycle_N] = True
     told_CP, share_CP, plan_C = _told(flight, size, active_C)
     unreported_C: Mask = np.asarray(~reported_CP.any(1) & (told_CP > 0).any(1))
     returned_CP, silences = _silent(reported_CP, told_CP > 0, unreported_C, silent)
@@ -177,14 +176,22 @@ def _held(flight: Flight, size: int) -> tuple[NDArray[np.int64], Mask]:
     return doubt_CP, cold_P
 
 
-def _first_reports(increments: Sequence[Increment]) -> dict[tuple[int, int], int]:
-    """By cell, the cycle in which its first delivery became known."""
-    first: dict[tuple[int, int], int] = {}
-    for one in increments:
-        if any(one.delivered):
-            cell = one.cycle, one.slot
-            first[cell] = min(first.get(cell, one.known), one.known)
-    return first
+def _counts_in(
+    flight: Flight, newest: int, as_known_then: bool, cycle_N: Whole, slot_N: Whole, known_N: Whole, any_N: Mask
+) -> Whole:
+    """By increment, the cycle in which its arrivals count, (N,).
+
+    Args:
+        any_N: whether it delivered anything.
+    """
+    first_CP = np.full((newest + 1, len(flight.static_P)), np.iinfo(np.int64).max)
+    np.minimum.at(first_CP, (cycle_N[any_N], slot_N[any_N]), known_N[any_N])
+    counts_N = np.where(first_CP[cycle_N, slot_N] == known_N, cycle_N, known_N)
+    if newest >= flight.cycles - 1:
+        return np.minimum(counts_N, newest)  # the flight's last row takes in all that comes after it
+    if as_known_then:
+        return counts_N
+    return np.where(counts_N > newest + 1, cycle_N, counts_N)  # received while the clock ran ahead
 
 
 def _told(flight: Flight, size: int, active_C: Mask) -> tuple[Array, Array, Array]:
@@ -210,7 +217,8 @@ def _told(flight: Flight, size: int, active_C: Mask) -> tuple[Array, Array, Arra
 def _silent(reported_CP: Mask, told_CP: Mask, unreported_C: Mask, silent: int) -> tuple[Mask, list[Silence]]:
     """Cells whose money counts as unspent as their platform told no spend for so long, and who is silent now."""
     returned_CP, silences = np.zeros_like(reported_CP), []
-    for slot in range(reported_CP.shape[1]):
+    quiet_CP = told_CP & ~reported_CP & ~unreported_C[:, None]
+    for slot in np.flatnonzero(quiet_CP.any(0)).tolist():
         runs: list[list[int]] = [[]]
         for cycle in np.flatnonzero(~unreported_C).tolist():
             if reported_CP[cycle, slot]:

@@ -30,12 +30,12 @@ class Seeds:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.faults: dict[str, str] = {}
-        """Why the log's statistics of a campaign cannot be read, while others' can; such a campaign is asked for again."""
+        """Why the log's statistics of a campaign cannot be read, while others' can; it is asked for again."""
         self._stamp = -1
         self._kept: dict[str, dict[str, Array]] = {}
 
     def of(self, names: Iterable[str], platforms: Sequence[str]) -> Mapping[str, Mapping[str, Array]]:
-        """`SEEDED`, (P,) each, of these campaigns at least, but for `faults`; nothing of one that the log does not know.
+        """`SEEDED`, (P,) each, of these campaigns at least, but for `faults`; nothing of one that the log lacks.
 
         Args:
             platforms: in slot order.

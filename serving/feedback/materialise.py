@@ -11,18 +11,18 @@ anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.background import ExpectedError, Loop, sentence
 from crossmix.clock import Clock, wall
-from crossmix.ledger import pushes
+from crossmix.ledger import feedback, pushes
 from crossmix.ledger.campaigns import Campaign, budget_at, budget_edits, pauses
 from crossmix.ledger.feedback import Increment, increments_of, known_cells_of
 from crossmix.ledger.locks import Lead
@@ -32,55 +32,21 @@ from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS, CANARY
 from serving.feedback.cells import Cells, Flight, cells
 from serving.feedback.feature_rows import Seeds, push_rows
-from serving.feedback.gaps import NOTHING, Gaps, Missing, missing
+from serving.feedback.gaps import NOTHING, Missing, missing
 from serving.feedback.guard import NONE, Doorkeeper, Unbelieved, told
-from serving.feedback.statistics import Row, row_of
+from serving.feedback.server import Pushing, Tried
+from serving.feedback.statistics import Known, Row, rows_of
 
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
-"""How often every campaign's arm is looked at, and not only those that changed; of the clock that the cycles have."""
+"""How often every campaign's arm is looked at, and not only those that changed, unless nothing has come since a look
+that found nothing; of the clock that the cycles have."""
 MOST_MADE = 5_000
 """Rows with which a round hands over what it has made; the next one goes on. Every push writes the offline files anew:
 few large ones cost less than many, and what was made is kept before all is."""
 MOST_READ = 200
-"""Campaigns' arms read from the database at once."""
-
-
-class Pushing(Protocol):
-    """What the pusher needs of the server."""
-
-    @property
-    def store(self) -> Store:
-        """The database; raises `StoreAwayError`."""
-
-    @property
-    def platforms(self) -> tuple[str, ...]:
-        """In slot order."""
-
-    @property
-    def campaigns(self) -> Mapping[str, Campaign]:
-        """As last read; an unchanged one stays the same object."""
-
-    @property
-    def gaps(self) -> Gaps:
-        """Where to say what is missing."""
-
-    def weight(self, arm: str, start: datetime | None = None) -> float:
-        """The arm's part of the budget of a cycle that begins at `start`."""
-
-
-class Tried(Protocol):
-    """Where the arm of a version on trial begins (`serving.canary.trial.Trial`)."""
-
-    def first(self, campaign: Campaign) -> int | None:
-        """Its first cycle; `None`: none is on trial."""
-
-    def weight(self, arm: str, campaign: Campaign, cycle: int) -> float:
-        """Its part of the budget of a cycle."""
-
-    def history(self, campaign: Campaign, policy: Any, own: Any) -> Any:
-        """What it goes on from: increments, complete cells and splits, as the policy's and its own are."""
+"""Campaigns' arms read from the database at once, and whose rows are made together."""
 
 
 @dataclass(slots=True)
@@ -184,6 +150,8 @@ class Pusher(Loop):
         self._seen: dict[Key, _Seen] = {}
         self._received: dict[Key, datetime] = {}
         self._looked: datetime | None = None
+        self._rested: Hashable = None
+        """The mark with which a look at all found nothing to do; `None`: the last one found something."""
         self._until: datetime | None = None
         self._seeds = Seeds(self.folder)
 
@@ -193,7 +161,11 @@ class Pusher(Loop):
         """One round over all campaigns and arms. Raises `StoreAwayError`, `ExpectedError` for what else went wrong."""
         store, campaigns, now = self.live.store, self.live.campaigns, self.clock()
         self._take_turn(store)
-        whole = self._look_at_all(campaigns, now)
+        whole, mark = self._look_at_all(campaigns, now), None
+        if whole or self._looked is None or abs((now - self._looked).total_seconds()) >= LOOK_SECONDS:
+            mark = self._mark(store)  # first: what comes meanwhile makes another
+            whole = whole or mark != self._rested
+            self._looked = self._looked if whole else now
         progress = pushes.progress(store, moved=not whole)
         received = {key: one.feedback.received for key, one in progress.items()}
         if whole or any(self._received.get(key) != moment for key, moment in received.items()):
@@ -204,8 +176,11 @@ class Pusher(Loop):
             self._looked = now
             ends = (campaigns[name].ends(campaigns[name].cycle(now)) for name, _ in progress if name in campaigns)
             self._until = min(ends, default=None)
+        due = self._due(progress, campaigns, now, whole)
+        if whole:
+            self._rested = None if due else mark
         try:
-            all_made = self._make(store, self._due(progress, campaigns, now, whole), now)
+            all_made = self._make(store, due, now)
         except BaseException:
             self._looked = None
             raise
@@ -226,12 +201,14 @@ class Pusher(Loop):
             self._seen.clear()
 
     def _look_at_all(self, campaigns: Mapping[str, Campaign], now: datetime) -> bool:
-        """Whether a cycle may have ended, a campaign was edited, or it is time to; else what moved is enough."""
-        if self._looked is None or abs((now - self._looked).total_seconds()) >= LOOK_SECONDS:
-            return True
-        if now < self._looked or (self._until is not None and now >= self._until):
+        """Whether a cycle may have ended, a campaign was edited, or nothing is known yet; else what moved is enough."""
+        if self._looked is None or now < self._looked or (self._until is not None and now >= self._until):
             return True
         return any(campaigns.get(name, one.campaign) is not one.campaign for (name, _), one in self._seen.items())
+
+    def _mark(self, store: Store) -> Hashable:
+        """Something cheap that is another one once a look at all campaigns might find what it did not find before."""
+        return feedback.number(store), pushes.stamp(store), store.revision(), self._term, self._may_write
 
     def _due(
         self, progress: Mapping[Key, Progress], campaigns: Mapping[str, Campaign], now: datetime, whole: bool
@@ -286,15 +263,10 @@ class Pusher(Loop):
                 for one in self._read(store, due, now):
                     self.live.gaps.note(one.due.key, one.missing)
                 raise ExpectedError(sentence(error)) from error
-        batch = _Batch()
-        for one in self._read(store, due, now):
-            name = one.due.campaign.campaign_id
-            try:
-                if one.due.wanted and name in self._seeds.faults:
-                    raise ExpectedError(f"what the log says of it cannot be read: {self._seeds.faults[name]}")
-                self._add(batch, one, seeds.get(name, {}))
-            except Exception as error:
-                self._broken(one.due, error, now)
+        batch, read = _Batch(), self._read(store, due, now)
+        while block := list(islice(read, MOST_READ)):
+            for one, rows in self._rows(block, seeds, now):
+                self._add(batch, one, rows)
             if len(batch.rows) >= MOST_MADE:
                 break
         if self.stopping:
@@ -353,36 +325,70 @@ class Pusher(Loop):
         changes: Sequence[tuple[datetime, bool]],
         doubts: Unbelieved,
     ) -> Flight:
-        campaign, arm = one.campaign, one.arm
+        campaign, arm, calendar = one.campaign, one.arm, one.campaign.calendar
+        # Of every cycle up to the coming one, and its end: each is asked for several times.
+        begins = [calendar.begins(cycle) for cycle in range(one.newest + 3)]
 
         def plan(cycle: int) -> float:
-            budget = budget_at(campaign.cycle_budget, edits, campaign.ends(cycle)) * campaign.calendar.part(cycle)
+            budget = budget_at(campaign.cycle_budget, edits, begins[cycle + 1]) * calendar.part(cycle)
             if self._trial is not None and arm == CANARY:
                 return budget * self._trial.weight(arm, campaign, cycle)
-            return budget * self.live.weight(arm, campaign.begins(cycle))
+            return budget * self.live.weight(arm, begins[cycle])
 
         return Flight(
             *kept,
             np.array([campaign.share.get(name, 0.0) for name in self.live.platforms]),
             plan,
             campaign.cycles,
-            lambda cycle: _stood_still(changes, campaign.paused, campaign.begins(cycle), campaign.ends(cycle)),
+            lambda cycle: _stood_still(changes, campaign.paused, begins[cycle], begins[cycle + 1]),
             doubts.cells,
             0 if self.guard is None else self.guard.settings.hold,
         )
 
     # ---- rows, and the push ------------------------------------------------------------------------------------------
 
-    def _add(self, batch: _Batch, read: _Read, seeds: Mapping[str, Array]) -> None:
-        """The rows that one wants, if they tell anything new."""
-        one, rows, first = read.due, [], read.flight.first
+    def _rows(
+        self, block: Sequence[_Read], seeds: Mapping[str, Mapping[str, Array]], now: datetime
+    ) -> Iterator[tuple[_Read, list[Row]]]:
+        """The rows that each of some wants, made together; one of which they cannot be made is left out."""
+        wanted: list[tuple[_Read, list[Known]]] = []
+        for read in block:
+            try:
+                wanted.append((read, self._known(read, seeds)))
+            except Exception as error:
+                self._broken(read.due, error, now)
+        try:
+            yield from self._made(wanted)
+        except Exception:  # which of them it is, each says alone
+            for one in wanted:
+                try:
+                    yield from self._made([one])
+                except Exception as error:
+                    self._broken(one[0].due, error, now)
+
+    def _made(self, wanted: Sequence[tuple[_Read, list[Known]]]) -> list[tuple[_Read, list[Row]]]:
+        every = [one for _, known in wanted for one in known]
+        rows = iter(rows_of(every, self.live.platforms, self.window, self.decay))
+        return [(read, list(islice(rows, len(known)))) for read, known in wanted]
+
+    def _known(self, read: _Read, seeds: Mapping[str, Mapping[str, Array]]) -> list[Known]:
+        """What the rows of one are made of, cycle by cycle."""
+        one, first, known = read.due, read.flight.first, []
+        name = one.campaign.campaign_id
+        if one.wanted and name in self._seeds.faults:
+            raise ExpectedError(f"what the log says of it cannot be read: {self._seeds.faults[name]}")
         # Before anything was served or reported there is nothing to say: the log's statistics serve.
         for cycle in range(0) if first is None else one.wanted[max(first - one.wanted.start, 0) :]:
             then = read.newest
             if cycle < one.newest:
                 then = cells(read.flight, cycle, self.silent, as_known_then=True)
             if then is not None:
-                rows.append(row_of(one.campaign, self.live.platforms, then, seeds, self.window, self.decay))
+                known.append(Known(one.campaign, then, seeds.get(name, {})))
+        return known
+
+    def _add(self, batch: _Batch, read: _Read, rows: list[Row]) -> None:
+        """Rows to be pushed, if they tell anything new."""
+        one = read.due
         values = rows[-1].values_X.tobytes() if rows else None
         seen, state = self._seen.get(one.key), one.progress.feedback
         same = seen is not None and seen.newest == one.newest

@@ -7,7 +7,7 @@ last said, and the win rate is 0 where no requests are told, which the policy's 
 or revenue alone are not believed, the platform's rates of the good cells of the window stand: they are taken to have
 come by the clicks that are known. The window begins with the campaign's first cycle.
 
-Shapes: B campaigns (here one), C cycles, P platforms, Q quantities.
+Shapes: B flights, C cycles, P platforms, Q quantities.
 """
 
 from __future__ import annotations
@@ -41,36 +41,74 @@ class Row:
     """In the layout's order."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What a row is made of."""
+
+    campaign: Campaign
+    cells: Cells
+    """Up to the cycle of the row."""
+    seeds: Mapping[str, Array]
+    """`SEEDED` as the log last said them, (P,) each; empty where it does not know the campaign."""
+
+
 def row_of(
     campaign: Campaign, platforms: Sequence[str], cells: Cells, seeds: Mapping[str, Array], window: int, decay: float
 ) -> Row:
     """The statistics after the last of the cells' cycles."""
-    import torch
+    return rows_of([Known(campaign, cells, seeds)], platforms, window, decay)[0]
 
+
+def rows_of(known: Sequence[Known], platforms: Sequence[str], window: int, decay: float) -> list[Row]:
+    """A row for each, bit by bit what it is alone: those of equally many cycles are made together."""
+    by_cycles: dict[int, list[int]] = {}
+    for number, one in enumerate(known):
+        by_cycles.setdefault(len(one.cells.told_CP), []).append(number)
+    rows: dict[int, Row] = {}
+    for numbers in by_cycles.values():
+        rows.update(
+            zip(numbers, _together([known[number] for number in numbers], platforms, window, decay), strict=True)
+        )
+    return [rows[number] for number in range(len(known))]
+
+
+def _together(known: Sequence[Known], platforms: Sequence[str], window: int, decay: float) -> list[Row]:
+    """Rows of flights of equally many cycles."""
     from crossmix.state import ALLOCATION
 
-    newest = len(cells.told_CP) - 1
-    cells = _with_good_rates(cells, window, decay)
-    end = campaign.ends(newest)
-    history = _history(campaign, platforms, cells, seeds, window, decay)
+    every = [_with_good_rates(one.cells, window, decay) for one in known]
+    newest = len(every[0].told_CP) - 1
+    calendars = [one.campaign.calendar for one in known]
+    flights = _Flights.of(every)
+    history = _history([one.campaign for one in known], platforms, every, window, decay)
     for cycle in range(max(newest + 1 - window, 0), newest + 1):
-        _feed(history, cells, cycle)
-    coming, so_far = cells.plan_C[-1], cells.plan_C[:-1].sum()
-    history.cycle_budget_B = _row([coming])[0]
-    history.shift_B = _row([so_far - (newest + 1) * coming])[0]
+        _feed(history, flights, cycle)
+    coming_B = [cells.plan_C[-1] for cells in every]
+    so_far_B = [cells.plan_C[:-1].sum() for cells in every]
+    history.cycle_budget_B = _tensor(coming_B)
+    history.shift_B = _tensor(
+        [so_far - (newest + 1) * coming for so_far, coming in zip(so_far_B, coming_B, strict=True)]
+    )
     # What the window does not hold: sums over the whole flight, and what was last seen.
-    history.spent_BP, history.elapsed_B = _row(cells.spent_CP.sum(0)), _row([newest + 1])[0]
-    history.share_BP = _row(cells.share_CP[-1])
-    history.win_rate_BP, history.log_price_BP = _row(_win_rate(cells)), _row(_log_price(cells, seeds))
-    if "log_supply" in seeds:
-        history.log_supply_BP = _row(seeds["log_supply"])
-    else:
-        history.log_supply_BP = torch.zeros_like(history.spent_BP)
-    platform, whole = history.statistics(torch.tensor([float(campaign.calendar.weekday(newest + 1))]))
-    unseen_P = ~cells.known_CP[-1]
-    if unseen_P.any():
-        platform[0, torch.tensor(unseen_P), ALLOCATION.platform("last_roi")] = _row(_last_roi(cells)[unseen_P])[0]
-    return Row(end, ALLOCATION.encode_statistics(platform, whole)[0].numpy().astype(np.float32))
+    history.spent_BP = _tensor(np.stack([cells.spent_CP.sum(0) for cells in every]))
+    history.elapsed_B = _tensor([float(newest + 1)] * len(every))
+    history.share_BP = _tensor(flights.share_BCP[:, -1])
+    zeros_P = np.zeros(len(platforms))
+    history.win_rate_BP = _tensor(_win_rate(flights))
+    history.log_price_BP = _tensor(
+        _log_price(flights, np.stack([one.seeds.get("log_price", zeros_P) for one in known]))
+    )
+    history.log_supply_BP = _tensor(np.stack([one.seeds.get("log_supply", zeros_P) for one in known]))
+    weekday_B = _tensor([float(calendar.weekday(newest + 1)) for calendar in calendars])
+    platform_BPF, whole_BC = history.statistics(weekday_B)
+    seen_BP = flights.known_BCP[:, -1]
+    if not seen_BP.all():
+        column = ALLOCATION.platform("last_roi")
+        last_BP = _tensor(_last_roi(flights))
+        platform_BPF[:, :, column] = last_BP.where(~_tensor(seen_BP).bool(), platform_BPF[:, :, column])
+    values_BX = ALLOCATION.encode_statistics(platform_BPF, whole_BC).numpy().astype(np.float32)
+    ends = [calendar.ends(newest) for calendar in calendars]
+    return [Row(end, values_X) for end, values_X in zip(ends, values_BX, strict=True)]
 
 
 def _with_good_rates(cells: Cells, window: int, decay: float) -> Cells:
@@ -95,74 +133,96 @@ def _with_good_rates(cells: Cells, window: int, decay: float) -> Cells:
     return replace(cells, arrived_CPQ=arrived_CPQ, known_CP=known_CP, delivered_CPQ=delivered_CPQ)
 
 
-def _history(
-    campaign: Campaign, platforms: Sequence[str], cells: Cells, seeds: Mapping[str, Array], window: int, decay: float
-) -> History:
-    import torch
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flights:
+    """`Cells` of several flights."""
 
+    delivered_BCPQ: Array
+    arrived_BCPQ: Array
+    told_BCP: Array
+    share_BCP: Array
+    known_BCP: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, every: Sequence[Cells]) -> _Flights:
+        """Of equally many cycles."""
+        return cls(
+            np.stack([one.delivered_CPQ for one in every]),
+            np.stack([one.arrived_CPQ for one in every]),
+            np.stack([one.told_CP for one in every]),
+            np.stack([one.share_CP for one in every]),
+            np.stack([one.known_CP for one in every]),
+        )
+
+
+def _history(
+    campaigns: Sequence[Campaign], platforms: Sequence[str], every: Sequence[Cells], window: int, decay: float
+) -> History:
     from crossmix.history import History
 
-    limits = campaign.box(platforms)
+    limits = [one.box(platforms) for one in campaigns]
     return History(
         window=window,
         decay=decay,
-        horizon=campaign.cycles,
-        cycle_budget_B=torch.tensor([float(cells.plan_C[0])]),
-        minimum_BP=_row(limits.minimum_P),
-        maximum_BP=_row(limits.maximum_P),
-        share_BP=_row(cells.share_CP[0]),
+        horizon=_tensor([float(one.cycles) for one in campaigns]),
+        cycle_budget_B=_tensor([cells.plan_C[0] for cells in every]),
+        minimum_BP=_tensor(np.stack([one.minimum_P for one in limits])),
+        maximum_BP=_tensor(np.stack([one.maximum_P for one in limits])),
+        share_BP=_tensor(np.stack([cells.share_CP[0] for cells in every])),
     )
 
 
-def _feed(history: History, cells: Cells, cycle: int) -> None:
+def _feed(history: History, flights: _Flights, cycle: int) -> None:
     """One finished cycle, as far as it is known."""
     import torch
 
     from crossmix.history import Outcome
 
-    delivered = [_row(column) for column in cells.delivered_CPQ[cycle].T]
-    conversions, revenue = (_row(column) for column in cells.arrived_CPQ[cycle].T)
-    planned = _row(np.where(cells.known_CP[cycle], cells.told_CP[cycle], 0.0))
-    requests, _, impressions, clicks, spend = delivered
+    requests, _, impressions, clicks, spend = (_tensor(flights.delivered_BCPQ[:, cycle, :, q]) for q in range(5))
+    conversions, revenue = (_tensor(flights.arrived_BCPQ[:, cycle, :, q]) for q in range(2))
+    planned = _tensor(np.where(flights.known_BCP[:, cycle], flights.told_BCP[:, cycle], 0.0))
     outcome = Outcome(requests, impressions, clicks, conversions, revenue, spend, planned)
-    history.update(outcome, conversions, revenue, torch.zeros_like(spend), _row(cells.share_CP[cycle]))
+    history.update(outcome, conversions, revenue, torch.zeros_like(spend), _tensor(flights.share_BCP[:, cycle]))
 
 
-def _newest_known(known_CP: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """By platform, the newest cycle that a mask marks, and whether there is one; (P,) each."""
-    back_P = known_CP[::-1].argmax(0)
-    return len(known_CP) - 1 - back_P, np.asarray(known_CP.any(0))
+def _newest_known(known_BCP: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """By flight and platform, the newest cycle that a mask marks, and whether there is one; (B, P) each."""
+    back_BP = known_BCP[:, ::-1].argmax(1)
+    return known_BCP.shape[1] - 1 - back_BP, np.asarray(known_BCP.any(1))
+
+
+def _of_cycle(value_BCP: Array, cycle_BP: NDArray[np.int64]) -> Array:
+    """By flight and platform, the value of a cycle; (B, P)."""
+    return np.asarray(np.take_along_axis(value_BCP, cycle_BP[:, None], 1)[:, 0])
 
 
 def _ratio(top_P: Array, bottom_P: Array) -> Array:
     return np.divide(top_P, bottom_P, out=np.zeros_like(top_P), where=bottom_P > 0)
 
 
-def _win_rate(cells: Cells) -> Array:
-    """Impressions won / requests in each platform's newest known cycle, (P,)."""
-    cycle_P, any_P = _newest_known(cells.known_CP)
-    row_PQ = cells.delivered_CPQ[cycle_P, np.arange(len(cycle_P))]
-    return np.where(any_P, _ratio(row_PQ[:, WON], row_PQ[:, REQUESTS]), 0.0)
+def _win_rate(flights: _Flights) -> Array:
+    """Impressions won / requests in each platform's newest known cycle, (B, P)."""
+    cycle_BP, any_BP = _newest_known(flights.known_BCP)
+    won_BP, requests_BP = (_of_cycle(flights.delivered_BCPQ[..., q], cycle_BP) for q in (WON, REQUESTS))
+    return np.where(any_BP, _ratio(won_BP, requests_BP), 0.0)
 
 
-def _last_roi(cells: Cells) -> Array:
-    """Revenue / planned budget in each platform's newest known cycle, (P,)."""
-    cycle_P, any_P = _newest_known(cells.known_CP)
-    cell = cycle_P, np.arange(len(cycle_P))
-    return np.where(any_P, _ratio(cells.arrived_CPQ[:, :, 1][cell], cells.told_CP[cell]), 0.0)
+def _last_roi(flights: _Flights) -> Array:
+    """Revenue / planned budget in each platform's newest known cycle, (B, P)."""
+    cycle_BP, any_BP = _newest_known(flights.known_BCP)
+    revenue_BP, told_BP = _of_cycle(flights.arrived_BCPQ[..., 1], cycle_BP), _of_cycle(flights.told_BCP, cycle_BP)
+    return np.where(any_BP, _ratio(revenue_BP, told_BP), 0.0)
 
 
-def _log_price(cells: Cells, seeds: Mapping[str, Array]) -> Array:
-    """ln of the mean price in the newest cycle that shows one, (P,)."""
-    price_CP = _ratio(cells.delivered_CPQ[:, :, SPEND], cells.delivered_CPQ[:, :, IMPRESSIONS])
-    cycle_P, any_P = _newest_known(price_CP > 0)
-    price_P = price_CP[cycle_P, np.arange(len(cycle_P))]
-    stands_P = seeds.get("log_price", np.zeros(len(price_P)))
-    return np.where(any_P, np.log(np.maximum(price_P, 1e-8)), stands_P)
+def _log_price(flights: _Flights, stands_BP: Array) -> Array:
+    """ln of the mean price in the newest cycle that shows one, (B, P); what stood before where none does."""
+    price_BCP = _ratio(flights.delivered_BCPQ[..., SPEND], flights.delivered_BCPQ[..., IMPRESSIONS])
+    cycle_BP, any_BP = _newest_known(price_BCP > 0)
+    return np.where(any_BP, np.log(np.maximum(_of_cycle(price_BCP, cycle_BP), 1e-8)), stands_BP)
 
 
-def _row(row: Any) -> Any:
-    """(1, P) float32."""
+def _tensor(values: Any) -> Any:
+    """float32."""
     import torch
 
-    return torch.tensor(np.asarray(row), dtype=torch.float32)[None]
+    return torch.tensor(np.asarray(values), dtype=torch.float32)

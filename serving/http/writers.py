@@ -1,8 +1,9 @@
 """Threads of their own for what writes to the database, and a bound on what waits for them.
 
 A database that is locked or slow holds only these threads: answers, health, metrics and reads have others. Whoever
-comes when enough requests wait already, or has waited for too long, is sent away at once and may come again. What a request has waited for a thread it does not wait again for the database: all its waits together have
-one bound (`crossmix.ledger.patience`).
+comes when enough requests wait already, or has waited for too long, is sent away at once and may come again. What a
+request has waited for a thread it does not wait again for the database: all its waits together have one bound
+(`crossmix.ledger.patience`).
 """
 
 from __future__ import annotations

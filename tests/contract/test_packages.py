@@ -13,7 +13,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-INSTALLED_EXTRAS = ("dev", "bench")
+INSTALLED_EXTRAS = ("steps", "dev", "bench")
 """The extras that `make setup` installs."""
 INSTALLERS = ("pip", "setuptools")
 """What `make setup` installs first; nothing need ask for it."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from dataclasses import dataclass, replace
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,9 @@ from crossmix.artifacts import (
     GateTable,
     Readaptation,
     ReadaptationJudged,
+    ReadaptResult,
     Registration,
+    RunRecord,
     ServingVersion,
 )
 from crossmix.bundle import watch_of
@@ -34,11 +39,20 @@ from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
 from crossmix.market.pacing import tables
 from crossmix.registry.store import Registry
-from crossmix.registry.trained import MARKET_FILES, MARKET_FOLDER, POLICY_FOLDER, UNTIL, trained_market, trained_policy
+from crossmix.registry.trained import (
+    KEPT_FOLDER,
+    MARKET_FILES,
+    MARKET_FOLDER,
+    POLICY_FOLDER,
+    UNTIL,
+    trained_market,
+    trained_policy,
+)
 from crossmix.training.policy_file import POLICY_FILES, TrainedPolicy, load_policy
 from tests.support.markets import make_market
 from tests.support.recorded_config import covers, recorded
 from tests.support.served_market import START, Poison, fill
+from tests.support.small_run import kill_group
 
 CYCLES, PLATFORMS = 40, 4
 SMALL = ["readapt.updates=3", "readapt.steps=2", "readapt.seeds=6", "readapt.run=r", "train.pathwise.batch=8"]
@@ -132,25 +146,31 @@ def register(home: Home, went: Went) -> Registration:
     return Registration.load(out)
 
 
-def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_in(home: Home, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def moved(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Went:
+    """Up to the gates, in a market whose conversion rates have moved."""
     url, at = home.ledger("moved", scaled_market(home.market, cvr=ALTERNATING))
-    went = adapt(home, tmp_path, home.config(url, at))
-    served = ServingVersion.load(tmp_path / "champion")
+    return adapt(home, tmp_path_factory.mktemp("moved"), home.config(url, at))
+
+
+def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_in(home: Home, moved: Went) -> None:
+    went, folder = moved, moved.folder
+    served = ServingVersion.load(folder / "champion")
     assert (served.version, served.bundle_digest, served.start, served.until) == (1, home.digest, False, None)
 
-    told = FeedbackReport.load(tmp_path / "feedback")
+    told = FeedbackReport.load(folder / "feedback")
     assert told.campaigns == home.market.campaigns
     assert told.suspects == ()
     assert told.arms == ("policy", "control")
     assert 0 < told.served <= went.config.online.window * len(home.market.campaigns)
 
-    report = Readaptation.load(tmp_path / "policy")
+    report = Readaptation.load(folder / "policy")
     tried = {one.name: one for one in report.tried}
     assert tried["meta"].left_out == "the champion's version holds no meta-trained start"
     assert tried["replanned"].lead is not None
     assert tried["replanned"].lead.ci95[0] > 0.002
-    moved = {(one.platform, one.quantity) for one in report.moved}
-    assert moved >= {(platform, "cvr") for platform in home.market.platforms}
+    cells = {(one.platform, one.quantity) for one in report.moved}
+    assert cells >= {(platform, "cvr") for platform in home.market.platforms}
     off = {}
     for one in report.moved:
         if one.quantity == "cvr":
@@ -160,12 +180,12 @@ def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_i
     assert [cell for cell, (gap, probability) in off.items() if probability > 0.95 and gap > 0.35] == []
     assert np.mean([gap for gap, _ in off.values()]) < 0.2
 
-    judged = ReadaptationJudged.load(tmp_path / "judge")
+    judged = ReadaptationJudged.load(folder / "judge")
     assert (judged.outcome, judged.version, judged.bundle_digest) == ("adapted", 1, home.digest)
     assert judged.lead.ci95[0] > 0.002
     assert judged.oracle_ratio > judged.champion_ratio + 0.002
-    assert watch_of(tmp_path / "judge" / "bundle")[0] is not None, "it may serve: a monitor needs its thresholds"
-    gates = {gate.name: gate for gate in GateTable.load(tmp_path / "judge").gates}
+    assert watch_of(folder / "judge" / "bundle")[0] is not None, "it may serve: a monitor needs its thresholds"
+    gates = {gate.name: gate for gate in GateTable.load(folder / "judge").gates}
     assert list(gates) == [f"readapt.{one}" for one in (*went.config.readapt.required, "off_policy")]
     assert all(gates[f"readapt.{one}"].verdict == "pass" for one in went.config.readapt.required)
     assert gates["readapt.predicts"].value is not None
@@ -180,8 +200,10 @@ def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_i
     assert home.registry.get("champion").number == 1
     assert challenger.tags[UNTIL] == told.until
     assert float(challenger.tags["champion_ratio"]) == judged.champion_ratio
-    kept, refitted = trained_market(home.registry, 2), load_market(tmp_path / "policy" / "market")
+    kept, refitted = trained_market(home.registry, 2), load_market(folder / "policy" / "market")
+    beside = load_market(home.out / KEPT_FOLDER / challenger.digest[:16])
     assert torch.equal(kept.value["cvr"], refitted.value["cvr"])
+    assert torch.equal(kept.value["cvr"], beside.value["cvr"])
     assert kept.digest != home.market.digest
     for one in report.moved:
         if one.quantity == "cvr":
@@ -189,11 +211,11 @@ def test_a_moved_market_gives_a_challenger_with_the_market_that_it_was_planned_i
             assert float(kept.value["cvr"][cell] / home.market.value["cvr"][cell]) == pytest.approx(
                 one.factor, rel=1e-3
             )
-    weights, written = trained_policy(home.registry, 2).policy().state_dict(), load_policy(tmp_path / "policy")
+    weights, written = trained_policy(home.registry, 2).policy().state_dict(), load_policy(folder / "policy")
     assert all(torch.equal(value, weights[name]) for name, value in written.state_dict().items())
 
     # Nobody is asked where no server is named, and the step says so.
-    out = went.step("deploy", registration=tmp_path / "register", evaluation=tmp_path / "judge")
+    out = went.step("deploy", registration=folder / "register", evaluation=folder / "judge")
     assert Deployment.load(out).state == "waits"
 
 
@@ -226,6 +248,7 @@ def test_a_broken_feed_stops_it_and_the_reason_names_platform_and_cause(home: Ho
     judged = ReadaptationJudged.load(tmp_path / "judge")
     assert judged.outcome == "stopped"
     assert "impossible on p2" in judged.reason
+    assert watch_of(tmp_path / "judge" / "bundle")[0] is None, "it will not serve"
     assert "value" in judged.reason
     # What is held is unknown to the refit: nothing has moved.
     report = Readaptation.load(tmp_path / "policy")
@@ -264,3 +287,34 @@ def test_a_step_declares_what_it_reads(home: Home, tmp_path: Path) -> None:
         inputs[name] = went.step(name, core, **{key: path for key, path in inputs.items() if key in takes})
         undeclared = sorted(key for key in reads if not any(covers(one, key) for one in step.settings))
         assert not undeclared, f"components/{core}/step.py must declare {', '.join(undeclared)}"
+
+
+@pytest.mark.slow
+def test_the_command_killed_in_a_step_goes_on_to_the_same_challenger(home: Home, moved: Went, tmp_path: Path) -> None:
+    url, at = home.ledger("moved", home.market)
+    RunRecord(run_id="r", config=asdict(load("laptop", SMALL)), steps={}).save(home.out)
+    command = [sys.executable, "-m", "pipelines.cli.main", "readapt", str(home.out), "--run", "r"]
+    command += ["--database", url, "--at", at.isoformat(), "--dry-run"]
+    with (tmp_path / "screen").open("w") as screen:
+        killed = subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        last = time.monotonic() + 600
+        while not list((home.out / "steps").glob("readapt/*.tmp")):
+            assert killed.poll() is None, (tmp_path / "screen").read_text()
+            assert time.monotonic() < last, "the step readapt has not begun"
+            time.sleep(0.02)
+        kill_group(killed)
+    assert not list((home.out / "steps").glob("readapt/*/done.json"))
+    assert ReadaptResult.found(home.out / "readapt" / "r") is None
+
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert [step for step in ("champion", "feedback", "readapt") if f"{step:9} reused" in done.stdout] == [
+        "champion", "feedback",
+    ]  # fmt: skip
+    result = ReadaptResult.load(home.out / "readapt" / "r")
+    assert (result.outcome, result.version) == ("dry run", None)
+    (judged,) = (home.out / "steps" / "judge").glob("*/bundle")
+    names = sorted(path.name for path in judged.iterdir())
+    assert names == sorted(path.name for path in (moved.folder / "judge" / "bundle").iterdir())
+    for name in names:
+        assert (judged / name).read_bytes() == (moved.folder / "judge" / "bundle" / name).read_bytes(), name

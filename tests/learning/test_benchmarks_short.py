@@ -13,6 +13,7 @@ import torch
 
 from benchmarks import ablation, adapt, allocation, guardrails, misfit, monitor, online, readapt, sim_to_real
 from benchmarks._flights import Planner, Silent, fly, tiled
+from benchmarks._resumed import Resumed
 from benchmarks._ways import Kept
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
@@ -275,6 +276,37 @@ def test_a_shock_is_found_on_its_first_day_and_the_figures_are_parts(trained: tu
     assert quiet["ci95"][0] <= quiet["per 30 days"] <= quiet["ci95"][1]
     day_F = monitor.found(watched, monitor.world_of(fitted, "outage"), 3, 6)
     assert monitor.when(day_F)["within 3 d"]["part"] == 1
+
+
+def test_a_benchmark_that_was_cut_off_goes_on_from_what_it_kept(tmp_path: Path) -> None:
+    file, of, asked = tmp_path / "parts.json", {"seed": 1}, []
+
+    def part(name: str) -> list[str]:
+        asked.append(name)
+        return [name]
+
+    first = Resumed(file, of)
+    assert first.part("a", lambda: part("a")) == ["a"]
+    again = Resumed(file, of)
+    assert again.seconds == first.seconds
+    assert [again.part(name, lambda name=name: part(name)) for name in ("a", "b")] == [["a"], ["b"]]  # type: ignore[misc]
+    assert asked == ["a", "b"]
+    with pytest.raises(ValueError, match="name another file"):
+        Resumed(file, {"seed": 2})
+
+
+def test_a_market_by_the_hour_is_as_large_and_drifts_as_much_a_day() -> None:
+    daily = make_market(platforms=4, drift=0.1)
+    hours = monitor.hourly(daily)
+    assert (daily.cycle_hours, hours.cycle_hours) == (24, 1)
+    torch.testing.assert_close(24 * hours.budget, daily.budget)
+    torch.testing.assert_close(24 * hours.value["requests"], daily.value["requests"])
+    torch.testing.assert_close(hours.value["cvr_persistence"] ** 24, daily.value["cvr_persistence"])
+    torch.testing.assert_close(hours.value["cvr_drift"], daily.value["cvr_drift"])
+    days = hours.delay.unflatten(2, (daily.delay.shape[2], 24)).sum(3)
+    torch.testing.assert_close(days, daily.delay)
+    relative = [market.error["requests"] / market.value["requests"] for market in (hours, daily)]
+    torch.testing.assert_close(*relative)
 
 
 def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(trained: tuple[Config, Path, Path]) -> None:

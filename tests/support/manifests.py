@@ -20,6 +20,8 @@ SCHEMAS = ROOT.parent / "shared" / "crds"
 BUILDS = ("local", "cluster", "all")
 """The two overlays, and the base with every component."""
 Document = dict[str, Any]
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as fast where PyYAML has its C library."""
 
 _ALL = """apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -73,7 +75,7 @@ def build(copy: Path, overlay: str) -> list[Document]:
     """The documents of an overlay of a copy."""
     done = kubectl("kustomize", str(copy / "overlays" / overlay))
     assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return list(yaml.load_all(done.stdout, Loader=LOADER))
 
 
 def of_kind(documents: list[Document], *kinds: str) -> list[Document]:

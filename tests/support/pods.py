@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.support.manifests import Document, of_kind
+from tests.support.manifests import Document, named, of_kind
 
 Kind = Literal["server", "job"]
 UID = 10001
@@ -60,6 +60,23 @@ def _pods(document: Document) -> Iterator[Pod]:
             yield pod(template | {"spec": template["spec"] | {"containers": containers} | account}, "job", part)
 
 
+def trainjob_pods(job: Document, documents: Sequence[Document]) -> list[Pod]:
+    """The pods of a posted TrainJob: its TrainingRuntime's, with what the job says in place of that.
+
+    As Kubeflow Trainer builds them: image, command, arguments and the whole of `resources` of the container `node`.
+    """
+    told = job["spec"]["trainer"]
+    (made,) = _pods(named(list(documents), job["spec"]["runtimeRef"]["kind"], job["spec"]["runtimeRef"]["name"]))
+    own = {key: told[key] for key in ("image", "command", "args") if key in told}
+    if "resourcesPerNode" in told:
+        own["resources"] = told["resourcesPerNode"]
+    containers = [
+        {**one, **own, "env": [*one.get("env", ()), *told.get("env", ())]} if one["name"] == "node" else one
+        for one in made.spec["containers"]
+    ]
+    return [Pod(f"TrainJob {job['metadata']['name']}", {**made.spec, "containers": containers}, made.labels, "job")]
+
+
 def pod_faults(
     spec: Mapping[str, Any],
     *,
@@ -92,13 +109,8 @@ def _whole(spec: Mapping[str, Any]) -> Iterator[str]:
         if spec.get(name):
             yield f"{name}: the node's own"
     security = spec.get("securityContext") or {}
-    if security.get("runAsNonRoot") is not True:
-        yield "securityContext.runAsNonRoot: is not true"
-    for name in ("runAsUser", "fsGroup"):
-        if security.get(name) != UID:
-            yield f"securityContext.{name}: is not {UID}"
-    if (security.get("seccompProfile") or {}).get("type") not in ("RuntimeDefault", "Localhost"):
-        yield "securityContext.seccompProfile: is not RuntimeDefault"
+    if security.get("fsGroup") != UID:
+        yield f"securityContext.fsGroup: is not {UID}"
     if security.get("sysctls"):
         yield "securityContext.sysctls: are set"
     for volume in spec.get("volumes", ()):
@@ -120,10 +132,15 @@ def _container(container: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterato
     capabilities = security.get("capabilities") or {}
     if "ALL" not in capabilities.get("drop", ()) or set(capabilities.get("add", ())) - {"NET_BIND_SERVICE"}:
         yield "securityContext.capabilities: not all are dropped"
-    if security.get("privileged") or security.get("runAsUser", UID) == 0 or security.get("runAsNonRoot", True) is False:
-        yield "securityContext: runs as root or privileged"
-    if (security.get("seccompProfile") or {}).get("type") == "Unconfined":
-        yield "securityContext.seccompProfile: is Unconfined"
+    if security.get("privileged"):
+        yield "securityContext.privileged: is true"
+    whole = {**(spec.get("securityContext") or {}), **security}  # what a container says holds before what its pod says
+    if whole.get("runAsNonRoot") is not True:
+        yield "securityContext.runAsNonRoot: is not true"
+    if whole.get("runAsUser") != UID:
+        yield f"securityContext.runAsUser: is not {UID}"
+    if (whole.get("seccompProfile") or {}).get("type") not in ("RuntimeDefault", "Localhost"):
+        yield "securityContext.seccompProfile: is not RuntimeDefault"
     if any(port.get("hostPort") for port in container.get("ports", ())):
         yield "ports: one is the node's"
     resources = container.get("resources") or {}

@@ -12,7 +12,7 @@ from crossmix.artifacts import FeedbackReport, GateTable, Lead, ReadaptationJudg
 from crossmix.config import Config, digest
 from crossmix.evaluate.gates.flights import Flights, fly
 from crossmix.evaluate.gates.publish import publish_bundle
-from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, GAIN, ReadaptCase, gained, judged
+from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, DISAGREE, GAIN, ReadaptCase, gained, judged
 from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, Gate
 from crossmix.evaluate.judge import from_state
 from crossmix.market.model import load
@@ -31,16 +31,18 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     """
     version, refitted = ServingVersion.load(champion), load(policy / "market")
     challenger = load_policy(policy)
+    told = FeedbackReport.load(feedback)
     flights = fly(config, refitted, {CHAMPION: load_policy(champion / "trained"), CHALLENGER: challenger})
     mean, low, high = flights.lead(CHALLENGER, CHAMPION)
     # A bundle that will not be registered needs no thresholds, which take seconds to find.
-    act = from_state(lambda state, least, most, _: challenger(state, least, most)) if worth(config, flights) else None
+    serves = worth(config, flights, told)
+    act = from_state(lambda state, least, most, _: challenger(state, least, most)) if serves else None
     case = ReadaptCase(
         config=config,
         market=load(champion / "market"),
         refitted=refitted,
         feedback=load_feedback(feedback),
-        told=FeedbackReport.load(feedback),
+        told=told,
         flights=flights,
         challenger=challenger,
         bundle=publish_bundle(config, refitted, challenger, out / "bundle", act=act),
@@ -71,9 +73,12 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     return report
 
 
-def worth(config: Config, flights: Flights) -> bool:
-    """Whether the gate of the gain lets the challenger pass: it does, or need not."""
-    return "gain" not in config.readapt.required or gained(flights, config.readapt.gain)
+def worth(config: Config, flights: Flights, told: FeedbackReport) -> bool:
+    """Whether a challenger may be registered, as far as gain and held reports tell: gates that pass, or need not."""
+    required = config.readapt.required
+    if any(("arms" if one.cause == DISAGREE else "plausible") in required for one in told.suspects):
+        return False
+    return "gain" not in required or gained(flights, config.readapt.gain)
 
 
 def verdict(failed: list[Gate]) -> tuple[Outcome, str]:

@@ -10,14 +10,17 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmix.evaluate.watch.expectation import Expectation
 from crossmix.evaluate.watch.statistic import Looked, Sums, Track, look, sums
 from crossmix.feedback import AMOUNTS, Array, Feedback
-from crossmix.market.levels import Residuals, State, start, walk
+from crossmix.market.levels import State, start, walk
 
 RECENT = 28
 """Cycles whose z is kept to show."""
+AT_ONCE = 8
+"""Cycles whose residuals are in memory: four tables of every campaign's cells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,22 +58,31 @@ class Kept:
 class Shown:
     """What the cycles of a look show."""
 
-    residuals: Residuals
+    z_TCPQ: NDArray[np.float32]
+    """Of each campaign's own cells."""
     sums: Sums
     looked: Looked
 
 
 def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Kept, Shown]:
     """Take in finished cycles of the bundle's campaigns (`spread`), oldest first."""
-    followed = walk(expectation.usual, expectation.law, feedback, kept.state)
-    told = sums(followed.residuals)
+    state, own, parts = kept.state, [], []
+    for first in range(0, max(len(feedback), 1), AT_ONCE):
+        some = feedback.between(first, first + AT_ONCE)
+        followed = walk(expectation.usual, expectation.law, some, state)
+        state = followed.state
+        own.append(followed.residuals.z_TCPQ.astype(np.float32))
+        parts.append(sums(followed.residuals))
+    told = Sums(*(np.concatenate(tables) for tables in zip(*parts, strict=True)))
     looked, track = look(told, expectation.thresholds, kept.track)
     z_NPQ = np.concatenate([kept.z_NPQ, looked.z_WTFPQ[0, :, 0]])[-RECENT:]
-    return Kept(followed.state, track, z_NPQ), Shown(followed.residuals, told, looked)
+    return Kept(state, track, z_NPQ), Shown(np.concatenate(own), told, looked)
 
 
 def spread(feedback: Feedback, campaigns: tuple[str, ...]) -> Feedback:
     """The same with these campaigns, in this order; of those that it does not have it had no cycle."""
+    if feedback.campaigns == campaigns:
+        return feedback
     column = [campaigns.index(name) for name in feedback.campaigns]
     empty: dict[str, float] = dict.fromkeys((*AMOUNTS, "told_TCP", "most_TCP"), np.nan) | {"cycle_TC": -1}
     tables: dict[str, Any] = {}

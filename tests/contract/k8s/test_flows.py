@@ -1,4 +1,4 @@
-"""NetworkPolicies of every build, evaluated: each named flow passes by one policy at each end, and nothing else passes."""
+"""NetworkPolicies, evaluated: each named flow passes by one policy at each end, and nothing else passes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.support.flows import End, Port, allowing
+from tests.support.flows import End, Port, allowing, selects
 from tests.support.manifests import BUILDS, Document, of_kind
 from tests.support.pods import pods
 
@@ -93,11 +93,22 @@ EXPECTED = {"local": BASE | HERE, "cluster": BASE | ELSEWHERE, "all": BASE | HER
 PORTS = sorted({port for named in EXPECTED.values() for *_, port in named} | {(22, "TCP"), (80, "TCP"), (4444, "UDP")})
 
 
-def verdict(policies: list[Document], flow: Flow) -> dict[str, list[str]]:
+Selecting = dict[str, list[Document]]
+"""The policies that select an end, by its name."""
+
+
+def selecting(documents: list[Document]) -> Selecting:
+    policies = of_kind(documents, "NetworkPolicy")
+    return {
+        end.name: [one for one in policies if selects(one["spec"]["podSelector"], end.labels)] for end in ENDS.values()
+    }
+
+
+def verdict(policies: Selecting, flow: Flow) -> dict[str, list[str]]:
     """The policies that let a flow pass, at each end that is ours."""
     one, other, port = ENDS[flow[0]], ENDS[flow[1]], flow[2]
     ends = {"egress": (one, other), "ingress": (other, one)}
-    return {way: allowing(policies, way, *pair, port) for way, pair in ends.items() if pair[0].ours}
+    return {way: allowing(policies[pair[0].name], way, *pair, port) for way, pair in ends.items() if pair[0].ours}
 
 
 def every_flow() -> Iterable[Flow]:
@@ -111,7 +122,7 @@ def every_flow() -> Iterable[Flow]:
 def test_each_flow_passes_by_one_policy_at_each_end_and_nothing_else_does(
     builds: dict[str, list[Document]], name: str
 ) -> None:
-    policies, wrong, denied = of_kind(builds[name], "NetworkPolicy"), {}, 0
+    policies, wrong, denied = selecting(builds[name]), {}, 0
     for flow in every_flow():
         found = verdict(policies, flow)
         if flow in EXPECTED[name]:
@@ -132,10 +143,11 @@ def ranks(flow: Flow) -> bool:
 
 def test_a_policy_that_is_gone_is_missed(builds: dict[str, list[Document]]) -> None:
     """Each policy but the one that denies lets a flow pass that no other does, and without that one all else would."""
-    policies = of_kind(builds["all"], "NetworkPolicy")
+    policies = selecting(builds["all"])
     allowed = {flow: verdict(policies, flow) for flow in EXPECTED["all"]}
     used = {name for found in allowed.values() for names in found.values() for name in names}
-    assert used == {policy["metadata"]["name"] for policy in policies} - {"default-deny"}
+    named = {policy["metadata"]["name"] for policy in of_kind(builds["all"], "NetworkPolicy")}
+    assert used == named - {"default-deny"}
 
 
 def test_every_pod_of_a_build_is_a_part_here(builds: dict[str, list[Document]]) -> None:

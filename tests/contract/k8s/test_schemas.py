@@ -80,12 +80,11 @@ def test_a_field_that_is_not_known_is_found(builds: dict[str, list[Document]]) -
         pytest.skip(f"the schemas of custom resources are not in {SCHEMAS}")
     kinds = {document["kind"]: document for document in builds["all"]}
     assert len(kinds) > 15
-    for kind, document in kinds.items():
+    for document in kinds.values():
         mutated = copies.deepcopy(document)
         mutated.get("spec", mutated)["replicaas"] = 1
-        with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+        with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="replicaas"):
             check(mutated)
-            pytest.fail(f"{kind}: nothing is said of an unknown field")
 
 
 def test_a_kind_that_is_not_known_is_an_error() -> None:

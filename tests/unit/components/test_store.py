@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -49,15 +50,20 @@ def store(tmp_path: Path) -> Path:
 
 def test_two_processes_with_one_key_both_end_well_every_time(store: Path, tmp_path: Path) -> None:
     ran("write_seed", 0, store, tmp_path / "warm")  # digests of the code are taken once, before the forks
+
+    def compute(side: str) -> None:
+        for number in range(1, ROUNDS + 1):  # the step waits until both are in it
+            ran("meet", number, store, tmp_path / f"{number}{side}")
+
+    children = [forked(lambda side=side: compute(side)) for side in "ab"]  # type: ignore[misc]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     for number in range(1, ROUNDS + 1):
-        outs = [tmp_path / f"out{number}{side}" for side in "ab"]
-        children = [forked(lambda out=out, seed=number: ran("meet", seed, store, out)) for out in outs]  # type: ignore[misc]
-        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0], number
-        assert Stored.load(outs[0]) == Stored.load(outs[1])
-        folder = store / "ingest" / Stored.load(outs[0]).key
+        told = [Stored.load(tmp_path / f"{number}{side}") for side in "ab"]
+        assert told[0] == told[1]
+        folder = store / "ingest" / told[0].key
         assert (folder / "value").read_text() == str(number)
         assert Done.load(folder).key == folder.name
-        assert (store / "current" / "ingest").resolve() == folder.resolve()
+    assert (store / "current" / "ingest").resolve() == folder.resolve()
     assert len(list((store / "ingest").iterdir())) == ROUNDS + 1  # results, and nothing besides
     assert [path.name for path in (store / "current").iterdir()] == ["ingest"]
     assert not (store / Failure.FILE).exists()
@@ -161,7 +167,7 @@ def test_a_volume_without_locks_is_a_sentence(tmp_path: Path, monkeypatch: pytes
     def refuse(*_: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(step_store.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     refused = pytest.raises(
         step_store.StoreError, match=r"takes no file locks \(Operation not supported\); use a volum"
     )

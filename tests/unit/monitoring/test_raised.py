@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from crossmix.config import load
-from crossmix.ledger import alerts
+from crossmix.ledger import alerts, outbox
 from crossmix.ledger.store import Store
 from monitoring.monitors import EVERY, Finding
 from monitoring.raised import alerts_of, raise_alerts
@@ -43,3 +43,9 @@ def test_the_same_episode_is_raised_once(database: str) -> None:
     assert raise_alerts(store, [replace(ALARM, observed=13.0)], NOW, settings) == 0
     assert raise_alerts(store, [replace(ALARM, cycle=50)], NOW, settings) == 1
     assert len(alerts.newest(store)) == 3
+
+
+def test_what_is_of_all_campaigns_goes_first_as_its_run_is_one_of_each(database: str) -> None:
+    store, settings = Store(database), replace(load("laptop", ()).alerts, targets={"loop": {}})
+    raise_alerts(store, [replace(ALARM, campaign_id="spring"), ALARM], NOW, settings)
+    assert [one.campaign_id for one in outbox.undelivered(store)] == ["*", "spring"]

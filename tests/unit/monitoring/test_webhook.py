@@ -96,6 +96,22 @@ def test_campaigns_do_not_wait_for_each_other(hook: Hook) -> None:
     assert hook.launcher.begun == 3
 
 
+def test_a_run_of_all_campaigns_is_one_of_each(hook: Hook) -> None:
+    every = hook.post(event(campaign_id="*")).content["run_id"]
+    for campaign in ("spring", "summer"):
+        answer = hook.post(event(campaign_id=campaign))
+        assert (answer.status, answer.content["outcome"], answer.content["run_id"]) == (200, "open", every)
+    hook.launcher.states[every] = "succeeded"
+    hook.starter.round()
+    assert hook.post(event(campaign_id="spring", cycle=8)).content["outcome"] == "cooldown"
+    hook.market.advance(timedelta(hours=24))
+    mine = hook.post(event(campaign_id="spring", cycle=9)).content
+    assert mine["outcome"] == "run"
+    both = hook.post(event(campaign_id="*", cycle=9)).content
+    assert both["outcome"] == "run", "one campaign's run is not one of all"
+    assert hook.launcher.calls == [every, mine["run_id"], both["run_id"]]
+
+
 def test_what_only_informs_is_noted(hook: Hook) -> None:
     answer = hook.post(event(severity="info", cause="roi"))
     assert (answer.status, answer.content["outcome"], answer.content["run_id"]) == (202, "noted", None)

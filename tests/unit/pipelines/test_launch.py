@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -94,3 +95,13 @@ def test_the_command_names_run_time_and_database(out: Path) -> None:
     assert command[command.index("--at") + 1] == SPEC["at"]
     assert command[-2:] == ["--database", "sqlite:///x.db"]
     assert "--at" not in launcher.command("run-1", {"campaign_id": "*"})
+
+
+def test_who_asks_for_it_leaves_no_process(out: Path) -> None:
+    launcher = LocalLauncher(out, command=lambda *_: [sys.executable, "-I", "-S", "-c", "import time; time.sleep(900)"])
+    launcher.start("run-1", SPEC)
+    (child,) = launcher._children
+    assert launcher.state("run-1") == "running"
+    launcher.end()
+    assert child.returncode == -signal.SIGTERM
+    assert launcher.state("run-1") == "failed"

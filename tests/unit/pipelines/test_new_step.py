@@ -55,7 +55,7 @@ def audit(config_json: str, store: str, dataset: dsl.Input[dsl.Dataset], audited
 ''',
 }
 IMPORT = "from components.align.component import align\n"
-WIRED = '    log = ingest(**given).outputs["dataset"]\n'
+WIRED = '    log = call(ingest).outputs["dataset"]\n'
 RUN = """
 import json, sys
 from pathlib import Path
@@ -111,7 +111,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = pipeline.read_text()
     assert source.count(IMPORT) == source.count(WIRED) == 1
     source = source.replace(IMPORT, f"{IMPORT}from components.audit.component import audit\n")
-    pipeline.write_text(source.replace(WIRED, f"{WIRED}    audit(**given, dataset=log)\n"))
+    pipeline.write_text(source.replace(WIRED, f"{WIRED}    call(audit, dataset=log)\n"))
     return folder
 
 

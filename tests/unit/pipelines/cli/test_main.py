@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +17,6 @@ from pipelines import console, local
 from pipelines.cli import recommend as answer
 from pipelines.cli.main import app
 from pipelines.cli.serve import clock_for
-from pipelines.submit import submit
 
 
 def invoke(*arguments: str) -> tuple[int, str]:
@@ -140,24 +138,3 @@ def test_a_step_that_was_killed_is_told_from_one_that_failed(tmp_path: Path) -> 
     told = local._explain(tmp_path, tmp_path)
     assert str(told) == "ingest: price: -1; mend it"
     assert told.status == local.BAD_INPUT
-
-
-def test_submit_sends_the_compiled_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = {}
-
-    class Client:
-        def __init__(self, host: str) -> None:
-            sent["host"] = host
-
-        def create_run_from_pipeline_package(self, package: str, **rest: object) -> SimpleNamespace:
-            sent.update(rest, package=Path(package).read_text())
-            return SimpleNamespace(run_id="r1")
-
-    monkeypatch.setattr("kfp.Client", Client)
-    config = load("paper", ["registry.tracking_uri=http://mlflow.example"])
-    assert submit(config, "http://kfp.example", store="/store", image="images.example/crossmix") == "r1"
-    assert sent["host"] == "http://kfp.example"
-    assert sent["arguments"]["store"] == "/store"
-    assert "images.example/crossmix" in sent["package"]
-    with pytest.raises(ConfigError, match=r"registry\.tracking_uri"):
-        submit(load("paper"), "http://kfp.example")

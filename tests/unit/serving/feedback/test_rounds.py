@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 
 from crossmix.ledger import pushes
-from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.state import ALLOCATION
 from feature_repo import features
 from serving.campaigns import service as campaigns
 from serving.feedback import feature_rows
 from serving.feedback import materialise as push
+from serving.feedback.statistics import Known
 from tests.support.pushing import DAY, PLATFORMS, World, both, pusher
 from tests.support.serving_live import START, event
 
@@ -197,6 +198,34 @@ def test_an_idle_round_asks_one_question(world: World) -> None:
     assert "feedback_state" in asked[0]
 
 
+def test_all_are_looked_at_until_a_look_finds_nothing_and_again_once_something_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    progress = pushes.progress
+
+    def noted(store: Any, *, moved: bool = False) -> Any:
+        looks.append(not moved)
+        return progress(store, moved=moved)
+
+    monkeypatch.setattr(pushes, "progress", noted)
+    now, minute = [1.0], 61 / 86_400
+    one = pusher(world, now)
+    world.take(0.9, *both(world, 0))
+    for _ in range(4):
+        one.once()
+        now[0] += minute
+    # It pushes; looks once more for what came in the last moment; then nothing is left, and nothing comes.
+    assert looks == [True, True, False, False]
+    world.take(1.01, event("more", campaign_id="c0", platform="platform0", cycle=1))
+    one.once()
+    assert looks[4:] == [True]
+    now[0] = 2.0
+    one.once()
+    assert looks[5:] == [True], "a cycle has ended"
+    assert set(pushes.all_newest(world.store).values()) == {1}
+
+
 def test_an_event_of_the_last_moment_that_is_written_after_the_push_counts(world: World) -> None:
     now = [1.0]
     one = pusher(world, now)
@@ -250,15 +279,15 @@ def test_a_campaign_that_cannot_be_computed_holds_up_no_other(world: World, monk
     one = pusher(world, now := [1.0])
     for name in ("c0", "c1"):
         world.take(0.9, *both(world, 0, name))
-    original = push.row_of
+    original = push.rows_of
 
-    def failing(campaign: Campaign, *more: Any) -> Any:
-        if campaign.campaign_id == "c0":
+    def failing(known: Sequence[Known], *more: Any) -> Any:
+        if any(one.campaign.campaign_id == "c0" for one in known):
             raise ValueError("a share is nan")
-        return original(campaign, *more)
+        return original(known, *more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(push, "row_of", failing)
+        patched.setattr(push, "rows_of", failing)
         one.once()
     assert (one.trouble, one.pushed) == (None, 2)
     assert set(pushes.all_newest(world.store)) == {("c1", "policy"), ("c1", "control")}

@@ -37,7 +37,7 @@ def test_campaigns_that_have_no_feedback_teach_and_tell_nothing() -> None:
     assert np.isnan(alone.spend_TCP[:, 0]).all()
     np.testing.assert_array_equal(alone.clicks_TCP[:, 1], feedback.clicks_TCP[:, 1])
     kept, shown = follow(expectation, Kept.begin(expectation), alone)
-    assert np.isnan(shown.residuals.z_TCPQ[:, 0]).all()
-    assert np.isfinite(shown.residuals.z_TCPQ[:, 1]).any()
+    assert np.isnan(shown.z_TCPQ[:, 0]).all()
+    assert np.isfinite(shown.z_TCPQ[:, 1]).any()
     start = Kept.begin(expectation).state
     np.testing.assert_array_equal(kept.state.level_QHCP[:, :, 0].numpy(), start.level_QHCP[:, :, 0].numpy())

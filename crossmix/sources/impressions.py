@@ -1,0 +1,173 @@
+"""Source `impressions`: your own impression log, Parquet or CSV files in the contract's columns (`schema.IMPRESSIONS`).
+
+`data.path` is a file or a folder: every `*.parquet`, or every `*.csv` and `*.tsv` (also `.gz`), below it; `creatives`
+and `plans` beside them, in the same formats, are read where they are there. Parquet is read by row groups and plain
+text by blocks, each by as many threads as the engine has; a `.gz` file is one thread's: split it, or write Parquet.
+
+| column | in text |
+|---|---|
+| timestamp, conversion_timestamp | `2026-03-01T12:00:00`, UTC |
+| clicked, converted | 1 or 0, true or false |
+| the rest | as it is; empty: null |
+
+Columns of the contract that may be null may be absent; others of the files are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import ibis
+
+from crossmix.config import Data
+from crossmix.config.values import STRICT, PositiveInt
+from crossmix.schema import CREATIVES, IMPRESSIONS, PLANS, Column, DataError, Provenance
+from crossmix.sources import SOURCES, Backend, Raw, Source, Table, log_files, settings, verify_files
+from crossmix.sources.rules import PROBLEM, parse
+from crossmix.sources.tables import read_header, read_text
+
+PARQUET = ".parquet"
+BESIDE = {"creatives": CREATIVES, "plans": PLANS}
+"""Tables beside the log, by the name of their file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impressions:
+    """What the log's files do not say: `data.settings`."""
+
+    __pydantic_config__ = STRICT
+    currency: str
+    """Of every amount, as EUR."""
+    cycle_hours: PositiveInt = 24
+    """Length of a cycle where `data.cycle_hours` names none, hours."""
+
+
+def read(data: Data, backend: Backend, workdir: Path) -> Raw:
+    """One file or a folder of them.
+
+    Raises:
+        DataError: a file is missing, unreadable, empty or truncated, lacks a column or has another type; a folder holds
+            Parquet and text.
+        ConfigError: `data.settings` lacks the currency.
+    """
+    own: Impressions = settings(data)
+    files = log_files(data)
+    digest = verify_files(files)
+    beside = {path: _stem(path) for path in files.values() if _stem(path) in BESIDE and len(files) > 1}
+    log = [path for path in files.values() if path not in beside]
+    if not log:
+        raise DataError(f"data.path: {data.path!r} has no impressions beside its {' and '.join(beside.values())}")
+    tables = {_name: _table(backend, [path], BESIDE[_name]) for path, _name in beside.items()}
+    impressions = _table(backend, log, IMPRESSIONS)
+    zipped = sum(path.suffix == ".gz" for path in log)
+    return Raw(
+        impressions=impressions,
+        **tables,
+        generated=False,
+        currency=own.currency,
+        cycle_hours=own.cycle_hours,
+        digest=digest,
+        provenance={
+            column.name: (Provenance.REAL if column.name in impressions.columns else Provenance.MISSING).value
+            for column in IMPRESSIONS
+        }
+        | {
+            f"{name}.{column.name}": (
+                Provenance.REAL if column.name in tables[name].columns else Provenance.MISSING
+            ).value
+            for name, columns in BESIDE.items()
+            if name in tables
+            for column in columns
+        },
+        notes=(f"{zipped} of {len(log)} files are gzipped: each was read by one thread.",) if zipped else (),
+    )
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _table(backend: Backend, paths: Sequence[Path], columns: Sequence[Column]) -> Table:
+    """The contract's columns that the files have."""
+    parquet = [path for path in paths if path.suffix == PARQUET]
+    if parquet and len(parquet) < len(paths):
+        other = next(path for path in paths if path.suffix != PARQUET)
+        raise DataError(f"data.path: {str(parquet[0])!r} is Parquet and {str(other)!r} is text; give one of the two")
+    table = _parquet(backend, parquet) if parquet else _text(backend, paths, columns)
+    wanted = (*(column.name for column in columns), PROBLEM)
+    return table.select(*[name for name in wanted if name in table.columns])
+
+
+def _parquet(backend: Backend, paths: Sequence[Path]) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        try:
+            pq.read_schema(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(
+                f"data.path: {str(path)!r} is no Parquet file ({str(error).splitlines()[0]}); write it again"
+            ) from None
+    names = [str(path) for path in paths]
+    if backend.name == "duckdb":
+        return backend.read_parquet(names, union_by_name=True)
+    return reduce(lambda left, right: left.union(right), [backend.read_parquet(name) for name in names])
+
+
+def _text(backend: Backend, paths: Sequence[Path], columns: Sequence[Column]) -> Table:
+    """Files of the same header together, so that a folder of a thousand is one scan."""
+    same: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+    for path in paths:
+        separator, columns_of = read_header(path)
+        same.setdefault((separator, tuple(columns_of)), []).append(path)
+    wanted = [column.name for column in columns if any(column.name in header for _, header in same)]
+    for (_, header), some in same.items():
+        lacks = [name for name in wanted if name not in header]
+        if lacks:
+            raise DataError(
+                f"{lacks[0]}: column is missing from {str(some[0])!r}, and others of its folder have it; give all the "
+                "same columns"
+            )
+    if not wanted:
+        known = ", ".join(column.name for column in columns)
+        raise DataError(f"data.path: {str(paths[0])!r} has none of the contract's columns ({known}); rename its own")
+    parts = [
+        table.select(*wanted)
+        for (separator, names), some in same.items()
+        for table in ([read_text(backend, some, separator, _named(names))])
+    ]
+    text = reduce(lambda left, right: left.union(right), parts)
+    kinds = {column.name: column.kind for column in columns if column.name in wanted and column.kind != "string"}
+    flags = {name: _flag(text[name].strip().lower()) for name, kind in kinds.items() if kind == "boolean"}
+    empty = {name: text[name].nullif("") for name in wanted if name not in kinds}
+    text = text.mutate(**flags, **empty)
+    if not kinds:
+        return text
+    return parse(text, {name: "flag" if kind == "boolean" else kind for name, kind in kinds.items()})
+
+
+def _flag(text: Any) -> Any:
+    """`true` and `false` as the digits that `parse` knows."""
+    return ibis.cases((text == "true", "1"), (text == "false", "0"), else_=text)
+
+
+def _named(header: Sequence[str]) -> list[str]:
+    """A column without a name (a row index) gets one, as every engine wants."""
+    return [name or f"column_{index}" for index, name in enumerate(header)]
+
+
+SOURCES.register(
+    Source(
+        name="impressions",
+        label="your own impressions, in the contract's columns",
+        read=read,
+        folder=("*.parquet", "*.csv", "*.tsv"),
+        beside=("creatives.parquet", "plans.parquet", "creatives.csv", "plans.csv"),
+        settings=Impressions,
+    )
+)

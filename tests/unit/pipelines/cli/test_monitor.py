@@ -1,0 +1,19 @@
+"""What a look is told of what serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crossmix.config import load
+from crossmix.registry.trained import KEPT_FOLDER
+from pipelines.cli.monitor import served_by
+
+
+def test_a_bundles_market_is_the_one_that_the_runs_folder_keeps_under_its_digest(tmp_path: Path) -> None:
+    digest = "3f" * 32
+    kept = tmp_path / KEPT_FOLDER / digest[:16]
+    kept.mkdir(parents=True)
+    served = served_by(load("laptop"), tmp_path)
+    assert served.market is not None
+    assert served.market(digest) == kept
+    assert served_by(load("laptop"), None).market is None, "nobody knows where a registry is"
