@@ -199,7 +199,7 @@ def _until(problem: Callable[[], str | None], place: Place, deadline: float) -> 
     while True:
         try:
             why = problem()
-        except _api_errors() as error:
+        except _api_errors(AwayError) as error:
             why = sentence(error)
         if why is None:
             return
@@ -218,7 +218,7 @@ def _not_ready(
         asked, seen = generations[name], status.get("observedGeneration")
         if seen is not None and asked is not None and seen < asked:
             return f"{name} is not looked at yet"
-        ready: dict[str, Any] = next((row for row in status.get("conditions", ()) if row["type"] == "Ready"), {})
+        ready: Mapping[str, Any] = next((row for row in status.get("conditions", ()) if row["type"] == "Ready"), {})
         if ready.get("status") != "True":
             return f"{name} is not ready ({ready.get('message') or ready.get('reason') or 'nothing told'})"
     return None
@@ -367,12 +367,12 @@ def _cluster() -> Iterator[Cluster]:
             raise RolloutError(f"kubernetes: {sentence(error)}; nothing was applied") from error
 
 
-def _api_errors() -> tuple[type[Exception], ...]:
-    """What both clients raise where no answer comes, or none of success."""
+def _api_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What the client raises where no answer comes, or none of success; and more."""
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
-    return OSError, AwayError, ApiException, HTTPError
+    return OSError, ApiException, HTTPError, *more
 
 
 __all__ = ["Place", "RolloutError", "documents", "roll_out", "settings_of"]
