@@ -70,7 +70,8 @@ TARGETS: Mapping[str, Target] = {
     ),
     "serve": Target(
         extras=("serve",),
-        runs=("pipelines.cli.main", "pipelines.cli.serve", "serving.app", "crossmix.registry.store",
+        runs=("pipelines.cli.main", "pipelines.cli.serve", "pipelines.cli.serve_registry", "serving.app",
+              "serving.live.beside", "crossmix.registry.store",
               "crossmix.registry.refusing", "feature_repo.features", "crossmix.ledger.store", "psycopg", "redis"),
     ),
 }  # fmt: skip

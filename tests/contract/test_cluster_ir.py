@@ -107,7 +107,8 @@ def test_every_pod_has_identity_volumes_environment_and_limits(name: str, built:
         assert EVERYWHERE.items() <= told_env.items()
         assert (told_env["HOME"], told_env["MLFLOW_TRACKING_URI"]) == ("/tmp", "http://mlflow.crossmix.svc:5000")
         secrets = {secret["secretName"] for secret in told["secretAsEnv"]}
-        more = {"feedback": {"crossmix-database"}, "features": {"crossmix-redis"}}.get(one, set())
+        database = {name: {"crossmix-database"} for name in ("feedback", "register")}
+        more = {**database, "features": {"crossmix-redis"}}.get(one, set())
         assert secrets == {"crossmix-s3"} | more
 
 
@@ -138,6 +139,21 @@ def test_without_a_store_kubeflow_caches_all_but_what_a_run_reads_anew(tmp_path:
         caching = {one: bool(task["cachingOptions"].get("enableCache")) for one, task in tasks(spec).items()}
         assert {one for one, on in caching.items() if not on} == never
         assert not any("pvcMount" in told for told in platforms.values())
+
+
+def test_the_deploy_step_is_told_what_to_roll_out_where_it_is_given_documents(tmp_path: Path) -> None:
+    manifests = """[config_maps.crossmix-manifests]
+env = { CROSSMIX_MANIFEST_ROUTER = "router.yaml" }
+steps = ["deploy"]
+
+[labels]"""
+    for given, rolled in ((("[labels]", manifests), True), (("[labels]", "[labels]"), False)):
+        place = read_cluster(cluster_file(tmp_path, given))
+        spec, _ = compiled("readapt", place, tmp_path)
+        told = environment(spec, "deploy")
+        assert told.get("CROSSMIX_SERVE_IMAGE") == (place.images.serve if rolled else None)
+        assert told.get("CROSSMIX_NAMESPACE") == ("crossmix" if rolled else None)
+        assert "CROSSMIX_SERVE_IMAGE" not in environment(spec, "register")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,7 +20,7 @@ def test_the_example_is_a_place_once_it_names_digests(tmp_path: Path) -> None:
     assert place.images.steps == STEPS
     assert place.store is not None
     assert (place.store.claim, place.store.path) == ("crossmix-store", "/store")
-    assert place.secrets["crossmix-database"] == Given(env={"CROSSMIX_DATABASE": "url"}, steps=("feedback",))
+    assert place.secrets["crossmix-database"] == Given(env={"CROSSMIX_DATABASE": "url"}, steps=("feedback", "register"))
     assert place.resources_of("train").gpus == 4
     assert place.resources_of("market") == Resources(cpu="1", memory="4Gi", memory_limit="8Gi")
     assert (place.timeout_of("train"), place.timeout_of("gate")) == (86400, 14400)
