@@ -110,5 +110,6 @@ def keys(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def test_the_config_is_read_by_somebody(ran: Ran) -> None:
     """A section that no step declares is the server's, or says what watches it."""
-    declared = {one.partition(".")[0] for step in steps().values() for one in (*step.settings, *step.aside)}
-    assert set(Config.__dataclass_fields__) - declared == {"serving", "monitor", "alerts"}
+    told = {one for step in steps().values() for one in (*step.settings, *step.aside)}
+    assert set(Config.__dataclass_fields__) - {one.partition(".")[0] for one in told} == {"monitor", "alerts"}
+    assert {one for one in told if one.startswith("serving")} == {"serving.database"}, "where promotions wait"
