@@ -289,7 +289,7 @@ def test_a_step_declares_what_it_reads(home: Home, tmp_path: Path) -> None:
         assert not undeclared, f"components/{core}/step.py must declare {', '.join(undeclared)}"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_command_killed_in_a_step_goes_on_to_the_same_challenger(home: Home, moved: Went, tmp_path: Path) -> None:
     url, at = home.ledger("moved", home.market)
     RunRecord(run_id="r", config=asdict(load("laptop", SMALL)), steps={}).save(home.out)
