@@ -190,8 +190,9 @@ class _Jobs:
 
     def status(self, name: str) -> str | None:
         """`None`: there is no such job."""
+        client = self.client
         try:
-            found: str = self.client.get_job(name).status
+            found: str = client.get_job(name).status
         except Exception as error:  # the client raises RuntimeError, TimeoutError and plain Exception
             if _code(error) == 404 and str(error).startswith(f"Failed to get {self._kind}:"):
                 return None
@@ -203,12 +204,12 @@ class _Jobs:
         from kubeflow.trainer import CustomTrainerContainer
         from kubeflow.trainer.options import ActiveDeadlineSeconds, Labels, Name, TrainerArgs, TrainerCommand
 
-        place = self.place
+        place, client = self.place, self.client
         each = {"gpu": place.gpus, "cpu": place.cpu, "memory": place.memory}
         processes = () if place.gpus else (f"--nproc-per-node={ranks // place.nodes}",)
         try:
-            self.client.train(
-                runtime=self.client.get_runtime(place.runtime),
+            client.train(
+                runtime=client.get_runtime(place.runtime),
                 trainer=CustomTrainerContainer(
                     image=place.image,
                     num_nodes=place.nodes,
@@ -262,9 +263,16 @@ class _Jobs:
         if self._client is None:
             from kubeflow.common.types import KubernetesBackendConfig
             from kubeflow.trainer import TrainerClient
+            from kubernetes.config import ConfigException
 
+            settings = KubernetesBackendConfig(namespace=self.place.namespace, config_file=os.environ.get("KUBECONFIG"))
             try:
-                self._client = TrainerClient(KubernetesBackendConfig(namespace=self.place.namespace))
+                self._client = TrainerClient(settings)
+            except ConfigException as error:
+                raise RankError(
+                    f"TrainJob in namespace {self.place.namespace}: no cluster is known here ({error}); run the "
+                    "step in a pod with a service account's token, or set KUBECONFIG"
+                ) from None
             except Exception as error:  # as above
                 raise _AwayError(_sentence(error)) from error
         return self._client

@@ -99,7 +99,6 @@ def posted(documents: list[Document], place: trainjob.Place, folder: Path) -> Do
     """What the train step posts beside the built TrainingRuntime, through Trainer's own client."""
     with pytest.MonkeyPatch.context() as patched, trainer_api.serving(folder) as (api, kubeconfig):
         patched.setattr(trainer_api, "RUNTIME", named(documents, "TrainingRuntime", place.runtime))
-        patched.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
         patched.setenv("KUBECONFIG", str(kubeconfig))
         patched.delenv("KUBERNETES_SERVICE_HOST", raising=False)
         api.made = lambda job: api.become(job["metadata"]["name"], "Complete")

@@ -24,8 +24,6 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainerApi]
     with serving(tmp_path) as (made, kubeconfig):
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-        # Without a wait between tries within the client.
-        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
         yield made
 
 
@@ -156,6 +154,13 @@ def test_a_job_that_somebody_deletes_is_told(api: TrainerApi) -> None:
 def test_a_cluster_without_the_runtime_is_a_sentence_at_once(api: TrainerApi) -> None:
     api.runtime = False
     with pytest.raises(RankError, match="needs the TrainingRuntime crossmix-torch and an account whose role"):
+        Driver().run()
+
+
+def test_without_a_cluster_it_ends_at_once_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(RankError, match=r"no cluster is known here .*set KUBECONFIG"):
         Driver().run()
 
 
