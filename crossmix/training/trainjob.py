@@ -263,18 +263,17 @@ class _Jobs:
         if self._client is None:
             from kubeflow.common.types import KubernetesBackendConfig
             from kubeflow.trainer import TrainerClient
-            from kubernetes.config import ConfigException
 
             settings = KubernetesBackendConfig(namespace=self.place.namespace, config_file=os.environ.get("KUBECONFIG"))
             try:
                 self._client = TrainerClient(settings)
-            except ConfigException as error:
+            except Exception as error:  # as above; and Kubernetes' own, of a place that names no cluster
+                if type(error).__name__ != "ConfigException":
+                    raise _AwayError(_sentence(error)) from error
                 raise RankError(
                     f"TrainJob in namespace {self.place.namespace}: no cluster is known here ({error}); run the "
                     "step in a pod with a service account's token, or set KUBECONFIG"
                 ) from None
-            except Exception as error:  # as above
-                raise _AwayError(_sentence(error)) from error
         return self._client
 
 
