@@ -181,7 +181,7 @@ class Cluster:
     namespace: ObjectName = "crossmix"
     """Of the runs and of everything they name."""
     images: Images
-    """By digest."""
+    """Of steps, of training and of servers, each by digest."""
     store: StoreVolume | None = None
     """The step store; absent: Kubeflow's own caching."""
     logs: Mapping[ObjectName, Absolute] = field(default_factory=dict)

@@ -36,7 +36,8 @@ def _statements(folder: Path, events: int) -> list[str]:
         answer = client.post("/feedback", content=benchmark._body(0, events))
     live.store.close()
     assert answer.json()["accepted"] == events
-    return count.statements
+    # How long its lock is waited for is set on the connection, which reads and writes no page.
+    return [one for one in count.statements if not one.startswith("PRAGMA busy_timeout")]
 
 
 @pytest.mark.slow

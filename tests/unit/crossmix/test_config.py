@@ -149,7 +149,7 @@ def test_what_a_bundle_carries_is_read_back_without_where_things_lie() -> None:
         "laptop", ["data.source=criteo", "data.path=/somewhere/log.csv", "registry.model=mine", "window=9"]
     )
     content = config.carried(log)
-    elsewhere = {"registry", "serving", "monitor", "readapt", "alerts"}
+    elsewhere = {"registry", "serving", "monitor", "readapt", "alerts", "features"}
     assert set(content) == set(config.CARRIED) == {item.name for item in fields(config.Config)} - elsewhere
     back = config.from_carried(json.dumps(content))
     assert back == replace(log, data=replace(log.data, path=None), registry=config.Registry())
