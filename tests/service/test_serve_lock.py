@@ -48,15 +48,17 @@ def test_a_folder_that_two_packages_share_is_told_apart() -> None:
 
 
 @pytest.mark.slow
-def test_a_server_starts_and_answers_on_its_lock_alone(run: Run, serve: Callable[..., Server], locked: None) -> None:
-    server = serve(run)
+def test_a_predictor_starts_and_answers_on_its_lock_alone(
+    run: Run, serve: Callable[..., Server], locked: None, tmp_path: Path
+) -> None:
+    server = serve(run, "--role", "policy", "--set", f"serving.database=sqlite:///{tmp_path / 'ledger.db'}")
 
     def asked(path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(urllib.request.Request(server.url + path, data=data), timeout=60) as answer:
             return answer.read()
 
-    told = json.loads(asked("/v1/models/router:predict", instance(user_id="u1")))["predictions"][0]
+    told = json.loads(asked("/v1/models/policy:predict", instance()))["predictions"][0]
     assert sum(line["share"] for line in told["allocation"]) == pytest.approx(1.0)
     assert told["degraded"] == []
     serving = json.loads(asked("/serving"))

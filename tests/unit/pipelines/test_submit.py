@@ -138,7 +138,7 @@ def test_a_schedule_is_set_up_once_and_its_runs_have_their_own_ids(api: Api, pla
     assert (done.kind, done.id, done.fresh) == ("schedule", "recurringruns-1", True)
     (made,) = api.kept["recurringruns"]
     assert made["trigger"] == {"cron_schedule": {"cron": "0 30 4 * * *"}}
-    assert (made["mode"], made["no_catchup"], made["service_account"]) == ("ENABLE", True, "crossmix-steps")
+    assert (made["mode"], made["no_catchup"], made["service_account"]) == ("ENABLE", True, "crossmix-deploy")
     parameters = made["runtime_config"]["parameters"]
     assert from_json(parameters["feedback_config"]).readapt.run == ""  # each run takes Kubeflow's id of it
     assert not started(api, place, of=DAILY, kind="schedule", cron="0 30 4 * * *").fresh

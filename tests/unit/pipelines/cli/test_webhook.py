@@ -103,7 +103,7 @@ def test_what_the_webhook_cannot_start_with(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("CROSSMIX_WEBHOOK_TOKEN", raising=False)
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     for arguments, said in (
-        ((), "name the folder of a run that was served, or --database URL"),
+        ((), "name the folder of a run that was served, --database URL, or CROSSMIX_DATABASE"),
         (("--database", url), "alerts.webhook.secret: there is no secret; set CROSSMIX_WEBHOOK_SECRET"),
         (("--database", url, "--set", "alerts.webhook.hours=1"), "alerts.webhook.hours: unknown config key"),
     ):
