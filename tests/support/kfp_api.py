@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from tests.support.json_api import Asked, answering
 
 BASE = "/apis/v2beta1"
 KINDS = {
@@ -42,7 +40,6 @@ class Api:
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Kind -> status and message of every POST."""
     host: str = ""
-    lock: Lock = field(default_factory=Lock)
 
     def posts(self, kind: str) -> int:
         """How often something of a kind was posted."""
@@ -74,77 +71,40 @@ class Api:
 def serving(api: Api) -> Iterator[Api]:
     """The API answers until the end."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(asked: Asked) -> tuple[int, Any] | None:
+        api.asked.append((asked.method, asked.path, asked.query))
+        if api.token is not None and asked.headers.get("Authorization") != f"Bearer {api.token}":
+            return 401, {"error_message": "the token is none of ours"}
+        if not asked.path.startswith(BASE):
+            return 404, {"error_message": "no such address"}
+        path = asked.path.removeprefix(BASE)
+        return (200, looked(api, path, asked.query)) if asked.method == "GET" else posted(api, path, asked)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.handle_one(b"")
-
-        def do_POST(self) -> None:
-            self.handle_one(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-        def handle_one(self, body: bytes) -> None:
-            url = urlsplit(self.path)
-            query = {key: values[0] for key, values in parse_qs(url.query).items()}
-            with api.lock:
-                api.asked.append((self.command, url.path, query))
-                if api.token is not None and self.headers.get("Authorization") != f"Bearer {api.token}":
-                    self.answer(401, {"error_message": "the token is none of ours"})
-                elif not url.path.startswith(BASE):
-                    self.answer(404, {"error_message": "no such address"})
-                elif self.command == "GET":
-                    self.answer(200, looked(api, url.path.removeprefix(BASE), query))
-                else:
-                    self.post(url.path.removeprefix(BASE), query, body)
-
-        def post(self, path: str, query: dict[str, str], body: bytes) -> None:
-            kind = "versions" if path.endswith("upload_version") else path.strip("/")
-            if kind in api.refuse:
-                status, message = api.refuse[kind]
-                self.answer(status, {"error_message": message})
-                return
-            if api.busy.get(kind, 0):
-                api.busy[kind] -= 1
-                self.answer(503, {"error_message": "busy"})
-                return
-            if kind == "versions":
-                told = {"display_name": query["name"], "pipeline_id": query["pipelineid"]}
-                told["package"] = part(self.headers["Content-Type"], body)
-            else:
-                told = json.loads(body)
-            if told.get("namespace") and not api.multi_user:
-                self.answer(400, {"error_message": "in single-user mode a request has no namespace"})
-                return
-            made = api.make(kind, told)
-            if api.cut.get(kind, 0):
-                api.cut[kind] -= 1
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            self.answer(200, {key: value for key, value in made.items() if key != "package"})
-
-        def answer(self, status: int, told: dict[str, Any]) -> None:
-            content = json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    api.host = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with answering(answer) as api.host:
         yield api
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+
+
+def posted(api: Api, path: str, asked: Asked) -> tuple[int, Any] | None:
+    """What a POST is told; `None`: it is done, and the connection cut."""
+    kind = "versions" if path.endswith("upload_version") else path.strip("/")
+    if kind in api.refuse:
+        status, message = api.refuse[kind]
+        return status, {"error_message": message}
+    if api.busy.get(kind, 0):
+        api.busy[kind] -= 1
+        return 503, {"error_message": "busy"}
+    if kind == "versions":
+        told = {"display_name": asked.query["name"], "pipeline_id": asked.query["pipelineid"]}
+        told["package"] = part(asked.headers["Content-Type"], asked.body)
+    else:
+        told = asked.json
+    if told.get("namespace") and not api.multi_user:
+        return 400, {"error_message": "in single-user mode a request has no namespace"}
+    made = api.make(kind, told)
+    if api.cut.get(kind, 0):
+        api.cut[kind] -= 1
+        return None
+    return 200, {key: value for key, value in made.items() if key != "package"}
 
 
 def looked(api: Api, path: str, query: dict[str, str]) -> dict[str, Any]:

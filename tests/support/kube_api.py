@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import yaml
+
+from tests.support.json_api import Asked, answering
 
 Object = dict[str, Any]
 GROUP = "serving.kserve.io/v1beta1"
@@ -102,45 +100,12 @@ def _failure(code: int, message: str) -> Object:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    cluster: Cluster
-    turn: threading.Lock
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_PATCH(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
-        url = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        with self.turn:
-            kind = self.headers.get("content-type", "")
-            status, content = self.cluster.answer(self.command, url.path, kind, query, body)
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        return None
-
-
 @contextmanager
 def serving(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster, while it answers."""
-    handler = type("Handler", (_Handler,), {"cluster": cluster, "turn": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    cluster.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+
+    def answer(asked: Asked) -> tuple[int, Object]:
+        return cluster.answer(asked.method, asked.path, asked.headers.get("content-type", ""), asked.query, asked.body)
+
+    with answering(answer) as cluster.url:
         yield cluster
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.json_api import answering
 
 NAMESPACE = "crossmix"
 RUNTIME: dict[str, Any] = {
@@ -111,39 +111,15 @@ def _made(body: dict[str, Any]) -> dict[str, Any]:
 def serving(folder: Path) -> Iterator[tuple[TrainerApi, Path]]:
     """The API on a free port of 127.0.0.1, and a kubeconfig that leads there."""
     api = TrainerApi()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _any(self) -> None:
-            size = int(self.headers.get("content-length") or 0)
-            status, said = api.answer(self.command, self.path, json.loads(self.rfile.read(size)) if size else None)
-            content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("content-type", "text/plain" if isinstance(said, str) else "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = _any
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: what was asked is in `TrainerApi.asked`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", "namespace": NAMESPACE}}],
-        "users": [{"name": "me", "user": {"token": "secret"}}],
-    }
-    path = folder / "kubeconfig.json"
-    path.write_text(json.dumps(config))
-    try:
+    with answering(lambda asked: api.answer(asked.method, asked.path, asked.json)) as url:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "clusters": [{"name": "here", "cluster": {"server": url}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", "namespace": NAMESPACE}}],
+            "users": [{"name": "me", "user": {"token": "secret"}}],
+        }
+        path = folder / "kubeconfig.json"
+        path.write_text(json.dumps(config))
         yield api, path
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

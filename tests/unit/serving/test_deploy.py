@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +11,30 @@ import pytest
 from crossmix.artifacts import Deployment, Lead, ReadaptationJudged, Registration
 from crossmix.config import load
 from serving.deploy import DeployError, deploy
+from tests.support.json_api import Asked, answering
 
 ROW = {"version": 2, "part": 0.1, "ended": None}
 
 
-class Server(ThreadingHTTPServer):
+class Server:
     """Answers what it was given, by method and path, and keeps what it was asked."""
 
-    answers: dict[str, tuple[int, Any]]
-    asked: list[tuple[str, Any]]
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.asked: list[tuple[str, Any]] = []
+        self.url = ""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        size = int(self.headers.get("content-length") or 0)
-        self.answer("POST", json.loads(self.rfile.read(size) or "null"))
-
-    def do_GET(self) -> None:
-        self.answer("GET", None)
-
-    def answer(self, method: str, body: Any) -> None:
-        key = f"{method} {self.path.partition('?')[0]}"
-        self.server.asked.append((key, body))
-        status, content = self.server.answers.get(key, (404, {"error": "no such route"}))
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        return None
+    def answer(self, asked: Asked) -> tuple[int, Any]:
+        key = f"{asked.method} {asked.path}"
+        self.asked.append((key, asked.json))
+        return self.answers.get(key, (404, {"error": "no such route"}))
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server(("127.0.0.1", 0), Handler)
-    made.answers, made.asked = {}, []
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    made = Server()
+    with answering(made.answer) as made.url:
+        yield made
 
 
 def run(tmp_path: Path, *changes: str, aliases: tuple[str, ...] = ("challenger",)) -> Deployment:

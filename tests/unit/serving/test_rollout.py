@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -18,6 +15,7 @@ from crossmix.artifacts import Deployment, Registration
 from crossmix.config import Config, load
 from serving.deploy import deploy
 from serving.rollout import RELEASE, SERVICES, Place, RolloutError, documents, roll_out, settings_of
+from tests.support.json_api import Asked, answering
 from tests.support.kube_api import Cluster, serving
 
 K8S = Path(__file__).resolve().parents[3] / "k8s" / "base" / "serving"
@@ -25,13 +23,15 @@ OLD, NEW = ("crossmix-serve@sha256:" + "0" * 63 + digit for digit in "12")
 WEIGHTS = {"policy": 0.7, "control": 0.3}
 
 
-class Router(ThreadingHTTPServer):
+class Router:
     """Answers as the pods of what was applied last would; `told` changes what it tells."""
 
-    cluster: Cluster
-    told: dict[str, Any]
-    arms: tuple[str, ...]
-    asked: list[dict[str, Any]]
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.told: dict[str, Any] = {}
+        self.arms: tuple[str, ...] = ("policy", "policy", "control")
+        self.asked: list[dict[str, Any]] = []
+        self.url = ""
 
     def serving(self) -> dict[str, Any]:
         service = next((one for path, one in self.cluster.objects.items() if path.endswith("/router")), None)
@@ -46,29 +46,13 @@ class Router(ThreadingHTTPServer):
         arm = self.arms[int(instance["user_id"].rpartition("-")[2]) % len(self.arms)]
         return {"arm": arm, "allocation": [{"platform": "search", "share": 0.4}, {"platform": "social", "share": 0.6}]}
 
-
-class Handler(BaseHTTPRequestHandler):
-    server: Router
-
-    def do_GET(self) -> None:
-        assert self.path == "/serving"
-        self.send(self.server.serving())
-
-    def do_POST(self) -> None:
-        assert unquote(self.path) == "/v1/models/router:predict"
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.send({"predictions": [self.server.predicted(one) for one in body["instances"]]})
-
-    def send(self, content: Any) -> None:
-        assert self.headers["authorization"] == "Bearer secret"
-        data = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        return None
+    def answer(self, asked: Asked) -> tuple[int, Any]:
+        assert asked.headers["authorization"] == "Bearer secret"
+        if asked.method == "GET":
+            assert asked.path == "/serving"
+            return 200, self.serving()
+        assert asked.path == "/v1/models/router:predict"
+        return 200, {"predictions": [self.predicted(one) for one in asked.json["instances"]]}
 
 
 def ready(found: dict[str, Any]) -> dict[str, Any]:
@@ -87,14 +71,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 @pytest.fixture
 def router(cluster: Cluster) -> Iterator[Router]:
-    made = Router(("127.0.0.1", 0), Handler)
-    made.cluster, made.told, made.arms, made.asked = cluster, {}, ("policy", "policy", "control"), []
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    made = Router(cluster)
+    with answering(made.answer) as made.url:
+        yield made
 
 
 @pytest.fixture
@@ -103,7 +82,7 @@ def place(router: Router) -> Place:
         image=NEW,
         manifests={name: (K8S / f"{name}.yaml").read_text() for name in SERVICES},
         namespace="crossmix",
-        router=f"http://127.0.0.1:{router.server_port}",
+        router=router.url,
         token="secret",
         seconds=0.0,
         pause=0.0,

@@ -111,6 +111,17 @@ def test_columns_in_another_order_are_one_log(tmp_path: Path) -> None:
     assert taken(tmp_path, tmp_path / "out").frame("impressions")["platform"].tolist() == frame["platform"].tolist()
 
 
+def test_parts_of_before_a_column_was_logged_have_none(tmp_path: Path) -> None:
+    """And columns of another order are the same columns."""
+    frame = impressions()
+    frame[:50].to_parquet(tmp_path / "a.parquet", index=False)
+    later = frame[50:].assign(region="north")
+    later[list(reversed(later.columns))].to_parquet(tmp_path / "b.parquet", index=False)
+    have = taken(tmp_path, tmp_path / "out").frame("impressions")
+    assert have["platform"].tolist() == frame["platform"].tolist()
+    assert have["region"].tolist() == ["unknown"] * 50 + ["north"] * 46
+
+
 def test_rows_that_do_not_parse_are_quarantined(tmp_path: Path) -> None:
     frame = impressions().astype({"price_paid": object, "clicked": object})
     frame.loc[3, "price_paid"], frame.loc[5, "clicked"] = "free", "maybe"
