@@ -38,8 +38,7 @@ from numpy.typing import NDArray
 
 from benchmarks._flights import tiled
 from benchmarks._machine import machine
-from benchmarks._resumed import Resumed
-from benchmarks.allocation import finished
+from benchmarks._resumed import begun
 from benchmarks.guard import AT_ONCE, DAY, Flights, honest
 from benchmarks.guardrails import part
 from benchmarks.readapt import SPREAD, WANTED_LATER, moved
@@ -50,7 +49,7 @@ from crossmix.feedback import Feedback
 from crossmix.market.conditions import scaled_market
 from crossmix.market.level_evidence import Usual
 from crossmix.market.levels import refit
-from crossmix.market.model import Market, load
+from crossmix.market.model import Market
 from crossmix.market.plausible import suspects
 from crossmix.training.believed import believe
 
@@ -121,10 +120,7 @@ def measure(run: Path | None, source: str, data: str | None, flights: int, file:
         file: where every finished part is kept, and taken from; `None`: nowhere.
     """
     before = os.getloadavg()
-    config, folder, _ = finished(run, source, data)
-    fitted, bundle = load(folder), bundles.load(folder.parents[2] / "bundle")
-    torch.set_num_threads(1)
-    kept = Resumed(file, {"seed": SEED, "at once": AT_ONCE, "market": fitted.digest, "bundle": bundle.digest})
+    config, fitted, bundle, kept = begun(run, source, data, file, SEED, AT_ONCE)
     blocks: list[dict[str, Any]] = []
     for number in range(-(-flights // AT_ONCE)):
         blocks.append({})

@@ -42,8 +42,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks._machine import machine
-from benchmarks._resumed import Resumed
-from benchmarks.allocation import finished
+from benchmarks._resumed import Resumed, begun
 from benchmarks.guardrails import part
 from crossmix import bundle as bundles
 from crossmix.config import Config
@@ -52,7 +51,7 @@ from crossmix.ledger.quarantine import ALL, ARRIVALS, doubt
 from crossmix.market.conditions import scaled_market
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.level_evidence import Usual
-from crossmix.market.model import Market, load
+from crossmix.market.model import Market
 from crossmix.market.plausible import suspects
 from crossmix.market.shift import shift
 
@@ -318,10 +317,7 @@ def measure(
         file: where every finished part is kept, and taken from; `None`: nowhere.
     """
     before = os.getloadavg()
-    config, folder, _ = finished(run, source, data)
-    fitted, bundle = load(folder), bundles.load(folder.parents[2] / "bundle")
-    torch.set_num_threads(1)
-    kept = Resumed(file, {"seed": SEED, "at once": AT_ONCE, "market": fitted.digest, "bundle": bundle.digest})
+    config, fitted, bundle, kept = begun(run, source, data, file, SEED, AT_ONCE)
     blocks = [_block(kept, number, fitted, bundle, config, worlds) for number in range(-(-flights // AT_ONCE))]
 
     def every(part_of: str) -> list[Any]:

@@ -144,7 +144,6 @@ def test_without_a_store_kubeflow_caches_all_but_what_a_run_reads_anew(tmp_path:
 def test_the_deploy_step_is_told_what_to_roll_out_where_it_is_given_documents(tmp_path: Path) -> None:
     manifests = """[config_maps.crossmix-manifests]
 env = { CROSSMIX_MANIFEST_ROUTER = "router.yaml" }
-steps = ["deploy"]
 
 [labels]"""
     for given, rolled in ((("[labels]", manifests), True), (("[labels]", "[labels]"), False)):
