@@ -12,7 +12,7 @@ from crossmix.metrics import METRIC
 from crossmix.pages.format import metric, number
 from crossmix.report.platforms import by_metric, comparison, value
 from crossmix.report.policies import forest, ordered, totals
-from tests.support.report_steps import NAMES
+from tests.support.report_judged import NAMES
 
 
 def test_the_best_competitor_is_marked_but_never_the_clairvoyant(evaluation: Evaluation) -> None:
