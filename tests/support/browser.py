@@ -178,7 +178,7 @@ def _port(file: Path, process: subprocess.Popen[bytes], log: Path) -> int:
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text(errors="replace")[-2_000:]
-        if file.is_file() and (lines := file.read_text().splitlines()):
+        if file.is_file() and len(lines := file.read_text().splitlines()) > 1:  # port and path: the port is whole
             return int(lines[0])
         time.sleep(0.05)
-    raise AssertionError(f"no debugging port in 60 s: {log.read_text(errors='replace')[-2_000:]}")
+    raise AssertionError(f"no debugging port in 300 s: {log.read_text(errors='replace')[-2_000:]}")
