@@ -57,8 +57,20 @@ def runs(table: Table) -> bool:
 
 
 def read_parquet(backend: Backend, paths: Sequence[Path | str]) -> Table:
-    """Files as one table, columns by name: one scan, however many they are."""
-    frame = _session().read.option("mergeSchema", "true").parquet(*[address(path) for path in paths])
+    """Files as one table, columns by name: one scan, however many they are.
+
+    Raises:
+        DataError: Spark cannot read one of them, or their columns differ in type.
+    """
+    reader = _session().read.option("mergeSchema", "true")
+    try:
+        frame = reader.parquet(*[address(path) for path in paths])
+    except importlib.import_module("pyspark.errors").PySparkException as error:
+        shown = f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+        raise DataError(
+            f"data.path: Spark cannot read {shown} ({_first_line(error)}); write them again, with timestamps in "
+            "microseconds and the same types in all"
+        ) from error
     return _named(backend, frame)
 
 
@@ -111,6 +123,10 @@ def address(path: Path | str) -> str:
     if isinstance(path, str) and path.startswith("s3://"):
         return f"s3a://{_plain(path.removeprefix('s3://'))}"
     return f"file://{_plain(str(Path(path).absolute()))}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def _plain(path: str) -> str:
