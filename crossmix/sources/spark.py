@@ -119,7 +119,7 @@ def write(table: Table, schema: pa.Schema, by: Sequence[str], folder: Path) -> l
 
 
 def address(path: Path | str) -> str:
-    """What Spark is told to read: a file by its whole path, which it would take for a pattern; S3 by Hadoop's scheme."""
+    """How Spark is told of a file, whose name it would take for a pattern; S3 by the scheme of Hadoop's connector."""
     if isinstance(path, str) and path.startswith("s3://"):
         return f"s3a://{_plain(path.removeprefix('s3://'))}"
     return f"file://{_plain(str(Path(path).absolute()))}"

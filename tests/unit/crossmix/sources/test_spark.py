@@ -22,6 +22,8 @@ from crossmix.sources.tables import read_text, write, write_log
 from tests.support import spark as local
 from tests.support.real_data import SLICE
 
+pytestmark = pytest.mark.slow
+
 DEMO = ["data.demo.days=21", "data.demo.requests_per_day=60", "data.demo.users=600", "data.demo.campaigns=2"]
 TABLES = ("impressions", "sequences", "plans", "creatives", "quarantine")
 SCHEMA = pa.schema([("id", pa.string()), ("fixed", pa.bool_()), ("events", pa.list_(pa.int16()))])
