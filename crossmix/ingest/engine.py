@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import ibis
 
 from crossmix.config import Data
 from crossmix.schema import DataError
-from crossmix.sources import Backend, Table
+from crossmix.sources import Backend, Table, spark
 
 
 def connect(engine: str, workdir: Path) -> Backend:
@@ -21,20 +20,7 @@ def connect(engine: str, workdir: Path) -> Backend:
         DataError: Spark is not installed.
     """
     if engine == "spark":
-        try:
-            spark = importlib.import_module("pyspark.sql").SparkSession
-        except ImportError:
-            raise DataError(
-                "data.engine: 'spark' needs PySpark; install the extra (pip install 'crossmix[spark]') or use 'duckdb'"
-            ) from None
-        session = (
-            spark.builder.appName("crossmix-ingest")
-            .config("spark.sql.session.timeZone", "UTC")
-            .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.sql.warehouse.dir", str(workdir / "warehouse"))
-            .getOrCreate()
-        )
-        return ibis.pyspark.connect(session)
+        return spark.connect(workdir)
     backend = ibis.duckdb.connect(temp_directory=str(workdir / "spill"))
     backend.raw_sql("SET TimeZone = 'UTC'")
     # Inserting in order keeps every later sort, and so the written files, reproducible.
@@ -46,7 +32,10 @@ def connect(engine: str, workdir: Path) -> Backend:
 def materialise(table: Table) -> Table:
     """Run the source's expression once. What the text reader cannot digest is the user's to repair."""
     try:
-        return table.cache()
+        cached = table.cache()
+        if spark.runs(cached):
+            cached.count().execute()  # Spark reads no earlier
+        return cached
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"}:
             raise
