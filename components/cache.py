@@ -76,8 +76,8 @@ def _setting(config: Config, name: str) -> str:
     value: Any = config
     for part in name.split("."):
         value = getattr(value, part)
-    # The log counts by its content, not by where it lies.
-    return digest(replace(value, path=None) if name == "data" else value)
+    # The log counts by its content, not by where it lies, nor by the memory that it is read in.
+    return digest(replace(value, path=None, memory=None) if name == "data" else value)
 
 
 def _log(data: Data) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,22 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 
 
 def write(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> None:
-    """Stream an Ibis table, ordered by the columns `by`, to one Parquet file of exactly this schema."""
-    with pq.ParquetWriter(path, schema) as writer:
+    """Stream an Ibis table, ordered by the columns `by`, to one Parquet file of exactly this schema.
+
+    One batch is encoded while the engine makes the next: the bytes are those of one after the other.
+    """
+
+    def encode(batch: pa.RecordBatch) -> None:
+        writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+
+    with pq.ParquetWriter(path, schema) as writer, ThreadPoolExecutor(1) as encoder:
+        before: Future[None] | None = None
         for batch in _batches(table, schema, path, by):
-            writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+            if before is not None:
+                before.result()
+            before = encoder.submit(encode, batch)
+        if before is not None:
+            before.result()
 
 
 def write_log(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> None:
@@ -122,5 +135,8 @@ def fetch(table: Table) -> list[dict[str, Any]]:
 
 
 def rounded(value: float | None) -> float:
-    """Ten significant digits: parallel sums differ beyond them from run to run."""
-    return float(f"{value or 0.0:.10g}")
+    """Ten significant digits, of thirteen: parallel sums differ in the last from run to run.
+
+    A sum of prices of a few digits may lie half way between two numbers of ten, where its last bits must not decide.
+    """
+    return float(f"{float(f'{value or 0.0:.13g}'):.10g}")
