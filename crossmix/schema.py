@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from crossmix.artifacts import Artifact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
+    import pyarrow as pa
 
 
 class Provenance(StrEnum):
@@ -103,6 +106,9 @@ DERIVED: tuple[Column, ...] = (
 
 SPLITS = ("train", "validation", "test")
 
+ROWS = 65_536
+"""Rows of a table that are read at a time."""
+
 # A behaviour id tells what happened (0 impression, 1 click, 2 conversion) on which platform slot; 0 is padding.
 EVENTS = ("impression", "click", "conversion")
 
@@ -164,11 +170,37 @@ class Dataset:
         """What it says of itself; raises `ArtifactError` where it cannot be read."""
         return Meta.load(self.path)
 
+    def file(self, table: str) -> Path:
+        """Where a table lies: one Parquet file, or a folder of part files where a cluster wrote it."""
+        return self.path / f"{table}.parquet"
+
+    def parts(self, table: str) -> list[Path]:
+        """The files of a table; one after the other, by name, they hold its rows in their order.
+
+        Raises:
+            FileNotFoundError: a folder without a part file.
+        """
+        file = self.file(table)
+        if not file.is_dir():
+            return [file]
+        parts = sorted(file.glob("part-*.parquet"))
+        if not parts:
+            raise FileNotFoundError(f"{file}: the folder has no part-*.parquet")
+        return parts
+
     def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A table as pandas: impressions (or outcomes), creatives, plans, sequences, quarantine."""
-        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
-        return pd.read_parquet(self.path / f"{table}.parquet", columns=columns)
+        tables = [pq.read_table(part, columns=columns) for part in self.parts(table)]
+        return pa.concat_tables(tables).to_pandas()
 
-    def file(self, table: str) -> Path:
-        return self.path / f"{table}.parquet"
+    def batches(self, table: str, columns: list[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
+        """A table's rows in their order, at most `rows` at a time, so that memory does not grow with the log."""
+        import pyarrow.parquet as pq
+
+        for part in self.parts(table):
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(batch_size=rows, columns=columns):
+                    yield batch.select(columns) if columns else batch

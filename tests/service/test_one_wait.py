@@ -94,10 +94,13 @@ def test_every_change_has_one_bound(
                     await asyncio.sleep(0.01)
             for name in CHANGES:
                 asked.clear()
-                answer = await sent(client, name, live.experiment.id)
-                assert answer.status_code == 503, (name, answer.text)
-                assert answer.headers["retry-after"] == "1", name
-                assert "have waited" in answer.text or "locked" in answer.text, name
+                for _ in range(50):  # on a busy machine a request's time may be over before its thread has begun
+                    answer = await sent(client, name, live.experiment.id)
+                    assert answer.status_code == 503, (name, answer.text)
+                    assert answer.headers["retry-after"] == "1", name
+                    assert "have waited" in answer.text or "locked" in answer.text, name
+                    if asked:
+                        break
                 assert asked, name
                 assert max(asked) <= BOUND, (name, asked)
 

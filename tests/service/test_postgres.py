@@ -22,6 +22,7 @@ from crossmix.ledger.tables import assignments, events
 from serving.campaigns import service as campaigns
 from serving.feedback import events as feedback
 from serving.http import resources as routes
+from serving.http import writers
 from tests.support.services import Cluster
 from tests.support.serving_live import PLATFORMS, START, FakeLive, event, raw
 
@@ -139,6 +140,43 @@ def test_ids_that_a_database_could_not_hold_are_refused(client: TestClient) -> N
     assert client.patch("/campaigns/a%00b", json={"cycles": 3}).status_code == 404
     assert client.post("/feedback", json=event("a", campaign_id="a\x00b")).status_code == 422
     assert client.post("/feedback", json=event("é" * 200)).json()["accepted"] == 1
+
+
+def test_a_request_waits_for_a_lock_as_long_as_all_its_waits_may_take(
+    client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has the tables: 503 in the request's own time, told to PostgreSQL, and nothing half-written."""
+    client.post("/campaigns", json=raw())
+    app = FastAPI()
+    monkeypatch.setattr(writers, "WAIT_SECONDS", 0.4)
+    live = FakeLive(store, START + timedelta(days=3.5))
+    app.include_router(routes.router(live, changed=live.reload, clock=live.clock))
+    asked: list[int] = []
+
+    def noted(_: Any, __: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith("SET LOCAL lock_timeout"):
+            asked.append(int(statement.rpartition("=")[2]))
+
+    sa.event.listen(store.engine, "before_cursor_execute", noted)
+    with TestClient(app) as hurried, store.engine.connect() as other:
+        other.exec_driver_sql("LOCK TABLE events, campaigns, revision, audit IN EXCLUSIVE MODE")
+        for method, path, body in (
+            ("POST", "/feedback", event("held", cycle=3)),
+            ("POST", "/campaigns", raw(campaign_id="other")),
+            ("PATCH", "/campaigns/spring", {"cycles": 3}),
+        ):
+            asked.clear()
+            for _ in range(50):  # on a busy machine a request's time may be over before its thread has begun
+                answer = hurried.request(method, path, json=body)
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
+                if asked:
+                    break
+            assert 0 < max(asked) <= 400, (path, asked)
+        other.rollback()
+    sa.event.remove(store.engine, "before_cursor_execute", noted)
+    assert client.post("/feedback", json=event("held", cycle=3)).json() == receipt(1, 0, 0)
+    assert set(load_all(store)) == {"spring"}
+    assert campaigns.get(store, "spring").cycles == 14
 
 
 def test_away_is_503_nothing_half_written_and_back_by_itself(
