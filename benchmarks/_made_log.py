@@ -1,8 +1,8 @@
-"""A dataset of any number of rows as ingest writes it, with what features and fusion would make of it: for memory and time.
+"""A dataset of any number of rows as ingest writes it, with what fusion would make of it: for memory and time.
 
-No source, no encoder and no training: ids, prices and events are drawn, predictions and contexts are random numbers. The
-sizes are the demo's: three campaigns on ten platforms, 70 days, four regions, a user per 15 impressions, of whom 40 % are
-held out.
+No source, no encoder and no training: ids, prices and events are drawn, predictions and contexts are random numbers.
+Sizes are the demo's: three campaigns on ten platforms, 70 days, four regions, a user per 15 impressions, of whom 40 %
+are held out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--cases ...] [--json] [--short]`.
+"""Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--json] [--short]`.
 
 | case   | what runs                                                                                    |
 |--------|----------------------------------------------------------------------------------------------|
@@ -7,10 +7,10 @@
 | gate   | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`         |
 
 The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder and no training; what
-fusion would predict is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that imports and
-what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB), at most during
-the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor seconds. `--code` runs
-the cases on another checkout of the project, beside this one's.
+fusion would predict is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that imports
+and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB), at most
+during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor seconds.
+`--code` runs the cases on another checkout of the project too, on the same data.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def gate(folder: Path, out: Path) -> None:
 
 
 CASES: dict[str, Callable[[Path, Path], None]] = {"market": market, "align": align, "gate": gate}
-"""Name to what runs: it reads dataset/, fusion/ and, but for the market's own case, market/ of a folder that `made` wrote,
-and writes to an empty folder."""
+"""Name to what runs: it reads dataset/, fusion/ and market/ of a folder, and writes to an empty one."""
 
 
 def made(folder: Path, rows: int, fitted: Path | None = None) -> None:
