@@ -10,14 +10,15 @@ import numpy as np
 from crossmix import allocate
 from crossmix.bundle import Bundle
 from crossmix.market.model import Market
+from crossmix.reasons import LEFT_OUT
 from crossmix.state import ALLOCATION
 from tests.support.planned_bundles import states
 
 CAUSES = ("moved by", "the policy solved", "the base plan holds", "the base plan gives", "the base plan buys")
 """What makes a free platform earn unlike the others."""
-GRID, MOST, LITTLE = "grid of win rates", 0.15, 0.02
-"""What is said where none of them does; it explains so much, relative, and any difference where less than so much of
-what a platform sells is bought: within the grid's first stretch."""
+MOST, LITTLE = 0.15, 0.05
+"""Where none of them does, what the base plan leaves out is said: it explains so much, relative, and any difference where
+less than so much of what a platform sells is bought, which may be the first win."""
 
 
 def random_statistics(market: Market, rows: int) -> np.ndarray:
@@ -65,7 +66,7 @@ def _named(answer: allocate.Allocation, slot: int) -> bool:
     assert belief is not None
     little = one.amount < LITTLE * belief["supply"][slot]
     common = float(against[1])
-    return GRID in one.reason and (little or abs(one.marginal_roi - common) < MOST * common)
+    return LEFT_OUT in one.reason and (little or abs(one.marginal_roi - common) < MOST * common)
 
 
 def free(given: Sequence[allocate.Allocation]) -> list[str]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from crossmix import allocate, reasons
 from crossmix.bundle import Bundle
 from crossmix.constraints import Limits
+from crossmix.market import pacing
 from crossmix.response import BELIEF, FACTORS, Belief, Response
 from crossmix.state import ALLOCATION
-from tests.support.alike import GRID, LITTLE, answers, free, random_statistics, spread
+from tests.support.alike import LITTLE, answers, free, random_statistics, spread
 from tests.support.bundles import CAMPAIGNS, make
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
@@ -52,7 +54,24 @@ def test_free_platforms_earn_alike_as_the_policy_believes(plain: Bundle) -> None
     assert np.median(blind) > 0.3
 
 
-def test_a_grid_is_no_cause_of_whatever_is_left(plain: Bundle) -> None:
+def test_what_the_base_plan_leaves_out_is_what_is_left(
+    plain: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand times the auctions, paced to the cent, and a grid four times as fine next to nothing is."""
+    value = {name: torch.zeros_like(one) if name == "pacing" else one for name, one in MARKET.value.items()}
+    value["requests"] = 1e4 * value["requests"]
+    large = replace(MARKET, value=value, budget=1e4 * MARKET.budget)
+    monkeypatch.setattr(pacing, "KNOTS", 4 * (pacing.KNOTS - 1) + 1)
+    exact = publish(tmp_path / "exact", market=large)
+    left = []
+    for bundle, market in ((plain, MARKET), (exact, large)):
+        reasons_ = free(answers(bundle, random_statistics(market, 100)))
+        left.append(sum(reasons.LEFT_OUT in one for one in reasons_) / len(reasons_))
+    assert left[0] > 0.03
+    assert left[1] < 0.01
+
+
+def test_what_the_base_plan_leaves_out_is_no_cause_of_whatever_is_left(plain: Bundle) -> None:
     """Where a platform sells a good part of what it has, what is far off has a cause that must be told."""
     answer = answers(plain, random_statistics(MARKET, 1))[0]
     slots = [slot for slot, one in enumerate(answer.platforms) if one.binding is None]
@@ -61,7 +80,7 @@ def test_a_grid_is_no_cause_of_whatever_is_left(plain: Bundle) -> None:
     assert len(slots) > 1
     assert spread(answer) < 0.1
     text = f"free; the next unit earns x against {one.marginal_roi:.3g} on free platforms: {{}}"
-    for part, said, hidden in ((0.5, GRID, False), (0.5 * LITTLE, GRID, True), (0.5, "moved by x", True)):
+    for part, said, hidden in ((0.5, reasons.LEFT_OUT, False), (0.5 * LITTLE, reasons.LEFT_OUT, True), (0.5, "moved by x", True)):
         off = one._replace(marginal_roi=1.3 * one.marginal_roi, reason=text.format(said))
         rows = tuple(off if number == slot else row for number, row in enumerate(answer.platforms))
         supply = [one.amount / part] * len(rows)
@@ -186,7 +205,7 @@ def test_since_when_it_differs_counts_back_to_the_first_cycle_that_did_not() -> 
         ({"moved": ([0.0] * 3, [0.0, 0.0, -0.013], [0.0] * 3)}, "moved by exploration -1.3 points"),
         ({"moved": ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 0.05])}, "moved by the limits +5.0 points"),
         ({"elsewhere": "the policy solved for less"}, "the policy solved for less"),
-        ({}, "the base plan solves on a grid of win rates, which is coarse here"),
+        ({}, "the base plan leaves out pacing and the last win that does not fit, and solves on a grid of win rates"),
         ({"base": [0.5, 0.5, 0.0]}, "the base plan gives it nothing"),
         ({"base": [0.5, 0.3, 0.2], "maximum": 0.2}, "the base plan holds it at its max of 20.0%"),
         ({"base": [0.5, 0.4, 0.1], "minimum": 0.1}, "the base plan holds it at its min of 10.0%"),
