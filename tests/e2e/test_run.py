@@ -14,7 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from components.declared import steps
+from crossmix import bundle
+from crossmix.market.model import load as load_market
 from pipelines.cli.main import app
+from pipelines.cli.recommend import allocate
+from pipelines.local import step_folder
+from tests.support.alike import answers, free, random_statistics, spread
 from tests.support.small_run import Ran, command, crossmix, kill_group
 
 KEYS = {
@@ -181,6 +186,17 @@ def test_without_a_name_every_campaign_is_answered(ran: Ran) -> None:
     assert [line.split(":")[0] for line in table.splitlines() if "for the next cycle" in line] == [
         told["campaign"] for told in every
     ]
+
+
+@pytest.mark.slow
+def test_free_platforms_of_the_demos_campaigns_earn_alike_or_say_why(ran: Ran) -> None:
+    """Its campaigns as they stand, and a hundred states of them thrown about."""
+    saved, features = ran.out / "bundle", step_folder(ran.out, "features")
+    served, market = bundle.load(saved), load_market(step_folder(ran.out, "market"))
+    given = [*allocate(saved, features), *answers(served, random_statistics(market, 100))]
+    assert [one.campaign for one in given[:3]] == ["campaign_1", "campaign_2", "campaign_3"]
+    assert max(map(spread, given)) < 0.1
+    assert len(free(given)) > 2 * len(given)
 
 
 @pytest.mark.slow
