@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar
 from components.cache import log_digest
 from crossmix.config import Config, ConfigError
 from crossmix.config.cluster import Cluster
+from crossmix.sources import in_s3, s3
 from pipelines.wiring import Pipeline, arguments, store_of, write
 
 T = TypeVar("T")
@@ -35,7 +36,6 @@ ENDED_BADLY = {"FAILED", "CANCELED"}
 ATTEMPTS = 100
 """Runs of one content, at most."""
 LOCAL_TRACKING = ("sqlite:", "file:", "postgresql:", "mysql:")
-REMOTE = ("s3://", "gs://", "abfs://", "abfss://", "hdfs://", "https://", "http://")
 NAMES: Mapping[str, str] = {"training": "TRAINING", "readapt": "READAPT", "online": "ONLINE"}
 Kind = Literal["run", "version", "schedule"]
 
@@ -90,6 +90,7 @@ def check(config: Config, pipeline: Pipeline, place: Cluster | None, store: str,
 
     Raises:
         ConfigError: the registry, or the log, is one of this machine; nothing tells Kubeflow's cache of the log.
+        DataError: the log is in S3, where its source does not read, or where it is not.
     """
     uri = config.registry.tracking_uri
     if uri is None:
@@ -101,16 +102,18 @@ def check(config: Config, pipeline: Pipeline, place: Cluster | None, store: str,
     path = config.data.path
     if path is None or not any(step.reads_log for step in pipeline.steps.values()):
         return log or ""
-    if not path.startswith(REMOTE):
+    remote = in_s3(config.data)
+    if not remote:
         _seen(path, place, store)
     if log:
         return log
-    if not path.startswith(REMOTE) and os.access(path, os.R_OK):
+    if s3.credentials() if remote else os.access(path, os.R_OK):
         return log_digest(config.data)
     if not store:
         raise ConfigError(
-            f"--log: data.path {path} cannot be read here, and Kubeflow's cache knows no more of a log than its path; "
-            "pass what stands for its content, as its sha256sum, or give the cluster's file a [store]"
+            f"--log: data.path {path} cannot be read here{' without AWS_ACCESS_KEY_ID' if remote else ''}, and "
+            "Kubeflow's cache knows no more of a log than its path; pass what stands for its content, as its "
+            "sha256sum, or give the cluster's file a [store]"
         )
     return ""
 
