@@ -13,7 +13,9 @@ A Parquet log of N million impressions (`benchmarks/_raw_log.py`) goes through `
 Told are seconds and processor seconds of `ingest` alone, imports excluded, processor microseconds a row, and the memory
 of the whole process at most (Linux's VmHWM): DuckDB runs in it, so there is no other. Digests of what was written show
 that every case wrote the same. Above 10 million rows the last case alone is run. On a busy machine seconds say little;
-processor seconds are somewhat more than on an idle one. `--code DIR` runs cases without `data.memory` on another checkout of the project too, in turn with this one's;
+processor seconds are somewhat more than on an idle one.
+
+`--code DIR` runs cases without `data.memory` on another checkout of the project too, in turn with this one's.
 `--resume FILE` keeps finished cases and goes on from them.
 """
 
