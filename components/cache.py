@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from functools import cache
@@ -32,16 +33,17 @@ def step_key(step: Step, config: Config, inputs: Mapping[str, Path]) -> str:
 
     What its inputs depend on is in their keys.
     """
-    return digest(
-        {
-            "step": step.name,
-            "version": version("crossmix"),
-            "config": {name: _setting(config, name) for name in step.settings},
-            "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
-            "log": _log(config.data) if step.reads_log else None,
-            "code": code_digest(step.core.partition(":")[0]),
-        }
-    )[:16]
+    told: dict[str, Any] = {
+        "step": step.name,
+        "version": version("crossmix"),
+        "config": {name: _setting(config, name) for name in step.settings},
+        "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
+        "log": _log(config.data) if step.reads_log else None,
+        "code": code_digest(step.core.partition(":")[0]),
+    }
+    if step.environment:
+        told["environment"] = {name: os.environ.get(name) for name in step.environment}
+    return digest(told)[:16]
 
 
 def declared_json(step: Step, config: Config) -> str:

@@ -188,6 +188,12 @@ class Dataset:
             raise FileNotFoundError(f"{file}: the folder has no part-*.parquet")
         return parts
 
+    def count(self, table: str) -> int:
+        """Rows of a table, as its files say."""
+        import pyarrow.parquet as pq
+
+        return sum(int(pq.read_metadata(part).num_rows) for part in self.parts(table))
+
     def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A table as pandas: impressions (or outcomes), creatives, plans, sequences, quarantine."""
         import pyarrow as pa

@@ -271,6 +271,8 @@ def describe(outcome: Outcome, out: Path) -> str:
     if summary.registry:
         entry = summary.registry
         lines.append(f"registry   {entry.name} version {entry.version} ({', '.join(entry.aliases)})")
+    if rolled := (summary.steps or {}).get("deploy", {}).get("rollout"):
+        lines.append(f"servers    {rolled}")
     lines.append(f"report     {out / 'report.html'}")
     if outcome.status == GATES_FAILED:
         harmless = {"pass", "not applicable"}

@@ -157,7 +157,7 @@ def write_creatives(creatives: Clean | None, out: Path) -> tuple[str, ...]:
         pq.write_table(schema.empty_table(), out / "creatives.parquet")
         return ()
     table = creatives.table.mutate(category=creatives.table["category"].fill_null(UNKNOWN))
-    write(table.order_by("creative_id"), schema, out / "creatives.parquet")
+    write(table, schema, out / "creatives.parquet", by=("creative_id",))
     counts = fetch(table.agg(image=table["image"].count(), text=table["copy"].count()))[0]
     return tuple(name for name in ("image", "text") if counts[name])
 

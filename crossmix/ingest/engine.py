@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import ibis
 from crossmix.config import Data
 from crossmix.ingest.memory import engine_memory
 from crossmix.schema import DataError
-from crossmix.sources import Backend, Table
+from crossmix.sources import Backend, Table, spark
 
 OUT_OF_MEMORY = "Out of Memory Error"
 """How DuckDB's sentence about it begins."""
@@ -30,20 +29,7 @@ def connect(engine: str, workdir: Path, memory: float | None = None) -> Backend:
         DataError: Spark is not installed.
     """
     if engine == "spark":
-        try:
-            spark = importlib.import_module("pyspark.sql").SparkSession
-        except ImportError:
-            raise DataError(
-                "data.engine: 'spark' needs PySpark; install the extra (pip install 'crossmix[spark]') or use 'duckdb'"
-            ) from None
-        session = (
-            spark.builder.appName("crossmix-ingest")
-            .config("spark.sql.session.timeZone", "UTC")
-            .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.sql.warehouse.dir", str(workdir / "warehouse"))
-            .getOrCreate()
-        )
-        return ibis.pyspark.connect(session)
+        return spark.connect(workdir)
     backend = ibis.duckdb.connect(
         temp_directory=str(workdir / "spill"), memory_limit=f"{engine_memory(memory) // 2**20} MiB"
     )
@@ -77,7 +63,10 @@ def within_memory() -> Iterator[None]:
 def materialise(table: Table) -> Table:
     """Run the source's expression once. What the text reader cannot digest is the user's to repair."""
     try:
-        return table.cache()
+        cached = table.cache()
+        if spark.runs(cached):
+            cached.count().execute()  # Spark reads no earlier
+        return cached
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"} or OUT_OF_MEMORY in str(error):
             raise

@@ -35,7 +35,7 @@ from crossmix.ingest.spend_history import ingest_history
 from crossmix.ingest.timeline import WEEKDAY_HOURS, timeline
 from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, QUARANTINE, Meta
 from crossmix.sources import Raw
-from crossmix.sources.tables import arrow_schema, fetch, write
+from crossmix.sources.tables import arrow_schema, fetch, write_log
 
 
 def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
@@ -67,16 +67,10 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         raw.plans, PLANS, "plans", ("campaign_id", "platform", "date"), lambda t: plan_rules(t, planable, campaigns)
     )
     write_plans(planned, whole, timing, platforms, planable, out)
-    write(
-        known_creatives(table, shown).order_by("timestamp", "impression_id"),
-        arrow_schema((*IMPRESSIONS, *DERIVED)),
-        out / "impressions.parquet",
-    )
-    write(
-        sequences(table, platforms, data.sequence_length).order_by("timestamp", "impression_id").drop("timestamp"),
-        SEQUENCES,
-        out / "sequences.parquet",
-    )
+    order = ("timestamp", "impression_id")
+    shown_rows = known_creatives(table, shown)
+    write_log(shown_rows, arrow_schema((*IMPRESSIONS, *DERIVED)), out / "impressions.parquet", order)
+    write_log(sequences(table, platforms, data.sequence_length), SEQUENCES, out / "sequences.parquet", order)
     modalities = write_creatives(creatives, out)
     rejected = [row for part in (impressions, creatives, planned) if part for row in part.rejected]
     pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")

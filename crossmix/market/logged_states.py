@@ -9,26 +9,28 @@ import torch
 from crossmix.config import Config
 from crossmix.history import History, Outcome
 from crossmix.market.fit.evidence import supplies
-from crossmix.market.fit.log import read
+from crossmix.market.fit.log import Log, read
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 
 
-def statistics(dataset: Dataset, config: Config) -> pd.DataFrame:
+def statistics(dataset: Dataset, config: Config, log: Log | None = None) -> pd.DataFrame:
     """One row per campaign and finished cycle: campaign_id, cycle, event_timestamp (its end), the 128 statistics.
 
     A row is what was known at its timestamp: conversions count from the cycle in which they became known.
+
+    Args:
+        log: the dataset's, where it has been read already.
     """
-    log = read(dataset)
+    log = read(dataset) if log is None else log
     times, campaigns, platforms = log.shape
-    frame = log.frame
     cells = supplies(config, log)
     requests = np.stack([[cell.requests for cell in row] for row in cells]).transpose(2, 0, 1)
     cost = np.stack([[cell.cost() for cell in row] for row in cells]).transpose(2, 0, 1)
     planned, low, high = log.planned(dataset)
     delivered = log.totals()
-    arrived = log.per_cycle(frame["converted"], by="arrival")
-    arrived_revenue = log.per_cycle(frame["revenue"], by="arrival")
+    arrived = log.per_cycle(log.amount("conversions"), by="arrival")
+    arrived_revenue = log.per_cycle(log.amount("revenue"), by="arrival")
 
     def tensor(array: object) -> torch.Tensor:
         return torch.tensor(np.asarray(array), dtype=torch.float32)

@@ -26,7 +26,7 @@ import ibis
 from crossmix.config import Data
 from crossmix.config.values import STRICT, PositiveInt
 from crossmix.schema import CREATIVES, IMPRESSIONS, PLANS, Column, DataError, Provenance
-from crossmix.sources import SOURCES, Backend, Raw, Source, Table, log_files, settings, verify_files
+from crossmix.sources import SOURCES, Backend, Raw, Source, Table, log_files, settings, spark, verify_files
 from crossmix.sources.rules import PROBLEM, parse
 from crossmix.sources.tables import read_header, read_text
 
@@ -116,7 +116,7 @@ def _parquet(backend: Backend, paths: Sequence[Path]) -> Table:
     names = [str(path) for path in paths]
     if backend.name == "duckdb":
         return backend.read_parquet(names, union_by_name=True)
-    return reduce(lambda left, right: left.union(right), [backend.read_parquet(name) for name in names])
+    return spark.read_parquet(backend, names)
 
 
 def _text(backend: Backend, paths: Sequence[Path], columns: Sequence[Column]) -> Table:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossmix.schema import Column, DataError
-from crossmix.sources import Backend, Table
+from crossmix.sources import Backend, Table, spark
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -62,9 +62,7 @@ def read_text(backend: Backend, paths: Path | Sequence[Path], separator: str, he
             columns=dict.fromkeys(header, "VARCHAR"),
             auto_detect=False,
         )
-    parts = [backend.read_csv(name, header=True, sep=separator, inferSchema=False) for name in names]
-    named = [table.rename(dict(zip(header, table.columns, strict=True))) for table in parts]
-    return reduce(lambda left, right: left.union(right), named)
+    return spark.read_text(backend, names, separator, header)
 
 
 def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str, optional: Sequence[str] = ()) -> Table:
@@ -93,8 +91,8 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([(column.name, ARROW[column.kind]) for column in columns])
 
 
-def write(table: Table, schema: pa.Schema, path: Path) -> None:
-    """Stream an ordered Ibis table to one Parquet file of exactly this schema.
+def write(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> None:
+    """Stream an Ibis table, ordered by the columns `by`, to one Parquet file of exactly this schema.
 
     One batch is encoded while the engine makes the next: the bytes are those of one after the other.
     """
@@ -104,12 +102,31 @@ def write(table: Table, schema: pa.Schema, path: Path) -> None:
 
     with pq.ParquetWriter(path, schema) as writer, ThreadPoolExecutor(1) as encoder:
         before: Future[None] | None = None
-        for batch in table.to_pyarrow_batches(chunk_size=BATCH):
+        for batch in _batches(table, schema, path, by):
             if before is not None:
                 before.result()
             before = encoder.submit(encode, batch)
         if before is not None:
             before.result()
+
+
+def write_log(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> None:
+    """`write` for a table as long as the log: on Spark `path` is a folder of parts (`Dataset.parts`)."""
+    if spark.runs(table):
+        spark.write(table, schema, by, path)
+    else:
+        write(table, schema, path, by)
+
+
+def _batches(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    if not spark.runs(table):
+        yield from table.order_by(*by).to_pyarrow_batches(chunk_size=BATCH)
+        return
+    folder = path.with_name(f"{path.name}.parts")  # Ibis would collect the table in the driver
+    for part in spark.write(table, schema, by, folder):
+        with pq.ParquetFile(part) as file:
+            yield from file.iter_batches(batch_size=BATCH)
+    shutil.rmtree(folder)
 
 
 def fetch(table: Table) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def transitions(dataset: Dataset, config: Config, market: Market) -> Logged:
     totals = planned.sum(2, keepdims=True)
     share = np.where(totals > 0, planned / np.maximum(totals, 1e-12), 1 / len(market.platforms))
     share_TCP = torch.tensor(share, dtype=torch.float32)
-    table = statistics(dataset, config)[list(ALLOCATION.names)].to_numpy(np.float32)
+    table = statistics(dataset, config, log)[list(ALLOCATION.names)].to_numpy(np.float32)
     times, campaigns = share_TCP.shape[:2]
     platform_NPF, _ = ALLOCATION.split_statistics(torch.from_numpy(table), len(market.platforms))
     seen_TCX = delivery(platform_NPF).reshape(times, campaigns, -1)

@@ -76,28 +76,18 @@ class Cycles:
 def observed(log: Log, keep: Mask, planned_TCP: Array, times: int) -> Cycles:
     """The log's first `times` cycles; `keep`: which impressions count."""
 
-    def total(column: str | None) -> Array:
-        return log.per_cycle(log.frame[column] if column else None, keep=keep)[:times]
-
-    return Cycles(
-        impressions=total(None),
-        clicks=total("clicked"),
-        conversions=total("converted"),
-        revenue=total("revenue"),
-        spend=total("price_paid"),
-        planned=planned_TCP[:times],
-    )
+    totals = {name: table[:times] for name, table in log.totals(keep).items()}
+    return Cycles(**totals, planned=planned_TCP[:times])
 
 
 def held_out(log: Log) -> Mask:
     """Impressions of the training period whose users the market was not fitted on."""
-    return np.asarray((log.frame["split"] == "train").to_numpy() & log.frame["holdout"].to_numpy(bool))
+    return np.asarray(log.within("train") & log.column("holdout").astype(bool, copy=False))
 
 
 def held_share(log: Log) -> Array:
     """Held-out impressions of the training period over all of it, per campaign and platform, (C, P)."""
-    train = (log.frame["split"] == "train").to_numpy()
-    ours, of_all = (log.per_cycle(keep=keep).sum(0) for keep in (held_out(log), train))
+    ours, of_all = (log.per_cycle(keep=keep).sum(0) for keep in (held_out(log), log.within("train")))
     overall = np.full_like(ours, ours.sum() / max(of_all.sum(), 1))
     return np.asarray(np.divide(ours, of_all, out=overall, where=of_all > 0))
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from crossmix.evaluate.fidelity.cycles import drawn, held_out, held_share, observed
+from crossmix.market.fit.blocks import blocks
 from crossmix.market.fit.log import Log
+from crossmix.market.fit.predictions import predictions
 from crossmix.market.model import Market
 
 Array = npt.NDArray[np.float64]
@@ -62,7 +63,7 @@ def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path | Non
     draws = [
         drawn(market, planned_TCP, share, seed, plan_is_spend=log.plan_from_spend).steps() for seed in range(DRAWS)
     ]
-    transform, price_platform = _price_transforms(market, log, held)
+    transforms = _price_transforms(market, log, held)
     clicks = _click_probabilities(market, log, held, fusion) if fusion is not None else None
     result: dict[str, dict[str, Divergence]] = {}
     for p, group in enumerate(("total", *market.platforms), start=-1):
@@ -71,7 +72,7 @@ def divergences(market: Market, log: Log, planned_TCP: Array, fusion: Path | Non
             predicted, resampled, platform = clicks
             rows = platform == p
             by_quantity["click_probability"] = compare(predicted[rows], resampled[rows])
-        by_quantity["price"] = from_uniform(transform[price_platform == p])
+        by_quantity["price"] = from_uniform(transforms[p] if p >= 0 else np.zeros(0))
         own = slice(None) if p < 0 else slice(p, p + 1)
         for metric, steps in real.items():
             model = np.concatenate([draw[metric][..., own].ravel() for draw in draws])
@@ -102,7 +103,7 @@ def compare(real: Array, model: Array, bins: int = BINS) -> Divergence:
 
 def divergence(real: Array, model: Array, bins: int = BINS) -> float:
     """KL(real || model), nats, on quantile bins of the real sample, add-one-half smoothed; NaN without data."""
-    real, model = real[np.isfinite(real)], model[np.isfinite(model)]
+    real, model = _finite(real), _finite(model)
     if len(real) < 2 * bins or len(model) < 2 * bins:
         return float("nan")
     points = np.unique(real)
@@ -111,9 +112,17 @@ def divergence(real: Array, model: Array, bins: int = BINS) -> float:
     # Edges lie between values that occur, so that no rounding moves a tie across one.
     edges = 0.5 * (points[at - 1] + points[at])
     p = np.bincount(np.searchsorted(edges, real), minlength=len(edges) + 1) + 0.5
-    q = np.bincount(np.searchsorted(edges, model), minlength=len(edges) + 1) + 0.5
+    q = np.full(len(edges) + 1, 0.5)
+    for part in blocks(len(model)):
+        q += np.bincount(np.searchsorted(edges, model[part]), minlength=len(q))
     p, q = p / p.sum(), q / q.sum()
     return float((p * np.log(p / q)).sum())
+
+
+def _finite(values: Array) -> Array:
+    """Without what is not; the same array where all are."""
+    known = np.isfinite(values)
+    return values if known.all() else values[known]
 
 
 def from_uniform(transform: Array) -> Divergence:
@@ -125,12 +134,6 @@ def from_uniform(transform: Array) -> Divergence:
     return Divergence(float((observed_share * np.log(observed_share * BINS)).sum()), len(transform), BINS)
 
 
-def predictions(log: Log, fusion: Path) -> Array:
-    """Calibrated click probability of every impression of the log."""
-    table = pd.read_parquet(fusion / "predictions.parquet", columns=["impression_id", "p_click"])
-    return np.asarray(table.set_index("impression_id")["p_click"].reindex(log.frame["impression_id"]), float)
-
-
 def _click_probabilities(
     market: Market, log: Log, held: Mask, fusion: Path
 ) -> tuple[Array, Array, npt.NDArray[np.int64]]:
@@ -138,27 +141,32 @@ def _click_probabilities(
     rng = np.random.default_rng(0)
     rows = np.flatnonzero(held)
     rows = rng.choice(rows, min(len(rows), CLICKS), replace=False)
-    c, p, cycle = (log.frame[name].to_numpy(np.int64)[rows] for name in ("c", "p", "cycle"))
+    c, p, cycle = (log.column(name)[rows].astype(np.int64) for name in ("c", "p", "cycle"))
     bank = (market.response[..., 0] * market.response_mean[..., None]).double().numpy()
     group = market.cycle_group.numpy()[c, cycle]
-    return predictions(log, fusion)[rows], bank[c, group, p, rng.integers(bank.shape[-1], size=len(rows))], p
+    predicted = predictions(log, fusion, ("p_click",))["p_click"][rows].astype(np.float64)
+    return predicted, bank[c, group, p, rng.integers(bank.shape[-1], size=len(rows))], p
 
 
-def _price_transforms(market: Market, log: Log, held: Mask) -> tuple[Array, npt.NDArray[np.int64]]:
-    """F(price) / F(bid) of every held-out price under its cell's law and cycle's level, and its platform."""
+def _price_transforms(market: Market, log: Log, held: Mask) -> list[Array]:
+    """By platform, F(price) / F(bid) of every held-out price under its cell's law and cycle's level."""
     level = market.path["level"].double().numpy()
-    frame = log.frame[held & (log.frame["cycle"] < len(level)).to_numpy()]
-    parts, platforms = [np.zeros(0)], [np.zeros(0, np.int64)]
-    for (c, p), cell in frame.groupby(["c", "p"]):
-        knots = market.price_law[c, p].double().numpy()
-        levels = np.linspace(0, 1, len(knots))
-        at = level[cell["cycle"].to_numpy(), c, p]
-        rank = np.interp(cell["price_paid"].to_numpy(float) / at, knots, levels)
-        bid = cell["bid_price"].to_numpy(float) / at
-        top = np.where(np.isfinite(bid), np.interp(np.nan_to_num(bid), knots, levels), 1.0)
-        parts.append(np.minimum(rank / np.maximum(top, 1e-6), 1.0))
-        platforms.append(np.full(len(cell), p, np.int64))
-    return np.concatenate(parts), np.concatenate(platforms)
+    campaign, platform, cycle = (log.column(name) for name in ("c", "p", "cycle"))
+    held = held & (cycle < len(level))
+    result = []
+    for p in range(level.shape[2]):
+        parts = [np.zeros(0)]
+        for c in range(level.shape[1]):
+            cell = np.flatnonzero(held & (platform == p) & (campaign == c))
+            knots = market.price_law[c, p].double().numpy()
+            levels = np.linspace(0, 1, len(knots))
+            at = level[cycle[cell], c, p]
+            rank = np.interp(log.column("price_paid")[cell] / at, knots, levels)
+            bid = log.column("bid_price")[cell] / at
+            top = np.where(np.isfinite(bid), np.interp(np.nan_to_num(bid), knots, levels), 1.0)
+            parts.append(np.minimum(rank / np.maximum(top, 1e-6), 1.0))
+        result.append(np.concatenate(parts))
+    return result
 
 
 @cache

@@ -11,6 +11,7 @@ Shapes: T cycles, C campaigns, K cells (campaign x platform), P platforms, U use
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from crossmix.evaluate.fidelity.cycles import drawn, held_out, held_share, observed
 from crossmix.evaluate.fidelity.divergence import Divergence, divergences
 from crossmix.evaluate.fidelity.two_sample import TwoSample, paired
+from crossmix.market.fit.blocks import Ints, Of, blocks
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
 from crossmix.market.replay_splits import retrace
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 METRICS = ("ctr", "cvr", "roi", "spend")
 SUMS = QUANTITIES
-_COLUMNS = ("price_paid", "shown", "clicked", "converted", "revenue")
 RESAMPLES = 400
 # Draws of the market that a classifier compares with the log.
 _DRAWS = 5
 # Users resampled at a time: memory stays small however many there are.
 _BLOCK = 16_384
+# Columns of their sums that are dense at a time.
+_WIDTH = 1_000
 # Fewer conversions than this say nothing about a platform.
 LEAST_CONVERSIONS = 20
 
@@ -119,9 +122,8 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
     times, campaigns, platforms = market.path["requests"].shape
     outcome = retrace(market, planned_TCP, plan_is_spend=log.plan_from_spend)
     model_KQ = np.stack([getattr(outcome, name).double().reshape(times, -1).sum(0).numpy() for name in SUMS], 1)
-    sums = user_sums(log, held_out(log), _cell(log), campaigns * platforms)
-    sums_KQ, sums_RKQ = sums.sum(0).reshape(-1, len(SUMS)), resampled(sums)
-    all_K = log.per_cycle(keep=(log.frame["split"] == "train").to_numpy())[:times].sum(0).ravel()
+    sums_KQ, sums_RKQ = resampled(user_sums(log, held_out(log), _cell(log), campaigns * platforms))
+    all_K = log.per_cycle(keep=log.within("train"))[:times].sum(0).ravel()
     held_KQ, held_RKQ = _stratify(sums_KQ, all_K), _stratify(sums_RKQ, all_K)
     planned_K = planned_TCP[:times].sum(0).ravel()
     platform_K = np.tile(np.arange(platforms), campaigns)
@@ -141,37 +143,60 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
     return result
 
 
-def user_sums(log: Log, keep: npt.NDArray[np.bool_], cell: npt.NDArray[np.int64], cells: int) -> csr_array:
-    """Sums of the five `SUMS` per user and cell over the kept rows, sparse (U, cells x 5).
+def user_sums(log: Log, keep: npt.NDArray[np.bool_], cell: Of, cells: int) -> Iterator[csr_array]:
+    """Sums of the five `SUMS` per user and cell over the kept rows, `_BLOCK` users at a time, sparse (U, cells x 5).
 
-    `cell`: of every row of the log, 0 to `cells` less 1. A spend history names no users: its cycles stand for them.
+    Args:
+        cell: of rows of the log, 0 to `cells` less 1. A spend history names no users: its cycles stand for them.
     """
     from scipy.sparse import coo_array
 
-    frame = log.frame[keep]
-    unit = frame["cycle"].to_numpy() if log.meta.aggregate else frame["user_id"].to_numpy(str)
-    names, user = np.unique(unit, return_inverse=True)
-    columns = [frame[column].to_numpy(float) for column in _COLUMNS]
-    at = [cell[keep] * len(SUMS) + quantity for quantity in range(len(SUMS))]
-    entries = (np.concatenate(columns), (np.tile(user, len(SUMS)), np.concatenate(at)))
-    return coo_array(entries, shape=(max(len(names), 1), cells * len(SUMS))).tocsr()
+    unit = log.column("cycle" if log.meta.aggregate else "user")
+    rows, starts = _by_unit(unit, keep)
+    amounts = [log.amount(quantity) for quantity in SUMS]
+    for first in range(0, max(len(starts) - 1, 1), _BLOCK):
+        own = starts[first : first + _BLOCK + 1]
+        part = rows[own[0] : own[-1]]
+        user = np.repeat(np.arange(len(own) - 1), np.diff(own))
+        columns = [np.ones(len(part)) if of is None else of[part].astype(float) for of in amounts]
+        at = [cell(part) * len(SUMS) + quantity for quantity in range(len(SUMS))]
+        entries = (np.concatenate(columns), (np.tile(user, len(SUMS)), np.concatenate(at).astype(np.int64)))
+        yield coo_array(entries, shape=(max(len(own) - 1, 1), cells * len(SUMS))).tocsr()
 
 
-def resampled(sums: csr_array) -> Array:
-    """Sums over `RESAMPLES` resamples of the users (a Poisson bootstrap), (R, K, 5).
+def _by_unit(unit: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> tuple[Ints, npt.NDArray[np.int64]]:
+    """The kept rows by unit, each unit's in their order; and where each begins, with the end."""
+    # Unit and row in one number, which sorts without a second array.
+    rows = np.flatnonzero(keep)
+    rows |= unit[rows].astype(np.int64) << 32
+    rows.sort()
+    new = np.flatnonzero(np.diff(rows >> 32)) + 1
+    rows &= 0xFFFFFFFF
+    return rows, np.concatenate([[0], new, [len(rows)]]) if len(rows) else np.zeros(1, np.int64)
+
+
+def resampled(sums: Iterable[csr_array]) -> tuple[Array, Array]:
+    """The users' sums together, (K, 5), and over `RESAMPLES` resamples of the users (a Poisson bootstrap), (R, K, 5).
 
     Users are resampled, not impressions: those of one user are not independent.
     """
     rng = np.random.default_rng(0)
-    total = np.zeros((RESAMPLES, sums.shape[1]))
-    for start in range(0, sums.shape[0], _BLOCK):
-        block = sums[start : start + _BLOCK].toarray().astype(np.float32)
-        total += rng.poisson(1.0, size=(RESAMPLES, len(block))).astype(np.float32) @ block
-    return total.reshape(RESAMPLES, -1, len(SUMS))
+    together, total = np.zeros(0), np.zeros((RESAMPLES, 0))
+    for block in sums:
+        if not together.size:
+            together, total = np.zeros(block.shape[1]), np.zeros((RESAMPLES, block.shape[1]))
+        np.add.at(together, block.indices, block.data)
+        times = np.empty((RESAMPLES, block.shape[0]), np.float32)
+        for row in times:
+            row[:] = rng.poisson(1.0, size=len(row))
+        for some in blocks(block.shape[1], _WIDTH):
+            total[:, some] += times @ block[:, some].astype(np.float32).toarray()
+    return together.reshape(-1, len(SUMS)), total.reshape(RESAMPLES, -1, len(SUMS))
 
 
-def _cell(log: Log) -> npt.NDArray[np.int64]:
-    return np.asarray(log.frame["c"].to_numpy() * log.shape[2] + log.frame["p"].to_numpy())
+def _cell(log: Log) -> Of:
+    c, p = log.column("c"), log.column("p")
+    return lambda rows: c[rows].astype(np.int64) * log.shape[2] + p[rows]
 
 
 def _stratify(sums: Array, all_K: Array) -> Array:

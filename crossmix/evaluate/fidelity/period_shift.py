@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from crossmix.evaluate.fidelity import two_sample
 from crossmix.evaluate.fidelity.cycles import observed
-from crossmix.evaluate.fidelity.divergence import STEP_BINS, Divergence, compare, predictions
+from crossmix.evaluate.fidelity.divergence import STEP_BINS, Divergence, compare
 from crossmix.evaluate.fidelity.impressions import (
     METRICS,
     SUMS,
@@ -23,7 +23,9 @@ from crossmix.evaluate.fidelity.impressions import (
     resampled,
     user_sums,
 )
+from crossmix.market.fit.blocks import Of, Rows
 from crossmix.market.fit.log import Log
+from crossmix.market.fit.predictions import predictions
 
 Array = npt.NDArray[np.float64]
 PERIODS = ("train", "test")
@@ -44,10 +46,12 @@ def shift(log: Log, planned_TCP: Array, fusion: Path | None) -> Comparison:
 def _deviations(log: Log, planned_TCP: Array, spans: dict[str, slice]) -> dict[str, dict[str, Deviation]]:
     _, campaigns, platforms = log.shape
     cells = campaigns * platforms
-    frame = log.frame
-    cell = (frame["c"] * platforms + frame["p"] + (frame["split"] == "test") * cells).to_numpy(np.int64)
-    sums = user_sums(log, frame["split"].isin(PERIODS).to_numpy(), cell, 2 * cells)
-    sums_KQ, sums_RKQ = sums.sum(0).reshape(-1, len(SUMS)), resampled(sums)
+    campaign, platform, late = log.column("c"), log.column("p"), log.within("test")
+
+    def cell(rows: Rows) -> npt.NDArray[np.int64]:
+        return np.asarray(campaign[rows].astype(np.int64) * platforms + platform[rows] + late[rows] * cells)
+
+    sums_KQ, sums_RKQ = resampled(user_sums(log, log.within(*PERIODS), cell, 2 * cells))
     platform_K = np.tile(np.arange(platforms), campaigns)
     result: dict[str, dict[str, Deviation]] = {}
     for p, group in enumerate(("total", *log.meta.platforms), start=-1):
@@ -77,25 +81,24 @@ def _deviations(log: Log, planned_TCP: Array, spans: dict[str, slice]) -> dict[s
 def _divergences(
     log: Log, planned_TCP: Array, spans: dict[str, slice], fusion: Path | None
 ) -> dict[str, dict[str, Divergence]]:
-    frame = log.frame
-    platform, split = frame["p"].to_numpy(), frame["split"].to_numpy()
-    whole = observed(log, np.ones(len(frame), bool), planned_TCP, log.shape[0])
+    campaign, platform = log.column("c"), log.column("p")
+    within = {name: log.within(name) for name in PERIODS}
+    whole = observed(log, np.ones(len(platform), bool), planned_TCP, log.shape[0])
     steps = {name: whole.part(span).steps() for name, span in spans.items()}
     train = whole.part(spans["train"])
     usual_CP = train.spend.sum(0) / np.maximum(train.impressions.sum(0), 1)
-    values = {}
+    values: dict[str, Of] = {}
     if not log.meta.aggregate:
-        values["price"] = frame["price_paid"].to_numpy(float) / np.maximum(usual_CP[frame["c"], platform], 1e-12)
+        paid, usual_CP = log.column("price_paid"), np.maximum(usual_CP, 1e-12)
+        values["price"] = lambda rows: np.asarray(paid[rows] / usual_CP[campaign[rows], platform[rows]])
     if fusion is not None:
-        values["click_probability"] = predictions(log, fusion)
+        p_click = predictions(log, fusion, ("p_click",))["p_click"]
+        values["click_probability"] = lambda rows: p_click[rows].astype(float)
     result: dict[str, dict[str, Divergence]] = {}
     for p, group in enumerate(("total", *log.meta.platforms), start=-1):
-        member = (platform == p) | (p < 0)
+        train_rows, test_rows = (np.flatnonzero(within[name] & ((platform == p) | (p < 0))) for name in PERIODS)
         own = slice(None) if p < 0 else slice(p, p + 1)
-        result[group] = {
-            name: compare(value[member & (split == "test")], value[member & (split == "train")])
-            for name, value in values.items()
-        } | {
+        result[group] = {name: compare(of(test_rows), of(train_rows)) for name, of in values.items()} | {
             f"change.{metric}": compare(
                 steps["test"][metric][..., own].ravel(), steps["train"][metric][..., own].ravel(), STEP_BINS
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.evaluate.fidelity.cycles import drawn, observed
+from crossmix.evaluate.fidelity.cycles import drawn, held_out, observed
 from crossmix.evaluate.fidelity.divergence import DRAWS, STEP_BINS, Divergence, compare
 from crossmix.evaluate.fidelity.impressions import METRICS, RESAMPLES, SUMS, Comparison, Deviation, metrics
 from crossmix.evaluate.fidelity.two_sample import TwoSample, paired
@@ -117,5 +117,4 @@ def _all(market: Market) -> Array:
 
 def _held(log: Log) -> npt.NDArray[np.int64]:
     """Training cycles held out that have a row, (H,)."""
-    rows = (log.frame["split"] == "train") & log.frame["holdout"].astype(bool)
-    return np.unique(log.frame.loc[rows, "cycle"].to_numpy(np.int64))
+    return np.unique(log.column("cycle")[held_out(log)].astype(np.int64))

@@ -17,6 +17,7 @@ import pandas as pd
 
 from crossmix.config import Config
 from crossmix.market.fit.log import Array, Log
+from crossmix.market.fit.predictions import predictions
 from crossmix.state import ALLOCATION
 
 LEAST_CYCLES = 6
@@ -53,9 +54,9 @@ def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
         alike = np.zeros((campaigns, log.train_cycles), np.int64)
         return Contexts(none[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, none, none)
     table = pd.read_parquet(fusion / "contexts.parquet")
-    predicted = _predictions(log, fusion)
     weight = log.per_cycle()
-    mean_TCP = log.per_cycle(predicted["p_click"]) / np.maximum(weight, 1)
+    p_click = predictions(log, fusion, ("p_click",))["p_click"]
+    mean_TCP = log.per_cycle(p_click) / np.maximum(weight, 1)
     span = slice(0, log.train_cycles)
     overall = (mean_TCP * weight)[span].sum(0) / np.maximum(weight[span].sum(0), 1)
     multiplier = np.where(weight > 0, mean_TCP / np.maximum(overall, 1e-9), 1.0)
@@ -95,11 +96,6 @@ def _alike(context_ND: Array, groups: int) -> Ints:
     return np.asarray(group_N, np.int64)
 
 
-def _predictions(log: Log, fusion: Path) -> pd.DataFrame:
-    table = pd.read_parquet(fusion / "predictions.parquet").set_index("impression_id")
-    return table.reindex(log.frame["impression_id"].to_numpy())
-
-
 def responses(log: Log, fusion: Path | None, cycle_group_CT: Ints, size: int = 512) -> tuple[Array, Array]:
     """Click and conversion multipliers of impressions by group of their cycle, (C, G, P, R, 2), with E[g] = 1 and
     E[g h] = 1 in each cell; and their mean predicted click probability, (C, G, P).
@@ -112,26 +108,24 @@ def responses(log: Log, fusion: Path | None, cycle_group_CT: Ints, size: int = 5
     table, mean = np.ones((campaigns, groups, platforms, size, 2)), np.zeros((campaigns, groups, platforms))
     if fusion is None:
         return table, mean
-    predicted = _predictions(log, fusion)
-    p_click, p_convert = predicted["p_click"].to_numpy(float), predicted["p_conversion"].to_numpy(float)
+    predicted = predictions(log, fusion, ("p_click", "p_conversion", "trained"))
     rng = np.random.default_rng(0)
-    fitted = (log.frame["split"] == "train").to_numpy() & ~log.frame["holdout"].to_numpy(bool)
-    fresh = ~predicted["trained"].to_numpy(bool)
-    group = cycle_group_CT[
-        log.frame["c"].to_numpy(), np.minimum(log.frame["cycle"].to_numpy(), cycle_group_CT.shape[1] - 1)
-    ]
+    fitted, trained = log.fitted_rows(), predicted["trained"].astype(bool, copy=False)
     for c in range(campaigns):
         for p in range(platforms):
-            cell = fitted & (log.frame["c"] == c).to_numpy() & (log.frame["p"] == p).to_numpy()
+            cell = np.flatnonzero(fitted & (log.column("c") == c) & (log.column("p") == p))
+            fresh = ~trained[cell]
+            group = cycle_group_CT[c, np.minimum(log.column("cycle")[cell], cycle_group_CT.shape[1] - 1)]
             for g in range(groups):
-                alike = cell & (group == g)
-                pools = (np.flatnonzero(pool) for pool in (alike & fresh, alike, cell & fresh, cell))
-                rows = next((rows for rows in pools if len(rows) >= LEAST_ROWS), np.flatnonzero(cell))
+                alike = group == g
+                pools = (cell[pool] for pool in (alike & fresh, alike, fresh))
+                rows = next((rows for rows in pools if len(rows) >= LEAST_ROWS), cell)
                 if not len(rows):
                     continue
                 pick = rng.choice(rows, size)
-                mean[c, g, p] = p_click[pick].mean()
-                click = p_click[pick] / max(mean[c, g, p], 1e-9)
+                p_click, p_convert = (predicted[name][pick].astype(float) for name in ("p_click", "p_conversion"))
+                mean[c, g, p] = p_click.mean()
+                click = p_click / max(mean[c, g, p], 1e-9)
                 table[c, g, p, :, 0] = click
-                table[c, g, p, :, 1] = p_convert[pick] / max((click * p_convert[pick]).mean(), 1e-9)
+                table[c, g, p, :, 1] = p_convert / max((click * p_convert).mean(), 1e-9)
     return table, mean

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from crossmix.drift import autocovariance, filtered, smoothed
+from crossmix.market.fit.blocks import Of, Rows, blocks
 from crossmix.market.fit.log import Array, Log
 from crossmix.market.fit.supply import Supply
 
@@ -22,46 +23,69 @@ def stack(supplies: list[list[Supply]], name: str) -> Array:
     return np.stack([[getattr(cell, name) for cell in row] for row in supplies]).transpose(2, 0, 1)
 
 
-def rank_fraction(log: Log, supplies: list[list[Supply]]) -> Array:
-    """k / N of every impression: its place among the wins of its cycle, over the cycle's requests."""
-    frame = log.frame
-    rank = frame.groupby(["c", "p", "cycle"], sort=False).cumcount().to_numpy(float)
-    requests = stack(supplies, "requests")
-    total = requests[frame["cycle"].to_numpy(), frame["c"].to_numpy(), frame["p"].to_numpy()]
-    return np.asarray(rank / np.maximum(total, 1))
+def ranks(log: Log) -> npt.NDArray[np.int32]:
+    """k of every impression: how many of its campaign, platform and cycle came before it, (n,)."""
+    cycle, c, p = (log.column(name) for name in ("cycle", "c", "p"))
+    rank_N = np.empty(len(cycle), np.int32)
+    before = np.zeros(int(np.prod(log.shape)), np.int64)
+    for rows in blocks(len(cycle)):
+        cell = np.asarray(np.ravel_multi_index((cycle[rows], c[rows], p[rows]), log.shape))
+        order = np.argsort(cell, kind="stable")
+        own = cell[order]
+        first = np.flatnonzero(np.concatenate([[True], own[1:] != own[:-1]]))
+        count = np.diff(np.append(first, len(own)))
+        rank_N[rows][order] = np.arange(len(own)) - np.repeat(first, count) + before[own]
+        before[own[first]] += count
+    return rank_N
 
 
-def exposure(log: Log, supplies: list[list[Supply]], saturation_CP: Array) -> Array:
-    """exp(-kappa k / N) of every impression: what saturation leaves of its click probability."""
-    kappa = saturation_CP[log.frame["c"].to_numpy(), log.frame["p"].to_numpy()]
-    return np.asarray(np.exp(-kappa * rank_fraction(log, supplies)))
+def rank_fraction(log: Log, supplies: list[list[Supply]]) -> Of:
+    """k / N of impressions: their place among the wins of their cycle, over the cycle's requests."""
+    cycle, c, p = (log.column(name) for name in ("cycle", "c", "p"))
+    rank_N, requests = ranks(log), np.maximum(stack(supplies, "requests"), 1)
+
+    def of(rows: Rows) -> Array:
+        return np.asarray(rank_N[rows] / requests[cycle[rows], c[rows], p[rows]])
+
+    return of
 
 
-def saturation(
-    log: Log, supplies: list[list[Supply]], keep: npt.NDArray[np.bool_], prior: float
-) -> tuple[Array, Array]:
+def exposure(log: Log, used: Of, saturation_CP: Array) -> Of:
+    """exp(-kappa k / N) of impressions: what saturation leaves of their click probability.
+
+    `used`: k / N, see `rank_fraction`.
+    """
+    c, p = log.column("c"), log.column("p")
+
+    def of(rows: Rows) -> Array:
+        return np.asarray(np.exp(-saturation_CP[c[rows], p[rows]] * used(rows)))
+
+    return of
+
+
+def saturation(log: Log, used: Of, keep: npt.NDArray[np.bool_], prior: float) -> tuple[Array, Array]:
     """kappa per platform, pooled over campaigns: conditional likelihood of which impressions of a cycle were clicked.
 
     With g a campaign x cycle, clicks at ranks x_i, the profile log-likelihood is
     -kappa sum_clicks x - sum_g C_g ln sum_{i in g} exp(-kappa x_i): free of the cycle's click rate. A normal prior
     around `prior` speaks where the log does not.
     """
-    frame = log.frame
-    x_all = rank_fraction(log, supplies)
-    clicked_all = frame["clicked"].to_numpy(float)
-    group_all = (frame["c"].to_numpy() * log.shape[0] + frame["cycle"].to_numpy()).astype(np.int64)
+    platform, campaign, cycle = (log.column(name) for name in ("p", "c", "cycle"))
     kappa, error = np.zeros(log.shape[2]), np.zeros(log.shape[2])
     for p in range(log.shape[2]):
-        cell = keep & (frame["p"] == p).to_numpy()
-        x, clicked, group = x_all[cell], clicked_all[cell], group_all[cell]
+        rows = np.flatnonzero(keep & (platform == p))
+        x, group = used(rows), campaign[rows].astype(np.int64) * log.shape[0] + cycle[rows]
+        clicked = log.column("clicked")[rows].astype(float)
+        del rows
         clicks_g = np.bincount(group, clicked, minlength=1)
+        clicked_ranks = (clicked * x).sum()
         estimate, information = prior, 0.0
         for _ in range(20):
             weight = np.exp(-estimate * x)
             s0 = np.maximum(np.bincount(group, weight), 1e-12)
             s1 = np.bincount(group, weight * x) / s0
             s2 = np.bincount(group, weight * x * x) / s0
-            score = -(clicked * x).sum() + (clicks_g * s1).sum() - (estimate - prior) / SATURATION_PRIOR_SD**2
+            score = -clicked_ranks + (clicks_g * s1).sum() - (estimate - prior) / SATURATION_PRIOR_SD**2
             information = (clicks_g * (s2 - s1**2)).sum() + 1 / SATURATION_PRIOR_SD**2
             move = float(np.clip(score / information, -1, 1))
             estimate = max(estimate + move, 0.0)
@@ -86,10 +110,9 @@ def rate(hits_CP: Array, trials_CP: Array) -> tuple[Array, Array]:
 
 def value(log: Log, keep: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     """`values` of the conversions in a log of impressions."""
-    frame = log.frame[keep]
     shape = log.shape[1:]
-    index = np.ravel_multi_index((frame["c"].to_numpy(), frame["p"].to_numpy()), shape)
-    size, revenue = int(np.prod(shape)), frame["revenue"].to_numpy(float)
+    index = np.ravel_multi_index((log.column("c")[keep], log.column("p")[keep]), shape)
+    size, revenue = int(np.prod(shape)), log.column("revenue")[keep].astype(float)
     n, total, square = (np.bincount(index, revenue**power, size).astype(float) for power in (0, 1, 2))
     return values(n.reshape(shape), total.reshape(shape), square.reshape(shape))
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crossmix.config import Config
 from crossmix.market.fit import estimators
+from crossmix.market.fit.blocks import Of
 from crossmix.market.fit.log import Array, Log
 from crossmix.market.fit.spend_history import Aggregate
 from crossmix.market.fit.spend_history import fit as fit_totals
@@ -28,13 +29,13 @@ def supplies(config: Config, log: Log) -> list[list[Supply]]:
     for c in range(log.shape[1]):
         rows.append([])
         for p in range(log.shape[2]):
-            cell = ((log.frame["c"] == c) & (log.frame["p"] == p)).to_numpy()
-            bid = log.frame["bid_price"].to_numpy(float)[cell]
+            cell = (log.column("c") == c) & (log.column("p") == p)
+            bid = log.column("bid_price")[cell].astype(float, copy=False)
             rows[-1].append(
                 estimate(
-                    log.frame["price_paid"].to_numpy(float)[cell],
+                    log.column("price_paid")[cell].astype(float, copy=False),
                     bid if len(bid) and np.isfinite(bid).all() else None,
-                    log.frame["cycle"].to_numpy(np.int64)[cell],
+                    log.column("cycle")[cell],
                     fit[cell],
                     log.shape[0],
                     fit_cycles=log.train_cycles,
@@ -105,8 +106,8 @@ class Evidence:
     """Training cycles whose price multiplier was fitted."""
     guessed: tuple[str, ...]
     """Parameters that rest on assumptions."""
-    exposure: Array | None = None
-    """Of every impression, (n,): what saturation leaves of its click probability."""
+    exposure: Of | None = None
+    """Of impressions: what saturation leaves of their click probability."""
 
 
 def gathered(config: Config, log: Log) -> Evidence:
@@ -118,9 +119,10 @@ def _of_impressions(config: Config, log: Log) -> Evidence:
     """Evidence of single impressions: their prices, bids, and rank within their cycle."""
     train, fit_users = log.train_cycles, log.fitted_rows()
     cells = supplies(config, log)
-    saturation = estimators.saturation(log, cells, fit_users, config.market.saturation)
-    exposure = estimators.exposure(log, cells, saturation[0])
-    converted = log.frame["converted"].to_numpy(bool)
+    used = estimators.rank_fraction(log, cells)
+    saturation = estimators.saturation(log, used, fit_users, config.market.saturation)
+    exposure = estimators.exposure(log, used, saturation[0])
+    converted = log.column("converted").astype(bool, copy=False)
     _, _, requests_sd = volume(log, cells)
     requests = estimators.stack(cells, "requests")[:train].mean(0)
     sampling = np.sqrt((estimators.stack(cells, "requests_error")[:train] ** 2).sum(0)) / train
@@ -184,10 +186,10 @@ def volume(log: Log, cells: list[list[Supply]]) -> tuple[Array, Array, Array]:
 
 def _delays(log: Log, keep: npt.NDArray[np.bool_], longest: int) -> Array:
     """Distribution of cycles between impression and conversion, (C, P, D + 1); pooled over campaigns."""
-    frame = log.frame[keep]
-    lag = np.clip(frame["arrival"].to_numpy() - frame["cycle"].to_numpy(), 0, longest).astype(np.int64)
+    arrival, cycle, p = (log.column(name)[keep].astype(np.int64) for name in ("arrival", "cycle", "p"))
+    lag = np.clip(arrival - cycle, 0, longest)
     table = np.zeros((log.shape[2], longest + 1))
-    np.add.at(table, (frame["p"].to_numpy(), lag), 1.0)
+    np.add.at(table, (p, lag), 1.0)
     prior = table.sum(0) / max(table.sum(), 1)
     prior = prior if prior.sum() > 0 else np.eye(longest + 1)[0]
     table = table + 5 * prior

@@ -9,12 +9,12 @@ along. Where the log has no bids, volume and the order of winning rest on assump
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from crossmix.market.fit.blocks import Array, Ints, add, blocks, summed
 
 # A win never stands for more requests than this inverse.
 LEAST_WIN_RATE = 0.01
@@ -57,17 +57,36 @@ def product_limit(price: Array, bid: Array) -> tuple[Array, Array]:
     (1 - d(p) / R(p)), where d counts ties at p and R counts the pairs with price <= p <= bid. Where fewer than
     `LEAST_AT_RISK` bids reach up to a price, the log cannot tell how much lies above: the law ends below it.
     """
-    ordered = np.sort(price)
-    points, ties = np.unique(ordered, return_counts=True)
-    at_risk = np.searchsorted(ordered, points, side="right") - np.searchsorted(np.sort(bid), points, side="left")
-    at_risk = np.maximum(at_risk, ties)
-    reach = len(bid) - np.searchsorted(np.sort(bid), points, side="left")
+    return _product_limit(np.sort(price), np.sort(bid))
+
+
+def _product_limit(ordered: Array, bids: Array) -> tuple[Array, Array]:
+    """`product_limit` of sorted prices and sorted bids."""
+    count, kind = len(ordered), np.int32 if len(ordered) < 2**31 else np.int64
+    new = np.ones(count, bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    points = ordered[new]
+    # Pairs up to each point: the place after its last tie.
+    end: npt.NDArray[Any] = np.empty(len(points), kind)
+    end[:-1], end[-1] = np.flatnonzero(new)[1:], count
+    del new
+    ties = np.diff(end, prepend=np.zeros(1, kind))
+    lower = np.empty_like(end)
+    for part in blocks(len(points)):
+        lower[part] = np.searchsorted(bids, points[part], side="left")
+    out_of_reach = count - lower < min(LEAST_AT_RISK, count // 2)
+    end -= lower
+    del lower
+    at_risk = np.maximum(end, ties, out=end)
     hazard = ties / at_risk
-    hazard[reach < min(LEAST_AT_RISK, len(price) // 2)] = 0.0
+    hazard[out_of_reach] = 0.0
     # A risk set that is all ties would put the rest of the distribution at 0; one more keeps it open.
     closed = (at_risk == ties) & (np.arange(len(points)) > 0) & (hazard > 0)
     hazard[closed] = ties[closed] / (at_risk[closed] + 1)
-    survival = np.concatenate([np.cumprod((1 - hazard)[::-1])[::-1][1:], [1.0]])
+    del at_risk, ties, end
+    left = np.subtract(1, hazard, out=hazard)[::-1]
+    survival = np.ones(len(points))
+    survival[:-1] = np.cumprod(left, out=left)[::-1][1:]
     return points, survival
 
 
@@ -102,10 +121,10 @@ def estimate(
     ceiling = bid if bid is not None else np.full_like(price, np.inf)
     law = _price_law(price, ceiling, cycle, usable, counts, fit_cycles, rounds)
     knots = np.interp(np.linspace(0, 1, quantiles + 1), law.level, law.price)
-    # F at the bid is a step: between two prices that occur it is that of the lower, not of something in between.
-    below = np.searchsorted(law.price, ceiling / law.multiplier[cycle], side="right") - 1
-    reached = law.level[np.maximum(below, 0)]
-    win = np.clip(reached, LEAST_WIN_RATE, 1) if truncated else np.full_like(price, assumed_win_rate)
+    multiplier, multiplier_error = law.multiplier, law.multiplier_error
+    win = _won(law, ceiling, cycle) if truncated else np.full_like(price, assumed_win_rate)
+    # As long as the log, and done with.
+    del law
     dispersion = (
         _dispersion(ceiling, cycle, np.where(usable, 1 / win, 0.0), cycles) if truncated else assumed_dispersion
     )
@@ -119,13 +138,25 @@ def estimate(
         knots=knots,
         curve=curve,
         dispersion=dispersion,
-        price_multiplier=law.multiplier,
-        price_multiplier_error=law.multiplier_error,
+        price_multiplier=multiplier,
+        price_multiplier_error=multiplier_error,
         requests=np.bincount(cycle, 1 / win, cycles).astype(float),
         requests_error=np.sqrt(np.bincount(cycle, (1 - win) / win**2, cycles)),
         mean_price=float(np.mean(0.5 * (curve[1:] + curve[:-1]))),
         approximated=not truncated,
     )
+
+
+def _won(law: _PriceLaw, ceiling: Array, cycle: Ints) -> Array:
+    """Chance of every win to be won: F at its bid.
+
+    F is a step: between two prices that occur it is that of the lower, not of something in between.
+    """
+    win = np.empty(len(ceiling))
+    for rows in blocks(len(win)):
+        below = np.searchsorted(law.price, ceiling[rows] / law.multiplier[cycle[rows]], side="right") - 1
+        win[rows] = np.clip(law.level[np.maximum(below, 0)], LEAST_WIN_RATE, 1)
+    return win
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,27 +189,51 @@ def _price_law(
     """
     cycles = len(counts)
     multiplier = np.ones(cycles)
-    log_price = np.log(np.maximum(price, 1e-12))
     points, law = np.array([1.0]), np.array([1.0])
     surprise, slope = np.zeros_like(price), np.ones(cycles)
-    positive = price > 0
-    impressions = np.bincount(cycle[positive], minlength=cycles)
+    impressions = np.bincount(cycle[price > 0], minlength=cycles)
     for _ in range(rounds):
-        x, cap = price / multiplier[cycle], ceiling / multiplier[cycle]
-        points, law = product_limit(x[usable], cap[usable])
-        mass = np.diff(np.concatenate([[0.0], law]))
-        below = np.cumsum(mass * np.log(points)) / np.maximum(np.cumsum(mass), 1e-12)
+        points, law = _product_limit(*(_over(values, multiplier, cycle, usable) for values in (price, ceiling)))
+        below = _running_mean(points, law)
         # E[ln p | p <= b] under the current law, against what the cycle shows. Truncation hides part of a move (a
         # higher multiplier meets the same bids), by the slope of that expectation in ln b: a Newton step undoes it.
-        surprise = log_price - np.log(multiplier[cycle]) - _below(points, below, cap)
-        hidden = (_below(points, below, cap * np.exp(0.1)) - _below(points, below, cap * np.exp(-0.1))) / 0.2
-        slope = np.clip(1 - np.bincount(cycle[positive], hidden[positive], cycles) / np.maximum(impressions, 1), 0.1, 1)
-        step = np.bincount(cycle[positive], surprise[positive], cycles) / np.maximum(impressions, 1) / slope
+        hidden_T, surprise_T = np.zeros(cycles), np.zeros(cycles)
+        for rows in blocks(len(price)):
+            cap, positive = ceiling[rows] / multiplier[cycle[rows]], price[rows] > 0
+            log_price = np.log(np.maximum(price[rows], 1e-12))
+            surprise[rows] = log_price - np.log(multiplier[cycle[rows]]) - _below(points, below, cap)
+            hidden = (_below(points, below, cap * np.exp(0.1)) - _below(points, below, cap * np.exp(-0.1))) / 0.2
+            add(hidden_T, cycle[rows][positive], hidden[positive])
+            add(surprise_T, cycle[rows][positive], surprise[rows][positive])
+        del below
+        slope = np.clip(1 - hidden_T / np.maximum(impressions, 1), 0.1, 1)
+        step = surprise_T / np.maximum(impressions, 1) / slope
         multiplier = multiplier * np.exp(np.clip(step, -0.5, 0.5))
         mean = float(np.average(multiplier[:fit_cycles], weights=np.maximum(counts[:fit_cycles], 1e-9)))
         multiplier = multiplier / max(mean, 1e-12)
     spread = float(np.std(surprise[usable])) / slope
     return _PriceLaw(points, law, multiplier, spread / np.sqrt(np.maximum(impressions, 0.25)))
+
+
+def _over(values: Array, multiplier: Array, cycle: Ints, usable: npt.NDArray[np.bool_]) -> Array:
+    """The usable values over their cycle's multiplier, sorted."""
+    result, start = np.empty(int(usable.sum())), 0
+    for rows in blocks(len(values)):
+        part = values[rows][usable[rows]] / multiplier[cycle[rows][usable[rows]]]
+        result[start : start + len(part)] = part
+        start += len(part)
+    result.sort()
+    return result
+
+
+def _running_mean(points: Array, law: Array) -> Array:
+    """E[ln p | p <= point] at every point of a law."""
+    mass = np.diff(law, prepend=0.0)
+    weight = np.cumsum(mass)
+    mass *= np.log(points)
+    mean = np.cumsum(mass, out=mass)
+    mean /= np.maximum(weight, 1e-12, out=weight)
+    return mean
 
 
 def _below(points: Array, below: Array, cap: Array) -> Array:
@@ -188,10 +243,17 @@ def _below(points: Array, below: Array, cap: Array) -> Array:
 
 def _dispersion(bid: Array, cycle: Ints, weight: Array, cycles: int) -> float:
     """Deviation of ln bid within cycles; each win weighs 1 / F(bid), which undoes that high bids win more often."""
-    y = np.log(np.maximum(bid, 1e-12))
-    total = np.maximum(np.bincount(cycle, weight, cycles), 1e-12)
-    mean = np.bincount(cycle, weight * y, cycles) / total
-    return float(np.sqrt((weight * (y - mean[cycle]) ** 2).sum() / max(float(weight.sum()), 1e-12)))
+    total_T, mean_T = np.zeros(cycles), np.zeros(cycles)
+    for rows in blocks(len(bid)):
+        add(total_T, cycle[rows], weight[rows])
+        add(mean_T, cycle[rows], weight[rows] * np.log(np.maximum(bid[rows], 1e-12)))
+    mean_T /= np.maximum(total_T, 1e-12)
+
+    def squares(rows: slice) -> Array:
+        away = np.log(np.maximum(bid[rows], 1e-12)) - mean_T[cycle[rows]]
+        return np.asarray(weight[rows] * away**2)
+
+    return float(np.sqrt(summed(len(bid), squares) / max(float(weight.sum()), 1e-12)))
 
 
 def cost_curve(knots: Array, dispersion: float) -> Array:

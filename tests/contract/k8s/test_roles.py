@@ -33,7 +33,7 @@ def test_the_training_step_may_exactly_this(builds: dict[str, list[Document]]) -
         (CORE, "pods/log", "*", "get"),
     }
     binding = named(builds["cluster"], "RoleBinding", "crossmix-train")
-    assert [subject["name"] for subject in binding["subjects"]] == ["crossmix-train"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["crossmix-train", "crossmix-deploy"]
 
 
 def test_the_deploy_step_may_four_objects_by_name(builds: dict[str, list[Document]]) -> None:

@@ -338,14 +338,3 @@ def test_digest_follows_the_input_and_not_its_place(demo: Dataset, tmp_path: Pat
     assert run(tmp_path / "b", impressions(), path="elsewhere").meta.digest == first.meta.digest
     (tmp_path / "c").mkdir()
     assert run(tmp_path / "c", impressions(), holdout_users=0.5).meta.digest != first.meta.digest
-
-
-def test_spark_gives_the_same_bytes(demo: Dataset, tmp_path: Path) -> None:
-    sql = pytest.importorskip("pyspark.sql", reason="the extra 'spark' is not installed")
-    # Ingest joins the session that is there: one of two partitions instead of 200, as the log is small.
-    sql.SparkSession.builder.master("local[2]").config("spark.sql.shuffle.partitions", "2").config(
-        "spark.ui.enabled", "false"
-    ).config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    ingest(load("laptop", [*SIZES, "data.engine=spark"]), tmp_path)
-    for name in ("impressions", "sequences", "plans", "creatives", "quarantine"):
-        pd.testing.assert_frame_equal(Dataset(tmp_path).frame(name), demo.frame(name))

@@ -1,0 +1,189 @@
+"""Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--json] [--short]`.
+
+| case   | what runs                                                                                    |
+|--------|----------------------------------------------------------------------------------------------|
+| market | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions     |
+| align  | `crossmix.training.align.transitions`: what the align step reads of the log                    |
+| gate   | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`         |
+
+The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder and no training; what
+fusion would predict is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that imports
+and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB), at most
+during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor seconds.
+`--code` runs the cases on another checkout of the project too, on the same data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _made_log
+from benchmarks._look import _largest
+from benchmarks._machine import machine
+from crossmix.config import laptop
+from crossmix.schema import Dataset
+
+GOAL = 107.4
+"""MB per million impressions: 0.1 GiB."""
+FIRST = 20_000
+"""Rows of the run that comes first."""
+MILLION = 1_000_000
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def market(folder: Path, out: Path) -> None:
+    """The market step."""
+    from crossmix.market.fit.fit import fit
+
+    fit(laptop(), folder / "dataset", folder / "fusion", out)
+
+
+def align(folder: Path, out: Path) -> None:
+    """What the align step reads; nothing is written to `out`."""
+    from crossmix.market.model import load
+    from crossmix.training.align import transitions
+
+    transitions(Dataset(folder / "dataset"), laptop(), load(folder / "market"))
+
+
+def gate(folder: Path, out: Path) -> None:
+    """What the gate step reads, and its figures."""
+    from crossmix.evaluate.fidelity.impressions import fidelity
+    from crossmix.evaluate.fidelity.period_shift import shift
+    from crossmix.market.fit.log import read
+    from crossmix.market.model import load
+
+    data = Dataset(folder / "dataset")
+    log = read(data)
+    planned, _, _ = log.planned(data)
+    compared = fidelity(load(folder / "market"), log, planned, folder / "fusion").plain()
+    moved = shift(log, planned, folder / "fusion").plain()
+    (out / "fidelity.json").write_text(json.dumps({"fidelity": compared, "shift": moved}))
+
+
+CASES: dict[str, Callable[[Path, Path], None]] = {"market": market, "align": align, "gate": gate}
+"""Name to what runs: it reads dataset/, fusion/ and market/ of a folder, and writes to an empty one."""
+
+
+def made(folder: Path, rows: int, fitted: Path | None = None) -> None:
+    """dataset/, fusion/ and market/ of `rows` impressions.
+
+    Args:
+        fitted: a market to copy; `None`: one is fitted.
+    """
+    dataset = _made_log.write(folder / "dataset", rows)
+    _made_log.write_fusion(dataset, folder / "fusion")
+    if fitted is not None:
+        shutil.copytree(fitted, folder / "market")
+        return
+    (folder / "market").mkdir()
+    market(folder, folder / "market")
+
+
+def alone(case: str, few: Path, many: Path, out: Path) -> dict[str, Any]:
+    """Run a case on few rows and on many, in this process; outputs go to `out`/few and `out`/many."""
+    for name in ("few", "many"):
+        (out / name).mkdir(parents=True)
+    CASES[case](few, out / "few")
+    before, began = _resident(), time.process_time()
+    Path("/proc/self/clear_refs").write_text("5")
+    CASES[case](many, out / "many")
+    return {"before MiB": before, "largest MiB": _largest(), "cpu s": time.process_time() - began}
+
+
+def _resident() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+def measure(
+    millions: list[float], cases: list[str], codes: dict[str, Path], few: int = FIRST, kept: Path | None = None
+) -> dict[str, Any]:
+    """Every case on every number of rows.
+
+    Args:
+        millions: numbers of rows, in millions.
+        codes: name to a checkout whose `crossmix` the cases run on, one after the other on the same data.
+        few: rows of the run that comes first.
+        kept: folder that data and outputs stay in; `None`: they go.
+    """
+    load = os.getloadavg()
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = kept or Path(scratch)
+        if not (folder / str(few)).exists():
+            made(folder / str(few), few)
+        for million in millions:
+            rows = int(million * MILLION)
+            if not (folder / str(rows)).exists():
+                made(folder / str(rows), rows, folder / str(few) / "market")
+            for case in cases:
+                for name, code in codes.items():
+                    out = folder / "out" / name / case / str(rows)
+                    one = _in_a_process(case, code, folder / str(few), folder / str(rows), out)
+                    per_million = (one["largest MiB"] - one["before MiB"]) * 2**20 / rows
+                    found.append({"case": case, "rows": rows, "code": name, **one, "MB per million rows": per_million})
+    return {
+        "benchmark": "memory",
+        "goal, MB per million rows": GOAL,
+        "first run, rows": few,
+        "log": f"made up: {len(_made_log.CAMPAIGNS)} campaigns, {len(_made_log.PLATFORMS)} platforms, "
+        f"{_made_log.ROWS_PER_USER} impressions per user, random predictions",
+        "cases": found,
+        "machine": machine(load),
+    }
+
+
+def _in_a_process(case: str, code: Path, few: Path, many: Path, out: Path) -> dict[str, Any]:
+    # The benchmark is this checkout's, the rest the other's.
+    start = f"import sys, benchmarks; sys.path.insert(0, {str(code)!r}); from benchmarks.memory import main; main()"
+    command = [sys.executable, "-P", "-c", start, "--alone", case, str(few), str(many), str(out)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """For people."""
+    lines = [f"{result['log']}; goal {result['goal, MB per million rows']:.0f} MB per million rows"]
+    lines += [
+        f"{one['case']:<10}{one['code']:<8}{one['rows']:>12,} rows{one['MB per million rows']:>8.0f} MB per million, "
+        f"{one['before MiB']:.0f} to {one['largest MiB']:.0f} MiB, {one['cpu s']:.0f} CPU s"
+        for one in result["cases"]
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Memory per million impressions.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--rows", type=float, nargs="+", default=[1, 5], help="millions of rows")
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), help="which")
+    parser.add_argument("--code", type=Path, help="another checkout, told beside this one")
+    parser.add_argument("--keep", type=Path, help="folder that data and outputs stay in, and are taken from")
+    parser.add_argument("--short", action="store_true", help="5,000 rows after 2,000: a smoke run")
+    parser.add_argument("--alone", nargs=4, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.alone:
+        case, few, many, out = given.alone
+        print(json.dumps(alone(case, Path(few), Path(many), Path(out))))
+        return
+    codes = ({"other": given.code.resolve()} if given.code else {}) | {"this": ROOT}
+    sizes, few = ([0.005], 2_000) if given.short else (given.rows, FIRST)
+    result = measure(sizes, given.cases, codes, few, given.keep)
+    print(json.dumps(result, indent=1) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
