@@ -147,6 +147,12 @@ def test_a_log_counts_by_its_content(tmp_path: Path) -> None:
     assert key(one) != key(two)
 
 
+def test_memory_is_in_no_key_and_reaches_the_step() -> None:
+    ingest, much = steps()["ingest"], load("laptop", ["data.memory=2"])
+    assert cache.step_key(ingest, much, {}) == cache.step_key(ingest, load("laptop"), {})
+    assert json.loads(cache.declared_json(ingest, much))["data"]["memory"] == 2
+
+
 def test_code_that_a_step_can_reach_is_in_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {
         "crossmix/__init__.py": "",
