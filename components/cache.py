@@ -20,7 +20,7 @@ from typing import Any
 from components.declared import Step
 from crossmix.artifacts import Done
 from crossmix.config import Config, Data, digest
-from crossmix.sources import log_files, takes_folder
+from crossmix.sources import in_s3, log_files, log_objects, takes_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = "log"
@@ -68,7 +68,7 @@ def declared_json(step: Step, config: Config) -> str:
 
 def log_digest(data: Data) -> str:
     """Stands for the raw log's content; "" for a log that is generated."""
-    return digest(_log(data)) if log_files(data) else ""
+    return digest(lines) if (lines := _log(data)) else ""
 
 
 def _setting(config: Config, name: str) -> str:
@@ -81,7 +81,12 @@ def _setting(config: Config, name: str) -> str:
 
 
 def _log(data: Data) -> list[str]:
-    """Digest of every file that the source reads, with its name where the source may read several."""
+    """Digest of every file that the source reads, with its name where the source may read several.
+
+    An object in S3 counts by its size and ETag: the log is not downloaded to see whether it is known.
+    """
+    if in_s3(data):
+        return [f"{name} {one.size} {one.etag}" for name, one in sorted(log_objects(data).items())]
     named = takes_folder(data)
     return [f"{name if named else ''} {file_digest(path)}" for name, path in sorted(log_files(data).items())]
 

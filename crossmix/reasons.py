@@ -31,7 +31,9 @@ Z95 = 1.959963984540054
 NEAR = 0.05
 """Marginal ROIs this close, relative, to what the median free platform earns count as equal."""
 LEFT_OUT = "the base plan leaves out pacing and the last win that does not fit, and solves on a grid of win rates"
-"""What makes a free platform earn unlike the others where nothing moved its share: the response has both and no grid."""
+"""What makes a free platform earn unlike the others where nothing moved its share.
+
+The response has both, and no grid."""
 NEAR_BLIND = 0.25
 """The same where the response is an average day's: the policy sees drift."""
 SOLD_OUT = 0.97

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 GROUP = 1_048_576
 """Rows of a row group, which is held as a whole: what pyarrow takes by itself (`pyarrow.parquet.write_table`)."""
 
+PIECE = 32_768
+PORTION = 1_024
+"""Values that pyarrow encodes before it looks whether the page is full (`write_batch_size`)."""
+
 
 class RowGroups:
-    """Rows that wait for a row group to be full, column by column, in the integers they came in.
+    """Rows that wait for a row group to be full, column by column, in the types they came in.
 
     Args:
         writer: of the file.
@@ -56,24 +60,38 @@ class RowGroups:
             self.groups += 1
 
 
-def _joined(chunks: list[Any], kind: pa.DataType) -> pa.Array:
-    """One array of that type; the chunks are let go on the way, so that a list column never stands twice."""
+def _joined(waiting: list[Any], kind: pa.DataType) -> pa.ChunkedArray:
+    """The waiting arrays in that type, let go on the way."""
     import pyarrow as pa
 
-    if not (pa.types.is_list(kind) and pa.types.is_integer(kind.value_type)) or any(c.null_count for c in chunks):
-        whole = pa.concat_arrays([chunk.cast(kind) for chunk in chunks])
-        chunks.clear()
-        return whole
-    lengths = np.concatenate([np.asarray(chunk.value_lengths()) for chunk in chunks])
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    values = np.empty(offsets[-1], dtype=kind.value_type.to_pandas_dtype())
-    start = 0
-    while chunks:
-        part = np.asarray(chunks.pop(0).flatten())
-        values[start : start + len(part)] = part
-        start += len(part)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=kind)
+    if pa.types.is_list(kind):
+        return pa.chunked_array(list(_pieces(waiting, kind)), kind)
+    whole = pa.concat_arrays(waiting).cast(kind)
+    waiting.clear()
+    return pa.chunked_array([whole], kind)
+
+
+def _pieces(waiting: list[Any], kind: pa.DataType) -> Iterator[pa.Array]:
+    """Lists in pieces of `PIECE` rows or more, each a whole number of what pyarrow encodes at a time.
+
+    Pages end where such a portion does, so that pieces have the pages of one array; pyarrow makes 4 bytes for each value
+    of an array that it writes, of a piece at a time.
+    """
+    import pyarrow as pa
+
+    rest: list[Any] = []
+    while waiting:
+        rest.append(waiting.pop(0))
+        if waiting and sum(len(part) for part in rest) < PIECE:
+            continue
+        whole = pa.concat_arrays(rest)
+        values = np.cumsum(np.maximum(np.asarray(whole.value_lengths().fill_null(0)), 1))  # an empty list takes one
+        ends = np.flatnonzero(values % PORTION == 0)
+        end = int(ends[-1]) + 1 if len(ends) and waiting else 0
+        if end:
+            yield pa.concat_arrays([whole.slice(0, end)]).cast(kind)
+        rest = [whole.slice(end)]
+    yield from (part.cast(kind) for part in rest)
 
 
 @contextmanager

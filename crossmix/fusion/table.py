@@ -262,7 +262,8 @@ def _events(data: Dataset, rows: int, steps: int, vocabulary: int) -> NDArray[An
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"sequences: {_first(error)}; run ingest again") from None
     if seen.low < 1 or seen.high >= vocabulary:
-        raise DataError(f"sequences.events: ids {seen.low} to {seen.high}, want 1 to {vocabulary - 1}; run ingest again")
+        ids = f"ids {seen.low} to {seen.high}, want 1 to {vocabulary - 1}"
+        raise DataError(f"sequences.events: {ids}; run ingest again")
     return padded
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import ibis
 import pyarrow as pa
 
 from crossmix.schema import DataError
-from crossmix.sources import Backend, Table
+from crossmix.sources import S3, Backend, Table
+from crossmix.sources.s3 import File, endpoint
 
 NAME = "pyspark"
 """What Ibis calls this backend."""
@@ -48,6 +49,9 @@ def connect(workdir: Path) -> Backend:
         .config("spark.sql.warehouse.dir", str(workdir / "warehouse"))
         .getOrCreate()
     )
+    if told := endpoint():  # of S3; its connector takes keys from the environment by itself
+        session.conf.set("fs.s3a.endpoint", told)
+        session.conf.set("fs.s3a.path.style.access", "true")
     return ibis.pyspark.connect(session)
 
 
@@ -56,30 +60,25 @@ def runs(table: Table) -> bool:
     return bool(table.get_backend().name == NAME)
 
 
-def read_parquet(backend: Backend, paths: Sequence[Path | str]) -> Table:
+def read_parquet(backend: Backend, paths: Sequence[File | str]) -> Table:
     """Files as one table, columns by name: one scan, however many they are.
 
     Raises:
         DataError: Spark cannot read one of them, or their columns differ in type.
     """
-    reader = _session().read.option("mergeSchema", "true")
-    try:
-        frame = reader.parquet(*[address(path) for path in paths])
-    except importlib.import_module("pyspark.errors").PySparkException as error:
-        shown = f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
-        raise DataError(
-            f"data.path: Spark cannot read {shown} ({_first_line(error)}); write them again, with timestamps in "
-            "microseconds and the same types in all"
-        ) from error
-    return _named(backend, frame)
+    return _read(backend, _session().read.option("mergeSchema", "true").parquet, paths)
 
 
-def read_text(backend: Backend, paths: Sequence[Path | str], separator: str, header: Sequence[str]) -> Table:
-    """Files with that header line each, as string columns named by `header`; short lines are padded with nulls."""
+def read_text(backend: Backend, paths: Sequence[File | str], separator: str, header: Sequence[str]) -> Table:
+    """Files with that header line each, as string columns named by `header`; short lines are padded with nulls.
+
+    Raises:
+        DataError: Spark cannot read one of them.
+    """
     # Spark's own escape is a backslash; a quote within quotes is doubled, as DuckDB and everybody else have it.
     reader = _session().read.options(header=True, sep=separator, quote='"', escape='"', enforceSchema=True)
     schema = ", ".join(f"{_quoted(name)} string" for name in header)
-    return _named(backend, reader.schema(schema).csv([address(path) for path in paths]))
+    return _read(backend, lambda *told: reader.schema(schema).csv(list(told)), paths)
 
 
 def write(table: Table, schema: pa.Schema, by: Sequence[str], folder: Path) -> list[Path]:
@@ -118,22 +117,31 @@ def write(table: Table, schema: pa.Schema, by: Sequence[str], folder: Path) -> l
     return parts
 
 
-def address(path: Path | str) -> str:
+def address(path: File | str) -> str:
     """How Spark is told of a file, whose name it would take for a pattern; S3 by the scheme of Hadoop's connector."""
-    if isinstance(path, str) and path.startswith("s3://"):
-        return f"s3a://{_plain(path.removeprefix('s3://'))}"
-    return f"file://{_plain(str(Path(path).absolute()))}"
+    told = str(path)
+    remote = told.startswith(S3)
+    plain = told.removeprefix(S3) if remote else str(Path(told).absolute())
+    return ("s3a://" if remote else "file://") + re.sub(r"([\\\[\]{}*?,])", r"\\\1", plain)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _plain(path: str) -> str:
-    return re.sub(r"([\\\[\]{}*?,])", r"\\\1", path)
-
-
-def _named(backend: Backend, frame: Any) -> Table:
+def _read(backend: Backend, read: Callable[..., Any], paths: Sequence[File | str]) -> Table:
+    faults = (
+        importlib.import_module("pyspark.errors").PySparkException,
+        importlib.import_module("py4j.protocol").Py4JJavaError,
+    )
+    try:
+        frame = read(*[address(path) for path in paths])
+    except faults as error:
+        lines = [line for line in str(error).strip().splitlines() if "py4j" not in line and not line.endswith(":")]
+        why = lines[0].removeprefix(": ") if lines else type(error).__name__
+        remedy = (
+            "give Spark's image hadoop-aws of its Hadoop's version"
+            if "S3AFileSystem" in why
+            else "write them again, with timestamps in microseconds and the same types in all"
+        )
+        shown = f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+        raise DataError(f"data.path: Spark cannot read {shown} ({why}); {remedy}") from error
     name = ibis.util.gen_name("spark_read")
     frame.createOrReplaceTempView(name)
     return backend.table(name)

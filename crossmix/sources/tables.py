@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossmix.schema import Column, DataError
 from crossmix.sources import Backend, Table, spark
+from crossmix.sources.s3 import File
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -28,16 +31,16 @@ BATCH = 200_000
 """Rows held in memory while writing."""
 
 
-def read_header(path: Path) -> tuple[str, list[str]]:
-    """The separator (tab or comma) and the column names of a text file's first line.
+def read_header(path: File) -> tuple[str, list[str]]:
+    """The separator (tab or comma) and the column names of the first line of a text file, or of an object in S3.
 
     Raises:
         DataError: the file is not text, or names a column twice.
     """
-    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            first_line = file.readline(1 << 16).rstrip("\r\n")
+        with path.open("rb") as packed:
+            plain: Any = gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed
+            first_line = io.TextIOWrapper(plain, encoding="utf-8-sig").readline(1 << 16).rstrip("\r\n")
     except UnicodeDecodeError:
         raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
     separator = "\t" if "\t" in first_line else ","
@@ -48,9 +51,9 @@ def read_header(path: Path) -> tuple[str, list[str]]:
     return separator, header
 
 
-def read_text(backend: Backend, paths: Path | Sequence[Path], separator: str, header: Sequence[str]) -> Table:
+def read_text(backend: Backend, paths: File | Sequence[File], separator: str, header: Sequence[str]) -> Table:
     """Files with that header line each, as string columns named by `header`; short lines are padded with nulls."""
-    names = [str(path) for path in ([paths] if isinstance(paths, Path) else paths)]
+    names = [str(path) for path in ([paths] if isinstance(paths, File) else paths)]
     if backend.name == "duckdb":
         return backend.read_csv(
             names,
@@ -84,6 +87,13 @@ def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str,
     # A column without a name (a row index) gets one, as every engine wants.
     named = [name or f"column_{index}" for index, name in enumerate(header)]
     return read_text(backend, path, separator, named).select(*wanted, *[name for name in optional if name in header])
+
+
+def registered(backend: Backend, dataset: Any) -> Table:
+    """A pyarrow dataset as a table of DuckDB, which reads its rows as it goes."""
+    name = ibis.util.gen_name("dataset")
+    backend.con.register(name, dataset)
+    return backend.table(name)
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:

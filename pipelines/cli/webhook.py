@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,10 +33,20 @@ def webhook(
     host: Annotated[str, typer.Option(help="Address to bind; other than loopback needs a bearer token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP; 0: a free one.")] = 8090,
     set_: Set = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Re-adaptations are runs of Kubeflow at this place, as k8s/cluster.toml."),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Of the runs' config, with --cluster.")] = "paper",
+    run_set: Annotated[
+        list[str] | None,
+        typer.Option("--run-set", metavar="KEY=VALUE", help="Change one config key of the runs, with --cluster."),
+    ] = None,
 ) -> None:
     """Take signed alerts and Alertmanager's, and start re-adaptations: one per campaign at a time. SIGTERM ends it."""
     with readable_errors():
-        serve(out, database, host, port, set_ or (), launcher_of, lambda line: print(line, flush=True))
+        launches = launcher_of if cluster is None else partial(on_cluster, cluster, preset, tuple(run_set or ()))
+        serve(out, database, host, port, set_ or (), launches, lambda line: print(line, flush=True))
 
 
 @monitor.command("secret")
@@ -80,6 +91,20 @@ def launcher_of(config: Config, out: Path | None) -> Launcher | None:
     return LocalLauncher(out, () if database is None else ("--database", database))
 
 
+def on_cluster(cluster: Path, preset: str, overrides: Sequence[str], config: Config, out: Path | None) -> Launcher:
+    """Runs of Kubeflow Pipelines at the place that a file describes; its token's file is read anew for each request.
+
+    Raises:
+        ConfigError: the file, a setting of the runs, or what pods could not do.
+    """
+    from crossmix.config import load, read_cluster
+    from pipelines.cli.cluster import where_of
+    from pipelines.launch_kubeflow import KubeflowLauncher
+
+    place = read_cluster(cluster)
+    return KubeflowLauncher(load(preset, overrides), place, lambda: where_of("readapt", place))
+
+
 def serve(
     out: Path | None,
     database: str | None,
@@ -122,7 +147,9 @@ def serve(
     store = Opening(database_of(config, out, database), clock_for(config))
     launcher = launcher_of(config, out)
     loop = loop_of(Starter(store, launcher, settings, f"{socket.gethostname()}:{port}"), settings)
-    missing = "none, for no folder of a run is named: runs are kept and wait" if launcher is None else None
+    missing = (
+        "none, for neither a run's folder nor a cluster is named: runs are kept and wait" if launcher is None else None
+    )
 
     def away() -> list[dict[str, str]]:
         parts = [("database", store.trouble), ("launcher", missing), ("secret", signing.trouble)]

@@ -17,8 +17,8 @@ from tests.support.planned_bundles import states
 CAUSES = ("moved by", "the policy solved", "the base plan holds", "the base plan gives", "the base plan buys")
 """What makes a free platform earn unlike the others."""
 MOST, LITTLE = 0.15, 0.05
-"""Where none of them does, what the base plan leaves out is said: it explains so much, relative, and any difference where
-less than so much of what a platform sells is bought, which may be the first win."""
+"""Where none of them does, what the base plan leaves out is said: it explains so much, relative, and any difference
+where less than so much of what a platform sells is bought, which may be the first win."""
 
 
 def random_statistics(market: Market, rows: int) -> np.ndarray:

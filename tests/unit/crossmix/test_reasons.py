@@ -80,7 +80,8 @@ def test_what_the_base_plan_leaves_out_is_no_cause_of_whatever_is_left(plain: Bu
     assert len(slots) > 1
     assert spread(answer) < 0.1
     text = f"free; the next unit earns x against {one.marginal_roi:.3g} on free platforms: {{}}"
-    for part, said, hidden in ((0.5, reasons.LEFT_OUT, False), (0.5 * LITTLE, reasons.LEFT_OUT, True), (0.5, "moved by x", True)):
+    left_out = reasons.LEFT_OUT
+    for part, said, hidden in ((0.5, left_out, False), (0.5 * LITTLE, left_out, True), (0.5, "moved by x", True)):
         off = one._replace(marginal_roi=1.3 * one.marginal_roi, reason=text.format(said))
         rows = tuple(off if number == slot else row for number, row in enumerate(answer.platforms))
         supply = [one.amount / part] * len(rows)

@@ -133,6 +133,21 @@ def test_parquet_that_spark_cannot_read(backend: Any, tmp_path: Path) -> None:
         spark.read_parquet(backend, [tmp_path / "log.parquet"])
 
 
+def test_s3_without_its_connector_says_what_the_image_lacks(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PySpark of the package index has none; with one, the endpoint is the environment's."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    backend = connect("spark", tmp_path)
+    assert session.conf.get("fs.s3a.endpoint") == "http://127.0.0.1:9"
+    for read in (
+        lambda: spark.read_parquet(backend, ["s3://logs/a.parquet"]),
+        lambda: spark.read_text(backend, ["s3://logs/a.csv"], ",", ["a"]),
+    ):
+        with pytest.raises(DataError, match=r"data\.path: Spark cannot read s3://logs/a.*give Spark's image hadoop"):
+            read()
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [
