@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import yaml
 
 from crossmix import state
 from crossmix.config import ConfigError
-from crossmix.schema import DataError, Dataset, Meta
+from crossmix.schema import DataError
 from feature_repo import features, sources
 
 NAMES = list(state.ALLOCATION.names)
