@@ -2,8 +2,8 @@
 
 The bundle that serves carries what is usual in its market, and thresholds from quiet flights of it
 (`crossmix.evaluate.watch`). Both arms' feedback is followed by the levels' filter, campaigns of the bundle together.
-What the filter believes is kept in the ledger up to a few cycles ago, so that reports that come late are still taken in
-and a look reads the newest cycles alone; another bundle begins anew from the history.
+What the filter believes is kept in the ledger (`monitoring.followed`), so that a look reads the cycles that are new and
+goes back to where a report that came late or a correction makes the past another.
 
 An alarm is told at every look from the cycle in which it came until that is settled, under the same cause and cycle.
 
@@ -54,7 +54,7 @@ class Settings:
 
     __pydantic_config__ = STRICT
     settle: PositiveInt = 3
-    """Newest cycles that are followed anew at every look: reports of them may still come."""
+    """Newest cycles whose alarms every look tells; a report that comes later than that makes it follow all anew."""
 
 
 def expected_of(served: Served) -> tuple[Expectation, str] | str:

@@ -308,17 +308,16 @@ def _totals(connection: sa.Connection, places: list[_Place], platforms: tuple[st
             parts.append(np.stack([*columns, *(np.array(column, float) for column in rest)], 1))
     width = 6 + len(DELIVERED) + len(ARRIVED)
     every = np.concatenate(parts) if parts else np.zeros((0, width))
-    keys_KI = every[:, :5].astype(np.int64).T
-    campaign_I, arm_I, cycle_I, platform_I, known_I = keys_KI
+    keys_IK = every[:, :5].astype(np.int64)
+    campaign_I, arm_I, cycle_I, platform_I, known_I = keys_IK.T
     split = 6 + len(DELIVERED)
     first_C = np.array([one.first for one in places])
     before_I = (cycle_I < first_C[campaign_I]) & np.nan_to_num(every[:, 6:split]).any(1)
     opened_I = np.zeros(len(every), np.bool_)
-    opened_I[before_I] = _opened(connection, keys_KI[:, before_I].T, first, (list(campaign), arms, platforms))
+    opened_I[before_I] = _opened(connection, keys_IK[before_I], first, (list(campaign), arms, platforms))
     complete_I: NDArray[np.bool_] = every[:, 5] > 0
-    return _Rows(
-        campaign_I, arm_I, cycle_I, platform_I, known_I, opened_I, complete_I, every[:, 6:split], every[:, split:]
-    )
+    delivered_IQ, arrived_IQ = every[:, 6:split], every[:, split:]
+    return _Rows(campaign_I, arm_I, cycle_I, platform_I, known_I, opened_I, complete_I, delivered_IQ, arrived_IQ)
 
 
 def _opened(

@@ -172,7 +172,7 @@ def grid(one: Mapping[str, Any]) -> Table:
                 cells.append(Cell(DASH, "num muted"))
                 continue
             small = " · ".join(
-                f"{word} {form(part[name])}" for name, word, form in _OF_A_PLATFORM if part[name] is not None
+                f"{word}\u00a0{form(part[name])}" for name, word, form in _OF_A_PLATFORM if part[name] is not None
             )
             if part["spend"] is None:
                 waits = day["state"] == delivery.RUNNING

@@ -6,10 +6,13 @@ Shapes: T cycles, C campaigns of the bundle, P platforms, Q quantities, F = 1 ad
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from crossmix.evaluate.watch.expectation import Expectation
@@ -124,7 +127,8 @@ def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Ke
     state, own, parts = kept.state, [], []
     for first in range(0, max(len(feedback), 1), AT_ONCE):
         some = feedback.between(first, first + AT_ONCE)
-        followed = walk(expectation.usual, expectation.law, some, state)
+        with _one_thread():
+            followed = walk(expectation.usual, expectation.law, some, state)
         state = followed.state
         own.append(followed.residuals.z_TCPQ.astype(np.float32))
         parts.append(sums(followed.residuals))
@@ -132,6 +136,17 @@ def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Ke
     looked, track = look(told, expectation.thresholds, kept.track)
     z_NPQ = np.concatenate([kept.z_NPQ, looked.z_WTFPQ[0, :, 0]])[-RECENT:]
     return Kept(state, track, z_NPQ), Shown(feedback.cycle_TC.max(1, initial=-1), np.concatenate(own), told, looked)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The tables of a cycle are small: a second thread would mostly wait, at the processor's full cost."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def spread(feedback: Feedback, campaigns: tuple[str, ...]) -> Feedback:

@@ -14,7 +14,6 @@ from crossmix.ledger import feedback, quarantine, returned, tables, watched
 from crossmix.ledger.feedback import Event
 from crossmix.ledger.store import Store
 from crossmix.market.shift import shift
-from monitoring import followed
 from monitoring.followed import Look, take
 from tests.support import watching
 from tests.support.watching import DAY, START
@@ -48,7 +47,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
         rows.append(named["newest"])  # type: ignore[arg-type]
         return ours(*given, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(followed.returned, "read", counted)
+    monkeypatch.setattr(returned, "read", counted)
     return rows
 
 
@@ -63,10 +62,10 @@ def assert_as_anew(store: Store, days: int, found: Look) -> None:
     anew = looked(store, days, f"anew {days} {found.fresh}")
     with store.write() as connection:
         connection.execute(tables.watched.delete().where(tables.watched.c.name.startswith("anew")))
-    for ours, theirs in zip(found.after.state, anew.after.state, strict=True):
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
-    for ours, theirs in zip(found.after.track, anew.after.track, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for state, other in zip(found.after.state, anew.after.state, strict=True):
+        np.testing.assert_array_equal(state.numpy(), other.numpy())
+    for track, theirs in zip(found.after.track, anew.after.track, strict=True):
+        np.testing.assert_array_equal(track, theirs)
     np.testing.assert_array_equal(found.after.z_NPQ, anew.after.z_NPQ)
     both = found.shown.tables(), anew.shown.last(len(found.shown)).tables()
     for name in both[0]:

@@ -120,7 +120,7 @@ def test_a_platforms_day_has_its_own_figures(store: Store) -> None:
     one = {"currency": "EUR", "cycle_hours": 24.0, "delivery": found}
     table = figures.grid(one)
     assert table.head == ("Day", *PLATFORMS)
-    assert [[(cell.text, cell.small) for cell in row[1:]] for row in table.rows] == [
+    assert [[(cell.text, cell.small.replace("\u00a0", " ")) for cell in row[1:]] for row in table.rows] == [
         [("not yet", "told 600"), ("not yet", "told 400")],
         [
             ("300", "told 600 \u00b7 revenue 600 \u00b7 ROAS 2.00 \u00b7 CPA 10.00"),
