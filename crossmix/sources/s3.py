@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal, cast
 
@@ -176,10 +177,16 @@ def filesystem(bucket: str) -> Any:
     """pyarrow's, on what the environment says."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
-        region = "us-east-1" if endpoint() else pafs.resolve_s3_region(bucket)
+        region = "us-east-1" if endpoint() else _region(bucket)
     return pafs.S3FileSystem(
         endpoint_override=endpoint(), region=region, connect_timeout=SECONDS, request_timeout=SECONDS
     )
+
+
+@cache
+def _region(bucket: str) -> str:
+    """Where AWS has it."""
+    return str(pafs.resolve_s3_region(bucket))
 
 
 def _etag(store: Any, key: str) -> str:

@@ -17,6 +17,8 @@ from crossmix.config import load
 from crossmix.ingest.step import ingest
 from crossmix.schema import DataError, Dataset
 from crossmix.sources import in_s3, log_objects
+from crossmix.sources.s3 import S3File
+from crossmix.sources.tables import read_header
 from tests.support.s3_server import Store, serving
 from tests.unit.crossmix.sources.test_impressions import CREATIVES, as_text, impressions
 
@@ -103,6 +105,14 @@ def test_columns_of_parts_go_by_name(store: Store, tmp_path: Path) -> None:
     frame[50:][frame.columns[::-1]].drop(columns="note").to_parquet(folder / "b.parquet", index=False)
     have = taken(put(store, folder), tmp_path / "out").frame("impressions")
     assert have["user_id"].tolist() == frame.sort_values(["timestamp", "impression_id"])["user_id"].tolist()
+
+
+def test_a_header_is_read_where_it_lies(store: Store) -> None:
+    """As Spark needs it, whose executors read the rest."""
+    text = "\ufeffimpression_id\ttimestamp\n".encode()
+    store.buckets["logs"] = {"plain.tsv": text + b"x" * 100_000, "packed.tsv.gz": gzip.compress(text, mtime=0)}
+    for name, content in store.buckets["logs"].items():
+        assert read_header(S3File(f"logs/{name}", len(content), "")) == ("\t", ["impression_id", "timestamp"])
 
 
 def test_only_columns_of_the_contract_are_downloaded(store: Store, tmp_path: Path) -> None:

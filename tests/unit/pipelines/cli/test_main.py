@@ -42,6 +42,7 @@ def test_help_starts_quickly() -> None:
         (["--source", "criteo"], "data.path: source 'criteo' reads a file; pass --data FILE"),
         (["--source", "criteo", "--data", "nowhere.csv"], "--data nowhere.csv: does not exist; name the log's file"),
         (["--source", "criteo", "--data", "."], "--data .: is no file; name the log's file"),
+        (["--source", "criteo", "--data", "s3://a/b"], "data.path: s3://a/b is in S3, and source 'criteo' reads"),
         (["--data", "log.csv"], "source 'demo' generates its log and reads no file; add --source criteo"),
     ],
 )
