@@ -74,8 +74,8 @@ def _joined(waiting: list[Any], kind: pa.DataType) -> pa.ChunkedArray:
 def _pieces(waiting: list[Any], kind: pa.DataType) -> Iterator[pa.Array]:
     """Lists in pieces of `PIECE` rows or more, each a whole number of what pyarrow encodes at a time.
 
-    Pages end where such a portion does, so that pieces have the pages of one array; pyarrow makes 4 bytes for each value
-    of an array that it writes, of a piece at a time.
+    Pages end where such a portion does, so that pieces have the pages of one array. As it writes, pyarrow makes 4 bytes
+    for each value of an array: of pieces, of one at a time.
     """
     import pyarrow as pa
 

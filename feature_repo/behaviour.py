@@ -1,4 +1,4 @@
-"""Users' behaviour before each of their impressions: its Parquet file, and the newest of each user for the online store.
+"""Users' behaviour before each of their impressions: its file, and each user's newest for the online store.
 
 Both go through the log batch by batch. Nothing here knows Feast.
 """
@@ -32,8 +32,8 @@ def write_sequences(out: Path, dataset: Dataset, group: int = GROUP) -> int:
     """Write each user's behaviour before each of their impressions, at the impression's time; returns the rows.
 
     A user's impressions of the same instant keep the last of them (by impression_id). A spend history has no users: the
-    file is empty. A dataset is in order of time, and its two tables in one order, so that a row group of `group` rows is
-    all that stands in memory; where it is not, a warning says so and everything does.
+    file is empty. A dataset is in order of time, and its two tables in one order, so that a row group of `group` rows
+    is all that stands in memory; where it is not, a warning says so and everything does.
 
     Raises `DataError` where an impression has no sequence.
     """

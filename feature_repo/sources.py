@@ -133,7 +133,7 @@ def append_statistics(folder: Path, rows: pd.DataFrame, last: pd.DataFrame | Non
     key = [*KEYS[PLATFORM_VIEW], TIME]
     for view, names in statistic_names().items():
         path = folder / SOURCES[view]
-        schema = pq.readschema_of(path)
+        schema = pq.read_schema(path)
         old = pq.read_table(path).to_pandas()
         if last is not None:
             old = _up_to(old, last)

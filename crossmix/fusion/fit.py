@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crossmix.artifacts import FusionReport
 from crossmix.config import Config
 from crossmix.fusion import calibrate
-from crossmix.fusion.learn import Learned, train
+from crossmix.fusion.learn import Learned, keep_no_kernels, train
 from crossmix.fusion.model import MODALITIES, Fusion
 from crossmix.fusion.predict import Predicted, predict
 from crossmix.fusion.quality import Floats, judge
@@ -43,6 +43,7 @@ def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, A
     data = Dataset(dataset)
     if data.meta.aggregate:
         return _nothing(out)
+    keep_no_kernels()
     table = read(dataset, features, config.data.sequence_length)
     _check(table)
     learned = train(config.fusion, table)

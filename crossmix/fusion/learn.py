@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,14 @@ class Learned:
     """Distinct training rows."""
     curve: list[dict[str, float]]
     """Per epoch: training loss, validation loss (both heads' cross-entropy, nats per impression)."""
+
+
+def keep_no_kernels() -> None:
+    """Tell oneDNN to keep no kernel per shape: no two batches of histories are alike, and a thousand of them stay.
+
+    Takes effect before a process's first product; the results are the same.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
 
 
 def build(config: FusionConfig, table: Table) -> Fusion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,12 @@ def webhook(
         Path | None,
         typer.Option(metavar="FILE", help="Re-adaptations are runs of Kubeflow at this place, as k8s/cluster.toml."),
     ] = None,
+    kfp_host: Annotated[
+        str | None, typer.Option(help="Address of Kubeflow Pipelines as this process sees it; the file's api.host.")
+    ] = None,
+    kfp_token_file: Annotated[
+        Path | None, typer.Option(help="File of a bearer token for it, read for each request; the file's api.token.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Of the runs' config, with --cluster.")] = "paper",
     run_set: Annotated[
         list[str] | None,
@@ -45,7 +52,9 @@ def webhook(
 ) -> None:
     """Take signed alerts and Alertmanager's, and start re-adaptations: one per campaign at a time. SIGTERM ends it."""
     with readable_errors():
-        launches = launcher_of if cluster is None else partial(on_cluster, cluster, preset, tuple(run_set or ()))
+        launches = launcher_of
+        if cluster is not None:
+            launches = partial(on_cluster, cluster, (kfp_host, kfp_token_file), preset, tuple(run_set or ()))
         serve(out, database, host, port, set_ or (), launches, lambda line: print(line, flush=True))
 
 
@@ -91,18 +100,32 @@ def launcher_of(config: Config, out: Path | None) -> Launcher | None:
     return LocalLauncher(out, () if database is None else ("--database", database))
 
 
-def on_cluster(cluster: Path, preset: str, overrides: Sequence[str], config: Config, out: Path | None) -> Launcher:
+def on_cluster(
+    cluster: Path,
+    api: tuple[str | None, Path | None],
+    preset: str,
+    overrides: Sequence[str],
+    config: Config,
+    out: Path | None,
+) -> Launcher:
     """Runs of Kubeflow Pipelines at the place that a file describes; its token's file is read anew for each request.
+
+    Args:
+        api: its address and a token's file as this process sees them; absent: the file's `api`.
 
     Raises:
         ConfigError: the file, a setting of the runs, or what pods could not do.
     """
     from crossmix.config import load, read_cluster
+    from crossmix.config.cluster import Api
     from pipelines.cli.cluster import where_of
     from pipelines.launch_kubeflow import KubeflowLauncher
 
-    place = read_cluster(cluster)
-    return KubeflowLauncher(load(preset, overrides), place, lambda: where_of("readapt", place))
+    place, (host, token) = read_cluster(cluster), api
+    if host is not None:  # the file's token and CA are of the machine that submits
+        place = replace(place, api=Api(host=host))
+    where_of("readapt", place)  # a host that is missing is told before anything is served
+    return KubeflowLauncher(load(preset, overrides), place, lambda: where_of("readapt", place, token_file=token))
 
 
 def serve(

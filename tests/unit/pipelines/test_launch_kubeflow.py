@@ -86,9 +86,10 @@ def test_the_command_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.M
     wrong = CliRunner().invoke(app, [*command, "--cluster", str(tmp_path / "none.toml")])
     assert wrong.exit_code == 2
     assert "none.toml" in wrong.output
-    place = cluster_file(tmp_path)
-    local = CliRunner().invoke(
-        app, [*command, "--cluster", str(place), "--run-set", "registry.tracking_uri=file:/here"]
-    )
+    named = [*command, "--cluster", str(cluster_file(tmp_path))]
+    nowhere = CliRunner().invoke(app, named)
+    assert (nowhere.exit_code, nowhere.output[:15]) == (2, "error: --host: ")
+    here = ["--kfp-host", "http://127.0.0.1:1", "--run-set", "registry.tracking_uri=file:/here"]
+    local = CliRunner().invoke(app, [*named, *here])
     assert local.exit_code == 2
     assert "registry.tracking_uri" in local.output
