@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 SUPPLY := .venv-supply
 OUT ?= out/demo
 CONSTRAINTS := constraints.txt
+EXTRAS ?= steps,dev,bench
 WORKERS := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help setup demo check test soak lint type format bench lock image audit clean
@@ -22,7 +23,7 @@ $(VENV)/.stamp: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "crossmix needs Python 3.11 or newer: make PYTHON=python3.11 setup")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(CONSTRAINTS) pip setuptools
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile -c $(CONSTRAINTS) -e ".[steps,dev,bench]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile -c $(CONSTRAINTS) -e ".[$(EXTRAS)]"
 	$(BIN)/python -m pip check
 	@touch $@
 

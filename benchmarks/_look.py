@@ -40,7 +40,7 @@ def look(folder: Path, days: int) -> dict[str, Any]:
         "processor s": taken,
         "largest MiB": most,
         "after imports MiB": imported,
-        "cycles": len(found.feedback),
+        "cycles": len(found.shown),
         "told cells": int(np.isfinite(found.shown.looked.score).sum()),
     }
 

@@ -2,6 +2,8 @@
 
 | case   | what runs                                                                                    |
 |--------|----------------------------------------------------------------------------------------------|
+| features | `feature_repo.features.build`, the encoders' vectors random                                  |
+| fusion | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all      |
 | market | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions     |
 | align  | `crossmix.training.align.transitions`: what the align step reads of the log                    |
 | gate   | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`         |
@@ -24,10 +26,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _made_log
+from benchmarks import _made_histories, _made_log
 from benchmarks._look import _largest
 from benchmarks._machine import machine
 from crossmix.config import laptop
@@ -38,6 +41,8 @@ GOAL = 107.4
 FIRST = 20_000
 """Rows of the run that comes first."""
 MILLION = 1_000_000
+TRAINED = 5_000
+"""Rows that the fusion trains on: its memory is the table's, its time the training's."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -71,17 +76,44 @@ def gate(folder: Path, out: Path) -> None:
     (out / "fidelity.json").write_text(json.dumps({"fidelity": compared, "shift": moved}))
 
 
-CASES: dict[str, Callable[[Path, Path], None]] = {"market": market, "align": align, "gate": gate}
-"""Name to what runs: it reads dataset/, fusion/ and market/ of a folder, and writes to an empty one."""
+def features(folder: Path, out: Path) -> None:
+    """The features step, its encoders' vectors random."""
+    from feature_repo.features import build
+
+    def encode(*_: Any) -> tuple[Any, Any]:
+        return _made_histories.vectors(), _made_histories.encoders()
+
+    build(laptop(), folder / "dataset", out, encode=encode)
+
+
+def fusion(folder: Path, out: Path) -> None:
+    """The fusion step after one epoch of `TRAINED` rows, on random vectors; it predicts every impression."""
+    from crossmix.fusion.fit import fit
+
+    config = laptop()
+    few = replace(config.fusion, epochs=1, train_rows=TRAINED)
+    fit(replace(config, fusion=few), folder / "dataset", folder / "features", out)
+
+
+CASES: dict[str, Callable[[Path, Path], None]] = {
+    "features": features,
+    "fusion": fusion,
+    "market": market,
+    "align": align,
+    "gate": gate,
+}
+"""Name to what runs: it reads dataset/, features/, fusion/ and market/ of a folder, and writes to an empty one."""
 
 
 def made(folder: Path, rows: int, fitted: Path | None = None) -> None:
-    """dataset/, fusion/ and market/ of `rows` impressions.
+    """dataset/, features/, fusion/ and market/ of `rows` impressions.
 
     Args:
         fitted: a market to copy; `None`: one is fitted.
     """
     dataset = _made_log.write(folder / "dataset", rows)
+    _made_histories.write_histories(dataset)
+    _made_histories.write_features(folder / "features")
     _made_log.write_fusion(dataset, folder / "fusion")
     if fitted is not None:
         shutil.copytree(fitted, folder / "market")

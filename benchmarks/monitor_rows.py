@@ -51,6 +51,7 @@ SECONDS, MEMORY, DAILY = 10.0, 512.0, 0.5
 """Processor seconds and MiB of the first look, processor seconds of a daily one, at most."""
 SEED = 8_400_000
 STARTS = datetime(2026, 1, 5, tzinfo=UTC)
+_STATE = ("campaign_id", "arm", "number", "received", "cycle")
 COLUMNS = ("requests", "won", "impressions", "clicks", "conversions", "revenue", "spend")
 
 
@@ -131,17 +132,24 @@ def build(config: Config, market: Market, file: Path, campaigns: int, days: int)
             for day in range(days + 1):
                 some = _inserted(feedback, arm, day, names(campaigns))
                 connection.executemany(f"INSERT INTO totals ({', '.join(columns)}) VALUES ({marks})", some)
+        for arm in ARMS:
+            state = [(name, arm, days + 1, _received(days), days) for name in names(campaigns)]
+            connection.executemany(f"INSERT INTO feedback_state ({', '.join(_STATE)}) VALUES (?, ?, ?, ?, ?)", state)
     connection.close()
 
 
 def _inserted(feedback: Feedback, arm: str, day: int, campaigns: tuple[str, ...]) -> list[tuple[Any, ...]]:
     amounts = [getattr(feedback, f"{name if name != 'won' else 'impressions'}_TCP")[day].tolist() for name in COLUMNS]
-    received = (STARTS + timedelta(days=day + 1)).replace(tzinfo=None).isoformat(" ", "microseconds")
     return [
-        (name, arm, day, platform, day, *(table[c][p] for table in amounts), 1, 0, received)
+        (name, arm, day, platform, day, *(table[c][p] for table in amounts), 1, 0, _received(day))
         for c, name in enumerate(campaigns)
         for p, platform in enumerate(feedback.platforms)
     ]
+
+
+def _received(day: int) -> str:
+    """As the database keeps it."""
+    return (STARTS + timedelta(days=day + 1)).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _look(folder: Path, days: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from functools import cache
@@ -19,7 +20,7 @@ from typing import Any
 from components.declared import Step
 from crossmix.artifacts import Done
 from crossmix.config import Config, Data, digest
-from crossmix.sources import log_files, takes_folder
+from crossmix.sources import in_s3, log_files, log_objects, takes_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = "log"
@@ -32,16 +33,17 @@ def step_key(step: Step, config: Config, inputs: Mapping[str, Path]) -> str:
 
     What its inputs depend on is in their keys.
     """
-    return digest(
-        {
-            "step": step.name,
-            "version": version("crossmix"),
-            "config": {name: _setting(config, name) for name in step.settings},
-            "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
-            "log": _log(config.data) if step.reads_log else None,
-            "code": code_digest(step.core.partition(":")[0]),
-        }
-    )[:16]
+    told: dict[str, Any] = {
+        "step": step.name,
+        "version": version("crossmix"),
+        "config": {name: _setting(config, name) for name in step.settings},
+        "inputs": {key: folder_key(path) for key, path in sorted(inputs.items())},
+        "log": _log(config.data) if step.reads_log else None,
+        "code": code_digest(step.core.partition(":")[0]),
+    }
+    if step.environment:
+        told["environment"] = {name: os.environ.get(name) for name in step.environment}
+    return digest(told)[:16]
 
 
 def declared_json(step: Step, config: Config) -> str:
@@ -66,7 +68,7 @@ def declared_json(step: Step, config: Config) -> str:
 
 def log_digest(data: Data) -> str:
     """Stands for the raw log's content; "" for a log that is generated."""
-    return digest(_log(data)) if log_files(data) else ""
+    return digest(lines) if (lines := _log(data)) else ""
 
 
 def _setting(config: Config, name: str) -> str:
@@ -74,12 +76,17 @@ def _setting(config: Config, name: str) -> str:
     value: Any = config
     for part in name.split("."):
         value = getattr(value, part)
-    # The log counts by its content, not by where it lies.
-    return digest(replace(value, path=None) if name == "data" else value)
+    # The log counts by its content, not by where it lies, nor by the memory that it is read in.
+    return digest(replace(value, path=None, memory=None) if name == "data" else value)
 
 
 def _log(data: Data) -> list[str]:
-    """Digest of every file that the source reads, with its name where the source may read several."""
+    """Digest of every file that the source reads, with its name where the source may read several.
+
+    An object in S3 counts by its size and ETag: the log is not downloaded to see whether it is known.
+    """
+    if in_s3(data):
+        return [f"{name} {one.size} {one.etag}" for name, one in sorted(log_objects(data).items())]
     named = takes_folder(data)
     return [f"{name if named else ''} {file_digest(path)}" for name, path in sorted(log_files(data).items())]
 

@@ -37,6 +37,8 @@ class Step:
     """What it reads besides, which reaches nothing that it writes; the declaration says why."""
     pipelines: tuple[str, ...] = ("training",)
     """Of which it is a step: the files of `pipelines/` that call it."""
+    environment: tuple[str, ...] = ()
+    """Variables that say what it does: where one has another value, a result in the store is not reused."""
     reads_log: bool = False
     """Whether it reads the raw log, whose content then counts."""
     resumes: bool = False

@@ -50,6 +50,14 @@ class Feedback:
         if self.most_TCP.shape != self.told_TCP.shape:
             object.__setattr__(self, "most_TCP", self.told_TCP)
 
+    @classmethod
+    def none(cls, campaigns: tuple[str, ...], platforms: tuple[str, ...]) -> Feedback:
+        """No cycle of them."""
+        cycles, cells = (0, len(campaigns)), (0, len(campaigns), len(platforms))
+        tables: dict[str, Any] = {name: np.zeros(cells) for name in ("told_TCP", *AMOUNTS)}
+        whole: dict[str, Any] = {name: np.zeros(cycles, np.int64) for name in ("cycle_TC", "weekday_TC")}
+        return cls(campaigns=campaigns, platforms=platforms, part_TC=np.zeros(cycles), **whole, **tables)
+
     def __len__(self) -> int:
         return len(self.cycle_TC)
 

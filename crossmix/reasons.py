@@ -29,8 +29,11 @@ LEAST = 0.001
 """Marginal ROI below which the figure says nothing more."""
 Z95 = 1.959963984540054
 NEAR = 0.05
-"""Marginal ROIs this close, relative, to what the median free platform earns count as equal: the base plan solves on a
-grid of win rates, which the response does not."""
+"""Marginal ROIs this close, relative, to what the median free platform earns count as equal."""
+LEFT_OUT = "the base plan leaves out pacing and the last win that does not fit, and solves on a grid of win rates"
+"""What makes a free platform earn unlike the others where nothing moved its share.
+
+The response has both, and no grid."""
 NEAR_BLIND = 0.25
 """The same where the response is an average day's: the policy sees drift."""
 SOLD_OUT = 0.97
@@ -308,7 +311,7 @@ def _believed(
         return f"{text}: {decided.elsewhere}"
     causes = [at_base, f"moved by {moves}" if moves else None]
     named = ", ".join(filter(None, causes))
-    return f"{text}: {named or 'the base plan solves on a grid of win rates, which is coarse here'}"
+    return f"{text}: {named or LEFT_OUT}"
 
 
 def _base(limits: constraints.Limits[Array], base: float, slot: int, money: float, supply: float) -> str | None:

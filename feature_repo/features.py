@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossmix.config import Config, Fusion
 from crossmix.schema import DataError, Dataset
-from feature_repo import redis_url, served, sources
+from feature_repo import behaviour, redis_url, served, sources
 from feature_repo.opened import LOCK, Described, describe, open_store, opened, store_of, write_store_config
 from feature_repo.sources import LOG_ARM, SERVICE_FUSION, SERVICE_STATISTICS, TIME
 from feature_repo.torn import settled
@@ -92,7 +92,7 @@ def build(
         sources.PLATFORM_VIEW: len(history),
         sources.CAMPAIGN_VIEW: len(history),
         sources.CREATIVE_VIEW: sources.write_embeddings(out, vectors, list(encoders), meta.start),
-        sources.USER_VIEW: sources.write_sequences(out, data),
+        sources.USER_VIEW: behaviour.write_sequences(out, data),
     }
     described = Described(meta.platforms, meta.campaigns, encoders, ALLOCATION.digest, rows)
     _write_json(out / "embeddings" / "encoders.json", encoders)
@@ -287,18 +287,24 @@ def _apply(out: Path, encoders: Mapping[str, Mapping[str, Any] | None], views: l
     """Register the definitions and copy each entity's newest row of some views, or of all, to the online store."""
     from datetime import timedelta
 
-    import pandas as pd
-
     store = store_of(out)
     from feature_repo.definitions import definitions  # after Feast
 
-    times = [pd.read_parquet(out / file, columns=[TIME])[TIME] for file in sources.SOURCES.values()]
-    filled = [column for column in times if len(column)]
+    times = behaviour.span(out)
+    assert times is not None, "there are statistics of every campaign"
     # A day to either side: Feast compares the range with times in the machine's own zone.
-    first, last = min(c.min() for c in filled), max(c.max() for c in filled)
+    first, last = times[0] - timedelta(days=1), times[1] + timedelta(days=1)
     with redirect_stdout(io.StringIO()):  # Feast prints what it does in colours; what fails, raises
         store.apply(definitions(encoders))
-        store.materialize(first - timedelta(days=1), last + timedelta(days=1), feature_views=views)
+        names = list(sources.SOURCES) if views is None else views
+        store.materialize(first, last, feature_views=[name for name in names if name != sources.USER_VIEW])
+    if sources.USER_VIEW in names:
+        # Feast would sort every impression's history, and make objects of all users at once.
+        for rows in behaviour.newest(out, TOGETHER):
+            store.write_to_online_store(sources.USER_VIEW, rows)
+        store.registry.apply_materialization(
+            store.get_feature_view(sources.USER_VIEW), store.project, first.to_pydatetime(), last.to_pydatetime()
+        )
 
 
 def _historical(path: Path, service: str, entity_df: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossmix.schema import DataError, Dataset
+from crossmix.schema import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,7 @@ def write_statistics(out: Path, rows: pd.DataFrame) -> None:
     import pyarrow as pa
 
     for view, names in statistic_names().items():
-        write(_table(rows, _schema(view, [(name, pa.float32()) for name in names])), out / SOURCES[view])
+        write(_table(rows, schema_of(view, [(name, pa.float32()) for name in names])), out / SOURCES[view])
 
 
 def append_statistics(folder: Path, rows: pd.DataFrame, last: pd.DataFrame | None = None) -> None:
@@ -171,7 +171,7 @@ def write_embeddings(out: Path, vectors: pd.DataFrame, modalities: Sequence[str]
     twice = vectors["creative_id"].duplicated()
     if twice.any():
         raise DataError(f"creatives: creative_id {vectors['creative_id'][twice].iloc[0]!r} comes twice; keep one row")
-    schema = _schema(CREATIVE_VIEW, [(name, pa.list_(pa.float32())) for name in modalities])
+    schema = schema_of(CREATIVE_VIEW, [(name, pa.list_(pa.float32())) for name in modalities])
     columns: dict[str, Any] = {
         "creative_id": vectors["creative_id"].astype("string").tolist(),
         TIME: [_instant(start)] * len(vectors),
@@ -180,44 +180,6 @@ def write_embeddings(out: Path, vectors: pd.DataFrame, modalities: Sequence[str]
         columns[name] = [None if vector is None else list(map(float, vector)) for vector in vectors[name]]
     write(pa.table(columns, schema=schema), out / SOURCES[CREATIVE_VIEW])
     return len(vectors)
-
-
-def write_sequences(out: Path, dataset: Dataset) -> int:
-    """Write each user's behaviour before each of their impressions, at the impression's time; returns the rows.
-
-    A user's impressions of the same instant keep the last of them (by impression_id). A spend history has no users: the
-    file is empty. Raises `DataError` where an impression has no sequence.
-    """
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if dataset.meta.aggregate:
-        write(_schema(USER_VIEW, [("events", pa.list_(pa.int32()))]).empty_table(), out / SOURCES[USER_VIEW])
-        return 0
-    impressions = dataset.frame("impressions", ["impression_id", "timestamp", "user_id"])
-    sequences = pq.read_table(dataset.file("sequences"), columns=["impression_id", "events"])
-    identifiers = pd.Index(sequences.column("impression_id").to_pandas())
-    position = identifiers.get_indexer(impressions["impression_id"])
-    if (position < 0).any():
-        lost = impressions["impression_id"].iloc[int(np.argmax(position < 0))]
-        raise DataError(f"sequences: impression_id {lost!r} has no behaviour sequence; run ingest again")
-    rows = pd.DataFrame(
-        {
-            "user_id": impressions["user_id"].astype(str),
-            TIME: utc(impressions["timestamp"], "timestamp"),
-            "at": position,
-        }
-    )
-    rows = rows.drop_duplicates(["user_id", TIME], keep="last").sort_values([TIME, "user_id"], ignore_index=True)
-    schema = _schema(USER_VIEW, [("events", pa.list_(pa.int32()))])
-    events = sequences.column("events").combine_chunks().take(pa.array(rows["at"].to_numpy()))
-    table = pa.table(
-        {"user_id": rows["user_id"], TIME: rows[TIME], "events": events.cast(pa.list_(pa.int32()))},
-    )
-    write(table.select(schema.names).cast(schema), out / SOURCES[USER_VIEW])
-    return len(rows)
 
 
 def write(table: pa.Table, path: Path) -> None:
@@ -241,7 +203,8 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _schema(view: str, features: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+def schema_of(view: str, features: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+    """Keys, time and features of a view's file."""
     import pyarrow as pa
 
     return pa.schema([*((key, pa.string()) for key in KEYS[view]), (TIME, pa.timestamp("us", tz="UTC")), *features])

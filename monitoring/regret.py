@@ -30,6 +30,7 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from monitoring import residuals
+from monitoring.followed import Look
 from monitoring.monitors import EVERY, MONITORS, Finding, Monitor, Served
 
 
@@ -56,7 +57,8 @@ def look(store: Store, now: datetime, settings: Settings, served: Served) -> Ite
     if isinstance(market, str):
         yield _finding(EVERY, None, settings, f"unknown: {market}")
         return
-    moved = levels.refit(market, seen.feedback.between(0, 0), served.config.levels, seen.after.state).market
+    nothing = Feedback.none(market.campaigns, market.platforms)
+    moved = levels.refit(market, nothing, served.config.levels, seen.after.state).market
     every = returned.read(store, market.platforms, now, campaigns=market.campaigns, newest=1)
     for one in every:
         feedback = pooled(list(one.arms.values()))
@@ -87,7 +89,7 @@ def _told(feedback: Feedback, campaign: int) -> Array | None:
     return told_P if told_P.sum() > 0 else None
 
 
-def _market(served: Served, seen: residuals.Look) -> Market | str:
+def _market(served: Served, seen: Look) -> Market | str:
     """The market that the plan of the bundle that serves came from; or why it is not known."""
     if served.market is None:
         return "the market that the policy was planned in is not at hand: name the folder of a run"

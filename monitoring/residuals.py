@@ -2,8 +2,8 @@
 
 The bundle that serves carries what is usual in its market, and thresholds from quiet flights of it
 (`crossmix.evaluate.watch`). Both arms' feedback is followed by the levels' filter, campaigns of the bundle together.
-What the filter believes is kept in the ledger up to a few cycles ago, so that reports that come late are still taken in
-and a look reads the newest cycles alone; another bundle begins anew from the history.
+What the filter believes is kept in the ledger (`monitoring.followed`), so that a look reads the cycles that are new and
+goes back to where a report that came late or a correction makes the past another.
 
 An alarm is told at every look from the cycle in which it came until that is settled, under the same cause and cycle.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,14 +25,12 @@ import numpy as np
 from crossmix import bundle as bundles
 from crossmix.config import STRICT, PositiveInt
 from crossmix.evaluate.watch.expectation import Expectation, ExpectationError
-from crossmix.evaluate.watch.following import Kept, Shown, follow, spread
 from crossmix.evaluate.watch.statistic import SUMMED_UP
-from crossmix.feedback import Feedback, pooled
-from crossmix.ledger import campaigns, returned, watched
-from crossmix.ledger.returned import Returned
+from crossmix.ledger import campaigns
 from crossmix.ledger.store import Store
-from crossmix.ledger.watched import Watched
 from crossmix.market.level_evidence import QUANTITIES
+from monitoring import followed
+from monitoring.followed import Look, named
 from monitoring.monitors import EVERY, MONITORS, Finding, Monitor, MonitorError, Served
 
 if TYPE_CHECKING:
@@ -56,24 +54,7 @@ class Settings:
 
     __pydantic_config__ = STRICT
     settle: PositiveInt = 3
-    """Newest cycles that are followed anew at every look: reports of them may still come."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """The campaigns of a bundle as a look found them."""
-
-    expectation: Expectation
-    digest: str
-    """Of the bundle."""
-    feedback: Feedback
-    """The cycles that the look took in, of all the bundle's campaigns."""
-    shown: Shown
-    """Of them."""
-    after: Kept
-    """After the last of them."""
-    fresh: int
-    """How many of the last are told."""
+    """Newest cycles whose alarms every look tells; a report that comes later than that makes it follow all anew."""
 
 
 def expected_of(served: Served) -> tuple[Expectation, str] | str:
@@ -100,63 +81,13 @@ def _expected(folder: Path, _: int) -> tuple[Expectation, str] | str:
 
 
 def take(store: Store, now: datetime, settings: Settings, expectation: Expectation, digest: str) -> Look | None:
-    """Follow what came back since the last look, and keep what has settled; `None`: no cycle has finished.
+    """Follow what came back since the last look, and keep it; `None`: no cycle has finished.
 
     Raises:
         StoreAwayError: the database is away.
     """
     name = f"{NAME}@{expectation.cycle_hours:g}h"
-    noted = watched.load(store, name)
-    noted = noted if noted is not None and noted.bundle == digest and noted.through <= now else None
-    kept = Kept.begin(expectation) if noted is None else Kept.from_bytes(noted.state)
-    newest = None
-    if noted is not None:
-        newest = math.ceil((now - noted.through) / timedelta(hours=expectation.cycle_hours)) + 2
-    found = _of_hours(store, now, expectation, newest)
-    if found is None:
-        return None
-    ends_T = np.nanmax(_seconds(found), 1)
-    feedback = spread(pooled(list(found.arms.values())), expectation.campaigns)
-    del found
-    first = 0 if noted is None else int(np.searchsorted(ends_T, noted.through.timestamp(), side="right"))
-    feedback, ends_T = feedback.between(first, len(feedback)), ends_T[first:]
-    settled = max(len(feedback) - settings.settle, 0)
-    middle, before = follow(expectation, kept, feedback.between(0, settled))
-    if settled:
-        through = datetime.fromtimestamp(float(ends_T[settled - 1]), UTC)
-        watched.keep(store, Watched(name, digest, through, middle.as_bytes()))
-    after, newer = follow(expectation, middle, feedback.between(settled, len(feedback)))
-    fresh = min(settings.settle, len(feedback)) if noted is None else len(feedback)
-    return Look(expectation, digest, feedback, _joined(before, newer), after, fresh)
-
-
-def _of_hours(store: Store, now: datetime, expectation: Expectation, newest: int | None) -> Returned | None:
-    every = returned.read(store, expectation.platforms, now, campaigns=expectation.campaigns, newest=newest)
-    found = next((one for one in every if one.cycle_hours == expectation.cycle_hours and len(one.ends_TC)), None)
-    return None if found is None else returned.believed(store, found)
-
-
-def _seconds(found: Returned) -> np.ndarray:
-    """When cycles ended, seconds UTC; NaN where a campaign had none."""
-    seconds_TC = found.ends_TC.astype(np.int64) / 1e6
-    return np.where(np.isnat(found.ends_TC), np.nan, seconds_TC)
-
-
-def _joined(before: Shown, newer: Shown) -> Shown:
-    """One after the other in time, which is the second axis of z alone."""
-
-    def tables(one: object, other: object, names: tuple[str, ...]) -> list[np.ndarray]:
-        axes = [1 if name.startswith("z_W") else 0 for name in names]
-        return [
-            np.concatenate([getattr(one, name), getattr(other, name)], axis)
-            for name, axis in zip(names, axes, strict=True)
-        ]
-
-    return Shown(
-        np.concatenate([before.z_TCPQ, newer.z_TCPQ]),
-        type(before.sums)(*tables(before.sums, newer.sums, type(before.sums)._fields)),
-        type(before.looked)(*tables(before.looked, newer.looked, type(before.looked)._fields)),
-    )
+    return followed.take(store, now, name, settings.settle, expectation, digest)
 
 
 def look(store: Store, now: datetime, settings: Settings, served: Served) -> Iterator[Finding]:
@@ -174,7 +105,9 @@ def look(store: Store, now: datetime, settings: Settings, served: Served) -> Ite
     if seen is None:
         yield _unknown("no cycle has finished")
         return
-    looked, newest = seen.shown.looked, len(seen.feedback) - 1
+    if seen.trouble:
+        yield _unknown(seen.trouble)
+    looked, newest = seen.shown.looked, len(seen.shown) - 1
     first = newest + 1 - seen.fresh
     for q, quantity in enumerate(QUANTITIES):
         alarms = np.argwhere(looked.alarms[first:, 0, :, q]).tolist()
@@ -194,8 +127,9 @@ def _finding(seen: Look, quantity: str, t: int, p: int, *, alarming: bool) -> Fi
     if alarming and not looked.by_largest[t, 0, p, q]:
         k = SUMMED_UP.index(quantity)
         score, limit = abs(float(looked.cusum_TFPK[t, 0, p, k])), thresholds.cusum
-        width = min(int(looked.since_TFPK[t, 0, p, k]), t + 1)
+        width = int(looked.since_TFPK[t, 0, p, k])
         rule = f"CUSUM over {looked.since_TFPK[t, 0, p, k]} cycles"
+    width = min(width, named(seen.expectation))
     span = slice(max(t - width + 1, 0), t + 1)
     observed, expected, variance = (float(table[span, 0, p, q].sum()) for table in seen.shown.sums)
     z = (observed - expected) / math.sqrt(variance) if variance > 0 else math.nan
@@ -204,7 +138,7 @@ def _finding(seen: Look, quantity: str, t: int, p: int, *, alarming: bool) -> Fi
     names = tuple(seen.expectation.campaigns[c] for c in order if z_C[c] * np.sign(z) > 1)
     platform = seen.expectation.platforms[p]
     word = "below" if observed < expected else "above"
-    cycle = int(seen.feedback.cycle_TC[t].max())
+    cycle = int(seen.shown.cycle_T[t])
     unit = UNITS[quantity]
     detail = (
         f"{WORDS[quantity]} on {platform}: {observed:,.6g} {unit}, {expected:,.6g} expected, z {z:+.1f}; {rule}: "

@@ -50,8 +50,8 @@ BODY_SECONDS = 30.0
 RETRY = {"retry-after": "5"}
 REASONS = {
     ledger.DUPLICATE: "this alert was taken before",
-    ledger.OPEN: "a run of this campaign is open",
-    ledger.COOLDOWN: "the last run of this campaign is too young (alerts.webhook.cooldown)",
+    ledger.OPEN: "a run is open, and runs are of all campaigns",
+    ledger.COOLDOWN: "the last run is too young (alerts.webhook.cooldown), and runs are of all campaigns",
     ledger.NOTED: "its severity asks for no run (alerts.webhook.starts)",
 }
 NEW = (ledger.RUN, ledger.NOTED)

@@ -23,7 +23,7 @@ from components.declared import steps
 from crossmix import files
 from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
 from crossmix.config import Config, ConfigError, to_json
-from crossmix.sources import log_files, settings, takes_folder
+from crossmix.sources import in_s3, log_files, log_objects, settings, takes_folder
 from pipelines.environment import EVERYWHERE
 
 Kind = TypeVar("Kind", bound=Artifact)
@@ -76,7 +76,9 @@ def run(config: Config, out: Path) -> Outcome:
 
 def check(config: Config, out: Path) -> None:
     """Refuse what can be refused before anything starts, leaving nothing behind."""
-    if config.data.path is not None:
+    if in_s3(config.data):
+        log_objects(config.data)  # what is not there, or may not be read, is refused here
+    elif config.data.path is not None:
         log = Path(config.data.path)
         if not log.is_file() and not (log.is_dir() and takes_folder(config.data)):
             raise ConfigError(
@@ -271,6 +273,8 @@ def describe(outcome: Outcome, out: Path) -> str:
     if summary.registry:
         entry = summary.registry
         lines.append(f"registry   {entry.name} version {entry.version} ({', '.join(entry.aliases)})")
+    if rolled := (summary.steps or {}).get("deploy", {}).get("rollout"):
+        lines.append(f"servers    {rolled}")
     lines.append(f"report     {out / 'report.html'}")
     if outcome.status == GATES_FAILED:
         harmless = {"pass", "not applicable"}

@@ -23,8 +23,8 @@ FINISH = "finish"
 """The task that ends a run; no step."""
 TRAIN = "train"
 DEPLOY = "deploy"
-MANIFEST, SERVE_IMAGE = "CROSSMIX_MANIFEST_ROUTER", "CROSSMIX_SERVE_IMAGE"
-"""What the deploy step rolls out (`serving.rollout`): it is given documents, and then the image for them."""
+SERVE_IMAGE = "CROSSMIX_SERVE_IMAGE"
+"""What the deploy step rolls out (`serving.rollout`): where it is given documents, it gets the image for them."""
 RUN_LABEL = "pipeline/runid"
 """Kubeflow's label of a run's pods."""
 ACCELERATOR = "nvidia.com/gpu"
@@ -112,7 +112,7 @@ def _environment(task: Any, name: str, asked: Resources, place: Cluster) -> None
     told = {**EVERYWHERE, THREADS: str(asked.threads), "HOME": "/tmp", **place.environment}
     if name == TRAIN and place.train == "trainjob":
         told[TRAINJOB] = _trainjob(place)
-    if name == DEPLOY and any(MANIFEST in given.env and given.reaches(name) for given in place.config_maps.values()):
+    if name == DEPLOY and place.rolls_out():
         told |= {SERVE_IMAGE: place.images.serve, "CROSSMIX_NAMESPACE": place.namespace}
     for variable, value in told.items():
         task.set_env_variable(variable, value)

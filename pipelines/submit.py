@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar
 from components.cache import log_digest
 from crossmix.config import Config, ConfigError
 from crossmix.config.cluster import Cluster
+from crossmix.sources import in_s3, s3
 from pipelines.wiring import Pipeline, arguments, store_of, write
 
 T = TypeVar("T")
@@ -35,15 +36,21 @@ ENDED_BADLY = {"FAILED", "CANCELED"}
 ATTEMPTS = 100
 """Runs of one content, at most."""
 LOCAL_TRACKING = ("sqlite:", "file:", "postgresql:", "mysql:")
-REMOTE = ("s3://", "gs://", "abfs://", "abfss://", "hdfs://", "https://", "http://")
 NAMES: Mapping[str, str] = {"training": "TRAINING", "readapt": "READAPT", "online": "ONLINE"}
 Kind = Literal["run", "version", "schedule"]
 
 
 class SubmitError(RuntimeError):
-    """The Kubeflow Pipelines API does not answer, or refuses; the message says what to do."""
+    """The Kubeflow Pipelines API does not answer, or refuses; the message says what to do.
+
+    `code`: the HTTP status of a refusal; `None`: it does not answer.
+    """
 
     status = 1
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,7 @@ def check(config: Config, pipeline: Pipeline, place: Cluster | None, store: str,
 
     Raises:
         ConfigError: the registry, or the log, is one of this machine; nothing tells Kubeflow's cache of the log.
+        DataError: the log is in S3, where its source does not read, or where it is not.
     """
     uri = config.registry.tracking_uri
     if uri is None:
@@ -101,16 +109,18 @@ def check(config: Config, pipeline: Pipeline, place: Cluster | None, store: str,
     path = config.data.path
     if path is None or not any(step.reads_log for step in pipeline.steps.values()):
         return log or ""
-    if not path.startswith(REMOTE):
+    remote = in_s3(config.data)
+    if not remote:
         _seen(path, place, store)
     if log:
         return log
-    if not path.startswith(REMOTE) and os.access(path, os.R_OK):
+    if s3.credentials() if remote else os.access(path, os.R_OK):
         return log_digest(config.data)
     if not store:
         raise ConfigError(
-            f"--log: data.path {path} cannot be read here, and Kubeflow's cache knows no more of a log than its path; "
-            "pass what stands for its content, as its sha256sum, or give the cluster's file a [store]"
+            f"--log: data.path {path} cannot be read here{' without AWS_ACCESS_KEY_ID' if remote else ''}, and "
+            "Kubeflow's cache knows no more of a log than its path; pass what stands for its content, as its "
+            "sha256sum, or give the cluster's file a [store]"
         )
     return ""
 
@@ -158,7 +168,7 @@ def submit(
     """
     if cron is not None:
         check_cron(cron)
-    config = _registered(config, place)
+    config = registered(config, place)
     kept = store_of(place) if store is None else store
     given = arguments(pipeline, config, kept, check(config, pipeline, place, kept, log))
     ranks = config.train.ranks if gpus is None else gpus
@@ -167,8 +177,8 @@ def submit(
         write(pipeline, package, image, ranks if "train" in pipeline.steps else 0, place, given)
         digest = _digest(package.read_text(), where, cron)
         called = name or f"{pipeline.title}-{digest}"
-        with _quiet():
-            api = _Api(where)
+        with quiet():
+            api = Api(where)
             if kind == "version":
                 return api.version(pipeline.title, called, package)
             experiment = api.experiment(config.registry.experiment)
@@ -177,7 +187,7 @@ def submit(
             return api.run(experiment, called, package, given)
 
 
-def _registered(config: Config, place: Cluster | None) -> Config:
+def registered(config: Config, place: Cluster | None) -> Config:
     """With the place's registry, where the config names none."""
     uri = None if place is None else place.environment.get("MLFLOW_TRACKING_URI")
     if config.registry.tracking_uri is not None or uri is None:
@@ -205,18 +215,26 @@ def _digest(package: str, where: Where, cron: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The client prints links of its own and warns of versions of years ago."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore", FutureWarning)
         yield
 
 
-class _Api:
-    """The API through kfp's own client; every request may be made twice, and leaves one thing."""
+class Api:
+    """The API through kfp's own client; every request may be made twice, and leaves one thing.
 
-    def __init__(self, where: Where) -> None:
-        self.where = where
+    Args:
+        tries: of a request that is not answered.
+        timeout: seconds that an answer may take.
+
+    Raises:
+        SubmitError: it does not answer, or refuses; of each method too.
+    """
+
+    def __init__(self, where: Where, tries: int = TRIES, timeout: float = TIMEOUT) -> None:
+        self.where, self.tries, self.timeout = where, tries, timeout
         self.client = self._connect(where.namespace)
         health = self._again(lambda: self.client._healthz_api.healthz_service_get_healthz())
         self.namespace = where.namespace if health.multi_user else None
@@ -233,7 +251,7 @@ class _Api:
             existing_token=self.where.token,
             ssl_ca_cert=ca,
         )
-        client._run_api.api_client.rest_client.pool_manager.connection_pool_kw["timeout"] = TIMEOUT
+        client._run_api.api_client.rest_client.pool_manager.connection_pool_kw["timeout"] = self.timeout
         return client
 
     def experiment(self, name: str) -> str:
@@ -245,24 +263,32 @@ class _Api:
         """The run of a name; another attempt where that one failed."""
         for attempt in range(1, ATTEMPTS + 1):
             called = name if attempt == 1 else f"{name}-{attempt}"
-            there = self._again(lambda called=called: self._run(experiment, called))  # type: ignore[misc]
+            there = self.found(experiment, called)
             if there is None:
                 break
             if there.state not in ENDED_BADLY:
                 return Submitted("run", str(there.run_id), called, False, f"it is {str(there.state).lower()}")
         else:
             raise SubmitError(f"{name}: {ATTEMPTS} runs of it have failed; look why, or give it another --name")
-        made = self._again(
+        made = self.post(experiment, called, package, given)
+        return Submitted("run", str(made.run_id), called, True)
+
+    def found(self, experiment: str, name: str) -> Any:
+        """The run of a name: `run_id`, `state`; `None`: there is none."""
+        return self._again(lambda: self._run(experiment, name))
+
+    def post(self, experiment: str, name: str, package: Path, given: Mapping[str, str]) -> Any:
+        """Make the run of a name; whoever asks has looked for it."""
+        return self._again(
             lambda: self.client.run_pipeline(
                 experiment_id=experiment,
-                job_name=called,
+                job_name=name,
                 pipeline_package_path=str(package),
                 params=dict(given),
                 service_account=self.where.account,
             ),
-            lambda: self._run(experiment, called),
+            lambda: self._run(experiment, name),
         )
-        return Submitted("run", str(made.run_id), called, True)
 
     def schedule(
         self, experiment: str, name: str, package: Path, given: Mapping[str, str], cron: str, prefix: str
@@ -342,7 +368,7 @@ class _Api:
         from urllib3.exceptions import HTTPError
 
         last = ""
-        for number in range(TRIES):
+        for number in range(self.tries):
             if number:
                 time.sleep(PAUSE * 2 ** (number - 1))
             try:
@@ -353,7 +379,7 @@ class _Api:
                 if error.status == 409 and found is not None and (there := found()) is not None:
                     return there
                 if error.status and error.status < 500 and error.status != 429:
-                    raise SubmitError(self._refused(error)) from None
+                    raise SubmitError(self._refused(error), error.status) from None
                 last = f"status {error.status}, {error.reason}"
             except HTTPError as error:
                 last = f"{type(error).__name__}: {error}"

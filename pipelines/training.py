@@ -1,10 +1,11 @@
-"""The training pipeline: ingest, features, fusion, market, train, align, gate, meta, register."""
+"""The training pipeline: ingest, features, fusion, market, train, align, gate, meta, register, deploy."""
 
 from pathlib import Path
 
 from kfp import dsl
 
 from components.align.component import align
+from components.deploy.component import deploy
 from components.features.component import features
 from components.fusion.component import fusion
 from components.gate.component import gate
@@ -28,7 +29,9 @@ def wire(call: Call) -> None:
     verdict = call(gate, dataset=log, features=encoded, fusion=fused, market=simulator, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
         ready = call(meta, market=simulator, policy=policy).outputs["start"]
-        call(register, evaluation=verdict.outputs["evaluation"], policy=policy, meta=ready, market=simulator)
+        judged = verdict.outputs["evaluation"]
+        version = call(register, evaluation=judged, policy=policy, meta=ready, market=simulator)
+        call(deploy, registration=version.outputs["registration"], evaluation=judged)
 
 
 TRAINING = Pipeline(

@@ -10,9 +10,9 @@ from crossmix.artifacts import Deployment
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """What became of which version."""
+    """What became of which version, and what was rolled out."""
     told = Deployment.load(folder)
-    return {"version": told.version, "state": told.state}
+    return {"version": told.version, "state": told.state, "rollout": told.rollout}
 
 
 STEP = Step(
@@ -20,7 +20,16 @@ STEP = Step(
     order=140,
     core="serving.deploy:deploy",
     settings=("readapt.promote", "readapt.server", "readapt.run", "serving"),
-    pipelines=("readapt", "online"),
+    environment=(
+        "CROSSMIX_SERVE_IMAGE",
+        "CROSSMIX_MANIFESTS",
+        "CROSSMIX_MANIFEST_POLICY",
+        "CROSSMIX_MANIFEST_CONTROL",
+        "CROSSMIX_MANIFEST_ROUTER",
+        "CROSSMIX_NAMESPACE",
+        "CROSSMIX_ROUTER_URL",
+    ),
+    pipelines=("training", "readapt", "online"),
     figures=figures,
     shown=("version", "state"),
 )

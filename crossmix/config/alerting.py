@@ -46,7 +46,7 @@ class Webhook:
     starts: tuple[Literal["info", "warning", "critical"], ...] = ("warning", "critical")
     """Severities that ask for a re-adaptation; others are noted."""
     cooldown: NonNegative = 24.0
-    """Hours of market time after an alert opened a campaign's run in which no other alert does."""
+    """Hours of market time after an alert opened a run in which no other alert does, of whichever campaign."""
     again: tuple[PositiveInt, ...] = (3, 7, 14)
     """Days of market time after an alert's re-adaptation at which it is asked for again: evidence adds up; one that
     finds nothing to gain changes nothing. None: it is not."""

@@ -19,6 +19,8 @@ from crossmix.config.values import STRICT, ConfigError, NonNegativeInt, Positive
 
 OTHERS = "default"
 """Names every step that a table has no line of its own for."""
+MANIFEST = "CROSSMIX_MANIFEST_ROUTER"
+"""Variable of one of the documents that the deploy step rolls out; who is given it is given all three."""
 
 _DIGEST = re.compile(r"(?P<name>[a-z0-9][a-z0-9._:/-]*)@sha256:[0-9a-f]{64}")
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -157,7 +159,8 @@ class Accounts:
     train: ObjectName = "crossmix-train"
     """Of training runs where `train` is "trainjob"."""
     deploy: ObjectName = "crossmix-deploy"
-    """Of runs that bring a version into service: readapt and online."""
+    """Of runs that bring a version into service: readapt and online, and training where its deploy step is given
+    documents."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,9 +228,13 @@ class Cluster:
         """Seconds that a step may take; `None`: any."""
         return self.timeouts.get(step, self.timeouts.get(OTHERS))
 
+    def rolls_out(self) -> bool:
+        """Whether the deploy step is given the documents of k8s/ that it rolls out."""
+        return any(MANIFEST in given.env and given.reaches("deploy") for given in self.config_maps.values())
+
     def account_of(self, pipeline: str) -> str:
         """The ServiceAccount of a pipeline's runs, by what its steps ask of Kubernetes."""
-        if pipeline == "training":
+        if pipeline == "training" and not self.rolls_out():
             return self.accounts.train if self.train == "trainjob" else self.accounts.steps
         return self.accounts.deploy
 

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive, PositiveInt
 
+LEAST_MEMORY = 0.25
+"""GiB. Below it DuckDB has no room for what one thread sorts."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demo:
@@ -43,9 +46,14 @@ class Data:
     source: Name = "demo"
     """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
     path: str | None = None
-    """The log's file, or the folder of its files where the source takes one; `None` for `demo`."""
+    """The log's file, or the folder of its files where the source takes one; for `impressions` also what lies in S3, as
+    `s3://bucket/prefix`; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
+    memory: Annotated[float, Field(ge=LEAST_MEMORY, allow_inf_nan=False)] | None = None
+    """What DuckDB may hold in memory, GiB, before it writes to the step's work folder; the process takes somewhat more
+    (docs/guides/scale.md). `None`: 60 % of what the machine, or the container (cgroup), has. Spark has settings of its
+    own. What comes out, and its key, are the same with any."""
     cycle_hours: PositiveInt | None = None
     """Length of a delivery cycle, hours; `None`: the source's own (§2.5: 24; a log of two days: 1)."""
     attribution_days: Positive = 30.0

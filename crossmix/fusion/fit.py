@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from crossmix.artifacts import FusionReport
 from crossmix.config import Config
 from crossmix.fusion import calibrate
-from crossmix.fusion.learn import Learned, train
+from crossmix.fusion.learn import Learned, keep_no_kernels, train
 from crossmix.fusion.model import MODALITIES, Fusion
 from crossmix.fusion.predict import Predicted, predict
 from crossmix.fusion.quality import Floats, judge
 from crossmix.fusion.table import Table, read
+from crossmix.row_groups import row_groups
 from crossmix.schema import DataError, Dataset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, Any]:
@@ -36,17 +40,19 @@ def fit(config: Config, dataset: Path, features: Path, out: Path) -> dict[str, A
     Raises:
         DataError: a file, column or row does not fit, or nothing is left to train on.
     """
-    if Dataset(dataset).meta.aggregate:
+    data = Dataset(dataset)
+    if data.meta.aggregate:
         return _nothing(out)
+    keep_no_kernels()
     table = read(dataset, features, config.data.sequence_length)
     _check(table)
     learned = train(config.fusion, table)
     predicted = predict(learned.module, table)
-    p_click, p_joint, calibration = _calibrated(learned.module, table, predicted, config.fusion.seed)
-    # A joint probability above its click's would be a conversion rate above 1.
-    p_conversion = np.clip(p_joint / p_click, 0.0, 1.0)
-    report = _report(config, table, learned, predicted, p_click, p_click * p_conversion, calibration)
-    _write(out, table, learned.module, predicted, p_click, p_conversion, report)
+    modalities = [name for name, there in zip(MODALITIES, table.modalities(), strict=True) if there]
+    table = table.without_events()
+    calibration = _calibrate(learned.module, table, predicted, config.fusion.seed)
+    report = _report(config, table, learned, predicted, modalities, calibration)
+    _write(out, data, table, learned.module, predicted, report)
     return report
 
 
@@ -87,22 +93,32 @@ def _check(table: Table) -> None:
             )
 
 
-def _calibrated(module: Fusion, table: Table, predicted: Predicted, seed: int) -> tuple[Floats, Floats, dict[str, Any]]:
-    """Calibrated p_click and p_click x p_conv of all rows; fills `module.calibration`, returns what to tell."""
-    rows = table.calibrate if table.calibrate.any() else table.train
-    probability: dict[str, Floats] = {}
+def _calibrate(module: Fusion, table: Table, predicted: Predicted, seed: int) -> dict[str, Any]:
+    """Fill `module.calibration`; returns what to tell of it."""
+    rows = np.flatnonzero(table.calibrate if table.calibrate.any() else table.train).astype(np.int32)
+    click = predicted.click[rows]
     calibration: dict[str, Any] = {}
     for head, logits, label in (
-        ("click", predicted.click, table.clicked),
-        ("conversion", joint_logit(predicted.click, predicted.conversion), table.converted),
+        ("click", click, table.clicked),
+        ("conversion", joint_logit(click, predicted.conversion[rows]), table.converted),
     ):
         fitted, errors = calibrate.fit(
-            logits[rows], label[rows], table.platform[rows], table.user[rows], len(table.platforms), seed
+            logits, label[rows], table.platform[rows], table.user[rows], len(table.platforms), seed
         )
         module.calibration[head] = fitted
-        probability[head] = fitted.apply(logits, table.platform)
-        calibration[head] = {"method": fitted.method, "rows": int(rows.sum()), "error_out_of_fold": errors}
-    return probability["click"], probability["conversion"], calibration
+        calibration[head] = {"method": fitted.method, "rows": len(rows), "error_out_of_fold": errors}
+    return calibration
+
+
+def probabilities(
+    module: Fusion, table: Table, predicted: Predicted, rows: slice | NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Calibrated p(click) and p(conversion | click) of some rows, double precision."""
+    click, platform = predicted.click[rows], table.platform[rows]
+    p_click = module.calibration["click"].apply(click, platform)
+    p_joint = module.calibration["conversion"].apply(joint_logit(click, predicted.conversion[rows]), platform)
+    # A joint probability above its click's would be a conversion rate above 1.
+    return p_click, np.clip(p_joint / p_click, 0.0, 1.0)
 
 
 def joint_logit(click: NDArray[np.float32], conversion: NDArray[np.float32]) -> Floats:
@@ -117,17 +133,18 @@ def _report(
     table: Table,
     learned: Learned,
     predicted: Predicted,
-    p_click: Floats,
-    p_joint: Floats,
+    modalities: list[str],
     calibration: dict[str, Any],
 ) -> dict[str, Any]:
     fusion, encoders = config.fusion, table.creatives.encoders
-    modalities = [name for name, there in zip(MODALITIES, table.present().T, strict=True) if there.any()]
     behaviour = (
         f"transformer: {fusion.behaviour_layers} x {fusion.behaviour_hidden}, {fusion.behaviour_heads} heads, "
         f"last {config.data.sequence_length} interactions"
     )
     here = table.judge
+    clicked, converted, platform = table.clicked[here], table.converted[here], table.platform[here]
+    p_click, p_conversion = probabilities(learned.module, table, predicted, here)
+    p_joint = p_click * p_conversion
     return {
         "encoders": {
             "image": (encoders["image"] or {}).get("name", "missing"),
@@ -135,13 +152,13 @@ def _report(
             "behaviour": behaviour if "behaviour" in modalities else "missing",
         },
         "modalities": modalities,
-        "click": judge(table.clicked[here], p_click[here]),
-        "conversion": judge(table.converted[here], p_joint[here]),
+        "click": judge(clicked, p_click),
+        "conversion": judge(converted, p_joint),
         "rows": {
             "trained": learned.distinct_rows,
             "heldout": int(here.sum()),
             "available": int(table.train.sum()),
-            "predicted": len(p_click),
+            "predicted": len(predicted.click),
         },
         "attention": predicted.attention,
         "calibration": calibration,
@@ -149,13 +166,13 @@ def _report(
             {
                 "platform": name,
                 "rows": int(rows.sum()),
-                "ctr": float(table.clicked[rows].mean()),
+                "ctr": float(clicked[rows].mean()),
                 "p_click": float(p_click[rows].mean()),
-                "conversions_per_impression": float(table.converted[rows].mean()),
+                "conversions_per_impression": float(converted[rows].mean()),
                 "p_joint": float(p_joint[rows].mean()),
             }
             for index, name in enumerate(table.platforms)
-            if (rows := here & (table.platform == index)).any()
+            if (rows := platform == index).any()
         ],
         "curve": learned.curve,
         "notes": _notes(config, table, learned, modalities),
@@ -191,25 +208,12 @@ def _notes(config: Config, table: Table, learned: Learned, modalities: list[str]
 
 
 def _write(
-    out: Path,
-    table: Table,
-    module: Fusion,
-    predicted: Predicted,
-    p_click: Floats,
-    p_conversion: Floats,
-    report: dict[str, Any],
+    out: Path, data: Dataset, table: Table, module: Fusion, predicted: Predicted, report: dict[str, Any]
 ) -> None:
     import pandas as pd
 
     module.save(out, encoders=table.creatives.encoders)
-    pd.DataFrame(
-        {
-            "impression_id": table.impression_id,
-            "p_click": p_click.astype(np.float32),
-            "p_conversion": p_conversion.astype(np.float32),
-            "trained": table.train,
-        }
-    ).to_parquet(out / "predictions.parquet", index=False)
+    write_predictions(out / "predictions.parquet", data, table, module, predicted)
     pd.DataFrame(
         {
             "campaign_id": np.array(table.campaigns, dtype=object)[predicted.campaign],
@@ -218,3 +222,27 @@ def _write(
         }
     ).to_parquet(out / "contexts.parquet", index=False)
     FusionReport.of(report).save(out)
+
+
+def write_predictions(path: Path, data: Dataset, table: Table, module: Fusion, predicted: Predicted) -> None:
+    """Write predictions.parquet in the dataset's order, its names read from there again, batch by batch."""
+    import pyarrow as pa
+
+    start = 0
+    with row_groups(path, _prediction_schema()) as file:
+        for batch in data.batches("impressions", ["impression_id"]):
+            rows = slice(start, start + batch.num_rows)
+            p_click, p_conversion = (p.astype(np.float32) for p in probabilities(module, table, predicted, rows))
+            names = batch.column("impression_id").cast(pa.string())
+            file.add([names, pa.array(p_click), pa.array(p_conversion), pa.array(table.train[rows])])
+            start += batch.num_rows
+
+
+def _prediction_schema() -> pa.Schema:
+    """As pandas describes such a frame: the file is the one that it would write."""
+    import pandas as pd
+    import pyarrow as pa
+
+    number = np.zeros(1, dtype=np.float32)
+    frame = pd.DataFrame({"impression_id": ["i"], "p_click": number, "p_conversion": number, "trained": [True]})
+    return pa.Table.from_pandas(frame, preserve_index=False).schema

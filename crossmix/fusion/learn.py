@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,14 @@ class Learned:
     """Distinct training rows."""
     curve: list[dict[str, float]]
     """Per epoch: training loss, validation loss (both heads' cross-entropy, nats per impression)."""
+
+
+def keep_no_kernels() -> None:
+    """Tell oneDNN to keep no kernel per shape: no two batches of histories are alike, and a thousand of them stay.
+
+    Takes effect before a process's first product; the results are the same.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
 
 
 def build(config: FusionConfig, table: Table) -> Fusion:
@@ -79,9 +88,9 @@ def train(config: FusionConfig, table: Table) -> Learned:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         module = build(config, table).to(device).train()
-        rows = np.flatnonzero(table.train)
+        rows = np.flatnonzero(table.train).astype(np.int32)
         order = _order(rows, config, rng)
-        checked = np.flatnonzero(table.calibrate)
+        checked = np.flatnonzero(table.calibrate).astype(np.int32)
         checked = np.sort(rng.permutation(checked)[:CHECKED_ROWS])
         steps = sum(-(-len(epoch) // config.batch) for epoch in order)
         optimiser = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY)
@@ -106,7 +115,7 @@ def train(config: FusionConfig, table: Table) -> Learned:
                 if not validated >= best[0]:
                     best = (validated, copy.deepcopy(module.state_dict()))
         module.load_state_dict(best[1])
-    return Learned(module.cpu().eval(), len(np.unique(np.concatenate(order))), curve)
+    return Learned(module.cpu().eval(), _distinct_rows(order, len(table.train)), curve)
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -117,7 +126,7 @@ def rate_at(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
 
 
-def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int64], present: NDArray[np.bool_]) -> Tensor:
+def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int32], present: NDArray[np.bool_]) -> Tensor:
     """The entire-space loss of some rows, each distinct creative projected once."""
     device = next(module.parameters()).device
     distinct, inverse = np.unique(table.creative[picked], return_inverse=True)
@@ -131,7 +140,7 @@ def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int64], present:
             text,
             *(
                 torch.from_numpy(rows).to(device)
-                for rows in (inverse, trimmed(table.events[picked]), present, table.platform[picked])
+                for rows in (inverse, trimmed(table.events[picked]), present, table.platform[picked].astype(np.int64))
             ),
         )
     clicked_B, converted_B = (
@@ -152,22 +161,21 @@ def trimmed(events: NDArray[np.integer]) -> NDArray[np.int64]:
     return events[:, first:].astype(np.int64)
 
 
-def validate(module: Fusion, table: Table, rows: NDArray[np.int64], batch: int = 4096) -> float:
+def validate(module: Fusion, table: Table, rows: NDArray[np.int32], batch: int = 4096) -> float:
     """Mean entire-space loss of rows, without dropout; NaN where there are none."""
     if not len(rows):
         return float("nan")
     module.eval()
-    present = table.present()[rows]
     total = 0.0
     with torch.inference_mode():
         for start in range(0, len(rows), batch):
             part = slice(start, start + batch)
-            total += float(batch_loss(module, table, rows[part], present[part])) * len(rows[part])
+            total += float(batch_loss(module, table, rows[part], table.present(rows[part]))) * len(rows[part])
     module.train()
     return total / len(rows)
 
 
-def _order(rows: NDArray[np.int64], config: FusionConfig, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+def _order(rows: NDArray[np.int32], config: FusionConfig, rng: np.random.Generator) -> list[NDArray[np.int32]]:
     """Rows of every epoch, shuffled."""
     size = min(len(rows), config.train_rows)
     if size == len(rows):
@@ -177,7 +185,14 @@ def _order(rows: NDArray[np.int64], config: FusionConfig, rng: np.random.Generat
     return [stream[epoch * size : (epoch + 1) * size] for epoch in range(config.epochs)]
 
 
-def _dropped(table: Table, picked: NDArray[np.int64], chance: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _distinct_rows(order: list[NDArray[np.int32]], rows: int) -> int:
+    seen = np.zeros(rows, dtype=bool)
+    for epoch in order:
+        seen[epoch] = True
+    return int(seen.sum())
+
+
+def _dropped(table: Table, picked: NDArray[np.int32], chance: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """(rows, 3) presence with each present modality masked by chance."""
-    there = np.column_stack([table.creatives.has[table.creative[picked]], table.events[picked, -1] > 0])
+    there = table.present(picked)
     return there & (rng.random(there.shape) >= chance)

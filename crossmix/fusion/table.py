@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix.schema import DataError, Dataset, behaviour_vocabulary
+from crossmix.schema import ROWS, SPLITS, DataError, Dataset, behaviour_vocabulary
+from crossmix.sequences import OtherOrderError, side_by_side
 
-Ints = NDArray[np.int64]
+_log = logging.getLogger(__name__)
+
+Codes = NDArray[np.signedinteger[Any]]
+"""Small integers; whoever computes with them or indexes by them widens a batch at a time."""
 Flags = NDArray[np.bool_]
 
 # One in so many fitted users is kept from the heads: their predictions are as sharp as those of new users, and the
@@ -36,20 +41,22 @@ class Creatives:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One row per impression, in the dataset's order."""
+    """One row per impression, in the dataset's order: some 20 bytes and one for each behaviour step.
 
-    impression_id: NDArray[Any]
-    user: Ints
-    """A number per user."""
-    campaign: Ints
+    Names stay in the dataset: whoever writes them reads them again, batch by batch.
+    """
+
+    user: NDArray[np.int32]
+    """A number per user, in the order in which they first appear."""
+    campaign: Codes
     """Index into `campaigns`."""
-    cycle: Ints
-    platform: Ints
+    cycle: NDArray[np.int32]
+    platform: Codes
     """Index into meta.platforms."""
-    creative: Ints
+    creative: Codes
     """Row of `Creatives`."""
-    events: NDArray[Any]
-    """(rows, steps) behaviour ids, the newest last, zeros before the oldest."""
+    events: NDArray[np.integer[Any]]
+    """(rows, steps) behaviour ids, the newest last, zeros before the oldest; a byte each while they fit one."""
     clicked: Flags
     converted: Flags
     train: Flags
@@ -63,67 +70,146 @@ class Table:
     vocabulary: int
     creatives: Creatives
 
-    def present(self) -> Flags:
-        """(rows, 3): image, text, behaviour."""
-        return np.column_stack([self.creatives.has[self.creative], self.events[:, -1] > 0])
+    def present(self, rows: slice | NDArray[np.integer[Any]]) -> Flags:
+        """(of those rows, 3): image, text, behaviour."""
+        return np.column_stack([self.creatives.has[self.creative[rows]], self.events[rows, -1] > 0])
+
+    def modalities(self) -> Flags:
+        """(3,): which of image, text, behaviour any row has."""
+        there = np.zeros(3, dtype=bool)
+        for start in range(0, len(self.creative), ROWS):
+            there |= self.present(slice(start, start + ROWS)).any(axis=0)
+        return there
+
+    def without_events(self) -> Table:
+        """The same without histories, which are most of it: nobody reads them once all rows are predicted."""
+        return replace(self, events=np.zeros((0, self.events.shape[1]), self.events.dtype))
 
 
 def read(dataset: Path, features: Path, steps: int) -> Table:
-    """Read both folders; `steps` is the longest behaviour sequence.
+    """Read both folders, the dataset batch by batch; `steps` is the longest behaviour sequence.
 
     Raises `DataError` where a file or column is missing, or the two folders do not fit together.
     """
-    import pandas as pd
-
     data = Dataset(dataset)
     meta = data.meta
-    columns = [
-        "impression_id",
-        "user_id",
-        "campaign_id",
-        "creative_id",
-        "platform",
-        "clicked",
-        "converted",
-        "cycle",
-        "split",
-    ]
     try:
-        frame = data.frame("impressions", [*columns, "holdout"])
-    except (OSError, ValueError) as error:
+        rows = _rows(data)
+        user, reserved = _users(data, rows)
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"impressions: {_first(error)}; run ingest again") from None
-    if frame.empty:
+    if not rows:
         raise DataError("impressions: 0 rows; there is nothing to fit, check the quarantine table of ingest")
     creatives = read_creatives(features)
-    platform = _index("platform", frame["platform"], meta.platforms)
-    creative = _lookup(frame["creative_id"], creatives.ids)
-    unknown = frame["creative_id"].notna().to_numpy() & (creative == len(creatives.ids))
-    if unknown.any():
-        raise DataError(
-            f"impressions.creative_id: {frame['creative_id'][unknown].iloc[0]!r} has no row in "
-            "embeddings/creatives.parquet; run the features step on the same dataset"
-        )
-    split, held = frame["split"].to_numpy(), frame["holdout"].to_numpy(dtype=bool)
-    reserved = pd.util.hash_array(frame["user_id"].to_numpy(dtype=object)) % RESERVE == 0
+    names = {"platform": meta.platforms, "creative_id": creatives.ids, "campaign_id": meta.campaigns}
+    columns = _columns(data, rows, names)
+    split = columns.pop("split")
+    fitted = ~columns["holdout"]
     vocabulary = behaviour_vocabulary(len(meta.platforms))
     return Table(
-        impression_id=frame["impression_id"].to_numpy(),
-        user=pd.factorize(frame["user_id"])[0].astype(np.int64),
-        campaign=_index("campaign_id", frame["campaign_id"], meta.campaigns),
-        cycle=frame["cycle"].to_numpy(dtype=np.int64),
-        platform=platform,
-        creative=creative,
-        events=_events(dataset / "sequences.parquet", frame["impression_id"].to_numpy(), steps, vocabulary),
-        clicked=frame["clicked"].to_numpy(dtype=bool),
-        converted=frame["converted"].to_numpy(dtype=bool),
-        train=(split == "train") & ~held & ~reserved,
-        calibrate=(split == "validation") & ~held,
-        judge=(split != "train") & held,
+        user=user,
+        campaign=columns["campaign_id"],
+        cycle=columns["cycle"],
+        platform=columns["platform"],
+        creative=columns["creative_id"],
+        events=_events(data, rows, steps, vocabulary),
+        clicked=columns["clicked"],
+        converted=columns["converted"],
+        train=(split == SPLITS.index("train")) & fitted & ~reserved,
+        calibrate=(split == SPLITS.index("validation")) & fitted,
+        judge=(split != SPLITS.index("train")) & columns["holdout"],
         campaigns=tuple(meta.campaigns),
         platforms=tuple(meta.platforms),
         vocabulary=vocabulary,
         creatives=creatives,
     )
+
+
+def _rows(data: Dataset) -> int:
+    import pyarrow.parquet as parquet
+
+    return sum(int(parquet.read_metadata(part).num_rows) for part in data.parts("impressions"))
+
+
+def _users(data: Dataset, rows: int) -> tuple[NDArray[np.int32], Flags]:
+    """Numbers in the order in which users first appear, and which rows' users are kept from the heads, (rows,) each."""
+    import pandas as pd
+    import pyarrow as pa
+
+    names = [batch.column("user_id").cast(pa.string()) for batch in data.batches("impressions", ["user_id"])]
+    encoded = pa.chunked_array(names, pa.string()).dictionary_encode()
+    del names
+    code, start = np.empty(rows, dtype=np.int32), 0
+    for chunk in encoded.iterchunks():
+        code[start : start + len(chunk)] = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        start += len(chunk)
+    known = encoded.chunk(encoded.num_chunks - 1).dictionary if encoded.num_chunks else pa.array([], pa.string())
+    del encoded
+    reserved = np.zeros(len(known) + 1, dtype=bool)  # the last one: no user
+    for start in range(0, len(known), ROWS):
+        part = known.slice(start, ROWS).to_numpy(zero_copy_only=False).astype(object)
+        reserved[start : start + len(part)] = pd.util.hash_array(part) % RESERVE == 0
+    return code, reserved[code]
+
+
+def _columns(data: Dataset, rows: int, names: dict[str, tuple[str, ...]]) -> dict[str, NDArray[Any]]:
+    """Columns of the impressions as small integers and flags, (rows,) each.
+
+    Args:
+        names: column to what its values are numbered by; a creative that is null gets the number after the last.
+
+    Raises:
+        DataError: a column is missing, or a value is not among its names.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    out: dict[str, NDArray[Any]] = {name: np.empty(rows, dtype=_small(len(known))) for name, known in names.items()}
+    out |= {name: np.empty(rows, dtype=bool) for name in ("clicked", "converted", "holdout")}
+    out |= {"cycle": np.empty(rows, dtype=np.int32), "split": np.empty(rows, dtype=np.int8)}
+    known = {name: pa.array(values, pa.string()) for name, values in {**names, "split": SPLITS}.items()}
+    start = 0
+    try:
+        for batch in data.batches("impressions", list(out)):
+            here = slice(start, start + batch.num_rows)
+            for name, into in out.items():
+                column = batch.column(name)
+                if name in known:
+                    column = column.cast(pa.string())
+                    code = compute.index_in(column, known[name]).fill_null(len(known[name]))
+                    into[here] = code.to_numpy(zero_copy_only=False)
+                    _check_known(name, column, into[here], names.get(name))
+                else:
+                    into[here] = column.to_numpy(zero_copy_only=False)
+            start += batch.num_rows
+    except DataError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"impressions: {_first(error)}; run ingest again") from None
+    return out
+
+
+def _small(names: int) -> type[np.signedinteger[Any]]:
+    """An integer that holds 0 to `names`."""
+    return np.int16 if names <= np.iinfo(np.int16).max else np.int32
+
+
+def _check_known(name: str, column: Any, code: Codes, known: tuple[str, ...] | None) -> None:
+    """Raise `DataError` where a value has no number; `known` is `None` where any may be missing."""
+    if known is None:
+        return
+    strange = code == len(known)
+    if name == "creative_id":
+        strange &= np.asarray(column.is_valid())
+    if not strange.any():
+        return
+    value = column[int(np.argmax(strange))].as_py()
+    if name == "creative_id":
+        raise DataError(
+            f"impressions.creative_id: {value!r} has no row in embeddings/creatives.parquet; "
+            "run the features step on the same dataset"
+        )
+    raise DataError(f"impressions.{name}: {value!r} is not among meta.json's {list(known)}; run ingest again")
 
 
 def read_creatives(features: Path) -> Creatives:
@@ -162,47 +248,58 @@ def _matrix(name: str, column: Any) -> tuple[NDArray[np.float32] | None, Flags]:
     return matrix, there
 
 
-def _lookup(column: Any, names: tuple[str, ...]) -> Ints:
-    """Position of each value in `names`, len(names) where it is null or unknown."""
-    import pandas as pd
-
-    index = pd.Index(names, dtype=object).get_indexer(column.astype(object))
-    return np.where(index < 0, len(names), index).astype(np.int64)
-
-
-def _index(field: str, column: Any, names: tuple[str, ...]) -> Ints:
-    index = _lookup(column, names)
-    if (index == len(names)).any():
-        value = column[index == len(names)].iloc[0]
-        raise DataError(f"impressions.{field}: {value!r} is not among meta.json's {list(names)}; run ingest again")
-    return index
-
-
-def _events(path: Path, impression_id: NDArray[Any], steps: int, vocabulary: int) -> NDArray[Any]:
-    """(rows, steps) ids in the order of `impression_id`: the newest `steps`, right-aligned, zeros before."""
-    import pandas as pd
-    import pyarrow.parquet as parquet
-
+def _events(data: Dataset, rows: int, steps: int, vocabulary: int) -> NDArray[Any]:
+    """(rows, steps) ids in the impressions' order: the newest `steps`, right-aligned, zeros before."""
+    padded = np.zeros((rows, steps), dtype=_id_type(vocabulary))
+    seen, start = _Seen(), 0
     try:
-        table = parquet.read_table(path, columns=["impression_id", "events"])
-    except (OSError, ValueError) as error:
+        for impressions, lists in side_by_side(data, ["impression_id"]):
+            seen.pad(lists, padded[start : start + impressions.num_rows])
+            start += impressions.num_rows
+    except OtherOrderError as error:
+        _log.warning("%s: joined by name, which takes memory for every impression's", error)
+        padded = _events_by_name(data, seen, steps, vocabulary)
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"sequences: {_first(error)}; run ingest again") from None
-    ids = table["impression_id"].to_pandas().to_numpy()
-    lists = table["events"].combine_chunks()
-    flat = np.asarray(lists.flatten(), dtype=np.int64)
-    length = np.asarray(lists.value_lengths().fill_null(0), dtype=np.int64)
-    if flat.size and (flat.min() < 1 or flat.max() >= vocabulary):
-        raise DataError(
-            f"sequences.events: ids {flat.min()} to {flat.max()}, want 1 to {vocabulary - 1}; run ingest again"
-        )
-    end = np.cumsum(length)
-    column = steps - np.repeat(end, length) + np.arange(flat.size)
-    row = np.repeat(np.arange(len(ids)), length)
-    padded = np.zeros((len(ids), steps), dtype=np.uint8 if vocabulary <= 256 else np.int32)
-    newest = column >= 0
-    padded[row[newest], column[newest]] = flat[newest]
-    if len(ids) == len(impression_id) and (ids == impression_id).all():
-        return padded
+    if seen.low < 1 or seen.high >= vocabulary:
+        ids = f"ids {seen.low} to {seen.high}, want 1 to {vocabulary - 1}"
+        raise DataError(f"sequences.events: {ids}; run ingest again")
+    return padded
+
+
+def _id_type(vocabulary: int) -> type[np.integer[Any]]:
+    return np.uint8 if vocabulary <= 256 else np.int32
+
+
+class _Seen:
+    """Least and largest behaviour id so far, and how histories are laid out."""
+
+    def __init__(self) -> None:
+        self.low, self.high = np.iinfo(np.int64).max, 0
+
+    def pad(self, lists: Any, into: NDArray[Any]) -> None:
+        """Write the newest ids of some rows into (rows, steps) zeros."""
+        steps = into.shape[1]
+        flat = np.asarray(lists.flatten(), dtype=np.int64)
+        length = np.asarray(lists.value_lengths().fill_null(0), dtype=np.int64)
+        if flat.size:
+            self.low, self.high = min(self.low, int(flat.min())), max(self.high, int(flat.max()))
+        column = steps - np.repeat(np.cumsum(length), length) + np.arange(flat.size)
+        row = np.repeat(np.arange(len(length)), length)
+        newest = column >= 0
+        into[row[newest], column[newest]] = flat[newest]
+
+
+def _events_by_name(data: Dataset, seen: _Seen, steps: int, vocabulary: int) -> NDArray[Any]:
+    """The same where sequences.parquet is in an order of its own: every name stands in memory."""
+    import pandas as pd
+
+    impression_id = data.frame("impressions", ["impression_id"])["impression_id"].to_numpy()
+    ids = data.frame("sequences", ["impression_id"])["impression_id"]
+    padded, start = np.zeros((len(ids), steps), dtype=_id_type(vocabulary)), 0
+    for batch in data.batches("sequences", ["events"]):
+        seen.pad(batch.column("events"), padded[start : start + batch.num_rows])
+        start += batch.num_rows
     row = pd.Index(ids).get_indexer(impression_id)
     if (row < 0).any():
         raise DataError(

@@ -22,24 +22,29 @@ def sequences(table: Table, platforms: list[str], length: int) -> Table:
     """
     slot = table["platform"].cases(*((name, index) for index, name in enumerate(platforms)), else_=0)
     per_slot = behaviour_id(1, 0) - behaviour_id(0, 0)
-    base = slot * per_slot + behaviour_id(0, 0)
-    table = table.mutate(_base=base)
+    # 16 bits hold every token, and a window, a join and a sort carry up to `length` of them for each impression.
+    first = (slot * per_slot + behaviour_id(0, 0)).cast("int16")
+    table = table.select(
+        "user_id", "impression_id", "timestamp", "clicked", "conversion_timestamp", "converted", _first=first
+    )
     shown = table.select(
-        "user_id", "impression_id", known=table["timestamp"], token=table["_base"] + table["clicked"].cast("int64")
+        "user_id", known=table["timestamp"], token=(table["_first"] + table["clicked"].cast("int16")).cast("int16")
     )
     sold = table.filter(table["converted"] & table["conversion_timestamp"].notnull())
-    sold = sold.select("user_id", "impression_id", known=sold["conversion_timestamp"], token=sold["_base"] + 2)
+    sold = sold.select("user_id", known=sold["conversion_timestamp"], token=(sold["_first"] + 2).cast("int16"))
     events = shown.union(sold)
-    order = [events["known"], events["token"], events["impression_id"]]
+    # Events of the same moment and token are the same to whoever reads them, so their order among themselves is free.
+    order = [events["known"], events["token"]]
     rows = ibis.window(group_by=events["user_id"], order_by=order, preceding=(length, 1))
-    ties = ibis.window(group_by=[events["user_id"], events["known"]], order_by=order[1:])
-    ordered = events.mutate(before=events["token"].collect().over(rows), tie=ibis.row_number().over(ties))
+    last = events["known"].lag().over(group_by=events["user_id"], order_by=order)
+    ordered = events.mutate(before=events["token"].collect().over(rows), last=last)
     # Only the first of simultaneous events has nothing but earlier ones before it.
-    history = ordered.filter(ordered["tie"] == 0).select("user_id", "known", "before")
+    leading = ordered["last"].isnull() | (ordered["last"] != ordered["known"])
+    history = ordered.filter(leading).select("user_id", "known", "before")
     joined = table.left_join(history, [("user_id", "user_id"), (table["timestamp"], history["known"])])
-    empty = ibis.literal([], type="array<int64>")
+    empty = ibis.literal([], type="array<int16>")
     return joined.select(
         impression_id=table["impression_id"],
         timestamp=table["timestamp"],
-        events=ibis.coalesce(history["before"].cast("array<int64>"), empty),
+        events=ibis.coalesce(history["before"], empty),
     )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import reduce
 
 import ibis
 
 from crossmix.config import Data
 from crossmix.ingest.engine import materialise
 from crossmix.ingest.timeline import Timeline, stamp
-from crossmix.schema import IMPRESSIONS, Column, DataError
+from crossmix.schema import Column, DataError
 from crossmix.sources import Table
 from crossmix.sources.rules import CODE, PROBLEM, Rule, check_parsed, conform, contract, mark, rejections
 from crossmix.sources.tables import fetch, rounded
@@ -29,13 +30,16 @@ UNKNOWN = "unknown"
 Extra = Callable[[Table], list[Rule]]
 """Rules beyond the contract's own, for a conformed table."""
 
+Beside = Callable[[Table], Table]
+"""A conformed table with further columns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clean:
     """A raw table after the rules."""
 
     table: Table
-    """The sound rows; the adapter's and the rules' own columns are gone."""
+    """The sound rows; the adapter's and the rules' own columns are gone, those from `beside` are there."""
     rows: int
     duplicates: int
     """Exact copies that were dropped."""
@@ -44,36 +48,36 @@ class Clean:
 
 
 def clean(
-    table: Table, columns: tuple[Column, ...], name: str, key: tuple[str, ...], extra: Extra | None = None
+    table: Table,
+    columns: tuple[Column, ...],
+    name: str,
+    key: tuple[str, ...],
+    extra: Extra | None = None,
+    beside: Beside | None = None,
 ) -> Clean:
     """Drop exact duplicates and split off the rows that break a rule.
+
+    The source is read once: its conformed rows are kept with their marks, and everything later reads those.
 
     Args:
         key: the columns that identify a row; rows that differ under one key are all quarantined: none can be trusted.
         extra: a function of the conformed table, giving the rules beyond the contract's own.
+        beside: a function of the conformed table, adding columns that follow from a row alone and are worth keeping.
 
     Raises:
         DataError: no row at all, no valid row, a missing column, a wrong type.
     """
-    whole = materialise(conform(table, columns, name))
-    total = whole.count().execute()
+    whole = conform(table, columns, name)
+    rules = [*contract(whole, columns), *(extra(whole) if extra else ())]
+    marked = materialise(mark(beside(whole) if beside else whole, rules))
+    total = int(marked.count().execute())
     if not total:
         raise DataError(f"{name}: the table is empty (a header without rows?); pass a log with rows")
-    distinct = whole.distinct()
-    counted = distinct.group_by(*key).agg(_versions=distinct.count())
-    # Marked by a join and not by a window, which would sort the whole log.
-    twice = counted.filter(counted["_versions"] > 1).select(*key, _conflict=ibis.literal(True))
-    joined = distinct.left_join(twice, list(key))
-    joined = joined.select(*[distinct[c] for c in whole.columns], twice["_conflict"])
-    rules = [
-        *contract(joined, columns),
-        *(extra(joined) if extra else ()),
-        Rule(joined["_conflict"], f"{key[0]}_conflict", key, "rows that differ share this key; keep the right one"),
-    ]
-    marked = mark(joined, rules).drop("_conflict").cache()
+    marked, conflicts = _once(marked, key)
+    rules += conflicts
     counts = {row["code"]: row["n"] for row in fetch(marked.group_by(code=marked[CODE]).agg(n=marked.count()))}
     check_parsed({code: n for code, n in counts.items() if code}, total, marked, name)
-    rejected = list(rejections(marked, rules, name))
+    rejected = list(rejections(marked.select(*[column.name for column in columns], PROBLEM, CODE), rules, name))
     if None not in counts:
         code, count = Counter(row["code"] for row in rejected).most_common(1)[0]
         example = next(row["reason"] for row in rejected if row["code"] == code)
@@ -86,6 +90,29 @@ def clean(
         duplicates=total - sum(counts.values()),
         rejected=rejected,
     )
+
+
+def _once(marked: Table, key: tuple[str, ...]) -> tuple[Table, list[Rule]]:
+    """Every distinct row once, those that differ under one key marked; and the rule that they break, where any could.
+
+    Only rows whose key occurs again are compared as a whole: the rest of a log, nearly all of it, is told apart by its
+    keys, and stays where it is.
+    """
+    repeated = marked.group_by(*key).agg(_copies=marked.count()).filter(ibis._["_copies"] > 1).select(*key).cache()
+    if not repeated.count().execute():
+        return marked, []
+    # A key with a null is found in no join.
+    known = reduce(operator.and_, [marked[name].notnull() for name in key])
+    distinct = marked.semi_join(repeated, list(key)).union(marked.filter(~known)).distinct()
+    counted = distinct.group_by(*key).agg(_versions=distinct.count())
+    several = counted["_versions"] > 1
+    rule = Rule(several, f"{key[0]}_conflict", key, "rows that differ share this key; keep the right one")
+    twice = counted.filter(several).select(*key, _conflict=ibis.literal(rule.code))
+    joined = distinct.left_join(twice, list(key))
+    resolved = joined.select(
+        **{name: distinct[name] for name in marked.columns} | {CODE: distinct[CODE].fill_null(twice["_conflict"])}
+    ).cache()
+    return marked.filter(known).anti_join(repeated, list(key)).union(resolved), [rule]
 
 
 def impression_rules(t: Table) -> list[Rule]:
@@ -117,33 +144,47 @@ def plan_rules(t: Table, platforms: Iterable[str], campaigns: Iterable[str]) -> 
     ]
 
 
-def impute(table: Table, creatives: Table | None, data: Data) -> tuple[Table, dict[str, int], list[str]]:
-    """Fill what may be filled, apply the attribution window; with the count of each and a note for the report."""
+def known_creatives(table: Table, creatives: Table | None) -> Table:
+    """A creative that is not in the creatives table becomes null."""
+    marked = _stray(table, creatives)
+    kept = ibis.ifelse(marked["_stray"], ibis.null("string"), marked["creative_id"])
+    return marked.mutate(creative_id=kept).drop("_stray")
+
+
+def _stray(table: Table, creatives: Table | None) -> Table:
+    """Add `_stray`: the row names a creative that is not in the creatives table."""
     if creatives is None:
-        stray = table["creative_id"].notnull()
-    else:
-        # A join, as a list of ids would grow the query with the number of creatives.
-        table = table.left_join(creatives.select("creative_id", _found=ibis.literal(True)), "creative_id")
-        stray = table["creative_id"].notnull() & table["_found"].isnull()
+        return table.mutate(_stray=table["creative_id"].notnull())
+    # A join, as a list of ids would grow the query with the number of creatives.
+    found = creatives.select(_creative=creatives["creative_id"])
+    joined = table.left_join(found, table["creative_id"] == found["_creative"])
+    return joined.mutate(_stray=joined["creative_id"].notnull() & joined["_creative"].isnull()).drop("_creative")
+
+
+def impute(table: Table, creatives: Table | None, data: Data) -> tuple[Table, dict[str, int], list[str]]:
+    """Fill what may be filled, apply the attribution window; with the count of each and a note for the report.
+
+    Creatives are as they were: only who writes them down needs `known_creatives`, which is a join.
+    """
     window = ibis.interval(seconds=round(data.attribution_days * 86_400))
     flags = table.mutate(
-        _stray=stray,
         _unplaced=table["region"].isnull(),
         _view=table["converted"] & ~table["clicked"],
         _late=(table["converted"] & (table["conversion_timestamp"] > table["timestamp"] + window)).fill_null(False),
-    ).cache()
+    )
     names = {"region": "_unplaced", "creative_id": "_stray", "view_through": "_view", "late_conversions": "_late"}
-    counts = fetch(flags.agg(**{name: flags[flag].cast("int64").sum() for name, flag in names.items()}))[0]
-    total = flags.count().execute()
+    counted = _stray(flags, creatives)
+    sums = {name: counted[flag].cast("int64").sum() for name, flag in names.items()}
+    counts = fetch(counted.agg(**sums, total=counted.count()))[0]
+    total = counts.pop("total")
     kept = flags["converted"] & ~flags["_view"] & ~flags["_late"]
     moment = flags["conversion_timestamp"]
     result = flags.mutate(
         region=flags["region"].fill_null(UNKNOWN),
-        creative_id=ibis.ifelse(flags["_stray"], ibis.null("string"), flags["creative_id"]),
         converted=kept,
         revenue=ibis.ifelse(kept, flags["revenue"], 0.0),
-        conversion_timestamp=ibis.ifelse(kept, moment, ibis.null("timestamp")),
-    ).select(*[column.name for column in IMPRESSIONS])
+        conversion_timestamp=ibis.ifelse(kept, moment, ibis.null(moment.type())),
+    ).drop("_unplaced", "_view", "_late")
     imputed = {name: int(count) for name, count in counts.items()}
     sentence = {
         "region": f"have no region; imputed as {UNKNOWN!r}",
@@ -200,7 +241,3 @@ def clean_optional(
     table: Table | None, columns: tuple[Column, ...], name: str, key: tuple[str, ...], extra: Extra | None = None
 ) -> Clean | None:
     return None if table is None else clean(table, columns, name, key, extra)
-
-
-def column_values(table: Table) -> list[Any]:
-    return [value for row in fetch(table) for value in row.values()]

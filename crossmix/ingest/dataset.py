@@ -24,8 +24,37 @@ FEW_CONVERSIONS = 50
 """With fewer to fit on, the report says that platforms' rates lean on each other."""
 
 
+AMOUNTS = ("impressions", "clicks", "conversions", "spend", "revenue")
+"""What `totals` adds up."""
+
+
+def totals(table: Table) -> Table:
+    """The log added up: what is told of it, its checks and its plans need no more, and none of them reads it again.
+
+    Returns:
+        campaign_id, platform, cycle, split, holdout, date (UTC), `AMOUNTS`, first and last (timestamp).
+    """
+    table = table.mutate(date=table["timestamp"].date())
+    return (
+        table.group_by("campaign_id", "platform", "cycle", "split", "holdout", "date")
+        .agg(
+            impressions=table.count(),
+            clicks=table["clicked"].cast("int64").sum(),
+            conversions=table["converted"].cast("int64").sum(),
+            spend=table["price_paid"].sum(),
+            revenue=table["revenue"].sum(),
+            first=table["timestamp"].min(),
+            last=table["timestamp"].max(),
+        )
+        .cache()
+    )
+
+
 def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
     """Whether the training period can tell a market: every campaign spent and something was earned; with notes.
+
+    Args:
+        table: `totals`.
 
     Raises:
         DataError: a campaign did not run in the training period, or spent nothing, or nothing was earned by the users
@@ -33,8 +62,8 @@ def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
     """
     training = table.filter(table["split"] == "train")
     fitted = training.filter(~training["holdout"])
-    spent = {row["campaign_id"]: row["spend"] for row in fetch(_by_campaign(training, "price_paid"))}
-    shown = {row["campaign_id"] for row in fetch(_by_campaign(fitted, "revenue"))}
+    spent = {row["campaign_id"]: row["spend"] for row in fetch(_by_campaign(training))}
+    shown = {row["campaign_id"] for row in fetch(_by_campaign(fitted))}
     for campaign in campaigns:
         if campaign not in spent:
             raise DataError(
@@ -51,7 +80,7 @@ def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
                 f"price_paid: campaign {campaign!r} paid nothing in the training period, so no return can be told; "
                 "pass a log with costs"
             )
-    earned = fetch(fitted.agg(conversions=fitted["converted"].cast("int64").sum(), revenue=fitted["revenue"].sum()))[0]
+    earned = fetch(fitted.agg(conversions=fitted["conversions"].sum(), revenue=fitted["revenue"].sum()))[0]
     if rounded(earned["revenue"]) <= 0:
         clicks = "value_per_click" in SOURCES.get(data.source).asks and data.value_per_click is None
         raise DataError(
@@ -67,12 +96,20 @@ def check_fittable(table: Table, campaigns: list[str], data: Data) -> list[str]:
     ]
 
 
-def _by_campaign(table: Table, amount: str) -> Table:
-    return table.group_by("campaign_id").agg(spend=table[amount].sum())
+def _by_campaign(table: Table) -> Table:
+    return table.group_by("campaign_id").agg(spend=table["spend"].sum())
 
 
-def derive(table: Table, cycles: Timeline, group: dict[str, str], data: Data) -> Table:
-    """Group platforms; add cycle, split and hold-out (`schema.DERIVED`)."""
+def held_out(table: Table, data: Data) -> Table:
+    """Add `holdout`: whether the row's user is held out of every fit."""
+    # Eight hexadecimal digits in order are a number in order, in every engine.
+    hashed = (ibis.literal("holdout ") + table["user_id"]).hexdigest("md5").substr(0, 8)
+    edge = f"{min(math.floor(data.holdout_users * 2**32), 2**32 - 1):08x}"
+    return table.mutate(holdout=hashed < edge if data.holdout_users < 1 else ibis.literal(True))
+
+
+def derive(table: Table, cycles: Timeline, group: dict[str, str]) -> Table:
+    """Group platforms; add cycle and split, beside `held_out` (`schema.DERIVED`)."""
     # Truncated first: DuckDB would round to the nearest second, and the last half of one into the next cycle.
     seconds = table["timestamp"].truncate("s").epoch_seconds().cast("int64") - int(cycles.start.timestamp())
     # Both sides are whole and not negative, so the floor of the division is the cycle; the last takes a fragment in.
@@ -88,10 +125,7 @@ def derive(table: Table, cycles: Timeline, group: dict[str, str], data: Data) ->
         (table["cycle"] >= cycles.first_cycle["validation"], "validation"),
         else_="train",
     )
-    # Eight hexadecimal digits in order are a number in order, in every engine.
-    hashed = (ibis.literal("holdout ") + table["user_id"]).hexdigest("md5").substr(0, 8)
-    edge = f"{min(math.floor(data.holdout_users * 2**32), 2**32 - 1):08x}"
-    return table.mutate(split=split, holdout=hashed < edge if data.holdout_users < 1 else ibis.literal(True))
+    return table.mutate(split=split)
 
 
 def write_plans(
@@ -99,12 +133,14 @@ def write_plans(
 ) -> None:
     """plans.parquet: the cleaned plans under the grouped platforms, or actual spend where the log has none.
 
+    Args:
+        table: `totals`.
+
     Raises:
         DataError: limits that no split can keep.
     """
     if planned is None:
-        table = table.mutate(date=table["timestamp"].date())
-        spend = table.group_by("campaign_id", "platform", "date").agg(spend=table["price_paid"].sum()).to_pandas()
+        spend = table.group_by("campaign_id", "platform", "date").agg(spend=table["spend"].sum()).to_pandas()
         spend["date"] = days_of(spend["date"])
         spend["spend"] = [rounded(value) for value in spend["spend"]]
         frame = plans.derived(spend, platforms, cycles.start, cycles.hours * cycles.cycles)
@@ -121,7 +157,7 @@ def write_creatives(creatives: Clean | None, out: Path) -> tuple[str, ...]:
         pq.write_table(schema.empty_table(), out / "creatives.parquet")
         return ()
     table = creatives.table.mutate(category=creatives.table["category"].fill_null(UNKNOWN))
-    write(table.order_by("creative_id"), schema, out / "creatives.parquet")
+    write(table, schema, out / "creatives.parquet", by=("creative_id",))
     counts = fetch(table.agg(image=table["image"].count(), text=table["copy"].count()))[0]
     return tuple(name for name in ("image", "text") if counts[name])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,32 +11,28 @@ from typing import Any
 import ibis
 
 from crossmix.config import Data
+from crossmix.ingest.memory import engine_memory
 from crossmix.schema import DataError
-from crossmix.sources import Backend, Table
+from crossmix.sources import Backend, Table, spark
+
+OUT_OF_MEMORY = "Out of Memory Error"
+"""How DuckDB's sentence about it begins."""
 
 
-def connect(engine: str, workdir: Path) -> Backend:
+def connect(engine: str, workdir: Path, memory: float | None = None) -> Backend:
     """The Ibis backend that runs every expression here; it may spill to `workdir`.
+
+    Args:
+        memory: `data.memory`, GiB. DuckDB has as many threads as cores, or as a container's CPU quota allows.
 
     Raises:
         DataError: Spark is not installed.
     """
     if engine == "spark":
-        try:
-            spark = importlib.import_module("pyspark.sql").SparkSession
-        except ImportError:
-            raise DataError(
-                "data.engine: 'spark' needs PySpark; install the extra (pip install 'crossmix[spark]') or use 'duckdb'"
-            ) from None
-        session = (
-            spark.builder.appName("crossmix-ingest")
-            .config("spark.sql.session.timeZone", "UTC")
-            .config("spark.ui.showConsoleProgress", "false")
-            .config("spark.sql.warehouse.dir", str(workdir / "warehouse"))
-            .getOrCreate()
-        )
-        return ibis.pyspark.connect(session)
-    backend = ibis.duckdb.connect(temp_directory=str(workdir / "spill"))
+        return spark.connect(workdir)
+    backend = ibis.duckdb.connect(
+        temp_directory=str(workdir / "spill"), memory_limit=f"{engine_memory(memory) // 2**20} MiB"
+    )
     backend.raw_sql("SET TimeZone = 'UTC'")
     # Inserting in order keeps every later sort, and so the written files, reproducible.
     backend.raw_sql("SET preserve_insertion_order = true")
@@ -43,12 +40,35 @@ def connect(engine: str, workdir: Path) -> Backend:
     return backend
 
 
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """A query for which DuckDB has no room is told as what may be done about it.
+
+    Raises:
+        DataError: DuckDB ran out of memory, or of disk in its work folder.
+    """
+    try:
+        yield
+    except Exception as error:
+        # What streams a result passes the engine's words on as an error of its own kind.
+        if OUT_OF_MEMORY not in str(error):
+            raise
+        reason = str(error)[str(error).index(OUT_OF_MEMORY) :].splitlines()[0]
+        raise DataError(
+            f"data.memory: DuckDB has no room for this log ({reason}); raise it, or give a machine with more memory "
+            "and disk"
+        ) from error
+
+
 def materialise(table: Table) -> Table:
     """Run the source's expression once. What the text reader cannot digest is the user's to repair."""
     try:
-        return table.cache()
+        cached = table.cache()
+        if spark.runs(cached):
+            cached.count().execute()  # Spark reads no earlier
+        return cached
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"}:
+        if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"} or OUT_OF_MEMORY in str(error):
             raise
         first_line = str(error).strip().splitlines()[0]
         raise DataError(
@@ -57,5 +77,5 @@ def materialise(table: Table) -> Table:
 
 
 def cleaning_settings(data: Data) -> dict[str, Any]:
-    """The data config without where the log lies: the same log elsewhere is the same data."""
-    return {name: value for name, value in asdict(data).items() if name not in {"path", "engine"}}
+    """The data config without where the log lies and what reads it: the same log elsewhere is the same data."""
+    return {name: value for name, value in asdict(data).items() if name not in {"path", "engine", "memory"}}

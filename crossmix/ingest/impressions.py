@@ -14,51 +14,63 @@ from crossmix.ingest.behaviour import SEQUENCES, sequences
 from crossmix.ingest.clean import (
     clean,
     clean_optional,
-    column_values,
     impression_rules,
     impute,
+    known_creatives,
     plan_rules,
     platform_groups,
 )
-from crossmix.ingest.dataset import check_fittable, derive, plans_from_spend, write_creatives, write_plans
+from crossmix.ingest.dataset import (
+    check_fittable,
+    derive,
+    held_out,
+    plans_from_spend,
+    totals,
+    write_creatives,
+    write_plans,
+)
 from crossmix.ingest.engine import cleaning_settings
 from crossmix.ingest.report import report
 from crossmix.ingest.spend_history import ingest_history
 from crossmix.ingest.timeline import WEEKDAY_HOURS, timeline
 from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, QUARANTINE, Meta
 from crossmix.sources import Raw
-from crossmix.sources.tables import arrow_schema, write
+from crossmix.sources.tables import arrow_schema, fetch, write_log
 
 
 def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     """`ingest` for tables in hand: any object that satisfies `Raw`."""
     if raw.impressions is None:
         return ingest_history(raw, data, out)
-    impressions = clean(raw.impressions, IMPRESSIONS, "impressions", ("impression_id",), impression_rules)
+    impressions = clean(
+        raw.impressions,
+        IMPRESSIONS,
+        "impressions",
+        ("impression_id",),
+        impression_rules,
+        lambda conformed: held_out(conformed, data),
+    )
     creatives = clean_optional(raw.creatives, CREATIVES, "creatives", ("creative_id",))
-    table, imputed, notes = impute(impressions.table, creatives.table if creatives else None, data)
+    shown = creatives.table if creatives else None
+    table, imputed, notes = impute(impressions.table, shown, data)
     timing = timeline(table, data, raw.cycle_hours)
     platforms, group, grouping = platform_groups(table, timing, data)
-    table = derive(table, timing, group, data).cache()
-    campaigns = sorted(column_values(table.select("campaign_id").distinct()))
-    notes += [*grouping, *check_fittable(table, campaigns, data)]
+    # Not kept once more: it follows from the kept rows column by column.
+    table = derive(table, timing, group)
+    whole = totals(table)
+    campaigns = sorted(row["campaign_id"] for row in fetch(whole.select("campaign_id").distinct()))
+    notes += [*grouping, *check_fittable(whole, campaigns, data)]
 
     # A plan may name a raw platform or, where the config groups them, the group.
     planable = {name: group[raw_name] for raw_name, name in data.platform_groups.items()} | group
     planned = clean_optional(
         raw.plans, PLANS, "plans", ("campaign_id", "platform", "date"), lambda t: plan_rules(t, planable, campaigns)
     )
-    write_plans(planned, table, timing, platforms, planable, out)
-    write(
-        table.order_by("timestamp", "impression_id"),
-        arrow_schema((*IMPRESSIONS, *DERIVED)),
-        out / "impressions.parquet",
-    )
-    write(
-        sequences(table, platforms, data.sequence_length).order_by("timestamp", "impression_id").drop("timestamp"),
-        SEQUENCES,
-        out / "sequences.parquet",
-    )
+    write_plans(planned, whole, timing, platforms, planable, out)
+    order = ("timestamp", "impression_id")
+    shown_rows = known_creatives(table, shown)
+    write_log(shown_rows, arrow_schema((*IMPRESSIONS, *DERIVED)), out / "impressions.parquet", order)
+    write_log(sequences(table, platforms, data.sequence_length), SEQUENCES, out / "sequences.parquet", order)
     modalities = write_creatives(creatives, out)
     rejected = [row for part in (impressions, creatives, planned) if part for row in part.rejected]
     pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
@@ -92,5 +104,5 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         rows=rows,
     )
     meta.save(out)
-    IngestReport.of(report(table, meta)).save(out)
+    IngestReport.of(report(table, whole, meta)).save(out)
     return meta

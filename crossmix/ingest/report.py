@@ -5,37 +5,31 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import ibis
+
 from crossmix import metrics
+from crossmix.ingest.dataset import AMOUNTS
 from crossmix.schema import SPLITS, Meta
 from crossmix.sources import Table
 from crossmix.sources.tables import fetch, rounded
 
 
-def report(table: Table, meta: Meta) -> dict[str, Any]:
-    """The data report: counts, rates, spend by platform and day (or cycle, where cycles are shorter)."""
-    sums = {
-        "impressions": table.count(),
-        "clicks": table["clicked"].cast("int64").sum(),
-        "conversions": table["converted"].cast("int64").sum(),
-        "spend": table["price_paid"].sum(),
-        "revenue": table["revenue"].sum(),
-    }
-    users = table["user_id"].nunique()
-    whole = fetch(table.agg(**sums, users=users))[0]
-    platforms = {row["platform"]: row for row in fetch(table.group_by("platform").agg(**sums))}
-    splits = {
-        row["split"]: row
-        for row in fetch(
-            table.group_by("split").agg(
-                **sums,
-                users=users,
-                held=table["holdout"].cast("int64").sum(),
-                first=table["timestamp"].min(),
-                last=table["timestamp"].max(),
-            )
-        )
-    }
-    daily = fetch(table.group_by("cycle", "platform").agg(spend=table["price_paid"].sum()))
+def report(table: Table, whole: Table, meta: Meta) -> dict[str, Any]:
+    """The data report: counts, rates, spend by platform and day (or cycle, where cycles are shorter).
+
+    Args:
+        table: the impressions; their users are counted.
+        whole: their `totals`.
+    """
+    sums = {name: whole[name].sum() for name in AMOUNTS}
+    users = table.select("split", "user_id").distinct().cache()
+    of_split = {row["split"]: row["n"] for row in fetch(users.group_by("split").agg(n=users.count()))}
+    log = fetch(whole.agg(**sums))[0]
+    platforms = {row["platform"]: row for row in fetch(whole.group_by("platform").agg(**sums))}
+    held = ibis.ifelse(whole["holdout"], whole["impressions"], 0).sum()
+    edges = {"first": whole["first"].min(), "last": whole["last"].max()}
+    splits = {row["split"]: row for row in fetch(whole.group_by("split").agg(**sums, held=held, **edges))}
+    daily = fetch(whole.group_by("cycle", "platform").agg(spend=whole["spend"].sum()))
     per: dict[int, dict[str, float]] = {}
     for row in daily:
         per.setdefault(row["cycle"], {})[row["platform"]] = rounded(row["spend"])
@@ -45,8 +39,8 @@ def report(table: Table, meta: Meta) -> dict[str, Any]:
         date = f"{moment:%Y-%m-%d}" if meta.cycle_hours % 24 == 0 else f"{moment:%Y-%m-%dT%H:%M}"
         by_day.append({"date": date, "spend": {name: per[cycle].get(name, 0.0) for name in meta.platforms}})
     return {
-        "rows": meta.rows | {"users": whole["users"]},
-        "rates": rates(whole),
+        "rows": meta.rows | {"users": int(users["user_id"].nunique().execute())},
+        "rates": rates(log),
         "by_platform": [{"platform": name} | rates(platforms[name]) for name in meta.platforms],
         "by_day": by_day,
         "splits": {
@@ -54,7 +48,7 @@ def report(table: Table, meta: Meta) -> dict[str, Any]:
                 "impressions": part["impressions"],
                 "conversions": part["conversions"],
                 "holdout_impressions": part["held"],
-                "users": part["users"],
+                "users": of_split[name],
                 "from": part["first"].isoformat(),
                 "to": part["last"].isoformat(),
             }

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from crossmix.config import Config
-from crossmix.ingest.engine import connect
+from crossmix.ingest.engine import connect, within_memory
 from crossmix.ingest.impressions import ingest_raw
 from crossmix.schema import Meta
 from crossmix.sources import read
@@ -25,8 +25,8 @@ def ingest(config: Config, out: Path) -> Meta:
     Raises:
         DataError: the input cannot be used; the message names field, value and remedy.
     """
-    with tempfile.TemporaryDirectory(prefix="ingest-", dir=out) as folder:
+    with within_memory(), tempfile.TemporaryDirectory(prefix="ingest-", dir=out) as folder:
         workdir = Path(folder)
-        backend = connect(config.data.engine, workdir)
+        backend = connect(config.data.engine, workdir, config.data.memory)
         raw = read(config.data, backend, workdir)
         return ingest_raw(raw, config.data, out)

@@ -33,8 +33,8 @@ def run_of(first: str, days: int) -> str:
 def open_due(store: Store, days: Sequence[int], now: datetime) -> list[str]:
     """Open the further runs that are due by the store's clock.
 
-    One is due so many days after an alert's run was claimed, if no run of its campaign is open, that alert's is its
-    campaign's newest, and none of a later day was opened. Of several that were missed only the last is, and none once
+    One is due so many days after an alert's run was claimed, if no run is open, that alert's is the newest, and none of
+    a later day was opened. Of several that were missed only the last is, and none once
     twice the most days have passed. A clock that was set back opens nothing again.
 
     Args:
@@ -82,7 +82,7 @@ def _due(days: int, after: datetime, until: datetime, at: datetime) -> sa.Select
         own(other) & (other.c.claimed > first.c.claimed) & (other.c.claimed <= at),
         (other.c.alert_id == first.c.alert_id) & (other.c.spec[DAY].as_integer() >= days),
     )
-    held = sa.exists().where(other.c.campaign_id == first.c.campaign_id, holds)
+    held = sa.exists().where(holds)
     columns = (first.c.run_id, first.c.campaign_id, first.c.alert_id, first.c.spec)
     claimed = (first.c.claimed > after, first.c.claimed <= until)
     return sa.select(*columns).where(own(first), *claimed, ~held).order_by(first.c.campaign_id, first.c.run_id)

@@ -19,7 +19,7 @@ from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 
 EVERY = "*"
-"""Every campaign: a run of all is one of each."""
+"""Every campaign."""
 RAISED, ACCEPTED = "raised", "accepted"
 DUPLICATE, RUN, OPEN, COOLDOWN, NOTED = "duplicate", "run", "open", "cooldown", "noted"
 """What an accepted alert did: it was there; it opened a run; it found one open, or one too young; it starts none."""
@@ -101,7 +101,7 @@ def accept(
     Args:
         notices: of one request.
         starts: severities that ask for a run; others are noted.
-        cooldown: market time after an alert opened a campaign's run in which no other alert does.
+        cooldown: market time after an alert opened a run in which no other alert does, of whichever campaign.
         now: wall time, UTC.
 
     Returns:
@@ -151,15 +151,13 @@ def _asked(
     if notice.severity not in starts:
         return Receipt(NOTED, None)
     runs = tables.runs.c
-    covers = runs.campaign_id.in_((notice.campaign_id, EVERY))
-    opened = sa.select(runs.run_id).where(covers, runs.closed.is_(None)).order_by(runs.claimed, runs.run_id).limit(1)
+    opened = sa.select(runs.run_id).where(runs.closed.is_(None)).order_by(runs.claimed, runs.run_id).limit(1)
     run_id = connection.execute(opened).scalar()
     if run_id is not None:
         return Receipt(OPEN, run_id)
     # A clock that was set back leaves runs of times to come: they hold nobody up.
     young = sa.select(runs.run_id).where(
         again.own(tables.runs),
-        covers,
         runs.claimed > at - cooldown,
         runs.claimed <= at,
     )
@@ -169,15 +167,16 @@ def _asked(
     run_id = run_of(notice.alert_id)
     row = {
         "run_id": run_id,
-        "campaign_id": notice.campaign_id,
+        # A re-adaptation is of the advertiser's market, with all that is known by now, whichever campaign alarmed.
+        "campaign_id": EVERY,
         "alert_id": notice.alert_id,
-        "spec": {"campaign_id": notice.campaign_id, "at": at.isoformat(), "alert": dict(notice.event)},
+        "spec": {"campaign_id": EVERY, "at": at.isoformat(), "alert": dict(notice.event)},
         "state": "claimed",
         "claimed": at,
         "opened": now,
         "attempts": 0,
     }
-    # Another transaction's run of the campaign may be there by now: the partial unique index lets one in.
+    # Another transaction's run may be there by now: the partial unique index lets one in.
     insert = store.insert_or(tables.runs).on_conflict_do_nothing().returning(runs.run_id)
     if connection.execute(insert, row).first() is None:
         return Receipt(OPEN, connection.execute(opened).scalar())

@@ -90,7 +90,7 @@ def cells(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int, str], Ce
                 if events > 0:
                     amounts = dict(zip(QUANTITIES, map(float, values), strict=True))
                     result[name][arm, cycle, platform] = Cell(
-                        amounts, complete > 0, _moment(received), bool(zeroed) and amounts["spend"] == 0
+                        amounts, complete > 0, moment(received), bool(zeroed) and amounts["spend"] == 0
                     )
     return result
 
@@ -115,6 +115,18 @@ def splits(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int], Split]
     return result
 
 
+def noted(store: Store, spans: Spans) -> dict[str, int]:
+    """How many splits were noted, of each campaign of which any was; raises `StoreAwayError`."""
+    served = tables.served.c
+    result: dict[str, int] = {}
+    with store.read() as connection:
+        for some in _batches(spans):
+            query = sa.select(served.campaign_id, sa.func.count()).where(_within(served, some))
+            for name, count in connection.execute(query.group_by(served.campaign_id)):
+                result[name] = int(count)
+    return result
+
+
 def flights(store: Store, campaigns: Sequence[str]) -> dict[str, Flight]:
     """Reported spend of each campaign that has any report, over all of its cycles; raises `StoreAwayError`."""
     table = tables.totals.c
@@ -132,7 +144,7 @@ def flights(store: Store, campaigns: Sequence[str]) -> dict[str, Flight]:
                 .group_by(table.campaign_id)
             )
             for name, spend, cycles, received in connection.execute(query):
-                result[name] = Flight(float(spend), int(cycles), _moment(received))
+                result[name] = Flight(float(spend), int(cycles), moment(received))
     return result
 
 
@@ -179,6 +191,6 @@ def _within(table: Any, spans: Spans) -> sa.ColumnElement[bool]:
     )
 
 
-def _moment(value: Any) -> datetime:
-    """SQLite gives the largest moment back as text."""
+def moment(value: Any) -> datetime:
+    """The largest moment of some, UTC: SQLite gives the largest moment back as text."""
     return utc(datetime.fromisoformat(value) if isinstance(value, str) else value)

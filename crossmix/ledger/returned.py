@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,9 @@ _DOUBTED = {
 """From how much doubt on a field is unknown."""
 _EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
 """A Monday."""
-_LATE = 7
-"""Cycles after which a first report is looked for no more, where only the newest rows are read."""
 _TOGETHER = 100
-"""Campaigns that one query names: their rows are in memory at once."""
+"""Campaigns that one query names, or more where they have few rows: these are in memory at once."""
+_ROWS = 100_000
 _AT_ONCE = 10_000
 """Rows of `totals`: a million Python objects at once take seconds to collect, and memory."""
 
@@ -54,6 +54,8 @@ class Returned:
     """Campaigns of one length of cycle."""
 
     cycle_hours: float
+    first: int
+    """Number of the first row, from an origin that never moves: `slot`."""
     ends_TC: NDArray[np.datetime64]
     """When each cycle ended, UTC, microseconds; NaT where the campaign had none."""
     arms: Mapping[str, Feedback]
@@ -109,7 +111,7 @@ def read(
     platforms: Sequence[str],
     now: datetime,
     *,
-    campaigns: Collection[str] | None = None,
+    campaigns: Collection[str] | Mapping[str, Campaign] | None = None,
     arms: Sequence[str] | None = None,
     newest: int | None = None,
 ) -> list[Returned]:
@@ -118,7 +120,7 @@ def read(
     Args:
         platforms: in slot order; what other platforms delivered is left out.
         now: UTC; a cycle counts once it has ended.
-        campaigns: only these; `None`: all.
+        campaigns: only these, which are looked up, or as they were; `None`: all.
         arms: `None`: the experiment's, and the canary's where a version was ever on trial.
         newest: so many of the last rows of each length; `None`: all.
 
@@ -127,21 +129,22 @@ def read(
     """
     tried = canaries.load_all(store)
     arms = (EVERY_ARM if tried else ARMS) if arms is None else arms
-    known = ledger_campaigns.load_all(store) if campaigns is None else ledger_campaigns.load_some(store, campaigns)
+    known: Mapping[str, Campaign]
+    if isinstance(campaigns, Mapping):
+        known = campaigns
+    else:
+        known = ledger_campaigns.load_all(store) if campaigns is None else ledger_campaigns.load_some(store, campaigns)
     places: dict[float, list[_Place]] = {}
     for _, campaign in sorted(known.items()):
         stop = min(campaign.cycle(now), campaign.cycles)
         if stop > 0:
             static_P = np.array([campaign.share.get(name, 0.0) for name in platforms])
-            place = _Place(campaign, 0, stop, _slot(campaign), static_P)
+            place = _Place(campaign, 0, stop, slot(campaign), static_P)
             places.setdefault(campaign.cycle_hours, []).append(place)
-    found = []
-    for hours, some in sorted(places.items()):
-        # A few rows before the first: whose first report came within the wanted ones is only known from them.
-        kept = _newest(some, None if newest is None else newest + _LATE)
-        one = _of_one_length(store, hours, kept, tuple(platforms), arms, tried)
-        found.append(one if newest is None else _last(one, newest))
-    return found
+    return [
+        _of_one_length(store, hours, _newest(some, newest), tuple(platforms), arms, tried)
+        for hours, some in sorted(places.items())
+    ]
 
 
 def believed(store: Store, found: Returned) -> Returned:
@@ -168,9 +171,13 @@ def believed(store: Store, found: Returned) -> Returned:
     return replace(found, arms=arms)
 
 
-def _slot(campaign: Campaign) -> int:
+def slot(campaign: Campaign) -> int:
     """The row of cycle 0 from the common origin: whole cycles since a Monday, by the campaign's own calendar."""
-    calendar = campaign.calendar
+    return _slot(campaign.calendar)
+
+
+@lru_cache(maxsize=4_096)
+def _slot(calendar: Cycles) -> int:
     if calendar.days is None:
         return int((calendar.begins(0) - _EPOCH) // calendar.nominal)
     local = calendar.begins(0).astimezone(zone(calendar.timezone or "UTC")).date()
@@ -188,15 +195,6 @@ def _newest(places: list[_Place], newest: int | None) -> list[_Place]:
         if first < one.stop:
             kept.append(replace(one, first=first, row=one.row + first))
     return kept
-
-
-def _last(found: Returned, newest: int) -> Returned:
-    """The last rows, of the campaigns that have any."""
-    skip = max(len(found.ends_TC) - newest, 0)
-    ends_TC = found.ends_TC[skip:]
-    some_C = np.asarray(~np.isnat(ends_TC).all(0))
-    arms = {arm: one.between(skip, skip + newest).only(some_C) for arm, one in found.arms.items()}
-    return replace(found, ends_TC=ends_TC[:, some_C], arms=arms)
 
 
 def _of_one_length(
@@ -243,7 +241,7 @@ def _of_one_length(
             most_TCP=most_TCP,
             **{f"{name}_TCP": amounts[name] for name in ("spend", "requests", "impressions", "clicks", *ARRIVED)},
         )
-    return Returned(hours, ends_TC, feedback)
+    return Returned(hours, origin, ends_TC, feedback)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,6 +253,8 @@ class _Rows:
     cycle_I: Whole
     platform_I: Whole
     known_I: Whole
+    opened_I: NDArray[np.bool_]
+    """The first report of a cell before those that are read: what became known with it counts there."""
     complete_I: NDArray[np.bool_]
     delivered_IQ: Array
     """`DELIVERED`; requests NaN where not told."""
@@ -272,8 +272,9 @@ def _amounts(
     """Each arm's amounts, as `_placed`, of some campaigns after the other."""
     blocks: list[list[dict[str, Array]]] = []
     with store.read() as connection:
-        for start in range(0, len(places), _TOGETHER):
-            some = slice(start, start + _TOGETHER)
+        together = max(_TOGETHER, _ROWS // (len(cycle_TC) * len(platforms) * len(arms)))
+        for start in range(0, len(places), together):
+            some = slice(start, start + together)
             rows = _totals(connection, places[some], platforms, arms)
             blocks.append(
                 [_placed(rows, a, offset_C[some], cycle_TC[:, some], len(platforms)) for a in range(len(arms))]
@@ -293,8 +294,9 @@ def _totals(connection: sa.Connection, places: list[_Place], platforms: tuple[st
     arm_of, slot = ({name: index for index, name in enumerate(some)} for some in (arms, platforms))
     parts: list[NDArray[np.float64]] = []
     first = min(one.first for one in places)
-    where = table.campaign_id.in_(list(campaign)) & (table.events > 0)
-    where &= table.platform.in_(platforms) & table.arm.in_(list(arms)) & (table.known >= first)
+    # What leaves out most comes first: SQLite asks in this order, of every row of these campaigns.
+    where = (table.known >= first) & table.campaign_id.in_(list(campaign)) & (table.events > 0)
+    where &= table.platform.in_(platforms) & table.arm.in_(list(arms))
     query = sa.select(*keys, table.complete, *amounts).where(where)
     with connection.execute(query) as result:
         # The driver's own rows: numbers and names, which are read by the million, need no row object of SQLAlchemy's.
@@ -306,10 +308,44 @@ def _totals(connection: sa.Connection, places: list[_Place], platforms: tuple[st
             parts.append(np.stack([*columns, *(np.array(column, float) for column in rest)], 1))
     width = 6 + len(DELIVERED) + len(ARRIVED)
     every = np.concatenate(parts) if parts else np.zeros((0, width))
-    campaign_I, arm_I, cycle_I, platform_I, known_I = every[:, :5].astype(np.int64).T
+    keys_IK = every[:, :5].astype(np.int64)
+    campaign_I, arm_I, cycle_I, platform_I, known_I = keys_IK.T
     split = 6 + len(DELIVERED)
+    first_C = np.array([one.first for one in places])
+    before_I = (cycle_I < first_C[campaign_I]) & np.nan_to_num(every[:, 6:split]).any(1)
+    opened_I = np.zeros(len(every), np.bool_)
+    opened_I[before_I] = _opened(connection, keys_IK[before_I], first, (list(campaign), arms, platforms))
     complete_I: NDArray[np.bool_] = every[:, 5] > 0
-    return _Rows(campaign_I, arm_I, cycle_I, platform_I, known_I, complete_I, every[:, 6:split], every[:, split:])
+    delivered_IQ, arrived_IQ = every[:, 6:split], every[:, split:]
+    return _Rows(campaign_I, arm_I, cycle_I, platform_I, known_I, opened_I, complete_I, delivered_IQ, arrived_IQ)
+
+
+def _opened(
+    connection: sa.Connection, keys_IK: Whole, first: int, names: tuple[Sequence[str], ...]
+) -> NDArray[np.bool_]:
+    """Which of these rows are their cell's first report; of what became known before `first` the database is asked.
+
+    Args:
+        keys_IK: campaign, arm, cycle, platform, and when it became known; all that became known from `first` on.
+        names: of campaigns, arms and platforms.
+    """
+    if not len(keys_IK):
+        return np.zeros(0, np.bool_)
+    table, index = tables.totals.c, [{name: n for n, name in enumerate(some)} for some in names]
+    cells_JK, cell_I = np.unique(keys_IK[:, :4], axis=0, return_inverse=True)
+    known_J = np.full(len(cells_JK), np.iinfo(np.int64).max)
+    np.minimum.at(known_J, cell_I, keys_IK[:, 4])
+    of = {tuple(cell): j for j, cell in enumerate(cells_JK.tolist())}
+    delivers = sa.or_(*(sa.func.coalesce(table[name], 0) != 0 for name in DELIVERED))
+    where = table.campaign_id.in_([names[0][c] for c in np.unique(cells_JK[:, 0])]) & (table.events > 0) & delivers
+    where &= table.arm.in_(list(names[1])) & table.cycle.in_(np.unique(cells_JK[:, 2]).tolist())
+    where &= table.platform.in_(list(names[2])) & (table.known < first)
+    query = sa.select(table.campaign_id, table.arm, table.cycle, table.platform).where(where)
+    for campaign, arm, cycle, platform in connection.execute(query):
+        cell = of.get((index[0][campaign], index[1][arm], cycle, index[2][platform]))
+        if cell is not None:
+            known_J[cell] = -1
+    return np.asarray(keys_IK[:, 4] == known_J[cell_I])
 
 
 def _placed(rows: _Rows, arm: int, offset_C: Whole, cycle_TC: Whole, platforms: int) -> dict[str, Array]:
@@ -327,7 +363,8 @@ def _placed(rows: _Rows, arm: int, offset_C: Whole, cycle_TC: Whole, platforms: 
     first = np.full(size * campaigns * platforms, np.iinfo(np.int64).max)
     kept = inside_I & delivers_I
     np.minimum.at(first, cell_I[kept], known_I[kept])
-    arrives_I = np.where(inside_I & (known_I == first[cell_I]), own_I, known_I + offset_C[campaign_I])
+    opens_I = (inside_I & (known_I == first[cell_I])) | rows.opened_I[of_arm]
+    arrives_I = np.where(opens_I, own_I, known_I + offset_C[campaign_I])
     shape = (size, campaigns, platforms)
 
     def summed(values_I: Array, at_I: Whole, keep_I: NDArray[np.bool_]) -> Array:

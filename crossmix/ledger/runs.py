@@ -1,4 +1,7 @@
-"""Runs that alerts asked for: claimed, started, watched under a lease, closed. One is open per campaign.
+"""Runs that alerts asked for: claimed, started, watched under a lease, closed. One is open at a time.
+
+A re-adaptation refits and judges the market of all campaigns with what is known of it by then, so alerts of several
+campaigns ask for one run together. Runs of before are of the campaign that their alert was of.
 
 A run is claimed in the transaction that accepts its alert (`crossmix.ledger.alerts`). Leases and heartbeats are of the
 wall's time: they say how long a process may be silent before another takes over.
@@ -27,7 +30,7 @@ class Run:
 
     run_id: str
     campaign_id: str
-    """`*`: every campaign."""
+    """`*`, every campaign; of before, its alert's."""
     alert_id: str
     spec: Mapping[str, Any]
     """What the launcher is given; plain data."""
@@ -102,7 +105,7 @@ def later(store: Store, run: Run, due: datetime, detail: str) -> None:
 
 
 def close(store: Store, run: Run, state: str, detail: str | None = None) -> None:
-    """It is over, `SUCCEEDED` or `FAILED`: its campaign may have another. Raises `StoreAwayError`."""
+    """It is over, `SUCCEEDED` or `FAILED`: another may be opened. Raises `StoreAwayError`."""
     cut = None if detail is None else detail[:LONGEST_DETAIL]
     _update(store, run, state=state, closed=store.clock(), holder=None, lease=None, detail=cut)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,9 @@ import sqlalchemy as sa
 from crossmix.ledger import tables
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
+
+PART = "#"
+"""Between the name of what is kept and that of a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,20 @@ def load(store: Store, name: str) -> Watched | None:
     return None if row is None else Watched(row.name, row.bundle, utc(row.through), bytes(row.state))
 
 
-def keep(store: Store, watched: Watched) -> None:
-    """Keep it in place of what was; raises `StoreAwayError`."""
-    row = {"name": watched.name, "bundle": watched.bundle, "through": watched.through, "state": watched.state}
+def keep(store: Store, watched: Watched, parts: Sequence[Watched] = (), stay: Collection[str] = ()) -> None:
+    """Keep it in place of what was, in one transaction with its parts; raises `StoreAwayError`.
+
+    Args:
+        parts: what lies beside it, under names that begin with its own and `PART`.
+        stay: names of parts that are kept already and stay; all others of it are thrown away.
+    """
+    table = tables.watched
+    rows = [
+        {"name": one.name, "bundle": one.bundle, "through": one.through, "state": one.state}
+        for one in (watched, *parts)
+    ]
+    names = [*stay, *(one.name for one in parts)]
     with store.write() as connection:
-        connection.execute(store.insert_new(tables.watched, renewed=("bundle", "through", "state")), row)
+        old = table.c.name.startswith(watched.name + PART, autoescape=True) & table.c.name.not_in(names)
+        connection.execute(table.delete().where(old))
+        connection.execute(store.insert_new(table, renewed=("bundle", "through", "state")), rows)

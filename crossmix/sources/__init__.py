@@ -13,11 +13,14 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossmix.config import ConfigError, Data, strictly
 from crossmix.registered import Declaration, Registered, declared
 from crossmix.schema import DataError
+
+if TYPE_CHECKING:
+    from crossmix.sources.s3 import S3File
 
 Table = Any
 """An `ibis.Table` (Ibis is imported late)."""
@@ -55,6 +58,9 @@ class Raw:
     """Sentences for the report: what is approximated or missing, and how."""
 
 
+S3 = "s3://"
+"""How an address in S3 begins."""
+
 Reader = Callable[[Data, Backend, Path], Raw]
 """(data config, backend, an empty folder for intermediate files) -> raw tables."""
 
@@ -70,6 +76,8 @@ class Source:
     read: Reader
     folder: tuple[str, ...] = ()
     """Patterns of the files that it reads below a folder, each of which may end in `.gz`; none: it reads one file."""
+    remote: bool = False
+    """It reads `s3://` too (`sources.s3`)."""
     beside: tuple[str, ...] = ()
     """Files that it reads beside the one it is given, where they are there."""
     generated: bool = False
@@ -115,6 +123,35 @@ def settings(data: Data) -> Any:
     return strictly(kind, data.settings, "data.settings")
 
 
+def in_s3(data: Data) -> bool:
+    """Whether the log lies in S3: then it is `log_objects`, else `log_files`.
+
+    Raises:
+        DataError: it does, and the source reads files alone.
+    """
+    if data.path is None or not data.path.startswith(S3):
+        return False
+    if not declaration(data.source).literals.get("remote"):
+        able = ", ".join(sorted(name for name, one in declared(__name__).items() if one.literals.get("remote")))
+        raise DataError(
+            f"data.path: {data.path} is in S3, and source {data.source!r} reads files alone (S3: {able}); copy the log "
+            "to a volume"
+        )
+    return True
+
+
+def log_objects(data: Data) -> dict[str, S3File]:
+    """Every object that the source reads, by its name under `data.path` (one object: by its own name).
+
+    Raises:
+        DataError: nothing of the source is there, or it may not be read.
+    """
+    from crossmix.sources import s3  # late, as all that needs no log needs no file system
+
+    literals = declaration(data.source).literals
+    return s3.files(str(data.path), literals.get("folder", ()), literals.get("beside", ()))
+
+
 def log_files(data: Data) -> dict[str, Path]:
     """Every file that the source reads, by its name under `data.path` (a file: by its own name).
 
@@ -141,10 +178,11 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     """The raw tables of `data.source`.
 
     Raises:
-        DataError: no such source, or its input cannot be used.
+        DataError: no such source, its input cannot be used, or lies where it does not read.
         ConfigError: its settings do not fit.
     """
     settings(data)
+    in_s3(data)
     return SOURCES.get(data.source).read(data, backend, workdir)
 
 

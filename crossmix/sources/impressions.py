@@ -11,11 +11,14 @@ text by blocks, each by as many threads as the engine has; a `.gz` file is one t
 | the rest | as it is; empty: null |
 
 Columns of the contract that may be null may be absent; others of the files are not read.
+
+`data.path` may be an object or a prefix in S3 (`sources.s3`). DuckDB reads Parquet from there as it goes, and text from
+copies beside the result; Spark reads both by its own connector (`s3a`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -26,9 +29,23 @@ import ibis
 from crossmix.config import Data
 from crossmix.config.values import STRICT, PositiveInt
 from crossmix.schema import CREATIVES, IMPRESSIONS, PLANS, Column, DataError, Provenance
-from crossmix.sources import SOURCES, Backend, Raw, Source, Table, log_files, settings, verify_files
+from crossmix.sources import (
+    SOURCES,
+    Backend,
+    Raw,
+    Source,
+    Table,
+    in_s3,
+    log_files,
+    log_objects,
+    s3,
+    settings,
+    spark,
+    verify_files,
+)
 from crossmix.sources.rules import PROBLEM, parse
-from crossmix.sources.tables import read_header, read_text
+from crossmix.sources.s3 import File
+from crossmix.sources.tables import read_header, read_text, registered
 
 PARQUET = ".parquet"
 BESIDE = {"creatives": CREATIVES, "plans": PLANS}
@@ -55,8 +72,7 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
         ConfigError: `data.settings` lacks the currency.
     """
     own: Impressions = settings(data)
-    files = log_files(data)
-    digest = verify_files(files)
+    files, digest = _found(data, backend, workdir)
     beside = {path: _stem(path) for path in files.values() if _stem(path) in BESIDE and len(files) > 1}
     log = [path for path in files.values() if path not in beside]
     if not log:
@@ -87,11 +103,24 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     )
 
 
-def _stem(path: Path) -> str:
+def _found(data: Data, backend: Backend, workdir: Path) -> tuple[Mapping[str, File], str]:
+    """Files or objects by name, and what stands for their content."""
+    if not in_s3(data):
+        files = log_files(data)
+        return files, verify_files(files)
+    objects = log_objects(data)
+    text = {name: one for name, one in objects.items() if one.suffix != PARQUET}
+    # DuckDB reads text from files alone, without an extension that would have to be downloaded.
+    copied = s3.copies(text, workdir / "s3") if backend.name != spark.NAME else {}
+    verify_files(copied)
+    return objects | copied, s3.digest(objects)
+
+
+def _stem(path: File) -> str:
     return path.name.split(".")[0]
 
 
-def _table(backend: Backend, paths: Sequence[Path], columns: Sequence[Column]) -> Table:
+def _table(backend: Backend, paths: Sequence[File], columns: Sequence[Column]) -> Table:
     """The contract's columns that the files have."""
     parquet = [path for path in paths if path.suffix == PARQUET]
     if parquet and len(parquet) < len(paths):
@@ -102,10 +131,14 @@ def _table(backend: Backend, paths: Sequence[Path], columns: Sequence[Column]) -
     return table.select(*[name for name in wanted if name in table.columns])
 
 
-def _parquet(backend: Backend, paths: Sequence[Path]) -> Table:
+def _parquet(backend: Backend, paths: Sequence[File]) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    objects = [path for path in paths if isinstance(path, s3.S3File)]
+    if objects:
+        whole = s3.dataset(objects)  # which says what is no Parquet
+        return spark.read_parquet(backend, objects) if backend.name == spark.NAME else registered(backend, whole)
     for path in paths:
         try:
             pq.read_schema(path)
@@ -116,12 +149,12 @@ def _parquet(backend: Backend, paths: Sequence[Path]) -> Table:
     names = [str(path) for path in paths]
     if backend.name == "duckdb":
         return backend.read_parquet(names, union_by_name=True)
-    return reduce(lambda left, right: left.union(right), [backend.read_parquet(name) for name in names])
+    return spark.read_parquet(backend, names)
 
 
-def _text(backend: Backend, paths: Sequence[Path], columns: Sequence[Column]) -> Table:
+def _text(backend: Backend, paths: Sequence[File], columns: Sequence[Column]) -> Table:
     """Files of the same header together, so that a folder of a thousand is one scan."""
-    same: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+    same: dict[tuple[str, tuple[str, ...]], list[File]] = {}
     for path in paths:
         separator, columns_of = read_header(path)
         same.setdefault((separator, tuple(columns_of)), []).append(path)
@@ -167,6 +200,7 @@ SOURCES.register(
         label="your own impressions, in the contract's columns",
         read=read,
         folder=("*.parquet", "*.csv", "*.tsv"),
+        remote=True,
         beside=("creatives.parquet", "plans.parquet", "creatives.csv", "plans.csv"),
         settings=Impressions,
     )

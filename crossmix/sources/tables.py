@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
-from functools import reduce
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossmix.schema import Column, DataError
-from crossmix.sources import Backend, Table
+from crossmix.sources import Backend, Table, spark
+from crossmix.sources.s3 import File
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -27,16 +31,16 @@ BATCH = 200_000
 """Rows held in memory while writing."""
 
 
-def read_header(path: Path) -> tuple[str, list[str]]:
-    """The separator (tab or comma) and the column names of a text file's first line.
+def read_header(path: File) -> tuple[str, list[str]]:
+    """The separator (tab or comma) and the column names of the first line of a text file, or of an object in S3.
 
     Raises:
         DataError: the file is not text, or names a column twice.
     """
-    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            first_line = file.readline(1 << 16).rstrip("\r\n")
+        with path.open("rb") as packed:
+            plain: Any = gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed
+            first_line = io.TextIOWrapper(plain, encoding="utf-8-sig").readline(1 << 16).rstrip("\r\n")
     except UnicodeDecodeError:
         raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
     separator = "\t" if "\t" in first_line else ","
@@ -47,9 +51,9 @@ def read_header(path: Path) -> tuple[str, list[str]]:
     return separator, header
 
 
-def read_text(backend: Backend, paths: Path | Sequence[Path], separator: str, header: Sequence[str]) -> Table:
+def read_text(backend: Backend, paths: File | Sequence[File], separator: str, header: Sequence[str]) -> Table:
     """Files with that header line each, as string columns named by `header`; short lines are padded with nulls."""
-    names = [str(path) for path in ([paths] if isinstance(paths, Path) else paths)]
+    names = [str(path) for path in ([paths] if isinstance(paths, File) else paths)]
     if backend.name == "duckdb":
         return backend.read_csv(
             names,
@@ -61,9 +65,7 @@ def read_text(backend: Backend, paths: Path | Sequence[Path], separator: str, he
             columns=dict.fromkeys(header, "VARCHAR"),
             auto_detect=False,
         )
-    parts = [backend.read_csv(name, header=True, sep=separator, inferSchema=False) for name in names]
-    named = [table.rename(dict(zip(header, table.columns, strict=True))) for table in parts]
-    return reduce(lambda left, right: left.union(right), named)
+    return spark.read_text(backend, names, separator, header)
 
 
 def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str, optional: Sequence[str] = ()) -> Table:
@@ -87,16 +89,54 @@ def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str,
     return read_text(backend, path, separator, named).select(*wanted, *[name for name in optional if name in header])
 
 
+def registered(backend: Backend, dataset: Any) -> Table:
+    """A pyarrow dataset as a table of DuckDB, which reads its rows as it goes."""
+    name = ibis.util.gen_name("dataset")
+    backend.con.register(name, dataset)
+    return backend.table(name)
+
+
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     """The contract's columns as an Arrow schema."""
     return pa.schema([(column.name, ARROW[column.kind]) for column in columns])
 
 
-def write(table: Table, schema: pa.Schema, path: Path) -> None:
-    """Stream an ordered Ibis table to one Parquet file of exactly this schema."""
-    with pq.ParquetWriter(path, schema) as writer:
-        for batch in table.to_pyarrow_batches(chunk_size=BATCH):
-            writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+def write(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> None:
+    """Stream an Ibis table, ordered by the columns `by`, to one Parquet file of exactly this schema.
+
+    One batch is encoded while the engine makes the next: the bytes are those of one after the other.
+    """
+
+    def encode(batch: pa.RecordBatch) -> None:
+        writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+
+    with pq.ParquetWriter(path, schema) as writer, ThreadPoolExecutor(1) as encoder:
+        before: Future[None] | None = None
+        for batch in _batches(table, schema, path, by):
+            if before is not None:
+                before.result()
+            before = encoder.submit(encode, batch)
+        if before is not None:
+            before.result()
+
+
+def write_log(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> None:
+    """`write` for a table as long as the log: on Spark `path` is a folder of parts (`Dataset.parts`)."""
+    if spark.runs(table):
+        spark.write(table, schema, by, path)
+    else:
+        write(table, schema, path, by)
+
+
+def _batches(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    if not spark.runs(table):
+        yield from table.order_by(*by).to_pyarrow_batches(chunk_size=BATCH)
+        return
+    folder = path.with_name(f"{path.name}.parts")  # Ibis would collect the table in the driver
+    for part in spark.write(table, schema, by, folder):
+        with pq.ParquetFile(part) as file:
+            yield from file.iter_batches(batch_size=BATCH)
+    shutil.rmtree(folder)
 
 
 def fetch(table: Table) -> list[dict[str, Any]]:
@@ -105,5 +145,8 @@ def fetch(table: Table) -> list[dict[str, Any]]:
 
 
 def rounded(value: float | None) -> float:
-    """Ten significant digits: parallel sums differ beyond them from run to run."""
-    return float(f"{value or 0.0:.10g}")
+    """Ten significant digits, of thirteen: parallel sums differ in the last from run to run.
+
+    A sum of prices of a few digits may lie half way between two numbers of ten, where its last bits must not decide.
+    """
+    return float(f"{float(f'{value or 0.0:.13g}'):.10g}")

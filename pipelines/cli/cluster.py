@@ -99,7 +99,7 @@ def submit(
         named += [f"data.path={data}"] if data else []
         config = load(preset, [*named, *(set_ or ())])
         kind: Kind = "version" if upload else "run" if schedule is None else "schedule"
-        where = _where(pipeline, place, host, namespace, account, token_file, ca)
+        where = where_of(pipeline, place, host, namespace, account, token_file, ca)
         done = start(
             one,
             config,
@@ -129,16 +129,20 @@ def _place(cluster: Path | None, image: str | None) -> Cluster | None:
     return read_cluster(cluster)
 
 
-def _where(
+def where_of(
     pipeline: str,
     place: Cluster | None,
-    host: str | None,
-    namespace: str | None,
-    account: str | None,
-    token_file: Path | None,
-    ca: Path | None,
+    host: str | None = None,
+    namespace: str | None = None,
+    account: str | None = None,
+    token_file: Path | None = None,
+    ca: Path | None = None,
 ) -> Where:
-    """What the command line says, else the place's file."""
+    """The API, and as whom: what the command line says, else the place's file.
+
+    Raises:
+        ConfigError: no host is named, or a file is not there.
+    """
     from crossmix.config import ConfigError
     from pipelines.submit import Where
 

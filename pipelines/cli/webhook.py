@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,10 +34,28 @@ def webhook(
     host: Annotated[str, typer.Option(help="Address to bind; other than loopback needs a bearer token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP; 0: a free one.")] = 8090,
     set_: Set = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Re-adaptations are runs of Kubeflow at this place, as k8s/cluster.toml."),
+    ] = None,
+    kfp_host: Annotated[
+        str | None, typer.Option(help="Address of Kubeflow Pipelines as this process sees it; the file's api.host.")
+    ] = None,
+    kfp_token_file: Annotated[
+        Path | None, typer.Option(help="File of a bearer token for it, read for each request; the file's api.token.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Of the runs' config, with --cluster.")] = "paper",
+    run_set: Annotated[
+        list[str] | None,
+        typer.Option("--run-set", metavar="KEY=VALUE", help="Change one config key of the runs, with --cluster."),
+    ] = None,
 ) -> None:
     """Take signed alerts and Alertmanager's, and start re-adaptations: one per campaign at a time. SIGTERM ends it."""
     with readable_errors():
-        serve(out, database, host, port, set_ or (), launcher_of, lambda line: print(line, flush=True))
+        launches = launcher_of
+        if cluster is not None:
+            launches = partial(on_cluster, cluster, (kfp_host, kfp_token_file), preset, tuple(run_set or ()))
+        serve(out, database, host, port, set_ or (), launches, lambda line: print(line, flush=True))
 
 
 @monitor.command("secret")
@@ -80,6 +100,34 @@ def launcher_of(config: Config, out: Path | None) -> Launcher | None:
     return LocalLauncher(out, () if database is None else ("--database", database))
 
 
+def on_cluster(
+    cluster: Path,
+    api: tuple[str | None, Path | None],
+    preset: str,
+    overrides: Sequence[str],
+    config: Config,
+    out: Path | None,
+) -> Launcher:
+    """Runs of Kubeflow Pipelines at the place that a file describes; its token's file is read anew for each request.
+
+    Args:
+        api: its address and a token's file as this process sees them; absent: the file's `api`.
+
+    Raises:
+        ConfigError: the file, a setting of the runs, or what pods could not do.
+    """
+    from crossmix.config import load, read_cluster
+    from crossmix.config.cluster import Api
+    from pipelines.cli.cluster import where_of
+    from pipelines.launch_kubeflow import KubeflowLauncher
+
+    place, (host, token) = read_cluster(cluster), api
+    if host is not None:  # the file's token and CA are of the machine that submits
+        place = replace(place, api=Api(host=host))
+    where_of("readapt", place)  # a host that is missing is told before anything is served
+    return KubeflowLauncher(load(preset, overrides), place, lambda: where_of("readapt", place, token_file=token))
+
+
 def serve(
     out: Path | None,
     database: str | None,
@@ -122,7 +170,9 @@ def serve(
     store = Opening(database_of(config, out, database), clock_for(config))
     launcher = launcher_of(config, out)
     loop = loop_of(Starter(store, launcher, settings, f"{socket.gethostname()}:{port}"), settings)
-    missing = "none, for no folder of a run is named: runs are kept and wait" if launcher is None else None
+    missing = (
+        "none, for neither a run's folder nor a cluster is named: runs are kept and wait" if launcher is None else None
+    )
 
     def away() -> list[dict[str, str]]:
         parts = [("database", store.trouble), ("launcher", missing), ("secret", signing.trouble)]

@@ -160,7 +160,7 @@ def platforms(one: Mapping[str, Any]) -> Table:
 
 
 def grid(one: Mapping[str, Any]) -> Table:
-    """Spend of every platform on every day, beside what was told."""
+    """What every platform delivered on every day: spend, beside what was told, and what came of it."""
     figures = one["delivery"]
     names = list(figures["platforms"])
     rows = []
@@ -171,16 +171,26 @@ def grid(one: Mapping[str, Any]) -> Table:
             if part is None:
                 cells.append(Cell(DASH, "num muted"))
                 continue
-            asked = f"told {money(part['told'])}" if part["told"] is not None else ""
-            roas = f"ROAS {decimal(part['roas'], 2)}" if part["roas"] is not None else ""
-            small = " · ".join(filter(None, (asked, roas)))
+            small = " · ".join(
+                f"{word}\u00a0{form(part[name])}" for name, word, form in _OF_A_PLATFORM if part[name] is not None
+            )
             if part["spend"] is None:
                 waits = day["state"] == delivery.RUNNING
                 cells.append(Cell("not yet" if waits else "not reported", "num muted", small))
             else:
                 cells.append(Cell(money(part["spend"]), "num", small))
         rows.append(tuple(cells))
-    return Table(f"Spend in {one['currency']}, both arms.", ("Day", *names), tuple(rows))
+    caption = f"Spend in {one['currency']}, both arms; below it what was told, and what came of it."
+    return Table(caption, ("Day", *names), tuple(rows))
+
+
+_OF_A_PLATFORM = (
+    ("told", "told", money),
+    ("revenue", "revenue", money),
+    ("roas", "ROAS", lambda value: decimal(value, 2)),
+    ("cpa", "CPA", money),
+)
+"""Small, below a platform's spend of a day: field, word, form."""
 
 
 def spark(name: str, days: Sequence[Mapping[str, Any]]) -> Markup:

@@ -17,6 +17,7 @@ from sqlalchemy import event
 from crossmix.ledger.feedback import newest_received
 from monitoring import metrics
 from serving.app import Settings, application
+from serving.feedback.gaps import Missing
 from tests.support.page_server import FIRST, NAMES, opened, saved
 from tests.support.promql import Scrape, evaluate
 
@@ -38,8 +39,10 @@ class Served:
         self.client = TestClient(application(live, Settings()), base_url="http://127.0.0.1")
         self.scrapes: list[Scrape] = []
 
-    def scraped(self) -> None:
-        self.scrapes.append(Scrape(3_600.0 * len(self.scrapes), self.client.get("/metrics").text))
+    def scraped(self, after: float = 3_600.0) -> None:
+        """So many seconds after the last one."""
+        at = self.scrapes[-1].seconds + after if self.scrapes else 0.0
+        self.scrapes.append(Scrape(at, self.client.get("/metrics").text))
 
     def fires(self) -> set[str]:
         return {name for name, rule in RULES.items() if evaluate(rule, self.scrapes)}
@@ -98,6 +101,14 @@ def test_no_feedback(served: Served) -> None:
     assert (served.fires(), served.live.clock()) == (set(), before)
 
 
+def test_unreported_cycles(served: Served) -> None:
+    """One is usual in the morning; of two, nobody has said what became of their money."""
+    for cycles, fired in ((1, set()), (2, {"CyclesUnreported"}), (0, set())):
+        served.live.gaps.note((FIRST, "policy"), Missing(("no feedback",) if cycles else (), (), cycles))
+        served.scraped()
+        assert served.fires() == fired, cycles
+
+
 def test_late_reports(served: Served) -> None:
     """Of a day that is over: as many as came in time are enough, a few are not."""
     served.reports(3)
@@ -129,6 +140,11 @@ def test_a_locked_database(served: Served) -> None:
         assert dict(labels) == {"what": "database"}
         answer = served.client.post("/serving/refresh")
         assert answer.status_code == 200
+        row = {"event_id": "turned away", "campaign_id": FIRST, "arm": "policy", "platform": NAMES[0], "cycle": 4}
+        for _ in range(2):
+            assert served.client.post("/feedback", json=row).status_code == 503
+            served.scraped(60.0)
+        assert served.fires() == {"DatabaseRefusesWrites", "FeedbackTurnedAway"}
         lock.execute("ROLLBACK")
         served.live.store.probe(-1.0)
         served.scraped()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -386,7 +386,7 @@ def test_clock_gone_astray(tmp_path: Path) -> None:
         run(tmp_path, impressions(far), cycle_hours=1)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyspark") is not None, reason="the extra 'spark' is installed")
-def test_spark_without_its_extra(tmp_path: Path) -> None:
+def test_spark_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(DataError, match=r"data\.engine: 'spark' needs PySpark; install the extra"):
         run(tmp_path, impressions(), engine="spark")

@@ -133,7 +133,7 @@ def test_with_a_store_nothing_is_cached_by_kubeflow(name: str, built: Any) -> No
 def test_without_a_store_kubeflow_caches_all_but_what_a_run_reads_anew(tmp_path: Path) -> None:
     bare = read_cluster(cluster_file(tmp_path, *BARE))
     assert bare.store is None
-    anew = {"training": {"finish"}, "online": {"finish", "champion", "feedback", "deploy"}}
+    anew = {"training": {"finish", "deploy"}, "online": {"finish", "champion", "feedback", "deploy"}}
     for name, never in anew.items():
         spec, platforms = compiled(name, bare, tmp_path)
         caching = {one: bool(task["cachingOptions"].get("enableCache")) for one, task in tasks(spec).items()}
@@ -239,7 +239,7 @@ def test_a_step_that_declares_that_it_resumes_takes_a_folder_for_it() -> None:
         ("fusion.epochs=9", ["fusion", "gate"]),
         ("registry.model=other", ["register", "train"]),
         ("data.demo.days=30", ["gate", "ingest"]),
-        ("serving.weight=0.5", []),
+        ("serving.weight=0.5", ["deploy"]),
     ],
 )
 def test_a_change_of_one_setting_reaches_the_parameters_of_the_steps_that_declare_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +14,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-INSTALLED_EXTRAS = ("steps", "dev", "bench")
-"""The extras that `make setup` installs."""
+INSTALLED_EXTRAS = ("steps", "dev", "bench", *(("spark",) if importlib.util.find_spec("pyspark") else ()))
+"""The extras that `make setup` installs; continuous integration has Spark too (`EXTRAS`)."""
 INSTALLERS = ("pip", "setuptools")
 """What `make setup` installs first; nothing need ask for it."""
 

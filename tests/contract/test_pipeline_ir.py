@@ -36,9 +36,9 @@ def test_every_task_has_a_step_and_register_waits_for_the_gates(compiled: Path) 
     spec: dict[str, Any] = yaml.safe_load(compiled.read_text())
     tasks = spec["root"]["dag"]["tasks"]
     (guarded,) = (name for name, task in tasks.items() if "triggerPolicy" in task)
-    assert set(tasks) - {guarded} | {"meta", "register"} == set(steps())
+    assert set(tasks) - {guarded} | {"meta", "register", "deploy"} == set(steps())
     assert "== 'passed'" in tasks[guarded]["triggerPolicy"]["condition"]
-    assert list(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == ["meta", "register"]
+    assert list(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == ["deploy", "meta", "register"]
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
     assert images == {IMAGE}
 
@@ -84,6 +84,7 @@ def test_every_step_is_wired_to_steps_before_it(tmp_path: Path) -> None:
     sources = {"dataset": "ingest", "features": "features", "fusion": "fusion", "market": "market", "policy": "align"}
     assert wires["gate"] == sources
     assert wires["register"] == {"evaluation": "gate", "policy": "align", "meta": "meta", "market": "market"}
+    assert wires["deploy"] == {"registration": "register", "evaluation": "gate"}
     for name, inputs in wires.items():
         assert all(order[source] < order[name] for source in inputs.values()), name
 

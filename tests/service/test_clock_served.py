@@ -125,6 +125,33 @@ def test_a_clock_that_ran_a_year_ahead_leaves_nothing_behind(run: Run, serve: Se
 
 
 @pytest.mark.slow
+def test_a_fresh_folder_on_the_same_run_takes_no_statistics_of_another_database(
+    run: Run, serve: Serve, tmp_path: Path
+) -> None:
+    """Its answers had the state of 12 days before the campaign began, marked as its own."""
+    clock = tmp_path / "clock"
+    clock.write_text(BEGINS.isoformat())
+    settings = ("--grpc-port", "0", "--set", f"serving.clock={clock}")
+    first = Driver(serve(run, *settings), clock)
+    for day in range(3):
+        first.at(BEGINS + timedelta(days=day))
+        first.spend(day)
+    first.at(BEGINS + timedelta(days=3))
+    assert first.ask()["state_source"] == "own"
+    assert first.server.end() == 0
+    # Twelve days later its flight begins anew, in a database of its own.
+    clock.write_text((BEGINS + timedelta(days=12)).isoformat())
+    fresh = Driver(serve(run, *settings, "--folder", str(tmp_path / "fresh")), clock)
+    answer = fresh.ask()
+    assert (answer["cycle"], answer["budget"]) == (0, pytest.approx(0.7 * BUDGET))
+    assert (answer["state_source"], answer["version"]) == ("log", 1)
+    (told,) = [one["why"] for one in answer["degraded"] if CAMPAIGNS[0] in one["why"]]
+    assert "2026-01-08" in told
+    assert "before the flight" in told
+    assert fresh.server.end() == 0
+
+
+@pytest.mark.slow
 def test_a_registry_that_hangs_is_told_from_the_first_answer_on(run: Run, serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
         server = serve(

@@ -30,6 +30,10 @@ from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES
 CONTROL = [1.0, 2.0, 1.5, 0.8, 1.2, 1.1, 2.2, 0.9, 1.0]
 POLICY = [1.12, 2.14, 1.66, 0.91, 1.3, 1.21, 2.4, 1.02, 1.06]
 """ROI by cycle of an experiment in which the policy is better."""
+WIDER = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)"
+"""Tables that are wider than their frames."""
+HINTED = "[...(one.closest('details') ?? one.parentElement).querySelectorAll('.swipe')].some(hint => hint.offsetHeight)"
+"""Whether a sentence beside it, which is seen, says so of one of them."""
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +314,10 @@ def test_fifty_campaigns_and_one_of_ten_platforms_are_short_on_a_phone(
             shown.value("document.querySelectorAll('details').forEach(one => one.open = true)")
             assert shown.value(shares) is True
             assert shown.value("document.documentElement.scrollWidth") <= width
+            if width == 390:
+                # What goes on beyond a frame's edge says so.
+                assert shown.value(f"{WIDER}.length") > 2
+                assert shown.value(f"{WIDER}.filter(one => !{HINTED}).map(one => one.innerText.slice(0, 60))") == []
 
 
 @pytest.mark.slow

@@ -135,8 +135,8 @@ def test_changes_and_pages_ask_as_much_as_with_few(scaled: Scaled, many: int) ->
     grown = {name: scaled.count(work) for name, work in _works(scaled, 2).items()}
     assert {name: one.campaigns for name, one in grown.items()} == {name: one.campaigns for name, one in few.items()}
     assert max(one.campaigns for one in grown.values()) <= 2
-    for name in ("create", "edit", "look"):
-        assert len(grown[name].statements) == len(few[name].statements), name
+    for name in ("create", "edit", "look"):  # a verdict may be made beside them, when a tenth of the time is up
+        assert grown[name].beside("verdict") == few[name].beside("verdict"), name
     # The kill switch's writer and a probe may come between; a page has the verdict's marks or not.
     for name in ("kill switch", "page"):
         assert len(grown[name].statements) <= len(few[name].statements) + 4, name

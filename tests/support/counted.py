@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,13 @@ class Counted:
     """Filled while the work goes on."""
 
     statements: list[str] = field(default_factory=list)
+    threads: list[str] = field(default_factory=list)
+    """Names of the threads that asked them, in the same order."""
     campaigns: int = 0
+
+    def beside(self, thread: str) -> list[str]:
+        """What was not asked by the threads of that name."""
+        return [one for one, by in zip(self.statements, self.threads, strict=True) if by != thread]
 
 
 @contextmanager
@@ -29,6 +36,7 @@ def counted(store: Store) -> Iterator[Counted]:
 
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
         count.statements.append(statement)
+        count.threads.append(threading.current_thread().name)
 
     def loaded(*arguments: Any) -> Any:
         found = load(*arguments)

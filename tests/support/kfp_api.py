@@ -39,6 +39,8 @@ class Api:
     """Kind -> how many of the next POSTs are answered 503 and not done."""
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Kind -> status and message of every POST."""
+    away: bool = False
+    """Every request is answered 503."""
     host: str = ""
 
     def posts(self, kind: str) -> int:
@@ -73,6 +75,8 @@ def serving(api: Api) -> Iterator[Api]:
 
     def answer(asked: Asked) -> tuple[int, Any] | None:
         api.asked.append((asked.method, asked.path, asked.query))
+        if api.away:
+            return 503, {"error_message": "away"}
         if api.token is not None and asked.headers.get("Authorization") != f"Bearer {api.token}":
             return 401, {"error_message": "the token is none of ours"}
         if not asked.path.startswith(BASE):

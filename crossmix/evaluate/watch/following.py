@@ -6,15 +6,18 @@ Shapes: T cycles, C campaigns of the bundle, P platforms, Q quantities, F = 1 ad
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from crossmix.evaluate.watch.expectation import Expectation
 from crossmix.evaluate.watch.statistic import Looked, Sums, Track, look, sums
-from crossmix.feedback import AMOUNTS, Array, Feedback
+from crossmix.feedback import AMOUNTS, Array, Feedback, Whole
 from crossmix.market.levels import State, start, walk
 
 RECENT = 28
@@ -42,10 +45,7 @@ class Kept:
     def as_bytes(self) -> bytes:
         """As numpy's .npz; `from_bytes` reads it."""
         tables = {f"track_{name}": table for name, table in self.track._asdict().items()}
-        state = np.frombuffer(self.state.as_bytes(), np.uint8)
-        file = io.BytesIO()
-        np.savez_compressed(file, z=self.z_NPQ, state=state, **tables)
-        return file.getvalue()
+        return _npz({"z": self.z_NPQ, "state": np.frombuffer(self.state.as_bytes(), np.uint8), **tables})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Kept:
@@ -58,10 +58,68 @@ class Kept:
 class Shown:
     """What the cycles of a look show."""
 
+    cycle_T: Whole
+    """Number of each, in the campaign that has had most."""
     z_TCPQ: NDArray[np.float32]
     """Of each campaign's own cells."""
     sums: Sums
     looked: Looked
+
+    def __len__(self) -> int:
+        return len(self.cycle_T)
+
+    def last(self, cycles: int) -> Shown:
+        """The last so many, or all."""
+        return self.between(max(len(self) - cycles, 0), len(self))
+
+    def between(self, first: int, stop: int) -> Shown:
+        return _shown({name: table[_span(name, first, stop)] for name, table in self.tables().items()})
+
+    def then(self, later: Shown) -> Shown:
+        """With the cycles after it."""
+        ours, theirs = self.tables(), later.tables()
+        return _shown({name: np.concatenate([ours[name], theirs[name]], _axis(name)) for name in ours})
+
+    def tables(self) -> dict[str, NDArray[Any]]:
+        """Each by its name; time is the first axis, of looked_z_WTFPQ the second."""
+        return {
+            "cycle_T": self.cycle_T,
+            "z_TCPQ": self.z_TCPQ,
+            **{f"sums_{name}": table for name, table in self.sums._asdict().items()},
+            **{f"looked_{name}": table for name, table in self.looked._asdict().items()},
+        }
+
+    def as_bytes(self) -> bytes:
+        """As numpy's .npz; `from_bytes` reads it."""
+        return _npz(self.tables())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Shown:
+        with np.load(io.BytesIO(data)) as tables:
+            return _shown(dict(tables))
+
+
+def _axis(name: str) -> int:
+    return 1 if name.startswith("looked_z_W") else 0
+
+
+def _span(name: str, first: int, stop: int) -> tuple[slice, ...]:
+    return (slice(None),) * _axis(name) + (slice(first, stop),)
+
+
+def _shown(tables: dict[str, NDArray[Any]]) -> Shown:
+    return Shown(
+        tables["cycle_T"],
+        tables["z_TCPQ"],
+        Sums(*(tables[f"sums_{name}"] for name in Sums._fields)),
+        Looked(*(tables[f"looked_{name}"] for name in Looked._fields)),
+    )
+
+
+def _npz(tables: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **tables)
+    return file.getvalue()
 
 
 def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Kept, Shown]:
@@ -69,14 +127,26 @@ def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Ke
     state, own, parts = kept.state, [], []
     for first in range(0, max(len(feedback), 1), AT_ONCE):
         some = feedback.between(first, first + AT_ONCE)
-        followed = walk(expectation.usual, expectation.law, some, state)
+        with _one_thread():
+            followed = walk(expectation.usual, expectation.law, some, state)
         state = followed.state
         own.append(followed.residuals.z_TCPQ.astype(np.float32))
         parts.append(sums(followed.residuals))
     told = Sums(*(np.concatenate(tables) for tables in zip(*parts, strict=True)))
     looked, track = look(told, expectation.thresholds, kept.track)
     z_NPQ = np.concatenate([kept.z_NPQ, looked.z_WTFPQ[0, :, 0]])[-RECENT:]
-    return Kept(state, track, z_NPQ), Shown(np.concatenate(own), told, looked)
+    return Kept(state, track, z_NPQ), Shown(feedback.cycle_TC.max(1, initial=-1), np.concatenate(own), told, looked)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The tables of a cycle are small: a second thread would mostly wait, at the processor's full cost."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def spread(feedback: Feedback, campaigns: tuple[str, ...]) -> Feedback:

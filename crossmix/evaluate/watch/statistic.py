@@ -190,11 +190,12 @@ def _empty(shape: tuple[int, ...]) -> list[tuple[tuple[int, ...], type]]:
 
 
 def _trailing(table: Array, width: int) -> Array:
-    if width == 1:
-        return table
-    total = np.concatenate([np.zeros((1, *table.shape[1:])), np.cumsum(table, 0)])
-    stop = np.arange(1, len(table) + 1)
-    return np.asarray(total[stop] - total[np.maximum(stop - width, 0)])
+    """Sums of the last `width` cycles, oldest first: the same bits whichever cycles are before them."""
+    padded = np.concatenate([np.zeros((width - 1, *table.shape[1:])), table])
+    total = padded[: len(table)].copy()
+    for later in range(1, width):
+        total += padded[later : later + len(table)]
+    return total
 
 
 def _z(difference: Array, variance: Array) -> Array:

@@ -33,7 +33,7 @@ def test_the_training_step_may_exactly_this(builds: dict[str, list[Document]]) -
         (CORE, "pods/log", "*", "get"),
     }
     binding = named(builds["cluster"], "RoleBinding", "crossmix-train")
-    assert [subject["name"] for subject in binding["subjects"]] == ["crossmix-train"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["crossmix-train", "crossmix-deploy"]
 
 
 def test_the_deploy_step_may_four_objects_by_name(builds: dict[str, list[Document]]) -> None:
@@ -58,6 +58,17 @@ def test_every_step_may_what_kubeflow_asks_of_its_pod(builds: dict[str, list[Doc
     }
 
 
+def test_the_webhook_may_start_runs_of_kubeflow_and_nothing_of_kubernetes(builds: dict[str, list[Document]]) -> None:
+    group = "pipelines.kubeflow.org"
+    assert rules(builds["cluster"], "crossmix-webhook") == {
+        (group, what, "*", verb) for what in ("experiments", "runs") for verb in ("create", "get", "list")
+    }
+    spec = named(builds["cluster"], "Deployment", "webhook")["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    (projected,) = [one["projected"]["sources"] for one in spec["volumes"] if "projected" in one]
+    assert [source["serviceAccountToken"]["audience"] for source in projected] == [group]
+
+
 @pytest.mark.parametrize("name", BUILDS)
 def test_accounts(builds: dict[str, list[Document]], name: str) -> None:
     documents = builds[name]
@@ -65,7 +76,8 @@ def test_accounts(builds: dict[str, list[Document]], name: str) -> None:
     beyond = {"cluster": set(), "local": {"crossmix-stores"}, "all": {"crossmix-stores", "crossmix-spark"}}[name]
     assert set(accounts) == ACCOUNTS | beyond
     with_token = {one for one, account in accounts.items() if account["automountServiceAccountToken"]}
-    assert with_token == bound(documents)
+    # The webhook's token is a projected one, for Kubeflow Pipelines alone.
+    assert with_token == bound(documents) - {"crossmix-webhook"}
     assert with_token == {"crossmix-steps", "crossmix-train", "crossmix-deploy"} | (beyond & {"crossmix-spark"})
     kinds = {document["kind"] for document in documents}
     assert not kinds & {"ClusterRole", "ClusterRoleBinding"}, "nothing reaches beyond the namespace"

@@ -82,7 +82,7 @@ def test_a_change_upstream_reaches_the_steps_after_it_and_no_others(store: Path)
         ("gates.utilisation=0.5", ["gate"]),
         ("online.sigma=0.02", ["gate"]),
         ("registry.model=other", ["register"]),
-        ("serving.weight=0.5", []),
+        ("serving.weight=0.5", ["deploy"]),
         ("features.online=redis", ["features"]),
     ],
 )
@@ -91,6 +91,20 @@ def test_a_step_depends_on_its_own_settings(override: str, changed: list[str]) -
         return cache.step_key(step, load("laptop", overrides), {})
 
     assert [name for name, step in steps().items() if key(step, []) != key(step, [override])] == changed
+
+
+def test_a_step_that_acts_where_its_environment_says_is_not_reused_elsewhere(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = step("register", store, "write_seed")
+    for name in steps()["deploy"].environment:
+        monkeypatch.delenv(name, raising=False)
+    here = step("deploy", store, "double", dataset=version)
+    monkeypatch.setenv("CROSSMIX_SERVE_IMAGE", "images.example/crossmix-serve@sha256:1")
+    there = step("deploy", store, "double", dataset=version)
+    assert there != here
+    assert step("deploy", store, "double", dataset=version) == there
+    assert step("register", store, "write_seed") == version
 
 
 def test_a_bundle_is_not_reused_with_an_old_config(store: Path, tmp_path: Path) -> None:
@@ -131,6 +145,12 @@ def test_a_log_counts_by_its_content(tmp_path: Path) -> None:
     assert key(one) == key(two)
     two.write_text("b")
     assert key(one) != key(two)
+
+
+def test_memory_is_in_no_key_and_reaches_the_step() -> None:
+    ingest, much = steps()["ingest"], load("laptop", ["data.memory=2"])
+    assert cache.step_key(ingest, much, {}) == cache.step_key(ingest, load("laptop"), {})
+    assert json.loads(cache.declared_json(ingest, much))["data"]["memory"] == 2
 
 
 def test_code_that_a_step_can_reach_is_in_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,15 @@ def test_a_run_has_the_account_that_may_do_what_its_steps_ask_of_kubernetes(tmp_
     assert [pod.account_of(name) for name in ("training", "readapt")] == ["crossmix-steps", "crossmix-deploy"]
     place = read_cluster(cluster_file(tmp_path, job))
     assert [place.account_of(name) for name in ("training", "online")] == ["crossmix-train", "crossmix-deploy"]
+    manifests = """[config_maps.crossmix-manifests]
+env = { CROSSMIX_MANIFEST_ROUTER = "router.yaml" }
+steps = ["%s"]
+
+[labels]"""
+    for step, account in (("deploy", "crossmix-deploy"), ("monitor", "crossmix-train")):
+        assert (
+            read_cluster(cluster_file(tmp_path, job, ("[labels]", manifests % step))).account_of("training") == account
+        )
 
 
 @pytest.mark.parametrize(

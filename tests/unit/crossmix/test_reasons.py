@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from crossmix import allocate, reasons
 from crossmix.bundle import Bundle
 from crossmix.constraints import Limits
+from crossmix.market import pacing
 from crossmix.response import BELIEF, FACTORS, Belief, Response
 from crossmix.state import ALLOCATION
+from tests.support.alike import LITTLE, answers, free, random_statistics, spread
 from tests.support.bundles import CAMPAIGNS, make
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 
 MARKET = make_market(seed=3, campaigns=2, platforms=6)
-NAMED = ("moved by", "the policy solved", "the base plan")
 
 
 @pytest.fixture(scope="module")
@@ -33,51 +36,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return publish(tmp_path_factory.mktemp("trained") / "bundle", moved=0.3, market=MARKET)
 
 
-def random_statistics(rows: int) -> np.ndarray:
-    """Statistics of flights under way, rates, prices, shares and money thrown about, (rows, X)."""
-    rng = np.random.default_rng(0)
-    statistics = ALLOCATION.statistics(states(MARKET, rows).numpy()).copy()
-    platforms = len(MARKET.platforms)
-    for name in ("windowed_ctr", "windowed_cvr", "windowed_roi", "win_rate"):
-        ALLOCATION.of_platforms(statistics, name, platforms)[:] *= np.exp(0.4 * rng.standard_normal((rows, platforms)))
-    ALLOCATION.of_platforms(statistics, "log_price", platforms)[:] += 0.4 * rng.standard_normal((rows, platforms))
-    ALLOCATION.of_platforms(statistics, "utilisation", platforms)[:] = rng.uniform(0.2, 1.1, (rows, platforms))
-    ALLOCATION.of_platforms(statistics, "previous_share", platforms)[:] = rng.dirichlet(np.ones(platforms), rows)
-    return ALLOCATION.clamp(statistics, platforms)
-
-
-def answers(bundle: Bundle, statistics: np.ndarray) -> list[allocate.Allocation]:
-    rng = np.random.default_rng(1)
-    made = []
-    for row, given in enumerate(statistics):
-        name = bundle.campaigns[row % 2]
-        budget = bundle.plans[name].cycle_budget * rng.uniform(0.3, 2.0)
-        made.append(allocate.explain(bundle, given, name, bundle.responses[name], budget=budget))
-    return made
-
-
-def spread(answer: allocate.Allocation) -> float:
-    """Of the marginal ROI of free platforms for whose difference nothing is named, over their median.
-
-    "coarse" names nothing: it is what is said where no other cause is known, however far a platform is off.
-    """
-    unnamed = [
-        one.marginal_roi
-        for one in answer.platforms
-        if one.binding is None and not ("against" in one.reason and any(text in one.reason for text in NAMED))
-    ]
-    return (max(unnamed) - min(unnamed)) / float(np.median(unnamed)) if len(unnamed) > 1 else 0.0
-
-
 def test_free_platforms_earn_alike_as_the_policy_believes(plain: Bundle) -> None:
     """Where nothing moved the base plan, the closed form under its belief agrees with it that they do."""
-    statistics = np.concatenate([ALLOCATION.statistics(states(MARKET, 16, 9).numpy()), random_statistics(100)])
+    statistics = np.concatenate([ALLOCATION.statistics(states(MARKET, 16, 9).numpy()), random_statistics(MARKET, 100)])
     given = answers(plain, statistics)
     assert max(map(spread, given)) < 0.1
-    free = [one for answer in given for one in answer.platforms if one.binding is None]
-    unlike = [one for one in free if "against" in one.reason]
-    assert len(free) > 2 * len(given)
-    assert len(unlike) < 0.1 * len(free)
+    unlike = [reason for reason in free(given) if "against" in reason]
+    assert len(free(given)) > 2 * len(given)
+    assert len(unlike) < 0.1 * len(free(given))
     # On an average day without drift the same splits look wrong.
     blind = []
     for answer in given:
@@ -88,8 +54,42 @@ def test_free_platforms_earn_alike_as_the_policy_believes(plain: Bundle) -> None
     assert np.median(blind) > 0.3
 
 
+def test_what_the_base_plan_leaves_out_is_what_is_left(
+    plain: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand times the auctions, paced to the cent, and a grid four times as fine next to nothing is."""
+    value = {name: torch.zeros_like(one) if name == "pacing" else one for name, one in MARKET.value.items()}
+    value["requests"] = 1e4 * value["requests"]
+    large = replace(MARKET, value=value, budget=1e4 * MARKET.budget)
+    monkeypatch.setattr(pacing, "KNOTS", 4 * (pacing.KNOTS - 1) + 1)
+    exact = publish(tmp_path / "exact", market=large)
+    left = []
+    for bundle, market in ((plain, MARKET), (exact, large)):
+        reasons_ = free(answers(bundle, random_statistics(market, 100)))
+        left.append(sum(reasons.LEFT_OUT in one for one in reasons_) / len(reasons_))
+    assert left[0] > 0.03
+    assert left[1] < 0.01
+
+
+def test_what_the_base_plan_leaves_out_is_no_cause_of_whatever_is_left(plain: Bundle) -> None:
+    """Where a platform sells a good part of what it has, what is far off has a cause that must be told."""
+    answer = answers(plain, random_statistics(MARKET, 1))[0]
+    slots = [slot for slot, one in enumerate(answer.platforms) if one.binding is None]
+    slot = max(slots, key=lambda slot: answer.platforms[slot].amount)
+    one, belief = answer.platforms[slot], dict(answer.belief or {})
+    assert len(slots) > 1
+    assert spread(answer) < 0.1
+    text = f"free; the next unit earns x against {one.marginal_roi:.3g} on free platforms: {{}}"
+    left_out = reasons.LEFT_OUT
+    for part, said, hidden in ((0.5, left_out, False), (0.5 * LITTLE, left_out, True), (0.5, "moved by x", True)):
+        off = one._replace(marginal_roi=1.3 * one.marginal_roi, reason=text.format(said))
+        rows = tuple(off if number == slot else row for number, row in enumerate(answer.platforms))
+        supply = [one.amount / part] * len(rows)
+        assert (spread(replace(answer, platforms=rows, belief=belief | {"supply": supply})) < 0.1) is hidden
+
+
 def test_what_moved_the_split_from_the_base_plan_is_named_with_its_points(trained: Bundle) -> None:
-    for answer in answers(trained, random_statistics(40)):
+    for answer in answers(trained, random_statistics(MARKET, 40)):
         assert spread(answer) < 0.1
         assert answer.moved is not None
         network = np.array(answer.moved["network"])
@@ -206,7 +206,7 @@ def test_since_when_it_differs_counts_back_to_the_first_cycle_that_did_not() -> 
         ({"moved": ([0.0] * 3, [0.0, 0.0, -0.013], [0.0] * 3)}, "moved by exploration -1.3 points"),
         ({"moved": ([0.0] * 3, [0.0] * 3, [0.0, 0.0, 0.05])}, "moved by the limits +5.0 points"),
         ({"elsewhere": "the policy solved for less"}, "the policy solved for less"),
-        ({}, "the base plan solves on a grid of win rates, which is coarse here"),
+        ({}, "the base plan leaves out pacing and the last win that does not fit, and solves on a grid of win rates"),
         ({"base": [0.5, 0.5, 0.0]}, "the base plan gives it nothing"),
         ({"base": [0.5, 0.3, 0.2], "maximum": 0.2}, "the base plan holds it at its max of 20.0%"),
         ({"base": [0.5, 0.4, 0.1], "minimum": 0.1}, "the base plan holds it at its min of 10.0%"),

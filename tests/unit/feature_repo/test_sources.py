@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import yaml
 
 from crossmix import state
 from crossmix.config import ConfigError
-from crossmix.schema import DataError, Dataset, Meta
+from crossmix.schema import DataError
 from feature_repo import features, sources
 
 NAMES = list(state.ALLOCATION.names)
@@ -90,21 +89,6 @@ def test_append_drops_what_is_newer_than_it_may_be(tmp_path: Path) -> None:
         found = pq.read_table(tmp_path / sources.SOURCES[view]).to_pandas()
         assert found["campaign_id"].tolist() == ["a", "b", "b"]
         assert found[names[0]].tolist() == [0.75, 0.25, 0.5]
-
-
-def test_a_lost_sequence_is_told(tmp_path: Path) -> None:
-    times = pd.Series([END, END]).dt.tz_localize(None).astype("datetime64[us]")
-    pd.DataFrame({"impression_id": ["i0", "i1"], "timestamp": times, "user_id": ["u", "v"]}).to_parquet(
-        tmp_path / "impressions.parquet"
-    )
-    pq.write_table(pa.table({"impression_id": ["i0"], "events": [[1]]}), tmp_path / "sequences.parquet")
-    meta = Meta(
-        source="demo", generated=True, currency="USD", platforms=("p",), campaigns=("c",), start="2024-03-02",
-        cycle_hours=24, cycles=3, first_cycle={}, modalities=(), provenance={}, weekday_pattern=False, digest="0",
-    )  # fmt: skip
-    (tmp_path / "meta.json").write_text(json.dumps(asdict(meta)))
-    with pytest.raises(DataError, match="'i1' has no behaviour sequence"):
-        sources.write_sequences(tmp_path, Dataset(tmp_path))
 
 
 def test_a_creative_twice_is_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from crossmix.artifacts import ReadaptResult, RunRecord
 from monitoring.launcher import Launcher, LauncherAwayError
 from pipelines.launch import LocalLauncher
 from tests.support.launchers import FileLauncher, MemoryLauncher
+from tests.support.launching import launching
 
 SPEC = {"campaign_id": "spring", "at": "2026-01-05T00:00:00+00:00", "alert": {"id": "0f"}}
 
@@ -25,6 +26,7 @@ class Bench:
         """How many runs it has really begun."""
         self.away: Callable[[bool], None] | None = None
         self.cut: Callable[[], None] | None = None
+        self.close: Callable[[], None] = lambda: None
 
 
 def _memory(folder: Path) -> Bench:
@@ -62,7 +64,17 @@ def _local(folder: Path) -> Bench:
     return Bench(launcher, begun)
 
 
-BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": _memory, "file": _file, "local": _local}
+def _kubeflow(folder: Path) -> Bench:
+    """Through kfp's own client, against an API in memory."""
+    made = launching(folder)
+    bench = Bench(made.launcher, lambda: len(made.api.kept["runs"]))
+    bench.away = lambda away: setattr(made.api, "away", away)
+    bench.cut = lambda: made.api.cut.update(runs=1)
+    bench.close = made.close
+    return bench
+
+
+BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": _memory, "file": _file, "local": _local, "kubeflow": _kubeflow}
 """A launcher more is one line more."""
 
 
@@ -71,6 +83,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     made = BENCHES[request.param](tmp_path)
     yield made
     made.begun()  # whatever was started has ended
+    made.close()
 
 
 def test_a_run_starts_once_however_often_it_is_asked(bench: Bench) -> None:

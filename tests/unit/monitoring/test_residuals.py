@@ -83,7 +83,7 @@ def test_looks_every_day_see_what_one_look_at_the_history_sees(
         daily = seen(store, cycle, bundle)
     kept = watched.load(store, "residuals@24h")
     assert kept is not None
-    assert kept.through == START + 19 * DAY
+    assert kept.through == START + 22 * DAY
     with store.write() as connection:
         connection.execute(tables.watched.delete())
     assert seen(store, 22, bundle) == daily

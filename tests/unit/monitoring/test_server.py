@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,7 @@ import pytest
 from crossmix.clock import MemoryClock
 from crossmix.config import ConfigError
 from crossmix.ledger import alerts as ledger
-from crossmix.ledger import runs
+from crossmix.ledger import runs, tables
 from crossmix.ledger.store import Store, StoreAwayError
 from monitoring import signed
 from monitoring.alerts import MEDIA, body_of
@@ -56,8 +55,9 @@ def test_killed_between_acceptance_and_start_it_starts_once(on_either: str, tmp_
         process.wait(timeout=60)
     assert [one.state for one in runs.newest(store)] == ["claimed"]
     # What a process had accepted that was killed before its launcher heard of it.
-    later = alert(campaign_id="summer").notice("/x")
-    (receipt,) = ledger.accept(store, [later], starts=("warning",), cooldown=timedelta(), now=MARKET)
+    row = {"run_id": "run-late", "campaign_id": "summer", "alert_id": "b", "spec": {}, "state": "claimed"}
+    with store.write() as connection:
+        connection.execute(tables.runs.insert(), row | {"claimed": MARKET, "opened": MARKET})
     (launcher.folder / "hang").unlink()
     with webhook(on_either, launcher.folder, *more) as (process, url):
         until(lambda: {one.state for one in runs.newest(store)} == {"started"})
@@ -66,8 +66,8 @@ def test_killed_between_acceptance_and_start_it_starts_once(on_either: str, tmp_
         assert httpx.get(f"{url}/healthz", timeout=60).json() == {"status": "alive", "degraded": []}
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
-    assert launcher.begun() == sorted([run_id, str(receipt.run_id)])
-    assert sorted(launcher.calls()) == sorted([run_id, run_id, str(receipt.run_id)])
+    assert launcher.begun() == sorted([run_id, "run-late"])
+    assert sorted(launcher.calls()) == sorted([run_id, run_id, "run-late"])
     store.close()
 
 

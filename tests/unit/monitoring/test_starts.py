@@ -12,7 +12,7 @@ import pytest
 from crossmix.background import Loop
 from crossmix.clock import MemoryClock
 from crossmix.config import Webhook
-from crossmix.ledger import again, runs
+from crossmix.ledger import again, runs, tables
 from crossmix.ledger import alerts as ledger
 from crossmix.ledger.runs import Run
 from crossmix.ledger.store import Store, StoreAwayError
@@ -27,8 +27,8 @@ class Bench:
         self.market, self.wall = MemoryClock(MARKET), MemoryClock(WALL)
         self.store, self.launcher = Store(url, self.market), MemoryLauncher()
 
-    def claim(self, campaign_id: str = "spring") -> str:
-        notice = alert(campaign_id=campaign_id).notice("/x")
+    def claim(self) -> str:
+        notice = alert().notice("/x")
         (receipt,) = ledger.accept(
             self.store, [notice], starts=("warning",), cooldown=timedelta(hours=24), now=self.wall()
         )
@@ -135,7 +135,10 @@ def test_a_run_that_is_refused_is_over(bench: Bench) -> None:
 
 
 def test_one_runs_fault_holds_up_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = bench.claim("spring"), bench.claim("summer")
+    first, second = bench.claim(), "run-of-before"
+    row = {"run_id": second, "campaign_id": "summer", "alert_id": "b", "spec": {}, "state": "claimed"}
+    with bench.store.write() as connection:
+        connection.execute(tables.runs.insert(), row | {"claimed": MARKET, "opened": WALL})
     start = bench.launcher.start
 
     def broken(run_id: str, spec: object) -> str:
@@ -169,7 +172,7 @@ def test_the_same_process_started_again_takes_up_at_once(bench: Bench) -> None:
     assert bench.launcher.calls == [run_id]
 
 
-def test_a_run_that_never_ends_gives_its_campaign_free(bench: Bench) -> None:
+def test_a_run_that_never_ends_holds_up_no_other(bench: Bench) -> None:
     bench.claim()
     starter = bench.starter()
     bench.launcher.away = True

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from crossmix.config import Webhook
 from crossmix.ledger import alerts as ledger
-from crossmix.ledger import runs
+from crossmix.ledger import runs, tables
 from crossmix.ledger.store import StoreAwayError
 from monitoring import signed
 from monitoring.alerts import MEDIA, body_of
@@ -36,7 +36,7 @@ def test_a_new_alert_opens_a_run_and_starts_it(hook: Hook) -> None:
     assert (answer.status, answer.content) == (202, {"outcome": "run", "run_id": run_id, "reason": None})
     assert hook.launcher.calls == [run_id]
     assert hook.launcher.specs[run_id] == {
-        "campaign_id": "spring",
+        "campaign_id": "*",
         "at": "2026-01-05T00:00:00+00:00",
         "alert": event() | {"time": "2026-01-05T00:00:00Z"},
     }
@@ -91,25 +91,33 @@ def test_a_market_clock_that_is_set_back_holds_nobody_up(hook: Hook) -> None:
     assert hook.post(event(cycle=1)).content["outcome"] == "run"
 
 
-def test_campaigns_do_not_wait_for_each_other(hook: Hook) -> None:
-    assert [hook.post(event(campaign_id=name)).status for name in ("spring", "summer", "*")] == [202] * 3
-    assert hook.launcher.begun == 3
-
-
-def test_a_run_of_all_campaigns_is_one_of_each(hook: Hook) -> None:
-    every = hook.post(event(campaign_id="*")).content["run_id"]
-    for campaign in ("spring", "summer"):
+def test_campaigns_that_alarm_alike_have_one_run_together(on_either: str, tmp_path: Path) -> None:
+    hook = Hook(tmp_path, on_either)
+    first = hook.post(event(campaign_id="spring")).content
+    assert first["outcome"] == "run"
+    for campaign in ("summer", "autumn", "*"):
         answer = hook.post(event(campaign_id=campaign))
-        assert (answer.status, answer.content["outcome"], answer.content["run_id"]) == (200, "open", every)
-    hook.launcher.states[every] = "succeeded"
+        assert (answer.status, answer.content["outcome"], answer.content["run_id"]) == (200, "open", first["run_id"])
+        assert answer.content["reason"] == "a run is open, and runs are of all campaigns"
+    assert (hook.launcher.calls, [run.campaign_id for run in runs.newest(hook.store)]) == ([first["run_id"]], ["*"])
+    kept = {one.notice.campaign_id: one.run_id for one in ledger.newest(hook.store)}
+    assert kept == dict.fromkeys(("spring", "summer", "autumn", "*"), first["run_id"])
+    hook.launcher.states[first["run_id"]] = "succeeded"
     hook.starter.round()
-    assert hook.post(event(campaign_id="spring", cycle=8)).content["outcome"] == "cooldown"
+    late = hook.post(event(campaign_id="winter", cause="value")).content
+    assert (late["outcome"], late["run_id"]) == ("cooldown", first["run_id"])
     hook.market.advance(timedelta(hours=24))
-    mine = hook.post(event(campaign_id="spring", cycle=9)).content
+    mine = hook.post(event(campaign_id="summer", cycle=9)).content
     assert mine["outcome"] == "run"
-    both = hook.post(event(campaign_id="*", cycle=9)).content
-    assert both["outcome"] == "run", "one campaign's run is not one of all"
-    assert hook.launcher.calls == [every, mine["run_id"], both["run_id"]]
+    assert hook.launcher.calls == [first["run_id"], mine["run_id"]]
+
+
+def test_a_run_of_before_that_was_of_one_campaign_is_found_open(hook: Hook) -> None:
+    run_id = hook.post(event()).content["run_id"]
+    with hook.store.write() as connection:
+        connection.execute(tables.runs.update().values(campaign_id="spring"))
+    assert hook.post(event(campaign_id="summer")).content["run_id"] == run_id
+    assert len(runs.newest(hook.store)) == 1
 
 
 def test_what_only_informs_is_noted(hook: Hook) -> None:
@@ -289,8 +297,8 @@ def test_alertmanager_tells_the_same_again_and_again(hook: Hook) -> None:
     assert hook.group(firing(starts="2026-01-06T00:10:00Z")).content["alerts"][0]["outcome"] == "open"
     assert hook.group(firing("beef")).content["alerts"][0]["outcome"] == "open"
     twice = hook.group(firing("f00d", campaign="summer"), firing("f00d", campaign="summer"))
-    assert [one["outcome"] for one in twice.content["alerts"]] == ["run", "duplicate"]
-    assert len(hook.launcher.calls) == 2
+    assert [one["outcome"] for one in twice.content["alerts"]] == ["open", "duplicate"]
+    assert len(hook.launcher.calls) == 1
 
 
 def test_alertmanager_is_never_turned_away(database: str, tmp_path: Path) -> None:
@@ -347,7 +355,7 @@ def test_what_was_taken_can_be_read(hook: Hook) -> None:
     hook.post(event())
     hook.post(event(cycle=8))
     (run,) = hook.get("/runs").content["runs"]
-    assert (run["campaign_id"], run["state"], run["attempts"]) == ("spring", "started", 1)
+    assert (run["campaign_id"], run["state"], run["attempts"]) == ("*", "started", 1)
     alerts = hook.get("/alerts").content["alerts"]
     assert {(one["cycle"], one["outcome"], one["run_id"]) for one in alerts} == {
         (7, "run", run["run_id"]),

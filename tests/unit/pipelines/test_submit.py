@@ -16,11 +16,13 @@ from components.champion.component import champion
 from components.ingest.component import ingest
 from crossmix.config import Config, ConfigError, from_json, load, read_cluster
 from crossmix.config.cluster import Cluster
+from crossmix.schema import DataError
 from pipelines import submit as submitting
 from pipelines.cli.cluster import TOKEN
 from pipelines.cli.main import app
 from pipelines.submit import SubmitError, Submitted, Where, pipeline_of, submit
 from pipelines.wiring import Pipeline
+from tests.support import s3_server
 from tests.support.clusters import DIGESTS, cluster_file
 from tests.support.kfp_api import Api, serving
 
@@ -221,8 +223,35 @@ def test_what_stands_for_the_log_reaches_ingest(api: Api, place: Cluster, tmp_pa
     with pytest.raises(ConfigError, match=r"--log: data.path .*/none.tsv cannot be read here, and Kubeflow's cache"):
         log_of(f"data.path={tmp_path}/none.tsv", on=bare)
     assert log_of(f"data.path={tmp_path}/none.tsv", on=bare, log="5e884") == "5e884"
-    with pytest.raises(ConfigError, match=r"--log: data.path s3://logs/1.tsv cannot be read here"):
-        log_of("data.path=s3://logs/1.tsv", on=bare)
+
+
+def test_a_log_in_s3(api: Api, place: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its objects' sizes and ETags stand for it, where this machine may ask for them."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    bare = replace(place, store=None, retries={})
+
+    def log_of(on: Cluster, source: str = "impressions", **given: Any) -> str:
+        settings = ("data.settings.currency=EUR",) if source == "impressions" else ()
+        started(api, on, f"data.source={source}", "data.path=s3://logs/day", *settings, **given)
+        return str(api.kept["runs"][-1]["runtime_config"]["parameters"]["log"])
+
+    with pytest.raises(ConfigError, match=r"--log: data\.path s3://logs/day cannot be read here without AWS_ACC"):
+        log_of(bare)
+    assert log_of(bare, log="5e884") == "5e884"
+    assert log_of(place) == "", "our keys look into it, on the cluster"
+    with pytest.raises(DataError, match=r"data\.path: s3://logs/day is in S3, and source 'criteo' reads files alone"):
+        log_of(place, source="criteo")
+    with s3_server.serving() as store:
+        store.buckets["logs"] = {"day/1.csv": b"impression_id"}
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        first = log_of(bare)
+        store.buckets["logs"] = {"day/1.csv": b"impression_ID"}
+        assert len({first, log_of(bare), ""}) == 3
+        store.buckets["logs"] = {}
+        with pytest.raises(DataError, match=r"data\.path: s3://logs/day has no object"):
+            log_of(bare)
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "file:/tmp/mlruns"])

@@ -66,7 +66,7 @@ def test_contexts_by_campaign_and_cycle(toy: tuple[Path, Path], fitted: Path):
         torch.from_numpy(table.creatives.image[creative]),
         torch.from_numpy(table.creatives.text[creative]),
         torch.from_numpy(trimmed(table.events[rows])),
-        torch.from_numpy(table.present()[rows]),
+        torch.from_numpy(table.present(rows)),
     )
     stored = contexts[(contexts["campaign_id"] == "c1") & (contexts["cycle"] == 3)]["context"].iloc[0]
     assert np.allclose(fused.mean(dim=0), stored, atol=1e-4)
@@ -88,10 +88,10 @@ def test_grouped_prediction_is_the_plain_forward_pass(toy: tuple[Path, Path], fi
         click, conversion = module(
             torch.from_numpy(table.creatives.image),
             torch.from_numpy(table.creatives.text),
-            torch.from_numpy(table.creative[rows]),
+            torch.from_numpy(table.creative[rows].astype(np.int64)),
             torch.from_numpy(table.events[rows].astype(np.int64)),
-            torch.from_numpy(table.present()[rows]),
-            torch.from_numpy(table.platform[rows]),
+            torch.from_numpy(table.present(rows)),
+            torch.from_numpy(table.platform[rows].astype(np.int64)),
         )
     assert np.allclose(grouped.click[rows], click, atol=1e-4)
     assert np.allclose(grouped.conversion[rows], conversion, atol=1e-4)
@@ -103,7 +103,7 @@ def test_in_bfloat16_the_heads_tell_nearly_the_same(
     """As on a GPU: products in half precision, losses and sums in full."""
     module, table = Fusion.load(fitted), read(*toy, 30)
     rows = np.flatnonzero(table.train)[:256]
-    present = table.present()[rows]
+    present = table.present(rows)
     exact, loss = predict(module, table), learn.batch_loss(module, table, rows, present)
     for place in (learn, predicting):
         monkeypatch.setattr(place, "lower_precision", lambda device: torch.autocast(device.type, torch.bfloat16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from crossmix.config import ConfigError, load
+from crossmix.config.data import LEAST_MEMORY
 from crossmix.ingest.step import ingest
 from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, Dataset, behaviour_id
 from crossmix.state import ALLOCATION
@@ -57,6 +59,17 @@ def test_planted_dirt_is_found_exactly(demo: Dataset) -> None:
 
 def test_same_config_same_bytes(demo: Dataset, tmp_path: Path) -> None:
     ingest(load("laptop", SIZES), tmp_path)
+    for path in sorted(demo.path.iterdir()):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_any_memory_and_any_number_of_cores_give_the_same_bytes(demo: Dataset, tmp_path: Path) -> None:
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        ingest(load("laptop", [*SIZES, f"data.memory={LEAST_MEMORY}"]), tmp_path)
+    finally:
+        os.sched_setaffinity(0, cores)
     for path in sorted(demo.path.iterdir()):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -126,6 +139,21 @@ def test_duplicates_are_dropped_and_conflicts_quarantined(tmp_path: Path) -> Non
     assert dataset.meta.rows["duplicates"] == 2
     assert dataset.meta.rows["quarantined"] == {"impression_id_conflict": 2}
     assert dataset.meta.rows["ingested"] == 96
+
+
+def test_copies_without_a_key_are_dropped_too(tmp_path: Path) -> None:
+    nameless = [row(7, impression_id=None), row(7, impression_id=None), row(9, impression_id=None)]
+    rows = run(tmp_path, impressions(row(3), *nameless)).meta.rows
+    assert (rows["read"], rows["ingested"], rows["duplicates"]) == (100, 96, 2)
+    assert rows["quarantined"] == {"impression_id_missing": 2}
+
+
+def test_a_row_that_breaks_a_rule_is_told_so_and_its_twin_that_they_differ(tmp_path: Path) -> None:
+    dataset = run(tmp_path, impressions(row(200), row(200, price_paid=-1.0)))
+    assert dataset.meta.rows["quarantined"] == {"impression_id_conflict": 1, "price_paid_negative": 1}
+    told = dataset.frame("quarantine").set_index("code")
+    assert list(json.loads(told.loc["impression_id_conflict", "row"])) == [column.name for column in IMPRESSIONS]
+    assert told.loc["impression_id_conflict", "reason"].startswith("impression_id 'i200': rows that differ")
 
 
 def test_late_conversions_and_those_without_click_do_not_count(tmp_path: Path) -> None:
@@ -310,14 +338,3 @@ def test_digest_follows_the_input_and_not_its_place(demo: Dataset, tmp_path: Pat
     assert run(tmp_path / "b", impressions(), path="elsewhere").meta.digest == first.meta.digest
     (tmp_path / "c").mkdir()
     assert run(tmp_path / "c", impressions(), holdout_users=0.5).meta.digest != first.meta.digest
-
-
-def test_spark_gives_the_same_bytes(demo: Dataset, tmp_path: Path) -> None:
-    sql = pytest.importorskip("pyspark.sql", reason="the extra 'spark' is not installed")
-    # Ingest joins the session that is there: one of two partitions instead of 200, as the log is small.
-    sql.SparkSession.builder.master("local[2]").config("spark.sql.shuffle.partitions", "2").config(
-        "spark.ui.enabled", "false"
-    ).config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    ingest(load("laptop", [*SIZES, "data.engine=spark"]), tmp_path)
-    for name in ("impressions", "sequences", "plans", "creatives", "quarantine"):
-        pd.testing.assert_frame_equal(Dataset(tmp_path).frame(name), demo.frame(name))

@@ -77,7 +77,7 @@ def test_one_that_failed_is_asked_for_again_as_well(bench: Bench) -> None:
     assert bench.at(3) == [again.run_of(str(receipt.run_id), 3)]
 
 
-def test_it_waits_while_a_run_of_its_campaign_is_open(bench: Bench) -> None:
+def test_it_waits_while_a_run_is_open(bench: Bench) -> None:
     receipt = bench.accept()
     assert bench.at(3) == []
     bench.close()
@@ -87,9 +87,14 @@ def test_it_waits_while_a_run_of_its_campaign_is_open(bench: Bench) -> None:
     assert bench.at(7) == [again.run_of(str(receipt.run_id), 7)]
 
 
-def test_campaigns_do_not_wait_for_each_other(bench: Bench) -> None:
-    first, _ = bench.first(), bench.accept(campaign_id="summer")
+def test_alerts_of_several_campaigns_are_asked_for_again_together(bench: Bench) -> None:
+    first = bench.first()
+    assert bench.accept(campaign_id="summer") == Receipt(ledger.COOLDOWN, first)
     assert bench.at(3) == [again.run_of(first, 3)]
+    bench.close()
+    newer = bench.first(campaign_id="summer", cycle=9)
+    assert bench.at(5.9) == []
+    assert bench.at(6) == [again.run_of(newer, 3)]
 
 
 def test_of_days_that_were_missed_the_last_counts_and_none_after_twice_the_most(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -105,6 +105,33 @@ def test_conversions_count_when_they_came_but_with_a_late_first_report_in_their_
     newest = only(read(store, PLATFORMS, START + 4 * DAY, newest=2)).arms["policy"]
     assert newest.cycle_TC.tolist() == [[2], [3]]
     np.testing.assert_array_equal(newest.conversions_TCP[:, 0, 0], [1, 2])
+
+
+def test_the_newest_rows_are_the_last_of_all_however_late_a_first_report_comes(store: Store) -> None:
+    run(store, campaign("a", cycles=30), campaign("b", START + 3 * DAY, cycles=30), campaign("over", cycles=12))
+    events = [
+        event(f"{name} {cycle}", cycle, cycle + late, (10 + cycle, 2, 1, 5, 4), campaign_id=name, platform=platform)
+        for name in ("a", "b", "over")
+        for cycle in range(0, 17, 2)
+        for platform, late in (("search", cycle % 3), ("social", 11))
+    ]
+    events += [
+        event("once more", 0, 11, (0, 0, 2, 6, 0), platform="social"),
+        event("before its report", 1, 3, (0, 0, 1, 2, 0), platform="social"),
+        event("its report", 1, 15, (7, 1, 0, 0, 3), platform="social"),
+    ]
+    feedback.insert(store, events, START)
+    now = START + 19 * DAY
+    every = only(read(store, PLATFORMS, now))
+    for newest in range(1, 20):
+        some = only(read(store, PLATFORMS, now, newest=newest))
+        assert some.first == every.first + 19 - newest
+        of = np.array([name in some.arms["policy"].campaigns for name in every.arms["policy"].campaigns])
+        assert of.tolist() == [True, True, newest > 7]
+        for arm, one in some.arms.items():
+            last = every.arms[arm].between(19 - newest, 19).only(of)
+            for table in fields(one):
+                np.testing.assert_array_equal(getattr(one, table.name), getattr(last, table.name), table.name)
 
 
 def test_requests_told_by_some_events_stand_for_all_impressions_of_the_cell(store: Store) -> None:

@@ -112,6 +112,27 @@ def test_amounts_and_ratios_of_a_day_and_of_the_range(store: Store) -> None:
     assert figures["left"]["assumed"] == 0
 
 
+def test_a_platforms_day_has_its_own_figures(store: Store) -> None:
+    """Of one day `social` reports nothing, and of the day that runs nobody has yet."""
+    days = [*full(0, 0.9), *(one for one in full(1, 0.5) if one.platform == "search")]
+    kept(store, days, 3)
+    found = shown(store, campaign(), 2.5)
+    one = {"currency": "EUR", "cycle_hours": 24.0, "delivery": found}
+    table = figures.grid(one)
+    assert table.head == ("Day", *PLATFORMS)
+    assert [[(cell.text, cell.small.replace("\u00a0", " ")) for cell in row[1:]] for row in table.rows] == [
+        [("not yet", "told 600"), ("not yet", "told 400")],
+        [
+            ("300", "told 600 \u00b7 revenue 600 \u00b7 ROAS 2.00 \u00b7 CPA 10.00"),
+            ("not reported", "told 400"),
+        ],
+        [
+            ("540", "told 600 \u00b7 revenue 1\u202f080 \u00b7 ROAS 2.00 \u00b7 CPA 10.00"),
+            ("360", "told 400 \u00b7 revenue 720 \u00b7 ROAS 2.00 \u00b7 CPA 10.00"),
+        ],
+    ]
+
+
 def test_what_is_not_reported_is_unknown_and_counts_as_spent(store: Store) -> None:
     kept(store, [*full(0), *full(2)], 4)
     figures = shown(store, campaign(), 3.5)

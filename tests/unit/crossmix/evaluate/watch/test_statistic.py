@@ -150,3 +150,14 @@ def test_looks_in_parts_see_what_one_look_sees() -> None:
         np.testing.assert_allclose(together, getattr(whole, name), atol=1e-12)
     for name in last._fields:
         np.testing.assert_allclose(getattr(track, name), getattr(last, name), atol=1e-12)
+
+
+def test_a_trailing_sum_has_the_same_bits_whatever_was_before_it() -> None:
+    rng = np.random.default_rng(3)
+    difference = rng.normal(size=(60, 1, 2, 5)) * 10.0 ** rng.integers(-6, 6, (60, 1, 2, 5))
+    told = Sums(difference, np.zeros_like(difference), np.ones_like(difference))
+    whole = windowed(told, (1, 24))
+    for first in range(30):
+        last = windowed(Sums(*(table[first:] for table in told)), (1, 24))
+        np.testing.assert_array_equal(last[:, 23:], whole[:, first + 23 :])
+    np.testing.assert_allclose(whole[1, 40], difference[17:41].sum(0) / 24**0.5)

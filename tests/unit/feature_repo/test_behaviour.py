@@ -1,0 +1,125 @@
+"""Behaviour sequences, written and read batch by batch, against plain pandas."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from crossmix import sequences
+from crossmix.schema import DataError, Dataset, Meta
+from feature_repo import behaviour, sources
+
+START = pd.Timestamp("2024-03-01")
+META = Meta(
+    source="demo", generated=True, currency="USD", platforms=("p",), campaigns=("c",), start="2024-03-02",
+    cycle_hours=24, cycles=3, first_cycle={}, modalities=(), provenance={}, weekday_pattern=False, digest="0",
+)  # fmt: skip
+FILE = sources.SOURCES[sources.USER_VIEW]
+
+
+def log(folder: Path, minutes: np.ndarray, users: np.ndarray) -> tuple[Dataset, pd.DataFrame]:
+    """A dataset of such rows, in their order."""
+    rows = len(minutes)
+    times = pd.Series(START + pd.to_timedelta(minutes, unit="min")).astype("datetime64[us]")
+    ids, events = [f"i{k:04d}" for k in range(rows)], [[k % 7 + 1] * (k % 4) for k in range(rows)]
+    frame = pd.DataFrame({"impression_id": ids, "timestamp": times, "user_id": [f"u{user}" for user in users]})
+    frame.to_parquet(folder / "impressions.parquet", index=False)
+    kind = pa.list_(pa.int16())
+    pq.write_table(pa.table({"impression_id": ids, "events": pa.array(events, kind)}), folder / "sequences.parquet")
+    (folder / "meta.json").write_text(json.dumps(asdict(META)))
+    return Dataset(folder), frame.assign(events=events)
+
+
+def expected(frame: pd.DataFrame) -> pd.DataFrame:
+    kept = frame.drop_duplicates(["user_id", "timestamp"], keep="last").sort_values(["timestamp", "user_id"])
+    kept = kept.assign(event_timestamp=kept["timestamp"].dt.tz_localize("UTC"))
+    return kept[["user_id", "event_timestamp", "events"]].reset_index(drop=True)
+
+
+def plain(frame: pd.DataFrame) -> list[tuple[object, ...]]:
+    return [(row.user_id, row.event_timestamp, list(row.events)) for row in frame.itertuples()]
+
+
+@pytest.mark.parametrize("instants", [5, 40, 3_000])
+def test_one_row_of_a_user_and_instant_in_order_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, instants: int
+) -> None:
+    """Instants that span batches, that end inside of one, and that have a row or none."""
+    rng = np.random.default_rng(instants)
+    dataset, frame = log(tmp_path, np.sort(rng.integers(instants, size=500)), rng.integers(30, size=500))
+    monkeypatch.setattr(behaviour, "side_by_side", lambda *given: sequences.side_by_side(*given, 64))
+    with caplog.at_level(logging.WARNING):
+        rows = behaviour.write_sequences(tmp_path, dataset)
+    found = pd.read_parquet(tmp_path / FILE)
+    assert plain(found) == plain(expected(frame))
+    assert rows == len(found)
+    assert not caplog.records
+    assert pq.read_schema(tmp_path / FILE).field("events").type == pa.list_(pa.int32())
+
+
+def test_the_file_is_the_one_that_a_dataset_in_another_order_gives(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    dataset, _ = log(tmp_path, np.sort(rng.integers(40, size=300)), rng.integers(30, size=300))
+    (tmp_path / "streamed").mkdir()
+    behaviour.write_sequences(tmp_path / "streamed", dataset)
+    reversed_rows = pq.read_table(tmp_path / "sequences.parquet").take(np.arange(300)[::-1])
+    pq.write_table(reversed_rows, tmp_path / "sequences.parquet")
+    with caplog.at_level(logging.WARNING):
+        behaviour.write_sequences(tmp_path, dataset)
+    assert [record.message for record in caplog.records] == [
+        "sequences: impression_id is in another order than in impressions: joined by name, which takes memory for "
+        "every impression's"
+    ]
+    assert (tmp_path / FILE).read_bytes() == (tmp_path / "streamed" / FILE).read_bytes()
+
+
+def test_impressions_out_of_time_are_sorted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(1)
+    dataset, frame = log(tmp_path, rng.integers(40, size=300), rng.integers(30, size=300))
+    with caplog.at_level(logging.WARNING):
+        behaviour.write_sequences(tmp_path, dataset)
+    assert plain(pd.read_parquet(tmp_path / FILE)) == plain(expected(frame))
+    assert "timestamp is not in order" in caplog.text
+
+
+def test_a_row_group_at_a_time_is_written(tmp_path: Path) -> None:
+    dataset, frame = log(tmp_path, np.arange(500), np.arange(500) % 30)
+    behaviour.write_sequences(tmp_path, dataset, group=200)
+    metadata = pq.read_metadata(tmp_path / FILE)
+    assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [200, 200, 100]
+    assert plain(pd.read_parquet(tmp_path / FILE)) == plain(expected(frame))
+
+
+def test_the_newest_of_each_user_some_at_a_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    dataset, frame = log(tmp_path, np.arange(500), rng.integers(60, size=500))
+    behaviour.write_sequences(tmp_path, dataset)
+    parts = list(behaviour.newest(tmp_path, 25))
+    assert max(len(part) for part in parts) == 25
+    last = expected(frame).drop_duplicates("user_id", keep="last")
+    assert plain(pd.concat(parts)) == plain(last)
+
+
+def test_a_lost_sequence_is_told(tmp_path: Path) -> None:
+    dataset, _ = log(tmp_path, np.zeros(2), np.arange(2))
+    pq.write_table(pa.table({"impression_id": ["i0000"], "events": [[1]]}), tmp_path / "sequences.parquet")
+    with pytest.raises(DataError, match="'i0001' has no behaviour sequence"):
+        behaviour.write_sequences(tmp_path, dataset)
+
+
+def test_a_missing_time_is_told_with_its_row(tmp_path: Path) -> None:
+    dataset, frame = log(tmp_path, np.arange(3), np.arange(3))
+    frame["timestamp"] = frame["timestamp"].where(frame.index != 1)
+    frame.drop(columns="events").to_parquet(tmp_path / "impressions.parquet", index=False)
+    with pytest.raises(DataError, match="row 1 has no time"):
+        behaviour.write_sequences(tmp_path, dataset)
