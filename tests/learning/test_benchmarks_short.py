@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import ablation, adapt, allocation, guardrails, misfit, monitor, online, readapt, sim_to_real
+from benchmarks import ablation, adapt, allocation, guardrails, memory, misfit, monitor, online, readapt, sim_to_real
 from benchmarks._flights import Planner, Silent, fly, tiled
 from benchmarks._resumed import Resumed
 from benchmarks._ways import Kept
@@ -22,7 +22,8 @@ from crossmix.evaluate.judge import judge_act
 from crossmix.market.conditions import scaled_market
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.fit.fit import estimate
-from crossmix.market.fit.log import Log
+from crossmix.market.fit.log import Log, read
+from crossmix.market.fit.predictions import predictions
 from crossmix.market.model import Market, save
 from crossmix.market.model import load as load_market
 from crossmix.market.shift import shift, shifts
@@ -404,3 +405,17 @@ def test_readapt_benchmark(trained: tuple[Config, Path, Path]) -> None:
     assert wanted["refit and re-plan, CPU s"]["met"]
     assert wanted["outage, lost by the loop"]["measured"] == -told["no harm"]["outage"]["loop"]["lead"]["mean"]
     assert "outage of 2 days in silence" in readapt.table(told)
+
+
+def test_memory_benchmark(tmp_path: Path) -> None:
+    """The data stays, and what a case reads of it is told beside the memory that it took."""
+    told = memory.measure([0.003], ["align"], {"this": memory.ROOT}, few=1_500, kept=tmp_path)
+    (one,) = told["cases"]
+    assert (one["case"], one["rows"], one["code"]) == ("align", 3_000, "this")
+    assert one["largest MiB"] >= one["before MiB"] > 50
+    expected = (one["largest MiB"] - one["before MiB"]) * 2**20 / 3_000
+    assert one["MB per million rows"] == pytest.approx(expected)
+    log = read(Dataset(tmp_path / "3000" / "dataset"))
+    assert log.per_cycle().sum() == len(log.frame) == 3_000
+    assert 100 < log.frame["user"].nunique() <= 3_000 // 15
+    assert len(predictions(log, tmp_path / "3000" / "fusion", ("p_click",))["p_click"]) == 3_000

@@ -169,11 +169,14 @@ def _by_unit(unit: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> tuple[Ints,
     """The kept rows by unit, each unit's in their order; and where each begins, with the end."""
     # Unit and row in one number, which sorts without a second array.
     rows = np.flatnonzero(keep)
-    rows |= unit[rows].astype(np.int64) << 32
+    for part in blocks(len(rows)):
+        rows[part] |= unit[rows[part]].astype(np.int64) << 32
     rows.sort()
-    new = np.flatnonzero(np.diff(rows >> 32)) + 1
+    starts = [np.zeros(1, np.int64)]
+    for part in blocks(len(rows) - 1):
+        starts.append(part.start + 1 + np.flatnonzero((rows[1:][part] ^ rows[:-1][part]) >> 32))
     rows &= 0xFFFFFFFF
-    return rows, np.concatenate([[0], new, [len(rows)]]) if len(rows) else np.zeros(1, np.int64)
+    return rows, np.concatenate([*starts, [len(rows)]]) if len(rows) else np.zeros(1, np.int64)
 
 
 def resampled(sums: Iterator[csr_array]) -> tuple[Array, Array]:
@@ -194,7 +197,11 @@ def resampled(sums: Iterator[csr_array]) -> tuple[Array, Array]:
         for row in times:
             row[:] = rng.poisson(1.0, size=len(row))
         for some in blocks(len(together), _WIDTH):
-            total[:, some] += times @ np.concatenate([part[:, some].astype(np.float32).toarray() for part in block])
+            dense, user = np.empty((times.shape[1], some.stop - some.start), np.float32), 0
+            for part in block:
+                dense[user : user + part.shape[0]] = part[:, some].toarray()
+                user += part.shape[0]
+            total[:, some] += times @ dense
         block = list(islice(sums, _BLOCK // _FEW))
     return together.reshape(-1, len(SUMS)), total.reshape(RESAMPLES, -1, len(SUMS))
 

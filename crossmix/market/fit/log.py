@@ -124,7 +124,10 @@ class Log:
 
     def within(self, *splits: str) -> npt.NDArray[np.bool_]:
         """Rows of these splits, (n,)."""
-        return np.asarray(self.frame["split"].isin(splits), bool)
+        found = np.zeros(len(self.frame), bool)
+        for name in splits:
+            found |= np.asarray(self.frame["split"] == name, bool)
+        return found
 
     def fitted_rows(self) -> npt.NDArray[np.bool_]:
         """Rows of the training period that are not held out."""
@@ -132,7 +135,11 @@ class Log:
 
     def fitted_cycles(self) -> npt.NDArray[np.bool_]:
         """Cycles that have a row to fit on, (T,)."""
-        return np.isin(np.arange(self.meta.cycles), self.column("cycle")[self.fitted_rows()])
+        fitted, cycle = self.fitted_rows(), self.column("cycle")
+        seen = np.zeros(self.meta.cycles, bool)
+        for rows in blocks(len(cycle)):
+            seen[cycle[rows][fitted[rows]]] = True
+        return seen
 
     def weekdays(self) -> npt.NDArray[np.int64]:
         """Weekday of every cycle's start, Monday 0, (T,)."""

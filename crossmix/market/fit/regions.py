@@ -143,9 +143,9 @@ class _Kept:
         period_T: npt.NDArray[np.int64],
     ) -> _Kept:
         c, p, cycle, code = (log.column(name) for name in ("c", "p", "cycle", "region"))
-        found = [part.start + np.flatnonzero(keep[part] & (number[code[part]] >= 0)) for part in blocks(len(code))]
         kind = np.int32 if len(code) < 2**31 else np.int64
-        rows = np.concatenate([part.astype(kind) for part in found])
+        told = ((part.start, keep[part] & (number[code[part]] >= 0)) for part in blocks(len(code)))
+        rows = np.concatenate([(start + np.flatnonzero(here)).astype(kind) for start, here in told])
         return cls(rows, c, p, cycle, code, number, multiplier_TCP, period_T)
 
     def parts(self) -> Iterator[slice]:
