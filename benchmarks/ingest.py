@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def measure(
                 part = f"{rows} rows, {case}, {name}"
                 if part not in kept.parts and not made:
                     made = _raw_log.write(rows, log)
-                result.setdefault(case, {})[name] = kept.part(part, lambda how=how, root=root: _case(how, log, root))
+                result.setdefault(case, {})[name] = kept.part(part, partial(_case, how, log, root))
     written = {one["written"] for of_case in result.values() for name, one in of_case.items() if name == "this"}
     return {"cases": result, "same bytes in every case": len(written) == 1}
 

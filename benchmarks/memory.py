@@ -10,10 +10,11 @@
 
 The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder; what the market and
 what follows read of the fusion is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that
-imports and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB), at
-most during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor seconds.
-Growth is the difference of the most in both runs, per million rows more: what does not depend on the rows, such as a
-batch of training, is not in it. `--code` runs the cases on another checkout of the project too, on the same data.
+imports and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB),
+at most during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor
+seconds. Growth is the difference of the most in both runs, per million rows more: what does not depend on the rows,
+such as a batch of training, is not in it. `--code` runs the cases on another checkout of the project too, on the same
+data.
 """
 
 from __future__ import annotations

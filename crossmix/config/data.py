@@ -46,7 +46,8 @@ class Data:
     source: Name = "demo"
     """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
     path: str | None = None
-    """The log's file, or the folder of its files where the source takes one; `None` for `demo`."""
+    """The log's file, or the folder of its files where the source takes one; for `impressions` also what lies in S3, as
+    `s3://bucket/prefix`; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
     memory: Annotated[float, Field(ge=LEAST_MEMORY, allow_inf_nan=False)] | None = None

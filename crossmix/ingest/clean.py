@@ -73,8 +73,8 @@ def clean(
     total = int(marked.count().execute())
     if not total:
         raise DataError(f"{name}: the table is empty (a header without rows?); pass a log with rows")
-    marked, conflict = _once(marked, key)
-    rules.append(conflict)
+    marked, conflicts = _once(marked, key)
+    rules += conflicts
     counts = {row["code"]: row["n"] for row in fetch(marked.group_by(code=marked[CODE]).agg(n=marked.count()))}
     check_parsed({code: n for code, n in counts.items() if code}, total, marked, name)
     rejected = list(rejections(marked.select(*[column.name for column in columns], PROBLEM, CODE), rules, name))
@@ -92,26 +92,27 @@ def clean(
     )
 
 
-def _once(marked: Table, key: tuple[str, ...]) -> tuple[Table, Rule]:
-    """Every distinct row once, those that differ under one key marked; and the rule that they break.
+def _once(marked: Table, key: tuple[str, ...]) -> tuple[Table, list[Rule]]:
+    """Every distinct row once, those that differ under one key marked; and the rule that they break, where any could.
 
     Only rows whose key occurs again are compared as a whole: the rest of a log, nearly all of it, is told apart by its
     keys, and stays where it is.
     """
     repeated = marked.group_by(*key).agg(_copies=marked.count()).filter(ibis._["_copies"] > 1).select(*key).cache()
-    rule = Rule(ibis.literal(True), f"{key[0]}_conflict", key, "rows that differ share this key; keep the right one")
     if not repeated.count().execute():
-        return marked, rule
+        return marked, []
     # A key with a null is found in no join.
     known = reduce(operator.and_, [marked[name].notnull() for name in key])
     distinct = marked.semi_join(repeated, list(key)).union(marked.filter(~known)).distinct()
     counted = distinct.group_by(*key).agg(_versions=distinct.count())
-    twice = counted.filter(counted["_versions"] > 1).select(*key, _conflict=ibis.literal(rule.code))
+    several = counted["_versions"] > 1
+    rule = Rule(several, f"{key[0]}_conflict", key, "rows that differ share this key; keep the right one")
+    twice = counted.filter(several).select(*key, _conflict=ibis.literal(rule.code))
     joined = distinct.left_join(twice, list(key))
     resolved = joined.select(
         **{name: distinct[name] for name in marked.columns} | {CODE: distinct[CODE].fill_null(twice["_conflict"])}
     ).cache()
-    return marked.filter(known).anti_join(repeated, list(key)).union(resolved), rule
+    return marked.filter(known).anti_join(repeated, list(key)).union(resolved), [rule]
 
 
 def impression_rules(t: Table) -> list[Rule]:

@@ -133,8 +133,9 @@ def _read(backend: Backend, read: Callable[..., Any], paths: Sequence[File | str
     try:
         frame = read(*[address(path) for path in paths])
     except faults as error:
-        lines = [line for line in str(error).strip().splitlines() if "py4j" not in line and not line.endswith(":")]
-        why = lines[0].removeprefix(": ") if lines else type(error).__name__
+        # What the JVM threw comes after a line of py4j's own.
+        told = [line for line in str(error).strip().splitlines() if not line.startswith("An error occurred while")]
+        why = told[0].removeprefix(": ") if told else type(error).__name__
         remedy = (
             "give Spark's image hadoop-aws of its Hadoop's version"
             if "S3AFileSystem" in why

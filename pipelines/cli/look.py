@@ -26,6 +26,10 @@ def look(
     bundle: Annotated[
         Path | None, typer.Option(help="Folder of the bundle that serves, where it is not the run's.")
     ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="MLflow server whose champion serves, where there is no run's folder."),
+    ] = None,
     every: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.05, help="Look again and again until SIGTERM.")
     ] = None,
@@ -46,7 +50,7 @@ def look(
 
         given = out, database, set_ or ()
         keep = snapshot.after_looks(*given, bundle, daily=every is not None)
-        with asked.watching(*given, bundle, raise_alerts, keep) as once:
+        with asked.watching(*given, bundle, raise_alerts, keep, registry) as once:
             if every is not None:
                 with asked.delivering(*given):
                     asked.every(every, once, show)

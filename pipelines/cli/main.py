@@ -49,7 +49,9 @@ Out = Annotated[Path, typer.Option(help="Folder of the run; finished steps in it
 def run(
     preset: Preset = "laptop",
     source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
-    data: Annotated[Path | None, typer.Option(help="The log's file, or folder of files; not for demo.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The log's file, folder of files or s3:// address; not for demo.")
+    ] = None,
     out: Out = Path("out/run"),
     set_: Set = None,
 ) -> None:

@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,19 +53,27 @@ def watching(
     bundle: Path | None = None,
     raise_alerts: Callable[[Store, list[Finding], datetime, Alerts], int] | None = None,
     afterwards: Callable[[datetime, bool], None] | None = None,
+    registry: str | None = None,
 ) -> Iterator[Callable[[], list[Finding]]]:
     """A call that looks, as often as it is made; arguments and errors as `findings`.
 
     Args:
+        registry: MLflow tracking URI, whose champion is what serves, in place of a run's folder and its bundle.
         raise_alerts: is handed the ledger, all findings of a look, its time and the config's alerts, and says how many
             were new; `None`: nobody is told.
         afterwards: is told the time of each look, and whether an alert was new.
     """
-    with ledger_of(out, database, overrides) as (config, store, clock):
+    if registry is not None and (out is not None or bundle is not None):
+        raise ConfigError("--registry: its champion is what serves; drop OUT and --bundle, and name --database")
+    with (
+        nullcontext() if registry is None else champion_of(registry, overrides) as champion,
+        ledger_of(out, database, overrides) as (config, store, clock),
+    ):
 
         def once() -> list[Finding]:
             now = clock()
-            found = look(store, now, config, served_by(config, out, bundle))
+            served = served_by(config, out, bundle) if champion is None else champion()
+            found = look(store, now, config, served)
             new = raise_alerts(store, found, now, config.alerts) if raise_alerts is not None else 0
             if afterwards is not None:
                 afterwards(now, new > 0)
@@ -96,6 +105,33 @@ def served_by(config: Config, out: Path | None, bundle: Path | None = None) -> S
     if out is None:
         return Served(config=config, bundle=bundle)
     return Served(config=config, bundle=bundle or _noted(out), market=lambda digest: market_of(config, out, digest))
+
+
+@contextmanager
+def champion_of(uri: str, overrides: Sequence[str]) -> Iterator[Callable[[], Served]]:
+    """What serves, asked of a registry each time; its bundle is fetched once.
+
+    The call raises `MonitorError`: the registry is away, or has no champion.
+    """
+    from crossmix.background import sentence
+    from crossmix.registry.store import CHAMPION, Registry
+
+    config = load("laptop", overrides, {"registry.tracking_uri": uri})
+    with tempfile.TemporaryDirectory(prefix="crossmix-monitor-") as scratch:
+        home = Path(scratch)
+
+        def asked() -> Served:
+            try:
+                registry = Registry.of(config, home)
+                version = registry.get(CHAMPION)
+                folder = home / version.digest[:16]
+                if not (folder / "manifest.json").is_file():
+                    registry.fetch(version.number, folder)
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                raise MonitorError(f"--registry {uri}: {sentence(error)}") from error
+            return Served(config=config, bundle=folder, market=lambda digest: market_of(config, home, digest))
+
+        yield asked
 
 
 def market_of(config: Config, out: Path, digest: str) -> Path:

@@ -56,10 +56,12 @@ def rich_log(folder: Path, demo: Demo = DEMO) -> tuple[Dataset, Log]:
         split=np.select([day < TRAIN, day < TRAIN + 2], ["train", "validation"], "test"),
         holdout=held[user],
         arrival=day,
+        user=user,
+        region=pd.Categorical(frame["region"]),
         c=pd.Categorical(frame["campaign_id"], categories=meta.campaigns).codes.astype(np.int64),
         p=pd.Categorical(frame["platform"], categories=meta.platforms).codes.astype(np.int64),
     )
-    return Dataset(folder), Log(meta, frame[[*COLUMNS, "c", "p", "arrival"]].assign(shown=1.0).reset_index(drop=True))
+    return Dataset(folder), Log(meta, frame[list(COLUMNS)].reset_index(drop=True))
 
 
 def bootstrap(log: Log, seed: int) -> Log:
@@ -72,10 +74,10 @@ def bootstrap(log: Log, seed: int) -> Log:
     """
     rng = np.random.default_rng(seed)
     frame = log.frame
-    names, user = np.unique(frame["user_id"].to_numpy(str), return_inverse=True)
+    user = frame["user"].to_numpy()
     fitted = ~frame["holdout"].to_numpy(bool)
     fitted_users = np.unique(user[fitted])
-    copies = np.ones(len(names), np.int64)
+    copies = np.ones(1 + user.max(), np.int64)
     copies[fitted_users] = np.bincount(
         rng.integers(len(fitted_users), size=len(fitted_users)), minlength=len(fitted_users)
     )
@@ -83,9 +85,4 @@ def bootstrap(log: Log, seed: int) -> Log:
     row = np.repeat(np.arange(len(frame)), times)
     number = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
     drawn = frame.iloc[row].reset_index(drop=True)
-    again = number > 0
-    for name in ("impression_id", "user_id"):
-        drawn.loc[again, name] = (
-            drawn.loc[again, name] + "#" + pd.Series(number[again].astype(str), index=np.flatnonzero(again))
-        )
-    return Log(log.meta, drawn)
+    return Log(log.meta, drawn.assign(user=drawn["user"] + number * len(copies)))

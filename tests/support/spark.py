@@ -19,9 +19,10 @@ CONFIG = {
     # As many parts as asked, and no stage planned anew for a log that is small.
     "spark.sql.shuffle.partitions": "4",
     "spark.sql.adaptive.enabled": "false",
-    # Compiling a plan takes longer than running it on so few rows.
+    # A JVM of a minute: compiling a plan takes longer than running it on so few rows.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
 }
 
 

@@ -11,8 +11,9 @@ Shapes: T cycles, C campaigns, K cells (campaign x platform), P platforms, U use
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,8 @@ SUMS = QUANTITIES
 RESAMPLES = 400
 # Draws of the market that a classifier compares with the log.
 _DRAWS = 5
-# Users resampled at a time: memory stays small however many there are.
-_BLOCK = 16_384
+# Users resampled at a time, and users whose rows are added up at a time: memory stays small however many there are.
+_BLOCK, _FEW = 16_384, 1_024
 # Columns of their sums that are dense at a time.
 _WIDTH = 1_000
 # Fewer conversions than this say nothing about a platform.
@@ -144,7 +145,7 @@ def deviations(market: Market, log: Log, planned_TCP: Array) -> dict[str, dict[s
 
 
 def user_sums(log: Log, keep: npt.NDArray[np.bool_], cell: Of, cells: int) -> Iterator[csr_array]:
-    """Sums of the five `SUMS` per user and cell over the kept rows, `_BLOCK` users at a time, sparse (U, cells x 5).
+    """Sums of the five `SUMS` per user and cell over the kept rows, `_FEW` users at a time, sparse (U, cells x 5).
 
     Args:
         cell: of rows of the log, 0 to `cells` less 1. A spend history names no users: its cycles stand for them.
@@ -154,8 +155,8 @@ def user_sums(log: Log, keep: npt.NDArray[np.bool_], cell: Of, cells: int) -> It
     unit = log.column("cycle" if log.meta.aggregate else "user")
     rows, starts = _by_unit(unit, keep)
     amounts = [log.amount(quantity) for quantity in SUMS]
-    for first in range(0, max(len(starts) - 1, 1), _BLOCK):
-        own = starts[first : first + _BLOCK + 1]
+    for first in range(0, max(len(starts) - 1, 1), _FEW):
+        own = starts[first : first + _FEW + 1]
         part = rows[own[0] : own[-1]]
         user = np.repeat(np.arange(len(own) - 1), np.diff(own))
         columns = [np.ones(len(part)) if of is None else of[part].astype(float) for of in amounts]
@@ -175,22 +176,26 @@ def _by_unit(unit: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> tuple[Ints,
     return rows, np.concatenate([[0], new, [len(rows)]]) if len(rows) else np.zeros(1, np.int64)
 
 
-def resampled(sums: Iterable[csr_array]) -> tuple[Array, Array]:
+def resampled(sums: Iterator[csr_array]) -> tuple[Array, Array]:
     """The users' sums together, (K, 5), and over `RESAMPLES` resamples of the users (a Poisson bootstrap), (R, K, 5).
 
     Users are resampled, not impressions: those of one user are not independent.
+
+    Args:
+        sums: see `user_sums`; at least one.
     """
     rng = np.random.default_rng(0)
-    together, total = np.zeros(0), np.zeros((RESAMPLES, 0))
-    for block in sums:
-        if not together.size:
-            together, total = np.zeros(block.shape[1]), np.zeros((RESAMPLES, block.shape[1]))
-        np.add.at(together, block.indices, block.data)
-        times = np.empty((RESAMPLES, block.shape[0]), np.float32)
+    block = list(islice(sums, _BLOCK // _FEW))
+    together, total = np.zeros(block[0].shape[1]), np.zeros((RESAMPLES, block[0].shape[1]))
+    while block:
+        for part in block:
+            np.add.at(together, part.indices, part.data)
+        times = np.empty((RESAMPLES, sum(part.shape[0] for part in block)), np.float32)
         for row in times:
             row[:] = rng.poisson(1.0, size=len(row))
-        for some in blocks(block.shape[1], _WIDTH):
-            total[:, some] += times @ block[:, some].astype(np.float32).toarray()
+        for some in blocks(len(together), _WIDTH):
+            total[:, some] += times @ np.concatenate([part[:, some].astype(np.float32).toarray() for part in block])
+        block = list(islice(sums, _BLOCK // _FEW))
     return together.reshape(-1, len(SUMS)), total.reshape(RESAMPLES, -1, len(SUMS))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from crossmix.market.fit.blocks import ROWS, Array, Of, add, blocks
+from crossmix.market.fit.blocks import Array, Of, add, blocks
 from crossmix.schema import SPLITS, Dataset, Meta
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ COLUMNS: dict[str, str] = {
 READ = ["impression_id", "campaign_id", "platform", "region", "split", "cycle", "conversion_timestamp"]
 READ += ["bid_price", "price_paid", "revenue", "clicked", "converted", "holdout"]
 """Columns of the dataset that `COLUMNS` are made of, beside user_id."""
+AT_ONCE = 16_384
+"""Rows read at a time."""
 MARK = 4_096
 """One impression id in so many is kept, to tell whether another table has the same rows."""
 
@@ -182,7 +184,7 @@ def read(dataset: Dataset) -> Log:
     regions: dict[str, int] = {}
     marks: dict[int, str] = {}
     start = 0
-    for batch in dataset.batches("impressions", READ, ROWS):
+    for batch in dataset.batches("impressions", READ, AT_ONCE):
         part = slice(start, start + batch.num_rows)
         for name, values in _coded(batch, meta, regions).items():
             columns[name][part] = values
@@ -191,6 +193,7 @@ def read(dataset: Dataset) -> Log:
         start += batch.num_rows
         if start == rows and rows:
             marks[rows - 1] = batch["impression_id"][batch.num_rows - 1].as_py()
+    released()
     named = {"region": list(regions), "split": list(SPLITS)}
     codes = {name: pd.Categorical.from_codes(columns[name], names) for name, names in named.items()}
     return Log(meta, pd.DataFrame({**columns, **codes}, copy=False), marks)
@@ -249,21 +252,30 @@ def numbered(dataset: Dataset, column: str, rows: int) -> npt.NDArray[np.int32]:
     import pyarrow.compute as pc
 
     known, fresh = pa.array([], pa.string()), []
-    for batch in dataset.batches("impressions", [column], ROWS):
+    for batch in dataset.batches("impressions", [column], AT_ONCE):
         fresh.append(batch[column].unique().cast(pa.string()))
         # As many again as are known: so often that no more than twice as many are kept.
-        if sum(map(len, fresh)) > max(len(known), ROWS):
+        if sum(map(len, fresh)) > max(len(known), AT_ONCE):
             known, fresh = pa.chunked_array([known, *fresh]).unique(), []
     known = pa.chunked_array([known, *fresh]).unique()
     del fresh
     known = known.take(pc.sort_indices(known))
     number, start = np.empty(rows, np.int32), 0
     # A look-up table of all ids is made for each batch.
-    for batch in dataset.batches("impressions", [column], max(ROWS, len(known))):
+    for batch in dataset.batches("impressions", [column], max(AT_ONCE, len(known))):
         found = pc.index_in(batch[column].cast(pa.string()), value_set=known)
         number[start : start + batch.num_rows] = np.asarray(found)
         start += batch.num_rows
+    del known, batch, found
+    released()
     return number
 
 
-__all__ = ["COLUMNS", "MARK", "TOTALS", "Array", "Log", "numbered", "read"]
+def released() -> None:
+    """Give back what Arrow keeps of batches that have been read: it would stay beside the log."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
+__all__ = ["AT_ONCE", "COLUMNS", "MARK", "TOTALS", "Array", "Log", "numbered", "read", "released"]

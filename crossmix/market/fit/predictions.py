@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.market.fit.blocks import ROWS
-from crossmix.market.fit.log import Log
+from crossmix.market.fit.log import AT_ONCE, Log, released
 from crossmix.schema import DataError
 
 if TYPE_CHECKING:
@@ -35,11 +34,12 @@ def predictions(log: Log, fusion: Path, names: tuple[str, ...]) -> dict[str, npt
         kinds = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in names}
         columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
         start = 0
-        for batch in file.iter_batches(ROWS, columns=["impression_id", *names]):
+        for batch in file.iter_batches(AT_ONCE, columns=["impression_id", *names]):
             _check(log, batch, start)
             for name, values in columns.items():
                 values[start : start + batch.num_rows] = batch[name].to_numpy(zero_copy_only=False)
             start += batch.num_rows
+    released()
     return columns
 
 

@@ -63,7 +63,7 @@ BASE = (
     | flows(["step", "driver", "artifacts"], ["kfp-objects"], 8333, 9000)
     | flows(["kfp-ui"], ["artifacts"], 3000)
     | flows(["webhook"], ["kfp"], 8888)
-    | flows(READERS, ["mlflow"], 5000)
+    | flows([*READERS, "monitor"], ["mlflow"], 5000)
     | flows(["router"], ["policy", "control"], 8080)
     | flows(["step"], ["router"], 8080)
     | flows(["bidder"], ["router"], 8080, 8081)

@@ -41,16 +41,16 @@ def test_batches_encoded_beside_the_query_give_the_bytes_of_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     monkeypatch.setattr(tables, "BATCH", 2_048)
-    table = ibis.duckdb.connect().create_table("log", _table(rows)).order_by("number")
-    write(table, SCHEMA, tmp_path / "table.parquet")
+    table = ibis.duckdb.connect().create_table("log", _table(rows))
+    write(table, SCHEMA, tmp_path / "table.parquet", ["number"])
     with pq.ParquetWriter(tmp_path / "wanted.parquet", SCHEMA) as writer:
-        for batch in table.to_pyarrow_batches(chunk_size=2_048):
+        for batch in table.order_by("number").to_pyarrow_batches(chunk_size=2_048):
             writer.write_table(pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA))
     assert (tmp_path / "table.parquet").read_bytes() == (tmp_path / "wanted.parquet").read_bytes()
     assert pq.read_table(tmp_path / "table.parquet").column("number").to_pylist() == list(range(rows))
 
 
 def test_a_batch_that_does_not_fit_the_schema_fails_the_writing(tmp_path: Path) -> None:
-    table = ibis.duckdb.connect().create_table("log", _table(100_000)).order_by("number")
+    table = ibis.duckdb.connect().create_table("log", _table(100_000))
     with pytest.raises(pa.ArrowInvalid, match="not in range"):
-        write(table, SCHEMA, tmp_path / "table.parquet")
+        write(table, SCHEMA, tmp_path / "table.parquet", ["number"])

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from sklearn.metrics import roc_auc_score
 
 from crossmix.config import laptop
-from crossmix.evaluate.fidelity import two_sample
+from crossmix.evaluate.fidelity import impressions, two_sample
 from crossmix.evaluate.fidelity.cycles import (
     FEATURES,
     Cycles,
@@ -35,7 +35,7 @@ from crossmix.evaluate.fidelity.period_shift import shift
 from crossmix.evaluate.fidelity.two_sample import TwoSample, limit, paired, unpaired
 from crossmix.evaluate.gates.fidelity import fidelity_gates, indistinguishable, likeness
 from crossmix.evaluate.gates.verdicts import bounds
-from crossmix.market.fit.log import Log
+from crossmix.market.fit.log import TOTALS, Log
 from crossmix.market.model import Market
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Meta
@@ -66,8 +66,7 @@ def toy_log(rows: int = 6_000, seed: int = 0) -> Log:
     user = rng.integers(1_500, size=rows)
     frame = pd.DataFrame(
         {
-            "impression_id": [f"i{i}" for i in range(rows)],
-            "user_id": [f"u{u}" for u in user],
+            "user": user,
             "c": c,
             "p": p,
             "cycle": cycle,
@@ -77,7 +76,6 @@ def toy_log(rows: int = 6_000, seed: int = 0) -> Log:
             "converted": converted,
             "revenue": np.where(converted, 5.0, 0.0),
             "bid_price": np.nan,
-            "shown": 1.0,
             "price_paid": np.exp(0.3 * rng.standard_normal(rows)) * np.where(split == "test", 1.2, 1.0),
             "arrival": cycle,
         }
@@ -291,15 +289,42 @@ def test_user_sums_and_their_resamples() -> None:
     log = toy_log()
     keep = held_out(log)
     cell = (log.frame["c"] * 3 + log.frame["p"]).to_numpy(np.int64)
-    sums = user_sums(log, keep, cell, 6)
+    blocks = list(user_sums(log, keep, cell.__getitem__, 6))
+    together, resamples = resampled(iter(blocks))
     frame = log.frame[keep].assign(impressions=1, clicks=lambda x: x["clicked"], conversions=lambda x: x["converted"],
                                    spend=lambda x: x["price_paid"])  # fmt: skip
     by_cell = frame.groupby(["c", "p"])[list(SUMS)].sum().to_numpy(float)
-    np.testing.assert_allclose(sums.sum(0).reshape(6, 5), by_cell)
-    assert sums.shape[0] == frame["user_id"].nunique()
-    scatter = resampled(sums).std(0)
-    squares = np.sqrt(sums.power(2).sum(0)).reshape(6, 5)
-    np.testing.assert_allclose(scatter, squares, rtol=0.15)
+    np.testing.assert_allclose(together, by_cell)
+    assert sum(block.shape[0] for block in blocks) == frame["user"].nunique()
+    squares = np.sqrt(sum(block.power(2).sum(0) for block in blocks)).reshape(6, 5)
+    np.testing.assert_allclose(resamples.std(0), squares, rtol=0.15)
+
+
+def test_users_resampled_in_blocks_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each user's impressions stand together, in order of the user's number, whatever the order of the log."""
+    log = toy_log()
+    keep = held_out(log)
+    cell = (log.frame["c"] * 3 + log.frame["p"]).to_numpy(np.int64)
+    frame = log.frame[keep].assign(shown=1, cell=cell[keep])
+    sums = frame.pivot_table(index="user", columns="cell", values=list(TOTALS.values()), aggfunc="sum", fill_value=0)
+    expected = np.stack([sums[TOTALS[name]].to_numpy(float) for name in SUMS], -1)
+    (whole,) = user_sums(log, keep, cell.__getitem__, 6)
+    np.testing.assert_allclose(whole.toarray().reshape(-1, 6, 5), expected)
+    monkeypatch.setattr(impressions, "_FEW", 100)
+    parts = list(user_sums(log, keep, cell.__getitem__, 6))
+    assert [part.shape[0] for part in parts] == [100] * (len(parts) - 1) + [whole.shape[0] - 100 * (len(parts) - 1)]
+    np.testing.assert_array_equal(np.concatenate([part.toarray() for part in parts]), whole.toarray())
+    alike = [resampled(iter(sums)) for sums in (parts, [whole])]
+    np.testing.assert_array_equal(alike[0][0], alike[1][0])
+    np.testing.assert_array_equal(alike[0][1], alike[1][1])
+    np.testing.assert_allclose(alike[0][0], whole.sum(0).reshape(6, 5))
+
+
+def test_no_user_kept_has_no_sums() -> None:
+    log = toy_log()
+    (nobody,) = user_sums(log, np.zeros(len(log.frame), bool), lambda rows: np.zeros(len(rows), np.int64), 2)
+    assert nobody.shape == (1, 10)
+    assert nobody.nnz == 0
 
 
 def test_held_share_is_by_cell() -> None:

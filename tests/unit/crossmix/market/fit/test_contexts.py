@@ -24,7 +24,6 @@ def fused(tmp_path: Path) -> tuple[Log, Path, np.ndarray]:
     keen = (rng.random(len(cycle)) < 0.5) & (kind_T[cycle] == 1)
     frame = pd.DataFrame(
         {
-            "impression_id": np.arange(len(cycle)).astype(str),
             "cycle": cycle,
             "c": 0,
             "p": 0,
@@ -38,7 +37,9 @@ def fused(tmp_path: Path) -> tuple[Log, Path, np.ndarray]:
         modalities=(), provenance={}, weekday_pattern=False, digest="0",
     )  # fmt: skip
     predictions = {"p_click": np.where(keen, 0.2, 0.05), "p_conversion": np.where(keen, 0.3, 0.1), "trained": False}
-    pd.DataFrame({"impression_id": frame["impression_id"], **predictions}).to_parquet(tmp_path / "predictions.parquet")
+    pd.DataFrame({"impression_id": np.arange(len(cycle)).astype(str), **predictions}).to_parquet(
+        tmp_path / "predictions.parquet"
+    )
     centre = rng.standard_normal((2, ALLOCATION.context_size))
     fused_TD = centre[kind_T] + 0.3 * rng.standard_normal((CYCLES, ALLOCATION.context_size))
     table = {"campaign_id": "c", "cycle": np.arange(CYCLES), "context": list(fused_TD)}

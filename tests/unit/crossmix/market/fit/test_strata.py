@@ -240,14 +240,9 @@ def _log(seed: int, *, differ: bool, named: bool = True, loyal: float = 0.0) -> 
     converted = clicked & (rng.random(n) < 0.3)
     frame = pd.DataFrame(
         {
-            "impression_id": np.arange(n).astype(str),
-            "timestamp": pd.Timestamp("2025-01-06") + pd.to_timedelta(cycle, unit="D"),
-            "user_id": user.astype(str),
-            "campaign_id": "x",
-            "platform": np.array(["a", "b", "c"])[p],
-            "region": np.array(REGIONS)[region] if named else regions.UNKNOWN,
+            "user": user,
+            "region": pd.Categorical(np.array(REGIONS)[region] if named else [regions.UNKNOWN] * n),
             "bid_price": bid,
-            "shown": 1.0,
             "price_paid": price,
             "clicked": clicked,
             "converted": converted,
@@ -307,7 +302,7 @@ def test_users_who_come_with_all_their_impressions_are_no_region() -> None:
         supplies = supplies_of(laptop(), log)
         _, period = strata.periods(log.meta, 28)
         everyone = np.ones(len(log.frame), bool)
-        names, cubes = regions.by_region(laptop(), log, supplies, period, everyone.astype(float), everyone)
+        names, cubes = regions.by_region(laptop(), log, supplies, period, everyone.astype(float).__getitem__, everyone)
         assert cubes is not None
         whole = Cubes(*(np.ones((4, 1, 3)) for _ in range(8)), np.full((4, 1, 3), np.inf))
         for design in (cubes.design, {}):
@@ -330,7 +325,7 @@ def test_the_requests_of_a_region_know_that_its_price_multiplier_is_estimated() 
         supplies = supplies_of(laptop(), log)
         everyone = np.ones(len(log.frame), bool)
         _, cubes = regions.by_region(
-            laptop(), log, supplies, strata.periods(log.meta, 28)[1], everyone.astype(float), everyone
+            laptop(), log, supplies, strata.periods(log.meta, 28)[1], everyone.astype(float).__getitem__, everyone
         )
         assert cubes is not None
         # Users are drawn once a log: their own share of each region is its size.
