@@ -1,18 +1,20 @@
 """Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--json] [--short]`.
 
-| case   | what runs                                                                                    |
-|--------|----------------------------------------------------------------------------------------------|
-| features | `feature_repo.features.build`, the encoders' vectors random                                  |
-| fusion | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all      |
-| market | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions     |
-| align  | `crossmix.training.align.transitions`: what the align step reads of the log                    |
-| gate   | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`         |
+| case     | what runs                                                                                   |
+|----------|---------------------------------------------------------------------------------------------|
+| features | `feature_repo.features.build`, the encoders' vectors random                                 |
+| fusion   | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all   |
+| market   | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions  |
+| align    | `crossmix.training.align.transitions`: what the align step reads of the log                 |
+| gate     | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`      |
 
-The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder and no training; what
-fusion would predict is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that imports
-and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB), at most
-during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor seconds.
-`--code` runs the cases on another checkout of the project too, on the same data.
+The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder; what the market and
+what follows read of the fusion is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that
+imports and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB),
+at most during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor
+seconds. Growth is the difference of the most in both runs, per million rows more: what does not depend on the rows,
+such as a batch of training, is not in it. `--code` runs the cases on another checkout of the project too, on the same
+data.
 """
 
 from __future__ import annotations
@@ -126,11 +128,19 @@ def alone(case: str, few: Path, many: Path, out: Path) -> dict[str, Any]:
     """Run a case on few rows and on many, in this process; outputs go to `out`/few and `out`/many."""
     for name in ("few", "many"):
         (out / name).mkdir(parents=True)
+    _clear()
     CASES[case](few, out / "few")
+    most_few = _largest()
     before, began = _resident(), time.process_time()
-    Path("/proc/self/clear_refs").write_text("5")
+    _clear()
     CASES[case](many, out / "many")
-    return {"before MiB": before, "largest MiB": _largest(), "cpu s": time.process_time() - began}
+    most = {"largest of the first MiB": most_few, "largest MiB": _largest()}
+    return {"before MiB": before, **most, "cpu s": time.process_time() - began}
+
+
+def _clear() -> None:
+    """Begin to look for the most memory anew."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _resident() -> float:
@@ -164,7 +174,9 @@ def measure(
                     out = folder / "out" / name / case / str(rows)
                     one = _in_a_process(case, code, folder / str(few), folder / str(rows), out)
                     per_million = (one["largest MiB"] - one["before MiB"]) * 2**20 / rows
-                    found.append({"case": case, "rows": rows, "code": name, **one, "MB per million rows": per_million})
+                    more = (one["largest MiB"] - one["largest of the first MiB"]) * 2**20 / max(rows - few, 1)
+                    told = {"MB per million rows": per_million, "MB per million rows more": more}
+                    found.append({"case": case, "rows": rows, "code": name, **one, **told})
     return {
         "benchmark": "memory",
         "goal, MB per million rows": GOAL,
@@ -191,6 +203,7 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['log']}; goal {result['goal, MB per million rows']:.0f} MB per million rows"]
     lines += [
         f"{one['case']:<10}{one['code']:<8}{one['rows']:>12,} rows{one['MB per million rows']:>8.0f} MB per million, "
+        f"{one['MB per million rows more']:.0f} by growth, "
         f"{one['before MiB']:.0f} to {one['largest MiB']:.0f} MiB, {one['cpu s']:.0f} CPU s"
         for one in result["cases"]
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,3 +231,23 @@ def test_sequences_in_another_order_or_too_long_are_aligned(toy: tuple[Path, Pat
     frame.iloc[::-1].to_parquet(dataset / "sequences.parquet", index=False)
     assert np.array_equal(read(dataset, features, 30).events, plain)
     assert np.array_equal(read(dataset, features, 4).events, plain[:, -4:])
+
+
+def test_no_kernel_is_kept_unless_the_environment_says_so(monkeypatch: pytest.MonkeyPatch):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.setenv(name, "7")
+    learn.keep_no_kernels()
+    assert os.environ[name] == "7"
+    monkeypatch.delenv(name)
+    learn.keep_no_kernels()
+    assert os.environ[name] == "0"
+
+
+def test_epochs_are_numbered_in_four_bytes_and_drawn_as_in_eight():
+    rows = np.flatnonzero(np.arange(5_000) % 3 == 0)
+    settings = replace(laptop().fusion, train_rows=700, epochs=3)
+    short = learn._order(rows.astype(np.int32), settings, np.random.default_rng(0))
+    assert {epoch.dtype for epoch in short} == {np.dtype(np.int32)}
+    long = learn._order(rows, settings, np.random.default_rng(0))
+    assert all((few == many).all() for few, many in zip(short, long, strict=True))
+    assert learn._distinct_rows(short, 5_000) == len(np.unique(np.concatenate(long)))
