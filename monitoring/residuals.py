@@ -2,8 +2,8 @@
 
 The bundle that serves carries what is usual in its market, and thresholds from quiet flights of it
 (`crossmix.evaluate.watch`). Both arms' feedback is followed by the levels' filter, campaigns of the bundle together.
-What the filter believes is kept in the ledger (`monitoring.followed`): a look reads the cycles that are new, and
-goes back to where a late report or a correction makes the past another.
+What the filter believes is kept in the ledger (`monitoring.followed`), so that a look reads the cycles that are new and
+goes back to where a report that came late or a correction makes the past another.
 
 An alarm is told at every look from the cycle in which it came until that is settled, under the same cause and cycle.
 
