@@ -62,10 +62,10 @@ class Past:
     plans: dict[str, str]
     cut: str | None
     """Rows received from then on are in `sums`; ISO, UTC. `None`: nothing was reported yet."""
-    sums: dict[str, list[Any]]
-    """Of each `Group`, as JSON: rows, events, rows that deliver, amounts, and the newest event's time."""
-    doubted: dict[str, int]
-    """How much is doubted of cells of its cycles; campaign, arm, platform and cycle as JSON."""
+    sums: list[list[Any]]
+    """Each `Group`, and of it: rows, events, rows that deliver, amounts, and the newest event's time."""
+    doubted: list[list[Any]]
+    """Campaign, arm, platform and cycle of cells of its cycles, and how much of each is doubted."""
     splits: dict[str, int]
     """Splits of each campaign's cycles that were noted."""
 
@@ -121,8 +121,8 @@ def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Pa
         stops=dict(seen.stops),
         plans=dict(seen.plans),
         cut=None if cut is None else cut.isoformat(),
-        sums={json.dumps(group): sums for group, sums in sorted(new.items()) if group[1] < seen.stops.get(group[0], 0)},
-        doubted={json.dumps(cell): doubt for cell, doubt in doubted.items() if cell[3] < seen.stops[cell[0]]},
+        sums=[[*group, *sums] for group, sums in sorted(new.items()) if group[1] < seen.stops.get(group[0], 0)],
+        doubted=[[*cell, doubt] for cell, doubt in sorted(doubted.items()) if cell[3] < seen.stops[cell[0]]],
         splits=_splits(store, seen.stops),
     )
     if past is None:
@@ -186,7 +186,7 @@ def _added(one: list[Any], other: list[Any]) -> list[Any]:
 
 def _reported(past: Past, seen: View, now: Mapping[Group, list[Any]]) -> list[int]:
     """Rows whose reports are others."""
-    was: dict[Group, list[Any]] = {(*json.loads(key),): sums for key, sums in past.sums.items()}
+    was: dict[Group, list[Any]] = {(row[0], row[1], row[2]): row[3:] for row in past.sums}
     found = []
     for group in was.keys() | now.keys():
         campaign, cycle, known = group
@@ -228,7 +228,7 @@ def _doubted(store: Store, seen: View) -> dict[tuple[str, str, str, int], int]:
 
 def _believed(past: Past, seen: View, doubted: Mapping[tuple[str, str, str, int], int]) -> list[int]:
     """Rows with a cell that is believed less than it was, or more."""
-    was = {(*json.loads(key),): doubt for key, doubt in past.doubted.items()}
+    was = {(*cell,): doubt for *cell, doubt in past.doubted}
     now = {cell: doubt for cell, doubt in doubted.items() if cell[3] < past.stops.get(cell[0], 0)}
     changed = {cell for cell, _ in was.items() ^ now.items()}
     return [slot(seen.campaigns[cell[0]]) + cell[3] for cell in changed if cell[0] in seen.campaigns]

@@ -42,9 +42,11 @@ _DOUBTED = {
 """From how much doubt on a field is unknown."""
 _EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
 """A Monday."""
-_TOGETHER = 100
-"""Campaigns that one query names, or more where they have few rows: these are in memory at once."""
+_TOGETHER, _MOST = 100, 5_000
+"""Campaigns that one query names: their rows are in memory at once, so more where they have few. No database takes more
+than some ten thousand names."""
 _ROWS = 100_000
+"""Cells of a query's campaigns, where it names more."""
 _AT_ONCE = 10_000
 """Rows of `totals`: a million Python objects at once take seconds to collect, and memory."""
 
@@ -272,7 +274,7 @@ def _amounts(
     """Each arm's amounts, as `_placed`, of some campaigns after the other."""
     blocks: list[list[dict[str, Array]]] = []
     with store.read() as connection:
-        together = max(_TOGETHER, _ROWS // (len(cycle_TC) * len(platforms) * len(arms)))
+        together = max(_TOGETHER, min(_MOST, _ROWS // (len(cycle_TC) * len(platforms) * len(arms))))
         for start in range(0, len(places), together):
             some = slice(start, start + together)
             rows = _totals(connection, places[some], platforms, arms)
