@@ -202,6 +202,8 @@ def resampled(sums: Iterator[csr_array]) -> tuple[Array, Array]:
                 dense[user : user + part.shape[0]] = part[:, some].toarray()
                 user += part.shape[0]
             total[:, some] += times @ dense
+        # Before the next ones are made.
+        del part, block, times, dense
         block = list(islice(sums, _BLOCK // _FEW))
     return together.reshape(-1, len(SUMS)), total.reshape(RESAMPLES, -1, len(SUMS))
 

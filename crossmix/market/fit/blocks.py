@@ -38,13 +38,13 @@ def add(total: Array, index: npt.NDArray[Any] | np.signedinteger[Any], weight: n
 
 def summed(count: int, part: Callable[[slice], Array], rows: int = ROWS) -> float:
     """Sum of `part` over 0 to `count`: pairwise, halved where `np.sum` of the whole array halves it."""
+    return _halved(part, 0, count, max(rows, 128))
 
-    def half(start: int, stop: int) -> float:
-        length = stop - start
-        if length <= max(rows, 128):
-            return float(np.sum(part(slice(start, stop))))
-        middle = length // 2
-        middle -= middle % 8
-        return half(start, start + middle) + half(start + middle, stop)
 
-    return half(0, count)
+def _halved(part: Callable[[slice], Array], start: int, stop: int, rows: int) -> float:
+    # A function within `summed` would hold on to itself, and to what `part` holds, until garbage is collected.
+    if stop - start <= rows:
+        return float(np.sum(part(slice(start, stop))))
+    middle = (stop - start) // 2
+    middle += start - middle % 8
+    return _halved(part, start, middle, rows) + _halved(part, middle, stop, rows)
