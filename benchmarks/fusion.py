@@ -23,6 +23,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def measure(sizes: list[int], rounds: int, kept: Path | None) -> dict[str, Any]:
     resumed = Resumed(kept, of)
     for number in range(rounds):
         for rows in sizes:
-            resumed.part(f"{rows} rows, round {number}", lambda rows=rows: once(rows))
+            resumed.part(f"{rows} rows, round {number}", partial(once, rows))
     by_size: dict[int, list[dict[str, dict[str, float]]]] = {}
     for name, part in resumed.parts.items():
         by_size.setdefault(int(name.split()[0]), []).append(part)
