@@ -32,7 +32,7 @@ from crossmix.ledger.past import Past, View
 from crossmix.ledger.store import Store
 from crossmix.ledger.watched import PART, Watched
 
-FORMAT = 2
+FORMAT = 3
 NAMED = 7
 """Cycles that a finding adds up at most, or a day's where those are more."""
 

@@ -282,7 +282,7 @@ runs = sa.Table(
         postgresql_where=sa.text("closed IS NULL"),
     ),
     sa.Index("runs_by_campaign", "campaign_id", "claimed"),
-    comment="re-adaptations that alerts asked for; one open at a time",
+    comment="re-adaptations that alerts asked for; one open per campaign",
 )
 
 outbox = sa.Table(
