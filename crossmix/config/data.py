@@ -12,6 +12,9 @@ from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive
 LEAST_MEMORY = 0.25
 """GiB. Below it DuckDB has no room for what one thread sorts."""
 
+S3 = "s3://"
+"""How `data.path` begins where the log lies in S3."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demo:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmix.config import ConfigError, Data, strictly
+from crossmix.config.data import S3
 from crossmix.registered import Declaration, Registered, declared
 from crossmix.schema import DataError
 
@@ -57,9 +58,6 @@ class Raw:
     notes: tuple[str, ...] = field(default=())
     """Sentences for the report: what is approximated or missing, and how."""
 
-
-S3 = "s3://"
-"""How an address in S3 begins."""
 
 Reader = Callable[[Data, Backend, Path], Raw]
 """(data config, backend, an empty folder for intermediate files) -> raw tables."""

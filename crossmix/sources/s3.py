@@ -22,8 +22,8 @@ from typing import Any, BinaryIO, Literal, cast
 
 import pyarrow.fs as pafs
 
+from crossmix.config.data import S3
 from crossmix.schema import DataError
-from crossmix.sources import S3
 
 ASKED = 16
 """Objects that are asked for their ETag at once."""

@@ -16,8 +16,9 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
+from crossmix.config.data import S3
 from crossmix.schema import DataError
-from crossmix.sources import S3, Backend, Table
+from crossmix.sources import Backend, Table
 from crossmix.sources.s3 import File, endpoint
 
 NAME = "pyspark"

@@ -142,12 +142,11 @@ def test_without_a_launcher_runs_are_kept_and_it_says_so(tmp_path: Path, monkeyp
     done = invoke("webhook", "--database", f"sqlite:///{tmp_path / 'new' / 'ledger.db'}")
     assert done.exit_code == 0, done.output
     greeting = "webhook at http://127.0.0.1:1234 (POST /alerts, /alertmanager; GET /runs), SIGTERM ends it"
-    assert done.output.strip() == f"{greeting}; launcher: none, for no folder of a run is named: runs are kept and wait"
+    none = "none, for neither a run's folder nor a cluster is named: runs are kept and wait"
+    assert done.output.strip() == f"{greeting}; launcher: {none}"
     assert served["post"]["outcome"] == "run"
     assert [run["state"] for run in served["runs"]["runs"]] == ["claimed"]
-    assert served["healthz"]["degraded"] == [
-        {"what": "launcher", "why": "none, for no folder of a run is named: runs are kept and wait"}
-    ]
+    assert served["healthz"]["degraded"] == [{"what": "launcher", "why": none}]
     (loop,) = served["loops"]
     assert (loop.name, loop.trouble) == ("runs", None)
 
