@@ -64,6 +64,8 @@ def test_a_token_that_was_renewed_is_taken(bench: Launching) -> None:
     assert bench.launcher.state("run-2") == "unknown"
     bench.launcher.start("run-2", SPEC)
     assert len(bench.api.kept["runs"]) == 2
+    bench.api.token = bench.token = "renewed in time"
+    assert bench.launcher.state("run-2") == "running"
 
 
 def test_what_the_api_calls_invalid_is_refused_for_good(bench: Launching) -> None:
