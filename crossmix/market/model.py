@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crossmix import fading
 from crossmix.constraints import InfeasibleError, Limits
 from crossmix.constraints import check as check_limits
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
@@ -47,7 +48,7 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "bend": ("1", "by how much the elasticity falls per ln of wins, at the usual share"),
 }
 
-NEUTRAL = {"price_level": 1.0, "usual_share": 1.0, "elasticity": 0.0, "bend": 0.0}
+NEUTRAL = {"price_level": 1.0, **fading.NEUTRAL}
 """What a market is without parameters that came later: files of before them have none."""
 
 DOMAIN: dict[str, tuple[float, float]] = {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from crossmix.config import Config
-from crossmix.market.fading import Fading, per_click
+from crossmix.fading import Fading, per_click
 from crossmix.market.fit import estimators
 from crossmix.market.fit.blocks import Of
 from crossmix.market.fit.log import Array, Log
@@ -103,7 +103,7 @@ class Evidence:
     whole: Aggregate | None = None
     """Of a spend history: rates and response as they were fitted as a whole."""
     converting_TCP: Array | float = 1.0
-    """Conversions of a click over those of a usual cycle (`crossmix.market.fading`)."""
+    """Conversions of a click over those of a usual cycle (`crossmix.fading`)."""
 
 
 def gathered(config: Config, log: Log) -> Evidence:

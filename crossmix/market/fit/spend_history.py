@@ -2,16 +2,16 @@
 
 Contract: docs/design.md#data-contract; why so: docs/decisions/0016-a-historys-response-is-fitted-as-a-whole.md.
 
-What a history tells is how impressions W, clicks and conversions move when the spend S moves from one cycle to the next.
+What a history tells is how impressions W, clicks and conversions move when the spend S moves from cycle to cycle.
 Around the usual spend of a cell, with u = ln S less its mean, three series are regressed (`regression.py`):
 
     ln W               = a1 + g u + k1 u^2 / 2 + weekday + drift
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
     ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
 
-All three on the money, which is what is decided: where returns diminish, in the price, in clicks or in conversions, the
-sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds the price
-curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.market.fading`), with errors of the whole.
+All three on the money, which is what is decided: wherever returns diminish, in price, in clicks or in conversions, the
+sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds a price
+curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.fading`), with errors of the whole.
 
 Every coefficient, and the values of conversions, are pooled over campaigns and platforms (`pooling.py`), so that a cell
 of little data, or none, is what like cells are, with an error that says so. How many requests there were, nobody can
@@ -159,9 +159,7 @@ class _History:
         flat = {name: np.asarray(table[used], float).reshape(end - used.start, -1) for name, table in totals.items()}
         seen = (flat["impressions"] > 0) & (flat["spend"] > 0) & keep_T[used, None]
         shape = np.asarray(totals["spend"]).shape
-        return cls(
-            (shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used]
-        )
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used])
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -281,7 +279,9 @@ def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple
     common = (u_CP * tried).sum(0) / np.maximum(tried.sum(0), 1) - u_CP
     common = np.where(tried, common, 0.0)
     moved = level.reshape(tried.shape) + slope[0] * common
-    mean, left = pooled(moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried))
+    mean, left = pooled(
+        moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried)
+    )
     return slope, bend, (mean - slope[0] * common, left)
 
 
@@ -331,9 +331,7 @@ def _described(
     drift = np.zeros((history.shape[0], *history.cells))
     drift[history.used] = lines["impressions"].drift_TK.reshape(-1, *history.cells)
     noise = np.full(history.shape, lines["impressions"].own)
-    noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(
-        -1, *history.cells
-    )
+    noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
     rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
     error = {name: rate[name] * np.sqrt(level[name][1]) for name in rate}
     first = x / -np.expm1(-x)
