@@ -235,8 +235,7 @@ def _response(bent: Kind, rng: np.random.Generator, platforms: int) -> Response:
     """The response of one campaign, of the size that is wanted."""
 
     def around(middle: float, deviation: float) -> Array:
-        drawn: Array = middle * np.exp(deviation * rng.standard_normal(platforms))
-        return drawn
+        return np.asarray(middle * np.exp(deviation * rng.standard_normal(size=(platforms,))))
 
     spend_P = around(220, 0.6)
     impressions_P = spend_P / around(6, 0.5) * 1000
