@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Step:
     """What the Kubeflow UI, summary.json and the report show of a finished one; none by default."""
     shown: tuple[str, ...] = ()
     """Which of the figures the terminal shows as well."""
+    told: Callable[[Path], Sequence[str]] | None = None
+    """Further lines that the terminal shows of a finished one, each whole."""
 
     def measured(self, folder: Path) -> dict[str, float | str]:
         """The figures of a finished step, without those that are undefined."""

@@ -53,6 +53,10 @@ def run(
         str | None, typer.Option(help="The log's file, folder of files or s3:// address; not for demo.")
     ] = None,
     out: Out = Path("out/run"),
+    accept_quarantine: Annotated[
+        bool,
+        typer.Option("--accept-quarantine", help="Go on without the rows that cannot be used, however much they hold."),
+    ] = False,
     set_: Set = None,
 ) -> None:
     """Train, gate and register an allocation policy, and write a report.
@@ -67,6 +71,7 @@ def run(
             raise ConfigError(f"--data {data}: source 'demo' generates its log and reads no file; add --source criteo")
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
+        named += ["data.accept_quarantine=true"] if accept_quarantine else []
         config = load(preset, [*named, *(set_ or ())])
         outcome = local.run(config, out)
         print(local.describe(outcome, out))

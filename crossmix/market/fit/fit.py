@@ -24,6 +24,7 @@ from crossmix.market.fit import estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.regions import by_region
+from crossmix.market.fit.today import today
 from crossmix.market.model import NEUTRAL, PARAMETERS, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
@@ -257,16 +258,12 @@ class _Plan:
 def _plan(
     config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array, untried_CP: npt.NDArray[np.bool_]
 ) -> _Plan:
-    """Budget, splits and limits; what was spent where there was no plan. Cells never tried get `limits.probe` at most.
+    """Today's budget and splits (`crossmix.market.fit.today`), and limits; what was never tried gets the probe share.
 
     Raises:
         InfeasibleError: limits that no split can keep.
     """
-    train = log.train_cycles
-    budget = planned_TCP[:train].sum(2).mean(0)
-    spend = log.totals()["spend"][:train].sum(0)
-    static = planned_TCP[:train].sum(0)
-    static = np.where(static.sum(1, keepdims=True) > 0, static, spend)
+    now = today(log, planned_TCP)
     minimum, maximum, step, freeze = _limits(config, log, low_CP, high_CP)
     probed = np.where(untried_CP, np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
     # Where nothing but what was never tried has room, there is nothing to hold it to.
@@ -275,9 +272,9 @@ def _plan(
     box = (limits.minimum_P, limits.maximum_P)
     check(*box, log.meta.platforms)
     return _Plan(
-        budget=np.where(budget > 0, budget, spend.sum(1) / train),
-        static=project(_tensor(static / static.sum(1, keepdims=True)), *box),
-        control=project(_tensor(_shares(spend)), *box),
+        budget=now.budget_C,
+        static=project(_tensor(_shares(now.planned_CP)), *box),
+        control=project(_tensor(_shares(now.spent_CP)), *box),
         limits=limits,
     )
 
