@@ -29,7 +29,11 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     Raises:
         DataError: what `data.path` names cannot be read as a history, or cannot be meant.
     """
-    history = load(data)
+    return raw(load(data), backend, workdir)
+
+
+def raw(history: History, backend: Backend, workdir: Path) -> Raw:
+    """A history that was read, as ingest takes it; `workdir` holds it meanwhile."""
     columns = {name: history.columns[name] for name in KNOWN if name in history.columns}
     file = workdir / "history.parquet"
     pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])), file)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
@@ -118,6 +119,7 @@ FORMATS: Mapping[str, Callable[[str], date | None]] = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=1 << 16)
 def is_date(text: str) -> bool:
     """Whether a cell may be a date in any format."""
     first = _start(text)

@@ -27,6 +27,7 @@ ENOUGH = 90
 """Numbers that all have three digits after the separator, beside plain ones below 1,000: shortest decimals would end in
 a zero now and then, with so many of them in all but 0.9^90 = 1 in 10,000 cases."""
 _READY = re.compile(r"-?\d+(\.(\d{1,2}|\d{4,}))?|")
+_BARE = re.compile(r"-?\d[\d.,]*")
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
 _DIGITS = re.compile(r"\d[\d.,]*|[.,]\d+")
 _GAPS = re.compile(r"(?<=\d)[\s'’`_](?=\d{3}(\D|$))")
@@ -90,6 +91,8 @@ def convert(
 
 def _bare(text: str) -> tuple[str | None, str | None]:
     """A value's digits and separators with its sign, and its currency; `None`: no number; empty: no value."""
+    if _BARE.fullmatch(text):
+        return text, None
     core = text.replace("\u00a0", " ").replace("\u202f", " ").replace("\u2212", "-").strip()
     if core.lower() in BLANKS or not core:
         return "", None
