@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from crossmix.config.data import ASKABLE
+from crossmix.config.data import ASKABLE, OF_HISTORIES, Data
 from crossmix.config.tree import PRESETS, Config, paper
 from crossmix.config.values import ConfigError, T
 from crossmix.registered import PACKAGES, declared
 
-FREE = ("data.settings", "train.settings", "monitor.settings", "alerts.targets")
+FREE = ("data.settings", "data.columns", "train.settings", "monitor.settings", "alerts.targets")
 """Mappings whose keys the tree does not know, so that `--set` may add one, below another too."""
 
 
@@ -148,6 +148,9 @@ def _check(config: Config) -> None:
             raise ConfigError(
                 f"data.{name}: source {data.source!r} has its own; drop the key, it is for {', '.join(asking)}"
             )
+    for name in OF_HISTORIES:
+        if getattr(data, name) != getattr(Data(), name) and data.source != "spend":
+            raise ConfigError(f"data.{name}: source {data.source!r} reads one format; drop the key, it is for spend")
     monitors = declared(PACKAGES["monitor.watch"])
     for name in config.monitor.watch:
         if name not in monitors:

@@ -19,6 +19,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
+from pipelines.cli.check import Accept, IdleDays, Map, check, settings
 from pipelines.cli.images import cluster as images
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
@@ -50,13 +51,16 @@ def run(
     preset: Preset = "laptop",
     source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
     data: Annotated[
-        str | None, typer.Option(help="The log's file, folder of files or s3:// address; not for demo.")
+        str | None, typer.Option(help="The log's file, folder or pattern of files, or s3:// address; not for demo.")
     ] = None,
     out: Out = Path("out/run"),
     accept_quarantine: Annotated[
         bool,
         typer.Option("--accept-quarantine", help="Go on without the rows that cannot be used, however much they hold."),
     ] = False,
+    map_: Map = None,
+    accept: Accept = None,
+    idle_days: IdleDays = False,
     set_: Set = None,
 ) -> None:
     """Train, gate and register an allocation policy, and write a report.
@@ -72,12 +76,19 @@ def run(
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
         named += ["data.accept_quarantine=true"] if accept_quarantine else []
+        named += settings(map_ or (), accept or (), idle_days)
         config = load(preset, [*named, *(set_ or ())])
+        if config.data.source == "spend":
+            from crossmix.ingest.checked import short
+
+            local.check(config, out)
+            print(short(config), flush=True)
         outcome = local.run(config, out)
         print(local.describe(outcome, out))
     raise typer.Exit(outcome.status)
 
 
+app.command()(check)
 app.command("compile")(cluster.compile_)
 app.command()(cluster.submit)
 
