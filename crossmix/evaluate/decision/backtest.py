@@ -2,8 +2,8 @@
 
 Rolling origin: from block to block of the held-out cycles each cell's revenue is predicted at the spend that happened,
 by the fitted response times the level of the cycles just before, and compared with what was booked, and with what a
-prediction that takes no notice of spend would have said. The levels of a block's cells (booked over fitted revenue) stay
-together when blocks are drawn again, since a week's market moves all of them at once.
+prediction that takes no notice of spend would have said. The levels of a block's cells (booked over fitted revenue)
+stay together when blocks are drawn again, since a week's market moves all of them at once.
 
 The answer to more money is an elasticity, d ln revenue / d ln spend, by generalised least squares with AR(1) errors
 and a linear trend (Cochrane and Orcutt 1949): once of all the history's revenue, which says how well the data alone
@@ -15,6 +15,7 @@ Shapes: T cycles, C campaigns, P platforms, W blocks, n sums in a series.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -104,12 +105,12 @@ def backtest(market: Market, log: Log) -> Backtest:
     steady_CP = STEADY * np.where(worth_CP > 0, worth_CP, max(float(worth_CP.max()), 1e-9))
     came, summed = np.zeros((len(starts), *spend.shape[1:])), np.zeros((3, len(starts)))
     for w, start in enumerate(starts):
-        now, before = slice(start, start + block), slice(max(start - BEFORE * block, 0), start)
+        now, before = slice(start, start + block), slice(max(int(start) - BEFORE * block, 0), int(start))
         level = (revenue[before].sum(0) + steady_CP) / (predicted[before].sum(0) + steady_CP)
         ahead = predicted[now].sum(0) * level
         booked = revenue[now].sum(0)
         came[w] = np.log((booked + steady_CP) / (predicted[now].sum(0) + steady_CP))
-        usual = revenue[before].sum() * block / max(before.stop - before.start, 1)
+        usual = revenue[before].sum() * block / max(len(revenue[before]), 1)
         summed[:, w] = booked.sum(), ahead.sum(), usual
     known, off = np.zeros((2, *spend.shape[1:])), np.zeros((2, *spend.shape[1:]))
     for c, p in np.ndindex(*spend.shape[1:]):
@@ -181,10 +182,11 @@ def slope(y_n: Array, x_n: Array) -> Slope:
     """Slope of y over x beside a linear trend, with AR(1) errors; the noise of either series may persist."""
     trend = np.linspace(-1, 1, len(y_n))
     design = np.column_stack([np.ones_like(trend), trend, x_n])
-    rho, found = 0.0, np.zeros(3)
+    rho: float = 0.0
+    found: Array = np.zeros(3)
     for _ in range(ROUNDS):
         y, z = y_n[1:] - rho * y_n[:-1], design[1:] - rho * design[:-1]
-        found = np.linalg.lstsq(z, y, rcond=None)[0]
+        found = np.asarray(np.linalg.lstsq(z, y, rcond=None)[0])
         left = y_n - design @ found
         rho = float(np.clip((left[1:] @ left[:-1]) / max(float(left[:-1] @ left[:-1]), 1e-300), 0.0, 0.95))
     y, z = y_n[1:] - rho * y_n[:-1], design[1:] - rho * design[:-1]
@@ -193,4 +195,4 @@ def slope(y_n: Array, x_n: Array) -> Slope:
     told = float(moves @ moves)
     if told <= 1e-12:
         return Slope(0.0, UNKNOWN)
-    return Slope(float(found[2]), float(min(np.sqrt(variance / told), UNKNOWN)))
+    return Slope(float(found[2]), min(math.sqrt(variance / told), UNKNOWN))

@@ -68,7 +68,9 @@ class Change:
     def elasticity_NP(self) -> Array:
         """d ln revenue / d ln money at today's split, of each draw; 0 where there is none."""
         money_NP = np.broadcast_to(self.budget * self.today_P, self.now_NP.shape)
-        return np.divide(self.marginal_NP * money_NP, self.now_NP, out=np.zeros_like(self.now_NP), where=self.now_NP > 0)
+        return np.divide(
+            self.marginal_NP * money_NP, self.now_NP, out=np.zeros_like(self.now_NP), where=self.now_NP > 0
+        )
 
     @property
     def log_ratio_P(self) -> Array:

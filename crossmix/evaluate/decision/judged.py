@@ -107,9 +107,7 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     """
     rng = np.random.default_rng((seed, slot))
     draws, platforms = change.now_NP.shape
-    known_P, off_P, off_error_P = (
-        table[slot] for table in (test.known_error_CP, test.off_CP, test.off_error_CP)
-    )
+    known_P, off_P, off_error_P = (table[slot] for table in (test.known_error_CP, test.off_CP, test.off_error_CP))
     variance_P = 1 / (1 / PRIOR**2 + 1 / known_P**2)
     mean_P = np.where(off_error_P < UNKNOWN, off_P * np.minimum(variance_P / off_error_P**2, 1.0), 0.0)
     beyond_P = np.maximum(variance_P - change.elasticity_NP.var(0), 0.0)
