@@ -1,9 +1,9 @@
 """The first experiment that would settle a decision: money moved on purpose, up and down in turn, on one platform.
 
 It is the platform whose answer to money is least known where it counts: the one that leaves most of the gain's spread.
-Its budget goes up by `SWING` for a week and down by as much for the next, and the others take up the difference, so that
-the total stays. With noise of revenue AR(1) in its drifts beside counting, the difference of ln revenue between two
-weeks has variance w' S w (w: 1/n in the first, -1/n in the second), and k pairs of weeks tell the elasticity to
+Its budget goes up by `SWING` for a week and down by as much for the next, and the others take up the difference, so
+that the total stays. With noise of revenue AR(1) in its drifts beside counting, the difference of ln revenue between
+two weeks has variance w' S w (w: 1/n in the first, -1/n in the second), and k pairs of weeks tell the elasticity to
 
     se = sqrt(w' S w / k) / ln((1 + swing) / (1 - swing))
 

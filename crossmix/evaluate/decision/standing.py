@@ -101,12 +101,12 @@ def sentence(test: FirstTest, currency: str, cycle_hours: int) -> str:
     per = "a day" if cycle_hours == 24 else f"per cycle of {cycle_hours} h"
     if test.elasticity_error is None:
         return (
-            f"give {test.platform}, which was never tried, {test.low:,.2f} {currency} {per} for {days} days, taken from "
-            "the others in proportion"
+            f"give {test.platform}, which was never tried, {test.low:,.2f} {currency} {per} for {days} days, taken "
+            "from the others in proportion"
         )
     settled = "" if test.settles else ", which narrows the answer and may not settle it"
     return (
-        f"spend {test.high:,.2f} and {test.low:,.2f} {currency} {per} on {test.platform} in turn, {span} days each, for "
-        f"{days} days; the other platforms take up the difference. That tells the elasticity of its revenue to "
+        f"spend {test.high:,.2f} and {test.low:,.2f} {currency} {per} on {test.platform} in turn, {span} days each, "
+        f"for {days} days; the other platforms take up the difference. That tells the elasticity of its revenue to "
         f"±{1.96 * test.elasticity_error:.2f}{settled}"
     )
