@@ -3,10 +3,9 @@
 Two kinds of uncertainty are kept apart, each as draws of the market's conditions that every question shares, so that
 differences between two splits are paired:
 
-- `fitted`: the parameters' standard errors (`Market.error`). Requests and value are lognormal with the fitted mean
-  and error, click and conversion rates normal in the logit, saturation normal and cut at 0; all independent. The
-  price curve has no standard error, the model's form is taken as given, and cycles are without carry-over: none of
-  these is covered.
+- `fitted`: the parameters' standard errors (`Market.error`), by the laws of `crossmix.market.uncertain`. Of a log of
+  impressions the price curve has no standard error; of a spend history the response to money is drawn as a whole. That
+  cycles are without carry-over is taken as given.
 - `cycles`: what one cycle's market may be like at the fitted parameters: drift of click rate, conversion rate and
   price from their stationary law, volume beyond the weekday, and the context of a past cycle.
 
