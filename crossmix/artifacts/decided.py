@@ -16,7 +16,7 @@ class PlatformChange(Part):
     today: float
     """Share of the budget."""
     best: float
-    """Share that the fitted market recommends."""
+    """Share that the change leads to."""
     revenue_today: float
     revenue_best: float
     marginal_roi: float | None
@@ -51,6 +51,10 @@ class CampaignDecision(Part):
 
     campaign: str
     budget: float
+    proved: bool
+    """Whether draws and held-out weeks both say that the change earns more, as surely as `sure`."""
+    part: float
+    """Of the way from today's split to the best one: the longest that is proved; where none is, all of it."""
     revenue: float
     """Expected as today."""
     gain: float

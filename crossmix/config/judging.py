@@ -48,4 +48,4 @@ class Gates:
     plausible: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
     """The same from which an answer that is not proved counts as plausible (not in the paper)."""
     required_of_history: tuple[str, ...] = ("fidelity.campaign", "decision", "policy")
-    """As `required`, of a spend history, whose fidelity is asked for as far as its decision needs (decision 16)."""
+    """As `required`, of a spend history, whose fidelity is asked for as far as its decision needs (decision 17)."""

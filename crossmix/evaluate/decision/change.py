@@ -2,7 +2,8 @@
 
 Same money, same conditions: the best split of today's budget under the limits against today's split, at the fitted
 parameters and at draws around them (`crossmix.market.draws`). Platforms' draws are shared by both splits, so that
-their difference is paired.
+their difference is paired. Beside the whole change stand parts of it (`PARTS`): a step in its direction earns less and
+is surer, since it lies nearer to what was spent.
 
 Shapes: C campaigns, P platforms, N draws.
 """
@@ -25,6 +26,8 @@ from crossmix.market.oracle import best_share
 Array = npt.NDArray[np.float64]
 
 DRAWS = 400
+PARTS = (1.0, 0.75, 0.5, 0.25)
+"""Parts of the way from today's split to the best one, the whole way first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +37,12 @@ class Change:
     campaign: str
     platforms: tuple[str, ...]
     budget: float
+    part: float
+    """Of the way to the best split at the fitted parameters."""
     today_P: Array
     """Today's split; shares."""
     best_P: Array
-    """The best split at the fitted parameters."""
+    """The split that this part of the way leads to."""
     now_P: Array
     """Revenue of today's split by platform, at the fitted parameters."""
     then_P: Array
@@ -80,13 +85,13 @@ class Change:
         return np.asarray(np.log(ratio))
 
 
-def changes(market: Market, *, draws: int = DRAWS, seed: int = 0) -> tuple[Change, ...]:
-    """The recommended change of every campaign of a market, on an average weekday without drift."""
+def changes(market: Market, *, draws: int = DRAWS, seed: int = 0) -> tuple[tuple[Change, ...], ...]:
+    """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each."""
     exact = doubled(market)
     return tuple(_change(exact, slot, draws, seed) for slot in range(len(market.campaigns)))
 
 
-def _change(market: Market, slot: int, draws: int, seed: int) -> Change:
+def _change(market: Market, slot: int, draws: int, seed: int) -> tuple[Change, ...]:
     conditions = nominal(market, torch.tensor([slot]))
     today_P = market.static[slot] / market.static[slot].sum()
     limits = constraints.Limits(
@@ -96,20 +101,27 @@ def _change(market: Market, slot: int, draws: int, seed: int) -> Change:
     budget = float(market.budget[slot])
     best_P = best_share(conditions, torch.tensor([budget], dtype=torch.float64), low_BP, high_BP)[0]
     around = drawn_around(market, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
-    now, then = (_responses(conditions, around, budget * share_P) for share_P in (today_P, best_P))
-    return Change(
-        campaign=market.campaigns[slot],
-        platforms=market.platforms,
-        budget=budget,
-        today_P=today_P.numpy(),
-        best_P=best_P.numpy(),
-        now_P=now[0][0],
-        then_P=then[0][0],
-        now_NP=now[0][1:],
-        then_NP=then[0][1:],
-        marginal_P=now[1][0],
-        marginal_NP=now[1][1:],
-    )
+    (now, slope), found = _responses(conditions, around, budget * today_P), []
+    for part in PARTS:
+        share_P = today_P + part * (best_P - today_P)
+        then, _ = _responses(conditions, around, budget * share_P)
+        found.append(
+            Change(
+                campaign=market.campaigns[slot],
+                platforms=market.platforms,
+                budget=budget,
+                part=part,
+                today_P=today_P.numpy(),
+                best_P=share_P.numpy(),
+                now_P=now[0],
+                then_P=then[0],
+                now_NP=now[1:],
+                then_NP=then[1:],
+                marginal_P=slope[0],
+                marginal_NP=slope[1:],
+            )
+        )
+    return tuple(found)
 
 
 def _responses(fitted: Conditions, drawn: Conditions, amount_P: torch.Tensor) -> tuple[Array, Array]:

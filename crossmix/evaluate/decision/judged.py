@@ -14,6 +14,7 @@ Shapes: P platforms, N draws, W blocks, R resamples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,20 @@ class Judged:
         """That the change earns more than as today."""
         return float((self.gain_N > 0).mean())
 
+    def sure(self, least: float) -> bool:
+        """Whether draws and held-out weeks both say so, and no money that moved in those weeks says otherwise."""
+        enough = len(self.realised_W) >= LEAST_BLOCKS
+        return enough and self.probability >= least and self.weeks_above >= least and self.otherwise is None
+
+    @property
+    def otherwise(self) -> tuple[float, float] | None:
+        """The gain by the answer to money that held-out weeks show, and its upper 97.5 %, where that is below 0."""
+        ratio_P = self.change.log_ratio_P
+        shifted_P = self.change.then_P * np.exp(np.clip(self.off_P * ratio_P, -2, 2))
+        mean = float((shifted_P - self.change.now_P).sum())
+        high = mean + 1.96 * float(np.sqrt(((shifted_P * ratio_P * self.off_error_P) ** 2).sum()))
+        return (mean, high) if high < 0 else None
+
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval of its gain."""
@@ -98,6 +113,20 @@ class Judged:
         return max(int(np.ceil(self.held_out * ((sure * error / mean) ** 2 - 1))), 1)
 
 
+def furthest(ways: Sequence[Judged], sure: float) -> Judged | None:
+    """The longest part of the way that is sure by draws and by held-out weeks; `None`: no part is.
+
+    Args:
+        ways: of one change, the whole way first.
+    """
+    return next((one for one in ways if one.sure(sure)), None)
+
+
+def redrawn(value_W: Array, rng: np.random.Generator) -> Array:
+    """Means of blocks drawn again with replacement, (R,)."""
+    return np.asarray(value_W[rng.integers(len(value_W), size=(RESAMPLES, len(value_W)))].mean(1))
+
+
 def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bool_], *, seed: int = 0) -> Judged:
     """Judge one campaign's change.
 
@@ -105,6 +134,7 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
         slot: the campaign's number.
         tried_P: platforms where the campaign ever spent.
     """
+    # The same draws for every part of the way.
     rng = np.random.default_rng((seed, slot))
     draws, platforms = change.now_NP.shape
     known_P, off_P, off_error_P = (table[slot] for table in (test.known_error_CP, test.off_CP, test.off_error_CP))
@@ -122,9 +152,9 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     realised_W = ((change.then_P - change.now_P) * np.exp(level_WP)).sum(1)
     weeks, above = (float("nan"),) * 3, 0.0
     if len(realised_W):
-        redrawn = realised_W[rng.integers(len(realised_W), size=(RESAMPLES, len(realised_W)))].mean(1)
-        low, high = np.quantile(redrawn, LEVELS)
-        weeks, above = (float(realised_W.mean()), float(low), float(high)), float((redrawn > 0).mean())
+        mean_R = redrawn(realised_W, np.random.default_rng(0))
+        low, high = np.quantile(mean_R, LEVELS)
+        weeks, above = (float(realised_W.mean()), float(low), float(high)), float((mean_R > 0).mean())
     return Judged(
         change=change,
         gain_N=by_platform_NP.sum(1),

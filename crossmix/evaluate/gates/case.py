@@ -14,7 +14,7 @@ from typing import Any
 
 from crossmix.bundle import Bundle
 from crossmix.config import Config
-from crossmix.evaluate.decision.judged import Judged
+from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.fidelity.impressions import Comparison
 from crossmix.evaluate.gates.verdicts import Gate, is_required, required_of
 from crossmix.evaluate.judge import Record
@@ -41,7 +41,7 @@ class Case:
     """The same, summarised (`judge.summarise`)."""
     bundle: Bundle
     """The policy as it would be served."""
-    judged: tuple[Judged, ...] = ()
+    decided: Decided | None = None
     """Of a spend history each campaign's recommended change; of impressions none."""
 
     @property

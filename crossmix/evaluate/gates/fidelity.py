@@ -47,12 +47,10 @@ MOST_ALLOWED = 0.25
 
 def _need(case: Case) -> Need | None:
     """The gain over the revenue that the change moves: an error of every platform below it leaves the gain above 0."""
-    if not case.judged:
+    if case.decided is None:
         return None
-    gain = sum(max(one.change.gain, 0.0) for one in case.judged)
-    margin = gain / max(sum(one.change.moved for one in case.judged), 1e-12)
-    bound = min(max(margin, case.config.gates.deviation), MOST_ALLOWED)
-    return Need(bound, case.judged[0].cycles * case.market.cycle_hours / 24)
+    bound = min(max(case.decided.margin, case.config.gates.deviation), MOST_ALLOWED)
+    return Need(bound, case.decided.test.cycles * case.market.cycle_hours / 24)
 
 
 def without_impressions(config: Config) -> list[Gate]:

@@ -60,7 +60,8 @@ def judge(
     heads = None if log.meta.aggregate else fusion
     comparison = daily.fidelity(fitted, log, planned) if heads is None else fidelity(fitted, log, planned, heads)
 
-    judged = decided(fitted, log) if log.meta.aggregate else None
+    judged = decided(config, fitted, log) if log.meta.aggregate else None
+    served = fitted if judged is None else judged.within(fitted)
     case = Case(
         config=config,
         market=fitted,
@@ -69,8 +70,8 @@ def judge(
         fidelity=comparison,
         records=records,
         policies=table,
-        bundle=publish_bundle(config, fitted, actor, out / "bundle", act=players["policy"]),
-        judged=() if judged is None else judged.campaigns,
+        bundle=publish_bundle(config, served, actor, out / "bundle", act=players["policy"]),
+        decided=judged,
     )
     if judged is not None:
         told(config, fitted, judged).save(out)
