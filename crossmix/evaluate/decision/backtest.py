@@ -33,6 +33,8 @@ Array = npt.NDArray[np.float64]
 WEEK_HOURS = 168
 BEFORE = 2
 """Blocks before an origin that tell the level."""
+FEWEST = 4
+"""Blocks that a short held-out time is cut into, where that makes them shorter than a week."""
 STEADY = 10.0
 """Conversions' worth of revenue that pulls a block's ratio to 1: one of nothing to nothing is none."""
 ENOUGH = 8.0
@@ -56,7 +58,7 @@ class Backtest:
     """The history against the market that was fitted on its first part."""
 
     block: int
-    """Cycles of a block."""
+    """Cycles of a block: a week's, or fewer."""
     level_WCP: Array
     """ln of booked over fitted revenue at the spend that happened, block by block of the held-out time: what came."""
     booked_W: Array
@@ -99,7 +101,7 @@ def backtest(market: Market, log: Log) -> Backtest:
     spend, revenue, conversions = (totals[name] for name in ("spend", "revenue", "conversions"))
     train = min(market.path["requests"].shape[0] if market.path else log.train_cycles, len(spend))
     predicted = at_spend(market, log.weekdays(), spend)
-    block = max(1, round(WEEK_HOURS / market.cycle_hours))
+    block = max(1, min(round(WEEK_HOURS / market.cycle_hours), (len(spend) - train) // FEWEST))
     starts = np.arange(train, len(spend) - block + 1, block)
     worth_CP = revenue.sum(0) / np.maximum(conversions.sum(0), 1)
     steady_CP = STEADY * np.where(worth_CP > 0, worth_CP, max(float(worth_CP.max()), 1e-9))
