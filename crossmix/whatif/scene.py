@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ from crossmix import constraints, drift
 from crossmix.allocate import LimitChange, changed
 from crossmix.config import ConfigError
 from crossmix.market.conditions import Conditions, nominal, scaled
+from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
-from crossmix.market.uncertain import factors
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def make_scene(
     slot = _campaign(market, campaign)
     if weekday is not None and not 0 <= weekday <= 6:
         raise ConfigError(f"weekday: {weekday}; give a number from 0 (Monday) to 6 (Sunday)")
-    exact = _double(market)
+    exact = doubled(market)
     conditions = nominal(exact, torch.tensor([slot]), None if weekday is None else torch.tensor([weekday]))
     if present:
         recent = _recent(exact, slot)
@@ -134,21 +134,10 @@ def make_scene(
         low_P=torch.as_tensor(low_BP[0], dtype=torch.float64),
         high_P=torch.as_tensor(high_BP[0], dtype=torch.float64),
         conditions=conditions,
-        fitted=_fitted(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
+        fitted=drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
         cycles=_cycles(exact, slot, conditions, draws, present, torch.Generator().manual_seed(2 * seed + 1)),
         seed=seed,
     )
-
-
-def spread(conditions: Conditions, each: int) -> Conditions:
-    """Every row `each` times, (N * each, P); prices are the same in all rows and are not copied."""
-    rows = conditions.requests.shape[0] * each
-    price = conditions.price
-    wide: dict[str, Tensor] = {
-        item.name: getattr(price, item.name)[:1].expand(rows, *getattr(price, item.name).shape[1:])
-        for item in fields(price)
-    }
-    return conditions.each(lambda table: table.repeat_interleave(each, 0), type(price)(**wide))
 
 
 def part(conditions: Conditions, start: int, stop: int) -> Conditions:
@@ -173,24 +162,6 @@ def _moment(weekday: int | None, present: bool) -> str:
     return f"{day}, {'with the drift of the last fitted week' if present else 'without drift'}"
 
 
-def _double(market: Market) -> Market:
-    """The market in double precision."""
-    return replace(
-        market,
-        value={name: table.double() for name, table in market.value.items()},
-        error={name: table.double() for name, table in market.error.items()},
-        price=market.price.double(),
-        volume_week=market.volume_week.double(),
-        response_week=market.response_week.double(),
-        minimum=market.minimum.double(),
-        maximum=market.maximum.double(),
-        step=market.step.double(),
-        static=market.static.double(),
-        context_rate=market.context_rate.double(),
-        path={name: table.double() for name, table in market.path.items()},
-    )
-
-
 def _recent(market: Market, slot: int) -> dict[str, Tensor]:
     """Mean multipliers of the last week fitted on, (P,) each: over whole weeks the weekday's own factors cancel."""
     if not market.path:
@@ -213,11 +184,6 @@ def _today(market: Market, slot: int, named: Mapping[str, float] | None) -> Tens
         raise ConfigError(f"share: today's shares sum to {total:.4g}; name every platform so that they sum to 1")
     share_P = torch.tensor([named.get(platform, 0.0) for platform in market.platforms], dtype=torch.float64)
     return share_P / share_P.sum()
-
-
-def _fitted(market: Market, slot: int, conditions: Conditions, draws: int, generator: torch.Generator) -> Conditions:
-    moved = scaled(spread(conditions, draws), **factors(market, slot, draws, generator))
-    return replace(moved, requests=moved.requests.clamp(min=1))
 
 
 def _cycles(
