@@ -23,7 +23,7 @@ from components.declared import steps
 from crossmix import files
 from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
 from crossmix.config import Config, ConfigError, to_json
-from crossmix.sources import in_s3, log_files, log_objects, settings, takes_folder
+from crossmix.sources import in_s3, is_pattern, log_files, log_objects, settings, takes_folder
 from pipelines.environment import EVERYWHERE
 
 Kind = TypeVar("Kind", bound=Artifact)
@@ -80,12 +80,13 @@ def check(config: Config, out: Path) -> None:
         log_objects(config.data)  # what is not there, or may not be read, is refused here
     elif config.data.path is not None:
         log = Path(config.data.path)
-        if not log.is_file() and not (log.is_dir() and takes_folder(config.data)):
+        pattern = takes_folder(config.data) and is_pattern(config.data.path)
+        if not pattern and not log.is_file() and not (log.is_dir() and takes_folder(config.data)):
             raise ConfigError(
                 f"--data {log}: {'is no file' if log.exists() else 'does not exist'}; name the log's file"
             )
         log_files(config.data)  # a folder without a log is refused here
-        if not os.access(log, os.R_OK):
+        if not pattern and not os.access(log, os.R_OK):
             raise ConfigError(f"--data {log}: may not be read; change its permissions")
     settings(config.data)
     if config.train.settings:

@@ -49,8 +49,8 @@ class Data:
     source: Name = "demo"
     """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
     path: str | None = None
-    """The log's file, or the folder of its files where the source takes one; for `impressions` also what lies in S3, as
-    `s3://bucket/prefix`; `None` for `demo`."""
+    """The log's file, or the folder or pattern (`exports/*.csv`) of its files where the source takes one; for
+    `impressions` also what lies in S3, as `s3://bucket/prefix`; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
     memory: Annotated[float, Field(ge=LEAST_MEMORY, allow_inf_nan=False)] | None = None
@@ -86,7 +86,8 @@ class Data:
     platform_groups: dict[Name, Name] = field(default_factory=dict)
     """Raw platform to the group that it is counted in, before `keep_platforms`; one not named keeps its own name."""
     value_per_conversion: Positive | None = None
-    """What a conversion is worth, currency; for logs that do not say (`ipinyou`, `kuairand`)."""
+    """What a conversion is worth, currency; for logs that do not say (`ipinyou`, `kuairand`, a `spend` history of
+    leads)."""
     value_per_click: Positive | None = None
     """Instead: every click counts as a conversion worth this, currency; for logs without values or conversions."""
     cost_model: str | None = None
@@ -94,11 +95,27 @@ class Data:
     `lognormal:MU,SIGMA` of the price's logarithm; currency."""
     conversion_column: Literal["long_view", "is_like", "is_follow", "is_comment", "is_forward"] | None = None
     """Which signal of a `kuairand` log is the conversion; `None`: `long_view`."""
+    columns: dict[Name, Name] = field(default_factory=dict)
+    """Of a `spend` history: which column is which, as `{"spend": "Kosten", "date": "Tag"}` (`--map`); one not named is
+    found by its name."""
+    dates: Literal["day-first", "month-first"] | None = None
+    """Of a `spend` history: what 03/04/2025 begins with, where no date of the file tells; `None`: found or asked."""
+    decimal: Literal["point", "comma"] | None = None
+    """Of a `spend` history: the decimal separator, where no number of the file tells; `None`: found or asked."""
+    repeated: Literal["add", "newest"] | None = None
+    """Of a `spend` history: what rows of one date, platform and campaign are where nothing tells: parts that are added
+    up, or the same day told again, of which the later counts; `None`: found or asked."""
+    idle_days: bool = False
+    """Of a `spend` history: days without any row are days on which nothing was spent (`--idle-days`)."""
+    accept: tuple[Name, ...] = ()
+    """Of a `spend` history: doubts that are none, by the kind that the refusal names (`--accept`)."""
     settings: dict[Name, Any] = field(default_factory=dict)
     """Settings that only this source has (`Source.settings`), by key; most have none."""
     demo: Demo = field(default_factory=Demo)
     """Sizes of the generated log; other sources read nothing of it."""
 
 
+OF_HISTORIES = ("columns", "dates", "decimal", "repeated", "idle_days", "accept")
+"""Keys of `Data` that say how a spend history is read; other sources refuse them."""
 ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")
 """Keys of `Data` that tell what a log lacks; a source that lacks it asks for it (`Source.asks`)."""

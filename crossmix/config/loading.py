@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from crossmix.config.data import ASKABLE
+from crossmix.config.data import ASKABLE, OF_HISTORIES, Data
 from crossmix.config.tree import PRESETS, Config, paper
 from crossmix.config.values import ConfigError, T
 from crossmix.registered import PACKAGES, declared
 
-FREE = ("data.settings", "train.settings", "monitor.settings", "alerts.targets")
+FREE = ("data.settings", "data.columns", "train.settings", "monitor.settings", "alerts.targets")
 """Mappings whose keys the tree does not know, so that `--set` may add one, below another too."""
 
 
@@ -148,6 +148,9 @@ def _check(config: Config) -> None:
             raise ConfigError(
                 f"data.{name}: source {data.source!r} has its own; drop the key, it is for {', '.join(asking)}"
             )
+    for name in OF_HISTORIES:
+        if getattr(data, name) != getattr(Data(), name) and data.source != "spend":
+            raise ConfigError(f"data.{name}: source {data.source!r} reads one format; drop the key, it is for spend")
     monitors = declared(PACKAGES["monitor.watch"])
     for name in config.monitor.watch:
         if name not in monitors:
@@ -156,9 +159,10 @@ def _check(config: Config) -> None:
     if config.train.agent not in agents:
         raise ConfigError(f"train.agent: {config.train.agent!r} is unknown; use one of {', '.join(agents)}")
     gates = declared(PACKAGES["gates.required"])
-    for name in config.gates.required:
-        if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):
-            raise ConfigError(f"gates.required: no gate is called {name!r}; gates are {', '.join(gates)}")
+    for key in ("required", "required_of_history"):
+        for name in getattr(config.gates, key):
+            if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):
+                raise ConfigError(f"gates.{key}: no gate is called {name!r}; gates are {', '.join(gates)}")
     if config.fusion.attention_heads * config.fusion.head_dim != config.fusion.modality_dim:
         raise ConfigError(
             f"fusion.head_dim: {config.fusion.attention_heads} heads x {config.fusion.head_dim} must equal "

@@ -150,17 +150,28 @@ def log_objects(data: Data) -> dict[str, S3File]:
     return s3.files(str(data.path), literals.get("folder", ()), literals.get("beside", ()))
 
 
+def is_pattern(path: str) -> bool:
+    """Whether a path is a pattern of files (`exports/*.csv`) and no file."""
+    return any(sign in path for sign in "*?[") and not Path(path).exists()
+
+
 def log_files(data: Data) -> dict[str, Path]:
     """Every file that the source reads, by its name under `data.path` (a file: by its own name).
 
     Raises:
-        DataError: a folder without a file of the source.
+        DataError: a folder without a file of the source, or a pattern that nothing matches.
     """
     if data.path is None:
         return {}
     path = Path(data.path)
     literals = declaration(data.source).literals
     patterns, beside = literals.get("folder", ()), literals.get("beside", ())
+    if patterns and is_pattern(data.path):
+        pattern = str(path.relative_to(path.anchor))
+        matched = sorted(file for file in Path(path.anchor or ".").glob(pattern) if file.is_file())
+        if not matched:
+            raise DataError(f"data.path: no file matches {data.path!r}; correct the pattern, and quote it in a shell")
+        return {str(file): file for file in matched}
     if not (path.is_dir() and patterns):
         return {path.name: path} | {name: path.with_name(name) for name in beside if path.with_name(name).is_file()}
     files = sorted({file for name in patterns for end in ("", ".gz") for file in path.rglob(name + end)})

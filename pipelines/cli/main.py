@@ -19,6 +19,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
+from pipelines.cli.check import Accept, IdleDays, Map, check, settings
 from pipelines.cli.images import cluster as images
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
@@ -50,13 +51,16 @@ def run(
     preset: Preset = "laptop",
     source: Annotated[str | None, typer.Option(help=SOURCE_HELP)] = None,
     data: Annotated[
-        str | None, typer.Option(help="The log's file, folder of files or s3:// address; not for demo.")
+        str | None, typer.Option(help="The log's file, folder or pattern of files, or s3:// address; not for demo.")
     ] = None,
     out: Out = Path("out/run"),
     accept_quarantine: Annotated[
         bool,
         typer.Option("--accept-quarantine", help="Go on without the rows that cannot be used, however much they hold."),
     ] = False,
+    map_: Map = None,
+    accept: Accept = None,
+    idle_days: IdleDays = False,
     set_: Set = None,
 ) -> None:
     """Train, gate and register an allocation policy, and write a report.
@@ -72,12 +76,19 @@ def run(
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
         named += ["data.accept_quarantine=true"] if accept_quarantine else []
+        named += settings(map_ or (), accept or (), idle_days)
         config = load(preset, [*named, *(set_ or ())])
+        if config.data.source == "spend":
+            from crossmix.ingest.checked import short
+
+            local.check(config, out)
+            print(short(config), flush=True)
         outcome = local.run(config, out)
         print(local.describe(outcome, out))
     raise typer.Exit(outcome.status)
 
 
+app.command()(check)
 app.command("compile")(cluster.compile_)
 app.command()(cluster.submit)
 
@@ -93,7 +104,10 @@ def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")
 
 @app.command()
 def allocate(
-    out: Annotated[Path | None, typer.Argument(help="Folder of a finished run: its champion answers.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a finished run: its champion answers, or what its gates did not pass."),
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Another bundle's folder than the run's champion.")] = None,
     features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Which campaign; every one if absent.")] = None,
@@ -111,7 +125,7 @@ def allocate(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON; a list where several campaigns answer.")] = False,
 ) -> None:
-    """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""
+    """Split the next cycle's budget, with reasons and how far to trust them: proved, plausible, or explore first."""
     with readable_errors():
         import json
 
@@ -120,15 +134,15 @@ def allocate(
         from pipelines.local import step_folder
 
         if out is not None:
-            bundle, features = bundle or out / "bundle", features or step_folder(out, "features")
+            bundle, features = bundle or answer.bundle_of(out), features or step_folder(out, "features")
         if bundle is None or features is None:
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
-        answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
+        answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or (), out)
         if json_:
             plain = [one.as_dict() for one in answers]
             print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
         else:
-            print("\n\n".join(map(answer.table, answers)))
+            print("\n\n".join(one.table() for one in answers))
 
 
 @app.command()

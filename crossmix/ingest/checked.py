@@ -1,0 +1,186 @@
+"""What a spend history says before anything is fitted: how it was read, whose money it is, what it can tell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from crossmix.config import Config
+from crossmix.ingest.engine import connect
+from crossmix.ingest.impressions import ingest_raw
+from crossmix.schema import DataError, Dataset
+from crossmix.sources.history.columns import NUMBERS, PLANNED
+from crossmix.sources.history.load import ONLY, History, load
+from crossmix.sources.history.plausible import missing_days
+from crossmix.sources.spend import raw
+
+STEADY = 0.1
+"""Spend whose days differ by less (deviation of its logarithm) moved by chance alone."""
+FEW_CONVERSIONS = 100
+"""A platform with fewer tells its conversion rate to worse than 10 %."""
+NEAR_EDGE = 14
+"""Days after the first, or before the last, from which on a platform counts as begun late, or ended."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """A history as `crossmix check` tells it."""
+
+    history: History
+    days: pd.DataFrame
+    """day, platform, campaign and NUMBERS: what could be read as such; NaN: no value."""
+    platforms: pd.DataFrame
+    """Index platform, by spend: sums of NUMBERS, rows, first, last."""
+    quarantined: list[tuple[str, int, float, str]] = field(default_factory=list)
+    """Code, rows, their share of spend, an example."""
+    problem: str | None = None
+    """Why it cannot be fitted."""
+
+
+def check(config: Config) -> Checked:
+    """Read and clean a history, as a run would, into a folder that is removed.
+
+    Raises:
+        DataError: it cannot be read, or cannot be meant.
+    """
+    history = load(config.data)
+    days = _days(history)
+    if days.empty:
+        raise DataError("outcomes: no row has a date and a platform; pass a history with rows")
+    checked = Checked(history, days, _platforms(days))
+    with tempfile.TemporaryDirectory(prefix="crossmix-check-") as folder:
+        work, out = Path(folder), Path(folder) / "dataset"
+        out.mkdir()
+        try:
+            backend = connect(config.data.engine, work, config.data.memory)
+            ingest_raw(raw(history, backend, work), config.data, out)
+        except DataError as error:
+            checked.problem = str(error)
+        else:
+            rejected = Dataset(out).frame("quarantine")
+            checked.quarantined = _quarantined(rejected, float(days["spend"].sum()))
+    return checked
+
+
+def _days(history: History) -> pd.DataFrame:
+    columns = history.columns
+    frame = pd.DataFrame({name: pd.to_numeric(pd.Series(columns[name]), errors="coerce") for name in NUMBERS})
+    frame["day"] = pd.to_datetime(pd.Series(columns["date"]), format="%Y-%m-%d", errors="coerce")
+    frame["platform"] = columns["platform"]
+    frame["campaign"] = columns.get("campaign", [ONLY] * len(frame))
+    return frame[frame["day"].notna() & frame["platform"].ne("")]
+
+
+def _platforms(days: pd.DataFrame) -> pd.DataFrame:
+    by = days.groupby("platform")
+    table = by[list(NUMBERS)].sum(min_count=1)
+    table["rows"], table["first"], table["last"] = by.size(), by["day"].min(), by["day"].max()
+    return table.sort_values("spend", ascending=False)
+
+
+def _quarantined(rejected: pd.DataFrame, spent: float) -> list[tuple[str, int, float, str]]:
+    """By code: rows, share of all spend, an example."""
+    found = []
+    for code, rows in rejected[rejected["table"] == "outcomes"].groupby("code"):
+        money = pd.to_numeric(rows["row"].str.extract(r'"spend": (-?[\d.eE+]+)')[0], errors="coerce").sum()
+        found.append((str(code), len(rows), float(money) / spent if spent else 0.0, str(rows["reason"].iloc[0])))
+    return sorted(found, key=lambda one: (-one[2], one[0]))
+
+
+def missing(checked: Checked) -> list[str]:
+    """Sentences: days without a row, values that are not there."""
+    days, lines = checked.days, []
+    known = sorted(set(days["day"].dt.date))
+    step = _step(known)
+    absent = missing_days(known) if step == 1 else []
+    if absent:
+        lines.append(f"{len(absent)} day(s) between the first and the last have no row, as {absent[0]}.")
+    for name in NUMBERS:
+        blank = days[days[name].isna()]
+        if len(blank):
+            where = Counter(blank["platform"])
+            shown = ", ".join(f"{platform} {count:,}" for platform, count in where.most_common(4))
+            lines.append(f"{name}: {len(blank):,} of {len(days):,} rows have none ({shown}).")
+    if PLANNED not in checked.history.columns:
+        lines.append("There is no column of planned budgets: what was spent stands for the plan.")
+    ends = checked.platforms
+    for name in ends.index:
+        if (ends.loc[name, "first"] - days["day"].min()).days > NEAR_EDGE:
+            lines.append(f"{name} begins on {ends.loc[name, 'first']:%Y-%m-%d}.")
+        if (days["day"].max() - ends.loc[name, "last"]).days > NEAR_EDGE:
+            lines.append(f"{name} ends on {ends.loc[name, 'last']:%Y-%m-%d}.")
+    return lines
+
+
+def _step(known: Sequence[object]) -> int:
+    gaps = np.diff(np.array(known, dtype="datetime64[D]")).astype(int)
+    return int(np.median(gaps)) if len(gaps) else 1
+
+
+def answers(checked: Checked) -> tuple[list[str], list[str]]:
+    """What can be answered with the history, and what cannot, in sentences."""
+    days, table = checked.days, checked.platforms
+    if checked.problem:
+        return [], [f"Nothing yet: {checked.problem}."]
+    able = [
+        f"How to split a budget among {', '.join(map(str, table.index))} by the results that are attributed to them, "
+        "and what another budget would bring (crossmix run, allocate, whatif)."
+    ]
+    unable = []
+    by_day = days.groupby(["platform", "day"])["spend"].sum()
+    for name in table.index:
+        spend = by_day.loc[name]
+        spend = spend[spend > 0]
+        if len(spend) >= 2 and float(np.log(spend).std()) < STEADY:
+            unable.append(
+                f"How {name} answers to money: its spend hardly moved ({np.log(spend).std():.0%} from day to day); "
+                "only money that is moved on purpose tells (crossmix experiment plan)."
+            )
+        if not table.loc[name, "clicks"] > 0:
+            unable.append(f"What a unit more on {name} brings through clicks: it has none in the history.")
+        elif table.loc[name, "conversions"] < FEW_CONVERSIONS:
+            unable.append(
+                f"{name}'s own conversion rate to better than 10 %: it has {table.loc[name, 'conversions']:g} "
+                "conversions."
+            )
+    tried = days[days["spend"] > 0].groupby("campaign")["platform"].nunique()
+    holes = int((len(table) - tried).sum())
+    if holes:
+        unable.append(
+            f"What {holes} of {len(tried) * len(table)} pairs of campaign and platform bring: they were never tried; "
+            "other campaigns and platforms lend what they can."
+        )
+    unable.append(
+        "What the media caused: attributed results are what each platform claims. The 7:3 experiment tells it "
+        "(crossmix experiment plan; docs/guides/your-data.md)."
+    )
+    return able, unable
+
+
+def headline(checked: Checked) -> str:
+    """The history in a line: its days, platforms, money and conversions."""
+    days, table = checked.days, checked.platforms
+    return (
+        f"{days['day'].min():%Y-%m-%d} to {days['day'].max():%Y-%m-%d}, {len(days):,} rows, {len(table)} platforms, "
+        f"{days['campaign'].nunique()} campaign(s), spend {days['spend'].sum():,.2f}, conversions "
+        f"{days['conversions'].sum():,.0f}, revenue {days['revenue'].sum():,.2f} ({checked.history.currency})"
+    )
+
+
+def short(config: Config) -> str:
+    """The first lines of what `check` tells, for a run that begins.
+
+    Raises:
+        DataError: as `check`.
+    """
+    history = load(config.data)
+    days = _days(history)
+    checked = Checked(history, days, _platforms(days))
+    lines = [f"data       {headline(checked)}"] if len(days) else []
+    return "\n".join([*lines, *(f"  {note}" for note in history.notes)])

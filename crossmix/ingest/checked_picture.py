@@ -1,0 +1,64 @@
+"""The picture of a spend history: spend, conversions and cost per conversion of each platform over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from crossmix.ingest.checked import Checked
+from crossmix.pages.charts import Chart, platform_colour, standalone
+from crossmix.pages.scales import Axis, Scale
+
+WIDE, HIGH, LAST = 760.0, 190.0, 40.0
+"""Width; height of a panel, and what the days' axis needs."""
+GUTTER = 52.0
+WINDOW = 7
+"""Days of the trailing mean that is drawn: a weekday is one of a week."""
+MOST = 9
+"""Platforms drawn by themselves; the others are `other`."""
+
+
+def picture(checked: Checked) -> str:
+    """An SVG of its own."""
+    days = checked.days
+    names = [str(name) for name in checked.platforms.index]
+    shown = names if len(names) <= MOST + 1 else names[:MOST]
+    days = days.assign(platform=days["platform"].where(days["platform"].isin(shown), "other"))
+    shown = [*shown, "other"] if len(shown) < len(names) else shown
+    index = pd.date_range(days["day"].min(), days["day"].max())
+    spend, conversions = (_trailing(days, name, index, shown) for name in ("spend", "conversions"))
+    cost = spend / conversions.where(conversions > 0)
+    title = f"Spend history, {index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}, trailing means of {WINDOW} days"
+    chart = Chart(title, WIDE, 3 * HIGH + LAST)
+    panels = (("spend a day", spend), ("conversions a day", conversions), ("spend per conversion", cost))
+    for place, (label, table) in enumerate(panels):
+        final = place == len(panels) - 1
+        ticks = [(at, text if final else "") for at, text in _months(index)]
+        x = Axis(Scale(-0.5, max(len(index) - 0.5, 1.0)), ticks=ticks)
+        top = float(np.nanmax(np.append(table.to_numpy(), 0.0))) or 1.0
+        area = (0.0, place * HIGH, WIDE, (place + 1) * HIGH + (LAST if final else 0))
+        panel = chart.panel(x, Axis(Scale(0.0, 1.1 * top), label, most=4), area=area, gutter=GUTTER)
+        for number, name in enumerate(shown):
+            panel.line(range(len(index)), table[name].tolist(), platform_colour(number), width=1.6)
+        if place == 0:
+            panel.legend([(name, platform_colour(number), "") for number, name in enumerate(shown)])
+    return standalone(chart.svg())
+
+
+def _trailing(days: pd.DataFrame, name: str, index: pd.DatetimeIndex, shown: Sequence[str]) -> pd.DataFrame:
+    """Trailing means by day and platform; a day without a row counts as 0, days before the first row as nothing."""
+    table = days.pivot_table(index="day", columns="platform", values=name, aggfunc="sum")
+    table = table.reindex(index=index, columns=list(shown))
+    begun = table.notna().cummax()
+    ended = table[::-1].notna().cummax()[::-1]
+    filled = table.fillna(0.0).where(begun & ended)
+    return filled.rolling(WINDOW, min_periods=1).mean().where(begun & ended)
+
+
+def _months(index: pd.DatetimeIndex) -> list[tuple[float, str]]:
+    """About eight firsts of a month, or the first day where there is none."""
+    firsts = [at for at, day in enumerate(index) if day.day == 1] or [0]
+    step = -(-len(firsts) // 8)
+    return [(float(at), f"{index[at]:%b %Y}") for at in firsts[::step]]

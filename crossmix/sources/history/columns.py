@@ -1,0 +1,344 @@
+"""Which column of an export is which of a history's: names that ad platforms, connectors and sheets give them.
+
+Names are compared without case, signs and the currency in brackets: `Conv. value (EUR)` is `conv value`. Of several
+columns that fit, the one that stands first here is read, and the others are told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from crossmix.schema import DataError
+
+NUMBERS = ("spend", "impressions", "clicks", "conversions", "revenue")
+REQUIRED = ("date", "platform", *NUMBERS)
+CAMPAIGN, PLANNED = "campaign", "planned"
+OPTIONAL = (CAMPAIGN, PLANNED)
+KNOWN = (*REQUIRED, *OPTIONAL)
+
+# Google Ads, Meta Ads, TikTok, GA4, LinkedIn, Microsoft Advertising; dbt's ad_reporting models (which Fivetran keeps),
+# Airbyte's streams; then the same in other languages.
+SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "date": (
+            *("date", "day", "date day", "segments date", "date start", "reporting starts", "stat time day", "by day"),
+            *(
+                "gregorian date",
+                "time period",
+                "timeperiod",
+                "start date in utc",
+                "start date",
+                "dimensions stat time day",
+            ),
+            *("period", "week", "week start", "week starting", "week of", "iso week", "month day", "reporting date"),
+            *("report date", "activity date", "tag", "datum", "woche", "kalenderwoche", "jour", "semaine", "fecha"),
+            *("día", "dia", "semana", "data", "giorno", "settimana", "dag", "dato", "日付", "日期"),
+        ),
+        "platform": (
+            *("platform", "channel", "ad platform", "advertising platform", "media platform", "media channel"),
+            *("marketing channel", "media source", "data source", "source", "publisher", "vendor", "network"),
+            *("session source", "session source medium", "source medium", "session default channel group"),
+            *("default channel group", "session primary channel group", "medium", "publisher platform", "datasource"),
+            *("plattform", "kanal", "werbekanal", "quelle", "plateforme", "canal", "régie", "plataforma", "fuente"),
+            *("piattaforma", "canale", "kanaal", "medium quelle"),
+        ),
+        "campaign": (
+            *("campaign", "campaign name", "campaign group name", "campaign id", "session campaign", "campaign group"),
+            *(
+                "session campaign name",
+                "utm campaign",
+                "metrics campaign name",
+                "kampagne",
+                "kampagnenname",
+                "campagne",
+            ),
+            *("nom de la campagne", "campaña", "nombre de la campaña", "campagna", "nome campagna", "campanha"),
+            *("nome da campanha", "campagnenaam"),
+        ),
+        "spend": (
+            *(
+                "spend",
+                "cost",
+                "amount spent",
+                "ad spend",
+                "adspend",
+                "spent",
+                "total spent",
+                "total spend",
+                "total cost",
+            ),
+            *("media spend", "media cost", "ads cost", "ad cost", "advertiser ad cost", "cost in local currency"),
+            *("cost in usd", "costs", "ad spend cost", "metrics spend", "metrics cost", "metrics cost micros"),
+            *("cost micros", "spend micros", "kosten", "ausgaben", "ausgegebener betrag", "werbekosten", "mediakosten"),
+            *("mediaspend", "coût", "cout", "coûts", "dépenses", "depenses", "montant dépensé", "coste", "gasto"),
+            *("importe gastado", "inversión", "inversion", "costo", "spesa", "importo speso", "custo", "valor usado"),
+            *("besteed bedrag", "uitgaven", "費用", "花费"),
+        ),
+        "impressions": (
+            *("impressions", "impr", "impression", "ad impressions", "ads impressions", "advertiser ad impressions"),
+            *("metrics impressions", "imps", "views shown", "impressionen", "einblendungen", "impresiones"),
+            *("impressioni", "impressões", "impressoes", "vertoningen", "affichages", "表示回数"),
+        ),
+        "clicks": (
+            *("clicks", "link clicks", "click", "ad clicks", "ads clicks", "advertiser ad clicks", "metrics clicks"),
+            *("inline link clicks", "clicks destination", "clicks all", "klicks", "link klicks", "klicks auf link"),
+            *("klicks alle", "clics", "clics sur un lien", "clics en el enlace", "clic", "clic sul link", "cliques"),
+            *("cliques no link", "klikken", "クリック数"),
+        ),
+        "conversions": (
+            *("conversions", "conversion", "conv", "total conversions", "metrics conversions", "website purchases"),
+            *(
+                "purchases",
+                "purchase",
+                "results",
+                "key events",
+                "leads",
+                "lead",
+                "complete payment",
+                "total complete payment",
+            ),
+            *(
+                "orders",
+                "transactions",
+                "ecommerce purchases",
+                "all conv",
+                "all conversions",
+                "metrics all conversions",
+            ),
+            *("website leads", "konversionen", "conversionen", "käufe", "ergebnisse", "bestellungen", "achats"),
+            *(
+                "résultats",
+                "conversiones",
+                "compras",
+                "resultados",
+                "conversioni",
+                "acquisti",
+                "risultati",
+                "conversões",
+            ),
+            *("conversies", "aankopen", "コンバージョン"),
+        ),
+        "revenue": (
+            *(
+                "revenue",
+                "conv value",
+                "conversion value",
+                "conversions value",
+                "conversion values",
+                "conversions values",
+            ),
+            *("total conversion value", "total conv value", "metrics conversions value", "purchases conversion value"),
+            *("purchase conversion value", "website purchases conversion value", "purchase value", "purchase revenue"),
+            *("total revenue", "ecommerce revenue", "total purchase value", "complete payment value", "total value"),
+            *("total complete payment value", "total complete payment rate value", "all conv value", "all revenue"),
+            *("attributed revenue", "sales", "sales value", "value", "umsatz", "erlös", "conversion wert", "conv wert"),
+            *("conversionwert", "wert der conversions", "kaufwert", "conversion wert für käufe"),
+            *(
+                "chiffre d affaires",
+                "valeur de conversion",
+                "valeur de conv",
+                "revenu",
+                "ingresos",
+                "valor de conversión",
+            ),
+            *("valor de conv", "ricavi", "valore di conversione", "valore conv", "receita", "valor de conversão"),
+            *("omzet", "conversiewaarde", "売上"),
+        ),
+        "planned": (
+            "planned",
+            "planned budget",
+            "planned spend",
+            "plan",
+            "plan spend",
+            "geplant",
+            "planbudget",
+            "prévu",
+        ),
+    }
+)
+CURRENCIES = frozenset(
+    [
+        "usd",
+        "eur",
+        "gbp",
+        "jpy",
+        "chf",
+        "sek",
+        "nok",
+        "dkk",
+        "pln",
+        "czk",
+        "huf",
+        "ron",
+        "bgn",
+        "try",
+        "ils",
+        "aed",
+        "sar",
+        "inr",
+        "idr",
+        "thb",
+        "vnd",
+        "myr",
+        "sgd",
+        "hkd",
+        "cny",
+        "twd",
+        "krw",
+        "aud",
+        "nzd",
+        "cad",
+        "mxn",
+        "brl",
+        "ars",
+        "clp",
+        "cop",
+        "pen",
+        "zar",
+        "egp",
+        "ngn",
+        "kes",
+        "uah",
+        "rub",
+    ]
+)
+_BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
+_OF = {
+    synonym: (name, rank) for name, synonyms in SYNONYMS.items() for rank, synonym in reversed([*enumerate(synonyms)])
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which column of a sheet is which of the history's."""
+
+    at: dict[str, int]
+    """A history's column to the sheet's index."""
+    ignored: list[int]
+    """Indices that are not read."""
+    rivals: dict[str, list[str]]
+    """A history's column to others of the sheet that fit too."""
+    currency: str | None
+    """Named by a header, as EUR."""
+    micros: bool
+    """Spend is in millionths."""
+
+
+def plain(name: str) -> str:
+    """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`."""
+    text = name.strip().lower()
+    text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CURRENCIES, *"€$£¥"} else f" {match.group(1)} ", text)
+    words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text)).split()
+    if len(words) > 1 and words[-1] in CURRENCIES and " ".join(words) not in _OF:
+        words.pop()
+    return " ".join(words)
+
+
+def currency_of(name: str) -> str | None:
+    """The currency that a column's name ends with or has in brackets, as EUR."""
+    for text in (*_BRACKET.findall(name.lower()), re.sub(r"[\W_]+", " ", name.lower()).rpartition(" ")[2]):
+        if text.strip() in CURRENCIES:
+            return str(text.strip().upper())
+    return None
+
+
+def column_of(name: str) -> str | None:
+    """Which of a history's columns a name means; `None`: none."""
+    known = _OF.get(plain(name))
+    return known[0] if known else None
+
+
+def score(mapped: Mapping[str, str], names: Sequence[str]) -> int:
+    """How many of a history's columns a line of cells names, by itself or by `data.columns`."""
+    given = {plain(column) for column in mapped.values()}
+    found = {column_of(name) or (plain(name) if plain(name) in given else None) for name in names if name.strip()}
+    return len(found - {None})
+
+
+def check_mapped(mapped: Mapping[str, str]) -> None:
+    """Raise `DataError` where `data.columns` names something that a history does not have."""
+    for name in mapped:
+        if name not in KNOWN:
+            raise DataError(f"data.columns.{name}: a history has no such column; use one of {', '.join(KNOWN)}")
+
+
+def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
+    """Which column is which.
+
+    Args:
+        mapped: `data.columns`, a history's column to the sheet's name.
+        where: the sheet, for errors.
+
+    Raises:
+        DataError: `data.columns` names a column that is not there, or one that is read is there twice.
+    """
+    names = [plain(name) for name in header]
+    at: dict[str, int] = {}
+    rivals: dict[str, list[str]] = {}
+    for column, wanted in mapped.items():
+        exact = [index for index, name in enumerate(header) if name == wanted]
+        fitting = exact or [index for index, name in enumerate(names) if name == plain(wanted)]
+        if not fitting:
+            raise DataError(
+                f"data.columns.{column}: {where!r} has no column {wanted!r}; it has {', '.join(filter(None, header))}"
+            )
+        at[column] = _once(fitting, header, where)
+    for column, synonyms in SYNONYMS.items():
+        if column in at:
+            continue
+        free = [index for index in range(len(header)) if index not in at.values() and header[index]]
+        fitting = [index for synonym in synonyms for index in free if names[index] == synonym]
+        if fitting:
+            first = [index for index in fitting if names[index] == names[fitting[0]]]
+            at[column] = _once(first, header, where)
+            others = [header[index] for index in fitting if index not in first]
+            if others:
+                rivals[column] = others
+    money = [currency_of(header[at[name]]) for name in ("spend", "revenue") if name in at]
+    told = {code for code in money if code}
+    if len(told) > 1:
+        raise DataError(
+            f"spend: {where!r} has it in {money[0]} and revenue in {money[1]}; convert one to the other's currency"
+        )
+    return Found(
+        at,
+        [index for index in range(len(header)) if index not in at.values()],
+        rivals,
+        next(iter(told), None),
+        "spend" in at and "micros" in names[at["spend"]].split(),
+    )
+
+
+def _once(indices: Sequence[int], header: Sequence[str], where: str) -> int:
+    if len(indices) > 1:
+        name = header[indices[0]]
+        raise DataError(
+            f"{name}: column appears twice in {where!r}; keep one, or give them different names and say which one is "
+            "read (--map)"
+        )
+    return indices[0]
+
+
+def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: Sequence[str]) -> DataError:
+    """What to say of a sheet that lacks columns: what it probably is, and what to do."""
+    if {"platform", "spend"} <= set(lacks) and {"date", "revenue"} <= set(found):
+        return DataError(
+            f"platform, spend: {where!r} has dates and revenue alone: sales that no platform claims. A split is learnt "
+            "from what each platform's money came back with: pass spend, impressions, clicks, conversions and the "
+            "revenue attributed to it, by day and platform, as the platforms' exports have them; what media caused "
+            "beyond that only an experiment tells (docs/guides/your-data.md)"
+        )
+    shown = ", ".join(filter(None, header)) or "no names"
+    hint = f"; it has {shown[:300]}: add or rename the column, or say which one it is (--map {lacks[0]}=NAME)"
+    if lacks[0] == "platform":
+        hint += (
+            ". The export of one platform needs the others' beside it: pass their folder (a file's name is then its "
+            "platform), or split among campaigns (--map platform=Campaign)"
+        )
+    return DataError(
+        f"{lacks[0]}: column is missing from {where!r} (missing: {', '.join(lacks)}); a spend history has "
+        f"{', '.join(REQUIRED)} and may have {' and '.join(OPTIONAL)}{hint}"
+    )

@@ -1,0 +1,195 @@
+"""Dates as people write them: one format for the whole input, day or month first as all rows decide."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import lru_cache
+from types import MappingProxyType
+
+from crossmix.schema import DataError
+
+_TIME = r"(?:[T ,]+\d{1,2}[:.]\d{2}.*)?"
+_PREFIXES: Mapping[int, str] = MappingProxyType(
+    {
+        1: "jan ene gen янв",
+        2: "feb fév fev",
+        3: "mar mär mrz maa mrt",
+        4: "apr avr abr",
+        5: "may mai mag mei maj",
+        6: "jun juin giu",
+        7: "jul juil lug",
+        8: "aug aoû aou ago",
+        9: "sep set",
+        10: "oct okt ott out",
+        11: "nov",
+        12: "dec dez dic déc",
+    }
+)
+MONTHS = {prefix: month for month, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
+"""How the months begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
+EXCEL_DAY_ZERO = date(1899, 12, 30)
+DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
+_ISO = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
+_COMPACT = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})")
+_WEEK = re.compile(
+    r"(\d{4})[- ]?(?:W|KW|S)[- ]?(\d{1,2})|(?:W|KW|CW|Week|Woche|S) ?(\d{1,2})[ /.-]+(\d{4})", re.IGNORECASE
+)
+_NUMERIC = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){_TIME}")
+_DAY_NAMED = re.compile(
+    rf"(?:[^\W\d]+\.?,? )?(\d{{1,2}})\.?[ -](?:de )?([^\W\d]+)\.?,?[ -](?:de )?(\d{{4}}|\d{{2}}){_TIME}"
+)
+_MONTH_NAMED = re.compile(rf"(?:[^\W\d]+\.?, )?([^\W\d]+)\.? (\d{{1,2}}),? (\d{{4}}){_TIME}")
+_SERIAL = re.compile(r"([2-7]\d{4})(?:\.0+)?")
+_RANGE = re.compile(r"\s+(?:-|–|—|to|bis|~)\s+|(?<=\d)~(?=\d)")
+
+
+def _day(year: str, month: int, day: str) -> date | None:
+    number = int(year) + (2000 if len(year) == 2 else 0)
+    try:
+        return date(number, month, int(day))
+    except ValueError:
+        return None
+
+
+def _month(name: str) -> int | None:
+    text = name.lower()
+    return MONTHS.get(text[:4]) or MONTHS.get(text[:3])
+
+
+def _iso(text: str) -> date | None:
+    found = _ISO.fullmatch(text)
+    return _day(found[1], int(found[3]), found[4]) if found else None
+
+
+def _compact(text: str) -> date | None:
+    found = _COMPACT.fullmatch(text)
+    return _day(found[1], int(found[2]), found[3]) if found else None
+
+
+def _week(text: str) -> date | None:
+    found = _WEEK.fullmatch(text)
+    if found is None:
+        return None
+    year, week = (found[1], found[2]) if found[1] else (found[4], found[3])
+    try:
+        return date.fromisocalendar(int(year), int(week), 1)
+    except ValueError:
+        return None
+
+
+def _named(text: str) -> date | None:
+    found = _DAY_NAMED.fullmatch(text)
+    day, name, year = (found[1], found[2], found[3]) if found else ("", "", "")
+    if not found:
+        found = _MONTH_NAMED.fullmatch(text)
+        name, day, year = (found[1], found[2], found[3]) if found else ("", "", "")
+    month = _month(name)
+    return _day(year, month, day) if month else None
+
+
+def _serial(text: str) -> date | None:
+    found = _SERIAL.fullmatch(text)
+    return EXCEL_DAY_ZERO + timedelta(days=int(found[1])) if found else None
+
+
+def _numeric(order: str) -> Callable[[str], date | None]:
+    def read(text: str) -> date | None:
+        found = _NUMERIC.fullmatch(text)
+        if found is None:
+            return None
+        day, month = (found[1], found[3]) if order == DAY_FIRST else (found[3], found[1])
+        return _day(found[4], int(month), day)
+
+    return read
+
+
+FORMATS: Mapping[str, Callable[[str], date | None]] = MappingProxyType(
+    {
+        "year-month-day": _iso,
+        "yyyymmdd": _compact,
+        "ISO week": _week,
+        "month by name": _named,
+        "Excel's day number": _serial,
+        DAY_FIRST: _numeric(DAY_FIRST),
+        MONTH_FIRST: _numeric(MONTH_FIRST),
+    }
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def is_date(text: str) -> bool:
+    """Whether a cell may be a date in any format."""
+    first = _start(text)
+    return any(read(first) is not None for read in FORMATS.values())
+
+
+def _start(text: str) -> str:
+    """A date, or the first of a range (`06/01/2025 - 12/01/2025`)."""
+    whole = text.strip().strip("'\"").replace("\u00a0", " ")
+    return _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
+
+
+def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[str]]:
+    """Dates as `2025-01-06`; what is none in the input's format stays as it is. Weeks become their Mondays.
+
+    Args:
+        order: `data.dates`, `day-first` or `month-first`; `None`: found.
+
+    Returns:
+        The dates, and sentences for the user.
+
+    Raises:
+        DataError: whether day or month comes first is open, or both do.
+    """
+    count = Counter(texts)
+    starts = {text: _start(text) for text in count}
+    fits = {
+        name: sum(number for text, number in count.items() if read(starts[text]) is not None)
+        for name, read in FORMATS.items()
+    }
+    best = max(fits, key=lambda name: fits[name])
+    if not fits[best]:
+        return list(texts), []
+    why = ""
+    if best in (DAY_FIRST, MONTH_FIRST):
+        best, why = _order([starts[text] for text in count], order)
+    read = FORMATS[best]
+    result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
+    notes = []
+    if any(result[text] != text.strip() for text in count if read(starts[text]) is not None):
+        shown = next(text for text in count if read(starts[text]) is not None and result[text] != text.strip())
+        notes.append(f"Dates are read as {best}{why}: {shown!r} is {result[shown]}.")
+    ranges = sum(
+        starts[text] != text.strip() for text in count if read(starts[text]) is not None and " " in text.strip()
+    )
+    if ranges and any(_RANGE.search(text.strip()) for text in count):
+        notes.append("Of a range of dates its first day is read.")
+    return [result[text] for text in texts], notes
+
+
+def _order(texts: Sequence[str], given: str | None) -> tuple[str, str]:
+    """Whether day or month comes first, and by which value."""
+    found = [match for match in map(_NUMERIC.fullmatch, texts) if match]
+    first = next((match for match in found if 12 < int(match[1]) <= 31 and int(match[3]) <= 12), None)
+    second = next((match for match in found if 12 < int(match[3]) <= 31 and int(match[1]) <= 12), None)
+    if first and second:
+        raise DataError(
+            f"date: {first[0]!r} has the day first and {second[0]!r} the month; write all dates as YYYY-MM-DD"
+        )
+    proved = DAY_FIRST if first else MONTH_FIRST if second else None
+    if proved and given and proved != given:
+        raise DataError(f"data.dates: {given}, and {(first or second)[0]!r} shows {proved}; drop the setting")  # type: ignore[index]
+    if proved:
+        return proved, f" ({(first or second)[0]!r} shows it)"  # type: ignore[index]
+    if given:
+        return given, " (data.dates)"
+    if found and all(match[2] == "." for match in found):
+        return DAY_FIRST, " (points between them)"
+    one = found[0][0]
+    raise DataError(
+        f"date: {one!r} may have the day or the month first, and no date of the input tells which; write dates as "
+        f"YYYY-MM-DD, or say data.dates={DAY_FIRST} or data.dates={MONTH_FIRST} (--set)"
+    )

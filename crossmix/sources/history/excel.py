@@ -1,0 +1,75 @@
+"""Workbooks (`.xlsx`, `.xls`, `.ods`), read by python-calamine: each sheet with the columns of a history is a table."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from crossmix.schema import DataError
+from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
+from crossmix.sources.history.text import stem
+
+ENDINGS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How workbooks begin, whatever their name."""
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is a workbook, by its ending or by how it begins."""
+    if path.suffix.lower() in ENDINGS:
+        return True
+    with path.open("rb") as file:
+        return file.read(4) in SIGNATURES
+
+
+def read(path: Path, score: Score) -> list[Sheet]:
+    """The sheets that name three columns of a history; where none does, the first with any cell.
+
+    Raises:
+        DataError: no workbook, or an empty one.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook  # late: text needs none
+
+    try:
+        book = CalamineWorkbook.from_path(str(path))
+        tables = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+    except (CalamineError, OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"data.path: {str(path)!r} cannot be read as a workbook ({reason}); save it again as .xlsx, or as .csv"
+        ) from None
+    lines = {
+        name: [(number, cells) for number, row in enumerate(table, 1) if any(cells := [_text(value) for value in row])]
+        for name, table in tables.items()
+    }
+    named = [
+        name for name, rows in lines.items() if max((score(cells) for _, cells in rows[:HEADER_LINES]), default=0) >= 3
+    ]
+    chosen = named or [name for name, rows in lines.items() if rows][:1]
+    if not chosen:
+        raise DataError(f"data.path: {str(path)!r} is empty; pass a workbook with a header and rows")
+    several = len(chosen) > 1
+    sheets = [framed(f"{path} [{name}]", name if several else stem(path), lines[name], score) for name in chosen]
+    left = [name for name in lines if name not in chosen and lines[name]]
+    if len(lines) > 1:
+        told = f"; not {', '.join(map(repr, left))}, without the columns of a history" if left else ""
+        sheets[0].notes.append(
+            f"Of the workbook {path.name!r} these sheets are read: {', '.join(map(repr, chosen))}{told}."
+        )
+    return sheets
+
+
+def _text(value: Any) -> str:
+    """A cell as text that reads one way only."""
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < 1e15:
+            return str(int(value))
+        shown = repr(value)
+        # Three decimals could be read as thousands.
+        return shown + "0" if "e" not in shown and len(shown.rpartition(".")[2]) == 3 else shown
+    return "" if value is None else str(value)

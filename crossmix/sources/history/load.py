@@ -1,0 +1,248 @@
+"""From files to the columns of a history, each choice told: the order in which the parts of this package work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from crossmix.config import Data
+from crossmix.schema import DataError
+from crossmix.sources import log_files, takes_folder, verify_file, verify_files
+from crossmix.sources.history import columns as known
+from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, wide
+from crossmix.sources.history.sheet import Sheet, without_totals
+
+ONLY = "all campaigns"
+"""The campaign of a history that names none."""
+CURRENCY = "currency units of the history"
+SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "R$": "BRL", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS"}
+"""Signs that name one currency; $ and ¥ name several."""
+
+
+@dataclass(slots=True)
+class History:
+    """A history as text: numbers plain, dates as `2025-01-06`, no value as the empty string."""
+
+    columns: dict[str, list[str]]
+    """Of `columns.KNOWN` those that are there; `campaign` and `planned` may be absent."""
+    ignored: list[str]
+    """Columns that are not read, by their own names."""
+    currency: str
+    digest: str
+    """SHA-256 of the files."""
+    valued: bool = False
+    """Revenue is conversions times `data.value_per_conversion`."""
+    notes: list[str] = field(default_factory=list)
+
+
+def load(data: Data) -> History:
+    """Read what `data.path` names.
+
+    Raises:
+        DataError: it cannot be read as a history, or cannot be meant; the message names field, value and remedy.
+    """
+    known.check_mapped(data.columns)
+    sheets, digest = _sheets(data)
+    parts = [_part(sheet, data, len(sheets) > 1) for sheet in sheets]
+    codes = {part.currency for part in parts if part.currency}
+    if len(codes) > 1:
+        raise DataError(f"spend: the files have amounts in {' and '.join(sorted(codes))}; convert them to one currency")
+    rows, notes = _together(parts)
+    for name in ("platform", known.CAMPAIGN):
+        if name in rows.columns:
+            rows.others[f"{name} as written"] = rows.columns[name]
+            rows.columns[name], told = names.settle(rows.columns[name], name)
+            notes += told
+    history = repeated.settle(rows, data.repeated)
+    notes += rows.notes
+    history, valued, told = _valued(history, data)
+    notes += told
+    history = _idle(history, notes) if data.idle_days else history
+    history, told = plausible.check(history, data.accept)
+    ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
+    return History(history, ignored, next(iter(codes), CURRENCY), digest, valued, [*notes, *told])
+
+
+@dataclass(slots=True)
+class _Part:
+    """One sheet's columns."""
+
+    columns: dict[str, list[str]]
+    others: dict[str, list[str]]
+    ignored: list[str]
+    currency: str | None
+    notes: list[str]
+    name: str
+
+
+def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    path = Path(data.path or "")
+    files = log_files(data) if takes_folder(data) else {path.name: path}
+    files = {name: file for name, file in files.items() if not file.name.startswith(("~$", "."))}
+    digest = verify_files(files) if len(files) > 1 else verify_file(next(iter(files.values())))
+
+    def score(cells: Sequence[str]) -> int:
+        found = known.score(data.columns, cells)
+        return found + sum(wide.parted(cell) is not None for cell in cells if known.column_of(cell) is None)
+
+    sheets: list[Sheet] = []
+    for file in files.values():
+        sheets += excel.read(file, score) if excel.is_workbook(file) else [text.read(file, score)]
+    return sheets, digest
+
+
+def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
+    """A sheet's columns under the history's names, with plain numbers and dates."""
+    if wide.is_wide(sheet.header) and "platform" not in data.columns:
+        sheet = wide.rows(sheet)
+    found = known.find(sheet.header, data.columns, sheet.name)
+    sheet = without_totals(sheet, found.at.get("date"), dates.is_date)
+    notes = list(sheet.notes)
+    turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
+    columns = {name: [cell.strip() for cell in turned[at]] for name, at in found.at.items()}
+    if several and "platform" not in columns and "spend" in columns:
+        columns["platform"] = [sheet.stem] * len(sheet.rows)
+        notes.append(f"{sheet.stem!r} names no platform; its rows are the platform {sheet.stem!r}.")
+    lacks = [
+        name for name in known.REQUIRED if name not in columns and not (name == "revenue" and "conversions" in columns)
+    ]
+    if lacks:
+        raise known.missing(sheet.name, sheet.header, found.at, lacks)
+    others = {sheet.header[at] or f"column {at + 1}": list(turned[at]) for at in found.ignored}
+    others["date as written"] = columns["date"]
+    columns["date"], told = dates.convert(columns["date"], data.dates)
+    figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
+    plain, said, sign = numbers.convert(figures, data.decimal)
+    if found.micros:
+        plain["spend"] = [_millionths(value) for value in plain["spend"]]
+        said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
+    code = _currency(others, found.currency, sign, sheet.name)
+    renamed = [
+        f"{name} = {sheet.header[at]!r}" for name, at in found.at.items() if sheet.header[at].strip().lower() != name
+    ]
+    if renamed:
+        notes.append(f"Columns of {sheet.stem!r} are read as: {', '.join(renamed)}.")
+    notes += [
+        f"{', '.join(map(repr, rivals))} could be {name} too and is not read (--map {name}=NAME reads another)."
+        for name, rivals in found.rivals.items()
+    ]
+    told_ignored = [sheet.header[at] for at in found.ignored if sheet.header[at]]
+    unnamed = sum(not sheet.header[at] for at in found.ignored)
+    if unnamed:
+        told_ignored.append(f"{unnamed} without a name")
+    return _Part(columns | plain, others, told_ignored, code, [*notes, *told, *said], sheet.stem)
+
+
+def _millionths(value: str) -> str:
+    try:
+        return f"{float(value) / 1e6:.12g}"
+    except ValueError:
+        return value
+
+
+def _currency(others: Mapping[str, Sequence[str]], named: str | None, sign: str | None, where: str) -> str | None:
+    """The currency by header, sign or a column of codes.
+
+    Raises:
+        DataError: a column names two.
+    """
+    for name, values in others.items():
+        if known.plain(name) in {"currency", "currency code", "account currency", "währung", "devise", "moneda"}:
+            codes = sorted({value.strip().upper() for value in values if value.strip()})
+            if len(codes) > 1:
+                raise DataError(
+                    f"{name}: {where!r} has amounts in {', '.join(codes)}; amounts of two currencies cannot be added "
+                    "up: convert them to one"
+                )
+            if codes:
+                return codes[0]
+    return named or (SIGNS.get(sign, sign) if sign else None)
+
+
+def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:
+    """All sheets' rows, the older sheets' first."""
+    order = repeated.ordered([part.columns["date"] for part in parts], [part.name for part in parts])
+    parts = [parts[at] for at in order]
+    present = [name for name in known.KNOWN if any(name in part.columns for part in parts)]
+    fill = {known.CAMPAIGN: ONLY}
+    columns: dict[str, list[str]] = {name: [] for name in present}
+    other_names = list(dict.fromkeys(name for part in parts for name in part.others))
+    others: dict[str, list[str]] = {name: [] for name in other_names}
+    sheet: list[int] = []
+    for at, part in enumerate(parts):
+        size = len(part.columns["date"])
+        for name in present:
+            columns[name] += part.columns.get(name) or [fill.get(name, "")] * size
+        for name in other_names:
+            others[name] += part.others.get(name) or [""] * size
+        sheet += [at] * size
+    notes = [note for part in parts for note in part.notes]
+    if len(parts) > 1:
+        notes.insert(0, f"{len(parts)} tables are read together: {', '.join(repr(part.name) for part in parts[:12])}.")
+    return repeated.Rows(columns, others, sheet), list(dict.fromkeys(notes))
+
+
+def _valued(history: dict[str, list[str]], data: Data) -> tuple[dict[str, list[str]], bool, list[str]]:
+    """Revenue from conversions where the history has none.
+
+    Raises:
+        DataError: it has none and `data.value_per_conversion` is not given, or it has some and that is given.
+    """
+    earned = any(_number(value) for value in history.get("revenue", ()))
+    value = data.value_per_conversion
+    if earned:
+        if value is not None:
+            raise DataError(
+                f"data.value_per_conversion: {value:g}, and the history has revenue; drop the setting, or the column "
+                "of revenue"
+            )
+        return history, False, []
+    converted = any(_number(text) for text in history["conversions"])
+    if value is None:
+        if converted or "revenue" not in history:
+            raise DataError(
+                "revenue: the history has conversions and no revenue; say what a conversion is worth on average "
+                "(data.value_per_conversion=VALUE, --set: of a lead its chance to become a sale times what that earns)"
+            )
+        return history, False, []
+    worth = [f"{float(text) * value:.12g}" if _number(text) is not None else "" for text in history["conversions"]]
+    return (
+        history | {"revenue": worth},
+        True,
+        [f"Revenue is conversions times {value:g} (data.value_per_conversion): every conversion counts the same."],
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
+    """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
+    days = sorted({day for text in set(history["date"]) if (day := _date(text))})
+    absent = plausible.missing_days(days)
+    if not absent:
+        return history
+    cells = list(
+        dict.fromkeys(zip(history["platform"], history.get(known.CAMPAIGN, [ONLY] * len(history["date"])), strict=True))
+    )
+    result = {name: list(values) for name, values in history.items()}
+    for day in absent:
+        for platform, campaign in cells:
+            row = {"date": day.isoformat(), "platform": platform, known.CAMPAIGN: campaign}
+            for name, values in result.items():
+                values.append(row.get(name, "0"))
+    notes.append(f"{len(absent):,} day(s) without any row count as days on which nothing was spent (data.idle_days).")
+    return result
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,278 @@
+"""Numbers as people write them: one convention for the whole input, proved on all rows.
+
+A point or a comma is the decimal separator where one value shows it (`355.07`: not three digits follow), a thousands
+separator where one value shows that (`1.503,64`, `1.234.567`). Where no value decides (`4.261`), impressions and clicks
+do: they are whole. What is left is asked.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from crossmix.schema import DataError
+from crossmix.sources.history.columns import CURRENCIES
+
+Role = Literal["decimal", "thousands"]
+DECIMAL = {"point": ".", "comma": ","}
+OTHER = {".": ",", ",": "."}
+WHOLE = ("impressions", "clicks")
+"""Columns whose values are whole numbers."""
+BLANKS = frozenset({"-", "--", "---", "–", "—", "n/a", "na", "#n/a", "null", "none", "(not set)", "nil", "."})
+"""What stands for no value."""
+ENOUGH = 90
+"""Numbers that all have three digits after the separator, beside plain ones below 1,000: shortest decimals would end in
+a zero now and then, with so many of them in all but 0.9^90 = 1 in 10,000 cases."""
+_READY = re.compile(r"-?\d+(\.(\d{1,2}|\d{4,}))?|")
+_BARE = re.compile(r"-?\d[\d.,]*")
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
+_DIGITS = re.compile(r"\d[\d.,]*|[.,]\d+")
+_GAPS = re.compile(r"(?<=\d)[\s'’`_](?=\d{3}(\D|$))")
+_CODE = re.compile(rf"^(?:{'|'.join(CURRENCIES)}|r\$|us\$|kr\.?|zł|fr\.?|kč|ft|lei|rs\.?|руб\.?)|"
+                   rf"(?:{'|'.join(CURRENCIES)}|kr\.?|zł|fr\.?|kč|ft|lei|руб\.?)$", re.IGNORECASE)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Convention:
+    """How numbers are written, and what it was proved by."""
+
+    decimal: str | None = None
+    """`.` or `,`; `None`: no value has decimals."""
+    thousands: str | None = None
+    proof: dict[tuple[str, Role], tuple[str, str]] = field(default_factory=dict)
+    """Separator and role to the column and the value that show it."""
+    by_counts: bool = False
+    """Thousands separators were told by counts being whole."""
+
+
+def convert(
+    columns: Mapping[str, Sequence[str]], decimal: str | None
+) -> tuple[dict[str, list[str]], list[str], str | None]:
+    """Columns of numbers as plain text (`-1234.5`); what is no number stays as it is, what stands for none is empty.
+
+    Args:
+        columns: of NUMBERS and `planned`, as they are in the input.
+        decimal: `data.decimal`, `point` or `comma`; `None`: found.
+
+    Returns:
+        The columns, sentences for the user, and the currency whose sign they carry.
+
+    Raises:
+        DataError: two conventions, none that is certain, or two currencies.
+    """
+    unique = {name: dict.fromkeys(values) for name, values in columns.items()}
+    hard = {name: [text for text in texts if not _READY.fullmatch(text)] for name, texts in unique.items()}
+    if not any(hard.values()):
+        return {name: list(values) for name, values in columns.items()}, [], None
+    bare: dict[str, dict[str, str | None]] = {name: {} for name in columns}
+    signs: dict[str, tuple[str, str]] = {}
+    blanks = set()
+    for name, texts in hard.items():
+        for text in texts:
+            core, sign = _bare(text)
+            bare[name][text] = core
+            if sign:
+                signs.setdefault(sign, (name, text))
+            if core == "" and text.strip():
+                blanks.add(text.strip())
+    currency = _one_currency(signs)
+    found = _convention(
+        {name: [core for core in cores.values() if core] for name, cores in bare.items()},
+        {name: [text for text in texts if text not in bare[name]] for name, texts in unique.items()},
+        DECIMAL[decimal] if decimal else None,
+    )
+    read = {name: {text: _written(text, core, found) for text, core in cores.items()} for name, cores in bare.items()}
+    result = {name: [read[name].get(text, text) for text in values] for name, values in columns.items()}
+    return result, _notes(found, signs, blanks), currency
+
+
+def _bare(text: str) -> tuple[str | None, str | None]:
+    """A value's digits and separators with its sign, and its currency; `None`: no number; empty: no value."""
+    if _BARE.fullmatch(text):
+        return text, None
+    core = text.replace("\u00a0", " ").replace("\u202f", " ").replace("\u2212", "-").strip()
+    if core.lower() in BLANKS or not core:
+        return "", None
+    if _EXPONENT.fullmatch(core):
+        return core, None
+    negative = core.startswith("-") or core.endswith("-") or (core.startswith("(") and core.endswith(")"))
+    core = core.strip("()+- ")
+    marks = "".join(dict.fromkeys(char for char in core if unicodedata.category(char) == "Sc"))
+    code = _CODE.search(core)
+    sign = (code.group().upper().rstrip(".") if code else "") + (marks if not code or marks not in code.group() else "")
+    if code:
+        core = core[: code.start()] + core[code.end() :]
+    core = "".join(char for char in core if char not in marks).strip("+- ")
+    negative = negative or text.strip().strip(marks + " ").startswith("-")
+    core = _GAPS.sub("", core)
+    if not _DIGITS.fullmatch(core):
+        return None, None
+    return ("-" if negative else "") + core, sign or None
+
+
+def _one_currency(signs: Mapping[str, tuple[str, str]]) -> str | None:
+    if len(signs) > 1:
+        (one, (field_, value)), (two, (other, second)) = list(signs.items())[:2]
+        raise DataError(
+            f"{field_}: {value!r} is in {one} and {other} {second!r} in {two}; amounts of two currencies cannot be "
+            "added up: convert them to one"
+        )
+    return next(iter(signs), None)
+
+
+def _convention(
+    cores: Mapping[str, Sequence[str]], ready: Mapping[str, Sequence[str]], given: str | None
+) -> Convention:
+    """What the values prove together.
+
+    Args:
+        cores: of values that are not plain.
+        ready: values that are plain under a decimal point: they prove it where they have decimals.
+        given: the decimal separator that the user named.
+    """
+    found = Convention()
+    open_: dict[str, list[tuple[str, str]]] = {}
+    for name, texts in ready.items():
+        shown = next((text for text in texts if "." in text), None)
+        if shown is not None:
+            found.proof.setdefault((".", "decimal"), (name, shown))
+    for name, texts in cores.items():
+        for text in texts:
+            _prove(name, text, found, open_)
+    for separator in ".,":
+        both = [found.proof.get((separator, role)) for role in ("decimal", "thousands")]
+        if both[0] and both[1]:
+            raise _two(separator, both[0], both[1])
+    for separator in ".,":
+        if (separator, "decimal") in found.proof:
+            found.decimal = separator
+        if (separator, "thousands") in found.proof:
+            found.thousands = separator
+    decimals = [found.proof[one] for one in ((".", "decimal"), (",", "decimal")) if one in found.proof]
+    if len(decimals) == 2:
+        raise _two("decimal separator", *decimals)
+    if given is not None:
+        return _as_given(found, given)
+    for separator, values in open_.items():
+        _settle(separator, values, found, cores, ready)
+    return found
+
+
+def _prove(name: str, text: str, found: Convention, open_: dict[str, list[tuple[str, str]]]) -> None:
+    """Enter what one value proves, or that it is open."""
+    if _EXPONENT.fullmatch(text):
+        return
+    core = text.lstrip("-")
+    there = [separator for separator in ".," if separator in core]
+    example = (name, text)
+    if len(there) == 2:
+        last = max(there, key=core.rfind)
+        found.proof.setdefault((last, "decimal"), example)
+        found.proof.setdefault((OTHER[last], "thousands"), example)
+    elif there:
+        separator = there[0]
+        head, *tail = core.split(separator)
+        if len(tail) > 1:
+            found.proof.setdefault((separator, "thousands"), example)
+        elif len(tail[0]) != 3 or len(head) > 3 or head in {"", "0"} or head.startswith("0"):
+            found.proof.setdefault((separator, "decimal"), example)
+        else:
+            open_.setdefault(separator, []).append(example)
+
+
+def _two(what: str, one: tuple[str, str], two: tuple[str, str]) -> DataError:
+    return DataError(
+        f"{one[0]}: {one[1]!r} and {two[0]} {two[1]!r} follow two conventions of numbers ({what!r} cannot be both); "
+        "write all numbers in one, best without thousands separators"
+    )
+
+
+def _as_given(found: Convention, given: str) -> Convention:
+    contrary = found.proof.get((given, "thousands")) or found.proof.get((OTHER[given], "decimal"))
+    if contrary is not None:
+        word = next(word for word, sign in DECIMAL.items() if sign == given)
+        raise DataError(
+            f"data.decimal: {word}, and {contrary[0]} has {contrary[1]!r}; drop the setting or mend the value"
+        )
+    found.decimal, found.thousands = given, OTHER[given]
+    return found
+
+
+def _settle(
+    separator: str,
+    values: Sequence[tuple[str, str]],
+    found: Convention,
+    cores: Mapping[str, Sequence[str]],
+    ready: Mapping[str, Sequence[str]],
+) -> None:
+    """Decide what a separator means whose values do not say (`4.261`).
+
+    Raises:
+        DataError: it stays open.
+    """
+    if separator in (found.decimal, found.thousands):
+        return
+    if found.decimal == OTHER[separator]:
+        found.thousands = separator
+        return
+    if found.thousands == OTHER[separator]:
+        found.decimal = separator
+        return
+    counts = [text for name, text in values if name in WHOLE]
+    if counts:
+        found.thousands, found.by_counts = separator, True
+        found.proof[separator, "thousands"] = next(pair for pair in values if pair[0] in WHOLE)
+        return
+    columns = {name for name, _ in values}
+    plain = [text for name in columns for text in (*ready[name], *cores[name]) if text and separator not in text]
+    long = [text for text in plain if len(text.lstrip("-")) > 3]
+    if long:  # `1234` beside `1,234`: thousands are not separated
+        found.decimal = separator
+        return
+    if plain and len(values) >= ENOUGH:
+        found.thousands = separator
+        return
+    name, text = values[0]
+    thousand, decimal = text.replace(separator, ""), text.replace(separator, ".")
+    raise DataError(
+        f"{name}: {text!r} may be {thousand} or {decimal}, and no value of the input tells which; write it without "
+        f"thousands separators, or say what the decimal separator is (data.decimal={_word(separator)} for {decimal}, "
+        f"data.decimal={_word(OTHER[separator])} for {thousand})"
+    )
+
+
+def _word(separator: str) -> str:
+    return next(word for word, sign in DECIMAL.items() if sign == separator)
+
+
+def _written(text: str, core: str | None, found: Convention) -> str:
+    """One value as plain text."""
+    if core is None or core == "":
+        return text if core is None else ""
+    if _EXPONENT.fullmatch(core):
+        return core
+    if found.thousands:
+        core = core.replace(found.thousands, "")
+    return core.replace(",", ".") if found.decimal == "," else core
+
+
+def _notes(found: Convention, signs: Mapping[str, tuple[str, str]], blanks: set[str]) -> list[str]:
+    notes = []
+    words = {".": "points", ",": "commas"}
+    if found.thousands and (found.thousands, "thousands") in found.proof:
+        name, value = found.proof[found.thousands, "thousands"]
+        why = "as impressions and clicks are whole numbers" if found.by_counts else f"as {name} {value!r} shows"
+        notes.append(f"{words[found.thousands].capitalize()} separate thousands, {why}.")
+    elif found.thousands:
+        notes.append(f"{words[found.thousands].capitalize()} separate thousands.")
+    if found.decimal == ",":
+        name, value = found.proof.get((",", "decimal"), ("", ""))
+        notes.append(f"A comma is the decimal separator{f', as {name} {value!r} shows' if value else ''}.")
+    for sign, (name, value) in signs.items():
+        notes.append(f"Amounts carry the currency {sign} ({name} {value!r}).")
+    if blanks:
+        notes.append(f"{', '.join(repr(blank) for blank in sorted(blanks))} is read as no value.")
+    return notes

@@ -1,0 +1,126 @@
+"""A table of text as it lies in a file: its header, found below title lines, and its rows, without total rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from crossmix.schema import DataError
+
+HEADER_LINES = 60
+"""A header is looked for in so many lines."""
+TOTALS = (
+    *("total", "totals", "grand total", "subtotal", "sub total", "sum", "summe", "gesamt", "gesamtsumme", "insgesamt"),
+    *("totale", "total general", "total général", "totaal", "suma", "somme", "overall", "итого", "合計", "总计"),
+)
+"""How total rows begin."""
+Score = Callable[[Sequence[str]], int]
+"""How many columns of a history a line of cells names."""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One table."""
+
+    name: str
+    """Of the file, as an error shows it; of a workbook with the sheet."""
+    stem: str
+    """The name without folder and endings: what a file without a column of platforms is called."""
+    header: list[str]
+    rows: list[list[str]]
+    """Each as long as the header."""
+    notes: list[str] = field(default_factory=list)
+
+
+def is_total(text: str) -> bool:
+    """Whether a cell begins a total row: `Total`, `Total: Account`, `Summe`."""
+    plain = text.strip().lower()
+    return plain in TOTALS or re.split(r"\s*[:–—]|\s+-", plain)[0].strip() in TOTALS
+
+
+def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: Score) -> Sheet:
+    """The table in numbered lines of cells.
+
+    Args:
+        lines: number in the file and cells, blank lines left out.
+
+    Raises:
+        DataError: no line, or a row with more fields than the header.
+    """
+    if not lines:
+        raise DataError(f"data.path: {name!r} is empty; pass a history with a header and rows")
+    at = _header_at([cells for _, cells in lines], score)
+    titles = [" ".join(cell.strip() for cell in cells if cell.strip()) for _, cells in lines[:at]]
+    header = [cell.strip().lstrip("\ufeff") for cell in lines[at][1]]
+    while header and not header[-1] and all(not any(map(str.strip, row[len(header) - 1 :])) for _, row in lines[at:]):
+        header.pop()  # Excel's empty columns
+    notes = []
+    empty = len(lines[at][1]) - len(header)
+    if titles:
+        shown = "; ".join(map(repr, titles[:3]))
+        notes.append(f"{len(titles)} title line(s) above the header of {stem!r} are left out: {shown}.")
+    if empty:
+        notes.append(f"{empty} empty column(s) at the end of {stem!r} are left out.")
+    rows, long = _rows(lines[at + 1 :], len(header))
+    if long is not None:
+        raise DataError(
+            f"data.path: row {long[0]} of {name!r} has {long[1]} fields, the header {len(header)}; "
+            "repair that line (a number with a thousands separator needs quotes around it, or the separator gone)"
+        )
+    again = [row for row in rows if [cell.strip() for cell in row] == header]
+    if again:
+        rows = [row for row in rows if [cell.strip() for cell in row] != header]
+        notes.append(f"The header of {stem!r} stands there {len(again) + 1} times; it is read once.")
+    return Sheet(name, stem, header, rows, notes)
+
+
+def _rows(lines: Sequence[tuple[int, list[str]]], width: int) -> tuple[list[list[str]], tuple[int, int] | None]:
+    """Rows filled up or cut to the header's width; the first one with more, by number and length."""
+    rows = []
+    for number, cells in lines:
+        if len(cells) > width:
+            if any(cell.strip() for cell in cells[width:]):
+                return [], (number, len(cells))
+            cells = cells[:width]
+        rows.append(cells + [""] * (width - len(cells)))
+    return rows, None
+
+
+def _header_at(lines: Sequence[Sequence[str]], score: Score) -> int:
+    """The first line that names three columns; else the one that names most; else the first."""
+    scores = [score(cells) for cells in lines[:HEADER_LINES]]
+    clear = next((at for at, found in enumerate(scores) if found >= 3), None)
+    if clear is not None:
+        # A title line may name some by chance; the header next to it names more.
+        return max(range(clear, min(clear + 3, len(scores))), key=lambda at: (scores[at], -at))
+    best = max(range(len(scores)), key=lambda at: (scores[at], -at))
+    return best if scores[best] >= 2 else 0
+
+
+def without_totals(sheet: Sheet, date: int | None, is_date: Callable[[str], bool]) -> Sheet:
+    """The sheet without total rows and without lines below the table.
+
+    A total row begins with a word for it and has no date; a line below has no date and at most one cell.
+
+    Args:
+        date: index of the column of dates; `None`: there is none, and only the first cell tells.
+    """
+    kept, totals, below = [], [], 0
+    for row in sheet.rows:
+        dated = date is not None and is_date(row[date])
+        if not dated:
+            first = next((cell for cell in row if cell.strip()), "")
+            if is_total(first):
+                totals.append(first.strip())
+                continue
+            if sum(bool(cell.strip()) for cell in row) == 1 and len(row) > 2:
+                below += 1
+                continue
+        kept.append(row)
+    notes = list(sheet.notes)
+    if totals:
+        notes.append(f"{len(totals)} total row(s) of {sheet.stem!r} are left out ({totals[0]!r}).")
+    if below:
+        notes.append(f"{below} line(s) of {sheet.stem!r} with a single cell are no rows and are left out.")
+    return Sheet(sheet.name, sheet.stem, sheet.header, kept, notes)

@@ -1,0 +1,95 @@
+"""Text files: their encoding, their separator, their lines of cells."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossmix.schema import DataError
+from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
+
+SEPARATORS = (",", ";", "\t", "|")
+BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""Characters that no text has."""
+
+
+def read(path: Path, score: Score) -> Sheet:
+    """A text file, which may be gzipped.
+
+    Raises:
+        DataError: it is no text, or no table.
+    """
+    text, encoding = decoded(path)
+    text, separator, said = _separator(text, score)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error as error:
+        raise DataError(f"data.path: {str(path)!r} cannot be read ({error}); repair that line") from None
+    sheet = framed(str(path), stem(path), lines, score)
+    if encoding not in {"utf-8", "utf-8-sig"}:
+        sheet.notes.append(f"{sheet.stem!r} is read as {encoding.upper()}.")
+    if said:
+        sheet.notes.append(f"The line `sep={separator}` of {sheet.stem!r} names the separator.")
+    return sheet
+
+
+def stem(path: Path) -> str:
+    """A file's name without its endings."""
+    name = path.name.removesuffix(".gz")
+    return name.rpartition(".")[0] or name
+
+
+def decoded(path: Path) -> tuple[str, str]:
+    """A file's text and its encoding: UTF-8, UTF-16 or, where neither fits, Windows' western one.
+
+    Raises:
+        DataError: no text.
+    """
+    packed = path.read_bytes()
+    if packed[:2] == b"\x1f\x8b":
+        packed = gzip.decompress(packed)
+    encodings = [encoding for bom, encoding in BOMS if packed.startswith(bom)] or [*_wide(packed), "utf-8", "cp1252"]
+    for encoding in encodings:
+        try:
+            text = packed.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not BINARY.search(text):
+            return text, encoding
+    raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass a comma-separated history, or a workbook")
+
+
+def _wide(packed: bytes) -> list[str]:
+    """UTF-16 without a mark: every second byte of plain letters is zero."""
+    head = packed[:2000]
+    if head[1::2].count(0) > len(head) / 4:
+        return ["utf-16-le"]
+    return ["utf-16-be"] if head[::2].count(0) > len(head) / 4 else []
+
+
+def _separator(text: str, score: Score) -> tuple[str, str, bool]:
+    """The text, its separator, and whether a line `sep=` says so (it is gone then)."""
+    said = re.match(r'\s*"?sep=(.)"?[^\S\n]*\r?\n', text, re.IGNORECASE)
+    if said:
+        return text[said.end() :], said.group(1), True
+    head = list(io.StringIO(text[: 1 << 18]))[:HEADER_LINES]
+
+    def names(separator: str) -> tuple[int, int]:
+        return max((score(cells), len(cells)) for cells in _loosely(head, separator)) if head else (0, 0)
+
+    best = max(SEPARATORS, key=lambda separator: (names(separator)[0], head[0].count(separator) if head else 0))
+    return text, best, False
+
+
+def _loosely(lines: Sequence[str], separator: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines, delimiter=separator)) or [[]]
+    except csv.Error:
+        return [[]]
