@@ -1,4 +1,4 @@
-"""Sums are found by when they changed, and by when they became known: a look reads what is new, however long the rest."""
+"""Sums are found by when they changed and by when they became known: a look reads what is new, and nothing else."""
 
 from __future__ import annotations
 
