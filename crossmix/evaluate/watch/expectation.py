@@ -141,7 +141,7 @@ class Expectation:
 def _price(tables: dict[str, Tensor]) -> Price:
     if "price_knots" in tables:
         knots = tables["price_knots"]
-        cells = knots.reshape(-1, knots.shape[-1]).split(_TOGETHER)
+        cells = torch.split(knots.reshape(-1, knots.shape[-1]), _TOGETHER)
         parts = [EmpiricalPrice.of(some) for some in cells]
         integrals = (torch.cat([getattr(part, name) for part in parts]) for name in ("area", "area2"))
         return EmpiricalPrice(knots, *(table.reshape(knots.shape) for table in integrals))

@@ -23,6 +23,7 @@ from crossmix.market.levels import State, start, walk
 
 RECENT = 28
 """Cycles whose z is kept to show."""
+_DRIFT = ("drift_QHCP", "drift2_QHCP", "cross_QHCP")
 AT_ONCE = 8
 """Cycles whose residuals are in memory: four tables of every campaign's cells."""
 
@@ -44,15 +45,21 @@ class Kept:
         return cls(start(expectation.usual, expectation.law), track, np.zeros((0, platforms, quantities)))
 
     def as_bytes(self) -> bytes:
-        """As safetensors; `from_bytes` reads it."""
-        tables = {f"state_{name}": table.numpy() for name, table in self.state._asdict().items()}
-        tables |= {f"track_{name}": table for name, table in self.track._asdict().items()}
+        """As safetensors, without the zeros of quantities that do not drift; `from_bytes` reads it."""
+        tables = {name: np.ascontiguousarray(table.numpy()) for name, table in self.state._asdict().items()}
+        drifts_Q = np.any([tables[name].view(np.int64).any((1, 2, 3)) for name in _DRIFT], 0)
+        tables = {f"state_{name}": table[drifts_Q] if name in _DRIFT else table for name, table in tables.items()}
+        tables |= {"drifts_Q": drifts_Q} | {f"track_{name}": table for name, table in self.track._asdict().items()}
         return _saved({"z": self.z_NPQ, **tables})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Kept:
         """Raises `ValueError`, or `KeyError` where a table is missing."""
         tables = _loaded(data)
+        for name in _DRIFT:
+            whole = np.zeros_like(tables["state_level_QHCP"])
+            whole[tables["drifts_Q"]] = tables[f"state_{name}"]
+            tables[f"state_{name}"] = whole
         state = State(*(torch.from_numpy(tables[f"state_{name}"]) for name in State._fields))
         return cls(state, Track(*(tables[f"track_{name}"] for name in Track._fields)), tables["z"])
 
