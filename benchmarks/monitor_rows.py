@@ -148,12 +148,13 @@ def _inserted(feedback: Feedback, arm: str, day: int, campaigns: tuple[str, ...]
 
 
 def _received(day: int) -> str:
-    """As the database keeps it."""
-    return (STARTS + timedelta(days=day + 1)).replace(tzinfo=None).isoformat(" ", "microseconds")
+    """An hour before the day ends, as the database keeps it: what comes at its very end is of the next."""
+    return (STARTS + timedelta(days=day + 1, hours=-1)).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _look(folder: Path, days: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks._look", str(folder), str(days)]
+    moment = STARTS + timedelta(days=days, hours=1)
+    command = [sys.executable, "-m", "benchmarks._look", str(folder), moment.isoformat()]
     return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
