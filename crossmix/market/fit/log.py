@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from crossmix.market.fit.blocks import Array, Of, add, blocks
+from crossmix.row_groups import released
 from crossmix.schema import SPLITS, Dataset, Meta
 
 if TYPE_CHECKING:
@@ -278,11 +279,4 @@ def numbered(dataset: Dataset, column: str, rows: int) -> npt.NDArray[np.int32]:
     return number
 
 
-def released() -> None:
-    """Give back what Arrow keeps of batches that have been read: it would stay beside the log."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-
-
-__all__ = ["AT_ONCE", "COLUMNS", "MARK", "TOTALS", "Array", "Log", "numbered", "read", "released"]
+__all__ = ["AT_ONCE", "COLUMNS", "MARK", "TOTALS", "Array", "Log", "numbered", "read"]
