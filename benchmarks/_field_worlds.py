@@ -248,7 +248,7 @@ def _response(bent: Kind, rng: np.random.Generator, platforms: int) -> Response:
 
 
 def _of_family(bent: Kind, rng: np.random.Generator, cells: Cells) -> Response:
-    platforms = cells.spend.shape[1]
+    platforms: int = cells.spend.shape[1]
 
     def between(low: float, high: float) -> Array:
         return rng.uniform(low, high, platforms)
