@@ -1,4 +1,4 @@
-"""`benchmarks.field`: its figures follow from the worlds' truth, and whoever stands beside the product is played fair."""
+"""`benchmarks.field`: its figures follow from the worlds' truth, and who stands beside the product is played fair."""
 
 from __future__ import annotations
 
