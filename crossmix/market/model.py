@@ -69,10 +69,10 @@ DOMAIN: dict[str, tuple[float, float]] = {
     "ctr_persistence": (0, 1),
     "cvr_persistence": (0, 1),
     "price_persistence": (0, 1),
-    "price_level": (0, math.inf),
+    "price_level": (1e-6, math.inf),
     "usual_share": (0, 1),
-    "elasticity": (0, 10),
-    "bend": (0, 10),
+    "elasticity": (0, 5),
+    "bend": (0, 5),
 }
 """Closed range of every scalar parameter (`PARAMETERS`); deviations of logarithms beyond 5 are factors of 150."""
 

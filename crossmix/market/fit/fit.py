@@ -407,7 +407,7 @@ def _notes(market: Market, log: Log) -> list[str]:
         if names:
             some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
             notes.append(
-                f"Never tried: {some}. What they would earn is borrowed from like campaigns and platforms, and they get "
+                f"Never tried: {some}. What they would earn is borrowed from like campaigns and platforms; they get "
                 "limits.probe of a budget at most."
             )
     elif market.provenance["requests"] == "approximated":
