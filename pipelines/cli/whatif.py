@@ -117,9 +117,9 @@ def _shares(texts: Sequence[str]) -> dict[str, float]:
     return shares
 
 
-def as_json(answer: WhatIf) -> str:
-    """The whole answer as JSON."""
-    return json.dumps(answer.as_dict(), indent=2, allow_nan=False)
+def as_json(answer: WhatIf, beside: Sequence[str] = ()) -> str:
+    """The whole answer as JSON, and what stands beside it."""
+    return json.dumps(answer.as_dict() | {"beside": list(beside)}, indent=2, allow_nan=False)
 
 
 def table(answer: WhatIf, page: Path | None = None) -> str:
