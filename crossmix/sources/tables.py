@@ -45,15 +45,21 @@ def read_header(path: File) -> tuple[str, list[str]]:
         raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
     separator = "\t" if "\t" in first_line else ","
     header = [name.strip().strip('"') for name in first_line.split(separator)]
-    if len(set(header)) != len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
         raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
     return separator, header
+
+
+def named(header: Sequence[str]) -> list[str]:
+    """Column names; one without a name (a row index) gets one, as every engine wants."""
+    return [name or f"column_{index}" for index, name in enumerate(header)]
 
 
 def read_text(backend: Backend, paths: File | Sequence[File], separator: str, header: Sequence[str]) -> Table:
     """Files with that header line each, as string columns named by `header`; short lines are padded with nulls."""
     names = [str(path) for path in ([paths] if isinstance(paths, File) else paths)]
+    header = named(header)
     if backend.name == "duckdb":
         return backend.read_csv(
             names,
@@ -84,9 +90,7 @@ def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str,
             f"{missing[0]}: column is missing from {str(path)!r} (missing: {', '.join(missing)}); {what} has "
             f"{', '.join(wanted)}: restore it, or pass the original file"
         )
-    # A column without a name (a row index) gets one, as every engine wants.
-    named = [name or f"column_{index}" for index, name in enumerate(header)]
-    return read_text(backend, path, separator, named).select(*wanted, *[name for name in optional if name in header])
+    return read_text(backend, path, separator, header).select(*wanted, *[name for name in optional if name in header])
 
 
 def registered(backend: Backend, dataset: Any) -> Table:
