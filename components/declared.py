@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,17 @@ class Step:
     """Variables that say what it does: where one has another value, a result in the store is not reused."""
     reads_log: bool = False
     """Whether it reads the raw log, whose content then counts."""
+    anew: bool = False
+    """Whether every run does it for itself, as what it reads or does moves without a setting: its result is never another
+    run's. Such a step declares `readapt.run`, so that its key is the run's own."""
     resumes: bool = False
     """Whether its core function takes `work` and goes on from what lies there: only then is it worth a second start."""
     figures: Figures | None = None
     """What the Kubeflow UI, summary.json and the report show of a finished one; none by default."""
     shown: tuple[str, ...] = ()
     """Which of the figures the terminal shows as well."""
+    told: Callable[[Path], Sequence[str]] | None = None
+    """Further lines that the terminal shows of a finished one, each whole."""
 
     def measured(self, folder: Path) -> dict[str, float | str]:
         """The figures of a finished step, without those that are undefined."""

@@ -63,6 +63,7 @@ def run_step(step: Step, config_json: str, inputs: Mapping[str, str], out: str, 
                 store.publish(claimed.half, folder)
             store.sweep(folder)
             tell(figures)
+        _tell_further(step, folder)
         store.record(root, step.name, folder)
         _point(Path(out), step.name, folder)
         return folder
@@ -86,7 +87,13 @@ def _straight(step: Step, config: Config, inputs: Mapping[str, Path], out: Path)
     half.rename(out)
     shutil.rmtree(work, ignore_errors=True)
     tell(figures)
+    _tell_further(step, out)
     return out
+
+
+def _tell_further(step: Step, folder: Path) -> None:
+    for line in step.told(folder) if step.told else ():
+        tell(f"{'':9} {line}")
 
 
 def _compute(

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from crossmix.artifacts import Artifact
+from crossmix.artifacts import Artifact, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,19 @@ OUTCOMES: tuple[Column, ...] = (
     Column("revenue", "float64", "currency", low=0, doc="0 where nothing converted"),
 )
 
+# As an advertiser tells them, before `ingest`: refunds and credits are below 0, what is blank is settled by its row and
+# platform (docs/design.md#data-contract).
+BOOKED: tuple[Column, ...] = (
+    Column("campaign_id", "string", "id"),
+    Column("platform", "string", "name"),
+    Column("date", "date", "UTC day"),
+    Column("spend", "float64", "currency"),
+    Column("impressions", "float64", "impressions", nullable=True, low=0, doc="blank: none, or not told"),
+    Column("clicks", "float64", "clicks", nullable=True, low=0, doc="blank: none, or not told"),
+    Column("conversions", "float64", "conversions", nullable=True, doc="blank: 0"),
+    Column("revenue", "float64", "currency", nullable=True, doc="blank: 0"),
+)
+
 PLANS: tuple[Column, ...] = (
     Column("campaign_id", "string", "id"),
     Column("platform", "string", "name"),
@@ -124,6 +137,58 @@ def behaviour_vocabulary(platforms: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Held(Part):
+    """Money of a spend history that bought no delivery that is told: it stays as it is, outside every split.
+
+    Nothing can be said of what more or less of it would earn, so no market is fitted on it and no budget includes it.
+    """
+
+    platform: str
+    missing: Literal["impressions", "clicks", "fees"]
+    """What is not told: its impressions, its clicks; `fees`: the platform delivers, and this money came beside."""
+    spend: float
+    """Over the whole history, currency."""
+    share: float
+    """Of all the history's money."""
+    today: float
+    """Per cycle of the last window (`Meta.today_cycles`), currency."""
+    conversions: float = 0.0
+    """Booked on it, over the whole history."""
+    revenue: float = 0.0
+    """Booked on it, over the whole history, currency."""
+
+    @property
+    def sentence(self) -> str:
+        """For a person: report, terminal and answers say the same."""
+        what = {"impressions": "without impressions", "clicks": "without clicks", "fees": "beside its delivery (fees)"}
+        booked = f"{self.conversions:,.6g} conversions and {self.revenue:,.6g} of revenue booked on it"
+        return (
+            f"{self.platform}: {self.spend:,.0f} of spend {what[self.missing]}, {self.share:.1%} of the money"
+            f"{f', {booked}' if self.conversions or self.revenue else ''}; held as it is, {self.today:,.2f} a cycle "
+            "beside every split: what more or less of it would earn is unknown"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Part):
+    """A platform of a spend history on which nothing is spent today."""
+
+    platform: str
+    last: str
+    """ISO 8601 date: the start of the last cycle with spend."""
+    cycles: int
+    """Since then, without spend."""
+
+    @property
+    def sentence(self) -> str:
+        """For a person; it asks whether the platform may come back."""
+        return (
+            f"{self.platform}: nothing spent since {self.last} ({self.cycles:,} cycles), so today it has 0 %. May it "
+            f"come back? An answer may say so; if not, --set 'limits.freeze=[\"{self.platform}\"]' keeps it at 0"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Meta(Artifact):
     """What a `Dataset` folder says of itself (meta.json)."""
 
@@ -157,6 +222,12 @@ class Meta(Artifact):
     """`ingested`: int; `quarantined`: {code: count}; `duplicates`, ..."""
     aggregate: bool = False
     """A spend history: a table `outcomes` of totals stands in place of impressions and sequences."""
+    today_cycles: int = 0
+    """Cycles that tell today's budget and splits, the log's last; 0: all of the training period does."""
+    held: tuple[Held, ...] = ()
+    """Money without delivery; those platforms are not among `platforms`, but for fees."""
+    stopped: tuple[Stopped, ...] = ()
+    """Platforms without spend in the last `today_cycles`."""
 
 
 @dataclass(frozen=True, slots=True)

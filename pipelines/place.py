@@ -14,7 +14,7 @@ from kfp import kubernetes
 from components.declared import Step, steps
 from components.pod import LABEL, RUN, TRAINJOB
 from crossmix.config import ConfigError
-from crossmix.config.cluster import OTHERS, Cluster, Given, Resources
+from crossmix.config.cluster import ACCELERATOR, OTHERS, Cluster, Given, Resources
 from pipelines.environment import EVERYWHERE, THREADS
 
 USER = 10001
@@ -27,7 +27,6 @@ SERVE_IMAGE = "CROSSMIX_SERVE_IMAGE"
 """What the deploy step rolls out (`serving.rollout`): where it is given documents, it gets the image for them."""
 RUN_LABEL = "pipeline/runid"
 """Kubeflow's label of a run's pods."""
-ACCELERATOR = "nvidia.com/gpu"
 BACKOFF = {"backoff_duration": "30s", "backoff_factor": 2.0, "backoff_max_duration": "600s"}
 """Between two starts of a step that is started again."""
 SMALL = Resources(cpu="100m", memory="256Mi", memory_limit="512Mi")
@@ -75,8 +74,8 @@ def put_on(task: Any, step: Step | None, place: Cluster) -> Any:
         kubernetes.set_timeout(task, seconds)
     if times := place.retries.get(name, 0):
         task.set_retry(num_retries=times, **BACKOFF)
-    # With a store our keys decide; what `finish` tells, and what a run reads anew, is never another run's.
-    anew = step is None or "readapt.run" in step.settings
+    # With a store our keys decide; what `finish` tells is never another run's.
+    anew = step is None or step.anew
     task.set_caching_options(enable_caching=place.store is None and not anew)
     return task
 

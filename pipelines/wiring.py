@@ -18,9 +18,8 @@ from kfp import compiler, dsl
 from components.cache import declared_json
 from components.declared import Step, steps
 from crossmix.config import Config
-from crossmix.config.cluster import Cluster
+from crossmix.config.cluster import ACCELERATOR, Cluster
 
-ACCELERATOR = "nvidia.com/gpu"
 FOLDER = "steps"
 """The step store's folder on its volume."""
 LOG = "log"

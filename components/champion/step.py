@@ -20,6 +20,7 @@ STEP = Step(
     core="crossmix.registry.step_champion:champion",
     settings=("registry", "readapt.run"),  # another run asks the registry anew
     pipelines=("readapt", "online"),
+    anew=True,
     figures=figures,
     shown=("version",),
 )

@@ -30,6 +30,7 @@ STEP = Step(
         "CROSSMIX_ROUTER_URL",
     ),
     pipelines=("training", "readapt", "online"),
+    anew=True,
     figures=figures,
     shown=("version", "state"),
 )

@@ -31,6 +31,7 @@ STEP = Step(
         "serving.clock",
     ),
     pipelines=("readapt", "online"),
+    anew=True,
     figures=figures,
     shown=("cycles", "held"),
 )

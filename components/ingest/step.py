@@ -15,6 +15,12 @@ def figures(folder: Path) -> dict[str, Any]:
     return {"rows": report["rows"]["ingested"], **report["rates"]}
 
 
+def told(folder: Path) -> tuple[str, ...]:
+    """What became of the log's rows and money, but for what is as it should be."""
+    report = IngestReport.found(folder)
+    return () if report is None else report.told
+
+
 STEP = Step(
     name="ingest",
     order=10,
@@ -23,4 +29,5 @@ STEP = Step(
     reads_log=True,
     figures=figures,
     shown=("rows",),
+    told=told,
 )

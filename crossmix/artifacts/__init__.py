@@ -3,7 +3,7 @@
     ingest    meta.json (`crossmix.schema.Meta`), report.json (`IngestReport`)
     fusion    report.json (`FusionReport`)               market    report.json (`MarketReport`)
     train     curve.json (`Curve`), policy.*             align     the same, align.json (`Alignment`)
-    gate      evaluation.json (`Evaluation`), gates.json (`GateTable`)
+    gate      evaluation.json (`Evaluation`), gates.json (`GateTable`), of a spend history decision.json (`Decision`)
     meta      meta.json (`MetaTraining`), start.*        register  registration.json (`Registration`)
     champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
     readapt, finetune  readapt.json (`Readaptation`), policy.*
@@ -18,6 +18,7 @@ by `crossmix.training.policy_file`. The bundle, the market and the fusion's netw
 its `save` and `load`.
 """
 
+from crossmix.artifacts.decided import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
 from crossmix.artifacts.fitted import (
     Epoch,
@@ -88,11 +89,13 @@ __all__ = [
     "ArtifactError",
     "Best",
     "Bounds",
+    "CampaignDecision",
     "ClassifierTest",
     "Comparison",
     "Curve",
     "CurvePoint",
     "DaySpend",
+    "Decision",
     "Deployment",
     "Deviation",
     "Divergence",
@@ -103,6 +106,7 @@ __all__ = [
     "Failure",
     "FeedbackReport",
     "Figures",
+    "FirstTest",
     "FusionReport",
     "FusionRows",
     "GateRow",
@@ -119,6 +123,7 @@ __all__ = [
     "MetaTraining",
     "MovedLevel",
     "Part",
+    "PlatformChange",
     "PlatformFigures",
     "PlatformFit",
     "PlatformRates",

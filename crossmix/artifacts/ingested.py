@@ -22,6 +22,8 @@ class Rows(Part):
     """Rows dropped as exact duplicates."""
     quarantined: dict[str, int]
     """Rows set aside, by the code of the rule that they broke."""
+    quarantined_spend: dict[str, float] | None = None
+    """Their share of all spend, by the same code; of tables without spend, and of older reports, nothing."""
     imputed: dict[str, int]
     """Values filled in, by column."""
     users: int | None = None
@@ -100,6 +102,8 @@ class IngestReport(Artifact):
     """Column to where its values come from (`crossmix.schema.Provenance`)."""
     notes: tuple[str, ...] = ()
     """Sentences: what is approximated or missing, and how."""
+    told: tuple[str, ...] = ()
+    """Lines for the terminal: what was set aside, held or corrected, with its share of the money."""
 
     @model_validator(mode="before")
     @classmethod

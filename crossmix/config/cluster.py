@@ -19,6 +19,8 @@ from crossmix.config.values import STRICT, ConfigError, NonNegativeInt, Positive
 
 OTHERS = "default"
 """Names every step that a table has no line of its own for."""
+ACCELERATOR = "nvidia.com/gpu"
+"""Kubernetes' name of an NVIDIA GPU, as a resource and as the usual taint of nodes that have them."""
 MANIFEST = "CROSSMIX_MANIFEST_ROUTER"
 """Variable of one of the documents that the deploy step rolls out; who is given it is given all three."""
 
@@ -130,7 +132,7 @@ class Pool:
     __pydantic_config__ = STRICT
     selector: Mapping[str, str] = field(default_factory=dict)
     """Labels that a node must have."""
-    toleration: str = "nvidia.com/gpu"
+    toleration: str = ACCELERATOR
     """Key of the taint that keeps others off (`Exists`, `NoSchedule`); "": none."""
 
 

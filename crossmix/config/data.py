@@ -69,6 +69,15 @@ class Data:
     """Share of users held out of every fit, in every period."""
     holdout_days: Annotated[float, Field(ge=0, le=0.5)] = 0.25
     """Share of the training period's cycles held out of every fit, where the log is a spend history without users."""
+    today_days: Positive = 14.0
+    """Today, where the log is a spend history: the last so many days, in whole cycles and at least one. Budget and
+    splits that answers start from are theirs."""
+    quarantine_spend: Fraction = 0.02
+    """Largest share of the log's spend that may be in rows set aside; beyond it a run stops."""
+    quarantine_platform: Fraction = 0.1
+    """Largest share of one platform's spend that may be in rows set aside; beyond it a run stops."""
+    accept_quarantine: bool = False
+    """Go on whatever share of the spend is set aside (`--accept-quarantine`)."""
     sequence_length: PositiveInt = 30
     """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
     keep_platforms: Annotated[int, Field(gt=0, le=10)] = 10

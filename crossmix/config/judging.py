@@ -42,3 +42,10 @@ class Gates:
     """Largest processor time of one policy call, 99th percentile, milliseconds."""
     required: tuple[str, ...] = ("fidelity.campaign", "fidelity.divergence", "policy")
     """Gate names, or prefixes ending before a dot, that must pass."""
+    decision: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Least probability that the change recommended from a spend history earns more than going on as today; the
+    back-test on its held-out weeks asks for the same (not in the paper)."""
+    plausible: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
+    """The same from which an answer that is not proved counts as plausible (not in the paper)."""
+    required_of_history: tuple[str, ...] = ("fidelity.campaign", "decision", "policy")
+    """As `required`, of a spend history, whose fidelity is asked for as far as its decision needs (decision 17)."""

@@ -159,9 +159,10 @@ def _check(config: Config) -> None:
     if config.train.agent not in agents:
         raise ConfigError(f"train.agent: {config.train.agent!r} is unknown; use one of {', '.join(agents)}")
     gates = declared(PACKAGES["gates.required"])
-    for name in config.gates.required:
-        if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):
-            raise ConfigError(f"gates.required: no gate is called {name!r}; gates are {', '.join(gates)}")
+    for key in ("required", "required_of_history"):
+        for name in getattr(config.gates, key):
+            if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):
+                raise ConfigError(f"gates.{key}: no gate is called {name!r}; gates are {', '.join(gates)}")
     if config.fusion.attention_heads * config.fusion.head_dim != config.fusion.modality_dim:
         raise ConfigError(
             f"fusion.head_dim: {config.fusion.attention_heads} heads x {config.fusion.head_dim} must equal "

@@ -13,6 +13,7 @@ import ibis
 
 from crossmix.config import Data
 from crossmix.ingest.engine import materialise
+from crossmix.ingest.quarantined import Lost
 from crossmix.ingest.timeline import Timeline, stamp
 from crossmix.schema import Column, DataError
 from crossmix.sources import Table
@@ -45,6 +46,8 @@ class Clean:
     """Exact copies that were dropped."""
     rejected: list[dict[str, str]]
     """Quarantine rows."""
+    lost: tuple[Lost, ...] = ()
+    """Their money by reason and platform, where the table tells it."""
 
 
 def clean(
@@ -54,6 +57,7 @@ def clean(
     key: tuple[str, ...],
     extra: Extra | None = None,
     beside: Beside | None = None,
+    money: str | None = None,
 ) -> Clean:
     """Drop exact duplicates and split off the rows that break a rule.
 
@@ -63,6 +67,7 @@ def clean(
         key: the columns that identify a row; rows that differ under one key are all quarantined: none can be trusted.
         extra: a function of the conformed table, giving the rules beyond the contract's own.
         beside: a function of the conformed table, adding columns that follow from a row alone and are worth keeping.
+        money: the column of a row's spend, where the table has `platform` too: what is set aside is weighed by it.
 
     Raises:
         DataError: no row at all, no valid row, a missing column, a wrong type.
@@ -89,7 +94,23 @@ def clean(
         rows=sum(counts.values()),
         duplicates=total - sum(counts.values()),
         rejected=rejected,
+        lost=_lost(marked, money) if money and rejected else (),
     )
+
+
+def _lost(marked: Table, money: str) -> tuple[Lost, ...]:
+    """The money of the rows that break a rule."""
+    bad = marked.filter(marked[CODE].notnull())
+    # What is not finite tells nothing; a sum with it would not either.
+    finite = ~(bad[money].isnan() | bad[money].isinf()).fill_null(True)
+    bad = bad.mutate(_money=ibis.ifelse(finite, bad[money].abs(), 0.0), _untold=ibis.ifelse(finite, 0, 1))
+    sums = bad.group_by("platform", code=bad[CODE]).agg(
+        rows=bad.count(), spend=bad["_money"].sum(), untold=bad["_untold"].sum()
+    )
+    found = [
+        Lost(row["code"], row["platform"], row["rows"], rounded(row["spend"]), row["untold"]) for row in fetch(sums)
+    ]
+    return tuple(sorted(found, key=lambda one: (one.code, one.platform or "")))
 
 
 def _once(marked: Table, key: tuple[str, ...]) -> tuple[Table, list[Rule]]:

@@ -15,6 +15,8 @@ from crossmix.ingest.memory import engine_memory
 from crossmix.schema import DataError
 from crossmix.sources import Backend, Table, spark
 
+ASIDE = {"path", "engine", "memory", "quarantine_spend", "quarantine_platform", "accept_quarantine"}
+"""Keys of `Data` that change nothing of the data: the same log elsewhere is the same data."""
 OUT_OF_MEMORY = "Out of Memory Error"
 """How DuckDB's sentence about it begins."""
 
@@ -77,5 +79,5 @@ def materialise(table: Table) -> Table:
 
 
 def cleaning_settings(data: Data) -> dict[str, Any]:
-    """The data config without where the log lies and what reads it: the same log elsewhere is the same data."""
-    return {name: value for name, value in asdict(data).items() if name not in {"path", "engine", "memory"}}
+    """The data config without what leaves the data as they are: where the log lies, what reads it, what is refused."""
+    return {name: value for name, value in asdict(data).items() if name not in ASIDE}

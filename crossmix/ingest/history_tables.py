@@ -15,28 +15,16 @@ from typing import Any
 
 import pandas as pd
 
+from crossmix.ingest import bookings
+from crossmix.ingest.bookings import Apart, Corrections
 from crossmix.ingest.report import rates
-from crossmix.schema import SPLITS, DataError, Meta
-from crossmix.sources import Table
-from crossmix.sources.rules import Rule
+from crossmix.schema import SPLITS, DataError, Held, Meta, Stopped
 from crossmix.sources.tables import rounded
 
 LEAST_CYCLES = 28
 """Four of each weekday, or half a year of weeks: less shows no response to spend."""
 MOST_GAPS = 0.25
-TOTALS = ("spend", "impressions", "clicks", "conversions", "revenue")
-
-
-def outcome_rules(t: Table) -> list[Rule]:
-    """Rules between the columns of a history's row."""
-    return [
-        Rule(t["clicks"] > t["impressions"], "clicks_above_impressions", ("impressions", "clicks"), "a click needs an "
-             "impression; correct one of them"),
-        Rule((t["impressions"] <= 0) & (t["spend"] > 0), "spend_without_impressions", ("spend", "impressions"), "money "
-             "that bought nothing (a fee?); book it where it was delivered, or leave it out"),
-        Rule((t["conversions"] <= 0) & (t["revenue"] > 0), "revenue_without_conversion", ("conversions", "revenue"),
-             "revenue needs a conversion"),
-    ]  # fmt: skip
+TOTALS = bookings.AMOUNTS
 
 
 def days_per_row(dates: Sequence[date]) -> int:
@@ -73,11 +61,14 @@ def check_length(cycles: int, days: int, dates: Sequence[date]) -> None:
         )
 
 
-def check_market(table: pd.DataFrame, platforms: Sequence[str]) -> None:
+def check_market(table: pd.DataFrame, platforms: Sequence[str], held: Sequence[Apart] = ()) -> None:
     """Raise `DataError` where there is nothing to split, or nothing to learn it from."""
     if len(platforms) < 2:
+        silent = bookings.names(held)
+        beside = f" beside {', '.join(map(repr, silent))}, whose delivery is not told" if silent else ""
         raise DataError(
-            f"platform: the history has one platform ({platforms[0]!r}); a split needs two: pass the others' rows too"
+            f"platform: the history has one platform ({platforms[0]!r}){beside}; a split needs two: pass the others' "
+            "rows too"
         )
     training = table[table["split"] == "train"]
     for name in ("spend", "impressions", "clicks", "conversions", "revenue"):
@@ -98,8 +89,8 @@ def daily_plans(amounts: pd.DataFrame, days: int) -> pd.DataFrame:
     return both
 
 
-def notes(cycles: int, hours: int, share: float, raw: pd.DataFrame, beyond: int, table: pd.DataFrame) -> list[str]:
-    """What the report tells about this history."""
+def notes(cycles: int, hours: int, share: float, table: pd.DataFrame) -> list[str]:
+    """What the report tells about every history."""
     sentences = [
         "Supply (requests, win rate, cost curve) and saturation are inferred from how the cost of impressions and the "
         "click rate answer to spend from day to day, with priors (config market.assumed_*, .saturation); standard "
@@ -117,12 +108,86 @@ def notes(cycles: int, hours: int, share: float, raw: pd.DataFrame, beyond: int,
         sentences.append(
             f"{empty:,} of {cycles:,} cycles have no row at all: no delivery in the totals, and not fitted on."
         )
-    if beyond:
-        sentences.append(
-            f"{beyond:,} of {len(raw):,} rows have more conversions than clicks; the conversions beyond the clicks are "
-            "not counted, their revenue is."
-        )
     return sentences
+
+
+def told(found: Corrections, raw: pd.DataFrame, blank: dict[str, int]) -> list[str]:
+    """Sentences about what was filled in and corrected.
+
+    Args:
+        raw: the rows that tell a delivery, before corrections.
+        blank: `rows` without any number, `results` blank beside a delivery, `plans` blank.
+    """
+    sentences = []
+    if blank.get("rows"):
+        sentences.append(f"{blank['rows']:,} rows have no number at all: they count as absent.")
+    if blank.get("results"):
+        sentences.append(f"{blank['results']:,} rows have blank conversions or revenue beside a delivery: taken as 0.")
+    if blank.get("plans"):
+        sentences.append(
+            f"{blank['plans']:,} rows have no plan: it is unknown, and taken as their spend times what a plan of that "
+            "platform usually is of its spend."
+        )
+    for name, (count, amount) in found.below.items():
+        whole = raw.loc[raw[name] > 0, name].sum()
+        part = f", {-amount / whole:.1%} of the {name}" if whole > 0 else ""
+        sentences.append(
+            f"{count:,} rows have {name} below 0 ({amount:,.6g}{part}): corrections, taken off their day, and what "
+            "exceeds it off the days before."
+        )
+    if found.unearned[0]:
+        count, amount = found.unearned
+        part = amount / max(raw.loc[raw["revenue"] > 0, "revenue"].sum(), 1e-300)
+        sentences.append(
+            f"{count:,} rows have revenue without a conversion ({amount:,.6g}, {part:.1%} of the revenue): it is kept."
+        )
+    if found.beyond:
+        sentences.append(
+            f"{found.beyond:,} of {len(raw):,} rows have more conversions than clicks; those beyond count on the "
+            "nearest cycle that has clicks to spare, as the market converts clicks."
+        )
+    for name, amount in found.left.items():
+        what = (
+            f"{amount:,.6g} {name} beyond all clicks are not counted, their revenue is"
+            if amount > 0
+            else (f"corrections of {-amount:,.6g} of {name} exceed all that there is to correct, and are left out")
+        )
+        sentences.append(f"{what}.")
+    return sentences
+
+
+def held(parts: Sequence[Apart], money: float, since: date, cycles: int) -> tuple[Held, ...]:
+    """What is held, with what it spends today.
+
+    Args:
+        money: all of the history's spend, currency.
+        since: the first day of the last window.
+        cycles: of the last window.
+    """
+    return tuple(
+        Held(
+            platform=one.platform,
+            missing=one.missing,  # type: ignore[arg-type]
+            spend=rounded(one.rows["spend"].sum()),
+            share=rounded(one.rows["spend"].sum() / max(money, 1e-300)),
+            today=rounded(one.rows.loc[one.rows["date"] >= since, "spend"].sum() / max(cycles, 1)),
+            conversions=rounded(one.rows["conversions"].sum()),
+            revenue=rounded(one.rows["revenue"].sum()),
+        )
+        for one in parts
+    )
+
+
+def stopped(table: pd.DataFrame, platforms: Sequence[str], cycles: int, window: int) -> tuple[Stopped, ...]:
+    """Platforms without spend in the last `window` cycles, but with some before."""
+    spent = table[table["spend"] > 0]
+    last = spent.groupby("platform")["cycle"].max()
+    dates = spent.groupby("cycle")["date"].first()
+    return tuple(
+        Stopped(platform=name, last=dates[last[name]].isoformat(), cycles=cycles - 1 - int(last[name]))
+        for name in platforms
+        if name in last.index and last[name] < cycles - window
+    )
 
 
 def held_out(training: int, share: float) -> set[int]:
@@ -137,28 +202,22 @@ def totals(
     start: date,
     days: int,
     first_cycle: dict[str, int],
-    cycles: int,
     holdout_days: float,
-) -> tuple[pd.DataFrame, int]:
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """One row per campaign, grouped platform and cycle, with the columns of `schema.OUTCOMES` and `DERIVED`.
 
-    Conversions beyond a row's clicks (seen but not clicked, or clicked on an earlier day) are not counted, as the
-    market converts clicks; their revenue is. Returns the table and how many rows had some.
-    """  # fmt: skip
+    Corrections are settled (`bookings.settled`). Returns the table and what found no place in it.
+    """
     plain = pd.to_datetime(frame["date"])
-    cycle = ((plain - pd.Timestamp(start)).dt.days // days).clip(upper=cycles - 1)
-    beyond = frame["conversions"] > frame["clicks"]
-    frame = frame.assign(
-        platform=frame["platform"].map(group),
-        cycle=cycle,
-        conversions=frame["conversions"].where(~beyond, frame["clicks"]),
-    )
+    cycle = (plain - pd.Timestamp(start)).dt.days // days
+    frame = frame.assign(platform=frame["platform"].map(group), cycle=cycle)
     table = frame.groupby(["campaign_id", "platform", "cycle"], sort=True)[list(TOTALS)].sum().reset_index()
+    table, left = bookings.settled(table)
     table["date"] = [start + timedelta(days=days * int(number)) for number in table["cycle"]]
     splits = sorted(first_cycle, key=first_cycle.__getitem__)
     table["split"] = [next(s for s in reversed(splits) if number >= first_cycle[s]) for number in table["cycle"]]
     table["holdout"] = table["cycle"].isin(held_out(first_cycle["validation"], holdout_days))
-    return table.sort_values(["cycle", "campaign_id", "platform"], ignore_index=True), int(beyond.sum())
+    return table.sort_values(["cycle", "campaign_id", "platform"], ignore_index=True), left
 
 
 def report(table: pd.DataFrame, meta: Meta) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,12 +31,13 @@ from crossmix.ingest.dataset import (
     write_plans,
 )
 from crossmix.ingest.engine import cleaning_settings
+from crossmix.ingest.quarantined import Lost, Sound, lines, weighed
 from crossmix.ingest.report import report
 from crossmix.ingest.spend_history import ingest_history
 from crossmix.ingest.timeline import WEEKDAY_HOURS, timeline
 from crossmix.schema import CREATIVES, DERIVED, IMPRESSIONS, PLANS, QUARANTINE, Meta
-from crossmix.sources import Raw
-from crossmix.sources.tables import arrow_schema, fetch, write_log
+from crossmix.sources import Raw, Table
+from crossmix.sources.tables import arrow_schema, fetch, rounded, write_log
 
 
 def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
@@ -49,6 +51,7 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         ("impression_id",),
         impression_rules,
         lambda conformed: held_out(conformed, data),
+        money="price_paid",
     )
     creatives = clean_optional(raw.creatives, CREATIVES, "creatives", ("creative_id",))
     shown = creatives.table if creatives else None
@@ -58,6 +61,7 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     # Not kept once more: it follows from the kept rows column by column.
     table = derive(table, timing, group)
     whole = totals(table)
+    shares = weighed([_grouped(one, group) for one in impressions.lost], _sound(whole), impressions.rejected, data)
     campaigns = sorted(row["campaign_id"] for row in fetch(whole.select("campaign_id").distinct()))
     notes += [*grouping, *check_fittable(whole, campaigns, data)]
 
@@ -75,11 +79,13 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
     rejected = [row for part in (impressions, creatives, planned) if part for row in part.rejected]
     pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
 
+    quarantined = dict(sorted(Counter(row["code"] for row in rejected).items()))
     rows = {
         "read": impressions.rows + impressions.duplicates,
         "ingested": impressions.rows - sum(row["table"] == "impressions" for row in rejected),
         "duplicates": impressions.duplicates,
-        "quarantined": dict(sorted(Counter(row["code"] for row in rejected).items())),
+        "quarantined": quarantined,
+        "quarantined_spend": shares,
         "imputed": imputed,
     }
     provenance = dict(raw.provenance)
@@ -104,5 +110,16 @@ def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
         rows=rows,
     )
     meta.save(out)
-    IngestReport.of(report(table, whole, meta)).save(out)
+    IngestReport.of(report(table, whole, meta) | {"told": lines(quarantined, shares)}).save(out)
     return meta
+
+
+def _sound(whole: Table) -> dict[str, Sound]:
+    """The kept rows by platform; `whole`: their `totals`."""
+    sums = whole.group_by("platform").agg(rows=whole["impressions"].sum(), spend=whole["spend"].sum())
+    return {row["platform"]: Sound(row["rows"], rounded(row["spend"])) for row in fetch(sums)}
+
+
+def _grouped(lost: Lost, group: dict[str, str]) -> Lost:
+    """What was set aside of a platform, as one of its group."""
+    return replace(lost, platform=group.get(lost.platform or "", lost.platform))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import ibis
 import pandas as pd
 
 from crossmix.schema import PLANS, DataError
+from crossmix.sources import Table
+from crossmix.sources.rules import PROBLEM
 
 TOLERANCE = 1e-6
 COLUMNS = [column.name for column in PLANS]
@@ -39,6 +42,54 @@ def derived(spend: pd.DataFrame, platforms: Sequence[str], start: datetime, hour
     )
     total["planned_budget"] = total["spend"] / total["date"].map(covered)
     return total.assign(min=None, max=None)[COLUMNS]
+
+
+def entered(table: Table | None, without: Sequence[str] = ()) -> Table | None:
+    """The rows in which a plan is entered: a blank one is unknown, not 0; `None` where none is.
+
+    Args:
+        without: platforms whose plans are of no use.
+    """
+    if table is None:
+        return None
+    nothing = ibis.and_(*[table[name].isnull() for name in ("planned_budget", "min", "max") if name in table.columns])
+    if PROBLEM in table.columns:
+        nothing &= table[PROBLEM].isnull()
+    known = table.filter(~nothing)
+    if without:
+        known = known.filter(known["platform"].notin(list(without)).fill_null(True))
+    return known if int(known.count().execute()) else None
+
+
+def completed(plans: pd.DataFrame, spend: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Plans with one for every row of spend: an unknown one is its spend times what plans usually are of spend.
+
+    Usual: the campaign's on the platform, else the platform's, else of all. Without it an unknown plan would count as
+    none, and half of a budget would look like the whole.
+
+    Args:
+        plans: with `COLUMNS`.
+        spend: campaign_id, platform, date, spend; one row for each.
+
+    Returns:
+        The plans, and how many of them were unknown.
+    """
+    key = ["campaign_id", "platform", "date"]
+    both = spend[[*key, "spend"]].merge(plans[[*key, "planned_budget"]], on=key, how="left")
+    known = both[both["planned_budget"].notna() & (both["spend"] > 0)]
+    missing = both[both["planned_budget"].isna()]
+
+    def ratio(by: list[str]) -> pd.Series:
+        sums = known.groupby(by)[["planned_budget", "spend"]].sum()
+        return sums["planned_budget"] / sums["spend"]
+
+    whole = float(known["planned_budget"].sum() / known["spend"].sum()) if len(known) else 1.0
+    usual = pd.Series(whole, index=missing.index)
+    for by in (["platform"], ["campaign_id", "platform"]):
+        own = missing[by].merge(ratio(by).rename("usual").reset_index(), on=by, how="left")["usual"]
+        usual = pd.Series(own.to_numpy(), index=missing.index).fillna(usual)
+    taken = missing[key].assign(planned_budget=missing["spend"].clip(lower=0) * usual)
+    return pd.concat([plans, taken], ignore_index=True), len(missing)
 
 
 def grouped(plans: pd.DataFrame, group: dict[str, str]) -> pd.DataFrame:

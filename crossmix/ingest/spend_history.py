@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,55 +14,66 @@ import pyarrow.parquet as pq
 
 from crossmix.artifacts import IngestReport
 from crossmix.config import Data, digest
+from crossmix.ingest import bookings, plans, quarantined
 from crossmix.ingest import history_tables as history
-from crossmix.ingest import plans
-from crossmix.ingest.clean import clean, clean_optional, plan_rules, platform_groups
+from crossmix.ingest.clean import Clean, clean, clean_optional, plan_rules, platform_groups
 from crossmix.ingest.dataset import days_of, plans_from_spend, write_creatives
 from crossmix.ingest.engine import cleaning_settings
 from crossmix.ingest.timeline import Timeline, first_cycles
-from crossmix.schema import DERIVED, OUTCOMES, PLANS, QUARANTINE, DataError, Meta
+from crossmix.schema import BOOKED, DERIVED, OUTCOMES, PLANS, QUARANTINE, DataError, Meta
 from crossmix.sources import Raw
 from crossmix.sources.tables import arrow_schema
+
+KEY = ("campaign_id", "platform", "date")
 
 
 def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     """`ingest_raw` for daily totals: `outcomes` takes the place of impressions and sequences (`sources.history`)."""
-    key = ("campaign_id", "platform", "date")
-    outcomes = clean(raw.outcomes, OUTCOMES, "outcomes", key, history.outcome_rules)
+    entries, empty = bookings.entries(raw.outcomes)
+    outcomes = clean(entries, BOOKED, "outcomes", KEY, bookings.rules, money="spend")
     frame = outcomes.table.to_pandas()
     frame["date"] = days_of(frame["date"])
-    rejected = list(outcomes.rejected)
+    frame, results = bookings.filled(frame)
+    shares = quarantined.weighed(outcomes.lost, _sound(frame), outcomes.rejected, data)
+    money = float(frame["spend"].sum())
+    frame, parts = bookings.apart(frame)
     days = history.days_per_row(frame["date"])
-    timing = _timeline(frame["date"], days, data)
+    timing, fragment = _timeline(frame["date"], days, data)
     first, hours, cycles = timing.start.date(), timing.hours, timing.cycles
+    frame = frame[frame["date"] >= first]
     view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
-    platforms, group, grouping = platform_groups(view, timing, data)
-    table, beyond = history.totals(frame, group, first, hours // 24, timing.first_cycle, cycles, data.holdout_days)
-    history.check_market(table, platforms)
+    view = view.filter(view["platform"].isin(sorted(set(frame["platform"]))))
+    silent = bookings.names(parts)
+    named = {name: group for name, group in data.platform_groups.items() if name not in silent}
+    platforms, group, grouping = platform_groups(view, timing, replace(data, platform_groups=named))
+    table, left = history.totals(frame, group, first, hours // 24, timing.first_cycle, data.holdout_days)
+    history.check_market(table, platforms, parts)
     campaigns = sorted(set(table["campaign_id"]))
 
-    planned = clean_optional(raw.plans, PLANS, "plans", key, lambda t: plan_rules(t, set(group), campaigns))
-    if planned is None:
-        amounts = frame.rename(columns={"spend": "planned_budget"})
-    else:
-        amounts = planned.table.to_pandas()
-        amounts["date"] = days_of(amounts["date"])
-        rejected += planned.rejected
+    known = plans.entered(raw.plans, silent)
+    planned = clean_optional(known, PLANS, "plans", KEY, lambda t: plan_rules(t, set(group), campaigns))
+    amounts, unplanned = _plans(planned, frame)
     budget = plans.grouped(history.daily_plans(amounts, days), group)
-    pq.write_table(
-        pa.Table.from_pandas(budget, schema=arrow_schema(PLANS), preserve_index=False), out / "plans.parquet"
-    )
-    outcome_schema = arrow_schema((*OUTCOMES, *DERIVED))
-    pq.write_table(pa.Table.from_pandas(table, schema=outcome_schema, preserve_index=False), out / "outcomes.parquet")
-    write_creatives(None, out)
-    pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
+    rejected = [*outcomes.rejected, *(planned.rejected if planned else ())]
+    _write(out, budget, table, rejected)
 
+    window = max(1, round(data.today_days * 24 / hours))
+    since = first + timedelta(days=(cycles - min(window, cycles)) * hours // 24)
+    held = history.held(parts, money, since, min(window, cycles))
+    stopped = history.stopped(table, platforms, cycles, window)
+    found = bookings.corrections(frame, left)
+    blank = {"rows": empty, "results": results, "plans": unplanned}
+    told = [*history.told(found, frame, blank), *(one.sentence for one in held), *(one.sentence for one in stopped)]
     provenance = dict(raw.provenance)
-    notes = history.notes(timing.cycles, hours, data.holdout_days, frame, beyond, table)
+    notes = [*history.notes(cycles, hours, data.holdout_days, table), *told]
+    if fragment:
+        notes.append(f"The first {fragment} days are left out: cycles are whole, and end with the last day.")
     if planned is None:
         provenance |= plans_from_spend()
         notes.append("The history has no column `planned`: a day's plan is what it spent, and there are no limits.")
     notes += grouping
+    counts = dict(sorted(Counter(row["code"] for row in rejected).items()))
+    filled = {"rows_without_numbers": empty, "blank_results": results, "unknown_plans": unplanned}
     meta = Meta(
         source=data.source,
         generated=raw.generated,
@@ -77,21 +90,55 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         digest=digest({"raw": raw.digest, "data": cleaning_settings(data)}),
         notes=(*raw.notes, *notes),
         rows={
-            "read": outcomes.rows + outcomes.duplicates,
+            "read": outcomes.rows + outcomes.duplicates + empty,
             "ingested": outcomes.rows - len(outcomes.rejected),
             "duplicates": outcomes.duplicates,
-            "quarantined": dict(sorted(Counter(row["code"] for row in rejected).items())),
-            "imputed": {"conversions_beyond_clicks": beyond},
+            "quarantined": counts,
+            "quarantined_spend": shares,
+            "imputed": {"conversions_beyond_clicks": found.beyond} | {name: n for name, n in filled.items() if n},
         },
         aggregate=True,
+        today_cycles=window,
+        held=held,
+        stopped=stopped,
     )
     meta.save(out)
-    IngestReport.of(history.report(table, meta)).save(out)
+    lines = [*quarantined.lines(counts, shares), *told]
+    IngestReport.of(history.report(table, meta) | {"told": lines}).save(out)
     return meta
 
 
-def _timeline(date: pd.Series, days: int, data: Data) -> Timeline:
-    """The history cut into cycles of whole rows; `days`: of a row.
+def _sound(frame: pd.DataFrame) -> dict[str, quarantined.Sound]:
+    """The kept rows by platform."""
+    sums = frame.groupby("platform")["spend"].agg(["size", "sum"])
+    return {str(name): quarantined.Sound(int(row["size"]), float(row["sum"])) for name, row in sums.iterrows()}
+
+
+def _plans(planned: Clean | None, frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Planned budgets of the history's rows, and how many rows had none; the spend where no row has one."""
+    spend = frame.groupby(list(KEY), sort=True)["spend"].sum().clip(lower=0.0).reset_index()
+    if planned is None:
+        return spend.rename(columns={"spend": "planned_budget"}), 0
+    amounts = planned.table.to_pandas()
+    amounts["date"] = days_of(amounts["date"])
+    return plans.completed(amounts, spend)
+
+
+def _write(out: Path, budget: pd.DataFrame, table: pd.DataFrame, rejected: list[dict[str, Any]]) -> None:
+    """The dataset's tables."""
+    tables = (("plans", PLANS, budget), ("outcomes", (*OUTCOMES, *DERIVED), table))
+    for name, columns, frame in tables:
+        whole = pa.Table.from_pandas(frame, schema=arrow_schema(columns), preserve_index=False)
+        pq.write_table(whole, out / f"{name}.parquet")
+    write_creatives(None, out)
+    pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
+
+
+def _timeline(dates: pd.Series, days: int, data: Data) -> tuple[Timeline, int]:
+    """The history cut into cycles of whole rows that end with its last; and how many first days are no whole cycle.
+
+    Args:
+        days: of a row.
 
     Raises:
         DataError: cycles that cut a row, or too few of them.
@@ -101,8 +148,9 @@ def _timeline(date: pd.Series, days: int, data: Data) -> Timeline:
         raise DataError(
             f"data.cycle_hours: {hours} h; a history of {days} day(s) a row needs a multiple of {24 * days} h, or none"
         )
-    first = min(date)
-    cycles = ((max(date) - first).days + days) // (hours // 24)
-    history.check_length(cycles, hours // 24, date)
+    span = (max(dates) - min(dates)).days + days
+    cycles, fragment = divmod(span, hours // 24)
+    first: date = min(dates) + timedelta(days=fragment)
+    history.check_length(cycles, hours // 24, [day for day in dates if day >= first] or dates)
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    return Timeline(start, hours, cycles, first_cycles(cycles, data))
+    return Timeline(start, hours, cycles, first_cycles(cycles, data)), fragment

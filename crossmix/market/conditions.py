@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossmix.market.model import Market
+from crossmix.fading import Fading
+from crossmix.market.model import NEUTRAL, Market
 from crossmix.market.price import Price
 
 
@@ -28,6 +29,10 @@ class Bank:
     @classmethod
     def of(cls, response_CPR2: Tensor, row_B: Tensor) -> Bank:
         return cls(response_CPR2[..., 0].contiguous(), response_CPR2[..., 1].contiguous(), row_B)
+
+
+_ABSENT = torch.zeros(0)
+"""A table that has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,25 @@ class Conditions:
     """Relative error with which the platform paces a cycle's unstopped spend, standard deviation."""
     bank: Bank | None = None
     """Contexts resampled from the log; `exact` only."""
+    usual_share: Tensor = _ABSENT
+    """Share of requests won around which the next two hold; by default conversions follow clicks."""
+    elasticity: Tensor = _ABSENT
+    """Of conversions in wins; 0: conversions follow clicks (`crossmix.fading`)."""
+    bend: Tensor = _ABSENT
+    """By how much the elasticity falls per ln of wins."""
+
+    def __post_init__(self) -> None:
+        for name in ("usual_share", "elasticity", "bend"):
+            if not getattr(self, name).numel():
+                object.__setattr__(self, name, torch.full_like(self.saturation, NEUTRAL[name]))
 
     def each(self, change: Callable[[Tensor], Tensor], price: Price, bank: Bank | None = None) -> Conditions:
         """Other conditions: `change` of every table, with this price and bank."""
         return Conditions(price=price, bank=bank, **{name: change(getattr(self, name)) for name in TABLES})
+
+    @property
+    def fading(self) -> Fading:
+        return Fading(self.saturation, self.usual_share, self.elasticity, self.bend)
 
     def supply_cost(self) -> Tensor:
         """What all requests would cost, (B, P)."""
@@ -88,17 +108,22 @@ def probability(rate: Tensor) -> Tensor:
 
 def assembled(parameter: Mapping[str, Tensor], price: Price) -> Conditions:
     """The conditions of a cycle at these parameters (`model.PARAMETERS`, each (B, P)), without drift: at least one
-    request, rates that are probabilities."""
+    request, rates that are probabilities. What a table of `model.NEUTRAL` is missing has no effect."""
+    like = parameter["requests"]
+    later = {name: parameter.get(name, torch.full_like(like, level)) for name, level in NEUTRAL.items()}
     return Conditions(
         requests=parameter["requests"].clamp(min=1),
         price=price,
-        price_multiplier=torch.ones_like(parameter["requests"]),
+        price_multiplier=later["price_level"],
         ctr=probability(parameter["ctr"]),
         cvr=probability(parameter["cvr"]),
         value=parameter["value"],
         value_cv=parameter["value_cv"],
         saturation=parameter["saturation"],
         pacing=parameter["pacing"],
+        usual_share=later["usual_share"],
+        elasticity=later["elasticity"],
+        bend=later["bend"],
     )
 
 

@@ -10,6 +10,7 @@ from crossmix.config import Config
 from crossmix.history import History, Outcome
 from crossmix.market.fit.evidence import supplies
 from crossmix.market.fit.log import Log, read
+from crossmix.market.fit.today import today
 from crossmix.schema import Dataset
 from crossmix.state import ALLOCATION
 
@@ -35,13 +36,15 @@ def statistics(dataset: Dataset, config: Config, log: Log | None = None) -> pd.D
     def tensor(array: object) -> torch.Tensor:
         return torch.tensor(np.asarray(array), dtype=torch.float32)
 
+    # States are told in today's budget, as they are where the policy learns and serves.
+    usual_C = today(log, planned).budget_C if log.meta.today_cycles else planned.sum(2).mean(0)
     totals = planned.sum(2, keepdims=True)
     share = np.where(totals > 0, planned / np.maximum(totals, 1e-12), 1 / platforms)
     history = History(
         window=config.window,
         decay=config.decay,
         horizon=times,
-        cycle_budget_B=tensor(planned.sum(2).mean(0)),
+        cycle_budget_B=tensor(usual_C),
         minimum_BP=tensor(np.where(np.isfinite(low), low, config.limits.minimum)),
         maximum_BP=tensor(np.where(np.isfinite(high), high, config.limits.maximum)),
         share_BP=tensor(share[0]),
@@ -57,6 +60,8 @@ def statistics(dataset: Dataset, config: Config, log: Log | None = None) -> pd.D
             planned=tensor(planned[t]),
         )
         history.update(outcome, tensor(arrived[t]), tensor(arrived_revenue[t]), tensor(cost[t]), tensor(share[t]))
+        if log.meta.today_cycles:
+            history.shift_B = tensor(planned[: t + 1].sum((0, 2)) - (t + 1) * usual_C)
         platform, campaign = history.statistics(torch.full((campaigns,), float(end.weekday())))
         statistics_CX = ALLOCATION.encode_statistics(platform, campaign)
         part = pd.DataFrame(statistics_CX.numpy(), columns=list(ALLOCATION.names))

@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossmix.fading import per_click
 from crossmix.history import Outcome
-from crossmix.market.conditions import Bank, Conditions
+from crossmix.market.conditions import Bank, Conditions, probability
 from crossmix.market.price import EDGE, LogNormalPrice
 
 FEW = 16
@@ -78,7 +79,7 @@ def expected(conditions: Conditions, budget_BP: Tensor) -> Outcome:
     extra = torch.minimum(over * (paced.price2 / paced.price1**2 - 1), budget_BP / paced.price1)
     wins = torch.minimum((spend / paced.price1 + extra).clamp(min=0), conditions.requests * paced.win)
     clicks = conditions.ctr * _saturated(wins, conditions)
-    conversions = clicks * conditions.cvr
+    conversions = clicks * _converting(wins, conditions)
     return Outcome(
         requests=conditions.requests,
         impressions=wins,
@@ -107,7 +108,7 @@ def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator
         wins.view(-1)[few], spend.view(-1)[few] = wins_few, spend_few
     rate = conditions.ctr * _saturated(wins, conditions) / wins.clamp(min=1)
     clicks = torch.binomial(wins, rate.clamp(0, 1), generator)
-    conversions = torch.binomial(clicks, conditions.cvr.clamp(0, 1), generator)
+    conversions = torch.binomial(clicks, _converting(wins, conditions).clamp(0, 1), generator)
     return Outcome(
         requests=requests,
         impressions=wins,
@@ -216,7 +217,8 @@ def _auctions(cells: Conditions, budget: Tensor, win: Tensor, generator: torch.G
     first = (count.cumsum(0) - count).to(torch.int32)
     rank = torch.arange(len(cell), dtype=torch.int32, device=cell.device) - first.index_select(0, cell)
     fade = torch.exp((-cells.saturation / requests.clamp(min=1)).index_select(0, cell) * rank)
-    p_click, p_convert = cells.ctr.index_select(0, cell) * fade, cells.cvr.index_select(0, cell)
+    converting = _converting(count.to(win.dtype), cells)
+    p_click, p_convert = cells.ctr.index_select(0, cell) * fade, converting.index_select(0, cell)
     if cells.bank is not None:
         click_factor, convert_factor = _contexts(cells.bank, cell, generator)
         p_click, p_convert = p_click * click_factor, p_convert * convert_factor
@@ -283,6 +285,14 @@ def _price_at(cells: Conditions, level: Tensor, cell: Tensor) -> Tensor:
     flat = knots.reshape(-1)
     left = flat.index_select(0, index)
     return torch.lerp(left, flat.index_select(0, index.add_(1)), part)
+
+
+def _converting(wins: Tensor, conditions: Conditions) -> Tensor:
+    """Conversion probability of a click in a cycle of so many wins (`crossmix.fading`)."""
+    fading = conditions.fading
+    if not fading.any:
+        return conditions.cvr
+    return probability(conditions.cvr * per_click(fading, wins / conditions.requests.clamp(min=1)))
 
 
 def _saturated(wins: Tensor, conditions: Conditions) -> Tensor:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crossmix import fading
 from crossmix.constraints import InfeasibleError, Limits
 from crossmix.constraints import check as check_limits
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
@@ -41,7 +42,14 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "ctr_persistence": ("1 per cycle", "AR(1) coefficient of the click-rate drift"),
     "cvr_persistence": ("1 per cycle", "AR(1) coefficient of the conversion-rate drift"),
     "price_persistence": ("1 per cycle", "AR(1) coefficient of the price drift"),
+    "price_level": ("ratio", "price of an impression over its cost curve: 1; its error is the curve's"),
+    "usual_share": ("ratio", "share of requests won around which `elasticity` and `bend` hold"),
+    "elasticity": ("1", "d ln conversions / d ln wins at the usual share; 0: conversions follow clicks"),
+    "bend": ("1", "by how much the elasticity falls per ln of wins, at the usual share"),
 }
+
+NEUTRAL = {"price_level": 1.0, **fading.NEUTRAL}
+"""What a market is without parameters that came later: files of before them have none."""
 
 DOMAIN: dict[str, tuple[float, float]] = {
     "requests": (0, math.inf),
@@ -59,6 +67,10 @@ DOMAIN: dict[str, tuple[float, float]] = {
     "ctr_persistence": (0, 1),
     "cvr_persistence": (0, 1),
     "price_persistence": (0, 1),
+    "price_level": (0, math.inf),
+    "usual_share": (0, 1),
+    "elasticity": (0, 10),
+    "bend": (0, 10),
 }
 """Closed range of every scalar parameter (`PARAMETERS`); deviations of logarithms beyond 5 are factors of 150."""
 
@@ -137,6 +149,17 @@ class Market:
     strata: `task`. Plain names and numbers."""
     strata: dict[str, Any] = field(default_factory=dict)
     """How the log's periods and regions differ from all this, as `crossmix.market.fit.strata.Strata.plain` gives it."""
+    untried: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    """Cells that never delivered in what was fitted on, (C, P) bools; what is said of them is borrowed from others."""
+
+    def __post_init__(self) -> None:
+        cells = self.static.shape
+        neutral = {name: torch.full(cells, level, dtype=self.static.dtype) for name, level in NEUTRAL.items()}
+        object.__setattr__(self, "value", neutral | self.value)
+        object.__setattr__(self, "error", {name: torch.zeros_like(one) for name, one in neutral.items()} | self.error)
+        object.__setattr__(self, "provenance", dict.fromkeys(NEUTRAL, "assumed") | self.provenance)
+        if not self.untried.numel():
+            object.__setattr__(self, "untried", torch.zeros(cells, dtype=torch.bool))
 
     def prices(self, campaign_B: Tensor) -> Price:
         """Price model of a batch of campaigns, (B, P)."""
@@ -250,7 +273,7 @@ def save(market: Market, folder: Path) -> None:
         "scenario": market.scenario,
         "parameters": cells,
         "strata": market.strata,
-        "tables": {name: _rounded(getattr(market, name)) for name in _TABLES},
+        "tables": {name: _rounded(getattr(market, name)) for name in (*_TABLES, "untried")},
     }
     (folder / "market.json").write_text(json.dumps(document, indent=1))
     with (folder / "bank.npz").open("wb") as file:
@@ -272,10 +295,13 @@ def load(folder: Path) -> Market:
     shape = (len(document["campaigns"]), len(document["platforms"]))
 
     def grid(name: str, part: str) -> Tensor:
-        numbers = [cell[name][part] for cell in document["parameters"]]
+        numbers = [cell[name][part] for cell in document["parameters"] if name in cell]
+        if not numbers:
+            return torch.full(shape, NEUTRAL[name] if part == "value" else 0.0)
         return torch.tensor([float("nan") if x is None else x for x in numbers]).reshape(shape)
 
     tables = {name: torch.tensor(document["tables"][name]) for name in _TABLES}
+    untried = document["tables"].get("untried", [])
     with np.load(folder / "bank.npz") as bank:
         banks = {name: torch.from_numpy(bank[name].astype(np.float32)) for name in _BANK}
         banks |= {name: torch.from_numpy(bank[name]) for name in _GROUPS}
@@ -295,6 +321,7 @@ def load(folder: Path) -> Market:
         scenario=document["scenario"],
         strata=document["strata"],
         path=path,
+        untried=torch.tensor(untried, dtype=torch.bool),
         **tables,
         **banks,
     )

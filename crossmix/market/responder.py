@@ -17,12 +17,13 @@ from torch import Tensor
 from crossmix.market.conditions import assembled
 from crossmix.market.curves import marginal
 from crossmix.market.model import Market
+from crossmix.market.uncertain import HELD
 from crossmix.response import Response
 
 DRAWS = 512
-UNCERTAIN = ("requests", "ctr", "cvr", "value", "saturation")
+UNCERTAIN = ("requests", "ctr", "cvr", "value", "saturation", "price_level", "elasticity", "bend")
 """Parameters whose standard errors make the interval."""
-DRAWN = (*UNCERTAIN, "value_cv", "pacing")
+DRAWN = (*UNCERTAIN, "value_cv", "pacing", "usual_share")
 
 
 class MarketResponder:
@@ -40,7 +41,10 @@ class MarketResponder:
             if name not in UNCERTAIN:
                 return value_P.expand(1 + DRAWS, -1)
             noise_NP = torch.randn(DRAWS, len(value_P), generator=generator) * error_P
-            return torch.cat([value_P[None], (value_P + noise_NP).clamp(min=0)])
+            if name in HELD:
+                noise_NP = torch.where(market.value["elasticity"][slot] > 0, 0.0, noise_NP)
+            least_P = 0.1 * value_P if name == "elasticity" else torch.zeros_like(value_P)
+            return torch.cat([value_P[None], torch.maximum(value_P + noise_NP, least_P)])
 
         every = torch.full((1 + DRAWS,), slot)
         self.conditions = assembled({name: draws(name) for name in DRAWN}, market.prices(every))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
+from crossmix.evaluate.decision.standing import Standing
 from crossmix.whatif.curves import Curve, response_curves
 from crossmix.whatif.perturbation import Perturbation, perturbations
 from crossmix.whatif.scene import Scene
@@ -56,6 +57,8 @@ class WhatIf:
     frontier: Frontier
     curves: tuple[Curve, ...]
     perturbations: tuple[Perturbation, ...]
+    standing: Standing | None = None
+    """How far to trust it; `None`: the market was asked apart from a run."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; what is undefined is null."""
@@ -69,6 +72,7 @@ def ask(
     targets: Sequence[tuple[str, float]] = (),
     *,
     simulated_cycles: int = 400,
+    standing: Standing | None = None,
 ) -> WhatIf:
     """Answer every question about a scene.
 
@@ -76,6 +80,7 @@ def ask(
         budgets: label and amount, currency per cycle, beyond today's, -20 % and +20 %, which are always answered.
         targets: (cpa | roas, target).
         simulated_cycles: per design point of Fig. 4; 0 leaves it out.
+        standing: of the run whose market it is.
 
     Raises:
         ConfigError: a budget or target that cannot be.
@@ -104,6 +109,7 @@ def ask(
         frontier=best_by_budget,
         curves=response_curves(scene),
         perturbations=perturbations(scene, cycles=simulated_cycles) if simulated_cycles else (),
+        standing=standing,
     )
 
 

@@ -13,8 +13,9 @@ from scipy.signal import savgol_filter
 from torch import Tensor
 
 from crossmix.market.conditions import Conditions
+from crossmix.market.draws import spread
 from crossmix.market.mechanism import counts, expected
-from crossmix.whatif.scene import Floats, Scene, part, spread
+from crossmix.whatif.scene import Floats, Scene, part
 
 POINTS = 60
 LEVELS = (0.025, 0.975)

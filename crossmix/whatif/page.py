@@ -30,6 +30,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
     """The page; also written to `path` if given."""
     today = answer.budgets[0]
     sections = [
+        *([("standing", "Standing")] if answer.standing else []),
         ("budgets", "Budgets"),
         *([("targets", "Targets")] if answer.targets else []),
         ("split", "Splits"),

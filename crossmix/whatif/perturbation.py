@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from scipy.signal import savgol_filter
 
+from crossmix.market.draws import spread
 from crossmix.reasons import Z95
 from crossmix.whatif.curves import Band, reach, respond, simulate
-from crossmix.whatif.scene import Floats, Scene, spread
+from crossmix.whatif.scene import Floats, Scene
 
 STEP = 0.01
 WINDOW, ORDER = 5, 2

@@ -3,10 +3,9 @@
 Two kinds of uncertainty are kept apart, each as draws of the market's conditions that every question shares, so that
 differences between two splits are paired:
 
-- `fitted`: the parameters' standard errors (`Market.error`). Requests and value are lognormal with the fitted mean
-  and error, click and conversion rates normal in the logit, saturation normal and cut at 0; all independent. The
-  price curve has no standard error, the model's form is taken as given, and cycles are without carry-over: none of
-  these is covered.
+- `fitted`: the parameters' standard errors (`Market.error`), by the laws of `crossmix.market.uncertain`. Of a log of
+  impressions the price curve has no standard error; of a spend history the response to money is drawn as a whole. That
+  cycles are without carry-over is taken as given.
 - `cycles`: what one cycle's market may be like at the fitted parameters: drift of click rate, conversion rate and
   price from their stationary law, volume beyond the weekday, and the context of a past cycle.
 
@@ -16,8 +15,8 @@ Shapes: N draws, P platforms, K + 1 price knots.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from crossmix import constraints, drift
 from crossmix.allocate import LimitChange, changed
 from crossmix.config import ConfigError
 from crossmix.market.conditions import Conditions, nominal, scaled
+from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
 
 Floats = NDArray[np.float64]
@@ -100,7 +100,7 @@ def make_scene(
     slot = _campaign(market, campaign)
     if weekday is not None and not 0 <= weekday <= 6:
         raise ConfigError(f"weekday: {weekday}; give a number from 0 (Monday) to 6 (Sunday)")
-    exact = _double(market)
+    exact = doubled(market)
     conditions = nominal(exact, torch.tensor([slot]), None if weekday is None else torch.tensor([weekday]))
     if present:
         recent = _recent(exact, slot)
@@ -134,21 +134,10 @@ def make_scene(
         low_P=torch.as_tensor(low_BP[0], dtype=torch.float64),
         high_P=torch.as_tensor(high_BP[0], dtype=torch.float64),
         conditions=conditions,
-        fitted=_fitted(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
+        fitted=drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
         cycles=_cycles(exact, slot, conditions, draws, present, torch.Generator().manual_seed(2 * seed + 1)),
         seed=seed,
     )
-
-
-def spread(conditions: Conditions, each: int) -> Conditions:
-    """Every row `each` times, (N * each, P); prices are the same in all rows and are not copied."""
-    rows = conditions.requests.shape[0] * each
-    price = conditions.price
-    wide: dict[str, Tensor] = {
-        item.name: getattr(price, item.name)[:1].expand(rows, *getattr(price, item.name).shape[1:])
-        for item in fields(price)
-    }
-    return conditions.each(lambda table: table.repeat_interleave(each, 0), type(price)(**wide))
 
 
 def part(conditions: Conditions, start: int, stop: int) -> Conditions:
@@ -173,24 +162,6 @@ def _moment(weekday: int | None, present: bool) -> str:
     return f"{day}, {'with the drift of the last fitted week' if present else 'without drift'}"
 
 
-def _double(market: Market) -> Market:
-    """The market in double precision."""
-    return replace(
-        market,
-        value={name: table.double() for name, table in market.value.items()},
-        error={name: table.double() for name, table in market.error.items()},
-        price=market.price.double(),
-        volume_week=market.volume_week.double(),
-        response_week=market.response_week.double(),
-        minimum=market.minimum.double(),
-        maximum=market.maximum.double(),
-        step=market.step.double(),
-        static=market.static.double(),
-        context_rate=market.context_rate.double(),
-        path={name: table.double() for name, table in market.path.items()},
-    )
-
-
 def _recent(market: Market, slot: int) -> dict[str, Tensor]:
     """Mean multipliers of the last week fitted on, (P,) each: over whole weeks the weekday's own factors cancel."""
     if not market.path:
@@ -213,48 +184,6 @@ def _today(market: Market, slot: int, named: Mapping[str, float] | None) -> Tens
         raise ConfigError(f"share: today's shares sum to {total:.4g}; name every platform so that they sum to 1")
     share_P = torch.tensor([named.get(platform, 0.0) for platform in market.platforms], dtype=torch.float64)
     return share_P / share_P.sum()
-
-
-def _fitted(market: Market, slot: int, conditions: Conditions, draws: int, generator: torch.Generator) -> Conditions:
-    def drawn(name: str, law: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-        """What a draw of a parameter is of the fitted one, (N, P)."""
-        value_P = market.value[name][slot]
-        error_P = market.error[name][slot].nan_to_num(0.0, 0.0, 0.0)
-        z_NP = torch.randn(draws, len(value_P), generator=generator, dtype=torch.float64)
-        factor_NP = law(value_P, error_P, z_NP) / value_P.clamp(min=1e-300)
-        return torch.where((value_P > 0) & (error_P > 0), factor_NP, torch.ones_like(factor_NP))
-
-    moved = scaled(spread(conditions, draws), **{name: drawn(name, law) for name, law in LAWS.items()})
-    return replace(moved, requests=moved.requests.clamp(min=1))
-
-
-def _lognormal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
-    """Mean `value`, standard deviation `error`."""
-    sigma2 = torch.log1p((error_P / value_P.clamp(min=1e-300)) ** 2)
-    return value_P * torch.exp(sigma2.sqrt() * z_NP - 0.5 * sigma2)
-
-
-def _logit_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
-    """Median `value`; the logit's deviation is error / (value (1 - value))."""
-    inside = value_P.clamp(1e-9, 1 - 1e-9)
-    # Beyond 2 the law piles up at 0 and 1, and says less than that nothing is known.
-    deviation = (error_P / (inside * (1 - inside))).clamp(max=2)
-    return torch.sigmoid(torch.logit(inside) + deviation * z_NP)
-
-
-def _cut_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
-    """Normal, and 0 below 0: no saturation at all is a value it may have."""
-    return (value_P + error_P * z_NP).clamp(min=0)
-
-
-LAWS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "requests": _lognormal,
-    "ctr": _logit_normal,
-    "cvr": _logit_normal,
-    "value": _lognormal,
-    "saturation": _cut_normal,
-}
-"""How each uncertain parameter is drawn: its fitted value, standard error and a standard normal number."""
 
 
 def _cycles(

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from crossmix.constraints import binding
+from crossmix.market.draws import spread
 from crossmix.market.oracle import best_share, solve
 from crossmix.whatif.curves import LEVELS, Responses, respond, simulate
-from crossmix.whatif.scene import Scene, part, spread
+from crossmix.whatif.scene import Scene, part
 
 SHARE_DRAWS = 100
 """Draws of the parameters for which the best split is found again."""

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
+from crossmix.market.draws import spread
 from crossmix.whatif.curves import LEVELS, Band, respond
-from crossmix.whatif.scene import Floats, Scene, spread
+from crossmix.whatif.scene import Floats, Scene
 from crossmix.whatif.split import BudgetAnswer, best_shares, best_split
 
 KINDS = ("cpa", "roas")

@@ -54,6 +54,10 @@ def run(
         str | None, typer.Option(help="The log's file, folder or pattern of files, or s3:// address; not for demo.")
     ] = None,
     out: Out = Path("out/run"),
+    accept_quarantine: Annotated[
+        bool,
+        typer.Option("--accept-quarantine", help="Go on without the rows that cannot be used, however much they hold."),
+    ] = False,
     map_: Map = None,
     accept: Accept = None,
     idle_days: IdleDays = False,
@@ -71,6 +75,7 @@ def run(
             raise ConfigError(f"--data {data}: source 'demo' generates its log and reads no file; add --source criteo")
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
+        named += ["data.accept_quarantine=true"] if accept_quarantine else []
         named += settings(map_ or (), accept or (), idle_days)
         config = load(preset, [*named, *(set_ or ())])
         if config.data.source == "spend":
@@ -99,7 +104,10 @@ def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")
 
 @app.command()
 def allocate(
-    out: Annotated[Path | None, typer.Argument(help="Folder of a finished run: its champion answers.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a finished run: its champion answers, or what its gates did not pass."),
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Another bundle's folder than the run's champion.")] = None,
     features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Which campaign; every one if absent.")] = None,
@@ -117,7 +125,7 @@ def allocate(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON; a list where several campaigns answer.")] = False,
 ) -> None:
-    """Split the next cycle's budget, with reasons: marginal ROI, an interval on the result, and what binds."""
+    """Split the next cycle's budget, with reasons and how far to trust them: proved, plausible, or explore first."""
     with readable_errors():
         import json
 
@@ -126,15 +134,15 @@ def allocate(
         from pipelines.local import step_folder
 
         if out is not None:
-            bundle, features = bundle or out / "bundle", features or step_folder(out, "features")
+            bundle, features = bundle or answer.bundle_of(out), features or step_folder(out, "features")
         if bundle is None or features is None:
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
-        answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or ())
+        answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or (), out)
         if json_:
             plain = [one.as_dict() for one in answers]
             print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
         else:
-            print("\n\n".join(map(answer.table, answers)))
+            print("\n\n".join(one.table() for one in answers))
 
 
 @app.command()

@@ -3,11 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crossmix.allocate import Allocation, LimitChange, explain
 from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
+from pipelines.cli import standing as known
+
+if TYPE_CHECKING:
+    from crossmix.evaluate.decision.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A campaign's split and how far to trust it."""
+
+    allocation: Allocation
+    standing: Standing | None
+    """`None`: the bundle tells no gates."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return {"standing": None if self.standing is None else asdict(self.standing), **self.allocation.as_dict()}
+
+    def table(self) -> str:
+        """The answer for a terminal."""
+        lines = [] if self.standing is None else [*self.standing.lines(), ""]
+        return "\n".join([*lines, table(self.allocation)])
+
+
+def bundle_of(out: Path) -> Path:
+    """What answers for a run: its registry's champion, else the bundle that its gates judged and did not pass.
+
+    Raises:
+        ConfigError: it has neither.
+    """
+    champion, judged = out / "bundle", known.judged_bundle(out)
+    if champion.is_dir():
+        return champion
+    if judged is None:
+        raise ConfigError(f"{out}: holds no bundle; run `crossmix run --out {out}` to the end")
+    return judged
 
 
 def allocate(
@@ -17,7 +55,8 @@ def allocate(
     budget: float | None = None,
     limits: Sequence[str] = (),
     freeze: Sequence[str] = (),
-) -> tuple[Allocation, ...]:
+    out: Path | None = None,
+) -> tuple[Answer, ...]:
     """Split the next cycle's budget of a campaign, or of all that the bundle knows.
 
     Args:
@@ -27,6 +66,7 @@ def allocate(
         budget: currency per cycle; the plan's if absent.
         limits: `platform:min:max` each, shares of the cycle budget; an empty part leaves the bundle's.
         freeze: platforms whose share stays.
+        out: the run that was asked, whose decision tells the standing of what its own bundle answers.
 
     Raises:
         BundleError, ConfigError, DataError, InfeasibleError: what cannot be used; names field, value and remedy.
@@ -38,17 +78,16 @@ def allocate(
     answers = []
     for name, statistics in zip(names, online_statistics(features, names), strict=True):
         previous = loaded.layout.of_platforms(statistics, "previous_share", len(loaded.platforms))
-        answers.append(
-            explain(
-                loaded,
-                statistics,
-                name,
-                loaded.responses[name],
-                budget=budget,
-                change=change(limits, freeze),
-                previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
-            )
+        split = explain(
+            loaded,
+            statistics,
+            name,
+            loaded.responses[name],
+            budget=budget,
+            change=change(limits, freeze),
+            previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
         )
+        answers.append(Answer(split, known.of_bundle(loaded, out, name)))
     return tuple(answers)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossmix.config import ConfigError
+from pipelines.cli import standing
 from pipelines.cli.recommend import change
 from pipelines.local import step_folder
 
@@ -62,7 +63,7 @@ def ask(
     )
     amounts = [(text, number * scene.budget if relative else number) for text, (number, relative) in typed]
     targets = [(kind, value) for kind, value in (("cpa", target_cpa), ("roas", target_roas)) if value is not None]
-    return whatif.ask(scene, amounts, targets)
+    return whatif.ask(scene, amounts, targets, standing=standing.of_run(out, scene.campaign))
 
 
 def _market(out: Path) -> Market:
@@ -126,7 +127,9 @@ def table(answer: WhatIf, page: Path | None = None) -> str:
     from crossmix.whatif.answer import COVERS
 
     generated = "; GENERATED DATA" if answer.generated else ""
+    trusted = [] if answer.standing is None else [*answer.standing.lines(), ""]
     lines = [
+        *trusted,
         f"{answer.campaign}, {answer.moment}{generated}",
         f"money in {answer.currency} per cycle of {answer.cycle_hours} hours; brackets: 95 % interval (fitting error)",
         "",

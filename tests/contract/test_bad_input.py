@@ -23,10 +23,10 @@ from tests.support.raw_logs import DAY, SOLD, impressions, plan, public_row, row
 HOURS = range(24 * 4)
 
 
-def _criteo(path: Path) -> None:
+def _criteo(path: Path, *overrides: str) -> None:
     out = path.parent / "out"
     out.mkdir()
-    ingest(load("laptop", ["data.source=criteo", f"data.path={path}"]), out)
+    ingest(load("laptop", ["data.source=criteo", f"data.path={path}", *overrides]), out)
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("changes", "code", "reason"), BAD_ROWS, ids=[code for _, code, _ in BAD_ROWS])
 def test_bad_row_is_quarantined(tmp_path: Path, changes: dict[str, object], code: str, reason: str) -> None:
-    dataset = run(tmp_path, impressions(row(200, **changes)))
+    dataset = run(tmp_path, impressions(row(200, **changes)), accept_quarantine=True)
     assert dataset.meta.rows["quarantined"] == {code: 1}
     assert dataset.meta.rows["ingested"] == 96
     (kept,) = dataset.frame("quarantine").to_dict("records")
@@ -183,7 +183,7 @@ NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 def test_numbers_that_are_none_are_quarantined(tmp_path: Path, column: str) -> None:
     """NaN as such, not as a missing value: DuckDB holds it to be above every number."""
     bad = [row(200 + place, **SOLD | {column: value}) for place, value in enumerate(NOT_FINITE)]
-    dataset = run(tmp_path, impressions(*bad), nan_is_null=False)
+    dataset = run(tmp_path, impressions(*bad), nan_is_null=False, accept_quarantine=True)
     assert dataset.meta.rows["quarantined"] == {f"{column}_not_finite": 3}
     assert dataset.meta.rows["ingested"] == 96
     reasons = dataset.frame("quarantine")["reason"].tolist()
@@ -204,7 +204,7 @@ def test_numbers_that_are_none_in_text_are_quarantined(tmp_path: Path) -> None:
     for number, value in enumerate(("nan", "-NaN", "inf", "-Infinity")):
         rows += [public_row(number, cat2=number, cost=value), public_row(number, cat2=number, cpo=value)]
     write_public(tmp_path / "log.tsv", rows)
-    _criteo(tmp_path / "log.tsv")
+    _criteo(tmp_path / "log.tsv", "data.accept_quarantine=true")
     assert Dataset(tmp_path / "out").meta.rows["quarantined"] == {"cost_not_finite": 4, "cpo_not_finite": 4}
 
 
@@ -308,7 +308,7 @@ def test_public_formats_quarantine_short_lines_and_contradictions(tmp_path: Path
     path = write(tmp_path / "log", pd.concat([whole, other]))
     first = str(whole.iloc[0, 0])
     path.write_text(path.read_text() + first + "\n")
-    meta = _public(source, path).meta
+    meta = _public(source, path, "data.accept_quarantine=true").meta
     assert meta.rows["quarantined"].pop("impression_id_conflict") == 2
     assert sum(meta.rows["quarantined"].values()) == 1
     assert meta.rows["ingested"] == 95

@@ -141,6 +141,12 @@ def test_without_a_store_kubeflow_caches_all_but_what_a_run_reads_anew(tmp_path:
         assert not any("pvcMount" in told for told in platforms.values())
 
 
+def test_a_step_that_every_run_does_for_itself_has_a_key_of_the_runs_own() -> None:
+    """With a store our keys decide: there, too, another run's result is not taken."""
+    run = {name for name, step in steps(None).items() if "readapt.run" in step.settings}
+    assert run == {name for name, step in steps(None).items() if step.anew} == {"champion", "feedback", "deploy"}
+
+
 def test_the_deploy_step_is_told_what_to_roll_out_where_it_is_given_documents(tmp_path: Path) -> None:
     manifests = """[config_maps.crossmix-manifests]
 env = { CROSSMIX_MANIFEST_ROUTER = "router.yaml" }

@@ -2,8 +2,8 @@
 
     CRITERIA.register(Criterion(name="policy.limits", judge=limits))
 
-The rows of the gate table come in the order of files, then of lines. `gates.required` names gates, or prefixes of their
-names that end before a dot.
+The rows of the gate table come in the order of files, then of lines. `gates.required`, of a spend history
+`gates.required_of_history`, names gates, or prefixes of their names that end before a dot.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from crossmix.bundle import Bundle
 from crossmix.config import Config
+from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.fidelity.impressions import Comparison
-from crossmix.evaluate.gates.verdicts import Gate, is_required
+from crossmix.evaluate.gates.verdicts import Gate, is_required, required_of
 from crossmix.evaluate.judge import Record
 from crossmix.market.model import Market
 from crossmix.registered import Registered
@@ -40,10 +41,17 @@ class Case:
     """The same, summarised (`judge.summarise`)."""
     bundle: Bundle
     """The policy as it would be served."""
+    decided: Decided | None = None
+    """Of a spend history each campaign's recommended change; of impressions none."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The gates that must pass."""
+        return required_of(self.config, aggregate=self.aggregate)
 
     def gate(self, name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
         """A row of the table, required where the config says so."""
-        return Gate(name, value, threshold, verdict, is_required(name, self.config.gates.required), detail)
+        return Gate(name, value, threshold, verdict, is_required(name, self.required), detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,14 +13,44 @@ from crossmix.evaluate.fidelity.impressions import LEAST_CONVERSIONS, Comparison
 from crossmix.evaluate.fidelity.spend_history import NEEDS_IMPRESSIONS
 from crossmix.evaluate.fidelity.two_sample import LEAST_CYCLES, LEAST_ROWS, TwoSample, limit
 from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
-from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate, is_required
+from crossmix.evaluate.gates.verdicts import (
+    FAIL,
+    INSUFFICIENT,
+    NOT_APPLICABLE,
+    PASS,
+    Gate,
+    days_more,
+    is_required,
+    required_of,
+)
 
 
 def fidelity(case: Case) -> Iterator[Gate]:
     """The market against the held-out log; what a spend history cannot show does not apply."""
-    yield from fidelity_gates(case.config, case.fidelity, plan_from_spend=case.plan_from_spend)
+    yield from fidelity_gates(case.config, case.fidelity, plan_from_spend=case.plan_from_spend, need=_need(case))
     if case.aggregate:
         yield from without_impressions(case.config)
+
+
+class Need(NamedTuple):
+    """What the decision of a spend history asks of its market's fidelity."""
+
+    bound: float
+    """Largest deviation."""
+    days: float
+    """Length of the history: a deviation that needs more data is told in days."""
+
+
+MOST_ALLOWED = 0.25
+"""No decision's gain makes a larger deviation acceptable."""
+
+
+def _need(case: Case) -> Need | None:
+    """The gain over the revenue that the change moves: an error of every platform below it leaves the gain above 0."""
+    if case.decided is None:
+        return None
+    bound = min(max(case.decided.margin, case.config.gates.deviation), MOST_ALLOWED)
+    return Need(bound, case.decided.test.cycles * case.market.cycle_hours / 24)
 
 
 def without_impressions(config: Config) -> list[Gate]:
@@ -27,19 +58,28 @@ def without_impressions(config: Config) -> list[Gate]:
     why = "the log is a spend history: it has no single impression to compare"
     bound = f"KL < {config.gates.divergence:g}"
     names = (f"fidelity.divergence.{quantity}" for quantity in NEEDS_IMPRESSIONS)
-    return [Gate(name, None, bound, NOT_APPLICABLE, is_required(name, config.gates.required), why) for name in names]
+    return [
+        Gate(name, None, bound, NOT_APPLICABLE, is_required(name, required_of(config, aggregate=True)), why)
+        for name in names
+    ]
 
 
-def fidelity_gates(config: Config, compared: Comparison, *, plan_from_spend: bool) -> list[Gate]:
-    """The gates of the market: fidelity.campaign.*, fidelity.platform.<name>.*, fidelity.divergence.*."""
-    settings = config.gates
+def fidelity_gates(
+    config: Config, compared: Comparison, *, plan_from_spend: bool, need: Need | None = None
+) -> list[Gate]:
+    """The gates of the market: fidelity.campaign.*, fidelity.platform.<name>.*, fidelity.divergence.*.
+
+    `need`: a spend history's, which says how precise its decision needs them.
+    """
+    settings, names = config.gates, required_of(config, aggregate=need is not None)
+    deviation, days = (settings.deviation, None) if need is None else need
     gates = []
     for group, metrics in compared.deviations.items():
         prefix = "fidelity.campaign" if group == "total" else f"fidelity.platform.{group}"
         for metric, item in metrics.items():
             name = f"{prefix}.{metric}"
-            required = is_required(name, settings.required)
-            gate = equivalence(name, item, settings.deviation, required)
+            required = is_required(name, names)
+            gate = equivalence(name, item, deviation, required, days)
             if metric == "spend" and plan_from_spend:
                 why = "the log came without a plan: its plan is what it spent"
                 gate = Gate(name, None, gate.threshold, NOT_APPLICABLE, required, why)
@@ -48,20 +88,21 @@ def fidelity_gates(config: Config, compared: Comparison, *, plan_from_spend: boo
         prefix = "fidelity.divergence" if group == "total" else f"fidelity.platform.{group}.divergence"
         for quantity, divergence in quantities.items():
             name = f"{prefix}.{quantity}"
-            gates.append(likeness(name, divergence, settings.divergence, is_required(name, settings.required)))
+            gates.append(likeness(name, divergence, settings.divergence, is_required(name, names)))
         name = f"{prefix}.two_sample"
-        required = is_required(name, settings.required)
+        required = is_required(name, names)
         tests = compared.two_sample
         parts = {key: test for key, test in tests.items() if key != "total"} if group == "total" else {}
         gates.append(indistinguishable(name, tests[group], parts, settings.divergence, required))
     return gates
 
 
-def equivalence(name: str, item: Deviation, bound: float, required: bool) -> Gate:
+def equivalence(name: str, item: Deviation, bound: float, required: bool, days: float | None = None) -> Gate:
     """Equivalence test: the 95 % interval of a deviation must lie within the bound.
 
     An interval wholly outside fails, and so does a deviation beyond the bound that is known to within the bound;
-    an interval that straddles the bound shows neither, and the verdict says how much data would.
+    an interval that straddles the bound shows neither, and the verdict says how much data would:
+    how many conversions, or how many days more where the log's length is given, days.
     """
     threshold = f"95 % interval within ±{bound:.0%}"
     half = 0.5 * (item.high - item.low)
@@ -77,7 +118,11 @@ def equivalence(name: str, item: Deviation, bound: float, required: bool) -> Gat
         verdict = INSUFFICIENT
         # The half-width falls with the square root of the data; it must fit beside the deviation.
         room = max(bound - abs(item.value), 0.25 * bound)
-        detail += f"; about {int(np.ceil(item.conversions * (half / room) ** 2)):,} needed"
+        times = (half / room) ** 2
+        if days is None:
+            detail += f"; about {int(np.ceil(item.conversions * times)):,} needed"
+        else:
+            detail += f"; {days_more(int(np.ceil(days * (times - 1))), 24)}"
     return Gate(name, item.value, threshold, verdict, required, detail)
 
 

@@ -18,6 +18,7 @@ from crossmix import bundle as bundles
 from crossmix.artifacts import Evaluation, GateTable
 from crossmix.baselines.registry import state_readers
 from crossmix.config import Config, digest
+from crossmix.evaluate.decision.table import decided, told
 from crossmix.evaluate.fidelity import spend_history as daily
 from crossmix.evaluate.fidelity.impressions import fidelity
 from crossmix.evaluate.fidelity.period_shift import shift
@@ -37,7 +38,8 @@ from crossmix.training.policy_file import load_policy
 def judge(
     config: Config, dataset: Path, features: Path, fusion: Path, market: Path, policy: Path, out: Path
 ) -> dict[str, Any]:
-    """Judge market and policy; write evaluation.json, gates.json and bundle/; returns the gates.
+    """Judge market and policy; write evaluation.json, gates.json, bundle/ and, of a spend history,
+    decision.json; returns the gates.
 
     Args:
         features: what the features step wrote; what a server needs of it goes beside the bundle, as features/.
@@ -58,6 +60,8 @@ def judge(
     heads = None if log.meta.aggregate else fusion
     comparison = daily.fidelity(fitted, log, planned) if heads is None else fidelity(fitted, log, planned, heads)
 
+    judged = decided(config, fitted, log) if log.meta.aggregate else None
+    served = fitted if judged is None else judged.within(fitted)
     case = Case(
         config=config,
         market=fitted,
@@ -66,8 +70,11 @@ def judge(
         fidelity=comparison,
         records=records,
         policies=table,
-        bundle=publish_bundle(config, fitted, actor, out / "bundle", act=players["policy"]),
+        bundle=publish_bundle(config, served, actor, out / "bundle", act=players["policy"]),
+        decided=judged,
     )
+    if judged is not None:
+        told(config, fitted, judged).save(out)
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)
     rows = [asdict(gate) for gate in gates]

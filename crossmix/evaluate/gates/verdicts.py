@@ -27,6 +27,11 @@ def is_required(name: str, required: tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in required)
 
 
+def required_of(config: Config, *, aggregate: bool) -> tuple[str, ...]:
+    """The gates that must pass for a log of impressions, or for a spend history (`aggregate`)."""
+    return config.gates.required_of_history if aggregate else config.gates.required
+
+
 def bounds(config: Config) -> dict[str, float]:
     """What the report draws its lines at: largest deviation, KL divergence and AUC."""
     return {
@@ -34,3 +39,9 @@ def bounds(config: Config) -> dict[str, float]:
         "divergence": config.gates.divergence,
         "auc": limit(config.gates.divergence),
     }
+
+
+def days_more(cycles: int, cycle_hours: int) -> str:
+    """What a verdict lacks, in words."""
+    days = max(1, -(-cycles * cycle_hours // 24))
+    return f"about {days:,} more day{'' if days == 1 else 's'}"

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from crossmix.config import Config
+from crossmix.fading import Fading, per_click
 from crossmix.market.fit import estimators
 from crossmix.market.fit.blocks import Of
 from crossmix.market.fit.log import Array, Log
@@ -49,15 +51,8 @@ def supplies(config: Config, log: Log) -> list[list[Supply]]:
 
 def inferred(config: Config, log: Log) -> Aggregate:
     """Supply and response of a spend history."""
-    totals = log.totals()
-    return fit_totals(
-        config.market,
-        totals["impressions"],
-        totals["clicks"],
-        totals["spend"],
-        log.fitted_cycles(),
-        log.weekdays() if log.meta.weekday_pattern else None,
-    )
+    weekday_T = log.weekdays() if log.meta.weekday_pattern else None
+    return fit_totals(config.market, log.totals(), log.fitted_cycles(), weekday_T)
 
 
 def history_supplies(config: Config, log: Log, aggregate: Aggregate) -> list[list[Supply]]:
@@ -75,7 +70,6 @@ def history_supplies(config: Config, log: Log, aggregate: Aggregate) -> list[lis
                 (c, p),
                 totals["impressions"][:, c, p],
                 totals["spend"][:, c, p],
-                fitted=fitted,
                 smoothed=held,
                 weekday=weekday,
                 settings=config.market,
@@ -97,8 +91,6 @@ class Evidence:
     """Mean, standard error, coefficient of variation."""
     fade_TCP: Array
     """Impressions fitted on, each weighted by what saturation leaves of its click probability."""
-    log_ctr_se: Array
-    """Standard error of ln of the click rate that comes from not knowing saturation and volume."""
     requests_se: Array
     delay: Array
     """(C, P, D + 1)."""
@@ -108,6 +100,10 @@ class Evidence:
     """Parameters that rest on assumptions."""
     exposure: Of | None = None
     """Of impressions: what saturation leaves of their click probability."""
+    whole: Aggregate | None = None
+    """Of a spend history: rates and response as they were fitted as a whole."""
+    converting_TCP: Array | float = 1.0
+    """Conversions of a click over those of a usual cycle (`crossmix.fading`)."""
 
 
 def gathered(config: Config, log: Log) -> Evidence:
@@ -131,7 +127,6 @@ def _of_impressions(config: Config, log: Log) -> Evidence:
         saturation=saturation,
         value=estimators.value(log, fit_users & converted),
         fade_TCP=log.per_cycle(exposure, keep=fit_users)[:train],
-        log_ctr_se=np.zeros(log.shape[1:]),
         requests_se=np.hypot(sampling, requests * requests_sd / np.sqrt(train)),
         delay=_delays(log, fit_users & converted, config.market.max_delay_cycles),
         seen_T=np.ones(train, bool),
@@ -146,21 +141,29 @@ def _of_totals(config: Config, log: Log) -> Evidence:
     aggregate = inferred(config, log)
     cells = history_supplies(config, log, aggregate)
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
-    fading = aggregate.saturation * totals["impressions"] / estimators.stack(cells, "requests")[:train]
+    won = totals["impressions"] / estimators.stack(cells, "requests")[:train]
+    fading = aggregate.saturation[0] * won
     mean_fade = np.where(fading > 1e-6, -np.expm1(-fading) / np.maximum(fading, 1e-6), 1.0)
     delay = np.zeros((*log.shape[1:], config.market.max_delay_cycles + 1))
     delay[..., 0] = 1.0
     return Evidence(
         supplies=cells,
-        saturation=(aggregate.saturation, aggregate.saturation_se),
-        value=estimators.value_of_totals(totals["conversions"], totals["revenue"]),
+        saturation=aggregate.saturation,
+        value=(*aggregate.value, estimators.value_of_totals(totals["conversions"], totals["revenue"])[2]),
         fade_TCP=totals["impressions"] * mean_fade,
-        log_ctr_se=aggregate.log_ctr_se,
         requests_se=aggregate.requests_se,
         delay=delay,
         seen_T=log.fitted_cycles()[:train],
-        guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr"),
+        guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr", "usual_share"),
+        whole=aggregate,
+        converting_TCP=per_click(fading_of(aggregate), torch.from_numpy(won)).numpy(),
     )
+
+
+def fading_of(aggregate: Aggregate) -> Fading:
+    """The response of conversions to wins, (C, P)."""
+    tables = (aggregate.saturation[0], aggregate.usual_share, aggregate.elasticity[0], aggregate.bend[0])
+    return Fading(*(torch.from_numpy(table) for table in tables))
 
 
 def volume(log: Log, cells: list[list[Supply]]) -> tuple[Array, Array, Array]:

@@ -24,7 +24,8 @@ from crossmix.market.fit import estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.regions import by_region
-from crossmix.market.model import PARAMETERS, Market, save
+from crossmix.market.fit.today import today
+from crossmix.market.model import NEUTRAL, PARAMETERS, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
 
@@ -75,8 +76,9 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
     response, response_mean = resampled.responses(log, fusion, contexts.cycle_group_CT)
     offer, rates = _offer(log, evidence), _rates(log, evidence, contexts.rate_CNP)
     planned, low, high = log.planned(dataset)
-    plan = _plan(config, log, planned, low, high)
     values = offer.values | rates.values | _given(evidence)
+    untried = np.zeros(log.shape[1:], bool) if evidence.whole is None else evidence.whole.untried
+    plan = _plan(config, log, planned, low, high, untried)
     differences = _strata(config, log, evidence, offer, rates.exposed_TCP)
     market = Market(
         campaigns=log.meta.campaigns,
@@ -112,6 +114,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         response=_tensor(response),
         response_mean=_tensor(response_mean),
         strata=differences.plain(),
+        untried=torch.tensor(untried),
         path={
             "requests": _tensor(offer.requests_TCP[:train]),
             "level": _tensor(offer.price_multiplier_TCP),
@@ -186,17 +189,21 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
     train = log.train_cycles
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
     clicks, conversions = totals["clicks"], totals["conversions"]
-    ctr, ctr_se = estimators.rate(clicks.sum(0), evidence.fade_TCP.sum(0))
-    cvr, cvr_se = estimators.rate(conversions.sum(0), clicks.sum(0))
+    due = clicks * evidence.converting_TCP
+    if evidence.whole is None:
+        ctr, ctr_se = estimators.rate(clicks.sum(0), evidence.fade_TCP.sum(0))
+        cvr, cvr_se = estimators.rate(conversions.sum(0), clicks.sum(0))
+    else:
+        (ctr, ctr_se), (cvr, cvr_se) = evidence.whole.ctr, evidence.whole.cvr
     week = _response_week(log, clicks, evidence.fade_TCP * ctr)
     week_TCP = week[..., log.weekdays()[:train]].transpose(2, 0, 1)
     exposed = evidence.fade_TCP * week_TCP
     mixed = np.log(np.maximum(context_rate_CNP, 1e-3)).var(1)
     ctr_drift = estimators.drift(estimators.log_rate(clicks, exposed), 1 / np.maximum(clicks, 0.5), mixed)
-    cvr_drift = estimators.drift(estimators.log_rate(conversions, clicks), 1 / np.maximum(conversions, 0.5), 0.0)
+    cvr_drift = estimators.drift(estimators.log_rate(conversions, due), 1 / np.maximum(conversions, 0.5), 0.0)
     return _Rates(
         values={
-            "ctr": (ctr, np.hypot(ctr_se, ctr * evidence.log_ctr_se)),
+            "ctr": (ctr, ctr_se),
             "cvr": (cvr, cvr_se),
             **_drift("ctr", ctr_drift, train),
             **_drift("cvr", cvr_drift, train),
@@ -204,7 +211,7 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
         exposed_TCP=exposed,
         week=week,
         ctr_path_TCP=estimators.path(clicks, exposed, ctr, *ctr_drift) * week_TCP,
-        cvr_path_TCP=estimators.path(conversions, clicks, cvr, *cvr_drift),
+        cvr_path_TCP=estimators.path(conversions, due, cvr, *cvr_drift),
     )
 
 
@@ -220,8 +227,16 @@ def _drift(name: str, law: Pair, train: int) -> dict[str, Pair]:
 def _given(evidence: Evidence) -> dict[str, Pair]:
     """What the evidence holds already; pacing comes last, from the market that all else makes."""
     value, value_se, value_cv = evidence.value
-    zeros = np.zeros_like(value)
-    return {
+    zeros, whole = np.zeros_like(value), evidence.whole
+    given = {name: (np.full_like(value, level), zeros) for name, level in NEUTRAL.items()}
+    if whole is not None:
+        given |= {
+            "price_level": (np.ones_like(value), whole.log_price_se),
+            "usual_share": (whole.usual_share, zeros),
+            "elasticity": whole.elasticity,
+            "bend": whole.bend,
+        }
+    return given | {
         "value": (value, value_se),
         "value_cv": (value_cv, zeros),
         "saturation": evidence.saturation,
@@ -240,25 +255,26 @@ class _Plan:
     limits: Limits[torch.Tensor]
 
 
-def _plan(config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array) -> _Plan:
-    """Budget, splits and limits; what was spent where there was no plan.
+def _plan(
+    config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array, untried_CP: npt.NDArray[np.bool_]
+) -> _Plan:
+    """Today's budget and splits (`crossmix.market.fit.today`), and limits; what was never tried gets the probe share.
 
     Raises:
         InfeasibleError: limits that no split can keep.
     """
-    train = log.train_cycles
-    budget = planned_TCP[:train].sum(2).mean(0)
-    spend = log.totals()["spend"][:train].sum(0)
-    static = planned_TCP[:train].sum(0)
-    static = np.where(static.sum(1, keepdims=True) > 0, static, spend)
+    now = today(log, planned_TCP)
     minimum, maximum, step, freeze = _limits(config, log, low_CP, high_CP)
+    probed = np.where(untried_CP, np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
+    # Where nothing but what was never tried has room, there is nothing to hold it to.
+    maximum = np.where(probed.sum(1, keepdims=True) >= 1, probed, maximum)
     limits = Limits(_tensor(minimum), _tensor(maximum), torch.tensor(freeze), _tensor(step))
     box = (limits.minimum_P, limits.maximum_P)
     check(*box, log.meta.platforms)
     return _Plan(
-        budget=np.where(budget > 0, budget, spend.sum(1) / train),
-        static=project(_tensor(static / static.sum(1, keepdims=True)), *box),
-        control=project(_tensor(_shares(spend)), *box),
+        budget=now.budget_C,
+        static=project(_tensor(_shares(now.planned_CP)), *box),
+        control=project(_tensor(_shares(now.spent_CP)), *box),
         limits=limits,
     )
 

@@ -1,154 +1,390 @@
 """Supply and response from a spend history: daily totals per platform, no impression, no bid.
 
-Contract: docs/design.md#data-contract.
+Contract: docs/design.md#data-contract; why so: docs/decisions/0016-a-historys-response-is-fitted-as-a-whole.md.
 
-What identifies supply is how the cost of an impression, and the click rate, move when spend moves from one cycle to
-the next. With W impressions for a spend of S out of N requests, w = W / N the share won and A(w) the mean of the cost
-curve up to w, the forward model of `crossmix.market.price` says
+What a history tells is how impressions W, clicks and conversions move when the spend S moves from cycle to cycle.
+Around the usual spend of a cell, with u = ln S less its mean, three series are regressed (`regression.py`):
 
-    ln (S / W)      = m + ln A(w) + price drift                       A(w) = Phi(Phi^-1(w) - sigma) / w
-    ln (clicks / W) = c + ln (1 - e^(-kappa w)) / (kappa w) + response drift
+    ln W               = a1 + g u + k1 u^2 / 2 + weekday + drift
+    ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
+    ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
 
-Both drifts are AR(1) plus noise of one cycle, integrated out by the Kalman filter (`crossmix.drift`). Parameters are
-the mode of their posterior; errors come from its curvature (Laplace). The totals tell how steep these curves are and
-little more: which part of it is sigma, which kappa, and which the share won, rests on priors around `config.market`.
+All three on the money, which is what is decided: wherever returns diminish, in price, in clicks or in conversions, the
+sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds a price
+curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.fading`), with errors of the whole.
 
-Spend and price move together for two reasons, and only one is the curve: a budget may follow the market. The
-likelihood is that of the impressions given the spend *and everything before it*, so a budget that follows the
-performance of earlier cycles does no harm: the filter knows what the budget knew. That budgets do not follow the
-same cycle's shocks is assumed.
+Every coefficient, and the values of conversions, are pooled over campaigns and platforms (`pooling.py`), so that a cell
+of little data, or none, is what like cells are, with an error that says so. How many requests there were, nobody can
+tell from totals: the usual share won is set so that the curve reaches three times the campaign's budget.
 
-Shapes: T cycles, C campaigns, P platforms, Q = 2 series (price, response).
+Shapes: T cycles, C campaigns, P platforms, K = C P cells.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from crossmix.config import Market
-from crossmix.drift import Filtered, filtered, smoothed
-from crossmix.market.fit.estimators import SATURATION_PRIOR_SD, log_rate
+from crossmix.market.fit import regression
+from crossmix.market.fit.pooling import Spread, pooled
+from crossmix.market.fit.regression import Columns, Law, Line
 from crossmix.market.fit.supply import Supply
 
 Array = npt.NDArray[np.float64]
-Parameters = dict[str, Tensor]
+Mask = npt.NDArray[np.bool_]
 
-# Prior deviations: log-odds of a platform's win rate; ln of a campaign's requests around its platform's; ln of the
-# cost curve's slope; ln of a weekday's requests and click rate.
-WIN_RATE_SD = 1.0
-CAMPAIGN_SD = 0.4
-SLOPE_SD = 0.3
-WEEK_SD = 0.2
-RESPONSE_WEEK_SD = 0.1
-# Deviation of single prices over their mean: what leaves a cycle's mean price uncertain.
+# How cells differ, a priori: mean, its deviation; deviations of platforms, campaigns, cells.
+LEVEL = {
+    "impressions": Spread(0.0, 10.0, 0.7, 0.3, 0.25),
+    "clicks": Spread(-4.0, 5.0, 0.6, 0.3, 0.25),
+    "conversions": Spread(-4.0, 5.0, 0.4, 0.4, 0.25),
+    "value": Spread(3.0, 10.0, 0.3, 0.3, 0.15),
+}
+SLOPE = {
+    "impressions": Spread(0.85, 0.15, 0.08, 0.03, 0.03),
+    "clicks": Spread(-0.1, 0.12, 0.06, 0.03, 0.03),
+    "conversions": Spread(0.0, 0.15, 0.06, 0.03, 0.03),
+}
+BEND = {
+    "impressions": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
+    "clicks": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
+    "conversions": Spread(-0.02, 0.05, 0.04, 0.02, 0.02),
+}
+WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0}
+"""Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
+WEEK_SD, RESPONSE_WEEK_SD = 0.1, 0.1
+"""Deviation of a weekday's ln of impressions, and of clicks per impression."""
 PRICE_CV = 0.4
-# Where a cell wins nearly all its requests the likelihood bends sharply and its peak is narrower than it is: the
-# standard error of ln requests is never below this.
-LEAST_ERROR = 0.15
+"""Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
+BENT = 2.0
+"""|u| beyond which nothing bends further."""
+LAGS = (0.0, 0.3, 0.5, 0.7, 0.85)
+"""Part of the conversions that are still to come after each further cycle."""
+LAG_GAIN = 3.0
+"""Log-likelihood that a platform's delay must gain over none."""
+REACH = 3.0
+"""The price curve reaches so many times the campaign's spend."""
+LEAST_SHARE = 1 / 16
+"""Least usual share of requests won: below it a curve of 128 knots is too coarse."""
 MOST_WON = 0.98
 """No cycle wins a larger share of its requests."""
-BEND = 6.0
-"""How sharply the share won bends where impressions come near the mean requests; below a half it hardly does."""
+REQUESTS_ERROR = 0.3
+"""Relative standard error told of requests, which totals do not tell."""
+ELASTICITY = (0.1, 0.98)
+"""Least and largest elasticity of impressions, and of conversions, in money."""
 LONGEST = 400
 """Cycles fitted on, the last of the training period: older ones tell little of today's supply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """What the totals tell; each (C, P) unless said otherwise."""
+    """What the totals tell; each (C, P) unless said otherwise. Pairs: value and standard error."""
 
     requests: Array
     """Requests of an average weekday."""
     requests_se: Array
-    slope: Array
-    """sigma of the cost curve."""
-    slope_se: Array
-    saturation: Array
-    saturation_se: Array
-    log_ctr_se: Array
-    """Standard error of ln of a first impression's click probability, saturation's included."""
+    usual_share: Array
+    """Share of requests won at the usual spend."""
+    price: Array
+    """Mean price of an impression at the usual spend, currency."""
+    log_price_se: Array
+    """Of ln of the price of an impression at the usual spend."""
+    gain: Array
+    """Elasticity of impressions in spend."""
+    saturation: tuple[Array, Array]
+    elasticity: tuple[Array, Array]
+    """Of conversions in impressions at the usual share."""
+    bend: tuple[Array, Array]
+    ctr: tuple[Array, Array]
+    """Click probability of a cycle's first impression; error: of its level at the usual share."""
+    cvr: tuple[Array, Array]
+    """Conversions per click at the usual share."""
+    value: tuple[Array, Array]
+    """Revenue per conversion, currency."""
     week: Array
     """Requests by weekday over their mean, (C, P, 7)."""
     price_multiplier: Array
-    """Smoothed price multiplier over its mean in the fitted cycles, (T, C, P); also for cycles not fitted on."""
+    """Smoothed price multiplier in the fitted cycles, (T, C, P); also for cycles not fitted on."""
     price_noise: Array
     """Variance of ln price within a cycle that is no drift, (T, C, P)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    observed_TQCP: Tensor
-    """ln of price and of click rate; 0 where not seen."""
-    noise_TQCP: Tensor
-    """Sampling variance of them."""
-    seen_TQCP: Tensor
-    log_wins_TCP: Tensor
-    base_CP: Tensor
-    """ln of a cycle's mean impressions."""
-    weekday_T: Tensor | None
-
-
-def assumed_slope(settings: Market) -> float:
-    """sigma of the cost curve under the configured price law and spread of bids.
-
-    With ln price ~ N(mu, s^2) and noise tau on the log bid, requests are won in the order of price over noise; the
-    price expected at a quantile of that ratio is lognormal again, with slope s^2 / sqrt(s^2 + tau^2).
-    """
-    s, tau = settings.lognormal_sigma, settings.assumed_bid_dispersion
-    return s * s / math.hypot(s, tau)
+    untried: Mask
+    """Cells without delivery."""
 
 
 def fit(
-    settings: Market,
-    impressions_TCP: Array,
-    clicks_TCP: Array,
-    spend_TCP: Array,
-    keep_T: npt.NDArray[np.bool_],
-    weekday_T: npt.NDArray[np.int64] | None,
+    settings: Market, totals: Mapping[str, Array], keep_T: Mask, weekday_T: npt.NDArray[np.int64] | None
 ) -> Aggregate:
-    """Fit all platforms at once; what they share is the drifts' deviation and persistence.
+    """Fit all cells; what they share is the drifts' law, and what pooling finds.
 
     Args:
+        totals: spend, impressions, clicks, conversions and revenue, (T, C, P) each.
         keep_T: cycles to fit on.
         weekday_T: Monday 0; `None`: every day is alike.
     """
-    first = max(int(keep_T.nonzero()[0].max(initial=0)) + 1 - LONGEST, 0)
-    series = _series(impressions_TCP, clicks_TCP, spend_TCP, keep_T & (np.arange(len(keep_T)) >= first), weekday_T)
-    used = slice(first, int(keep_T.nonzero()[0].max(initial=0)) + 1)
-    window = _cut(series, used)
-    parameters = _start(settings, window)
-    optimiser = torch.optim.LBFGS(
-        list(parameters.values()),
-        max_iter=200,
-        max_eval=250,
-        tolerance_grad=1e-4,
-        tolerance_change=1e-4,
-        history_size=20,
-        line_search_fn="strong_wolfe",
+    history = _History.of(totals, keep_T, weekday_T)
+    lines = history.lines()
+    u_CP = history.usual_log_spend()
+    level, slope, bend = {}, {}, {}
+    for name, line in lines.items():
+        slope[name], bend[name], level[name] = _pooled_line(name, line, history, u_CP)
+    level["value"] = _value(totals, history)
+    return _described(settings, history, u_CP, lines, level, slope, bend)
+
+
+Pair = tuple[Array, Array]
+"""Mean and variance, (C, P) each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """The cycles fitted on, cells flat."""
+
+    shape: tuple[int, int, int]
+    used: slice
+    """Of all cycles."""
+    totals_TK: dict[str, Array]
+    """Of the cycles used; held-out ones too."""
+    seen_TK: Mask
+    """Delivered and fitted on."""
+    weekday_T: npt.NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, totals: Mapping[str, Array], keep_T: Mask, weekday_T: npt.NDArray[np.int64] | None) -> _History:
+        end = int(keep_T.nonzero()[0].max(initial=0)) + 1
+        used = slice(max(end - LONGEST, 0), end)
+        flat = {name: np.asarray(table[used], float).reshape(end - used.start, -1) for name, table in totals.items()}
+        seen = (flat["impressions"] > 0) & (flat["spend"] > 0) & keep_T[used, None]
+        shape = np.asarray(totals["spend"]).shape
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used])
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        return self.shape[1:]
+
+    def log_spend(self) -> Array:
+        """u of every cycle, (T, K); 0 where nothing was delivered."""
+        spend = np.maximum(self.totals_TK["spend"], 1e-9)
+        return np.where(self.seen_TK, np.log(spend) - self.usual_log_spend().ravel(), 0.0)
+
+    def usual_log_spend(self) -> Array:
+        """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
+        days = self.seen_TK.sum(0).reshape(self.cells)
+        log = np.where(self.seen_TK, np.log(np.maximum(self.totals_TK["spend"], 1e-9)), 0.0).sum(0).reshape(self.cells)
+        own = log / np.maximum(days, 1)
+        tried = days > 0
+        overall = (own * tried).sum() / max(int(tried.sum()), 1)
+        platform = np.where(tried.any(0), (own * tried).sum(0) / np.maximum(tried.sum(0), 1), overall)
+        return np.asarray(np.where(tried, own, platform))
+
+    def lines(self) -> dict[str, Line]:
+        """The three regressions."""
+        u, seen, totals = self.log_spend(), self.seen_TK, self.totals_TK
+        impressions, clicks = totals["impressions"], totals["clicks"]
+        x = self._columns(u)
+        shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
+        columns = self._prior(x, shown, seen, WEEK_SD, SLOPE["impressions"].mean)
+        found = {"impressions": regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns)}
+        columns = self._prior(x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, SLOPE["clicks"].mean)
+        found["clicks"], _ = regression.fit_counts(clicks, impressions, seen, columns)
+        found["conversions"] = self._delayed(u)
+        return found
+
+    def _columns(self, u_TK: Array, week: bool = True) -> Array:
+        bent = 0.5 * np.clip(u_TK, -BENT, BENT) ** 2
+        parts = [np.ones_like(u_TK), u_TK, bent]
+        if week and self.weekday_T is not None:
+            # Around their mean, so that the level is that of an average weekday.
+            days = (self.weekday_T[:, None] == np.arange(7)) - 1 / 7
+            parts += [np.broadcast_to(day[:, None], u_TK.shape) for day in days.T]
+        return np.stack(parts, 2)
+
+    def _prior(self, x_TKR: Array, log_TK: Array, seen_TK: Mask, week_sd: float, slope: float) -> Columns:
+        level = np.where(seen_TK, log_TK, 0.0).sum(0) / np.maximum(seen_TK.sum(0), 1)
+        mean = np.zeros((x_TKR.shape[1], x_TKR.shape[2]))
+        mean[:, 0], mean[:, 1] = level, slope
+        deviation = np.full(x_TKR.shape[2], week_sd)
+        deviation[:3] = WIDE["level"], WIDE["slope"], WIDE["bend"]
+        return Columns(x_TKR, mean, deviation)
+
+    def _delayed(self, u_TK: Array) -> Line:
+        """Conversions of the clicks of this cycle and those before it: the delay of each platform that fits best.
+
+        A click of k cycles ago converts now with the weight (1 - l) l^k.
+        """
+        clicks, conversions = self.totals_TK["clicks"], self.totals_TK["conversions"]
+        platforms = np.arange(clicks.shape[1]) % self.cells[1]
+        best = np.full(self.cells[1], -np.inf)
+        exposure, moved, law = clicks.copy(), u_TK.copy(), None
+        for lag in LAGS:
+            due, weighted = _carried(clicks, lag), _carried(clicks * u_TK, lag)
+            u = np.where(due > 0, weighted / np.maximum(due, 1e-12), 0.0)
+            line, mean = self._converted(due, u, law)
+            law = line.law
+            variance = mean + mean**2 * (line.own + line.deviation**2)
+            told = self.seen_TK & (due > 0)
+            off = -0.5 * ((conversions - mean) ** 2 / np.maximum(variance, 1e-9) + np.log(np.maximum(variance, 1e-9)))
+            fits = np.bincount(platforms, np.where(told, off, 0.0).sum(0)) - (LAG_GAIN if lag > 0 else 0.0)
+            better = fits > best
+            best = np.where(better, fits, best)
+            exposure = np.where(better[platforms], due, exposure)
+            moved = np.where(better[platforms], u, moved)
+        return self._converted(exposure, moved, law)[0]
+
+    def _converted(self, exposure_TK: Array, u_TK: Array, law: Law | None) -> tuple[Line, Array]:
+        conversions = self.totals_TK["conversions"]
+        seen = self.seen_TK & (exposure_TK > 0)
+        columns = self._prior(
+            self._columns(u_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, 0.0
+        )
+        return regression.fit_counts(conversions, exposure_TK, seen, columns, law)
+
+
+def _carried(amount_TK: Array, lag: float) -> Array:
+    """Mean of the cycles up to each, newest weighing most; the first is taken to have been so before."""
+    total = np.empty_like(amount_TK)
+    total[0] = amount_TK[0]
+    for t in range(1, len(amount_TK)):
+        total[t] = lag * total[t - 1] + (1 - lag) * amount_TK[t]
+    return total
+
+
+def _log_rate(count_TK: Array, exposure_TK: Array, seen_TK: Mask) -> Array:
+    """ln of each series' mean rate, in all its cycles."""
+    hits, trials = np.where(seen_TK, count_TK, 0.0).sum(0), np.where(seen_TK, exposure_TK, 0.0).sum(0)
+    overall = hits.sum() / max(trials.sum(), 1e-9)
+    rate = (hits + 0.5) / np.maximum(trials + 0.5 / max(overall, 1e-9), 1e-9)
+    return np.broadcast_to(np.log(rate), count_TK.shape)
+
+
+def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple[Pair, Pair, Pair]:
+    """Slope, bend and level of one series, pooled; levels at the cell's usual spend."""
+    tried = history.seen_TK.any(0).reshape(history.cells)
+    beta, covariance = line.beta_KR, line.covariance_KRR
+
+    def own(index: int, spread: Spread) -> Pair:
+        variance = np.where(tried, covariance[:, index, index].reshape(tried.shape), np.inf)
+        return pooled(beta[:, index].reshape(tried.shape), variance, spread)
+
+    slope, bend = own(1, SLOPE[name]), own(2, BEND[name])
+    # What the level is, given the pooled shape.
+    shape = np.stack([(pair[0].ravel() - beta[:, i]) for i, pair in ((1, slope), (2, bend))], 1)
+    gain = np.linalg.solve(covariance[:, 1:3, 1:3], covariance[:, 1:3, :1])[..., 0]
+    level = beta[:, 0] + (gain * shape).sum(1)
+    variance = np.maximum(covariance[:, 0, 0] - (gain * covariance[:, 0, 1:3]).sum(1), 1e-9)
+    # Cells are compared where they spend alike.
+    common = (u_CP * tried).sum(0) / np.maximum(tried.sum(0), 1) - u_CP
+    common = np.where(tried, common, 0.0)
+    moved = level.reshape(tried.shape) + slope[0] * common
+    mean, left = pooled(
+        moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried)
+    )
+    return slope, bend, (mean - slope[0] * common, left)
+
+
+def _centred(spread: Spread, figure_CP: Array, tried_CP: Mask) -> Spread:
+    """The prior around the cells' own mean: nothing is said of a level."""
+    mean = float(figure_CP[tried_CP].mean()) if tried_CP.any() else spread.mean
+    return Spread(mean, spread.mean_sd, spread.platform, spread.campaign, spread.own)
+
+
+def _value(totals: Mapping[str, Array], history: _History) -> Pair:
+    """ln of revenue per conversion."""
+    from crossmix.market.fit.estimators import value_of_totals
+
+    some = {name: np.where(history.seen_TK, history.totals_TK[name], 0.0) for name in ("conversions", "revenue")}
+    n, revenue = (some[name].sum(0).reshape(history.cells) for name in ("conversions", "revenue"))
+    table = {name: one.reshape(-1, *history.cells) for name, one in some.items()}
+    _, _, cv = value_of_totals(table["conversions"], table["revenue"])
+    known = (n > 0) & (revenue > 0)
+    log = np.log(np.where(known, revenue, 1.0) / np.where(known, n, 1.0))
+    variance = np.where(known, np.maximum(cv, 0.1) ** 2 / np.maximum(n, 1), np.inf)
+    return pooled(log, variance, _centred(LEVEL["value"], log, known))
+
+
+def _described(
+    settings: Market,
+    history: _History,
+    u_CP: Array,
+    lines: Mapping[str, Line],
+    level: Mapping[str, Pair],
+    slope: Mapping[str, Pair],
+    bend: Mapping[str, Pair],
+) -> Aggregate:
+    """The market's parameters of the pooled regressions."""
+    gain = slope["impressions"][0].clip(*ELASTICITY)
+    whole = sum(pair[0] for pair in slope.values())
+    whole_se = np.sqrt(sum(pair[1] for pair in slope.values()))
+    whole = np.asarray(whole).clip(*ELASTICITY)
+    bent = np.clip(-np.asarray(sum(pair[0] for pair in bend.values())), 0.0, whole * (1 - whole))
+    bent_se = np.minimum(np.sqrt(sum(pair[1] for pair in bend.values())), 0.5)
+    money, impressions = np.exp(u_CP), np.exp(level["impressions"][0])
+    share = _usual_share(settings, history, money, gain)
+    # d ln clicks / d ln W = x / (e^x - 1) at x = kappa w.
+    follow = (1 + slope["clicks"][0] / gain).clip(0.05, 0.9999)
+    x = _fading_of(follow)
+    kappa_se = np.sqrt(slope["clicks"][1]) / gain * 2 / share
+    week = _week(history, lines["impressions"], gain)
+    drift = np.zeros((history.shape[0], *history.cells))
+    drift[history.used] = lines["impressions"].drift_TK.reshape(-1, *history.cells)
+    noise = np.full(history.shape, lines["impressions"].own)
+    noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
+    rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
+    error = {name: rate[name] * np.sqrt(level[name][1]) for name in rate}
+    first = x / -np.expm1(-x)
+    return Aggregate(
+        requests=impressions / share,
+        requests_se=REQUESTS_ERROR * impressions / share,
+        usual_share=share,
+        price=money / impressions,
+        log_price_se=np.sqrt(level["impressions"][1]) / gain,
+        gain=gain,
+        saturation=(x / share, kappa_se),
+        elasticity=(whole / gain, whole_se / gain),
+        bend=(bent / gain**2, bent_se / gain**2),
+        ctr=((rate["clicks"] * first).clip(0, 1), error["clicks"] * first),
+        cvr=(rate["conversions"].clip(0, 1), error["conversions"]),
+        value=(rate["value"], error["value"]),
+        week=week,
+        price_multiplier=np.exp(-drift / gain),
+        price_noise=noise / gain**2,
+        untried=~history.seen_TK.any(0).reshape(history.cells),
     )
 
-    def closure() -> float:
-        optimiser.zero_grad()
-        loss = -_log_posterior(settings, parameters, window)
-        torch.autograd.backward(loss)
-        return float(loss.detach())
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    covariance = _covariance(settings, parameters, window)
-    with torch.no_grad():
-        described = _describe(parameters, series, covariance)
-        multiplier = _smooth_price_multiplier(parameters, series)
-    kept = np.isfinite(multiplier) & keep_T[:, None, None]
-    mean = np.where(kept, multiplier, 0).sum(0) / np.maximum(kept.sum(0), 1)
-    noise = series.noise_TQCP[:, 0] + torch.exp(parameters["noise"][0]).detach()
-    multiplier = multiplier / np.where(mean > 0, mean, 1.0)
-    return Aggregate(**described, price_multiplier=multiplier, price_noise=noise.numpy())
+def _usual_share(settings: Market, history: _History, money_CP: Array, gain_CP: Array) -> Array:
+    """Share won at the usual spend: so that the curve reaches `REACH` times what the campaign spends in a cycle."""
+    days = np.maximum(history.seen_TK.reshape(-1, *history.cells).any(2).sum(0), 1)
+    spent = np.where(history.seen_TK, history.totals_TK["spend"], 0.0).sum(0).reshape(history.cells).sum(1) / days
+    reach = (money_CP / np.maximum(REACH * spent[:, None], 1e-9)) ** gain_CP
+    return np.asarray(reach.clip(LEAST_SHARE, max(settings.assumed_win_rate, LEAST_SHARE)))
+
+
+def _fading_of(follow_CP: Array) -> Array:
+    """x with x / (e^x - 1) = follow, by bisection; at most 10."""
+    low, high = np.full_like(follow_CP, 1e-6), np.full_like(follow_CP, 10.0)
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        above = middle / np.expm1(middle) > follow_CP
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return 0.5 * (low + high)
+
+
+def _week(history: _History, line: Line, gain_CP: Array) -> Array:
+    """Factors of requests by weekday, (C, P, 7); pooled over campaigns by precision."""
+    if history.weekday_T is None:
+        return np.ones((*history.cells, 7))
+    beta = line.beta_KR[:, 3:].reshape(*history.cells, 7)
+    variance = np.diagonal(line.covariance_KRR, axis1=1, axis2=2)[:, 3:].reshape(*history.cells, 7)
+    weight = 1 / np.maximum(variance, 1e-9)
+    week = np.broadcast_to((beta * weight).sum(0) / weight.sum(0), beta.shape)
+    week = week - week.mean(-1, keepdims=True)
+    # At a fixed spend impressions rise by 1 - g of what requests rise by.
+    factor = np.exp(np.clip(week / np.maximum(1 - gain_CP, 0.15)[..., None], -0.7, 0.7))
+    return np.asarray(factor / factor.mean(-1, keepdims=True))
 
 
 def supply(
@@ -157,33 +393,39 @@ def supply(
     impressions_T: Array,
     spend_T: Array,
     *,
-    fitted: npt.NDArray[np.bool_],
-    smoothed: npt.NDArray[np.bool_],
+    smoothed: Mask,
     weekday: npt.NDArray[np.int64],
     settings: Market,
 ) -> Supply:
     """Supply of one campaign and platform, as `crossmix.market.fit.supply` finds it from impressions.
 
     Args:
-        fitted: cycles fitted on, (T,).
         smoothed: cycles whose price multiplier is the smoothed one, (T,); elsewhere it is what the observed spend
             implies.
     """
     c, p = cell
-    curve = cost_curve(float(aggregate.slope[c, p]), settings.quantiles)
+    usual = float(aggregate.usual_share[c, p])
+    curve = cost_curve(float(aggregate.gain[c, p]), settings.quantiles)
+    curve = curve * float(aggregate.price[c, p] / _mean_cost(curve, np.array([usual]))[0])
     # A cycle that won more than the mean volume had more.
     requests = np.maximum(aggregate.requests[c, p] * aggregate.week[c, p][weekday], impressions_T / MOST_WON)
     requests = np.maximum(requests, 1.0)
     delivered = (impressions_T > 0) & (spend_T > 0)
-    won = np.where(delivered, impressions_T, 0.5 * requests) / requests
-    implied = np.where(delivered, spend_T / np.maximum(impressions_T, 1e-12), np.nan) / _mean_cost(curve, won)
-    anchor = delivered & fitted if (delivered & fitted).any() else delivered
-    mean = float(implied[anchor].mean()) if anchor.any() else 1e-6
+    won = np.where(delivered, impressions_T, usual * requests) / requests
+    paid = np.where(delivered, spend_T / np.maximum(impressions_T, 1e-12), np.nan)
+    mean = float(0.5 * (curve[1:] + curve[:-1]).mean())
+    from scipy.special import ndtri
+
+    edge = 0.25 / settings.quantiles
+    levels = np.linspace(0, 1, settings.quantiles + 1).clip(edge, 1 - edge)
+    law = np.exp(settings.lognormal_sigma * ndtri(levels))
     return Supply(
-        knots=mean * cost_curve(settings.lognormal_sigma, settings.quantiles),
-        curve=mean * curve,
+        knots=mean * law / (0.5 * (law[1:] + law[:-1])).mean(),
+        curve=curve,
         dispersion=settings.assumed_bid_dispersion,
-        price_multiplier=np.where(delivered & ~smoothed, implied / mean, aggregate.price_multiplier[:, c, p]),
+        price_multiplier=np.where(
+            delivered & ~smoothed, paid / _mean_cost(curve, won), aggregate.price_multiplier[:, c, p]
+        ),
         price_multiplier_error=np.sqrt(aggregate.price_noise[:, c, p]),
         requests=requests,
         requests_error=requests * float(aggregate.requests_se[c, p] / aggregate.requests[c, p]),
@@ -202,232 +444,12 @@ def _mean_cost(curve: Array, won: Array) -> Array:
     return np.asarray((area[index] + part * (curve[index] + 0.5 * part * rise) / pieces) / won)
 
 
-def cost_curve(slope: float, quantiles: int) -> Array:
-    """Price in the order in which requests are won, (K + 1,): a lognormal of this slope, mean 1."""
-    from scipy.special import ndtri
+def cost_curve(gain: float, quantiles: int) -> Array:
+    """Price in the order in which requests are won, (K + 1,), of impressions ~ spend^gain; 1 at the last.
 
-    edge = 0.25 / quantiles
-    curve = np.exp(slope * ndtri(np.linspace(0, 1, quantiles + 1).clip(edge, 1 - edge)))
-    return np.asarray(curve / (0.5 * (curve[1:] + curve[:-1])).mean())
-
-
-def _series(
-    impressions: Array,
-    clicks: Array,
-    spend: Array,
-    keep_T: npt.NDArray[np.bool_],
-    weekday_T: npt.NDArray[np.int64] | None,
-) -> _Series:
-    fitted = keep_T[:, None, None]
-    won = (impressions > 0) & (spend > 0) & fitted
-    with np.errstate(divide="ignore", invalid="ignore"):
-        price = np.log(spend / impressions)
-    rate = log_rate(np.where(fitted, clicks, 0.0), np.where(fitted, impressions, 0.0))
-    observed = np.stack([np.where(won, price, np.nan), np.where(won, rate, np.nan)], 1)
-    noise = np.stack([PRICE_CV**2 / np.maximum(impressions, 1), 1 / np.maximum(clicks, 0.5)], 1)
-    is_observed = np.isfinite(observed)
-    days = won.sum(0)
-    mean = np.where(won, impressions, 0.0).sum(0) / np.maximum(days, 1)
-    # A campaign that never ran on a platform is taken to find there what the others find.
-    others = (mean * (days > 0)).sum(0) / np.maximum((days > 0).sum(0), 1)
-    base = np.log(np.maximum(np.where(days > 0, mean, others), 1.0))
-
-    def tensor(array: npt.ArrayLike) -> Tensor:
-        return torch.tensor(np.asarray(array), dtype=torch.float64)
-
-    return _Series(
-        observed_TQCP=tensor(np.nan_to_num(observed)),
-        noise_TQCP=tensor(noise),
-        seen_TQCP=torch.tensor(is_observed),
-        log_wins_TCP=tensor(np.log(np.maximum(impressions, 1e-3))),
-        base_CP=tensor(base),
-        weekday_T=None if weekday_T is None else torch.tensor(weekday_T),
-    )
-
-
-def _cut(series: _Series, used: slice) -> _Series:
-    return _Series(
-        series.observed_TQCP[used],
-        series.noise_TQCP[used],
-        series.seen_TQCP[used],
-        series.log_wins_TCP[used],
-        series.base_CP,
-        None if series.weekday_T is None else series.weekday_T[used],
-    )
-
-
-def _start(settings: Market, series: _Series) -> Parameters:
-    """The prior's middle; locations at the observed means. All have gradients."""
-    campaigns, platforms = series.base_CP.shape
-    count = series.seen_TQCP.sum(0)
-    total = series.observed_TQCP.sum(0)
-    # A cell that was never seen starts, and without data stays, at the mean of its platform, or of all.
-    overall = total.sum((1, 2)) / count.sum((1, 2)).clamp(min=1)
-    own_platform = total.sum(1) / count.sum(1).clamp(min=1)
-    own_platform = torch.where(count.sum(1) > 0, own_platform, overall[:, None])
-    location = torch.where(count > 0, total / count.clamp(min=1), own_platform[:, None])
-    odds = math.log(settings.assumed_win_rate / max(1 - settings.assumed_win_rate, 1e-3))
-
-    def full(value: float, *shape: int) -> Tensor:
-        return torch.full(shape, value, dtype=torch.float64)
-
-    start = {
-        "odds": full(odds, platforms),
-        "campaign": full(0.0, campaigns, platforms),
-        "slope": full(math.log(assumed_slope(settings)), platforms),
-        "kappa": full(settings.saturation, platforms),
-        "week": full(0.0, 7, platforms),
-        "response_week": full(0.0, 7, platforms),
-        "price": location[0].clone(),
-        "rate": location[1].clone(),
-        "deviation": full(math.log(0.2), 2),
-        "persistence": full(2.0, 2),
-        "noise": full(-6.0, 2),
-    }
-    return {name: value.requires_grad_(True) for name, value in start.items()}
-
-
-SHARED = ("deviation", "persistence", "noise")
-"""Parameters of the drifts, which all platforms share; the others belong to one platform (their last axis)."""
-
-
-def _log_requests(parameters: Parameters, series: _Series) -> Tensor:
-    """ln of requests of every cycle, (T, C, P)."""
-    mean = series.base_CP - torch.nn.functional.logsigmoid(parameters["odds"]) + parameters["campaign"]
-    if series.weekday_T is None:
-        return mean.expand_as(series.log_wins_TCP)
-    return mean + _factors(parameters["week"])[series.weekday_T][:, None]
-
-
-def _factors(log_factor_7P: Tensor) -> Tensor:
-    """ln of weekday factors whose mean is 1, (7, P)."""
-    return log_factor_7P - torch.logsumexp(log_factor_7P, 0) + math.log(7)
-
-
-def _curves(parameters: Parameters, series: _Series) -> tuple[Tensor, Tensor]:
-    """Drift and noise of every cycle, (T, Q, C, P), and ln |d drift / d ln W| at a fixed spend, (T, C, P)."""
-    ratio = (series.log_wins_TCP - _log_requests(parameters, series)).exp()
-    # Volume has noise of its own, so a cycle may win more than the mean requests: the share won bends towards 1.
-    bend = 1 / (1 + ratio**BEND)
-    won = (ratio * bend ** (1 / BEND)).clamp(max=MOST_WON)
-    sigma = parameters["slope"].exp()
-    x = torch.special.ndtri(won)
-    average = torch.special.log_ndtr(x - sigma) - won.log()
-    marginal = sigma * x - 0.5 * sigma**2
-    fade = parameters["kappa"] * won
-    fade = torch.where(fade.abs() < 1e-6, torch.full_like(fade, 1e-6), fade)
-    faded = torch.log(-torch.expm1(-fade) / fade)
-    response = parameters["rate"] + faded
-    if series.weekday_T is not None:
-        response = response + _factors(parameters["response_week"])[series.weekday_T][:, None]
-    expected = torch.stack([parameters["price"] + average, response], 1)
-    # At a fixed spend ln price falls by d ln W, and the curve's mean rises by (marginal / mean - 1) d ln w.
-    steepness = torch.log1p(torch.expm1(marginal - average) * bend)
-    return torch.where(series.seen_TQCP, series.observed_TQCP - expected, 0.0), steepness
-
-
-def _log_posterior(settings: Market, parameters: Parameters, series: _Series) -> Tensor:
-    drift, steepness = _curves(parameters, series)
-    likelihood = _filter(parameters, series, drift).log_likelihood
-    # The impressions are what is random, given the spend: the density of the drift becomes theirs.
-    likelihood = likelihood + torch.where(series.seen_TQCP[:, 0], steepness, 0.0).sum()
-
-    def normal(name: str, mean: float, deviation: float) -> Tensor:
-        return -0.5 * (((parameters[name] - mean) / deviation) ** 2).sum()
-
-    odds = math.log(settings.assumed_win_rate / max(1 - settings.assumed_win_rate, 1e-3))
-    prior = (
-        normal("odds", odds, WIN_RATE_SD)
-        + normal("campaign", 0.0, CAMPAIGN_SD)
-        + normal("slope", math.log(assumed_slope(settings)), SLOPE_SD)
-        + normal("kappa", settings.saturation, SATURATION_PRIOR_SD)
-        + normal("week", 0.0, WEEK_SD)
-        + normal("response_week", 0.0, RESPONSE_WEEK_SD)
-        # Weak: drifts of 7 to 60 %, persistence of half a week to months.
-        + normal("deviation", math.log(0.2), 1.0)
-        + normal("persistence", 2.0, 1.0)
-        + normal("noise", -6.0, 2.0)
-    )
-    return likelihood + prior
-
-
-def _persistence(parameters: Parameters) -> Tensor:
-    """rho of both drifts, (Q, 1, 1)."""
-    return torch.sigmoid(parameters["persistence"])[:, None, None]
-
-
-def _filter(parameters: Parameters, series: _Series, drift_TQCP: Tensor) -> Filtered:
-    """Both series as AR(1) drift plus noise."""
-    variance = torch.exp(2 * parameters["deviation"])[:, None, None]
-    noise = series.noise_TQCP + torch.exp(parameters["noise"])[:, None, None]
-    return filtered(drift_TQCP, noise, series.seen_TQCP, _persistence(parameters), variance)
-
-
-def _smooth_price_multiplier(parameters: Parameters, series: _Series) -> Array:
-    """exp of the price's drift given all fitted cycles, (T, C, P)."""
-    drift, _ = _curves(parameters, series)
-    smooth = smoothed(_filter(parameters, series, drift), _persistence(parameters))
-    return np.asarray(smooth[:, 0].exp().numpy())
-
-
-def _covariance(settings: Market, parameters: Parameters, series: _Series) -> tuple[dict[str, slice], Array]:
-    """Posterior covariance of each platform's own parameters, (P, n, n), and where in n each lies.
-
-    Given the drifts' shared parameters, platforms are independent: one product with the Hessian yields a row of every
-    platform's block.
+    Its integral up to the first knot is exact, so that the first requests are not free.
     """
-    own = {name: value for name, value in parameters.items() if name not in SHARED}
-    platforms = series.base_CP.shape[1]
-    rows = {name: value.numel() // platforms for name, value in own.items()}
-    ends = np.cumsum(list(rows.values()))
-    where = {name: slice(int(end) - n, int(end)) for (name, n), end in zip(rows.items(), ends, strict=True)}
-    loss = -_log_posterior(settings, parameters, series)
-    gradient = torch.autograd.grad(loss, list(own.values()), create_graph=True)
-    flat = torch.cat([part.reshape(-1, platforms) for part in gradient])
-    hessian = torch.stack(
-        [
-            torch.cat(
-                [
-                    part.reshape(-1, platforms)
-                    for part in torch.autograd.grad(flat[j].sum(), list(own.values()), retain_graph=True)
-                ]
-            )
-            for j in range(len(flat))
-        ]
-    )
-    block = 0.5 * (hessian + hessian.transpose(0, 1)).permute(2, 0, 1).detach().numpy()
-    values, vectors = np.linalg.eigh(block)
-    # Curvature that rounding or a bound made negative tells nothing: the prior's scale stands.
-    values = np.where(values > 1e-3, values, 1.0)
-    return where, np.asarray((vectors / values[:, None]) @ vectors.transpose(0, 2, 1))
-
-
-def _describe(parameters: Parameters, series: _Series, covariance: tuple[dict[str, slice], Array]) -> dict[str, Array]:
-    where, spread = covariance
-    campaigns, platforms = series.base_CP.shape
-    requests = (series.base_CP - torch.nn.functional.logsigmoid(parameters["odds"]) + parameters["campaign"]).exp()
-    variance = np.diagonal(spread, axis1=1, axis2=2).T
-    odds, campaign = where["odds"].start, np.arange(campaigns) + where["campaign"].start
-    # ln requests = ... - ln sigmoid(odds) + campaign.
-    lean = -(1 - torch.sigmoid(parameters["odds"]).numpy())
-    log_variance = (
-        lean**2 * variance[odds]
-        + variance[where["campaign"]]
-        + 2 * lean * spread[:, odds, campaign].T.reshape(-1, platforms)
-    )
-    slope, kappa = parameters["slope"].exp().numpy(), parameters["kappa"].clamp(min=0).numpy()
-
-    def cells(row: Array) -> Array:
-        return np.broadcast_to(row, (campaigns, platforms)).copy()
-
-    week = np.ones((7, platforms)) if series.weekday_T is None else _factors(parameters["week"]).exp().numpy()
-    return {
-        "requests": requests.numpy(),
-        "requests_se": requests.numpy() * np.sqrt(np.maximum(log_variance, LEAST_ERROR**2)),
-        "slope": cells(slope),
-        "slope_se": cells(slope * np.sqrt(variance[where["slope"].start])),
-        "saturation": cells(kappa),
-        "saturation_se": cells(np.sqrt(variance[where["kappa"].start])),
-        "log_ctr_se": np.sqrt(variance[where["rate"]]),
-        "week": np.broadcast_to(week.T, (campaigns, platforms, 7)).copy(),
-    }
+    rise = 1 / gain - 1
+    curve = np.linspace(0, 1, quantiles + 1) ** rise
+    curve[0] = curve[1] * max(1 - rise, 0.0) / (1 + rise)
+    return np.asarray(curve)

@@ -143,7 +143,7 @@ def test_duplicates_are_dropped_and_conflicts_quarantined(tmp_path: Path) -> Non
 
 def test_copies_without_a_key_are_dropped_too(tmp_path: Path) -> None:
     nameless = [row(7, impression_id=None), row(7, impression_id=None), row(9, impression_id=None)]
-    rows = run(tmp_path, impressions(row(3), *nameless)).meta.rows
+    rows = run(tmp_path, impressions(row(3), *nameless), accept_quarantine=True).meta.rows
     assert (rows["read"], rows["ingested"], rows["duplicates"]) == (100, 96, 2)
     assert rows["quarantined"] == {"impression_id_missing": 2}
 

@@ -60,7 +60,7 @@ def test_missing_numbers_are_quarantined_each_with_its_reason(tmp_path: Path) ->
         public_row(-5),
     ]
     write_public(tmp_path / "log.tsv", rows)
-    dataset = _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}")
+    dataset = _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}", "data.accept_quarantine=true")
     assert dataset.meta.rows["quarantined"] == {
         "price_paid_missing": 1,
         "price_paid_negative": 1,

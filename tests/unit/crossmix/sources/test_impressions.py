@@ -125,7 +125,7 @@ def test_parts_of_before_a_column_was_logged_have_none(tmp_path: Path) -> None:
 def test_rows_that_do_not_parse_are_quarantined(tmp_path: Path) -> None:
     frame = impressions().astype({"price_paid": object, "clicked": object})
     frame.loc[3, "price_paid"], frame.loc[5, "clicked"] = "free", "maybe"
-    rows = taken(as_text(frame, tmp_path / "a.csv"), tmp_path / "out").meta.rows
+    rows = taken(as_text(frame, tmp_path / "a.csv"), tmp_path / "out", "data.accept_quarantine=true").meta.rows
     assert rows["quarantined"] == {"clicked_wrong_type": 1, "price_paid_wrong_type": 1}
     assert rows["ingested"] == 94
 

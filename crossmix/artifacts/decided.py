@@ -1,0 +1,98 @@
+"""What the gate step tells of the change that a spend history's market recommends, and how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from crossmix.artifacts.file import Artifact, Part
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformChange(Part):
+    """One platform of a campaign; money in currency per cycle."""
+
+    platform: str
+    today: float
+    """Share of the budget."""
+    best: float
+    """Share that the change leads to."""
+    revenue_today: float
+    revenue_best: float
+    marginal_roi: float | None
+    """At today's share; null where the campaign never spent there."""
+    elasticity_error: float | None
+    """Standard error of d ln revenue / d ln spend by the history's data alone; null: they do not tell it."""
+    tried: bool
+    """Whether the campaign ever spent there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstTest(Part):
+    """Money moved on purpose that would settle the decision; currency per cycle."""
+
+    platform: str
+    low: float
+    high: float
+    """The same as `low` where the platform was never tried."""
+    block: int
+    """Cycles at one amount before the other."""
+    cycles: int
+    """In all."""
+    elasticity_error: float | None
+    """Standard error of the platform's elasticity afterwards; null where it was never tried."""
+    settles: bool
+    """Whether that is enough to tell the platform's marginal ROI from the others'."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CampaignDecision(Part):
+    """One campaign's recommended change; money in currency per cycle."""
+
+    campaign: str
+    budget: float
+    proved: bool
+    """Whether draws and held-out weeks both say that the change earns more, as surely as `sure`."""
+    part: float
+    """Of the way from today's split to the best one: the longest that is proved; where none is, all of it."""
+    revenue: float
+    """Expected as today."""
+    gain: float
+    """Mean of what the change is expected to earn more."""
+    gain_ci95: tuple[float, float]
+    probability: float
+    """That it earns more."""
+    weeks: tuple[float, float, float] | None
+    """What the change would have gained on average in the held-out blocks at the levels that came, with its 95 %
+    interval; null without blocks."""
+    blocks: int
+    """Held-out blocks."""
+    more_cycles: int | None
+    """Cycles more after which the gain would be sure, were all else the same; null: no length would do."""
+    platforms: tuple[PlatformChange, ...]
+    first_test: FirstTest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision(Artifact):
+    """The decisions of all campaigns, and how well held-out weeks were predicted."""
+
+    FILE: ClassVar[str] = "decision.json"
+
+    currency: str
+    cycle_hours: int
+    cycles: int
+    """Of the history."""
+    held_out: int
+    """Of them, after those that the market was fitted on."""
+    miss: float | None
+    """Root mean square of ln booked over predicted revenue, a block ahead at the spend that happened."""
+    miss_as_before: float | None
+    """The same of a prediction that takes no notice of spend."""
+    margin: float
+    """Relative error of every platform's revenue at which the gain is gone at worst."""
+    sure: float
+    """Probability from which a change counts as proved (`gates.decision`)."""
+    plausible: float
+    """From which as plausible (`gates.plausible`)."""
+    campaigns: tuple[CampaignDecision, ...]

@@ -1,0 +1,132 @@
+"""The change that a fitted market recommends against going on as today, and what its own uncertainty leaves of it.
+
+Same money, same conditions: the best split of today's budget under the limits against today's split, at the fitted
+parameters and at draws around them (`crossmix.market.draws`). Platforms' draws are shared by both splits, so that
+their difference is paired. Beside the whole change stand parts of it (`PARTS`): a step in its direction earns less and
+is surer, since it lies nearer to what was spent.
+
+Shapes: C campaigns, P platforms, N draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from crossmix import constraints
+from crossmix.market.conditions import Conditions, nominal
+from crossmix.market.curves import marginal
+from crossmix.market.draws import doubled, drawn_around, spread
+from crossmix.market.model import Market
+from crossmix.market.oracle import best_share
+
+Array = npt.NDArray[np.float64]
+
+DRAWS = 400
+PARTS = (1.0, 0.75, 0.5, 0.25)
+"""Parts of the way from today's split to the best one, the whole way first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """One campaign's recommended change; money in currency per cycle."""
+
+    campaign: str
+    platforms: tuple[str, ...]
+    budget: float
+    part: float
+    """Of the way to the best split at the fitted parameters."""
+    today_P: Array
+    """Today's split; shares."""
+    best_P: Array
+    """The split that this part of the way leads to."""
+    now_P: Array
+    """Revenue of today's split by platform, at the fitted parameters."""
+    then_P: Array
+    """Revenue of the best split."""
+    now_NP: Array
+    """At draws of the parameters."""
+    then_NP: Array
+    marginal_P: Array
+    """Marginal ROI at today's split."""
+    marginal_NP: Array
+
+    @property
+    def gain(self) -> float:
+        """Revenue of the best split less today's, at the fitted parameters."""
+        return float((self.then_P - self.now_P).sum())
+
+    @property
+    def moved(self) -> float:
+        """Revenue that the change takes from platforms and adds to others, both counted."""
+        return float(np.abs(self.then_P - self.now_P).sum())
+
+    @property
+    def margin(self) -> float:
+        """Relative error of every platform's revenue at which the gain is gone at worst: gain / moved revenue."""
+        return max(self.gain, 0.0) / self.moved if self.moved > 0 else 0.0
+
+    @property
+    def elasticity_NP(self) -> Array:
+        """d ln revenue / d ln money at today's split, of each draw; 0 where there is none."""
+        money_NP = np.broadcast_to(self.budget * self.today_P, self.now_NP.shape)
+        return np.divide(
+            self.marginal_NP * money_NP, self.now_NP, out=np.zeros_like(self.now_NP), where=self.now_NP > 0
+        )
+
+    @property
+    def log_ratio_P(self) -> Array:
+        """ln of each platform's best amount over today's; 0 where today or then it has none."""
+        both = (self.today_P > 0) & (self.best_P > 0)
+        ratio = np.where(both, self.best_P / np.where(both, self.today_P, 1.0), 1.0)
+        return np.asarray(np.log(ratio))
+
+
+def changes(market: Market, *, draws: int = DRAWS, seed: int = 0) -> tuple[tuple[Change, ...], ...]:
+    """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each."""
+    exact = doubled(market)
+    return tuple(_change(exact, slot, draws, seed) for slot in range(len(market.campaigns)))
+
+
+def _change(market: Market, slot: int, draws: int, seed: int) -> tuple[Change, ...]:
+    conditions = nominal(market, torch.tensor([slot]))
+    today_P = market.static[slot] / market.static[slot].sum()
+    limits = constraints.Limits(
+        market.minimum[slot], market.maximum[slot], market.freeze[slot].double(), market.step[slot]
+    )
+    low_BP, high_BP = constraints.box(limits, today_P[None])
+    budget = float(market.budget[slot])
+    best_P = best_share(conditions, torch.tensor([budget], dtype=torch.float64), low_BP, high_BP)[0]
+    around = drawn_around(market, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
+    (now, slope), found = _responses(conditions, around, budget * today_P), []
+    for part in PARTS:
+        share_P = today_P + part * (best_P - today_P)
+        then, _ = _responses(conditions, around, budget * share_P)
+        found.append(
+            Change(
+                campaign=market.campaigns[slot],
+                platforms=market.platforms,
+                budget=budget,
+                part=part,
+                today_P=today_P.numpy(),
+                best_P=share_P.numpy(),
+                now_P=now[0],
+                then_P=then[0],
+                now_NP=now[1:],
+                then_NP=then[1:],
+                marginal_P=slope[0],
+                marginal_NP=slope[1:],
+            )
+        )
+    return tuple(found)
+
+
+def _responses(fitted: Conditions, drawn: Conditions, amount_P: torch.Tensor) -> tuple[Array, Array]:
+    """Revenue and marginal ROI of amounts, currency: at the fitted parameters, then at the draws, (1 + N, P) each."""
+    rows = (marginal(one, amount_P.expand(len(one.requests), -1)) for one in (spread(fitted, 1), drawn))
+    revenue, slope = zip(*rows, strict=True)
+    # Money of a platform that has none buys nothing: its marginal is the closed form's at the least amount.
+    return torch.cat(revenue).numpy(), torch.cat(slope).numpy()

@@ -1,0 +1,126 @@
+"""The first experiment that would settle a decision: money moved on purpose, up and down in turn, on one platform.
+
+It is the platform whose answer to money is least known where it counts: the one that leaves most of the gain's spread.
+Its budget goes up by `SWING` for a week and down by as much for the next, and the others take up the difference, so
+that the total stays. With noise of revenue AR(1) in its drifts beside counting, the difference of ln revenue between
+two weeks has variance w' S w (w: 1/n in the first, -1/n in the second), and k pairs of weeks tell the elasticity to
+
+    se = sqrt(w' S w / k) / ln((1 + swing) / (1 - swing))
+
+It lasts until the elasticity is known to `POWER` parts of what separates the platform's marginal ROI from the others'.
+
+Shapes: P platforms, n cycles of a pair of weeks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmix.evaluate.decision.backtest import WEEK_HOURS
+from crossmix.evaluate.decision.change import Change
+from crossmix.market.model import Market
+
+Array = npt.NDArray[np.float64]
+
+SWING = 0.3
+"""By which the budget goes up and down, relative."""
+POWER = 2.8
+"""Standard errors within the difference: 5 % false, 80 % found."""
+CLOSE = 0.15
+"""Elasticities closer than this, times revenue per money, are not told apart: it matters little which is right."""
+LEAST_PAIRS, MOST_PAIRS = 2, 13
+TRIAL = 0.05
+"""Share of the budget that a platform without any is tried with, where the limits let it."""
+TRIAL_EVENTS = 30.0
+"""Conversions after which a platform that was never tried is no longer unknown."""
+DRIFTS = ("ctr", "cvr", "price")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTest:
+    """What to do; money in currency per cycle."""
+
+    campaign: str
+    platform: str
+    low: float
+    high: float
+    block: int
+    """Cycles at one amount before the other."""
+    cycles: int
+    """In all."""
+    elasticity_error: float | None
+    """What the elasticity is known to afterwards; `None`: a platform that was never tried."""
+    settles: bool
+    """Whether that is enough; otherwise the longest that is proposed."""
+
+
+def first_test(
+    market: Market, change: Change, spread_NP: Array, tried_P: npt.NDArray[np.bool_], known_error_P: Array | None = None
+) -> FirstTest:
+    """The test of one campaign.
+
+    Args:
+        spread_NP: revenue then less now by platform, at draws.
+        known_error_P: standard errors of the elasticities by the data alone; `None`: not known.
+    """
+    slot = market.campaigns.index(change.campaign)
+    block = max(1, round(WEEK_HOURS / market.cycle_hours))
+    new_P = ~tried_P & (change.best_P > 0.005)
+    if new_P.any():
+        return _trial(market, change, int(np.argmax(np.where(new_P, change.then_P, -1.0))), block)
+    weight_P = spread_NP.std(0) + 1e-9 * change.today_P
+    if known_error_P is not None:
+        # A platform on which nothing is moved may be the one to move money to.
+        weight_P = weight_P + 0.1 * np.minimum(known_error_P, 1.0) * change.now_P
+    p = int(np.argmax(np.where(change.today_P > 0, weight_P, -1.0)))
+    amount = change.budget * float(change.today_P[p])
+    others_P = np.arange(len(change.today_P)) != p
+    common = float(np.average(change.marginal_P[others_P], weights=change.today_P[others_P] + 1e-9))
+    earned = float(change.now_P[p]) / max(amount, 1e-12)
+    apart = max(abs(float(change.marginal_P[p]) - common) / max(earned, 1e-12), CLOSE)
+    swing = min(SWING, (1 - float(change.today_P[p])) / max(float(change.today_P[p]), 1e-9))
+    per_pair = _deviation(market, slot, p, block, float(change.now_P[p])) / math.log((1 + swing) / (1 - swing))
+    wanted = apart / POWER
+    pairs = int(np.clip(math.ceil((per_pair / wanted) ** 2), LEAST_PAIRS, MOST_PAIRS))
+    error = per_pair / math.sqrt(pairs)
+    return FirstTest(
+        campaign=change.campaign,
+        platform=change.platforms[p],
+        low=amount * (1 - swing),
+        high=amount * (1 + swing),
+        block=block,
+        cycles=2 * block * pairs,
+        elasticity_error=error,
+        settles=error <= wanted * 1.001,
+    )
+
+
+def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
+    """A platform that was never tried gets a small share until some conversions are in."""
+    slot = market.campaigns.index(change.campaign)
+    share = min(TRIAL, float(market.maximum[slot, p]))
+    amount = share * change.budget
+    worth = float(market.value["value"][slot, p])
+    per_cycle = float(change.then_P[p]) * share / max(float(change.best_P[p]), 1e-9) / max(worth, 1e-9)
+    blocks = int(np.clip(math.ceil(TRIAL_EVENTS / max(per_cycle * block, 1e-9)), 2, 2 * MOST_PAIRS))
+    return FirstTest(change.campaign, change.platforms[p], amount, amount, block, blocks * block, None, True)
+
+
+def _deviation(market: Market, slot: int, p: int, block: int, revenue: float) -> float:
+    """Standard deviation of the difference of mean ln revenue between two blocks that follow each other."""
+    weight = np.concatenate([np.full(block, 1 / block), np.full(block, -1 / block)])
+    lag = np.abs(np.subtract.outer(np.arange(2 * block), np.arange(2 * block)))
+
+    def of(name: str) -> float:
+        return float(market.value[name][slot, p])
+
+    covariance = np.zeros(lag.shape)
+    for name in DRIFTS:
+        covariance += of(f"{name}_drift") ** 2 * of(f"{name}_persistence") ** lag
+    conversions = revenue / max(of("value"), 1e-12)
+    single = of("requests_sd") ** 2 + (1 + of("value_cv") ** 2) / max(conversions, 1e-3)
+    return float(np.sqrt(weight @ (covariance + single * np.eye(2 * block)) @ weight))

@@ -1,0 +1,171 @@
+"""How sure a recommended change is: the fit's own uncertainty, what data alone know of elasticities, held-out weeks.
+
+The gain of a change is redrawn three ways at once:
+
+- the fitted response's shape, by the parameters' standard errors: revenue then over now (`Change.then_NP`, `.now_NP`);
+- each platform's elasticity, by d ~ N(m, v - t): revenue at the new amount is multiplied by (new / old)^d. Precisions
+  add: 1 / v is a prior's (`PRIOR`: elasticities of media lie within about half of each other) and the data's own
+  (`Backtest.known_error_CP`), so that a platform whose spend never moved keeps the prior's width however narrow a fit
+  is; t is the variance that the fitted parameters leave it already, m the held-out cycles' part of the evidence;
+- each platform's level, by that of held-out blocks, some of them drawn again.
+
+Shapes: P platforms, N draws, W blocks, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
+from crossmix.evaluate.decision.change import Change
+
+Array = npt.NDArray[np.float64]
+
+PRIOR = 0.25
+"""Deviation of an elasticity around the fitted one where data tell nothing."""
+NEW = 0.7
+"""Deviation of ln revenue of a platform where the campaign never spent."""
+AHEAD = 4
+"""Blocks over which a change is kept: their level errors average."""
+RESAMPLES = 2_000
+LEVELS = (0.025, 0.975)
+LEAST_BLOCKS = 4
+"""Held-out blocks below which a back-test says nothing."""
+SURE = 1.645
+"""Deviations at which 95 % of a normal lie above 0."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One campaign's change with all that is known against it; money in currency per cycle."""
+
+    change: Change
+    gain_N: Array
+    """Its gain at every draw."""
+    by_platform_NP: Array
+    """The same by platform: revenue then less now."""
+    realised_W: Array
+    """What it would have gained in each held-out block at the level that came."""
+    weeks: tuple[float, float, float]
+    """Mean of them, and the ends of its 95 % interval by redrawn blocks; NaN without blocks."""
+    weeks_above: float
+    """Part of the redrawn means above 0."""
+    known_error_P: Array
+    off_P: Array
+    off_error_P: Array
+    cycles: int
+    held_out: int
+    tried_P: npt.NDArray[np.bool_]
+
+    @property
+    def probability(self) -> float:
+        """That the change earns more than as today."""
+        return float((self.gain_N > 0).mean())
+
+    def sure(self, least: float) -> bool:
+        """Whether draws and held-out weeks both say so, and no money that moved in those weeks says otherwise."""
+        enough = len(self.realised_W) >= LEAST_BLOCKS
+        return enough and self.probability >= least and self.weeks_above >= least and self.otherwise is None
+
+    @property
+    def otherwise(self) -> tuple[float, float] | None:
+        """The gain by the answer to money that held-out weeks show, and its upper 97.5 %, where that is below 0."""
+        ratio_P = self.change.log_ratio_P
+        shifted_P = self.change.then_P * np.exp(np.clip(self.off_P * ratio_P, -2, 2))
+        mean = float((shifted_P - self.change.now_P).sum())
+        high = mean + 1.96 * float(np.sqrt(((shifted_P * ratio_P * self.off_error_P) ** 2).sum()))
+        return (mean, high) if high < 0 else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of its gain."""
+        low, high = np.quantile(self.gain_N, LEVELS)
+        return float(low), float(high)
+
+    @property
+    def still_P(self) -> npt.NDArray[np.bool_]:
+        """Platforms that the change moves and whose own data do not tell an elasticity better than a prior does."""
+        moves = np.abs(self.change.best_P - self.change.today_P) > 0.005
+        return np.asarray(moves & self.tried_P & (self.known_error_P > PRIOR))
+
+    def more(self, sure: float = SURE) -> int | None:
+        """Cycles more after which the gain is sure, were all else the same; `None`: no length would do.
+
+        What is uncertain falls with the square root of the history's length.
+        """
+        distance = float(self.gain_N.mean() / max(self.gain_N.std(), 1e-12))
+        if distance >= sure:
+            return 0
+        if distance <= sure / 4 or self.still_P.any():
+            return None
+        return int(np.ceil(self.cycles * ((sure / distance) ** 2 - 1)))
+
+    def more_weeks(self, sure: float = SURE) -> int | None:
+        """The same of the back-test's mean."""
+        mean, low, high = self.weeks
+        error = (high - low) / (2 * 1.96)
+        if not np.isfinite(mean) or mean <= 0:
+            return None
+        return max(int(np.ceil(self.held_out * ((sure * error / mean) ** 2 - 1))), 1)
+
+
+def furthest(ways: Sequence[Judged], sure: float) -> Judged | None:
+    """The longest part of the way that is sure by draws and by held-out weeks; `None`: no part is.
+
+    Args:
+        ways: of one change, the whole way first.
+    """
+    return next((one for one in ways if one.sure(sure)), None)
+
+
+def redrawn(value_W: Array, rng: np.random.Generator) -> Array:
+    """Means of blocks drawn again with replacement, (R,)."""
+    return np.asarray(value_W[rng.integers(len(value_W), size=(RESAMPLES, len(value_W)))].mean(1))
+
+
+def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bool_], *, seed: int = 0) -> Judged:
+    """Judge one campaign's change.
+
+    Args:
+        slot: the campaign's number.
+        tried_P: platforms where the campaign ever spent.
+    """
+    # The same draws for every part of the way.
+    rng = np.random.default_rng((seed, slot))
+    draws, platforms = change.now_NP.shape
+    known_P, off_P, off_error_P = (table[slot] for table in (test.known_error_CP, test.off_CP, test.off_error_CP))
+    variance_P = 1 / (1 / PRIOR**2 + 1 / known_P**2)
+    mean_P = np.where(off_error_P < UNKNOWN, off_P * np.minimum(variance_P / off_error_P**2, 1.0), 0.0)
+    beyond_P = np.maximum(variance_P - change.elasticity_NP.var(0), 0.0)
+    off_NP = mean_P + np.sqrt(beyond_P) * rng.standard_normal((draws, platforms))
+    level_NP, level_WP = np.ones((draws, platforms)), test.level_WCP[:, slot]
+    if len(level_WP):
+        level_NP = np.exp(level_WP)[rng.integers(len(level_WP), size=(draws, AHEAD))].mean(1)
+    new_NP = np.where(tried_P, 1.0, np.exp(NEW * rng.standard_normal((draws, platforms)) - 0.5 * NEW**2))
+    shape_NP = np.divide(change.then_NP, change.now_NP, out=np.zeros_like(change.then_NP), where=change.now_NP > 0)
+    grown_NP = shape_NP * np.exp(off_NP * change.log_ratio_P) - 1
+    by_platform_NP = np.where(change.now_P > 0, change.now_P * grown_NP, change.then_NP * new_NP) * level_NP
+    realised_W = ((change.then_P - change.now_P) * np.exp(level_WP)).sum(1)
+    weeks, above = (float("nan"),) * 3, 0.0
+    if len(realised_W):
+        mean_R = redrawn(realised_W, np.random.default_rng(0))
+        low, high = np.quantile(mean_R, LEVELS)
+        weeks, above = (float(realised_W.mean()), float(low), float(high)), float((mean_R > 0).mean())
+    return Judged(
+        change=change,
+        gain_N=by_platform_NP.sum(1),
+        by_platform_NP=by_platform_NP,
+        realised_W=realised_W,
+        weeks=weeks,
+        weeks_above=above,
+        known_error_P=known_P,
+        off_P=off_P,
+        off_error_P=off_error_P,
+        cycles=test.cycles,
+        held_out=test.held_out,
+        tried_P=tried_P,
+    )

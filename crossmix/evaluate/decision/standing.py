@@ -1,0 +1,112 @@
+"""The standing of an answer: proved, plausible, or not enough, with what would settle it.
+
+Proved: every required gate passed. Plausible: none failed, and the change earns more than as today with
+`gates.plausible`. Not enough otherwise: then the first thing to do is an experiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow
+from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS
+
+Word = Literal["proved", "plausible", "not enough"]
+LITTLE = 0.01
+"""Part of revenue below which a gain is not worth a change."""
+DECIDING = ("decision.", "fidelity.")
+"""Gates that say most of an answer come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one campaign's answer, or of a whole run's."""
+
+    word: Word
+    reason: str
+    """One sentence: what was shown, or which gate was not passed and what it lacks."""
+    first_test: str | None
+    """What to do that would settle it; `None`: it is proved, or nothing can be said."""
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        head = "NOT ENOUGH, explore like this" if self.word == "not enough" else self.word.upper()
+        return [f"{head}: {self.reason}", *([f"first test: {self.first_test}"] if self.first_test else [])]
+
+
+def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaign: str | None = None) -> Standing:
+    """The standing of an answer.
+
+    Args:
+        gates: every gate of the run that answers.
+        decision: of a spend history; `None`: a log of impressions.
+        campaign: whose; `None`: the least sure campaign's.
+    """
+    missed = [gate for gate in gates if gate.required and gate.verdict not in (PASS, NOT_APPLICABLE)]
+    own = None if decision is None else _own(decision, campaign)
+    if own is not None and decision is not None:
+        test = sentence(own.first_test, decision.currency, decision.cycle_hours)
+        if not missed and own.probability >= decision.sure:
+            return Standing("proved", _gain(own, decision), None)
+        reason = _missed(missed) if missed else _unsure(own, decision)
+        hardly = own.gain_ci95[1] <= LITTLE * own.revenue
+        if hardly:
+            reason = f"today's split can hardly be bettered ({_gain(own, decision)}); {reason}"
+        fails = any(gate.verdict == FAIL for gate in missed)
+        word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
+        return Standing(word, reason, test)
+    if not missed:
+        shown = sum(gate.required and gate.verdict == PASS for gate in gates)
+        return Standing("proved", f"all {shown} required gates passed", None)
+    fails = any(gate.verdict == FAIL for gate in missed)
+    trial = "the 7:3 experiment against the static split; `crossmix experiment plan OUT` says how long it takes"
+    return Standing("not enough" if fails else "plausible", _missed(missed), trial)
+
+
+def _own(decision: Decision, campaign: str | None) -> CampaignDecision | None:
+    known = {one.campaign: one for one in decision.campaigns}
+    if campaign is not None:
+        return known.get(campaign)
+    return min(decision.campaigns, key=lambda one: one.probability, default=None)
+
+
+def _missed(missed: Sequence[GateRow]) -> str:
+    """The gate that says most, in one line, and how many others there are."""
+    order = sorted(missed, key=lambda gate: [not gate.name.startswith(one) for one in DECIDING])
+    first, more = order[0], len(order) - 1
+    others = (
+        f" (and {more} more gate{'' if more == 1 else 's'}: {', '.join(g.name for g in order[1:4])})" if more else ""
+    )
+    return f"gate {first.name}, {first.verdict}: {first.detail}, wanted {first.threshold}{others}"
+
+
+def _gain(own: CampaignDecision, decision: Decision) -> str:
+    low, high = own.gain_ci95
+    return (
+        f"the recommended split earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
+        f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), more with probability {own.probability:.2f}"
+    )
+
+
+def _unsure(own: CampaignDecision, decision: Decision) -> str:
+    return f"of campaign {own.campaign} {_gain(own, decision)}, wanted {decision.sure:g}"
+
+
+def sentence(test: FirstTest, currency: str, cycle_hours: int) -> str:
+    """An experiment in words."""
+    days = test.cycles * cycle_hours // 24
+    span = test.block * cycle_hours // 24
+    per = "a day" if cycle_hours == 24 else f"per cycle of {cycle_hours} h"
+    if test.elasticity_error is None:
+        return (
+            f"give {test.platform}, which was never tried, {test.low:,.2f} {currency} {per} for {days} days, taken "
+            "from the others in proportion"
+        )
+    settled = "" if test.settles else ", which narrows the answer and may not settle it"
+    return (
+        f"spend {test.high:,.2f} and {test.low:,.2f} {currency} {per} on {test.platform} in turn, {span} days each, "
+        f"for {days} days; the other platforms take up the difference. That tells the elasticity of its revenue to "
+        f"±{1.96 * test.elasticity_error:.2f}{settled}"
+    )

@@ -1,0 +1,127 @@
+"""The decisions of a spend history: every campaign's change judged, its first test, and the file that tells them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
+from crossmix.config import Config
+from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest, backtest
+from crossmix.evaluate.decision.change import changes
+from crossmix.evaluate.decision.first_test import first_test
+from crossmix.evaluate.decision.judged import Judged, furthest, judged
+from crossmix.market.fit.log import Log
+from crossmix.market.model import Market
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """What was found."""
+
+    campaigns: tuple[Judged, ...]
+    """The longest part of each campaign's change that is sure; the whole of it where no part is."""
+    proved: tuple[bool, ...]
+    """Whether it is sure."""
+    test: Backtest
+
+    @property
+    def margin(self) -> float:
+        """Relative error of every platform's revenue at which the gain of all changes is gone at worst."""
+        gain = sum(max(one.change.gain, 0.0) for one in self.campaigns)
+        moved = sum(one.change.moved for one in self.campaigns)
+        return gain / moved if moved > 0 else 0.0
+
+    def within(self, market: Market) -> Market:
+        """The market with limits that keep its splits within what was proved, where any campaign's change was.
+
+        Shares that the change raises may rise so far and no further, those that it lowers may fall so far; campaigns
+        of which nothing was proved stay as today. Where nothing was proved at all the limits are the market's.
+        """
+        if not any(self.proved):
+            return market
+        minimum, maximum = market.minimum.clone(), market.maximum.clone()
+        for slot, (one, proved) in enumerate(zip(self.campaigns, self.proved, strict=True)):
+            today_P, then_P = (torch.as_tensor(share).to(minimum) for share in (one.change.today_P, one.change.best_P))
+            if not proved:
+                then_P = today_P
+            if proved and one.change.part == 1:
+                continue
+            minimum[slot] = torch.maximum(minimum[slot], torch.minimum(today_P, then_P) - SLACK).clamp(min=0)
+            maximum[slot] = torch.minimum(maximum[slot], torch.maximum(today_P, then_P) + SLACK).clamp(max=1)
+        return replace(market, minimum=minimum, maximum=maximum)
+
+
+def decided(config: Config, market: Market, log: Log) -> Decided:
+    """Judge the change that a market recommends for every campaign of the history it was fitted on."""
+    test, sure = backtest(market, log), config.gates.decision
+    tried_CP = log.totals()["spend"].sum(0) > 0
+    found, proved = [], []
+    for slot, parts in enumerate(changes(market)):
+        ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
+        one = furthest(ways, sure)
+        found.append(one or ways[0])
+        proved.append(one is not None)
+    return Decided(tuple(found), tuple(proved), test)
+
+
+SLACK = 0.01
+"""Points of share beyond what was proved that a limit leaves: a split under drift is not the one judged."""
+
+
+def told(config: Config, market: Market, found: Decided) -> Decision:
+    """The file."""
+    return Decision(
+        currency=market.currency,
+        cycle_hours=market.cycle_hours,
+        cycles=found.test.cycles,
+        held_out=found.test.held_out,
+        miss=_known(found.test.miss),
+        miss_as_before=_known(found.test.miss_as_before),
+        margin=found.margin,
+        sure=config.gates.decision,
+        plausible=config.gates.plausible,
+        campaigns=tuple(
+            _campaign(market, one, proved) for one, proved in zip(found.campaigns, found.proved, strict=True)
+        ),
+    )
+
+
+def _campaign(market: Market, one: Judged, proved: bool) -> CampaignDecision:
+    change = one.change
+    test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P)
+    plain = asdict(test)
+    plain.pop("campaign")
+    return CampaignDecision(
+        campaign=change.campaign,
+        budget=change.budget,
+        proved=proved,
+        part=change.part,
+        revenue=float(change.now_P.sum()),
+        gain=float(one.gain_N.mean()),
+        gain_ci95=one.interval,
+        probability=one.probability,
+        weeks=one.weeks if len(one.realised_W) else None,
+        blocks=len(one.realised_W),
+        more_cycles=one.more(),
+        platforms=tuple(
+            PlatformChange(
+                platform=platform,
+                today=float(change.today_P[p]),
+                best=float(change.best_P[p]),
+                revenue_today=float(change.now_P[p]),
+                revenue_best=float(change.then_P[p]),
+                marginal_roi=float(change.marginal_P[p]) if one.tried_P[p] else None,
+                elasticity_error=float(one.known_error_P[p]) if one.known_error_P[p] < UNKNOWN else None,
+                tried=bool(one.tried_P[p]),
+            )
+            for p, platform in enumerate(change.platforms)
+        ),
+        first_test=FirstTest(**plain),
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

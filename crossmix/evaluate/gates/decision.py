@@ -1,0 +1,96 @@
+"""The gates of a decision: does the change that a spend history recommends beat going on as today?
+
+By the fit's own uncertainty and what data alone know (`decision.gain`), and in the held-out weeks, each predicted from
+those before it (`decision.weeks`). Of each campaign's change the longest part that is sure is judged; a campaign of
+which no part is sure stays as today, and counts for nothing where another's is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from crossmix.evaluate.decision.backtest import WEEK_HOURS
+from crossmix.evaluate.decision.judged import LEAST_BLOCKS, LEVELS, Judged, redrawn
+from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
+from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, PASS, Gate, days_more
+
+
+def decision(case: Case) -> Iterator[Gate]:
+    """Nothing of a log of impressions, whose fidelity is known better than a decision needs."""
+    if case.decided is None:
+        return
+    moving = [one for one, proved in zip(case.decided.campaigns, case.decided.proved, strict=True) if proved]
+    judged = moving or list(case.decided.campaigns)
+    yield gain(case, judged)
+    yield weeks(case, judged)
+
+
+def gain(case: Case, judged: Sequence[Judged]) -> Gate:
+    """The changes together earn more than as today, as surely as config asks."""
+    least = case.config.gates.decision
+    gain_N = np.sum([one.gain_N for one in judged], 0)
+    probability = float((gain_N > 0).mean())
+    low, high = np.quantile(gain_N, LEVELS)
+    now = sum(float(one.change.now_P.sum()) for one in judged)
+    detail = (
+        f"{gain_N.mean():+,.2f} [{low:+,.2f}, {high:+,.2f}] {case.market.currency} per cycle against as today, "
+        f"{gain_N.mean() / max(now, 1e-12):+.1%} of revenue{_parts(judged)}"
+    )
+    verdict = PASS if probability >= least else FAIL if probability <= 1 - least else INSUFFICIENT
+    if verdict == INSUFFICIENT:
+        detail = f"{detail}; {wanting(judged, case.market.cycle_hours)}"
+    return case.gate("decision.gain", probability, f"P(gain > 0) >= {least:g}", verdict, detail)
+
+
+def _parts(judged: Sequence[Judged]) -> str:
+    short = [one.change.part for one in judged if one.change.part < 1]
+    if not short:
+        return ""
+    return f", by {min(short):.0%} of the way to the best split" + (" or more" if len(judged) > 1 else "")
+
+
+def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:
+    """What a gain that is not sure lacks: days, or spend that moved."""
+    still = [one.change.platforms[p] for one in judged for p in one.still_P.nonzero()[0]]
+    if still:
+        named = ", ".join(dict.fromkeys(still))
+        return f"spend on {named} moved too little to tell what more of it earns: only money moved on purpose can"
+    more = [one.more() for one in judged]
+    known = [one for one in more if one is not None]
+    if len(known) < len(more):
+        return "more days of the same would hardly tell: the change is too small, or its platforms too unsure"
+    return days_more(max(known, default=0), cycle_hours)
+
+
+def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
+    """The changes would have gained in the held-out weeks, at the level that came."""
+    least, hours, first = case.config.gates.decision, case.market.cycle_hours, judged[0]
+    threshold = f"gained on average in {least:.0%} of redrawn weeks"
+    blocks = len(first.realised_W)
+    if blocks < LEAST_BLOCKS:
+        part = max(first.held_out / first.cycles, 0.1)
+        lacking = (LEAST_BLOCKS - blocks) * max(1, round(WEEK_HOURS / hours)) / part
+        detail = f"{blocks} held-out weeks, {LEAST_BLOCKS} needed; {days_more(int(np.ceil(lacking)), hours)}"
+        return case.gate("decision.weeks", None, threshold, INSUFFICIENT, detail)
+    realised_W = np.sum([one.realised_W for one in judged], 0)
+    mean_R = redrawn(realised_W, np.random.default_rng(0))
+    above, (low, high) = float((mean_R > 0).mean()), np.quantile(mean_R, LEVELS)
+    detail = (
+        f"{realised_W.mean():+,.2f} [{low:+,.2f}, {high:+,.2f}] {case.market.currency} per cycle at the levels of "
+        f"{blocks} held-out weeks; gained in {int((realised_W > 0).sum())} of them"
+    )
+    for one in judged:
+        if one.otherwise is not None:
+            mean, most = one.otherwise
+            detail += f"; money moved in those weeks answered otherwise: by it the change earns {mean:+,.2f}, at most "
+            return case.gate("decision.weeks", above, threshold, FAIL, f"{detail}{most:+,.2f}")
+    verdict = PASS if above >= least else FAIL if above <= 1 - least else INSUFFICIENT
+    if verdict == INSUFFICIENT:
+        more = [one.more_weeks() for one in judged]
+        detail = f"{detail}; {days_more(max((one for one in more if one is not None), default=first.cycles), hours)}"
+    return case.gate("decision.weeks", above, threshold, verdict, detail)
+
+
+CRITERIA.register(Criterion(name="decision", judge=decision))

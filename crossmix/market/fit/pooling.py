@@ -1,0 +1,80 @@
+"""Partial pooling over campaigns and platforms: what cells with little data, or none, borrow from the others.
+
+Of a figure y_cp (the logarithm of a price, a rate, a value; an elasticity) with known sampling variance s_cp^2
+
+    y_cp = m + platform_p + campaign_c + own_cp + noise      each effect N(0, its variance)
+
+is a random-effects model with crossed effects (Henderson, 1975). The three deviations are the mode of their marginal
+posterior (empirical Bayes; lognormal priors keep them from 0 where a 2 x 2 table says nothing of them), the effects'
+posterior is normal and closed. An unseen cell has s_cp = infinity: it gets the mean of its platform and its campaign,
+and the variance says how much cells differ.
+
+Shapes: C campaigns, P platforms, n = C P cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+Array = npt.NDArray[np.float64]
+
+LOG_SD = 0.7
+"""Deviation of the logarithm of a deviation, a priori: a factor of two either way."""
+TINY = 1e-9
+MOST = 400
+"""Cells from which the deviations are found: those known best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How cells differ, a priori, in units of the figure."""
+
+    mean: float
+    mean_sd: float
+    platform: float
+    """Median deviation of platforms; likewise the next two."""
+    campaign: float
+    own: float
+
+
+def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> tuple[Array, Array]:
+    """Posterior mean and variance of every cell, (C, P) each.
+
+    Args:
+        variance_CP: of sampling; infinite where the cell was not seen, whose figure does not matter.
+    """
+    shape = figure_CP.shape
+    campaign, platform = (index.ravel() for index in np.indices(shape))
+    variance = variance_CP.ravel()
+    known = np.flatnonzero(np.isfinite(variance) & np.isfinite(figure_CP.ravel()))
+    y, s2 = figure_CP.ravel()[known], np.maximum(variance[known], TINY)
+    alike = np.stack([platform[:, None] == platform, campaign[:, None] == campaign, np.eye(len(platform), dtype=bool)])
+    alike = alike.astype(float)
+    medians = np.array([spread.platform, spread.campaign, spread.own])
+    log_sd = np.log(medians)
+    if len(known) > 1:
+        some = known[np.argsort(s2, kind="stable")[:MOST]]
+        rows = np.searchsorted(known, some)
+
+        def loss(candidate: Array) -> float:
+            covariance = _covariance(alike[:, some[:, None], some], candidate, spread) + np.diag(s2[rows])
+            factor = np.linalg.cholesky(covariance)
+            z = np.linalg.solve(factor, y[rows] - spread.mean)
+            prior = 0.5 * (((candidate - np.log(medians)) / LOG_SD) ** 2).sum()
+            return float(0.5 * z @ z + np.log(np.diag(factor)).sum() + prior)
+
+        found = minimize(loss, log_sd, method="L-BFGS-B", bounds=[(x - 4, x + 3) for x in log_sd])
+        log_sd = np.asarray(found.x)
+    whole = _covariance(alike, log_sd, spread)
+    gain = np.linalg.solve(whole[np.ix_(known, known)] + np.diag(s2), whole[known]).T
+    mean = spread.mean + gain @ (y - spread.mean)
+    left = np.diag(whole) - (gain * whole[:, known]).sum(1)
+    return mean.reshape(shape), np.maximum(left, TINY).reshape(shape)
+
+
+def _covariance(alike: Array, log_sd: Array, spread: Spread) -> Array:
+    return np.asarray(np.tensordot(np.exp(2 * log_sd), alike, 1) + spread.mean_sd**2)

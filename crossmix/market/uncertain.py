@@ -1,0 +1,76 @@
+"""The fitted parameters drawn around what was fitted: one law for every interval that a market gives.
+
+Requests and value are lognormal with the fitted mean and error, click and conversion rates normal in the logit, the
+rest normal and cut at 0; all independent. Where the response was fitted as a whole (`crossmix.fading`),
+requests and saturation are held: what is unknown of them is in the errors of elasticity and bend, and the price's level
+is drawn too.
+
+Shapes: N draws, P platforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from crossmix.market.model import Market
+
+HELD = ("requests", "saturation")
+"""Parameters that are not drawn where the response was fitted as a whole."""
+
+
+def factors(market: Market, slot: int, draws: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """What a draw of each uncertain table of `crossmix.market.conditions.Conditions` is of the fitted one, (N, P)."""
+    whole_P = market.value["elasticity"][slot] > 0
+    found: dict[str, Tensor] = {}
+    for name, law in LAWS.items():
+        value_P = market.value[name][slot]
+        error_P = market.error[name][slot].nan_to_num(0.0, 0.0, 0.0)
+        z_NP = torch.randn(draws, len(value_P), generator=generator, dtype=torch.float64)
+        drawn = (value_P > 0) & (error_P > 0)
+        if name in HELD:
+            drawn &= ~whole_P
+        factor_NP = law(value_P.double(), error_P.double(), z_NP) / value_P.double().clamp(min=1e-300)
+        found[NAMED.get(name, name)] = torch.where(drawn, factor_NP, torch.ones_like(factor_NP))
+    return found
+
+
+def _lognormal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Mean `value`, standard deviation `error`."""
+    sigma2 = torch.log1p((error_P / value_P.clamp(min=1e-300)) ** 2)
+    return value_P * torch.exp(sigma2.sqrt() * z_NP - 0.5 * sigma2)
+
+
+def _logit_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Median `value`; the logit's deviation is error / (value (1 - value))."""
+    inside = value_P.clamp(1e-9, 1 - 1e-9)
+    # Beyond 2 the law piles up at 0 and 1, and says less than that nothing is known.
+    deviation = (error_P / (inside * (1 - inside))).clamp(max=2)
+    return torch.sigmoid(torch.logit(inside) + deviation * z_NP)
+
+
+def _cut_normal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Normal, and 0 below 0: no saturation at all is a value it may have."""
+    return (value_P + error_P * z_NP).clamp(min=0)
+
+
+def _above(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:
+    """Normal, at least a tenth of the fitted: an elasticity of 0 would say that conversions follow clicks."""
+    return torch.maximum(value_P + error_P * z_NP, 0.1 * value_P)
+
+
+LAWS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "requests": _lognormal,
+    "ctr": _logit_normal,
+    "cvr": _logit_normal,
+    "value": _lognormal,
+    "saturation": _cut_normal,
+    "price_level": _lognormal,
+    "elasticity": _above,
+    "bend": _cut_normal,
+}
+"""How each uncertain parameter is drawn: its fitted value, standard error and a standard normal number."""
+NAMED = {"price_level": "price_multiplier"}
+"""What a parameter is called in a cycle's conditions, where it is not the same."""
