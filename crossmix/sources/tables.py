@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ ARROW: dict[str, pa.DataType] = {
     "binary": pa.binary(),
     "date": pa.date32(),
 }
+OUT_OF_MEMORY = "Out of Memory Error"
+"""How DuckDB's sentence about it begins."""
 BATCH = 200_000
 """Rows held in memory while writing."""
 
@@ -49,6 +52,24 @@ def read_header(path: File) -> tuple[str, list[str]]:
     if twice is not None:
         raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
     return separator, header
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What an engine's text reader cannot digest is the user's to repair.
+
+    Raises:
+        DataError: in place of the engine's own error, with its first line.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"} or OUT_OF_MEMORY in str(error):
+            raise
+        first_line = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"data.path: the log cannot be read ({first_line}); repair that line or fetch the log again"
+        ) from error
 
 
 def named(header: Sequence[str]) -> list[str]:

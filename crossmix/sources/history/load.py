@@ -9,9 +9,9 @@ from pathlib import Path
 
 from crossmix.config import Data
 from crossmix.schema import DataError
-from crossmix.sources import log_files, takes_folder, verify_file, verify_files
+from crossmix.sources import in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
-from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, wide
+from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, warehouse, wide
 from crossmix.sources.history.sheet import Sheet, without_totals
 
 ONLY = "all campaigns"
@@ -78,6 +78,9 @@ class _Part:
 
 
 def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    if in_warehouse(data):
+        sheet, digest = warehouse.read(str(data.path))
+        return [sheet], digest
     path = Path(data.path or "")
     files = log_files(data) if takes_folder(data) else {path.name: path}
     files = {name: file for name, file in files.items() if not file.name.startswith(("~$", "."))}
