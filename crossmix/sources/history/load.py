@@ -123,7 +123,9 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
     code = _currency(others, found.currency, sign, sheet.name)
     renamed = [
-        f"{name} = {sheet.header[at]!r}" for name, at in found.at.items() if sheet.header[at].strip().lower() != name
+        f"{name} = {sheet.header[found.at[name]]!r}"
+        for name in known.KNOWN
+        if name in found.at and sheet.header[found.at[name]].strip().lower() != name
     ]
     if renamed:
         notes.append(f"Columns of {sheet.stem!r} are read as: {', '.join(renamed)}.")
