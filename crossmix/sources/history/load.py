@@ -9,9 +9,9 @@ from pathlib import Path
 
 from crossmix.config import Data
 from crossmix.schema import DataError
-from crossmix.sources import log_files, takes_folder, verify_file, verify_files
+from crossmix.sources import in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
-from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, wide
+from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, warehouse, wide
 from crossmix.sources.history.sheet import Sheet, without_totals
 
 ONLY = "all campaigns"
@@ -78,6 +78,9 @@ class _Part:
 
 
 def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    if in_warehouse(data):
+        sheet, digest = warehouse.read(str(data.path))
+        return [sheet], digest
     path = Path(data.path or "")
     files = log_files(data) if takes_folder(data) else {path.name: path}
     files = {name: file for name, file in files.items() if not file.name.startswith(("~$", "."))}
@@ -120,7 +123,9 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
     code = _currency(others, found.currency, sign, sheet.name)
     renamed = [
-        f"{name} = {sheet.header[at]!r}" for name, at in found.at.items() if sheet.header[at].strip().lower() != name
+        f"{name} = {sheet.header[found.at[name]]!r}"
+        for name in known.KNOWN
+        if name in found.at and sheet.header[found.at[name]].strip().lower() != name
     ]
     if renamed:
         notes.append(f"Columns of {sheet.stem!r} are read as: {', '.join(renamed)}.")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 from crossmix.schema import DataError
 
@@ -124,3 +128,18 @@ def without_totals(sheet: Sheet, date: int | None, is_date: Callable[[str], bool
     if below:
         notes.append(f"{below} line(s) of {sheet.stem!r} with a single cell are no rows and are left out.")
     return Sheet(sheet.name, sheet.stem, sheet.header, kept, notes)
+
+
+def cell_text(value: Any) -> str:
+    """A value of a workbook or a database as text that reads one way only."""
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        if value == int(value) and abs(value) < 1e15:
+            return str(int(value))
+        shown = str(value)
+        # Three decimals could be read as thousands.
+        return shown + "0" if "e" not in shown.lower() and len(shown.rpartition(".")[2]) == 3 else shown
+    return "" if value is None else str(value)
