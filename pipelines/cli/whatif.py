@@ -168,7 +168,7 @@ def _budgets(answer: WhatIf) -> list[str]:
                 _interval(one.best.conversions, 0),
                 _number(one.best.cpa.value, 2),
                 _number(one.best.roas.value, 2),
-                f"{one.best.utilisation.value:.1%}",
+                _part(one.best.utilisation.value),
                 _interval(one.next_unit, 2),
             )
         )
@@ -189,7 +189,7 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
                 _interval(best.revenue, 0),
                 _number(best.cpa.value, 2),
                 _number(best.roas.value, 2),
-                f"{best.utilisation.value:.1%}",
+                _part(best.utilisation.value),
                 _interval(best.marginal_roi, 2),
                 f"{price.kind}: {price.per_point.value:,.2f} a point to {price.loosen}" if price else "",
             )
@@ -238,6 +238,10 @@ def _interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
 
 def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _part(value: float) -> str:
+    return f"{value:.1%}" if math.isfinite(value) else "-"
 
 
 def _grid(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from crossmix.market.model import PARAMETERS, Market
+from crossmix.market.model import NEUTRAL, PARAMETERS, Market
 
 
 def make_market(
@@ -32,7 +32,7 @@ def make_market(
         "cvr_persistence": torch.full(cells, 0.9),
         "price_persistence": torch.full(cells, 0.93),
     }
-    assert value.keys() == PARAMETERS.keys()
+    assert value.keys() == PARAMETERS.keys() - NEUTRAL.keys()
     levels = torch.linspace(0, 1, 65).clamp(0.003, 0.997)
     mu, sigma = uniform(0.9, 1.5), uniform(0.35, 0.65)
     knots = torch.exp(mu[..., None] + sigma[..., None] * torch.special.ndtri(levels))
