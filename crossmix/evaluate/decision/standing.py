@@ -90,7 +90,8 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
         way = f" by {own.part:.0%} of the way to the best split: {shares}"
     return (
         f"the recommended split earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
-        f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), more with probability {own.probability:.2f}{way}"
+        f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), "
+        f"more with probability {own.probability:.2f}{way}"
     )
 
 

@@ -23,8 +23,8 @@ def quiet(drift: float = 0.0) -> Market:
     value = dict(market.value) | {
         name: torch.full_like(market.value[name], drift) for name in ("ctr_drift", "cvr_drift", "price_drift")
     }
-    value |= {"requests_sd": torch.zeros_like(value["requests_sd"])}
-    return replace(market, value=value)
+    value |= {"requests_sd": torch.zeros_like(value["requests_sd"]), "requests": 20 * value["requests"]}
+    return replace(market, value=value, budget=20 * market.budget)
 
 
 def whole(market: Market) -> Change:
@@ -60,6 +60,7 @@ def test_it_lasts_until_the_elasticity_is_known_well_enough() -> None:
     assert test.cycles == 14 * pairs
     assert test.elasticity_error == pytest.approx(per_pair / math.sqrt(pairs))
     assert test.block == 7
+    assert LEAST_PAIRS <= pairs < MOST_PAIRS
     assert test.settles
 
 
