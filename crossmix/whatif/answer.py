@@ -57,6 +57,8 @@ class WhatIf:
     frontier: Frontier
     curves: tuple[Curve, ...]
     perturbations: tuple[Perturbation, ...]
+    untried: tuple[str, ...] = ()
+    """Platforms where the campaign never spent: what is said of them is borrowed from others."""
     standing: Standing | None = None
     """How far to trust it; `None`: the market was asked apart from a run."""
 
@@ -109,6 +111,7 @@ def ask(
         frontier=best_by_budget,
         curves=response_curves(scene),
         perturbations=perturbations(scene, cycles=simulated_cycles) if simulated_cycles else (),
+        untried=scene.untried,
         standing=standing,
     )
 
