@@ -191,7 +191,6 @@ def test_budgets_that_follow_yesterdays_clicks_do_no_harm() -> None:
     assert min(naive) > 0
     z = np.concatenate([error.ravel() for error in errors])
     assert np.sqrt((z**2).mean()) < 1.5, errors
-    assert abs(z.mean()) < 1, errors
 
 
 def test_a_platform_without_delivery_has_defined_parameters() -> None:

@@ -23,6 +23,7 @@ from crossmix.market.fit import contexts as resampled
 from crossmix.market.fit import estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
+from crossmix.market.fit.pooling import linked
 from crossmix.market.fit.regions import by_region
 from crossmix.market.fit.today import today
 from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
@@ -276,14 +277,16 @@ class _Plan:
 def _plan(
     config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array, untried_CP: npt.NDArray[np.bool_]
 ) -> _Plan:
-    """Today's budget and splits (`crossmix.market.fit.today`), and limits; what was never tried gets the probe share.
+    """Today's budget and splits (`crossmix.market.fit.today`), and limits.
+
+    A cell that was never tried, and of which no others tell, gets `limits.probe` at most.
 
     Raises:
         InfeasibleError: limits that no split can keep.
     """
     now = today(log, planned_TCP)
     minimum, maximum, step, freeze = _limits(config, log, low_CP, high_CP)
-    probed = np.where(untried_CP, np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
+    probed = np.where(~linked(~untried_CP), np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
     # Where nothing but what was never tried has room, there is nothing to hold it to.
     maximum = np.where(probed.sum(1, keepdims=True) >= 1, probed, maximum)
     limits = Limits(_tensor(minimum), _tensor(maximum), torch.tensor(freeze), _tensor(step))
@@ -404,8 +407,8 @@ def _notes(market: Market, log: Log) -> list[str]:
         if names:
             some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
             notes.append(
-                f"Never tried: {some}. What they would earn is borrowed from like campaigns and platforms; they get "
-                "limits.probe of a budget at most."
+                f"Never tried: {some}. What they would earn is borrowed from like campaigns and platforms; where "
+                "none of those can be compared, they get limits.probe of a budget at most."
             )
     elif market.provenance["requests"] == "approximated":
         notes.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossmix.market.fit.pooling import Spread, pooled
+from crossmix.market.fit.pooling import Spread, linked, pooled
 
 SPREAD = Spread(mean=0.0, mean_sd=10.0, platform=0.5, campaign=0.3, own=0.2)
 
@@ -49,3 +49,12 @@ def test_the_truth_lies_within_the_errors(seed: int) -> None:
     # Borrowing helps: an unseen cell is nearer to the truth than the mean of all is, a seen one than what was seen.
     assert np.abs(mean - truth)[hidden].mean() < 0.6 * np.abs(seen[~hidden].mean() - truth)[hidden].mean()
     assert np.square(mean - truth)[~hidden].mean() < np.square(seen - truth)[~hidden].mean()
+
+
+def test_a_chain_of_seen_cells_tells_of_a_cell() -> None:
+    # Campaigns 0 and 1 meet on platform 1, 1 and 2 on platform 2; campaign 3 runs alone on platform 3.
+    seen = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]], bool)
+    wanted = np.zeros((4, 4), bool)
+    wanted[:3, :3] = wanted[3, 3] = True
+    np.testing.assert_array_equal(linked(seen), wanted)
+    np.testing.assert_array_equal(linked(np.eye(3, dtype=bool)), np.eye(3, dtype=bool))
