@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 from crossmix.config import Data
@@ -101,7 +102,8 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
     found = known.find(sheet.header, data.columns, sheet.name)
-    sheet = without_totals(sheet, found.at.get("date"), dates.is_date)
+    named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
+    sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     notes = list(sheet.notes)
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
     columns = {name: [cell.strip() for cell in turned[at]] for name, at in found.at.items()}
@@ -230,6 +232,11 @@ def _number(text: str) -> float | None:
 def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
     """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
     days = sorted({day for text in set(history["date"]) if (day := _date(text))})
+    gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
+    if gaps and gaps[len(gaps) // 2] != 1:
+        raise DataError(
+            f"data.idle_days: rows are {gaps[len(gaps) // 2]} days apart; it is for histories by day: drop the setting"
+        )
     absent = plausible.missing_days(days)
     if not absent:
         return history

@@ -28,7 +28,7 @@ def wandering(days: int = 60) -> pd.DataFrame:
     history = sound(days).assign(campaign="spring")
     video = history[history["platform"] == "search"][30:].assign(platform="video", campaign="autumn")
     history.loc[history["platform"] == "social", "spend"] = 200.0
-    history.loc[4, "spend"] = -3
+    history.loc[4, "clicks"] = "many"
     return pd.concat([history, video])
 
 
@@ -44,7 +44,7 @@ def test_it_tells_what_is_there_and_what_can_be_answered(tmp_path: Path) -> None
     assert f"{sums.loc['social', 'spend']:,.2f}" in output
     assert "video begins on 2025-02-05." in output
     assert "1 row(s)" in output
-    assert "spend_negative" in output
+    assert "clicks_wrong_type" in output
     assert "How social answers to money: its spend hardly moved" in output
     assert "What 3 of 6 pairs of campaign and platform bring: they were never tried" in output
     assert "What the media caused" in output

@@ -123,6 +123,14 @@ def test_what_was_taken_is_told(tmp_path: Path) -> None:
     assert history.currency == "$"
 
 
+@pytest.mark.parametrize("word", ["", "Grand total"])
+def test_a_total_row_is_left_out_wherever_it_stands(word: str, tmp_path: Path) -> None:
+    header, *rows = PLAIN.assign(note="x").to_csv(index=False).split()
+    history = taken(written(tmp_path, "\n".join([header, f",,1e6,2e6,3e5,4e4,5e5,{word}", *rows])))
+    assert_same(history)
+    assert any(note.startswith("1 total row(s) of 'history' are left out") for note in history.notes)
+
+
 def test_a_column_of_currency_codes_names_the_currency(tmp_path: Path) -> None:
     assert taken(written(tmp_path, PLAIN.assign(Currency="chf").to_csv(index=False))).currency == "CHF"
     mixed = PLAIN.assign(Currency=["CHF", "EUR"] * 40)
@@ -183,6 +191,9 @@ def test_idle_days_are_days_of_nothing(tmp_path: Path) -> None:
     inside = pd.to_datetime(wanted["date"]).dt.weekday < 5
     wanted = wanted.assign(**{name: wanted[name].where(inside, 0) for name in FIGURES})
     assert_same(taken(file, "data.idle_days=true"), wanted)
+    weekly = PLAIN[day.dt.weekday == 0].to_csv(index=False)
+    with pytest.raises(DataError, match=r"data\.idle_days: rows are 7 days apart; it is for histories by day"):
+        taken(written(tmp_path, weekly), "data.idle_days=true")
 
 
 SENTENCES = {
