@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from crossmix.agents.learner import AGENTS, Agent
 from crossmix.drift import ahead_of_one, expected_factor
+from crossmix.fading import Fading, per_click, per_win
 from crossmix.response import BELIEF
 from crossmix.state import ALLOCATION, weekday_index
 
@@ -37,6 +38,9 @@ TABLES: tuple[str, ...] = (
     "cvr",  # (C, P)
     "value",  # (C, P) currency per conversion
     "saturation",  # (C, P)
+    "usual_share",  # (C, P) and the next two: `crossmix.fading`
+    "elasticity",  # (C, P)
+    "bend",  # (C, P)
     "win",  # (K + 1,) win rates of the knots
     "price",  # (C, P, K + 1) price of the marginal impression at each
     "spend",  # (C, P, K + 1) cost of winning up to each, per request
@@ -130,13 +134,16 @@ class BasePolicy(nn.Module):
         ratio = observed["windowed_ctr"] / expected_ctr
         ctr = _predicted(ratio, table["ctr_drift"][c_B], impressions * expected_ctr, full)
         clicks = (impressions * observed["windowed_ctr"]).clamp(min=1e-3)
+        fading = Fading(kappa, *(table[name][c_B] for name in ("usual_share", "elasticity", "bend")))
         cvr_0 = table["cvr"][c_B].clamp(min=1e-9)
-        ratio = observed["windowed_cvr"] / cvr_0
+        # What the window's clicks convert at where conversions do not follow them.
+        cvr_seen = cvr_0 * per_click(fading, win)
+        ratio = observed["windowed_cvr"] / cvr_seen
         # Where delivery stops or begins again rates are off.
-        doubt = _due(clicks * observed["windowed_cvr"], clicks * cvr_0) * (ratio < 1)
+        doubt = _due(clicks * observed["windowed_cvr"], clicks * cvr_seen) * (ratio < 1)
         doubt = doubt + (1 - observed["utilisation"]).clamp(min=0) ** 2
         reported = flight["windowed_cvr"][:, None] > 0
-        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_0, full, doubt, reported)
+        cvr = _predicted(ratio, table["cvr_drift"][c_B], clicks * cvr_seen, full, doubt, reported)
         multiplier, uncertain = self._price_multiplier(table, c_B, price, win, impressions)
         usual_value = table["value"][c_B]
         square = table["cvr_drift"][c_B][..., 2]
@@ -145,7 +152,7 @@ class BasePolicy(nn.Module):
 
         worth = by_day("ctr") * rate * ctr * cvr_0 * cvr * (usual_value * value)
         knots = table["win"]
-        marginal = worth[..., None] * torch.exp(-kappa[..., None] * knots)
+        marginal = worth[..., None] * per_win(Fading(*(one[..., None] for one in fading)), knots)
         marginal = marginal / (multiplier[..., None] * table["price"][c_B]).clamp(min=1e-12)
         cost = (by_day("requests") * grown * multiplier)[..., None] * table["spend"][c_B]
         share = cost / budget_B.clamp(min=1e-9)[:, None, None]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossmix.market.fading import Fading
+from crossmix.fading import Fading
 from crossmix.market.model import NEUTRAL, Market
 from crossmix.market.price import Price
 
@@ -62,7 +62,7 @@ class Conditions:
     usual_share: Tensor = _ABSENT
     """Share of requests won around which the next two hold; by default conversions follow clicks."""
     elasticity: Tensor = _ABSENT
-    """Of conversions in wins; 0: conversions follow clicks (`crossmix.market.fading`)."""
+    """Of conversions in wins; 0: conversions follow clicks (`crossmix.fading`)."""
     bend: Tensor = _ABSENT
     """By how much the elasticity falls per ln of wins."""
 

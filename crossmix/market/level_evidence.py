@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from crossmix.drift import log_density
+from crossmix.fading import NEUTRAL, Fading, per_click
 from crossmix.market.model import Market
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
 
@@ -58,6 +59,11 @@ class Row(NamedTuple):
     revenue_CP: Tensor
 
 
+LATER = tuple(NEUTRAL)
+"""Tables of `Usual` that files of earlier versions do not have."""
+_ABSENT = torch.zeros(0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Usual:
     """What the fitted market holds for usual, in double precision, each (C, P) where nothing else is said."""
@@ -83,6 +89,15 @@ class Usual:
     """Variance of the log of each as fitted."""
     days: float
     """Of a cycle."""
+    usual_share: Tensor = _ABSENT
+    """With the next two: how conversions answer to wins (`crossmix.fading`); files of before it have none."""
+    elasticity: Tensor = _ABSENT
+    bend: Tensor = _ABSENT
+
+    def __post_init__(self) -> None:
+        for name in LATER:
+            if not getattr(self, name).numel():
+                object.__setattr__(self, name, torch.full_like(self.cvr, NEUTRAL[name]))
 
     @classmethod
     def of(cls, market: Market, campaign_B: Tensor | None = None) -> Usual:
@@ -113,6 +128,7 @@ class Usual:
             sigma2_QCP=drift("drift") ** 2,
             error2_QCP=torch.stack([_error(market, name)[rows] for name in QUANTITIES]) ** 2,
             days=market.cycle_hours / 24,
+            **{name: value[name] for name in LATER},
         )
 
     def on(self, table_7CP: Tensor, weekday_C: Tensor) -> Tensor:
@@ -225,11 +241,18 @@ def clicks_seen(usual: Usual, row: Row, win: Tensor) -> Seen:
     return Seen(known, known, clicks, impressions * rate, clicks, rate, usual.mixed, one, offset, COUNT)
 
 
+def due(usual: Usual, clicks: Tensor, win: Tensor) -> Tensor:
+    """Clicks, each weighing what one converts at this share won over the usual one, (C, P)."""
+    fading = Fading(usual.saturation, usual.usual_share, usual.elasticity, usual.bend)
+    return clicks * per_click(fading, win) if fading.any else clicks
+
+
 def conversions_seen(usual: Usual, row: Row, clicks_DCP: Tensor) -> Seen:
     """Conversions that became known, of the clicks of this cycle and those before it.
 
     Args:
-        clicks_DCP: newest first; NaN where they are not known: taken as the mean of those that are, of any size.
+        clicks_DCP: as `due`, newest first; NaN where they are not known: taken as the mean of those that are,
+            of any size.
     """
     q = QUANTITIES.index("cvr")
     told = torch.isfinite(clicks_DCP)

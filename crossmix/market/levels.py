@@ -237,7 +237,6 @@ def learn(usual: Usual, law: Law, state: State, row: Row) -> tuple[State, list[S
     """A finished cycle is taken in; the surprise of each quantity against what was believed before."""
     idle = (row.told_CP.nan_to_num(0.0) <= 0) | (row.part_C <= 0)[:, None]
     clicks = torch.where(idle & row.clicks_CP.isnan(), 0.0, row.clicks_CP)
-    clicks_DCP = torch.cat([clicks[None], state.clicks_DCP[:-1]])
     after: list[_Cell] = []
     surprises: list[Surprise] = []
 
@@ -250,6 +249,7 @@ def learn(usual: Usual, law: Law, state: State, row: Row) -> tuple[State, list[S
     volume = after[0]
     grown = _pooled(volume.level, volume.level2, _probability(volume.evidence, law))
     win, unsure = evidence.win_rate(usual, row, *grown)
+    clicks_DCP = torch.cat([evidence.due(usual, clicks, win)[None], state.clicks_DCP[:-1]])
     weigh(evidence.price_seen(usual, row, win, unsure))
     weigh(evidence.clicks_seen(usual, row, win))
     weigh(evidence.conversions_seen(usual, row, clicks_DCP))

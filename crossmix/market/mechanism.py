@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossmix.fading import per_click
 from crossmix.history import Outcome
 from crossmix.market.conditions import Bank, Conditions, probability
-from crossmix.market.fading import per_click
 from crossmix.market.price import EDGE, LogNormalPrice
 
 FEW = 16
@@ -288,7 +288,7 @@ def _price_at(cells: Conditions, level: Tensor, cell: Tensor) -> Tensor:
 
 
 def _converting(wins: Tensor, conditions: Conditions) -> Tensor:
-    """Conversion probability of a click in a cycle of so many wins (`crossmix.market.fading`)."""
+    """Conversion probability of a click in a cycle of so many wins (`crossmix.fading`)."""
     fading = conditions.fading
     if not fading.any:
         return conditions.cvr

@@ -52,7 +52,7 @@ def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
         "ctr_seen": _over_window(ctr_week, weight_W),
         "cvr": value["cvr"],
         "value": value["value"],
-        "saturation": value["saturation"],
+        **{name: value[name] for name in ("saturation", "usual_share", "elasticity", "bend")},
         "win": win,
         "price": edge.clamp(min=1e-12),
         "spend": spend,

@@ -214,8 +214,8 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
         earlier.append((usual.delay_DCP * before_DC[..., None]).sum(0) * most)
         idle = (row.told_CP.nan_to_num(0.0) <= 0) | (row.part_C <= 0)[:, None]
         clicks_CP = torch.where(idle & row.clicks_CP.isnan(), 0.0, row.clicks_CP)
-        clicks_DCP = torch.cat([clicks_CP[None], clicks_DCP[:-1]])
         win, unsure = evidence.win_rate(usual, row, none, none)
+        clicks_DCP = torch.cat([evidence.due(usual, clicks_CP, win)[None], clicks_DCP[:-1]])
         each = (
             evidence.requests_seen(usual, row),
             evidence.price_seen(usual, row, win, unsure),

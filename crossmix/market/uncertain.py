@@ -1,7 +1,7 @@
 """The fitted parameters drawn around what was fitted: one law for every interval that a market gives.
 
 Requests and value are lognormal with the fitted mean and error, click and conversion rates normal in the logit, the
-rest normal and cut at 0; all independent. Where the response was fitted as a whole (`crossmix.market.fading`),
+rest normal and cut at 0; all independent. Where the response was fitted as a whole (`crossmix.fading`),
 requests and saturation are held: what is unknown of them is in the errors of elasticity and bend, and the price's level
 is drawn too.
 

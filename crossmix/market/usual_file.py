@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from crossmix.market.level_evidence import QUANTITIES, Usual
+from crossmix.market.level_evidence import LATER, QUANTITIES, Usual
 from crossmix.market.model import Market
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
 
@@ -88,7 +88,9 @@ def load(file: Path) -> Named:
             content = dict(archive)
         if tuple(content["quantities"].tolist()) != QUANTITIES:
             raise KeyError("quantities")
-        tables: dict[str, Any] = {name: torch.from_numpy(content[name]) for name in _TABLES}
+        tables: dict[str, Any] = {
+            name: torch.from_numpy(content[name]) for name in _TABLES if name in content or name not in LATER
+        }
         price = _price(content)
         campaigns, platforms, days = content["campaigns"], content["platforms"], float(content["days"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

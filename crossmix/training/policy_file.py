@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossmix import fading
 from crossmix.agents.mpc import TABLES
 from crossmix.agents.policy import Policy
 from crossmix.artifacts import ActorSizes, PolicyHeader, StartHeader
@@ -184,6 +185,11 @@ def _prefixed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _actor(weights: Mapping[str, Tensor], sizes: ActorSizes) -> Policy:
     plan = {name.removeprefix(_PLAN): table for name, table in weights.items() if name.startswith(_PLAN)}
+    if plan:
+        # A plan of before conversions could fade: they follow clicks.
+        like = plan["saturation"] if "saturation" in plan else torch.zeros(1, sizes.platforms)
+        plan = {name: torch.full_like(like, level) for name, level in fading.NEUTRAL.items()} | plan
+        weights = {f"{_PLAN}{name}": table for name, table in plan.items()} | dict(weights)
     missing = sorted(set(TABLES) - plan.keys()) if plan else []
     if missing:
         raise TrainingError(f"trained before the plan had {', '.join(missing)}; train again with `crossmix run`")

@@ -15,10 +15,10 @@ from pipelines import local
 
 def _of_run(out: Path) -> tuple[Any, Any]:
     from crossmix.config import from_json
-    from crossmix.market.model import load
+    from crossmix.market.model import load_served
 
     config = local.run_config(out)
-    return from_json(json.dumps(config)), load(local.step_folder(out, "market"))
+    return from_json(json.dumps(config)), load_served(local.step_folder(out, "market"))
 
 
 def plan(out: Path, lift: float, power: float, level: float, weight: float) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def _market(out: Path) -> Market:
     from crossmix.market import model
 
     try:
-        return model.load(step_folder(out, "market"))
+        return model.load_served(step_folder(out, "market"))
     except ConfigError:
         raise
     except (KeyError, OSError):

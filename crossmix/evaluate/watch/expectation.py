@@ -20,7 +20,7 @@ from crossmix.config import Levels, strictly
 from crossmix.evaluate.watch.quiet import Calibrated
 from crossmix.evaluate.watch.statistic import Thresholds
 from crossmix.feedback import Array
-from crossmix.market.level_evidence import QUANTITIES, Usual
+from crossmix.market.level_evidence import LATER, QUANTITIES, Usual
 from crossmix.market.model import Market
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
 
@@ -106,7 +106,11 @@ class Expectation:
             told = json.loads(str(tables["told"]))
             if (told["format"], tuple(told["quantities"])) != (FORMAT, QUANTITIES):
                 raise ExpectationError(f"watch.npz: format {told['format']}, this version reads {FORMAT}; train anew")
-            usual = {name: torch.from_numpy(tables[f"usual_{name}"]) for name in _TABLES}
+            usual = {
+                name: torch.from_numpy(tables[f"usual_{name}"])
+                for name in _TABLES
+                if name not in LATER or f"usual_{name}" in tables
+            }
             threshold = {name: tables[f"threshold_{name}"] for name in _THRESHOLDS}
             price = _price({name: torch.from_numpy(tables[name]) for name in tables if name.startswith("price_")})
             law = strictly(Levels, told["law"], "watch.npz: law")

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 
 from crossmix.config import Config
-from crossmix.market.fading import Fading, per_click
+from crossmix.fading import Fading, per_click
 from crossmix.market.fit import estimators
 from crossmix.market.fit.blocks import Of
+from crossmix.market.fit.history_supply import supply as supply_of_totals
 from crossmix.market.fit.log import Array, Log
 from crossmix.market.fit.spend_history import Aggregate
 from crossmix.market.fit.spend_history import fit as fit_totals
-from crossmix.market.fit.spend_history import supply as supply_of_totals
 from crossmix.market.fit.supply import Supply, estimate
 
 
@@ -103,7 +103,7 @@ class Evidence:
     whole: Aggregate | None = None
     """Of a spend history: rates and response as they were fitted as a whole."""
     converting_TCP: Array | float = 1.0
-    """Conversions of a click over those of a usual cycle (`crossmix.market.fading`)."""
+    """Conversions of a click over those of a usual cycle (`crossmix.fading`)."""
 
 
 def gathered(config: Config, log: Log) -> Evidence:

@@ -12,7 +12,7 @@ Shapes: T cycles, C campaigns, P platforms, n rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +80,12 @@ class Log:
     def train_cycles(self) -> int:
         """Cycles of the training period: they come first."""
         return self.meta.first_cycle["validation"]
+
+    def whole(self) -> Log:
+        """The same log with all of its cycles in the training period, none held out."""
+        meta = replace(self.meta, first_cycle=dict.fromkeys(self.meta.first_cycle, self.meta.cycles) | {"train": 0})
+        split = pd.Categorical(["train"] * len(self.frame), categories=list(SPLITS))
+        return Log(meta, self.frame.assign(split=split, holdout=False), self.marks)
 
     @property
     def plan_from_spend(self) -> bool:

@@ -186,4 +186,3 @@ def _law(law: Law) -> tuple[torch.Tensor, torch.Tensor, float]:
 
 def _only(columns: Columns, series: npt.NDArray[np.int64]) -> Columns:
     return Columns(columns.x_TKR[:, series], columns.mean_KR[series], columns.deviation_R)
-

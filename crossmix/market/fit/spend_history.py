@@ -2,16 +2,16 @@
 
 Contract: docs/design.md#data-contract; why so: docs/decisions/0016-a-historys-response-is-fitted-as-a-whole.md.
 
-What a history tells is how impressions W, clicks and conversions move when the spend S moves from one cycle to the next.
+What a history tells is how impressions W, clicks and conversions move when the spend S moves from cycle to cycle.
 Around the usual spend of a cell, with u = ln S less its mean, three series are regressed (`regression.py`):
 
     ln W               = a1 + g u + k1 u^2 / 2 + weekday + drift
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
     ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
 
-All three on the money, which is what is decided: where returns diminish, in the price, in clicks or in conversions, the
-sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds the price
-curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.market.fading`), with errors of the whole.
+All three on the money, which is what is decided: wherever returns diminish, in price, in clicks or in conversions, the
+sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds a price
+curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.fading`), with errors of the whole.
 
 Every coefficient, and the values of conversions, are pooled over campaigns and platforms (`pooling.py`), so that a cell
 of little data, or none, is what like cells are, with an error that says so. How many requests there were, nobody can
@@ -32,7 +32,6 @@ from crossmix.config import Market
 from crossmix.market.fit import regression
 from crossmix.market.fit.pooling import Spread, pooled
 from crossmix.market.fit.regression import Columns, Law, Line
-from crossmix.market.fit.supply import Supply
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -70,8 +69,6 @@ REACH = 3.0
 """The price curve reaches so many times the campaign's spend."""
 LEAST_SHARE = 1 / 16
 """Least usual share of requests won: below it a curve of 128 knots is too coarse."""
-MOST_WON = 0.98
-"""No cycle wins a larger share of its requests."""
 REQUESTS_ERROR = 0.3
 """Relative standard error told of requests, which totals do not tell."""
 ELASTICITY = (0.1, 0.98)
@@ -159,9 +156,7 @@ class _History:
         flat = {name: np.asarray(table[used], float).reshape(end - used.start, -1) for name, table in totals.items()}
         seen = (flat["impressions"] > 0) & (flat["spend"] > 0) & keep_T[used, None]
         shape = np.asarray(totals["spend"]).shape
-        return cls(
-            (shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used]
-        )
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used])
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -281,7 +276,9 @@ def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple
     common = (u_CP * tried).sum(0) / np.maximum(tried.sum(0), 1) - u_CP
     common = np.where(tried, common, 0.0)
     moved = level.reshape(tried.shape) + slope[0] * common
-    mean, left = pooled(moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried))
+    mean, left = pooled(
+        moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried)
+    )
     return slope, bend, (mean - slope[0] * common, left)
 
 
@@ -331,9 +328,7 @@ def _described(
     drift = np.zeros((history.shape[0], *history.cells))
     drift[history.used] = lines["impressions"].drift_TK.reshape(-1, *history.cells)
     noise = np.full(history.shape, lines["impressions"].own)
-    noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(
-        -1, *history.cells
-    )
+    noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
     rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
     error = {name: rate[name] * np.sqrt(level[name][1]) for name in rate}
     first = x / -np.expm1(-x)
@@ -387,71 +382,3 @@ def _week(history: _History, line: Line, gain_CP: Array) -> Array:
     # At a fixed spend impressions rise by 1 - g of what requests rise by.
     factor = np.exp(np.clip(week / np.maximum(1 - gain_CP, 0.15)[..., None], -0.7, 0.7))
     return np.asarray(factor / factor.mean(-1, keepdims=True))
-
-
-def supply(
-    aggregate: Aggregate,
-    cell: tuple[int, int],
-    impressions_T: Array,
-    spend_T: Array,
-    *,
-    smoothed: Mask,
-    weekday: npt.NDArray[np.int64],
-    settings: Market,
-) -> Supply:
-    """Supply of one campaign and platform, as `crossmix.market.fit.supply` finds it from impressions.
-
-    Args:
-        smoothed: cycles whose price multiplier is the smoothed one, (T,); elsewhere it is what the observed spend
-            implies.
-    """
-    c, p = cell
-    usual = float(aggregate.usual_share[c, p])
-    curve = cost_curve(float(aggregate.gain[c, p]), settings.quantiles)
-    curve = curve * float(aggregate.price[c, p] / _mean_cost(curve, np.array([usual]))[0])
-    # A cycle that won more than the mean volume had more.
-    requests = np.maximum(aggregate.requests[c, p] * aggregate.week[c, p][weekday], impressions_T / MOST_WON)
-    requests = np.maximum(requests, 1.0)
-    delivered = (impressions_T > 0) & (spend_T > 0)
-    won = np.where(delivered, impressions_T, usual * requests) / requests
-    paid = np.where(delivered, spend_T / np.maximum(impressions_T, 1e-12), np.nan)
-    mean = float(0.5 * (curve[1:] + curve[:-1]).mean())
-    from scipy.special import ndtri
-
-    edge = 0.25 / settings.quantiles
-    levels = np.linspace(0, 1, settings.quantiles + 1).clip(edge, 1 - edge)
-    law = np.exp(settings.lognormal_sigma * ndtri(levels))
-    return Supply(
-        knots=mean * law / (0.5 * (law[1:] + law[:-1])).mean(),
-        curve=curve,
-        dispersion=settings.assumed_bid_dispersion,
-        price_multiplier=np.where(
-            delivered & ~smoothed, paid / _mean_cost(curve, won), aggregate.price_multiplier[:, c, p]
-        ),
-        price_multiplier_error=np.sqrt(aggregate.price_noise[:, c, p]),
-        requests=requests,
-        requests_error=requests * float(aggregate.requests_se[c, p] / aggregate.requests[c, p]),
-        mean_price=mean,
-        approximated=True,
-    )
-
-
-def _mean_cost(curve: Array, won: Array) -> Array:
-    """(1 / w) int_0^w of the piecewise-linear cost curve."""
-    pieces = len(curve) - 1
-    area = np.concatenate([[0.0], np.cumsum(0.5 * (curve[1:] + curve[:-1]))]) / pieces
-    index = np.minimum((won * pieces).astype(int), pieces - 1)
-    part = won * pieces - index
-    rise = curve[index + 1] - curve[index]
-    return np.asarray((area[index] + part * (curve[index] + 0.5 * part * rise) / pieces) / won)
-
-
-def cost_curve(gain: float, quantiles: int) -> Array:
-    """Price in the order in which requests are won, (K + 1,), of impressions ~ spend^gain; 1 at the last.
-
-    Its integral up to the first knot is exact, so that the first requests are not free.
-    """
-    rise = 1 / gain - 1
-    curve = np.linspace(0, 1, quantiles + 1) ** rise
-    curve[0] = curve[1] * max(1 - rise, 0.0) / (1 + rise)
-    return np.asarray(curve)

@@ -5,8 +5,8 @@ the clicks per request over the first impression's, conversions per request are
 
     cvr S(w0) H(v)        H(v) = (1 + q) v^a / (1 + q v^a)        a = E + b / E,  q = b / E^2
 
-so that H(1) = 1, its elasticity there is E and falls by b per ln v. b = 0 is a power law, b > 0 the curve of Hill (1910)
-that saturates. Conversions of a click are therefore cvr F(w), F(w) = S(w0) H(v) / S(w). E = 0 stands for conversions
+so that H(1) = 1, its elasticity there is E and falls by b per ln v. b = 0 is a power law, b > 0 the saturating curve of
+Hill (1910). Conversions of a click are therefore cvr F(w), F(w) = S(w0) H(v) / S(w). E = 0 stands for conversions
 that follow clicks: F = 1. Below `LEAST` of the usual share H is a straight line, so that the first unit of money does
 not earn without bound.
 
@@ -22,6 +22,10 @@ from torch import Tensor
 
 LEAST = 0.02
 """Share won over the usual one below which conversions are proportional to wins."""
+NEUTRAL = {"usual_share": 1.0, "elasticity": 0.0, "bend": 0.0}
+"""Parameters at which conversions follow clicks: what files of before there were any stand for."""
+_FAR = 40.0
+"""|a ln v| beyond which single precision has no more to say."""
 _FLAT = 1e-3
 """kappa w below which S is w."""
 
@@ -64,8 +68,8 @@ def _over_usual(fading: Fading, win: Tensor) -> tuple[Tensor, Tensor]:
     power, q = e + fading.bend / e, fading.bend / e**2
     v = (win / fading.usual_share.clamp(min=1e-6)).clamp(min=1e-9)
     inside = v.clamp(min=LEAST)
-    raised = inside**power
-    height = (1 + q) * raised / (1 + q * raised)
+    raised = (power * inside.log()).clamp(-_FAR, _FAR).exp()
+    height = (1 + q) / (1 / raised + q)
     short = v < LEAST
     return torch.where(short, height * v / LEAST, height), torch.where(short, 1.0, power / (1 + q * raised))
 

@@ -1,0 +1,369 @@
+"""Planted worlds for `benchmarks.field` and for tests: spend histories of accounts whose truth is known.
+
+A world is a history as an advertiser would export it, the expected revenue of any spend, and so the best split of any
+budget. Parameters are drawn per seed around those of a middling account (four platforms, about 1,000 a day, 50
+conversions a day, marginal ROI about 2): every seed is another account.
+
+`KINDS` of family `power` have responses that are power laws from money to impressions to clicks to conversions, each
+kind bent in its own way. The other families (`_field_responses`) are responses that no fit contains.
+
+Shapes: T days, C campaigns, P platforms; money is currency per day.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks._field_responses import (
+    NOISE,
+    Array,
+    CarryOver,
+    Cells,
+    Hill,
+    Logarithm,
+    Played,
+    Power,
+    Response,
+    auction,
+    best,
+)
+
+START = pd.Timestamp("2025-01-06")
+PERSISTENCE = 0.8
+"""Of noise and of spend's wandering, a day."""
+VALUE_CV = 0.55
+"""Coefficient of variation of a conversion's revenue."""
+LATE = 0.3
+"""Part of a late platform's history that it was there for."""
+RECENT = 14
+"""Days of `today`; of weekly rows four."""
+NAMES = ("search", "social_feed", "short_video", "shopping", "native", "audio", "partner_sites", "marketplace")
+DELAY = (0.45, 0.25, 0.15, 0.1, 0.05)
+"""Part of the revenue that is booked so many days after its conversion, where it is delayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a world differs from the plain one."""
+
+    goal: float
+    """Mean regret of the recommended split that is wanted, of the optimum's revenue."""
+    family: str = "power"
+    days: int = 182
+    wander: float = 0.35
+    """Stationary deviation of ln spend."""
+    weekly: bool = False
+    conversions: float | None = None
+    """A day in all at the reference spend; `None`: as drawn, about 50."""
+    demand: float = 0.0
+    """Deviation of ln demand, which moves spend and volumes together."""
+    delayed: bool = False
+    fading: bool = False
+    """Impressions and clicks in proportion to money, conversions ~ clicks^eta, eta 0.64 to 0.72."""
+    spread: bool = False
+    """Elasticities from 0.36 to 0.93."""
+    campaigns: str = "one"
+    """one, holes (two by two, a campaign on one platform only), apart (each on a platform of its own), many (60)."""
+    late: bool = False
+
+
+def _outside(family: str) -> dict[str, Kind]:
+    return {
+        family: Kind(0.015, family),
+        f"{family}-56-days": Kind(0.015, family, days=56),
+        f"{family}-28-a-day": Kind(0.015, family, conversions=28),
+    }
+
+
+INSIDE: dict[str, Kind] = {
+    "plain": Kind(0.01),
+    "56-days": Kind(0.01, days=56),
+    "weekly": Kind(0.01, days=364, weekly=True),
+    "28-a-day": Kind(0.01, conversions=28),
+    "steady": Kind(0.01, wander=0.06),
+    "demand": Kind(0.01, demand=0.2),
+    "delayed": Kind(0.01, delayed=True),
+    "fading": Kind(0.015, fading=True),
+    "spread": Kind(0.015, spread=True),
+    "holes": Kind(0.02, days=120, campaigns="holes"),
+    "apart": Kind(0.02, days=120, campaigns="apart"),
+    "late": Kind(0.02, days=120, late=True),
+}
+"""What a fit may contain, by name."""
+OUTSIDE: dict[str, Kind] = _outside("hill") | _outside("logarithm") | _outside("auction") | _outside("carry-over")
+"""What no fit contains."""
+KINDS = INSIDE | OUTSIDE
+SIXTY = "sixty"
+"""Sixty campaigns on four platforms, for what they cost; no goal of regret."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A history and the truth behind it."""
+
+    kind: str
+    seed: int
+    campaigns: tuple[str, ...]
+    platforms: tuple[str, ...]
+    frame: pd.DataFrame
+    """date (YYYY-MM-DD), platform, campaign (absent where there is one), spend, impressions, clicks, conversions,
+    revenue: a row a day, or a week from its Monday."""
+    days_per_row: int
+    response: Response
+    value_P: Array
+    """Mean revenue of a conversion, currency."""
+    demand_T: Array
+    """Factor on the day's volume, mean 1."""
+    tried_CP: NDArray[np.bool_]
+    """Which campaign ever ran where."""
+    today_CP: Array
+    """Mean spend of the last `RECENT` days (of weekly rows: of the last four)."""
+
+    def revenue_CP(self, spend_CP: Array) -> Array:
+        """Expected revenue of a day at that spend, over the history's demand, (..., C, P).
+
+        Noise is at its mean. Where money carries over, of the steady state.
+        """
+        demand = np.unique(self.demand_T)
+        if len(demand) == 1:
+            return np.asarray(self.response.mean(np.asarray(spend_CP, float)) * self.value_P)
+        # Twenty quantiles stand for the days.
+        middle = np.quantile(self.demand_T, (np.arange(20) + 0.5) / 20)
+        middle /= middle.mean()
+        total = sum(part * self.response.mean(np.asarray(spend_CP, float) / part) for part in middle)
+        return np.asarray(total / len(middle) * self.value_P)
+
+    def revenue(self, spend_CP: Array) -> float:
+        """Expected revenue of a day, all campaigns and platforms."""
+        return float(self.revenue_CP(spend_CP).sum())
+
+    def marginal_CP(self, spend_CP: Array) -> Array:
+        """Revenue of the next unit of money, (C, P)."""
+        step = np.maximum(1e-3 * spend_CP, 1e-6)
+        return np.asarray((self.revenue_CP(spend_CP + step) - self.revenue_CP(spend_CP - step)) / (2 * step))
+
+    def known_CP(self) -> NDArray[np.bool_]:
+        """Of which cells the history can tell something: tried ones, and those whose campaign and platform a chain of
+        tried ones links, so that what the campaign converts and what the platform costs are both seen."""
+        linked = self.tried_CP.astype(int)
+        for _ in range(sum(self.tried_CP.shape)):
+            linked = np.minimum(linked @ linked.T @ linked, 1)
+        return linked.astype(bool)
+
+    def best(self, budget_C: Array | None = None, probe: float = 1.0) -> Array:
+        """The split of every campaign's budget that earns most, (C, P).
+
+        Args:
+            budget_C: currency per day; `None`: today's.
+            probe: largest part of a campaign's budget on each cell of which the history can tell nothing (`known_CP`).
+        """
+        budget_C = self.today_CP.sum(1) if budget_C is None else budget_C
+        most_CP = budget_C[:, None] * np.where(self.known_CP(), 1.0, probe)
+
+        def value(c: int) -> Callable[[Array], Array]:
+            def of(spend_GP: Array) -> Array:
+                spend_GCP = np.broadcast_to(spend_GP[:, None], (len(spend_GP), *self.today_CP.shape))
+                return self.revenue_CP(spend_GCP)[:, c]
+
+            return of
+
+        return np.stack([best(value(c), float(budget_C[c]), most_CP[c]) for c in range(len(budget_C))])
+
+    def regret(self, spend_CP: Array, probe: float = 1.0) -> float:
+        """What a split loses of the best revenue of the same budgets, a part of it."""
+        budget_C = np.asarray(spend_CP).sum(1)
+        return 1 - self.revenue(spend_CP) / self.revenue(self.best(budget_C, probe))
+
+
+def world(kind: str, seed: int) -> World:
+    """The world of that kind (`KINDS`, `SIXTY`) and seed; the same one each time.
+
+    Raises:
+        KeyError: an unknown kind.
+    """
+    bent = Kind(1.0, days=120, campaigns="many") if kind == SIXTY else KINDS[kind]
+    rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
+    platforms = _platforms(bent, rng)
+    alone = _response(bent, rng, len(platforms))
+    campaigns, size_C, sold_C = _campaigns(bent, rng, platforms)
+    response = alone.of(size_C, sold_C)
+    # Every platform earns about what the others do: marginal ROI lies around 2.
+    near = 0.01 * alone.spend
+    slope_P = ((alone.mean(alone.spend + near) - alone.mean(alone.spend - near)) / (2 * near))[0]
+    value_P = 1.9 * np.exp(0.3 * rng.standard_normal(len(platforms))) / slope_P
+    tried_CP = _tried(bent, rng, len(campaigns), len(platforms))
+    demand_T = _demand(bent, rng)
+    spend_TCP = _spend(bent, rng, response.spend, demand_T)
+    noise = np.exp(_wander(rng, (3, *spend_TCP.shape), NOISE, axis=1) - 0.5 * NOISE**2)
+    day_T = demand_T[:, None, None]
+    played = response.play(spend_TCP / day_T, noise, rng)
+    counts = _counted(played, day_T, rng)
+    revenue = _booked(bent, rng, counts["conversions"], value_P)
+    table = {"spend": np.maximum(spend_TCP.round(2), 0.01), **counts, "revenue": revenue.round(2)}
+    there_TCP = np.broadcast_to(tried_CP, spend_TCP.shape).copy()
+    if bent.late:
+        there_TCP[: round((1 - LATE) * bent.days), :, int(rng.integers(len(platforms)))] = False
+    recent = 28 if bent.weekly else RECENT
+    return World(
+        kind=kind,
+        seed=seed,
+        campaigns=campaigns,
+        platforms=platforms,
+        frame=_frame(bent, campaigns, platforms, table, there_TCP),
+        days_per_row=7 if bent.weekly else 1,
+        response=response,
+        value_P=value_P,
+        demand_T=demand_T,
+        tried_CP=tried_CP,
+        today_CP=np.where(there_TCP, table["spend"], 0.0)[-recent:].mean(0),
+    )
+
+
+def _platforms(bent: Kind, rng: np.random.Generator) -> tuple[str, ...]:
+    size = {"holes": 2, "apart": 4, "many": 4}.get(bent.campaigns) or int(rng.integers(3, 6))
+    return tuple(rng.permutation(NAMES)[:size].tolist())
+
+
+def _response(bent: Kind, rng: np.random.Generator, platforms: int) -> Response:
+    """The response of one campaign, of the size that is wanted."""
+
+    def around(middle: float, deviation: float) -> Array:
+        return np.asarray(middle * np.exp(deviation * rng.standard_normal(size=(platforms,))))
+
+    spend_P = around(220, 0.6)
+    impressions_P = spend_P / around(6, 0.5) * 1000
+    clicks_P = impressions_P * around(0.014, 0.6)
+    cells = Cells(spend_P[None], impressions_P[None], clicks_P[None], (spend_P / around(19, 0.35))[None])
+    drawn = _of_family(bent, rng, cells)
+    if bent.conversions is None:
+        return drawn
+    return drawn.of(np.array([bent.conversions / float(drawn.mean(drawn.spend).sum())]), np.ones(1))
+
+
+def _of_family(bent: Kind, rng: np.random.Generator, cells: Cells) -> Response:
+    platforms = cells.spend.shape[1]
+
+    def between(low: float, high: float) -> Array:
+        return rng.uniform(low, high, platforms)
+
+    if bent.family == "hill":
+        return Hill(cells, between(0.4, 1.0), between(1.1, 1.6))
+    if bent.family == "logarithm":
+        return Logarithm(cells, between(0.15, 0.8))
+    if bent.family == "auction":
+        return auction(rng, cells.spend[0])
+    gamma_P, delta_P, eta_P = between(0.72, 0.88), between(0.78, 0.9), np.ones(platforms)
+    if bent.fading:
+        gamma_P, delta_P, eta_P = eta_P, eta_P, between(0.64, 0.72)
+    if bent.spread:
+        power_P = rng.permutation(np.linspace(0.36, 0.93, platforms))
+        gamma_P = power_P ** between(0.4, 0.6)
+        delta_P = power_P / gamma_P
+    usual = Power(cells, gamma_P, delta_P, eta_P)
+    if bent.family == "carry-over":
+        return CarryOver(usual, int(rng.integers(platforms)), float(rng.uniform(0.5, 0.8)))
+    return usual
+
+
+def _campaigns(
+    bent: Kind, rng: np.random.Generator, platforms: tuple[str, ...]
+) -> tuple[tuple[str, ...], Array, Array]:
+    """Names; how large each is of the reference; how well it converts, about 1."""
+    if bent.campaigns == "one":
+        return ("",), np.ones(1), np.ones(1)
+    names = tuple(f"{name} - always on" for name in platforms)
+    if bent.campaigns == "holes":
+        names = ("brand", "prospecting")
+    if bent.campaigns == "many":
+        names = tuple(f"campaign {number:02d}" for number in range(60))
+    size_C = np.exp(0.5 * rng.standard_normal(60)) / 10 if bent.campaigns == "many" else np.ones(len(names))
+    return names, size_C, np.exp(0.2 * rng.standard_normal(len(names)))
+
+
+def _tried(bent: Kind, rng: np.random.Generator, campaigns: int, platforms: int) -> NDArray[np.bool_]:
+    tried = np.ones((campaigns, platforms), bool)
+    if bent.campaigns == "holes":
+        tried[1, int(rng.integers(platforms))] = False
+    if bent.campaigns == "apart":
+        tried = np.eye(campaigns, platforms, dtype=bool)
+    return tried
+
+
+def _demand(bent: Kind, rng: np.random.Generator) -> Array:
+    if not bent.demand:
+        return np.ones(bent.days)
+    week = 1 + 0.15 * np.sin(2 * np.pi * np.arange(bent.days) / 7)
+    demand_T = week * np.exp(_wander(rng, (bent.days,), bent.demand, axis=0, keep=0.9))
+    return np.asarray(demand_T / demand_T.mean())
+
+
+def _spend(bent: Kind, rng: np.random.Generator, reference_CP: Array, demand_T: Array) -> Array:
+    """Spend that wanders around a level near the reference, and follows demand where that moves, (T, C, P)."""
+    level_CP = reference_CP * np.exp(0.15 * rng.standard_normal(reference_CP.shape))
+    wander = _wander(rng, (bent.days, *reference_CP.shape), bent.wander, axis=0)
+    return level_CP * np.exp(wander) * demand_T[:, None, None]
+
+
+def _wander(
+    rng: np.random.Generator, shape: tuple[int, ...], deviation: float, axis: int, keep: float = PERSISTENCE
+) -> Array:
+    """A stationary AR(1) along an axis."""
+    shock = np.moveaxis(rng.standard_normal(shape), axis, 0)
+    series = np.empty_like(shock)
+    series[0] = shock[0]
+    for day in range(1, len(shock)):
+        series[day] = keep * series[day - 1] + (1 - keep**2) ** 0.5 * shock[day]
+    return np.asarray(deviation * np.moveaxis(series, 0, axis))
+
+
+def _counted(played: Played, demand_T11: Array, rng: np.random.Generator) -> dict[str, Array]:
+    if played.counted:
+        return {name: getattr(played, name) for name in ("impressions", "clicks", "conversions")}
+    impressions = np.maximum((played.impressions * demand_T11).round(), 1)
+    clicks = np.minimum(rng.poisson(played.clicks * demand_T11), impressions)
+    conversions = np.minimum(rng.poisson(played.conversions * demand_T11), clicks)
+    return {"impressions": impressions, "clicks": clicks, "conversions": conversions}
+
+
+def _booked(bent: Kind, rng: np.random.Generator, conversions_TCP: Array, value_P: Array) -> Array:
+    """Revenue by the day that it is booked on; what comes after the last day is not there."""
+    part = DELAY if bent.delayed else (1.0,)
+    lagged = rng.multinomial(conversions_TCP.astype(int), part)
+    shape = lagged / VALUE_CV**2
+    drawn = np.where(lagged > 0, rng.gamma(np.maximum(shape, 1e-9)) * VALUE_CV**2, 0.0)
+    booked = np.zeros(conversions_TCP.shape)
+    for lag in range(len(part)):
+        booked[lag:] += drawn[: len(drawn) - lag, ..., lag]
+    return booked * value_P
+
+
+def _frame(
+    bent: Kind,
+    campaigns: tuple[str, ...],
+    platforms: tuple[str, ...],
+    table: dict[str, Array],
+    there_TCP: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """The cells that were there, a row each."""
+    day_N, c_N, p_N = there_TCP.nonzero()
+    columns: dict[str, Any] = {
+        "date": (START + pd.to_timedelta(day_N - day_N % (7 if bent.weekly else 1), unit="D")).strftime("%Y-%m-%d"),
+        "platform": np.array(platforms)[p_N],
+    }
+    if bent.campaigns != "one":
+        columns["campaign"] = np.array(campaigns)[c_N]
+    whole = {name: table[name][there_TCP].astype(np.int64) for name in ("impressions", "clicks", "conversions")}
+    frame = pd.DataFrame(
+        columns | {"spend": table["spend"][there_TCP], **whole, "revenue": table["revenue"][there_TCP]}
+    )
+    if not bent.weekly:
+        return frame
+    keys = [name for name in ("date", "platform", "campaign") if name in frame]
+    return frame.groupby(keys, sort=True, as_index=False).sum().round({"spend": 2, "revenue": 2})

@@ -1,0 +1,279 @@
+"""Spend histories with a planted truth: `python -m benchmarks.field [--seeds N] [--json] [--short]`.
+
+Worlds (`benchmarks/_field_worlds.py`) are accounts whose expected revenue of any split is known. Half of them are of
+response families that the fit may contain, bent as accounts are; half (Hill with a threshold, logarithm, the market's
+own auctions, one platform with carry-over) are of families that it does not. Of each the history alone is a CSV, which
+goes through the steps ingest and market of a run; `crossmix.whatif.best_split` then splits the budget of the last two
+weeks. Told are, over new seeds at each call unless `--seed` names the first:
+
+| figure      | what it is                                                                                        |
+|-------------|---------------------------------------------------------------------------------------------------|
+| regret      | 1 - revenue / revenue of the best split of the same budgets, expected revenues of the planted world |
+| promised    | revenue that the product expects of its split, over what it earns                                   |
+| today told  | what the product takes for today's budget, over the spend of the last two weeks                     |
+| coverage    | part of the 95 % intervals that hold the truth, at today's split: of the marginal ROI of each        |
+|             | platform, of the revenue at half, once and twice the budget, whole and by platform                   |
+| width       | of those intervals, over the truth, mean                                                           |
+| CPU s       | of ingest, fit and the recommended split of every campaign                                          |
+
+Beside the product: today's split, a log-log regression of revenue on spend per platform, and PyMC-Marketing's default
+model where it is installed. Where a campaign never ran on a platform and the history can tell nothing of it, the best
+split holds no more than `limits.probe` of the campaign's budget there; regret against the best of all cells is in the
+JSON. Intervals of means are 95 %, by resampling histories, so that what belongs to one history is drawn together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import secrets
+import subprocess
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks._field_answers import log_log, product, pymc, pymc_command
+from benchmarks._field_responses import Array
+from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, SIXTY, World, world
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed
+from crossmix.config import load
+from crossmix.evaluate.stats.significance import two_way
+
+WANTED = {"inside": (0.92, 0.98), "outside": (0.88, 0.99)}
+"""Coverage that is wanted of 95 % intervals, of worlds that the fit may contain and of those that it does not."""
+LONGEST = {SIXTY: 60.0}
+"""CPU seconds that are wanted at most of ingest, fit and answer."""
+USUAL = 20.0
+SHORT = ("plain", "hill-56-days")
+WHO = ("recommended", "today", "log-log", "PyMC-Marketing")
+
+
+def history(name: tuple[str, int], command: list[str] | None = None) -> dict[str, Any]:
+    """One world played, as plain data.
+
+    Args:
+        name: kind and seed.
+        command: starts PyMC-Marketing; `None`: left out.
+    """
+    torch.set_num_threads(1)
+    made = world(*name)
+    probe = load("laptop").limits.probe
+    result: dict[str, Any] = {"kind": name[0], "seed": name[1], "refused": None}
+    splits = {"today": made.today_CP, "log-log": log_log(made)}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        try:
+            answer = product(made, folder)
+        except ValueError as error:  # a refusal in one sentence; a fault is none and ends the benchmark
+            result["refused"] = str(error)
+        else:
+            splits["recommended"] = answer.split_CP
+            result |= {
+                "promised over earned": answer.promised / made.revenue(answer.split_CP),
+                "today told over today": answer.today / float(made.today_CP.sum()),
+                "intervals": {what: _held(found) for what, found in answer.intervals.items()},
+                "cpu s": answer.seconds,
+            }
+        if command is not None:
+            try:
+                splits["PyMC-Marketing"] = pymc(command, made, folder)
+            except (subprocess.SubprocessError, OSError) as error:
+                result["PyMC-Marketing failed"] = str(error)
+    result["regret"] = {who: _regret(made, split, probe) for who, split in splits.items()}
+    result["regret, all cells"] = {who: _regret(made, split, 1.0) for who, split in splits.items()}
+    return result
+
+
+def _regret(made: World, split_CP: Array, probe: float) -> float:
+    """Of the budgets of today, whatever the split sums up to."""
+    budget_C = made.today_CP.sum(1)
+    return 1 - made.revenue(split_CP) / made.revenue(made.best(budget_C, probe))
+
+
+def _held(found: list[tuple[float, float, float]]) -> dict[str, float]:
+    true, low, high = np.array(found).T
+    return {
+        "of": len(found),
+        "covered": float(((low <= true) & (true <= high)).mean()),
+        "width": float(((high - low) / np.abs(true)).mean()),
+    }
+
+
+def measure(
+    kinds: list[str],
+    seeds: range,
+    command: list[str] | None,
+    told: str,
+    *,
+    jobs: int = 1,
+    kept: Path | None = None,
+) -> dict[str, Any]:
+    """Every kind with every seed.
+
+    Args:
+        command, told: how PyMC-Marketing is started, if it is, and a sentence about it (`pymc_command`).
+        jobs: processes at once.
+        kept: file of what is finished already, which is gone on from.
+    """
+    before = os.getloadavg()
+    of = {"seeds": [seeds.start, seeds.stop - 1], "PyMC-Marketing": command is not None}
+    resumed = Resumed(kept, of)
+    names = [(kind, seed) for seed in seeds for kind in kinds]
+    open_ones = [name for name in names if _key(name) not in resumed.parts]
+    play = partial(history, command=command)
+    if jobs == 1:
+        for name in open_ones:
+            resumed.part(_key(name), lambda name=name: play(name))  # type: ignore[misc]
+    else:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            for name, played in zip(open_ones, pool.map(play, open_ones), strict=True):
+                resumed.part(_key(name), lambda played=played: played)  # type: ignore[misc]
+    histories = [resumed.parts[_key(name)] for name in names]
+    groups = {"inside": INSIDE, "outside": OUTSIDE}
+    return {
+        "benchmark": "field",
+        "seeds": [seeds.start, seeds.stop - 1],
+        "PyMC-Marketing": told,
+        "kinds": {kind: of_kind(kind, [one for one in histories if one["kind"] == kind]) for kind in kinds},
+        "coverage": {
+            group: coverage([one for one in histories if one["kind"] in members], WANTED[group])
+            for group, members in groups.items()
+        },
+        "histories": histories,
+        "machine": machine(before),
+    }
+
+
+def _key(name: tuple[str, int]) -> str:
+    return f"{name[0]} {name[1]}"
+
+
+def of_kind(kind: str, histories: list[dict[str, Any]]) -> dict[str, Any]:
+    """Regret, what was promised, coverage and cost of the histories of a kind."""
+    answered = [one for one in histories if one["refused"] is None]
+    regret = {who: _mean([one["regret"][who] for one in histories if who in one["regret"]]) for who in WHO}
+    goal = KINDS[kind].goal if kind in KINDS else None
+    seconds = [one["cpu s"] for one in answered]
+    mean = None if regret["recommended"] is None else regret["recommended"]["mean"]
+    return {
+        "histories": len(histories),
+        "refused": [one["refused"] for one in histories if one["refused"] is not None],
+        "regret": regret,
+        "goal": goal,
+        "met": None if goal is None else mean is not None and len(answered) == len(histories) and mean <= goal,
+        "promised over earned": _mean([one["promised over earned"] for one in answered]),
+        "today told over today": _mean([one["today told over today"] for one in answered]),
+        "coverage": coverage(histories, None),
+        "cpu s": _mean(seconds),
+        "longest, cpu s": max(seconds, default=None),
+        "wanted, cpu s": LONGEST.get(kind, USUAL),
+    }
+
+
+def coverage(histories: list[dict[str, Any]], wanted: tuple[float, float] | None) -> dict[str, Any]:
+    """By what was asked: part of the intervals that hold the truth, its interval by history, and their mean width."""
+    answered = [one["intervals"] for one in histories if one["refused"] is None]
+    told: dict[str, Any] = {}
+    for what in answered[0] if answered else ():
+        part = _mean([one[what]["covered"] for one in answered])
+        if part is None:
+            continue
+        told[what] = {
+            "histories": len(answered),
+            "intervals": sum(one[what]["of"] for one in answered),
+            "covered": part,
+            "width": float(np.mean([one[what]["width"] for one in answered])),
+        }
+        if wanted is not None:
+            told[what] |= {"wanted": list(wanted), "met": wanted[0] <= part["mean"] <= wanted[1]}
+    return told
+
+
+def _mean(values: list[float]) -> dict[str, Any] | None:
+    return two_way(np.array(values)[None]) if values else None
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    first, last = result["seeds"]
+    lines = [
+        f"planted worlds, seeds {first} to {last}; GENERATED DATA; {result['PyMC-Marketing']}",
+        "",
+        f"{'regret, %':<22}{'n':>4}{'recommended':>22}{'goal':>6}{'':>5}{'today':>8}{'log-log':>9}{'PyMC':>8}"
+        f"{'promised':>10}{'today told':>12}{'CPU s, most':>13}",
+    ]
+    for kind, row in result["kinds"].items():
+        goal = "" if row["goal"] is None else f"{100 * row['goal']:.1f}"
+        met = {None: "", True: "", False: "  no"}[row["met"]]
+        others = [_percent(row["regret"][who]) for who in WHO[1:]]
+        ratios = [_ratio(row[name]) for name in ("promised over earned", "today told over today")]
+        cost = "-" if row["longest, cpu s"] is None else f"{row['longest, cpu s']:.1f} of {row['wanted, cpu s']:.0f}"
+        lines.append(
+            f"{kind:<22}{row['histories']:>4}{_percent(row['regret']['recommended'], True):>22}{goal:>6}{met:>5}"
+            f"{others[0]:>8}{others[1]:>9}{others[2]:>8}{ratios[0]:>10}{ratios[1]:>12}{cost:>13}"
+        )
+        lines += [f"  refused: {sentence}" for sentence in dict.fromkeys(row["refused"])]
+    for group, rows in result["coverage"].items():
+        low, high = WANTED[group]
+        lines += ["", f"95 % intervals, {group} (wanted: {low} to {high} of them hold the truth)"]
+        lines += [_covered(what, row) + ("" if row["met"] else "  no") for what, row in rows.items()]
+    lines += ["", "95 % intervals by kind: part that holds the truth (mean width over the truth)"]
+    names = next((list(row["coverage"]) for row in result["kinds"].values() if row["coverage"]), [])
+    lines.append(f"{'':<22}" + "".join(f"{name:>18}" for name in names))
+    for kind, row in result["kinds"].items():
+        cells = (f"{one['covered']['mean']:.2f} ({one['width']:.2f})" for one in row["coverage"].values())
+        lines.append(f"{kind:<22}" + "".join(f"{cell:>18}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _covered(what: str, row: dict[str, Any]) -> str:
+    low, high = row["covered"]["ci95"]
+    return (
+        f"  {what:<16}{row['covered']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['intervals']} in "
+        f"{row['histories']} histories, width {row['width']:.2f} of the truth"
+    )
+
+
+def _percent(item: dict[str, Any] | None, interval: bool = False) -> str:
+    if item is None:
+        return "-"
+    low, high = (100 * edge for edge in item["ci95"])
+    return f"{100 * item['mean']:.2f}" + (f" [{low:.2f}, {high:.2f}]" if interval else "")
+
+
+def _ratio(item: dict[str, Any] | None) -> str:
+    return "-" if item is None else f"{item['mean']:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.field", description="Histories with a planted truth.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, SIXTY], help="which worlds; all without it")
+    parser.add_argument("--seeds", type=int, default=20, help="worlds of each kind (20)")
+    parser.add_argument("--seed", type=int, help="the first of them; without it new ones at each call")
+    parser.add_argument("--pymc", type=Path, help="a Python interpreter that has pymc-marketing; without it this one")
+    parser.add_argument("--no-pymc", action="store_true", help="leave PyMC-Marketing out: it takes minutes a history")
+    parser.add_argument("--jobs", type=int, default=1, help="histories at once, a process each (1)")
+    parser.add_argument("--resume", type=Path, help="file that every finished history is kept in, and taken from")
+    parser.add_argument("--short", action="store_true", help="one history of two kinds: a smoke run")
+    given = parser.parse_args()
+    kinds = given.kinds or (list(SHORT) if given.short else [*KINDS, SIXTY])
+    command, told = pymc_command(given.pymc)
+    if given.no_pymc or given.short:
+        command, told = None, "PyMC-Marketing: left out, as asked"
+    first = secrets.randbelow(10**6) * 1000 if given.seed is None else given.seed
+    seeds = range(first, first + (1 if given.short else given.seeds))
+    result = measure(kinds, seeds, command, told, jobs=given.jobs, kept=given.resume)
+    print(json.dumps(result, indent=1) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
