@@ -84,14 +84,14 @@ def _missed(missed: Sequence[GateRow]) -> str:
 
 def _gain(own: CampaignDecision, decision: Decision) -> str:
     low, high = own.gain_ci95
-    way = ""
+    what = "the recommended split"
     if own.part < 1:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
-        way = f" by {own.part:.0%} of the way to the best split: {shares}"
+        what = f"going {own.part:.0%} of the way to the best split ({shares})"
     return (
-        f"the recommended split earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
+        f"{what} earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
         f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), "
-        f"more with probability {own.probability:.2f}{way}"
+        f"more with probability {own.probability:.2f}"
     )
 
 

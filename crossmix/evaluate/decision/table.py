@@ -54,17 +54,25 @@ class Decided:
         return replace(market, minimum=minimum, maximum=maximum)
 
 
-def decided(config: Config, market: Market, served: Market, log: Log) -> Decided:
-    """Judge the change that is recommended for every campaign of a history.
+def as_today(judged: Market, served: Market) -> Market:
+    """A market fitted on the training period whose budgets, splits and limits are those that will be served."""
+    return replace(
+        judged,
+        budget=served.budget,
+        static=served.static,
+        minimum=served.minimum,
+        maximum=served.maximum,
+        step=served.step,
+        freeze=served.freeze,
+    )
 
-    Args:
-        market: fitted on the training period; it is tested on the weeks held out.
-        served: fitted on all of the history; its change is the one recommended.
-    """
+
+def decided(config: Config, market: Market, log: Log) -> Decided:
+    """Judge the change that a market recommends for every campaign of the history it was fitted on."""
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = log.totals()["spend"].sum(0) > 0
     found, proved = [], []
-    for slot, parts in enumerate(changes(served)):
+    for slot, parts in enumerate(changes(market)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         one = furthest(ways, sure)
         found.append(one or ways[0])

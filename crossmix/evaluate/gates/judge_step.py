@@ -18,7 +18,7 @@ from crossmix import bundle as bundles
 from crossmix.artifacts import Evaluation, GateTable
 from crossmix.baselines.registry import state_readers
 from crossmix.config import Config, digest
-from crossmix.evaluate.decision.table import decided, told
+from crossmix.evaluate.decision.table import as_today, decided, told
 from crossmix.evaluate.fidelity import spend_history as daily
 from crossmix.evaluate.fidelity.impressions import fidelity
 from crossmix.evaluate.fidelity.period_shift import shift
@@ -66,11 +66,12 @@ def judge(
     comparison = daily.fidelity(fitted, log, planned) if heads is None else fidelity(fitted, log, planned, heads)
 
     served, server = refitted(config, fitted, whole, actor)
-    judged = decided(config, fitted, served, log) if log.meta.aggregate else None
-    served = served if judged is None else judged.within(served)
     play = players["policy"] if server is actor else from_state(lambda state, low, high, _: server(state, low, high))
     if whole is not fitted:
         save_served(served, server, policy, out)
+    # Judged on what the training period told, as from where the money is today.
+    judged = decided(config, as_today(fitted, whole), log) if log.meta.aggregate else None
+    within = served if judged is None else judged.within(served)
     case = Case(
         config=config,
         market=fitted,
@@ -79,11 +80,11 @@ def judge(
         fidelity=comparison,
         records=records,
         policies=table,
-        bundle=publish_bundle(config, served, server, out / "bundle", act=play),
+        bundle=publish_bundle(config, within, server, out / "bundle", act=play),
         decided=judged,
     )
     if judged is not None:
-        told(config, served, judged).save(out)
+        told(config, fitted, judged).save(out)
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)
     rows = [asdict(gate) for gate in gates]

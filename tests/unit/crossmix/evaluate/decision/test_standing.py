@@ -65,7 +65,7 @@ def test_proved_says_what_it_gains() -> None:
 def test_a_part_of_the_way_is_told() -> None:
     found = standing([PASSED], decision(replace(OWN, part=0.5)), "x")
     assert found.word == "proved"
-    assert "by 50% of the way to the best split: tiktok 20.0%, tv 80.0%" in found.reason
+    assert found.reason.startswith("going 50% of the way to the best split (tiktok 20.0%, tv 80.0%) earns +120.00")
 
 
 @pytest.mark.parametrize(("probability", "word"), [(0.9, "plausible"), (0.7, "not enough")])
