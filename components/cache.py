@@ -20,7 +20,7 @@ from typing import Any
 from components.declared import Step
 from crossmix.artifacts import Done
 from crossmix.config import Config, Data, digest
-from crossmix.sources import in_s3, log_files, log_objects, takes_folder
+from crossmix.sources import in_s3, in_warehouse, log_files, log_objects, takes_folder, warehouse_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = "log"
@@ -87,6 +87,8 @@ def _log(data: Data) -> list[str]:
     """
     if in_s3(data):
         return [f"{name} {one.size} {one.etag}" for name, one in sorted(log_objects(data).items())]
+    if in_warehouse(data):
+        return [warehouse_digest(data)]
     named = takes_folder(data)
     return [f"{name if named else ''} {file_digest(path)}" for name, path in sorted(log_files(data).items())]
 

@@ -23,7 +23,7 @@ from components.declared import steps
 from crossmix import files
 from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
 from crossmix.config import Config, ConfigError, to_json
-from crossmix.sources import in_s3, is_pattern, log_files, log_objects, settings, takes_folder
+from crossmix.sources import in_s3, in_warehouse, is_pattern, log_files, log_objects, settings, takes_folder
 from pipelines.environment import EVERYWHERE
 
 Kind = TypeVar("Kind", bound=Artifact)
@@ -78,7 +78,7 @@ def check(config: Config, out: Path) -> None:
     """Refuse what can be refused before anything starts, leaving nothing behind."""
     if in_s3(config.data):
         log_objects(config.data)  # what is not there, or may not be read, is refused here
-    elif config.data.path is not None:
+    elif config.data.path is not None and not in_warehouse(config.data):
         log = Path(config.data.path)
         pattern = takes_folder(config.data) and is_pattern(config.data.path)
         if not pattern and not log.is_file() and not (log.is_dir() and takes_folder(config.data)):
@@ -285,6 +285,7 @@ def describe(outcome: Outcome, out: Path) -> str:
             f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}"
             for gate in failures
         ]
+        lines.append(f"`crossmix allocate {out}` answers all the same, and says how far to trust it")
     return "\n".join(lines)
 
 

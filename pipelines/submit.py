@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeVar
 from components.cache import log_digest
 from crossmix.config import Config, ConfigError
 from crossmix.config.cluster import Cluster
-from crossmix.sources import in_s3, s3
+from crossmix.sources import in_s3, in_warehouse, s3
 from pipelines.wiring import Pipeline, arguments, store_of, write
 
 T = TypeVar("T")
@@ -109,6 +109,8 @@ def check(config: Config, pipeline: Pipeline, place: Cluster | None, store: str,
     path = config.data.path
     if path is None or not any(step.reads_log for step in pipeline.steps.values()):
         return log or ""
+    if in_warehouse(config.data):
+        return log or log_digest(config.data)
     remote = in_s3(config.data)
     if not remote:
         _seen(path, place, store)

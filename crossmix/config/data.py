@@ -50,7 +50,8 @@ class Data:
     """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
     path: str | None = None
     """The log's file, or the folder or pattern (`exports/*.csv`) of its files where the source takes one; for
-    `impressions` also what lies in S3, as `s3://bucket/prefix`; `None` for `demo`."""
+    `impressions` also what lies in S3, as `s3://bucket/prefix`; for `spend` also a table or a query of a database, as
+    `duckdb://file.db?table=x` or `postgres://host/db?query=SELECT…`; `None` for `demo`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
     memory: Annotated[float, Field(ge=LEAST_MEMORY, allow_inf_nan=False)] | None = None

@@ -39,7 +39,9 @@ def picture(checked: Checked) -> str:
         x = Axis(Scale(-0.5, max(len(index) - 0.5, 1.0)), ticks=ticks)
         top = float(np.nanmax(np.append(table.to_numpy(), 0.0))) or 1.0
         area = (0.0, place * HIGH, WIDE, (place + 1) * HIGH + (LAST if final else 0))
-        panel = chart.panel(x, Axis(Scale(0.0, 1.1 * top), label, most=4), area=area, gutter=GUTTER)
+        panel = chart.panel(
+            x, Axis(Scale(0.0, (1.1 if place else 1.35) * top), label, most=4), area=area, gutter=GUTTER
+        )
         for number, name in enumerate(shown):
             panel.line(range(len(index)), table[name].tolist(), platform_colour(number), width=1.6)
         if place == 0:

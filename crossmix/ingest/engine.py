@@ -14,11 +14,10 @@ from crossmix.config import Data
 from crossmix.ingest.memory import engine_memory
 from crossmix.schema import DataError
 from crossmix.sources import Backend, Table, spark
+from crossmix.sources.tables import OUT_OF_MEMORY, readable
 
 ASIDE = {"path", "engine", "memory", "quarantine_spend", "quarantine_platform", "accept_quarantine"}
 """Keys of `Data` that change nothing of the data: the same log elsewhere is the same data."""
-OUT_OF_MEMORY = "Out of Memory Error"
-"""How DuckDB's sentence about it begins."""
 
 
 def connect(engine: str, workdir: Path, memory: float | None = None) -> Backend:
@@ -64,18 +63,11 @@ def within_memory() -> Iterator[None]:
 
 def materialise(table: Table) -> Table:
     """Run the source's expression once. What the text reader cannot digest is the user's to repair."""
-    try:
+    with readable():
         cached = table.cache()
         if spark.runs(cached):
             cached.count().execute()  # Spark reads no earlier
         return cached
-    except Exception as error:
-        if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"} or OUT_OF_MEMORY in str(error):
-            raise
-        first_line = str(error).strip().splitlines()[0]
-        raise DataError(
-            f"data.path: the log cannot be read ({first_line}); repair that line or fetch the log again"
-        ) from error
 
 
 def cleaning_settings(data: Data) -> dict[str, Any]:

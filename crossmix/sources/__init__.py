@@ -9,6 +9,7 @@ given, so that the same adapter runs on DuckDB and on Spark.
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ class Source:
     """Patterns of the files that it reads below a folder, each of which may end in `.gz`; none: it reads one file."""
     remote: bool = False
     """It reads `s3://` too (`sources.s3`)."""
+    warehouse: bool = False
+    """It reads tables of databases too, by their address."""
     beside: tuple[str, ...] = ()
     """Files that it reads beside the one it is given, where they are there."""
     generated: bool = False
@@ -138,6 +141,33 @@ def in_s3(data: Data) -> bool:
     return True
 
 
+def in_warehouse(data: Data) -> bool:
+    """Whether the log is a table or a query of a database, by an address (`history.warehouse`).
+
+    Raises:
+        DataError: it is, and the source reads files alone.
+    """
+    if data.path is None or data.path.startswith(S3) or not re.match(r"[a-z][a-z0-9+.]+://", data.path):
+        return False
+    if not declaration(data.source).literals.get("warehouse"):
+        raise DataError(
+            f"data.path: {data.path.partition('?')[0]} is an address, and source {data.source!r} reads files alone; "
+            "name the log's file"
+        )
+    return True
+
+
+def warehouse_digest(data: Data) -> str:
+    """SHA-256 of the table or the query's result.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    from crossmix.sources.history import warehouse  # late, as `s3`
+
+    return warehouse.read(str(data.path))[1]
+
+
 def log_objects(data: Data) -> dict[str, S3File]:
     """Every object that the source reads, by its name under `data.path` (one object: by its own name).
 
@@ -192,6 +222,7 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     """
     settings(data)
     in_s3(data)
+    in_warehouse(data)
     return SOURCES.get(data.source).read(data, backend, workdir)
 
 

@@ -25,7 +25,7 @@ from crossmix.config import Data
 from crossmix.schema import DataError, Provenance
 from crossmix.sources import SOURCES, Backend, Raw, Source, Table, verify_file
 from crossmix.sources.rules import PROBLEM, parse
-from crossmix.sources.tables import read_header, read_text
+from crossmix.sources.tables import read_header, read_text, readable
 
 PUBLIC_COLUMNS = (
     *("timestamp", "uid", "campaign", "conversion", "conversion_timestamp", "conversion_id", "attribution", "click"),
@@ -155,7 +155,8 @@ def _slice(text: Table, digest: str) -> Raw:
     numbers = {ROW: "int64", "conversion": "int64", "click": "int64", "click_nb": "int64"}
     parsed = parse(text, numbers | {"campaign": "float64", "cost": "float64", "cpo": "float64"})
     campaigns = parsed.filter(parsed["campaign"].notnull()).select("campaign").distinct().order_by("campaign")
-    values = [float(value) for value in campaigns.to_pandas()["campaign"]]
+    with readable():
+        values = [float(value) for value in campaigns.to_pandas()["campaign"]]
     names = {value: f"c{rank:02d}" for rank, value in enumerate(values, start=1)}
     seconds = parsed[ROW] * (PUBLIC_DAYS * 86_400 / PUBLIC_ROWS)
     platform = parsed["campaign"].cases(*names.items(), else_=ibis.null("string")) if names else ibis.null("string")

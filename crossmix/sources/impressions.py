@@ -172,7 +172,7 @@ def _text(backend: Backend, paths: Sequence[File], columns: Sequence[Column]) ->
     parts = [
         table.select(*wanted)
         for (separator, names), some in same.items()
-        for table in ([read_text(backend, some, separator, _named(names))])
+        for table in ([read_text(backend, some, separator, names)])
     ]
     text = reduce(lambda left, right: left.union(right), parts)
     kinds = {column.name: column.kind for column in columns if column.name in wanted and column.kind != "string"}
@@ -187,11 +187,6 @@ def _text(backend: Backend, paths: Sequence[File], columns: Sequence[Column]) ->
 def _flag(text: Any) -> Any:
     """`true` and `false` as the digits that `parse` knows."""
     return ibis.cases((text == "true", "1"), (text == "false", "0"), else_=text)
-
-
-def _named(header: Sequence[str]) -> list[str]:
-    """A column without a name (a row index) gets one, as every engine wants."""
-    return [name or f"column_{index}" for index, name in enumerate(header)]
 
 
 SOURCES.register(

@@ -91,6 +91,7 @@ SOURCES.register(
         label="a spend history: totals per day and platform",
         read=read,
         folder=("*.csv", "*.tsv", "*.txt", "*.xlsx", "*.xlsm", "*.xls", "*.ods"),
+        warehouse=True,
         asks=("value_per_conversion",),
     )
 )

@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crossmix.row_groups import batches
 from crossmix.schema import Column, DataError
 from crossmix.sources import Backend, Table, spark
 from crossmix.sources.s3 import File
@@ -27,6 +29,8 @@ ARROW: dict[str, pa.DataType] = {
     "binary": pa.binary(),
     "date": pa.date32(),
 }
+OUT_OF_MEMORY = "Out of Memory Error"
+"""How DuckDB's sentence about it begins."""
 BATCH = 200_000
 """Rows held in memory while writing."""
 
@@ -45,15 +49,39 @@ def read_header(path: File) -> tuple[str, list[str]]:
         raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
     separator = "\t" if "\t" in first_line else ","
     header = [name.strip().strip('"') for name in first_line.split(separator)]
-    if len(set(header)) != len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
         raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
     return separator, header
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What an engine's text reader cannot digest is the user's to repair.
+
+    Raises:
+        DataError: in place of the engine's own error, with its first line.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb", "pyspark"} or OUT_OF_MEMORY in str(error):
+            raise
+        first_line = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"data.path: the log cannot be read ({first_line}); repair that line or fetch the log again"
+        ) from error
+
+
+def named(header: Sequence[str]) -> list[str]:
+    """Column names; one without a name (a row index) gets one, as every engine wants."""
+    return [name or f"column_{index}" for index, name in enumerate(header)]
 
 
 def read_text(backend: Backend, paths: File | Sequence[File], separator: str, header: Sequence[str]) -> Table:
     """Files with that header line each, as string columns named by `header`; short lines are padded with nulls."""
     names = [str(path) for path in ([paths] if isinstance(paths, File) else paths)]
+    header = named(header)
     if backend.name == "duckdb":
         return backend.read_csv(
             names,
@@ -84,9 +112,7 @@ def read_columns(backend: Backend, path: Path, wanted: Sequence[str], what: str,
             f"{missing[0]}: column is missing from {str(path)!r} (missing: {', '.join(missing)}); {what} has "
             f"{', '.join(wanted)}: restore it, or pass the original file"
         )
-    # A column without a name (a row index) gets one, as every engine wants.
-    named = [name or f"column_{index}" for index, name in enumerate(header)]
-    return read_text(backend, path, separator, named).select(*wanted, *[name for name in optional if name in header])
+    return read_text(backend, path, separator, header).select(*wanted, *[name for name in optional if name in header])
 
 
 def registered(backend: Backend, dataset: Any) -> Table:
@@ -134,8 +160,7 @@ def _batches(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> 
         return
     folder = path.with_name(f"{path.name}.parts")  # Ibis would collect the table in the driver
     for part in spark.write(table, schema, by, folder):
-        with pq.ParquetFile(part) as file:
-            yield from file.iter_batches(batch_size=BATCH)
+        yield from batches(part, BATCH)
     shutil.rmtree(folder)
 
 

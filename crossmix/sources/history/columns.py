@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from crossmix.schema import DataError
+from crossmix.sources.history.dates import is_date
 
 NUMBERS = ("spend", "impressions", "clicks", "conversions", "revenue")
 REQUIRED = ("date", "platform", *NUMBERS)
@@ -330,6 +331,11 @@ def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: 
             "from what each platform's money came back with: pass spend, impressions, clicks, conversions and the "
             "revenue attributed to it, by day and platform, as the platforms' exports have them; what media caused "
             "beyond that only an experiment tells (docs/guides/your-data.md)"
+        )
+    if not found and any(map(is_date, header)):
+        return DataError(
+            f"date: {where!r} has no header: its first line is {', '.join(header)[:120]!r}; put a line with the "
+            f"columns' names above it ({', '.join(REQUIRED)})"
         )
     shown = ", ".join(filter(None, header)) or "no names"
     hint = f"; it has {shown[:300]}: add or rename the column, or say which one it is (--map {lacks[0]}=NAME)"

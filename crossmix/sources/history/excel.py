@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from crossmix.schema import DataError
-from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
+from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, cell_text, framed
 from crossmix.sources.history.text import stem
 
 ENDINGS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -40,7 +38,9 @@ def read(path: Path, score: Score) -> list[Sheet]:
             f"data.path: {str(path)!r} cannot be read as a workbook ({reason}); save it again as .xlsx, or as .csv"
         ) from None
     lines = {
-        name: [(number, cells) for number, row in enumerate(table, 1) if any(cells := [_text(value) for value in row])]
+        name: [
+            (number, cells) for number, row in enumerate(table, 1) if any(cells := [cell_text(value) for value in row])
+        ]
         for name, table in tables.items()
     }
     named = [
@@ -58,18 +58,3 @@ def read(path: Path, score: Score) -> list[Sheet]:
             f"Of the workbook {path.name!r} these sheets are read: {', '.join(map(repr, chosen))}{told}."
         )
     return sheets
-
-
-def _text(value: Any) -> str:
-    """A cell as text that reads one way only."""
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float):
-        if value.is_integer() and abs(value) < 1e15:
-            return str(int(value))
-        shown = repr(value)
-        # Three decimals could be read as thousands.
-        return shown + "0" if "e" not in shown and len(shown.rpartition(".")[2]) == 3 else shown
-    return "" if value is None else str(value)

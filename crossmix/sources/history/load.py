@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 from crossmix.config import Data
 from crossmix.schema import DataError
-from crossmix.sources import log_files, takes_folder, verify_file, verify_files
+from crossmix.sources import in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
-from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, wide
+from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, warehouse, wide
 from crossmix.sources.history.sheet import Sheet, without_totals
 
 ONLY = "all campaigns"
@@ -78,6 +79,9 @@ class _Part:
 
 
 def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    if in_warehouse(data):
+        sheet, digest = warehouse.read(str(data.path))
+        return [sheet], digest
     path = Path(data.path or "")
     files = log_files(data) if takes_folder(data) else {path.name: path}
     files = {name: file for name, file in files.items() if not file.name.startswith(("~$", "."))}
@@ -98,7 +102,8 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
     found = known.find(sheet.header, data.columns, sheet.name)
-    sheet = without_totals(sheet, found.at.get("date"), dates.is_date)
+    named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
+    sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     notes = list(sheet.notes)
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
     columns = {name: [cell.strip() for cell in turned[at]] for name, at in found.at.items()}
@@ -120,7 +125,9 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
     code = _currency(others, found.currency, sign, sheet.name)
     renamed = [
-        f"{name} = {sheet.header[at]!r}" for name, at in found.at.items() if sheet.header[at].strip().lower() != name
+        f"{name} = {sheet.header[found.at[name]]!r}"
+        for name in known.KNOWN
+        if name in found.at and sheet.header[found.at[name]].strip().lower() != name
     ]
     if renamed:
         notes.append(f"Columns of {sheet.stem!r} are read as: {', '.join(renamed)}.")
@@ -225,6 +232,11 @@ def _number(text: str) -> float | None:
 def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
     """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
     days = sorted({day for text in set(history["date"]) if (day := _date(text))})
+    gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
+    if gaps and gaps[len(gaps) // 2] != 1:
+        raise DataError(
+            f"data.idle_days: rows are {gaps[len(gaps) // 2]} days apart; it is for histories by day: drop the setting"
+        )
     absent = plausible.missing_days(days)
     if not absent:
         return history

@@ -140,8 +140,7 @@ def _convention(
         if shown is not None:
             found.proof.setdefault((".", "decimal"), (name, shown))
     for name, texts in cores.items():
-        for text in texts:
-            _prove(name, text, found, open_)
+        _prove(name, "\n".join(texts), found, open_)
     for separator in ".,":
         both = [found.proof.get((separator, role)) for role in ("decimal", "thousands")]
         if both[0] and both[1]:
@@ -161,26 +160,33 @@ def _convention(
     return found
 
 
-def _prove(name: str, text: str, found: Convention, open_: dict[str, list[tuple[str, str]]]) -> None:
-    """Enter what one value proves, or that it is open."""
-    if _EXPONENT.fullmatch(text):
-        return
-    core = text.lstrip("-")
-    there = [separator for separator in ".," if separator in core]
-    example = (name, text)
-    if len(there) == 2:
-        last = max(there, key=core.rfind)
-        found.proof.setdefault((last, "decimal"), example)
-        found.proof.setdefault((OTHER[last], "thousands"), example)
-    elif there:
-        separator = there[0]
-        head, *tail = core.split(separator)
-        if len(tail) > 1:
-            found.proof.setdefault((separator, "thousands"), example)
-        elif len(tail[0]) != 3 or len(head) > 3 or head in {"", "0"} or head.startswith("0"):
-            found.proof.setdefault((separator, "decimal"), example)
-        else:
-            open_.setdefault(separator, []).append(example)
+def _patterns(separator: str, other: str) -> tuple[re.Pattern[str], ...]:
+    """Lines in which a separator is a decimal one after thousands, a decimal one, a thousands one; is open."""
+    s, o = re.escape(separator), re.escape(other)
+    patterns = (
+        rf"^-?[\d{o}]*{o}[\d{o}]*{s}\d*$",
+        rf"^-?\d*{s}(?:\d{{0,2}}|\d{{4,}})$|^-?(?:\d{{4,}}|0\d*|){s}\d{{3}}$",
+        rf"^-?\d*{s}\d*{s}[\d{s}]*$",
+        rf"^-?[1-9]\d{{0,2}}{s}\d{{3}}$",
+    )
+    return tuple(re.compile(pattern, re.MULTILINE) for pattern in patterns)
+
+
+_PATTERNS = {separator: _patterns(separator, other) for separator, other in OTHER.items()}
+
+
+def _prove(name: str, lines: str, found: Convention, open_: dict[str, list[tuple[str, str]]]) -> None:
+    """Enter what the values of a column prove, one a line, and which are open."""
+    for separator, (after, decimal, thousands, undecided) in _PATTERNS.items():
+        if both := after.search(lines):
+            found.proof.setdefault((separator, "decimal"), (name, both.group()))
+            found.proof.setdefault((OTHER[separator], "thousands"), (name, both.group()))
+        if one := decimal.search(lines):
+            found.proof.setdefault((separator, "decimal"), (name, one.group()))
+        if one := thousands.search(lines):
+            found.proof.setdefault((separator, "thousands"), (name, one.group()))
+        if values := undecided.findall(lines):
+            open_.setdefault(separator, []).extend((name, value) for value in values)
 
 
 def _two(what: str, one: tuple[str, str], two: tuple[str, str]) -> DataError:

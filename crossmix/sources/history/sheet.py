@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 from crossmix.schema import DataError
 
@@ -15,6 +19,8 @@ TOTALS = (
     *("totale", "total general", "total général", "totaal", "suma", "somme", "overall", "итого", "合計", "总计"),
 )
 """How total rows begin."""
+MOST_NAMELESS = 3
+"""So many rows without date and names are sums of the rest; with more, something else is wrong with the file."""
 Score = Callable[[Sequence[str]], int]
 """How many columns of a history a line of cells names."""
 
@@ -98,22 +104,30 @@ def _header_at(lines: Sequence[Sequence[str]], score: Score) -> int:
     return best if scores[best] >= 2 else 0
 
 
-def without_totals(sheet: Sheet, date: int | None, is_date: Callable[[str], bool]) -> Sheet:
+def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date: Callable[[str], bool]) -> Sheet:
     """The sheet without total rows and without lines below the table.
 
-    A total row begins with a word for it and has no date; a line below has no date and at most one cell.
+    A total row has no date, and a word for it in some cell or neither date nor names; a line below has no date and at
+    most one cell.
 
     Args:
-        date: index of the column of dates; `None`: there is none, and only the first cell tells.
+        date: index of the column of dates; `None`: there is none.
+        named: indices of platform and campaign, as far as they are there.
     """
     kept, totals, below = [], [], 0
+    nameless = 0
     for row in sheet.rows:
         dated = date is not None and is_date(row[date])
         if not dated:
-            first = next((cell for cell in row if cell.strip()), "")
-            if is_total(first):
-                totals.append(first.strip())
+            word = next((cell for cell in row if is_total(cell)), None)
+            if word is not None:
+                totals.append(word.strip())
                 continue
+            if date is not None and named and not any(row[at].strip() for at in (date, *named)) and any(row):
+                nameless += 1
+                if nameless <= MOST_NAMELESS:
+                    totals.append("no date, no name")
+                    continue
             if sum(bool(cell.strip()) for cell in row) == 1 and len(row) > 2:
                 below += 1
                 continue
@@ -124,3 +138,18 @@ def without_totals(sheet: Sheet, date: int | None, is_date: Callable[[str], bool
     if below:
         notes.append(f"{below} line(s) of {sheet.stem!r} with a single cell are no rows and are left out.")
     return Sheet(sheet.name, sheet.stem, sheet.header, kept, notes)
+
+
+def cell_text(value: Any) -> str:
+    """A value of a workbook or a database as text that reads one way only."""
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        if value == int(value) and abs(value) < 1e15:
+            return str(int(value))
+        shown = str(value)
+        # Three decimals could be read as thousands.
+        return shown + "0" if "e" not in shown.lower() and len(shown.rpartition(".")[2]) == 3 else shown
+    return "" if value is None else str(value)

@@ -17,6 +17,8 @@ SEPARATORS = (",", ";", "\t", "|")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Characters that no text has."""
+IPINYOU = re.compile(r"[0-9a-f]{16,}\t\d{17}\t", re.IGNORECASE)
+"""How a line of iPinYou's raw logs begins: the bid's id and a time to the millisecond."""
 
 
 def read(path: Path, score: Score) -> Sheet:
@@ -26,6 +28,11 @@ def read(path: Path, score: Score) -> Sheet:
         DataError: it is no text, or no table.
     """
     text, encoding = decoded(path)
+    if IPINYOU.match(text):
+        raise DataError(
+            f"data.path: {str(path)!r} looks like a raw iPinYou log, a line for each impression and no header; it is "
+            "no spend history: bring it into the 27 columns with a header and read it with --source ipinyou"
+        )
     text, separator, said = _separator(text, score)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

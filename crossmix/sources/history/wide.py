@@ -15,7 +15,7 @@ _SPLIT = re.compile(r"[\s_\-./|:()\[\]]+")
 def parted(name: str) -> tuple[str, str] | None:
     """Platform and history's column of a wide table's name; `None`: it is no such name."""
     words = [word for word in _SPLIT.split(name.strip()) if word]
-    for size in range(1, min(4, len(words))):
+    for size in range(min(3, len(words) - 1), 0, -1):  # `conv value` before `value`
         for figure, rest in ((words[-size:], words[:-size]), (words[:size], words[size:])):
             column = column_of(" ".join(figure))
             if column in (*NUMBERS, PLANNED) and column_of(" ".join(rest)) is None and rest:

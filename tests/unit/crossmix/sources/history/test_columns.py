@@ -1,0 +1,80 @@
+"""Names of columns: what platforms and connectors call them, and what is said where one is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from crossmix.schema import DataError
+from crossmix.sources.history import columns
+
+EXPORTS = {
+    "Google Ads": "Day,Campaign,Currency code,Cost,Impr.,Clicks,Conversions,Conv. value",
+    "Google Ads in German": "Tag,Kampagne,Währungscode,Kosten,Impr.,Klicks,Conversions,Conv.-Wert",
+    "Meta Ads": (
+        "Reporting starts,Reporting ends,Campaign name,Amount spent (EUR),Impressions,Link clicks,Clicks (all),"
+        "Website purchases,Website purchases conversion value"
+    ),
+    "TikTok": "By Day,Campaign name,Cost,Impressions,Clicks (destination),Conversions,Total complete payment value",
+    "GA4": "Date,Session source / medium,Session campaign,Ads cost,Ads impressions,Ads clicks,Key events,Total revenue",
+    "LinkedIn": (
+        "Start Date (in UTC),Campaign Group Name,Total Spent,Impressions,Clicks,Conversions,Total Conversion Value"
+    ),
+    "Microsoft": "Gregorian date,Campaign name,Spend,Impressions,Clicks,Conversions,Revenue",
+    "dbt ad_reporting": "date_day,platform,campaign_name,clicks,impressions,spend,conversions,conversions_value",
+    "Airbyte": (
+        "segments.date,campaign.name,metrics.cost_micros,metrics.impressions,metrics.clicks,metrics.conversions,"
+        "metrics.conversions_value"
+    ),
+}
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_every_export_has_its_figures_found(export: str) -> None:
+    header = EXPORTS[export].split(",")
+    found = columns.find(header, {}, export)
+    assert {"date", "campaign", *columns.NUMBERS} - {"campaign"} <= set(found.at)
+    assert len(set(found.at.values())) == len(found.at)
+
+
+def test_the_right_one_of_two_is_read_and_the_other_told() -> None:
+    header = EXPORTS["Meta Ads"].split(",")
+    found = columns.find(header, {}, "meta.csv")
+    assert header[found.at["clicks"]] == "Link clicks"
+    assert found.rivals["clicks"] == ["Clicks (all)"]
+    assert found.currency == "EUR"
+    assert columns.find(header, {"clicks": "Clicks (all)"}, "meta.csv").at["clicks"] == header.index("Clicks (all)")
+
+
+def test_micros_are_seen_by_their_name() -> None:
+    assert columns.find(EXPORTS["Airbyte"].split(","), {}, "a").micros
+    assert not columns.find(EXPORTS["TikTok"].split(","), {}, "a").micros
+
+
+def test_a_name_is_compared_without_case_signs_and_currency() -> None:
+    assert columns.plain("Conv. value (EUR)") == columns.plain("conv_value") == "conv value"
+    assert columns.plain("Spend USD") == "spend"
+    assert columns.currency_of("Amount spent [usd]") == "USD"
+    assert columns.currency_of("Cost") is None
+
+
+@pytest.mark.parametrize(
+    ("mapped", "message"),
+    [
+        ({"budget": "Kosten"}, r"data\.columns\.budget: a history has no such column; use one of date, platform"),
+        ({"spend": "Geld"}, r"data\.columns\.spend: 'x' has no column 'Geld'; it has date, Kosten"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_refused(mapped: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        (columns.check_mapped(mapped), columns.find(["date", "Kosten"], mapped, "x"))
+
+
+def test_two_currencies_in_the_header_are_refused() -> None:
+    with pytest.raises(DataError, match=r"spend: 'x' has it in USD and revenue in EUR; convert one"):
+        columns.find(["date", "Cost (USD)", "Revenue (EUR)"], {}, "x")
+
+
+def test_sales_that_no_platform_claims_are_named_so() -> None:
+    found = columns.find(["date", "revenue"], {}, "sales.csv").at
+    lacks = [name for name in columns.REQUIRED if name not in found]
+    assert "sales that no platform claims" in str(columns.missing("sales.csv", ["date", "revenue"], found, lacks))
