@@ -102,8 +102,8 @@ def _lost(marked: Table, money: str) -> tuple[Lost, ...]:
     """The money of the rows that break a rule."""
     bad = marked.filter(marked[CODE].notnull())
     # What is not finite tells nothing; a sum with it would not either.
-    finite = ~(bad[money].isnan() | bad[money].isinf()).fill_null(True)
-    bad = bad.mutate(_money=ibis.ifelse(finite, bad[money].abs(), 0.0), _untold=ibis.ifelse(finite, 0, 1))
+    told = (bad[money].notnull() & ~bad[money].isnan() & ~bad[money].isinf()).fill_null(False)
+    bad = bad.mutate(_money=ibis.ifelse(told, bad[money].abs(), 0.0), _untold=ibis.ifelse(told, 0, 1))
     sums = bad.group_by("platform", code=bad[CODE]).agg(
         rows=bad.count(), spend=bad["_money"].sum(), untold=bad["_untold"].sum()
     )

@@ -10,10 +10,10 @@ import pytest
 
 from crossmix.artifacts import Evaluation, GateTable, IngestReport, MarketReport
 from crossmix.evaluate.gates.case import CRITERIA
+from crossmix.ingest.bookings import rules as booking_rules
 from crossmix.ingest.clean import impression_rules, plan_rules
-from crossmix.ingest.history_tables import outcome_rules
 from crossmix.market.model import PARAMETERS
-from crossmix.schema import CREATIVES, IMPRESSIONS, OUTCOMES, PLANS, SPLITS, Column, Meta
+from crossmix.schema import BOOKED, CREATIVES, IMPRESSIONS, PLANS, SPLITS, Column, Meta
 from crossmix.sources.rules import contract
 from tests.support.report_steps import NAMES, demo
 
@@ -40,11 +40,11 @@ def quarantine_codes() -> Iterator[str]:
     def empty(columns: tuple[Column, ...]) -> ibis.Table:
         return ibis.table({column.name: column.kind for column in columns}, name="t")
 
-    for columns in (IMPRESSIONS, CREATIVES, OUTCOMES, PLANS):
+    for columns in (IMPRESSIONS, CREATIVES, BOOKED, PLANS):
         yield from (rule.code for rule in contract(empty(columns), columns))
         yield from (f"{column.name}_{what}" for column in columns for what in ("wrong_type", "not_finite", "conflict"))
     yield from (rule.code for rule in impression_rules(empty(IMPRESSIONS)))
-    yield from (rule.code for rule in outcome_rules(empty(OUTCOMES)))
+    yield from (rule.code for rule in booking_rules(empty(BOOKED)))
     yield from (rule.code for rule in plan_rules(empty(PLANS), {"a": "a"}, ["c"]))
 
 

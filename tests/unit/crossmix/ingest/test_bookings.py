@@ -36,7 +36,7 @@ def _told(dataset: Dataset) -> str:
 )
 def test_a_channel_without_delivery_is_held_and_told(tmp_path: Path, columns: dict[str, object], missing: str) -> None:
     history = planted()
-    dataset = ingested(tmp_path, with_channel(history, 0.39, **columns))
+    dataset = ingested(tmp_path, with_channel(history, 0.39, **columns), 'data.accept=["conversions"]')
     meta = dataset.meta
     assert set(meta.platforms) == set(WORLD)
     (tv,) = meta.held
@@ -88,7 +88,7 @@ def test_blank_results_beside_a_delivery_are_zero(tmp_path: Path) -> None:
 
 def test_rows_without_any_number_count_as_absent(tmp_path: Path) -> None:
     history = planted(60)
-    ahead = pd.DataFrame({"date": ["2025-03-08", "2025-03-09"] * 4, "platform": list(WORLD) * 2})
+    ahead = pd.DataFrame([{"date": day, "platform": name} for day in ("2025-03-08", "2025-03-09") for name in WORLD])
     dataset = ingested(tmp_path, pd.concat([history, ahead]))
     pd.testing.assert_frame_equal(dataset.frame("outcomes"), ingested(tmp_path / "b", history).frame("outcomes"))
     assert dataset.meta.rows["imputed"]["rows_without_numbers"] == 8

@@ -55,10 +55,10 @@ def test_much_of_the_money_stops_unless_accepted(lost: Lost, message: str) -> No
 
 
 def _spoilt(history: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """The days with most spend of `search` have their numbers with a unit."""
+    """The days with most spend of `search` have words for numbers."""
     history = history.astype({"revenue": object})
     big = history[history["platform"] == "search"]["spend"].nlargest(rows).index
-    history.loc[big, "revenue"] = "12 EUR"
+    history.loc[big, "revenue"] = "twelve"
     return history
 
 
@@ -76,6 +76,17 @@ def test_a_history_that_loses_its_big_days_stops(tmp_path: Path) -> None:
 def test_little_of_the_money_is_told(tmp_path: Path) -> None:
     dataset = ingested(tmp_path, _spoilt(planted(), 1))
     assert len(_told(dataset.path)) == 1
+
+
+@pytest.mark.parametrize("spend", ["", "a lot"])
+def test_rows_that_do_not_tell_their_spend_are_weighed_as_usual_ones(tmp_path: Path, spend: str) -> None:
+    history = planted().astype({"spend": object})
+    history.loc[range(5), "spend"] = spend
+    dataset = ingested(tmp_path, history)
+    sound = planted().iloc[5:]
+    usual = 5 * sound.loc[sound["platform"] == "search", "spend"].mean()
+    (share,) = (IngestReport.load(dataset.path).rows.quarantined_spend or {}).values()
+    assert share == pytest.approx(usual / (sound["spend"].sum() + usual), rel=1e-6)
 
 
 def test_impressions_are_weighed_too(tmp_path: Path) -> None:
