@@ -142,7 +142,8 @@ class _Whitened:
     @classmethod
     def of(cls, observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> _Whitened:
         stacked = np.concatenate([observed_TK[..., None], columns.x_TKR], 2)
-        return cls(*(torch.from_numpy(np.ascontiguousarray(one)) for one in (stacked, noise_TK, seen_TK)), columns)
+        noise, seen = np.ascontiguousarray(noise_TK), np.ascontiguousarray(seen_TK)
+        return cls(torch.from_numpy(stacked), torch.from_numpy(noise), torch.from_numpy(seen), columns)
 
     def at(self, law: Law) -> tuple[Array, Array, float]:
         """beta, its covariance, and the log-likelihood with beta integrated out."""
