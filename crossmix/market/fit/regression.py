@@ -121,9 +121,9 @@ def fit_counts(
         rate_TK = mean(beta_KR)
         mean_TK = np.maximum(np.where(seen_TK, exposure_TK * rate_TK, 1.0), 1e-6)
         working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
-        # The law hardly depends on the weights: it is found once they are nearly right.
-        known = law if number == 1 or line is None or law is not None else line.law
-        line = fit(working, 1 / mean_TK, seen_TK, columns, START if line is None and law is None else known)
+        # The law hardly depends on the weights: it is found once, when they are nearly right.
+        known = law if law is not None or number == 1 else START if line is None else line.law
+        line = fit(working, 1 / mean_TK, seen_TK, columns, known)
         beta_KR = line.beta_KR
     assert line is not None
     return line, exposure_TK * mean(beta_KR)
@@ -142,7 +142,8 @@ class _Whitened:
     @classmethod
     def of(cls, observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> _Whitened:
         stacked = np.concatenate([observed_TK[..., None], columns.x_TKR], 2)
-        return cls(*(torch.from_numpy(np.ascontiguousarray(one)) for one in (stacked, noise_TK, seen_TK)), columns)
+        noise, seen = np.ascontiguousarray(noise_TK), np.ascontiguousarray(seen_TK)
+        return cls(torch.from_numpy(stacked), torch.from_numpy(noise), torch.from_numpy(seen), columns)
 
     def at(self, law: Law) -> tuple[Array, Array, float]:
         """beta, its covariance, and the log-likelihood with beta integrated out."""

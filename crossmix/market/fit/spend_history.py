@@ -46,12 +46,12 @@ LEVEL = {
 SLOPE = {
     "impressions": Spread(0.85, 0.15, 0.08, 0.03, 0.03),
     "clicks": Spread(-0.1, 0.12, 0.06, 0.03, 0.03),
-    "conversions": Spread(0.0, 0.15, 0.06, 0.03, 0.03),
+    "conversions": Spread(0.0, 0.15, 0.12, 0.03, 0.03),
 }
 BEND = {
     "impressions": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
     "clicks": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
-    "conversions": Spread(-0.02, 0.05, 0.04, 0.02, 0.02),
+    "conversions": Spread(-0.04, 0.08, 0.1, 0.02, 0.02),
 }
 WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0}
 """Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
@@ -162,6 +162,11 @@ class _History:
     def cells(self) -> tuple[int, int]:
         return self.shape[1:]
 
+    @property
+    def tried(self) -> Mask:
+        """Cells that delivered, (C, P)."""
+        return np.asarray(self.seen_TK.any(0).reshape(self.cells), bool)
+
     def log_spend(self) -> Array:
         """u of every cycle, (T, K); 0 where nothing was delivered."""
         spend = np.maximum(self.totals_TK["spend"], 1e-9)
@@ -259,7 +264,7 @@ def _log_rate(count_TK: Array, exposure_TK: Array, seen_TK: Mask) -> Array:
 
 def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple[Pair, Pair, Pair]:
     """Slope, bend and level of one series, pooled; levels at the cell's usual spend."""
-    tried = history.seen_TK.any(0).reshape(history.cells)
+    tried = history.tried
     beta, covariance = line.beta_KR, line.covariance_KRR
 
     def own(index: int, spread: Spread) -> Pair:
@@ -348,7 +353,7 @@ def _described(
         week=week,
         price_multiplier=np.exp(-drift / gain),
         price_noise=noise / gain**2,
-        untried=~history.seen_TK.any(0).reshape(history.cells),
+        untried=~history.tried,
     )
 
 
