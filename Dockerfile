@@ -1,4 +1,4 @@
-# Three images of one wheel: steps, train (CUDA), serve. docs/guides/images.md says how they are built.
+# Four images of one wheel: steps, train (CUDA), serve, spark (ingest). docs/guides/images.md says how they are built.
 #   docker build --target serve --build-arg BASE="$(cat locks/base.txt)" -t crossmix-serve .
 # BASE has no default: a Debian-based image of CPython 3.11 for Linux x86_64, by digest.
 ARG BASE
@@ -75,3 +75,23 @@ RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
         crossmix.registry.store, feature_repo.features, kserve, psycopg, redis'
 USER 10001:10001
 CMD ["crossmix", "serve", "--help"]
+
+FROM base AS java
+# What the base's own distribution has: 17 of Debian 12, 21 of Debian 13, either is Spark's. tini is process 1, which
+# buries Python workers whose JVM is gone.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends default-jre-headless tini \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM java AS spark
+RUN --mount=type=bind,source=locks/spark.txt,target=/locks/spark.txt \
+    --mount=type=bind,from=wheels,target=/wheels \
+    --mount=type=secret,id=pip,target=/etc/pip.conf \
+    pip install --no-deps --no-build-isolation --find-links /wheels --require-hashes -r /locks/spark.txt
+RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
+    pip install --no-deps --no-index /dist/*.whl && pip check
+USER 10001:10001
+# Spark on Kubernetes starts the image as `driver ...` or `executor`.
+ENTRYPOINT ["tini", "-s", "--", "python3", "-m", "pipelines.spark_pod"]
+CMD ["python3", "-m", "pipelines.cli.main", "--help"]

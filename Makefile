@@ -66,7 +66,7 @@ $(SUPPLY)/.stamp: pyproject.toml $(CONSTRAINTS)
 lock: setup $(SUPPLY)/.stamp ## the images' lock files; WHEELS=DIR has torch for CPUs, BASE=NAME:TAG the base image
 	$(BIN)/python -m supply.lock --uv $(SUPPLY)/bin/uv $(if $(WHEELS),--find-links $(WHEELS)) $(if $(BASE),--base $(BASE))
 
-image: ## one image: TARGET=steps|train|serve, WHEELS=DIR has torch for CPUs (steps)
+image: ## one image: TARGET=steps|train|serve|spark, WHEELS=DIR has torch for CPUs (steps)
 	@test -s locks/base.txt || { echo "locks/base.txt: missing; make lock BASE=NAME:TAG where an image registry is reached" >&2; exit 2; }
 	docker build --target $(TARGET) --build-arg BASE="$$(cat locks/base.txt)" \
 		$(if $(WHEELS),--build-context wheels=$(WHEELS)) -t crossmix-$(TARGET) .

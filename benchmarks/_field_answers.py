@@ -24,7 +24,7 @@ from crossmix.config import Config, load
 from crossmix.ingest.step import ingest
 from crossmix.market.fit.fit import fit
 from crossmix.market.model import Market
-from crossmix.market.model import load as load_market
+from crossmix.market.model import load_served as load_market
 
 FACTORS = (0.5, 1.0, 2.0)
 """Of today's budget, at which revenue is asked for."""

@@ -23,7 +23,7 @@ from crossmix.market.price import LogNormalPrice
 
 Array = NDArray[np.float64]
 NOISE = 0.1
-"""Deviation of ln of each stage's noise."""
+"""Deviation of ln of the noise on impressions, and of that on clicks; of conversions the noise is their count's."""
 STEPS, REACH, ZOOMS = 240, 8, 4
 """Steps of the first lattice of `best`, its points to either side while it closes in, and how often it does."""
 
@@ -64,8 +64,8 @@ class Response(Protocol):
     def of(self, size_C: Array, sold_C: Array) -> Self:
         """The response of campaigns that are so large, and convert so well, of this of one campaign."""
 
-    def play(self, spend_TCP: Array, noise_3TCP: Array, rng: np.random.Generator) -> Played:
-        """Every day's counts; `noise_3TCP`: factors of mean 1 on the impressions, clicks and conversions."""
+    def play(self, spend_TCP: Array, noise_2TCP: Array, rng: np.random.Generator) -> Played:
+        """Every day's counts; `noise_2TCP`: factors of mean 1 on the impressions and the clicks."""
 
     def mean(self, spend_CP: Array) -> Array:
         """Expected conversions of a day at that spend, day after day; (..., C, P)."""
@@ -92,10 +92,10 @@ class Power:
     def of(self, size_C: Array, sold_C: Array) -> Self:
         return replace(self, at=self.at.of(size_C, sold_C))
 
-    def play(self, spend_TCP: Array, noise_3TCP: Array, rng: np.random.Generator) -> Played:
-        impressions = self.at.impressions * (spend_TCP / self.at.spend) ** self.gamma * noise_3TCP[0]
-        clicks = self.at.clicks * (impressions / self.at.impressions) ** self.delta * noise_3TCP[1]
-        conversions = self.at.conversions * (clicks / self.at.clicks) ** self.eta * noise_3TCP[2]
+    def play(self, spend_TCP: Array, noise_2TCP: Array, rng: np.random.Generator) -> Played:
+        impressions = self.at.impressions * (spend_TCP / self.at.spend) ** self.gamma * noise_2TCP[0]
+        clicks = self.at.clicks * (impressions / self.at.impressions) ** self.delta * noise_2TCP[1]
+        conversions = self.at.conversions * (clicks / self.at.clicks) ** self.eta
         return Played(impressions, clicks, conversions)
 
     def mean(self, spend_CP: Array) -> Array:
@@ -120,10 +120,10 @@ class Hill:
     def of(self, size_C: Array, sold_C: Array) -> Self:
         return replace(self, at=self.at.of(size_C, sold_C))
 
-    def play(self, spend_TCP: Array, noise_3TCP: Array, rng: np.random.Generator) -> Played:
-        impressions = self.at.impressions * spend_TCP / self.at.spend * noise_3TCP[0]
-        clicks = self.at.clicks / self.at.impressions * impressions * noise_3TCP[1]
-        return Played(impressions, clicks, self.mean(spend_TCP) * noise_3TCP.prod(0))
+    def play(self, spend_TCP: Array, noise_2TCP: Array, rng: np.random.Generator) -> Played:
+        impressions = self.at.impressions * spend_TCP / self.at.spend * noise_2TCP[0]
+        clicks = self.at.clicks / self.at.impressions * impressions * noise_2TCP[1]
+        return Played(impressions, clicks, self.mean(spend_TCP) * noise_2TCP.prod(0))
 
     def mean(self, spend_CP: Array) -> Array:
         x = (spend_CP / self.at.spend) ** self.k
@@ -146,13 +146,13 @@ class Logarithm:
     def of(self, size_C: Array, sold_C: Array) -> Self:
         return replace(self, at=self.at.of(size_C, sold_C))
 
-    def play(self, spend_TCP: Array, noise_3TCP: Array, rng: np.random.Generator) -> Played:
+    def play(self, spend_TCP: Array, noise_2TCP: Array, rng: np.random.Generator) -> Played:
         part = self._part(spend_TCP)
-        up_to = noise_3TCP.cumprod(0)
+        up_to = noise_2TCP.cumprod(0)
         return Played(
             self.at.impressions * part * up_to[0],
             self.at.clicks * part * up_to[1],
-            self.at.conversions * part * up_to[2],
+            self.at.conversions * part * up_to[1],
         )
 
     def mean(self, spend_CP: Array) -> Array:
@@ -181,14 +181,14 @@ class CarryOver:
     def of(self, size_C: Array, sold_C: Array) -> Self:
         return replace(self, usual=self.usual.of(size_C, sold_C))
 
-    def play(self, spend_TCP: Array, noise_3TCP: Array, rng: np.random.Generator) -> Played:
-        played = self.usual.play(spend_TCP, noise_3TCP, rng)
+    def play(self, spend_TCP: Array, noise_2TCP: Array, rng: np.random.Generator) -> Played:
+        played = self.usual.play(spend_TCP, noise_2TCP, rng)
         carried = spend_TCP[..., self.slot].copy()
         for day in range(1, len(carried)):
             carried[day] = self.keep * carried[day - 1] + (1 - self.keep) * carried[day]
         instead = spend_TCP.copy()
         instead[..., self.slot] = carried
-        later = self.usual.play(instead, noise_3TCP, rng).conversions
+        later = self.usual.play(instead, noise_2TCP, rng).conversions
         conversions = played.conversions.copy()
         conversions[..., self.slot] = later[..., self.slot]
         return Played(played.impressions, played.clicks, conversions)
@@ -201,7 +201,7 @@ class CarryOver:
 class Auction:
     """The project's own market, every auction played (`crossmix.market.mechanism.exact`); one campaign.
 
-    The noise moves prices, click and conversion rates.
+    The noise moves prices and click rates.
     """
 
     conditions: Conditions
@@ -214,16 +214,14 @@ class Auction:
         larger = replace(self.conditions, requests=self.conditions.requests * size, cvr=self.conditions.cvr * sold)
         return replace(self, conditions=larger, spend=self.spend * size_C[:, None])
 
-    def play(self, spend_TCP: Array, noise_3TCP: Array, rng: np.random.Generator) -> Played:
+    def play(self, spend_TCP: Array, noise_2TCP: Array, rng: np.random.Generator) -> Played:
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        price, ctr, cvr = (torch.as_tensor(factor[:, 0]) for factor in noise_3TCP)
+        price, ctr = (torch.as_tensor(factor[:, 0]) for factor in noise_2TCP)
         days = len(spend_TCP)
         law = self.conditions.price
         wide = type(law)(*(getattr(law, name).expand(days, -1) for name in law.__dataclass_fields__))
         usual = self.conditions.each(lambda table: table.expand(days, -1), wide)
-        outcome = exact(
-            scaled(usual, price_multiplier=price, ctr=ctr, cvr=cvr), torch.as_tensor(spend_TCP[:, 0]), generator
-        )
+        outcome = exact(scaled(usual, price_multiplier=price, ctr=ctr), torch.as_tensor(spend_TCP[:, 0]), generator)
         shown, clicked, bought = (
             count.numpy()[:, None] for count in (outcome.impressions, outcome.clicks, outcome.conversions)
         )

@@ -201,7 +201,7 @@ def world(kind: str, seed: int) -> World:
     tried_CP = _tried(bent, rng, len(campaigns), len(platforms))
     demand_T = _demand(bent, rng)
     spend_TCP = _spend(bent, rng, response.spend, demand_T)
-    noise = np.exp(_wander(rng, (3, *spend_TCP.shape), NOISE, axis=1) - 0.5 * NOISE**2)
+    noise = np.exp(_wander(rng, (2, *spend_TCP.shape), NOISE, axis=1) - 0.5 * NOISE**2)
     day_T = demand_T[:, None, None]
     played = response.play(spend_TCP / day_T, noise, rng)
     counts = _counted(played, day_T, rng)
@@ -248,7 +248,7 @@ def _response(bent: Kind, rng: np.random.Generator, platforms: int) -> Response:
 
 
 def _of_family(bent: Kind, rng: np.random.Generator, cells: Cells) -> Response:
-    platforms = cells.spend.shape[1]
+    platforms: int = cells.spend.shape[1]
 
     def between(low: float, high: float) -> Array:
         return rng.uniform(low, high, platforms)

@@ -1,14 +1,15 @@
 """One look of the residuals' monitor in a process of its own: for `benchmarks.monitor_rows`.
 
-`python -m benchmarks._look FOLDER DAYS`: FOLDER has watch.npz and serving.db; DAYS after its first campaign began.
+`python -m benchmarks._look FOLDER MOMENT`: FOLDER has watch.npz and serving.db; MOMENT is ISO, UTC.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,22 @@ import numpy as np
 
 from crossmix.clock import MemoryClock
 from crossmix.evaluate.watch.expectation import Expectation
-from crossmix.ledger.campaigns import load_all
+from crossmix.ledger.campaigns import first_names
 from crossmix.ledger.store import Store
 from monitoring.residuals import Settings, take
 
 
-def look(folder: Path, days: int) -> dict[str, Any]:
+def look(folder: Path, now: datetime) -> dict[str, Any]:
     """What it took, and how much it looked at."""
+    # As the command does before it looks.
+    gc.freeze()
     began, imported = time.process_time(), _largest()
     expected = Expectation.from_bytes((folder / "watch.npz").read_bytes())
     store = Store(f"sqlite:///{folder / 'serving.db'}")
     try:
-        starts = min(one.starts for one in load_all(store).values())
-        now = starts + timedelta(days=days, hours=1)
         store.clock = MemoryClock(now)
+        if set(first_names(store, None)) - set(expected.campaigns):
+            raise RuntimeError(f"{folder}: campaigns that the bundle does not know")
         found = take(store, now, Settings(), expected, "0" * 64)
     finally:
         store.close()
@@ -52,4 +55,4 @@ def _largest() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(Path(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(look(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))))

@@ -37,6 +37,7 @@ from benchmarks._look import _largest
 from benchmarks._machine import machine
 from crossmix.config import laptop
 from crossmix.schema import Dataset
+from pipelines.environment import SUMS
 
 GOAL = 107.4
 """MB per million impressions: 0.1 GiB."""
@@ -183,7 +184,8 @@ def _in_a_process(case: str, code: Path, few: Path, many: Path, out: Path) -> di
     # The benchmark is this checkout's, the rest the other's.
     start = f"import sys, benchmarks; sys.path.insert(0, {str(code)!r}); from benchmarks.memory import main; main()"
     command = [sys.executable, "-P", "-c", start, "--alone", case, str(few), str(many), str(out)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    # One thread each, as a pipeline's steps have.
+    environment = os.environ | SUMS | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result

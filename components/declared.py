@@ -42,8 +42,8 @@ class Step:
     reads_log: bool = False
     """Whether it reads the raw log, whose content then counts."""
     anew: bool = False
-    """Whether every run does it for itself, as what it reads or does moves without a setting: its result is never another
-    run's. Such a step declares `readapt.run`, so that its key is the run's own."""
+    """Whether every run does it for itself, as what it reads or does moves without a setting: its result is never
+    another run's. Such a step declares `readapt.run`, so that its key is the run's own."""
     resumes: bool = False
     """Whether its core function takes `work` and goes on from what lies there: only then is it worth a second start."""
     figures: Figures | None = None

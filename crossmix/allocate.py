@@ -11,7 +11,7 @@ Shapes: P platforms, X the state's statistics.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
-from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
-from crossmix.response import Belief, Responder
+from crossmix.reasons import EDGE, Decided, PlatformShare, interval_of, overall, reasoned
+from crossmix.response import Belief, Responder, Response
 from crossmix.state import Layout
 
 Array = NDArray[Any]
 ALIKE = 0.01
 """Amounts this close, relative, count as the same."""
+FIRST = 1e-3
+"""Share of the budget that counts as the first money of a platform that gets none."""
 LEAST_LEFT = 0.01
 """Part of a flight up to which a policy's plan reads no pace from what is left (`crossmix.agents.mpc`)."""
 
@@ -125,7 +127,7 @@ def explain(
         asked = partial(belief.response, usual)
         elsewhere = other_budget(bundle, belief, state_BS[0], money)
         decided = Decided.of(belief, share_P, decision.logits_BM[0], elsewhere=elsewhere)
-    response, static = asked(share_P, money), asked(static_P, money)
+    response, static = at_least(asked, share_P, money), asked(static_P, money)
     shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided)
     revenue = float(response.revenue_P.sum())
     se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
@@ -145,6 +147,23 @@ def explain(
         **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
         notes=notes(limits, previous),
         bundle=bundle.digest,
+    )
+
+
+def at_least(asked: Responder, share_P: Array, money: float) -> Response:
+    """The response to a split; the marginal ROI of a share of nothing is what its first `FIRST` earns on average.
+
+    The closed form's slope at nothing is that of a single impression, which nobody buys alone.
+    """
+    response, first_P = asked(share_P, money), share_P < EDGE
+    if not first_P.any():
+        return response
+    begun = asked(np.where(first_P, FIRST, share_P), money)
+    each = FIRST * money
+    return replace(
+        response,
+        marginal_P=np.where(first_P, begun.revenue_P / each, response.marginal_P),
+        marginal_se_P=np.where(first_P, begun.revenue_se_P / each, response.marginal_se_P),
     )
 
 

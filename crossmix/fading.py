@@ -24,6 +24,8 @@ LEAST = 0.02
 """Share won over the usual one below which conversions are proportional to wins."""
 NEUTRAL = {"usual_share": 1.0, "elasticity": 0.0, "bend": 0.0}
 """Parameters at which conversions follow clicks: what files of before there were any stand for."""
+_FAR = 40.0
+"""|a ln v| beyond which single precision has no more to say."""
 _FLAT = 1e-3
 """kappa w below which S is w."""
 
@@ -66,8 +68,8 @@ def _over_usual(fading: Fading, win: Tensor) -> tuple[Tensor, Tensor]:
     power, q = e + fading.bend / e, fading.bend / e**2
     v = (win / fading.usual_share.clamp(min=1e-6)).clamp(min=1e-9)
     inside = v.clamp(min=LEAST)
-    raised = inside**power
-    height = (1 + q) * raised / (1 + q * raised)
+    raised = (power * inside.log()).clamp(-_FAR, _FAR).exp()
+    height = (1 + q) / (1 / raised + q)
     short = v < LEAST
     return torch.where(short, height * v / LEAST, height), torch.where(short, 1.0, power / (1 + q * raised))
 

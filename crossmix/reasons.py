@@ -25,6 +25,8 @@ from crossmix.response import BELIEF, FACTORS, Belief, Response
 
 Array = NDArray[Any]
 
+NOTHING = 5e-4
+"""Shares below it are told as nothing: they would be shown as 0.0 %."""
 LEAST = 0.001
 """Marginal ROI below which the figure says nothing more."""
 Z95 = 1.959963984540054
@@ -178,6 +180,7 @@ def reasoned(
     # nothing held in the base plan either, where there are any: the others have left their bounds, but by a little.
     free = [slot for slot, kind in enumerate(kinds) if kind is None]
     at_base: dict[int, str | None] = {}
+    base: list[float] = []
     if decided is not None:
         base = decided.belief.base_P.tolist()
         at_base = {slot: _base(limits, base[slot], slot, money, supply[slot]) for slot in free}
@@ -187,10 +190,15 @@ def reasoned(
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
         held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
+        astray = _astray(kind, earns, common, at_low=part <= low[slot] + EDGE)
+        if astray:
+            held_at = held_at.removeprefix("held ")
+        if astray and decided is not None:
+            at_base[slot] = _base(limits, base[slot], slot, money, supply[slot])
         if decided is None:
-            why = _earns(kind, earns, common)
+            why = _earns(None if astray else kind, earns, common)
         else:
-            why = _believed(kind, earns, common, decided, slot, at_base.get(slot))
+            why = _believed(None if astray else kind, earns, common, decided, slot, at_base.get(slot))
         reasons.append(
             PlatformShare(
                 platform, part, part * money, low[slot], high[slot],
@@ -257,6 +265,15 @@ def _kind(
     return "max" if abs(edge - float(limits.maximum_P[slot])) <= 1e-6 else "step"
 
 
+def _astray(kind: str | None, marginal: float, common: float | None, *, at_low: bool) -> bool:
+    """Whether a share lies at an edge that is not what holds it: at a floor where more would earn more than elsewhere,
+    at a cap where less would. Then something else moved it there, and is named."""
+    if kind in (None, "frozen", "supply") or common is None:
+        return False
+    near = NEAR * max(abs(common), 1e-12)
+    return marginal > common + near if at_low else marginal < common - near
+
+
 def _held(kind: str, share: float, low: float, amount: float, supply: float) -> str:
     if kind == "frozen":
         return f"frozen at {share:.1%}"
@@ -265,7 +282,7 @@ def _held(kind: str, share: float, low: float, amount: float, supply: float) -> 
     if kind == "supply":
         bought = f"all its requests are bought for {supply:,.2f}"
         return f"{bought}, {amount - supply:,.2f} find nothing to buy" if amount > 1.02 * supply else bought
-    if kind == "min" and share <= constraints.TOLERANCE:
+    if kind in ("min", "step") and share <= low + EDGE and share < NOTHING:
         return "gets nothing"
     return f"held at its {kind} of {share:.1%}"
 

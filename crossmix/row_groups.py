@@ -1,4 +1,4 @@
-"""A Parquet file written piece by piece: the bytes are those of the whole table written at once, the memory is not."""
+"""A Parquet file written and read piece by piece: the bytes are those of the whole table at once, the memory is not."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ GROUP = 1_048_576
 PIECE = 32_768
 PORTION = 1_024
 """Values that pyarrow encodes before it looks whether the page is full (`write_batch_size`)."""
+
+BUFFER = 65_536
+"""Bytes of a column that are read at a time."""
 
 
 class RowGroups:
@@ -55,6 +58,7 @@ class RowGroups:
 
         if self.rows:
             arrays = [_joined(waiting, field.type) for waiting, field in zip(self.waiting, self.schema, strict=True)]
+            released()
             self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema), row_group_size=self.group)
             self.rows = 0
             self.groups += 1
@@ -90,6 +94,7 @@ def _pieces(waiting: list[Any], kind: pa.DataType) -> Iterator[pa.Array]:
         end = int(ends[-1]) + 1 if len(ends) and waiting else 0
         if end:
             yield pa.concat_arrays([whole.slice(0, end)]).cast(kind)
+            released()  # else what the pieces were made of stays until all are
         rest = [whole.slice(end)]
     yield from (part.cast(kind) for part in rest)
 
@@ -105,3 +110,22 @@ def row_groups(path: Path, schema: pa.Schema, group: int = GROUP) -> Iterator[Ro
         rows.flush()
         if not rows.groups:
             writer.write_table(schema.empty_table())
+
+
+def batches(path: Path, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """A file's rows, at most `rows` at a time, so that what has been read does not stay.
+
+    By itself pyarrow reads columns ahead (`pre_buffer`) and keeps all of them, compressed, until the file is closed;
+    and each of the threads that decode keeps memory of its own.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
+        yield from file.iter_batches(rows, columns=columns, use_threads=False)
+
+
+def released() -> None:
+    """Give back what Arrow keeps of batches that have been let go: it would stay beside what is made of them."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crossmix.artifacts import Artifact, Part
+from crossmix.row_groups import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -275,9 +276,6 @@ class Dataset:
 
     def batches(self, table: str, columns: list[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
         """A table's rows in their order, at most `rows` at a time, so that memory does not grow with the log."""
-        import pyarrow.parquet as pq
-
         for part in self.parts(table):
-            with pq.ParquetFile(part) as file:
-                for batch in file.iter_batches(batch_size=rows, columns=columns):
-                    yield batch.select(columns) if columns else batch
+            for batch in batches(part, rows, columns):
+                yield batch.select(columns) if columns else batch

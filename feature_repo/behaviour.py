@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.row_groups import GROUP, row_groups
+from crossmix.row_groups import GROUP, batches, row_groups
 from crossmix.schema import DataError, Dataset
 from crossmix.sequences import ROWS, OtherOrderError, side_by_side
 from feature_repo.sources import SOURCES, TIME, USER_VIEW, schema_of, utc, write
@@ -141,24 +141,23 @@ def _write_whole(path: Path, dataset: Dataset, schema: pa.Schema) -> int:
 def newest(out: Path, together: int) -> Iterator[pd.DataFrame]:
     """Each user's newest row of the file that `write_sequences` wrote, at most `together` at a time, in its order."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    with pq.ParquetFile(out / SOURCES[USER_VIEW]) as file:
-        last = _last_rows(file)
-        start = 0
-        for batch in file.iter_batches(ROWS):
-            low, high = np.searchsorted(last, [start, start + batch.num_rows])
-            here = pa.Table.from_batches([batch.take(pa.array(last[low:high] - start))])
-            for first in range(0, here.num_rows, together):
-                yield here.slice(first, together).to_pandas()
-            start += batch.num_rows
+    path = out / SOURCES[USER_VIEW]
+    last = _last_rows(path)
+    start = 0
+    for batch in batches(path, ROWS):
+        low, high = np.searchsorted(last, [start, start + batch.num_rows])
+        here = pa.Table.from_batches([batch.take(pa.array(last[low:high] - start))])
+        for first in range(0, here.num_rows, together):
+            yield here.slice(first, together).to_pandas()
+        start += batch.num_rows
 
 
-def _last_rows(file: Any) -> NDArray[np.int64]:
+def _last_rows(path: Path) -> NDArray[np.int64]:
     """Each user's last row, ascending: rows are in order of time."""
     import pyarrow as pa
 
-    names = [batch.column("user_id") for batch in file.iter_batches(ROWS, columns=["user_id"])]
+    names = [batch.column("user_id") for batch in batches(path, ROWS, ["user_id"])]
     encoded = pa.chunked_array(names, pa.string()).dictionary_encode()
     del names
     if not len(encoded):
@@ -176,12 +175,10 @@ def span(out: Path) -> tuple[pd.Timestamp, pd.Timestamp] | None:
     """First and last time of all views; `None` where there are no rows."""
     import pandas as pd
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     ends: list[Any] = []
     for name in SOURCES.values():
-        with pq.ParquetFile(out / name) as file:
-            for batch in file.iter_batches(columns=[TIME]):
-                if batch.num_rows:
-                    ends += [pd.Timestamp(end.as_py()) for end in pc.min_max(batch.column(TIME)).values()]
+        for batch in batches(out / name, ROWS, [TIME]):
+            if batch.num_rows:
+                ends += [pd.Timestamp(end.as_py()) for end in pc.min_max(batch.column(TIME)).values()]
     return (min(ends), max(ends)) if ends else None

@@ -13,9 +13,7 @@ Shapes: T cycles, C campaigns, P platforms.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,7 +30,8 @@ from crossmix.ledger.past import Past, View
 from crossmix.ledger.store import Store
 from crossmix.ledger.watched import PART, Watched
 
-FORMAT = 3
+FORMAT = 4
+_HEAD = f"watched {FORMAT}\n".encode()
 NAMED = 7
 """Cycles that a finding adds up at most, or a day's where those are more."""
 
@@ -63,28 +62,30 @@ class _Noted:
     """Number of the row up to which cycles are told no more."""
     parts: dict[int, str]
     """Row to the digest of what was believed after it."""
-    shown: Shown
-    """Of the rows up to the newest."""
+    rows: dict[int, str]
+    """Row to the digest of what it shows: the last so many, oldest first."""
 
     def as_bytes(self) -> bytes:
-        told = {"format": FORMAT, "past": self.past.as_dict(), "base": self.base, "parts": self.parts}
-        file = io.BytesIO()
-        np.savez(file, told=np.array(json.dumps(told)), shown=np.frombuffer(self.shown.as_bytes(), np.uint8))
-        return file.getvalue()
+        """The format, a digest and JSON; `from_bytes` reads it."""
+        told = {"past": self.past.as_dict(), "base": self.base, "parts": self.parts, "rows": self.rows}
+        data = json.dumps(told).encode()
+        return _HEAD + hashlib.sha256(data).digest() + data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> _Noted:
-        """Raises what numpy and zip raise of bytes that are none."""
-        with np.load(io.BytesIO(data)) as tables:
-            told = json.loads(str(tables["told"]))
-            if told["format"] != FORMAT:
-                raise ValueError(f"format {told['format']}, this version reads {FORMAT}")
-            parts = {int(row): digest for row, digest in told["parts"].items()}
-            shown = Shown.from_bytes(tables["shown"].tobytes())
-        return cls(Past.from_dict(told["past"]), told["base"], parts, shown)
+        """Raises one of `_UNREADABLE`."""
+        if not data.startswith(_HEAD):
+            raise ValueError(f"it is not of format {FORMAT}")
+        begins = len(_HEAD) + hashlib.sha256().digest_size
+        if hashlib.sha256(data[begins:]).digest() != data[len(_HEAD) : begins]:
+            raise ValueError(_OTHER)
+        told = json.loads(data[begins:])
+        parts, rows = ({int(row): digest for row, digest in told[name].items()} for name in ("parts", "rows"))
+        return cls(Past.from_dict(told["past"]), told["base"], parts, rows)
 
 
-_UNREADABLE = (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile)
+_UNREADABLE = (KeyError, TypeError, ValueError)
+_OTHER = "it is not what was written"
 
 
 def named(expectation: Expectation) -> int:
@@ -105,52 +106,68 @@ def take(store: Store, now: datetime, name: str, settle: int, expectation: Expec
     view = pasts.view(store, expectation.campaigns, expectation.cycle_hours, now)
     if view is None:
         return None
-    noted, trouble = _noted(store, name, digest, now)
+    noted, before, trouble = _noted(store, name, digest, now)
     changed, past = pasts.compare(store, None if noted is None else noted.past, view)
     going: tuple[int, Kept] | None = None
     if noted is not None:
         going, trouble = _believed(store, name, noted, changed)
-    if noted is not None and going is not None and going[0] == view.row:
-        return Look(expectation, digest, noted.shown, going[1], view.row - noted.base)
+    if noted is not None and before is not None and going is not None and going[0] == view.row:
+        return Look(expectation, digest, before, going[1], view.row - noted.base)
     read = _read(store, now, expectation, view, going)
     if going is not None and read.first != going[0] + 1:
         # Between campaigns that have ended and those that began after them are rows of nobody.
         going, read = None, _read(store, now, expectation, view, None)
     shown, beliefs = _followed(expectation, going, read, settle)
-    if noted is not None and going is not None:
-        before = len(noted.shown) - (noted.past.row - going[0])
-        shown = noted.shown.between(0, max(before, 0)).then(shown)
+    if noted is not None and before is not None and going is not None:
+        shown = before.between(0, max(len(before) - (noted.past.row - going[0]), 0)).then(shown)
     settled = max(view.row - settle, read.first - 1) if going is None else view.row - settle
     base = settled if noted is None else max(settled, noted.base)
     told = view.row - (settled if noted is None else noted.base)
-    stay = {} if noted is None or going is None else {row: noted.parts[row] for row in noted.parts if row <= going[0]}
-    kept = _Noted(past, base, stay, shown.last(view.row - base + named(expectation) - 1))
-    _keep(store, Watched(name, digest, datetime.fromtimestamp(read.ends, UTC), b""), kept, beliefs, view.row - settle)
+    kept = _Noted(past, base, {}, {})
+    if noted is not None and going is not None:
+        stays = ({row: one for row, one in some.items() if row <= going[0]} for some in (noted.parts, noted.rows))
+        kept = _Noted(past, base, *stays)
+    last = shown.last(view.row - base + named(expectation) - 1)
+    _keep(store, Watched(name, digest, datetime.fromtimestamp(read.ends, UTC), b""), kept, beliefs, last, settle)
     return Look(expectation, digest, shown, beliefs[view.row], min(told, len(shown)), trouble)
 
 
-def _keep(store: Store, row: Watched, noted: _Noted, beliefs: Mapping[int, Kept], oldest: int) -> None:
-    """In place of what was kept; of what was believed after a row those from the oldest on."""
-    new = {number: kept.as_bytes() for number, kept in beliefs.items() if number >= oldest}
-    stay = {number: digest for number, digest in noted.parts.items() if number >= oldest}
-    parts = stay | {number: hashlib.sha256(data).hexdigest() for number, data in new.items()}
+def _keep(store: Store, row: Watched, noted: _Noted, beliefs: Mapping[int, Kept], shown: Shown, settle: int) -> None:
+    """In place of what was kept: what was believed after each of the last `settle` rows and before them, and all that
+    is shown; what of them is noted stays as it is."""
+    newest = noted.past.row
+    oldest = newest + 1 - len(shown)
+    new = {_part(row.name, at): kept.as_bytes() for at, kept in beliefs.items() if at >= newest - settle}
+    parts = {at: one for at, one in noted.parts.items() if at >= newest - settle}
+    rows = {at: one for at, one in noted.rows.items() if at >= oldest}
+    stay = [*(_part(row.name, at) for at in parts), *(_row(row.name, at) for at in rows)]
+    new |= {_row(row.name, at): shown.at(at - oldest).as_bytes() for at in range(oldest, newest + 1) if at not in rows}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in new.items()}
+    parts |= {at: digests[_part(row.name, at)] for at in beliefs if _part(row.name, at) in new}
+    rows |= {at: digests[_row(row.name, at)] for at in range(oldest, newest + 1) if at not in rows}
+    state = replace(noted, parts=parts, rows=rows).as_bytes()
     watched.keep(
         store,
-        replace(row, state=replace(noted, parts=parts).as_bytes()),
-        [replace(row, name=_part(row.name, number), state=data) for number, data in new.items()],
-        [_part(row.name, number) for number in stay],
+        replace(row, state=state),
+        [replace(row, name=name, state=data) for name, data in new.items()],
+        stay,
     )
 
 
-def _noted(store: Store, name: str, digest: str, now: datetime) -> tuple[_Noted | None, str]:
-    """What was kept of this bundle, and why it cannot be read."""
+def _noted(store: Store, name: str, digest: str, now: datetime) -> tuple[_Noted | None, Shown | None, str]:
+    """What was kept of this bundle, what its last rows show, and why it cannot be read."""
     row = watched.load(store, name)
     if row is None or row.bundle != digest or row.through > now:
-        return None, ""
+        return None, None, ""
     try:
-        return _Noted.from_bytes(row.state), ""
+        noted = _Noted.from_bytes(row.state)
+        found = watched.load_some(store, [_row(name, at) for at in noted.rows])
+        states = [found[_row(name, at)].state for at in noted.rows]
+        if [hashlib.sha256(state).hexdigest() for state in states] != list(noted.rows.values()):
+            raise ValueError(_OTHER)
+        return noted, Shown.joined([Shown.from_bytes(state) for state in states]), ""
     except _UNREADABLE as error:
-        return None, _lost(error)
+        return None, None, _lost(error)
 
 
 def _believed(store: Store, name: str, noted: _Noted, changed: int | None) -> tuple[tuple[int, Kept] | None, str]:
@@ -160,12 +177,18 @@ def _believed(store: Store, name: str, noted: _Noted, changed: int | None) -> tu
         return None, ""
     row = watched.load(store, _part(name, max(rows)))
     if row is None or hashlib.sha256(row.state).hexdigest() != noted.parts[max(rows)]:
-        return None, _lost("it is not what was written")
+        return None, _lost(_OTHER)
     return (max(rows), Kept.from_bytes(row.state)), ""
 
 
 def _part(name: str, row: int) -> str:
+    """Under which what was believed after a row is kept."""
     return f"{name}{PART}{row}"
+
+
+def _row(name: str, row: int) -> str:
+    """Under which what a row shows is kept."""
+    return f"{_part(name, row)}{PART}shown"
 
 
 def _lost(error: object) -> str:

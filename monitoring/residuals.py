@@ -98,7 +98,7 @@ def look(store: Store, now: datetime, settings: Settings, served: Served) -> Ite
         yield _unknown(expected)
         return
     expectation, digest = expected
-    strangers = sorted(set(campaigns.load_all(store)) - set(expectation.campaigns))
+    strangers = sorted(set(campaigns.first_names(store, None)) - set(expectation.campaigns))
     if strangers:
         yield _unknown(f"{', '.join(strangers)}: not in the bundle that serves, so nothing is expected; train anew")
     seen = take(store, now, settings, expectation, digest)

@@ -285,6 +285,7 @@ def describe(outcome: Outcome, out: Path) -> str:
             f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}"
             for gate in failures
         ]
+        lines.append(f"`crossmix allocate {out}` answers all the same, and says how far to trust it")
     return "\n".join(lines)
 
 

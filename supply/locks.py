@@ -74,6 +74,11 @@ TARGETS: Mapping[str, Target] = {
               "serving.live.beside", "crossmix.registry.store",
               "crossmix.registry.refusing", "feature_repo.features", "crossmix.ledger.store", "psycopg", "redis"),
     ),
+    "spark": Target(
+        extras=("spark",),
+        runs=("pipelines.spark_pod", "components.ingest.step", "components.steps", "crossmix.ingest.step",
+              "crossmix.sources.spark", "pyspark.sql", "py4j.protocol", "ibis.backends.pyspark"),
+    ),
 }  # fmt: skip
 
 

@@ -120,4 +120,5 @@ class LimitDefaults:
     freeze: tuple[str, ...] = ()
     """Platforms whose share stays where it is."""
     probe: Annotated[float, Field(gt=0, le=1)] = 0.02
-    """Share that a platform of which nothing is known may have, to find out: one that has gone silent, or opens."""
+    """Share that a platform of which nothing is known may have, to find out: one that has gone silent, or opens, or on
+    which a campaign of a spend history never ran, where no campaigns that did can be compared."""

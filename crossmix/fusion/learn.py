@@ -25,6 +25,8 @@ WARM_UP = 0.1
 LARGEST_NORM = 1.0
 CHECKED_ROWS = 20_000
 """Most calibration rows that tell, after each epoch, which epoch's weights are kept."""
+PIECE = 1_024
+"""Rows that go through the module at a time where no gradient is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +129,25 @@ def rate_at(step: int, steps: int) -> float:
 
 
 def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int32], present: NDArray[np.bool_]) -> Tensor:
-    """The entire-space loss of some rows, each distinct creative projected once."""
+    """The entire-space loss of some rows, each distinct creative projected once.
+
+    Without gradients `PIECE` rows go through the module at a time: no more temporaries stand at once than in training.
+    """
     device = next(module.parameters()).device
     distinct, inverse = np.unique(table.creative[picked], return_inverse=True)
     image, text = (
         None if vectors is None else torch.from_numpy(vectors[distinct]).to(device)
         for vectors in (table.creatives.image, table.creatives.text)
     )
+    rows = [
+        torch.from_numpy(array).to(device)
+        for array in (inverse, trimmed(table.events[picked]), present, table.platform[picked].astype(np.int64))
+    ]
     with lower_precision(device):
-        click_B, conversion_B = module(
-            image,
-            text,
-            *(
-                torch.from_numpy(rows).to(device)
-                for rows in (inverse, trimmed(table.events[picked]), present, table.platform[picked].astype(np.int64))
-            ),
-        )
+        creatives = module.creative_tokens(image, text, len(distinct))
+        size = len(picked) if torch.is_grad_enabled() else PIECE
+        pieces = [module.logits(creatives, *piece) for piece in zip(*(part.split(size) for part in rows), strict=True)]
+        click_B, conversion_B = (torch.cat(parts) for parts in zip(*pieces, strict=True))
     clicked_B, converted_B = (
         torch.from_numpy(flags[picked]).float().to(device) for flags in (table.clicked, table.converted)
     )

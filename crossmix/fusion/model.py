@@ -178,8 +178,19 @@ class Fusion(nn.Module):
         platform_B: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Logits of both heads, (B,) each; `creative_B` indexes the distinct creatives' vectors."""
-        count = 1 + int(creative_B.max())
-        creative_token_C2D, creative_qkv_C2D3 = self.creative_tokens(image_CI, text_CI, count)
+        creatives = self.creative_tokens(image_CI, text_CI, 1 + int(creative_B.max()))
+        return self.logits(creatives, creative_B, events_BT, present_BM, platform_B)
+
+    def logits(
+        self,
+        creatives: tuple[Tensor, Tensor],
+        creative_B: Tensor,
+        events_BT: Tensor,
+        present_BM: Tensor,
+        platform_B: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, of what `creative_tokens` made of the distinct creatives."""
+        creative_token_C2D, creative_qkv_C2D3 = creatives
         token_BD, qkv_BD3 = self.behaviour_tokens(events_BT)
         context_BD, _ = self.fuse(
             torch.cat([creative_token_C2D[creative_B], token_BD.unsqueeze(1)], dim=1),

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from crossmix.artifacts import IngestReport
 from crossmix.config import Config
 from crossmix.ingest.engine import connect
 from crossmix.ingest.impressions import ingest_raw
+from crossmix.ingest.quarantined import SET_ASIDE
 from crossmix.schema import DataError, Dataset
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.load import ONLY, History, load
@@ -39,6 +41,10 @@ class Checked:
     """Index platform, by spend: sums of NUMBERS, rows, first, last."""
     quarantined: list[tuple[str, int, float, str]] = field(default_factory=list)
     """Code, rows, their share of spend, an example."""
+    held: tuple[str, ...] = ()
+    """Platforms without a delivery that is told: no split is of them."""
+    told: tuple[str, ...] = ()
+    """What is held, filled in or corrected (`IngestReport.told`)."""
     problem: str | None = None
     """Why it cannot be fitted."""
 
@@ -63,6 +69,9 @@ def check(config: Config) -> Checked:
         except DataError as error:
             checked.problem = str(error)
         else:
+            told = IngestReport.load(out).told
+            checked.held = tuple(one.platform for one in Dataset(out).meta.held if one.missing != "fees")
+            checked.told = tuple(line for line in told if not line.startswith(SET_ASIDE))
             rejected = Dataset(out).frame("quarantine")
             checked.quarantined = _quarantined(rejected, float(days["spend"].sum()))
     return checked
@@ -128,8 +137,9 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
     days, table = checked.days, checked.platforms
     if checked.problem:
         return [], [f"Nothing yet: {checked.problem}."]
+    split = ", ".join(str(name) for name in table.index if name not in checked.held)
     able = [
-        f"How to split a budget among {', '.join(map(str, table.index))} by the results that are attributed to them, "
+        f"How to split a budget among {split} by the results that are attributed to them, "
         "and what another budget would bring (crossmix run, allocate, whatif)."
     ]
     unable = []

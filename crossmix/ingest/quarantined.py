@@ -9,6 +9,8 @@ from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources.tables import rounded
 
+SET_ASIDE = "set aside"
+"""Begins the lines about the quarantine."""
 NAMELESS = "(no platform)"
 """Where a row set aside does not say which platform's it is."""
 
@@ -88,7 +90,7 @@ def weighed(
 def lines(quarantined: Mapping[str, int], shares: Mapping[str, float]) -> list[str]:
     """A line per reason: rows, and their share of the money where it is known."""
     return [
-        f"set aside: {count:,} row{'s' if count != 1 else ''} as {code}"
+        f"{SET_ASIDE}: {count:,} row{'s' if count != 1 else ''} as {code}"
         + (f", {shares[code]:.2%} of the spend" if code in shares else "")
         for code, count in quarantined.items()
     ]

@@ -245,8 +245,8 @@ def load_some(store: Store, names: Iterable[str]) -> dict[str, Campaign]:
     return campaigns
 
 
-def first_names(store: Store, most: int) -> list[str]:
-    """Names of the first so many campaigns, in their order; raises `StoreAwayError`."""
+def first_names(store: Store, most: int | None) -> list[str]:
+    """Names of the first so many campaigns, `None`: of all, in their order; raises `StoreAwayError`."""
     with store.read() as connection:
         query = sa.select(tables.campaigns.c.campaign_id).order_by(tables.campaigns.c.campaign_id).limit(most)
         return list(connection.execute(query).scalars())
@@ -355,13 +355,13 @@ def _load(connection: sa.Connection, *names: str) -> dict[str, Campaign]:
         # No database holds a NUL, and PostgreSQL refuses even to look for one.
         query = query.where(tables.campaigns.c.campaign_id.in_([name for name in names if "\x00" not in name]))
     campaigns = {}
-    for row in connection.execute(query.order_by(tables.campaigns.c.campaign_id)).mappings():
-        override = None
-        if row["override_kind"] is not None:
-            parts = [row[f"override_{name}"] for name in ("kind", "share", "actor", "reason", "at")]
-            override = Override(parts[0], parts[1], parts[2], parts[3], utc(parts[4]))
-        own = {column.name: row[column.name] for column in tables.campaigns.c}
-        campaigns[row["campaign_id"]] = Campaign(**{**own, "starts": utc(own["starts"])}, override=override)
+    columns = tables.campaigns.c.keys()
+    for row in connection.execute(query.order_by(tables.campaigns.c.campaign_id)):
+        _, kind, share, actor, reason, at = row[len(columns) :]
+        override = None if kind is None else Override(kind, share, actor, reason, utc(at))
+        own = dict(zip(columns, row, strict=False))
+        own["starts"] = utc(own["starts"])
+        campaigns[own["campaign_id"]] = Campaign(**own, override=override)
     return campaigns
 
 

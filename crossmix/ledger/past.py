@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -99,8 +100,11 @@ def view(store: Store, names: Sequence[str], hours: float, now: datetime) -> Vie
 
 
 def _plan(one: Campaign, alike: Sequence[bool]) -> str:
-    told = [one.starts.isoformat(), one.cycle_hours, one.timezone, sorted(one.share.items()), *alike]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    share = sorted(one.share.items())
+    told = [one.starts.isoformat(), one.cycle_hours, one.timezone, [name for name, _ in share], *alike]
+    # Numbers as they are: their decimals would take half of a look's plans.
+    shares = struct.pack(f"<{len(share)}d", *(part for _, part in share))
+    return hashlib.sha256(json.dumps(told).encode() + shares).hexdigest()[:16]
 
 
 def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Past]:
@@ -114,7 +118,7 @@ def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Pa
     before = None if past is None or past.cut is None else datetime.fromisoformat(past.cut)
     if before is not None and cut is not None:
         cut = max(cut, before)
-    old, new = _sums(store, before, cut)
+    old, new = _sums(store, before, cut, 0 if past is None else max(past.stops.values(), default=0))
     doubted = _doubted(store, seen)
     told = Past(
         row=seen.row,
@@ -155,9 +159,9 @@ def _runs(one: Campaign, name: str, seen: View) -> bool:
 
 
 def _sums(
-    store: Store, before: datetime | None, cut: datetime | None
+    store: Store, before: datetime | None, cut: datetime | None, stop: int
 ) -> tuple[dict[Group, list[Any]], dict[Group, list[Any]]]:
-    """Sums of what was received since `before`, and of what of it since `cut`."""
+    """Sums of what was received since `before` of cycles before `stop`, and of what was since `cut`."""
     if cut is None:
         return {}, {}
     table = tables.totals.c
@@ -168,7 +172,10 @@ def _sums(
     added = [sa.func.sum(table[name]) for name in ("requests", *QUANTITIES)]
     counts = (sa.func.count(), sa.func.sum(table.events), sa.func.sum(sa.case((delivers, 1), else_=0)))
     query = sa.select(*keys, sa.func.max(table.received), *counts, *added).group_by(*keys)
-    query = query.where(table.received >= (cut if before is None else before))
+    if before is None:
+        query = query.where(table.received >= cut)
+    else:
+        query = query.where((table.received >= before) & ((table.received >= cut) | (table.cycle < stop)))
     old: dict[Group, list[Any]] = {}
     new: dict[Group, list[Any]] = {}
     with store.read() as connection:

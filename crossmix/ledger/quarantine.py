@@ -31,6 +31,7 @@ GUARD = "guard"
 ALIKE = math.log(2)
 """Findings are of one size whose observed over expected differ by a factor of 2 at most."""
 _TOGETHER = 500
+"""Campaigns that a query names at most: of more, what is held of all is read."""
 
 
 ARRIVALS, RESPONSE, ALL = 1, 2, 3
@@ -112,18 +113,17 @@ def read(store: Store, campaigns: Collection[str] | None = None, states: Collect
     Raises:
         StoreAwayError: the database is away.
     """
-    table, found = tables.quarantine, []
+    table, found = tables.quarantine, list[Entry]()
     query = sa.select(table).order_by(*table.primary_key)
     if states is not None:
         query = query.where(table.c.state.in_(list(states)))
-    names = None if campaigns is None else sorted(campaigns)
-    blocks = (
-        [None] if names is None else [names[start : start + _TOGETHER] for start in range(0, len(names), _TOGETHER)]
-    )
+    names = None if campaigns is None else set(campaigns)
+    if names is not None and len(names) <= _TOGETHER:
+        query = query.where(table.c.campaign_id.in_(sorted(names)))
     with store.read() as connection:
-        for block in blocks:
-            some = query if block is None else query.where(table.c.campaign_id.in_(block))
-            found += [_entry(row) for row in connection.execute(some).mappings()]
+        for row in connection.execute(query).mappings():
+            if names is None or row["campaign_id"] in names:
+                found.append(_entry(row))
     return found
 
 

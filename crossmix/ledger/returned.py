@@ -310,6 +310,8 @@ def _totals(connection: sa.Connection, places: list[_Place], platforms: tuple[st
             parts.append(np.stack([*columns, *(np.array(column, float) for column in rest)], 1))
     width = 6 + len(DELIVERED) + len(ARRIVED)
     every = np.concatenate(parts) if parts else np.zeros((0, width))
+    # Along whichever index a database went: sums of a cell add up in one order.
+    every = every[np.lexsort((every[:, 4], every[:, 2]))]
     keys_IK = every[:, :5].astype(np.int64)
     campaign_I, arm_I, cycle_I, platform_I, known_I = keys_IK.T
     split = 6 + len(DELIVERED)

@@ -99,6 +99,8 @@ totals = sa.Table(
     sa.Column("events", sa.Integer, nullable=False, comment="how many count"),
     sa.Column("complete", sa.Integer, nullable=False, comment="how many of them say that nothing more comes"),
     sa.Column("received", Moment, nullable=False, comment="the newest"),
+    sa.Index("totals_by_received", "received"),
+    sa.Index("totals_by_known", "campaign_id", "known"),
     comment="sums of events, kept as they come",
 )
 
@@ -233,7 +235,7 @@ watched = sa.Table(
         "bundle", sa.String(64), nullable=False, comment="digest of what it is held against; another: begun anew"
     ),
     sa.Column("through", Moment, nullable=False, comment="end of the last cycle that was taken in"),
-    sa.Column("state", sa.LargeBinary, nullable=False, comment="numpy .npz"),
+    sa.Column("state", sa.LargeBinary, nullable=False, comment="safetensors"),
     comment="how far monitors have followed the feedback, and what they believe",
 )
 

@@ -31,10 +31,15 @@ class Watched:
 
 def load(store: Store, name: str) -> Watched | None:
     """What was kept under a name; raises `StoreAwayError`."""
-    table = tables.watched.c
+    return load_some(store, [name]).get(name)
+
+
+def load_some(store: Store, names: Collection[str]) -> dict[str, Watched]:
+    """What was kept under these names, where anything was; raises `StoreAwayError`."""
+    query = sa.select(tables.watched).where(tables.watched.c.name.in_(names))
     with store.read() as connection:
-        row = connection.execute(sa.select(tables.watched).where(table.name == name)).one_or_none()
-    return None if row is None else Watched(row.name, row.bundle, utc(row.through), bytes(row.state))
+        rows = connection.execute(query).all()
+    return {row.name: Watched(row.name, row.bundle, utc(row.through), bytes(row.state)) for row in rows}
 
 
 def keep(store: Store, watched: Watched, parts: Sequence[Watched] = (), stay: Collection[str] = ()) -> None:

@@ -26,7 +26,6 @@ Shapes: T cycles, C campaigns, P platforms, Q quantities, H = 2 hypotheses, D + 
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -67,17 +66,6 @@ class State(NamedTuple):
     """E, ln."""
     clicks_DCP: Tensor
     """Clicks of the last cycles, newest first: those whose conversions are still due. NaN: unknown."""
-
-    def as_bytes(self) -> bytes:
-        """As numpy's .npz, not compressed, which would take longer than all else; `from_bytes` reads it."""
-        file = io.BytesIO()
-        np.savez(file, **{name: table.numpy() for name, table in self._asdict().items()})
-        return file.getvalue()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> State:
-        with np.load(io.BytesIO(data)) as tables:
-            return cls(**{name: torch.from_numpy(tables[name]) for name in cls._fields})
 
 
 class Believed(NamedTuple):

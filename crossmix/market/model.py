@@ -24,6 +24,8 @@ from crossmix.constraints import check as check_limits
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
 
 VERSION = 2
+SERVED = "served"
+"""Folder beside market.json with the market that answers are made of, where that is another: fitted on all periods."""
 
 # Scalar parameters per campaign and platform: name -> (unit, meaning).
 PARAMETERS: dict[str, tuple[str, str]] = {
@@ -67,10 +69,10 @@ DOMAIN: dict[str, tuple[float, float]] = {
     "ctr_persistence": (0, 1),
     "cvr_persistence": (0, 1),
     "price_persistence": (0, 1),
-    "price_level": (0, math.inf),
+    "price_level": (1e-6, math.inf),
     "usual_share": (0, 1),
-    "elasticity": (0, 10),
-    "bend": (0, 10),
+    "elasticity": (0, 5),
+    "bend": (0, 5),
 }
 """Closed range of every scalar parameter (`PARAMETERS`); deviations of logarithms beyond 5 are factors of 150."""
 
@@ -325,6 +327,14 @@ def load(folder: Path) -> Market:
         **tables,
         **banks,
     )
+
+
+def load_served(folder: Path) -> Market:
+    """The market that answers are made of: fitted on all periods, where the market step left one, else as judged.
+
+    Raises as `load` does.
+    """
+    return load(folder / SERVED if (folder / SERVED / "market.json").exists() else folder)
 
 
 def _number(value: Tensor) -> float | None:

@@ -21,6 +21,7 @@ from crossmix.artifacts import (
     Registration,
 )
 from crossmix.config import Config
+from crossmix.evaluate.gates import refitted
 from crossmix.ledger.where import database_of
 from crossmix.registry.downloads import FEATURES_FOLDER
 from crossmix.registry.shared import shared
@@ -37,7 +38,8 @@ def register(
     """Register `evaluation`/bundle and write `registration.json` (`Registration`) into `out`.
 
     Args:
-        evaluation: what the gate step wrote: evaluation.json or judged.json, gates.json, bundle/, features/.
+        evaluation: what the gate step wrote: evaluation.json or judged.json, gates.json, bundle/, features/; where what
+            is served was fitted on all periods, market/ and policy/ too.
         policy: the policy that was judged, as the align, readapt or finetune step wrote it.
         meta: where re-adaptation starts: what the meta step wrote, or the champion step, which may have none.
         market: as fitted; where `policy` has a market of its own that its plan is of, that one is kept.
@@ -48,10 +50,13 @@ def register(
         ArtifactError: an input cannot be read.
     """
     gates, plan = GateTable.load(evaluation), plan_market(policy, market)
+    weights = policy
+    if (evaluation / refitted.MARKET).is_dir():
+        plan, weights = evaluation / refitted.MARKET, evaluation / refitted.POLICY
     begins = meta / START_FOLDER if (meta / START_FOLDER).is_dir() else meta
     artifacts = {
         GateTable.FILE: evaluation / GateTable.FILE,
-        **{f"{POLICY_FOLDER}/{name}": policy / name for name in POLICY_FILES},
+        **{f"{POLICY_FOLDER}/{name}": weights / name for name in POLICY_FILES},
         **{f"{MARKET_FOLDER}/{name}": plan / name for name in MARKET_FILES},
         **{
             f"{START_FOLDER}/{name}": begins / name

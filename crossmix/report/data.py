@@ -80,7 +80,11 @@ def _facts(report: IngestReport) -> list[tuple[str, str]]:
     imputed = ", ".join(f"{count(number)} {_words(name)}" for name, number in rows.imputed.items() if number)
     if imputed:
         facts.append(("Imputed", imputed))
-    broken = ", ".join(f"{count(number)} {_words(code)}" for code, number in rows.quarantined.items())
+    money = rows.quarantined_spend or {}
+    broken = ", ".join(
+        f"{count(number)} {_words(code)}{f' ({money[code]:.2%} of the spend)' if code in money else ''}"
+        for code, number in rows.quarantined.items()
+    )
     facts.append(("Quarantined", f"{broken}; each with its reason in quarantine.parquet" if broken else "none"))
     for tag in Provenance:
         columns = [name for name, provenance in report.provenance.items() if provenance == tag]

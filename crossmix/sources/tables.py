@@ -15,6 +15,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crossmix.row_groups import batches
 from crossmix.schema import Column, DataError
 from crossmix.sources import Backend, Table, spark
 from crossmix.sources.s3 import File
@@ -159,8 +160,7 @@ def _batches(table: Table, schema: pa.Schema, path: Path, by: Sequence[str]) -> 
         return
     folder = path.with_name(f"{path.name}.parts")  # Ibis would collect the table in the driver
     for part in spark.write(table, schema, by, folder):
-        with pq.ParquetFile(part) as file:
-            yield from file.iter_batches(batch_size=BATCH)
+        yield from batches(part, BATCH)
     shutil.rmtree(folder)
 
 

@@ -23,10 +23,11 @@ MOST_OF_SUPPLY = 10.0
 LEAST_OF_TODAY = 1e-4
 
 COVERS = (
-    "Intervals (95 %) come from the standard errors of the fitted parameters: requests, click rate, conversion rate, "
-    "value per conversion and saturation, each drawn on its own. They cover the mean over many cycles. They do not "
-    "cover the price curve, which has no standard error, nor the model’s form, nor carry-over between cycles, nor a "
-    "market that moves on. The best split is the best at the fitted parameters, which favours it a little.",
+    "Intervals (95 %) come from the standard errors of the fitted parameters, each drawn on its own: of a log of "
+    "impressions requests, rates, value and saturation, of a spend history the response to money as a whole. They "
+    "cover the mean over many cycles. They do not cover the model’s form, nor carry-over between cycles, nor a market "
+    "that moves on, nor, of impressions, the price curve. The best split is the best at the fitted parameters, which "
+    "favours it a little; its standing says what was proved of it.",
     "A single cycle strays further: the cycle interval holds the fitted parameters and draws the drift of rates and "
     "prices, the volume, the context and the luck of the auctions.",
     "The interval of a best share shows where the best share would lie at other parameters that the log also allows; "
@@ -57,6 +58,8 @@ class WhatIf:
     frontier: Frontier
     curves: tuple[Curve, ...]
     perturbations: tuple[Perturbation, ...]
+    untried: tuple[str, ...] = ()
+    """Platforms where the campaign never spent: what is said of them is borrowed from others."""
     standing: Standing | None = None
     """How far to trust it; `None`: the market was asked apart from a run."""
 
@@ -109,6 +112,7 @@ def ask(
         frontier=best_by_budget,
         curves=response_curves(scene),
         perturbations=perturbations(scene, cycles=simulated_cycles) if simulated_cycles else (),
+        untried=scene.untried,
         standing=standing,
     )
 

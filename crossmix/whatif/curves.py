@@ -63,14 +63,23 @@ class Responses:
     """Marginal ROI: d revenue / d budget."""
 
 
-def respond(conditions: Conditions, budget_BP: Tensor) -> Responses:
-    """The closed form at `budget_BP`, currency, and its slope."""
+def respond(conditions: Conditions, budget_BP: Tensor, first: float = 0.0) -> Responses:
+    """The closed form at `budget_BP`, currency, and its slope.
+
+    Args:
+        first: amounts below a tenth of it have for a slope what so much earns on average: that of nothing is the slope
+            of a single impression.
+    """
     blocks: list[tuple[Tensor, ...]] = []
     for start in range(0, len(budget_BP), BLOCK):
         budget = budget_BP[start : start + BLOCK].detach().clone().requires_grad_(True)
         with torch.enable_grad():
             outcome = expected(part(conditions, start, start + BLOCK), budget)
             (slope,) = torch.autograd.grad(outcome.revenue.sum(), budget)
+        none = budget.detach() < 0.1 * first
+        if bool(none.any()):
+            begun = expected(part(conditions, start, start + BLOCK), budget.detach().clamp(min=first)).revenue / first
+            slope = torch.where(none, begun, slope)
         blocks.append((outcome.revenue.detach(), outcome.conversions.detach(), outcome.spend.detach(), slope))
     return Responses(*(torch.cat(column) for column in zip(*blocks, strict=True)))
 

@@ -130,7 +130,9 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
                 title("cpa"): _cell(plan.cpa),
                 title("roas"): _cell(plan.roas),
                 title("utilisation"): _share_cell(plan.utilisation),
-                "Marginal ROI": _cell(plan.marginal_roi),
+                "Marginal ROI": Cell("never tried", "num muted")
+                if plan.platform in answer.untried
+                else _cell(plan.marginal_roi),
             }
             for plan, now in pairs
         ],

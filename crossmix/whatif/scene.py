@@ -63,6 +63,8 @@ class Scene:
     cycles: Conditions
     """Conditions of single cycles, (N, P)."""
     seed: int
+    untried: tuple[str, ...] = ()
+    """Platforms where the campaign never delivered in what was fitted on."""
 
     @property
     def supply(self) -> float:
@@ -137,6 +139,9 @@ def make_scene(
         fitted=drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
         cycles=_cycles(exact, slot, conditions, draws, present, torch.Generator().manual_seed(2 * seed + 1)),
         seed=seed,
+        untried=tuple(
+            name for name, never in zip(market.platforms, market.untried[slot].tolist(), strict=True) if never
+        ),
     )
 
 

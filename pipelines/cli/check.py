@@ -104,6 +104,7 @@ def told(found: Checked, picture: Path) -> str:
             f"{rows:,} row(s), {share:.1%} of spend: {code} ({example})"
             for code, rows, share, example in found.quarantined
         ],
+        "Held and corrected": list(found.told),
         "Can be answered": able,
         "Cannot be answered": unable,
     }

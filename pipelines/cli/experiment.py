@@ -15,18 +15,21 @@ from pipelines import local
 
 def _of_run(out: Path) -> tuple[Any, Any]:
     from crossmix.config import from_json
-    from crossmix.market.model import load
+    from crossmix.market.model import load_served
 
     config = local.run_config(out)
-    return from_json(json.dumps(config)), load(local.step_folder(out, "market"))
+    return from_json(json.dumps(config)), load_served(local.step_folder(out, "market"))
 
 
 def plan(out: Path, lift: float, power: float, level: float, weight: float) -> dict[str, Any]:
-    """Days and budget until a lift of ROI is found, from the noise of simulated A/A days."""
+    """Days and budget until a lift of ROI is found, from the noise of simulated A/A days; of a spend history also each
+    campaign's cheapest test of what more money earns."""
     from crossmix.evaluate.simulate import deviation
     from crossmix.evaluate.stats.sequential import check_question, days_needed, power_of
 
     check_question(lift, power, level)
+    from pipelines.cli.standing import first_tests
+
     config, market = _of_run(out)
     noise, period = deviation(config, market, (weight, 1 - weight))
     days = days_needed(lift, noise, power, level) * period
@@ -47,6 +50,7 @@ def plan(out: Path, lift: float, power: float, level: float, weight: float) -> d
             power_of(lift, noise, n // period, level) if n >= 2 * period else 0.0 for n in (7, 14, 28)
         ],
         "generated": market.generated,
+        "first_tests": first_tests(out),
     }
 
 
@@ -149,6 +153,10 @@ def plan_table(planned: dict[str, Any]) -> str:
             f"{_cycles(planned['cycles_per_figure'])} (A/A in the fitted market"
             f"{', of a GENERATED log' if planned['generated'] else ''})",
             f"  power after so many cycles: {after}",
+            *(
+                f"to learn what more money earns, campaign {campaign}: {told}"
+                for campaign, told in planned.get("first_tests", {}).items()
+            ),
         ]
     )
 

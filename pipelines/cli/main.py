@@ -131,6 +131,7 @@ def allocate(
 
         from crossmix.config import ConfigError
         from pipelines.cli import recommend as answer
+        from pipelines.cli.beside import beside
         from pipelines.local import step_folder
 
         if out is not None:
@@ -139,10 +140,10 @@ def allocate(
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
         answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or (), out)
         if json_:
-            plain = [one.as_dict() for one in answers]
+            plain = [one.as_dict() | {"beside": beside(out)} for one in answers]
             print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
         else:
-            print("\n\n".join(one.table() for one in answers))
+            print("\n\n".join([*(one.table() for one in answers), *beside(out)]))
 
 
 @app.command()
@@ -175,6 +176,7 @@ def whatif(
     with readable_errors():
         from crossmix.config import ConfigError
         from pipelines.cli import whatif as asked
+        from pipelines.cli.beside import beside
 
         page = html or out / "whatif.html"
         if html and not html.parent.is_dir():
@@ -197,7 +199,8 @@ def whatif(
             render(answers, page)
         except OSError as error:
             raise ConfigError(f"--html {page}: cannot be written ({error.strerror}); name another file") from None
-        print(asked.as_json(answers) if json_ else asked.table(answers, page))
+        told = beside(out)
+        print(asked.as_json(answers, told) if json_ else "\n\n".join([asked.table(answers, page), *told]))
 
 
 ServerUrl = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -79,7 +80,12 @@ def watching(
                 afterwards(now, new > 0)
             return found
 
-        yield once
+        # What was imported stays: a full collection within a look would go through all of it (100 ms and more).
+        gc.freeze()
+        try:
+            yield once
+        finally:
+            gc.unfreeze()
 
 
 @contextmanager

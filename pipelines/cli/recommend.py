@@ -23,15 +23,18 @@ class Answer:
     allocation: Allocation
     standing: Standing | None
     """`None`: the bundle tells no gates."""
+    untried: frozenset[str] = frozenset()
+    """Platforms where the campaign never spent: what they earn is borrowed from others."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return {"standing": None if self.standing is None else asdict(self.standing), **self.allocation.as_dict()}
+        trusted = None if self.standing is None else asdict(self.standing)
+        return {"standing": trusted, "untried": sorted(self.untried), **self.allocation.as_dict()}
 
     def table(self) -> str:
         """The answer for a terminal."""
         lines = [] if self.standing is None else [*self.standing.lines(), ""]
-        return "\n".join([*lines, table(self.allocation)])
+        return "\n".join([*lines, table(self.allocation, self.untried)])
 
 
 def bundle_of(out: Path) -> Path:
@@ -87,7 +90,7 @@ def allocate(
             change=change(limits, freeze),
             previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
         )
-        answers.append(Answer(split, known.of_bundle(loaded, out, name)))
+        answers.append(Answer(split, known.of_bundle(loaded, out, name), known.untried(out, name)))
     return tuple(answers)
 
 
@@ -119,8 +122,12 @@ def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
     return LimitChange(minimum=minimum, maximum=maximum, freeze=frozenset(freeze))
 
 
-def table(answer: Allocation) -> str:
-    """The answer for a terminal."""
+def table(answer: Allocation, untried: frozenset[str] = frozenset()) -> str:
+    """The answer for a terminal.
+
+    Args:
+        untried: platforms where the campaign never spent, of which no marginal ROI is told.
+    """
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     wide = max(len(platform.reason) for platform in answer.platforms)
@@ -133,9 +140,12 @@ def table(answer: Allocation) -> str:
     ]
     for platform in sorted(answer.platforms, key=lambda item: -item.share):
         bounds = "[{:.2f}, {:.2f}]".format(*platform.marginal_roi_interval)
+        marginal = f"{platform.marginal_roi:5.2f} {bounds:14}"
+        if platform.platform in untried:
+            marginal = f"{'never tried':20}"
         lines.append(
             f"{platform.platform:{width}}  {platform.share:6.1%}  {platform.amount:10,.2f}"
-            f"  {platform.expected_revenue:10,.2f}   {platform.marginal_roi:5.2f} {bounds:14}"
+            f"  {platform.expected_revenue:10,.2f}   {marginal}"
             f"  {platform.reason:{wide}}  {platform.differs or 'not known'}"
         )
     lines += [

@@ -43,6 +43,27 @@ def of_bundle(bundle: Bundle, out: Path | None, campaign: str) -> Standing | Non
     return standing([GateRow(**row) for row in rows], decision, campaign)
 
 
+def first_tests(out: Path) -> dict[str, str]:
+    """Of a spend history each campaign's first test in words; of impressions none."""
+    from crossmix.evaluate.decision.standing import sentence
+
+    folder = _gate(out)
+    decision = None if folder is None else Decision.found(folder)
+    if decision is None:
+        return {}
+    return {
+        one.campaign: sentence(one.first_test, decision.currency, decision.cycle_hours) for one in decision.campaigns
+    }
+
+
+def untried(out: Path | None, campaign: str) -> frozenset[str]:
+    """Platforms where a campaign of a spend history never spent."""
+    folder = None if out is None else _gate(out)
+    decision = None if folder is None else Decision.found(folder)
+    own = () if decision is None else (one for one in decision.campaigns if one.campaign == campaign)
+    return frozenset(row.platform for one in own for row in one.platforms if not row.tried)
+
+
 def judged_bundle(out: Path) -> Path | None:
     """The bundle that a run judged, whether it was registered or not; `None`: there is none."""
     folder = _gate(out)

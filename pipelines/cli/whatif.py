@@ -15,7 +15,7 @@ from pipelines.local import step_folder
 
 if TYPE_CHECKING:
     from crossmix.market.model import Market
-    from crossmix.whatif import BudgetAnswer, Estimate, TargetAnswer, WhatIf
+    from crossmix.whatif import BudgetAnswer, Estimate, LimitPrice, TargetAnswer, WhatIf
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -70,7 +70,7 @@ def _market(out: Path) -> Market:
     from crossmix.market import model
 
     try:
-        return model.load(step_folder(out, "market"))
+        return model.load_served(step_folder(out, "market"))
     except ConfigError:
         raise
     except (KeyError, OSError):
@@ -117,9 +117,9 @@ def _shares(texts: Sequence[str]) -> dict[str, float]:
     return shares
 
 
-def as_json(answer: WhatIf) -> str:
-    """The whole answer as JSON."""
-    return json.dumps(answer.as_dict(), indent=2, allow_nan=False)
+def as_json(answer: WhatIf, beside: Sequence[str] = ()) -> str:
+    """The whole answer as JSON, and what stands beside it."""
+    return json.dumps(answer.as_dict() | {"beside": list(beside)}, indent=2, allow_nan=False)
 
 
 def table(answer: WhatIf, page: Path | None = None) -> str:
@@ -168,7 +168,7 @@ def _budgets(answer: WhatIf) -> list[str]:
                 _interval(one.best.conversions, 0),
                 _number(one.best.cpa.value, 2),
                 _number(one.best.roas.value, 2),
-                f"{one.best.utilisation.value:.1%}",
+                _part(one.best.utilisation.value),
                 _interval(one.next_unit, 2),
             )
         )
@@ -189,9 +189,9 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
                 _interval(best.revenue, 0),
                 _number(best.cpa.value, 2),
                 _number(best.roas.value, 2),
-                f"{best.utilisation.value:.1%}",
-                _interval(best.marginal_roi, 2),
-                f"{price.kind}: {price.per_point.value:,.2f} a point to {price.loosen}" if price else "",
+                _part(best.utilisation.value),
+                "never tried" if best.platform in answer.untried else _interval(best.marginal_roi, 2),
+                _limit(best.platform, price, answer.untried),
             )
         )
     low, high = one.best.cycle_revenue
@@ -205,6 +205,15 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
         free = "" if math.isnan(one.free_unit) else f", {one.free_unit:.2f} on platforms that no limit holds"
         lines.append(f"one more unit of budget earns {_interval(one.next_unit, 2)} under the limits{free}")
     return lines
+
+
+def _limit(platform: str, price: LimitPrice | None, untried: Sequence[str]) -> str:
+    """What holds a share and what a point more would be worth; of what was never tried that it is a probe."""
+    if price is None:
+        return ""
+    if platform in untried:
+        return f"{price.kind}: a probe, as it was never tried"
+    return f"{price.kind}: {price.per_point.value:,.2f} a point to {price.loosen}"
 
 
 def _target(answer: WhatIf, target: TargetAnswer) -> list[str]:
@@ -238,6 +247,10 @@ def _interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
 
 def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _part(value: float) -> str:
+    return f"{value:.1%}" if math.isfinite(value) else "-"
 
 
 def _grid(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:

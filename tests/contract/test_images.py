@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,12 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from components.declared import steps
 from crossmix import TELEMETRY_OFF
+from pipelines.cli.images import OURS
 from supply.locks import CPU_TORCH, TARGETS, asked, missing, read
 from tests.support.wheels import PACKAGES, build_wheel, tracked
 
@@ -76,13 +79,35 @@ def test_an_image_is_a_lock_and_the_one_wheel() -> None:
     assert re.findall(r"^FROM (\S+) AS (\w+)$", "\n".join(LINES), re.MULTILINE) == [
         ("scratch", "wheels"),
         ("${BASE}", "base"),
-        *(("base", name) for name in ("wheel", *TARGETS)),
+        *(("base", name) for name in ("wheel", "steps", "train", "serve", "java")),
+        ("java", "spark"),
     ]
+    assert set(TARGETS) == {"steps", "train", "serve", "spark"}
     for name in TARGETS:
         lock, wheel = (line for line in stage(name) if line.startswith("RUN "))
         assert f"--require-hashes -r /locks/{name}.txt" in lock
         assert "--no-deps --no-index /dist/*.whl && pip check" in wheel
         assert "from=wheel,source=/dist" in wheel
+
+
+def test_spark_stands_on_the_bases_own_java_and_starts_as_spark_on_kubernetes_wants() -> None:
+    (java,) = (line for line in stage("java") if line.startswith("RUN "))
+    assert "apt-get install --yes --no-install-recommends default-jre-headless tini" in java
+    assert java.endswith("rm -rf /var/lib/apt/lists/*")
+    (entry,) = (line for line in stage("spark") if line.startswith("ENTRYPOINT "))
+    program = json.loads(entry.removeprefix("ENTRYPOINT "))
+    assert program[:3] == ["tini", "-s", "--"]
+    assert program[3:5] == ["python3", "-m"]
+    assert program[5:] == ["pipelines.spark_pod"]
+    assert program[5] in TARGETS["spark"].runs
+    assert not [line for name in ("steps", "train", "serve") for line in stage(name) if line.startswith("ENTRYPOINT")]
+
+
+def test_spark_is_the_one_that_the_application_names() -> None:
+    application = yaml.safe_load((ROOT / "k8s" / "components" / "spark" / "application.yaml").read_text())
+    assert application["spec"]["sparkVersion"] == read("spark")["pyspark"].version
+    assert application["spec"]["image"].partition("@")[0] == OURS["spark"]
+    assert [name for name in NOT_SERVED if name in read("spark")] == []
 
 
 def test_it_runs_as_a_fixed_user_at_home_in_tmp_and_tells_nobody() -> None:

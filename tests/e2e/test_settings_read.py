@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
-from components.declared import steps
+from components.declared import Step, steps
+from crossmix.artifacts import Lead, ReadaptationJudged, Registration
 from crossmix.config import Config, load
 from crossmix.registry.store import Registry
 from crossmix.registry.version import Version
+from serving.deploy import deploy
+from serving.rollout import Place, settings_of
+from tests.support.json_api import answering
 from tests.support.recorded_config import covers, recorded
 from tests.support.small_run import TINY, Ran
 from tests.support.wiring import producers
@@ -86,13 +90,56 @@ def test_a_step_declares_what_it_reads(name: str, ran: Ran, wires: dict[str, dic
     out.mkdir()
     reads.clear()
     core(config=config, **folders, out=out)
-    told = [*step.settings, *step.aside]
-    undeclared = sorted(key for key in reads if not any(covers(one, key) for one in told))
-    assert not undeclared, f"components/{name}/step.py must declare {', '.join(undeclared)}"
+    assert not undeclared(step, reads), f"components/{name}/step.py must declare {', '.join(undeclared(step, reads))}"
     if len(step.pipelines) > 1:
-        return  # what it reads of a re-adaptation, it does not of a training
-    idle = [one for one in told if not any(covers(one, key) for key in reads)]
-    assert not idle, f"components/{name}/step.py declares {', '.join(idle)}, which the step never reads"
+        assert name == "deploy"
+        return  # what it reads of a re-adaptation, it does not of a training: the next test
+    assert not idle(step, reads), f"components/{name}/step.py declares {', '.join(idle(step, reads))}: never read"
+
+
+def test_deploy_reads_all_that_it_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster, after a re-adaptation, with a server to ask: its whole work, but for Kubernetes' own part."""
+    step = steps(None)["deploy"]
+    told: list[dict[str, Any]] = []
+
+    def rolled(place: Place, config: Config, version: int, champion: bool) -> str:
+        told.append(settings_of(config))
+        return f"version {version} was rolled out"
+
+    monkeypatch.setattr(
+        Place, "of_environment", classmethod(lambda cls: cls(image="", manifests={}, namespace="", router=""))
+    )
+    monkeypatch.setattr("serving.deploy.roll_out", rolled)
+    Registration(name="m", version=2, aliases=(), run_id="r", bundle_digest="d", note="").save(tmp_path)
+    lead = Lead(mean=0.02, ci95=(0.01, 0.03))
+    ReadaptationJudged(
+        version=1, bundle_digest="c", oracle_ratio=0.98, champion_ratio=0.96, lead=lead, market_seeds=20, cycles=30,
+        outcome="adapted", reason="", generated=True,
+    ).save(tmp_path)  # fmt: skip
+    with answering(lambda asked: (201, {"version": 2, "part": 0.1, "ended": None})) as server:
+        config, reads = recorded(load("laptop", [f"readapt.server={server}"]))
+        reads.clear()
+        found = deploy(config, tmp_path, tmp_path, tmp_path)
+    assert (found.state, found.rollout) == ("canary", "version 2 was rolled out")
+    assert told[0]["serving"]["experiment"] == load("laptop").serving.experiment
+    assert not undeclared(step, reads)
+    assert not idle(step, reads), f"components/deploy/step.py declares {', '.join(idle(step, reads))}: never read"
+    reads -= {key for key in reads if covers("serving", key)}
+    assert idle(step, reads) == ["serving"], "what is idle is told"
+
+
+def undeclared(step: Step, reads: set[str]) -> list[str]:
+    """What a step has read and does not declare."""
+    return sorted(key for key in reads if not any(covers(one, key) for one in (*step.settings, *step.aside)))
+
+
+def idle(step: Step, reads: set[str]) -> list[str]:
+    """What a step declares and has not read, but for the run of a step that every run does for itself.
+
+    No core function reads `readapt.run`: it is declared for the key, which is then the run's own.
+    """
+    told = [one for one in (*step.settings, *step.aside) if not (step.anew and one == "readapt.run")]
+    return [one for one in told if not any(covers(one, key) for key in reads)]
 
 
 def test_no_step_keeps_aside_what_it_declares() -> None:

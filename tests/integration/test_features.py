@@ -28,6 +28,7 @@ from tests.support.feature_logs import (
     fake_statistics,
     write_log,
 )
+from tests.support.parts import in_parts
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,24 @@ def folder(log: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if file.is_file():
             assert str(built).encode() not in file.read_bytes(), f"{file.name} keeps the path it was built at"
     return moved
+
+
+def test_a_dataset_in_parts_gives_the_same_files(log: Dataset, folder: Path, tmp_path: Path) -> None:
+    """As Spark writes it: the sources, and what is online, are those of a dataset of single files."""
+    rows = log.count("impressions")
+    parts = in_parts(log.path, tmp_path / "dataset", {"impressions": [rows // 3], "sequences": [rows // 2]})
+    out = tmp_path / "features"
+    out.mkdir()
+    features.build(laptop(), parts, out, encode=fake_encode, statistics=fake_statistics)
+    files = {file.relative_to(folder) for kind in ("parquet", "json") for file in folder.rglob(f"*.{kind}")}
+    assert len(files) >= 6
+    for file in files:
+        assert (out / file).read_bytes() == (folder / file).read_bytes(), file
+    users = sorted(set(log.frame("impressions", ["user_id"])["user_id"]))
+    creatives = log.frame("creatives")["creative_id"].tolist()[: len(users)]
+    known = [features.online_fusion_inputs(path, users, creatives) for path in (folder, out)]
+    pd.testing.assert_frame_equal(*known)
+    assert known[0]["events"].map(len).max() > 0
 
 
 @pytest.fixture

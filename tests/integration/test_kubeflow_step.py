@@ -105,7 +105,7 @@ def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pyt
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("installed", ["steps", "serve"], indirect=True)
+@pytest.mark.parametrize("installed", ["steps", "serve", "spark"], indirect=True)
 def test_a_target_imports_all_that_it_runs_from_its_lock_alone(
     installed: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

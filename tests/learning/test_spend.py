@@ -21,6 +21,8 @@ from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from crossmix.market.replay_splits import retrace
+from crossmix.whatif import make_scene
+from crossmix.whatif.curves import respond
 from tests.support.histories import cubes, history_of, ingested
 from tests.support.markets import make_market
 
@@ -93,25 +95,31 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     return fitted(tmp_path_factory.mktemp("one"), truth(3), 3, "market.assumed_bid_dispersion=0")
 
 
-def test_truth_lies_within_the_standard_errors(one: Fitted) -> None:
+def revenue(market: Market, budget_CP: torch.Tensor) -> torch.Tensor:
+    """Expected revenue of an average weekday, (C, P)."""
+    return expected(nominal(market, torch.arange(len(market.campaigns))), budget_CP).revenue
+
+
+def test_truth_lies_within_the_intervals(one: Fitted) -> None:
     true, market = truth(3), one.market
     order = [market.platforms.index(name) for name in true.platforms]
-    drift = {"ctr": market.value["ctr_drift"], "cvr": market.value["cvr_drift"]}
+    held = []
+    for c, campaign in enumerate(market.campaigns):
+        scene = make_scene(market, campaign, draws=200)
+        for factor in (0.5, 1.0, 2.0):
+            budget_CP = factor * true.budget[:, None] * true.static
+            real = float(revenue(true, budget_CP)[c].sum())
+            amount_P = torch.zeros(len(order), dtype=torch.float64)
+            amount_P[order] = budget_CP[c].double()
+            drawn = respond(scene.fitted, amount_P.expand(200, -1)).revenue.sum(1).numpy()
+            # Rates drift by 20 % and remember two weeks: their mean over these days is not their mean for ever.
+            wide = 1 + 1.96 * 0.2 * (2 / (0.7 * DAYS * 0.07)) ** 0.5 / 6**0.5
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            held.append(low / wide < real < high * wide)
+    assert sum(held) >= len(held) - 1, held
     for name in ("requests", "ctr", "cvr", "value", "saturation"):
-        error = market.error[name][:, order]
-        if name in drift:
-            # A rate is fitted at the drift's mean over these very cycles, which is not its mean for ever.
-            keep = 0.93
-            cycles = 0.7 * DAYS * (1 - keep) / (1 + keep)
-            error = torch.hypot(error, true.value[name] * drift[name][:, order] / cycles**0.5)
-        value = market.value[name][:, order]
-        # Requests are known by a factor: their error belongs to the logarithm.
-        off = value * (value / true.value[name]).log() if name == "requests" else value - true.value[name]
-        z = off / error
-        # 18 cells: the root of a mean of 18 squares of normals exceeds 1.5 once in 1,000.
-        assert float((z**2).mean().sqrt()) < 1.5, (name, z)
-        assert market.provenance[name] == ("approximated" if name in ("requests", "ctr", "saturation") else "real")
-    assert (market.error["requests"] / market.value["requests"]).mean() > 0.2  # wide, and says so
+        guessed = name in ("requests", "ctr", "saturation")
+        assert market.provenance[name] == ("approximated" if guessed else "real")
 
 
 def test_the_market_retraces_the_history(one: Fitted) -> None:
@@ -164,18 +172,16 @@ def test_budgets_that_follow_yesterdays_clicks_do_no_harm() -> None:
     def follow(rate: np.ndarray) -> np.ndarray:
         return np.clip(rate, 0.2, 5.0)
 
-    settings = Settings(assumed_bid_dispersion=0.0)
     errors, naive = [], []
     for seed in (1, 3):
         true = truth(seed)
         played = cubes(history_of(true, 60, seed, follow, wandering=0.1), true)
-        keep = np.ones(60, bool)
-        found = aggregate.fit(
-            settings, played["impressions"], played["clicks"], played["spend"], keep, np.arange(60) % 7
-        )
-        errors.append(np.log(found.requests / true.value["requests"].numpy()) * found.requests / found.requests_se)
-        kappa = (found.saturation - true.value["saturation"].numpy()) / found.saturation_se
-        errors.append(kappa[:1])  # a platform's own
+        found = aggregate.fit(Settings(), played, np.ones(60, bool), np.arange(60) % 7)
+        usual = torch.tensor(found.price * found.requests * found.usual_share, dtype=torch.float32)
+        step = 0.02
+        more, less = (revenue(true, usual * (1 + move)).log() for move in (step, -step))
+        real = ((more - less) / (np.log(1 + step) - np.log(1 - step))).numpy()
+        errors.append((found.elasticity[0] - real / found.gain) / found.elasticity[1])
         seen = played["clicks"] > 0
         x = np.where(seen, np.log(np.maximum(played["impressions"], 1)), np.nan)
         y = np.where(seen, np.log(np.maximum(played["clicks"], 1)) - x, np.nan)
@@ -193,10 +199,16 @@ def test_a_platform_without_delivery_has_defined_parameters() -> None:
     for table in played.values():
         table[:, 1, 2] = 0  # one campaign never ran there
         table[:, :, 4] = 0  # nobody did
-    found = aggregate.fit(Settings(), played["impressions"], played["clicks"], played["spend"], np.ones(40, bool), None)
-    for name in ("requests", "requests_se", "saturation", "saturation_se", "log_ctr_se", "price_multiplier"):
+    found = aggregate.fit(Settings(), played, np.ones(40, bool), None)
+    for name in ("requests", "usual_share", "price", "gain", "log_price_se", "price_multiplier"):
         assert np.isfinite(getattr(found, name)).all(), name
+    for name in ("saturation", "elasticity", "bend", "ctr", "cvr", "value"):
+        assert all(np.isfinite(table).all() for table in getattr(found, name)), name
+    assert found.untried.sum() == 4
+    assert found.untried[:, 4].all()
     # It is taken to find what the others find there, and the error says how little is known.
-    assert 0.3 < found.requests[1, 2] / found.requests[[0, 2], 2].mean() < 3
-    assert found.requests_se[1, 2] / found.requests[1, 2] > 0.8 * aggregate.CAMPAIGN_SD
+    assert 0.3 < found.price[1, 2] / found.price[[0, 2], 2].mean() < 3
+    ctr, error = found.ctr
+    assert error[1, 2] / ctr[1, 2] > 2 * (error / ctr)[[0, 2], 2].max()
+    assert error[1, 4] / ctr[1, 4] > error[1, 2] / ctr[1, 2]
     assert (found.week == 1).all()

@@ -72,6 +72,8 @@ class Backtest:
     known_CP: Array
     """Elasticity by the whole history's data alone, and its standard error."""
     known_error_CP: Array
+    usual_most_CP: Array
+    """Spend of a cycle that one in twenty exceeds, currency."""
     cycles: int
     """Of the history."""
     held_out: int
@@ -130,6 +132,7 @@ def backtest(market: Market, log: Log) -> Backtest:
         off_error_CP=off[1],
         known_CP=known[0],
         known_error_CP=known[1],
+        usual_most_CP=np.quantile(spend, 0.95, axis=0),
         cycles=len(spend),
         held_out=len(spend) - train,
     )

@@ -1,12 +1,14 @@
 """How sure a recommended change is: the fit's own uncertainty, what data alone know of elasticities, held-out weeks.
 
-The gain of a change is redrawn three ways at once:
+The gain of a change is redrawn four ways at once:
 
 - the fitted response's shape, by the parameters' standard errors: revenue then over now (`Change.then_NP`, `.now_NP`);
 - each platform's elasticity, by d ~ N(m, v - t): revenue at the new amount is multiplied by (new / old)^d. Precisions
   add: 1 / v is a prior's (`PRIOR`: elasticities of media lie within about half of each other) and the data's own
   (`Backtest.known_error_CP`), so that a platform whose spend never moved keeps the prior's width however narrow a fit
   is; t is the variance that the fitted parameters leave it already, m the held-out cycles' part of the evidence;
+- beyond what was spent in all but one of twenty cycles, returns that may fall faster than the fit's: the elasticity by
+  k for each ln of money beyond, k half-normal (`BEYOND`);
 - each platform's level, by that of held-out blocks, some of them drawn again.
 
 Shapes: P platforms, N draws, W blocks, R resamples.
@@ -27,6 +29,8 @@ Array = npt.NDArray[np.float64]
 
 PRIOR = 0.25
 """Deviation of an elasticity around the fitted one where data tell nothing."""
+BEYOND = 0.5
+"""Deviation of k. Curves that saturate (Hill's, a logarithm) fall so fast where their elasticity is a half."""
 NEW = 0.7
 """Deviation of ln revenue of a platform where the campaign never spent."""
 AHEAD = 4
@@ -147,7 +151,11 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
         level_NP = np.exp(level_WP)[rng.integers(len(level_WP), size=(draws, AHEAD))].mean(1)
     new_NP = np.where(tried_P, 1.0, np.exp(NEW * rng.standard_normal((draws, platforms)) - 0.5 * NEW**2))
     shape_NP = np.divide(change.then_NP, change.now_NP, out=np.zeros_like(change.then_NP), where=change.now_NP > 0)
-    grown_NP = shape_NP * np.exp(off_NP * change.log_ratio_P) - 1
+    most_P = np.maximum(test.usual_most_CP[slot], change.budget * change.today_P)
+    far_P = np.log(np.maximum(change.budget * change.best_P / np.maximum(most_P, 1e-12), 1.0))
+    faster_NP = np.abs(BEYOND * rng.standard_normal((draws, platforms)))
+    bent_NP = off_NP * change.log_ratio_P - 0.5 * faster_NP * np.where(tried_P, far_P, 0.0) ** 2
+    grown_NP = shape_NP * np.exp(bent_NP) - 1
     by_platform_NP = np.where(change.now_P > 0, change.now_P * grown_NP, change.then_NP * new_NP) * level_NP
     realised_W = ((change.then_P - change.now_P) * np.exp(level_WP)).sum(1)
     weeks, above = (float("nan"),) * 3, 0.0

@@ -48,7 +48,7 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
     own = None if decision is None else _own(decision, campaign)
     if own is not None and decision is not None:
         test = sentence(own.first_test, decision.currency, decision.cycle_hours)
-        if not missed and own.probability >= decision.sure:
+        if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
         reason = _missed(missed) if missed else _unsure(own, decision)
         hardly = own.gain_ci95[1] <= LITTLE * own.revenue
@@ -84,9 +84,14 @@ def _missed(missed: Sequence[GateRow]) -> str:
 
 def _gain(own: CampaignDecision, decision: Decision) -> str:
     low, high = own.gain_ci95
+    what = "the recommended split"
+    if own.part < 1:
+        shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
+        what = f"going {own.part:.0%} of the way to the best split ({shares})"
     return (
-        f"the recommended split earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
-        f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), more with probability {own.probability:.2f}"
+        f"{what} earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
+        f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), "
+        f"more with probability {own.probability:.2f}"
     )
 
 

@@ -54,6 +54,19 @@ class Decided:
         return replace(market, minimum=minimum, maximum=maximum)
 
 
+def as_today(judged: Market, served: Market) -> Market:
+    """A market fitted on the training period whose budgets, splits and limits are those that will be served."""
+    return replace(
+        judged,
+        budget=served.budget,
+        static=served.static,
+        minimum=served.minimum,
+        maximum=served.maximum,
+        step=served.step,
+        freeze=served.freeze,
+    )
+
+
 def decided(config: Config, market: Market, log: Log) -> Decided:
     """Judge the change that a market recommends for every campaign of the history it was fitted on."""
     test, sure = backtest(market, log), config.gates.decision

@@ -40,8 +40,8 @@ RESAMPLES = 400
 _DRAWS = 5
 # Users resampled at a time, and users whose rows are added up at a time: memory stays small however many there are.
 _BLOCK, _FEW = 16_384, 1_024
-# Columns of their sums that are dense at a time.
-_WIDTH = 1_000
+# Columns of their sums that are dense, and resamples whose draws are floats, at a time.
+_WIDTH, _SHARE = 100, 80
 # Fewer conversions than this say nothing about a platform.
 LEAST_CONVERSIONS = 20
 
@@ -193,7 +193,7 @@ def resampled(sums: Iterator[csr_array]) -> tuple[Array, Array]:
     while block:
         for part in block:
             np.add.at(together, part.indices, part.data)
-        times = np.empty((RESAMPLES, sum(part.shape[0] for part in block)), np.float32)
+        times = np.empty((RESAMPLES, sum(part.shape[0] for part in block)), np.uint8)
         for row in times:
             row[:] = rng.poisson(1.0, size=len(row))
         for some in blocks(len(together), _WIDTH):
@@ -201,7 +201,8 @@ def resampled(sums: Iterator[csr_array]) -> tuple[Array, Array]:
             for part in block:
                 dense[user : user + part.shape[0]] = part[:, some].toarray()
                 user += part.shape[0]
-            total[:, some] += times @ dense
+            for draws in blocks(RESAMPLES, _SHARE):
+                total[draws, some] += times[draws].astype(np.float32) @ dense
         # Before the next ones are made.
         del part, block, times, dense
         block = list(islice(sums, _BLOCK // _FEW))

@@ -18,19 +18,20 @@ from crossmix import bundle as bundles
 from crossmix.artifacts import Evaluation, GateTable
 from crossmix.baselines.registry import state_readers
 from crossmix.config import Config, digest
-from crossmix.evaluate.decision.table import decided, told
+from crossmix.evaluate.decision.table import as_today, decided, told
 from crossmix.evaluate.fidelity import spend_history as daily
 from crossmix.evaluate.fidelity.impressions import fidelity
 from crossmix.evaluate.fidelity.period_shift import shift
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.publish import publish_bundle
+from crossmix.evaluate.gates.refitted import refitted, save_served
 from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, bounds
 from crossmix.evaluate.judge import Record, act_of, from_state, judge_act, oracle, summarise
 from crossmix.evaluate.play import Act
 from crossmix.market.conditions import nominal
 from crossmix.market.curves import marginal
 from crossmix.market.fit.log import read
-from crossmix.market.model import Market, load
+from crossmix.market.model import SERVED, Market, load, load_served
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
 
@@ -41,10 +42,14 @@ def judge(
     """Judge market and policy; write evaluation.json, gates.json, bundle/ and, of a spend history,
     decision.json; returns the gates.
 
+    The bundle's plan is of the market fitted on all periods, where the market step left one (`refitted`), which then
+    lies beside it, with the policy, as market/ and policy/.
+
     Args:
         features: what the features step wrote; what a server needs of it goes beside the bundle, as features/.
     """
     data, fitted = Dataset(dataset), load(market)
+    whole = load_served(market) if (market / SERVED).is_dir() else fitted
     log = read(data)
     planned, _, _ = log.planned(data)
     actor = load_policy(policy)
@@ -60,8 +65,13 @@ def judge(
     heads = None if log.meta.aggregate else fusion
     comparison = daily.fidelity(fitted, log, planned) if heads is None else fidelity(fitted, log, planned, heads)
 
-    judged = decided(config, fitted, log) if log.meta.aggregate else None
-    served = fitted if judged is None else judged.within(fitted)
+    served, server = refitted(config, fitted, whole, actor)
+    play = players["policy"] if server is actor else from_state(lambda state, low, high, _: server(state, low, high))
+    if whole is not fitted:
+        save_served(served, server, policy, out)
+    # Judged on what the training period told, as from where the money is today.
+    judged = decided(config, as_today(fitted, whole), log) if log.meta.aggregate else None
+    within = served if judged is None else judged.within(served)
     case = Case(
         config=config,
         market=fitted,
@@ -70,7 +80,7 @@ def judge(
         fidelity=comparison,
         records=records,
         policies=table,
-        bundle=publish_bundle(config, served, actor, out / "bundle", act=players["policy"]),
+        bundle=publish_bundle(config, within, server, out / "bundle", act=play),
         decided=judged,
     )
     if judged is not None:

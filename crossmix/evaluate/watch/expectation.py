@@ -25,6 +25,8 @@ from crossmix.market.model import Market
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice, Price
 
 FORMAT = 1
+_TOGETHER = 200
+"""Cells whose price tables are integrated at once: they stay in the cache, and are too few for a second thread."""
 _THRESHOLDS = ("largest", "cusum", "reference", "cooldown", "windows", "scale_2WPQ")
 _TABLES = tuple(one.name for one in fields(Usual) if one.name not in ("price", "days"))
 
@@ -142,5 +144,9 @@ class Expectation:
 
 def _price(tables: dict[str, Tensor]) -> Price:
     if "price_knots" in tables:
-        return EmpiricalPrice.of(tables["price_knots"])
+        knots = tables["price_knots"]
+        cells = torch.split(knots.reshape(-1, knots.shape[-1]), _TOGETHER)
+        parts = [EmpiricalPrice.of(some) for some in cells]
+        integrals = (torch.cat([getattr(part, name) for part in parts]) for name in ("area", "area2"))
+        return EmpiricalPrice(knots, *(table.reshape(knots.shape) for table in integrals))
     return LogNormalPrice(tables["price_mu"], tables["price_sigma"])

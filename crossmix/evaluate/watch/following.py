@@ -5,8 +5,7 @@ Shapes: T cycles, C campaigns of the bundle, P platforms, Q quantities, F = 1 ad
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from crossmix.evaluate.watch.expectation import Expectation
 from crossmix.evaluate.watch.statistic import Looked, Sums, Track, look, sums
@@ -22,6 +23,7 @@ from crossmix.market.levels import State, start, walk
 
 RECENT = 28
 """Cycles whose z is kept to show."""
+_DRIFT = ("drift_QHCP", "drift2_QHCP", "cross_QHCP")
 AT_ONCE = 8
 """Cycles whose residuals are in memory: four tables of every campaign's cells."""
 
@@ -43,15 +45,23 @@ class Kept:
         return cls(start(expectation.usual, expectation.law), track, np.zeros((0, platforms, quantities)))
 
     def as_bytes(self) -> bytes:
-        """As numpy's .npz; `from_bytes` reads it."""
-        tables = {f"track_{name}": table for name, table in self.track._asdict().items()}
-        return _npz({"z": self.z_NPQ, "state": np.frombuffer(self.state.as_bytes(), np.uint8), **tables})
+        """As safetensors, without the zeros of quantities that do not drift; `from_bytes` reads it."""
+        tables = {name: np.ascontiguousarray(table.numpy()) for name, table in self.state._asdict().items()}
+        drifts_Q = np.any([tables[name].view(np.int64).any((1, 2, 3)) for name in _DRIFT], 0)
+        tables = {f"state_{name}": table[drifts_Q] if name in _DRIFT else table for name, table in tables.items()}
+        tables |= {"drifts_Q": drifts_Q} | {f"track_{name}": table for name, table in self.track._asdict().items()}
+        return _saved({"z": self.z_NPQ, **tables})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Kept:
-        with np.load(io.BytesIO(data)) as tables:
-            track = Track(*(tables[f"track_{name}"] for name in Track._fields))
-            return cls(State.from_bytes(tables["state"].tobytes()), track, tables["z"])
+        """Raises `ValueError`, or `KeyError` where a table is missing."""
+        tables = _loaded(data)
+        for name in _DRIFT:
+            whole = np.zeros_like(tables["state_level_QHCP"])
+            whole[tables["drifts_Q"]] = tables[f"state_{name}"]
+            tables[f"state_{name}"] = whole
+        state = State(*(torch.from_numpy(tables[f"state_{name}"]) for name in State._fields))
+        return cls(state, Track(*(tables[f"track_{name}"] for name in Track._fields)), tables["z"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +83,21 @@ class Shown:
         return self.between(max(len(self) - cycles, 0), len(self))
 
     def between(self, first: int, stop: int) -> Shown:
-        return _shown({name: table[_span(name, first, stop)] for name, table in self.tables().items()})
+        return Shown.of({name: table[_span(name, first, stop)] for name, table in self.tables().items()})
+
+    def at(self, row: int) -> Shown:
+        """One cycle alone."""
+        return self.between(row, row + 1)
 
     def then(self, later: Shown) -> Shown:
         """With the cycles after it."""
-        ours, theirs = self.tables(), later.tables()
-        return _shown({name: np.concatenate([ours[name], theirs[name]], _axis(name)) for name in ours})
+        return Shown.joined([self, later])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Shown]) -> Shown:
+        """The cycles of all, one or more, in this order."""
+        tables = [part.tables() for part in parts]
+        return cls.of({name: np.concatenate([one[name] for one in tables], _axis(name)) for name in tables[0]})
 
     def tables(self) -> dict[str, NDArray[Any]]:
         """Each by its name; time is the first axis, of looked_z_WTFPQ the second."""
@@ -90,13 +109,23 @@ class Shown:
         }
 
     def as_bytes(self) -> bytes:
-        """As numpy's .npz; `from_bytes` reads it."""
-        return _npz(self.tables())
+        """As safetensors; `from_bytes` reads it."""
+        return _saved(self.tables())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Shown:
-        with np.load(io.BytesIO(data)) as tables:
-            return _shown(dict(tables))
+        """Raises `ValueError`, or `KeyError` where a table is missing."""
+        return cls.of(_loaded(data))
+
+    @classmethod
+    def of(cls, tables: Mapping[str, NDArray[Any]]) -> Shown:
+        """From `tables`; raises `KeyError` where one is missing."""
+        return cls(
+            tables["cycle_T"],
+            tables["z_TCPQ"],
+            Sums(*(tables[f"sums_{name}"] for name in Sums._fields)),
+            Looked(*(tables[f"looked_{name}"] for name in Looked._fields)),
+        )
 
 
 def _axis(name: str) -> int:
@@ -107,19 +136,17 @@ def _span(name: str, first: int, stop: int) -> tuple[slice, ...]:
     return (slice(None),) * _axis(name) + (slice(first, stop),)
 
 
-def _shown(tables: dict[str, NDArray[Any]]) -> Shown:
-    return Shown(
-        tables["cycle_T"],
-        tables["z_TCPQ"],
-        Sums(*(tables[f"sums_{name}"] for name in Sums._fields)),
-        Looked(*(tables[f"looked_{name}"] for name in Looked._fields)),
-    )
+def _saved(tables: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays of one axis or more as safetensors, which takes each for one that lies in memory as it is read."""
+    return save({name: np.ascontiguousarray(table) for name, table in tables.items()})
 
 
-def _npz(tables: dict[str, Any]) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **tables)
-    return file.getvalue()
+def _loaded(data: bytes) -> dict[str, NDArray[Any]]:
+    """Arrays of safetensors; raises `ValueError`."""
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
 
 
 def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Kept, Shown]:

@@ -15,10 +15,10 @@ from crossmix.config import Config
 from crossmix.fading import Fading, per_click
 from crossmix.market.fit import estimators
 from crossmix.market.fit.blocks import Of
+from crossmix.market.fit.history_supply import supply as supply_of_totals
 from crossmix.market.fit.log import Array, Log
 from crossmix.market.fit.spend_history import Aggregate
 from crossmix.market.fit.spend_history import fit as fit_totals
-from crossmix.market.fit.spend_history import supply as supply_of_totals
 from crossmix.market.fit.supply import Supply, estimate
 
 

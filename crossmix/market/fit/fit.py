@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,19 +23,30 @@ from crossmix.market.fit import contexts as resampled
 from crossmix.market.fit import estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
+from crossmix.market.fit.pooling import linked
 from crossmix.market.fit.regions import by_region
 from crossmix.market.fit.today import today
-from crossmix.market.model import NEUTRAL, PARAMETERS, Market, save
+from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
 
+NAMED = 10
+"""So many cells that were never tried are named in a note."""
+
 
 def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any]:
-    """Fit, save market.json and bank.npz, and write report.json; returns the report."""
+    """Fit, save market.json and bank.npz, and write report.json; returns the report.
+
+    A spend history is fitted twice: on the training period, for the gates to judge, and on all periods, for the answers
+    (`SERVED`): a platform that began late, or a response that the last months show best, is not left out.
+    """
     data = Dataset(dataset)
     log = read(data)
     market = estimate(config, data, log, fusion)
     save(market, out)
+    if log.meta.aggregate:
+        (out / SERVED).mkdir()
+        save(estimate(config, data, log, fusion, periods="all"), out / SERVED)
     report = {
         "price_kind": market.price_kind,
         "cycle_hours": market.cycle_hours,
@@ -67,8 +78,16 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
     return report
 
 
-def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) -> Market:
-    """The market of a log; without `fusion` (no contexts), contexts are zero and do not move rates."""
+def estimate(
+    config: Config, dataset: Dataset, log: Log, fusion: Path | None, periods: Literal["train", "all"] = "train"
+) -> Market:
+    """The market of a log; without `fusion` (no contexts), contexts are zero and do not move rates.
+
+    Args:
+        periods: fitted on; all of them, held-out cycles too, is for what is served once the gates have judged.
+    """
+    horizon = log.shape[0] - log.train_cycles
+    log = log.whole() if periods == "all" else log
     train = log.train_cycles
     evidence = gathered(config, log)
     fusion = None if log.meta.aggregate else fusion
@@ -104,7 +123,7 @@ def estimate(config: Config, dataset: Dataset, log: Log, fusion: Path | None) ->
         budget=_tensor(plan.budget),
         static=plan.static,
         control=plan.control,
-        horizon=log.shape[0] - train,
+        horizon=horizon,
         context=_tensor(contexts.bank_CND),
         context_rate=_tensor(contexts.rate_CNP),
         context_group=torch.tensor(contexts.group_CN),
@@ -258,14 +277,16 @@ class _Plan:
 def _plan(
     config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array, untried_CP: npt.NDArray[np.bool_]
 ) -> _Plan:
-    """Today's budget and splits (`crossmix.market.fit.today`), and limits; what was never tried gets the probe share.
+    """Today's budget and splits (`crossmix.market.fit.today`), and limits.
+
+    A cell that was never tried, and of which no others tell, gets `limits.probe` at most.
 
     Raises:
         InfeasibleError: limits that no split can keep.
     """
     now = today(log, planned_TCP)
     minimum, maximum, step, freeze = _limits(config, log, low_CP, high_CP)
-    probed = np.where(untried_CP, np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
+    probed = np.where(~linked(~untried_CP), np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
     # Where nothing but what was never tried has room, there is nothing to hold it to.
     maximum = np.where(probed.sum(1, keepdims=True) >= 1, probed, maximum)
     limits = Limits(_tensor(minimum), _tensor(maximum), torch.tensor(freeze), _tensor(step))
@@ -375,9 +396,20 @@ def _notes(market: Market, log: Log) -> list[str]:
     notes = []
     if log.meta.aggregate:
         notes.append(
-            "The log is a spend history: supply, its price curve and saturation are inferred from how daily totals "
-            "move together, with priors (config market.assumed_win_rate, .assumed_bid_dispersion, .saturation)."
+            "The log is a spend history: how impressions, clicks and conversions answer to money is inferred from how "
+            "daily totals move together, pooled over campaigns and platforms; requests rest on an assumed usual share "
+            "won (config market.assumed_win_rate). What is judged is fitted on the training period, what is served on "
+            f"all {log.shape[0]} cycles."
         )
+        names = [
+            f"{market.campaigns[c]} on {market.platforms[p]}" for c, p in np.argwhere(market.untried.numpy()).tolist()
+        ]
+        if names:
+            some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            notes.append(
+                f"Never tried: {some}. What they would earn is borrowed from like campaigns and platforms; where "
+                "none of those can be compared, they get limits.probe of a budget at most."
+            )
     elif market.provenance["requests"] == "approximated":
         notes.append(
             "The log has no bids: request volume, win rate and saturation rest on an assumed win rate, and what more "

@@ -12,7 +12,7 @@ Shapes: T cycles, C campaigns, P platforms, n rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from crossmix.market.fit.blocks import Array, Of, add, blocks
+from crossmix.row_groups import released
 from crossmix.schema import SPLITS, Dataset, Meta
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class Log:
     def train_cycles(self) -> int:
         """Cycles of the training period: they come first."""
         return self.meta.first_cycle["validation"]
+
+    def whole(self) -> Log:
+        """The same log with all of its cycles in the training period, none held out."""
+        meta = replace(self.meta, first_cycle=dict.fromkeys(self.meta.first_cycle, self.meta.cycles) | {"train": 0})
+        split = pd.Categorical(["train"] * len(self.frame), categories=list(SPLITS))
+        return Log(meta, self.frame.assign(split=split, holdout=False), self.marks)
 
     @property
     def plan_from_spend(self) -> bool:
@@ -278,11 +285,4 @@ def numbered(dataset: Dataset, column: str, rows: int) -> npt.NDArray[np.int32]:
     return number
 
 
-def released() -> None:
-    """Give back what Arrow keeps of batches that have been read: it would stay beside the log."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-
-
-__all__ = ["AT_ONCE", "COLUMNS", "MARK", "TOTALS", "Array", "Log", "numbered", "read", "released"]
+__all__ = ["AT_ONCE", "COLUMNS", "MARK", "TOTALS", "Array", "Log", "numbered", "read"]

@@ -76,5 +76,17 @@ def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> tuple[Array,
     return mean.reshape(shape), np.maximum(left, TINY).reshape(shape)
 
 
+def linked(seen_CP: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Cells of which the seen ones tell something, (C, P): a chain of seen cells joins campaign and platform, so that
+    the campaign can be compared with others and the platform too."""
+    reached: npt.NDArray[np.int64] = seen_CP.astype(np.int64)
+    for _ in range(sum(seen_CP.shape)):
+        wider = np.minimum(reached @ reached.T @ reached, 1)
+        if (wider == reached).all():
+            break
+        reached = wider
+    return reached.astype(bool)
+
+
 def _covariance(alike: Array, log_sd: Array, spread: Spread) -> Array:
     return np.asarray(np.tensordot(np.exp(2 * log_sd), alike, 1) + spread.mean_sd**2)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.market.fit.log import AT_ONCE, Log, released
+from crossmix.market.fit.log import AT_ONCE, Log
+from crossmix.row_groups import batches, released
 from crossmix.schema import DataError
 
 if TYPE_CHECKING:
@@ -25,20 +26,20 @@ def predictions(log: Log, fusion: Path, names: tuple[str, ...]) -> dict[str, npt
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(fusion / FILE) as file:
-        count, expected = int(file.metadata.num_rows), len(log.frame)
-        if count != expected:
-            raise DataError(
-                f"{FILE}: {count:,} rows, but the log has {expected:,} impressions; run fusion on the same dataset"
-            )
-        kinds = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in names}
-        columns = {name: np.empty(count, kind) for name, kind in kinds.items()}
-        start = 0
-        for batch in file.iter_batches(AT_ONCE, columns=["impression_id", *names]):
-            _check(log, batch, start)
-            for name, values in columns.items():
-                values[start : start + batch.num_rows] = batch[name].to_numpy(zero_copy_only=False)
-            start += batch.num_rows
+    path = fusion / FILE
+    count, expected = int(pq.read_metadata(path).num_rows), len(log.frame)
+    if count != expected:
+        raise DataError(
+            f"{FILE}: {count:,} rows, but the log has {expected:,} impressions; run fusion on the same dataset"
+        )
+    schema = pq.read_schema(path)
+    columns = {name: np.empty(count, schema.field(name).type.to_pandas_dtype()) for name in names}
+    start = 0
+    for batch in batches(path, AT_ONCE, ["impression_id", *names]):
+        _check(log, batch, start)
+        for name, values in columns.items():
+            values[start : start + batch.num_rows] = batch[name].to_numpy(zero_copy_only=False)
+        start += batch.num_rows
     released()
     return columns
 

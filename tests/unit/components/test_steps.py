@@ -57,6 +57,16 @@ def test_a_finished_step_is_reused_and_says_so(store: Path, capsys: pytest.Captu
     assert (store / "current" / "ingest").resolve() == first.resolve()
 
 
+def test_what_a_step_tells_further_follows_its_line_each_time(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    declared = replace(fake("ingest", "write_seed"), told=lambda folder: (f"seed {(folder / 'value').read_text()}",))
+    for _ in range(2):
+        run_step(declared, CONFIG, {}, str(store.parent / "kfp" / "ingest"), str(store))
+    lines = capsys.readouterr().out.splitlines()
+    further = "crossmix>           seed 7"
+    assert (lines[2], lines[4]) == (further, further)
+    assert lines[3].startswith("crossmix> ingest    reused")
+
+
 def test_a_change_upstream_reaches_the_steps_after_it_and_no_others(store: Path) -> None:
     dataset = step("ingest", store, "write_seed")
     fused = step("fusion", store, "double", dataset=dataset)

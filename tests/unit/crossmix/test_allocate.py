@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from crossmix import allocate, bundle
+from crossmix.allocate import FIRST, at_least
 from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
@@ -161,3 +162,18 @@ def test_money_of_a_flight_is_what_is_left_over_what_it_is_left_for(
     assert read == pytest.approx([*want, 0.7], abs=1e-6)
     others = ALLOCATION.write(told, campaign={"elapsed": elapsed, "consumed": consumed, "pace": 1.0})
     assert np.array_equal(others, given)
+
+
+def test_the_marginal_of_nothing_is_what_its_first_money_earns() -> None:
+    """The square root's slope at nothing is infinite; a thousandth of the budget earns 31.6 for each unit."""
+
+    def market(share_P: np.ndarray, budget: float) -> Response:
+        money = np.asarray(share_P, float) * budget
+        slope = np.divide(0.5, np.sqrt(money), out=np.full(len(money), np.inf), where=money > 0)
+        return Response(np.sqrt(money), 0.1 * np.sqrt(money), slope, slope)
+
+    share = np.array([0.0, 0.36, 0.64])
+    response = at_least(market, share, 1.0)
+    assert response.marginal_P == pytest.approx([FIRST**-0.5, 0.5 / 0.6, 0.5 / 0.8])
+    assert response.marginal_se_P[0] == pytest.approx(0.1 * FIRST**-0.5)
+    assert response.revenue_P == pytest.approx([0, 0.6, 0.8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +134,8 @@ def made(
     minimum: float = 0.0,
     maximum: float = 1.0,
     before: np.ndarray | None = None,
+    low: Sequence[float] = (0, 0, 0),
+    high: Sequence[float] = (1, 1, 1),
 ) -> tuple[list[reasons.PlatformShare], tuple[str, ...]]:
     """Reasons of three platforms a, b, c that nothing holds."""
     value = np.ones((len(BELIEF), 3))
@@ -142,7 +145,7 @@ def made(
     how = reasons.Decided(Belief(value, np.array(base or share), "x"), moved, part, elsewhere, before)
     zero = np.zeros(3)
     response = Response(zero, zero, np.array(marginal), zero)
-    edges = np.zeros(3), np.ones(3)
+    edges = np.array(low, float), np.array(high, float)
     limits = Limits.arrays({"min": [0, 0, minimum], "max": [1, 1, maximum], "freeze": [False] * 3, "step": [1] * 3})
     lines = reasons.reasoned(("a", "b", "c"), limits, None, np.array(share), edges, response, money, how)
     return list(lines), reasons.overall(lines, how, "x")
@@ -231,6 +234,45 @@ def test_what_free_platforms_earn_is_of_those_that_nothing_held() -> None:
     assert (
         lines[1].reason == "free; the next unit earns 0.4 against 1 on free platforms: the base plan gives it nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (
+            {"share": [0.7, 0.3, 0.00002], "marginal": [1.0, 1.0, 0.4]},
+            "gets nothing; the next unit earns 0.4 against 1 on free platforms",
+        ),
+        (
+            {"share": [0.7, 0.3, 0.00002], "marginal": [1.0, 1.0, 1.3], "base": [0.6, 0.3, 0.1],
+             "moved": ([0.0, 0.0, -0.02], [0.0] * 3, [0.0] * 3)},
+            "gets nothing; the next unit earns 1.3 against 1 on free platforms: moved by the trained network -2.0 "
+            "points",
+        ),
+        (
+            {"share": [0.6, 0.3, 0.1], "marginal": [1.0, 1.0, 1.3], "minimum": 0.1, "low": [0, 0, 0.1]},
+            "at its min of 10.0%; the next unit earns 1.3 against 1 on free platforms: the base plan holds it at its "
+            "min of 10.0%",
+        ),
+        (
+            {"share": [0.6, 0.3, 0.1], "marginal": [1.0, 1.0, 0.7], "minimum": 0.1, "low": [0, 0, 0.1]},
+            "held at its min of 10.0%; the next unit earns 0.7 against 1 on free platforms",
+        ),
+        (
+            {"share": [0.5, 0.2, 0.3], "marginal": [1.0, 1.0, 1.3], "maximum": 0.3, "high": [1, 1, 0.3]},
+            "held at its max of 30.0%; the next unit earns 1.3 against 1 on free platforms",
+        ),
+        (
+            {"share": [0.5, 0.2, 0.3], "marginal": [1.0, 1.0, 0.6], "maximum": 0.3, "high": [1, 1, 0.3],
+             "base": [0.6, 0.2, 0.2]},
+            f"at its max of 30.0%; the next unit earns 0.6 against 1 on free platforms: {reasons.LEFT_OUT}",
+        ),
+    ],
+)  # fmt: skip
+def test_a_limit_holds_a_share_only_where_money_says_so(arguments: dict[str, object], reason: str) -> None:
+    """A floor where more would earn more than elsewhere is not what holds a share there; what moved it is named."""
+    lines, _ = made(**arguments)  # type: ignore[arg-type]
+    assert lines[2].reason == reason
 
 
 def test_a_bundle_that_tells_no_belief_says_that_its_figures_are_of_an_average_day(tmp_path: Path) -> None:

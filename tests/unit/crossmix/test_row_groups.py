@@ -74,3 +74,18 @@ def test_null_lists_and_no_rows_at_all(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "null")["events"].to_pylist() == [[1], None, []]
     pq.write_table(schema.empty_table(), tmp_path / "empty")
     assert (tmp_path / "none").read_bytes() == (tmp_path / "empty").read_bytes()
+
+
+def test_what_has_been_read_does_not_stay(tmp_path: Path) -> None:
+    """A file of 16 MB in 8 row groups: at no time is a quarter of it in memory, and the rows are those that it has."""
+    numbers = np.random.default_rng(0).random(2_000_000)
+    path = tmp_path / "file"
+    pq.write_table(pa.table({"p": numbers, "row": np.arange(2_000_000, dtype=np.int16)}), path, row_group_size=250_000)
+    before, most, start = pa.total_allocated_bytes(), 0, 0
+    for batch in row_groups.batches(path, 10_000, ["p"]):
+        assert batch.schema.names == ["p"]
+        np.testing.assert_array_equal(batch["p"].to_numpy(), numbers[start : start + batch.num_rows])
+        start += batch.num_rows
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert start == 2_000_000
+    assert 80_000 < most < 4_000_000 < 16_000_000 < path.stat().st_size

@@ -16,6 +16,7 @@ import pytest
 from crossmix import sequences
 from crossmix.schema import DataError, Dataset, Meta
 from feature_repo import behaviour, sources
+from tests.support.parts import in_parts
 
 START = pd.Timestamp("2024-03-01")
 META = Meta(
@@ -81,6 +82,21 @@ def test_the_file_is_the_one_that_a_dataset_in_another_order_gives(
         "every impression's"
     ]
     assert (tmp_path / FILE).read_bytes() == (tmp_path / "streamed" / FILE).read_bytes()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_dataset_in_parts_gives_the_same_file(tmp_path: Path, order: int) -> None:
+    """As Spark writes it, cut within an instant; also where the tables' orders differ."""
+    rng = np.random.default_rng(3)
+    (tmp_path / "one").mkdir()
+    dataset, _ = log(tmp_path / "one", np.sort(rng.integers(40, size=300)), rng.integers(30, size=300))
+    table = pq.read_table(tmp_path / "one" / "sequences.parquet")
+    pq.write_table(table.take(np.arange(300)[::order]), tmp_path / "one" / "sequences.parquet")
+    cuts = {"impressions": [90, 90, 210], "sequences": [150]}
+    parts = Dataset(in_parts(tmp_path / "one", tmp_path / "parts", cuts))
+    written = [(behaviour.write_sequences(each.path, each), each.path / FILE) for each in (dataset, parts)]
+    assert written[0][0] == written[1][0] > 200
+    assert written[0][1].read_bytes() == written[1][1].read_bytes()
 
 
 def test_impressions_out_of_time_are_sorted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

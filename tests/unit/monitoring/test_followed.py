@@ -87,8 +87,8 @@ def test_a_daily_look_reads_the_day_that_is_new_and_shows_what_all_show(
         assert (again.fresh, again.shown.cycle_T.tolist()) == (min(days, 3), found.shown.cycle_T.tolist()[-9:])
     with store.read() as connection:
         names = connection.execute(sa.select(tables.watched.c.name)).scalars().all()
-    # What is believed after the last three cycles and before them.
-    assert len(names) == 1 + 4
+    # What is believed after the last three cycles and before them; what each of the last nine shows.
+    assert len(names) == 1 + 4 + 9
 
 
 def late(store: Store, cycle: int, known: int, **changes: object) -> None:
@@ -152,12 +152,13 @@ def test_another_bundle_or_an_earlier_moment_begins_anew(
     assert_as_anew(store, 11, earlier)
 
 
-@pytest.mark.parametrize("part", [False, True])
-def test_what_is_damaged_is_thrown_away_and_told(store: Store, dear: dict[str, Feedback], part: bool) -> None:
+@pytest.mark.parametrize("part", ["", "believed", "shown"])
+def test_what_is_damaged_is_thrown_away_and_told(store: Store, dear: dict[str, Feedback], part: str) -> None:
     watching.report(store, dear, 0, 13)
     looked(store, 13)
     table = tables.watched
-    names = table.c.name.contains(watched.PART) if part else table.c.name == NAME
+    shows = table.c.name.endswith("shown")
+    names = {"": table.c.name == NAME, "believed": table.c.name.contains(watched.PART) & ~shows, "shown": shows}[part]
     with store.write() as connection:
         connection.execute(table.update().where(names).values(state=b"half a file"))
     watching.report(store, dear, 13, 14)

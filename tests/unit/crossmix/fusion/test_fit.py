@@ -22,6 +22,7 @@ from crossmix.fusion.predict import predict
 from crossmix.fusion.table import read
 from crossmix.schema import DataError
 from tests.support import fusion_toy
+from tests.support.parts import in_parts
 
 
 def config(**changes: object) -> Config:
@@ -152,6 +153,35 @@ def test_same_seed_same_bytes_other_seed_others(toy: tuple[Path, Path], fitted: 
     other.mkdir()
     fit(config(seed=1), *toy, other)
     assert (other / "predictions.parquet").read_bytes() != (fitted / "predictions.parquet").read_bytes()
+
+
+def test_a_dataset_in_parts_gives_the_same_bytes(toy: tuple[Path, Path], fitted: Path, tmp_path: Path):
+    """As Spark writes it, the two tables cut at rows of their own, a part empty."""
+    cuts = {"impressions": [700, 700, 1_900], "sequences": [1_000]}
+    (tmp_path / "out").mkdir()
+    fit(config(), in_parts(toy[0], tmp_path / "dataset", cuts), toy[1], tmp_path / "out")
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {file.name for file in fitted.iterdir()}
+    for file in fitted.iterdir():
+        assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_a_check_takes_rows_a_few_at_a_time(toy: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
+    table, sizes = read(*toy, 30), []
+    torch.manual_seed(0)
+    module, rows = learn.build(config().fusion, table), np.arange(1_500, dtype=np.int32)
+    logits = Fusion.logits
+
+    def seen(self: Fusion, creatives: object, *piece: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes.append([len(part) for part in piece])
+        return logits(self, creatives, *piece)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fusion, "logits", seen)
+    found = {}
+    for piece in (1_500, 512):
+        monkeypatch.setattr(learn, "PIECE", piece)
+        found[piece] = learn.validate(module, table, rows)
+    assert sizes == [[1_500] * 4, [512] * 4, [512] * 4, [476] * 4]
+    assert found[512] == pytest.approx(found[1_500], rel=1e-6)
 
 
 def test_a_log_without_image_and_text_trains_and_says_so(tmp_path: Path):

@@ -53,6 +53,13 @@ def test_what_is_held_is_read_back_once(store: Store) -> None:
     assert line.after == {**about, "state": "held", "sentence": "value of 5"}
 
 
+def test_of_more_campaigns_than_a_query_names_those_alone_are_read(store: Store) -> None:
+    held = [entry(4, campaign_id=f"c{number:03}") for number in (0, 599, 600)]
+    quarantine.update(store, held, [], NOW)
+    names = [f"c{number:03}" for number in range(600)]
+    assert quarantine.read(store, names, [HELD]) == held[:2]
+
+
 def test_what_was_corrected_is_let_go_and_may_be_held_again(store: Store) -> None:
     quarantine.update(store, [entry(4)], [], NOW)
     assert quarantine.update(store, [], [entry(4)], LATER) == [Cell("spring", "policy", "search", 4)]

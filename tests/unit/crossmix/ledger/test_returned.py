@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from crossmix.ledger import canaries, experiments, feedback, quarantine, served
 from crossmix.ledger.campaigns import Campaign, changing
 from crossmix.ledger.experiments import Plan
 from crossmix.ledger.feedback import Event
+from crossmix.ledger.past import compare, view
 from crossmix.ledger.returned import Returned, believed, read
 from crossmix.ledger.store import Store
 
@@ -210,6 +212,50 @@ def test_many_campaigns_are_read_by_a_few_queries(store: Store) -> None:
     # Campaigns, experiments, edits; totals of a hundred campaigns each, whose rows are in memory at once; splits of
     # five hundred.
     assert len([text for text in asked if text.startswith("SELECT")]) <= 4 + 7 + 2
+
+
+def plans(store: Store, call: Callable[[], object]) -> list[str]:
+    """How SQLite finds the rows of `totals` in what is asked within the call."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        asked.append((given[2], given[3]))
+
+    sa.event.listen(store.engine, "before_cursor_execute", note)
+    call()
+    sa.event.remove(store.engine, "before_cursor_execute", note)
+    with store.read() as connection:
+        rows = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in asked]
+    return [row[-1] for some in rows for row in some if "totals" in row[-1]]
+
+
+def test_what_is_new_is_found_without_a_look_at_what_is_not(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'serving.db'}", clock=lambda: START)
+    run(store, campaign("a"))
+    for cycle in range(3):
+        told = [event(f"e{cycle}", cycle, cycle, (10, 2, 1, 5, 4))]
+        feedback.insert(store, told, START + cycle * DAY + DAY / 2)
+    seen = view(store, ["a"], 24.0, START + 2 * DAY)
+    assert seen is not None
+    _, past = compare(store, None, seen)
+    assert plans(store, lambda: read(store, PLATFORMS, START + 3 * DAY, newest=1)) == [
+        "SEARCH totals USING INDEX totals_by_known (campaign_id=? AND known>?)"
+    ]
+    assert plans(store, lambda: compare(store, past, seen)) == [
+        "SEARCH totals USING INDEX totals_by_received (received>?)"
+    ]
+    store.close()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_sums_do_not_depend_on_the_order_in_which_reports_came(store: Store, order: tuple[int, ...]) -> None:
+    run(store, campaign("a"))
+    for cycle in order:
+        late = event(f"late {cycle}", cycle, 3, (0, 0, 1, (0.1, 0.2, 0.3)[cycle], 0))
+        feedback.insert(store, [event(f"e{cycle}", cycle, cycle, (10, 2, 1, 5, 4)), late], START + 3 * DAY)
+    found = only(read(store, PLATFORMS, START + 4 * DAY, newest=1)).arms["policy"]
+    assert found.revenue_TCP[0, 0, 0] == 0.1 + 0.2 + 0.3
+    assert 0.3 + 0.2 + 0.1 != 0.1 + 0.2 + 0.3
 
 
 def test_a_version_on_trial_has_its_part_of_the_policys_users_in_the_cycles_that_begin_in_each_step(empty: str) -> None:

@@ -32,6 +32,10 @@ EDGES: dict[str, list[float]] = {
     "ctr_persistence": [0, 0.9, 1],
     "cvr_persistence": [0, 0.9, 1],
     "price_persistence": [0, 0.9, 1],
+    "price_level": [1e-6, 1, 1e3],
+    "usual_share": [0, 0.1, 1],
+    "elasticity": [0, 0, 0.9, 5],
+    "bend": [0, 0.1, 5],
 }
 """Values at and inside the edges of each domain, per platform drawn at random."""
 

@@ -87,7 +87,9 @@ def test_bad_rows_are_quarantined_each_with_its_reason(tmp_path: Path) -> None:
     bad.loc[8, "click"] = 2
     bad.loc[9, "bidprice"] = "inf"
     bad.loc[10, "click"] = "null"
-    dataset = _ingest(write(tmp_path / "a.tsv", pd.concat([table, bad])), tmp_path / "out", "data.accept_quarantine=true")
+    dataset = _ingest(
+        write(tmp_path / "a.tsv", pd.concat([table, bad])), tmp_path / "out", "data.accept_quarantine=true"
+    )
     assert dataset.meta.rows["ingested"] == 96
     assert dataset.meta.rows["quarantined"] == {
         "payprice_not_finite": 1,

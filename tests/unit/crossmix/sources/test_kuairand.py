@@ -69,7 +69,11 @@ def test_bad_rows_are_quarantined_each_with_its_reason(tmp_path: Path) -> None:
     bad.loc[4, "is_rand"] = 1
     bad.loc[5, "tab"] = None
     bad.loc[6, "long_view"] = None
-    dataset = _ingest(write(tmp_path / "log.csv", pd.concat([kuairand(traffic()), bad])), tmp_path / "out", "data.accept_quarantine=true")
+    dataset = _ingest(
+        write(tmp_path / "log.csv", pd.concat([kuairand(traffic()), bad])),
+        tmp_path / "out",
+        "data.accept_quarantine=true",
+    )
     assert dataset.meta.rows["quarantined"] == {
         "time_ms_wrong_type": 1,
         "time_ms_out_of_range": 2,

@@ -114,7 +114,11 @@ def test_bad_rows_are_quarantined_each_with_its_reason(tmp_path: Path) -> None:
     bad.loc[3, "position"] = "left"
     bad.loc[4, "position"] = None
     bad.loc[5, [f"user_feature_{number}" for number in range(4)]] = None
-    dataset = _ingest(write(tmp_path / "all.csv", pd.concat([openbandit(traffic()), bad])), tmp_path / "out", "data.accept_quarantine=true")
+    dataset = _ingest(
+        write(tmp_path / "all.csv", pd.concat([openbandit(traffic()), bad])),
+        tmp_path / "out",
+        "data.accept_quarantine=true",
+    )
     assert dataset.meta.rows["quarantined"] == {
         "timestamp_wrong_type": 2,
         "click_wrong_type": 1,

@@ -11,6 +11,7 @@ import torch
 from crossmix.agents.mpc import TABLES
 from crossmix.artifacts import ActorSizes, ArtifactError, PolicyHeader
 from crossmix.exploration import Exploration
+from crossmix.fading import NEUTRAL
 from crossmix.training.policy_file import (
     POLICY_FILES,
     START_FILES,
@@ -113,3 +114,14 @@ def test_a_fine_tuned_policy_names_its_parent(tmp_path: Path) -> None:
     assert len({parent.parent, child.parent, grandchild.parent}) == 3
     child.save(tmp_path)
     assert TrainedPolicy.load(tmp_path).parent == child.parent
+
+
+def test_a_plan_of_before_conversions_could_fade_follows_clicks() -> None:
+    policy = actor()
+    assert policy.planner is not None
+    late = {f"planner.{name}" for name in NEUTRAL}
+    weights = {name: table for name, table in policy.state_dict().items() if name not in late}
+    read = TrainedPolicy(weights, torch.zeros(SIZES.platforms), SIZES).policy()
+    assert read.planner is not None
+    assert not dict(read.planner.named_buffers())["elasticity"].any()
+    assert same({name: read.state_dict()[name] for name in weights}, weights)

@@ -6,8 +6,10 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from crossmix import whatif
+from crossmix.whatif.curves import respond
 from crossmix.whatif.scene import Scene
 from tests.support.markets import make_market
 from tests.support.scenes import P, revenue
@@ -33,6 +35,16 @@ def test_curves_are_the_closed_form_and_its_slope(scene: Scene) -> None:
         assert (curve.cycle_revenue.high[5:] > curve.revenue.high[5:]).all()
         assert (curve.cycle_revenue.low[5:] < curve.revenue.low[5:]).all()
         assert (curve.cycle_revenue.low >= 0).all()
+
+
+def test_the_slope_of_nothing_is_what_the_first_money_earns(scene: Scene) -> None:
+    """Of a platform without money the closed form's own slope is that of a single impression."""
+    amount = torch.tensor([[0.0, *[50.0] * (P - 1)]], dtype=torch.float64)
+    plain, begun = (respond(scene.conditions, amount, first) for first in (0.0, 2.0))
+    alone = torch.tensor([1.0, *[0.0] * (P - 1)], dtype=torch.float64)
+    assert float(begun.slope[0, 0]) == pytest.approx(revenue(scene, alone, 2.0) / 2.0)
+    assert begun.slope[0, 1:].tolist() == plain.slope[0, 1:].tolist()
+    assert begun.revenue.tolist() == plain.revenue.tolist()
 
 
 def test_curves_are_quick_enough_for_a_page_that_asks() -> None:

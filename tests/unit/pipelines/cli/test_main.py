@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from crossmix.artifacts import Failure
 from crossmix.clock import wall
-from crossmix.config import ConfigError, documented, load
+from crossmix.config import Config, ConfigError, documented, load
 from pipelines import console, local
 from pipelines.cli import recommend as answer
 from pipelines.cli.main import app
@@ -54,6 +54,21 @@ def test_a_mistake_is_one_line_and_leaves_nothing(arguments: list[str], message:
     assert message in output
     assert output.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--accept-quarantine",)])
+def test_the_quarantine_is_accepted_where_that_is_said(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[bool] = []
+
+    def asked(config: Config, out: Path) -> local.Outcome:
+        accepted.append(config.data.accept_quarantine)
+        raise ConfigError(f"{out}: enough")
+
+    monkeypatch.setattr(local, "run", asked)
+    assert invoke("run", "--out", str(tmp_path), *arguments)[0] == 2
+    assert accepted == [bool(arguments)]
 
 
 def test_a_clock_that_holds_no_time_is_one_line(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 from crossmix.config import load
+from crossmix.ledger.store import Store
 from crossmix.registry.trained import KEPT_FOLDER
-from pipelines.cli.monitor import served_by
+from pipelines.cli.monitor import served_by, watching
 
 
 def test_a_bundles_market_is_the_one_that_the_runs_folder_keeps_under_its_digest(tmp_path: Path) -> None:
@@ -17,3 +19,13 @@ def test_a_bundles_market_is_the_one_that_the_runs_folder_keeps_under_its_digest
     assert served.market is not None
     assert served.market(digest) == kept
     assert served_by(load("laptop"), None).market is None, "nobody knows where a registry is"
+
+
+def test_what_was_imported_is_not_collected_while_looks_are_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'serving.db'}"
+    Store(url).close()
+    before = gc.get_freeze_count()
+    with watching(None, url, ['monitor.watch=["late_feed"]']) as once:
+        assert gc.get_freeze_count() > before + 10_000
+        assert once() == []
+    assert gc.get_freeze_count() == 0

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
+from crossmix import bundle as bundles
 from crossmix.allocate import explain
+from crossmix.artifacts import GateTable, RunRecord
+from crossmix.bundle import Bundle
+from crossmix.config import ConfigError
 from crossmix.state import ALLOCATION
-from pipelines.cli.recommend import table
+from pipelines.cli import standing
+from pipelines.cli.recommend import Answer, bundle_of, table
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
+from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, decision
 
 
 def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole(tmp_path: Path) -> None:
@@ -27,3 +36,64 @@ def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole
         assert line in lines
     assert any(line.startswith("Away from its base plan the trained network moved ") for line in lines)
     assert "(fitting error, given what the policy believes)" in table(answer)
+
+
+def unregistered(out: Path) -> Bundle:
+    """A run whose gates did not pass: a judged bundle, its gates and its decision, and no champion."""
+    folder = out / "steps" / "gate" / "key"
+    folder.mkdir(parents=True)
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    publish(folder / "bundle", market=market)
+    bundle = bundles.annotate(folder / "bundle", [asdict(LACKS)])
+    GateTable(gates=(LACKS,), passed=False).save(folder)
+    rows = OWN.platforms
+    new = [row.__class__(**{**asdict(row), "platform": f"p{slot}", "tried": slot > 0}) for slot, row in enumerate(rows)]
+    one = OWN.__class__(**{**{name: getattr(OWN, name) for name in OWN.__slots__}, "campaign": "c0", "probability": 0.7,
+                           "proved": False, "platforms": tuple(new)})  # fmt: skip
+    decision(one).save(folder)
+    RunRecord(run_id="r", config={}, steps={"gate": "steps/gate/key"}).save(out)
+    return bundle
+
+
+def test_a_run_that_registered_nothing_answers_with_the_bundle_that_was_judged(tmp_path: Path) -> None:
+    bundle = unregistered(tmp_path)
+    assert bundle_of(tmp_path) == tmp_path / "steps" / "gate" / "key" / "bundle"
+    found = standing.of_bundle(bundle, tmp_path, "c0")
+    assert found is not None
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    statistics = ALLOCATION.statistics(states(market, 1).numpy())[0]
+    split = explain(bundle, statistics, "c0", bundle.responses["c0"])
+    answer = Answer(split, found, standing.untried(tmp_path, "c0"))
+    lines = answer.table().splitlines()
+    assert lines[0] == (
+        "NOT ENOUGH, explore like this: gate decision.gain, insufficient data: d, wanted P(gain > 0) >= 0.95"
+    )
+    assert lines[1].startswith("first test: spend 130.00 and 70.00 EUR a day on tiktok in turn")
+    assert lines[3].startswith("c0: ")
+    assert [line.split()[0] for line in lines if "never tried" in line] == ["p0"]
+    plain = answer.as_dict()
+    assert (plain["standing"]["word"], plain["untried"], plain["campaign"]) == ("not enough", ["p0"], "c0")
+
+
+def test_a_champion_answers_first_and_its_own_gates_speak_for_it(tmp_path: Path) -> None:
+    unregistered(tmp_path)
+    champion = publish(tmp_path / "bundle", moved=0.3)
+    assert bundle_of(tmp_path) == tmp_path / "bundle"
+    assert standing.of_bundle(champion, tmp_path, "c0") is None  # nobody judged it
+    passed = bundles.annotate(tmp_path / "bundle", [asdict(LACKS) | {"verdict": "pass"}])
+    found = standing.of_bundle(passed, tmp_path, "c0")
+    # The decision of the run is of another bundle.
+    assert found is not None
+    assert found.lines() == ["PROVED: all 1 required gates passed"]
+
+
+def test_a_folder_without_any_bundle_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no bundle; run `crossmix run --out "):
+        bundle_of(tmp_path)
+
+
+def test_the_cheapest_test_is_told_of_a_spend_history_alone(tmp_path: Path) -> None:
+    assert standing.first_tests(tmp_path) == {}
+    unregistered(tmp_path)
+    assert list(standing.first_tests(tmp_path)) == ["c0"]
+    assert standing.first_tests(tmp_path)["c0"].startswith("spend 130.00 and 70.00 EUR a day on tiktok in turn")

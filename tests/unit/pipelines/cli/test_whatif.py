@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from crossmix.artifacts import RunRecord
+from crossmix.artifacts import GateTable, RunRecord
 from crossmix.market import model
 from pipelines.cli.main import app
+from pipelines.cli.whatif import _part
 from tests.support.markets import make_market
+from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, decision
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,31 @@ def test_json_and_another_page(out: Path, tmp_path: Path) -> None:
     assert {"value", "low", "high"} == set(answer["budgets"][0]["best"]["cpa"])
     assert len(answer["curves"]) == len(answer["perturbations"]) == 3
     assert page.exists()
+
+
+def test_the_standing_of_the_run_comes_first(out: Path, tmp_path: Path) -> None:
+    run = tmp_path / "judged"
+    gate = run / "gate"
+    shutil.copytree(out, run)
+    gate.mkdir()
+    GateTable(gates=(LACKS,), passed=False).save(gate)
+    decision(replace(OWN, campaign="c0", probability=0.9, proved=False)).save(gate)
+    RunRecord(run_id="r", config={}, steps={"market": "steps/market/key", "gate": "gate"}).save(run)
+    status, output = invoke(str(run), "--campaign", "c0")
+    assert status == 0, output
+    first, second, _, third = output.splitlines()[:4]
+    assert first == "PLAUSIBLE: gate decision.gain, insufficient data: d, wanted P(gain > 0) >= 0.95"
+    assert second.startswith("first test: spend 130.00 and 70.00 EUR a day on tiktok in turn")
+    assert third.startswith("c0, an average weekday")
+    assert "How far to trust this" in (run / "whatif.html").read_text()
+    answer = json.loads(invoke(str(run), "--campaign", "c0", "--json")[1])
+    assert answer["standing"]["word"] == "plausible"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_undefined_is_a_dash(value: float) -> None:
+    assert _part(value) == "-"
+    assert _part(0.973) == "97.3%"
 
 
 @pytest.mark.parametrize(

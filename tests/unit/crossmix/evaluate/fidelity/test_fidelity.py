@@ -318,6 +318,11 @@ def test_users_resampled_in_blocks_are_those_of_all_at_once(monkeypatch: pytest.
     np.testing.assert_array_equal(alike[0][0], alike[1][0])
     np.testing.assert_array_equal(alike[0][1], alike[1][1])
     np.testing.assert_allclose(alike[0][0], whole.sum(0).reshape(6, 5))
+    monkeypatch.setattr(impressions, "_WIDTH", 7)
+    monkeypatch.setattr(impressions, "_SHARE", 33)
+    few = resampled(iter([whole]))
+    np.testing.assert_array_equal(few[0], alike[0][0])
+    np.testing.assert_allclose(few[1], alike[0][1], rtol=1e-6)
 
 
 def test_no_user_kept_has_no_sums() -> None:

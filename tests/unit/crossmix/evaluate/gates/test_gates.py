@@ -11,12 +11,12 @@ import torch
 
 from crossmix.baselines.fields import weekday
 from crossmix.baselines.registry import BASELINES, state_readers
-from crossmix.config import laptop, load
+from crossmix.config import ConfigError, laptop, load
 from crossmix.evaluate.fidelity.impressions import Deviation
 from crossmix.evaluate.gates import policy as gates
 from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.fidelity import equivalence
-from crossmix.evaluate.gates.verdicts import Gate, is_required
+from crossmix.evaluate.gates.verdicts import Gate, is_required, required_of
 from crossmix.evaluate.judge import interval
 from crossmix.evaluate.stats.off_policy import ENOUGH
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
@@ -43,6 +43,21 @@ def test_equivalence(deviation: Deviation, verdict: str) -> None:
         assert "needed" in gate.detail
 
 
+def test_a_deviation_that_lacks_data_says_how_many_days() -> None:
+    """Half-width 8 %, 4 % of room: four times the data, three times the history more."""
+    gate = equivalence("fidelity.campaign.ctr", Deviation(0.01, -0.07, 0.09, 300), 0.05, True, days=182)
+    assert gate.verdict == "insufficient data"
+    assert gate.detail.endswith("; about 546 more days")
+
+
+def test_which_gates_are_required_depends_on_the_kind_of_log() -> None:
+    config = load("laptop", ['gates.required_of_history=["decision.gain"]'])
+    assert required_of(config, aggregate=True) == ("decision.gain",)
+    assert required_of(config, aggregate=False) == config.gates.required
+    with pytest.raises(ConfigError, match=r"gates\.required_of_history: no gate is called 'decisions'"):
+        load("laptop", ['gates.required_of_history=["decisions"]'])
+
+
 def test_the_papers_own_example_fails_its_gate() -> None:
     """0.35 simulated against 0.33 real is 6.1 % off (§2.2)."""
     value = 0.35 / 0.33 - 1
@@ -56,7 +71,7 @@ def test_required_prefixes_end_at_dots() -> None:
 
 
 def test_a_row_is_required_where_the_config_says_so() -> None:
-    case = SimpleNamespace(config=load("laptop", ['gates.required=["policy", "fidelity.platform"]']))
+    case = SimpleNamespace(config=laptop(), required=("policy", "fidelity.platform"))
     names = ("policy.limits", "fidelity.platform.x.ctr", "fidelity.campaign.ctr")
     rows = [Case.gate(case, name, 0.5, "< 1", "pass", "why") for name in names]  # type: ignore[arg-type]
     assert [row.required for row in rows] == [True, True, False]
@@ -64,7 +79,7 @@ def test_a_row_is_required_where_the_config_says_so() -> None:
 
 
 def test_the_off_policy_gate_says_what_it_waits_for() -> None:
-    case = SimpleNamespace(config=laptop())
+    case = SimpleNamespace(config=laptop(), required=laptop().gates.required)
     case.gate = partial(Case.gate, case)
     (gate,) = gates.off_policy(case)
     assert (gate.name, gate.value, gate.verdict) == ("policy.off_policy", None, "not applicable")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.watch.expectation import Expectation, ExpectationError
+from crossmix.evaluate.watch.expectation import Expectation, ExpectationError, _price
 from crossmix.market.level_evidence import Usual
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
 from tests.support import watching
@@ -46,6 +46,14 @@ def test_a_lognormal_price_is_kept_too() -> None:
     found = Expectation.from_bytes(replace(expectation, usual=replace(expectation.usual, price=price)).as_bytes())
     assert isinstance(found.usual.price, LogNormalPrice)
     torch.testing.assert_close(found.usual.price.mu, price.mu, rtol=0, atol=0)
+
+
+def test_prices_of_many_cells_are_integrated_as_those_of_a_few() -> None:
+    knots = torch.rand((90, 5, 129), generator=torch.Generator().manual_seed(3), dtype=torch.float64).cumsum(-1)
+    found, whole = _price({"price_knots": knots}), EmpiricalPrice.of(knots)
+    assert isinstance(found, EmpiricalPrice)
+    for name in ("knots", "area", "area2"):
+        torch.testing.assert_close(getattr(found, name), getattr(whole, name), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("cut", [0, 100, 3_000])

@@ -1,86 +1,173 @@
-"""Supply from a spend history: the cost curve it assumes, its likelihood against a dense Gaussian, its Jacobian."""
+"""Spend histories with a planted response: what the fit finds, borrows and leaves open, and what its split is worth."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import pytest
+import pandas as pd
 import torch
-from scipy.stats import multivariate_normal
 
 from crossmix.config import Market as Settings
-from crossmix.market.fit import estimators, spend_history
-from crossmix.market.fit.supply import cost_curve
+from crossmix.config import load
+from crossmix.market.conditions import nominal
+from crossmix.market.fit import estimators, history_supply, spend_history
+from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.log import read
+from crossmix.market.model import Market
+from crossmix.market.oracle import solve
+from crossmix.whatif import make_scene
+from crossmix.whatif.curves import respond
+from tests.support.histories import ingested
+from tests.support.planted import Planted, fading, history, planted
+
+SETTINGS = ["data.source=spend", "data.path=history.csv"]
+QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
 
 
-def test_slope_of_the_cost_curve_is_that_of_noisy_bids() -> None:
-    # The closed form against the numerical curve that the log of impressions uses.
-    from scipy.special import ndtri
-
-    settings = Settings(lognormal_sigma=0.6, assumed_bid_dispersion=0.4)
-    levels = np.linspace(0, 1, 513)
-    knots = np.exp(0.6 * ndtri(levels.clip(5e-4, 1 - 5e-4)))
-    curve = cost_curve(knots, 0.4)
-    inner = slice(60, -60)
-    slope = np.polyfit(ndtri(levels[inner]), np.log(curve[inner]), 1)[0]
-    assert spend_history.assumed_slope(settings) == pytest.approx(slope, rel=0.02)
-    ours = spend_history.cost_curve(slope, 512)
-    assert 0.5 * (ours[1:] + ours[:-1]).mean() == pytest.approx(1.0)
-    np.testing.assert_allclose(np.polyfit(ndtri(levels[inner]), np.log(ours[inner]), 1)[0], slope, rtol=1e-6)
+def fitted(folder: Path, table: pd.DataFrame, periods: str = "all") -> Market:
+    dataset = ingested(folder, table)
+    return estimate(load("laptop", SETTINGS), dataset, read(dataset), None, periods)  # type: ignore[arg-type]
 
 
-def _series(seed: int = 0, days: int = 12) -> tuple[spend_history._Series, dict[str, torch.Tensor]]:
-    rng = np.random.default_rng(seed)
-    spend = rng.uniform(50, 150, (days, 2, 3))
-    shown = np.round(20 * spend**0.7)
-    clicks = np.round(0.1 * shown)
-    shown[3, 0, 0] = clicks[3, 0, 0] = spend[3, 0, 0] = 0
-    keep = np.ones(days, bool)
-    keep[5] = False
-    series = spend_history._series(shown, clicks, spend, keep, np.arange(days) % 7)
-    return series, spend_history._start(Settings(), series)
+def totals(table: pd.DataFrame, platforms: int = 4) -> dict[str, np.ndarray]:
+    return {name: table[name].to_numpy(float).reshape(-1, 1, platforms) for name in QUANTITIES}
 
 
-def test_filter_is_the_density_of_an_ar1_with_noise() -> None:
-    series, parameters = _series()
-    drift = torch.tensor(np.random.default_rng(1).normal(size=series.observed_TQCP.shape)) * series.seen_TQCP
-    likelihood = spend_history._filter(parameters, series, drift).log_likelihood
-    expected = 0.0
-    days = np.arange(len(drift))
-    for q in range(2):
-        deviation, persistence, noise = (
-            float(parameters[name][q].detach()) for name in ("deviation", "persistence", "noise")
-        )
-        law = np.exp(2 * deviation) * (1 / (1 + np.exp(-persistence))) ** abs(days[:, None] - days)
-        for c in range(2):
-            for p in range(3):
-                seen = series.seen_TQCP[:, q, c, p].numpy()
-                variance = np.diag(series.noise_TQCP[:, q, c, p].numpy() + np.exp(noise))
-                expected += multivariate_normal(cov=(law + variance)[np.ix_(seen, seen)]).logpdf(
-                    drift[seen, q, c, p].numpy()
-                )
-                expected += 0.5 * seen.sum() * np.log(2 * np.pi)
-    assert float(likelihood.detach()) == pytest.approx(expected, rel=1e-9)
+def regret(market: Market, world: Planted) -> float:
+    """Part of the best revenue of today's budget that the market's best split of it loses in the planted world."""
+    budget = float(world.reference.sum())
+    conditions = nominal(market, torch.tensor([0]))
+    found = solve(conditions, torch.tensor([budget]), market.minimum, market.maximum).share_BP[0].numpy()
+    share = found[[market.platforms.index(name) for name in world.platforms]]
+    return float(1 - world.revenue(budget * share).sum() / world.revenue(budget * world.best(budget)).sum())
 
 
-def test_steepness_is_the_derivative_of_the_drift_at_a_fixed_spend() -> None:
-    series, parameters = _series()
-    step = 1e-6
-    # At a fixed spend, ln price falls as ln W rises.
-    moved = replace(
-        series,
-        log_wins_TCP=series.log_wins_TCP + step,
-        observed_TQCP=series.observed_TQCP - torch.tensor([step, 0.0])[:, None, None],
-    )
-    for odds in (-2.0, 0.0, 3.0):  # the last wins nearly all requests, where the share won bends
-        with torch.no_grad():
-            parameters["odds"].fill_(odds)
-            before, steepness = spend_history._curves(parameters, series)
-            after, _ = spend_history._curves(parameters, moved)
-        seen = series.seen_TQCP[:, 0]
-        slope = ((after - before)[:, 0] / step).abs()[seen]
-        np.testing.assert_allclose(slope.numpy(), steepness.exp()[seen].numpy(), rtol=1e-4)
+def earned(market: Market, campaign: str, platform: str, amount: float) -> tuple[float, float, float]:
+    """Revenue of money on one platform, and its 95 % interval."""
+    scene, slot = make_scene(market, campaign), market.platforms.index(platform)
+    budget = torch.zeros(1, len(market.platforms), dtype=torch.float64)
+    budget[0, slot] = amount
+    drawn = respond(scene.fitted, budget.expand(len(scene.fitted.requests), -1)).revenue[:, slot].numpy()
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(respond(scene.conditions, budget).revenue[0, slot]), float(low), float(high)
+
+
+def test_a_cell_that_never_ran_borrows_from_its_platform_and_its_campaign(tmp_path: Path) -> None:
+    world = planted()
+    both = np.ones((120, 4), bool) & np.array([False, True, True, False])
+    hole = both & np.array([True, False, True, True])
+    parts = [
+        history(world, 120, 5101, campaign="brand", spent=both),
+        history(world, 120, 5102, campaign="prospecting", spent=hole),
+    ]
+    market = fitted(tmp_path, pd.concat(parts))
+    assert market.platforms == ("meta", "google_search")
+    assert market.untried.tolist() == [[False, False], [False, True]]
+    assert bool((market.maximum == 1).all())
+    for amount in (7.62, 100.0):
+        truth = float(world.revenue(np.full(4, amount))[1])
+        value, low, high = earned(market, "prospecting", "google_search", amount)
+        assert low < truth < high
+        assert 0.5 < value / truth < 2
+        # The same money where it is known is known far better.
+        _, known_low, known_high = earned(market, "brand", "google_search", amount)
+        assert high / low > 1.5 * known_high / known_low
+
+
+def test_campaigns_that_share_no_platform_are_only_probed_elsewhere(tmp_path: Path) -> None:
+    world = planted()
+    parts = [
+        history(world, 90, 5110 + p, campaign=f"only {name}", spent=np.ones((90, 4), bool) & (np.arange(4) == p))
+        for p, name in enumerate(world.platforms)
+        if p in (1, 2)
+    ]
+    market = fitted(tmp_path, pd.concat(parts))
+    assert market.untried.sum() == 2
+    probe = load("laptop", SETTINGS).limits.probe
+    torch.testing.assert_close(market.maximum, torch.where(market.untried, probe, 1.0))
+    for c, campaign in enumerate(market.campaigns):
+        platform = market.platforms[int(market.untried[c].nonzero())]
+        truth = float(world.revenue(np.full(4, 50.0))[world.platforms.index(platform)])
+        _, low, high = earned(market, campaign, platform, 50.0)
+        assert low < truth < high
+
+
+def test_a_platform_that_began_late_is_learned_from_what_there_is(tmp_path: Path) -> None:
+    world = planted()
+    spent = np.ones((120, 4), bool)
+    spent[:85, 3] = False
+    table = history(world, 120, 5103, spent=spent)
+    judged = fitted(tmp_path / "judged", table, "train")
+    assert judged.untried[0, judged.platforms.index("tiktok")]
+    served = fitted(tmp_path / "served", table)
+    assert not served.untried.any()
+    assert served.horizon == judged.horizon
+    assert len(served.path["requests"]) == 120
+    budget = float(world.reference.sum())
+    late = served.platforms.index("tiktok")
+    share = solve(nominal(served, torch.tensor([0])), torch.tensor([budget]), served.minimum, served.maximum).share_BP[
+        0, late
+    ]
+    assert 0.5 < float(share) / world.best(budget)[3] < 2
+    assert regret(served, world) < 0.02
+    # It says how little there is: its conversion rate is known half as well as it would be.
+    relative = served.error["cvr"] / served.value["cvr"]
+    assert float(relative[0, late]) > 1.3 * float(relative[0, served.platforms.index("meta")])
+
+
+def test_buyers_that_fade_with_money_are_seen_where_price_and_clicks_say_nothing(tmp_path: Path) -> None:
+    world = fading()
+    market = fitted(tmp_path, history(world, 182, 5104))
+    assert regret(market, world) < 0.015
+    order = [market.platforms.index(name) for name in world.platforms]
+    scene = make_scene(market, None)
+    for factor in (0.5, 1.0, 2.0):
+        amount = torch.zeros(1, 4, dtype=torch.float64)
+        amount[0, order] = torch.from_numpy(factor * world.reference)
+        drawn = respond(scene.fitted, amount.expand(len(scene.fitted.requests), -1)).revenue.sum(1).numpy()
+        low, high = np.quantile(drawn, [0.0025, 0.9975])  # three standard errors, not to miss one time in twenty
+        assert low < world.revenue(factor * world.reference).sum() < high
+
+
+def test_elasticities_of_each_step_are_found_within_their_errors() -> None:
+    world = planted(gamma=np.array([0.6, 0.95, 0.75, 0.85]), delta=np.array([0.95, 0.7, 0.85, 0.6]))
+    table = history(world, 240, 5105)
+    found = spend_history.fit(Settings(), totals(table), np.ones(240, bool), np.arange(240) % 7)
+    # Drifts of 10 % over 240 days of spend that wanders by 30 %: known to about 0.03.
+    np.testing.assert_allclose(found.gain[0], world.gamma, atol=0.1)
+    money = found.elasticity[0] * found.gain
+    error = found.elasticity[1] * found.gain
+    assert (np.abs(money - world.elasticity) < 3 * error).all()
+    assert (error < 0.12).all()
+    _, clicks, conversions = world.outcome(world.reference)
+    np.testing.assert_allclose(found.cvr[0][0], conversions / clicks, rtol=0.15)
+
+
+def test_conversions_that_come_later_do_not_look_like_fading() -> None:
+    world = planted()
+    table = history(world, 182, 5106, wandering=0.5)
+    late = totals(table)
+    # Half of what is still to come comes with each further day.
+    for name in ("conversions", "revenue"):
+        total = late[name]
+        for day in range(1, len(total)):
+            total[day] = 0.5 * total[day - 1] + 0.5 * total[day]
+        late[name] = np.round(total)
+    found = spend_history.fit(Settings(), late, np.ones(182, bool), np.arange(182) % 7)
+    money = (found.elasticity[0] * found.gain)[0]
+    assert (np.abs(money - world.elasticity) < 3 * (found.elasticity[1] * found.gain)[0]).all()
+    assert np.abs(money - world.elasticity).mean() < 0.08
+
+
+def test_the_price_curve_is_the_power_that_was_fitted() -> None:
+    for gain in (0.6, 0.8, 0.98):
+        curve = history_supply.cost_curve(gain, 128)
+        won = np.array([1 / 128, 0.1, 0.3, 0.9])
+        cost = history_supply._mean_cost(curve, won) * won
+        np.testing.assert_allclose(np.diff(np.log(cost)) / np.diff(np.log(won)), 1 / gain, rtol=2e-3)
+        assert (np.diff(curve) >= 0).all()
+        assert curve[0] > 0
 
 
 def test_spread_of_single_values_shows_in_daily_revenue() -> None:

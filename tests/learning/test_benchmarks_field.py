@@ -1,0 +1,160 @@
+"""`benchmarks.field`: its figures follow from the worlds' truth, and who stands beside the product is played fair."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import field
+from benchmarks._field_answers import Answer, log_log, pymc, pymc_command
+from benchmarks._field_worlds import World, world
+
+WEEKLY = ("weekly", 3)
+
+CURVES = """
+import csv, json, sys
+from pathlib import Path
+source, out, most = sys.argv[1:]
+rows = list(csv.DictReader(Path(source).open()))
+mean = {name: sum(float(row[name]) for row in rows) / len(rows) for name in rows[0] if name not in ("date", "revenue")}
+spend = [float(most) * step / 2000 for step in range(2001)]
+height = {name: [level * money**0.5 for money in spend] for name, level in mean.items()}
+Path(out).write_text(json.dumps({"spend": spend, "revenue": height}))
+"""
+
+
+@pytest.mark.slow
+def test_a_history_is_answered_and_judged(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    result = field.measure(["weekly"], range(3, 4), None, "left out", kept=kept)
+    (one,) = result["histories"]
+    made = world(*WEEKLY)
+    assert one["refused"] is None
+    assert one["regret"]["today"] == pytest.approx(made.regret(made.today_CP))
+    assert 0 <= one["regret"]["recommended"] < one["regret"]["today"]
+    assert one["promised over earned"] == pytest.approx(1, abs=0.3)
+    assert one["today told over today"] == pytest.approx(1, abs=0.3)
+    asked = {what: found["of"] for what, found in one["intervals"].items()}
+    platforms = len(made.platforms)
+    assert asked == {"marginal ROI": platforms} | {
+        f"{what} x{factor}": count
+        for what, count in (("revenue", 1), ("platform", platforms))
+        for factor in ("0.5", "1", "2")
+    }
+    row = result["kinds"]["weekly"]
+    assert row["goal"] == 0.01
+    assert row["met"] == (one["regret"]["recommended"] <= 0.01)
+    assert row["regret"]["PyMC-Marketing"] is None
+    assert result["coverage"]["outside"] == {}
+    assert "GENERATED DATA; left out" in field.table(result)
+    # What is kept is not played again.
+    assert field.measure(["weekly"], range(3, 4), None, "left out", kept=kept)["histories"] == [one]
+    with pytest.raises(ValueError, match="--resume"):
+        field.measure(["weekly"], range(4, 5), None, "left out", kept=kept)
+
+
+def answered(made: World, split: np.ndarray) -> Answer:
+    true = made.revenue(made.today_CP)
+    return Answer(
+        split_CP=split,
+        promised=2 * made.revenue(split),
+        today=1.5 * float(made.today_CP.sum()),
+        intervals={"revenue x1": [(true, 0.9 * true, 1.1 * true), (true, 1.1 * true, 1.2 * true)]},
+        seconds=3.0,
+    )
+
+
+def test_regret_promise_and_coverage_are_the_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world(*WEEKLY)
+    monkeypatch.setattr(field, "product", lambda made, _: answered(made, made.best()))
+    one = field.history(WEEKLY)
+    assert one["regret"]["recommended"] == pytest.approx(0, abs=1e-9)
+    assert one["promised over earned"] == pytest.approx(2)
+    assert one["today told over today"] == pytest.approx(1.5)
+    assert one["intervals"]["revenue x1"] == {
+        "of": 2,
+        "covered": 0.5,
+        "width": pytest.approx(0.15),
+    }
+    monkeypatch.setattr(field, "product", lambda made, _: answered(made, made.today_CP))
+    again = field.history(WEEKLY)
+    assert again["regret"]["recommended"] == again["regret"]["today"] == pytest.approx(made.regret(made.today_CP))
+
+
+def test_a_refused_history_is_told_and_misses_the_goal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Answer:
+        raise ValueError("spend: nothing was spent; pass another history")
+
+    monkeypatch.setattr(field, "product", refused)
+    result = field.measure(["weekly"], range(3, 4), None, "left out")
+    row = result["kinds"]["weekly"]
+    assert row["refused"] == ["spend: nothing was spent; pass another history"]
+    assert row["met"] is False
+    assert row["regret"]["recommended"] is None
+    assert row["regret"]["today"]["mean"] > 0
+    assert "refused: spend: nothing was spent" in field.table(result)
+
+
+def test_coverage_counts_histories_and_not_intervals() -> None:
+    """A history of many intervals weighs as one of few, and the interval is as wide as histories differ."""
+
+    def one(covered: float, of: int) -> dict[str, Any]:
+        return {"refused": None, "intervals": {"marginal ROI": {"of": of, "covered": covered, "width": 1.0}}}
+
+    histories = [one(1.0, 2), one(0.0, 200), one(1.0, 2), one(1.0, 2)]
+    told = field.coverage(histories, (0.92, 0.98))["marginal ROI"]
+    assert told["covered"]["mean"] == 0.75
+    assert told["covered"]["ci95"] == [0.25, 1.0]
+    assert (told["histories"], told["intervals"], told["met"]) == (4, 206, False)
+
+
+def test_the_log_log_regression_solves_what_it_can_fit() -> None:
+    """Of a history without noise it is the optimum, whatever the rows are of."""
+    for kind in ("weekly", "apart"):
+        made = world(kind, 1)
+        frame = made.frame.copy()
+        spend_NCP = np.broadcast_to(
+            frame["spend"].to_numpy()[:, None, None] / made.days_per_row, (len(frame), *made.today_CP.shape)
+        )
+        campaign_N = [made.campaigns.index(name) for name in frame.get("campaign", [""] * len(frame))]
+        platform_N = [made.platforms.index(name) for name in frame["platform"]]
+        frame["revenue"] = made.revenue_CP(spend_NCP)[np.arange(len(frame)), campaign_N, platform_N] * made.days_per_row
+        exact = replace(made, frame=frame)
+        split = log_log(exact)
+        np.testing.assert_allclose(split.sum(1), made.today_CP.sum(1))
+        # A campaign that ran on one platform stays there: of others a regression knows nothing.
+        assert exact.regret(split, probe=1e-9) == pytest.approx(0, abs=1e-6)
+
+
+def test_who_has_no_pymc_marketing_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    command, told = pymc_command(None)
+    assert command is None
+    assert "not installed here; name an interpreter that has it with --pymc" in told
+    command, _ = pymc_command(Path("/elsewhere/python"))
+    assert command is not None
+    assert command[0] == "/elsewhere/python"
+    assert Path(command[1]).is_file()
+
+
+@pytest.mark.parametrize("kind", ["weekly", "holes"])
+def test_the_curves_of_another_process_are_split_by(kind: str, tmp_path: Path) -> None:
+    """Channels are the cells that ran; their curves, here a_i sqrt(x), are split in proportion to a_i^2."""
+    made = world(kind, 3)
+    script = tmp_path / "curves.py"
+    script.write_text(CURVES)
+    split = pymc([sys.executable, str(script)], made, tmp_path)
+    assert json.loads((tmp_path / "curves.json").read_text())["spend"][0] == 0
+    rows = made.frame["date"].nunique()
+    steep = np.zeros_like(made.today_CP)
+    for row in made.frame.itertuples():
+        cell = made.campaigns.index(getattr(row, "campaign", "")), made.platforms.index(row.platform)
+        steep[cell] += row.spend / rows
+    wanted = steep**2 / (steep**2).sum(1, keepdims=True) * made.today_CP.sum(1, keepdims=True)
+    np.testing.assert_allclose(split, wanted, atol=0.01 * made.today_CP.sum())

@@ -1,0 +1,59 @@
+"""The recommended change, parts of it, and the error at which its gain is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from crossmix.evaluate.decision.change import PARTS, changes
+from tests.support.markets import make_market
+from tests.support.scenes import exact_market
+
+MARKET = make_market(platforms=4)
+
+
+def test_the_whole_change_leads_to_the_best_split_and_its_parts_lie_between() -> None:
+    ways = changes(MARKET, draws=8)[1]
+    assert [one.part for one in ways] == list(PARTS)
+    whole = ways[0]
+    assert whole.today_P == pytest.approx(MARKET.static[1].double().numpy())
+    assert whole.best_P.sum() == pytest.approx(1)
+    for one in ways:
+        assert one.best_P == pytest.approx(one.today_P + one.part * (whole.best_P - one.today_P))
+    gains = [one.gain for one in ways]
+    assert gains == sorted(gains, reverse=True)
+    # Concave: a quarter of the way earns more than a quarter of the gain.
+    assert gains[-1] > 0.25 * gains[0] > 0
+
+
+def test_without_errors_every_draw_is_the_fitted_market() -> None:
+    (whole, *_), _ = changes(exact_market(MARKET), draws=5)
+    assert whole.now_NP == pytest.approx(np.broadcast_to(whole.now_P, whole.now_NP.shape))
+    assert whole.then_NP == pytest.approx(np.broadcast_to(whole.then_P, whole.then_NP.shape))
+
+
+def test_errors_within_the_margin_leave_a_gain() -> None:
+    """Each platform's revenue off by the margin the worst way: the gain is just gone."""
+    whole = changes(MARKET, draws=2)[1][0]
+    difference_P = whole.then_P - whole.now_P
+    worst_P = 1 - whole.margin * np.sign(difference_P)
+    assert (difference_P * worst_P).sum() == pytest.approx(0, abs=1e-9 * whole.moved)
+    assert 0 < whole.margin < 1
+
+
+def test_an_elasticity_is_what_a_small_step_shows() -> None:
+    whole = changes(exact_market(MARKET), draws=2)[0][0]
+    assert (whole.elasticity_NP > 0).all()
+    assert (whole.elasticity_NP <= 1.001).all()
+    assert whole.elasticity_NP[0] == pytest.approx(whole.marginal_P * whole.budget * whole.today_P / whole.now_P)
+
+
+def test_frozen_platforms_stay() -> None:
+    freeze = torch.zeros_like(MARKET.freeze)
+    freeze[0, :2] = True
+    whole = changes(replace(MARKET, freeze=freeze), draws=2)[0][0]
+    assert whole.best_P[:2] == pytest.approx(whole.today_P[:2], abs=1e-6)
+    assert whole.log_ratio_P[:2] == pytest.approx([0, 0], abs=1e-5)

@@ -1,0 +1,145 @@
+"""How sure a change is: what widens it, what held-out weeks say, and how many days it lacks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
+from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.judged import BEYOND, PRIOR, Judged, furthest, judged
+
+TRIED = np.ones(2, bool)
+
+
+def made(part: float = 1.0, gain: float = 20.0, draws: int = 4_000) -> Change:
+    """Two platforms a and b of 100 each; the change moves money from b to a."""
+    now_P, then_P = np.array([100.0, 100.0]), np.array([100.0 + 50 + gain, 100.0 - 50])
+    return Change(
+        campaign="x",
+        platforms=("a", "b"),
+        budget=100.0,
+        part=part,
+        today_P=np.array([0.5, 0.5]),
+        best_P=np.array([0.8, 0.2]),
+        now_P=now_P,
+        then_P=then_P,
+        now_NP=np.broadcast_to(now_P, (draws, 2)),
+        then_NP=np.broadcast_to(then_P, (draws, 2)),
+        marginal_P=np.array([1.5, 1.0]),
+        marginal_NP=np.broadcast_to([1.5, 1.0], (draws, 2)),
+    )
+
+
+def backtested(
+    known: float = 0.01, level_W: tuple[tuple[float, float], ...] = ((0.0, 0.0),) * 8,
+    off: tuple[float, float] = (0.0, 0.0), off_error: float = UNKNOWN, most: float = 1e9,
+) -> Backtest:  # fmt: skip
+    level_WCP = np.array(level_W).reshape(-1, 1, 2)
+    zero_W = np.zeros(len(level_WCP))
+    full = {
+        name: np.broadcast_to(value, (1, 2)).astype(float)
+        for name, value in (("off_CP", off), ("off_error_CP", off_error), ("known_CP", 0.7), ("known_error_CP", known))
+    }
+    return Backtest(
+        block=7, level_WCP=level_WCP, booked_W=zero_W, predicted_W=zero_W, as_before_W=zero_W, cycles=182, held_out=56,
+        usual_most_CP=np.array([[most, 1e9]]), **full,
+    )  # fmt: skip
+
+
+def judge(change: Change | None = None, tried_P: np.ndarray = TRIED, **test: object) -> Judged:
+    return judged(change or made(), backtested(**test), 0, tried_P)  # type: ignore[arg-type]
+
+
+def test_what_is_known_well_is_sure() -> None:
+    one = judge()
+    assert one.probability == 1
+    assert one.gain_N.mean() == pytest.approx(20, abs=0.2)
+    assert one.sure(0.95)
+    assert one.more() == 0
+    assert not one.still_P.any()
+
+
+def test_spend_that_never_moved_leaves_the_priors_width() -> None:
+    """Elasticities are known to 0.25: a platform's revenue then to that times ln of its new amount over the old."""
+    one = judge(known=UNKNOWN)
+    ratio_P = np.log([0.8 / 0.5, 0.2 / 0.5])
+    expected = np.sqrt(((np.array([170.0, 50.0]) * ratio_P * PRIOR) ** 2).sum())
+    assert one.gain_N.std() == pytest.approx(expected, rel=0.1)
+    assert one.probability < 0.9
+    assert not one.sure(0.95)
+    assert one.still_P.all()
+    assert one.more() is None
+
+
+def test_a_spread_that_the_fit_has_already_is_not_added_again() -> None:
+    narrow = made()
+    rng = np.random.default_rng(0)
+    elasticity_NP = np.array([0.75, 0.5]) + 0.1 * rng.standard_normal((4_000, 2))
+    drawn = Change(**{
+        **{name: getattr(narrow, name) for name in narrow.__dataclass_fields__},
+        "marginal_NP": elasticity_NP * narrow.now_P / 50,
+        "then_NP": narrow.then_P * np.exp((elasticity_NP - [0.75, 0.5]) * narrow.log_ratio_P),
+    })  # fmt: skip
+    own, both = judge(drawn, known=0.01), judge(drawn, known=0.1)
+    assert both.gain_N.std() == pytest.approx(own.gain_N.std(), rel=0.05)
+
+
+def test_levels_that_came_are_what_the_weeks_would_have_gained() -> None:
+    """Where a brings 30 % less and b 40 % more than fitted, the change loses."""
+    worse = (float(np.log(0.7)), float(np.log(1.4)))
+    one = judge(level_W=(worse,) * 8)
+    assert one.weeks[0] == pytest.approx(70 * 0.7 - 50 * 1.4)
+    assert (one.weeks_above, one.probability) == (0.0, 0.0)
+    mixed = judge(level_W=((0.0, 0.0), worse) * 4)
+    assert mixed.weeks[0] == pytest.approx((20 + 70 * 0.7 - 50 * 1.4) / 2)
+    assert mixed.weeks[1] < 0 < mixed.weeks[2]
+    assert not mixed.sure(0.95)
+    assert judge(level_W=((0.0, 0.0),) * 3).sure(0.95) is False  # three blocks tell nothing
+
+
+def test_days_that_are_lacking_fall_with_the_square_of_the_distance() -> None:
+    one = judge(known=0.2)
+    distance = one.gain_N.mean() / one.gain_N.std()
+    assert 1.645 / 4 < distance < 1.645
+    assert one.more() == int(np.ceil(182 * ((1.645 / distance) ** 2 - 1)))
+
+
+def test_money_that_answered_otherwise_in_held_out_weeks_contradicts() -> None:
+    """An elasticity of a that is lower by 0.9, and one of b that is higher by as much."""
+    one = judge(off=(-0.9, 0.9), off_error=0.02)
+    assert one.otherwise is not None
+    mean, high = one.otherwise
+    ratio_P = np.log([1.6, 0.4])
+    assert mean == pytest.approx((np.array([170.0, 50.0]) * np.exp([-0.9, 0.9] * ratio_P)).sum() - 200)
+    assert mean < high < 0
+    assert not one.sure(0.95)
+    assert judge(off=(-0.9, 0.9), off_error=1.0).otherwise is None
+    assert judge(off=(0.1, 0.0), off_error=0.02).otherwise is None
+
+
+def test_beyond_what_was_spent_returns_may_fall_faster() -> None:
+    """a goes to 80 where 55 was most: its elasticity may fall by half a point for each ln beyond, or not at all."""
+    within, beyond = judge(), judge(most=55.0)
+    assert within.by_platform_NP[:, 0].mean() == pytest.approx(70, rel=0.01)
+    far = np.log(80 / 55)
+    lost = 1 - (beyond.by_platform_NP[:, 0] + 100) / 170
+    assert np.median(lost) == pytest.approx(1 - np.exp(-0.5 * 0.6745 * BEYOND * far**2), rel=0.1)
+    assert lost.min() == pytest.approx(0, abs=0.05)
+
+
+def test_a_platform_that_was_never_tried_is_a_guess() -> None:
+    new = made()
+    fields = {name: getattr(new, name) for name in new.__dataclass_fields__}
+    fields |= {"today_P": np.array([0.0, 1.0]), "now_P": np.array([0.0, 100.0])}
+    fields |= {"now_NP": np.tile([0.0, 100.0], (4_000, 1))}
+    one = judge(Change(**fields), np.array([False, True]))
+    assert one.by_platform_NP[:, 0].std() > 0.5 * 170
+    assert one.by_platform_NP[:, 0].mean() == pytest.approx(170, rel=0.1)
+    assert one.by_platform_NP[:, 1].std() < 2
+
+
+def test_the_longest_part_that_is_sure_is_taken() -> None:
+    unsure, sure = judge(made(part=1.0), known=0.2), judge(made(part=0.5))
+    assert furthest([unsure, sure, judge(made(part=0.25))], 0.95) is sure
+    assert furthest([unsure], 0.95) is None

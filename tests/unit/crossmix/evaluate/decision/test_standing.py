@@ -1,0 +1,124 @@
+"""The words of a standing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow, PlatformChange
+from crossmix.evaluate.decision.standing import sentence, standing
+
+TEST = FirstTest(platform="tiktok", low=70.0, high=130.0, block=7, cycles=56, elasticity_error=0.05, settles=True)
+OWN = CampaignDecision(
+    campaign="x",
+    budget=1000.0,
+    proved=True,
+    part=1.0,
+    revenue=2000.0,
+    gain=120.0,
+    gain_ci95=(20.0, 220.0),
+    probability=0.98,
+    weeks=(110.0, 60.0, 160.0),
+    blocks=8,
+    more_cycles=0,
+    platforms=(
+        PlatformChange(
+            platform="tiktok", today=0.1, best=0.2, revenue_today=200.0, revenue_best=390.0, marginal_roi=1.9,
+            elasticity_error=0.1, tried=True,
+        ),
+        PlatformChange(
+            platform="tv", today=0.9, best=0.8, revenue_today=1800.0, revenue_best=1730.0, marginal_roi=0.7,
+            elasticity_error=0.1, tried=True,
+        ),
+    ),
+    first_test=TEST,
+)  # fmt: skip
+
+
+def decision(*campaigns: CampaignDecision) -> Decision:
+    return Decision(
+        currency="EUR", cycle_hours=24, cycles=182, held_out=55, miss=0.1, miss_as_before=0.2, margin=0.1, sure=0.95,
+        plausible=0.8, campaigns=campaigns,
+    )  # fmt: skip
+
+
+def gate(name: str, verdict: str, *, required: bool = True) -> GateRow:
+    return GateRow(
+        name=name, value=0.9, threshold="P(gain > 0) >= 0.95", verdict=verdict, required=required, detail="d"
+    )
+
+
+PASSED = gate("decision.gain", "pass")
+LACKS = gate("decision.gain", "insufficient data")
+
+
+def test_proved_says_what_it_gains() -> None:
+    found = standing([PASSED], decision(OWN), "x")
+    assert (found.word, found.first_test) == ("proved", None)
+    assert found.lines() == [
+        "PROVED: the recommended split earns +120.00 [+20.00, +220.00] EUR per cycle against as today (+6.0%), "
+        "more with probability 0.98"
+    ]
+
+
+def test_a_part_of_the_way_is_told() -> None:
+    found = standing([PASSED], decision(replace(OWN, part=0.5)), "x")
+    assert found.word == "proved"
+    assert found.reason.startswith("going 50% of the way to the best split (tiktok 20.0%, tv 80.0%) earns +120.00")
+
+
+@pytest.mark.parametrize(("probability", "word"), [(0.9, "plausible"), (0.7, "not enough")])
+def test_without_data_enough_it_depends_on_how_likely_a_gain_is(probability: float, word: str) -> None:
+    found = standing([LACKS], decision(replace(OWN, probability=probability, proved=False)), "x")
+    assert found.word == word
+    assert found.reason == "gate decision.gain, insufficient data: d, wanted P(gain > 0) >= 0.95"
+    head, test = found.lines()
+    assert head.startswith("PLAUSIBLE: " if word == "plausible" else "NOT ENOUGH, explore like this: ")
+    assert test == (
+        "first test: spend 130.00 and 70.00 EUR a day on tiktok in turn, 7 days each, for 56 days; the other platforms "
+        "take up the difference. That tells the elasticity of its revenue to ±0.10"
+    )
+
+
+def test_a_gate_that_failed_makes_an_answer_not_enough_whatever_else() -> None:
+    gates = [gate("policy.beats.rule", "insufficient data"), gate("decision.weeks", "fail")]
+    found = standing(gates, decision(OWN), "x")
+    assert found.word == "not enough"
+    assert found.reason.startswith("gate decision.weeks, fail: d")
+    assert found.reason.endswith("(and 1 more gate: policy.beats.rule)")
+    assert standing([gate("decision.weeks", "fail", required=False)], decision(OWN), "x").word == "proved"
+
+
+def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
+    idle = replace(OWN, gain=1.0, gain_ci95=(-8.0, 9.0), probability=0.6, proved=False)
+    found = standing([LACKS], decision(idle), "x")
+    assert found.word == "plausible"
+    assert found.reason.startswith("today's split can hardly be bettered (")
+
+
+def test_the_least_sure_campaign_speaks_for_a_run() -> None:
+    other = replace(OWN, campaign="y", probability=0.7, proved=False)
+    whole = standing([PASSED], decision(OWN, other))
+    assert whole.word == "not enough"
+    assert whole.reason.startswith("of campaign y the recommended split earns")
+    assert standing([PASSED], decision(OWN, other), "x").word == "proved"
+
+
+def test_a_log_of_impressions_has_its_gates_alone() -> None:
+    assert standing([PASSED]).lines() == ["PROVED: all 1 required gates passed"]
+    lacking = standing([PASSED, gate("fidelity.campaign.roi", "insufficient data")])
+    assert lacking.word == "plausible"
+    assert lacking.first_test is not None
+    assert "7:3 experiment" in lacking.first_test
+    assert standing([gate("fidelity.campaign.roi", "fail")]).word == "not enough"
+
+
+def test_a_test_of_what_was_never_tried_and_one_that_may_not_settle() -> None:
+    new = replace(TEST, low=50.0, high=50.0, elasticity_error=None, cycles=14)
+    assert sentence(new, "EUR", 24) == (
+        "give tiktok, which was never tried, 50.00 EUR a day for 14 days, taken from the others in proportion"
+    )
+    long = sentence(replace(TEST, settles=False, block=1, cycles=8), "EUR", 168)
+    assert "EUR per cycle of 168 h on tiktok in turn, 7 days each, for 56 days" in long
+    assert long.endswith("which narrows the answer and may not settle it")

@@ -1,0 +1,56 @@
+"""What is served of what was proved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from crossmix.evaluate.decision.table import SLACK, Decided, as_today
+from tests.support.markets import make_market
+
+MARKET = make_market(platforms=3, campaigns=2)
+TODAY, BEST = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
+
+
+def decided(*proved: bool, part: float = 0.5) -> Decided:
+    change = SimpleNamespace(today_P=TODAY, best_P=BEST, part=part, gain=30.0, moved=230.0)
+    one = SimpleNamespace(change=change)
+    return Decided((one,) * len(proved), proved, SimpleNamespace())  # type: ignore[arg-type]
+
+
+def test_limits_keep_a_split_between_today_and_what_was_proved() -> None:
+    held = decided(True, False).within(MARKET)
+    assert held.minimum[0].tolist() == pytest.approx([0.3 - SLACK, 0.3 - SLACK, 0.2 - SLACK])
+    assert held.maximum[0].tolist() == pytest.approx([0.5 + SLACK, 0.3 + SLACK, 0.4 + SLACK])
+    # Of the second campaign nothing was proved: it stays as today.
+    assert held.minimum[1].tolist() == pytest.approx(TODAY - SLACK)
+    assert held.maximum[1].tolist() == pytest.approx(TODAY + SLACK)
+    assert (MARKET.minimum == 0).all()
+
+
+def test_the_whole_way_and_nothing_proved_leave_the_limits() -> None:
+    free = decided(True, True, part=1.0).within(MARKET)
+    assert torch.equal(free.minimum, MARKET.minimum)
+    assert torch.equal(free.maximum, MARKET.maximum)
+    assert decided(False, False).within(MARKET) is MARKET
+
+
+def test_limits_that_are_tighter_stay() -> None:
+    tight = replace(MARKET, maximum=torch.full_like(MARKET.maximum, 0.45))
+    assert decided(True, True).within(tight).maximum[0].tolist() == pytest.approx([0.45, 0.3 + SLACK, 0.4 + SLACK])
+
+
+def test_the_margin_is_the_gain_over_what_is_moved() -> None:
+    assert decided(True, True).margin == pytest.approx(60 / 460)
+
+
+def test_today_is_where_the_money_will_be_served() -> None:
+    moved = replace(MARKET, budget=3 * MARKET.budget, static=MARKET.static.flip(1))
+    market = as_today(MARKET, moved)
+    assert torch.equal(market.budget, moved.budget)
+    assert torch.equal(market.static, moved.static)
+    assert market.value is MARKET.value

@@ -1,0 +1,82 @@
+"""The gates of a decision, on changes whose certainty is made up."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crossmix.config import laptop
+from crossmix.evaluate.gates.case import Case
+from crossmix.evaluate.gates.decision import decision
+from crossmix.evaluate.gates.fidelity import MOST_ALLOWED, _need
+from crossmix.evaluate.gates.verdicts import Gate
+from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, made
+
+
+def gates(*judged: Judged, proved: tuple[bool, ...] = (), cycle_hours: int = 24) -> dict[str, Gate]:
+    decided = SimpleNamespace(campaigns=judged, proved=proved or tuple(one.sure(0.95) for one in judged))
+    market = SimpleNamespace(currency="EUR", cycle_hours=cycle_hours)
+    case = SimpleNamespace(config=laptop(), required=laptop().gates.required_of_history, decided=decided, market=market)
+    case.gate = partial(Case.gate, case)
+    return {gate.name: gate for gate in decision(case)}  # type: ignore[arg-type]
+
+
+def test_a_sure_change_passes_both_and_both_are_required() -> None:
+    found = gates(judge())
+    assert {name: (gate.verdict, gate.required) for name, gate in found.items()} == {
+        "decision.gain": ("pass", True),
+        "decision.weeks": ("pass", True),
+    }
+    assert found["decision.gain"].value == 1
+    assert "gained in 8 of them" in found["decision.weeks"].detail
+    assert "of the way" not in found["decision.gain"].detail
+    assert "by 50% of the way to the best split" in gates(judge(made(part=0.5)))["decision.gain"].detail
+
+
+def test_a_change_that_lacks_days_says_how_many() -> None:
+    one = judge(known=0.2)
+    found = gates(one)["decision.gain"]
+    assert found.verdict == "insufficient data"
+    assert found.detail.endswith(f"; about {one.more():,} more days")
+
+
+def test_spend_that_never_moved_needs_money_moved_on_purpose() -> None:
+    found = gates(judge(known=10.0))["decision.gain"]
+    assert found.verdict == "insufficient data"
+    assert found.detail.endswith("spend on a, b moved too little to tell what more of it earns: only money moved on "
+                                 "purpose can")  # fmt: skip
+
+
+def test_a_change_that_surely_loses_fails() -> None:
+    worse = (float(np.log(0.7)), float(np.log(1.4)))
+    found = gates(judge(level_W=(worse,) * 8))
+    assert {gate.verdict for gate in found.values()} == {"fail"}
+    contradicted = gates(judge(off=(-0.9, 0.9), off_error=0.02))["decision.weeks"]
+    assert contradicted.verdict == "fail"
+    assert "money moved in those weeks answered otherwise" in contradicted.detail
+
+
+def test_too_few_weeks_say_how_many_days_more() -> None:
+    found = gates(judge(level_W=((0.0, 0.0),) * 3))["decision.weeks"]
+    # One week is missing, and 56 of 182 days are held out.
+    assert (found.verdict, found.value) == ("insufficient data", None)
+    assert found.detail == "3 held-out weeks, 4 needed; about 23 more days"
+
+
+def test_a_campaign_of_which_nothing_is_sure_does_not_hold_up_another() -> None:
+    sure, unsure = judge(), judge(known=10.0)
+    assert gates(sure, unsure)["decision.gain"].verdict == "pass"
+    assert gates(unsure, unsure)["decision.gain"].verdict == "insufficient data"
+
+
+@pytest.mark.parametrize(("margin", "bound"), [(0.01, 0.05), (0.12, 0.12), (0.6, MOST_ALLOWED)])
+def test_fidelity_is_asked_for_as_far_as_the_gain_needs(margin: float, bound: float) -> None:
+    decided = SimpleNamespace(margin=margin, test=SimpleNamespace(cycles=26))
+    case = SimpleNamespace(config=laptop(), decided=decided, market=SimpleNamespace(cycle_hours=168))
+    need = _need(case)  # type: ignore[arg-type]
+    assert need is not None
+    assert need == (pytest.approx(bound), 182)
+    assert _need(SimpleNamespace(decided=None)) is None  # type: ignore[arg-type]
