@@ -30,6 +30,10 @@ IdleDays = Annotated[
 ]
 
 
+NONE = "–"
+"""Stands for a figure that no row has."""
+
+
 def settings(mapped: Sequence[str], accept: Sequence[str], idle_days: bool) -> list[str]:
     """`--map`, `--accept` and `--idle-days` as config changes.
 
@@ -115,13 +119,16 @@ def _money(found: Checked) -> list[str]:
     """The table of platforms."""
     table, whole = found.platforms, found.platforms["spend"].sum()
     width = max(len("platform"), *(len(str(name)) for name in table.index))
-    heads = f"{'spend':>14} {'share':>6} {'impressions':>13} {'clicks':>10} {'conversions':>11} {'revenue':>14}"
+    widths = {"spend": 14, "share": 6, "impressions": 13, "clicks": 10, "conversions": 11, "revenue": 14}
+    heads = " ".join(f"{key:>{size}}" for key, size in widths.items())
     lines = [f"{'platform':<{width}} {heads}  first       last"]
     for name, row in table.iterrows():
-        lines.append(
-            f"{name:<{width}} {row['spend']:>14,.2f} {row['spend'] / whole if whole else 0:>6.1%} "
-            f"{row['impressions']:>13,.0f} {row['clicks']:>10,.0f} {row['conversions']:>11,.0f} "
-            f"{row['revenue']:>14,.2f}  "
-            f"{row['first']:%Y-%m-%d}  {row['last']:%Y-%m-%d}"
-        )
+        figures = {
+            "spend": f"{row['spend']:,.2f}",
+            "share": f"{row['spend'] / whole if whole else 0:.1%}",
+            **{count: f"{row[count]:,.0f}" for count in ("impressions", "clicks", "conversions")},
+            "revenue": f"{row['revenue']:,.2f}",
+        }
+        shown = " ".join(f"{NONE if text == 'nan' else text:>{widths[key]}}" for key, text in figures.items())
+        lines.append(f"{name:<{width}} {shown}  {row['first']:%Y-%m-%d}  {row['last']:%Y-%m-%d}")
     return lines

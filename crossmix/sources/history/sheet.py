@@ -147,7 +147,7 @@ def cell_text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float | Decimal) and math.isfinite(value):
-        if value == int(value) and abs(value) < 1e15:
+        if float(value).is_integer() and abs(float(value)) < 1e15:
             return str(int(value))
         shown = str(value)
         # Three decimals could be read as thousands.

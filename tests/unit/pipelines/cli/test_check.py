@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from crossmix.config import ConfigError, load
 from crossmix.ingest.checked import check, missing
-from pipelines.cli.check import settings
+from pipelines.cli.check import settings, told
 from pipelines.cli.main import app
 from tests.support.histories import sound
 
@@ -109,9 +109,12 @@ def test_missing_values_are_told_by_platform(tmp_path: Path) -> None:
     history = sound(40)
     history.loc[history["platform"] == "social", "clicks"] = ""
     file.write_text(history.drop(index=[20, 21]).to_csv(index=False))
-    told = missing(check(load("laptop", ["data.source=spend", f"data.path={file}"])))
-    assert "1 day(s) between the first and the last have no row, as 2025-01-16." in told
-    assert "clicks: 39 of 78 rows have none (social 39)." in told
+    found = check(load("laptop", ["data.source=spend", f"data.path={file}"]))
+    (social,) = [line.split() for line in told(found, tmp_path / "p.svg").splitlines() if line.startswith("  social")]
+    assert social[4] == "–"
+    lines = missing(found)
+    assert "1 day(s) between the first and the last have no row, as 2025-01-16." in lines
+    assert "clicks: 39 of 78 rows have none (social 39)." in lines
 
 
 @pytest.mark.slow
