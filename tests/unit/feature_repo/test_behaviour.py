@@ -139,3 +139,20 @@ def test_a_missing_time_is_told_with_its_row(tmp_path: Path) -> None:
     frame.drop(columns="events").to_parquet(tmp_path / "impressions.parquet", index=False)
     with pytest.raises(DataError, match="row 1 has no time"):
         behaviour.write_sequences(tmp_path, dataset)
+
+
+def test_the_span_is_of_all_views_in_whatever_order_their_rows_are(tmp_path: Path) -> None:
+    minutes = {
+        sources.PLATFORM_VIEW: [5, 3, 4], sources.CAMPAIGN_VIEW: [6, 9, 7], sources.CREATIVE_VIEW: [2, 1, 2],
+        sources.USER_VIEW: [],
+    }  # fmt: skip
+    for view, times in minutes.items():
+        moments = pd.DatetimeIndex([START + pd.Timedelta(minutes=one) for one in times], tz="UTC")
+        column = pa.array(moments, pa.timestamp("us", tz="UTC"))
+        sources.write(pa.table({sources.TIME: column}), tmp_path / sources.SOURCES[view])
+    first, last = (START.tz_localize("UTC") + pd.Timedelta(minutes=one) for one in (1, 9))
+    assert behaviour.span(tmp_path) == (first, last)
+    for view in minutes:
+        empty = pa.table({sources.TIME: pa.array([], pa.timestamp("us", tz="UTC"))})
+        sources.write(empty, tmp_path / sources.SOURCES[view])
+    assert behaviour.span(tmp_path) is None

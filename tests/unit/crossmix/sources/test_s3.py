@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from components.cache import log_digest
 from crossmix.config import load
 from crossmix.ingest.step import ingest
 from crossmix.schema import DataError, Dataset
-from crossmix.sources import in_s3, log_objects
+from crossmix.sources import in_s3, log_objects, s3
 from crossmix.sources.s3 import S3File
 from crossmix.sources.tables import read_header
 from tests.support.s3_server import Store, serving
@@ -184,6 +185,49 @@ def test_an_endpoint_that_does_not_answer(store: Store, tmp_path: Path, monkeypa
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(DataError, match=r"see whether S3 answers at http://127\.0\.0\.1:9 \(AWS_ENDPOINT_URL\)"):
         taken("s3://logs/spring", tmp_path / "out")
+
+
+def test_s3s_own_address_comes_before_that_of_all_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    assert s3.endpoint() is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all")
+    assert s3.endpoint() == "http://all"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3")
+    assert s3.endpoint() == "http://s3"
+
+
+def test_an_object_without_an_etag_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some stores give none: then nothing says whether the log is another one."""
+
+    class Stream:
+        def __enter__(self) -> Stream:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def metadata(self) -> dict[str, bytes]:
+            return told
+
+    bucket = SimpleNamespace(open_input_stream=lambda key, compression: Stream())
+    told = {"ETag": b'"abc"'}
+    assert s3._etag(bucket, "logs/a.csv") == '"abc"'
+    told = {"Content-Length": b"1"}
+    with pytest.raises(
+        DataError, match=r"data\.path: s3://logs/a\.csv has no ETag, so nothing tells whether it changed"
+    ):
+        s3._etag(bucket, "logs/a.csv")
+
+
+def test_parts_whose_columns_differ_in_type_are_told(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    frame = impressions()
+    frame[:50].to_parquet(folder / "a.parquet", index=False)
+    frame[50:].assign(user_id=[[1]] * len(frame[50:])).to_parquet(folder / "b.parquet", index=False)
+    with pytest.raises(DataError, match=r"data\.path: s3://logs/spring/a\.parquet and those beside it differ in type"):
+        taken(put(store, folder), tmp_path / "out")
 
 
 def test_a_source_of_files_alone_is_refused(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ def test_s3_without_its_connector_says_what_the_image_lacks(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     backend = connect("spark", tmp_path)
     assert session.conf.get("fs.s3a.endpoint") == "http://127.0.0.1:9"
+    assert session.conf.get("fs.s3a.path.style.access") == "true", "no name is resolved for a bucket"
     for read in (
         lambda: spark.read_parquet(backend, ["s3://logs/a.parquet"]),
         lambda: spark.read_text(backend, ["s3://logs/a.csv"], ",", ["a"]),

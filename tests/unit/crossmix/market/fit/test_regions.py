@@ -78,7 +78,12 @@ def test_cubes_are_sums_over_the_kept_rows(log: Log) -> None:
 
 
 def test_requests_differ_among_users_by_their_scatter_over_platforms(log: Log) -> None:
-    """Of the kept rows: squared distances of users' impressions from their region's shares, over chance."""
+    """Of the kept rows: squared distances of users' impressions from their region's shares, over chance.
+
+    Two users of three are met on one platform alone.
+    """
+    user = log.frame["user"]
+    log = Log(log.meta, log.frame.assign(p=np.where(user % 3 == 0, log.frame["p"], user % 2).astype(np.int16)))
     _, _, design = found(log)
     frame = log.frame[~log.frame["holdout"] & log.frame["region"].isin(["south", "north", "east"])]
     met = frame.groupby(["user", "p"]).size().unstack(fill_value=0)
@@ -87,7 +92,29 @@ def test_requests_differ_among_users_by_their_scatter_over_platforms(log: Log) -
     share = share.div(share.sum(1), axis=0).loc[home].to_numpy()
     usual = met.sum(1).to_numpy()[:, None] * share
     expected = ((met.to_numpy() - usual) ** 2).sum() / (usual * (1 - share)).sum()
-    assert design["requests"] == pytest.approx(max(1.0, expected))
+    assert expected > 2
+    assert design["requests"] == pytest.approx(expected)
+
+
+def test_of_two_regions_with_as_many_impressions_the_one_that_comes_first_is_first(log: Log) -> None:
+    frame = log.frame.head(6).assign(region=pd.Categorical(["west", "east", "north", "east", "west", "north"]))
+    names, number = regions._named(Log(log.meta, frame), np.array([False, True, True, True, True, True]))
+    assert names == ("east", "north", "west")  # west's first row is not kept
+    assert number.tolist() == [0, 1, 2, -1]
+
+
+def test_the_requests_variance_adds_what_the_price_multipliers_error_moves_them_by() -> None:
+    """A law that is even from 0 to 2: at bid 0.5 over m a share 0.25 / m is won, so that requests go with m."""
+    law = np.linspace(0, 2, 101)
+    own = supply.Supply(
+        knots=law, curve=law, dispersion=1.0, price_multiplier=np.ones(3),
+        price_multiplier_error=np.array([0.1, 0.2, 0.3]), requests=np.array([40.0, 80.0, 0.0]),
+        requests_error=np.array([3.0, 5.0, 7.0]), mean_price=1.0, approximated=False,
+    )  # fmt: skip
+    group, bid = np.repeat([0, 1], [10, 20]), np.full(30, 0.5)
+    expected = [3.0**2 + (0.1 * 40) ** 2, 5.0**2 + (0.2 * 80) ** 2, 7.0**2]
+    np.testing.assert_allclose(regions._requests_variance(own, bid, group), expected)
+    np.testing.assert_allclose(regions._requests_variance(own, None, group), [9, 25, 49])
 
 
 def test_few_rows_at_a_time_give_the_same_to_the_last_bit(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
