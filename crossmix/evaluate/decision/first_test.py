@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.judged import TRIAL
 from crossmix.market.model import Market
 
 Array = npt.NDArray[np.float64]
@@ -33,8 +34,6 @@ POWER = 2.8
 CLOSE = 0.15
 """Elasticities closer than this, times revenue per money, are not told apart: it matters little which is right."""
 LEAST_PAIRS, MOST_PAIRS = 2, 13
-TRIAL = 0.05
-"""Share of the budget that a platform without any is tried with, where the limits let it."""
 TRIAL_EVENTS = 30.0
 """Conversions after which a platform that was never tried is no longer unknown."""
 DRIFTS = ("ctr", "cvr", "price")

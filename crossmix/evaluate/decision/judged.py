@@ -33,6 +33,8 @@ BEYOND = 0.5
 """Deviation of k. Curves that saturate (Hill's, a logarithm) fall so fast where their elasticity is a half."""
 NEW = 0.7
 """Deviation of ln revenue of a platform where the campaign never spent."""
+TRIAL = 0.05
+"""Share of the budget that a platform without any is tried with."""
 AHEAD = 4
 """Blocks over which a change is kept: their level errors average."""
 RESAMPLES = 2_000
@@ -72,7 +74,7 @@ class Judged:
 
     def sure(self, least: float) -> bool:
         """Whether draws and held-out weeks both say so, and no money that moved in those weeks says otherwise."""
-        enough = len(self.realised_W) >= LEAST_BLOCKS
+        enough = len(self.realised_W) >= LEAST_BLOCKS and not self.new_P.any()
         return enough and self.probability >= least and self.weeks_above >= least and self.otherwise is None
 
     @property
@@ -89,6 +91,12 @@ class Judged:
         """95 % interval of its gain."""
         low, high = np.quantile(self.gain_N, LEVELS)
         return float(low), float(high)
+
+    @property
+    def new_P(self) -> npt.NDArray[np.bool_]:
+        """Platforms that the change gives more than a trial and where the campaign never spent: what they earn is
+        borrowed from others, and no history proves it."""
+        return np.asarray(~self.tried_P & (self.change.best_P > TRIAL))
 
     @property
     def still_P(self) -> npt.NDArray[np.bool_]:

@@ -53,7 +53,8 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         reason = _missed(missed) if missed else _unsure(own, decision)
         hardly = own.gain_ci95[1] <= LITTLE * own.revenue
         if hardly:
-            reason = f"today's split can hardly be bettered ({_gain(own, decision)}); {reason}"
+            lacks = f"; {_missed(missed)}" if missed else ""
+            reason = f"today's split can hardly be bettered: {_gain(own, decision)}{lacks}"
         fails = any(gate.verdict == FAIL for gate in missed)
         word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
         return Standing(word, reason, test)
@@ -96,7 +97,9 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
 
 
 def _unsure(own: CampaignDecision, decision: Decision) -> str:
-    return f"of campaign {own.campaign} {_gain(own, decision)}, wanted {decision.sure:g}"
+    new = [one.platform for one in own.platforms if not one.tried and one.best > one.today]
+    lacks = f"{', '.join(new)} was never tried there" if new else f"wanted {decision.sure:g} in draws and weeks alike"
+    return f"of campaign {own.campaign} {_gain(own, decision)}, {lacks}"
 
 
 def sentence(test: FirstTest, currency: str, cycle_hours: int) -> str:

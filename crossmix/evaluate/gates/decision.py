@@ -39,6 +39,8 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
         f"{gain_N.mean() / max(now, 1e-12):+.1%} of revenue{_parts(judged)}"
     )
     verdict = PASS if probability >= least else FAIL if probability <= 1 - least else INSUFFICIENT
+    if verdict == PASS and any(one.new_P.any() for one in judged):
+        verdict = INSUFFICIENT
     if verdict == INSUFFICIENT:
         detail = f"{detail}; {wanting(judged, case.market.cycle_hours)}"
     return case.gate("decision.gain", probability, f"P(gain > 0) >= {least:g}", verdict, detail)
@@ -53,6 +55,11 @@ def _parts(judged: Sequence[Judged]) -> str:
 
 def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:
     """What a gain that is not sure lacks: days, or spend that moved."""
+    new = [one.change.platforms[p] for one in judged for p in one.new_P.nonzero()[0]]
+    if new:
+        return (
+            f"{', '.join(dict.fromkeys(new))} was never tried, and what it earns is borrowed from others: try it first"
+        )
     still = [one.change.platforms[p] for one in judged for p in one.still_P.nonzero()[0]]
     if still:
         named = ", ".join(dict.fromkeys(still))

@@ -137,6 +137,8 @@ def test_a_platform_that_was_never_tried_is_a_guess() -> None:
     assert one.by_platform_NP[:, 0].std() > 0.5 * 170
     assert one.by_platform_NP[:, 0].mean() == pytest.approx(170, rel=0.1)
     assert one.by_platform_NP[:, 1].std() < 2
+    assert one.new_P.tolist() == [True, False]
+    assert not one.sure(0.5)
 
 
 def test_the_longest_part_that_is_sure_is_taken() -> None:

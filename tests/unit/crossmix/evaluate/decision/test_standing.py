@@ -94,7 +94,7 @@ def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
     idle = replace(OWN, gain=1.0, gain_ci95=(-8.0, 9.0), probability=0.6, proved=False)
     found = standing([LACKS], decision(idle), "x")
     assert found.word == "plausible"
-    assert found.reason.startswith("today's split can hardly be bettered (")
+    assert found.reason.startswith("today's split can hardly be bettered: the recommended split earns +1.00")
 
 
 def test_the_least_sure_campaign_speaks_for_a_run() -> None:
@@ -102,6 +102,9 @@ def test_the_least_sure_campaign_speaks_for_a_run() -> None:
     whole = standing([PASSED], decision(OWN, other))
     assert whole.word == "not enough"
     assert whole.reason.startswith("of campaign y the recommended split earns")
+    assert whole.reason.endswith("more with probability 0.70, wanted 0.95 in draws and weeks alike")
+    new = replace(other, platforms=(replace(OWN.platforms[0], tried=False), OWN.platforms[1]))
+    assert standing([PASSED], decision(new), "y").reason.endswith("0.70, tiktok was never tried there")
     assert standing([PASSED], decision(OWN, other), "x").word == "proved"
 
 

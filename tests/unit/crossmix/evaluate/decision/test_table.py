@@ -53,4 +53,4 @@ def test_today_is_where_the_money_will_be_served() -> None:
     market = as_today(MARKET, moved)
     assert torch.equal(market.budget, moved.budget)
     assert torch.equal(market.static, moved.static)
-    assert market.value is MARKET.value
+    assert market.value["ctr"] is MARKET.value["ctr"]
