@@ -12,8 +12,8 @@ The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no 
 what follows read of the fusion is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that
 imports and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB),
 at most during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor
-seconds. Growth is from the fewest rows to the most, per million rows more: what does not depend on the rows, such as
-a batch of training, is not in it. `--code` runs the cases on another checkout of the project too, on the same
+seconds. Growth is a line through the sizes, by least squares: a fixed part, such as a row group or a batch of training,
+and MB for each million rows. `--code` runs the cases on another checkout of the project too, on the same
 data.
 """
 
@@ -31,6 +31,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks import _made_histories, _made_log
 from benchmarks._look import _largest
@@ -192,16 +194,21 @@ def _in_a_process(case: str, code: Path, few: Path, many: Path, out: Path) -> di
 
 
 def growth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each case and code, MB per million rows more from its fewest rows to its most; none of one size."""
+    """Of each case and code the line MB = fixed + slope x million rows through its sizes, by least squares, and what is
+    left of each size; none of one size."""
     by_case: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for one in found:
         by_case.setdefault((one["case"], one["code"]), []).append(one)
     told = []
     for (case, code), runs in by_case.items():
-        least, most = (pick(runs, key=lambda run: run["rows"]) for pick in (min, max))
-        if most["rows"] > least["rows"]:
-            more = (most["largest MiB"] - least["largest MiB"]) * 2**20 / (most["rows"] - least["rows"])
-            told.append({"case": case, "code": code, "MB per million rows more": more})
+        millions = np.array([run["rows"] / MILLION for run in runs])
+        if len(set(millions)) < 2:
+            continue
+        grown = np.array([run["MB per million rows"] for run in runs]) * millions
+        design = np.stack([np.ones(len(millions)), millions], axis=1)
+        fixed, slope = np.linalg.lstsq(design, grown, rcond=None)[0]
+        line = {"fixed MB": float(fixed), "MB per million rows more": float(slope)}
+        told.append({"case": case, "code": code, **line, "residual MB": (grown - design @ [fixed, slope]).tolist()})
     return told
 
 
@@ -214,7 +221,7 @@ def table(result: dict[str, Any]) -> str:
         for one in result["cases"]
     ]
     lines += [
-        f"{one['case']:<10}{one['code']:<8}{one['MB per million rows more']:>25.0f} MB per million more rows"
+        f"{one['case']:<10}{one['code']:<8}{one['fixed MB']:>6.0f} MB + {one['MB per million rows more']:.0f} a million"
         for one in result["growth"]
     ]
     return "\n".join(lines)

@@ -146,7 +146,8 @@ def batch_loss(module: Fusion, table: Table, picked: NDArray[np.int32], present:
     with lower_precision(device):
         creatives = module.creative_tokens(image, text, len(distinct))
         size = len(picked) if torch.is_grad_enabled() else PIECE
-        pieces = [module.logits(creatives, *piece) for piece in zip(*(torch.split(part, size) for part in rows), strict=True)]
+        split = zip(*(torch.split(part, size) for part in rows), strict=True)
+        pieces = [module.logits(creatives, *piece) for piece in split]
         click_B, conversion_B = (torch.cat(parts) for parts in zip(*pieces, strict=True))
     clicked_B, converted_B = (
         torch.from_numpy(flags[picked]).float().to(device) for flags in (table.clicked, table.converted)
