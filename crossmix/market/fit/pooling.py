@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 
 Array = npt.NDArray[np.float64]
@@ -25,7 +26,7 @@ Array = npt.NDArray[np.float64]
 LOG_SD = 0.7
 """Deviation of the logarithm of a deviation, a priori: a factor of two either way."""
 TINY = 1e-9
-MOST = 400
+MOST = 96
 """Cells from which the deviations are found: those known best."""
 
 
@@ -58,16 +59,17 @@ def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> tuple[Array,
     log_sd = np.log(medians)
     if len(known) > 1:
         some = known[np.argsort(s2, kind="stable")[:MOST]]
-        rows = np.searchsorted(known, some)
+        rows, near = np.searchsorted(known, some), np.ascontiguousarray(alike[:, some[:, None], some])
+        noise, off = np.diag(s2[rows]), y[rows] - spread.mean
 
         def loss(candidate: Array) -> float:
-            covariance = _covariance(alike[:, some[:, None], some], candidate, spread) + np.diag(s2[rows])
-            factor = np.linalg.cholesky(covariance)
-            z = np.linalg.solve(factor, y[rows] - spread.mean)
+            factor = np.linalg.cholesky(_covariance(near, candidate, spread) + noise)
+            z = solve_triangular(factor, off, lower=True, check_finite=False)
             prior = 0.5 * (((candidate - np.log(medians)) / LOG_SD) ** 2).sum()
             return float(0.5 * z @ z + np.log(np.diag(factor)).sum() + prior)
 
-        found = minimize(loss, log_sd, method="L-BFGS-B", bounds=[(x - 4, x + 3) for x in log_sd])
+        bounds, enough = [(x - 4, x + 3) for x in log_sd], {"ftol": 1e-6, "maxiter": 40}
+        found = minimize(loss, log_sd, method="L-BFGS-B", bounds=bounds, options=enough)
         log_sd = np.asarray(found.x)
     whole = _covariance(alike, log_sd, spread)
     gain = np.linalg.solve(whole[np.ix_(known, known)] + np.diag(s2), whole[known]).T
