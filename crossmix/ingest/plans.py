@@ -101,7 +101,7 @@ def grouped(plans: pd.DataFrame, group: dict[str, str]) -> pd.DataFrame:
     by = renamed.groupby(["campaign_id", "platform", "date"], sort=True)
     result = by["planned_budget"].sum().to_frame()
     result["min"] = by["min"].sum(min_count=1)
-    result["max"] = by["max"].agg(lambda caps: caps.sum(skipna=False)).clip(upper=1.0)
+    result["max"] = by["max"].sum(min_count=1).where(by["max"].count() == by.size()).clip(upper=1.0)
     return result.reset_index()[COLUMNS]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crossmix.config import Data
 from crossmix.schema import DataError
-from crossmix.sources import in_warehouse, log_files, takes_folder, verify_file, verify_files
+from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
 from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, warehouse, wide
 from crossmix.sources.history.sheet import Sheet, without_totals
@@ -79,6 +79,7 @@ class _Part:
 
 
 def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    in_s3(data)  # which says that it reads none
     if in_warehouse(data):
         sheet, digest = warehouse.read(str(data.path))
         return [sheet], digest

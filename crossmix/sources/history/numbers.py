@@ -134,7 +134,7 @@ def _convention(
         given: the decimal separator that the user named.
     """
     found = Convention()
-    open_: dict[str, list[tuple[str, str]]] = {}
+    open_: dict[str, dict[str, list[str]]] = {}
     for name, texts in ready.items():
         shown = next((text for text in texts if "." in text), None)
         if shown is not None:
@@ -175,7 +175,7 @@ def _patterns(separator: str, other: str) -> tuple[re.Pattern[str], ...]:
 _PATTERNS = {separator: _patterns(separator, other) for separator, other in OTHER.items()}
 
 
-def _prove(name: str, lines: str, found: Convention, open_: dict[str, list[tuple[str, str]]]) -> None:
+def _prove(name: str, lines: str, found: Convention, open_: dict[str, dict[str, list[str]]]) -> None:
     """Enter what the values of a column prove, one a line, and which are open."""
     for separator, (after, decimal, thousands, undecided) in _PATTERNS.items():
         if both := after.search(lines):
@@ -186,7 +186,7 @@ def _prove(name: str, lines: str, found: Convention, open_: dict[str, list[tuple
         if one := thousands.search(lines):
             found.proof.setdefault((separator, "thousands"), (name, one.group()))
         if values := undecided.findall(lines):
-            open_.setdefault(separator, []).extend((name, value) for value in values)
+            open_.setdefault(separator, {})[name] = values
 
 
 def _two(what: str, one: tuple[str, str], two: tuple[str, str]) -> DataError:
@@ -209,7 +209,7 @@ def _as_given(found: Convention, given: str) -> Convention:
 
 def _settle(
     separator: str,
-    values: Sequence[tuple[str, str]],
+    values: Mapping[str, Sequence[str]],
     found: Convention,
     cores: Mapping[str, Sequence[str]],
     ready: Mapping[str, Sequence[str]],
@@ -227,21 +227,20 @@ def _settle(
     if found.thousands == OTHER[separator]:
         found.decimal = separator
         return
-    counts = [text for name, text in values if name in WHOLE]
-    if counts:
+    counts = next((name for name in values if name in WHOLE), None)
+    if counts is not None:
         found.thousands, found.by_counts = separator, True
-        found.proof[separator, "thousands"] = next(pair for pair in values if pair[0] in WHOLE)
+        found.proof[separator, "thousands"] = (counts, values[counts][0])
         return
-    columns = {name for name, _ in values}
-    plain = [text for name in columns for text in (*ready[name], *cores[name]) if text and separator not in text]
+    plain = [text for name in values for text in (*ready[name], *cores[name]) if text and separator not in text]
     long = [text for text in plain if len(text.lstrip("-")) > 3]
     if long:  # `1234` beside `1,234`: thousands are not separated
         found.decimal = separator
         return
-    if plain and len(values) >= ENOUGH:
+    if plain and sum(map(len, values.values())) >= ENOUGH:
         found.thousands = separator
         return
-    name, text = values[0]
+    name, text = next((name, texts[0]) for name, texts in values.items())
     thousand, decimal = text.replace(separator, ""), text.replace(separator, ".")
     raise DataError(
         f"{name}: {text!r} may be {thousand} or {decimal}, and no value of the input tells which; write it without "

@@ -9,6 +9,8 @@ from crossmix.schema import DataError
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED, column_of
 from crossmix.sources.history.sheet import Sheet, is_total
 
+AVERAGES = frozenset(("avg", "average", "max", "min", "median", "target", "mean", "per"))
+"""Words of figures that are no platform's: `Avg. cost`."""
 _SPLIT = re.compile(r"[\s_\-./|:()\[\]]+")
 
 
@@ -18,7 +20,8 @@ def parted(name: str) -> tuple[str, str] | None:
     for size in range(min(3, len(words) - 1), 0, -1):  # `conv value` before `value`
         for figure, rest in ((words[-size:], words[:-size]), (words[:size], words[size:])):
             column = column_of(" ".join(figure))
-            if column in (*NUMBERS, PLANNED) and column_of(" ".join(rest)) is None and rest:
+            averaged = any(word.lower() in AVERAGES for word in rest)
+            if column in (*NUMBERS, PLANNED) and column_of(" ".join(rest)) is None and not averaged:
                 return "_".join(rest), column
     return None
 

@@ -207,6 +207,11 @@ SENTENCES = {
 }
 
 
+def test_an_address_in_s3_is_refused() -> None:
+    with pytest.raises(DataError, match=r"data\.path: s3://bucket/x is in S3, and source 'spend' reads files alone"):
+        taken("s3://bucket/x")
+
+
 @pytest.mark.parametrize("kind", SENTENCES)
 def test_what_is_no_history_is_named(kind: str, tmp_path: Path) -> None:
     text, message = SENTENCES[kind]

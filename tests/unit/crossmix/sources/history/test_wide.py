@@ -41,4 +41,5 @@ def test_results_of_all_platforms_together_cannot_be_split(tmp_path: Path) -> No
 def test_a_name_is_parted_into_platform_and_figure() -> None:
     assert parted("google_ads_spend") == ("google_ads", "spend")
     assert parted("Conv. value (Meta)") == ("Meta", "revenue")
-    assert parted("Ad group") is None
+    for name in ("Ad group", "Avg. cost", "Cost per click", "Cost / conv."):
+        assert parted(name) is None
