@@ -127,7 +127,9 @@ def explain(
         asked = partial(belief.response, usual)
         elsewhere = other_budget(bundle, belief, state_BS[0], money)
         decided = Decided.of(belief, share_P, decision.logits_BM[0], elsewhere=elsewhere)
-    response, static = at_least(asked, share_P, money), asked(static_P, money)
+    # Bundles of before, which tell no belief, answer as they did.
+    response = asked(share_P, money) if decided is None else at_least(asked, share_P, money)
+    static = asked(static_P, money)
     shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided)
     revenue = float(response.revenue_P.sum())
     se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se

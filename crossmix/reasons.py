@@ -190,13 +190,13 @@ def reasoned(
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
         held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
-        astray = _astray(kind, earns, common, at_low=part <= low[slot] + EDGE)
+        # Of a bundle that tells no belief the figures are another day's, and contradict nothing.
+        astray = decided is not None and _astray(kind, earns, common, at_low=part <= low[slot] + EDGE)
         if astray:
             held_at = held_at.removeprefix("held ")
-        if astray and decided is not None:
             at_base[slot] = _base(limits, base[slot], slot, money, supply[slot])
         if decided is None:
-            why = _earns(None if astray else kind, earns, common)
+            why = _earns(kind, earns, common)
         else:
             why = _believed(None if astray else kind, earns, common, decided, slot, at_base.get(slot))
         reasons.append(

@@ -11,6 +11,7 @@ from crossmix.allocate import Allocation, LimitChange, explain
 from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
 from pipelines.cli import standing as known
+from pipelines.local import step_folder
 
 if TYPE_CHECKING:
     from crossmix.evaluate.decision.standing import Standing
@@ -41,14 +42,12 @@ def bundle_of(out: Path) -> Path:
     """What answers for a run: its registry's champion, else the bundle that its gates judged and did not pass.
 
     Raises:
-        ConfigError: it has neither.
+        ConfigError: it is no finished run.
     """
     champion, judged = out / "bundle", known.judged_bundle(out)
     if champion.is_dir():
         return champion
-    if judged is None:
-        raise ConfigError(f"{out}: holds no bundle; run `crossmix run --out {out}` to the end")
-    return judged
+    return judged or step_folder(out, "gate") / "bundle"
 
 
 def allocate(

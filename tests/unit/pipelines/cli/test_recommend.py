@@ -88,7 +88,7 @@ def test_a_champion_answers_first_and_its_own_gates_speak_for_it(tmp_path: Path)
 
 
 def test_a_folder_without_any_bundle_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no bundle; run `crossmix run --out "):
+    with pytest.raises(ConfigError, match=r"holds no finished run \(run\.json is missing\)"):
         bundle_of(tmp_path)
 
 
