@@ -47,5 +47,18 @@ class Gates:
     back-test on its held-out weeks asks for the same (not in the paper)."""
     plausible: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
     """The same from which an answer that is not proved counts as plausible (not in the paper)."""
-    required_of_history: tuple[str, ...] = ("fidelity.campaign", "decision", "policy")
+    required_of_history: tuple[str, ...] = (
+        "fidelity.campaign",
+        "decision",
+        "policy.beats.uniform",
+        "policy.beats.static",
+        "policy.beats.control",
+        "policy.beats.rule",
+        "policy.beats.windowed_roi",
+        "policy.limits",
+        "policy.utilisation",
+        "policy.worst_platform",
+        "policy.off_policy",
+        "policy.latency",
+    )
     """As `required`, of a spend history, whose fidelity is asked for as far as its decision needs (decision 17)."""
