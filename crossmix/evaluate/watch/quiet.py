@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from statistics import NormalDist
 
 import numpy as np
@@ -28,8 +29,12 @@ MONTH = 30.0
 """Days of the budget."""
 TAIL = 0.99
 """Quantile at which the scale of z is taken."""
+LEAST = 0.5
+"""A scale is at least this."""
 OWN = 1_000
 """Values of a platform from which on it has a scale of its own."""
+RARE = 0.95
+"""Quantile of a week's largest z by which the tails of short cycles are made alike: further out are too few."""
 STEPS = 14
 """Halvings of a threshold's bracket."""
 HIGHEST = 60.0
@@ -69,16 +74,17 @@ def found(config: Config, told: Sums, days: float) -> Calibrated:
     """The thresholds of these quiet residuals, of cycles of `days`."""
     settings, wide = config.thresholds, windows(days)
     z_WTFPQ = windowed(told, wide)
+    week = max(round(7 / days), 1)
     blank = Thresholds(
         largest=HIGHEST,
         cusum=HIGHEST,
         reference=reference(settings.reference, days),
         cooldown=max(round(settings.cooldown / days), 1),
         windows=wide,
-        scale_2WPQ=scale(z_WTFPQ),
+        scale_2WPQ=scaled(z_WTFPQ, week),
     )
     simulated = told.observed.shape[0] * told.observed.shape[1] * days
-    halves = _crossed(told, z_WTFPQ)
+    halves = _crossed(told, z_WTFPQ, week)
 
     def alerts(thresholds: Thresholds) -> int:
         return sum(_alerts(half, replace(thresholds, scale_2WPQ=other)) for half, other in halves)
@@ -108,17 +114,42 @@ def found(config: Config, told: Sums, days: float) -> Calibrated:
     return Calibrated(best, counted / simulated * MONTH, counted, simulated, kept[:: max(len(kept) // 500, 1)][:500])
 
 
-def _crossed(told: Sums, z_WTFPQ: Array) -> list[tuple[Sums, Array]]:
+def _crossed(told: Sums, z_WTFPQ: Array, week: int) -> list[tuple[Sums, Array]]:
     """Each half of the flights with the scale of the other: a scale alarms less on the flights that it was taken from,
     by an eighth in the demo's market. Of one flight there are no halves."""
     flights = told.observed.shape[1]
     if flights < 2:
-        return [(told, scale(z_WTFPQ))]
+        return [(told, scaled(z_WTFPQ, week))]
     first, second = slice(0, flights // 2), slice(flights // 2, flights)
     return [
-        (Sums(*(table[:, own] for table in told)), scale(z_WTFPQ[:, :, other]))
+        (Sums(*(table[:, own] for table in told)), scaled(z_WTFPQ[:, :, other], week))
         for own, other in ((first, second), (second, first))
     ]
+
+
+def scaled(z_WTFPQ: Array, week: int) -> Array:
+    """`scale`; where there are several windows their tails are made alike too, (2, W, P, Q).
+
+    Short cycles alarm far beyond the 99th percentile, where counts of few go on and others have ended: the longest tail
+    would set the threshold of all. So each sign, window and quantity is measured by the largest that z / scale is in a
+    week on any platform: by its `RARE` quantile, over that of as many independent normal z.
+
+    Args:
+        week: its cycles.
+    """
+    scale_2WPQ = scale(z_WTFPQ)
+    windows_, cycles, flights, platforms, quantities = z_WTFPQ.shape
+    if windows_ == 1:
+        return scale_2WPQ
+    week = min(week, cycles)
+    weeks = cycles // week
+    normal = NormalDist().inv_cdf(RARE ** (1 / (platforms * week)))
+    for (s, sign), w, q in product(enumerate((1, -1)), range(windows_), range(quantities)):
+        score = sign * z_WTFPQ[w, : weeks * week, ..., q] / scale_2WPQ[s, w, :, q]
+        if np.isfinite(score).any():
+            largest = np.nan_to_num(score).reshape(weeks, week, flights, platforms).max((1, 3))
+            scale_2WPQ[s, w, :, q] *= np.quantile(largest, RARE) / normal
+    return np.maximum(scale_2WPQ, LEAST)
 
 
 def scale(z_WTFPQ: Array) -> Array:
@@ -135,7 +166,7 @@ def scale(z_WTFPQ: Array) -> Array:
             every = np.concatenate(each)
             for p, some in enumerate(each):
                 of = some if len(some) >= OWN else every
-                result[s, w, p, q] = max(np.quantile(of, TAIL) / normal, 0.5) if len(of) else 1.0
+                result[s, w, p, q] = max(np.quantile(of, TAIL) / normal, LEAST) if len(of) else 1.0
     return result
 
 

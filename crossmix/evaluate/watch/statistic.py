@@ -9,7 +9,8 @@ where none did. Where cycles are shorter than a day, the same over the trailing 
 | cusum   | S = max(0, S + z - k) > `cusum`, the same of -z               | conversion rate and value, a cycle |
 
 `scale` is what a quiet market's z of this sign has for its 99th percentile, over the normal law's: counts of few have
-long tails upwards. A cell that alarms rests for a cooldown and its sums begin anew, so that what lasts is told once.
+long tails upwards. Where cycles are shorter than a day it is of what lies further out too. A cell that alarms rests for
+a cooldown and its sums begin anew, so that what lasts is told once.
 
 Shapes: T cycles, F flights of an advertiser (1 when served), C campaigns, P platforms, Q quantities, W windows, 2 signs
 (up, down), K quantities with a CUSUM, R cycles of the longest window but one.

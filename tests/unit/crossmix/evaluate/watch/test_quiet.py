@@ -10,12 +10,13 @@ from scipy import stats
 
 from crossmix.config import Config, laptop
 from crossmix.evaluate.watch.flights import static
-from crossmix.evaluate.watch.quiet import MONTH, calibrate, found, scale
-from crossmix.evaluate.watch.statistic import Sums, Track, look
+from crossmix.evaluate.watch.quiet import MONTH, RARE, calibrate, found, scale, scaled
+from crossmix.evaluate.watch.statistic import Sums, Track, look, scores, windowed
 from crossmix.market.level_evidence import QUANTITIES
 from tests.support import watching
 
 Q = len(QUANTITIES)
+CTR, CVR = (QUANTITIES.index(name) for name in ("ctr", "cvr"))
 
 
 def noise(seed: int, cycles: int = 60, flights: int = 20, platforms: int = 3, skew: float = 0.0) -> Sums:
@@ -63,6 +64,44 @@ def test_thresholds_of_hours_are_of_hours() -> None:
     # Of a hundred days, in which six a month are twenty.
     assert 3.0 <= calibrated.achieved <= 6.0
     assert calibrated.thresholds.before == 23
+
+
+def few(seed: int, cycles: int = 112, flights: int = 20) -> Sums:
+    """Cycles of six hours, in which a platform's conversions are a tenth of one."""
+    told = noise(seed, cycles, flights)
+    count = np.random.default_rng(seed + 1).poisson(0.1, told.observed.shape[:3])
+    for table, values in zip(told, (count, 0.1, 0.1), strict=True):
+        table[..., CVR] = values
+    return told
+
+
+def test_tails_of_short_cycles_are_made_alike() -> None:
+    """Of other flights, as far out as the scale was taken; the 99th percentile alone leaves those of few too long."""
+    mine, fresh = (windowed(few(seed, flights=200), (1, 4)) for seed in (6, 7))
+    furthest = []
+    for own in (scaled(mine, 28), scale(mine)):
+        score_WTFPQ = scores(fresh, own)
+        largest = score_WTFPQ.reshape(2, 4, 28, 200, 3, Q).max((2, 4))
+        furthest.append(np.quantile(largest, RARE, (1, 2)))
+    normal = stats.norm.ppf(RARE ** (1 / (2 * 3 * 28)))
+    np.testing.assert_allclose(furthest[0], normal, rtol=0.15)
+    assert furthest[1][1, CVR] > 1.2 * furthest[1][1, CTR]
+    # Of cycles of a day nothing is changed, and where nothing was told nothing is known.
+    np.testing.assert_array_equal(scaled(mine[:1], 28), scale(mine[:1]))
+    mine[..., CVR] = np.nan
+    assert (scaled(mine, 28)[..., CVR] == 1).all()
+
+
+def test_a_day_is_not_judged_by_the_tails_of_what_is_seldom() -> None:
+    """A click rate 2.2 deviations low in each of four cycles is found in their day: conversions hide it no more."""
+    limits = found(allowed(0.5), few(8), 0.25).thresholds
+    told = Sums(np.zeros((8, 1, 3, Q)), np.zeros((8, 1, 3, Q)), np.ones((8, 1, 3, Q)))
+    told.observed[4:, 0, 0, CTR] = -2.2
+    looked, _ = look(told, limits, Track.begin(limits, 1, 3))
+    assert looked.by_largest[:, 0, 0, CTR].tolist() == [False] * 7 + [True]
+    assert looked.window[7, 0, 0, CTR] == 1
+    # Of conversions, of which there are few, five deviations in a day are nothing rare.
+    assert (limits.largest * limits.scale_2WPQ[0, 1, :, CVR] > 5).all()
 
 
 def test_cells_that_alarm_in_one_cycle_are_one_alert() -> None:
