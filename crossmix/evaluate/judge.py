@@ -130,6 +130,9 @@ def judge_act(market: Market, config: Config, act: Act, name: str, flights: int 
 
     All markets run side by side as rows of one batch: rows of market n draw their drift, volume, contexts and
     auctions from the n-th stretch of one generator seeded by `config.evaluate.market_seed`, the same for everybody.
+
+    Every auction is played. A market of totals knows no auctions, and its requests, which totals do not tell, may be
+    many times the impressions: there counts are drawn.
     """
     settings = config.evaluate
     environment = MarketEnvironment(
@@ -137,7 +140,7 @@ def judge_act(market: Market, config: Config, act: Act, name: str, flights: int 
         config,
         campaign_B=episode_campaigns(market, settings.market_seeds * flights * len(market.campaigns)),
         cycles=settings.cycles,
-        mechanism="exact",
+        mechanism="counts" if bool((market.value["elasticity"] > 0).any()) else "exact",
         seed=settings.market_seed,
     )
     played = play(environment, act, settings.cycles, label=f"judge {name}")
