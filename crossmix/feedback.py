@@ -109,14 +109,15 @@ def pooled(arms: Sequence[Feedback]) -> Feedback:
     idle = [(one.part_TC <= 0)[..., None] & (one.told_TCP <= 0) for one in arms]
 
     def added(name: str) -> Array:
-        pairs = ((getattr(one, name), none) for one, none in zip(arms, idle, strict=True))
-        return np.asarray(np.sum([np.where(none & np.isnan(amount), 0.0, amount) for amount, none in pairs], axis=0))
+        # One arm after the other: of a long history each table is megabytes.
+        whole: Array = np.array(0.0)
+        for number, (one, none) in enumerate(zip(arms, idle, strict=True)):
+            amount = getattr(one, name)
+            if name in AMOUNTS:
+                amount = np.where(none & np.isnan(amount), 0.0, amount)
+            whole = amount if number == 0 else whole + amount
+        return whole
 
-    amounts: dict[str, Any] = {name: added(name) for name in AMOUNTS}
-    return replace(
-        first,
-        part_TC=np.sum([one.part_TC for one in arms], axis=0),
-        told_TCP=np.sum([one.told_TCP for one in arms], axis=0),
-        most_TCP=np.sum([one.most_TCP for one in arms], axis=0),
-        **amounts,
-    )
+    tables: dict[str, Any] = {name: added(name) for name in ("part_TC", "told_TCP", *AMOUNTS)}
+    as_told = all(one.most_TCP is one.told_TCP for one in arms)
+    return replace(first, **tables, most_TCP=tables["told_TCP"] if as_told else added("most_TCP"))

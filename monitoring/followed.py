@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -137,21 +137,24 @@ def _keep(store: Store, row: Watched, noted: _Noted, beliefs: Mapping[int, Kept]
     is shown; what of them is noted stays as it is."""
     newest = noted.past.row
     oldest = newest + 1 - len(shown)
-    new = {_part(row.name, at): kept.as_bytes() for at, kept in beliefs.items() if at >= newest - settle}
     parts = {at: one for at, one in noted.parts.items() if at >= newest - settle}
     rows = {at: one for at, one in noted.rows.items() if at >= oldest}
     stay = [*(_part(row.name, at) for at in parts), *(_row(row.name, at) for at in rows)]
-    new |= {_row(row.name, at): shown.at(at - oldest).as_bytes() for at in range(oldest, newest + 1) if at not in rows}
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in new.items()}
-    parts |= {at: digests[_part(row.name, at)] for at in beliefs if _part(row.name, at) in new}
-    rows |= {at: digests[_row(row.name, at)] for at in range(oldest, newest + 1) if at not in rows}
-    state = replace(noted, parts=parts, rows=rows).as_bytes()
-    watched.keep(
-        store,
-        replace(row, state=state),
-        [replace(row, name=name, state=data) for name, data in new.items()],
-        stay,
-    )
+
+    def written() -> Iterator[Watched]:
+        for at, kept in beliefs.items():
+            if at >= newest - settle:
+                data = kept.as_bytes()
+                parts[at] = hashlib.sha256(data).hexdigest()
+                yield replace(row, name=_part(row.name, at), state=data)
+        for at in [at for at in range(oldest, newest + 1) if at not in rows]:
+            data = shown.at(at - oldest).as_bytes()
+            rows[at] = hashlib.sha256(data).hexdigest()
+            yield replace(row, name=_row(row.name, at), state=data)
+        # Last, as it has the digests of all.
+        yield replace(row, state=replace(noted, parts=parts, rows=rows).as_bytes())
+
+    watched.keep(store, row.name, written(), stay)
 
 
 def _noted(store: Store, name: str, digest: str, now: datetime) -> tuple[_Noted | None, Shown | None, str]:
@@ -220,13 +223,12 @@ def _followed(
 ) -> tuple[Shown, dict[int, Kept]]:
     """What the cycles show, and what is believed after each of the last, by row."""
     kept = Kept.begin(expectation) if going is None else going[1]
-    feedback, beliefs = read.feedback, dict[int, Kept]()
-    shown: Shown | None = None
+    feedback, beliefs, parts = read.feedback, dict[int, Kept](), list[Shown]()
     bulk = max(len(feedback) - settle, 1)
     for first, stop in pairwise((0, *range(bulk, len(feedback) + 1))):
         kept, part = follow(expectation, kept, feedback.between(first, stop))
-        shown = part if shown is None else shown.then(part)
+        parts.append(part)
         beliefs[read.first + stop - 1] = kept
-    if shown is None:
+    if not parts:
         raise RuntimeError("no cycle was read")
-    return shown, beliefs
+    return Shown.joined(parts), beliefs

@@ -15,17 +15,18 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from crossmix.ledger import canaries, delivery, experiments, quarantine, tables
-from crossmix.ledger.campaigns import Campaign, load_some
+from crossmix.cycles import Cycles
+from crossmix.ledger import canaries, delivery, experiments, plans, quarantine, tables
 from crossmix.ledger.delivery import moment
-from crossmix.ledger.returned import DELIVERED, slot
+from crossmix.ledger.plans import Plan, slot
+from crossmix.ledger.returned import DELIVERED
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 from crossmix.metrics import QUANTITIES
@@ -42,7 +43,7 @@ _DELIVERS = 2
 class View:
     """Campaigns of one length of cycle, as a look finds them."""
 
-    campaigns: Mapping[str, Campaign]
+    campaigns: Mapping[str, Plan]
     """Those that have a finished cycle."""
     stops: Mapping[str, int]
     """Finished cycles of each."""
@@ -85,26 +86,32 @@ def view(store: Store, names: Sequence[str], hours: float, now: datetime) -> Vie
     Raises:
         StoreAwayError: the database is away.
     """
-    known = {name: one for name, one in sorted(load_some(store, names).items()) if one.cycle_hours == hours}
-    stops = {name: min(one.cycle(now), one.cycles) for name, one in known.items()}
-    known = {name: one for name, one in known.items() if stops[name] > 0}
+    known = {name: one for name, one in plans.load(store, names).items() if one.cycle_hours == hours}
+    stops = {name: stop for name, stop in plans.finished(known, now).items() if stop > 0}
+    known = {name: known[name] for name in stops}
     if not known:
         return None
     alike = [bool(experiments.load_all(store)), bool(canaries.load_all(store))]
     return View(
-        known,
-        {name: stops[name] for name in known},
-        max(slot(one) + stops[name] for name, one in known.items()) - 1,
-        {name: _plan(one, alike) for name, one in known.items()},
+        known, stops, max(one.slot + stops[name] for name, one in known.items()) - 1, _digests(known.values(), alike)
     )
 
 
-def _plan(one: Campaign, alike: Sequence[bool]) -> str:
-    share = sorted(one.share.items())
-    told = [one.starts.isoformat(), one.cycle_hours, one.timezone, [name for name, _ in share], *alike]
-    # Numbers as they are: their decimals would take half of a look's plans.
-    shares = struct.pack(f"<{len(share)}d", *(part for _, part in share))
-    return hashlib.sha256(json.dumps(told).encode() + shares).hexdigest()[:16]
+def _digests(campaigns: Iterable[Plan], alike: Sequence[bool]) -> dict[str, str]:
+    """Of each plan, what of it bears on finished cycles."""
+    heads: dict[tuple[Cycles, tuple[str, ...]], bytes] = {}
+    digests = {}
+    for one in campaigns:
+        names = tuple(sorted(one.share))
+        head = heads.get((one.calendar, names))
+        if head is None:
+            calendar = one.calendar
+            told = [calendar.starts.isoformat(), calendar.cycle_hours, calendar.timezone, [*names], *alike]
+            head = heads[calendar, names] = json.dumps(told).encode()
+        # Numbers as they are: their decimals would take half of a look's plans.
+        shares = struct.pack(f"<{len(names)}d", *(one.share[name] for name in names))
+        digests[one.campaign_id] = hashlib.sha256(head + shares).hexdigest()[:16]
+    return digests
 
 
 def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Past]:
@@ -150,12 +157,9 @@ def _cut(store: Store, seen: View) -> tuple[datetime | None, datetime | None]:
     if newest is None:
         return None, None
     newest = utc(newest)
-    ends = min(one.ends(seen.stops[name] - 1) for name, one in seen.campaigns.items() if _runs(one, name, seen))
+    ended = {(one.calendar, seen.stops[name]) for name, one in seen.campaigns.items()}
+    ends = min(calendar.ends(stop - 1) for calendar, stop in ended if slot(calendar) + stop - 1 == seen.row)
     return min(newest - SLACK, ends), newest
-
-
-def _runs(one: Campaign, name: str, seen: View) -> bool:
-    return slot(one) + seen.stops[name] - 1 == seen.row
 
 
 def _sums(
@@ -165,12 +169,13 @@ def _sums(
     if cut is None:
         return {}, {}
     table = tables.totals.c
-    delivers = sa.or_(*(sa.func.coalesce(table[name], 0) != 0 for name in DELIVERED), table.complete > 0)
+    # One after the other, so that the first says it of most.
+    delivers = [(one, 1) for one in (*(table[name] != 0 for name in reversed(DELIVERED)), table.complete > 0)]
     newer = sa.case((table.received >= cut, 1), else_=0)
     # In another order than the primary key's, along which SQLite would look every row of the history up.
     keys = (newer, table.known, table.cycle, table.campaign_id)
     added = [sa.func.sum(table[name]) for name in ("requests", *QUANTITIES)]
-    counts = (sa.func.count(), sa.func.sum(table.events), sa.func.sum(sa.case((delivers, 1), else_=0)))
+    counts = (sa.func.count(), sa.func.sum(table.events), sa.func.sum(sa.case(*delivers, else_=0)))
     query = sa.select(*keys, sa.func.max(table.received), *counts, *added).group_by(*keys)
     if before is None:
         query = query.where(table.received >= cut)
@@ -202,7 +207,7 @@ def _reported(past: Past, seen: View, now: Mapping[Group, list[Any]]) -> list[in
             delivered = any(sums is not None and sums[_DELIVERS] > 0 for sums in (was.get(group), now.get(group)))
             # Conversions alone count when they became known: after what was taken in.
             if known < stop or delivered:
-                found.append(slot(seen.campaigns[campaign]) + cycle)
+                found.append(seen.campaigns[campaign].slot + cycle)
     return found
 
 
@@ -221,7 +226,7 @@ def _replanned(past: Past, seen: View) -> list[int]:
         return [0]
     found = []
     for name, one in seen.campaigns.items():
-        stop, first = past.stops.get(name, 0), slot(one)
+        stop, first = past.stops.get(name, 0), one.slot
         now = max(min(seen.stops[name], past.row + 1 - first), 0)
         if now != stop:
             found.append(first + min(now, stop))
@@ -238,7 +243,7 @@ def _believed(past: Past, seen: View, doubted: Mapping[tuple[str, str, str, int]
     was = {(*cell,): doubt for *cell, doubt in past.doubted}
     now = {cell: doubt for cell, doubt in doubted.items() if cell[3] < past.stops.get(cell[0], 0)}
     changed = {cell for cell, _ in was.items() ^ now.items()}
-    return [slot(seen.campaigns[cell[0]]) + cell[3] for cell in changed if cell[0] in seen.campaigns]
+    return [seen.campaigns[cell[0]].slot + cell[3] for cell in changed if cell[0] in seen.campaigns]
 
 
 def _splits(store: Store, stops: Mapping[str, int]) -> dict[str, int]:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,12 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from crossmix import terms
-from crossmix.cycles import Cycles, zone
+from crossmix.cycles import Cycles
 from crossmix.feedback import Array, Feedback, Whole
 from crossmix.ledger import campaigns as ledger_campaigns
-from crossmix.ledger import canaries, delivery, experiments, quarantine, tables
-from crossmix.ledger.campaigns import Campaign, budget_at, most_budget
+from crossmix.ledger import canaries, delivery, experiments, plans, quarantine, tables
+from crossmix.ledger.campaigns import budget_at, most_budget
+from crossmix.ledger.plans import Plan
 from crossmix.ledger.store import Store
 from crossmix.metrics import ARMS, EVERY_ARM
 from crossmix.terms import Term, Trial
@@ -40,12 +40,10 @@ _DOUBTED = {
     "impressions_TCP": quarantine.ALL,
 }
 """From how much doubt on a field is unknown."""
-_EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
-"""A Monday."""
-_TOGETHER, _MOST = 100, 5_000
+_TOGETHER, _MOST = 25, 5_000
 """Campaigns that one query names: their rows are in memory at once, so more where they have few. No database takes more
 than some ten thousand names."""
-_ROWS = 100_000
+_ROWS = 25_000
 """Cells of a query's campaigns, where it names more."""
 _AT_ONCE = 10_000
 """Rows of `totals`: a million Python objects at once take seconds to collect, and memory."""
@@ -57,7 +55,7 @@ class Returned:
 
     cycle_hours: float
     first: int
-    """Number of the first row, from an origin that never moves: `slot`."""
+    """Number of the first row, from an origin that never moves: `Plan.slot`."""
     ends_TC: NDArray[np.datetime64]
     """When each cycle ended, UTC, microseconds; NaT where the campaign had none."""
     arms: Mapping[str, Feedback]
@@ -68,13 +66,11 @@ class Returned:
 class _Place:
     """A campaign's finished cycles, and which row each is."""
 
-    campaign: Campaign
+    plan: Plan
     first: int
     stop: int
     row: int
     """Of the cycle `first`, from an origin that all campaigns of its length share."""
-    static_P: Array
-    """Split of the plan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +109,7 @@ def read(
     platforms: Sequence[str],
     now: datetime,
     *,
-    campaigns: Collection[str] | Mapping[str, Campaign] | None = None,
+    campaigns: Collection[str] | Mapping[str, Plan] | None = None,
     arms: Sequence[str] | None = None,
     newest: int | None = None,
 ) -> list[Returned]:
@@ -131,18 +127,12 @@ def read(
     """
     tried = canaries.load_all(store)
     arms = (EVERY_ARM if tried else ARMS) if arms is None else arms
-    known: Mapping[str, Campaign]
-    if isinstance(campaigns, Mapping):
-        known = campaigns
-    else:
-        known = ledger_campaigns.load_all(store) if campaigns is None else ledger_campaigns.load_some(store, campaigns)
+    known = campaigns if isinstance(campaigns, Mapping) else plans.load(store, campaigns)
+    stops = plans.finished(known, now)
     places: dict[float, list[_Place]] = {}
-    for _, campaign in sorted(known.items()):
-        stop = min(campaign.cycle(now), campaign.cycles)
-        if stop > 0:
-            static_P = np.array([campaign.share.get(name, 0.0) for name in platforms])
-            place = _Place(campaign, 0, stop, slot(campaign), static_P)
-            places.setdefault(campaign.cycle_hours, []).append(place)
+    for name, plan in sorted(known.items()):
+        if stops[name] > 0:
+            places.setdefault(plan.cycle_hours, []).append(_Place(plan, 0, stops[name], plan.slot))
     return [
         _of_one_length(store, hours, _newest(some, newest), tuple(platforms), arms, tried)
         for hours, some in sorted(places.items())
@@ -173,30 +163,17 @@ def believed(store: Store, found: Returned) -> Returned:
     return replace(found, arms=arms)
 
 
-def slot(campaign: Campaign) -> int:
-    """The row of cycle 0 from the common origin: whole cycles since a Monday, by the campaign's own calendar."""
-    return _slot(campaign.calendar)
-
-
-@lru_cache(maxsize=4_096)
-def _slot(calendar: Cycles) -> int:
-    if calendar.days is None:
-        return int((calendar.begins(0) - _EPOCH) // calendar.nominal)
-    local = calendar.begins(0).astimezone(zone(calendar.timezone or "UTC")).date()
-    return (local - _EPOCH.date()).days // calendar.days
-
-
 def _newest(places: list[_Place], newest: int | None) -> list[_Place]:
     """The same within the last rows; campaigns that ended before them are left out."""
     if newest is None:
         return places
     stop = max(one.row + one.stop for one in places)
-    kept = []
-    for one in places:
-        first = max(0, stop - newest - one.row)
-        if first < one.stop:
-            kept.append(replace(one, first=first, row=one.row + first))
-    return kept
+    firsts = (max(0, stop - newest - one.row) for one in places)
+    return [
+        _Place(one.plan, first, one.stop, one.row + first)
+        for one, first in zip(places, firsts, strict=True)
+        if first < one.stop
+    ]
 
 
 def _of_one_length(
@@ -209,30 +186,31 @@ def _of_one_length(
 ) -> Returned:
     origin = min(one.row for one in places)
     rows = max(one.row - one.first + one.stop for one in places) - origin
-    names = tuple(one.campaign.campaign_id for one in places)
+    names = tuple(one.plan.campaign_id for one in places)
     cycle_TC = np.full((rows, len(places)), -1, np.int64)
     weekday_TC = np.zeros((rows, len(places)), np.int64)
     ends_TC = np.full((rows, len(places)), np.datetime64("NaT"), "datetime64[us]")
     part_ATC = np.zeros((len(arms), rows, len(places)))
-    known, kept = experiments.load_all(store), dict[tuple[Cycles, int, int], _Calendar]()
+    alike: dict[tuple[Cycles, int, int], list[int]] = {}
     for c, one in enumerate(places):
-        key = one.campaign.calendar, one.first, one.stop
-        calendar = kept.get(key) or kept.setdefault(key, _Calendar.of(*key, known, arms, tried))
-        start = one.row - origin
-        span = slice(start, start + one.stop - one.first)
-        cycle_TC[span, c] = np.arange(one.first, one.stop)
-        weekday_TC[span, c], ends_TC[span, c] = calendar.weekday_N, calendar.ends_N
-        part_ATC[:, span, c] = calendar.part_AN
+        alike.setdefault((one.plan.calendar, one.first, one.stop), []).append(c)
+    known = experiments.load_all(store)
+    for (calendar, first, stop), columns in alike.items():
+        told = _Calendar.of(calendar, first, stop, known, arms, tried)
+        start = places[columns[0]].row - origin
+        span = slice(start, start + stop - first)
+        cycle_TC[span, columns] = np.arange(first, stop)[:, None]
+        weekday_TC[span, columns], ends_TC[span, columns] = told.weekday_N[:, None], told.ends_N[:, None]
+        part_ATC[:, span, columns] = told.part_AN[..., None]
     offset_C = np.array([one.row - origin - one.first for one in places], np.int64)
     read = _amounts(store, places, offset_C, cycle_TC, platforms, arms)
-    told = _told(store, places, cycle_TC, platforms, arms)
+    served = _told(store, places, offset_C, cycle_TC, platforms, arms)
     edits = ledger_campaigns.budget_edits(store)
+    planned = _Planned.of(places, platforms, edits)
     feedback = {}
     for a, arm in enumerate(arms):
         amounts = read[a]
-        told_TCP, most_TCP = _planned_where_unserved(
-            *told.pop(arm), part_ATC[a], amounts["active"], places, edits, cycle_TC
-        )
+        told_TCP, most_TCP = planned.where_unserved(*served.pop(arm), part_ATC[a], amounts["active"], cycle_TC)
         feedback[arm] = Feedback(
             campaigns=names,
             platforms=platforms,
@@ -272,55 +250,61 @@ def _amounts(
     arms: Sequence[str],
 ) -> list[dict[str, Array]]:
     """Each arm's amounts, as `_placed`, of some campaigns after the other."""
-    blocks: list[list[dict[str, Array]]] = []
+    whole: list[dict[str, Array]] = [{} for _ in arms]
     with store.read() as connection:
         together = max(_TOGETHER, min(_MOST, _ROWS // (len(cycle_TC) * len(platforms) * len(arms))))
         for start in range(0, len(places), together):
             some = slice(start, start + together)
             rows = _totals(connection, places[some], platforms, arms)
-            blocks.append(
-                [_placed(rows, a, offset_C[some], cycle_TC[:, some], len(platforms)) for a in range(len(arms))]
-            )
-    return [
-        {name: np.concatenate([block[a].pop(name) for block in blocks], 1) for name in tuple(blocks[0][a])}
-        for a in range(len(arms))
-    ]
+            for a, amounts in enumerate(whole):
+                # Into their place at once: what a block leaves behind is too small for the next whole table.
+                for name, table in _placed(rows, a, offset_C[some], cycle_TC[:, some], len(platforms)).items():
+                    if name not in amounts:
+                        amounts[name] = np.empty((len(table), len(places), *table.shape[2:]))
+                    amounts[name][:, some] = table
+    return whole
 
 
 def _totals(connection: sa.Connection, places: list[_Place], platforms: tuple[str, ...], arms: Sequence[str]) -> _Rows:
     """The rows of these campaigns' cycles, and those that became known in them."""
-    table = tables.totals.c
-    keys = (table.campaign_id, table.arm, table.cycle, table.platform, table.known)
-    amounts = [table[name] for name in (*DELIVERED, *ARRIVED)]
-    campaign = {one.campaign.campaign_id: c for c, one in enumerate(places)}
-    arm_of, slot = ({name: index for index, name in enumerate(some)} for some in (arms, platforms))
-    parts: list[NDArray[np.float64]] = []
+    table, number = tables.totals.c, {one.plan.campaign_id: c for c, one in enumerate(places)}
     first = min(one.first for one in places)
     # What leaves out most comes first: SQLite asks in this order, of every row of these campaigns.
-    where = (table.known >= first) & table.campaign_id.in_(list(campaign)) & (table.events > 0)
+    where = (table.known >= first) & table.campaign_id.in_(list(number)) & (table.events > 0)
     where &= table.platform.in_(platforms) & table.arm.in_(list(arms))
-    query = sa.select(*keys, table.complete, *amounts).where(where)
+    # Arm, platform and two flags as one small number, which costs Python an object less each, and no string.
+    slot, arm = (
+        sa.case({name: n for n, name in enumerate(names)}, value=column)
+        for names, column in ((platforms, table.platform), (arms, table.arm))
+    )
+    complete, untold = (sa.case((flag, 1), else_=0) for flag in (table.complete > 0, table.requests.is_(None)))
+    code = ((complete * 2 + untold) * len(arms) + arm) * len(platforms) + slot
+    amounts = [sa.func.coalesce(table.requests, 0.0), *(table[name] for name in (*DELIVERED[1:], *ARRIVED))]
+    query = sa.select(table.campaign_id, table.cycle, table.known, code, *amounts).where(where)
+    whole = [np.zeros((0, 4), np.int64)]
+    parts = [np.zeros((0, len(amounts)))]
     with connection.execute(query) as result:
         # The driver's own rows: numbers and names, which are read by the million, need no row object of SQLAlchemy's.
         while result.cursor is not None and (block := result.cursor.fetchmany(_AT_ONCE)):
-            names, its_arm, cycle, platform, known, *rest = zip(*block, strict=True)
-            places_of = (map(campaign.__getitem__, names), map(arm_of.__getitem__, its_arm), cycle)
-            index = (*places_of, map(slot.__getitem__, platform), known)
-            columns = [np.fromiter(column, float, len(block)) for column in index]
-            parts.append(np.stack([*columns, *(np.array(column, float) for column in rest)], 1))
-    width = 6 + len(DELIVERED) + len(ARRIVED)
-    every = np.concatenate(parts) if parts else np.zeros((0, width))
+            names, *columns = zip(*block, strict=True)
+            keys = (map(number.__getitem__, names), *columns[:3])
+            whole.append(np.stack([np.fromiter(column, np.int64, len(block)) for column in keys], 1))
+            parts.append(np.stack([np.fromiter(column, float, len(block)) for column in columns[3:]], 1))
+    key_IK, amount_IQ = np.concatenate(whole), np.concatenate(parts)
     # Along whichever index a database went: sums of a cell add up in one order.
-    every = every[np.lexsort((every[:, 4], every[:, 2]))]
-    keys_IK = every[:, :5].astype(np.int64)
-    campaign_I, arm_I, cycle_I, platform_I, known_I = keys_IK.T
-    split = 6 + len(DELIVERED)
+    order_I = np.lexsort((key_IK[:, 2], key_IK[:, 1]))
+    amount_IQ = amount_IQ[order_I]
+    campaign_I, cycle_I, known_I, code_I = key_IK[order_I].T
+    code_I, platform_I = np.divmod(code_I, len(platforms))
+    code_I, arm_I = np.divmod(code_I, len(arms))
+    complete_I, untold_I = code_I >= 2, code_I % 2 > 0
+    delivered_IQ, arrived_IQ = amount_IQ[:, : len(DELIVERED)], amount_IQ[:, len(DELIVERED) :]
+    delivered_IQ[untold_I, DELIVERED.index("requests")] = np.nan
     first_C = np.array([one.first for one in places])
-    before_I = (cycle_I < first_C[campaign_I]) & np.nan_to_num(every[:, 6:split]).any(1)
-    opened_I = np.zeros(len(every), np.bool_)
-    opened_I[before_I] = _opened(connection, keys_IK[before_I], first, (list(campaign), arms, platforms))
-    complete_I: NDArray[np.bool_] = every[:, 5] > 0
-    delivered_IQ, arrived_IQ = every[:, 6:split], every[:, split:]
+    before_I = (cycle_I < first_C[campaign_I]) & np.nan_to_num(delivered_IQ).any(1)
+    opened_I = np.zeros(len(code_I), np.bool_)
+    cells_IK = np.stack([table_I[before_I] for table_I in (campaign_I, arm_I, cycle_I, platform_I, known_I)], 1)
+    opened_I[before_I] = _opened(connection, cells_IK, first, (list(number), arms, platforms))
     return _Rows(campaign_I, arm_I, cycle_I, platform_I, known_I, opened_I, complete_I, delivered_IQ, arrived_IQ)
 
 
@@ -400,43 +384,71 @@ def _placed(rows: _Rows, arm: int, offset_C: Whole, cycle_TC: Whole, platforms: 
 
 
 def _told(
-    store: Store, places: list[_Place], cycle_TC: Whole, platforms: tuple[str, ...], arms: Sequence[str]
+    store: Store,
+    places: list[_Place],
+    offset_C: Whole,
+    cycle_TC: Whole,
+    platforms: tuple[str, ...],
+    arms: Sequence[str],
 ) -> dict[str, tuple[Array, Array]]:
-    """What each arm was last told by cell, and at most, currency; NaN where nothing was served."""
+    """What each arm was last told by cell, and at most, currency; NaN where nothing was served. One table where it was
+    served nothing."""
     shape = (*cycle_TC.shape, len(platforms))
-    told = {arm: (np.full(shape, np.nan), np.full(shape, np.nan)) for arm in arms}
-    splits = delivery.splits(store, {one.campaign.campaign_id: (one.first, one.stop - 1) for one in places})
+    splits = delivery.splits(store, {one.plan.campaign_id: (one.first, one.stop - 1) for one in places})
+    served = {arm for some in splits.values() for arm, _ in some}
+    last = {arm: np.full(shape, np.nan) for arm in arms}
+    told = {arm: (table, table.copy() if arm in served else table) for arm, table in last.items()}
     for c, one in enumerate(places):
-        start = int(np.flatnonzero(cycle_TC[:, c] == one.first)[0])
-        for (arm, cycle), split in splits[one.campaign.campaign_id].items():
+        for (arm, cycle), split in splits[one.plan.campaign_id].items():
             if arm in told:
                 last_TCP, most_TCP = told[arm]
-                last_TCP[start + cycle - one.first, c] = [split.amount(name) for name in platforms]
-                most_TCP[start + cycle - one.first, c] = [split.most.get(name, 0.0) for name in platforms]
+                last_TCP[cycle + offset_C[c], c] = [split.amount(name) for name in platforms]
+                most_TCP[cycle + offset_C[c], c] = [split.most.get(name, 0.0) for name in platforms]
     return told
 
 
-def _planned_where_unserved(
-    told_TCP: Array,
-    most_TCP: Array,
-    part_TC: Array,
-    active_TC: Array,
-    places: Sequence[_Place],
-    edits: Mapping[str, Sequence[tuple[datetime, float]]],
-    cycle_TC: Whole,
-) -> tuple[Array, Array]:
-    """Where nothing was served and something came back, the plan's static split was told; else nothing. Last, and at
-    most."""
-    unserved_TC = np.asarray(np.isnan(told_TCP).all(2))
-    last, most = (np.where(unserved_TC[..., None], 0.0, each) for each in (told_TCP, most_TCP))
-    for t, c in np.argwhere(unserved_TC & (active_TC > 0) & (cycle_TC >= 0)).tolist():
-        one = places[c]
-        campaign, cycle = one.campaign, int(cycle_TC[t, c])
-        before, share_P = edits.get(campaign.campaign_id, ()), one.static_P * part_TC[t, c]
-        budget = largest = campaign.cycle_budget
-        if before:
-            begins, ends = campaign.begins(cycle), campaign.ends(cycle)
-            budget = budget_at(campaign.cycle_budget, before, ends)
-            largest = most_budget(campaign.cycle_budget, before, begins, ends)
-        last[t, c], most[t, c] = share_P * budget, share_P * largest
-    return last, most
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planned:
+    """The plans' static splits."""
+
+    places: Sequence[_Place]
+    share_CP: Array
+    budget_C: Array
+    """Of a cycle as it is now, currency."""
+    edits: Mapping[str, Sequence[tuple[datetime, float]]]
+    """Of the campaigns whose budget was another."""
+
+    @classmethod
+    def of(
+        cls,
+        places: Sequence[_Place],
+        platforms: tuple[str, ...],
+        edits: Mapping[str, Sequence[tuple[datetime, float]]],
+    ) -> _Planned:
+        share_CP = np.array([[one.plan.share.get(name, 0.0) for name in platforms] for one in places])
+        return cls(places, share_CP, np.array([one.plan.cycle_budget for one in places]), edits)
+
+    def where_unserved(
+        self, told_TCP: Array, most_TCP: Array, part_TC: Array, active_TC: Array, cycle_TC: Whole
+    ) -> tuple[Array, Array]:
+        """Where nothing was served and something came back, the plan's static split was told; else nothing. Last, and
+        at most: one table where they are the same."""
+        unserved_TC = np.asarray(np.isnan(told_TCP).all(2))
+        last = np.where(unserved_TC[..., None], 0.0, told_TCP)
+        same = most_TCP is told_TCP and not self.edits
+        most = last if same else np.where(unserved_TC[..., None], 0.0, most_TCP)
+        t_N, c_N = np.nonzero(unserved_TC & (active_TC > 0) & (cycle_TC >= 0))
+        budget_N = self.budget_C[c_N]
+        largest_N = budget_N.copy()
+        edited_C = np.array([one.plan.campaign_id in self.edits for one in self.places], np.bool_)
+        for n in np.flatnonzero(edited_C[c_N]).tolist():
+            plan, cycle = self.places[c_N[n]].plan, int(cycle_TC[t_N[n], c_N[n]])
+            before = self.edits[plan.campaign_id]
+            begins, ends = plan.calendar.begins(cycle), plan.calendar.ends(cycle)
+            budget_N[n] = budget_at(plan.cycle_budget, before, ends)
+            largest_N[n] = most_budget(plan.cycle_budget, before, begins, ends)
+        share_NP = self.share_CP[c_N] * part_TC[t_N, c_N][:, None]
+        last[t_N, c_N] = share_NP * budget_N[:, None]
+        if not same:
+            most[t_N, c_N] = share_NP * largest_N[:, None]
+        return last, most

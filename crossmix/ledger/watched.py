@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,20 +42,19 @@ def load_some(store: Store, names: Collection[str]) -> dict[str, Watched]:
     return {row.name: Watched(row.name, row.bundle, utc(row.through), bytes(row.state)) for row in rows}
 
 
-def keep(store: Store, watched: Watched, parts: Sequence[Watched] = (), stay: Collection[str] = ()) -> None:
-    """Keep it in place of what was, in one transaction with its parts; raises `StoreAwayError`.
+def keep(store: Store, name: str, rows: Iterable[Watched], stay: Collection[str] = ()) -> None:
+    """Keep rows in place of what was under a name and of its parts, in one transaction; raises `StoreAwayError`.
 
     Args:
-        parts: what lies beside it, under names that begin with its own and `PART`.
+        rows: of this name, and what lies beside it, under names that begin with it and `PART`. Each is asked for as it
+            is written, and forgotten then: together they may be many megabytes.
         stay: names of parts that are kept already and stay; all others of it are thrown away.
     """
     table = tables.watched
-    rows = [
-        {"name": one.name, "bundle": one.bundle, "through": one.through, "state": one.state}
-        for one in (watched, *parts)
-    ]
-    names = [*stay, *(one.name for one in parts)]
+    insert = store.insert_new(table, renewed=("bundle", "through", "state"))
     with store.write() as connection:
-        old = table.c.name.startswith(watched.name + PART, autoescape=True) & table.c.name.not_in(names)
+        old = table.c.name.startswith(name + PART, autoescape=True) & table.c.name.not_in(list(stay))
         connection.execute(table.delete().where(old))
-        connection.execute(store.insert_new(table, renewed=("bundle", "through", "state")), rows)
+        for one in rows:
+            values = {"name": one.name, "bundle": one.bundle, "through": one.through, "state": one.state}
+            connection.execute(insert, values)

@@ -19,12 +19,13 @@ from safetensors.numpy import load, save
 from crossmix.evaluate.watch.expectation import Expectation
 from crossmix.evaluate.watch.statistic import Looked, Sums, Track, look, sums
 from crossmix.feedback import AMOUNTS, Array, Feedback, Whole
+from crossmix.market.level_evidence import QUANTITIES
 from crossmix.market.levels import State, start, walk
 
 RECENT = 28
 """Cycles whose z is kept to show."""
 _DRIFT = ("drift_QHCP", "drift2_QHCP", "cross_QHCP")
-AT_ONCE = 8
+AT_ONCE = 4
 """Cycles whose residuals are in memory: four tables of every campaign's cells."""
 
 
@@ -151,18 +152,21 @@ def _loaded(data: bytes) -> dict[str, NDArray[Any]]:
 
 def follow(expectation: Expectation, kept: Kept, feedback: Feedback) -> tuple[Kept, Shown]:
     """Take in finished cycles of the bundle's campaigns (`spread`), oldest first."""
-    state, own, parts = kept.state, [], []
+    state, parts = kept.state, []
+    z_TCPQ = np.empty((len(feedback), *expectation.usual.cvr.shape, len(QUANTITIES)), np.float32)
     for first in range(0, max(len(feedback), 1), AT_ONCE):
         some = feedback.between(first, first + AT_ONCE)
         with _one_thread():
             followed = walk(expectation.usual, expectation.law, some, state)
         state = followed.state
-        own.append(followed.residuals.z_TCPQ.astype(np.float32))
+        z_TCPQ[first : first + AT_ONCE] = followed.residuals.z_TCPQ
         parts.append(sums(followed.residuals))
+        # Before the next are made.
+        del followed
     told = Sums(*(np.concatenate(tables) for tables in zip(*parts, strict=True)))
     looked, track = look(told, expectation.thresholds, kept.track)
     z_NPQ = np.concatenate([kept.z_NPQ, looked.z_WTFPQ[0, :, 0]])[-RECENT:]
-    return Kept(state, track, z_NPQ), Shown(feedback.cycle_TC.max(1, initial=-1), np.concatenate(own), told, looked)
+    return Kept(state, track, z_NPQ), Shown(feedback.cycle_TC.max(1, initial=-1), z_TCPQ, told, looked)
 
 
 @contextmanager
