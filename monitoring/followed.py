@@ -117,10 +117,13 @@ def take(store: Store, now: datetime, name: str, settle: int, expectation: Expec
     if going is not None and read.first != going[0] + 1:
         # Between campaigns that have ended and those that began after them are rows of nobody.
         going, read = None, _read(store, now, expectation, view, None)
+    first, ends = read.first, datetime.fromtimestamp(read.ends, UTC)
     shown, beliefs = _followed(expectation, going, read, settle)
+    # Of a long history as much as all that is kept.
+    del read
     if noted is not None and before is not None and going is not None:
         shown = before.between(0, max(len(before) - (noted.past.row - going[0]), 0)).then(shown)
-    settled = max(view.row - settle, read.first - 1) if going is None else view.row - settle
+    settled = max(view.row - settle, first - 1) if going is None else view.row - settle
     base = settled if noted is None else max(settled, noted.base)
     told = view.row - (settled if noted is None else noted.base)
     kept = _Noted(past, base, {}, {})
@@ -128,7 +131,7 @@ def take(store: Store, now: datetime, name: str, settle: int, expectation: Expec
         stays = ({row: one for row, one in some.items() if row <= going[0]} for some in (noted.parts, noted.rows))
         kept = _Noted(past, base, *stays)
     last = shown.last(view.row - base + named(expectation) - 1)
-    _keep(store, Watched(name, digest, datetime.fromtimestamp(read.ends, UTC), b""), kept, beliefs, last, settle)
+    _keep(store, Watched(name, digest, ends, b""), kept, beliefs, last, settle)
     return Look(expectation, digest, shown, beliefs[view.row], min(told, len(shown)), trouble)
 
 

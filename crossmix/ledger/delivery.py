@@ -115,16 +115,27 @@ def splits(store: Store, spans: Spans) -> dict[str, dict[tuple[str, int], Split]
     return result
 
 
-def noted(store: Store, spans: Spans) -> dict[str, int]:
-    """How many splits were noted, of each campaign of which any was; raises `StoreAwayError`."""
+def noted(store: Store, stops: Mapping[str, int], before: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """How many splits were noted, of each campaign of which any was: before the cycles `stops`, and before `before`.
+
+    Raises `StoreAwayError`.
+    """
     served = tables.served.c
-    result: dict[str, int] = {}
+    ends: dict[tuple[int, int], list[str]] = {}
+    for name in {**stops, **before}:
+        ends.setdefault((stops.get(name, 0), before.get(name, 0)), []).append(name)
+    found: tuple[dict[str, int], dict[str, int]] = {}, {}
     with store.read() as connection:
-        for some in _batches(spans):
-            query = sa.select(served.campaign_id, sa.func.count()).where(_within(served, some))
-            for name, count in connection.execute(query.group_by(served.campaign_id)):
-                result[name] = int(count)
-    return result
+        for both, names in ends.items():
+            counts = (sa.func.sum(sa.case((served.cycle < stop, 1), else_=0)) for stop in both)
+            query = sa.select(served.campaign_id, *counts).where(served.cycle.between(0, max(both) - 1))
+            for some in _batches(names):
+                within = query.where(served.campaign_id.in_(some)).group_by(served.campaign_id)
+                for name, *numbers in connection.execute(within):
+                    for into, number in zip(found, numbers, strict=True):
+                        if number:
+                            into[name] = int(number)
+    return found
 
 
 def flights(store: Store, campaigns: Sequence[str]) -> dict[str, Flight]:

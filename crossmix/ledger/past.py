@@ -24,9 +24,9 @@ import sqlalchemy as sa
 
 from crossmix.cycles import Cycles
 from crossmix.ledger import canaries, delivery, experiments, plans, quarantine, tables
+from crossmix.ledger.amounts import DELIVERED
 from crossmix.ledger.delivery import moment
 from crossmix.ledger.plans import Plan, slot
-from crossmix.ledger.returned import DELIVERED
 from crossmix.ledger.store import Store
 from crossmix.ledger.tables import utc
 from crossmix.metrics import QUANTITIES
@@ -127,6 +127,7 @@ def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Pa
         cut = max(cut, before)
     old, new = _sums(store, before, cut, 0 if past is None else max(past.stops.values(), default=0))
     doubted = _doubted(store, seen)
+    splits, old_splits = delivery.noted(store, seen.stops, {} if past is None else past.stops)
     told = Past(
         row=seen.row,
         stops=dict(seen.stops),
@@ -134,7 +135,7 @@ def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Pa
         cut=None if cut is None else cut.isoformat(),
         sums=[[*group, *sums] for group, sums in sorted(new.items()) if group[1] < seen.stops.get(group[0], 0)],
         doubted=[[*cell, doubt] for cell, doubt in sorted(doubted.items()) if cell[3] < seen.stops[cell[0]]],
-        splits=_splits(store, seen.stops),
+        splits=splits,
     )
     if past is None:
         return None, told
@@ -145,7 +146,7 @@ def compare(store: Store, past: Past | None, seen: View) -> tuple[int | None, Pa
         *_replanned(past, seen),
         *_reported(past, seen, old),
         *_believed(past, seen, doubted),
-        *_noted(past, seen, _splits(store, past.stops)),
+        *_noted(past, old_splits),
     ]
     return min(changed, default=None), told
 
@@ -246,10 +247,6 @@ def _believed(past: Past, seen: View, doubted: Mapping[tuple[str, str, str, int]
     return [seen.campaigns[cell[0]].slot + cell[3] for cell in changed if cell[0] in seen.campaigns]
 
 
-def _splits(store: Store, stops: Mapping[str, int]) -> dict[str, int]:
-    return delivery.noted(store, {name: (0, stop - 1) for name, stop in stops.items()})
-
-
-def _noted(past: Past, seen: View, splits: Mapping[str, int]) -> list[int]:
+def _noted(past: Past, splits: Mapping[str, int]) -> list[int]:
     """All rows, where a split of some cycle was noted since: which one is not known."""
     return [0] if dict(splits) != past.splits else []

@@ -47,6 +47,17 @@ class Plan:
         return slot(self.calendar)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A campaign's finished cycles, and which row each is."""
+
+    plan: Plan
+    first: int
+    stop: int
+    row: int
+    """Of the cycle `first`, from an origin that all campaigns of its length share."""
+
+
 def load(store: Store, names: Collection[str] | None = None) -> dict[str, Plan]:
     """Plans of these campaigns, where there are such, or of all, in the order of their names; raises `StoreAwayError`.
 

@@ -174,11 +174,10 @@ def _integrals(knots: Array) -> tuple[Array, Array]:
         piece *= 0.5
         piece *= step
         np.cumsum(piece, -1, out=area[some, 1:])
-        np.multiply(left, left, out=piece)
-        other = left * right
-        piece += other
-        np.multiply(right, right, out=other)
-        piece += other
+        square = np.square(cells[some])
+        np.multiply(left, right, out=piece)
+        piece += square[:, :-1]
+        piece += square[:, 1:]
         piece /= 3
         piece *= step
         np.cumsum(piece, -1, out=area2[some, 1:])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,15 @@ def test_arms_add_up_and_what_one_lacks_is_unknown() -> None:
 def test_an_arm_that_is_over_lacks_nothing() -> None:
     policy, over = of([[7, 2]], 1.0, [[7, 2]]), of([[np.nan, np.nan]], 0.0, [[0, 0]])
     np.testing.assert_array_equal(pooled([policy, over]).clicks_TCP[:, 0], [[7, 2]])
+
+
+def test_the_most_that_was_told_is_a_table_of_its_own_only_where_it_is_another() -> None:
+    policy, control = of([[7, 2]], 0.75, [[7, 2]]), of([[1, 3]], 0.25, [[1, 3]])
+    both = pooled([policy, control])
+    assert both.most_TCP is both.told_TCP
+    more = pooled([policy, replace(control, most_TCP=control.told_TCP + 1)])
+    np.testing.assert_array_equal(more.told_TCP[:, 0], [[8, 5]])
+    np.testing.assert_array_equal(more.most_TCP[:, 0], [[9, 6]])
 
 
 def test_quarantined_cells_are_unknown_and_the_rest_stays() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +26,12 @@ from tests.support.watching import DAY, START
 
 HOUR = timedelta(hours=1)
 NAME = "residuals@24h"
+NOT_ASKED = (
+    *("mlflow", "evidently", "duckdb", "ibis", "transformers", "matplotlib", "sklearn", "scipy", "pandas", "pyarrow"),
+    *("onnxruntime", "feast", "kfp", "kserve", "fastapi", "alembic.command"),
+    *("crossmix.evaluate.play", "crossmix.evaluate.watch.quiet", "crossmix.market.environment"),
+)
+"""Modules that cost a look memory or time and tell it nothing."""
 DIGEST = "d" * 64
 
 
@@ -89,6 +101,41 @@ def test_a_daily_look_reads_the_day_that_is_new_and_shows_what_all_show(
         names = connection.execute(sa.select(tables.watched.c.name)).scalars().all()
     # What is believed after the last three cycles and before them; what each of the last nine shows.
     assert len(names) == 1 + 4 + 9
+
+
+def test_a_daily_look_asks_each_table_once_and_keeps_one_cycle(store: Store, dear: dict[str, Feedback]) -> None:
+    watching.report(store, dear, 0, 12)
+    looked(store, 12)
+    watching.report(store, dear, 12, 13)
+    asked: list[str] = []
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    looked(store, 13)
+    read = Counter(table for text in asked for table in re.findall(r"FROM (\w+)", text) if text.startswith("SELECT"))
+    # Of totals what has changed and what is new, of splits whether any was noted late and those of the new cycle; a
+    # belief and its head beside what the last cycles showed; no limits, no overrides.
+    assert read == {
+        **{"campaigns": 1, "totals": 2, "served": 2, "watched": 3, "feedback_state": 1, "quarantine": 2, "audit": 1},
+        **{"experiments": 2, "canaries": 2},
+    }
+    # What is believed after the new cycle, what it shows, and the head.
+    assert [text.split()[0] for text in asked if not text.startswith("SELECT")] == ["DELETE", *["INSERT"] * 3]
+
+
+def test_who_looks_imports_neither_simulator_nor_frameworks(tmp_path: Path, dear: dict[str, Feedback]) -> None:
+    url = f"sqlite:///{tmp_path / 'serving.db'}"
+    with closing(watching.begun(url)) as store:
+        watching.report(store, dear, 0, 3)
+    (tmp_path / "watch.npz").write_bytes(watching.expectation().as_bytes())
+    code = f"""
+import sys
+from datetime import datetime
+from pathlib import Path
+from benchmarks._look import look
+assert look(Path({str(tmp_path)!r}), datetime.fromisoformat({(START + 3 * DAY + HOUR).isoformat()!r}))["cycles"] == 3
+print(*sorted(set({NOT_ASKED!r}) & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == []
 
 
 def late(store: Store, cycle: int, known: int, **changes: object) -> None:

@@ -87,3 +87,12 @@ def test_pauses_and_edits_are_those_of_the_campaigns_asked_for(store: Store) -> 
     assert budget_edits(store, ["b"]) == {"b": [(START, 10.0)]}
     assert set(budget_edits(store)) == {"a", "b"}
     assert pauses(store, []) == {}
+
+
+def test_splits_are_counted_before_two_moments_at_once(store: Store) -> None:
+    told = [split(f"s{n}", cycle, cycle * timedelta(days=1), 80.0) for n, cycle in enumerate((0, 2, 2, 4))]
+    served.record(store, [], told)
+    assert delivery.noted(store, {"a": 5, "b": 5}, {"a": 3}) == ({"a": 4}, {"a": 3})
+    assert delivery.noted(store, {"a": 1}, {"a": 0}) == ({"a": 1}, {})
+    assert delivery.noted(store, {"b": 5}, {"a": 9}) == ({}, {"a": 4})
+    assert delivery.noted(store, {}, {}) == ({}, {})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from crossmix.evaluate.watch import expectation as expectation_module
 from crossmix.evaluate.watch.expectation import Expectation, ExpectationError, _price
 from crossmix.market.level_evidence import Usual
 from crossmix.market.price import EmpiricalPrice, LogNormalPrice
@@ -60,3 +61,13 @@ def test_prices_of_many_cells_are_integrated_as_those_of_a_few() -> None:
 def test_what_cannot_be_read_is_refused(cut: int) -> None:
     with pytest.raises(ExpectationError, match=r"watch\.npz: cannot be read \(.*\); train anew"):
         Expectation.from_bytes(watching.expectation().as_bytes()[:cut])
+
+
+@pytest.mark.parametrize(("name", "value"), [("later", 1.0), ("fade", "much")])
+def test_a_law_of_other_settings_is_refused(name: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file of a later version may have them."""
+    told = expectation_module.asdict
+    monkeypatch.setattr(expectation_module, "asdict", lambda law: told(law) | {name: value})
+    data = watching.expectation().as_bytes()
+    with pytest.raises(ExpectationError, match=rf"watch\.npz: cannot be read \(law: .*{name}.*; train anew"):
+        Expectation.from_bytes(data)
