@@ -196,7 +196,7 @@ def _thin(checked: Checked) -> list[str]:
         lines.append(f"{name}'s own conversion rate to better than 10 %: it has {count:g} conversions.")
     elif few:
         shown = _listed([f"{name} ({count:g})" for name, count in few.items()])
-        lines.append(f"The conversion rates of {shown} each to better than 10 %: they have so few conversions.")
+        lines.append(f"The own conversion rates of {shown} to better than 10 %: they have so few conversions.")
     return lines
 
 

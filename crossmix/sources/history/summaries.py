@@ -51,8 +51,8 @@ class _Table:
     def sums(self, group: Codes, of: Mask) -> dict[str, npt.NDArray[np.float64]]:
         """Sums by group of some rows, and `rows`: how many of them have spend."""
         size = int(group.max(initial=0)) + 1
-        found = {name: np.bincount(group[of], self.figures[name][of], size) for name in FIGURES}
-        return found | {"rows": np.bincount(group[of], self.figures["spend"][of] > 0, size)}
+        weights = {name: self.figures[name] for name in FIGURES} | {"rows": (self.figures["spend"] > 0).astype(float)}
+        return {name: np.bincount(group[of], weight[of], size).astype(float) for name, weight in weights.items()}
 
     def adds_up(self, rows: Mask, group: Codes, of: Mask, *, alone: bool) -> Mask:
         """Whether each of `rows` has the figures of the rows `of` of its group, itself left out.
@@ -62,7 +62,7 @@ class _Table:
         """
         sums = self.sums(group, of)
         own = rows & of
-        found = rows & (self.figures["spend"] > 0)
+        found: Mask = rows & (self.figures["spend"] > 0)
         found &= sums["rows"][group] - own >= LEAST
         proved = np.full(len(group), alone)
         for name in FIGURES:
@@ -73,7 +73,8 @@ class _Table:
             same = np.abs(value - rest) <= np.minimum(slack, 0.001 * np.maximum(rest, 500))
             found &= same | ((value == 0) & (name != "spend"))
             proved |= same & (value > 0) & (name != "spend")
-        return found & proved
+        result: Mask = np.logical_and(found, proved)
+        return result
 
 
 def found(
@@ -118,7 +119,7 @@ def found(
             _odd(table, daily, {"the other rows of their day": codes}, odd)
         _most(table, odd, nameless | ~dated)
     if not coded:
-        _edges(table)
+        _edges(table, day)
     _parts(table, _joined([day, own], size), odd)
     return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
 
@@ -137,14 +138,15 @@ def _most(table: _Table, odd: Mask, rows: Mask) -> None:
         table.drop(large, "most other rows")
 
 
-def _edges(table: _Table) -> None:
-    """Of rows that no name tells apart: the first or last, where it spends what all others do, if not to the cent."""
+def _edges(table: _Table, day: Codes) -> None:
+    """Of rows that no name tells apart: the first or last, of a day with another row, that spends about the rest."""
     spend = table.figures["spend"]
     rows = np.zeros(len(spend), bool)
     for at in (0, len(spend) - 1):
         rest = spend[table.left].sum() - spend[at]
         many = (spend[table.left] > 0).sum() > MANY
-        rows[at] = bool(table.left[at] and many and abs(spend[at] - rest) <= NEAR * rest)
+        again = (day[table.left] == day[at]).sum() > 1
+        rows[at] = bool(table.left[at] and many and again and abs(spend[at] - rest) <= NEAR * rest)
     table.drop(rows, "the other rows")
 
 

@@ -152,7 +152,7 @@ def test_what_several_platforms_lack_is_one_line(tmp_path: Path) -> None:
         "that is moved on purpose tells (crossmix experiment plan)."
     )
     assert lines[1] == (
-        "The conversion rates of search (80) and social (80) each to better than 10 %: they have so few conversions."
+        "The own conversion rates of search (80) and social (80) to better than 10 %: they have so few conversions."
     )
 
 
