@@ -139,14 +139,15 @@ def behaviour_vocabulary(platforms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Held(Part):
-    """Money of a spend history that bought no delivery that is told: it stays as it is, outside every split.
+    """Money of a spend history without a delivery or results that are told: it stays as it is, outside every split.
 
     Nothing can be said of what more or less of it would earn, so no market is fitted on it and no budget includes it.
     """
 
     platform: str
-    missing: Literal["impressions", "clicks", "fees"]
-    """What is not told: its impressions, its clicks; `fees`: the platform delivers, and this money came beside."""
+    missing: Literal["impressions", "clicks", "conversions", "revenue", "results", "fees"]
+    """What is not told: its impressions, its clicks; its conversions, its revenue or both, in any row; `fees`: the
+    platform delivers, and this money came beside."""
     spend: float
     """Over the whole history, currency."""
     share: float
@@ -161,10 +162,13 @@ class Held(Part):
     @property
     def sentence(self) -> str:
         """For a person: report, terminal and answers say the same."""
-        what = {"impressions": "without impressions", "clicks": "without clicks", "fees": "beside its delivery (fees)"}
+        named = {"fees": "beside its delivery (fees)", "results": "without conversions and revenue"}
+        what = named.get(self.missing, f"without {self.missing}")
+        blank = self.missing in {"conversions", "revenue", "results"}
+        remedy = " (blank in every row is unknown; write 0 where there were none)" if blank else ""
         booked = f"{self.conversions:,.6g} conversions and {self.revenue:,.6g} of revenue booked on it"
         return (
-            f"{self.platform}: {self.spend:,.0f} of spend {what[self.missing]}, {self.share:.1%} of the money"
+            f"{self.platform}: {self.spend:,.0f} of spend {what}{remedy}, {self.share:.1%} of the money"
             f"{f', {booked}' if self.conversions or self.revenue else ''}; held as it is, {self.today:,.2f} a cycle "
             "beside every split: what more or less of it would earn is unknown"
         )
@@ -226,7 +230,7 @@ class Meta(Artifact):
     today_cycles: int = 0
     """Cycles that tell today's budget and splits, the log's last; 0: all of the training period does."""
     held: tuple[Held, ...] = ()
-    """Money without delivery; those platforms are not among `platforms`, but for fees."""
+    """Money without delivery or results; those platforms are not among `platforms`, but for fees."""
     stopped: tuple[Stopped, ...] = ()
     """Platforms without spend in the last `today_cycles`."""
 

@@ -3,9 +3,10 @@
 | a row or cell | what becomes of it |
 |---|---|
 | all five numbers blank | no row: as a day without one |
-| conversions or revenue blank | 0 |
+| conversions or revenue blank | 0 where the platform tells them on other rows, else not told (below) |
 | impressions or clicks blank | 0 where the platform tells them on its other rows, else not told (below) |
 | no impressions, on most of a platform's money, or no click at all | held: nothing is fitted on it |
+| conversions or revenue blank in all of a platform's rows, while others tell them | held: unknown is not 0 |
 | spend without impressions on a platform that delivers | held as fees |
 | refund, credit, retracted conversion (below 0) | summed into its cell; what exceeds that, into the nearest before |
 | conversions beyond the clicks of their cell | on the nearest cell, earlier first, that has clicks to spare |
@@ -17,7 +18,7 @@ A cell is a campaign, platform and cycle. Small tables, so pandas serves.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -66,7 +67,7 @@ def _delivers(t: Table) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Money of one platform that bought no delivery that is told."""
+    """Money of one platform that bought no delivery, or no results, that are told."""
 
     platform: str
     missing: str
@@ -74,20 +75,38 @@ class Apart:
     rows: pd.DataFrame
 
 
-def filled(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Blanks as 0, and how many rows with a delivery had blank results."""
+def untold(frame: pd.DataFrame) -> dict[str, str]:
+    """Platforms whose results are blank in every row while others tell them, and which: as `schema.Held.missing`."""
+    told = frame[["conversions", "revenue"]].notna().groupby(frame["platform"]).any()
+    spent = frame["spend"].abs().groupby(frame["platform"]).sum() > 0
+    missing = {}
+    for name in told.index[spent]:
+        lacks = [column for column in told.columns if told[column].any() and not told.loc[name, column]]
+        if lacks:
+            missing[str(name)] = lacks[0] if len(lacks) == 1 else "results"
+    return missing
+
+
+def filled(frame: pd.DataFrame, unknown: Collection[str] = ()) -> tuple[pd.DataFrame, int]:
+    """Blanks as 0, and how many rows with a delivery had blank results.
+
+    Args:
+        unknown: platforms whose results are not told: theirs are not counted.
+    """
     blank = frame[["conversions", "revenue"]].isna().any(axis=1) & (frame["impressions"].fillna(0) > 0)
+    blank &= ~frame["platform"].isin(list(unknown))
     return frame.fillna(dict.fromkeys(AMOUNTS, 0.0)), int(blank.sum())
 
 
-def apart(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Apart]]:
-    """The rows that tell a delivery, and what is held: whole platforms, and single rows as fees.
+def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame, list[Apart]]:
+    """The rows that tell a delivery and its results, and what is held: whole platforms, and single rows as fees.
 
     Args:
         frame: after `filled`.
+        unknown: `untold` before it.
 
     Raises:
-        DataError: no platform tells its delivery.
+        DataError: no platform tells both.
     """
     found: list[Apart] = []
     money, shown = frame["spend"].abs(), frame["impressions"] > 0
@@ -97,7 +116,9 @@ def apart(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Apart]]:
     unclicked = sums.index[(sums["money"] > 0) & (sums["clicks"] <= 0)].difference(silent)
     for missing, names in (("impressions", silent), ("clicks", unclicked)):
         found += [Apart(str(name), missing, frame[frame["platform"] == name]) for name in names]
-    whole = frame["platform"].isin([*silent, *unclicked])
+    unknown = {name: missing for name, missing in unknown.items() if name not in {*silent, *unclicked}}
+    found += [Apart(name, missing, frame[frame["platform"] == name]) for name, missing in sorted(unknown.items())]
+    whole = frame["platform"].isin([*silent, *unclicked, *unknown])
     idle = (frame["impressions"] <= 0) & (frame["clicks"] <= 0)
     fee = ~whole & idle & (frame["spend"] > 0)
     for name, rows in frame[fee].groupby("platform", sort=True):
@@ -107,7 +128,8 @@ def apart(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Apart]]:
     if kept.empty:
         raise DataError(
             f"impressions: no platform tells its delivery ({', '.join(map(repr, sorted(sums.index)))}: spend without "
-            "impressions or clicks); pass a history with impressions and clicks per platform"
+            "impressions or clicks, or without results); pass a history with impressions, clicks and results per "
+            "platform"
         )
     return kept, found
 

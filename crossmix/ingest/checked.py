@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from crossmix.ingest.engine import connect
 from crossmix.ingest.impressions import ingest_raw
 from crossmix.ingest.quarantined import SET_ASIDE
 from crossmix.schema import DataError, Dataset
-from crossmix.sources.history.columns import NUMBERS, PLANNED
+from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import ONLY, History, load
 from crossmix.sources.history.plausible import missing_days
 from crossmix.sources.spend import raw
@@ -42,7 +42,7 @@ class Checked:
     quarantined: list[tuple[str, int, float, str]] = field(default_factory=list)
     """Code, rows, their share of spend, an example."""
     held: tuple[str, ...] = ()
-    """Platforms without a delivery that is told: no split is of them."""
+    """Platforms without a delivery or results that are told: no split is of them."""
     told: tuple[str, ...] = ()
     """What is held, filled in or corrected (`IngestReport.told`)."""
     problem: str | None = None
@@ -78,12 +78,8 @@ def check(config: Config) -> Checked:
 
 
 def _days(history: History) -> pd.DataFrame:
-    columns = history.columns
-    frame = pd.DataFrame({name: pd.to_numeric(pd.Series(columns[name]), errors="coerce") for name in NUMBERS})
-    frame["day"] = pd.to_datetime(pd.Series(columns["date"]), format="%Y-%m-%d", errors="coerce")
-    frame["platform"] = columns["platform"]
-    frame["campaign"] = columns.get("campaign", [ONLY] * len(frame))
-    return frame[frame["day"].notna() & frame["platform"].ne("")]
+    named = history.days if CAMPAIGN in history.days else history.days.assign(campaign=ONLY)
+    return named[["day", "platform", "campaign", *NUMBERS]]
 
 
 def _platforms(days: pd.DataFrame) -> pd.DataFrame:
@@ -142,23 +138,7 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         f"How to split a budget among {split} by the results that are attributed to them, "
         "and what another budget would bring (crossmix run, allocate, whatif)."
     ]
-    unable = []
-    by_day = days.groupby(["platform", "day"])["spend"].sum()
-    for name in table.index:
-        spend = by_day.loc[name]
-        spend = spend[spend > 0]
-        if len(spend) >= 2 and float(np.log(spend).std()) < STEADY:
-            unable.append(
-                f"How {name} answers to money: its spend hardly moved ({np.log(spend).std():.0%} from day to day); "
-                "only money that is moved on purpose tells (crossmix experiment plan)."
-            )
-        if not table.loc[name, "clicks"] > 0:
-            unable.append(f"What a unit more on {name} brings through clicks: it has none in the history.")
-        elif table.loc[name, "conversions"] < FEW_CONVERSIONS:
-            unable.append(
-                f"{name}'s own conversion rate to better than 10 %: it has {table.loc[name, 'conversions']:g} "
-                "conversions."
-            )
+    unable = [*_steady(days, table), *_thin(checked)]
     tried = days[days["spend"] > 0].groupby("campaign")["platform"].nunique()
     holes = int((len(table) - tried).sum())
     if holes:
@@ -171,6 +151,59 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         "(crossmix experiment plan; docs/guides/your-data.md)."
     )
     return able, unable
+
+
+def _steady(days: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """Of platforms whose spend never moved."""
+    by_day = days.groupby(["platform", "day"])["spend"].sum()
+    moved = {}
+    for name in table.index:
+        spend = by_day.loc[name]
+        spend = spend[spend > 0]
+        if len(spend) >= 2:
+            moved[str(name)] = float(np.log(spend).std())
+    still = {name: size for name, size in moved.items() if size < STEADY}
+    if not still:
+        return []
+    low, high = (f"{edge(still.values()):.0%}" for edge in (min, max))
+    sizes = low if low == high else f"{low} to {high}"
+    answer, its = ("answers", "its") if len(still) == 1 else ("answer", "their")
+    return [
+        f"How {_listed(still)} {answer} to money: {its} spend hardly moved ({sizes} from day to day); "
+        "only money that is moved on purpose tells (crossmix experiment plan)."
+    ]
+
+
+def _thin(checked: Checked) -> list[str]:
+    """Of platforms without clicks, without results or with few."""
+    table, lines = checked.platforms, []
+    silent = [str(name) for name in table.index if not table.loc[name, "clicks"] > 0]
+    if silent:
+        has = "it has" if len(silent) == 1 else "they have"
+        lines.append(f"What a unit more on {_listed(silent)} brings through clicks: {has} none in the history.")
+    blank = table[["conversions", "revenue"]].isna().any(axis=1)
+    untold = [str(name) for name in table.index[blank] if name in checked.held and name not in silent]
+    if untold:
+        its = "its" if len(untold) == 1 else "their"
+        lines.append(f"What a unit more on {_listed(untold)} earns: {its} results are blank in every row.")
+    few = {
+        str(name): table.loc[name, "conversions"]
+        for name in table.index.difference([*silent, *untold], sort=False)
+        if table.loc[name, "conversions"] < FEW_CONVERSIONS
+    }
+    if len(few) == 1:
+        ((name, count),) = few.items()
+        lines.append(f"{name}'s own conversion rate to better than 10 %: it has {count:g} conversions.")
+    elif few:
+        shown = _listed([f"{name} ({count:g})" for name, count in few.items()])
+        lines.append(f"The own conversion rates of {shown} to better than 10 %: they have so few conversions.")
+    return lines
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def headline(checked: Checked) -> str:

@@ -75,14 +75,17 @@ def clean(
     whole = conform(table, columns, name)
     rules = [*contract(whole, columns), *(extra(whole) if extra else ())]
     marked = materialise(mark(beside(whole) if beside else whole, rules))
-    total = int(marked.count().execute())
+    counts = _counts(marked)
+    total = sum(counts.values())
     if not total:
         raise DataError(f"{name}: the table is empty (a header without rows?); pass a log with rows")
-    marked, conflicts = _once(marked, key)
+    once, conflicts = _once(marked, key)
     rules += conflicts
-    counts = {row["code"]: row["n"] for row in fetch(marked.group_by(code=marked[CODE]).agg(n=marked.count()))}
+    if once is not marked:
+        marked, counts = once, _counts(once)
     check_parsed({code: n for code, n in counts.items() if code}, total, marked, name)
-    rejected = list(rejections(marked.select(*[column.name for column in columns], PROBLEM, CODE), rules, name))
+    shown = marked.select(*[column.name for column in columns], PROBLEM, CODE)
+    rejected = list(rejections(shown, rules, name)) if counts.keys() - {None} else []
     if None not in counts:
         code, count = Counter(row["code"] for row in rejected).most_common(1)[0]
         example = next(row["reason"] for row in rejected if row["code"] == code)
@@ -96,6 +99,11 @@ def clean(
         rejected=rejected,
         lost=_lost(marked, money) if money and rejected else (),
     )
+
+
+def _counts(marked: Table) -> dict[str | None, int]:
+    """Rows by quarantine code; `None`: sound."""
+    return {row["code"]: row["n"] for row in fetch(marked.group_by(code=marked[CODE]).agg(n=marked.count()))}
 
 
 def _lost(marked: Table, money: str) -> tuple[Lost, ...]:

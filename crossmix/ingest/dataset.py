@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -170,4 +171,6 @@ def plans_from_spend() -> dict[str, str]:
 
 def days_of(date: Iterable[Any]) -> list[date_type]:
     """Days as days, whether the engine gives days or moments."""
+    if isinstance(date, pd.Series) and pd.api.types.is_datetime64_any_dtype(date):
+        return list(date.dt.date)
     return [getattr(value, "date", lambda value=value: value)() for value in date]

@@ -65,7 +65,7 @@ def check_market(table: pd.DataFrame, platforms: Sequence[str], held: Sequence[A
     """Raise `DataError` where there is nothing to split, or nothing to learn it from."""
     if len(platforms) < 2:
         silent = bookings.names(held)
-        beside = f" beside {', '.join(map(repr, silent))}, whose delivery is not told" if silent else ""
+        beside = f" beside {', '.join(map(repr, silent))}, whose delivery or results are not told" if silent else ""
         raise DataError(
             f"platform: the history has one platform ({platforms[0]!r}){beside}; a split needs two: pass the others' "
             "rows too"
@@ -80,7 +80,7 @@ def daily_plans(amounts: pd.DataFrame, days: int) -> pd.DataFrame:
     """Planned budgets as `schema.PLANS` wants them, per day: a week's is spread evenly over its days."""
     parts = []
     for offset in range(days):
-        shifted = [day + timedelta(days=offset) for day in amounts["date"]]
+        shifted = [day + timedelta(days=offset) for day in amounts["date"]] if offset else amounts["date"]
         parts.append(amounts.assign(date=shifted, planned_budget=amounts["planned_budget"] / days))
     both = pd.concat(parts, ignore_index=True)
     for name in ("min", "max"):
@@ -213,9 +213,12 @@ def totals(
     frame = frame.assign(platform=frame["platform"].map(group), cycle=cycle)
     table = frame.groupby(["campaign_id", "platform", "cycle"], sort=True)[list(TOTALS)].sum().reset_index()
     table, left = bookings.settled(table)
-    table["date"] = [start + timedelta(days=days * int(number)) for number in table["cycle"]]
     splits = sorted(first_cycle, key=first_cycle.__getitem__)
-    table["split"] = [next(s for s in reversed(splits) if number >= first_cycle[s]) for number in table["cycle"]]
+    known = table["cycle"].unique().tolist()
+    dates = {number: start + timedelta(days=days * number) for number in known}
+    split = {number: next(s for s in reversed(splits) if number >= first_cycle[s]) for number in known}
+    table["date"] = [dates[number] for number in table["cycle"].tolist()]
+    table["split"] = [split[number] for number in table["cycle"].tolist()]
     table["holdout"] = table["cycle"].isin(held_out(first_cycle["validation"], holdout_days))
     return table.sort_values(["cycle", "campaign_id", "platform"], ignore_index=True), left
 
@@ -223,11 +226,12 @@ def totals(
 def report(table: pd.DataFrame, meta: Meta) -> dict[str, Any]:
     """The data report of `crossmix.ingest.report` for totals; nobody's users are known."""
     platforms = table.groupby("platform")[list(TOTALS)].sum()
+    spent = table.groupby(["cycle", "platform"])["spend"].sum().unstack(fill_value=0.0)
+    spent = spent.reindex(columns=list(meta.platforms), fill_value=0.0)
     by_day = []
-    for cycle, rows in table.groupby("cycle", sort=True):
-        spent = rows.groupby("platform")["spend"].sum()
+    for cycle, row in zip(spent.index, spent.to_numpy().tolist(), strict=True):
         moment = datetime.fromisoformat(meta.start) + timedelta(hours=meta.cycle_hours * int(cycle))
-        spend = {name: rounded(float(spent.get(name, 0.0))) for name in meta.platforms}
+        spend = dict(zip(meta.platforms, map(rounded, row), strict=True))
         by_day.append({"date": f"{moment:%Y-%m-%d}", "spend": spend})
     splits = {}
     for name in SPLITS:

@@ -33,10 +33,11 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     outcomes = clean(entries, BOOKED, "outcomes", KEY, bookings.rules, money="spend")
     frame = outcomes.table.to_pandas()
     frame["date"] = days_of(frame["date"])
-    frame, results = bookings.filled(frame)
+    unknown = bookings.untold(frame)
+    frame, results = bookings.filled(frame, unknown)
     shares = quarantined.weighed(outcomes.lost, _sound(frame), outcomes.rejected, data)
     money = float(frame["spend"].sum())
-    frame, parts = bookings.apart(frame)
+    frame, parts = bookings.apart(frame, unknown)
     days = history.days_per_row(frame["date"])
     timing, fragment = _timeline(frame["date"], days, data)
     first, hours, cycles = timing.start.date(), timing.hours, timing.cycles

@@ -37,7 +37,8 @@ def raw(history: History, backend: Backend, workdir: Path) -> Raw:
     columns = {name: history.columns[name] for name in KNOWN if name in history.columns}
     file = workdir / "history.parquet"
     pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])), file)
-    parsed = parse(backend.read_parquet(str(file)), dict.fromkeys(NUMBERS, "float64") | {"date": "date"})
+    # Once: every rule reads the values again, and an engine would read the text as often.
+    parsed = parse(backend.read_parquet(str(file)), dict.fromkeys(NUMBERS, "float64") | {"date": "date"}).cache()
     campaign = parsed[CAMPAIGN].strip().nullif("") if CAMPAIGN in columns else ibis.literal(ONLY)
     keys = {"campaign_id": campaign, "platform": parsed["platform"].strip().nullif(""), "date": parsed["date"]}
     outcomes = parsed.select(**keys, **{name: parsed[name] for name in NUMBERS}, **{PROBLEM: parsed[PROBLEM]})

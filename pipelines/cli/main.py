@@ -19,7 +19,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
-from pipelines.cli.check import Accept, IdleDays, Map, check, settings
+from pipelines.cli.check import Accept, AcceptQuarantine, IdleDays, Map, check, settings
 from pipelines.cli.images import cluster as images
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
@@ -54,10 +54,7 @@ def run(
         str | None, typer.Option(help="The log's file, folder or pattern of files, or s3:// address; not for demo.")
     ] = None,
     out: Out = Path("out/run"),
-    accept_quarantine: Annotated[
-        bool,
-        typer.Option("--accept-quarantine", help="Go on without the rows that cannot be used, however much they hold."),
-    ] = False,
+    accept_quarantine: AcceptQuarantine = False,
     map_: Map = None,
     accept: Accept = None,
     idle_days: IdleDays = False,

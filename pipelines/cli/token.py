@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.readable import readable_errors
-from serving.http import access
 
 token = typer.Typer(no_args_is_help=True, help="Bearer tokens that a server asks for.")
 
@@ -27,6 +26,8 @@ def create(
 ) -> None:
     """Make a token and print it, once: the file keeps its digest only."""
     with readable_errors():
+        from serving.http import access
+
         print(access.create(file, name, scope))
 
 
@@ -34,6 +35,8 @@ def create(
 def list_(file: File = TOKENS) -> None:
     """Names and scopes."""
     with readable_errors():
+        from serving.http import access
+
         for one in access.load(file):
             print(f"{one.name}\t{', '.join(one.scopes)}")
 
@@ -42,5 +45,7 @@ def list_(file: File = TOKENS) -> None:
 def revoke(name: Name, file: File = TOKENS) -> None:
     """End a token; a running server refuses it within a second."""
     with readable_errors():
+        from serving.http import access
+
         access.revoke(file, name)
         print(f"revoked {name}")

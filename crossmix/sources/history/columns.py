@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
@@ -228,6 +229,7 @@ class Found:
     """Spend is in millionths."""
 
 
+@lru_cache(maxsize=1 << 14)
 def plain(name: str) -> str:
     """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`."""
     text = name.strip().lower()
@@ -246,6 +248,7 @@ def currency_of(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1 << 14)
 def column_of(name: str) -> str | None:
     """Which of a history's columns a name means; `None`: none."""
     known = _OF.get(plain(name))

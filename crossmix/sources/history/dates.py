@@ -191,5 +191,5 @@ def _order(texts: Sequence[str], given: str | None) -> tuple[str, str]:
     one = found[0][0]
     raise DataError(
         f"date: {one!r} may have the day or the month first, and no date of the input tells which; write dates as "
-        f"YYYY-MM-DD, or say data.dates={DAY_FIRST} or data.dates={MONTH_FIRST} (--set)"
+        f"YYYY-MM-DD, or say --set data.dates={DAY_FIRST} or --set data.dates={MONTH_FIRST}"
     )

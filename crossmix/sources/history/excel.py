@@ -25,10 +25,15 @@ def read(path: Path, score: Score) -> list[Sheet]:
     """The sheets that name three columns of a history; where none does, the first with any cell.
 
     Raises:
-        DataError: no workbook, or an empty one.
+        DataError: no workbook, an empty one, or nothing to read it is installed.
     """
-    from python_calamine import CalamineError, CalamineWorkbook  # late: text needs none
-
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook  # late: text needs none
+    except ModuleNotFoundError:
+        raise DataError(
+            f"data.path: {str(path)!r} is a workbook, and python-calamine, which reads it, is not installed; "
+            "pip install 'crossmix[steps]', or save it as .csv"
+        ) from None
     try:
         book = CalamineWorkbook.from_path(str(path))
         tables = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}

@@ -8,11 +8,14 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
-from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, text, warehouse, wide
+from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, summaries, text, warehouse, wide
 from crossmix.sources.history.sheet import Sheet, without_totals
 
 ONLY = "all campaigns"
@@ -28,6 +31,8 @@ class History:
 
     columns: dict[str, list[str]]
     """Of `columns.KNOWN` those that are there; `campaign` and `planned` may be absent."""
+    days: pd.DataFrame
+    """Of the rows that have a day and a platform: these, `day`, and NUMBERS as values (NaN: none)."""
     ignored: list[str]
     """Columns that are not read, by their own names."""
     currency: str
@@ -61,9 +66,9 @@ def load(data: Data) -> History:
     history, valued, told = _valued(history, data)
     notes += told
     history = _idle(history, notes) if data.idle_days else history
-    history, told = plausible.check(history, data.accept)
+    history, days, told = plausible.check(history, data.accept)
     ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
-    return History(history, ignored, next(iter(codes), CURRENCY), digest, valued, [*notes, *told])
+    return History(history, days, ignored, next(iter(codes), CURRENCY), digest, valued, [*notes, *told])
 
 
 @dataclass(slots=True)
@@ -107,7 +112,7 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     notes = list(sheet.notes)
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
-    columns = {name: [cell.strip() for cell in turned[at]] for name, at in found.at.items()}
+    columns = {name: list(map(str.strip, turned[at])) for name, at in found.at.items()}
     if several and "platform" not in columns and "spend" in columns:
         columns["platform"] = [sheet.stem] * len(sheet.rows)
         notes.append(f"{sheet.stem!r} names no platform; its rows are the platform {sheet.stem!r}.")
@@ -124,6 +129,9 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     if found.micros:
         plain["spend"] = [_millionths(value) for value in plain["spend"]]
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
+    columns |= plain
+    named_by = [name for name in ("platform", known.CAMPAIGN) if name in found.at]
+    columns, others, added = _without_summaries(columns, others, named_by, data, sheet.stem)
     code = _currency(others, found.currency, sign, sheet.name)
     renamed = [
         f"{name} = {sheet.header[found.at[name]]!r}"
@@ -140,7 +148,28 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     unnamed = sum(not sheet.header[at] for at in found.ignored)
     if unnamed:
         told_ignored.append(f"{unnamed} without a name")
-    return _Part(columns | plain, others, told_ignored, code, [*notes, *told, *said], sheet.stem)
+    return _Part(columns, others, told_ignored, code, [*notes, *told, *said, *added], sheet.stem)
+
+
+Columns = dict[str, list[str]]
+
+
+def _without_summaries(
+    columns: Columns, others: Columns, names: Sequence[str], data: Data, stem: str
+) -> tuple[Columns, Columns, list[str]]:
+    """Both kinds of columns without summary rows, and sentences for the user."""
+    ends = next((values for name, values in others.items() if known.plain(name) in summaries.ENDS), None)
+    if ends is not None:
+        try:
+            ends = dates.convert([text.strip() for text in ends], data.dates)[0]
+        except DataError:
+            ends = None  # the column is not read; what it says of summaries is one sign of several
+    rows, told = summaries.found(columns, names, ends, stem)
+    if rows:
+        kept = np.delete(np.arange(len(columns["date"])), rows).tolist()
+        columns = {name: [values[at] for at in kept] for name, values in columns.items()}
+        others = {name: [values[at] for at in kept] for name, values in others.items()}
+    return columns, others, told
 
 
 def _millionths(value: str) -> str:
@@ -212,7 +241,7 @@ def _valued(history: dict[str, list[str]], data: Data) -> tuple[dict[str, list[s
         if converted or "revenue" not in history:
             raise DataError(
                 "revenue: the history has conversions and no revenue; say what a conversion is worth on average "
-                "(data.value_per_conversion=VALUE, --set: of a lead its chance to become a sale times what that earns)"
+                "(--set data.value_per_conversion=VALUE: of a lead its chance to become a sale times what that earns)"
             )
         return history, False, []
     worth = [f"{float(text) * value:.12g}" if _number(text) is not None else "" for text in history["conversions"]]

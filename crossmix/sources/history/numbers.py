@@ -7,11 +7,17 @@ do: they are whole. What is left is asked.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from crossmix.schema import DataError
 from crossmix.sources.history.columns import CURRENCIES
@@ -63,8 +69,9 @@ def convert(
     Raises:
         DataError: two conventions, none that is certain, or two currencies.
     """
+    is_ready = _READY.fullmatch
     unique = {name: dict.fromkeys(values) for name, values in columns.items()}
-    hard = {name: [text for text in texts if not _READY.fullmatch(text)] for name, texts in unique.items()}
+    hard = {name: [text for text in texts if not is_ready(text)] for name, texts in unique.items()}
     if not any(hard.values()):
         return {name: list(values) for name, values in columns.items()}, [], None
     bare: dict[str, dict[str, str | None]] = {name: {} for name in columns}
@@ -84,9 +91,21 @@ def convert(
         {name: [text for text in texts if text not in bare[name]] for name, texts in unique.items()},
         DECIMAL[decimal] if decimal else None,
     )
-    read = {name: {text: _written(text, core, found) for text, core in cores.items()} for name, cores in bare.items()}
-    result = {name: [read[name].get(text, text) for text in values] for name, values in columns.items()}
+    result = {}
+    for name, values in columns.items():
+        read = dict(zip(unique[name], unique[name], strict=True))
+        read.update((text, _written(text, core, found)) for text, core in bare[name].items())
+        result[name] = list(map(read.__getitem__, values))
     return result, _notes(found, signs, blanks), currency
+
+
+def values(texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Plain numbers as values; NaN: none, or no number."""
+    joined = "".join(texts)
+    if joined.isascii() and "_" not in joined:
+        with suppress(ValueError):  # a word among them
+            return np.array([float(text) if text else math.nan for text in texts], float)
+    return np.asarray(pd.to_numeric(np.array(texts, dtype=object), errors="coerce"), float)
 
 
 def _bare(text: str) -> tuple[str | None, str | None]:
@@ -244,8 +263,8 @@ def _settle(
     thousand, decimal = text.replace(separator, ""), text.replace(separator, ".")
     raise DataError(
         f"{name}: {text!r} may be {thousand} or {decimal}, and no value of the input tells which; write it without "
-        f"thousands separators, or say what the decimal separator is (data.decimal={_word(separator)} for {decimal}, "
-        f"data.decimal={_word(OTHER[separator])} for {thousand})"
+        f"thousands separators, or say what the decimal separator is (--set data.decimal={_word(separator)} for "
+        f"{decimal}, --set data.decimal={_word(OTHER[separator])} for {thousand})"
     )
 
 
@@ -257,8 +276,8 @@ def _written(text: str, core: str | None, found: Convention) -> str:
     """One value as plain text."""
     if core is None or core == "":
         return text if core is None else ""
-    if _EXPONENT.fullmatch(core):
-        return core
+    if "e" in core.lower():
+        return core  # an exponent
     if found.thousands:
         core = core.replace(found.thousands, "")
     return core.replace(",", ".") if found.decimal == "," else core

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history.columns import NUMBERS
+from crossmix.sources.history.columns import NUMBERS, PLANNED
+from crossmix.sources.history.numbers import values
 from crossmix.sources.history.sheet import is_total
 
 SUM_TOLERANCE = 0.005
@@ -23,7 +24,9 @@ FAR = 300.0
 FRACTIONS = 0.5
 
 
-def check(columns: Mapping[str, Sequence[str]], accept: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+def check(
+    columns: Mapping[str, Sequence[str]], accept: Sequence[str]
+) -> tuple[dict[str, list[str]], pd.DataFrame, list[str]]:
     """Raise `DataError` for the first thing that cannot be meant and is not accepted.
 
     Args:
@@ -31,14 +34,16 @@ def check(columns: Mapping[str, Sequence[str]], accept: Sequence[str]) -> tuple[
         accept: `data.accept`, kinds of `KINDS`.
 
     Returns:
-        The columns without rows of a total, and sentences for the user.
+        The columns without rows of a total; those of its rows that have a day and a platform as values (`day` beside
+        the columns, numbers or NaN), and sentences for the user.
     """
     for kind in accept:
         if kind not in KINDS:
             raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {', '.join(KINDS)}")
-    frame = pd.DataFrame({name: list(values) for name, values in columns.items()}, dtype=object)
+    texts = [name for name in columns if name not in (*NUMBERS, PLANNED)]
+    frame = pd.DataFrame({name: columns[name] for name in texts}, dtype=object)
     for name in NUMBERS:
-        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+        frame[name] = values(columns[name])
     frame["day"] = pd.to_datetime(frame["date"], format="%Y-%m-%d", errors="coerce")
     frame = frame[frame["day"].notna() & frame["platform"].map(str.strip).ne("").astype(bool)]
     notes: list[str] = []
@@ -55,7 +60,7 @@ def check(columns: Mapping[str, Sequence[str]], accept: Sequence[str]) -> tuple[
                 notes.append(f"Accepted ({kind}): {problem.split(';')[0]}.")
             elif problem is not None:
                 raise DataError(f"{problem}; if it is right as it is, say --accept {kind} (data.accept)")
-    return {name: list(values) for name, values in columns.items()}, notes
+    return {name: list(values) for name, values in columns.items()}, frame, notes
 
 
 def _by_day(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -54,9 +54,9 @@ def settle(rows: Rows, rule: str | None) -> dict[str, list[str]]:
         DataError: it is not certain.
     """
     key = [name for name in KEY if name in rows.columns]
-    frame = pd.DataFrame(rows.columns, dtype=object)
-    if not frame.duplicated(key).any():
+    if len(set(zip(*(rows.columns[name] for name in key), strict=True))) == len(rows.sheet):
         return rows.columns
+    frame = pd.DataFrame(rows.columns, dtype=object)
     others = pd.DataFrame({f"other {name}": values for name, values in rows.others.items()}, index=frame.index)
     whole = pd.concat([frame, others, pd.Series(rows.sheet, index=frame.index, name="sheet")], axis=1)
     whole["place"] = range(len(whole))
@@ -119,8 +119,8 @@ def _restated(
         raise DataError(
             f"date: {shared} of {len(whole)} rows share their date, platform and campaign with another row ({where}: "
             f"{shown}), and nothing tells whether they are parts of a day or one export's later word: say "
-            f"data.repeated={ADD} for parts or data.repeated={NEWEST} where the later row counts (--set), or give a "
-            "column that tells parts apart"
+            f"--set data.repeated={ADD} for parts or --set data.repeated={NEWEST} where the later row counts, or give "
+            "a column that tells parts apart"
         )
     if rule == ADD or (rule is None and block is None):
         return whole

@@ -14,13 +14,45 @@ from crossmix.schema import DataError
 
 HEADER_LINES = 60
 """A header is looked for in so many lines."""
-TOTALS = (
-    *("total", "totals", "grand total", "subtotal", "sub total", "sum", "summe", "gesamt", "gesamtsumme", "insgesamt"),
-    *("totale", "total general", "total général", "totaal", "suma", "somme", "overall", "итого", "合計", "总计"),
+TOTALS = frozenset(
+    (
+        *("total", "totals", "grand total", "grand totals", "subtotal", "sub total", "sum", "overall", "overall total"),
+        *("summe", "gesamt", "gesamtsumme", "gesamtergebnis", "insgesamt", "zwischensumme", "teilergebnis"),
+        *("totale", "totali", "somma", "totale complessivo", "totale generale", "total general", "totales", "suma"),
+        *(
+            "suma total",
+            "total général",
+            "totaux",
+            "somme",
+            "sous total",
+            "total geral",
+            "soma",
+            "totaal",
+            "eindtotaal",
+        ),
+        *("subtotaal", "razem", "suma końcowa", "celkem", "összesen", "toplam", "genel toplam", "summa", "totalt"),
+        *(
+            "yhteensä",
+            "i alt",
+            "итого",
+            "всего",
+            "общий итог",
+            "合計",
+            "総計",
+            "小計",
+            "总计",
+            "合计",
+            "總計",
+            "합계",
+            "총계",
+        ),
+    )
 )
 """How total rows begin."""
 MOST_NAMELESS = 3
 """So many rows without date and names are sums of the rest; with more, something else is wrong with the file."""
+_AFTER = re.compile(r"\s*[:：–—(]|\s+-|\s+(?:of|von|de|di|van|für|for) \d")
+"""What may follow the word."""
 Score = Callable[[Sequence[str]], int]
 """How many columns of a history a line of cells names."""
 
@@ -40,9 +72,9 @@ class Sheet:
 
 
 def is_total(text: str) -> bool:
-    """Whether a cell begins a total row: `Total`, `Total: Account`, `Summe`."""
+    """Whether a cell begins a total row: `Total`, `Total: Account`, `Summe`, `Total of 12 campaigns`."""
     plain = text.strip().lower()
-    return plain in TOTALS or re.split(r"\s*[:–—]|\s+-", plain)[0].strip() in TOTALS
+    return plain in TOTALS or _AFTER.split(plain)[0].strip() in TOTALS
 
 
 def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: Score) -> Sheet:
@@ -74,9 +106,10 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
             f"data.path: row {long[0]} of {name!r} has {long[1]} fields, the header {len(header)}; "
             "repair that line (a number with a thousands separator needs quotes around it, or the separator gone)"
         )
-    again = [row for row in rows if [cell.strip() for cell in row] == header]
+    # A row whose first cell differs needs no second look.
+    again = [row for row in rows if row[0].strip() == header[0] and [cell.strip() for cell in row] == header]
     if again:
-        rows = [row for row in rows if [cell.strip() for cell in row] != header]
+        rows = [row for row in rows if row not in again]
         notes.append(f"The header of {stem!r} stands there {len(again) + 1} times; it is read once.")
     return Sheet(name, stem, header, rows, notes)
 
@@ -89,7 +122,7 @@ def _rows(lines: Sequence[tuple[int, list[str]]], width: int) -> tuple[list[list
             if any(cell.strip() for cell in cells[width:]):
                 return [], (number, len(cells))
             cells = cells[:width]
-        rows.append(cells + [""] * (width - len(cells)))
+        rows.append(cells if len(cells) == width else cells + [""] * (width - len(cells)))
     return rows, None
 
 

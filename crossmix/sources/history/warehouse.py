@@ -24,7 +24,8 @@ def read(address: str) -> tuple[Sheet, str]:
     """The table as text, rows in the order of their text, and a SHA-256 of it.
 
     Raises:
-        DataError: the address has a password, names no table or query, or the database does not answer.
+        DataError: the address has a password, names no table or query, its driver is not installed, or the database
+            does not answer.
     """
     url, table, query = _parts(address)
     where = url.partition("?")[0]
@@ -37,6 +38,12 @@ def read(address: str) -> tuple[Sheet, str]:
         backend.disconnect()
     except DataError:
         raise
+    except ImportError as error:
+        scheme = url.partition(":")[0]
+        extra = "crossmix[steps]" if scheme == "postgres" else f"ibis-framework[{scheme}]"
+        raise DataError(
+            f"data.path: {where} needs a driver of {scheme}, which is not installed; pip install '{extra}'"
+        ) from error
     except Exception as error:  # every database has errors of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(

@@ -70,7 +70,9 @@ def test_a_history_without_any_delivery_is_refused(tmp_path: Path) -> None:
 
 def test_one_platform_beside_a_held_one_is_no_choice(tmp_path: Path) -> None:
     one = planted().query("platform == 'search'")
-    with pytest.raises(DataError, match=r"one platform \('search'\) beside 'tv', whose delivery is not told"):
+    with pytest.raises(
+        DataError, match=r"one platform \('search'\) beside 'tv', whose delivery or results are not told"
+    ):
         ingested(tmp_path, with_channel(one))
 
 
@@ -84,6 +86,45 @@ def test_blank_results_beside_a_delivery_are_zero(tmp_path: Path) -> None:
     assert blank.meta.rows["quarantined"] == {}
     pd.testing.assert_frame_equal(blank.frame("outcomes"), whole.frame("outcomes"))
     assert f"{none} rows have blank conversions or revenue beside a delivery: taken as 0." in _told(blank)
+
+
+@pytest.mark.parametrize(
+    ("columns", "missing", "said"),
+    [
+        (["conversions", "revenue"], "results", "without conversions and revenue"),
+        (["conversions"], "conversions", "without conversions"),
+        (["revenue"], "revenue", "without revenue"),
+    ],
+)
+def test_results_that_no_row_of_a_platform_tells_are_unknown(
+    tmp_path: Path, columns: list[str], missing: str, said: str
+) -> None:
+    history = planted(60)
+    own = history["platform"] == "social"
+    blank = history.assign(**{name: history[name].astype(float).mask(own) for name in columns})
+    dataset = ingested(tmp_path, blank)
+    (held,) = dataset.meta.held
+    assert (held.platform, held.missing) == ("social", missing)
+    assert held.spend == pytest.approx(history.loc[own, "spend"].sum())
+    assert set(dataset.meta.platforms) == set(WORLD) - {"social"}
+    assert "blank_results" not in dataset.meta.rows["imputed"]
+    assert dataset.meta.rows["quarantined"] == {}
+    told = _told(dataset)
+    assert f"of spend {said} (blank in every row is unknown; write 0 where there were none)" in told
+    assert "held as it is" in told
+
+
+def test_results_that_one_row_tells_are_zero_on_the_others(tmp_path: Path) -> None:
+    history = planted(60)
+    own = history["platform"] == "social"
+    first = own & (history["date"] == history["date"].min())
+    blank = history.assign(
+        **{name: history[name].astype(float).mask(own & ~first) for name in ("conversions", "revenue")}
+    )
+    dataset = ingested(tmp_path, blank)
+    assert dataset.meta.held == ()
+    assert _sums(dataset).loc["social", "conversions"] == history.loc[first, "conversions"].sum()
+    assert dataset.meta.rows["imputed"]["blank_results"] == 59
 
 
 def test_rows_without_any_number_count_as_absent(tmp_path: Path) -> None:

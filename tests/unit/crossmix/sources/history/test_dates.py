@@ -39,7 +39,7 @@ def test_what_was_taken_for_what_is_told() -> None:
 
 
 def test_what_no_row_decides_is_asked_and_may_be_said() -> None:
-    with pytest.raises(DataError, match=r"date: '03/04/2025' may have .*=day-first or data\.dates=month-first"):
+    with pytest.raises(DataError, match=r"date: '03/04/2025' may have .*=day-first or --set data\.dates=month-first"):
         convert(["03/04/2025", "05/04/2025"], None)
     assert convert(["03/04/2025"], "day-first")[0] == ["2025-04-03"]
     assert convert(["03/04/2025"], "month-first")[0] == ["2025-03-04"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +84,28 @@ def test_an_address_that_cannot_be_used_is_said(address: str, message: str) -> N
     with pytest.raises(DataError, match=message) as refused:
         taken(address)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver", "install"),
+    [
+        ("postgres", "psycopg", "crossmix[steps]"),
+        ("postgresql", "psycopg", "crossmix[steps]"),
+        ("mysql", "MySQLdb", "ibis-framework[mysql]"),
+    ],
+)
+def test_a_driver_that_is_not_there_is_named_with_what_installs_it(
+    scheme: str, driver: str, install: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = f"ibis.backends.{scheme.removesuffix('ql') if driver == 'psycopg' else scheme}"
+    monkeypatch.delitem(sys.modules, backend, raising=False)
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(DataError, match=rf"needs a driver of \w+, .*; pip install '{re.escape(install)}'"):
+        taken(f"{scheme}://reader@host/db?table=daily")
+
+
+def test_the_extra_that_is_named_has_the_driver() -> None:
+    extras = tomllib.loads((Path(__file__).parents[5] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert {"psycopg[binary]", "python-calamine"} <= set(extras["steps"])

@@ -1,0 +1,210 @@
+"""Summary rows among the days: of the whole period, of a campaign or of a day, told by what they add up.
+
+A row without a date that says `Total` is known by its text (`sheet.without_totals`). One that bears the period's first
+day (`Reporting starts` of an export by Meta), a date of its own or a word in any language shows by its figures: its
+spend is that of other rows together, and so are its impressions and clicks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crossmix.sources.history.numbers import values
+from crossmix.sources.history.sheet import MOST_NAMELESS, is_total
+
+FIGURES = ("spend", "impressions", "clicks")
+"""What is added up exactly everywhere; of results a platform's total may leave out what it counts once."""
+ENDS = frozenset(("reporting ends", "date stop", "date end", "end date", "end", "ends", "period end", "end of period"))
+"""Columns of a row's last day."""
+LEAST = 3
+"""A row that adds up fewer others may be equal by chance."""
+MANY = 13
+"""So many other days together are never outspent by one, but for a summary."""
+NEAR, PART = 0.05, 0.5
+"""A summary whose others are there in part (a filter, rows that were deleted): equal to so much; at least so much."""
+SYSTEMATIC = 0.9
+"""Share of days on which a part is the sum of the others, where it is no chance."""
+Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class _Table:
+    """Figures of a sheet's rows, NaN as 0, and which rows are still thought to be days."""
+
+    figures: dict[str, npt.NDArray[np.float64]]
+    left: Mask
+    told: list[tuple[int, str]] = field(default_factory=list)
+    """Row and what it adds up."""
+
+    def drop(self, rows: Mask, what: str) -> None:
+        self.told += [(int(at), what) for at in np.flatnonzero(rows & self.left)]
+        self.left &= ~rows
+
+    def sums(self, group: Codes, of: Mask) -> dict[str, npt.NDArray[np.float64]]:
+        """Sums by group of some rows, and `rows`: how many of them have spend."""
+        size = int(group.max(initial=0)) + 1
+        weights = {name: self.figures[name] for name in FIGURES} | {"rows": (self.figures["spend"] > 0).astype(float)}
+        return {name: np.bincount(group[of], weight[of], size).astype(float) for name, weight in weights.items()}
+
+    def adds_up(self, rows: Mask, group: Codes, of: Mask, *, alone: bool) -> Mask:
+        """Whether each of `rows` has the figures of the rows `of` of its group, itself left out.
+
+        Args:
+            alone: spend alone shows it where the row tells neither impressions nor clicks.
+        """
+        sums = self.sums(group, of)
+        own = rows & of
+        found: Mask = rows & (self.figures["spend"] > 0)
+        found &= sums["rows"][group] - own >= LEAST
+        proved = np.full(len(group), alone)
+        for name in FIGURES:
+            value = self.figures[name]
+            rest = sums[name][group] - np.where(own, value, 0.0)
+            # Amounts are rounded one by one; counts are whole.
+            slack = (0.006 * sums["rows"][group] if name == "spend" else 0.5) + 1e-6 * rest
+            same = np.abs(value - rest) <= np.minimum(slack, 0.001 * np.maximum(rest, 500))
+            found &= same | ((value == 0) & (name != "spend"))
+            proved |= same & (value > 0) & (name != "spend")
+        result: Mask = np.logical_and(found, proved)
+        return result
+
+
+def found(
+    columns: Mapping[str, Sequence[str]], names: Sequence[str], ends: Sequence[str] | None, stem: str
+) -> tuple[list[int], list[str]]:
+    """Indices of summary rows, and sentences for the user.
+
+    Args:
+        columns: the history's, with plain numbers and dates.
+        names: of `platform` and `campaign` those that the sheet has.
+        ends: last days of the rows, where a column tells them.
+        stem: the sheet, for the sentences.
+    """
+    size = len(columns["date"])
+    if size <= LEAST:
+        return [], []
+    table = _Table({name: np.nan_to_num(values(columns[name])) for name in FIGURES}, np.ones(size, bool))
+    day, dates = _coded(columns["date"])
+    dated = np.array([_date(text) is not None for text in dates], bool)[day]
+    coded, worded, nameless = {}, {}, np.zeros(size, bool)
+    for name in names:
+        codes, known = _coded(columns[name])
+        blank = np.array([not text for text in known], bool)[codes]
+        if blank.mean() < 0.5:  # a name that most rows lack is none
+            coded[name], worded[name] = codes, np.array([is_total(text) for text in known], bool)[codes]
+            nameless |= blank
+    if ends is not None:
+        table.drop(_of_the_whole_period(columns["date"], ends), "the whole period")
+    own = _joined([*coded.values()], size)
+    odd = nameless | ~dated
+    for word in worded.values():
+        odd = odd | word
+    table.drop(table.adds_up(table.left & ~odd, own, table.left & ~odd, alone=False), "the other rows of their name")
+    if (odd & table.left).any():
+        levels = {"all other rows": np.zeros(size, np.intp), "the other rows of their name": own}
+        levels |= {f"the other rows of their {name}": codes for name, codes in coded.items()}
+        _odd(table, odd, levels, odd)
+        # A platform that is called Total and has every day is told as such (`plausible`).
+        daily = odd & dated & ~worded.get("platform", np.zeros(size, bool))
+        by_day = [day, *(_joined([day, codes], size) for codes in coded.values())]
+        for codes in by_day:
+            _odd(table, daily, {"the other rows of their day": codes}, odd)
+        _most(table, odd, nameless | ~dated)
+    if not coded:
+        _edges(table, day)
+    _parts(table, _joined([day, own], size), odd)
+    return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
+
+
+def _odd(table: _Table, rows: Mask, levels: Mapping[str, Codes], odd: Mask) -> None:
+    """Of rows without a date or a name, or with a word for a total: those that add up the others of a level."""
+    for what, group in levels.items():
+        table.drop(table.adds_up(rows & table.left, group, table.left & ~odd, alone=True), what)
+
+
+def _most(table: _Table, odd: Mask, rows: Mask) -> None:
+    """What has no date or no name, and as much money as most of the others."""
+    spend = table.figures["spend"]
+    large = rows & table.left & (spend > 0) & (spend >= PART * spend[table.left & ~odd].sum())
+    if large.sum() <= MOST_NAMELESS:
+        table.drop(large, "most other rows")
+
+
+def _edges(table: _Table, day: Codes) -> None:
+    """Of rows that no name tells apart: the first or last, of a day with another row, that spends about the rest."""
+    spend = table.figures["spend"]
+    rows = np.zeros(len(spend), bool)
+    for at in (0, len(spend) - 1):
+        rest = spend[table.left].sum() - spend[at]
+        many = (spend[table.left] > 0).sum() > MANY
+        again = (day[table.left] == day[at]).sum() > 1
+        rows[at] = bool(table.left[at] and many and again and abs(spend[at] - rest) <= NEAR * rest)
+    table.drop(rows, "the other rows")
+
+
+def _parts(table: _Table, key: Codes, odd: Mask) -> None:
+    """Of several rows a day: one that is the sum of the others, on nearly every day."""
+    rows = table.left & ~odd
+    count = np.bincount(key[rows], minlength=int(key.max(initial=0)) + 1)
+    several = rows & (count[key] > LEAST)
+    if not several.any():
+        return
+    sums = table.adds_up(several, key, several, alone=False)
+    days = len(np.unique(key[several]))
+    if len(np.unique(key[sums])) >= max(LEAST, SYSTEMATIC * days):
+        table.drop(sums, "the other parts of their day")
+
+
+def _of_the_whole_period(starts: Sequence[str], ends: Sequence[str]) -> Mask:
+    """Rows from the first day to the last, where most have a shorter period."""
+    days = [(_date(start), _date(end)) for start, end in zip(starts, ends, strict=True)]
+    known = [(start, end) for start, end in days if start and end]
+    rows = np.zeros(len(days), bool)
+    if not known:
+        return rows
+    first, last = min(start for start, _ in known), max(end for _, end in known)
+    usual = Counter((end - start).days for start, end in known).most_common(1)[0][0]
+    if (last - first).days > usual:
+        rows[:] = [pair == (first, last) for pair in days]
+    return rows
+
+
+def _coded(texts: Sequence[str]) -> tuple[Codes, Sequence[str]]:
+    """Texts as codes, and the text of each code."""
+    codes, known = pd.factorize(np.array(texts, dtype=object))
+    return codes.astype(np.intp), list(known)
+
+
+def _joined(codes: Sequence[Codes], size: int) -> Codes:
+    """One code for several."""
+    result = np.zeros(size, np.intp)
+    for one in codes:
+        result = np.unique(result * (int(one.max(initial=0)) + 1) + one, return_inverse=True)[1].astype(np.intp)
+    return result
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _sentences(table: _Table, columns: Mapping[str, Sequence[str]], stem: str) -> list[str]:
+    kinds: dict[str, list[int]] = {}
+    for at, what in table.told:
+        kinds.setdefault(what, []).append(at)
+    lines = []
+    for what, rows in kinds.items():
+        shown = f"{columns['date'][rows[0]] or 'without a date'}: spend {table.figures['spend'][rows[0]]:,.2f}"
+        verb = "cover" if what == "the whole period" else "add up"
+        lines.append(f"{len(rows):,} summary row(s) of {stem!r} that {verb} {what} are left out ({shown}).")
+    return lines
