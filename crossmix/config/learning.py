@@ -197,6 +197,9 @@ class MAMLConfig:
     """Campaign rows per task (§2.3.2: 64)."""
     iterations: PositiveInt = 20_000
     """Outer iterations (§2.3.2: 20,000)."""
+    iterations_of_history: NonNegativeInt = 0
+    """As `iterations`, of a market that was fitted to a spend history; 0: re-adaptation starts from the policy as it
+    is. Tasks are shifts of one market there, and training on them has not bettered it."""
     learn_rates: bool = True
     """Learn an inner rate per parameter tensor; off: the paper's fixed rate."""
     rate_rate: Positive = 0.05

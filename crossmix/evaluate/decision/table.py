@@ -97,7 +97,8 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
         sure=config.gates.decision,
         plausible=config.gates.plausible,
         campaigns=tuple(
-            _campaign(market, one, proved, config.gates.decision) for one, proved in zip(found.campaigns, found.proved, strict=True)
+            _campaign(market, one, proved, config.gates.decision)
+            for one, proved in zip(found.campaigns, found.proved, strict=True)
         ),
     )
 
