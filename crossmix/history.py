@@ -35,7 +35,7 @@ class Outcome:
     planned: Tensor
     """Currency: share x the cycle's budget."""
     expected_revenue: Tensor | None = None
-    """Revenue that the impressions won are expected to bring, currency; only where auctions were played."""
+    """Revenue that the impressions won are expected to bring, currency; only where a cycle was drawn."""
 
     def roi_B(self) -> Tensor:
         """Revenue / planned budget of the cycle; 0 without a budget."""

@@ -5,6 +5,7 @@ A source yields these tables raw; `ingest` cleans them and writes `Dataset` fold
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -172,6 +173,12 @@ class Held(Part):
             f"{f', {booked}' if self.conversions or self.revenue else ''}; held as it is, {self.today:,.2f} a cycle "
             "beside every split: what more or less of it would earn is unknown"
         )
+
+
+def together(budget: float, held: Sequence[Held], currency: str) -> str:
+    """What a cycle costs with the money that is held, a sentence."""
+    beside = sum(one.today for one in held)
+    return f"{budget:,.2f} {currency} are split and {beside:,.2f} held: {budget + beside:,.2f} a cycle in all"
 
 
 @dataclass(frozen=True, slots=True)

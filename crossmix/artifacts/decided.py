@@ -59,12 +59,13 @@ class CampaignDecision(Part):
     """Expected as today."""
     gain: float
     """Mean of what the change is expected to earn more."""
-    gain_ci95: tuple[float, float]
+    gain_interval: tuple[float, float]
+    """Its interval of probability 2 `sure` - 1, whose lower end is above 0 where the probability reaches `sure`."""
     probability: float
     """That it earns more."""
     weeks: tuple[float, float, float] | None
-    """What the change would have gained on average in the held-out blocks at the levels that came, with its 95 %
-    interval; null without blocks."""
+    """What the change would have gained on average in the held-out blocks at the levels that came, with its
+    interval of the same probability; null without blocks."""
     blocks: int
     """Held-out blocks."""
     more_cycles: int | None

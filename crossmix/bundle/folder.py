@@ -110,11 +110,22 @@ def save(
     return load(folder)
 
 
-def annotate(folder: Path, gates: Sequence[Mapping[str, Any]], lineage: Mapping[str, Any] | None = None) -> Bundle:
-    """Put gate figures (and more lineage) into a saved bundle's manifest; its digest stays, its seal is renewed."""
+def annotate(
+    folder: Path,
+    gates: Sequence[Mapping[str, Any]],
+    lineage: Mapping[str, Any] | None = None,
+    held: Sequence[Mapping[str, Any]] = (),
+) -> Bundle:
+    """Put gate figures (and more lineage) into a saved bundle's manifest; its digest stays, its seal is renewed.
+
+    Args:
+        held: money of the history that no split moves, `crossmix.schema.Held` each.
+    """
     manifest = manifests.read_manifest(folder)
     manifest["gates"] = [dict(gate) for gate in gates]
     manifest["lineage"] = {**manifest["lineage"], **(lineage or {})}
+    if held:
+        manifest["held"] = [dict(one) for one in held]
     manifests.seal(folder, manifest)
     return load(folder)
 

@@ -18,6 +18,7 @@ from crossmix import constraints
 from crossmix.bundle.manifest import EXTRAS, BundleError
 from crossmix.bundle.session import BELIEVED, SPLIT, run
 from crossmix.response import Belief, ResponseTable
+from crossmix.schema import Held
 from crossmix.state import Layout
 
 Array = NDArray[Any]
@@ -72,6 +73,11 @@ class Bundle:
     @property
     def campaigns(self) -> tuple[str, ...]:
         return tuple(self.plans)
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Money that no split moves; none where the manifest tells none."""
+        return tuple(Held(**one) for one in self.manifest.get("held", ()))
 
     def extra(self, name: str) -> Path | None:
         """A file that a bundle may have (`EXTRAS`), verified; `None`: it has none, as those of before."""

@@ -95,6 +95,10 @@ class Train:
     """What trains the actor: the hybrid alternates DDPG and PPO (§2.2); the others are alone. `mpc` trains nothing: it
     solves the fitted market every cycle (the base policy). Each file of `crossmix/agents` that registers one adds a
     name."""
+    agent_of_history: Name = "mpc"
+    """As `agent`, of a market that was fitted to a spend history and has a plan (one without takes `agent`). What is
+    served of a history is refitted on all its periods, and what networks learned to add in the judged market need not
+    hold there."""
     settings: dict[Name, Any] = field(default_factory=dict)
     """Settings that only this agent has (`Agent.settings`), by key; `pathwise`, `ddpg` and `ppo` have sections."""
     plan: bool = True
@@ -145,6 +149,9 @@ class Align:
     target: Literal["market", "policy", "off"] = "market"
     """What the discriminator moves: the market's parameters, on which the policy is then trained on; the policy itself
     (the paper's eq. 6); or nothing."""
+    of_history: bool = False
+    """Align a spend history's market too. Its response is fitted as a whole and refitted on all periods, which tells
+    what alignment would."""
     hidden: tuple[int, ...] = (256, 256)
     """Discriminator widths, LeakyReLU (§2.3.1: two layers of 256)."""
     learning_rate: Positive = 1e-4
@@ -190,6 +197,9 @@ class MAMLConfig:
     """Campaign rows per task (§2.3.2: 64)."""
     iterations: PositiveInt = 20_000
     """Outer iterations (§2.3.2: 20,000)."""
+    iterations_of_history: NonNegativeInt = 0
+    """As `iterations`, of a market that was fitted to a spend history; 0: re-adaptation starts from the policy as it
+    is. Tasks are shifts of one market there, and training on them has not bettered it."""
     learn_rates: bool = True
     """Learn an inner rate per parameter tensor; off: the paper's fixed rate."""
     rate_rate: Positive = 0.05

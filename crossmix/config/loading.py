@@ -156,8 +156,9 @@ def _check(config: Config) -> None:
         if name not in monitors:
             raise ConfigError(f"monitor.watch: no monitor is called {name!r}; use {', '.join(monitors)}")
     agents = declared(PACKAGES["train.agent"])
-    if config.train.agent not in agents:
-        raise ConfigError(f"train.agent: {config.train.agent!r} is unknown; use one of {', '.join(agents)}")
+    for key in ("agent", "agent_of_history"):
+        if getattr(config.train, key) not in agents:
+            raise ConfigError(f"train.{key}: {getattr(config.train, key)!r} is unknown; use one of {', '.join(agents)}")
     gates = declared(PACKAGES["gates.required"])
     for key in ("required", "required_of_history"):
         for name in getattr(config.gates, key):

@@ -1,4 +1,4 @@
-"""The judge: every policy and competitor plays the `exact` market on the same market seeds.
+"""The judge: every policy and competitor plays the market on the same market seeds, auction by auction (`exact`).
 
 Worlds are paired: the same seed gives the same drift, volume and contexts to everybody, and differences are taken
 seed by seed. Quality is told twice: revenue over the oracle's, and the share of the gap from the uniform split to the
@@ -125,14 +125,21 @@ def oracle(environment: MarketEnvironment, observation: Observation) -> Tensor:
     return solve(environment.conditions, environment.cycle_budget_B(), observation.low_BP, observation.high_BP).share_BP
 
 
+def mechanism_of(market: Market) -> str:
+    """How cycles are drawn that judge: every auction is played, but of a market of totals counts are drawn.
+
+    Totals show no auctions, and the requests, which they do not tell either, may be many times the impressions.
+    """
+    return "counts" if market.of_totals else "exact"
+
+
 def judge_act(market: Market, config: Config, act: Act, name: str, flights: int = 2) -> Record:
     """`config.evaluate.market_seeds` markets, `flights` flights of every campaign in each, as an act plays them.
 
     All markets run side by side as rows of one batch: rows of market n draw their drift, volume, contexts and
     auctions from the n-th stretch of one generator seeded by `config.evaluate.market_seed`, the same for everybody.
 
-    Every auction is played. A market of totals knows no auctions, and its requests, which totals do not tell, may be
-    many times the impressions: there counts are drawn.
+    They are drawn as `mechanism_of` says.
     """
     settings = config.evaluate
     environment = MarketEnvironment(
@@ -140,7 +147,7 @@ def judge_act(market: Market, config: Config, act: Act, name: str, flights: int 
         config,
         campaign_B=episode_campaigns(market, settings.market_seeds * flights * len(market.campaigns)),
         cycles=settings.cycles,
-        mechanism="counts" if bool((market.value["elasticity"] > 0).any()) else "exact",
+        mechanism=mechanism_of(market),
         seed=settings.market_seed,
     )
     played = play(environment, act, settings.cycles, label=f"judge {name}")

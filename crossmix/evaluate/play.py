@@ -44,7 +44,7 @@ class Played:
     """What an act did in every cycle, and what it got."""
 
     amount_TBPQ: Array
-    """`QUANTITIES`; `expected_revenue` is NaN where no auctions were played."""
+    """`QUANTITIES`; `expected_revenue` is NaN where nothing was drawn (`expected`)."""
     asked_TBP: Array
     """Shares as the act gave them."""
     share_TBP: Array

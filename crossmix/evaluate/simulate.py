@@ -1,4 +1,5 @@
-"""A whole experiment against the `exact` market: both arms in the same market, each with its part of users and budget.
+"""A whole experiment against the market as it is judged (`judge.mechanism_of`): both arms in the same market, each with
+its part of users and budget.
 
 Arms of a run see the same drift, volume and contexts (one market), their own users' auctions (luck of their own), and
 spend their own part of the budget: arms that share a budget bias the comparison (arXiv 2402.07322).
@@ -19,6 +20,7 @@ from scipy import stats
 from torch import Tensor
 
 from crossmix.config import Config
+from crossmix.evaluate.judge import mechanism_of
 from crossmix.evaluate.play import QUANTITIES as PLAYED
 from crossmix.evaluate.play import Act, play
 from crossmix.evaluate.stats.sequential import (
@@ -71,7 +73,7 @@ def arm_world(
         config,
         campaign_B=torch.arange(runs * campaigns) % campaigns,
         cycles=days,
-        mechanism="exact",
+        mechanism=mechanism_of(market),
         seed=seed,
     )
     world.luck.manual_seed(2 * seed + 1_000_003 * (arm + 1))

@@ -106,9 +106,10 @@ def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator
             cells, paced.win.reshape(-1)[few], won.reshape(-1)[few], budget_BP.reshape(-1)[few], generator
         )
         wins.view(-1)[few], spend.view(-1)[few] = wins_few, spend_few
-    rate = conditions.ctr * _saturated(wins, conditions) / wins.clamp(min=1)
-    clicks = torch.binomial(wins, rate.clamp(0, 1), generator)
-    conversions = torch.binomial(clicks, _converting(wins, conditions).clamp(0, 1), generator)
+    rate = (conditions.ctr * _saturated(wins, conditions) / wins.clamp(min=1)).clamp(0, 1)
+    converting = _converting(wins, conditions).clamp(0, 1)
+    clicks = torch.binomial(wins, rate, generator)
+    conversions = torch.binomial(clicks, converting, generator)
     return Outcome(
         requests=requests,
         impressions=wins,
@@ -117,6 +118,7 @@ def counts(conditions: Conditions, budget_BP: Tensor, generator: torch.Generator
         revenue=_values(conversions, conditions, generator),
         spend=spend,
         planned=budget_BP,
+        expected_revenue=wins * rate * converting * conditions.value,
     )
 
 

@@ -163,6 +163,11 @@ class Market:
         if not self.untried.numel():
             object.__setattr__(self, "untried", torch.zeros(cells, dtype=torch.bool))
 
+    @property
+    def of_totals(self) -> bool:
+        """Whether it was fitted to totals, whose response to money is known as an elasticity; no auctions were seen."""
+        return bool((self.value["elasticity"] > 0).any())
+
     def prices(self, campaign_B: Tensor) -> Price:
         """Price model of a batch of campaigns, (B, P)."""
         table = self.price[campaign_B]

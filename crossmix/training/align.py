@@ -76,7 +76,10 @@ def align(config: Config, dataset: Path, market: Path, policy: Path, out: Path) 
     trained.save(out)
     shutil.copy(policy / Curve.FILE, out / Curve.FILE)
     report: dict[str, Any] = {"target": settings.target, "kept": "trained"}
-    logged = None if settings.target == "off" else transitions(Dataset(dataset), config, fitted)
+    off = settings.target == "off" or (fitted.of_totals and not settings.of_history)
+    if off:
+        report["target"] = "off"
+    logged = None if off else transitions(Dataset(dataset), config, fitted)
     if logged is None or len(logged.transition_NX) < settings.enough:
         if logged is not None:
             report |= {"too_few": len(logged.transition_NX), "enough": settings.enough}

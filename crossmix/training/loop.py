@@ -1,8 +1,8 @@
 """Training: pathwise through the market's closed form, then rounds of a learner on sampled cycles.
 
-`config.train.agent` names the agent (`crossmix.agents.learner`): which phases there are, and what plays the rounds;
-`train.ranks` processes share every batch. The best actor by validation is kept; a killed run resumes from its
-checkpoint (`crossmix.training.run`). Training seeds and market seeds are different things.
+`config.train.agent`, or `agent_of_history`, names the agent (`crossmix.agents.learner`): which phases there are, and
+what plays the rounds; `train.ranks` processes share every batch. The best actor by validation is kept; a killed run
+resumes from its checkpoint (`crossmix.training.run`). Training seeds and market seeds are different things.
 
 Shapes: B batch, P platforms.
 """
@@ -268,7 +268,7 @@ def _curve(run: TrainingRun, uniform_ratio: float) -> dict[str, Any]:
         "env_steps": progress.env_steps,
         "seed": settings.seed,
         "market_seed": settings.market_seed,
-        "agent": settings.agent,
+        "agent": run.agent.name,
         "key": run.key(),
         "ranks": ranks.size(),
         "platforms": list(run.market.platforms),

@@ -45,6 +45,7 @@ def meta(config: Config, market: Path, policy: Path, out: Path, work: Path) -> d
         TrainingError: the loss or a parameter is not finite; the last checkpoint is kept.
     """
     fitted, settings = load(market), config.meta
+    iterations = settings.iterations_of_history if fitted.of_totals else settings.iterations
     trained = TrainedPolicy.load(policy)
     actor = trained.policy().train()
     learner = MAML(actor, settings)
@@ -62,8 +63,8 @@ def meta(config: Config, market: Path, policy: Path, out: Path, work: Path) -> d
     started = time.monotonic() - (points[-1]["seconds"] if points else 0.0)
     if not points:
         best = _validate(config, learner, held, 0, points, best, started)
-    bar = tqdm(total=settings.iterations, initial=done, desc="meta maml", unit="iteration", mininterval=2.0)
-    while done < settings.iterations:
+    bar = tqdm(total=iterations, initial=done, desc="meta maml", unit="iteration", mininterval=2.0)
+    while done < iterations:
         pairs = [
             environments(config, draw_task(bases, settings.seed, done * settings.batch_tasks + number), done, number)
             for number in range(settings.batch_tasks)
@@ -72,7 +73,7 @@ def meta(config: Config, market: Path, policy: Path, out: Path, work: Path) -> d
         _require_finite(learner, value, checkpoint)
         done += 1
         bar.update()
-        if done % settings.validate_every == 0 or done == settings.iterations:
+        if done % settings.validate_every == 0 or done == iterations:
             best = _validate(config, learner, held, done, points, best, started)
             bar.set_postfix_str(f"of the start {points[-1]['adapted']:.4f}")
             _save(checkpoint, key, learner, done, points, best)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from crossmix import ranks
-from crossmix.agents.learner import AGENTS, Learner, Replay, Setup, own_settings
+from crossmix.agents.learner import AGENTS, Agent, Learner, Replay, Setup, own_settings
 from crossmix.agents.policy import Policy
 from crossmix.config import Config, digest
 from crossmix.files import replacing
@@ -86,7 +86,7 @@ class TrainingRun:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.pathwise_optimiser, settings.pathwise.updates, eta_min=0.02 * settings.pathwise.learning_rate
         )
-        self.agent = AGENTS.get(settings.agent)
+        self.agent = agent_of(config, market, planned=plan is not None)
         self.learner = self._learner()
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(phase=self.first_phase())
@@ -252,6 +252,16 @@ class TrainingRun:
         if writers == ranks.size():
             return every[ranks.rank() * self.rows : (ranks.rank() + 1) * self.rows]
         return every[ranks.rank() :: ranks.size()]
+
+
+def agent_of(config: Config, market: Market, *, planned: bool) -> Agent:
+    """What trains in a market: `train.agent`, or `train.agent_of_history`.
+
+    Args:
+        planned: the policy starts from a plan of it.
+    """
+    settings = config.train
+    return AGENTS.get(settings.agent_of_history if market.of_totals and planned else settings.agent)
 
 
 def training_key(config: Config, market: str) -> str:

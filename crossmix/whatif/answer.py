@@ -12,6 +12,7 @@ import torch
 
 from crossmix.config import ConfigError
 from crossmix.evaluate.decision.standing import Standing
+from crossmix.schema import Held, together
 from crossmix.whatif.curves import Curve, response_curves
 from crossmix.whatif.perturbation import Perturbation, perturbations
 from crossmix.whatif.scene import Scene
@@ -62,6 +63,15 @@ class WhatIf:
     """Platforms where the campaign never spent: what is said of them is borrowed from others."""
     standing: Standing | None = None
     """How far to trust it; `None`: the market was asked apart from a run."""
+    held: tuple[Held, ...] = ()
+    """Money of the history that no split moves: of all campaigns together."""
+    alone: bool = True
+    """The market knows no other campaign."""
+
+    @property
+    def together(self) -> str | None:
+        """What a cycle costs with what is held; `None`: nothing is, or it is not this campaign's alone."""
+        return together(self.budget, self.held, self.currency) if self.held and self.alone else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; what is undefined is null."""
@@ -76,6 +86,8 @@ def ask(
     *,
     simulated_cycles: int = 400,
     standing: Standing | None = None,
+    held: Sequence[Held] = (),
+    alone: bool = True,
 ) -> WhatIf:
     """Answer every question about a scene.
 
@@ -84,6 +96,8 @@ def ask(
         targets: (cpa | roas, target).
         simulated_cycles: per design point of Fig. 4; 0 leaves it out.
         standing: of the run whose market it is.
+        held: money of its history that no split moves.
+        alone: whether the market knows no other campaign.
 
     Raises:
         ConfigError: a budget or target that cannot be.
@@ -114,6 +128,8 @@ def ask(
         perturbations=perturbations(scene, cycles=simulated_cycles) if simulated_cycles else (),
         untried=scene.untried,
         standing=standing,
+        held=tuple(held),
+        alone=alone,
     )
 
 

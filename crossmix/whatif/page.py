@@ -54,6 +54,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
         responses=_responses(answer),
         perturbations=_perturbations(answer),
         notes=COVERS,
+        held=[*(one.sentence for one in answer.held), *([answer.together] if answer.together else [])],
     )
     if path is not None:
         path.write_text(text, encoding="utf-8")
@@ -63,7 +64,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
 def _headline(answer: WhatIf) -> str:
     now = answer.budgets[0]
     gain = number(100 * now.gain.value / max(now.today.revenue.value, 1e-12))
-    if now.gain.low <= 0:
+    if now.gain.low <= 0 and not (answer.standing and answer.standing.word == "proved"):
         return (
             f"Today’s split of {number(answer.budget)} {answer.currency} per cycle can hardly be bettered: the best "
             f"one should earn {gain}{THIN}% more, within the fitting error."
@@ -135,8 +136,28 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
                 else _cell(plan.marginal_roi),
             }
             for plan, now in pairs
-        ],
+        ]
+        + _fixed(answer, one.best.budget),
     )
+
+
+def _fixed(answer: WhatIf, budget: float) -> list[dict[str, Cell]]:
+    """Rows of money that is held: its amount, and what a cycle costs with it."""
+    whose = "" if answer.alone else ", of all campaigns"
+    rows = [(one.platform, f"held at its plan{whose}", one.today) for one in answer.held]
+    if answer.held and answer.alone:
+        rows.append(("all money", "with what is held", budget + sum(one.today for one in answer.held)))
+    columns = ("Today", "Best share", *(title(key) for key in ("revenue", "conversions", "cpa", "roas", "utilisation")))
+    none = dict.fromkeys((*columns, "Marginal ROI"), NOTHING)
+    return [
+        {
+            "Platform": Cell(name, "", what),
+            **{key: none[key] for key in ("Today", "Best share")},
+            "Amount": Cell(number(amount), "num"),
+            **none,
+        }
+        for name, what, amount in rows
+    ]
 
 
 def _table(caption: str, rows: Sequence[Mapping[str, Cell]]) -> Table:

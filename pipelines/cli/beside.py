@@ -5,21 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossmix.config import ConfigError
-from crossmix.schema import Meta
+from crossmix.schema import Held, Meta
 from pipelines.local import step_folder
 
 
 def beside(out: Path | None) -> list[str]:
     """Sentences for a person; none where the run held nothing, or there is no run with its data."""
-    if out is None:
-        return []
+    meta = _meta(out)
+    return [] if meta is None else [*(one.sentence for one in meta.held), *(one.sentence for one in meta.stopped)]
+
+
+def held(out: Path | None) -> tuple[Held, ...]:
+    """Money of a run's history that no split moves."""
+    meta = _meta(out)
+    return () if meta is None else tuple(meta.held)
+
+
+def _meta(out: Path | None) -> Meta | None:
     try:
-        meta = Meta.found(step_folder(out, "ingest"))
+        return None if out is None else Meta.found(step_folder(out, "ingest"))
     except ConfigError:
-        return []
-    if meta is None:
-        return []
-    return [*(one.sentence for one in meta.held), *(one.sentence for one in meta.stopped)]
+        return None
 
 
-__all__ = ["beside"]
+__all__ = ["beside", "held"]

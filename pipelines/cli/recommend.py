@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crossmix.allocate import Allocation, LimitChange, explain
 from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
+from crossmix.schema import Held, together
 from pipelines.cli import standing as known
 from pipelines.local import step_folder
 
@@ -26,6 +27,10 @@ class Answer:
     """`None`: the bundle tells no gates."""
     untried: frozenset[str] = frozenset()
     """Platforms where the campaign never spent: what they earn is borrowed from others."""
+    held: tuple[Held, ...] = ()
+    """Money that no split moves, of all campaigns together."""
+    alone: bool = True
+    """The bundle knows no other campaign."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -35,7 +40,7 @@ class Answer:
     def table(self) -> str:
         """The answer for a terminal."""
         lines = [] if self.standing is None else [*self.standing.lines(), ""]
-        return "\n".join([*lines, table(self.allocation, self.untried)])
+        return "\n".join([*lines, table(self.allocation, self.untried, self.held, alone=self.alone)])
 
 
 def bundle_of(out: Path) -> Path:
@@ -89,7 +94,15 @@ def allocate(
             change=change(limits, freeze),
             previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
         )
-        answers.append(Answer(split, known.of_bundle(loaded, out, name), known.untried(out, name)))
+        answers.append(
+            Answer(
+                split,
+                known.of_bundle(loaded, out, name),
+                known.untried(out, name),
+                loaded.held,
+                len(loaded.campaigns) == 1,
+            )
+        )
     return tuple(answers)
 
 
@@ -121,16 +134,20 @@ def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
     return LimitChange(minimum=minimum, maximum=maximum, freeze=frozenset(freeze))
 
 
-def table(answer: Allocation, untried: frozenset[str] = frozenset()) -> str:
+def table(
+    answer: Allocation, untried: frozenset[str] = frozenset(), held: Sequence[Held] = (), *, alone: bool = True
+) -> str:
     """The answer for a terminal.
 
     Args:
         untried: platforms where the campaign never spent, of which no marginal ROI is told.
+        held: money that no split moves.
+        alone: whether no other campaign is split beside it.
     """
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     wide = max(len(platform.reason) for platform in answer.platforms)
-    width = max(len("platform"), *(len(platform.platform) for platform in answer.platforms))
+    width = max(len("platform"), *(len(one.platform) for one in (*answer.platforms, *held)))
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
         "",
@@ -147,8 +164,11 @@ def table(answer: Allocation, untried: frozenset[str] = frozenset()) -> str:
             f"  {platform.expected_revenue:10,.2f}   {marginal}"
             f"  {platform.reason:{wide}}  {platform.differs or 'not known'}"
         )
+    whose = "" if alone else ", of all campaigns"
+    lines += [f"{one.platform:{width}}    held  {one.today:10,.2f}   at its plan{whose}" for one in held]
     lines += [
         "",
+        *([together(answer.budget, held, answer.currency)] if held and alone else []),
         f"expected revenue {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval [{low:,.2f}, {high:,.2f}] "
         f"({error}); ROI {answer.expected_roi:.2f}",
         f"the plan's static split should earn {answer.static_revenue:,.2f}",

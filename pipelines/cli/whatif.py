@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crossmix.config import ConfigError
 from pipelines.cli import standing
+from pipelines.cli.beside import held
 from pipelines.cli.recommend import change
 from pipelines.local import step_folder
 
@@ -53,8 +54,9 @@ def ask(
 
     day = _weekday(weekday)
     typed = [(text, _amount(text)) for text in budgets]
+    market = _market(out)
     scene = whatif.make_scene(
-        _market(out),
+        market,
         campaign,
         weekday=day,
         present=present,
@@ -63,7 +65,14 @@ def ask(
     )
     amounts = [(text, number * scene.budget if relative else number) for text, (number, relative) in typed]
     targets = [(kind, value) for kind, value in (("cpa", target_cpa), ("roas", target_roas)) if value is not None]
-    return whatif.ask(scene, amounts, targets, standing=standing.of_run(out, scene.campaign))
+    return whatif.ask(
+        scene,
+        amounts,
+        targets,
+        standing=standing.of_run(out, scene.campaign),
+        held=held(out),
+        alone=len(market.campaigns) == 1,
+    )
 
 
 def _market(out: Path) -> Market:
@@ -176,10 +185,10 @@ def _budgets(answer: WhatIf) -> list[str]:
 
 
 def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
-    held = {price.platform: price for price in one.limits}
+    bounds = {price.platform: price for price in one.limits}
     rows = [("platform", "today", "best", "amount", "revenue", "CPA", "ROAS", "utilisation", "marginal ROI", "limit")]
     for best, now in sorted(zip(one.best.platforms, answer.today, strict=True), key=lambda pair: -pair[0].share.value):
-        price = held.get(best.platform)
+        price = bounds.get(best.platform)
         rows.append(
             (
                 best.platform,
@@ -194,6 +203,10 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
                 _limit(best.platform, price, answer.untried),
             )
         )
+    fixed = [(held.platform, "held", held.today) for held in answer.held]
+    if answer.together:
+        fixed.append(("all money", "", one.best.budget + sum(held.today for held in answer.held)))
+    rows += [(name, "-", what or "-", f"{amount:,.0f}", *["-"] * 5, "") for name, what, amount in fixed]
     low, high = one.best.cycle_revenue
     lines = [f"best split of {one.best.budget:,.0f} ({one.label})", "", *_grid(rows, left={0, 9})]
     lines += [

@@ -8,7 +8,7 @@ number of queries. The forms are `serving.page.desk`'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +20,7 @@ from crossmix.ledger import quarantine
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import StoreAwayError
 from crossmix.metrics import ARMS
+from crossmix.schema import together
 from serving.page import curves, delivery, desk, export, loop
 from serving.page import view as page_view
 from serving.page.dates import MOST_DAYS, Range, RangeError
@@ -148,6 +149,7 @@ def gather(live: Live, status: Status, trail: Trail, answers: Answers, asked: As
             "digest": serving.bundle.digest,
             "since": datetime.fromtimestamp(serving.since, UTC).isoformat(),
             "gates": [dict(gate) for gate in serving.bundle.manifest.get("gates") or ()],
+            "held": [asdict(one) | {"sentence": one.sentence} for one in serving.bundle.held],
         },
         "ended": None
         if snapshot.ended is None
@@ -281,6 +283,9 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         "campaign_id": one.campaign_id,
         "currency": one.currency,
         "cycle_budget": one.cycle_budget,
+        "together": together(one.cycle_budget, live.bundle.held, one.currency)
+        if live.bundle.held and len(live.campaigns) == 1
+        else None,
         "weights": weights,
         "arms": {arm: {key: answer.get(key) for key in keys} for arm, answer in arms.items()},
         "platforms": platforms if arms else [],

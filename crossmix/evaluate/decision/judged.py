@@ -38,7 +38,6 @@ TRIAL = 0.05
 AHEAD = 4
 """Blocks over which a change is kept: their level errors average."""
 RESAMPLES = 2_000
-LEVELS = (0.025, 0.975)
 LEAST_BLOCKS = 4
 """Held-out blocks below which a back-test says nothing."""
 SURE = 1.645
@@ -56,10 +55,8 @@ class Judged:
     """The same by platform: revenue then less now."""
     realised_W: Array
     """What it would have gained in each held-out block at the level that came."""
-    weeks: tuple[float, float, float]
-    """Mean of them, and the ends of its 95 % interval by redrawn blocks; NaN without blocks."""
-    weeks_above: float
-    """Part of the redrawn means above 0."""
+    weeks_R: Array
+    """Means of redrawn blocks; empty without blocks."""
     known_error_P: Array
     off_P: Array
     off_error_P: Array
@@ -71,6 +68,15 @@ class Judged:
     def probability(self) -> float:
         """That the change earns more than as today."""
         return float((self.gain_N > 0).mean())
+
+    @property
+    def weeks_above(self) -> float:
+        """Part of the redrawn blocks' means above 0."""
+        return float((self.weeks_R > 0).mean()) if len(self.weeks_R) else 0.0
+
+    def weeks(self, sure: float) -> tuple[float, float, float] | None:
+        """Mean of the held-out blocks, and the ends of its interval (`ends`); `None` without blocks."""
+        return (float(self.realised_W.mean()), *ends(self.weeks_R, sure)) if len(self.realised_W) else None
 
     def sure(self, least: float) -> bool:
         """Whether draws and held-out weeks both say so, and no money that moved in those weeks says otherwise."""
@@ -86,11 +92,9 @@ class Judged:
         high = mean + 1.96 * float(np.sqrt(((shifted_P * ratio_P * self.off_error_P) ** 2).sum()))
         return (mean, high) if high < 0 else None
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of its gain."""
-        low, high = np.quantile(self.gain_N, LEVELS)
-        return float(low), float(high)
+    def interval(self, sure: float) -> tuple[float, float]:
+        """Ends of the interval of its gain (`ends`)."""
+        return ends(self.gain_N, sure)
 
     @property
     def new_P(self) -> npt.NDArray[np.bool_]:
@@ -118,10 +122,9 @@ class Judged:
 
     def more_weeks(self, sure: float = SURE) -> int | None:
         """The same of the back-test's mean."""
-        mean, low, high = self.weeks
-        error = (high - low) / (2 * 1.96)
-        if not np.isfinite(mean) or mean <= 0:
+        if not len(self.realised_W) or self.realised_W.mean() <= 0:
             return None
+        mean, error = float(self.realised_W.mean()), float(self.weeks_R.std())
         return max(int(np.ceil(self.held_out * ((sure * error / mean) ** 2 - 1))), 1)
 
 
@@ -132,6 +135,16 @@ def furthest(ways: Sequence[Judged], sure: float) -> Judged | None:
         ways: of one change, the whole way first.
     """
     return next((one for one in ways if one.sure(sure)), None)
+
+
+def ends(value_N: Array, sure: float) -> tuple[float, float]:
+    """Ends of the interval of probability 2 `sure` - 1, each of them a value that was drawn.
+
+    What is proved is one-sided: at least `sure` of the values are above 0. Exactly then the lower end of this interval
+    is; that of 95 % would lie below 0 for many a gain that is proved with 95 %.
+    """
+    low = float(np.quantile(value_N, 1 - sure, method="higher"))
+    return low, max(float(np.quantile(value_N, sure, method="lower")), low)
 
 
 def redrawn(value_W: Array, rng: np.random.Generator) -> Array:
@@ -166,18 +179,12 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     grown_NP = shape_NP * np.exp(bent_NP) - 1
     by_platform_NP = np.where(change.now_P > 0, change.now_P * grown_NP, change.then_NP * new_NP) * level_NP
     realised_W = ((change.then_P - change.now_P) * np.exp(level_WP)).sum(1)
-    weeks, above = (float("nan"),) * 3, 0.0
-    if len(realised_W):
-        mean_R = redrawn(realised_W, np.random.default_rng(0))
-        low, high = np.quantile(mean_R, LEVELS)
-        weeks, above = (float(realised_W.mean()), float(low), float(high)), float((mean_R > 0).mean())
     return Judged(
         change=change,
         gain_N=by_platform_NP.sum(1),
         by_platform_NP=by_platform_NP,
         realised_W=realised_W,
-        weeks=weeks,
-        weeks_above=above,
+        weeks_R=redrawn(realised_W, np.random.default_rng(0)) if len(realised_W) else np.zeros(0),
         known_error_P=known_P,
         off_P=off_P,
         off_error_P=off_error_P,

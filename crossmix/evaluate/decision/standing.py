@@ -6,6 +6,7 @@ Proved: every required gate passed. Plausible: none failed, and the change earns
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -51,7 +52,7 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
         reason = _missed(missed) if missed else _unsure(own, decision)
-        hardly = own.gain_ci95[1] <= LITTLE * own.revenue
+        hardly = own.gain_interval[1] <= LITTLE * own.revenue
         if hardly:
             lacks = f"; {_missed(missed)}" if missed else ""
             reason = f"today's split can hardly be bettered: {_gain(own, decision)}{lacks}"
@@ -84,16 +85,26 @@ def _missed(missed: Sequence[GateRow]) -> str:
 
 
 def _gain(own: CampaignDecision, decision: Decision) -> str:
-    low, high = own.gain_ci95
+    low, high = own.gain_interval
     what = "the recommended split"
     if own.part < 1:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
         what = f"going {own.part:.0%} of the way to the best split ({shares})"
     return (
-        f"{what} earns {own.gain:+,.2f} [{low:+,.2f}, {high:+,.2f}] {decision.currency} per cycle "
-        f"against as today ({own.gain / max(own.revenue, 1e-12):+.1%}), "
-        f"more with probability {own.probability:.2f}"
+        f"{what} earns {own.gain:+,.2f} {decision.currency} per cycle against as today "
+        f"({own.gain / max(own.revenue, 1e-12):+.1%}), {interval(low, high, decision.sure)}, "
+        f"more with probability {probability(own.probability)}"
     )
+
+
+def interval(low: float, high: float, sure: float) -> str:
+    """An interval of `judged.ends`, with its probability."""
+    return f"{100 * (2 * sure - 1):.3g} % interval [{low:+,.2f}, {high:+,.2f}]"
+
+
+def probability(value: float) -> str:
+    """Rounded towards less, so that what falls short of a threshold does not read as if it reached it."""
+    return "above 0.99" if value > 0.995 else f"{math.floor(100 * value + 1e-9) / 100:.2f}"
 
 
 def _unsure(own: CampaignDecision, decision: Decision) -> str:

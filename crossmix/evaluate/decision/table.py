@@ -97,12 +97,13 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
         sure=config.gates.decision,
         plausible=config.gates.plausible,
         campaigns=tuple(
-            _campaign(market, one, proved) for one, proved in zip(found.campaigns, found.proved, strict=True)
+            _campaign(market, one, proved, config.gates.decision)
+            for one, proved in zip(found.campaigns, found.proved, strict=True)
         ),
     )
 
 
-def _campaign(market: Market, one: Judged, proved: bool) -> CampaignDecision:
+def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> CampaignDecision:
     change = one.change
     test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P)
     plain = asdict(test)
@@ -114,9 +115,9 @@ def _campaign(market: Market, one: Judged, proved: bool) -> CampaignDecision:
         part=change.part,
         revenue=float(change.now_P.sum()),
         gain=float(one.gain_N.mean()),
-        gain_ci95=one.interval,
+        gain_interval=one.interval(sure),
         probability=one.probability,
-        weeks=one.weeks if len(one.realised_W) else None,
+        weeks=one.weeks(sure),
         blocks=len(one.realised_W),
         more_cycles=one.more(),
         platforms=tuple(

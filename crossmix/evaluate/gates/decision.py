@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
-from crossmix.evaluate.decision.judged import LEAST_BLOCKS, LEVELS, Judged, redrawn
+from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn
+from crossmix.evaluate.decision.standing import interval
 from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
 from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, PASS, Gate, days_more
 
@@ -32,10 +33,10 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     least = case.config.gates.decision
     gain_N = np.sum([one.gain_N for one in judged], 0)
     probability = float((gain_N > 0).mean())
-    low, high = np.quantile(gain_N, LEVELS)
+    low, high = ends(gain_N, least)
     now = sum(float(one.change.now_P.sum()) for one in judged)
     detail = (
-        f"{gain_N.mean():+,.2f} [{low:+,.2f}, {high:+,.2f}] {case.market.currency} per cycle against as today, "
+        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, {interval(low, high, least)}, "
         f"{gain_N.mean() / max(now, 1e-12):+.1%} of revenue{_parts(judged)}"
     )
     verdict = PASS if probability >= least else FAIL if probability <= 1 - least else INSUFFICIENT
@@ -83,10 +84,10 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
         return case.gate("decision.weeks", None, threshold, INSUFFICIENT, detail)
     realised_W = np.sum([one.realised_W for one in judged], 0)
     mean_R = redrawn(realised_W, np.random.default_rng(0))
-    above, (low, high) = float((mean_R > 0).mean()), np.quantile(mean_R, LEVELS)
+    above, (low, high) = float((mean_R > 0).mean()), ends(mean_R, least)
     detail = (
-        f"{realised_W.mean():+,.2f} [{low:+,.2f}, {high:+,.2f}] {case.market.currency} per cycle at the levels of "
-        f"{blocks} held-out weeks; gained in {int((realised_W > 0).sum())} of them"
+        f"{realised_W.mean():+,.2f} {case.market.currency} per cycle at the levels of {blocks} held-out weeks, "
+        f"{interval(low, high, least)}; gained in {int((realised_W > 0).sum())} of them"
     )
     for one in judged:
         if one.otherwise is not None:

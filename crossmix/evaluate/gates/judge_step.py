@@ -92,6 +92,7 @@ def judge(
         out / "bundle",
         rows,
         {"market_digest": fitted.digest, "training_seed": config.train.seed, "evaluate": digest(config.evaluate)},
+        [asdict(one) for one in log.meta.held],
     )
     evaluation = {
         "platforms": fitted.platforms,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from crossmix import bundle as bundles
 from crossmix.artifacts import FeedbackReport, GateTable, Lead, ReadaptationJudged, ServingVersion
+from crossmix.bundle import manifest as manifests
 from crossmix.config import Config, digest
 from crossmix.evaluate.gates.flights import Flights, fly
 from crossmix.evaluate.gates.publish import publish_bundle
@@ -53,7 +54,9 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     outcome, reason = verdict(failed)
     rows = [asdict(gate) for gate in gates]
     lineage = {"market_digest": refitted.digest, "parent": version.bundle_digest, "evaluate": digest(config.evaluate)}
-    bundles.annotate(out / "bundle", rows, lineage)
+    # What no split moves is of the history that the champion was fitted on.
+    held = manifests.read_manifest(champion / "bundle").get("held", ())
+    bundles.annotate(out / "bundle", rows, lineage, held)
     GateTable.of({"gates": rows, "passed": not failed}).save(out)
     if (champion / "features").is_dir():
         shutil.copytree(champion / "features", out / "features")

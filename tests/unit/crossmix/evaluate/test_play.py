@@ -67,8 +67,8 @@ def test_limits_are_recorded_as_they_stood_when_the_act_chose() -> None:
     np.testing.assert_allclose(played.high_TBP[:, 0, 1], [1.0, 0.9, 0.8], atol=1e-7)
 
 
-def test_without_auctions_there_is_no_expected_revenue(market: Market) -> None:
-    played = play(_world(market, "counts"), _greedy, 2)
+def test_where_nothing_is_drawn_there_is_no_expected_revenue(market: Market) -> None:
+    played = play(_world(market, "expected"), _greedy, 2)
     assert np.isnan(played.of("expected_revenue")).all()
     assert np.isfinite(played.of("revenue")).all()
 

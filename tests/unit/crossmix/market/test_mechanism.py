@@ -1,6 +1,7 @@
 """The mechanism in three fidelities, and the prices beneath it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -77,9 +78,11 @@ def test_counts_and_expected_agree_with_the_auctions(kind: str, part: float) -> 
     assert (drawn.spend <= budget * (1 + 1e-5)).all()
 
 
-def test_the_expected_revenue_of_the_auctions_is_the_mean_of_their_revenue() -> None:
+@pytest.mark.parametrize("play", [exact, counts])
+@pytest.mark.parametrize("part", [0.01, 0.2])
+def test_the_expected_revenue_of_what_was_won_is_the_mean_of_its_revenue(play: Any, part: float) -> None:
     conditions = _conditions("empirical", 3_000)
-    judged = exact(conditions, 0.2 * conditions.supply_cost(), torch.Generator().manual_seed(1))
+    judged = play(conditions, part * conditions.supply_cost(), torch.Generator().manual_seed(1))
     assert judged.expected_revenue is not None
     error = 5 * (judged.revenue - judged.expected_revenue).std(0) / 3_000**0.5
     assert ((judged.revenue - judged.expected_revenue).mean(0).abs() < error).all()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
 from crossmix.evaluate.decision.change import Change
-from crossmix.evaluate.decision.judged import BEYOND, PRIOR, Judged, furthest, judged
+from crossmix.evaluate.decision.judged import BEYOND, PRIOR, Judged, ends, furthest, judged
 
 TRIED = np.ones(2, bool)
 
@@ -89,11 +91,16 @@ def test_levels_that_came_are_what_the_weeks_would_have_gained() -> None:
     """Where a brings 30 % less and b 40 % more than fitted, the change loses."""
     worse = (float(np.log(0.7)), float(np.log(1.4)))
     one = judge(level_W=(worse,) * 8)
-    assert one.weeks[0] == pytest.approx(70 * 0.7 - 50 * 1.4)
+    weeks = one.weeks(0.95)
+    assert weeks is not None
+    assert weeks[0] == pytest.approx(70 * 0.7 - 50 * 1.4)
     assert (one.weeks_above, one.probability) == (0.0, 0.0)
     mixed = judge(level_W=((0.0, 0.0), worse) * 4)
-    assert mixed.weeks[0] == pytest.approx((20 + 70 * 0.7 - 50 * 1.4) / 2)
-    assert mixed.weeks[1] < 0 < mixed.weeks[2]
+    found = mixed.weeks(0.95)
+    assert found is not None
+    assert found[0] == pytest.approx((20 + 70 * 0.7 - 50 * 1.4) / 2)
+    assert found[1] < 0 < found[2]
+    assert judge(level_W=()).weeks(0.95) is None
     assert not mixed.sure(0.95)
     assert judge(level_W=((0.0, 0.0),) * 3).sure(0.95) is False  # three blocks tell nothing
 
@@ -145,3 +152,32 @@ def test_the_longest_part_that_is_sure_is_taken() -> None:
     unsure, sure = judge(made(part=1.0), known=0.2), judge(made(part=0.5))
     assert furthest([unsure, sure, judge(made(part=0.25))], 0.95) is sure
     assert furthest([unsure], 0.95) is None
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    draws=st.integers(20, 2_000), mean=st.floats(-2, 4), sure=st.floats(0.55, 0.995), seed=st.integers(0, 2**32 - 1),
+    whole=st.booleans(),
+)  # fmt: skip
+def test_an_interval_lies_above_0_where_the_gain_is_as_sure_as_that(
+    draws: int, mean: float, sure: float, seed: int, whole: bool
+) -> None:
+    """Of any drawn gains, ties at 0 among them: what is proved never shows an interval that holds 0."""
+    gain_N = np.random.default_rng(seed).normal(mean, 1, draws)
+    if whole:
+        gain_N = np.round(gain_N)
+    low, high = ends(gain_N, sure)
+    assert low <= high
+    if (gain_N > 0).mean() >= sure:
+        assert low > 0
+    if (gain_N > 0).mean() < sure - 1 / draws:
+        assert low <= 0
+    if (gain_N > 0).mean() <= 1 - sure:
+        assert high <= 0
+
+
+@pytest.mark.parametrize("nothing", [19, 20, 21])
+def test_the_threshold_itself_is_above_0(nothing: int) -> None:
+    """Of 400 draws 20 may bring nothing, however much they lose."""
+    gain_N = np.concatenate([np.full(nothing, -1e6), np.full(400 - nothing, 1.0)])
+    assert (ends(gain_N, 0.95)[0] > 0) == ((gain_N > 0).mean() >= 0.95) == (nothing <= 20)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow, PlatformChange
-from crossmix.evaluate.decision.standing import sentence, standing
+from crossmix.evaluate.decision.standing import probability, sentence, standing
 
 TEST = FirstTest(platform="tiktok", low=70.0, high=130.0, block=7, cycles=56, elasticity_error=0.05, settles=True)
 OWN = CampaignDecision(
@@ -17,7 +17,7 @@ OWN = CampaignDecision(
     part=1.0,
     revenue=2000.0,
     gain=120.0,
-    gain_ci95=(20.0, 220.0),
+    gain_interval=(20.0, 220.0),
     probability=0.98,
     weeks=(110.0, 60.0, 160.0),
     blocks=8,
@@ -57,8 +57,8 @@ def test_proved_says_what_it_gains() -> None:
     found = standing([PASSED], decision(OWN), "x")
     assert (found.word, found.first_test) == ("proved", None)
     assert found.lines() == [
-        "PROVED: the recommended split earns +120.00 [+20.00, +220.00] EUR per cycle against as today (+6.0%), "
-        "more with probability 0.98"
+        "PROVED: the recommended split earns +120.00 EUR per cycle against as today (+6.0%), "
+        "90 % interval [+20.00, +220.00], more with probability 0.98"
     ]
 
 
@@ -91,7 +91,7 @@ def test_a_gate_that_failed_makes_an_answer_not_enough_whatever_else() -> None:
 
 
 def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
-    idle = replace(OWN, gain=1.0, gain_ci95=(-8.0, 9.0), probability=0.6, proved=False)
+    idle = replace(OWN, gain=1.0, gain_interval=(-8.0, 9.0), probability=0.6, proved=False)
     found = standing([LACKS], decision(idle), "x")
     assert found.word == "plausible"
     assert found.reason.startswith("today's split can hardly be bettered: the recommended split earns +1.00")
@@ -125,3 +125,15 @@ def test_a_test_of_what_was_never_tried_and_one_that_may_not_settle() -> None:
     long = sentence(replace(TEST, settles=False, block=1, cycles=8), "EUR", 168)
     assert "EUR per cycle of 168 h on tiktok in turn, 7 days each, for 56 days" in long
     assert long.endswith("which narrows the answer and may not settle it")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.9499, "0.94"), (0.95, "0.95"), (0.99, "0.99"), (0.996, "above 0.99"), (1.0, "above 0.99")]
+)
+def test_a_probability_never_reads_as_more_than_it_is(value: float, shown: str) -> None:
+    assert probability(value) == shown
+
+
+def test_the_interval_is_that_of_the_proof() -> None:
+    strict = replace(decision(OWN), sure=0.975)
+    assert "95 % interval [+20.00, +220.00]" in standing([PASSED], strict, "x").reason
