@@ -157,9 +157,14 @@ class Market:
     def __post_init__(self) -> None:
         cells = self.static.shape
         neutral = {name: torch.full(cells, level, dtype=self.static.dtype) for name, level in NEUTRAL.items()}
-        object.__setattr__(self, "value", neutral | self.value)
-        object.__setattr__(self, "error", {name: torch.zeros_like(one) for name, one in neutral.items()} | self.error)
-        object.__setattr__(self, "provenance", dict.fromkeys(NEUTRAL, "assumed") | self.provenance)
+        usual: dict[str, dict[str, Any]] = {
+            "value": neutral,
+            "error": {name: torch.zeros_like(one) for name, one in neutral.items()},
+            "provenance": dict.fromkeys(NEUTRAL, "assumed"),
+        }
+        for name, given in usual.items():
+            if not given.keys() <= getattr(self, name).keys():  # a whole table stays the one that was passed
+                object.__setattr__(self, name, given | getattr(self, name))
         if not self.untried.numel():
             object.__setattr__(self, "untried", torch.zeros(cells, dtype=torch.bool))
 

@@ -60,7 +60,10 @@ def row_of(
 
 
 def rows_of(known: Sequence[Known], platforms: Sequence[str], window: int, decay: float) -> list[Row]:
-    """A row for each, bit by bit what it is alone: those of equally many cycles are made together."""
+    """A row for each, what it is alone: those of equally many cycles are made together.
+
+    But for float32's last bits: some processors add a window of many flights in another order than that of one.
+    """
     by_cycles: dict[int, list[int]] = {}
     for number, one in enumerate(known):
         by_cycles.setdefault(len(one.cells.told_CP), []).append(number)

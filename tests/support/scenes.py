@@ -30,7 +30,7 @@ def exact_market(market: Market, **errors: float) -> Market:
 
 def first_platform(market: Market) -> Market:
     one = {name: table[:, :1] for name, table in market.value.items()}
-    cut = ("price", "price_law", "volume_week", "response_week", "minimum", "maximum", "step", "freeze")
+    cut = ("price", "price_law", "volume_week", "response_week", "minimum", "maximum", "step", "freeze", "untried")
     return replace(
         market,
         platforms=market.platforms[:1],
