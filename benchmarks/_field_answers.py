@@ -21,10 +21,14 @@ from benchmarks._field_responses import Array, best
 from benchmarks._field_worlds import World
 from crossmix import whatif
 from crossmix.config import Config, load
+from crossmix.evaluate.decision.table import Decided, as_today, decided
 from crossmix.ingest.step import ingest
 from crossmix.market.fit.fit import fit
+from crossmix.market.fit.log import read
 from crossmix.market.model import Market
+from crossmix.market.model import load as load_judged
 from crossmix.market.model import load_served as load_market
+from crossmix.schema import Dataset
 
 FACTORS = (0.5, 1.0, 2.0)
 """Of today's budget, at which revenue is asked for."""
@@ -49,6 +53,12 @@ class Answer:
     """What was asked -> (truth, low, high) of every campaign, or of every campaign and platform that ran."""
     seconds: float
     """Processor time of ingest, fit and the recommended split."""
+    accepted_CP: Array
+    """Today's split with the changes that the gate `decision` lets pass; where it lets none pass, today's."""
+    sure: float
+    """P(gain > 0) of the surest campaign's change, as the gate judged it."""
+    judging: float
+    """Processor time of that judgement."""
 
 
 def product(world: World, folder: Path) -> Answer:
@@ -68,6 +78,9 @@ def product(world: World, folder: Path) -> Answer:
     budget_C = world.today_CP.sum(1) * world.days_per_row
     answers = {name: whatif.best_split(scenes[name], float(budget_C[c])) for c, name in _campaigns(world, market)}
     seconds = time.process_time() - began
+    began = time.process_time()
+    judged = _judged(config, dataset, fitted, market)
+    judging = time.process_time() - began
     split_CP = np.zeros_like(world.today_CP)
     for c, name in _campaigns(world, market):
         for plan in answers[name].best.platforms:
@@ -78,7 +91,26 @@ def product(world: World, folder: Path) -> Answer:
         today=sum(scene.budget for scene in scenes.values()) / world.days_per_row,
         intervals=_intervals(world, {c: scenes[name] for c, name in _campaigns(world, market)}),
         seconds=seconds,
+        accepted_CP=_accepted(world, market, judged),
+        sure=max(one.probability for one in judged.campaigns),
+        judging=judging,
     )
+
+
+def _judged(config: Config, dataset: Path, fitted: Path, served: Market) -> Decided:
+    """What the gate step says of the changes, from what the training period told and the held-out weeks."""
+    return decided(config, as_today(load_judged(fitted), served), read(Dataset(dataset)))
+
+
+def _accepted(world: World, market: Market, judged: Decided) -> Array:
+    split_CP = world.today_CP.copy()
+    for (c, _), one, proved in zip(_campaigns(world, market), judged.campaigns, judged.proved, strict=True):
+        if proved:
+            order = [world.platforms.index(name) for name in one.change.platforms]
+            budget = split_CP[c].sum()
+            split_CP[c] = 0.0
+            split_CP[c, order] = budget * one.change.best_P
+    return split_CP
 
 
 def _market(config: Config, dataset: Path, fitted: Path) -> Market:

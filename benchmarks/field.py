@@ -15,6 +15,8 @@ weeks. Told are, over new seeds at each call unless `--seed` names the first:
 |             | platform, of the revenue at half, once and twice the budget, whole and by platform                   |
 | width       | of those intervals, over the truth, mean                                                           |
 | CPU s       | of ingest, fit and the recommended split of every campaign                                          |
+| accepted    | histories of which the gate `decision` lets a change pass, as judged on the training period and the  |
+|             | held-out weeks; lost: of those, where the change earns less than today's split                        |
 
 Beside the product: today's split, a log-log regression of revenue on spend per platform, and PyMC-Marketing's default
 model where it is installed. Where a campaign never ran on a platform and the history can tell nothing of it, the best
@@ -38,8 +40,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 
-from benchmarks._field_answers import log_log, product, pymc, pymc_command
+from benchmarks._field_answers import Answer, log_log, product, pymc, pymc_command
 from benchmarks._field_responses import Array
 from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, SIXTY, World, world
 from benchmarks._machine import machine
@@ -52,6 +55,9 @@ WANTED = {"inside": (0.92, 0.98), "outside": (0.88, 0.99)}
 LONGEST = {SIXTY: 60.0}
 """CPU seconds that are wanted at most of ingest, fit and answer."""
 USUAL = 20.0
+LOST, WORTH, FOUND = 0.05, 0.05, 0.8
+"""Wanted: of the accepted changes at most `LOST` lose; where the best split earns more than today's by `WORTH` at
+least, `FOUND` at least are accepted."""
 SHORT = ("plain", "hill-56-days")
 WHO = ("recommended", "today", "log-log", "PyMC-Marketing")
 
@@ -81,6 +87,7 @@ def history(name: tuple[str, int], command: list[str] | None = None) -> dict[str
                 "today told over today": answer.today / float(made.today_CP.sum()),
                 "intervals": {what: _held(found) for what, found in answer.intervals.items()},
                 "cpu s": answer.seconds,
+                "decision": _decision(made, answer, probe),
             }
         if command is not None:
             try:
@@ -96,6 +103,43 @@ def _regret(made: World, split_CP: Array, probe: float) -> float:
     """Of the budgets of today, whatever the split sums up to."""
     budget_C = made.today_CP.sum(1)
     return 1 - made.revenue(split_CP) / made.revenue(made.best(budget_C, probe))
+
+
+def _decision(made: World, answer: Answer, probe: float) -> dict[str, Any]:
+    """What the accepted changes and the best split earn in truth, over today's revenue, less 1."""
+    today = made.revenue(made.today_CP)
+    return {
+        "accepted": bool((answer.accepted_CP != made.today_CP).any()),
+        "probability": answer.sure,
+        "gain": made.revenue(answer.accepted_CP) / today - 1,
+        "best gain": made.revenue(made.best(made.today_CP.sum(1), probe)) / today - 1,
+        "cpu s": answer.judging,
+    }
+
+
+def decisions(histories: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many histories' changes were accepted, how many of those lose, and how many of those worth it were found."""
+    judged = [one["decision"] for one in histories if one["refused"] is None]
+    accepted = [one for one in judged if one["accepted"]]
+    worth = [one for one in judged if one["best gain"] >= WORTH]
+    lost = _part(sum(one["gain"] < 0 for one in accepted), len(accepted))
+    found = _part(sum(one["accepted"] for one in worth), len(worth))
+    return {
+        "histories": len(judged),
+        "accepted": len(accepted),
+        "lost": lost | {"wanted": LOST, "met": bool(accepted) and lost["mean"] <= LOST},
+        "found": found | {"wanted": FOUND, "met": bool(worth) and found["mean"] >= FOUND},
+        "gain of the accepted": _mean([one["gain"] for one in accepted]),
+        "cpu s": _mean([one["cpu s"] for one in judged]),
+    }
+
+
+def _part(hits: int, of: int) -> dict[str, Any]:
+    """A rate with its exact 95 % interval; one history is one decision."""
+    if not of:
+        return {"hits": 0, "of": 0, "mean": None, "ci95": None}
+    law = stats.binomtest(hits, of).proportion_ci(0.95, "exact")
+    return {"hits": hits, "of": of, "mean": hits / of, "ci95": [float(law.low), float(law.high)]}
 
 
 def _held(found: list[tuple[float, float, float]]) -> dict[str, float]:
@@ -146,6 +190,10 @@ def measure(
         "coverage": {
             group: coverage([one for one in histories if one["kind"] in members], WANTED[group])
             for group, members in groups.items()
+        },
+        "decisions": {
+            group: decisions([one for one in histories if one["kind"] in members])
+            for group, members in ({"all": (*KINDS, SIXTY)} | groups).items()
         },
         "histories": histories,
         "machine": machine(before),
@@ -231,7 +279,24 @@ def table(result: dict[str, Any]) -> str:
     for kind, row in result["kinds"].items():
         cells = (f"{one['covered']['mean']:.2f} ({one['width']:.2f})" for one in row["coverage"].values())
         lines.append(f"{kind:<22}" + "".join(f"{cell:>18}" for cell in cells))
+    lines += [
+        "",
+        "decisions: histories whose change is accepted; of them lost; found where the best earns 5 % more",
+    ]
+    for group, row in result["decisions"].items():
+        lines.append(
+            f"  {group:<10}{row['accepted']:>4} of {row['histories']:<4} lost {_rate(row['lost'])}, found "
+            f"{_rate(row['found'])}"
+        )
     return "\n".join(lines)
+
+
+def _rate(part: dict[str, Any]) -> str:
+    if part["mean"] is None:
+        return "-"
+    low, high = part["ci95"]
+    met = "" if part["met"] else " (missed)"
+    return f"{part['hits']} of {part['of']}, {part['mean']:.3f} [{low:.3f}, {high:.3f}]{met}"
 
 
 def _covered(what: str, row: dict[str, Any]) -> str:

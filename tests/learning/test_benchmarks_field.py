@@ -67,6 +67,9 @@ def answered(made: World, split: np.ndarray) -> Answer:
         today=1.5 * float(made.today_CP.sum()),
         intervals={"revenue x1": [(true, 0.9 * true, 1.1 * true), (true, 1.1 * true, 1.2 * true)]},
         seconds=3.0,
+        accepted_CP=split,
+        sure=0.97,
+        judging=1.0,
     )
 
 
@@ -85,6 +88,39 @@ def test_regret_promise_and_coverage_are_the_worlds(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(field, "product", lambda made, _: answered(made, made.today_CP))
     again = field.history(WEEKLY)
     assert again["regret"]["recommended"] == again["regret"]["today"] == pytest.approx(made.regret(made.today_CP))
+
+
+def test_a_decision_is_judged_by_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world(*WEEKLY)
+    gain = made.revenue(made.best()) / made.revenue(made.today_CP) - 1
+    worst = np.zeros_like(made.today_CP)
+    worst[:, int(made.marginal_CP(made.today_CP)[0].argmin())] = made.today_CP.sum()
+    found = []
+    for split in (made.best(), made.today_CP, worst):
+        monkeypatch.setattr(field, "product", lambda made, _, split=split: answered(made, split))
+        found.append(field.history(WEEKLY)["decision"])
+    best, today, lost = found
+    assert (best["accepted"], today["accepted"], lost["accepted"]) == (True, False, True)
+    assert best["gain"] == best["best gain"] == pytest.approx(gain)
+    assert today["gain"] == 0
+    assert lost["gain"] < 0
+    assert best["probability"] == 0.97
+
+
+def test_rates_of_decisions_are_over_histories() -> None:
+    def one(accepted: bool, gain: float, best: float) -> dict[str, Any]:
+        return {
+            "refused": None,
+            "decision": {"accepted": accepted, "gain": gain, "best gain": best, "cpu s": 1.0, "probability": 0.9},
+        }
+
+    histories = [one(True, 0.1, 0.2), one(True, -0.1, 0.2), one(False, 0.0, 0.2), one(True, 0.01, 0.02)]
+    told = field.decisions([*histories, {"refused": "why"}])
+    assert (told["histories"], told["accepted"]) == (4, 3)
+    assert (told["lost"]["hits"], told["lost"]["of"], told["lost"]["met"]) == (1, 3, False)
+    assert (told["found"]["hits"], told["found"]["of"], told["found"]["met"]) == (2, 3, False)
+    assert told["lost"]["ci95"][0] < 1 / 3 < told["lost"]["ci95"][1]
+    assert field.decisions([])["lost"]["mean"] is None
 
 
 def test_a_refused_history_is_told_and_misses_the_goal(monkeypatch: pytest.MonkeyPatch) -> None:
