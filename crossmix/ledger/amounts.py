@@ -27,7 +27,7 @@ _TOGETHER, _MOST = 25, 5_000
 than some ten thousand names."""
 _ROWS = 25_000
 """Cells of a query's campaigns, where it names more."""
-_AT_ONCE = 10_000
+_AT_ONCE = 2_000
 """Rows of `totals`: a million Python objects at once take seconds to collect, and memory."""
 
 
