@@ -253,7 +253,7 @@ def _target(answer: WhatIf, target: TargetAnswer) -> list[str]:
 
 def _interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
-    if math.isnan(estimate.value):
+    if not all(map(math.isfinite, (estimate.value, estimate.low, estimate.high))):
         return "-"
     return f"{estimate.value:{plus},.{digits}f} [{estimate.low:{plus},.{digits}f}, {estimate.high:{plus},.{digits}f}]"
 
