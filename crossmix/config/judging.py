@@ -61,4 +61,6 @@ class Gates:
         "policy.off_policy",
         "policy.latency",
     )
-    """As `required`, of a spend history, whose fidelity is asked for as far as its decision needs (decision 17)."""
+    """As `required`, of a spend history, whose fidelity is asked for as far as its decision needs. Not
+    `policy.beats.plug_in`: the plug-in is the fit itself, which a history's policy is at best level with (decision
+    18)."""

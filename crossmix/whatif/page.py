@@ -47,7 +47,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
         keys=_keys(today),
         budgets=_budgets(answer),
         splits=[(_label(one), number(one.best.budget), _split(answer, one)) for one in answer.budgets],
-        limits=_limits(today),
+        limits=_limits(answer),
         targets=[_target(answer, target) for target in answer.targets],
         charts=_frontier(answer),
         legend=platform_legend(answer.platforms),
@@ -131,9 +131,7 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
                 title("cpa"): _cell(plan.cpa),
                 title("roas"): _cell(plan.roas),
                 title("utilisation"): _share_cell(plan.utilisation),
-                "Marginal ROI": Cell("never tried", "num muted")
-                if plan.platform in answer.untried
-                else _cell(plan.marginal_roi),
+                "Marginal ROI": _marginal(answer, plan.platform, plan.marginal_roi),
             }
             for plan, now in pairs
         ]
@@ -173,7 +171,12 @@ def _label(one: BudgetAnswer) -> str:
     return one.label.replace("-", MINUS)
 
 
-def _limits(now: BudgetAnswer) -> Table | None:
+def _marginal(answer: WhatIf, platform: str, earned: Estimate) -> Cell:
+    return Cell("never tried", "num muted") if platform in answer.untried else _cell(earned)
+
+
+def _limits(answer: WhatIf) -> Table | None:
+    now = answer.budgets[0]
     if not now.limits:
         return None
     return _table(
@@ -184,7 +187,7 @@ def _limits(now: BudgetAnswer) -> Table | None:
                 "Platform": Cell(price.platform),
                 "Limit": Cell(LIMITS[price.kind], "", f"{price.loosen} it"),
                 "Share held at": Cell(percent(price.share), "num"),
-                "Its marginal ROI": _cell(price.marginal_roi),
+                "Its marginal ROI": _marginal(answer, price.platform, price.marginal_roi),
                 "Marginal ROI elsewhere": _cell(price.other_marginal_roi),
                 "A point is worth": _cell(price.per_point, sign=True),
             }
@@ -248,7 +251,9 @@ def _responses(answer: WhatIf) -> list[dict[str, str]]:
                 "platform": curve.platform,
                 "today": number(now),
                 "best": number(best),
-                "roi": number(plan.marginal_roi.value),
+                "earns": "never tried: what it earns is borrowed from others"
+                if curve.platform in answer.untried
+                else f"where the next unit earns {number(plan.marginal_roi.value)}",
                 "revenue": figures.revenue(curve, now, best, top_revenue),
                 "marginal": figures.marginal(curve, now, best, top_slope),
             }
@@ -270,7 +275,7 @@ def _perturbations(answer: WhatIf) -> list[dict[str, str]]:
 
 
 def _cell(one: Estimate, *, sign: bool = False) -> Cell:
-    if not np.isfinite(one.value):
+    if not np.isfinite([one.value, one.low, one.high]).all():
         return NOTHING
     return Cell(signed(one.value) if sign else number(one.value), "num", _span(one))
 

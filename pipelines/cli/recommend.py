@@ -147,7 +147,7 @@ def table(
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     wide = max(len(platform.reason) for platform in answer.platforms)
-    width = max(len("platform"), *(len(one.platform) for one in (*answer.platforms, *held)))
+    width = max(len("platform"), *(len(one.platform) for one in answer.platforms), *(len(one.platform) for one in held))
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
         "",
@@ -156,13 +156,13 @@ def table(
     ]
     for platform in sorted(answer.platforms, key=lambda item: -item.share):
         bounds = "[{:.2f}, {:.2f}]".format(*platform.marginal_roi_interval)
-        marginal = f"{platform.marginal_roi:5.2f} {bounds:14}"
+        marginal, why = f"{platform.marginal_roi:5.2f} {bounds:14}", platform.reason
         if platform.platform in untried:
-            marginal = f"{'never tried':20}"
+            marginal, why = f"{'never tried':20}", f"{platform.held}; what it earns is borrowed from others"
         lines.append(
             f"{platform.platform:{width}}  {platform.share:6.1%}  {platform.amount:10,.2f}"
             f"  {platform.expected_revenue:10,.2f}   {marginal}"
-            f"  {platform.reason:{wide}}  {platform.differs or 'not known'}"
+            f"  {why:{wide}}  {platform.differs or 'not known'}"
         )
     whose = "" if alone else ", of all campaigns"
     lines += [f"{one.platform:{width}}    held  {one.today:10,.2f}   at its plan{whose}" for one in held]

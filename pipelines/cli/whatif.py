@@ -206,7 +206,7 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
     fixed = [(held.platform, "held", held.today) for held in answer.held]
     if answer.together:
         fixed.append(("all money", "", one.best.budget + sum(held.today for held in answer.held)))
-    rows += [(name, "-", what or "-", f"{amount:,.0f}", *["-"] * 5, "") for name, what, amount in fixed]
+    rows += [(name, "-", what or "-", f"{amount:,.0f}", "-", "-", "-", "-", "-", "") for name, what, amount in fixed]
     low, high = one.best.cycle_revenue
     lines = [f"best split of {one.best.budget:,.0f} ({one.label})", "", *_grid(rows, left={0, 9})]
     lines += [
@@ -253,7 +253,7 @@ def _target(answer: WhatIf, target: TargetAnswer) -> list[str]:
 
 def _interval(estimate: Estimate, digits: int, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
-    if math.isnan(estimate.value):
+    if not all(map(math.isfinite, (estimate.value, estimate.low, estimate.high))):
         return "-"
     return f"{estimate.value:{plus},.{digits}f} [{estimate.low:{plus},.{digits}f}, {estimate.high:{plus},.{digits}f}]"
 

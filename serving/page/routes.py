@@ -283,15 +283,19 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
         "campaign_id": one.campaign_id,
         "currency": one.currency,
         "cycle_budget": one.cycle_budget,
-        "together": together(one.cycle_budget, live.bundle.held, one.currency)
-        if live.bundle.held and len(live.campaigns) == 1
-        else None,
+        "together": in_all(live, one),
         "weights": weights,
         "arms": {arm: {key: answer.get(key) for key in keys} for arm, answer in arms.items()},
         "platforms": platforms if arms else [],
         "curves": [] if table is None else curves.curves(table, live.platforms, amounts, one.cycle_budget),
         "troubles": troubles,
     }
+
+
+def in_all(live: Live, one: Any) -> str | None:
+    """What a campaign's cycle costs with what is held; `None`: nothing is, or campaigns share it."""
+    held = live.bundle.held
+    return together(one.cycle_budget, held, one.currency) if held and len(live.campaigns) == 1 else None
 
 
 _SETTING = ("id", "weights", "started", "ended", "reason", "state", "shipped")

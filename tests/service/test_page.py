@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from fastapi import FastAPI
 from crossmix import bundle as bundles
 from crossmix.ledger import tables
 from crossmix.ledger.store import StoreAwayError
+from crossmix.schema import Held
 from serving.campaigns import service as campaigns
 from serving.experiment import routes as experiment
 from serving.experiment import verdict
@@ -48,6 +51,25 @@ def live(saved: bundles.Bundle, tmp_path: Path) -> Iterator[Live]:
 
 def detail(found: dict[str, Any], campaign: str) -> dict[str, Any]:
     return next(one for one in found["details"] if one["campaign_id"] == campaign)
+
+
+def test_money_that_is_held_stands_beside_every_budget(saved: bundles.Bundle, tmp_path: Path) -> None:
+    """Also in the total, where no other campaign shares it."""
+    shutil.copytree(saved.path, tmp_path / "bundle")
+    tv = Held(platform="tv", missing="impressions", spend=5_000.0, share=0.3, today=50.0)
+    bundle = bundles.annotate(tmp_path / "bundle", list(saved.manifest["gates"]), None, [asdict(tv)])
+    for live in page_server.opened(bundle, tmp_path):
+        app = application(live)
+        found = get(app, "/page.json").json()
+        assert [one["platform"] for one in found["bundle"]["held"]] == ["tv"]
+        assert {one["together"] for one in found["details"]} == {None}
+        shown = html.unescape(get(app, "/").text)
+        assert shown.count(f"<dd>{tv.sentence}</dd>") == len(found["details"]) > 0
+        alone = SimpleNamespace(**{"campaigns": {FIRST: live.campaigns[FIRST]}, "bundle": live.bundle})
+        one = live.campaigns[FIRST]
+        split, total = f"{one.cycle_budget:,.2f} {one.currency}", f"{one.cycle_budget + 50:,.2f}"
+        said = page.in_all(alone, one)  # type: ignore[arg-type]
+        assert said == f"{split} are split and 50.00 held: {total} a cycle in all"
 
 
 def test_it_tells_campaigns_splits_and_reasons(live: Live) -> None:

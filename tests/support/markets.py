@@ -1,5 +1,7 @@
 """Synthetic markets for tests: known parameters, no fitting."""
 
+from dataclasses import replace
+
 import torch
 
 from crossmix.market.model import NEUTRAL, PARAMETERS, Market
@@ -75,3 +77,10 @@ def make_market(
         response=torch.ones(campaigns, 1, platforms, 16, 2),
         response_mean=value["ctr"][:, None],
     )
+
+
+def of_totals(market: Market, elasticity: float = 0.6) -> Market:
+    """The same with conversions that fade with wins, and without contexts, as of a spend history."""
+    cells = torch.ones_like(market.value["ctr"])
+    fading = {"elasticity": elasticity * cells, "usual_share": 0.1 * cells}
+    return replace(market, value=market.value | fading, context=torch.zeros_like(market.context))

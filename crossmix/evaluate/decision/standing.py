@@ -91,10 +91,15 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
         what = f"going {own.part:.0%} of the way to the best split ({shares})"
     return (
-        f"{what} earns {own.gain:+,.2f} {decision.currency} per cycle against as today "
-        f"({own.gain / max(own.revenue, 1e-12):+.1%}), {interval(low, high, decision.sure)}, "
+        f"{what} earns {own.gain:+,.2f} {decision.currency} per cycle against as today"
+        f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
         f"more with probability {probability(own.probability)}"
     )
+
+
+def relative(gain: float, revenue: float, before: str = "", after: str = "") -> str:
+    """A gain as a part of revenue, with what stands around it; nothing where there is no revenue."""
+    return f"{before}{gain / revenue:+.1%}{after}" if revenue > 0 else ""
 
 
 def interval(low: float, high: float, sure: float) -> str:

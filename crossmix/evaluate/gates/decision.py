@@ -13,7 +13,7 @@ import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn
-from crossmix.evaluate.decision.standing import interval
+from crossmix.evaluate.decision.standing import interval, relative
 from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
 from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, PASS, Gate, days_more
 
@@ -36,8 +36,8 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     low, high = ends(gain_N, least)
     now = sum(float(one.change.now_P.sum()) for one in judged)
     detail = (
-        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, {interval(low, high, least)}, "
-        f"{gain_N.mean() / max(now, 1e-12):+.1%} of revenue{_parts(judged)}"
+        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, {interval(low, high, least)}"
+        f"{relative(float(gain_N.mean()), now, ', ', ' of revenue')}{_parts(judged)}"
     )
     verdict = PASS if probability >= least else FAIL if probability <= 1 - least else INSUFFICIENT
     if verdict == PASS and any(one.new_P.any() for one in judged):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from crossmix import bundle, constraints
 from crossmix.bundle.manifest import seal
 from crossmix.config import laptop
 from crossmix.constraints import InfeasibleError
+from crossmix.schema import Held
 from crossmix.state import ALLOCATION, KINDS
 from tests.support.bundles import CAMPAIGNS, PLATFORMS, Actor, make
 from tests.support.markets import make_market
@@ -104,6 +106,10 @@ def test_saving_twice_gives_the_same_bytes_and_gates_do_not_change_the_digest(tm
     judged = bundle.annotate(first.path, [{"name": "policy.latency", "value": 0.1}], {"run": "r"})
     assert judged.digest == second.digest
     assert judged.manifest["gates"] == [{"name": "policy.latency", "value": 0.1}]
+    assert judged.held == ()
+    tv = Held(platform="tv", missing="impressions", spend=5_000.0, share=0.3, today=50.0)
+    again = bundle.annotate(first.path, [], None, [asdict(tv)])
+    assert (again.held, again.digest) == ((tv,), second.digest)
     assert str(tmp_path).encode() not in b"".join(file.read_bytes() for file in first.path.iterdir())
 
 

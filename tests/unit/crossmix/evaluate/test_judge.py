@@ -19,7 +19,7 @@ from crossmix.market import environment
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.mechanism import exact
 from crossmix.market.model import Market
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 SEEDS = 6
 
@@ -36,10 +36,7 @@ def impressions() -> Market:
 
 
 def totals() -> Market:
-    """The same, its conversions fading with wins as those of totals do."""
-    market = impressions()
-    cells = torch.ones_like(market.value["ctr"])
-    return replace(market, value=market.value | {"elasticity": 0.6 * cells, "usual_share": 0.1 * cells})
+    return of_totals(impressions())
 
 
 def uniform(_: MarketEnvironment, seen: Observation) -> Tensor:

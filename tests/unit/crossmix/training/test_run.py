@@ -1,4 +1,4 @@
-"""A training run: how its actor starts."""
+"""A training run: how its actor starts, and what trains it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from crossmix.config import load
 from crossmix.state import ALLOCATION
 from crossmix.training.run import TrainingRun
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 
 def test_training_without_contexts_starts_deaf_to_them() -> None:
@@ -20,3 +20,18 @@ def test_training_without_contexts_starts_deaf_to_them() -> None:
         weight = TrainingRun(config, known, "x").policy.trunk[0].weight
         assert bool((weight[:, : ALLOCATION.context_size] == 0).all()) == deaf
         assert (weight[:, ALLOCATION.context_size :] != 0).any()
+
+
+def test_a_history_with_a_plan_serves_it_and_nothing_else_does() -> None:
+    """Of several campaigns without contexts there is no plan, and the agent trains; so it does on impressions."""
+    config = load("laptop", ["train.pathwise.hidden=[16,16]", "train.agent=pathwise"])
+    one, two = make_market(platforms=3, campaigns=1), make_market(platforms=3, campaigns=2)
+    found = {
+        name: TrainingRun(config, market, "x").agent.name
+        for name, market in (("impressions", one), ("history", of_totals(one)), ("two campaigns", of_totals(two)))
+    }
+    assert found == {"impressions": "pathwise", "history": "mpc", "two campaigns": "pathwise"}
+    asked = load("laptop", ["train.pathwise.hidden=[16,16]", "train.agent_of_history=pathwise"])
+    assert TrainingRun(asked, of_totals(one), "x").agent.name == "pathwise"
+    strict = load("laptop-strict", ["train.pathwise.hidden=[16,16]"])
+    assert TrainingRun(strict, of_totals(one), "x").agent.name == "hybrid"
