@@ -206,7 +206,7 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
     fixed = [(held.platform, "held", held.today) for held in answer.held]
     if answer.together:
         fixed.append(("all money", "", one.best.budget + sum(held.today for held in answer.held)))
-    rows += [(name, "-", what or "-", f"{amount:,.0f}", *["-"] * 5, "") for name, what, amount in fixed]
+    rows += [(name, "-", what or "-", f"{amount:,.0f}", "-", "-", "-", "-", "-", "") for name, what, amount in fixed]
     low, high = one.best.cycle_revenue
     lines = [f"best split of {one.best.budget:,.0f} ({one.label})", "", *_grid(rows, left={0, 9})]
     lines += [
