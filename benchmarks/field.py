@@ -337,7 +337,8 @@ def main() -> None:
     first = secrets.randbelow(10**6) * 1000 if given.seed is None else given.seed
     seeds = range(first, first + (1 if given.short else given.seeds))
     result = measure(kinds, seeds, command, told, jobs=given.jobs, kept=given.resume)
-    print(json.dumps(result, indent=1) if given.json else table(result))
+    told_result = {name: part for name, part in result.items() if name != "histories"}  # those are in --resume's file
+    print(json.dumps(told_result, indent=1) if given.json else table(result))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,8 @@ def table(
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     wide = max(len(platform.reason) for platform in answer.platforms)
-    width = max(len("platform"), *(len(one.platform) for one in answer.platforms), *(len(one.platform) for one in held))
+    names = [*(one.platform for one in answer.platforms), *(one.platform for one in held)]
+    width = max(len("platform"), *map(len, names))
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
         "",
