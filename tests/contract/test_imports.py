@@ -44,6 +44,8 @@ def test_the_house_keeps_its_rules() -> None:
         ("domain", "crossmix.agents.policy", "import crossmix.market.model"),
         ("domain", "crossmix.state", "import crossmix.history"),
         ("domain", "crossmix.surprise", ""),
+        ("domain", "crossmix.creators.solve", "import crossmix.training.loop"),
+        ("creators", "crossmix.creators.solve", "import crossmix.market.price"),
         ("mlflow", "pipelines.local", "import mlflow"),
         ("feast", "crossmix.market.fit.fit", "import feast"),
         ("kfp", "crossmix.training.loop", "import kfp"),

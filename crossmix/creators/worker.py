@@ -1,0 +1,143 @@
+"""A process that plans, so that whoever asks waits for an answer and for no longer than a time limit.
+
+The process is started once, with the catalogue, and holds it: a request is a brief alone. A plan that does not come
+within the solver's seconds and the grace ends the process; the next request starts another. Calls wait: a server calls
+`plan` on a thread of its own (`loop.run_in_executor`), never on the event loop.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from crossmix.creators.brief import Brief
+from crossmix.creators.catalogue import Catalogue
+from crossmix.creators.effect import Posterior, Predictor
+from crossmix.creators.plan import Plan, named
+from crossmix.creators.problem import Before, pose
+from crossmix.creators.settings import Effects, Solver
+from crossmix.creators.solve import PlanError, solve
+
+
+class Planner:
+    """Catalogue and predictor, ready to plan.
+
+    Args:
+        catalogue: who can be bought.
+        predictor: fitted on a catalogue with the same channels and content types.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        predictor: Predictor,
+        effects: Effects | None = None,
+        solver: Solver | None = None,
+    ) -> None:
+        self.catalogue, self.predictor = catalogue, predictor
+        self.effects, self.solver = effects or Effects(), solver or Solver()
+        self.posterior: Posterior = predictor.posterior(catalogue)
+        self.mean_N = self.posterior.mean_N
+
+    def plan(self, brief: Brief, before: Before | None = None) -> Plan:
+        """The plan of a brief.
+
+        Raises:
+            BriefError: brief and catalogue do not fit together, or no plan can meet the brief.
+            PlanError: none was found in time.
+        """
+        problem = pose(self.catalogue, self.mean_N, brief, self.effects, before)
+        solution = solve(problem, self.solver)
+        return named(self.catalogue, problem, solution, self.posterior, draws=self.effects.draws)
+
+
+class Worker:
+    """A `Planner` in a process of its own; calls of several threads take turns.
+
+    Raises:
+        PlanError: of `plan`, where the process did not answer in time or ended.
+    """
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self._turn = threading.Lock()
+        self._process: Any = None
+        self._pipe: Connection | None = None
+
+    def plan(self, brief: Brief, before: Before | None = None) -> Plan:
+        """The plan of a brief; raises what `Planner.plan` raises."""
+        with self._turn:
+            pipe = self._running()
+            limit = self._planner.solver.seconds + self._planner.solver.grace
+            try:
+                pipe.send((brief, before))
+                answer = pipe.recv() if pipe.poll(limit) else None
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                self._end()
+                raise PlanError("the planning process ended before it answered; ask again") from None
+            if answer is None:
+                self._end()
+                raise PlanError(f"no plan within {limit:g} s; raise the solver's seconds or grace")
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Plan)
+        return answer
+
+    def close(self) -> None:
+        """End the process; a later `plan` starts another."""
+        with self._turn:
+            self._end()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; `None` while there is none."""
+        return None if self._process is None else int(self._process.pid)
+
+    def _running(self) -> Connection:
+        if self._process is not None and not self._process.is_alive():
+            self._end()
+        if self._pipe is None:
+            # spawn: a fork would copy a server's threads and locks as they are
+            context = multiprocessing.get_context("spawn")
+            here, there = context.Pipe()
+            self._process = context.Process(target=_serve, args=(there, self._planner), daemon=True)
+            self._process.start()
+            there.close()
+            self._pipe = here
+            if not here.poll(120) or here.recv() != "ready":
+                self._end()
+                raise PlanError("the planning process did not start within 120 s; ask again")
+        return self._pipe
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+
+def _serve(pipe: Connection, planner: Planner) -> None:
+    """Answer briefs until nobody is left to ask."""
+    pipe.send("ready")
+    while True:
+        try:
+            brief, before = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer: object = planner.plan(brief, before)
+        except Exception as error:  # of any kind: the asker's process raises it
+            error.add_note(f"in the planning process:\n{traceback.format_exc()}")
+            answer = error
+        pipe.send(answer)

@@ -1,0 +1,118 @@
+"""Briefs are read strictly; whatever does not fit is named with a remedy."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossmix.creators import brief as briefs
+from crossmix.creators.brief import BriefError, Order, Share
+
+TEXT = """
+name: spring
+budget: 100000
+currency: EUR
+category: beauty
+channels: [instagram, tiktok]
+phases: [teaser, launch]
+tiers: {head: 500000, mid: 50000, tail: 0}
+audience: {tiktok: 400000}
+rules:
+  - {kind: order, of: tier, names: [head, mid, tail]}
+  - {kind: share, phase: launch, least: 0.4, most: 0.7}
+must_have: [c17]
+forbidden: [c3]
+"""
+TREE: dict[str, Any] = {
+    "budget": 1000,
+    "currency": "EUR",
+    "channels": ["instagram", "tiktok"],
+    "phases": ["teaser", "launch"],
+    "tiers": {"head": 500_000, "mid": 50_000, "tail": 0},
+}
+
+
+def test_a_brief_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "brief.yaml"
+    path.write_text(TEXT)
+    got = briefs.load(path)
+    assert (got.name, got.budget, got.category, got.must_have) == ("spring", 100_000.0, "beauty", ("c17",))
+    assert list(got.tiers.items()) == [("head", 500_000), ("mid", 50_000), ("tail", 0)]
+    order, share = got.rules
+    assert isinstance(order, Order)
+    assert order.names == ("head", "mid", "tail")
+    assert isinstance(share, Share)
+    assert (share.phase, share.least, share.most, share.of) == ("launch", 0.4, 0.7, "spend")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"budgett": 5}, "brief.budgett: unknown key; did you mean budget?"),
+        ({"budget": None}, "brief.budget: None does not fit"),
+        ({"budget": 0}, "brief.budget: 0 does not fit"),
+        ({"budget": "many"}, "brief.budget: 'many' does not fit"),
+        ({"must_have": [17]}, "brief.must_have.0: 17 is no text; put it in quotes"),
+        ({"channels": []}, "brief.channels"),
+        ({"channels": ["tiktok", "tiktok"]}, "brief.channels: 'tiktok' is there twice"),
+        ({"must_have": ["a"], "forbidden": ["a"]}, "brief.must_have: 'a' is forbidden too"),
+        ({"tiers": {"tail": 0, "head": 500}}, "brief.tiers.head: 500 is not below tail's 0"),
+        ({"audience": {"radio": 5}}, "brief.audience.radio: no such channel; use instagram, tiktok"),
+        ({"rules": [{"kind": "floor"}]}, "brief.rules.0.kind: write kind: order or kind: share"),
+        ({"rules": [{"kind": "share", "least": 0.2}]}, "brief.rules.0: all cells have all of the spend"),
+        ({"rules": [{"kind": "share", "tier": "head"}]}, "brief.rules.0: asks for nothing"),
+        ({"rules": [{"kind": "share", "tier": "head", "least": 1.2}]}, "brief.rules.0.least: 1.2 does not fit"),
+        (
+            {"rules": [{"kind": "share", "tier": "head", "least": 0.6, "most": 0.2}]},
+            "brief.rules.0.least: 0.6 is above most = 0.2",
+        ),
+        (
+            {"rules": [{"kind": "share", "tier": "mega", "least": 0.6}]},
+            "brief.rules.0.tier: 'mega' is no tier of this brief; use head, mid, tail",
+        ),
+        (
+            {"rules": [{"kind": "share", "teir": "head", "least": 0.6}]},
+            "brief.rules.0.teir: unknown key; did you mean tier?",
+        ),
+        (
+            {"rules": [{"kind": "order", "of": "tier", "names": ["head", "giant"]}]},
+            "brief.rules.0.names: 'giant' is no tier",
+        ),
+        (
+            {"rules": [{"kind": "order", "of": "tier", "names": ["head", "mid"], "tier": "tail"}]},
+            "brief.rules.0.tier: an order of tiers cannot be within one",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(BriefError) as told:
+        briefs.of({**copy.deepcopy(TREE), **change})
+    assert says in str(told.value)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(BriefError, match=r"brief\.currency: is missing"):
+        briefs.of({name: value for name, value in TREE.items() if name != "currency"})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (TEXT + "budget: 5\n", "key 'budget' is there twice"),
+        ("budget: [", "not YAML"),
+        ("- budget", "is no mapping"),
+        (TEXT.replace("100000", ".nan"), "brief.budget"),
+        (TEXT.replace("100000", ".inf"), "brief.budget"),
+        ("!!python/object/apply:os.getcwd []", "not YAML"),
+    ],
+)
+def test_yaml_is_read_strictly(text: str, says: str) -> None:
+    with pytest.raises(BriefError) as told:
+        briefs.from_yaml(text)
+    assert says in str(told.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BriefError, match="no such file"):
+        briefs.load(tmp_path / "none.yaml")

@@ -1,0 +1,158 @@
+"""The solver finds the best of all plans where all can be tried, keeps every rule, and refuses by name."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossmix.creators.brief import BriefError, InfeasibleError
+from crossmix.creators.matrix import check
+from crossmix.creators.problem import Problem, pose
+from crossmix.creators.settings import Solver
+from crossmix.creators.solve import Solution, solve
+from tests.support import creators
+
+LONG = Solver(seconds=2)
+EXACT = Solver(seconds=60)
+"""A problem of few creators ends by itself."""
+RULES = [creators.ORDER, {"kind": "share", "phase": "launch", "least": 0.3, "most": 0.7}]
+
+
+def broken(problem: Problem, solution: Solution, catalogue: Any) -> list[str]:
+    chosen = [
+        (catalogue.ids[problem.row_N[at]], problem.matrix.label(int(cell))[1])
+        for at, cell in enumerate(solution.cell_N)
+        if cell >= 0
+    ]
+    return [one.rule for one in check(catalogue, problem.brief, chosen)]
+
+
+@pytest.mark.parametrize("rules", [[], RULES], ids=["free", "ruled"])
+def test_it_is_the_best_of_all_plans(rules: list[dict[str, Any]]) -> None:
+    worst = 1.0
+    for seed in range(8):
+        problem = creators.problem(7, seed, budget=4_000 + 500 * seed, rules=rules)
+        best = creators.best(problem)
+        if best == 0:
+            with pytest.raises(InfeasibleError):
+                solve(problem, EXACT)
+            continue
+        solution = solve(problem, EXACT)
+        assert solution.value <= best * (1 + 1e-9) <= solution.bound * (1 + 2e-9)
+        worst = min(worst, solution.value / best)
+    assert worst > 0.995
+
+
+@given(
+    st.integers(0, 10_000),
+    st.floats(3_000, 60_000),
+    st.lists(
+        st.sampled_from(
+            [
+                creators.ORDER,
+                {"kind": "share", "phase": "launch", "least": 0.3, "most": 0.7},
+                {"kind": "share", "channel": "tiktok", "most": 0.6},
+                {"kind": "share", "tier": "tail", "least": 0.1},
+                {"kind": "share", "of": "budget", "most": 0.8},
+            ]
+        ),
+        unique_by=str,
+    ),
+)
+@settings(max_examples=15, deadline=None)
+def test_no_plan_breaks_a_rule_or_the_budget(seed: int, budget: float, rules: list[dict[str, Any]]) -> None:
+    catalogue = creators.catalogue(60, seed)
+    problem = pose(catalogue, creators.effects(catalogue, seed), creators.brief(budget=budget, rules=rules))
+    try:
+        solution = solve(problem, Solver(seconds=0.5))
+    except BriefError:
+        return
+    assert broken(problem, solution, catalogue) == []
+    assert solution.cell_N.max() >= 0
+    assert solution.value <= solution.bound * (1 + 1e-9)
+    assert 0 <= solution.gap < 1
+
+
+def test_must_have_and_forbidden_creators() -> None:
+    catalogue = creators.catalogue(60, 5)
+    effect_N = creators.effects(catalogue, 5)
+    free = pose(catalogue, effect_N, creators.brief(budget=20_000, rules=RULES))
+    plan = solve(free, LONG)
+    wanted = [f"c{free.row_N[np.flatnonzero(plan.cell_N < 0)[3]]}"]
+    dropped = [f"c{free.row_N[at]}" for at in np.flatnonzero(plan.cell_N >= 0)[:2]]
+    brief = creators.brief(budget=20_000, rules=RULES, must_have=wanted, forbidden=dropped)
+    held = pose(catalogue, effect_N, brief)
+    solution = solve(held, LONG)
+    assert broken(held, solution, catalogue) == []
+    assert solution.value <= plan.bound
+
+
+def test_who_is_next_and_who_is_last() -> None:
+    catalogue = creators.catalogue(60, 5)
+    problem = pose(catalogue, creators.effects(catalogue, 5), creators.brief(budget=20_000))
+    solution = solve(problem, LONG)
+    assert solution.next_in is not None
+    assert solution.last_out is not None
+    assert solution.cell_N[solution.next_in] < 0 <= solution.cell_N[solution.last_out]
+    assert solution.budget_price > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "names", "says"),
+    [
+        (
+            {"budget": 1_900, "rules": [creators.ORDER]},
+            {"head >= mid", "mid >= tail"},
+            "no head creator costs 1,900 or less (the cheapest 2,",
+        ),
+        (
+            {
+                "rules": [
+                    {"kind": "share", "tier": "head", "least": 0.6},
+                    {"kind": "share", "tier": "mid", "least": 0.5},
+                    {"kind": "share", "channel": "tiktok", "most": 0.9},
+                ]
+            },
+            {"head >= 0.6 of spend", "mid >= 0.5 of spend"},
+            "drop one of the rules",
+        ),
+        (
+            {"budget": 900_000, "rules": [{"kind": "share", "of": "budget", "least": 0.9}]},
+            {"spend >= 0.9 of budget"},
+            "keeps 'spend >= 0.9 of budget'",
+        ),
+    ],
+    ids=["no head creator", "two floors", "more money than creators"],
+)
+def test_a_brief_that_no_plan_can_meet_is_refused_by_name(change: dict[str, Any], names: set[str], says: str) -> None:
+    catalogue = creators.catalogue(30, 2, price_N=np.tile([2_100.0, 700.0, 150.0], 10) + 10 * np.arange(30))
+    problem = pose(catalogue, creators.effects(catalogue), creators.brief(**change))
+    with pytest.raises(InfeasibleError) as told:
+        solve(problem, EXACT)
+    assert set(told.value.rules) == names
+    assert says in str(told.value)
+
+
+def test_whole_creators_that_cannot_meet_a_brief_are_refused_by_name() -> None:
+    """In parts the phases could share one creator; whole, one phase has all of the spend."""
+    catalogue = creators.catalogue(3, 0, price_N=np.array([900.0, 900.0, 900.0]))
+    rule = {"kind": "share", "phase": "launch", "least": 0.4, "most": 0.6}
+    problem = pose(catalogue, np.ones(3) * 50, creators.brief(budget=1_000, rules=[rule]))
+    with pytest.raises(InfeasibleError) as told:
+        solve(problem, EXACT)
+    assert set(told.value.rules) == {"launch >= 0.4 of spend", "launch <= 0.6 of spend"}
+
+
+def test_money_for_nobody() -> None:
+    with pytest.raises(BriefError, match=r"brief.budget: 10 left buys nobody, the cheapest costs"):
+        solve(creators.problem(9, 0, budget=10), LONG)
+
+
+def test_it_ends_in_time() -> None:
+    problem = creators.problem(2_000, 1, budget=80_000, rules=RULES)
+    start = time.process_time()
+    solve(problem, Solver(seconds=0.3))
+    assert time.process_time() - start < 3
