@@ -25,7 +25,6 @@ def refuse(problem: Problem) -> None:
         BriefError: nobody can be bought at all.
         InfeasibleError: rules that cannot hold together, by name.
     """
-    brief = problem.brief
     if not problem.open_P.any():
         raise BriefError("brief.phases: all are over; add one that is to come")
     if not len(problem):
@@ -37,8 +36,6 @@ def refuse(problem: Problem) -> None:
         )
     if not something(problem, problem.rows):
         name_them(problem, lambda rows: something(problem, rows))
-    if not brief.rules:
-        return
 
 
 def name_them(problem: Problem, possible: Callable[[Rows], bool]) -> None:

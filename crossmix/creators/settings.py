@@ -45,7 +45,7 @@ class Solver:
     seed: int = 0
     """Of those chances."""
     gap: Annotated[float, Field(ge=0, lt=1)] = 0.002
-    """Relative gap at which the mixed-integer programme stops."""
+    """Relative gap at which the search ends early, and the mixed-integer programme of a step."""
     rounds: PositiveInt = 12
     """Rounds of columns and tangents that the relaxation may take."""
     pool: PositiveInt = 1_200
@@ -81,15 +81,15 @@ class Walk:
     """What a cell pays."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of actor and critic."""
-    actor_rate: Positive = 1e-4
+    actor_rate: Positive = 5e-4
     """Adam of the actor."""
     critic_rate: Positive = 1e-3
     """Adam of the critic."""
-    discount: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Of the return; a walk ends, so that it may be 1."""
+    discount: Annotated[float, Field(ge=0, le=1)] = 0.97
+    """Of the return; 1 would do, for a walk ends, and learns more slowly."""
     tau: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Soft update of the targets."""
-    noise: NonNegative = 0.5
+    noise: NonNegative = 0.4
     """Deviation of the exploring noise on the action's logit."""
     replay: PositiveInt = 100_000
     """Transitions kept."""

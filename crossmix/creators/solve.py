@@ -114,7 +114,8 @@ def _searched(problem: Problem, relaxed: Relaxed, settings: Solver, until: float
 
     best = worked(_rounded(problem, relaxed.creator_J, relaxed.part_JP))
     few, rng, step = len(problem) <= settings.near, np.random.default_rng(settings.seed), 0
-    while time.perf_counter() < until and not (few and step):
+    enough = (1 - settings.gap) * relaxed.bound
+    while time.perf_counter() < until and not (few and step) and not (_usable(best) and best.value >= enough):
         large, kept = (np.inf, 1.0) if few else settings.steps[step % len(settings.steps)]
         step += 1
         large_N = problem.price_N >= large * problem.budget

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crossmix.creators.brief import BriefError, InfeasibleError
 from crossmix.creators.matrix import check
-from crossmix.creators.problem import Problem, pose
+from crossmix.creators.problem import Before, Problem, pose
 from crossmix.creators.settings import Solver
 from crossmix.creators.solve import Solution, solve
 from tests.support import creators
@@ -156,3 +156,35 @@ def test_it_ends_in_time() -> None:
     start = time.process_time()
     solve(problem, Solver(seconds=0.3))
     assert time.process_time() - start < 3
+
+
+def test_what_is_left_after_a_phase_is_planned_with_what_was_done() -> None:
+    """Teaser is over: its spend counts in every rule, its creators cannot come again, launch alone is open."""
+    catalogue = creators.catalogue(60, 6)
+    effect_N = creators.effects(catalogue, 6)
+    brief = creators.brief(budget=30_000, rules=RULES)
+    first = pose(catalogue, effect_N, brief)
+    teaser = np.isin(solve(first, LONG).cell_N, first.cell_KP[:, 0])
+    done_N = np.where(teaser, first.cell_KP[first.class_N, 0], -1)
+    used = tuple(catalogue.ids[row] for row in first.row_N[teaser])
+    spent_C = first.spend_C(done_N)
+    rest = pose(catalogue, effect_N, brief, before=Before(spent_C, first.sums_C(done_N), used, ("teaser",)))
+    solution = solve(rest, LONG)
+    chosen = [
+        (catalogue.ids[rest.row_N[at]], rest.matrix.label(int(cell))[1])
+        for at, cell in enumerate(solution.cell_N)
+        if cell >= 0
+    ]
+    assert {phase for _, phase in chosen} == {"launch"}
+    assert not {name for name, _ in chosen} & set(used)
+    assert check(catalogue, brief, chosen, spent_C) == []
+    # together they are a plan of the whole brief
+    assert first.value(done_N) + solution.value <= solve(first, LONG).bound
+
+
+def test_it_ends_early_where_the_bound_is_reached() -> None:
+    problem = creators.problem(400, 1, budget=1e6)
+    assert len(problem) > Solver().near
+    solution = solve(problem, Solver(seconds=60))
+    assert solution.gap <= Solver().gap
+    assert solution.seconds < 30
