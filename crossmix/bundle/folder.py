@@ -115,17 +115,21 @@ def annotate(
     gates: Sequence[Mapping[str, Any]],
     lineage: Mapping[str, Any] | None = None,
     held: Sequence[Mapping[str, Any]] = (),
+    untried: Mapping[str, Sequence[str]] | None = None,
 ) -> Bundle:
     """Put gate figures (and more lineage) into a saved bundle's manifest; its digest stays, its seal is renewed.
 
     Args:
         held: money of the history that no split moves, `crossmix.schema.Held` each.
+        untried: platforms where a campaign of the history never spent, by campaign.
     """
     manifest = manifests.read_manifest(folder)
     manifest["gates"] = [dict(gate) for gate in gates]
     manifest["lineage"] = {**manifest["lineage"], **(lineage or {})}
     if held:
         manifest["held"] = [dict(one) for one in held]
+    if untried:
+        manifest["untried"] = {campaign: list(platforms) for campaign, platforms in untried.items()}
     manifests.seal(folder, manifest)
     return load(folder)
 
