@@ -54,7 +54,7 @@ class CampaignDecision(Part):
     proved: bool
     """Whether draws and held-out weeks both say that the change earns more, as surely as `sure`."""
     part: float
-    """Of the way from today's split to the best one: the longest that is proved; where none is, all of it."""
+    """Of the way from today's split to the best one (within `new`): the longest that is proved; where none is, all."""
     revenue: float
     """Expected as today."""
     gain: float
@@ -72,6 +72,9 @@ class CampaignDecision(Part):
     """Cycles more after which the gain would be sure, were all else the same; null: no length would do."""
     platforms: tuple[PlatformChange, ...]
     first_test: FirstTest
+    new: float | None = None
+    """Largest share that the best split was let give a platform where the campaign never spent, since more of it could
+    not be proved; null: whatever the limits leave."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -108,13 +108,20 @@ def annotate(
     gates: Sequence[Mapping[str, Any]],
     lineage: Mapping[str, Any] | None = None,
     held: Sequence[Mapping[str, Any]] = (),
+    untried: Mapping[str, Sequence[str]] | None = None,
 ) -> Bundle:
     """Put gate figures (and more lineage) into a saved bundle's manifest; its digest stays, its seal is renewed.
 
     Args:
         held: money of the history that no split moves, `crossmix.schema.Held` each.
+        untried: platforms where a campaign of the history never spent, by campaign.
     """
-    manifests.annotate(folder, gates, lineage, **({"held": [dict(one) for one in held]} if held else {}))
+    further: dict[str, Any] = {}
+    if held:
+        further["held"] = [dict(one) for one in held]
+    if untried:
+        further["untried"] = {campaign: list(platforms) for campaign, platforms in untried.items()}
+    manifests.annotate(folder, gates, lineage, **further)
     return load(folder)
 
 

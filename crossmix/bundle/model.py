@@ -79,6 +79,14 @@ class Bundle:
         """Money that no split moves; none where the manifest tells none."""
         return tuple(Held(**one) for one in self.manifest.get("held", ()))
 
+    @property
+    def untried(self) -> Mapping[str, frozenset[str]]:
+        """Platforms where a campaign of the history never spent, by campaign: what they earn is borrowed from others.
+
+        Campaigns that spent everywhere may be absent, as all are where the manifest tells none.
+        """
+        return {name: frozenset(platforms) for name, platforms in self.manifest.get("untried", {}).items()}
+
     def extra(self, name: str) -> Path | None:
         """A file that a bundle may have (`EXTRAS`), verified; `None`: it has none, as those of before."""
         return self.path / name if name in EXTRAS and name in self.manifest["files"] else None

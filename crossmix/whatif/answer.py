@@ -73,10 +73,22 @@ class WhatIf:
         """What a cycle costs with what is held; `None`: nothing is, or it is not this campaign's alone."""
         return together(self.budget, self.held, self.currency) if self.held and self.alone else None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the intervals mean, and at which budget alone something was proved."""
+        if self.standing is None or self.standing.word != "proved" or len(self.budgets) < 2:
+            return COVERS
+        return (
+            f"What was proved is the change at today’s budget of {self.budget:,.2f} {self.currency} per cycle. What "
+            "the best split of another budget earns above today’s split of it is what the fit expects; where its "
+            "interval holds 0 it may be nothing.",
+            *COVERS,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; what is undefined is null."""
         answers: dict[str, Any] = plain(self)
-        return answers | {"notes": list(COVERS)}
+        return answers | {"notes": list(self.notes)}
 
 
 def ask(

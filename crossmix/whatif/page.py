@@ -14,7 +14,6 @@ from crossmix.pages.format import MINUS, THIN, interval, metric, number, percent
 from crossmix.pages.render import render as page
 from crossmix.pages.table import NOTHING, Cell, Table
 from crossmix.whatif import figures
-from crossmix.whatif.answer import COVERS
 
 if TYPE_CHECKING:
     from crossmix.whatif.answer import WhatIf
@@ -53,7 +52,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
         legend=platform_legend(answer.platforms),
         responses=_responses(answer),
         perturbations=_perturbations(answer),
-        notes=COVERS,
+        notes=answer.notes,
         held=[*(one.sentence for one in answer.held), *([answer.together] if answer.together else [])],
     )
     if path is not None:

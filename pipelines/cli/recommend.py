@@ -98,7 +98,7 @@ def allocate(
             Answer(
                 split,
                 known.of_bundle(loaded, out, name),
-                known.untried(out, name),
+                known.untried(out, name) | loaded.untried.get(name, frozenset()),
                 loaded.held,
                 len(loaded.campaigns) == 1,
             )
@@ -132,6 +132,14 @@ def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
         except ValueError:
             raise ConfigError(f"--limit {text!r}: write it as platform:min:max, as search:0.1:0.4") from None
     return LimitChange(minimum=minimum, maximum=maximum, freeze=frozenset(freeze))
+
+
+USUAL = "as usual"
+"""What `PlatformAllocation.differs` says where nothing does."""
+DRIFTED = (
+    "this is the coming cycle as the policy sees it, which differs from usual; crossmix whatif tells an average day "
+    "without drift, so that its split and revenue are others (--present and --weekday bring it nearer)"
+)
 
 
 def table(
@@ -173,6 +181,7 @@ def table(
         f"expected revenue {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval [{low:,.2f}, {high:,.2f}] "
         f"({error}); ROI {answer.expected_roi:.2f}",
         f"the plan's static split should earn {answer.static_revenue:,.2f}",
+        *([f"note: {DRIFTED}"] if any(one.differs not in (None, USUAL) for one in answer.platforms) else []),
         *answer.reasons,
         *(f"note: {note}" for note in answer.notes),
         f"bundle {answer.bundle[:12]}",

@@ -133,8 +133,6 @@ def as_json(answer: WhatIf, beside: Sequence[str] = ()) -> str:
 
 def table(answer: WhatIf, page: Path | None = None) -> str:
     """The answer for a terminal."""
-    from crossmix.whatif.answer import COVERS
-
     generated = "; GENERATED DATA" if answer.generated else ""
     trusted = [] if answer.standing is None else [*answer.standing.lines(), ""]
     lines = [
@@ -149,7 +147,7 @@ def table(answer: WhatIf, page: Path | None = None) -> str:
         lines += ["", *_split(answer, one)]
     for target in answer.targets:
         lines += ["", *_target(answer, target)]
-    lines += ["", *(f"note: {note}" for note in COVERS)]
+    lines += ["", *(f"note: {note}" for note in answer.notes)]
     return "\n".join([*lines, *([f"page {page}"] if page else [])])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -196,7 +196,7 @@ _OF_A_PLATFORM = (
 def spark(name: str, days: Sequence[Mapping[str, Any]]) -> Markup:
     """Spend by cycle as small columns under what was planned."""
     chart = Chart(f"Spend of {name} by cycle", *SPARK)
-    top = max([1e-9, *(max(day["spend"] or 0.0, day["planned"]) for day in days)])
+    top = _top(max(day["spend"] or 0.0, day["planned"]) for day in days)
     panel = chart.bare((0, 1, SPARK[0], SPARK[1] - 1), Scale(-0.5, max(len(days), 7) - 0.5), Scale(0, 1.05 * top))
     planned = [day["planned"] for day in days]
     panel.line(_edges(len(days)), [value for value in planned for _ in (0, 1)], LINE, width=1.2)
@@ -208,7 +208,7 @@ def spend(one: Mapping[str, Any]) -> Markup:
     """Spend by cycle: columns, beside what was told and planned."""
     days = one["delivery"]["days"]
     chart = Chart(f"Spend of {one['campaign_id']} by cycle, {one['currency']}", WIDTH, HEIGHT)
-    top = max([1e-9, *(max(day["spend"] or 0.0, day["planned"], day["told"] or 0.0) for day in days)])
+    top = _top(max(day["spend"] or 0.0, day["planned"], day["told"] or 0.0) for day in days)
     low = min([0.0, *(day["spend"] or 0.0 for day in days)])
     panel = chart.panel(_across(days), Axis(Scale(1.05 * low, 1.08 * top), form=compact, most=4), head=22)
     panel.note(-0.5, 1.08 * top, f"spend, {one['currency']}", lift=9)
@@ -226,7 +226,7 @@ def roas(one: Mapping[str, Any]) -> Markup:
     days = one["delivery"]["days"]
     chart = Chart(f"ROAS of {one['campaign_id']} by cycle and arm", WIDTH, HEIGHT)
     values = {arm: [_known(day["arms"][arm]["roas"]) for day in days] for arm in ARMS}
-    highest = max([1e-9, *(value for row in values.values() for value in row if math.isfinite(value))])
+    highest = _top(value for row in values.values() for value in row if math.isfinite(value))
     panel = chart.panel(_across(days), Axis(Scale(0, 1.12 * highest), most=4), head=22)
     panel.note(-0.5, 1.12 * highest, "ROAS", lift=9)
     _uprights(panel, one)
@@ -238,6 +238,11 @@ def roas(one: Mapping[str, Any]) -> Markup:
         panel.dots(range(len(days)), settled, colour, size=2.8, kind=f"roas {arm}")
         panel.dots(range(len(days)), open_, colour, size=3.2, hollow=True, kind=f"roas {arm} open")
     return chart.svg()
+
+
+def _top(values: Iterable[float]) -> float:
+    """The largest value of a chart; 1 where none is above 0, so that an empty chart has an axis of whole numbers."""
+    return max((value for value in values if value > 0), default=1.0)
 
 
 def _columns(panel: Any, days: Sequence[Mapping[str, Any]]) -> None:

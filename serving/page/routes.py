@@ -273,6 +273,7 @@ def _detail(live: Live, one: Any, answers: Answers) -> dict[str, Any]:
     platforms = [
         {
             "platform": platform,
+            "untried": platform in live.bundle.untried.get(one.campaign_id, ()),
             "arms": {arm: answer["allocation"][slot] for arm, answer in arms.items()},
         }
         for slot, platform in enumerate(live.platforms)

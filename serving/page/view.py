@@ -34,6 +34,7 @@ SOURCES = {
     "request": "as asked",
 }
 BINDS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze", "supply": "sold out"}
+NEW = " Never tried: the campaign never spent there in the history; what it would earn is borrowed from others."
 
 
 def render(data: Mapping[str, Any], *, admin: bool = False, done: str | None = None) -> str:
@@ -154,9 +155,9 @@ def _split_table(one: Mapping[str, Any]) -> Table:
         for arm in shown:
             part = row["arms"][arm]
             cells.append(Cell(share(part["share"]), f"num {'own' if arm == 'policy' else ''}", number(part["amount"])))
-            cells.append(
-                Cell(number(part["marginal_roi"]), "num", interval(*(part["marginal_roi_interval"] or (None,) * 2)))
-            )
+            span = interval(*(part["marginal_roi_interval"] or (None,) * 2))
+            earned = Cell(number(part["marginal_roi"]), "num", span)
+            cells.append(Cell("never tried", "num muted") if row["untried"] else earned)
             if arm == "policy":
                 limit = part["binding"]
                 cells.append(Cell(BINDS.get(limit, limit or DASH), "" if limit else "muted"))
@@ -167,7 +168,7 @@ def _split_table(one: Mapping[str, Any]) -> Table:
     return Table(
         f"Share of the arm’s budget; small type: the amount in {one['currency']} per cycle. Marginal ROI: revenue of "
         "the next unit of money, as the policy sees the cycle; small type: 95 % interval from the market’s fitted "
-        "parameters.",
+        f"parameters.{NEW if any(row['untried'] for row in one['platforms']) else ''}",
         (
             "",
             *(title for arm in shown for title in columns[arm]),

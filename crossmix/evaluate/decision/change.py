@@ -3,13 +3,16 @@
 Same money, same conditions: the best split of today's budget under the limits against today's split, at the fitted
 parameters and at draws around them (`crossmix.market.draws`). Platforms' draws are shared by both splits, so that
 their difference is paired. Beside the whole change stand parts of it (`PARTS`): a step in its direction earns less and
-is surer, since it lies nearer to what was spent.
+is surer, since it lies nearer to what was spent. Where the best split gives money to platforms on which the campaign
+never spent, whose earnings no history proves, the best splits that give those a trial's share at most, or none, stand
+beside it too (`NEW`): what moves between platforms that were tried can be sure whatever the others would earn.
 
 Shapes: C campaigns, P platforms, N draws.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +31,12 @@ Array = npt.NDArray[np.float64]
 DRAWS = 400
 PARTS = (1.0, 0.75, 0.5, 0.25)
 """Parts of the way from today's split to the best one, the whole way first."""
+TRIAL = 0.05
+"""Share of the budget that a platform without any is tried with."""
+NEW = (None, TRIAL, 0.0)
+"""Largest shares of platforms that were never tried: what the limits leave, a trial's, none."""
+MOVED = 0.005
+"""Share that a split moves at least to be another than today's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +62,8 @@ class Change:
     marginal_P: Array
     """Marginal ROI at today's split."""
     marginal_NP: Array
+    new: float | None = None
+    """Largest share that this best split was let give a platform that was never tried (`NEW`)."""
 
     @property
     def gain(self) -> float:
@@ -85,13 +96,21 @@ class Change:
         return np.asarray(np.log(ratio))
 
 
-def changes(market: Market, *, draws: int = DRAWS, seed: int = 0) -> tuple[tuple[Change, ...], ...]:
-    """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each."""
+def changes(
+    market: Market, tried_CP: npt.NDArray[np.bool_] | None = None, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[tuple[Change, ...], ...]:
+    """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each.
+
+    Args:
+        tried_CP: where campaigns ever spent; `None`: everywhere. If the best split gives another platform more than a
+            trial, parts of those with less (`NEW`) follow.
+    """
     exact = doubled(market)
-    return tuple(_change(exact, slot, draws, seed) for slot in range(len(market.campaigns)))
+    tried_CP = np.ones(market.static.shape, bool) if tried_CP is None else tried_CP
+    return tuple(_change(exact, slot, tried_CP[slot], draws, seed) for slot in range(len(market.campaigns)))
 
 
-def _change(market: Market, slot: int, draws: int, seed: int) -> tuple[Change, ...]:
+def _change(market: Market, slot: int, tried_P: npt.NDArray[np.bool_], draws: int, seed: int) -> tuple[Change, ...]:
     conditions = nominal(market, torch.tensor([slot]))
     today_P = market.static[slot] / market.static[slot].sum()
     limits = constraints.Limits(
@@ -99,11 +118,9 @@ def _change(market: Market, slot: int, draws: int, seed: int) -> tuple[Change, .
     )
     low_BP, high_BP = constraints.box(limits, today_P[None])
     budget = float(market.budget[slot])
-    best_P = best_share(conditions, torch.tensor([budget], dtype=torch.float64), low_BP, high_BP)[0]
     around = drawn_around(market, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
-    (now, slope), found = _responses(conditions, around, budget * today_P), []
-    for part in PARTS:
-        share_P = today_P + part * (best_P - today_P)
+    (now, slope), found = _responses(conditions, around, budget * today_P), list[Change]()
+    for new, part, share_P in _ways(conditions, budget, today_P, torch.as_tensor(tried_P), low_BP, high_BP):
         then, _ = _responses(conditions, around, budget * share_P)
         found.append(
             Change(
@@ -111,6 +128,7 @@ def _change(market: Market, slot: int, draws: int, seed: int) -> tuple[Change, .
                 platforms=market.platforms,
                 budget=budget,
                 part=part,
+                new=new,
                 today_P=today_P.numpy(),
                 best_P=share_P.numpy(),
                 now_P=now[0],
@@ -122,6 +140,26 @@ def _change(market: Market, slot: int, draws: int, seed: int) -> tuple[Change, .
             )
         )
     return tuple(found)
+
+
+def _ways(
+    conditions: Conditions,
+    budget: float,
+    today_P: torch.Tensor,
+    tried_P: torch.Tensor,
+    low_BP: torch.Tensor,
+    high_BP: torch.Tensor,
+) -> Iterator[tuple[float | None, float, torch.Tensor]]:
+    """Splits to judge, the first choice first: the largest share of a new platform, the part of the way, the split."""
+    for new in NEW:
+        most_BP = high_BP if new is None else torch.where(tried_P, high_BP, high_BP.clamp(max=new))
+        most_BP = torch.maximum(most_BP, torch.minimum(high_BP, torch.maximum(low_BP, today_P)))
+        best_P = best_share(conditions, torch.tensor([budget], dtype=torch.float64), low_BP, most_BP)[0]
+        if new is None or float((best_P - today_P).abs().max()) >= MOVED:
+            for part in PARTS:
+                yield new, part, today_P + part * (best_P - today_P)
+        if new is None and not bool((~tried_P & (best_P > TRIAL)).any()):
+            return
 
 
 def _responses(fitted: Conditions, drawn: Conditions, amount_P: torch.Tensor) -> tuple[Array, Array]:

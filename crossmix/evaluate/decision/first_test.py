@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
-from crossmix.evaluate.decision.change import Change
-from crossmix.evaluate.decision.judged import TRIAL
+from crossmix.evaluate.decision.change import TRIAL, Change
 from crossmix.market.model import Market
 
 Array = npt.NDArray[np.float64]

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
-from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.change import TRIAL, Change
 
 Array = npt.NDArray[np.float64]
 
@@ -33,8 +33,6 @@ BEYOND = 0.5
 """Deviation of k. Curves that saturate (Hill's, a logarithm) fall so fast where their elasticity is a half."""
 NEW = 0.7
 """Deviation of ln revenue of a platform where the campaign never spent."""
-TRIAL = 0.05
-"""Share of the budget that a platform without any is tried with."""
 AHEAD = 4
 """Blocks over which a change is kept: their level errors average."""
 RESAMPLES = 2_000
@@ -129,10 +127,10 @@ class Judged:
 
 
 def furthest(ways: Sequence[Judged], sure: float) -> Judged | None:
-    """The longest part of the way that is sure by draws and by held-out weeks; `None`: no part is.
+    """The first of the ways that is sure by draws and by held-out weeks; `None`: none is.
 
     Args:
-        ways: of one change, the whole way first.
+        ways: of one change (`crossmix.evaluate.decision.change.changes`), the whole way first.
     """
     return next((one for one in ways if one.sure(sure)), None)
 

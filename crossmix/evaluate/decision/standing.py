@@ -87,14 +87,22 @@ def _missed(missed: Sequence[GateRow]) -> str:
 def _gain(own: CampaignDecision, decision: Decision) -> str:
     low, high = own.gain_interval
     what = "the recommended split"
-    if own.part < 1:
+    if own.part < 1 or own.new is not None:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
-        what = f"going {own.part:.0%} of the way to the best split ({shares})"
+        what = f"{way(own.part, own.new)} ({shares})"
     return (
-        f"{what} earns {own.gain:+,.2f} {decision.currency} per cycle against as today"
+        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
         f"more with probability {probability(own.probability)}"
     )
+
+
+def way(part: float, new: float | None) -> str:
+    """Which split is meant, in words: a part of the way to the best one, with so much for platforms never tried."""
+    best = "the best split"
+    if new is not None:
+        best += f" with at most {new:.0%} for a platform never tried" if new else " among the platforms that were tried"
+    return best if part == 1 else f"going {part:.0%} of the way to {best}"
 
 
 def relative(gain: float, revenue: float, before: str = "", after: str = "") -> str:

@@ -22,7 +22,7 @@ class Decided:
     """What was found."""
 
     campaigns: tuple[Judged, ...]
-    """The longest part of each campaign's change that is sure; the whole of it where no part is."""
+    """The longest way of each campaign's change that is sure; the whole of it where none is."""
     proved: tuple[bool, ...]
     """Whether it is sure."""
     test: Backtest
@@ -47,7 +47,7 @@ class Decided:
             today_P, then_P = (torch.as_tensor(share).to(minimum) for share in (one.change.today_P, one.change.best_P))
             if not proved:
                 then_P = today_P
-            if proved and one.change.part == 1:
+            if proved and one.change.part == 1 and one.change.new is None:
                 continue
             minimum[slot] = torch.maximum(minimum[slot], torch.minimum(today_P, then_P) - SLACK).clamp(min=0)
             maximum[slot] = torch.minimum(maximum[slot], torch.maximum(today_P, then_P) + SLACK).clamp(max=1)
@@ -72,7 +72,7 @@ def decided(config: Config, market: Market, log: Log) -> Decided:
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = log.totals()["spend"].sum(0) > 0
     found, proved = [], []
-    for slot, parts in enumerate(changes(market)):
+    for slot, parts in enumerate(changes(market, tried_CP)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         one = furthest(ways, sure)
         found.append(one or ways[0])
@@ -113,6 +113,7 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> Campaig
         budget=change.budget,
         proved=proved,
         part=change.part,
+        new=change.new,
         revenue=float(change.now_P.sum()),
         gain=float(one.gain_N.mean()),
         gain_interval=one.interval(sure),

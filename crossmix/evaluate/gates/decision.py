@@ -13,7 +13,7 @@ import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn
-from crossmix.evaluate.decision.standing import interval, relative
+from crossmix.evaluate.decision.standing import interval, relative, way
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
@@ -49,10 +49,11 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
 
 
 def _parts(judged: Sequence[Judged]) -> str:
-    short = [one.change.part for one in judged if one.change.part < 1]
+    short = [one.change for one in judged if one.change.part < 1 or one.change.new is not None]
     if not short:
         return ""
-    return f", by {min(short):.0%} of the way to the best split" + (" or more" if len(judged) > 1 else "")
+    least = min(short, key=lambda change: change.part)
+    return f", by {way(least.part, least.new)}" + (" or more" if len(judged) > 1 else "")
 
 
 def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:

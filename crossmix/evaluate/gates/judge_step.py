@@ -93,6 +93,7 @@ def judge(
         rows,
         {"market_digest": fitted.digest, "training_seed": config.train.seed, "evaluate": digest(config.evaluate)},
         [asdict(one) for one in log.meta.held],
+        _never_tried(whole),
     )
     evaluation = {
         "platforms": fitted.platforms,
@@ -114,6 +115,15 @@ def judge(
     verdict = {"gates": rows, "passed": passed(gates)}
     GateTable.of(verdict).save(out)
     return verdict
+
+
+def _never_tried(market: Market) -> dict[str, list[str]]:
+    """Platforms where a campaign never spent, by campaign; none of one that spent everywhere."""
+    found = {
+        campaign: [name for name, never in zip(market.platforms, row, strict=True) if never]
+        for campaign, row in zip(market.campaigns, market.untried.tolist(), strict=True)
+    }
+    return {campaign: names for campaign, names in found.items() if names}
 
 
 def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> dict[str, Any]:

@@ -54,9 +54,9 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     outcome, reason = verdict(failed)
     rows = [asdict(gate) for gate in gates]
     lineage = {"market_digest": refitted.digest, "parent": version.bundle_digest, "evaluate": digest(config.evaluate)}
-    # What no split moves is of the history that the champion was fitted on.
-    held = manifests.read_manifest(champion / "bundle").get("held", ())
-    bundles.annotate(out / "bundle", rows, lineage, held)
+    # What no split moves, and where nothing was spent, is of the history that the champion was fitted on.
+    known = manifests.read_manifest(champion / "bundle")
+    bundles.annotate(out / "bundle", rows, lineage, known.get("held", ()), known.get("untried"))
     GateTable.of({"gates": rows, "passed": not failed}).save(out)
     if (champion / "features").is_dir():
         shutil.copytree(champion / "features", out / "features")

@@ -108,8 +108,9 @@ def test_saving_twice_gives_the_same_bytes_and_gates_do_not_change_the_digest(tm
     assert judged.manifest["gates"] == [{"name": "policy.latency", "value": 0.1}]
     assert judged.held == ()
     tv = Held(platform="tv", missing="impressions", spend=5_000.0, share=0.3, today=50.0)
-    again = bundle.annotate(first.path, [], None, [asdict(tv)])
-    assert (again.held, again.digest) == ((tv,), second.digest)
+    assert judged.untried == {}
+    again = bundle.annotate(first.path, [], None, [asdict(tv)], {"c0": ["search"]})
+    assert (again.held, again.untried, again.digest) == ((tv,), {"c0": frozenset({"search"})}, second.digest)
     assert str(tmp_path).encode() not in b"".join(file.read_bytes() for file in first.path.iterdir())
 
 

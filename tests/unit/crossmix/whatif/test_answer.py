@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,9 @@ from crossmix import whatif
 from crossmix.allocate import LimitChange
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
+from crossmix.evaluate.decision.standing import Standing
 from crossmix.market.model import Market
+from crossmix.whatif.answer import COVERS
 from crossmix.whatif.page import render
 from crossmix.whatif.scene import Scene
 from tests.support.markets import make_market
@@ -33,6 +36,21 @@ def test_todays_budget_and_a_fifth_less_and_more_are_always_answered(answer: wha
     assert [one.verdict for one in answer.targets][:2] == ["never", "always"]
     text = json.dumps(answer.as_dict(), allow_nan=False)
     assert json.loads(text)["budgets"][0]["best"]["platforms"][0]["platform"] == "p0"
+
+
+def test_what_was_proved_is_at_todays_budget_and_the_answer_says_so(answer: whatif.WhatIf) -> None:
+    proved = replace(answer, standing=Standing("proved", "it earns more", None))
+    (first, *others), sentence = proved.notes, f"proved is the change at today’s budget of {answer.budget:,.2f} USD"
+    assert sentence in first
+    assert tuple(others) == answer.notes == COVERS
+    assert sentence in render(proved)
+    assert sentence not in render(answer)
+    assert proved.as_dict()["notes"][0] == first
+    for other in (
+        replace(proved, budgets=proved.budgets[:1]),
+        replace(answer, standing=Standing("plausible", "", None)),
+    ):
+        assert other.notes == COVERS
 
 
 def test_questions_that_cannot_be_asked(market: Market, scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.state import ALLOCATION
 from pipelines.cli import standing
-from pipelines.cli.recommend import Answer, bundle_of, table
+from pipelines.cli.recommend import DRIFTED, Answer, bundle_of, table
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, decision
@@ -36,6 +36,11 @@ def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole
         assert line in lines
     assert any(line.startswith("Away from its base plan the trained network moved ") for line in lines)
     assert "(fitting error, given what the policy believes)" in table(answer)
+    # The last state drifts; a state as usual differs from whatif's average day in nothing.
+    assert {one.differs for one in answer.platforms} != {"as usual"}
+    assert f"note: {DRIFTED}" in lines
+    usual = replace(answer, platforms=tuple(one._replace(differs="as usual") for one in answer.platforms))
+    assert DRIFTED not in table(usual)
 
 
 def unregistered(out: Path) -> Bundle:

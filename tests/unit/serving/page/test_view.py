@@ -162,7 +162,23 @@ def test_the_table_of_a_split_says_what_differs_and_since_when() -> None:
         "share": 1.0, "amount": 700.0, "marginal_roi": 1.5, "marginal_roi_interval": [1.0, 2.0], "binding": None,
         "reason": "free", "differs": differs, "since": [{"quantity": "click_rate", "cycles": 5, "at_least": False}],
     }  # fmt: skip
-    one = {"currency": "EUR", "arms": {"policy": {}}, "platforms": [{"platform": "search", "arms": {"policy": line}}]}
+    search = {"platform": "search", "untried": False, "arms": {"policy": line}}
+    one = {"currency": "EUR", "arms": {"policy": {}}, "platforms": [search]}
     table = view._split_table(one)
     column = table.head.index("Differs from usual")
     assert [row[column].text for row in table.rows] == [differs]
+    assert "Never tried" not in table.caption
+    new = view._split_table(one | {"platforms": [search, search | {"untried": True}]})
+    column = new.head.index("Marginal ROI")
+    assert [row[column].text for row in new.rows] == ["1.50", "never tried"]
+    assert new.rows[1][column].small == ""
+    assert "Never tried: the campaign never spent there" in new.caption
+
+
+def test_a_chart_without_a_report_has_an_axis_of_plain_numbers() -> None:
+    """Not the millionths of a height that stands for nothing."""
+    silent = day(1, "not reported", None)
+    empty = campaign([silent | {"planned": 0.0, "told": None}])
+    for chart in (figures.spend, figures.roas):
+        assert "0.000" not in str(chart(empty))
+        assert ">1<" in str(chart(empty)) or ">1.0<" in str(chart(empty))

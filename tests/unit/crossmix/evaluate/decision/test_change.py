@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.decision.change import PARTS, changes
+from crossmix.evaluate.decision.change import PARTS, TRIAL, changes
 from tests.support.markets import make_market
 from tests.support.scenes import exact_market
 
@@ -57,3 +57,37 @@ def test_frozen_platforms_stay() -> None:
     whole = changes(replace(MARKET, freeze=freeze), draws=2)[0][0]
     assert whole.best_P[:2] == pytest.approx(whole.today_P[:2], abs=1e-6)
     assert whole.log_ratio_P[:2] == pytest.approx([0, 0], abs=1e-5)
+
+
+def test_what_was_never_tried_can_be_left_as_it_is() -> None:
+    """Today nothing is on the platform with the best returns, where the campaign never spent."""
+    plain = changes(MARKET, draws=2)[0]
+    new = int(plain[0].best_P.argmax())
+    today = MARKET.static.clone()
+    today[0, new] = 0.0
+    today[0] /= today[0].sum()
+    market, tried = replace(MARKET, static=today), np.ones(MARKET.static.shape, bool)
+    assert [one.new for one in changes(market, tried, draws=2)[0]] == [None] * len(PARTS)
+    tried[0, new] = False
+    ways = changes(market, tried, draws=2)[0]
+    assert [(one.new, one.part) for one in ways] == [(most, part) for most in (None, TRIAL, 0.0) for part in PARTS]
+    free, trial, known = ways[:: len(PARTS)]
+    assert free.best_P[new] > TRIAL
+    assert trial.best_P[new] == pytest.approx(TRIAL)
+    assert known.best_P[new] == 0.0
+    assert known.best_P.sum() == pytest.approx(1)
+    # The others' split is the best among them: no money moved between two of them earns more.
+    among_P = np.delete(known.best_P, new) > 0.01
+    marginal_P = np.delete(
+        changes(replace(market, static=torch.tensor(np.stack([known.best_P] * 2))), draws=2)[0][0].marginal_P, new
+    )[among_P]
+    assert marginal_P == pytest.approx(np.full(len(marginal_P), marginal_P.mean()), rel=0.02)
+    # Of the second campaign, which was everywhere, there is one best split.
+    assert len(changes(market, tried, draws=2)[1]) == len(PARTS)
+
+
+def test_a_campaign_of_one_platform_has_nothing_to_move_among_what_was_tried() -> None:
+    today = torch.zeros_like(MARKET.static)
+    today[:, 0] = 1.0
+    tried = today.numpy() > 0
+    assert {one.new for one in changes(replace(MARKET, static=today), tried, draws=2)[0]} == {None, TRIAL}

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.decision.change import Change, changes
+from crossmix.evaluate.decision.change import TRIAL, Change, changes
 from crossmix.evaluate.decision.first_test import CLOSE, LEAST_PAIRS, MOST_PAIRS, POWER, SWING, first_test
-from crossmix.evaluate.decision.judged import TRIAL
 from crossmix.market.model import Market
 from tests.support.markets import make_market
 

@@ -57,7 +57,7 @@ def test_proved_says_what_it_gains() -> None:
     found = standing([PASSED], decision(OWN), "x")
     assert (found.word, found.first_test) == ("proved", None)
     assert found.lines() == [
-        "PROVED: the recommended split earns +120.00 EUR per cycle against as today (+6.0%), "
+        "PROVED: the recommended split of 1,000.00 EUR per cycle earns +120.00 against as today (+6.0%), "
         "90 % interval [+20.00, +220.00], more with probability 0.98"
     ]
 
@@ -65,7 +65,20 @@ def test_proved_says_what_it_gains() -> None:
 def test_a_part_of_the_way_is_told() -> None:
     found = standing([PASSED], decision(replace(OWN, part=0.5)), "x")
     assert found.word == "proved"
-    assert found.reason.startswith("going 50% of the way to the best split (tiktok 20.0%, tv 80.0%) earns +120.00")
+    assert found.reason.startswith(
+        "going 50% of the way to the best split (tiktok 20.0%, tv 80.0%) of 1,000.00 EUR per cycle"
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "new", "words"),
+    [
+        (1.0, 0.0, "the best split among the platforms that were tried (tiktok 20.0%, tv 80.0%) of"),
+        (0.5, 0.05, "going 50% of the way to the best split with at most 5% for a platform never tried (tiktok 20.0%,"),
+    ],
+)
+def test_a_proof_that_leaves_a_new_platform_alone_says_so(part: float, new: float, words: str) -> None:
+    assert standing([PASSED], decision(replace(OWN, part=part, new=new)), "x").reason.startswith(words)
 
 
 @pytest.mark.parametrize(("probability", "word"), [(0.9, "plausible"), (0.7, "not enough")])
@@ -94,14 +107,16 @@ def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
     idle = replace(OWN, gain=1.0, gain_interval=(-8.0, 9.0), probability=0.6, proved=False)
     found = standing([LACKS], decision(idle), "x")
     assert found.word == "plausible"
-    assert found.reason.startswith("today's split can hardly be bettered: the recommended split earns +1.00")
+    assert found.reason.startswith(
+        "today's split can hardly be bettered: the recommended split of 1,000.00 EUR per cycle earns +1.00"
+    )
 
 
 def test_the_least_sure_campaign_speaks_for_a_run() -> None:
     other = replace(OWN, campaign="y", probability=0.7, proved=False)
     whole = standing([PASSED], decision(OWN, other))
     assert whole.word == "not enough"
-    assert whole.reason.startswith("of campaign y the recommended split earns")
+    assert whole.reason.startswith("of campaign y the recommended split of 1,000.00 EUR per cycle earns +120.00")
     assert whole.reason.endswith("more with probability 0.70, wanted 0.95 in draws and weeks alike")
     new = replace(other, platforms=(replace(OWN.platforms[0], tried=False), OWN.platforms[1]))
     assert standing([PASSED], decision(new), "y").reason.endswith("0.70, tiktok was never tried there")

@@ -16,8 +16,8 @@ MARKET = make_market(platforms=3, campaigns=2)
 TODAY, BEST = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
 
 
-def decided(*proved: bool, part: float = 0.5) -> Decided:
-    change = SimpleNamespace(today_P=TODAY, best_P=BEST, part=part, gain=30.0, moved=230.0)
+def decided(*proved: bool, part: float = 0.5, new: float | None = None) -> Decided:
+    change = SimpleNamespace(today_P=TODAY, best_P=BEST, part=part, new=new, gain=30.0, moved=230.0)
     one = SimpleNamespace(change=change)
     return Decided((one,) * len(proved), proved, SimpleNamespace())  # type: ignore[arg-type]
 
@@ -37,6 +37,12 @@ def test_the_whole_way_and_nothing_proved_leave_the_limits() -> None:
     assert torch.equal(free.minimum, MARKET.minimum)
     assert torch.equal(free.maximum, MARKET.maximum)
     assert decided(False, False).within(MARKET) is MARKET
+
+
+def test_the_whole_way_without_a_platform_that_was_never_tried_keeps_to_it() -> None:
+    held = decided(True, True, part=1.0, new=0.0).within(MARKET)
+    assert held.maximum[0].tolist() == pytest.approx([0.5 + SLACK, 0.3 + SLACK, 0.4 + SLACK])
+    assert held.minimum[0].tolist() == pytest.approx([0.3 - SLACK, 0.3 - SLACK, 0.2 - SLACK])
 
 
 def test_limits_that_are_tighter_stay() -> None:

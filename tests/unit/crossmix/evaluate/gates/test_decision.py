@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -33,7 +34,9 @@ def test_a_sure_change_passes_both_and_both_are_required() -> None:
     assert found["decision.gain"].value == 1
     assert "gained in 8 of them" in found["decision.weeks"].detail
     assert "of the way" not in found["decision.gain"].detail
-    assert "by 50% of the way to the best split" in gates(judge(made(part=0.5)))["decision.gain"].detail
+    assert "by going 50% of the way to the best split" in gates(judge(made(part=0.5)))["decision.gain"].detail
+    known = gates(judge(replace(made(), new=0.0)))["decision.gain"].detail
+    assert known.endswith(", by the best split among the platforms that were tried")
 
 
 def test_a_change_that_lacks_days_says_how_many() -> None:
