@@ -23,6 +23,7 @@ from pipelines.cli.check import Accept, AcceptQuarantine, IdleDays, Map, check, 
 from pipelines.cli.images import cluster as images
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
+from pipelines.cli.plan import plan
 from pipelines.cli.readable import readable_errors
 from pipelines.cli.readapt import readapt
 from pipelines.cli.reason import Reason, Why, given
@@ -199,6 +200,8 @@ def whatif(
         told = beside(out)
         print(asked.as_json(answers, told) if json_ else "\n\n".join([asked.table(answers, page), *told]))
 
+
+app.command()(plan)
 
 ServerUrl = Annotated[
     str | None,
