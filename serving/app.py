@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 ROLES = ("all", "policy", "control", "router", "pusher", "feedback")
 LEADING = ("all", "router")
 """Roles that have the page and management routes, and watch experiment and canary."""
+ANSWERING = ("all", "policy")
+"""Roles that answer for the other kinds of bundles."""
 PUSHING = ("all", "pusher")
 """Roles that push finished cycles to the feature store."""
 GRACE_SECONDS = 20
@@ -95,7 +97,8 @@ def application(live: Live, settings: Settings) -> Any:
     for router in _routers(live, settings):
         app.include_router(router)
     errors.install(app)
-    schema.install(app, tuple(plane.model_registry.get_models()), live.bundle.layout)
+    kinds = tuple(live.kinds) if settings.role in ANSWERING else ()
+    schema.install(app, tuple(plane.model_registry.get_models()), live.bundle.layout, kinds)
     tokens = None if settings.tokens is None else access.Tokens(settings.tokens)
     app.add_middleware(access.Access, tokens=tokens)
     limits = live.config.serving
@@ -134,6 +137,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
 
     from serving.allocation.answer import Answerer
     from serving.http import observe
+    from serving.kinds.model import KindModel
     from serving.protocol import predictor
     from serving.protocol.plane import Plane
     from serving.protocol.router import Elsewhere, Here, RouterModel
@@ -151,9 +155,16 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
             urls = dict(zip(ARMS, settings.predictors, strict=True))
             arms = Elsewhere(urls, settings.predictor_token)
         registry.update(RouterModel(live, arms, on_answer=observe.answered), "router")
-    return Plane(
-        registry, lambda model: live.trial.version if model == CANARY else live.version
-    ), ModelRepositoryExtension(model_registry=registry)
+    if settings.role in ANSWERING:
+        for champion in live.kinds.values():
+            registry.update(KindModel(champion), champion.kind)
+
+    def version(model: str) -> int | None:
+        if model in live.kinds:
+            return live.kinds[model].version
+        return live.trial.version if model == CANARY else live.version
+
+    return Plane(registry, version), ModelRepositoryExtension(model_registry=registry)
 
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
@@ -217,6 +228,8 @@ def _own(live: Live) -> Any:
     def refresh() -> Any:
         """Ask the registry at once, and say what serves then."""
         live.follow_champion()
+        for kind in live.kinds.values():
+            kind.refresh()
         return serving_now(live)
 
     @router.post("/serving/tick", response_model=TickAnswer, responses={503: {"model": Error}})
@@ -255,6 +268,7 @@ def serving_now(live: Live) -> dict[str, Any]:
             "everybody": live.experiment.everybody,
         },
         "canary": _canary(live),
+        "kinds": [kind.told() for kind in live.kinds.values()],
         "degraded": live.degraded(),
     }
 
