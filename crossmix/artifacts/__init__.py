@@ -3,7 +3,8 @@
     ingest    meta.json (`crossmix.schema.Meta`), report.json (`IngestReport`)
     fusion    report.json (`FusionReport`)               market    report.json (`MarketReport`)
     train     curve.json (`Curve`), policy.*             align     the same, align.json (`Alignment`)
-    gate      evaluation.json (`Evaluation`), gates.json (`GateTable`), of a spend history decision.json (`Decision`)
+    gate      evaluation.json (`Evaluation`), gates.json (`GateTable`), of a spend history decision.json (`Decision`);
+              of another task than the split figures.json (`TaskJudged`)
     meta      meta.json (`MetaTraining`), start.*        register  registration.json (`Registration`)
     champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
     readapt, finetune  readapt.json (`Readaptation`), policy.*
@@ -80,6 +81,7 @@ from crossmix.artifacts.runs import (
     SummaryRegistry,
     SummaryRows,
 )
+from crossmix.artifacts.task_judged import TaskFigure, TaskJudged
 from crossmix.artifacts.trained import Alignment, Best, Curve, CurvePoint, MetaPoint, MetaTraining
 
 __all__ = [
@@ -153,6 +155,8 @@ __all__ = [
     "SummaryRegistry",
     "SummaryRows",
     "SuspectCell",
+    "TaskFigure",
+    "TaskJudged",
     "Trajectory",
     "TriedWay",
 ]
