@@ -264,6 +264,7 @@ def serve(
     with readable_errors():
         from crossmix.config import ConfigError
         from pipelines.cli.serve import serve as run_server
+        from pipelines.cli.serve import serve_kinds, task_of
         from pipelines.cli.serve_registry import start_of
         from serving.app import Settings
 
@@ -279,6 +280,9 @@ def serve(
             predictor_token=predictor_token,
             root_path=root_path,
         )
+        if out is not None and registry is None and task_of(out) != "split":
+            serve_kinds(out, settings, folder, set_ or (), lambda line: print(line, flush=True))
+            return
         start = start_of(out, registry, settings, folder, settings_file, set_ or ())
         run_server(start, settings, lambda line: print(line, flush=True))
 

@@ -149,10 +149,20 @@ def of_catalogue(path: Path) -> Planner:
 
 
 def of_run(out: Path) -> Planner:
-    """The planner of a run's bundle."""
-    from crossmix.config import ConfigError
+    """The planner of a run's champion, or of what its gates did not pass.
 
-    raise ConfigError(f"{out}: holds no bundle of kind creators; plan a catalogue with --catalogue")
+    Raises:
+        ConfigError, BundleError: no finished run, or one of another task.
+    """
+    from crossmix.config import ConfigError
+    from crossmix.creators import bundled
+    from pipelines.cli.recommend import bundle_of
+    from pipelines.local import run_config
+
+    task = run_config(out).get("task", "split")
+    if task != "creators":
+        raise ConfigError(f"{out}: holds a run of task {task}; plan one of task creators, or a catalogue (--catalogue)")
+    return bundled.load(bundle_of(out))
 
 
 def write(name: str, file: Path, content: Callable[[], str]) -> None:

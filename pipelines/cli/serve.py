@@ -47,6 +47,11 @@ def run_with(out: Path, overrides: Sequence[str], what: str = "a server", keys: 
     return load(config.preset, overrides, dict(documented(config)))
 
 
+def task_of(out: Path) -> str:
+    """Task of the run in a folder; raises as `local.run_config`."""
+    return str(local.run_config(out).get("task", "split"))
+
+
 def check_served(
     overrides: Sequence[str], where: str = "--set", what: str = "a server", keys: Sequence[str] = SERVED
 ) -> None:
@@ -162,6 +167,31 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     what = "the page; /openapi.json" if settings.role in server.LEADING else f"as {settings.role}; /openapi.json"
     digest = start.champion.current.bundle.digest[:12]
     server.run(live, settings, lambda: started(f"serving {digest} at {address} ({what}), SIGTERM ends it"))
+
+
+def serve_kinds(
+    out: Path, settings: Settings, folder: Path | None, overrides: Sequence[str], started: Callable[[str], None]
+) -> None:
+    """Serve a run of another task than the split: the kinds beside it, until SIGTERM; arguments as `of_run`'s.
+
+    Raises:
+        ConfigError: settings that cannot run.
+    """
+    from crossmix.registry.store import Registry
+    from serving import app as server
+    from serving.http import logs
+    from serving.kinds.alone import Alone, application
+
+    config = run_with(out, overrides)
+    prepare()
+    own, clock = folder or out / "serving", clock_for(config)
+    logs.write_to()
+    alone = Alone(config, kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock))
+    alone.start()
+    told = ", ".join(f"{kind} {one.version or 'has no champion yet'}" for kind, one in alone.kinds.items())
+    address = f"http://{settings.host}:{settings.port}"
+    line = f"serving {told} at {address} (/openapi.json), SIGTERM ends it"
+    server.run(alone, settings, lambda: started(line), application)
 
 
 def kinds_of(own: Path, registry: Callable[[str], Registry], clock: Clock) -> list[KindChampion]:

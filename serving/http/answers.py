@@ -181,6 +181,14 @@ class KindAnswer(Answer):
     trouble: str | None = Field(description="why another than the champion serves, or none; null: no trouble")
 
 
+class KindsAnswer(Answer):
+    """What serves where there is no split."""
+
+    release: str | None = Field(description="what a deploy step rolled out; null: it was started otherwise")
+    kinds: list[KindAnswer] = Field(description="kinds of bundles, each with a champion of its own")
+    degraded: list[Trouble]
+
+
 class ServingAnswer(Answer):
     """What serves: the registry's champion, as `crossmix promote` and `crossmix rollback` set it."""
 

@@ -11,7 +11,7 @@ from kserve.errors import InvalidInput
 
 from serving.allocation.question import QuestionError
 from serving.kinds.answering import Answering, Predictions
-from serving.kinds.champion import KindChampion
+from serving.kinds.champion import KindChampion, NoChampionError
 from serving.protocol.predictor import Served, plain, tensors, written
 
 
@@ -29,6 +29,10 @@ class KindModel(Served):
     async def healthy(self) -> bool:
         """Whether a bundle serves."""
         return self.champion.ready
+
+    def absent(self) -> NoChampionError:
+        """Why no bundle serves."""
+        return self.champion.absent()
 
     async def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None

@@ -59,7 +59,7 @@ def test_a_plan_each_solved_beside_this_process(answering: Creators) -> None:
         assert one["low"] < one["effect"] < one["high"]
         assert one["words"]["binding"][0].startswith("budget: ")
         assert one["generated"] is True
-        assert orjson.loads(orjson.dumps(one))["cells"] == [dict(cell) for cell in one["cells"]]
+        assert orjson.loads(orjson.dumps(one))["cells"][0]["channel"] == "instagram"
     with pytest.raises(QuestionError, match=r"instances\[1\]\.brief\.budget: 10 left buys nobody"):
         answering.answer(answering.questions({"instances": [{"brief": BRIEF}, {"brief": {**BRIEF, "budget": 10}}]}))
 
