@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 ROLES = ("all", "policy", "control", "router", "pusher", "feedback")
 LEADING = ("all", "router")
 """Roles that have the page and management routes, and watch experiment and canary."""
+ANSWERING = ("all", "policy")
+"""Roles that answer for the other kinds of bundles."""
 PUSHING = ("all", "pusher")
 """Roles that push finished cycles to the feature store."""
 GRACE_SECONDS = 20
@@ -62,6 +64,10 @@ class Settings:
                 f"--role {self.role}: statistics are made with torch, which is not installed here; run it where steps "
                 "run (the image crossmix-steps), or install crossmix[steps]"
             )
+        self.check_address()
+
+    def check_address(self) -> None:
+        """The same, of host and path alone."""
         if not listening.is_loopback(self.host) and self.tokens is None:
             raise ConfigError(
                 f"--host {self.host}: others can reach it, so callers need tokens; "
@@ -76,55 +82,16 @@ def application(live: Live, settings: Settings) -> Any:
     Raises:
         ConfigError: settings that cannot run, or a tokens file that cannot be used.
     """
-    from fastapi import FastAPI
-    from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
-    from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
-
-    from serving.http import access, errors, observe
-    from serving.protocol import metadata as schema
-    from serving.protocol import v1, v2
+    from serving.built import built
+    from serving.http import observe
 
     settings.check()
-    app = FastAPI(title="crossmix", docs_url=None, redoc_url=None)
     plane, repository = data_plane(live, settings)
-    app.state.data_plane, app.state.repository = plane, repository
-    app.router.routes[:0] = [v1.route(plane), v1.Alive()]
-    for register in (register_v1_endpoints, register_v2_endpoints):
-        register(_Kept(app), plane, repository)
-    app.include_router(v2.router(plane))
-    for router in _routers(live, settings):
-        app.include_router(router)
-    errors.install(app)
-    schema.install(app, tuple(plane.model_registry.get_models()), live.bundle.layout)
-    tokens = None if settings.tokens is None else access.Tokens(settings.tokens)
-    app.add_middleware(access.Access, tokens=tokens)
-    limits = live.config.serving
-    app.add_middleware(observe.Observe, largest_body=limits.largest_body, largest_batch=limits.largest_batch)
-    prefix = root.check(settings.root_path)
-    if prefix:
-        app.add_middleware(root.Rooted, root=prefix)
-    app.state.tokens = tokens
+    kinds = tuple(live.kinds) if settings.role in ANSWERING else ()
+    routers = _routers(live, settings)
+    app = built(plane, repository, routers, settings, live.config, live.bundle.layout, kinds)
     observe.follow(live)
     return app
-
-
-class _Kept:
-    """An application that takes KServe's routers without what this server withholds.
-
-    The registry says what serves, and answers explain themselves: these routes would unload a
-    model, or answer 501. What V2 asks of one model is `serving.protocol.v2`'s.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    def include_router(self, router: Any) -> None:
-        router.routes[:] = [
-            route
-            for route in router.routes
-            if not (route.path.startswith(("/v2/repository", "/v2/models/")) or route.path.endswith(":explain"))
-        ]
-        self.app.include_router(router)
 
 
 def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
@@ -134,6 +101,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
 
     from serving.allocation.answer import Answerer
     from serving.http import observe
+    from serving.kinds.model import KindModel
     from serving.protocol import predictor
     from serving.protocol.plane import Plane
     from serving.protocol.router import Elsewhere, Here, RouterModel
@@ -151,9 +119,16 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
             urls = dict(zip(ARMS, settings.predictors, strict=True))
             arms = Elsewhere(urls, settings.predictor_token)
         registry.update(RouterModel(live, arms, on_answer=observe.answered), "router")
-    return Plane(
-        registry, lambda model: live.trial.version if model == CANARY else live.version
-    ), ModelRepositoryExtension(model_registry=registry)
+    if settings.role in ANSWERING:
+        for champion in live.kinds.values():
+            registry.update(KindModel(champion), champion.kind)
+
+    def version(model: str) -> int | None:
+        if model in live.kinds:
+            return live.kinds[model].version
+        return live.trial.version if model == CANARY else live.version
+
+    return Plane(registry, version), ModelRepositoryExtension(model_registry=registry)
 
 
 def _routers(live: Live, settings: Settings) -> list[Any]:
@@ -217,6 +192,8 @@ def _own(live: Live) -> Any:
     def refresh() -> Any:
         """Ask the registry at once, and say what serves then."""
         live.follow_champion()
+        for kind in live.kinds.values():
+            kind.refresh()
         return serving_now(live)
 
     @router.post("/serving/tick", response_model=TickAnswer, responses={503: {"model": Error}})
@@ -255,6 +232,7 @@ def serving_now(live: Live) -> dict[str, Any]:
             "everybody": live.experiment.everybody,
         },
         "canary": _canary(live),
+        "kinds": [kind.told() for kind in live.kinds.values()],
         "degraded": live.degraded(),
     }
 
@@ -264,21 +242,30 @@ def _canary(live: Live) -> dict[str, Any] | None:
     return None if tried is None else {"version": tried.version, "step": tried.step + 1, "part": tried.part}
 
 
-def run(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
+def run(
+    live: Any, settings: Settings, started: Callable[[], None] | None = None, made: Callable[..., Any] = application
+) -> None:
     """`serve`, on uvloop."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(live, settings, started))
+        runner.run(serve(live, settings, started, made))
 
 
-async def serve(live: Live, settings: Settings, started: Callable[[], None] | None = None) -> None:
+async def serve(
+    live: Any, settings: Settings, started: Callable[[], None] | None = None, made: Callable[..., Any] = application
+) -> None:
     """Run until SIGTERM or SIGINT; then finish what is under way, write what waits, and return.
+
+    Args:
+        live: what the server holds; it is stopped at the end.
+        started: called once it answers.
+        made: makes the application of `live` and the settings.
 
     Raises:
         ConfigError: an address that cannot be bound, or settings that cannot run.
     """
-    app = application(live, settings)
+    app = made(live, settings)
     listener = listening.bound(settings.host, settings.port)
     grpc = await _grpc(app, settings)
     try:

@@ -128,6 +128,8 @@ def load(path: Path) -> Brief:
         raise BriefError(f"{path}: no such file; name a YAML file with a brief") from None
     except UnicodeDecodeError:
         raise BriefError(f"{path}: not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise BriefError(f"{path}: cannot be read ({error.strerror}); name a YAML file with a brief") from None
     return from_yaml(text)
 
 
@@ -147,10 +149,13 @@ def from_yaml(text: str) -> Brief:
 
     try:
         tree = yaml.load(text, Strict)
-    except yaml.YAMLError as error:
-        raise BriefError(f"brief: not YAML: {' '.join(str(error).split())}; correct it") from None
+    except BriefError:
+        raise
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        # of a number or date that is none PyYAML raises whatever its parser met
+        raise BriefError(f"brief: not YAML: {_short(str(error), 300)}; correct it") from None
     if not isinstance(tree, Mapping):
-        raise BriefError(f"brief: {tree!r} is no mapping; write keys and values, as budget: 100000")
+        raise BriefError(f"brief: {_short(repr(tree))} is no mapping; write keys and values, as budget: 100000")
     return of(tree)
 
 
@@ -162,10 +167,12 @@ def of(tree: Mapping[str, Any]) -> Brief:
     """
     try:
         brief = _ADAPTER.validate_json(json.dumps(tree), strict=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         if isinstance(error, ValidationError):
             raise BriefError(_explain(error)) from None
-        raise BriefError(f"brief: not plain data ({error}); write text, numbers, lists and mappings") from None
+        raise BriefError(
+            f"brief: not plain data ({_short(str(error))}); write text, numbers, lists and mappings"
+        ) from None
     _check(brief)
     return brief
 
@@ -224,10 +231,20 @@ def _check_rule(brief: Brief, where: str, rule: Order | Share) -> None:
         )
 
 
+def _short(text: str, most: int = 80) -> str:
+    """In one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
+FEW = 3
+"""Mistakes that are told at once."""
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        parts = [str(part) for part in item["loc"] if part not in ("order", "share")]
+        parts = [_short(str(part)) for part in item["loc"] if part not in ("order", "share")]
         where = ".".join(["brief", *parts])
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             kinds = (Order, Share) if "rules" in parts else (Brief,)
@@ -237,9 +254,11 @@ def _explain(error: ValidationError) -> str:
         elif item["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
             lines.append(f"{where}: is missing; give it")
         elif item["type"] == "string_type":
-            lines.append(f"{where}: {item['input']!r} is no text; put it in quotes")
+            lines.append(f"{where}: {_short(repr(item['input']))} is no text; put it in quotes")
         elif item["type"].startswith("union_tag"):
             lines.append(f"{where}.kind: write kind: order or kind: share")
         else:
-            lines.append(f"{where}: {item['input']!r} does not fit: {item['msg']}")
-    return "; ".join(dict.fromkeys(lines))
+            lines.append(f"{where}: {_short(repr(item['input']))} does not fit: {_short(item['msg'], 160)}")
+    lines = list(dict.fromkeys(lines))
+    more = len(lines) - FEW
+    return "; ".join([*lines[:FEW], *([f"and {more} more like these"] if more > 0 else [])])

@@ -12,6 +12,7 @@
 | categories       | names, with ; between them; may be empty                                  |
 | past_results     | optional: effects of earlier collaborations, all in one unit, with ; between |
 | currency         | optional: one for the whole file                                          |
+| generated        | optional: yes where laws made the creator, nobody's past; else no, or empty |
 
 Shapes: N creators, E past results of all of them, G memberships of creators in categories.
 """
@@ -19,7 +20,6 @@ Shapes: N creators, E past results of all of them, G memberships of creators in 
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossmix.creators import columns
 from crossmix.files import write as write_file
 from crossmix.schema import DataError
 
@@ -46,7 +47,7 @@ REQUIRED = (
     "content_type",
     "categories",
 )
-OPTIONAL = ("past_results", "currency")
+OPTIONAL = ("past_results", "currency", "generated")
 BETWEEN = ";"
 """Between the members of a cell that holds several."""
 
@@ -129,39 +130,25 @@ def read(path: Path) -> Catalogue:
     Raises:
         DataError: what cannot be read, with line, field, value and remedy.
     """
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; name a CSV file of creators") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; save it as CSV UTF-8") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: not a table of comma-separated values ({error}); save it as CSV") from None
-    table.columns = [str(name).strip() for name in table.columns]
-    _columns(path, list(table.columns))
-    if not len(table):
-        raise DataError(f"{path}: has no creator; write one a line below the header")
-    text = {name: table[name].str.strip() for name in (*REQUIRED, *OPTIONAL) if name in table.columns}
-    line_N = np.arange(2, len(table) + 2)
+    table = columns.read(path, REQUIRED, OPTIONAL, "creator")
+    text = table.text
     ids = text["creator_id"]
-    _where(line_N, "creator_id", ids, (ids == "").to_numpy(), "is empty; name the creator")
-    _where(line_N, "creator_id", ids, ids.duplicated().to_numpy(), "is there twice; drop one of the lines")
-    channels, channel_N = _codes(line_N, "channel", text["channel"])
-    contents, content_N = _codes(line_N, "content_type", text["content_type"])
+    table.refuse("creator_id", table.empty("creator_id"), "is empty; name the creator")
+    table.refuse("creator_id", ids.duplicated().to_numpy(), "is there twice; drop one of the lines")
+    channels, channel_N = _codes(table, "channel")
+    contents, content_N = _codes(table, "content_type")
     members, names = _split(text["categories"])
     categories = tuple(sorted(set(names)))
     place = {name: at for at, name in enumerate(categories)}
-    of_E, result_E = _results(line_N, text.get("past_results"))
+    of_E, result_E = _results(table)
     return Catalogue(
         ids=tuple(ids),
         channels=channels,
         channel_N=channel_N,
-        followers_N=_numbers(line_N, "followers", text["followers"], above=0),
-        price_N=_numbers(line_N, "price", text["price"], above=0),
-        rate_N=_numbers(line_N, "interaction_rate", text["interaction_rate"], above=0, most=1),
-        quality_N=_numbers(line_N, "audience_quality", text["audience_quality"], least=0, most=1),
+        followers_N=table.numbers("followers", above=0, remedy="correct it, or leave the creator out"),
+        price_N=table.numbers("price", above=0, remedy="write what a collaboration costs you in all"),
+        rate_N=table.numbers("interaction_rate", above=0, share=True, remedy="correct it, or leave the creator out"),
+        quality_N=table.numbers("audience_quality", least=0, share=True),
         contents=contents,
         content_N=content_N,
         categories=categories,
@@ -169,7 +156,8 @@ def read(path: Path) -> Catalogue:
         category_G=np.asarray([place[name] for name in names], np.int64),
         of_E=of_E,
         result_E=result_E,
-        currency=_currency(line_N, text.get("currency")),
+        currency=_currency(table),
+        generated=_generated(table),
     )
 
 
@@ -194,60 +182,15 @@ def write(catalogue: Catalogue, path: Path) -> None:
                 BETWEEN.join(several["categories"][at]),
                 BETWEEN.join(several["results"][at]),
                 catalogue.currency or "",
+                "yes" if catalogue.generated else "",
             ]
         )
     write_file(path, out.getvalue())
 
 
-def _columns(path: Path, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: column {twice[0]!r} is there twice; drop one")
-    extra = [name for name in names if name not in (*REQUIRED, *OPTIONAL)]
-    for name in (*REQUIRED, *OPTIONAL):
-        if name in names:
-            continue
-        close = difflib.get_close_matches(name, extra, n=1, cutoff=0.7)
-        if close:
-            raise DataError(f"{path}: column {close[0]!r} is unknown; rename it to {name}")
-        if name in REQUIRED:
-            raise DataError(f"{path}: column {name} is missing; add it, the columns are {', '.join(REQUIRED)}")
-
-
-def _where(line_N: Any, field: str, text: Any, wrong_N: Flags, says: str) -> None:
-    """Raise for the first line of those that are wrong."""
-    if wrong_N.any():
-        at = int(np.argmax(wrong_N))
-        more = int(wrong_N.sum()) - 1
-        others = f" ({more:,} further lines too)" if more else ""
-        raise DataError(f"line {line_N[at]}: {field}: {text.iloc[at]!r} {says}{others}")
-
-
-def _numbers(
-    line_N: Any, field: str, text: Any, *, above: float | None = None, least: float | None = None, most: float = np.inf
-) -> Floats:
-    value_N = np.asarray([_number(part) for part in text], np.float64)
-    _where(line_N, field, text, ~np.isfinite(value_N), "is no number; write digits alone, as 1000 or 0.25")
-    if above is not None:
-        remedy = "leave the creator out" if field != "price" else "write what a collaboration costs you in all"
-        _where(line_N, field, text, value_N <= above, f"is not above {above:g}; correct it, or {remedy}")
-    if least is not None:
-        _where(line_N, field, text, value_N < least, f"is below {least:g}; write a share of {least:g} to {most:g}")
-    _where(line_N, field, text, value_N > most, "is above 1; write a share, 0.103 for 10.3 %")
-    return value_N
-
-
-def _number(text: str) -> float:
-    """A number as it is written, NaN of anything else."""
-    try:
-        return float(text) if "_" not in text else np.nan
-    except ValueError:
-        return np.nan
-
-
-def _codes(line_N: Any, field: str, text: Any) -> tuple[tuple[str, ...], Ints]:
-    _where(line_N, field, text, (text == "").to_numpy(), "is empty; name it")
-    names, code_N = np.unique(text.to_numpy(str), return_inverse=True)
+def _codes(table: columns.Columns, field: str) -> tuple[tuple[str, ...], Ints]:
+    table.refuse(field, table.empty(field), "is empty; name it")
+    names, code_N = np.unique(table.text[field].to_numpy(str), return_inverse=True)
     return tuple(str(name) for name in names), code_N.astype(np.int64)
 
 
@@ -262,26 +205,33 @@ def _split(text: Any) -> tuple[Ints, list[str]]:
     return np.asarray(of, np.int64), names
 
 
-def _results(line_N: Any, text: Any | None) -> tuple[Ints, Floats]:
-    if text is None:
-        return np.zeros(0, np.int64), np.zeros(0)
+def _results(table: columns.Columns) -> tuple[Ints, Floats]:
     of, values = [], []
-    for at, cell in enumerate(text):
+    for at, cell in enumerate(table.text.get("past_results", ())):
         for part in cell.split(BETWEEN) if cell else ():
-            value = _number(part)
-            if not np.isfinite(value) or value < 0:
+            value = columns.number(part)
+            if not 0 <= value <= columns.MOST:
                 raise DataError(
-                    f"line {line_N[at]}: past_results: {part.strip()!r} is no effect; write numbers of 0 or above "
-                    f"with {BETWEEN} between them, as 1200{BETWEEN}900"
+                    f"line {table.line_N[at]}: past_results: {columns.shown(part.strip())} is no effect; write numbers "
+                    f"of 0 or above with {BETWEEN} between them, as 1200{BETWEEN}900"
                 )
             of.append(at)
             values.append(value)
     return np.asarray(of, np.int64), np.asarray(values, np.float64)
 
 
-def _currency(line_N: Any, text: Any | None) -> str | None:
-    if text is None or (text == "").all():
+def _currency(table: columns.Columns) -> str | None:
+    if "currency" not in table.text or table.empty("currency").all():
         return None
+    text = table.text["currency"]
     first = str(text.iloc[0])
-    _where(line_N, "currency", text, (text != first).to_numpy(), f"is not the first line's {first!r}; convert prices")
+    table.refuse("currency", (text != first).to_numpy(), f"is not the first line's {first!r}; convert prices")
     return first
+
+
+def _generated(table: columns.Columns) -> bool:
+    if "generated" not in table.text:
+        return False
+    text = table.text["generated"]
+    table.refuse("generated", (~text.isin(["", "yes", "no"])).to_numpy(), "is neither yes nor no; write one")
+    return bool((text == "yes").any())

@@ -1,6 +1,6 @@
 """A plan with names: what is bought, what it gives and within which interval, what binds, how far the bound is.
 
-Shapes: C cells, D draws.
+Shapes: C cells, D draws, N bought creators.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crossmix.creators.catalogue import Catalogue
+from crossmix.creators.catalogue import Catalogue, Floats
 from crossmix.creators.effect import Posterior
 from crossmix.creators.problem import Problem
 from crossmix.creators.solve import Solution
@@ -28,6 +28,9 @@ class Choice:
     cost: float
     effect: float
     """Expected, before the cell saturates."""
+    low: float
+    high: float
+    """The effect's 80 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,21 @@ class Cell:
     cost: float
     effect: float
     """Expected, saturated; what this plan adds."""
+    low: float
+    high: float
+    """The effect's 80 % interval over creators and results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A creator that is not bought."""
+
+    creator_id: str
+    channel: str
+    tier: str
+    cost: float
+    effect: float
+    """Expected, before a cell saturates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +70,16 @@ class Plan:
     budget: float
     cost: float
     effect: float
+    """Expected: the mean over creators and results. It is below `value`: chance is lost where a cell saturates."""
     low: float
     high: float
     """The effect's 80 % interval over creators and results."""
+    value: float
+    """What the solver maximises: the saturated effect of the expected sums."""
     bound: float
-    """No plan's expected effect lies above."""
+    """No plan's `value` lies above."""
     gap: float
-    """Share of the bound by which the plan's expected effect falls short of it at most."""
+    """Share of the bound by which `value` falls short of it at most."""
     budget_price: float
     """Expected effect that one more unit of currency would add."""
     rule_prices: Mapping[str, float]
@@ -66,7 +87,11 @@ class Plan:
     choices: tuple[Choice, ...]
     cells: tuple[Cell, ...]
     next_in: str | None
+    """Creator that is nearest to being bought."""
     last_out: str | None
+    """Bought creator that is nearest to being dropped."""
+    candidate: Candidate | None
+    """What is known of `next_in`."""
     seconds: float
 
     def plain(self) -> dict[str, Any]:
@@ -89,9 +114,10 @@ def named(
     """A solution with names and the interval of its effect."""
     bought = np.flatnonzero(solution.cell_N >= 0)
     cell_of = solution.cell_N[bought]
-    sum_C = problem.sums_C(solution.cell_N)
-    added_C = problem.saturated_C(sum_C) - problem.saturated_C(problem.reached_C)
-    low, high = interval(problem, solution, posterior, draws, seed)
+    drawn = Drawn.of(problem, solution, posterior, draws, seed)
+    low, high = _interval(drawn.added_DC.sum(1))
+    added_C, (low_C, high_C) = drawn.added_DC.mean(0), _interval(drawn.added_DC)
+    low_N, high_N = _interval(drawn.effect_DN)
     spend_C = problem.spend_C(solution.cell_N)
     count_C = np.bincount(cell_of, minlength=problem.matrix.cells)
     labels = [problem.matrix.label(cell) for cell in range(problem.matrix.cells)]
@@ -100,42 +126,70 @@ def named(
         return None if candidate is None else catalogue.ids[problem.row_N[candidate]]
 
     choices = []
-    for candidate, cell in sorted(zip(bought.tolist(), cell_of.tolist(), strict=True), key=lambda one: one[1]):
-        channel, phase, tier = labels[cell]
+    for at in np.argsort(cell_of, kind="stable"):
+        candidate, (channel, phase, tier) = bought[at], labels[cell_of[at]]
         price, effect = float(problem.price_N[candidate]), float(problem.effect_N[candidate])
-        choices.append(Choice(catalogue.ids[problem.row_N[candidate]], channel, phase, tier, price, effect))
+        bounds = float(low_N[at]), float(high_N[at])
+        choices.append(Choice(catalogue.ids[problem.row_N[candidate]], channel, phase, tier, price, effect, *bounds))
     return Plan(
         brief=problem.brief.name,
         currency=problem.brief.currency,
         budget=problem.budget,
         cost=problem.cost(solution.cell_N),
-        effect=solution.value,
-        low=low,
-        high=high,
-        bound=solution.bound,
-        gap=solution.gap,
-        budget_price=solution.budget_price,
+        effect=float(added_C.sum()),
+        low=float(low),
+        high=float(high),
+        value=float(solution.value),
+        bound=float(solution.bound),
+        gap=float(solution.gap),
+        budget_price=float(solution.budget_price),
         rule_prices=dict(zip(problem.rows.names, solution.rule_price_R.tolist(), strict=True)),
         choices=tuple(choices),
         cells=tuple(
-            Cell(*label, int(count), float(cost), float(effect))
-            for label, count, cost, effect in zip(labels, count_C, spend_C, added_C, strict=True)
+            Cell(*label, int(count_C[at]), *(float(value_C[at]) for value_C in (spend_C, added_C, low_C, high_C)))
+            for at, label in enumerate(labels)
         ),
         next_in=name(solution.next_in),
         last_out=name(solution.last_out),
+        candidate=None if solution.next_in is None else _candidate(catalogue, problem, solution.next_in),
         seconds=solution.seconds,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Effects of a plan's creators and of its cells, drawn together."""
+
+    effect_DN: Floats
+    """Before saturation, of the bought creators in the problem's order."""
+    added_DC: Floats
+    """Saturated; what the plan adds."""
+
+    @classmethod
+    def of(cls, problem: Problem, solution: Solution, posterior: Posterior, draws: int, seed: int = 0) -> Drawn:
+        """Creators, what the predictor does not know, and results."""
+        bought = np.flatnonzero(solution.cell_N >= 0)
+        effect_DN = posterior.draws_DN(problem.row_N[bought], draws, seed)
+        in_cell_NC = np.zeros((len(bought), problem.matrix.cells))
+        in_cell_NC[np.arange(len(bought)), solution.cell_N[bought]] = 1.0
+        sum_DC = problem.reached_C + effect_DN @ in_cell_NC
+        return cls(effect_DN, problem.saturated_C(sum_DC) - problem.saturated_C(problem.reached_C))
 
 
 def interval(
     problem: Problem, solution: Solution, posterior: Posterior, draws: int, seed: int = 0
 ) -> tuple[float, float]:
     """80 % interval of the effect: creators, what the predictor does not know, and results drawn together."""
-    bought = np.flatnonzero(solution.cell_N >= 0)
-    effect_DN = posterior.draws_DN(problem.row_N[bought], draws, seed)
-    in_cell_NC = np.zeros((len(bought), problem.matrix.cells))
-    in_cell_NC[np.arange(len(bought)), solution.cell_N[bought]] = 1.0
-    sum_DC = problem.reached_C + effect_DN @ in_cell_NC
-    total_D = (problem.saturated_C(sum_DC) - problem.saturated_C(problem.reached_C)).sum(1)
-    low, high = np.quantile(total_D, INTERVAL)
+    low, high = _interval(Drawn.of(problem, solution, posterior, draws, seed).added_DC.sum(1))
     return float(low), float(high)
+
+
+def _interval(drawn: Floats) -> tuple[Floats, Floats]:
+    low, high = np.quantile(drawn, INTERVAL, axis=0)
+    return low, high
+
+
+def _candidate(catalogue: Catalogue, problem: Problem, at: int) -> Candidate:
+    channel, tier = problem.matrix.class_label(int(problem.class_N[at]))
+    price, effect = float(problem.price_N[at]), float(problem.effect_N[at])
+    return Candidate(catalogue.ids[problem.row_N[at]], channel, tier, price, effect)

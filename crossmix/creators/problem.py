@@ -4,7 +4,7 @@
     h_c(S) = A_c (1 - exp(-S / A_c))             audiences overlap: a cell saturates towards A_c
     under     the budget, every ratio rule (`matrix.py`), each creator once, must-have creators
 
-Shapes: N candidates, C cells, K classes, P phases, R rules.
+Shapes: N candidates, C cells, K classes, M channels, P phases, R rules.
 """
 
 from __future__ import annotations
@@ -126,6 +126,10 @@ def pose(
     channel_N, least_T = channel_of[catalogue.channel_N], np.asarray(list(brief.tiers.values()))
     eligible_N = catalogue.of_category(brief.category) & (channel_N >= 0) & (catalogue.followers_N >= least_T[-1])
     must, drop = _named(catalogue, brief, before, eligible_N, budget)
+    # who was bought before, or may not be bought, has its audience all the same
+    everybody_M = np.bincount(
+        channel_N[eligible_N], np.maximum(effect_N[eligible_N], 0.0), minlength=len(brief.channels)
+    )
     eligible_N[drop] = False
     rows_N = np.flatnonzero(eligible_N)
     # least_T falls: the tier is the number of thresholds that lie above the creator
@@ -135,9 +139,7 @@ def pose(
     np.minimum.at(cheapest_K, class_N, catalogue.price_N[rows_N])
     audience_C = np.empty(matrix.shape)
     for at, name in enumerate(brief.channels):
-        of_channel = class_N // len(matrix.tiers) == at
-        everybody = settings.audience * float(effect_N[rows_N[of_channel]].sum())
-        audience_C[at] = brief.audience.get(name, max(everybody, 1e-9))
+        audience_C[at] = brief.audience.get(name, max(settings.audience * float(everybody_M[at]), 1e-9))
     buyable = catalogue.price_N[rows_N] <= budget
     rows_N, class_N = rows_N[buyable], class_N[buyable]
     must_N = np.zeros(len(catalogue), bool)

@@ -8,6 +8,7 @@ within the solver's seconds and the grace ends the process; the next request sta
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 import traceback
 from multiprocessing.connection import Connection
@@ -94,6 +95,11 @@ class Worker:
         assert isinstance(answer, Plan)
         return answer
 
+    def start(self) -> None:
+        """Start the process, if there is none."""
+        with self._turn:
+            self._running()
+
     def close(self) -> None:
         """End the process; a later `plan` starts another."""
         with self._turn:
@@ -137,6 +143,7 @@ class Worker:
 
 def _serve(pipe: Connection, planner: Planner) -> None:
     """Answer briefs until nobody is left to ask."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the asker, whose end is this process's
     pipe.send("ready")
     while True:
         try:

@@ -29,7 +29,7 @@ def promote(out: Path, version: str, reason: str, server: str | None, token: str
         RegistryError: no such version, or somebody else moved the champion meanwhile.
         ConfigError, AskError: the server; the message says what has changed.
     """
-    registry = _registry(out, server)
+    registry = _registry(out)
     target = registry.get(version)
 
     def move(champion: int | None) -> Any:
@@ -48,7 +48,7 @@ def rollback(out: Path, reason: str, server: str | None, token: str | None = Non
         RegistryError: nothing to roll back to.
         ConfigError, AskError: the server; the message says what has changed.
     """
-    registry = _registry(out, server)
+    registry = _registry(out)
     if of is not None:
         registry.get(of)
     target = registry.rollback_target(of)
@@ -59,17 +59,12 @@ def rollback(out: Path, reason: str, server: str | None, token: str | None = Non
     return _change(registry, target, move, server, token)
 
 
-def _registry(out: Path, server: str | None) -> Any:
+def _registry(out: Path) -> Any:
     from crossmix.ledger.where import database_of
     from crossmix.registry.shared import shared
     from crossmix.registry.store import Registry
 
     config = run_with(out, ())
-    if server is not None and config.task != "split":
-        raise ConfigError(
-            f"--server {server}: {out} holds a run of task {config.task!r}, and a server is asked of splits "
-            "alone; leave --server out: it follows its registry by itself"
-        )
     return shared(Registry.of(config, out), database_of(config.serving))
 
 
@@ -100,7 +95,7 @@ def _change(
         done = f"champion is version {target.number} now (was {before})"
     if server is None:
         return f"{done}; no server was asked: name one with --server"
-    return _confirm(done, before, target, server, token)
+    return _confirm(done, before, target, server, token, registry.kind)
 
 
 def _champion(registry: Any) -> int | None:
@@ -125,6 +120,9 @@ def _check_server(registry: Any, target: Any, server: str, token: str | None) ->
     why = next((one["why"] for one in answer["degraded"] if one["what"] == "registry"), "")
     if why.startswith("registry:"):
         raise ConfigError(f"--server {server}: it cannot reach the registry ({why}); {UNMOVED}")
+    if registry.kind != "split":
+        _check_kind(registry, target, server, answer)
+        return
     serving = next((one for one in registry.versions() if one.digest == answer["bundle"]), None)
     if serving is None or (not why and serving.number != _champion(registry)):
         raise ConfigError(
@@ -150,7 +148,35 @@ def _check_server(registry: Any, target: Any, server: str, token: str | None) ->
         )
 
 
-def _confirm(done: str, before: int | None, target: Any, server: str, token: str | None) -> str:
+def _check_kind(registry: Any, target: Any, server: str, answer: Any) -> None:
+    """Raise where a server that answers could not follow to the target of a kind beside the split."""
+    from crossmix.bundle import BundleError
+
+    told = _of_kind(registry.kind, answer)
+    if told is None:
+        raise ConfigError(f"--server {server}: it serves nothing of kind {registry.kind}; {UNMOVED}")
+    trouble = told["trouble"] or ""
+    if trouble.startswith("registry:"):
+        raise ConfigError(f"--server {server}: it cannot reach the registry ({trouble}); {UNMOVED}")
+    known = {one.digest for one in registry.versions()}
+    if told["bundle"] is not None and told["bundle"] not in known:
+        raise ConfigError(
+            f"--server {server}: it serves bundle {told['bundle'][:12]}, which is not this registry's: it follows "
+            f"another registry; {UNMOVED}: name the folder of its run"
+        )
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            registry.fetch(target.number, Path(scratch) / "bundle")
+    except BundleError as error:
+        raise ConfigError(f"version {target.number}: its bundle cannot be used ({error}); {UNMOVED}") from None
+
+
+def _of_kind(kind: str, answer: Any) -> Any:
+    """What a server tells at `/serving` of a kind; `None`: it does not serve it."""
+    return next((one for one in answer.get("kinds", ()) if one["kind"] == kind), None)
+
+
+def _confirm(done: str, before: int | None, target: Any, server: str, token: str | None, kind: str) -> str:
     """Ask the server until it answers with the target; raises, with what has changed, where it does not."""
     deadline = time.monotonic() + CONFIRM_SECONDS
     while True:
@@ -161,10 +187,12 @@ def _confirm(done: str, before: int | None, target: Any, server: str, token: str
                 f"{done}, but the server does not confirm it ({error}); it follows by itself once it can: the same "
                 "command again changes nothing more and asks anew"
             ) from None
-        if answer["version"] == target.number:
-            return f"{done}; {server} answers with version {answer['version']}, bundle {answer['bundle'][:12]}"
+        told = answer if kind == "split" else _of_kind(kind, answer) or {"version": None, "trouble": None}
+        if told["version"] == target.number:
+            return f"{done}; {server} answers with version {told['version']}, bundle {told['bundle'][:12]}"
         if time.monotonic() > deadline:
-            why = "; ".join(one["why"] for one in answer["degraded"]) or "it follows another registry"
+            troubles = [one["why"] for one in answer["degraded"]] if kind == "split" else [told["trouble"] or ""]
+            why = "; ".join(filter(None, troubles)) or "it follows another registry"
             undo = "" if before in (None, target.number) else f"; crossmix promote OUT {before} puts it back"
-            raise ConfigError(f"{done}, but --server {server} serves version {answer['version']} on ({why}){undo}")
+            raise ConfigError(f"{done}, but --server {server} serves version {told['version']} on ({why}){undo}")
         time.sleep(0.2)

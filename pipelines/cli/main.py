@@ -23,6 +23,7 @@ from pipelines.cli.check import Accept, AcceptQuarantine, IdleDays, Map, check, 
 from pipelines.cli.images import cluster as images
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
+from pipelines.cli.plan import plan
 from pipelines.cli.readable import readable_errors
 from pipelines.cli.readapt import readapt
 from pipelines.cli.reason import Reason, Why, given
@@ -201,6 +202,8 @@ def whatif(
         print(asked.as_json(answers, told) if json_ else "\n\n".join([asked.table(answers, page), *told]))
 
 
+app.command()(plan)
+
 ServerUrl = Annotated[
     str | None,
     typer.Option("--server", envvar="CROSSMIX_SERVER", help="A running server, as http://127.0.0.1:8080."),
@@ -262,6 +265,7 @@ def serve(
     with readable_errors():
         from crossmix.config import ConfigError
         from pipelines.cli.serve import serve as run_server
+        from pipelines.cli.serve import serve_kinds, task_of
         from pipelines.cli.serve_registry import start_of
         from serving.app import Settings
 
@@ -277,6 +281,9 @@ def serve(
             predictor_token=predictor_token,
             root_path=root_path,
         )
+        if out is not None and registry is None and task_of(out) != "split":
+            serve_kinds(out, settings, folder, set_ or (), lambda line: print(line, flush=True))
+            return
         start = start_of(out, registry, settings, folder, settings_file, set_ or ())
         run_server(start, settings, lambda line: print(line, flush=True))
 

@@ -18,7 +18,9 @@ from pipelines import local
 
 if TYPE_CHECKING:
     from crossmix.registry.refusing import RefusingRegistry
+    from crossmix.registry.store import Registry
     from serving.app import Settings
+    from serving.kinds.champion import KindChampion
     from serving.live.beside import Beside
     from serving.live.champion import Champion
     from serving.live.live import Live
@@ -45,6 +47,11 @@ def run_with(out: Path, overrides: Sequence[str], what: str = "a server", keys: 
     return load(config.preset, overrides, dict(documented(config)))
 
 
+def task_of(out: Path) -> str:
+    """Task of the run in a folder; raises as `local.run_config`."""
+    return str(local.run_config(out).get("task", "split"))
+
+
 def check_served(
     overrides: Sequence[str], where: str = "--set", what: str = "a server", keys: Sequence[str] = SERVED
 ) -> None:
@@ -65,6 +72,8 @@ class Start:
     champion: Champion
     registry: Callable[[], RefusingRegistry]
     """Makes a client that may move the registry's aliases."""
+    kinds: Callable[[str], Registry]
+    """Makes a client of the registered model of another kind of bundles."""
     database: str
     """SQLAlchemy URL."""
     features: Path
@@ -109,6 +118,7 @@ def of_run(out: Path, config: Config, settings: Settings, folder: Path | None, o
         own=own,
         champion=Champion(own, lambda: Registry.of(config, out).connected(), out / "bundle", clock),
         registry=lambda: shared(RefusingRegistry.of(config, out), database),
+        kinds=lambda kind: Registry.of(config, out, kind).connected(),
         database=database or f"sqlite:///{(own / 'serving.db').absolute()}",
         features=local.step_folder(out, "features"),
         clock=clock,
@@ -148,6 +158,8 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
 
     live = Live(start.config, start.own, start.database, start.champion, start.features, start.clock, start.named)
     live.start()
+    if settings.role in server.ANSWERING:
+        live.follow_kinds(kinds_of(start.own, start.kinds, start.clock))
     _push(live, start, settings)
     if settings.role in server.LEADING:
         _lead(live, start, settings)
@@ -155,6 +167,44 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     what = "the page; /openapi.json" if settings.role in server.LEADING else f"as {settings.role}; /openapi.json"
     digest = start.champion.current.bundle.digest[:12]
     server.run(live, settings, lambda: started(f"serving {digest} at {address} ({what}), SIGTERM ends it"))
+
+
+def serve_kinds(
+    out: Path, settings: Settings, folder: Path | None, overrides: Sequence[str], started: Callable[[str], None]
+) -> None:
+    """Serve a run of another task than the split: the kinds beside it, until SIGTERM; arguments as `of_run`'s.
+
+    Raises:
+        ConfigError: settings that cannot run.
+    """
+    from crossmix.registry.store import Registry
+    from serving import app as server
+    from serving.http import logs
+    from serving.kinds.alone import Alone, application
+
+    config = run_with(out, overrides)
+    prepare()
+    own, clock = folder or out / "serving", clock_for(config)
+    logs.write_to()
+    alone = Alone(config, kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock))
+    alone.start()
+    told = ", ".join(f"{kind} {one.version or 'has no champion yet'}" for kind, one in alone.kinds.items())
+    address = f"http://{settings.host}:{settings.port}"
+    line = f"serving {told} at {address} (/openapi.json), SIGTERM ends it"
+    server.run(alone, settings, lambda: started(line), application)
+
+
+def kinds_of(own: Path, registry: Callable[[str], Registry], clock: Clock) -> list[KindChampion]:
+    """The champions of the kinds beside the split.
+
+    Args:
+        own: the server's own folder.
+        registry: makes a client of a kind's registered model.
+    """
+    from serving.kinds.champion import KindChampion
+    from serving.kinds.known import KNOWN
+
+    return [KindChampion(known, own, partial(registry, kind), clock) for kind, known in KNOWN.items()]
 
 
 def _push(live: Live, start: Start, settings: Settings) -> None:

@@ -107,6 +107,7 @@ def of_registry(
         own=own,
         champion=champion,
         registry=lambda: shared(RefusingRegistry.of(first, own), database),
+        kinds=lambda kind: Registry.of(first, own, kind).connected(),
         database=database or f"sqlite:///{own / 'serving.db'}",
         features=beside.folder,
         clock=clock,

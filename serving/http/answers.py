@@ -171,6 +171,24 @@ class CanaryInBrief(Answer):
     part: float = Field(description="of the policy's users, in the cycles that begin now")
 
 
+class KindAnswer(Answer):
+    """What serves of a kind beside the split."""
+
+    kind: str = Field(description="of bundles; also the name of its model")
+    version: int | None = Field(description="in the registry; null: nothing of it serves")
+    bundle: str | None = Field(description="its digest")
+    since: float | None = Field(description="seconds, UTC")
+    trouble: str | None = Field(description="why another than the champion serves, or none; null: no trouble")
+
+
+class KindsAnswer(Answer):
+    """What serves where there is no split."""
+
+    release: str | None = Field(description="what a deploy step rolled out; null: it was started otherwise")
+    kinds: list[KindAnswer] = Field(description="kinds of bundles, each with a champion of its own")
+    degraded: list[Trouble]
+
+
 class ServingAnswer(Answer):
     """What serves: the registry's champion, as `crossmix promote` and `crossmix rollback` set it."""
 
@@ -182,6 +200,7 @@ class ServingAnswer(Answer):
     campaigns: list[str]
     experiment: ExperimentInBrief
     canary: CanaryInBrief | None = Field(description="null: no version is on trial")
+    kinds: list[KindAnswer] = Field(description="the other kinds of bundles, each with a champion of its own")
     degraded: list[Trouble]
 
 

@@ -25,6 +25,8 @@ def install(app: Any) -> None:
 
     from crossmix.ledger.store import StoreAwayError
     from serving.http.ticking import BusyTickError
+    from serving.kinds.answering import BusyError
+    from serving.kinds.champion import NoChampionError
     from serving.protocol.router import PredictorAwayError
 
     def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -71,6 +73,8 @@ def install(app: Any) -> None:
         (StoreAwayError, away),
         (BusyTickError, away),
         (PredictorAwayError, away),
+        (NoChampionError, away),
+        (BusyError, away),
         (HTTPException, http),
         (RequestValidationError, field),
         (ResponseValidationError, fault),
@@ -87,7 +91,11 @@ def grpc_interceptor() -> Any:
     from kserve import errors as kserve
 
     from crossmix.ledger.store import StoreAwayError
+    from serving.kinds.answering import BusyError
+    from serving.kinds.champion import NoChampionError
     from serving.protocol.router import PredictorAwayError
+
+    away = kserve.ModelNotReady | StoreAwayError | PredictorAwayError | NoChampionError | BusyError
 
     class Told(AsyncExceptionToStatusInterceptor):
         async def handle_exception(  # type: ignore[override]  # abort never returns, but does not say so
@@ -99,7 +107,7 @@ def grpc_interceptor() -> Any:
                 await context.abort(StatusCode.NOT_FOUND, str(ex))
             elif isinstance(ex, NotImplementedError):
                 await context.abort(StatusCode.UNIMPLEMENTED, str(ex) or "not implemented")
-            elif isinstance(ex, kserve.ModelNotReady | StoreAwayError | PredictorAwayError):
+            elif isinstance(ex, away):
                 await context.abort(StatusCode.UNAVAILABLE, str(ex))
             else:
                 _log.error("%s failed", method_name, exc_info=ex)

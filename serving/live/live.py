@@ -37,6 +37,7 @@ from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
 from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
+from serving.kinds.champion import KindChampion
 from serving.live.champion import Champion
 from serving.live.changes import Changes
 from serving.live.due import Due
@@ -111,6 +112,8 @@ class Live:
         self._followed = champion.current.version
         self._served_changes: list[tuple[int | None, int | None]] = []
         self._swapping, self._stopping = threading.Lock(), False
+        self.kinds: Mapping[str, KindChampion] = {}
+        """Champions of the other kinds, by kind (`follow_kinds`)."""
         self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
         kept = restored(self._kept.file, self._planned)
         self.snapshot = replace(kept, planned=self._laid_over(kept.planned, kept.revision))
@@ -311,6 +314,14 @@ class Live:
             self.watch(Loop(name, seconds, work))
         self._loops.start()
 
+    def follow_kinds(self, kinds: Iterable[KindChampion]) -> None:
+        """Serve and follow the champions of other kinds too: what is away of them is told at `/serving` alone."""
+        self.kinds = {one.kind: one for one in kinds}
+        for one in self.kinds.values():
+            one.start()
+            seconds = self.config.serving.watch_seconds
+            self.watch(Loop(f"{one.kind} reader", seconds, one.refresh, at_once=True))
+
     def watch(self, loop: Loop) -> None:
         """Start a loop, and stop it with the server; what troubles it is told in every answer."""
         self._loops.add(loop)
@@ -323,6 +334,8 @@ class Live:
         """End the loops, write what waits, close the database."""
         self._stopping = True
         self._loops.stop()
+        for kind in self.kinds.values():
+            kind.stop()
         self.lane.stop()
         self.recorder.flush()
         self._keep(self._kept.unlike)

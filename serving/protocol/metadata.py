@@ -11,6 +11,7 @@ from crossmix.reasons import DRIFTING, MOVERS
 from crossmix.response import BELIEF
 from crossmix.state import Layout
 from serving.http.openapi import definitions
+from serving.protocol.journey_request import JOURNEY
 
 _LIMIT = {
     "type": "object",
@@ -109,6 +110,21 @@ PREDICTION: dict[str, Any] = {
 }
 
 
+OF_KIND: dict[str, tuple[str, dict[str, Any]]] = {
+    "creators": (
+        "Brief",
+        {
+            "type": "object",
+            "required": ["brief"],
+            "additionalProperties": False,
+            "properties": {"brief": {"type": "object", "description": "as brief.yaml of `crossmix plan --example`"}},
+        },
+    ),
+    "journey": ("Journey", JOURNEY),
+}
+"""Name and schema of an instance of each other kind's questions."""
+
+
 def question(layout: Layout) -> dict[str, Any]:
     """A question to a predictor or the router, about a bundle of this layout."""
     numbers = {"type": "array", "items": {"type": "number"}, "minItems": layout.size, "maxItems": layout.size}
@@ -129,27 +145,37 @@ def question(layout: Layout) -> dict[str, Any]:
     }
 
 
-def install(app: Any, models: Sequence[str], layout: Layout) -> None:
+def install(app: Any, models: Sequence[str], layout: Layout | None, kinds: Sequence[str] = ()) -> None:
     """Make `app.openapi()` tell bodies, answers and errors.
 
     Args:
-        layout: of the bundle that serves.
+        layout: of the bundle that serves; `None`: no split does.
+        kinds: of the models, those of other kinds (`serving.kinds`).
     """
     from fastapi.openapi.utils import get_openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version="1", routes=app.routes)
-            _complete(document, models, layout)
+            _complete(document, models, layout, kinds)
             app.openapi_schema = document
         return dict(app.openapi_schema)
 
     app.openapi = openapi
 
 
-def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -> None:
+def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout | None, kinds: Sequence[str]) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {"Question": question(layout), "Prediction": PREDICTION, **definitions()}
+    schemas |= definitions()
+    if layout is not None:
+        schemas |= {"Question": question(layout), "Prediction": PREDICTION}
+    schemas |= {OF_KIND[kind][0]: OF_KIND[kind][1] for kind in kinds}
+    told = [OF_KIND[kind][0] for kind in kinds]
+    asked = _any([*(["Question"] if layout is not None else []), *told])
+    given: dict[str, Any] = {"type": "object", "description": "of another kind: as its guide tells"}
+    if layout is not None:
+        prediction: dict[str, Any] = {"$ref": "#/components/schemas/Prediction"}
+        given = {"anyOf": [prediction, given]} if kinds else prediction
     error = _json({"$ref": "#/components/schemas/Error"}, "what is wrong, and the remedy")
     if "/" in document["paths"]:  # the page's; `serving.protocol.v1.Alive` answers whoever does not ask for one
         alive = {"type": "object", "properties": {"status": {"type": "string", "const": "alive"}}}
@@ -168,10 +194,16 @@ def _complete(document: dict[str, Any], models: Sequence[str], layout: Layout) -
             _list = {"type": "array", "minItems": 1}
             methods["post"]["requestBody"] = {
                 "required": True,
-                **_json(_wrapped("instances", {**_list, "items": {"$ref": "#/components/schemas/Question"}})),
+                **_json(_wrapped("instances", {**_list, "items": asked})),
             }
-            answer = _wrapped("predictions", {**_list, "items": {"$ref": "#/components/schemas/Prediction"}})
+            answer = _wrapped("predictions", {**_list, "items": given})
             methods["post"]["responses"]["200"] = _json(answer, "a prediction per instance, in order")
+
+
+def _any(names: Sequence[str]) -> dict[str, Any]:
+    """One of several schemas."""
+    refs = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
 def _wrapped(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.servicer import InferenceServicer
 
+from serving.kinds.champion import NoChampionError
+
 EXTENSIONS = ("binary_tensor_data",)
 """Of the V2 protocol, by the names it has for them."""
 
@@ -54,6 +56,14 @@ class Plane(DataPlane):  # type: ignore[misc]
         serving = self._serving(model_name)
         return metadata | ({} if serving is None else {"versions": [str(serving)]})
 
+    async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
+        """Whether it can answer; where nothing of its kind serves that is raised, with the reason (503)."""
+        ready = bool(await super().model_ready(model_name, disable_predictor_health_check))
+        absent = getattr(self.get_model_from_registry(model_name), "absent", None)
+        if not ready and absent is not None:
+            raise absent()
+        return ready
+
     def check_version(self, model_name: str, version: str | None) -> None:
         """Raise `ModelNotFound` for a model or, where one is named, a version that is not there."""
         self.get_model_from_registry(model_name)
@@ -67,7 +77,10 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
         self._data_plane.check_version(request.name, request.version)
-        return await super().ModelReady(request, context)
+        try:
+            return await super().ModelReady(request, context)
+        except NoChampionError:
+            return pb.ModelReadyResponse(ready=False)
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:
         self._data_plane.check_version(request.name, request.version)

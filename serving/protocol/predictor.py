@@ -16,7 +16,7 @@ import json
 import math
 import struct
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -128,17 +128,21 @@ def plain(payload: Any) -> Any:
         raise QuestionError(f'body: not JSON ({error}); send {{"instances": [{{"campaign_id": ...}}]}}') from None
 
 
-def tensors(request: InferRequest) -> dict[str, Any]:
+def tensors(request: InferRequest, known: Sequence[str] | None = None) -> dict[str, Any]:
     """Inputs by name.
+
+    Args:
+        known: outputs that may be asked for; `None`: those of the split.
 
     Raises:
         QuestionError: an input that is no array of its datatype and shape, or is there twice; an output that is asked
             for and is none, or twice.
     """
     outputs = [one.name for one in request.request_outputs or ()]
+    known = OUTPUTS if known is None else known
     for name in outputs:
-        if name not in OUTPUTS:
-            raise QuestionError(f"outputs.{name[:80]}: unknown output; use {', '.join(OUTPUTS)}")
+        if name not in known:
+            raise QuestionError(f"outputs.{name[:80]}: unknown output; use {', '.join(known)}")
     if len(set(outputs)) != len(outputs):
         raise QuestionError(f"outputs.{_twice(outputs)}: asked for twice; name each output once")
     arrays: dict[str, Any] = {}
@@ -166,15 +170,20 @@ def written(
     predictions: Predictions,
     headers: Mapping[str, str] | None,
     response_headers: dict[str, str] | None,
+    as_tensors: Callable[[Predictions], list[InferOutput]] | None = None,
 ) -> Any:
-    """Predictions in the protocol of the request: V1 as JSON bytes, or as an object for a CloudEvent to hold."""
+    """Predictions in the protocol of the request: V1 as JSON bytes, or as an object for a CloudEvent to hold.
+
+    Args:
+        as_tensors: outputs of V2; `None`: those of the split.
+    """
     if not isinstance(payload, InferRequest):
         body = {"predictions": predictions}
         if response_headers is None or headers is None or is_cloud_event(headers):
             return body
         response_headers["content-type"] = "application/json"
         return orjson.dumps(body)
-    outputs, binary = _outputs(predictions), payload.use_binary_outputs
+    outputs, binary = (as_tensors or _outputs)(predictions), payload.use_binary_outputs
     if payload.request_outputs:
         by_name = {one.name: one for one in outputs}
         outputs = [by_name[one.name] for one in payload.request_outputs]

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crossmix.creators import brief as briefs
 from crossmix.creators.brief import BriefError, Order, Share
@@ -105,12 +107,44 @@ def test_what_is_missing_is_named() -> None:
         (TEXT.replace("100000", ".nan"), "brief.budget"),
         (TEXT.replace("100000", ".inf"), "brief.budget"),
         ("!!python/object/apply:os.getcwd []", "not YAML"),
+        ("budget: 2024-99-99", "not YAML: month must be in 1..12"),
+        ("budget: !!int x", "not YAML: invalid literal for int()"),
+        ("budget: " + "9" * 5_000, "not YAML: Exceeds the limit"),
+        ("a: !!timestamp x", "not YAML"),
+        ("a: " + "[" * 3_000, "not YAML: maximum recursion depth"),
+        ("a: &a [*a]", "not plain data"),
     ],
 )
 def test_yaml_is_read_strictly(text: str, says: str) -> None:
     with pytest.raises(BriefError) as told:
         briefs.from_yaml(text)
     assert says in str(told.value)
+
+
+def test_a_long_value_is_cut_and_many_mistakes_are_counted() -> None:
+    with pytest.raises(BriefError) as told:
+        briefs.of({**TREE, "budget": "x\n" * 10_000, **{f"key{at}": 1 for at in range(20)}})
+    assert "\n" not in str(told.value)
+    assert str(told.value).endswith("; and 18 more like these")
+    assert len(str(told.value)) < 1_000
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.text(max_size=3), st.integers(0, 30)), min_size=1, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_a_damaged_brief_is_read_or_told(damage: list[tuple[float, str, int]]) -> None:
+    text = TEXT
+    for part, put, drop in damage:
+        at = int(part * len(text))
+        text = text[:at] + put + text[at + drop :]
+    told: list[str] = []
+    try:
+        got = briefs.from_yaml(text)
+    except BriefError as error:
+        told.append(str(error))
+    if told:
+        assert "\n" not in told[0]
+    else:
+        assert got.budget > 0
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -38,10 +38,17 @@ def test_a_plan_has_names_sums_and_an_interval() -> None:
     assert plan.effect == pytest.approx(sum(cell.effect for cell in plan.cells))
     assert len(plan.choices) == sum(cell.creators for cell in plan.cells)
     assert plan.low < plan.effect < plan.high
-    assert plan.effect <= plan.bound
+    assert plan.effect < plan.value <= plan.bound
+    assert plan.gap == pytest.approx(1 - plan.value / plan.bound)
     assert set(plan.rule_prices) == {"head >= mid", "mid >= tail"}
+    for one in (*plan.choices, *(cell for cell in plan.cells if cell.creators)):
+        assert one.low < one.high
+    assert all(cell.low == cell.high == cell.effect == 0 for cell in plan.cells if not cell.creators)
     names = {one.creator_id for one in plan.choices}
     assert plan.next_in not in names
+    assert plan.candidate is not None
+    assert plan.candidate.creator_id == plan.next_in
+    assert plan.candidate.cost == WORLD.catalogue.price_N[WORLD.catalogue.ids.index(plan.next_in or "")]
     assert plan.last_out in names
     assert plan.plain()["choices"][0]["creator_id"] in names
 

@@ -1,0 +1,302 @@
+"""`crossmix plan`: a brief becomes a matrix of named creators, printed, drawn, written; from a run or a catalogue."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.readable import readable_errors, stop
+
+if TYPE_CHECKING:
+    from crossmix.creators.plan import Cell, Plan
+    from crossmix.creators.results import After
+    from crossmix.creators.worker import Planner
+
+
+def plan(
+    out: Annotated[
+        Path | None, typer.Argument(help="Folder of a finished run of task creators; or --catalogue.")
+    ] = None,
+    brief: Annotated[Path | None, typer.Option(help="What is wanted, YAML; --example writes a first one.")] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Who can be bought, CSV, where there is no run: the predictor is fitted on it.")
+    ] = None,
+    replan: Annotated[
+        Path | None,
+        typer.Option(help="CSV of what phases have given (creator_id, phase, effect, cost): plan what is left."),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, max=600, help="Wall seconds for the solver.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv_: Annotated[
+        Path | None, typer.Option("--csv", help="Write who is bought there; with effect filled in, --replan reads it.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Where the page goes; OUT/plan.html, or beside the brief, if absent.")
+    ] = None,
+    example: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write a first brief.yaml and a generated catalogue.csv there."),
+    ] = None,
+) -> None:
+    """Plan a brief: who is bought in which channel, phase and tier, what it gives, what binds, how far the best is."""
+    with readable_errors():
+        from crossmix.config import ConfigError
+
+        if example is not None:
+            if out is not None or brief is not None or catalogue is not None:
+                raise ConfigError(f"--example {example}: it goes alone; leave the others out")
+            print(begin(example))
+            return
+        if brief is None:
+            raise ConfigError(
+                "--brief: name a YAML file with a brief; `crossmix plan --example FOLDER` writes a first one"
+            )
+        page = html or (brief.with_suffix(".html") if out is None else out / "plan.html")
+        for name, file in (("--html", page), ("--csv", csv_)):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise ConfigError(f"{name} {file}: its folder does not exist; make it or name another file")
+        answer = ask(out, catalogue, brief, replan, seconds)
+        written = [f"page {page}", *([] if csv_ is None else [f"creators {csv_}"])]
+        write("--html", page, answer.page)
+        if csv_ is not None:
+            write("--csv", csv_, lambda: table(answer.plan))
+        print(as_json(answer) if json_ else "\n".join([*lines(answer), "", *written]))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A plan, and what it came from."""
+
+    plan: Plan
+    generated: bool
+    """The catalogue is."""
+    after: After | None
+    """What earlier phases gave."""
+
+    def page(self) -> str:
+        """The page about it."""
+        from crossmix.creators.page import render
+
+        return render(self.plan, generated=self.generated, after=self.after)
+
+
+def begin(folder: Path) -> str:
+    """Write a first brief and catalogue; what to do with them."""
+    from crossmix.creators.example import write as example
+
+    brief, catalogue = example(folder)
+    return (
+        f"{brief}: a brief, change it\n{catalogue}: a generated catalogue, put yours in its place\n"
+        f"next: crossmix plan --catalogue {catalogue} --brief {brief}"
+    )
+
+
+def ask(
+    out: Path | None, catalogue: Path | None, brief: Path, results: Path | None = None, seconds: float | None = None
+) -> Answer:
+    """The plan of a brief's file.
+
+    Args:
+        out: folder of a finished run of task `creators`; or
+        catalogue: a CSV file.
+        results: what earlier phases have given.
+        seconds: of the solver; the settings' if absent.
+
+    Raises:
+        ConfigError, DataError, BriefError: what cannot be used, in a sentence.
+    """
+    from dataclasses import replace
+
+    from crossmix.config import ConfigError
+    from crossmix.creators import brief as briefs
+    from crossmix.creators import results as done
+    from crossmix.creators.solve import PlanError
+    from crossmix.creators.worker import Planner
+
+    if (out is None) == (catalogue is None):
+        raise ConfigError("OUT, --catalogue: name the folder of a run of task creators or a catalogue, and not both")
+    wanted = briefs.load(brief)
+    planner = of_run(out) if out is not None else of_catalogue(catalogue or Path())
+    if seconds is not None:
+        planner.solver = replace(planner.solver, seconds=seconds)
+    after = None
+    if results is not None:
+        given = done.read(results, wanted)
+        after = done.after(planner.catalogue, planner.predictor, wanted, given, planner.effects)
+        planner = Planner(after.catalogue, after.predictor, planner.effects, planner.solver)
+    try:
+        found = planner.plan(wanted, None if after is None else after.before)
+    except PlanError as error:
+        stop(str(error), 1)
+    return Answer(found, planner.catalogue.generated, after)
+
+
+def of_catalogue(path: Path) -> Planner:
+    """A planner of a CSV file."""
+    from crossmix.creators import catalogue as catalogues
+    from crossmix.creators import effect
+    from crossmix.creators.worker import Planner
+
+    known = catalogues.read(path)
+    return Planner(known, effect.fit(known))
+
+
+def of_run(out: Path) -> Planner:
+    """The planner of a run's champion, or of what its gates did not pass.
+
+    Raises:
+        ConfigError, BundleError: no finished run, or one of another task.
+    """
+    from crossmix.config import ConfigError
+    from crossmix.creators import bundled
+    from pipelines.cli.recommend import bundle_of
+    from pipelines.local import run_config
+
+    task = run_config(out).get("task", "split")
+    if task != "creators":
+        raise ConfigError(f"{out}: holds a run of task {task}; plan one of task creators, or a catalogue (--catalogue)")
+    return bundled.load(bundle_of(out))
+
+
+def write(name: str, file: Path, content: Callable[[], str]) -> None:
+    """A file that a person named; raises `ConfigError` where it cannot be written."""
+    from crossmix import files
+    from crossmix.config import ConfigError
+
+    try:
+        files.write(file, content())
+    except OSError as error:
+        raise ConfigError(f"{name} {file}: cannot be written ({error.strerror}); name another file") from None
+
+
+def as_json(answer: Answer) -> str:
+    """The whole answer."""
+    from crossmix.creators import words
+
+    found = answer.plan
+    tree = found.plain() | {
+        "generated": answer.generated,
+        "words": {
+            "binding": words.binding(found),
+            "margins": words.margins(found),
+            "distance": words.distance(found),
+        },
+    }
+    if answer.after is not None:
+        done = answer.after
+        tree["done"] = {
+            "phases": list(done.before.closed),
+            "creators": list(done.before.used),
+            "spent": done.spent,
+            "effect": done.gave,
+            "expected": done.expected,
+        }
+    return json.dumps(tree, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def table(found: Plan) -> str:
+    """CSV of who is bought; `effect` is empty, to be filled in for `--replan`."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["creator_id", "channel", "phase", "tier", "cost", "expected", "low", "high", "effect"])
+    for one in found.choices:
+        rounded = [f"{value:.6g}" for value in (one.effect, one.low, one.high)]
+        rows.writerow([one.creator_id, one.channel, one.phase, one.tier, f"{one.cost:.12g}", *rounded, ""])
+    return out.getvalue()
+
+
+def lines(answer: Answer) -> list[str]:
+    """The answer for a terminal."""
+    from crossmix.creators import words
+    from crossmix.creators.page import told
+
+    found = answer.plan
+    head = [
+        f"{found.brief}: {len(found.choices)} creators for {found.cost:,.0f} of {found.budget:,.0f} {found.currency}"
+        + ("; GENERATED DATA" if answer.generated else ""),
+        f"expected effect {found.effect:,.0f} [{found.low:,.0f}, {found.high:,.0f}], 80 % interval; in the unit of "
+        "past results",
+    ]
+    if answer.after is not None:
+        head.append(told(answer.after, found))
+    return [
+        *head,
+        "",
+        *drawn(found),
+        "",
+        "what binds",
+        *(f"  {line}" for line in words.binding(found)),
+        *([f"  not binding: {', '.join(words.free(found))}"] if words.free(found) else []),
+        "",
+        *words.margins(found),
+        words.distance(found),
+        f"solved in {found.seconds:.1f} s",
+        "",
+        *listed(found),
+    ]
+
+
+def drawn(found: Plan) -> list[str]:
+    """The matrix: creators, cost and effect of each cell, and sums."""
+    phases = list(dict.fromkeys(cell.phase for cell in found.cells))
+    rows: dict[tuple[str, str], dict[str, Cell]] = {}
+    for cell in found.cells:
+        rows.setdefault((cell.channel, cell.tier), {})[cell.phase] = cell
+    grid = [["channel", "tier", *phases, "in all"]]
+    grid += [
+        [channel, tier, *(_told([cells[phase]]) for phase in phases), _told(list(cells.values()))]
+        for (channel, tier), cells in rows.items()
+    ]
+    sums = [_told([cell for cell in found.cells if cell.phase == phase]) for phase in phases]
+    grid.append(["in all", "", *sums, _told(list(found.cells))])
+    caption = "of each cell: creators, cost -> effect that it adds; done: spent in a phase that is over"
+    return [*_aligned(grid, left=2), caption]
+
+
+def _told(cells: Sequence[Cell]) -> str:
+    cost = sum(cell.cost for cell in cells)
+    if cost <= 0:
+        return "."
+    creators = sum(cell.creators for cell in cells)
+    if not creators:
+        return f"done, {cost:,.0f}"
+    return f"{creators}, {cost:,.0f} -> {sum(cell.effect for cell in cells):,.0f}"
+
+
+def listed(found: Plan) -> list[str]:
+    """Who is bought, by cell."""
+    rows: list[list[str]] = [["creator", "channel", "phase", "tier", "cost", "effect", "80 % interval"]]
+    rows += [
+        [
+            one.creator_id,
+            one.channel,
+            one.phase,
+            one.tier,
+            f"{one.cost:,.0f}",
+            f"{one.effect:,.0f}",
+            f"{one.low:,.0f} to {one.high:,.0f}",
+        ]
+        for one in found.choices
+    ]
+    return _aligned(rows, left=4)
+
+
+def _aligned(rows: list[list[str]], left: int) -> list[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:{'<' if at < left else '>'}{width}}"
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+__all__ = ["Answer", "ask", "plan"]

@@ -1,0 +1,86 @@
+"""What a kind plugs in: questions of a request, and answers to them from one loaded bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serving.allocation.question import QuestionError
+
+Predictions = list[dict[str, Any]]
+
+
+class BusyError(RuntimeError):
+    """More is asked than can be answered soon: 503."""
+
+
+class Answering:
+    """Answers from one bundle.
+
+    Questions are read on the event loop: that has to be quick. They are answered on a thread, where it may take as
+    long as it takes.
+    """
+
+    def questions(self, payload: Any) -> Sequence[Any]:
+        """Questions of a V1 body.
+
+        Raises:
+            QuestionError: naming instance, field, value and remedy.
+        """
+        raise NotImplementedError
+
+    def answer(self, questions: Sequence[Any]) -> Predictions:
+        """An answer per question, in order.
+
+        Raises:
+            QuestionError: a question that has no answer.
+            BusyError: too much is waiting, or an answer did not come in time.
+        """
+        raise NotImplementedError
+
+    def of_tensors(self, inputs: Mapping[str, Any]) -> Sequence[Any]:
+        """Questions of a V2 request's inputs, by name; raises `QuestionError`."""
+        raise QuestionError("inputs: this model answers V1 alone; POST /v1/models/{its name}:predict")
+
+    def outputs(self, predictions: Predictions) -> list[Any]:
+        """KServe's `InferOutput`s of a V2 answer."""
+        raise NotImplementedError
+
+    def input_types(self) -> list[dict[str, Any]]:
+        """Inputs of V2, for the model's metadata."""
+        return []
+
+    def output_types(self) -> list[dict[str, Any]]:
+        """Outputs of V2, for the model's metadata."""
+        return []
+
+    def warm(self) -> None:
+        """Have ready what the first answer needs; called before the bundle serves."""
+
+    def close(self) -> None:
+        """Give back what it holds; nobody asks any more."""
+
+
+def instances(payload: Any, example: str, most: int) -> list[Mapping[str, Any]]:
+    """Objects of a V1 body; raises `QuestionError`.
+
+    Args:
+        example: an instance, for the message.
+        most: instances of a request.
+    """
+    found = payload.get("instances") if isinstance(payload, Mapping) else None
+    if not isinstance(found, list) or not found:
+        raise QuestionError(f'instances: missing or empty; send {{"instances": [{example}]}}')
+    if len(found) > most:
+        raise QuestionError(f"instances: {len(found):,} questions; send 1 to {most:,} a request")
+    for row, one in enumerate(found):
+        if not isinstance(one, Mapping):
+            raise QuestionError(f"instances[{row}]: {repr(one)[:80]}; send an object, as {example}")
+    return found
+
+
+def known_fields(instance: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    """Raise `QuestionError` for a field that is none of these."""
+    for name in instance:
+        if name not in names:
+            raise QuestionError(f"{where}.{str(name)[:80]}: unknown field; use {', '.join(names)}")

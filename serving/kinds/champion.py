@@ -1,0 +1,229 @@
+"""Which bundle of a kind serves: the champion of its registered model, followed without a restart.
+
+While there is none, or none that can serve, nothing does, and questions are answered with one sentence. While the
+registry is away the last good one serves, also after a restart: it lies in the server's own folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossmix import files
+from crossmix.background import sentence
+from crossmix.bundle import BundleError
+from crossmix.clock import Clock, wall
+from serving.kinds.answering import Answering
+from serving.kinds.known import Known
+
+if TYPE_CHECKING:
+    from crossmix.registry.store import Registry
+
+_log = logging.getLogger(__name__)
+RETRY_SECONDS = 60.0
+"""After which a refused version is tried again: its artifacts may have been mended."""
+KEPT = 2
+"""Newest bundles that stay in the folder."""
+
+
+class NoChampionError(RuntimeError):
+    """Nothing of this kind serves: 503."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A bundle that answers, or has yet to answer the last who asked it."""
+
+    answering: Answering
+    digest: str
+    version: int | None
+    """In the registry."""
+    since: float
+    """Seconds, UTC."""
+    users: int = 0
+    retired: bool = False
+
+
+class KindChampion:
+    """The champion of a kind.
+
+    Args:
+        known: the kind.
+        folder: the server's own; bundles are kept in its folder `kinds`.
+        registry: makes the registry's client of this kind; `None`: a server without one.
+        clock: the time from which on a bundle serves.
+    """
+
+    def __init__(
+        self, known: Known, folder: Path, registry: Callable[[], Registry] | None, clock: Clock = wall
+    ) -> None:
+        self.known, self.folder, self.clock = known, Path(folder) / "kinds" / known.kind, clock
+        self.trouble: str | None = None
+        """Why another than the champion serves, or none; `None`: the champion does, or there is none."""
+        self._make = registry
+        self._registry: Registry | None = None
+        self._turn, self._swapping = threading.Lock(), threading.Lock()
+        self._refused: tuple[str, float] | None = None
+        self._current: Held | None = None
+        self._asked = False
+
+    @property
+    def kind(self) -> str:
+        """Its name, which is the KServe model's."""
+        return self.known.kind
+
+    @property
+    def version(self) -> int | None:
+        """Of the bundle that serves, in the registry."""
+        held = self._current
+        return None if held is None else held.version
+
+    @property
+    def ready(self) -> bool:
+        """Whether something serves."""
+        return self._current is not None
+
+    def absent(self) -> NoChampionError:
+        """Why nothing serves."""
+        if self._make is None:
+            why = "this server has no registry; start it with one"
+        elif not self._asked:
+            why = "the registry was not asked yet; ask again"
+        elif self.trouble is not None:
+            why = self.trouble
+        else:
+            why = (
+                f"no champion of kind {self.kind} is registered; `crossmix run --set task={self.known.task}` makes one"
+            )
+        return NoChampionError(f"model {self.kind}: {why}")
+
+    @contextmanager
+    def using(self) -> Iterator[Held]:
+        """What serves, held until the block ends; raises `NoChampionError`."""
+        with self._swapping:
+            held = self._current
+            if held is None:
+                raise self.absent()
+            held.users += 1
+        try:
+            yield held
+        finally:
+            with self._swapping:
+                held.users -= 1
+                last = held.retired and held.users == 0
+            if last:
+                held.answering.close()
+
+    def start(self) -> None:
+        """Serve what served last, if it still verifies."""
+        try:
+            kept = json.loads((self.folder / "serving.json").read_text())
+            where = self.folder / str(kept["folder"])
+            self._serve(self.known.opened(where), int(kept["version"]), float(kept["since"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # nothing was kept, or it does not verify
+
+    def refresh(self) -> bool:
+        """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
+        if self._make is None:
+            return False
+        from crossmix.registry.mlflow_door import RegistryError
+
+        with self._turn:
+            try:
+                self._registry = self._registry or self._make()
+                champion = self._registry.get("champion")
+                self._asked = True
+                return self._follow(champion.number, champion.digest)
+            except RegistryError as error:
+                self._asked = True  # there is none
+                self._ill(None if self._current is None else f"registry: {sentence(error)}")
+            except Exception as error:  # MLflow's stores raise their own kinds each
+                self._registry = None
+                self._asked = True
+                self._ill(f"registry: {sentence(error)}")
+        return False
+
+    def stop(self) -> None:
+        """Give back what the bundle holds, once nobody asks it any more."""
+        self._retire(None)
+
+    def told(self) -> dict[str, Any]:
+        """For `/serving`."""
+        held = self._current
+        return {
+            "kind": self.kind,
+            "version": None if held is None else held.version,
+            "bundle": None if held is None else held.digest,
+            "since": None if held is None else held.since,
+            "trouble": self.trouble,
+        }
+
+    def _follow(self, number: int, digest: str) -> bool:
+        held = self._current
+        if held is not None and held.digest == digest:
+            if held.version != number:
+                held.version = number
+                self._note(number, digest, held.since)
+            self._ill(None)
+            return False
+        if self._lately_refused(digest):
+            return False
+        assert self._registry is not None
+        target = self.folder / digest[:16]
+        try:
+            self._serve(self._registry.fetch(number, target), number, self.clock().timestamp())
+        except BundleError as error:
+            self._refused = (digest, time.monotonic())
+            kept = "the last good one serves" if held else "nothing serves"
+            self._ill(f"bundle: version {number} is refused, {kept} ({sentence(error)})")
+            return False
+        self._note(number, digest, self.clock().timestamp())
+        self._tidy()
+        self._refused = None
+        self._ill(None)
+        _log.info("kind %s: serving version %s, bundle %s", self.kind, number, digest[:12])
+        return True
+
+    def _serve(self, loaded: Any, version: int, since: float) -> None:
+        answering = self.known.answers(loaded)
+        answering.warm()
+        self._retire(Held(answering, str(loaded.digest), version, since))
+
+    def _retire(self, new: Held | None) -> None:
+        with self._swapping:
+            old, self._current = self._current, new
+            if old is not None:
+                old.retired = True
+            free = old is not None and old.users == 0
+        if free and old is not None:
+            old.answering.close()
+
+    def _lately_refused(self, digest: str) -> bool:
+        if self._refused is None or self._refused[0] != digest:
+            return False
+        return time.monotonic() - self._refused[1] < RETRY_SECONDS
+
+    def _note(self, version: int, digest: str, since: float) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(self.folder / "serving.json", {"folder": digest[:16], "version": version, "since": since})
+
+    def _tidy(self) -> None:
+        manifests = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
+        current = "" if self._current is None else self._current.digest[:16]
+        for file in manifests[:-KEPT]:
+            if file.parent.name != current:
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+    def _ill(self, trouble: str | None) -> None:
+        if trouble is not None and trouble != self.trouble:
+            _log.warning("kind %s: %s", self.kind, trouble)
+        self.trouble = trouble

@@ -1,0 +1,201 @@
+"""A question about a user's journey: parsed from the V1 protocol's JSON and checked; pure.
+
+V1 instance: {"campaign_id", "user_id" and/or "journey": [{"channel", "clicked", "cost", "seconds_ago"}, ...], "costs":
+{channel: cost of one exposure}}. Steps are in the order of time, so that `seconds_ago` never rises. Without `journey`
+the user's sequence is the feature store's; an empty one is asked for the prior.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serving.allocation.question import MOST_QUESTIONS, QuestionError
+
+FIELDS = ("campaign_id", "user_id", "journey", "costs")
+STEP = ("channel", "clicked", "cost", "seconds_ago")
+MOST_STEPS = 1_000
+"""Of a journey; more than any model reads."""
+MOST_NAME = 500
+MOST = 1e15
+"""Of a cost, and of seconds."""
+
+JOURNEY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["campaign_id"],
+    "anyOf": [{"required": ["user_id"]}, {"required": ["journey"]}],
+    "properties": {
+        "campaign_id": {"type": "string", "minLength": 1, "maxLength": MOST_NAME},
+        "user_id": {"type": "string", "minLength": 1, "maxLength": MOST_NAME},
+        "journey": {
+            "type": "array",
+            "maxItems": MOST_STEPS,
+            "description": "exposures so far, the earliest first; absent: the user's in the feature store",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": list(STEP),
+                "properties": {
+                    "channel": {"type": "string", "minLength": 1},
+                    "clicked": {"type": "boolean"},
+                    "cost": {
+                        "type": "number",
+                        "minimum": 0,
+                        "maximum": MOST,
+                        "description": "of the exposure, currency",
+                    },
+                    "seconds_ago": {"type": "number", "minimum": 0, "maximum": MOST},
+                },
+            },
+        },
+        "costs": {
+            "type": "object",
+            "description": "of the next exposure by channel, currency; absent, or a channel left out: the log's mean",
+            "additionalProperties": {"type": "number", "minimum": 0, "maximum": MOST},
+        },
+    },
+}
+"""Schema of an instance, for OpenAPI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One exposure."""
+
+    channel: int
+    """In the order of the bundle's channels."""
+    clicked: bool
+    cost: float
+    """Currency."""
+    seconds_ago: float
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyQuestion:
+    """What is asked about one user's next exposure."""
+
+    campaign_id: str
+    where: str
+    """How messages name it, as instances[0]."""
+    user_id: str | None
+    journey: tuple[Step, ...] | None
+    """The earliest first; `None`: the feature store's of the user."""
+    costs: Mapping[str, float]
+    """Of the next exposure, by channel; of those that are given."""
+
+
+def of_instances(payload: Any, channels: Sequence[str]) -> list[JourneyQuestion]:
+    """Questions of a V1 request's body.
+
+    Args:
+        channels: names of the bundle that answers, in its order.
+
+    Raises:
+        QuestionError: naming instance, field, value and remedy.
+    """
+    instances = payload.get("instances") if isinstance(payload, Mapping) else None
+    if not isinstance(instances, list) or not instances:
+        raise QuestionError('instances: missing or empty; send {"instances": [{"campaign_id": ..., "user_id": ...}]}')
+    if len(instances) > MOST_QUESTIONS:
+        raise QuestionError(f"instances: {len(instances):,} questions; send 1 to {MOST_QUESTIONS:,} a request")
+    place = {name: at for at, name in enumerate(channels)}
+    return [_of_instance(one, place, f"instances[{row}]") for row, one in enumerate(instances)]
+
+
+def _of_instance(raw: Any, place: Mapping[str, int], where: str) -> JourneyQuestion:
+    if not isinstance(raw, Mapping):
+        raise QuestionError(f"{where}: {_shown(raw)}; send an object with campaign_id, and user_id or journey")
+    _known(raw, FIELDS, where)
+    campaign = _name(raw.get("campaign_id"), f"{where}.campaign_id", "name a campaign")
+    user, journey = raw.get("user_id"), raw.get("journey")
+    if user is not None:
+        user = _name(user, f"{where}.user_id", "send the user's id as text")
+    if user is None and journey is None:
+        raise QuestionError(
+            f"{where}.user_id: missing, and so is journey; send one of them, an empty journey for nobody"
+        )
+    return JourneyQuestion(
+        campaign,
+        where,
+        user,
+        None if journey is None else _journey(journey, place, f"{where}.journey"),
+        _costs(raw.get("costs"), place, f"{where}.costs"),
+    )
+
+
+def _journey(raw: Any, place: Mapping[str, int], where: str) -> tuple[Step, ...]:
+    if not isinstance(raw, list):
+        raise QuestionError(f"{where}: {_shown(raw)}; send an array of exposures, the earliest first")
+    if len(raw) > MOST_STEPS:
+        raise QuestionError(f"{where}: {len(raw):,} exposures; send the latest {MOST_STEPS:,} at most")
+    steps: list[Step] = []
+    for at, one in enumerate(raw):
+        step = _step(one, place, f"{where}[{at}]")
+        if steps and step.seconds_ago > steps[-1].seconds_ago:
+            raise QuestionError(
+                f"{where}[{at}].seconds_ago: {step.seconds_ago:g} after {steps[-1].seconds_ago:g}; order the exposures "
+                "by time, the earliest first"
+            )
+        steps.append(step)
+    return tuple(steps)
+
+
+def _step(raw: Any, place: Mapping[str, int], where: str) -> Step:
+    if not isinstance(raw, Mapping):
+        raise QuestionError(f"{where}: {_shown(raw)}; send an object of {', '.join(STEP)}")
+    _known(raw, STEP, where)
+    clicked = raw.get("clicked")
+    if not isinstance(clicked, bool):
+        raise QuestionError(f"{where}.clicked: {_shown(clicked)}; use true or false")
+    return Step(
+        _channel(raw.get("channel"), place, f"{where}.channel"),
+        clicked,
+        _amount(raw.get("cost"), f"{where}.cost", "give what the exposure cost, 0 or above"),
+        _amount(raw.get("seconds_ago"), f"{where}.seconds_ago", "give how long ago it was, seconds, 0 or above"),
+    )
+
+
+def _costs(raw: Any, place: Mapping[str, int], where: str) -> dict[str, float]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise QuestionError(f'{where}: {_shown(raw)}; send an object by channel, as {{"search": 0.4}}')
+    for name in raw:
+        _channel(name, place, where)
+    return {name: _amount(value, f"{where}.{name}", "give a cost of 0 or above") for name, value in raw.items()}
+
+
+def _channel(raw: Any, place: Mapping[str, int], where: str) -> int:
+    if not isinstance(raw, str) or raw not in place:
+        raise QuestionError(f"{where}: {_shown(raw)} is no channel of this model; use {', '.join(place)}")
+    return place[raw]
+
+
+def _amount(raw: Any, where: str, remedy: str) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
+    # An integer may be larger than any float: it is compared before it becomes one. NaN compares false.
+    if not 0 <= raw <= MOST or not math.isfinite(raw):
+        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
+    return float(raw)
+
+
+def _name(raw: Any, where: str, remedy: str) -> str:
+    if not isinstance(raw, str) or not 0 < len(raw) <= MOST_NAME:
+        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
+    return raw
+
+
+def _known(raw: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    for name in raw:
+        if name not in names:
+            raise QuestionError(f"{where}.{str(name)[:80]}: unknown field; use {', '.join(names)}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MOST:
+        return "a number of many digits"  # which Python may refuse to write
+    return "missing" if value is None else repr(value)[:80]

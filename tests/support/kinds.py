@@ -1,0 +1,97 @@
+"""Kinds of bundles without bundles: what a registry has, and what answers, as a test likes it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crossmix.bundle import BundleError
+from crossmix.registry.mlflow_door import RegistryError
+from serving.kinds.answering import Answering, Predictions, instances
+from serving.kinds.known import Known
+
+
+class Echo(Answering):
+    """Answers with what was asked; once `block` is called, not before `free`."""
+
+    def __init__(self, name: str = "echo") -> None:
+        self.name, self.closed, self.warmed = name, False, False
+        self.asked, self._free = threading.Event(), threading.Event()
+        self._free.set()
+
+    def block(self) -> None:
+        self._free.clear()
+
+    def free(self) -> None:
+        self._free.set()
+
+    def questions(self, payload: Any) -> Sequence[Any]:
+        return instances(payload, '{"word": ...}', 4)
+
+    def answer(self, questions: Sequence[Any]) -> Predictions:
+        assert not self.closed
+        self.asked.set()
+        assert self._free.wait(60)
+        return [{"said": one, "by": self.name} for one in questions]
+
+    def warm(self) -> None:
+        self.warmed = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A bundle, as far as anybody asks."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class Version:
+    number: int
+    digest: str
+
+
+@dataclass
+class FakeRegistry:
+    """Versions by number; the champion may be none, and the whole away."""
+
+    champion: int | None = None
+    digests: dict[int, str] = field(default_factory=dict)
+    broken: set[int] = field(default_factory=set)
+    away: bool = False
+    fetched: list[int] = field(default_factory=list)
+
+    def get(self, name: str) -> Version:
+        if self.away:
+            raise ConnectionError("connection refused")
+        if self.champion is None:
+            raise RegistryError("crossmix-echo: no version or alias 'champion'; registered versions: none yet")
+        return Version(self.champion, self.digests[self.champion])
+
+    def fetch(self, version: int, target: Path) -> Loaded:
+        self.fetched.append(version)
+        if version in self.broken:
+            raise BundleError("manifest.json: changed since it was saved; fetch the bundle again")
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "manifest.json").write_text(self.digests[version])
+        return Loaded(self.digests[version])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoKind(Known):
+    """A kind whose bundles are a line of text, which `Echo` answers with."""
+
+    def opened(self, folder: Path) -> Loaded:
+        return Loaded((folder / "manifest.json").read_text())
+
+    def answers(self, loaded: Any) -> Answering:
+        return Echo(loaded.digest)
+
+
+ECHO = EchoKind(kind="creators", registered="creators_model", load="", answering="", task="creators")

@@ -1,0 +1,131 @@
+"""A kind's champion: followed, refused, kept over a restart, and given back once nobody asks it any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.kinds import champion as module
+from serving.kinds.champion import KindChampion, NoChampionError
+from tests.support.kinds import ECHO, Echo, FakeRegistry
+
+ONE, TWO = "1" * 64, "2" * 64
+
+
+def follower(folder: Path, registry: FakeRegistry) -> KindChampion:
+    return KindChampion(ECHO, folder, lambda: registry)  # type: ignore[arg-type, return-value]
+
+
+def test_without_a_champion_it_says_so_and_waits(tmp_path: Path) -> None:
+    registry = FakeRegistry()
+    one = follower(tmp_path, registry)
+    assert "the registry was not asked yet" in str(one.absent())
+    assert one.refresh() is False
+    with pytest.raises(NoChampionError) as told, one.using():
+        pass
+    assert str(told.value) == (
+        "model creators: no champion of kind creators is registered; `crossmix run --set task=creators` makes one"
+    )
+    assert (one.ready, one.version, one.trouble) == (False, None, None)
+    registry.champion, registry.digests = 1, {1: ONE}
+    assert one.refresh() is True
+    assert (one.ready, one.version, one.told()["bundle"]) == (True, 1, ONE)
+    assert "this server has no registry" in str(KindChampion(ECHO, tmp_path / "none", None).absent())
+
+
+def test_it_follows_promotions_and_rollbacks(tmp_path: Path) -> None:
+    registry = FakeRegistry(1, {1: ONE, 2: TWO})
+    one = follower(tmp_path, registry)
+    one.refresh()
+    with one.using() as first:
+        assert isinstance(first.answering, Echo)
+        assert first.answering.warmed
+        registry.champion = 2
+        assert one.refresh() is True
+        assert not first.answering.closed  # somebody still asks it
+        with one.using() as second:
+            assert (second.version, second.digest) == (2, TWO)
+    assert first.answering.closed
+    assert not second.answering.closed
+    registry.champion = 1
+    assert one.refresh() is True
+    assert second.answering.closed
+    assert (one.version, one.refresh()) == (1, False)
+
+
+def test_a_bundle_that_does_not_verify_is_refused_and_the_last_good_one_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = FakeRegistry(1, {1: ONE, 2: TWO}, broken={2})
+    one = follower(tmp_path, registry)
+    one.refresh()
+    registry.champion = 2
+    assert one.refresh() is False
+    assert one.version == 1
+    assert one.trouble == (
+        "bundle: version 2 is refused, the last good one serves (manifest.json: changed since it was saved; "
+        "fetch the bundle again)"
+    )
+    one.refresh()
+    assert registry.fetched == [1, 2]  # not tried again at once
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    registry.broken.clear()
+    assert one.refresh() is True
+    assert (one.version, one.trouble) == (2, None)
+
+
+def test_the_first_that_is_refused_is_told_to_whoever_asks(tmp_path: Path) -> None:
+    one = follower(tmp_path, FakeRegistry(1, {1: ONE}, broken={1}))
+    one.refresh()
+    assert str(one.absent()).startswith("model creators: bundle: version 1 is refused, nothing serves (manifest.json")
+
+
+def test_while_the_registry_is_away_the_last_good_one_serves_also_after_a_restart(tmp_path: Path) -> None:
+    registry = FakeRegistry(3, {3: ONE})
+    follower(tmp_path, registry).refresh()
+    registry.away = True
+    again = follower(tmp_path, registry)
+    again.start()
+    assert again.refresh() is False
+    assert (again.version, again.told()["bundle"], again.trouble) == (3, ONE, "registry: connection refused")
+    registry.away = False
+    assert again.refresh() is False
+    assert (again.trouble, registry.fetched) == (None, [3])
+
+
+def test_what_was_kept_and_is_damaged_does_not_serve(tmp_path: Path) -> None:
+    registry = FakeRegistry(3, {3: ONE})
+    follower(tmp_path, registry).refresh()
+    (tmp_path / "kinds" / "creators" / "serving.json").write_text("[]")
+    again = follower(tmp_path, registry)
+    again.start()
+    assert not again.ready
+
+
+def test_a_version_of_the_same_bundle_is_told_anew(tmp_path: Path) -> None:
+    registry = FakeRegistry(1, {1: ONE, 5: ONE})
+    one = follower(tmp_path, registry)
+    one.refresh()
+    registry.champion = 5
+    assert one.refresh() is False
+    assert (one.version, registry.fetched) == (5, [1])
+
+
+def test_few_bundles_stay(tmp_path: Path) -> None:
+    registry = FakeRegistry(1, {at: f"{at:064d}"[::-1] for at in range(1, 6)})
+    one = follower(tmp_path, registry)
+    for number in registry.digests:
+        registry.champion = number
+        one.refresh()
+    assert len(list((tmp_path / "kinds" / "creators").glob("*/manifest.json"))) == module.KEPT
+
+
+def test_stopped_it_gives_back_what_it_holds(tmp_path: Path) -> None:
+    one = follower(tmp_path, FakeRegistry(1, {1: ONE}))
+    one.refresh()
+    with one.using() as held:
+        one.stop()
+        assert isinstance(held.answering, Echo)
+        assert not held.answering.closed
+    assert held.answering.closed
