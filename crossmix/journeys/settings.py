@@ -101,4 +101,4 @@ def paper() -> Journeys:
 
 def laptop() -> Journeys:
     """Other sizes only."""
-    return Journeys(learning=Learning(width=64, batch=256, rate=2e-3, epochs=40, patience=6))
+    return Journeys(learning=Learning(width=64, batch=256, rate=2e-3, epochs=12, patience=12))
