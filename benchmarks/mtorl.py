@@ -307,7 +307,9 @@ def main() -> None:
         print(json.dumps(joined, indent=1)) if asked.json else show(joined)
         return
     if not asked.data.exists():
-        parser.error(f"--data: {asked.data} is not there; name the Criteo slice, or set CROSSMIX_SHARED_DATA")
+        missing = f"{SLICE.name} is not there: nothing was measured; name it by --data, or set CROSSMIX_SHARED_DATA"
+        print(json.dumps({"skipped": missing}) if asked.json else missing)
+        return
     torch.set_num_threads(1)
     before = os.getloadavg()
     settings = laptop()

@@ -24,14 +24,15 @@ def fit(table: Table, train_windows: Windows, validation: Windows, seed: int) ->
     q = build(lambda: net(table.layout.size, table.channels), seed)
 
     def loss(batch: Transitions, target: nn.Module) -> Tensor:
-        value_BC = q(batch.state_BF)
+        value_BC: Tensor = q(batch.state_BF)
         with torch.no_grad():
             best_B = q(batch.next_BF).argmax(1, keepdim=True)
             after_B = target(batch.next_BF).gather(1, best_B)[:, 0]
             goal_B = batch.reward_B + DISCOUNT * batch.goes_on_B * after_B
         taken_B = batch.of_action(value_BC)
         conservative = (value_BC.logsumexp(1) - taken_B).mean()
-        return functional.mse_loss(taken_B, goal_B) / 2 + ALPHA * conservative
+        whole: Tensor = functional.mse_loss(taken_B, goal_B) / 2 + ALPHA * conservative
+        return whole
 
     train(q, table, train_windows, seed, loss)
 

@@ -38,7 +38,8 @@ def fit(table: Table, train_windows: Windows, validation: Windows, seed: int) ->
         error = functional.mse_loss(batch.of_action(q(batch.state_BF)), goal_B)
         weight_B = torch.exp(BETA * lead_B.detach()).clamp(max=MOST)
         log_B = batch.of_action(policy(batch.state_BF).log_softmax(1))
-        return expectile + error - (weight_B * log_B).mean()
+        whole: Tensor = expectile + error - (weight_B * log_B).mean()
+        return whole
 
     train(nets, table, train_windows, seed, loss)
 
