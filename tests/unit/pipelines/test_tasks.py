@@ -99,9 +99,7 @@ def test_the_terminal_tells_figures_gates_and_what_did_not_pass(ran: Ran, tmp_pa
 def test_a_task_that_cannot_be_trained_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.training.TRAININGS", {"split": TRAININGS["split"]})
     monkeypatch.setattr(local, "steps", lambda pipeline="training", task="split": {})
-    with pytest.raises(
-        ConfigError, match="task: 'creators' cannot be trained by this version of crossmix; use .*split"
-    ):
+    with pytest.raises(ConfigError, match="task: 'creators' cannot be trained by this version"):
         local.run(load("laptop", [*SMALL, GENERATED]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
