@@ -17,8 +17,8 @@ In (a) test windows overlap training windows: its scores measure memory. `f1`, `
 pooled over steps; `per step` ones are means over places in the window, as the authors report; `nll` is in nats a step;
 `auc` is of the click at the next exposure. `agreed clicks` is the paper's reward: clicks where the model's channel is
 the log's, over exposures; `of the best` counts the 3/8 of the exposures at each place that the model ranks highest (own
-click share, where it ranks none). It pays for agreeing with the log. Intervals are 95 %, by bootstrap over test users, of
-one split and training seed; tables show means over runs. `--ablation` is of part b, first split and seed.
+click share, where it ranks none). It pays for agreeing with the log. Intervals are 95 %, by bootstrap over test users,
+of one split and training seed; tables show means over runs. `--ablation` is of part b, first split and seed.
 """
 
 from __future__ import annotations
