@@ -19,6 +19,8 @@ from crossmix.journeys.references import Answers
 from crossmix.journeys.table import Table
 from crossmix.journeys.windows import Windows
 
+BEST = 3 / 8
+"""Share of windows that are chosen at each place for `agreed clicks of the best`: the authors' 150 of 400."""
 DRAWS = 400
 LEVEL = 0.95
 
@@ -46,8 +48,18 @@ def figure(value_D: Floats) -> Figure:
     return Figure(float(value_D[0]), float(low), float(high))
 
 
-def score(answers: Answers, table: Table, windows: Windows, seed: int = 0) -> dict[str, Figure]:
-    """Every figure that the answers allow, by name; of two models with one seed, draws are the same."""
+def score(
+    answers: Answers, table: Table, windows: Windows, seed: int = 0, rank_S: Floats | None = None
+) -> dict[str, Figure]:
+    """Every figure that the answers allow, by name; of two models with one seed, draws are the same.
+
+    Args:
+        answers: of the judged steps.
+        table: the steps.
+        windows: which of them are judged.
+        seed: of the draws.
+        rank_S: what steps are chosen by for `agreed clicks of the best` where the answers do not rank them.
+    """
     row_S = windows.row_S
     code_S, times_DU = draws(table.events.user_R[row_S], seed)
     channel_S, clicked_S = table.next_channel(row_S), table.next_click(row_S)
@@ -63,11 +75,23 @@ def score(answers: Answers, table: Table, windows: Windows, seed: int = 0) -> di
         found["accuracy"] = figure(mean(right_S, code_S, times_DU))
         paid_S = right_S * clicked_S
         found["agreed clicks"] = figure(mean(paid_S, code_S, times_DU))
+        rank_S = rank_S if answers.click_S is None else answers.click_S
+        if rank_S is not None:
+            best = best_of(rank_S, place_S)
+            found["agreed clicks of the best"] = figure(mean(paid_S[best], code_S[best], times_DU))
     if answers.log_SC is not None:
         found["nll"] = figure(mean(-answers.log_SC[np.arange(len(row_S)), channel_S], code_S, times_DU))
     if answers.click_S is not None:
         found["auc"] = figure(auc(answers.click_S, clicked_S, code_S, times_DU))
     return found
+
+
+def best_of(rank_S: Floats, place_S: Ints) -> Ints:
+    """The `BEST` of the steps at each place in the window, as the authors choose whom to show an exposure."""
+    order = np.lexsort((-rank_S, place_S))
+    first, count = np.unique(place_S[order], return_index=True, return_counts=True)[1:]
+    nth = np.arange(len(order)) - np.repeat(first, count)
+    return np.sort(order[nth < BEST * np.repeat(count, count)])
 
 
 def mean(value_S: Floats, code_S: Ints, times_DU: Floats) -> Floats:

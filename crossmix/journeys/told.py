@@ -53,7 +53,9 @@ class Told:
     @property
     def sentence(self) -> str:
         """For a person: report, terminal and gates say the same."""
-        history = f"own history tells {self.gain:.4f} nats [{self.low:.4f}, {self.high:.4f}] of the next channel"
+        # Rounded before it is shown, and -0 made 0.
+        gain, low, high = (round(nats, 4) + 0.0 for nats in (self.gain, self.low, self.high))
+        history = f"own history tells {gain:.4f} nats [{low:.4f}, {high:.4f}] of the next channel"
         if self.repetitive:
             return (
                 f"{self.repeats:.1%} of {self.steps:,} exposures are on the channel of the user's last one: there is "

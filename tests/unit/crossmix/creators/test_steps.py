@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crossmix.artifacts import CatalogueReport, CreatorsJudged, CreatorsTrained, GateTable, TaskJudged
-from crossmix.config import Config, load
 from crossmix.creators import bundled, generated
 from crossmix.creators.catalogue import write
-from crossmix.creators.step_gate import halves, judge
-from crossmix.creators.step_ingest import ingest
-from crossmix.creators.step_train import train
+from crossmix.creators.step_gate import halves
 from crossmix.creators.stored import load_catalogue, load_predictor
 from crossmix.schema import DataError
-
-SMALL = (
-    "task=creators",
-    "creators.demo.creators=600",
-    "creators.briefs.count=5",
-    "creators.briefs.training=3",
-    "creators.solver.seconds=0.3",
-    "creators.walk.episodes=12",
-    "creators.walk.warm_up=20",
-)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A chain of steps."""
-
-    config: Config
-    dataset: Path
-    policy: Path
-    evaluation: Path
-
-
-def chain(root: Path, overrides: Sequence[str]) -> Ran:
-    ran = Ran(load("laptop", [*SMALL, *overrides]), *(root / name for name in ("ingest", "train", "gate")))
-    for folder in (ran.dataset, ran.policy, ran.evaluation):
-        folder.mkdir(parents=True)
-    ingest(ran.config, ran.dataset)
-    train(ran.config, ran.dataset, ran.policy)
-    judge(ran.config, ran.dataset, ran.policy, ran.evaluation)
-    return ran
+from tests.support.creators_run import Ran, chain
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    return chain(tmp_path_factory.mktemp("solver"), ["data.source=demo-creators"])
+    return chain(tmp_path_factory.mktemp("solver"))
 
 
 def test_ingest_keeps_the_generated_catalogue_as_it_is(ran: Ran) -> None:

@@ -29,8 +29,25 @@ def test_figures_are_scikit_learns() -> None:
     assert found["auc"].value == pytest.approx(roc_auc_score(steps.next_click(windows.row_S), click_S))
     clicked = steps.next_click(windows.row_S)
     assert found["agreed clicks"].value == pytest.approx(np.mean((true == told) & clicked))
+    place, chosen = np.nonzero(windows.scored_NT)[1], np.zeros(len(true), bool)
+    for at in range(8):
+        here = np.flatnonzero(place == at)
+        chosen[here[np.argsort(-click_S[here], kind="stable")[: int(np.ceil(3 / 8 * len(here)))]]] = True
+    assert found["agreed clicks of the best"].value == pytest.approx(np.mean(((true == told) & clicked)[chosen]))
     for figure in found.values():
         assert figure.low < figure.value < figure.high
+
+
+def test_where_a_model_ranks_nobody_another_may() -> None:
+    of = events(60)
+    windows = cut(of, 8)
+    steps = table(of, windows.row_S)
+    right = Answers(steps.next_channel(windows.row_S), None, None)
+    clicked = steps.next_click(windows.row_S).astype(float)
+    assert "agreed clicks of the best" not in score(right, steps, windows)
+    found = score(right, steps, windows, rank_S=clicked)
+    assert found["agreed clicks"].value == pytest.approx(clicked.mean())
+    assert found["agreed clicks of the best"].value > 0.95, "nearly all of the best are clicked, as half of all are"
 
 
 def test_a_channel_that_is_neither_true_nor_told_does_not_count() -> None:
