@@ -153,6 +153,9 @@ class Market:
     """How the log's periods and regions differ from all this, as `crossmix.market.fit.strata.Strata.plain` gives it."""
     untried: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
     """Cells that never delivered in what was fitted on, (C, P) bools; what is said of them is borrowed from others."""
+    shared: dict[str, Tensor] = field(default_factory=dict)
+    """Parameter -> part of its errors' variance that a campaign's platforms have in common, (C,), 0 to 1; none of what
+    is not named."""
 
     def __post_init__(self) -> None:
         cells = self.static.shape
@@ -286,6 +289,7 @@ def save(market: Market, folder: Path) -> None:
         "parameters": cells,
         "strata": market.strata,
         "tables": {name: _rounded(getattr(market, name)) for name in (*_TABLES, "untried")},
+        "shared": {name: _rounded(part) for name, part in market.shared.items()},
     }
     (folder / "market.json").write_text(json.dumps(document, indent=1))
     with (folder / "bank.npz").open("wb") as file:
@@ -334,6 +338,7 @@ def load(folder: Path) -> Market:
         strata=document["strata"],
         path=path,
         untried=torch.tensor(untried, dtype=torch.bool),
+        shared={name: torch.tensor(part) for name, part in document.get("shared", {}).items()},
         **tables,
         **banks,
     )

@@ -1,7 +1,8 @@
 """The fitted parameters drawn around what was fitted: one law for every interval that a market gives.
 
 Requests and value are lognormal with the fitted mean and error, click and conversion rates normal in the logit, the
-rest normal and cut at 0; all independent. Where the response was fitted as a whole (`crossmix.fading`),
+rest normal and cut at 0. They are independent, but for the elasticities and bends of a campaign's platforms, which are
+pooled and share a part of their errors (`Market.shared`). Where the response was fitted as a whole (`crossmix.fading`),
 requests and saturation are held: what is unknown of them is in the errors of elasticity and bend, and the price's level
 is drawn too.
 
@@ -29,6 +30,10 @@ def factors(market: Market, slot: int, draws: int, generator: torch.Generator) -
         value_P = market.value[name][slot]
         error_P = market.error[name][slot].nan_to_num(0.0, 0.0, 0.0)
         z_NP = torch.randn(draws, len(value_P), generator=generator, dtype=torch.float64)
+        if name in market.shared:
+            part = market.shared[name][slot].double()
+            z_N1 = torch.randn(draws, 1, generator=generator, dtype=torch.float64)
+            z_NP = part.sqrt() * z_N1 + (1 - part).sqrt() * z_NP
         drawn = (value_P > 0) & (error_P > 0)
         if name in HELD:
             drawn &= ~whole_P

@@ -134,6 +134,7 @@ def estimate(
         response_mean=_tensor(response_mean),
         strata=differences.plain(),
         untried=torch.tensor(untried),
+        shared={} if evidence.whole is None else {name: _tensor(one) for name, one in evidence.whole.shared.items()},
         path={
             "requests": _tensor(offer.requests_TCP[:train]),
             "level": _tensor(offer.price_multiplier_TCP),

@@ -15,6 +15,7 @@ Shapes: C campaigns, P platforms, n = C P cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +43,19 @@ class Spread:
     own: float
 
 
-def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> tuple[Array, Array]:
-    """Posterior mean and variance of every cell, (C, P) each.
+class Pooled(NamedTuple):
+    """The posterior of every cell."""
+
+    mean: Array
+    """(C, P)."""
+    variance: Array
+    """(C, P)."""
+    between: Array
+    """Mean covariance of two platforms of a campaign, (C,): an error of what all have in common is an error of each."""
+
+
+def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> Pooled:
+    """Pool a figure over all cells.
 
     Args:
         variance_CP: of sampling; infinite where the cell was not seen, whose figure does not matter.
@@ -75,7 +87,12 @@ def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> tuple[Array,
     gain = np.linalg.solve(whole[np.ix_(known, known)] + np.diag(s2), whole[known]).T
     mean = spread.mean + gain @ (y - spread.mean)
     left = np.diag(whole) - (gain * whole[:, known]).sum(1)
-    return mean.reshape(shape), np.maximum(left, TINY).reshape(shape)
+    # The same of every pair of platforms of a campaign.
+    blocks = (gain.reshape(*shape, -1), whole.reshape(*shape, *shape), whole[:, known].reshape(*shape, -1))
+    within_CPP = np.einsum("cpcq->cpq", blocks[1]) - np.einsum("cpk,cqk->cpq", blocks[0], blocks[2])
+    apart = within_CPP.sum((1, 2)) - np.einsum("cpp->c", within_CPP)
+    between = apart / max(shape[1] * (shape[1] - 1), 1)
+    return Pooled(mean.reshape(shape), np.maximum(left, TINY).reshape(shape), between)
 
 
 def linked(seen_CP: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

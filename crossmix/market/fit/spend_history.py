@@ -30,7 +30,8 @@ import numpy.typing as npt
 
 from crossmix.config import Market
 from crossmix.market.fit import regression
-from crossmix.market.fit.pooling import Spread, pooled
+from crossmix.market.fit.cut import cut
+from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.regression import Columns, Law, Line
 
 Array = npt.NDArray[np.float64]
@@ -110,6 +111,8 @@ class Aggregate:
     """Variance of ln price within a cycle that is no drift, (T, C, P)."""
     untried: Mask
     """Cells without delivery."""
+    shared: dict[str, Array]
+    """Part of the variance of elasticity and bend that a campaign's platforms have in common, (C,) each."""
 
 
 def fit(
@@ -262,12 +265,12 @@ def _log_rate(count_TK: Array, exposure_TK: Array, seen_TK: Mask) -> Array:
     return np.broadcast_to(np.log(rate), count_TK.shape)
 
 
-def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple[Pair, Pair, Pair]:
+def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple[Pooled, Pooled, Pair]:
     """Slope, bend and level of one series, pooled; levels at the cell's usual spend."""
     tried = history.tried
     beta, covariance = line.beta_KR, line.covariance_KRR
 
-    def own(index: int, spread: Spread) -> Pair:
+    def own(index: int, spread: Spread) -> Pooled:
         variance = np.where(tried, covariance[:, index, index].reshape(tried.shape), np.inf)
         return pooled(beta[:, index].reshape(tried.shape), variance, spread)
 
@@ -281,7 +284,7 @@ def _pooled_line(name: str, line: Line, history: _History, u_CP: Array) -> tuple
     common = (u_CP * tried).sum(0) / np.maximum(tried.sum(0), 1) - u_CP
     common = np.where(tried, common, 0.0)
     moved = level.reshape(tried.shape) + slope[0] * common
-    mean, left = pooled(
+    mean, left, _ = pooled(
         moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried)
     )
     return slope, bend, (mean - slope[0] * common, left)
@@ -304,7 +307,8 @@ def _value(totals: Mapping[str, Array], history: _History) -> Pair:
     known = (n > 0) & (revenue > 0)
     log = np.log(np.where(known, revenue, 1.0) / np.where(known, n, 1.0))
     variance = np.where(known, np.maximum(cv, 0.1) ** 2 / np.maximum(n, 1), np.inf)
-    return pooled(log, variance, _centred(LEVEL["value"], log, known))
+    mean, left, _ = pooled(log, variance, _centred(LEVEL["value"], log, known))
+    return mean, left
 
 
 def _described(
@@ -313,16 +317,17 @@ def _described(
     u_CP: Array,
     lines: Mapping[str, Line],
     level: Mapping[str, Pair],
-    slope: Mapping[str, Pair],
-    bend: Mapping[str, Pair],
+    slope: Mapping[str, Pooled],
+    bend: Mapping[str, Pooled],
 ) -> Aggregate:
     """The market's parameters of the pooled regressions."""
     gain = slope["impressions"][0].clip(*ELASTICITY)
-    whole = sum(pair[0] for pair in slope.values())
-    whole_se = np.sqrt(sum(pair[1] for pair in slope.values()))
-    whole = np.asarray(whole).clip(*ELASTICITY)
-    bent = np.clip(-np.asarray(sum(pair[0] for pair in bend.values())), 0.0, whole * (1 - whole))
-    bent_se = np.minimum(np.sqrt(sum(pair[1] for pair in bend.values())), 0.5)
+    whole_se = np.sqrt(sum(one.variance for one in slope.values()))
+    # Twice the money never earns more than twice as much, whatever the data of a spend that hardly moved say.
+    whole, _ = cut(sum(one.mean for one in slope.values()), whole_se, 0.0, 1.0)
+    whole = whole.clip(*ELASTICITY)
+    bent = np.clip(-np.asarray(sum(one.mean for one in bend.values())), 0.0, whole * (1 - whole))
+    bent_se = np.minimum(np.sqrt(sum(one.variance for one in bend.values())), 0.5)
     money, impressions = np.exp(u_CP), np.exp(level["impressions"][0])
     share = _usual_share(settings, history, money, gain)
     # d ln clicks / d ln W = x / (e^x - 1) at x = kappa w.
@@ -354,7 +359,15 @@ def _described(
         price_multiplier=np.exp(-drift / gain),
         price_noise=noise / gain**2,
         untried=~history.tried,
+        shared={"elasticity": _shared(slope), "bend": _shared(bend)},
     )
+
+
+def _shared(coefficients: Mapping[str, Pooled]) -> Array:
+    """Correlation of the errors of a sum between a campaign's platforms, (C,)."""
+    between = sum(one.between for one in coefficients.values())
+    own = sum(one.variance.mean(1) for one in coefficients.values())
+    return np.asarray(between / own).clip(0.0, 1.0)
 
 
 def _usual_share(settings: Market, history: _History, money_CP: Array, gain_CP: Array) -> Array:

@@ -12,7 +12,7 @@ SPREAD = Spread(mean=0.0, mean_sd=10.0, platform=0.5, campaign=0.3, own=0.2)
 
 def test_cells_that_are_known_keep_what_they_are() -> None:
     figure = np.array([[1.0, 2.0, 0.5], [1.4, 2.1, 0.7]])
-    mean, variance = pooled(figure, np.full((2, 3), 1e-6), SPREAD)
+    mean, variance, _ = pooled(figure, np.full((2, 3), 1e-6), SPREAD)
     np.testing.assert_allclose(mean, figure, atol=1e-3)
     np.testing.assert_allclose(variance, 1e-6, rtol=0.01)
 
@@ -21,7 +21,7 @@ def test_a_hole_in_a_two_by_two_table_is_what_its_row_and_column_say() -> None:
     figure = np.array([[3.0, 1.0], [np.nan, 1.4]])
     variance = np.full((2, 2), 1e-4)
     variance[1, 0] = np.inf
-    mean, left = pooled(figure, variance, SPREAD)
+    mean, left, _ = pooled(figure, variance, SPREAD)
     # Campaign 1 lies 0.4 above campaign 0 where both ran, part of which is the cell's own.
     assert 3.0 < mean[1, 0] < 3.4
     # Little is known of a cell's own effect, and one difference tells little of campaigns.
@@ -29,9 +29,25 @@ def test_a_hole_in_a_two_by_two_table_is_what_its_row_and_column_say() -> None:
 
 
 def test_nothing_seen_is_the_prior() -> None:
-    mean, variance = pooled(np.full((2, 2), np.nan), np.full((2, 2), np.inf), SPREAD)
+    mean, variance, between = pooled(np.full((2, 2), np.nan), np.full((2, 2), np.inf), SPREAD)
     np.testing.assert_allclose(mean, 0.0)
     np.testing.assert_allclose(variance, 100 + 0.5**2 + 0.3**2 + 0.2**2)
+    # A campaign's platforms have the mean and the campaign in common.
+    np.testing.assert_allclose(between, [100 + 0.3**2] * 2)
+
+
+def test_what_is_known_of_all_cells_is_no_error_in_common() -> None:
+    """Known well, cells have errors of their own alone; known badly, they share that of the mean."""
+    figure = np.array([[1.0, 2.0, 0.5], [1.4, 2.1, 0.7]])
+    shared = []
+    for noise in (1e-3, 1.0, 100.0):
+        _, variance, between = pooled(figure, np.full((2, 3), noise), SPREAD)
+        shared.append(between / variance.mean(1))
+        assert (np.abs(shared[-1]) <= 1).all()
+    assert np.abs(shared[0]).max() < 0.05
+    assert (shared[1] < shared[2]).all()
+    assert (shared[2] > 0.5).all()
+    assert pooled(figure[:, :1], np.full((2, 1), 1.0), SPREAD).between.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -41,7 +57,7 @@ def test_the_truth_lies_within_the_errors(seed: int) -> None:
     noise = rng.uniform(0.05, 0.4, truth.shape)
     hidden = rng.random(truth.shape) < 0.3
     seen = truth + noise * rng.standard_normal(truth.shape)
-    mean, variance = pooled(np.where(hidden, np.nan, seen), np.where(hidden, np.inf, noise**2), SPREAD)
+    mean, variance, _ = pooled(np.where(hidden, np.nan, seen), np.where(hidden, np.inf, noise**2), SPREAD)
     z = (mean - truth) / np.sqrt(variance)
     # The deviation of 30 and of 70 normals: within a third of 1.
     assert 0.67 < z[hidden].std() < 1.33

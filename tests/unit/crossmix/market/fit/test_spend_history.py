@@ -144,6 +144,21 @@ def test_elasticities_of_each_step_are_found_within_their_errors() -> None:
     np.testing.assert_allclose(found.cvr[0][0], conversions / clicks, rtol=0.15)
 
 
+def test_twice_the_money_never_earns_more_than_twice_whatever_a_spend_that_hardly_moved_says() -> None:
+    """Conversions that rise with the square of a spend that moves by 3 % a day: an elasticity is cut, not clipped."""
+    world = planted()
+    table = history(world, 100, 5107, wandering=0.03)
+    steep = totals(table)
+    steep["conversions"] = np.round(steep["conversions"] * (steep["spend"] / steep["spend"].mean(0)) ** 2)
+    found = spend_history.fit(Settings(), steep, np.ones(100, bool), np.arange(100) % 7)
+    money, error = ((one * found.gain)[0] for one in found.elasticity)
+    assert (money < 1 - 0.2 * error).all()
+    assert ((found.shared["elasticity"] > 0.1) & (found.shared["elasticity"] < 1)).all()
+    # The steeper ones are still the steeper ones.
+    usual = spend_history.fit(Settings(), totals(table), np.ones(100, bool), np.arange(100) % 7)
+    assert (money > (usual.elasticity[0] * usual.gain)[0]).all()
+
+
 def test_conversions_that_come_later_do_not_look_like_fading() -> None:
     world = planted()
     table = history(world, 182, 5106, wandering=0.5)
