@@ -237,6 +237,11 @@ def step_folder(out: Path, name: str) -> Path:
     return out / folders[name]
 
 
+def run_steps(out: Path) -> dict[str, Path]:
+    """Where the last finished run has each of its steps' results; raises as `report`."""
+    return {name: out / folder for name, folder in _read_run(out, RunRecord).steps.items()}
+
+
 def run_config(out: Path) -> dict[str, Any]:
     """The configuration of the last finished run; raises as `report`."""
     return _read_run(out, RunRecord).config
