@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from crossmix import files
@@ -34,20 +35,25 @@ rules:
 """
 
 
-def write(folder: Path) -> tuple[Path, Path]:
-    """brief.yaml and catalogue.csv (generated, and labelled so) in a folder, made if absent.
+def write(folder: Path) -> tuple[Path, Path, Path]:
+    """brief.yaml, catalogue.csv (generated, and labelled so) and question.json in a folder, made if absent.
+
+    question.json is the brief as a server is asked it by V1.
 
     Raises:
         BriefError: one of the files is there already, or the folder cannot be written.
     """
-    brief, catalogue = folder / "brief.yaml", folder / "catalogue.csv"
-    for path in (brief, catalogue):
+    brief, catalogue, question = folder / "brief.yaml", folder / "catalogue.csv", folder / "question.json"
+    for path in (brief, catalogue, question):
         if path.exists():
             raise BriefError(f"--example {folder}: {path} is there already; name another folder")
+    import yaml
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files.write(brief, BRIEF)
         catalogues.write(demo(CREATORS).catalogue, catalogue)
+        files.write(question, json.dumps({"instances": [{"brief": yaml.safe_load(BRIEF)}]}, indent=1) + "\n")
     except OSError as error:
         raise BriefError(f"--example {folder}: cannot be written ({error.strerror}); name another folder") from None
-    return brief, catalogue
+    return brief, catalogue, question

@@ -91,9 +91,10 @@ def begin(folder: Path) -> str:
     """Write a first brief and catalogue; what to do with them."""
     from crossmix.creators.example import write as example
 
-    brief, catalogue = example(folder)
+    brief, catalogue, question = example(folder)
     return (
         f"{brief}: a brief, change it\n{catalogue}: a generated catalogue, put yours in its place\n"
+        f"{question}: the brief as a server is asked it\n"
         f"next: crossmix plan --catalogue {catalogue} --brief {brief}"
     )
 

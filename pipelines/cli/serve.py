@@ -159,7 +159,7 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     live = Live(start.config, start.own, start.database, start.champion, start.features, start.clock, start.named)
     live.start()
     if settings.role in server.ANSWERING:
-        live.follow_kinds(kinds_of(start.own, start.kinds, start.clock))
+        live.follow_kinds(kinds_of(start.own, start.kinds, start.clock, start.features))
     _push(live, start, settings)
     if settings.role in server.LEADING:
         _lead(live, start, settings)
@@ -186,7 +186,9 @@ def serve_kinds(
     prepare()
     own, clock = folder or out / "serving", clock_for(config)
     logs.write_to()
-    alone = Alone(config, kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock))
+    features = local.run_steps(out).get("features")
+    kinds = kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock, features)
+    alone = Alone(config, kinds)
     alone.start()
     told = ", ".join(f"{kind} {one.version or 'has no champion yet'}" for kind, one in alone.kinds.items())
     address = f"http://{settings.host}:{settings.port}"
@@ -194,17 +196,18 @@ def serve_kinds(
     server.run(alone, settings, lambda: started(line), application)
 
 
-def kinds_of(own: Path, registry: Callable[[str], Registry], clock: Clock) -> list[KindChampion]:
+def kinds_of(own: Path, registry: Callable[[str], Registry], clock: Clock, features: Path | None) -> list[KindChampion]:
     """The champions of the kinds beside the split.
 
     Args:
         own: the server's own folder.
         registry: makes a client of a kind's registered model.
+        features: feature folder; `None`: there is none.
     """
     from serving.kinds.champion import KindChampion
     from serving.kinds.known import KNOWN
 
-    return [KindChampion(known, own, partial(registry, kind), clock) for kind, known in KNOWN.items()]
+    return [KindChampion(known, own, partial(registry, kind), clock, features) for kind, known in KNOWN.items()]
 
 
 def _push(live: Live, start: Start, settings: Settings) -> None:

@@ -60,12 +60,19 @@ class KindChampion:
         folder: the server's own; bundles are kept in its folder `kinds`.
         registry: makes the registry's client of this kind; `None`: a server without one.
         clock: the time from which on a bundle serves.
+        features: feature folder, for kinds that read it.
     """
 
     def __init__(
-        self, known: Known, folder: Path, registry: Callable[[], Registry] | None, clock: Clock = wall
+        self,
+        known: Known,
+        folder: Path,
+        registry: Callable[[], Registry] | None,
+        clock: Clock = wall,
+        features: Path | None = None,
     ) -> None:
         self.known, self.folder, self.clock = known, Path(folder) / "kinds" / known.kind, clock
+        self.features = features
         self.trouble: str | None = None
         """Why another than the champion serves, or none; `None`: the champion does, or there is none."""
         self._make = registry
@@ -194,7 +201,7 @@ class KindChampion:
         return True
 
     def _serve(self, loaded: Any, version: int, since: float) -> None:
-        answering = self.known.answers(loaded)
+        answering = self.known.answers(loaded, self.features)
         answering.warm()
         self._retire(Held(answering, str(loaded.digest), version, since))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmix.bundle import BundleError
@@ -45,9 +46,10 @@ class Creators(Answering):
 
     Args:
         planner: of the bundle (`crossmix.creators.bundled`).
+        features: not read.
     """
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, features: Path | None = None) -> None:
         self.planner, self.worker = planner, Worker(planner)
         self._waiting, self._counting = 0, threading.Lock()
 

@@ -28,7 +28,7 @@ class Known:
     load: str
     """What reads and verifies a bundle, as `module:function` of its folder."""
     answering: str
-    """What answers with what `load` gives, as `module:class`."""
+    """What answers with what `load` gives, as `module:class` of that and the feature folder."""
     task: str
     """`config.task` of the runs that make it."""
 
@@ -37,9 +37,13 @@ class Known:
         bundles.verified(folder, bundles.KINDS[self.kind])
         return _named(self.load, self.kind)(folder)
 
-    def answers(self, loaded: Any) -> Answering:
-        """What answers with a bundle; raises `BundleError` where this version has nothing that does."""
-        made: Answering = _named(self.answering, self.kind)(loaded)
+    def answers(self, loaded: Any, features: Path | None) -> Answering:
+        """What answers with a bundle; raises `BundleError` where this version has nothing that does.
+
+        Args:
+            features: feature folder, where users' sequences are; `None`: there is none.
+        """
+        made: Answering = _named(self.answering, self.kind)(loaded, features)
         return made
 
 

@@ -90,7 +90,7 @@ class EchoKind(Known):
     def opened(self, folder: Path) -> Loaded:
         return Loaded((folder / "manifest.json").read_text())
 
-    def answers(self, loaded: Any) -> Answering:
+    def answers(self, loaded: Any, features: Path | None) -> Answering:
         return Echo(loaded.digest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from components.declared import SPLIT, Step, steps
 from components.pod import config_of
 from crossmix.artifacts import Done, Summary, TaskJudged
 from crossmix.config import ConfigError, load
+from crossmix.registry.store import Registry
+from crossmix.registry.version import Version
 from pipelines import local
 from pipelines.cli.champion import promote
 from pipelines.submit import pipeline_of
@@ -19,6 +22,7 @@ from pipelines.summary import collect
 from pipelines.training import TRAININGS
 from pipelines.wiring import arguments
 from tests.support.creators_run import GENERATED, SMALL, Ran, chain
+from tests.support.recorded_config import covers, recorded
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +125,29 @@ def _json() -> str:
     from crossmix.config import to_json
 
     return to_json(load("laptop", [*SMALL, GENERATED]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ingest", "train", "gate", "register"])
+def test_a_step_of_creators_declares_what_it_reads(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `tests/e2e/test_settings_read.py` for the split; by the walk's agent, which reads most."""
+    monkeypatch.setattr(Registry, "register", lambda self, folder, **_: Version(self.model, 1, "r", "d", (), {}))
+    made = chain(tmp_path / "chain", [GENERATED, "creators.agent=ddpg"])
+    step, (config, reads) = steps(task="creators")[name], recorded(made.config)
+    module, _, function = step.core.partition(":")
+    core = getattr(importlib.import_module(module), function)
+    inputs = {
+        "ingest": {},
+        "train": {"dataset": made.dataset},
+        "gate": {"dataset": made.dataset, "policy": made.policy},
+        "register": {"evaluation": made.evaluation, "home": tmp_path},
+    }[name]
+    out = tmp_path / "out"
+    out.mkdir()
+    reads.clear()
+    core(config=config, **inputs, out=out)
+    declared = (*step.settings, *step.aside)
+    assert not [key for key in reads if not any(covers(one, key) for one in declared)]
+    # The source is there so that the config can be checked.
+    told = [one for one in declared if one not in ("task", "data.source", "data.path")]
+    assert not [one for one in told if not any(covers(one, key) for key in reads)]

@@ -28,6 +28,8 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     status, output = invoke("--example", folder)
     assert status == 0, output
     assert f"next: crossmix plan --catalogue {folder / 'catalogue.csv'} --brief {folder / 'brief.yaml'}" in output
+    [asked] = json.loads((folder / "question.json").read_text())["instances"]
+    assert briefs.of(asked["brief"]) == briefs.load(folder / "brief.yaml")
     return folder
 
 

@@ -44,4 +44,4 @@ def test_a_kind_without_its_part_is_refused_by_name() -> None:
         kind="journey", registered="journey_model", load="", answering="serving.kinds.nowhere:Nothing", task="journeys"
     )
     with pytest.raises(BundleError, match="kind 'journey': this version of crossmix has nothing that answers it"):
-        known.answers(None)
+        known.answers(None, None)
