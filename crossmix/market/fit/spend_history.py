@@ -52,7 +52,7 @@ SLOPE = {
 BEND = {
     "impressions": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
     "clicks": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
-    "conversions": Spread(-0.04, 0.08, 0.1, 0.02, 0.02),
+    "conversions": Spread(-0.04, 0.15, 0.1, 0.02, 0.02),
 }
 WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0}
 """Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
