@@ -6,9 +6,10 @@ phi ends in a constant 1. w is what all channels share, v_c what is a channel's 
 rarely leans on the others. The encoder's features are kept, the layer is fitted anew to its optimum (Newton), and around
 it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et al. 2021),
 with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend on each
-other. It needs no second network, answers in the same pass as the mean and is the same for the same question. What an
-ensemble would add, other features, it leaves out: its coverage is measured in worlds whose answer is known
-(tests/unit/crossmix/journeys/test_response.py). scale and shift are Platt's, fitted on users that nothing else saw.
+other. It answers in the same pass as the mean and is the same for the same question, which an ensemble would be at many
+times the cost. What it leaves out, that another sample would have given other features, is one factor: two networks
+learned on halves of the users differ by twice the deviation of one learned on all (`apart`). Coverage is measured in
+worlds whose answer is known (tests/learning/test_journeys.py). scale and shift are Platt's, on validation users.
 
 Shapes: N steps, B questions, C channels, D features with the constant.
 """
@@ -41,6 +42,8 @@ class Head:
     """Of `weight_CD`, channel by channel."""
     scale: float = 1.0
     shift: float = 0.0
+    spread: float = 1.0
+    """Deviation that the encoder has too, over this layer's own (`spread`)."""
 
     def logit(self, phi_BD: Floats) -> Floats:
         """Calibrated log-odds, (B, C)."""
@@ -49,7 +52,7 @@ class Head:
     def deviation(self, phi_BD: Floats) -> Floats:
         """Standard deviation of `logit`, (B, C)."""
         variance_BC = np.einsum("bd,cde,be->bc", phi_BD, self.covariance_CDD, phi_BD)
-        return np.asarray(abs(self.scale) * np.sqrt(np.maximum(variance_BC, 0.0)))
+        return np.asarray(self.spread * abs(self.scale) * np.sqrt(np.maximum(variance_BC, 0.0)))
 
     def answer(self, phi_BD: Floats) -> tuple[Floats, Floats, Floats]:
         """Probability and its 95 % interval, (B, C) each: of the mean over users with such a journey."""
@@ -108,13 +111,32 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
     return Head(theta[0] + theta[1:], both_CDD)
 
 
+def apart(head: Head, phi_ND: Floats, half_NC: Floats, other_NC: Floats) -> Head:
+    """The head with the spread that two halves show.
+
+    Of two estimates from disjoint halves the difference has twice the variance of one, which has twice that of an
+    estimate from all: E (half - other)^2 = 4 variance. Below the layer's own it counts as that.
+
+    Args:
+        phi_ND: what the head sees of some steps.
+        half_NC, other_NC: calibrated log-odds of the same steps by two heads from halves.
+    """
+    variance = float(np.square(half_NC - other_NC).mean()) / 4
+    own = float(np.square(head.deviation(phi_ND)).mean())
+    return replace(head, spread=float(np.sqrt(max(1.0, variance / max(own, 1e-12)))))
+
+
 def chosen(
-    phi: tuple[Floats, Floats], channel: tuple[Ints, Ints], y: tuple[Floats, Floats], user: tuple[Ints, Ints], channels: int
+    phi: tuple[Floats, Floats], channel: tuple[Ints, Ints], y: tuple[Floats, Floats], user_N: Ints, channels: int
 ) -> Head:
-    """Fitted on the first of each pair with the `own` that the second finds likeliest, then calibrated on the second."""
+    """Fitted on the first of each pair with the `own` that the second finds likeliest, then calibrated on the second.
+
+    Args:
+        user_N: of the first.
+    """
     best: tuple[float, Head] | None = None
     for own in OWN:
-        head = fit(phi[0], channel[0], y[0], user[0], channels, own)
+        head = fit(phi[0], channel[0], y[0], user_N, channels, own)
         loss = log_loss(_taken(head.logit(phi[1]), channel[1]), y[1])
         if best is None or loss < best[0]:
             best = loss, head

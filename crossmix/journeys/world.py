@@ -6,8 +6,7 @@ real users, drawn from their posterior; the second is semi-synthetic and says so
     p(click | u, c) = min(click_UC exp(-fatigue tired_UC), CEILING)
     tired <- tired exp(-days / recovery), + 1 with every exposure of the user on the channel
 
-Shapes: U users, C channels, B users asked about, N exposures of a log, I and J
-grid points of `fitted`.
+Shapes: U users, C channels, B users asked about, N exposures of a log, I and J grid points of `fitted`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from crossmix.config import Demo
+from crossmix.journeys.log import NEVER, Events
 from crossmix.sources.demo_world import CEILING, world
 
 Floats = NDArray[np.float64]
@@ -141,30 +141,14 @@ def planted(demo: Demo, *, campaign: int = 0) -> World:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
-    """Exposures, sorted by user and time: what anybody but the world itself may see."""
-
-    user_N: Ints
-    seconds_N: Floats
-    """Since the log began."""
-    channel_N: Ints
-    clicked_N: NDArray[np.bool_]
-    converted_N: NDArray[np.bool_]
-    cost_N: Floats
-
-    def __len__(self) -> int:
-        return len(self.user_N)
-
-
 DAY = 86_400.0
 
 
-def play_log(world: UserWorld, exposures: int, days: float, rng: np.random.Generator) -> tuple[Log, Floats]:
+def play_log(world: UserWorld, exposures: int, days: float, rng: np.random.Generator) -> tuple[Events, Floats]:
     """The log's policy at work: exposures by activity at uniform times, channels by its shares, whoever the user is.
 
     Returns:
-        The log, and how tired everybody is at its end, (U, C).
+        The log, and how tired everybody is at its end, (U, C). A conversion is known at once; its revenue is the mean.
     """
     count_U = rng.multinomial(exposures, world.activity_U)
     user_N = np.repeat(np.arange(world.users), count_U)
@@ -185,11 +169,23 @@ def play_log(world: UserWorld, exposures: int, days: float, rng: np.random.Gener
         converted_N[row] = clicked_N[row] & (again_N[row] < world.conversion(user)[here])
         tired_UC[user, channel_N[row]] += 1
     tired_UC *= np.exp(-(days * DAY - at_U) / DAY / world.recovery)[:, None]
-    log = Log(user_N, seconds_N, channel_N, clicked_N, converted_N, world.cost_C[channel_N])
+    log = Events(
+        channels=world.channels,
+        users=tuple(f"u{user:06d}" for user in range(world.users)),
+        user_R=user_N,
+        channel_R=channel_N,
+        clicked_R=clicked_N,
+        cost_R=world.cost_C[channel_N],
+        seconds_R=seconds_N,
+        converted_R=converted_N,
+        known_R=np.where(converted_N, seconds_N, NEVER),
+        revenue_R=np.where(converted_N, world.value_C[channel_N], 0.0),
+        row_R=np.arange(exposures),
+    )
     return log, tired_UC
 
 
-def fitted(log: Log, channels: tuple[str, ...], value_C: Floats, rng: np.random.Generator) -> World:
+def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
     """A semi-synthetic world of a log's users: give it users that nothing else is fitted or judged on.
 
     A click's log-odds are b_c + s z_u + r z_uc with standard normal z; b, s and r are found by EM, the posterior of
@@ -200,17 +196,17 @@ def fitted(log: Log, channels: tuple[str, ...], value_C: Floats, rng: np.random.
     Raises:
         WorldError: fewer than `LEAST_EXPOSURES`, or nobody clicked, or everybody did.
     """
-    if len(log) < LEAST_EXPOSURES or log.clicked_N.all() or not log.clicked_N.any():
+    if len(log) < LEAST_EXPOSURES or log.clicked_R.all() or not log.clicked_R.any():
         raise WorldError(
-            f"world: {len(log)} exposures with {int(log.clicked_N.sum())} clicks of users that nobody else sees; a "
+            f"world: {len(log)} exposures with {int(log.clicked_R.sum())} clicks of users that nobody else sees; a "
             f"fitted world needs {LEAST_EXPOSURES} exposures, of which some were clicked"
         )
-    names, user_N = np.unique(log.user_N, return_inverse=True)
-    U, C = len(names), len(channels)
+    names, user_N = np.unique(log.user_R, return_inverse=True)
+    U, C = len(names), len(log.channels)
     shape = (U, C)
-    shown_UC = np.bincount(user_N * C + log.channel_N, minlength=U * C).reshape(shape).astype(float)
-    clicks_UC = np.bincount(user_N * C + log.channel_N, log.clicked_N, U * C).reshape(shape)
-    b_C = np.full(C, logit(log.clicked_N.mean()))
+    shown_UC = np.bincount(user_N * C + log.channel_R, minlength=U * C).reshape(shape).astype(float)
+    clicks_UC = np.bincount(user_N * C + log.channel_R, log.clicked_R, U * C).reshape(shape)
+    b_C = np.full(C, logit(log.clicked_R.mean()))
     s, r = 0.7, 0.3
     for _ in range(ROUNDS):
         parts = [_posterior(shown_UC[at], clicks_UC[at], b_C, s, r) for at in _blocks(U)]
@@ -219,13 +215,13 @@ def fitted(log: Log, channels: tuple[str, ...], value_C: Floats, rng: np.random.
         s, r = float(np.sqrt(s2 / U)), float(np.sqrt(r2 / (U * C)))
     odds_UC = np.concatenate([_drawn(shown_UC[at], clicks_UC[at], b_C, s, r, rng) for at in _blocks(U)])
     clicks_C, shown_C = clicks_UC.sum(0), shown_UC.sum(0)
-    converted_C = np.bincount(log.channel_N, log.converted_N, C)
+    converted_C = np.bincount(log.channel_R, log.converted_R, C)
     conversion_C = (converted_C + 20 * converted_C.sum() / clicks_C.sum()) / (clicks_C + 20)
-    cost_C = np.bincount(log.channel_N, log.cost_N, C) / np.maximum(shown_C, 1)
+    cost_C = np.bincount(log.channel_R, log.cost_R, C) / np.maximum(shown_C, 1)
     return World(
         label="semi-synthetic: effects fitted on real users",
-        channels=channels,
-        cost_C=np.where(shown_C > 0, cost_C, log.cost_N.mean()),
+        channels=log.channels,
+        cost_C=np.where(shown_C > 0, cost_C, log.cost_R.mean()),
         value_C=value_C,
         share_C=shown_C / shown_C.sum(),
         activity_U=shown_UC.sum(1) / len(log),

@@ -80,7 +80,8 @@ def test_validation_users_choose_how_much_is_a_channel_s_own() -> None:
     """Where channels are alike, leaning on each other predicts better than a layer per channel."""
     weight = np.tile([0.8, -0.5, -1.0], (6, 1))
     first, second, third = (_steps(seed, users, weight) for seed, users in ((4, 60), (5, 200), (6, 1_000)))
-    head = chosen(*((a, b) for a, b in zip(first, second, strict=True)), channels=6)  # type: ignore[arg-type]
+    phi, channel, y = ((first[at], second[at]) for at in range(3))
+    head = chosen(phi, channel, y, first[3], 6)
     own = calibrated(fit(*first, channels=6, own=0.01), *second[:3])
     losses = [log_loss(one.logit(third[0])[np.arange(len(third[1])), third[1]], third[2]) for one in (head, own)]
     assert losses[0] < losses[1]

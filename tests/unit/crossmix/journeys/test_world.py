@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit, logit
 
 from crossmix.config import Demo
-from crossmix.journeys.world import Log, World, WorldError, fitted, planted, play_log
+from crossmix.journeys.world import World, WorldError, fitted, planted, play_log
 from crossmix.sources.demo import generate
 from crossmix.sources.demo_world import world
 
@@ -45,13 +45,13 @@ def test_a_log_follows_world_and_shares() -> None:
     rng = np.random.default_rng(0)
     made = planted(SMALL)
     log, tired = play_log(made, 60_000, 30, rng)
-    order = np.lexsort((log.seconds_N, log.user_N))
+    order = np.lexsort((log.seconds_R, log.user_R))
     assert np.array_equal(order, np.arange(len(log)))
-    np.testing.assert_allclose(np.bincount(log.channel_N, minlength=10) / len(log), made.share_C, atol=0.01)
-    expected = made.click_UC[log.user_N, log.channel_N]
-    z = (log.clicked_N - expected).sum() / np.sqrt((expected * (1 - expected)).sum())
+    np.testing.assert_allclose(np.bincount(log.channel_R, minlength=10) / len(log), made.share_C, atol=0.01)
+    expected = made.click_UC[log.user_R, log.channel_R]
+    z = (log.clicked_R - expected).sum() / np.sqrt((expected * (1 - expected)).sum())
     assert abs(z) < 4
-    assert not (log.converted_N & ~log.clicked_N).any()
+    assert not (log.converted_R & ~log.clicked_R).any()
     assert tired.sum() < len(log)
 
 
@@ -70,7 +70,7 @@ def test_fatigue_takes_clicks_from_a_channel_shown_before_and_recovers() -> None
         click_UC=np.full((1, 1), 0.5), conversion_UC=np.ones((1, 1)), fatigue=1.0, recovery=2.0,
     )  # fmt: skip
     log, tired = play_log(one, 2, 4.0, np.random.default_rng(1))
-    days = np.append(log.seconds_N / 86_400, 4.0)
+    days = np.append(log.seconds_R / 86_400, 4.0)
     want = (np.exp(-(days[1] - days[0]) / 2) + 1) * np.exp(-(days[2] - days[1]) / 2)
     assert tired[0, 0] == pytest.approx(want)
 
@@ -85,7 +85,7 @@ def test_the_fitted_world_finds_the_spread_of_users_and_of_their_channels() -> N
         conversion_UC=np.full((users, 4), 0.2),
     )  # fmt: skip
     log, _ = play_log(truth, users * 40, 30, rng)
-    made = fitted(log, truth.channels, truth.value_C, rng)
+    made = fitted(log, truth.value_C, rng)
     assert "semi-synthetic" in made.label
     np.testing.assert_allclose(made.click_UC.mean(0), click_UC.mean(0), atol=0.02)
     np.testing.assert_allclose(made.cost_C, truth.cost_C)
@@ -98,6 +98,6 @@ def test_the_fitted_world_finds_the_spread_of_users_and_of_their_channels() -> N
 
 
 def test_a_world_of_too_little_is_refused() -> None:
-    few = Log(*(np.zeros(5, kind) for kind in (int, float, int, bool, bool, float)))
+    few, _ = play_log(planted(SMALL), 50, 3, np.random.default_rng(0))
     with pytest.raises(WorldError, match="200 exposures"):
-        fitted(few, ("a",), np.ones(1), np.random.default_rng(0))
+        fitted(few, np.ones(10), np.random.default_rng(0))
