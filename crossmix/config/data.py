@@ -96,6 +96,9 @@ class Data:
     `lognormal:MU,SIGMA` of the price's logarithm; currency."""
     conversion_column: Literal["long_view", "is_like", "is_follow", "is_comment", "is_forward"] | None = None
     """Which signal of a `kuairand` log is the conversion; `None`: `long_view`."""
+    criteo_channel: Literal["campaign", "cat8"] | None = None
+    """Which column of a `criteo` log is the platform; `None`: `campaign`. `cat8` is a context column that nobody chose;
+    work on user journeys takes it for the channel, as a user meets one campaign alone."""
     columns: dict[Name, Name] = field(default_factory=dict)
     """Of a `spend` history: which column is which, as `{"spend": "Kosten", "date": "Tag"}` (`--map`); one not named is
     found by its name."""
@@ -118,5 +121,5 @@ class Data:
 
 OF_HISTORIES = ("columns", "dates", "decimal", "repeated", "idle_days", "accept")
 """Keys of `Data` that say how a spend history is read; other sources refuse them."""
-ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column")
-"""Keys of `Data` that tell what a log lacks; a source that lacks it asks for it (`Source.asks`)."""
+ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column", "criteo_channel")
+"""Keys of `Data` that tell what a log does not say; a source that asks for it names it (`Source.asks`)."""

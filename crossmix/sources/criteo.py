@@ -5,7 +5,8 @@
 - The slice used by the MTORL paper (`criteo_sequence.csv.gz`: comma-separated, first column unnamed and holding the
   row's index in the public file, which is sorted by time; costs and campaigns min-max scaled; no timestamps).
 
-In both, Criteo's campaign plays the platform, as work on multi-touch attribution does, and there is one campaign.
+In both, Criteo's campaign plays the platform, as work on multi-touch attribution does, and there is one campaign. With
+`data.criteo_channel` = `cat8` that context column does, as in work on user journeys: a user meets one campaign alone.
 `cost` is the price paid. A conversion counts where the impression was clicked (`conversion` = 1 and `click` = 1),
 whether or not the advertiser attributed it to Criteo (`attribution` tells only who was credited). Each order appears on
 all of its `click_nb` clicks, so each carries `cpo / click_nb` of its value: orders are counted once.
@@ -41,6 +42,8 @@ PUBLIC_ROWS, PUBLIC_DAYS = 16_468_027, 30
 """Size and length of the public file: what turns the slice's row index into an approximate time."""
 CURRENCY = "scaled units (Criteo's transformed costs)"
 CAMPAIGN = "criteo"
+CHANNEL = "campaign"
+"""The column that plays the platform where `data.criteo_channel` is `None`."""
 LISTED = 20
 """A log with more platforms than this does not list their names in a note."""
 
@@ -55,7 +58,8 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     digest = verify_file(path)
     separator, header = read_header(path)
     public = separator == "\t" or "timestamp" in header
-    wanted = PUBLIC_COLUMNS if public else SLICE_COLUMNS
+    channel = data.criteo_channel or CHANNEL
+    wanted = PUBLIC_COLUMNS if public else dict.fromkeys((*SLICE_COLUMNS, channel))
     missing = [name for name in wanted if name not in header]
     if missing:
         raise DataError(
@@ -70,7 +74,7 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     if not public:
         header = [ROW, *header[1:]]
     text = read_text(backend, path, separator, header)
-    return _public(text, digest) if public else _slice(text, digest)
+    return (_public if public else _slice)(text, digest, channel)
 
 
 def _common(parsed: Table) -> dict[str, Any]:
@@ -112,15 +116,20 @@ PROVENANCE = {
     "creatives.image": Provenance.MISSING.value,
     "creatives.copy": Provenance.MISSING.value,
 }
+PLAYS = {
+    "campaign": "Criteo's campaign plays the part of the platform; all of them form one campaign.",
+    "cat8": "Criteo's context column cat8, which nobody chose, plays the part of the platform (data.criteo_channel); "
+    "all of them form one campaign.",
+}
+"""The first note, by column that plays the platform."""
 NOTES = (
-    "Criteo's campaign plays the part of the platform; all of them form one campaign.",
     "Revenue is approximated: cost per order (cpo) stands in for order value, in equal parts on the order's clicks.",
     "A conversion counts on every clicked impression of its path, whoever the advertiser credited (`attribution`).",
     "No bids, regions, images or copy were published: the log cannot tell volume; image and text are masked.",
 )
 
 
-def _public(text: Table, digest: str) -> Raw:
+def _public(text: Table, digest: str, channel: str) -> Raw:
     numbers = dict.fromkeys(("timestamp", "conversion", "conversion_timestamp", "click", "click_nb"), "int64")
     # Before parsing: the id is the digest of the line, so that a line logged twice is seen as such.
     whole = reduce(lambda left, right: left + "|" + right, [text[name].fill_null("") for name in PUBLIC_COLUMNS])
@@ -131,7 +140,7 @@ def _public(text: Table, digest: str) -> Raw:
     impressions = parsed.select(
         impression_id=parsed["impression_id"],
         timestamp=_moment(ibis.ifelse(parsed["timestamp"] >= 0, parsed["timestamp"], None)),
-        platform=ibis.literal("campaign ") + parsed["campaign"].nullif("").nullif("-1"),
+        platform=ibis.literal(f"{channel} ") + parsed[channel].nullif("").nullif("-1"),
         conversion_timestamp=_moment(ibis.ifelse(converted >= 0, converted, None)),
         **columns | {"price_paid": ibis.ifelse(parsed["cost"] == -1, None, parsed["cost"])},
     )
@@ -143,6 +152,7 @@ def _public(text: Table, digest: str) -> Raw:
         digest=digest,
         provenance=PROVENANCE,
         notes=(
+            PLAYS[channel],
             *NOTES,
             f"Times are real differences from an undisclosed start; the dates shown count from {START:%Y-%m-%d}, so a "
             "weekday's name means nothing, its rhythm does.",
@@ -151,15 +161,15 @@ def _public(text: Table, digest: str) -> Raw:
     )
 
 
-def _slice(text: Table, digest: str) -> Raw:
+def _slice(text: Table, digest: str, channel: str) -> Raw:
     numbers = {ROW: "int64", "conversion": "int64", "click": "int64", "click_nb": "int64"}
-    parsed = parse(text, numbers | {"campaign": "float64", "cost": "float64", "cpo": "float64"})
-    campaigns = parsed.filter(parsed["campaign"].notnull()).select("campaign").distinct().order_by("campaign")
+    parsed = parse(text, numbers | {channel: "float64", "cost": "float64", "cpo": "float64"})
+    distinct = parsed.filter(parsed[channel].notnull()).select(channel).distinct().order_by(channel)
     with readable():
-        values = [float(value) for value in campaigns.to_pandas()["campaign"]]
+        values = [float(value) for value in distinct.to_pandas()[channel]]
     names = {value: f"c{rank:02d}" for rank, value in enumerate(values, start=1)}
     seconds = parsed[ROW] * (PUBLIC_DAYS * 86_400 / PUBLIC_ROWS)
-    platform = parsed["campaign"].cases(*names.items(), else_=ibis.null("string")) if names else ibis.null("string")
+    platform = parsed[channel].cases(*names.items(), else_=ibis.null("string")) if names else ibis.null("string")
     impressions = parsed.select(
         impression_id=ibis.literal("row ") + parsed[ROW].cast("string"),
         timestamp=_moment(seconds),
@@ -167,7 +177,7 @@ def _slice(text: Table, digest: str) -> Raw:
         **_common(parsed),
     )
     listed = (
-        ("Platforms by the scaled campaign value: " + ", ".join(f"{n} = {v:.6g}" for v, n in names.items()) + ".",)
+        (f"Platforms by the scaled {channel} value: " + ", ".join(f"{n} = {v:.6g}" for v, n in names.items()) + ".",)
         if len(names) <= LISTED
         else ()
     )
@@ -185,6 +195,7 @@ def _slice(text: Table, digest: str) -> Raw:
             "conversion_timestamp": Provenance.MISSING.value,
         },
         notes=(
+            PLAYS[channel],
             *NOTES,
             *listed,
             f"Times are approximated: row index / {PUBLIC_ROWS:,} rows x {PUBLIC_DAYS} days, from {START:%Y-%m-%d}; no "
@@ -203,5 +214,6 @@ SOURCES.register(
         name="criteo",
         label="Criteo's attribution log",
         read=read,
+        asks=("criteo_channel",),
     )
 )

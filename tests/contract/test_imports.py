@@ -46,6 +46,8 @@ def test_the_house_keeps_its_rules() -> None:
         ("domain", "crossmix.surprise", ""),
         ("domain", "crossmix.creators.solve", "import crossmix.training.loop"),
         ("creators", "crossmix.creators.solve", "import crossmix.market.price"),
+        ("domain", "crossmix.journeys.windows", "import crossmix.creators.solve"),
+        ("journeys", "crossmix.journeys.windows", "import crossmix.fusion.model"),
         ("mlflow", "pipelines.local", "import mlflow"),
         ("feast", "crossmix.market.fit.fit", "import feast"),
         ("kfp", "crossmix.training.loop", "import kfp"),

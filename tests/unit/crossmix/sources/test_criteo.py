@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crossmix.config import load
+from crossmix.config import ConfigError, load
 from crossmix.ingest.step import ingest
-from crossmix.schema import Dataset
+from crossmix.schema import DataError, Dataset
 from crossmix.sources.criteo import SLICE_COLUMNS
 from tests.support.raw_logs import public_row, write_public
 
@@ -107,3 +107,24 @@ def test_slice_format(tmp_path: Path) -> None:
 def test_configured_cycle_wins_over_the_sources_own(tmp_path: Path) -> None:
     write_public(tmp_path / "log.tsv", [public_row(hour * 3_600) for hour in range(24 * 4)])
     assert _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}", "data.cycle_hours=6").meta.cycle_hours == 6
+
+
+def test_a_context_column_can_play_the_platform(tmp_path: Path) -> None:
+    rows = [public_row(hour * 3_600, cat8=str(hour % 5)) for hour in range(24 * 4)]
+    write_public(tmp_path / "log.tsv", [*rows, public_row(11, cat8="-1")])
+    dataset = _ingest(tmp_path, f"data.path={tmp_path / 'log.tsv'}", "data.criteo_channel=cat8")
+    assert set(dataset.meta.platforms) == {f"cat8 {number}" for number in range(5)}
+    assert dataset.meta.rows["quarantined"] == {"platform_missing": 1}
+    assert any("context column cat8" in note for note in dataset.meta.notes)
+    assert not any("campaign plays" in note for note in dataset.meta.notes)
+
+
+def test_a_slice_without_the_context_column_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame([dict.fromkeys(("row_index", *SLICE_COLUMNS), 1)]).to_csv(tmp_path / "slice.csv", index=False)
+    with pytest.raises(DataError, match="cat8: column is missing"):
+        _ingest(tmp_path, f"data.path={tmp_path / 'slice.csv'}", "data.criteo_channel=cat8")
+
+
+def test_other_sources_have_no_such_column() -> None:
+    with pytest.raises(ConfigError, match=r"data\.criteo_channel: source 'demo' has its own.*for criteo"):
+        load("laptop", ["data.criteo_channel=cat8"])

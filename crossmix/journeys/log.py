@@ -1,0 +1,218 @@
+"""Exposures of users in order: from ingest's impressions, from any frame of them, or from a request.
+
+Shapes: R exposures, U users, C channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmix.schema import DataError, Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+COLUMNS = (
+    *("user_id", "platform", "timestamp", "impression_id", "clicked", "price_paid"),
+    *("converted", "conversion_timestamp", "revenue"),
+)
+"""What is read of the impressions (`crossmix.schema`)."""
+NEVER = np.inf
+"""When a conversion is known that has no time."""
+
+
+class JourneyError(DataError):
+    """Journeys that cannot be used; the message names field, value and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Exposures column by column: user after user, each user's in order of time."""
+
+    channels: tuple[str, ...]
+    users: tuple[str, ...]
+    user_R: Ints
+    """Code into `users`, ascending."""
+    channel_R: Ints
+    """Code into `channels`."""
+    clicked_R: Flags
+    cost_R: Floats
+    """Price paid, currency."""
+    seconds_R: Floats
+    """Since any origin; a user's do not fall."""
+    converted_R: Flags
+    known_R: Floats
+    """When the conversion was known, seconds as above; `NEVER` without a conversion or its time."""
+    revenue_R: Floats
+    """Currency; 0 where not converted."""
+    row_R: Ints
+    """Place in the table that was read, for its other columns."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not in order.
+
+        Raises:
+            JourneyError: users or a user's times fall, a channel is unknown, a number is not finite.
+        """
+        for name in ("cost_R", "seconds_R", "revenue_R"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise JourneyError(f"{name.removesuffix('_R')}: not a finite number in a journey; mend or drop the row")
+        if (np.diff(self.user_R) < 0).any():
+            raise JourneyError("user: exposures of a user are apart; order them by user and time")
+        if ((np.diff(self.user_R) == 0) & (np.diff(self.seconds_R) < 0)).any():
+            raise JourneyError("seconds: a user's exposures are not in order of time; order them by user and time")
+        if len(self.channel_R) and not (self.channel_R.min() >= 0 and self.channel_R.max() < len(self.channels)):
+            raise JourneyError(f"channel: unknown in a journey; use one of {', '.join(self.channels)}")
+
+    def __len__(self) -> int:
+        return len(self.user_R)
+
+    @property
+    def first_R(self) -> Ints:
+        """Place of the user's first exposure."""
+        return np.searchsorted(self.user_R, self.user_R, side="left")
+
+    @property
+    def has_next_R(self) -> Flags:
+        """Whether the user has a later exposure: only such a step has something to predict."""
+        return np.append(self.user_R[1:] == self.user_R[:-1], np.zeros(min(len(self), 1), np.bool_))
+
+    def of_users(self, chosen_U: Flags) -> Events:
+        """Those users alone, with their codes as they were."""
+        return self.rows(np.flatnonzero(chosen_U[self.user_R]))
+
+    def rows(self, picked: Ints) -> Events:
+        """Some exposures, in their order."""
+        columns = {name: getattr(self, name)[picked] for name in self.__slots__ if name.endswith("_R")}
+        return Events(channels=self.channels, users=self.users, **columns)
+
+
+def of_frame(frame: pd.DataFrame, channels: Sequence[str] | None = None) -> Events:
+    """Exposures of impressions under the names of `crossmix.schema`; rows of one moment keep the order of their ids.
+
+    Args:
+        frame: with `COLUMNS`; `conversion_timestamp`, `converted` and `revenue` may be absent.
+        channels: names in the order of their codes; `None`: those of the frame, sorted.
+
+    Raises:
+        JourneyError: a platform that is not among `channels`.
+    """
+    import pandas as pd
+
+    if channels is None:
+        channels = sorted(str(name) for name in frame["platform"].unique())
+    code = pd.Categorical(frame["platform"], categories=list(channels)).codes.astype(np.int64)
+    if (code < 0).any():
+        strange = str(frame["platform"].iloc[int(np.argmin(code))])
+        raise JourneyError(f"platform: {strange!r} is no channel of these journeys; use one of {', '.join(channels)}")
+    user, users = pd.factorize(frame["user_id"].astype(str), sort=True)
+    stamp = _seconds(frame["timestamp"])
+    ids = frame["impression_id"].astype(str) if "impression_id" in frame else pd.Series(np.arange(len(frame)))
+    order = np.lexsort((pd.factorize(ids, sort=True)[0], stamp, user)).astype(np.int64)
+    converted = _column(frame, "converted", False).astype(bool)
+    known = np.full(len(frame), NEVER)
+    if "conversion_timestamp" in frame:
+        told = converted & frame["conversion_timestamp"].notna().to_numpy()
+        known[told] = _seconds(frame["conversion_timestamp"][told])
+    return Events(
+        channels=tuple(channels),
+        users=tuple(map(str, users)),
+        user_R=user.astype(np.int64)[order],
+        channel_R=code[order],
+        clicked_R=frame["clicked"].to_numpy(dtype=bool)[order],
+        cost_R=frame["price_paid"].to_numpy(dtype=float)[order],
+        seconds_R=stamp[order],
+        converted_R=converted[order],
+        known_R=known[order],
+        revenue_R=_column(frame, "revenue", 0.0).astype(float)[order],
+        row_R=order,
+    )
+
+
+def read(dataset: Dataset, *, holdout: bool | None = None) -> Events:
+    """Exposures of a `Dataset`, its platforms the channels in its order.
+
+    Args:
+        dataset: what ingest wrote.
+        holdout: `False`: users that fits may see alone; `True`: the others; `None`: all.
+
+    Raises:
+        JourneyError: the dataset is a spend history, which has no users.
+    """
+    meta = dataset.meta
+    if meta.aggregate:
+        raise JourneyError("data.source: a spend history has no users; journeys need a log of impressions")
+    frame = dataset.frame("impressions", [*COLUMNS, "holdout"])
+    if holdout is not None:
+        frame = frame[frame["holdout"] == holdout]
+    return of_frame(frame, meta.platforms)
+
+
+def of_steps(journeys: Sequence[Sequence[Mapping[str, Any]]], channels: Sequence[str]) -> Events:
+    """Exposures of a request: per journey its steps, oldest first, with `channel`, `clicked`, `cost`, `seconds_ago`.
+
+    Raises:
+        JourneyError: an unknown channel, unordered times, a number that is not finite; the message names the field.
+    """
+    code = {name: at for at, name in enumerate(channels)}
+    user: list[int] = []
+    rows: list[tuple[float, ...]] = []
+    for number, journey in enumerate(journeys):
+        for place, step in enumerate(journey):
+            where = f"instances[{number}].journey[{place}]"
+            if step.get("channel") not in code:
+                raise JourneyError(f"{where}.channel: {step.get('channel')!r} is unknown; use {', '.join(channels)}")
+            clicked = step.get("clicked")
+            if not isinstance(clicked, (bool, int)) or clicked not in (0, 1):
+                raise JourneyError(f"{where}.clicked: {clicked!r}; true or false")
+            numbers = []
+            for name in ("cost", "seconds_ago"):
+                value = step.get(name)
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
+                    raise JourneyError(f"{where}.{name}: {value!r}; a finite number, at least 0")
+                numbers.append(float(value))
+            if place and numbers[1] > rows[-1][3]:
+                raise JourneyError(f"{where}.seconds_ago: {numbers[1]:g} is before the step above it; oldest first")
+            user.append(number)
+            rows.append((code[step["channel"]], bool(clicked), *numbers))
+    table = np.array(rows, dtype=float).reshape(-1, 4)
+    return Events(
+        channels=tuple(channels),
+        users=tuple(str(number) for number in range(len(journeys))),
+        user_R=np.array(user, dtype=np.int64),
+        channel_R=table[:, 0].astype(np.int64),
+        clicked_R=table[:, 1].astype(bool),
+        cost_R=table[:, 2],
+        seconds_R=-table[:, 3],
+        converted_R=np.zeros(len(table), np.bool_),
+        known_R=np.full(len(table), NEVER),
+        revenue_R=np.zeros(len(table)),
+        row_R=np.arange(len(table), dtype=np.int64),
+    )
+
+
+def uniform(ids: Sequence[str], salt: str) -> Floats:
+    """A number in [0, 1) per id, from a keyed MD5; with salt `holdout ` the one that ingest's hold-out compares."""
+    heads = [hashlib.md5(f"{salt}{one}".encode(), usedforsecurity=False).hexdigest()[:8] for one in ids]
+    return np.array([int(head, 16) for head in heads], dtype=float) / 2**32
+
+
+def _seconds(stamps: pd.Series) -> Floats:
+    import pandas as pd
+
+    micros = pd.to_datetime(stamps).to_numpy().astype("datetime64[us]").astype(np.int64)
+    return np.asarray(micros / 1e6, float)
+
+
+def _column(frame: pd.DataFrame, name: str, default: Any) -> npt.NDArray[Any]:
+    return frame[name].to_numpy() if name in frame else np.full(len(frame), default)
