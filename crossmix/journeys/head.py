@@ -16,7 +16,7 @@ Shapes: N steps, B questions, C channels, D features with the constant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,9 @@ class Head:
     scale: float = 1.0
     shift: float = 0.0
     spread: float = 1.0
-    """Deviation that the encoder has too, over this layer's own (`spread`)."""
+    """Deviation with what the encoder adds over this layer's own (`apart`)."""
+    error_22: Floats = field(default_factory=lambda: np.zeros((2, 2)))
+    """Covariance of the last calibration's scale and shift, of the log-odds before it."""
 
     def logit(self, phi_BD: Floats) -> Floats:
         """Calibrated log-odds, (B, C)."""
@@ -51,8 +53,10 @@ class Head:
 
     def deviation(self, phi_BD: Floats) -> Floats:
         """Standard deviation of `logit`, (B, C)."""
-        variance_BC = np.einsum("bd,cde,be->bc", phi_BD, self.covariance_CDD, phi_BD)
-        return np.asarray(self.spread * abs(self.scale) * np.sqrt(np.maximum(variance_BC, 0.0)))
+        own_BC = np.einsum("bd,cde,be->bc", phi_BD, self.covariance_CDD, phi_BD)
+        raw_BC = phi_BD @ self.weight_CD.T
+        calibration_BC = self.error_22[0, 0] * raw_BC**2 + 2 * self.error_22[0, 1] * raw_BC + self.error_22[1, 1]
+        return np.sqrt(np.maximum((self.spread * self.scale) ** 2 * own_BC + calibration_BC, 0.0))
 
     def answer(self, phi_BD: Floats) -> tuple[Floats, Floats, Floats]:
         """Probability and its 95 % interval, (B, C) each: of the mean over users with such a journey."""
@@ -127,33 +131,34 @@ def apart(head: Head, phi_ND: Floats, half_NC: Floats, other_NC: Floats) -> Head
 
 
 def chosen(
-    phi: tuple[Floats, Floats], channel: tuple[Ints, Ints], y: tuple[Floats, Floats], user_N: Ints, channels: int
+    phi: tuple[Floats, Floats],
+    channel: tuple[Ints, Ints],
+    y: tuple[Floats, Floats],
+    user: tuple[Ints, Ints],
+    channels: int,
 ) -> Head:
-    """Fitted on the first of each pair with the `own` that the second finds likeliest, then calibrated on the second.
-
-    Args:
-        user_N: of the first.
-    """
+    """Fitted on the first of each pair with the `own` that the second finds likeliest, then calibrated on the second."""
     best: tuple[float, Head] | None = None
     for own in OWN:
-        head = fit(phi[0], channel[0], y[0], user_N, channels, own)
+        head = fit(phi[0], channel[0], y[0], user[0], channels, own)
         loss = log_loss(_taken(head.logit(phi[1]), channel[1]), y[1])
         if best is None or loss < best[0]:
             best = loss, head
     assert best is not None
-    return calibrated(best[1], phi[1], channel[1], y[1])
+    return calibrated(best[1], phi[1], channel[1], y[1], user[1])
 
 
-def calibrated(head: Head, phi_ND: Floats, channel_N: Ints, y_N: Floats) -> Head:
-    """The head with Platt's scale and shift for these steps, of users that it was not fitted on."""
-    scale, shift, _ = platt(_taken(head.logit(phi_ND), channel_N), y_N)
-    return replace(head, scale=head.scale * scale, shift=head.shift * scale + shift)
+def calibrated(head: Head, phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints) -> Head:
+    """A head as `fit` gives it with Platt's scale and shift for these steps, of users that it was not fitted on."""
+    scale, shift, error_22 = platt(_taken(phi_ND @ head.weight_CD.T, channel_N), y_N, user_N)
+    return replace(head, scale=scale, shift=shift, error_22=error_22)
 
 
-def platt(logit_N: Floats, y_N: Floats) -> tuple[float, float, Floats]:
-    """The likeliest scale and shift of log-odds, and the curvature there, (2, 2); shrunken towards 1 and 0.
+def platt(logit_N: Floats, y_N: Floats, user_N: Ints) -> tuple[float, float, Floats]:
+    """The likeliest scale and shift of log-odds, and their covariance, (2, 2), clustered by user.
 
-    The prior is worth one observation at even odds: enough that separable steps have an answer.
+    They are shrunken towards 1 and 0 by what a quarter of an observation at even odds would tell, so that separable
+    steps have an answer. A scale of 1 says that the log-odds are as sure as they may be: it is the calibration slope.
     """
     design, theta = np.stack([logit_N, np.ones_like(logit_N)], 1), np.array([1.0, 0.0])
     prior, curvature = np.array([0.25, 0.25]), np.eye(2)
@@ -165,18 +170,11 @@ def platt(logit_N: Floats, y_N: Floats) -> tuple[float, float, Floats]:
         theta = theta + step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
         if np.abs(step).max() < 1e-9:
             break
-    return float(theta[0]), float(theta[1]), curvature
-
-
-def slope(logit_N: Floats, y_N: Floats, user_N: Ints) -> tuple[float, float]:
-    """Calibration slope of log-odds (1: as sure as it may be) and its standard error, clustered by user."""
-    scale, shift, curvature = platt(logit_N, y_N)
-    design = np.stack([logit_N, np.ones_like(logit_N)], 1)
-    residual = (y_N - expit(scale * logit_N + shift))[:, None] * design
+    residual = (y_N - expit(design @ theta))[:, None] * design
     _, user_N = np.unique(user_N, return_inverse=True)
     score = np.stack([np.bincount(user_N, residual[:, k]) for k in range(2)], 1)
     inverse = np.linalg.inv(curvature)
-    return scale, float(np.sqrt((inverse @ (score.T @ score) @ inverse)[0, 0]))
+    return float(theta[0]), float(theta[1]), np.asarray(inverse @ (score.T @ score + np.diag(prior)) @ inverse)
 
 
 def log_loss(logit_N: Floats, y_N: Floats) -> float:

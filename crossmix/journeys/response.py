@@ -147,12 +147,12 @@ def fit(
         raise JourneyError("journeys: training or validation users have no journey of two exposures; pass a longer log")
     if not table.next_gain_RG[learn.row_S, 0].any():
         raise JourneyError("clicked: no training user clicked after another exposure; nothing can be learned")
-    net, fitted = _learned(table, learn, validate, settings, work, tell)
+    net, fitted = _learned(table, learn, validate, settings, settings.learning.seed, work, tell)
     half_N = uniform(events.users, "half ")[events.user_R[learn.row_NT[:, 0]]] < 0.5
     logits = []
     for number, part in enumerate((learn.where(half_N), learn.where(~half_N))):
         folder = None if work is None else work / f"half{number}"
-        other, others = _learned(table, part, validate, settings, folder, None)
+        other, others = _learned(table, part, validate, settings, settings.learning.seed + 1 + number, folder, None)
         phi_ND = phi_of(other, table, validate)
         logits.append([one.logit(phi_ND) for one in others])
     phi_ND = phi_of(net, table, validate)
@@ -169,13 +169,14 @@ def _learned(
     learn: Windows,
     validate: Windows,
     settings: Journeys,
+    seed: int,
     work: Path | None,
     tell: Callable[[int, float, float], None] | None,
 ) -> tuple[Net, tuple[Head, Head]]:
     """A network and its heads, fitted anew and calibrated."""
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(settings.learning.seed)
+    torch.manual_seed(seed)
     click, conversion = table.next_gain_RG[learn.row_S, : len(HEADS)].mean(0).tolist()
     net = Net(table.layout.size, table.channels, settings, (click, conversion))
     train(net, table, learn, validate, settings.learning, work=work, tell=tell)
@@ -185,12 +186,12 @@ def _learned(
 
 def _heads(events: Events, phi: tuple[Floats, Floats], rows: tuple[Ints, Ints]) -> tuple[Head, Head]:
     """Of clicks and of conversions at these exposures: fitted on the first of each pair, calibrated on the second."""
-    user = np.unique(events.user_R[rows[0]], return_inverse=True)[1]
+    user = tuple(np.unique(events.user_R[row], return_inverse=True)[1] for row in rows)
     channel = events.channel_R[rows[0]], events.channel_R[rows[1]]
 
     def one(gain_R: NDArray[np.bool_]) -> Head:
         y = gain_R[rows[0]].astype(float), gain_R[rows[1]].astype(float)
-        return heads.chosen(phi, channel, y, user, len(events.channels))
+        return heads.chosen(phi, channel, y, (user[0], user[1]), len(events.channels))
 
     return one(events.clicked_R), one(events.converted_R)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from crossmix.journeys.head import Head, calibrated, chosen, fit, log_loss, platt, slope
+from crossmix.journeys.head import Head, apart, calibrated, chosen, fit, log_loss, platt
 
 
 def _steps(seed: int, users: int, weight_CD: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -64,16 +64,35 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty(seed: int) -> None:
 
 def test_calibration_undoes_what_was_done_to_the_log_odds() -> None:
     rng = np.random.default_rng(3)
-    logit = rng.normal(-1, 1, 40_000)
+    logit, user = rng.normal(-1, 1, 40_000), np.arange(40_000)
     y = (rng.random(40_000) < expit(logit)).astype(float)
-    scale, shift, _ = platt(2 * logit + 1, y)
-    assert scale == pytest.approx(0.5, abs=0.02)
-    assert shift == pytest.approx(-0.5, abs=0.04)
-    found, error = slope(2 * logit + 1, y, np.arange(40_000))
-    assert found == pytest.approx(0.5, abs=3 * error)
-    head = calibrated(Head(np.array([[2.0, 1.0]]), np.eye(2)[None]), np.stack([logit, np.ones(40_000)], 1), np.zeros(40_000, int), y)
-    assert slope(head.logit(np.stack([logit, np.ones(40_000)], 1))[:, 0], y, np.arange(40_000))[0] == pytest.approx(1, abs=1e-3)
-    assert head.deviation(np.array([[0.0, 1.0]]))[0, 0] == pytest.approx(head.scale)
+    scale, shift, error = platt(2 * logit + 1, y, user)
+    assert scale == pytest.approx(0.5, abs=3 * np.sqrt(error[0, 0]))
+    assert shift == pytest.approx(-0.5, abs=3 * np.sqrt(error[1, 1]))
+    phi = np.stack([logit, np.ones(40_000)], 1)
+    head = calibrated(Head(np.array([[2.0, 1.0]]), np.eye(2)[None]), phi, np.zeros(40_000, int), y, user)
+    assert platt(head.logit(phi)[:, 0], y, user)[0] == pytest.approx(1, abs=1e-3)
+    assert head.deviation(np.array([[0.0, 1.0]]))[0, 0] == pytest.approx(head.scale, rel=1e-3)
+
+
+def test_the_error_of_a_calibration_is_that_of_fresh_samples() -> None:
+    rng, scales, errors = np.random.default_rng(7), [], []
+    for _ in range(200):
+        logit = rng.normal(-1, 1, 2_000)
+        scale, _, error = platt(logit, (rng.random(2_000) < expit(logit)).astype(float), np.arange(2_000))
+        scales.append(scale)
+        errors.append(np.sqrt(error[0, 0]))
+    assert np.mean(errors) == pytest.approx(np.std(scales), rel=0.2)
+
+
+def test_two_halves_tell_the_deviation_of_the_whole() -> None:
+    """Estimates with errors of deviation 0.4 in each half: the whole has 0.2, four times the layer's own 0.05."""
+    rng = np.random.default_rng(8)
+    truth, phi = rng.standard_normal((5_000, 2)), np.ones((5_000, 1))
+    head = Head(np.zeros((2, 1)), np.full((2, 1, 1), 0.05**2))
+    halves = (truth + 0.4 / np.sqrt(2) * rng.standard_normal((5_000, 2)) for _ in range(2))
+    assert apart(head, phi, *halves).spread == pytest.approx(4, rel=0.05)
+    assert apart(head, phi, truth, truth).spread == 1.0
 
 
 def test_validation_users_choose_how_much_is_a_channel_s_own() -> None:
@@ -81,14 +100,14 @@ def test_validation_users_choose_how_much_is_a_channel_s_own() -> None:
     weight = np.tile([0.8, -0.5, -1.0], (6, 1))
     first, second, third = (_steps(seed, users, weight) for seed, users in ((4, 60), (5, 200), (6, 1_000)))
     phi, channel, y = ((first[at], second[at]) for at in range(3))
-    head = chosen(phi, channel, y, first[3], 6)
-    own = calibrated(fit(*first, channels=6, own=0.01), *second[:3])
+    head = chosen(phi, channel, y, (first[3], second[3]), 6)
+    own = calibrated(fit(*first, channels=6, own=0.01), *second)
     losses = [log_loss(one.logit(third[0])[np.arange(len(third[1])), third[1]], third[2]) for one in (head, own)]
     assert losses[0] < losses[1]
 
 
 def test_separable_steps_have_an_answer() -> None:
-    scale, shift, _ = platt(np.array([-1.0, 1.0]), np.array([0.0, 1.0]))
+    scale, shift, _ = platt(np.array([-1.0, 1.0]), np.array([0.0, 1.0]), np.arange(2))
     assert np.isfinite([scale, shift]).all()
     head = fit(np.array([[-1.0, 1.0], [1.0, 1.0]]), np.zeros(2, int), np.array([0.0, 1.0]), np.arange(2), 1, own=1.0)
     assert np.isfinite(head.weight_CD).all()
