@@ -32,7 +32,6 @@ from crossmix.journeys.response import PASS, fit
 from crossmix.journeys.settings import Journeys, Learning
 from crossmix.journeys.simulate import (
     Played,
-    Player,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -150,7 +149,9 @@ def summary(worlds: list[dict[str, Any]]) -> dict[str, Any]:
         }
     seeds = {name: float(np.mean([world["agreement"][name] for world in worlds])) for name in worlds[0]["agreement"]}
     clear = {
-        name: row["response_leads_by"]["ci95"][0] > 0 for name, row in rows.items() if name not in ("response", "oracle")
+        name: row["response_leads_by"]["ci95"][0] > 0
+        for name, row in rows.items()
+        if name not in ("response", "oracle")
     }
     return {"players": rows, "response_clearly_above": clear, "agreement": seeds}
 

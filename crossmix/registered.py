@@ -26,6 +26,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "data.source": "crossmix.sources",
         "train.agent": "crossmix.agents",
         "gates.required": "crossmix.evaluate.gates",
+        "creators.gates.required": "crossmix.creators.gates",
         "monitor.watch": "monitoring",
     }
 )

@@ -1,4 +1,8 @@
-"""The policy bundle: one folder that holds all an answer needs; saved once, verified at every load.
+"""Bundles: one folder that holds all an answer needs; saved once, verified at every load.
+
+Every kind (`kinds.py`) has a config.json, a probe and a manifest.json: format, kind, SHA-256 of each file, digests,
+gate figures, lineage, the probe's answer. Bundles of before name no kind and are splits; whoever loads a kind that it
+does not serve refuses it by name. A bundle of the split:
 
 Contract: docs/design.md#definitions.
 
@@ -17,7 +21,7 @@ Contract: docs/design.md#definitions.
     probe.npz           inputs whose answer the manifest knows
     usual.npz           what the market that it was planned in holds for usual (`crossmix.market.usual_file`): which
                         reports to believe; bundles of before, and those saved without a market, have none
-    manifest.json       format, SHA-256 of each file, digests, gate figures, lineage, the probe's answer
+    manifest.json       as of every kind, and the layout's digest
 
 `digest` names what would be served: equal files, data and config give an equal digest, whatever a gate measured.
 `seal` covers the entire manifest. Saving needs torch; loading and answering need numpy and ONNX Runtime only.
@@ -26,21 +30,43 @@ Shapes: B batch, M platforms, S state, D context, Q what is believed of a platfo
 """
 
 from crossmix.bundle.folder import annotate, load, manifest_of, platforms_of, save, watch_of
-from crossmix.bundle.manifest import EXTRAS, FILES, FORMAT, BundleError
+from crossmix.bundle.kinds import CREATORS, JOURNEY, KIND_OF_TASK, KINDS, SPLIT, Kind
+from crossmix.bundle.manifest import (
+    EXTRAS,
+    FILES,
+    FORMAT,
+    BundleError,
+    check_answer,
+    close,
+    emptied,
+    kind_name,
+    verified,
+)
 from crossmix.bundle.model import Bundle, Decision, Plan
 
 __all__ = [
+    "CREATORS",
     "EXTRAS",
     "FILES",
     "FORMAT",
+    "JOURNEY",
+    "KINDS",
+    "KIND_OF_TASK",
+    "SPLIT",
     "Bundle",
     "BundleError",
     "Decision",
+    "Kind",
     "Plan",
     "annotate",
+    "check_answer",
+    "close",
+    "emptied",
+    "kind_name",
     "load",
     "manifest_of",
     "platforms_of",
     "save",
+    "verified",
     "watch_of",
 ]

@@ -5,7 +5,6 @@ Shapes: M platforms, S state, D context.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,8 @@ from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle import manifest as manifests
 from crossmix.bundle.export import export
-from crossmix.bundle.manifest import EXTRAS, FILES, FORMAT, BundleError
+from crossmix.bundle.kinds import SPLIT
+from crossmix.bundle.manifest import EXTRAS, BundleError
 from crossmix.bundle.model import Bundle, Plan
 from crossmix.bundle.session import PROBE_TOLERANCE, check_probe, open_session, probe_inputs, tells_belief
 from crossmix.response import ResponseTable
@@ -73,13 +73,7 @@ def save(
         raise BundleError(
             f"plans.json: {len(plans)} campaigns, the policy's plan has {len(planner.budget)}; give its own"
         )
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / "manifest.json").exists():
-            raise BundleError(f"{folder}: holds other files; save the bundle into an empty folder")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    carried = config_module.carried(config)
-    manifests.write(folder / "config.json", carried)
+    manifests.emptied(folder)
     manifests.write(folder / "state_layout.json", {"digest": layout.digest, "layout": layout.as_plain()})
     manifests.write(folder / "platforms.json", list(platforms))
     manifests.write(folder / "limits.json", {name: limits[name].as_dict() for name in plans})
@@ -95,18 +89,17 @@ def save(
     probe = probe_inputs(layout.size, len(platforms))
     np.savez(folder / "probe.npz", **probe)  # type: ignore[arg-type]
     expected_BM = export(policy, folder / "policy.onnx", probe)
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "files": {name: manifests.sha256(folder / name) for name in (*FILES, *extras)},
-        "layout_digest": layout.digest,
-        "data_digest": data_digest,
-        "config_digest": config_module.digest(carried),
-        "probe": {"share": expected_BM.tolist(), "tolerance": PROBE_TOLERANCE},
-        "gates": [dict(gate) for gate in gates],
-        "lineage": dict(lineage or {}),
-    }
-    manifest["digest"] = manifests.identity(manifest)
-    manifests.seal(folder, manifest)
+    manifests.close(
+        folder,
+        SPLIT,
+        config=config,
+        data_digest=data_digest,
+        probe={"share": expected_BM.tolist(), "tolerance": PROBE_TOLERANCE},
+        extras=extras,
+        gates=gates,
+        lineage=lineage,
+        more={"layout_digest": layout.digest},
+    )
     return load(folder)
 
 
@@ -121,27 +114,17 @@ def annotate(
     Args:
         held: money of the history that no split moves, `crossmix.schema.Held` each.
     """
-    manifest = manifests.read_manifest(folder)
-    manifest["gates"] = [dict(gate) for gate in gates]
-    manifest["lineage"] = {**manifest["lineage"], **(lineage or {})}
-    if held:
-        manifest["held"] = [dict(one) for one in held]
-    manifests.seal(folder, manifest)
+    manifests.annotate(folder, gates, lineage, **({"held": [dict(one) for one in held]} if held else {}))
     return load(folder)
 
 
 def load(folder: Path) -> Bundle:
-    """Read and verify: seal, format, every file's digest, the state's layout, and the policy's answer to the probe.
+    """Read and verify: seal, format, kind, every file's digest, the state's layout, and the answer to the probe.
 
     Raises:
         BundleError: something is missing, changed, or of another version; names the file and the remedy.
     """
-    manifest = manifests.read_manifest(folder)
-    for name in FILES:
-        manifests.verify(folder / name, manifest["files"].get(name))
-    for name in EXTRAS:
-        if name in manifest["files"]:
-            manifests.verify(folder / name, manifest["files"][name])
+    manifest = manifests.verified(folder, SPLIT)
     layout = _layout(folder / "state_layout.json", manifest["layout_digest"])
     platforms = tuple(manifests.read(folder / "platforms.json"))
     plans = {
@@ -165,7 +148,7 @@ def watch_of(folder: Path) -> tuple[bytes | None, str]:
     Raises:
         BundleError: as `load`, of the manifest and this file.
     """
-    manifest = manifests.read_manifest(folder)
+    manifest = manifests.read_manifest(folder, SPLIT)
     if "watch.npz" not in manifest["files"]:
         return None, str(manifest["digest"])
     manifests.verify(folder / "watch.npz", manifest["files"]["watch.npz"])
@@ -173,13 +156,13 @@ def watch_of(folder: Path) -> tuple[bytes | None, str]:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """A bundle's manifest, its seal verified; raises `BundleError`."""
+    """A bundle's manifest, of any kind, its seal verified; raises `BundleError`."""
     return manifests.read_manifest(folder)
 
 
 def platforms_of(folder: Path) -> tuple[str, ...]:
     """A bundle's platforms in slot order, verified; raises `BundleError`."""
-    manifests.verify(folder / "platforms.json", manifests.read_manifest(folder)["files"].get("platforms.json"))
+    manifests.verify(folder / "platforms.json", manifests.read_manifest(folder, SPLIT)["files"].get("platforms.json"))
     return tuple(manifests.read(folder / "platforms.json"))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix.bundle.manifest import BundleError
+from crossmix.bundle.manifest import BundleError, check_answer
 
 Array = NDArray[Any]
 
@@ -74,10 +74,9 @@ def check_probe(folder: Path, session: Any, expected: Mapping[str, Any]) -> None
     """Raise `BundleError` unless the session answers the stored probe as the manifest says."""
     with np.load(folder / "probe.npz") as probe:
         got_BM, _ = run(session, *(probe[name] for name in ("state", "low", "high", "noise")))
-    want_BM = np.asarray(expected["share"], np.float32)
-    off = float(np.abs(got_BM - want_BM).max()) if got_BM.shape == want_BM.shape else np.inf
-    if not off <= float(expected["tolerance"]):
-        raise BundleError(
-            f"{folder / 'policy.onnx'}: answers the stored probe {off:.2g} off (allowed {expected['tolerance']:g}); "
-            "this onnxruntime does not run the policy as it was saved: install the version in constraints.txt"
-        )
+    check_answer(
+        folder / "policy.onnx",
+        {"share": got_BM},
+        expected,
+        "this onnxruntime does not run the policy as it was saved: install the version in constraints.txt",
+    )

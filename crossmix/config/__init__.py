@@ -9,14 +9,17 @@ values outside their domain with a `ConfigError` that names the field, the value
 
 from crossmix.config.alerting import Alerts, Target, Webhook
 from crossmix.config.cluster import Cluster, read_cluster
+from crossmix.config.creators import Creators
 from crossmix.config.data import ASKABLE, Data, Demo
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
+from crossmix.config.journeys import Journeys
 from crossmix.config.judging import Evaluate, Gates
 from crossmix.config.learning import Align, DDPGConfig, MAMLConfig, Online, Pathwise, PPOConfig, Train
 from crossmix.config.loading import (
     CARRIED,
     ELSEWHERE,
     FREE,
+    OF_TASKS,
     carried,
     digest,
     documented,
@@ -47,6 +50,7 @@ __all__ = [
     "CARRIED",
     "ELSEWHERE",
     "FREE",
+    "OF_TASKS",
     "PRESETS",
     "STRICT",
     "Alerts",
@@ -55,6 +59,7 @@ __all__ = [
     "Cluster",
     "Config",
     "ConfigError",
+    "Creators",
     "DDPGConfig",
     "Data",
     "Demo",
@@ -65,6 +70,7 @@ __all__ = [
     "Gates",
     "Guard",
     "Guardrails",
+    "Journeys",
     "Levels",
     "LimitDefaults",
     "MAMLConfig",

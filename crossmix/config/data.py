@@ -49,9 +49,10 @@ class Data:
     source: Name = "demo"
     """Which adapter reads the log; every file of `crossmix/sources` that registers one adds its name."""
     path: str | None = None
-    """The log's file, or the folder or pattern (`exports/*.csv`) of its files where the source takes one; for
+    """The log's file or the folder or pattern (`exports/*.csv`) of its files where the source takes one; for
     `impressions` also what lies in S3, as `s3://bucket/prefix`; for `spend` also a table or a query of a database, as
-    `duckdb://file.db?table=x` or `postgres://host/db?query=SELECT…`; `None` for `demo`."""
+    `duckdb://file.db?table=x` or `postgres://host/db?query=SELECT…`; for `creators` a CSV of creators; `None` for
+    `demo` and `demo-creators`."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What runs the ingest expressions: DuckDB on one machine, Spark on a cluster."""
     memory: Annotated[float, Field(ge=LEAST_MEMORY, allow_inf_nan=False)] | None = None
@@ -121,5 +122,7 @@ class Data:
 
 OF_HISTORIES = ("columns", "dates", "decimal", "repeated", "idle_days", "accept")
 """Keys of `Data` that say how a spend history is read; other sources refuse them."""
+SOURCE_TASKS = ("split", "journeys")
+"""Tasks that a source's log serves where its file does not say (`Source.tasks`)."""
 ASKABLE = ("value_per_conversion", "value_per_click", "cost_model", "conversion_column", "criteo_channel")
 """Keys of `Data` that tell what a log does not say; a source that asks for it names it (`Source.asks`)."""

@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from crossmix.config.data import ASKABLE, OF_HISTORIES, Data
+from crossmix.config.data import ASKABLE, OF_HISTORIES, SOURCE_TASKS, Data
 from crossmix.config.tree import PRESETS, Config, paper
 from crossmix.config.values import ConfigError, T
 from crossmix.registered import PACKAGES, declared
@@ -35,14 +36,25 @@ ELSEWHERE = ("registry", "serving", "monitor", "readapt", "alerts", "features")
 alerts go, where statistics lie online: the same is served whatever they say."""
 
 
-CARRIED = tuple(item.name for item in fields(Config) if item.name not in ELSEWHERE)
-"""What a bundle carries of the config, but for where its log lay (`data.path`)."""
+OF_TASKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "journeys": ("preset", "task", "data", "journeys"),
+        "creators": ("preset", "task", "data", "creators"),
+    }
+)
+"""What a bundle of a task other than `split` carries of the config: nothing else reaches it."""
+
+
+CARRIED = tuple(
+    item.name for item in fields(Config) if item.name not in ELSEWHERE and item.name not in ("task", *OF_TASKS)
+)
+"""What a bundle of the split carries of the config, but for where its log lay (`data.path`)."""
 
 
 def carried(config: Config) -> dict[str, Any]:
-    """The config as a bundle carries it: `CARRIED`, as plain data."""
+    """The config as a bundle carries it: `CARRIED`, of another task `OF_TASKS`, as plain data."""
     tree: dict[str, Any] = {}
-    for name in CARRIED:
+    for name in OF_TASKS.get(config.task, CARRIED):
         part = replace(config.data, path=None) if name == "data" else getattr(config, name)
         tree[name] = asdict(part) if is_dataclass(part) and not isinstance(part, type) else part
     del tree["data"]["path"]
@@ -140,6 +152,13 @@ def _check(config: Config) -> None:
     sources = declared(PACKAGES["data.source"])
     if data.source not in sources:
         raise ConfigError(f"data.source: {data.source!r} is unknown; use one of {', '.join(sources)}")
+    tasks = sources[data.source].literals.get("tasks", SOURCE_TASKS)
+    if config.task not in tasks:
+        able = [name for name, thing in sources.items() if config.task in thing.literals.get("tasks", SOURCE_TASKS)]
+        raise ConfigError(
+            f"data.source: {data.source!r} is no source of task {config.task!r}; use one of {', '.join(able)}, "
+            f"or task={tasks[0]}"
+        )
     if not sources[data.source].literals.get("generated") and not data.path:
         raise ConfigError(f"data.path: source {data.source!r} reads a file; pass --data FILE")
     for name in ASKABLE:
@@ -164,6 +183,15 @@ def _check(config: Config) -> None:
         for name in getattr(config.gates, key):
             if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in gates):
                 raise ConfigError(f"gates.{key}: no gate is called {name!r}; gates are {', '.join(gates)}")
+    known = declared(PACKAGES["creators.gates.required"])
+    for name in config.creators.gates.required:
+        if not any(f"{name}.".startswith(f"{gate}.") or f"{gate}.".startswith(f"{name}.") for gate in known):
+            raise ConfigError(f"creators.gates.required: no gate is called {name!r}; gates are {', '.join(known)}")
+    if config.creators.briefs.least_budget > config.creators.briefs.most_budget:
+        raise ConfigError(
+            f"creators.briefs.least_budget: {config.creators.briefs.least_budget:g} is above "
+            f"creators.briefs.most_budget = {config.creators.briefs.most_budget:g}; lower it"
+        )
     if config.fusion.attention_heads * config.fusion.head_dim != config.fusion.modality_dim:
         raise ConfigError(
             f"fusion.head_dim: {config.fusion.attention_heads} heads x {config.fusion.head_dim} must equal "

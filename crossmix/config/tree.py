@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crossmix.config.alerting import Alerts
+from crossmix.config.creators import Creators
 from crossmix.config.data import Data
 from crossmix.config.fitting import Fusion, LimitDefaults, Market, Reward
+from crossmix.config.journeys import Journeys
 from crossmix.config.judging import Evaluate, Gates
 from crossmix.config.learning import Align, MAMLConfig, Online, Train
 from crossmix.config.readapting import Readapt
@@ -27,6 +29,9 @@ class Config:
     __pydantic_config__ = STRICT
     preset: Literal["paper", "laptop", "strict", "laptop-strict"] = "paper"
     """The preset this tree started from; kept for the record."""
+    task: Literal["split", "journeys", "creators"] = "split"
+    """What is learned: the split of a budget over platforms; the channel of each user; or a brief's creators. Sections
+    that another task alone reads (`crossmix.config.OF_TASKS`) reach nothing."""
     data: Data = field(default_factory=Data)
     """The log: where it comes from, how it is cleaned and split (§3)."""
     features: Features = field(default_factory=Features)
@@ -65,6 +70,10 @@ class Config:
     """Where alerts go, and the webhook that takes them."""
     thresholds: Thresholds = field(default_factory=Thresholds)
     """From when on residuals alarm."""
+    journeys: Journeys = field(default_factory=Journeys)
+    """User journeys (task `journeys`)."""
+    creators: Creators = field(default_factory=Creators)
+    """Creator matrices (task `creators`)."""
     window: PositiveInt = 20
     """Sliding window of the state's statistics, cycles (§2.4: 20)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.6
@@ -101,6 +110,16 @@ def laptop() -> Config:
         ),
         align=replace(base.align, iterations=600),
         meta=replace(base.meta, iterations=25, validate_every=5),
+        journeys=replace(
+            base.journeys,
+            most_users=8_000,
+            learning=replace(base.journeys.learning, width=64, batch=256, rate=2e-3, epochs=12, patience=4),
+        ),
+        creators=replace(
+            base.creators,
+            walk=replace(base.creators.walk, episodes=600),
+            briefs=replace(base.creators.briefs, count=12),
+        ),
     )
 
 

@@ -19,7 +19,7 @@ Shapes: N creators, E past results, X features, D draws.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Predictor:
     def posterior(self, catalogue: Catalogue) -> Posterior:
         """What each creator is expected to give, from features and own past results."""
         feature_NX = self._features(catalogue)
-        count_N, mean_N = _own(catalogue, self.floor)
+        count_N, mean_N = own_means(catalogue, self.floor)
         shrink_N = self.tau**2 / (self.tau**2 + self.sigma**2 / np.maximum(count_N, 1)) * (count_N > 0)
         prior_N = feature_NX @ self.beta_X
         log_N = prior_N + shrink_N * (mean_N - prior_N)
@@ -113,7 +113,7 @@ def fit(catalogue: Catalogue, settings: Effects | None = None) -> Predictor:
     if not len(positive_E):
         raise DataError("past_results: all are 0; nothing can be learned of an effect that never was")
     floor = float(positive_E.min()) / 2
-    count_N, mean_N = _own(catalogue, floor)
+    count_N, mean_N = own_means(catalogue, floor)
     sigma = _sigma(catalogue, count_N, mean_N, floor)
     with_N = count_N > 0
     raw_NX = _features(catalogue, catalogue.channels, catalogue.contents)
@@ -156,7 +156,7 @@ def _logs(catalogue: Catalogue, floor: float) -> Floats:
     return np.log(np.maximum(catalogue.result_E, floor))
 
 
-def _own(catalogue: Catalogue, floor: float) -> tuple[Floats, Floats]:
+def own_means(catalogue: Catalogue, floor: float) -> tuple[Floats, Floats]:
     """Number and mean log of each creator's past results."""
     count_N = np.bincount(catalogue.of_E, minlength=len(catalogue)).astype(np.float64)
     total_N = np.bincount(catalogue.of_E, weights=_logs(catalogue, floor), minlength=len(catalogue))
@@ -230,78 +230,3 @@ class _Sums:
             lambda log_tau: self.solve(float(np.exp(log_tau)), sigma)[2], bounds=(-6.0, 2.0), method="bounded"
         )
         return float(np.exp(best.x))
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How the predictor does on past results that it was not fitted on."""
-
-    results: int
-    slope: float
-    """Of the log result on its prediction; 1 where differences are as large as predicted."""
-    slope_error: float
-    coverage: float
-    """Share of results within the predicted 80 % interval."""
-    promised_over_gave: float
-    """Sum of predicted effects over the sum of results."""
-    promised_error: float
-    raw_promised_over_gave: float
-    """The same of the best tenth, picked and predicted by each creator's own mean of the other results."""
-    picked_promised_over_gave: float
-    """The same of the best tenth, picked and predicted by posterior means."""
-
-
-COVERED = 0.8
-_QUANTILE = 1.2815515655446004
-"""Of the standard normal at 0.9: bounds of the 80 % interval."""
-
-
-def calibrate(
-    catalogue: Catalogue, settings: Effects | None = None, *, seed: int = 0, share: float = 0.2
-) -> Calibration:
-    """Hold out a share of the past results, fit on the rest, compare.
-
-    Raises:
-        DataError: the rest is too little to fit on.
-    """
-    rng = np.random.default_rng(seed)
-    held_E = rng.random(len(catalogue.result_E)) < share
-    if not held_E.any():
-        held_E[rng.integers(len(held_E))] = True
-    rest = replace(catalogue, of_E=catalogue.of_E[~held_E], result_E=catalogue.result_E[~held_E])
-    predictor = fit(rest, settings)
-    posterior = predictor.posterior(rest)
-    of_E, result_E = catalogue.of_E[held_E], catalogue.result_E[held_E]
-    log_E = np.log(np.maximum(result_E, predictor.floor))
-    predicted_E = posterior.log_N[of_E]
-    deviation_E = np.sqrt(posterior.variance_N[of_E] + predictor.sigma**2)
-    centred_E = predicted_E - predicted_E.mean()
-    spread = max(float(centred_E @ centred_E), 1e-12)
-    slope = float(centred_E @ log_E) / spread
-    rest_E = log_E - log_E.mean() - slope * centred_E
-    promised_E = posterior.mean_N[of_E]
-    ratio = float(promised_E.sum() / result_E.sum())
-    again = rng.integers(len(of_E), size=(400, len(of_E)))
-    ratios = promised_E[again].sum(1) / np.maximum(result_E[again].sum(1), 1e-300)
-    count_N, mean_N = _own(rest, predictor.floor)
-    known_E = count_N[of_E] > 0
-    return Calibration(
-        results=len(of_E),
-        slope=slope,
-        slope_error=float(np.sqrt((rest_E**2).sum() / max(len(of_E) - 2, 1) / spread)),
-        coverage=float((np.abs(log_E - predicted_E) <= _QUANTILE * deviation_E).mean()),
-        promised_over_gave=ratio,
-        promised_error=float(ratios.std()),
-        raw_promised_over_gave=_picked(
-            np.exp(np.minimum(mean_N[of_E] + predictor.sigma**2 / 2, 600.0))[known_E], result_E[known_E]
-        ),
-        picked_promised_over_gave=_picked(promised_E[known_E], result_E[known_E]),
-    )
-
-
-def _picked(promised_E: Floats, result_E: Floats) -> float:
-    """Promised over given of the tenth that promises most; NaN of none."""
-    if not len(promised_E):
-        return float("nan")
-    best = np.argsort(-promised_E)[: max(len(promised_E) // 10, 1)]
-    return float(promised_E[best].sum() / max(result_E[best].sum(), 1e-300))

@@ -85,6 +85,15 @@ def solve(problem: Problem, settings: Solver | None = None) -> Solution:
     if not _usable(best):
         best = _anything(problem, settings)
         cell_N, value = best.cell_N, best.value
+    return solution_of(problem, relaxed, cell_N, value, start)
+
+
+def solution_of(problem: Problem, relaxed: Relaxed, cell_N: Ints, value: float, start: float) -> Solution:
+    """A plan with what the relaxation tells of all others.
+
+    Args:
+        start: when planning began (`time.perf_counter`).
+    """
     worth_N = relaxed.most_N
     outside = np.where(cell_N < 0, worth_N, -np.inf)
     inside = np.where((cell_N >= 0) & ~problem.must_N, worth_N, np.inf)

@@ -17,9 +17,10 @@ from crossmix.creators.brief import Brief
 from crossmix.creators.catalogue import Catalogue
 from crossmix.creators.effect import Posterior, Predictor
 from crossmix.creators.plan import Plan, named
-from crossmix.creators.problem import Before, pose
+from crossmix.creators.problem import Before, Problem, pose
 from crossmix.creators.settings import Effects, Solver
-from crossmix.creators.solve import PlanError, solve
+from crossmix.creators.solve import PlanError, Solution, solve
+from crossmix.creators.walked import walked
 
 
 class Planner:
@@ -28,6 +29,7 @@ class Planner:
     Args:
         catalogue: who can be bought.
         predictor: fitted on a catalogue with the same channels and content types.
+        actor: ONNX of the walk's actor (`walked`), which then plans in place of the solver.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class Planner:
         predictor: Predictor,
         effects: Effects | None = None,
         solver: Solver | None = None,
+        actor: bytes | None = None,
     ) -> None:
-        self.catalogue, self.predictor = catalogue, predictor
+        self.catalogue, self.predictor, self.actor = catalogue, predictor, actor
         self.effects, self.solver = effects or Effects(), solver or Solver()
         self.posterior: Posterior = predictor.posterior(catalogue)
         self.mean_N = self.posterior.mean_N
@@ -50,8 +53,13 @@ class Planner:
             PlanError: none was found in time.
         """
         problem = pose(self.catalogue, self.mean_N, brief, self.effects, before)
-        solution = solve(problem, self.solver)
-        return named(self.catalogue, problem, solution, self.posterior, draws=self.effects.draws)
+        return named(self.catalogue, problem, self.solution(problem), self.posterior, draws=self.effects.draws)
+
+    def solution(self, problem: Problem) -> Solution:
+        """The plan of a problem of this catalogue, in numbers; raises as `plan`."""
+        if self.actor is None:
+            return solve(problem, self.solver)
+        return walked(self.catalogue, problem, self.actor, self.solver)
 
 
 class Worker:

@@ -34,7 +34,7 @@ from crossmix.journeys.log import NEVER, Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.response import PASS, Response
 from crossmix.journeys.table import tabulate
-from crossmix.journeys.windows import Scaler, Windows, tail
+from crossmix.journeys.windows import Windows, tail
 from crossmix.journeys.world import DAY, UserWorld
 
 PRIOR_STEPS = 10.0

@@ -262,9 +262,7 @@ def _posterior(shown_BC: Floats, clicks_BC: Floats, b_C: Floats, s: float, r: fl
     )
 
 
-def _drawn(
-    shown_BC: Floats, clicks_BC: Floats, b_C: Floats, s: float, r: float, rng: np.random.Generator
-) -> Floats:
+def _drawn(shown_BC: Floats, clicks_BC: Floats, b_C: Floats, s: float, r: float, rng: np.random.Generator) -> Floats:
     """Log-odds of one draw per user, (B, C): a cell of the grid by its posterior, and a place in it."""
     own_BI, apart_BCIJ, _ = _grid(shown_BC, clicks_BC, b_C, s, r)
     B, C = shown_BC.shape

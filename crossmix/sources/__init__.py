@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmix.config import ConfigError, Data, strictly
-from crossmix.config.data import S3
+from crossmix.config.data import S3, SOURCE_TASKS
 from crossmix.registered import Declaration, Registered, declared
 from crossmix.schema import DataError
 
@@ -72,7 +72,10 @@ class Source:
     """What `data.source` names."""
     label: str
     """What the log is, in a few words, for help and errors."""
-    read: Reader
+    read: Reader | None = None
+    """`None`: it yields no log; the ingest of its task reads it."""
+    tasks: tuple[str, ...] = SOURCE_TASKS
+    """Which values of `task` it serves."""
     folder: tuple[str, ...] = ()
     """Patterns of the files that it reads below a folder, each of which may end in `.gz`; none: it reads one file."""
     remote: bool = False
@@ -223,7 +226,10 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     settings(data)
     in_s3(data)
     in_warehouse(data)
-    return SOURCES.get(data.source).read(data, backend, workdir)
+    reader = SOURCES.get(data.source).read
+    if reader is None:
+        raise DataError(f"data.source: {data.source!r} yields no log of impressions; use the source of such a log")
+    return reader(data, backend, workdir)
 
 
 def verify_files(files: Mapping[str, Path]) -> str:

@@ -93,6 +93,7 @@ SOURCES.register(
         read=read,
         folder=("*.csv", "*.tsv", "*.txt", "*.xlsx", "*.xlsm", "*.xls", "*.ods"),
         warehouse=True,
+        tasks=("split",),
         asks=("value_per_conversion",),
     )
 )

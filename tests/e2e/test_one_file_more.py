@@ -42,8 +42,8 @@ SOURCES.register(Source(name="shop", label="a shop's own log", read=read, genera
     "crossmix/evaluate/gates/spread.py": '''
 """A gate of its own: no platform gets nearly everything."""
 
-from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
-from crossmix.evaluate.gates.verdicts import FAIL, PASS
+from crossmix.evaluate.gates.case import CRITERIA, Case
+from crossmix.verdicts import FAIL, PASS, Criterion
 
 
 def spread(case: Case):

@@ -17,10 +17,10 @@ import torch
 from crossmix.config import laptop
 from crossmix.evaluate.fidelity.impressions import fidelity
 from crossmix.evaluate.gates.fidelity import fidelity_gates
-from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
+from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate
 from tests.support.fidelity_logs import bootstrap, rich_log
 
 CONFIG = laptop()

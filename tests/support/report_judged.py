@@ -16,10 +16,11 @@ from crossmix.evaluate.fidelity.divergence import Divergence
 from crossmix.evaluate.fidelity.impressions import METRICS, Comparison, Deviation
 from crossmix.evaluate.fidelity.two_sample import TwoSample
 from crossmix.evaluate.gates.case import CRITERIA, Case
-from crossmix.evaluate.gates.verdicts import PASS, Gate, bounds
+from crossmix.evaluate.gates.verdicts import bounds
 from crossmix.evaluate.judge import QUANTITIES, Record
 from crossmix.metrics import AMOUNTS
 from crossmix.reward import dynamic_of
+from crossmix.verdicts import PASS, Gate
 from tests.support.markets import make_market
 
 RATIOS = {

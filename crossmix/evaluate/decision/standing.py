@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow
-from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS
+from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS
 
 Word = Literal["proved", "plausible", "not enough"]
 LITTLE = 0.01

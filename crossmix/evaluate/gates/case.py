@@ -8,7 +8,7 @@ The rows of the gate table come in the order of files, then of lines. `gates.req
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from crossmix.bundle import Bundle
 from crossmix.config import Config
 from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.fidelity.impressions import Comparison
-from crossmix.evaluate.gates.verdicts import Gate, is_required, required_of
+from crossmix.evaluate.gates.verdicts import required_of
 from crossmix.evaluate.judge import Record
 from crossmix.market.model import Market
 from crossmix.registered import Registered
+from crossmix.verdicts import Criterion, Gate, is_required
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +55,4 @@ class Case:
         return Gate(name, value, threshold, verdict, is_required(name, self.required), detail)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
-    """A rule that judges, and the name that its gates have or begin with."""
-
-    name: str
-    judge: Callable[[Case], Iterable[Gate]]
-
-
-CRITERIA: Registered[Criterion] = Registered("gate", "crossmix.evaluate.gates")
+CRITERIA: Registered[Criterion[Case]] = Registered("gate", "crossmix.evaluate.gates")

@@ -14,8 +14,9 @@ import numpy as np
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn
 from crossmix.evaluate.decision.standing import interval, relative
-from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
-from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, PASS, Gate, days_more
+from crossmix.evaluate.gates.case import CRITERIA, Case
+from crossmix.evaluate.gates.verdicts import days_more
+from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
 
 
 def decision(case: Case) -> Iterator[Gate]:

@@ -12,17 +12,9 @@ from crossmix.evaluate.fidelity.divergence import Divergence
 from crossmix.evaluate.fidelity.impressions import LEAST_CONVERSIONS, Comparison, Deviation
 from crossmix.evaluate.fidelity.spend_history import NEEDS_IMPRESSIONS
 from crossmix.evaluate.fidelity.two_sample import LEAST_CYCLES, LEAST_ROWS, TwoSample, limit
-from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
-from crossmix.evaluate.gates.verdicts import (
-    FAIL,
-    INSUFFICIENT,
-    NOT_APPLICABLE,
-    PASS,
-    Gate,
-    days_more,
-    is_required,
-    required_of,
-)
+from crossmix.evaluate.gates.case import CRITERIA, Case
+from crossmix.evaluate.gates.verdicts import days_more, required_of
+from crossmix.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Criterion, Gate, is_required
 
 
 def fidelity(case: Case) -> Iterator[Gate]:

@@ -25,7 +25,7 @@ from crossmix.evaluate.fidelity.period_shift import shift
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.publish import publish_bundle
 from crossmix.evaluate.gates.refitted import refitted, save_served
-from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, bounds
+from crossmix.evaluate.gates.verdicts import bounds
 from crossmix.evaluate.judge import Record, act_of, from_state, judge_act, oracle, summarise
 from crossmix.evaluate.play import Act
 from crossmix.market.conditions import nominal
@@ -34,6 +34,7 @@ from crossmix.market.fit.log import read
 from crossmix.market.model import SERVED, Market, load, load_served
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
+from crossmix.verdicts import passed
 
 
 def judge(
@@ -86,7 +87,6 @@ def judge(
     if judged is not None:
         told(config, fitted, judged).save(out)
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
-    passed = all(gate.verdict in (PASS, NOT_APPLICABLE) for gate in gates if gate.required)
     rows = [asdict(gate) for gate in gates]
     bundles.annotate(
         out / "bundle",
@@ -111,7 +111,7 @@ def judge(
     }
     Evaluation.of(evaluation).save(out)
     shutil.copytree(features / "served", out / "features")
-    verdict = {"gates": rows, "passed": passed}
+    verdict = {"gates": rows, "passed": passed(gates)}
     GateTable.of(verdict).save(out)
     return verdict
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from crossmix.bundle import Bundle
-from crossmix.evaluate.gates.case import CRITERIA, Case, Criterion
-from crossmix.evaluate.gates.verdicts import FAIL, NOT_APPLICABLE, PASS, Gate
+from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.judge import Record
 from crossmix.evaluate.stats.off_policy import ENOUGH
+from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS, Criterion, Gate
 
 
 def beats_competitors(case: Case) -> Iterator[Gate]:

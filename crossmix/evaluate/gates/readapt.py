@@ -23,13 +23,13 @@ from crossmix.bundle import Bundle
 from crossmix.config import Config, Levels
 from crossmix.evaluate.gates.flights import Flights, mean_and_interval
 from crossmix.evaluate.gates.policy import measure_latency_ms
-from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate
 from crossmix.evaluate.stats.off_policy import ENOUGH, estimate
 from crossmix.exploration import Exploration, FeedbackError
 from crossmix.feedback import Feedback
 from crossmix.market.level_evidence import QUANTITIES
 from crossmix.market.levels import Refit, Residuals, follow, refit
 from crossmix.market.model import Market
+from crossmix.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate
 
 Array = NDArray[np.float64]
 CHAMPION, CHALLENGER = "champion", "challenger"

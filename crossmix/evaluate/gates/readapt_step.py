@@ -14,11 +14,11 @@ from crossmix.config import Config, digest
 from crossmix.evaluate.gates.flights import Flights, fly
 from crossmix.evaluate.gates.publish import publish_bundle
 from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, DISAGREE, GAIN, ReadaptCase, gained, judged
-from crossmix.evaluate.gates.verdicts import NOT_APPLICABLE, PASS, Gate
 from crossmix.evaluate.judge import from_state
 from crossmix.market.model import load
 from crossmix.training.feedback_file import load_feedback, load_served
 from crossmix.training.policy_file import load_policy
+from crossmix.verdicts import NOT_APPLICABLE, PASS, Gate
 
 Outcome = Literal["adapted", "nothing to gain", "stopped"]
 

@@ -54,6 +54,14 @@ def test_laptop_differs_from_paper_in_sizes_and_steps_only() -> None:
         "meta.iterations",
         "meta.validate_every",
         "train.pathwise.updates",
+        "journeys.most_users",
+        "journeys.learning.width",
+        "journeys.learning.batch",
+        "journeys.learning.rate",
+        "journeys.learning.epochs",
+        "journeys.learning.patience",
+        "creators.walk.episodes",
+        "creators.briefs.count",
     }
     assert changed <= allowed, changed - allowed
 
@@ -139,6 +147,40 @@ def test_what_is_wrong_is_named(override: str, said: str | None) -> None:
         config.load("laptop", [override])
 
 
+def test_the_papers_sizes_of_journeys() -> None:
+    j = paper().journeys
+    assert (j.learning.width, j.learning.batch, j.learning.epochs, j.learning.rate) == (512, 512, 800, 1e-3)
+    assert (j.window, j.mtorl.tcn_layers, j.mtorl.norm_layers, j.mtorl.reward_layers) == (20, 2, 2, 3)
+
+
+def test_another_tasks_bundle_carries_its_own_sections_alone() -> None:
+    made = config.load("laptop", ["task=creators", "data.source=demo-creators", "creators.solver.near=9", "window=9"])
+    content = config.carried(made)
+    assert set(content) == {"preset", "task", "data", "creators"}
+    back = config.from_carried(json.dumps(content))
+    assert (back.task, back.creators, back.window) == ("creators", made.creators, paper().window)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            ["task=creators"],
+            "'demo' is no source of task 'creators'; use .*creators, demo-creators, or task=split",
+        ),
+        (["data.source=demo-creators"], "'demo-creators' is no source of task 'split'; use one of .*task=creators"),
+        (["task=journeys", "data.source=spend", "data.path=x.csv"], "'spend' is no source of task 'journeys'"),
+        (["task=creators", "data.source=creators"], "data.path: source 'creators' reads a file; pass --data FILE"),
+        (["task=plans"], "task: 'plans' does not fit"),
+        (['creators.gates.required=["creators.gaps"]'], "creators.gates.required: no gate is called 'creators.gaps'"),
+        (["creators.briefs.least_budget=900"], "creators.briefs.least_budget: 900 is above"),
+    ],
+)
+def test_what_does_not_belong_to_its_task_is_refused_with_a_remedy(overrides: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        config.load("laptop", overrides)
+
+
 def test_unknown_preset() -> None:
     with pytest.raises(ConfigError, match="use one of paper, laptop"):
         config.load("server")
@@ -149,10 +191,11 @@ def test_what_a_bundle_carries_is_read_back_without_where_things_lie() -> None:
         "laptop", ["data.source=criteo", "data.path=/somewhere/log.csv", "registry.model=mine", "window=9"]
     )
     content = config.carried(log)
-    elsewhere = {"registry", "serving", "monitor", "readapt", "alerts", "features"}
+    elsewhere = {"registry", "serving", "monitor", "readapt", "alerts", "features", "task", "journeys", "creators"}
     assert set(content) == set(config.CARRIED) == {item.name for item in fields(config.Config)} - elsewhere
     back = config.from_carried(json.dumps(content))
-    assert back == replace(log, data=replace(log.data, path=None), registry=config.Registry())
+    others = {"journeys": paper().journeys, "creators": paper().creators}
+    assert back == replace(log, data=replace(log.data, path=None), registry=config.Registry(), **others)
     # A bundle of before carries everything, its log's place too.
     assert config.from_carried(config.to_json(log)) == replace(log, data=replace(log.data, path=None))
     with pytest.raises(ConfigError, match="windows: unknown config key"):

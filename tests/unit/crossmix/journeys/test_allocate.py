@@ -47,7 +47,9 @@ def test_the_worth_of_a_click_and_of_a_conversion_add_up() -> None:
     np.testing.assert_allclose(got, [[1.4, 0.8]])
 
 
-@pytest.mark.parametrize(("costs", "shadow", "field"), [([np.nan], 0.0, "costs"), ([-1.0], 0.0, "costs"), ([1.0], -1.0, "lambda")])
+@pytest.mark.parametrize(
+    ("costs", "shadow", "field"), [([np.nan], 0.0, "costs"), ([-1.0], 0.0, "costs"), ([1.0], -1.0, "lambda")]
+)
 def test_what_is_no_cost_or_no_price_is_refused(costs: list[float], shadow: float, field: str) -> None:
     with pytest.raises(AllocationError, match=field):
         choose(np.ones((2, 1)), np.array(costs), shadow)

@@ -13,7 +13,9 @@ def _steps(seed: int, users: int, weight_CD: np.ndarray) -> tuple[np.ndarray, ..
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(users), 8)
     phi = np.concatenate([rng.standard_normal((len(user), weight_CD.shape[1] - 1)), np.ones((len(user), 1))], 1)
-    channel = rng.choice(len(weight_CD), len(user), p=np.arange(1, len(weight_CD) + 1) / np.arange(1, len(weight_CD) + 1).sum())
+    channel = rng.choice(
+        len(weight_CD), len(user), p=np.arange(1, len(weight_CD) + 1) / np.arange(1, len(weight_CD) + 1).sum()
+    )
     y = (rng.random(len(user)) < expit((phi * weight_CD[channel]).sum(1))).astype(float)
     return phi, channel, y, user
 
@@ -35,7 +37,9 @@ def test_steps_of_a_user_that_are_alike_count_once() -> None:
     rng = np.random.default_rng(1)
     y = (rng.random(2_000) < 0.2).astype(float)
     once = fit(np.ones((2_000, 1)), np.zeros(2_000, int), y, np.arange(2_000), 1, own=1e-4)
-    again = fit(np.ones((16_000, 1)), np.zeros(16_000, int), np.repeat(y, 8), np.repeat(np.arange(2_000), 8), 1, own=1e-4)
+    again = fit(
+        np.ones((16_000, 1)), np.zeros(16_000, int), np.repeat(y, 8), np.repeat(np.arange(2_000), 8), 1, own=1e-4
+    )
     one = np.ones((1, 1))
     assert again.deviation(one)[0, 0] == pytest.approx(once.deviation(one)[0, 0], rel=0.02)
 

@@ -12,7 +12,7 @@ from crossmix.config import laptop
 from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.decision import decision
 from crossmix.evaluate.gates.fidelity import MOST_ALLOWED, _need
-from crossmix.evaluate.gates.verdicts import Gate
+from crossmix.verdicts import Gate
 from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, made
 
 

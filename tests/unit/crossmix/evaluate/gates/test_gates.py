@@ -16,10 +16,11 @@ from crossmix.evaluate.fidelity.impressions import Deviation
 from crossmix.evaluate.gates import policy as gates
 from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.fidelity import equivalence
-from crossmix.evaluate.gates.verdicts import Gate, is_required, required_of
+from crossmix.evaluate.gates.verdicts import required_of
 from crossmix.evaluate.judge import interval
 from crossmix.evaluate.stats.off_policy import ENOUGH
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.verdicts import Gate, is_required
 from tests.support.markets import make_market
 
 

@@ -17,11 +17,11 @@ from crossmix.evaluate.gates import readapt as gates
 from crossmix.evaluate.gates.flights import Flights, fly
 from crossmix.evaluate.gates.readapt import CHALLENGER, CHAMPION, ReadaptCase
 from crossmix.evaluate.gates.readapt_step import verdict, worth
-from crossmix.evaluate.gates.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate
 from crossmix.exploration import Exploration
 from crossmix.feedback import Feedback
 from crossmix.market.conditions import scaled_market
 from crossmix.market.model import Market
+from crossmix.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate
 from tests.support.markets import make_market
 from tests.support.planned_bundles import planned, publish, states
 from tests.support.served_market import PARTS, REPORTED

@@ -1,0 +1,17 @@
+"""Whether plans give more than the template whose leftovers are spent, by effects that neither planner has seen."""
+
+from __future__ import annotations
+
+from crossmix.creators.gates.case import CRITERIA, Case, Rows
+from crossmix.creators.gates.played import LEFTOVERS, lead_over
+from crossmix.verdicts import FAIL, PASS, Criterion
+
+
+def lead(case: Case) -> Rows:
+    """Mean ratio of effects over briefs; its 95 % interval must lie above 1."""
+    mean, low, high = lead_over(case.played, LEFTOVERS, case.settings.briefs.bootstrap)
+    detail = f"effect over the template's with leftovers spent, 95 % interval {low:.3f} to {high:.3f}, {case.judged_by}"
+    yield case.gate("creators.lead", mean, "interval above 1", PASS if low > 1 else FAIL, detail)
+
+
+CRITERIA.register(Criterion(name="creators.lead", judge=lead))

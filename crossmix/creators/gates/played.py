@@ -1,0 +1,108 @@
+"""Every brief played: the planner's plan, the template's, the bound; judged by effects that neither has seen.
+
+Shapes: N creators or candidates, C cells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crossmix.creators.catalogue import Catalogue, Floats, Ints
+from crossmix.creators.matrix import check
+from crossmix.creators.problem import Problem
+from crossmix.creators.reference import finished, template
+from crossmix.creators.sampled import Drawn
+from crossmix.creators.solve import PlanError, Solution
+
+PLAN, LEFTOVERS, TEMPLATE = "plan", "template, leftovers spent", "template"
+NO_PLAN = "no plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """One brief."""
+
+    name: str
+    budget: float
+    currency: str
+    phases: tuple[str, ...]
+    bound: float
+    """No plan's expected effect lies above."""
+    expected: dict[str, float]
+    """Planner to the expected effect of its plan."""
+    judged: dict[str, float]
+    """Planner to the effect of its plan, by effects that it has not seen."""
+    cost: dict[str, float]
+    creators: int
+    """That the plan buys."""
+    broken: tuple[str, ...]
+    """Rules that the plan breaks."""
+    seconds: float
+    """Processor time of the plan."""
+    spend_C: tuple[float, ...]
+    """Of the plan by cell: channel, then phase, then tier."""
+
+    @property
+    def share(self) -> float:
+        """Expected effect of the plan over the bound."""
+        return self.expected[PLAN] / self.bound
+
+
+def play(catalogue: Catalogue, drawn: Drawn, solution: Callable[[Problem], Solution], true_N: Floats) -> Played:
+    """Play one brief.
+
+    Args:
+        solution: the planner.
+        true_N: of every creator of the catalogue, the effect that plans are judged by.
+    """
+    problem = drawn.problem
+    begin, broken = time.process_time(), []
+    try:
+        cell_N = solution(problem).cell_N
+    except PlanError as error:
+        cell_N = np.full(len(problem), -1)
+        broken = [f"{NO_PLAN}: {error}"]
+    seconds = time.process_time() - begin
+    simple_N = template(problem)
+    plans = {PLAN: cell_N, LEFTOVERS: finished(problem, simple_N), TEMPLATE: simple_N}
+    truth = replace(problem, audience_C=problem.audience_C * drawn.audience_factor_C)
+    return Played(
+        name=problem.brief.name,
+        budget=problem.brief.budget,
+        currency=problem.brief.currency,
+        phases=problem.matrix.phases,
+        bound=drawn.bound,
+        expected={name: problem.value(one) for name, one in plans.items()},
+        judged={name: truth.value(one, true_N[problem.row_N]) for name, one in plans.items()},
+        cost={name: problem.cost(one) for name, one in plans.items()},
+        creators=int((cell_N >= 0).sum()),
+        broken=tuple(broken or _broken(catalogue, problem, cell_N)),
+        seconds=seconds,
+        spend_C=tuple(problem.spend_C(cell_N).tolist()),
+    )
+
+
+def _broken(catalogue: Catalogue, problem: Problem, cell_N: Ints) -> list[str]:
+    """Rules that a plan breaks, told by the check that knows no solver."""
+    bought = np.flatnonzero(cell_N >= 0)
+    chosen = [(catalogue.ids[problem.row_N[at]], problem.matrix.label(int(cell_N[at]))[1]) for at in bought]
+    return [f"{breach.rule} ({breach.detail})" for breach in check(catalogue, problem.brief, chosen)]
+
+
+def interval(values: Sequence[float], bootstrap: int) -> tuple[float, float, float]:
+    """Mean with its 95 % interval, by bootstrap over briefs."""
+    array = np.asarray(values, np.float64)
+    rng = np.random.default_rng(0)
+    means = array[rng.integers(len(array), size=(bootstrap, len(array)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(array.mean()), float(low), float(high)
+
+
+def lead_over(played: Sequence[Played], other: str, bootstrap: int) -> tuple[float, float, float]:
+    """Mean ratio of the plan's judged effect over another's, with its interval."""
+    ratios = [one.judged[PLAN] / max(one.judged[other], 1e-12) for one in played]
+    return interval(ratios, bootstrap)
