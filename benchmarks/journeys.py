@@ -1,12 +1,12 @@
-"""What a policy of users' channels earns where the truth is known: `python -m benchmarks.journeys [--json] [--worlds 10]`.
+"""What a policy of users' channels earns where the truth is known: `python -m benchmarks.journeys [--json]`.
 
-Each planted world (`crossmix/journeys/world.py`) has 5,000 users of the generated log's kind and one campaign. The log's
-policy writes 15 exposures a user over 70 days; 60 % of the users are learned from, 20 % stop and calibrate, and on the
-other 20 % every player of `crossmix/journeys/simulate.py` spends the same budget: 20 rounds a day apart, each of one
-exposure for a tenth of the users at the log's mean cost. With `--fatigue` an exposure tires its user of its channel.
+Each planted world (`crossmix/journeys/world.py`) has 5,000 users of the generated log's kind and one campaign. The
+log's policy writes 15 exposures a user over 70 days; 60 % of the users are learned from, 20 % stop and calibrate, and
+on the other 20 % every player of `crossmix/journeys/simulate.py` spends the same budget: 20 rounds a day apart, each of
+one exposure for a tenth of the users at the log's mean cost. `--fatigue`: an exposure tires its user of its channel.
 
-Counted is expected revenue per cost. Intervals are 95 %, Student's over worlds; a lead is paired by world. `agreement` is
-the seed's reward: clicks where the model's channel is the log's, over exposures, on test users' logged steps.
+Counted is expected revenue per cost. Intervals are 95 %, Student's over worlds; a lead is paired by world. `agreement`
+is the seed's reward: clicks where the model's channel is the log's, over exposures, on test users' logged steps.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Mtorl:
     dpo: NonNegative = 1.4
     """Weight lambda of the DPO loss (eq. 16; 4.4.2); 0: without."""
     beta: Positive = 0.1
-    """Of eq. 15."""
+    """How strongly eq. 15 prefers (3.6: 0.1)."""
     use_tcn: bool = True
     """Eq. 5 and 6; otherwise the causal state is the embedding of eq. 4."""
     use_attention: bool = True

@@ -3,8 +3,8 @@
     value_c = p(click | c) worth of a click + p(conversion | c) worth of a conversion on c
     channel = argmax_c value_c - lambda cost_c;    allocated where that is above 0
 
-lambda is the campaign's shadow price: what one unit of currency earns elsewhere. Dual descent moves it after every round
-(Balseiro, Lu, Mirrokni 2023, "The best of many worlds", with the Euclidean potential):
+lambda is the campaign's shadow price: what one unit of currency earns elsewhere. Dual descent moves it after every
+round (Balseiro, Lu, Mirrokni 2023, "The best of many worlds", with the Euclidean potential):
 
     lambda <- max(0, lambda + step scale (spend - rho) / rho),    rho = budget left / rounds left
 
@@ -101,7 +101,7 @@ class Pace:
     rounds: int
     """Left."""
     scale: float
-    """What lambda is measured in: revenue per cost of an ordinary exposure."""
+    """What lambda moves in: revenue per cost of what the budget buys last."""
     step: float = 0.3
 
     @property
@@ -141,7 +141,7 @@ def begin(value_BC: Floats, cost_BC: Floats, budget: float, rounds: int) -> Pace
         chosen = choose(value_BC, cost_BC, middle)
         spend = cost_BC[np.arange(len(value_BC)), chosen.channel_B][chosen.allocated_B].sum()
         low, high = (middle, high) if spend > target else (low, middle)
-    return Pace(shadow=high, budget=budget, rounds=rounds, scale=float(np.median(ratio_BC)))
+    return Pace(shadow=high, budget=budget, rounds=rounds, scale=high)
 
 
 def explicit(channel_N: Ints, clicked_N: Bools, channels: int) -> Floats:
@@ -150,7 +150,7 @@ def explicit(channel_N: Ints, clicked_N: Bools, channels: int) -> Floats:
 
 
 def implicit(channel_N: Ints, reward_N: Floats, threshold: float, channels: int) -> Floats:
-    """Eq. 17's P-hat: the share of exposures whose predicted reward (eq. 12) is above tau, by channel, over their sum."""
+    """Eq. 17's P-hat: the share of exposures whose predicted reward (eq. 12) is above tau, over their sum."""
     counted = np.bincount(channel_N, reward_N > threshold, channels)
     return _shares(counted, np.bincount(channel_N, minlength=channels))
 

@@ -1,6 +1,7 @@
 """A training loop that a kill does not undo: Adam over shuffled windows, stopped by validation users.
 
-After every epoch its state is written; a training that finds one goes on from there and ends as if nothing had happened.
+After every epoch its state is written; a training that finds one goes on from there and ends as if nothing had
+happened.
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
     logit p(c | journey) = scale (phi . (w + v_c)) + shift;    w ~ N(0, 1 / shared), v_c ~ N(0, 1 / own)
 
 phi ends in a constant 1. w is what all channels share, v_c what is a channel's own, so that a channel that was shown
-rarely leans on the others. The encoder's features are kept, the layer is fitted anew to its optimum (Newton), and around
-it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et al. 2021),
-with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend on each
-other. It answers in the same pass as the mean and is the same for the same question, which an ensemble would be at many
-times the cost. What it leaves out, that another sample would have given other features, is one factor: two networks
-learned on halves of the users differ by twice the deviation of one learned on all (`apart`). Coverage is measured in
-worlds whose answer is known (tests/learning/test_journeys.py). scale and shift are Platt's, on validation users.
+rarely leans on the others. The encoder's features are kept, the layer is fitted anew to its optimum (Newton), and
+around it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et
+al. 2021), with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend
+on each other. It answers in the same pass as the mean and is the same for the same question; an ensemble would be so at
+many times the cost. What it leaves out, that another sample would have given other features, is one factor: two
+networks learned on halves of the users differ by twice the deviation of one learned on all (`apart`). What the network
+cannot express at all is in no interval: coverage is measured in worlds whose answer is known
+(tests/learning/test_journeys.py). scale and shift are Platt's, on validation users.
 
 Shapes: N steps, B questions, C channels, D features with the constant.
 """
@@ -17,6 +18,7 @@ Shapes: N steps, B questions, C channels, D features with the constant.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +84,7 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
     precision[D - 1] = 1e-6
     order_N = np.argsort(channel_N, kind="stable")
     edge = np.searchsorted(channel_N[order_N], np.arange(C + 1))
-    rows = [order_N[first:last] for first, last in zip(edge[:-1], edge[1:], strict=True)]
+    rows = [order_N[first:last] for first, last in pairwise(edge)]
     curvature = np.zeros((size, size))
     for _ in range(NEWTON):
         gradient, curvature = -precision * theta.ravel(), np.diag(precision)
@@ -137,7 +139,7 @@ def chosen(
     user: tuple[Ints, Ints],
     channels: int,
 ) -> Head:
-    """Fitted on the first of each pair with the `own` that the second finds likeliest, then calibrated on the second."""
+    """Fitted on the first of each pair, with the `own` that is likeliest on the second, and calibrated on that."""
     best: tuple[float, Head] | None = None
     for own in OWN:
         head = fit(phi[0], channel[0], y[0], user[0], channels, own)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crossmix.journeys import head as heads
+from crossmix.journeys.answer import Answer
 from crossmix.journeys.encoder import make
 from crossmix.journeys.fitting import train
 from crossmix.journeys.head import Head
@@ -67,18 +68,6 @@ class Net(nn.Module):
             logit_BTX, batch.next_gain_BTG[..., : len(HEADS)], reduction="none"
         )
         return (loss_BTX.sum(-1) * batch.scored_BT).sum() / batch.scored_BT.sum().clamp(min=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """For every user and channel, (U, C): probabilities, with the ends of their 95 % intervals."""
-
-    click_UC: Floats
-    click_low_UC: Floats
-    click_high_UC: Floats
-    conversion_UC: Floats
-    conversion_low_UC: Floats
-    conversion_high_UC: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Algorithm 1 played in a user world: rounds in which whoever is picked sees one ad, and the journeys go on from it.
 
 Every player gets the same users with the same logged journeys, the same budget and the same number of rounds; what it
-earns is counted by the world's own probabilities, so that luck with single clicks moves only what it sees, not its score.
+earns is counted by the world's own probabilities, so that luck with clicks moves what it sees and not its score.
 
 | player               | users of a round                  | channel                                            |
 |----------------------|-----------------------------------|----------------------------------------------------|

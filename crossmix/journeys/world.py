@@ -1,4 +1,4 @@
-"""User worlds: who clicks on which channel, known exactly, so that what a policy earns can be told without a log's bias.
+"""User worlds: who clicks on which channel, known exactly, so that what a policy earns can be told without bias.
 
 Two makers: `planted` takes the generated log's own effects (`crossmix/sources/demo_world.py`), `fitted` the effects of
 real users, drawn from their posterior; the second is semi-synthetic and says so in `label`.
@@ -235,7 +235,7 @@ def _blocks(users: int, size: int = 500) -> list[slice]:
 
 
 def _grid(shown_BC: Floats, clicks_BC: Floats, b_C: Floats, s: float, r: float) -> tuple[Floats, Floats, Floats]:
-    """Posterior of users on the grid: p(z_u = OWN_I), (B, I); p(z_uc = APART_J | z_u), (B, C, I, J); click, (C, I, J)."""
+    """Posterior on the grid: p(z_u = OWN_I), (B, I); p(z_uc = APART_J | z_u), (B, C, I, J); click, (C, I, J)."""
     odds_CIJ = b_C[:, None, None] + s * OWN_I[:, None] + r * APART_J
     p_CIJ = expit(odds_CIJ)
     n, k = shown_BC[:, :, None, None], clicks_BC[:, :, None, None]
