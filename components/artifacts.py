@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from kfp import dsl
 
 
+def given(**artifacts: dsl.Artifact | None) -> dict[str, str]:
+    """Paths of the artifacts that a task's pipeline hands over, by name: some step inputs are of one task alone."""
+    return {name: artifact.path for name, artifact in artifacts.items() if artifact is not None}
+
+
 def log_numbers(metrics: dsl.Metrics, values: Mapping[str, Any]) -> None:
     """Every finite number among the values; what is undefined or no number has no metric."""
     for name, value in values.items():

@@ -8,17 +8,37 @@ names (`pipelines/training.py`) that is all: cache keys, the run, summary.json, 
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import components
+from crossmix.config import ConfigError
 
 Figures = Callable[[Path], Mapping[str, Any]]
 """A step's folder -> its figures by name."""
+SPLIT = "split"
+"""The task that a config names where it names none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What a step does for another task than the split: its fields replace those of `Step`."""
+
+    name: str
+    """A value of `config.task`."""
+    core: str
+    settings: tuple[str, ...]
+    """Besides `task`, which counts by itself."""
+    aside: tuple[str, ...] = ()
+    resumes: bool = False
+    figures: Figures | None = None
+    shown: tuple[str, ...] = ()
+    told: Callable[[Path], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +72,43 @@ class Step:
     """Which of the figures the terminal shows as well."""
     told: Callable[[Path], Sequence[str]] | None = None
     """Further lines that the terminal shows of a finished one, each whole."""
+    task: str = SPLIT
+    """Whose core function, settings and figures these are."""
+    tasks: tuple[Task, ...] = ()
+    """What it does for other tasks, as part of their pipelines."""
+
+    def of(self, task: str) -> Step | None:
+        """The step as a task has it; `None`: its pipeline has no such step."""
+        if task == self.task:
+            return self
+        own = next((one for one in self.tasks if one.name == task), None)
+        if own is None:
+            return None
+        # A config says of which source it is, so that it can be checked whether that belongs to the task.
+        source = () if "data" in own.settings else ("data.source", "data.path")
+        return replace(
+            self,
+            task=task,
+            core=own.core,
+            settings=("task", *own.settings),
+            aside=(*own.aside, *source),
+            resumes=own.resumes,
+            figures=own.figures,
+            shown=own.shown,
+            told=own.told,
+        )
+
+    def given(self, config_json: str) -> Step:
+        """The step as the task of its settings has it.
+
+        Raises:
+            ConfigError: that task has no such step.
+        """
+        task = json.loads(config_json).get("task", SPLIT)
+        step = self.of(task)
+        if step is None:
+            raise ConfigError(f"task: {task!r} has no step {self.name}; compile the pipeline of that task")
+        return step
 
     def measured(self, folder: Path) -> dict[str, float | str]:
         """The figures of a finished step, without those that are undefined."""
@@ -66,11 +123,12 @@ def _defined(value: Any) -> bool:
     )
 
 
-def steps(pipeline: str | None = "training") -> dict[str, Step]:
+def steps(pipeline: str | None = "training", task: str = SPLIT) -> dict[str, Step]:
     """Every step of a pipeline by name, in the order of the report.
 
     Args:
         pipeline: `None`: those of all.
+        task: whose pipeline.
 
     Raises:
         ValueError: a declaration has another name than its folder.
@@ -85,4 +143,5 @@ def steps(pipeline: str | None = "training") -> dict[str, Step]:
             raise ValueError(f"components/{package.name}/step.py: its STEP is called {step.name!r}; name it so")
         declarations.append(step)
     ordered = sorted(declarations, key=lambda step: (step.order, step.name))
-    return {step.name: step for step in ordered if pipeline is None or pipeline in step.pipelines}
+    of_task = {step.name: step.of(task) for step in ordered if pipeline is None or pipeline in step.pipelines}
+    return {name: step for name, step in of_task.items() if step is not None}

@@ -21,7 +21,16 @@ from typing import Any, TypeVar
 from components import lifeline
 from components.declared import steps
 from crossmix import files
-from crossmix.artifacts import Artifact, Failure, Interval, Registration, RunRecord, Summary
+from crossmix.artifacts import (
+    Artifact,
+    Failure,
+    Interval,
+    Registration,
+    RunRecord,
+    Summary,
+    TaskFigure,
+    TaskJudged,
+)
 from crossmix.config import Config, ConfigError, to_json
 from crossmix.sources import in_s3, in_warehouse, is_pattern, log_files, log_objects, settings, takes_folder
 from pipelines.environment import EVERYWHERE
@@ -69,13 +78,15 @@ def run(config: Config, out: Path) -> Outcome:
     out = out.resolve()
     with lifeline.hold(out), environment(out):
         store = clean_store(out / "steps")
-        run_pipeline(training_pipeline(), config, out, store, out / "run.log")
-        current = {name: store / "current" / name for name in steps()}
+        run_pipeline(pipeline_of(config.task), config, out, store, out / "run.log")
+        current = {name: store / "current" / name for name in steps(task=config.task)}
         return _finish(config, out, {name: link.resolve() for name, link in current.items() if link.exists()})
 
 
 def check(config: Config, out: Path) -> None:
     """Refuse what can be refused before anything starts, leaving nothing behind."""
+    if not steps(task=config.task):
+        pipeline_of(config.task)
     if in_s3(config.data):
         log_objects(config.data)  # what is not there, or may not be read, is refused here
     elif config.data.path is not None and not in_warehouse(config.data):
@@ -113,11 +124,15 @@ def clean_store(store: Path) -> Path:
     return store
 
 
-def training_pipeline() -> Any:
-    """kfp takes seconds to import: help and errors must not wait for it."""
-    from pipelines.training import TRAINING
+def pipeline_of(task: str) -> Any:
+    """The training pipeline of a task; kfp takes seconds to import: help and errors must not wait for it.
 
-    return TRAINING
+    Raises:
+        ConfigError: this version has none.
+    """
+    from pipelines.training import training_of
+
+    return training_of(task)
 
 
 def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Path) -> None:
@@ -165,7 +180,7 @@ def _finish(config: Config, out: Path, folders: Mapping[str, Path]) -> Outcome:
     run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + folders["gate"].name[:8]
     registered = _registered(config, out, folders["register"]) if "register" in folders else None
     bundle = own_bundle(folders["gate"] / "bundle", out / "bundle") if registered else None
-    summary = collect(config, steps(), folders, run_id, registered, bundle)
+    summary = collect(config, steps(task=config.task), folders, run_id, registered, bundle)
     relative = {name: str(folder.relative_to(out)) for name, folder in folders.items()}
     RunRecord(run_id=run_id, config=json.loads(to_json(config)), steps=relative).save(out)
     page = report(out, summary)
@@ -252,23 +267,7 @@ def environment(out: Path) -> Iterator[None]:
 def describe(outcome: Outcome, out: Path) -> str:
     """The result in a few lines."""
     summary = outcome.summary
-    policy, fused = summary.policy, summary.fusion
-
-    def with_interval(figure: Interval) -> str:
-        low, high = figure.ci95
-        return f"{figure.mean:.3f} [{low:.3f}, {high:.3f}]"
-
-    best = max(policy.baselines, key=lambda name: policy.baselines[name].mean)
-    lines = [
-        "",
-        f"policy     {with_interval(policy.oracle_ratio)} of the oracle's revenue, "
-        f"{with_interval(policy.gap_closed)} of the gap from uniform closed (mean, 95 % interval)",
-        f"rival      {with_interval(policy.baselines[best])} ({best}, the best competitor)",
-        f"fusion     click AUC {_number(fused.click_auc)}, conversion AUC {_number(fused.conversion_auc)}, "
-        f"from {', '.join(fused.modalities)}"
-        if fused.modalities
-        else "fusion     none: the log is a spend history",
-    ]
+    lines = ["", *(_quality(summary.figures) if summary.figures else _split(summary))]
     verdicts = [gate.verdict for gate in summary.gates]
     lines.append("gates      " + ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts)))
     if summary.registry:
@@ -285,8 +284,40 @@ def describe(outcome: Outcome, out: Path) -> str:
             f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}"
             for gate in failures
         ]
-        lines.append(f"`crossmix allocate {out}` answers all the same, and says how far to trust it")
+        if summary.policy:
+            lines.append(f"`crossmix allocate {out}` answers all the same, and says how far to trust it")
     return "\n".join(lines)
+
+
+def _split(summary: Summary) -> list[str]:
+    """How good the policy is, and the heads."""
+    policy, fused = summary.policy, summary.fusion
+    if policy is None or fused is None:
+        return []
+    best = max(policy.baselines, key=lambda name: policy.baselines[name].mean)
+    return [
+        f"policy     {_with_interval(policy.oracle_ratio)} of the oracle's revenue, "
+        f"{_with_interval(policy.gap_closed)} of the gap from uniform closed (mean, 95 % interval)",
+        f"rival      {_with_interval(policy.baselines[best])} ({best}, the best competitor)",
+        f"fusion     click AUC {_number(fused.click_auc)}, conversion AUC {_number(fused.conversion_auc)}, "
+        f"from {', '.join(fused.modalities)}"
+        if fused.modalities
+        else "fusion     none: the log is a spend history",
+    ]
+
+
+def _quality(judged: TaskJudged) -> list[str]:
+    """The figures of another task than the split."""
+    rows = []
+    for name, figure in judged.figures.items():
+        value = _with_interval(figure) if figure.ci95 else _number(figure.mean)
+        rows.append(f"{name.replace('_', ' '):15} {value}  {figure.meaning}")
+    return rows
+
+
+def _with_interval(figure: Interval | TaskFigure) -> str:
+    low, high = figure.ci95 or (figure.mean, figure.mean)
+    return f"{figure.mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _number(value: float | None) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
 from components.cache import log_digest
+from components.declared import SPLIT
 from crossmix.config import Config, ConfigError
 from crossmix.config.cluster import Cluster
 from crossmix.sources import in_s3, in_warehouse, s3
@@ -79,12 +80,22 @@ class Submitted:
     note: str = ""
 
 
-def pipeline_of(name: str) -> Pipeline:
-    """A pipeline by its name: training, readapt or online."""
+def pipeline_of(name: str, task: str = SPLIT) -> Pipeline:
+    """A pipeline by its name: training, readapt or online; training of a task.
+
+    Raises:
+        ConfigError: there is none.
+    """
     import importlib
 
     if name not in NAMES:
         raise ConfigError(f"pipeline {name!r} is unknown; use one of {', '.join(NAMES)}")
+    if name == "training":
+        from pipelines.training import training_of
+
+        return training_of(task)
+    if task != SPLIT:
+        raise ConfigError(f"pipeline {name!r} follows a split that is served, not task {task!r}; use training")
     found: Pipeline = getattr(importlib.import_module(f"pipelines.{name}"), NAMES[name])
     return found
 
@@ -176,7 +187,7 @@ def submit(
     ranks = config.train.ranks if gpus is None else gpus
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / f"{pipeline.title}.yaml"
-        write(pipeline, package, image, ranks if "train" in pipeline.steps else 0, place, given)
+        write(pipeline, package, image, ranks if pipeline.has_ranks else 0, place, given)
         digest = _digest(package.read_text(), where, cron)
         called = name or f"{pipeline.title}-{digest}"
         with quiet():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from components.declared import Step
 from crossmix import bundle as bundles
@@ -11,6 +12,7 @@ from crossmix.artifacts import (
     Done,
     Evaluation,
     FusionReport,
+    GateRow,
     GateTable,
     IngestReport,
     Registration,
@@ -22,6 +24,7 @@ from crossmix.artifacts import (
     SummaryPolicy,
     SummaryRegistry,
     SummaryRows,
+    TaskJudged,
 )
 from crossmix.config import Config
 
@@ -45,30 +48,13 @@ def collect(
         registered: name, version and aliases as they are now, where the run registered its bundle.
         bundle: the run's own bundle, where it was registered.
     """
-    rows = IngestReport.load(folders["ingest"]).rows
-    policies = Evaluation.load(folders["gate"]).policies
     gates = GateTable.load(folders["gate"]).gates
     finished = {name: step for name, step in declared.items() if name in folders}
     figures = {name: step.measured(folders[name]) for name, step in finished.items()}
     return Summary(
         run_id=run_id,
         source=config.data.source,
-        rows=SummaryRows(ingested=rows.ingested, quarantined=rows.quarantined),
-        fusion=_fusion(FusionReport.load(folders["fusion"])),
-        fidelity={
-            gate.name.removeprefix(FIDELITY): SummaryFidelity(value=gate.value, verdict=gate.verdict)
-            for gate in gates
-            if gate.name.startswith(FIDELITY)
-        },
-        policy=SummaryPolicy(
-            oracle_ratio=policies["policy"].oracle_ratio,
-            gap_closed=policies["policy"].gap_closed,
-            baselines={
-                name: result.oracle_ratio
-                for name, result in policies.items()
-                if name != "policy" and not result.clairvoyant
-            },
-        ),
+        **(_split(folders, gates) if config.task == "split" else _other(config, folders)),
         gates=tuple(
             SummaryGate(
                 name=gate.name,
@@ -82,10 +68,42 @@ def collect(
         registry=None
         if registered is None
         else SummaryRegistry(name=registered.name, version=registered.version, aliases=registered.aliases),
-        bundle=None if bundle is None else SummaryBundle(path=str(bundle), sha256=bundles.load(bundle).digest),
+        bundle=None if bundle is None else SummaryBundle(path=str(bundle), sha256=digest_of(bundle)),
         seconds={name: Done.load(folders[name]).seconds for name in finished},
         steps={name: measured for name, measured in figures.items() if measured},
     )
+
+
+def _split(folders: Mapping[str, Path], gates: Sequence[GateRow]) -> dict[str, Any]:
+    rows = IngestReport.load(folders["ingest"]).rows
+    policies = Evaluation.load(folders["gate"]).policies
+    return {
+        "rows": SummaryRows(ingested=rows.ingested, quarantined=rows.quarantined),
+        "fusion": _fusion(FusionReport.load(folders["fusion"])),
+        "fidelity": {
+            gate.name.removeprefix(FIDELITY): SummaryFidelity(value=gate.value, verdict=gate.verdict)
+            for gate in gates
+            if gate.name.startswith(FIDELITY)
+        },
+        "policy": SummaryPolicy(
+            oracle_ratio=policies["policy"].oracle_ratio,
+            gap_closed=policies["policy"].gap_closed,
+            baselines={
+                name: result.oracle_ratio
+                for name, result in policies.items()
+                if name != "policy" and not result.clairvoyant
+            },
+        ),
+    }
+
+
+def _other(config: Config, folders: Mapping[str, Path]) -> dict[str, Any]:
+    return {"task": config.task, "figures": TaskJudged.load(folders["gate"])}
+
+
+def digest_of(bundle: Path) -> str:
+    """The digest of a bundle of any kind, its files verified; raises `BundleError`."""
+    return str(bundles.verified(bundle)["digest"])
 
 
 def _fusion(report: FusionReport) -> SummaryFusion:
@@ -100,4 +118,4 @@ def _fusion(report: FusionReport) -> SummaryFusion:
 
 def own_bundle(judged: Path, champion: Path) -> Path:
     """The champion's folder where the champion is the bundle that this run judged, else the judged one's."""
-    return champion if bundles.load(judged).digest == bundles.load(champion).digest else judged
+    return champion if digest_of(judged) == digest_of(champion) else judged

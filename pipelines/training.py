@@ -1,6 +1,12 @@
-"""The training pipeline: ingest, features, fusion, market, train, align, gate, meta, register, deploy."""
+"""The training pipelines, one per task out of the same components.
 
+split      ingest, features, fusion, market, train, align, gate, meta, register, deploy
+creators   ingest, train, gate, register
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from kfp import dsl
 
@@ -14,6 +20,7 @@ from components.market.component import market
 from components.meta.component import meta
 from components.register.component import register
 from components.train.component import train
+from crossmix.config import ConfigError
 from crossmix.config.cluster import Cluster
 from pipelines.wiring import Call, Pipeline, write
 
@@ -42,6 +49,39 @@ TRAINING = Pipeline(
 )
 
 
+def wire_short(call: Call) -> None:
+    """Call the steps of a task that learns from its dataset alone; a server follows its registry by itself."""
+    log = call(ingest).outputs["dataset"]
+    policy = call(train, dataset=log).outputs["policy"]
+    verdict = call(gate, dataset=log, policy=policy)
+    with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
+        call(register, evaluation=verdict.outputs["evaluation"])
+
+
+CREATORS = Pipeline(
+    name="training",
+    task="creators",
+    title="crossmix-creators",
+    description="Fit, prove and register a planner of creator matrices.",
+    wire=wire_short,
+)
+TRAININGS: Mapping[str, Pipeline] = MappingProxyType({one.task: one for one in (TRAINING, CREATORS)})
+"""Task to its pipeline."""
+
+
+def training_of(task: str) -> Pipeline:
+    """The training pipeline of a task.
+
+    Raises:
+        ConfigError: this version has none.
+    """
+    if task not in TRAININGS:
+        raise ConfigError(
+            f"task: {task!r} cannot be trained by this version of crossmix; use one of {', '.join(TRAININGS)}"
+        )
+    return TRAININGS[task]
+
+
 def compile_to(path: Path, image: str | None = None, gpus: int = 4, place: Cluster | None = None) -> None:
-    """Write the pipeline's IR; arguments as `pipelines.wiring.write`'s."""
+    """Write the IR of the split's pipeline; arguments as `pipelines.wiring.write`'s."""
     write(TRAINING, path, image, gpus, place)

@@ -16,7 +16,7 @@ import yaml
 from kfp import compiler, dsl
 
 from components.cache import declared_json
-from components.declared import Step, steps
+from components.declared import SPLIT, Step, steps
 from crossmix.config import Config
 from crossmix.config.cluster import ACCELERATOR, Cluster
 
@@ -39,11 +39,18 @@ class Pipeline:
     description: str
     wire: Callable[[Call], None]
     """Calls every step once."""
+    task: str = SPLIT
+    """Whose steps they are (`config.task`)."""
 
     @property
     def steps(self) -> Mapping[str, Step]:
         """Its steps by name."""
-        return steps(self.name)
+        return steps(self.name, self.task)
+
+    @property
+    def has_ranks(self) -> bool:
+        """Whether its train step runs on ranks, each with a GPU, and may be a TrainJob: the split's does."""
+        return self.task == SPLIT and "train" in self.steps
 
 
 def parameter(step: str) -> str:
@@ -100,7 +107,7 @@ def build(pipeline: Pipeline, place: Cluster | None = None, defaults: Mapping[st
             from components.finish.component import finish
 
             # Whatever becomes of the run, `finish` reports it and frees its TrainJob.
-            makes = place.train == "trainjob" and "train" in declared
+            makes = place.train == "trainjob" and pipeline.has_ranks
             namespace = place.namespace if makes else ""
             last = finish(pipeline=pipeline.title, store=parameters["store"], namespace=namespace)
             with dsl.ExitHandler(put_on(last, None), name="run"):
@@ -148,7 +155,7 @@ def write(
     for name, executor in spec["deploymentSpec"]["executors"].items():
         if image:
             executor["container"]["image"] = image
-        if gpus and name == "exec-train":
+        if gpus and pipeline.has_ranks and name == "exec-train":
             # The fields that kfp's own `set_accelerator_type` and `set_accelerator_limit` write.
             asked = {"resourceCount": str(gpus), "resourceType": ACCELERATOR, "count": str(gpus), "type": ACCELERATOR}
             executor["container"]["resources"] = {"accelerator": asked}

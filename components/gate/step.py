@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.declared import Step
-from crossmix.artifacts import Evaluation
-from crossmix.config import CARRIED
+from components.declared import Step, Task
+from crossmix.artifacts import Evaluation, TaskJudged
+from crossmix.config import CARRIED, OF_TASKS
 
 
 def figures(folder: Path) -> dict[str, Any]:
@@ -25,6 +25,16 @@ def figures(folder: Path) -> dict[str, Any]:
     }
 
 
+def judged(folder: Path) -> dict[str, Any]:
+    """The figures of another task than the split."""
+    return {name: figure.mean for name, figure in TaskJudged.load(folder).figures.items()}
+
+
+def carried(task: str) -> tuple[str, ...]:
+    """What a task's bundle carries of the config: a bundle that is reused must not carry an old one."""
+    return tuple(name for name in OF_TASKS[task] if name != "task")
+
+
 STEP = Step(
     name="gate",
     order=70,
@@ -32,4 +42,13 @@ STEP = Step(
     settings=CARRIED,  # its bundle carries the config: a bundle that is reused must not carry an old one
     figures=figures,
     shown=("policy_oracle_ratio",),
+    tasks=(
+        Task(
+            name="creators",
+            core="crossmix.creators.step_gate:judge",
+            settings=carried("creators"),
+            figures=judged,
+            shown=("share_of_bound", "lead"),
+        ),
+    ),
 )

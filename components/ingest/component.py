@@ -1,4 +1,4 @@
-"""Ingest: the raw log becomes a clean `Dataset` folder."""
+"""Ingest: the raw log becomes a clean `Dataset` folder; of task `creators` a table its catalogue."""
 
 from kfp import dsl
 
@@ -21,5 +21,6 @@ def ingest(
     from components.ingest.step import STEP
     from components.steps import run_step
 
-    folder = run_step(STEP, config_json, {}, dataset.path, store)
-    log_numbers(metrics, STEP.measured(folder))
+    step = STEP.given(config_json)
+    folder = run_step(step, config_json, {}, dataset.path, store)
+    log_numbers(metrics, step.measured(folder))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.declared import Step
-from crossmix.artifacts import IngestReport
+from components.declared import Step, Task
+from crossmix.artifacts import CatalogueReport, IngestReport
 
 
 def figures(folder: Path) -> dict[str, Any]:
@@ -21,6 +21,12 @@ def told(folder: Path) -> tuple[str, ...]:
     return () if report is None else report.told
 
 
+def catalogue(folder: Path) -> dict[str, Any]:
+    """Creators, and what is known of them."""
+    report = CatalogueReport.load(folder)
+    return {"creators": report.creators, "past_results": report.results, "with_results": report.with_results}
+
+
 STEP = Step(
     name="ingest",
     order=10,
@@ -30,4 +36,13 @@ STEP = Step(
     figures=figures,
     shown=("rows",),
     told=told,
+    tasks=(
+        Task(
+            name="creators",
+            core="crossmix.creators.step_ingest:ingest",
+            settings=("data", "creators.demo"),
+            figures=catalogue,
+            shown=("creators", "past_results"),
+        ),
+    ),
 )

@@ -10,14 +10,15 @@ def register(
     config_json: str,
     store: str,
     evaluation: dsl.Input[dsl.Artifact],
-    policy: dsl.Input[dsl.Model],
-    meta: dsl.Input[dsl.Model],
-    market: dsl.Input[dsl.Model],
     registration: dsl.Output[dsl.Artifact],
+    policy: dsl.Input[dsl.Model] | None = None,
+    meta: dsl.Input[dsl.Model] | None = None,
+    market: dsl.Input[dsl.Model] | None = None,
 ) -> None:
-    """Register the judged bundle and write what the registry answered."""
+    """Register the judged bundle and write what the registry answered; the split with policy, market and start."""
+    from components.artifacts import given
     from components.register.step import STEP
     from components.steps import run_step
 
-    inputs = {"evaluation": evaluation.path, "policy": policy.path, "meta": meta.path, "market": market.path}
-    run_step(STEP, config_json, inputs, registration.path, store)
+    inputs = given(evaluation=evaluation, policy=policy, meta=meta, market=market)
+    run_step(STEP.given(config_json), config_json, inputs, registration.path, store)

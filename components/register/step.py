@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.declared import Step
+from components.declared import Step, Task
 from crossmix.artifacts import Registration
 
 
@@ -23,4 +23,14 @@ STEP = Step(
     pipelines=("training", "readapt", "online"),
     figures=figures,
     shown=("version",),
+    tasks=(
+        Task(
+            name="creators",
+            core="crossmix.registry.step_register_task:register",
+            settings=("registry",),
+            aside=("serving.database",),  # as above
+            figures=figures,
+            shown=("version",),
+        ),
+    ),
 )

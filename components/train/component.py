@@ -9,14 +9,19 @@ from components import IMAGE
 def train(
     config_json: str,
     store: str,
-    market: dsl.Input[dsl.Model],
     policy: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
+    market: dsl.Input[dsl.Model] | None = None,
+    dataset: dsl.Input[dsl.Dataset] | None = None,
 ) -> None:
-    """Train the policy on `train.ranks` ranks; the curve is live in MLflow, and a killed run goes on."""
-    from components.artifacts import log_numbers
+    """Train the policy on `train.ranks` ranks; the curve is live in MLflow, and a killed run goes on.
+
+    The split is trained in its market, other tasks on their dataset.
+    """
+    from components.artifacts import given, log_numbers
     from components.steps import run_step
     from components.train.step import STEP
 
-    folder = run_step(STEP, config_json, {"market": market.path}, policy.path, store)
-    log_numbers(metrics, STEP.measured(folder))
+    step = STEP.given(config_json)
+    folder = run_step(step, config_json, given(market=market, dataset=dataset), policy.path, store)
+    log_numbers(metrics, step.measured(folder))

@@ -6,14 +6,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.declared import Step
-from crossmix.artifacts import Curve
+from components.declared import Step, Task
+from crossmix.artifacts import CreatorsTrained, Curve
 
 
 def figures(folder: Path) -> dict[str, Any]:
     """The uniform split's quality, and the best policy's."""
     curve = Curve.load(folder)
     return {"uniform_ratio": curve.uniform_ratio, **asdict(curve.best)}
+
+
+def predictor(folder: Path) -> dict[str, Any]:
+    """What the predictor was fitted on, and the spreads that it found."""
+    trained = CreatorsTrained.load(folder)
+    return {"results": trained.results, "tau": trained.tau, "sigma": trained.sigma}
 
 
 STEP = Step(
@@ -25,4 +31,19 @@ STEP = Step(
     resumes=True,
     figures=figures,
     shown=("validation_ratio",),
+    tasks=(
+        Task(
+            name="creators",
+            core="crossmix.creators.step_train:train",
+            settings=(
+                "creators.agent",
+                "creators.effects",
+                "creators.walk",
+                "creators.briefs",
+                "creators.solver",
+            ),
+            figures=predictor,
+            shown=("results", "tau", "sigma"),
+        ),
+    ),
 )

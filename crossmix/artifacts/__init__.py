@@ -1,9 +1,11 @@
 """Every file that passes between steps, as a dataclass that loads and saves it: writer and reader share one definition.
 
-    ingest    meta.json (`crossmix.schema.Meta`), report.json (`IngestReport`)
+    ingest    meta.json (`crossmix.schema.Meta`), report.json (`IngestReport`); of creators catalogue.json
+              (`CatalogueReport`); train of creators trained.json (`CreatorsTrained`)
     fusion    report.json (`FusionReport`)               market    report.json (`MarketReport`)
     train     curve.json (`Curve`), policy.*             align     the same, align.json (`Alignment`)
-    gate      evaluation.json (`Evaluation`), gates.json (`GateTable`), of a spend history decision.json (`Decision`)
+    gate      evaluation.json (`Evaluation`), gates.json (`GateTable`), of a spend history decision.json (`Decision`);
+              of another task than the split figures.json (`TaskJudged`), of creators briefs.json (`CreatorsJudged`)
     meta      meta.json (`MetaTraining`), start.*        register  registration.json (`Registration`)
     champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
     readapt, finetune  readapt.json (`Readaptation`), policy.*
@@ -18,6 +20,7 @@ by `crossmix.training.policy_file`. The bundle, the market and the fusion's netw
 its `save` and `load`.
 """
 
+from crossmix.artifacts.creators import CatalogueReport, CreatorsJudged, CreatorsTrained
 from crossmix.artifacts.decided import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
 from crossmix.artifacts.fitted import (
@@ -80,6 +83,7 @@ from crossmix.artifacts.runs import (
     SummaryRegistry,
     SummaryRows,
 )
+from crossmix.artifacts.task_judged import TaskFigure, TaskJudged
 from crossmix.artifacts.trained import Alignment, Best, Curve, CurvePoint, MetaPoint, MetaTraining
 
 __all__ = [
@@ -90,8 +94,11 @@ __all__ = [
     "Best",
     "Bounds",
     "CampaignDecision",
+    "CatalogueReport",
     "ClassifierTest",
     "Comparison",
+    "CreatorsJudged",
+    "CreatorsTrained",
     "Curve",
     "CurvePoint",
     "DaySpend",
@@ -153,6 +160,8 @@ __all__ = [
     "SummaryRegistry",
     "SummaryRows",
     "SuspectCell",
+    "TaskFigure",
+    "TaskJudged",
     "Trajectory",
     "TriedWay",
 ]

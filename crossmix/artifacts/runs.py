@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from crossmix.artifacts.file import Artifact, Part
 from crossmix.artifacts.judged import Interval
+from crossmix.artifacts.task_judged import TaskJudged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,11 +151,15 @@ class Summary(Artifact):
     run_id: str
     source: str
     """`config.data.source`."""
-    rows: SummaryRows
-    fusion: SummaryFusion
-    fidelity: dict[str, SummaryFidelity]
+    task: str | None = None
+    """`config.task`; absent of a split, which has the next four, and no figures."""
+    rows: SummaryRows | None = None
+    fusion: SummaryFusion | None = None
+    fidelity: dict[str, SummaryFidelity] | None = None
     """Gate without its `fidelity.`."""
-    policy: SummaryPolicy
+    policy: SummaryPolicy | None = None
+    figures: TaskJudged | None = None
+    """Of another task."""
     gates: tuple[SummaryGate, ...]
     registry: SummaryRegistry | None
     """Null where a required gate did not pass; as the next."""

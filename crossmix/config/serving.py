@@ -21,7 +21,11 @@ class Registry:
     experiment: str = "crossmix"
     """Name of the MLflow experiment that runs are tracked in; no experiment of served arms."""
     model: str = "crossmix-policy"
-    """Name of the registered model."""
+    """Name of the registered model of splits."""
+    journey_model: str = "crossmix-journey"
+    """Name of the registered model of journeys."""
+    creators_model: str = "crossmix-creators"
+    """Name of the registered model of creators."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

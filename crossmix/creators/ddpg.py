@@ -174,3 +174,36 @@ def play(actor: Actor, walk: Walk) -> Walk:
         step = walk.step(share)
         state_S, last = step.state_S, step.last
     return walk
+
+
+def exported(actor: Actor) -> bytes:
+    """The actor as ONNX, state (B, S) float32 -> share (B,), so that whoever plans needs no torch (`walked.py`)."""
+    import io
+    import warnings
+
+    from crossmix.creators.walked import INPUT, OUTPUT
+
+    class Share(nn.Module):
+        """mu(s)."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.actor = actor
+
+        def forward(self, state_BS: Tensor) -> Tensor:
+            return torch.sigmoid(self.actor(state_BS))
+
+    file = io.BytesIO()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's deprecation; `crossmix.bundle.export` says why this one
+        torch.onnx.export(
+            Share().eval(),
+            (torch.zeros(2, STATE),),
+            file,
+            dynamo=False,
+            opset_version=17,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
+        )
+    return file.getvalue()

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from crossmix import config as config_module
-from crossmix.bundle import Bundle
-
 LARGEST_PARAM, LARGEST_TAG = 6_000, 5_000
-
-
-RUNTIME = ("mlflow", "numpy", "onnxruntime", "pydantic")
-"""What the registered model needs beside crossmix itself."""
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -26,20 +17,6 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 class RegistryError(ValueError):
     """The registry cannot do what was asked; the message names what is missing and the remedy."""
-
-
-def bundle_tags(loaded: Bundle) -> dict[str, str]:
-    manifest = loaded.manifest
-    verdicts = {str(gate["name"]): str(gate["verdict"]) for gate in manifest["gates"] if "verdict" in gate}
-    return {
-        "bundle_digest": loaded.digest,
-        "data_digest": str(manifest["data_digest"]),
-        "config_digest": str(manifest["config_digest"]),
-        "evaluate_digest": config_module.digest(asdict(loaded.config.evaluate)),
-        "layout_digest": str(manifest["layout_digest"]),
-        "gates": json.dumps(verdicts, sort_keys=True),
-        "lineage": json.dumps(manifest["lineage"], sort_keys=True),
-    }
 
 
 @contextmanager

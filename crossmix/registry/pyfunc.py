@@ -30,14 +30,27 @@ def declare(load: Callable[[Path], Any], predict: Callable[[Any, Mapping[str, An
     mlflow.models.set_model(Policy())
 
 
-def policy_signature(mlflow: Any, state_size: int, platforms: int) -> Any:
+def split_signature(mlflow: Any, loaded: Any) -> tuple[Any, Any]:
+    """Signature of a split's model, and its example."""
     import numpy as np
     from mlflow.types import Schema, TensorSpec
 
     def spec(name: str, width: int) -> Any:
         return TensorSpec(np.dtype(np.float32), (-1, width), name)
 
-    return mlflow.models.ModelSignature(
-        inputs=Schema([spec("state", state_size), spec("low", platforms), spec("high", platforms)]),
+    platforms = len(loaded.platforms)
+    signature = mlflow.models.ModelSignature(
+        inputs=Schema([spec("state", loaded.layout.size), spec("low", platforms), spec("high", platforms)]),
         outputs=Schema([spec("share", platforms)]),
     )
+    return signature, loaded.example()
+
+
+def creators_signature(mlflow: Any, loaded: Any) -> tuple[Any, Any]:
+    """Signature of a creators' model: a brief as JSON to a plan as JSON; no example, for it would be solved."""
+    from mlflow.types import ColSpec, Schema
+
+    signature = mlflow.models.ModelSignature(
+        inputs=Schema([ColSpec("string", "brief")]), outputs=Schema([ColSpec("string", "plan")])
+    )
+    return signature, None

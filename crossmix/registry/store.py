@@ -25,19 +25,16 @@ from urllib.parse import urlparse
 
 from crossmix import bundle as bundle_module
 from crossmix import config as config_module
-from crossmix.bundle import Bundle
 from crossmix.registry import learning_curve
+from crossmix.registry.kinds import MODEL_KINDS, Loaded, bundle_tags, kind_of
 from crossmix.registry.mlflow_door import (
     LARGEST_PARAM,
     LARGEST_TAG,
     NOTHING,
-    RUNTIME,
     RegistryError,
-    bundle_tags,
     open_mlflow,
     tracking_at,
 )
-from crossmix.registry.pyfunc import policy_signature
 from crossmix.registry.version import Version, compare, rollback_to
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -51,14 +48,21 @@ class Registry:
     tracking_uri: str | None = None
     experiment: str = "crossmix"
     model: str = "crossmix-policy"
+    kind: str = "split"
+    """Of the bundles that the model's versions are (`crossmix.registry.kinds`); others are refused."""
     shared: Callable[[], AbstractContextManager[None]] = nullcontext
     """A lock of all machines that write there (`crossmix.registry.shared`), beside that of this one's folder."""
 
     @classmethod
-    def of(cls, config: config_module.Config, out: Path) -> Self:
-        """The registry that a config names, or the one in the run's folder `out` (mlflow.db, mlartifacts/)."""
-        settings = config.registry
-        return cls(out / "mlartifacts", settings.tracking_uri, settings.experiment, settings.model)
+    def of(cls, config: config_module.Config, out: Path, kind: str | None = None) -> Self:
+        """The registry that a config names, or the one in the run's folder `out` (mlflow.db, mlartifacts/).
+
+        Args:
+            kind: of bundles, whose registered model it then is; `None`: of the config's task.
+        """
+        settings, wanted = config.registry, kind_of(config, kind)
+        model = wanted.model_of(config)
+        return cls(out / "mlartifacts", settings.tracking_uri, settings.experiment, model, wanted.name)
 
     @cached_property
     def uri(self) -> str:
@@ -92,13 +96,14 @@ class Registry:
         """Record a run with its bundle and register it; a bundle that is registered already gets no new version.
 
         Args:
-            folder: a bundle; it is verified first.
+            folder: a bundle of the registry's kind; it is verified first.
             metrics: name to number; numbers that are not finite are left out.
             artifacts: path in the run's artifacts to a local file: report.html, gates.json, ...
             figures: path in the run's artifacts (ending .svg) to a chart's text.
-            tags: more tags of the run and of the version; `oracle_ratio` decides where `wins` is `None`.
-            wins: whether it beats the champion; `None`: judged by the tag `oracle_ratio`, if both were judged on the
-                same data and config, or it brings the champion's in its own market; otherwise it stays challenger.
+            tags: more tags of the run and of the version; the kind's figure decides where `wins` is `None`.
+            wins: whether it beats the champion; `None`: judged by the tag of the kind's figure (of a split
+                `oracle_ratio`), if both were judged on the same data and config, or it brings the champion's in its own
+                market; otherwise it stays challenger.
             waits: why it stays challenger whatever it earned; "": it does not.
             actor: who registers, for the record.
             curve: the training's curve.json: its run is this bundle's, and gets the points that it lacks.
@@ -107,9 +112,9 @@ class Registry:
             The version, with `challenger`, and `champion` when there was none or when it wins.
 
         Raises:
-            BundleError: the bundle does not verify.
+            BundleError: the bundle does not verify, or is of another kind.
         """
-        loaded = bundle_module.load(folder)
+        loaded = self._opened(folder)
         with self._locked():
             number = self._by_digest(loaded.digest)
             if number is None:
@@ -198,8 +203,14 @@ class Registry:
         entries = self._client.search_model_versions(f"name = '{self.model}'")
         return [self.get(int(item.version)) for item in sorted(entries, key=lambda item: int(item.version))]
 
-    def fetch(self, version: str | int, target: Path) -> Bundle:
+    def _opened(self, folder: Path) -> Any:
+        return MODEL_KINDS[self.kind].opened(folder)
+
+    def fetch(self, version: str | int, target: Path) -> Any:
         """Bring a version's bundle into `target` (replaced if it is a bundle) and verify it.
+
+        Returns:
+            What the kind's `load` gives, of a split a `crossmix.bundle.Bundle`.
 
         Raises:
             RegistryError: no such version, or its artifacts are away.
@@ -221,7 +232,7 @@ class Registry:
                     f"{self.model} version {wanted.number}: {source} cannot be read ({error}); "
                     "bring the artifact store back, or register the bundle again"
                 ) from error
-            digest = bundle_module.load(came).digest
+            digest = self._opened(came).digest
             if digest != wanted.digest:
                 raise bundle_module.BundleError(
                     f"{source}: digest {digest[:12]} is not the registered {wanted.digest[:12]}; register it again"
@@ -229,7 +240,7 @@ class Registry:
             if target.exists():
                 shutil.rmtree(target)
             came.replace(target)
-        return bundle_module.load(target)
+        return self._opened(target)
 
     def folders(self, version: str | int) -> tuple[str, ...]:
         """Names of the folders that a version's run holds; raises `RegistryError`."""
@@ -316,7 +327,7 @@ class Registry:
 
     def _run(
         self,
-        loaded: Bundle,
+        loaded: Loaded,
         metrics: Mapping[str, float],
         artifacts: Mapping[str, Path],
         figures: Mapping[str, str],
@@ -340,10 +351,11 @@ class Registry:
             for point in curve["points"]:
                 if point["env_steps"] not in logged:
                     learning_curve.log(self._client, run_id, point)
-        for key, tag in {**bundle_tags(loaded), **tags}.items():
+        for key, tag in {**bundle_tags(loaded, MODEL_KINDS[self.kind]), **tags}.items():
             self._client.set_tag(run_id, key, tag[:LARGEST_TAG])
+        carried = config_module.OF_TASKS.get(loaded.config.task, config_module.CARRIED)
         for key, param in config_module.documented(loaded.config):
-            if key.partition(".")[0] not in config_module.CARRIED or key == "data.path":
+            if key.partition(".")[0] not in carried or key == "data.path":
                 continue  # a bundle does not carry it
             self._client.log_param(run_id, key, str(param)[:LARGEST_PARAM])
         for key, number in metrics.items():
@@ -362,29 +374,31 @@ class Registry:
             renamed = Path(shutil.copy(file, Path(scratch) / Path(path).name))
             self._client.log_artifact(run_id, str(renamed), None if parent == "." else parent)
 
-    def _create_version(self, loaded: Bundle, run_id: str, tags: Mapping[str, str]) -> int:
+    def _create_version(self, loaded: Any, run_id: str, tags: Mapping[str, str]) -> int:
         """Log the pyfunc model and register it; the version and its digest tag appear in one transaction."""
-        mlflow = open_mlflow()
+        mlflow, kind = open_mlflow(), MODEL_KINDS[self.kind]
         if not self._client.search_registered_models(f"name = '{self.model}'"):
             self._client.create_registered_model(self.model)
         with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as in `declare`
+            signature, example = kind.declared(mlflow, loaded)
+            layout = {"layout_digest": loaded.layout.digest} if kind.name == "split" else {}
             logged = mlflow.pyfunc.log_model(
-                name="policy",
-                python_model=str(Path(__file__).with_name("serving_model.py")),
+                name="policy" if kind.name == "split" else kind.name,
+                python_model=str(Path(__file__).with_name(kind.model)),
                 # MLflow keeps a folder under its own name, and `fetch` looks for this one.
                 artifacts={"bundle": shutil.copytree(loaded.path, Path(scratch, "bundle")).as_posix()},
-                signature=policy_signature(mlflow, loaded.layout.size, len(loaded.platforms)),
-                input_example=loaded.example(),
+                signature=signature,
+                input_example=example,
                 # Stated, not inferred: inference loads the model in a new environment and asks the network.
-                pip_requirements=[f"{name}=={installed(name)}" for name in RUNTIME],
-                metadata={"bundle_digest": loaded.digest, "layout_digest": loaded.layout.digest},
+                pip_requirements=[f"{name}=={installed(name)}" for name in kind.runtime],
+                metadata={"bundle_digest": loaded.digest, **layout},
             )
         created = self._client.create_model_version(
             self.model,
             logged.model_uri,
             run_id,
-            tags={key: value[:LARGEST_TAG] for key, value in {**bundle_tags(loaded), **tags}.items()},
+            tags={key: value[:LARGEST_TAG] for key, value in {**bundle_tags(loaded, kind), **tags}.items()},
             model_id=logged.model_id,
             await_creation_for=0,
         )
@@ -399,7 +413,12 @@ class Registry:
             return "is the champion already"
         if waits:
             return f"stays challenger of version {champion}: {waits}"
-        wins, reason = (wins, "judged by its gates") if wins is not None else compare(version, self.get(champion))
+        kind = MODEL_KINDS[self.kind]
+        wins, reason = (
+            (wins, "judged by its gates")
+            if wins is not None
+            else compare(version, self.get(champion), kind.figure, kind.label)
+        )
         if not wins:
             return f"stays challenger of version {champion}: {reason}"
         self._promote(version, actor, reason)

@@ -61,8 +61,10 @@ CHAMPION_DIGEST, CHAMPION_RATIO = "champion_digest", "champion_ratio"
 version's own market."""
 
 
-def compare(version: Version, champion: Version) -> tuple[bool, str]:
-    """Whether it wins by oracle ratio, both in one market; figures of different data or config say nothing.
+def compare(
+    version: Version, champion: Version, figure: str = "oracle_ratio", label: str = "oracle ratio"
+) -> tuple[bool, str]:
+    """Whether it wins by its kind's figure, a tag; of a split both in one market. Of different data or config: no.
 
     A version that was judged beside this champion brings the champion's figure in its own market.
     """
@@ -71,12 +73,12 @@ def compare(version: Version, champion: Version) -> tuple[bool, str]:
         if version.tags.get(key) != champion.tags.get(key):
             return False, "they were judged on different data or by different rules; judge both on the same to compare"
     try:
-        ours = float(version.tags["oracle_ratio"])
-        theirs = float(version.tags[CHAMPION_RATIO] if beside else champion.tags["oracle_ratio"])
+        ours = float(version.tags[figure])
+        theirs = float(version.tags[CHAMPION_RATIO] if beside else champion.tags[figure])
     except (KeyError, ValueError):
-        return False, "one of them has no oracle ratio"
+        return False, f"one of them has no {label}"
     sign = "above" if ours > theirs else "not above"
-    return ours > theirs, f"oracle ratio {ours:.4f} is {sign} the champion's {theirs:.4f}"
+    return ours > theirs, f"{label} {ours:.4f} is {sign} the champion's {theirs:.4f}"
 
 
 def rollback_to(champion: Version | None, previous: Version | None, of: int | None) -> tuple[Version, str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from crossmix.pages.table import gate_table
-from crossmix.report.section import SECTIONS, Section, absent, markup
+from crossmix.report.section import SECTIONS, TASKS, Section, absent, markup
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -29,4 +29,4 @@ def _body(inputs: ReportInputs) -> Markup:
     )
 
 
-GATES = SECTIONS.register(Section(name="gates", order=90, title="The gates", link="Gates", body=_body))
+GATES = SECTIONS.register(Section(name="gates", order=90, title="The gates", link="Gates", body=_body, tasks=TASKS))

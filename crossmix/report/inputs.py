@@ -10,6 +10,9 @@ from typing import TypeVar
 from crossmix.artifacts import (
     Alignment,
     Artifact,
+    CatalogueReport,
+    CreatorsJudged,
+    CreatorsTrained,
     Curve,
     Evaluation,
     FusionReport,
@@ -20,6 +23,7 @@ from crossmix.artifacts import (
     PlayerResult,
     Registration,
     Summary,
+    TaskJudged,
 )
 from crossmix.schema import Meta
 
@@ -65,6 +69,12 @@ class ReportInputs:
     evaluation: Evaluation | None = None
     gates: GateTable | None = None
     registration: Registration | None = None
+    judged: TaskJudged | None = None
+    """Of another task than the split."""
+    catalogue: CatalogueReport | None = None
+    """Of task `creators`, as the next two."""
+    trained: CreatorsTrained | None = None
+    briefs: CreatorsJudged | None = None
     summary: Summary | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Every step's folder as the caller names it, for sections of further steps."""
@@ -93,15 +103,26 @@ class ReportInputs:
             evaluation=read("gate", Evaluation),
             gates=read("gate", GateTable),
             registration=read("register", Registration),
+            judged=read("gate", TaskJudged),
+            catalogue=read("ingest", CatalogueReport),
+            trained=read("train", CreatorsTrained),
+            briefs=read("gate", CreatorsJudged),
             summary=summary,
             folders=dict(steps),
             versions=_versions(),
         )
 
     @property
+    def task(self) -> str:
+        """`config.task` of the run."""
+        if self.judged is not None:
+            return self.judged.task
+        return "split" if self.catalogue is None else "creators"
+
+    @property
     def generated(self) -> bool:
         """Whether the log comes from our own generator."""
-        origin = self.evaluation or self.meta
+        origin = self.evaluation or self.meta or self.judged or self.catalogue
         return origin is not None and origin.generated
 
     @property
@@ -121,6 +142,8 @@ class ReportInputs:
         """Where the log came from."""
         if self.meta is not None:
             return self.meta.source
+        if self.catalogue is not None:
+            return self.catalogue.source
         return None if self.summary is None else self.summary.source
 
     @property

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crossmix.artifacts import Evaluation
+from crossmix.artifacts import Evaluation, TaskFigure
 from crossmix.metrics import METRIC
 from crossmix.pages.charts import standalone
-from crossmix.pages.format import decimal, estimate, finite, metric, number, percent, points
+from crossmix.pages.format import decimal, estimate, finite, interval, metric, number, percent, points
 from crossmix.pages.render import render as page
 from crossmix.report.allocation import simplex
 from crossmix.report.charts import shares
@@ -21,18 +21,27 @@ from crossmix.report.inputs import ReportInputs
 from crossmix.report.policies import forest
 from crossmix.report.section import SECTIONS
 
+SUBJECTS = {
+    "split": "budget allocation over media platforms",
+    "journeys": "channels for users, journey by journey",
+    "creators": "creators for briefs, by channel, phase and tier",
+}
+"""What the head of the page calls a task."""
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 def render(inputs: ReportInputs, path: Path | None = None) -> str:
     """The page; also written to `path` if given."""
-    ordered = sorted(SECTIONS.all(), key=lambda section: section.order)
+    ordered = sorted(
+        (section for section in SECTIONS.all() if inputs.task in section.tasks), key=lambda section: section.order
+    )
     bodies = [(section, section.body(inputs)) for section in ordered]
     parts = [(section, body) for section, body in bodies if body is not None]
     text = page(
         TEMPLATE,
         sections=[(section.name, section.link) for section, _ in parts],
         parts=parts,
+        subject=SUBJECTS[inputs.task],
         source=inputs.source,
         generated=inputs.generated,
         verdict=_verdict(inputs),
@@ -75,8 +84,16 @@ def _verdict(inputs: ReportInputs) -> dict[str, Any]:
     return {"kind": "fail", "word": word, "headline": f"{quality} Nothing was registered.", "failures": reasons}
 
 
+def _key(figure: TaskFigure) -> dict[str, str]:
+    form = percent if figure.form == "share" else number
+    span = "" if figure.ci95 is None else interval(*figure.ci95, form)
+    return {"title": figure.label, "mean": form(figure.mean), "interval": span, "meaning": figure.meaning}
+
+
 def _quality(inputs: ReportInputs) -> str:
     """How good the policy is, in one sentence."""
+    if inputs.judged is not None:
+        return inputs.judged.headline
     policy = inputs.policy
     if policy is None or finite(policy.oracle_ratio.mean) is None:
         return "No policy was judged."
@@ -88,6 +105,8 @@ def _quality(inputs: ReportInputs) -> str:
 
 def _keys(inputs: ReportInputs) -> list[dict[str, str]]:
     """The figures to remember, each with interval and meaning."""
+    if inputs.judged is not None:
+        return [_key(figure) for figure in inputs.judged.figures.values()]
     policy, evaluation = inputs.policy, inputs.evaluation
     if policy is None or evaluation is None:
         return []

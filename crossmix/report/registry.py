@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crossmix.pages.format import number
-from crossmix.report.section import SECTIONS, Section, markup
+from crossmix.report.section import SECTIONS, TASKS, Section, markup
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -38,9 +38,12 @@ def _body(inputs: ReportInputs) -> Markup:
         bundle=None if summary is None else summary.bundle,
         run_id=None if summary is None else summary.run_id,
         campaign=inputs.campaigns[0] if inputs.campaigns else "CAMPAIGN",
+        task=inputs.task,
         failed=inputs.gates is not None and not inputs.gates.passed,
         steps=[] if summary is None else steps(summary),
     )
 
 
-REGISTRY = SECTIONS.register(Section(name="registry", order=100, title="Registry and use", link="Registry", body=_body))
+REGISTRY = SECTIONS.register(
+    Section(name="registry", order=100, title="Registry and use", link="Registry", body=_body, tasks=TASKS)
+)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from crossmix.report.inputs import ReportInputs
 
 HERE = Path(__file__).parent
+TASKS = ("split", "journeys", "creators")
+"""Every task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +37,8 @@ class Section:
     """Heading."""
     link: str
     """What the navigation calls it."""
+    tasks: tuple[str, ...] = ("split",)
+    """Of whose runs' reports it is a part (`config.task`)."""
     body: Callable[[ReportInputs], Markup | None]
     """The markup below the heading; `None` where this run has no such section."""
 

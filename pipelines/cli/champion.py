@@ -29,7 +29,7 @@ def promote(out: Path, version: str, reason: str, server: str | None, token: str
         RegistryError: no such version, or somebody else moved the champion meanwhile.
         ConfigError, AskError: the server; the message says what has changed.
     """
-    registry = _registry(out)
+    registry = _registry(out, server)
     target = registry.get(version)
 
     def move(champion: int | None) -> Any:
@@ -48,7 +48,7 @@ def rollback(out: Path, reason: str, server: str | None, token: str | None = Non
         RegistryError: nothing to roll back to.
         ConfigError, AskError: the server; the message says what has changed.
     """
-    registry = _registry(out)
+    registry = _registry(out, server)
     if of is not None:
         registry.get(of)
     target = registry.rollback_target(of)
@@ -59,12 +59,17 @@ def rollback(out: Path, reason: str, server: str | None, token: str | None = Non
     return _change(registry, target, move, server, token)
 
 
-def _registry(out: Path) -> Any:
+def _registry(out: Path, server: str | None) -> Any:
     from crossmix.ledger.where import database_of
     from crossmix.registry.shared import shared
     from crossmix.registry.store import Registry
 
     config = run_with(out, ())
+    if server is not None and config.task != "split":
+        raise ConfigError(
+            f"--server {server}: {out} holds a run of task {config.task!r}, and a server is asked of splits "
+            "alone; leave --server out: it follows its registry by itself"
+        )
     return shared(Registry.of(config, out), database_of(config.serving))
 
 

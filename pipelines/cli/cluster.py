@@ -24,6 +24,7 @@ def compile_(
     pipeline: Name = "training",
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipeline.yaml"),
     cluster: Place = None,
+    task: Annotated[str, typer.Option(help="Of which task the training is: split or creators.")] = "split",
     image: Annotated[str | None, typer.Option(help="Image of every step, by digest, without --cluster.")] = None,
     gpus: Annotated[
         int, typer.Option(min=0, help="NVIDIA GPUs of the train step, one per rank, without --cluster; 0: none.")
@@ -34,7 +35,7 @@ def compile_(
         from pipelines.submit import pipeline_of
         from pipelines.wiring import write
 
-        one = pipeline_of(pipeline)
+        one = pipeline_of(pipeline, task)
         write(one, out, image, gpus if pipeline == "training" else 0, _place(cluster, image))
         print(out)
 
@@ -94,10 +95,10 @@ def submit(
         if upload and schedule is not None:
             raise ConfigError("--upload, --schedule: name one; a schedule needs no uploaded version")
         place = _place(cluster, image)
-        one = pipeline_of(pipeline)
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
         config = load(preset, [*named, *(set_ or ())])
+        one = pipeline_of(pipeline, config.task)
         kind: Kind = "version" if upload else "run" if schedule is None else "schedule"
         where = where_of(pipeline, place, host, namespace, account, token_file, ca)
         done = start(

@@ -60,7 +60,7 @@ def run(
     idle_days: IdleDays = False,
     set_: Set = None,
 ) -> None:
-    """Train, gate and register an allocation policy, and write a report.
+    """Train, gate and register an allocation policy (with --set task=creators a planner), and write a report.
 
     Exit status: 0 registered, 1 a step failed, 2 an input cannot be used, 3 a required gate did not pass.
     """
@@ -68,7 +68,8 @@ def run(
         from crossmix.config import ConfigError, load
         from pipelines import local
 
-        if data is not None and source in (None, "demo"):
+        elsewhere = any(item.startswith("data.source=") for item in set_ or ())
+        if data is not None and not elsewhere and source in (None, "demo"):
             raise ConfigError(f"--data {data}: source 'demo' generates its log and reads no file; add --source criteo")
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []

@@ -1,0 +1,63 @@
+"""The train step of task `creators`: the predictor of effects, and DDPG on the walk where `creators.agent` names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from crossmix.artifacts.creators import CreatorsTrained, WalkTraining
+from crossmix.config import Config
+from crossmix.creators.bundled import ACTOR
+from crossmix.creators.catalogue import Catalogue
+from crossmix.creators.effect import Predictor, fit
+from crossmix.creators.sampled import draw
+from crossmix.creators.stored import load_catalogue, save_predictor
+
+PARTS = 20
+"""Of a training, whose mean returns are kept."""
+
+
+def train(config: Config, dataset: Path, out: Path) -> CreatorsTrained:
+    """Write predictor.npz, trained.json and, of agent `ddpg`, actor.onnx into `out` (exists, empty).
+
+    Raises:
+        DataError: too few past results, or hardly a brief that the catalogue can meet.
+    """
+    catalogue = load_catalogue(dataset)
+    predictor = fit(catalogue, config.creators.effects)
+    save_predictor(predictor, out)
+    walk = _walked(config, catalogue, predictor, out) if config.creators.agent == "ddpg" else None
+    told = CreatorsTrained(
+        agent=config.creators.agent,
+        results=predictor.results,
+        tau=predictor.tau,
+        sigma=predictor.sigma,
+        walk=walk,
+    )
+    told.save(out)
+    return told
+
+
+def _walked(config: Config, catalogue: Catalogue, predictor: Predictor, out: Path) -> WalkTraining:
+    """Train the actor on briefs that nobody is judged on, and export it."""
+    from crossmix.creators import ddpg
+    from crossmix.creators.walk import Walk, traits
+
+    settings = config.creators
+    mean_N = predictor.posterior(catalogue).mean_N
+    drawn, _ = draw(catalogue, mean_N, settings, training=True)
+    known = [(one.problem, traits(catalogue, one.problem)) for one in drawn]
+    trained = ddpg.train(
+        lambda episode: Walk(*known[episode % len(known)], settings.walk.reward),
+        settings.walk,
+        episodes=settings.walk.episodes,
+    )
+    (out / ACTOR).write_bytes(ddpg.exported(trained.actor))
+    parts = [part for part in np.array_split(np.asarray(trained.returns), PARTS) if len(part)]
+    return WalkTraining(
+        episodes=trained.episodes,
+        updates=trained.updates,
+        briefs=len(known),
+        returns=tuple(float(part.mean()) for part in parts),
+    )
