@@ -26,6 +26,7 @@ from benchmarks._machine import machine
 from crossmix.config import Demo
 from crossmix.journeys.fitting import train
 from crossmix.journeys.log import Events, Floats
+from crossmix.journeys.measured import of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import Prepared, prepare
 from crossmix.journeys.response import PASS, fit
@@ -63,14 +64,14 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
     torch.manual_seed(seed)
     mtorl = Mtorl(ready.table.layout.size, ready.table.channels, LEARNING.width, LEARNING.dropout, settings.mtorl)
     train(mtorl, ready.table, ready.learn, ready.validate, LEARNING)
-    initial_C = initial_policy(mtorl, log, ready.learn, response, ALPHA)
+    initial_C = initial_policy(mtorl, ready.table, ready.learn, ALPHA)
     training = log.of_users(ready.is_of(TRAIN))
     test = np.flatnonzero(ready.is_of(TEST))
     judged = world.of(test)
-    worth_C = worth(training)
+    worth_C = worth_of_conversions(training)
     best = int(np.argmax(revenue_per_cost(training)))
     players = [
-        by_log(judged.share_C, judged.activity_U),
+        by_log(judged.share_C),
         by_shares("eq. 17", initial_C),
         repeat_last(best),
         *by_mtorl(mtorl, response, initial_C, ETA),
@@ -88,22 +89,6 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
 def budget_of(world: World) -> float:
     """Currency."""
     return float(ROUNDS * PICKED * world.users * (world.share_C @ world.cost_C))
-
-
-def of_users(log: Events, user_U: np.ndarray) -> Events:
-    """Those users' exposures, users numbered anew."""
-    code = np.full(len(log.users), -1)
-    code[user_U] = np.arange(len(user_U))
-    kept = log.rows(np.flatnonzero(code[log.user_R] >= 0))
-    columns = {name: getattr(kept, name) for name in Events.__slots__ if name.endswith("_R")}
-    return Events(log.channels, tuple(log.users[user] for user in user_U), **columns | {"user_R": code[kept.user_R]})
-
-
-def worth(log: Events) -> Floats:
-    """Mean revenue of a conversion by channel; that of all where a channel had none."""
-    count_C = np.bincount(log.channel_R, log.converted_R, len(log.channels))
-    revenue_C = np.bincount(log.channel_R, log.revenue_R, len(log.channels))
-    return np.where(count_C > 0, revenue_C / np.maximum(count_C, 1), revenue_C.sum() / max(count_C.sum(), 1))
 
 
 def revenue_per_cost(log: Events) -> Floats:

@@ -1,4 +1,4 @@
-"""The response model as one ONNX graph: scaler, encoder, heads, calibration, intervals; needs torch, answering does not.
+"""The response model as one ONNX graph: scaler, encoder, heads, calibration, intervals. Answering needs no torch.
 
 Shapes: B users, T steps, F features, C channels.
 """

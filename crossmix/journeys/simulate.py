@@ -5,7 +5,7 @@ earns is counted by the world's own probabilities, so that luck with clicks move
 
 | player               | users of a round                  | channel                                            |
 |----------------------|-----------------------------------|----------------------------------------------------|
-| log                  | at random, by activity            | drawn from the log's shares                        |
+| log                  | at random, by exposures so far    | drawn from the log's shares                        |
 | eq. 17               | at random                         | drawn from P_initial                               |
 | repeat last          | at random                         | the user's last                                    |
 | MTORL argmax         | top N by predicted reward         | eq. 10                                             |
@@ -24,16 +24,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from crossmix.journeys import allocate
 from crossmix.journeys.allocate import Chosen, Pace
+from crossmix.journeys.answer import Answer
 from crossmix.journeys.log import NEVER, Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.response import PASS, Response
-from crossmix.journeys.table import tabulate
+from crossmix.journeys.table import Table, tabulate
 from crossmix.journeys.windows import Windows, tail
 from crossmix.journeys.world import DAY, UserWorld
 
@@ -186,7 +188,14 @@ def _picked(score_U: Floats, channel_U: Ints, question: Round) -> tuple[Chosen, 
     return Chosen(channel_U, score_U, allocated_U), None
 
 
-def by_response(model: Response, worth_click: float, worth_conversion_C: Floats) -> Player:
+class Answers(Protocol):
+    """A response model, or its bundle."""
+
+    def answer(self, events: Events) -> Answer:
+        """Of every user, as after its last exposure."""
+
+
+def by_response(model: Answers, worth_click: float, worth_conversion_C: Floats) -> Player:
     """The response model with a shadow price."""
 
     def decide(question: Round) -> tuple[Chosen, Pace]:
@@ -197,14 +206,15 @@ def by_response(model: Response, worth_click: float, worth_conversion_C: Floats)
     return Player("response", decide)
 
 
-def by_log(share_C: Floats, activity_U: Floats) -> Player:
-    """The policy that wrote the log."""
+def by_log(share_C: Floats) -> Player:
+    """The policy that wrote the log: whoever is active, which journeys so far tell, on any channel."""
 
     def decide(question: Round) -> tuple[Chosen, None]:
+        users = len(question.events.users)
         # Gumbel's trick: a random order in which the next is drawn by activity.
-        score_U = np.log(np.maximum(activity_U, 1e-300)) + question.rng.gumbel(size=len(activity_U))
-        channel_U = question.rng.choice(len(share_C), len(activity_U), p=share_C)
-        return _picked(score_U, channel_U, question)
+        activity_U = np.log(np.bincount(question.events.user_R, minlength=users) + 1.0)
+        score_U = activity_U + question.rng.gumbel(size=users)
+        return _picked(score_U, question.rng.choice(len(share_C), users, p=share_C), question)
 
     return Player("log", decide)
 
@@ -289,14 +299,13 @@ def read(model: Mtorl, events: Events, response: Response) -> tuple[Floats, Floa
     return policy_UC, reward_U
 
 
-def initial_policy(model: Mtorl, table_events: Events, windows: Windows, response: Response, alpha: float) -> Floats:
+def initial_policy(model: Mtorl, table: Table, windows: Windows, alpha: float) -> Floats:
     """Eq. 17 of training users: click rates by channel, mixed with those of exposures whose predicted reward is high.
 
-    tau, which the paper does not give, is the rate of clicks: as many exposures are counted as clicks on average.
+    tau, which the paper does not give, is such that as many exposures count as were clicked.
     """
-    events, channels = table_events, len(table_events.channels)
-    table = tabulate(events, response.layout, response.layout.features(events), response.scaler)
-    rewards, rows = [], windows.row_S + 1
+    events, rows, channels = table.events, windows.row_S + 1, table.channels
+    rewards = []
     model.eval()
     with torch.no_grad():
         for first in range(0, len(windows), PASS):

@@ -110,6 +110,19 @@ class World:
             conversion_UC=self.conversion_UC[user_B],
         )
 
+    def on(self, order: list[int]) -> World:
+        """The same world with its channels in this order, those that it names alone."""
+        share = self.share_C[order]
+        return replace(
+            self,
+            channels=tuple(self.channels[at] for at in order),
+            cost_C=self.cost_C[order],
+            value_C=self.value_C[order],
+            share_C=share / share.sum(),
+            click_UC=self.click_UC[:, order],
+            conversion_UC=self.conversion_UC[:, order],
+        )
+
     def tiring(self, fatigue: float = FATIGUE, recovery: float = RECOVERY) -> World:
         """The same world with fatigue (recovery in days)."""
         return replace(self, fatigue=fatigue, recovery=recovery, label=f"{self.label}, with fatigue")
