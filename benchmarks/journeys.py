@@ -24,7 +24,7 @@ from scipy import stats
 
 from benchmarks._machine import machine
 from crossmix.config import Demo
-from crossmix.journeys.fitting import train
+from crossmix.journeys.learn import train
 from crossmix.journeys.log import Events, Floats
 from crossmix.journeys.measured import of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
@@ -42,6 +42,7 @@ from crossmix.journeys.simulate import (
     play,
     repeat_last,
 )
+from crossmix.journeys.stored import make_mtorl
 from crossmix.journeys.windows import TEST, TRAIN
 from crossmix.journeys.world import World, planted, play_log
 
@@ -60,10 +61,11 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
     part_U = np.random.default_rng([seed, 10]).choice(3, users, p=[0.6, 0.2, 0.2])
     settings = Journeys(encoder=encoder, learning=LEARNING)  # type: ignore[arg-type]
     ready = prepare(log, part_U, settings)
-    response = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings)
-    torch.manual_seed(seed)
-    mtorl = Mtorl(ready.table.layout.size, ready.table.channels, LEARNING.width, LEARNING.dropout, settings.mtorl)
-    train(mtorl, ready.table, ready.learn, ready.validate, LEARNING)
+    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings)
+    mtorl, _ = train(
+        lambda: make_mtorl(ready.table.layout, settings), ready.table, ready.learn, ready.validate, LEARNING
+    )
+    assert isinstance(mtorl, Mtorl)
     initial_C = initial_policy(mtorl, ready.table, ready.learn, ALPHA)
     training = log.of_users(ready.is_of(TRAIN))
     test = np.flatnonzero(ready.is_of(TEST))

@@ -113,7 +113,7 @@ def laptop() -> Config:
         journeys=replace(
             base.journeys,
             most_users=8_000,
-            learning=replace(base.journeys.learning, width=64, batch=256, rate=2e-3, epochs=12, patience=4),
+            learning=replace(base.journeys.learning, width=64, batch=256, rate=2e-3, epochs=12, patience=12),
         ),
         creators=replace(
             base.creators,

@@ -155,8 +155,8 @@ class Layout:
         if self.summaries:
             seen_RX = np.concatenate([one_hot_RC, events.clicked_R[:, None]], axis=1)
             total_RX = np.concatenate([np.zeros((1, seen_RX.shape[1])), np.cumsum(seen_RX, axis=0)])
-            far_RX, steps_R = _mean_of_last(total_RX, first_R, self.memory)
-            near_RX, _ = _mean_of_last(total_RX, first_R, self.lately)
+            far_RX, steps_R = mean_of_last(total_RX, first_R, self.memory)
+            near_RX, _ = mean_of_last(total_RX, first_R, self.lately)
             columns += [far_RX[:, :-1], near_RX[:, :-1], far_RX[:, -1], near_RX[:, -1], np.log1p(steps_R)]
         return np.concatenate([one.reshape(len(events), -1) for one in columns], axis=1).astype(np.float32)
 
@@ -178,7 +178,7 @@ def refuse(names: Iterable[str]) -> None:
             raise JourneyError(f"{name}: {WRITTEN_LATER[name]}; it is written later than it would be used, drop it")
 
 
-def _mean_of_last(total_RX: Floats, first_R: Ints, count: int) -> tuple[Floats, Floats]:
+def mean_of_last(total_RX: Floats, first_R: Ints, count: int) -> tuple[Floats, Floats]:
     """Means over the user's last `count` exposures, and how many there were; `total_RX` has a row of zeros first."""
     last_R = np.arange(len(first_R)) + 1
     begin_R = np.maximum(first_R, last_R - count)

@@ -154,6 +154,13 @@ class Mtorl(nn.Module):
             loss = loss + self.settings.dpo * dpo_loss(log_policy_BTC, batch, self.settings.beta, generator)
         return loss
 
+    def validation(self, batch: Batch) -> Tensor:
+        """Both decoders' losses without weights: what decides when training ends."""
+        log_policy_BTC, logit_BTK = self(batch.feature_BTF, batch.next_channel_BT)
+        return policy_loss(log_policy_BTC, batch) + reward_loss(
+            self.settings.reward_kind, logit_BTK, gain(self.settings, batch), batch.scored_BT
+        )
+
     @torch.no_grad()
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """log y^ (B, T, C) and the predicted reward (B, T): of several gains, the chance of any."""

@@ -15,7 +15,7 @@ Shapes: U users, B windows, T steps, F features, H width, D features of the head
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +27,9 @@ from torch.nn import functional
 from crossmix.journeys import head as heads
 from crossmix.journeys.answer import Answer
 from crossmix.journeys.encoder import make
-from crossmix.journeys.fitting import train
 from crossmix.journeys.head import Head
 from crossmix.journeys.layout import Layout
+from crossmix.journeys.learn import Curve, train
 from crossmix.journeys.log import Events, Floats, Ints, JourneyError, uniform
 from crossmix.journeys.settings import Journeys
 from crossmix.journeys.table import Batch, Table
@@ -68,6 +68,10 @@ class Net(nn.Module):
             logit_BTX, batch.next_gain_BTG[..., : len(HEADS)], reduction="none"
         )
         return (loss_BTX.sum(-1) * batch.scored_BT).sum() / batch.scored_BT.sum().clamp(min=1)
+
+    def validation(self, batch: Batch) -> Tensor:
+        """The same."""
+        return self.loss(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,8 @@ def fit(
     *,
     work: Path | None = None,
     tell: Callable[[int, float, float], None] | None = None,
-) -> Response:
-    """Train on some users, stop and calibrate by others.
+) -> tuple[Response, Curve]:
+    """Train on some users, stop and calibrate by others; with how the training of the network on all went.
 
     Args:
         table: steps with features scaled by `scaler`.
@@ -136,12 +140,12 @@ def fit(
         raise JourneyError("journeys: training or validation users have no journey of two exposures; pass a longer log")
     if not table.next_gain_RG[learn.row_S, 0].any():
         raise JourneyError("clicked: no training user clicked after another exposure; nothing can be learned")
-    net, fitted = _learned(table, learn, validate, settings, settings.learning.seed, work, tell)
+    net, curve, fitted = _learned(table, learn, validate, settings, settings.learning.seed, work, tell)
     half_N = uniform(events.users, "half ")[events.user_R[learn.row_NT[:, 0]]] < 0.5
     logits = []
     for number, part in enumerate((learn.where(half_N), learn.where(~half_N))):
         folder = None if work is None else work / f"half{number}"
-        other, others = _learned(table, part, validate, settings, settings.learning.seed + 1 + number, folder, None)
+        other, _, others = _learned(table, part, validate, settings, settings.learning.seed + 1 + number, folder, None)
         phi_ND = phi_of(other, table, validate)
         logits.append([one.logit(phi_ND) for one in others])
     phi_ND = phi_of(net, table, validate)
@@ -150,7 +154,7 @@ def fit(
     owner = [np.isin(events.user_R, np.unique(events.user_R[one.row_S])) for one in (learn, validate)]
     first = np.flatnonzero(first_R & owner[0]), np.flatnonzero(first_R & owner[1])
     prior = _heads(events, (np.ones((len(first[0]), 1)), np.ones((len(first[1]), 1))), first)
-    return Response(net, table.layout, scaler, settings.window, (spread[0], spread[1]), prior)
+    return Response(net, table.layout, scaler, settings.window, (spread[0], spread[1]), prior), curve
 
 
 def _learned(
@@ -161,16 +165,16 @@ def _learned(
     seed: int,
     work: Path | None,
     tell: Callable[[int, float, float], None] | None,
-) -> tuple[Net, tuple[Head, Head]]:
+) -> tuple[Net, Curve, tuple[Head, Head]]:
     """A network and its heads, fitted anew and calibrated."""
-    if work is not None:
-        work.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
     click, conversion = table.next_gain_RG[learn.row_S, : len(HEADS)].mean(0).tolist()
-    net = Net(table.layout.size, table.channels, settings, (click, conversion))
-    train(net, table, learn, validate, settings.learning, work=work, tell=tell)
+    net, curve = train(
+        lambda: Net(table.layout.size, table.channels, settings, (click, conversion)),
+        table, learn, validate, replace(settings.learning, seed=seed), work=work, tell=tell,
+    )  # fmt: skip
+    assert isinstance(net, Net)
     phi = phi_of(net, table, learn), phi_of(net, table, validate)
-    return net, _heads(table.events, phi, (learn.row_S + 1, validate.row_S + 1))
+    return net, curve, _heads(table.events, phi, (learn.row_S + 1, validate.row_S + 1))
 
 
 def _heads(events: Events, phi: tuple[Floats, Floats], rows: tuple[Ints, Ints]) -> tuple[Head, Head]:

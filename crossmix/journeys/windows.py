@@ -57,6 +57,11 @@ class Windows:
         """Some windows."""
         return Windows(self.row_NT[keep_N], self.scored_NT[keep_N])
 
+    def until(self, keep_R: Flags) -> Windows:
+        """The same with the other steps gone: as if the log ended there. Pass what holds up to a time."""
+        row_NT = np.where(self.real_NT & keep_R[self.row_NT], self.row_NT, -1)
+        return Windows(row_NT, self.scored_NT & (row_NT >= 0))
+
     def scoring(self, keep_R: Flags) -> Windows:
         """The same with those steps alone judged; windows without any are left out."""
         scored_NT = self.scored_NT & keep_R[self.row_NT]

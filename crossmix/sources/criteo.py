@@ -163,13 +163,18 @@ def _public(text: Table, digest: str, channel: str) -> Raw:
 
 def _slice(text: Table, digest: str, channel: str) -> Raw:
     numbers = {ROW: "int64", "conversion": "int64", "click": "int64", "click_nb": "int64"}
-    parsed = parse(text, numbers | {channel: "float64", "cost": "float64", "cpo": "float64"})
-    distinct = parsed.filter(parsed[channel].notnull()).select(channel).distinct().order_by(channel)
+    # Compared as text: a number in SQL may be read as a decimal, and one that was a double then equals none.
+    parsed = parse(
+        text.mutate(_told=text[channel]), numbers | {channel: "float64", "cost": "float64", "cpo": "float64"}
+    )
+    distinct = parsed.filter(parsed[channel].notnull()).select(channel, "_told").distinct().order_by(channel)
     with readable():
-        values = [float(value) for value in distinct.to_pandas()[channel]]
+        told = [(float(row[channel]), str(row["_told"])) for row in distinct.to_pandas().to_dict("records")]
+    values = sorted({value for value, _ in told})
     names = {value: f"c{rank:02d}" for rank, value in enumerate(values, start=1)}
+    cases = [(text_of, names[value]) for value, text_of in told]
+    platform = parsed["_told"].cases(*cases, else_=ibis.null("string")) if cases else ibis.null("string")
     seconds = parsed[ROW] * (PUBLIC_DAYS * 86_400 / PUBLIC_ROWS)
-    platform = parsed[channel].cases(*names.items(), else_=ibis.null("string")) if names else ibis.null("string")
     impressions = parsed.select(
         impression_id=ibis.literal("row ") + parsed[ROW].cast("string"),
         timestamp=_moment(seconds),

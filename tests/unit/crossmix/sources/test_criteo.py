@@ -128,3 +128,19 @@ def test_a_slice_without_the_context_column_is_refused(tmp_path: Path) -> None:
 def test_other_sources_have_no_such_column() -> None:
     with pytest.raises(ConfigError, match=r"data\.criteo_channel: source 'demo' has its own.*for criteo"):
         load("laptop", ["data.criteo_channel=cat8"])
+
+
+@pytest.mark.parametrize("channel", ["campaign", "cat8"])
+def test_a_scaled_value_of_many_digits_keeps_its_name(tmp_path: Path, channel: str) -> None:
+    """0.9110389916230095 as a literal in SQL is another double than the text's: the rows lost their platform."""
+    values = ["0.0", "0.08896100837699045", "0.9110389916230095", "0.40000057505123776", "0.400000575051237760"]
+    rows = [
+        {"": 8_000 * n, "uid": n % 9, "campaign": "0.5", "conversion": 1, "attribution": 0, "click": 1, "click_nb": 1}
+        | {"cost": "0.01", "cpo": "0.2", "cat8": "0.25", channel: values[n % 5]}
+        for n in range(60)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "slice.csv", index=False)
+    dataset = _ingest(tmp_path, f"data.path={tmp_path / 'slice.csv'}", f"data.criteo_channel={channel}")
+    frame = dataset.frame("impressions").set_index("impression_id")["platform"]
+    assert [frame[f"row {8_000 * n}"] for n in range(5)] == ["c01", "c02", "c04", "c03", "c03"]
+    assert len(frame) == 60
