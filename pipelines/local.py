@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components import lifeline
-from components.declared import steps
+from components.declared import SPLIT, steps
 from crossmix import files
 from crossmix.artifacts import (
     Artifact,
@@ -231,7 +231,12 @@ def step_folder(out: Path, name: str) -> Path:
     Raises:
         ConfigError: the folder holds no finished run, or that run had no such step, or its result is gone.
     """
-    folders = _read_run(out, RunRecord).steps
+    record = _read_run(out, RunRecord)
+    folders, task = record.steps, record.config.get("task", SPLIT)
+    if name not in steps(task=task) and name in steps():
+        raise ConfigError(
+            f"{out}: holds a run of task {task!r}, which has no {name} step; name the folder of a split's"
+        )
     if name not in folders or not (out / folders[name]).is_dir():
         raise ConfigError(f"{out}: holds no finished {name} step; run `crossmix run --out {out}` again")
     return out / folders[name]

@@ -51,9 +51,9 @@ TRAINING = Pipeline(
 
 def wire_short(call: Call) -> None:
     """Call the steps of a task that learns from its dataset alone; a server follows its registry by itself."""
-    log = call(ingest).outputs["dataset"]
-    policy = call(train, dataset=log).outputs["policy"]
-    verdict = call(gate, dataset=log, policy=policy)
+    dataset = call(ingest).outputs["dataset"]
+    policy = call(train, dataset=dataset).outputs["policy"]
+    verdict = call(gate, dataset=dataset, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
         call(register, evaluation=verdict.outputs["evaluation"])
 

@@ -40,7 +40,7 @@ STEP = Step(
                 "creators.effects",
                 "creators.walk",
                 "creators.briefs",
-                "creators.solver",
+                "creators.solver.rounds",
             ),
             figures=predictor,
             shown=("results", "tau", "sigma"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from crossmix.config import Config
@@ -89,7 +90,8 @@ def read_log(config: Config, dataset: Dataset) -> Log:
     if meta.aggregate:
         raise JourneyError("data.source: a spend history has no users; task journeys needs a log of impressions")
     frame = dataset.frame("impressions", [*COLUMNS, "holdout", "campaign_id"])
-    ids = np.unique(frame["user_id"].astype(str).to_numpy())
+    code_R, index = pd.factorize(frame["user_id"].astype(str), sort=True)
+    ids = np.asarray(index, str)
     held = config.data.holdout_users
     part = by_user(ids.tolist(), held * (1 - settings.validation), held * settings.validation)
     kept = np.ones(len(ids), bool)
@@ -99,9 +101,9 @@ def read_log(config: Config, dataset: Dataset) -> Log:
         for which, most in ((TRAIN, settings.most_users), (VALIDATION, half), (TEST, half)):
             at = np.flatnonzero(part == which)
             kept[at[np.argsort(draw[at], kind="stable")[most:]]] = False
-    frame = frame[np.isin(frame["user_id"].astype(str).to_numpy(), ids[kept])].reset_index(drop=True)
+    frame = frame[kept[code_R]].reset_index(drop=True)
     events = of_frame(frame, meta.platforms)
-    part_U = part[np.searchsorted(ids, np.asarray(events.users))]
+    part_U = part[kept]
     held_out_U = np.zeros(len(events.users), bool)
     held_out_U[events.user_R] = frame["holdout"].to_numpy(dtype=bool)[events.row_R]
     ready = prepare(events, part_U, settings, memory=config.data.sequence_length)

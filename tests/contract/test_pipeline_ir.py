@@ -13,9 +13,11 @@ import yaml
 
 from components import IMAGE
 from components.declared import steps
+from crossmix.config import ConfigError
 from pipelines import online, readapt
-from pipelines.training import compile_to
-from tests.support.wiring import asked, producers
+from pipelines.training import compile_to, training_of
+from pipelines.wiring import write
+from tests.support.wiring import asked, producers, wired
 
 GOLDEN = Path(__file__).parent / "golden" / "training.yaml"
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,13 +70,35 @@ def test_the_train_step_asks_for_a_gpu_per_rank(compiled: Path, tmp_path: Path) 
     assert asked(tmp_path / "cpu.yaml") == {}
 
 
-@pytest.mark.parametrize("name", steps(None))
-def test_a_component_calls_its_core_function_as_it_is(name: str) -> None:
-    step, inputs, store = asked(name)
+COMPILED = {
+    "training": compile_to,
+    "readapt": readapt.compile_to,
+    "online": online.compile_to,
+    "creators": lambda path: write(training_of("creators"), path),
+}
+"""What writes each pipeline; a training by its task."""
+
+
+@pytest.fixture(scope="module")
+def handed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, str]]]:
+    """Pipeline to step to the parameters by which artifacts are handed over."""
+    return {name: wired(tmp_path_factory.mktemp(name), write) for name, write in COMPILED.items()}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name"),
+    [
+        *((pipeline, name) for pipeline in ("training", "readapt", "online") for name in steps(pipeline)),
+        *(("creators", name) for name in steps(task="creators")),
+    ],
+)
+def test_a_component_calls_its_core_function_as_it_is(pipeline: str, name: str, handed: Any) -> None:
+    task = pipeline if pipeline == "creators" else "split"
+    step, inputs, store = asked(name, handed[pipeline][name], task)
     module, _, function = step.core.partition(":")
     takes = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     required = {key for key, parameter in takes.items() if parameter.default is parameter.empty}
-    assert (step, store) == (steps(None)[name], "store")
+    assert (step, store) == (steps(None, task)[name], "store")
     assert required - {"work", "home"} == {"config", "out", *inputs}
 
 
@@ -117,6 +141,33 @@ def test_a_pipeline_that_follows_registers_what_its_gate_lets_pass(name: str, ad
     (guarded,) = (task for task in tasks if "triggerPolicy" in tasks[task])
     assert "== 'register'" in tasks[guarded]["triggerPolicy"]["condition"]
     assert set(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == {"register", "deploy"}
+
+
+def test_the_ir_of_creators_equals_its_golden_file(tmp_path: Path) -> None:
+    COMPILED["creators"](tmp_path / "ir.yaml")
+    golden = GOLDEN.with_name("creators.yaml")
+    assert (tmp_path / "ir.yaml").read_text() == golden.read_text(), f"changed on purpose? write {golden} anew"
+
+
+def test_creators_are_registered_behind_their_gates(tmp_path: Path) -> None:
+    wires = producers(tmp_path, COMPILED["creators"], "creators")
+    assert wires == {
+        "ingest": {},
+        "train": {"dataset": "ingest"},
+        "gate": {"dataset": "ingest", "policy": "train"},
+        "register": {"evaluation": "gate"},
+    }
+    assert set(wires) == set(steps(task="creators"))
+    spec: dict[str, Any] = yaml.safe_load((tmp_path / "pipeline.yaml").read_text())
+    tasks = spec["root"]["dag"]["tasks"]
+    (guarded,) = (task for task in tasks if "triggerPolicy" in tasks[task])
+    assert "== 'passed'" in tasks[guarded]["triggerPolicy"]["condition"]
+    assert set(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == {"register"}
+
+
+def test_a_step_of_another_task_is_refused_where_it_has_none() -> None:
+    with pytest.raises(ConfigError, match="task: 'creators' has no step market; compile the pipeline of that task"):
+        steps()["market"].given('{"task": "creators"}')
 
 
 @pytest.mark.parametrize("name", steps(None))

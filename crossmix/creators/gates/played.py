@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crossmix.creators.brief import BriefError
 from crossmix.creators.catalogue import Catalogue, Floats, Ints
 from crossmix.creators.matrix import check
 from crossmix.creators.problem import Problem
@@ -63,7 +64,7 @@ def play(catalogue: Catalogue, drawn: Drawn, solution: Callable[[Problem], Solut
     begin, broken = time.process_time(), []
     try:
         cell_N = solution(problem).cell_N
-    except PlanError as error:
+    except (BriefError, PlanError) as error:
         cell_N = np.full(len(problem), -1)
         broken = [f"{NO_PLAN}: {error}"]
     seconds = time.process_time() - begin

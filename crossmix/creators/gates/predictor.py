@@ -8,6 +8,9 @@ from crossmix.creators.calibration import COVERED
 from crossmix.creators.gates.case import CRITERIA, Case, Rows
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion
 
+ROOM = 0.3
+"""Twice the slope's standard error above which the slope says nothing."""
+
 
 def predictor(case: Case) -> Rows:
     """Slope of log results on predictions, and coverage of the 80 % interval; each give or take its chance."""
@@ -23,6 +26,8 @@ def predictor(case: Case) -> Rows:
     room = 2 * found.slope_error
     verdict = PASS if least - room <= found.slope <= most + room else FAIL
     detail = f"{found.results} held-out results, standard error {found.slope_error:.3f}"
+    if room > ROOM:
+        verdict, detail = INSUFFICIENT, f"{detail}: predictions differ too little, or results are too few, to tell"
     yield case.gate("creators.predictor.slope", found.slope, slope_wanted, verdict, detail)
     room = limits.coverage + 2 * math.sqrt(COVERED * (1 - COVERED) / found.results)
     verdict = PASS if abs(found.coverage - COVERED) <= room else FAIL

@@ -265,7 +265,7 @@ def test_a_registry_of_this_machine_is_refused(uri: str, api: Api, place: Cluste
 def test_the_command_starts_a_run_and_prints_its_id(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     api.token = "secret"
     small = {"training": SMALL, "online": DAILY, "readapt": replace(DAILY, name="readapt", title="crossmix-readapt")}
-    monkeypatch.setattr(submitting, "pipeline_of", small.__getitem__)
+    monkeypatch.setattr(submitting, "pipeline_of", lambda name, task="split": small[name])
     (tmp_path / "token").write_text("secret\n")
     job, hosted = ('train = "pod"', 'train = "trainjob"'), ("[api]", f'[api]\nhost = "{api.host}"')
     file = cluster_file(tmp_path, job, hosted)
