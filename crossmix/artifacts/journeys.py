@@ -12,7 +12,7 @@ from crossmix.artifacts.file import Artifact, Part
 class JourneysTrained(Artifact):
     """A trained response model, and MTORL beside it."""
 
-    FILE: ClassVar[str] = "trained.json"
+    FILE: ClassVar[str] = "journeys_trained.json"
 
     encoder: str
     users: int
