@@ -1,6 +1,7 @@
 """The training pipelines, one per task out of the same components.
 
 split      ingest, features, fusion, market, train, align, gate, meta, register, deploy
+journeys   ingest, train, gate, register
 creators   ingest, train, gate, register
 """
 
@@ -65,7 +66,14 @@ CREATORS = Pipeline(
     description="Fit, prove and register a planner of creator matrices.",
     wire=wire_short,
 )
-TRAININGS: Mapping[str, Pipeline] = MappingProxyType({one.task: one for one in (TRAINING, CREATORS)})
+JOURNEYS = Pipeline(
+    name="training",
+    task="journeys",
+    title="crossmix-journeys",
+    description="Learn, prove and register a response model of users' journeys.",
+    wire=wire_short,
+)
+TRAININGS: Mapping[str, Pipeline] = MappingProxyType({one.task: one for one in (TRAINING, JOURNEYS, CREATORS)})
 """Task to its pipeline."""
 
 

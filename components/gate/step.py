@@ -50,5 +50,12 @@ STEP = Step(
             figures=judged,
             shown=("share_of_bound", "lead"),
         ),
+        Task(
+            name="journeys",
+            core="crossmix.journeys.step_gate:judge",
+            settings=carried("journeys"),
+            figures=judged,
+            shown=("click_auc", "auc_lead"),
+        ),
     ),
 )

@@ -44,5 +44,13 @@ STEP = Step(
             figures=catalogue,
             shown=("creators", "past_results"),
         ),
+        Task(
+            name="journeys",
+            core="crossmix.ingest.step:ingest",
+            settings=("data",),
+            figures=figures,
+            shown=("rows",),
+            told=told,
+        ),
     ),
 )

@@ -24,13 +24,16 @@ STEP = Step(
     figures=figures,
     shown=("version",),
     tasks=(
-        Task(
-            name="creators",
-            core="crossmix.registry.step_register_task:register",
-            settings=("registry",),
-            aside=("serving.database",),  # as above
-            figures=figures,
-            shown=("version",),
+        *(
+            Task(
+                name=name,
+                core="crossmix.registry.step_register_task:register",
+                settings=("registry",),
+                aside=("serving.database",),  # as above
+                figures=figures,
+                shown=("version",),
+            )
+            for name in ("creators", "journeys")
         ),
     ),
 )

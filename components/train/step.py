@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.declared import Step, Task
-from crossmix.artifacts import CreatorsTrained, Curve
+from crossmix.artifacts import CreatorsTrained, Curve, JourneysTrained
 
 
 def figures(folder: Path) -> dict[str, Any]:
@@ -20,6 +20,18 @@ def predictor(folder: Path) -> dict[str, Any]:
     """What the predictor was fitted on, and the spreads that it found."""
     trained = CreatorsTrained.load(folder)
     return {"results": trained.results, "tau": trained.tau, "sigma": trained.sigma}
+
+
+def learned(folder: Path) -> dict[str, Any]:
+    """Whom the response model was learned from."""
+    trained = JourneysTrained.load(folder)
+    return {"users": trained.users, "steps": trained.steps, "clicks": trained.clicks}
+
+
+def journeys_told(folder: Path) -> tuple[str, ...]:
+    """Whether journeys tell anything of the next channel."""
+    trained = JourneysTrained.found(folder)
+    return () if trained is None else (trained.told,)
 
 
 STEP = Step(
@@ -44,6 +56,27 @@ STEP = Step(
             ),
             figures=predictor,
             shown=("results", "tau", "sigma"),
+        ),
+        Task(
+            name="journeys",
+            core="crossmix.journeys.step_train:train",
+            settings=(
+                "data.holdout_users",
+                "data.sequence_length",
+                "journeys.window",
+                "journeys.stride",
+                "journeys.lately",
+                "journeys.summaries",
+                "journeys.encoder",
+                "journeys.validation",
+                "journeys.learning",
+                "journeys.mtorl",
+                "journeys.most_users",
+            ),
+            resumes=True,
+            figures=learned,
+            shown=("users", "clicks"),
+            told=journeys_told,
         ),
     ),
 )

@@ -1,11 +1,13 @@
 """Every file that passes between steps, as a dataclass that loads and saves it: writer and reader share one definition.
 
     ingest    meta.json (`crossmix.schema.Meta`), report.json (`IngestReport`); of creators catalogue.json
-              (`CatalogueReport`); train of creators trained.json (`CreatorsTrained`)
+              (`CatalogueReport`); train of creators trained.json (`CreatorsTrained`), of journeys
+              journeys_trained.json (`JourneysTrained`)
     fusion    report.json (`FusionReport`)               market    report.json (`MarketReport`)
     train     curve.json (`Curve`), policy.*             align     the same, align.json (`Alignment`)
     gate      evaluation.json (`Evaluation`), gates.json (`GateTable`), of a spend history decision.json (`Decision`);
-              of another task than the split figures.json (`TaskJudged`), of creators briefs.json (`CreatorsJudged`)
+              of another task than the split figures.json (`TaskJudged`), of creators briefs.json (`CreatorsJudged`),
+              of journeys journeys.json (`JourneysJudged`)
     meta      meta.json (`MetaTraining`), start.*        register  registration.json (`Registration`)
     champion  champion.json (`ServingVersion`)           feedback  feedback.json (`FeedbackReport`)
     readapt, finetune  readapt.json (`Readaptation`), policy.*
@@ -21,6 +23,7 @@ its `save` and `load`.
 """
 
 from crossmix.artifacts.creators import CatalogueReport, CreatorsJudged, CreatorsTrained
+from crossmix.artifacts.journeys import JourneysJudged, JourneysTrained
 from crossmix.artifacts.decided import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
 from crossmix.artifacts.fitted import (
@@ -122,6 +125,8 @@ __all__ = [
     "HeadQuality",
     "IngestReport",
     "Interval",
+    "JourneysJudged",
+    "JourneysTrained",
     "Lead",
     "MarginalCurve",
     "MarketCell",

@@ -43,7 +43,7 @@ SPLIT = Kind(
 )
 JOURNEY = Kind(
     name="journey",
-    files=("config.json", "layout.json", "response.onnx", "probe.npz"),
+    files=("config.json", "layout.json", "prices.json", "response.onnx", "probe.npz"),
     serves="the model of journeys",
 )
 CREATORS = Kind(

@@ -110,7 +110,11 @@ def laptop() -> Config:
         ),
         align=replace(base.align, iterations=600),
         meta=replace(base.meta, iterations=25, validate_every=5),
-        journeys=replace(base.journeys, width=64, epochs=8),
+        journeys=replace(
+            base.journeys,
+            most_users=8_000,
+            learning=replace(base.journeys.learning, width=64, batch=256, rate=2e-3, epochs=12, patience=12),
+        ),
         creators=replace(
             base.creators,
             walk=replace(base.creators.walk, episodes=600),

@@ -9,6 +9,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +17,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from crossmix import files
 from crossmix.journeys.settings import Learning
 from crossmix.journeys.table import Batch, Table
 from crossmix.journeys.windows import Windows
 
 LARGEST_NORM = 1.0
+CHECKPOINT = "training.pt"
 PIECE = 1_024
 """Windows that are answered at a time."""
 
@@ -50,9 +53,21 @@ class Curve:
 
 
 def train(
-    build: Callable[[], nn.Module], table: Table, train: Windows, validation: Windows, settings: Learning
+    build: Callable[[], nn.Module],
+    table: Table,
+    train: Windows,
+    validation: Windows,
+    settings: Learning,
+    *,
+    work: Path | None = None,
+    tell: Callable[[int, float, float], None] | None = None,
 ) -> tuple[nn.Module, Curve]:
     """Build a `Learnable` and train it; the same for the same seed on the same number of threads.
+
+    Args:
+        work: folder for a checkpoint after every epoch; a training that was killed goes on from it, and ends as if
+            nothing had happened.
+        tell: called after each epoch with its number and both losses.
 
     Returns:
         the module in eval mode with the weights of its best epoch, and how it went.
@@ -68,14 +83,35 @@ def train(
         learned: list[float] = []
         validated: list[float] = []
         best, kept = 0, copy.deepcopy(module.state_dict())
+        if work is not None and (work / CHECKPOINT).is_file():
+            state = torch.load(work / CHECKPOINT, weights_only=True)
+            for part, name in ((module, "module"), (optimiser, "optimiser"), (schedule, "schedule")):
+                part.load_state_dict(state[name])  # type: ignore[attr-defined]
+            generator.set_state(state["generator"])
+            torch.set_rng_state(state["dropout"])
+            learned, validated, best, kept = state["learned"], state["validated"], state["best"], state["kept"]
         for epoch in range(settings.epochs):
-            learned.append(_epoch(module.train(), table, train, rng.permutation(len(train)), settings, optimiser,
-                                  schedule, generator))  # fmt: skip
+            order_N = rng.permutation(len(train))
+            if epoch < len(validated):
+                continue  # done before the kill; the order was drawn, so that the next is the next
+            if epoch and epoch - 1 - best >= settings.patience:
+                break
+            learned.append(_epoch(module.train(), table, train, order_N, settings, optimiser, schedule, generator))
             validated.append(_validate(module.eval(), table, validation))
             if validated[epoch] <= validated[best] or not epoch:
                 best, kept = epoch, copy.deepcopy(module.state_dict())
-            if epoch - best >= settings.patience:
-                break
+            if tell is not None:
+                tell(epoch, learned[epoch], validated[epoch])
+            if work is not None:
+                state = {
+                    "module": module.state_dict(), "optimiser": optimiser.state_dict(),
+                    "schedule": schedule.state_dict(), "generator": generator.get_state(),
+                    "dropout": torch.get_rng_state(), "learned": learned, "validated": validated, "best": best,
+                    "kept": kept,
+                }  # fmt: skip
+                work.mkdir(parents=True, exist_ok=True)
+                with files.replacing(work / CHECKPOINT) as part_file:
+                    torch.save(state, part_file)
         module.load_state_dict(kept)
     return module.eval(), Curve(tuple(learned), tuple(validated), best)
 

@@ -106,10 +106,10 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 setting="journey_model",
                 load="crossmix.journeys.bundled:load",
                 model="serving_journeys.py",
-                signature="crossmix.journeys.bundled:signature",
-                rules=("journeys",),
-                figure="revenue_per_cost",
-                label="revenue per cost over the log's policy",
+                signature="crossmix.registry.pyfunc:journey_signature",
+                rules=("journeys.gates",),
+                figure="click_auc",
+                label="AUC of the click",
                 runtime=RUNTIME,
             ),
             ModelKind(
@@ -126,7 +126,7 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
         )
     }
 )
-"""By name. The part of journeys stands in `crossmix/journeys`."""
+"""By name."""
 
 
 def kind_of(config: Config, kind: str | None = None) -> ModelKind:

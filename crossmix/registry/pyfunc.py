@@ -54,3 +54,22 @@ def creators_signature(mlflow: Any, loaded: Any) -> tuple[Any, Any]:
         inputs=Schema([ColSpec("string", "brief")]), outputs=Schema([ColSpec("string", "plan")])
     )
     return signature, None
+
+
+def journey_signature(mlflow: Any, loaded: Any) -> tuple[Any, Any]:
+    """Signature of a response model: steps (., T, F) and which are real (., T) to probabilities (., C); an example."""
+    import numpy as np
+    from mlflow.types import Schema, TensorSpec
+
+    from crossmix.journeys.answer import OUTPUTS
+    from crossmix.journeys.bundled import probe, steps
+
+    def spec(name: str, *shape: int) -> Any:
+        return TensorSpec(np.dtype(np.float32), (-1, *shape), name)
+
+    signature = mlflow.models.ModelSignature(
+        inputs=Schema([spec("step", loaded.window, loaded.layout.size), spec("real", loaded.window)]),
+        outputs=Schema([spec(name, len(loaded.channels)) for name in OUTPUTS]),
+    )
+    step_UTF, real_UT = steps(probe(loaded.channels), loaded.layout, loaded.window)
+    return signature, {"step": step_UTF, "real": real_UT}

@@ -118,4 +118,6 @@ def _body(inputs: ReportInputs) -> Markup:
     )
 
 
-DATA = SECTIONS.register(Section(name="data", order=20, title="The data", link="Data", body=_body))
+DATA = SECTIONS.register(
+    Section(name="data", order=20, title="The data", link="Data", body=_body, tasks=("split", "journeys"))
+)

@@ -18,6 +18,8 @@ from crossmix.artifacts import (
     FusionReport,
     GateTable,
     IngestReport,
+    JourneysJudged,
+    JourneysTrained,
     MarketReport,
     MetaTraining,
     PlayerResult,
@@ -75,6 +77,9 @@ class ReportInputs:
     """Of task `creators`, as the next two."""
     trained: CreatorsTrained | None = None
     briefs: CreatorsJudged | None = None
+    journeys_trained: JourneysTrained | None = None
+    """Of task `journeys`, as the next."""
+    journeys: JourneysJudged | None = None
     summary: Summary | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Every step's folder as the caller names it, for sections of further steps."""
@@ -106,6 +111,8 @@ class ReportInputs:
             judged=read("gate", TaskJudged),
             catalogue=read("ingest", CatalogueReport),
             trained=read("train", CreatorsTrained),
+            journeys_trained=read("train", JourneysTrained),
+            journeys=read("gate", JourneysJudged),
             briefs=read("gate", CreatorsJudged),
             summary=summary,
             folders=dict(steps),
@@ -117,6 +124,8 @@ class ReportInputs:
         """`config.task` of the run."""
         if self.judged is not None:
             return self.judged.task
+        if self.journeys_trained is not None:
+            return "journeys"
         return "split" if self.catalogue is None else "creators"
 
     @property

@@ -54,8 +54,12 @@ def test_laptop_differs_from_paper_in_sizes_and_steps_only() -> None:
         "meta.iterations",
         "meta.validate_every",
         "train.pathwise.updates",
-        "journeys.width",
-        "journeys.epochs",
+        "journeys.most_users",
+        "journeys.learning.width",
+        "journeys.learning.batch",
+        "journeys.learning.rate",
+        "journeys.learning.epochs",
+        "journeys.learning.patience",
         "creators.walk.episodes",
         "creators.briefs.count",
     }
@@ -145,7 +149,8 @@ def test_what_is_wrong_is_named(override: str, said: str | None) -> None:
 
 def test_the_papers_sizes_of_journeys() -> None:
     j = paper().journeys
-    assert (j.width, j.layers, j.window, j.batch, j.epochs, j.learning_rate) == (512, 2, 20, 512, 800, 1e-3)
+    assert (j.learning.width, j.learning.batch, j.learning.epochs, j.learning.rate) == (512, 512, 800, 1e-3)
+    assert (j.window, j.mtorl.tcn_layers, j.mtorl.norm_layers, j.mtorl.reward_layers) == (20, 2, 2, 3)
 
 
 def test_another_tasks_bundle_carries_its_own_sections_alone() -> None:

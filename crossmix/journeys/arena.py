@@ -1,0 +1,130 @@
+"""Where players meet: test users of a run in a user world, in groups with a budget each.
+
+Of the generated log the world is the planted one and the journeys are the log's own; of another log it is fitted on
+test users, which nothing else was fitted on, and its log is played (semi-synthetic, and said so).
+
+Shapes: U users of a part, K blocks, C channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmix.config import Config
+from crossmix.journeys.gates.played import Block
+from crossmix.journeys.log import Events, Floats
+from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
+from crossmix.journeys.mtorl import Mtorl
+from crossmix.journeys.prepared import Prepared
+from crossmix.journeys.response import Response
+from crossmix.journeys.simulate import (
+    Answers,
+    Player,
+    best_for_clickers,
+    by_log,
+    by_mtorl,
+    by_response,
+    by_shares,
+    initial_policy,
+    play,
+    repeat_last,
+)
+from crossmix.journeys.windows import TEST, TRAIN
+from crossmix.journeys.world import FATIGUE, World, fitted, planted, play_log
+
+GENERATED = "demo"
+DAYS = 30.0
+"""Of the log that a fitted world plays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One block's world with its users' journeys so far."""
+
+    world: World
+    log: Events
+    tired_UC: Floats
+
+
+def grounds(config: Config, ready: Prepared, blocks: int, *, fatigue: bool = False, seed: int = 0) -> list[Ground]:
+    """Test users in equal groups; of the generated log its campaigns by turns.
+
+    Raises:
+        WorldError: another log with too few exposures of test users.
+    """
+    test = np.flatnonzero(ready.is_of(TEST))
+    parts = np.array_split(np.random.default_rng([seed, 31]).permutation(test), blocks)
+    if config.data.source == GENERATED:
+        return [_planted(config, ready, np.sort(part), number, fatigue) for number, part in enumerate(parts)]
+    rng = np.random.default_rng([seed, 32])
+    events = of_users(ready.events, test)
+    world = fitted(events, worth_of_conversions(events), rng)
+    world = world.tiring() if fatigue else world
+    found = []
+    for part in np.array_split(rng.permutation(world.users), blocks):
+        own = world.of(np.sort(part))
+        exposures = max(1, round(len(events) * len(part) / world.users))
+        found.append(Ground(own, *play_log(own, exposures, DAYS, rng)))
+    return found
+
+
+def _planted(config: Config, ready: Prepared, part: np.ndarray, number: int, fatigue: bool) -> Ground:
+    demo = config.data.demo
+    world = planted(demo, campaign=number % demo.campaigns)
+    # The log may order and group platforms otherwise than the world.
+    order = [world.channels.index(name) for name in ready.events.channels]
+    user = np.array([int(ready.events.users[one].removeprefix("u")) for one in part])
+    world = world.on(order).of(user)
+    world = world.tiring(FATIGUE) if fatigue else world
+    return Ground(world, of_users(ready.events, part), np.zeros((len(part), len(order))))
+
+
+def players(
+    config: Config, ready: Prepared, model: Answers, response: Response, mtorl: Mtorl, worth_C: Floats
+) -> list[Player]:
+    """Everybody but the oracle, from training users' log.
+
+    Args:
+        model: what answers as the response model: it, or its bundle.
+        worth_C: of a conversion.
+    """
+    settings = config.journeys.allocation
+    training = ready.events.of_users(ready.is_of(TRAIN))
+    C = len(training.channels)
+    initial_C = initial_policy(mtorl, ready.table, ready.learn, settings.alpha)
+    share_C = np.bincount(training.channel_R, minlength=C) / len(training)
+    revenue_C, cost_C = (np.bincount(training.channel_R, of, C) for of in (training.revenue_R, training.cost_R))
+    best = int(np.argmax(revenue_C / np.maximum(cost_C, 1e-12)))
+    return [
+        by_log(share_C),
+        by_shares("eq. 17", initial_C),
+        repeat_last(best),
+        *by_mtorl(mtorl, response, initial_C, settings.eta),
+        by_shares("best channel", np.eye(C)[best]),
+        best_for_clickers(best, float(training.clicked_R.mean())),
+        by_response(model, settings.worth_click, worth_C),
+    ]
+
+
+def played(config: Config, found: list[Ground], everybody: list[Player], seed: int = 0) -> tuple[Block, ...]:
+    """Every block played."""
+    settings = config.journeys.allocation
+    return tuple(
+        Block(
+            tuple(
+                play(
+                    ground.world,
+                    ground.log,
+                    ground.tired_UC,
+                    everybody,
+                    budget=budget_of(settings, ground.world.users, float(ground.world.share_C @ ground.world.cost_C)),
+                    rounds=settings.rounds,
+                    days=1.0,
+                    seed=seed + number,
+                )
+            )
+        )
+        for number, ground in enumerate(found)
+    )

@@ -1,0 +1,103 @@
+"""The response model as one ONNX graph: scaler, encoder, heads, calibration, intervals. Answering needs no torch.
+
+Shapes: B users, T steps, F features, C channels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from crossmix.bundle import BundleError
+from crossmix.bundle.session import open_session
+from crossmix.journeys.answer import OUTPUTS
+from crossmix.journeys.head import Z95, Head
+from crossmix.journeys.log import Floats
+from crossmix.journeys.response import Response
+
+INPUTS = ("step", "real")
+OFF = 1e-4
+
+
+class Layer(nn.Module):
+    """A head and its prior, for journeys with steps and without."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        for name in ("weight_CD", "covariance_CDD", "error_22"):
+            self.register_buffer(name, torch.tensor(getattr(head, name), dtype=torch.float32))
+        self.scale, self.shift, self.spread = head.scale, head.shift, head.spread
+
+    def forward(self, phi_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-odds and half their interval, (B, C)."""
+        raw_BC = phi_BD @ self.weight_CD.T  # type: ignore[operator]
+        turned_BCD = torch.einsum("bd,cde->bce", phi_BD, self.covariance_CDD)
+        own_BC = (turned_BCD * phi_BD[:, None]).sum(-1)
+        error_22 = self.error_22
+        calibration_BC = error_22[0, 0] * raw_BC**2 + 2 * error_22[0, 1] * raw_BC + error_22[1, 1]  # type: ignore[index]
+        variance_BC = (self.spread * self.scale) ** 2 * own_BC + calibration_BC
+        return self.scale * raw_BC + self.shift, Z95 * torch.sqrt(variance_BC.clamp(min=0.0))
+
+
+class Served(nn.Module):
+    """Steps as the layout has them, unscaled and padded at the end, to probabilities with intervals."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.net = response.net
+        self.register_buffer("mean_F", torch.tensor(response.scaler.mean_F, dtype=torch.float32))
+        self.register_buffer("deviation_F", torch.tensor(response.scaler.deviation_F, dtype=torch.float32))
+        self.heads = nn.ModuleList(Layer(head) for head in response.heads)
+        self.priors = nn.ModuleList(Layer(head) for head in response.prior)
+
+    def forward(self, step_BTF: Tensor, real_BT: Tensor) -> tuple[Tensor, ...]:
+        count_B1 = real_BT.sum(1, keepdim=True)
+        scaled_BTF = (step_BTF - self.mean_F) / self.deviation_F * real_BT[..., None]  # type: ignore[operator]
+        phi_BTD = self.net.phi(scaled_BTF, real_BT)
+        # The last real step, as a sum over a mask: places differ by user.
+        place_T = torch.arange(1, step_BTF.shape[1] + 1, dtype=real_BT.dtype)
+        last_BT = (place_T == count_B1).to(real_BT.dtype)
+        phi_BD = (phi_BTD * last_BT[..., None]).sum(1)
+        said: list[Tensor] = []
+        for head, prior in zip(self.heads, self.priors, strict=True):
+            (full, half), (empty, half_empty) = head(phi_BD), prior(torch.ones_like(count_B1))
+            logit_BC, half_BC = torch.where(count_B1 > 0, full, empty), torch.where(count_B1 > 0, half, half_empty)
+            said += [torch.sigmoid(logit_BC + sign * half_BC) for sign in (0.0, -1.0, 1.0)]
+        return tuple(said)
+
+
+def export(response: Response, file: Path, step_BTF: Floats, real_BT: Floats) -> dict[str, Floats]:
+    """Write the graph, and return what it answers, having checked that it is what the model answers.
+
+    Args:
+        step_BTF, real_BT: a probe: steps without scaling, and 1 where there is one.
+
+    Raises:
+        BundleError: the graph answers something else.
+    """
+    inputs = torch.tensor(step_BTF, dtype=torch.float32), torch.tensor(real_BT, dtype=torch.float32)
+    served = Served(response).eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing remarks, and the exporter's deprecation (crossmix/bundle/export.py)
+        expected = [one.numpy() for one in served(*inputs)]
+        torch.onnx.export(
+            served,
+            inputs,
+            str(file),
+            dynamo=False,
+            opset_version=17,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "batch"} for name in (*INPUTS, *OUTPUTS)},
+        )
+    session = open_session(file)
+    for rows in (slice(None), slice(0, 1)):
+        got = session.run(list(OUTPUTS), {name: one[rows].numpy() for name, one in zip(INPUTS, inputs, strict=True)})
+        off = max(float(np.abs(one - meant[rows]).max()) for one, meant in zip(got, expected, strict=True))
+        if not off <= OFF:
+            raise BundleError(f"{file}: the export answers {off:.2g} off the model; make its modules traceable")
+    return dict(zip(OUTPUTS, expected, strict=True))

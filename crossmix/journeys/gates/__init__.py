@@ -1,0 +1,12 @@
+"""What a response model must show before it is registered: a criterion a file, each registers itself.
+
+| gate                | shown                                                                                       |
+|---------------------|---------------------------------------------------------------------------------------------|
+| `journey.apart`     | no user is in two parts, and none that ingest holds out was learned from                    |
+| `journey.budget`    | spend never passes a budget                                                                 |
+| `journey.causal`    | changing the steps after t changes nothing that is said at t                                |
+| `journey.imitation` | MTORL tells the log's next channel better than a cache mixture, where journeys tell of it   |
+| `journey.latency`   | processor time of an answer                                                                 |
+| `journey.response`  | AUC above own click share's; calibration slope                                              |
+| `journey.value`     | revenue per cost above the log's policy and above eq. 17's                                  |
+"""

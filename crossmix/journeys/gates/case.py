@@ -1,0 +1,69 @@
+"""What a criterion of journeys may look at, and the list of criteria: each is a function that its file registers.
+
+    CRITERIA.register(Criterion(name="journey.causal", judge=causal))
+
+`journeys.gates.required` names gates, or prefixes of their names that end before a dot. What is costly is computed
+before (`measured`), so that a criterion is a rule and no more.
+
+Shapes: S judged steps of test users, K blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from crossmix.config.journeys import Journeys
+from crossmix.journeys.gates.played import Block
+from crossmix.journeys.score import Figure
+from crossmix.journeys.told import Told
+from crossmix.registered import Registered
+from crossmix.verdicts import Criterion, Gate, is_required
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything that is judged."""
+
+    settings: Journeys
+    learned: frozenset[str]
+    """Users that anything was fitted on."""
+    stopped: frozenset[str]
+    """Users that stopped and calibrated."""
+    tested: frozenset[str]
+    held_out: frozenset[str]
+    """Users that ingest holds out of every fit."""
+    leak: float
+    """Largest change of what is said at a step by changing later ones; log-odds and probabilities."""
+    imitation: Figure
+    """MTORL's negative log-likelihood of the next channel less the cache mixture's, nats a step."""
+    told: Told
+    """Whether there is anything to imitate."""
+    clicks: int
+    """Of test users, after another exposure."""
+    auc_lead: Figure
+    """AUC of the click at the channel that the log took, less that of own click share."""
+    slope: float
+    slope_error: float
+    """Calibration slope of clicks on test users, with its standard error."""
+    blocks: tuple[Block, ...]
+    """Groups of test users that played in a planted world; empty where no world is known."""
+    paced: Mapping[str, float]
+    """Campaign to spend over budget, budgets paced over test users' journeys as they are."""
+    propensities: bool
+    """Whether the log says with which chance it took its channel."""
+    latency_ms: float
+
+    def gate(self, name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
+        """A row of the table, required where the config says so."""
+        return Gate(name, value, threshold, verdict, is_required(name, self.settings.gates.required), detail)
+
+
+def judged(case: Case) -> tuple[Gate, ...]:
+    """Every criterion's rows, in the order of files."""
+    return tuple(gate for criterion in CRITERIA.all() for gate in criterion.judge(case))
+
+
+CRITERIA: Registered[Criterion[Case]] = Registered("gate", "crossmix.journeys.gates")
+
+Rows = Iterable[Gate]

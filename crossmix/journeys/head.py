@@ -1,0 +1,188 @@
+"""The last layer of the response model: logistic per channel on what the encoder reads, with its uncertainty.
+
+    logit p(c | journey) = scale (phi . (w + v_c)) + shift;    w ~ N(0, 1 / shared), v_c ~ N(0, 1 / own)
+
+phi ends in a constant 1. w is what all channels share, v_c what is a channel's own, so that a channel that was shown
+rarely leans on the others. The encoder's features are kept, the layer is fitted anew to its optimum (Newton), and
+around it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et
+al. 2021), with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend
+on each other. It answers in the same pass as the mean and is the same for the same question; an ensemble would be so at
+many times the cost. What it leaves out, that another sample would have given other features, is one factor: two
+networks learned on halves of the users differ by twice the deviation of one learned on all (`apart`). What the network
+cannot express at all is in no interval: coverage is measured in worlds whose answer is known
+(tests/learning/test_journeys.py). scale and shift are Platt's, on validation users.
+
+Shapes: N steps, B questions, C channels, D features with the constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+OWN = (3.0, 30.0, 300.0, 3_000.0)
+"""Precisions of what is a channel's own that are tried."""
+SHARED = 1.0
+Z95 = 1.959964
+NEWTON = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A fitted layer."""
+
+    weight_CD: Floats
+    """w + v_c."""
+    covariance_CDD: Floats
+    """Of `weight_CD`, channel by channel."""
+    scale: float = 1.0
+    shift: float = 0.0
+    spread: float = 1.0
+    """Deviation with what the encoder adds over this layer's own (`apart`)."""
+    error_22: Floats = field(default_factory=lambda: np.zeros((2, 2)))
+    """Covariance of the last calibration's scale and shift, of the log-odds before it."""
+
+    def logit(self, phi_BD: Floats) -> Floats:
+        """Calibrated log-odds, (B, C)."""
+        return np.asarray(self.scale * phi_BD @ self.weight_CD.T + self.shift)
+
+    def deviation(self, phi_BD: Floats) -> Floats:
+        """Standard deviation of `logit`, (B, C)."""
+        own_BC = np.einsum("bd,cde,be->bc", phi_BD, self.covariance_CDD, phi_BD)
+        raw_BC = phi_BD @ self.weight_CD.T
+        calibration_BC = self.error_22[0, 0] * raw_BC**2 + 2 * self.error_22[0, 1] * raw_BC + self.error_22[1, 1]
+        return np.sqrt(np.maximum((self.spread * self.scale) ** 2 * own_BC + calibration_BC, 0.0))
+
+    def answer(self, phi_BD: Floats) -> tuple[Floats, Floats, Floats]:
+        """Probability and its 95 % interval, (B, C) each: of the mean over users with such a journey."""
+        logit_BC, half_BC = self.logit(phi_BD), Z95 * self.deviation(phi_BD)
+        return expit(logit_BC), expit(logit_BC - half_BC), expit(logit_BC + half_BC)
+
+
+def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: int, own: float) -> Head:
+    """The layer at its optimum, not calibrated.
+
+    Args:
+        user_N: whose step it is, 0 to the number of users.
+        own: prior precision of v_c.
+    """
+    D, C = phi_ND.shape[1], channels
+    # One vector (w, v_1, ..., v_C). Each row touches w and one v, so curvature is an arrow of C + 1 blocks.
+    size = (C + 1) * D
+    theta = np.zeros((C + 1, D))
+    rate = np.clip(y_N.mean(), 1e-4, 1 - 1e-4)
+    theta[0, -1] = np.log(rate / (1 - rate))
+    precision = np.repeat([SHARED, *[own] * C], D)
+    # The constant of w is free: a rare event is not pulled towards one half.
+    precision[D - 1] = 1e-6
+    order_N = np.argsort(channel_N, kind="stable")
+    edge = np.searchsorted(channel_N[order_N], np.arange(C + 1))
+    rows = [order_N[first:last] for first, last in pairwise(edge)]
+    curvature = np.zeros((size, size))
+    for _ in range(NEWTON):
+        gradient, curvature = -precision * theta.ravel(), np.diag(precision)
+        for c, at in enumerate(rows):
+            phi = phi_ND[at]
+            p = expit(phi @ (theta[0] + theta[c + 1]))
+            slope, curve = phi.T @ (y_N[at] - p), (phi * (p * (1 - p))[:, None]).T @ phi
+            for i in (0, c + 1):
+                gradient[i * D : (i + 1) * D] += slope
+                for j in (0, c + 1):
+                    curvature[i * D : (i + 1) * D, j * D : (j + 1) * D] += curve
+        step = np.linalg.solve(curvature, gradient).reshape(C + 1, D)
+        theta = theta + step * min(1.0, 5.0 / max(np.abs(step).max(), 1e-12))
+        if np.abs(step).max() < 1e-8:
+            break
+    p_N = expit((phi_ND * (theta[0] + theta[channel_N + 1])).sum(1))
+    residual_ND = (y_N - p_N)[:, None] * phi_ND
+    users = int(user_N.max()) + 1
+    score_US = np.zeros((users, C + 1, D))
+    np.add.at(score_US, (user_N, 0), residual_ND)
+    np.add.at(score_US, (user_N, channel_N + 1), residual_ND)
+    score_US = score_US.reshape(users, size)
+    inverse = np.linalg.inv(curvature)
+    # The prior's own part of the uncertainty stays: without it a channel never shown would be certain.
+    covariance = inverse @ (score_US.T @ score_US + np.diag(precision)) @ inverse
+    blocks = covariance.reshape(C + 1, D, C + 1, D)
+    both_CDD = np.stack(
+        [blocks[0, :, 0] + blocks[0, :, c] + blocks[c, :, 0] + blocks[c, :, c] for c in range(1, C + 1)]
+    )
+    return Head(theta[0] + theta[1:], both_CDD)
+
+
+def apart(head: Head, phi_ND: Floats, half_NC: Floats, other_NC: Floats) -> Head:
+    """The head with the spread that two halves show.
+
+    Of two estimates from disjoint halves the difference has twice the variance of one, which has twice that of an
+    estimate from all: E (half - other)^2 = 4 variance. Below the layer's own it counts as that.
+
+    Args:
+        phi_ND: what the head sees of some steps.
+        half_NC, other_NC: calibrated log-odds of the same steps by two heads from halves.
+    """
+    variance = float(np.square(half_NC - other_NC).mean()) / 4
+    own = float(np.square(head.deviation(phi_ND)).mean())
+    return replace(head, spread=float(np.sqrt(max(1.0, variance / max(own, 1e-12)))))
+
+
+def chosen(
+    phi: tuple[Floats, Floats],
+    channel: tuple[Ints, Ints],
+    y: tuple[Floats, Floats],
+    user: tuple[Ints, Ints],
+    channels: int,
+) -> Head:
+    """Fitted on the first of each pair, with the `own` that is likeliest on the second, and calibrated on that."""
+    best: tuple[float, Head] | None = None
+    for own in OWN:
+        head = fit(phi[0], channel[0], y[0], user[0], channels, own)
+        loss = log_loss(_taken(head.logit(phi[1]), channel[1]), y[1])
+        if best is None or loss < best[0]:
+            best = loss, head
+    assert best is not None
+    return calibrated(best[1], phi[1], channel[1], y[1], user[1])
+
+
+def calibrated(head: Head, phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints) -> Head:
+    """A head as `fit` gives it with Platt's scale and shift for these steps, of users that it was not fitted on."""
+    scale, shift, error_22 = platt(_taken(phi_ND @ head.weight_CD.T, channel_N), y_N, user_N)
+    return replace(head, scale=scale, shift=shift, error_22=error_22)
+
+
+def platt(logit_N: Floats, y_N: Floats, user_N: Ints) -> tuple[float, float, Floats]:
+    """The likeliest scale and shift of log-odds, and their covariance, (2, 2), clustered by user.
+
+    They are shrunken towards 1 and 0 by what a quarter of an observation at even odds would tell, so that separable
+    steps have an answer. A scale of 1 says that the log-odds are as sure as they may be: it is the calibration slope.
+    """
+    design, theta = np.stack([logit_N, np.ones_like(logit_N)], 1), np.array([1.0, 0.0])
+    prior, curvature = np.array([0.25, 0.25]), np.eye(2)
+    for _ in range(NEWTON):
+        p = expit(design @ theta)
+        gradient = design.T @ (y_N - p) - prior * (theta - [1.0, 0.0])
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + np.diag(prior)
+        step = np.linalg.solve(curvature, gradient)
+        theta = theta + step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
+        if np.abs(step).max() < 1e-9:
+            break
+    residual = (y_N - expit(design @ theta))[:, None] * design
+    _, user_N = np.unique(user_N, return_inverse=True)
+    score = np.stack([np.bincount(user_N, residual[:, k]) for k in range(2)], 1)
+    inverse = np.linalg.inv(curvature)
+    return float(theta[0]), float(theta[1]), np.asarray(inverse @ (score.T @ score + np.diag(prior)) @ inverse)
+
+
+def log_loss(logit_N: Floats, y_N: Floats) -> float:
+    """Mean negative log-likelihood, nats."""
+    return float((np.logaddexp(0, logit_N) - y_N * logit_N).mean())
+
+
+def _taken(logit_NC: Floats, channel_N: Ints) -> Floats:
+    return np.asarray(logit_NC[np.arange(len(channel_N)), channel_N])

@@ -1,0 +1,220 @@
+"""What the gates judge, measured on test users: of the model as it is served.
+
+Shapes: U users, R exposures, S judged steps, C channels, D features of a head.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from crossmix.config.journeys import Allocation, Journeys
+from crossmix.journeys import allocate
+from crossmix.journeys.answer import Answer, Prices
+from crossmix.journeys.bundled import JourneyBundle
+from crossmix.journeys.head import platt
+from crossmix.journeys.learn import predict
+from crossmix.journeys.log import Events, Floats, Ints
+from crossmix.journeys.mtorl import Mtorl
+from crossmix.journeys.prepared import Prepared
+from crossmix.journeys.references import mixture, own_clicks
+from crossmix.journeys.response import Response, phi_of
+from crossmix.journeys.score import Figure, auc, draws, figure, mean
+from crossmix.journeys.table import tabulate
+from crossmix.journeys.windows import TEST
+
+LEAK_WINDOWS = 256
+PACED_SEED = 12
+
+
+def leak(ready: Prepared, response: Response, seed: int = 0) -> float:
+    """Largest change of features and of log-odds at a step by changing every exposure after it.
+
+    In each of some test windows a place is drawn; channels, clicks, conversions and costs of the user's later exposures
+    are drawn anew.
+    """
+    rng = np.random.default_rng([seed, 11])
+    windows, events = ready.test, ready.events
+    if len(windows) > LEAK_WINDOWS:
+        windows = windows.where(np.sort(rng.choice(len(windows), LEAK_WINDOWS, replace=False)))
+    # Of each user the first window alone: what is changed after one place would be before another.
+    _, first = np.unique(events.user_R[windows.row_NT[:, 0]], return_index=True)
+    windows = windows.where(first)
+    steps_N = windows.real_NT.sum(1)
+    place_N = np.minimum((rng.random(len(windows)) * steps_N).astype(int), steps_N - 1)
+    from_N = windows.row_NT[np.arange(len(windows)), place_N] + 1
+    later_R = np.zeros(len(events), bool)
+    end_N = np.searchsorted(events.user_R, events.user_R[windows.row_NT[:, 0]], side="right")
+    for begin, end in zip(from_N, end_N, strict=True):
+        later_R[begin:end] = True
+    draw = rng.random(len(events))
+    clicked_R = np.where(later_R, ~events.clicked_R, events.clicked_R)
+    changed = replace(
+        events,
+        channel_R=np.where(later_R, (events.channel_R + 1) % len(events.channels), events.channel_R),
+        clicked_R=clicked_R,
+        converted_R=np.where(later_R, clicked_R, events.converted_R),
+        known_R=np.where(later_R & clicked_R, events.seconds_R, events.known_R),
+        cost_R=np.where(later_R, events.cost_R * (1 + draw), events.cost_R),
+    )
+    tables = [ready.table, tabulate(changed, response.layout, response.layout.features(changed), ready.scaler)]
+    kept_NT = windows.real_NT & (np.arange(windows.row_NT.shape[1]) <= place_N[:, None])
+    row_S = windows.row_NT[kept_NT]
+    features = [table.feature_RF.numpy()[row_S] for table in tables]
+    whole = replace(windows, scored_NT=kept_NT)
+    logits = [head.logit(phi_of(response.net, table, whole)) for table in tables for head in response.heads]
+    worst = [np.abs(features[0] - features[1]).max()]
+    worst += [np.abs(logits[k] - logits[k + len(response.heads)]).max() for k in range(len(response.heads))]
+    return float(max(worst))
+
+
+def served_at(bundle: JourneyBundle, events: Events, row_S: Ints) -> Answer:
+    """What the bundle says after each of these exposures, from the user's journey up to it; (S, C)."""
+    padded_RF = np.concatenate([bundle.layout.features(events), np.zeros((1, bundle.layout.size), np.float32)])
+    first_S, length = events.first_R[row_S], bundle.window
+    begin_S = np.maximum(first_S, row_S - length + 1)
+    parts = []
+    for at in np.array_split(np.arange(len(row_S)), max(1, len(row_S) // 4_096)):
+        place = begin_S[at, None] + np.arange(length)
+        real = place <= row_S[at, None]
+        parts.append(bundle.run(padded_RF[np.where(real, place, -1)], real.astype(np.float32)))
+    return Answer(*(np.concatenate([getattr(one, name) for one in parts]) for name in Answer.__slots__))
+
+
+def response_figures(
+    ready: Prepared, bundle: JourneyBundle, seed: int, resamples: int
+) -> tuple[int, Figure, Figure, Figure, float, float]:
+    """Clicks; AUC of the model, of own click share, and the lead; calibration slope and its error."""
+    events, row_S = ready.events, ready.test.row_S
+    clicked_S, channel_S = events.clicked_R[row_S + 1], events.channel_R[row_S + 1]
+    click_SC = served_at(bundle, events, row_S).click_UC
+    chance_S = np.clip(click_SC[np.arange(len(row_S)), channel_S], 1e-6, 1 - 1e-6)
+    own_S = own_clicks.fit(ready.table, ready.learn, ready.validate, seed)(ready.test).click_S
+    assert own_S is not None
+    code_S, times_DU = draws(events.user_R[row_S], seed, resamples)
+    clicks = int(clicked_S.sum())
+    if not 0 < clicks < len(row_S):
+        nothing = Figure(0.0, 0.0, 0.0)
+        return clicks, nothing, nothing, nothing, 0.0, 0.0
+    model_D = auc(chance_S, clicked_S, code_S, times_DU)
+    own_D = auc(own_S, clicked_S, code_S, times_DU)
+    odds_S = np.log(chance_S / (1 - chance_S))
+    slope, _, error_22 = platt(odds_S, clicked_S.astype(float), events.user_R[row_S])
+    return clicks, figure(model_D), figure(own_D), figure(model_D - own_D), slope, float(np.sqrt(error_22[0, 0]))
+
+
+def imitation(ready: Prepared, mtorl: Mtorl, seed: int, resamples: int) -> Figure:
+    """MTORL's negative log-likelihood of the next channel less the cache mixture's, on test users."""
+    log_SC, _ = predict(mtorl, ready.table, ready.test)
+    row_S = ready.test.row_S
+    channel_S = ready.table.next_channel(row_S)
+    other_SC = mixture.fit(ready.table, ready.learn, ready.validate, seed)(ready.test).log_SC
+    assert other_SC is not None
+    at = np.arange(len(row_S)), channel_S
+    return figure(mean(other_SC[at] - log_SC[at], *draws(ready.events.user_R[row_S], seed, resamples)))
+
+
+def prices_of(
+    events: Events, campaign_R: np.ndarray, bundle_answer: Answer, settings: Allocation, currency: str
+) -> dict[str, Prices]:
+    """Costs, worths and lambda of each campaign, from training users' exposures.
+
+    Args:
+        campaign_R: of each exposure.
+        bundle_answer: what the model says of users as a round meets them: validation users after their last exposure.
+    """
+    C = len(events.channels)
+    worth_C = worth_of_conversions(events)
+    overall_C = _mean_by(events.channel_R, events.cost_R, C, float(events.cost_R.mean()) if len(events) else 0.0)
+    prices = {}
+    for name in np.unique(campaign_R.astype(str)):
+        own = campaign_R.astype(str) == name
+        cost_C = _mean_by(events.channel_R[own], events.cost_R[own], C, overall_C)
+        priced = Prices(
+            currency=currency,
+            cost_C=tuple(cost_C.tolist()),
+            worth_click=settings.worth_click,
+            worth_conversion_C=tuple(worth_C.tolist()),
+            shadow=0.0,
+        )
+        value_UC, share_C = priced.value(bundle_answer), np.bincount(events.channel_R[own], minlength=C) / own.sum()
+        pace = allocate.begin(
+            value_UC, cost_C, budget_of(settings, len(value_UC), float(share_C @ cost_C)), settings.rounds
+        )
+        prices[str(name)] = replace(priced, shadow=pace.shadow)
+    return prices
+
+
+def budget_of(settings: Allocation, users: int, cost: float) -> float:
+    """What all rounds together may spend, currency, at the log's mean cost of an exposure."""
+    return settings.rounds * settings.picked * users * cost
+
+
+def worth_of_conversions(events: Events) -> Floats:
+    """Mean revenue of a conversion by channel, (C,); where a channel had none, that of all."""
+    C, sold = len(events.channels), events.converted_R
+    every = float(events.revenue_R[sold].mean()) if sold.any() else 0.0
+    return _mean_by(events.channel_R[sold], events.revenue_R[sold], C, every)
+
+
+def _mean_by(group_N: Ints, value_N: Floats, groups: int, otherwise: float | Floats) -> Floats:
+    count = np.bincount(group_N, minlength=groups)
+    return np.where(count > 0, np.bincount(group_N, value_N, groups) / np.maximum(count, 1), otherwise)
+
+
+def paced(bundle: JourneyBundle, answer: Answer, settings: Allocation) -> dict[str, float]:
+    """Campaign to spend over budget: rounds over users as they are, half of them, drawn anew, asking in each."""
+    spent, users = {}, len(answer.click_UC)
+    for name, prices in bundle.prices.items():
+        rng = np.random.default_rng(PACED_SEED)
+        value_UC, cost_C = prices.value(answer), np.asarray(prices.cost_C)
+        total = budget_of(settings, users, float(cost_C.mean()))
+        pace = replace(allocate.begin(value_UC, cost_C, total, settings.rounds), shadow=prices.shadow)
+        spend = 0.0
+        for _ in range(settings.rounds):
+            asking = rng.random(users) < 0.5
+            chosen = allocate.choose(value_UC[asking], cost_C, pace.shadow, budget=pace.cap)
+            cost = float(cost_C[chosen.channel_B[chosen.allocated_B]].sum())
+            spend, pace = spend + cost, pace.after(cost)
+        spent[name] = spend / total if total > 0 else 0.0
+    return spent
+
+
+def latency_ms(bundle: JourneyBundle, ready: Prepared, settings: Journeys, calls: int = 100) -> float:
+    """99th percentile of one question in processor time, of the fastest of three rounds; whole milliseconds, up."""
+    events = ready.events.of_users(ready.is_of(TEST))
+    asked = np.unique(events.user_R)[: settings.gates.questions]
+    question = of_users(events, asked)
+    prices = next(iter(bundle.prices.values()))
+    rounds = []
+    for _ in range(3):
+        taken = []
+        for _ in range(calls):
+            started = time.thread_time()
+            prices.choose(bundle.answer(question))
+            taken.append(time.thread_time() - started)
+        rounds.append(float(np.percentile(taken, 99)) * 1e3)
+    return float(np.ceil(min(rounds)))
+
+
+def of_users(events: Events, user_K: Ints) -> Events:
+    """Those users' exposures, users numbered anew in their order, which ascends."""
+    code_U = np.full(len(events.users), -1)
+    code_U[user_K] = np.arange(len(user_K))
+    kept = events.rows(np.flatnonzero(code_U[events.user_R] >= 0))
+    return replace(kept, users=tuple(events.users[user] for user in user_K), user_R=code_U[kept.user_R])
+
+
+def last_answers(bundle: JourneyBundle, events: Events, of_U: np.ndarray) -> Answer:
+    """What the bundle says of some users after their last exposure."""
+    return bundle.answer(of_users(events, np.flatnonzero(of_U)))
+
+
+def summed(prices: Mapping[str, Prices]) -> Prices:
+    """Of all campaigns together: mean costs and lambda."""
+    every = list(prices.values())
+    cost_C = np.mean([one.cost_C for one in every], axis=0)
+    return replace(every[0], cost_C=tuple(cost_C.tolist()), shadow=float(np.mean([one.shadow for one in every])))

@@ -1,0 +1,211 @@
+"""The gate step of task `journeys`: the response model is judged on test users, and its bundle is saved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from crossmix.artifacts import GateTable, TaskFigure, TaskJudged
+from crossmix.artifacts.journeys import Earned, JourneysJudged
+from crossmix.bundle import manifest
+from crossmix.config import Config
+from crossmix.journeys import bundled, measured, stored
+from crossmix.journeys.answer import Answer
+from crossmix.journeys.arena import GENERATED, grounds, played, players
+from crossmix.journeys.bundled import JourneyBundle
+from crossmix.journeys.gates.case import Case, judged
+from crossmix.journeys.gates.played import LOG, RESPONSE, Block, lead, per_cost
+from crossmix.journeys.learn import predict
+from crossmix.journeys.log import Ints
+from crossmix.journeys.mtorl import Mtorl
+from crossmix.journeys.prepared import Log, Prepared, read_log
+from crossmix.journeys.told import tells
+from crossmix.journeys.windows import TRAIN, VALIDATION
+from crossmix.schema import Dataset
+from crossmix.verdicts import passed
+
+BEST = 0.3
+"""Share of users whose click rate is held against that of all."""
+
+
+def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
+    """Judge the response model; write bundle/, journeys.json, figures.json and gates.json into `out` (exists, empty).
+
+    Args:
+        dataset: what the ingest step wrote.
+        policy: what the train step wrote.
+
+    Raises:
+        JourneyError: the log or the model cannot be read.
+    """
+    settings, log = config.journeys, read_log(config, Dataset(dataset))
+    ready, seed, resamples = log.ready, settings.learning.seed, settings.gates.bootstrap
+    response, mtorl = stored.load(policy, settings)
+    bundle = _saved(config, log, response, out)
+    blocks: tuple[Block, ...] = ()
+    world = ""
+    if config.data.source == GENERATED:
+        found = grounds(config, ready, settings.gates.blocks, seed=seed)
+        world = found[0].world.label
+        worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
+        blocks = played(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
+    figures = measured.response_figures(ready, bundle, seed, resamples)
+    clicks, auc, own_auc, auc_lead, slope, slope_error = figures
+    answer = measured.last_answers(bundle, ready.events, ready.is_of(VALIDATION))
+    case = Case(
+        settings=settings,
+        learned=_users(ready, ready.learn.row_S),
+        stopped=_users(ready, ready.validate.row_S),
+        tested=_users(ready, ready.test.row_S),
+        held_out=frozenset(np.asarray(ready.events.users)[log.held_out_U].tolist()),
+        leak=measured.leak(ready, response, seed),
+        imitation=measured.imitation(ready, mtorl, seed, resamples),
+        told=tells(ready.table, ready.learn, ready.test),
+        clicks=clicks,
+        auc_lead=auc_lead,
+        slope=slope,
+        slope_error=slope_error,
+        blocks=blocks,
+        paced=measured.paced(bundle, answer, settings.allocation),
+        propensities=False,
+        latency_ms=measured.latency_ms(bundle, ready, settings),
+    )
+    gates = judged(case)
+    rows = [asdict(gate) for gate in gates]
+    manifest.annotate(out / "bundle", rows, {"training_seed": seed})
+    JourneysJudged(
+        users=len(case.tested),
+        steps=len(ready.test.row_S),
+        auc=auc.value,
+        own_auc=own_auc.value,
+        slope=slope,
+        imitation=case.imitation.value,
+        told=case.told.sentence,
+        world=world,
+        players=_earned(blocks),
+        best_users=best_users(ready, bundle),
+        agreement=agreement(ready, mtorl),
+        shadow={name: one.shadow for name, one in bundle.prices.items()},
+    ).save(out)
+    _figures(case, ready, (auc.value, (auc.low, auc.high)), config.data.source == GENERATED).save(out)
+    table = GateTable.of({"gates": rows, "passed": passed(gates)})
+    table.save(out)
+    return table
+
+
+def _saved(config: Config, log: Log, response: stored.Response, out: Path) -> JourneyBundle:
+    """The bundle; prices are told by training users, lambda by what the model says of validation users."""
+    ready = log.ready
+    of_R = ready.is_of(TRAIN)[ready.events.user_R]
+    validation = measured.of_users(ready.events, np.flatnonzero(ready.is_of(VALIDATION)))
+    prices = measured.prices_of(
+        ready.events.rows(np.flatnonzero(of_R)),
+        log.campaign_R[of_R],
+        response.answer(validation),
+        config.journeys.allocation,
+        log.currency,
+    )
+    return bundled.save(out / "bundle", response, config=config, prices=prices, data_digest=log.digest)
+
+
+def best_users(ready: Prepared, bundle: JourneyBundle) -> float:
+    """Click rate of the `BEST` test users by predicted response over that of all.
+
+    Each user is ranked by its first half of exposures and judged by what it did in the second.
+    """
+    events = ready.events
+    row_S = ready.test.row_S
+    user_S = events.user_R[row_S]
+    user, first, count = np.unique(user_S, return_index=True, return_counts=True)
+    middle = row_S[first + (count - 1) // 2]
+    answer: Answer = measured.served_at(bundle, events, middle)
+    order = np.argsort(-answer.click_UC.mean(1), kind="stable")
+    best_U = np.zeros(len(events.users), bool)
+    best_U[user[order[: max(1, round(BEST * len(user)))]]] = True
+    cut_U = np.full(len(events.users), -1)
+    cut_U[user] = middle
+    later_S = row_S >= cut_U[user_S]
+    clicked_S = events.clicked_R[row_S + 1]
+    whole = clicked_S[later_S].mean()
+    return float(clicked_S[later_S & best_U[user_S]].mean() / whole) if whole > 0 else 1.0
+
+
+def agreement(ready: Prepared, mtorl: Mtorl) -> dict[str, float]:
+    """The seed's reward on test users' steps: clicks where a model's channel is the log's, over exposures."""
+    events, row_S = ready.events, ready.test.row_S
+    said_S = predict(mtorl, ready.table, ready.test)[0].argmax(1)
+    clicked_S, channel_S = events.clicked_R[row_S + 1], events.channel_R[row_S + 1]
+    return {
+        "MTORL": float((clicked_S & (said_S == channel_S)).mean()),
+        "log": float(clicked_S.mean()),
+        "repeat last": float((clicked_S & (events.channel_R[row_S] == channel_S)).mean()),
+    }
+
+
+def _users(ready: Prepared, row_S: Ints) -> frozenset[str]:
+    return frozenset(ready.events.users[user] for user in np.unique(ready.events.user_R[row_S]))
+
+
+def _earned(blocks: tuple[Block, ...]) -> dict[str, Earned]:
+    if not blocks:
+        return {}
+    names = [one.name for one in blocks[0].played]
+    found = {}
+    for name in names:
+        own = per_cost(blocks, name)
+        spent = float(np.mean([block.of(name).cost / block.of(name).budget for block in blocks]))
+        found[name] = Earned(revenue_per_cost=own.value, low=own.low, high=own.high, spent=spent)
+    return found
+
+
+def _figures(case: Case, ready: Prepared, auc: tuple[float, tuple[float, float]], generated: bool) -> TaskJudged:
+    """What summary, terminal, report and registry show."""
+    ahead = case.auc_lead
+    shown = {
+        "click_auc": TaskFigure(
+            label="AUC of the click",
+            mean=auc[0],
+            ci95=auc[1],
+            meaning="at the channel that the log took, users that nothing saw",
+        ),
+        "auc_lead": TaskFigure(
+            label="Ahead of own click share", mean=ahead.value, ci95=(ahead.low, ahead.high), meaning="of AUC"
+        ),
+        "calibration_slope": TaskFigure(
+            label="Calibration slope",
+            mean=case.slope,
+            ci95=(case.slope - 1.96 * case.slope_error, case.slope + 1.96 * case.slope_error),
+            meaning="log-odds of clicks on those predicted; 1: as sure as it may be",
+        ),
+    }
+    headline = f"Clicks are told with an AUC of {auc[0]:.3f}, {ahead.value:+.3f} over own click share."
+    if case.blocks:
+        own, over = per_cost(case.blocks, RESPONSE), lead(case.blocks, LOG)
+        shown |= {
+            "revenue_per_cost": TaskFigure(
+                label="Revenue per cost",
+                mean=own.value,
+                ci95=(own.low, own.high),
+                meaning="of the response model with a shadow price, planted world",
+            ),
+            "lead_over_log": TaskFigure(
+                label="Ahead of the log's policy",
+                mean=over.value,
+                ci95=(over.low, over.high),
+                meaning="in revenue per cost, paired by group",
+            ),
+        }
+        log = per_cost(case.blocks, LOG)
+        headline += (
+            f" Its channels and users earn {own.value:.2f} per cost where the log's policy earns {log.value:.2f}."
+        )
+    return TaskJudged(
+        task="journeys",
+        headline=headline,
+        judged="click_auc",
+        figures=shown,
+        generated=generated,
+        rows=len(ready.events),
+    )

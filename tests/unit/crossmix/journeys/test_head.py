@@ -1,0 +1,117 @@
+"""The last layer against closed forms, and its intervals against worlds whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from crossmix.journeys.head import Head, apart, calibrated, chosen, fit, log_loss, platt
+
+
+def _steps(seed: int, users: int, weight_CD: np.ndarray) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    user = np.repeat(np.arange(users), 8)
+    phi = np.concatenate([rng.standard_normal((len(user), weight_CD.shape[1] - 1)), np.ones((len(user), 1))], 1)
+    channel = rng.choice(
+        len(weight_CD), len(user), p=np.arange(1, len(weight_CD) + 1) / np.arange(1, len(weight_CD) + 1).sum()
+    )
+    y = (rng.random(len(user)) < expit((phi * weight_CD[channel]).sum(1))).astype(float)
+    return phi, channel, y, user
+
+
+def test_a_constant_alone_gives_each_channel_s_rate_and_its_binomial_error() -> None:
+    """One feature, the constant, and an own prior of nothing: the layer is a rate per channel."""
+    rng = np.random.default_rng(0)
+    channel = np.repeat([0, 1], [4_000, 1_000])
+    y = (rng.random(5_000) < np.where(channel == 0, 0.3, 0.1)).astype(float)
+    head = fit(np.ones((5_000, 1)), channel, y, np.arange(5_000), 2, own=1e-4)
+    for c, n in ((0, 4_000), (1, 1_000)):
+        rate = y[channel == c].mean()
+        assert expit(head.weight_CD[c, 0]) == pytest.approx(rate, rel=1e-3)
+        assert head.deviation(np.ones((1, 1)))[0, c] == pytest.approx(1 / np.sqrt(n * rate * (1 - rate)), rel=0.01)
+
+
+def test_steps_of_a_user_that_are_alike_count_once() -> None:
+    """Every step eight times over says no more: the deviation stays, where curvature alone would shrink it by 8."""
+    rng = np.random.default_rng(1)
+    y = (rng.random(2_000) < 0.2).astype(float)
+    once = fit(np.ones((2_000, 1)), np.zeros(2_000, int), y, np.arange(2_000), 1, own=1e-4)
+    again = fit(
+        np.ones((16_000, 1)), np.zeros(16_000, int), np.repeat(y, 8), np.repeat(np.arange(2_000), 8), 1, own=1e-4
+    )
+    one = np.ones((1, 1))
+    assert again.deviation(one)[0, 0] == pytest.approx(once.deviation(one)[0, 0], rel=0.02)
+
+
+def test_a_channel_never_shown_leans_on_the_others_and_is_less_certain() -> None:
+    weight = np.tile([0.8, -1.0], (3, 1))
+    phi, channel, y, user = _steps(2, 400, weight)
+    head = fit(phi, channel % 2, y, user, 3, own=30.0)
+    np.testing.assert_allclose(head.weight_CD[2], weight[2], atol=0.25)
+    seen, unseen = head.deviation(phi[:1])[0, 1:]
+    assert unseen > 1.5 * seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intervals_hold_the_truth_nineteen_times_in_twenty(seed: int) -> None:
+    """Over 20 fresh logs each: of 500 questions' true probabilities, 0.95 lie in their intervals (0.90 to 0.99)."""
+    rng, inside = np.random.default_rng(seed), []
+    for _ in range(20):
+        weight = np.array([0.6, -0.3, -1.5]) + 0.2 * rng.standard_normal((4, 3))
+        phi, channel, y, user = _steps(int(rng.integers(1 << 30)), 400, weight)
+        _, low, high = fit(phi, channel, y, user, 4, own=1 / 0.04).answer(phi[:500])
+        true = expit(phi[:500] @ weight.T)
+        inside.append(((low <= true) & (true <= high)).mean())
+    assert 0.90 < np.mean(inside) < 0.99
+
+
+def test_calibration_undoes_what_was_done_to_the_log_odds() -> None:
+    rng = np.random.default_rng(3)
+    logit, user = rng.normal(-1, 1, 40_000), np.arange(40_000)
+    y = (rng.random(40_000) < expit(logit)).astype(float)
+    scale, shift, error = platt(2 * logit + 1, y, user)
+    assert scale == pytest.approx(0.5, abs=3 * np.sqrt(error[0, 0]))
+    assert shift == pytest.approx(-0.5, abs=3 * np.sqrt(error[1, 1]))
+    phi = np.stack([logit, np.ones(40_000)], 1)
+    head = calibrated(Head(np.array([[2.0, 1.0]]), np.eye(2)[None]), phi, np.zeros(40_000, int), y, user)
+    assert platt(head.logit(phi)[:, 0], y, user)[0] == pytest.approx(1, abs=1e-3)
+    assert head.deviation(np.array([[0.0, 1.0]]))[0, 0] == pytest.approx(head.scale, rel=1e-3)
+
+
+def test_the_error_of_a_calibration_is_that_of_fresh_samples() -> None:
+    rng, scales, errors = np.random.default_rng(7), [], []
+    for _ in range(200):
+        logit = rng.normal(-1, 1, 2_000)
+        scale, _, error = platt(logit, (rng.random(2_000) < expit(logit)).astype(float), np.arange(2_000))
+        scales.append(scale)
+        errors.append(np.sqrt(error[0, 0]))
+    assert np.mean(errors) == pytest.approx(np.std(scales), rel=0.2)
+
+
+def test_two_halves_tell_the_deviation_of_the_whole() -> None:
+    """Estimates with errors of deviation 0.4 in each half: the whole has 0.2, four times the layer's own 0.05."""
+    rng = np.random.default_rng(8)
+    truth, phi = rng.standard_normal((5_000, 2)), np.ones((5_000, 1))
+    head = Head(np.zeros((2, 1)), np.full((2, 1, 1), 0.05**2))
+    halves = (truth + 0.4 / np.sqrt(2) * rng.standard_normal((5_000, 2)) for _ in range(2))
+    assert apart(head, phi, *halves).spread == pytest.approx(4, rel=0.05)
+    assert apart(head, phi, truth, truth).spread == 1.0
+
+
+def test_validation_users_choose_how_much_is_a_channel_s_own() -> None:
+    """Where channels are alike, leaning on each other predicts better than a layer per channel."""
+    weight = np.tile([0.8, -0.5, -1.0], (6, 1))
+    first, second, third = (_steps(seed, users, weight) for seed, users in ((4, 60), (5, 200), (6, 1_000)))
+    phi, channel, y = ((first[at], second[at]) for at in range(3))
+    head = chosen(phi, channel, y, (first[3], second[3]), 6)
+    own = calibrated(fit(*first, channels=6, own=0.01), *second)
+    losses = [log_loss(one.logit(third[0])[np.arange(len(third[1])), third[1]], third[2]) for one in (head, own)]
+    assert losses[0] < losses[1]
+
+
+def test_separable_steps_have_an_answer() -> None:
+    scale, shift, _ = platt(np.array([-1.0, 1.0]), np.array([0.0, 1.0]), np.arange(2))
+    assert np.isfinite([scale, shift]).all()
+    head = fit(np.array([[-1.0, 1.0], [1.0, 1.0]]), np.zeros(2, int), np.array([0.0, 1.0]), np.arange(2), 1, own=1.0)
+    assert np.isfinite(head.weight_CD).all()

@@ -1,0 +1,103 @@
+"""User worlds: the planted one is the generated log's, the fitted one finds effects that were planted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from crossmix.config import Demo
+from crossmix.journeys.world import World, WorldError, fitted, planted, play_log
+from crossmix.sources.demo import generate
+from crossmix.sources.demo_world import world
+
+SMALL = Demo(seed=3, days=28, campaigns=2, users=3_000, creatives=20, requests_per_day=900)
+
+
+def test_the_planted_world_clicks_as_the_generated_log_does() -> None:
+    """By user and platform, up to one factor: the saturation of a day's supply, which is left out."""
+    quiet = replace(SMALL, response_drift=0.0, price_drift=0.0)
+    made, log = planted(quiet), generate(quiet).impressions
+    log = log[(log["campaign_id"] == "campaign_1") & (log["price_paid"] > 0)].drop_duplicates("impression_id")
+    user = log["user_id"].str[1:].astype(int).to_numpy()
+    channel = log["platform"].map({name: c for c, name in enumerate(made.channels)}).to_numpy()
+    expected = made.click_UC[user, channel]
+    edge = np.quantile(expected, [0, 0.25, 0.5, 0.75, 1])
+    group = np.minimum(np.searchsorted(edge, expected, side="right") - 1, 3)
+    clicks, meant = np.bincount(group, log["clicked"]), np.bincount(group, expected)
+    whole = clicks.sum() / meant.sum()
+    assert 0.75 < whole < 1.0
+    np.testing.assert_allclose(clicks / meant, whole, atol=4 * np.max(np.sqrt(meant) / meant))
+    np.testing.assert_allclose(np.bincount(channel) / len(channel), made.share_C, atol=0.05)
+
+
+def test_the_planted_world_has_the_log_s_own_effects() -> None:
+    made, truth = planted(SMALL, campaign=1), world(SMALL)
+    inside = (made.click_UC < 0.9).all(1)
+    ratio_UC = made.click_UC / truth.ctr_CP[1] / np.exp(truth.click_U[:, None] + truth.click_UP)
+    np.testing.assert_allclose(ratio_UC[inside], ratio_UC[inside][0, 0])
+    assert made.activity_U @ (made.click_UC / truth.ctr_CP[1]).mean(1) == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_log_follows_world_and_shares() -> None:
+    rng = np.random.default_rng(0)
+    made = planted(SMALL)
+    log, tired = play_log(made, 60_000, 30, rng)
+    order = np.lexsort((log.seconds_R, log.user_R))
+    assert np.array_equal(order, np.arange(len(log)))
+    np.testing.assert_allclose(np.bincount(log.channel_R, minlength=10) / len(log), made.share_C, atol=0.01)
+    expected = made.click_UC[log.user_R, log.channel_R]
+    z = (log.clicked_R - expected).sum() / np.sqrt((expected * (1 - expected)).sum())
+    assert abs(z) < 4
+    assert not (log.converted_R & ~log.clicked_R).any()
+    assert tired.sum() < len(log)
+
+
+def test_fatigue_takes_clicks_from_a_channel_shown_before_and_recovers() -> None:
+    made = planted(SMALL).tiring(fatigue=0.7, recovery=2.0)
+    assert "fatigue" in made.label
+    tired = np.zeros((1, 10))
+    fresh = made.click(np.array([5]), tired)
+    tired[0, 2] = 1.0
+    after = made.click(np.array([5]), tired)
+    assert after[0, 2] == pytest.approx(fresh[0, 2] * np.exp(-0.7))
+    np.testing.assert_array_equal(np.delete(after, 2), np.delete(fresh, 2))
+    # Two exposures a day apart: the second meets exp(-1/2) of the first, and is counted itself.
+    one = World(
+        label="one", channels=("a",), cost_C=np.ones(1), value_C=np.ones(1), share_C=np.ones(1), activity_U=np.ones(1),
+        click_UC=np.full((1, 1), 0.5), conversion_UC=np.ones((1, 1)), fatigue=1.0, recovery=2.0,
+    )  # fmt: skip
+    log, tired = play_log(one, 2, 4.0, np.random.default_rng(1))
+    days = np.append(log.seconds_R / 86_400, 4.0)
+    want = (np.exp(-(days[1] - days[0]) / 2) + 1) * np.exp(-(days[2] - days[1]) / 2)
+    assert tired[0, 0] == pytest.approx(want)
+
+
+def test_the_fitted_world_finds_the_spread_of_users_and_of_their_channels() -> None:
+    rng = np.random.default_rng(5)
+    users, b_C = 1_500, np.array([-1.5, -0.5, -2.0, -1.0])
+    click_UC = expit(b_C + 0.8 * rng.standard_normal((users, 1)) + 0.5 * rng.standard_normal((users, 4)))
+    truth = replace(
+        planted(SMALL), channels=("a", "b", "c", "d"), cost_C=np.arange(1.0, 5.0), value_C=np.ones(4),
+        share_C=np.full(4, 0.25), activity_U=np.full(users, 1 / users), click_UC=click_UC,
+        conversion_UC=np.full((users, 4), 0.2),
+    )  # fmt: skip
+    log, _ = play_log(truth, users * 40, 30, rng)
+    made = fitted(log, truth.value_C, rng)
+    assert "semi-synthetic" in made.label
+    np.testing.assert_allclose(made.click_UC.mean(0), click_UC.mean(0), atol=0.02)
+    np.testing.assert_allclose(made.cost_C, truth.cost_C)
+    odds, want = logit(made.click_UC), logit(click_UC)
+    assert odds.mean(1).std() == pytest.approx(want.mean(1).std(), rel=0.12)
+    apart, meant = odds - odds.mean(1, keepdims=True), want - want.mean(1, keepdims=True)
+    assert (apart - apart.mean(0)).std() == pytest.approx((meant - meant.mean(0)).std(), rel=0.2)
+    assert np.corrcoef(odds.ravel(), want.ravel())[0, 1] > 0.6
+    assert made.conversion_UC.mean() == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_world_of_too_little_is_refused() -> None:
+    few, _ = play_log(planted(SMALL), 50, 3, np.random.default_rng(0))
+    with pytest.raises(WorldError, match="200 exposures"):
+        fitted(few, np.ones(10), np.random.default_rng(0))
