@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from crossmix.config import ConfigError, load
 from crossmix.registry.store import Registry
 from crossmix.registry.version import Version
 from pipelines import local
-from pipelines.cli.champion import promote
 from pipelines.submit import pipeline_of
 from pipelines.summary import collect
 from pipelines.training import TRAININGS
@@ -112,19 +110,6 @@ def test_what_follows_a_served_split_is_of_no_other_task() -> None:
     assert pipeline_of("training", "creators") is TRAININGS["creators"]
     with pytest.raises(ConfigError, match="pipeline 'readapt' follows a split that is served, not task 'creators'"):
         pipeline_of("readapt", "creators")
-
-
-def test_a_server_is_not_asked_of_another_kind_than_splits(tmp_path: Path) -> None:
-    record = {"run_id": "r", "config": json.loads(_json()), "steps": {}}
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    with pytest.raises(ConfigError, match="holds a run of task 'creators', and a server is asked of splits alone"):
-        promote(tmp_path, "1", "tried", "http://127.0.0.1:1")
-
-
-def _json() -> str:
-    from crossmix.config import to_json
-
-    return to_json(load("laptop", [*SMALL, GENERATED]))
 
 
 @pytest.mark.slow

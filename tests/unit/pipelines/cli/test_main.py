@@ -38,10 +38,7 @@ def test_help_starts_quickly() -> None:
         (["--set", "train.seed"], "write it as a.b=c"),
         (["--set", "window=-1"], "window: -1 does not fit"),
         (["--preset", "huge"], "preset: 'huge' is unknown; use one of paper, laptop"),
-        (
-            ["--source", "spreadsheet"],
-            "data.source: 'spreadsheet' is unknown; use one of creators, demo-creators, criteo, demo",
-        ),
+        (["--source", "spreadsheet"], "data.source: 'spreadsheet' is unknown; use one of criteo, demo"),
         (["--source", "criteo"], "data.path: source 'criteo' reads a file; pass --data FILE"),
         (["--source", "criteo", "--data", "nowhere.csv"], "--data nowhere.csv: does not exist; name the log's file"),
         (["--source", "criteo", "--data", "."], "--data .: is no file; name the log's file"),
