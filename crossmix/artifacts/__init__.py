@@ -23,7 +23,6 @@ its `save` and `load`.
 """
 
 from crossmix.artifacts.creators import CatalogueReport, CreatorsJudged, CreatorsTrained
-from crossmix.artifacts.journeys import JourneysJudged, JourneysTrained
 from crossmix.artifacts.decided import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
 from crossmix.artifacts.fitted import (
@@ -40,6 +39,7 @@ from crossmix.artifacts.fitted import (
     RocCurve,
 )
 from crossmix.artifacts.ingested import DaySpend, IngestReport, PlatformRates, Rates, Rows, Split
+from crossmix.artifacts.journeys import JourneysJudged, JourneysTrained
 from crossmix.artifacts.judged import (
     Bounds,
     ClassifierTest,

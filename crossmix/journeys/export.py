@@ -53,6 +53,7 @@ class Served(nn.Module):
         self.register_buffer("deviation_F", torch.tensor(response.scaler.deviation_F, dtype=torch.float32))
         self.heads = nn.ModuleList(Layer(head) for head in response.heads)
         self.priors = nn.ModuleList(Layer(head) for head in response.prior)
+        self.register_buffer("otherwise_C", torch.tensor(response.otherwise_C, dtype=torch.float32))
 
     def forward(self, step_BTF: Tensor, real_BT: Tensor) -> tuple[Tensor, ...]:
         count_B1 = real_BT.sum(1, keepdim=True)
@@ -62,12 +63,18 @@ class Served(nn.Module):
         place_T = torch.arange(1, step_BTF.shape[1] + 1, dtype=real_BT.dtype)
         last_BT = (place_T == count_B1).to(real_BT.dtype)
         phi_BD = (phi_BTD * last_BT[..., None]).sum(1)
-        said: list[Tensor] = []
+        said = []
         for head, prior in zip(self.heads, self.priors, strict=True):
             (full, half), (empty, half_empty) = head(phi_BD), prior(torch.ones_like(count_B1))
-            logit_BC, half_BC = torch.where(count_B1 > 0, full, empty), torch.where(count_B1 > 0, half, half_empty)
-            said += [torch.sigmoid(logit_BC + sign * half_BC) for sign in (0.0, -1.0, 1.0)]
-        return tuple(said)
+            said.append((torch.where(count_B1 > 0, full, empty), torch.where(count_B1 > 0, half, half_empty)))
+        (click_BC, half_BC), (given_BC, half_given_BC) = said
+        p_BC, q_BC = torch.sigmoid(click_BC), torch.sigmoid(given_BC)
+        # As `head.conversions`; halves are Z95 deviations.
+        spread_BC = torch.sqrt(((1 - p_BC) * half_BC) ** 2 + ((1 - q_BC) * half_given_BC) ** 2)
+        both_BC, rest_BC = p_BC * q_BC, (1 - p_BC) * self.otherwise_C  # type: ignore[operator]
+        clicks = (p_BC, torch.sigmoid(click_BC - half_BC), torch.sigmoid(click_BC + half_BC))
+        high_BC = (both_BC * torch.exp(spread_BC) + rest_BC).clamp(max=1.0)
+        return *clicks, both_BC + rest_BC, both_BC * torch.exp(-spread_BC) + rest_BC, high_BC
 
 
 def export(response: Response, file: Path, step_BTF: Floats, real_BT: Floats) -> dict[str, Floats]:

@@ -66,6 +66,25 @@ class Head:
         return expit(logit_BC), expit(logit_BC - half_BC), expit(logit_BC + half_BC)
 
 
+def conversions(
+    click: tuple[Floats, Floats], given: tuple[Floats, Floats], otherwise_C: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """p(conversion) = p(click) p(conversion | click) + (1 - p(click)) p(conversion | no click), with its interval.
+
+    Ranking users leans on clicks, of which there are many; conversions given one are few. The two errors are taken as
+    independent, and the interval is normal in the log of the first term.
+
+    Args:
+        click, given: log-odds and their deviation, (B, C) each.
+        otherwise_C: p(conversion | no click).
+    """
+    p_BC, q_BC = expit(click[0]), expit(given[0])
+    spread_BC = Z95 * np.sqrt(((1 - p_BC) * click[1]) ** 2 + ((1 - q_BC) * given[1]) ** 2)
+    both_BC, rest_BC = p_BC * q_BC, (1 - p_BC) * otherwise_C
+    high_BC = np.minimum(both_BC * np.exp(spread_BC) + rest_BC, 1.0)
+    return both_BC + rest_BC, both_BC * np.exp(-spread_BC) + rest_BC, high_BC
+
+
 def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: int, own: float) -> Head:
     """The layer at its optimum, not calibrated.
 

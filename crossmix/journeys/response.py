@@ -2,7 +2,11 @@
 
 The action enters the head, unlike MTORL's reward head, which is blind to it and so cannot choose a channel (eq. 12):
 
-    h = encoder(steps);    phi = (tanh(W h + b), 1);    logit p(c) = phi . (w + v_c)       for click and for conversion
+    h = encoder(steps);    phi = (tanh(W h + b), 1)
+    logit p(click | c) = phi . (w + v_c);    logit p(conversion | click, c) = phi . (w' + v'_c)
+    p(conversion | c) = p(click | c) p(conversion | click, c) + (1 - p(click | c)) p(conversion | no click, c)
+
+The last factor is a rate per channel: some logs have conversions of exposures that nobody clicked.
 
 All channels come from one pass. The network learns by cross-entropy at the channel that the log took; then its last
 layer is fitted anew with its uncertainty and calibrated on validation users (`head`). A journey without a step is
@@ -60,14 +64,15 @@ class Net(nn.Module):
         return torch.cat([read_BTD, torch.ones_like(read_BTD[..., :1])], -1)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Cross-entropy of click plus that of conversion, mean over the judged steps, at the channel that was taken."""
+        """Cross-entropy of click, and of conversion where one clicked, at the log's channel; mean over the judged steps."""
         phi_BTD = self.phi(batch.feature_BTF, batch.real_BT)
         own_BTXD = self.own[batch.next_channel_BT]
         logit_BTX = self.shared(phi_BTD[..., :-1]) + (own_BTXD * phi_BTD[..., None, :]).sum(-1)
         loss_BTX = functional.binary_cross_entropy_with_logits(
             logit_BTX, batch.next_gain_BTG[..., : len(HEADS)], reduction="none"
         )
-        return (loss_BTX.sum(-1) * batch.scored_BT).sum() / batch.scored_BT.sum().clamp(min=1)
+        loss_BT = loss_BTX[..., 0] + batch.next_click_BT * loss_BTX[..., 1]
+        return (loss_BT * batch.scored_BT).sum() / batch.scored_BT.sum().clamp(min=1)
 
     def validation(self, batch: Batch) -> Tensor:
         """The same."""
@@ -83,9 +88,11 @@ class Response:
     scaler: Scaler
     window: int
     heads: tuple[Head, Head]
-    """Click and conversion, of D features."""
+    """Of a click, and of a conversion given one; of D features."""
     prior: tuple[Head, Head]
     """The same without a journey, of the constant alone."""
+    otherwise_C: Floats
+    """p(conversion | no click)."""
 
     def phi(self, events: Events) -> tuple[Ints, Floats]:
         """Codes of the users that have a step, and what the heads see of each, (., D)."""
@@ -106,12 +113,15 @@ class Response:
         user, phi_KD = self.phi(events)
         shape = (len(events.users), len(self.layout.channels))
         columns = []
-        for fitted, prior in zip(self.heads, self.prior, strict=True):
-            for empty, full in zip(prior.answer(np.ones((1, 1))), fitted.answer(phi_KD), strict=True):
-                column_UC = np.broadcast_to(empty, shape).copy()
-                column_UC[user] = full
-                columns.append(column_UC)
+        for empty, full in zip(self._said(self.prior, np.ones((1, 1))), self._said(self.heads, phi_KD), strict=True):
+            column_UC = np.broadcast_to(empty, shape).copy()
+            column_UC[user] = full
+            columns.append(column_UC)
         return Answer(*columns)
+
+    def _said(self, pair: tuple[Head, Head], phi_KD: Floats) -> tuple[Floats, ...]:
+        click, given = ((head.logit(phi_KD), head.deviation(phi_KD)) for head in pair)
+        return *pair[0].answer(phi_KD), *heads.conversions(click, given, self.otherwise_C)
 
 
 def fit(
@@ -138,8 +148,10 @@ def fit(
     events = table.events
     if not len(learn.row_S) or not len(validate.row_S):
         raise JourneyError("journeys: training or validation users have no journey of two exposures; pass a longer log")
-    if not table.next_gain_RG[learn.row_S, 0].any():
-        raise JourneyError("clicked: no training user clicked after another exposure; nothing can be learned")
+    if not all(table.next_gain_RG[one.row_S, 0].any() for one in (learn, validate)):
+        raise JourneyError(
+            "clicked: no training or no validation user clicked after another exposure; pass a longer log"
+        )
     net, curve, fitted = _learned(table, learn, validate, settings, settings.learning.seed, work, tell)
     half_N = uniform(events.users, "half ")[events.user_R[learn.row_NT[:, 0]]] < 0.5
     logits = []
@@ -154,7 +166,14 @@ def fit(
     owner = [np.isin(events.user_R, np.unique(events.user_R[one.row_S])) for one in (learn, validate)]
     first = np.flatnonzero(first_R & owner[0]), np.flatnonzero(first_R & owner[1])
     prior = _heads(events, (np.ones((len(first[0]), 1)), np.ones((len(first[1]), 1))), first)
-    return Response(net, table.layout, scaler, settings.window, (spread[0], spread[1]), prior), curve
+    rest_R = owner[0] & ~events.clicked_R
+    sold_C, shown_C = (np.bincount(events.channel_R[rest_R & of_R], minlength=table.channels) for of_R in (
+        events.converted_R, np.ones(len(events), bool)))  # fmt: skip
+    otherwise_C = sold_C / np.maximum(shown_C, 1)
+    response = Response(
+        net, table.layout, scaler, settings.window, (spread[0], spread[1]), prior, otherwise_C
+    )  # fmt: skip
+    return response, curve
 
 
 def _learned(
@@ -167,9 +186,10 @@ def _learned(
     tell: Callable[[int, float, float], None] | None,
 ) -> tuple[Net, Curve, tuple[Head, Head]]:
     """A network and its heads, fitted anew and calibrated."""
-    click, conversion = table.next_gain_RG[learn.row_S, : len(HEADS)].mean(0).tolist()
+    clicked_S, converted_S = table.next_gain_RG[learn.row_S, : len(HEADS)].T
+    rates = float(clicked_S.mean()), float(converted_S[clicked_S > 0].mean())
     net, curve = train(
-        lambda: Net(table.layout.size, table.channels, settings, (click, conversion)),
+        lambda: Net(table.layout.size, table.channels, settings, rates),
         table, learn, validate, replace(settings.learning, seed=seed), work=work, tell=tell,
     )  # fmt: skip
     assert isinstance(net, Net)
@@ -178,15 +198,20 @@ def _learned(
 
 
 def _heads(events: Events, phi: tuple[Floats, Floats], rows: tuple[Ints, Ints]) -> tuple[Head, Head]:
-    """Of clicks and of conversions at these exposures: fitted on the first of each pair, calibrated on the second."""
-    user = tuple(np.unique(events.user_R[row], return_inverse=True)[1] for row in rows)
-    channel = events.channel_R[rows[0]], events.channel_R[rows[1]]
+    """Of clicks, and of conversions where one clicked, at exposures: fitted on the first, calibrated on the second."""
 
-    def one(gain_R: NDArray[np.bool_]) -> Head:
-        y = gain_R[rows[0]].astype(float), gain_R[rows[1]].astype(float)
-        return heads.chosen(phi, channel, y, (user[0], user[1]), len(events.channels))
+    def one(gain_R: NDArray[np.bool_], which_R: NDArray[np.bool_]) -> Head:
+        kept = which_R[rows[0]], which_R[rows[1]]
+        row = rows[0][kept[0]], rows[1][kept[1]]
+        return heads.chosen(
+            (phi[0][kept[0]], phi[1][kept[1]]),
+            (events.channel_R[row[0]], events.channel_R[row[1]]),
+            (gain_R[row[0]].astype(float), gain_R[row[1]].astype(float)),
+            (np.unique(events.user_R[row[0]], return_inverse=True)[1], events.user_R[row[1]]),
+            len(events.channels),
+        )
 
-    return one(events.clicked_R), one(events.converted_R)
+    return one(events.clicked_R, np.ones(len(events), bool)), one(events.converted_R, events.clicked_R)
 
 
 def phi_of(net: Net, table: Table, windows: Windows) -> Floats:

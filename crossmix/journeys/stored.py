@@ -29,6 +29,7 @@ def save(response: Response, mtorl: Mtorl, folder: Path) -> Path:
         "window": response.window,
         "mean": torch.from_numpy(response.scaler.mean_F),
         "deviation": torch.from_numpy(response.scaler.deviation_F),
+        "otherwise": torch.from_numpy(response.otherwise_C),
         "heads": [_plain(head) for head in (*response.heads, *response.prior)],
     }
     torch.save(content, folder / FILE)
@@ -52,7 +53,10 @@ def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
         raise JourneyError(f"{folder / FILE}: cannot be read with these settings ({error}); train anew") from None
     click, conversion, *prior = (_head(plain) for plain in content["heads"])
     scaler = Scaler(content["mean"].numpy(), content["deviation"].numpy())
-    response = Response(net.eval(), layout, scaler, int(content["window"]), (click, conversion), (prior[0], prior[1]))
+    response = Response(
+        net.eval(), layout, scaler, int(content["window"]), (click, conversion), (prior[0], prior[1]),
+        content["otherwise"].numpy(),
+    )  # fmt: skip
     return response, mtorl.eval()
 
 

@@ -1,4 +1,4 @@
-"""What MLflow loads of kind `journey`: a pyfunc, steps as tensors to probabilities with intervals (see serving_model.py)."""
+"""What MLflow loads of kind `journey`: a pyfunc, steps to probabilities with intervals (see serving_model.py)."""
 
 from crossmix import registry
 from crossmix.journeys import bundled
