@@ -205,3 +205,26 @@ def test_a_run_of_creators_is_served_planned_and_rolled_back(planned: Run, serve
     said = commands.promote(planned.out, "2", "better", server.url)
     assert "answers with version 2" in said
     assert server.end() == 0
+
+
+@pytest.mark.slow
+def test_one_server_answers_for_a_split_and_for_creators(run: Run, planned: Run, serve: Callable[..., Server]) -> None:
+    """Both have their champion in one registry; the second comes while the server runs."""
+    server = serve(run)
+    status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": {}}]})
+    assert (status, "no champion of kind creators is registered" in told["error"]) == (503, True)
+    Registry.of(run.config, run.out, "creators").register(planned.out / "bundle0", tags={"share_of_bound": "0.97"})
+    status, told = _ask(f"{server.url}/serving/refresh", {})
+    assert [(one["kind"], one["version"]) for one in told["kinds"]] == [("creators", 1), ("journey", None)]
+    assert (told["version"], told["degraded"]) == (1, [])
+    brief = {
+        "budget": 20_000,
+        "currency": "EUR",
+        "channels": ["tiktok"],
+        "phases": ["launch"],
+        "tiers": {"head": 500_000, "tail": 0},
+    }
+    status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": brief}]})
+    assert (status, told["predictions"][0]["bundle"]) == (200, planned.digests[0])
+    assert _ask(f"{server.url}/v1/models/policy:predict", instance())[0] == 200
+    assert server.end() == 0
