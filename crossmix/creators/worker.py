@@ -127,9 +127,13 @@ class Worker:
             self._process.start()
             there.close()
             self._pipe = here
-            if not here.poll(120) or here.recv() != "ready":
+            try:
+                ready = here.poll(120) and here.recv() == "ready"
+            except (EOFError, ConnectionResetError):
+                ready = False
+            if not ready:
                 self._end()
-                raise PlanError("the planning process did not start within 120 s; ask again")
+                raise PlanError("the planning process did not start, or not within 120 s; ask again")
         return self._pipe
 
     def _end(self) -> None:

@@ -30,6 +30,7 @@ from serving.http.root import routed
 
 if TYPE_CHECKING:
     from serving.feedback.events import Receipt
+    from serving.kinds.alone import Alone
     from serving.live.live import Live
 
 _log = logging.getLogger(__name__)
@@ -354,8 +355,15 @@ class _Now:
             "Cells of feedback that are not believed and wait for a person.",
             labels=["campaign", "arm"],
         )
+        kinds = GaugeMetricFamily(
+            "crossmix_kind_info", "The bundle of another kind that serves.", labels=["kind", "version", "digest"]
+        )
         live = self.live()
-        if live is not None:
+        for one in () if live is None else live.kinds.values():
+            told = one.told()
+            if told["bundle"] is not None:
+                kinds.add_metric([told["kind"], str(told["version"] or ""), told["bundle"]], 1)
+        if live is not None and live.serves_split:
             if live.experiment.tried is not None:
                 canary.add_metric([str(live.experiment.tried.version)], live.experiment.tried.part)
             bundle.add_metric([str(live.version or ""), live.bundle.digest], 1)
@@ -367,7 +375,7 @@ class _Now:
                 unknown.add_metric([campaign, arm], cycles)
             for (campaign, arm), cells in sorted(live.gaps.held().items()):
                 held.add_metric([campaign, arm], cells)
-        return bundle, away, lag, unknown, canary, held
+        return bundle, kinds, away, lag, unknown, canary, held
 
     def describe(self) -> Iterable[Any]:
         return ()
@@ -377,8 +385,8 @@ _now = _Now()
 REGISTRY.register(_now)
 
 
-def follow(live: Live) -> None:
-    """Tell of this server's bundle, of what is away and of how far feedback got, whenever somebody scrapes."""
+def follow(live: Live | Alone) -> None:
+    """Tell of this server's bundles, of what is away and of how far feedback got, whenever somebody scrapes."""
     _now.live = weakref.ref(live)
 
 

@@ -34,6 +34,8 @@ class Alone:
         seconds = config.serving.watch_seconds
         self._loops = [Loop(f"{one.kind} reader", seconds, one.refresh) for one in kinds]
 
+    serves_split = False
+
     def start(self) -> None:
         """Serve what served last, ask the registry once, and begin to follow it."""
         for one in self.kinds.values():
@@ -59,6 +61,7 @@ def application(alone: Alone, settings: Settings) -> Any:
 
     from serving.app import ANSWERING
     from serving.built import built
+    from serving.http import observe
     from serving.kinds.model import KindModel
     from serving.protocol.plane import Plane
 
@@ -72,7 +75,9 @@ def application(alone: Alone, settings: Settings) -> Any:
         registry.update(KindModel(champion), champion.kind)
     plane = Plane(registry, lambda model: alone.kinds[model].version)
     repository = ModelRepositoryExtension(model_registry=registry)
-    return built(plane, repository, [_own(alone)], settings, alone.config, None, tuple(alone.kinds))
+    app = built(plane, repository, [_own(alone)], settings, alone.config, None, tuple(alone.kinds))
+    observe.follow(alone)
+    return app
 
 
 def _own(alone: Alone) -> Any:

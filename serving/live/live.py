@@ -119,6 +119,9 @@ class Live:
         self.snapshot = replace(kept, planned=self._laid_over(kept.planned, kept.revision))
         self.listeners: list[Callable[[], None]] = []
 
+    serves_split = True
+    """As against a server of the other kinds alone (`serving.kinds.alone`)."""
+
     # ---- what answers read -------------------------------------------------------------------------------------------
 
     @property

@@ -62,6 +62,7 @@ def test_each_kind_is_a_model_of_the_one_server(client: TestClient) -> None:
     told = client.post("/v1/models/creators:predict", json=WORD).json()["predictions"]
     assert told == [{"said": {"word": "a"}, "by": ONE, "bundle": ONE, "version": 1}]
     assert client.post("/v1/models/policy:predict", json=instance()).status_code == 200
+    assert f'crossmix_kind_info{{digest="{ONE}",kind="creators",version="1"}} 1.0' in client.get("/metrics").text
     kinds = client.get("/serving").json()["kinds"]
     assert [(one["kind"], one["version"], one["bundle"]) for one in kinds] == [
         ("creators", 1, ONE),
@@ -195,10 +196,35 @@ def test_a_run_of_creators_is_served_planned_and_rolled_back(planned: Run, serve
     assert (status, told["error"].startswith("instances[0].brief.budget: 3 left buys nobody")) == (400, True)
     assert _ask(f"{server.url}/v1/models/journey:predict", JOURNEY)[0] == 503
     assert _ask(f"{server.url}/v1/models/policy:predict", WORD)[0] == 404
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=60) as reply:
+        assert f'crossmix_kind_info{{digest="{planned.digests[1]}"' in reply.read().decode()
     said = commands.rollback(planned.out, "tried", server.url)
     assert f"answers with version 1, bundle {planned.digests[0][:12]}" in said
     kinds = _ask(f"{server.url}/serving")[1]["kinds"]
     assert [(one["kind"], one["version"]) for one in kinds] == [("creators", 1), ("journey", None)]
     said = commands.promote(planned.out, "2", "better", server.url)
     assert "answers with version 2" in said
+    assert server.end() == 0
+
+
+@pytest.mark.slow
+def test_one_server_answers_for_a_split_and_for_creators(run: Run, planned: Run, serve: Callable[..., Server]) -> None:
+    """Both have their champion in one registry; the second comes while the server runs."""
+    server = serve(run)
+    status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": {}}]})
+    assert (status, "no champion of kind creators is registered" in told["error"]) == (503, True)
+    Registry.of(run.config, run.out, "creators").register(planned.out / "bundle0", tags={"share_of_bound": "0.97"})
+    status, told = _ask(f"{server.url}/serving/refresh", {})
+    assert [(one["kind"], one["version"]) for one in told["kinds"]] == [("creators", 1), ("journey", None)]
+    assert (told["version"], told["degraded"]) == (1, [])
+    brief = {
+        "budget": 20_000,
+        "currency": "EUR",
+        "channels": ["tiktok"],
+        "phases": ["launch"],
+        "tiers": {"head": 500_000, "tail": 0},
+    }
+    status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": brief}]})
+    assert (status, told["predictions"][0]["bundle"]) == (200, planned.digests[0])
+    assert _ask(f"{server.url}/v1/models/policy:predict", instance())[0] == 200
     assert server.end() == 0

@@ -111,6 +111,22 @@ def test_a_worker_answers_refuses_and_comes_again() -> None:
         os.kill(last or 0, 0)
 
 
+class Unborn(Planner):
+    """Its process ends before it is ready."""
+
+    def __setstate__(self, state: dict) -> None:
+        os._exit(3)
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_start_is_told() -> None:
+    of = _planner()
+    with Worker(Unborn(of.catalogue, of.predictor)) as worker:
+        with pytest.raises(PlanError, match="the planning process did not start"):
+            worker.start()
+        assert worker.pid is None
+
+
 @pytest.mark.slow
 def test_a_worker_that_ends_or_takes_too_long_is_told() -> None:
     of = _planner()

@@ -202,7 +202,7 @@ def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
     gaps.note(("spring", "policy"), Missing(("no feedback",), (), 10))
 
     class Live:
-        version, bundle = 3, SimpleNamespace(digest="d" * 64)
+        version, bundle, kinds, serves_split = 3, SimpleNamespace(digest="d" * 64), dict[str, object](), True
         experiment = SimpleNamespace(tried=SimpleNamespace(version=4, part=0.2))
         campaigns = {"spring": campaign}  # noqa: RUF012
 
