@@ -72,6 +72,22 @@ def test_money_that_is_held_stands_beside_every_budget(saved: bundles.Bundle, tm
         assert said == f"{split} are split and 50.00 held: {total} a cycle in all"
 
 
+def test_where_a_campaign_never_spent_the_split_says_so(saved: bundles.Bundle, tmp_path: Path) -> None:
+    shutil.copytree(saved.path, tmp_path / "bundle")
+    new = saved.platforms[1]
+    gates = list(saved.manifest["gates"])
+    bundle = bundles.annotate(tmp_path / "bundle", gates, None, (), {FIRST: [new]})
+    for live in page_server.opened(bundle, tmp_path):
+        app = application(live)
+        found = get(app, "/page.json").json()
+        told = {one["campaign_id"]: [row["platform"] for row in one["platforms"] if row["untried"]]
+                for one in found["details"]}  # fmt: skip
+        assert told.pop(FIRST) == [new]
+        assert not any(told.values())
+        arms = len(detail(found, FIRST)["arms"])
+        assert get(app, "/").text.count(">never tried<") == arms
+
+
 def test_it_tells_campaigns_splits_and_reasons(live: Live) -> None:
     found = get(application(live), "/page.json").json()
     listed = {one["campaign_id"]: one for one in found["campaigns"]}

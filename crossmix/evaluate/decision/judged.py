@@ -32,7 +32,8 @@ PRIOR = 0.25
 BEYOND = 0.5
 """Deviation of k. Curves that saturate (Hill's, a logarithm) fall so fast where their elasticity is a half."""
 NEW = 0.7
-"""Deviation of ln revenue of a platform where the campaign never spent."""
+"""Deviation of ln revenue of a platform where the campaign never spent, at least: what the fit's errors leave of it is
+added to them."""
 AHEAD = 4
 """Blocks over which a change is kept: their level errors average."""
 RESAMPLES = 2_000
@@ -168,7 +169,8 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     level_NP, level_WP = np.ones((draws, platforms)), test.level_WCP[:, slot]
     if len(level_WP):
         level_NP = np.exp(level_WP)[rng.integers(len(level_WP), size=(draws, AHEAD))].mean(1)
-    new_NP = np.where(tried_P, 1.0, np.exp(NEW * rng.standard_normal((draws, platforms)) - 0.5 * NEW**2))
+    guess_P = np.sqrt(np.maximum(NEW**2 - np.log(np.maximum(change.then_NP, 1e-9)).var(0), 0.0))
+    new_NP = np.where(tried_P, 1.0, np.exp(guess_P * rng.standard_normal((draws, platforms)) - 0.5 * guess_P**2))
     shape_NP = np.divide(change.then_NP, change.now_NP, out=np.zeros_like(change.then_NP), where=change.now_NP > 0)
     most_P = np.maximum(test.usual_most_CP[slot], change.budget * change.today_P)
     far_P = np.log(np.maximum(change.budget * change.best_P / np.maximum(most_P, 1e-12), 1.0))

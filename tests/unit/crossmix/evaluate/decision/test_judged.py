@@ -148,6 +148,21 @@ def test_a_platform_that_was_never_tried_is_a_guess() -> None:
     assert not one.sure(0.5)
 
 
+@pytest.mark.parametrize(("fitted", "whole"), [(0.0, 0.7), (0.5, 0.7), (1.2, 1.2)])
+def test_what_the_fit_leaves_open_of_a_new_platform_is_not_added_again(fitted: float, whole: float) -> None:
+    """ln revenue there strays by NEW in all, or by what the fit leaves open where that is more."""
+    new = made()
+    fields = {name: getattr(new, name) for name in new.__dataclass_fields__}
+    drawn_N = np.exp(fitted * np.random.default_rng(1).standard_normal(4_000))
+    fields |= {"today_P": np.array([0.0, 1.0]), "now_P": np.array([0.0, 100.0])}
+    fields |= {
+        "now_NP": np.tile([0.0, 100.0], (4_000, 1)),
+        "then_NP": new.then_P * np.stack([drawn_N, np.ones(4_000)], 1),
+    }
+    one = judge(Change(**fields), np.array([False, True]))
+    assert np.log(one.by_platform_NP[:, 0]).std() == pytest.approx(whole, rel=0.03)
+
+
 def test_the_longest_part_that_is_sure_is_taken() -> None:
     unsure, sure = judge(made(part=1.0), known=0.2), judge(made(part=0.5))
     assert furthest([unsure, sure, judge(made(part=0.25))], 0.95) is sure
