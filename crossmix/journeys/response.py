@@ -64,7 +64,7 @@ class Net(nn.Module):
         return torch.cat([read_BTD, torch.ones_like(read_BTD[..., :1])], -1)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Cross-entropy of click, and of conversion where one clicked, at the log's channel; mean over the judged steps."""
+        """Cross-entropy of click, and of conversion where one clicked, at the log's channel; mean over judged steps."""
         phi_BTD = self.phi(batch.feature_BTF, batch.real_BT)
         own_BTXD = self.own[batch.next_channel_BT]
         logit_BTX = self.shared(phi_BTD[..., :-1]) + (own_BTXD * phi_BTD[..., None, :]).sum(-1)
