@@ -97,7 +97,7 @@ class Response:
     def phi(self, events: Events) -> tuple[Ints, Floats]:
         """Codes of the users that have a step, and what the heads see of each, (., D)."""
         windows = tail(events, self.window)
-        feature_RF = self.scaler(self.layout.features(events)) if len(events) else np.zeros((0, self.layout.size))
+        feature_RF = self.scaler(self.layout.features(events))
         padded_RF = torch.from_numpy(np.concatenate([feature_RF, np.zeros((1, self.layout.size))]).astype(np.float32))
         parts, net = [np.zeros((0, DEPTH + 1))], self.net.eval()
         with torch.no_grad():
