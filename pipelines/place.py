@@ -11,7 +11,7 @@ from typing import Any
 
 from kfp import kubernetes
 
-from components.declared import Step, steps
+from components.declared import SPLIT, Step, steps
 from components.pod import LABEL, RUN, TRAINJOB
 from crossmix.config import ConfigError
 from crossmix.config.cluster import ACCELERATOR, OTHERS, Cluster, Given, Resources
@@ -64,15 +64,15 @@ def check(place: Cluster) -> None:
 def put_on(task: Any, step: Step | None, place: Cluster) -> Any:
     """The task, with all that the place says of it; `step`: `None` for `finish`."""
     name = FINISH if step is None else step.name
-    asked = _asked(name, place)
+    asked = _asked(name, step, place)
     _image(task, asked, place)
     _resources(task, asked, place)
-    _environment(task, name, asked, place)
+    _environment(task, name, asked, place, trainjob=_waits(step, place))
     _volumes(task, asked, place)
     _pod(task, place)
     if (seconds := place.timeout_of(name)) is not None:
         kubernetes.set_timeout(task, seconds)
-    if times := place.retries.get(name, 0):
+    if (times := place.retries.get(name, 0)) and step is not None and step.resumes:
         task.set_retry(num_retries=times, **BACKOFF)
     # With a store our keys decide; what `finish` tells is never another run's.
     anew = step is None or step.anew
@@ -80,8 +80,14 @@ def put_on(task: Any, step: Step | None, place: Cluster) -> Any:
     return task
 
 
-def _asked(name: str, place: Cluster) -> Resources:
-    if name == TRAIN and place.train == "trainjob":  # the step waits for the ranks, which have it
+def _waits(step: Step | None, place: Cluster) -> bool:
+    """Whether the step waits for a TrainJob: another task than the split trains in its own pod."""
+    return step is not None and step.name == TRAIN and step.task == SPLIT and place.train == "trainjob"
+
+
+def _asked(name: str, step: Step | None, place: Cluster) -> Resources:
+    alone = step is not None and step.name == TRAIN and step.task != SPLIT  # no ranks, so no GPU each
+    if alone or _waits(step, place):  # the ranks have what is asked for training
         return place.resources.get(OTHERS, Resources())
     return place.resources.get(FINISH, SMALL) if name == FINISH else place.resources_of(name)
 
@@ -107,9 +113,9 @@ def _resources(task: Any, asked: Resources, place: Cluster) -> None:
         kubernetes.add_toleration(task, key=place.gpu.toleration, operator="Exists", effect="NoSchedule")
 
 
-def _environment(task: Any, name: str, asked: Resources, place: Cluster) -> None:
+def _environment(task: Any, name: str, asked: Resources, place: Cluster, *, trainjob: bool) -> None:
     told = {**EVERYWHERE, THREADS: str(asked.threads), "HOME": "/tmp", **place.environment}
-    if name == TRAIN and place.train == "trainjob":
+    if trainjob:
         told[TRAINJOB] = _trainjob(place)
     if name == DEPLOY and place.rolls_out():
         told |= {SERVE_IMAGE: place.images.serve, "CROSSMIX_NAMESPACE": place.namespace}

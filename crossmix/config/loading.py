@@ -151,7 +151,8 @@ def _check(config: Config) -> None:
         )
     sources = declared(PACKAGES["data.source"])
     if data.source not in sources:
-        raise ConfigError(f"data.source: {data.source!r} is unknown; use one of {', '.join(sources)}")
+        able = [name for name, thing in sources.items() if config.task in thing.literals.get("tasks", SOURCE_TASKS)]
+        raise ConfigError(f"data.source: {data.source!r} is unknown; use one of {', '.join(able)}")
     tasks = sources[data.source].literals.get("tasks", SOURCE_TASKS)
     if config.task not in tasks:
         able = [name for name, thing in sources.items() if config.task in thing.literals.get("tasks", SOURCE_TASKS)]

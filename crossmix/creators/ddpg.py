@@ -178,8 +178,9 @@ def play(actor: Actor, walk: Walk) -> Walk:
 
 def exported(actor: Actor) -> bytes:
     """The actor as ONNX, state (B, S) float32 -> share (B,), so that whoever plans needs no torch (`walked.py`)."""
-    import io
+    import tempfile
     import warnings
+    from pathlib import Path
 
     from crossmix.creators.walked import INPUT, OUTPUT
 
@@ -193,17 +194,17 @@ def exported(actor: Actor) -> bytes:
         def forward(self, state_BS: Tensor) -> Tensor:
             return torch.sigmoid(self.actor(state_BS))
 
-    file = io.BytesIO()
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "actor.onnx")
         warnings.simplefilter("ignore")  # the exporter's deprecation; `crossmix.bundle.export` says why this one
         torch.onnx.export(
             Share().eval(),
             (torch.zeros(2, STATE),),
-            file,
+            str(file),
             dynamo=False,
             opset_version=17,
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
         )
-    return file.getvalue()
+        return file.read_bytes()

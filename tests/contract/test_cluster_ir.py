@@ -31,9 +31,9 @@ BARE = (
 )
 
 
-def compiled(name: str, place: Cluster, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def compiled(name: str, place: Cluster, folder: Path, task: str = "split") -> tuple[dict[str, Any], dict[str, Any]]:
     """The specification, and per executor what Kubernetes is told."""
-    write(pipeline_of(name), folder / "ir.yaml", place=place)
+    write(pipeline_of(name, task), folder / "ir.yaml", place=place)
     spec, platforms = yaml.load_all((folder / "ir.yaml").read_text(), Loader=yaml.CSafeLoader)
     return spec, platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
@@ -200,6 +200,20 @@ def test_a_step_that_waits_for_a_trainjob_has_no_gpus_and_tells_whose_it_is(tmp_
     assert [name for name in steps() if "CROSSMIX_TRAINJOB" in environment(spec, name)] == ["train"]
     given = spec["root"]["dag"]["tasks"]["finish"]["inputs"]["parameters"]
     assert given["namespace"]["runtimeValue"]["constant"] == "crossmix"
+
+
+@pytest.mark.parametrize("job", [(), ((POD, JOB),)])
+def test_another_task_trains_in_its_own_pod_without_gpus_or_a_trainjob(job: Any, tmp_path: Path) -> None:
+    place = read_cluster(cluster_file(tmp_path, *job))
+    spec, platforms = compiled("training", place, tmp_path, "creators")
+    assert set(tasks(spec)) == {"ingest", "train", "gate", "register", "finish"}
+    whole = container(spec, "train")
+    assert "accelerator" not in whole["resources"]
+    assert whole["image"] == f"crossmix-steps@sha256:{DIGESTS['steps']}"
+    assert "nodeSelector" not in platforms["exec-train"]
+    assert "CROSSMIX_TRAINJOB" not in environment(spec, "train")
+    assert not [one for one, task in tasks(spec).items() if "retryPolicy" in task]  # it has no checkpoint to go on from
+    assert spec["root"]["dag"]["tasks"]["finish"]["inputs"]["parameters"]["namespace"]["runtimeValue"]["constant"] == ""
 
 
 @pytest.mark.parametrize(
