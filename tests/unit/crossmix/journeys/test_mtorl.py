@@ -157,7 +157,7 @@ def test_it_learns_what_the_journey_tells() -> None:
     found = score(of_logs(*learn.predict(module, steps, test)), steps, test)
     # A user stays with chance 0.85 + 0.05: the entropy is 0.39 nats, the channels' shares alone leave log 3.
     assert found["nll"].value < 0.6
-    assert found["auc"].value > 0.65, "own click rates are uniform on 0 to 1"
+    assert found["auc"].value > 0.72, "own click rates are uniform on 0 to 1"
     assert curve.validation[curve.best] == min(curve.validation)
 
 

@@ -60,6 +60,18 @@ def test_some_steps_alone_can_be_judged() -> None:
     assert windows.scored_NT.any(axis=1).all()
 
 
+def test_a_log_can_end_early() -> None:
+    of = events()
+    keep = of.seconds_R < np.median(of.seconds_R)
+    windows = cut(of, 8)
+    early = windows.until(keep)
+    assert len(early) == len(windows)
+    np.testing.assert_array_equal(np.sort(early.row_S), np.flatnonzero(keep & of.has_next_R))
+    assert keep[early.row_NT[early.real_NT]].all()
+    for real in early.real_NT:
+        assert real[: real.sum()].all(), "padding still comes last"
+
+
 def test_the_authors_windows_overlap_and_ours_do_not() -> None:
     of = events(200, least=9, most=40)
     train, validation, test = drawn_parts(drawn(of, 8, 1_000, 0), 0)

@@ -42,10 +42,10 @@ def case(users: int = 160) -> tuple[Table, Windows, Windows]:
 def test_it_learns(name: str) -> None:
     steps, train, test = case()
     found = score.score(references.load(name)(steps, train, test, 0)(test), steps, test)
-    assert found["accuracy"].value > 0.8, "users stay with chance 0.9"
-    assert found["nll"].value < 0.8, "the channels' shares alone leave log 3 = 1.10"
+    assert found["accuracy"].value > 0.85, "users stay with chance 0.9"
+    assert found["nll"].value < 0.6, "the channels' shares alone leave log 3 = 1.10"
     if "auc" in found:
-        assert found["auc"].value > 0.65, "own click rates are uniform on 0 to 1"
+        assert found["auc"].value > 0.72, "own click rates are uniform on 0 to 1"
 
 
 @pytest.mark.parametrize("name", LEARNERS)
