@@ -171,7 +171,7 @@ def draw(policy_BC: Floats, rng: np.random.Generator) -> Ints:
     return np.asarray((rng.random((len(policy_BC), 1)) * edge_BC[:, -1:] >= edge_BC).sum(1))
 
 
-def _shares(counted_C: Floats, shown_C: Ints) -> Floats:
-    rate_C = counted_C / np.maximum(shown_C, 1)
+def _shares(counted_C: NDArray[np.generic], shown_C: Ints) -> Floats:
+    rate_C = counted_C.astype(float) / np.maximum(shown_C, 1)
     total = rate_C.sum()
     return np.asarray(rate_C / total) if total > 0 else np.full(len(rate_C), 1 / len(rate_C))

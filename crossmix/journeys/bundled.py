@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmix import bundle as bundles
 from crossmix.bundle import BundleError
@@ -27,13 +28,14 @@ from crossmix.bundle.session import open_session
 from crossmix.config import Config, from_carried
 from crossmix.journeys.answer import OUTPUTS, Answer, Prices
 from crossmix.journeys.layout import Layout
-from crossmix.journeys.log import NEVER, Events, Floats
+from crossmix.journeys.log import NEVER, Events
 from crossmix.journeys.windows import tail
 from crossmix.schema import DataError
 
 if TYPE_CHECKING:
     from crossmix.journeys.response import Response
 
+Singles = NDArray[np.float32]
 PASS = 1_024
 """Users answered at a time."""
 PROBED = 8
@@ -76,7 +78,7 @@ class JourneyBundle:
         step_UTF, real_UT = steps(events, self.layout, self.window)
         return self.run(step_UTF, real_UT)
 
-    def run(self, step_UTF: Floats, real_UT: Floats) -> Answer:
+    def run(self, step_UTF: Singles, real_UT: Singles) -> Answer:
         """The same of steps as tensors: features as the layout has them, and 1 where there is a step; padding last."""
         parts = [
             self.session.run(
@@ -91,7 +93,7 @@ class JourneyBundle:
         return Answer(*(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))
 
 
-def steps(events: Events, layout: Layout, window: int) -> tuple[Floats, Floats]:
+def steps(events: Events, layout: Layout, window: int) -> tuple[Singles, Singles]:
     """Each user's last steps, (U, T, F), and which are real, (U, T)."""
     windows, users = tail(events, window), len(events.users)
     step_UTF, real_UT = np.zeros((users, window, layout.size), np.float32), np.zeros((users, window), np.float32)
@@ -108,7 +110,7 @@ def probe(channels: tuple[str, ...]) -> Events:
     user_R = np.repeat(np.arange(PROBED), count_U)
     place_R = np.arange(len(user_R))
     converted_R = place_R % 11 == 0
-    seconds_R = 977.0 * place_R
+    seconds_R = 977.0 * place_R.astype(np.float64)
     return Events(
         channels=channels,
         users=tuple(f"probe {number}" for number in range(PROBED)),

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from crossmix.bundle import BundleError
 from crossmix.bundle.session import open_session
 from crossmix.journeys.answer import OUTPUTS
 from crossmix.journeys.head import Z95, Head
-from crossmix.journeys.log import Floats
 from crossmix.journeys.response import Response
 
+Singles = NDArray[np.float32]
 INPUTS = ("step", "real")
 OFF = 1e-4
 
@@ -77,7 +78,7 @@ class Served(nn.Module):
         return *clicks, both_BC + rest_BC, both_BC * torch.exp(-spread_BC) + rest_BC, high_BC
 
 
-def export(response: Response, file: Path, step_BTF: Floats, real_BT: Floats) -> dict[str, Floats]:
+def export(response: Response, file: Path, step_BTF: Singles, real_BT: Singles) -> dict[str, Singles]:
     """Write the graph, and return what it answers, having checked that it is what the model answers.
 
     Args:

@@ -58,7 +58,7 @@ class Head:
         own_BC = np.einsum("bd,cde,be->bc", phi_BD, self.covariance_CDD, phi_BD)
         raw_BC = phi_BD @ self.weight_CD.T
         calibration_BC = self.error_22[0, 0] * raw_BC**2 + 2 * self.error_22[0, 1] * raw_BC + self.error_22[1, 1]
-        return np.sqrt(np.maximum((self.spread * self.scale) ** 2 * own_BC + calibration_BC, 0.0))
+        return np.asarray(np.sqrt(np.maximum((self.spread * self.scale) ** 2 * own_BC + calibration_BC, 0.0)))
 
     def answer(self, phi_BD: Floats) -> tuple[Floats, Floats, Floats]:
         """Probability and its 95 % interval, (B, C) each: of the mean over users with such a journey."""
@@ -122,10 +122,10 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
     p_N = expit((phi_ND * (theta[0] + theta[channel_N + 1])).sum(1))
     residual_ND = (y_N - p_N)[:, None] * phi_ND
     users = int(user_N.max()) + 1
-    score_US = np.zeros((users, C + 1, D))
-    np.add.at(score_US, (user_N, 0), residual_ND)
-    np.add.at(score_US, (user_N, channel_N + 1), residual_ND)
-    score_US = score_US.reshape(users, size)
+    score_UXD = np.zeros((users, C + 1, D))
+    np.add.at(score_UXD[:, 0], user_N, residual_ND)
+    np.add.at(score_UXD.reshape(-1, D), user_N * (C + 1) + channel_N + 1, residual_ND)
+    score_US = score_UXD.reshape(users, size)
     inverse = np.linalg.inv(curvature)
     # The prior's own part of the uncertainty stays: without it a channel never shown would be certain.
     covariance = inverse @ (score_US.T @ score_US + np.diag(precision)) @ inverse

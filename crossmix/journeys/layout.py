@@ -141,6 +141,8 @@ class Layout:
             raise JourneyError(
                 f"channel: these journeys have {', '.join(events.channels)}, the layout {', '.join(self.channels)}"
             )
+        if not len(events):
+            return np.zeros((0, self.size), np.float32)
         first_R = events.first_R
         place_R = np.arange(len(events)) - first_R
         gap_R = np.where(place_R > 0, np.diff(events.seconds_R, prepend=events.seconds_R[:1]), 0.0)

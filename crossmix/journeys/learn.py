@@ -86,7 +86,7 @@ def train(
         if work is not None and (work / CHECKPOINT).is_file():
             state = torch.load(work / CHECKPOINT, weights_only=True)
             for part, name in ((module, "module"), (optimiser, "optimiser"), (schedule, "schedule")):
-                part.load_state_dict(state[name])  # type: ignore[attr-defined]
+                part.load_state_dict(state[name])
             generator.set_state(state["generator"])
             torch.set_rng_state(state["dropout"])
             learned, validated, best, kept = state["learned"], state["validated"], state["best"], state["kept"]

@@ -64,7 +64,7 @@ class Net(nn.Module):
         return torch.cat([read_BTD, torch.ones_like(read_BTD[..., :1])], -1)
 
     def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Cross-entropy of click, and of conversion where one clicked, at the log's channel; mean over the judged steps."""
+        """Cross-entropy of click, and of conversion where one clicked, at the log's channel; mean over judged steps."""
         phi_BTD = self.phi(batch.feature_BTF, batch.real_BT)
         own_BTXD = self.own[batch.next_channel_BT]
         logit_BTX = self.shared(phi_BTD[..., :-1]) + (own_BTXD * phi_BTD[..., None, :]).sum(-1)
@@ -97,7 +97,7 @@ class Response:
     def phi(self, events: Events) -> tuple[Ints, Floats]:
         """Codes of the users that have a step, and what the heads see of each, (., D)."""
         windows = tail(events, self.window)
-        feature_RF = self.scaler(self.layout.features(events)) if len(events) else np.zeros((0, self.layout.size))
+        feature_RF = self.scaler(self.layout.features(events))
         padded_RF = torch.from_numpy(np.concatenate([feature_RF, np.zeros((1, self.layout.size))]).astype(np.float32))
         parts, net = [np.zeros((0, DEPTH + 1))], self.net.eval()
         with torch.no_grad():

@@ -21,6 +21,7 @@ from crossmix.journeys.learn import predict
 from crossmix.journeys.log import Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import Log, Prepared, read_log
+from crossmix.journeys.response import Response
 from crossmix.journeys.told import tells
 from crossmix.journeys.windows import TRAIN, VALIDATION
 from crossmix.schema import Dataset
@@ -95,7 +96,7 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
     return table
 
 
-def _saved(config: Config, log: Log, response: stored.Response, out: Path) -> JourneyBundle:
+def _saved(config: Config, log: Log, response: Response, out: Path) -> JourneyBundle:
     """The bundle; prices are told by training users, lambda by what the model says of validation users."""
     ready = log.ready
     of_R = ready.is_of(TRAIN)[ready.events.user_R]

@@ -72,4 +72,7 @@ def _plain(head: Head) -> dict[str, Any]:
 
 
 def _head(plain: dict[str, Any]) -> Head:
-    return Head(**{name: one.numpy() if isinstance(one, torch.Tensor) else one for name, one in plain.items()})
+    values: dict[str, Any] = {
+        name: one.numpy() if isinstance(one, torch.Tensor) else one for name, one in plain.items()
+    }
+    return Head(**values)

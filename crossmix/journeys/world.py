@@ -219,7 +219,7 @@ def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
     U, C = len(names), len(log.channels)
     shape = (U, C)
     shown_UC = np.bincount(user_N * C + log.channel_R, minlength=U * C).reshape(shape).astype(float)
-    clicks_UC = np.bincount(user_N * C + log.channel_R, log.clicked_R, U * C).reshape(shape)
+    clicks_UC = np.bincount(user_N * C + log.channel_R, log.clicked_R, U * C).reshape(shape).astype(float)
     b_C = np.full(C, logit(log.clicked_R.mean()))
     s, r = 0.7, 0.3
     for _ in range(ROUNDS):

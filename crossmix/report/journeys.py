@@ -1,4 +1,4 @@
-"""Task `journeys`: what every player earns in the planted world, how clicks are told, and what was learned from whom."""
+"""Task `journeys`: what every player earns in the planted world, how clicks are told, what was learned from whom."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ def _told(inputs: ReportInputs) -> Markup:
     trained, judged = inputs.journeys_trained, inputs.journeys
     if trained is None:
         return absent("Nothing was learned: the train step has not run.")
-    return markup(
-        "journeys_told.html.j2", trained=trained, judged=judged, count=count, decimal=decimal, percent=percent
-    )
+    return markup("journeys_told.html.j2", trained=trained, judged=judged, count=count, decimal=decimal)
 
 
 VALUE = SECTIONS.register(

@@ -21,6 +21,7 @@ from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
 from pipelines.cli.check import Accept, AcceptQuarantine, IdleDays, Map, check, settings
 from pipelines.cli.images import cluster as images
+from pipelines.cli.journeys import journeys
 from pipelines.cli.life import experiment
 from pipelines.cli.loop import loop
 from pipelines.cli.plan import plan
@@ -329,6 +330,7 @@ app.add_typer(guard_commands.guard, name="guard")
 app.add_typer(token.token, name="token")
 app.add_typer(images, name="cluster")
 app.add_typer(loop, name="loop")
+app.add_typer(journeys, name="journeys")
 
 app.add_typer(experiment, name="experiment")
 app.add_typer(canary, name="canary")

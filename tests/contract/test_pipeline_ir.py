@@ -75,6 +75,7 @@ COMPILED = {
     "readapt": readapt.compile_to,
     "online": online.compile_to,
     "creators": lambda path: write(training_of("creators"), path),
+    "journeys": lambda path: write(training_of("journeys"), path),
 }
 """What writes each pipeline; a training by its task."""
 
@@ -89,11 +90,11 @@ def handed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict
     ("pipeline", "name"),
     [
         *((pipeline, name) for pipeline in ("training", "readapt", "online") for name in steps(pipeline)),
-        *(("creators", name) for name in steps(task="creators")),
+        *((task, name) for task in ("creators", "journeys") for name in steps(task=task)),
     ],
 )
 def test_a_component_calls_its_core_function_as_it_is(pipeline: str, name: str, handed: Any) -> None:
-    task = pipeline if pipeline == "creators" else "split"
+    task = pipeline if pipeline in ("creators", "journeys") else "split"
     step, inputs, store = asked(name, handed[pipeline][name], task)
     module, _, function = step.core.partition(":")
     takes = inspect.signature(getattr(importlib.import_module(module), function)).parameters
@@ -143,21 +144,23 @@ def test_a_pipeline_that_follows_registers_what_its_gate_lets_pass(name: str, ad
     assert set(spec["components"][f"comp-{guarded}"]["dag"]["tasks"]) == {"register", "deploy"}
 
 
-def test_the_ir_of_creators_equals_its_golden_file(tmp_path: Path) -> None:
-    COMPILED["creators"](tmp_path / "ir.yaml")
-    golden = GOLDEN.with_name("creators.yaml")
+@pytest.mark.parametrize("task", ["creators", "journeys"])
+def test_the_ir_of_another_task_equals_its_golden_file(task: str, tmp_path: Path) -> None:
+    COMPILED[task](tmp_path / "ir.yaml")
+    golden = GOLDEN.with_name(f"{task}.yaml")
     assert (tmp_path / "ir.yaml").read_text() == golden.read_text(), f"changed on purpose? write {golden} anew"
 
 
-def test_creators_are_registered_behind_their_gates(tmp_path: Path) -> None:
-    wires = producers(tmp_path, COMPILED["creators"], "creators")
+@pytest.mark.parametrize("task", ["creators", "journeys"])
+def test_another_task_is_registered_behind_its_gates(task: str, tmp_path: Path) -> None:
+    wires = producers(tmp_path, COMPILED[task], task)
     assert wires == {
         "ingest": {},
         "train": {"dataset": "ingest"},
         "gate": {"dataset": "ingest", "policy": "train"},
         "register": {"evaluation": "gate"},
     }
-    assert set(wires) == set(steps(task="creators"))
+    assert set(wires) == set(steps(task=task))
     spec: dict[str, Any] = yaml.safe_load((tmp_path / "pipeline.yaml").read_text())
     tasks = spec["root"]["dag"]["tasks"]
     (guarded,) = (task for task in tasks if "triggerPolicy" in tasks[task])

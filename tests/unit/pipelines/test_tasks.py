@@ -48,7 +48,7 @@ def test_every_tasks_pipeline_has_the_steps_that_declare_it() -> None:
         ("creators.gates.share=0.5", ["gate"]),
         ("registry.creators_model=other", ["register"]),
         ("train.seed=5", []),
-        ("journeys.width=9", []),
+        ("journeys.window=9", []),
     ],
 )
 def test_a_step_depends_on_its_tasks_settings(override: str, changed: list[str]) -> None:

@@ -1,0 +1,146 @@
+"""Every gate passes what it should, and one planted failure of each is caught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from crossmix.journeys import measured
+from crossmix.journeys.gates.case import Case, judged
+from crossmix.journeys.gates.played import Block, lead, student
+from crossmix.journeys.score import Figure
+from crossmix.journeys.settings import Journeys, JourneysGates
+from crossmix.journeys.simulate import Played
+from crossmix.journeys.told import Told
+from crossmix.registered import declared
+from crossmix.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate, passed
+from tests.support.journeys_run import learned
+
+
+def _played(name: str, per_cost: float, spent: float = 0.99) -> Played:
+    return Played(name, per_cost * spent, 1.0, spent, 1.0, 10, 0.1)
+
+
+def _block(response: float, log: float = 1.0, eq17: float = 1.2, spent: float = 0.99) -> Block:
+    return Block(
+        (_played("log", log), _played("eq. 17", eq17), _played("response", response, spent), _played("oracle", 9.0))
+    )
+
+
+GOOD = Case(
+    settings=Journeys(),
+    learned=frozenset("abc"),
+    stopped=frozenset("de"),
+    tested=frozenset("fg"),
+    held_out=frozenset("defg"),
+    leak=0.0,
+    imitation=Figure(-0.05, -0.07, -0.03),
+    told=Told(1_000, 0.7, 0.4, 0.3, 0.5),
+    clicks=5_000,
+    auc_lead=Figure(0.01, 0.005, 0.015),
+    slope=1.02,
+    slope_error=0.02,
+    blocks=(_block(3.0), _block(3.3), _block(2.8)),
+    paced={"c": 0.98},
+    propensities=False,
+    latency_ms=3.0,
+)
+
+
+def verdicts(case: Case) -> dict[str, Gate]:
+    return {gate.name: gate for gate in judged(case)}
+
+
+def test_what_is_sound_passes_every_gate() -> None:
+    gates = judged(GOOD)
+    assert {gate.verdict for gate in gates} == {PASS}
+    assert passed(gates)
+    assert all(gate.required for gate in gates)
+    found = {gate.name for gate in gates}
+    for name in declared("crossmix.journeys.gates"):
+        assert any(one == name or one.startswith(f"{name}.") for one in found), name
+
+
+@pytest.mark.parametrize(
+    ("name", "planted"),
+    [
+        ("journey.causal", {"leak": 0.01}),
+        ("journey.apart", {"tested": frozenset("fa")}),
+        ("journey.apart", {"held_out": frozenset("adefg")}),
+        ("journey.imitation", {"imitation": Figure(-0.01, -0.03, 0.01)}),
+        ("journey.response.auc", {"auc_lead": Figure(0.002, -0.001, 0.005)}),
+        ("journey.response.slope", {"slope": 0.8}),
+        ("journey.value.log", {"blocks": (_block(1.1, 1.0, 0.2), _block(0.9, 1.0, 0.2), _block(1.0, 1.0, 0.2))}),
+        ("journey.value.eq17", {"blocks": (_block(1.3, 0.2), _block(1.1, 0.2), _block(1.2, 0.2))}),
+        ("journey.budget", {"paced": {"c": 0.5, "d": 1.02}}),
+        ("journey.budget", {"blocks": (_block(3.0), _block(3.2, spent=1.1), _block(3.1))}),
+        ("journey.latency", {"latency_ms": 51.0}),
+    ],
+)
+def test_one_planted_failure_of_each_gate_is_caught(name: str, planted: dict[str, object]) -> None:
+    case = replace(GOOD, **planted)
+    found = verdicts(case)
+    assert found[name].verdict == FAIL
+    assert {one.name for one in found.values() if one.verdict == FAIL} == {name}
+    assert not passed(judged(case))
+
+
+def test_a_log_without_propensities_or_world_cannot_tell_value() -> None:
+    case = replace(GOOD, blocks=())
+    gate = verdicts(case)["journey.value"]
+    assert (gate.verdict, gate.value, gate.required) == (INSUFFICIENT, None, True)
+    assert "propensities" in gate.detail
+    assert not passed(judged(case))
+    aside = replace(case, settings=Journeys(gates=JourneysGates(required=("journey.causal", "journey.response"))))
+    assert passed(judged(aside))
+
+
+def test_where_the_channel_is_independent_of_the_journey_imitation_is_told_and_not_asked() -> None:
+    case = replace(GOOD, imitation=Figure(0.0, -0.001, 0.001), told=Told(1_000, 0.15, 0.0, -0.001, 0.001))
+    gate = verdicts(case)["journey.imitation"]
+    assert (gate.verdict, gate.value) == (NOT_APPLICABLE, 0.0)
+    assert "independent" in gate.detail
+    assert passed(judged(case))
+
+
+def test_a_few_clicks_are_too_few() -> None:
+    found = verdicts(replace(GOOD, clicks=199))
+    assert {found[name].verdict for name in ("journey.response.auc", "journey.response.slope")} == {INSUFFICIENT}
+
+
+def test_leads_are_paired_by_block() -> None:
+    """Blocks differ by far more than players do; the lead's interval knows only the differences 1.0, 1.1, 0.9."""
+    blocks = [_block(11.0, 10.0), _block(2.1, 1.0), _block(5.9, 5.0)]
+    found = lead(blocks, "log")
+    assert found.value == pytest.approx(1.0)
+    assert found.high - found.value == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=1e-3)
+    assert student([1.0, 3.0]).value == 2.0
+
+
+class Peeking(torch.nn.Module):
+    """An encoder that adds what the next step is."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, feature_BTF: Tensor, real_BT: Tensor) -> Tensor:
+        later = torch.cat([feature_BTF[:, 1:], feature_BTF[:, -1:]], 1)
+        hidden: Tensor = self.inner(feature_BTF + later, real_BT)
+        return hidden
+
+
+def test_an_encoder_that_sees_the_next_step_is_caught() -> None:
+    one = learned()
+    assert measured.leak(one.ready, one.response) < 1e-5
+    net = one.response.net
+    sound = net.encoder
+    net.encoder = Peeking(sound)
+    try:
+        assert measured.leak(one.ready, one.response) > 1e-3
+    finally:
+        net.encoder = sound
