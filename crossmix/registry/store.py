@@ -8,7 +8,6 @@ that serves, `previous` the champion before it. Every change of champion leaves 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Self
@@ -272,32 +271,9 @@ class Registry:
         Returns:
             What takes a point: `update` within `phase`, and numbers by name.
         """
-        away = False
-
-        def attempt(call: Callable[[], Any]) -> Any:
-            nonlocal away
-            if away:
-                return None
-            try:
-                return call()
-            except Exception as error:  # MLflow's stores raise their own kinds each
-                away = True
-                logging.getLogger(__name__).warning("registry %s: the learning curve is not live (%s)", self.uri, error)
-                return None
-
-        run_id = attempt(lambda: self._training_run(training, run_name))
-        logged = set(attempt(lambda: learning_curve.logged(self._client, run_id)) or ())
-
-        def listen(point: Mapping[str, Any]) -> None:
-            if point["env_steps"] not in logged:
-                logged.add(point["env_steps"])
-                attempt(lambda: learning_curve.log(self._client, run_id, point))
-
-        try:
+        start = partial(self._training_run, training, run_name)
+        with learning_curve.live(lambda: self._client, start, self.uri) as listen:
             yield listen
-        except BaseException:
-            attempt(lambda: self._client.set_terminated(run_id, "FAILED"))
-            raise
 
     def _training_run(self, training: str, run_name: str | None) -> str:
         with self._locked():
