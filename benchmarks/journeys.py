@@ -2,7 +2,7 @@
 
 Each planted world (`crossmix/journeys/world.py`) has 5,000 users of the generated log's kind and one campaign. The
 log's policy writes 15 exposures a user over 70 days; 60 % of the users are learned from, 20 % stop and calibrate, and
-on the other 20 % every player of `crossmix/journeys/simulate.py` spends the same budget: 20 rounds a day apart, each of
+on the other 20 % every player of `crossmix/journeys/players.py` spends the same budget: 20 rounds a day apart, each of
 one exposure for a tenth of the users at the log's mean cost. `--fatigue`: an exposure tires its user of its channel.
 
 Counted is expected revenue per cost. Intervals are 95 %, Student's over worlds; a lead is paired by world. `agreement`
@@ -28,20 +28,19 @@ from crossmix.journeys.learn import train
 from crossmix.journeys.log import Events, Floats
 from crossmix.journeys.measured import of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
-from crossmix.journeys.prepared import Prepared, prepare
-from crossmix.journeys.response import PASS, fit
-from crossmix.journeys.settings import Journeys, Learning
-from crossmix.journeys.simulate import (
-    Played,
+from crossmix.journeys.players import (
     best_for_clickers,
     by_log,
     by_mtorl,
     by_response,
     by_shares,
     initial_policy,
-    play,
     repeat_last,
 )
+from crossmix.journeys.prepared import Prepared, prepare
+from crossmix.journeys.response import PASS, fit
+from crossmix.journeys.settings import Journeys, Learning
+from crossmix.journeys.simulate import Played, play
 from crossmix.journeys.stored import make_mtorl
 from crossmix.journeys.windows import TEST, TRAIN
 from crossmix.journeys.world import World, planted, play_log

@@ -17,20 +17,19 @@ from crossmix.journeys.gates.played import Block
 from crossmix.journeys.log import Events, Floats
 from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
-from crossmix.journeys.prepared import Prepared
-from crossmix.journeys.response import Response
-from crossmix.journeys.simulate import (
+from crossmix.journeys.players import (
     Answers,
-    Player,
     best_for_clickers,
     by_log,
     by_mtorl,
     by_response,
     by_shares,
     initial_policy,
-    play,
     repeat_last,
 )
+from crossmix.journeys.prepared import Prepared
+from crossmix.journeys.response import Response
+from crossmix.journeys.simulate import Player, play
 from crossmix.journeys.windows import TEST, TRAIN
 from crossmix.journeys.world import FATIGUE, World, fitted, planted, play_log
 

@@ -10,19 +10,17 @@ import pytest
 from crossmix.journeys.allocate import Chosen
 from crossmix.journeys.log import Events
 from crossmix.journeys.measured import of_users, worth_of_conversions
-from crossmix.journeys.simulate import (
-    Player,
-    Round,
+from crossmix.journeys.players import (
     best_for_clickers,
     by_log,
     by_mtorl,
     by_response,
     by_shares,
     initial_policy,
-    play,
     read,
     repeat_last,
 )
+from crossmix.journeys.simulate import Player, Round, play
 from crossmix.journeys.windows import TEST, TRAIN
 from tests.support.journeys_run import learned, mtorl
 

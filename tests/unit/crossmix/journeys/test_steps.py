@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.declared import steps
 from crossmix.artifacts import GateTable, JourneysJudged, JourneysTrained, TaskJudged
 from crossmix.config import load
 from crossmix.journeys import bundled
 from crossmix.journeys.prepared import read_log
+from crossmix.journeys.step_train import train
 from crossmix.journeys.windows import TEST, TRAIN, VALIDATION
 from crossmix.report.inputs import ReportInputs
 from crossmix.report.page import render
 from crossmix.schema import Dataset
 from tests.support.journeys_run import SMALL, Ran, chain
+from tests.support.recorded_config import covers, recorded
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,19 @@ def test_the_demo_log_s_channel_is_independent_of_the_user_so_that_imitation_has
 def test_the_best_users_of_the_demo_log_click_far_more_than_all(ran: Ran) -> None:
     """1.8 times on the whole log; here on some 500 users, whose ratio has a deviation of about 0.1."""
     assert 1.4 < JourneysJudged.load(ran.evaluation).best_users < 2.3
+
+
+def test_the_train_step_declares_what_it_reads(ran: Ran, tmp_path: Path) -> None:
+    few = ("journeys.most_users=300", "journeys.learning.epochs=1")
+    config, reads = recorded(load("laptop", [*SMALL, *few]))
+    reads.clear()
+    for name in ("out", "work"):
+        (tmp_path / name).mkdir()
+    train(config, ran.dataset, tmp_path / "out", tmp_path / "work")
+    step = steps(task="journeys")["train"]
+    assert not [key for key in reads if not any(covers(one, key) for one in (*step.settings, *step.aside))]
+    unread = [one for one in step.settings if not any(covers(one, key) for key in reads)]
+    assert set(unread) <= {"task", "journeys.mtorl", "journeys.learning"}, "sections are handed on, and read in there"
 
 
 def test_the_report_tells_of_players_and_journeys(ran: Ran, tmp_path: Path) -> None:
