@@ -17,7 +17,7 @@ from crossmix.schema import Dataset
 
 
 def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrained:
-    """Write journeys.pt and journeys_trained.json into `out` (exists, empty).
+    """Write journeys.json, journeys.safetensors and journeys_trained.json into `out` (exists, empty).
 
     Args:
         dataset: what the ingest step wrote.

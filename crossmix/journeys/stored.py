@@ -1,7 +1,9 @@
-"""What the train step leaves: response model and MTORL as files of tensors, which nobody has to unpickle."""
+"""What the train step leaves: response model and MTORL, numbers as safetensors beside a header of JSON."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from crossmix import files
+from crossmix.artifacts.networks import load_tensors, save_tensors
 from crossmix.journeys.head import Head
 from crossmix.journeys.layout import Layout
 from crossmix.journeys.log import JourneyError
@@ -17,46 +21,54 @@ from crossmix.journeys.response import Net, Response
 from crossmix.journeys.settings import Journeys
 from crossmix.journeys.windows import Scaler
 
-FILE = "journeys.pt"
+HEADER, TENSORS = "journeys.json", "journeys.safetensors"
 
 
 def save(response: Response, mtorl: Mtorl, folder: Path) -> Path:
-    """Write journeys.pt; its path."""
-    content = {
-        "net": response.net.state_dict(),
-        "mtorl": mtorl.state_dict(),
-        "layout": response.layout.to_dict(),
-        "window": response.window,
-        "mean": torch.from_numpy(response.scaler.mean_F),
-        "deviation": torch.from_numpy(response.scaler.deviation_F),
-        "otherwise": torch.from_numpy(response.otherwise_C),
-        "heads": [_plain(head) for head in (*response.heads, *response.prior)],
+    """Write journeys.json and journeys.safetensors; the latter's path."""
+    heads = (*response.heads, *response.prior)
+    tensors = {f"net.{name}": one for name, one in response.net.state_dict().items()}
+    tensors |= {f"mtorl.{name}": one for name, one in mtorl.state_dict().items()}
+    arrays = {
+        "mean": response.scaler.mean_F,
+        "deviation": response.scaler.deviation_F,
+        "otherwise": response.otherwise_C,
     }
-    torch.save(content, folder / FILE)
-    return folder / FILE
+    for number, head in enumerate(heads):
+        arrays |= {f"heads.{number}.{name}": one for name, one in _values(head).items() if isinstance(one, np.ndarray)}
+    save_tensors(folder / TENSORS, tensors | {name: torch.from_numpy(one) for name, one in arrays.items()})
+    numbers = [{name: one for name, one in _values(head).items() if not isinstance(one, np.ndarray)} for head in heads]
+    files.write_json(
+        folder / HEADER, {"layout": response.layout.to_dict(), "window": response.window, "heads": numbers}
+    )
+    return folder / TENSORS
 
 
 def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
-    """Read journeys.pt, trained with these settings.
+    """Read what `save` wrote, trained with these settings.
 
     Raises:
-        JourneyError: the file is missing, or was trained with others.
+        JourneyError: a file is missing, or was trained with others.
     """
     try:
-        content = torch.load(folder / FILE, weights_only=True)
-        layout = Layout.from_dict(content["layout"])
+        told = json.loads((folder / HEADER).read_text())
+        tensors = load_tensors(folder / TENSORS)
+        layout = Layout.from_dict(told["layout"])
         net = Net(layout.size, len(layout.channels), settings, (0.5, 0.5))
-        net.load_state_dict(content["net"])
+        net.load_state_dict(_part(tensors, "net."))
         mtorl = make_mtorl(layout, settings)
-        mtorl.load_state_dict(content["mtorl"])
-    except (OSError, KeyError, RuntimeError) as error:
-        raise JourneyError(f"{folder / FILE}: cannot be read with these settings ({error}); train anew") from None
-    click, conversion, *prior = (_head(plain) for plain in content["heads"])
-    scaler = Scaler(content["mean"].numpy(), content["deviation"].numpy())
+        mtorl.load_state_dict(_part(tensors, "mtorl."))
+        click, conversion, *prior = (
+            Head(**numbers, **{name: one.numpy() for name, one in _part(tensors, f"heads.{number}.").items()})
+            for number, numbers in enumerate(told["heads"])
+        )
+        scaler = Scaler(tensors["mean"].numpy(), tensors["deviation"].numpy())
+        otherwise_C = tensors["otherwise"].numpy()
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise JourneyError(f"{folder / TENSORS}: cannot be read with these settings ({error}); train anew") from None
     response = Response(
-        net.eval(), layout, scaler, int(content["window"]), (click, conversion), (prior[0], prior[1]),
-        content["otherwise"].numpy(),
-    )  # fmt: skip
+        net.eval(), layout, scaler, int(told["window"]), (click, conversion), (prior[0], prior[1]), otherwise_C
+    )
     return response, mtorl.eval()
 
 
@@ -66,13 +78,9 @@ def make_mtorl(layout: Layout, settings: Journeys) -> Mtorl:
     return Mtorl(layout.size, len(layout.channels), learning.width, learning.dropout, settings.mtorl)
 
 
-def _plain(head: Head) -> dict[str, Any]:
-    values = {item.name: getattr(head, item.name) for item in fields(head)}
-    return {name: torch.from_numpy(one) if isinstance(one, np.ndarray) else one for name, one in values.items()}
+def _values(head: Head) -> dict[str, Any]:
+    return {item.name: getattr(head, item.name) for item in fields(head)}
 
 
-def _head(plain: dict[str, Any]) -> Head:
-    values: dict[str, Any] = {
-        name: one.numpy() if isinstance(one, torch.Tensor) else one for name, one in plain.items()
-    }
-    return Head(**values)
+def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}

@@ -1,21 +1,24 @@
 """A question about a user's journey: parsed from the V1 protocol's JSON and checked; pure.
 
 V1 instance: {"campaign_id", "user_id" and/or "journey": [{"channel", "clicked", "cost", "seconds_ago"}, ...], "costs":
-{channel: cost of one exposure}}. Steps are in the order of time, so that `seconds_ago` never rises. Without `journey`
-the user's sequence is the feature store's; an empty one is asked for the prior.
+{channel: cost of one exposure}}. Steps are in the order of time, so that `seconds_ago` never rises; one whose
+conversion became known says when (`converted_seconds_ago`). An empty journey is asked for the prior; without `journey`
+it is whoever answers who knows the user's exposures, or refuses.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serving.allocation.question import MOST_QUESTIONS, QuestionError
 
 FIELDS = ("campaign_id", "user_id", "journey", "costs")
 STEP = ("channel", "clicked", "cost", "seconds_ago")
+CONVERTED = "converted_seconds_ago"
+"""When an exposure's conversion became known; absent where none did."""
 MOST_STEPS = 1_000
 """Of a journey; more than any model reads."""
 MOST_NAME = 500
@@ -33,7 +36,7 @@ JOURNEY: dict[str, Any] = {
         "journey": {
             "type": "array",
             "maxItems": MOST_STEPS,
-            "description": "exposures so far, the earliest first; absent: the user's in the feature store",
+            "description": "exposures so far, the earliest first; empty: a user without any",
             "items": {
                 "type": "object",
                 "additionalProperties": False,
@@ -48,6 +51,12 @@ JOURNEY: dict[str, Any] = {
                         "description": "of the exposure, currency",
                     },
                     "seconds_ago": {"type": "number", "minimum": 0, "maximum": MOST},
+                    CONVERTED: {
+                        "type": "number",
+                        "minimum": 0,
+                        "maximum": MOST,
+                        "description": "when its conversion became known, at most its seconds_ago; absent: none did",
+                    },
                 },
             },
         },
@@ -71,6 +80,8 @@ class Step:
     cost: float
     """Currency."""
     seconds_ago: float
+    converted_ago: float | None = None
+    """When its conversion became known, seconds ago; `None`: none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ class JourneyQuestion:
     """How messages name it, as instances[0]."""
     user_id: str | None
     journey: tuple[Step, ...] | None
-    """The earliest first; `None`: the feature store's of the user."""
+    """The earliest first; `None`: not sent."""
     costs: Mapping[str, float]
     """Of the next exposure, by channel; of those that are given."""
 
@@ -146,16 +157,24 @@ def _journey(raw: Any, place: Mapping[str, int], where: str) -> tuple[Step, ...]
 def _step(raw: Any, place: Mapping[str, int], where: str) -> Step:
     if not isinstance(raw, Mapping):
         raise QuestionError(f"{where}: {_shown(raw)}; send an object of {', '.join(STEP)}")
-    _known(raw, STEP, where)
+    _known(raw, (*STEP, CONVERTED), where)
     clicked = raw.get("clicked")
     if not isinstance(clicked, bool):
         raise QuestionError(f"{where}.clicked: {_shown(clicked)}; use true or false")
-    return Step(
+    step = Step(
         _channel(raw.get("channel"), place, f"{where}.channel"),
         clicked,
         _amount(raw.get("cost"), f"{where}.cost", "give what the exposure cost, 0 or above"),
         _amount(raw.get("seconds_ago"), f"{where}.seconds_ago", "give how long ago it was, seconds, 0 or above"),
     )
+    if raw.get(CONVERTED) is None:
+        return step
+    ago = _amount(raw[CONVERTED], f"{where}.{CONVERTED}", "give when the conversion became known, seconds ago")
+    if ago > step.seconds_ago:
+        raise QuestionError(
+            f"{where}.{CONVERTED}: {ago:g} before an exposure {step.seconds_ago:g} s ago; a conversion follows it"
+        )
+    return replace(step, converted_ago=ago)
 
 
 def _costs(raw: Any, place: Mapping[str, int], where: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.allocation.question import QuestionError
-from serving.protocol.journey_request import JOURNEY, JourneyQuestion, Step, of_instances
+from serving.protocol.journey_request import CONVERTED, JOURNEY, JourneyQuestion, Step, of_instances
 
 CHANNELS = ("search", "social", "video")
 STEP = {"channel": "video", "clicked": True, "cost": 0.5, "seconds_ago": 60}
@@ -31,6 +31,21 @@ def test_a_question_is_read() -> None:
         (Step(2, True, 0.5, 60.0), Step(0, True, 0.5, 5.5)),
         {"search": 0.4, "video": 0.0},
     )
+
+
+def test_a_conversion_says_when_it_became_known() -> None:
+    [got] = read(changed(converted_seconds_ago=2))
+    assert got.journey is not None
+    assert [one.converted_ago for one in got.journey] == [None, 2.0]
+    for ago, says in (
+        (61, "61 before an exposure 60 s ago; a conversion follows it"),
+        (-1, "-1; give when the conversion became known"),
+        (True, "True; give when"),
+        (math.nan, "nan; give when"),
+    ):
+        with pytest.raises(QuestionError) as told:
+            read(changed(converted_seconds_ago=ago))
+        assert str(told.value).startswith(f"instances[0].journey[1].converted_seconds_ago: {says}")
 
 
 def test_a_user_without_a_journey_and_a_journey_without_a_user() -> None:
@@ -125,4 +140,4 @@ def test_whatever_comes_is_read_or_refused(body: Any) -> None:
 
 def test_the_schema_names_what_is_read() -> None:
     assert set(JOURNEY["properties"]) == {"campaign_id", "user_id", "journey", "costs"}
-    assert set(JOURNEY["properties"]["journey"]["items"]["properties"]) == set(STEP)
+    assert set(JOURNEY["properties"]["journey"]["items"]["properties"]) == {*STEP, CONVERTED}

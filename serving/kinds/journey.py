@@ -1,0 +1,163 @@
+"""Journeys by V1 and V2: per channel what a user's next exposure would give, and whether it is worth its price.
+
+A question is `serving.protocol.journey_request`'s. Its channel is the largest value - lambda x cost, and the user is
+allocated to where that is above 0; lambda is the campaign's shadow price as the bundle has it
+(`crossmix.journeys.allocate`). Nothing is explored, so that the channel has probability 1 and log density 0.
+
+V2 inputs are `serving.protocol.journey_tensors`'. Outputs, in the order of `channels` (C): click, conversion and
+the ends of their intervals, cost, value FP64 [B, C]; margin, lambda, log_density FP64 [B]; channel, bundle BYTES [B];
+allocate BOOL [B]; channels BYTES [C].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossmix.journeys.answer import OUTPUTS as PROBABILITIES
+from crossmix.journeys.log import NEVER, Events
+from serving.allocation.question import QuestionError
+from serving.kinds.answering import Answering, Predictions
+from serving.protocol import journey_tensors
+from serving.protocol.journey_request import JourneyQuestion, of_instances
+
+if TYPE_CHECKING:
+    from crossmix.journeys.bundled import JourneyBundle
+
+PER_CHANNEL = (*PROBABILITIES, "cost", "value")
+NUMBERS = ("margin", "lambda", "log_density")
+TEXTS = ("channel", "bundle")
+
+
+class Journeys(Answering):
+    """Answers of a bundle.
+
+    Args:
+        bundle: `crossmix.journeys.bundled.load` gives it.
+        features: not read: the feature store's sequences have neither prices nor times, which the model reads.
+    """
+
+    def __init__(self, bundle: JourneyBundle, features: Path | None = None) -> None:
+        self.bundle = bundle
+
+    def questions(self, payload: Any) -> Sequence[JourneyQuestion]:
+        """The journeys of a body."""
+        asked = of_instances(payload, self.bundle.channels)
+        for one in asked:
+            if one.campaign_id not in self.bundle.prices:
+                known = ", ".join(list(self.bundle.prices)[:20])
+                raise QuestionError(
+                    f"{one.where}.campaign_id: {one.campaign_id[:80]!r} has no prices in this model; use {known}"
+                )
+            if one.journey is None:
+                raise QuestionError(
+                    f"{one.where}.journey: missing; this server keeps no prices and times of users' exposures, which "
+                    "the model reads: send the user's exposures, or [] for a user without any"
+                )
+        return asked
+
+    def answer(self, questions: Sequence[JourneyQuestion]) -> Predictions:
+        """An answer each, all in one pass of the network."""
+        said, channels = self.bundle.answer(events(questions, self.bundle.channels)), self.bundle.channels
+        found = []
+        for row, one in enumerate(questions):
+            prices = self.bundle.prices[one.campaign_id].costing(one.costs, channels)
+            alone = type(said)(*(getattr(said, f"{name}_UC")[row : row + 1] for name in PROBABILITIES))
+            value_C, chosen = prices.value(alone)[0], prices.choose(alone)
+            picked = int(chosen.channel_B[0])
+            rows = [
+                {"channel": name}
+                | {key: float(getattr(alone, f"{key}_UC")[0, at]) for key in PROBABILITIES}
+                | {"cost": prices.cost_C[at], "value": float(value_C[at]), "probability": float(at == picked)}
+                for at, name in enumerate(channels)
+            ]
+            margin, allocate = float(chosen.margin_B[0]), bool(chosen.allocated_B[0])
+            found.append(
+                {
+                    "campaign_id": one.campaign_id,
+                    "user_id": one.user_id,
+                    "channel": channels[picked],
+                    "allocate": allocate,
+                    "margin": margin,
+                    "lambda": prices.shadow,
+                    "currency": prices.currency,
+                    "channels": rows,
+                    "why": _why(rows[picked], prices.shadow, prices.currency, margin, len(one.journey or ())),
+                    "log_density": 0.0,
+                }
+            )
+        return found
+
+    def of_tensors(self, inputs: Mapping[str, Any]) -> Sequence[JourneyQuestion]:
+        """Journeys of V2's inputs."""
+        return self.questions({"instances": journey_tensors.instances(inputs, self.bundle.channels)})
+
+    def outputs(self, predictions: Predictions) -> list[Any]:
+        """A tensor per name."""
+        from kserve import InferOutput
+
+        rows, channels = len(predictions), self.bundle.channels
+        made = [
+            InferOutput(
+                name, [rows, len(channels)], "FP64", [one[name] for said in predictions for one in said["channels"]]
+            )
+            for name in PER_CHANNEL
+        ]
+        made += [InferOutput(name, [rows], "FP64", [said[name] for said in predictions]) for name in NUMBERS]
+        made += [InferOutput(name, [rows], "BYTES", [said[name] for said in predictions]) for name in TEXTS]
+        made.append(InferOutput("allocate", [rows], "BOOL", [said["allocate"] for said in predictions]))
+        made.append(InferOutput("channels", [len(channels)], "BYTES", list(channels)))
+        return made
+
+    def input_types(self) -> list[dict[str, Any]]:
+        """Inputs of V2."""
+        return journey_tensors.input_types(len(self.bundle.channels))
+
+    def output_types(self) -> list[dict[str, Any]]:
+        """As the module says."""
+        channels = len(self.bundle.channels)
+        rows = [(name, "FP64", [-1, channels]) for name in PER_CHANNEL] + [(name, "FP64", [-1]) for name in NUMBERS]
+        rows += [(name, "BYTES", [-1]) for name in TEXTS]
+        rows += [("allocate", "BOOL", [-1]), ("channels", "BYTES", [channels])]
+        return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
+
+    def warm(self) -> None:
+        """Answer once: the first run of a session prepares it."""
+        self.bundle.answer(events([], self.bundle.channels, users=1))
+
+
+def events(asked: Sequence[JourneyQuestion], channels: tuple[str, ...], users: int | None = None) -> Events:
+    """The exposures of every question, a user each, at seconds before now.
+
+    Args:
+        users: how many there are; `None`: a user per question.
+    """
+    steps = [step for one in asked for step in one.journey or ()]
+    count = [len(one.journey or ()) for one in asked]
+    before_R = np.array([step.seconds_ago for step in steps], float)
+    known_R = np.array([-NEVER if step.converted_ago is None else step.converted_ago for step in steps], float)
+    return Events(
+        channels=channels,
+        users=tuple(map(str, range(len(asked) if users is None else users))),
+        user_R=np.repeat(np.arange(len(asked)), count).astype(np.int64),
+        channel_R=np.array([step.channel for step in steps], np.int64),
+        clicked_R=np.array([step.clicked for step in steps], bool),
+        cost_R=np.array([step.cost for step in steps], float),
+        seconds_R=-before_R,
+        converted_R=np.isfinite(known_R),
+        known_R=-known_R,
+        revenue_R=np.zeros(len(steps)),
+        row_R=np.arange(len(steps)),
+    )
+
+
+def _why(row: Mapping[str, Any], shadow: float, currency: str, margin: float, steps: int) -> list[str]:
+    price = f"{row['value']:.4g} - lambda {shadow:.4g} x {row['cost']:.4g} = {margin:.4g} {currency}"
+    said = [f"{row['channel']}: value less price is the largest of all channels, {price}"]
+    said.append("it is above 0: allocated" if margin > 0 else "it is not above 0: money earns more elsewhere")
+    if not steps:
+        said.append("no exposure is known: probabilities are those of first exposures")
+    return said

@@ -1,0 +1,196 @@
+"""Journeys by V1 and V2: what is sent is what the log has of a user, and the choice follows from what is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from crossmix.config import load
+from crossmix.journeys import bundled
+from crossmix.journeys.answer import Prices
+from crossmix.journeys.log import NEVER, Events
+from serving.allocation.question import QuestionError
+from serving.kinds.answering import Predictions
+from serving.kinds.journey import Journeys
+from tests.support.journeys_run import learned
+
+CHANNELS = 10
+PRICES = Prices(currency="credits", cost_C=(2.0,) * 10, worth_click=1.0, worth_conversion_C=(5.0,) * 10, shadow=0.1)
+
+
+@pytest.fixture(scope="module")
+def journeys(tmp_path_factory: pytest.TempPathFactory) -> Journeys:
+    config = load("laptop", ["task=journeys", "journeys.encoder=gru", "journeys.learning.width=16"])
+    prices = {"cheap": replace(PRICES, shadow=0.0), "dear": replace(PRICES, shadow=10.0)}
+    folder = tmp_path_factory.mktemp("journey") / "bundle"
+    made = Journeys(bundled.save(folder, learned().response, config=config, prices=prices, data_digest="d"))
+    made.warm()
+    return made
+
+
+def some_users() -> Events:
+    """Users with several exposures, some of whose conversions are known."""
+    log = learned().log
+    count_U = np.bincount(log.user_R, minlength=len(log.users))
+    chosen_U = np.zeros(len(log.users), bool)
+    chosen_U[np.flatnonzero(count_U > 8)[:12]] = True
+    events = log.of_users(chosen_U)
+    soon_R = (np.arange(len(events)) % 7 == 0) & ~events.converted_R
+    known_R = np.where(soon_R, events.seconds_R + 0.5, events.known_R)
+    return replace(events, converted_R=events.converted_R | soon_R, known_R=known_R)
+
+
+def asked(events: Events) -> tuple[list[int], list[dict[str, Any]]]:
+    """Users, and their questions a second after the last of all exposures."""
+    now, users = events.seconds_R.max() + 1, np.unique(events.user_R)
+    questions = []
+    for user in users:
+        journey = []
+        for row in np.flatnonzero(events.user_R == user):
+            step = {
+                "channel": events.channels[events.channel_R[row]],
+                "clicked": bool(events.clicked_R[row]),
+                "cost": float(events.cost_R[row]),
+                "seconds_ago": float(now - events.seconds_R[row]),
+            }
+            if events.known_R[row] < NEVER:
+                step["converted_seconds_ago"] = max(float(now - events.known_R[row]), 0.0)
+            journey.append(step)
+        questions.append({"campaign_id": "cheap", "user_id": events.users[user], "journey": journey})
+    return users.tolist(), questions
+
+
+def answers(journeys: Journeys, *instances: Any) -> Predictions:
+    return journeys.answer(journeys.questions({"instances": list(instances)}))
+
+
+def test_a_question_says_what_the_log_says(journeys: Journeys) -> None:
+    """The features of a request are training's: the answers are those of the log itself."""
+    events = some_users()
+    assert np.isfinite(events.known_R).sum() > 10
+    users, questions = asked(events)
+    meant = journeys.bundle.answer(events)
+    for user, said in zip(users, answers(journeys, *questions), strict=True):
+        for name in ("click", "click_low", "click_high", "conversion", "conversion_low", "conversion_high"):
+            got = [one[name] for one in said["channels"]]
+            np.testing.assert_allclose(got, getattr(meant, f"{name}_UC")[user], rtol=1e-4, atol=1e-7, err_msg=name)
+
+
+def test_conversions_that_are_known_are_part_of_a_question(journeys: Journeys) -> None:
+    _, questions = asked(some_users())
+    silent = [
+        {**one, "journey": [{k: v for k, v in step.items() if k != "converted_seconds_ago"} for step in one["journey"]]}
+        for one in questions
+    ]
+    pairs = zip(answers(journeys, *questions), answers(journeys, *silent), strict=True)
+    moved = [abs(one["channels"][0]["click"] - other["channels"][0]["click"]) for one, other in pairs]
+    assert max(moved) > 1e-6
+
+
+def test_the_choice_follows_from_value_and_price(journeys: Journeys) -> None:
+    _, [question, *_] = asked(some_users())
+    costs = {"platform_3": 0.01} if "platform_3" in journeys.bundle.channels else {journeys.bundle.channels[3]: 0.01}
+    [cheap] = answers(journeys, question)
+    [dear] = answers(journeys, {**question, "campaign_id": "dear"})
+    [other] = answers(journeys, {**question, "campaign_id": "dear", "costs": costs})
+    for said, shadow in ((cheap, 0.0), (dear, 10.0), (other, 10.0)):
+        margin = [one["value"] - shadow * one["cost"] for one in said["channels"]]
+        best = int(np.argmax(margin))
+        assert said["channel"] == journeys.bundle.channels[best]
+        assert said["margin"] == pytest.approx(margin[best])
+        assert said["allocate"] is (margin[best] > 0)
+        assert said["lambda"] == shadow
+        assert [one["probability"] for one in said["channels"]] == [float(at == best) for at in range(CHANNELS)]
+        assert said["log_density"] == 0.0
+        for one in said["channels"]:
+            assert one["value"] == pytest.approx(one["click"] + 5 * one["conversion"])
+            assert one["click_low"] < one["click"] < one["click_high"]
+    assert cheap["allocate"]
+    assert not dear["allocate"]
+    assert other["channel"] == next(iter(costs))
+    assert other["channels"][3]["cost"] == 0.01
+    assert "money earns more elsewhere" in dear["why"][1]
+    assert orjson.loads(orjson.dumps(cheap))["user_id"] == question["user_id"]
+
+
+def test_nobody_gets_the_rates_of_first_exposures(journeys: Journeys) -> None:
+    [said] = answers(journeys, {"campaign_id": "cheap", "journey": []})
+    rate = learned().log.clicked_R.mean()
+    assert 0.5 * rate < np.mean([one["click"] for one in said["channels"]]) < 1.5 * rate
+    assert said["why"][-1].startswith("no exposure is known")
+
+
+@pytest.mark.parametrize(
+    ("instance", "says"),
+    [
+        (
+            {"campaign_id": "summer", "journey": []},
+            "instances[0].campaign_id: 'summer' has no prices in this model; use cheap, dear",
+        ),
+        ({"campaign_id": "cheap", "user_id": "ann"}, "instances[0].journey: missing; this server keeps no prices and"),
+        ({"campaign_id": "cheap", "journey": [{}]}, "instances[0].journey[0].clicked: missing"),
+    ],
+)
+def test_what_cannot_be_answered_is_named(journeys: Journeys, instance: Any, says: str) -> None:
+    with pytest.raises(QuestionError) as told:
+        journeys.questions({"instances": [instance]})
+    assert str(told.value).startswith(says)
+
+
+def tensors(questions: list[dict[str, Any]], channels: int = CHANNELS) -> dict[str, Any]:
+    """The same questions as V2 has them, padded to the longest."""
+    longest = max(len(one["journey"]) for one in questions)
+
+    def column(name: str, missing: Any, kind: type) -> Any:
+        rows = [[step.get(name, missing) for step in one["journey"]] for one in questions]
+        return np.array([row + [missing] * (longest - len(row)) for row in rows], kind)
+
+    return {
+        "campaign_id": np.array([one["campaign_id"].encode() for one in questions], object),
+        "channel": column("channel", "", object),
+        "clicked": column("clicked", False, bool),
+        "cost": column("cost", 0.0, float),
+        "seconds_ago": column("seconds_ago", 0.0, float),
+        "converted_seconds_ago": column("converted_seconds_ago", np.nan, float),
+        "costs": np.full((len(questions), channels), np.nan),
+    }
+
+
+def test_tensors_say_the_same(journeys: Journeys) -> None:
+    _, questions = asked(some_users())
+    questions[0]["journey"] = questions[0]["journey"][:3]
+    said = [one | {"bundle": "b"} for one in answers(journeys, *questions)]
+    inputs = tensors(questions)
+    got = journeys.answer(journeys.of_tensors(inputs))
+    assert got == [{key: None if key == "user_id" else one[key] for key in one if key != "bundle"} for one in said]
+    outputs = {one.name: one for one in journeys.outputs(said)}
+    assert [one["name"] for one in journeys.output_types()] == list(outputs)
+    assert outputs["value"].shape == [len(questions), CHANNELS]
+    assert outputs["value"].data[:CHANNELS] == [one["value"] for one in said[0]["channels"]]
+    assert outputs["channels"].data == list(journeys.bundle.channels)
+    assert outputs["allocate"].data == [one["allocate"] for one in said]
+    assert {one["name"] for one in journeys.input_types()} == set(inputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"gender": np.zeros(12)}, "inputs.gender: unknown input; use campaign_id, channel"),
+        ({"cost": None}, "inputs.cost: missing; send all of campaign_id, channel, clicked, cost, seconds_ago"),
+        ({"clicked": np.zeros((12, 3))}, "inputs.clicked: float64; send BOOL"),
+        ({"cost": np.zeros((12, 2))}, "inputs.cost: shape [12, 2]; send [12, "),
+        ({"costs": np.zeros((12, 3))}, "inputs.costs: shape [12, 3]; send [12, 10]"),
+        ({"campaign_id": np.array([], object)}, "inputs.campaign_id: no question; send a name each"),
+        ({"campaign_id": np.array([b"\xff"] * 12, object)}, "inputs.campaign_id: not UTF-8; send text"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(journeys: Journeys, change: dict[str, Any], says: str) -> None:
+    _, questions = asked(some_users())
+    inputs = {name: one for name, one in (tensors(questions) | change).items() if one is not None}
+    with pytest.raises(QuestionError) as told:
+        journeys.of_tensors(inputs)
+    assert str(told.value).startswith(says)
