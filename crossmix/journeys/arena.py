@@ -1,7 +1,8 @@
 """Where players meet: test users of a run in a user world, in groups with a budget each.
 
 Of the generated log the world is the planted one and the journeys are the log's own; of another log it is fitted on
-test users, which nothing else was fitted on, and its log is played (semi-synthetic, and said so).
+test users, which nothing else was fitted on; journeys keep their channels, times and costs, clicks are the world's, and
+rounds are the log's median gap apart (semi-synthetic, and said so).
 
 Shapes: U users of a part, K blocks, C channels.
 """
@@ -31,11 +32,9 @@ from crossmix.journeys.prepared import Prepared
 from crossmix.journeys.response import Response
 from crossmix.journeys.simulate import Player, play
 from crossmix.journeys.windows import TEST, TRAIN
-from crossmix.journeys.world import FATIGUE, World, fitted, planted, play_log
+from crossmix.journeys.world import DAY, FATIGUE, World, fitted, planted, redrawn
 
 GENERATED = "demo"
-DAYS = 30.0
-"""Of the log that a fitted world plays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class Ground:
     world: World
     log: Events
     tired_UC: Floats
+    days: float
+    """Between two rounds."""
 
 
 def grounds(config: Config, ready: Prepared, blocks: int, *, fatigue: bool = False, seed: int = 0) -> list[Ground]:
@@ -62,10 +63,12 @@ def grounds(config: Config, ready: Prepared, blocks: int, *, fatigue: bool = Fal
     world = fitted(events, worth_of_conversions(events), rng)
     world = world.tiring() if fatigue else world
     found = []
+    gap_R = np.diff(events.seconds_R)[events.has_next_R[:-1]]
+    days = max(float(np.median(gap_R)) / DAY, 1e-6)
+    log = redrawn(world, events, rng)
     for part in np.array_split(rng.permutation(world.users), blocks):
-        own = world.of(np.sort(part))
-        exposures = max(1, round(len(events) * len(part) / world.users))
-        found.append(Ground(own, *play_log(own, exposures, DAYS, rng)))
+        user = np.sort(part)
+        found.append(Ground(world.of(user), of_users(log, user), np.zeros((len(user), len(world.channels))), days))
     return found
 
 
@@ -77,7 +80,7 @@ def _planted(config: Config, ready: Prepared, part: np.ndarray, number: int, fat
     user = np.array([int(ready.events.users[one].removeprefix("u")) for one in part])
     world = world.on(order).of(user)
     world = world.tiring(FATIGUE) if fatigue else world
-    return Ground(world, of_users(ready.events, part), np.zeros((len(part), len(order))))
+    return Ground(world, of_users(ready.events, part), np.zeros((len(part), len(order))), 1.0)
 
 
 def players(
@@ -120,7 +123,7 @@ def played(config: Config, found: list[Ground], everybody: list[Player], seed: i
                     everybody,
                     budget=budget_of(settings, ground.world.users, float(ground.world.share_C @ ground.world.cost_C)),
                     rounds=settings.rounds,
-                    days=1.0,
+                    days=ground.days,
                     seed=seed + number,
                 )
             )

@@ -122,19 +122,23 @@ def _play(
         click_UC = world.click(everybody, tired_UC)
         question = Round(events, world.cost_C, pace, left, rounds - number, choices)
         if player is None:
-            chosen, pace = priced(click_UC * conversion_UC * world.value_C, question)
+            chance_UC = click_UC * conversion_UC + (1 - click_UC) * world.otherwise_C
+            chosen, pace = priced(chance_UC * world.value_C, question)
         else:
             chosen, pace = player.decide(question)
         user = np.flatnonzero(chosen.allocated_B)
         channel = chosen.channel_B[user]
         spend = float(world.cost_C[channel].sum())
-        p, q = click_UC[user, channel], conversion_UC[user, channel]
-        clicks, revenue = clicks + float(p.sum()), revenue + float((p * q * world.value_C[channel]).sum())
+        p, q, rest = click_UC[user, channel], conversion_UC[user, channel], world.otherwise_C[channel]
+        clicks, revenue = (
+            clicks + float(p.sum()),
+            revenue + float(((p * q + (1 - p) * rest) * world.value_C[channel]).sum()),
+        )
         cost, left, exposures = cost + spend, max(left - spend, 0.0), exposures + len(user)
         # One draw per user and round, whoever is picked: players meet the same luck.
         luck_U2 = draws.random((world.users, 2))
         clicked = luck_U2[user, 0] < p
-        events = _longer(events, user, channel, clicked, clicked & (luck_U2[user, 1] < q), world, now)
+        events = _longer(events, user, channel, clicked, luck_U2[user, 1] < np.where(clicked, q, rest), world, now)
         tired_UC[user, channel] += 1
         pace = None if pace is None else pace.after(spend)
     name = "oracle" if player is None else player.name

@@ -58,6 +58,8 @@ class UserWorld(Protocol):
     @property
     def activity_U(self) -> Floats: ...
     @property
+    def otherwise_C(self) -> Floats: ...
+    @property
     def recovery(self) -> float: ...
 
     def click(self, user_B: Ints, tired_BC: Floats) -> Floats: ...
@@ -83,6 +85,8 @@ class World:
     """Click probability without fatigue."""
     conversion_UC: Floats
     """Conversion probability given a click."""
+    otherwise_C: Floats
+    """Conversion probability of an exposure that was not clicked; some logs have such conversions."""
     fatigue: float = 0.0
     recovery: float = RECOVERY
     """Days."""
@@ -121,6 +125,7 @@ class World:
             share_C=share / share.sum(),
             click_UC=self.click_UC[:, order],
             conversion_UC=self.conversion_UC[:, order],
+            otherwise_C=self.otherwise_C[order],
         )
 
     def tiring(self, fatigue: float = FATIGUE, recovery: float = RECOVERY) -> World:
@@ -152,6 +157,7 @@ def planted(demo: Demo, *, campaign: int = 0) -> World:
         activity_U=made.activity_U,
         click_UC=np.minimum(click_UC, CEILING),
         conversion_UC=np.minimum(made.cvr_CP[campaign] * conversion_U[:, None], CEILING),
+        otherwise_C=np.zeros(len(cost_C)),
     )
 
 
@@ -180,7 +186,8 @@ def play_log(world: UserWorld, exposures: int, days: float, rng: np.random.Gener
         at_U[user] = seconds_N[row]
         here = np.arange(len(user)), channel_N[row]
         clicked_N[row] = draw_N[row] < world.click(user, tired_UC[user])[here]
-        converted_N[row] = clicked_N[row] & (again_N[row] < world.conversion(user)[here])
+        chance = np.where(clicked_N[row], world.conversion(user)[here], world.otherwise_C[channel_N[row]])
+        converted_N[row] = again_N[row] < chance
         tired_UC[user, channel_N[row]] += 1
     tired_UC *= np.exp(-(days * DAY - at_U) / DAY / world.recovery)[:, None]
     log = Events(
@@ -199,13 +206,29 @@ def play_log(world: UserWorld, exposures: int, days: float, rng: np.random.Gener
     return log, tired_UC
 
 
+def redrawn(world: UserWorld, log: Events, rng: np.random.Generator) -> Events:
+    """The same exposures of the world's users, with clicks and conversions as the world has them, nobody tired."""
+    user = np.unique(log.user_R, return_inverse=True)[1]
+    here = np.arange(len(log)), log.channel_R
+    clicked_R = rng.random(len(log)) < world.click(user, np.zeros((len(log), len(world.channels))))[here]
+    chance_R = np.where(clicked_R, world.conversion(user)[here], world.otherwise_C[log.channel_R])
+    converted_R = rng.random(len(log)) < chance_R
+    return replace(
+        log,
+        clicked_R=clicked_R,
+        converted_R=converted_R,
+        known_R=np.where(converted_R, log.seconds_R, NEVER),
+        revenue_R=np.where(converted_R, world.value_C[log.channel_R], 0.0),
+    )
+
+
 def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
     """A semi-synthetic world of a log's users: give it users that nothing else is fitted or judged on.
 
     A click's log-odds are b_c + s z_u + r z_uc with standard normal z; b, s and r are found by EM, the posterior of
     every user integrated on a grid (penalised modes would halve r where a user saw a channel a few times). A user of
-    the world is one draw from the posterior of a real user: posterior means would be too alike. Conversions given a
-    click have a rate per channel, shrunken towards the mean of all. No fatigue is fitted.
+    the world is one draw from the posterior of a real user: posterior means would be too alike. Conversions have a
+    rate per channel, with a click and without; the first is shrunken towards the mean of all. No fatigue is fitted.
 
     Raises:
         WorldError: fewer than `LEAST_EXPOSURES`, or nobody clicked, or everybody did.
@@ -229,7 +252,8 @@ def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
         s, r = float(np.sqrt(s2 / U)), float(np.sqrt(r2 / (U * C)))
     odds_UC = np.concatenate([_drawn(shown_UC[at], clicks_UC[at], b_C, s, r, rng) for at in _blocks(U)])
     clicks_C, shown_C = clicks_UC.sum(0), shown_UC.sum(0)
-    converted_C = np.bincount(log.channel_R, log.converted_R, C)
+    converted_C = np.bincount(log.channel_R, log.converted_R & log.clicked_R, C)
+    rest_C = np.bincount(log.channel_R, log.converted_R & ~log.clicked_R, C)
     conversion_C = (converted_C + 20 * converted_C.sum() / clicks_C.sum()) / (clicks_C + 20)
     cost_C = np.bincount(log.channel_R, log.cost_R, C) / np.maximum(shown_C, 1)
     return World(
@@ -241,6 +265,7 @@ def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
         activity_U=shown_UC.sum(1) / len(log),
         click_UC=expit(odds_UC),
         conversion_UC=np.broadcast_to(conversion_C, shape).copy(),
+        otherwise_C=rest_C / np.maximum(shown_C - clicks_C, 1),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit, logit
 
 from crossmix.config import Demo
-from crossmix.journeys.world import World, WorldError, fitted, planted, play_log
+from crossmix.journeys.world import World, WorldError, fitted, planted, play_log, redrawn
 from crossmix.sources.demo import generate
 from crossmix.sources.demo_world import world
 
@@ -67,7 +67,8 @@ def test_fatigue_takes_clicks_from_a_channel_shown_before_and_recovers() -> None
     # Two exposures a day apart: the second meets exp(-1/2) of the first, and is counted itself.
     one = World(
         label="one", channels=("a",), cost_C=np.ones(1), value_C=np.ones(1), share_C=np.ones(1), activity_U=np.ones(1),
-        click_UC=np.full((1, 1), 0.5), conversion_UC=np.ones((1, 1)), fatigue=1.0, recovery=2.0,
+        click_UC=np.full((1, 1), 0.5), conversion_UC=np.ones((1, 1)), otherwise_C=np.zeros(1),
+        fatigue=1.0, recovery=2.0,
     )  # fmt: skip
     log, tired = play_log(one, 2, 4.0, np.random.default_rng(1))
     days = np.append(log.seconds_R / 86_400, 4.0)
@@ -82,7 +83,7 @@ def test_the_fitted_world_finds_the_spread_of_users_and_of_their_channels() -> N
     truth = replace(
         planted(SMALL), channels=("a", "b", "c", "d"), cost_C=np.arange(1.0, 5.0), value_C=np.ones(4),
         share_C=np.full(4, 0.25), activity_U=np.full(users, 1 / users), click_UC=click_UC,
-        conversion_UC=np.full((users, 4), 0.2),
+        conversion_UC=np.full((users, 4), 0.2), otherwise_C=np.full(4, 0.02),
     )  # fmt: skip
     log, _ = play_log(truth, users * 40, 30, rng)
     made = fitted(log, truth.value_C, rng)
@@ -95,6 +96,22 @@ def test_the_fitted_world_finds_the_spread_of_users_and_of_their_channels() -> N
     assert (apart - apart.mean(0)).std() == pytest.approx((meant - meant.mean(0)).std(), rel=0.2)
     assert np.corrcoef(odds.ravel(), want.ravel())[0, 1] > 0.6
     assert made.conversion_UC.mean() == pytest.approx(0.2, abs=0.03)
+    np.testing.assert_allclose(made.otherwise_C, 0.02, atol=0.006)
+
+
+def test_a_redrawn_log_keeps_its_exposures_and_clicks_as_the_world_does() -> None:
+    rng = np.random.default_rng(9)
+    made = planted(SMALL)
+    log, _ = play_log(made, 30_000, 20, rng)
+    seen = np.unique(log.user_R)
+    again = redrawn(made.of(seen), log, rng)
+    for name in ("user_R", "channel_R", "seconds_R", "cost_R"):
+        assert np.array_equal(getattr(again, name), getattr(log, name))
+    expected = made.click_UC[log.user_R, log.channel_R]
+    z = (again.clicked_R - expected).sum() / np.sqrt((expected * (1 - expected)).sum())
+    assert abs(z) < 4
+    assert (again.clicked_R != log.clicked_R).any()
+    assert not (again.converted_R & ~again.clicked_R).any()
 
 
 def test_a_world_of_too_little_is_refused() -> None:
