@@ -167,16 +167,20 @@ def mark_of(live: Live) -> Callable[[], Hashable]:
     return mark
 
 
-def keeper_of(live: Live) -> Keeper:
+def keeper_of(live: Live, clock: Callable[[], float] = time.monotonic) -> Keeper:
     """The verdicts of a server's experiments; a variant is a campaign, or `None`, a page of the campaigns, and the id
-    of an experiment, or `None`: the newest."""
+    of an experiment, or `None`: the newest.
+
+    Args:
+        clock: seconds that only grow, by which a verdict is slow.
+    """
 
     def compute(campaign: str | None = None, page: int = 1, experiment: str | None = None) -> dict[str, Any]:
         rails, weights = live.config.serving.guardrails, live.config.reward
         asked = (live.store, experiment or live.experiment.id, live.clock(), rails, weights)
         return verdict.status(*asked, campaign=campaign, page=page)
 
-    return Keeper(compute, mark_of(live), lambda: len(live.campaigns) <= FEW)
+    return Keeper(compute, mark_of(live), lambda: len(live.campaigns) <= FEW, clock)
 
 
 def loop_of(keeper: Keeper) -> Loop:

@@ -26,6 +26,7 @@ from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, JUDGED
 from serving.experiment.compare import figures, own
 from serving.experiment.routes import router
+from serving.experiment.standing import keeper_of
 from serving.experiment.verdict import status
 from serving.http.answers import ExperimentAnswer, GuardrailAnswer
 from tests.support.experiments import DAY, START, assign, deliver, event, make_store, paired_days
@@ -415,7 +416,8 @@ def test_routes(tmp_path: Path) -> None:
         store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall, campaigns={}
     )
     app = FastAPI()
-    app.include_router(router(live))
+    # A verdict takes no time by this clock: each is waited for, however slow the machine (`standing.SLOW_SECONDS`).
+    app.include_router(router(live, keeper_of(live, lambda: 0.0)))
     client = TestClient(app)
     told = client.get("/experiment.json").json()
     assert told["verdict"]["word"] == "policy better"
