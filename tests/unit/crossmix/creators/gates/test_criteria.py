@@ -22,7 +22,11 @@ from crossmix.creators.solve import PlanError, Solution
 from crossmix.creators.worker import Planner
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Gate
 
-SET = ["task=creators", "data.source=demo-creators", "creators.briefs.count=5", "creators.solver.seconds=0.5"]
+SET = [
+    "task=creators", "data.source=demo-creators", "creators.briefs.count=5", "creators.solver.seconds=60",
+    "creators.solver.gap=0.05",
+]  # fmt: skip
+"""A search ends at the bound, and not by a clock that a loaded machine runs against."""
 SETTINGS: Creators = config.load("laptop", SET).creators
 WORLD = generated.demo(2_000, seed=21)
 SOUND = calibration.calibrate(WORLD.catalogue)
