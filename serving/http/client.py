@@ -54,13 +54,45 @@ class Client:
         Raises:
             RefusedError, AwayError.
         """
-        url = "/".join([self.url, *(quote(part, safe="") for part in path)])
+        url = "/".join([self.url, *(quote(part, safe=":") for part in path)])
         content: dict[str, Any] = {} if body is None else {"json": body}
         try:
             reply = httpx.request(method, url, headers=self._headers, params=query, timeout=self._seconds, **content)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise AwayError(str(error) or type(error).__name__) from error
         return _answer(reply)
+
+    def plan(self, brief: Mapping[str, Any]) -> dict[str, Any]:
+        """The plan of a brief, with the bundle and version that made it (`serving.kinds.creators`).
+
+        Args:
+            brief: as brief.yaml holds it. The client's seconds have to exceed those of the solver and its grace.
+
+        Raises:
+            RefusedError, AwayError.
+        """
+        return self._predicted("creators", [{"brief": brief}])[0]
+
+    def journeys(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """An answer per question, in order: whether a user's next exposure is worth its price, and on which channel
+        (`serving.kinds.journey`).
+
+        Args:
+            questions: `campaign_id`, `user_id` and `journey` each, and `costs` where prices differ
+                (`serving.protocol.journey_request`).
+
+        Raises:
+            RefusedError, AwayError.
+        """
+        return self._predicted("journey", questions)
+
+    def _predicted(self, model: str, instances: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """V1's answers to instances, one each."""
+        told = self.ask("POST", ["v1", "models", f"{model}:predict"], body={"instances": list(instances)})
+        found = told.get("predictions") if isinstance(told, dict) else None
+        if not isinstance(found, list) or len(found) != len(instances):
+            raise AwayError(f"model {model}: {repr(told)[:80]}; not one prediction per instance")
+        return found
 
 
 class AsyncClient:
