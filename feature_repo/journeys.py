@@ -142,9 +142,11 @@ def _row(values: Sequence[Any]) -> Exposures | None:
     kinds = [one.WhichOneof("val") for one in values]
     if None in kinds:
         return None
-    *told, known = (tuple(getattr(one, kind).val) for one, kind in zip(values, kinds, strict=True))
+    channel, clicked, cost, seconds, known = (
+        tuple(getattr(one, kind).val) for one, kind in zip(values, kinds, strict=True)
+    )
     # A list of Feast's has no nulls.
-    return Exposures(*told, known=tuple(None if math.isnan(one) else one for one in known))
+    return Exposures(channel, clicked, cost, seconds, tuple(None if math.isnan(one) else one for one in known))
 
 
 def _apply(out: Path, table: pa.Table, channels: Sequence[str]) -> None:

@@ -53,7 +53,7 @@ def instances(inputs: Mapping[str, Any], channels: Sequence[str]) -> list[dict[s
     if not rows:
         raise QuestionError("inputs.campaign_id: no question; send a name each, [B]")
     steps = np.shape(inputs["channel"])[1] if sent and np.ndim(inputs["channel"]) == 2 else 0
-    shapes = dict.fromkeys((*STEP, CONVERTED), (rows, steps))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*STEP, CONVERTED), (rows, steps))
     shapes |= {"campaign_id": (rows,), "user_id": (rows,), "costs": (rows, len(channels))}
     read = {name: _checked(name, inputs[name], shapes[name]) for name in inputs}
     return [_instance(read, row, channels) for row in range(rows)]
