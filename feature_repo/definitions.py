@@ -11,7 +11,7 @@ from typing import Any
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
 from feast.data_format import ParquetFormat
-from feast.types import Array, Float32, Int32, String
+from feast.types import Array, Bool, Float32, Float64, Int32, String
 
 from crossmix.state import ALLOCATION
 from feature_repo import sources
@@ -52,19 +52,47 @@ def definitions(encoders: Mapping[str, Mapping[str, Any] | None]) -> list[Any]:
     ]
 
 
+def journey_definitions(channels: Sequence[str]) -> list[Any]:
+    """Everything to apply in a run of task `journeys`, in dependency order.
+
+    Args:
+        channels: names in the order of the log's.
+    """
+    told = {
+        "channel": (Array(String), "of each exposure, the earliest first"),
+        "clicked": (Array(Bool), "whether it was clicked"),
+        "cost": (Array(Float64), "price paid, currency"),
+        "seconds": (Array(Float64), "when it was, seconds since 1970, UTC"),
+        "known": (Array(Float64), "when its conversion became known, likewise; NaN: it has none"),
+    }
+    fields = [Field(name=name, dtype=dtype, description=what) for name, (dtype, what) in told.items()]
+    tags = {"channels": ",".join(channels)}
+    return [ENTITIES["user_id"], _view(sources.JOURNEY_VIEW, fields, sources.JOURNEY_SOURCE, tags)]
+
+
 def _embedding(modality: str, encoder: Mapping[str, Any] | None) -> Field:
     tags = {key: str(value) for key, value in encoder.items()} if encoder else {"name": "missing"}
     width = f"{encoder['dim']} numbers" if encoder else "always null: the log has no such modality"
     return Field(name=modality, dtype=Array(Float32), description=width, tags=tags)
 
 
-def _view(name: str, fields: Sequence[Field]) -> FeatureView:
+def _view(
+    name: str, fields: Sequence[Field], path: str | None = None, tags: Mapping[str, str] | None = None
+) -> FeatureView:
     entities = [ENTITIES[key] for key in sources.KEYS[name]]
     keys = [Field(name=key, dtype=String) for key in sources.KEYS[name]]
     source = FileSource(
         name=f"{name}_source",
-        path=sources.SOURCES[name],
+        path=path or sources.SOURCES[name],
         timestamp_field=sources.TIME,
         file_format=ParquetFormat(),
     )
-    return FeatureView(name=name, entities=entities, ttl=NEVER, schema=[*keys, *fields], source=source, online=True)
+    return FeatureView(
+        name=name,
+        entities=entities,
+        ttl=NEVER,
+        schema=[*keys, *fields],
+        source=source,
+        online=True,
+        tags=dict(tags or {}),
+    )

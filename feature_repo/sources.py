@@ -29,12 +29,15 @@ PLATFORM_VIEW = "platform_statistics"
 CAMPAIGN_VIEW = "campaign_statistics"
 CREATIVE_VIEW = "creative_embeddings"
 USER_VIEW = "user_sequences"
+JOURNEY_VIEW = "user_journeys"
+"""Of a run of task `journeys`, which has no other (`feature_repo.journeys`)."""
 
 KEYS: dict[str, tuple[str, ...]] = {
     PLATFORM_VIEW: ("campaign_id", "arm"),
     CAMPAIGN_VIEW: ("campaign_id", "arm"),
     CREATIVE_VIEW: ("creative_id",),
     USER_VIEW: ("user_id",),
+    JOURNEY_VIEW: ("user_id",),
 }
 """Join keys of each view."""
 
@@ -44,7 +47,9 @@ SOURCES: dict[str, str] = {
     CREATIVE_VIEW: "embeddings/creatives.parquet",
     USER_VIEW: "sources/user_sequences.parquet",
 }
-"""Source of each view, relative to the feature folder."""
+"""Source of each view of a split's run, relative to the feature folder."""
+JOURNEY_SOURCE = "sources/user_journeys.parquet"
+"""Source of `JOURNEY_VIEW`."""
 
 TIME = "event_timestamp"
 

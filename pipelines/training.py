@@ -1,13 +1,14 @@
 """The training pipelines, one per task out of the same components.
 
 split      ingest, features, fusion, market, train, align, gate, meta, register, deploy
-journeys   ingest, train, gate, register
+journeys   ingest, features, train, gate, register
 creators   ingest, train, gate, register
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from kfp import dsl
 
@@ -52,7 +53,17 @@ TRAINING = Pipeline(
 
 def wire_short(call: Call) -> None:
     """Call the steps of a task that learns from its dataset alone; a server follows its registry by itself."""
+    _learn(call, call(ingest).outputs["dataset"])
+
+
+def wire_journeys(call: Call) -> None:
+    """As `wire_short`, with users' exposures in a feature store, which the server of the run asks."""
     dataset = call(ingest).outputs["dataset"]
+    call(features, dataset=dataset)
+    _learn(call, dataset)
+
+
+def _learn(call: Call, dataset: Any) -> None:
     policy = call(train, dataset=dataset).outputs["policy"]
     verdict = call(gate, dataset=dataset, policy=policy)
     with dsl.If(verdict.outputs["Output"] == "passed", name="gates-passed"):
@@ -71,7 +82,7 @@ JOURNEYS = Pipeline(
     task="journeys",
     title="crossmix-journeys",
     description="Learn, prove and register a response model of users' journeys.",
-    wire=wire_short,
+    wire=wire_journeys,
 )
 TRAININGS: Mapping[str, Pipeline] = MappingProxyType({one.task: one for one in (TRAINING, JOURNEYS, CREATORS)})
 """Task to its pipeline."""

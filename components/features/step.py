@@ -1,6 +1,6 @@
 """Features, as declared (`components.declared`)."""
 
-from components.declared import Step
+from components.declared import Step, Task
 
 STEP = Step(
     name="features",
@@ -16,5 +16,12 @@ STEP = Step(
         "limits",
         "window",
         "decay",
+    ),
+    tasks=(
+        Task(
+            name="journeys",
+            core="feature_repo.journeys:build",
+            settings=("data.sequence_length", "journeys.window"),
+        ),
     ),
 )

@@ -59,7 +59,7 @@ class KindChampion:
         known: the kind.
         folder: the server's own; bundles are kept in its folder `kinds`.
         registry: makes the registry's client of this kind; `None`: a server without one.
-        clock: the time from which on a bundle serves.
+        clock: the time from which on a bundle serves, and at which questions are asked.
         features: feature folder, for kinds that read it.
     """
 
@@ -201,7 +201,7 @@ class KindChampion:
         return True
 
     def _serve(self, loaded: Any, version: int, since: float) -> None:
-        answering = self.known.answers(loaded, self.features)
+        answering = self.known.answers(loaded, self.features, self.clock)
         answering.warm()
         self._retire(Held(answering, str(loaded.digest), version, since))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossmix.bundle import BundleError
+from crossmix.clock import Clock, wall
 from crossmix.creators import brief as briefs
 from crossmix.creators import words
 from crossmix.creators.brief import Brief, BriefError
@@ -46,10 +47,10 @@ class Creators(Answering):
 
     Args:
         planner: of the bundle (`crossmix.creators.bundled`).
-        features: not read.
+        features, clock: not read.
     """
 
-    def __init__(self, planner: Planner, features: Path | None = None) -> None:
+    def __init__(self, planner: Planner, features: Path | None = None, clock: Clock = wall) -> None:
         self.planner, self.worker = planner, Worker(planner)
         self._waiting, self._counting = 0, threading.Lock()
 

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crossmix.clock import Clock, wall
 from crossmix.journeys.answer import OUTPUTS as PROBABILITIES
 from crossmix.journeys.log import NEVER, Events
+from feature_repo.journeys import held
 from serving.allocation.question import QuestionError
 from serving.kinds.answering import Answering, Predictions
+from serving.kinds.remembered import Remembered
 from serving.protocol import journey_tensors
 from serving.protocol.journey_request import JourneyQuestion, of_instances
 
@@ -37,11 +40,15 @@ class Journeys(Answering):
 
     Args:
         bundle: `crossmix.journeys.bundled.load` gives it.
-        features: not read: the feature store's sequences have neither prices nor times, which the model reads.
+        features: feature folder. One of a run of task `journeys` has users' exposures, so that a question may leave
+            them out; a split's has neither prices nor times, which the model reads.
+        clock: the time before which those exposures lie.
     """
 
-    def __init__(self, bundle: JourneyBundle, features: Path | None = None) -> None:
-        self.bundle = bundle
+    def __init__(self, bundle: JourneyBundle, features: Path | None = None, clock: Clock = wall) -> None:
+        self.bundle, self.remembered = bundle, None
+        if features is not None and held(features):
+            self.remembered = Remembered(features, bundle.channels, clock)
 
     def questions(self, payload: Any) -> Sequence[JourneyQuestion]:
         """The journeys of a body."""
@@ -52,7 +59,7 @@ class Journeys(Answering):
                 raise QuestionError(
                     f"{one.where}.campaign_id: {one.campaign_id[:80]!r} has no prices in this model; use {known}"
                 )
-            if one.journey is None:
+            if one.journey is None and self.remembered is None:
                 raise QuestionError(
                     f"{one.where}.journey: missing; this server keeps no prices and times of users' exposures, which "
                     "the model reads: send the user's exposures, or [] for a user without any"
@@ -61,9 +68,11 @@ class Journeys(Answering):
 
     def answer(self, questions: Sequence[JourneyQuestion]) -> Predictions:
         """An answer each, all in one pass of the network."""
-        said, channels = self.bundle.answer(events(questions, self.bundle.channels)), self.bundle.channels
+        filled = [(one, None) for one in questions] if self.remembered is None else self.remembered.filled(questions)
+        channels = self.bundle.channels
+        said = self.bundle.answer(events([one for one, _ in filled], channels))
         found = []
-        for row, one in enumerate(questions):
+        for row, (one, whence) in enumerate(filled):
             prices = self.bundle.prices[one.campaign_id].costing(one.costs, channels)
             alone = type(said)(*(getattr(said, f"{name}_UC")[row : row + 1] for name in PROBABILITIES))
             value_C, chosen = prices.value(alone)[0], prices.choose(alone)
@@ -85,7 +94,10 @@ class Journeys(Answering):
                     "lambda": prices.shadow,
                     "currency": prices.currency,
                     "channels": rows,
-                    "why": _why(rows[picked], prices.shadow, prices.currency, margin, len(one.journey or ())),
+                    "why": [
+                        *_why(rows[picked], prices.shadow, prices.currency, margin, len(one.journey or ())),
+                        *([] if whence is None else [whence]),
+                    ],
                     "log_density": 0.0,
                 }
             )

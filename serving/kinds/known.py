@@ -14,6 +14,7 @@ from typing import Any
 
 from crossmix import bundle as bundles
 from crossmix.bundle import BundleError
+from crossmix.clock import Clock, wall
 from serving.kinds.answering import Answering
 
 
@@ -28,7 +29,7 @@ class Known:
     load: str
     """What reads and verifies a bundle, as `module:function` of its folder."""
     answering: str
-    """What answers with what `load` gives, as `module:class` of that and the feature folder."""
+    """What answers with what `load` gives, as `module:class` of that, the feature folder and the clock."""
     task: str
     """`config.task` of the runs that make it."""
 
@@ -37,13 +38,14 @@ class Known:
         bundles.verified(folder, bundles.KINDS[self.kind])
         return _named(self.load, self.kind)(folder)
 
-    def answers(self, loaded: Any, features: Path | None) -> Answering:
+    def answers(self, loaded: Any, features: Path | None, clock: Clock = wall) -> Answering:
         """What answers with a bundle; raises `BundleError` where this version has nothing that does.
 
         Args:
             features: feature folder, where users' sequences are; `None`: there is none.
+            clock: the time at which questions are asked.
         """
-        made: Answering = _named(self.answering, self.kind)(loaded, features)
+        made: Answering = _named(self.answering, self.kind)(loaded, features, clock)
         return made
 
 

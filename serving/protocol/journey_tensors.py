@@ -1,8 +1,9 @@
 """Questions about journeys as V2 tensors: what they become of V1, and their names; pure.
 
 Inputs, a row per question (B), a column per exposure (T, the earliest first; "" pads): campaign_id BYTES [B]; channel
-BYTES, clicked BOOL, cost and seconds_ago FP64 [B, T]; where given costs FP64 [B, C] (NaN: the log's mean) and
-converted_seconds_ago FP64 [B, T] (NaN: no conversion).
+BYTES, clicked BOOL, cost and seconds_ago FP64 [B, T]; where given user_id BYTES [B] ("": none), costs FP64 [B, C] (NaN:
+the log's mean) and converted_seconds_ago FP64 [B, T] (NaN: no conversion). With user_id all inputs of exposures may be
+left out together: journeys are then those that whoever answers knows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ BYTES, BOOL, NUMBER = ("BYTES", "OSU"), ("BOOL", "b"), ("FP64", "fiu")
 """Datatype, and the kinds of numpy that serve for it."""
 KINDS = {
     "campaign_id": BYTES,
+    "user_id": BYTES,
     "channel": BYTES,
     "clicked": BOOL,
     "cost": NUMBER,
@@ -43,22 +45,23 @@ def instances(inputs: Mapping[str, Any], channels: Sequence[str]) -> list[dict[s
     for name in inputs:
         if name not in KINDS:
             raise QuestionError(f"inputs.{name[:80]}: unknown input; use {', '.join(KINDS)}")
-    for name in REQUIRED:
+    sent = "user_id" not in inputs or any(name in inputs for name in (*STEP, CONVERTED))
+    for name in REQUIRED if sent else ("campaign_id",):
         if name not in inputs:
             raise QuestionError(f"inputs.{name}: missing; send all of {', '.join(REQUIRED)}")
     rows = len(inputs["campaign_id"]) if np.ndim(inputs["campaign_id"]) else 0
     if not rows:
         raise QuestionError("inputs.campaign_id: no question; send a name each, [B]")
-    steps = np.shape(inputs["channel"])[1] if np.ndim(inputs["channel"]) == 2 else 0
-    shapes = dict.fromkeys((*STEP, CONVERTED), (rows, steps))
-    shapes |= {"campaign_id": (rows,), "costs": (rows, len(channels))}
+    steps = np.shape(inputs["channel"])[1] if sent and np.ndim(inputs["channel"]) == 2 else 0
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*STEP, CONVERTED), (rows, steps))
+    shapes |= {"campaign_id": (rows,), "user_id": (rows,), "costs": (rows, len(channels))}
     read = {name: _checked(name, inputs[name], shapes[name]) for name in inputs}
     return [_instance(read, row, channels) for row in range(rows)]
 
 
 def input_types(channels: int) -> list[dict[str, Any]]:
     """Inputs, for the model's metadata."""
-    shapes = {"campaign_id": [-1], "costs": [-1, channels]}
+    shapes = {"campaign_id": [-1], "user_id": [-1], "costs": [-1, channels]}
     return [
         {"name": name, "datatype": datatype, "shape": shapes.get(name, [-1, -1])}
         for name, (datatype, _) in KINDS.items()
@@ -77,6 +80,16 @@ def _checked(name: str, raw: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _instance(read: Mapping[str, NDArray[Any]], row: int, channels: Sequence[str]) -> dict[str, Any]:
+    given = zip(channels, read["costs"][row], strict=True) if "costs" in read else ()
+    return {
+        "campaign_id": text(read["campaign_id"][row], "campaign_id"),
+        "user_id": (text(read["user_id"][row], "user_id") or None) if "user_id" in read else None,
+        "journey": _journey(read, row) if "channel" in read else None,
+        "costs": {name: float(cost) for name, cost in given if not np.isnan(cost)},
+    }
+
+
+def _journey(read: Mapping[str, NDArray[Any]], row: int) -> list[dict[str, Any]]:
     journey = []
     for at, raw in enumerate(read["channel"][row]):
         if not (name := text(raw, "channel")):
@@ -86,9 +99,4 @@ def _instance(read: Mapping[str, NDArray[Any]], row: int, channels: Sequence[str
         if CONVERTED in read and not np.isnan(read[CONVERTED][row, at]):
             step[CONVERTED] = float(read[CONVERTED][row, at])
         journey.append(step)
-    given = zip(channels, read["costs"][row], strict=True) if "costs" in read else ()
-    return {
-        "campaign_id": text(read["campaign_id"][row], "campaign_id"),
-        "journey": journey,
-        "costs": {name: float(cost) for name, cost in given if not np.isnan(cost)},
-    }
+    return journey

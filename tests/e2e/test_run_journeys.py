@@ -55,7 +55,7 @@ def test_a_killed_training_goes_on_is_registered_and_plays(killed: Path) -> None
     told = json.loads((killed / "summary.json").read_text())
     assert told["registry"] == {"name": "crossmix-journey", "version": 1, "aliases": ["challenger", "champion"]}
     again = run(killed)
-    assert again.stdout.count("reused") == 4
+    assert again.stdout.count("reused") == 5
 
     bundle = bundled.load(killed / "bundle")
     assert bundle.digest == told["bundle"]["sha256"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmix.bundle import BundleError
+from crossmix.clock import Clock, wall
 from crossmix.registry.mlflow_door import RegistryError
 from serving.kinds.answering import Answering, Predictions, instances
 from serving.kinds.known import Known
@@ -90,7 +91,7 @@ class EchoKind(Known):
     def opened(self, folder: Path) -> Loaded:
         return Loaded((folder / "manifest.json").read_text())
 
-    def answers(self, loaded: Any, features: Path | None) -> Answering:
+    def answers(self, loaded: Any, features: Path | None, clock: Clock = wall) -> Answering:
         return Echo(loaded.digest)
 
 

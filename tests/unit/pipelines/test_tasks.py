@@ -36,6 +36,7 @@ def test_every_tasks_pipeline_has_the_steps_that_declare_it() -> None:
         assert (pipeline.task, pipeline.name) == (task, "training")
         assert {step.task for step in pipeline.steps.values()} == {task}
     assert list(TRAININGS["creators"].steps) == ["ingest", "train", "gate", "register"]
+    assert list(TRAININGS["journeys"].steps) == ["ingest", "features", "train", "gate", "register"]
     assert [task for task, one in TRAININGS.items() if one.has_ranks] == [SPLIT]
 
 

@@ -11,15 +11,12 @@ import pytest
 
 from crossmix.config import load
 from crossmix.journeys import bundled
-from crossmix.journeys.answer import Prices
-from crossmix.journeys.log import NEVER, Events
 from serving.allocation.question import QuestionError
-from serving.kinds.answering import Predictions
 from serving.kinds.journey import Journeys
+from tests.support.journeys_asked import PRICES, answers, asked, some_users
 from tests.support.journeys_run import learned
 
 CHANNELS = 10
-PRICES = Prices(currency="credits", cost_C=(2.0,) * 10, worth_click=1.0, worth_conversion_C=(5.0,) * 10, shadow=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -30,42 +27,6 @@ def journeys(tmp_path_factory: pytest.TempPathFactory) -> Journeys:
     made = Journeys(bundled.save(folder, learned().response, config=config, prices=prices, data_digest="d"))
     made.warm()
     return made
-
-
-def some_users() -> Events:
-    """Users with several exposures, some of whose conversions are known."""
-    log = learned().log
-    count_U = np.bincount(log.user_R, minlength=len(log.users))
-    chosen_U = np.zeros(len(log.users), bool)
-    chosen_U[np.flatnonzero(count_U > 8)[:12]] = True
-    events = log.of_users(chosen_U)
-    soon_R = (np.arange(len(events)) % 7 == 0) & ~events.converted_R
-    known_R = np.where(soon_R, events.seconds_R + 0.5, events.known_R)
-    return replace(events, converted_R=events.converted_R | soon_R, known_R=known_R)
-
-
-def asked(events: Events) -> tuple[list[int], list[dict[str, Any]]]:
-    """Users, and their questions a second after the last of all exposures."""
-    now, users = events.seconds_R.max() + 1, np.unique(events.user_R)
-    questions = []
-    for user in users:
-        journey = []
-        for row in np.flatnonzero(events.user_R == user):
-            step = {
-                "channel": events.channels[events.channel_R[row]],
-                "clicked": bool(events.clicked_R[row]),
-                "cost": float(events.cost_R[row]),
-                "seconds_ago": float(now - events.seconds_R[row]),
-            }
-            if events.known_R[row] < NEVER:
-                step["converted_seconds_ago"] = max(float(now - events.known_R[row]), 0.0)
-            journey.append(step)
-        questions.append({"campaign_id": "cheap", "user_id": events.users[user], "journey": journey})
-    return users.tolist(), questions
-
-
-def answers(journeys: Journeys, *instances: Any) -> Predictions:
-    return journeys.answer(journeys.questions({"instances": list(instances)}))
 
 
 def test_a_question_says_what_the_log_says(journeys: Journeys) -> None:
@@ -151,6 +112,7 @@ def tensors(questions: list[dict[str, Any]], channels: int = CHANNELS) -> dict[s
 
     return {
         "campaign_id": np.array([one["campaign_id"].encode() for one in questions], object),
+        "user_id": np.array([one["user_id"].encode() for one in questions], object),
         "channel": column("channel", "", object),
         "clicked": column("clicked", False, bool),
         "cost": column("cost", 0.0, float),
@@ -166,7 +128,9 @@ def test_tensors_say_the_same(journeys: Journeys) -> None:
     said = [one | {"bundle": "b"} for one in answers(journeys, *questions)]
     inputs = tensors(questions)
     got = journeys.answer(journeys.of_tensors(inputs))
-    assert got == [{key: None if key == "user_id" else one[key] for key in one if key != "bundle"} for one in said]
+    assert got == [{key: one[key] for key in one if key != "bundle"} for one in said]
+    nobody = journeys.answer(journeys.of_tensors({name: one for name, one in inputs.items() if name != "user_id"}))
+    assert nobody == [one | {"user_id": None} for one in got]
     outputs = {one.name: one for one in journeys.outputs(said)}
     assert [one["name"] for one in journeys.output_types()] == list(outputs)
     assert outputs["value"].shape == [len(questions), CHANNELS]
@@ -179,10 +143,12 @@ def test_tensors_say_the_same(journeys: Journeys) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"gender": np.zeros(12)}, "inputs.gender: unknown input; use campaign_id, channel"),
+        ({"gender": np.zeros(12)}, "inputs.gender: unknown input; use campaign_id, user_id, channel"),
         ({"cost": None}, "inputs.cost: missing; send all of campaign_id, channel, clicked, cost, seconds_ago"),
         ({"clicked": np.zeros((12, 3))}, "inputs.clicked: float64; send BOOL"),
         ({"cost": np.zeros((12, 2))}, "inputs.cost: shape [12, 2]; send [12, "),
+        ({"user_id": np.array([b"ann"], object)}, "inputs.user_id: shape [1]; send [12]"),
+        (dict.fromkeys(("channel", "clicked", "cost", "seconds_ago")), "inputs.channel: missing; send all of"),
         ({"costs": np.zeros((12, 3))}, "inputs.costs: shape [12, 3]; send [12, 10]"),
         ({"campaign_id": np.array([], object)}, "inputs.campaign_id: no question; send a name each"),
         ({"campaign_id": np.array([b"\xff"] * 12, object)}, "inputs.campaign_id: not UTF-8; send text"),
