@@ -265,8 +265,8 @@ def serve(
     """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
     with readable_errors():
         from crossmix.config import ConfigError
+        from pipelines.cli.serve import Start, serve_alone, serve_kinds, task_of
         from pipelines.cli.serve import serve as run_server
-        from pipelines.cli.serve import serve_kinds, task_of
         from pipelines.cli.serve_registry import start_of
         from serving.app import Settings
 
@@ -286,7 +286,10 @@ def serve(
             serve_kinds(out, settings, folder, set_ or (), lambda line: print(line, flush=True))
             return
         start = start_of(out, registry, settings, folder, settings_file, set_ or ())
-        run_server(start, settings, lambda line: print(line, flush=True))
+        if isinstance(start, Start):
+            run_server(start, settings, lambda line: print(line, flush=True))
+        else:
+            serve_alone(start, settings, lambda line: print(line, flush=True))
 
 
 @app.command()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crossmix.registry.refusing import RefusingRegistry
     from crossmix.registry.store import Registry
     from serving.app import Settings
+    from serving.kinds.alone import Alone
     from serving.kinds.champion import KindChampion
     from serving.live.beside import Beside
     from serving.live.champion import Champion
@@ -178,9 +179,8 @@ def serve_kinds(
         ConfigError: settings that cannot run.
     """
     from crossmix.registry.store import Registry
-    from serving import app as server
     from serving.http import logs
-    from serving.kinds.alone import Alone, application
+    from serving.kinds.alone import Alone
 
     config = run_with(out, overrides)
     prepare()
@@ -188,7 +188,14 @@ def serve_kinds(
     logs.write_to()
     features = local.run_steps(out).get("features")
     kinds = kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock, features)
-    alone = Alone(config, kinds)
+    serve_alone(Alone(config, kinds), settings, started)
+
+
+def serve_alone(alone: Alone, settings: Settings, started: Callable[[str], None]) -> None:
+    """Serve the kinds beside the split, without one, until SIGTERM; arguments as `serve`'s."""
+    from serving import app as server
+    from serving.kinds.alone import application
+
     alone.start()
     told = ", ".join(f"{kind} {one.version or 'has no champion yet'}" for kind, one in alone.kinds.items())
     address = f"http://{settings.host}:{settings.port}"

@@ -1,7 +1,8 @@
 """`crossmix serve --registry URI`: a server from the registry alone, as a pod of a cluster starts; no run's folder.
 
 The config comes from the champion's bundle, what a server may change of it (`serve.SERVED`) from a file, `--set` and
-the environment, features from beside the bundle, statistics from Redis. All that is written lies in one folder.
+the environment, features from beside the bundle, statistics from Redis. All that is written lies in one folder. Where
+no champion of the split is registered, but one of another kind, such kinds are served alone (`alone_of`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pipelines.cli.serve import (
     Start,
     check_served,
     clock_for,
+    kinds_of,
     named_in,
     of_run,
     prepare,
@@ -29,6 +31,7 @@ from pipelines.cli.serve import (
 
 if TYPE_CHECKING:
     from serving.app import Settings
+    from serving.kinds.alone import Alone
 
 
 def start_of(
@@ -38,12 +41,20 @@ def start_of(
     folder: Path | None,
     given: Path | None,
     overrides: Sequence[str],
-) -> Start:
+) -> Start | Alone:
     """What a server starts from, of a run's folder `out` or of a registry; raises as `of_run` and `of_registry`."""
     if (out is None) == (registry is None):
         raise ConfigError("OUT, --registry (CROSSMIX_REGISTRY): name the folder of a run or a registry, and not both")
     if registry is not None:
-        return of_registry(registry, settings, folder, given, overrides)
+        from crossmix.registry.mlflow_door import RegistryError
+
+        try:
+            return of_registry(registry, settings, folder, given, overrides)
+        except (ConfigError, RegistryError):  # a server without a split needs neither a database nor Redis
+            alone = alone_of(registry, settings, folder, given, overrides)
+            if alone is None:
+                raise
+            return alone
     if given is not None or out is None:
         raise ConfigError("--settings: it is for --registry; a run has its own config, --set changes it")
     return of_run(out, run_with(out, overrides), settings, folder, overrides)
@@ -116,6 +127,51 @@ def of_registry(
     )
 
 
+def alone_of(
+    uri: str, settings: Settings, state: Path | None, given: Path | None, overrides: Sequence[str] = ()
+) -> Alone | None:
+    """The server of a registry that has a champion of another kind and none of the split; `None`: it is not so.
+
+    Its config is the defaults with what a server may change: several kinds have no one bundle to take it from. While
+    the registry cannot be read, what such a server kept in its folder says which it is.
+
+    Args:
+        uri, state, given, overrides: as `of_registry`'s.
+
+    Raises:
+        ConfigError: settings that cannot run.
+    """
+    from crossmix.registry.mlflow_door import RegistryError
+    from crossmix.registry.store import Registry
+    from serving import app as server
+    from serving.http import logs
+    from serving.kinds.alone import Alone
+
+    if settings.role not in server.ANSWERING:
+        return None
+    values = {} if given is None else settings_in(given)
+    check_served(overrides)
+    config = load("laptop", overrides, {**values, "registry.tracking_uri": uri})
+    own = (state or state_of(settings)).absolute()
+    _writable(own)
+    prepare()
+    logs.write_to()
+    kinds = kinds_of(own, lambda kind: Registry.of(config, own, kind).connected(), clock_for(config), None)
+
+    def registered(kind: str) -> bool:
+        try:
+            Registry.of(config, own, kind).get("champion")
+        except RegistryError:
+            return False
+        return True
+
+    try:
+        there = not registered("split") and any(registered(one.kind) for one in kinds)
+    except Exception:  # MLflow's stores raise their own kinds each
+        there = not (own / "bundles").is_dir() and any(one.kept for one in kinds)
+    return Alone(config, kinds) if there else None
+
+
 def settings_in(file: Path) -> dict[str, Any]:
     """Dotted keys and values of a file of settings: JSON, the config's sections `serving`, `registry` and `online`.
 
@@ -173,4 +229,4 @@ def _writable(folder: Path) -> None:
         raise ConfigError(f"--state {folder}: cannot be written ({error.strerror}); name a folder that can") from None
 
 
-__all__ = ["of_registry", "settings_in", "start_of", "state_of"]
+__all__ = ["alone_of", "of_registry", "settings_in", "start_of", "state_of"]

@@ -1,4 +1,4 @@
-"""The server of a run without a split: the same protocols and the same models of the other kinds, and nothing else.
+"""The server of a run or a registry without a split: the same protocols and models of the other kinds, nothing else.
 
 There is no campaign, no experiment and no feedback here, so that no database is opened. A server of a split answers for
 these kinds too, from the registry that it follows (`serving.app`).
@@ -24,7 +24,7 @@ class Alone:
     """What such a server holds.
 
     Args:
-        config: of the run, with its `serving` section.
+        config: of the run or, from a registry, of the server, with its `serving` section.
         kinds: the champions that it follows.
     """
 
@@ -66,9 +66,7 @@ def application(alone: Alone, settings: Settings) -> Any:
     from serving.protocol.plane import Plane
 
     if settings.role not in ANSWERING:
-        raise ConfigError(
-            f"--role {settings.role}: a run of task {alone.config.task} has no such part; use all or policy"
-        )
+        raise ConfigError(f"--role {settings.role}: a server without a split has no such part; use all or policy")
     settings.check_address()
     registry = ModelRepository()
     for champion in alone.kinds.values():

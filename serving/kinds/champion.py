@@ -129,10 +129,15 @@ class KindChampion:
             if last:
                 held.answering.close()
 
+    @property
+    def kept(self) -> bool:
+        """Whether something served here before, which `start` serves again."""
+        return self._noted.is_file()
+
     def start(self) -> None:
         """Serve what served last, if it still verifies."""
         try:
-            kept = json.loads((self.folder / "serving.json").read_text())
+            kept = json.loads(self._noted.read_text())
             where = self.folder / str(kept["folder"])
             self._serve(self.known.opened(where), int(kept["version"]), float(kept["since"]))
         except (OSError, ValueError, KeyError, TypeError):
@@ -221,7 +226,11 @@ class KindChampion:
 
     def _note(self, version: int, digest: str, since: float) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        files.write_json(self.folder / "serving.json", {"folder": digest[:16], "version": version, "since": since})
+        files.write_json(self._noted, {"folder": digest[:16], "version": version, "since": since})
+
+    @property
+    def _noted(self) -> Path:
+        return self.folder / "serving.json"
 
     def _tidy(self) -> None:
         manifests = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)

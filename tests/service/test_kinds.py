@@ -16,21 +16,35 @@ from starlette.testclient import TestClient
 
 from crossmix import config
 from crossmix.artifacts import RunRecord
+from crossmix.config import ConfigError
 from crossmix.creators import brief as briefs
 from crossmix.creators import bundled, effect, generated
 from crossmix.creators.matrix import check
 from crossmix.registry.store import Registry
 from pipelines.cli import champion as commands
+from pipelines.cli.serve_registry import start_of
 from serving.app import Settings, application
+from serving.http.client import Client, RefusedError
+from serving.kinds.alone import Alone
+from serving.kinds.alone import application as alone_application
 from serving.kinds.champion import KindChampion
 from serving.live.live import Live
 from tests.support import creators
 from tests.support.kinds import ECHO, Echo, FakeRegistry
 from tests.support.served_process import Server
+from tests.support.services import free_port
 from tests.support.serving_run import Run, instance
 
 ONE, TWO = "1" * 64, "2" * 64
 WORD = {"instances": [{"word": "a"}]}
+BRIEF: dict[str, Any] = {
+    "budget": 40_000,
+    "currency": "EUR",
+    "channels": ["instagram", "tiktok"],
+    "phases": ["teaser", "launch"],
+    "tiers": {"head": 500_000, "mid": 50_000, "tail": 0},
+    "rules": [creators.ORDER],
+}
 JOURNEY = {"instances": [{"campaign_id": "c0", "user_id": "ann"}]}
 
 
@@ -177,21 +191,19 @@ def _ask(url: str, body: Any = None) -> tuple[int, Any]:
 
 @pytest.mark.slow
 def test_a_run_of_creators_is_served_planned_and_rolled_back(planned: Run, serve: Callable[..., Server]) -> None:
-    server = serve(planned)
-    brief = {
-        "budget": 40_000,
-        "currency": "EUR",
-        "channels": ["instagram", "tiktok"],
-        "phases": ["teaser", "launch"],
-        "tiers": {"head": 500_000, "mid": 50_000, "tail": 0},
-        "rules": [creators.ORDER],
-    }
+    server, brief = serve(planned), BRIEF
     status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": brief}]})
     assert status == 200, told
     [plan] = told["predictions"]
     chosen = [(one["creator_id"], one["phase"]) for one in plan["choices"]]
     assert check(generated.demo(300, seed=9).catalogue, briefs.of(brief), chosen) == []
     assert (plan["version"], plan["bundle"]) == (2, planned.digests[1])
+    asked = Client(server.url, seconds=240)
+    again = asked.plan(brief)
+    chosen = [(one["creator_id"], one["phase"]) for one in again["choices"]]
+    assert check(generated.demo(300, seed=9).catalogue, briefs.of(brief), chosen) == []
+    with pytest.raises(RefusedError, match="model journey: no champion of kind journey is registered"):
+        asked.journeys(JOURNEY["instances"])
     status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": brief | {"budget": 3}}]})
     assert (status, told["error"].startswith("instances[0].brief.budget: 3 left buys nobody")) == (400, True)
     assert _ask(f"{server.url}/v1/models/journey:predict", JOURNEY)[0] == 503
@@ -205,6 +217,37 @@ def test_a_run_of_creators_is_served_planned_and_rolled_back(planned: Run, serve
     said = commands.promote(planned.out, "2", "better", server.url)
     assert "answers with version 2" in said
     assert server.end() == 0
+
+
+@pytest.mark.slow
+def test_a_registry_of_creators_alone_is_served_also_while_it_is_away(
+    planned: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run's folder, no split, no database: the registry's folder is all there is; then nothing answers there."""
+    there, nobody = Registry.of(planned.config, planned.out).uri, f"http://127.0.0.1:{free_port()}"
+    settings, body = Settings(role="policy"), {"instances": [{"brief": BRIEF}]}
+    monkeypatch.delenv("CROSSMIX_DATABASE", raising=False)
+    monkeypatch.delenv("CROSSMIX_REDIS", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ConfigError, match="CROSSMIX_REDIS: it names no Redis"):
+        start_of(None, nobody, settings, tmp_path / "state", None, ())  # as of a split: nothing was kept
+    for uri, away in ((there, False), (nobody, True)):
+        alone = start_of(None, uri, settings, tmp_path / "state", None, ("serving.watch_seconds=3600",))
+        assert isinstance(alone, Alone)
+        assert alone.config.serving.watch_seconds == 3600
+        alone.start()
+        try:
+            with TestClient(alone_application(alone, settings), base_url="http://localhost") as client:
+                assert set(client.get("/v1/models").json()["models"]) == {"creators", "journey"}
+                [plan] = client.post("/v1/models/creators:predict", json=body).json()["predictions"]
+                assert (plan["version"], plan["bundle"]) == (2, planned.digests[1])
+                assert client.post("/v1/models/policy:predict", json=WORD).status_code == 404
+                trouble = client.get("/serving").json()["kinds"][0]["trouble"]
+                assert (trouble is not None) == away
+        finally:
+            alone.stop()
+    with pytest.raises(ConfigError, match="--role router: it has no predictors"):
+        start_of(None, there, Settings(role="router"), tmp_path / "state", None, ())
 
 
 @pytest.mark.slow

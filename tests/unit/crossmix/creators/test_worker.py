@@ -60,7 +60,7 @@ def test_the_interval_covers_what_plans_give() -> None:
         world = generated.demo(300, seed=900 + seed)
         planner = Planner(world.catalogue, effect.fit(world.catalogue))
         problem = pose(world.catalogue, planner.mean_N, _brief())
-        solution = solve(problem, Solver(seconds=60, gap=0.05))  # the bound ends it, not the clock
+        solution = solve(problem, Solver(seconds=0.2))
         low, high = interval(problem, solution, planner.posterior, 400)
         rng, spread = np.random.default_rng(seed), generated.RESULT_SPREAD
         chance_DN = np.exp(rng.normal(-(spread**2) / 2, spread, (50, len(problem))))
