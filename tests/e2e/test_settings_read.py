@@ -50,7 +50,13 @@ def test_a_recorded_config_tells_leaves_and_nothing_else() -> None:
     assert section.pathwise.updates == load("laptop").train.pathwise.updates
     moved = replace(config, window=3)
     assert moved.gates.latency_ms == 5.0
-    assert reads == {"train.pathwise.updates", "gates.latency_ms", "preset", "decay"}  # `replace` copies bare leaves
+    assert reads == {
+        "train.pathwise.updates",
+        "gates.latency_ms",
+        "preset",
+        "decay",
+        "task",
+    }  # `replace` copies bare leaves
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +135,9 @@ def test_deploy_reads_all_that_it_declares(tmp_path: Path, monkeypatch: pytest.M
 
 
 def undeclared(step: Step, reads: set[str]) -> list[str]:
-    """What a step has read and does not declare."""
-    return sorted(key for key in reads if not any(covers(one, key) for one in (*step.settings, *step.aside)))
+    """What a step has read and does not declare; its task counts by itself (`components.declared.Task`)."""
+    declared = (*step.settings, *step.aside, "task")
+    return sorted(key for key in reads if not any(covers(one, key) for one in declared))
 
 
 def idle(step: Step, reads: set[str]) -> list[str]:
