@@ -59,8 +59,7 @@ def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
         mtorl = make_mtorl(layout, settings)
         mtorl.load_state_dict(_part(tensors, "mtorl."))
         click, conversion, *prior = (
-            Head(**numbers, **{name: one.numpy() for name, one in _part(tensors, f"heads.{number}.").items()})
-            for number, numbers in enumerate(told["heads"])
+            _head(numbers, _part(tensors, f"heads.{number}.")) for number, numbers in enumerate(told["heads"])
         )
         scaler = Scaler(tensors["mean"].numpy(), tensors["deviation"].numpy())
         otherwise_C = tensors["otherwise"].numpy()
@@ -80,6 +79,11 @@ def make_mtorl(layout: Layout, settings: Journeys) -> Mtorl:
 
 def _values(head: Head) -> dict[str, Any]:
     return {item.name: getattr(head, item.name) for item in fields(head)}
+
+
+def _head(numbers: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> Head:
+    values: dict[str, Any] = numbers | {name: one.numpy() for name, one in tensors.items()}
+    return Head(**values)
 
 
 def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
