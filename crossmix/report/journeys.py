@@ -72,8 +72,8 @@ def _told(inputs: ReportInputs) -> Markup:
 
 
 VALUE = SECTIONS.register(
-    Section(name="earned", order=11, title="What players earn", link="Earned", body=_value, tasks=("journeys",))
+    Section(name="earned", order=12, title="What players earn", link="Earned", body=_value, tasks=("journeys",))
 )
 TOLD = SECTIONS.register(
-    Section(name="told", order=52, title="What journeys tell", link="Told", body=_told, tasks=("journeys",))
+    Section(name="told", order=54, title="What journeys tell", link="Told", body=_told, tasks=("journeys",))
 )

@@ -135,7 +135,9 @@ def test_the_papers_sizes_are_the_defaults_and_the_laptops_are_smaller() -> None
     )
     assert (settings.mtorl.tcn_layers, settings.mtorl.norm_layers, settings.mtorl.reward_layers) == (2, 2, 3)
     assert (settings.mtorl.mu, settings.mtorl.dpo, settings.mtorl.beta, settings.mtorl.penalty) == (0.04, 1.4, 0.1, 0.5)
-    assert replace(laptop(), learning=settings.learning) == settings
+    assert replace(laptop(), learning=settings.learning, most_users=settings.most_users) == settings
+    assert laptop().most_users is not None
+    assert laptop().learning.width < settings.learning.width
 
 
 def case() -> tuple[Table, Windows, Windows]:
