@@ -171,6 +171,11 @@ def _check(config: Config) -> None:
     for name in OF_HISTORIES:
         if getattr(data, name) != getattr(Data(), name) and data.source != "spend":
             raise ConfigError(f"data.{name}: source {data.source!r} reads one format; drop the key, it is for spend")
+    models = {name: getattr(config.registry, name) for name in ("model", "journey_model", "creators_model")}
+    for name, model in models.items():
+        other = next((key for key, one in models.items() if one == model and key != name), None)
+        if other is not None:
+            raise ConfigError(f"registry.{name}: {model!r} is registry.{other} too; each kind has a model of its own")
     monitors = declared(PACKAGES["monitor.watch"])
     for name in config.monitor.watch:
         if name not in monitors:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +34,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive
 
 AXES = ("channel", "phase", "tier")
+MOST_NAMES = 50
+"""Channels, phases or tiers of a brief."""
+MOST_CELLS = 1_000
+"""Channels x phases x tiers: the solver's rows and columns are of cells."""
+MOST_RULES = 200
+MOST_CREATORS = 100_000
+"""Of those that must be there, and of those that must not."""
 
 
 class BriefError(ValueError):
@@ -59,7 +66,7 @@ class Order:
     kind: Literal["order"]
     of: Literal["channel", "phase", "tier"]
     """What the names are."""
-    names: Annotated[tuple[Name, ...], Field(min_length=2)]
+    names: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST_NAMES)]
     """From the largest spend to the smallest."""
     channel: Name | None = None
     """Of this channel's cells alone."""
@@ -98,17 +105,17 @@ class Brief:
     """Of budget and prices."""
     category: Name | None = None
     """Creators of this category alone; null: all."""
-    channels: Annotated[tuple[Name, ...], Field(min_length=1)]
-    phases: Annotated[tuple[Name, ...], Field(min_length=1)]
+    channels: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_NAMES)]
+    phases: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_NAMES)]
     """In the order of time."""
-    tiers: Annotated[dict[Name, NonNegative], Field(min_length=1)]
+    tiers: Annotated[dict[Name, NonNegative], Field(min_length=1, max_length=MOST_NAMES)]
     """Least followers of each tier, from the largest down; a creator below the last is not eligible."""
     audience: dict[Name, Positive] = field(default_factory=dict)
     """Effect that each cell of a channel saturates towards; channels without one have the settings' share."""
-    rules: tuple[Rule, ...] = ()
-    must_have: tuple[Name, ...] = ()
+    rules: Annotated[tuple[Rule, ...], Field(max_length=MOST_RULES)] = ()
+    must_have: Annotated[tuple[Name, ...], Field(max_length=MOST_CREATORS)] = ()
     """Creators that every plan has."""
-    forbidden: tuple[Name, ...] = ()
+    forbidden: Annotated[tuple[Name, ...], Field(max_length=MOST_CREATORS)] = ()
     """Creators that no plan has."""
 
     def names(self, axis: str) -> tuple[str, ...]:
@@ -142,9 +149,8 @@ def from_yaml(text: str) -> Brief:
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for at, key in enumerate(keys):
-                if key in keys[:at]:
-                    raise BriefError(f"brief: key {key!r} is there twice; drop one")
+            if (twice := repeated(keys)) is not None:
+                raise BriefError(f"brief: key {twice!r} is there twice; drop one")
             return super().construct_mapping(node, deep)
 
     try:
@@ -187,10 +193,16 @@ def _check(brief: Brief) -> None:
         ("must_have", brief.must_have),
         ("forbidden", brief.forbidden),
     ):
-        twice = [name for at, name in enumerate(names) if name in names[:at]]
-        if twice:
-            raise BriefError(f"brief.{where}: {twice[0]!r} is there twice; drop one")
-    both = [name for name in brief.must_have if name in brief.forbidden]
+        if (twice := repeated(names)) is not None:
+            raise BriefError(f"brief.{where}: {twice!r} is there twice; drop one")
+    cells = len(brief.channels) * len(brief.phases) * len(brief.tiers)
+    if cells > MOST_CELLS:
+        raise BriefError(
+            f"brief.phases: {len(brief.channels)} channels x {len(brief.phases)} phases x {len(brief.tiers)} tiers are "
+            f"{cells:,} cells, a plan has {MOST_CELLS:,} at most; drop some, or write several briefs"
+        )
+    forbidden = frozenset(brief.forbidden)
+    both = [name for name in brief.must_have if name in forbidden]
     if both:
         raise BriefError(f"brief.must_have: {both[0]!r} is forbidden too; drop it from one of the two")
     tiers = list(brief.tiers.items())
@@ -229,6 +241,16 @@ def _check_rule(brief: Brief, where: str, rule: Order | Share) -> None:
         raise BriefError(
             f"{where}: all cells have all of the spend; name a channel, phase or tier, or write of: budget"
         )
+
+
+def repeated(names: Iterable[Any]) -> Any:
+    """The first that is there a second time; `None`: none is."""
+    seen: set[Any] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _short(text: str, most: int = 80) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from crossmix import bundle as bundles
 from crossmix.bundle import BundleError
-from crossmix.config import Config, from_carried
+from crossmix.config import Config, ConfigError, from_carried
 from crossmix.creators.catalogue import Catalogue, Floats, Ints
 from crossmix.creators.effect import Posterior, Predictor
 from crossmix.creators.stored import digest, load_catalogue, load_predictor, save_catalogue, save_predictor
@@ -106,10 +106,10 @@ def load(folder: Path) -> BundledPlanner:
         BundleError: something is missing, changed, of another kind or of another version.
     """
     manifest = bundles.verified(folder, bundles.CREATORS)
-    config = from_carried((folder / "config.json").read_text())
     try:
+        config = from_carried((folder / "config.json").read_text())
         planner = BundledPlanner(folder, manifest, config)
-    except DataError as error:
+    except (DataError, ConfigError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: {error}") from None
     with np.load(folder / PROBE, allow_pickle=False) as probe:
         got_Q = _probed(planner.posterior, probe["row"])

@@ -36,6 +36,10 @@ class PlanError(RuntimeError):
     """No plan was found in time, and none of the rules was shown to forbid all; the message has the remedy."""
 
 
+class NoPlanError(PlanError):
+    """This agent has no plan of this brief, however often it is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Solution:
     """A plan in numbers, and what is known of all others."""

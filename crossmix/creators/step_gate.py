@@ -107,7 +107,13 @@ def halves(catalogue: Catalogue, planner: Planner) -> tuple[Floats, Floats]:
     means = []
     for half_E in (first_E, ~first_E):
         part = replace(catalogue, of_E=catalogue.of_E[half_E], result_E=catalogue.result_E[half_E])
-        means.append(fit(part, planner.effects).posterior(part).mean_N)
+        try:
+            means.append(fit(part, planner.effects).posterior(part).mean_N)
+        except DataError as error:
+            raise DataError(
+                f"past_results: {len(catalogue.result_E)} in all are too few for a run, which plans by one half "
+                f"of them and judges by the other (of a half: {error}); pass more, or plan unjudged: crossmix plan --catalogue"
+            ) from None
     return means[0], means[1]
 
 

@@ -18,7 +18,7 @@ from crossmix.creators.feasible import refuse
 from crossmix.creators.problem import Problem
 from crossmix.creators.relax import RelaxationError, relax
 from crossmix.creators.settings import Solver
-from crossmix.creators.solve import PlanError, Solution, solution_of
+from crossmix.creators.solve import NoPlanError, Solution, solution_of
 from crossmix.creators.walk import Walk, projected, traits
 
 INPUT, OUTPUT = "state", "share"
@@ -54,11 +54,11 @@ def walked(catalogue: Catalogue, problem: Problem, actor: bytes, settings: Solve
     cell_N = projected(problem, walk.money_C)
     spend_C = problem.spend_C(cell_N)
     if not (cell_N >= 0).any() or problem.shortfall(spend_C) > 1e-6 * problem.brief.budget:
-        raise PlanError("the walk found no plan that keeps the rules; plan with creators.agent=solver")
+        raise NoPlanError("the walk found no plan that keeps the rules; plan with creators.agent=solver")
     if (cell_N[problem.must_N] < 0).any():
-        raise PlanError("the walk left out a must-have creator; plan with creators.agent=solver")
+        raise NoPlanError("the walk left out a must-have creator; plan with creators.agent=solver")
     try:
         relaxed = relax(problem, settings.rounds)
     except RelaxationError:
-        raise PlanError("the walk's plan has no bound to be held against; plan with creators.agent=solver") from None
+        raise NoPlanError("the walk's plan has no bound to be held against; plan with creators.agent=solver") from None
     return solution_of(problem, relaxed, cell_N, problem.value(cell_N), start)

@@ -75,6 +75,7 @@ class Worker:
         self._turn = threading.Lock()
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._closed = False
 
     def plan(self, brief: Brief, before: Before | None = None) -> Plan:
         """The plan of a brief; raises what `Planner.plan` raises."""
@@ -101,7 +102,8 @@ class Worker:
             self._running()
 
     def close(self) -> None:
-        """End the process; a later `plan` starts another."""
+        """End the process, for good: who still asks is told so."""
+        self._closed = True
         with self._turn:
             self._end()
 
@@ -117,16 +119,23 @@ class Worker:
         return None if self._process is None else int(self._process.pid)
 
     def _running(self) -> Connection:
+        if self._closed:
+            raise PlanError("the planning process was ended, as another plans now; ask again")
         if self._process is not None and not self._process.is_alive():
             self._end()
         if self._pipe is None:
             # spawn: a fork would copy a server's threads and locks as they are
             context = multiprocessing.get_context("spawn")
             here, there = context.Pipe()
-            self._process = context.Process(target=_serve, args=(there, self._planner), daemon=True)
-            self._process.start()
-            there.close()
-            self._pipe = here
+            process = context.Process(target=_serve, args=(there, self._planner), daemon=True)
+            try:
+                process.start()
+            except OSError as error:  # no room for another process, or none for what it is told
+                here.close()
+                raise PlanError(f"the planning process did not start ({error}); ask again") from None
+            finally:
+                there.close()
+            self._process, self._pipe = process, here
             try:
                 ready = here.poll(120) and here.recv() == "ready"
             except (EOFError, ConnectionResetError):

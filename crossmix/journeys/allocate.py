@@ -133,7 +133,8 @@ def begin(value_BC: Floats, cost_BC: Floats, budget: float, rounds: int) -> Pace
         value_BC, cost_BC: of a batch as a round's will be, as of a log's users.
     """
     cost_BC = np.broadcast_to(cost_BC, value_BC.shape)
-    ratio_BC = value_BC / np.maximum(cost_BC, np.finfo(float).tiny)
+    # What costs nothing is bought at any lambda: it says nothing of where to begin.
+    ratio_BC = np.divide(value_BC, cost_BC, out=np.zeros(value_BC.shape), where=cost_BC > 0)
     low, high = 0.0, float(ratio_BC.max(initial=0.0))
     target = budget / max(rounds, 1)
     for _ in range(60):

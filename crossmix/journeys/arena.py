@@ -15,7 +15,7 @@ import numpy as np
 
 from crossmix.config import Config
 from crossmix.journeys.gates.played import Block
-from crossmix.journeys.log import Events, Floats
+from crossmix.journeys.log import Events, Floats, JourneyError
 from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.players import (
@@ -76,6 +76,12 @@ def _planted(config: Config, ready: Prepared, part: np.ndarray, number: int, fat
     demo = config.data.demo
     world = planted(demo, campaign=number % demo.campaigns)
     # The log may order and group platforms otherwise than the world.
+    for name in ready.events.channels:
+        if name not in world.channels:
+            raise JourneyError(
+                f"data.platform_groups, data.keep_platforms: {name!r} is none of the generated world's channels, of "
+                "which alone the oracle is known; keep them apart"
+            )
     order = [world.channels.index(name) for name in ready.events.channels]
     user = np.array([int(ready.events.users[one].removeprefix("u")) for one in part])
     world = world.on(order).of(user)

@@ -171,9 +171,13 @@ class Scaler:
 
 
 def scaler(layout: Layout, feature_RF: npt.NDArray[np.float32], row_S: Ints) -> Scaler:
-    """Fitted on those steps: pass training users' alone."""
+    """Fitted on those steps: pass training users' alone.
+
+    A feature that never moves there is 0 whatever comes later: nothing was learned of it.
+    """
     scaled_F = np.array([one.scaled for one in layout.fields])
     picked_SF = feature_RF[np.unique(row_S)].astype(float)
     deviation_F = picked_SF.std(axis=0)
     moving_F = scaled_F & (deviation_F > 1e-6)
-    return Scaler(np.where(moving_F, picked_SF.mean(axis=0), 0.0), np.where(moving_F, deviation_F, 1.0))
+    otherwise_F = np.where(scaled_F, np.inf, 1.0)
+    return Scaler(np.where(scaled_F, picked_SF.mean(axis=0), 0.0), np.where(moving_F, deviation_F, otherwise_F))

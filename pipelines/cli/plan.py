@@ -131,7 +131,7 @@ def ask(
     if results is not None:
         given = done.read(results, wanted)
         after = done.after(planner.catalogue, planner.predictor, wanted, given, planner.effects)
-        planner = Planner(after.catalogue, after.predictor, planner.effects, planner.solver)
+        planner = Planner(after.catalogue, after.predictor, planner.effects, planner.solver, planner.actor)
     try:
         found = planner.plan(wanted, None if after is None else after.before)
     except PlanError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from serving.allocation.question import QuestionError
@@ -20,6 +21,19 @@ class Answering:
     Questions are read on the event loop: that has to be quick. They are answered on a thread, where it may take as
     long as it takes.
     """
+
+    pool: Executor | None = None
+    """Threads that answer, where answers take so long that nobody else may wait behind them; `None`: the loop's."""
+
+    def admit(self, questions: Sequence[Any]) -> None:
+        """Called on the event loop before the questions wait for a thread; `leave` is called once for each such call.
+
+        Raises:
+            BusyError: too many wait; `leave` is then not called.
+        """
+
+    def leave(self, questions: Sequence[Any]) -> None:
+        """Called on the event loop when they are answered, or given up."""
 
     def questions(self, payload: Any) -> Sequence[Any]:
         """Questions of a V1 body.

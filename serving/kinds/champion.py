@@ -140,8 +140,10 @@ class KindChampion:
             kept = json.loads(self._noted.read_text())
             where = self.folder / str(kept["folder"])
             self._serve(self.known.opened(where), int(kept["version"]), float(kept["since"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return  # nothing was kept, or it does not verify
+        except FileNotFoundError:
+            return  # nothing was kept
+        except Exception as error:  # whatever a bundle holds, the server starts without it, and asks the registry
+            _log.warning("kind %s: what served last does not serve again (%s)", self.kind, sentence(error))
 
     def refresh(self) -> bool:
         """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
@@ -152,12 +154,14 @@ class KindChampion:
         with self._turn:
             try:
                 self._registry = self._registry or self._make()
-                champion = self._registry.get("champion")
+                try:
+                    champion = self._registry.get("champion")
+                except RegistryError as error:
+                    self._asked = True  # there is none
+                    self._ill(None if self._current is None else f"registry: {sentence(error)}")
+                    return False
                 self._asked = True
                 return self._follow(champion.number, champion.digest)
-            except RegistryError as error:
-                self._asked = True  # there is none
-                self._ill(None if self._current is None else f"registry: {sentence(error)}")
             except Exception as error:  # MLflow's stores raise their own kinds each
                 self._registry = None
                 self._asked = True

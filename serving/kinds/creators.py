@@ -6,8 +6,8 @@ A brief is what `crossmix plan` reads (`crossmix.creators.brief`). The answer is
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from crossmix.clock import Clock, wall
 from crossmix.creators import brief as briefs
 from crossmix.creators import words
 from crossmix.creators.brief import Brief, BriefError
-from crossmix.creators.solve import PlanError
+from crossmix.creators.solve import NoPlanError, PlanError
 from crossmix.creators.worker import Worker
 from crossmix.schema import DataError
 from serving.allocation.question import QuestionError
@@ -52,31 +52,27 @@ class Creators(Answering):
 
     def __init__(self, planner: Planner, features: Path | None = None, clock: Clock = wall) -> None:
         self.planner, self.worker = planner, Worker(planner)
-        self._waiting, self._counting = 0, threading.Lock()
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="plans")  # one process plans, one brief after the other
+        self._waiting = 0
 
     def questions(self, payload: Any) -> Sequence[Asked]:
         """The briefs of a body."""
         found = instances(payload, '{"brief": {"budget": 100000, ...}}', MOST_BRIEFS)
         return [_asked(one, f"instances[{row}]") for row, one in enumerate(found)]
 
+    def admit(self, questions: Sequence[Asked]) -> None:
+        """Count who waits; the first is always let in."""
+        if self._waiting and self._waiting + len(questions) > MOST_WAITING:
+            raise BusyError(f"model creators: {self._waiting} briefs wait already; ask again in a while")
+        self._waiting += len(questions)
+
+    def leave(self, questions: Sequence[Asked]) -> None:
+        """They wait no longer."""
+        self._waiting -= len(questions)
+
     def answer(self, questions: Sequence[Asked]) -> Predictions:
         """A plan each, one after the other."""
-        with self._counting:
-            if self._waiting and self._waiting + len(questions) > MOST_WAITING:
-                raise BusyError(f"model creators: {self._waiting} briefs wait already; ask again in a while")
-            self._waiting += len(questions)
-        left = len(questions)
-        try:
-            predictions = []
-            for one in questions:
-                predictions.append(self._planned(one))
-                left -= 1
-                with self._counting:
-                    self._waiting -= 1
-            return predictions
-        finally:
-            with self._counting:
-                self._waiting -= left
+        return [self._planned(one) for one in questions]
 
     def warm(self) -> None:
         """Start the process that plans; raises `BundleError` where it does not."""
@@ -86,14 +82,17 @@ class Creators(Answering):
             raise BundleError(f"model creators: {error}") from None
 
     def close(self) -> None:
-        """End it."""
+        """End it; who waits for a plan is told to ask again."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
         self.worker.close()
 
     def _planned(self, asked: Asked) -> dict[str, Any]:
         try:
             plan = self.worker.plan(asked.brief)
-        except (BriefError, DataError) as error:
+        except BriefError as error:
             raise QuestionError(f"{asked.where}.{error}") from None
+        except (DataError, NoPlanError) as error:
+            raise QuestionError(f"{asked.where}.brief: {error}") from None
         except PlanError as error:
             raise BusyError(f"model creators: {asked.where}: {error}") from None
         return told(plan) | {"generated": self.planner.catalogue.generated}

@@ -42,7 +42,12 @@ class KindModel(Served):
             answering = held.answering
             try:
                 questions = _read(payload, answering)
-                predictions: Predictions = await asyncio.to_thread(answering.answer, questions)
+                answering.admit(questions)
+                try:
+                    loop = asyncio.get_running_loop()
+                    predictions: Predictions = await loop.run_in_executor(answering.pool, answering.answer, questions)
+                finally:
+                    answering.leave(questions)
             except QuestionError as error:
                 raise InvalidInput(str(error)) from None
             named = [one | {"bundle": held.digest, "version": held.version} for one in predictions]

@@ -103,7 +103,11 @@ def interval(values: Sequence[float], bootstrap: int) -> tuple[float, float, flo
     return float(array.mean()), float(low), float(high)
 
 
+MOST_LEAD = 10.0
+"""A template that rules leave with next to nothing says nothing of how much better a plan is."""
+
+
 def lead_over(played: Sequence[Played], other: str, bootstrap: int) -> tuple[float, float, float]:
-    """Mean ratio of the plan's judged effect over another's, with its interval."""
-    ratios = [one.judged[PLAN] / max(one.judged[other], 1e-12) for one in played]
+    """Mean ratio of the plan's judged effect over another's, with its interval; a ratio counts `MOST_LEAD` at most."""
+    ratios = [one.judged[PLAN] / max(one.judged[other], one.judged[PLAN] / MOST_LEAD, 1e-12) for one in played]
     return interval(ratios, bootstrap)

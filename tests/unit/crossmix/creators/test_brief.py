@@ -150,3 +150,21 @@ def test_a_damaged_brief_is_read_or_told(damage: list[tuple[float, str, int]]) -
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BriefError, match="no such file"):
         briefs.load(tmp_path / "none.yaml")
+
+
+def test_a_brief_of_any_size_is_read_or_refused_at_once() -> None:
+    many = [f"c{n}" for n in range(60_000)]
+    # Compared one by one, these would be two thousand million comparisons.
+    got = briefs.of({**TREE, "must_have": many[:30_000], "forbidden": many[30_000:]})
+    assert (len(got.must_have), got.forbidden[-1]) == (30_000, "c59999")
+    with pytest.raises(BriefError, match=r"brief\.must_have: 'c29999' is there twice; drop one"):
+        briefs.of({**TREE, "must_have": [*many[:30_000], "c29999"]})
+    with pytest.raises(BriefError, match=r"brief\.must_have: 'c7' is forbidden too"):
+        briefs.of({**TREE, "must_have": ["c7"], "forbidden": many})
+    tiers = {f"t{n}": 1_000 - n for n in range(20)}
+    with pytest.raises(
+        BriefError, match=r"brief\.phases: 2 channels x 50 phases x 20 tiers are 2,000 cells, a plan has 1,000"
+    ):
+        briefs.of({**TREE, "phases": [f"p{n}" for n in range(50)], "tiers": tiers})
+    with pytest.raises(BriefError, match=r"brief\.phases: "):
+        briefs.of({**TREE, "phases": [f"p{n}" for n in range(51)]})

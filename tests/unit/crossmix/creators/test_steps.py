@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crossmix.artifacts import CatalogueReport, CreatorsJudged, CreatorsTrained, GateTable, TaskJudged
-from crossmix.creators import bundled, generated
+from crossmix.creators import bundled, effect, generated
 from crossmix.creators.catalogue import write
 from crossmix.creators.step_gate import halves
 from crossmix.creators.stored import load_catalogue, load_predictor
+from crossmix.creators.worker import Planner
 from crossmix.schema import DataError
 from tests.support.creators_run import Ran, chain
 
@@ -88,3 +90,11 @@ def test_a_catalogue_without_results_cannot_be_fitted(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(header + "c1,tiktok,1000,50,0.1,0.9,post,food\n")
     with pytest.raises(DataError, match="past_results: 0 in all; a predictor needs 40 or more"):
         chain(tmp_path, ["data.source=creators", f"data.path={tmp_path / 'c.csv'}"])
+
+
+def test_too_few_past_results_for_two_halves_are_told_with_what_still_plans() -> None:
+    whole = generated.demo(300, seed=4).catalogue
+    few = replace(whole, of_E=whole.of_E[:60], result_E=whole.result_E[:60])
+    planner = Planner(few, effect.fit(few))
+    with pytest.raises(DataError, match=r"past_results: 60 in all are too few for a run.*crossmix plan --catalogue"):
+        halves(few, planner)

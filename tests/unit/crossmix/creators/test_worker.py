@@ -138,3 +138,22 @@ def test_a_worker_that_ends_or_takes_too_long_is_told() -> None:
             with pytest.raises(PlanError, match=says):
                 worker.plan(_brief())
             assert worker.pid is None
+
+
+def test_a_process_that_cannot_begin_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = _planner()
+    with Worker(Planner(of.catalogue, of.predictor, solver=of.solver)) as worker:
+
+        def full(self: object) -> None:
+            raise OSError(11, "Resource temporarily unavailable")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("multiprocessing.context.SpawnProcess.start", full)
+            for _ in range(2):
+                with pytest.raises(PlanError, match=r"did not start .*Resource temporarily unavailable.*; ask again"):
+                    worker.plan(_brief())
+                assert worker.pid is None
+        worker.start()
+        assert worker.pid is not None
+    with pytest.raises(PlanError, match="was ended, as another plans now"):
+        worker.plan(_brief())

@@ -111,3 +111,15 @@ def test_channels_are_drawn_by_their_shares() -> None:
     rows = np.tile([0.2, 0.5, 0.3], (30_000, 1))
     drawn = np.bincount(draw(rows, np.random.default_rng(0)), minlength=3) / len(rows)
     np.testing.assert_allclose(drawn, [0.2, 0.5, 0.3], atol=4 * 0.5 / np.sqrt(30_000))
+
+
+def test_a_free_channel_does_not_set_the_price_of_money() -> None:
+    rng = np.random.default_rng(8)
+    value_BC = rng.exponential(1.0, (2_000, 2))
+    free, paid = begin(value_BC, np.array([0.0, 1.0]), 500.0, 1), begin(value_BC, np.array([1e-9, 1.0]), 500.0, 1)
+    assert 0 < free.shadow < value_BC[:, 1].max()
+    assert free.scale == free.shadow
+    chosen = choose(value_BC, np.array([0.0, 1.0]), free.shadow)
+    assert (chosen.allocated_B & (chosen.channel_B == 1)).sum() == pytest.approx(500, abs=2)
+    assert paid.shadow == pytest.approx(free.shadow, rel=1e-2)
+    assert begin(value_BC, np.zeros(2), 500.0, 1).shadow == 0.0

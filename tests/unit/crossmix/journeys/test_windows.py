@@ -114,3 +114,16 @@ def test_windows_that_cannot_be_are_refused() -> None:
         cut(events(), 3, 4)
     with pytest.raises(JourneyError, match="no user has 42 exposures"):
         drawn(events(), 40, 10, 0)
+
+
+def test_a_feature_that_never_moved_in_training_says_nothing_later() -> None:
+    """As conversions of a log without their times: a network has learned nothing of what it would do with one."""
+    layout = Layout(CHANNELS)
+    at, moving = layout.index("converted"), layout.index("log_gap")
+    feature_RF = np.random.default_rng(3).random((50, layout.size)).astype(np.float32)
+    feature_RF[:40, at] = 0.0
+    scaled_RF = scaler(layout, feature_RF, np.arange(40))(feature_RF)
+    assert feature_RF[40:, at].min() > 0
+    np.testing.assert_array_equal(scaled_RF[:, at], 0.0)
+    assert np.isfinite(scaled_RF).all()
+    assert scaled_RF[:40, moving].std() == pytest.approx(1.0, abs=1e-3)

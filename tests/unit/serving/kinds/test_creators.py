@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,9 @@ from crossmix.creators import brief as briefs
 from crossmix.creators import effect, generated
 from crossmix.creators.matrix import check
 from crossmix.creators.settings import Effects, Solver
-from crossmix.creators.solve import PlanError
+from crossmix.creators.solve import NoPlanError, PlanError
 from crossmix.creators.worker import Planner
+from crossmix.schema import DataError
 from serving.allocation.question import QuestionError
 from serving.kinds import creators as module
 from serving.kinds.answering import BusyError
@@ -93,30 +93,28 @@ def test_what_does_not_come_in_time_is_away_for_now(answering: Creators, monkeyp
 
 def test_who_comes_while_many_wait_is_asked_to_come_again(answering: Creators, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
-    solving, free = threading.Event(), threading.Event()
-
-    def blocked(_: object) -> Any:
-        solving.set()
-        assert free.wait(60)
-        raise PlanError("ended")
-
-    monkeypatch.setattr(answering.worker, "plan", blocked)
     two = answering.questions({"instances": [{"brief": BRIEF}] * 2})
-    told: list[BaseException] = []
-
-    def first() -> None:
-        with pytest.raises(BusyError) as ended:
-            answering.answer(two)
-        told.append(ended.value)
-
-    thread = threading.Thread(target=first)
-    thread.start()
-    assert solving.wait(60)
+    answering.admit(two)
     with pytest.raises(BusyError, match="2 briefs wait already; ask again in a while"):
-        answering.answer(two)
-    free.set()
-    thread.join(60)
-    assert "ended" in str(told[0])
+        answering.admit(two)
+    answering.admit(two[:1])
+    answering.leave(two)
+    answering.admit(two)
+    answering.leave(two)
+    answering.leave(two[:1])
     monkeypatch.setattr(module, "MOST_WAITING", 1)
-    with pytest.raises(BusyError, match="ended"):  # nobody waits any more: it is tried
-        answering.answer(two)
+    answering.admit(two)  # nobody waits: a request of any size is let in
+
+
+def test_no_plan_whatever_is_asked_again_is_the_briefs(answering: Creators, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, says in (
+        (NoPlanError("the walk found no plan that keeps the rules; plan with creators.agent=solver"), "the walk found"),
+        (DataError("category: 'sport' is nobody's"), "category: 'sport'"),
+    ):
+
+        def refused(_: object, error: Exception = error) -> Any:
+            raise error
+
+        monkeypatch.setattr(answering.worker, "plan", refused)
+        with pytest.raises(QuestionError, match=rf"instances\[0\]\.brief: {says}"):
+            answering.answer(answering.questions({"instances": [{"brief": BRIEF}]}))
