@@ -112,7 +112,8 @@ def halves(catalogue: Catalogue, planner: Planner) -> tuple[Floats, Floats]:
         except DataError as error:
             raise DataError(
                 f"past_results: {len(catalogue.result_E)} in all are too few for a run, which plans by one half "
-                f"of them and judges by the other (of a half: {error}); pass more, or plan unjudged: crossmix plan --catalogue"
+                f"of them and judges by the other (of a half: {error}); pass more, or plan unjudged: "
+                "crossmix plan --catalogue"
             ) from None
     return means[0], means[1]
 

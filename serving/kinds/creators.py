@@ -50,6 +50,8 @@ class Creators(Answering):
         features, clock: not read.
     """
 
+    pool: ThreadPoolExecutor
+
     def __init__(self, planner: Planner, features: Path | None = None, clock: Clock = wall) -> None:
         self.planner, self.worker = planner, Worker(planner)
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="plans")  # one process plans, one brief after the other
