@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -72,7 +72,7 @@ class ModelKind:
             value: Any = config
             for part in name.split("."):
                 value = getattr(value, part)
-            parts.append(asdict(value))
+            parts.append(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
         return config_module.digest(parts[0] if len(parts) == 1 else parts)
 
 
@@ -118,7 +118,7 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 load="crossmix.creators.bundled:load",
                 model="serving_creators.py",
                 signature="crossmix.registry.pyfunc:creators_signature",
-                rules=("creators.briefs", "creators.effects", "creators.gates", "creators.solver"),
+                rules=("creators.briefs", "creators.effects", "creators.gates", "creators.solver.rounds"),
                 figure="share_of_bound",
                 label="mean share of the bound",
                 runtime=(*RUNTIME, "scipy"),
