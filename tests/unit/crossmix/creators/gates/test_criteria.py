@@ -14,7 +14,7 @@ from crossmix import config
 from crossmix.config.creators import Creators
 from crossmix.creators import calibration, effect, generated
 from crossmix.creators.gates.case import Case, judged
-from crossmix.creators.gates.played import LEFTOVERS, PLAN, Played, play
+from crossmix.creators.gates.played import LEFTOVERS, MOST_LEAD, PLAN, Played, lead_over, play
 from crossmix.creators.problem import Problem
 from crossmix.creators.reference import template
 from crossmix.creators.sampled import Drawn, draw
@@ -159,3 +159,10 @@ def test_a_slow_planner_is_found_by_processor_time(drawn: tuple[Drawn, ...]) -> 
     limits = replace(SETTINGS, gates=replace(SETTINGS.gates, seconds=0.25))
     slowed = case(drawn[:1], slow, settings=limits)
     assert "creators.seconds" in failing(slowed)
+
+
+def test_a_template_that_rules_leave_with_nothing_does_not_make_the_lead(drawn: tuple[Drawn, ...]) -> None:
+    one = play(WORLD.catalogue, drawn[0], PLANNER.solution, WORLD.effect_N)
+    level = replace(one, judged={PLAN: 5.0, LEFTOVERS: 5.0})
+    empty = replace(one, judged={PLAN: 5.0, LEFTOVERS: 0.0})
+    assert lead_over([level, empty], LEFTOVERS, 100)[0] == pytest.approx((1 + MOST_LEAD) / 2)
