@@ -37,6 +37,11 @@ class Solver:
     """Wall seconds beyond `seconds` after which a worker that has not answered is ended."""
     near: PositiveInt = 70
     """Creators near break-even that are solved whole in a step."""
+    large: tuple[Fraction, PositiveInt] = (0.04, 24)
+    """From which share of the budget on a price is large, and how many large creators are decided together, whole, while
+    all others count in parts."""
+    nodes: PositiveInt = 2_000
+    """Of the tree of that search; it has half of the time that is left."""
     step: Positive = 0.25
     """Wall seconds that the mixed-integer programme of a step may take."""
     steps: tuple[tuple[Fraction, Fraction], ...] = ((0.1, 1.0), (0.05, 1.0), (0.1, 0.5), (0.2, 1.0), (0.05, 0.5))

@@ -126,3 +126,8 @@ def test_rules_that_cannot_hold_have_no_relaxation() -> None:
     floor = {"kind": "share", "of": "budget", "tier": "head", "least": 0.9}
     with pytest.raises(RelaxationError):
         relax(creators.problem(6, 0, budget=500_000, rules=[floor]))
+
+
+def test_it_begins_with_the_best_by_effect_per_cost_where_nobody_is_named() -> None:
+    problem = _large()
+    assert relax(problem, first_J=np.zeros(0, np.int64)).bound == relax(problem).bound
