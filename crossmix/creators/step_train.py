@@ -15,6 +15,7 @@ from crossmix.creators.effect import Predictor, fit
 from crossmix.creators.problem import Problem
 from crossmix.creators.sampled import draw
 from crossmix.creators.stored import load_catalogue, save_predictor
+from crossmix.schema import DataError
 
 PARTS = 20
 """Of a training, whose mean returns are kept."""
@@ -31,7 +32,10 @@ def train(config: Config, dataset: Path, out: Path, work: Path) -> CreatorsTrain
         DataError: too few past results, or hardly a brief that the catalogue can meet.
     """
     catalogue = load_catalogue(dataset)
-    predictor = fit(catalogue, config.creators.effects)
+    try:
+        predictor = fit(catalogue, config.creators.effects)
+    except DataError as error:
+        raise DataError(f"{error}; nothing could be judged. Plan without a run: crossmix plan --catalogue") from None
     save_predictor(predictor, out)
     walk = _walked(config, catalogue, predictor, out, work) if config.creators.agent == "ddpg" else None
     told = CreatorsTrained(
