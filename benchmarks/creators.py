@@ -17,8 +17,8 @@ audiences; plans are judged by true effects and by true audiences, which differ 
 | ddpg, projected     | its matrix projected onto the rules, then as the template with leftovers          |
 
 `of the bound`: expected effect over the bound on all plans. `rules broken`: plans that break one or more. Intervals are
-95 %, by bootstrap over briefs; with `--drawn` over catalogues, of seeds 9900 and on. Cost at equal effect: the smallest budget, by halving, at which the solver's true effect
-reaches the other's.
+95 %, by bootstrap over briefs; with `--drawn` over catalogues, of seeds 9900 and on. Cost at equal effect: the smallest
+budget, by halving, at which the solver's true effect reaches the other's.
 """
 
 from __future__ import annotations
@@ -287,8 +287,8 @@ def drawn(catalogues: int, creators: int) -> dict[str, Any]:
     for seed in range(DRAWN_SEED, DRAWN_SEED + catalogues):
         world = generated.demo(creators, seed)
         planner = Planner(world.catalogue, effect.fit(world.catalogue))
-        briefs_, _ = draw(world.catalogue, planner.mean_N, Creators(briefs=Briefs(count=DRAWN_BRIEFS, seed=seed)))
-        for one in briefs_:
+        posed, _ = draw(world.catalogue, planner.mean_N, Creators(briefs=Briefs(count=DRAWN_BRIEFS, seed=seed)))
+        for one in posed:
             found = gate_play(world.catalogue, one, planner.solution, world.effect_N)
             lead = found.judged[PLAN] / found.judged[LEFTOVERS]
             rows.append((seed, found.share, len(found.broken), lead, found.seconds))

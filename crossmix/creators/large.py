@@ -55,7 +55,9 @@ def whole(problem: Problem, relaxed: Relaxed, share: float, count: int) -> Flags
     return whole_N
 
 
-def large(problem: Problem, relaxed: Relaxed, whole_N: Flags, *, seconds: float, gap: float, nodes: int) -> Large | None:
+def large(
+    problem: Problem, relaxed: Relaxed, whole_N: Flags, *, seconds: float, gap: float, nodes: int
+) -> Large | None:
     """Decide the whole ones, of whom there is one at least, together; `None` where nothing is found in time.
 
     Args:
@@ -124,7 +126,11 @@ def _model(problem: Problem, relaxed: Relaxed, whole_N: Flags) -> _Model:
     count = len(problem.rows.names)
     blocks = [
         (row(sparse.csr_matrix(price_Z), sparse.csr_matrix(np.ones((1, cells))), count=1), [-np.inf], [1.0]),
-        (row(rules @ priced, rules, count=count), -problem.rows.slack_R(problem.spent_C) / money, np.full(count, np.inf)),
+        (
+            row(rules @ priced, rules, count=count),
+            -problem.rows.slack_R(problem.spent_C) / money,
+            np.full(count, np.inf),
+        ),
         (row(once, count=len(whole_W)), must_W, np.ones(len(whole_W))),
     ]
     for sum_C in _points(problem, relaxed):

@@ -20,7 +20,7 @@ from crossmix.creators.settings import Effects
 from crossmix.schema import DataError
 
 LEVEL, OF_FOLLOWERS, OF_RATE, OF_QUALITY, OF_CHANNEL, OF_CONTENT = 1.0, 0.15, 0.25, 0.5, 0.5, 0.25
-"""Deviations of the laws' coefficients: log level, exponents of followers, rate and quality, log of channel, content."""
+"""Deviations of the laws' coefficients: log level; exponents of followers, rate, quality; logs of channel, content."""
 CREATOR, RESULT = 0.7, 0.7
 """Deviations of a creator's log effect from the laws, and of a result's from the creator's own."""
 TOLD = "EFFECT UNKNOWN: no past results; assumed by public laws, in interactions, with a wide interval; no forecast"
@@ -34,7 +34,16 @@ def prior(catalogue: Catalogue) -> Predictor:
     level = np.log(generated.IMPRESSIONS_AT_5000) + law * (10 - np.log(5_000)) - 3
     beta_X = np.asarray([level, law, 0.0, 1.0, 1.0, 0.0, *[0.0] * (3 * zeros[0] + zeros[1])])
     deviation_X = np.asarray(
-        [LEVEL, OF_FOLLOWERS, 0.0, OF_RATE, OF_QUALITY, 0.0, *[OF_CHANNEL, 0.0, 0.0] * zeros[0], *[OF_CONTENT] * zeros[1]]
+        [
+            LEVEL,
+            OF_FOLLOWERS,
+            0.0,
+            OF_RATE,
+            OF_QUALITY,
+            0.0,
+            *[OF_CHANNEL, 0.0, 0.0] * zeros[0],
+            *[OF_CONTENT] * zeros[1],
+        ]
     )
     return Predictor(
         channels=catalogue.channels,

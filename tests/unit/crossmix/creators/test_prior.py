@@ -1,4 +1,4 @@
-"""Public laws in place of past results: what they say in closed form, how little they claim to know, when they are asked."""
+"""Public laws in place of past results: what they say in closed form, how wide their doubt is, when they are asked."""
 
 from dataclasses import replace
 
@@ -40,5 +40,7 @@ def test_it_is_asked_where_there_is_no_result_and_never_beside_some() -> None:
     assert fitted_or_prior(BARE).results == 0
     assert fitted_or_prior(KNOWN).tau == fit(KNOWN).tau
     few = replace(KNOWN, of_E=KNOWN.of_E[:30], result_E=KNOWN.result_E[:30])
-    with pytest.raises(DataError, match="30 in all; a predictor needs 40 or more, 10 are missing; or leave past_results"):
+    with pytest.raises(
+        DataError, match="30 in all; a predictor needs 40 or more, 10 are missing; or leave past_results"
+    ):
         fitted_or_prior(few)

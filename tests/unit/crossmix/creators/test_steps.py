@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from crossmix.artifacts import CatalogueReport, CreatorsJudged, CreatorsTrained, GateTable, TaskJudged
-from crossmix.creators import bundled, effect, generated
+from crossmix.config import load
+from crossmix.creators import bundled, ddpg, effect, generated
 from crossmix.creators.catalogue import Catalogue, write
 from crossmix.creators.step_gate import halves
+from crossmix.creators.step_train import train
 from crossmix.creators.stored import load_catalogue, load_predictor
 from crossmix.creators.worker import Planner
 from crossmix.schema import DataError
-from tests.support.creators_run import Ran, chain
+from tests.support.creators_run import GENERATED, SMALL, Ran, chain
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,35 @@ def test_the_walks_agent_trains_and_plans_without_torch_in_the_bundle(tmp_path: 
     assert briefs.agent == "ddpg"
     for one in briefs.briefs:
         assert one.expected["plan"] <= one.bound * (1 + 1e-9)
+
+
+@pytest.mark.slow
+def test_a_killed_training_of_the_walk_goes_on_and_leaves_the_same_files(
+    ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load("laptop", [*SMALL, GENERATED, "creators.agent=ddpg"])
+    monkeypatch.setattr(ddpg, "EVERY", 4)
+    folders = [tmp_path / name for name in ("whole", "half", "again")]
+    for folder in folders:
+        folder.mkdir()
+    train(config, ran.dataset, folders[0], tmp_path / "none")
+    episode, begun = ddpg._episode, []
+
+    def ended(*arguments: Any) -> float:
+        begun.append(1)
+        if len(begun) == 11:
+            raise KeyboardInterrupt
+        return episode(*arguments)
+
+    monkeypatch.setattr(ddpg, "_episode", ended)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, ran.dataset, folders[1], tmp_path / "work")
+    train(config, ran.dataset, folders[2], tmp_path / "work")
+    assert len(begun) == 11 + 4  # twelve walks, eight of them in the checkpoint
+    names = sorted(file.name for file in folders[0].iterdir())
+    assert names == ["actor.onnx", "predictor.npz", "trained.json"]
+    for name in names:
+        assert (folders[2] / name).read_bytes() == (folders[0] / name).read_bytes()
 
 
 def test_a_run_without_results_is_refused_with_how_many_are_missing_and_what_still_plans(tmp_path: Path) -> None:
