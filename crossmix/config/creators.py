@@ -37,9 +37,9 @@ class Solver:
     """Wall seconds beyond `seconds` after which a worker that has not answered is ended."""
     near: PositiveInt = 70
     """Creators near break-even that are solved whole in a step."""
-    large: tuple[Fraction, PositiveInt] = (0.04, 24)
-    """From which share of the budget on a price is large, and how many large creators are decided together, whole,
-    while all others count in parts."""
+    large: tuple[Fraction, PositiveInt] = (0.04, 12)
+    """From which share of the budget on a price is large, and how many large creators of each channel and tier are
+    decided together, whole, while all others count in parts."""
     nodes: PositiveInt = 2_000
     """Of the tree of that search; it has half of the time that is left."""
     step: Positive = 0.25

@@ -45,11 +45,13 @@ class Large:
     """No plan's effect lies above."""
 
 
-def whole(problem: Problem, relaxed: Relaxed, share: float, count: int) -> Flags:
-    """Who is to be whole, (N,): the must-have ones, and of those who cost `share` of the budget or more the `count`
-    that are worth most at the relaxation's prices."""
+def whole(problem: Problem, relaxed: Relaxed, share: float, each: int) -> Flags:
+    """Who is to be whole, (N,): the must-have ones, and in each class, of those who cost `share` of the budget or more,
+    the `each` that are worth most at the relaxation's prices. In each, for rules hold tiers and channels apart."""
     worth_N = np.where(problem.price_N >= share * problem.budget, relaxed.most_N, -np.inf)
-    most = np.argsort(-worth_N, kind="stable")[:count]
+    order = np.lexsort((-worth_N, problem.class_N))
+    kind_N = problem.class_N[order]
+    most = order[np.arange(len(order)) - np.searchsorted(kind_N, kind_N) < each]
     whole_N = problem.must_N.copy()
     whole_N[most[np.isfinite(worth_N[most])]] = True
     return whole_N

@@ -100,8 +100,9 @@ def relax(problem: Problem, rounds: int = 12, close: float = CLOSE, first_J: Int
         RelaxationError: no solution.
     """
     tangents = [problem.reached_C + step * problem.audience_C for step in GRID]
-    known = first_J is not None and len(first_J) > 0
-    creator_J = np.union1d(first_J, np.flatnonzero(problem.must_N)) if known else _first(problem)
+    if first_J is None or not len(first_J):
+        first_J = _first(problem)
+    creator_J = np.union1d(first_J, np.flatnonzero(problem.must_N))
     best, bound = None, np.inf
     for at in range(rounds):
         solution = _programme(problem, creator_J, tangents)
