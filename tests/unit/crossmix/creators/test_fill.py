@@ -88,12 +88,13 @@ def test_a_must_have_creator_stays() -> None:
 
 
 def test_whats_left_is_spent_by_effect_per_cost_or_by_effect() -> None:
-    for by, first in (("density", lambda p: p.effect_N / p.price_N), ("effect", lambda p: p.effect_N)):
-        problem = creators.problem(9, 4, budget=10**6, audience={"instagram": 1e9, "tiktok": 1e9})
-        dearest = replace(problem, budget=float(problem.price_N[np.argmax(first(problem))]))
-        work = Work(dearest, np.full(len(problem), -1))
+    """Money for either: the small one gives more for its money, the other more."""
+    problem = creators.problem(2, budget=10**6, audience={"instagram": 1e9, "tiktok": 1e9})
+    either = replace(problem, budget=1_000.0, price_N=np.asarray([100.0, 1_000.0]), effect_N=np.asarray([20.0, 100.0]))
+    for by, bought in (("density", [True, False]), ("effect", [False, True])):
+        work = Work(either, np.full(2, -1))
         work.spend(by=by)
-        assert work.cell_N[np.argmax(first(problem))] >= 0
+        assert (work.cell_N >= 0).tolist() == bought
 
 
 def test_whoever_is_dropped_costs_the_least_effect_for_the_shortfall_that_it_ends() -> None:

@@ -52,6 +52,7 @@ def test_one_who_would_be_bought_in_part_is_bought_whole_or_not_at_all() -> None
 
 def test_the_must_have_ones_are_whole_and_bought_whatever_they_cost() -> None:
     problem = creators.problem(9, 2, must_have=["c4"])
+    problem = replace(problem, effect_N=np.where(problem.must_N, 0.01, problem.effect_N))
     relaxed = relax(problem)
     whole_N = whole(problem, relaxed, 1.0, 5)
     assert whole_N.tolist() == problem.must_N.tolist()
@@ -82,3 +83,12 @@ def test_no_time_is_no_answer() -> None:
     problem = creators.problem(9, 0, rules=[creators.ORDER])
     relaxed = relax(problem)
     assert large(problem, relaxed, whole(problem, relaxed, 0.0, 9), seconds=0.0, gap=0.0, nodes=1) is None
+
+
+def test_the_others_give_all_that_they_can() -> None:
+    """Money for all four, one of them whole: nobody's effect is cut."""
+    followers_N, price_N = np.full(4, 10_000.0), np.full(4, 1_000.0)
+    of = creators.catalogue(4, channel_N=np.zeros(4, np.int64), followers_N=followers_N, price_N=price_N)
+    brief = creators.brief(budget=4_000, phases=["launch"], audience={"instagram": 1e6})
+    problem = pose(of, np.asarray([10.0, 9.0, 8.0, 7.0]), brief)
+    assert _decided(problem, 0.25, 1).bound == pytest.approx(34.0, rel=1e-3)
