@@ -150,9 +150,9 @@ class CreatorsGates:
     required: tuple[Name, ...] = ("creators",)
     """Gate names, or prefixes ending before a dot, that must pass."""
     share: Fraction = 0.98
-    """Least mean share of the dual bound over briefs. Of 10 fresh generated catalogues of 2,000 the least was 0.989, the
-    mean 0.995 (`benchmarks/creators_drawn.json`); the template with leftovers spent reaches 0.89, and `agent` ddpg less
-    than this."""
+    """Least mean share of the dual bound over briefs. Of 10 fresh generated catalogues of 2,000 the least was 0.989,
+    the mean 0.995 (`benchmarks/creators_drawn.json`); the template with leftovers spent reaches 0.89, and `agent` ddpg
+    less than this."""
     least_share: Fraction = 0.92
     """Least share of the dual bound of any brief; of 60 on those catalogues the least was 0.965."""
     slope: tuple[Positive, Positive] = (0.9, 1.1)

@@ -21,7 +21,8 @@ from crossmix.creators.catalogue import Catalogue, Floats
 from crossmix.creators.feasible import refuse
 from crossmix.creators.large import large, whole
 from crossmix.creators.problem import Problem, pose
-from crossmix.creators.relax import RelaxationError, relax
+from crossmix.creators.relax import RelaxationError, Relaxed, relax
+from crossmix.creators.settings import Solver
 from crossmix.schema import DataError
 
 PHASES = ("teaser", "launch", "sustain")
@@ -132,12 +133,16 @@ def _met(catalogue: Catalogue, mean_N: Floats, settings: Creators, seed: int, *,
         relaxed = relax(problem, settings.solver.rounds)
     except (InfeasibleError, RelaxationError):
         return None
-    bound, solver = relaxed.bound, settings.solver
-    whole_N = whole(problem, relaxed, *solver.large)
-    if tight and whole_N.any():
-        found = large(problem, relaxed, whole_N, seconds=SECONDS, gap=solver.gap, nodes=solver.nodes)
-        bound = bound if found is None else min(bound, found.bound)
+    bound = _tightened(problem, relaxed, settings.solver) if tight else relaxed.bound
     rng = np.random.default_rng([settings.briefs.seed, seed, 2])
     channels, phases, tiers = problem.matrix.shape
     factor = np.exp(rng.normal(0, settings.briefs.audience_error, (channels, 1, tiers)))
     return Drawn(problem, bound, np.broadcast_to(factor, (channels, phases, tiers)).reshape(-1))
+
+
+def _tightened(problem: Problem, relaxed: Relaxed, solver: Solver) -> float:
+    whole_N = whole(problem, relaxed, *solver.large)
+    if not whole_N.any():
+        return relaxed.bound
+    found = large(problem, relaxed, whole_N, seconds=SECONDS, gap=solver.gap, nodes=solver.nodes)
+    return relaxed.bound if found is None else min(relaxed.bound, found.bound)

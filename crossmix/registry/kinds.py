@@ -116,7 +116,16 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 load="crossmix.creators.bundled:load",
                 model="serving_creators.py",
                 signature="crossmix.registry.pyfunc:creators_signature",
-                rules=("creators.briefs", "creators.effects", "creators.gates", "creators.solver.rounds"),
+                rules=(
+                    "creators.briefs",
+                    "creators.effects",
+                    "creators.gates",
+                    # what the bound is found by
+                    "creators.solver.rounds",
+                    "creators.solver.large",
+                    "creators.solver.nodes",
+                    "creators.solver.gap",
+                ),
                 figure="share_of_bound",
                 label="mean share of the bound",
                 runtime=(*RUNTIME, "scipy"),
