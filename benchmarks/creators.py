@@ -1,4 +1,5 @@
-"""What the creators planner is worth: `python -m benchmarks.creators [--json] [--briefs 50] [--ddpg CPU_SECONDS]`.
+"""What the creators planner is worth: `python -m benchmarks.creators [--json] [--briefs 50] [--ddpg CPU_SECONDS]`, and
+how it does on the briefs that a run's gates draw: `python -m benchmarks.creators --drawn 12 [--json]`.
 
 Each brief has a generated catalogue of its own (2,000 creators, `crossmix/creators/generated.py`), a budget of 50,000
 to 500,000, three channels, two or three phases, three tiers, head >= mid >= tail, a band of a phase, a cap of a
@@ -16,8 +17,8 @@ audiences; plans are judged by true effects and by true audiences, which differ 
 | ddpg, projected     | its matrix projected onto the rules, then as the template with leftovers          |
 
 `of the bound`: expected effect over the bound on all plans. `rules broken`: plans that break one or more. Intervals are
-95 %, by bootstrap over briefs. Cost at equal effect: the smallest budget, by halving, at which the solver's true effect
-reaches the other's.
+95 %, by bootstrap over briefs; with `--drawn` over catalogues, of seeds 9950 and on. Cost at equal effect: the smallest
+budget, by halving, at which the solver's true effect reaches the other's.
 """
 
 from __future__ import annotations
@@ -34,16 +35,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks._machine import machine
+from crossmix.config.creators import Briefs, Creators
 from crossmix.creators import brief as briefs
 from crossmix.creators import effect, generated
 from crossmix.creators.brief import Brief, InfeasibleError
 from crossmix.creators.catalogue import Catalogue, Floats, Ints
+from crossmix.creators.gates.played import LEFTOVERS, PLAN
+from crossmix.creators.gates.played import play as gate_play
 from crossmix.creators.matrix import check
 from crossmix.creators.problem import Problem, pose
 from crossmix.creators.reference import finished, greedy, template
 from crossmix.creators.relax import relax
+from crossmix.creators.sampled import draw
 from crossmix.creators.settings import Solver
 from crossmix.creators.solve import PlanError, solve
+from crossmix.creators.worker import Planner
 
 BRIEFS, CREATORS, LARGE = 50, 2_000, 500_000
 LEAST_BUDGET, MOST_BUDGET = 50_000.0, 500_000.0
@@ -51,6 +57,8 @@ AUDIENCE_ERROR = 0.3
 """Deviation of the true audience's log from the planner's."""
 HALVINGS = 6
 DRAWS = 4_000
+DRAWN_SEED, DRAWN_BRIEFS = 9_950, 6
+"""First catalogue of `--drawn`, and briefs of each."""
 TRAINING_BRIEFS, TRAINING_SEED = 40, 100_000
 GOALS: dict[str, tuple[str, float]] = {
     "solver of the bound, mean": (">=", 0.98),
@@ -273,6 +281,36 @@ def large(creators: int) -> dict[str, Any]:
     }
 
 
+def drawn(catalogues: int, creators: int) -> dict[str, Any]:
+    """The solver on briefs as gates draw them (`crossmix.creators.sampled`), judged as gates judge."""
+    rows = []
+    for seed in range(DRAWN_SEED, DRAWN_SEED + catalogues):
+        world = generated.demo(creators, seed)
+        planner = Planner(world.catalogue, effect.fit(world.catalogue))
+        posed, _ = draw(world.catalogue, planner.mean_N, Creators(briefs=Briefs(count=DRAWN_BRIEFS, seed=seed)))
+        for one in posed:
+            found = gate_play(world.catalogue, one, planner.solution, world.effect_N)
+            lead = found.judged[PLAN] / found.judged[LEFTOVERS]
+            rows.append((seed, found.share, len(found.broken), lead, found.seconds))
+        print(f"catalogue {seed - DRAWN_SEED + 1} of {catalogues}", file=sys.stderr)
+    seed_B, share_B, broken_B, lead_B, seconds_B = np.asarray(rows, np.float64).T
+    by_catalogue = [seed_B == seed for seed in np.unique(seed_B)]
+    shares = [float(share_B[of].mean()) for of in by_catalogue]
+    return {
+        "catalogues": catalogues,
+        "creators": creators,
+        "briefs of each": DRAWN_BRIEFS,
+        "first seed": DRAWN_SEED,
+        "of the bound": interval(shares),
+        "of the bound, by catalogue": shares,
+        "of the bound, least brief": float(share_B.min()),
+        "of the bound, by brief": share_B.tolist(),
+        "plans that break a rule": int((broken_B > 0).sum()),
+        "true effect over template, leftovers": interval([float(lead_B[of].mean()) for of in by_catalogue]),
+        "cpu seconds, most": float(seconds_B.max()),
+    }
+
+
 def judged(result: dict[str, Any]) -> dict[str, Any]:
     """Each goal with its figure and whether it is met."""
     solver = result["planners"]["solver"]
@@ -321,9 +359,13 @@ def main() -> int:
     parser.add_argument("--creators", type=int, default=CREATORS)
     parser.add_argument("--large", type=int, default=LARGE, help="creators of the large catalogue; 0: leave it out")
     parser.add_argument("--ddpg", type=float, default=0.0, help="CPU seconds of training; 0: leave it out")
+    parser.add_argument("--drawn", type=int, default=0, help="catalogues whose gates' briefs are played, alone")
     parser.add_argument("--no-costs", action="store_true", help="leave out the cost at equal effect")
     given = parser.parse_args()
     before = os.getloadavg()
+    if given.drawn > 0:
+        print(json.dumps(drawn(given.drawn, given.creators) | {"machine": machine(before)}, indent=1))
+        return 0
     planners = PLANNERS | (trained(given.ddpg) if given.ddpg > 0 else {})
     played = []
     for seed in range(given.briefs):

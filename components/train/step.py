@@ -54,6 +54,7 @@ STEP = Step(
                 "creators.briefs",
                 "creators.solver.rounds",
             ),
+            resumes=True,
             figures=predictor,
             shown=("results", "tau", "sigma"),
         ),

@@ -89,7 +89,7 @@ class PlayedBrief(Part):
     expected: dict[str, float]
     """Planner to the expected effect of its plan."""
     judged: dict[str, float]
-    """Planner to the effect of its plan by effects and audiences that it has not seen."""
+    """Planner to the effect of its plan by effects and audiences that it has not seen; empty where there are none."""
     cost: dict[str, float]
     """Planner to currency."""
     creators: int

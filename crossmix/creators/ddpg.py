@@ -16,18 +16,26 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from crossmix import files
+from crossmix.config import digest
 from crossmix.creators.catalogue import Floats
 from crossmix.creators.settings import Walk as Settings
 from crossmix.creators.walk import STATE, Walk
 
 CELLS_LEFT = 2
 """Place of 1 / cells left in the state."""
+CHECKPOINT = "ddpg.pt"
+EVERY = 50
+"""Episodes from one checkpoint to the next."""
 
 
 def _net(size: int, hidden: tuple[int, ...]) -> nn.Sequential:
@@ -131,6 +139,28 @@ class Agent:
                     slow.lerp_(fast, settings.tau)
         return float(critic_loss.detach()), float(actor_loss.detach())
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        return {
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            "generator": self.generator.get_state(),
+            "memory": self.memory[: min(self.added, len(self.memory))].clone(),
+            "added": self.added,
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.generator.set_state(state["generator"])
+        self.memory[: len(state["memory"])] = state["memory"]
+        self.added, self.updates = state["added"], state["updates"]
+
+    def _parts(self) -> dict[str, Any]:
+        names = ("actor", "critic", "target_actor", "target_critic", "actor_optimiser", "critic_optimiser")
+        return {name: getattr(self, name) for name in names}
+
 
 def train(
     walk: Callable[[int], Walk],
@@ -138,6 +168,8 @@ def train(
     *,
     episodes: int | None = None,
     cpu_seconds: float | None = None,
+    work: Path | None = None,
+    key: str = "",
 ) -> Trained:
     """Train on walks, an update a step.
 
@@ -145,24 +177,59 @@ def train(
         walk: the walk of an episode by its number.
         episodes: how many; or
         cpu_seconds: processor seconds of this process after which no further episode begins.
+        work: folder for a checkpoint every `EVERY` episodes; a training that was killed goes on from it, and ends as if
+            nothing had happened.
+        key: what the walks depend on; a checkpoint of another key or other settings is not gone on from.
     """
     if (episodes is None) == (cpu_seconds is None):
         raise ValueError("train: give episodes or cpu_seconds, one of the two")
     settings = settings or Settings()
     agent, begin = Agent(settings), time.process_time()
-    returns: list[float] = []
+    key = digest({"walks": key, "settings": asdict(settings)})
+    returns = _resume(agent, key, work)
+    bar = tqdm(total=episodes, initial=len(returns), desc="ddpg on the walk", unit="walk", mininterval=2.0)
     while len(returns) < episodes if episodes is not None else time.process_time() - begin < (cpu_seconds or 0.0):
-        played = walk(len(returns))
-        state_S, total, last = played.reset(), 0.0, False
-        while not last:
-            share = agent.act(state_S, settings.noise)
-            step = played.step(share)
-            agent.remember(state_S, share, step.reward, step.state_S, step.last)
-            state_S, total, last = step.state_S, total + step.reward, step.last
-            if agent.added >= max(settings.warm_up, settings.batch):
-                agent.update()
-        returns.append(total)
+        returns.append(_episode(agent, walk(len(returns))))
+        bar.update()
+        if len(returns) % EVERY == 0:
+            bar.set_postfix_str(f"return {sum(returns[-EVERY:]) / EVERY:.4f}")
+            _save(agent, key, returns, work)
+    bar.close()
     return Trained(agent.actor, len(returns), agent.updates, tuple(returns))
+
+
+def _episode(agent: Agent, walk: Walk) -> float:
+    """One walk with noise, an update a step; its return."""
+    settings = agent.settings
+    state_S, total, last = walk.reset(), 0.0, False
+    while not last:
+        share = agent.act(state_S, settings.noise)
+        step = walk.step(share)
+        agent.remember(state_S, share, step.reward, step.state_S, step.last)
+        state_S, total, last = step.state_S, total + step.reward, step.last
+        if agent.added >= max(settings.warm_up, settings.batch):
+            agent.update()
+    return total
+
+
+def _save(agent: Agent, key: str, returns: list[float], work: Path | None) -> None:
+    if work is None:
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    with files.replacing(work / CHECKPOINT) as half:
+        torch.save({"key": key, "agent": agent.state_dict(), "returns": returns}, half)
+
+
+def _resume(agent: Agent, key: str, work: Path | None) -> list[float]:
+    """The returns of the episodes that a checkpoint of this key has, the agent as it was after them."""
+    if work is None or not (work / CHECKPOINT).is_file():
+        return []
+    kept = torch.load(work / CHECKPOINT, weights_only=True)
+    if kept["key"] != key:
+        return []
+    agent.load_state_dict(kept["agent"])
+    returns: list[float] = kept["returns"]
+    return returns
 
 
 def play(actor: Actor, walk: Walk) -> Walk:

@@ -107,7 +107,8 @@ def fit(catalogue: Catalogue, settings: Effects | None = None) -> Predictor:
     settings = settings or Effects()
     if len(catalogue.result_E) < settings.least_results:
         raise DataError(
-            f"past_results: {len(catalogue.result_E)} in all; a predictor needs {settings.least_results} or more"
+            f"past_results: {len(catalogue.result_E)} in all; a predictor needs {settings.least_results} or more, "
+            f"{settings.least_results - len(catalogue.result_E)} are missing"
         )
     positive_E = catalogue.result_E[catalogue.result_E > 0]
     if not len(positive_E):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crossmix.creators import drawn, words
 from crossmix.creators.plan import Plan
+from crossmix.creators.prior import TOLD
 from crossmix.creators.results import After
 from crossmix.pages.format import change, count, interval, money, number, share
 from crossmix.pages.render import render as page
@@ -20,14 +21,21 @@ NOTES = (
     "A cell saturates, as audiences overlap: its effect is less than its creators’ effects together.",
     "Shadow prices are slopes for little money; whole creators come in steps.",
 )
+ASSUMED = (
+    "Effects are interactions by public laws of followers, interaction rate and audience quality, for want of past "
+    "results: they order creators, and say little of how much comes. Add past results before much money is spent."
+)
 
 
-def render(plan: Plan, path: Path | None = None, *, generated: bool = False, after: After | None = None) -> str:
+def render(
+    plan: Plan, path: Path | None = None, *, generated: bool = False, after: After | None = None, assumed: bool = False
+) -> str:
     """The page; also written to `path` if given.
 
     Args:
         generated: the catalogue is.
         after: what an earlier phase has given, where the plan is of the rest.
+        assumed: no past result tells of effects.
     """
     text = page(
         TEMPLATE,
@@ -51,7 +59,8 @@ def render(plan: Plan, path: Path | None = None, *, generated: bool = False, aft
         cells=_cells(plan),
         creators=_creators(plan),
         after=None if after is None else told(after, plan),
-        notes=NOTES,
+        notes=(ASSUMED, *NOTES[1:]) if assumed else NOTES,
+        assumed=TOLD if assumed else None,
     )
     if path is not None:
         path.write_text(text, encoding="utf-8")

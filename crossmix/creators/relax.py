@@ -94,13 +94,15 @@ def relax(problem: Problem, rounds: int = 12, close: float = CLOSE, first_J: Int
     Args:
         rounds: most rounds of columns and tangents.
         close: relative gap between bound and value at which no further round is taken.
-        first_J: whose columns it begins with; the best by effect per cost where `None`.
+        first_J: whose columns it begins with; the best by effect per cost where `None` or nobody.
 
     Raises:
         RelaxationError: no solution.
     """
     tangents = [problem.reached_C + step * problem.audience_C for step in GRID]
-    creator_J = _first(problem) if first_J is None else np.union1d(first_J, np.flatnonzero(problem.must_N))
+    if first_J is None or not len(first_J):
+        first_J = _first(problem)
+    creator_J = np.union1d(first_J, np.flatnonzero(problem.must_N))
     best, bound = None, np.inf
     for at in range(rounds):
         solution = _programme(problem, creator_J, tangents)

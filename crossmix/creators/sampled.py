@@ -19,8 +19,10 @@ from crossmix.creators import brief as briefs
 from crossmix.creators.brief import Brief, InfeasibleError
 from crossmix.creators.catalogue import Catalogue, Floats
 from crossmix.creators.feasible import refuse
+from crossmix.creators.large import large, whole
 from crossmix.creators.problem import Problem, pose
-from crossmix.creators.relax import RelaxationError, relax
+from crossmix.creators.relax import RelaxationError, Relaxed, relax
+from crossmix.creators.settings import Solver
 from crossmix.schema import DataError
 
 PHASES = ("teaser", "launch", "sustain")
@@ -29,6 +31,8 @@ TIERS = {"head": 0.96, "mid": 0.7, "tail": 0.0}
 CHANNELS = 6
 TRAINING = 100_000
 """Added to the seed of briefs that the walk learns on: none of them is judged on."""
+SECONDS = 20.0
+"""That a judged brief's bound may take beyond the relaxation's; its tree ends far sooner."""
 TRIES = 10
 """Seeds per brief, at most."""
 
@@ -106,7 +110,7 @@ def draw(
     tried = 0
     for seed in _seeds(count, training):
         tried += 1
-        one = _met(catalogue, mean_N, settings, seed)
+        one = _met(catalogue, mean_N, settings, seed, tight=not training)
         if one is not None:
             found.append(one)
         if len(found) == count:
@@ -122,14 +126,23 @@ def _seeds(count: int, training: bool) -> Iterator[int]:
     yield from range(first, first + TRIES * count)
 
 
-def _met(catalogue: Catalogue, mean_N: Floats, settings: Creators, seed: int) -> Drawn | None:
+def _met(catalogue: Catalogue, mean_N: Floats, settings: Creators, seed: int, *, tight: bool) -> Drawn | None:
     problem = pose(catalogue, mean_N, brief_of(catalogue, settings.briefs, seed), settings.effects)
     try:
         refuse(problem)
-        bound = relax(problem, settings.solver.rounds).bound
+        relaxed = relax(problem, settings.solver.rounds)
     except (InfeasibleError, RelaxationError):
         return None
+    bound = _tightened(problem, relaxed, settings.solver) if tight else relaxed.bound
     rng = np.random.default_rng([settings.briefs.seed, seed, 2])
     channels, phases, tiers = problem.matrix.shape
     factor = np.exp(rng.normal(0, settings.briefs.audience_error, (channels, 1, tiers)))
     return Drawn(problem, bound, np.broadcast_to(factor, (channels, phases, tiers)).reshape(-1))
+
+
+def _tightened(problem: Problem, relaxed: Relaxed, solver: Solver) -> float:
+    whole_N = whole(problem, relaxed, *solver.large)
+    if not whole_N.any():
+        return relaxed.bound
+    found = large(problem, relaxed, whole_N, seconds=SECONDS, gap=solver.gap, nodes=solver.nodes)
+    return relaxed.bound if found is None else min(relaxed.bound, found.bound)

@@ -22,6 +22,7 @@ import numpy as np
 from crossmix.creators.catalogue import Flags, Floats, Ints
 from crossmix.creators.feasible import name_them, refuse, something
 from crossmix.creators.fill import Work
+from crossmix.creators.large import large, whole
 from crossmix.creators.matrix import Rows
 from crossmix.creators.problem import Problem
 from crossmix.creators.reference import greedy
@@ -82,21 +83,36 @@ def solve(problem: Problem, settings: Solver | None = None) -> Solution:
         relaxed = relax(problem, settings.rounds)
     except RelaxationError:
         name_them(problem, lambda rows: _relaxes(problem, rows, settings))
-    kept = np.union1d(_nearest(relaxed, settings.pool, problem), np.flatnonzero((relaxed.most_N > 0) | problem.must_N))
-    best = _searched(_part(problem, kept), relaxed.of(kept), settings, until)
+    whole_N = whole(problem, relaxed, *settings.large)
+    kept = np.flatnonzero((relaxed.most_N > 0) | problem.must_N | whole_N)
+    kept = np.union1d(kept, _nearest(relaxed, settings.pool, problem))
+    part, of_part = _part(problem, kept), relaxed.of(kept)
+    best = _worked(part, _rounded(part, of_part.creator_J, of_part.part_JP), until)
+    bound = relaxed.bound
+    if whole_N.any() and not _enough(best, bound, settings):
+        half = max((until - time.perf_counter()) / 2, 0.05)
+        decided = large(problem, relaxed, whole_N, seconds=half, gap=settings.gap, nodes=settings.nodes)
+        if decided is not None:
+            bound = min(bound, decided.bound)
+            cell_N = _others(part, of_part, decided.cell_N[kept], whole_N[kept], settings, until)
+            best = best if cell_N is None else _better(_worked(part, cell_N, until), best)
+    best = _searched(part, of_part, best, bound, settings, until)
     cell_N, value = np.full(len(problem), -1), best.value
     cell_N[kept] = best.cell_N
     if not _usable(best):
         best = _anything(problem, settings)
         cell_N, value = best.cell_N, best.value
-    return solution_of(problem, relaxed, cell_N, value, start)
+    return solution_of(problem, relaxed, cell_N, value, start, bound)
 
 
-def solution_of(problem: Problem, relaxed: Relaxed, cell_N: Ints, value: float, start: float) -> Solution:
+def solution_of(
+    problem: Problem, relaxed: Relaxed, cell_N: Ints, value: float, start: float, bound: float | None = None
+) -> Solution:
     """A plan with what the relaxation tells of all others.
 
     Args:
         start: when planning began (`time.perf_counter`).
+        bound: a smaller one than the relaxation's.
     """
     worth_N = relaxed.most_N
     outside = np.where(cell_N < 0, worth_N, -np.inf)
@@ -104,7 +120,7 @@ def solution_of(problem: Problem, relaxed: Relaxed, cell_N: Ints, value: float, 
     return Solution(
         cell_N=cell_N,
         value=value,
-        bound=relaxed.bound,
+        bound=relaxed.bound if bound is None else bound,
         budget_price=relaxed.budget_price,
         rule_price_R=relaxed.rule_price_R,
         next_in=int(np.argmax(outside)) if np.isfinite(outside).any() else None,
@@ -113,30 +129,31 @@ def solution_of(problem: Problem, relaxed: Relaxed, cell_N: Ints, value: float, 
     )
 
 
-def _searched(problem: Problem, relaxed: Relaxed, settings: Solver, until: float) -> Work:
+def _searched(problem: Problem, relaxed: Relaxed, best: Work, bound: float, settings: Solver, until: float) -> Work:
     """The best plan found by `until`; it may be one that cannot be used."""
-
-    def part(share: float) -> float:
-        return max(share * (until - time.perf_counter()), 0.05)
-
-    def worked(cell_N: Ints) -> Work:
-        work = Work(problem, cell_N)
-        work.repair()
-        work.improve(time.perf_counter() + part(0.25))
-        return work
-
-    best = worked(_rounded(problem, relaxed.creator_J, relaxed.part_JP))
     few, rng, step = len(problem) <= settings.near, np.random.default_rng(settings.seed), 0
-    enough = (1 - settings.gap) * relaxed.bound
-    while time.perf_counter() < until and not (few and step) and not (_usable(best) and best.value >= enough):
-        large, kept = (np.inf, 1.0) if few else settings.steps[step % len(settings.steps)]
+    while time.perf_counter() < until and not (few and step) and not _enough(best, bound, settings):
+        dear, kept = (np.inf, 1.0) if few else settings.steps[step % len(settings.steps)]
         step += 1
-        large_N = problem.price_N >= large * problem.budget
+        large_N = problem.price_N >= dear * problem.budget
         held_N = large_N if kept == 1 else large_N & (best.cell_N >= 0) & (rng.random(len(problem)) < kept)
-        cell_N = _others(problem, relaxed, best.cell_N, held_N, settings, part(1.0))
+        cell_N = _others(problem, relaxed, best.cell_N, held_N, settings, until)
         if cell_N is not None:
-            best = _better(worked(cell_N), best)
+            best = _better(_worked(problem, cell_N, until), best)
     return best
+
+
+def _worked(problem: Problem, cell_N: Ints, until: float) -> Work:
+    """A plan brought under its rules and improved, in a quarter of the time that is left."""
+    work = Work(problem, cell_N)
+    work.repair()
+    now = time.perf_counter()
+    work.improve(now + max((until - now) / 4, 0.05))
+    return work
+
+
+def _enough(best: Work, bound: float, settings: Solver) -> bool:
+    return _usable(best) and best.value >= (1 - settings.gap) * bound
 
 
 def _usable(work: Work) -> bool:
@@ -179,7 +196,7 @@ def _rounded(problem: Problem, creator_J: Ints, part_JP: Floats) -> Ints:
 
 
 def _others(
-    problem: Problem, relaxed: Relaxed, plan_N: Ints, held_N: Flags, settings: Solver, seconds: float
+    problem: Problem, relaxed: Relaxed, plan_N: Ints, held_N: Flags, settings: Solver, until: float
 ) -> Ints | None:
     """A plan in which the held creators are bought or not as in `plan_N`, and the others as well as can be.
 
@@ -193,7 +210,6 @@ def _others(
     if rest.budget <= 0 or not len(others):
         return None
     columns = np.flatnonzero(np.isin(others, relaxed.creator_J))
-    begin = time.perf_counter()
     try:
         again = relax(rest, settings.rounds // 3, 1e-3, columns)
     except RelaxationError:
@@ -206,7 +222,7 @@ def _others(
     cell_N[bought_J] = rest.cell_KP[rest.class_N[bought_J], phase_J]
     cell_N[near] = -1
     core = _part(_after(rest, cell_N), near)
-    left = seconds - (time.perf_counter() - begin)
+    left = until - time.perf_counter()
     limit = left if len(others) <= settings.near else min(left, settings.step)
     if core.budget > 0 and limit > 0:
         part_NP = _integer(core, again.sum_C, limit, settings.gap)

@@ -87,7 +87,10 @@ def play_all(
         played = tuple(play(catalogue, one, planner.solution, known_N) for one in drawn)
         return played, "by the true effects of the generated catalogue"
     served = [play(catalogue, one, planner.solution, planner.mean_N) for one in drawn]
-    mean_N, judge_N = halves(catalogue, planner)
+    try:
+        mean_N, judge_N = halves(catalogue, planner)
+    except DataError as error:
+        return tuple(replace(one, judged={}) for one in served), f"by nobody: {error}"
     apart = []
     for one in drawn:
         problem = replace(one.problem, effect_N=mean_N[one.problem.row_N])
@@ -101,19 +104,20 @@ def halves(catalogue: Catalogue, planner: Planner) -> tuple[Floats, Floats]:
     """Expected effects given one half of the past results, and given the other.
 
     Raises:
-        DataError: half of them are too few to fit on.
+        DataError: half of them are too few to fit on; how many are missing.
     """
-    first_E = np.random.default_rng(HALF).random(len(catalogue.result_E)) < 0.5
+    results, least = len(catalogue.result_E), planner.effects.least_results
+    first_E = np.random.default_rng(HALF).permutation(results) < results // 2
     means = []
     for half_E in (first_E, ~first_E):
         part = replace(catalogue, of_E=catalogue.of_E[half_E], result_E=catalogue.result_E[half_E])
         try:
             means.append(fit(part, planner.effects).posterior(part).mean_N)
         except DataError as error:
+            missing = f"{2 * least - results} are missing" if results < 2 * least else f"of a half: {error}"
             raise DataError(
-                f"past_results: {len(catalogue.result_E)} in all are too few for a run, which plans by one half "
-                f"of them and judges by the other (of a half: {error}); pass more, or plan unjudged: "
-                "crossmix plan --catalogue"
+                f"{results} past results, one half to plan by and the other to judge by; {2 * least} are needed at "
+                f"least, some creators with two in each half; {missing}"
             ) from None
     return means[0], means[1]
 
@@ -129,21 +133,30 @@ def figures(case: Case, catalogue: Catalogue) -> TaskJudged:
         mean, low, high = lead_over(case.played, other, resamples)
         return mean - 1, low - 1, high - 1
 
+    known = all(one.judged for one in case.played)
     share = interval([one.share for one in case.played], resamples)
     spent = interval([one.cost[PLAN] / one.budget for one in case.played], resamples)
     count = len(case.played)
-    over, bare = less_one(LEFTOVERS), less_one(TEMPLATE)
+    over, bare = (less_one(LEFTOVERS), less_one(TEMPLATE)) if known else (None, None)
+    gives = f"and give {100 * over[0]:.0f} % more than the template with its leftovers spent, " if over else ""
+    leads = {
+        "lead": ("Ahead of the template, leftovers spent", over),
+        "lead_plain": ("Ahead of the template as it is", bare),
+    }
     return TaskJudged(
         task="creators",
         headline=(
-            f"Plans reach {100 * share[0]:.1f} % of what no plan can pass, and give {100 * over[0]:.0f} % more than "
-            f"the template with its leftovers spent, over {count} briefs drawn for the catalogue."
+            f"Plans reach {100 * share[0]:.1f} % of what no plan can pass, {gives}"
+            f"over {count} briefs drawn for the catalogue."
         ),
         judged="share_of_bound",
         figures={
             "share_of_bound": figure("Share of the bound", share, "expected effect over the dual bound on all plans"),
-            "lead": figure("Ahead of the template, leftovers spent", over, f"in effect, {case.judged_by}"),
-            "lead_plain": figure("Ahead of the template as it is", bare, f"in effect, {case.judged_by}"),
+            **{
+                name: figure(label, found, f"in effect, {case.judged_by}")
+                for name, (label, found) in leads.items()
+                if found is not None
+            },
             "spent": figure("Budget spent", spent, "cost of the plan over the budget"),
         },
         generated=catalogue.generated,

@@ -15,6 +15,8 @@ from crossmix import config as config_module
 from crossmix.config import Config
 from crossmix.registry.mlflow_door import RegistryError
 
+RUNTIME = ("mlflow", "numpy", "onnxruntime", "pydantic")
+
 
 class Loaded(Protocol):
     """What a kind's `load` returns, as far as the registry asks."""
@@ -49,7 +51,7 @@ class ModelKind:
     """Tag by which two versions compare; the larger is better."""
     label: str
     """What a sentence calls the figure."""
-    runtime: tuple[str, ...]
+    runtime: tuple[str, ...] = RUNTIME
     """What the registered model needs beside crossmix itself."""
 
     def opened(self, folder: Path) -> Any:
@@ -84,8 +86,6 @@ def _named(where: str) -> Any:
         raise RegistryError(f"{where}: not in this version of crossmix ({error}); install one that has it") from None
 
 
-RUNTIME = ("mlflow", "numpy", "onnxruntime", "pydantic")
-
 MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
     {
         kind.name: kind
@@ -99,7 +99,6 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 rules=("evaluate",),
                 figure="oracle_ratio",
                 label="oracle ratio",
-                runtime=RUNTIME,
             ),
             ModelKind(
                 name=bundles.JOURNEY.name,
@@ -110,7 +109,6 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 rules=("journeys.gates",),
                 figure="click_auc",
                 label="AUC of the click",
-                runtime=RUNTIME,
             ),
             ModelKind(
                 name=bundles.CREATORS.name,
@@ -118,7 +116,16 @@ MODEL_KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 load="crossmix.creators.bundled:load",
                 model="serving_creators.py",
                 signature="crossmix.registry.pyfunc:creators_signature",
-                rules=("creators.briefs", "creators.effects", "creators.gates", "creators.solver.rounds"),
+                rules=(
+                    "creators.briefs",
+                    "creators.effects",
+                    "creators.gates",
+                    # what the bound is found by
+                    "creators.solver.rounds",
+                    "creators.solver.large",
+                    "creators.solver.nodes",
+                    "creators.solver.gap",
+                ),
                 figure="share_of_bound",
                 label="mean share of the bound",
                 runtime=(*RUNTIME, "scipy"),

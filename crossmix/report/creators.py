@@ -49,7 +49,7 @@ def table(judged: CreatorsJudged) -> Table:
     """A row per brief."""
     rows = []
     for one in judged.briefs:
-        lead = one.judged[PLAN] / one.judged[LEFTOVERS] - 1 if one.judged[LEFTOVERS] else None
+        lead = one.judged[PLAN] / one.judged[LEFTOVERS] - 1 if one.judged.get(LEFTOVERS) else None
         broken = Cell("; ".join(one.broken), "wrap bad") if one.broken else Cell("none", "muted")
         rows.append(
             (

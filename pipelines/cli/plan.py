@@ -79,12 +79,14 @@ class Answer:
     """The catalogue is."""
     after: After | None
     """What earlier phases gave."""
+    assumed: bool = False
+    """No past result tells of effects: public laws do (`crossmix.creators.prior`)."""
 
     def page(self) -> str:
         """The page about it."""
         from crossmix.creators.page import render
 
-        return render(self.plan, generated=self.generated, after=self.after)
+        return render(self.plan, generated=self.generated, after=self.after, assumed=self.assumed)
 
 
 def begin(folder: Path) -> str:
@@ -136,17 +138,17 @@ def ask(
         found = planner.plan(wanted, None if after is None else after.before)
     except PlanError as error:
         stop(str(error), 1)
-    return Answer(found, planner.catalogue.generated, after)
+    return Answer(found, planner.catalogue.generated, after, assumed=not planner.predictor.results)
 
 
 def of_catalogue(path: Path) -> Planner:
-    """A planner of a CSV file."""
+    """A planner of a CSV file; of one without any past result, by public laws."""
     from crossmix.creators import catalogue as catalogues
-    from crossmix.creators import effect
+    from crossmix.creators.prior import fitted_or_prior
     from crossmix.creators.worker import Planner
 
     known = catalogues.read(path)
-    return Planner(known, effect.fit(known))
+    return Planner(known, fitted_or_prior(known))
 
 
 def of_run(out: Path) -> Planner:
@@ -184,6 +186,7 @@ def as_json(answer: Answer) -> str:
     found = answer.plan
     tree = found.plain() | {
         "generated": answer.generated,
+        "assumed": answer.assumed,
         "words": {
             "binding": words.binding(found),
             "margins": words.margins(found),
@@ -217,13 +220,15 @@ def lines(answer: Answer) -> list[str]:
     """The answer for a terminal."""
     from crossmix.creators import words
     from crossmix.creators.page import told
+    from crossmix.creators.prior import TOLD
 
     found = answer.plan
+    of = "in interactions, assumed" if answer.assumed else "in the unit of past results"
     head = [
+        *([TOLD] if answer.assumed else []),
         f"{found.brief}: {len(found.choices)} creators for {found.cost:,.0f} of {found.budget:,.0f} {found.currency}"
         + ("; GENERATED DATA" if answer.generated else ""),
-        f"expected effect {found.effect:,.0f} [{found.low:,.0f}, {found.high:,.0f}], 80 % interval; in the unit of "
-        "past results",
+        f"expected effect {found.effect:,.0f} [{found.low:,.0f}, {found.high:,.0f}], 80 % interval; {of}",
     ]
     if answer.after is not None:
         head.append(told(answer.after, found))

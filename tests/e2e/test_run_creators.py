@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +14,26 @@ from crossmix.creators.sampled import brief_of
 from crossmix.registry.store import Registry
 from pipelines.cli.main import app
 from tests.support.creators_run import GENERATED, SMALL
-from tests.support.small_run import kill_group
+from tests.support.task_run import kill, run
 
 KEYS = {"run_id", "source", "task", "figures", "gates", "registry", "bundle", "seconds", "steps"}
-
-
 RULES = 'creators.gates.required=["creators.rules"]'
 """So small a catalogue need not let a plan lead; that rules are kept it must prove."""
-
-
-def command(out: Path, *more: str) -> list[str]:
-    sets = [part for one in (*SMALL, GENERATED, RULES, *more) for part in ("--set", one)]
-    return [sys.executable, "-m", "pipelines.cli.main", "run", "--preset", "laptop", "--out", str(out), *sets]
-
-
-def run(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+SETTINGS = (*SMALL, GENERATED, RULES)
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose whole process group was killed in its gate step."""
     out = tmp_path_factory.mktemp("creators") / "run"
-    with subprocess.Popen(
-        command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("gate"):
-                break
-        kill_group(process)
+    kill(out, SETTINGS, lambda: bool(list(out.glob("steps/gate/*.tmp"))))
     return out
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_the_next_reuses_everything(killed: Path) -> None:
     assert not (killed / "summary.json").exists()
-    done = run(killed)
+    done = run(killed, SETTINGS)
     assert done.returncode == 0, done.stdout
     assert "ingest    reused" in done.stdout
     assert "train     reused" in done.stdout
@@ -60,7 +41,7 @@ def test_a_killed_run_goes_on_and_the_next_reuses_everything(killed: Path) -> No
     assert set(told) == KEYS
     assert told["registry"] == {"name": "crossmix-creators", "version": 1, "aliases": ["challenger", "champion"]}
 
-    again = run(killed)
+    again = run(killed, SETTINGS)
     assert again.returncode == 0
     assert again.stdout.count("reused") == 4
     assert json.loads((killed / "summary.json").read_text())["figures"] == told["figures"]
@@ -76,7 +57,7 @@ def test_a_killed_run_goes_on_and_the_next_reuses_everything(killed: Path) -> No
 
 @pytest.mark.slow
 def test_a_gate_that_does_not_pass_registers_nothing(tmp_path: Path) -> None:
-    done = run(tmp_path / "run", "creators.gates.share=1.0", 'creators.gates.required=["creators.gap"]')
+    done = run(tmp_path / "run", (*SETTINGS, "creators.gates.share=1.0", 'creators.gates.required=["creators.gap"]'))
     assert done.returncode == 3, done.stdout
     assert "FAIL  creators.gap.mean" in done.stdout
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["registry"] is None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,46 +13,30 @@ from crossmix.journeys.bundled import probe
 from crossmix.registry.store import Registry
 from pipelines.cli.main import app
 from tests.support.journeys_run import SMALL
-from tests.support.small_run import kill_group
+from tests.support.task_run import kill, run
 
 REQUIRED = 'journeys.gates.required=["journey.causal","journey.apart","journey.budget","journey.value"]'
 """So small a log need not let clicks be told better than by own click share; this it must prove."""
-
-
-def command(out: Path, *more: str) -> list[str]:
-    sets = [part for one in (*SMALL, REQUIRED, *more) for part in ("--set", one)]
-    return [sys.executable, "-m", "pipelines.cli.main", "run", "--preset", "laptop", "--out", str(out), *sets]
-
-
-def run(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+SETTINGS = (*SMALL, REQUIRED)
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose whole process group was killed as its training had written a checkpoint."""
     out = tmp_path_factory.mktemp("journeys") / "run"
-    with subprocess.Popen(
-        command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        while process.poll() is None and not list(out.glob("steps/train/*.work/response/training.pt")):
-            try:
-                process.wait(0.1)
-            except subprocess.TimeoutExpired:
-                continue
-        kill_group(process)
+    kill(out, SETTINGS, lambda: bool(list(out.glob("steps/train/*.work/response/training.pt"))))
     return out
 
 
 @pytest.mark.slow
 def test_a_killed_training_goes_on_is_registered_and_plays(killed: Path) -> None:
     assert not (killed / "summary.json").exists()
-    done = run(killed)
+    done = run(killed, SETTINGS)
     assert done.returncode == 0, done.stdout
     assert "ingest    reused" in done.stdout
     told = json.loads((killed / "summary.json").read_text())
     assert told["registry"] == {"name": "crossmix-journey", "version": 1, "aliases": ["challenger", "champion"]}
-    again = run(killed)
+    again = run(killed, SETTINGS)
     assert again.stdout.count("reused") == 5
 
     bundle = bundled.load(killed / "bundle")

@@ -44,6 +44,6 @@ def chain(root: Path, overrides: Sequence[str] = (GENERATED,)) -> Ran:
     for folder in ran.folders.values():
         folder.mkdir(parents=True)
     ingest(ran.config, ran.dataset)
-    train(ran.config, ran.dataset, ran.policy)
+    train(ran.config, ran.dataset, ran.policy, root / "work")
     judge(ran.config, ran.dataset, ran.policy, ran.evaluation)
     return ran

@@ -36,7 +36,7 @@ class Played:
     expected: dict[str, float]
     """Planner to the expected effect of its plan."""
     judged: dict[str, float]
-    """Planner to the effect of its plan, by effects that it has not seen."""
+    """Planner to the effect of its plan, by effects that it has not seen; empty where there are none."""
     cost: dict[str, float]
     creators: int
     """That the plan buys."""

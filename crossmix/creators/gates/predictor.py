@@ -19,7 +19,10 @@ def predictor(case: Case) -> Rows:
     slope_wanted = f"{least:g} to {most:g}, give or take 2 errors"
     wanted = f"{COVERED:g} give or take {limits.coverage:g} and chance"
     if found is None or found.results < limits.results:
-        lacks = f"{0 if found is None else found.results} results held out; {limits.results} are needed"
+        held = 0 if found is None else found.results
+        lacks = (
+            f"{held} results held out, a fifth of all; {limits.results} are needed, {limits.results - held} are missing"
+        )
         yield case.gate("creators.predictor.slope", None, slope_wanted, INSUFFICIENT, lacks)
         yield case.gate("creators.predictor.coverage", None, wanted, INSUFFICIENT, lacks)
         return

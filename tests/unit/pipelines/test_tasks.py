@@ -124,7 +124,7 @@ def test_a_step_of_creators_declares_what_it_reads(name: str, tmp_path: Path, mo
     core = getattr(importlib.import_module(module), function)
     inputs = {
         "ingest": {},
-        "train": {"dataset": made.dataset},
+        "train": {"dataset": made.dataset, "work": tmp_path / "work"},
         "gate": {"dataset": made.dataset, "policy": made.policy},
         "register": {"evaluation": made.evaluation, "home": tmp_path},
     }[name]

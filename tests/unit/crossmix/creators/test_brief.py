@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crossmix.creators import brief as briefs
 from crossmix.creators.brief import BriefError, Order, Share
+from tests.support import creators
 
 TEXT = """
 name: spring
@@ -168,3 +169,15 @@ def test_a_brief_of_any_size_is_read_or_refused_at_once() -> None:
         briefs.of({**TREE, "phases": [f"p{n}" for n in range(50)], "tiers": tiers})
     with pytest.raises(BriefError, match=r"brief\.phases: "):
         briefs.of({**TREE, "phases": [f"p{n}" for n in range(51)]})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tiers": {"head": 100, "tail": 100}}, "brief.tiers.tail: 100 is not below head's 100"),
+        ({"rules": [{"kind": "order", "of": "tier", "names": ["head", "mid", "head"]}]}, "'head' is there twice"),
+    ],
+)
+def test_tiers_of_one_size_and_an_order_that_returns_are_refused(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(BriefError, match=says):
+        creators.brief(**change)

@@ -85,3 +85,10 @@ def test_a_result_of_nothing_counts_and_a_catalogue_of_others_is_refused() -> No
         predictor.posterior(replace(c, channels=("instagram", "radio", "youtube")))
     with pytest.raises(DataError, match="all are 0"):
         effect.fit(replace(c, result_E=np.zeros(len(c.result_E))), Effects())
+
+
+def test_the_spread_of_creators_is_by_restricted_likelihood() -> None:
+    """One mean, as many results each: tau^2 + sigma^2 / n is the variance with n - 1 below, in closed form."""
+    mean_N = np.asarray([0.0, 1.0, 3.0, 4.0])
+    sums = effect._Sums.of(np.ones((4, 1)), mean_N, np.full(4, 2.0), np.zeros(1))
+    assert sums.best_tau(1.0) ** 2 + 1.0 / 2 == pytest.approx(np.var(mean_N, ddof=1), rel=1e-3)

@@ -1,5 +1,7 @@
 """Plans under work: repair ends every shortfall, leftovers and swaps only add, and never break a rule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -83,3 +85,39 @@ def test_a_must_have_creator_stays() -> None:
     work.improve()
     assert (work.cell_N[problem.must_N] >= 0).all()
     assert work.shortfall == 0
+
+
+def test_whats_left_is_spent_by_effect_per_cost_or_by_effect() -> None:
+    """Money for either: the small one gives more for its money, the other more."""
+    problem = creators.problem(2, budget=10**6, audience={"instagram": 1e9, "tiktok": 1e9})
+    either = replace(problem, budget=1_000.0, price_N=np.asarray([100.0, 1_000.0]), effect_N=np.asarray([20.0, 100.0]))
+    for by, bought in (("density", [True, False]), ("effect", [False, True])):
+        work = Work(either, np.full(2, -1))
+        work.spend(by=by)
+        assert (work.cell_N >= 0).tolist() == bought
+
+
+def test_whoever_is_dropped_costs_the_least_effect_for_the_shortfall_that_it_ends() -> None:
+    """Two of a price in the tail, nobody else: a cap of the tail's money drops the one that gives less."""
+    problem = creators.problem(9, 0, rules=[{"kind": "share", "tier": "tail", "of": "budget", "most": 0.05}])
+    tail = np.flatnonzero(problem.class_N % 3 == 2)[:2]
+    equal = replace(
+        problem, price_N=np.full(len(problem), 200.0), effect_N=np.where(np.arange(len(problem)) == tail[0], 9.0, 5.0)
+    )
+    cell_N = np.full(len(problem), -1)
+    cell_N[tail] = equal.cell_KP[equal.class_N[tail], 0]
+    work = Work(equal, cell_N)
+    lost = [equal.value(cell_N) - equal.value(np.where(np.arange(len(equal)) == at, -1, cell_N)) for at in tail]
+    np.testing.assert_allclose(work.value - work._without(tail), lost)
+    work.repair()
+    assert (work.cell_N[tail] >= 0).tolist() == [True, False]
+    assert work.shortfall == 0
+
+
+def test_no_move_breaks_a_rule_by_a_little() -> None:
+    problem = creators.problem(
+        30, 5, budget=9_000, rules=[{"kind": "share", "tier": "head", "of": "budget", "most": 0.3}]
+    )
+    work = Work(problem, np.full(len(problem), -1))
+    work.improve()
+    assert (work.slack_R >= -work.tolerance).all()

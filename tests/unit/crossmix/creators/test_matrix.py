@@ -123,3 +123,18 @@ def test_spend_of_earlier_phases_counts() -> None:
     spent[2] = 1_000  # instagram teaser tail
     told = [one.rule for one in check(CATALOGUE, replace(BRIEF, budget=3_000.0), GOOD, spent)]
     assert told == ["mid >= tail"]
+
+
+def test_a_cap_of_the_budget_in_closed_form() -> None:
+    rows = rows_of(creators.brief(budget=6_000, rules=[{"kind": "share", "tier": "head", "of": "budget", "most": 0.5}]))
+    head_C = matrix_of(creators.brief()).members(tier="head").astype(float)
+    np.testing.assert_array_equal(rows.coefficient_RC, -head_C[None])
+    assert rows.low_R.tolist() == [-3_000.0]
+
+
+def test_a_shortfall_of_a_thousandth_is_a_breach() -> None:
+    brief = creators.brief(budget=6_000, rules=[{"kind": "share", "of": "budget", "least": 0.5}])
+    spent_C = np.full(8 + 4, 2_994.0 / 12)
+    known = creators.catalogue(9)
+    assert [one.rule for one in check(known, brief, [], spent_C)] == ["spend >= 0.5 of budget"]
+    assert check(known, brief, [], spent_C + 0.6) == []

@@ -126,3 +126,16 @@ def test_rules_that_cannot_hold_have_no_relaxation() -> None:
     floor = {"kind": "share", "of": "budget", "tier": "head", "least": 0.9}
     with pytest.raises(RelaxationError):
         relax(creators.problem(6, 0, budget=500_000, rules=[floor]))
+
+
+def test_it_begins_with_the_best_by_effect_per_cost_where_nobody_is_named() -> None:
+    problem = _large()
+    assert relax(problem, first_J=np.zeros(0, np.int64)).bound == relax(problem).bound
+
+
+def test_what_was_reached_before_is_not_bounded_again() -> None:
+    """One creator of one cell that is half full: the bound is what it adds."""
+    problem = creators.problem(1, phases=["launch"], audience={"instagram": 500.0, "tiktok": 500.0}, budget=10**6)
+    filled = replace(problem, reached_C=np.full(problem.matrix.cells, 300.0))
+    added = 500 * np.exp(-0.6) * -np.expm1(-problem.effect_N[0] / 500)
+    assert relax(filled).bound == pytest.approx(added, rel=2e-3)

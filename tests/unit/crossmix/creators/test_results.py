@@ -43,6 +43,7 @@ def test_what_is_not_over_is_left_out(tmp_path: Path) -> None:
         (["a,premiere,5,"], "line 2: phase: 'premiere' is no phase of the brief; use teaser, launch, sustain"),
         (["a,teaser,5,", "a,launch,5,"], "line 3: creator_id: 'a' is there twice"),
         (["a,teaser,,", "b,launch,5,"], "line 2: effect: '' is missing, and launch is over; write what it gave"),
+        (["a,launch,,", "b,launch,5,"], "line 2: effect: '' is missing, and launch is over"),
         (["a,teaser,,"], "effect: is empty in every line"),
     ],
 )

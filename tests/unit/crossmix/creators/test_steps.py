@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from crossmix.artifacts import CatalogueReport, CreatorsJudged, CreatorsTrained, GateTable, TaskJudged
-from crossmix.creators import bundled, effect, generated
-from crossmix.creators.catalogue import write
+from crossmix.config import load
+from crossmix.creators import bundled, ddpg, effect, generated
+from crossmix.creators.catalogue import Catalogue, write
 from crossmix.creators.step_gate import halves
+from crossmix.creators.step_train import train
 from crossmix.creators.stored import load_catalogue, load_predictor
 from crossmix.creators.worker import Planner
 from crossmix.schema import DataError
-from tests.support.creators_run import Ran, chain
+from tests.support.creators_run import GENERATED, SMALL, Ran, chain
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +88,67 @@ def test_the_walks_agent_trains_and_plans_without_torch_in_the_bundle(tmp_path: 
         assert one.expected["plan"] <= one.bound * (1 + 1e-9)
 
 
-def test_a_catalogue_without_results_cannot_be_fitted(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_killed_training_of_the_walk_goes_on_and_leaves_the_same_files(
+    ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load("laptop", [*SMALL, GENERATED, "creators.agent=ddpg"])
+    monkeypatch.setattr(ddpg, "EVERY", 4)
+    folders = [tmp_path / name for name in ("whole", "half", "again")]
+    for folder in folders:
+        folder.mkdir()
+    train(config, ran.dataset, folders[0], tmp_path / "none")
+    episode, begun = ddpg._episode, []
+
+    def ended(*arguments: Any) -> float:
+        begun.append(1)
+        if len(begun) == 11:
+            raise KeyboardInterrupt
+        return episode(*arguments)
+
+    monkeypatch.setattr(ddpg, "_episode", ended)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, ran.dataset, folders[1], tmp_path / "work")
+    train(config, ran.dataset, folders[2], tmp_path / "work")
+    assert len(begun) == 11 + 4  # twelve walks, eight of them in the checkpoint
+    names = sorted(file.name for file in folders[0].iterdir())
+    assert names == ["actor.onnx", "predictor.npz", "trained.json"]
+    for name in names:
+        assert (folders[2] / name).read_bytes() == (folders[0] / name).read_bytes()
+
+
+def test_a_run_without_results_is_refused_with_how_many_are_missing_and_what_still_plans(tmp_path: Path) -> None:
     header = "creator_id,channel,followers,price,interaction_rate,audience_quality,content_type,categories\n"
     (tmp_path / "c.csv").write_text(header + "c1,tiktok,1000,50,0.1,0.9,post,food\n")
-    with pytest.raises(DataError, match="past_results: 0 in all; a predictor needs 40 or more"):
+    says = "past_results: 0 in all; a predictor needs 40 or more, 40 are missing; .* crossmix plan --catalogue"
+    with pytest.raises(DataError, match=says):
         chain(tmp_path, ["data.source=creators", f"data.path={tmp_path / 'c.csv'}"])
 
 
-def test_too_few_past_results_for_two_halves_are_told_with_what_still_plans() -> None:
+def _few(count: int) -> Catalogue:
     whole = generated.demo(300, seed=4).catalogue
-    few = replace(whole, of_E=whole.of_E[:60], result_E=whole.result_E[:60])
-    planner = Planner(few, effect.fit(few))
-    with pytest.raises(DataError, match=r"past_results: 60 in all are too few for a run.*crossmix plan --catalogue"):
-        halves(few, planner)
+    return replace(whole, of_E=whole.of_E[:count], result_E=whole.result_E[:count])
+
+
+def test_halves_of_too_few_results_say_how_many_are_missing() -> None:
+    with pytest.raises(DataError, match=r"60 past results, .*; 80 are needed at least, .*; 20 are missing"):
+        halves(_few(60), Planner(_few(60), effect.fit(_few(60))))
+    first_N, second_N = halves(_few(80), Planner(_few(80), effect.fit(_few(80))))
+    assert not np.allclose(first_N, second_N)
+
+
+@pytest.mark.slow
+def test_a_run_of_few_results_ends_in_gates_that_say_how_many_are_missing(tmp_path: Path) -> None:
+    write(_few(60), tmp_path / "creators.csv")
+    ran = chain(tmp_path, ["data.source=creators", f"data.path={tmp_path / 'creators.csv'}"])
+    gates = {gate.name: gate for gate in GateTable.load(ran.evaluation).gates}
+    lead = gates["creators.lead"]
+    assert (lead.verdict, lead.required) == ("insufficient data", True)
+    assert "20 are missing" in lead.detail
+    assert gates["creators.predictor.slope"].verdict == "insufficient data"
+    assert gates["creators.rules"].verdict == "pass"
+    assert not GateTable.load(ran.evaluation).passed
+    told = TaskJudged.load(ran.evaluation)
+    assert list(told.figures) == ["share_of_bound", "spent"]
+    assert "template" not in told.headline
+    assert all(one.judged == {} for one in CreatorsJudged.load(ran.evaluation).briefs)

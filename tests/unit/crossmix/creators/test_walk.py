@@ -1,4 +1,7 @@
-"""The seed's walk: rewards in closed form, nothing where nothing fits, the penalty; DDPG learns it."""
+"""The seed's walk: rewards in closed form, nothing where nothing fits, the penalty; DDPG learns it, and goes on."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +140,50 @@ def test_training_is_the_same_for_the_same_seed() -> None:
         assert torch.equal(one, other)
     with pytest.raises(ValueError, match="give episodes or cpu_seconds"):
         ddpg.train(lambda _: _walk(), settings)
+
+
+SMALL = Settings(hidden=(8,), warm_up=20, batch=16, actor_after=5, replay=60)
+"""The replay is full, and overwritten, before the kill."""
+
+
+def _killed(work: Path, at: int, episodes: int = 9) -> None:
+    """A training that ends as episode `at` begins."""
+
+    def walk(episode: int) -> Walk:
+        if episode == at:
+            raise KeyboardInterrupt
+        return _walk()
+
+    with pytest.raises(KeyboardInterrupt):
+        ddpg.train(walk, SMALL, episodes=episodes, work=work, key="a")
+
+
+def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ddpg, "EVERY", 3)
+    whole = ddpg.train(lambda _: _walk(), SMALL, episodes=9)
+    _killed(tmp_path, 8)
+    played: list[int] = []
+    again = ddpg.train(lambda at: played.append(at) or _walk(), SMALL, episodes=9, work=tmp_path, key="a")
+    assert played == [6, 7, 8]
+    assert (again.returns, again.updates, again.episodes) == (whole.returns, whole.updates, 9)
+    assert ddpg.exported(again.actor) == ddpg.exported(whole.actor)
+
+
+def test_a_checkpoint_of_other_walks_or_settings_is_not_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ddpg, "EVERY", 1)
+    _killed(tmp_path, 2)
+    checkpoint = (tmp_path / ddpg.CHECKPOINT).read_bytes()
+    for settings, key in ((SMALL, "b"), (replace(SMALL, seed=1), "a")):
+        (tmp_path / ddpg.CHECKPOINT).write_bytes(checkpoint)
+        played: list[int] = []
+        ddpg.train(lambda at, to=played: to.append(at) or _walk(), settings, episodes=2, work=tmp_path, key=key)
+        assert played == [0, 1]
+
+
+def test_training_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    ddpg.train(lambda _: _walk(), SMALL, episodes=2)
+    assert "2/2" in capsys.readouterr().err

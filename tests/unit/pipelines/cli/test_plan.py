@@ -76,6 +76,7 @@ def test_json_and_csv_tell_one_plan_that_keeps_the_brief(started: Path, tmp_path
     assert check(known, briefs.load(started / "brief.yaml"), chosen) == []
     assert found["words"]["binding"]
     assert found["generated"] is True
+    assert found["assumed"] is False
     assert (tmp_path / "page.html").is_file()
 
 
@@ -101,6 +102,34 @@ def test_what_is_left_after_a_phase(started: Path, tmp_path: Path) -> None:
     status, output = invoke(*_asked(started), "--replan", tmp_path / "results.csv")
     assert "against what was expected" in output
     assert "done, " in output
+
+
+def test_without_past_results_a_plan_says_that_the_effect_is_unknown(started: Path, tmp_path: Path) -> None:
+    known = list(csv.DictReader((started / "catalogue.csv").open()))
+    with (tmp_path / "catalogue.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [name for name in known[0] if name != "past_results"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(known)
+    (tmp_path / "brief.yaml").write_text((started / "brief.yaml").read_text())
+    status, output = invoke(*_asked(tmp_path), "--csv", tmp_path / "plan.csv")
+    assert status == 0, output
+    assert output.startswith("EFFECT UNKNOWN: no past results; assumed by public laws, in interactions, ")
+    assert "in interactions, assumed" in output.splitlines()[2]
+    page = (tmp_path / "brief.html").read_text()
+    assert "EFFECT UNKNOWN" in page
+    assert "interactions by public laws of followers" in page
+
+    done = list(csv.DictReader((tmp_path / "plan.csv").open()))
+    with (tmp_path / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(done[0]))
+        writer.writeheader()
+        writer.writerows({**row, "effect": row["expected"]} for row in done if row["phase"] == "teaser")
+    status, output = invoke(*_asked(tmp_path), "--replan", tmp_path / "results.csv", "--json")
+    assert status == 0, output
+    found = _figures(output)
+    assert found["assumed"] is True
+    assert found["done"]["phases"] == ["teaser"]
+    assert found["high"] > 4 * found["low"]
 
 
 def test_a_brief_that_no_plan_meets_is_one_sentence(started: Path, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_predictor_that_tells_nobody_apart_is_not_judged_sound(sound: Case) ->
 def test_too_few_held_out_results_are_insufficient_and_say_how_many(sound: Case) -> None:
     found = rows(replace(sound, calibration=None))["creators.predictor.slope"]
     assert (found.verdict, found.value) == (INSUFFICIENT, None)
-    assert found.detail == "0 results held out; 100 are needed"
+    assert found.detail == "0 results held out, a fifth of all; 100 are needed, 100 are missing"
 
 
 def test_a_slow_planner_is_found_by_processor_time(drawn: tuple[Drawn, ...]) -> None:
@@ -166,3 +166,12 @@ def test_a_template_that_rules_leave_with_nothing_does_not_make_the_lead(drawn: 
     level = replace(one, judged={PLAN: 5.0, LEFTOVERS: 5.0})
     empty = replace(one, judged={PLAN: 5.0, LEFTOVERS: 0.0})
     assert lead_over([level, empty], LEFTOVERS, 100)[0] == pytest.approx((1 + MOST_LEAD) / 2)
+
+
+def test_a_lead_that_nobody_can_judge_is_insufficient_data(sound: Case) -> None:
+    unjudged = replace(
+        sound, played=tuple(replace(one, judged={}) for one in sound.played), judged_by="by nobody: 20 are missing"
+    )
+    found = rows(unjudged)["creators.lead"]
+    assert (found.verdict, found.value, found.required) == (INSUFFICIENT, None, True)
+    assert found.detail == "judged by nobody: 20 are missing"
