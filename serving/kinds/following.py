@@ -29,9 +29,13 @@ class Following:
         for loop in self._loops:
             loop.start()
 
-    def ask(self, seconds: float = ASK_SECONDS) -> bool:
-        """Have the registry asked for each, all at once; whether all have been within so many seconds."""
-        until = time.monotonic() + seconds
+    def ask(self, seconds: float | None = None) -> bool:
+        """Have the registry asked for each, all at once; whether all have been within so many seconds.
+
+        Args:
+            seconds: `ASK_SECONDS` if `None`.
+        """
+        until = time.monotonic() + (ASK_SECONDS if seconds is None else seconds)
         asked = [loop.ask() for loop in self._loops]
         return all(one.wait(max(until - time.monotonic(), 0.0)) for one in asked)
 
