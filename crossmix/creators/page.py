@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from crossmix.creators import drawn, words
@@ -22,12 +23,20 @@ NOTES = (
 )
 
 
-def render(plan: Plan, path: Path | None = None, *, generated: bool = False, after: After | None = None) -> str:
+def render(
+    plan: Plan,
+    path: Path | None = None,
+    *,
+    generated: bool = False,
+    after: After | None = None,
+    source: Sequence[str] = (),
+) -> str:
     """The page; also written to `path` if given.
 
     Args:
         generated: the catalogue is.
         after: what an earlier phase has given, where the plan is of the rest.
+        source: what planned, and what is wrong with it, in sentences.
     """
     text = page(
         TEMPLATE,
@@ -52,6 +61,7 @@ def render(plan: Plan, path: Path | None = None, *, generated: bool = False, aft
         creators=_creators(plan),
         after=None if after is None else told(after, plan),
         notes=NOTES,
+        source=source,
     )
     if path is not None:
         path.write_text(text, encoding="utf-8")

@@ -132,9 +132,11 @@ def allocate(
         from crossmix.config import ConfigError
         from pipelines.cli import recommend as answer
         from pipelines.cli.beside import beside
+        from pipelines.cli.tasks import check_task
         from pipelines.local import step_folder
 
         if out is not None:
+            check_task(out, "split", "crossmix allocate")
             bundle, features = bundle or answer.bundle_of(out), features or step_folder(out, "features")
         if bundle is None or features is None:
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")

@@ -12,6 +12,7 @@ from crossmix.config import ConfigError
 from pipelines.cli import standing
 from pipelines.cli.beside import held
 from pipelines.cli.recommend import change
+from pipelines.cli.tasks import check_task
 from pipelines.local import step_folder
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def ask(
     """
     from crossmix import whatif
 
+    check_task(out, "split", "crossmix whatif")
     day = _weekday(weekday)
     typed = [(text, _amount(text)) for text in budgets]
     market = _market(out)
