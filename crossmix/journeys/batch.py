@@ -105,7 +105,7 @@ def spend(chosen: Chosen, cost_BC: Floats, asked: Asked) -> Floats:
     """Of each campaign, added up in the batch's order, (G,)."""
     cost_B = cost_BC[np.arange(len(cost_BC)), chosen.channel_B]
     taken_B = chosen.allocated_B
-    return np.bincount(asked.group_B[taken_B], cost_B[taken_B], len(asked.budget_G))
+    return np.asarray(np.bincount(asked.group_B[taken_B], cost_B[taken_B], len(asked.budget_G)), np.float64)
 
 
 def _cut(chosen: Chosen, cost_BC: Floats, asked: Asked, searched_G: Bools) -> None:
