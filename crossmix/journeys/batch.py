@@ -62,6 +62,10 @@ def settle(value_BC: Floats, cost_BC: Floats, asked: Asked) -> tuple[Floats, Cho
     _cut(chosen, cost_BC, asked, searched)
     if searched.any():
         chosen = _filled(chosen, _chosen(value_BC, cost_BC, asked, low_G), value_BC, cost_BC, asked, high_G)
+        # Worth exactly their price: what is left of a margin is how close the prices are.
+        price_B = high_G[asked.group_B] * cost_BC[np.arange(len(cost_BC)), chosen.channel_B]
+        tied_B = searched[asked.group_B] & (np.abs(chosen.margin_B) <= 4 * CLOSE * price_B)
+        chosen.margin_B[tied_B] = 0.0
     return high_G, chosen
 
 
@@ -140,6 +144,5 @@ def _filled(chosen: Chosen, dear: Chosen, value_BC: Floats, cost_BC: Floats, ask
             channel_B[row], allocated_B[row] = was
             continue
         count_G[group] += not was[1]
-        at_price = value_BC[row, channel_B[row]] - shadow_G[group] * cost_BC[row, channel_B[row]]
-        margin_B[row] = max(float(at_price), 0.0)  # of a tie rounding may leave less
+        margin_B[row] = value_BC[row, channel_B[row]] - shadow_G[group] * cost_BC[row, channel_B[row]]
     return Chosen(channel_B, margin_B, allocated_B)

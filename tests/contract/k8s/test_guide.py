@@ -17,7 +17,14 @@ from serving.http import access
 from tests.support.manifests import ROOT, Document, everywhere, filled
 
 GUIDE = (ROOT / "docs" / "guides" / "cluster.md").read_text(encoding="utf-8")
-SECTIONS = ("Images", "Namespace", "Secrets", "Everything beside Kubeflow", "The first allocation", "Journeys and creators")
+SECTIONS = (
+    "Images",
+    "Namespace",
+    "Secrets",
+    "Everything beside Kubeflow",
+    "The first allocation",
+    "Journeys and creators",
+)
 """Those whose commands are run or listed here."""
 THERE = "# on the cluster\n"
 """First line of a block that needs a cluster."""

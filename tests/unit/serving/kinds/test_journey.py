@@ -164,8 +164,9 @@ def test_equals_at_the_price_are_bought_as_far_as_the_budget_goes(journeys: Jour
     alike = [{"campaign_id": "dear", "journey": [], "budget_left": 5.0} for _ in range(4)]
     told = answers(journeys, *alike)
     assert [one["allocate"] for one in told] == [True, True, False, False]
-    assert told[0]["why"][1].endswith(": allocated")
-    assert told[3]["why"][1].startswith("it is not above 0")
+    assert [one["margin"] for one in told] == [0.0] * 4
+    assert told[0]["why"][1] == "it is 0, and the budget pays for it: allocated"
+    assert told[3]["why"][1] == "it is 0, and the budget ends before it: not allocated"
     assert max(channel["value"] for channel in told[0]["channels"]) == pytest.approx(2.0 * told[0]["lambda"])
 
 
