@@ -53,7 +53,6 @@ def ask(
     """
     from crossmix import whatif
 
-    check_task(out, "split", "crossmix whatif")
     day = _weekday(weekday)
     typed = [(text, _amount(text)) for text in budgets]
     market = _market(out)
@@ -81,6 +80,7 @@ def _market(out: Path) -> Market:
     from crossmix.market import model
 
     try:
+        check_task(out, "split", "crossmix whatif")
         return model.load_served(step_folder(out, "market"))
     except ConfigError:
         raise
