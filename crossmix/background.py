@@ -53,6 +53,8 @@ class Loop:
         self._expected: tuple[type[Exception], ...] = (ExpectedError, *expected)
         self._kind: type[Exception] | None = None
         self._halt, self._turn = threading.Event(), threading.Lock()
+        self._wake, self._asking = threading.Event(), threading.Lock()
+        self._asked: list[threading.Event] = []
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -62,6 +64,15 @@ class Loop:
     def stop(self) -> None:
         """Let the round under way be the last; `join` waits for it."""
         self._halt.set()
+        self._wake.set()
+
+    def ask(self) -> threading.Event:
+        """Have a round begin now, or after the one under way, on the loop's thread; what is set once it has ended."""
+        ended = threading.Event()
+        with self._asking:
+            self._asked.append(ended)
+        self._wake.set()
+        return ended
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has ended, where it was started; seconds."""
@@ -91,10 +102,19 @@ class Loop:
             return finished
 
     def _run(self) -> None:
-        if self._at_once and self.once():
-            return
-        while not self._halt.wait(self.seconds):
-            if self.once():
+        if self._at_once:
+            self._wake.set()
+        while True:
+            self._wake.wait(self.seconds)
+            self._wake.clear()
+            if self._halt.is_set():
+                return
+            with self._asking:
+                asked, self._asked = self._asked, []
+            finished = self.once()
+            for one in asked:
+                one.set()
+            if finished:
                 return
 
     def _ill(self, error: Exception) -> None:

@@ -3,7 +3,8 @@
 KServe's own `ModelServer` binds every interface by hard code; this one binds where it is told, loopback by default, and
 asks for tokens as soon as that is elsewhere. On a cluster the same process runs as one role: a predictor (`policy`,
 `control`), the router, which then calls the predictors by address, `feedback`, which takes nothing but that, or the
-`pusher`, which alone makes statistics of finished cycles.
+`pusher`, which alone makes statistics of finished cycles; predictors of other kinds (`creators`, `journey`) are
+`serving.kinds.alone`'s.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from serving.http import root
 from serving.live.live import Live
 
 _log = logging.getLogger(__name__)
-ROLES = ("all", "policy", "control", "router", "pusher", "feedback")
+ALONE = ("creators", "journey")
+"""Roles of a server of one other kind alone: of that name, and without a split."""
+ROLES = ("all", "policy", "control", "router", "pusher", "feedback", *ALONE)
 LEADING = ("all", "router")
 """Roles that have the page and management routes, and watch experiment and canary."""
 ANSWERING = ("all", "policy")
@@ -190,10 +193,10 @@ def _own(live: Live) -> Any:
 
     @router.post("/serving/refresh", response_model=ServingAnswer)
     def refresh() -> Any:
-        """Ask the registry at once, and say what serves then."""
+        """Ask the registry at once, and say what serves then. Of another kind what takes long to start is told as
+        coming, and not waited for."""
         live.follow_champion()
-        for kind in live.kinds.values():
-            kind.refresh()
+        live.following.ask()
         return serving_now(live)
 
     @router.post("/serving/tick", response_model=TickAnswer, responses={503: {"model": Error}})

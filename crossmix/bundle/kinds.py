@@ -44,7 +44,7 @@ SPLIT = Kind(
 JOURNEY = Kind(
     name="journey",
     files=("config.json", "layout.json", "prices.json", "response.onnx", "probe.npz"),
-    serves="the model of journeys",
+    serves="`crossmix journeys simulate` and the model of journeys",
 )
 CREATORS = Kind(
     name="creators",

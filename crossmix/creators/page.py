@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from crossmix.creators import drawn, words
@@ -28,7 +29,13 @@ ASSUMED = (
 
 
 def render(
-    plan: Plan, path: Path | None = None, *, generated: bool = False, after: After | None = None, assumed: bool = False
+    plan: Plan,
+    path: Path | None = None,
+    *,
+    generated: bool = False,
+    after: After | None = None,
+    assumed: bool = False,
+    source: Sequence[str] = (),
 ) -> str:
     """The page; also written to `path` if given.
 
@@ -36,6 +43,7 @@ def render(
         generated: the catalogue is.
         after: what an earlier phase has given, where the plan is of the rest.
         assumed: no past result tells of effects.
+        source: what planned, and what is wrong with it, in sentences.
     """
     text = page(
         TEMPLATE,
@@ -61,6 +69,7 @@ def render(
         after=None if after is None else told(after, plan),
         notes=(ASSUMED, *NOTES[1:]) if assumed else NOTES,
         assumed=TOLD if assumed else None,
+        source=source,
     )
     if path is not None:
         path.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,6 +23,12 @@ from crossmix.creators.problem import Before, Problem, pose
 from crossmix.creators.settings import Effects, Solver
 from crossmix.creators.solve import PlanError, Solution, solve
 from crossmix.creators.walked import walked
+
+START_SECONDS = 120.0
+"""Until the process has to be ready: it imports, and gets the catalogue."""
+LOOK_SECONDS = 0.2
+"""How often whoever waits for that looks whether it is closed."""
+ENDED = "the planning process was ended, as another plans now; ask again"
 
 
 class Planner:
@@ -120,7 +127,7 @@ class Worker:
 
     def _running(self) -> Connection:
         if self._closed:
-            raise PlanError("the planning process was ended, as another plans now; ask again")
+            raise PlanError(ENDED)
         if self._process is not None and not self._process.is_alive():
             self._end()
         if self._pipe is None:
@@ -136,14 +143,22 @@ class Worker:
             finally:
                 there.close()
             self._process, self._pipe = process, here
-            try:
-                ready = here.poll(120) and here.recv() == "ready"
-            except (EOFError, ConnectionResetError):
-                ready = False
-            if not ready:
+            if not self._answers(here):
                 self._end()
-                raise PlanError("the planning process did not start, or not within 120 s; ask again")
+                if self._closed:
+                    raise PlanError(ENDED)
+                raise PlanError(f"the planning process did not start, or not within {START_SECONDS:g} s; ask again")
         return self._pipe
+
+    def _answers(self, here: Connection) -> bool:
+        """Whether the process says that it is ready, waited for until it is closed or out of time."""
+        until = time.monotonic() + START_SECONDS
+        try:
+            while not (there := here.poll(LOOK_SECONDS)) and not self._closed and time.monotonic() < until:
+                pass
+            return there and not self._closed and bool(here.recv() == "ready")
+        except (EOFError, ConnectionResetError):
+            return False
 
     def _end(self) -> None:
         if self._process is not None:

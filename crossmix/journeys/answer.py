@@ -29,6 +29,10 @@ class Answer:
     conversion_low_UC: Floats
     conversion_high_UC: Floats
 
+    def of(self, user: int) -> Answer:
+        """Of one user alone, (1, C)."""
+        return Answer(*(getattr(self, f"{name}_UC")[user : user + 1] for name in OUTPUTS))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:

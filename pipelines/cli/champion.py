@@ -19,6 +19,8 @@ from pipelines.cli.client import AskError, ask
 from pipelines.cli.serve import run_with
 
 CONFIRM_SECONDS = 30.0
+STARTING_SECONDS = 150.0
+"""The same, while the server says that it is starting the version."""
 UNMOVED = "nothing has changed"
 
 
@@ -178,7 +180,7 @@ def _of_kind(kind: str, answer: Any) -> Any:
 
 def _confirm(done: str, before: int | None, target: Any, server: str, token: str | None, kind: str) -> str:
     """Ask the server until it answers with the target; raises, with what has changed, where it does not."""
-    deadline = time.monotonic() + CONFIRM_SECONDS
+    began = time.monotonic()
     while True:
         try:
             answer = ask(server, token, "POST", ["serving", "refresh"])
@@ -190,8 +192,10 @@ def _confirm(done: str, before: int | None, target: Any, server: str, token: str
         told = answer if kind == "split" else _of_kind(kind, answer) or {"version": None, "trouble": None}
         if told["version"] == target.number:
             return f"{done}; {server} answers with version {told['version']}, bundle {told['bundle'][:12]}"
-        if time.monotonic() > deadline:
+        starting = told.get("coming") == target.number
+        if time.monotonic() > began + (STARTING_SECONDS if starting else CONFIRM_SECONDS):
             troubles = [one["why"] for one in answer["degraded"]] if kind == "split" else [told["trouble"] or ""]
+            troubles += [f"version {target.number} is still starting"] if starting else []
             why = "; ".join(filter(None, troubles)) or "it follows another registry"
             undo = "" if before in (None, target.number) else f"; crossmix promote OUT {before} puts it back"
             raise ConfigError(f"{done}, but --server {server} serves version {told['version']} on ({why}){undo}")

@@ -44,7 +44,7 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[s
     """
     import json
 
-    from crossmix.config import ConfigError, from_json
+    from crossmix.config import from_json
     from crossmix.journeys import bundled, measured, stored
     from crossmix.journeys.arena import grounds, players
     from crossmix.journeys.arena import played as play
@@ -52,11 +52,11 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[s
     from crossmix.journeys.prepared import read_log
     from crossmix.journeys.windows import TRAIN
     from crossmix.schema import Dataset
+    from pipelines.cli.tasks import check_task
     from pipelines.local import run_config, step_folder
 
+    check_task(out, "journeys", "crossmix journeys simulate")
     config = from_json(json.dumps(run_config(out)))
-    if config.task != "journeys":
-        raise ConfigError(f"{out}: holds a run of task {config.task!r}; name one of task 'journeys'")
     folders = {name: step_folder(out, name) for name in ("ingest", "train", "gate")}
     ready = read_log(config, Dataset(folders["ingest"])).ready
     response, mtorl = stored.load(folders["train"], config.journeys)

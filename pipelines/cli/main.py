@@ -132,9 +132,11 @@ def allocate(
         from crossmix.config import ConfigError
         from pipelines.cli import recommend as answer
         from pipelines.cli.beside import beside
+        from pipelines.cli.tasks import check_task
         from pipelines.local import step_folder
 
         if out is not None:
+            check_task(out, "split", "crossmix allocate")
             bundle, features = bundle or answer.bundle_of(out), features or step_folder(out, "features")
         if bundle is None or features is None:
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
@@ -243,7 +245,8 @@ def serve(
     role: Annotated[
         str,
         typer.Option(
-            envvar="CROSSMIX_ROLE", help="all, or one part on a cluster: policy, control, router, pusher, feedback."
+            envvar="CROSSMIX_ROLE",
+            help="all, or one part on a cluster: policy, control, router, pusher, feedback, journey, creators.",
         ),
     ] = "all",
     policy_url: Annotated[
@@ -268,7 +271,7 @@ def serve(
         from pipelines.cli.serve import Start, serve_alone, serve_kinds, task_of
         from pipelines.cli.serve import serve as run_server
         from pipelines.cli.serve_registry import start_of
-        from serving.app import Settings
+        from serving.app import ALONE, Settings
 
         if (policy_url is None) != (control_url is None):
             raise ConfigError("--policy-url, --control-url: name both predictors, or neither")
@@ -282,7 +285,7 @@ def serve(
             predictor_token=predictor_token,
             root_path=root_path,
         )
-        if out is not None and registry is None and task_of(out) != "split":
+        if out is not None and registry is None and (role in ALONE or task_of(out) != "split"):
             serve_kinds(out, settings, folder, set_ or (), lambda line: print(line, flush=True))
             return
         start = start_of(out, registry, settings, folder, settings_file, set_ or ())

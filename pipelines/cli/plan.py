@@ -15,9 +15,11 @@ import typer
 from pipelines.cli.readable import readable_errors, stop
 
 if TYPE_CHECKING:
+    from crossmix.creators.bundled import BundledPlanner
     from crossmix.creators.plan import Cell, Plan
     from crossmix.creators.results import After
     from crossmix.creators.worker import Planner
+    from pipelines.cli.plan_source import Source
 
 
 def plan(
@@ -75,6 +77,7 @@ class Answer:
     """A plan, and what it came from."""
 
     plan: Plan
+    source: Source
     generated: bool
     """The catalogue is."""
     after: After | None
@@ -86,7 +89,8 @@ class Answer:
         """The page about it."""
         from crossmix.creators.page import render
 
-        return render(self.plan, generated=self.generated, after=self.after, assumed=self.assumed)
+        source = (self.source.told, *([self.source.old] if self.source.old else []))
+        return render(self.plan, generated=self.generated, after=self.after, assumed=self.assumed, source=source)
 
 
 def begin(folder: Path) -> str:
@@ -122,11 +126,18 @@ def ask(
     from crossmix.creators import results as done
     from crossmix.creators.solve import PlanError
     from crossmix.creators.worker import Planner
+    from pipelines.cli import plan_source
 
     if (out is None) == (catalogue is None):
         raise ConfigError("OUT, --catalogue: name the folder of a run of task creators or a catalogue, and not both")
     wanted = briefs.load(brief)
-    planner = of_run(out) if out is not None else of_catalogue(catalogue or Path())
+    planner: Planner
+    if out is not None:
+        planner = bundled = of_run(out)
+        source = plan_source.of_run(out, bundled)
+    else:
+        planner = of_catalogue(catalogue or Path())
+        source = plan_source.of_catalogue(catalogue or Path())
     if seconds is not None:
         planner.solver = replace(planner.solver, seconds=seconds)
     after = None
@@ -138,7 +149,7 @@ def ask(
         found = planner.plan(wanted, None if after is None else after.before)
     except PlanError as error:
         stop(str(error), 1)
-    return Answer(found, planner.catalogue.generated, after, assumed=not planner.predictor.results)
+    return Answer(found, source, planner.catalogue.generated, after, assumed=not planner.predictor.results)
 
 
 def of_catalogue(path: Path) -> Planner:
@@ -151,21 +162,18 @@ def of_catalogue(path: Path) -> Planner:
     return Planner(known, fitted_or_prior(known))
 
 
-def of_run(out: Path) -> Planner:
+def of_run(out: Path) -> BundledPlanner:
     """The planner of a run's champion, or of what its gates did not pass.
 
     Raises:
         ConfigError, BundleError: no finished run, or one of another task.
     """
-    from crossmix.config import ConfigError
     from crossmix.creators import bundled
     from pipelines.cli.recommend import bundle_of
-    from pipelines.local import run_config
+    from pipelines.cli.tasks import check_task
 
-    task = run_config(out).get("task", "split")
-    if task != "creators":
-        raise ConfigError(f"{out}: holds a run of task {task}; plan one of task creators, or a catalogue (--catalogue)")
-    return bundled.load(bundle_of(out))
+    check_task(out, "creators", "crossmix plan")
+    return bundled.load(bundle_of(out, "creators"))
 
 
 def write(name: str, file: Path, content: Callable[[], str]) -> None:
@@ -185,6 +193,10 @@ def as_json(answer: Answer) -> str:
 
     found = answer.plan
     tree = found.plain() | {
+        "bundle": answer.source.bundle,
+        "version": answer.source.version,
+        "source": answer.source.told,
+        "old_catalogue": answer.source.old,
         "generated": answer.generated,
         "assumed": answer.assumed,
         "words": {
@@ -229,6 +241,8 @@ def lines(answer: Answer) -> list[str]:
         f"{found.brief}: {len(found.choices)} creators for {found.cost:,.0f} of {found.budget:,.0f} {found.currency}"
         + ("; GENERATED DATA" if answer.generated else ""),
         f"expected effect {found.effect:,.0f} [{found.low:,.0f}, {found.high:,.0f}], 80 % interval; {of}",
+        answer.source.told,
+        *([answer.source.old] if answer.source.old else []),
     ]
     if answer.after is not None:
         head.append(told(answer.after, found))

@@ -12,6 +12,7 @@ from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
 from crossmix.schema import Held, together
 from pipelines.cli import standing as known
+from pipelines.cli.tasks import is_of
 from pipelines.local import step_folder
 
 if TYPE_CHECKING:
@@ -43,14 +44,19 @@ class Answer:
         return "\n".join([*lines, table(self.allocation, self.untried, self.held, alone=self.alone)])
 
 
-def bundle_of(out: Path) -> Path:
+def bundle_of(out: Path, task: str = "split") -> Path:
     """What answers for a run: its registry's champion, else the bundle that its gates judged and did not pass.
+
+    A champion of another task, which a run before left in the folder, does not answer for this one.
+
+    Args:
+        task: of the run.
 
     Raises:
         ConfigError: it is no finished run.
     """
     champion, judged = out / "bundle", known.judged_bundle(out)
-    if champion.is_dir():
+    if is_of(champion, task):
         return champion
     return judged or step_folder(out, "gate") / "bundle"
 

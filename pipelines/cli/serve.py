@@ -187,7 +187,7 @@ def serve_kinds(
     own, clock = folder or out / "serving", clock_for(config)
     logs.write_to()
     features = local.run_steps(out).get("features")
-    kinds = kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock, features)
+    kinds = kinds_of(own, lambda kind: Registry.of(config, out, kind).connected(), clock, features, settings.role)
     serve_alone(Alone(config, kinds), settings, started)
 
 
@@ -197,24 +197,31 @@ def serve_alone(alone: Alone, settings: Settings, started: Callable[[str], None]
     from serving.kinds.alone import application
 
     alone.start()
-    told = ", ".join(f"{kind} {one.version or 'has no champion yet'}" for kind, one in alone.kinds.items())
     address = f"http://{settings.host}:{settings.port}"
-    line = f"serving {told} at {address} (/openapi.json), SIGTERM ends it"
+    line = f"serving {' and '.join(alone.kinds)} at {address} (/serving tells which versions), SIGTERM ends it"
     server.run(alone, settings, lambda: started(line), application)
 
 
-def kinds_of(own: Path, registry: Callable[[str], Registry], clock: Clock, features: Path | None) -> list[KindChampion]:
+def kinds_of(
+    own: Path, registry: Callable[[str], Registry], clock: Clock, features: Path | None, role: str = "all"
+) -> list[KindChampion]:
     """The champions of the kinds beside the split.
 
     Args:
         own: the server's own folder.
         registry: makes a client of a kind's registered model.
         features: feature folder; `None`: there is none.
+        role: of the server: one that is a kind's serves that kind alone.
     """
+    from serving.app import ALONE
     from serving.kinds.champion import KindChampion
     from serving.kinds.known import KNOWN
 
-    return [KindChampion(known, own, partial(registry, kind), clock, features) for kind, known in KNOWN.items()]
+    return [
+        KindChampion(known, own, partial(registry, kind), clock, features)
+        for kind, known in KNOWN.items()
+        if role not in ALONE or role == kind
+    ]
 
 
 def _push(live: Live, start: Start, settings: Settings) -> None:

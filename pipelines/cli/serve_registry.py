@@ -2,7 +2,8 @@
 
 The config comes from the champion's bundle, what a server may change of it (`serve.SERVED`) from a file, `--set` and
 the environment, features from beside the bundle, statistics from Redis. All that is written lies in one folder. Where
-no champion of the split is registered, but one of another kind, such kinds are served alone (`alone_of`).
+no champion of the split is registered, but one of another kind, such kinds are served alone (`alone_of`); so is the
+kind whose name is the role (`kinds_alone`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def start_of(
         raise ConfigError("OUT, --registry (CROSSMIX_REGISTRY): name the folder of a run or a registry, and not both")
     if registry is not None:
         from crossmix.registry.mlflow_door import RegistryError
+        from serving.app import ALONE
 
+        if settings.role in ALONE:
+            return kinds_alone(registry, settings, folder, given, overrides)
         try:
             return of_registry(registry, settings, folder, given, overrides)
         except (ConfigError, RegistryError):  # a server without a split needs neither a database nor Redis
@@ -144,11 +148,41 @@ def alone_of(
     from crossmix.registry.mlflow_door import RegistryError
     from crossmix.registry.store import Registry
     from serving import app as server
-    from serving.http import logs
-    from serving.kinds.alone import Alone
 
     if settings.role not in server.ANSWERING:
         return None
+    alone = kinds_alone(uri, settings, state, given, overrides)
+    own = (state or state_of(settings)).absolute()
+
+    def registered(kind: str) -> bool:
+        try:
+            Registry.of(alone.config, own, kind).get("champion")
+        except RegistryError:
+            return False
+        return True
+
+    try:
+        there = not registered("split") and any(map(registered, alone.kinds))
+    except Exception:  # MLflow's stores raise their own kinds each
+        there = not (own / "bundles").is_dir() and any(one.kept for one in alone.kinds.values())
+    return alone if there else None
+
+
+def kinds_alone(
+    uri: str, settings: Settings, state: Path | None, given: Path | None, overrides: Sequence[str] = ()
+) -> Alone:
+    """The server of the other kinds, or of the one whose role it has, whatever is registered: it waits for a champion.
+
+    Args:
+        uri, state, given, overrides: as `of_registry`'s.
+
+    Raises:
+        ConfigError: settings that cannot run.
+    """
+    from crossmix.registry.store import Registry
+    from serving.http import logs
+    from serving.kinds.alone import Alone
+
     values = {} if given is None else settings_in(given)
     check_served(overrides)
     config = load("laptop", overrides, {**values, "registry.tracking_uri": uri})
@@ -156,20 +190,10 @@ def alone_of(
     _writable(own)
     prepare()
     logs.write_to()
-    kinds = kinds_of(own, lambda kind: Registry.of(config, own, kind).connected(), clock_for(config), None)
-
-    def registered(kind: str) -> bool:
-        try:
-            Registry.of(config, own, kind).get("champion")
-        except RegistryError:
-            return False
-        return True
-
-    try:
-        there = not registered("split") and any(registered(one.kind) for one in kinds)
-    except Exception:  # MLflow's stores raise their own kinds each
-        there = not (own / "bundles").is_dir() and any(one.kept for one in kinds)
-    return Alone(config, kinds) if there else None
+    clock = clock_for(config)
+    return Alone(
+        config, kinds_of(own, lambda kind: Registry.of(config, own, kind).connected(), clock, None, settings.role)
+    )
 
 
 def settings_in(file: Path) -> dict[str, Any]:
@@ -229,4 +253,4 @@ def _writable(folder: Path) -> None:
         raise ConfigError(f"--state {folder}: cannot be written ({error.strerror}); name a folder that can") from None
 
 
-__all__ = ["alone_of", "of_registry", "settings_in", "start_of", "state_of"]
+__all__ = ["alone_of", "kinds_alone", "of_registry", "settings_in", "start_of", "state_of"]

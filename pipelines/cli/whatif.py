@@ -12,6 +12,7 @@ from crossmix.config import ConfigError
 from pipelines.cli import standing
 from pipelines.cli.beside import held
 from pipelines.cli.recommend import change
+from pipelines.cli.tasks import check_task
 from pipelines.local import step_folder
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _market(out: Path) -> Market:
     from crossmix.market import model
 
     try:
+        check_task(out, "split", "crossmix whatif")
         return model.load_served(step_folder(out, "market"))
     except ConfigError:
         raise

@@ -178,6 +178,10 @@ class KindAnswer(Answer):
     version: int | None = Field(description="in the registry; null: nothing of it serves")
     bundle: str | None = Field(description="its digest")
     since: float | None = Field(description="seconds, UTC")
+    state: Literal["serving", "starting", "asking", "none"] = Field(
+        description="while nothing serves: a bundle is starting, or the registry is being asked; none: it has none"
+    )
+    coming: int | None = Field(description="version that is starting; null: none is")
     trouble: str | None = Field(description="why another than the champion serves, or none; null: no trouble")
 
 

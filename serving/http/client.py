@@ -7,11 +7,13 @@ cannot be reached, or answers no JSON, is away (`AwayError`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 SECONDS = 30.0
 """An answer is waited for."""
 
@@ -73,18 +75,37 @@ class Client:
         """
         return self._predicted("creators", [{"brief": brief}])[0]
 
-    def journeys(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def journeys(
+        self,
+        questions: Sequence[Mapping[str, Any]],
+        *,
+        budget_left: Mapping[str, float] = NOTHING,
+        lambdas: Mapping[str, float] = NOTHING,
+        top: Mapping[str, int] = NOTHING,
+    ) -> list[dict[str, Any]]:
         """An answer per question, in order: whether a user's next exposure is worth its price, and on which channel
         (`serving.kinds.journey`).
 
         Args:
             questions: `campaign_id`, `user_id` and `journey` each, and `costs` where prices differ
                 (`serving.protocol.journey_request`).
+            budget_left: by campaign, what its users among these may cost together, currency.
+            lambdas: by campaign, a shadow price in place of the model's or of a budget.
+            top: by campaign, how many of its users are allocated to at most.
 
         Raises:
+            ValueError: nobody is asked about a campaign that money is told of.
             RefusedError, AwayError.
         """
-        return self._predicted("journey", questions)
+        asked = [dict(one) for one in questions]
+        for name, told in (("budget_left", budget_left), ("lambda", lambdas), ("top", top)):
+            for campaign, value in told.items():
+                of = [one for one in asked if one.get("campaign_id") == campaign]
+                if not of:
+                    raise ValueError(f"{name}: no question is of campaign {campaign!r}; leave it out")
+                for one in of:
+                    one[name] = value
+        return self._predicted("journey", asked)
 
     def _predicted(self, model: str, instances: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """V1's answers to instances, one each."""

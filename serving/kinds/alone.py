@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from crossmix.background import Loop
 from crossmix.config import Config, ConfigError
-from serving.kinds.champion import KindChampion
+from serving.kinds.champion import KindChampion, NoChampionError
+from serving.kinds.following import Following
 
 if TYPE_CHECKING:
     from serving.app import Settings
@@ -31,27 +31,26 @@ class Alone:
     def __init__(self, config: Config, kinds: Sequence[KindChampion]) -> None:
         self.config = config
         self.kinds = {one.kind: one for one in kinds}
-        seconds = config.serving.watch_seconds
-        self._loops = [Loop(f"{one.kind} reader", seconds, one.refresh) for one in kinds]
+        self.following = Following(kinds, config.serving.watch_seconds)
 
     serves_split = False
 
+    @property
+    def ready(self) -> bool:
+        """Whether any kind serves: a server that plans is not taken away because another kind is starting."""
+        return any(one.ready for one in self.kinds.values())
+
+    def absent(self) -> NoChampionError:
+        """Why none does."""
+        return NoChampionError("; ".join(str(one.absent()) for one in self.kinds.values()))
+
     def start(self) -> None:
-        """Serve what served last, ask the registry once, and begin to follow it."""
-        for one in self.kinds.values():
-            one.start()
-            one.refresh()
-        for loop in self._loops:
-            loop.start()
+        """Begin to follow the registry; what served last, and its champions, come in the background."""
+        self.following.start()
 
     def stop(self) -> None:
         """End the loops, and what the bundles hold."""
-        for loop in self._loops:
-            loop.stop()
-        for loop in self._loops:
-            loop.join(5)
-        for one in self.kinds.values():
-            one.stop()
+        self.following.stop()
 
 
 def application(alone: Alone, settings: Settings) -> Any:
@@ -59,19 +58,20 @@ def application(alone: Alone, settings: Settings) -> Any:
     from kserve.model_repository import ModelRepository
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-    from serving.app import ANSWERING
+    from serving.app import ALONE, ANSWERING
     from serving.built import built
     from serving.http import observe
     from serving.kinds.model import KindModel
     from serving.protocol.plane import Plane
 
-    if settings.role not in ANSWERING:
-        raise ConfigError(f"--role {settings.role}: a server without a split has no such part; use all or policy")
+    if settings.role not in (*ANSWERING, *ALONE):
+        use = ", ".join((*ANSWERING, *ALONE))
+        raise ConfigError(f"--role {settings.role}: a server without a split has no such part; use one of {use}")
     settings.check_address()
     registry = ModelRepository()
     for champion in alone.kinds.values():
         registry.update(KindModel(champion), champion.kind)
-    plane = Plane(registry, lambda model: alone.kinds[model].version)
+    plane = Plane(registry, lambda model: alone.kinds[model].version, alone)
     repository = ModelRepositoryExtension(model_registry=registry)
     app = built(plane, repository, [_own(alone)], settings, alone.config, None, tuple(alone.kinds))
     observe.follow(alone)
@@ -94,9 +94,9 @@ def _own(alone: Alone) -> Any:
 
     @router.post("/serving/refresh", response_model=KindsAnswer)
     def refresh() -> Any:
-        """Ask the registry at once, and say what serves then."""
-        for kind in alone.kinds.values():
-            kind.refresh()
+        """Ask the registry at once, and say what serves then; what takes long to start is told as coming, and not
+        waited for."""
+        alone.following.ask()
         return serving_now(alone)
 
     @router.get("/healthz", response_model=HealthAnswer)

@@ -80,7 +80,9 @@ class KindChampion:
         self._turn, self._swapping = threading.Lock(), threading.Lock()
         self._refused: tuple[str, float] | None = None
         self._current: Held | None = None
-        self._asked = False
+        self._asked = self._started = self._stopped = False
+        self._coming: int | None = None
+        self._warming: Answering | None = None
 
     @property
     def kind(self) -> str:
@@ -102,6 +104,8 @@ class KindChampion:
         """Why nothing serves."""
         if self._make is None:
             why = "this server has no registry; start it with one"
+        elif self._coming is not None:
+            why = f"version {self._coming} is starting; ask again in a while"
         elif not self._asked:
             why = "the registry was not asked yet; ask again"
         elif self.trouble is not None:
@@ -134,20 +138,41 @@ class KindChampion:
         """Whether something served here before, which `start` serves again."""
         return self._noted.is_file()
 
+    @property
+    def state(self) -> str:
+        """`serving`; or, while nothing does, `starting` (a bundle is), `asking` (the registry) or `none`."""
+        if self.ready:
+            return "serving"
+        if self._coming is not None:
+            return "starting"
+        return "none" if self._asked or self._make is None else "asking"
+
+    def follow(self) -> None:
+        """Serve what served last, the first time; then ask the registry (`refresh`). It takes as long as it takes."""
+        if not self._started:
+            self._started = True
+            self.start()
+        self.refresh()
+
     def start(self) -> None:
-        """Serve what served last, if it still verifies."""
-        try:
-            kept = json.loads(self._noted.read_text())
-            where = self.folder / str(kept["folder"])
-            self._serve(self.known.opened(where), int(kept["version"]), float(kept["since"]))
-        except FileNotFoundError:
-            return  # nothing was kept
-        except Exception as error:  # whatever a bundle holds, the server starts without it, and asks the registry
-            _log.warning("kind %s: what served last does not serve again (%s)", self.kind, sentence(error))
+        """Serve what served last, if it still verifies and nothing serves yet."""
+        with self._turn:
+            if self._stopped or self.ready:
+                return
+            try:
+                kept = json.loads(self._noted.read_text())
+                where, self._coming = self.folder / str(kept["folder"]), int(kept["version"])
+                self._serve(self.known.opened(where), int(kept["version"]), float(kept["since"]))
+            except FileNotFoundError:
+                return  # nothing was kept
+            except Exception as error:  # whatever a bundle holds, the server starts without it, and asks the registry
+                _log.warning("kind %s: what served last does not serve again (%s)", self.kind, sentence(error))
+            finally:
+                self._coming = None
 
     def refresh(self) -> bool:
         """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
-        if self._make is None:
+        if self._make is None or self._stopped:
             return False
         from crossmix.registry.mlflow_door import RegistryError
 
@@ -169,7 +194,11 @@ class KindChampion:
         return False
 
     def stop(self) -> None:
-        """Give back what the bundle holds, once nobody asks it any more."""
+        """Give back what the bundle holds, once nobody asks it any more, and start no other."""
+        with self._swapping:
+            self._stopped, warming = True, self._warming
+        if warming is not None:
+            warming.close()  # whoever starts it learns that there is nothing to wait for
         self._retire(None)
 
     def told(self) -> dict[str, Any]:
@@ -180,6 +209,8 @@ class KindChampion:
             "version": None if held is None else held.version,
             "bundle": None if held is None else held.digest,
             "since": None if held is None else held.since,
+            "state": self.state,
+            "coming": self._coming,
             "trouble": self.trouble,
         }
 
@@ -194,14 +225,18 @@ class KindChampion:
         if self._lately_refused(digest):
             return False
         assert self._registry is not None
-        target = self.folder / digest[:16]
+        target, self._coming = self.folder / digest[:16], number
         try:
             self._serve(self._registry.fetch(number, target), number, self.clock().timestamp())
         except BundleError as error:
+            if self._stopped:
+                return False
             self._refused = (digest, time.monotonic())
             kept = "the last good one serves" if held else "nothing serves"
             self._ill(f"bundle: version {number} is refused, {kept} ({sentence(error)})")
             return False
+        finally:
+            self._coming = None
         self._note(number, digest, self.clock().timestamp())
         self._tidy()
         self._refused = None
@@ -211,12 +246,25 @@ class KindChampion:
 
     def _serve(self, loaded: Any, version: int, since: float) -> None:
         answering = self.known.answers(loaded, self.features, self.clock)
-        answering.warm()
+        try:
+            with self._swapping:
+                self._warming = answering
+            if not self._stopped:
+                answering.warm()
+        except BaseException:
+            answering.close()
+            raise
+        finally:
+            with self._swapping:
+                self._warming = None
         self._retire(Held(answering, str(loaded.digest), version, since))
 
     def _retire(self, new: Held | None) -> None:
         with self._swapping:
-            old, self._current = self._current, new
+            if self._stopped:
+                old, self._current = (self._current if new is None else new), None
+            else:
+                old, self._current = self._current, new
             if old is not None:
                 old.retired = True
             free = old is not None and old.users == 0

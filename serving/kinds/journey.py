@@ -1,8 +1,9 @@
 """Journeys by V1 and V2: per channel what a user's next exposure would give, and whether it is worth its price.
 
 A question is `serving.protocol.journey_request`'s. Its channel is the largest value - lambda x cost, and the user is
-allocated to where that is above 0; lambda is the campaign's shadow price as the bundle has it
-(`crossmix.journeys.allocate`). Nothing is explored, so that the channel has probability 1 and log density 0.
+allocated to where that is above 0. lambda is the campaign's shadow price: the bundle's, or the request's, or found for
+the request's budget (`serving.protocol.journey_terms`, `crossmix.journeys.batch`). Nothing is explored, so that the
+channel has probability 1 and log density 0.
 
 V2 inputs are `serving.protocol.journey_tensors`'. Outputs, in the order of `channels` (C): click, conversion and
 the ends of their intervals, cost, value FP64 [B, C]; margin, lambda, log_density FP64 [B]; channel, bundle BYTES [B];
@@ -12,20 +13,24 @@ allocate BOOL [B]; channels BYTES [C].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crossmix.clock import Clock, wall
+from crossmix.journeys import batch
 from crossmix.journeys.answer import OUTPUTS as PROBABILITIES
+from crossmix.journeys.answer import Prices
 from crossmix.journeys.log import NEVER, Events
 from feature_repo.journeys import held
 from serving.allocation.question import QuestionError
 from serving.kinds.answering import Answering, Predictions
 from serving.kinds.remembered import Remembered
-from serving.protocol import journey_tensors
+from serving.protocol import journey_tensors, journey_terms
 from serving.protocol.journey_request import JourneyQuestion, of_instances
+from serving.protocol.journey_terms import Terms
 
 if TYPE_CHECKING:
     from crossmix.journeys.bundled import JourneyBundle
@@ -64,40 +69,53 @@ class Journeys(Answering):
                     f"{one.where}.journey: missing; this server keeps no prices and times of users' exposures, which "
                     "the model reads: send the user's exposures, or [] for a user without any"
                 )
+        journey_terms.by_campaign(asked)
         return asked
 
     def answer(self, questions: Sequence[JourneyQuestion]) -> Predictions:
-        """An answer each, all in one pass of the network."""
+        """An answer each, all in one pass of the network and one allocation."""
         filled = [(one, None) for one in questions] if self.remembered is None else self.remembered.filled(questions)
         channels = self.bundle.channels
         said = self.bundle.answer(events([one for one, _ in filled], channels))
+        terms = journey_terms.by_campaign(questions)
+        prices = [self.bundle.prices[one.campaign_id].costing(one.costs, channels) for one in questions]
+        value_BC = np.concatenate([one.value(said.of(row)) for row, one in enumerate(prices)])
+        cost_BC = np.array([one.cost_C for one in prices])
+        asked = _asked(questions, terms, self.bundle.prices)
+        shadow_G, chosen = batch.settle(value_BC, cost_BC, asked)
+        spend_G = batch.spend(chosen, cost_BC, asked)
         found = []
         for row, (one, whence) in enumerate(filled):
-            prices = self.bundle.prices[one.campaign_id].costing(one.costs, channels)
-            alone = type(said)(*(getattr(said, f"{name}_UC")[row : row + 1] for name in PROBABILITIES))
-            value_C, chosen = prices.value(alone)[0], prices.choose(alone)
-            picked = int(chosen.channel_B[0])
+            group, picked = asked.group_B[row], int(chosen.channel_B[row])
             rows = [
                 {"channel": name}
-                | {key: float(getattr(alone, f"{key}_UC")[0, at]) for key in PROBABILITIES}
-                | {"cost": prices.cost_C[at], "value": float(value_C[at]), "probability": float(at == picked)}
+                | {key: float(getattr(said, f"{key}_UC")[row, at]) for key in PROBABILITIES}
+                | {
+                    "cost": float(cost_BC[row, at]),
+                    "value": float(value_BC[row, at]),
+                    "probability": float(at == picked),
+                }
                 for at, name in enumerate(channels)
             ]
-            margin, allocate = float(chosen.margin_B[0]), bool(chosen.allocated_B[0])
+            why = Why(
+                shadow=float(shadow_G[group]),
+                currency=prices[row].currency,
+                margin=float(chosen.margin_B[row]),
+                allocated=bool(chosen.allocated_B[row]),
+                terms=terms[one.campaign_id],
+                spend=float(spend_G[group]),
+            )
             found.append(
                 {
                     "campaign_id": one.campaign_id,
                     "user_id": one.user_id,
                     "channel": channels[picked],
-                    "allocate": allocate,
-                    "margin": margin,
-                    "lambda": prices.shadow,
-                    "currency": prices.currency,
+                    "allocate": why.allocated,
+                    "margin": why.margin,
+                    "lambda": why.shadow,
+                    "currency": why.currency,
                     "channels": rows,
-                    "why": [
-                        *_why(rows[picked], prices.shadow, prices.currency, margin, len(one.journey or ())),
-                        *([] if whence is None else [whence]),
-                    ],
+                    "why": [*why.sentences(rows[picked], len(one.journey or ())), *([whence] if whence else [])],
                     "log_density": 0.0,
                 }
             )
@@ -166,10 +184,64 @@ def events(asked: Sequence[JourneyQuestion], channels: tuple[str, ...], users: i
     )
 
 
-def _why(row: Mapping[str, Any], shadow: float, currency: str, margin: float, steps: int) -> list[str]:
-    price = f"{row['value']:.4g} - lambda {shadow:.4g} x {row['cost']:.4g} = {margin:.4g} {currency}"
-    said = [f"{row['channel']}: value less price is the largest of all channels, {price}"]
-    said.append("it is above 0: allocated" if margin > 0 else "it is not above 0: money earns more elsewhere")
-    if not steps:
-        said.append("no exposure is known: probabilities are those of first exposures")
-    return said
+def _asked(
+    questions: Sequence[JourneyQuestion], terms: Mapping[str, Terms], prices: Mapping[str, Prices]
+) -> batch.Asked:
+    """The batch's campaigns, in the order of `terms`: what is not said is the bundle's, or without end."""
+    place = {campaign: at for at, campaign in enumerate(terms)}
+    shadow = [prices[campaign].shadow if one.shadow is None else one.shadow for campaign, one in terms.items()]
+    return batch.Asked(
+        group_B=np.array([place[one.campaign_id] for one in questions], np.int64),
+        shadow_G=np.array(shadow, float),
+        budget_G=np.array([np.inf if one.budget_left is None else one.budget_left for one in terms.values()], float),
+        most_G=np.array([np.inf if one.top is None else one.top for one in terms.values()], float),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What an answer follows from, for sentences."""
+
+    shadow: float
+    """lambda, as it was used."""
+    currency: str
+    margin: float
+    allocated: bool
+    terms: Terms
+    """What the request says of the campaign's money."""
+    spend: float
+    """Of the campaign's allocated instances of the batch, currency."""
+
+    def sentences(self, row: Mapping[str, Any], steps: int) -> list[str]:
+        """Why.
+
+        Args:
+            row: of the channel, as the answer has it.
+            steps: exposures that are known of the user.
+        """
+        price = f"{row['value']:.4g} - lambda {self.shadow:.4g} x {row['cost']:.4g} = {self.margin:.4g} {self.currency}"
+        said = [f"{row['channel']}: value less price is the largest of all channels, {price}", self._allocated()]
+        if self.terms.budget_left is not None:
+            said.append(
+                f"lambda was found for this request: the campaign's users cost {self.spend:.6g} of budget_left "
+                f"{self.terms.budget_left:.6g} {self.currency}"
+            )
+        elif self.terms.shadow is not None:
+            said.append("lambda is the request's")
+        if not steps:
+            said.append("no exposure is known: probabilities are those of first exposures")
+        return said
+
+    def _allocated(self) -> str:
+        if self.allocated:
+            return "it is above 0: allocated" if self.margin > 0 else "it is 0, and the budget pays for it: allocated"
+        if self.margin == 0 and self.terms.budget_left is not None:
+            return "it is 0, and the budget ends before it: not allocated"
+        if self.margin <= 0:
+            return "it is not above 0: money earns more elsewhere"
+        ends = (
+            "the budget does not pay for it"
+            if self.terms.top is None
+            else f"others come before, and top is {self.terms.top}"
+        )
+        return f"it is above 0, but {ends}: not allocated"

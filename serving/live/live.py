@@ -38,6 +38,7 @@ from serving.campaigns.lane import Lane
 from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.kinds.champion import KindChampion
+from serving.kinds.following import Following
 from serving.live.champion import Champion
 from serving.live.changes import Changes
 from serving.live.due import Due
@@ -114,6 +115,7 @@ class Live:
         self._swapping, self._stopping = threading.Lock(), False
         self.kinds: Mapping[str, KindChampion] = {}
         """Champions of the other kinds, by kind (`follow_kinds`)."""
+        self.following = Following((), config.serving.watch_seconds)
         self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
         kept = restored(self._kept.file, self._planned)
         self.snapshot = replace(kept, planned=self._laid_over(kept.planned, kept.revision))
@@ -318,12 +320,11 @@ class Live:
         self._loops.start()
 
     def follow_kinds(self, kinds: Iterable[KindChampion]) -> None:
-        """Serve and follow the champions of other kinds too: what is away of them is told at `/serving` alone."""
-        self.kinds = {one.kind: one for one in kinds}
-        for one in self.kinds.values():
-            one.start()
-            seconds = self.config.serving.watch_seconds
-            self.watch(Loop(f"{one.kind} reader", seconds, one.refresh, at_once=True))
+        """Serve and follow the champions of other kinds too, beside the rest: nothing here waits for any of them, and
+        what is away of them is told at `/serving` alone."""
+        self.following = Following(kinds, self.config.serving.watch_seconds)
+        self.kinds = {one.kind: one for one in self.following.kinds}
+        self.following.start()
 
     def watch(self, loop: Loop) -> None:
         """Start a loop, and stop it with the server; what troubles it is told in every answer."""
@@ -337,8 +338,7 @@ class Live:
         """End the loops, write what waits, close the database."""
         self._stopping = True
         self._loops.stop()
-        for kind in self.kinds.values():
-            kind.stop()
+        self.following.stop()
         self.lane.stop()
         self.recorder.flush()
         self._keep(self._kept.unlike)

@@ -3,7 +3,8 @@
 V1 instance: {"campaign_id", "user_id" and/or "journey": [{"channel", "clicked", "cost", "seconds_ago"}, ...], "costs":
 {channel: cost of one exposure}}. Steps are in the order of time, so that `seconds_ago` never rises; one whose
 conversion became known says when (`converted_seconds_ago`). An empty journey is asked for the prior; without `journey`
-it is whoever answers who knows the user's exposures, or refuses.
+it is whoever answers who knows the user's exposures, or refuses. What it may say of its campaign's money in this batch
+is `journey_terms`'.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from serving.allocation.question import MOST_QUESTIONS, QuestionError
+from serving.protocol import journey_terms
+from serving.protocol.journey_terms import Terms
 
-FIELDS = ("campaign_id", "user_id", "journey", "costs")
+FIELDS = ("campaign_id", "user_id", "journey", "costs", *journey_terms.FIELDS)
 STEP = ("channel", "clicked", "cost", "seconds_ago")
 CONVERTED = "converted_seconds_ago"
 """When an exposure's conversion became known; absent where none did."""
@@ -65,9 +68,13 @@ JOURNEY: dict[str, Any] = {
             "description": "of the next exposure by channel, currency; absent, or a channel left out: the log's mean",
             "additionalProperties": {"type": "number", "minimum": 0, "maximum": MOST},
         },
+        **journey_terms.PROPERTIES,
     },
 }
 """Schema of an instance, for OpenAPI."""
+
+
+NOTHING = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ class JourneyQuestion:
     """The earliest first; `None`: not sent."""
     costs: Mapping[str, float]
     """Of the next exposure, by channel; of those that are given."""
+    terms: Terms = NOTHING
+    """What it says of its campaign's money; the batch has the whole (`journey_terms.by_campaign`)."""
 
 
 def of_instances(payload: Any, channels: Sequence[str]) -> list[JourneyQuestion]:
@@ -134,6 +143,7 @@ def _of_instance(raw: Any, place: Mapping[str, int], where: str) -> JourneyQuest
         user,
         None if journey is None else _journey(journey, place, f"{where}.journey"),
         _costs(raw.get("costs"), place, f"{where}.costs"),
+        journey_terms.of_instance(raw, where),
     )
 
 

@@ -2,8 +2,9 @@
 
 Inputs, a row per question (B), a column per exposure (T, the earliest first; "" pads): campaign_id BYTES [B]; channel
 BYTES, clicked BOOL, cost and seconds_ago FP64 [B, T]; where given user_id BYTES [B] ("": none), costs FP64 [B, C] (NaN:
-the log's mean) and converted_seconds_ago FP64 [B, T] (NaN: no conversion). With user_id all inputs of exposures may be
-left out together: journeys are then those that whoever answers knows.
+the log's mean) and converted_seconds_ago FP64 [B, T] (NaN: no conversion), and of the campaign budget_left and lambda
+FP64 [B] (NaN: not said) and top INT64 [B] (-1: not said). With user_id all inputs of exposures may be left out
+together: journeys are then those that whoever answers knows.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.allocation.question import QuestionError, text
+from serving.protocol import journey_terms
 from serving.protocol.journey_request import CONVERTED, STEP
 
-BYTES, BOOL, NUMBER = ("BYTES", "OSU"), ("BOOL", "b"), ("FP64", "fiu")
+BYTES, BOOL, NUMBER, WHOLE = ("BYTES", "OSU"), ("BOOL", "b"), ("FP64", "fiu"), ("INT64", "iu")
 """Datatype, and the kinds of numpy that serve for it."""
 KINDS = {
     "campaign_id": BYTES,
@@ -28,6 +30,9 @@ KINDS = {
     "seconds_ago": NUMBER,
     "costs": NUMBER,
     CONVERTED: NUMBER,
+    "budget_left": NUMBER,
+    "lambda": NUMBER,
+    "top": WHOLE,
 }
 REQUIRED = ("campaign_id", *STEP)
 
@@ -54,14 +59,15 @@ def instances(inputs: Mapping[str, Any], channels: Sequence[str]) -> list[dict[s
         raise QuestionError("inputs.campaign_id: no question; send a name each, [B]")
     steps = np.shape(inputs["channel"])[1] if sent and np.ndim(inputs["channel"]) == 2 else 0
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*STEP, CONVERTED), (rows, steps))
-    shapes |= {"campaign_id": (rows,), "user_id": (rows,), "costs": (rows, len(channels))}
+    shapes |= dict.fromkeys(("campaign_id", "user_id", *journey_terms.FIELDS), (rows,))
+    shapes["costs"] = (rows, len(channels))
     read = {name: _checked(name, inputs[name], shapes[name]) for name in inputs}
     return [_instance(read, row, channels) for row in range(rows)]
 
 
 def input_types(channels: int) -> list[dict[str, Any]]:
     """Inputs, for the model's metadata."""
-    shapes = {"campaign_id": [-1], "user_id": [-1], "costs": [-1, channels]}
+    shapes = {"costs": [-1, channels]} | {name: [-1] for name in ("campaign_id", "user_id", *journey_terms.FIELDS)}
     return [
         {"name": name, "datatype": datatype, "shape": shapes.get(name, [-1, -1])}
         for name, (datatype, _) in KINDS.items()
@@ -86,7 +92,19 @@ def _instance(read: Mapping[str, NDArray[Any]], row: int, channels: Sequence[str
         "user_id": (text(read["user_id"][row], "user_id") or None) if "user_id" in read else None,
         "journey": _journey(read, row) if "channel" in read else None,
         "costs": {name: float(cost) for name, cost in given if not np.isnan(cost)},
+        **_terms(read, row),
     }
+
+
+def _terms(read: Mapping[str, NDArray[Any]], row: int) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        name: float(read[name][row])
+        for name in ("budget_left", "lambda")
+        if name in read and not np.isnan(read[name][row])
+    }
+    if "top" in read and read["top"][row] != -1:
+        said["top"] = int(read["top"][row])
+    return said
 
 
 def _journey(read: Mapping[str, NDArray[Any]], row: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version as installed
-from typing import Any
+from typing import Any, Protocol
 
 from kserve.errors import ModelNotFound
 from kserve.protocol.dataplane import DataPlane
@@ -33,17 +33,28 @@ class UnknownVersionError(ModelNotFound):  # type: ignore[misc]
         self.reason = f"model_version: {version[:80]!r} of model {model!r} is unknown; {there}, or leave it out"
 
 
+class Readiness(Protocol):
+    """Whether something serves, and why nothing does."""
+
+    @property
+    def ready(self) -> bool: ...
+    def absent(self) -> NoChampionError: ...
+
+
 class Plane(DataPlane):  # type: ignore[misc]
     """The data plane.
 
     Args:
         model_registry: KServe's repository of models.
         serving: the registry's version that a model of this name serves; `None`: the bundle is of no registry.
+        alone: what says whether the server is ready, where it serves no split; `None`: it does, and is.
     """
 
-    def __init__(self, model_registry: Any, serving: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, model_registry: Any, serving: Callable[[str], int | None], alone: Readiness | None = None
+    ) -> None:
         super().__init__(model_registry=model_registry)
-        self._serving = serving
+        self._serving, self._alone = serving, alone
         self._server_name, self._server_version = "crossmix", installed("crossmix")
 
     def metadata(self) -> dict[str, Any]:
@@ -55,6 +66,12 @@ class Plane(DataPlane):  # type: ignore[misc]
         metadata: dict[str, Any] = await super().model_metadata(model_name)
         serving = self._serving(model_name)
         return metadata | ({} if serving is None else {"versions": [str(serving)]})
+
+    async def ready(self) -> bool:
+        """Whether the server can answer anything; where it cannot that is raised, with the reason (503)."""
+        if self._alone is not None and not self._alone.ready:
+            raise self._alone.absent()
+        return True
 
     async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
         """Whether it can answer; where nothing of its kind serves that is raised, with the reason (503)."""
@@ -74,6 +91,12 @@ class Plane(DataPlane):  # type: ignore[misc]
 
 class Servicer(InferenceServicer):  # type: ignore[misc]
     """KServe's servicer, with versions, and without what this server withholds (`serving.app`)."""
+
+    async def ServerReady(self, request: Any, context: Any) -> Any:
+        try:
+            return await super().ServerReady(request, context)
+        except NoChampionError:
+            return pb.ServerReadyResponse(ready=False)
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
         self._data_plane.check_version(request.name, request.version)

@@ -25,12 +25,13 @@ from pipelines.cli import champion as commands
 from pipelines.cli.serve_registry import start_of
 from serving.app import Settings, application
 from serving.http.client import Client, RefusedError
+from serving.kinds import following
 from serving.kinds.alone import Alone
 from serving.kinds.alone import application as alone_application
 from serving.kinds.champion import KindChampion
 from serving.live.live import Live
 from tests.support import creators
-from tests.support.kinds import ECHO, Echo, FakeRegistry
+from tests.support.kinds import ECHO, Echo, FakeRegistry, slow_kind, until
 from tests.support.served_process import Server
 from tests.support.services import free_port
 from tests.support.serving_run import Run, instance
@@ -143,6 +144,68 @@ def test_a_split_is_answered_while_a_plan_is_being_solved(client: TestClient, li
     assert replies[0].status_code == 200
 
 
+def test_the_split_answers_at_once_while_a_kind_starts_and_another_ones_registry_hangs(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "ASK_SECONDS", 0.05)
+    slow, hanging = slow_kind(), FakeRegistry(5, {5: TWO}, hangs=True)
+    first = KindChampion(slow, tmp_path / "a", lambda: FakeRegistry(3, {3: ONE}))  # type: ignore[arg-type, return-value]
+    other = KindChampion(replace(ECHO, kind="journey"), tmp_path / "b", lambda: hanging)  # type: ignore[arg-type, return-value]
+    live.follow_kinds([first, other])
+    until(lambda: first.state == "starting" and hanging.asked == 1)
+    with TestClient(application(live, Settings()), base_url="http://localhost") as client:
+        assert client.post("/v1/models/policy:predict", json=instance()).status_code == 200
+        assert client.get("/v2/health/ready").json() == {"ready": True}
+        for path, says in (
+            ("creators", "model creators: version 3 is starting; ask again in a while"),
+            ("journey", "model journey: the registry was not asked yet; ask again"),
+        ):
+            for reply in (
+                client.get(f"/v2/models/{path}/ready"),
+                client.post(f"/v1/models/{path}:predict", json=WORD),
+            ):
+                assert (reply.status_code, reply.json()) == (503, {"error": says})
+        told = client.post("/serving/refresh").json()
+        assert told["degraded"] == []
+        assert [(one["kind"], one["state"], one["coming"], one["version"]) for one in told["kinds"]] == [
+            ("creators", "starting", 3, None),
+            ("journey", "asking", None, None),
+        ]
+        slow.ready.set()
+        until(lambda: first.ready)  # the other one's registry hangs still
+        assert client.post("/v1/models/creators:predict", json=WORD).json()["predictions"][0]["version"] == 3
+        assert client.get("/serving").json()["kinds"][1]["state"] == "asking"
+        hanging.open.set()
+        until(lambda: other.ready)
+        assert [one["state"] for one in client.get("/serving").json()["kinds"]] == ["serving", "serving"]
+
+
+def test_a_server_without_a_split_is_ready_once_a_kind_serves(tmp_path: Path) -> None:
+    slow = slow_kind()
+    champions = [
+        KindChampion(slow, tmp_path / "a", lambda: FakeRegistry(3, {3: ONE})),  # type: ignore[arg-type, return-value]
+        KindChampion(replace(ECHO, kind="journey", task="journeys"), tmp_path / "b", FakeRegistry),  # type: ignore[arg-type]
+    ]
+    alone = Alone(config.load("laptop", ["serving.watch_seconds=3600"]), champions)
+    alone.start()
+    try:
+        until(lambda: champions[0].state == "starting" and champions[1].state == "none")
+        with TestClient(alone_application(alone, Settings()), base_url="http://localhost") as client:
+            reply = client.get("/v2/health/ready")
+            assert (reply.status_code, reply.json()["error"]) == (
+                503,
+                "model creators: version 3 is starting; ask again in a while; model journey: no champion of kind "
+                "journey is registered; `crossmix run --set task=journeys` makes one",
+            )
+            assert client.get("/healthz").json()["status"] == "alive"
+            slow.ready.set()
+            until(lambda: champions[0].ready)
+            assert client.get("/v2/health/ready").json() == {"ready": True}
+            assert client.get("/v2/models/journey/ready").status_code == 503
+    finally:
+        alone.stop()
+
+
 def test_a_version_that_does_not_serve_is_refused(client: TestClient) -> None:
     assert client.get("/v2/models/creators/versions/1/ready").status_code == 200
     reply = client.get("/v2/models/creators/versions/2/ready")
@@ -189,9 +252,14 @@ def _ask(url: str, body: Any = None) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
+def _until_ready(server: Server, model: str) -> None:
+    until(lambda: _ask(f"{server.url}/v2/models/{model}/ready")[0] == 200)
+
+
 @pytest.mark.slow
 def test_a_run_of_creators_is_served_planned_and_rolled_back(planned: Run, serve: Callable[..., Server]) -> None:
     server, brief = serve(planned), BRIEF
+    _until_ready(server, "creators")
     status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": brief}]})
     assert status == 200, told
     [plan] = told["predictions"]
@@ -237,6 +305,7 @@ def test_a_registry_of_creators_alone_is_served_also_while_it_is_away(
         assert alone.config.serving.watch_seconds == 3600
         alone.start()
         try:
+            assert alone.following.ask(240)
             with TestClient(alone_application(alone, settings), base_url="http://localhost") as client:
                 assert set(client.get("/v1/models").json()["models"]) == {"creators", "journey"}
                 [plan] = client.post("/v1/models/creators:predict", json=body).json()["predictions"]
@@ -258,8 +327,12 @@ def test_one_server_answers_for_a_split_and_for_creators(run: Run, planned: Run,
     assert (status, "no champion of kind creators is registered" in told["error"]) == (503, True)
     Registry.of(run.config, run.out, "creators").register(planned.out / "bundle0", tags={"share_of_bound": "0.97"})
     status, told = _ask(f"{server.url}/serving/refresh", {})
-    assert [(one["kind"], one["version"]) for one in told["kinds"]] == [("creators", 1), ("journey", None)]
+    assert [(one["kind"], one["version"] or one["coming"]) for one in told["kinds"]] == [
+        ("creators", 1),
+        ("journey", None),
+    ]
     assert (told["version"], told["degraded"]) == (1, [])
+    _until_ready(server, "creators")
     brief = {
         "budget": 20_000,
         "currency": "EUR",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,15 @@ class FakeRegistry:
     broken: set[int] = field(default_factory=set)
     away: bool = False
     fetched: list[int] = field(default_factory=list)
+    asked: int = 0
+    open: threading.Event = field(default_factory=threading.Event)
+    """Until it is set nobody is answered, where `hangs`."""
+    hangs: bool = False
 
     def get(self, name: str) -> Version:
+        self.asked += 1
+        if self.hangs:
+            assert self.open.wait(60)
         if self.away:
             raise ConnectionError("connection refused")
         if self.champion is None:
@@ -93,6 +101,49 @@ class EchoKind(Known):
 
     def answers(self, loaded: Any, features: Path | None, clock: Clock = wall) -> Answering:
         return Echo(loaded.digest)
+
+
+class Slow(Echo):
+    """Takes as long to start as a test likes, or until it is closed."""
+
+    def __init__(self, name: str, ready: threading.Event) -> None:
+        super().__init__(name)
+        self.ready = ready
+
+    def warm(self) -> None:
+        assert self.ready.wait(60)
+        if self.closed:
+            raise BundleError("model creators: ended before it was ready")
+        super().warm()
+
+    def close(self) -> None:
+        super().close()
+        self.ready.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowKind(EchoKind):
+    """The same, answered by `Slow`; `made` are those that were begun."""
+
+    ready: threading.Event
+    made: list[Slow]
+
+    def answers(self, loaded: Any, features: Path | None, clock: Clock = wall) -> Answering:
+        self.made.append(Slow(loaded.digest, self.ready))
+        return self.made[-1]
+
+
+def slow_kind(kind: str = "creators") -> SlowKind:
+    """A kind whose bundles start once `ready` is set."""
+    return SlowKind(kind=kind, registered="", load="", answering="", task=kind, ready=threading.Event(), made=[])
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what other threads do; bounds a hang."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 ECHO = EchoKind(kind="creators", registered="creators_model", load="", answering="", task="creators")

@@ -29,7 +29,7 @@ namespace: crossmix
 resources: [../../base]
 components: [{}]
 """
-_OPTIONAL = ("stores", "istio", "prometheus", "keda", "spark")
+_OPTIONAL = ("stores", "journey", "creators", "istio", "prometheus", "keda", "spark")
 
 
 def kubectl(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

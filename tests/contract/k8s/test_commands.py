@@ -14,6 +14,7 @@ from tests.support.manifests import Document, named
 from tests.support.pods import pods
 
 SERVED = [("policy", True), ("control", True), ("router", True), ("pusher", False), ("feedback", False)]
+KINDS = ["journey", "creators"]
 
 
 def started(documents: list[Document], pod: str) -> list[str]:
@@ -35,11 +36,26 @@ def unknown(words: list[str]) -> list[str]:
     return [option for option in given if option not in options]
 
 
-@pytest.mark.parametrize(("role", "kserve"), SERVED)
+@pytest.mark.parametrize(("role", "kserve"), [*SERVED, *((kind, True) for kind in KINDS)])
 def test_servers(builds: dict[str, list[Document]], role: str, kserve: bool) -> None:
     words = started(builds["all"], f"{'InferenceService' if kserve else 'Deployment'} {role}")
     assert f"--role={role}" in words
     assert unknown(words) == []
+
+
+def test_predictors_of_other_kinds_are_of_kinds_that_are_served(builds: dict[str, list[Document]]) -> None:
+    """One a kind, of its model's name; each takes a champion of the registry and neither database nor Redis."""
+    from serving.app import ALONE
+    from serving.kinds.known import KNOWN
+
+    assert sorted(KINDS) == sorted(KNOWN) == sorted(ALONE)
+    for kind in KINDS:
+        service = named(builds["all"], "InferenceService", kind)
+        (container,) = service["spec"]["predictor"]["containers"]
+        assert container["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
+        assert [one["name"] for one in container["env"]] == ["OMP_NUM_THREADS"]
+        assert "--registry=$(MLFLOW_TRACKING_URI)" in container["args"]
+        assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "hpa"
 
 
 def test_webhook(builds: dict[str, list[Document]]) -> None:
@@ -73,8 +89,8 @@ def test_probes_ask_for_what_needs_no_token(builds: dict[str, list[Document]]) -
 
     paths = {
         container[probe]["httpGet"]["path"]
-        for pod in pods(builds["cluster"])
-        if pod.labels["app.kubernetes.io/name"] in {role for role, _ in SERVED}
+        for pod in pods(builds["all"])
+        if pod.labels["app.kubernetes.io/name"] in {*KINDS, *(role for role, _ in SERVED)}
         for container in pod.spec["containers"]
         for probe in ("startupProbe", "readinessProbe", "livenessProbe")
     }

@@ -13,6 +13,8 @@ from tests.support.pods import pods
 
 NAME = "app.kubernetes.io/name"
 SERVERS = ("policy", "control", "router", "pusher", "feedback")
+KINDS = ("journey", "creators")
+"""Predictors of the other kinds, of components."""
 RUN = {"workflows.argoproj.io/workflow": "run-1"}
 STORES = {"postgresql": 5432, "redis": 6379, "s3": 9000}
 
@@ -22,7 +24,7 @@ def of_ours(name: str, **labels: str) -> End:
 
 
 OURS = [
-    *(of_ours(name) for name in ("mlflow", *SERVERS, "monitor", "webhook", "train", "spark", *STORES)),
+    *(of_ours(name) for name in ("mlflow", *SERVERS, *KINDS, "monitor", "webhook", "train", "spark", *STORES)),
     End("step", {NAME: "step", **RUN}),
     End("driver", RUN),
     End("artifacts", {"app": "ml-pipeline-ui-artifact"}),
@@ -81,9 +83,11 @@ ELSEWHERE = (
     | flows(ASKING["s3"], ["public"], 443)
 )
 OPTIONAL = (
-    flows(["prometheus"], SERVERS, 8080)
+    flows(["prometheus"], [*SERVERS, *KINDS], 8080)
+    | flows(KINDS, ["mlflow"], 5000)
+    | flows(["bidder"], KINDS, 8080, 8081)
     | flows(["prometheus", "alertmanager"], ["webhook"], 8090)
-    | flows(["mlflow", *SERVERS, "webhook"], ["istiod"], 15012)
+    | flows(["mlflow", *SERVERS, *KINDS, "webhook"], ["istiod"], 15012)
     | flows(["gateway"], ["router"], 8080)
     | flows(["spark"], ["spark"], 7078, 7079)
     | flows(["spark"], ["private"], 443, 6443)

@@ -17,7 +17,14 @@ from serving.http import access
 from tests.support.manifests import ROOT, Document, everywhere, filled
 
 GUIDE = (ROOT / "docs" / "guides" / "cluster.md").read_text(encoding="utf-8")
-SECTIONS = ("Images", "Namespace", "Secrets", "Everything beside Kubeflow", "The first allocation")
+SECTIONS = (
+    "Images",
+    "Namespace",
+    "Secrets",
+    "Everything beside Kubeflow",
+    "The first allocation",
+    "Journeys and creators",
+)
 """Those whose commands are run or listed here."""
 THERE = "# on the cluster\n"
 """First line of a block that needs a cluster."""
@@ -152,6 +159,14 @@ def test_both_overlays_were_built(followed: Path) -> None:
     built = list(yaml.safe_load_all((followed / "built.yaml").read_text()))
     assert len(built) > 50
     assert (followed / "k8s" / "images" / "kustomization.yaml").is_file()
+
+
+def test_the_other_kinds_are_two_services_more(followed: Path) -> None:
+    def services(name: str) -> set[str]:
+        documents = yaml.safe_load_all((followed / name).read_text())
+        return {one["metadata"]["name"] for one in documents if one["kind"] == "InferenceService"}
+
+    assert services("kinds.yaml") - services("built.yaml") == {"journey", "creators"}
 
 
 def test_the_deploy_step_gets_the_services_of_the_overlay(

@@ -45,7 +45,10 @@ EXPECTED = {
         "TrainingRuntime crossmix-torch node",
     },
     "local": {"StatefulSet postgresql", "StatefulSet redis", "StatefulSet s3"},
-    "all": {"SparkApplication ingest driver", "SparkApplication ingest executor"},
+    "all": {
+        "SparkApplication ingest driver", "SparkApplication ingest executor",
+        "InferenceService journey", "InferenceService creators",
+    },
 }  # fmt: skip
 """Pods of a build, beyond those of the line before."""
 

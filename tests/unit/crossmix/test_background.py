@@ -34,6 +34,31 @@ def test_rounds_go_on_until_it_is_stopped() -> None:
     assert len(rounds) == number
 
 
+def test_a_round_that_is_asked_for_begins_after_the_one_under_way() -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+    rounds: list[int] = []
+
+    def work() -> None:
+        rounds.append(len(rounds))
+        under_way.set()
+        assert go_on.wait(300)
+
+    loop = Loop("asked", 3_600, work, at_once=True)
+    loop.start()
+    assert under_way.wait(300)
+    first, second = loop.ask(), loop.ask()
+    assert not first.wait(0.02)
+    go_on.set()
+    assert first.wait(300)
+    assert second.wait(300)
+    assert rounds == [0, 1]
+    assert loop.ask().wait(300)
+    assert rounds == [0, 1, 2]
+    loop.stop()
+    loop.join(300)
+    assert not loop.is_alive()
+
+
 def test_rounds_never_overlap() -> None:
     """A round on a caller's thread waits for the one under way."""
     under_way, go_on = threading.Event(), threading.Event()
@@ -83,9 +108,11 @@ def test_between_rounds_it_waits_so_many_seconds(monkeypatch: pytest.MonkeyPatch
 
     def wait(timeout: float | None = None) -> bool:
         waits.append(timeout)
-        return len(waits) == 3
+        if len(waits) == 3:
+            loop.stop()
+        return False
 
-    monkeypatch.setattr(loop._halt, "wait", wait)
+    monkeypatch.setattr(loop._wake, "wait", wait)
     loop.start()
     loop.join(300)
     assert waits == [12.5] * 3

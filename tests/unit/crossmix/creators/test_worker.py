@@ -1,8 +1,11 @@
 """Plans with names, and the process that makes them: it answers, refuses, ends in time, and comes again."""
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -138,6 +141,53 @@ def test_a_worker_that_ends_or_takes_too_long_is_told() -> None:
             with pytest.raises(PlanError, match=says):
                 worker.plan(_brief())
             assert worker.pid is None
+
+
+class Silent:
+    """A process that begins and never says that it is ready, with its end of the pipe."""
+
+    pid, killed = 1, False
+
+    def __init__(self) -> None:
+        self.here, self.there = multiprocessing.Pipe()
+        self.begun = threading.Event()
+
+    def pipe(self) -> tuple[object, object]:
+        kept = SimpleNamespace(close=lambda: None)  # the other end stays open, as in a process that has it
+        return self.here, kept
+
+    def start(self) -> None:
+        self.begun.set()
+
+    def is_alive(self) -> bool:
+        return not self.killed
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def join(self) -> None:
+        assert self.killed
+
+
+def test_closed_while_it_starts_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, told = Silent(), []
+    context = SimpleNamespace(Pipe=silent.pipe, Process=lambda **_: silent)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: context)
+    worker = Worker(_planner())
+
+    def start() -> None:
+        with pytest.raises(PlanError) as error:
+            worker.start()
+        told.append(str(error.value))
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    assert silent.begun.wait(60)
+    worker.close()
+    starting.join(60)
+    assert not starting.is_alive()
+    assert told == ["the planning process was ended, as another plans now; ask again"]
+    assert (silent.killed, worker.pid) == (True, None)
 
 
 def test_a_process_that_cannot_begin_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

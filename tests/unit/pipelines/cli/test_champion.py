@@ -100,6 +100,15 @@ def test_nothing_moves_where_the_server_could_not_follow(
     assert registry.moved == []
 
 
+def test_a_version_that_is_starting_is_waited_for_longer(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = served()
+    starting["kinds"][0]["coming"] = 1
+    assert "answers with version 1" in promote(monkeypatch, served(), starting, starting, served(1, ONE))
+    monkeypatch.setattr(champion, "STARTING_SECONDS", 0.0)
+    with pytest.raises(ConfigError, match=r"serves version 2 on \(version 1 is still starting\)"):
+        promote(monkeypatch, served(), starting)
+
+
 def test_a_server_that_does_not_follow_is_told_with_its_reason(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

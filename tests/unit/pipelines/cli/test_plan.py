@@ -48,7 +48,8 @@ def test_a_plan_is_printed_and_drawn(started: Path) -> None:
     assert lines[0].startswith("spring lipstick: ")
     assert lines[0].endswith(" of 100,000 EUR; GENERATED DATA")
     assert lines[1].startswith("expected effect ")
-    grid = lines[3:14]
+    assert lines[2].startswith(f"planned with {started / 'catalogue.csv'}: the predictor is fitted on it")
+    grid = lines[4:15]
     assert grid[0].split() == ["channel", "tier", "teaser", "launch", "in", "all"]
     assert [row.split()[:2] for row in grid[1:10]] == [
         [channel, tier] for channel in ("instagram", "tiktok", "youtube") for tier in ("head", "mid", "tail")

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from crossmix.config import ConfigError, load, to_json
+from pipelines.cli import serve_registry
 from pipelines.cli.serve_registry import _config, settings_in, start_of, state_of
 from serving.app import Settings
+from serving.kinds.alone import Alone
 
 
 def written(folder: Path, content: str) -> Path:
@@ -67,3 +69,18 @@ def test_a_run_or_a_registry_is_named_and_each_server_has_a_folder_of_its_own(tm
     with pytest.raises(ConfigError, match="--settings: it is for --registry"):
         start_of(tmp_path, None, settings, None, tmp_path / "config.json", ())
     assert state_of(settings).name == "crossmix-policy-8090"
+
+
+@pytest.mark.parametrize("kind", ["journey", "creators"])
+def test_a_role_of_one_kind_serves_that_alone_and_asks_for_nothing_else(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the registry nor a database is asked before it serves: it waits for its champion."""
+    monkeypatch.delenv("CROSSMIX_DATABASE", raising=False)
+    monkeypatch.delenv("CROSSMIX_REDIS", raising=False)
+    monkeypatch.setattr(serve_registry, "prepare", lambda: None)  # imports, that nothing here needs
+    started = start_of(None, "http://127.0.0.1:9", Settings(role=kind), tmp_path, None, ())
+    assert isinstance(started, Alone)
+    assert list(started.kinds) == [kind]
+    assert (started.ready, started.kinds[kind].state) == (False, "asking")
+    assert str(started.absent()) == f"model {kind}: the registry was not asked yet; ask again"

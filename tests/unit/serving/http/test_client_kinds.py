@@ -53,6 +53,16 @@ def test_journeys_are_answered_in_order(client: Client) -> None:
     assert [(one["said"], one["version"]) for one in told] == [(asked[0], 7), (asked[1], 7)]
 
 
+def test_money_is_said_by_every_question_of_its_campaign(client: Client) -> None:
+    asked = [{"campaign_id": name, "journey": []} for name in ("c0", "c1", "c0")]
+    told = client.journeys(asked, budget_left={"c0": 12.5}, lambdas={"c1": 0.4}, top={"c0": 1})
+    spoken = {"budget_left": 12.5, "top": 1}
+    assert [one["said"] for one in told] == [asked[0] | spoken, asked[1] | {"lambda": 0.4}, asked[2] | spoken]
+    assert asked[0] == {"campaign_id": "c0", "journey": []}
+    with pytest.raises(ValueError, match="budget_left: no question is of campaign 'c9'; leave it out"):
+        client.journeys(asked, budget_left={"c9": 1.0})
+
+
 def test_a_refusal_is_the_servers_sentence(client: Client) -> None:
     with pytest.raises(RefusedError) as told:
         client.journeys([{"campaign_id": "c0"}] * 5)

@@ -12,6 +12,7 @@ import pytest
 from crossmix.config import load
 from crossmix.journeys import bundled
 from serving.allocation.question import QuestionError
+from serving.kinds.answering import Predictions
 from serving.kinds.journey import Journeys
 from tests.support.journeys_asked import PRICES, answers, asked, some_users
 from tests.support.journeys_run import learned
@@ -102,6 +103,82 @@ def test_what_cannot_be_answered_is_named(journeys: Journeys, instance: Any, say
     assert str(told.value).startswith(says)
 
 
+def cost_of(told: Predictions) -> float:
+    """What the allocated cost, as a ledger adds it up."""
+    return sum(
+        next(c["cost"] for c in one["channels"] if c["channel"] == one["channel"]) for one in told if one["allocate"]
+    )
+
+
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.5, 0.9])
+def test_spend_stays_within_the_budget_at_the_price_that_is_told(journeys: Journeys, part: float) -> None:
+    """Every cost is 2: the best choice is the users of the largest values, as many as the budget pays for."""
+    _, questions = asked(some_users())
+    budget = part * 2.0 * len(questions)
+    first, *rest = questions
+    told = answers(journeys, {**first, "budget_left": budget}, *rest)
+    [shadow] = {one["lambda"] for one in told}
+    assert cost_of(told) <= budget
+    best = np.array([max(channel["value"] for channel in one["channels"]) for one in told])
+    many = int(budget // 2.0)
+    assert {row for row, one in enumerate(told) if one["allocate"]} == set(np.argsort(-best)[:many].tolist())
+    for one, value in zip(told, best, strict=True):
+        assert one["margin"] == pytest.approx(
+            max(value - shadow * 2.0, 0.0) if one["allocate"] else value - shadow * 2.0
+        )
+        assert any(f"of budget_left {budget:.6g} credits" in why for why in one["why"])
+    assert shadow > 0
+
+
+def test_a_budget_for_all_buys_all_at_price_0_and_leaves_other_campaigns_alone(journeys: Journeys) -> None:
+    _, questions = asked(some_users())
+    dear = [{**one, "campaign_id": "dear"} for one in questions]
+    told = answers(journeys, *[{**one, "budget_left": 1e6} for one in dear], *questions[:3])
+    assert [(one["lambda"], one["allocate"]) for one in told[: len(dear)]] == [(0.0, True)] * len(dear)
+    assert told[len(dear) :] == answers(journeys, *questions[:3])
+
+
+def test_a_price_of_the_request_is_used_in_place_of_the_bundles(journeys: Journeys) -> None:
+    _, questions = asked(some_users())
+    told = answers(journeys, {**questions[0], "campaign_id": "dear", "lambda": 0.01}, *questions[1:])
+    for one, shadow in zip(told, [0.01] + [0.0] * (len(questions) - 1), strict=True):
+        margin = [channel["value"] - shadow * channel["cost"] for channel in one["channels"]]
+        assert (one["lambda"], one["margin"]) == (shadow, pytest.approx(max(margin)))
+        assert one["allocate"] is (max(margin) > 0)
+    assert "lambda is the request's" in told[0]["why"]
+
+
+def test_the_best_few_are_allocated_to_and_of_equals_the_first(journeys: Journeys) -> None:
+    _, questions = asked(some_users())
+    told = answers(journeys, {**questions[0], "top": 4}, *questions[1:])
+    order = np.argsort([-one["margin"] for one in told], kind="stable")
+    assert [row for row, one in enumerate(told) if one["allocate"]] == sorted(order[:4].tolist())
+    assert told[order[4]]["why"][1] == "it is above 0, but others come before, and top is 4: not allocated"
+    alike = [{"campaign_id": "cheap", "journey": [], "top": 2} for _ in range(5)]
+    assert [one["allocate"] for one in answers(journeys, *alike)] == [True, True, False, False, False]
+    both = answers(journeys, {**questions[0], "top": 4, "budget_left": 5.0}, *questions[1:])
+    assert [row for row, one in enumerate(both) if one["allocate"]] == sorted(order[:2].tolist())
+
+
+def test_equals_at_the_price_are_bought_as_far_as_the_budget_goes(journeys: Journeys) -> None:
+    alike = [{"campaign_id": "dear", "journey": [], "budget_left": 5.0} for _ in range(4)]
+    told = answers(journeys, *alike)
+    assert [one["allocate"] for one in told] == [True, True, False, False]
+    assert [one["margin"] for one in told] == [0.0] * 4
+    assert told[0]["why"][1] == "it is 0, and the budget pays for it: allocated"
+    assert told[3]["why"][1] == "it is 0, and the budget ends before it: not allocated"
+    assert max(channel["value"] for channel in told[0]["channels"]) == pytest.approx(2.0 * told[0]["lambda"])
+
+
+def test_campaigns_that_are_told_two_things_are_refused(journeys: Journeys) -> None:
+    with pytest.raises(
+        QuestionError, match=r"instances\[1\].budget_left: 2.0, where instances\[0\].budget_left says 1.0"
+    ):
+        journeys.questions(
+            {"instances": [{"campaign_id": "cheap", "journey": [], "budget_left": part} for part in (1, 2)]}
+        )
+
+
 def tensors(questions: list[dict[str, Any]], channels: int = CHANNELS) -> dict[str, Any]:
     """The same questions as V2 has them, padded to the longest."""
     longest = max(len(one["journey"]) for one in questions)
@@ -131,13 +208,21 @@ def test_tensors_say_the_same(journeys: Journeys) -> None:
     assert got == [{key: one[key] for key in one if key != "bundle"} for one in said]
     nobody = journeys.answer(journeys.of_tensors({name: one for name, one in inputs.items() if name != "user_id"}))
     assert nobody == [one | {"user_id": None} for one in got]
+    unsaid = np.full(len(questions), np.nan)
+    money: dict[str, Any] = {"budget_left": unsaid, "lambda": unsaid, "top": np.full(len(questions), -1)}
+    assert journeys.answer(journeys.of_tensors(inputs | money)) == got
+    money = {"budget_left": unsaid.copy(), "top": np.array([3] * len(questions))}
+    money["budget_left"][5] = 4.0
+    spoken = [{**one, "top": 3} | ({"budget_left": 4.0} if row == 5 else {}) for row, one in enumerate(questions)]
+    assert journeys.answer(journeys.of_tensors(inputs | money)) == answers(journeys, *spoken)
+    assert sum(one["allocate"] for one in answers(journeys, *spoken)) == 2
     outputs = {one.name: one for one in journeys.outputs(said)}
     assert [one["name"] for one in journeys.output_types()] == list(outputs)
     assert outputs["value"].shape == [len(questions), CHANNELS]
     assert outputs["value"].data[:CHANNELS] == [one["value"] for one in said[0]["channels"]]
     assert outputs["channels"].data == list(journeys.bundle.channels)
     assert outputs["allocate"].data == [one["allocate"] for one in said]
-    assert {one["name"] for one in journeys.input_types()} == set(inputs)
+    assert {one["name"] for one in journeys.input_types()} == {*inputs, "budget_left", "lambda", "top"}
 
 
 @pytest.mark.parametrize(
@@ -150,6 +235,10 @@ def test_tensors_say_the_same(journeys: Journeys) -> None:
         ({"user_id": np.array([b"ann"], object)}, "inputs.user_id: shape [1]; send [12]"),
         (dict.fromkeys(("channel", "clicked", "cost", "seconds_ago")), "inputs.channel: missing; send all of"),
         ({"costs": np.zeros((12, 3))}, "inputs.costs: shape [12, 3]; send [12, 10]"),
+        ({"top": np.ones(12)}, "inputs.top: float64; send INT64"),
+        ({"top": np.full(12, -2)}, "instances[0].top: -2; give how many"),
+        ({"lambda": np.ones((12, 1))}, "inputs.lambda: shape [12, 1]; send [12]"),
+        ({"budget_left": np.arange(12)}, "instances[1].budget_left: 1.0, where instances[0].budget_left says 0.0"),
         ({"campaign_id": np.array([], object)}, "inputs.campaign_id: no question; send a name each"),
         ({"campaign_id": np.array([b"\xff"] * 12, object)}, "inputs.campaign_id: not UTF-8; send text"),
     ],

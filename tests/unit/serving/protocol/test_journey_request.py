@@ -139,5 +139,5 @@ def test_whatever_comes_is_read_or_refused(body: Any) -> None:
 
 
 def test_the_schema_names_what_is_read() -> None:
-    assert set(JOURNEY["properties"]) == {"campaign_id", "user_id", "journey", "costs"}
+    assert set(JOURNEY["properties"]) == {"campaign_id", "user_id", "journey", "costs", "budget_left", "lambda", "top"}
     assert set(JOURNEY["properties"]["journey"]["items"]["properties"]) == {*STEP, CONVERTED}
