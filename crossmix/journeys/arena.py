@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmix.config import Config
+from crossmix.journeys.fitted_world import fitted
 from crossmix.journeys.gates.played import Block
 from crossmix.journeys.log import Events, Floats, JourneyError
 from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
@@ -32,7 +33,7 @@ from crossmix.journeys.prepared import Prepared
 from crossmix.journeys.response import Response
 from crossmix.journeys.simulate import Player, play
 from crossmix.journeys.windows import TEST, TRAIN
-from crossmix.journeys.world import DAY, FATIGUE, World, fitted, planted, redrawn
+from crossmix.journeys.world import DAY, FATIGUE, World, planted, redrawn
 
 GENERATED = "demo"
 

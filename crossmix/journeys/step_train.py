@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from crossmix.artifacts.journeys import JourneysTrained
 from crossmix.config import Config
-from crossmix.journeys import stored
+from crossmix.journeys import seen, stored
 from crossmix.journeys.learn import train as learn
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import read_log
 from crossmix.journeys.response import fit
 from crossmix.journeys.told import tells
+from crossmix.journeys.windows import TRAIN
 from crossmix.schema import Dataset
 
 
 def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrained:
-    """Write journeys.json, journeys.safetensors and journeys_trained.json into `out` (exists, empty).
+    """Write journeys.json, journeys.safetensors, users_seen.npz and journeys_trained.json into `out` (exists, empty).
 
     Args:
         dataset: what the ingest step wrote.
@@ -44,6 +47,12 @@ def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrain
     )  # fmt: skip
     assert isinstance(mtorl, Mtorl)
     stored.save(response, mtorl, out)
+    # The unit of costs is told by training users' prices, also by theirs who have no window.
+    told_cost = seen.hashes(
+        ready.events.users[one] for one in np.unique(ready.events.of_users(ready.is_of(TRAIN)).user_R)
+    )
+    learned = np.union1d(seen.users_of(ready.events, ready.learn), told_cost)
+    seen.Seen(learned, seen.users_of(ready.events, ready.validate)).save(out)
     row_S = ready.learn.row_S
     trained = JourneysTrained(
         encoder=settings.encoder,

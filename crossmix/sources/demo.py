@@ -39,6 +39,7 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
         digest.update(bytes.fromhex(verify_file(path)))
         tables[name] = backend.read_parquet(str(path))
     generated = {column.name: Provenance.GENERATED.value for column in IMPRESSIONS}
+    generated["propensity"] = Provenance.MISSING.value
     generated |= {f"creatives.{column.name}": Provenance.GENERATED.value for column in CREATIVES}
     generated |= {f"plans.{column.name}": Provenance.GENERATED.value for column in PLANS}
     return Raw(

@@ -81,3 +81,9 @@ def test_users_are_hashed_as_ingest_does() -> None:
     draw = uniform(ids, "holdout ")
     assert draw[7] == int(hashlib.md5(b"holdout u7").hexdigest()[:8], 16) / 2**32
     assert np.mean(draw < 0.4) == pytest.approx(0.4, abs=0.04)
+
+
+@pytest.mark.parametrize("name", ["conversion", "attribution", "click_nb", "cpo"])
+def test_a_table_with_a_column_that_is_written_later_is_refused(name: str) -> None:
+    with pytest.raises(JourneyError, match=f"^{name}: .*written later"):
+        of_frame(frame(3).assign(**{name: 1}), CHANNELS)

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import expit, logit
 
 from crossmix.config import Demo
-from crossmix.journeys.world import World, WorldError, fitted, planted, play_log, redrawn
+from crossmix.journeys.fitted_world import fitted
+from crossmix.journeys.world import World, WorldError, planted, play_log, redrawn
 from crossmix.sources.demo import generate
 from crossmix.sources.demo_world import world
 
