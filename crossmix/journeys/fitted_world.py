@@ -1,24 +1,25 @@
 """A user world fitted on a log: users' own liking of clicking and of buying, and of each channel beside it.
 
 Clicks of exposures and conversions of clicks each have log-odds b_c + s z_u + r z_uc with standard normal z: b, s and r
-are found by EM (empirical Bayes: s and r are how far users are shrunken towards all), the posterior of every user
-integrated on a grid (penalised modes would halve r where a user saw a channel a few times).
+are those of the largest marginal likelihood (empirical Bayes: s and r are how far users are shrunken towards all), the
+posterior of every user integrated on a grid (penalised modes would halve r where a user saw a channel a few times).
 
-Shapes: U users, C channels, B users of a block, I and J grid points.
+Shapes: U users, C channels, K cells of users who are alike on a channel, I and J grid points.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from crossmix.journeys.log import Events
-from crossmix.journeys.world import Floats, World, WorldError
+from crossmix.journeys.world import Floats, Ints, World, WorldError
 
-ROUNDS, SETTLED = 60, 1e-3
-"""Of EM: most rounds, and by how little s and r move where it ends."""
+ROUNDS, MOST = 200, 5.0
+"""Of the search, and the largest s and r."""
 OWN_I, APART_J = np.linspace(-3.5, 3.5, 15), np.linspace(-3.0, 3.0, 9)
 """Grid of a user's own effect and of its own x channel effects, in standard deviations."""
 LEAST_EXPOSURES = 200
@@ -83,58 +84,78 @@ def drawn_chances(tried_UC: Floats, hits_UC: Floats, rng: np.random.Generator) -
     if not 0 < rate < 1:
         return np.full(tried_UC.shape, rate)
     U, C = tried_UC.shape
-    b_C = np.full(C, logit(rate))
-    s, r = 0.7, 0.3
-    for _ in range(ROUNDS):
-        parts = [_posterior(tried_UC[at], hits_UC[at], b_C, s, r) for at in _blocks(U)]
-        s2, r2, slope_C, curve_C = (sum(part[k] for part in parts) for k in range(4))
-        b_C = b_C + np.clip(slope_C / (curve_C + 1.0), -1, 1)
-        before, (s, r) = (s, r), (float(np.sqrt(s2 / U)), float(np.sqrt(r2 / (U * C))))
-        if max(abs(s - before[0]), abs(r - before[1])) < SETTLED:
-            break
-    odds_UC = np.concatenate([_drawn(tried_UC[at], hits_UC[at], b_C, s, r, rng) for at in _blocks(U)])
-    return np.asarray(expit(odds_UC))
+    counts = Counts.of(tried_UC, hits_UC)
+    b_C, s, r = _likeliest(counts, float(logit(rate)), C)
+    own_UI, apart_KIJ, _, _ = counts.posterior(b_C, s, r)
+    own_U = (rng.random((U, 1)) > own_UI.cumsum(1)).sum(1).clip(max=len(OWN_I) - 1)
+    apart_UCJ = apart_KIJ[counts.cell_UC, own_U[:, None]]
+    apart_UC = (rng.random((U, C, 1)) > apart_UCJ.cumsum(2)).sum(2).clip(max=len(APART_J) - 1)
+    # A cell of the grid by its posterior, and a place in it.
+    z_U = OWN_I[own_U] + (rng.random(U) - 0.5) * (OWN_I[1] - OWN_I[0])
+    z_UC = APART_J[apart_UC] + (rng.random((U, C)) - 0.5) * (APART_J[1] - APART_J[0])
+    return np.asarray(expit(b_C + s * z_U[:, None] + r * z_UC))
 
 
-def _blocks(users: int, size: int = 500) -> list[slice]:
-    return [slice(first, first + size) for first in range(0, users, size)]
+def _likeliest(counts: Counts, mean: float, channels: int) -> tuple[Floats, float, float]:
+    """b, s and r of the largest likelihood with users' effects integrated out, and b_c - mean standard normal."""
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        b_C, s, r = theta[:-2], float(theta[-2]), float(theta[-1])
+        own_UI, apart_KIJ, p_KIJ, told = counts.posterior(b_C, s, r)
+        # The gradient of a marginal likelihood is the posterior mean of the joint one's (Fisher's identity). Users of
+        # one cell have the same posterior of z_uc, given z_u: their weights are added up before anything is summed.
+        weight_KIJ = counts.added(own_UI)[:, :, None] * apart_KIJ
+        pull_KIJ = weight_KIJ * (counts.hits_K[:, None, None] - counts.tried_K[:, None, None] * p_KIJ)
+        slope_C = np.bincount(counts.channel_K, pull_KIJ.sum((1, 2)), channels) - (b_C - mean)
+        slopes = [(pull_KIJ * OWN_I[:, None]).sum(), (pull_KIJ * APART_J).sum()]
+        return -(told - ((b_C - mean) ** 2).sum() / 2), -np.append(slope_C, slopes)
+
+    begin = np.append(np.full(channels, mean), [0.7, 0.3])
+    bounds = [(None, None)] * channels + [(0.0, MOST)] * 2
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ROUNDS})
+    return found.x[:-2], float(found.x[-2]), float(found.x[-1])
 
 
-def _grid(tried_BC: Floats, hits_BC: Floats, b_C: Floats, s: float, r: float) -> tuple[Floats, Floats, Floats]:
-    """Posterior on the grid: p(z_u = OWN_I), (B, I); p(z_uc = APART_J | z_u), (B, C, I, J); chance, (C, I, J)."""
-    odds_CIJ = b_C[:, None, None] + s * OWN_I[:, None] + r * APART_J
-    p_CIJ = expit(odds_CIJ)
-    n, k = tried_BC[:, :, None, None], hits_BC[:, :, None, None]
-    joint_BCIJ = k * np.log(p_CIJ) + (n - k) * np.log1p(-p_CIJ) - APART_J**2 / 2
-    peak_BCI1 = joint_BCIJ.max(-1, keepdims=True)
-    joint_BCIJ = np.exp(joint_BCIJ - peak_BCI1)
-    total_BCI1 = joint_BCIJ.sum(-1, keepdims=True)
-    own_BI = (np.log(total_BCI1) + peak_BCI1)[..., 0].sum(1) - OWN_I**2 / 2
-    own_BI = np.exp(own_BI - own_BI.max(1, keepdims=True))
-    return own_BI / own_BI.sum(1, keepdims=True), joint_BCIJ / total_BCI1, p_CIJ
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Users' counts, with those that are alike on a channel (as many tries and hits) in one cell."""
 
+    channel_K: Ints
+    tried_K: Floats
+    hits_K: Floats
+    cell_UC: Ints
+    """Which cell a user's counts are in."""
 
-def _posterior(tried_BC: Floats, hits_BC: Floats, b_C: Floats, s: float, r: float) -> tuple[Any, ...]:
-    """Sums over a block of users: E (s z_u)^2, E (r z_uc)^2, gradient and curvature of b."""
-    own_BI, apart_BCIJ, p_CIJ = _grid(tried_BC, hits_BC, b_C, s, r)
-    weight_BCIJ = own_BI[:, None, :, None] * apart_BCIJ
-    mean_BC = (weight_BCIJ * p_CIJ).sum((2, 3))
-    curve_BC = (weight_BCIJ * p_CIJ * (1 - p_CIJ)).sum((2, 3))
-    return (
-        s**2 * (own_BI * OWN_I**2).sum(),
-        r**2 * (weight_BCIJ * APART_J**2).sum(),
-        (hits_BC - tried_BC * mean_BC).sum(0),
-        (tried_BC * curve_BC).sum(0),
-    )
+    @classmethod
+    def of(cls, tried_UC: Floats, hits_UC: Floats) -> Counts:
+        """Of a table."""
+        channel_UC = np.broadcast_to(np.arange(tried_UC.shape[1], dtype=float), tried_UC.shape)
+        rows = np.stack([channel_UC.ravel(), tried_UC.ravel(), hits_UC.ravel()], axis=1)
+        cells, cell = np.unique(rows, axis=0, return_inverse=True)
+        return cls(cells[:, 0].astype(np.int64), cells[:, 1], cells[:, 2], cell.reshape(tried_UC.shape))
 
+    def added(self, own_UI: Floats) -> Floats:
+        """Users' weights added up by cell, (K, I)."""
+        total_KI = np.zeros((len(self.channel_K), own_UI.shape[1]))
+        for cell_U in self.cell_UC.T:
+            np.add.at(total_KI, cell_U, own_UI)
+        return total_KI
 
-def _drawn(tried_BC: Floats, hits_BC: Floats, b_C: Floats, s: float, r: float, rng: np.random.Generator) -> Floats:
-    """Log-odds of one draw per user, (B, C): a cell of the grid by its posterior, and a place in it."""
-    own_BI, apart_BCIJ, _ = _grid(tried_BC, hits_BC, b_C, s, r)
-    B, C = tried_BC.shape
-    own_B = (rng.random((B, 1)) > own_BI.cumsum(1)).sum(1).clip(max=len(OWN_I) - 1)
-    apart_BCJ = apart_BCIJ[np.arange(B), :, own_B]
-    apart_BC = (rng.random((B, C, 1)) > apart_BCJ.cumsum(2)).sum(2).clip(max=len(APART_J) - 1)
-    z_B = OWN_I[own_B] + (rng.random(B) - 0.5) * (OWN_I[1] - OWN_I[0])
-    z_BC = APART_J[apart_BC] + (rng.random((B, C)) - 0.5) * (APART_J[1] - APART_J[0])
-    return np.asarray(b_C + s * z_B[:, None] + r * z_BC)
+    def posterior(self, b_C: Floats, s: float, r: float) -> tuple[Floats, Floats, Floats, float]:
+        """On the grid: p(z_u = OWN_I), (U, I); p(z_uc = APART_J | z_u), (K, I, J); chance of a hit, (K, I, J).
+
+        Last the log-likelihood of all counts, up to a constant.
+        """
+        p_KIJ = expit(b_C[self.channel_K, None, None] + s * OWN_I[:, None] + r * APART_J)
+        n, k = self.tried_K[:, None, None], self.hits_K[:, None, None]
+        joint_KIJ = k * np.log(p_KIJ) + (n - k) * np.log1p(-p_KIJ) - APART_J**2 / 2
+        peak_KI1 = joint_KIJ.max(-1, keepdims=True)
+        joint_KIJ = np.exp(joint_KIJ - peak_KI1)
+        total_KI1 = joint_KIJ.sum(-1, keepdims=True)
+        told_KI = (np.log(total_KI1) + peak_KI1)[..., 0]
+        own_UI = told_KI[self.cell_UC].sum(1) - OWN_I**2 / 2
+        peak_U1 = own_UI.max(1, keepdims=True)
+        own_UI = np.exp(own_UI - peak_U1)
+        total_U1 = own_UI.sum(1, keepdims=True)
+        told = float((np.log(total_U1) + peak_U1).sum())
+        return own_UI / total_U1, joint_KIJ / total_KI1, p_KIJ, told

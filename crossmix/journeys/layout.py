@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.config.loading import digest
-from crossmix.journeys.later import refuse
-from crossmix.journeys.log import Events, Floats, Ints, JourneyError
+from crossmix.journeys.later import JourneyError, refuse
+from crossmix.journeys.log import Events, Floats, Ints
 
 VERSION = 1
 

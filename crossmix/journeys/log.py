@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.journeys.later import JourneyError, refuse
+from crossmix.journeys.later import JourneyError as JourneyError
+from crossmix.journeys.later import refuse
 from crossmix.schema import Dataset
 
 if TYPE_CHECKING:
