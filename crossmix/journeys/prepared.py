@@ -29,6 +29,9 @@ from crossmix.journeys.table import Table, tabulate
 from crossmix.journeys.windows import TEST, TRAIN, VALIDATION, Scaler, Windows, by_user, cut, scaler
 from crossmix.schema import Dataset
 
+OTHER = "other"
+"""Ingest's group of the platforms that are not kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -96,8 +99,8 @@ def read_log(config: Config, dataset: Dataset) -> Log:
     Of each part at most `journeys.most_users` users, of validation and test half as many, by a hash of their ids.
 
     Raises:
-        JourneyError: a spend history, a propensity that is no probability above 0, or no training user has two
-            exposures.
+        JourneyError: a spend history, a propensity that is no probability above 0 or is of platforms that ingest put
+            together, or no training user has two exposures.
     """
     meta, settings = dataset.meta, config.journeys
     if meta.aggregate:
@@ -105,6 +108,12 @@ def read_log(config: Config, dataset: Dataset) -> Log:
     optional = ["propensity"] if "propensity" in dataset.columns("impressions") else []
     frame = dataset.frame("impressions", [*COLUMNS, "holdout", "campaign_id", *optional])
     chance = propensities(frame)
+    rest = OTHER in meta.platforms and len(meta.platforms) == config.data.keep_platforms
+    if (config.data.platform_groups or rest) and np.isfinite(chance).any():
+        raise JourneyError(
+            "propensity: it is of single platforms, of which data.platform_groups or data.keep_platforms put some "
+            "together; keep them apart, or drop the column"
+        )
     code_R, index = pd.factorize(frame["user_id"].astype(str), sort=True)
     ids = np.asarray(index, str)
     held = config.data.holdout_users

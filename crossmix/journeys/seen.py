@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix.journeys.log import Events, JourneyError
-from crossmix.journeys.windows import Windows
+from crossmix.journeys.prepared import Log, Prepared
+from crossmix.journeys.windows import TRAIN, Windows
 
 FILE = "users_seen.npz"
 Hashes = NDArray[np.uint64]
@@ -53,6 +54,39 @@ class Seen:
             raise JourneyError(
                 f"{folder / FILE}: whom training used cannot be read ({error}); run the train step again"
             ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Whom training used against who is judged on, by hash."""
+
+    learned: frozenset[int]
+    stopped: frozenset[int]
+    tested: frozenset[int]
+    held_out: frozenset[int]
+    """By ingest, of every fit."""
+
+
+def used(ready: Prepared) -> Seen:
+    """Of what training is handed: windows, and training users without any, who tell the unit of costs."""
+    unit = np.unique(ready.events.of_users(ready.is_of(TRAIN)).user_R)
+    learned = np.union1d(users_of(ready.events, ready.learn), hashes(ready.events.users[one] for one in unit))
+    return Seen(learned, users_of(ready.events, ready.validate))
+
+
+def parts(log: Log, policy: Path) -> Parts:
+    """What the train step wrote into `policy`, and the users of a log whom the gates judge on.
+
+    Raises:
+        JourneyError: the train step wrote nothing of it.
+    """
+    wrote, events = Seen.load(policy), log.ready.events
+    return Parts(
+        learned=frozenset(wrote.learned.tolist()),
+        stopped=frozenset(wrote.stopped.tolist()),
+        tested=frozenset(users_of(events, log.ready.test).tolist()),
+        held_out=frozenset(hashes(np.asarray(events.users)[log.held_out_U].tolist()).tolist()),
+    )
 
 
 def hashes(ids: Iterable[str]) -> Hashes:

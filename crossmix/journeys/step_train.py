@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from crossmix.artifacts.journeys import JourneysTrained
 from crossmix.config import Config
 from crossmix.journeys import seen, stored
@@ -15,7 +13,6 @@ from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import read_log
 from crossmix.journeys.response import fit
 from crossmix.journeys.told import tells
-from crossmix.journeys.windows import TRAIN
 from crossmix.schema import Dataset
 
 
@@ -47,12 +44,7 @@ def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrain
     )  # fmt: skip
     assert isinstance(mtorl, Mtorl)
     stored.save(response, mtorl, out)
-    # The unit of costs is told by training users' prices, also by theirs who have no window.
-    told_cost = seen.hashes(
-        ready.events.users[one] for one in np.unique(ready.events.of_users(ready.is_of(TRAIN)).user_R)
-    )
-    learned = np.union1d(seen.users_of(ready.events, ready.learn), told_cost)
-    seen.Seen(learned, seen.users_of(ready.events, ready.validate)).save(out)
+    seen.used(ready).save(out)
     row_S = ready.learn.row_S
     trained = JourneysTrained(
         encoder=settings.encoder,
