@@ -19,7 +19,7 @@ WORTH = 1.0
 """Of a click, currency; conversions are left out, of which there are few."""
 
 
-def logged(seed: int, exposures: int = 8_000) -> Events:
+def logged(seed: int, exposures: int = 12_000) -> Events:
     return play_log(WORLD, exposures, 30.0, np.random.default_rng([seed, 1]))[0]
 
 
@@ -43,13 +43,13 @@ def truth(world: World, log: Events, policy_SC: Floats) -> float:
 
 
 def test_what_a_policy_would_earn_is_found_and_its_interval_is_as_wide_as_its_luck() -> None:
-    """Sixteen logs: the mean of standardised errors has a deviation of 0.25, their own deviation is about 1.
+    """Twelve logs: the mean of standardised errors has a deviation of 0.29, their own deviation is about 1.
 
     The model that is wrong, one rate for everybody, does not move the doubly robust estimate.
     """
     flat_UC = np.full_like(WORLD.click_UC, WORLD.click_UC.mean())
     z: dict[str, list[float]] = {SNIPS: [], ROBUST: []}
-    for seed in range(16):
+    for seed in range(12):
         log = logged(seed)
         policy_SC = by_margin(places(log, WORLD.click_UC))
         found = earning(places(log, flat_UC), policy_SC)
@@ -58,8 +58,8 @@ def test_what_a_policy_would_earn_is_found_and_its_interval_is_as_wide_as_its_lu
         for by, figure in found.per_cost.items():
             z[by].append((figure.value - truth(WORLD, log, policy_SC)) / ((figure.high - figure.low) / 2 / 1.96))
     for errors in z.values():
-        assert abs(np.mean(errors)) < 0.75
-        assert 0.6 < np.std(errors) < 1.5
+        assert abs(np.mean(errors)) < 0.87
+        assert 0.5 < np.std(errors) < 1.6
 
 
 def test_leads_are_those_of_the_truth_and_the_log_s_own_rate_is_counted() -> None:
