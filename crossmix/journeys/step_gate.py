@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from crossmix.artifacts import GateTable, TaskFigure, TaskJudged
-from crossmix.artifacts.journeys import Earned, JourneysJudged
+from crossmix.artifacts.journeys import ESTIMATED, Earned, JourneysJudged
 from crossmix.bundle import manifest
 from crossmix.config import Config
 from crossmix.journeys import bundled, campaign, choices, measured, seen, stored
@@ -19,6 +19,7 @@ from crossmix.journeys.gates.case import Case, judged
 from crossmix.journeys.gates.played import LOG, RESPONSE, Block, lead, per_cost
 from crossmix.journeys.leak import leak
 from crossmix.journeys.learn import predict
+from crossmix.journeys.logged import ROBUST, Logged
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.players import initial_policy
 from crossmix.journeys.prepared import Log, Prepared, read_log
@@ -95,8 +96,8 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         slope=slope,
         imitation=case.imitation.value,
         told=case.told.sentence,
-        world=world,
-        players=_earned(blocks),
+        world=ESTIMATED if not blocks and case.logged else world,
+        players=_earned(blocks) if blocks else _estimated(case.logged),
         best_users=best_users(ready, bundle),
         agreement=agreement(ready, mtorl),
         shadow={name: one.shadow for name, one in bundle.prices.items()},
@@ -165,6 +166,18 @@ def _earned(blocks: tuple[Block, ...]) -> dict[str, Earned]:
         own = per_cost(blocks, name)
         spent = float(np.mean([block.of(name).cost / block.of(name).budget for block in blocks]))
         found[name] = Earned(revenue_per_cost=own.value, low=own.low, high=own.high, spent=spent)
+    return found
+
+
+def _estimated(logged: Logged | None) -> dict[str, Earned]:
+    """The same by propensities; the log itself spends what its exposures cost, of which others may spend a part."""
+    if logged is None:
+        return {}
+    own = logged.log
+    found = {LOG: Earned(revenue_per_cost=own.value, low=own.low, high=own.high, spent=1.0)}
+    for name, one in logged.policies.items():
+        rate = one.per_cost[ROBUST]
+        found[name] = Earned(revenue_per_cost=rate.value, low=rate.low, high=rate.high, spent=one.spent.value)
     return found
 
 

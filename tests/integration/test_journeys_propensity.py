@@ -9,18 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crossmix.artifacts import GateTable, JourneysJudged
 from crossmix.config import Config, load
 from crossmix.ingest.step import ingest
 from crossmix.journeys import bundled, choices
 from crossmix.journeys.answer import Prices
 from crossmix.journeys.bundled import JourneyBundle
-from crossmix.journeys.gates.played import EQ17, OWN_CLICKS, RESPONSE
+from crossmix.journeys.gates.played import EQ17, LOG, OWN_CLICKS, RESPONSE
 from crossmix.journeys.log import Events, JourneyError
 from crossmix.journeys.logged import ROBUST
 from crossmix.journeys.prepared import Log, read_log
 from crossmix.journeys.settings import Allocation
+from crossmix.report.inputs import ReportInputs
+from crossmix.report.page import render
 from crossmix.schema import Dataset
-from tests.support.journeys_run import learned
+from tests.support.journeys_run import chain, learned
 
 CAMPAIGN = "cheap"
 
@@ -131,3 +134,22 @@ def test_platforms_that_ingest_puts_together_have_none(config: Config, tmp_path:
     ingest(few, tmp_path)
     with pytest.raises(JourneyError, match="propensity: it is of single platforms"):
         read_log(few, Dataset(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_run_s_gates_and_report_tell_what_policies_would_have_earned(config: Config, tmp_path: Path) -> None:
+    few = ("journeys.learning.epochs=1", "journeys.most_users=500", "journeys.allocation.picked=0.5")
+    own = [f"data.path={config.data.path}", "data.source=impressions", "data.settings.currency=EUR"]
+    own += ["data.keep_platforms=10", "data.holdout_users=0.6", "journeys.allocation.worth_click=1.0"]
+    ran = chain(tmp_path, [*own, *few])
+    found = {gate.name: gate for gate in GateTable.load(ran.evaluation).gates}
+    for name in ("journey.value.log", "journey.value.eq17", "journey.value.own_clicks", "journey.value.spent"):
+        assert found[name].value is not None, found
+    assert found["journey.value.own_clicks"].required is False
+    assert found["journey.apart"].verdict == "pass"
+    told = JourneysJudged.load(ran.evaluation)
+    assert set(told.players) == {LOG, RESPONSE, OWN_CLICKS, EQ17}
+    assert told.players[RESPONSE].low < told.players[RESPONSE].revenue_per_cost < told.players[RESPONSE].high
+    text = render(ReportInputs.collect(ran.folders), tmp_path / "report.html")
+    assert "told by the chances with which the log took its channels" in text
+    assert "estimated from the log&#39;s propensities, doubly robust" in text

@@ -1,0 +1,51 @@
+"""What a run's model earns in worlds fitted on its own test users: `python -m benchmarks.journeys_fitted OUT [--json]`.
+
+OUT is a finished run of task `journeys` on a log that is not generated. Each seed draws another world from the
+posterior of its test users, other groups of them and other luck (`crossmix journeys simulate OUT --seed`). Users and
+log are the same in all: an interval is over groups of one seed, and seeds say how far the draw moves it.
+Semi-synthetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks._machine import machine
+from pipelines.cli.journeys import played, table
+
+SEEDS = 5
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Play and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    before, started = os.getloadavg(), time.process_time()
+    worlds = [played(options.out, fatigue=False, blocks=None, seed=seed) for seed in range(options.seeds)]
+    if not options.json:
+        for seed, world in enumerate(worlds):
+            print(f"seed {seed}\n{table(world)}", file=sys.stdout)
+    answer = {
+        "seeds": worlds,
+        "cpu_seconds": time.process_time() - started,
+        "machine": machine(before),
+    }
+    if options.json:
+        print(json.dumps(answer, indent=1))
+    return answer
+
+
+if __name__ == "__main__":
+    main()
