@@ -20,6 +20,7 @@ import torch
 
 from benchmarks._machine import machine
 from pipelines.cli.journeys import played, table
+from pipelines.local import run_config
 
 SEEDS = 5
 
@@ -37,7 +38,16 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if not options.json:
         for seed, world in enumerate(worlds):
             print(f"seed {seed}\n{table(world)}", file=sys.stdout)
+    config = run_config(options.out)
+    learning = config["journeys"]["learning"]
     answer = {
+        "run": {
+            "source": config["data"]["source"],
+            "channel": config["data"]["criteo_channel"],
+            "encoder": config["journeys"]["encoder"],
+            **{name: learning[name] for name in ("width", "epochs", "seed")},
+            "allocation": config["journeys"]["allocation"],
+        },
         "seeds": worlds,
         "cpu_seconds": time.process_time() - started,
         "machine": machine(before),
