@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from pipelines.cli.journeys import played, table
 from pipelines.local import run_config
 
 SEEDS = 5
+HELD = 1.0
+"""Spread of users' log-odds in one more world of seed 0: what the likelihood's own spread changes."""
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -35,9 +36,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     before, started = os.getloadavg(), time.process_time()
     worlds = [played(options.out, fatigue=False, blocks=None, seed=seed) for seed in range(options.seeds)]
+    held = played(options.out, fatigue=False, blocks=None, seed=0, spread=HELD)
     if not options.json:
         for seed, world in enumerate(worlds):
-            print(f"seed {seed}\n{table(world)}", file=sys.stdout)
+            print(f"seed {seed}\n{table(world)}")
+        print(f"seed 0, spread at most {HELD:g}\n{table(held)}")
     config = run_config(options.out)
     learning = config["journeys"]["learning"]
     answer = {
@@ -49,6 +52,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             "allocation": config["journeys"]["allocation"],
         },
         "seeds": worlds,
+        "seed 0, spread at most 1": held,
         "cpu_seconds": time.process_time() - started,
         "machine": machine(before),
     }

@@ -19,14 +19,14 @@ from crossmix.journeys.log import Events
 from crossmix.journeys.world import Floats, Ints, World, WorldError
 
 ROUNDS, MOST = 200, 5.0
-"""Of the search, and the largest s and r."""
+"""Of the search; the largest s and r where none is given, in log-odds."""
 OWN_I, APART_J = np.linspace(-3.5, 3.5, 15), np.linspace(-3.0, 3.0, 9)
 """Grid of a user's own effect and of its own x channel effects, in standard deviations."""
 LEAST_EXPOSURES = 200
 """Exposures below which no world is fitted."""
 
 
-def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
+def fitted(log: Events, value_C: Floats, rng: np.random.Generator, spread: float = MOST) -> World:
     """A semi-synthetic world of a log's users: give it users that nothing else is fitted or judged on.
 
     A user of the world is one draw from the posterior of a real user, for clicks and for conversions: posterior means
@@ -36,6 +36,8 @@ def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
 
     Args:
         value_C: revenue of one conversion, currency.
+        spread: largest s and r of clicks and of conversions. Where an order stands on all clicks before it, a user's
+            clicks convert all or none, and any spread is too small for the likelihood.
 
     Raises:
         WorldError: fewer than `LEAST_EXPOSURES`, or nobody clicked, or everybody did.
@@ -66,14 +68,14 @@ def fitted(log: Events, value_C: Floats, rng: np.random.Generator) -> World:
         value_C=value_C,
         share_C=shown_C / shown_C.sum(),
         activity_U=shown_UC.sum(1) / len(log),
-        click_UC=drawn_chances(shown_UC, clicks_UC, rng),
-        conversion_UC=drawn_chances(clicks_UC, sold_UC, rng),
+        click_UC=drawn_chances(shown_UC, clicks_UC, rng, spread),
+        conversion_UC=drawn_chances(clicks_UC, sold_UC, rng, spread),
         otherwise_C=rest_C / np.maximum(shown_C - clicks_C, 1),
         prices_C=tuple(prices_C),
     )
 
 
-def drawn_chances(tried_UC: Floats, hits_UC: Floats, rng: np.random.Generator) -> Floats:
+def drawn_chances(tried_UC: Floats, hits_UC: Floats, rng: np.random.Generator, spread: float = MOST) -> Floats:
     """Fit b, s and r, and draw every user's chances from its posterior, (U, C).
 
     Args:
@@ -85,7 +87,7 @@ def drawn_chances(tried_UC: Floats, hits_UC: Floats, rng: np.random.Generator) -
         return np.full(tried_UC.shape, rate)
     U, C = tried_UC.shape
     counts = Counts.of(tried_UC, hits_UC)
-    b_C, s, r = _likeliest(counts, float(logit(rate)), C)
+    b_C, s, r = _likeliest(counts, float(logit(rate)), C, spread)
     own_UI, apart_KIJ, _, _ = counts.posterior(b_C, s, r)
     own_U = (rng.random((U, 1)) > own_UI.cumsum(1)).sum(1).clip(max=len(OWN_I) - 1)
     apart_UCJ = apart_KIJ[counts.cell_UC, own_U[:, None]]
@@ -96,7 +98,7 @@ def drawn_chances(tried_UC: Floats, hits_UC: Floats, rng: np.random.Generator) -
     return np.asarray(expit(b_C + s * z_U[:, None] + r * z_UC))
 
 
-def _likeliest(counts: Counts, mean: float, channels: int) -> tuple[Floats, float, float]:
+def _likeliest(counts: Counts, mean: float, channels: int, spread: float) -> tuple[Floats, float, float]:
     """b, s and r of the largest likelihood with users' effects integrated out, and b_c - mean standard normal."""
 
     def loss(theta: Floats) -> tuple[float, Floats]:
@@ -110,8 +112,8 @@ def _likeliest(counts: Counts, mean: float, channels: int) -> tuple[Floats, floa
         slopes = [(pull_KIJ * OWN_I[:, None]).sum(), (pull_KIJ * APART_J).sum()]
         return -(told - ((b_C - mean) ** 2).sum() / 2), -np.append(slope_C, slopes)
 
-    begin = np.append(np.full(channels, mean), [0.7, 0.3])
-    bounds = [(None, None)] * channels + [(0.0, MOST)] * 2
+    begin = np.append(np.full(channels, mean), np.minimum([0.7, 0.3], spread))
+    bounds = [(None, None)] * channels + [(0.0, spread)] * 2
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ROUNDS})
     return found.x[:-2], float(found.x[-2]), float(found.x[-1])
 

@@ -23,6 +23,9 @@ def simulate(
     fatigue: Annotated[bool, typer.Option("--fatigue", help="An exposure tires its user of its channel.")] = False,
     blocks: Annotated[int | None, typer.Option(min=2, help="Groups of users; the config's if absent.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of groups and draws.")] = 0,
+    spread: Annotated[
+        float, typer.Option(min=0, help="Largest spread of users' log-odds in a fitted world, standard deviations.")
+    ] = 5.0,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Play Algorithm 1 on held-out users: rounds of exposures, journeys going on from them, equal budgets.
@@ -32,11 +35,11 @@ def simulate(
     with readable_errors():
         import json
 
-        answer = played(out, fatigue=fatigue, blocks=blocks, seed=seed)
+        answer = played(out, fatigue=fatigue, blocks=blocks, seed=seed, spread=spread)
         print(json.dumps(answer, indent=1) if json_ else table(answer))
 
 
-def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[str, Any]:
+def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int, spread: float = 5.0) -> dict[str, Any]:
     """World and every player's figures.
 
     Raises:
@@ -61,7 +64,7 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[s
     ready = read_log(config, Dataset(folders["ingest"])).ready
     response, mtorl = stored.load(folders["train"], config.journeys)
     bundle = bundled.load(folders["gate"] / "bundle")
-    found = grounds(config, ready, blocks or config.journeys.gates.blocks, fatigue=fatigue, seed=seed)
+    found = grounds(config, ready, blocks or config.journeys.gates.blocks, fatigue=fatigue, seed=seed, spread=spread)
     worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
     result = play(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
     rows = {}
