@@ -108,7 +108,7 @@ def read_log(config: Config, dataset: Dataset) -> Log:
     optional = ["propensity"] if "propensity" in dataset.columns("impressions") else []
     frame = dataset.frame("impressions", [*COLUMNS, "holdout", "campaign_id", *optional])
     chance = propensities(frame)
-    rest = OTHER in meta.platforms and len(meta.platforms) == config.data.keep_platforms
+    rest = len(meta.platforms) == config.data.keep_platforms and OTHER in meta.platforms
     if (config.data.platform_groups or rest) and np.isfinite(chance).any():
         raise JourneyError(
             "propensity: it is of single platforms, of which data.platform_groups or data.keep_platforms put some "
