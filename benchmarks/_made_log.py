@@ -85,6 +85,7 @@ def impressions(rows: int, first: int, count: int) -> dict[str, pa.Array]:
         "converted": pa.array(converted),
         "revenue": pa.array(np.where(converted, 20 * rng.gamma(4, 0.25, count), 0.0)),
         "conversion_timestamp": pa.array(moment + delay, mask=~converted),
+        "propensity": pa.nulls(count, pa.float64()),
         "cycle": pa.array(day),
         "split": one_of(("train", "validation", "test"), np.searchsorted([VALIDATION, TEST], day, side="right")),
         "holdout": pa.array(user % 100 < 100 * HELD_OUT),

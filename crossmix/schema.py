@@ -62,6 +62,14 @@ IMPRESSIONS: tuple[Column, ...] = (
     Column("converted", "boolean", "", doc="within the attribution window"),
     Column("revenue", "float64", "currency", low=0, doc="0 where not converted"),
     Column("conversion_timestamp", "timestamp", "UTC, microseconds", nullable=True),
+    Column(
+        "propensity",
+        "float64",
+        "probability",
+        nullable=True,
+        doc="of this platform under the policy that took it, given that an ad was shown; in (0, 1], which task "
+        "journeys checks; null: not logged",
+    ),
 )
 
 CREATIVES: tuple[Column, ...] = (
@@ -276,6 +284,12 @@ class Dataset:
         import pyarrow.parquet as pq
 
         return sum(int(pq.read_metadata(part).num_rows) for part in self.parts(table))
+
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns; one that an older version wrote may lack optional ones."""
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(self.parts(table)[0]).names)
 
     def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """A table as pandas: impressions (or outcomes), creatives, plans, sequences, quarantine."""

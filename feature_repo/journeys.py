@@ -24,6 +24,7 @@ import numpy as np
 
 from crossmix import files
 from crossmix.config import Config
+from crossmix.journeys.later import refuse
 from crossmix.journeys.log import Events, read
 from crossmix.schema import DataError, Dataset
 from feature_repo.features import TOGETHER
@@ -78,9 +79,14 @@ def build(config: Config, dataset: Path, out: Path) -> dict[str, Any]:
 
 
 def newest(events: Events, most: int) -> pa.Table:
-    """The view's rows: of each user the last exposures, at most `most`, at the time of the last of them."""
+    """The view's rows: of each user the last exposures, at most `most`, at the time of the last of them.
+
+    Raises:
+        JourneyError: one of `COLUMNS` is written later than it would be used.
+    """
     import pyarrow as pa
 
+    refuse(COLUMNS)
     user, first, count = np.unique(events.user_R, return_index=True, return_counts=True)
     kept, end = np.minimum(count, most), first + count
     offsets = np.concatenate([[0], np.cumsum(kept)])

@@ -64,6 +64,8 @@ STEP = Step(
             settings=(
                 "data.holdout_users",
                 "data.sequence_length",
+                "data.platform_groups",
+                "data.keep_platforms",
                 "journeys.window",
                 "journeys.stride",
                 "journeys.lately",

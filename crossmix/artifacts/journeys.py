@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from crossmix.artifacts.file import Artifact, Part
 
+ESTIMATED = "none: estimated from the log's propensities, doubly robust"
+"""`JourneysJudged.world` where players are judged by a log that says with which chance it took its channels."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JourneysTrained(Artifact):
@@ -59,9 +62,9 @@ class JourneysJudged(Artifact):
     """MTORL's negative log-likelihood of the next channel less the cache mixture's, nats a step."""
     told: str
     world: str
-    """Of the world that was played in; empty where none is known."""
+    """Of the world that was played in; `ESTIMATED` where propensities told; empty where neither is known."""
     players: dict[str, Earned]
-    """By name; empty where no world is known."""
+    """By name; empty where neither a world nor propensities are known."""
     best_users: float
     """Click rate of the 30 % of users with the highest predicted response over that of all, on test steps."""
     agreement: dict[str, float]

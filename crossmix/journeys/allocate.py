@@ -84,6 +84,22 @@ def within(order_K: Ints, cost_B: Floats, budget: float) -> Ints:
     return order_K[: int(np.searchsorted(np.cumsum(cost_B[order_K]), budget, side="right"))]
 
 
+def paid_for(order_K: Ints, price_B: Floats, budget: float) -> Ints:
+    """Those of a ranking that are won and paid, one by one, as their prices are told; in its order.
+
+    A price is known once it is paid, and may be above the cost that the choice expected. Each exposure is bid for with
+    at most what is left of the budget, so that a dearer one is not won, and the next is tried.
+    """
+    if float(np.cumsum(price_B[order_K])[-1:].sum()) <= budget:
+        return order_K
+    won, spend = [], 0.0
+    for at in order_K:
+        if spend + price_B[at] <= budget:
+            won.append(at)
+            spend += float(price_B[at])
+    return np.array(won, np.int64)
+
+
 def top(score_B: Floats, cost_B: Floats, budget: float, most: int | None = None) -> Bools:
     """The seed's user-level allocation: the best by predicted reward, as far as the budget goes; (B,)."""
     mask_B = np.zeros(len(score_B), bool)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmix.config import Config
+from crossmix.journeys.fitted_world import MOST, fitted
 from crossmix.journeys.gates.played import Block
 from crossmix.journeys.log import Events, Floats, JourneyError
 from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
@@ -32,7 +33,7 @@ from crossmix.journeys.prepared import Prepared
 from crossmix.journeys.response import Response
 from crossmix.journeys.simulate import Player, play
 from crossmix.journeys.windows import TEST, TRAIN
-from crossmix.journeys.world import DAY, FATIGUE, World, fitted, planted, redrawn
+from crossmix.journeys.world import DAY, FATIGUE, World, planted, redrawn
 
 GENERATED = "demo"
 
@@ -48,8 +49,13 @@ class Ground:
     """Between two rounds."""
 
 
-def grounds(config: Config, ready: Prepared, blocks: int, *, fatigue: bool = False, seed: int = 0) -> list[Ground]:
+def grounds(
+    config: Config, ready: Prepared, blocks: int, *, fatigue: bool = False, seed: int = 0, spread: float = MOST
+) -> list[Ground]:
     """Test users in equal groups; of the generated log its campaigns by turns.
+
+    Args:
+        spread: largest spread of users' log-odds in a fitted world.
 
     Raises:
         WorldError: another log with too few exposures of test users.
@@ -60,7 +66,7 @@ def grounds(config: Config, ready: Prepared, blocks: int, *, fatigue: bool = Fal
         return [_planted(config, ready, np.sort(part), number, fatigue) for number, part in enumerate(parts)]
     rng = np.random.default_rng([seed, 32])
     events = of_users(ready.events, test)
-    world = fitted(events, worth_of_conversions(events), rng)
+    world = fitted(events, worth_of_conversions(events), rng, spread)
     world = world.tiring() if fatigue else world
     found = []
     gap_R = np.diff(events.seconds_R)[events.has_next_R[:-1]]

@@ -20,7 +20,7 @@ Shapes: R exposures, F features, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,20 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.config.loading import digest
-from crossmix.journeys.log import Events, Floats, Ints, JourneyError
+from crossmix.journeys.later import JourneyError, refuse
+from crossmix.journeys.log import Events, Floats, Ints
 
 VERSION = 1
-WRITTEN_LATER = {
-    "conversion": "whether the user converts within 30 days",
-    "attribution": "whether that conversion was credited to Criteo",
-    "conversion_timestamp": "when the user will convert",
-    "conversion_id": "which conversion it will be",
-    "click_pos": "which of the clicks before a conversion it will have been",
-    "click_nb": "how many clicks there will have been before a conversion",
-    "cpo": "what the order will cost",
-    "time_since_last_click": "told with the log, and part of the gaps",
-}
-"""Columns of Criteo's log that are no feature, and what they tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +62,8 @@ class Layout:
         """Refuse what cannot be.
 
         Raises:
-            JourneyError: no channel, two of one name, a size or unit that is not above 0, or another version's layout.
+            JourneyError: no channel, two of one name, a size or unit that is not above 0, another version's layout, or
+                a feature that is written later than it would be used: all steps are built by a layout.
         """
         if not self.channels or len(set(self.channels)) < len(self.channels):
             raise JourneyError(f"layout.channels: {self.channels!r}; at least one, each once")
@@ -80,6 +71,7 @@ class Layout:
             raise JourneyError("layout: memory, lately and cost_unit must be above 0")
         if self.version != VERSION:
             raise JourneyError(f"layout.version: {self.version}; this code builds version {VERSION}")
+        refuse(one.name for one in self.fields)
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -167,17 +159,6 @@ def of_log(events: Events, **settings: Any) -> Layout:
     """The layout of training events: their channels, and the unit of their costs."""
     paid = events.cost_R[events.cost_R > 0]
     return Layout(events.channels, cost_unit=float(np.median(paid)) if len(paid) else 1.0, **settings)
-
-
-def refuse(names: Iterable[str]) -> None:
-    """Refuse columns that are written after the exposure that they would help to decide.
-
-    Raises:
-        JourneyError: one of `WRITTEN_LATER`.
-    """
-    for name in names:
-        if name in WRITTEN_LATER:
-            raise JourneyError(f"{name}: {WRITTEN_LATER[name]}; it is written later than it would be used, drop it")
 
 
 def mean_of_last(total_RX: Floats, first_R: Ints, count: int) -> tuple[Floats, Floats]:

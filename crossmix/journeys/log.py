@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.schema import DataError, Dataset
+from crossmix.journeys.later import JourneyError as JourneyError
+from crossmix.journeys.later import refuse
+from crossmix.schema import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +29,10 @@ COLUMNS = (
     *("converted", "conversion_timestamp", "revenue"),
 )
 """What is read of the impressions (`crossmix.schema`)."""
+KNOWN = ("conversion_timestamp",)
+"""Read though it is written later: a conversion counts in no step before it (`layout`)."""
 NEVER = np.inf
 """When a conversion is known that has no time."""
-
-
-class JourneyError(DataError):
-    """Journeys that cannot be used; the message names field, value and remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,11 @@ def of_frame(frame: pd.DataFrame, channels: Sequence[str] | None = None) -> Even
         channels: names in the order of their codes; `None`: those of the frame, sorted.
 
     Raises:
-        JourneyError: a platform that is not among `channels`.
+        JourneyError: a platform that is not among `channels`, or a column that is written later than it would be used.
     """
     import pandas as pd
 
+    refuse(set(frame.columns) - set(KNOWN))
     if channels is None:
         channels = sorted(str(name) for name in frame["platform"].unique())
     code = pd.Categorical(frame["platform"], categories=list(channels)).codes.astype(np.int64)
@@ -137,6 +138,28 @@ def of_frame(frame: pd.DataFrame, channels: Sequence[str] | None = None) -> Even
         revenue_R=_column(frame, "revenue", 0.0).astype(float)[order],
         row_R=order,
     )
+
+
+def propensities(frame: pd.DataFrame) -> Floats:
+    """With which chance the log took each row's channel, (R,); NaN where it does not say.
+
+    Args:
+        frame: `propensity` may be absent: the log says it of no row.
+
+    Raises:
+        JourneyError: one that is no probability above 0.
+    """
+    chance_R = _column(frame, "propensity", np.nan).astype(float)
+    wrong = np.flatnonzero(~(np.isnan(chance_R) | ((chance_R > 0) & (chance_R <= 1))))
+    if len(wrong):
+        row = int(wrong[0])
+        named = f" (impression_id {frame['impression_id'].iloc[row]!r})" if "impression_id" in frame else ""
+        raise JourneyError(
+            f"propensity: {chance_R[row]:g} in row {row}{named}, and {len(wrong) - 1} more like it; it is the chance "
+            "with which the channel was taken, above 0 and at most 1: correct it, or leave it empty where it was not "
+            "logged"
+        )
+    return chance_R
 
 
 def read(dataset: Dataset, *, holdout: bool | None = None) -> Events:
@@ -170,6 +193,7 @@ def of_steps(journeys: Sequence[Sequence[Mapping[str, Any]]], channels: Sequence
     for number, journey in enumerate(journeys):
         for place, step in enumerate(journey):
             where = f"instances[{number}].journey[{place}]"
+            refuse(step)
             if step.get("channel") not in code:
                 raise JourneyError(f"{where}.channel: {step.get('channel')!r} is unknown; use {', '.join(channels)}")
             clicked = step.get("clicked")

@@ -21,54 +21,8 @@ from crossmix.journeys.log import Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import Prepared
 from crossmix.journeys.references import mixture, own_clicks
-from crossmix.journeys.response import Response, phi_of
 from crossmix.journeys.score import Figure, auc, draws, figure, mean
-from crossmix.journeys.table import tabulate
 from crossmix.journeys.windows import TEST
-
-LEAK_WINDOWS = 256
-PACED_SEED = 12
-
-
-def leak(ready: Prepared, response: Response, seed: int = 0) -> float:
-    """Largest change of features and of log-odds at a step by changing every exposure after it.
-
-    In each of some test windows a place is drawn; channels, clicks, conversions and costs of the user's later exposures
-    are drawn anew.
-    """
-    rng = np.random.default_rng([seed, 11])
-    windows, events = ready.test, ready.events
-    if len(windows) > LEAK_WINDOWS:
-        windows = windows.where(np.sort(rng.choice(len(windows), LEAK_WINDOWS, replace=False)))
-    # Of each user the first window alone: what is changed after one place would be before another.
-    _, first = np.unique(events.user_R[windows.row_NT[:, 0]], return_index=True)
-    windows = windows.where(first)
-    steps_N = windows.real_NT.sum(1)
-    place_N = np.minimum((rng.random(len(windows)) * steps_N).astype(int), steps_N - 1)
-    from_N = windows.row_NT[np.arange(len(windows)), place_N] + 1
-    later_R = np.zeros(len(events), bool)
-    end_N = np.searchsorted(events.user_R, events.user_R[windows.row_NT[:, 0]], side="right")
-    for begin, end in zip(from_N, end_N, strict=True):
-        later_R[begin:end] = True
-    draw = rng.random(len(events))
-    clicked_R = np.where(later_R, ~events.clicked_R, events.clicked_R)
-    changed = replace(
-        events,
-        channel_R=np.where(later_R, (events.channel_R + 1) % len(events.channels), events.channel_R),
-        clicked_R=clicked_R,
-        converted_R=np.where(later_R, clicked_R, events.converted_R),
-        known_R=np.where(later_R & clicked_R, events.seconds_R, events.known_R),
-        cost_R=np.where(later_R, events.cost_R * (1 + draw), events.cost_R),
-    )
-    tables = [ready.table, tabulate(changed, response.layout, response.layout.features(changed), ready.scaler)]
-    kept_NT = windows.real_NT & (np.arange(windows.row_NT.shape[1]) <= place_N[:, None])
-    row_S = windows.row_NT[kept_NT]
-    features = [table.feature_RF.numpy()[row_S] for table in tables]
-    whole = replace(windows, scored_NT=kept_NT)
-    logits = [head.logit(phi_of(response.net, table, whole)) for table in tables for head in response.heads]
-    worst = [np.abs(features[0] - features[1]).max()]
-    worst += [np.abs(logits[k] - logits[k + len(response.heads)]).max() for k in range(len(response.heads))]
-    return float(max(worst))
 
 
 def served_at(bundle: JourneyBundle, events: Events, row_S: Ints) -> Answer:
@@ -163,24 +117,6 @@ def worth_of_conversions(events: Events) -> Floats:
 def _mean_by(group_N: Ints, value_N: Floats, groups: int, otherwise: float | Floats) -> Floats:
     count = np.bincount(group_N, minlength=groups)
     return np.where(count > 0, np.bincount(group_N, value_N, groups) / np.maximum(count, 1), otherwise)
-
-
-def paced(bundle: JourneyBundle, answer: Answer, settings: Allocation) -> dict[str, float]:
-    """Campaign to spend over budget: rounds over users as they are, half of them, drawn anew, asking in each."""
-    spent, users = {}, len(answer.click_UC)
-    for name, prices in bundle.prices.items():
-        rng = np.random.default_rng(PACED_SEED)
-        value_UC, cost_C = prices.value(answer), np.asarray(prices.cost_C)
-        total = budget_of(settings, users, float(cost_C.mean()))
-        pace = replace(allocate.begin(value_UC, cost_C, total, settings.rounds), shadow=prices.shadow)
-        spend = 0.0
-        for _ in range(settings.rounds):
-            asking = rng.random(users) < 0.5
-            chosen = allocate.choose(value_UC[asking], cost_C, pace.shadow, budget=pace.cap)
-            cost = float(cost_C[chosen.channel_B[chosen.allocated_B]].sum())
-            spend, pace = spend + cost, pace.after(cost)
-        spent[name] = spend / total if total > 0 else 0.0
-    return spent
 
 
 def latency_ms(bundle: JourneyBundle, ready: Prepared, settings: Journeys, calls: int = 100) -> float:

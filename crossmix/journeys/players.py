@@ -28,6 +28,7 @@ import torch
 from crossmix.journeys import allocate
 from crossmix.journeys.allocate import Chosen, Pace
 from crossmix.journeys.answer import Answer
+from crossmix.journeys.gates.played import OWN_CLICKS
 from crossmix.journeys.log import Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.response import PASS, Response
@@ -110,7 +111,7 @@ def best_for_clickers(channel: int, rate: float) -> Player:
         score_U = clicks_U / steps_U + 1e-9 * question.rng.random(users)
         return _picked(score_U, np.full(users, channel), question)
 
-    return Player("best, own clicks", decide)
+    return Player(OWN_CLICKS, decide)
 
 
 def by_mtorl(model: Mtorl, response: Response, initial_C: Floats, eta: float) -> tuple[Player, Player]:

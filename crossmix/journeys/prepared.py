@@ -13,11 +13,24 @@ from numpy.typing import NDArray
 
 from crossmix.config import Config
 from crossmix.journeys.layout import of_log
-from crossmix.journeys.log import COLUMNS, Events, Flags, Ints, JourneyError, of_frame, uniform
+from crossmix.journeys.log import (
+    COLUMNS,
+    Events,
+    Flags,
+    Floats,
+    Ints,
+    JourneyError,
+    of_frame,
+    propensities,
+    uniform,
+)
 from crossmix.journeys.settings import Journeys
 from crossmix.journeys.table import Table, tabulate
 from crossmix.journeys.windows import TEST, TRAIN, VALIDATION, Scaler, Windows, by_user, cut, scaler
 from crossmix.schema import Dataset
+
+OTHER = "other"
+"""Ingest's group of the platforms that are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,8 @@ class Log:
     """Of each exposure."""
     held_out_U: Flags
     """Whether ingest holds the user out of every fit."""
+    propensity_R: Floats
+    """With which chance the log took the channel of each exposure; NaN where it does not say."""
     currency: str
     digest: str
     """`Meta.digest`."""
@@ -84,12 +99,21 @@ def read_log(config: Config, dataset: Dataset) -> Log:
     Of each part at most `journeys.most_users` users, of validation and test half as many, by a hash of their ids.
 
     Raises:
-        JourneyError: a spend history, or no training user has two exposures.
+        JourneyError: a spend history, a propensity that is no probability above 0 or is of platforms that ingest put
+            together, or no training user has two exposures.
     """
     meta, settings = dataset.meta, config.journeys
     if meta.aggregate:
         raise JourneyError("data.source: a spend history has no users; task journeys needs a log of impressions")
-    frame = dataset.frame("impressions", [*COLUMNS, "holdout", "campaign_id"])
+    optional = ["propensity"] if "propensity" in dataset.columns("impressions") else []
+    frame = dataset.frame("impressions", [*COLUMNS, "holdout", "campaign_id", *optional])
+    chance = propensities(frame)
+    rest = len(meta.platforms) == config.data.keep_platforms and OTHER in meta.platforms
+    if (config.data.platform_groups or rest) and np.isfinite(chance).any():
+        raise JourneyError(
+            "propensity: it is of single platforms, of which data.platform_groups or data.keep_platforms put some "
+            "together; keep them apart, or drop the column"
+        )
     code_R, index = pd.factorize(frame["user_id"].astype(str), sort=True)
     ids = np.asarray(index, str)
     held = config.data.holdout_users
@@ -101,11 +125,11 @@ def read_log(config: Config, dataset: Dataset) -> Log:
         for which, most in ((TRAIN, settings.most_users), (VALIDATION, half), (TEST, half)):
             at = np.flatnonzero(part == which)
             kept[at[np.argsort(draw[at], kind="stable")[most:]]] = False
-    frame = frame[kept[code_R]].reset_index(drop=True)
+    frame, chance = frame[kept[code_R]].reset_index(drop=True), chance[kept[code_R]]
     events = of_frame(frame, meta.platforms)
     part_U = part[kept]
     held_out_U = np.zeros(len(events.users), bool)
     held_out_U[events.user_R] = frame["holdout"].to_numpy(dtype=bool)[events.row_R]
     ready = prepare(events, part_U, settings, memory=config.data.sequence_length)
     campaign_R = frame["campaign_id"].astype(str).to_numpy()[events.row_R].astype(str)
-    return Log(ready, campaign_R, held_out_U, meta.currency, meta.digest)
+    return Log(ready, campaign_R, held_out_U, chance[events.row_R], meta.currency, meta.digest)

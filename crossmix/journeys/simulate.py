@@ -3,8 +3,9 @@
 Every player gets the same users with the same logged journeys, the same budget and the same number of rounds; what it
 earns is counted by the world's own probabilities, so that luck with clicks moves what it sees and not its score.
 
-Who plays stands in `players`. Those that do not pace spend a round's part of the budget; lambda is paced by dual
-descent (`allocate`).
+What is decided by are expected costs; what is paid is told when it is paid, and an exposure dearer than what is left of
+the budget is not won. Who plays stands in `players`. Those that do not pace spend a round's part of the budget; lambda
+is paced by dual descent (`allocate`).
 
 Shapes: U users, C channels, N logged exposures.
 """
@@ -29,6 +30,7 @@ class Round:
     events: Events
     """Journeys so far."""
     cost_C: Floats
+    """Expected of one exposure, currency; what is paid may be another price (`World.prices_C`)."""
     pace: Pace | None
     """`None` before the first round of a player that paces."""
     budget: float
@@ -111,7 +113,7 @@ def _play(
 ) -> Played:
     everybody = np.arange(world.users)
     conversion_UC = world.conversion(everybody)
-    choices, draws = (np.random.default_rng([seed, stream]) for stream in (1, 2))
+    choices, draws, sales = (np.random.default_rng([seed, stream]) for stream in (1, 2, 3))
     events, tired_UC, left, pace = log, tired_UC.copy(), budget, None
     now = float(log.seconds_R.max(initial=0.0))
     revenue = clicks = cost = 0.0
@@ -126,19 +128,21 @@ def _play(
             chosen, pace = priced(chance_UC * world.value_C, question)
         else:
             chosen, pace = player.decide(question)
-        user = np.flatnonzero(chosen.allocated_B)
-        channel = chosen.channel_B[user]
-        spend = float(world.cost_C[channel].sum())
+        # One draw per user and round, whoever is picked: players meet the same luck.
+        luck_U2, price_U = draws.random((world.users, 2)), world.price(chosen.channel_B, sales.random(world.users))
+        order = np.argsort(-chosen.margin_B, kind="stable")
+        user = np.sort(allocate.paid_for(order[chosen.allocated_B[order]], price_U, left))
+        channel, price = chosen.channel_B[user], price_U[user]
+        spend = float(price.sum())
         p, q, rest = click_UC[user, channel], conversion_UC[user, channel], world.otherwise_C[channel]
         clicks, revenue = (
             clicks + float(p.sum()),
             revenue + float(((p * q + (1 - p) * rest) * world.value_C[channel]).sum()),
         )
         cost, left, exposures = cost + spend, max(left - spend, 0.0), exposures + len(user)
-        # One draw per user and round, whoever is picked: players meet the same luck.
-        luck_U2 = draws.random((world.users, 2))
         clicked = luck_U2[user, 0] < p
-        events = _longer(events, user, channel, clicked, luck_U2[user, 1] < np.where(clicked, q, rest), world, now)
+        converted = luck_U2[user, 1] < np.where(clicked, q, rest)
+        events = _longer(events, user, channel, price, clicked, converted, world, now)
         tired_UC[user, channel] += 1
         pace = None if pace is None else pace.after(spend)
     name = "oracle" if player is None else player.name
@@ -146,11 +150,18 @@ def _play(
 
 
 def _longer(
-    events: Events, user: Ints, channel: Ints, clicked: np.ndarray, converted: np.ndarray, world: UserWorld, now: float
+    events: Events,
+    user: Ints,
+    channel: Ints,
+    price: Floats,
+    clicked: np.ndarray,
+    converted: np.ndarray,
+    world: UserWorld,
+    now: float,
 ) -> Events:
     """The journeys with one more exposure of each of these users, at a time after all others."""
     added = {
-        "user_R": user, "channel_R": channel, "clicked_R": clicked, "cost_R": world.cost_C[channel],
+        "user_R": user, "channel_R": channel, "clicked_R": clicked, "cost_R": price,
         "seconds_R": np.full(len(user), now), "converted_R": converted, "known_R": np.where(converted, now, NEVER),
         "revenue_R": np.where(converted, world.value_C[channel], 0.0), "row_R": np.full(len(user), -1),
     }  # fmt: skip

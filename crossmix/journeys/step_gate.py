@@ -8,22 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from crossmix.artifacts import GateTable, TaskFigure, TaskJudged
-from crossmix.artifacts.journeys import Earned, JourneysJudged
+from crossmix.artifacts.journeys import ESTIMATED, Earned, JourneysJudged
 from crossmix.bundle import manifest
 from crossmix.config import Config
-from crossmix.journeys import bundled, measured, stored
+from crossmix.journeys import bundled, campaign, choices, measured, seen, stored
 from crossmix.journeys.answer import Answer
 from crossmix.journeys.arena import GENERATED, grounds, played, players
 from crossmix.journeys.bundled import JourneyBundle
 from crossmix.journeys.gates.case import Case, judged
 from crossmix.journeys.gates.played import LOG, RESPONSE, Block, lead, per_cost
+from crossmix.journeys.leak import leak
 from crossmix.journeys.learn import predict
-from crossmix.journeys.log import Ints
+from crossmix.journeys.logged import ROBUST, Logged
 from crossmix.journeys.mtorl import Mtorl
+from crossmix.journeys.players import initial_policy
 from crossmix.journeys.prepared import Log, Prepared, read_log
 from crossmix.journeys.response import Response
 from crossmix.journeys.told import tells
-from crossmix.journeys.windows import TRAIN, VALIDATION
+from crossmix.journeys.windows import TEST, TRAIN, VALIDATION
 from crossmix.schema import Dataset
 from crossmix.verdicts import passed
 
@@ -54,14 +56,17 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         blocks = played(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
     figures = measured.response_figures(ready, bundle, seed, resamples)
     clicks, auc, own_auc, auc_lead, slope, slope_error = figures
-    answer = measured.last_answers(bundle, ready.events, ready.is_of(VALIDATION))
+    test_U = ready.is_of(TEST)
+    test_R = test_U[ready.events.user_R]
+    initial_C = initial_policy(mtorl, ready.table, ready.learn, settings.allocation.alpha)
+    users = seen.parts(log, policy)
     case = Case(
         settings=settings,
-        learned=_users(ready, ready.learn.row_S),
-        stopped=_users(ready, ready.validate.row_S),
-        tested=_users(ready, ready.test.row_S),
-        held_out=frozenset(np.asarray(ready.events.users)[log.held_out_U].tolist()),
-        leak=measured.leak(ready, response, seed),
+        learned=users.learned,
+        stopped=users.stopped,
+        tested=users.tested,
+        held_out=users.held_out,
+        leak=leak(ready, response, bundle, seed),
         imitation=measured.imitation(ready, mtorl, seed, resamples),
         told=tells(ready.table, ready.learn, ready.test),
         clicks=clicks,
@@ -69,8 +74,15 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         slope=slope,
         slope_error=slope_error,
         blocks=blocks,
-        paced=measured.paced(bundle, answer, settings.allocation),
-        propensities=False,
+        paced=campaign.campaigns(
+            bundle.prices,
+            measured.last_answers(bundle, ready.events, test_U),
+            ready.events.rows(np.flatnonzero(test_R)),
+            log.campaign_R[test_R],
+            settings.allocation,
+            seed,
+        ),
+        logged=choices.of_log(log, bundle, initial_C, settings.allocation, seed),
         latency_ms=measured.latency_ms(bundle, ready, settings),
     )
     gates = judged(case)
@@ -84,8 +96,8 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         slope=slope,
         imitation=case.imitation.value,
         told=case.told.sentence,
-        world=world,
-        players=_earned(blocks),
+        world=ESTIMATED if not blocks and case.logged else world,
+        players=_earned(blocks) if blocks else _estimated(case.logged),
         best_users=best_users(ready, bundle),
         agreement=agreement(ready, mtorl),
         shadow={name: one.shadow for name, one in bundle.prices.items()},
@@ -145,10 +157,6 @@ def agreement(ready: Prepared, mtorl: Mtorl) -> dict[str, float]:
     }
 
 
-def _users(ready: Prepared, row_S: Ints) -> frozenset[str]:
-    return frozenset(ready.events.users[user] for user in np.unique(ready.events.user_R[row_S]))
-
-
 def _earned(blocks: tuple[Block, ...]) -> dict[str, Earned]:
     if not blocks:
         return {}
@@ -158,6 +166,18 @@ def _earned(blocks: tuple[Block, ...]) -> dict[str, Earned]:
         own = per_cost(blocks, name)
         spent = float(np.mean([block.of(name).cost / block.of(name).budget for block in blocks]))
         found[name] = Earned(revenue_per_cost=own.value, low=own.low, high=own.high, spent=spent)
+    return found
+
+
+def _estimated(logged: Logged | None) -> dict[str, Earned]:
+    """The same by propensities; the log itself spends what its exposures cost, of which others may spend a part."""
+    if logged is None:
+        return {}
+    own = logged.log
+    found = {LOG: Earned(revenue_per_cost=own.value, low=own.low, high=own.high, spent=1.0)}
+    for name, one in logged.policies.items():
+        rate = one.per_cost[ROBUST]
+        found[name] = Earned(revenue_per_cost=rate.value, low=rate.low, high=rate.high, spent=one.spent.value)
     return found
 
 

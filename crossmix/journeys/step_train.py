@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crossmix.artifacts.journeys import JourneysTrained
 from crossmix.config import Config
-from crossmix.journeys import stored
+from crossmix.journeys import seen, stored
 from crossmix.journeys.learn import train as learn
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import read_log
@@ -17,7 +17,7 @@ from crossmix.schema import Dataset
 
 
 def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrained:
-    """Write journeys.json, journeys.safetensors and journeys_trained.json into `out` (exists, empty).
+    """Write journeys.json, journeys.safetensors, users_seen.npz and journeys_trained.json into `out` (exists, empty).
 
     Args:
         dataset: what the ingest step wrote.
@@ -44,6 +44,7 @@ def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrain
     )  # fmt: skip
     assert isinstance(mtorl, Mtorl)
     stored.save(response, mtorl, out)
+    seen.used(ready).save(out)
     row_S = ready.learn.row_S
     trained = JourneysTrained(
         encoder=settings.encoder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crossmix.artifacts.journeys import ESTIMATED
 from crossmix.pages.charts import ACCENT, INK, LINE, MUTED, WIDTH, Chart
 from crossmix.pages.format import count, decimal, percent
 from crossmix.pages.scales import Axis, Scale
@@ -61,7 +62,8 @@ def _value(inputs: ReportInputs) -> Markup:
             "What another choice of channels would have earned cannot be told: the log does not say with which chance "
             "it took its channel, and there is no world whose answer is known."
         )
-    return markup("journeys.html.j2", judged=judged, earned=earned(judged), table=table(judged))
+    estimated = judged.world == ESTIMATED
+    return markup("journeys.html.j2", judged=judged, earned=earned(judged), table=table(judged), estimated=estimated)
 
 
 def _told(inputs: ReportInputs) -> Markup:

@@ -113,6 +113,7 @@ PROVENANCE = {
     "converted": Provenance.REAL.value,
     "revenue": Provenance.APPROXIMATED.value,
     "conversion_timestamp": Provenance.REAL.value,
+    "propensity": Provenance.MISSING.value,
     "creatives.image": Provenance.MISSING.value,
     "creatives.copy": Provenance.MISSING.value,
 }

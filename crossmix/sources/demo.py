@@ -35,10 +35,12 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     for name, columns in (("impressions", IMPRESSIONS), ("creatives", CREATIVES), ("plans", PLANS)):
         path = workdir / f"demo_{name}.parquet"
         frame = getattr(log, name)
-        pq.write_table(pa.Table.from_pandas(frame, schema=arrow_schema(columns), preserve_index=False), path)
+        own = [column for column in columns if column.name in frame]  # ingest fills what may be null
+        pq.write_table(pa.Table.from_pandas(frame, schema=arrow_schema(own), preserve_index=False), path)
         digest.update(bytes.fromhex(verify_file(path)))
         tables[name] = backend.read_parquet(str(path))
     generated = {column.name: Provenance.GENERATED.value for column in IMPRESSIONS}
+    generated["propensity"] = Provenance.MISSING.value
     generated |= {f"creatives.{column.name}": Provenance.GENERATED.value for column in CREATIVES}
     generated |= {f"plans.{column.name}": Provenance.GENERATED.value for column in PLANS}
     return Raw(

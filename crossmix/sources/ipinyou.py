@@ -137,6 +137,7 @@ PROVENANCE = {
     "converted": Provenance.REAL.value,
     "revenue": Provenance.IMPUTED.value,
     "conversion_timestamp": Provenance.MISSING.value,
+    "propensity": Provenance.MISSING.value,
     "creatives.image": Provenance.MISSING.value,
     "creatives.copy": Provenance.MISSING.value,
     "creatives.category": Provenance.APPROXIMATED.value,

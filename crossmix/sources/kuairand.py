@@ -114,6 +114,7 @@ PROVENANCE = {
     "converted": Provenance.APPROXIMATED.value,
     "revenue": Provenance.IMPUTED.value,
     "conversion_timestamp": Provenance.MISSING.value,
+    "propensity": Provenance.MISSING.value,
     "creatives.image": Provenance.MISSING.value,
     "creatives.copy": Provenance.MISSING.value,
 }

@@ -23,6 +23,9 @@ def simulate(
     fatigue: Annotated[bool, typer.Option("--fatigue", help="An exposure tires its user of its channel.")] = False,
     blocks: Annotated[int | None, typer.Option(min=2, help="Groups of users; the config's if absent.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of groups and draws.")] = 0,
+    spread: Annotated[
+        float, typer.Option(min=0, help="Largest spread of users' log-odds in a fitted world, standard deviations.")
+    ] = 5.0,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Play Algorithm 1 on held-out users: rounds of exposures, journeys going on from them, equal budgets.
@@ -32,11 +35,11 @@ def simulate(
     with readable_errors():
         import json
 
-        answer = played(out, fatigue=fatigue, blocks=blocks, seed=seed)
+        answer = played(out, fatigue=fatigue, blocks=blocks, seed=seed, spread=spread)
         print(json.dumps(answer, indent=1) if json_ else table(answer))
 
 
-def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[str, Any]:
+def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int, spread: float = 5.0) -> dict[str, Any]:
     """World and every player's figures.
 
     Raises:
@@ -48,7 +51,7 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[s
     from crossmix.journeys import bundled, measured, stored
     from crossmix.journeys.arena import grounds, players
     from crossmix.journeys.arena import played as play
-    from crossmix.journeys.gates.played import per_cost
+    from crossmix.journeys.gates.played import lead, per_cost
     from crossmix.journeys.prepared import read_log
     from crossmix.journeys.windows import TRAIN
     from crossmix.schema import Dataset
@@ -61,17 +64,18 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[s
     ready = read_log(config, Dataset(folders["ingest"])).ready
     response, mtorl = stored.load(folders["train"], config.journeys)
     bundle = bundled.load(folders["gate"] / "bundle")
-    found = grounds(config, ready, blocks or config.journeys.gates.blocks, fatigue=fatigue, seed=seed)
+    found = grounds(config, ready, blocks or config.journeys.gates.blocks, fatigue=fatigue, seed=seed, spread=spread)
     worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
     result = play(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
     rows = {}
     for one in result[0].played:
-        figure = per_cost(result, one.name)
+        figure, ahead = per_cost(result, one.name), lead(result, one.name)
         spent = [block.of(one.name).cost / block.of(one.name).budget for block in result]
         rows[one.name] = {
             "revenue_per_cost": figure.value,
             "ci95": [figure.low, figure.high],
             "spent": sum(spent) / len(spent),
+            "response_leads_by": {"mean": ahead.value, "ci95": [ahead.low, ahead.high]},
         }
     users = sum(ground.world.users for ground in found)
     return {"world": found[0].world.label, "users": users, "groups": len(found), "players": rows}
@@ -80,9 +84,11 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int) -> dict[s
 def table(answer: dict[str, Any]) -> str:
     """For a terminal."""
     lines = [f"world      {answer['world']}; {answer['users']:,} held-out users in {answer['groups']} groups"]
-    lines += [f"{'':18}{'revenue per cost, 95 %':>26}{'spent':>8}"]
+    lines += [f"{'':18}{'revenue per cost, 95 %':>26}{'spent':>8}{'response leads by':>28}"]
     for name, row in answer["players"].items():
         low, high = row["ci95"]
         figure = f"{row['revenue_per_cost']:.3f} [{low:.3f}, {high:.3f}]"
-        lines.append(f"{name:18}{figure:>26}{row['spent']:8.3f}")
+        ahead, (least, most) = row["response_leads_by"]["mean"], row["response_leads_by"]["ci95"]
+        led = "" if name == "response" else f"{ahead:+.3f} [{least:+.3f}, {most:+.3f}]"
+        lines.append(f"{name:18}{figure:>26}{row['spent']:8.3f}{led:>28}".rstrip())
     return "\n".join(lines)

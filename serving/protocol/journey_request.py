@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from crossmix.journeys import later
 from serving.allocation.question import MOST_QUESTIONS, QuestionError
 from serving.protocol import journey_terms
 from serving.protocol.journey_terms import Terms
@@ -221,7 +222,8 @@ def _name(raw: Any, where: str, remedy: str) -> str:
 def _known(raw: Mapping[str, Any], names: Sequence[str], where: str) -> None:
     for name in raw:
         if name not in names:
-            raise QuestionError(f"{where}.{str(name)[:80]}: unknown field; use {', '.join(names)}")
+            why = later.told(str(name)) or "unknown field"
+            raise QuestionError(f"{where}.{str(name)[:80]}: {why}; use {', '.join(names)}")
 
 
 def _shown(value: Any) -> str:

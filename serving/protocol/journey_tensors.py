@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmix.journeys import later
 from serving.allocation.question import QuestionError, text
 from serving.protocol import journey_terms
 from serving.protocol.journey_request import CONVERTED, STEP
@@ -49,7 +50,8 @@ def instances(inputs: Mapping[str, Any], channels: Sequence[str]) -> list[dict[s
     """
     for name in inputs:
         if name not in KINDS:
-            raise QuestionError(f"inputs.{name[:80]}: unknown input; use {', '.join(KINDS)}")
+            why = later.told(name) or "unknown input"
+            raise QuestionError(f"inputs.{name[:80]}: {why}; use {', '.join(KINDS)}")
     sent = "user_id" not in inputs or any(name in inputs for name in (*STEP, CONVERTED))
     for name in REQUIRED if sent else ("campaign_id",):
         if name not in inputs:

@@ -2,11 +2,11 @@
 
 | gate                | shown                                                                                       |
 |---------------------|---------------------------------------------------------------------------------------------|
-| `journey.apart`     | no user is in two parts, and none that ingest holds out was learned from                    |
-| `journey.budget`    | spend never passes a budget                                                                 |
-| `journey.causal`    | changing the steps after t changes nothing that is said at t                                |
+| `journey.apart`     | nobody that training used is judged on, and none that ingest holds out was learned from     |
+| `journey.budget`    | spend never passes a budget, at test users' own prices                                      |
+| `journey.causal`    | changing the steps after t, times included, changes nothing that is said at t               |
 | `journey.imitation` | MTORL tells the log's next channel better than a cache mixture, where journeys tell of it   |
 | `journey.latency`   | processor time of an answer                                                                 |
 | `journey.response`  | AUC above own click share's; calibration slope                                              |
-| `journey.value`     | revenue per cost above the log's policy and above eq. 17's                                  |
+| `journey.value`     | revenue per cost above the log's policy and above eq. 17's, with the budget spent           |
 """

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from crossmix.config.journeys import Journeys
+from crossmix.journeys.campaign import Campaign
 from crossmix.journeys.gates.played import Block
+from crossmix.journeys.logged import Logged
 from crossmix.journeys.score import Figure
 from crossmix.journeys.told import Told
 from crossmix.registered import Registered
@@ -26,15 +28,17 @@ class Case:
     """Everything that is judged."""
 
     settings: Journeys
-    learned: frozenset[str]
-    """Users that anything was fitted on."""
-    stopped: frozenset[str]
-    """Users that stopped and calibrated."""
-    tested: frozenset[str]
-    held_out: frozenset[str]
-    """Users that ingest holds out of every fit."""
+    learned: frozenset[int]
+    """Hashes of users that anything was fitted on, as the train step wrote them (`seen`)."""
+    stopped: frozenset[int]
+    """Of users that stopped and calibrated, likewise."""
+    tested: frozenset[int]
+    """Of users that are judged on."""
+    held_out: frozenset[int]
+    """Of users that ingest holds out of every fit."""
     leak: float
-    """Largest change of what is said at a step by changing later ones; log-odds and probabilities."""
+    """Largest change of what is said at a step by changing later ones; of features, log-odds and the bundle's
+    probabilities."""
     imitation: Figure
     """MTORL's negative log-likelihood of the next channel less the cache mixture's, nats a step."""
     told: Told
@@ -48,15 +52,19 @@ class Case:
     """Calibration slope of clicks on test users, with its standard error."""
     blocks: tuple[Block, ...]
     """Groups of test users that played in a planted world; empty where no world is known."""
-    paced: Mapping[str, float]
-    """Campaign to spend over budget, budgets paced over test users' journeys as they are."""
-    propensities: bool
-    """Whether the log says with which chance it took its channel."""
+    paced: Mapping[str, Campaign]
+    """By name: budgets paced over test users' journeys as they are, at prices that they were sold at."""
+    logged: Logged | None
+    """What propensities say; `None` where the log has none."""
     latency_ms: float
 
     def gate(self, name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
         """A row of the table, required where the config says so."""
         return Gate(name, value, threshold, verdict, is_required(name, self.settings.gates.required), detail)
+
+    def reported(self, name: str, value: float | None, threshold: str, verdict: str, detail: str) -> Gate:
+        """A row that is told, and required where the config names it in full."""
+        return Gate(name, value, threshold, verdict, name in self.settings.gates.required, detail)
 
 
 def judged(case: Case) -> tuple[Gate, ...]:

@@ -11,7 +11,10 @@ LEAST = 1e-4
 
 def causal(case: Case) -> Rows:
     """Largest change."""
-    detail = "largest change of features and of log-odds at a step when channels, clicks and costs after it are changed"
+    detail = (
+        "largest change of features, of log-odds and of the bundle's answers at a step when channels, clicks, costs "
+        "and times after it are changed"
+    )
     yield case.gate("journey.causal", case.leak, f"<= {LEAST:g}", PASS if case.leak <= LEAST else FAIL, detail)
 
 

@@ -16,6 +16,8 @@ from crossmix.journeys.score import LEVEL, Figure
 from crossmix.journeys.simulate import Played
 
 RESPONSE, LOG, EQ17, ORACLE = "response", "log", "eq. 17", "oracle"
+OWN_CLICKS = "best, own clicks"
+"""One best channel, users ranked by their own clicks: the simplest that says whom to show an ad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,13 @@ def lead(blocks: Sequence[Block], other: str) -> Figure:
 def per_cost(blocks: Sequence[Block], name: str) -> Figure:
     """Revenue per cost of a player."""
     return student([block.of(name).per_cost for block in blocks])
+
+
+def spent(blocks: Sequence[Block], name: str) -> tuple[float, float]:
+    """What a player spent of all budgets together, and of the one of which it spent least."""
+    played = [block.of(name) for block in blocks]
+    whole = sum(one.cost for one in played) / sum(one.budget for one in played)
+    return whole, min(one.cost / one.budget for one in played)
 
 
 def student(values: Sequence[float] | Floats) -> Figure:

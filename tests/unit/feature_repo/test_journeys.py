@@ -15,8 +15,9 @@ from crossmix.config import load
 from crossmix.ingest.step import ingest
 from crossmix.journeys.log import Events, read
 from crossmix.schema import DataError, Dataset
-from feature_repo import sources
-from feature_repo.journeys import Exposures, UserJourneys, build, held
+from feature_repo import journeys, sources
+from feature_repo.journeys import Exposures, UserJourneys, build, held, newest
+from tests.support.journeys import events as some_events
 from tests.support.journeys_run import SMALL
 
 pytestmark = pytest.mark.slow
@@ -96,3 +97,10 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     assert not held(tmp_path)
     with pytest.raises(DataError, match=r"holds no journeys\.json; pass a folder that a run of task journeys wrote"):
         UserJourneys(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["conversion", "attribution", "click_nb", "cpo"])
+def test_the_view_gets_no_column_that_is_written_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journeys, "COLUMNS", (*journeys.COLUMNS, name))
+    with pytest.raises(DataError, match=f"^{name}: .*written later"):
+        newest(some_events(3), KEPT)

@@ -17,6 +17,7 @@ from crossmix.journeys.allocate import (
     implicit,
     initial,
     mix,
+    paid_for,
     top,
     value,
 )
@@ -123,3 +124,11 @@ def test_a_free_channel_does_not_set_the_price_of_money() -> None:
     assert (chosen.allocated_B & (chosen.channel_B == 1)).sum() == pytest.approx(500, abs=2)
     assert paid.shadow == pytest.approx(free.shadow, rel=1e-2)
     assert begin(value_BC, np.zeros(2), 500.0, 1).shadow == 0.0
+
+
+def test_what_is_dearer_than_what_is_left_is_not_won_and_the_next_is_tried() -> None:
+    price_B = np.array([4.0, 3.0, 9.0, 2.0, 1.0])
+    assert paid_for(np.array([1, 2, 0, 3]), price_B, 9.0).tolist() == [1, 0, 3]
+    assert paid_for(np.array([1, 0, 3]), price_B, 9.0).tolist() == [1, 0, 3]
+    assert paid_for(np.array([2]), price_B, 8.9).tolist() == []
+    assert paid_for(np.array([], np.int64), price_B, 0.0).tolist() == []

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crossmix.journeys.layout import WRITTEN_LATER, Layout, of_log, refuse
+from crossmix.journeys.later import WRITTEN_LATER, refuse
+from crossmix.journeys.layout import Field, Layout, of_log
 from crossmix.journeys.log import Events, JourneyError, of_steps
 from tests.support.journeys import CHANNELS, events
 
@@ -86,6 +87,16 @@ def test_what_is_written_later_is_refused_by_name(name: str) -> None:
     with pytest.raises(JourneyError, match=f"^{name}: "):
         Layout(CHANNELS).index(name)
     assert not WRITTEN_LATER.keys() & {one.name for one in Layout(CHANNELS).fields}
+
+
+@pytest.mark.parametrize("name", ["conversion", "attribution", "click_nb", "cpo"])
+def test_no_layout_can_have_a_feature_that_is_written_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layout builds the steps of training, of Feast's view and of a request, and comes back from a bundle."""
+    plain, fields = Layout(CHANNELS).to_dict(), Layout(CHANNELS).fields
+    monkeypatch.setattr(Layout, "fields", property(lambda _: (*fields, Field(name, True))))
+    for make in (lambda: Layout(CHANNELS), lambda: of_log(events(3)), lambda: Layout.from_dict(plain)):
+        with pytest.raises(JourneyError, match=f"^{name}: .*written later"):
+            make()
 
 
 def test_a_layout_comes_back_from_json_with_its_digest() -> None:

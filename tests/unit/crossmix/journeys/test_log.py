@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossmix.journeys.log import NEVER, JourneyError, of_frame, of_steps, uniform
+from crossmix.journeys.log import NEVER, JourneyError, of_frame, of_steps, propensities, uniform
 from tests.support.journeys import CHANNELS, events, frame
 
 
@@ -81,3 +81,29 @@ def test_users_are_hashed_as_ingest_does() -> None:
     draw = uniform(ids, "holdout ")
     assert draw[7] == int(hashlib.md5(b"holdout u7").hexdigest()[:8], 16) / 2**32
     assert np.mean(draw < 0.4) == pytest.approx(0.4, abs=0.04)
+
+
+@pytest.mark.parametrize("name", ["conversion", "attribution", "click_nb", "cpo"])
+def test_a_table_with_a_column_that_is_written_later_is_refused(name: str) -> None:
+    with pytest.raises(JourneyError, match=f"^{name}: .*written later"):
+        of_frame(frame(3).assign(**{name: 1}), CHANNELS)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.1, 1.3, np.inf])
+def test_a_propensity_that_is_no_probability_above_0_is_named(value: float) -> None:
+    table = frame(3).assign(propensity=0.5)
+    table.loc[4, "propensity"] = value
+    named = table["impression_id"].iloc[4]
+    with pytest.raises(
+        JourneyError, match=rf"^propensity: {value:g} in row 4 \(impression_id '{named}'\).*leave it emp"
+    ):
+        propensities(table)
+
+
+def test_propensities_are_optional_by_log_and_by_row() -> None:
+    table = frame(3)
+    assert np.isnan(propensities(table)).all()
+    table["propensity"] = [1.0, None, *[0.25] * (len(table) - 2)]
+    found = propensities(table)
+    assert np.isnan(found[1])
+    assert set(np.delete(found, 1)) == {1.0, 0.25}

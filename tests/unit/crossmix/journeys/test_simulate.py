@@ -126,3 +126,25 @@ def test_mtorl_s_reward_head_is_blind_to_the_channel(ground: tuple) -> None:  # 
     assert (reward[has] > 0).all()
     nobody = replace(log.rows(np.array([], dtype=np.int64)))
     assert (read(mtorl(), nobody, one.response)[0] == 0).all()
+
+
+def test_what_is_paid_is_drawn_from_the_log_s_prices_and_no_budget_is_passed(ground: tuple) -> None:  # type: ignore[type-arg]
+    """Prices of a half and of one and a half times what is expected: steps carry what was paid, budgets hold."""
+    world, log, tired = ground
+    prices_C = tuple(np.array([0.5, 1.5]) * cost for cost in world.cost_C)
+    priced, seen = replace(world, prices_C=prices_C), []
+
+    def watched(question: Round) -> tuple[Chosen, None]:
+        seen.append(question.events)
+        return by_shares("shares", world.share_C).decide(question)
+
+    players = [Player("shares", watched), best_for_clickers(4, 0.1), by_response(learned().response, 1.0, np.zeros(10))]
+    played = play(priced, log, tired, players, budget=_budget(world), rounds=ROUNDS, days=1.0, seed=3)
+    for one in played:
+        assert 0.9 * one.budget < one.cost <= one.budget * (1 + 1e-9), one.name
+    bought = seen[ROUNDS - 1]
+    added = bought.rows(np.flatnonzero(bought.row_R == -1))
+    assert set(np.round(added.cost_R / world.cost_C[added.channel_R], 9)) == {0.5, 1.5}
+    # Players who choose alike meet the same prices.
+    again = play(priced, log, tired, players, budget=_budget(world), rounds=ROUNDS, days=1.0, seed=3)
+    assert [one.cost for one in again] == [one.cost for one in played]

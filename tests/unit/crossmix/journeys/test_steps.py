@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from components.declared import steps
 from crossmix.artifacts import GateTable, JourneysJudged, JourneysTrained, TaskJudged
 from crossmix.config import load
-from crossmix.journeys import bundled
-from crossmix.journeys.prepared import read_log
+from crossmix.journeys import bundled, seen, step_train
+from crossmix.journeys.gates.case import judged as gates_of
+from crossmix.journeys.prepared import prepare, read_log
 from crossmix.journeys.step_train import train
 from crossmix.journeys.windows import TEST, TRAIN, VALIDATION
 from crossmix.report.inputs import ReportInputs
@@ -20,6 +22,7 @@ from crossmix.report.page import render
 from crossmix.schema import Dataset
 from tests.support.journeys_run import SMALL, Ran, chain
 from tests.support.recorded_config import covers, recorded
+from tests.unit.crossmix.journeys.gates.test_gates import GOOD
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,28 @@ def test_the_train_step_declares_what_it_reads(ran: Ran, tmp_path: Path) -> None
     assert not [key for key in reads if not any(covers(one, key) for one in (*step.settings, *step.aside))]
     unread = [one for one in step.settings if not any(covers(one, key) for key in reads)]
     assert set(unread) <= {"task", "journeys.mtorl", "journeys.learning"}, "sections are handed on, and read in there"
+
+
+def test_a_test_user_in_training_is_caught_by_what_training_wrote_down(
+    ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training is handed a log of which one test user was put among its own; the gates part the log as ever."""
+    config = load("laptop", [*SMALL, "journeys.most_users=300", "journeys.learning.epochs=1"])
+    log = read_log(config, Dataset(ran.dataset))
+    ready = log.ready
+    judged = np.unique(ready.events.user_R[ready.test.row_S])
+    part_U = ready.part_U.copy()
+    part_U[judged[0]] = TRAIN
+    leaky = prepare(ready.events, part_U, config.journeys, memory=config.data.sequence_length)
+    monkeypatch.setattr(step_train, "read_log", lambda *_: replace(log, ready=leaky))
+    for name in ("out", "work"):
+        (tmp_path / name).mkdir()
+    train(config, ran.dataset, tmp_path / "out", tmp_path / "work")
+    found = seen.parts(log, tmp_path / "out")
+    assert found.learned & found.tested == set(seen.hashes([ready.events.users[judged[0]]]).tolist())
+    case = replace(GOOD, **{name: getattr(found, name) for name in seen.Parts.__slots__})
+    gate = next(one for one in gates_of(case) if one.name == "journey.apart")
+    assert (gate.verdict, gate.value) == ("fail", 1.0)
 
 
 def test_the_report_tells_of_players_and_journeys(ran: Ran, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import expit, logit
 
 from crossmix.config import Demo
-from crossmix.journeys.world import World, WorldError, fitted, planted, play_log, redrawn
+from crossmix.journeys.fitted_world import drawn_chances, fitted
+from crossmix.journeys.world import World, WorldError, planted, play_log, redrawn
 from crossmix.sources.demo import generate
 from crossmix.sources.demo_world import world
 
@@ -79,24 +80,59 @@ def test_fatigue_takes_clicks_from_a_channel_shown_before_and_recovers() -> None
 def test_the_fitted_world_finds_the_spread_of_users_and_of_their_channels() -> None:
     rng = np.random.default_rng(5)
     users, b_C = 1_500, np.array([-1.5, -0.5, -2.0, -1.0])
+    conversion_UC = expit(-1.5 + 1.0 * rng.standard_normal((users, 1)) + 0.4 * rng.standard_normal((users, 4)))
     click_UC = expit(b_C + 0.8 * rng.standard_normal((users, 1)) + 0.5 * rng.standard_normal((users, 4)))
     truth = replace(
         planted(SMALL), channels=("a", "b", "c", "d"), cost_C=np.arange(1.0, 5.0), value_C=np.ones(4),
         share_C=np.full(4, 0.25), activity_U=np.full(users, 1 / users), click_UC=click_UC,
-        conversion_UC=np.full((users, 4), 0.2), otherwise_C=np.full(4, 0.02),
+        conversion_UC=conversion_UC, otherwise_C=np.full(4, 0.02),
     )  # fmt: skip
     log, _ = play_log(truth, users * 40, 30, rng)
     made = fitted(log, truth.value_C, rng)
     assert "semi-synthetic" in made.label
     np.testing.assert_allclose(made.click_UC.mean(0), click_UC.mean(0), atol=0.02)
     np.testing.assert_allclose(made.cost_C, truth.cost_C)
-    odds, want = logit(made.click_UC), logit(click_UC)
-    assert odds.mean(1).std() == pytest.approx(want.mean(1).std(), rel=0.12)
-    apart, meant = odds - odds.mean(1, keepdims=True), want - want.mean(1, keepdims=True)
-    assert (apart - apart.mean(0)).std() == pytest.approx((meant - meant.mean(0)).std(), rel=0.2)
-    assert np.corrcoef(odds.ravel(), want.ravel())[0, 1] > 0.6
-    assert made.conversion_UC.mean() == pytest.approx(0.2, abs=0.03)
+    agree(made.click_UC, click_UC, own=0.12, apart=0.2, least=0.6)
+    np.testing.assert_allclose(made.conversion_UC.mean(0), conversion_UC.mean(0), atol=0.04)
+    # Some twelve clicks a user tell less of it than forty exposures of clicks.
+    agree(made.conversion_UC, conversion_UC, own=0.2, apart=0.4, least=0.4)
     np.testing.assert_allclose(made.otherwise_C, 0.02, atol=0.006)
+
+
+def agree(made_UC: np.ndarray, true_UC: np.ndarray, *, own: float, apart: float, least: float) -> None:
+    """Spread of users and of their channels within these shares of the true ones, and users the same."""
+    odds, want = logit(made_UC), logit(true_UC)
+    assert odds.mean(1).std() == pytest.approx(want.mean(1).std(), rel=own)
+    beside, meant = odds - odds.mean(1, keepdims=True), want - want.mean(1, keepdims=True)
+    assert (beside - beside.mean(0)).std() == pytest.approx((meant - meant.mean(0)).std(), rel=apart)
+    assert np.corrcoef(odds.ravel(), want.ravel())[0, 1] > least
+
+
+def test_users_without_a_conversion_of_their_own_are_shrunken_towards_all_and_no_further() -> None:
+    """Ten clicks each, no effect planted: what differs is luck, and nearly nothing of it is taken for a user's own."""
+    rng = np.random.default_rng(2)
+    tried = np.full((2_000, 2), 5.0)
+    same = drawn_chances(tried, rng.binomial(5, 0.2, (2_000, 2)).astype(float), rng)
+    assert same.mean() == pytest.approx(0.2, abs=0.01)
+    assert logit(same).mean(1).std() < 0.25
+    assert (drawn_chances(tried, np.zeros((2_000, 2)), rng) == 0).all()
+
+
+def test_a_fitted_world_sells_at_the_log_s_prices_of_the_channel() -> None:
+    rng = np.random.default_rng(4)
+    made = planted(SMALL)
+    log, _ = play_log(made, 4_000, 20, rng)
+    log = replace(log, cost_R=(1.0 + log.channel_R) * rng.choice([1.0, 3.0], len(log)))
+    found = fitted(log, made.value_C, rng)
+    channel_B = np.repeat(np.arange(10), 2_000)
+    price_B = found.price(channel_B, rng.random(len(channel_B)))
+    assert set(price_B / (1.0 + channel_B)) == {1.0, 3.0}
+    for at in range(10):
+        assert price_B[channel_B == at].mean() == pytest.approx(found.cost_C[at], rel=0.05)
+    order = list(range(9, -1, -1))
+    turned = found.on(order).price(np.zeros(5, int), np.linspace(0, 0.99, 5))
+    assert set(turned) <= {10.0, 30.0}
+    np.testing.assert_array_equal(made.price(channel_B, rng.random(len(channel_B))), made.cost_C[channel_B])
 
 
 def test_a_redrawn_log_keeps_its_exposures_and_clicks_as_the_world_does() -> None:

@@ -229,6 +229,7 @@ def test_tensors_say_the_same(journeys: Journeys) -> None:
     ("change", "says"),
     [
         ({"gender": np.zeros(12)}, "inputs.gender: unknown input; use campaign_id, user_id, channel"),
+        ({"click_nb": np.zeros(12)}, "inputs.click_nb: how many clicks there will have been before a conversion; it "),
         ({"cost": None}, "inputs.cost: missing; send all of campaign_id, channel, clicked, cost, seconds_ago"),
         ({"clicked": np.zeros((12, 3))}, "inputs.clicked: float64; send BOOL"),
         ({"cost": np.zeros((12, 2))}, "inputs.cost: shape [12, 2]; send [12, "),

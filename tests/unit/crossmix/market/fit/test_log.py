@@ -54,6 +54,7 @@ def table() -> pd.DataFrame:
             "revenue": np.where(converted, rng.gamma(3, 7, ROWS), 0.0),
             # Half of the conversions do not say when they came.
             "conversion_timestamp": pd.Series(known).where(converted & (rng.random(ROWS) < 0.5)),
+            "propensity": np.nan,
             "cycle": cycle,
             "split": np.select([cycle < 8, cycle < 10], ["train", "validation"], "test"),
             "holdout": user % 4 == 0,
