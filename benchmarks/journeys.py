@@ -60,7 +60,7 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
     part_U = np.random.default_rng([seed, 10]).choice(3, users, p=[0.6, 0.2, 0.2])
     settings = Journeys(encoder=encoder, learning=LEARNING)  # type: ignore[arg-type]
     ready = prepare(log, part_U, settings)
-    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings)
+    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings, part_U=part_U)
     mtorl, _ = train(
         lambda: make_mtorl(ready.table.layout, settings), ready.table, ready.learn, ready.validate, LEARNING
     )

@@ -77,7 +77,7 @@ def test_a_training_that_was_killed_ends_as_if_nothing_had_happened(
     settings = replace(SETTINGS.learning, epochs=3)
 
     def build() -> Net:
-        return Net(ready.table.layout.size, ready.table.channels, SETTINGS, (0.1, 0.2))
+        return Net(ready.table.layout, SETTINGS, (-2.0, -1.0))
 
     whole, curve = learn.train(build, ready.table, part, ready.validate, settings)
     told: list[int] = []
