@@ -136,7 +136,8 @@ class Journeys:
     mtorl: Mtorl = field(default_factory=Mtorl)
     """MTORL's own."""
     most_users: PositiveInt | None = None
-    """Most training users, chosen by a hash of their ids; `None`: all."""
+    """Most training users, most test users, and half as many validation users, chosen by a hash of their ids; `None`:
+    all."""
     allocation: Allocation = field(default_factory=Allocation)
     """What is worth how much, and how Algorithm 1 is played."""
     gates: JourneysGates = field(default_factory=JourneysGates)

@@ -3,9 +3,10 @@
     logit p(c | journey) = scale (phi_c . (w + v_c)) + shift;    w ~ N(mean, 1 / believed), v_c ~ N(0, 1 / own)
 
 phi_c ends in a constant 1. w is what all channels share, v_c what is a channel's own, so that a channel that was shown
-rarely leans on the others. Before the constant stands what is known of each channel already (`own`): its weight is drawn
-to 1 where it is log-odds of the same event, so that a layer that believes nothing else says just that. How far the rest
-is believed is chosen on validation users (`chosen`). The encoder's features are kept, the layer is fitted anew to its optimum (Newton), and
+rarely leans on the others. Before the constant stands what is known of each channel already (`own`): its weight is
+drawn to 1 where it is log-odds of the same event, so that a layer that believes nothing else says just that. How far
+the rest is believed is chosen on validation users (`chosen`). The encoder's features are kept, the layer is fitted anew
+to its optimum (Newton), and
 around it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et
 al. 2021), with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend
 on each other. It answers in the same pass as the mean and is the same for the same question; an ensemble would be so at
@@ -32,8 +33,9 @@ Ints = NDArray[np.int64]
 
 OWN = (3.0, 30.0, 300.0, 3_000.0)
 """Precisions of what is a channel's own that are tried."""
-BELIEVED = (1.0, 30.0, 1_000.0)
-"""Precisions of what all channels share that are tried, the constant and what is known already aside."""
+BELIEVED = (1.0, 100.0, 10_000.0, 1_000_000.0)
+"""Precisions of what all channels share that are tried, the constant and what is known already aside; the last
+believes nothing."""
 CONSTANT = 0.05
 """Precision of the constant that all channels share."""
 KNOWN = 1.0
@@ -63,7 +65,7 @@ class Head:
         """Log-odds before calibration, (B, C); one channel's features stand for all."""
         if phi_BCD.shape[1] == 1:
             return np.asarray(phi_BCD[:, 0] @ self.weight_CD.T)
-        return np.einsum("bcd,cd->bc", phi_BCD, self.weight_CD)
+        return np.asarray(np.einsum("bcd,cd->bc", phi_BCD, self.weight_CD))
 
     def logit(self, phi_BCD: Floats) -> Floats:
         """Calibrated log-odds, (B, C)."""

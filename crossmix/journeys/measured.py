@@ -145,8 +145,8 @@ def worth_by_campaign(events: Events, campaign_R: np.ndarray) -> dict[str, Float
         w = R / n;    w_c = (R_c + m w) / (n_c + m);    r_k = (R_k + m w) / (sum_c n_kc w_c + m w)
         worth_kc = (R_kc + m r_k w_c) / (n_kc + m)
 
-    R is revenue, n conversions; of all, of channel c, of campaign k, of both. r_k is what a conversion of the campaign is
-    worth over one of all on the same channels; m is `POOLED`. Without a conversion every worth is 0.
+    R is revenue, n conversions; of all, of channel c, of campaign k, of both. r_k is what a conversion of the campaign
+    is worth over one of all on the same channels; m is `POOLED`. Without a conversion every worth is 0.
 
     Args:
         campaign_R: of each exposure.

@@ -17,8 +17,9 @@ from crossmix.journeys.head import Head
 from crossmix.journeys.layout import Layout
 from crossmix.journeys.log import JourneyError
 from crossmix.journeys.mtorl import Mtorl
-from crossmix.journeys.response import Net, Response
+from crossmix.journeys.net import Net
 from crossmix.journeys.own import Own
+from crossmix.journeys.response import Response
 from crossmix.journeys.settings import Journeys
 from crossmix.journeys.windows import Scaler
 

@@ -60,8 +60,8 @@ def _in_the_large(case: Case, name: str, found: Figure | None, what: str, count:
             needed = max(needed, math.ceil(count * (half / widest) ** 2))
         missing = f"some {max(needed - count, 1):,} {of} are missing for an interval of +- {widest:g}"
         known = "" if found is None else f"; so far {_shown(found)}"
-        lacks = f"{count:,} {of} of test users after another exposure do not tell predicted over observed {what}; {missing}"
-        return case.gate(name, None, within, INSUFFICIENT, lacks + known)
+        lacks = f"{count:,} {of} of test users do not tell predicted over observed {what}; {missing}{known}"
+        return case.gate(name, None, within, INSUFFICIENT, lacks)
     detail = f"predicted over observed {what} {_shown(found)}, {count:,} {of} of test users"
     return case.gate(name, found.value, within, PASS, detail)
 
