@@ -68,9 +68,7 @@ def test_a_log_without_conversions_or_clicks_tells_none() -> None:
     none = np.zeros(len(ready.events), bool)
     bare = replace(ready.events, converted_R=none, revenue_R=np.zeros(len(none)))
     unsold = replace(ready, table=replace(ready.table, events=bare))
-    found = of(
-        replace(unsold, table=replace(unsold.table, events=replace(unsold.events, revenue_R=none * 0.0))), 0.3, 0.1
-    )
+    found = of(unsold, 0.3, 0.1)
     assert (found.conversions, found.conversion_ratio) == (0, None)
     quiet = replace(unsold, table=replace(unsold.table, events=replace(unsold.events, clicked_R=none)))
     found = of(quiet, 0.3, 0.1)
