@@ -74,7 +74,7 @@ class Own(nn.Module):
             return clicks_BC, shown_BC, torch.zeros_like(clicks_BC[:, 0]), torch.zeros_like(clicks_BC)
         first_BF, real_B = feature_BTF[:, 0], real_BT[:, 0]
         share_B, log_B = (first_BF[:, at] * self.deviation_2[k] + self.mean_2[k] for k, at in enumerate(self.at))
-        steps_B = torch.round(torch.expm1(log_B))
+        steps_B = torch.round(log_B.exp() - 1)
         before_BC = torch.round(first_BF[:, self.share : self.share + self.channels] * steps_B[:, None])
         before_BC = (before_BC - shown_BTC[:, 0]).clamp(min=0.0) * real_B[:, None]
         earlier_B = (torch.round(share_B * steps_B) - clicks_BTC[:, 0].sum(-1)).clamp(min=0.0) * real_B

@@ -18,7 +18,7 @@ from crossmix.journeys.bundled import JourneyBundle
 from crossmix.journeys.gates.case import Case, judged
 from crossmix.journeys.gates.played import LOG, RESPONSE, Block, lead, per_cost
 from crossmix.journeys.learn import predict
-from crossmix.journeys.log import Ints
+from crossmix.journeys.log import Ints, JourneyError
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import Log, Prepared, read_log
 from crossmix.journeys.response import Response
@@ -40,10 +40,15 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         policy: what the train step wrote.
 
     Raises:
-        JourneyError: the log or the model cannot be read.
+        JourneyError: the log or the model cannot be read, or nobody is there to judge on.
     """
     settings, log = config.journeys, read_log(config, Dataset(dataset))
     ready, seed, resamples = log.ready, settings.learning.seed, settings.gates.bootstrap
+    if not len(ready.test.row_S):
+        raise JourneyError(
+            "user_id: no test user has two exposures, so that nothing can be judged; pass a longer log, or raise "
+            "data.holdout_users"
+        )
     response, mtorl = stored.load(policy, settings)
     bundle = _saved(config, log, response, out)
     blocks: tuple[Block, ...] = ()
