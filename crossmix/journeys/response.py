@@ -40,7 +40,8 @@ from crossmix.journeys.head import Choice, Head
 from crossmix.journeys.layout import Layout
 from crossmix.journeys.learn import Curve, train
 from crossmix.journeys.log import Events, Floats, Ints, JourneyError, uniform
-from crossmix.journeys.net import DEPTH, HEADS, KNOWN, PASS, Net, read_of, seen
+from crossmix.journeys.net import DEPTH, HEADS, KNOWN, Net, read_of, seen
+from crossmix.journeys.net import PASS as PASS
 from crossmix.journeys.own import Own
 from crossmix.journeys.settings import Journeys
 from crossmix.journeys.table import Table
@@ -129,36 +130,34 @@ def fit(
         raise JourneyError(
             "clicked: no training or no validation user clicked after another exposure; pass a longer log"
         )
-    half_N = uniform(events.users, "half ")[events.user_R[learn.row_NT[:, 0]]] < 0.5
+    draw_U = uniform(events.users, "half ")
+    half_N = draw_U[events.user_R[learn.row_NT[:, 0]]] < 0.5
     halves = learn.where(half_N), learn.where(~half_N)
     if not all(len(half.row_S) for half in halves):
         raise JourneyError(
             f"user_id: {len(np.unique(events.user_R[learn.row_S]))} training users with two exposures, too few to part "
             "in halves, which tell how far another sample would differ; pass more users"
         )
-    own = owns.fit(events, part_U == TRAIN, table.layout, scaler)
-    known = tuple(owns.after(own, table, one.row_S, settings.window) for one in (learn, validate))
-    offset_R = np.zeros(len(events) + 1, np.float32)
-    for windows, own_SC in zip((learn, validate), known, strict=True):
-        offset_R[windows.row_S] = own_SC[np.arange(len(own_SC)), table.next_channel(windows.row_S)]
-    table = replace(table, offset_R=torch.from_numpy(offset_R))
-    net, curve = _learned(table, learn, validate, settings, settings.learning.seed, work, tell)
-    fitted, choices, phi_NCD = _layer(net, table, learn, validate, known[1])
+    is_learned_U = part_U == TRAIN
+    whole = _learned(table, scaler, is_learned_U, learn, validate, settings, settings.learning.seed, work, tell)
     logits = []
-    for number, part in enumerate(halves):
+    for number, half in enumerate(halves):
         folder = None if work is None else work / f"half{number}"
-        other, _ = _learned(table, part, validate, settings, settings.learning.seed + 1 + number, folder, None)
-        others, _, phi_half_NCD = _layer(other, table, part, validate, known[1], choices)
-        logits.append([one.logit(phi_half_NCD) for one in others])
+        other = _learned(
+            table, scaler, is_learned_U & ((draw_U < 0.5) == (number == 0)), half, validate, settings,
+            settings.learning.seed + 1 + number, folder, None, whole.choices,
+        )  # fmt: skip
+        logits.append([one.logit(other.phi_NCD) for one in other.heads])
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
     # Thirds of steps by own clicks, on each channel: what happens there is not looked at.
-    third_S = np.searchsorted(np.quantile(known[1].mean(1), [1 / 3, 2 / 3]), known[1].mean(1))
+    lift_S = whole.phi_NCD[..., -2].mean(1)
+    third_S = np.searchsorted(np.quantile(lift_S, [1 / 3, 2 / 3]), lift_S)
     spread = []
     for k, (kept_R, gain_R) in enumerate(_judged(events)):
         kept = kept_R[row_S]
-        head = heads.apart(fitted[k], phi_NCD, logits[0][k], logits[1][k])
+        head = heads.apart(whole.heads[k], whole.phi_NCD, logits[0][k], logits[1][k])
         spread.append(heads.misfit(
-            head, phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
+            head, whole.phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
             (channel_S * 3 + third_S)[kept],
         ))  # fmt: skip
     first_R = events.first_R == np.arange(len(events))
@@ -166,10 +165,10 @@ def fit(
     ones = tuple(np.ones((len(rows), 1)) for rows in first)
     prior, _ = _heads(events, (ones[0], ones[1][:, None]), (first[0], first[1]), (None, None), None)
     response = Response(
-        net, own, table.layout, scaler, settings.window, (spread[0], spread[1]), prior,
-        _otherwise(events, (part_U == TRAIN)[events.user_R]),
+        whole.net, whole.own, table.layout, scaler, settings.window, (spread[0], spread[1]), prior,
+        _otherwise(events, is_learned_U[events.user_R]),
     )  # fmt: skip
-    return response, curve
+    return response, whole.curve
 
 
 def _otherwise(events: Events, of_R: NDArray[np.bool_]) -> Floats:
@@ -181,16 +180,39 @@ def _otherwise(events: Events, of_R: NDArray[np.bool_]) -> Floats:
     return np.asarray((sold_C + PRIOR_WEIGHT * rate) / (shown_C + PRIOR_WEIGHT), float)
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """A model from some users, without its intervals."""
+
+    own: Own
+    net: Net
+    curve: Curve
+    heads: tuple[Head, Head]
+    choices: tuple[Choice, Choice]
+    phi_NCD: Floats
+    """What the heads see of validation steps."""
+
+
 def _learned(
     table: Table,
+    scaler: Scaler,
+    of_U: NDArray[np.bool_],
     learn: Windows,
     validate: Windows,
     settings: Journeys,
     seed: int,
     work: Path | None,
     tell: Callable[[int, float, float], None] | None,
-) -> tuple[Net, Curve]:
-    """A trained network."""
+    choices: tuple[Choice, Choice] | None = None,
+) -> _Learned:
+    """Own clicks of these users, a network on what lies beyond, heads fitted anew on both and calibrated."""
+    events = table.events
+    own = owns.fit(events, of_U, table.layout, scaler)
+    known = tuple(owns.after(own, table, one.row_S, settings.window) for one in (learn, validate))
+    offset_R = np.zeros(len(events) + 1, np.float32)
+    for windows, own_SC in zip((learn, validate), known, strict=True):
+        offset_R[windows.row_S] = own_SC[np.arange(len(own_SC)), table.next_channel(windows.row_S)]
+    table = replace(table, offset_R=torch.from_numpy(offset_R))
     clicked_S, converted_S = table.next_gain_RG[learn.row_S, : len(HEADS)].T
     sold = float((clicked_S * converted_S).sum() + 0.5) / float(clicked_S.sum() + 1)
     net, curve = train(
@@ -198,24 +220,10 @@ def _learned(
         table, learn, validate, replace(settings.learning, seed=seed), work=work, tell=tell,
     )  # fmt: skip
     assert isinstance(net, Net)
-    return net, curve
-
-
-def _layer(
-    net: Net,
-    table: Table,
-    learn: Windows,
-    validate: Windows,
-    known_SC: Floats,
-    choices: tuple[Choice, Choice] | None = None,
-) -> tuple[tuple[Head, Head], tuple[Choice, Choice], Floats]:
-    """Heads fitted anew and calibrated, how far they believe what, and what they see of validation steps, (S, C, D)."""
-    assert table.offset_R is not None
-    taken_S1 = table.offset_R[learn.row_S].double().numpy()[:, None]
-    phi_SD = seen(read_of(net, table, learn), taken_S1)[:, 0]
-    phi_SCD = seen(read_of(net, table, validate), known_SC)
-    pair, found = _heads(table.events, (phi_SD, phi_SCD), (learn.row_S + 1, validate.row_S + 1), KNOWN, choices)
-    return pair, found, phi_SCD
+    taken_S1 = offset_R[learn.row_S].astype(float)[:, None]
+    phi = seen(read_of(net, table, learn), taken_S1)[:, 0], seen(read_of(net, table, validate), known[1])
+    pair, found = _heads(events, phi, (learn.row_S + 1, validate.row_S + 1), KNOWN, choices)
+    return _Learned(own, net, curve, pair, found, phi[1])
 
 
 def _judged(events: Events) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]], ...]:

@@ -59,7 +59,7 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
         blocks = played(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
     said = measured.served_at(bundle, ready.events, ready.test.row_S)
-    found = calibration.told(ready, said, bundle.prices, log.campaign_R, seed, resamples)
+    clicks_told = calibration.told(ready, said, bundle.prices, log.campaign_R, seed, resamples)
     answer = measured.last_answers(bundle, ready.events, ready.is_of(VALIDATION))
     case = Case(
         settings=settings,
@@ -70,7 +70,7 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         leak=measured.leak(ready, response, seed),
         imitation=measured.imitation(ready, mtorl, seed, resamples),
         told=tells(ready.table, ready.learn, ready.test),
-        response=found,
+        response=clicks_told,
         blocks=blocks,
         paced=measured.paced(bundle, answer, settings.allocation),
         propensities=False,
@@ -82,16 +82,16 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
     JourneysJudged(
         users=len(case.tested),
         steps=len(ready.test.row_S),
-        auc=_value(found.auc),
-        own_auc=_value(found.own_auc),
-        reference_auc=_value(found.reference_auc),
-        slope=found.slope,
-        conversion_slope=found.conversion_slope,
-        conversion_slope_error=found.conversion_slope_error,
-        conversions=found.conversions,
-        click_ratio=_value(found.click_ratio),
-        conversion_ratio=_value(found.conversion_ratio),
-        value_ratio=_value(found.value_ratio),
+        auc=_value(clicks_told.auc),
+        own_auc=_value(clicks_told.own_auc),
+        reference_auc=_value(clicks_told.reference_auc),
+        slope=clicks_told.slope,
+        conversion_slope=clicks_told.conversion_slope,
+        conversion_slope_error=clicks_told.conversion_slope_error,
+        conversions=clicks_told.conversions,
+        click_ratio=_value(clicks_told.click_ratio),
+        conversion_ratio=_value(clicks_told.conversion_ratio),
+        value_ratio=_value(clicks_told.value_ratio),
         imitation=case.imitation.value,
         told=case.told.sentence,
         world=world,
