@@ -5,8 +5,9 @@ allocated to where that is above 0; lambda is the campaign's shadow price as the
 (`crossmix.journeys.allocate`). Nothing is explored, so that the channel has probability 1 and log density 0.
 
 V2 inputs are `serving.protocol.journey_tensors`'. Outputs, in the order of `channels` (C): click, conversion and
-the ends of their intervals (of 95 %, which held 0.8 of exact answers where these are known: guide), cost, value FP64 [B, C]; margin, lambda, log_density FP64 [B]; channel, bundle BYTES [B];
-allocate BOOL [B]; channels BYTES [C].
+the ends of their intervals, cost, value FP64 [B, C]; margin, lambda, log_density FP64 [B]; channel, bundle BYTES [B];
+allocate BOOL [B]; channels BYTES [C]. Intervals are of 95 %; where exact answers are known they held 0.8 of them
+(docs/guides/journeys.md).
 """
 
 from __future__ import annotations
