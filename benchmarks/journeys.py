@@ -28,6 +28,7 @@ from crossmix.journeys.learn import train
 from crossmix.journeys.log import Events, Floats
 from crossmix.journeys.measured import of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
+from crossmix.journeys.net import PASS
 from crossmix.journeys.players import (
     best_for_clickers,
     by_log,
@@ -38,7 +39,7 @@ from crossmix.journeys.players import (
     repeat_last,
 )
 from crossmix.journeys.prepared import Prepared, prepare
-from crossmix.journeys.response import PASS, fit
+from crossmix.journeys.response import fit
 from crossmix.journeys.settings import Journeys, Learning
 from crossmix.journeys.simulate import Played, play
 from crossmix.journeys.stored import make_mtorl
@@ -60,7 +61,7 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
     part_U = np.random.default_rng([seed, 10]).choice(3, users, p=[0.6, 0.2, 0.2])
     settings = Journeys(encoder=encoder, learning=LEARNING)  # type: ignore[arg-type]
     ready = prepare(log, part_U, settings)
-    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings)
+    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings, part_U=part_U)
     mtorl, _ = train(
         lambda: make_mtorl(ready.table.layout, settings), ready.table, ready.learn, ready.validate, LEARNING
     )

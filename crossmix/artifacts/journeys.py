@@ -52,12 +52,26 @@ class JourneysJudged(Artifact):
 
     users: int
     steps: int
-    auc: float
-    """Of the click, at the channel that the log took."""
-    own_auc: float
-    """Of own click share."""
+    auc: float | None
+    """Of the click, at the channel that the log took; null where no test user clicked, or all did."""
+    own_auc: float | None
+    """Of own click share, which does not know that channel."""
+    reference_auc: float | None
+    """Of own click share with an intercept for that channel: what the model has to beat."""
     slope: float
     """Calibration slope of clicks."""
+    conversion_slope: float
+    """Calibration slope of conversions; no gate asks for it."""
+    conversion_slope_error: float
+    """Its standard error."""
+    conversions: int
+    """Of test users, after another exposure."""
+    click_ratio: float | None
+    """Clicks predicted over observed."""
+    conversion_ratio: float | None
+    """The same of conversions; null without one."""
+    value_ratio: float | None
+    """The same of value, by each campaign's worth of a conversion."""
     imitation: float
     """MTORL's negative log-likelihood of the next channel less the cache mixture's, nats a step."""
     told: str

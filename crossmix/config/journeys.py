@@ -98,7 +98,12 @@ class JourneysGates:
     slope: tuple[Positive, Positive] = (0.9, 1.1)
     """Between which the calibration slope of clicks must lie on test users, give or take twice its error."""
     clicks: PositiveInt = 200
-    """Clicks of test users below which neither AUC nor calibration is judged."""
+    """Clicks of test users below which neither AUC nor slope is judged."""
+    ratio: tuple[Positive, Positive] = (0.9, 1.1)
+    """Between which clicks, conversions and value predicted over observed must lie on test users, give or take the 95 %
+    interval."""
+    widest: Positive = 0.25
+    """Half that interval beyond which a ratio is not told: insufficient data."""
     bootstrap: Annotated[int, Field(ge=100)] = 400
     """Resamples of users behind an interval."""
     blocks: Annotated[int, Field(ge=4)] = 8
@@ -131,7 +136,8 @@ class Journeys:
     mtorl: Mtorl = field(default_factory=Mtorl)
     """MTORL's own."""
     most_users: PositiveInt | None = None
-    """Most training users, chosen by a hash of their ids; `None`: all."""
+    """Most training users, most test users, and half as many validation users, chosen by a hash of their ids; `None`:
+    all."""
     allocation: Allocation = field(default_factory=Allocation)
     """What is worth how much, and how Algorithm 1 is played."""
     gates: JourneysGates = field(default_factory=JourneysGates)

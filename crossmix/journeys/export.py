@@ -31,16 +31,16 @@ class Layer(nn.Module):
         super().__init__()
         for name in ("weight_CD", "covariance_CDD", "error_22"):
             self.register_buffer(name, torch.tensor(getattr(head, name), dtype=torch.float32))
-        self.scale, self.shift, self.spread = head.scale, head.shift, head.spread
+        self.scale, self.shift, self.spread, self.misfit = head.scale, head.shift, head.spread, head.misfit
 
-    def forward(self, phi_BD: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-odds and half their interval, (B, C)."""
-        raw_BC = phi_BD @ self.weight_CD.T  # type: ignore[operator]
-        turned_BCD = torch.einsum("bd,cde->bce", phi_BD, self.covariance_CDD)
-        own_BC = (turned_BCD * phi_BD[:, None]).sum(-1)
+    def forward(self, phi_BCD: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-odds and half their interval, (B, C); one channel's features stand for all."""
+        raw_BC = (phi_BCD * self.weight_CD).sum(-1)  # type: ignore[operator]
+        turned_BCD = (phi_BCD[:, :, None] @ self.covariance_CDD)[:, :, 0]  # type: ignore[operator]
+        own_BC = (turned_BCD * phi_BCD).sum(-1)
         error_22 = self.error_22
         calibration_BC = error_22[0, 0] * raw_BC**2 + 2 * error_22[0, 1] * raw_BC + error_22[1, 1]  # type: ignore[index]
-        variance_BC = (self.spread * self.scale) ** 2 * own_BC + calibration_BC
+        variance_BC = (self.spread * self.scale) ** 2 * own_BC + calibration_BC + self.misfit
         return self.scale * raw_BC + self.shift, Z95 * torch.sqrt(variance_BC.clamp(min=0.0))
 
 
@@ -49,7 +49,7 @@ class Served(nn.Module):
 
     def __init__(self, response: Response) -> None:
         super().__init__()
-        self.net = response.net
+        self.net, self.own = response.net, response.own
         self.register_buffer("mean_F", torch.tensor(response.scaler.mean_F, dtype=torch.float32))
         self.register_buffer("deviation_F", torch.tensor(response.scaler.deviation_F, dtype=torch.float32))
         self.heads = nn.ModuleList(Layer(head) for head in response.heads)
@@ -59,14 +59,17 @@ class Served(nn.Module):
     def forward(self, step_BTF: Tensor, real_BT: Tensor) -> tuple[Tensor, ...]:
         count_B1 = real_BT.sum(1, keepdim=True)
         scaled_BTF = (step_BTF - self.mean_F) / self.deviation_F * real_BT[..., None]  # type: ignore[operator]
-        phi_BTD = self.net.phi(scaled_BTF, real_BT)
+        read_BTD = self.net.read(scaled_BTF, real_BT)
         # The last real step, as a sum over a mask: places differ by user.
         place_T = torch.arange(1, step_BTF.shape[1] + 1, dtype=real_BT.dtype)
         last_BT = (place_T == count_B1).to(real_BT.dtype)
-        phi_BD = (phi_BTD * last_BT[..., None]).sum(1)
+        read_BD = (read_BTD * last_BT[..., None]).sum(1)
+        own_BC1 = self.own(scaled_BTF, real_BT)[..., None]
+        read_BCD = read_BD[:, None].expand(-1, own_BC1.shape[1], -1)
+        phi_BCD = torch.cat([read_BCD, own_BC1, torch.ones_like(own_BC1)], -1)
         said = []
         for head, prior in zip(self.heads, self.priors, strict=True):
-            (full, half), (empty, half_empty) = head(phi_BD), prior(torch.ones_like(count_B1))
+            (full, half), (empty, half_empty) = head(phi_BCD), prior(torch.ones_like(count_B1)[..., None])
             said.append((torch.where(count_B1 > 0, full, empty), torch.where(count_B1 > 0, half, half_empty)))
         (click_BC, half_BC), (given_BC, half_given_BC) = said
         p_BC, q_BC = torch.sigmoid(click_BC), torch.sigmoid(given_BC)

@@ -1,18 +1,22 @@
 """The last layer of the response model: logistic per channel on what the encoder reads, with its uncertainty.
 
-    logit p(c | journey) = scale (phi . (w + v_c)) + shift;    w ~ N(0, 1 / shared), v_c ~ N(0, 1 / own)
+    logit p(c | journey) = scale (phi_c . (w + v_c)) + shift;    w ~ N(mean, 1 / believed), v_c ~ N(0, 1 / own)
 
-phi ends in a constant 1. w is what all channels share, v_c what is a channel's own, so that a channel that was shown
-rarely leans on the others. The encoder's features are kept, the layer is fitted anew to its optimum (Newton), and
+phi_c ends in a constant 1. w is what all channels share, v_c what is a channel's own, so that a channel that was shown
+rarely leans on the others. Before the constant stands what is known of each channel already (`own`): its weight is
+drawn to 1 where it is log-odds of the same event, so that a layer that believes nothing else says just that. How far
+the rest is believed is chosen on validation users (`chosen`). The encoder's features are kept, the layer is fitted anew
+to its optimum (Newton), and
 around it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et
 al. 2021), with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend
 on each other. It answers in the same pass as the mean and is the same for the same question; an ensemble would be so at
 many times the cost. What it leaves out, that another sample would have given other features, is one factor: two
 networks learned on halves of the users differ by twice the deviation of one learned on all (`apart`). What the network
-cannot express at all is in no interval: coverage is measured in worlds whose answer is known
-(tests/learning/test_journeys.py). scale and shift are Platt's, on validation users.
+cannot express shows, as far as it moves whole groups of validation steps, in their residuals (`misfit`); within a group
+it is in no interval: coverage is measured in worlds whose answer is known (tests/learning/test_journeys.py). scale and
+shift are Platt's, on validation users.
 
-Shapes: N steps, B questions, C channels, D features with the constant.
+Shapes: N steps, B questions, C channels, D features with the constant, G groups.
 """
 
 from __future__ import annotations
@@ -29,7 +33,13 @@ Ints = NDArray[np.int64]
 
 OWN = (3.0, 30.0, 300.0, 3_000.0)
 """Precisions of what is a channel's own that are tried."""
-SHARED = 1.0
+BELIEVED = (1.0, 100.0, 10_000.0, 1_000_000.0)
+"""Precisions of what all channels share that are tried, the constant and what is known already aside; the last
+believes nothing."""
+CONSTANT = 0.05
+"""Precision of the constant that all channels share."""
+KNOWN = 1.0
+"""Precision of the weight of what is known already."""
 Z95 = 1.959964
 NEWTON = 30
 
@@ -48,21 +58,31 @@ class Head:
     """Deviation with what the encoder adds over this layer's own (`apart`)."""
     error_22: Floats = field(default_factory=lambda: np.zeros((2, 2)))
     """Covariance of the last calibration's scale and shift, of the log-odds before it."""
+    misfit: float = 0.0
+    """Variance of log-odds that groups of validation steps show beyond chance (`misfit`)."""
 
-    def logit(self, phi_BD: Floats) -> Floats:
+    def raw(self, phi_BCD: Floats) -> Floats:
+        """Log-odds before calibration, (B, C); one channel's features stand for all."""
+        if phi_BCD.shape[1] == 1:
+            return np.asarray(phi_BCD[:, 0] @ self.weight_CD.T)
+        return np.asarray(np.einsum("bcd,cd->bc", phi_BCD, self.weight_CD))
+
+    def logit(self, phi_BCD: Floats) -> Floats:
         """Calibrated log-odds, (B, C)."""
-        return np.asarray(self.scale * phi_BD @ self.weight_CD.T + self.shift)
+        return np.asarray(self.scale * self.raw(phi_BCD) + self.shift)
 
-    def deviation(self, phi_BD: Floats) -> Floats:
+    def deviation(self, phi_BCD: Floats) -> Floats:
         """Standard deviation of `logit`, (B, C)."""
-        own_BC = np.einsum("bd,cde,be->bc", phi_BD, self.covariance_CDD, phi_BD)
-        raw_BC = phi_BD @ self.weight_CD.T
+        phi_CBD = np.broadcast_to(phi_BCD, (len(phi_BCD), len(self.weight_CD), phi_BCD.shape[2])).swapaxes(0, 1)
+        own_BC = ((phi_CBD @ self.covariance_CDD) * phi_CBD).sum(-1).T
+        raw_BC = self.raw(phi_BCD)
         calibration_BC = self.error_22[0, 0] * raw_BC**2 + 2 * self.error_22[0, 1] * raw_BC + self.error_22[1, 1]
-        return np.asarray(np.sqrt(np.maximum((self.spread * self.scale) ** 2 * own_BC + calibration_BC, 0.0)))
+        variance_BC = (self.spread * self.scale) ** 2 * own_BC + calibration_BC + self.misfit
+        return np.asarray(np.sqrt(np.maximum(variance_BC, 0.0)))
 
-    def answer(self, phi_BD: Floats) -> tuple[Floats, Floats, Floats]:
+    def answer(self, phi_BCD: Floats) -> tuple[Floats, Floats, Floats]:
         """Probability and its 95 % interval, (B, C) each: of the mean over users with such a journey."""
-        logit_BC, half_BC = self.logit(phi_BD), Z95 * self.deviation(phi_BD)
+        logit_BC, half_BC = self.logit(phi_BCD), Z95 * self.deviation(phi_BCD)
         return expit(logit_BC), expit(logit_BC - half_BC), expit(logit_BC + half_BC)
 
 
@@ -85,28 +105,44 @@ def conversions(
     return both_BC + rest_BC, both_BC * np.exp(-spread_BC) + rest_BC, high_BC
 
 
-def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: int, own: float) -> Head:
-    """The layer at its optimum, not calibrated.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How far a layer believes what."""
+
+    own: float
+    """Prior precision of v_c."""
+    believed: float = 1.0
+    """Prior precision of w, but for the constant and what is known already; below it v_c's of the same is no less."""
+    known: float | None = None
+    """What the weight of the feature before the constant is drawn to; `None`: that feature is as the others."""
+
+
+def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: int, choice: Choice) -> Head:
+    """The layer at its optimum, not calibrated; without a step its prior, at even odds.
 
     Args:
+        phi_ND: of the channel of each step.
         user_N: whose step it is, 0 to the number of users.
-        own: prior precision of v_c.
     """
     D, C = phi_ND.shape[1], channels
     # One vector (w, v_1, ..., v_C). Each row touches w and one v, so curvature is an arrow of C + 1 blocks.
     size = (C + 1) * D
-    theta = np.zeros((C + 1, D))
-    rate = np.clip(y_N.mean(), 1e-4, 1 - 1e-4)
-    theta[0, -1] = np.log(rate / (1 - rate))
-    precision = np.repeat([SHARED, *[own] * C], D)
-    # The constant of w is free: a rare event is not pulled towards one half.
-    precision[D - 1] = 1e-6
+    mean = np.zeros((C + 1, D))
+    shared_D, own_D = np.full(D, choice.believed), np.full(D, max(choice.own, choice.believed))
+    own_D[-1] = choice.own
+    if choice.known is not None:
+        mean[0, -2], shared_D[-2], own_D[-2] = choice.known, KNOWN, choice.own
+    # The constant of w is drawn to the rate, not to one half, and hardly: an event that never came has a finite one.
+    shared_D[-1] = CONSTANT
+    if not choice.known:
+        mean[0, -1] = np.log((y_N.sum() + 0.5) / (len(y_N) - y_N.sum() + 0.5))
+    precision, theta = np.concatenate([shared_D, np.tile(own_D, C)]), mean.copy()
     order_N = np.argsort(channel_N, kind="stable")
     edge = np.searchsorted(channel_N[order_N], np.arange(C + 1))
     rows = [order_N[first:last] for first, last in pairwise(edge)]
     curvature = np.zeros((size, size))
     for _ in range(NEWTON):
-        gradient, curvature = -precision * theta.ravel(), np.diag(precision)
+        gradient, curvature = -precision * (theta - mean).ravel(), np.diag(precision)
         for c, at in enumerate(rows):
             phi = phi_ND[at]
             p = expit(phi @ (theta[0] + theta[c + 1]))
@@ -121,7 +157,7 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
             break
     p_N = expit((phi_ND * (theta[0] + theta[channel_N + 1])).sum(1))
     residual_ND = (y_N - p_N)[:, None] * phi_ND
-    users = int(user_N.max()) + 1
+    users = int(user_N.max(initial=-1)) + 1
     score_UXD = np.zeros((users, C + 1, D))
     np.add.at(score_UXD[:, 0], user_N, residual_ND)
     np.add.at(score_UXD.reshape(-1, D), user_N * (C + 1) + channel_N + 1, residual_ND)
@@ -136,19 +172,45 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
     return Head(theta[0] + theta[1:], both_CDD)
 
 
-def apart(head: Head, phi_ND: Floats, half_NC: Floats, other_NC: Floats) -> Head:
+def apart(head: Head, phi_NCD: Floats, half_NC: Floats, other_NC: Floats) -> Head:
     """The head with the spread that two halves show.
 
     Of two estimates from disjoint halves the difference has twice the variance of one, which has twice that of an
     estimate from all: E (half - other)^2 = 4 variance. Below the layer's own it counts as that.
 
     Args:
-        phi_ND: what the head sees of some steps.
+        phi_NCD: what the head sees of some steps.
         half_NC, other_NC: calibrated log-odds of the same steps by two heads from halves.
     """
     variance = float(np.square(half_NC - other_NC).mean()) / 4
-    own = float(np.square(head.deviation(phi_ND)).mean())
+    own = float(np.square(head.deviation(phi_NCD)).mean())
     return replace(head, spread=float(np.sqrt(max(1.0, variance / max(own, 1e-12)))))
+
+
+def misfit(head: Head, phi_NCD: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, group_N: Ints) -> Head:
+    """The head with the variance of log-odds by which groups of steps lie off it, beyond chance and its own deviation.
+
+    A group's residuals over its variance of a click are how far its log-odds are off; their squares less what users
+    scatter, clustered, are averaged with weights of one over that (the moment estimate of DerSimonian and Laird, 1986).
+
+    Args:
+        phi_NCD: what the head sees of validation steps.
+        group_N: of each step, not by what happened on it.
+    """
+    if not len(y_N):
+        return head
+    p_N = expit(_taken(head.logit(phi_NCD), channel_N))
+    _, group_N = np.unique(group_N, return_inverse=True)
+    curve_G = np.bincount(group_N, p_N * (1 - p_N))
+    off_G = np.bincount(group_N, y_N - p_N) / curve_G
+    pair, code_N = np.unique(group_N * (int(user_N.max()) + 1) + user_N, return_inverse=True)
+    total = np.bincount(code_N, y_N - p_N)
+    chance_G = np.bincount(pair // (int(user_N.max()) + 1), total**2) / curve_G**2
+    # Few users tell little of their own scatter: no less than of independent steps.
+    weight_G = 1 / np.maximum(chance_G, 1 / curve_G)
+    excess = float((weight_G * (off_G**2 - 1 / weight_G)).sum() / weight_G.sum())
+    known = float(np.square(head.deviation(phi_NCD)).mean())
+    return replace(head, misfit=max(excess - known, 0.0))
 
 
 def chosen(
@@ -157,21 +219,37 @@ def chosen(
     y: tuple[Floats, Floats],
     user: tuple[Ints, Ints],
     channels: int,
-) -> Head:
-    """Fitted on the first of each pair, with the `own` that is likeliest on the second, and calibrated on that."""
-    best: tuple[float, Head] | None = None
-    for own in OWN:
-        head = fit(phi[0], channel[0], y[0], user[0], channels, own)
-        loss = log_loss(_taken(head.logit(phi[1]), channel[1]), y[1])
-        if best is None or loss < best[0]:
-            best = loss, head
-    assert best is not None
-    return calibrated(best[1], phi[1], channel[1], y[1], user[1])
+    known: float | None = None,
+    choice: Choice | None = None,
+) -> tuple[Head, Choice]:
+    """Fitted on the first of each pair, with the choice that is likeliest on the second, and calibrated on that.
+
+    Args:
+        phi: of the first the channel's of each step, (N, D); of the second all channels', (N, C, D) or (N, 1, D).
+        known: as in `Choice`.
+        choice: this one; `None`: how much is a channel's own is chosen first, how far the rest is believed then.
+    """
+    found: dict[Choice, tuple[float, Head]] = {}
+
+    def loss(one: Choice) -> float:
+        head = fit(phi[0], channel[0], y[0], user[0], channels, one)
+        # Without a validation step nothing is told: the last tried, which believes least.
+        told = log_loss(_taken(head.raw(phi[1]), channel[1]), y[1]) if len(y[1]) else -one.own - one.believed
+        found[one] = told, head
+        return told
+
+    if choice is None:
+        choice = min((Choice(own, 1.0, known) for own in OWN), key=loss)
+        if phi[0].shape[1] > 2:
+            choice = min([choice, *(replace(choice, believed=one) for one in BELIEVED[1:])], key=loss)
+    else:
+        loss(choice)
+    return calibrated(found[choice][1], phi[1], channel[1], y[1], user[1]), choice
 
 
-def calibrated(head: Head, phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints) -> Head:
+def calibrated(head: Head, phi_NCD: Floats, channel_N: Ints, y_N: Floats, user_N: Ints) -> Head:
     """A head as `fit` gives it with Platt's scale and shift for these steps, of users that it was not fitted on."""
-    scale, shift, error_22 = platt(_taken(phi_ND @ head.weight_CD.T, channel_N), y_N, user_N)
+    scale, shift, error_22 = platt(_taken(head.raw(phi_NCD), channel_N), y_N, user_N)
     return replace(head, scale=scale, shift=shift, error_22=error_22)
 
 
@@ -200,7 +278,7 @@ def platt(logit_N: Floats, y_N: Floats, user_N: Ints) -> tuple[float, float, Flo
 
 def log_loss(logit_N: Floats, y_N: Floats) -> float:
     """Mean negative log-likelihood, nats."""
-    return float((np.logaddexp(0, logit_N) - y_N * logit_N).mean())
+    return float((np.logaddexp(0, logit_N) - y_N * logit_N).mean()) if len(y_N) else 0.0
 
 
 def _taken(logit_NC: Floats, channel_N: Ints) -> Floats:

@@ -54,7 +54,7 @@ def leak(ready: Prepared, response: Response, bundle: Runs, seed: int = 0) -> fl
     row_S = windows.row_NT[kept_NT]
     features = [table.feature_RF.numpy()[row_S] for table in tables]
     whole = replace(windows, scored_NT=kept_NT)
-    logits = [head.logit(phi_of(response.net, table, whole)) for table in tables for head in response.heads]
+    logits = [head.logit(phi_of(response, table, whole)) for table in tables for head in response.heads]
     said = [_said(bundle, response.layout.features(one), windows.row_NT, kept_NT) for one in (events, changed)]
     worst = [np.abs(features[0] - features[1]).max()]
     worst += [np.abs(logits[k] - logits[k + len(response.heads)]).max() for k in range(len(response.heads))]

@@ -15,14 +15,16 @@ from crossmix.config.journeys import Allocation, Journeys
 from crossmix.journeys import allocate
 from crossmix.journeys.answer import Answer, Prices
 from crossmix.journeys.bundled import JourneyBundle
-from crossmix.journeys.head import platt
 from crossmix.journeys.learn import predict
 from crossmix.journeys.log import Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.prepared import Prepared
-from crossmix.journeys.references import mixture, own_clicks
-from crossmix.journeys.score import Figure, auc, draws, figure, mean
+from crossmix.journeys.references import mixture
+from crossmix.journeys.score import Figure, draws, figure, mean
 from crossmix.journeys.windows import TEST
+
+POOLED = 10.0
+"""Conversions that what is known of all weighs in the worth of one, on a channel or of a campaign."""
 
 
 def served_at(bundle: JourneyBundle, events: Events, row_S: Ints) -> Answer:
@@ -36,28 +38,6 @@ def served_at(bundle: JourneyBundle, events: Events, row_S: Ints) -> Answer:
         real = place <= row_S[at, None]
         parts.append(bundle.run(padded_RF[np.where(real, place, -1)], real.astype(np.float32)))
     return Answer(*(np.concatenate([getattr(one, name) for one in parts]) for name in Answer.__slots__))
-
-
-def response_figures(
-    ready: Prepared, bundle: JourneyBundle, seed: int, resamples: int
-) -> tuple[int, Figure, Figure, Figure, float, float]:
-    """Clicks; AUC of the model, of own click share, and the lead; calibration slope and its error."""
-    events, row_S = ready.events, ready.test.row_S
-    clicked_S, channel_S = events.clicked_R[row_S + 1], events.channel_R[row_S + 1]
-    click_SC = served_at(bundle, events, row_S).click_UC
-    chance_S = np.clip(click_SC[np.arange(len(row_S)), channel_S], 1e-6, 1 - 1e-6)
-    own_S = own_clicks.fit(ready.table, ready.learn, ready.validate, seed)(ready.test).click_S
-    assert own_S is not None
-    code_S, times_DU = draws(events.user_R[row_S], seed, resamples)
-    clicks = int(clicked_S.sum())
-    if not 0 < clicks < len(row_S):
-        nothing = Figure(0.0, 0.0, 0.0)
-        return clicks, nothing, nothing, nothing, 0.0, 0.0
-    model_D = auc(chance_S, clicked_S, code_S, times_DU)
-    own_D = auc(own_S, clicked_S, code_S, times_DU)
-    odds_S = np.log(chance_S / (1 - chance_S))
-    slope, _, error_22 = platt(odds_S, clicked_S.astype(float), events.user_R[row_S])
-    return clicks, figure(model_D), figure(own_D), figure(model_D - own_D), slope, float(np.sqrt(error_22[0, 0]))
 
 
 def imitation(ready: Prepared, mtorl: Mtorl, seed: int, resamples: int) -> Figure:
@@ -81,7 +61,7 @@ def prices_of(
         bundle_answer: what the model says of users as a round meets them: validation users after their last exposure.
     """
     C = len(events.channels)
-    worth_C = worth_of_conversions(events)
+    worth = worth_by_campaign(events, campaign_R)
     overall_C = _mean_by(events.channel_R, events.cost_R, C, float(events.cost_R.mean()) if len(events) else 0.0)
     prices = {}
     for name in np.unique(campaign_R.astype(str)):
@@ -91,7 +71,7 @@ def prices_of(
             currency=currency,
             cost_C=tuple(cost_C.tolist()),
             worth_click=settings.worth_click,
-            worth_conversion_C=tuple(worth_C.tolist()),
+            worth_conversion_C=tuple(worth[str(name)].tolist()),
             shadow=0.0,
         )
         value_UC, share_C = priced.value(bundle_answer), np.bincount(events.channel_R[own], minlength=C) / own.sum()
@@ -112,6 +92,32 @@ def worth_of_conversions(events: Events) -> Floats:
     C, sold = len(events.channels), events.converted_R
     every = float(events.revenue_R[sold].mean()) if sold.any() else 0.0
     return _mean_by(events.channel_R[sold], events.revenue_R[sold], C, every)
+
+
+def worth_by_campaign(events: Events, campaign_R: np.ndarray) -> dict[str, Floats]:
+    """Revenue of a conversion by campaign and channel, (C,) each; who has few conversions leans on all.
+
+        w = R / n;    w_c = (R_c + m w) / (n_c + m);    r_k = (R_k + m w) / (sum_c n_kc w_c + m w)
+        worth_kc = (R_kc + m r_k w_c) / (n_kc + m)
+
+    R is revenue, n conversions; of all, of channel c, of campaign k, of both. r_k is what a conversion of the campaign
+    is worth over one of all on the same channels; m is `POOLED`. Without a conversion every worth is 0.
+
+    Args:
+        campaign_R: of each exposure.
+    """
+    C, sold = len(events.channels), events.converted_R
+    campaigns, code_R = np.unique(campaign_R.astype(str), return_inverse=True)
+    size = len(campaigns) * C
+    at = (code_R * C + events.channel_R)[sold]
+    count_KC = np.bincount(at, minlength=size).reshape(-1, C)
+    revenue_KC = np.bincount(at, events.revenue_R[sold], size).reshape(-1, C)
+    w = float(revenue_KC.sum() / max(count_KC.sum(), 1))
+    w_C = (revenue_KC.sum(0) + POOLED * w) / (count_KC.sum(0) + POOLED)
+    expected_K = count_KC @ w_C + POOLED * w
+    r_K = (revenue_KC.sum(1) + POOLED * w) / np.where(expected_K > 0, expected_K, 1.0)
+    worth_KC = (revenue_KC + POOLED * r_K[:, None] * w_C) / (count_KC + POOLED)
+    return {str(name): worth_KC[k] for k, name in enumerate(campaigns)}
 
 
 def _mean_by(group_N: Ints, value_N: Floats, groups: int, otherwise: float | Floats) -> Floats:

@@ -96,7 +96,8 @@ class Log:
 def read_log(config: Config, dataset: Dataset) -> Log:
     """Exposures of the dataset's users; training users are those that ingest lets fits see.
 
-    Of each part at most `journeys.most_users` users, of validation and test half as many, by a hash of their ids.
+    Of each part at most `journeys.most_users` users, of validation half as many, by a hash of their ids. Test users
+    cost no training, and what they show is the surer the more they are.
 
     Raises:
         JourneyError: a spend history, a propensity that is no probability above 0 or is of platforms that ingest put
@@ -122,7 +123,7 @@ def read_log(config: Config, dataset: Dataset) -> Log:
     if settings.most_users is not None:
         draw = uniform(ids.tolist(), "journeys ")
         half = settings.most_users // 2
-        for which, most in ((TRAIN, settings.most_users), (VALIDATION, half), (TEST, half)):
+        for which, most in ((TRAIN, settings.most_users), (VALIDATION, half), (TEST, settings.most_users)):
             at = np.flatnonzero(part == which)
             kept[at[np.argsort(draw[at], kind="stable")[most:]]] = False
     frame, chance = frame[kept[code_R]].reset_index(drop=True), chance[kept[code_R]]

@@ -2,18 +2,25 @@
 
 The action enters the head, unlike MTORL's reward head, which is blind to it and so cannot choose a channel (eq. 12):
 
-    h = encoder(steps);    phi = (tanh(W h + b), 1)
-    logit p(click | c) = phi . (w + v_c);    logit p(conversion | click, c) = phi . (w' + v'_c)
+    h = encoder(steps);    read = (tanh(W h + b), what the last step says of clicks and conversions so far)
+    own_c = log-odds of a click on c by the user's own clicks, of a mixed model (`own`)
+    phi_c = (read, own_c, 1);    logit p(click | c) = phi_c . (w + v_c)
+    logit p(conversion | click, c) = phi_c . (w' + v'_c)
     p(conversion | c) = p(click | c) p(conversion | click, c) + (1 - p(click | c)) p(conversion | no click, c)
 
 The last factor is a rate per channel: some logs have conversions of exposures that nobody clicked.
 
-All channels come from one pass. The network learns by cross-entropy at the channel that the log took; then its last
-layer is fitted anew with its uncertainty and calibrated on validation users (`head`). A journey without a step is
-answered by the rates of first exposures, of the same kind. Right only where the log's channel does not follow from what
-the journey leaves out (no unseen confounder): a log without propensities cannot show that.
+own_c is a connection past the encoder: the network learns what lies beyond it, and the layer that is fitted anew on
+both says own_c alone where validation users show nothing beyond (`head.chosen`).
 
-Shapes: U users, B windows, T steps, F features, H width, D features of the head with the constant, C channels.
+All channels come from one pass. The network learns by cross-entropy at the channel that the log took; the epoch that is
+kept is the one whose clicks are told best, which is what is judged. Then its last layer is fitted anew with its
+uncertainty and calibrated on validation users (`head`). A journey without a step is answered by the rates of first
+exposures, of the same kind. Right only where the log's channel does not follow from what the journey leaves out (no
+unseen confounder): a log without propensities cannot show that.
+
+Shapes: U users, B windows, T steps, F features, H width, D features of the head with own_c and the constant, C
+channels, S judged steps.
 """
 
 from __future__ import annotations
@@ -25,58 +32,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from crossmix.journeys import head as heads
+from crossmix.journeys import own as owns
 from crossmix.journeys.answer import Answer
-from crossmix.journeys.encoder import make
-from crossmix.journeys.head import Head
+from crossmix.journeys.head import Choice, Head
 from crossmix.journeys.layout import Layout
 from crossmix.journeys.learn import Curve, train
 from crossmix.journeys.log import Events, Floats, Ints, JourneyError, uniform
+from crossmix.journeys.net import DEPTH, HEADS, KNOWN, Net, read_of, seen
+from crossmix.journeys.net import PASS as PASS
+from crossmix.journeys.own import Own
 from crossmix.journeys.settings import Journeys
-from crossmix.journeys.table import Batch, Table
-from crossmix.journeys.windows import Scaler, Windows, tail
+from crossmix.journeys.table import Table
+from crossmix.journeys.windows import TRAIN, VALIDATION, Scaler, Windows, tail
 
-DEPTH = 16
-"""Features of the head, without the constant: few, so that its uncertainty can be held as one matrix per channel."""
-HEADS = ("click", "conversion")
-PASS = 2_048
-"""Windows in one pass."""
-
-
-class Net(nn.Module):
-    """Encoder and heads while they are learned."""
-
-    def __init__(self, features: int, channels: int, settings: Journeys, rates: tuple[float, float]) -> None:
-        super().__init__()
-        self.encoder = make(features, settings)
-        self.reader = nn.Linear(settings.learning.width, DEPTH)
-        self.shared = nn.Linear(DEPTH, len(HEADS))
-        self.own = nn.Parameter(torch.zeros(channels, len(HEADS), DEPTH + 1))
-        with torch.no_grad():
-            self.shared.bias.copy_(torch.logit(torch.tensor(rates), eps=1e-4))
-
-    def phi(self, feature_BTF: Tensor, real_BT: Tensor) -> Tensor:
-        """What the heads see, (B, T, D)."""
-        read_BTD = torch.tanh(self.reader(self.encoder(feature_BTF, real_BT)))
-        return torch.cat([read_BTD, torch.ones_like(read_BTD[..., :1])], -1)
-
-    def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Cross-entropy of click, and of conversion where one clicked, at the log's channel; mean over judged steps."""
-        phi_BTD = self.phi(batch.feature_BTF, batch.real_BT)
-        own_BTXD = self.own[batch.next_channel_BT]
-        logit_BTX = self.shared(phi_BTD[..., :-1]) + (own_BTXD * phi_BTD[..., None, :]).sum(-1)
-        loss_BTX = functional.binary_cross_entropy_with_logits(
-            logit_BTX, batch.next_gain_BTG[..., : len(HEADS)], reduction="none"
-        )
-        loss_BT = loss_BTX[..., 0] + batch.next_click_BT * loss_BTX[..., 1]
-        return (loss_BT * batch.scored_BT).sum() / batch.scored_BT.sum().clamp(min=1)
-
-    def validation(self, batch: Batch) -> Tensor:
-        """The same."""
-        return self.loss(batch)
+PRIOR_WEIGHT = 10.0
+"""Exposures without a click that the rate of conversions of all channels weighs in a channel's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +56,7 @@ class Response:
     """A fitted response model."""
 
     net: Net
+    own: Own
     layout: Layout
     scaler: Scaler
     window: int
@@ -95,33 +68,36 @@ class Response:
     """p(conversion | no click)."""
 
     def phi(self, events: Events) -> tuple[Ints, Floats]:
-        """Codes of the users that have a step, and what the heads see of each, (., D)."""
+        """Codes of the users that have a step, and what the heads see of each, (., C, D)."""
         windows = tail(events, self.window)
         feature_RF = self.scaler(self.layout.features(events))
         padded_RF = torch.from_numpy(np.concatenate([feature_RF, np.zeros((1, self.layout.size))]).astype(np.float32))
-        parts, net = [np.zeros((0, DEPTH + 1))], self.net.eval()
+        net = self.net.eval()
+        parts = [np.zeros((0, len(self.layout.channels), DEPTH + len(net.said) + 2))]
         with torch.no_grad():
             for first in range(0, len(windows), PASS):
                 row_BT = torch.from_numpy(windows.row_NT[first : first + PASS])
-                phi_BTD = net.phi(padded_RF[row_BT], row_BT >= 0)
-                last_B = (row_BT >= 0).sum(1) - 1
-                parts.append(phi_BTD[torch.arange(len(last_B)), last_B].double().numpy())
+                feature_BTF, real_BT = padded_RF[row_BT], row_BT >= 0
+                read_BTD, last_B = net.read(feature_BTF, real_BT), real_BT.sum(1) - 1
+                read_BD = read_BTD[torch.arange(len(last_B)), last_B].double().numpy()
+                parts.append(seen(read_BD, self.own(feature_BTF, real_BT).double().numpy()))
         return np.unique(events.user_R), np.concatenate(parts)
 
     def answer(self, events: Events) -> Answer:
         """Of every user of the events, as after the last of its exposures; without any: the prior."""
-        user, phi_KD = self.phi(events)
+        user, phi_KCD = self.phi(events)
         shape = (len(events.users), len(self.layout.channels))
         columns = []
-        for empty, full in zip(self._said(self.prior, np.ones((1, 1))), self._said(self.heads, phi_KD), strict=True):
+        prior, said = self._said(self.prior, np.ones((1, 1, 1))), self._said(self.heads, phi_KCD)
+        for empty, full in zip(prior, said, strict=True):
             column_UC = np.broadcast_to(empty, shape).copy()
             column_UC[user] = full
             columns.append(column_UC)
         return Answer(*columns)
 
-    def _said(self, pair: tuple[Head, Head], phi_KD: Floats) -> tuple[Floats, ...]:
-        click, given = ((head.logit(phi_KD), head.deviation(phi_KD)) for head in pair)
-        return *pair[0].answer(phi_KD), *heads.conversions(click, given, self.otherwise_C)
+    def _said(self, pair: tuple[Head, Head], phi_KCD: Floats) -> tuple[Floats, ...]:
+        click, given = ((head.logit(phi_KCD), head.deviation(phi_KCD)) for head in pair)
+        return *pair[0].answer(phi_KCD), *heads.conversions(click, given, self.otherwise_C)
 
 
 def fit(
@@ -131,6 +107,7 @@ def fit(
     validate: Windows,
     settings: Journeys,
     *,
+    part_U: Ints,
     work: Path | None = None,
     tell: Callable[[int, float, float], None] | None = None,
 ) -> tuple[Response, Curve]:
@@ -139,11 +116,12 @@ def fit(
     Args:
         table: steps with features scaled by `scaler`.
         learn, validate: windows of training and of validation users.
+        part_U: of each user; those with a single exposure have no window, and tell what first exposures do.
         work: folder of checkpoints: a training that was killed goes on from its last epoch.
         tell: called after each epoch with its number and both losses.
 
     Raises:
-        JourneyError: nothing to learn from, or nobody clicked.
+        JourneyError: nothing to learn from, one training user alone, or nobody clicked.
     """
     events = table.events
     if not len(learn.row_S) or not len(validate.row_S):
@@ -152,74 +130,134 @@ def fit(
         raise JourneyError(
             "clicked: no training or no validation user clicked after another exposure; pass a longer log"
         )
-    net, curve, fitted = _learned(table, learn, validate, settings, settings.learning.seed, work, tell)
-    half_N = uniform(events.users, "half ")[events.user_R[learn.row_NT[:, 0]]] < 0.5
+    draw_U = uniform(events.users, "half ")
+    half_N = draw_U[events.user_R[learn.row_NT[:, 0]]] < 0.5
+    halves = learn.where(half_N), learn.where(~half_N)
+    if not all(len(half.row_S) for half in halves):
+        raise JourneyError(
+            f"user_id: {len(np.unique(events.user_R[learn.row_S]))} training users with two exposures, too few to part "
+            "in halves, which tell how far another sample would differ; pass more users"
+        )
+    is_learned_U = part_U == TRAIN
+    whole = _learned(table, scaler, is_learned_U, learn, validate, settings, settings.learning.seed, work, tell)
     logits = []
-    for number, part in enumerate((learn.where(half_N), learn.where(~half_N))):
+    for number, half in enumerate(halves):
         folder = None if work is None else work / f"half{number}"
-        other, _, others = _learned(table, part, validate, settings, settings.learning.seed + 1 + number, folder, None)
-        phi_ND = phi_of(other, table, validate)
-        logits.append([one.logit(phi_ND) for one in others])
-    phi_ND = phi_of(net, table, validate)
-    spread = tuple(heads.apart(fitted[k], phi_ND, logits[0][k], logits[1][k]) for k in range(len(HEADS)))
+        other = _learned(
+            table, scaler, is_learned_U & ((draw_U < 0.5) == (number == 0)), half, validate, settings,
+            settings.learning.seed + 1 + number, folder, None, whole.choices,
+        )  # fmt: skip
+        logits.append([one.logit(other.phi_NCD) for one in other.heads])
+    row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
+    # Thirds of steps by own clicks, on each channel: what happens there is not looked at.
+    lift_S = whole.phi_NCD[..., -2].mean(1)
+    third_S = np.searchsorted(np.quantile(lift_S, [1 / 3, 2 / 3]), lift_S)
+    spread = []
+    for k, (kept_R, gain_R) in enumerate(_judged(events)):
+        kept = kept_R[row_S]
+        head = heads.apart(whole.heads[k], whole.phi_NCD, logits[0][k], logits[1][k])
+        spread.append(heads.misfit(
+            head, whole.phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
+            (channel_S * 3 + third_S)[kept],
+        ))  # fmt: skip
     first_R = events.first_R == np.arange(len(events))
-    owner = [np.isin(events.user_R, np.unique(events.user_R[one.row_S])) for one in (learn, validate)]
-    first = np.flatnonzero(first_R & owner[0]), np.flatnonzero(first_R & owner[1])
-    prior = _heads(events, (np.ones((len(first[0]), 1)), np.ones((len(first[1]), 1))), first)
-    rest_R = owner[0] & ~events.clicked_R
-    sold_C, shown_C = (np.bincount(events.channel_R[rest_R & of_R], minlength=table.channels) for of_R in (
-        events.converted_R, np.ones(len(events), bool)))  # fmt: skip
-    otherwise_C = sold_C / np.maximum(shown_C, 1)
+    first = tuple(np.flatnonzero(first_R & (part_U == part)[events.user_R]) for part in (TRAIN, VALIDATION))
+    ones = tuple(np.ones((len(rows), 1)) for rows in first)
+    prior, _ = _heads(events, (ones[0], ones[1][:, None]), (first[0], first[1]), (None, None), None)
     response = Response(
-        net, table.layout, scaler, settings.window, (spread[0], spread[1]), prior, otherwise_C
+        whole.net, whole.own, table.layout, scaler, settings.window, (spread[0], spread[1]), prior,
+        _otherwise(events, is_learned_U[events.user_R]),
     )  # fmt: skip
-    return response, curve
+    return response, whole.curve
+
+
+def _otherwise(events: Events, of_R: NDArray[np.bool_]) -> Floats:
+    """p(conversion | no click) by channel, each drawn to that of all by `PRIOR_WEIGHT` exposures, (C,)."""
+    C, rest_R = len(events.channels), of_R & ~events.clicked_R
+    shown_C = np.bincount(events.channel_R[rest_R], minlength=C)
+    sold_C = np.bincount(events.channel_R[rest_R & events.converted_R], minlength=C)
+    rate = sold_C.sum() / max(shown_C.sum(), 1)
+    return np.asarray((sold_C + PRIOR_WEIGHT * rate) / (shown_C + PRIOR_WEIGHT), float)
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """A model from some users, without its intervals."""
+
+    own: Own
+    net: Net
+    curve: Curve
+    heads: tuple[Head, Head]
+    choices: tuple[Choice, Choice]
+    phi_NCD: Floats
+    """What the heads see of validation steps."""
 
 
 def _learned(
     table: Table,
+    scaler: Scaler,
+    of_U: NDArray[np.bool_],
     learn: Windows,
     validate: Windows,
     settings: Journeys,
     seed: int,
     work: Path | None,
     tell: Callable[[int, float, float], None] | None,
-) -> tuple[Net, Curve, tuple[Head, Head]]:
-    """A network and its heads, fitted anew and calibrated."""
+    choices: tuple[Choice, Choice] | None = None,
+) -> _Learned:
+    """Own clicks of these users, a network on what lies beyond, heads fitted anew on both and calibrated."""
+    events = table.events
+    own = owns.fit(events, of_U, table.layout, scaler)
+    known = tuple(owns.after(own, table, one.row_S, settings.window) for one in (learn, validate))
+    offset_R = np.zeros(len(events) + 1, np.float32)
+    for windows, own_SC in zip((learn, validate), known, strict=True):
+        offset_R[windows.row_S] = own_SC[np.arange(len(own_SC)), table.next_channel(windows.row_S)]
+    table = replace(table, offset_R=torch.from_numpy(offset_R))
     clicked_S, converted_S = table.next_gain_RG[learn.row_S, : len(HEADS)].T
-    rates = float(clicked_S.mean()), float(converted_S[clicked_S > 0].mean())
+    sold = float((clicked_S * converted_S).sum() + 0.5) / float(clicked_S.sum() + 1)
     net, curve = train(
-        lambda: Net(table.layout.size, table.channels, settings, rates),
+        lambda: Net(table.layout, settings, (0.0, float(np.log(sold / (1 - sold))))),
         table, learn, validate, replace(settings.learning, seed=seed), work=work, tell=tell,
     )  # fmt: skip
     assert isinstance(net, Net)
-    phi = phi_of(net, table, learn), phi_of(net, table, validate)
-    return net, curve, _heads(table.events, phi, (learn.row_S + 1, validate.row_S + 1))
+    taken_S1 = offset_R[learn.row_S].astype(float)[:, None]
+    phi = seen(read_of(net, table, learn), taken_S1)[:, 0], seen(read_of(net, table, validate), known[1])
+    pair, found = _heads(events, phi, (learn.row_S + 1, validate.row_S + 1), KNOWN, choices)
+    return _Learned(own, net, curve, pair, found, phi[1])
 
 
-def _heads(events: Events, phi: tuple[Floats, Floats], rows: tuple[Ints, Ints]) -> tuple[Head, Head]:
+def _judged(events: Events) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]], ...]:
+    """Of each head the exposures that it is of, and what happened there."""
+    return (np.ones(len(events), bool), events.clicked_R), (events.clicked_R, events.converted_R)
+
+
+def _heads(
+    events: Events,
+    phi: tuple[Floats, Floats],
+    rows: tuple[Ints, Ints],
+    known: tuple[float | None, float | None],
+    choices: tuple[Choice, Choice] | None,
+) -> tuple[tuple[Head, Head], tuple[Choice, Choice]]:
     """Of clicks, and of conversions where one clicked, at exposures: fitted on the first, calibrated on the second."""
-
-    def one(gain_R: NDArray[np.bool_], which_R: NDArray[np.bool_]) -> Head:
+    found = []
+    for k, (which_R, gain_R) in enumerate(_judged(events)):
         kept = which_R[rows[0]], which_R[rows[1]]
         row = rows[0][kept[0]], rows[1][kept[1]]
-        return heads.chosen(
-            (phi[0][kept[0]], phi[1][kept[1]]),
-            (events.channel_R[row[0]], events.channel_R[row[1]]),
-            (gain_R[row[0]].astype(float), gain_R[row[1]].astype(float)),
-            (np.unique(events.user_R[row[0]], return_inverse=True)[1], events.user_R[row[1]]),
-            len(events.channels),
+        found.append(
+            heads.chosen(
+                (phi[0][kept[0]], phi[1][kept[1]]),
+                (events.channel_R[row[0]], events.channel_R[row[1]]),
+                (gain_R[row[0]].astype(float), gain_R[row[1]].astype(float)),
+                (np.unique(events.user_R[row[0]], return_inverse=True)[1], events.user_R[row[1]]),
+                len(events.channels),
+                known[k],
+                None if choices is None else choices[k],
+            )
         )
+    return (found[0][0], found[1][0]), (found[0][1], found[1][1])
 
-    return one(events.clicked_R, np.ones(len(events), bool)), one(events.converted_R, events.clicked_R)
 
-
-def phi_of(net: Net, table: Table, windows: Windows) -> Floats:
-    """What the heads see of every judged step, in the order of `windows.row_S`, (S, D)."""
-    net.eval()
-    parts = []
-    with torch.no_grad():
-        for first in range(0, len(windows), PASS):
-            batch = table.batch(windows, slice(first, first + PASS))
-            parts.append(net.phi(batch.feature_BTF, batch.real_BT)[batch.scored_BT].double().numpy())
-    return np.concatenate(parts)
+def phi_of(response: Response, table: Table, windows: Windows) -> Floats:
+    """What the heads see at every judged step, (S, C, D)."""
+    own_SC = owns.after(response.own, table, windows.row_S, response.window)
+    return seen(read_of(response.net, table, windows), own_SC)

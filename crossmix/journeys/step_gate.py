@@ -11,7 +11,7 @@ from crossmix.artifacts import GateTable, TaskFigure, TaskJudged
 from crossmix.artifacts.journeys import ESTIMATED, Earned, JourneysJudged
 from crossmix.bundle import manifest
 from crossmix.config import Config
-from crossmix.journeys import bundled, campaign, choices, measured, seen, stored
+from crossmix.journeys import bundled, calibration, campaign, choices, measured, seen, stored
 from crossmix.journeys.answer import Answer
 from crossmix.journeys.arena import GENERATED, grounds, played, players
 from crossmix.journeys.bundled import JourneyBundle
@@ -19,11 +19,13 @@ from crossmix.journeys.gates.case import Case, judged
 from crossmix.journeys.gates.played import LOG, RESPONSE, Block, lead, per_cost
 from crossmix.journeys.leak import leak
 from crossmix.journeys.learn import predict
+from crossmix.journeys.log import JourneyError
 from crossmix.journeys.logged import ROBUST, Logged
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.players import initial_policy
 from crossmix.journeys.prepared import Log, Prepared, read_log
 from crossmix.journeys.response import Response
+from crossmix.journeys.score import Figure
 from crossmix.journeys.told import tells
 from crossmix.journeys.windows import TEST, TRAIN, VALIDATION
 from crossmix.schema import Dataset
@@ -41,10 +43,15 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         policy: what the train step wrote.
 
     Raises:
-        JourneyError: the log or the model cannot be read.
+        JourneyError: the log or the model cannot be read, or nobody is there to judge on.
     """
     settings, log = config.journeys, read_log(config, Dataset(dataset))
     ready, seed, resamples = log.ready, settings.learning.seed, settings.gates.bootstrap
+    if not len(ready.test.row_S):
+        raise JourneyError(
+            "user_id: no test user has two exposures, so that nothing can be judged; pass a longer log, or raise "
+            "data.holdout_users"
+        )
     response, mtorl = stored.load(policy, settings)
     bundle = _saved(config, log, response, out)
     blocks: tuple[Block, ...] = ()
@@ -54,8 +61,8 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         world = found[0].world.label
         worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
         blocks = played(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
-    figures = measured.response_figures(ready, bundle, seed, resamples)
-    clicks, auc, own_auc, auc_lead, slope, slope_error = figures
+    said = measured.served_at(bundle, ready.events, ready.test.row_S)
+    clicks_told = calibration.told(ready, said, bundle.prices, log.campaign_R, seed, resamples)
     test_U = ready.is_of(TEST)
     test_R = test_U[ready.events.user_R]
     initial_C = initial_policy(mtorl, ready.table, ready.learn, settings.allocation.alpha)
@@ -69,10 +76,7 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         leak=leak(ready, response, bundle, seed),
         imitation=measured.imitation(ready, mtorl, seed, resamples),
         told=tells(ready.table, ready.learn, ready.test),
-        clicks=clicks,
-        auc_lead=auc_lead,
-        slope=slope,
-        slope_error=slope_error,
+        response=clicks_told,
         blocks=blocks,
         paced=campaign.campaigns(
             bundle.prices,
@@ -91,9 +95,16 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
     JourneysJudged(
         users=len(case.tested),
         steps=len(ready.test.row_S),
-        auc=auc.value,
-        own_auc=own_auc.value,
-        slope=slope,
+        auc=_value(clicks_told.auc),
+        own_auc=_value(clicks_told.own_auc),
+        reference_auc=_value(clicks_told.reference_auc),
+        slope=clicks_told.slope,
+        conversion_slope=clicks_told.conversion_slope,
+        conversion_slope_error=clicks_told.conversion_slope_error,
+        conversions=clicks_told.conversions,
+        click_ratio=_value(clicks_told.click_ratio),
+        conversion_ratio=_value(clicks_told.conversion_ratio),
+        value_ratio=_value(clicks_told.value_ratio),
         imitation=case.imitation.value,
         told=case.told.sentence,
         world=ESTIMATED if not blocks and case.logged else world,
@@ -102,7 +113,7 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         agreement=agreement(ready, mtorl),
         shadow={name: one.shadow for name, one in bundle.prices.items()},
     ).save(out)
-    _figures(case, ready, (auc.value, (auc.low, auc.high)), config.data.source == GENERATED).save(out)
+    _figures(case, ready, config.data.source == GENERATED).save(out)
     table = GateTable.of({"gates": rows, "passed": passed(gates)})
     table.save(out)
     return table
@@ -181,27 +192,44 @@ def _estimated(logged: Logged | None) -> dict[str, Earned]:
     return found
 
 
-def _figures(case: Case, ready: Prepared, auc: tuple[float, tuple[float, float]], generated: bool) -> TaskJudged:
+def _value(found: Figure | None) -> float | None:
+    return None if found is None else found.value
+
+
+def _shown(found: Figure | None, label: str, meaning: str, otherwise: float = 1.0) -> TaskFigure:
+    """A figure to show; where nothing happened that could tell it, what would be said without a model, no interval."""
+    if found is None:
+        return TaskFigure(label=label, mean=otherwise, ci95=None, meaning="not told: nothing of the kind happened")
+    return TaskFigure(label=label, mean=found.value, ci95=(found.low, found.high), meaning=meaning)
+
+
+def _figures(case: Case, ready: Prepared, generated: bool) -> TaskJudged:
     """What summary, terminal, report and registry show."""
-    ahead = case.auc_lead
+    told = case.response
     shown = {
-        "click_auc": TaskFigure(
-            label="AUC of the click",
-            mean=auc[0],
-            ci95=auc[1],
-            meaning="at the channel that the log took, users that nothing saw",
+        "click_auc": _shown(
+            told.auc, "AUC of the click", "at the channel that the log took, users that nothing saw", 0.5
         ),
-        "auc_lead": TaskFigure(
-            label="Ahead of own click share", mean=ahead.value, ci95=(ahead.low, ahead.high), meaning="of AUC"
+        "auc_lead": _shown(
+            told.lead, "Ahead of own click share", "of AUC; the share with an intercept for that channel", 0.0
         ),
+        "own_auc": _shown(told.own_auc, "AUC of own click share", "without the channel", 0.5),
         "calibration_slope": TaskFigure(
             label="Calibration slope",
-            mean=case.slope,
-            ci95=(case.slope - 1.96 * case.slope_error, case.slope + 1.96 * case.slope_error),
+            mean=told.slope,
+            ci95=(told.slope - 1.96 * told.slope_error, told.slope + 1.96 * told.slope_error),
             meaning="log-odds of clicks on those predicted; 1: as sure as it may be",
         ),
+        "click_ratio": _shown(told.click_ratio, "Clicks, predicted over observed", "test users; 1 is right"),
+        "conversion_ratio": _shown(told.conversion_ratio, "Conversions, predicted over observed", "the same"),
+        "value_ratio": _shown(told.value_ratio, "Value, predicted over observed", "the same, by campaigns' worths"),
     }
-    headline = f"Clicks are told with an AUC of {auc[0]:.3f}, {ahead.value:+.3f} over own click share."
+    headline = "No click of test users tells how well clicks are told."
+    if told.auc is not None and told.lead is not None:
+        headline = (
+            f"Clicks are told with an AUC of {told.auc.value:.3f}, {told.lead.value:+.4f} over own click share on "
+            "the same channel."
+        )
     if case.blocks:
         own, over = per_cost(case.blocks, RESPONSE), lead(case.blocks, LOG)
         shown |= {

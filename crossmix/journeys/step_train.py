@@ -36,7 +36,7 @@ def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrain
 
     response, curve = fit(
         ready.table, ready.scaler, ready.learn, ready.validate, settings,
-        work=work / "response", tell=told("response"),
+        part_U=ready.part_U, work=work / "response", tell=told("response"),
     )  # fmt: skip
     mtorl, other = learn(
         lambda: stored.make_mtorl(response.layout, settings), ready.table, ready.learn, ready.validate,

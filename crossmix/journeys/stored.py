@@ -17,7 +17,9 @@ from crossmix.journeys.head import Head
 from crossmix.journeys.layout import Layout
 from crossmix.journeys.log import JourneyError
 from crossmix.journeys.mtorl import Mtorl
-from crossmix.journeys.response import Net, Response
+from crossmix.journeys.net import Net
+from crossmix.journeys.own import Own
+from crossmix.journeys.response import Response
 from crossmix.journeys.settings import Journeys
 from crossmix.journeys.windows import Scaler
 
@@ -28,6 +30,7 @@ def save(response: Response, mtorl: Mtorl, folder: Path) -> Path:
     """Write journeys.json and journeys.safetensors; the latter's path."""
     heads = (*response.heads, *response.prior)
     tensors = {f"net.{name}": one for name, one in response.net.state_dict().items()}
+    tensors |= {f"own.{name}": one for name, one in response.own.state_dict().items()}
     tensors |= {f"mtorl.{name}": one for name, one in mtorl.state_dict().items()}
     arrays = {
         "mean": response.scaler.mean_F,
@@ -54,8 +57,9 @@ def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
         told = json.loads((folder / HEADER).read_text())
         tensors = load_tensors(folder / TENSORS)
         layout = Layout.from_dict(told["layout"])
-        net = Net(layout.size, len(layout.channels), settings, (0.5, 0.5))
+        net, own = Net(layout, settings, (0.0, 0.0)), Own(layout)
         net.load_state_dict(_part(tensors, "net."))
+        own.load_state_dict(_part(tensors, "own."))
         mtorl = make_mtorl(layout, settings)
         mtorl.load_state_dict(_part(tensors, "mtorl."))
         click, conversion, *prior = (
@@ -66,7 +70,7 @@ def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise JourneyError(f"{folder / TENSORS}: cannot be read with these settings ({error}); train anew") from None
     response = Response(
-        net.eval(), layout, scaler, int(told["window"]), (click, conversion), (prior[0], prior[1]), otherwise_C
+        net.eval(), own, layout, scaler, int(told["window"]), (click, conversion), (prior[0], prior[1]), otherwise_C
     )
     return response, mtorl.eval()
 

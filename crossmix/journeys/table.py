@@ -34,6 +34,8 @@ class Batch:
     """Of the exposure after it, 0 or 1."""
     next_gain_BTG: Tensor
     """Of the exposure after it: clicked, converted, price paid."""
+    offset_BT: Tensor
+    """Log-odds of its click that are known already, on its channel; 0 where the table has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Table:
     """Scaled, with a row of zeros at the end for what is padded."""
     next_channel_R: Tensor
     next_gain_RG: Tensor
+    offset_R: Tensor | None = None
+    """Log-odds of a click at the exposure after each step that are known already, with a 0 at the end."""
 
     @property
     def channels(self) -> int:
@@ -65,6 +69,7 @@ class Table:
             next_channel_BT=self.next_channel_R[row_BT],
             next_click_BT=gain_BTG[..., 0],
             next_gain_BTG=gain_BTG,
+            offset_BT=torch.zeros(row_BT.shape) if self.offset_R is None else self.offset_R[row_BT],
         )
 
     def next_channel(self, row_S: Ints) -> Ints:

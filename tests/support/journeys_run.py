@@ -44,7 +44,7 @@ def learned(encoder: str = "gru") -> Learned:
     log, tired_UC = play_log(world, USERS * EXPOSURES, 40.0, np.random.default_rng(6))
     settings = of_encoder(encoder)
     ready = prepare(log, np.random.default_rng(7).choice(3, USERS, p=[0.6, 0.2, 0.2]), settings)
-    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings)
+    response, _ = fit(ready.table, ready.scaler, ready.learn, ready.validate, settings, part_U=ready.part_U)
     return Learned(world, log, tired_UC, ready, response)
 
 

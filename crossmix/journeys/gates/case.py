@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from crossmix.config.journeys import Journeys
+from crossmix.journeys.calibration import Told as Response
 from crossmix.journeys.campaign import Campaign
 from crossmix.journeys.gates.played import Block
 from crossmix.journeys.logged import Logged
@@ -43,13 +44,8 @@ class Case:
     """MTORL's negative log-likelihood of the next channel less the cache mixture's, nats a step."""
     told: Told
     """Whether there is anything to imitate."""
-    clicks: int
-    """Of test users, after another exposure."""
-    auc_lead: Figure
-    """AUC of the click at the channel that the log took, less that of own click share."""
-    slope: float
-    slope_error: float
-    """Calibration slope of clicks on test users, with its standard error."""
+    response: Response
+    """How clicks, conversions and value are told on test users."""
     blocks: tuple[Block, ...]
     """Groups of test users that played in a planted world; empty where no world is known."""
     paced: Mapping[str, Campaign]

@@ -1,29 +1,73 @@
-"""Clicks are told better than by own click share, and as surely as they come."""
+"""Clicks are told better than by own click share on their channel, and clicks, conversions and value as they come.
+
+Of every row an interval decides: surely off fails; so wide that nothing can be told is insufficient data.
+"""
 
 from __future__ import annotations
 
+import math
+
 from crossmix.journeys.gates.case import CRITERIA, Case, Rows
-from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion
+from crossmix.journeys.head import Z95
+from crossmix.journeys.score import Figure
+from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
 
 
 def response(case: Case) -> Rows:
-    """AUC lead with its interval by user; calibration slope give or take twice its error."""
-    (least, most), needed = case.settings.gates.slope, case.settings.gates.clicks
+    """AUC lead with its interval by user; calibration slope give or take twice its error; predicted over observed."""
+    yield from _clicks(case)
+    told = case.response
+    for name, found, what in (
+        ("clicks", told.click_ratio, "clicks"),
+        ("conversions", told.conversion_ratio, "conversions"),
+        ("value", told.value_ratio, "value, by each campaign's worth of a conversion"),
+    ):
+        count = (told.clicks, "clicks") if name == "clicks" else (told.conversions, "conversions")
+        yield _in_the_large(case, f"journey.response.{name}", found, what, *count)
+
+
+def _clicks(case: Case) -> Rows:
+    (least, most), needed, told = case.settings.gates.slope, case.settings.gates.clicks, case.response
     above, within = "95 % interval above 0", f"{least:g} to {most:g}, give or take 2 errors"
-    if case.clicks < needed:
-        lacks = f"{case.clicks:,} clicks of test users after another exposure; {needed:,} are needed"
+    lead, own, reference = told.lead, told.own_auc, told.reference_auc
+    if told.clicks < needed or lead is None or own is None or reference is None:
+        lacks = f"{told.clicks:,} clicks of test users after another exposure; {needed:,} are needed"
         yield case.gate("journey.response.auc", None, above, INSUFFICIENT, lacks)
         yield case.gate("journey.response.slope", None, within, INSUFFICIENT, lacks)
         return
-    found = case.auc_lead
     detail = (
-        f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}] of AUC over own click share, {case.clicks:,} clicks"
+        f"{lead.value:+.4f} [{lead.low:+.4f}, {lead.high:+.4f}] of AUC over own click share with an intercept for the "
+        f"channel ({reference.value:.4f}; without the channel {own.value:.4f}), {told.clicks:,} clicks"
     )
-    yield case.gate("journey.response.auc", found.value, above, PASS if found.low > 0 else FAIL, detail)
-    room = 2 * case.slope_error
-    verdict = PASS if least - room <= case.slope <= most + room else FAIL
-    detail = f"log-odds of clicks on those predicted, standard error {case.slope_error:.3f}; 1: as sure as it may be"
-    yield case.gate("journey.response.slope", case.slope, within, verdict, detail)
+    yield case.gate("journey.response.auc", lead.value, above, PASS if lead.low > 0 else FAIL, detail)
+    room = 2 * told.slope_error
+    verdict = PASS if least - room <= told.slope <= most + room else FAIL
+    detail = f"log-odds of clicks on those predicted, standard error {told.slope_error:.3f}; 1: as sure as it may be"
+    yield case.gate("journey.response.slope", told.slope, within, verdict, detail)
+
+
+def _in_the_large(case: Case, name: str, found: Figure | None, what: str, count: int, of: str) -> Gate:
+    """Predicted over observed: off where the interval lies outside the band, unknown where it is too wide."""
+    (least, most), widest = case.settings.gates.ratio, case.settings.gates.widest
+    within = f"{least:g} to {most:g}, give or take the 95 % interval"
+    half = math.inf if found is None else (found.high - found.low) / 2
+    if found is not None and (found.low > most or found.high < least):
+        detail = f"predicted over observed {what} {_shown(found)}, {count:,} {of} of test users"
+        return case.gate(name, found.value, within, FAIL, detail)
+    if found is None or not half <= widest:
+        needed = math.ceil((Z95 / widest) ** 2)
+        if found is not None and math.isfinite(half):
+            needed = max(needed, math.ceil(count * (half / widest) ** 2))
+        missing = f"some {max(needed - count, 1):,} {of} are missing for an interval of +- {widest:g}"
+        known = "" if found is None else f"; so far {_shown(found)}"
+        lacks = f"{count:,} {of} of test users do not tell predicted over observed {what}; {missing}{known}"
+        return case.gate(name, None, within, INSUFFICIENT, lacks)
+    detail = f"predicted over observed {what} {_shown(found)}, {count:,} {of} of test users"
+    return case.gate(name, found.value, within, PASS, detail)
+
+
+def _shown(found: Figure) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 CRITERIA.register(Criterion(name="journey.response", judge=response))

@@ -17,7 +17,8 @@ from crossmix.journeys.allocate import AllocationError
 from crossmix.journeys.answer import Answer, Prices
 from crossmix.journeys.log import JourneyError
 from crossmix.journeys.measured import of_users, served_at
-from crossmix.journeys.response import HEADS, Net, fit
+from crossmix.journeys.net import HEADS, Net
+from crossmix.journeys.response import fit
 from crossmix.journeys.windows import TEST
 from tests.support.journeys_run import SETTINGS, learned, mtorl, of_encoder
 
@@ -64,9 +65,15 @@ def test_without_anything_to_learn_it_says_so() -> None:
     ready = learned().ready
     table = replace(ready.table, next_gain_RG=ready.table.next_gain_RG * 0)
     with pytest.raises(JourneyError, match="clicked"):
-        fit(table, ready.scaler, ready.learn, ready.validate, SETTINGS)
+        fit(table, ready.scaler, ready.learn, ready.validate, SETTINGS, part_U=ready.part_U)
+    none = np.array([], dtype=np.int64)
     with pytest.raises(JourneyError, match="two exposures"):
-        fit(ready.table, ready.scaler, ready.learn, ready.validate.where(np.array([], dtype=np.int64)), SETTINGS)
+        fit(ready.table, ready.scaler, ready.learn, ready.validate.where(none), SETTINGS, part_U=ready.part_U)
+    user_N = ready.events.user_R[ready.learn.row_NT[:, 0]]
+    clicked_N = (ready.table.next_gain_RG[ready.learn.row_NT, 0].numpy() * ready.learn.scored_NT).any(1)
+    one = ready.learn.where(user_N == user_N[clicked_N][0])
+    with pytest.raises(JourneyError, match="user_id: 1 training users"):
+        fit(ready.table, ready.scaler, one, ready.validate, SETTINGS, part_U=ready.part_U)
 
 
 def test_a_training_that_was_killed_ends_as_if_nothing_had_happened(
@@ -77,7 +84,7 @@ def test_a_training_that_was_killed_ends_as_if_nothing_had_happened(
     settings = replace(SETTINGS.learning, epochs=3)
 
     def build() -> Net:
-        return Net(ready.table.layout.size, ready.table.channels, SETTINGS, (0.1, 0.2))
+        return Net(ready.table.layout, SETTINGS, (-2.0, -1.0))
 
     whole, curve = learn.train(build, ready.table, part, ready.validate, settings)
     told: list[int] = []
@@ -147,3 +154,21 @@ def test_prices_take_a_question_s_costs_and_refuse_what_is_none(bundle: bundled.
     for wrong in (float("nan"), -1.0, True):
         with pytest.raises(AllocationError, match=f"costs.{name}"):
             PRICES.costing({name: wrong}, bundle.channels)
+
+
+def test_users_with_a_single_exposure_tell_the_rates_of_first_exposures() -> None:
+    """Users of one exposure have no window; 400 of them that all clicked double the prior."""
+    one = learned()
+    ready, log = one.ready, one.log
+    alone = np.array([], dtype=np.int64) if not len(log) else np.flatnonzero(np.bincount(log.user_R) == 1)
+    single = np.isin(log.user_R, alone) & (ready.part_U != TEST)[log.user_R]
+    assert single.sum() > 5
+    clicked = replace(log, clicked_R=log.clicked_R | single)
+    few = replace(SETTINGS, learning=replace(SETTINGS.learning, epochs=1))
+    rates = []
+    for events in (replace(log, clicked_R=log.clicked_R & ~single), clicked):
+        table = replace(ready.table, events=events)
+        fitted, _ = fit(table, ready.scaler, ready.learn, ready.validate, few, part_U=ready.part_U)
+        empty = replace(log.rows(np.array([], dtype=np.int64)), users=("nobody",))
+        rates.append(float(fitted.answer(empty).click_UC.mean()))
+    assert rates[1] > rates[0] + 0.5 * single.sum() / len(ready.part_U)

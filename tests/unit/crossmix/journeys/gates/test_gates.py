@@ -11,6 +11,7 @@ from torch import Tensor
 
 from crossmix.journeys.answer import Answer
 from crossmix.journeys.bundled import Singles
+from crossmix.journeys.calibration import Told
 from crossmix.journeys.campaign import Campaign
 from crossmix.journeys.gates.case import Case, judged
 from crossmix.journeys.gates.played import Block, lead, student
@@ -22,7 +23,7 @@ from crossmix.journeys.score import Figure
 from crossmix.journeys.settings import Journeys, JourneysGates
 from crossmix.journeys.simulate import Played
 from crossmix.journeys.table import tabulate
-from crossmix.journeys.told import Told
+from crossmix.journeys.told import Told as Channels
 from crossmix.registered import declared
 from crossmix.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Gate, passed
 from tests.support.journeys_run import learned
@@ -50,6 +51,22 @@ def _logged(log: float = 1.0, response: float = 3.0, eq17: float = 1.2, own: flo
     return Logged(exposures=5_000, log=Figure(log, log - 0.05, log + 0.05), policies=policies)
 
 
+TOLD = Told(
+    clicks=5_000,
+    conversions=900,
+    auc=Figure(0.70, 0.69, 0.71),
+    own_auc=Figure(0.67, 0.66, 0.68),
+    reference_auc=Figure(0.69, 0.68, 0.70),
+    lead=Figure(0.01, 0.005, 0.015),
+    slope=1.02,
+    slope_error=0.02,
+    conversion_slope=1.1,
+    conversion_slope_error=0.1,
+    click_ratio=Figure(1.01, 0.97, 1.05),
+    conversion_ratio=Figure(0.98, 0.90, 1.06),
+    value_ratio=Figure(1.04, 0.93, 1.15),
+)
+
 GOOD = Case(
     settings=Journeys(),
     learned=frozenset({1, 2, 3}),
@@ -58,11 +75,8 @@ GOOD = Case(
     held_out=frozenset({4, 5, 6, 7}),
     leak=0.0,
     imitation=Figure(-0.05, -0.07, -0.03),
-    told=Told(1_000, 0.7, 0.4, 0.3, 0.5),
-    clicks=5_000,
-    auc_lead=Figure(0.01, 0.005, 0.015),
-    slope=1.02,
-    slope_error=0.02,
+    told=Channels(1_000, 0.7, 0.4, 0.3, 0.5),
+    response=TOLD,
     blocks=(_block(3.0), _block(3.3), _block(2.8)),
     paced={"c": Campaign(budget=10.0, spend=9.8, expected=9.7, exposures=50)},
     logged=None,
@@ -93,8 +107,11 @@ def test_what_is_sound_passes_every_gate() -> None:
         ("journey.apart", {"stopped": frozenset({1, 5})}),
         ("journey.apart", {"held_out": frozenset({1, 4, 5, 6, 7})}),
         ("journey.imitation", {"imitation": Figure(-0.01, -0.03, 0.01)}),
-        ("journey.response.auc", {"auc_lead": Figure(0.002, -0.001, 0.005)}),
-        ("journey.response.slope", {"slope": 0.8}),
+        ("journey.response.auc", {"response": replace(TOLD, lead=Figure(0.002, -0.001, 0.005))}),
+        ("journey.response.slope", {"response": replace(TOLD, slope=0.8)}),
+        ("journey.response.clicks", {"response": replace(TOLD, click_ratio=Figure(1.2, 1.15, 1.25))}),
+        ("journey.response.conversions", {"response": replace(TOLD, conversion_ratio=Figure(0.7, 0.62, 0.78))}),
+        ("journey.response.value", {"response": replace(TOLD, value_ratio=Figure(1.9, 1.2, 2.6))}),
         ("journey.value.log", {"blocks": (_block(1.1, 1.0, 0.2), _block(0.9, 1.0, 0.2), _block(1.0, 1.0, 0.2))}),
         ("journey.value.eq17", {"blocks": (_block(1.3, 0.2), _block(1.1, 0.2), _block(1.2, 0.2))}),
         (
@@ -174,7 +191,7 @@ def test_propensities_that_hold_little_of_the_choice_are_too_few() -> None:
 
 
 def test_where_the_channel_is_independent_of_the_journey_imitation_is_told_and_not_asked() -> None:
-    case = replace(GOOD, imitation=Figure(0.0, -0.001, 0.001), told=Told(1_000, 0.15, 0.0, -0.001, 0.001))
+    case = replace(GOOD, imitation=Figure(0.0, -0.001, 0.001), told=Channels(1_000, 0.15, 0.0, -0.001, 0.001))
     gate = verdicts(case)["journey.imitation"]
     assert (gate.verdict, gate.value) == (NOT_APPLICABLE, 0.0)
     assert "independent" in gate.detail
@@ -182,8 +199,20 @@ def test_where_the_channel_is_independent_of_the_journey_imitation_is_told_and_n
 
 
 def test_a_few_clicks_are_too_few() -> None:
-    found = verdicts(replace(GOOD, clicks=199))
+    found = verdicts(replace(GOOD, response=replace(TOLD, clicks=199)))
     assert {found[name].verdict for name in ("journey.response.auc", "journey.response.slope")} == {INSUFFICIENT}
+
+
+def test_a_few_conversions_are_too_few_and_the_gate_says_how_many_are_missing() -> None:
+    """An interval of +- 0.5 by 40 conversions is one of +- 0.25 by 160; without any it takes (1.96 / 0.25)^2 = 62."""
+    for ratio, count, missing in ((Figure(1.2, 0.7, 1.7), 40, "120 conversions"), (None, 0, "62 conversions")):
+        case = replace(GOOD, response=replace(TOLD, conversions=count, conversion_ratio=ratio, value_ratio=None))
+        found = verdicts(case)
+        for name in ("journey.response.conversions", "journey.response.value"):
+            assert (found[name].verdict, found[name].value) == (INSUFFICIENT, None)
+            assert "are missing" in found[name].detail
+        assert f"some {missing} are missing" in found["journey.response.conversions"].detail
+        assert not passed(judged(case))
 
 
 def test_leads_are_paired_by_block() -> None:
