@@ -50,6 +50,11 @@ class Line:
     law: tuple[float, float, float]
     """The drift's parameters, as `START`."""
 
+    @property
+    def around(self) -> float:
+        """Variance of the series around its columns: drift and own noise, without the noise given."""
+        return self.deviation**2 + self.own
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

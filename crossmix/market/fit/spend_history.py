@@ -9,6 +9,9 @@ Around the usual spend of a cell, with u = ln S less its mean, three series are 
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
     ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
 
+The first line is that of the logarithm's mean. A cycle's mean impressions are exp(sigma^2 / 2) times as many, sigma^2 the
+variance of drift and of a cycle's own noise (Duan 1983 on retransformation); counts are fitted by their mean as it is.
+
 All three on the money, which is what is decided: wherever returns diminish, in price, in clicks or in conversions, the
 sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds a price
 curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.fading`), with errors of the whole.
@@ -131,6 +134,8 @@ def fit(
     level, slope, bend = {}, {}, {}
     for name, line in lines.items():
         slope[name], bend[name], level[name] = _pooled_line(name, line, history, u_CP)
+    logarithm, variance = level["impressions"]
+    level["impressions"] = logarithm + 0.5 * lines["impressions"].around, variance
     level["value"] = _value(totals, history)
     return _described(settings, history, u_CP, lines, level, slope, bend)
 
