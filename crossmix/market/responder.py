@@ -33,14 +33,14 @@ class MarketResponder:
     def __init__(self, market: Market, campaign: str, seed: int = 0) -> None:
         slot, exact = market.campaigns.index(campaign), doubled(market)
         found = drawn(exact, slot, DRAWS, torch.Generator().manual_seed(seed))
-        self.fitted = nominal(exact, torch.tensor([slot]))
-        self.drawn = moved(self.fitted, found)
+        self.conditions = nominal(exact, torch.tensor([slot]))
+        self.drawn = moved(self.conditions, found)
         self.common_NF = found.common_NF
 
     def __call__(self, share_P: NDArray[Any], budget: float) -> Response:
         """Revenue, currency, and marginal ROI of each platform at `share_P` (P,) of `budget`."""
         budget_P = torch.as_tensor(np.asarray(share_P, float) * budget)
-        revenue_1P, slope_1P = marginal(self.fitted, budget_P[None])
+        revenue_1P, slope_1P = marginal(self.conditions, budget_P[None])
         revenue_NP, slope_NP = marginal(self.drawn, budget_P.expand(DRAWS, -1))
         off_NP = revenue_NP - revenue_NP.mean(0)
         return Response(
