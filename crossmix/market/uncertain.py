@@ -1,8 +1,8 @@
 """The fitted parameters drawn around what was fitted: one law for every interval that a market gives.
 
 Requests and value are lognormal with the fitted mean and error, click and conversion rates normal in the logit, the
-rest normal and cut at 0. They are independent, but for the elasticities and bends of a campaign's platforms, which are
-pooled and share a part of their errors (`Market.shared`). Where the response was fitted as a whole (`crossmix.fading`),
+rest normal and cut at 0. They are independent, but for what is pooled over a campaign's platforms, levels, elasticities
+and bends, which share a part of their errors (`Market.shared`). Where the response was fitted as a whole (`crossmix.fading`),
 requests and saturation are held: what is unknown of them is in the errors of elasticity and bend, and the price's level
 is drawn too.
 

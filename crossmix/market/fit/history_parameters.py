@@ -19,8 +19,6 @@ from crossmix.market.fit.regression import Line
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Pair = tuple[Array, Array]
-"""Mean and variance, (C, P) each."""
 
 REACH = 3.0
 """The price curve reaches so many times the campaign's spend."""
@@ -66,7 +64,7 @@ class Aggregate:
     untried: Mask
     """Cells without delivery."""
     shared: dict[str, Array]
-    """Part of the variance of elasticity and bend that a campaign's platforms have in common, (C,) each."""
+    """Part of the variance of a parameter's errors that a campaign's platforms have in common, (C,) each."""
 
 
 def described(
@@ -74,7 +72,7 @@ def described(
     history: History,
     u_CP: Array,
     lines: Mapping[str, Line],
-    level: Mapping[str, Pair],
+    level: Mapping[str, Pooled],
     slope: Mapping[str, Pooled],
     bend: Mapping[str, Pooled],
 ) -> Aggregate:
@@ -117,14 +115,21 @@ def described(
         price_multiplier=np.exp(-drift / gain),
         price_noise=noise / gain**2,
         untried=~history.tried,
-        shared={"elasticity": _shared(slope), "bend": _shared(bend)},
+        shared={
+            "elasticity": _shared(*slope.values()),
+            "bend": _shared(*bend.values()),
+            "price_level": _shared(level["impressions"]),
+            "ctr": _shared(level["clicks"]),
+            "cvr": _shared(level["conversions"]),
+            "value": _shared(level["value"]),
+        },
     )
 
 
-def _shared(coefficients: Mapping[str, Pooled]) -> Array:
-    """Correlation of the errors of a sum between a campaign's platforms, (C,)."""
-    between = sum(one.between for one in coefficients.values())
-    own = sum(one.variance.mean(1) for one in coefficients.values())
+def _shared(*terms: Pooled) -> Array:
+    """Correlation of the errors of a sum of terms between a campaign's platforms, (C,)."""
+    between = sum(one.between for one in terms)
+    own = sum(one.variance.mean(1) for one in terms)
     return np.asarray(between / own).clip(0.0, 1.0)
 
 

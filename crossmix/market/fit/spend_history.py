@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.config import Market
-from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, Pair, described
+from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, described
 from crossmix.market.fit.history_series import History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.regression import Line
@@ -71,13 +71,13 @@ def fit(
     level, slope, bend = {}, {}, {}
     for name, line in lines.items():
         slope[name], bend[name], level[name] = _pooled_line(name, line, history, u_CP)
-    logarithm, variance = level["impressions"]
-    level["impressions"] = logarithm + 0.5 * lines["impressions"].around, variance
+    logarithm = level["impressions"]
+    level["impressions"] = logarithm._replace(mean=logarithm.mean + 0.5 * lines["impressions"].around)
     level["value"] = _value(totals, history)
     return described(settings, history, u_CP, lines, level, slope, bend)
 
 
-def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[Pooled, Pooled, Pair]:
+def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[Pooled, Pooled, Pooled]:
     """Slope, bend and level of one series, pooled; levels at the cell's usual spend."""
     tried = history.tried
     beta, covariance = line.beta_KR, line.covariance_KRR
@@ -96,10 +96,8 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
     common = (u_CP * tried).sum(0) / np.maximum(tried.sum(0), 1) - u_CP
     common = np.where(tried, common, 0.0)
     moved = level.reshape(tried.shape) + slope[0] * common
-    mean, left, _ = pooled(
-        moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried)
-    )
-    return slope, bend, (mean - slope[0] * common, left)
+    found = pooled(moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried))
+    return slope, bend, found._replace(mean=found.mean - slope[0] * common)
 
 
 def _centred(spread: Spread, figure_CP: Array, tried_CP: Mask) -> Spread:
@@ -108,7 +106,7 @@ def _centred(spread: Spread, figure_CP: Array, tried_CP: Mask) -> Spread:
     return Spread(mean, spread.mean_sd, spread.platform, spread.campaign, spread.own)
 
 
-def _value(totals: Mapping[str, Array], history: History) -> Pair:
+def _value(totals: Mapping[str, Array], history: History) -> Pooled:
     """ln of revenue per conversion."""
     from crossmix.market.fit.estimators import value_of_totals
 
@@ -119,8 +117,7 @@ def _value(totals: Mapping[str, Array], history: History) -> Pair:
     known = (n > 0) & (revenue > 0)
     log = np.log(np.where(known, revenue, 1.0) / np.where(known, n, 1.0))
     variance = np.where(known, np.maximum(cv, 0.1) ** 2 / np.maximum(n, 1), np.inf)
-    mean, left, _ = pooled(log, variance, _centred(LEVEL["value"], log, known))
-    return mean, left
+    return pooled(log, variance, _centred(LEVEL["value"], log, known))
 
 
 __all__ = ["Aggregate", "fit"]

@@ -177,6 +177,27 @@ def test_the_level_is_the_mean_of_what_wanders_not_its_median() -> None:
     assert found.price == pytest.approx(usual / (100 * usual), rel=0.1)
 
 
+def test_platforms_share_the_error_of_what_their_campaign_converts() -> None:
+    """Twelve small campaigns, each of which converts alike everywhere: one error of a campaign is that of all its cells."""
+    rng = np.random.default_rng(5112)
+    spend = 50 * np.exp(0.3 * rng.standard_normal((90, 12, 4)))
+    converts = 0.04 * np.exp(0.4 * rng.standard_normal((12, 1)))
+    clicks = rng.poisson(0.5 * spend)
+    table = {"spend": spend, "impressions": 100.0 * spend, "clicks": clicks}
+    table |= {"conversions": rng.binomial(clicks, converts), "revenue": np.zeros_like(spend)}
+    table["revenue"] = 50.0 * table["conversions"]
+    found = spend_history.fit(Settings(), table, np.ones(90, bool), None)
+    off = np.log(found.cvr[0] / converts)
+    told = found.cvr[1] / found.cvr[0]
+    assert (found.shared["cvr"] > 0.3).all()
+    # The campaigns' mean errors: what is told of them, and what errors apart would be.
+    part = found.shared["cvr"][:, None]
+    means = float(((off.mean(1) ** 2) / (told**2 * (part + (1 - part) / 4)).mean(1)).mean())
+    assert 0.3 < means < 2.2  # twelve squares of standard normal numbers over twelve: 95 % lie between these
+    one = spend_history.fit(Settings(), {k: v[:, :1] for k, v in table.items()}, np.ones(90, bool), None)
+    assert float(one.shared["cvr"][0]) < 0.1, "of one campaign alone each platform tells its own level"
+
+
 def test_conversions_that_come_later_do_not_look_like_fading() -> None:
     world = planted()
     table = history(world, 182, 5106, wandering=0.5)
