@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -35,8 +36,8 @@ FACTORS = (0.5, 1.0, 2.0)
 STEEP = (0.02, 0.98)
 """Elasticities that a log-log regression is let have, so that its best split is inside."""
 PYMC = "pymc_marketing"
-SLOW = 900
-"""Seconds that PyMC-Marketing is given for a history."""
+SLOW = 2400.0
+"""Seconds of the clock that PyMC-Marketing is given for a history, where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +192,12 @@ def pymc_command(python: Path | None) -> tuple[list[str] | None, str]:
     ], "PyMC-Marketing: default MMM"
 
 
-def pymc(command: list[str], world: World, folder: Path) -> Array:
-    """PyMC-Marketing's split, (C, P): campaigns on platforms are its channels, today's budget of each campaign is split
-    by the curves that it fits.
+def pymc(command: list[str], world: World, folder: Path, longest: float = SLOW) -> tuple[Array, float]:
+    """PyMC-Marketing's split, (C, P), and its processor time, seconds: campaigns on platforms are its channels, today's
+    budget of each campaign is split by the curves that it fits.
+
+    Args:
+        longest: seconds of the clock after which it is stopped.
 
     Raises:
         CalledProcessError, TimeoutExpired: it did not answer.
@@ -207,20 +211,22 @@ def pymc(command: list[str], world: World, folder: Path) -> Array:
     source, answer = folder / "channels.csv", folder / "curves.json"
     wide.reset_index().to_csv(source, index=False)
     most = 4 * world.today_CP.sum() * world.days_per_row
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [*command, str(source), str(answer), str(most)],
         check=True,
-        timeout=SLOW,
+        timeout=longest,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = json.loads(answer.read_text())
     grid = np.array(told["spend"]) / world.days_per_row
     split_CP = np.zeros_like(world.today_CP)
     for c, budget in enumerate(world.today_CP.sum(1)):
         curve = {p: np.array(told["revenue"][name]) for (at, p), name in channel.items() if at == c}
         split_CP[c] = best(_read_off(grid, curve), float(budget), np.where(world.tried_CP[c], budget, 0.0))
-    return split_CP
+    return split_CP, ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
 
 def _read_off(grid: Array, curve: dict[int, Array]) -> Callable[[Array], Array]:

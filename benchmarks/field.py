@@ -42,7 +42,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks._field_answers import Answer, log_log, product, pymc, pymc_command
+from benchmarks._field_answers import SLOW, Answer, log_log, product, pymc, pymc_command
 from benchmarks._field_responses import Array
 from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, SIXTY, World, world
 from benchmarks._machine import machine
@@ -59,15 +59,18 @@ LOST, WORTH, FOUND = 0.05, 0.05, 0.8
 """Wanted: of the accepted changes at most `LOST` lose; where the best split earns more than today's by `WORTH` at
 least, `FOUND` at least are accepted."""
 SHORT = ("plain", "hill-56-days")
+SLOWER = "PyMC-Marketing, cpu s"
+"""Name of its processor time in results, seconds a history."""
 WHO = ("recommended", "today", "log-log", "PyMC-Marketing")
 
 
-def history(name: tuple[str, int], command: list[str] | None = None) -> dict[str, Any]:
+def history(name: tuple[str, int], command: list[str] | None = None, longest: float = SLOW) -> dict[str, Any]:
     """One world played, as plain data.
 
     Args:
         name: kind and seed.
         command: starts PyMC-Marketing; `None`: left out.
+        longest: seconds of the clock that it is given.
     """
     torch.set_num_threads(1)
     made = world(*name)
@@ -91,7 +94,7 @@ def history(name: tuple[str, int], command: list[str] | None = None) -> dict[str
             }
         if command is not None:
             try:
-                splits["PyMC-Marketing"] = pymc(command, made, folder)
+                splits["PyMC-Marketing"], result[SLOWER] = pymc(command, made, folder, longest)
             except (subprocess.SubprocessError, OSError) as error:
                 result["PyMC-Marketing failed"] = str(error)
     result["regret"] = {who: _regret(made, split, probe) for who, split in splits.items()}
@@ -157,6 +160,7 @@ def measure(
     command: list[str] | None,
     told: str,
     *,
+    longest: float = SLOW,
     jobs: int = 1,
     kept: Path | None = None,
 ) -> dict[str, Any]:
@@ -164,6 +168,7 @@ def measure(
 
     Args:
         command, told: how PyMC-Marketing is started, if it is, and a sentence about it (`pymc_command`).
+        longest: seconds of the clock that it is given for a history.
         jobs: processes at once.
         kept: file of what is finished already, which is gone on from.
     """
@@ -172,7 +177,7 @@ def measure(
     resumed = Resumed(kept, of)
     names = [(kind, seed) for seed in seeds for kind in kinds]
     open_ones = [name for name in names if _key(name) not in resumed.parts]
-    play = partial(history, command=command)
+    play = partial(history, command=command, longest=longest)
     if jobs == 1:
         for name in open_ones:
             resumed.part(_key(name), lambda name=name: play(name))  # type: ignore[misc]
@@ -222,6 +227,7 @@ def of_kind(kind: str, histories: list[dict[str, Any]]) -> dict[str, Any]:
         "coverage": coverage(histories, None),
         "cpu s": _mean(seconds),
         "longest, cpu s": max(seconds, default=None),
+        SLOWER: _mean([one[SLOWER] for one in histories if SLOWER in one]),
         "wanted, cpu s": LONGEST.get(kind, USUAL),
     }
 
@@ -325,6 +331,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="worlds of each kind (20)")
     parser.add_argument("--seed", type=int, help="the first of them; without it new ones at each call")
     parser.add_argument("--pymc", type=Path, help="a Python interpreter that has pymc-marketing; without it this one")
+    parser.add_argument(
+        "--pymc-seconds", type=float, default=SLOW, help=f"of the clock that it is given for a history ({SLOW:g})"
+    )
     parser.add_argument("--no-pymc", action="store_true", help="leave PyMC-Marketing out: it takes minutes a history")
     parser.add_argument("--jobs", type=int, default=1, help="histories at once, a process each (1)")
     parser.add_argument("--resume", type=Path, help="file that every finished history is kept in, and taken from")
@@ -336,7 +345,7 @@ def main() -> None:
         command, told = None, "PyMC-Marketing: left out, as asked"
     first = secrets.randbelow(10**6) * 1000 if given.seed is None else given.seed
     seeds = range(first, first + (1 if given.short else given.seeds))
-    result = measure(kinds, seeds, command, told, jobs=given.jobs, kept=given.resume)
+    result = measure(kinds, seeds, command, told, longest=given.pymc_seconds, jobs=given.jobs, kept=given.resume)
     told_result = {name: part for name, part in result.items() if name != "histories"}  # those are in --resume's file
     print(json.dumps(told_result, indent=1) if given.json else table(result))
 

@@ -132,8 +132,7 @@ def explain(
     static = asked(static_P, money)
     shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided)
     revenue = float(response.revenue_P.sum())
-    se = float(np.sqrt((response.revenue_se_P**2).sum())) if response.total_se is None else response.total_se
-    interval = interval_of(revenue, se)
+    interval = interval_of(revenue, response.total_se)
     return Allocation(
         campaign=campaign,
         budget=money,

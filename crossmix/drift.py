@@ -11,8 +11,8 @@ The belief about x is normal, N(m, V). With the innovation e = y - m and its var
     update    K = V / S,  m <- m + K e,  V <- (1 - K) V,  log-likelihood -(ln S + e^2 / S) / 2
     predict   m <- rho m,  V <- rho^2 V + sigma^2 (1 - rho^2)
 
-All functions are pure, batched and differentiable; `variance` is the stationary sigma^2. What a cycle shows as a count
-is linearised by the caller (extended Kalman filter), who gives innovation and variance.
+All functions are pure, batched and, but for `whitened`, differentiable; `variance` is the stationary sigma^2. What a
+cycle shows as a count is linearised by the caller (extended Kalman filter), who gives innovation and variance.
 
 What reads a *windowed mean* of past cycles instead of one cycle after the other is no Kalman filter: the base policy's
 tables (`crossmix.market.pacing`) hold its best linear filter, made from `factor_covariance` of the same law.
@@ -29,7 +29,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Numbers = TypeVar("Numbers", Tensor, npt.NDArray[np.float64])
+Array = npt.NDArray[np.float64]
+Numbers = TypeVar("Numbers", Tensor, Array)
 
 
 class Belief(NamedTuple):
@@ -145,6 +146,57 @@ def filtered(observed_T: Tensor, noise_T: Tensor, seen_T: Tensor, rho: Tensor, v
         means.append(belief.mean)
         variances.append(belief.variance)
     return Filtered(torch.stack(means), torch.stack(variances), torch.stack(aheads), torch.stack(likelihood).sum())
+
+
+class Whitened(NamedTuple):
+    """A filter's way through T cycles of K series, of which S columns each are asked at once."""
+
+    innovation_TKS: Array
+    """e; where the cycle was not seen it is of no use."""
+    whole_TK: Array
+    """S = V + R."""
+    mean_TKS: Array
+    """Given all up to the cycle, its own included."""
+    variance_TK: Array
+    ahead_TK: Array
+    """Variance before the cycle was seen."""
+
+    def smoothed(self, rho: float) -> Array:
+        """As `smoothed` of a `Filtered`, (T, K, S)."""
+        pull_TK = self.variance_TK[:-1] * rho / np.maximum(self.ahead_TK[1:], 1e-12)
+        smooth_TKS = self.mean_TKS.copy()
+        for t in range(len(smooth_TKS) - 2, -1, -1):
+            smooth_TKS[t] += pull_TK[t][:, None] * (smooth_TKS[t + 1] - rho * self.mean_TKS[t])
+        return smooth_TKS
+
+
+def whitened(
+    observed_TKS: Array, noise_TK: Array, seen_TK: npt.NDArray[np.bool_], rho: float, variance: float
+) -> Whitened:
+    """`filtered` without gradients, of several columns that share noise and gaps: for a fit that asks it often.
+
+    Args:
+        observed_TKS: any finite number where it was not seen.
+        rho, variance: of all series.
+    """
+    times, series, _ = observed_TKS.shape
+    ahead_TK, gain_TK, after_TK = np.empty((3, times, series))
+    shocked, believed = variance * (1 - rho**2), np.full(series, float(variance))
+    for t in range(times):
+        ahead_TK[t] = believed
+        gain_TK[t] = np.where(seen_TK[t], believed / (believed + noise_TK[t]), 0.0)
+        after_TK[t] = (1 - gain_TK[t]) * believed
+        believed = rho**2 * after_TK[t] + shocked
+    innovation_TKS, mean_TKS = np.empty_like(observed_TKS), np.empty_like(observed_TKS)
+    expected = np.zeros_like(observed_TKS[0])
+    for observed, gain, innovation, mean in zip(
+        observed_TKS, gain_TK[..., None], innovation_TKS, mean_TKS, strict=True
+    ):
+        np.subtract(observed, expected, out=innovation)
+        np.multiply(gain, innovation, out=mean)
+        mean += expected
+        expected = rho * mean
+    return Whitened(innovation_TKS, ahead_TK + noise_TK, mean_TKS, after_TK, ahead_TK)
 
 
 def smoothed(path: Filtered, rho: Tensor) -> Tensor:

@@ -3,7 +3,13 @@
 The closed form needs torch and some hundred draws of the fitted parameters (`crossmix.market.responder`); a bundle
 carries its values on a grid of amounts, so that a server answers from numpy in microseconds.
 
-Shapes: B batch, P platforms, K amounts of the grid.
+Platforms were fitted in part from each other, so that their errors are not independent. What they share is told as
+loadings: by how much a platform's revenue moves with each common standard normal number Z_f. With l_pf the covariance
+of revenue R_p and Z_f, the sum of all platforms has the variance (a factor model; Anderson 2003, section 14.2)
+
+    Var(sum_p R_p) = sum_p se_p^2 + sum_f ((sum_p l_pf)^2 - sum_p l_pf^2)
+
+Shapes: B batch, P platforms, K amounts of the grid, F errors in common.
 """
 
 from __future__ import annotations
@@ -27,6 +33,18 @@ requests."""
 BELIEF = (*FACTORS, "supply")
 """The factors, and what all requests would cost, currency."""
 QUANTITIES = ("revenue", "revenue_se", "marginal", "marginal_se")
+"""What a table holds of each platform and amount, before the loadings of the errors in common."""
+OWN = len(QUANTITIES)
+
+
+NOTHING = np.zeros((0, 0))
+"""Loadings where platforms share no errors."""
+
+
+def shared_variance(common_PF: Array) -> float:
+    """What errors in common add to the variance of the sum, currency^2; below 0 where platforms answer to them in
+    opposite directions."""
+    return float((common_PF.sum(0) ** 2).sum() - (common_PF**2).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +57,13 @@ class Response:
     marginal_P: Array
     """Marginal ROI: revenue of the next unit of money, currency per currency."""
     marginal_se_P: Array
-    total_se: float | None = None
-    """Standard error of the summed revenue; `None`: platforms were fitted apart, so their errors are independent."""
+    common_PF: Array = field(default_factory=lambda: NOTHING)
+    """Loadings of revenue on the errors in common, currency, (..., P, F); F = 0: platforms' errors are independent."""
+
+    @property
+    def total_se(self) -> float:
+        """Standard error of the revenue of all platforms, currency, of a single split."""
+        return math.sqrt(max(float((self.revenue_se_P**2).sum()) + shared_variance(self.common_PF), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,7 @@ class Belief:
             gain * usual.revenue_se_P,
             slope * usual.marginal_P,
             slope * usual.marginal_se_P,
+            gain[:, None] * usual.common_PF if usual.common_PF.size else NOTHING,
         )
 
     @property
@@ -96,7 +120,8 @@ class ResponseTable:
     amount_K: Array
     """Money of a platform's cycle, currency."""
     value_QPK: Array
-    """`QUANTITIES` of each platform at each amount."""
+    """`QUANTITIES` of each platform at each amount, then its loadings on the errors in common (files of before have
+    none)."""
     _row: Array = field(init=False, repr=False, compare=False)
     """A row per platform and knot: the quantities there, and their steps to the next knot."""
     _first: Array = field(init=False, repr=False, compare=False)
@@ -121,6 +146,7 @@ class ResponseTable:
         every_P = np.ones(platforms)
         responses = [responder(every_P, float(amount)) for amount in amount_K]
         rows = [[getattr(response, f"{name}_P") for response in responses] for name in QUANTITIES]
+        rows += [list(column) for column in zip(*(response.common_PF.T for response in responses), strict=True)]
         return cls(amount_K, np.asarray(rows, np.float64).transpose(0, 2, 1))
 
     def at(self, amount_BP: Array) -> Response:
@@ -133,9 +159,13 @@ class ResponseTable:
         knot = np.log(np.maximum(ratio, 1.0)) * ((most + 1) / math.log(last / first))
         left = np.minimum(knot.astype(np.int64), most)
         row = self._row.take(left + self._first, 0)
-        value = row[..., :4] + row[..., 4:] * np.minimum(knot - left, 1.0)[..., None]
-        value[..., :2] *= np.minimum(ratio, 1.0)[..., None]
-        return Response(value[..., 0], value[..., 1], value[..., 2], value[..., 3])
+        quantities = len(self.value_QPK)
+        value = row[..., :quantities] + row[..., quantities:] * np.minimum(knot - left, 1.0)[..., None]
+        part = np.minimum(ratio, 1.0)[..., None]
+        value[..., :2] *= part
+        if quantities == OWN:
+            return Response(value[..., 0], value[..., 1], value[..., 2], value[..., 3])
+        return Response(value[..., 0], value[..., 1], value[..., 2], value[..., 3], value[..., OWN:] * part)
 
     def __call__(self, share_P: Array, budget: float) -> Response:
         """The response to `share_P` (P,) of `budget`, currency."""

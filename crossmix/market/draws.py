@@ -14,7 +14,7 @@ from torch import Tensor
 
 from crossmix.market.conditions import Conditions, scaled
 from crossmix.market.model import Market
-from crossmix.market.uncertain import factors
+from crossmix.market.uncertain import Drawn, drawn
 
 
 def doubled(market: Market) -> Market:
@@ -56,6 +56,10 @@ def drawn_around(
         slot: the campaign's number.
         conditions: at the fitted parameters, (1, P).
     """
+    return moved(conditions, drawn(market, slot, draws, generator))
 
-    moved = scaled(spread(conditions, draws), **factors(market, slot, draws, generator))
-    return replace(moved, requests=moved.requests.clamp(min=1))
+
+def moved(conditions: Conditions, found: Drawn) -> Conditions:
+    """Conditions (1, P) at drawn parameters, (N, P)."""
+    rows = scaled(spread(conditions, len(found.common_NF)), **found.factor)
+    return replace(rows, requests=rows.requests.clamp(min=1))

@@ -1,8 +1,8 @@
 """The fitted parameters drawn around what was fitted: one law for every interval that a market gives.
 
 Requests and value are lognormal with the fitted mean and error, click and conversion rates normal in the logit, the
-rest normal and cut at 0. They are independent, but for the elasticities and bends of a campaign's platforms, which are
-pooled and share a part of their errors (`Market.shared`). Where the response was fitted as a whole (`crossmix.fading`),
+rest normal and cut at 0. They are independent, but for what is pooled over a campaign's platforms, levels, elasticities
+and bends, which share a part of their errors (`Market.shared`). Where the response was fitted as a whole (`crossmix.fading`),
 requests and saturation are held: what is unknown of them is in the errors of elasticity and bend, and the price's level
 is drawn too.
 
@@ -12,6 +12,7 @@ Shapes: N draws, P platforms.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,10 +23,20 @@ HELD = ("requests", "saturation")
 """Parameters that are not drawn where the response was fitted as a whole."""
 
 
-def factors(market: Market, slot: int, draws: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """What a draw of each uncertain table of `crossmix.market.conditions.Conditions` is of the fitted one, (N, P)."""
+class Drawn(NamedTuple):
+    """Draws of a campaign's parameters."""
+
+    factor: dict[str, Tensor]
+    """Of each uncertain table of `crossmix.market.conditions.Conditions`, over the fitted one, (N, P)."""
+    common_NF: Tensor
+    """The standard normal numbers of the errors that platforms have in common, one per parameter of `Market.shared`."""
+
+
+def drawn(market: Market, slot: int, draws: int, generator: torch.Generator) -> Drawn:
+    """Draws of the parameters of a campaign around the fitted ones."""
     whole_P = market.value["elasticity"][slot] > 0
     found: dict[str, Tensor] = {}
+    common = [torch.zeros(draws, 0, dtype=torch.float64)]
     for name, law in LAWS.items():
         value_P = market.value[name][slot]
         error_P = market.error[name][slot].nan_to_num(0.0, 0.0, 0.0)
@@ -34,12 +45,13 @@ def factors(market: Market, slot: int, draws: int, generator: torch.Generator) -
             part = market.shared[name][slot].double()
             z_N1 = torch.randn(draws, 1, generator=generator, dtype=torch.float64)
             z_NP = part.sqrt() * z_N1 + (1 - part).sqrt() * z_NP
-        drawn = (value_P > 0) & (error_P > 0)
+            common.append(z_N1)
+        uncertain = (value_P > 0) & (error_P > 0)
         if name in HELD:
-            drawn &= ~whole_P
+            uncertain &= ~whole_P
         factor_NP = law(value_P.double(), error_P.double(), z_NP) / value_P.double().clamp(min=1e-300)
-        found[NAMED.get(name, name)] = torch.where(drawn, factor_NP, torch.ones_like(factor_NP))
-    return found
+        found[NAMED.get(name, name)] = torch.where(uncertain, factor_NP, torch.ones_like(factor_NP))
+    return Drawn(found, torch.cat(common, 1))
 
 
 def _lognormal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:

@@ -350,7 +350,7 @@ class Answerer:
         previous_BP = None if task.previous_P is None else task.previous_P[None]
         edges = task.low_P, task.high_P
         platforms = reasoned(bundle.platforms, task.limits, previous_BP, share_P, edges, response, task.budget, how)
-        revenue, se = float(response.revenue_P.sum()), float(np.sqrt((response.revenue_se_P**2).sum()))
+        revenue = float(response.revenue_P.sum())
         known = table is not None
         explored = task.noise_P is not None
         logits_P = answered.logits_P
@@ -382,7 +382,7 @@ class Answerer:
                 for platform in platforms
             ],
             "expected_revenue": revenue if known else None,
-            "expected_revenue_interval": list(interval_of(revenue, se)) if known else None,
+            "expected_revenue_interval": list(interval_of(revenue, response.total_se)) if known else None,
             "bundle": bundle.digest,
             "version": serving.version,
             "explored": explored,

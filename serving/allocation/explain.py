@@ -41,7 +41,8 @@ def response(responder: Responder, share_P: Array, budget: float, part: float, b
     """Of a part w of the supply w R(money / w) is earned, where R is what all of it earns."""
     money = budget / part
     whole = responder(share_P, money) if belief is None else belief.response(responder, share_P, money)
-    return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P)
+    common_PF = whole.common_PF * part
+    return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P, common_PF)
 
 
 def decided(task: _Task, answered: Answered, belief: Belief, part: float, bundle: Bundle) -> Decided:

@@ -185,7 +185,8 @@ def test_the_curves_of_another_process_are_split_by(kind: str, tmp_path: Path) -
     made = world(kind, 3)
     script = tmp_path / "curves.py"
     script.write_text(CURVES)
-    split = pymc([sys.executable, str(script)], made, tmp_path)
+    split, seconds = pymc([sys.executable, str(script)], made, tmp_path)
+    assert seconds > 0
     assert json.loads((tmp_path / "curves.json").read_text())["spend"][0] == 0
     rows = made.frame["date"].nunique()
     steep = np.zeros_like(made.today_CP)
@@ -194,3 +195,13 @@ def test_the_curves_of_another_process_are_split_by(kind: str, tmp_path: Path) -
         steep[cell] += row.spend / rows
     wanted = steep**2 / (steep**2).sum(1, keepdims=True) * made.today_CP.sum(1, keepdims=True)
     np.testing.assert_allclose(split, wanted, atol=0.01 * made.today_CP.sum())
+
+
+def test_who_takes_longer_than_is_given_is_stopped_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time; time.sleep(600)")
+    monkeypatch.setattr(field, "product", lambda made, _: answered(made, made.best()))
+    one = field.history(WEEKLY, [sys.executable, str(script)], longest=0.05)
+    assert "timed out after 0.0" in one["PyMC-Marketing failed"]
+    assert field.SLOWER not in one
+    assert "PyMC-Marketing" not in one["regret"]

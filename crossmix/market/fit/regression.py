@@ -19,10 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.optimize import minimize
 
-from crossmix.drift import filtered, smoothed
+from crossmix.drift import whitened
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -51,6 +50,11 @@ class Line:
     law: tuple[float, float, float]
     """The drift's parameters, as `START`."""
 
+    @property
+    def around(self) -> float:
+        """Variance of the series around its columns: drift and own noise, without the noise given."""
+        return self.deviation**2 + self.own
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -72,7 +76,7 @@ def fit(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns, la
         law: of the drift; `None`: it is found.
     """
     law = _law_of(observed_TK, noise_TK, seen_TK, columns) if law is None else law
-    whole = _Whitened.of(observed_TK, noise_TK, seen_TK, columns)
+    whole = _Series.of(observed_TK, noise_TK, seen_TK, columns)
     beta, covariance, _ = whole.at(law)
     return Line(
         beta_KR=beta,
@@ -87,7 +91,7 @@ def fit(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns, la
 def _law_of(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> Law:
     """The mode of the law's posterior, beta integrated out."""
     order = np.argsort(-seen_TK.sum(0), kind="stable")[:MOST]
-    some = _Whitened.of(observed_TK[:, order], noise_TK[:, order], seen_TK[:, order], _only(columns, order))
+    some = _Series.of(observed_TK[:, order], noise_TK[:, order], seen_TK[:, order], _only(columns, order))
 
     def loss(law: Array) -> float:
         prior = sum(((x - mean) / sd) ** 2 for x, (mean, sd) in zip(law, PRIOR, strict=True))
@@ -130,24 +134,26 @@ def fit_counts(
 
 
 @dataclass(frozen=True, slots=True)
-class _Whitened:
+class _Series:
     """Series and columns, and what a law of the drift makes of them."""
 
-    stacked_TKS: torch.Tensor
+    stacked_TKS: Array
     """y, then the columns."""
-    noise_TK: torch.Tensor
-    seen_TK: torch.Tensor
+    noise_TK: Array
+    seen_TK: Mask
     columns: Columns
 
     @classmethod
-    def of(cls, observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> _Whitened:
+    def of(cls, observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> _Series:
         stacked = np.concatenate([observed_TK[..., None], columns.x_TKR], 2)
-        noise, seen = np.ascontiguousarray(noise_TK), np.ascontiguousarray(seen_TK)
-        return cls(torch.from_numpy(stacked), torch.from_numpy(noise), torch.from_numpy(seen), columns)
+        return cls(np.where(seen_TK[..., None], stacked, 0.0), noise_TK, seen_TK, columns)
 
     def at(self, law: Law) -> tuple[Array, Array, float]:
         """beta, its covariance, and the log-likelihood with beta integrated out."""
-        white_TKS, log_variance = self._innovations(law)
+        rho, variance, own = _law(law)
+        path = whitened(self.stacked_TKS, self.noise_TK + own, self.seen_TK, rho, variance)
+        white_TKS = np.where(self.seen_TK[..., None], path.innovation_TKS / np.sqrt(path.whole_TK)[..., None], 0.0)
+        log_variance = float(np.log(path.whole_TK[self.seen_TK]).sum())
         y_TK, x_TKR = white_TKS[..., 0], white_TKS[..., 1:]
         precision_R = self.columns.deviation_R**-2
         mean_KR = self.columns.mean_KR
@@ -161,28 +167,15 @@ class _Whitened:
 
     def drift(self, law: Law, beta_KR: Array) -> Array:
         """The residual's drift given all cycles, (T, K)."""
-        x = torch.from_numpy(beta_KR)
-        left = self.stacked_TKS[..., 0] - torch.einsum("tkr,kr->tk", self.stacked_TKS[..., 1:], x)
+        left_TK = self.stacked_TKS[..., 0] - np.einsum("tkr,kr->tk", self.stacked_TKS[..., 1:], beta_KR)
         rho, variance, own = _law(law)
-        with torch.no_grad():
-            path = filtered(torch.where(self.seen_TK, left, 0.0), self.noise_TK + own, self.seen_TK, rho, variance)
-            return np.asarray(smoothed(path, rho).numpy())
-
-    def _innovations(self, law: Law) -> tuple[Array, float]:
-        rho, variance, own = _law(law)
-        seen, noise = self.seen_TK[..., None], (self.noise_TK + own)[..., None]
-        with torch.no_grad():
-            path = filtered(torch.where(seen, self.stacked_TKS, 0.0), noise, seen, rho, variance)
-            before = torch.cat([torch.zeros_like(path.mean_T[:1]), rho * path.mean_T[:-1]])
-            spread = path.ahead_T[..., :1] + noise
-            white = torch.where(seen, (self.stacked_TKS - before) / spread.sqrt(), 0.0)
-            return white.numpy(), float(torch.where(seen, spread.log(), 0.0).sum())
+        path = whitened(left_TK[..., None], self.noise_TK + own, self.seen_TK, rho, variance)
+        return path.smoothed(rho)[..., 0]
 
 
-def _law(law: Law) -> tuple[torch.Tensor, torch.Tensor, float]:
+def _law(law: Law) -> tuple[float, float, float]:
     """Persistence, stationary variance, a cycle's own noise."""
-    rho = torch.sigmoid(torch.tensor(law[1], dtype=torch.float64))
-    return rho, torch.tensor(math.exp(2 * law[0]), dtype=torch.float64), math.exp(law[2])
+    return 1 / (1 + math.exp(-law[1])), math.exp(2 * law[0]), math.exp(law[2])
 
 
 def _only(columns: Columns, series: npt.NDArray[np.int64]) -> Columns:

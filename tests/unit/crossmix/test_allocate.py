@@ -14,6 +14,7 @@ from crossmix.allocate import FIRST, at_least
 from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.reasons import Z95
 from crossmix.response import Response
 from crossmix.state import ALLOCATION
 from tests.support.base_policies import base_policy
@@ -52,6 +53,23 @@ def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> No
     assert {one["platform"]: one["binding"] for one in plain["platforms"]} == {
         name: line.binding for name, line in by_name.items()
     }
+
+
+def test_the_whole_splits_interval_counts_what_platforms_errors_share(saved: bundle.Bundle) -> None:
+    """Errors of a tenth: of four platforms apart, and of one and the same error of all, which does not average out."""
+
+    def together(share_P: np.ndarray, budget: float) -> Response:
+        alone = Market()(share_P, budget)
+        return replace(alone, common_PF=alone.revenue_se_P[:, None])
+
+    apart = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], Market(), budget=500.0)
+    low, high = apart.expected_revenue_interval
+    error = 0.1 * float(np.linalg.norm([line.expected_revenue for line in apart.platforms]))
+    assert (high - low) / 2 == pytest.approx(Z95 * error, rel=1e-6)
+    answer = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], together, budget=500.0)
+    assert answer.expected_revenue_interval == pytest.approx(
+        [(1 + sign * 0.1 * Z95) * answer.expected_revenue for sign in (-1, 1)], rel=1e-6
+    )
 
 
 def test_frozen_and_stepped_shares_are_told_apart(saved: bundle.Bundle) -> None:

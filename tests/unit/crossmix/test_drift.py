@@ -84,6 +84,23 @@ def test_batches_are_filtered_cell_by_cell() -> None:
         torch.testing.assert_close(whole.variance_T[:, [n]], alone.variance_T)
 
 
+def test_columns_that_share_noise_and_gaps_are_whitened_as_each_is_filtered() -> None:
+    cells = [_case(seed) for seed in range(6)]
+    _, noise, seen = (torch.cat(parts, 1) for parts in zip(*cells[:2], strict=True))
+    observed = torch.stack([cell[0][:, 0] for cell in cells], 1).reshape(T, 2, 3)
+    found = drift.whitened(observed.numpy(), noise.numpy(), seen.numpy(), RHO, SIGMA**2)
+    smooth = found.smoothed(RHO)
+    for column in range(3):
+        alone = drift.filtered(observed[..., column], noise, seen, RHO_1, VARIANCE)
+        innovation = found.innovation_TKS[..., column]
+        density = -0.5 * (np.log(found.whole_TK) + innovation**2 / found.whole_TK)
+        assert density[seen.numpy()].sum() == pytest.approx(float(alone.log_likelihood), rel=1e-12)
+        np.testing.assert_allclose(found.mean_TKS[..., column], alone.mean_T.numpy(), rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found.variance_TK, alone.variance_T.numpy(), rtol=1e-12)
+        want = drift.smoothed(alone, RHO_1).numpy()
+        np.testing.assert_allclose(smooth[..., column], want, rtol=1e-11, atol=1e-15)
+
+
 def test_one_cycle_seen_is_an_update_and_a_prediction() -> None:
     noise, innovation = torch.tensor([0.07]).double(), torch.tensor([0.6]).double()
     seen = drift.update(drift.stationary(VARIANCE), innovation, VARIANCE + noise)

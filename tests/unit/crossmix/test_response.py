@@ -8,7 +8,7 @@ import torch
 
 from crossmix.market.conditions import scaled_market
 from crossmix.market.responder import MarketResponder
-from crossmix.response import BELIEF, Belief, ResponseTable
+from crossmix.response import BELIEF, Belief, Response, ResponseTable
 from tests.support.markets import make_market
 
 FACTORS = {
@@ -60,6 +60,49 @@ def test_a_platform_without_requests_earns_nothing() -> None:
     got = belief.response(usual, np.full(4, 0.25), 100.0)
     assert np.isfinite(got.marginal_P).all()
     assert got.revenue_P[0] == pytest.approx(0, abs=1e-4)
+
+
+def known() -> tuple[np.ndarray, np.ndarray]:
+    """Loadings of three platforms on two errors in common, and the covariance with errors of their own beside them."""
+    loadings = np.array([[2.0, -1.0], [1.0, 3.0], [-4.0, 0.5]])
+    return loadings, loadings @ loadings.T + np.diag([1.0, 0.25, 9.0])
+
+
+def test_the_error_of_a_sum_is_that_of_the_platforms_covariance() -> None:
+    loadings, covariance = known()
+    zero, own = np.zeros(3), np.sqrt(np.diag(covariance))
+    assert Response(zero, own, zero, zero, loadings).total_se == pytest.approx(np.sqrt(covariance.sum()), rel=1e-12)
+    assert Response(zero, own, zero, zero).total_se == pytest.approx(np.sqrt(np.trace(covariance)), rel=1e-12)
+
+
+def test_a_belief_scales_what_platforms_share_as_their_revenue() -> None:
+    loadings, covariance = known()
+    own, one = np.sqrt(np.diag(covariance)), np.ones(3)
+    value = np.ones((len(BELIEF), 3))
+    value[BELIEF.index("value")] = gain = np.array([2.0, 0.5, 1.5])
+    belief = Belief(value, np.full(3, 1 / 3), "c0")
+    got = belief.response(lambda share, budget: Response(one, own, one, one, loadings), one / 3, 10.0)
+    assert got.total_se == pytest.approx(np.sqrt(gain @ covariance @ gain), rel=1e-12)
+
+
+def test_a_table_holds_what_platforms_share() -> None:
+    """Of revenues in proportion to money the table's sum has the closed form's error, at any split, knot or not."""
+    loadings, covariance = known()
+
+    def ask(share: np.ndarray, budget: float) -> Response:
+        money = share * budget
+        own, one = money * np.sqrt(np.diag(covariance)), np.ones(3)
+        return Response(money, own, one, 0 * one, money[:, None] * loadings)
+
+    table = ResponseTable.of(ask, 3, 100.0)
+    for split in ([0.2, 0.3, 0.5], [0.0, 0.9, 0.1], [1e-6, 0.5, 0.499999]):
+        money = 137.0 * np.array(split)
+        # Linear between knots of a grid that grows by 6 %: within 0.1 % of it.
+        assert table(np.array(split), 137.0).total_se == pytest.approx(np.sqrt(money @ covariance @ money), rel=1e-3)
+    before = ResponseTable(table.amount_K, table.value_QPK[:4])
+    money = 137.0 * np.array([0.2, 0.3, 0.5])
+    wanted = np.sqrt(money**2 @ np.diag(covariance))
+    assert before(money / 137.0, 137.0).total_se == pytest.approx(wanted, rel=1e-3), "files of before share nothing"
 
 
 def test_a_table_answers_for_rows_and_for_many_rows_alike() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from crossmix.market.curves import marginal
 from crossmix.market.model import Market
-from crossmix.market.responder import MarketResponder
+from crossmix.market.responder import DRAWS, MarketResponder
 from crossmix.response import LEAST, MOST, ResponseTable
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 SHARE = np.array([0.4, 0.3, 0.2, 0.1])
 
@@ -48,6 +49,37 @@ def test_an_unknown_error_counts_as_none(market: Market) -> None:
     market = replace(market, error={name: torch.full_like(table, torch.nan) for name, table in market.value.items()})
     answer = MarketResponder(market, "c0")(SHARE, 800.0)
     assert torch.tensor(answer.revenue_se_P).abs().max() < 1e-3
+
+
+def of_history(shared: float) -> Market:
+    """A market whose elasticities alone have an error, of which platforms have that part in common."""
+    market = of_totals(make_market(platforms=4))
+    error = {name: 0 * table for name, table in market.value.items()}
+    error["elasticity"] = torch.full_like(market.value["elasticity"], 0.1)
+    return replace(market, error=error, shared={"elasticity": torch.full((2,), shared)})
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_the_sums_error_is_that_of_joint_draws(shared: float) -> None:
+    """Where spend is above the usual, an elasticity's error in common moves all platforms the same way."""
+    ask, share = MarketResponder(of_history(shared), "c0"), np.full(4, 0.25)
+    budget = 4 * float(make_market(platforms=4).budget[0])
+    answer = ask(share, budget)
+    revenue, _ = marginal(ask.drawn, torch.as_tensor(share * budget).expand(DRAWS, -1))
+    # What loadings leave out are the products of two errors; of 512 draws a deviation is known to 3 %.
+    assert answer.total_se == pytest.approx(float(revenue.sum(1).std()), rel=0.08)
+    alone = answer.revenue_se_P
+    apart, together = float(np.sqrt((alone**2).sum())), float(alone.sum())
+    assert together > 1.3 * apart
+    wanted = np.sqrt((1 - shared) * apart**2 + shared * together**2)
+    assert answer.total_se == pytest.approx(wanted, rel=0.08)
+    table = ResponseTable.of(ask, 4, budget)
+    assert table(share, budget).total_se == pytest.approx(answer.total_se, rel=0.01)
+
+
+def test_platforms_of_a_log_of_impressions_share_no_error(market: Market) -> None:
+    answer = MarketResponder(market, "c0")(SHARE, 800.0)
+    assert answer.total_se == pytest.approx(np.sqrt((answer.revenue_se_P**2).sum()), rel=1e-12)
 
 
 def test_the_table_of_a_bundle_answers_as_the_closed_form(market: Market) -> None:

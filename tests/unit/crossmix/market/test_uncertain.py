@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from crossmix.market.model import Market, load, save
-from crossmix.market.uncertain import factors
+from crossmix.market.uncertain import drawn as draw
 from tests.support.markets import make_market
 
 
@@ -23,7 +23,7 @@ def of_totals(shared: dict[str, torch.Tensor]) -> Market:
 
 
 def drawn(market: Market, name: str, slot: int = 0) -> np.ndarray:
-    return np.asarray(factors(market, slot, 20_000, torch.Generator().manual_seed(3))[name])
+    return np.asarray(draw(market, slot, 20_000, torch.Generator().manual_seed(3)).factor[name])
 
 
 @pytest.mark.parametrize("part", [0.0, 0.4, 1.0])

@@ -1,0 +1,165 @@
+"""What a spend history tells, as the market's parameters: curves, rates and their errors, of the pooled regressions.
+
+Shapes: T cycles, C campaigns, P platforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmix.config import Market
+from crossmix.market.fit.cut import cut
+from crossmix.market.fit.history_series import PRICE_CV, History
+from crossmix.market.fit.pooling import Pooled
+from crossmix.market.fit.regression import Line
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+REACH = 3.0
+"""The price curve reaches so many times the campaign's spend."""
+LEAST_SHARE = 1 / 16
+"""Least usual share of requests won: below it a curve of 128 knots is too coarse."""
+REQUESTS_ERROR = 0.3
+"""Relative standard error told of requests, which totals do not tell."""
+ELASTICITY = (0.1, 0.98)
+"""Least and largest elasticity of impressions, and of conversions, in money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """What the totals tell; each (C, P) unless said otherwise. Pairs: value and standard error."""
+
+    requests: Array
+    """Requests of an average weekday."""
+    requests_se: Array
+    usual_share: Array
+    """Share of requests won at the usual spend."""
+    price: Array
+    """Mean price of an impression at the usual spend, currency."""
+    log_price_se: Array
+    """Of ln of the price of an impression at the usual spend."""
+    gain: Array
+    """Elasticity of impressions in spend."""
+    saturation: tuple[Array, Array]
+    elasticity: tuple[Array, Array]
+    """Of conversions in impressions at the usual share."""
+    bend: tuple[Array, Array]
+    ctr: tuple[Array, Array]
+    """Click probability of a cycle's first impression; error: of its level at the usual share."""
+    cvr: tuple[Array, Array]
+    """Conversions per click at the usual share."""
+    value: tuple[Array, Array]
+    """Revenue per conversion, currency."""
+    week: Array
+    """Requests by weekday over their mean, (C, P, 7)."""
+    price_multiplier: Array
+    """Smoothed price multiplier in the fitted cycles, (T, C, P); also for cycles not fitted on."""
+    price_noise: Array
+    """Variance of ln price within a cycle that is no drift, (T, C, P)."""
+    untried: Mask
+    """Cells without delivery."""
+    shared: dict[str, Array]
+    """Part of the variance of a parameter's errors that a campaign's platforms have in common, (C,) each."""
+
+
+def described(
+    settings: Market,
+    history: History,
+    u_CP: Array,
+    lines: Mapping[str, Line],
+    level: Mapping[str, Pooled],
+    slope: Mapping[str, Pooled],
+    bend: Mapping[str, Pooled],
+) -> Aggregate:
+    """The market's parameters of the pooled regressions."""
+    gain = slope["impressions"][0].clip(*ELASTICITY)
+    whole_se = np.sqrt(sum(one.variance for one in slope.values()))
+    # Twice the money never earns more than twice as much, whatever the data of a spend that hardly moved say.
+    whole, _ = cut(sum(one.mean for one in slope.values()), whole_se, 0.0, 1.0)
+    whole = whole.clip(*ELASTICITY)
+    bent = np.clip(-np.asarray(sum(one.mean for one in bend.values())), 0.0, whole * (1 - whole))
+    bent_se = np.minimum(np.sqrt(sum(one.variance for one in bend.values())), 0.5)
+    money, impressions = np.exp(u_CP), np.exp(level["impressions"][0])
+    share = _usual_share(settings, history, money, gain)
+    # d ln clicks / d ln W = x / (e^x - 1) at x = kappa w.
+    follow = (1 + slope["clicks"][0] / gain).clip(0.05, 0.9999)
+    x = _fading_of(follow)
+    kappa_se = np.sqrt(slope["clicks"][1]) / gain * 2 / share
+    week = _week(history, lines["impressions"], gain)
+    drift = np.zeros((history.shape[0], *history.cells))
+    drift[history.used] = lines["impressions"].drift_TK.reshape(-1, *history.cells)
+    noise = np.full(history.shape, lines["impressions"].own)
+    noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
+    rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
+    error = {name: rate[name] * np.sqrt(level[name][1]) for name in rate}
+    first = x / -np.expm1(-x)
+    return Aggregate(
+        requests=impressions / share,
+        requests_se=REQUESTS_ERROR * impressions / share,
+        usual_share=share,
+        price=money / impressions,
+        log_price_se=np.sqrt(level["impressions"][1]) / gain,
+        gain=gain,
+        saturation=(x / share, kappa_se),
+        elasticity=(whole / gain, whole_se / gain),
+        bend=(bent / gain**2, bent_se / gain**2),
+        ctr=((rate["clicks"] * first).clip(0, 1), error["clicks"] * first),
+        cvr=(rate["conversions"].clip(0, 1), error["conversions"]),
+        value=(rate["value"], error["value"]),
+        week=week,
+        price_multiplier=np.exp(-drift / gain),
+        price_noise=noise / gain**2,
+        untried=~history.tried,
+        shared={
+            "elasticity": _shared(*slope.values()),
+            "bend": _shared(*bend.values()),
+            "price_level": _shared(level["impressions"]),
+            "ctr": _shared(level["clicks"]),
+            "cvr": _shared(level["conversions"]),
+            "value": _shared(level["value"]),
+        },
+    )
+
+
+def _shared(*terms: Pooled) -> Array:
+    """Correlation of the errors of a sum of terms between a campaign's platforms, (C,)."""
+    between = sum(one.between for one in terms)
+    own = sum(one.variance.mean(1) for one in terms)
+    return np.asarray(between / own).clip(0.0, 1.0)
+
+
+def _usual_share(settings: Market, history: History, money_CP: Array, gain_CP: Array) -> Array:
+    """Share won at the usual spend: so that the curve reaches `REACH` times what the campaign spends in a cycle."""
+    days = np.maximum(history.seen_TK.reshape(-1, *history.cells).any(2).sum(0), 1)
+    spent = np.where(history.seen_TK, history.totals_TK["spend"], 0.0).sum(0).reshape(history.cells).sum(1) / days
+    reach = (money_CP / np.maximum(REACH * spent[:, None], 1e-9)) ** gain_CP
+    return np.asarray(reach.clip(LEAST_SHARE, max(settings.assumed_win_rate, LEAST_SHARE)))
+
+
+def _fading_of(follow_CP: Array) -> Array:
+    """x with x / (e^x - 1) = follow, by bisection; at most 10."""
+    low, high = np.full_like(follow_CP, 1e-6), np.full_like(follow_CP, 10.0)
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        above = middle / np.expm1(middle) > follow_CP
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return 0.5 * (low + high)
+
+
+def _week(history: History, line: Line, gain_CP: Array) -> Array:
+    """Factors of requests by weekday, (C, P, 7); pooled over campaigns by precision."""
+    if history.weekday_T is None:
+        return np.ones((*history.cells, 7))
+    beta = line.beta_KR[:, 3:].reshape(*history.cells, 7)
+    variance = np.diagonal(line.covariance_KRR, axis1=1, axis2=2)[:, 3:].reshape(*history.cells, 7)
+    weight = 1 / np.maximum(variance, 1e-9)
+    week = np.broadcast_to((beta * weight).sum(0) / weight.sum(0), beta.shape)
+    week = week - week.mean(-1, keepdims=True)
+    # At a fixed spend impressions rise by 1 - g of what requests rise by.
+    factor = np.exp(np.clip(week / np.maximum(1 - gain_CP, 0.15)[..., None], -0.7, 0.7))
+    return np.asarray(factor / factor.mean(-1, keepdims=True))

@@ -1,0 +1,163 @@
+"""The three series of a spend history's cells, regressed on their spend (`crossmix.market.fit.spend_history`).
+
+Shapes: T cycles, C campaigns, P platforms, K = C P cells, R columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmix.market.fit import regression
+from crossmix.market.fit.regression import Columns, Law, Line
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0}
+"""Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
+WEEK_SD, RESPONSE_WEEK_SD = 0.1, 0.1
+"""Deviation of a weekday's ln of impressions, and of clicks per impression."""
+PRICE_CV = 0.4
+"""Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
+BENT = 2.0
+"""|u| beyond which nothing bends further."""
+LAGS = (0.0, 0.3, 0.5, 0.7, 0.85)
+"""Part of the conversions that are still to come after each further cycle."""
+LAG_GAIN = 3.0
+"""Log-likelihood that a platform's delay must gain over none."""
+LONGEST = 400
+"""Cycles fitted on, the last of the training period: older ones tell little of today's supply."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The cycles fitted on, cells flat."""
+
+    shape: tuple[int, int, int]
+    used: slice
+    """Of all cycles."""
+    totals_TK: dict[str, Array]
+    """Of the cycles used; held-out ones too."""
+    seen_TK: Mask
+    """Delivered and fitted on."""
+    weekday_T: npt.NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, totals: Mapping[str, Array], keep_T: Mask, weekday_T: npt.NDArray[np.int64] | None) -> History:
+        end = int(keep_T.nonzero()[0].max(initial=0)) + 1
+        used = slice(max(end - LONGEST, 0), end)
+        flat = {name: np.asarray(table[used], float).reshape(end - used.start, -1) for name, table in totals.items()}
+        seen = (flat["impressions"] > 0) & (flat["spend"] > 0) & keep_T[used, None]
+        shape = np.asarray(totals["spend"]).shape
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used])
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        return self.shape[1:]
+
+    @property
+    def tried(self) -> Mask:
+        """Cells that delivered, (C, P)."""
+        return np.asarray(self.seen_TK.any(0).reshape(self.cells), bool)
+
+    def log_spend(self) -> Array:
+        """u of every cycle, (T, K); 0 where nothing was delivered."""
+        spend = np.maximum(self.totals_TK["spend"], 1e-9)
+        return np.where(self.seen_TK, np.log(spend) - self.usual_log_spend().ravel(), 0.0)
+
+    def usual_log_spend(self) -> Array:
+        """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
+        days = self.seen_TK.sum(0).reshape(self.cells)
+        log = np.where(self.seen_TK, np.log(np.maximum(self.totals_TK["spend"], 1e-9)), 0.0).sum(0).reshape(self.cells)
+        own = log / np.maximum(days, 1)
+        tried = days > 0
+        overall = (own * tried).sum() / max(int(tried.sum()), 1)
+        platform = np.where(tried.any(0), (own * tried).sum(0) / np.maximum(tried.sum(0), 1), overall)
+        return np.asarray(np.where(tried, own, platform))
+
+    def lines(self, slope: Mapping[str, float]) -> dict[str, Line]:
+        """The three regressions, by what is counted.
+
+        Args:
+            slope: prior mean of each line's slope in u.
+        """
+        u, seen, totals = self.log_spend(), self.seen_TK, self.totals_TK
+        impressions, clicks = totals["impressions"], totals["clicks"]
+        x = self._columns(u)
+        shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
+        columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"])
+        found = {"impressions": regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns)}
+        columns = self._prior(x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"])
+        found["clicks"], _ = regression.fit_counts(clicks, impressions, seen, columns)
+        found["conversions"] = self._delayed(u, slope["conversions"])
+        return found
+
+    def _columns(self, u_TK: Array, week: bool = True) -> Array:
+        bent = 0.5 * np.clip(u_TK, -BENT, BENT) ** 2
+        parts = [np.ones_like(u_TK), u_TK, bent]
+        if week and self.weekday_T is not None:
+            # Around their mean, so that the level is that of an average weekday.
+            days = (self.weekday_T[:, None] == np.arange(7)) - 1 / 7
+            parts += [np.broadcast_to(day[:, None], u_TK.shape) for day in days.T]
+        return np.stack(parts, 2)
+
+    def _prior(self, x_TKR: Array, log_TK: Array, seen_TK: Mask, week_sd: float, slope: float) -> Columns:
+        level = np.where(seen_TK, log_TK, 0.0).sum(0) / np.maximum(seen_TK.sum(0), 1)
+        mean = np.zeros((x_TKR.shape[1], x_TKR.shape[2]))
+        mean[:, 0], mean[:, 1] = level, slope
+        deviation = np.full(x_TKR.shape[2], week_sd)
+        deviation[:3] = WIDE["level"], WIDE["slope"], WIDE["bend"]
+        return Columns(x_TKR, mean, deviation)
+
+    def _delayed(self, u_TK: Array, slope: float) -> Line:
+        """Conversions of the clicks of this cycle and those before it: the delay of each platform that fits best.
+
+        A click of k cycles ago converts now with the weight (1 - l) l^k.
+        """
+        clicks, conversions = self.totals_TK["clicks"], self.totals_TK["conversions"]
+        platforms = np.arange(clicks.shape[1]) % self.cells[1]
+        best = np.full(self.cells[1], -np.inf)
+        exposure, moved, law = clicks.copy(), u_TK.copy(), None
+        for lag in LAGS:
+            due, weighted = _carried(clicks, lag), _carried(clicks * u_TK, lag)
+            u = np.where(due > 0, weighted / np.maximum(due, 1e-12), 0.0)
+            line, mean = self._converted(due, u, law, slope)
+            law = line.law
+            variance = mean + mean**2 * (line.own + line.deviation**2)
+            told = self.seen_TK & (due > 0)
+            off = -0.5 * ((conversions - mean) ** 2 / np.maximum(variance, 1e-9) + np.log(np.maximum(variance, 1e-9)))
+            fits = np.bincount(platforms, np.where(told, off, 0.0).sum(0)) - (LAG_GAIN if lag > 0 else 0.0)
+            better = fits > best
+            best = np.where(better, fits, best)
+            exposure = np.where(better[platforms], due, exposure)
+            moved = np.where(better[platforms], u, moved)
+        return self._converted(exposure, moved, law, slope)[0]
+
+    def _converted(self, exposure_TK: Array, u_TK: Array, law: Law | None, slope: float) -> tuple[Line, Array]:
+        conversions = self.totals_TK["conversions"]
+        seen = self.seen_TK & (exposure_TK > 0)
+        columns = self._prior(
+            self._columns(u_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, slope
+        )
+        return regression.fit_counts(conversions, exposure_TK, seen, columns, law)
+
+
+def _carried(amount_TK: Array, lag: float) -> Array:
+    """Mean of the cycles up to each, newest weighing most; the first is taken to have been so before."""
+    total = np.empty_like(amount_TK)
+    total[0] = amount_TK[0]
+    for t in range(1, len(amount_TK)):
+        total[t] = lag * total[t - 1] + (1 - lag) * amount_TK[t]
+    return total
+
+
+def _log_rate(count_TK: Array, exposure_TK: Array, seen_TK: Mask) -> Array:
+    """ln of each series' mean rate, in all its cycles."""
+    hits, trials = np.where(seen_TK, count_TK, 0.0).sum(0), np.where(seen_TK, exposure_TK, 0.0).sum(0)
+    overall = hits.sum() / max(trials.sum(), 1e-9)
+    rate = (hits + 0.5) / np.maximum(trials + 0.5 / max(overall, 1e-9), 1e-9)
+    return np.broadcast_to(np.log(rate), count_TK.shape)
