@@ -2,9 +2,9 @@
 
 Requests and value are lognormal with the fitted mean and error, click and conversion rates normal in the logit, the
 rest normal and cut at 0. They are independent, but for what is pooled over a campaign's platforms, levels, elasticities
-and bends, which share a part of their errors (`Market.shared`). Where the response was fitted as a whole (`crossmix.fading`),
-requests and saturation are held: what is unknown of them is in the errors of elasticity and bend, and the price's level
-is drawn too.
+and bends, which share a part of their errors (`Market.shared`). Where the response was fitted as a whole
+(`crossmix.fading`), requests and saturation are held: what is unknown of them is in the errors of elasticity and bend,
+and the price's level is drawn too.
 
 Shapes: N draws, P platforms.
 """

@@ -178,7 +178,7 @@ def test_the_level_is_the_mean_of_what_wanders_not_its_median() -> None:
 
 
 def test_platforms_share_the_error_of_what_their_campaign_converts() -> None:
-    """Twelve small campaigns, each of which converts alike everywhere: one error of a campaign is that of all its cells."""
+    """Twelve small campaigns that convert alike everywhere: one error of a campaign is that of all its cells."""
     rng = np.random.default_rng(5112)
     spend = 50 * np.exp(0.3 * rng.standard_normal((90, 12, 4)))
     converts = 0.04 * np.exp(0.4 * rng.standard_normal((12, 1)))
