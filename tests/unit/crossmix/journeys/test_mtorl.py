@@ -23,7 +23,7 @@ def batch(clicks: list[list[int]], channels: list[list[int]], scored: list[list[
     mask = torch.ones_like(click, dtype=torch.bool) if scored is None else torch.tensor(scored, dtype=torch.bool)
     channel = torch.tensor(channels)
     gain = torch.stack([click, torch.zeros_like(click), torch.full_like(click, 0.4)], -1)
-    return Batch(torch.zeros(*click.shape, 3), mask, mask, channel, channel, click, gain)
+    return Batch(torch.zeros(*click.shape, 3), mask, mask, channel, channel, click, gain, torch.zeros_like(click))
 
 
 def small(**changes: object) -> Mtorl:

@@ -37,7 +37,8 @@ def judged(monkeypatch: pytest.MonkeyPatch, folder: Path, log: pd.DataFrame, par
     held_U = part_U != TRAIN
 
     def read(*_: object) -> Log:
-        return Log(prepare(events, part_U, CONFIG.journeys), campaign, held_U, "EUR", "0" * 64)
+        nothing_R = np.full(len(events), np.nan)
+        return Log(prepare(events, part_U, CONFIG.journeys), campaign, held_U, nothing_R, "EUR", "0" * 64)
 
     for step in (step_train, step_gate):
         monkeypatch.setattr(step, "read_log", read)
