@@ -154,6 +154,7 @@ def market_of(config: Config, out: Path, digest: str) -> Path:
     from crossmix.registry.store import Registry
     from crossmix.registry.trained import kept_market
 
+    bound_registry()
     return kept_market(lambda: Registry.of(config, out), digest, out)
 
 

@@ -116,7 +116,7 @@ def test_a_registry_that_cannot_be_asked_leaves_the_number_unknown(
     assert asked == [REGISTRY]  # not MLflow's own, which are minutes
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     plan_source.of_run(tmp_path, planner)
-    assert asked[1] == REGISTRY | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5"}  # who sets one has it
+    assert asked[1] == {**REGISTRY, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5"}  # who sets one has it
 
 
 def test_text_json_and_page_say_it(
