@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from crossmix import TELEMETRY_OFF
@@ -16,3 +17,9 @@ SUMS: Mapping[str, str] = {THREADS: "1", "PYTHONHASHSEED": "0"}
 REGISTRY: Mapping[str, str] = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 EVERYWHERE: Mapping[str, str] = {**SUMS, **REGISTRY, **TELEMETRY_OFF}
+
+
+def bound_registry() -> None:
+    """In this process, too, a registry that does not answer is away after seconds; a variable that is set stays."""
+    for name, value in REGISTRY.items():
+        os.environ.setdefault(name, value)

@@ -17,10 +17,11 @@ from typing import Any
 from crossmix.config import ConfigError
 from pipelines.cli.client import AskError, ask
 from pipelines.cli.serve import run_with
+from pipelines.environment import bound_registry
 
 CONFIRM_SECONDS = 30.0
 STARTING_SECONDS = 150.0
-"""The same, while the server says that it is starting the version."""
+"""The same for each version that the server says it is starting: it starts one after the other."""
 UNMOVED = "nothing has changed"
 
 
@@ -66,6 +67,7 @@ def _registry(out: Path) -> Any:
     from crossmix.registry.shared import shared
     from crossmix.registry.store import Registry
 
+    bound_registry()
     config = run_with(out, ())
     return shared(Registry.of(config, out), database_of(config.serving))
 
@@ -180,7 +182,8 @@ def _of_kind(kind: str, answer: Any) -> Any:
 
 def _confirm(done: str, before: int | None, target: Any, server: str, token: str | None, kind: str) -> str:
     """Ask the server until it answers with the target; raises, with what has changed, where it does not."""
-    began = time.monotonic()
+    starting: int | None = None
+    until = time.monotonic() + CONFIRM_SECONDS
     while True:
         try:
             answer = ask(server, token, "POST", ["serving", "refresh"])
@@ -192,10 +195,14 @@ def _confirm(done: str, before: int | None, target: Any, server: str, token: str
         told = answer if kind == "split" else _of_kind(kind, answer) or {"version": None, "trouble": None}
         if told["version"] == target.number:
             return f"{done}; {server} answers with version {told['version']}, bundle {told['bundle'][:12]}"
-        starting = told.get("coming") == target.number
-        if time.monotonic() > began + (STARTING_SECONDS if starting else CONFIRM_SECONDS):
+        if told.get("coming") != starting:
+            starting = told.get("coming")
+            until = time.monotonic() + (CONFIRM_SECONDS if starting is None else STARTING_SECONDS)
+        if time.monotonic() > until:
             troubles = [one["why"] for one in answer["degraded"]] if kind == "split" else [told["trouble"] or ""]
-            troubles += [f"version {target.number} is still starting"] if starting else []
+            if starting is not None:
+                turn = "" if starting == target.number else f", version {target.number} comes after it"
+                troubles.append(f"version {starting} is still starting{turn}; the same command again asks anew")
             why = "; ".join(filter(None, troubles)) or "it follows another registry"
             undo = "" if before in (None, target.number) else f"; crossmix promote OUT {before} puts it back"
             raise ConfigError(f"{done}, but --server {server} serves version {told['version']} on ({why}){undo}")

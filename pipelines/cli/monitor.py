@@ -22,6 +22,7 @@ from crossmix.ledger.store import Store, StoreAwayError
 from monitoring.monitors import Finding, MonitorError, Served, configured, look
 from pipelines.cli.database import opened
 from pipelines.cli.serve import clock_for, run_with
+from pipelines.environment import bound_registry
 
 WATCHED = ("monitor.*", "alerts.*", "serving.database", "serving.clock")
 """What of a run's config a look may change."""
@@ -122,6 +123,7 @@ def champion_of(uri: str, overrides: Sequence[str]) -> Iterator[Callable[[], Ser
     from crossmix.background import sentence
     from crossmix.registry.store import CHAMPION, Registry
 
+    bound_registry()
     config = load("laptop", overrides, {"registry.tracking_uri": uri})
     with tempfile.TemporaryDirectory(prefix="crossmix-monitor-") as scratch:
         home = Path(scratch)
@@ -152,6 +154,7 @@ def market_of(config: Config, out: Path, digest: str) -> Path:
     from crossmix.registry.store import Registry
     from crossmix.registry.trained import kept_market
 
+    bound_registry()
     return kept_market(lambda: Registry.of(config, out), digest, out)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crossmix.artifacts import CatalogueReport, Registration
 from pipelines.cli import standing
+from pipelines.environment import bound_registry
 from pipelines.local import run_steps
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _version(out: Path, digest: str) -> int | None:
     from crossmix.registry.store import Registry
     from pipelines.cli.serve import run_with
 
+    bound_registry()  # a plan is asked for, and is done already: nobody waits minutes for a number
     try:
         versions = Registry.of(run_with(out, ()), out).versions()
     except Exception:  # MLflow's stores raise their own kinds each; a plan needs no registry

@@ -78,7 +78,8 @@ class KindChampion:
         self._make = registry
         self._registry: Registry | None = None
         self._turn, self._swapping = threading.Lock(), threading.Lock()
-        self._refused: tuple[str, float] | None = None
+        self._refused: tuple[str, float, str] | None = None
+        """Digest, when (monotonic seconds), and why."""
         self._current: Held | None = None
         self._asked = self._started = self._stopped = False
         self._coming: int | None = None
@@ -102,14 +103,15 @@ class KindChampion:
 
     def absent(self) -> NoChampionError:
         """Why nothing serves."""
+        coming, trouble = self._coming, self.trouble  # another thread changes them
         if self._make is None:
             why = "this server has no registry; start it with one"
-        elif self._coming is not None:
-            why = f"version {self._coming} is starting; ask again in a while"
+        elif coming is not None:
+            why = f"version {coming} is starting; ask again in a while"
         elif not self._asked:
             why = "the registry was not asked yet; ask again"
-        elif self.trouble is not None:
-            why = self.trouble
+        elif trouble is not None:
+            why = trouble
         else:
             why = (
                 f"no champion of kind {self.kind} is registered; `crossmix run --set task={self.known.task}` makes one"
@@ -157,26 +159,27 @@ class KindChampion:
     def start(self) -> None:
         """Serve what served last, if it still verifies and nothing serves yet."""
         with self._turn:
-            if self._stopped or self.ready:
+            if self._stopped or self.ready or not self.kept:
                 return
             try:
                 kept = json.loads(self._noted.read_text())
                 where, self._coming = self.folder / str(kept["folder"]), int(kept["version"])
                 self._serve(self.known.opened(where), int(kept["version"]), float(kept["since"]))
-            except FileNotFoundError:
-                return  # nothing was kept
             except Exception as error:  # whatever a bundle holds, the server starts without it, and asks the registry
-                _log.warning("kind %s: what served last does not serve again (%s)", self.kind, sentence(error))
+                if not self._stopped:
+                    _log.warning("kind %s: what served last does not serve again (%s)", self.kind, sentence(error))
             finally:
                 self._coming = None
 
     def refresh(self) -> bool:
         """Ask the registry and follow its champion; whether another bundle serves now. Trouble is kept, not raised."""
-        if self._make is None or self._stopped:
+        if self._make is None:
             return False
         from crossmix.registry.mlflow_door import RegistryError
 
         with self._turn:
+            if self._stopped:
+                return False
             try:
                 self._registry = self._registry or self._make()
                 try:
@@ -222,21 +225,25 @@ class KindChampion:
                 self._note(number, digest, held.since)
             self._ill(None)
             return False
-        if self._lately_refused(digest):
+        if (why := self._lately_refused(digest)) is not None:
+            self._ill(why)  # and not what the registry was ill with since
             return False
         assert self._registry is not None
-        target, self._coming = self.folder / digest[:16], number
+        self._coming, loaded = number, None
         try:
-            self._serve(self._registry.fetch(number, target), number, self.clock().timestamp())
-        except BundleError as error:
+            loaded = self._registry.fetch(number, self.folder / digest[:16])
             if self._stopped:
                 return False
-            self._refused = (digest, time.monotonic())
-            kept = "the last good one serves" if held else "nothing serves"
-            self._ill(f"bundle: version {number} is refused, {kept} ({sentence(error)})")
+            self._serve(loaded, number, self.clock().timestamp())
+        except Exception as error:  # whatever starting raises, as out of memory or a network's runtime
+            if loaded is None and not isinstance(error, BundleError):
+                raise  # the registry's
+            self._refuse(number, digest, error)
             return False
         finally:
             self._coming = None
+        if self._stopped:
+            return False  # it never served
         self._note(number, digest, self.clock().timestamp())
         self._tidy()
         self._refused = None
@@ -271,10 +278,22 @@ class KindChampion:
         if free and old is not None:
             old.answering.close()
 
-    def _lately_refused(self, digest: str) -> bool:
+    def _refuse(self, number: int, digest: str, error: Exception) -> None:
+        if self._stopped:
+            return
+        reason, expected = sentence(error), isinstance(error, BundleError)
+        if not expected and str(error).strip():
+            reason = f"{type(error).__name__}: {reason}"
+        kept = "nothing serves" if self._current is None else "the last good one serves"
+        why = f"bundle: version {number} is refused, {kept} ({reason})"
+        self._refused = (digest, time.monotonic(), why)
+        self._ill(why, None if expected else error)
+
+    def _lately_refused(self, digest: str) -> str | None:
+        """Why, where it was."""
         if self._refused is None or self._refused[0] != digest:
-            return False
-        return time.monotonic() - self._refused[1] < RETRY_SECONDS
+            return None
+        return self._refused[2] if time.monotonic() - self._refused[1] < RETRY_SECONDS else None
 
     def _note(self, version: int, digest: str, since: float) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -291,7 +310,7 @@ class KindChampion:
             if file.parent.name != current:
                 shutil.rmtree(file.parent, ignore_errors=True)
 
-    def _ill(self, trouble: str | None) -> None:
+    def _ill(self, trouble: str | None, cause: BaseException | None = None) -> None:
         if trouble is not None and trouble != self.trouble:
-            _log.warning("kind %s: %s", self.kind, trouble)
+            _log.warning("kind %s: %s", self.kind, trouble, exc_info=cause)
         self.trouble = trouble

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from crossmix.bundle import BundleError
 from crossmix.config import ConfigError
 from pipelines.cli import champion
+from pipelines.environment import REGISTRY
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -105,8 +107,40 @@ def test_a_version_that_is_starting_is_waited_for_longer(registry: Registry, mon
     starting["kinds"][0]["coming"] = 1
     assert "answers with version 1" in promote(monkeypatch, served(), starting, starting, served(1, ONE))
     monkeypatch.setattr(champion, "STARTING_SECONDS", 0.0)
-    with pytest.raises(ConfigError, match=r"serves version 2 on \(version 1 is still starting\)"):
+    with pytest.raises(ConfigError, match=r"serves version 2 on \(version 1 is still starting; the same"):
         promote(monkeypatch, served(), starting)
+
+
+def test_another_that_is_starting_is_waited_for_too_and_named(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server starts one after the other: version 2 first, although version 1 is champion by now."""
+    other, own = served(None, None), served(None, None)
+    other["kinds"][0]["coming"], own["kinds"][0]["coming"] = 2, 1
+    said = promote(monkeypatch, served(None, None), other, other, own, own, served(1, ONE))
+    assert said.endswith(f"answers with version 1, bundle {ONE[:12]}")
+    monkeypatch.setattr(champion, "STARTING_SECONDS", 0.0)
+    registry.champion = 2
+    with pytest.raises(ConfigError) as told:
+        promote(monkeypatch, served(None, None), other)
+    assert (
+        "serves version None on (version 2 is still starting, version 1 comes after it; the same command again asks "
+        "anew)"
+    ) in str(told.value)
+    assert "another registry" not in str(told.value)
+
+
+def test_a_registry_that_is_away_is_not_waited_for_by_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> None:
+        raise ConfigError(str({name: os.environ.get(name) for name in REGISTRY}))
+
+    for name in REGISTRY:
+        monkeypatch.setenv(name, "")  # so that it is unset again afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(champion, "run_with", read)
+    with pytest.raises(ConfigError) as told:
+        champion.promote(Path("out"), "1", "tried", None)
+    assert str(told.value) == str(dict(REGISTRY))
 
 
 def test_a_server_that_does_not_follow_is_told_with_its_reason(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
+
+import pytest
 
 from crossmix.config import load
 from crossmix.ledger.store import Store
 from crossmix.registry.trained import KEPT_FOLDER
-from pipelines.cli.monitor import served_by, watching
+from pipelines.cli.monitor import champion_of, served_by, watching
+from pipelines.environment import REGISTRY
 
 
 def test_a_bundles_market_is_the_one_that_the_runs_folder_keeps_under_its_digest(tmp_path: Path) -> None:
@@ -29,3 +33,11 @@ def test_what_was_imported_is_not_collected_while_looks_are_made(tmp_path: Path)
         assert gc.get_freeze_count() > before + 10_000
         assert once() == []
     assert gc.get_freeze_count() == 0
+
+
+def test_a_look_waits_for_a_registry_by_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in REGISTRY:
+        monkeypatch.setenv(name, "")  # so that it is unset again afterwards
+        monkeypatch.delenv(name)
+    with champion_of("http://registry.invalid", []):
+        assert {name: os.environ.get(name) for name in REGISTRY} == REGISTRY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from crossmix.creators.bundled import BundledPlanner
 from crossmix.creators.step_ingest import report
 from pipelines.cli import plan_source
 from pipelines.cli.main import app
+from pipelines.environment import REGISTRY
 
 CONFIG = config.load("laptop", ["task=creators", "data.source=demo-creators", "creators.solver.seconds=0.4"])
 FIRST, SECOND = (generated.demo(size, seed=9).catalogue for size in (300, 320))
@@ -98,12 +100,23 @@ def test_a_registry_that_cannot_be_asked_leaves_the_number_unknown(
 ) -> None:
     from crossmix.registry.store import Registry
 
+    asked: list[dict[str, str | None]] = []
+
     def away(_: Registry) -> None:
+        asked.append({name: os.environ.get(name) for name in REGISTRY})
         raise ConnectionError("connection refused")
 
+    for name in REGISTRY:
+        monkeypatch.setenv(name, "")  # so that it is unset again afterwards
+        monkeypatch.delenv(name)
     monkeypatch.setattr(Registry, "versions", away)
     first, second = saved
-    assert plan_source.of_run(tmp_path, run(tmp_path, second, first, 2)).version is None
+    planner = run(tmp_path, second, first, 2)
+    assert plan_source.of_run(tmp_path, planner).version is None
+    assert asked == [REGISTRY]  # not MLflow's own, which are minutes
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    plan_source.of_run(tmp_path, planner)
+    assert asked[1] == {**REGISTRY, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5"}  # who sets one has it
 
 
 def test_text_json_and_page_say_it(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from serving.kinds import champion as module
 from serving.kinds.champion import KindChampion, NoChampionError
-from tests.support.kinds import ECHO, Echo, FakeRegistry
+from tests.support.kinds import ECHO, Echo, FakeRegistry, Loaded
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -81,6 +82,54 @@ def test_the_first_that_is_refused_is_told_to_whoever_asks(tmp_path: Path) -> No
     assert str(one.absent()).startswith("model creators: bundle: version 1 is refused, nothing serves (manifest.json")
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("Load model failed:\nbad graph"), "RuntimeError: Load model failed:"),
+    ],
+)
+def test_whatever_starting_raises_is_the_bundles_and_not_the_registrys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    made: list[Echo] = []
+
+    def warm(self: Echo) -> None:
+        made.append(self)
+        if self.name == TWO:
+            raise error
+
+    monkeypatch.setattr(Echo, "warm", warm)
+    registry = FakeRegistry(1, {1: ONE, 2: TWO})
+    one = follower(tmp_path, registry)
+    one.refresh()
+    registry.champion = 2
+    refused = f"bundle: version 2 is refused, the last good one serves ({reason})"
+    for _ in range(2):
+        assert one.refresh() is False
+        assert (one.version, one.trouble, one.told()["coming"]) == (1, refused, None)
+    assert (registry.fetched, made[1].closed) == ([1, 2], True)  # not tried again at once
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    one.refresh()
+    assert registry.fetched == [1, 2, 2]
+
+
+def test_a_refusal_is_told_again_once_the_registry_is_back(tmp_path: Path) -> None:
+    registry = FakeRegistry(1, {1: ONE, 2: TWO}, broken={2})
+    one = follower(tmp_path, registry)
+    one.refresh()
+    registry.champion = 2
+    one.refresh()
+    refused = one.trouble
+    assert refused is not None
+    registry.away = True
+    one.refresh()
+    assert one.trouble == "registry: connection refused"
+    registry.away = False
+    one.refresh()
+    assert (one.trouble, registry.fetched) == (refused, [1, 2])
+
+
 def test_while_the_registry_is_away_the_last_good_one_serves_also_after_a_restart(tmp_path: Path) -> None:
     registry = FakeRegistry(3, {3: ONE})
     follower(tmp_path, registry).refresh()
@@ -129,3 +178,53 @@ def test_stopped_it_gives_back_what_it_holds(tmp_path: Path) -> None:
         assert isinstance(held.answering, Echo)
         assert not held.answering.closed
     assert held.answering.closed
+
+
+class Stopping(FakeRegistry):
+    """Stops the kind while its bundle is fetched."""
+
+    stop: KindChampion
+
+    def fetch(self, version: int, target: Path) -> Loaded:
+        self.stop.stop()
+        return super().fetch(version, target)
+
+
+@pytest.mark.parametrize("during", ["fetch", "warm"])
+def test_what_a_stop_overtakes_never_served_and_is_not_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, during: str
+) -> None:
+    caplog.set_level(logging.INFO, "serving.kinds.champion")
+    registry = (Stopping if during == "fetch" else FakeRegistry)(4, {4: ONE})
+    one = follower(tmp_path, registry)
+    warmed: list[Echo] = []
+
+    def warm(self: Echo) -> None:
+        warmed.append(self)
+        one.stop()
+
+    monkeypatch.setattr(Echo, "warm", warm)
+    if isinstance(registry, Stopping):
+        registry.stop = one
+    assert one.refresh() is False
+    assert (one.ready, one.kept, one.trouble, registry.fetched) == (False, False, None, [4])
+    assert [made.closed for made in warmed] == ([] if during == "fetch" else [True])
+    assert not caplog.records
+
+
+def test_a_stop_is_no_fault_of_what_served_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = FakeRegistry(3, {3: ONE})
+    follower(tmp_path, registry).refresh()
+    again = follower(tmp_path, registry)
+
+    def warm(self: Echo) -> None:
+        again.stop()
+        raise RuntimeError("ended before it was ready")
+
+    monkeypatch.setattr(Echo, "warm", warm)
+    caplog.clear()
+    again.follow()
+    assert (again.ready, again.kept, registry.asked) == (False, True, 1)
+    assert not caplog.records
