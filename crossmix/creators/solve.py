@@ -8,9 +8,9 @@
    variables of those near break-even are solved whole (mixed-integer programme, HiGHS), same rows and tangents.
 5. Swaps and leftovers after each, under the rules; the best plan is kept.
 
-The bound that is told is L, which follows from the duals by arithmetic (`relax.lagrangian`), whatever a solver got wrong;
-or, where creators are large, the dual bound of `large` if that is lower: HiGHS's, by branch and bound, raised by its
-tolerances.
+The bound that is told is L, which follows from the duals by arithmetic (`relax.lagrangian`), whatever a solver got
+wrong; or, where creators are large, the dual bound of `large` if that is lower: HiGHS's, by branch and bound, raised by
+its tolerances.
 
 Shapes: N candidates, C cells, P phases, R rules.
 """
