@@ -32,7 +32,8 @@ class Solver:
 
     __pydantic_config__ = STRICT
     seconds: Positive = 1.5
-    """Wall seconds that a plan may take; what is best by then is returned with its bound."""
+    """Wall seconds that a plan may take, looked at between steps; what is best by then is returned with its bound. The
+    relaxation comes first and is finished however long it takes, so that a plan may be later."""
     grace: Positive = 20.0
     """Wall seconds beyond `seconds` after which a worker that has not answered is ended."""
     near: PositiveInt = 70
@@ -151,8 +152,7 @@ class CreatorsGates:
     """Gate names, or prefixes ending before a dot, that must pass."""
     share: Fraction = 0.98
     """Least mean share of the dual bound over briefs. Of 10 fresh generated catalogues of 2,000 the least was 0.989,
-    the mean 0.995 (`benchmarks/creators_drawn.json`); the template with leftovers spent reaches 0.89, and `agent` ddpg
-    less than this."""
+    the mean 0.995 (`benchmarks/creators_drawn.json`); `agent` ddpg reaches less than this."""
     least_share: Fraction = 0.92
     """Least share of the dual bound of any brief; of 60 on those catalogues the least was 0.965."""
     slope: tuple[Positive, Positive] = (0.9, 1.1)

@@ -50,7 +50,7 @@ class Predictor:
 
     def posterior(self, catalogue: Catalogue) -> Posterior:
         """What each creator is expected to give, from features and own past results."""
-        feature_NX = self._features(catalogue)
+        feature_NX = self.features(catalogue)
         count_N, mean_N = own_means(catalogue, self.floor)
         shrink_N = self.tau**2 / (self.tau**2 + self.sigma**2 / np.maximum(count_N, 1)) * (count_N > 0)
         prior_N = feature_NX @ self.beta_X
@@ -60,7 +60,8 @@ class Predictor:
         variance_N = own_N + ((loading_NX @ self.covariance_XX) * loading_NX).sum(1)
         return Posterior(log_N, variance_N, own_N, loading_NX, self.covariance_XX, self.sigma)
 
-    def _features(self, catalogue: Catalogue) -> Floats:
+    def features(self, catalogue: Catalogue) -> Floats:
+        """x_i of every creator, (N, X), standardised; raises `DataError` of a channel or content type that is new."""
         unknown = set(catalogue.channels) - set(self.channels) or set(catalogue.contents) - set(self.contents)
         if unknown:
             raise DataError(f"catalogue: {sorted(unknown)[0]!r} was not among what the predictor learned; fit it anew")
@@ -92,10 +93,24 @@ class Posterior:
         """Effects of one collaboration each with these creators, drawn together, (D, N)."""
         rows = np.asarray(rows, np.int64)
         rng = np.random.default_rng(seed)
-        square = np.linalg.cholesky(self.covariance_XX + 1e-12 * np.eye(len(self.covariance_XX)))
-        shared_DN = rng.standard_normal((draws, len(square))) @ square.T @ self.loading_NX[rows].T
+        shared_DN = self._beta_DX(draws, rng) @ self.loading_NX[rows].T
         alone_DN = rng.standard_normal((draws, len(rows))) * np.sqrt(self.own_N[rows] + self.sigma**2)
         return np.exp(self.log_N[rows] + shared_DN + alone_DN)
+
+    def level_D(self, rows: Sequence[int] | Ints, draws: int, seed: int) -> Floats:
+        """What these creators would give together, of its mean, in the draws of beta of `draws_DN`, (D,).
+
+        The log-normal along their mean loading, each weighing as much as it is expected to give.
+        """
+        rows = np.asarray(rows, np.int64)
+        loading_X = np.average(self.loading_NX[rows], axis=0, weights=self.mean_N[rows])
+        log_D = self._beta_DX(draws, np.random.default_rng(seed)) @ loading_X
+        return np.exp(log_D - loading_X @ self.covariance_XX @ loading_X / 2)
+
+    def _beta_DX(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Beta less its mean."""
+        square = np.linalg.cholesky(self.covariance_XX + 1e-12 * np.eye(len(self.covariance_XX)))
+        return rng.standard_normal((draws, len(square))) @ square.T
 
 
 def fit(catalogue: Catalogue, settings: Effects | None = None) -> Predictor:

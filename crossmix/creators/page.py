@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from crossmix.creators import drawn, words
+from crossmix.creators import drawn, prior, words
 from crossmix.creators.plan import Plan
-from crossmix.creators.prior import TOLD
 from crossmix.creators.results import After
 from crossmix.pages.format import change, count, interval, money, number, share
 from crossmix.pages.render import render as page
@@ -24,7 +23,10 @@ NOTES = (
 )
 ASSUMED = (
     "Effects are interactions by public laws of followers, interaction rate and audience quality, for want of past "
-    "results: they order creators, and say little of how much comes. Add past results before much money is spent."
+    "results: they order creators, and say little of how much comes. Add past results before much money is spent.",
+    "Intervals hold 80 % of what the laws leave open: the level, creators, the chance of each result, and, where the "
+    "brief does not say it, towards what a cell saturates, which moves with the level. How wide that is, is assumed.",
+    *NOTES[2:],
 )
 
 
@@ -67,8 +69,8 @@ def render(
         cells=_cells(plan),
         creators=_creators(plan),
         after=None if after is None else told(after, plan),
-        notes=(ASSUMED, *NOTES[1:]) if assumed else NOTES,
-        assumed=TOLD if assumed else None,
+        notes=ASSUMED if assumed else NOTES,
+        assumed=prior.told(0 if after is None else len(after.before.used)) if assumed else None,
         source=source,
     )
     if path is not None:
@@ -91,7 +93,7 @@ def told(after: After, plan: Plan) -> str:
     against = f", {change(after.gave / after.expected - 1)} against what was expected" if after.expected > 0 else ""
     return (
         f"{over}: {len(after.before.used)} creators gave {number(after.gave)} for {money(after.spent)} {plan.currency}"
-        f"{against}, before saturation. The predictor is fitted anew with it; {money(plan.budget)} {plan.currency} are "
+        f"{against}, before saturation. {after.learning}; {money(plan.budget)} {plan.currency} are "
         "left."
     )
 

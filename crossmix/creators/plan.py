@@ -6,7 +6,7 @@ Shapes: C cells, D draws, N bought creators.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,11 +110,16 @@ def named(
     *,
     draws: int = 1_000,
     seed: int = 0,
+    assumed: bool = False,
 ) -> Plan:
-    """A solution with names and the interval of its effect."""
+    """A solution with names and the interval of its effect.
+
+    Args:
+        assumed: no past result tells of effects (`prior.py`).
+    """
     bought = np.flatnonzero(solution.cell_N >= 0)
     cell_of = solution.cell_N[bought]
-    drawn = Drawn.of(problem, solution, posterior, draws, seed)
+    drawn = Drawn.of(problem, solution, posterior, draws, seed, assumed=assumed)
     low, high = _interval(drawn.added_DC.sum(1))
     added_C, (low_C, high_C) = drawn.added_DC.mean(0), _interval(drawn.added_DC)
     low_N, high_N = _interval(drawn.effect_DN)
@@ -166,14 +171,43 @@ class Drawn:
     """Saturated; what the plan adds."""
 
     @classmethod
-    def of(cls, problem: Problem, solution: Solution, posterior: Posterior, draws: int, seed: int = 0) -> Drawn:
-        """Creators, what the predictor does not know, and results."""
+    def of(
+        cls,
+        problem: Problem,
+        solution: Solution,
+        posterior: Posterior,
+        draws: int,
+        seed: int = 0,
+        *,
+        assumed: bool = False,
+    ) -> Drawn:
+        """Creators, what the predictor does not know, and results.
+
+        Args:
+            assumed: no past result tells of effects, nor of their level: towards what a cell saturates, where the
+                brief does not say, is a share of what all creators of its channel would give, and is drawn with that.
+        """
         bought = np.flatnonzero(solution.cell_N >= 0)
         effect_DN = posterior.draws_DN(problem.row_N[bought], draws, seed)
         in_cell_NC = np.zeros((len(bought), problem.matrix.cells))
         in_cell_NC[np.arange(len(bought)), solution.cell_N[bought]] = 1.0
         sum_DC = problem.reached_C + effect_DN @ in_cell_NC
+        if assumed:
+            audience_DC = problem.audience_C * _levels_DC(problem, posterior, draws, seed)
+            problem = replace(problem, audience_C=audience_DC)
         return cls(effect_DN, problem.saturated_C(sum_DC) - problem.saturated_C(problem.reached_C))
+
+
+def _levels_DC(problem: Problem, posterior: Posterior, draws: int, seed: int) -> Floats:
+    """What the channel of each cell has in a draw, of its mean; 1 where the brief says towards what it saturates."""
+    level_DC = np.ones((draws, problem.matrix.cells))
+    channel_N = problem.class_N // len(problem.matrix.tiers)
+    for at, name in enumerate(problem.matrix.channels):
+        rows = problem.row_N[channel_N == at]
+        if name not in problem.brief.audience and len(rows):
+            of_cells = problem.cell_KP[at * len(problem.matrix.tiers) : (at + 1) * len(problem.matrix.tiers)]
+            level_DC[:, of_cells.reshape(-1)] = posterior.level_D(rows, draws, seed)[:, None]
+    return level_DC
 
 
 def interval(

@@ -26,7 +26,7 @@ from crossmix.creators.brief import Brief
 from crossmix.creators.catalogue import Catalogue
 from crossmix.creators.effect import Predictor, fit
 from crossmix.creators.matrix import matrix_of, tier_N
-from crossmix.creators.prior import prior
+from crossmix.creators.prior import learned, prior
 from crossmix.creators.problem import Before
 from crossmix.creators.settings import Effects
 from crossmix.schema import DataError
@@ -55,7 +55,7 @@ class After:
     catalogue: Catalogue
     """With the new results among the past ones."""
     predictor: Predictor
-    """Fitted anew, with them; by public laws as before where it was (`prior.py`)."""
+    """Fitted anew, with them; where public laws were assumed, those, corrected by them (`prior.py`)."""
     before: Before
     expected: float
     """What the collaborations were expected to give, before saturation, without their own results."""
@@ -63,6 +63,13 @@ class After:
     """Before saturation."""
     spent: float
     """Currency."""
+
+    @property
+    def learning(self) -> str:
+        """What was learned from them, in a sentence without its stop."""
+        if self.predictor.results:
+            return "The predictor is fitted anew with it"
+        return "The assumed laws are corrected by it, as far as it outweighs their doubt"
 
 
 def read(path: Path, brief: Brief) -> list[Result]:
@@ -140,7 +147,7 @@ def after(
     more = catalogue.with_results({one.creator_id: [one.effect] for one in results})
     return After(
         catalogue=more,
-        predictor=fit(more, settings) if predictor.results else prior(more),
+        predictor=fit(more, settings) if predictor.results else learned(prior(more), more),
         before=Before(spent_C, reached_C, used, matrix.phases[: last + 1]),
         expected=expected,
         gave=float(reached_C.sum()),

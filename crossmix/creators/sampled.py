@@ -31,8 +31,11 @@ TIERS = {"head": 0.96, "mid": 0.7, "tail": 0.0}
 CHANNELS = 6
 TRAINING = 100_000
 """Added to the seed of briefs that the walk learns on: none of them is judged on."""
-SECONDS = 20.0
-"""That a judged brief's bound may take beyond the relaxation's; its tree ends far sooner."""
+NODES = 100
+"""Of the tree behind a judged brief's bound (`large`), after which it ends: a count, not a time, so that a share of the
+bound does not depend on the machine's load. Most trees end at their root."""
+GUARD_SECONDS = 900.0
+"""Wall seconds after which that search is given up all the same, should it hang."""
 TRIES = 10
 """Seeds per brief, at most."""
 
@@ -144,5 +147,5 @@ def _tightened(problem: Problem, relaxed: Relaxed, solver: Solver) -> float:
     whole_N = whole(problem, relaxed, *solver.large)
     if not whole_N.any():
         return relaxed.bound
-    found = large(problem, relaxed, whole_N, seconds=SECONDS, gap=solver.gap, nodes=solver.nodes)
+    found = large(problem, relaxed, whole_N, seconds=GUARD_SECONDS, gap=solver.gap, nodes=NODES)
     return relaxed.bound if found is None else min(relaxed.bound, found.bound)

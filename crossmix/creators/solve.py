@@ -2,12 +2,15 @@
 
 1. `relax` gives a bound L, shadow prices, and by how much having or lacking each creator falls below L.
 2. The relaxation, rounded, repaired and improved (`fill`), is a first plan.
-3. Whoever costs a large part of the budget makes the relaxation coarse. So, again and again: the large ones are held as
+3. Where creators are large, which of them to buy is decided for all of them together (`large`), the others relaxed.
+4. Whoever costs a large part of the budget makes the relaxation coarse. So, again and again: the large ones are held as
    they are, or some of the bought ones are; the others are relaxed anew, which is close now; and the few hundred
    variables of those near break-even are solved whole (mixed-integer programme, HiGHS), same rows and tangents.
-4. Swaps and leftovers after each, under the rules; the best plan is kept.
+5. Swaps and leftovers after each, under the rules; the best plan is kept.
 
-The bound that is told is L: it follows from the duals by arithmetic (`relax.lagrangian`), whatever a solver got wrong.
+The bound that is told is L, which follows from the duals by arithmetic (`relax.lagrangian`), whatever a solver got
+wrong; or, where creators are large, the dual bound of `large` if that is lower: HiGHS's, by branch and bound, raised by
+its tolerances.
 
 Shapes: N candidates, C cells, P phases, R rules.
 """

@@ -61,7 +61,14 @@ class Planner:
             PlanError: none was found in time.
         """
         problem = pose(self.catalogue, self.mean_N, brief, self.effects, before)
-        return named(self.catalogue, problem, self.solution(problem), self.posterior, draws=self.effects.draws)
+        return named(
+            self.catalogue,
+            problem,
+            self.solution(problem),
+            self.posterior,
+            draws=self.effects.draws,
+            assumed=not self.predictor.results,
+        )
 
     def solution(self, problem: Problem) -> Solution:
         """The plan of a problem of this catalogue, in numbers; raises as `plan`."""

@@ -28,7 +28,8 @@ def plan(
     ] = None,
     brief: Annotated[Path | None, typer.Option(help="What is wanted, YAML; --example writes a first one.")] = None,
     catalogue: Annotated[
-        Path | None, typer.Option(help="Who can be bought, CSV, where there is no run: the predictor is fitted on it.")
+        Path | None,
+        typer.Option(help="Who can be bought, CSV, where there is no run: its past results tell of effects."),
     ] = None,
     replan: Annotated[
         Path | None,
@@ -137,7 +138,7 @@ def ask(
         source = plan_source.of_run(out, bundled)
     else:
         planner = of_catalogue(catalogue or Path())
-        source = plan_source.of_catalogue(catalogue or Path())
+        source = plan_source.of_catalogue(catalogue or Path(), assumed=not planner.predictor.results)
     if seconds is not None:
         planner.solver = replace(planner.solver, seconds=seconds)
     after = None
@@ -230,14 +231,14 @@ def table(found: Plan) -> str:
 
 def lines(answer: Answer) -> list[str]:
     """The answer for a terminal."""
-    from crossmix.creators import words
+    from crossmix.creators import prior, words
     from crossmix.creators.page import told
-    from crossmix.creators.prior import TOLD
 
     found = answer.plan
+    results = 0 if answer.after is None else len(answer.after.before.used)
     of = "in interactions, assumed" if answer.assumed else "in the unit of past results"
     head = [
-        *([TOLD] if answer.assumed else []),
+        *([prior.told(results)] if answer.assumed else []),
         f"{found.brief}: {len(found.choices)} creators for {found.cost:,.0f} of {found.budget:,.0f} {found.currency}"
         + ("; GENERATED DATA" if answer.generated else ""),
         f"expected effect {found.effect:,.0f} [{found.low:,.0f}, {found.high:,.0f}], 80 % interval; {of}",

@@ -29,9 +29,14 @@ class Source:
     """That the run has read another catalogue since, in a sentence; `None`: it has not."""
 
 
-def of_catalogue(path: Path) -> Source:
-    """Of a CSV file."""
-    return Source(f"planned with {path}: the predictor is fitted on it, and no run has judged it")
+def of_catalogue(path: Path, *, assumed: bool = False) -> Source:
+    """Of a CSV file.
+
+    Args:
+        assumed: it has no past results.
+    """
+    how = "it has no past results, effects are assumed" if assumed else "the predictor is fitted on it"
+    return Source(f"planned with {path}: {how}, and no run has judged it")
 
 
 def of_run(out: Path, planner: BundledPlanner) -> Source:

@@ -1,5 +1,6 @@
 """Results of a phase: read strictly, learned from, and what is left is planned with them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from crossmix.creators import effect, generated, results
 from crossmix.creators.matrix import check
+from crossmix.creators.prior import CREATOR, RESULT, prior
 from crossmix.creators.settings import Effects, Solver
 from crossmix.creators.worker import Planner
 from crossmix.schema import DataError
@@ -91,6 +93,28 @@ def test_what_a_phase_gave_changes_what_the_others_are_expected_to_give() -> Non
     others = np.flatnonzero(WORLD.catalogue.channel_N == WORLD.catalogue.channels.index("tiktok"))[60:]
     before, after = (one.posterior(WORLD.catalogue).log_N[others].mean() for one in (PREDICTOR, got.predictor))
     assert after < before - 0.1
+    assert got.learning == "The predictor is fitted anew with it"
+
+
+def test_without_past_results_what_a_phase_gave_corrects_the_laws() -> None:
+    """Everybody gave a tenth of what was assumed: all others are expected to give less, and with less doubt."""
+    none = WORLD.catalogue
+    bare = replace(none, of_E=none.of_E[:0], result_E=none.result_E[:0])
+    assumed = prior(bare)
+    before = assumed.posterior(bare)
+    on = np.flatnonzero(bare.channel_N != bare.channels.index("youtube"))[:40]
+    given = [results.Result(bare.ids[at], "teaser", 0.1 * float(before.mean_N[at]), None, 2) for at in on]
+    got = results.after(bare, assumed, BRIEF, given)
+    after = got.predictor.posterior(got.catalogue)
+    others = np.setdiff1d(np.arange(len(bare)), on)
+    assert (after.mean_N[others] < 0.6 * before.mean_N[others]).all()
+    assert (after.variance_N < before.variance_N).all()
+    same = np.setdiff1d(np.flatnonzero(bare.channel_N != bare.channels.index("youtube")), on)
+    # results that do not scatter where creators and results were assumed to
+    tenth = 0.1 * np.exp((CREATOR**2 + RESULT**2) / 2)
+    assert np.median(after.mean_N[same] / before.mean_N[same]) == pytest.approx(tenth, rel=0.2)
+    assert got.predictor.results == 0
+    assert got.learning == "The assumed laws are corrected by it, as far as it outweighs their doubt"
 
 
 def test_the_rest_of_a_plan_keeps_the_whole_brief() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,13 @@ def test_without_past_results_a_plan_says_that_the_effect_is_unknown(started: Pa
     (tmp_path / "brief.yaml").write_text((started / "brief.yaml").read_text())
     status, output = invoke(*_asked(tmp_path), "--csv", tmp_path / "plan.csv")
     assert status == 0, output
+    low, high = (float(one.replace(",", "")) for one in re.findall(r"\[(.*), (.*)\]", output)[0])
+    assert high > 10 * low
     assert output.startswith("EFFECT UNKNOWN: no past results; assumed by public laws, in interactions, ")
     assert "in interactions, assumed" in output.splitlines()[2]
+    assert output.splitlines()[3].endswith(
+        "catalogue.csv: it has no past results, effects are assumed, and no run has judged it"
+    )
     page = (tmp_path / "brief.html").read_text()
     assert "EFFECT UNKNOWN" in page
     assert "interactions by public laws of followers" in page
@@ -130,7 +136,11 @@ def test_without_past_results_a_plan_says_that_the_effect_is_unknown(started: Pa
     found = _figures(output)
     assert found["assumed"] is True
     assert found["done"]["phases"] == ["teaser"]
-    assert found["high"] > 4 * found["low"]
+    assert found["low"] < found["high"] < 3 * found["low"]
+    _, output = invoke(*_asked(tmp_path), "--replan", tmp_path / "results.csv")
+    assert output.startswith("EFFECT UNKNOWN: no past results; assumed by public laws, corrected by ")
+    assert "The assumed laws are corrected by it" in output
+    assert " of this brief; no forecast" in (tmp_path / "brief.html").read_text()
 
 
 def test_a_brief_that_no_plan_meets_is_one_sentence(started: Path, tmp_path: Path) -> None:
