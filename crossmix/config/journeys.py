@@ -102,8 +102,9 @@ class JourneysGates:
     ratio: tuple[Positive, Positive] = (0.9, 1.1)
     """Between which clicks, conversions and value predicted over observed must lie on test users, give or take the 95 %
     interval."""
-    widest: Positive = 0.25
-    """Half that interval beyond which a ratio is not told: insufficient data."""
+    widest: Positive = 0.15
+    """Half that interval, and twice the slope's error, beyond which nothing is told: insufficient data. It widens what
+    passes, so that a model that knows nothing would pass by it."""
     bootstrap: Annotated[int, Field(ge=100)] = 400
     """Resamples of users behind an interval."""
     blocks: Annotated[int, Field(ge=4)] = 8
