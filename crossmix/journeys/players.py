@@ -20,19 +20,20 @@ Shapes: U users, C channels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from crossmix.journeys import allocate
-from crossmix.journeys.allocate import Chosen, Pace
-from crossmix.journeys.answer import Answer
-from crossmix.journeys.gates.played import OWN_CLICKS
+from crossmix.journeys.allocate import Chosen, Pace, begin, choose
+from crossmix.journeys.answer import Answer, Prices
+from crossmix.journeys.gates.played import OWN_CLICKS, RESPONSE
 from crossmix.journeys.log import Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.response import PASS, Response
-from crossmix.journeys.simulate import Player, Round, priced
+from crossmix.journeys.simulate import Player, Round
 from crossmix.journeys.table import Table, tabulate
 from crossmix.journeys.windows import Windows, tail
 
@@ -53,15 +54,18 @@ class Answers(Protocol):
         """Of every user, as after its last exposure."""
 
 
-def by_response(model: Answers, worth_click: float, worth_conversion_C: Floats) -> Player:
-    """The response model with a shadow price."""
+def by_response(model: Answers, prices: Prices) -> Player:
+    """The response model with a shadow price: costs, worths and the first lambda are the served ones of a campaign."""
+    cost_C = np.asarray(prices.cost_C)
 
     def decide(question: Round) -> tuple[Chosen, Pace]:
-        answer = model.answer(question.events)
-        value_UC = allocate.value(answer.click_UC, answer.conversion_UC, worth_click, worth_conversion_C)
-        return priced(value_UC, question)
+        value_UC = prices.value(model.answer(question.events))
+        pace = question.pace
+        if pace is None:
+            pace = replace(begin(value_UC, cost_C, question.budget, question.rounds), shadow=prices.shadow)
+        return choose(value_UC, cost_C, pace.shadow, budget=pace.cap), pace
 
-    return Player("response", decide)
+    return Player(RESPONSE, decide)
 
 
 def by_log(share_C: Floats) -> Player:

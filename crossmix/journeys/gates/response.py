@@ -51,7 +51,9 @@ def _slope(case: Case, slope: float, room: float, within: str) -> Gate:
     if slope - room > most or slope + room < least:
         return case.gate("journey.response.slope", slope, within, FAIL, told)
     if not room <= widest:
-        lacks = f"{clicks:,} clicks of test users do not tell the slope; {missing(clicks, room, widest, 'clicks')}; {told}"
+        lacks = (
+            f"{clicks:,} clicks of test users do not tell the slope; {missing(clicks, room, widest, 'clicks')}; {told}"
+        )
         return case.gate("journey.response.slope", None, within, INSUFFICIENT, lacks)
     return case.gate("journey.response.slope", slope, within, PASS, told)
 
@@ -76,7 +78,7 @@ def _in_the_large(case: Case, name: str, found: Figure | None, what: str, count:
 
 
 def missing(count: int, half: float, widest: float, of: str) -> str:
-    """How many more there have to be: an interval narrows with the root of their number; of counts alone 1.96 / sqrt(n).
+    """How many more there have to be: an interval narrows with the root of their number, a count's is 1.96 / sqrt(n).
 
     Args:
         half: of the interval that `count` of them have; infinite: none is known.

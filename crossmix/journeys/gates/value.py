@@ -95,12 +95,10 @@ def _spent(case: Case, spent: Figure, exposures: int) -> Gate:
     room = min(widest, spent.value - SPENT)
     if spent.low >= SPENT and half <= widest:
         return case.gate(name, spent.value, asked, PASS, detail)
-    needed = math.ceil(exposures * (half / room) ** 2) if room > 0 else 0
-    lacks = (
-        f"; some {max(needed - exposures, 1):,} exposures with a propensity are missing for an interval of +- {room:.3f}"
-        if room > 0
-        else f"; more exposures with a propensity tell whether it is {SPENT:g}"
-    )
+    lacks = f"; more exposures with a propensity tell whether it is {SPENT:g}"
+    if room > 0:
+        more = max(math.ceil(exposures * (half / room) ** 2) - exposures, 1)
+        lacks = f"; some {more:,} exposures with a propensity are missing for an interval of +- {room:.3f}"
     return case.gate(name, None, asked, INSUFFICIENT, detail + lacks)
 
 

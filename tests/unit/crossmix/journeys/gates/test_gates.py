@@ -51,6 +51,11 @@ def _logged(log: float = 1.0, response: float = 3.0, eq17: float = 1.2, own: flo
     return Logged(exposures=5_000, log=Figure(log, log - 0.05, log + 0.05), policies=policies)
 
 
+PACED = Campaign(
+    budget=10.0, spend=9.8, asked=10.1, expected=9.7, exposures=50, fullest=0.99,
+    shadow=0.5, found=0.6, bought=1.2, due=1.0,
+)  # fmt: skip
+
 TOLD = Told(
     clicks=5_000,
     conversions=900,
@@ -78,7 +83,7 @@ GOOD = Case(
     told=Channels(1_000, 0.7, 0.4, 0.3, 0.5),
     response=TOLD,
     blocks=(_block(3.0), _block(3.3), _block(2.8)),
-    paced={"c": Campaign(budget=10.0, spend=9.8, expected=9.7, exposures=50)},
+    paced={"c": PACED},
     logged=None,
     latency_ms=3.0,
 )
@@ -118,7 +123,11 @@ def test_what_is_sound_passes_every_gate() -> None:
             "journey.value.spent",
             {"blocks": (_block(9.0, spent=0.05), _block(9.1, spent=0.06), _block(9.2, spent=0.05))},
         ),
-        ("journey.budget", {"paced": {"c": Campaign(10.0, 5.0, 5.0, 9), "d": Campaign(10.0, 10.2, 9.9, 20)}}),
+        ("journey.budget", {"paced": {"c": PACED, "d": replace(PACED, spend=10.2)}}),
+        ("journey.budget", {"paced": {"c": PACED, "d": replace(PACED, spend=9.0)}}),
+        ("journey.budget", {"paced": {"c": replace(PACED, fullest=1.01)}}),
+        ("journey.budget", {"paced": {"c": replace(PACED, asked=19.5)}}),
+        ("journey.budget", {"paced": {"c": replace(PACED, shadow=1.3, bought=0.4)}}),
         ("journey.budget", {"blocks": (_block(3.0), _block(3.2, spent=1.1), _block(3.1))}),
         ("journey.latency", {"latency_ms": 51.0}),
     ],
@@ -139,6 +148,13 @@ def test_a_log_without_propensities_or_world_cannot_tell_value() -> None:
     assert not passed(judged(case))
     aside = replace(case, settings=Journeys(gates=JourneysGates(required=("journey.causal", "journey.response"))))
     assert passed(judged(aside))
+
+
+def test_a_budget_for_which_nothing_was_asked_is_told_by_nothing() -> None:
+    silent = replace(PACED, spend=0.0, asked=0.0, expected=0.0, exposures=0, fullest=0.0, bought=0.0, due=0.0)
+    gate = verdicts(replace(GOOD, paced={"c": PACED, "d": silent}))["journey.budget"]
+    assert (gate.verdict, gate.value) == (INSUFFICIENT, None)
+    assert "no exposure of d was asked for" in gate.detail
 
 
 def test_a_lead_over_own_clicks_that_is_not_clear_is_told_and_refuses_nothing() -> None:
