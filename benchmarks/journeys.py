@@ -25,11 +25,11 @@ from scipy import stats
 from benchmarks._machine import machine
 from crossmix.config import Demo
 from crossmix.journeys.learn import train
-from crossmix.journeys.log import Events, Floats
 from crossmix.journeys.measured import of_users, prices_of
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.net import PASS
 from crossmix.journeys.players import (
+    best_channel,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -73,7 +73,7 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
     meeting = response.answer(of_users(log, np.flatnonzero(ready.is_of(VALIDATION))))
     allocation = Allocation(rounds=ROUNDS, picked=PICKED)
     [prices] = prices_of(training, np.repeat("one", len(training)), meeting, allocation, "credits").values()
-    best = int(np.argmax(revenue_per_cost(training)))
+    best = best_channel(training, 0.0)
     players = [
         by_log(judged.share_C),
         by_shares("eq. 17", initial_C),
@@ -93,12 +93,6 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
 def budget_of(world: World) -> float:
     """Currency."""
     return float(ROUNDS * PICKED * world.users * (world.share_C @ world.cost_C))
-
-
-def revenue_per_cost(log: Events) -> Floats:
-    """By channel."""
-    revenue_C, cost_C = (np.bincount(log.channel_R, of_R, len(log.channels)) for of_R in (log.revenue_R, log.cost_R))
-    return np.asarray(revenue_C / np.maximum(cost_C, 1e-12))
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from crossmix.journeys.log import Events, Floats, JourneyError
 from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.players import (
+    best_channel,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -111,8 +112,7 @@ def players(config: Config, ready: Prepared, response: Response, mtorl: Mtorl) -
     C = len(training.channels)
     initial_C = initial_policy(mtorl, ready.table, ready.learn, settings.alpha)
     share_C = np.bincount(training.channel_R, minlength=C) / len(training)
-    revenue_C, cost_C = (np.bincount(training.channel_R, of, C) for of in (training.revenue_R, training.cost_R))
-    best = int(np.argmax(revenue_C / np.maximum(cost_C, 1e-12)))
+    best = best_channel(training, settings.worth_click)
     return [
         by_log(share_C),
         by_shares("eq. 17", initial_C),

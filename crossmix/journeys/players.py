@@ -7,7 +7,7 @@
 | repeat last          | at random                         | the user's last                                    |
 | MTORL argmax         | top N by predicted reward         | eq. 10                                             |
 | MTORL eta-mix        | top N by predicted reward         | drawn from eta P_u + (1 - eta) P_initial           |
-| best channel         | at random                         | highest logged revenue per cost                    |
+| best channel         | at random                         | highest logged worth per cost (`best_channel`)     |
 | best, own clicks     | top N by own shrunken click share | the same                                           |
 | response             | value - lambda cost above 0       | highest value - lambda cost                        |
 | oracle               | the same by the world's own probabilities                                              |
@@ -102,6 +102,13 @@ def repeat_last(otherwise: int) -> Player:
         return _picked(question.rng.random(len(channel_U)), channel_U, question)
 
     return Player("repeat last", decide)
+
+
+def best_channel(training: Events, worth_click: float) -> int:
+    """Of the log's highest worth per cost: clicks at their worth, and revenue."""
+    worth_R, C = worth_click * training.clicked_R + training.revenue_R, len(training.channels)
+    worth_C, cost_C = (np.bincount(training.channel_R, of_R, C) for of_R in (worth_R, training.cost_R))
+    return int(np.argmax(worth_C / np.maximum(cost_C, 1e-12)))
 
 
 def best_for_clickers(channel: int, rate: float) -> Player:

@@ -12,6 +12,7 @@ from crossmix.journeys.answer import Prices
 from crossmix.journeys.log import Events
 from crossmix.journeys.measured import of_users, worth_by_campaign
 from crossmix.journeys.players import (
+    best_channel,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -145,6 +146,19 @@ def test_repeating_needs_a_journey_and_ranking_needs_clicks(ground: tuple) -> No
     )
     assert share_U[chosen.allocated_B].min() >= np.sort(share_U)[-chosen.allocated_B.sum()] - 1e-6
     assert set(chosen.channel_B) == {4}
+
+
+def test_the_best_channel_counts_clicks_at_their_worth(ground: tuple) -> None:  # type: ignore[type-arg]
+    """Channel 2 sells for 5, channel 4 is clicked five times as often at the same cost; nothing else is shown."""
+    log = ground[1].rows(np.arange(12))
+    channel_R, clicked_R = np.array([2, 4] * 6), np.array([0, 1] * 5 + [1, 0], bool)
+    sold = replace(
+        log, channel_R=channel_R, clicked_R=clicked_R, cost_R=np.ones(12), revenue_R=5.0 * (np.arange(12) == 10)
+    )
+    assert best_channel(sold, 0.0) == 2
+    assert best_channel(sold, 1.2) == 2  # 5 + 1.2 above 5 x 1.2
+    assert best_channel(sold, 1.3) == 4
+    assert best_channel(replace(sold, revenue_R=np.zeros(12)), 1.0) == 4
 
 
 def test_mtorl_s_reward_head_is_blind_to_the_channel(ground: tuple) -> None:  # type: ignore[type-arg]
