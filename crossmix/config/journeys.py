@@ -77,7 +77,8 @@ class Allocation:
 
     __pydantic_config__ = STRICT
     worth_click: NonNegative = 0.0
-    """Currency per click; a conversion is worth the log's mean revenue of one on its channel."""
+    """Currency per click; a conversion is worth its campaign's mean revenue of one on its channel, leaning on all
+    campaigns'."""
     alpha: Fraction = 0.5
     """Of the implicit policy in eq. 17; tuned by the paper, which does not give it."""
     eta: Fraction = 0.5

@@ -96,6 +96,12 @@ def test_users_whose_journeys_are_the_same_are_answered_alike_and_the_first_come
     assert len({tuple(one["why"]) for one in said}) == 2  # allocated, or not
 
 
+def test_a_top_of_0_is_nobody(journeys: Journeys) -> None:
+    said = answers(journeys, *[{"campaign_id": "cheap", "journey": [], "top": 0}] * 3)
+    assert {one["why"][1] for one in said} == {"top is 0: nobody is allocated to"}
+    assert not any(one["allocate"] for one in said)
+
+
 def test_nobody_gets_the_rates_of_first_exposures(journeys: Journeys) -> None:
     [said] = answers(journeys, {"campaign_id": "cheap", "journey": []})
     rate = learned().log.clicked_R.mean()
