@@ -80,7 +80,8 @@ def paced(prices: Prices, answer: Answer, sold: Pools, settings: Allocation, see
     rng = np.random.default_rng([seed, 12])
     value_UC, users = prices.value(answer), len(answer.click_UC)
     cost_UC = np.broadcast_to(np.asarray(prices.cost_C), value_UC.shape)
-    size, mean = min(users, USERS), float(np.mean([pool.mean() for pool in sold]))
+    # Of an exposure as the log chose channels, which is what lambda's budget was counted in (`measured.prices_of`).
+    size, mean = min(users, USERS), float(np.concatenate(sold).mean())
     budget = left = budget_of(settings, size, mean)
     asked = expected = fullest = 0.0
     exposures = 0
