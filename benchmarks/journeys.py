@@ -25,11 +25,11 @@ from scipy import stats
 from benchmarks._machine import machine
 from crossmix.config import Demo
 from crossmix.journeys.learn import train
-from crossmix.journeys.log import Events, Floats
-from crossmix.journeys.measured import of_users, worth_of_conversions
+from crossmix.journeys.measured import of_users, prices_of
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.net import PASS
 from crossmix.journeys.players import (
+    best_channel,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -40,10 +40,10 @@ from crossmix.journeys.players import (
 )
 from crossmix.journeys.prepared import Prepared, prepare
 from crossmix.journeys.response import fit
-from crossmix.journeys.settings import Journeys, Learning
+from crossmix.journeys.settings import Allocation, Journeys, Learning
 from crossmix.journeys.simulate import Played, play
 from crossmix.journeys.stored import make_mtorl
-from crossmix.journeys.windows import TEST, TRAIN
+from crossmix.journeys.windows import TEST, TRAIN, VALIDATION
 from crossmix.journeys.world import World, planted, play_log
 
 WORLDS, USERS, EXPOSURES, DAYS = 10, 5_000, 15, 70.0
@@ -70,8 +70,10 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
     training = log.of_users(ready.is_of(TRAIN))
     test = np.flatnonzero(ready.is_of(TEST))
     judged = world.of(test)
-    worth_C = worth_of_conversions(training)
-    best = int(np.argmax(revenue_per_cost(training)))
+    meeting = response.answer(of_users(log, np.flatnonzero(ready.is_of(VALIDATION))))
+    allocation = Allocation(rounds=ROUNDS, picked=PICKED)
+    [prices] = prices_of(training, np.repeat("one", len(training)), meeting, allocation, "credits").values()
+    best = best_channel(training, 0.0)
     players = [
         by_log(judged.share_C),
         by_shares("eq. 17", initial_C),
@@ -79,7 +81,7 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
         *by_mtorl(mtorl, response, initial_C, ETA),
         by_shares("best channel", np.eye(len(world.channels))[best]),
         best_for_clickers(best, float(training.clicked_R.mean())),
-        by_response(response, 0.0, worth_C),
+        by_response(response, prices),
     ]
     played = play(
         judged, of_users(log, test), tired_UC[test], players,
@@ -91,12 +93,6 @@ def of_world(seed: int, *, fatigue: bool, encoder: str, users: int = USERS) -> d
 def budget_of(world: World) -> float:
     """Currency."""
     return float(ROUNDS * PICKED * world.users * (world.share_C @ world.cost_C))
-
-
-def revenue_per_cost(log: Events) -> Floats:
-    """By channel."""
-    revenue_C, cost_C = (np.bincount(log.channel_R, of_R, len(log.channels)) for of_R in (log.revenue_R, log.cost_R))
-    return np.asarray(revenue_C / np.maximum(cost_C, 1e-12))
 
 
 @torch.no_grad()

@@ -77,7 +77,8 @@ class Allocation:
 
     __pydantic_config__ = STRICT
     worth_click: NonNegative = 0.0
-    """Currency per click; a conversion is worth the log's mean revenue of one on its channel."""
+    """Currency per click; a conversion is worth its campaign's mean revenue of one on its channel, leaning on all
+    campaigns'."""
     alpha: Fraction = 0.5
     """Of the implicit policy in eq. 17; tuned by the paper, which does not give it."""
     eta: Fraction = 0.5
@@ -102,8 +103,9 @@ class JourneysGates:
     ratio: tuple[Positive, Positive] = (0.9, 1.1)
     """Between which clicks, conversions and value predicted over observed must lie on test users, give or take the 95 %
     interval."""
-    widest: Positive = 0.25
-    """Half that interval beyond which a ratio is not told: insufficient data."""
+    widest: Positive = 0.15
+    """Half that interval, and twice the slope's error, beyond which nothing is told: insufficient data. It widens what
+    passes, so that a model that knows nothing would pass by it."""
     bootstrap: Annotated[int, Field(ge=100)] = 400
     """Resamples of users behind an interval."""
     blocks: Annotated[int, Field(ge=4)] = 8

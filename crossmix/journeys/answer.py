@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crossmix.journeys.allocate import AllocationError, Chosen, choose, value
+from crossmix.journeys.allocate import AllocationError, value
 from crossmix.journeys.log import Floats
 
 OUTPUTS = ("click", "click_low", "click_high", "conversion", "conversion_low", "conversion_high")
@@ -76,11 +76,3 @@ class Prices:
     def value(self, answer: Answer) -> Floats:
         """Of an exposure of each user on each channel, (U, C)."""
         return value(answer.click_UC, answer.conversion_UC, self.worth_click, np.asarray(self.worth_conversion_C))
-
-    def choose(self, answer: Answer, most: int | None = None) -> Chosen:
-        """Channel of each user, and whether to buy.
-
-        Args:
-            most: top-N of the batch; `None`: everybody above 0.
-        """
-        return choose(self.value(answer), np.asarray(self.cost_C), self.shadow, most=most)

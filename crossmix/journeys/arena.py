@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmix.config import Config
+from crossmix.journeys.bundled import JourneyBundle
 from crossmix.journeys.fitted_world import MOST, fitted
 from crossmix.journeys.gates.played import Block
 from crossmix.journeys.log import Events, Floats, JourneyError
 from crossmix.journeys.measured import budget_of, of_users, worth_of_conversions
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.players import (
-    Answers,
+    best_channel,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -29,7 +30,7 @@ from crossmix.journeys.players import (
     initial_policy,
     repeat_last,
 )
-from crossmix.journeys.prepared import Prepared
+from crossmix.journeys.prepared import Log, Prepared
 from crossmix.journeys.response import Response
 from crossmix.journeys.simulate import Player, play
 from crossmix.journeys.windows import TEST, TRAIN
@@ -47,12 +48,14 @@ class Ground:
     tired_UC: Floats
     days: float
     """Between two rounds."""
+    campaign: str
+    """Whose prices the response model is served with."""
 
 
 def grounds(
-    config: Config, ready: Prepared, blocks: int, *, fatigue: bool = False, seed: int = 0, spread: float = MOST
+    config: Config, log: Log, blocks: int, *, fatigue: bool = False, seed: int = 0, spread: float = MOST
 ) -> list[Ground]:
-    """Test users in equal groups; of the generated log its campaigns by turns.
+    """Test users in equal groups; of the generated log its campaigns by turns, of another the one with most exposures.
 
     Args:
         spread: largest spread of users' log-odds in a fitted world.
@@ -60,6 +63,7 @@ def grounds(
     Raises:
         WorldError: another log with too few exposures of test users.
     """
+    ready = log.ready
     test = np.flatnonzero(ready.is_of(TEST))
     parts = np.array_split(np.random.default_rng([seed, 31]).permutation(test), blocks)
     if config.data.source == GENERATED:
@@ -71,16 +75,20 @@ def grounds(
     found = []
     gap_R = np.diff(events.seconds_R)[events.has_next_R[:-1]]
     days = max(float(np.median(gap_R)) / DAY, 1e-6)
-    log = redrawn(world, events, rng)
+    drawn = redrawn(world, events, rng)
+    campaigns, count = np.unique(log.campaign_R.astype(str), return_counts=True)
+    most = str(campaigns[count.argmax()])
     for part in np.array_split(rng.permutation(world.users), blocks):
         user = np.sort(part)
-        found.append(Ground(world.of(user), of_users(log, user), np.zeros((len(user), len(world.channels))), days))
+        tired_UC = np.zeros((len(user), len(world.channels)))
+        found.append(Ground(world.of(user), of_users(drawn, user), tired_UC, days, most))
     return found
 
 
 def _planted(config: Config, ready: Prepared, part: np.ndarray, number: int, fatigue: bool) -> Ground:
     demo = config.data.demo
-    world = planted(demo, campaign=number % demo.campaigns)
+    campaign = number % demo.campaigns
+    world = planted(demo, campaign=campaign)
     # The log may order and group platforms otherwise than the world.
     for name in ready.events.channels:
         if name not in world.channels:
@@ -92,25 +100,19 @@ def _planted(config: Config, ready: Prepared, part: np.ndarray, number: int, fat
     user = np.array([int(ready.events.users[one].removeprefix("u")) for one in part])
     world = world.on(order).of(user)
     world = world.tiring(FATIGUE) if fatigue else world
-    return Ground(world, of_users(ready.events, part), np.zeros((len(part), len(order))), 1.0)
+    return Ground(
+        world, of_users(ready.events, part), np.zeros((len(part), len(order))), 1.0, f"campaign_{campaign + 1}"
+    )
 
 
-def players(
-    config: Config, ready: Prepared, model: Answers, response: Response, mtorl: Mtorl, worth_C: Floats
-) -> list[Player]:
-    """Everybody but the oracle, from training users' log.
-
-    Args:
-        model: what answers as the response model: it, or its bundle.
-        worth_C: of a conversion.
-    """
+def players(config: Config, ready: Prepared, response: Response, mtorl: Mtorl) -> list[Player]:
+    """Everybody but the response model and the oracle, from training users' log."""
     settings = config.journeys.allocation
     training = ready.events.of_users(ready.is_of(TRAIN))
     C = len(training.channels)
     initial_C = initial_policy(mtorl, ready.table, ready.learn, settings.alpha)
     share_C = np.bincount(training.channel_R, minlength=C) / len(training)
-    revenue_C, cost_C = (np.bincount(training.channel_R, of, C) for of in (training.revenue_R, training.cost_R))
-    best = int(np.argmax(revenue_C / np.maximum(cost_C, 1e-12)))
+    best = best_channel(training, settings.worth_click)
     return [
         by_log(share_C),
         by_shares("eq. 17", initial_C),
@@ -118,13 +120,23 @@ def players(
         *by_mtorl(mtorl, response, initial_C, settings.eta),
         by_shares("best channel", np.eye(C)[best]),
         best_for_clickers(best, float(training.clicked_R.mean())),
-        by_response(model, settings.worth_click, worth_C),
     ]
 
 
-def played(config: Config, found: list[Ground], everybody: list[Player], seed: int = 0) -> tuple[Block, ...]:
-    """Every block played."""
+def played(
+    config: Config, found: list[Ground], everybody: list[Player], bundle: JourneyBundle, seed: int = 0
+) -> tuple[Block, ...]:
+    """Every block played, by these players and by the bundle at its campaign's prices.
+
+    Raises:
+        JourneyError: a campaign that the bundle has no prices of.
+    """
     settings = config.journeys.allocation
+    for ground in found:
+        if ground.campaign not in bundle.prices:
+            raise JourneyError(
+                f"campaign_id: {ground.campaign} has no training exposure, and so no prices; pass a longer log"
+            )
     return tuple(
         Block(
             tuple(
@@ -132,7 +144,7 @@ def played(config: Config, found: list[Ground], everybody: list[Player], seed: i
                     ground.world,
                     ground.log,
                     ground.tired_UC,
-                    everybody,
+                    [*everybody, by_response(bundle, bundle.prices[ground.campaign])],
                     budget=budget_of(settings, ground.world.users, float(ground.world.share_C @ ground.world.cost_C)),
                     rounds=settings.rounds,
                     days=ground.days,

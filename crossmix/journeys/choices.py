@@ -14,6 +14,7 @@ from crossmix.journeys.gates.played import EQ17, OWN_CLICKS, RESPONSE
 from crossmix.journeys.log import Floats, Ints
 from crossmix.journeys.logged import Logged, Places, judged
 from crossmix.journeys.measured import served_at
+from crossmix.journeys.players import best_channel
 from crossmix.journeys.prepared import Log
 from crossmix.journeys.references import own_clicks
 from crossmix.journeys.windows import TRAIN
@@ -37,8 +38,7 @@ def of_log(log: Log, bundle: JourneyBundle, initial_C: Floats, settings: Allocat
     assert own_S is not None
     C = len(events.channels)
     training = events.of_users(log.ready.is_of(TRAIN))
-    revenue_C, cost_C = (np.bincount(training.channel_R, of, C) for of in (training.revenue_R, training.cost_R))
-    best = np.full(len(places), int(np.argmax(revenue_C / np.maximum(cost_C, 1e-12))))
+    best = np.full(len(places), best_channel(training, settings.worth_click))
     at = np.arange(len(places)), best
     return judged(
         places,

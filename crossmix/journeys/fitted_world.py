@@ -4,6 +4,9 @@ Clicks of exposures and conversions of clicks each have log-odds b_c + s z_u + r
 are those of the largest marginal likelihood (empirical Bayes: s and r are how far users are shrunken towards all), the
 posterior of every user integrated on a grid (penalised modes would halve r where a user saw a channel a few times).
 
+The response model's heads see the posterior of such a model too (`own`): its lead over own clicks is favoured here by
+how the world is made.
+
 Shapes: U users, C channels, K cells of users who are alike on a channel, I and J grid points.
 """
 
@@ -62,7 +65,7 @@ def fitted(log: Events, value_C: Floats, rng: np.random.Generator, spread: float
     prices_C = [np.sort(log.cost_R[log.channel_R == at]) for at in range(C)]
     prices_C = [one if len(one) else paid for one in prices_C]
     return World(
-        label="semi-synthetic: effects fitted on real users",
+        label="semi-synthetic: effects fitted on real users, of the response model's own prior family",
         channels=log.channels,
         cost_C=np.array([one.mean() for one in prices_C]),
         value_C=value_C,

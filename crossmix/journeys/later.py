@@ -1,8 +1,9 @@
 """Columns that a log has and nobody knew when it was decided: no feature of a step, wherever its steps come from.
 
-Three doors lead to features, and each asks `refuse`: a table of exposures (`log.of_frame`: training, and the rows of
-Feast's view), the view's own columns (`feature_repo.journeys`), and the fields of a question
-(`serving.protocol.journey_request`, `journey_tensors`). A `Layout` asks it of its own features.
+A log that has them is read without them: `log.read`, from which training and Feast's view are made, takes named columns
+of what ingest wrote and drops others silently. Who asks for one by name is refused: a table handed to `log.of_frame`,
+the view's own columns (`feature_repo.journeys`), the fields of a question (`serving.protocol.journey_request`,
+`journey_tensors`), and a `Layout`'s own features.
 """
 
 from __future__ import annotations

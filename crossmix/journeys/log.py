@@ -1,4 +1,4 @@
-"""Exposures of users in order: from ingest's impressions, from any frame of them, or from a request.
+"""Exposures of users in order: from ingest's impressions, or from any frame of them.
 
 Shapes: R exposures, U users, C channels.
 """
@@ -6,7 +6,7 @@ Shapes: R exposures, U users, C channels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -179,50 +179,6 @@ def read(dataset: Dataset, *, holdout: bool | None = None) -> Events:
     if holdout is not None:
         frame = frame[frame["holdout"] == holdout]
     return of_frame(frame, meta.platforms)
-
-
-def of_steps(journeys: Sequence[Sequence[Mapping[str, Any]]], channels: Sequence[str]) -> Events:
-    """Exposures of a request: per journey its steps, oldest first, with `channel`, `clicked`, `cost`, `seconds_ago`.
-
-    Raises:
-        JourneyError: an unknown channel, unordered times, a number that is not finite; the message names the field.
-    """
-    code = {name: at for at, name in enumerate(channels)}
-    user: list[int] = []
-    rows: list[tuple[float, ...]] = []
-    for number, journey in enumerate(journeys):
-        for place, step in enumerate(journey):
-            where = f"instances[{number}].journey[{place}]"
-            refuse(step)
-            if step.get("channel") not in code:
-                raise JourneyError(f"{where}.channel: {step.get('channel')!r} is unknown; use {', '.join(channels)}")
-            clicked = step.get("clicked")
-            if not isinstance(clicked, (bool, int)) or clicked not in (0, 1):
-                raise JourneyError(f"{where}.clicked: {clicked!r}; true or false")
-            numbers = []
-            for name in ("cost", "seconds_ago"):
-                value = step.get(name)
-                if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
-                    raise JourneyError(f"{where}.{name}: {value!r}; a finite number, at least 0")
-                numbers.append(float(value))
-            if place and numbers[1] > rows[-1][3]:
-                raise JourneyError(f"{where}.seconds_ago: {numbers[1]:g} is before the step above it; oldest first")
-            user.append(number)
-            rows.append((code[step["channel"]], bool(clicked), *numbers))
-    table = np.array(rows, dtype=float).reshape(-1, 4)
-    return Events(
-        channels=tuple(channels),
-        users=tuple(str(number) for number in range(len(journeys))),
-        user_R=np.array(user, dtype=np.int64),
-        channel_R=table[:, 0].astype(np.int64),
-        clicked_R=table[:, 1].astype(bool),
-        cost_R=table[:, 2],
-        seconds_R=-table[:, 3],
-        converted_R=np.zeros(len(table), np.bool_),
-        known_R=np.full(len(table), NEVER),
-        revenue_R=np.zeros(len(table)),
-        row_R=np.arange(len(table), dtype=np.int64),
-    )
 
 
 def uniform(ids: Sequence[str], salt: str) -> Floats:

@@ -7,8 +7,8 @@ earns and costs nothing. Revenue per cost is estimated twice, by SNIPS and doubl
     rho = V / K,    V, K: estimates of what an exposure earns and costs;    error(rho) = error(V - rho K) / K
 
 with errors clustered by user. All policies have the same budget: what `journeys.allocation.picked` of these exposures
-cost the log. The response model's lambda is such that it would spend just that at expected costs; lambda looks at
-journeys and at no outcome.
+cost the log. The response model's lambda is such that it would spend just that at expected costs: of what came of these
+exposures it knows their prices paid, through the budget, and neither clicks nor revenue.
 
 Shapes: S judged steps, C channels.
 """

@@ -6,13 +6,12 @@ Shapes: U users, R exposures, S judged steps, C channels, D features of a head.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from crossmix.config.journeys import Allocation, Journeys
-from crossmix.journeys import allocate
+from crossmix.journeys import allocate, batch
 from crossmix.journeys.answer import Answer, Prices
 from crossmix.journeys.bundled import JourneyBundle
 from crossmix.journeys.learn import predict
@@ -126,17 +125,23 @@ def _mean_by(group_N: Ints, value_N: Floats, groups: int, otherwise: float | Flo
 
 
 def latency_ms(bundle: JourneyBundle, ready: Prepared, settings: Journeys, calls: int = 100) -> float:
-    """99th percentile of one question in processor time, of the fastest of three rounds; whole milliseconds, up."""
+    """99th percentile of one question in processor time, of the fastest of three rounds; whole milliseconds, up.
+
+    A question is answered as served with `budget_left`, for which a price is searched: what takes longest.
+    """
     events = ready.events.of_users(ready.is_of(TEST))
     asked = np.unique(events.user_R)[: settings.gates.questions]
     question = of_users(events, asked)
     prices = next(iter(bundle.prices.values()))
+    cost_UC = np.tile(prices.cost_C, (len(asked), 1))
+    left = settings.allocation.picked * len(asked) * float(np.mean(prices.cost_C))
+    terms = batch.Asked(np.zeros(len(asked), np.int64), np.array([prices.shadow]), np.array([left]), np.array([np.inf]))
     rounds = []
     for _ in range(3):
         taken = []
         for _ in range(calls):
             started = time.thread_time()
-            prices.choose(bundle.answer(question))
+            batch.settle(prices.value(bundle.answer(question)), cost_UC, terms)
             taken.append(time.thread_time() - started)
         rounds.append(float(np.percentile(taken, 99)) * 1e3)
     return float(np.ceil(min(rounds)))
@@ -153,10 +158,3 @@ def of_users(events: Events, user_K: Ints) -> Events:
 def last_answers(bundle: JourneyBundle, events: Events, of_U: np.ndarray) -> Answer:
     """What the bundle says of some users after their last exposure."""
     return bundle.answer(of_users(events, np.flatnonzero(of_U)))
-
-
-def summed(prices: Mapping[str, Prices]) -> Prices:
-    """Of all campaigns together: mean costs and lambda."""
-    every = list(prices.values())
-    cost_C = np.mean([one.cost_C for one in every], axis=0)
-    return replace(every[0], cost_C=tuple(cost_C.tolist()), shadow=float(np.mean([one.shadow for one in every])))

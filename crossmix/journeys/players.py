@@ -7,7 +7,7 @@
 | repeat last          | at random                         | the user's last                                    |
 | MTORL argmax         | top N by predicted reward         | eq. 10                                             |
 | MTORL eta-mix        | top N by predicted reward         | drawn from eta P_u + (1 - eta) P_initial           |
-| best channel         | at random                         | highest logged revenue per cost                    |
+| best channel         | at random                         | highest logged worth per cost (`best_channel`)     |
 | best, own clicks     | top N by own shrunken click share | the same                                           |
 | response             | value - lambda cost above 0       | highest value - lambda cost                        |
 | oracle               | the same by the world's own probabilities                                              |
@@ -20,19 +20,20 @@ Shapes: U users, C channels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from crossmix.journeys import allocate
-from crossmix.journeys.allocate import Chosen, Pace
-from crossmix.journeys.answer import Answer
-from crossmix.journeys.gates.played import OWN_CLICKS
+from crossmix.journeys.allocate import Chosen, Pace, begin, choose
+from crossmix.journeys.answer import Answer, Prices
+from crossmix.journeys.gates.played import OWN_CLICKS, RESPONSE
 from crossmix.journeys.log import Events, Floats, Ints
 from crossmix.journeys.mtorl import Mtorl
 from crossmix.journeys.response import PASS, Response
-from crossmix.journeys.simulate import Player, Round, priced
+from crossmix.journeys.simulate import Player, Round
 from crossmix.journeys.table import Table, tabulate
 from crossmix.journeys.windows import Windows, tail
 
@@ -53,15 +54,18 @@ class Answers(Protocol):
         """Of every user, as after its last exposure."""
 
 
-def by_response(model: Answers, worth_click: float, worth_conversion_C: Floats) -> Player:
-    """The response model with a shadow price."""
+def by_response(model: Answers, prices: Prices) -> Player:
+    """The response model with a shadow price: costs, worths and the first lambda are the served ones of a campaign."""
+    cost_C = np.asarray(prices.cost_C)
 
     def decide(question: Round) -> tuple[Chosen, Pace]:
-        answer = model.answer(question.events)
-        value_UC = allocate.value(answer.click_UC, answer.conversion_UC, worth_click, worth_conversion_C)
-        return priced(value_UC, question)
+        value_UC = prices.value(model.answer(question.events))
+        pace = question.pace
+        if pace is None:
+            pace = replace(begin(value_UC, cost_C, question.budget, question.rounds), shadow=prices.shadow)
+        return choose(value_UC, cost_C, pace.shadow, budget=pace.cap), pace
 
-    return Player("response", decide)
+    return Player(RESPONSE, decide)
 
 
 def by_log(share_C: Floats) -> Player:
@@ -98,6 +102,13 @@ def repeat_last(otherwise: int) -> Player:
         return _picked(question.rng.random(len(channel_U)), channel_U, question)
 
     return Player("repeat last", decide)
+
+
+def best_channel(training: Events, worth_click: float) -> int:
+    """Of the log's highest worth per cost: clicks at their worth, and revenue."""
+    worth_R, C = worth_click * training.clicked_R + training.revenue_R, len(training.channels)
+    worth_C, cost_C = (np.bincount(training.channel_R, of_R, C) for of_R in (worth_R, training.cost_R))
+    return int(np.argmax(worth_C / np.maximum(cost_C, 1e-12)))
 
 
 def best_for_clickers(channel: int, rate: float) -> Player:

@@ -3,8 +3,8 @@
 The gates part users anew from the log. What they must not do is take training's word for it by running the same code:
 `users_seen.npz` holds, of the very windows that training was handed, whose steps they are.
 
-    learned   users whose steps were fitted on: features' scale, encoder, heads
-    stopped   users whose steps ended training and calibrated
+    learned   users whose steps were fitted on: features' scale, encoder, heads, rates of first exposures
+    stopped   users whose steps ended training and calibrated, or tell lambda
 
 Each is the first 64 bits of SHA-256 of the id, ascending; two of ten million users share one with a chance of 3 in a
 million. The file names nobody, and whoever knows an id can find it: it is a check, no protection.
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from crossmix.journeys.log import Events, JourneyError
 from crossmix.journeys.prepared import Log, Prepared
-from crossmix.journeys.windows import TRAIN, Windows
+from crossmix.journeys.windows import TEST, TRAIN, VALIDATION, Windows
 
 FILE = "users_seen.npz"
 Hashes = NDArray[np.uint64]
@@ -68,10 +68,8 @@ class Parts:
 
 
 def used(ready: Prepared) -> Seen:
-    """Of what training is handed: windows, and training users without any, who tell the unit of costs."""
-    unit = np.unique(ready.events.of_users(ready.is_of(TRAIN)).user_R)
-    learned = np.union1d(users_of(ready.events, ready.learn), hashes(ready.events.users[one] for one in unit))
-    return Seen(learned, users_of(ready.events, ready.validate))
+    """Of what training is handed: windows, and users of a single exposure, who have none and tell first exposures."""
+    return Seen(everybody(ready, ready.learn, TRAIN), everybody(ready, ready.validate, VALIDATION))
 
 
 def parts(log: Log, policy: Path) -> Parts:
@@ -84,7 +82,7 @@ def parts(log: Log, policy: Path) -> Parts:
     return Parts(
         learned=frozenset(wrote.learned.tolist()),
         stopped=frozenset(wrote.stopped.tolist()),
-        tested=frozenset(users_of(events, log.ready.test).tolist()),
+        tested=frozenset(everybody(log.ready, log.ready.test, TEST).tolist()),
         held_out=frozenset(hashes(np.asarray(events.users)[log.held_out_U].tolist()).tolist()),
     )
 
@@ -93,6 +91,12 @@ def hashes(ids: Iterable[str]) -> Hashes:
     """Of user ids, ascending, each once."""
     heads = [hashlib.sha256(one.encode()).digest()[:8] for one in ids]
     return np.unique(np.frombuffer(b"".join(heads), ">u8").astype(np.uint64))
+
+
+def everybody(ready: Prepared, windows: Windows, part: int) -> Hashes:
+    """Whose steps are in the windows, and whose exposures are in the part."""
+    user = np.unique(ready.events.of_users(ready.is_of(part)).user_R)
+    return np.union1d(users_of(ready.events, windows), hashes(ready.events.users[one] for one in user))
 
 
 def users_of(events: Events, windows: Windows) -> Hashes:

@@ -57,10 +57,9 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
     blocks: tuple[Block, ...] = ()
     world = ""
     if config.data.source == GENERATED:
-        found = grounds(config, ready, settings.gates.blocks, seed=seed)
+        found = grounds(config, log, settings.gates.blocks, seed=seed)
         world = found[0].world.label
-        worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
-        blocks = played(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
+        blocks = played(config, found, players(config, ready, response, mtorl), bundle, seed)
     said = measured.served_at(bundle, ready.events, ready.test.row_S)
     clicks_told = calibration.told(ready, said, bundle.prices, log.campaign_R, seed, resamples)
     test_U = ready.is_of(TEST)

@@ -48,12 +48,11 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int, spread: f
     import json
 
     from crossmix.config import from_json
-    from crossmix.journeys import bundled, measured, stored
+    from crossmix.journeys import bundled, stored
     from crossmix.journeys.arena import grounds, players
     from crossmix.journeys.arena import played as play
     from crossmix.journeys.gates.played import lead, per_cost
     from crossmix.journeys.prepared import read_log
-    from crossmix.journeys.windows import TRAIN
     from crossmix.schema import Dataset
     from pipelines.cli.tasks import check_task
     from pipelines.local import run_config, step_folder
@@ -61,12 +60,11 @@ def played(out: Path, *, fatigue: bool, blocks: int | None, seed: int, spread: f
     check_task(out, "journeys", "crossmix journeys simulate")
     config = from_json(json.dumps(run_config(out)))
     folders = {name: step_folder(out, name) for name in ("ingest", "train", "gate")}
-    ready = read_log(config, Dataset(folders["ingest"])).ready
+    log = read_log(config, Dataset(folders["ingest"]))
     response, mtorl = stored.load(folders["train"], config.journeys)
     bundle = bundled.load(folders["gate"] / "bundle")
-    found = grounds(config, ready, blocks or config.journeys.gates.blocks, fatigue=fatigue, seed=seed, spread=spread)
-    worth_C = measured.worth_of_conversions(ready.events.of_users(ready.is_of(TRAIN)))
-    result = play(config, found, players(config, ready, bundle, response, mtorl, worth_C), seed)
+    found = grounds(config, log, blocks or config.journeys.gates.blocks, fatigue=fatigue, seed=seed, spread=spread)
+    result = play(config, found, players(config, log.ready, response, mtorl), bundle, seed)
     rows = {}
     for one in result[0].played:
         figure, ahead = per_cost(result, one.name), lead(result, one.name)

@@ -236,6 +236,8 @@ class Why:
     def _allocated(self) -> str:
         if self.allocated:
             return "it is above 0: allocated" if self.margin > 0 else "it is 0, and the budget pays for it: allocated"
+        if self.terms.top == 0:
+            return "top is 0: nobody is allocated to"
         if self.margin == 0 and self.terms.budget_left is not None:
             return "it is 0, and the budget ends before it: not allocated"
         if self.margin <= 0:

@@ -143,8 +143,9 @@ def test_a_run_s_gates_and_report_tell_what_policies_would_have_earned(config: C
     own += ["data.keep_platforms=10", "data.holdout_users=0.6", "journeys.allocation.worth_click=1.0"]
     ran = chain(tmp_path, [*own, *few])
     found = {gate.name: gate for gate in GateTable.load(ran.evaluation).gates}
-    for name in ("journey.value.log", "journey.value.eq17", "journey.value.own_clicks", "journey.value.spent"):
+    for name in ("journey.value.log", "journey.value.eq17", "journey.value.own_clicks"):
         assert found[name].value is not None, found
+    assert "doubly robust" in found["journey.value.spent"].detail
     assert found["journey.value.own_clicks"].required is False
     assert found["journey.apart"].verdict == "pass"
     told = JourneysJudged.load(ran.evaluation)

@@ -3,7 +3,7 @@
 | gate                | shown                                                                                       |
 |---------------------|---------------------------------------------------------------------------------------------|
 | `journey.apart`     | nobody that training used is judged on, and none that ingest holds out was learned from     |
-| `journey.budget`    | spend never passes a budget, at test users' own prices                                      |
+| `journey.budget`    | budgets are spent and not passed, as served, at test users' own prices; lambda is no other's |
 | `journey.causal`    | changing the steps after t, times included, changes nothing that is said at t               |
 | `journey.imitation` | MTORL tells the log's next channel better than a cache mixture, where journeys tell of it   |
 | `journey.latency`   | processor time of an answer                                                                 |

@@ -49,7 +49,7 @@ class Case:
     blocks: tuple[Block, ...]
     """Groups of test users that played in a planted world; empty where no world is known."""
     paced: Mapping[str, Campaign]
-    """By name: budgets paced over test users' journeys as they are, at prices that they were sold at."""
+    """By name: test users settled as served, batch by batch, at prices that their exposures were sold at."""
     logged: Logged | None
     """What propensities say; `None` where the log has none."""
     latency_ms: float

@@ -28,7 +28,8 @@ def response(case: Case) -> Rows:
 
 def _clicks(case: Case) -> Rows:
     (least, most), needed, told = case.settings.gates.slope, case.settings.gates.clicks, case.response
-    above, within = "95 % interval above 0", f"{least:g} to {most:g}, give or take 2 errors"
+    widest = case.settings.gates.widest
+    above, within = "95 % interval above 0", f"{least:g} to {most:g}, give or take 2 errors of at most {widest:g}"
     lead, own, reference = told.lead, told.own_auc, told.reference_auc
     if told.clicks < needed or lead is None or own is None or reference is None:
         lacks = f"{told.clicks:,} clicks of test users after another exposure; {needed:,} are needed"
@@ -40,30 +41,52 @@ def _clicks(case: Case) -> Rows:
         f"channel ({reference.value:.4f}; without the channel {own.value:.4f}), {told.clicks:,} clicks"
     )
     yield case.gate("journey.response.auc", lead.value, above, PASS if lead.low > 0 else FAIL, detail)
-    room = 2 * told.slope_error
-    verdict = PASS if least - room <= told.slope <= most + room else FAIL
-    detail = f"log-odds of clicks on those predicted, standard error {told.slope_error:.3f}; 1: as sure as it may be"
-    yield case.gate("journey.response.slope", told.slope, within, verdict, detail)
+    yield _slope(case, told.slope, 2 * told.slope_error, within)
+
+
+def _slope(case: Case, slope: float, room: float, within: str) -> Gate:
+    """Off where it is surely outside, unknown where twice its error is above `widest`."""
+    (least, most), widest, clicks = case.settings.gates.slope, case.settings.gates.widest, case.response.clicks
+    told = f"log-odds of clicks on those predicted, {slope:.3f}, standard error {room / 2:.3f}; 1: as sure as it may be"
+    if slope - room > most or slope + room < least:
+        return case.gate("journey.response.slope", slope, within, FAIL, told)
+    if not room <= widest:
+        lacks = (
+            f"{clicks:,} clicks of test users do not tell the slope; {missing(clicks, room, widest, 'clicks')}; {told}"
+        )
+        return case.gate("journey.response.slope", None, within, INSUFFICIENT, lacks)
+    return case.gate("journey.response.slope", slope, within, PASS, told)
 
 
 def _in_the_large(case: Case, name: str, found: Figure | None, what: str, count: int, of: str) -> Gate:
     """Predicted over observed: off where the interval lies outside the band, unknown where it is too wide."""
     (least, most), widest = case.settings.gates.ratio, case.settings.gates.widest
-    within = f"{least:g} to {most:g}, give or take the 95 % interval"
+    within = f"{least:g} to {most:g}, give or take the 95 % interval of at most +- {widest:g}"
     half = math.inf if found is None else (found.high - found.low) / 2
     if found is not None and (found.low > most or found.high < least):
         detail = f"predicted over observed {what} {_shown(found)}, {count:,} {of} of test users"
         return case.gate(name, found.value, within, FAIL, detail)
     if found is None or not half <= widest:
-        needed = math.ceil((Z95 / widest) ** 2)
-        if found is not None and math.isfinite(half):
-            needed = max(needed, math.ceil(count * (half / widest) ** 2))
-        missing = f"some {max(needed - count, 1):,} {of} are missing for an interval of +- {widest:g}"
         known = "" if found is None else f"; so far {_shown(found)}"
-        lacks = f"{count:,} {of} of test users do not tell predicted over observed {what}; {missing}{known}"
+        lacks = (
+            f"{count:,} {of} of test users do not tell predicted over observed {what}; "
+            f"{missing(count, half, widest, of)}{known}"
+        )
         return case.gate(name, None, within, INSUFFICIENT, lacks)
     detail = f"predicted over observed {what} {_shown(found)}, {count:,} {of} of test users"
     return case.gate(name, found.value, within, PASS, detail)
+
+
+def missing(count: int, half: float, widest: float, of: str) -> str:
+    """How many more there have to be: an interval narrows with the root of their number, a count's is 1.96 / sqrt(n).
+
+    Args:
+        half: of the interval that `count` of them have; infinite: none is known.
+    """
+    needed = math.ceil((Z95 / widest) ** 2)
+    if math.isfinite(half):
+        needed = max(needed, math.ceil(count * (half / widest) ** 2))
+    return f"some {max(needed - count, 1):,} {of} are missing for an interval of +- {widest:g}"
 
 
 def _shown(found: Figure) -> str:

@@ -14,6 +14,7 @@ most of what there is to gain; the lead over it is told so that nobody takes the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from crossmix.evaluate.stats.off_policy import ENOUGH
@@ -21,7 +22,7 @@ from crossmix.journeys.gates.case import CRITERIA, Case, Rows
 from crossmix.journeys.gates.played import EQ17, LOG, ORACLE, OWN_CLICKS, RESPONSE, Block, lead, per_cost, spent
 from crossmix.journeys.logged import ROBUST, SNIPS, Logged
 from crossmix.journeys.score import Figure
-from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion
+from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
 
 SPENT = 0.95
 """Least share of the budget."""
@@ -81,10 +82,24 @@ def _told(case: Case, logged: Logged) -> Rows:
         row = case.reported if other == OWN_CLICKS else case.gate
         verdict = PASS if min(robust.low, snips.low) > 0 else FAIL
         yield row(name, robust.value, f"both {ABOVE}", verdict, detail)
-    room = own.spent.high - own.spent.value
-    detail = f"{ROBUST}, give or take {room:.3f}; lambda was set on expected costs"
-    verdict = PASS if own.spent.high >= SPENT else FAIL
-    yield case.gate("journey.value.spent", own.spent.value, f">= {SPENT:g} of the budget, interval", verdict, detail)
+    yield _spent(case, own.spent, logged.exposures)
+
+
+def _spent(case: Case, spent: Figure, exposures: int) -> Gate:
+    """By propensities: surely too little, or surely more than there is, fails; neither sure, unknown."""
+    name, asked = "journey.value.spent", f">= {SPENT:g} of the budget, interval, and not above it"
+    half, widest = (spent.high - spent.low) / 2, case.settings.gates.widest
+    detail = f"{ROBUST}, {spent.value:.3f} [{spent.low:.3f}, {spent.high:.3f}]; lambda was set on expected costs"
+    if spent.high < SPENT or spent.low > 1:
+        return case.gate(name, spent.value, asked, FAIL, detail)
+    room = min(widest, spent.value - SPENT)
+    if spent.low >= SPENT and half <= widest:
+        return case.gate(name, spent.value, asked, PASS, detail)
+    lacks = f"; more exposures with a propensity tell whether it is {SPENT:g}"
+    if room > 0:
+        more = max(math.ceil(exposures * (half / room) ** 2) - exposures, 1)
+        lacks = f"; some {more:,} exposures with a propensity are missing for an interval of +- {room:.3f}"
+    return case.gate(name, None, asked, INSUFFICIENT, detail + lacks)
 
 
 def _shown(one: Figure) -> str:

@@ -8,7 +8,9 @@ import pytest
 
 from crossmix.journeys.later import WRITTEN_LATER, refuse
 from crossmix.journeys.layout import Field, Layout, of_log
-from crossmix.journeys.log import Events, JourneyError, of_steps
+from crossmix.journeys.log import Events, JourneyError
+from serving.kinds.journey import events as events_asked
+from serving.protocol.journey_request import of_instances
 from tests.support.journeys import CHANNELS, events
 
 
@@ -59,7 +61,8 @@ def test_no_feature_depends_on_a_later_exposure() -> None:
 
 def test_a_conversion_counts_from_when_it_is_known() -> None:
     steps = [{"channel": "a", "clicked": True, "cost": 1, "seconds_ago": ago} for ago in (300, 200, 100)]
-    of = of_steps([steps, steps], CHANNELS)
+    body = {"instances": [{"campaign_id": "c", "journey": steps}] * 2}
+    of = events_asked(of_instances(body, CHANNELS), CHANNELS)
     known = of.known_R.copy()
     known[0] = of.seconds_R[1]
     layout = Layout(CHANNELS)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossmix.journeys.log import NEVER, JourneyError, of_frame, of_steps, propensities, uniform
+from crossmix.journeys.log import NEVER, JourneyError, of_frame, propensities, uniform
 from tests.support.journeys import CHANNELS, events, frame
 
 
@@ -47,33 +47,6 @@ def test_strange_channels_and_numbers_are_refused_by_name() -> None:
     table.loc[3, "price_paid"] = np.nan
     with pytest.raises(JourneyError, match="cost: not a finite number"):
         of_frame(table, CHANNELS)
-
-
-def test_a_request_says_the_same_as_a_log() -> None:
-    asked = [[], [{"channel": "b", "clicked": True, "cost": 0.5, "seconds_ago": 90},
-                  {"channel": "a", "clicked": 0, "cost": 0, "seconds_ago": 30}]]  # fmt: skip
-    read = of_steps(asked, CHANNELS)
-    assert list(read.user_R) == [1, 1]
-    assert list(read.channel_R) == [1, 0]
-    assert list(np.diff(read.seconds_R)) == [60]
-    assert len(of_steps([], CHANNELS)) == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"channel": "fax"}, r"instances\[0\]\.journey\[1\]\.channel: 'fax' is unknown"),
-        ({"clicked": 2}, r"instances\[0\]\.journey\[1\]\.clicked: 2"),
-        ({"cost": float("nan")}, r"instances\[0\]\.journey\[1\]\.cost: nan"),
-        ({"cost": True}, r"instances\[0\]\.journey\[1\]\.cost: True"),
-        ({"seconds_ago": -1}, r"instances\[0\]\.journey\[1\]\.seconds_ago: -1"),
-        ({"seconds_ago": 100}, r"instances\[0\]\.journey\[1\]\.seconds_ago: 100 is before the step above"),
-    ],
-)
-def test_a_request_is_refused_by_field(change: dict[str, object], message: str) -> None:
-    step = {"channel": "a", "clicked": True, "cost": 0.5, "seconds_ago": 90}
-    with pytest.raises(JourneyError, match=message):
-        of_steps([[step, {**step, "seconds_ago": 30} | change]], CHANNELS)
 
 
 def test_users_are_hashed_as_ingest_does() -> None:

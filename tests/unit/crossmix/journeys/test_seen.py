@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from crossmix.journeys.log import JourneyError
-from crossmix.journeys.prepared import prepare
-from crossmix.journeys.seen import Seen, hashes, used, users_of
+from crossmix.journeys.prepared import Log, prepare
+from crossmix.journeys.seen import Seen, hashes, parts, used, users_of
 from crossmix.journeys.settings import Journeys
-from crossmix.journeys.windows import cut
+from crossmix.journeys.windows import TEST, TRAIN, VALIDATION, cut
 from tests.support.journeys import events
 
 
@@ -30,8 +30,21 @@ def test_what_is_written_is_what_training_was_handed(tmp_path: Path) -> None:
     read = Seen.load(tmp_path)
     names = np.asarray(of.users)
     assert read.learned.tolist() == hashes(names[part_U == 0]).tolist()
-    validating = np.unique(of.user_R[ready.validate.row_NT[ready.validate.real_NT]])
-    assert read.stopped.tolist() == hashes(names[validating]).tolist()
+    assert read.stopped.tolist() == hashes(names[part_U == 1]).tolist()
+
+
+def test_users_of_a_single_exposure_are_among_those_who_stop_and_are_judged(tmp_path: Path) -> None:
+    """They have no window; first exposures' rates, lambda and the gates see them all the same."""
+    of = events(30, least=1, most=3)
+    part_U = np.arange(30) % 3
+    alone_U = np.bincount(of.user_R, minlength=30) == 1
+    assert all((alone_U & (part_U == part)).any() for part in (TRAIN, VALIDATION, TEST))
+    ready = prepare(of, part_U, Journeys(window=4, stride=2))
+    used(ready).save(tmp_path)
+    log = Log(ready, np.repeat("c", len(of)), part_U != TRAIN, np.full(len(of), np.nan), "EUR", "0" * 64)
+    found, names = parts(log, tmp_path), np.asarray(of.users)
+    for part, got in ((TRAIN, found.learned), (VALIDATION, found.stopped), (TEST, found.tested)):
+        assert got == set(hashes(names[part_U == part]).tolist())
 
 
 def test_padding_is_nobody_s() -> None:

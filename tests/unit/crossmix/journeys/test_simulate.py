@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from crossmix.journeys.allocate import Chosen
+from crossmix.journeys.answer import Prices
 from crossmix.journeys.log import Events
-from crossmix.journeys.measured import of_users, worth_of_conversions
+from crossmix.journeys.measured import of_users, worth_by_campaign
 from crossmix.journeys.players import (
+    best_channel,
     best_for_clickers,
     by_log,
     by_mtorl,
@@ -38,6 +40,36 @@ def _budget(world) -> float:  # type: ignore[no-untyped-def]
     return float(ROUNDS * 0.1 * world.users * (world.share_C @ world.cost_C))
 
 
+def served(log: Events, world, worth_click: float) -> Prices:  # type: ignore[no-untyped-def]
+    """A campaign's prices at the world's costs."""
+    return Prices(
+        currency="credits",
+        cost_C=tuple(world.cost_C.tolist()),
+        worth_click=worth_click,
+        worth_conversion_C=tuple(worth_by_campaign(log, np.repeat("one", len(log)))["one"].tolist()),
+        shadow=0.5,
+    )
+
+
+def test_the_response_model_plays_at_its_campaign_s_own_costs_worths_and_lambda(ground: tuple) -> None:  # type: ignore[type-arg]
+    one, (world, log, _) = learned(), ground
+    prices = Prices(
+        currency="credits",
+        cost_C=(1.0,) * 9 + (3.0,),
+        worth_click=2.0,
+        worth_conversion_C=tuple(np.arange(10.0)),
+        shadow=0.07,
+    )
+    question = Round(log, world.cost_C, None, 1e9, 4, np.random.default_rng(0))
+    chosen, pace = by_response(one.response, prices).decide(question)
+    assert pace is not None
+    assert pace.shadow == 0.07
+    answer = one.response.answer(log)
+    margin_UC = 2 * answer.click_UC + np.arange(10) * answer.conversion_UC - 0.07 * np.array([1.0] * 9 + [3.0])
+    np.testing.assert_array_equal(chosen.channel_B, margin_UC.argmax(1))
+    np.testing.assert_allclose(chosen.margin_B, margin_UC.max(1))
+
+
 def test_nobody_passes_the_budget_and_the_clairvoyant_earns_most(ground: tuple) -> None:  # type: ignore[type-arg]
     one, (world, log, tired) = learned(), ground
     training = one.log.of_users(one.ready.is_of(TRAIN))
@@ -49,7 +81,7 @@ def test_nobody_passes_the_budget_and_the_clairvoyant_earns_most(ground: tuple) 
         repeat_last(0),
         *by_mtorl(mtorl(), one.response, initial_C, 0.5),
         best_for_clickers(4, 0.1),
-        by_response(one.response, 0.0, worth_of_conversions(training)),
+        by_response(one.response, served(training, world, 0.0)),
     ]
     played = play(world, log, tired, players, budget=_budget(world), rounds=ROUNDS, days=1.0, seed=3)
     by_name = {one.name: one for one in played}
@@ -116,6 +148,19 @@ def test_repeating_needs_a_journey_and_ranking_needs_clicks(ground: tuple) -> No
     assert set(chosen.channel_B) == {4}
 
 
+def test_the_best_channel_counts_clicks_at_their_worth(ground: tuple) -> None:  # type: ignore[type-arg]
+    """Channel 2 sells for 5, channel 4 is clicked five times as often at the same cost; nothing else is shown."""
+    log = ground[1].rows(np.arange(12))
+    channel_R, clicked_R = np.array([2, 4] * 6), np.array([0, 1] * 5 + [1, 0], bool)
+    sold = replace(
+        log, channel_R=channel_R, clicked_R=clicked_R, cost_R=np.ones(12), revenue_R=5.0 * (np.arange(12) == 10)
+    )
+    assert best_channel(sold, 0.0) == 2
+    assert best_channel(sold, 1.2) == 2  # 5 + 1.2 above 5 x 1.2
+    assert best_channel(sold, 1.3) == 4
+    assert best_channel(replace(sold, revenue_R=np.zeros(12)), 1.0) == 4
+
+
 def test_mtorl_s_reward_head_is_blind_to_the_channel(ground: tuple) -> None:  # type: ignore[type-arg]
     """It says one number per user, so that it ranks users and cannot choose among channels."""
     one, (_, log, _) = learned(), ground
@@ -138,7 +183,11 @@ def test_what_is_paid_is_drawn_from_the_log_s_prices_and_no_budget_is_passed(gro
         seen.append(question.events)
         return by_shares("shares", world.share_C).decide(question)
 
-    players = [Player("shares", watched), best_for_clickers(4, 0.1), by_response(learned().response, 1.0, np.zeros(10))]
+    players = [
+        Player("shares", watched),
+        best_for_clickers(4, 0.1),
+        by_response(learned().response, served(log, world, 1.0)),
+    ]
     played = play(priced, log, tired, players, budget=_budget(world), rounds=ROUNDS, days=1.0, seed=3)
     for one in played:
         assert 0.9 * one.budget < one.cost <= one.budget * (1 + 1e-9), one.name

@@ -79,6 +79,29 @@ def test_the_choice_follows_from_value_and_price(journeys: Journeys) -> None:
     assert orjson.loads(orjson.dumps(cheap))["user_id"] == question["user_id"]
 
 
+@pytest.mark.parametrize(
+    ("users", "extra", "bought"), [(5, {"top": 2}, 2), (33, {"top": 3}, 3), (20, {"budget_left": 10.0}, 5)]
+)
+def test_users_whose_journeys_are_the_same_are_answered_alike_and_the_first_come_first(
+    journeys: Journeys, users: int, extra: dict[str, Any], bought: int
+) -> None:
+    """One exposure each, another user's journey between them; an exposure costs 2."""
+    step = {"channel": journeys.bundle.channels[0], "clicked": True, "cost": 1.0, "seconds_ago": 60.0}
+    one = {"campaign_id": "cheap", "journey": [step]} | extra
+    other = {"campaign_id": "dear", "journey": [step, {**step, "clicked": False, "seconds_ago": 30.0}]}
+    said = [one for one in answers(journeys, other, *[one] * users, other) if one["campaign_id"] == "cheap"]
+    assert [at for at, one in enumerate(said) if one["allocate"]] == list(range(bought))
+    assert all(one["channels"] == said[0]["channels"] for one in said)
+    assert len({one["why"][0] for one in said}) == 1
+    assert len({tuple(one["why"]) for one in said}) == 2  # allocated, or not
+
+
+def test_a_top_of_0_is_nobody(journeys: Journeys) -> None:
+    said = answers(journeys, *[{"campaign_id": "cheap", "journey": [], "top": 0}] * 3)
+    assert {one["why"][1] for one in said} == {"top is 0: nobody is allocated to"}
+    assert not any(one["allocate"] for one in said)
+
+
 def test_nobody_gets_the_rates_of_first_exposures(journeys: Journeys) -> None:
     [said] = answers(journeys, {"campaign_id": "cheap", "journey": []})
     rate = learned().log.clicked_R.mean()

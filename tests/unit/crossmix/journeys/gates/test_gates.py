@@ -51,6 +51,11 @@ def _logged(log: float = 1.0, response: float = 3.0, eq17: float = 1.2, own: flo
     return Logged(exposures=5_000, log=Figure(log, log - 0.05, log + 0.05), policies=policies)
 
 
+PACED = Campaign(
+    budget=10.0, spend=9.8, asked=10.1, expected=9.7, exposures=50, fullest=0.99,
+    shadow=0.5, found=0.6, bought=1.2, due=1.0,
+)  # fmt: skip
+
 TOLD = Told(
     clicks=5_000,
     conversions=900,
@@ -78,7 +83,7 @@ GOOD = Case(
     told=Channels(1_000, 0.7, 0.4, 0.3, 0.5),
     response=TOLD,
     blocks=(_block(3.0), _block(3.3), _block(2.8)),
-    paced={"c": Campaign(budget=10.0, spend=9.8, expected=9.7, exposures=50)},
+    paced={"c": PACED},
     logged=None,
     latency_ms=3.0,
 )
@@ -118,7 +123,11 @@ def test_what_is_sound_passes_every_gate() -> None:
             "journey.value.spent",
             {"blocks": (_block(9.0, spent=0.05), _block(9.1, spent=0.06), _block(9.2, spent=0.05))},
         ),
-        ("journey.budget", {"paced": {"c": Campaign(10.0, 5.0, 5.0, 9), "d": Campaign(10.0, 10.2, 9.9, 20)}}),
+        ("journey.budget", {"paced": {"c": PACED, "d": replace(PACED, spend=10.2)}}),
+        ("journey.budget", {"paced": {"c": PACED, "d": replace(PACED, spend=9.0)}}),
+        ("journey.budget", {"paced": {"c": replace(PACED, fullest=1.01)}}),
+        ("journey.budget", {"paced": {"c": replace(PACED, asked=19.5)}}),
+        ("journey.budget", {"paced": {"c": replace(PACED, shadow=1.3, bought=0.4)}}),
         ("journey.budget", {"blocks": (_block(3.0), _block(3.2, spent=1.1), _block(3.1))}),
         ("journey.latency", {"latency_ms": 51.0}),
     ],
@@ -139,6 +148,13 @@ def test_a_log_without_propensities_or_world_cannot_tell_value() -> None:
     assert not passed(judged(case))
     aside = replace(case, settings=Journeys(gates=JourneysGates(required=("journey.causal", "journey.response"))))
     assert passed(judged(aside))
+
+
+def test_a_budget_for_which_nothing_was_asked_is_told_by_nothing() -> None:
+    silent = replace(PACED, spend=0.0, asked=0.0, expected=0.0, exposures=0, fullest=0.0, bought=0.0, due=0.0)
+    gate = verdicts(replace(GOOD, paced={"c": PACED, "d": silent}))["journey.budget"]
+    assert (gate.verdict, gate.value) == (INSUFFICIENT, None)
+    assert "no exposure of d was asked for" in gate.detail
 
 
 def test_a_lead_over_own_clicks_that_is_not_clear_is_told_and_refuses_nothing() -> None:
@@ -204,8 +220,8 @@ def test_a_few_clicks_are_too_few() -> None:
 
 
 def test_a_few_conversions_are_too_few_and_the_gate_says_how_many_are_missing() -> None:
-    """An interval of +- 0.5 by 40 conversions is one of +- 0.25 by 160; without any it takes (1.96 / 0.25)^2 = 62."""
-    for ratio, count, missing in ((Figure(1.2, 0.7, 1.7), 40, "120 conversions"), (None, 0, "62 conversions")):
+    """An interval of +- 0.45 by 40 conversions is one of +- 0.15 by 360; without any it takes (1.96 / 0.15)^2 = 171."""
+    for ratio, count, missing in ((Figure(1.2, 0.75, 1.65), 40, "320 conversions"), (None, 0, "171 conversions")):
         case = replace(GOOD, response=replace(TOLD, conversions=count, conversion_ratio=ratio, value_ratio=None))
         found = verdicts(case)
         for name in ("journey.response.conversions", "journey.response.value"):
@@ -213,6 +229,50 @@ def test_a_few_conversions_are_too_few_and_the_gate_says_how_many_are_missing() 
             assert "are missing" in found[name].detail
         assert f"some {missing} are missing" in found["journey.response.conversions"].detail
         assert not passed(judged(case))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "missing"),
+    [
+        ("journey.response.slope", {"slope": 0.2, "slope_error": 0.4}, "some 5,489 clicks"),  # 200 (0.8 / 0.15)^2
+        ("journey.response.slope", {"slope": 0.65, "slope_error": 0.13}, "some 401 clicks"),
+        ("journey.response.clicks", {"click_ratio": Figure(1.34, 1.09, 1.59)}, "some 356 clicks"),
+    ],
+)
+def test_what_is_so_unsure_that_a_model_that_knows_nothing_would_pass_is_not_told(
+    name: str, change: dict[str, object], missing: str
+) -> None:
+    case = replace(GOOD, response=replace(TOLD, clicks=200, **change))
+    gate = verdicts(case)[name]
+    assert (gate.verdict, gate.value) == (INSUFFICIENT, None)
+    assert f"{missing} are missing" in gate.detail
+    assert not passed(judged(case))
+
+
+def test_a_slope_that_is_surely_off_fails_however_unsure_it_is() -> None:
+    gate = verdicts(replace(GOOD, response=replace(TOLD, slope=0.2, slope_error=0.3)))["journey.response.slope"]
+    assert (gate.verdict, gate.value) == (FAIL, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("spent", "verdict", "says"),
+    [
+        (Figure(0.30, -0.40, 0.96), INSUFFICIENT, "more exposures with a propensity"),
+        (Figure(1.05, 0.85, 1.25), INSUFFICIENT, "some 15,000 exposures"),  # 5,000 x (0.2 / 0.1)^2 are 20,000
+        (Figure(1.80, 0.95, 2.65), INSUFFICIENT, "are missing for an interval of +- 0.150"),
+        (Figure(1.80, 1.50, 2.10), FAIL, "1.800 [1.500, 2.100]"),
+        (Figure(0.80, 0.70, 0.90), FAIL, "0.800 [0.700, 0.900]"),
+        (Figure(1.00, 0.96, 1.04), PASS, "1.000 [0.960, 1.040]"),
+    ],
+)
+def test_money_spent_by_propensities_is_told_where_its_interval_tells(spent: Figure, verdict: str, says: str) -> None:
+    logged = _logged()
+    own = replace(logged.policies["response"], spent=spent)
+    case = replace(GOOD, blocks=(), logged=replace(logged, policies=dict(logged.policies) | {"response": own}))
+    gate = verdicts(case)["journey.value.spent"]
+    assert gate.verdict == verdict
+    assert says in gate.detail
+    assert passed(judged(case)) == (verdict == PASS)
 
 
 def test_leads_are_paired_by_block() -> None:
