@@ -1,4 +1,4 @@
-"""From a logarithm's mean to the mean: normal residuals, days of lost delivery, one wild platform, cells of few days."""
+"""From a logarithm's mean to the mean: normal residuals, lost delivery, one wild platform, cells of few days."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.planted import history, planted
 
 QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
 DAY = 150
-SEEDS = (5201, 5202, 5203, 5204)
+SEEDS = (5201, 5202, 5203)
 WORLD = planted()
 
 
@@ -46,7 +46,9 @@ def test_a_cell_of_few_days_leans_on_all_and_one_of_none_is_as_they_are() -> Non
     seen = np.stack([np.ones(200, bool), np.arange(200) < 2, np.zeros(200, bool)], 1)
     found = smeared(amount, fitted, seen)
     overall = (200 * 0.1 + 2 * 0.8) / 202
-    np.testing.assert_allclose(found.shift, [(20 + DAYS * overall) / (200 + DAYS), (1.6 + DAYS * overall) / 16, overall])
+    np.testing.assert_allclose(
+        found.shift, [(20 + DAYS * overall) / (200 + DAYS), (1.6 + DAYS * overall) / 16, overall]
+    )
     np.testing.assert_allclose(found.variance, 0, atol=1e-20)
 
 
@@ -74,6 +76,7 @@ def clean(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return {name: frame[name].to_numpy(float).reshape(DAY, 1, 4) for name in QUANTITIES}, np.ones(4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [clean, lost, wild])
 def test_a_platforms_level_is_its_own_mean_whatever_the_others_noise(made) -> None:  # type: ignore[no-untyped-def]
     told, within = [], []
@@ -84,12 +87,13 @@ def test_a_platforms_level_is_its_own_mean_whatever_the_others_noise(made) -> No
         told.append((found.requests * found.usual_share)[0] / truth)
         error = (found.log_price_se * found.gain)[0]
         within.append(np.abs(np.log(told[-1])) < 3 * error)
-    # Drifts of 10 % with a memory of five days: a level is known to 3 %, the mean of four to 1.5.
+    # Drifts of 10 % with a memory of five days: a level is known to 3 %, the mean of three to 2.
     np.testing.assert_allclose(np.mean(told, 0)[:3], 1, atol=0.06)
     assert float(np.mean(told)) == pytest.approx(1, abs=0.04)
     assert np.all(within)
 
 
+@pytest.mark.slow
 def test_held_out_cycles_have_the_impressions_that_their_spend_buys_on_average() -> None:
     """Drifts of 30 %, of which the days around tell most: raised by what is left open, not by all of it once more."""
     off = []
@@ -101,5 +105,5 @@ def test_held_out_cycles_have_the_impressions_that_their_spend_buys_on_average()
         usual = found.requests * found.usual_share
         bought = usual * (table["spend"] / (usual * found.price * found.price_multiplier)) ** found.gain
         off.append(bought[~keep].sum() / table["impressions"][~keep].sum())
-    # 480 days with what their neighbours leave open, 19 %: known to 1 %; all of the level's shift is 4 %.
+    # 360 days with what their neighbours leave open, 19 %: known to 1 %; all of the level's shift is 4 %.
     assert float(np.mean(off)) == pytest.approx(1, abs=0.025)
