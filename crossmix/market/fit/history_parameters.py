@@ -164,7 +164,7 @@ def _shared(*terms: Pooled) -> Array:
             square_C = (load_CP**2).sum(1) - load_CP[:, p] ** 2
             told_C = (pairs_CPP[:, p] * load_CP).sum(1)
             load_CP[:, p] = np.where(square_C > 0, told_C / np.maximum(square_C, 1e-300), 0.0).clip(0.0, 1.0)
-    return load_CP**2
+    return np.asarray(load_CP**2)
 
 
 def _usual_share(settings: Market, history: History, money_CP: Array, gain_CP: Array) -> Array:

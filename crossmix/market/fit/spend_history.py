@@ -9,8 +9,8 @@ Around the usual spend of a cell, with u = ln S less its mean, three series are 
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
     ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
 
-The first line is that of the logarithm's mean. By how much a cycle's mean impressions are more, drift and a cycle's own
-noise together, says the smearing estimate of Duan (1983), cell by cell (`smearing.py`); counts are fitted by their mean.
+The first line is that of the logarithm's mean. By how much a cycle's mean impressions are more, drift and own noise
+together, says the smearing estimate of Duan (1983), cell by cell (`smearing.py`); counts are fitted by their mean.
 
 All three on the money, which is what is decided: wherever returns diminish, in price, in clicks or in conversions, the
 sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds a price
