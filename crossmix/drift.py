@@ -169,6 +169,14 @@ class Whitened(NamedTuple):
             smooth_TKS[t] += pull_TK[t][:, None] * (smooth_TKS[t + 1] - rho * self.mean_TKS[t])
         return smooth_TKS
 
+    def left(self, rho: float) -> Array:
+        """Variance of x_t given all cycles, (T, K): V_t + (V_t rho / V_{t+1|t})^2 (V'_{t+1} - V_{t+1|t})."""
+        square_TK = (self.variance_TK[:-1] * rho / np.maximum(self.ahead_TK[1:], 1e-12)) ** 2
+        left_TK = self.variance_TK.copy()
+        for t in range(len(left_TK) - 2, -1, -1):
+            left_TK[t] += square_TK[t] * (left_TK[t + 1] - self.ahead_TK[t + 1])
+        return left_TK
+
 
 def whitened(
     observed_TKS: Array, noise_TK: Array, seen_TK: npt.NDArray[np.bool_], rho: float, variance: float

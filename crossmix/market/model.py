@@ -154,8 +154,8 @@ class Market:
     untried: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
     """Cells that never delivered in what was fitted on, (C, P) bools; what is said of them is borrowed from others."""
     shared: dict[str, Tensor] = field(default_factory=dict)
-    """Parameter -> part of its errors' variance that a campaign's platforms have in common, (C,), 0 to 1; none of what
-    is not named."""
+    """Parameter -> part of its errors' variance that a campaign's platforms have in common, (C, P), 0 to 1; (C,):
+    alike on all platforms; none of what is not named."""
 
     def __post_init__(self) -> None:
         cells = self.static.shape

@@ -29,6 +29,9 @@ REQUESTS_ERROR = 0.3
 ELASTICITY = (0.1, 0.98)
 """Least and largest elasticity of impressions, and of conversions, in money."""
 
+FACTOR_PASSES = 20
+"""Over the platforms, one after the other: loadings of four are settled to three digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
@@ -64,7 +67,7 @@ class Aggregate:
     untried: Mask
     """Cells without delivery."""
     shared: dict[str, Array]
-    """Part of the variance of a parameter's errors that a campaign's platforms have in common, (C,) each."""
+    """Part of the variance of a parameter's errors that a campaign's platforms have in common, (C, P) each."""
 
 
 def described(
@@ -75,8 +78,13 @@ def described(
     level: Mapping[str, Pooled],
     slope: Mapping[str, Pooled],
     bend: Mapping[str, Pooled],
+    shift_CP: Array,
 ) -> Aggregate:
-    """The market's parameters of the pooled regressions."""
+    """The market's parameters of the pooled regressions.
+
+    Args:
+        shift_CP: what the level of impressions was raised by above the logarithm's mean (`smearing.py`).
+    """
     gain = slope["impressions"][0].clip(*ELASTICITY)
     whole_se = np.sqrt(sum(one.variance for one in slope.values()))
     # Twice the money never earns more than twice as much, whatever the data of a spend that hardly moved say.
@@ -91,8 +99,7 @@ def described(
     x = _fading_of(follow)
     kappa_se = np.sqrt(slope["clicks"][1]) / gain * 2 / share
     week = _week(history, lines["impressions"], gain)
-    drift = np.zeros((history.shape[0], *history.cells))
-    drift[history.used] = lines["impressions"].drift_TK.reshape(-1, *history.cells)
+    drift = _around_the_mean(history, lines["impressions"], shift_CP)
     noise = np.full(history.shape, lines["impressions"].own)
     noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
     rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
@@ -126,11 +133,38 @@ def described(
     )
 
 
+def _around_the_mean(history: History, line: Line, shift_CP: Array) -> Array:
+    """ln of a cycle's mean impressions, given all cycles, over those at the level, (T, C, P).
+
+    The level lies `shift_CP` above the logarithm's mean, around which the drift was found. What is left open of the
+    cycle, of the drift and of its own noise, raises its mean by its part of that; where nothing was seen that is all.
+    """
+    drift = np.zeros((history.shape[0], *history.cells))
+    told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation**2 - line.left_TK) / line.around
+    drift[history.used] = told_TK.reshape(-1, *history.cells)
+    return drift
+
+
 def _shared(*terms: Pooled) -> Array:
-    """Correlation of the errors of a sum of terms between a campaign's platforms, (C,)."""
-    between = sum(one.between for one in terms)
-    own = sum(one.variance.mean(1) for one in terms)
-    return np.asarray(between / own).clip(0.0, 1.0)
+    """Part of the variance of a sum of terms that is an error of all of a campaign's platforms, (C, P).
+
+    Of parts a_p the errors of two platforms correlate by sqrt(a_p a_q), which is fitted to the posterior's by least
+    squares over all pairs (one factor by minimum residuals: Harman and Jones, 1966).
+    """
+    covariance_CPP = np.asarray(sum(one.covariance for one in terms))
+    sd_CP = np.sqrt(np.asarray(sum(one.variance for one in terms)))
+    pairs_CPP = (covariance_CPP / (sd_CP[:, :, None] * sd_CP[:, None])).clip(0.0, 1.0)
+    platforms = sd_CP.shape[1]
+    pairs_CPP[:, np.arange(platforms), np.arange(platforms)] = 0.0
+    if platforms < 2:
+        return np.zeros_like(sd_CP)
+    load_CP = np.sqrt(pairs_CPP.sum(2) / (platforms - 1))
+    for _ in range(FACTOR_PASSES):
+        for p in range(platforms):
+            square_C = (load_CP**2).sum(1) - load_CP[:, p] ** 2
+            told_C = (pairs_CPP[:, p] * load_CP).sum(1)
+            load_CP[:, p] = np.where(square_C > 0, told_C / np.maximum(square_C, 1e-300), 0.0).clip(0.0, 1.0)
+    return np.asarray(load_CP**2)
 
 
 def _usual_share(settings: Market, history: History, money_CP: Array, gain_CP: Array) -> Array:

@@ -50,8 +50,8 @@ class Pooled(NamedTuple):
     """(C, P)."""
     variance: Array
     """(C, P)."""
-    between: Array
-    """Mean covariance of two platforms of a campaign, (C,): an error of what all have in common is an error of each."""
+    covariance: Array
+    """Of a campaign's platforms, (C, P, P): an error of what all have in common is an error of each."""
 
 
 def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> Pooled:
@@ -90,9 +90,7 @@ def pooled(figure_CP: Array, variance_CP: Array, spread: Spread) -> Pooled:
     # The same of every pair of platforms of a campaign.
     blocks = (gain.reshape(*shape, -1), whole.reshape(*shape, *shape), whole[:, known].reshape(*shape, -1))
     within_CPP = np.einsum("cpcq->cpq", blocks[1]) - np.einsum("cpk,cqk->cpq", blocks[0], blocks[2])
-    apart = within_CPP.sum((1, 2)) - np.einsum("cpp->c", within_CPP)
-    between = apart / max(shape[1] * (shape[1] - 1), 1)
-    return Pooled(mean.reshape(shape), np.maximum(left, TINY).reshape(shape), between)
+    return Pooled(mean.reshape(shape), np.maximum(left, TINY).reshape(shape), within_CPP)
 
 
 def linked(seen_CP: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -42,8 +42,12 @@ class Line:
 
     beta_KR: Array
     covariance_KRR: Array
+    fitted_TK: Array
+    """x . beta."""
     drift_TK: Array
     """Given all cycles seen."""
+    left_TK: Array
+    """Variance of the drift given all cycles seen."""
     own: float
     """Variance of a cycle's own noise beside the one given."""
     deviation: float
@@ -78,10 +82,14 @@ def fit(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns, la
     law = _law_of(observed_TK, noise_TK, seen_TK, columns) if law is None else law
     whole = _Series.of(observed_TK, noise_TK, seen_TK, columns)
     beta, covariance, _ = whole.at(law)
+    fitted = np.einsum("tkr,kr->tk", columns.x_TKR, beta)
+    drift, left = whole.drift(law, fitted)
     return Line(
         beta_KR=beta,
         covariance_KRR=covariance,
-        drift_TK=whole.drift(law, beta),
+        fitted_TK=fitted,
+        drift_TK=drift,
+        left_TK=left,
         own=float(np.exp(law[2])),
         deviation=float(np.exp(law[0])),
         law=law,
@@ -165,12 +173,12 @@ class _Series:
         determinant = np.linalg.slogdet(inner)[1].sum()
         return beta, covariance, float(-0.5 * (log_variance + fitted + determinant))
 
-    def drift(self, law: Law, beta_KR: Array) -> Array:
-        """The residual's drift given all cycles, (T, K)."""
-        left_TK = self.stacked_TKS[..., 0] - np.einsum("tkr,kr->tk", self.stacked_TKS[..., 1:], beta_KR)
+    def drift(self, law: Law, fitted_TK: Array) -> tuple[Array, Array]:
+        """The residual's drift given all cycles, and the variance that is left of it, (T, K) each."""
+        residual_TK = np.where(self.seen_TK, self.stacked_TKS[..., 0] - fitted_TK, 0.0)
         rho, variance, own = _law(law)
-        path = whitened(left_TK[..., None], self.noise_TK + own, self.seen_TK, rho, variance)
-        return path.smoothed(rho)[..., 0]
+        path = whitened(residual_TK[..., None], self.noise_TK + own, self.seen_TK, rho, variance)
+        return path.smoothed(rho)[..., 0], path.left(rho)
 
 
 def _law(law: Law) -> tuple[float, float, float]:

@@ -9,8 +9,8 @@ Around the usual spend of a cell, with u = ln S less its mean, three series are 
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
     ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
 
-The first line is that of the logarithm's mean. A cycle's mean impressions are exp(sigma^2 / 2) times as many, sigma^2
-the variance of drift and of a cycle's own noise (Duan 1983 on retransformation); counts are fitted by their mean.
+The first line is that of the logarithm's mean. By how much a cycle's mean impressions are more, drift and own noise
+together, says the smearing estimate of Duan (1983), cell by cell (`smearing.py`); counts are fitted by their mean.
 
 All three on the money, which is what is decided: wherever returns diminish, in price, in clicks or in conversions, the
 sum E = g + d + e is the elasticity of conversions, and b = -(k1 + k2 + k3) how fast it falls. The market holds a price
@@ -35,6 +35,7 @@ from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, descr
 from crossmix.market.fit.history_series import History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.regression import Line
+from crossmix.market.fit.smearing import smeared
 
 # How cells differ, a priori: mean, its deviation; deviations of platforms, campaigns, cells.
 LEVEL = {
@@ -71,10 +72,14 @@ def fit(
     level, slope, bend = {}, {}, {}
     for name, line in lines.items():
         slope[name], bend[name], level[name] = _pooled_line(name, line, history, u_CP)
-    logarithm = level["impressions"]
-    level["impressions"] = logarithm._replace(mean=logarithm.mean + 0.5 * lines["impressions"].around)
+    shift = smeared(history.totals_TK["impressions"], lines["impressions"].fitted_TK, history.seen_TK)
+    shift_CP, logarithm = shift.shift.reshape(history.cells), level["impressions"]
+    level["impressions"] = logarithm._replace(
+        mean=logarithm.mean + shift_CP,
+        variance=np.maximum(logarithm.variance, shift.variance.reshape(history.cells)),
+    )
     level["value"] = _value(totals, history)
-    return described(settings, history, u_CP, lines, level, slope, bend)
+    return described(settings, history, u_CP, lines, level, slope, bend, shift_CP)
 
 
 def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[Pooled, Pooled, Pooled]:

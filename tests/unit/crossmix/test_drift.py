@@ -99,6 +99,10 @@ def test_columns_that_share_noise_and_gaps_are_whitened_as_each_is_filtered() ->
         np.testing.assert_allclose(found.variance_TK, alone.variance_T.numpy(), rtol=1e-12)
         want = drift.smoothed(alone, RHO_1).numpy()
         np.testing.assert_allclose(smooth[..., column], want, rtol=1e-11, atol=1e-15)
+    for series in range(2):
+        _, covariance, cross = _dense(T, noise[:, [series]], seen[:, [series]])
+        left = SIGMA**2 - np.einsum("ti,it->t", cross, np.linalg.solve(covariance, cross.T))
+        np.testing.assert_allclose(found.left(RHO)[:, series], left, rtol=1e-9)
 
 
 def test_one_cycle_seen_is_an_update_and_a_prediction() -> None:

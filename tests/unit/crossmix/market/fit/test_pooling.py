@@ -29,11 +29,12 @@ def test_a_hole_in_a_two_by_two_table_is_what_its_row_and_column_say() -> None:
 
 
 def test_nothing_seen_is_the_prior() -> None:
-    mean, variance, between = pooled(np.full((2, 2), np.nan), np.full((2, 2), np.inf), SPREAD)
+    mean, variance, covariance = pooled(np.full((2, 2), np.nan), np.full((2, 2), np.inf), SPREAD)
     np.testing.assert_allclose(mean, 0.0)
     np.testing.assert_allclose(variance, 100 + 0.5**2 + 0.3**2 + 0.2**2)
     # A campaign's platforms have the mean and the campaign in common.
-    np.testing.assert_allclose(between, [100 + 0.3**2] * 2)
+    np.testing.assert_allclose(covariance[:, 0, 1], [100 + 0.3**2] * 2)
+    np.testing.assert_allclose(np.diagonal(covariance, axis1=1, axis2=2), variance)
 
 
 def test_what_is_known_of_all_cells_is_no_error_in_common() -> None:
@@ -41,13 +42,12 @@ def test_what_is_known_of_all_cells_is_no_error_in_common() -> None:
     figure = np.array([[1.0, 2.0, 0.5], [1.4, 2.1, 0.7]])
     shared = []
     for noise in (1e-3, 1.0, 100.0):
-        _, variance, between = pooled(figure, np.full((2, 3), noise), SPREAD)
-        shared.append(between / variance.mean(1))
+        _, variance, covariance = pooled(figure, np.full((2, 3), noise), SPREAD)
+        shared.append(covariance[:, *np.triu_indices(3, 1)].mean(1) / variance.mean(1))
         assert (np.abs(shared[-1]) <= 1).all()
     assert np.abs(shared[0]).max() < 0.05
     assert (shared[1] < shared[2]).all()
     assert (shared[2] > 0.5).all()
-    assert pooled(figure[:, :1], np.full((2, 1), 1.0), SPREAD).between.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("seed", range(3))
