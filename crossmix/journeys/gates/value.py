@@ -8,7 +8,7 @@
 | `journey.value.own_clicks` | lead over one best channel with users ranked by own clicks; reported, not required      |
 
 All spend the same budget, so that no share of it is traded for better users: the log's policy and eq. 17's spend it
-whole, and the model has to as well. A ranking by own clicks is level with the model where whom to show an ad at all is
+whole, and the model has to as well. A ranking by own clicks comes near the model where whom to show an ad at all is
 most of what there is to gain; the lead over it is told so that nobody takes the other two for more than they are.
 """
 
