@@ -1,7 +1,11 @@
 """What a kind plugs in: questions of a request, and answers to them from one loaded bundle."""
 
+# Hooks that do nothing are for those that need none.
+# ruff: noqa: B027
+
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
@@ -9,13 +13,14 @@ from typing import Any
 from serving.allocation.question import QuestionError
 
 Predictions = list[dict[str, Any]]
+V1_ALONE = "inputs: this model answers V1 alone; POST /v1/models/{its name}:predict"
 
 
 class BusyError(RuntimeError):
     """More is asked than can be answered soon: 503."""
 
 
-class Answering:
+class Answering(ABC):
     """Answers from one bundle.
 
     Questions are read on the event loop: that has to be quick. They are answered on a thread, where it may take as
@@ -35,14 +40,15 @@ class Answering:
     def leave(self, questions: Sequence[Any]) -> None:
         """Called on the event loop when they are answered, or given up."""
 
+    @abstractmethod
     def questions(self, payload: Any) -> Sequence[Any]:
         """Questions of a V1 body.
 
         Raises:
             QuestionError: naming instance, field, value and remedy.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, questions: Sequence[Any]) -> Predictions:
         """An answer per question, in order.
 
@@ -50,15 +56,14 @@ class Answering:
             QuestionError: a question that has no answer.
             BusyError: too much is waiting, or an answer did not come in time.
         """
-        raise NotImplementedError
 
     def of_tensors(self, inputs: Mapping[str, Any]) -> Sequence[Any]:
         """Questions of a V2 request's inputs, by name; raises `QuestionError`."""
-        raise QuestionError("inputs: this model answers V1 alone; POST /v1/models/{its name}:predict")
+        raise QuestionError(V1_ALONE)
 
     def outputs(self, predictions: Predictions) -> list[Any]:
-        """KServe's `InferOutput`s of a V2 answer."""
-        raise NotImplementedError
+        """KServe's `InferOutput`s of a V2 answer; raises `QuestionError` where V2 has none."""
+        raise QuestionError(V1_ALONE)
 
     def input_types(self) -> list[dict[str, Any]]:
         """Inputs of V2, for the model's metadata."""
