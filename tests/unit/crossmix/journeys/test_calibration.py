@@ -63,6 +63,15 @@ def test_rates_twice_as_high_are_found_twice_as_high() -> None:
     assert right.auc.value == pytest.approx(0.5)
 
 
+def test_the_lead_is_over_the_reference_that_knows_the_channel() -> None:
+    found = of(ready_of(), 0.3, 0.1)
+    assert found.lead is not None
+    assert found.own_auc is not None
+    assert found.reference_auc is not None
+    assert found.reference_auc.value != found.own_auc.value
+    assert found.lead.value == pytest.approx(0.5 - found.reference_auc.value)
+
+
 def test_a_log_without_conversions_or_clicks_tells_none() -> None:
     ready = ready_of()
     none = np.zeros(len(ready.events), bool)
