@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,9 @@ from crossmix.ledger.store import Store
 START = datetime(2024, 11, 4, tzinfo=UTC)
 """In the past of any clock: routes and commands ask by the present one."""
 DAY = timedelta(days=1)
+CONTROL = [1.0, 2.0, 1.5, 0.8, 1.2, 1.1, 2.2, 0.9, 1.0, 1.3, 1.6, 0.7, 1.4, 1.9]
+NOISE = [0.02, -0.03, 0.01, 0.04, -0.02, 0.0, -0.01, 0.03, -0.04, 0.02, 0.01, -0.02, 0.03, -0.03]
+"""Control's ROI of each day, and the logarithm of the policy's over it without a lift."""
 _number = itertools.count()
 
 
@@ -101,3 +105,14 @@ def paired_days(policy: Iterable[float], control: Iterable[float], **given: Any)
             money = {"revenue": roi * planned, "spend": 0.9 * planned, "conversions": 0.1 * planned}
             rows.append(event(arm, day, **money | given))
     return rows
+
+
+def lifted(lift: float, days: int) -> tuple[list[float], list[float]]:
+    """ROI of both arms: control's moves by a factor of three, the ratio by a few percent."""
+    policy = [roi * math.exp(math.log1p(lift) + noise) for roi, noise in zip(CONTROL, NOISE, strict=True)]
+    return policy[:days], CONTROL[:days]
+
+
+def hour_after(days: float) -> datetime:
+    """An hour after so many days of the experiment."""
+    return START + days * DAY + timedelta(hours=1)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,14 +16,10 @@ from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from serving.experiment import watch
 from serving.experiment.verdict import render, status
-from tests.support.experiments import DAY, START, deliver, make_store, paired_days
+from tests.support.experiments import deliver, hour_after, make_store, paired_days
 
 NOISE = [0.02, -0.03, 0.01, 0.04, -0.02, 0.0, -0.01, 0.03, -0.04, 0.02]
 YEN = {"currency": "JPY", "cycle_budget": 150_000.0}
-
-
-def _at(days: int) -> Any:
-    return START + days * DAY + timedelta(hours=1)
 
 
 def _deliver(store: Store, campaign: str, lift: float, budget: float, days: int = 10, shift: int = 0) -> None:
@@ -46,7 +40,7 @@ def _store(folder: Path, euro: float, yen: float, euros: int = 1) -> Store:
 
 
 def test_amounts_of_two_currencies_are_never_added(tmp_path: Path) -> None:
-    found = status(store := _store(tmp_path, 0.1, 0.1), "first", _at(10))
+    found = status(store := _store(tmp_path, 0.1, 0.1), "first", hour_after(10))
     assert found["currency"] is None
     assert set(found["currencies"]) == {"EUR", "JPY"}
     for arm in ("policy", "control"):
@@ -61,7 +55,7 @@ def test_amounts_of_two_currencies_are_never_added(tmp_path: Path) -> None:
     assert found["by_cycle"][0]["policy"]["revenue"] is None
     assert found["currencies"]["JPY"]["by_cycle"][0]["control"]["revenue"] == pytest.approx(45_000)
     with pytest.raises(CurrencyError, match=r"revenue: campaigns in EUR, JPY; ask for one currency"):
-        read(store, get(store, "first"), _at(10)).of("revenue")
+        read(store, get(store, "first"), hour_after(10)).of("revenue")
     assert any("never added across currencies" in sentence for sentence in found["notes"])
     page = render(json.loads(json.dumps(found, allow_nan=False)))
     assert "EUR + JPY" not in page
@@ -72,7 +66,7 @@ def test_amounts_of_two_currencies_are_never_added(tmp_path: Path) -> None:
 
 
 def test_the_pooled_lift_is_the_mean_of_the_currencies_by_hand(tmp_path: Path) -> None:
-    found = status(_store(tmp_path, 0.2, -0.1, euros=3), "first", _at(10))
+    found = status(_store(tmp_path, 0.2, -0.1, euros=3), "first", hour_after(10))
     euro = [
         math.log(np.mean([math.exp(math.log1p(0.2) + NOISE[(day + n) % 10]) for n in range(3)])) for day in range(10)
     ]
@@ -92,9 +86,9 @@ def test_the_pooled_lift_is_the_mean_of_the_currencies_by_hand(tmp_path: Path) -
 def test_bad_yen_are_not_added_to_euros(tmp_path: Path) -> None:
     """As amounts the yen are 16 times the euros: added up, ROI fell by 37 %. They end it by their own guardrail."""
     store = _store(tmp_path, 0.2, -0.4, euros=9)
-    found = status(store, "first", _at(10))
+    found = status(store, "first", hour_after(10))
     assert found["lifts"]["roi"]["always_valid"]["low"] > 0
-    said = watch.check(store, "first", load("laptop"), _at(10))
+    said = watch.check(store, "first", load("laptop"), hour_after(10))
     assert str(said).startswith("guardrail roi_drop: the policy's ROI in JPY is -")
     assert found["by_campaign"]["rows"][-1]["campaign_id"] == "j"
     assert found["by_campaign"]["rows"][-1]["word"] == "control better"
@@ -108,7 +102,7 @@ def test_a_currency_that_hardly_sells_leaves_the_others_their_days(tmp_path: Pat
     for row in rows:
         row["revenue"] = 100.0 if row["arm"] == "policy" and row["cycle"] == 5 else 0.0
     deliver(store, rows)
-    found = status(store, "first", _at(10))
+    found = status(store, "first", hour_after(10))
     assert found["lifts"]["roi"]["cycles_per_figure"] == 1
     assert found["lifts"]["roi"]["paired"]["lift"] == pytest.approx(0.2, abs=0.02)
     assert "the control arm's numerator is 0" in found["currencies"]["JPY"]["lifts"]["roi"]["reason"]
@@ -120,9 +114,9 @@ def test_per_user_money_of_several_currencies_is_not_compared(tmp_path: Path) ->
     rows = paired_days([1.0] * 3, [1.0] * 3, campaign_id="e0")
     for number, row in enumerate(rows * 2):
         deliver(store, [row | {"event_id": f"u{number}", "user": f"{row['arm']}{number}"}])
-    users = status(store, "first", _at(10))["users"]
+    users = status(store, "first", hour_after(10))["users"]
     assert users["roas"]["reason"] == "users' money is in several currencies; ask for one campaign"
     assert users["ctr"]["policy"] == pytest.approx(0.1)
-    one = status(store, "first", _at(10), campaign="e0")
+    one = status(store, "first", hour_after(10), campaign="e0")
     assert one["currency"] == "EUR"
     assert one["users"]["roas"]["policy"] > 1

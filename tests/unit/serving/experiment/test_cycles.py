@@ -14,17 +14,13 @@ from crossmix.ledger.outcomes import Outcomes
 from crossmix.ledger.outcomes_read import read
 from crossmix.ledger.store import Store
 from serving.experiment.verdict import status
-from tests.support.experiments import DAY, START, deliver, event, make_store, note, paired_days
+from tests.support.experiments import DAY, START, deliver, event, hour_after, make_store, note, paired_days
 
 WEEKLY = {"cycle_hours": 168.0, "starts": START, "cycles": 8, "cycle_budget": 7_000.0}
 
 
-def _at(days: float) -> datetime:
-    return START + days * DAY + timedelta(hours=1)
-
-
 def _read(store: Store, days: float) -> Outcomes:
-    return read(store, get(store, "first"), _at(days))
+    return read(store, get(store, "first"), hour_after(days))
 
 
 def _week(number: int, day: float, **given: Any) -> list[dict[str, Any]]:
@@ -46,8 +42,10 @@ def test_one_weekly_campaign_among_daily_ones_neither_resets_nor_blinds(tmp_path
     assert found.finished == 9
     assert found.of("revenue")[0].tolist() == [700.0] * 6 + [700.0 + 4_900.0] + [700.0] * 2
     assert found.of("planned")[0].tolist() == pytest.approx([700.0] * 6 + [700.0 + 4_900.0] + [700.0] * 2)
-    assert status(store, "first", _at(9))["experiment"]["cycle_hours"] == 24.0
-    row = next(row for row in status(store, "first", _at(9))["by_campaign"]["rows"] if row["campaign_id"] == "weekly")
+    assert status(store, "first", hour_after(9))["experiment"]["cycle_hours"] == 24.0
+    row = next(
+        row for row in status(store, "first", hour_after(9))["by_campaign"]["rows"] if row["campaign_id"] == "weekly"
+    )
     assert (row["cycles"], row["cycle_hours"], row["arms"]["policy"]["roi"]) == (1, 168.0, pytest.approx(1.0))
 
 
@@ -127,7 +125,7 @@ def test_campaigns_are_in_or_out(tmp_path: Path) -> None:
         )
         for name in names:
             deliver(store, paired_days([1.0] * 4, [1.0] * 4, campaign_id=name))
-        found = status(store, "first", _at(4))
+        found = status(store, "first", hour_after(4))
         kept = [name for name in mine if included is None or name != "other"]
         assert found["campaigns"] == kept
         assert found["arms"]["policy"]["revenue"] == pytest.approx(len(kept) * 4 * 700.0)
@@ -141,7 +139,7 @@ def test_corrected_events_count_no_more(tmp_path: Path) -> None:
     wrong = rows[0]["event_id"]
     fixed = rows[0] | {"event_id": "again", "replaces": wrong, "revenue": 70.0, "reason": "counted twice"}
     deliver(store, [fixed | {"received": START + 2 * DAY}])
-    found = status(store, "first", _at(3))
+    found = status(store, "first", hour_after(3))
     assert found["arms"]["policy"]["revenue"] == pytest.approx(2 * 700.0 + 70.0)
     assert found["users"]["roas"]["policy"] == pytest.approx((2 * 700.0 + 70.0) / (3 * 630.0))
 
@@ -164,20 +162,20 @@ def test_only_what_has_changed_is_read_again(tmp_path: Path) -> None:
     store = make_store(tmp_path, campaigns={f"c{n}": {} for n in range(20)})
     for n in range(20):
         deliver(store, paired_days([1.0] * 3, [1.0] * 3, campaign_id=f"c{n}", user=f"u{n}"))
-    first = status(store, "first", _at(3))
+    first = status(store, "first", hour_after(3))
     asked = _statements(store)
-    assert status(store, "first", _at(3)) == first
+    assert status(store, "first", hour_after(3)) == first
     assert not [one for one, _ in asked if "FROM totals" in one or "FROM events" in one]
     deliver(store, [event("policy", 2, campaign_id="c7", revenue=50.0)])
     asked.clear()
-    found = status(store, "first", _at(3))
+    found = status(store, "first", hour_after(3))
     assert found["arms"]["policy"]["revenue"] == pytest.approx(first["arms"]["policy"]["revenue"] + 50.0)
     again = [parameters for one, parameters in asked if "FROM totals" in one]
     assert len(again) == 1
     assert "c7" in again[0]
     assert not {f"c{n}" for n in range(20) if n != 7} & set(again[0])
     # What a fresh process reads is the same.
-    assert status(Store(store.url), "first", _at(3)) == found
+    assert status(Store(store.url), "first", hour_after(3)) == found
 
 
 def _statements(store: Store) -> list[tuple[str, Any]]:

@@ -27,10 +27,9 @@ from serving.experiment import watch
 from serving.experiment.guardrails import FIGURE, SHARE, Rail, broken, rails, shares, stopped_by_day, told
 from serving.experiment.life import router
 from serving.experiment.verdict import render, status
-from tests.support.experiments import DAY, START, assign, deliver, make_store, paired_days
+from tests.support.experiments import DAY, NOISE, START, assign, deliver, make_store, paired_days
 
 CONFIG = load("laptop")
-NOISE = [0.02, -0.03, 0.01, 0.04, -0.02, 0.0, -0.01, 0.03, -0.04, 0.02, 0.01, -0.02, 0.03, -0.03]
 SETTINGS = Guardrails()
 LIMITS = {"roi_drop": 0.0, "utilisation_drop": -SETTINGS.utilisation_drop, "cpa_rise": SETTINGS.cpa_rise}
 YEN = {"currency": "JPY", "cycle_budget": 150_000.0}

@@ -1,4 +1,4 @@
-"""The verdict, from rows written through the store: figures by hand, words, guardrails, the page."""
+"""The verdict, from rows written through the store: figures by hand, words, which cycles count."""
 
 from __future__ import annotations
 
@@ -6,43 +6,33 @@ import json
 import math
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from scipy import stats
 
-from crossmix.clock import wall
-from crossmix.config import Guardrails, Reward, load
+from crossmix.config import Guardrails, Reward
 from crossmix.evaluate.stats.sequential import closing, sequential
 from crossmix.ledger import tables
-from crossmix.ledger.experiments import VerdictError, newest
 from crossmix.ledger.experiments import get as experiment
+from crossmix.ledger.experiments import newest
 from crossmix.ledger.outcomes_read import read
-from crossmix.ledger.store import Store
 from crossmix.metrics import AMOUNTS, JUDGED
 from serving.experiment.compare import figures, own
-from serving.experiment.routes import router
-from serving.experiment.standing import keeper_of
 from serving.experiment.verdict import status
-from serving.http.answers import ExperimentAnswer, GuardrailAnswer
-from tests.support.experiments import DAY, START, assign, deliver, event, make_store, paired_days
-
-CONTROL = [1.0, 2.0, 1.5, 0.8, 1.2, 1.1, 2.2, 0.9, 1.0, 1.3, 1.6, 0.7, 1.4, 1.9]
-NOISE = [0.02, -0.03, 0.01, 0.04, -0.02, 0.0, -0.01, 0.03, -0.04, 0.02, 0.01, -0.02, 0.03, -0.03]
-
-
-def _days(lift: float, days: int) -> tuple[list[float], list[float]]:
-    """ROI of both arms: control's moves by a factor of three, the ratio by a few percent."""
-    policy = [roi * math.exp(math.log1p(lift) + noise) for roi, noise in zip(CONTROL, NOISE, strict=True)]
-    return policy[:days], CONTROL[:days]
-
-
-def _at(days: int) -> Any:
-    return START + days * DAY + timedelta(hours=1)
+from tests.support.experiments import (
+    DAY,
+    NOISE,
+    START,
+    assign,
+    deliver,
+    event,
+    hour_after,
+    lifted,
+    make_store,
+    paired_days,
+)
 
 
 def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
@@ -61,7 +51,7 @@ def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
     # Neither what came before the experiment nor the cycle that is still running is in any figure.
     rows += [event(arm, day, revenue=1e6) for arm in ("policy", "control") for day in (-1, 3)]
     deliver(store, rows)
-    found = status(store, "first", _at(3))
+    found = status(store, "first", hour_after(3))
     assert found["cycles"] == {
         "finished": 3,
         "with_feedback": 3,
@@ -103,7 +93,7 @@ def test_figures_are_those_computed_by_hand(tmp_path: Path) -> None:
     assert told["mean"] == pytest.approx(np.mean(told["by_cycle"]))
     assert len(told["by_cycle"]) == len(found["dynamic_reward"]["control"]["by_cycle"]) == 3
     assert set(found["lifts"]) == set(found["platforms"]["search"]["lifts"]) == set(JUDGED)
-    other = status(store, "first", _at(3), weights=Reward(roi=1.0, ctr=0.0, cvr=0.0))["dynamic_reward"]["policy"]
+    other = status(store, "first", hour_after(3), weights=Reward(roi=1.0, ctr=0.0, cvr=0.0))["dynamic_reward"]["policy"]
     assert other["by_cycle"] == pytest.approx([1_050 / 700, 600 / 700, 800 / 700])
     json.dumps(found, allow_nan=False)
 
@@ -126,9 +116,9 @@ def test_an_arms_interval_covers_its_ratio() -> None:
 
 def test_a_leak_blocks_the_verdict_and_is_said_first(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    deliver(store, paired_days(*_days(0.2, 10)))
+    deliver(store, paired_days(*lifted(0.2, 10)))
     assign(store, policy=6_500, control=3_500)
-    found = status(store, "first", _at(10))
+    found = status(store, "first", hour_after(10))
     assert found["sample_ratio"]["verdict"] == "imbalance"
     assert found["verdict"]["word"] == "blocked"
     assert found["verdict"]["line"].startswith("Blocked: 10,000 users are split 65.0% : 35.0% where 70.0% : 30.0%")
@@ -137,13 +127,13 @@ def test_a_leak_blocks_the_verdict_and_is_said_first(tmp_path: Path) -> None:
     with store.write() as connection:
         connection.execute(tables.assignments.delete())
     assign(store, policy=7_000, control=3_000)
-    assert status(store, "first", _at(10))["verdict"]["word"] == "policy better"
+    assert status(store, "first", hour_after(10))["verdict"]["word"] == "policy better"
 
 
 def test_an_unknown_arm_among_the_users_blocks(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     assign(store, policy=700, control=300, ghost=2)
-    assert status(store, "first", _at(0))["verdict"]["word"] == "blocked"
+    assert status(store, "first", hour_after(0))["verdict"]["word"] == "blocked"
 
 
 @pytest.mark.parametrize(
@@ -160,20 +150,20 @@ def test_an_unknown_arm_among_the_users_blocks(tmp_path: Path) -> None:
 )
 def test_the_word(tmp_path: Path, lift: float, days: int, word: str, decided: str | None) -> None:
     store = make_store(tmp_path)
-    deliver(store, paired_days(*_days(lift, days)))
+    deliver(store, paired_days(*lifted(lift, days)))
     assign(store, policy=71, control=29)
-    found = status(store, "first", _at(days), Guardrails(roi_drop=0.9))
+    found = status(store, "first", hour_after(days), Guardrails(roi_drop=0.9))
     assert (found["verdict"]["word"], found["verdict"]["decided_by"]) == (word, decided)
 
 
 def test_the_paired_test_counts_only_at_the_planned_end_and_at_what_the_looks_left(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    deliver(store, paired_days(*_days(0.018, 14)))
-    one, other = _days(0.018, 14)
-    early = status(store, "first", _at(13))
+    deliver(store, paired_days(*lifted(0.018, 14)))
+    one, other = lifted(0.018, 14)
+    early = status(store, "first", hour_after(13))
     assert early["lifts"]["roi"]["paired"]["p"] < 0.05 < sequential(one, other).p
     assert early["verdict"]["word"] == "running"
-    late = status(store, "first", _at(14))["verdict"]
+    late = status(store, "first", hour_after(14))["verdict"]
     assert late["interval"]["level"] == closing(14)
     assert late["interval"]["level"] < 0.05
     assert "at the planned end, by the paired test" in late["line"]
@@ -183,8 +173,8 @@ def test_below_five_percent_is_not_enough_after_daily_looks(tmp_path: Path) -> N
     noise = np.array(NOISE)
     lift = math.expm1(stats.t.isf(0.046 / 2, 13) * noise.std(ddof=1) / math.sqrt(14) - noise.mean())
     store = make_store(tmp_path)
-    deliver(store, paired_days(*_days(lift, 14)))
-    found = status(store, "first", _at(14))
+    deliver(store, paired_days(*lifted(lift, 14)))
+    found = status(store, "first", hour_after(14))
     assert found["lifts"]["roi"]["paired"]["p"] == pytest.approx(0.046)
     assert found["verdict"]["word"] == "no difference found by the planned end"
     # The interval that is told is the one that decides: it holds 0.
@@ -194,13 +184,13 @@ def test_below_five_percent_is_not_enough_after_daily_looks(tmp_path: Path) -> N
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    found = status(store, "first", _at(1))
+    found = status(store, "first", hour_after(1))
     assert found["verdict"]["word"] == "insufficient data"
     assert found["sample_ratio"]["verdict"] == "not applicable"
     assert found["users"]["verdict"] == "not applicable"
     deliver(store, paired_days([1.0, 1.1], [1.0, 1.0]))
     assign(store, policy=7, control=3)
-    found = status(store, "first", _at(2))
+    found = status(store, "first", hour_after(2))
     assert "2 finished cycles with feedback; 3 are needed: 1 more" in found["verdict"]["line"]
     assert found["sample_ratio"]["reason"] == "10 users; 50 are needed: 40 more."
     assert all(rail["verdict"] == "insufficient data" for rail in found["guardrails"])
@@ -210,7 +200,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 def test_one_user_is_told_in_the_singular(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     assign(store, policy=1, control=0)
-    assert status(store, "first", _at(1))["sample_ratio"]["reason"] == "1 user; 50 are needed: 49 more."
+    assert status(store, "first", hour_after(1))["sample_ratio"]["reason"] == "1 user; 50 are needed: 49 more."
 
 
 def test_cycles_that_earn_nothing_are_put_together() -> None:
@@ -248,7 +238,7 @@ def test_campaigns_keep_their_own_clocks(tmp_path: Path) -> None:
         store,
         [event(arm, 0, campaign_id="half", cycle=c, revenue=7.0) for arm in ("policy", "control") for c in range(9)],
     )
-    found = read(store, experiment(store, "first"), _at(4))
+    found = read(store, experiment(store, "first"), hour_after(4))
     assert found.of("planned")[0].tolist() == [840.0, 840.0, 840.0, 840.0]
     assert found.of("revenue")[0].tolist() == [714.0, 714.0, 714.0, 714.0]
 
@@ -261,7 +251,7 @@ def test_after_another_experiment_the_cycle_in_which_it_begins_does_not_count(tm
         row = {"id": "zero", "salt": "s", "weights": {"policy": 0.7, "control": 0.3}, "days": 5, "level": 0.05}
         connection.execute(tables.experiments.insert(), row | {"started": START - 9 * DAY, "ended": other_ended})
     deliver(store, paired_days([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]))
-    found = read(store, experiment(store, "first"), _at(3))
+    found = read(store, experiment(store, "first"), hour_after(3))
     assert found.of("revenue")[0].tolist() == [1_400.0, 2_100.0]
     assert newest(store) == "first"
 
@@ -270,8 +260,8 @@ def test_an_ended_experiment_counts_whole_cycles_before_its_end(tmp_path: Path) 
     store = make_store(
         tmp_path, ended=START + 3.5 * DAY, reason="guardrail roi_drop: the policy's ROI is low", ended_by="guardrail"
     )
-    deliver(store, paired_days(*_days(0.0, 6)))
-    found = status(store, "first", _at(6))
+    deliver(store, paired_days(*lifted(0.0, 6)))
+    found = status(store, "first", hour_after(6))
     assert found["cycles"]["finished"] == 3
     assert found["verdict"]["word"] == "ended by guardrail"
     line = "Ended after 3 of 14 cycles by guardrail roi_drop: the policy's ROI is low."
@@ -280,173 +270,7 @@ def test_an_ended_experiment_counts_whole_cycles_before_its_end(tmp_path: Path) 
     reason = "guardrail thresholds are to be set anew"
     with store.change() as connection:
         connection.execute(tables.experiments.update().values(reason=reason, ended_by="anna"))
-    found = status(store, "first", _at(6))
+    found = status(store, "first", hour_after(6))
     assert (found["experiment"]["ended_by"], found["experiment"]["reason"]) == ("anna", reason)
     assert found["verdict"]["word"] == "ended"
     assert f"It has ended: {reason}." in found["verdict"]["line"]
-
-
-def _rails(store: Store, days: int, **given: float) -> dict[str, dict[str, Any]]:
-    return {rail["name"]: rail for rail in status(store, "first", _at(days), Guardrails(**given))["guardrails"]}
-
-
-def test_guardrails_break_when_the_whole_interval_is_beyond(tmp_path: Path) -> None:
-    store = make_store(tmp_path)
-    one, other = _days(-0.15, 8)
-    rows = paired_days(one, other)
-    for row in rows:
-        row["spend"] *= 0.7 if row["arm"] == "policy" else 1.0
-    deliver(store, rows)
-    found = _rails(store, 8)
-    roi = found["roi_drop"]
-    assert roi["verdict"] == "broken"
-    # Its part of the chance of a false stop, on the one side that stops.
-    look = sequential(one, other, 2 * 0.08 * Guardrails().false_stops)
-    assert (roi["lift"], roi["high"]) == (pytest.approx(look.lift), pytest.approx(look.high))
-    assert roi["high"] < 0
-    # Spend 30 % lower to the digit: no spread, so that the interval is a point.
-    assert found["utilisation_drop"]["verdict"] == "broken"
-    assert found["utilisation_drop"]["lift"] == pytest.approx(-0.3)
-    assert found["cpa_rise"]["verdict"] == "holds"
-    found = _rails(store, 8, roi_drop=0.14, utilisation_drop=0.31)
-    assert found["roi_drop"]["verdict"] == "holds"
-    assert found["utilisation_drop"]["verdict"] == "holds"
-
-
-def test_dear_conversions_break_the_guardrail_of_cpa(tmp_path: Path) -> None:
-    store = make_store(tmp_path)
-    rows = paired_days(*_days(0.0, 8))
-    for row, noise in zip(rows, np.repeat(NOISE[:8], 2), strict=True):
-        share = 0.7 if row["arm"] == "policy" else 0.3
-        row["conversions"] = 100 * share * (math.exp(noise) / 1.6 if row["arm"] == "policy" else 1.0)
-    deliver(store, rows)
-    found = _rails(store, 8)
-    assert found["cpa_rise"]["verdict"] == "broken"
-    assert found["cpa_rise"]["low"] > 0.3
-    assert "the policy's CPA is +59" in found["cpa_rise"]["sentence"]
-    assert _rails(store, 8, cpa_rise=0.55)["cpa_rise"]["verdict"] == "holds"
-
-
-def test_a_silent_policy_breaks_the_guardrail_once_luck_is_ruled_out(tmp_path: Path) -> None:
-    """At weights of 70 : 30 a silent cycle has a chance of 13 % at most; 14 x 0.13^n <= 0.08 % from n = 5 on."""
-    store = make_store(tmp_path)
-    deliver(store, paired_days([1.0] * 2 + [0.0] * 9, [1.0] * 11))
-    assert _rails(store, 6)["roi_drop"]["verdict"] == "insufficient data"
-    broken = _rails(store, 7)["roi_drop"]
-    assert broken["verdict"] == "broken"
-    assert "no revenue in its last 5 cycles while control had in each" in broken["sentence"]
-
-
-def test_users_by_the_delta_method_and_cuped(tmp_path: Path) -> None:
-    """CTR of users by hand; what users did before narrows the interval and leaves the difference true."""
-    store = make_store(tmp_path)
-    rng = np.random.default_rng(3)
-    rows, clicks, seen = [], {"policy": [], "control": []}, {"policy": [], "control": []}
-    for user in range(1_500):
-        arm = "policy" if user % 10 < 7 else "control"
-        rate = rng.uniform(0.0, 0.3)
-        for day, more in ((-1, 0.0), (0, 0.02 if arm == "policy" else 0.0)):
-            # How often a user was met before tells nothing of its rate: clicks alone would be a poor covariate.
-            met = 200 if day == 0 else int(rng.integers(20, 2_000))
-            n = float(rng.binomial(met, rate + more))
-            given = {"user": f"u{user}", "impressions": float(met), "clicks": n, "conversions": 0.0, "revenue": 0.0}
-            rows.append(event(arm, day, spend=0.0, **given))
-            if day == 0:
-                clicks[arm].append(n)
-                seen[arm].append(200.0)
-    deliver(store, [*rows, *paired_days([1.0] * 3, [1.0] * 3)])
-    users = status(store, "first", _at(3))["users"]
-    assert users["users"] == {"policy": 1_050, "control": 450}
-    assert (users["known_before"], users["in_both_arms"]) == (1_500, 0)
-    ctr = users["ctr"]
-    p, c = (np.array(clicks[arm]) / 200 for arm in ("policy", "control"))
-    assert ctr["policy"] == pytest.approx(p.mean())
-    reach = stats.norm.ppf(0.975) * math.sqrt(p.var(ddof=1) / len(p) + c.var(ddof=1) / len(c))
-    assert ctr["high"] - ctr["difference"] == pytest.approx(reach)
-    assert ctr["cuped"]["high"] - ctr["cuped"]["low"] < 0.7 * (ctr["high"] - ctr["low"])
-    assert ctr["cuped"]["low"] < 0.02 < ctr["cuped"]["high"]
-    assert users["roas"]["verdict"] == "insufficient data"
-    assert users["roi"]["verdict"] == "not applicable"
-    assert users["of_impressions"] == pytest.approx(300_000 / 306_000)
-
-
-def test_without_a_past_cuped_is_not_applicable(tmp_path: Path) -> None:
-    store = make_store(tmp_path)
-    deliver(
-        store, [event(arm, day, user=f"{arm}{n}") for arm in ("policy", "control") for day in (0, 1) for n in (1, 2)]
-    )
-    deliver(store, [event("control", 1, user="policy1")])
-    found = status(store, "first", _at(2))
-    users = found["users"]
-    assert users["ctr"]["cuped"] == {
-        "verdict": "not applicable",
-        "reason": "no user of the experiment has feedback from before it",
-    }
-    assert users["in_both_arms"] == 1
-    assert any(note.startswith("1 user has feedback in both arms") for note in found["notes"])
-
-
-def test_notes_tell_what_would_mislead(tmp_path: Path) -> None:
-    store = make_store(tmp_path, campaigns={"brand": {}, "sale": {"currency": "USD"}})
-    deliver(store, paired_days(*_days(0.0, 5)))
-    deliver(store, [event(arm, 0, campaign_id="sale") for arm in ("policy", "control")])
-    with store.change() as connection:
-        row = {"campaign_id": "brand", "kind": "static", "share": None, "actor": "me", "reason": "kill", "at": START}
-        connection.execute(tables.overrides.insert(), row)
-    notes = " | ".join(status(store, "first", _at(5))["notes"])
-    assert "overridden now, so that both arms serve the same split there: brand" in notes
-    assert "campaigns in EUR, USD" in notes
-    assert "4 campaign cycles had no feedback" not in notes  # the last is still waited for
-    assert "3 campaign cycles had no feedback" in notes
-    assert "arms of different size differ a little" in notes
-
-
-def test_an_experiment_that_is_not_there_is_named(tmp_path: Path) -> None:
-    store = make_store(tmp_path)
-    with pytest.raises(VerdictError, match=r"experiment: 'second' is not in the database, which has 'first'"):
-        status(store, "second", _at(1))
-    with pytest.raises(VerdictError, match=r"now: .* has no zone; give UTC"):
-        status(store, "first", _at(1).replace(tzinfo=None))
-
-
-def test_routes(tmp_path: Path) -> None:
-    store = make_store(tmp_path)
-    deliver(store, paired_days(*_days(0.1, 9)))
-    live = SimpleNamespace(
-        store=store, experiment=SimpleNamespace(id="first"), config=load("laptop"), clock=wall, campaigns={}
-    )
-    app = FastAPI()
-    # A verdict takes no time by this clock: each is waited for, however slow the machine (`standing.SLOW_SECONDS`).
-    app.include_router(router(live, keeper_of(live, lambda: 0.0)))
-    client = TestClient(app)
-    told = client.get("/experiment.json").json()
-    assert told["verdict"]["word"] == "policy better"
-    described = ExperimentAnswer.model_validate(told)
-    assert set(told) == set(ExperimentAnswer.model_fields), "what is told is described, and the other way round"
-    assert all(set(row) == set(GuardrailAnswer.model_fields) for row in told["guardrails"])
-    assert (described.verdict.decided_by, described.sample_ratio.verdict) == ("always-valid", "not applicable")
-    assert "policy better" in client.get("/experiment").text
-    live.experiment.id = "second"
-    gone = client.get("/experiment.json")
-    assert (gone.status_code, list(gone.json())) == (404, ["error"])
-    store.close()
-    live.experiment.id = "first"
-    (tmp_path / "serving.db").unlink()
-    for left in tmp_path.glob("serving.db-*"):
-        left.unlink()
-    (tmp_path / "serving.db").mkdir()
-    away = client.get("/experiment")
-    assert (away.status_code, away.headers["retry-after"]) == (503, "1")
-    assert away.json()["error"].startswith("database ")
-
-
-def test_a_shipped_experiment_says_so(tmp_path: Path) -> None:
-    store = make_store(tmp_path, ended=START + 9 * DAY, reason="it earns more", ended_by="anna", outcome="shipped")
-    deliver(store, paired_days(*_days(0.1, 9)))
-    verdict = status(store, "first", _at(9))["verdict"]
-    assert verdict["word"] == "policy better"
-    assert verdict["line"].endswith("It has ended: it earns more. It was shipped: the policy serves everybody.")
-    (tmp_path / "bare").mkdir()
-    bare = make_store(tmp_path / "bare", ended=START + 9 * DAY, reason="shipped", ended_by="anna", outcome="shipped")
-    line = status(bare, "first", START + 10 * DAY)["verdict"]["line"]
-    assert line.endswith(" were needed. It was shipped: the policy serves everybody."), line
