@@ -13,6 +13,23 @@ from benchmarks._resumed import Resumed, of_run
 from crossmix.artifacts import RunRecord
 
 
+def test_a_benchmark_that_was_cut_off_goes_on_from_what_it_kept(tmp_path: Path) -> None:
+    file, of, asked = tmp_path / "parts.json", {"seed": 1}, []
+
+    def part(name: str) -> list[str]:
+        asked.append(name)
+        return [name]
+
+    first = Resumed(file, of)
+    assert first.part("a", lambda: part("a")) == ["a"]
+    again = Resumed(file, of)
+    assert again.seconds == first.seconds
+    assert [again.part(name, lambda name=name: part(name)) for name in ("a", "b")] == [["a"], ["b"]]  # type: ignore[misc]
+    assert asked == ["a", "b"]
+    with pytest.raises(ValueError, match="name another file"):
+        Resumed(file, {"seed": 2})
+
+
 def test_a_folder_is_made_once_and_one_that_was_cut_off_anew(tmp_path: Path) -> None:
     made = []
 

@@ -308,23 +308,6 @@ def test_a_shock_is_found_on_its_first_day_and_the_figures_are_parts(trained: tu
     assert monitor.when(day_F)["within 3 d"]["part"] == 1
 
 
-def test_a_benchmark_that_was_cut_off_goes_on_from_what_it_kept(tmp_path: Path) -> None:
-    file, of, asked = tmp_path / "parts.json", {"seed": 1}, []
-
-    def part(name: str) -> list[str]:
-        asked.append(name)
-        return [name]
-
-    first = Resumed(file, of)
-    assert first.part("a", lambda: part("a")) == ["a"]
-    again = Resumed(file, of)
-    assert again.seconds == first.seconds
-    assert [again.part(name, lambda name=name: part(name)) for name in ("a", "b")] == [["a"], ["b"]]  # type: ignore[misc]
-    assert asked == ["a", "b"]
-    with pytest.raises(ValueError, match="name another file"):
-        Resumed(file, {"seed": 2})
-
-
 def test_a_market_by_the_hour_is_as_large_and_drifts_as_much_a_day() -> None:
     daily = make_market(platforms=4, drift=0.1)
     hours = monitor.hourly(daily)
