@@ -166,7 +166,7 @@ class Silent(Fault):
     since: int
     cycles: int
     silent: int | None
-    probe: float = 0.02
+    probe: float
     held: list[Tensor] = field(default_factory=list)
     """Money that counts as spent; of one flight."""
 
@@ -212,7 +212,7 @@ class Probed(Fault):
     """Nothing is wrong with the reports; a platform that was told money and delivered nothing for `silent` cycles may
     have the share `probe` at most until it delivers."""
 
-    def __init__(self, silent: int = 10, probe: float = 0.02) -> None:
+    def __init__(self, silent: int, probe: float) -> None:
         self.silent, self.probe = silent, probe
         self.idle_RP: Tensor | None = None
 

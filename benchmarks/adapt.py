@@ -15,6 +15,7 @@ horizon and is told apart.
 
 Rates are chosen on training tasks. All is done twice: with the full state, and with its 128 budget statistics replaced
 by their mean, so that nothing but the gradient tells of the shift; MAML and multi-task are trained under the same mask.
+`--resume FILE` keeps every finished row, and a training's state after every `EVERY` iterations in a folder beside it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ import argparse
 import copy
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +36,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished
 from crossmix.agents.maml import MAML, Loss, Parameters, inner_step, named, pathwise_loss
 from crossmix.agents.policy import Policy
 from crossmix.config import Config
+from crossmix.files import replacing
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
 from crossmix.market.model import load as load_market
@@ -53,6 +59,8 @@ ROWS = 32
 VIEWS = ("full state", "statistics masked")
 GRID = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Rates of plain gradient steps."""
+EVERY = 50
+"""Iterations of a training between two states that are kept."""
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """On MAML's learned rates."""
 
@@ -122,11 +130,42 @@ def recovered(ratios: list[float]) -> int | None:
     return None
 
 
-def multi_task(config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss) -> Policy:
+def trained_on(
+    file: Path,
+    parts: Mapping[str, torch.nn.Module | torch.optim.Optimizer],
+    iterations: int,
+    step: Callable[[int], None],
+) -> float:
+    """Take so many steps, each told its number, from where the kept state stands; processor seconds of all of them.
+
+    Args:
+        file: the state: kept after every `EVERY` steps and at the end, taken up where it is there.
+        parts: what the steps change.
+    """
+    done, seconds = 0, 0.0
+    if file.exists():
+        state = torch.load(file, weights_only=True)
+        done, seconds = state["done"], state["seconds"]
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    began = time.process_time() - seconds
+    while done < iterations:
+        step(done)
+        done += 1
+        if done % EVERY == 0 or done == iterations:
+            seconds = time.process_time() - began
+            with replacing(file) as half:
+                kept = {name: part.state_dict() for name, part in parts.items()}
+                torch.save({"done": done, "seconds": seconds} | kept, half)
+    return seconds
+
+
+def multi_task(config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss, file: Path) -> Policy:
     """The same tasks and environments as MAML's, without inner steps: every cycle's loss is descended."""
     trained = copy.deepcopy(policy)
     optimiser = torch.optim.Adam(trained.parameters(), config.meta.outer_rate)
-    for done in range(iterations):
+
+    def step(done: int) -> None:
         worlds = [
             environments(config, draw_task(bases, config.meta.seed, done * config.meta.batch_tasks + k), done, k)
             for k in range(config.meta.batch_tasks)
@@ -142,15 +181,18 @@ def multi_task(config: Config, policy: Policy, bases: list[Market], iterations: 
         torch.stack(losses).mean().backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimiser.step()
+
+    trained_on(file, {"policy": trained, "optimiser": optimiser}, iterations, step)
     return trained
 
 
 def meta_train(
-    config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss
-) -> tuple[Policy, Parameters]:
-    """MAML's start and its learned rates."""
+    config: Config, policy: Policy, bases: list[Market], iterations: int, loss: Loss, file: Path
+) -> tuple[Policy, Parameters, float]:
+    """MAML's start, its learned rates, and the processor seconds that they took."""
     learner = MAML(copy.deepcopy(policy), config.meta)
-    for done in range(iterations):
+
+    def step(done: int) -> None:
         learner.update(
             [
                 environments(config, draw_task(bases, config.meta.seed, done * config.meta.batch_tasks + k), done, k)
@@ -158,66 +200,83 @@ def meta_train(
             ],
             loss,
         )
-    return learner.policy, {name: rate.detach() for name, rate in learner.rates().items()}
+
+    parts = {"policy": learner.policy, "rates": learner.rates, "optimiser": learner.optimiser}
+    seconds = trained_on(file, parts, iterations, step)
+    return learner.policy, {name: rate.detach() for name, rate in learner.rates().items()}, seconds
+
+
+def rates_of(policy: Policy, base: Mapping[str, Tensor] | None, factor: float) -> Parameters:
+    """The same rate everywhere, or MAML's times a factor."""
+    return {name: torch.tensor(factor) if base is None else factor * base[name] for name in named(policy)}
 
 
 def tune(
     config: Config, policy: Policy, base: Mapping[str, Tensor] | None, bases: list[Market], size: Size, loss: Loss
-) -> tuple[Adapter, float]:
+) -> float:
     """The rate (or the factor on MAML's) with the most revenue over the oracle's on training tasks."""
     worlds = [draw_task(bases, config.meta.seed + 1, number) for number in range(size.tuning)]
-    best: tuple[float, Adapter, float] | None = None
-    for factor in GRID if base is None else FACTORS:
-        rates = {name: torch.tensor(factor) if base is None else factor * base[name] for name in named(policy)}
-        adapter = Adapter(policy, rates)
+
+    def score(factor: float) -> float:
+        adapter = Adapter(policy, rates_of(policy, base, factor))
         scores = [
             np.mean(flight(config, world, adapter, loss, size.cycles, config.train.market_seed + 3_000_000 + number))
             for number, world in enumerate(worlds)
         ]
-        if best is None or np.mean(scores) > best[0]:
-            best = (float(np.mean(scores)), adapter, factor)
-    assert best is not None
-    return best[1], best[2]
+        return float(np.mean(scores))
+
+    return max(GRID if base is None else FACTORS, key=score)
 
 
-def measure(config: Config, folder: Path, trained: Path, size: Size) -> dict[str, Any]:
+def seen_as(
+    config: Config, view: str, policy: Policy, bases: list[Market], held: list[Market], size: Size, kept: Resumed
+) -> dict[str, Any]:
+    """Everything of one view of the state."""
+    loss = pathwise_loss(None if view == "full state" else masked(policy))
+    files = {name: kept.beside(f"{view}, {name}.pt") for name in ("maml", "multi-task")}
+    start, learned, seconds = meta_train(config, policy, bases, size.iterations, loss, files["maml"])
+    several = multi_task(config, policy, bases, size.iterations, loss, files["multi-task"])
+    adapters, factors = {}, {}
+    for name, of, base in (("maml", start, learned), ("multi-task", several, None), ("plain", policy, None)):
+        asked = partial(tune, config, of, base, bases, size, loss)
+        factors[name] = kept.part(f"{view}, {name}: rate", asked)
+        adapters[name] = Adapter(of, rates_of(of, base, factors[name]))
+    adapters["none"] = Adapter(policy, None)
+
+    def row(scenario: str, adapter: Adapter) -> dict[str, Any]:
+        return summary(
+            [
+                flight(config, shift(world, scenario), adapter, loss, size.cycles, FIRST_SEED + number)
+                for number, world in enumerate(held)
+            ]
+        )
+
+    scenarios = {
+        scenario: {
+            name: kept.part(f"{view}, {name}: {scenario}", partial(row, scenario, adapter))
+            for name, adapter in adapters.items()
+        }
+        for scenario in size.scenarios
+    }
+    return {
+        "scenarios": scenarios,
+        "rate": factors,
+        "maml's updates over": {name: versus(scenarios, size.cycles, name) for name in ("plain", "multi-task")},
+        "maml CPU seconds per iteration": seconds / size.iterations,
+        "20,000 iterations, CPU hours (extrapolated)": seconds / size.iterations * 20_000 / 3_600,
+    }
+
+
+def measure(config: Config, folder: Path, trained: Path, size: Size, kept: Resumed) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    market, policy = load_market(folder), load_policy(trained)
+    market, policy, before = load_market(folder), load_policy(trained), os.getloadavg()
     config = replace(config, meta=replace(config.meta, batch=ROWS))
     bases = base_tasks(market, config.meta.tasks, config.meta.seed)
     held = [
         item.market for item in tasks(market, train=len(bases), held_out=size.tasks, seed=config.meta.seed).held_out
     ]
-    result: dict[str, Any] = {}
-    for view in size.views:
-        loss = pathwise_loss(None if view == "full state" else masked(policy))
-        started = time.process_time()
-        start, learned = meta_train(config, policy, bases, size.iterations, loss)
-        seconds = time.process_time() - started
-        several = multi_task(config, policy, bases, size.iterations, loss)
-        adapters, factors = {}, {}
-        for name, of, base in (("maml", start, learned), ("multi-task", several, None), ("plain", policy, None)):
-            adapters[name], factors[name] = tune(config, of, base, bases, size, loss)
-        adapters["none"] = Adapter(policy, None)
-        scenarios: dict[str, Any] = {}
-        for scenario in size.scenarios:
-            rows = {}
-            for name, adapter in adapters.items():
-                flights = [
-                    flight(config, shift(world, scenario), adapter, loss, size.cycles, FIRST_SEED + number)
-                    for number, world in enumerate(held)
-                ]
-                rows[name] = summary(flights)
-            scenarios[scenario] = rows
-        result[view] = {
-            "scenarios": scenarios,
-            "rate": factors,
-            "maml's updates over": {name: versus(scenarios, size.cycles, name) for name in ("plain", "multi-task")},
-            "maml CPU seconds per iteration": seconds / size.iterations,
-            "20,000 iterations, CPU hours (extrapolated)": seconds / size.iterations * 20_000 / 3_600,
-        }
     return {
         "benchmark": "adapt",
         "generated": market.generated,
@@ -225,7 +284,9 @@ def measure(config: Config, folder: Path, trained: Path, size: Size) -> dict[str
         "held-out tasks": len(held),
         "cycles": size.cycles,
         "maml iterations": size.iterations,
-        **result,
+        **{view: seen_as(config, view, policy, bases, held, size, kept) for view in size.views},
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
     }
 
 
@@ -301,13 +362,16 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=500, help="MAML iterations per view")
     parser.add_argument("--view", choices=VIEWS, help="one of the two alone")
     parser.add_argument("--short", action="store_true", help="4 tasks, 5 iterations, 2 scenarios: a smoke run")
+    add_resume(parser)
     given = parser.parse_args()
     size = Size(given.tasks, 20, given.iterations, 8, tuple(SCENARIOS))
     if given.short:
         size = Size(4, 8, 5, 2, tuple(SCENARIOS)[:2])
     if given.view:
         size = replace(size, views=(given.view,))
-    result = measure(*finished(given.run, given.source, given.data), size)
+    run = finished(given.run, given.source, given.data)
+    kept = Resumed(given.resume, of_run(run[2], benchmark="adapt", size=asdict(size)))
+    result = measure(*run, size, kept)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -8,17 +8,20 @@ Told are the revenue over the oracle's, the share of the gap from the uniform sp
 the policy's lead, each with its 95 % interval; and the CPU seconds of the whole play.
 
 `--learners all` adds stable-baselines3's PPO, DDPG, TD3 and SAC, trained on the same market for as many CPU seconds as
-the policy took (`--equal seconds`) or as many campaign cycles (`--equal cycles`).
+the policy took (`--equal seconds`) or as many campaign cycles (`--equal cycles`). `--resume FILE` keeps what every
+player earned, and trained policies in a folder beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks._intervals import with_interval
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from crossmix import drift
 from crossmix.baselines.registry import BASELINES, label
 from crossmix.config import Config, ConfigError, from_json, load
@@ -145,20 +150,15 @@ def hindsight(market: Market, settings: Config, seeds: int = 5) -> dict[str, Any
 
 
 def learned(
-    config: Config, market: Market, kinds: Sequence[str], equal: str, took: dict[str, float]
-) -> tuple[dict[str, Act], dict[str, dict[str, float]]]:
-    """stable-baselines3's learners after as much training as the policy had, and what each took."""
-    acts: dict[str, Act] = {}
-    compute = {}
-    for kind in kinds:
-        from benchmarks._learners import learn
+    config: Config, market: Market, kind: str, equal: str, took: dict[str, float]
+) -> tuple[Act, dict[str, float]]:
+    """One of stable-baselines3's learners after as much training as the policy had, and what it took."""
+    from benchmarks._learners import learn
 
-        limit = {"steps": 1 << 40, "seconds": took["seconds"]} if equal == "seconds" else {"steps": int(took["cycles"])}
-        model, cycles, seconds = learn(kind, market, config, envs=config.train.parallel, **limit)
-        name = f"stable-baselines3 {kind.upper()}, equal {equal}"
-        compute[name] = {"cycles": cycles, "seconds": seconds}
-        acts[name] = from_state(lambda state, low, high, _, model=model: project(model(state, low, high), low, high))
-    return acts, compute
+    limit = {"steps": 1 << 40, "seconds": took["seconds"]} if equal == "seconds" else {"steps": int(took["cycles"])}
+    model, cycles, seconds = learn(kind, market, config, envs=config.train.parallel, **limit)
+    act = from_state(lambda state, low, high, _: project(model(state, low, high), low, high))
+    return act, {"cycles": cycles, "seconds": seconds}
 
 
 def measure(
@@ -167,30 +167,39 @@ def measure(
     trained: Path,
     chosen: range,
     training_seeds: int,
+    kept: Resumed,
     kinds: Sequence[str] = (),
     equal: str = "seconds",
 ) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
-    market = load_market(folder)
+    market, before = load_market(folder), os.getloadavg()
     policies = [load_policy(trained)]
     for seed in range(1, training_seeds):
-        with tempfile.TemporaryDirectory() as out:
-            train(replace(config, train=replace(config.train, seed=config.train.seed + seed)), folder, Path(out))
-            policies.append(load_policy(Path(out)))
+        other = replace(config, train=replace(config.train, seed=config.train.seed + seed))
+        policies.append(load_policy(kept.folder(f"policy {seed}", partial(train, other, folder))))
     curve = json.loads((trained / "curve.json").read_text())
     last = curve["points"][-1]
     took = {"cycles": curve["env_steps"], "seconds": last["seconds"] - last["validation_seconds"]}
-    others, compute = learned(config, market, kinds, equal, took)
     settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
     judged = replace(config, evaluate=settings)
-    revenue: dict[str, Array] = {}
-    seconds: dict[str, float] = {}
-    for name, act in (players(market, policies) | others).items():
+
+    def play_of(act: Act, name: str) -> dict[str, Any]:
         started = time.process_time()
-        record = judge_act(market, judged, act, name)
-        seconds[name] = time.process_time() - started
-        revenue[name] = record.column("expected_revenue").sum(1)
+        earned = judge_act(market, judged, act, name).column("expected_revenue").sum(1).tolist()
+        return {"revenue": earned, "seconds": time.process_time() - started}
+
+    def other_of(kind: str, name: str) -> dict[str, Any]:
+        act, compute = learned(config, market, kind, equal, took)
+        return play_of(act, name) | {"compute": compute}
+
+    asked = {name: partial(play_of, act, name) for name, act in players(market, policies).items()}
+    named = {f"stable-baselines3 {kind.upper()}, equal {equal}": kind for kind in kinds}
+    asked |= {name: partial(other_of, kind, name) for name, kind in named.items()}
+    played = {name: kept.part(name, measure_one) for name, measure_one in asked.items()}
+    compute = {name: played[name]["compute"] for name in named}
+    revenue: dict[str, Array] = {name: np.array(one["revenue"]) for name, one in played.items()}
+    seconds: dict[str, float] = {name: one["seconds"] for name, one in played.items()}
     best, floor = revenue["oracle"], revenue["uniform"]
     policy_SN = np.stack([revenue.pop(f"policy {number}") for number in range(len(policies))])
     table = {
@@ -217,9 +226,11 @@ def measure(
         "market seeds": [chosen.start, chosen.stop - 1],
         "training seeds": len(policies),
         "cycles": judged.evaluate.cycles,
-        "hindsight bound over the oracle": hindsight(market, judged),
+        "hindsight bound over the oracle": kept.part("hindsight", lambda: hindsight(market, judged)),
         "training": {"crossmix policy": took, **compute},
         "players": table,
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
     }
 
 
@@ -257,6 +268,7 @@ def main() -> None:
     parser.add_argument("--training-seeds", type=int, default=1, help="how often the policy is trained")
     parser.add_argument("--learners", help="stable-baselines3's: some of ppo,ddpg,td3,sac, or all")
     parser.add_argument("--equal", choices=["seconds", "cycles"], default="seconds", help="what they get as much of")
+    add_resume(parser)
     given = parser.parse_args()
     kinds: Sequence[str] = ()
     if given.learners:
@@ -264,7 +276,8 @@ def main() -> None:
 
         kinds = names(given.learners)
     run = finished(given.run, given.source, given.data)
-    result = measure(*run, given.seeds, given.training_seeds, kinds, given.equal)
+    of = of_run(run[2], benchmark="allocation", seeds=[given.seeds.start, given.seeds.stop - 1], equal=given.equal)
+    result = measure(*run, given.seeds, given.training_seeds, Resumed(given.resume, of), kinds, given.equal)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -13,7 +13,7 @@ its first cycle on. Where nothing is thinned out, every stop is a false one.
 | no noise known | `default`, in an experiment without cycles before                                           |
 
 The seeds are of this benchmark alone; nothing was chosen on them. Told are parts of the canaries with Clopper and
-Pearson's 95 % interval.
+Pearson's 95 % interval. `--resume FILE` keeps every finished schedule.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume
 from benchmarks.allocation import finished
 from benchmarks.guardrails import part
 from crossmix.config import Canary, Config, load
@@ -148,7 +150,7 @@ def scenario(flights: Flights, part_T2: Array, known: unequal.Before, settings: 
     return answer
 
 
-def measure(config: Config, market: Market, runs: int) -> dict[str, Any]:
+def measure(config: Config, market: Market, runs: int, kept: Resumed) -> dict[str, Any]:
     """All schedules."""
     load_before, settings = os.getloadavg(), Canary()
     result: dict[str, Any] = {
@@ -162,7 +164,14 @@ def measure(config: Config, market: Market, runs: int) -> dict[str, Any]:
     }
     cycles = 30
     flights = Flights(config, market, runs, cycles, SEED)
-    known = noise_known(Flights(config, market, runs, BEFORE, SEED + 10_000))
+
+    @cache
+    def known() -> unequal.Before:
+        return noise_known(Flights(config, market, runs, BEFORE, SEED + 10_000))
+
+    def one(part_T2: Array, told: Callable[[], unequal.Before], number: int) -> dict[str, Any]:
+        return scenario(flights, part_T2, told(), settings, SEED + 20_000 + number)
+
     default = schedule(settings.steps, settings.cycles)
     for number, (name, part_T2, told) in enumerate(
         (
@@ -170,11 +179,11 @@ def measure(config: Config, market: Market, runs: int) -> dict[str, Any]:
             ("held at 10%, 30 cycles", schedule([0.1], cycles), known),
             ("held at 20%", schedule([0.2], 10), known),
             ("default", default, known),
-            ("default, no noise known", default, unequal.NOTHING),
+            ("default, no noise known", default, lambda: unequal.NOTHING),
         )
     ):
-        result[name] = scenario(flights, part_T2, told, settings, SEED + 20_000 + number)
-    return result | {"machine": machine(load_before)}
+        result[name] = kept.part(name, partial(one, part_T2, told, number))
+    return result | {"cpu seconds": kept.seconds, "machine": machine(load_before)}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -205,12 +214,15 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--runs", type=int, default=1_000, help="canaries of each schedule")
     parser.add_argument("--short", action="store_true", help="40 canaries: a smoke run")
+    add_resume(parser)
     given = parser.parse_args()
     if given.market is not None:
         config, folder = load("laptop", [f"data.source={given.source}"]), given.market
     else:
         config, folder, _ = finished(given.run, given.source, given.data)
-    result = measure(config, load_market(folder), 40 if given.short else given.runs)
+    market, runs = load_market(folder), 40 if given.short else given.runs
+    kept = Resumed(given.resume, {"benchmark": "canary", "market": market.digest, "runs": runs})
+    result = measure(config, market, runs, kept)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

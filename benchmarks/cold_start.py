@@ -4,15 +4,18 @@ Every campaign of the run's market is left out once: a policy is trained on the 
 knows, and then splits the left-out campaign's first 14 cycles from an empty history, auction by auction. Against it:
 waiting for data (the uniform split for 3, 7 or 14 cycles, the same policy after), the plan's own static split, the
 policy that knew the campaign, and the policy with a full history. Told are revenue over the oracle's and the lead of
-the cold policy, with 95 % intervals over flights (paper section 4).
+the cold policy, with 95 % intervals over flights (paper section 4). `--resume FILE` keeps every campaign
+that was left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks._intervals import with_interval
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished
 from crossmix.config import Config
 from crossmix.constraints import project
@@ -37,6 +42,7 @@ from crossmix.training.policy_file import load_policy
 Array = NDArray[np.float64]
 CYCLES, FLIGHTS = 14, 60
 FIRST_SEED = 5_700_000
+NEVER_SEEN = "never seen, no history"
 PER_CAMPAIGN = (
     *("price", "price_law", "volume_week", "response_week", "delay", "minimum", "maximum", "step", "freeze", "budget"),
     *("static", "control", "context", "context_rate", "context_group", "cycle_group", "cold_context"),
@@ -102,41 +108,46 @@ def _served(policy: torch.nn.Module, wait: int = 0) -> Act:
     return act
 
 
-def measure(config: Config, folder: Path, trained: Path) -> dict[str, Any]:
+def left_out(config: Config, market: Market, known: torch.nn.Module, campaign: int) -> dict[str, list[float]]:
+    """Each way's revenue over the oracle's in flights of a campaign, the cold policy trained on the others."""
+    others = [c for c in range(len(market.campaigns)) if c != campaign]
+    with tempfile.TemporaryDirectory() as scratch:
+        where = Path(scratch) / "market"
+        where.mkdir()
+        save(only(market, others), where)
+        train(config, where, Path(scratch) / "policy")
+        cold = load_policy(Path(scratch) / "policy")
+
+    world, seed = only(market, [campaign]), FIRST_SEED + campaign
+    best = earned(config, world, seed, oracle)
+    ways = {
+        NEVER_SEEN: (_served(cold), True),
+        **{f"uniform for {n} cycles, then the same": (_served(cold, n), True) for n in (3, 7, CYCLES)},
+        "the plan's static split": (lambda world, _: world.static_BP, True),
+        "campaign known, no history": (_served(known), True),
+    }
+    ratio = {name: earned(config, world, seed, act, empty) / best for name, (act, empty) in ways.items()}
+    warm_best = earned(config, world, seed, oracle, cold=False)
+    ratio["campaign known, full history"] = earned(config, world, seed, _served(known), cold=False) / warm_best
+    return {name: row.tolist() for name, row in ratio.items()}
+
+
+def measure(config: Config, folder: Path, trained: Path, kept: Resumed) -> dict[str, Any]:
     """Everything, as plain data.
 
     Raises:
         ValueError: the market has one campaign only.
     """
     torch.set_num_threads(1)
-    market, known = load(folder), load_policy(trained)
+    market, known, before = load(folder), load_policy(trained), os.getloadavg()
     if len(market.campaigns) < 2:
         raise ValueError("--run: its market has one campaign; a campaign is left out of several")
-    ratio: dict[str, list[Array]] = {}
-    for left_out in range(len(market.campaigns)):
-        others = [c for c in range(len(market.campaigns)) if c != left_out]
-        with tempfile.TemporaryDirectory() as scratch:
-            where = Path(scratch) / "market"
-            where.mkdir()
-            save(only(market, others), where)
-            train(config, where, Path(scratch) / "policy")
-            cold = load_policy(Path(scratch) / "policy")
-
-        world, seed = only(market, [left_out]), FIRST_SEED + left_out
-        best = earned(config, world, seed, oracle)
-        ways = {
-            "never seen, no history": (_served(cold), True),
-            **{f"uniform for {n} cycles, then the same": (_served(cold, n), True) for n in (3, 7, CYCLES)},
-            "the plan's static split": (lambda world, _: world.static_BP, True),
-            "campaign known, no history": (_served(known), True),
-        }
-        for name, (act, empty) in ways.items():
-            ratio.setdefault(name, []).append(earned(config, world, seed, act, empty) / best)
-        warm_best = earned(config, world, seed, oracle, cold=False)
-        warm = earned(config, world, seed, _served(known), cold=False) / warm_best
-        ratio.setdefault("campaign known, full history", []).append(warm)
-    base = np.concatenate(ratio["never seen, no history"])
-    rows = {name: np.concatenate(parts) for name, parts in ratio.items()}
+    parts = [
+        kept.part(name, partial(left_out, config, market, known, campaign))
+        for campaign, name in enumerate(market.campaigns)
+    ]
+    rows = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    base = rows[NEVER_SEEN]
     return {
         "benchmark": "cold_start",
         "generated": market.generated,
@@ -147,6 +158,8 @@ def measure(config: Config, folder: Path, trained: Path) -> dict[str, Any]:
             name: {"oracle_ratio": two_way(row[None]), "lead of the cold policy": two_way((base - row)[None])}
             for name, row in rows.items()
         },
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
     }
 
 
@@ -170,8 +183,10 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="folder of a finished run; without it one is made")
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
+    add_resume(parser)
     given = parser.parse_args()
-    result = measure(*finished(given.run, given.source, given.data))
+    run = finished(given.run, given.source, given.data)
+    result = measure(*run, Resumed(given.resume, of_run(run[2], benchmark="cold_start")))
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -36,12 +36,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks._begun import begun
 from benchmarks._flights import tiled
 from benchmarks._machine import machine
-from benchmarks._resumed import begun
+from benchmarks._moved import SPREAD, moved
 from benchmarks.guard import AT_ONCE, DAY, Flights, honest
 from benchmarks.guardrails import part
-from benchmarks.readapt import SPREAD, WANTED_LATER, moved
+from benchmarks.readapt import WANTED_LATER
 from crossmix import bundle as bundles
 from crossmix.config import Config
 from crossmix.evaluate.gates.readapt import DISAGREE, SLIGHT, ahead, near, predicted

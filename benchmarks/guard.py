@@ -41,8 +41,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks._begun import begun
 from benchmarks._machine import machine
-from benchmarks._resumed import Resumed, begun
+from benchmarks._resumed import Resumed
 from benchmarks.guardrails import part
 from crossmix import bundle as bundles
 from crossmix.config import Config

@@ -18,7 +18,7 @@ Of two currencies, those of each and those of both share the level. Beside what 
 both together find with all of the level (`pooled alone`).
 
 The seeds are of this benchmark alone; nothing was chosen on them. Told are parts of the experiments with Clopper and
-Pearson's 95 % interval.
+Pearson's 95 % interval. `--resume FILE` keeps every finished row.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished
 from crossmix.config import Guardrails
 from crossmix.evaluate import simulate
@@ -196,9 +200,9 @@ def _figures(policy: dict[str, Array], control: dict[str, Array]) -> dict[str, t
     return {rail: (of(policy, name), of(control, name)) for rail, name in RAILS.items()}
 
 
-def measure(folder: Path, config: Any, runs: int) -> dict[str, Any]:
+def measure(folder: Path, config: Any, runs: int, kept: Resumed) -> dict[str, Any]:
     """All scenarios."""
-    settings = Guardrails()
+    settings, before = Guardrails(), os.getloadavg()
     result: dict[str, Any] = {
         "benchmark": "guardrails",
         "days": DAYS,
@@ -209,19 +213,20 @@ def measure(folder: Path, config: Any, runs: int) -> dict[str, Any]:
     drawings = {f"gaussian, {name}": ("gaussian", size) for name, size in DEVIATIONS.items()}
     drawings |= {f"{kind}, demo": (kind, DEVIATIONS["demo"]) for kind in ("t4", "ar1")}
     for number, (name, (kind, size)) in enumerate(drawings.items()):
-        result[name] = scenario(drawn(kind, size, runs, DAYS, SEED + 10 + number), settings)
+        ratio_RT = drawn(kind, size, runs, DAYS, SEED + 10 + number)
+        result[name] = kept.part(name, partial(scenario, ratio_RT, settings))
     for number, second in enumerate((0.5, 0.1)):
         name = f"two currencies, {1 - second:.0%} : {second:.0%}"
-        result[name] = currencies(second, runs, SEED + 40 + 2 * number, settings)
+        result[name] = kept.part(name, partial(currencies, second, runs, SEED + 40 + 2 * number, settings))
     name = f"two currencies, one from day {LATER}"
-    result[name] = currencies(0.5, runs, SEED + 50, settings, LATER)
+    result[name] = kept.part(name, partial(currencies, 0.5, runs, SEED + 50, settings, LATER))
     for weights in ((0.7, 0.3), (0.5, 0.5)):
         name = f"market, {weights[0]:.0%} : {weights[1]:.0%}"
-        result[name] = market(folder, config, weights, max(runs // 20, 20), settings)
+        result[name] = kept.part(name, partial(market, folder, config, weights, max(runs // 20, 20), settings))
     far = drawn("gaussian", DEVIATIONS["demo"], runs, 4 * DAYS, SEED + 30)
     over_R = stopped({"roi_drop": (np.exp(far), np.ones_like(far))}, settings)
     result["gaussian, demo, 112 days"] = {"deviation": float(far.std()), "false": part(over_R <= far.shape[1])}
-    return result
+    return result | {"cpu seconds": kept.seconds, "machine": machine(before)}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -232,7 +237,7 @@ def table(result: dict[str, Any]) -> str:
         f"{'':<32}{'deviation':>10}{'false stops':>26}   stopped within 3, 5, 10 days",
     ]
     for name, one in result.items():
-        if not isinstance(one, dict):
+        if not isinstance(one, dict) or "false" not in one:
             continue
         low, high = one["false"]["ci95"]
         row = f"{name:<32}{one['deviation']:>10.3f}{one['false']['part']:>10.2%} [{low:.2%}, {high:.2%}]"
@@ -254,9 +259,11 @@ def main() -> None:
         "--runs", type=int, default=20_000, help="experiments of a scenario: a quarter turns bad, a twentieth is played"
     )
     parser.add_argument("--short", action="store_true", help="40 experiments: a smoke run")
+    add_resume(parser)
     given = parser.parse_args()
-    config, folder, _ = finished(given.run, given.source, given.data)
-    result = measure(folder, config, 40 if given.short else given.runs)
+    config, folder, trained = finished(given.run, given.source, given.data)
+    runs = 40 if given.short else given.runs
+    result = measure(folder, config, runs, Resumed(given.resume, of_run(trained, benchmark="guardrails", runs=runs)))
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -9,7 +9,8 @@ The policy of a run's train step, its plan alone and the competitors play worlds
 | one of WRONG  | a quantity times `FACTOR` on every other platform, over `FACTOR` on the rest        |
 | a scenario    | `crossmix.market.shift` at the flight's first cycle, with its defaults              |
 
-Told are the revenue over the oracle's and the policy's lead, with 95 % intervals over market seeds.
+Told are the revenue over the oracle's and the policy's lead, with 95 % intervals over market seeds. `--resume FILE`
+keeps every finished world.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ import torch
 from torch import Tensor
 
 from benchmarks._intervals import with_interval
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished, seeds, served
 from benchmarks.sim_to_real import wrong
 from crossmix.agents.policy import Policy
@@ -82,26 +87,31 @@ def without_win_rates(policy: Policy) -> Act:
     return from_state(act)
 
 
-def measure(config: Config, folder: Path, trained: Path, chosen: range, names: Sequence[str]) -> dict[str, Any]:
+def measure(
+    config: Config, folder: Path, trained: Path, chosen: range, names: Sequence[str], kept: Resumed
+) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
+    before = os.getloadavg()
     fitted, policy = load(folder), load_policy(trained)
     settings = replace(config.evaluate, market_seed=FIRST_SEED + chosen.start, market_seeds=len(chosen))
     judged = replace(config, evaluate=settings)
-    result: dict[str, Any] = {}
-    for name, world in worlds(fitted, names).items():
+
+    def played(world: Market) -> dict[str, Any]:
         best_N = judge_act(world, judged, oracle, "oracle").column("expected_revenue").sum(1)
         ratio = {
             who: judge_act(world, judged, act, who).column("expected_revenue").sum(1) / best_N
             for who, act in players(fitted, policy).items()
         }
-        result[name] = {
+        return {
             who: {
                 "oracle_ratio": two_way(rows[None]),
                 "lead of the policy": None if who == "policy" else two_way((ratio["policy"] - rows)[None]),
             }
             for who, rows in ratio.items()
         }
+
+    result = {name: kept.part(name, partial(played, world)) for name, world in worlds(fitted, names).items()}
     return {
         "benchmark": "misfit",
         "generated": fitted.generated,
@@ -109,6 +119,8 @@ def measure(config: Config, folder: Path, trained: Path, chosen: range, names: S
         "cycles": settings.cycles,
         "factor": FACTOR,
         "worlds": result,
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
     }
 
 
@@ -136,9 +148,12 @@ def main() -> None:
     parser.add_argument("--source", default="demo", help="where the log of a new run comes from")
     parser.add_argument("--data", help="its file")
     parser.add_argument("--seeds", type=seeds, default=range(20), help="market seeds, as 0-19")
+    add_resume(parser)
     given = parser.parse_args()
-    names = (AS_FITTED, *WRONG, *SCENARIOS)
-    result = measure(*finished(given.run, given.source, given.data), given.seeds, names)
+    run, names = finished(given.run, given.source, given.data), (AS_FITTED, *WRONG, *SCENARIOS)
+    seeds_of = [given.seeds.start, given.seeds.stop - 1]
+    kept = Resumed(given.resume, of_run(run[2], benchmark="misfit", seeds=seeds_of))
+    result = measure(*run, given.seeds, names, kept)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

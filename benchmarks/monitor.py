@@ -15,6 +15,7 @@ With `--hourly` alone what hourly cycles bring: the same market with a 24th of v
 drift a day (`hourly`), thresholds found for it; the hours to the first alarm.
 
 An alarm that a quiet flight would have had too counts as found: the part that chance finds within a week stands beside.
+`--resume FILE` keeps every finished row.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import math
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished, served
 from benchmarks.guardrails import part
 from crossmix.config import Config
@@ -187,7 +190,9 @@ def world_of(market: Market, name: str) -> Market:
     return shift(market, scenario, start=start, **changes)
 
 
-def measure(config: Config, market: Market, act: Act, *, advertisers: int, flights: int, exact: int) -> dict[str, Any]:
+def measure(
+    config: Config, market: Market, act: Act, kept: Resumed, *, advertisers: int, flights: int, exact: int
+) -> dict[str, Any]:
     """All of it, in one market."""
     watched = Watched(config, market, act)
     thresholds = watched.calibrated.thresholds
@@ -200,18 +205,22 @@ def measure(config: Config, market: Market, act: Act, *, advertisers: int, fligh
             "largest": thresholds.largest,
             "cusum": thresholds.cusum,
         },
-        "quiet": quiet(watched, advertisers, SEED),
-        "chance": when(found(watched, market, flights, SEED + 10_000)),
-        "scenarios": {
-            name: when(found(watched, world_of(market, name), flights, SEED + 20_000 + 1_000 * number))
-            for number, name in enumerate(SCENARIOS)
-        },
+        "quiet": kept.part("quiet", lambda: quiet(watched, advertisers, SEED)),
+        "chance": kept.part("chance", lambda: when(found(watched, market, flights, SEED + 10_000))),
+        "scenarios": {},
     }
+
+    def row(name: str, seed: int, runs: int, mechanism: str = "counts") -> Any:
+        world = world_of(market, name)
+        return kept.part(f"{mechanism}: {name}", lambda: when(found(watched, world, runs, seed, mechanism)))
+
+    for number, name in enumerate(SCENARIOS):
+        answer["scenarios"][name] = row(name, SEED + 20_000 + 1_000 * number, flights)
     if exact:
         answer["exact"] = {
-            "quiet": quiet(watched, exact, SEED + 90_000, "exact"),
+            "quiet": kept.part("exact: quiet", lambda: quiet(watched, exact, SEED + 90_000, "exact")),
             "scenarios": {
-                name: when(found(watched, world_of(market, name), exact, SEED + 91_000 + 1_000 * number, "exact"))
+                name: row(name, SEED + 91_000 + 1_000 * number, exact, "exact")
                 for number, name in enumerate(("price_shock", "cvr x0.5, top platform", "value x0.6"))
             },
         }
@@ -244,17 +253,28 @@ def hourly(market: Market) -> Market:
     )
 
 
-def by_the_hour(config: Config, market: Market, act: Act, *, flights: int, quiet_days: int) -> dict[str, Any]:
+def by_the_hour(
+    config: Config, market: Market, act: Act, kept: Resumed, *, flights: int, quiet_days: int
+) -> dict[str, Any]:
     """Thresholds found with `config.thresholds`, then quiet flights and moves after five days.
 
     Args:
         market: of hourly cycles.
     """
     watched, before, after = Watched(config, market, act), 5 * 24, 2 * 24
-    alerts = sum(
-        int(watched.look(one).alarms.any((2, 3)).sum())
-        for one in watched.fly(market, flights, quiet_days * 24, SEED + 110_000)
-    )
+
+    def false() -> int:
+        flown = watched.fly(market, flights, quiet_days * 24, SEED + 110_000)
+        return sum(int(watched.look(one).alarms.any((2, 3)).sum()) for one in flown)
+
+    def hours_until(name: str, seed: int) -> list[int]:
+        lasting: dict[str, Any] = {"duration": math.inf} if name == "outage" else {}
+        found_F: list[int] = []
+        for one in watched.fly(shift(market, name, start=before, **lasting), flights, before + after, seed):
+            alarms_TF = watched.look(one).alarms[before:].any((2, 3))
+            found_F += np.where(alarms_TF.any(0), alarms_TF.argmax(0) + 1, after + 1).tolist()
+        return found_F
+
     result: dict[str, Any] = {
         "calibration": {
             "quiet days": watched.calibrated.days,
@@ -262,17 +282,11 @@ def by_the_hour(config: Config, market: Market, act: Act, *, flights: int, quiet
             "largest": watched.calibrated.thresholds.largest,
             "cusum": watched.calibrated.thresholds.cusum,
         },
-        "quiet": rate(alerts, flights * quiet_days),
+        "quiet": rate(kept.part("quiet", false), flights * quiet_days),
         "scenarios": {},
     }
     for number, (name, hours) in enumerate(HOURS.items()):
-        lasting: dict[str, Any] = {"duration": math.inf} if name == "outage" else {}
-        found_F = []
-        world = shift(market, name, start=before, **lasting)
-        for one in watched.fly(world, flights, before + after, SEED + 120_000 + 1_000 * number):
-            alarms_TF = watched.look(one).alarms[before:].any((2, 3))
-            found_F.append(np.where(alarms_TF.any(0), alarms_TF.argmax(0) + 1, after + 1))
-        hour_F = np.concatenate(found_F)
+        hour_F = np.array(kept.part(name, partial(hours_until, name, SEED + 120_000 + 1_000 * number)))
         middle = float(np.median(hour_F))
         result["scenarios"][name] = {
             "wanted": hours,
@@ -307,21 +321,24 @@ def main() -> None:
     parser.add_argument("--hourly", action="store_true", help="of hourly cycles, as JSON")
     parser.add_argument("--flights", type=int, default=FLIGHTS, help="of --hourly, of each kind and of its calibration")
     parser.add_argument("--days", type=int, default=30, help="of --hourly's quiet flights and calibration")
+    add_resume(parser)
     given = parser.parse_args()
     before = os.getloadavg()
     config, folder, trained = finished(given.run, given.source, given.data)
     aligned = folder.parents[1] / "current" / "align"
     actor = load_policy(aligned if aligned.exists() else trained)
     market = planned_market(config, load(folder), actor)
+    sizes = (4, 4, 0) if given.short else (ADVERTISERS, FLIGHTS, EXACT)
+    asked = [given.flights, given.days] if given.hourly else sizes
+    kept = Resumed(given.resume, of_run(trained, benchmark="monitor", hourly=given.hourly, sizes=asked))
     if given.hourly:
         sized = replace(config.thresholds, flights=given.flights, days=given.days)
         config = replace(config, thresholds=sized)
-        by_hour = by_the_hour(config, hourly(market), served(actor), flights=given.flights, quiet_days=given.days)
+        by_hour = by_the_hour(config, hourly(market), served(actor), kept, flights=given.flights, quiet_days=given.days)
         print(json.dumps(by_hour | {"machine": machine(before)}, indent=1))
         return
-    sizes = (4, 4, 0) if given.short else (ADVERTISERS, FLIGHTS, EXACT)
-    result = measure(config, market, served(actor), advertisers=sizes[0], flights=sizes[1], exact=sizes[2])
-    result["machine"] = machine(before)
+    result = measure(config, market, served(actor), kept, advertisers=sizes[0], flights=sizes[1], exact=sizes[2])
+    result |= {"cpu seconds": kept.seconds, "machine": machine(before)}
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -12,14 +12,16 @@ fitted market with its own drift and under gradual shifts. Compared are
 | tuned          | the same at the rate that did best on other market seeds                |
 
 Told are 14 days' revenue over the oracle's, the lead over `frozen` and over `exploring` with paired 95 % intervals over
-market seeds, and how far the splits have moved at the end.
+market seeds, and how far the splits have moved at the end. `--resume FILE` keeps every finished row.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished
 from crossmix import reward
 from crossmix.agents.online import Feedback, explore, update
@@ -114,20 +118,30 @@ def _world(market: Market, config: Config, seed: int, days: int, rows: int) -> M
     return MarketEnvironment(market, config, campaign_B=campaign_B, cycles=days, mechanism="exact", seed=seed)
 
 
-def measure(config: Config, folder: Path, trained: Path, seeds: int, days: int, rows: int) -> dict[str, Any]:
+def measure(
+    config: Config, folder: Path, trained: Path, seeds: int, days: int, rows: int, kept: Resumed
+) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
-    market, policy = load(folder), load_policy(trained)
+    market, policy, before = load(folder), load_policy(trained), os.getloadavg()
+
+    def all_of(world: Market, how: Way, first: int, count: int) -> list[tuple[float, float]]:
+        return [fortnight(world, config, policy, how, first + seed, days, rows) for seed in range(count)]
+
+    def best_of(world: Market) -> list[float]:
+        return [ideal(world, config, FIRST_SEED + seed, days, rows) for seed in range(seeds)]
+
     result: dict[str, Any] = {}
     for name, scenario in MARKETS.items():
         world = market if scenario is None else shift(market, scenario, ramp=days // 2)
-        tuned = max(
-            RATES,
-            key=lambda rate: sum(
-                fortnight(world, config, policy, _online(config, rate), TUNING_SEED + seed, days, rows)[0]
-                for seed in range(max(seeds // 5, 2))
-            ),
-        )
+        tried = {
+            rate: kept.part(
+                f"{name}: rate {rate:g}",
+                partial(all_of, world, _online(config, rate), TUNING_SEED, max(seeds // 5, 2)),
+            )
+            for rate in RATES
+        }
+        tuned = max(RATES, key=lambda rate: sum(revenue for revenue, _ in tried[rate]))
         ways = {
             "frozen": Way(False),
             "exploring": Way(True),
@@ -135,10 +149,10 @@ def measure(config: Config, folder: Path, trained: Path, seeds: int, days: int, 
             "paper's rate": _online(config, config.online.learning_rate),
             "tuned": _online(config, tuned),
         }
-        best = np.array([ideal(world, config, FIRST_SEED + seed, days, rows) for seed in range(seeds)])
+        best = np.array(kept.part(f"{name}: oracle", partial(best_of, world)))
         earned, moved = {}, {}
         for way, how in ways.items():
-            fortnights = [fortnight(world, config, policy, how, FIRST_SEED + seed, days, rows) for seed in range(seeds)]
+            fortnights = kept.part(f"{name}: {way}", partial(all_of, world, how, FIRST_SEED, seeds))
             earned[way] = np.array([revenue for revenue, _ in fortnights]) / best
             moved[way] = float(np.mean([distance for _, distance in fortnights]))
         result[name] = {
@@ -161,6 +175,8 @@ def measure(config: Config, folder: Path, trained: Path, seeds: int, days: int, 
         "market seeds": seeds,
         "sigma": config.online.sigma,
         "markets": result,
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
     }
 
 
@@ -196,9 +212,11 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--seeds", type=int, default=20, help="market seeds")
     parser.add_argument("--short", action="store_true", help="2 seeds, 4 days, 6 cycles a day: a smoke run")
+    add_resume(parser)
     given = parser.parse_args()
-    seeds, days, rows = (2, 4, 6) if given.short else (given.seeds, DAYS, ROWS)
-    result = measure(*finished(given.run, given.source, given.data), seeds, days, rows)
+    sizes = (2, 4, 6) if given.short else (given.seeds, DAYS, ROWS)
+    run = finished(given.run, given.source, given.data)
+    result = measure(*run, *sizes, Resumed(given.resume, of_run(run[2], benchmark="online", sizes=sizes)))
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -17,7 +17,8 @@ under its true conditions. Intervals are over seeds (Student's t); a seed is an 
 `plan alone`: without what the networks add. The loop acts without gates, so it is what re-adaptation does unchecked.
 
 Seeds, worlds and days are of this benchmark alone; nothing was chosen on them. Days until back: the first day after the
-move from which three days on end earn `LEVEL` of the oracle's, all seeds together.
+move from which three days on end earn `LEVEL` of the oracle's, all seeds together. `--resume FILE` keeps every finished
+world.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ from scipy import stats
 from benchmarks._flights import Fault, Flown, Inflated, Oracle, Planner, Probed, Silent, Way, fly, tiled
 from benchmarks._intervals import with_interval
 from benchmarks._machine import machine
+from benchmarks._moved import lasting, moved
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks._ways import Kept, Known, Loop, Meta, Rule
 from benchmarks.allocation import finished
 from benchmarks.sim_to_real import steps
@@ -49,15 +53,13 @@ from crossmix.market.level_evidence import Usual
 from crossmix.market.levels import refit
 from crossmix.market.model import Market, load
 from crossmix.market.plausible import suspects
-from crossmix.market.shift import Shift, shift, shifts
+from crossmix.market.shift import shift, shifts
 from crossmix.training.finetune import replanned
 from crossmix.training.policy_file import AdaptationStart, load_policy
 
 Array = NDArray[np.float64]
 SEED = 8_200_000
 """Of the flights: far from those of training, judging, calibration, tests and the other benchmarks."""
-FACTOR, SPREAD = 2.0, 0.5
-"""Of a lasting error on every other platform, over it on the rest; deviation of the logarithms where all is off."""
 LEVEL = 0.985
 WANTED_LASTING = {"cvr": 0.983, "value": 0.988, "requests": 0.987, "all": 0.980}
 WANTED_LATER = {"cvr": (0.977, 16), "value": (0.982, 12), "requests": (0.987, 12)}
@@ -85,8 +87,11 @@ class Size:
 class Bench:
     """A champion, the market that its plan came from, and flights of it."""
 
-    def __init__(self, config: Config, market: Market, policy: Policy, start: AdaptationStart, size: Size) -> None:
+    def __init__(
+        self, config: Config, market: Market, policy: Policy, start: AdaptationStart, size: Size, kept: Resumed
+    ) -> None:
         self.config, self.one, self.policy, self.start, self.size = config, market, policy, start, size
+        self.kept = kept
         self.market = tiled(market, size.seeds)
         self.planner = Planner(config, self.market, policy)
         spent = shifts(shift(market, "outage"))[0].platforms[0]
@@ -134,6 +139,19 @@ class Bench:
             told[name] = row
         return told, flown
 
+    def told(
+        self,
+        part: str,
+        world: Market,
+        ways: Mapping[str, Callable[[], Way]],
+        *,
+        since: int | None = None,
+        fault: Callable[[], Fault] = Fault,
+    ) -> Result:
+        """As `play`, what is told alone; measured once and kept under the name of the part."""
+        found: Result = self.kept.part(part, lambda: self.play(world, ways, since=since, fault=fault)[0])
+        return found
+
     def by_seed(self, revenue_TR: Array) -> Array:
         """Revenue of each seed's flights, (S,)."""
         return np.asarray(revenue_TR.sum(0).reshape(self.size.seeds, -1).sum(1))
@@ -159,46 +177,6 @@ def back(earned_T: Array, best_T: Array) -> int | None:
     return None
 
 
-# ---- worlds ----------------------------------------------------------------------------------------------------------
-
-
-def alternating(market: Market) -> torch.Tensor:
-    """`FACTOR` on every other platform, 1 / `FACTOR` on the rest, (P,)."""
-    return torch.where(torch.arange(len(market.platforms)) % 2 == 1, FACTOR, 1 / FACTOR)
-
-
-def lasting(bench: Bench, name: str) -> Market:
-    """A world in which a quantity, or all, is not what was fitted, from the warm-up on."""
-    market = bench.market
-    if name != "all":
-        return scaled_market(market, **{name: alternating(market)})
-    luck = torch.Generator().manual_seed(SEED)
-    factors = {
-        quantity: torch.exp(SPREAD * torch.randn(market.static.shape, generator=luck) - SPREAD**2 / 2)
-        for quantity in ("requests", "price_multiplier", "ctr", "cvr", "value")
-    }
-    return scaled_market(market, **factors)
-
-
-def moved(market: Market, name: str, since: int) -> Market:
-    """The same of any market, from a day on, with no word of it."""
-    factor_P, moves = alternating(market), []
-    for size in (FACTOR, 1 / FACTOR):
-        platforms = [name for name, one in zip(market.platforms, factor_P.tolist(), strict=True) if one == size]
-        move = Shift(
-            name=name,
-            platforms=tuple(platforms),
-            size=size,
-            start=since,
-            ramp=0,
-            duration=None,
-            during={name: size},
-            otherwise={},
-        )
-        moves.append({**asdict(move), "platforms": platforms})
-    return replace(market, scenario={"shifts": moves})
-
-
 # ---- what is measured ------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +184,7 @@ def lasting_errors(bench: Bench) -> Result:
     """Everybody, in worlds that are wrong from the first day."""
     plan, seeds, told = bench.planner, bench.size.seeds, {}
     for name in bench.size.lasting:
-        world = lasting(bench, name)
+        world = lasting(bench.market, name, SEED)
         ways: dict[str, Callable[[], Way]] = bench.pair() | {
             "loop, 5th day": lambda: Loop(plan, 5),
             "rule": lambda: Rule(plan, seeds),
@@ -215,7 +193,7 @@ def lasting_errors(bench: Bench) -> Result:
             "champion, plan alone": lambda: Kept(plan, networks=False),
             "loop, plan alone": lambda: Loop(plan, networks=False),
         }
-        told[name], _ = bench.play(world, ways, since=0)
+        told[name] = bench.told(f"{name}, from the first day", world, ways, since=0)
     return told
 
 
@@ -227,17 +205,17 @@ def later_errors(bench: Bench) -> Result:
             "loop, 5th day": lambda: Loop(plan, 5),
             "rule": lambda: Rule(plan, seeds),
             "MAML alone": lambda: Meta(plan, bench.start, seeds),
-            "world known": lambda name=name: Known(plan, lasting(bench, name), since),  # type: ignore[misc]
+            "world known": lambda name=name: Known(plan, lasting(bench.market, name, SEED), since),  # type: ignore[misc]
         }
-        told[name], _ = bench.play(moved(bench.market, name, since), ways, since=since)
+        told[name] = bench.told(f"{name}, from day {since} on", moved(bench.market, name, since), ways, since=since)
     return told
 
 
 def no_harm(bench: Bench) -> Result:
     """Quiet flights and the named scenarios, from day `since` on."""
-    told = {"quiet": bench.play(bench.market, bench.pair())[0]}
+    told = {"quiet": bench.told("quiet", bench.market, bench.pair())}
     for name in bench.size.scenarios:
-        told[name] = bench.play(bench.world(shift(bench.one, name, start=bench.size.since)), bench.pair())[0]
+        told[name] = bench.told(name, bench.world(shift(bench.one, name, start=bench.size.since)), bench.pair())
     return told
 
 
@@ -249,32 +227,37 @@ def away(bench: Bench) -> Result:
     def outage(days: float) -> Market:
         return bench.world(shift(bench.one, "outage", start=since, duration=days))
 
-    told["gone"] = bench.play(outage(float("inf")), bench.pair())[0]
+    told["gone"] = bench.told("gone", outage(float("inf")), bench.pair())
     for days in bench.size.outages:
-        told[f"outage of {days} days, told as zeros"] = bench.play(outage(days), bench.pair())[0]
+        zeros = f"outage of {days} days, told as zeros"
+        told[zeros] = bench.told(zeros, outage(days), bench.pair())
         for silent in (None, *(cycles for cycles in (3, SILENT) if cycles < days)):
             rule = "spent for good" if silent is None else f"spent until day {silent}, then a probe"
 
             def mute(days: int = days, silent: int | None = silent) -> Fault:
-                return Silent(bench.top, since, days, silent)
+                return Silent(bench.top, since, days, silent, bench.config.limits.probe)
 
-            found, _ = bench.play(outage(days), bench.pair(), fault=mute)
-            told[f"outage of {days} days in silence, money {rule}"] = found
+            name = f"outage of {days} days in silence, money {rule}"
+            told[name] = bench.told(name, outage(days), bench.pair(), fault=mute)
     return told
 
 
 def probed(bench: Bench) -> Result:
     """Where a platform that delivers nothing for ten days may have a probe's share at most; and a plan that knows."""
-    since, told = bench.size.since, {}
+    since, share, told = bench.size.since, bench.config.limits.probe, {}
     worlds = {"gone": float("inf")} | {
         f"outage of {days} days, told as zeros": days for days in bench.size.outages[-1:]
     }
     for name, days in worlds.items():
         world = bench.world(shift(bench.one, "outage", start=since, duration=days))
-        told[f"{name}, a probe"] = bench.play(world, bench.pair(), fault=lambda: Probed(SILENT))[0]
+        found = bench.told(f"{name}, a probe", world, bench.pair(), fault=lambda: Probed(SILENT, share))
+        told[f"{name}, a probe"] = found
     gone = bench.world(shift(bench.one, "outage", start=since, duration=float("inf")))
-    found, _ = bench.play(gone, bench.pair(), fault=lambda: Silent(bench.top, since, bench.size.cycles, SILENT))
-    told["gone in silence, a probe"] = found
+
+    def mute() -> Fault:
+        return Silent(bench.top, since, bench.size.cycles, SILENT, share)
+
+    told["gone in silence, a probe"] = bench.told("gone in silence, a probe", gone, bench.pair(), fault=mute)
     left = torch.ones_like(bench.market.static)
     left[:, bench.top] = 1e-6
     without = scaled_market(bench.market, requests=left)
@@ -282,26 +265,26 @@ def probed(bench: Bench) -> Result:
         "champion": lambda: Kept(bench.planner),
         "world known": lambda: Known(bench.planner, without, since),
     }
-    told["gone, and the plan knows"], _ = bench.play(gone, ways)
+    told["gone, and the plan knows"] = bench.told("gone, and the plan knows", gone, ways)
     return told
 
 
 def poison(bench: Bench) -> Result:
     """Revenue of the platform with most spend, told too high by a factor that a market might have."""
     since, usual = bench.size.since, Usual.of(bench.market)
-    told: Result = {}
-    for factor in (1.0, *POISONS):
-        found, flown = bench.play(
-            bench.market,
-            bench.pair(),
-            fault=lambda factor=factor: Inflated(bench.top, factor, since),  # type: ignore[misc]
-        )
+
+    def inflated(factor: float) -> Result:
+        found, flown = bench.play(bench.market, bench.pair(), fault=lambda: Inflated(bench.top, factor, since))
         named = {
             bench.market.campaigns.index(one.campaign) // len(bench.one.campaigns)
             for one in suspects(usual, {"policy": flown["loop"].feedback}, bench.config.serving.guard)
             if one.cycle >= bench.config.window + since
         }
-        told[f"x{factor:g}"] = {"ways": found, "advertisers with a suspect cell": len(named) / bench.size.seeds}
+        return {"ways": found, "advertisers with a suspect cell": len(named) / bench.size.seeds}
+
+    told: Result = {
+        f"x{factor:g}": bench.kept.part(f"revenue x{factor:g}", partial(inflated, factor)) for factor in (1.0, *POISONS)
+    }
     for one in told.values():
         one["cost"] = {
             way: told["x1"]["ways"][way]["ratio"]["mean"] - row["ratio"]["mean"] for way, row in one["ways"].items()
@@ -311,7 +294,7 @@ def poison(bench: Bench) -> Result:
 
 def cost(bench: Bench) -> Result:
     """Processor seconds of one advertiser's refit on a whole flight, and of the plan."""
-    feedback = bench.fly(lasting(bench, "cvr"), Kept(bench.planner)).feedback
+    feedback = bench.fly(lasting(bench.market, "cvr", SEED), Kept(bench.planner)).feedback
     campaigns = len(bench.one.campaigns)
     own = replace(feedback.only(np.arange(len(feedback.campaigns)) < campaigns), campaigns=bench.one.campaigns)
     began = time.process_time()
@@ -350,11 +333,13 @@ def verdicts(result: Result) -> list[Result]:
     return rows
 
 
-def measure(config: Config, market: Market, policy: Policy, start: AdaptationStart, size: Size) -> Result:
+def measure(
+    config: Config, market: Market, policy: Policy, start: AdaptationStart, size: Size, kept: Resumed
+) -> Result:
     """Everything, as plain data."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    before, bench = os.getloadavg(), Bench(config, market, policy, start, size)
+    before, bench = os.getloadavg(), Bench(config, market, policy, start, size, kept)
     result: Result = {
         "benchmark": "readapt",
         "generated": market.generated,
@@ -369,9 +354,9 @@ def measure(config: Config, market: Market, policy: Policy, start: AdaptationSta
         "away": away(bench),
         "probed": probed(bench),
         "poison": poison(bench),
-        "cost": cost(bench),
+        "cost": kept.part("cost", lambda: cost(bench)),
     }
-    return result | {"wanted": verdicts(result), "machine": machine(before)}
+    return result | {"wanted": verdicts(result), "cpu seconds": kept.seconds, "machine": machine(before)}
 
 
 def table(result: Result) -> str:
@@ -424,10 +409,12 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--seeds", type=int, default=20, help="advertisers of each world")
     parser.add_argument("--short", action="store_true", help="2 seeds, 12 days, few worlds: a smoke run")
+    add_resume(parser)
     given = parser.parse_args()
     config, _, trained = finished(given.run, given.source, given.data)
     size = Size(2, 12, 4, (2,), ("outage",), ("cvr",)) if given.short else Size(given.seeds)
-    result = measure(config, *champion(trained), size)
+    kept = Resumed(given.resume, of_run(trained, benchmark="readapt", size=asdict(size)))
+    result = measure(config, *champion(trained), size, kept)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

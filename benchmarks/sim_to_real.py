@@ -17,16 +17,19 @@ judged in `exact` in reality:
 | right  | trained in reality: a bound                                                                |
 
 The discriminator sees the first 75 % of the log's transitions, none of the demo's test days. Told are revenue over the
-oracle's and the lead over `none`, with 95 % intervals over training seeds x market seeds.
+oracle's and the lead over `none`, with 95 % intervals over training seeds x market seeds. `--resume FILE` keeps every
+finished case, and trained policies in a folder beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,8 @@ import torch
 from torch import Tensor
 
 from benchmarks._intervals import with_interval
+from benchmarks._machine import machine
+from benchmarks._resumed import Resumed, add_resume, of_run
 from benchmarks.allocation import finished, served
 from crossmix.artifacts import RunRecord
 from crossmix.config import Config
@@ -126,38 +131,44 @@ def apart(simulator: Market, reality: Market) -> Tensor:
     return torch.stack(rows)
 
 
-def measure(config: Config, dataset: Path, folder: Path, training_seeds: int, cases: list[str]) -> dict[str, Any]:
+def measure(
+    config: Config, dataset: Path, folder: Path, training_seeds: int, cases: list[str], kept: Resumed
+) -> dict[str, Any]:
     """Everything, as plain data."""
     torch.set_num_threads(1)
-    fitted, data = load(folder), Dataset(dataset)
+    fitted, data, before = load(folder), Dataset(dataset), os.getloadavg()
     logged = transitions(data, config, fitted)
-    seeds = range(training_seeds)
-    usual = [_trained(config, fitted, seed) for seed in seeds]
-    result: dict[str, Any] = {}
-    for name in cases:
+
+    def policies(name: str, market: Market) -> list[Path]:
+        return [
+            kept.folder(f"{name}, seed {seed}", partial(_train, config, market, seed)) for seed in range(training_seeds)
+        ]
+
+    def case(name: str) -> dict[str, Any]:
+        usual = policies("fitted", fitted)
         if name == TEST_DAYS:
             reality = later(config, data, fitted)
-            right = [_trained(config, reality, seed) for seed in seeds]
-            result[name] = _case(config, logged, fitted, reality, usual, right)
-        else:
-            simulator = wrong(fitted, BIASES[name])
-            start = [_trained(config, simulator, seed) for seed in seeds]
-            result[name] = _case(config, logged, simulator, fitted, start, usual)
+            return _case(config, logged, fitted, reality, usual, policies(name, reality))
+        simulator = wrong(fitted, BIASES[name])
+        return _case(config, logged, simulator, fitted, policies(name, simulator), usual)
+
+    result = {name: kept.part(name, partial(case, name)) for name in cases}
     return {
         "benchmark": "sim_to_real",
         "generated": fitted.generated,
         "training seeds": training_seeds,
         "market seeds": config.evaluate.market_seeds,
         "cases": result,
+        "cpu seconds": kept.seconds,
+        "machine": machine(before),
     }
 
 
-def _trained(config: Config, market: Market, seed: int) -> Path:
-    """Folder of a policy."""
-    here, out = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
-    save(market, here)
-    train(replace(config, train=replace(config.train, seed=seed, agent="pathwise")), here, out)
-    return out
+def _train(config: Config, market: Market, seed: int, out: Path) -> None:
+    """A policy, into an empty folder."""
+    with tempfile.TemporaryDirectory() as here:
+        save(market, Path(here))
+        train(replace(config, train=replace(config.train, seed=seed, agent="pathwise")), Path(here), out)
 
 
 def _case(
@@ -231,8 +242,9 @@ def main() -> None:
     parser.add_argument("--data", help="its file")
     parser.add_argument("--training-seeds", type=int, default=3, help="how often every policy is trained")
     parser.add_argument("--short", action="store_true", help="two cases, two training seeds, few updates: a smoke run")
+    add_resume(parser)
     given = parser.parse_args()
-    config, market, _ = finished(given.run, given.source, given.data)
+    config, market, trained = finished(given.run, given.source, given.data)
     dataset = steps(given.run or market.parents[2])["ingest"]
     if given.short:
         small = replace(config.train, pathwise=replace(config.train.pathwise, updates=200))
@@ -243,7 +255,8 @@ def main() -> None:
             align=replace(config.align, iterations=100, updates=50),
         )
     seeds = 2 if given.short else given.training_seeds
-    result = measure(config, dataset, market, seeds, [TEST_DAYS, *BIASES][: 2 if given.short else None])
+    kept = Resumed(given.resume, of_run(trained, benchmark="sim_to_real", short=given.short, seeds=seeds))
+    result = measure(config, dataset, market, seeds, [TEST_DAYS, *BIASES][: 2 if given.short else None], kept)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -120,5 +120,6 @@ class LimitDefaults:
     freeze: tuple[str, ...] = ()
     """Platforms whose share stays where it is."""
     probe: Annotated[float, Field(gt=0, le=1)] = 0.02
-    """Share that a platform of which nothing is known may have, to find out: one that has gone silent, or opens, or
-    on which a campaign of a spend history never ran, where none that did can be compared."""
+    """Share that a platform may have to find out what it does: one that has gone silent; of a spend history one on
+    which a campaign never ran, where none that did can be compared. Where some can, it is the most that a change is
+    proved with, and what a first test gives."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, Pat
     return config, market, policy
 
 
+def nowhere() -> Resumed:
+    """Parts that are kept in memory alone."""
+    return Resumed(None, {})
+
+
 def test_recovery_counts_what_never_recovers() -> None:
     assert adapt.recovered([0.9, 0.96, 0.94, 0.96, 0.97]) == 3
     assert adapt.recovered([0.96, 0.97]) == 0
@@ -73,8 +79,16 @@ def test_recovery_counts_what_never_recovers() -> None:
     )
 
 
-def test_online_benchmark(trained: tuple[Config, Path, Path]) -> None:
-    told = online.measure(*trained, seeds=2, days=3, rows=4)
+def fails(*_: object, **__: object) -> Never:
+    """In the place of what is not to be done again."""
+    pytest.fail("done again, though it was kept")
+
+
+def test_online_benchmark(trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = nowhere()
+    told = online.measure(*trained, seeds=2, days=3, rows=4, kept=kept)
+    monkeypatch.setattr(online, "play", fails)
+    assert online.measure(*trained, seeds=2, days=3, rows=4, kept=kept)["markets"] == told["markets"]
     for found in told["markets"].values():
         ways = found["ways"]
         assert ways["frozen"]["moved"] == ways["exploring"]["moved"] == 0
@@ -99,7 +113,12 @@ def test_sim_to_real_benchmark(
     monkeypatch.setattr(
         sim_to_real, "later", lambda config, dataset, fitted: sim_to_real.wrong(fitted, {"cvr": 2.0, "level": 1.5})
     )
-    told = sim_to_real.measure(config, tmp_path, market, 2, ["click rates", sim_to_real.TEST_DAYS])
+    kept = nowhere()
+    told = sim_to_real.measure(config, tmp_path, market, 2, ["click rates", sim_to_real.TEST_DAYS], kept)
+    monkeypatch.setattr(sim_to_real, "judge_act", fails)
+    monkeypatch.setattr(sim_to_real, "train", fails)
+    again = sim_to_real.measure(config, tmp_path, market, 2, ["click rates", sim_to_real.TEST_DAYS], kept)
+    assert again["cases"] == told["cases"]
     for name, planted in (("click rates", [0, 0, 2.0, 0]), (sim_to_real.TEST_DAYS, [0, 1.5, 0, 2.0])):
         case = told["cases"][name]
         ways = case["ways"]
@@ -193,9 +212,12 @@ def test_who_remembers_is_made_for_the_fitted_market(
     assert told[0] is fitted
 
 
-def test_misfit_benchmark(trained: tuple[Config, Path, Path]) -> None:
+def test_misfit_benchmark(trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     config, market, policy = trained
-    told = misfit.measure(config, market, policy, range(4), (misfit.AS_FITTED, "cvr"))
+    kept, names = nowhere(), (misfit.AS_FITTED, "cvr")
+    told = misfit.measure(config, market, policy, range(4), names, kept)
+    monkeypatch.setattr(misfit, "judge_act", fails)
+    assert misfit.measure(config, market, policy, range(4), names, kept)["worlds"] == told["worlds"]
     fitted, conversions = told["worlds"].values()
     assert list(fitted) == ["policy", misfit.UNTOLD, "its plan alone", *misfit.AGAINST]
     assert all(0 < row["oracle_ratio"]["mean"] < 1.1 for world in told["worlds"].values() for row in world.values())
@@ -208,9 +230,16 @@ def test_misfit_benchmark(trained: tuple[Config, Path, Path]) -> None:
     assert "its plan alone" in misfit.table(told)
 
 
-def test_other_learners_get_as_much_as_the_policy_had(trained: tuple[Config, Path, Path]) -> None:
+def test_other_learners_get_as_much_as_the_policy_had(
+    trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, market, policy = trained
-    told = allocation.measure(config, market, policy, range(2), 1, ["ppo"], "cycles")
+    kept = nowhere()
+    told = allocation.measure(config, market, policy, range(2), 1, kept, ["ppo"], "cycles")
+    monkeypatch.setattr(allocation, "judge_act", fails)
+    monkeypatch.setattr(allocation, "learned", fails)
+    again = allocation.measure(config, market, policy, range(2), 1, kept, ["ppo"], "cycles")
+    assert [again[name] for name in ("players", "training")] == [told[name] for name in ("players", "training")]
     took = told["training"]["crossmix policy"]["cycles"]
     other = told["training"]["stable-baselines3 PPO, equal cycles"]
     assert took <= other["cycles"] < took + 20 * 2_048
@@ -279,23 +308,6 @@ def test_a_shock_is_found_on_its_first_day_and_the_figures_are_parts(trained: tu
     assert monitor.when(day_F)["within 3 d"]["part"] == 1
 
 
-def test_a_benchmark_that_was_cut_off_goes_on_from_what_it_kept(tmp_path: Path) -> None:
-    file, of, asked = tmp_path / "parts.json", {"seed": 1}, []
-
-    def part(name: str) -> list[str]:
-        asked.append(name)
-        return [name]
-
-    first = Resumed(file, of)
-    assert first.part("a", lambda: part("a")) == ["a"]
-    again = Resumed(file, of)
-    assert again.seconds == first.seconds
-    assert [again.part(name, lambda name=name: part(name)) for name in ("a", "b")] == [["a"], ["b"]]  # type: ignore[misc]
-    assert asked == ["a", "b"]
-    with pytest.raises(ValueError, match="name another file"):
-        Resumed(file, {"seed": 2})
-
-
 def test_a_market_by_the_hour_is_as_large_and_drifts_as_much_a_day() -> None:
     daily = make_market(platforms=4, drift=0.1)
     hours = monitor.hourly(daily)
@@ -310,16 +322,22 @@ def test_a_market_by_the_hour_is_as_large_and_drifts_as_much_a_day() -> None:
     torch.testing.assert_close(*relative)
 
 
-def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(trained: tuple[Config, Path, Path]) -> None:
+def test_guardrails_stop_a_plain_drop_and_their_figures_are_parts(
+    trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, market, _ = trained
-    result = guardrails.measure(market, config, 40)
+    kept = nowhere()
+    result = guardrails.measure(market, config, 40, kept)
+    monkeypatch.setattr(guardrails, "_when", fails)
+    monkeypatch.setattr(guardrails.simulate, "play_arm", fails)
+    assert [*guardrails.measure(market, config, 40, kept)] == [*result]
     calm = result["gaussian, half of the demo's"]
     assert calm["-60%"]["within 10 days"]["part"] == 1.0
     assert calm["-40%"]["before it"]["part"] == 0.0
     second = result["two currencies, 90% : 10%"]
     assert second["-60%"]["within 10 days"]["part"] == 1.0
     assert second["-60%, pooled alone"]["within 10 days"]["part"] < 0.5
-    for one in (row for row in result.values() if isinstance(row, dict)):
+    for one in (row for row in result.values() if isinstance(row, dict) and "false" in row):
         low, high = one["false"]["ci95"]
         assert 0 <= low <= one["false"]["part"] <= high <= 1
     assert "stopped within 3, 5, 10 days" in guardrails.table(result)
@@ -365,7 +383,7 @@ def test_what_a_silent_platform_was_told_counts_as_spent_until_it_returns(traine
         assert np.isfinite(told.told_TCP).all()
         return rest
 
-    for_good, returned = left(Silent(1, 2, 6, None)), left(Silent(1, 2, 6, 3))
+    for_good, returned = (left(Silent(1, 2, 6, after, config.limits.probe)) for after in (None, 3))
     # All that is told counts as spent: the budget of a cycle stays, until the third silent cycle gives it back.
     assert returned[:5] == for_good[:5]
     assert for_good[5] == pytest.approx(for_good[2], rel=0.05)
@@ -379,14 +397,18 @@ def test_days_until_back_are_of_three_days_on_end() -> None:
     assert readapt.back(np.array([0.99, 0.99, 0.9, 0.99, 0.99, 0.9, 0.99]), best) is None
 
 
-def test_readapt_benchmark(trained: tuple[Config, Path, Path]) -> None:
+def test_readapt_benchmark(trained: tuple[Config, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     config, folder, policy_folder = trained
     policy = TrainedPolicy.load(policy_folder)
     actor = policy.policy()
     names = tuple(name for name, _ in actor.named_parameters())
     start = AdaptationStart(policy.weights, torch.full((len(names),), -7.0), names, 1, policy.actor)
     size = readapt.Size(2, 12, 5, (2,), ("outage",), ("cvr",))
-    told = readapt.measure(config, load_market(folder), actor, start, size)
+    kept = nowhere()
+    told = readapt.measure(config, load_market(folder), actor, start, size, kept)
+    monkeypatch.setattr(readapt, "fly", fails)
+    again = readapt.measure(config, load_market(folder), actor, start, size, kept)
+    assert again["wanted"] == told["wanted"]
     ways = told["lasting errors"]["cvr"]
     assert ways["world known"]["ratio"]["mean"] > ways["champion"]["ratio"]["mean"]
     assert ways["loop"]["lead"]["mean"] == pytest.approx(

@@ -62,24 +62,26 @@ def edges(planning: Live, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Array, 
     return seen
 
 
+@pytest.mark.parametrize("probe", [PROBE, 0.05])
 def test_what_a_silent_platform_leaves_goes_where_it_earns_alike(
-    planning: Live, edges: list[tuple[Array, Array]], monkeypatch: pytest.MonkeyPatch
+    planning: Live, edges: list[tuple[Array, Array]], monkeypatch: pytest.MonkeyPatch, probe: float
 ) -> None:
     """The free platforms' believed marginal ROI is one, within 3 %; a split that is cut after the plan has 42 %."""
     assert planning.config.limits.probe == PROBE
+    planning.config = replace(planning.config, limits=replace(planning.config.limits, probe=probe))
     before = ask(planning, explore=False)
     slot = int(shares(before).argmax())
     assert shares(before)[slot] > 5 * PROBE
     monkeypatch.setattr(Live, "missing", lambda *_: Missing(silent=((slot, 10),)))
     answer = ask(planning, explore=False)
-    assert shares(answer)[slot] == pytest.approx(PROBE, abs=1e-6)
+    assert shares(answer)[slot] == pytest.approx(probe, abs=1e-6)
     assert any("has reported no spend for 10 cycles" in line for line in answer["reasons"])
     assert not any("solved for" in line for line in answer["reasons"])
     free = [line["marginal_roi"] for line in answer["allocation"] if line["binding"] is None and line["share"] > 1e-3]
     assert len(free) > 2
     assert np.ptp(free) < 0.05 * np.median(free), free
     assert edges[0][1][slot] > 5 * PROBE
-    assert edges[1][1][slot] == pytest.approx(PROBE)
+    assert edges[1][1][slot] == pytest.approx(probe)
     assert np.delete(edges[1][1], slot) == pytest.approx(np.delete(edges[0][1], slot))
 
 

@@ -4,8 +4,8 @@ Same money, same conditions: the best split of today's budget under the limits a
 parameters and at draws around them (`crossmix.market.draws`). Platforms' draws are shared by both splits, so that
 their difference is paired. Beside the whole change stand parts of it (`PARTS`): a step in its direction earns less and
 is surer, since it lies nearer to what was spent. Where the best split gives money to platforms on which the campaign
-never spent, whose earnings no history proves, the best splits that give those a trial's share at most, or none, stand
-beside it too (`NEW`): what moves between platforms that were tried can be sure whatever the others would earn.
+never spent, whose earnings no history proves, the best splits that give those a probe at most (`limits.probe`), or
+none, stand beside it too: what moves between platforms that were tried can be sure whatever the others would earn.
 
 Shapes: C campaigns, P platforms, N draws.
 """
@@ -31,10 +31,6 @@ Array = npt.NDArray[np.float64]
 DRAWS = 400
 PARTS = (1.0, 0.75, 0.5, 0.25)
 """Parts of the way from today's split to the best one, the whole way first."""
-TRIAL = 0.05
-"""Share of the budget that a platform without any is tried with."""
-NEW = (None, TRIAL, 0.0)
-"""Largest shares of platforms that were never tried: what the limits leave, a trial's, none."""
 MOVED = 0.005
 """Share that a split moves at least to be another than today's."""
 
@@ -62,8 +58,16 @@ class Change:
     marginal_P: Array
     """Marginal ROI at today's split."""
     marginal_NP: Array
+    probe: float
+    """Share of the budget that a platform that was never tried may have, to find out (`limits.probe`)."""
     new: float | None = None
-    """Largest share that this best split was let give a platform that was never tried (`NEW`)."""
+    """Largest share that this best split was let give a platform that was never tried: `probe`, 0, or `None`: what the
+    limits leave."""
+
+    @property
+    def beyond_P(self) -> npt.NDArray[np.bool_]:
+        """Whether the best split gives a platform more than a probe."""
+        return beyond(self.best_P, self.probe)
 
     @property
     def gain(self) -> float:
@@ -97,20 +101,28 @@ class Change:
 
 
 def changes(
-    market: Market, tried_CP: npt.NDArray[np.bool_] | None = None, *, draws: int = DRAWS, seed: int = 0
+    market: Market, tried_CP: npt.NDArray[np.bool_] | None = None, *, probe: float, draws: int = DRAWS, seed: int = 0
 ) -> tuple[tuple[Change, ...], ...]:
     """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each.
 
     Args:
-        tried_CP: where campaigns ever spent; `None`: everywhere. If the best split gives another platform more than a
-            trial, parts of those with less (`NEW`) follow.
+        tried_CP: where campaigns ever spent; `None`: everywhere. If the best split gives another platform more than
+            the probe, parts of that with the probe at most, and of that with nothing there, follow.
+        probe: share of the budget, `limits.probe`.
     """
     exact = doubled(market)
     tried_CP = np.ones(market.static.shape, bool) if tried_CP is None else tried_CP
-    return tuple(_change(exact, slot, tried_CP[slot], draws, seed) for slot in range(len(market.campaigns)))
+    return tuple(_change(exact, slot, tried_CP[slot], probe, draws, seed) for slot in range(len(market.campaigns)))
 
 
-def _change(market: Market, slot: int, tried_P: npt.NDArray[np.bool_], draws: int, seed: int) -> tuple[Change, ...]:
+def beyond(share_P: Array, probe: float) -> npt.NDArray[np.bool_]:
+    """Whether shares are above the probe, by more than limits and splits are rounded."""
+    return np.asarray(share_P > probe + 1e-6)
+
+
+def _change(
+    market: Market, slot: int, tried_P: npt.NDArray[np.bool_], probe: float, draws: int, seed: int
+) -> tuple[Change, ...]:
     conditions = nominal(market, torch.tensor([slot]))
     today_P = market.static[slot] / market.static[slot].sum()
     limits = constraints.Limits(
@@ -120,7 +132,7 @@ def _change(market: Market, slot: int, tried_P: npt.NDArray[np.bool_], draws: in
     budget = float(market.budget[slot])
     around = drawn_around(market, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
     (now, slope), found = _responses(conditions, around, budget * today_P), list[Change]()
-    for new, part, share_P in _ways(conditions, budget, today_P, torch.as_tensor(tried_P), low_BP, high_BP):
+    for new, part, share_P in _ways(conditions, budget, today_P, torch.as_tensor(tried_P), probe, low_BP, high_BP):
         then, _ = _responses(conditions, around, budget * share_P)
         found.append(
             Change(
@@ -128,6 +140,7 @@ def _change(market: Market, slot: int, tried_P: npt.NDArray[np.bool_], draws: in
                 platforms=market.platforms,
                 budget=budget,
                 part=part,
+                probe=probe,
                 new=new,
                 today_P=today_P.numpy(),
                 best_P=share_P.numpy(),
@@ -147,18 +160,19 @@ def _ways(
     budget: float,
     today_P: torch.Tensor,
     tried_P: torch.Tensor,
+    probe: float,
     low_BP: torch.Tensor,
     high_BP: torch.Tensor,
 ) -> Iterator[tuple[float | None, float, torch.Tensor]]:
     """Splits to judge, the first choice first: the largest share of a new platform, the part of the way, the split."""
-    for new in NEW:
+    for new in (None, probe, 0.0):
         most_BP = high_BP if new is None else torch.where(tried_P, high_BP, high_BP.clamp(max=new))
         most_BP = torch.maximum(most_BP, torch.minimum(high_BP, torch.maximum(low_BP, today_P)))
         best_P = best_share(conditions, torch.tensor([budget], dtype=torch.float64), low_BP, most_BP)[0]
         if new is None or float((best_P - today_P).abs().max()) >= MOVED:
             for part in PARTS:
                 yield new, part, today_P + part * (best_P - today_P)
-        if new is None and not bool((~tried_P & (best_P > TRIAL)).any()):
+        if new is None and not bool((~tried_P.numpy() & beyond(best_P.numpy(), probe)).any()):
             return
 
 

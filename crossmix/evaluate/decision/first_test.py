@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
-from crossmix.evaluate.decision.change import TRIAL, Change
+from crossmix.evaluate.decision.change import Change
 from crossmix.market.model import Market
 
 Array = npt.NDArray[np.float64]
@@ -98,9 +98,9 @@ def first_test(
 
 
 def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
-    """A platform that was never tried gets a small share until some conversions are in."""
+    """A platform that was never tried gets a probe's share until some conversions are in."""
     slot = market.campaigns.index(change.campaign)
-    share = min(TRIAL, float(market.maximum[slot, p]))
+    share = min(change.probe, float(market.maximum[slot, p]))
     amount = share * change.budget
     worth = float(market.value["value"][slot, p])
     per_cycle = float(change.then_P[p]) * share / max(float(change.best_P[p]), 1e-9) / max(worth, 1e-9)

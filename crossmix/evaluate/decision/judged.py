@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
-from crossmix.evaluate.decision.change import TRIAL, Change
+from crossmix.evaluate.decision.change import Change
 
 Array = npt.NDArray[np.float64]
 
@@ -97,9 +97,9 @@ class Judged:
 
     @property
     def new_P(self) -> npt.NDArray[np.bool_]:
-        """Platforms that the change gives more than a trial and where the campaign never spent: what they earn is
+        """Platforms that the change gives more than a probe and where the campaign never spent: what they earn is
         borrowed from others, and no history proves it."""
-        return np.asarray(~self.tried_P & (self.change.best_P > TRIAL))
+        return np.asarray(~self.tried_P & self.change.beyond_P)
 
     @property
     def still_P(self) -> npt.NDArray[np.bool_]:

@@ -101,7 +101,11 @@ def way(part: float, new: float | None) -> str:
     """Which split is meant, in words: a part of the way to the best one, with so much for platforms never tried."""
     best = "the best split"
     if new is not None:
-        best += f" with at most {new:.0%} for a platform never tried" if new else " among the platforms that were tried"
+        best += (
+            f" with at most {100 * new:.3g}% for a platform never tried"
+            if new
+            else " among the platforms that were tried"
+        )
     return best if part == 1 else f"going {part:.0%} of the way to {best}"
 
 

@@ -38,7 +38,8 @@ class Decided:
         """The market with limits that keep its splits within what was proved, where any campaign's change was.
 
         Shares that the change raises may rise so far and no further, those that it lowers may fall so far; campaigns
-        of which nothing was proved stay as today. Where nothing was proved at all the limits are the market's.
+        of which nothing was proved stay as today. What was never tried has a probe at most. Where nothing was proved at
+        all the limits are the market's.
         """
         if not any(self.proved):
             return market
@@ -47,10 +48,12 @@ class Decided:
             today_P, then_P = (torch.as_tensor(share).to(minimum) for share in (one.change.today_P, one.change.best_P))
             if not proved:
                 then_P = today_P
-            if proved and one.change.part == 1 and one.change.new is None:
-                continue
-            minimum[slot] = torch.maximum(minimum[slot], torch.minimum(today_P, then_P) - SLACK).clamp(min=0)
-            maximum[slot] = torch.minimum(maximum[slot], torch.maximum(today_P, then_P) + SLACK).clamp(max=1)
+            least_P, most_P = torch.minimum(today_P, then_P), torch.maximum(today_P, then_P)
+            if not (proved and one.change.part == 1 and one.change.new is None):
+                minimum[slot] = torch.maximum(minimum[slot], least_P - SLACK).clamp(min=0)
+                maximum[slot] = torch.minimum(maximum[slot], most_P + SLACK).clamp(max=1)
+            probed_P = torch.where(torch.as_tensor(one.tried_P), 1.0, most_P.clamp(min=one.change.probe))
+            maximum[slot] = torch.minimum(maximum[slot], probed_P)
         return replace(market, minimum=minimum, maximum=maximum)
 
 
@@ -72,7 +75,7 @@ def decided(config: Config, market: Market, log: Log) -> Decided:
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = log.totals()["spend"].sum(0) > 0
     found, proved = [], []
-    for slot, parts in enumerate(changes(market, tried_CP)):
+    for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         one = furthest(ways, sure)
         found.append(one or ways[0])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.decision.change import PARTS, TRIAL, changes
+from crossmix.evaluate.decision.change import PARTS
+from crossmix.evaluate.decision.change import changes as all_changes
 from tests.support.markets import make_market
 from tests.support.scenes import exact_market
 
 MARKET = make_market(platforms=4)
+PROBE = 0.05
+changes = partial(all_changes, probe=PROBE)
 
 
 def test_the_whole_change_leads_to_the_best_split_and_its_parts_lie_between() -> None:
@@ -70,10 +74,10 @@ def test_what_was_never_tried_can_be_left_as_it_is() -> None:
     assert [one.new for one in changes(market, tried, draws=2)[0]] == [None] * len(PARTS)
     tried[0, new] = False
     ways = changes(market, tried, draws=2)[0]
-    assert [(one.new, one.part) for one in ways] == [(most, part) for most in (None, TRIAL, 0.0) for part in PARTS]
+    assert [(one.new, one.part) for one in ways] == [(most, part) for most in (None, PROBE, 0.0) for part in PARTS]
     free, trial, known = ways[:: len(PARTS)]
-    assert free.best_P[new] > TRIAL
-    assert trial.best_P[new] == pytest.approx(TRIAL)
+    assert free.best_P[new] > PROBE
+    assert trial.best_P[new] == pytest.approx(PROBE)
     assert known.best_P[new] == 0.0
     assert known.best_P.sum() == pytest.approx(1)
     # The others' split is the best among them: no money moved between two of them earns more.
@@ -90,4 +94,4 @@ def test_a_campaign_of_one_platform_has_nothing_to_move_among_what_was_tried() -
     today = torch.zeros_like(MARKET.static)
     today[:, 0] = 1.0
     tried = today.numpy() > 0
-    assert {one.new for one in changes(replace(MARKET, static=today), tried, draws=2)[0]} == {None, TRIAL}
+    assert {one.new for one in changes(replace(MARKET, static=today), tried, draws=2)[0]} == {None, PROBE}

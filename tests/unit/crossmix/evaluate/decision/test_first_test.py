@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.decision.change import TRIAL, Change, changes
+from crossmix.evaluate.decision.change import Change, changes
 from crossmix.evaluate.decision.first_test import CLOSE, LEAST_PAIRS, MOST_PAIRS, POWER, SWING, first_test
 from crossmix.market.model import Market
 from tests.support.markets import make_market
@@ -28,7 +28,7 @@ def quiet(drift: float = 0.0) -> Market:
 
 
 def whole(market: Market) -> Change:
-    return changes(market, draws=4)[0][0]
+    return changes(market, probe=0.03, draws=4)[0][0]
 
 
 def spread(*deviations: float) -> np.ndarray:
@@ -79,4 +79,4 @@ def test_a_platform_that_was_never_tried_is_tried_with_little() -> None:
     change = replace(change, best_P=np.array([0.3, 0.4, 0.3]))
     test = first_test(market, change, spread(1.0, 9.0, 1.0), tried)
     assert (test.platform, test.elasticity_error) == ("p0", None)
-    assert test.low == test.high == pytest.approx(TRIAL * change.budget)
+    assert test.low == test.high == pytest.approx(0.03 * change.budget)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,7 @@ def made(part: float = 1.0, gain: float = 20.0, draws: int = 4_000) -> Change:
         then_NP=np.broadcast_to(then_P, (draws, 2)),
         marginal_P=np.array([1.5, 1.0]),
         marginal_NP=np.broadcast_to([1.5, 1.0], (draws, 2)),
+        probe=0.02,
     )
 
 
@@ -146,6 +149,9 @@ def test_a_platform_that_was_never_tried_is_a_guess() -> None:
     assert one.by_platform_NP[:, 1].std() < 2
     assert one.new_P.tolist() == [True, False]
     assert not one.sure(0.5)
+    for share, sure in ((0.02, True), (0.03, False)):
+        tried_little = replace(one.change, best_P=np.array([share, 1 - share]))
+        assert judge(tried_little, np.array([False, True])).sure(0.5) is sure, "a probe needs no proof, more of it does"
 
 
 @pytest.mark.parametrize(("fitted", "whole"), [(0.0, 0.7), (0.5, 0.7), (1.2, 1.2)])

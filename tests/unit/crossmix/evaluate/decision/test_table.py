@@ -16,9 +16,11 @@ MARKET = make_market(platforms=3, campaigns=2)
 TODAY, BEST = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
 
 
-def decided(*proved: bool, part: float = 0.5, new: float | None = None) -> Decided:
-    change = SimpleNamespace(today_P=TODAY, best_P=BEST, part=part, new=new, gain=30.0, moved=230.0)
-    one = SimpleNamespace(change=change)
+def decided(
+    *proved: bool, part: float = 0.5, new: float | None = None, today: np.ndarray = TODAY, best: np.ndarray = BEST
+) -> Decided:
+    change = SimpleNamespace(today_P=today, best_P=best, part=part, new=new, probe=0.02, gain=30.0, moved=230.0)
+    one = SimpleNamespace(change=change, tried_P=today > 0)
     return Decided((one,) * len(proved), proved, SimpleNamespace())  # type: ignore[arg-type]
 
 
@@ -43,6 +45,18 @@ def test_the_whole_way_without_a_platform_that_was_never_tried_keeps_to_it() -> 
     held = decided(True, True, part=1.0, new=0.0).within(MARKET)
     assert held.maximum[0].tolist() == pytest.approx([0.5 + SLACK, 0.3 + SLACK, 0.4 + SLACK])
     assert held.minimum[0].tolist() == pytest.approx([0.3 - SLACK, 0.3 - SLACK, 0.2 - SLACK])
+
+
+def test_what_was_never_tried_has_a_probe_at_most() -> None:
+    """As much as the split that was judged gives it, and no slack beyond a probe."""
+    today, best = np.array([0.6, 0.4, 0.0]), np.array([0.5, 0.48, 0.02])
+    held = decided(True, False, part=1.0, new=0.02, today=today, best=best).within(MARKET)
+    assert held.maximum[0].tolist() == pytest.approx([0.6 + SLACK, 0.48 + SLACK, 0.02])
+    assert held.maximum[1].tolist() == pytest.approx([0.6 + SLACK, 0.4 + SLACK, SLACK])
+    # The whole way to a best split that does with less than a probe leaves the others free, and a probe there.
+    whole = decided(True, part=1.0, today=today, best=np.array([0.5, 0.495, 0.005])).within(MARKET)
+    assert whole.maximum[0].tolist() == pytest.approx([1.0, 1.0, 0.02])
+    assert torch.equal(whole.minimum, MARKET.minimum)
 
 
 def test_limits_that_are_tighter_stay() -> None:
