@@ -100,7 +100,7 @@ def described(
     kappa_se = np.sqrt(slope["clicks"][1]) / gain * 2 / share
     week = _week(history, lines["impressions"], gain)
     drift = _around_the_mean(history, lines["impressions"], shift_CP)
-    noise = np.full(history.shape, lines["impressions"].own)
+    noise = np.broadcast_to(lines["impressions"].own_K.reshape(history.cells), history.shape).copy()
     noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
     rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
     error = {name: rate[name] * np.sqrt(level[name][1]) for name in rate}
@@ -140,7 +140,7 @@ def _around_the_mean(history: History, line: Line, shift_CP: Array) -> Array:
     cycle, of the drift and of its own noise, raises its mean by its part of that; where nothing was seen that is all.
     """
     drift = np.zeros((history.shape[0], *history.cells))
-    told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation**2 - line.left_TK) / line.around
+    told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation_K**2 - line.left_TK) / line.around_K
     told_TK = told_TK + line.beta_KR[:, TOGETHER] * history.together(history.log_spend())
     drift[history.used] = told_TK.reshape(-1, *history.cells)
     return drift

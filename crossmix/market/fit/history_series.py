@@ -139,9 +139,9 @@ class History:
                 np.where(due > 0, _carried(clicks * one, lag) / np.maximum(due, 1e-12), 0.0)
                 for one in (u_TK, together_TK)
             )
-            line, mean = self._converted(due, u, together, law, slope)
+            line, mean = self._converted(due, u, together, law, slope, each=False)
             law = line.law
-            variance = mean + mean**2 * (line.own + line.deviation**2)
+            variance = mean + mean**2 * line.around_K
             told = self.seen_TK & (due > 0)
             off = -0.5 * ((conversions - mean) ** 2 / np.maximum(variance, 1e-9) + np.log(np.maximum(variance, 1e-9)))
             fits = np.bincount(platforms, np.where(told, off, 0.0).sum(0)) - (LAG_GAIN if lag > 0 else 0.0)
@@ -153,14 +153,14 @@ class History:
         return self._converted(exposure, moved, common, law, slope)[0]
 
     def _converted(
-        self, exposure_TK: Array, u_TK: Array, together_TK: Array, law: Law | None, slope: float
+        self, exposure_TK: Array, u_TK: Array, together_TK: Array, law: Law | None, slope: float, *, each: bool = True
     ) -> tuple[Line, Array]:
         conversions = self.totals_TK["conversions"]
         seen = self.seen_TK & (exposure_TK > 0)
         columns = self._prior(
             self._columns(u_TK, together_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, slope
         )
-        return regression.fit_counts(conversions, exposure_TK, seen, columns, law)
+        return regression.fit_counts(conversions, exposure_TK, seen, columns, law, each=each)
 
 
 def _carried(amount_TK: Array, lag: float) -> Array:
