@@ -141,7 +141,7 @@ def _around_the_mean(history: History, line: Line, shift_CP: Array) -> Array:
     """
     drift = np.zeros((history.shape[0], *history.cells))
     told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation_K**2 - line.left_TK) / line.around_K
-    told_TK = told_TK + line.beta_KR[:, TOGETHER] * history.together(history.log_spend())
+    told_TK = told_TK + line.beta_KR[:, TOGETHER] * history.together()
     drift[history.used] = told_TK.reshape(-1, *history.cells)
     return drift
 

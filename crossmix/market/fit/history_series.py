@@ -71,13 +71,15 @@ class History:
         spend = np.maximum(self.totals_TK["spend"], 1e-9)
         return np.where(self.seen_TK, np.log(spend) - self.usual_log_spend().ravel(), 0.0)
 
-    def together(self, u_TK: Array) -> Array:
-        """How far all cells that were seen in a cycle spend above what is usual, the mean of their u, (T, K): alike for
-        all. 0 where there is but one cell, of which nothing could be told apart from its own u."""
-        if self.seen_TK.shape[1] < 2:
-            return np.zeros_like(u_TK)
-        mean_T = np.where(self.seen_TK, u_TK, 0.0).sum(1) / np.maximum(self.seen_TK.sum(1), 1)
-        return np.broadcast_to(mean_T[:, None], u_TK.shape)
+    def together(self) -> Array:
+        """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, (T, K): alike for
+        all, and known of cycles not fitted on too. 0 where there is but one cell: nothing tells it from its own u."""
+        spend = self.totals_TK["spend"]
+        delivered = (self.totals_TK["impressions"] > 0) & (spend > 0)
+        if delivered.shape[1] < 2:
+            return np.zeros_like(spend)
+        off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
+        return np.broadcast_to((off.sum(1) / np.maximum(delivered.sum(1), 1))[:, None], spend.shape)
 
     def usual_log_spend(self) -> Array:
         """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
@@ -97,7 +99,7 @@ class History:
         """
         u, seen, totals = self.log_spend(), self.seen_TK, self.totals_TK
         impressions, clicks = totals["impressions"], totals["clicks"]
-        together = self.together(u)
+        together = self.together()
         x = self._columns(u, together)
         shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
         columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"])

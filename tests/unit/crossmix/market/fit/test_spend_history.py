@@ -202,6 +202,19 @@ def test_demand_that_all_budgets_follow_is_not_taken_for_what_money_does() -> No
     assert rise == pytest.approx(-0.3 * 0.8 / 0.7, abs=0.08)
 
 
+def test_a_day_that_was_not_fitted_on_has_the_demand_that_its_budgets_follow() -> None:
+    rng = np.random.default_rng(5115)
+    demand_T = np.exp(0.3 * rng.standard_normal(182))
+    table, keep = followed(rng, demand_T, 0.3), np.arange(182) % 5 != 4
+    found = spend_history.fit(Settings(), table, keep, None)
+    usual = found.requests * found.usual_share
+    bought = usual * (table["spend"] / (usual * found.price * found.price_multiplier)) ** found.gain
+    off_T = np.log(table["impressions"] / bought)[~keep, 0].mean(1)
+    rise = np.polyfit(np.log(demand_T[~keep]), off_T, 1)[0]
+    # Of what demand adds at the same spend, 0.3 of it in ln, four budgets that also move apart show 0.8.
+    assert rise == pytest.approx(0.3 * (1 - 0.8), abs=0.06)
+
+
 def test_where_budgets_only_move_together_their_common_error_says_so() -> None:
     """Demand or money: nothing in such a history can tell, so that all platforms' elasticities share that error."""
     rng = np.random.default_rng(5114)
