@@ -60,8 +60,9 @@ BEND = {
     "clicks": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
     "conversions": Spread(-0.04, 0.15, 0.1, 0.02, 0.02),
 }
-WITH_ALL = Spread(0.0, 0.15, 0.05, 0.03, 0.03)
-"""Of h: demand that budgets follow in proportion would add at most 1 less the elasticity, in all three lines."""
+WITH_ALL = Spread(0.0, 0.15, 0.03, 0.015, 0.015)
+"""Of h: demand that budgets follow in proportion would add at most 1 less the elasticity, in all three lines together,
+times the part of what moves spend that is demand. Cells differ in it by no more than that part of how slopes do."""
 
 
 def fit(
