@@ -20,14 +20,14 @@ weeks. Told are, over new seeds at each call unless `--seed` names the first:
 
 Beside the product: today's split, a log-log regression of revenue on spend per platform, and PyMC-Marketing's default
 model where it is installed. Where a campaign never ran on a platform and the history can tell nothing of it, the best
-split holds no more than `limits.probe` of the campaign's budget there; regret against the best of all cells is in the
-JSON. Intervals of means are 95 %, by resampling histories, so that what belongs to one history is drawn together.
+split holds no more than `limits.probe` of the campaign's budget there; regret against the best of all cells is in
+`--resume`'s file. The JSON holds every history as a row (`benchmarks/_field_rows.py`). Intervals of means are 95 %, by
+resampling histories, so that what belongs to one history is drawn together.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import secrets
@@ -44,6 +44,7 @@ from scipy import stats
 
 from benchmarks._field_answers import SLOW, Answer, log_log, product, pymc, pymc_command
 from benchmarks._field_responses import Array
+from benchmarks._field_rows import dumped
 from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, SIXTY, World, world
 from benchmarks._machine import machine
 from benchmarks._resumed import Resumed
@@ -346,8 +347,7 @@ def main() -> None:
     first = secrets.randbelow(10**6) * 1000 if given.seed is None else given.seed
     seeds = range(first, first + (1 if given.short else given.seeds))
     result = measure(kinds, seeds, command, told, longest=given.pymc_seconds, jobs=given.jobs, kept=given.resume)
-    told_result = {name: part for name, part in result.items() if name != "histories"}  # those are in --resume's file
-    print(json.dumps(told_result, indent=1) if given.json else table(result))
+    print(dumped(result) if given.json else table(result))
 
 
 if __name__ == "__main__":

@@ -179,17 +179,19 @@ class Whitened(NamedTuple):
 
 
 def whitened(
-    observed_TKS: Array, noise_TK: Array, seen_TK: npt.NDArray[np.bool_], rho: float, variance: float
+    observed_TKS: Array, noise_TK: Array, seen_TK: npt.NDArray[np.bool_], rho: float, variance: npt.ArrayLike
 ) -> Whitened:
     """`filtered` without gradients, of several columns that share noise and gaps: for a fit that asks it often.
 
     Args:
         observed_TKS: any finite number where it was not seen.
-        rho, variance: of all series.
+        rho: of all series.
+        variance: of all, or of each, (K,).
     """
     times, series, _ = observed_TKS.shape
     ahead_TK, gain_TK, after_TK = np.empty((3, times, series))
-    shocked, believed = variance * (1 - rho**2), np.full(series, float(variance))
+    believed = np.broadcast_to(np.asarray(variance, float), (series,))
+    shocked = believed * (1 - rho**2)
     for t in range(times):
         ahead_TK[t] = believed
         gain_TK[t] = np.where(seen_TK[t], believed / (believed + noise_TK[t]), 0.0)

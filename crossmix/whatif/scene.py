@@ -7,7 +7,9 @@ differences between two splits are paired:
   impressions the price curve has no standard error; of a spend history the response to money is drawn as a whole. That
   cycles are without carry-over is taken as given.
 - `cycles`: what one cycle's market may be like at the fitted parameters: drift of click rate, conversion rate and
-  price from their stationary law, volume beyond the weekday, and the context of a past cycle.
+  price from their stationary law, volume beyond the weekday, and the context of a past cycle. Of a spend history the
+  fitted level is the mean of what wanders already (`crossmix.market.fit.smearing`): its cycles' prices wander around
+  it so that the mean revenue of cycles is the expected revenue, and none of the wander is counted twice.
 
 Shapes: N draws, P platforms, K + 1 price knots.
 """
@@ -24,9 +26,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmix import constraints, drift
-from crossmix.allocate import LimitChange, changed
+from crossmix.allocate import FIRST, LimitChange, changed
 from crossmix.config import ConfigError
 from crossmix.market.conditions import Conditions, nominal, scaled
+from crossmix.market.curves import marginal
 from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
 
@@ -137,7 +140,9 @@ def make_scene(
         high_P=torch.as_tensor(high_BP[0], dtype=torch.float64),
         conditions=conditions,
         fitted=drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed)),
-        cycles=_cycles(exact, slot, conditions, draws, present, torch.Generator().manual_seed(2 * seed + 1)),
+        cycles=_cycles(
+            exact, slot, conditions, budget * today_P, draws, present, torch.Generator().manual_seed(2 * seed + 1)
+        ),
         seed=seed,
         untried=tuple(
             name for name, never in zip(market.platforms, market.untried[slot].tolist(), strict=True) if never
@@ -192,25 +197,54 @@ def _today(market: Market, slot: int, named: Mapping[str, float] | None) -> Tens
 
 
 def _cycles(
-    market: Market, slot: int, conditions: Conditions, draws: int, present: bool, generator: torch.Generator
+    market: Market,
+    slot: int,
+    conditions: Conditions,
+    amount_P: Tensor,
+    draws: int,
+    present: bool,
+    generator: torch.Generator,
 ) -> Conditions:
-    """Conditions of single cycles, by the law of `crossmix.market.environment`."""
+    """Conditions of single cycles, by the law of `crossmix.market.environment`.
+
+    Args:
+        amount_P: what is spent today, currency.
+    """
 
     def normal() -> Tensor:
         return torch.randn(draws, len(market.platforms), generator=generator, dtype=torch.float64)
 
+    def deviation(name: str) -> Tensor:
+        stationary = market.value[f"{name}_drift"][slot]
+        return drift.shock(market.value[f"{name}_persistence"][slot], stationary) if present else stationary
+
     def drifted(name: str) -> Tensor:
-        deviation = market.value[f"{name}_drift"][slot]
-        if present:
-            deviation = drift.shock(market.value[f"{name}_persistence"][slot], deviation)
-        return drift.factor(deviation * normal(), deviation**2)
+        return drift.factor(deviation(name) * normal(), deviation(name) ** 2)
 
     mean = conditions.requests * torch.exp(market.value["requests_sd"][slot] * normal())
     pick = torch.randint(market.context_rate.shape[1], (draws,), generator=generator)
     requests = (mean + mean.sqrt() * normal()).round().clamp(min=1)
     return scaled(
         replace(spread(conditions, draws), requests=requests),
-        price_multiplier=drifted("price"),
+        price_multiplier=(drifted("price"), _counted_once(market, slot, conditions, amount_P, deviation("price"))),
         ctr=(drifted("ctr"), market.context_rate[slot, pick]),
         cvr=drifted("cvr"),
     )
+
+
+def _counted_once(
+    market: Market, slot: int, conditions: Conditions, amount_P: Tensor, deviation_P: Tensor
+) -> Tensor | float:
+    """What a drifting price of mean 1 is to be raised by, so that revenue keeps its mean, (1, P).
+
+    Revenue goes with price^-E, whose mean is exp(E (1 + E) sigma^2 / 2), where E is the elasticity of revenue in money:
+    a price higher by exp((1 + E) sigma^2 / 2) undoes that. 1 of what was fitted to single impressions, whose prices
+    were seen as they were.
+    """
+    whole_P = market.value["elasticity"][slot] > 0
+    if not bool(whole_P.any()):
+        return 1.0
+    some_1P = amount_P.clamp(min=FIRST * float(amount_P.sum()))[None]
+    revenue_1P, slope_1P = marginal(conditions, some_1P)
+    power_1P = slope_1P * some_1P / revenue_1P.clamp(min=1e-300)
+    return torch.where(whole_P, torch.exp(0.5 * (1 + power_1P) * deviation_P**2), 1.0)

@@ -19,7 +19,7 @@ from crossmix.pages.charts import ACCENT, INK, MUTED, SMALL, WARM, Chart
 from crossmix.pages.format import compact
 from crossmix.pages.scales import Axis, Scale
 from crossmix.pages.shapes import Marker
-from crossmix.reasons import Z95
+from crossmix.reasons import intervals_of
 from crossmix.response import ResponseTable
 
 POINTS = 49
@@ -115,8 +115,8 @@ def _chart(one: Mapping[str, Any], name: str, top: float | None) -> str:
 
 
 def _interval(value_K: Any, se_K: Any) -> list[list[float | None]]:
-    low_K = np.maximum(value_K - Z95 * se_K, 0.0)
-    return [list(pair) for pair in zip(_plain(low_K), _plain(value_K + Z95 * se_K), strict=True)]
+    low_K, high_K = intervals_of(value_K, se_K)
+    return [list(pair) for pair in zip(_plain(low_K), _plain(high_K), strict=True)]
 
 
 def _plain(values_K: Any) -> list[float | None]:

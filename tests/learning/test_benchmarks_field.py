@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import field
 from benchmarks._field_answers import Answer, log_log, pymc, pymc_command
+from benchmarks._field_rows import dumped
 from benchmarks._field_worlds import World, world
 
 WEEKLY = ("weekly", 3)
@@ -71,6 +72,37 @@ def answered(made: World, split: np.ndarray) -> Answer:
         sure=0.97,
         judging=1.0,
     )
+
+
+def refusing(made: World, folder: Path) -> Answer:
+    raise ValueError("nothing to learn from")
+
+
+def test_every_history_is_a_row_from_which_means_and_intervals_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field, "product", lambda made, _: answered(made, made.best()))
+    result = field.measure(["weekly"], range(3, 6), None, "left out")
+    monkeypatch.setattr(field, "product", refusing)
+    result["histories"] += field.measure(["weekly"], range(6, 7), None, "left out")["histories"]
+    text = dumped(result)
+    found = json.loads(text)
+    table = found.pop("histories")
+    assert found == json.loads(json.dumps({name: part for name, part in result.items() if name != "histories"}))
+    told = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    assert [(one["kind"], one["seed"], one["refused"]) for one in told] == [
+        *(("weekly", seed, None) for seed in (3, 4, 5)),
+        ("weekly", 6, "nothing to learn from"),
+    ]
+    # One of the two intervals holds the truth.
+    assert [(one["revenue x1: hits"], one["revenue x1: of"]) for one in told] == [(1, 2)] * 3 + [(None, None)]
+    assert [one["accepted"] for one in told] == [True] * 3 + [None]
+    for mine, whole in zip(told[:3], result["histories"][:3], strict=True):
+        assert mine["regret: today"] == pytest.approx(whole["regret"]["today"], rel=1e-5)
+        assert mine["best gain"] == pytest.approx(whole["decision"]["best gain"], rel=1e-5)
+        assert mine["promised over earned"] == pytest.approx(2, rel=1e-5)
+        assert mine["revenue x1: width"] == pytest.approx(0.15, rel=1e-5)
+        assert mine["regret: PyMC-Marketing"] is None
+    # A history is a line of the file.
+    assert sum(line.strip().startswith('["weekly"') for line in text.splitlines()) == 4
 
 
 def test_regret_promise_and_coverage_are_the_worlds(monkeypatch: pytest.MonkeyPatch) -> None:

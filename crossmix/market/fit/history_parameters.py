@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from crossmix.config import Market
 from crossmix.market.fit.cut import cut
-from crossmix.market.fit.history_series import PRICE_CV, History
+from crossmix.market.fit.history_series import PRICE_CV, TOGETHER, WEEK, History
 from crossmix.market.fit.pooling import Pooled
 from crossmix.market.fit.regression import Line
 
@@ -100,7 +100,7 @@ def described(
     kappa_se = np.sqrt(slope["clicks"][1]) / gain * 2 / share
     week = _week(history, lines["impressions"], gain)
     drift = _around_the_mean(history, lines["impressions"], shift_CP)
-    noise = np.full(history.shape, lines["impressions"].own)
+    noise = np.broadcast_to(lines["impressions"].own_K.reshape(history.cells), history.shape).copy()
     noise[history.used] += (PRICE_CV**2 / np.maximum(history.totals_TK["impressions"], 1)).reshape(-1, *history.cells)
     rate = {name: np.exp(level[name][0]) for name in ("clicks", "conversions", "value")}
     error = {name: rate[name] * np.sqrt(level[name][1]) for name in rate}
@@ -140,7 +140,8 @@ def _around_the_mean(history: History, line: Line, shift_CP: Array) -> Array:
     cycle, of the drift and of its own noise, raises its mean by its part of that; where nothing was seen that is all.
     """
     drift = np.zeros((history.shape[0], *history.cells))
-    told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation**2 - line.left_TK) / line.around
+    told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation_K**2 - line.left_TK) / line.around_K
+    told_TK = told_TK + line.beta_KR[:, TOGETHER] * history.together()
     drift[history.used] = told_TK.reshape(-1, *history.cells)
     return drift
 
@@ -189,8 +190,8 @@ def _week(history: History, line: Line, gain_CP: Array) -> Array:
     """Factors of requests by weekday, (C, P, 7); pooled over campaigns by precision."""
     if history.weekday_T is None:
         return np.ones((*history.cells, 7))
-    beta = line.beta_KR[:, 3:].reshape(*history.cells, 7)
-    variance = np.diagonal(line.covariance_KRR, axis1=1, axis2=2)[:, 3:].reshape(*history.cells, 7)
+    beta = line.beta_KR[:, WEEK:].reshape(*history.cells, 7)
+    variance = np.diagonal(line.covariance_KRR, axis1=1, axis2=2)[:, WEEK:].reshape(*history.cells, 7)
     weight = 1 / np.maximum(variance, 1e-9)
     week = np.broadcast_to((beta * weight).sum(0) / weight.sum(0), beta.shape)
     week = week - week.mean(-1, keepdims=True)

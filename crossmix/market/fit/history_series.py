@@ -17,12 +17,14 @@ from crossmix.market.fit.regression import Columns, Law, Line
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0}
+WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0, "together": 1.0}
 """Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
 WEEK_SD, RESPONSE_WEEK_SD = 0.1, 0.1
 """Deviation of a weekday's ln of impressions, and of clicks per impression."""
 PRICE_CV = 0.4
 """Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
+TOGETHER, WEEK = 3, 4
+"""Places of coefficients after level, slope and bend; weekdays' begin at the last."""
 BENT = 2.0
 """|u| beyond which nothing bends further."""
 LAGS = (0.0, 0.3, 0.5, 0.7, 0.85)
@@ -69,6 +71,16 @@ class History:
         spend = np.maximum(self.totals_TK["spend"], 1e-9)
         return np.where(self.seen_TK, np.log(spend) - self.usual_log_spend().ravel(), 0.0)
 
+    def together(self) -> Array:
+        """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, (T, K): alike for
+        all, and known of cycles not fitted on too. 0 where there is but one cell: nothing tells it from its own u."""
+        spend = self.totals_TK["spend"]
+        delivered = (self.totals_TK["impressions"] > 0) & (spend > 0)
+        if delivered.shape[1] < 2:
+            return np.zeros_like(spend)
+        off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
+        return np.broadcast_to((off.sum(1) / np.maximum(delivered.sum(1), 1))[:, None], spend.shape)
+
     def usual_log_spend(self) -> Array:
         """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
         days = self.seen_TK.sum(0).reshape(self.cells)
@@ -87,18 +99,19 @@ class History:
         """
         u, seen, totals = self.log_spend(), self.seen_TK, self.totals_TK
         impressions, clicks = totals["impressions"], totals["clicks"]
-        x = self._columns(u)
+        together = self.together()
+        x = self._columns(u, together)
         shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
         columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"])
         found = {"impressions": regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns)}
         columns = self._prior(x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"])
         found["clicks"], _ = regression.fit_counts(clicks, impressions, seen, columns)
-        found["conversions"] = self._delayed(u, slope["conversions"])
+        found["conversions"] = self._delayed(u, together, slope["conversions"])
         return found
 
-    def _columns(self, u_TK: Array, week: bool = True) -> Array:
+    def _columns(self, u_TK: Array, together_TK: Array, week: bool = True) -> Array:
         bent = 0.5 * np.clip(u_TK, -BENT, BENT) ** 2
-        parts = [np.ones_like(u_TK), u_TK, bent]
+        parts = [np.ones_like(u_TK), u_TK, bent, together_TK]
         if week and self.weekday_T is not None:
             # Around their mean, so that the level is that of an average weekday.
             days = (self.weekday_T[:, None] == np.arange(7)) - 1 / 7
@@ -110,10 +123,10 @@ class History:
         mean = np.zeros((x_TKR.shape[1], x_TKR.shape[2]))
         mean[:, 0], mean[:, 1] = level, slope
         deviation = np.full(x_TKR.shape[2], week_sd)
-        deviation[:3] = WIDE["level"], WIDE["slope"], WIDE["bend"]
+        deviation[:WEEK] = WIDE["level"], WIDE["slope"], WIDE["bend"], WIDE["together"]
         return Columns(x_TKR, mean, deviation)
 
-    def _delayed(self, u_TK: Array, slope: float) -> Line:
+    def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> Line:
         """Conversions of the clicks of this cycle and those before it: the delay of each platform that fits best.
 
         A click of k cycles ago converts now with the weight (1 - l) l^k.
@@ -121,13 +134,16 @@ class History:
         clicks, conversions = self.totals_TK["clicks"], self.totals_TK["conversions"]
         platforms = np.arange(clicks.shape[1]) % self.cells[1]
         best = np.full(self.cells[1], -np.inf)
-        exposure, moved, law = clicks.copy(), u_TK.copy(), None
+        exposure, moved, common, law = clicks.copy(), u_TK.copy(), together_TK.copy(), None
         for lag in LAGS:
-            due, weighted = _carried(clicks, lag), _carried(clicks * u_TK, lag)
-            u = np.where(due > 0, weighted / np.maximum(due, 1e-12), 0.0)
-            line, mean = self._converted(due, u, law, slope)
+            due = _carried(clicks, lag)
+            u, together = (
+                np.where(due > 0, _carried(clicks * one, lag) / np.maximum(due, 1e-12), 0.0)
+                for one in (u_TK, together_TK)
+            )
+            line, mean = self._converted(due, u, together, law, slope, each=False)
             law = line.law
-            variance = mean + mean**2 * (line.own + line.deviation**2)
+            variance = mean + mean**2 * line.around_K
             told = self.seen_TK & (due > 0)
             off = -0.5 * ((conversions - mean) ** 2 / np.maximum(variance, 1e-9) + np.log(np.maximum(variance, 1e-9)))
             fits = np.bincount(platforms, np.where(told, off, 0.0).sum(0)) - (LAG_GAIN if lag > 0 else 0.0)
@@ -135,15 +151,18 @@ class History:
             best = np.where(better, fits, best)
             exposure = np.where(better[platforms], due, exposure)
             moved = np.where(better[platforms], u, moved)
-        return self._converted(exposure, moved, law, slope)[0]
+            common = np.where(better[platforms], together, common)
+        return self._converted(exposure, moved, common, law, slope)[0]
 
-    def _converted(self, exposure_TK: Array, u_TK: Array, law: Law | None, slope: float) -> tuple[Line, Array]:
+    def _converted(
+        self, exposure_TK: Array, u_TK: Array, together_TK: Array, law: Law | None, slope: float, *, each: bool = True
+    ) -> tuple[Line, Array]:
         conversions = self.totals_TK["conversions"]
         seen = self.seen_TK & (exposure_TK > 0)
         columns = self._prior(
-            self._columns(u_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, slope
+            self._columns(u_TK, together_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, slope
         )
-        return regression.fit_counts(conversions, exposure_TK, seen, columns, law)
+        return regression.fit_counts(conversions, exposure_TK, seen, columns, law, each=each)
 
 
 def _carried(amount_TK: Array, lag: float) -> Array:

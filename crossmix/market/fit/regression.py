@@ -5,6 +5,8 @@
 The Kalman filter is linear in y, so that it makes innovations of y and of every column of x at once: among those beta
 is found by least squares (generalised least squares without a T x T matrix). Deviation, persistence and noise of the
 drift are those of all series together, the mode of their posterior with beta integrated out (REML with weak priors).
+A series that moves more than they, or less, or has more noise of its own, gets its own deviations where its likelihood
+says so clearly (`WILDER`, `OWN`): a wild platform is not known as well as a quiet one.
 
 As a filter conditions every cycle on all before it, a budget that follows the performance of earlier cycles does no
 harm; that budgets do not follow the same cycle's shocks is assumed.
@@ -32,6 +34,16 @@ PRIOR = ((math.log(0.15), 1.0), (1.5, 1.0), (-6.0, 2.0))
 """Mean and deviation of each: drifts of 5 to 40 %, persistence of a day or two to months."""
 MOST = 24
 """Series from which these are found: those seen in most cycles."""
+WILDER = (0.5, 1.0, 2.0, 4.0)
+"""Deviations of one series' drift over that of all, among which its likelihood chooses."""
+OWN = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""The same of deviations of its noise of a cycle, beside that of all."""
+ROUGH = (0.03, 0.1, 0.3, 1.0)
+"""Deviations of drift and of own noise, of which each series' likeliest pair is sought first."""
+UNLIKE = 8.0
+"""Log-likelihood that a series' own pair gains over the others', from which on it is left out of what is common."""
+RARE = 2.0
+"""ln prior odds against a deviation that is e times as large, and against any noise beside that of all."""
 PASSES = 3
 """Of reweighting counts."""
 
@@ -48,16 +60,17 @@ class Line:
     """Given all cycles seen."""
     left_TK: Array
     """Variance of the drift given all cycles seen."""
-    own: float
+    own_K: Array
     """Variance of a cycle's own noise beside the one given."""
-    deviation: float
+    deviation_K: Array
+    """Of the drift."""
     law: tuple[float, float, float]
-    """The drift's parameters, as `START`."""
+    """The drift's parameters of all series together, as `START`."""
 
     @property
-    def around(self) -> float:
-        """Variance of the series around its columns: drift and own noise, without the noise given."""
-        return self.deviation**2 + self.own
+    def around_K(self) -> Array:
+        """Variance of each series around its columns: drift and own noise, without the noise given."""
+        return self.deviation_K**2 + self.own_K
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +86,42 @@ Law = tuple[float, float, float]
 """The drift's parameters, as `START`."""
 
 
-def fit(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns, law: Law | None = None) -> Line:
+def fit(
+    observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns, law: Law | None = None, *, each: bool = True
+) -> Line:
     """Fit all series; `observed_TK` is any finite number where it was not seen.
 
     Args:
         law: of the drift; `None`: it is found.
+        each: a series that is clearly another gets deviations of its own; without it, faster, all are alike.
     """
-    law = _law_of(observed_TK, noise_TK, seen_TK, columns) if law is None else law
     whole = _Series.of(observed_TK, noise_TK, seen_TK, columns)
-    beta, covariance, _ = whole.at(law)
+    common = _law_of(observed_TK, noise_TK, seen_TK, columns) if law is None else law
+    own = whole.own_laws(common) if each else whole.alike(common)
+    beta, covariance, _ = whole.at(own)
     fitted = np.einsum("tkr,kr->tk", columns.x_TKR, beta)
-    drift, left = whole.drift(law, fitted)
+    drift, left = whole.drift(own, fitted)
     return Line(
         beta_KR=beta,
         covariance_KRR=covariance,
         fitted_TK=fitted,
         drift_TK=drift,
         left_TK=left,
-        own=float(np.exp(law[2])),
-        deviation=float(np.exp(law[0])),
-        law=law,
+        own_K=own.own_K,
+        deviation_K=np.sqrt(own.variance_K),
+        law=common,
     )
 
 
 def _law_of(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> Law:
-    """The mode of the law's posterior, beta integrated out."""
+    """The mode of the law's posterior, beta integrated out, of the series that are alike."""
     order = np.argsort(-seen_TK.sum(0), kind="stable")[:MOST]
-    some = _Series.of(observed_TK[:, order], noise_TK[:, order], seen_TK[:, order], _only(columns, order))
+    some = _Series.of(observed_TK, noise_TK, seen_TK, columns).only(order)
+    some = some.only(some.alike_ones())
 
     def loss(law: Array) -> float:
         prior = sum(((x - mean) / sd) ** 2 for x, (mean, sd) in zip(law, PRIOR, strict=True))
-        return 0.5 * float(prior) - some.at(_bounded(law))[2]
+        return 0.5 * float(prior) - float(some.at(some.alike(_bounded(law)))[2].sum())
 
     settings = {"maxfev": 70, "xatol": 0.1, "fatol": 0.1}
     simplex = np.asarray(START) + np.array([[0, 0, 0], [0.5, 0, 0], [0, 1, 0], [0, 0, 1.5]])
@@ -117,9 +135,18 @@ def _bounded(law: Array) -> Law:
 
 
 def fit_counts(
-    count_TK: Array, exposure_TK: Array, seen_TK: Mask, columns: Columns, law: Law | None = None
+    count_TK: Array,
+    exposure_TK: Array,
+    seen_TK: Mask,
+    columns: Columns,
+    law: Law | None = None,
+    *,
+    each: bool = True,
 ) -> tuple[Line, Array]:
     """Of counts with mean exposure x exp(x . beta + drift), by iterated reweighting (McCullagh and Nelder, 1989).
+
+    Args:
+        law, each: as in `fit`.
 
     Returns:
         The line, and the mean without drift, (T, K).
@@ -135,7 +162,7 @@ def fit_counts(
         working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
         # The law hardly depends on the weights: it is found once, when they are nearly right.
         known = law if law is not None or number == 1 else START if line is None else line.law
-        line = fit(working, 1 / mean_TK, seen_TK, columns, known)
+        line = fit(working, 1 / mean_TK, seen_TK, columns, known, each=each and number == PASSES - 1)
         beta_KR = line.beta_KR
     assert line is not None
     return line, exposure_TK * mean(beta_KR)
@@ -156,12 +183,40 @@ class _Series:
         stacked = np.concatenate([observed_TK[..., None], columns.x_TKR], 2)
         return cls(np.where(seen_TK[..., None], stacked, 0.0), noise_TK, seen_TK, columns)
 
-    def at(self, law: Law) -> tuple[Array, Array, float]:
-        """beta, its covariance, and the log-likelihood with beta integrated out."""
-        rho, variance, own = _law(law)
-        path = whitened(self.stacked_TKS, self.noise_TK + own, self.seen_TK, rho, variance)
+    def alike(self, law: Law, wilder: npt.ArrayLike = 1.0, own: npt.ArrayLike = 0.0) -> _Laws:
+        """The same law of all series, each with its deviations over it, (K,)."""
+        size = (self.seen_TK.shape[1],)
+        variance = math.exp(2 * law[0]) * np.broadcast_to(np.asarray(wilder, float) ** 2, size)
+        noise = math.exp(law[2]) + np.broadcast_to(np.asarray(own, float) ** 2, size)
+        return _Laws(1 / (1 + math.exp(-law[1])), variance, noise)
+
+    def only(self, series: npt.NDArray[np.int64]) -> _Series:
+        columns = Columns(self.columns.x_TKR[:, series], self.columns.mean_KR[series], self.columns.deviation_R)
+        return _Series(self.stacked_TKS[:, series], self.noise_TK[:, series], self.seen_TK[:, series], columns)
+
+    def alike_ones(self) -> npt.NDArray[np.int64]:
+        """Series that one law of a coarse grid suits, the one that suits most: a wild one would widen it for all."""
+        laws = [(math.log(deviation), START[1], 2 * math.log(own)) for deviation in ROUGH for own in ROUGH]
+        told = np.stack([self.at(self.alike(law))[2] for law in laws])
+        loss = np.minimum(told.max(0) - told, UNLIKE)
+        return np.flatnonzero(loss[loss.sum(1).argmin()] < UNLIKE)
+
+    def own_laws(self, law: Law) -> _Laws:
+        """The likeliest deviations of each series, where they are likelier than those of all by their odds."""
+        found = np.full((3, self.seen_TK.shape[1]), -np.inf)
+        for wilder in WILDER:
+            for own in OWN:
+                odds = RARE * (abs(math.log(wilder)) + (own > 0))
+                told = self.at(self.alike(law, wilder, own))[2] - odds
+                better = told > found[0]
+                found[0, better], found[1, better], found[2, better] = told[better], wilder, own
+        return self.alike(law, found[1], found[2])
+
+    def at(self, laws: _Laws) -> tuple[Array, Array, Array]:
+        """beta, its covariance, and each series' log-likelihood with beta integrated out, (K,)."""
+        path = whitened(self.stacked_TKS, self.noise_TK + laws.own_K, self.seen_TK, laws.rho, laws.variance_K)
         white_TKS = np.where(self.seen_TK[..., None], path.innovation_TKS / np.sqrt(path.whole_TK)[..., None], 0.0)
-        log_variance = float(np.log(path.whole_TK[self.seen_TK]).sum())
+        log_variance = np.where(self.seen_TK, np.log(path.whole_TK), 0.0).sum(0)
         y_TK, x_TKR = white_TKS[..., 0], white_TKS[..., 1:]
         precision_R = self.columns.deviation_R**-2
         mean_KR = self.columns.mean_KR
@@ -169,22 +224,24 @@ class _Series:
         right = np.einsum("tkr,tk->kr", x_TKR, y_TK) + precision_R * mean_KR
         covariance = np.linalg.inv(inner)
         beta = np.einsum("krs,ks->kr", covariance, right)
-        fitted = (y_TK**2).sum() + (precision_R * mean_KR**2).sum() - (beta * right).sum()
-        determinant = np.linalg.slogdet(inner)[1].sum()
-        return beta, covariance, float(-0.5 * (log_variance + fitted + determinant))
+        fitted = (y_TK**2).sum(0) + (precision_R * mean_KR**2).sum(1) - (beta * right).sum(1)
+        determinant = np.linalg.slogdet(inner)[1]
+        return beta, covariance, -0.5 * (log_variance + fitted + determinant)
 
-    def drift(self, law: Law, fitted_TK: Array) -> tuple[Array, Array]:
+    def drift(self, laws: _Laws, fitted_TK: Array) -> tuple[Array, Array]:
         """The residual's drift given all cycles, and the variance that is left of it, (T, K) each."""
         residual_TK = np.where(self.seen_TK, self.stacked_TKS[..., 0] - fitted_TK, 0.0)
-        rho, variance, own = _law(law)
-        path = whitened(residual_TK[..., None], self.noise_TK + own, self.seen_TK, rho, variance)
-        return path.smoothed(rho)[..., 0], path.left(rho)
+        path = whitened(residual_TK[..., None], self.noise_TK + laws.own_K, self.seen_TK, laws.rho, laws.variance_K)
+        return path.smoothed(laws.rho)[..., 0], path.left(laws.rho)
 
 
-def _law(law: Law) -> tuple[float, float, float]:
-    """Persistence, stationary variance, a cycle's own noise."""
-    return 1 / (1 + math.exp(-law[1])), math.exp(2 * law[0]), math.exp(law[2])
+@dataclass(frozen=True, slots=True)
+class _Laws:
+    """Of every series."""
 
-
-def _only(columns: Columns, series: npt.NDArray[np.int64]) -> Columns:
-    return Columns(columns.x_TKR[:, series], columns.mean_KR[series], columns.deviation_R)
+    rho: float
+    """Persistence, of all."""
+    variance_K: Array
+    """Stationary, of the drift."""
+    own_K: Array
+    """Of a cycle's own noise."""

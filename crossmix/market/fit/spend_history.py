@@ -5,9 +5,15 @@ Contract: docs/design.md#data-contract; why so: docs/decisions/0016-a-historys-r
 What a history tells is how impressions W, clicks and conversions move when the spend S moves from cycle to cycle.
 Around the usual spend of a cell, with u = ln S less its mean, three series are regressed (`regression.py`):
 
-    ln W               = a1 + g u + k1 u^2 / 2 + weekday + drift
-    ln clicks / W      = a2 + d u + k2 u^2 / 2 + weekday + drift       Poisson
-    ln conversions / clicks = a3 + e u + k3 u^2 / 2 + drift            Poisson; clicks of the cycles before count too
+    ln W               = a1 + g u + k1 u^2 / 2 + h1 m + weekday + drift
+    ln clicks / W      = a2 + d u + k2 u^2 / 2 + h2 m + weekday + drift     Poisson
+    ln conversions / clicks = a3 + e u + k3 u^2 / 2 + h3 m + drift          Poisson; clicks of cycles before count too
+
+With m, the mean of u over all cells in the cycle, goes what is the cycle's and not the money's: budgets that follow
+demand rise where everything sells better, which looks like a steeper answer to money. What a cell's own spend does is
+what is left when cells of the same cycle are compared (Mundlak, On the pooling of time series and cross section data,
+Econometrica 46, 1978). The error of h is one of all cells' elasticities in common, and where budgets only ever moved
+together that error is large: nothing in such a history can tell demand from money.
 
 The first line is that of the logarithm's mean. By how much a cycle's mean impressions are more, drift and own noise
 together, says the smearing estimate of Duan (1983), cell by cell (`smearing.py`); counts are fitted by their mean.
@@ -32,7 +38,7 @@ import numpy.typing as npt
 
 from crossmix.config import Market
 from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, described
-from crossmix.market.fit.history_series import History
+from crossmix.market.fit.history_series import TOGETHER, History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.regression import Line
 from crossmix.market.fit.smearing import smeared
@@ -54,6 +60,9 @@ BEND = {
     "clicks": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
     "conversions": Spread(-0.04, 0.15, 0.1, 0.02, 0.02),
 }
+WITH_ALL = Spread(0.0, 0.15, 0.03, 0.015, 0.015)
+"""Of h: demand that budgets follow in proportion would add at most 1 less the elasticity, in all three lines together,
+times the part of what moves spend that is demand. Cells differ in it by no more than that part of how slopes do."""
 
 
 def fit(
@@ -87,11 +96,16 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
     tried = history.tried
     beta, covariance = line.beta_KR, line.covariance_KRR
 
-    def own(index: int, spread: Spread) -> Pooled:
-        variance = np.where(tried, covariance[:, index, index].reshape(tried.shape), np.inf)
-        return pooled(beta[:, index].reshape(tried.shape), variance, spread)
+    def own(place: int, spread: Spread) -> Pooled:
+        variance = np.where(tried, covariance[:, place, place].reshape(tried.shape), np.inf)
+        return pooled(beta[:, place].reshape(tried.shape), variance, spread)
 
-    slope, bend = own(1, SLOPE[name]), own(2, BEND[name])
+    together = own(TOGETHER, WITH_ALL)
+    gain = covariance[:, :, TOGETHER] / covariance[:, TOGETHER, TOGETHER, None]
+    beta = beta + gain * (together.mean.ravel() - beta[:, TOGETHER])[:, None]
+    covariance = covariance - gain[:, :, None] * covariance[:, None, :, TOGETHER]
+    slope = _with_error_of(together, own(1, SLOPE[name]), gain[:, 1].reshape(tried.shape), tried)
+    bend = own(2, BEND[name])
     # What the level is, given the pooled shape.
     shape = np.stack([(pair[0].ravel() - beta[:, i]) for i, pair in ((1, slope), (2, bend))], 1)
     gain = np.linalg.solve(covariance[:, 1:3, 1:3], covariance[:, 1:3, :1])[..., 0]
@@ -103,6 +117,16 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
     moved = level.reshape(tried.shape) + slope[0] * common
     found = pooled(moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried))
     return slope, bend, found._replace(mean=found.mean - slope[0] * common)
+
+
+def _with_error_of(together: Pooled, slope: Pooled, gain_CP: Array, tried_CP: Mask) -> Pooled:
+    """Slopes that were pooled given `together`, with its error, which moves a cell's slope by `gain_CP`; that of cells
+    never tried, which borrow theirs, by the others' mean."""
+    mean = float(gain_CP[tried_CP].mean()) if tried_CP.any() else 0.0
+    gain_CP = np.where(tried_CP, gain_CP, mean)
+    variance = slope.variance + gain_CP**2 * together.variance
+    covariance = slope.covariance + gain_CP[:, :, None] * gain_CP[:, None] * together.covariance
+    return Pooled(slope.mean, variance, covariance)
 
 
 def _centred(spread: Spread, figure_CP: Array, tried_CP: Mask) -> Spread:

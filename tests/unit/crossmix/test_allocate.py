@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from crossmix import allocate, bundle
 from crossmix.allocate import FIRST, at_least
 from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
-from crossmix.reasons import Z95
 from crossmix.response import Response
 from crossmix.state import ALLOCATION
 from tests.support.base_policies import base_policy
@@ -55,6 +55,11 @@ def test_an_explanation_adds_up_and_names_what_binds(saved: bundle.Bundle) -> No
     }
 
 
+def lognormal(mean: float, deviation: float) -> tuple[float, float]:
+    law = stats.lognorm(s=np.sqrt(np.log(1 + (deviation / mean) ** 2)), scale=mean / np.hypot(1, deviation / mean))
+    return float(law.ppf(0.025)), float(law.ppf(0.975))
+
+
 def test_the_whole_splits_interval_counts_what_platforms_errors_share(saved: bundle.Bundle) -> None:
     """Errors of a tenth: of four platforms apart, and of one and the same error of all, which does not average out."""
 
@@ -65,10 +70,10 @@ def test_the_whole_splits_interval_counts_what_platforms_errors_share(saved: bun
     apart = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], Market(), budget=500.0)
     low, high = apart.expected_revenue_interval
     error = 0.1 * float(np.linalg.norm([line.expected_revenue for line in apart.platforms]))
-    assert (high - low) / 2 == pytest.approx(Z95 * error, rel=1e-6)
+    assert (low, high) == pytest.approx(lognormal(apart.expected_revenue, error), rel=1e-6)
     answer = allocate.explain(saved, np.zeros(128), CAMPAIGNS[1], together, budget=500.0)
     assert answer.expected_revenue_interval == pytest.approx(
-        [(1 + sign * 0.1 * Z95) * answer.expected_revenue for sign in (-1, 1)], rel=1e-6
+        lognormal(answer.expected_revenue, 0.1 * answer.expected_revenue), rel=1e-6
     )
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from crossmix import allocate, reasons
 from crossmix.bundle import Bundle
 from crossmix.constraints import Limits
 from crossmix.market import pacing
+from crossmix.reasons import Z95, interval_of
 from crossmix.response import BELIEF, FACTORS, Belief, Response
 from crossmix.state import ALLOCATION
 from tests.support.alike import LITTLE, answers, free, random_statistics, spread
@@ -309,3 +311,13 @@ def test_every_factor_has_a_word() -> None:
 def test_what_earns_next_to_nothing_has_no_digits() -> None:
     assert reasons._earned(7e-31) == reasons._earned(0.0) == "next to nothing"
     assert (reasons._earned(0.001), reasons._earned(1.2345)) == ("0.001", "1.23")
+
+
+def test_an_interval_is_that_of_a_figure_that_cannot_be_negative() -> None:
+    law = stats.lognorm(s=np.sqrt(np.log(1.04)), scale=50 / np.sqrt(1.04))
+    assert (law.mean(), law.std()) == pytest.approx((50.0, 10.0))
+    assert interval_of(50.0, 10.0) == pytest.approx((law.ppf(0.025), law.ppf(0.975)))
+    assert interval_of(50.0, 0.0) == (50.0, 50.0)
+    low, high = interval_of(1.0, 5.0)
+    assert 0 < low < 0.05 < 1 < high
+    assert interval_of(0.0, 2.0) == pytest.approx((0.0, 2.0 * Z95))

@@ -12,6 +12,8 @@ from crossmix import whatif
 from crossmix.config import ConfigError, laptop
 from crossmix.market.environment import MarketEnvironment
 from crossmix.market.model import Market
+from crossmix.whatif.curves import respond
+from tests.support.markets import of_totals
 from tests.support.scenes import P, exact_market, revenue
 
 
@@ -76,6 +78,27 @@ def test_single_cycles_follow_the_environments_law(market: Market) -> None:
     inside = float(((lived > low) & (lived < high)).double().mean())
     # Two samples of 4,000, each with deviation 0.0034.
     assert inside == pytest.approx(0.95, abs=5 * 0.0034 * 2**0.5)
+
+
+def test_cycles_of_a_history_earn_on_average_what_is_expected_of_a_cycle(market: Market) -> None:
+    """Prices that wander by 40 %: the level of a history is the mean of what wanders, a log's is that without it."""
+    cells = torch.ones_like(market.value["ctr"])
+    value = market.value | {"price_drift": 0.4 * cells, "ctr_drift": 0 * cells, "requests_sd": 0 * cells}
+    one = replace(market, value=value, context_rate=torch.ones_like(market.context_rate))
+    draws = 20_000
+    rise = []
+    for fitted in (of_totals(one), one):
+        scene = whatif.make_scene(fitted, "c0", draws=draws)
+        money = scene.budget * scene.today_P
+        usual, lived = (
+            respond(each, money.expand(len(each.requests), -1)) for each in (scene.conditions, scene.cycles)
+        )
+        assert float((usual.slope * money / usual.revenue).min()) > 0.3
+        rise.append(lived.revenue.mean(0) / usual.revenue[0] - 1)
+    # Revenue goes with price^-E: of 20,000 cycles its mean is known to 0.4 %, and E moves a little with the price.
+    torch.testing.assert_close(rise[0], torch.zeros_like(rise[0]), atol=0.012, rtol=0)
+    # 0.3 (1 + 0.3) 0.4^2 / 2 = 0.031 and more.
+    assert float(rise[1].min()) > 0.025
 
 
 def test_the_present_drift_is_that_of_the_last_week(market: Market) -> None:

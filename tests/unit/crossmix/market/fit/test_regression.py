@@ -43,8 +43,39 @@ def test_the_law_of_the_drift_is_found() -> None:
     x = np.ones((300, 6, 1))
     line = regression.fit(2 + drift, np.full((300, 6), 1e-6), np.ones((300, 6), bool), columns(x))
     # 1,800 days with a memory of five: the deviation is known to 6 %.
-    assert line.deviation == pytest.approx(0.2, rel=0.2)
+    assert np.exp(line.law[0]) == pytest.approx(0.2, rel=0.2)
+    # They are alike, and each keeps what is common.
+    np.testing.assert_array_equal(line.deviation_K, np.exp(line.law[0]))
+    np.testing.assert_array_equal(line.own_K, np.exp(line.law[2]))
     assert 1 / (1 + math.exp(-line.law[1])) == pytest.approx(0.8, abs=0.06)
+
+
+def drifting(rng: np.random.Generator, deviation: float, series: int) -> np.ndarray:
+    drift = deviation * rng.standard_normal((200, series))
+    for t in range(1, 200):
+        drift[t] = 0.8 * drift[t - 1] + 0.6 * drift[t]
+    return drift
+
+
+def test_a_wild_series_is_told_from_those_that_are_alike_and_known_as_badly_as_it_is() -> None:
+    rng = np.random.default_rng(4)
+    u = 0.3 * rng.standard_normal((200, 6))
+    noise = drifting(rng, 0.1, 6)
+    noise[:, 4] += 0.9 * rng.standard_normal(200)  # of each cycle's own
+    noise[:, 5] = drifting(rng, 0.4, 1)[:, 0]  # a drift four times as large
+    x = np.stack([np.ones_like(u), u], 2)
+    line = regression.fit(2 + 0.7 * u + noise, np.full(u.shape, 1e-4), np.ones(u.shape, bool), columns(x))
+    # 800 days of the four: their deviation is known to 10 %.
+    np.testing.assert_allclose(line.deviation_K[:4], 0.1, rtol=0.25)
+    assert line.own_K[:4].max() < 0.02**2
+    assert line.own_K[4] == pytest.approx(0.9**2, rel=0.4)
+    assert line.own_K[5] < 0.15**2
+    assert line.deviation_K[5] == pytest.approx(0.4, rel=0.3)
+    error = np.sqrt(line.covariance_KRR[:, 1, 1])
+    # Of white noise over spend that wanders as much in itself: 0.9 / (0.3 sqrt(200)); of the others' innovations.
+    assert error[4] == pytest.approx(0.9 / (0.3 * math.sqrt(200)), rel=0.25)
+    np.testing.assert_allclose(error[:4], 0.1 * 0.6 / (0.3 * math.sqrt(1.64 * 200)), rtol=0.3)
+    assert (np.abs(line.beta_KR[:, 1] - 0.7) < 3 * error).all()
 
 
 def test_few_counts_are_not_pulled_to_one_side() -> None:

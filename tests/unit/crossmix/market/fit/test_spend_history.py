@@ -177,6 +177,56 @@ def test_the_level_is_the_mean_of_what_wanders_not_its_median() -> None:
     assert found.price == pytest.approx(usual / (100 * usual), rel=0.1)
 
 
+def followed(rng: np.random.Generator, demand_T: np.ndarray, own: float) -> dict[str, np.ndarray]:
+    """Half a year of budgets that rise in proportion to demand, and by `own` in ln of their own on each of four
+    platforms: impressions ~ demand (spend / demand)^0.7, clicks and conversions in proportion to them."""
+    demand = demand_T[:, None, None]
+    spend = 300 * np.exp(own * rng.standard_normal((len(demand_T), 1, 4))) * demand
+    shown = 30_000 * demand * (spend / demand / 300) ** 0.7 * np.exp(0.02 * rng.standard_normal(spend.shape))
+    clicks = rng.poisson(0.02 * shown)
+    table = {"spend": spend, "impressions": shown, "clicks": clicks, "conversions": rng.binomial(clicks, 0.2)}
+    return table | {"revenue": 50.0 * table["conversions"]}
+
+
+def test_demand_that_all_budgets_follow_is_not_taken_for_what_money_does() -> None:
+    rng = np.random.default_rng(5113)
+    demand_T = np.exp(0.3 * rng.standard_normal(182))
+    table = followed(rng, demand_T, 0.3)
+    found = spend_history.fit(Settings(), table, np.ones(182, bool), None)
+    money, error = ((one * found.gain)[0] for one in found.elasticity)
+    # Half of what moves spend is demand, with which everything grows in proportion: spend alone would say 0.85.
+    assert (np.abs(money - 0.7) < 3 * error).all()
+    assert float(money.mean()) == pytest.approx(0.7, abs=0.04)
+    # What rises with all budgets is the cycle's, not the price's answer to money.
+    rise = np.polyfit(np.log(demand_T), np.log(found.price_multiplier[:, 0]), 1)[0]
+    assert rise == pytest.approx(-0.3 * 0.8 / 0.7, abs=0.08)
+
+
+def test_a_day_that_was_not_fitted_on_has_the_demand_that_its_budgets_follow() -> None:
+    rng = np.random.default_rng(5115)
+    demand_T = np.exp(0.3 * rng.standard_normal(182))
+    table, keep = followed(rng, demand_T, 0.3), np.arange(182) % 5 != 4
+    found = spend_history.fit(Settings(), table, keep, None)
+    usual = found.requests * found.usual_share
+    bought = usual * (table["spend"] / (usual * found.price * found.price_multiplier)) ** found.gain
+    off_T = np.log(table["impressions"] / bought)[~keep, 0].mean(1)
+    rise = np.polyfit(np.log(demand_T[~keep]), off_T, 1)[0]
+    # Of what demand adds at the same spend, 0.3 of it in ln, four budgets that also move apart show 0.8.
+    assert rise == pytest.approx(0.3 * (1 - 0.8), abs=0.06)
+
+
+def test_where_budgets_only_move_together_their_common_error_says_so() -> None:
+    """Demand or money: nothing in such a history can tell, so that all platforms' elasticities share that error."""
+    rng = np.random.default_rng(5114)
+    demand_T = np.exp(0.3 * rng.standard_normal(182))
+    apart, together = (followed(rng, demand_T, own) for own in (0.3, 0.0))
+    known, open_one = (spend_history.fit(Settings(), table, np.ones(182, bool), None) for table in (apart, together))
+    error, open_error = ((one.elasticity[1] * one.gain)[0] for one in (known, open_one))
+    assert (open_error > 0.2).all()
+    assert (open_error > 3 * error).all()
+    assert (open_one.shared["elasticity"][0] > 0.5).all()
+
+
 def of_small_campaigns(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Twelve small campaigns that convert alike everywhere, whose rates drift by 15 %; and those rates."""
     rng = np.random.default_rng([5112, seed])
