@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from crossmix import config
+from crossmix.artifacts.creators import LEFTOVERS, PLAN, PlayedBrief
 from crossmix.config.creators import Creators
 from crossmix.creators import calibration, effect, generated
 from crossmix.creators.gates.case import Case, judged
-from crossmix.creators.gates.played import LEFTOVERS, MOST_LEAD, PLAN, Played, lead_over, play
+from crossmix.creators.gates.played import MOST_LEAD, lead_over, play
 from crossmix.creators.problem import Problem
 from crossmix.creators.reference import template
 from crossmix.creators.sampled import Drawn, draw
@@ -115,7 +116,7 @@ def test_a_planner_level_with_the_template_does_not_lead(sound: Case) -> None:
     assert found.value == pytest.approx(1.0, abs=0.01)
 
 
-def _level(sound: Case) -> list[tuple[Played, float]]:
+def _level(sound: Case) -> list[tuple[PlayedBrief, float]]:
     return list(zip(sound.played, np.linspace(0.98, 1.02, len(sound.played)).tolist(), strict=True))
 
 
