@@ -149,7 +149,7 @@ def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Pat
     root = out / "kfp"
     shutil.rmtree(root, ignore_errors=True)
     (root / "tmp").mkdir(parents=True)
-    with log.open("w") as file:
+    with log.open("w", buffering=1) as file:  # by line: who follows it sees what the steps print
         console = Console(file)
         try:
             with contextlib.redirect_stdout(console):
@@ -291,7 +291,7 @@ def describe(outcome: Outcome, out: Path) -> str:
         failures = [gate for gate in summary.gates if gate.required and gate.verdict not in harmless]
         lines.append("nothing was registered: a required gate did not pass")
         lines += [
-            f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}"
+            f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}\n    {gate.detail}"
             for gate in failures
         ]
         if summary.policy:

@@ -7,11 +7,12 @@ judged by posterior means given the judge's. What is served, and judged by rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from crossmix.artifacts import GateTable, TaskFigure, TaskJudged
 from crossmix.artifacts.creators import (
@@ -92,20 +93,24 @@ def play_all(
         known_N: true effects; `None`: nobody knows them.
     """
     if known_N is not None:
-        played = tuple(play(catalogue, one, planner.solution, known_N) for one in drawn)
+        played = tuple(play(catalogue, one, planner.solution, known_N) for one in _counted(drawn, "plans"))
         return played, "by the true effects of the generated catalogue"
-    served = [play(catalogue, one, planner.solution, planner.mean_N) for one in drawn]
+    served = [play(catalogue, one, planner.solution, planner.mean_N) for one in _counted(drawn, "plans")]
     try:
         mean_N, judge_N = halves(catalogue, planner)
     except DataError as error:
         return tuple(replace(one, judged={}) for one in served), f"by nobody: {error}"
     apart = []
-    for one in drawn:
+    for one in _counted(drawn, "plans by half of the results"):
         problem = replace(one.problem, effect_N=mean_N[one.problem.row_N])
         apart.append(play(catalogue, replace(one, problem=problem), planner.solution, judge_N))
     both = zip(served, apart, strict=True)
     played = tuple(replace(one, judged=other.judged) for one, other in both)
     return played, "planned by one half of the past results and judged by the other"
+
+
+def _counted(drawn: Sequence[Drawn], label: str) -> Iterator[Drawn]:
+    yield from tqdm(drawn, desc=label, unit="brief", mininterval=2.0)
 
 
 def halves(catalogue: Catalogue, planner: Planner) -> tuple[Floats, Floats]:

@@ -62,7 +62,8 @@ def plan(
                 "--brief: name a YAML file with a brief; `crossmix plan --example FOLDER` writes a first one"
             )
         page = html or (brief.with_suffix(".html") if out is None else out / "plan.html")
-        for name, file in (("--html", page), ("--csv", csv_)):
+        named = (("--html", page if html is not None or out is None else None), ("--csv", csv_))
+        for name, file in named:  # of OUT itself whoever reads the run says that it is not there
             if file is not None and not file.absolute().parent.is_dir():
                 raise ConfigError(f"{name} {file}: its folder does not exist; make it or name another file")
         answer = ask(out, catalogue, brief, replan, seconds)

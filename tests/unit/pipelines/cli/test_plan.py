@@ -186,6 +186,7 @@ def test_a_plan_that_does_not_come_in_time_is_one_sentence(started: Path, monkey
             ["--catalogue", "{0}/catalogue.csv", "--brief", "{0}/brief.yaml", "--replan", "{0}/none.csv"],
             "none.csv: no such file; name a CSV file with results",
         ),
+        (["{0}/none", "--brief", "{0}/brief.yaml"], "none: holds no finished run (run.json is missing)"),
         (["--example", "{0}"], "brief.yaml is there already; name another folder"),
         (["{0}", "--example", "{0}/more"], "it goes alone; leave the others out"),
     ],
