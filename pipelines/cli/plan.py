@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +105,14 @@ def begin(folder: Path) -> str:
     return (
         f"{brief}: a brief, change it\n{catalogue}: a generated catalogue, put yours in its place\n"
         f"{question}: the brief as a server is asked it\n"
-        f"next: crossmix plan --catalogue {catalogue} --brief {brief}"
+        f"next: {program()} plan --catalogue {catalogue} --brief {brief}"
     )
+
+
+def program() -> str:
+    """How a shell starts this program again: by its name where it is on the path, else as it was called."""
+    called = sys.argv[0]
+    return called if Path(called).name == "crossmix" and shutil.which("crossmix") is None else "crossmix"
 
 
 def ask(

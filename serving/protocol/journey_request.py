@@ -199,6 +199,8 @@ def _channel(raw: Any, place: Mapping[str, int], where: str) -> int:
 
 
 def _name(raw: Any, where: str, remedy: str) -> str:
-    if not isinstance(raw, str) or not 0 < len(raw) <= MOST_NAME:
+    if not isinstance(raw, str) or not raw:
         raise QuestionError(f"{where}: {shown(raw)}; {remedy}")
+    if len(raw) > MOST_NAME:
+        raise QuestionError(f"{where}: {len(raw):,} characters; send at most {MOST_NAME}")
     return raw

@@ -33,7 +33,7 @@ def _on(channel: str, place: int = 0) -> str:
 def test_what_is_not_over_is_left_out(tmp_path: Path) -> None:
     got = results.read(_file(tmp_path, "a,teaser,12,", "b,teaser,0,90", "c,launch,,50"), BRIEF)
     assert [(one.creator_id, one.effect, one.cost) for one in got] == [("a", 12, None), ("b", 0, 90)]
-    assert [one.line for one in got] == [2, 3]
+    assert [one.where for one in got] == ["results.csv: line 2", "results.csv: line 3"]
 
 
 @pytest.mark.parametrize(
