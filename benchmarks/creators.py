@@ -35,12 +35,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks._machine import machine
+from crossmix.artifacts.creators import LEFTOVERS, PLAN
 from crossmix.config.creators import Briefs, Creators
 from crossmix.creators import brief as briefs
 from crossmix.creators import effect, generated
 from crossmix.creators.brief import Brief, InfeasibleError
 from crossmix.creators.catalogue import Catalogue, Floats, Ints
-from crossmix.creators.gates.played import LEFTOVERS, PLAN
 from crossmix.creators.gates.played import play as gate_play
 from crossmix.creators.matrix import check
 from crossmix.creators.problem import Problem, pose

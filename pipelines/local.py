@@ -149,7 +149,7 @@ def run_pipeline(pipeline: Any, config: Config, out: Path, store: Path, log: Pat
     root = out / "kfp"
     shutil.rmtree(root, ignore_errors=True)
     (root / "tmp").mkdir(parents=True)
-    with log.open("w") as file:
+    with log.open("w", buffering=1) as file:  # by line: who follows it sees what the steps print
         console = Console(file)
         try:
             with contextlib.redirect_stdout(console):
@@ -290,10 +290,9 @@ def describe(outcome: Outcome, out: Path) -> str:
         harmless = {"pass", "not applicable"}
         failures = [gate for gate in summary.gates if gate.required and gate.verdict not in harmless]
         lines.append("nothing was registered: a required gate did not pass")
-        lines += [
-            f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}"
-            for gate in failures
-        ]
+        for gate in failures:
+            lines.append(f"  {gate.verdict.upper()}  {gate.name}: {_number(gate.value)}, wanted {gate.threshold}")
+            lines += [f"    {gate.detail}"] if gate.detail else []
         if summary.policy:
             lines.append(f"`crossmix allocate {out}` answers all the same, and says how far to trust it")
     return "\n".join(lines)
@@ -318,10 +317,11 @@ def _split(summary: Summary) -> list[str]:
 
 def _quality(judged: TaskJudged) -> list[str]:
     """The figures of another task than the split."""
+    width = max(map(len, judged.figures), default=0)
     rows = []
     for name, figure in judged.figures.items():
         value = _with_interval(figure) if figure.ci95 else _number(figure.mean)
-        rows.append(f"{name.replace('_', ' '):15} {value}  {figure.meaning}")
+        rows.append(f"{name.replace('_', ' '):{width}}  {value}  {figure.meaning}")
     return rows
 
 

@@ -27,6 +27,7 @@ from crossmix.artifacts import (
     TaskJudged,
 )
 from crossmix.config import Config
+from crossmix.verdicts import FAIL, INSUFFICIENT
 
 FIDELITY = "fidelity."
 """Begins the names of the market's gates."""
@@ -62,6 +63,7 @@ def collect(
                 threshold=gate.threshold,
                 verdict=gate.verdict,
                 required=gate.required,
+                detail=gate.detail if gate.verdict in (FAIL, INSUFFICIENT) else None,
             )
             for gate in gates
         ),

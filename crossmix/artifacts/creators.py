@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from crossmix.artifacts.file import Artifact, Part
 
+PLAN, LEFTOVERS, TEMPLATE = "plan", "template, leftovers spent", "template"
+"""Planners of a brief."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelCreators(Part):
@@ -76,7 +79,7 @@ class CreatorsTrained(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlayedBrief(Part):
-    """One brief, answered and judged; planners are `plan`, and the template with and without its leftovers spent."""
+    """One brief, answered and judged; planners are `PLAN`, and the template with and without its leftovers spent."""
 
     name: str
     budget: float
@@ -100,6 +103,11 @@ class PlayedBrief(Part):
     """Processor time of the plan."""
     spend: tuple[float, ...]
     """Of the plan by cell, currency: channel, then phase, then tier."""
+
+    @property
+    def share(self) -> float:
+        """Expected effect of the plan over the bound."""
+        return self.expected[PLAN] / self.bound
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -115,13 +115,15 @@ class SummaryPolicy(Part):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SummaryGate(Part):
-    """A gate without its detail."""
+    """A gate; its detail alone where it did not pass."""
 
     name: str
     value: float | None
     threshold: str
     verdict: str
     required: bool
+    detail: str | None = None
+    """The figures behind it, or why there are none, and what can be done; absent elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from crossmix.config.values import STRICT, Fraction, Name, NonNegative, Positive
 
@@ -172,7 +173,7 @@ def of(tree: Mapping[str, Any]) -> Brief:
         BriefError: an unknown key, a wrong type, a value outside its domain, names that do not fit together.
     """
     try:
-        brief = _ADAPTER.validate_json(json.dumps(tree), strict=False)
+        brief = _ADAPTER.validate_json(json.dumps(tree), strict=True)
     except (TypeError, ValueError, RecursionError) as error:
         if isinstance(error, ValidationError):
             raise BriefError(_explain(error)) from None
@@ -259,8 +260,28 @@ def _short(text: str, most: int = 80) -> str:
     return line if len(line) <= most else f"{line[:most]}..."
 
 
+REMEDIES = {
+    "greater_than": "give a number above {gt:g}",
+    "greater_than_equal": "give {ge:g} or more",
+    "less_than_equal": "give {le:g} at most; of a share 0.4 is 40 %",
+    "float_type": "give a number, without quotes",
+    "finite_number": "give a finite number",
+    "too_short": "name at least {min_length}",
+    "too_long": "name {max_length} at most",
+    "string_too_short": "give a name",
+    "tuple_type": "write a list, as [a, b]",
+    "dict_type": "write names and values, as name: value",
+    "dataclass_type": "write names and values, as name: value",
+    "literal_error": "use {expected}",
+}
+"""What to write instead, by what pydantic says is wrong."""
 FEW = 3
 """Mistakes that are told at once."""
+
+
+def _remedy(item: ErrorDetails) -> str:
+    known = REMEDIES.get(item["type"])
+    return _short(item["msg"], 160) if known is None else known.format(**item.get("ctx", {}))
 
 
 def _explain(error: ValidationError) -> str:
@@ -280,7 +301,7 @@ def _explain(error: ValidationError) -> str:
         elif item["type"].startswith("union_tag"):
             lines.append(f"{where}.kind: write kind: order or kind: share")
         else:
-            lines.append(f"{where}: {_short(repr(item['input']))} does not fit: {_short(item['msg'], 160)}")
+            lines.append(f"{where}: {_short(repr(item['input']))} does not fit; {_remedy(item)}")
     lines = list(dict.fromkeys(lines))
     more = len(lines) - FEW
     return "; ".join([*lines[:FEW], *([f"and {more} more like these"] if more > 0 else [])])

@@ -212,7 +212,7 @@ def _results(table: columns.Columns) -> tuple[Ints, Floats]:
             value = columns.number(part)
             if not 0 <= value <= columns.MOST:
                 raise DataError(
-                    f"line {table.line_N[at]}: past_results: {columns.shown(part.strip())} is no effect; write numbers "
+                    f"{table.where(at)}: past_results: {columns.shown(part.strip())} is no effect; write numbers "
                     f"of 0 or above with {BETWEEN} between them, as 1200{BETWEEN}900"
                 )
             of.append(at)

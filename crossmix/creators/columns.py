@@ -1,4 +1,4 @@
-"""Tables in CSV, column by column as text; whatever does not fit is told with line, field, value and remedy.
+"""Tables in CSV, column by column as text; whatever does not fit is told with file, line, field, value and remedy.
 
 Shapes: N lines.
 """
@@ -36,13 +36,17 @@ class Columns:
     def __len__(self) -> int:
         return len(self.line_N)
 
+    def where(self, at: int) -> str:
+        """How messages name the line of a row: the file and its line."""
+        return f"{self.path.name}: line {self.line_N[at]}"
+
     def refuse(self, field: str, wrong_N: Flags, says: str) -> None:
         """Raise `DataError` for the first line of those that are wrong."""
         if wrong_N.any():
             at = int(np.argmax(wrong_N))
             more = int(wrong_N.sum()) - 1
             others = f" ({more:,} further lines too)" if more else ""
-            raise DataError(f"line {self.line_N[at]}: {field}: {shown(self.text[field].iloc[at])} {says}{others}")
+            raise DataError(f"{self.where(at)}: {field}: {shown(self.text[field].iloc[at])} {says}{others}")
 
     def empty(self, field: str) -> Flags:
         """Where a column is empty, (N,)."""

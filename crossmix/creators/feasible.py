@@ -31,8 +31,9 @@ def refuse(problem: Problem) -> None:
         cheapest = float(problem.cheapest_K.min(initial=np.inf))
         if not np.isfinite(cheapest):
             raise BriefError("brief: no creator is of its channels, category and tiers; widen one of them")
+        left = " left" if problem.spent_C.any() else ""
         raise BriefError(
-            f"brief.budget: {problem.budget:,.0f} left buys nobody, the cheapest costs {cheapest:,.0f}; raise it"
+            f"brief.budget: {problem.budget:,.0f}{left} buys nobody, the cheapest costs {cheapest:,.0f}; raise it"
         )
     if not something(problem, problem.rows):
         name_them(problem, lambda rows: something(problem, rows))

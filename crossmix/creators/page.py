@@ -8,7 +8,7 @@ from pathlib import Path
 from crossmix.creators import drawn, prior, words
 from crossmix.creators.plan import Plan
 from crossmix.creators.results import After
-from crossmix.pages.format import change, count, interval, money, number, share
+from crossmix.pages.format import count, interval, money, number, prose, share
 from crossmix.pages.render import render as page
 from crossmix.pages.table import Cell, Table
 
@@ -62,13 +62,13 @@ def render(
         headline=headline(plan),
         keys=_keys(plan),
         chart=drawn.matrix(plan),
-        binding=words.binding(plan),
+        binding=[prose(line) for line in words.binding(plan)],
         free=words.free(plan),
-        margins=words.margins(plan),
-        distance=words.distance(plan),
+        margins=[prose(line) for line in words.margins(plan)],
+        distance=prose(words.distance(plan)),
         cells=_cells(plan),
         creators=_creators(plan),
-        after=None if after is None else told(after, plan),
+        after=None if after is None else prose(words.done(after, plan)),
         notes=ASSUMED if assumed else NOTES,
         assumed=prior.told(0 if after is None else len(after.before.used)) if assumed else None,
         source=source,
@@ -84,17 +84,6 @@ def headline(plan: Plan) -> str:
     return (
         f"{creators} for {count(plan.cost)} {plan.currency} should add "
         f"{number(plan.effect)}, {number(plan.low)} to {number(plan.high)}."
-    )
-
-
-def told(after: After, plan: Plan) -> str:
-    """What an earlier phase gave, in a sentence."""
-    over = " and ".join(after.before.closed)
-    against = f", {change(after.gave / after.expected - 1)} against what was expected" if after.expected > 0 else ""
-    return (
-        f"{over}: {len(after.before.used)} creators gave {number(after.gave)} for {money(after.spent)} {plan.currency}"
-        f"{against}, before saturation. {after.learning}; {money(plan.budget)} {plan.currency} are "
-        "left."
     )
 
 

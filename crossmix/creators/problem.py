@@ -109,17 +109,24 @@ def pose(
 
     Raises:
         BriefError: brief and catalogue do not fit together.
-        DataError: nobody is of the brief's category.
     """
     settings = settings or Effects()
     matrix, rows = matrix_of(brief), rows_of(brief)
     if catalogue.currency is not None and catalogue.currency != brief.currency:
         raise BriefError(f"brief.currency: {brief.currency!r}, but prices are in {catalogue.currency}; convert one")
+    if brief.category is not None and brief.category not in catalogue.categories:
+        known = ", ".join(catalogue.categories)
+        raise BriefError(f"brief.category: no creator has {brief.category!r}; use {known}, or null for any")
     for name in brief.channels:
         if name not in catalogue.channels:
             raise BriefError(f"brief.channels: no creator is on {name!r}; use {', '.join(catalogue.channels)}")
     before = before or Before(np.zeros(matrix.cells), np.zeros(matrix.cells))
     budget = brief.budget - float(before.spent_C.sum())
+    if budget < 0:
+        raise BriefError(
+            f"brief.budget: {brief.budget:,.0f}, of which {brief.budget - budget:,.0f} are spent already; raise it, or "
+            "correct the cost of what is over"
+        )
     channel_of = np.full(len(catalogue.channels), -1)
     for at, name in enumerate(brief.channels):
         channel_of[catalogue.channels.index(name)] = at

@@ -44,8 +44,8 @@ class Result:
     effect: float
     cost: float | None
     """`None`: the catalogue's price."""
-    line: int
-    """Of the file."""
+    where: str
+    """How messages name it: file and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read(path: Path, brief: Brief) -> list[Result]:
     """Results of a file for a brief; those without an effect are not over and are left out.
 
     Raises:
-        DataError: what cannot be read, with line, field, value and remedy; or nothing is over.
+        DataError: what cannot be read, with file, line, field, value and remedy; or nothing is over.
     """
     table = columns.read(path, REQUIRED, OPTIONAL, "result")
     table.refuse("creator_id", table.empty("creator_id"), "is empty; name the creator")
@@ -105,7 +105,7 @@ def read(path: Path, brief: Brief) -> list[Result]:
             str(phases.iloc[at]),
             float(effect_N[at]),
             None if np.isnan(cost_N[at]) else float(cost_N[at]),
-            int(table.line_N[at]),
+            table.where(int(at)),
         )
         for at in over
     ]
@@ -128,13 +128,13 @@ def after(
     for one in results:
         if one.creator_id not in row:
             raise DataError(
-                f"line {one.line}: creator_id: {columns.shown(one.creator_id)} is not in the catalogue; use its ids"
+                f"{one.where}: creator_id: {columns.shown(one.creator_id)} is not in the catalogue; use its ids"
             )
         at = row[one.creator_id]
         channel = catalogue.channels[catalogue.channel_N[at]]
         if channel not in matrix.channels or tier[at] < 0:
             raise DataError(
-                f"line {one.line}: creator_id: {columns.shown(one.creator_id)} is of no channel and tier of the brief; "
+                f"{one.where}: creator_id: {columns.shown(one.creator_id)} is of no channel and tier of the brief; "
                 "use the brief that the plan was made for"
             )
         phase = matrix.phases.index(one.phase)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm import tqdm
 
 from crossmix.config.creators import Briefs, Creators
 from crossmix.creators import brief as briefs
@@ -111,12 +112,15 @@ def draw(
     count = settings.briefs.training if training else settings.briefs.count
     found: list[Drawn] = []
     tried = 0
+    bar = tqdm(total=count, desc="briefs and their bounds", unit="brief", mininterval=2.0)
     for seed in _seeds(count, training):
         tried += 1
         one = _met(catalogue, mean_N, settings, seed, tight=not training)
         if one is not None:
             found.append(one)
+            bar.update()
         if len(found) == count:
+            bar.close()
             return tuple(found), tried - count
     raise DataError(
         f"catalogue: only {len(found)} of {tried} briefs drawn for it can be met by any plan; add creators, or raise "

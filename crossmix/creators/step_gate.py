@@ -7,14 +7,23 @@ judged by posterior means given the judge's. What is served, and judged by rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from crossmix.artifacts import GateTable, TaskFigure, TaskJudged
-from crossmix.artifacts.creators import CalibrationBin, CreatorsJudged, PlayedBrief, PredictorCalibration
+from crossmix.artifacts.creators import (
+    LEFTOVERS,
+    PLAN,
+    TEMPLATE,
+    CalibrationBin,
+    CreatorsJudged,
+    PlayedBrief,
+    PredictorCalibration,
+)
 from crossmix.bundle import manifest
 from crossmix.config import Config, digest
 from crossmix.config.creators import Creators
@@ -23,7 +32,7 @@ from crossmix.creators.calibration import Calibration, HeldOut, calibration_of, 
 from crossmix.creators.catalogue import Catalogue, Floats
 from crossmix.creators.effect import fit
 from crossmix.creators.gates.case import Case, judged
-from crossmix.creators.gates.played import LEFTOVERS, PLAN, TEMPLATE, Played, interval, lead_over, play
+from crossmix.creators.gates.played import interval, lead_over, play
 from crossmix.creators.generated import demo
 from crossmix.creators.sampled import Drawn, draw
 from crossmix.creators.step_ingest import GENERATED
@@ -66,7 +75,7 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
         judged_by=judged_by,
         seed=settings.briefs.seed,
         passed_over=passed_over,
-        briefs=tuple(_brief(one, of) for one, of in zip(played, drawn, strict=True)),
+        briefs=played,
         calibration=None if held is None or calibration is None else _calibration(held, calibration),
     ).save(out)
     figures(case, catalogue).save(out)
@@ -77,27 +86,31 @@ def judge(config: Config, dataset: Path, policy: Path, out: Path) -> GateTable:
 
 def play_all(
     catalogue: Catalogue, planner: Planner, drawn: Sequence[Drawn], known_N: Floats | None
-) -> tuple[tuple[Played, ...], str]:
+) -> tuple[tuple[PlayedBrief, ...], str]:
     """Every brief played, and by which effects it was judged, in words.
 
     Args:
         known_N: true effects; `None`: nobody knows them.
     """
     if known_N is not None:
-        played = tuple(play(catalogue, one, planner.solution, known_N) for one in drawn)
+        played = tuple(play(catalogue, one, planner.solution, known_N) for one in _counted(drawn, "plans"))
         return played, "by the true effects of the generated catalogue"
-    served = [play(catalogue, one, planner.solution, planner.mean_N) for one in drawn]
+    served = [play(catalogue, one, planner.solution, planner.mean_N) for one in _counted(drawn, "plans")]
     try:
         mean_N, judge_N = halves(catalogue, planner)
     except DataError as error:
         return tuple(replace(one, judged={}) for one in served), f"by nobody: {error}"
     apart = []
-    for one in drawn:
+    for one in _counted(drawn, "plans by half of the results"):
         problem = replace(one.problem, effect_N=mean_N[one.problem.row_N])
         apart.append(play(catalogue, replace(one, problem=problem), planner.solution, judge_N))
     both = zip(served, apart, strict=True)
     played = tuple(replace(one, judged=other.judged) for one, other in both)
     return played, "planned by one half of the past results and judged by the other"
+
+
+def _counted(drawn: Sequence[Drawn], label: str) -> Iterator[Drawn]:
+    yield from tqdm(drawn, desc=label, unit="brief", mininterval=2.0)
 
 
 def halves(catalogue: Catalogue, planner: Planner) -> tuple[Floats, Floats]:
@@ -169,26 +182,6 @@ def _held_out(catalogue: Catalogue, settings: Creators) -> HeldOut | None:
         return held_out(catalogue, settings.effects)
     except DataError:
         return None
-
-
-def _brief(one: Played, drawn: Drawn) -> PlayedBrief:
-    matrix = drawn.problem.matrix
-    return PlayedBrief(
-        name=one.name,
-        budget=one.budget,
-        currency=one.currency,
-        channels=matrix.channels,
-        phases=matrix.phases,
-        tiers=matrix.tiers,
-        bound=one.bound,
-        expected=one.expected,
-        judged=one.judged,
-        cost=one.cost,
-        creators=one.creators,
-        broken=one.broken,
-        seconds=one.seconds,
-        spend=one.spend_C,
-    )
 
 
 def _calibration(held: HeldOut, found: Calibration) -> PredictorCalibration:

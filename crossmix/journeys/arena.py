@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm import tqdm
 
 from crossmix.config import Config
 from crossmix.journeys.bundled import JourneyBundle
@@ -152,5 +153,5 @@ def played(
                 )
             )
         )
-        for number, ground in enumerate(found)
+        for number, ground in enumerate(tqdm(found, desc="groups of test users", unit="group", mininterval=2.0))
     )

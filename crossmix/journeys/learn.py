@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from crossmix import files
 from crossmix.journeys.settings import Learning
@@ -61,6 +62,7 @@ def train(
     *,
     work: Path | None = None,
     tell: Callable[[int, float, float], None] | None = None,
+    label: str = "",
 ) -> tuple[nn.Module, Curve]:
     """Build a `Learnable` and train it; the same for the same seed on the same number of threads.
 
@@ -68,6 +70,7 @@ def train(
         work: folder for a checkpoint after every epoch; a training that was killed goes on from it, and ends as if
             nothing had happened.
         tell: called after each epoch with its number and both losses.
+        label: of the progress bar, which counts updates; without one there is no bar.
 
     Returns:
         the module in eval mode with the weights of its best epoch, and how it went.
@@ -90,13 +93,17 @@ def train(
             generator.set_state(state["generator"])
             torch.set_rng_state(state["dropout"])
             learned, validated, best, kept = state["learned"], state["validated"], state["best"], state["kept"]
+        each = steps // settings.epochs
+        bar = tqdm(
+            total=steps, initial=each * len(validated), desc=label, unit="update", mininterval=2.0, disable=not label
+        )
         for epoch in range(settings.epochs):
             order_N = rng.permutation(len(train))
             if epoch < len(validated):
                 continue  # done before the kill; the order was drawn, so that the next is the next
             if epoch and epoch - 1 - best >= settings.patience:
                 break
-            learned.append(_epoch(module.train(), table, train, order_N, settings, optimiser, schedule, generator))
+            learned.append(_epoch(module.train(), table, train, order_N, settings, optimiser, schedule, generator, bar))
             validated.append(_validate(module.eval(), table, validation))
             if validated[epoch] <= validated[best] or not epoch:
                 best, kept = epoch, copy.deepcopy(module.state_dict())
@@ -112,6 +119,7 @@ def train(
                 work.mkdir(parents=True, exist_ok=True)
                 with files.replacing(work / CHECKPOINT) as part_file:
                     torch.save(state, part_file)
+        bar.close()
         module.load_state_dict(kept)
     return module.eval(), Curve(tuple(learned), tuple(validated), best)
 
@@ -125,6 +133,7 @@ def _epoch(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     generator: torch.Generator,
+    bar: tqdm[Any],
 ) -> float:
     """One pass; the mean loss of its updates."""
     total = 0.0
@@ -137,6 +146,7 @@ def _epoch(
         optimiser.step()
         schedule.step()
         total += float(loss.detach())
+        bar.update()
     return total / max(len(batches), 1)
 
 

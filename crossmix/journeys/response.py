@@ -110,6 +110,7 @@ def fit(
     part_U: Ints,
     work: Path | None = None,
     tell: Callable[[int, float, float], None] | None = None,
+    label: str = "",
 ) -> tuple[Response, Curve]:
     """Train on some users, stop and calibrate by others; with how the training of the network on all went.
 
@@ -119,6 +120,7 @@ def fit(
         part_U: of each user; those with a single exposure have no window, and tell what first exposures do.
         work: folder of checkpoints: a training that was killed goes on from its last epoch.
         tell: called after each epoch with its number and both losses.
+        label: of the progress bars, one of the training on all and one of each half; without one there are none.
 
     Raises:
         JourneyError: nothing to learn from, one training user alone, or nobody clicked.
@@ -139,13 +141,14 @@ def fit(
             "in halves, which tell how far another sample would differ; pass more users"
         )
     is_learned_U = part_U == TRAIN
-    whole = _learned(table, scaler, is_learned_U, learn, validate, settings, settings.learning.seed, work, tell)
+    whole = _learned(table, scaler, is_learned_U, learn, validate, settings, settings.learning.seed, work, tell, label)
     logits = []
     for number, half in enumerate(halves):
         folder = None if work is None else work / f"half{number}"
         other = _learned(
             table, scaler, is_learned_U & ((draw_U < 0.5) == (number == 0)), half, validate, settings,
-            settings.learning.seed + 1 + number, folder, None, whole.choices,
+            settings.learning.seed + 1 + number, folder, None, label and f"{label}, half {number + 1} of 2",
+            whole.choices,
         )  # fmt: skip
         logits.append([one.logit(other.phi_NCD) for one in other.heads])
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
@@ -203,6 +206,7 @@ def _learned(
     seed: int,
     work: Path | None,
     tell: Callable[[int, float, float], None] | None,
+    label: str,
     choices: tuple[Choice, Choice] | None = None,
 ) -> _Learned:
     """Own clicks of these users, a network on what lies beyond, heads fitted anew on both and calibrated."""
@@ -217,7 +221,7 @@ def _learned(
     sold = float((clicked_S * converted_S).sum() + 0.5) / float(clicked_S.sum() + 1)
     net, curve = train(
         lambda: Net(table.layout, settings, (0.0, float(np.log(sold / (1 - sold))))),
-        table, learn, validate, replace(settings.learning, seed=seed), work=work, tell=tell,
+        table, learn, validate, replace(settings.learning, seed=seed), work=work, tell=tell, label=label,
     )  # fmt: skip
     assert isinstance(net, Net)
     taken_S1 = offset_R[learn.row_S].astype(float)[:, None]

@@ -36,11 +36,11 @@ def train(config: Config, dataset: Path, out: Path, work: Path) -> JourneysTrain
 
     response, curve = fit(
         ready.table, ready.scaler, ready.learn, ready.validate, settings,
-        part_U=ready.part_U, work=work / "response", tell=told("response"),
+        part_U=ready.part_U, work=work / "response", tell=told("response"), label="response",
     )  # fmt: skip
     mtorl, other = learn(
         lambda: stored.make_mtorl(response.layout, settings), ready.table, ready.learn, ready.validate,
-        settings.learning, work=work / "mtorl", tell=told("MTORL"),
+        settings.learning, work=work / "mtorl", tell=told("MTORL"), label="MTORL",
     )  # fmt: skip
     assert isinstance(mtorl, Mtorl)
     stored.save(response, mtorl, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,12 @@ def count(value: Any) -> str:
     """A whole number, thousands apart."""
     plain = finite(value)
     return DASH if plain is None else _typeset(f"{plain:,.0f}")
+
+
+def prose(sentence: str) -> str:
+    """A sentence that terminals print too, its thousands apart and its minus and percent signs as a page sets them."""
+    apart = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", THIN, sentence)
+    return re.sub(r"(?<=\d) %", f"{THIN}%", re.sub(r"(?<![^\s(\[])-(?=\d)", MINUS, apart))
 
 
 def money(value: Any) -> str:

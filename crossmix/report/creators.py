@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crossmix.artifacts.creators import LEFTOVERS, PLAN, TEMPLATE
 from crossmix.pages.charts import ACCENT, INK, LINE, MUTED, PAPER, WIDTH, Chart
 from crossmix.pages.format import count, number, percent
 from crossmix.pages.scales import Axis, Scale
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from crossmix.artifacts.creators import CreatorsJudged, PlayedBrief
     from crossmix.report.inputs import ReportInputs
 
-PLAN, LEFTOVERS, TEMPLATE = "plan", "template, leftovers spent", "template"
 ROW, AROUND = 24.0, 62.0
 """Height of a line of the chart, and of what stands around all of them."""
 DRAWN = 3
@@ -27,7 +27,7 @@ DRAWN = 3
 
 def shares(judged: CreatorsJudged) -> Markup:
     """Expected effect over the bound: a line per brief, plan and templates on it, the best plan on top."""
-    rows = sorted(judged.briefs, key=lambda one: -one.expected[PLAN] / one.bound)
+    rows = sorted(judged.briefs, key=lambda one: -one.share)
     low = min(min(one.expected.values()) / one.bound for one in rows)
     chart = Chart("share of the bound by brief", WIDTH, AROUND + ROW * max(len(rows), 2))
     panel = chart.panel(
@@ -57,7 +57,7 @@ def table(judged: CreatorsJudged) -> Table:
                 Cell(f"{count(one.budget)} {one.currency}", "num"),
                 Cell(percent(one.cost[PLAN] / one.budget), "num"),
                 Cell(count(one.creators), "num"),
-                Cell(percent(one.expected[PLAN] / one.bound), "num"),
+                Cell(percent(one.share), "num"),
                 NOTHING if lead is None else Cell(percent(lead), "num", ""),
                 broken,
                 Cell(number(one.seconds), "num"),

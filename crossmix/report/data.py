@@ -26,21 +26,25 @@ DATES = 4
 """So many days are named below the chart."""
 
 
-def spend(days: Sequence[DaySpend], platforms: Sequence[str], currency: str) -> Markup:
+def spend(days: Sequence[DaySpend], platforms: Sequence[str]) -> Markup:
     """Stacked spend by platform."""
     last = len(days) - 1
     named = sorted({round(last * part / (DATES - 1)) for part in range(DATES)})
     y_PT = [[float(day.spend.get(name) or 0.0) for day in days] for name in platforms]
     top = max(sum(column) for column in zip(*y_PT, strict=True))
     chart = Chart("spend")
+    across, ticks = Scale(-0.5, 0.5) if last == 0 else Scale(0, last), [(at, _day(days[at].date)) for at in named]
     panel = chart.panel(
-        Axis(
-            Scale(-0.5, 0.5) if last == 0 else Scale(0, last), ticks=[(at, days[at].date) for at in named], grid=False
-        ),
-        Axis(Scale(0, 1.05 * top or 1.0), f"spend, {currency}", compact, grid=False),
+        Axis(across, ticks=ticks, grid=False),
+        Axis(Scale(0, 1.05 * top or 1.0), "spend", compact, grid=False),
     )
     panel.stack(range(last + 1), y_PT)
     return chart.svg()
+
+
+def _day(date: str) -> str:
+    """A tick: of an hour without its year, so that ticks stand apart."""
+    return date[5:].replace("T", " ") if "T" in date else date
 
 
 def traffic(rows: Iterable[PlatformRates], currency: str) -> Table:
@@ -111,7 +115,8 @@ def _body(inputs: ReportInputs) -> Markup:
         currency=inputs.currency,
         facts=_facts(report),
         notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
-        spend=spend(report.by_day, platforms, inputs.currency) if report.by_day and platforms else None,
+        hourly=any("T" in day.date for day in report.by_day),
+        spend=spend(report.by_day, platforms) if report.by_day and platforms else None,
         legend=platform_legend(platforms),
         traffic=traffic(report.by_platform, inputs.currency),
         splits=splits({name: report.splits[name] for name in SPLITS if name in report.splits}),

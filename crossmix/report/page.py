@@ -20,6 +20,7 @@ from crossmix.report.charts import shares
 from crossmix.report.inputs import ReportInputs
 from crossmix.report.policies import forest
 from crossmix.report.section import SECTIONS
+from crossmix.verdicts import FAIL, INSUFFICIENT
 
 SUBJECTS = {
     "split": "budget allocation over media platforms",
@@ -66,20 +67,18 @@ def judged_figures(evaluation: Evaluation) -> dict[str, str]:
 
 
 def _verdict(inputs: ReportInputs) -> dict[str, Any]:
-    """Headline, its colour, and a sentence per failed required gate."""
+    """Headline, its colour, and a sentence per required gate that failed or could not be judged."""
     quality = _quality(inputs)
     if inputs.gates is None:
         return {"kind": "none", "word": "Not judged", "headline": quality, "failures": []}
     if inputs.gates.passed:
         return {"kind": "pass", "word": "Gates passed", "headline": quality, "failures": []}
-    required = [gate for gate in inputs.gates.gates if gate.required]
-    failures = [
-        f"{gate.name}: {number(gate.value)}, threshold {gate.threshold}" + (f" ({gate.detail})" if gate.detail else "")
-        for gate in required
-        if gate.verdict == "fail"
+    reasons = [
+        f"{gate.name}: {number(gate.value) if gate.verdict == FAIL else gate.verdict}, threshold {gate.threshold}"
+        + (f" ({gate.detail})" if gate.detail else "")
+        for gate in inputs.gates.gates
+        if gate.required and gate.verdict in (FAIL, INSUFFICIENT)
     ]
-    # Where none failed, some could not be judged.
-    reasons = failures or [gate.name for gate in required if gate.verdict not in {"pass", "not applicable"}]
     word = f"{len(reasons)} required gate{'s' if len(reasons) > 1 else ''} did not pass"
     return {"kind": "fail", "word": word, "headline": f"{quality} Nothing was registered.", "failures": reasons}
 

@@ -204,6 +204,8 @@ def _confirm(done: str, before: int | None, target: Any, server: str, token: str
                 turn = "" if starting == target.number else f", version {target.number} comes after it"
                 troubles.append(f"version {starting} is still starting{turn}; the same command again asks anew")
             why = "; ".join(filter(None, troubles)) or "it follows another registry"
-            undo = "" if before in (None, target.number) else f"; crossmix promote OUT {before} puts it back"
+            undo = (
+                "" if before in (None, target.number) else f"; crossmix promote OUT {before} --reason ... puts it back"
+            )
             raise ConfigError(f"{done}, but --server {server} serves version {told['version']} on ({why}){undo}")
         time.sleep(0.2)

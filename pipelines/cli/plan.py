@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +64,8 @@ def plan(
                 "--brief: name a YAML file with a brief; `crossmix plan --example FOLDER` writes a first one"
             )
         page = html or (brief.with_suffix(".html") if out is None else out / "plan.html")
-        for name, file in (("--html", page), ("--csv", csv_)):
+        named = (("--html", page if html is not None or out is None else None), ("--csv", csv_))
+        for name, file in named:  # of OUT itself whoever reads the run says that it is not there
             if file is not None and not file.absolute().parent.is_dir():
                 raise ConfigError(f"{name} {file}: its folder does not exist; make it or name another file")
         answer = ask(out, catalogue, brief, replan, seconds)
@@ -102,8 +105,14 @@ def begin(folder: Path) -> str:
     return (
         f"{brief}: a brief, change it\n{catalogue}: a generated catalogue, put yours in its place\n"
         f"{question}: the brief as a server is asked it\n"
-        f"next: crossmix plan --catalogue {catalogue} --brief {brief}"
+        f"next: {program()} plan --catalogue {catalogue} --brief {brief}"
     )
+
+
+def program() -> str:
+    """How a shell starts this program again: by its name where it is on the path, else as it was called."""
+    called = sys.argv[0]
+    return called if Path(called).name == "crossmix" and shutil.which("crossmix") is None else "crossmix"
 
 
 def ask(
@@ -232,21 +241,21 @@ def table(found: Plan) -> str:
 def lines(answer: Answer) -> list[str]:
     """The answer for a terminal."""
     from crossmix.creators import prior, words
-    from crossmix.creators.page import told
 
     found = answer.plan
     results = 0 if answer.after is None else len(answer.after.before.used)
     of = "in interactions, assumed" if answer.assumed else "in the unit of past results"
+    effect, low, high = (words.effect(found, value) for value in (found.effect, found.low, found.high))
     head = [
         *([prior.told(results)] if answer.assumed else []),
         f"{found.brief}: {len(found.choices)} creators for {found.cost:,.0f} of {found.budget:,.0f} {found.currency}"
         + ("; GENERATED DATA" if answer.generated else ""),
-        f"expected effect {found.effect:,.0f} [{found.low:,.0f}, {found.high:,.0f}], 80 % interval; {of}",
+        f"expected effect {effect} [{low}, {high}], 80 % interval; {of}",
         answer.source.told,
         *([answer.source.old] if answer.source.old else []),
     ]
     if answer.after is not None:
-        head.append(told(answer.after, found))
+        head.append(words.done(answer.after, found))
     return [
         *head,
         "",
@@ -266,33 +275,36 @@ def lines(answer: Answer) -> list[str]:
 
 def drawn(found: Plan) -> list[str]:
     """The matrix: creators, cost and effect of each cell, and sums."""
+    from crossmix.creators import words
+
+    def told(cells: Sequence[Cell]) -> str:
+        cost = sum(cell.cost for cell in cells)
+        if cost <= 0:
+            return "."
+        creators = sum(cell.creators for cell in cells)
+        if not creators:
+            return f"done, {cost:,.0f}"
+        return f"{creators}, {cost:,.0f} -> {words.effect(found, sum(cell.effect for cell in cells))}"
+
     phases = list(dict.fromkeys(cell.phase for cell in found.cells))
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in found.cells:
         rows.setdefault((cell.channel, cell.tier), {})[cell.phase] = cell
     grid = [["channel", "tier", *phases, "in all"]]
     grid += [
-        [channel, tier, *(_told([cells[phase]]) for phase in phases), _told(list(cells.values()))]
+        [channel, tier, *(told([cells[phase]]) for phase in phases), told(list(cells.values()))]
         for (channel, tier), cells in rows.items()
     ]
-    sums = [_told([cell for cell in found.cells if cell.phase == phase]) for phase in phases]
-    grid.append(["in all", "", *sums, _told(list(found.cells))])
+    sums = [told([cell for cell in found.cells if cell.phase == phase]) for phase in phases]
+    grid.append(["in all", "", *sums, told(list(found.cells))])
     caption = "of each cell: creators, cost -> effect that it adds; done: spent in a phase that is over"
     return [*_aligned(grid, left=2), caption]
 
 
-def _told(cells: Sequence[Cell]) -> str:
-    cost = sum(cell.cost for cell in cells)
-    if cost <= 0:
-        return "."
-    creators = sum(cell.creators for cell in cells)
-    if not creators:
-        return f"done, {cost:,.0f}"
-    return f"{creators}, {cost:,.0f} -> {sum(cell.effect for cell in cells):,.0f}"
-
-
 def listed(found: Plan) -> list[str]:
     """Who is bought, by cell."""
+    from crossmix.creators import words
+
     rows: list[list[str]] = [["creator", "channel", "phase", "tier", "cost", "effect", "80 % interval"]]
     rows += [
         [
@@ -301,8 +313,8 @@ def listed(found: Plan) -> list[str]:
             one.phase,
             one.tier,
             f"{one.cost:,.0f}",
-            f"{one.effect:,.0f}",
-            f"{one.low:,.0f} to {one.high:,.0f}",
+            words.effect(found, one.effect),
+            f"{words.effect(found, one.low)} to {words.effect(found, one.high)}",
         ]
         for one in found.choices
     ]

@@ -66,7 +66,7 @@ def _old(out: Path, steps: dict[str, Path], planner: BundledPlanner, own: Regist
     remedy = (
         f"no gate let what was learned from it pass, see {out / 'report.html'}"
         if own is None
-        else f"`crossmix promote {out} {own.version}` and `crossmix run` again make it the one that plans"
+        else f"`crossmix promote {out} {own.version} --reason ...` and `crossmix run` again make it the one that plans"
     )
     return (
         f"old catalogue: this bundle plans with {len(planner.catalogue):,} creators of a run before; the last run in "

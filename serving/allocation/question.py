@@ -11,7 +11,7 @@ Shapes: B batch, S state of the bundle's layout (640 of the budget split's).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from crossmix.allocate import LimitChange
 from crossmix.state import Layout
+from serving.fields import shown
 
 Array = NDArray[Any]
 MOST_QUESTIONS = 512
@@ -81,27 +82,40 @@ def of_instances(payload: Any, layout: Layout, also: Sequence[str] = ()) -> list
     Raises:
         QuestionError: naming the instance and the field.
     """
-    instances = payload.get("instances") if isinstance(payload, Mapping) else None
-    if not isinstance(instances, list) or not instances:
-        raise QuestionError('instances: missing or empty; send {"instances": [{"campaign_id": ...}]}')
-    _check_number("instances", len(instances))
-    return [_of_instance(instance, layout, f"instances[{row}]", also) for row, instance in enumerate(instances)]
+    asked = instances(payload, '{"campaign_id": ...}')
+    return [_of_instance(one, layout, f"instances[{row}]", also) for row, one in enumerate(asked)]
 
 
-def _of_instance(raw: Any, layout: Layout, where: str, also: Sequence[str]) -> Question:
-    if not isinstance(raw, Mapping):
-        raise QuestionError(f"{where}: {_shown(raw)}; send an object with campaign_id")
-    for name in raw:
-        if name not in FIELDS and name not in also:
-            raise QuestionError(f"{where}.{name}: unknown field; use {', '.join((*FIELDS, *also))}")
+def instances(payload: Any, example: str, most: int = MOST_QUESTIONS) -> list[Mapping[str, Any]]:
+    """Objects of a V1 body.
+
+    Args:
+        example: an instance, for the message.
+        most: instances of a request.
+
+    Raises:
+        QuestionError: there are none or too many, or one is no object.
+    """
+    asked = payload.get("instances") if isinstance(payload, Mapping) else None
+    if not isinstance(asked, list) or not asked:
+        raise QuestionError(f'instances: missing or empty; send {{"instances": [{example}]}}')
+    _check_number("instances", len(asked), most)
+    for row, one in enumerate(asked):
+        if not isinstance(one, Mapping):
+            raise QuestionError(f"instances[{row}]: {shown(one)}; send an object, as {example}")
+    return asked
+
+
+def _of_instance(raw: Mapping[str, Any], layout: Layout, where: str, also: Sequence[str]) -> Question:
+    known_fields(raw, (*FIELDS, *also), where)
     campaign = raw.get("campaign_id")
     if not isinstance(campaign, str) or not campaign:
-        raise QuestionError(f"{where}.campaign_id: {_shown(campaign)}; name a campaign")
+        raise QuestionError(f"{where}.campaign_id: {shown(campaign)}; name a campaign")
     arm, cycle, budget, explore = (raw.get(name) for name in ("arm", "cycle", "budget", "explore"))
     if arm is not None and not isinstance(arm, str):
-        raise QuestionError(f"{where}.arm: {_shown(arm)}; use policy, control or canary")
+        raise QuestionError(f"{where}.arm: {shown(arm)}; use policy, control or canary")
     if explore is not None and not isinstance(explore, bool):
-        raise QuestionError(f"{where}.explore: {_shown(explore)}; use true or false")
+        raise QuestionError(f"{where}.explore: {shown(explore)}; use true or false")
     state_S, statistics = _state(raw.get("state"), layout, where)
     limits = raw.get("limits")
     return Question(
@@ -193,16 +207,16 @@ _DATATYPE = {
 }
 
 
-def _check_number(name: str, rows: int) -> None:
-    if not 1 <= rows <= MOST_QUESTIONS:
-        raise QuestionError(f"{name}: {rows:,} questions; send 1 to {MOST_QUESTIONS:,} a request")
+def _check_number(name: str, rows: int, most: int = MOST_QUESTIONS) -> None:
+    if not 1 <= rows <= most:
+        raise QuestionError(f"{name}: {rows:,} questions; send 1 to {most:,} a request")
 
 
 def _cycle(raw: Any, where: str) -> int | None:
     if raw is None:
         return None
     if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MOST_CYCLE:
-        raise QuestionError(f"{where}.cycle: {_shown(raw)}; give a whole number from 0, or leave it out for now's")
+        raise QuestionError(f"{where}.cycle: {shown(raw)}; give a whole number from 0, or leave it out for now's")
     return raw
 
 
@@ -210,20 +224,18 @@ def _budget(raw: Any, where: str) -> float | None:
     if raw is None:
         return None
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not (math.isfinite(raw) and 0 < raw <= 1e15):
-        raise QuestionError(f"{where}.budget: {_shown(raw)}; give an amount above 0, or leave it out for the plan's")
+        raise QuestionError(f"{where}.budget: {shown(raw)}; give an amount above 0, or leave it out for the plan's")
     return float(raw)
 
 
 def _limits(raw: Any, where: str) -> LimitChange:
     if not isinstance(raw, Mapping):
-        raise QuestionError(f'{where}.limits: {_shown(raw)}; send {{"search": {{"min": 0.1, "max": 0.4}}}}')
+        raise QuestionError(f'{where}.limits: {shown(raw)}; send {{"search": {{"min": 0.1, "max": 0.4}}}}')
     bounds: dict[str, dict[str, float]] = {"min": {}, "max": {}, "step": {}}
     freeze: dict[bool, set[str]] = {True: set(), False: set()}
     for platform, change in raw.items():
         if not isinstance(change, Mapping):
-            raise QuestionError(
-                f"{where}.limits.{platform}: {_shown(change)}; send an object of min, max, step, freeze"
-            )
+            raise QuestionError(f"{where}.limits.{platform}: {shown(change)}; send an object of min, max, step, freeze")
         for name, value in change.items():
             if name == "freeze" and isinstance(value, bool):
                 freeze[value].add(platform)
@@ -232,7 +244,7 @@ def _limits(raw: Any, where: str) -> LimitChange:
             else:
                 known = "a share from 0 to 1" if name in bounds else "true or false" if name == "freeze" else None
                 remedy = f"give {known}" if known else "use min, max, step, freeze"
-                raise QuestionError(f"{where}.limits.{platform}.{name}: {_shown(value)}; {remedy}")
+                raise QuestionError(f"{where}.limits.{platform}.{name}: {shown(value)}; {remedy}")
     return LimitChange(bounds["min"], bounds["max"], bounds["step"], frozenset(freeze[True]), frozenset(freeze[False]))
 
 
@@ -244,14 +256,14 @@ def _state(raw: Any, layout: Layout, where: str) -> tuple[Array | None, Mapping[
             if name not in layout.fields:
                 raise QuestionError(f"{where}.state.{name}: no statistic of the layout; see state_layout.json")
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise QuestionError(f"{where}.state.{name}: {_shown(value)}; give a finite number")
+                raise QuestionError(f"{where}.state.{name}: {shown(value)}; give a finite number")
         return None, {name: float(value) for name, value in raw.items()}
     if not isinstance(raw, list) or len(raw) != layout.size:
-        length = f"{len(raw)} numbers" if isinstance(raw, list) else _shown(raw)
+        length = f"{len(raw)} numbers" if isinstance(raw, list) else shown(raw)
         raise QuestionError(f"{where}.state: {length}; send {layout.size} numbers, or an object of statistics by name")
     if not _NUMBERS.issuperset(map(type, raw)):
         column = next(index for index, value in enumerate(raw) if type(value) not in _NUMBERS)
-        raise QuestionError(f"{where}.state[{column}]: {_shown(raw[column])}; send {layout.size} numbers")
+        raise QuestionError(f"{where}.state[{column}]: {shown(raw[column])}; send {layout.size} numbers")
     try:
         values = np.array(raw, np.float64)
     except OverflowError:
@@ -284,5 +296,23 @@ def text(cell: Any, name: str) -> str:
         raise QuestionError(f"inputs.{name}: not UTF-8; send text") from None
 
 
-def _shown(value: Any) -> str:
-    return "missing" if value is None else repr(value)[:80]
+def known_fields(
+    instance: Mapping[str, Any], names: Sequence[str], where: str, why: Callable[[str], str | None] = lambda name: None
+) -> None:
+    """Raise `QuestionError` for a field that is none of these.
+
+    Args:
+        why: what is said of some in place of "unknown field".
+    """
+    for name in instance:
+        if name not in names:
+            said = why(str(name)) or "unknown field"
+            raise QuestionError(f"{where}.{str(name)[:80]}: {said}; use {', '.join(names)}")
+
+
+def amount(raw: Any, where: str, remedy: str, most: float) -> float:
+    """A number from 0 to `most`; raises `QuestionError`."""
+    # An integer may be larger than any float: it is compared before it becomes one. NaN compares false.
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= most:
+        raise QuestionError(f"{where}: {shown(raw)}; {remedy}")
+    return float(raw)

@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from serving.allocation.question import QuestionError
-
 Predictions = list[dict[str, Any]]
-V1_ALONE = "inputs: this model answers V1 alone; POST /v1/models/{its name}:predict"
 
 
 class BusyError(RuntimeError):
@@ -58,19 +55,22 @@ class Answering(ABC):
         """
 
     def of_tensors(self, inputs: Mapping[str, Any]) -> Sequence[Any]:
-        """Questions of a V2 request's inputs, by name; raises `QuestionError`."""
-        raise QuestionError(V1_ALONE)
+        """Questions of a V2 request's inputs, by name; raises `QuestionError`.
+
+        Not asked where `output_types` are none.
+        """
+        raise NotImplementedError("V1 alone is answered")
 
     def outputs(self, predictions: Predictions) -> list[Any]:
-        """KServe's `InferOutput`s of a V2 answer; raises `QuestionError` where V2 has none."""
-        raise QuestionError(V1_ALONE)
+        """KServe's `InferOutput`s of a V2 answer; not asked where `output_types` are none."""
+        raise NotImplementedError("V1 alone is answered")
 
     def input_types(self) -> list[dict[str, Any]]:
         """Inputs of V2, for the model's metadata."""
         return []
 
     def output_types(self) -> list[dict[str, Any]]:
-        """Outputs of V2, for the model's metadata."""
+        """Outputs of V2, for the model's metadata; none: the kind answers V1 alone."""
         return []
 
     def warm(self) -> None:
@@ -78,28 +78,3 @@ class Answering(ABC):
 
     def close(self) -> None:
         """Give back what it holds; nobody asks any more."""
-
-
-def instances(payload: Any, example: str, most: int) -> list[Mapping[str, Any]]:
-    """Objects of a V1 body; raises `QuestionError`.
-
-    Args:
-        example: an instance, for the message.
-        most: instances of a request.
-    """
-    found = payload.get("instances") if isinstance(payload, Mapping) else None
-    if not isinstance(found, list) or not found:
-        raise QuestionError(f'instances: missing or empty; send {{"instances": [{example}]}}')
-    if len(found) > most:
-        raise QuestionError(f"instances: {len(found):,} questions; send 1 to {most:,} a request")
-    for row, one in enumerate(found):
-        if not isinstance(one, Mapping):
-            raise QuestionError(f"instances[{row}]: {repr(one)[:80]}; send an object, as {example}")
-    return found
-
-
-def known_fields(instance: Mapping[str, Any], names: Sequence[str], where: str) -> None:
-    """Raise `QuestionError` for a field that is none of these."""
-    for name in instance:
-        if name not in names:
-            raise QuestionError(f"{where}.{str(name)[:80]}: unknown field; use {', '.join(names)}")

@@ -20,8 +20,9 @@ from crossmix.creators.brief import Brief, BriefError
 from crossmix.creators.solve import NoPlanError, PlanError
 from crossmix.creators.worker import Worker
 from crossmix.schema import DataError
-from serving.allocation.question import QuestionError
-from serving.kinds.answering import Answering, BusyError, Predictions, instances, known_fields
+from serving.allocation.question import QuestionError, instances, known_fields
+from serving.fields import shown
+from serving.kinds.answering import Answering, BusyError, Predictions
 
 if TYPE_CHECKING:
     from crossmix.creators.plan import Plan
@@ -104,8 +105,7 @@ def _asked(instance: Mapping[str, Any], where: str) -> Asked:
     known_fields(instance, ("brief",), where)
     brief = instance.get("brief")
     if not isinstance(brief, Mapping):
-        missing = "missing" if brief is None else repr(brief)[:80]
-        raise QuestionError(f"{where}.brief: {missing}; send a brief, as brief.yaml of `crossmix plan --example`")
+        raise QuestionError(f"{where}.brief: {shown(brief)}; send a brief, as brief.yaml of `crossmix plan --example`")
     try:
         return Asked(briefs.of(brief), where)
     except BriefError as error:

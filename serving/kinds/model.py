@@ -41,7 +41,7 @@ class KindModel(Served):
         with self.champion.using() as held:
             answering = held.answering
             try:
-                questions = _read(payload, answering)
+                questions = _read(payload, answering, self.name)
                 answering.admit(questions)
                 try:
                     loop = asyncio.get_running_loop()
@@ -62,10 +62,10 @@ class KindModel(Served):
             return held.answering.output_types()
 
 
-def _read(payload: Any, answering: Answering) -> Any:
+def _read(payload: Any, answering: Answering, name: str) -> Any:
     if isinstance(payload, InferRequest):
         outputs = [str(row["name"]) for row in answering.output_types()]
         if not outputs:
-            return answering.of_tensors({})
+            raise QuestionError(f"inputs: model {name} answers V1 alone; POST /v1/models/{name}:predict")
         return answering.of_tensors(tensors(payload, outputs))
     return answering.questions(plain(payload))

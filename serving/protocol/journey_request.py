@@ -9,13 +9,13 @@ is `journey_terms`'.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from crossmix.journeys import later
-from serving.allocation.question import MOST_QUESTIONS, QuestionError
+from serving.allocation.question import QuestionError, amount, instances, known_fields
+from serving.fields import shown
 from serving.protocol import journey_terms
 from serving.protocol.journey_terms import Terms
 
@@ -117,19 +117,13 @@ def of_instances(payload: Any, channels: Sequence[str]) -> list[JourneyQuestion]
     Raises:
         QuestionError: naming instance, field, value and remedy.
     """
-    instances = payload.get("instances") if isinstance(payload, Mapping) else None
-    if not isinstance(instances, list) or not instances:
-        raise QuestionError('instances: missing or empty; send {"instances": [{"campaign_id": ..., "user_id": ...}]}')
-    if len(instances) > MOST_QUESTIONS:
-        raise QuestionError(f"instances: {len(instances):,} questions; send 1 to {MOST_QUESTIONS:,} a request")
+    asked = instances(payload, '{"campaign_id": ..., "user_id": ...}')
     place = {name: at for at, name in enumerate(channels)}
-    return [_of_instance(one, place, f"instances[{row}]") for row, one in enumerate(instances)]
+    return [_of_instance(one, place, f"instances[{row}]") for row, one in enumerate(asked)]
 
 
-def _of_instance(raw: Any, place: Mapping[str, int], where: str) -> JourneyQuestion:
-    if not isinstance(raw, Mapping):
-        raise QuestionError(f"{where}: {_shown(raw)}; send an object with campaign_id, and user_id or journey")
-    _known(raw, FIELDS, where)
+def _of_instance(raw: Mapping[str, Any], place: Mapping[str, int], where: str) -> JourneyQuestion:
+    known_fields(raw, FIELDS, where, later.told)
     campaign = _name(raw.get("campaign_id"), f"{where}.campaign_id", "name a campaign")
     user, journey = raw.get("user_id"), raw.get("journey")
     if user is not None:
@@ -150,7 +144,7 @@ def _of_instance(raw: Any, place: Mapping[str, int], where: str) -> JourneyQuest
 
 def _journey(raw: Any, place: Mapping[str, int], where: str) -> tuple[Step, ...]:
     if not isinstance(raw, list):
-        raise QuestionError(f"{where}: {_shown(raw)}; send an array of exposures, the earliest first")
+        raise QuestionError(f"{where}: {shown(raw)}; send an array of exposures, the earliest first")
     if len(raw) > MOST_STEPS:
         raise QuestionError(f"{where}: {len(raw):,} exposures; send the latest {MOST_STEPS:,} at most")
     steps: list[Step] = []
@@ -167,20 +161,20 @@ def _journey(raw: Any, place: Mapping[str, int], where: str) -> tuple[Step, ...]
 
 def _step(raw: Any, place: Mapping[str, int], where: str) -> Step:
     if not isinstance(raw, Mapping):
-        raise QuestionError(f"{where}: {_shown(raw)}; send an object of {', '.join(STEP)}")
-    _known(raw, (*STEP, CONVERTED), where)
+        raise QuestionError(f"{where}: {shown(raw)}; send an object of {', '.join(STEP)}")
+    known_fields(raw, (*STEP, CONVERTED), where, later.told)
     clicked = raw.get("clicked")
     if not isinstance(clicked, bool):
-        raise QuestionError(f"{where}.clicked: {_shown(clicked)}; use true or false")
+        raise QuestionError(f"{where}.clicked: {shown(clicked)}; use true or false")
     step = Step(
         _channel(raw.get("channel"), place, f"{where}.channel"),
         clicked,
-        _amount(raw.get("cost"), f"{where}.cost", "give what the exposure cost, 0 or above"),
-        _amount(raw.get("seconds_ago"), f"{where}.seconds_ago", "give how long ago it was, seconds, 0 or above"),
+        amount(raw.get("cost"), f"{where}.cost", "give what the exposure cost, 0 or above", MOST),
+        amount(raw.get("seconds_ago"), f"{where}.seconds_ago", "give how long ago it was, seconds, 0 or above", MOST),
     )
     if raw.get(CONVERTED) is None:
         return step
-    ago = _amount(raw[CONVERTED], f"{where}.{CONVERTED}", "give when the conversion became known, seconds ago")
+    ago = amount(raw[CONVERTED], f"{where}.{CONVERTED}", "give when the conversion became known, seconds ago", MOST)
     if ago > step.seconds_ago:
         raise QuestionError(
             f"{where}.{CONVERTED}: {ago:g} before an exposure {step.seconds_ago:g} s ago; a conversion follows it"
@@ -192,41 +186,21 @@ def _costs(raw: Any, place: Mapping[str, int], where: str) -> dict[str, float]:
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
-        raise QuestionError(f'{where}: {_shown(raw)}; send an object by channel, as {{"search": 0.4}}')
+        raise QuestionError(f'{where}: {shown(raw)}; send an object by channel, as {{"search": 0.4}}')
     for name in raw:
         _channel(name, place, where)
-    return {name: _amount(value, f"{where}.{name}", "give a cost of 0 or above") for name, value in raw.items()}
+    return {name: amount(value, f"{where}.{name}", "give a cost of 0 or above", MOST) for name, value in raw.items()}
 
 
 def _channel(raw: Any, place: Mapping[str, int], where: str) -> int:
     if not isinstance(raw, str) or raw not in place:
-        raise QuestionError(f"{where}: {_shown(raw)} is no channel of this model; use {', '.join(place)}")
+        raise QuestionError(f"{where}: {shown(raw)} is no channel of this model; use {', '.join(place)}")
     return place[raw]
 
 
-def _amount(raw: Any, where: str, remedy: str) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
-    # An integer may be larger than any float: it is compared before it becomes one. NaN compares false.
-    if not 0 <= raw <= MOST or not math.isfinite(raw):
-        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
-    return float(raw)
-
-
 def _name(raw: Any, where: str, remedy: str) -> str:
-    if not isinstance(raw, str) or not 0 < len(raw) <= MOST_NAME:
-        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
+    if not isinstance(raw, str) or not raw:
+        raise QuestionError(f"{where}: {shown(raw)}; {remedy}")
+    if len(raw) > MOST_NAME:
+        raise QuestionError(f"{where}: {len(raw):,} characters; send at most {MOST_NAME}")
     return raw
-
-
-def _known(raw: Mapping[str, Any], names: Sequence[str], where: str) -> None:
-    for name in raw:
-        if name not in names:
-            why = later.told(str(name)) or "unknown field"
-            raise QuestionError(f"{where}.{str(name)[:80]}: {why}; use {', '.join(names)}")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MOST:
-        return "a number of many digits"  # which Python may refuse to write
-    return "missing" if value is None else repr(value)[:80]

@@ -7,12 +7,12 @@ by one instance they hold for all of its campaign; two that say different things
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from serving.allocation.question import QuestionError
+from serving.allocation.question import QuestionError, amount
+from serving.fields import shown
 
 FIELDS = ("budget_left", "lambda", "top")
 MOST = 1e15
@@ -70,14 +70,18 @@ def of_instance(raw: Mapping[str, Any], where: str) -> Terms:
     budget, shadow, top = (raw.get(name) for name in FIELDS)
     if budget is not None and shadow is not None:
         raise QuestionError(
-            f"{where}.lambda: {_shown(shadow)} beside budget_left {_shown(budget)}; send one of them: a budget finds "
+            f"{where}.lambda: {shown(shadow)} beside budget_left {shown(budget)}; send one of them: a budget finds "
             "its own lambda"
         )
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or not 0 <= top <= MOST_TOP):
-        raise QuestionError(f"{where}.top: {_shown(top)}; give how many to allocate to at most, a whole number from 0")
+        raise QuestionError(f"{where}.top: {shown(top)}; give how many to allocate to at most, a whole number from 0")
+
+    def said(name: str, remedy: str) -> float | None:
+        return None if raw.get(name) is None else amount(raw[name], f"{where}.{name}", remedy, MOST)
+
     return Terms(
-        _number(budget, f"{where}.budget_left", "give what these instances may cost together, currency, 0 or above"),
-        _number(shadow, f"{where}.lambda", "give a shadow price, value per cost, 0 or above"),
+        said("budget_left", "give what these instances may cost together, currency, 0 or above"),
+        said("lambda", "give a shadow price, value per cost, 0 or above"),
         top,
     )
 
@@ -110,18 +114,3 @@ def by_campaign(questions: Sequence[Asking]) -> dict[str, Terms]:
         campaign: Terms(*(known[name][0] if name in known else None for name in FIELDS))
         for campaign, known in said.items()
     }
-
-
-def _number(raw: Any, where: str, remedy: str) -> float | None:
-    if raw is None:
-        return None
-    # An integer may be larger than any float: it is compared before it becomes one. NaN compares false.
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= MOST or not math.isfinite(raw):
-        raise QuestionError(f"{where}: {_shown(raw)}; {remedy}")
-    return float(raw)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MOST:
-        return "a number of many digits"  # which Python may refuse to write
-    return repr(value)[:80]

@@ -125,7 +125,7 @@ def plain(payload: Any) -> Any:
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        raise QuestionError(f'body: not JSON ({error}); send {{"instances": [{{"campaign_id": ...}}]}}') from None
+        raise QuestionError(f'body: not JSON ({error}); send {{"instances": [{{...}}]}}, UTF-8') from None
 
 
 def tensors(request: InferRequest, known: Sequence[str] | None = None) -> dict[str, Any]:

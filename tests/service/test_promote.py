@@ -192,7 +192,7 @@ def test_a_server_that_refuses_after_the_move_is_told_with_the_way_back(
         "error: champion is version 2 now (was 1), but --server http://there:1 serves version 1 on (bundle: version 2"
         in printed
     )
-    assert printed.endswith("crossmix promote OUT 1 puts it back")
+    assert printed.endswith("crossmix promote OUT 1 --reason ... puts it back")
     status, printed = command("rollback", str(run.out), "--of", "2")
     assert (status, aliases(run)) == (0, (1, 2)), "a version that the server refuses can be taken out"
     assert "champion is version 1 now (was 2)" in printed

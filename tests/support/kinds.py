@@ -12,7 +12,8 @@ from typing import Any
 from crossmix.bundle import BundleError
 from crossmix.clock import Clock, wall
 from crossmix.registry.mlflow_door import RegistryError
-from serving.kinds.answering import Answering, Predictions, instances
+from serving.allocation.question import instances
+from serving.kinds.answering import Answering, Predictions
 from serving.kinds.known import Known
 
 

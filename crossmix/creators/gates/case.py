@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crossmix.artifacts.creators import PlayedBrief
 from crossmix.config.creators import Creators
 from crossmix.creators.calibration import Calibration
-from crossmix.creators.gates.played import Played
 from crossmix.registered import Registered
 from crossmix.verdicts import Criterion, Gate, is_required
 
@@ -22,7 +22,7 @@ class Case:
     """Everything that is judged."""
 
     settings: Creators
-    played: tuple[Played, ...]
+    played: tuple[PlayedBrief, ...]
     """Every brief with its plan."""
     calibration: Calibration | None
     """`None`: there are too few past results to hold some out."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from crossmix.artifacts.creators import LEFTOVERS
 from crossmix.creators.gates.case import CRITERIA, Case, Rows
-from crossmix.creators.gates.played import LEFTOVERS, lead_over
+from crossmix.creators.gates.played import lead_over
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from crossmix.artifacts.creators import LEFTOVERS, PLAN, TEMPLATE, PlayedBrief
 from crossmix.creators.brief import BriefError
 from crossmix.creators.catalogue import Catalogue, Floats, Ints
 from crossmix.creators.matrix import check
@@ -19,41 +20,10 @@ from crossmix.creators.reference import finished, template
 from crossmix.creators.sampled import Drawn
 from crossmix.creators.solve import PlanError, Solution
 
-PLAN, LEFTOVERS, TEMPLATE = "plan", "template, leftovers spent", "template"
 NO_PLAN = "no plan"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
-    """One brief."""
-
-    name: str
-    budget: float
-    currency: str
-    phases: tuple[str, ...]
-    bound: float
-    """No plan's expected effect lies above."""
-    expected: dict[str, float]
-    """Planner to the expected effect of its plan."""
-    judged: dict[str, float]
-    """Planner to the effect of its plan, by effects that it has not seen; empty where there are none."""
-    cost: dict[str, float]
-    creators: int
-    """That the plan buys."""
-    broken: tuple[str, ...]
-    """Rules that the plan breaks."""
-    seconds: float
-    """Processor time of the plan."""
-    spend_C: tuple[float, ...]
-    """Of the plan by cell: channel, then phase, then tier."""
-
-    @property
-    def share(self) -> float:
-        """Expected effect of the plan over the bound."""
-        return self.expected[PLAN] / self.bound
-
-
-def play(catalogue: Catalogue, drawn: Drawn, solution: Callable[[Problem], Solution], true_N: Floats) -> Played:
+def play(catalogue: Catalogue, drawn: Drawn, solution: Callable[[Problem], Solution], true_N: Floats) -> PlayedBrief:
     """Play one brief.
 
     Args:
@@ -71,11 +41,13 @@ def play(catalogue: Catalogue, drawn: Drawn, solution: Callable[[Problem], Solut
     simple_N = template(problem)
     plans = {PLAN: cell_N, LEFTOVERS: finished(problem, simple_N), TEMPLATE: simple_N}
     truth = replace(problem, audience_C=problem.audience_C * drawn.audience_factor_C)
-    return Played(
+    return PlayedBrief(
         name=problem.brief.name,
         budget=problem.brief.budget,
         currency=problem.brief.currency,
+        channels=problem.matrix.channels,
         phases=problem.matrix.phases,
+        tiers=problem.matrix.tiers,
         bound=drawn.bound,
         expected={name: problem.value(one) for name, one in plans.items()},
         judged={name: truth.value(one, true_N[problem.row_N]) for name, one in plans.items()},
@@ -83,7 +55,7 @@ def play(catalogue: Catalogue, drawn: Drawn, solution: Callable[[Problem], Solut
         creators=int((cell_N >= 0).sum()),
         broken=tuple(broken or _broken(catalogue, problem, cell_N)),
         seconds=seconds,
-        spend_C=tuple(problem.spend_C(cell_N).tolist()),
+        spend=tuple(problem.spend_C(cell_N).tolist()),
     )
 
 
@@ -107,7 +79,7 @@ MOST_LEAD = 10.0
 """A template that rules leave with next to nothing says nothing of how much better a plan is."""
 
 
-def lead_over(played: Sequence[Played], other: str, bootstrap: int) -> tuple[float, float, float]:
+def lead_over(played: Sequence[PlayedBrief], other: str, bootstrap: int) -> tuple[float, float, float]:
     """Mean ratio of the plan's judged effect over another's, with its interval; a ratio counts `MOST_LEAD` at most."""
     ratios = [one.judged[PLAN] / max(one.judged[other], one.judged[PLAN] / MOST_LEAD, 1e-12) for one in played]
     return interval(ratios, bootstrap)

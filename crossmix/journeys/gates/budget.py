@@ -38,11 +38,11 @@ def budget(case: Case) -> Rows:
         sum(getattr(one, of) for one in case.paced.values()) for of in ("spend", "budget", "asked", "expected")
     )
     share = spend / whole if whole > 0 else 0.0
-    detail = (
-        f"of all budgets of {len(case.paced)} campaigns and {len(case.blocks)} groups of test users, settled as served"
-    )
+    campaigns = "1 campaign" if len(case.paced) == 1 else f"{len(case.paced)} campaigns"
+    groups = f" and {len(case.blocks)} groups of test users" if case.blocks else ""
+    detail = f"of all budgets of {campaigns}{groups}, settled as served"
     if expected > 0:
-        detail += f"; their prices were {asked / expected:.1%} of the expected"
+        detail += f"; their prices were {100 * asked / expected:.1f} % of the expected"
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         yield case.gate("journey.budget", share, within, FAIL, f"{'; '.join(wrong[:3])}{more}; {detail}")

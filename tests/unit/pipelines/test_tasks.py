@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,15 @@ def test_the_terminal_tells_figures_gates_and_what_did_not_pass(ran: Ran, tmp_pa
     assert f"share of bound  {share.mean:.3f} [{low:.3f}, {high:.3f}]  expected effect over the dual bound" in text
     assert "nothing was registered: a required gate did not pass" in text
     assert "crossmix allocate" not in text
+
+
+def test_the_terminal_says_of_what_did_not_pass_why_and_what_to_do(ran: Ran, tmp_path: Path) -> None:
+    summary = collect(ran.config, steps(task="creators"), ran.folders, "r1", None, None)
+    first = replace(
+        summary.gates[0], required=True, verdict="fail", value=0.8944, threshold=">= 0.98", detail="take it"
+    )
+    text = local.describe(local.Outcome(replace(summary, gates=(first,)), local.GATES_FAILED), tmp_path)
+    assert text.endswith(f"\n  FAIL  {first.name}: 0.8944, wanted >= 0.98\n    take it")
 
 
 def test_a_task_that_cannot_be_trained_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

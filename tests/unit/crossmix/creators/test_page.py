@@ -20,7 +20,7 @@ def test_a_page_tells_the_plan(tmp_path: Path) -> None:
     assert {link[1:] for link in parsed.links} <= set(parsed.ids)
     assert "1 creator for 99\u202f000 EUR should add 20\u202f000, 18\u202f000 to 22\u202f000." in told
     assert "GENERATED DATA" in told
-    assert "tiktok <= 0.4 of spend: 1,000 EUR of relief would add about 100 (0.5%)" in told
+    assert "tiktok <= 0.4 of spend: 1\u202f000 EUR of relief would add about 100 (0.5\u202f%)" in told
     assert "Not binding: tail >= 0.1 of spend." in told
     assert "next in: c2 (tiktok, mid)" in told
     assert "GENERATED" not in page.render(PLAN)

@@ -9,7 +9,6 @@ import pytest
 from crossmix.creators.brief import BriefError
 from crossmix.creators.problem import Before, pose
 from crossmix.creators.settings import Effects
-from crossmix.schema import DataError
 from tests.support import creators
 
 C = creators.catalogue(12)
@@ -79,8 +78,16 @@ def test_what_does_not_fit_together_is_named(change: dict[str, Any], says: str) 
     assert says in str(told.value)
 
 
+def test_more_than_the_budget_is_spent_already() -> None:
+    before = Before(np.full(12, 100.0), np.zeros(12))
+    with pytest.raises(
+        BriefError, match=r"brief\.budget: 1,000, of which 1,200 are spent already; raise it, or correct"
+    ):
+        pose(C, EFFECT, creators.brief(budget=1_000.0), before=before)
+
+
 def test_currency_and_category() -> None:
     with pytest.raises(BriefError, match=r"brief.currency: 'EUR', but prices are in USD; convert one"):
         pose(replace(C, currency="USD"), EFFECT, creators.brief())
-    with pytest.raises(DataError, match="no creator has 'cars'; the catalogue has beauty, food"):
+    with pytest.raises(BriefError, match=r"brief\.category: no creator has 'cars'; use beauty, food, or null for any"):
         pose(C, EFFECT, creators.brief(category="cars"))

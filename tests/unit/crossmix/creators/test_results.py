@@ -33,7 +33,7 @@ def _on(channel: str, place: int = 0) -> str:
 def test_what_is_not_over_is_left_out(tmp_path: Path) -> None:
     got = results.read(_file(tmp_path, "a,teaser,12,", "b,teaser,0,90", "c,launch,,50"), BRIEF)
     assert [(one.creator_id, one.effect, one.cost) for one in got] == [("a", 12, None), ("b", 0, 90)]
-    assert [one.line for one in got] == [2, 3]
+    assert [one.where for one in got] == ["results.csv: line 2", "results.csv: line 3"]
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,23 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, lines: list[str], says: str
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("nobody", "line 7: creator_id: 'nobody' is not in the catalogue"), (_on("youtube"), "is of no channel and tier")],
+    [
+        ("nobody", "r.csv: line 7: creator_id: 'nobody' is not in the catalogue; use its ids"),
+        (_on("youtube"), "is of no channel and tier of the brief; use the brief that the plan was made for"),
+    ],
 )
 def test_who_is_not_of_the_brief_is_told(name: str, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        results.after(WORLD.catalogue, PREDICTOR, BRIEF, [results.Result(name, "teaser", 5.0, None, 7)])
+        results.after(WORLD.catalogue, PREDICTOR, BRIEF, [results.Result(name, "teaser", 5.0, None, "r.csv: line 7")])
 
 
 def test_money_effects_and_phases_are_counted_in_their_cells() -> None:
     """A result in launch ends teaser too."""
     name, other = _on("instagram"), _on("tiktok", 3)
-    given = [results.Result(name, "launch", 50.0, 700.0, 2), results.Result(other, "teaser", 80.0, None, 3)]
+    given = [
+        results.Result(name, "launch", 50.0, 700.0, "line 2"),
+        results.Result(other, "teaser", 80.0, None, "line 3"),
+    ]
     got = results.after(WORLD.catalogue, PREDICTOR, BRIEF, given)
     price = WORLD.catalogue.price_N[WORLD.catalogue.ids.index(other)]
     spent = got.before.spent_C.reshape(2, 3, 3)
@@ -87,7 +93,8 @@ def test_what_a_phase_gave_changes_what_the_others_are_expected_to_give() -> Non
     """Everybody gave a tenth of what the columns tell: the rest is expected to give less than before."""
     tiktok = np.flatnonzero(WORLD.catalogue.channel_N == WORLD.catalogue.channels.index("tiktok"))[:60]
     given = [
-        results.Result(WORLD.catalogue.ids[at], "teaser", 0.1 * float(WORLD.effect_N[at]), None, 2) for at in tiktok
+        results.Result(WORLD.catalogue.ids[at], "teaser", 0.1 * float(WORLD.effect_N[at]), None, "line 2")
+        for at in tiktok
     ]
     got = results.after(WORLD.catalogue, PREDICTOR, BRIEF, given)
     others = np.flatnonzero(WORLD.catalogue.channel_N == WORLD.catalogue.channels.index("tiktok"))[60:]
@@ -103,7 +110,7 @@ def test_without_past_results_what_a_phase_gave_corrects_the_laws() -> None:
     assumed = prior(bare)
     before = assumed.posterior(bare)
     on = np.flatnonzero(bare.channel_N != bare.channels.index("youtube"))[:40]
-    given = [results.Result(bare.ids[at], "teaser", 0.1 * float(before.mean_N[at]), None, 2) for at in on]
+    given = [results.Result(bare.ids[at], "teaser", 0.1 * float(before.mean_N[at]), None, "line 2") for at in on]
     got = results.after(bare, assumed, BRIEF, given)
     after = got.predictor.posterior(got.catalogue)
     others = np.setdiff1d(np.arange(len(bare)), on)
@@ -121,7 +128,7 @@ def test_the_rest_of_a_plan_keeps_the_whole_brief() -> None:
     planner = Planner(WORLD.catalogue, PREDICTOR, Effects(draws=100), Solver(seconds=0.5))
     first = planner.plan(BRIEF)
     done = [one for one in first.choices if one.phase == "teaser"]
-    given = [results.Result(one.creator_id, "teaser", 0.7 * one.effect, one.cost, 2) for one in done]
+    given = [results.Result(one.creator_id, "teaser", 0.7 * one.effect, one.cost, "line 2") for one in done]
     got = results.after(WORLD.catalogue, PREDICTOR, BRIEF, given)
     rest = Planner(got.catalogue, got.predictor, Effects(draws=100), Solver(seconds=0.5)).plan(BRIEF, got.before)
     assert rest.budget == pytest.approx(BRIEF.budget - sum(one.cost for one in done))

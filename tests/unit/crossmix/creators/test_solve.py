@@ -149,7 +149,7 @@ def test_whole_creators_that_cannot_meet_a_brief_are_refused_by_name() -> None:
 
 
 def test_money_for_nobody() -> None:
-    with pytest.raises(BriefError, match=r"brief.budget: 10 left buys nobody, the cheapest costs"):
+    with pytest.raises(BriefError, match=r"brief.budget: 10 buys nobody, the cheapest costs"):
         solve(creators.problem(9, 0, budget=10), LONG)
 
 

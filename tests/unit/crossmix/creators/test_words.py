@@ -1,6 +1,7 @@
 """A plan in sentences: what binds, the dearest first; who is next; how far the bound is."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from crossmix.creators import words
 from crossmix.creators.plan import Candidate, Cell, Choice, Plan
@@ -34,9 +35,9 @@ def test_what_binds_is_told_for_a_hundredth_of_the_budget() -> None:
     assert words.unit(PLAN) == 1_000
     assert words.unit(replace(PLAN, budget=7_770)) == 80
     assert words.binding(PLAN) == [
-        "budget: 1,000 EUR more would add about 50 (0.2% of the effect)",
-        "tiktok <= 0.4 of spend: 1,000 EUR of relief would add about 100 (0.5%)",
-        "head >= mid: 1,000 EUR of relief would add about 20 (0.1%)",
+        "budget: 1,000 EUR more would add about 50 (0.2 % of the effect)",
+        "tiktok <= 0.4 of spend: 1,000 EUR of relief would add about 100 (0.5 %)",
+        "head >= mid: 1,000 EUR of relief would add about 20 (0.1 %)",
     ]
     assert words.free(PLAN) == ["tail >= 0.1 of spend"]
 
@@ -55,7 +56,26 @@ def test_who_is_next_and_who_is_last() -> None:
     assert words.margins(replace(PLAN, candidate=None, next_in=None, last_out=None)) == []
 
 
+def test_effects_have_the_decimals_that_their_unit_needs() -> None:
+    """In thousands of installs a plan gives 4.5 of them: that none of its creators gives 0 is told."""
+    small = replace(PLAN, effect=4.5, choices=(Choice("c1", "tiktok", "launch", "head", 9_000, 0.9, 0.4, 1.5),))
+    assert words.effect(small, 4.5) == "4.500"
+    assert words.margins(small)[1] == "last out: c1 (tiktok, launch, head), 9,000 EUR for 0.900"
+    assert words.effect(replace(PLAN, effect=523.4), 12.34) == "12.3"
+    assert words.effect(PLAN, 12.34) == "12"
+    assert words.effect(replace(PLAN, effect=0.0), 0.0) == "0"
+
+
+def test_what_was_done_is_told_in_plain_figures() -> None:
+    before = SimpleNamespace(closed=("teaser",), used=("c1", "c2"))
+    after = SimpleNamespace(before=before, gave=9_000.0, expected=22_222.0, spent=46_510.0, learning="Learned anew")
+    assert words.done(after, PLAN) == (  # type: ignore[arg-type]
+        "teaser: 2 creators gave 9,000 for 46,510 EUR, -59.5 % against what was expected, before saturation. "
+        "Learned anew; 100,000 EUR are left."
+    )
+
+
 def test_how_far_the_bound_is() -> None:
-    assert "the plan is worth 20,500 and no plan under these rules more than 21,000: at most 2.4% is missed" in (
+    assert "the plan is worth 20,500 and no plan under these rules more than 21,000: at most 2.4 % is missed" in (
         words.distance(PLAN)
     )

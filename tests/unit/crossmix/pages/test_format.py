@@ -125,3 +125,16 @@ def test_money_has_cents_below_a_hundred() -> None:
         "–",
         "–",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "set_"),
+    [
+        ("1,234,567 EUR of relief", "1\u202f234\u202f567 EUR of relief"),
+        ("gave 9,000, -59.5 % of it", "gave 9\u202f000, −59.5\u202f% of it"),
+        ("[-1.5, 2] of c-12, mid-3, 10,50", "[−1.5, 2] of c-12, mid-3, 10,50"),
+        ("no figure - at all", "no figure - at all"),
+    ],
+)
+def test_a_sentence_of_a_terminal_has_a_pages_figures(sentence: str, set_: str) -> None:
+    assert formats.prose(sentence) == set_

@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from crossmix.artifacts import ArtifactError, Evaluation, Summary
+from crossmix.artifacts.ingested import DaySpend
 from crossmix.metrics import METRIC
+from crossmix.report.data import spend
 from crossmix.report.inputs import ReportInputs
 from crossmix.report.page import judged_figures, render
 from tests.support.html_pages import Page, words
@@ -94,6 +96,27 @@ def test_failed_gates_say_which_and_that_nothing_is_registered(tmp_path: Path) -
     failed = "fidelity.campaign.cvr: 0.0840, threshold 95 % interval within ±5% (+8.4% [+5.5%, +11.3%], 900 held-out"
     assert failed in text
     assert "Nothing is registered: a required gate did not pass" in text
+
+
+def test_gates_that_could_not_be_judged_say_why(tmp_path: Path) -> None:
+    steps = demo(tmp_path, ("9075", "2869", "1234"), passed=False)
+    file = steps["gate"] / "gates.json"
+    table = json.loads(file.read_text())
+    for gate in table["gates"]:
+        if gate["verdict"] == "fail":
+            gate |= {"verdict": "insufficient data", "value": None, "detail": "900 events, 300 are missing"}
+    file.write_text(json.dumps(table))
+    text = words(render(ReportInputs.collect(steps)))
+    assert "1 required gate did not pass" in text
+    told = "fidelity.campaign.cvr: insufficient data, threshold 95 % interval within ±5% (900 events, 300 are missing)"
+    assert told in text
+
+
+def test_hours_and_days_are_named_apart() -> None:
+    hours = [DaySpend(date=f"2017-01-0{1 + at // 24}T{at % 24:02d}:00", spend={"a": 1.0}) for at in range(34)]
+    chart = spend(hours, ["a"])
+    assert [f">{name}<" in chart for name in ("01-01 00:00", "01-01 11:00", "01-01 22:00", "01-02 09:00")] == [True] * 4
+    assert ">2017-01-01<" in spend([DaySpend(date="2017-01-01", spend={"a": 1.0})], ["a"])
 
 
 @pytest.mark.parametrize("absent", ["ingest", "fusion", "market", "train", "gate", "register"])

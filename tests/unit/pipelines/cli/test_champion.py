@@ -152,4 +152,4 @@ def test_a_server_that_does_not_follow_is_told_with_its_reason(
     assert "champion is version 1 now (was 2), but --server http://server serves version 2 on (bundle:" in str(
         told.value
     )
-    assert str(told.value).endswith("; crossmix promote OUT 2 puts it back")
+    assert str(told.value).endswith("; crossmix promote OUT 2 --reason ... puts it back")

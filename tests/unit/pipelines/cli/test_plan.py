@@ -14,6 +14,7 @@ from crossmix.creators import brief as briefs
 from crossmix.creators import catalogue as catalogues
 from crossmix.creators.matrix import check
 from pipelines.cli.main import app
+from pipelines.cli.plan import begin
 
 
 def invoke(*arguments: str | Path) -> tuple[int, str]:
@@ -167,6 +168,16 @@ def test_a_plan_that_does_not_come_in_time_is_one_sentence(started: Path, monkey
     assert invoke(*_asked(started)) == (1, "error: no plan found within 0.5 s; raise the solver's seconds\n")
 
 
+def test_what_comes_next_can_be_typed_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.venv/bin/crossmix`, of an environment that is not active, is not on the path."""
+    monkeypatch.setattr("sys.argv", [".venv/bin/crossmix", "plan"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "next: .venv/bin/crossmix plan --catalogue" in begin(tmp_path / "away")
+    (tmp_path / "crossmix").write_text("#!/bin/sh\n")
+    (tmp_path / "crossmix").chmod(0o755)
+    assert "next: crossmix plan --catalogue" in begin(tmp_path / "there")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -186,6 +197,7 @@ def test_a_plan_that_does_not_come_in_time_is_one_sentence(started: Path, monkey
             ["--catalogue", "{0}/catalogue.csv", "--brief", "{0}/brief.yaml", "--replan", "{0}/none.csv"],
             "none.csv: no such file; name a CSV file with results",
         ),
+        (["{0}/none", "--brief", "{0}/brief.yaml"], "none: holds no finished run (run.json is missing)"),
         (["--example", "{0}"], "brief.yaml is there already; name another folder"),
         (["{0}", "--example", "{0}/more"], "it goes alone; leave the others out"),
     ],

@@ -60,7 +60,7 @@ def test_a_plan_each_solved_beside_this_process(answering: Creators) -> None:
         assert one["words"]["binding"][0].startswith("budget: ")
         assert one["generated"] is True
         assert orjson.loads(orjson.dumps(one))["cells"][0]["channel"] == "instagram"
-    with pytest.raises(QuestionError, match=r"instances\[1\]\.brief\.budget: 10 left buys nobody"):
+    with pytest.raises(QuestionError, match=r"instances\[1\]\.brief\.budget: 10 buys nobody"):
         answering.answer(answering.questions({"instances": [{"brief": BRIEF}, {"brief": {**BRIEF, "budget": 10}}]}))
 
 
@@ -69,10 +69,20 @@ def test_a_plan_each_solved_beside_this_process(answering: Creators) -> None:
     [
         ([], 'instances: missing or empty; send {"instances": [{"brief": {"budget": 100000, ...}}]}'),
         ([{}], "instances[0].brief: missing; send a brief, as brief.yaml of `crossmix plan --example`"),
-        ([{"brief": [1]}], "instances[0].brief: [1]; send a brief"),
+        ([{"brief": [1]}], "instances[0].brief: an array; send a brief"),
         ([{"brief": BRIEF, "seconds": 5}], "instances[0].seconds: unknown field; use brief"),
         ([{"brief": {**BRIEF, "budgett": 5}}], "instances[0].brief.budgett: unknown key; did you mean budget?"),
-        ([{"brief": BRIEF}, {"brief": {**BRIEF, "budget": -1}}], "instances[1].brief.budget: -1 does not fit"),
+        (
+            [{"brief": BRIEF}, {"brief": {**BRIEF, "budget": -1}}],
+            "instances[1].brief.budget: -1 does not fit; give a number above 0",
+        ),
+        ([{"brief": {**BRIEF, "budget": 0}}], "instances[0].brief.budget: 0 does not fit; give a number above 0"),
+        ([{"brief": {**BRIEF, "channels": []}}], "instances[0].brief.channels: [] does not fit; name at least 1"),
+        (
+            [{"brief": {**BRIEF, "must_have": ["c1"], "forbidden": ["c1"]}}],
+            "instances[0].brief.must_have: 'c1' is forbidden too; drop it from one of the two",
+        ),
+        ([3], 'instances[0]: 3; send an object, as {"brief": {"budget": 100000, ...}}'),
         ([{"brief": BRIEF}] * 17, "instances: 17 questions; send 1 to 16 a request"),
     ],
 )
@@ -109,7 +119,7 @@ def test_who_comes_while_many_wait_is_asked_to_come_again(answering: Creators, m
 def test_no_plan_whatever_is_asked_again_is_the_briefs(answering: Creators, monkeypatch: pytest.MonkeyPatch) -> None:
     for error, says in (
         (NoPlanError("the walk found no plan that keeps the rules; plan with creators.agent=solver"), "the walk found"),
-        (DataError("category: 'sport' is nobody's"), "category: 'sport'"),
+        (DataError("past_results: all are 0"), "past_results: all"),
     ):
 
         def refused(_: object, error: Exception = error) -> Any:

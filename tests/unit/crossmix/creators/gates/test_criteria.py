@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from crossmix import config
+from crossmix.artifacts.creators import LEFTOVERS, PLAN, PlayedBrief
 from crossmix.config.creators import Creators
 from crossmix.creators import calibration, effect, generated
 from crossmix.creators.gates.case import Case, judged
-from crossmix.creators.gates.played import LEFTOVERS, MOST_LEAD, PLAN, Played, lead_over, play
+from crossmix.creators.gates.played import MOST_LEAD, lead_over, play
 from crossmix.creators.problem import Problem
 from crossmix.creators.reference import template
 from crossmix.creators.sampled import Drawn, draw
@@ -101,6 +102,24 @@ def test_a_planner_that_stops_early_falls_short_of_the_bound(drawn: tuple[Drawn,
     assert {"creators.gap.mean", "creators.gap.least"} & set(failing(case(drawn, lazy)))
 
 
+@pytest.mark.parametrize(
+    ("agent", "does"),
+    [
+        ("solver", "give the solver longer by creators.solver.seconds"),
+        ("ddpg", "the walk plans less than the solver does: plan with creators.agent=solver"),
+    ],
+)
+def test_too_little_of_the_bound_says_what_can_be_done(sound: Case, agent: Any, does: str) -> None:
+    poor = [replace(one, expected=one.expected | {PLAN: 0.87 * one.bound}) for one in sound.played]
+    found = rows(replace(sound, played=tuple(poor), settings=replace(SETTINGS, agent=agent)))
+    mean, least = found["creators.gap.mean"], found["creators.gap.least"]
+    assert (mean.verdict, mean.value) == (FAIL, pytest.approx(0.87))
+    or_less = "or ask for less by creators.gates.{}, which the bundle's gates then say"
+    assert mean.detail.endswith(f"; {does}, {or_less.format('share')}")
+    assert least.detail.endswith(f"; {does}, {or_less.format('least_share')}")
+    assert does not in rows(sound)["creators.gap.mean"].detail
+
+
 def test_no_plan_is_a_broken_rule_and_no_lead(drawn: tuple[Drawn, ...]) -> None:
     def never(problem: Problem) -> Solution:
         raise PlanError("none found")
@@ -115,7 +134,7 @@ def test_a_planner_level_with_the_template_does_not_lead(sound: Case) -> None:
     assert found.value == pytest.approx(1.0, abs=0.01)
 
 
-def _level(sound: Case) -> list[tuple[Played, float]]:
+def _level(sound: Case) -> list[tuple[PlayedBrief, float]]:
     return list(zip(sound.played, np.linspace(0.98, 1.02, len(sound.played)).tolist(), strict=True))
 
 

@@ -150,6 +150,11 @@ def test_a_log_without_propensities_or_world_cannot_tell_value() -> None:
     assert passed(judged(aside))
 
 
+def test_a_log_of_one_campaign_and_without_a_world_is_told_as_that() -> None:
+    gate = verdicts(replace(GOOD, paced={"c": PACED}, blocks=()))["journey.budget"]
+    assert gate.detail == "of all budgets of 1 campaign, settled as served; their prices were 104.1 % of the expected"
+
+
 def test_a_budget_for_which_nothing_was_asked_is_told_by_nothing() -> None:
     silent = replace(PACED, spend=0.0, asked=0.0, expected=0.0, exposures=0, fullest=0.0, bought=0.0, due=0.0)
     gate = verdicts(replace(GOOD, paced={"c": PACED, "d": silent}))["journey.budget"]
