@@ -172,6 +172,20 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
     return Head(theta[0] + theta[1:], both_CDD)
 
 
+def moved(head: Head, moves: int) -> Head:
+    """The head with the error of what is known already: of features before its own, which are unit moves of that.
+
+    What is known has the weight of the feature before the constant; moves are independent, each of deviation 1.
+    """
+    (C, D), known_C11 = head.weight_CD.shape, head.weight_CD[:, -2, None, None]
+    covariance_CDD = np.zeros((C, moves + D, moves + D))
+    covariance_CDD[:, :moves, :moves] = known_C11**2 * np.eye(moves)
+    covariance_CDD[:, moves:, moves:] = head.covariance_CDD
+    return replace(
+        head, weight_CD=np.concatenate([np.zeros((C, moves)), head.weight_CD], 1), covariance_CDD=covariance_CDD
+    )
+
+
 def apart(head: Head, phi_NCD: Floats, half_NC: Floats, other_NC: Floats) -> Head:
     """The head with the spread that two halves show.
 
