@@ -167,6 +167,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--first", type=int, default=FIRST, help="seed of the first world of each law")
     parser.add_argument("--worlds", type=int, default=WORLDS)
     parser.add_argument("--kinds", type=int, default=KINDS, help="worlds of two kinds of users")
     parser.add_argument("--logs", type=int, default=LOGS, help="with propensities; 0: none")
@@ -177,7 +178,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     before, kept = os.getloadavg(), Resumed(options.resume, {"users": options.users, "logs": options.logs})
     of = [("planted", options.worlds, False), ("two kinds", options.kinds, True)]
     for law, worlds, kinds in of:
-        for seed in range(FIRST, FIRST + worlds):
+        for seed in range(options.first, options.first + worlds):
             kept.part(f"{law} {seed}", lambda s=seed, k=kinds: of_world(s, kinds=k, users=options.users))  # type: ignore[misc]
             if not options.json:
                 print(f"{law} {seed}: {kept.seconds:.0f} CPU s", file=sys.stderr, flush=True)

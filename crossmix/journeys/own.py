@@ -8,11 +8,17 @@ what lies beyond it (`response`).
 It sees what a window holds: exposures and clicks by channel of its steps, and of the exposures before it, where steps
 have running summaries, how many there were on each channel and how many clicks on all of them together.
 
-How far an answer moves with the law is told too (`moves`): its derivatives along the law's independent unit moves, the
-sum of whose squares is the variance that not knowing the law gives it (delta method).
+How far an answer moves is told too (`moves`): its derivatives along the law's independent unit moves, the sum of whose
+squares is the variance that not knowing the law gives it (delta method), and last what not knowing on which channels
+the clicks before the window were gives it:
+
+    v x / (1 + x),  x = v m p (1 - p)
+
+with v the variance of the liking's log-odds given the window and m the exposures on the channel before it: by so much m
+more exposures are expected to lower v (normal approximation).
 
 Shapes: B windows, T steps, F features, C channels, U users, S judged steps, I and J grid points of z_u and of z_uc, P
-numbers of the law, as many as its unit moves.
+numbers of the law, as many as its unit moves, M moves: these and one.
 """
 
 from __future__ import annotations
@@ -76,6 +82,11 @@ class Own(nn.Module):
             self.register_buffer(name, one.detach().float().contiguous())
 
     @property
+    def size(self) -> int:
+        """M."""
+        return self.user_IP.shape[1] + 1
+
+    @property
     def spreads(self) -> tuple[float, float]:
         """s and t of the law."""
         return float(self.theta_P[-5].exp()), float(self.theta_P[-4].exp())
@@ -101,7 +112,7 @@ class Own(nn.Module):
         return self._mean(*self.counts(feature_BTF, real_BT))[0]
 
     def moves(self, feature_BTF: Tensor, real_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, and how far each unit move of the law moves it, (B, C, P)."""
+        """The same, and how far each move moves it, (B, C, M)."""
         clicks_BC, shown_BC, earlier_B, before_BC = self.counts(feature_BTF, real_BT)
         said_BC, within_BCIJ, user_BI, before_BI = self._mean(clicks_BC, shown_BC, earlier_B, before_BC)
         P, chance_CIJ = self.user_IP.shape[1], self.click_CIJ.exp()
@@ -125,7 +136,14 @@ class Own(nn.Module):
         user_IBP = user_IBP - (weight_IB1 * user_IBP).sum(0)
         moved_CBP = (weight_IB1 * (given_CIBP + chance_CIB1 * user_IBP)).sum(1)
         p_BC = torch.sigmoid(said_BC)
-        return said_BC, moved_CBP.transpose(0, 1) / (p_BC * (1 - p_BC))[..., None]
+        curve_BC = p_BC * (1 - p_BC)
+        odds_CIJ = self.click_CIJ - self.not_CIJ
+        middle_BCI1 = (within_BCIJ * odds_CIJ).sum(-1, keepdim=True)
+        liked_BCI = (within_BCIJ * (odds_CIJ - middle_BCI1) ** 2).sum(-1)
+        liked_BC = (user_BI[:, None] * liked_BCI).sum(-1)
+        told_BC = liked_BC * before_BC * curve_BC
+        unseen_BC = torch.sqrt(liked_BC * told_BC / (1 + told_BC))
+        return said_BC, torch.cat([moved_CBP.transpose(0, 1) / curve_BC[..., None], unseen_BC[..., None]], -1)
 
     def _mean(
         self, clicks_BC: Tensor, shown_BC: Tensor, earlier_B: Tensor, before_BC: Tensor
@@ -166,7 +184,7 @@ def after(own: Own, table: Table, row_S: Ints, window: int) -> Floats:
 
 
 def moves(own: Own, table: Table, row_S: Ints, window: int) -> Floats:
-    """How far each unit move of the law moves them, (S, C, P)."""
+    """How far each move moves them, (S, C, M)."""
     return _after(own, table, row_S, window, moves=True)[1]
 
 
@@ -178,7 +196,7 @@ def _after(own: Own, table: Table, row_S: Ints, window: int, *, moves: bool) -> 
         place_BT = np.maximum(first_R[row_B], row_B - window + 1)[:, None] + np.arange(window)
         real_BT = place_BT <= row_B[:, None]
         asked = table.feature_RF[torch.from_numpy(np.where(real_BT, place_BT, -1))], torch.from_numpy(real_BT)
-        said_BC, moved_BCP = own.moves(*asked) if moves else (own(*asked), torch.zeros(0))
+        said_BC, moved_BCM = own.moves(*asked) if moves else (own(*asked), torch.zeros(0))
         said.append(said_BC.double().numpy())
-        moved.append(moved_BCP.double().numpy())
+        moved.append(moved_BCM.double().numpy())
     return np.concatenate(said), np.concatenate(moved)

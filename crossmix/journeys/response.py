@@ -73,7 +73,7 @@ class Response:
         feature_RF = self.scaler(self.layout.features(events))
         padded_RF = torch.from_numpy(np.concatenate([feature_RF, np.zeros((1, self.layout.size))]).astype(np.float32))
         net = self.net.eval()
-        size = self.own.user_IP.shape[1] + DEPTH + len(net.said) + 2
+        size = self.own.size + DEPTH + len(net.said) + 2
         parts = [np.zeros((0, len(self.layout.channels), size))]
         with torch.no_grad():
             for first in range(0, len(windows), PASS):
@@ -151,15 +151,15 @@ def fit(
         )  # fmt: skip
         logits.append([one.logit(other.phi_NCD) for one in other.heads])
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
-    moved_NCP = owns.moves(whole.own, table, validate.row_S, settings.window)
-    phi_NCD = np.concatenate([moved_NCP, whole.phi_NCD], -1)
+    moved_NCM = owns.moves(whole.own, table, validate.row_S, settings.window)
+    phi_NCD = np.concatenate([moved_NCM, whole.phi_NCD], -1)
     # Thirds of steps by own clicks, on each channel: what happens there is not looked at.
     lift_S = whole.phi_NCD[..., -2].mean(1)
     third_S = np.searchsorted(np.quantile(lift_S, [1 / 3, 2 / 3]), lift_S)
     spread = []
     for k, (kept_R, gain_R) in enumerate(_judged(events)):
         kept = kept_R[row_S]
-        head = heads.moved(whole.heads[k], moved_NCP.shape[-1])
+        head = heads.moved(whole.heads[k], moved_NCM.shape[-1])
         head = heads.apart(head, phi_NCD, logits[0][k], logits[1][k])
         spread.append(heads.misfit(
             head, phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
@@ -265,5 +265,5 @@ def _heads(
 def phi_of(response: Response, table: Table, windows: Windows) -> Floats:
     """What the heads see at every judged step, (S, C, D)."""
     own_SC = owns.after(response.own, table, windows.row_S, response.window)
-    moved_SCP = owns.moves(response.own, table, windows.row_S, response.window)
-    return seen(read_of(response.net, table, windows), own_SC, moved_SCP)
+    moved_SCM = owns.moves(response.own, table, windows.row_S, response.window)
+    return seen(read_of(response.net, table, windows), own_SC, moved_SCM)

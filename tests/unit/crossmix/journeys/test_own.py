@@ -145,7 +145,7 @@ def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves() ->
     size = laws.size(3)
     root_PP = torch.from_numpy(0.1 * np.random.default_rng(size).standard_normal((size, size)))
     rows, exact = np.array([3, 8, 17, 40]), replace(steps, feature_RF=steps.feature_RF.double())
-    found_SCP = owns.moves(own, steps, rows, 5)
+    found_SCM = owns.moves(own, steps, rows, 5)
     np.testing.assert_allclose(owns.after(own, steps, rows, 5), owns.after(own.double(), exact, rows, 5), atol=1e-5)
 
     def at(theta_P: torch.Tensor) -> np.ndarray:
@@ -155,4 +155,17 @@ def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves() ->
     own.liking_J, middle_P, h = laws.log_liking(), theta(3, 1.0, 0.6, 0.4), 1e-4
     for number, move_P in enumerate(root_PP.T):
         slope_SC = (at(middle_P + h * move_P) - at(middle_P - h * move_P)) / (2 * h)
-        np.testing.assert_allclose(found_SCP[..., number], slope_SC, atol=2e-5)
+        np.testing.assert_allclose(found_SCM[..., number], slope_SC, atol=2e-5)
+
+
+def test_clicks_before_the_window_of_channels_unknown_widen_by_as_much_as_they_would_tell() -> None:
+    """1,000 users: how far short windows' answers lie off those of whole ones, beside what is told of it; a window
+    that holds all has nothing before it.
+    """
+    events, _ = log(1_000, 12, 6, user=1.0, liking=0.6)
+    steps, own = table(events)
+    last = np.flatnonzero(~events.has_next_R)
+    off_SC = owns.after(own, steps, last, 4) - owns.after(own, steps, last, 12)
+    told_SC = owns.moves(own, steps, last, 4)[..., -1]
+    assert np.sqrt(np.square(told_SC).mean()) == pytest.approx(np.sqrt(np.square(off_SC).mean()), rel=0.25)
+    assert owns.moves(own, steps, last, 12)[..., -1].max() == 0.0
