@@ -3,7 +3,7 @@
 The action enters the head, unlike MTORL's reward head, which is blind to it and so cannot choose a channel (eq. 12):
 
     h = encoder(steps);    read = (tanh(W h + b), what the last step says of clicks and conversions so far)
-    own_c = log-odds of a click on c by the user's own clicks, of a mixed model (`own`)
+    own_c = log-odds of a click on c by the user's own clicks, of a mixed model (`own`), with how far it may be off
     phi_c = (read, own_c, 1);    logit p(click | c) = phi_c . (w + v_c)
     logit p(conversion | click, c) = phi_c . (w' + v'_c)
     p(conversion | c) = p(click | c) p(conversion | click, c) + (1 - p(click | c)) p(conversion | no click, c)
@@ -19,8 +19,8 @@ uncertainty and calibrated on validation users (`head`). A journey without a ste
 exposures, of the same kind. Right only where the log's channel does not follow from what the journey leaves out (no
 unseen confounder): a log without propensities cannot show that.
 
-Shapes: U users, B windows, T steps, F features, H width, D features of the head with own_c and the constant, C
-channels, S judged steps.
+Shapes: U users, B windows, T steps, F features, H width, D features of the head with own_c's moves, own_c and the
+constant (moves, whose weights are 0, join it once it is learned), C channels, S judged steps.
 """
 
 from __future__ import annotations
