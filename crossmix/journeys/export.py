@@ -64,9 +64,9 @@ class Served(nn.Module):
         place_T = torch.arange(1, step_BTF.shape[1] + 1, dtype=real_BT.dtype)
         last_BT = (place_T == count_B1).to(real_BT.dtype)
         read_BD = (read_BTD * last_BT[..., None]).sum(1)
-        own_BC1 = self.own(scaled_BTF, real_BT)[..., None]
-        read_BCD = read_BD[:, None].expand(-1, own_BC1.shape[1], -1)
-        phi_BCD = torch.cat([read_BCD, own_BC1, torch.ones_like(own_BC1)], -1)
+        own_BC, moved_BCM = self.own.moves(scaled_BTF, real_BT)
+        own_BC1, read_BCD = own_BC[..., None], read_BD[:, None].expand(-1, own_BC.shape[1], -1)
+        phi_BCD = torch.cat([moved_BCM, read_BCD, own_BC1, torch.ones_like(own_BC1)], -1)
         said = []
         for head, prior in zip(self.heads, self.priors, strict=True):
             (full, half), (empty, half_empty) = head(phi_BCD), prior(torch.ones_like(count_B1)[..., None])

@@ -4,8 +4,9 @@ Clicks of exposures and conversions of clicks each have log-odds b_c + s z_u + r
 are those of the largest marginal likelihood (empirical Bayes: s and r are how far users are shrunken towards all), the
 posterior of every user integrated on a grid (penalised modes would halve r where a user saw a channel a few times).
 
-The response model's heads see the posterior of such a model too (`own`): its lead over own clicks is favoured here by
-how the world is made.
+The response model's heads see the posterior of a model of that family too (`law`, whose link and users' distribution
+are learned): its lead over own clicks is favoured here by how the world is made. The two share no code on purpose: a
+world that changed with the model under test would judge it by itself, and played figures would move with it.
 
 Shapes: U users, C channels, K cells of users who are alike on a channel, I and J grid points.
 """

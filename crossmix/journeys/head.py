@@ -10,10 +10,12 @@ to its optimum (Newton), and
 around it the posterior is normal: Laplace's approximation of a last layer (Kristiadi, Hein, Hennig 2020; Daxberger et
 al. 2021), with the sandwich of the users' gradients in place of the curvature alone, because the steps of a user depend
 on each other. It answers in the same pass as the mean and is the same for the same question; an ensemble would be so at
-many times the cost. What it leaves out, that another sample would have given other features, is one factor: two
-networks learned on halves of the users differ by twice the deviation of one learned on all (`apart`). What the network
-cannot express shows, as far as it moves whole groups of validation steps, in their residuals (`misfit`); within a group
-it is in no interval: coverage is measured in worlds whose answer is known (tests/learning/test_journeys.py). scale and
+many times the cost. What is known already has an error of its own (`moved`). What that leaves out, that another
+sample would have given other features, is one factor: two networks learned on halves of the users differ by twice the
+deviation of one learned on all (`apart`). What the network cannot express shows, as far as it moves whole groups of
+validation steps, in their residuals (`misfit`); within a group it is in no interval: coverage is measured in worlds
+whose answer is known (benchmarks/journeys_told.py). `moved` and the layer's own error are added as if they were
+independent, though both come from the same training users and the layer makes up for part of it. scale and
 shift are Platt's, on validation users.
 
 Shapes: N steps, B questions, C channels, D features with the constant, G groups.
@@ -170,6 +172,20 @@ def fit(phi_ND: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, channels: in
         [blocks[0, :, 0] + blocks[0, :, c] + blocks[c, :, 0] + blocks[c, :, c] for c in range(1, C + 1)]
     )
     return Head(theta[0] + theta[1:], both_CDD)
+
+
+def moved(head: Head, moves: int) -> Head:
+    """The head with the error of what is known already: of features before its own, which are unit moves of that.
+
+    What is known has the weight of the feature before the constant; moves are independent, each of deviation 1.
+    """
+    (C, D), known_C11 = head.weight_CD.shape, head.weight_CD[:, -2, None, None]
+    covariance_CDD = np.zeros((C, moves + D, moves + D))
+    covariance_CDD[:, :moves, :moves] = known_C11**2 * np.eye(moves)
+    covariance_CDD[:, moves:, moves:] = head.covariance_CDD
+    return replace(
+        head, weight_CD=np.concatenate([np.zeros((C, moves)), head.weight_CD], 1), covariance_CDD=covariance_CDD
+    )
 
 
 def apart(head: Head, phi_NCD: Floats, half_NC: Floats, other_NC: Floats) -> Head:

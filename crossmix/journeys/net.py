@@ -72,10 +72,11 @@ def _mean(loss_BT: Tensor, batch: Batch) -> Tensor:
     return (loss_BT * batch.scored_BT).sum() / batch.scored_BT.sum().clamp(min=1)
 
 
-def seen(read_SD: Floats, own_SC: Floats) -> Floats:
-    """What the heads see of some channels, (S, C, D)."""
+def seen(read_SD: Floats, own_SC: Floats, moved_SCM: Floats | None = None) -> Floats:
+    """What the heads see of some channels, (S, C, D); with moves of own_c before it, where the head has them."""
     read_SCD = np.broadcast_to(read_SD[:, None], (*own_SC.shape, read_SD.shape[1]))
-    return np.concatenate([read_SCD, own_SC[..., None], np.ones((*own_SC.shape, 1))], -1)
+    moved = [] if moved_SCM is None else [moved_SCM]
+    return np.concatenate([*moved, read_SCD, own_SC[..., None], np.ones((*own_SC.shape, 1))], -1)
 
 
 def read_of(net: Net, table: Table, windows: Windows) -> Floats:

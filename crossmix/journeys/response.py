@@ -3,7 +3,7 @@
 The action enters the head, unlike MTORL's reward head, which is blind to it and so cannot choose a channel (eq. 12):
 
     h = encoder(steps);    read = (tanh(W h + b), what the last step says of clicks and conversions so far)
-    own_c = log-odds of a click on c by the user's own clicks, of a mixed model (`own`)
+    own_c = log-odds of a click on c by the user's own clicks, of a mixed model (`own`), with how far it may be off
     phi_c = (read, own_c, 1);    logit p(click | c) = phi_c . (w + v_c)
     logit p(conversion | click, c) = phi_c . (w' + v'_c)
     p(conversion | c) = p(click | c) p(conversion | click, c) + (1 - p(click | c)) p(conversion | no click, c)
@@ -19,8 +19,8 @@ uncertainty and calibrated on validation users (`head`). A journey without a ste
 exposures, of the same kind. Right only where the log's channel does not follow from what the journey leaves out (no
 unseen confounder): a log without propensities cannot show that.
 
-Shapes: U users, B windows, T steps, F features, H width, D features of the head with own_c and the constant, C
-channels, S judged steps.
+Shapes: U users, B windows, T steps, F features, H width, D features of the head with own_c's moves, own_c and the
+constant (moves, whose weights are 0, join it once it is learned), C channels, S judged steps.
 """
 
 from __future__ import annotations
@@ -73,14 +73,16 @@ class Response:
         feature_RF = self.scaler(self.layout.features(events))
         padded_RF = torch.from_numpy(np.concatenate([feature_RF, np.zeros((1, self.layout.size))]).astype(np.float32))
         net = self.net.eval()
-        parts = [np.zeros((0, len(self.layout.channels), DEPTH + len(net.said) + 2))]
+        size = self.own.size + DEPTH + len(net.said) + 2
+        parts = [np.zeros((0, len(self.layout.channels), size))]
         with torch.no_grad():
             for first in range(0, len(windows), PASS):
                 row_BT = torch.from_numpy(windows.row_NT[first : first + PASS])
                 feature_BTF, real_BT = padded_RF[row_BT], row_BT >= 0
                 read_BTD, last_B = net.read(feature_BTF, real_BT), real_BT.sum(1) - 1
                 read_BD = read_BTD[torch.arange(len(last_B)), last_B].double().numpy()
-                parts.append(seen(read_BD, self.own(feature_BTF, real_BT).double().numpy()))
+                own = self.own.moves(feature_BTF, real_BT)
+                parts.append(seen(read_BD, *(one.double().numpy() for one in own)))
         return np.unique(events.user_R), np.concatenate(parts)
 
     def answer(self, events: Events) -> Answer:
@@ -152,15 +154,18 @@ def fit(
         )  # fmt: skip
         logits.append([one.logit(other.phi_NCD) for one in other.heads])
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
+    moved_NCM = owns.moves(whole.own, table, validate.row_S, settings.window)
+    phi_NCD = np.concatenate([moved_NCM, whole.phi_NCD], -1)
     # Thirds of steps by own clicks, on each channel: what happens there is not looked at.
     lift_S = whole.phi_NCD[..., -2].mean(1)
     third_S = np.searchsorted(np.quantile(lift_S, [1 / 3, 2 / 3]), lift_S)
     spread = []
     for k, (kept_R, gain_R) in enumerate(_judged(events)):
         kept = kept_R[row_S]
-        head = heads.apart(whole.heads[k], whole.phi_NCD, logits[0][k], logits[1][k])
+        head = heads.moved(whole.heads[k], moved_NCM.shape[-1])
+        head = heads.apart(head, phi_NCD, logits[0][k], logits[1][k])
         spread.append(heads.misfit(
-            head, whole.phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
+            head, phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
             (channel_S * 3 + third_S)[kept],
         ))  # fmt: skip
     first_R = events.first_R == np.arange(len(events))
@@ -264,4 +269,5 @@ def _heads(
 def phi_of(response: Response, table: Table, windows: Windows) -> Floats:
     """What the heads see at every judged step, (S, C, D)."""
     own_SC = owns.after(response.own, table, windows.row_S, response.window)
-    return seen(read_of(response.net, table, windows), own_SC)
+    moved_SCM = owns.moves(response.own, table, windows.row_S, response.window)
+    return seen(read_of(response.net, table, windows), own_SC, moved_SCM)

@@ -34,6 +34,8 @@ CEILING = 0.90
 """Largest probability of a click or of a conversion."""
 LATE = 0.02
 """Share of conversions delayed by 31 to 45 days: beyond the default attribution window."""
+TASTE, LIKING = 0.85, 0.40
+"""Standard deviations of a user's addition to the log of click probability, and of that particular to a platform."""
 VALUE_SIGMA = 0.40
 """Standard deviation of the log value of one conversion."""
 
@@ -178,8 +180,8 @@ def world(demo: Demo) -> World:
     activity_U = (rank_U + 0.10 * U) ** -0.9
     activity_U /= activity_U.sum()
     taste_U = rng.standard_normal(U)
-    click_U = 0.85 * taste_U
-    click_UP = 0.40 * rng.standard_normal((U, P))
+    click_U = TASTE * taste_U
+    click_UP = LIKING * rng.standard_normal((U, P))
     conversion_U = 0.15 * taste_U + 0.30 * rng.standard_normal(U)
     click_mean_C, conversion_mean_C = np.zeros(C), np.zeros(C)
     for c in range(C):

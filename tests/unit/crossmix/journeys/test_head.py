@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from crossmix.journeys.head import Choice, Head, apart, calibrated, chosen, fit, log_loss, misfit, platt
+from crossmix.journeys.head import Choice, Head, apart, calibrated, chosen, fit, log_loss, misfit, moved, platt
 
 
 def _steps(seed: int, users: int, weight_CD: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -183,3 +183,14 @@ def test_an_event_that_never_came_and_steps_that_are_none_have_an_answer() -> No
         assert (p < high).all()
         if count:
             assert (p < 0.05).all()
+
+
+def test_what_is_known_with_an_error_widens_an_answer_by_its_weight() -> None:
+    """Known log-odds of weight 0.8 and 0.5 that move by 0.3 and 0.4: 0.5 in all; the answer stays."""
+    rng = np.random.default_rng(14)
+    phi, root = rng.standard_normal((5, 2, 3)), rng.standard_normal((2, 3, 3))
+    head = Head(np.array([[0.2, 0.8, -1.0], [0.1, 0.5, -2.0]]), root @ root.swapaxes(1, 2), scale=2.0, shift=0.5)
+    both, wide = moved(head, 2), np.concatenate([np.tile([0.3, 0.4], (5, 2, 1)), phi], -1)
+    np.testing.assert_allclose(both.logit(wide), head.logit(phi))
+    added = np.square(both.deviation(wide)) - np.square(head.deviation(phi))
+    np.testing.assert_allclose(added, np.tile([(2 * 0.8 * 0.5) ** 2, (2 * 0.5 * 0.5) ** 2], (5, 1)), rtol=1e-9)
