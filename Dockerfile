@@ -12,7 +12,8 @@ ARG BASE
 RUN python3 -c 'import re, sys; \
     re.fullmatch(r"(\S+/)?[^@:/\s]+@sha256:[0-9a-f]{64}", sys.argv[1]) \
     or sys.exit(f"BASE: {sys.argv[1]!r} is no digest; use NAME@sha256:..., as make lock writes to locks/base.txt"); \
-    sys.version_info[:2] == (3, 11) or sys.exit(f"BASE: it has Python {sys.version}; the locks are for CPython 3.11")' "${BASE}"
+    (3, 11, 3) <= sys.version_info < (3, 12) \
+    or sys.exit(f"BASE: it has Python {sys.version}; the locks are for CPython 3.11 from 3.11.3 on")' "${BASE}"
 RUN groupadd --gid 10001 crossmix \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin crossmix
 # Nothing but /tmp is written to; nobody is told of what runs (crossmix/__init__.py).

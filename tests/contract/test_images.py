@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from packaging.version import Version
 from components.declared import steps
 from crossmix import TELEMETRY_OFF
 from pipelines.cli.images import OURS
-from supply.locks import CPU_TORCH, TARGETS, asked, missing, read
+from supply.locks import CPU_TORCH, PYTHON, TARGETS, asked, missing, read
 from tests.support.wheels import PACKAGES, build_wheel, tracked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,16 +64,52 @@ def test_what_hadolint_is_there_for_is_found(line: str, planted: str, rule: str)
     assert rule in hadolint(DOCKERFILE.replace(line, planted)).stdout
 
 
+def left_out(path: str) -> bool:
+    """Whether .dockerignore keeps a path out of the build: the last pattern that fits it, or a folder above it, wins."""
+    out = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        pattern = line.removeprefix("!")
+        name = pattern.removeprefix("**/")
+        assert name
+        assert "/" not in name, f"{line}: this reads names at the top, and **/NAME, alone"
+        parts = Path(path).parts if pattern != name else Path(path).parts[:1]
+        if any(fnmatchcase(part, name) for part in parts):
+            out = not line.startswith("!")
+    return out
+
+
 def test_every_file_that_is_copied_or_mounted_is_there_and_nothing_else_is() -> None:
-    ignored = (ROOT / ".dockerignore").read_text().split()
     copied = [part for line in LINES if line.startswith("COPY ") for part in line.split()[1:-1]]
     mounted = re.findall(r"--mount=type=bind,source=([^,]+),", DOCKERFILE)
     assert set(mounted) == {f"locks/{name}.txt" for name in ("build", *TARGETS)}
     for source in (*copied, *mounted):
         assert (ROOT / source).exists(), source
-        assert source.split("/")[0] not in ignored, source
+        assert not left_out(source), source
     assert set(copied) == {"pyproject.toml", "README.md", *PACKAGES}
+    assert [name for name in tracked() if left_out(name)] == []
     assert not any(line.startswith(("COPY ", "ADD ")) for name in TARGETS for line in stage(name))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".git/config",
+        ".env",
+        ".venv/bin/python",
+        ".venv-supply/bin/uv",
+        ".mypy_cache/3.11/cache.db",
+        "out/demo/mlflow.db",
+        "k8s/base/secrets.env",
+        "tests/conftest.py",
+        "crossmix/__pycache__/config.cpython-311.pyc",
+        "crossmix/market/__pycache__/world.cpython-311.pyc",
+    ],
+)
+def test_what_lies_beside_the_code_is_not_sent_to_the_build(path: str) -> None:
+    """A builder that takes the whole folder, as buildah, would hand it to every COPY of a folder above."""
+    assert left_out(path)
 
 
 def test_an_image_is_a_lock_and_the_one_wheel() -> None:
@@ -148,6 +185,20 @@ def test_the_build_takes_a_digest_and_refuses_a_tag(base: str, taken: bool) -> N
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == (0 if taken else 1), done.stderr
     assert taken or f"BASE: {base!r} is no digest; use NAME@sha256:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"), [((3, 11, 2), False), ((3, 11, 3), True), ((3, 11, 14), True), ((3, 12, 0), False)]
+)
+def test_the_build_takes_the_pythons_that_the_locks_are_closed_for(version: tuple[int, ...], taken: bool) -> None:
+    """Debian 12's own, 3.11.2, needs a package that no lock holds."""
+    assert (version >= tuple(map(int, PYTHON.split("."))) and version < (3, 12)) is taken
+    first = next(line for line in stage("base") if line.startswith("RUN ")).removeprefix("RUN ")
+    assert first.count("sys.version_info") == 1
+    command = first.replace("python3 -c", f"{sys.executable} -c").replace("sys.version_info", repr(version))
+    environment = {"BASE": f"python@{DIGEST}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "the locks are for CPython 3.11" in done.stderr) == (0 if taken else 1, not taken)
 
 
 @pytest.mark.parametrize("target", TARGETS)
