@@ -146,7 +146,7 @@ def fit(
         folder = None if work is None else work / f"half{number}"
         other = _learned(
             table, scaler, is_learned_U & ((draw_U < 0.5) == (number == 0)), half, validate, settings,
-            settings.learning.seed + 1 + number, folder, None, label and f"{label}, half {number + 1} of 2", whole.choices,
+            settings.learning.seed + 1 + number, folder, None, label and f"{label}, half {number + 1}", whole.choices,
         )  # fmt: skip
         logits.append([one.logit(other.phi_NCD) for one in other.heads])
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
