@@ -112,14 +112,7 @@ def pose(
     """
     settings = settings or Effects()
     matrix, rows = matrix_of(brief), rows_of(brief)
-    if catalogue.currency is not None and catalogue.currency != brief.currency:
-        raise BriefError(f"brief.currency: {brief.currency!r}, but prices are in {catalogue.currency}; convert one")
-    if brief.category is not None and brief.category not in catalogue.categories:
-        known = ", ".join(catalogue.categories)
-        raise BriefError(f"brief.category: no creator has {brief.category!r}; use {known}, or null for any")
-    for name in brief.channels:
-        if name not in catalogue.channels:
-            raise BriefError(f"brief.channels: no creator is on {name!r}; use {', '.join(catalogue.channels)}")
+    _check(catalogue, brief)
     before = before or Before(np.zeros(matrix.cells), np.zeros(matrix.cells))
     budget = brief.budget - float(before.spent_C.sum())
     if budget < 0:
@@ -168,6 +161,18 @@ def pose(
         cheapest_K=cheapest_K,
         cell_KP=matrix.cell_KP,
     )
+
+
+def _check(catalogue: Catalogue, brief: Brief) -> None:
+    """Raise `BriefError` where the brief names what the catalogue has not."""
+    if catalogue.currency is not None and catalogue.currency != brief.currency:
+        raise BriefError(f"brief.currency: {brief.currency!r}, but prices are in {catalogue.currency}; convert one")
+    if brief.category is not None and brief.category not in catalogue.categories:
+        known = ", ".join(catalogue.categories)
+        raise BriefError(f"brief.category: no creator has {brief.category!r}; use {known}, or null for any")
+    for name in brief.channels:
+        if name not in catalogue.channels:
+            raise BriefError(f"brief.channels: no creator is on {name!r}; use {', '.join(catalogue.channels)}")
 
 
 def _named(

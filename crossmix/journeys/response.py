@@ -121,8 +121,7 @@ def fit(
         learn, validate: windows of training and of validation users.
         part_U: of each user; those with a single exposure have no window, and tell what first exposures do.
         work: folder of checkpoints: a training that was killed goes on from its last epoch.
-        tell: called after each epoch with its number and both losses.
-        label: of the progress bars, one of the training on all and one of each half; without one there are none.
+        tell, label: told after each epoch its number and both losses; of progress bars, of all and of each half.
 
     Raises:
         JourneyError: nothing to learn from, one training user alone, or nobody clicked.
@@ -149,8 +148,7 @@ def fit(
         folder = None if work is None else work / f"half{number}"
         other = _learned(
             table, scaler, is_learned_U & ((draw_U < 0.5) == (number == 0)), half, validate, settings,
-            settings.learning.seed + 1 + number, folder, None, label and f"{label}, half {number + 1} of 2",
-            whole.choices,
+            settings.learning.seed + 1 + number, folder, None, label and f"{label}, half {number + 1}", whole.choices,
         )  # fmt: skip
         logits.append([one.logit(other.phi_NCD) for one in other.heads])
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)

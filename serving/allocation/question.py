@@ -314,5 +314,6 @@ def amount(raw: Any, where: str, remedy: str, most: float) -> float:
     """A number from 0 to `most`; raises `QuestionError`."""
     # An integer may be larger than any float: it is compared before it becomes one. NaN compares false.
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= most:
-        raise QuestionError(f"{where}: {shown(raw)}; {remedy}")
+        beyond = f", {most:g} at most" if isinstance(raw, int | float) and raw > most else ""
+        raise QuestionError(f"{where}: {shown(raw)}; {remedy}{beyond}")
     return float(raw)

@@ -79,7 +79,8 @@ def input_types(channels: int) -> list[dict[str, Any]]:
 def _checked(name: str, raw: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     array, (datatype, kinds) = np.asarray(raw), KINDS[name]
     if array.dtype.kind not in kinds:
-        raise QuestionError(f"inputs.{name}: {array.dtype}; send {datatype}")
+        sent = "BYTES" if array.dtype.kind in BYTES[1] else array.dtype
+        raise QuestionError(f"inputs.{name}: {sent}; send {datatype}")
     if array.shape != shape:
         raise QuestionError(
             f"inputs.{name}: shape {list(array.shape)}; send {list(shape)}, as the other inputs have it"

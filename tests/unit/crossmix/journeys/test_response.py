@@ -20,6 +20,7 @@ from crossmix.journeys.measured import of_users, served_at
 from crossmix.journeys.net import HEADS, Net
 from crossmix.journeys.response import fit
 from crossmix.journeys.windows import TEST
+from pipelines.console import PROGRESS
 from tests.support.journeys_run import SETTINGS, learned, mtorl, of_encoder
 
 PRICES = Prices(currency="credits", cost_C=(2.0,) * 10, worth_click=1.0, worth_conversion_C=(5.0,) * 10, shadow=0.1)
@@ -101,6 +102,28 @@ def test_a_training_that_was_killed_ends_as_if_nothing_had_happened(
     assert other.validation == pytest.approx(curve.validation, rel=1e-6)
     for name, weight in whole.state_dict().items():
         np.testing.assert_allclose(again.state_dict()[name].numpy(), weight.numpy(), atol=1e-6, err_msg=name)
+
+
+def test_a_training_with_a_label_counts_its_updates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those before a kill; the runner's console looks for such lines."""
+    ready = learned().ready
+    part = ready.learn.where(np.arange(300))
+    settings = replace(SETTINGS.learning, epochs=2, patience=2)
+    updates = 2 * -(-len(part) // settings.batch)
+
+    def build() -> Net:
+        return Net(ready.table.layout, SETTINGS, (-2.0, -1.0))
+
+    def trained(label: str) -> str:
+        learn.train(build, ready.table, part, ready.validate, settings, work=tmp_path, label=label)
+        return capsys.readouterr().err
+
+    for _ in range(2):  # the second finds all epochs done
+        line = trained("a model")
+        assert "a model: 100%" in line
+        assert f"{updates}/{updates}" in line
+        assert PROGRESS.search(line)
+    assert trained("") == ""
 
 
 @pytest.mark.parametrize("encoder", ["gru", "mtorl"])

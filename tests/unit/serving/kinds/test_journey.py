@@ -255,6 +255,7 @@ def test_tensors_say_the_same(journeys: Journeys) -> None:
         ({"click_nb": np.zeros(12)}, "inputs.click_nb: how many clicks there will have been before a conversion; it "),
         ({"cost": None}, "inputs.cost: missing; send all of campaign_id, channel, clicked, cost, seconds_ago"),
         ({"clicked": np.zeros((12, 3))}, "inputs.clicked: float64; send BOOL"),
+        ({"cost": np.array([[b"1"]], object)}, "inputs.cost: BYTES; send FP64"),
         ({"cost": np.zeros((12, 2))}, "inputs.cost: shape [12, 2]; send [12, "),
         ({"user_id": np.array([b"ann"], object)}, "inputs.user_id: shape [1]; send [12]"),
         (dict.fromkeys(("channel", "clicked", "cost", "seconds_ago")), "inputs.channel: missing; send all of"),
