@@ -65,7 +65,7 @@ def test_what_hadolint_is_there_for_is_found(line: str, planted: str, rule: str)
 
 
 def left_out(path: str) -> bool:
-    """Whether .dockerignore keeps a path out of the build: the last pattern that fits it, or a folder above it, wins."""
+    """Whether .dockerignore keeps a path out of the build: the last pattern that fits it or a folder above wins."""
     out = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         if line.startswith("#"):
