@@ -102,8 +102,8 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
 
     together = own(TOGETHER, WITH_ALL)
     gain = covariance[:, :, TOGETHER] / covariance[:, TOGETHER, TOGETHER, None]
-    beta = beta + gain * (together.mean.ravel() - beta[:, TOGETHER])[:, None]
-    covariance = covariance - gain[:, :, None] * covariance[:, None, :, TOGETHER]
+    beta = np.asarray(beta + gain * (together.mean.ravel() - beta[:, TOGETHER])[:, None])
+    covariance = np.asarray(covariance - gain[:, :, None] * covariance[:, None, :, TOGETHER])
     slope = _with_error_of(together, own(1, SLOPE[name]), gain[:, 1].reshape(tried.shape), tried)
     bend = own(2, BEND[name])
     # What the level is, given the pooled shape.
