@@ -232,9 +232,7 @@ def _cycles(
     )
 
 
-def _counted_once(
-    market: Market, slot: int, conditions: Conditions, amount_P: Tensor, deviation_P: Tensor
-) -> Tensor | float:
+def _counted_once(market: Market, slot: int, conditions: Conditions, amount_P: Tensor, deviation_P: Tensor) -> Tensor:
     """What a drifting price of mean 1 is to be raised by, so that revenue keeps its mean, (1, P).
 
     Revenue goes with price^-E, whose mean is exp(E (1 + E) sigma^2 / 2), where E is the elasticity of revenue in money:
@@ -243,7 +241,7 @@ def _counted_once(
     """
     whole_P = market.value["elasticity"][slot] > 0
     if not bool(whole_P.any()):
-        return 1.0
+        return torch.ones_like(deviation_P)
     some_1P = amount_P.clamp(min=FIRST * float(amount_P.sum()))[None]
     revenue_1P, slope_1P = marginal(conditions, some_1P)
     power_1P = slope_1P * some_1P / revenue_1P.clamp(min=1e-300)

@@ -101,10 +101,10 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
         return pooled(beta[:, place].reshape(tried.shape), variance, spread)
 
     together = own(TOGETHER, WITH_ALL)
-    gain = covariance[:, :, TOGETHER] / covariance[:, TOGETHER, TOGETHER, None]
-    beta = beta + gain * (together.mean.ravel() - beta[:, TOGETHER])[:, None]
-    covariance = covariance - gain[:, :, None] * covariance[:, None, :, TOGETHER]
-    slope = _with_error_of(together, own(1, SLOPE[name]), gain[:, 1].reshape(tried.shape), tried)
+    moves = covariance[:, :, TOGETHER] / covariance[:, TOGETHER, TOGETHER, None]
+    beta = np.asarray(beta + moves * (together.mean.ravel() - beta[:, TOGETHER])[:, None])
+    covariance = np.asarray(covariance - moves[:, :, None] * covariance[:, None, :, TOGETHER])
+    slope = _with_error_of(together, own(1, SLOPE[name]), moves[:, 1].reshape(tried.shape), tried)
     bend = own(2, BEND[name])
     # What the level is, given the pooled shape.
     shape = np.stack([(pair[0].ravel() - beta[:, i]) for i, pair in ((1, slope), (2, bend))], 1)
