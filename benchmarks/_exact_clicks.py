@@ -58,7 +58,7 @@ def counts(log: Events) -> tuple[Floats, Floats]:
     own_RC = np.eye(len(log.channels))[log.channel_R]
     before_RC = np.concatenate([np.zeros((1, own_RC.shape[1])), np.cumsum(own_RC, axis=0)])
     clicked_RC = np.concatenate([before_RC[:1], np.cumsum(own_RC * log.clicked_R[:, None], axis=0)])
-    return tuple(one[1:] - one[log.first_R] for one in (before_RC, clicked_RC))  # type: ignore[return-value]
+    return tuple(one[1:] - one[log.first_R] for one in (before_RC, clicked_RC))
 
 
 def exact(known: Truth, shown_SC: Floats, clicks_SC: Floats) -> Floats:

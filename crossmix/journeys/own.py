@@ -174,7 +174,7 @@ def fit(events: Events, of_U: Flags, layout: Layout, scaler: Scaler) -> Own:
         for weight_R in (np.ones(len(events)), events.clicked_R.astype(float))
     )
     own = Own(layout, scaler)
-    own.take(*laws.likeliest(shown_UC, clicks_UC))
+    own.take(*laws.likeliest(shown_UC.astype(float), clicks_UC.astype(float)))
     return own
 
 

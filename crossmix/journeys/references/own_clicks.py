@@ -5,7 +5,8 @@ exposure too: a logistic regression on the log-odds of that share and an interce
 
     logit p = b logit(share) + a_c
 
-which is what a model that is told the channel has to beat.
+which is what a model that is told the channel has to beat. It shares no code with the model's own shrinkage (`own`), of
+which it is the simplest form: a reference does not move with what is held against it.
 
 Shapes: S judged steps, C channels, X columns of the regression.
 """
