@@ -75,11 +75,12 @@ def predict(module: Fusion, table: Table) -> Predicted:
             group = table.campaign[picked].astype(np.int64) * cycles + table.cycle[picked]
             histories = table.events[first_row[sequence[picked[0]] : sequence[picked[-1]] + 1]]
             history_token, history_qkv = _joined(
-                module.behaviour_tokens(part) for part in here(trimmed(histories)).split(piece)
+                module.behaviour_tokens(part) for part in torch.split(here(trimmed(histories)), piece)
             )
             codes = (table.creative[picked].astype(np.int64), inside, table.platform[picked].astype(np.int64), present)
+            pieces = (torch.split(here(one), piece) for one in codes)
             parts = []
-            for creative, history, platform, there in zip(*(here(one).split(piece) for one in codes), strict=True):
+            for creative, history, platform, there in zip(*pieces, strict=True):
                 fused, weight = module.fuse(
                     torch.cat([creative_token[creative], history_token[history].unsqueeze(1)], dim=1),
                     torch.cat([creative_qkv[creative], history_qkv[history].unsqueeze(1)], dim=1),
