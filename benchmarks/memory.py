@@ -1,13 +1,14 @@
 """Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--json] [--short]
 [--resume FILE]`.
 
-| case     | what runs                                                                                   |
-|----------|---------------------------------------------------------------------------------------------|
-| features | `feature_repo.features.build`, the encoders' vectors random                                 |
-| fusion   | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all   |
-| market   | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions  |
-| align    | `crossmix.training.align.transitions`: what the align step reads of the log                 |
-| gate     | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`      |
+| case        | what runs                                                                                         |
+|-------------|---------------------------------------------------------------------------------------------------|
+| features    | `feature_repo.features.build`, the encoders' vectors random                                       |
+| fusion      | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all         |
+| fusion-some | the same, 60 batches predicted, random numbers for the rest: the memory of `fusion`, not its time |
+| market      | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions        |
+| align       | `crossmix.training.align.transitions`: what the align step reads of the log                       |
+| gate        | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`            |
 
 The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder; what the market and
 what follows read of the fusion is random numbers. Each case runs in a process of its own, twice on 20,000 rows, so that
@@ -51,6 +52,8 @@ FIRST = 20_000
 """Rows of the two runs that come first."""
 MILLION = 1_000_000
 OVER_FEW = "MB per million rows, over few's largest"
+SOME = 30
+"""Batches at either end that `fusion-some` predicts."""
 TRAINED = 5_000
 """Rows that the fusion trains on: its memory is the table's, its time the training's."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,14 +108,45 @@ def fusion(folder: Path, out: Path) -> None:
     fit(replace(config, fusion=few), folder / "dataset", folder / "features", out)
 
 
+def fusion_some(folder: Path, out: Path) -> None:
+    """As `fusion`, but few batches go through the network, the shortest histories and the longest; all other logits are
+    random numbers. Every array is as long as there, so that memory is the same; seconds are not."""
+    from unittest.mock import patch
+
+    import tqdm
+
+    from crossmix.fusion import fit as module
+
+    bar, predict = tqdm.tqdm, module.predict
+
+    def ends(steps: Any, **how: Any) -> Any:
+        return bar([*steps[:SOME], *steps[-SOME:]] if len(steps) > 2 * SOME else steps, **how)
+
+    def some(network: Any, rows: Any) -> Any:
+        with patch.object(tqdm, "tqdm", ends):
+            predicted = predict(network, rows)
+        rng = np.random.default_rng(0)
+        for logits in (predicted.click, predicted.conversion):
+            for start in range(0, len(logits), 65_536):
+                part = logits[start : start + 65_536]
+                part[:] = rng.standard_normal(len(part), dtype=np.float32) - 3
+        return predicted
+
+    with patch.object(module, "predict", some):
+        fusion(folder, out)
+
+
 CASES: dict[str, Callable[[Path, Path], None]] = {
     "features": features,
     "fusion": fusion,
+    "fusion-some": fusion_some,
     "market": market,
     "align": align,
     "gate": gate,
 }
 """Name to what runs: it reads dataset/, features/, fusion/ and market/ of a folder, and writes to an empty one."""
+
+USUAL = [name for name in CASES if name != "fusion-some"]
 
 
 def made(folder: Path, rows: int, fitted: Path | None = None) -> None:
@@ -256,7 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Memory per million impressions.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--rows", type=float, nargs="+", default=[1, 5], help="millions of rows")
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), help="which")
+    parser.add_argument("--cases", nargs="+", default=USUAL, choices=list(CASES), help="which")
     parser.add_argument("--code", type=Path, help="another checkout, told beside this one")
     parser.add_argument("--keep", type=Path, help="folder that data and outputs stay in, and are taken from")
     parser.add_argument("--resume", type=Path, help="file that keeps every case, and is gone on from")
