@@ -1,20 +1,24 @@
-"""Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--json] [--short]`.
+"""Memory of the steps that read every impression: `python -m benchmarks.memory [--rows 1 5] [--json] [--short]
+[--resume FILE]`.
 
-| case     | what runs                                                                                   |
-|----------|---------------------------------------------------------------------------------------------|
-| features | `feature_repo.features.build`, the encoders' vectors random                                 |
-| fusion   | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all   |
-| market   | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions  |
-| align    | `crossmix.training.align.transitions`: what the align step reads of the log                 |
-| gate     | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`      |
+| case        | what runs                                                                                         |
+|-------------|---------------------------------------------------------------------------------------------------|
+| features    | `feature_repo.features.build`, the encoders' vectors random                                       |
+| fusion      | `crossmix.fusion.fit.fit` after one epoch of few rows, on random vectors: it predicts all         |
+| fusion-some | the same, 60 batches predicted, random numbers for the rest: the memory of `fusion`, not its time |
+| market      | `crossmix.market.fit.fit.fit`: the market fitted from the log and the fusion's predictions        |
+| align       | `crossmix.training.align.transitions`: what the align step reads of the log                       |
+| gate        | what the gate step reads of the log: `fidelity` against the fitted market, and `shift`            |
 
 The dataset of N million impressions is made up (`benchmarks/_made_log.py`): no source, no encoder; what the market and
-what follows read of the fusion is random numbers. Each case runs in a process of its own, first on 20,000 rows, so that
-imports and what libraries allocate once are there, then on N million. Told are resident memory after the first (MiB),
-at most during the second (Linux's VmHWM, cleared between), the difference in MB per million rows, and processor
-seconds. Growth is a line through the sizes, by least squares: a fixed part, such as a row group or a batch of training,
-and MB for each million rows. `--code` runs the cases on another checkout of the project too, on the same
-data.
+what follows read of the fusion is random numbers. Each case runs in a process of its own, twice on 20,000 rows, so that
+imports and what libraries allocate once are there, then on N million. Told are resident memory after the first run
+(MiB), at most during the second and at most during the third (Linux's VmHWM, cleared between), and processor seconds of
+the third; and in MB per million rows by how much the third's most is above what was there after the first, and above
+the second's most: the latter leaves out what a run of 20,000 rows takes too and gives back, such as a batch of
+training. Growth is a line through the sizes over what was there after the first run, by least squares: a fixed part and
+MB for each million rows. `--code` runs the cases on another checkout of the project too, on the same data. `--resume`
+keeps every case in a file as it is done, and goes on from there.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +49,11 @@ from pipelines.environment import SUMS
 GOAL = 107.4
 """MB per million impressions: 0.1 GiB."""
 FIRST = 20_000
-"""Rows of the run that comes first."""
+"""Rows of the two runs that come first."""
 MILLION = 1_000_000
+OVER_FEW = "MB per million rows, over few's largest"
+SOME = 30
+"""Batches at either end that `fusion-some` predicts."""
 TRAINED = 5_000
 """Rows that the fusion trains on: its memory is the table's, its time the training's."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,14 +108,45 @@ def fusion(folder: Path, out: Path) -> None:
     fit(replace(config, fusion=few), folder / "dataset", folder / "features", out)
 
 
+def fusion_some(folder: Path, out: Path) -> None:
+    """As `fusion`, but few batches go through the network, the shortest histories and the longest; all other logits are
+    random numbers. Every array is as long as there, so that memory is the same; seconds are not."""
+    from unittest.mock import patch
+
+    import tqdm
+
+    from crossmix.fusion import fit as module
+
+    bar, predict = tqdm.tqdm, module.predict
+
+    def ends(steps: Any, **how: Any) -> Any:
+        return bar([*steps[:SOME], *steps[-SOME:]] if len(steps) > 2 * SOME else steps, **how)
+
+    def some(network: Any, rows: Any) -> Any:
+        with patch.object(tqdm, "tqdm", ends):
+            predicted = predict(network, rows)
+        rng = np.random.default_rng(0)
+        for logits in (predicted.click, predicted.conversion):
+            for start in range(0, len(logits), 65_536):
+                part = logits[start : start + 65_536]
+                part[:] = rng.standard_normal(len(part), dtype=np.float32) - 3
+        return predicted
+
+    with patch.object(module, "predict", some):
+        fusion(folder, out)
+
+
 CASES: dict[str, Callable[[Path, Path], None]] = {
     "features": features,
     "fusion": fusion,
+    "fusion-some": fusion_some,
     "market": market,
     "align": align,
     "gate": gate,
 }
 """Name to what runs: it reads dataset/, features/, fusion/ and market/ of a folder, and writes to an empty one."""
+
+USUAL = [name for name in CASES if name != "fusion-some"]
 
 
 def made(folder: Path, rows: int, fitted: Path | None = None) -> None:
@@ -128,14 +167,18 @@ def made(folder: Path, rows: int, fitted: Path | None = None) -> None:
 
 
 def alone(case: str, few: Path, many: Path, out: Path) -> dict[str, Any]:
-    """Run a case on few rows and on many, in this process; outputs go to `out`/few and `out`/many."""
-    for name in ("few", "many"):
+    """Run a case on few rows, twice, and on many, in this process; outputs go to `out`/few, /again and /many."""
+    for name in ("few", "again", "many"):
         (out / name).mkdir(parents=True)
     CASES[case](few, out / "few")
-    before, began = _resident(), time.process_time()
+    before = _resident()
+    Path("/proc/self/clear_refs").write_text("5")
+    CASES[case](few, out / "again")
+    again, began = _largest(), time.process_time()
     Path("/proc/self/clear_refs").write_text("5")
     CASES[case](many, out / "many")
-    return {"before MiB": before, "largest MiB": _largest(), "cpu s": time.process_time() - began}
+    most = {"before MiB": before, "few, largest MiB": again, "largest MiB": _largest()}
+    return {**most, "cpu s": time.process_time() - began}
 
 
 def _resident() -> float:
@@ -144,7 +187,12 @@ def _resident() -> float:
 
 
 def measure(
-    millions: list[float], cases: list[str], codes: dict[str, Path], few: int = FIRST, kept: Path | None = None
+    millions: list[float],
+    cases: list[str],
+    codes: dict[str, Path],
+    few: int = FIRST,
+    kept: Path | None = None,
+    file: Path | None = None,
 ) -> dict[str, Any]:
     """Every case on every number of rows.
 
@@ -153,8 +201,11 @@ def measure(
         codes: name to a checkout whose `crossmix` the cases run on, one after the other on the same data.
         few: rows of the run that comes first.
         kept: folder that data and outputs stay in; `None`: they go.
+        file: where every case is kept as it is done, and taken from; `None`: nowhere.
     """
-    load = os.getloadavg()
+    from benchmarks._resumed import Resumed  # which imports torch: no case shall have it from here
+
+    load, resumed = os.getloadavg(), Resumed(file, {"first run, rows": few})
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = kept or Path(scratch)
@@ -162,14 +213,14 @@ def measure(
             made(folder / str(few), few)
         for million in millions:
             rows = int(million * MILLION)
-            if not (folder / str(rows)).exists():
+            wanted = [(f"{case}, {rows} rows, {name}", case, name) for case in cases for name in codes]
+            if not all(part in resumed.parts for part, _, _ in wanted) and not (folder / str(rows)).exists():
                 made(folder / str(rows), rows, folder / str(few) / "market")
-            for case in cases:
-                for name, code in codes.items():
-                    out = folder / "out" / name / case / str(rows)
-                    one = _in_a_process(case, code, folder / str(few), folder / str(rows), out)
-                    per_million = (one["largest MiB"] - one["before MiB"]) * 2**20 / rows
-                    found.append({"case": case, "rows": rows, "code": name, **one, "MB per million rows": per_million})
+            for part, case, name in wanted:
+                out = folder / "out" / name / case / str(rows)
+                folders = folder / str(few), folder / str(rows), out
+                one = resumed.part(part, partial(_in_a_process, case, codes[name], *folders))
+                found.append({"case": case, "rows": rows, "code": name, **one, **_per_million(one, rows)})
     return {
         "benchmark": "memory",
         "goal, MB per million rows": GOAL,
@@ -182,7 +233,14 @@ def measure(
     }
 
 
+def _per_million(one: dict[str, Any], rows: int) -> dict[str, float]:
+    over = {"MB per million rows": "before MiB", OVER_FEW: "few, largest MiB"}
+    return {name: (one["largest MiB"] - one[below]) * 2**20 / rows for name, below in over.items()}
+
+
 def _in_a_process(case: str, code: Path, few: Path, many: Path, out: Path) -> dict[str, Any]:
+    if out.exists():  # of a run that was cut off
+        shutil.rmtree(out)
     # The benchmark is this checkout's, the rest the other's.
     start = f"import sys, benchmarks; sys.path.insert(0, {str(code)!r}); from benchmarks.memory import main; main()"
     command = [sys.executable, "-P", "-c", start, "--alone", case, str(few), str(many), str(out)]
@@ -217,7 +275,8 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['log']}; goal {result['goal, MB per million rows']:.0f} MB per million rows"]
     lines += [
         f"{one['case']:<10}{one['code']:<8}{one['rows']:>12,} rows{one['MB per million rows']:>8.0f} MB per million, "
-        f"{one['before MiB']:.0f} to {one['largest MiB']:.0f} MiB, {one['cpu s']:.0f} CPU s"
+        f"{one[OVER_FEW]:.0f} over few's largest, {one['before MiB']:.0f}, {one['few, largest MiB']:.0f} and "
+        f"{one['largest MiB']:.0f} MiB, {one['cpu s']:.0f} CPU s"
         for one in result["cases"]
     ]
     lines += [
@@ -231,9 +290,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Memory per million impressions.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--rows", type=float, nargs="+", default=[1, 5], help="millions of rows")
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), help="which")
+    parser.add_argument("--cases", nargs="+", default=USUAL, choices=list(CASES), help="which")
     parser.add_argument("--code", type=Path, help="another checkout, told beside this one")
     parser.add_argument("--keep", type=Path, help="folder that data and outputs stay in, and are taken from")
+    parser.add_argument("--resume", type=Path, help="file that keeps every case, and is gone on from")
     parser.add_argument("--short", action="store_true", help="5,000 rows after 2,000: a smoke run")
     parser.add_argument("--alone", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -243,7 +303,7 @@ def main() -> None:
         return
     codes = ({"other": given.code.resolve()} if given.code else {}) | {"this": ROOT}
     sizes, few = ([0.005], 2_000) if given.short else (given.rows, FIRST)
-    result = measure(sizes, given.cases, codes, few, given.keep)
+    result = measure(sizes, given.cases, codes, few, given.keep, given.resume)
     print(json.dumps(result, indent=1) if given.json else table(result))
 
 

@@ -100,11 +100,18 @@ def _pieces(waiting: list[Any], kind: pa.DataType) -> Iterator[pa.Array]:
 
 
 @contextmanager
-def row_groups(path: Path, schema: pa.Schema, group: int = GROUP) -> Iterator[RowGroups]:
-    """A file to be written in row groups of `group` rows; after an error it holds those before it."""
+def row_groups(
+    path: Path, schema: pa.Schema, group: int = GROUP, dictionary: bool | list[str] = True
+) -> Iterator[RowGroups]:
+    """A file to be written in row groups of `group` rows; after an error it holds those before it.
+
+    Args:
+        dictionary: columns that have dictionaries (`use_dictionary` of `pyarrow.parquet.write_table`). One of a column
+            whose values all differ is given up when it has 1 MB, and takes 30 MB until then.
+    """
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(path, schema, use_dictionary=dictionary) as writer:
         rows = RowGroups(writer, schema, group)
         yield rows
         rows.flush()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.row_groups import GROUP, batches, row_groups
+from crossmix.row_groups import batches, released, row_groups
 from crossmix.schema import DataError, Dataset
 from crossmix.sequences import ROWS, OtherOrderError, side_by_side
 from feature_repo.sources import SOURCES, TIME, USER_VIEW, schema_of, utc, write
@@ -26,6 +26,11 @@ _log = logging.getLogger(__name__)
 
 NAMES = ["user_id", TIME, "events"]
 """Columns of the file."""
+GROUP = 131_072
+"""Rows of a row group of the file, which stand in memory together: some 50 bytes each at the demo's 10.7 steps a
+history, and as much again while they are written."""
+DICTIONARY = ["user_id", "events.list.element"]
+"""Columns of the file whose values come again; times seldom do."""
 
 
 def write_sequences(out: Path, dataset: Dataset, group: int = GROUP) -> int:
@@ -46,14 +51,15 @@ def write_sequences(out: Path, dataset: Dataset, group: int = GROUP) -> int:
         return 0
     path.parent.mkdir(parents=True, exist_ok=True)
     part, rows = path.with_suffix(".part"), 0
+    released()
     try:
-        with row_groups(part, schema, group) as file:
+        with row_groups(part, schema, group, DICTIONARY) as file:
             for columns in _by_time(dataset):
                 file.add(columns)
                 rows += len(columns[0])
     except OtherOrderError as error:
         _log.warning("%s: joined by name, which takes memory for every impression's", error)
-        return _write_whole(path, dataset, schema)
+        return _write_whole(path, dataset, schema, group)
     part.replace(path)
     return rows
 
@@ -111,7 +117,7 @@ def _sorted(parts: list[pa.Table]) -> list[pa.Array]:
     return [table.column(name).combine_chunks() for name in NAMES]
 
 
-def _write_whole(path: Path, dataset: Dataset, schema: pa.Schema) -> int:
+def _write_whole(path: Path, dataset: Dataset, schema: pa.Schema, group: int) -> int:
     """The same from a dataset in any order: every name stands in memory."""
     import pandas as pd
     import pyarrow as pa
@@ -134,7 +140,7 @@ def _write_whole(path: Path, dataset: Dataset, schema: pa.Schema) -> int:
     rows = rows.drop_duplicates(["user_id", TIME], keep="last").sort_values([TIME, "user_id"], ignore_index=True)
     events = sequences.column("events").combine_chunks().take(pa.array(rows["at"].to_numpy()))
     table = pa.table({"user_id": rows["user_id"], TIME: rows[TIME], "events": events.cast(pa.list_(pa.int32()))})
-    write(table.select(schema.names).cast(schema), path)
+    write(table.select(schema.names).cast(schema), path, row_group_size=group, use_dictionary=DICTIONARY)
     return len(rows)
 
 

@@ -187,13 +187,13 @@ def write_embeddings(out: Path, vectors: pd.DataFrame, modalities: Sequence[str]
     return len(vectors)
 
 
-def write(table: pa.Table, path: Path) -> None:
-    """Write atomically: a reader sees the old file or the new one."""
+def write(table: pa.Table, path: Path, **how: Any) -> None:
+    """Write atomically: a reader sees the old file or the new one; `how` is of `pyarrow.parquet.write_table`."""
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    pq.write_table(table, part)
+    pq.write_table(table, part, **how)
     part.replace(path)
 
 

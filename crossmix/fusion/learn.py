@@ -25,8 +25,9 @@ WARM_UP = 0.1
 LARGEST_NORM = 1.0
 CHECKED_ROWS = 20_000
 """Most calibration rows that tell, after each epoch, which epoch's weights are kept."""
-PIECE = 1_024
-"""Rows that go through the module at a time where no gradient is wanted."""
+PIECE = 256
+"""Rows that go through the module at a time where no gradient is wanted, on the CPU in prediction too: their
+temporaries are below those of a batch of training, whose memory they take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from crossmix import ranks
-from crossmix.fusion.learn import lower_precision, trimmed
+from crossmix.fusion.learn import PIECE, lower_precision, trimmed
 from crossmix.fusion.model import MODALITIES, Fusion
 from crossmix.fusion.table import Table
 from crossmix.schema import ROWS
@@ -48,7 +49,7 @@ def predict(module: Fusion, table: Table) -> Predicted:
     from tqdm import tqdm
 
     device = ranks.device()
-    batch = GPU_BATCH if device.type == "cuda" else BATCH
+    batch, piece = (GPU_BATCH, GPU_BATCH) if device.type == "cuda" else (BATCH, PIECE)
     module.to(device).eval()
 
     def here(array: NDArray[Any]) -> torch.Tensor:
@@ -73,14 +74,20 @@ def predict(module: Fusion, table: Table) -> Predicted:
             inside = (sequence[picked] - sequence[picked[0]]).astype(np.int64)
             group = table.campaign[picked].astype(np.int64) * cycles + table.cycle[picked]
             histories = table.events[first_row[sequence[picked[0]] : sequence[picked[-1]] + 1]]
-            history_token, history_qkv = module.behaviour_tokens(here(trimmed(histories)))
-            creative, history = here(table.creative[picked].astype(np.int64)), here(inside)
-            fused, weight = module.fuse(
-                torch.cat([creative_token[creative], history_token[history].unsqueeze(1)], dim=1),
-                torch.cat([creative_qkv[creative], history_qkv[history].unsqueeze(1)], dim=1),
-                here(present),
+            history_token, history_qkv = _joined(
+                module.behaviour_tokens(part) for part in torch.split(here(trimmed(histories)), piece)
             )
-            logits = module.heads(fused, here(table.platform[picked].astype(np.int64)))
+            codes = (table.creative[picked].astype(np.int64), inside, table.platform[picked].astype(np.int64), present)
+            pieces = (torch.split(here(one), piece) for one in codes)
+            parts = []
+            for creative, history, platform, there in zip(*pieces, strict=True):
+                fused, weight = module.fuse(
+                    torch.cat([creative_token[creative], history_token[history].unsqueeze(1)], dim=1),
+                    torch.cat([creative_qkv[creative], history_qkv[history].unsqueeze(1)], dim=1),
+                    there,
+                )
+                parts.append((fused, weight, *module.heads(fused, platform)))
+            fused, weight, *logits = _joined(parts)
             click[picked], conversion[picked] = (part.float().cpu().numpy() for part in logits)
             sums.index_add_(0, torch.from_numpy(group), fused.cpu().double())
             count += np.bincount(group, minlength=len(count))
@@ -98,6 +105,11 @@ def predict(module: Fusion, table: Table) -> Predicted:
         context=np.concatenate([before_first(module, table), means]).astype(np.float32),
         attention=dict(zip(MODALITIES, (attention / max(judged, 1)).tolist(), strict=True)),
     )
+
+
+def _joined(parts: Iterable[tuple[torch.Tensor, ...]]) -> list[torch.Tensor]:
+    """What was computed in pieces of rows."""
+    return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
 def before_first(module: Fusion, table: Table) -> NDArray[np.float32]:

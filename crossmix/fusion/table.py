@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import mmap
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -250,7 +251,7 @@ def _matrix(name: str, column: Any) -> tuple[NDArray[np.float32] | None, Flags]:
 
 def _events(data: Dataset, rows: int, steps: int, vocabulary: int) -> NDArray[Any]:
     """(rows, steps) ids in the impressions' order: the newest `steps`, right-aligned, zeros before."""
-    padded = np.zeros((rows, steps), dtype=_id_type(vocabulary))
+    padded = _own_pages(rows, steps, _id_type(vocabulary))
     seen, start = _Seen(), 0
     try:
         for impressions, lists in side_by_side(data, ["impression_id"]):
@@ -265,6 +266,18 @@ def _events(data: Dataset, rows: int, steps: int, vocabulary: int) -> NDArray[An
         ids = f"ids {seen.low} to {seen.high}, want 1 to {vocabulary - 1}"
         raise DataError(f"sequences.events: {ids}; run ingest again")
     return padded
+
+
+def _own_pages(rows: int, steps: int, kind: type[np.integer[Any]]) -> NDArray[Any]:
+    """(rows, steps) zeros in pages of their own, which the process gives back as soon as the array is let go.
+
+    Of its heap the C library keeps what is freed below something else, and it takes up to 32 MiB there: histories of a
+    million impressions would stay beside what is written.
+    """
+    pages = mmap.mmap(-1, rows * steps * np.dtype(kind).itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        pages.madvise(mmap.MADV_HUGEPAGE)  # as numpy asks for its own
+    return np.frombuffer(pages, kind).reshape(rows, steps)
 
 
 def _id_type(vocabulary: int) -> type[np.integer[Any]]:

@@ -431,12 +431,19 @@ def test_readapt_benchmark(trained: tuple[Config, Path, Path], monkeypatch: pyte
 
 def test_memory_benchmark(tmp_path: Path) -> None:
     """The data stays, and what a case reads of it is told beside the memory that it took."""
-    told = memory.measure([0.003], ["align"], {"this": memory.ROOT}, few=1_500, kept=tmp_path)
+    given = [0.003], ["align"], {"this": memory.ROOT}, 1_500, tmp_path, tmp_path / "kept.json"
+    told = memory.measure(*given)
     (one,) = told["cases"]
     assert (one["case"], one["rows"], one["code"]) == ("align", 3_000, "this")
     assert one["largest MiB"] >= one["before MiB"] > 50
     expected = (one["largest MiB"] - one["before MiB"]) * 2**20 / 3_000
     assert one["MB per million rows"] == pytest.approx(expected)
+    assert one["few, largest MiB"] > 50
+    over = (one["largest MiB"] - one["few, largest MiB"]) * 2**20 / 3_000
+    assert one[memory.OVER_FEW] == pytest.approx(over)
+    (tmp_path / "out" / "this" / "align" / "3000").rename(tmp_path / "ran")
+    assert memory.measure(*given)["cases"] == [one], "what was kept is not run again"
+    assert not (tmp_path / "out" / "this" / "align" / "3000").exists()
     log = read(Dataset(tmp_path / "3000" / "dataset"))
     assert log.per_cycle().sum() == len(log.frame) == 3_000
     assert 100 < log.frame["user"].nunique() <= 3_000 // 15

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -114,6 +116,46 @@ def test_a_row_group_at_a_time_is_written(tmp_path: Path) -> None:
     metadata = pq.read_metadata(tmp_path / FILE)
     assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [200, 200, 100]
     assert plain(pd.read_parquet(tmp_path / FILE)) == plain(expected(frame))
+
+
+MOST = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from crossmix.schema import Dataset
+from feature_repo import behaviour
+
+behaviour.write_sequences(Path(sys.argv[1]), Dataset(Path(sys.argv[1])))
+print(pa.default_memory_pool().max_memory())
+"""
+
+
+@pytest.mark.slow  # 3 s of processor time
+def test_of_a_long_log_a_small_part_is_in_memory(tmp_path: Path) -> None:
+    """300,000 rows of 8 events, each at an instant of its own: the file's row groups, and what Arrow takes at most."""
+    rows = 300_000
+    times = pa.array(np.arange(rows) * 1_000_000 + START.value // 1_000, pa.timestamp("us"))
+    ids, users = (pa.array([f"u{k % most:06d}" for k in range(rows)]) for most in (rows, 9_000))
+    events = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(8 * rows) % 7 + 1, pa.int16()), 8)
+    events = events.cast(pa.list_(pa.int16()))
+    impressions = pa.table({"impression_id": ids, "timestamp": times, "user_id": users})
+    pq.write_table(impressions, tmp_path / "impressions.parquet", row_group_size=65_536)
+    sequences = pa.table({"impression_id": ids, "events": events})
+    pq.write_table(sequences, tmp_path / "sequences.parquet", row_group_size=65_536)
+    (tmp_path / "meta.json").write_text(json.dumps(asdict(META)))
+    done = subprocess.run([sys.executable, "-c", MOST, str(tmp_path)], check=True, stdout=subprocess.PIPE, text=True)
+    assert int(done.stdout) < 30_000_000, "50 MB with a dictionary of times"
+    metadata = pq.read_metadata(tmp_path / FILE)
+    assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [131_072, 131_072, 37_856]
+    columns = [metadata.row_group(0).column(k) for k in range(3)]
+    assert {one.path_in_schema: one.has_dictionary_page for one in columns} == {
+        "user_id": True, sources.TIME: False, "events.list.element": True,
+    }  # fmt: skip
+    found = pq.read_table(tmp_path / FILE)
+    assert found["user_id"].equals(pa.chunked_array([users]))
+    assert found["events"].equals(pa.chunked_array([events.cast(pa.list_(pa.int32()))]))
+    newest = pd.concat(behaviour.newest(tmp_path, 2_000))
+    assert newest["user_id"].tolist() == users.to_pylist()[-9_000:], "over the ends of row groups"
 
 
 def test_the_newest_of_each_user_some_at_a_time(tmp_path: Path) -> None:

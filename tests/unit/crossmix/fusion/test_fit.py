@@ -99,6 +99,39 @@ def test_grouped_prediction_is_the_plain_forward_pass(toy: tuple[Path, Path], fi
     assert np.allclose(grouped.conversion[rows], conversion, atol=1e-4)
 
 
+def test_no_more_than_a_piece_goes_through_the_module(
+    toy: tuple[Path, Path], fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no gradient is wanted; what comes out is that of whole batches."""
+    module, table = Fusion.load(fitted), read(*toy, 30)
+    rows = np.arange(len(table.creative), dtype=np.int32)
+    encode, fuse = module.behaviour_tokens, module.fuse
+    histories: list[int] = []
+    fused: list[int] = []
+
+    def encoded(events: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        histories.append(len(events))
+        return encode(events)
+
+    def joined(*parts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fused.append(len(parts[0]))
+        return fuse(*parts)
+
+    monkeypatch.setattr(module, "behaviour_tokens", encoded)
+    monkeypatch.setattr(module, "fuse", joined)
+    pieces, loss = predict(module, table), learn.validate(module, table, rows)
+    # The contexts before the first cycle are of creatives, and behaviour is masked.
+    assert max(histories) == max(fused) == learn.PIECE == 256
+    for place in (learn, predicting):
+        monkeypatch.setattr(place, "PIECE", 4_096)
+    whole, other = predict(module.eval(), table), learn.validate(module, table, rows)
+    assert max(fused) > 1_000
+    for name in ("click", "conversion", "context"):
+        assert np.allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5, atol=1e-6), name
+    assert pieces.attention == pytest.approx(whole.attention, rel=1e-6)
+    assert loss == pytest.approx(other, rel=1e-6)
+
+
 def test_in_bfloat16_the_heads_tell_nearly_the_same(
     toy: tuple[Path, Path], fitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import mmap
+import weakref
 from dataclasses import fields
 from pathlib import Path
 
@@ -43,6 +45,20 @@ def test_columns_are_those_of_plain_pandas(toy: tuple[Path, Path]) -> None:
     has = table.creatives.has[table.creative]
     assert (table.present(np.arange(ROWS)) == np.column_stack([has, padded[:, -1] > 0])).all()
     assert table.modalities().all()
+
+
+def test_histories_lie_in_pages_of_their_own(toy: tuple[Path, Path]) -> None:
+    """They go back to the system when nobody has the table with them any more, whatever else the heap holds."""
+    table = read(*toy, 30)
+    base = table.events
+    while isinstance(base, np.ndarray):
+        base = base.base
+    pages = weakref.ref(base.obj if isinstance(base, memoryview) else base)
+    assert isinstance(pages(), mmap.mmap)
+    del base
+    table = table.without_events()
+    assert pages() is None
+    assert len(table.creative) == ROWS
 
 
 def test_a_row_takes_small_integers_and_a_byte_for_each_step(toy: tuple[Path, Path]) -> None:
