@@ -28,5 +28,22 @@ def settle(texts: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     return [settled[text] for text in texts], notes
 
 
+_MONTHS = (
+    "jan|feb|mar|apr|may|mai|jun|jul|aug|sep|okt|oct|nov|dec|dez|mär|fev|avr|ene|abr|ago|dic|gen|mag|giu|lug|set|ott"
+)
+_PERIOD = re.compile(
+    rf"(?:19|20)\d{{2}}[-_. ]?(?:[01]\d(?:[-_. ]?[0-3]\d)?|q[1-4]|[wk]{{1,2}}\d{{1,2}})(?!\d)|"
+    rf"(?<![^\W_])(?:q[1-4]|[wk]{{1,2}}\d{{1,2}}|[01]?\d|(?:{_MONTHS})[^\W\d_]*)[-_. ]*(?:19|20)\d{{2}}(?!\d)|"
+    rf"(?<!\d)(?:19|20)\d{{2}}(?!\d)|(?<![^\W_])(?:{_MONTHS})[^\W\d_]{{0,7}}$|\s*\(\d+\)$",
+    re.IGNORECASE,
+)
+"""Months, quarters, weeks, days and years in a name, and the number of a copy."""
+
+
+def without_period(name: str) -> str:
+    """A file's name without the time it is of: `google_ads_2025-01` and `google_ads (1)` are `google_ads`."""
+    return re.sub(r"[\s_.-]+(?:(?:to|bis|-|–)[\s_.-]*)?$|^[\s_.-]+", "", _PERIOD.sub("", name)).strip()
+
+
 def _key(text: str) -> str:
     return re.sub(r"[\s_\-]+", " ", text).strip().casefold()
