@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,7 +18,19 @@ from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
-from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, summaries, text, warehouse, wide
+from crossmix.sources.history import (
+    dates,
+    excel,
+    names,
+    numbers,
+    packed,
+    plausible,
+    repeated,
+    summaries,
+    text,
+    warehouse,
+    wide,
+)
 from crossmix.sources.history.sheet import Sheet, without_totals
 
 ONLY = "all campaigns"
@@ -103,8 +116,10 @@ def _sheets(data: Data) -> tuple[list[Sheet], str]:
         return found + sum(wide.parted(cell) is not None for cell in cells if known.column_of(cell) is None)
 
     sheets: list[Sheet] = []
-    for file in files.values():
-        sheets += excel.read(file, score) if excel.is_workbook(file) else [text.read(file, score)]
+    with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
+        for file in files.values():
+            for one in packed.members(file, Path(folder)):
+                sheets += excel.read(one, score) if excel.is_workbook(one) else [text.read(one, score)]
     return sheets, digest
 
 

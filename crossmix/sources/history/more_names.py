@@ -43,7 +43,8 @@ _MORE = {
         """,
     "revenue": """
         total order value checkout, purchases value, 14 day total sales, 7 day total sales, total sales,
-        purchases sale amount, sale amount, order value, доход, доход руб, выручка, ценность конверсий, wartość konwersji,
+        purchases sale amount, sale amount, order value, доход, доход руб, выручка,
+        ценность конверсий, wartość konwersji,
         wartość konw, przychód, hodnota konverzí, hodnota konv, tržby, dönüşüm değeri, gelir,
         konverteringsvärde, konv värde,
         intäkter, konverteringsværdi, omsætning, konverteringsverdi, valor de conversão da compra,

@@ -119,7 +119,7 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
 
 
 def _joined(lines: Sequence[Sequence[str]], at: int, score: Score) -> tuple[int, list[str]] | None:
-    """A header of two lines, as platforms above their figures: the lower line's place and both as one; `None`: one line.
+    """The lower line's place and both lines of a header of two, as platforms above their figures; `None`: it has one.
 
     A name of the upper line holds to its right until the next; the lower line repeats its names.
     """

@@ -17,8 +17,8 @@ from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 OLDER = ("cp1252", "cp1250", "cp1251", "cp1254", "cp1253", "cp932", "gb18030", "cp949", "big5")
-"""Encodings from before UTF-8, the first of those that show the same names is taken: western, central European, Cyrillic,
-Turkish, Greek, Japanese, Chinese, Korean, traditional Chinese."""
+"""Encodings from before UTF-8: western, central European, Cyrillic, Turkish, Greek, Japanese, Chinese, Korean,
+traditional Chinese; of those that show as many names the first is taken."""
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Characters that no text has."""
 IPINYOU = re.compile(r"[0-9a-f]{16,}\t\d{17}\t", re.IGNORECASE)
@@ -37,6 +37,8 @@ def read(path: Path, score: Score) -> Sheet:
             f"data.path: {str(path)!r} looks like a raw iPinYou log, a line for each impression and no header; it is "
             "no spend history: bring it into the 27 columns with a header and read it with --source ipinyou"
         )
+    if kind := _other_kind(text):
+        raise DataError(f"data.path: {str(path)!r} is {kind}; save it as .csv or .xlsx (a table with a header)")
     text, separator, said = _separator(text, score)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -85,6 +87,16 @@ def decoded(path: Path, score: Score) -> tuple[str, str]:
         best = max(older, key=lambda encoding: named[encoding])
         return older[best], best
     raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass a comma-separated history, or a workbook")
+
+
+def _other_kind(text: str) -> str | None:
+    """What a text is that is no table of lines."""
+    start = text.lstrip("\ufeff \t\r\n")[:500].lower()
+    if re.match(r"<(!doctype html|html|table|head|meta|div)\b", start):
+        return "a web page"
+    if start.startswith("<?xml"):
+        return "XML"
+    return "JSON" if re.match(r'\[\s*[{\[]|\{\s*"', start) else None
 
 
 def _named(text: str, score: Score) -> int:
