@@ -44,7 +44,7 @@ COUNTRIES: Mapping[str, Country] = {
     ),
     "japanese": Country(
         ("日", "媒体", "費用", "表示回数", "クリック数", "コンバージョン", "コンバージョン値"),
-        *(",", ".", "%Y年%-m月%-d日", "¥{}", ",", "cp932"),
+        *(",", ".", "%Y年%-m月%-d日", "￥{}", ",", "cp932"),
     ),
     "korean": Country(
         ("일", "플랫폼", "비용", "노출수", "클릭수", "전환수", "전환 가치"), ",", ".", "%Y. %-m. %-d.", "₩{}", ","
@@ -83,7 +83,7 @@ def abroad(history: pd.DataFrame, country: Country) -> bytes:
         table[name] = texts.map(country.sign.format) if money else texts
     table.columns = pd.Index(country.names)
     text = table.to_csv(index=False, sep=country.separator)
-    return text.encode(country.encoding, "xmlcharrefreplace")
+    return text.encode(country.encoding)
 
 
 def two_lines(history: pd.DataFrame, *, platforms_above: bool) -> str:

@@ -400,6 +400,8 @@ def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str
 
 
 def _date(text: str) -> date | None:
+    if len(text) != 10 or text[4] != "-":  # fromisoformat takes more
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -28,7 +28,8 @@ def members(path: Path, folder: Path) -> list[Path]:
             tables = [info for info in infos if _is_table(info.filename)]
             if not tables:
                 raise DataError(
-                    f"data.path: the archive {str(path)!r} has no {', '.join(ENDINGS[:4])}; unpack it and name the table"
+                    f"data.path: the archive {str(path)!r} has no {', '.join(ENDINGS[:4])}; unpack it "
+                    "and name the table"
                 )
             if sum(info.file_size for info in tables) > LARGEST:
                 raise DataError(f"data.path: the archive {str(path)!r} unpacks to more than 2 GB; add it up to days")

@@ -1,4 +1,4 @@
-"""Exports of other platforms and countries, parted by month, packed or with two header lines: the same history comes out."""
+"""Exports of other platforms and countries, parted by month, packed or with two header lines: the same history."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _with(**columns: object) -> str:
 
 SENTENCES = {
     "header alone": (
-        "date,platform,spend,impressions,clicks,conversions,revenue\n",
+        ",".join(PLAIN.columns) + "\n",
         "has a header and no row of a day",
     ),
     "months": (_with(date=PLAIN["date"].str[:7]), r"date: '2025-01' is a month.*export .* by day"),
