@@ -67,8 +67,8 @@ def load(data: Data) -> History:
     """
     known.check_mapped(data.columns)
     sheets, digest = _sheets(data)
-    names_ = _platforms(sheets, data)
-    parts = [_part(sheet, _own(data, sheet, sheets), name) for sheet, name in zip(sheets, names_, strict=True)]
+    called = _platforms(sheets, data)
+    parts = [_part(sheet, _own(data, sheet, sheets), name) for sheet, name in zip(sheets, called, strict=True)]
     _earning(parts, data)
     codes = {part.currency for part in parts if part.currency}
     if len(codes) > 1:

@@ -168,3 +168,10 @@ def test_the_cause_and_the_remedy_are_named(kind: str, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         taken(tmp_path / "history.csv")
+
+
+def test_a_folder_with_an_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("search.csv", PLAIN[PLAIN["platform"] == "search"].to_csv(index=False))
+    PLAIN[PLAIN["platform"] == "social"].to_csv(tmp_path / "social.csv", index=False)
+    assert_same(taken(tmp_path))
