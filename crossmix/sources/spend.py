@@ -91,7 +91,7 @@ SOURCES.register(
         name="spend",
         label="a spend history: totals per day and platform",
         read=read,
-        folder=("*.csv", "*.tsv", "*.txt", "*.xlsx", "*.xlsm", "*.xls", "*.ods"),
+        folder=("*.csv", "*.tsv", "*.txt", "*.xlsx", "*.xlsm", "*.xls", "*.ods", "*.zip"),
         warehouse=True,
         tasks=("split",),
         asks=("value_per_conversion",),

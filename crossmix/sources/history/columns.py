@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from crossmix.schema import DataError
 from crossmix.sources.history.dates import is_date
+from crossmix.sources.history.more_names import MORE
 
 NUMBERS = ("spend", "impressions", "clicks", "conversions", "revenue")
 REQUIRED = ("date", "platform", *NUMBERS)
@@ -208,6 +209,7 @@ CURRENCIES = frozenset(
     ]
 )
 _BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
+SYNONYMS = MappingProxyType({name: (*own, *MORE.get(name, ())) for name, own in SYNONYMS.items()})
 _OF = {
     synonym: (name, rank) for name, synonyms in SYNONYMS.items() for rank, synonym in reversed([*enumerate(synonyms)])
 }
@@ -269,6 +271,11 @@ def check_mapped(mapped: Mapping[str, str]) -> None:
             raise DataError(f"data.columns.{name}: a history has no such column; use one of {', '.join(KNOWN)}")
 
 
+def has(header: Sequence[str], name: str) -> bool:
+    """Whether a sheet has a column of that name."""
+    return name in header or plain(name) in map(plain, header)
+
+
 def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
     """Which column is which.
 
@@ -301,6 +308,11 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
             others = [header[index] for index in fitting if index not in first]
             if others:
                 rivals[column] = others
+    if "conversions" not in at and "revenue" in at:
+        counted = [index for index, name in enumerate(names) if name == "sales" and index not in at.values()]
+        if counted:  # Criteo's: a number beside their revenue
+            at["conversions"] = _once(counted, header, where)
+            rivals.pop("revenue", None)
     money = [currency_of(header[at[name]]) for name in ("spend", "revenue") if name in at]
     told = {code for code in money if code}
     if len(told) > 1:

@@ -14,24 +14,26 @@ from crossmix.schema import DataError
 _TIME = r"(?:[T ,]+\d{1,2}[:.]\d{2}.*)?"
 _PREFIXES: Mapping[int, str] = MappingProxyType(
     {
-        1: "jan ene gen янв",
-        2: "feb fév fev",
-        3: "mar mär mrz maa mrt",
-        4: "apr avr abr",
-        5: "may mai mag mei maj",
-        6: "jun juin giu",
-        7: "jul juil lug",
-        8: "aug aoû aou ago",
-        9: "sep set",
-        10: "oct okt ott out",
-        11: "nov",
-        12: "dec dez dic déc",
+        1: "jan ene gen янв sty led oca tam",
+        2: "feb fév fev фев lut úno şub hel",
+        3: "mar mär mrz maa mrt мар bře",
+        4: "apr avr abr апр kwi dub nis huh",
+        5: "may mai mag mei maj мая май kvě",
+        6: "jun juin giu июн cze haz kes",
+        7: "jul juil lug июл lip tem hei",
+        8: "aug aoû aou ago авг sie srp ağu elo",
+        9: "sep set сен wrz zář eyl syy",
+        10: "oct okt ott out окт paź říj eki lok",
+        11: "nov ноя lis kas",
+        12: "dec dez dic déc дек gru pro ara jou",
     }
 )
 MONTHS = {prefix: month for month, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
 """How the months begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
 EXCEL_DAY_ZERO = date(1899, 12, 30)
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
+_SPOKEN = re.compile(r"(\d{4})\s?[年년.]\s?(\d{1,2})\s?[月월.]\s?(\d{1,2})\s?[日일.]")
+"""`2025年1月6日`, `2025. 1. 6.`"""
 _ISO = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
 _COMPACT = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})")
 _WEEK = re.compile(
@@ -39,9 +41,12 @@ _WEEK = re.compile(
 )
 _NUMERIC = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){_TIME}")
 _DAY_NAMED = re.compile(
-    rf"(?:[^\W\d]+\.?,? )?(\d{{1,2}})\.?[ -](?:de )?([^\W\d]+)\.?,?[ -](?:de )?(\d{{4}}|\d{{2}}){_TIME}"
+    rf"(?:[^\W\d]+\.?,? )?(\d{{1,2}})(?:\.|st|nd|rd|th|er)?[ -](?:de )?([^\W\d]+)\.?,?[ -]"
+    rf"(?:de )?(\d{{4}}|\d{{2}}){_TIME}"
 )
-_MONTH_NAMED = re.compile(rf"(?:[^\W\d]+\.?, )?([^\W\d]+)\.? (\d{{1,2}}),? (\d{{4}}){_TIME}")
+_MONTH_NAMED = re.compile(rf"(?:[^\W\d]+\.?,? )?([^\W\d]+)\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}){_TIME}")
+_SPACED = re.compile(r"(?<=\d)\. (?=\d{1,2}\. (?:\d{4}|\d{2})\b)|(?<=\d)\. (?=(?:\d{4}|\d{2})$)")
+"""Blanks of `6. 1. 2025`."""
 _SERIAL = re.compile(r"([2-7]\d{4})(?:\.0+)?")
 _RANGE = re.compile(r"\s+(?:-|–|—|to|bis|~)\s+|(?<=\d)~(?=\d)")
 
@@ -60,6 +65,9 @@ def _month(name: str) -> int | None:
 
 
 def _iso(text: str) -> date | None:
+    spoken = _SPOKEN.fullmatch(text)
+    if spoken:
+        return _day(spoken[1], int(spoken[2]), spoken[3])
     found = _ISO.fullmatch(text)
     return _day(found[1], int(found[3]), found[4]) if found else None
 
@@ -129,6 +137,9 @@ def is_date(text: str) -> bool:
 def _start(text: str) -> str:
     """A date, or the first of a range (`06/01/2025 - 12/01/2025`)."""
     whole = text.strip().strip("'\"").replace("\u00a0", " ")
+    whole = re.sub(
+        r"(?<=\d)\. (?=\d{1,2}\. (?:\d{4}|\d{2})\b)|(?<=\d)\. (?=(?:\d{4}|\d{2})$)", ".", whole
+    )  # `6. 1. 2025`
     return _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
 
 

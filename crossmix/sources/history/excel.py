@@ -34,6 +34,11 @@ def read(path: Path, score: Score) -> list[Sheet]:
             f"data.path: {str(path)!r} is a workbook, and python-calamine, which reads it, is not installed; "
             "pip install 'crossmix[steps]', or save it as .csv"
         ) from None
+    if path.suffix.lower() == ".xls" and path.read_bytes()[:200].lstrip()[:1] in (b"<", b"\xef"):
+        raise DataError(
+            f"data.path: {str(path)!r} is a web page or XML with the ending of a workbook; open it in a spreadsheet "
+            "and save it as .xlsx"
+        )
     try:
         book = CalamineWorkbook.from_path(str(path))
         tables = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +18,26 @@ from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
-from crossmix.sources.history import dates, excel, names, numbers, plausible, repeated, summaries, text, warehouse, wide
+from crossmix.sources.history import (
+    dates,
+    excel,
+    names,
+    numbers,
+    packed,
+    plausible,
+    repeated,
+    summaries,
+    text,
+    warehouse,
+    wide,
+)
 from crossmix.sources.history.sheet import Sheet, without_totals
 
 ONLY = "all campaigns"
 """The campaign of a history that names none."""
 CURRENCY = "currency units of the history"
 SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "R$": "BRL", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS"}
+SIGNS |= {"FR": "CHF", "ZŁ": "PLN", "KČ": "CZK", "FT": "HUF", "LEI": "RON", "РУБ": "RUB"}
 """Signs that name one currency; $ and ¥ name several."""
 
 
@@ -51,7 +67,9 @@ def load(data: Data) -> History:
     """
     known.check_mapped(data.columns)
     sheets, digest = _sheets(data)
-    parts = [_part(sheet, data, len(sheets) > 1) for sheet in sheets]
+    called = _platforms(sheets, data)
+    parts = [_part(sheet, _own(data, sheet, sheets), name) for sheet, name in zip(sheets, called, strict=True)]
+    _earning(parts, data)
     codes = {part.currency for part in parts if part.currency}
     if len(codes) > 1:
         raise DataError(f"spend: the files have amounts in {' and '.join(sorted(codes))}; convert them to one currency")
@@ -63,11 +81,11 @@ def load(data: Data) -> History:
             notes += told
     history = repeated.settle(rows, data.repeated)
     notes += rows.notes
-    history, valued, told = _valued(history, data)
+    ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
+    history, valued, told = _valued(history, data, ignored)
     notes += told
     history = _idle(history, notes) if data.idle_days else history
     history, days, told = plausible.check(history, data.accept)
-    ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
     return History(history, days, ignored, next(iter(codes), CURRENCY), digest, valued, [*notes, *told])
 
 
@@ -98,13 +116,63 @@ def _sheets(data: Data) -> tuple[list[Sheet], str]:
         return found + sum(wide.parted(cell) is not None for cell in cells if known.column_of(cell) is None)
 
     sheets: list[Sheet] = []
-    for file in files.values():
-        sheets += excel.read(file, score) if excel.is_workbook(file) else [text.read(file, score)]
+    with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
+        for file in files.values():
+            for one in packed.members(file, Path(folder)):
+                sheets += excel.read(one, score) if excel.is_workbook(one) else [text.read(one, score)]
     return sheets, digest
 
 
-def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
-    """A sheet's columns under the history's names, with plain numbers and dates."""
+def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
+    """What a sheet without a column of platforms is called; `None`: it is the only one.
+
+    Sheets of several months of a platform are one: `google_2025-01` and `google_2025-02` are `google`.
+    """
+    if len(sheets) < 2:
+        return [None] * len(sheets)
+    plain = [names.without_period(sheet.stem) for sheet in sheets]
+    whole = Path(data.path or "").name.partition(".")[0]
+    return [name if name else whole for name in plain]
+
+
+def _own(data: Data, sheet: Sheet, sheets: Sequence[Sheet]) -> Data:
+    """The settings of a sheet: of `data.columns`, a name that other sheets have and this one lacks is not asked."""
+    kept = {
+        column: name
+        for column, name in data.columns.items()
+        if known.has(sheet.header, name) or not any(known.has(other.header, name) for other in sheets)
+    }
+    return data if len(kept) == len(data.columns) else replace(data, columns=kept)
+
+
+def _earning(parts: Sequence[_Part], data: Data) -> None:
+    """Raise `DataError` where some sheets have revenue and another has no column of it."""
+    if data.value_per_conversion is not None or not any("revenue" in part.columns for part in parts):
+        return
+    for part in parts:
+        if "revenue" not in part.columns:
+            raise DataError(
+                f"revenue: {part.name!r} has no column of it, and the other tables have; {_unread(part.ignored)}"
+                "export it with its conversions' value"
+            )
+
+
+def _unread(ignored: Sequence[str]) -> str:
+    """The columns that one may have meant, as the beginning of a remedy."""
+    return (
+        f"its columns {', '.join(map(repr, ignored[:8]))} are not read: name the one that is it "
+        "(--map revenue=NAME), or "
+        if ignored
+        else ""
+    )
+
+
+def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
+    """A sheet's columns under the history's names, with plain numbers and dates.
+
+    Args:
+        called: the platform of a sheet that names none.
+    """
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
     found = known.find(sheet.header, data.columns, sheet.name)
@@ -113,9 +181,9 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     notes = list(sheet.notes)
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
     columns = {name: list(map(str.strip, turned[at])) for name, at in found.at.items()}
-    if several and "platform" not in columns and "spend" in columns:
-        columns["platform"] = [sheet.stem] * len(sheet.rows)
-        notes.append(f"{sheet.stem!r} names no platform; its rows are the platform {sheet.stem!r}.")
+    if called and "platform" not in columns and "spend" in columns:
+        columns["platform"] = [called] * len(sheet.rows)
+        notes.append(f"{sheet.stem!r} names no platform; its rows are the platform {called!r}.")
     lacks = [
         name for name in known.REQUIRED if name not in columns and not (name == "revenue" and "conversions" in columns)
     ]
@@ -124,8 +192,10 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
     others = {sheet.header[at] or f"column {at + 1}": list(turned[at]) for at in found.ignored}
     others["date as written"] = columns["date"]
     columns["date"], told = dates.convert(columns["date"], data.dates)
+    _legible_dates(columns["date"], sheet)
     figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
     plain, said, sign = numbers.convert(figures, data.decimal)
+    _legible_numbers(plain, sheet)
     if found.micros:
         plain["spend"] = [_millionths(value) for value in plain["spend"]]
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
@@ -152,6 +222,49 @@ def _part(sheet: Sheet, data: Data, several: bool) -> _Part:
 
 
 Columns = dict[str, list[str]]
+
+
+def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
+    """Raise `DataError` where there is no row, or most dates are none."""
+    if not texts:
+        raise DataError(
+            f"data.path: {sheet.name!r} has a header and no row of a day below it; export it again with daily rows"
+        )
+    odd = [text for text in texts if _date(text) is None]
+    if 2 * len(odd) <= len(texts):
+        return
+    shown = next((text for text in odd if text), "")
+    if re.fullmatch(r"\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{4}|[^\W\d]+\.?[ -]+\d{4}", shown):
+        reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
+    elif re.fullmatch(r"\d{9,13}", shown):
+        reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
+    else:
+        reason = f"{shown!r} is read by no format; write dates with their year, as YYYY-MM-DD"
+    raise DataError(f"date: {reason} ({len(odd):,} of {len(texts):,} rows of {sheet.name!r})")
+
+
+def _legible_numbers(columns: Mapping[str, Sequence[str]], sheet: Sheet) -> None:
+    """Raise `DataError` where most values of a column are no numbers."""
+    for name, texts in columns.items():
+        filled = [text for text in texts if text.strip()]
+        odd = [text for text in filled if not _finite(text)]
+        if not odd or 2 * len(odd) <= len(filled):
+            continue
+        if odd[0].rstrip().endswith("%"):
+            reason = "is a share: give the counts themselves, or name the column that has them"
+        elif re.search(r"\d\s*(?:k|m|mn|mio|tsd|b|bn)\.?$", odd[0], re.IGNORECASE):
+            reason = "is rounded to thousands or millions: export the full numbers, or name the column that has them"
+        else:
+            reason = "is no number: write it in digits, or name the column that has the numbers"
+        raise DataError(
+            f"{name}: {odd[0]!r} {reason} (--map {name}=NAME); so are {len(odd):,} of {len(filled):,} values of "
+            f"{sheet.name!r}"
+        )
+
+
+def _finite(text: str) -> bool:
+    number = _number(text)
+    return number is not None and math.isfinite(number)
 
 
 def _without_summaries(
@@ -221,7 +334,9 @@ def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:
     return repeated.Rows(columns, others, sheet), list(dict.fromkeys(notes))
 
 
-def _valued(history: dict[str, list[str]], data: Data) -> tuple[dict[str, list[str]], bool, list[str]]:
+def _valued(
+    history: dict[str, list[str]], data: Data, ignored: Sequence[str]
+) -> tuple[dict[str, list[str]], bool, list[str]]:
     """Revenue from conversions where the history has none.
 
     Raises:
@@ -240,7 +355,8 @@ def _valued(history: dict[str, list[str]], data: Data) -> tuple[dict[str, list[s
     if value is None:
         if converted or "revenue" not in history:
             raise DataError(
-                "revenue: the history has conversions and no revenue; say what a conversion is worth on average "
+                f"revenue: the history has conversions and no revenue; {_unread(ignored)}"
+                "say what a conversion is worth on average "
                 "(--set data.value_per_conversion=VALUE: of a lead its chance to become a sale times what that earns)"
             )
         return history, False, []
@@ -284,6 +400,8 @@ def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str
 
 
 def _date(text: str) -> date | None:
+    if len(text) != 10 or text[4] != "-":  # fromisoformat takes more
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -22,6 +22,7 @@ import pandas as pd
 from crossmix.schema import DataError
 from crossmix.sources.history.columns import CURRENCIES
 
+_SCRIPTS = str.maketrans("٫٬．，－￥", ".,.,-¥")
 Role = Literal["decimal", "thousands"]
 DECIMAL = {"point": ".", "comma": ","}
 OTHER = {".": ",", ",": "."}
@@ -32,8 +33,8 @@ BLANKS = frozenset({"-", "--", "---", "–", "—", "n/a", "na", "#n/a", "null",
 ENOUGH = 90
 """Numbers that all have three digits after the separator, beside plain ones below 1,000: shortest decimals would end in
 a zero now and then, with so many of them in all but 0.9^90 = 1 in 10,000 cases."""
-_READY = re.compile(r"-?\d+(\.(\d{1,2}|\d{4,}))?|")
-_BARE = re.compile(r"-?\d[\d.,]*")
+_READY = re.compile(r"-?[0-9]+(\.([0-9]{1,2}|[0-9]{4,}))?|")
+_BARE = re.compile(r"-?[0-9][0-9.,]*")
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
 _DIGITS = re.compile(r"\d[\d.,]*|[.,]\d+")
 _GAPS = re.compile(r"(?<=\d)[\s'’`_](?=\d{3}(\D|$))")
@@ -104,14 +105,20 @@ def values(texts: Sequence[str]) -> npt.NDArray[np.float64]:
     joined = "".join(texts)
     if joined.isascii() and "_" not in joined:
         with suppress(ValueError):  # a word among them
-            return np.array([float(text) if text else math.nan for text in texts], float)
-    return np.asarray(pd.to_numeric(np.array(texts, dtype=object), errors="coerce"), float)
+            return _finite(np.array([float(text) if text else math.nan for text in texts], float))
+    return _finite(np.asarray(pd.to_numeric(np.array(texts, dtype=object), errors="coerce"), float))
+
+
+def _finite(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`inf` is no amount."""
+    return np.where(np.isfinite(numbers), numbers, math.nan)
 
 
 def _bare(text: str) -> tuple[str | None, str | None]:
     """A value's digits and separators with its sign, and its currency; `None`: no number; empty: no value."""
     if _BARE.fullmatch(text):
         return text, None
+    text = _western(text)
     core = text.replace("\u00a0", " ").replace("\u202f", " ").replace("\u2212", "-").strip()
     if core.lower() in BLANKS or not core:
         return "", None
@@ -130,6 +137,14 @@ def _bare(text: str) -> tuple[str | None, str | None]:
     if not _DIGITS.fullmatch(core):
         return None, None
     return ("-" if negative else "") + core, sign or None
+
+
+def _western(text: str) -> str:
+    """Digits and separators of other scripts as 0 to 9, point and comma: `١٢٣٫٥`, `１２３`."""
+    if text.isascii():
+        return text
+    text = "".join(str(unicodedata.decimal(char, char)) for char in text)
+    return text.translate(_SCRIPTS)
 
 
 def _one_currency(signs: Mapping[str, tuple[str, str]]) -> str | None:

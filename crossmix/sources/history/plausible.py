@@ -53,6 +53,16 @@ def check(
         kept = [name != total for name in columns["platform"]]
         columns = {name: [v for v, keep in zip(values, kept, strict=True) if keep] for name, values in columns.items()}
         frame = frame[frame["platform"] != total]
+    unpaid = _unpaid(frame, columns)
+    if unpaid:
+        sums = frame[frame["platform"].isin(unpaid)][["conversions", "revenue"]].sum()
+        notes.append(
+            f"Nothing was ever spent on {', '.join(map(repr, unpaid))}; a split is of money, and the rows are left out "
+            f"(conversions {sums['conversions']:,.0f}, revenue {sums['revenue']:,.2f})."
+        )
+        kept = [name not in unpaid for name in columns["platform"]]
+        columns = {name: [v for v, keep in zip(values, kept, strict=True) if keep] for name, values in columns.items()}
+        frame = frame[~frame["platform"].isin(unpaid)]
     if len(frame):
         for kind, find in KINDS.items():
             problem = find(frame)
@@ -61,6 +71,16 @@ def check(
             elif problem is not None:
                 raise DataError(f"{problem}; if it is right as it is, say --accept {kind} (data.accept)")
     return {name: list(values) for name, values in columns.items()}, frame, notes
+
+
+def _unpaid(frame: pd.DataFrame, columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """Platforms with results and neither money nor delivery nor a plan, as organic search in an export of GA4."""
+    sums = frame.groupby("platform")[list(NUMBERS)].sum()
+    planned = {
+        name for name, plan in zip(columns["platform"], columns.get(PLANNED, ()), strict=False) if plan not in {"", "0"}
+    }
+    none = (sums["spend"] == 0) & (sums["impressions"] == 0) & ((sums["conversions"] > 0) | (sums["revenue"] > 0))
+    return [] if none.all() else [str(name) for name in sums.index[none] if name not in planned]
 
 
 def _by_day(frame: pd.DataFrame, name: str) -> pd.DataFrame:

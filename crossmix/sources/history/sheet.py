@@ -91,9 +91,13 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
     at = _header_at([cells for _, cells in lines], score)
     titles = [" ".join(cell.strip() for cell in cells if cell.strip()) for _, cells in lines[:at]]
     header = [cell.strip().lstrip("\ufeff") for cell in lines[at][1]]
+    joined = _joined([cells for _, cells in lines[: at + 2]], at, score)
+    if joined:
+        at, header = joined
+        titles = titles[: at - 1]
     while header and not header[-1] and all(not any(map(str.strip, row[len(header) - 1 :])) for _, row in lines[at:]):
         header.pop()  # Excel's empty columns
-    notes = []
+    notes = [f"The two lines of the header of {stem!r} are read as one ({header[1]!r})."] if joined else []
     empty = len(lines[at][1]) - len(header)
     if titles:
         shown = "; ".join(map(repr, titles[:3]))
@@ -112,6 +116,29 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
         rows = [row for row in rows if row not in again]
         notes.append(f"The header of {stem!r} stands there {len(again) + 1} times; it is read once.")
     return Sheet(name, stem, header, rows, notes)
+
+
+def _joined(lines: Sequence[Sequence[str]], at: int, score: Score) -> tuple[int, list[str]] | None:
+    """The lower line's place and both lines of a header of two, as platforms above their figures; `None`: it has one.
+
+    A name of the upper line holds to its right until the next; the lower line repeats its names.
+    """
+    for low in (at, at + 1):
+        if not 0 < low < len(lines):
+            continue
+        upper, lower = ([cell.strip() for cell in lines[place]] for place in (low - 1, low))
+        filled = [cell for cell in lower if cell]
+        if len(set(filled)) == len(filled) or len({cell for cell in upper if cell}) < 2:
+            continue
+        held, both = "", []
+        for place in range(max(len(upper), len(lower))):
+            above = upper[place] if place < len(upper) else ""
+            below = lower[place] if place < len(lower) else ""
+            held = above or held
+            both.append(f"{held} {below}".strip() if below else above)
+        if score(both) > max(score(lower), score(upper)):
+            return low, both
+    return None
 
 
 def _rows(lines: Sequence[tuple[int, list[str]]], width: int) -> tuple[list[list[str]], tuple[int, int] | None]:

@@ -8,6 +8,7 @@ import gzip
 import io
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from crossmix.schema import DataError
@@ -15,6 +16,9 @@ from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
 
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+OLDER = ("cp1252", "cp1250", "cp1251", "cp1254", "cp1253", "cp932", "gb18030", "cp949", "big5")
+"""Encodings from before UTF-8: western, central European, Cyrillic, Turkish, Greek, Japanese, Chinese, Korean,
+traditional Chinese; of those that show as many names the first is taken."""
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Characters that no text has."""
 IPINYOU = re.compile(r"[0-9a-f]{16,}\t\d{17}\t", re.IGNORECASE)
@@ -27,12 +31,14 @@ def read(path: Path, score: Score) -> Sheet:
     Raises:
         DataError: it is no text, or no table.
     """
-    text, encoding = decoded(path)
+    text, encoding = decoded(path, score)
     if IPINYOU.match(text):
         raise DataError(
             f"data.path: {str(path)!r} looks like a raw iPinYou log, a line for each impression and no header; it is "
             "no spend history: bring it into the 27 columns with a header and read it with --source ipinyou"
         )
+    if kind := _other_kind(text):
+        raise DataError(f"data.path: {str(path)!r} is {kind}; save it as .csv or .xlsx (a table with a header)")
     text, separator, said = _separator(text, score)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -53,8 +59,8 @@ def stem(path: Path) -> str:
     return name.rpartition(".")[0] or name
 
 
-def decoded(path: Path) -> tuple[str, str]:
-    """A file's text and its encoding: UTF-8, UTF-16 or, where neither fits, Windows' western one.
+def decoded(path: Path, score: Score) -> tuple[str, str]:
+    """A file's text and its encoding: UTF-8, UTF-16 or, where neither fits, the older one that shows most known names.
 
     Raises:
         DataError: no text.
@@ -62,7 +68,7 @@ def decoded(path: Path) -> tuple[str, str]:
     packed = path.read_bytes()
     if packed[:2] == b"\x1f\x8b":
         packed = gzip.decompress(packed)
-    encodings = [encoding for bom, encoding in BOMS if packed.startswith(bom)] or [*_wide(packed), "utf-8", "cp1252"]
+    encodings = [encoding for bom, encoding in BOMS if packed.startswith(bom)] or [*_wide(packed), "utf-8"]
     for encoding in encodings:
         try:
             text = packed.decode(encoding)
@@ -70,7 +76,33 @@ def decoded(path: Path) -> tuple[str, str]:
             continue
         if not BINARY.search(text):
             return text, encoding
+    older = {}
+    for encoding in OLDER:
+        with suppress(UnicodeDecodeError):
+            text = packed.decode(encoding)
+            if not BINARY.search(text):
+                older[encoding] = text
+    if older:
+        named = {encoding: _named(text, score) for encoding, text in older.items()}
+        best = max(older, key=lambda encoding: named[encoding])
+        return older[best], best
     raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass a comma-separated history, or a workbook")
+
+
+def _other_kind(text: str) -> str | None:
+    """What a text is that is no table of lines."""
+    start = text.lstrip("\ufeff \t\r\n")[:500].lower()
+    if re.match(r"<(!doctype html|html|table|head|meta|div)\b", start):
+        return "a web page"
+    if start.startswith("<?xml"):
+        return "XML"
+    return "JSON" if re.match(r'\[\s*[{\[]|\{\s*"', start) else None
+
+
+def _named(text: str, score: Score) -> int:
+    """How many columns of a history the best line of a text names, whatever its separator."""
+    head = list(io.StringIO(text[: 1 << 16]))[:HEADER_LINES]
+    return max((score(cells) for one in SEPARATORS for cells in _loosely(head, one)), default=0)
 
 
 def _wide(packed: bytes) -> list[str]:
