@@ -115,7 +115,7 @@ def changes(
     """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each.
 
     Args:
-        tried_CP: where campaigns ever spent; `None`: everywhere. If the best split gives another platform more than
+        tried_CP: where campaigns spent within what is fitted on; `None`: everywhere. If the best split gives another platform more than
             the probe, parts of that with the probe at most, and of that with nothing there, follow.
         probe: share of the budget, `limits.probe`.
     """

@@ -97,8 +97,8 @@ class Judged:
 
     @property
     def new_P(self) -> npt.NDArray[np.bool_]:
-        """Platforms that the change gives more than a probe and where the campaign never spent: what they earn is
-        borrowed from others, and no history proves it."""
+        """Platforms that the change gives more than a probe and that were never tried: what they earn is borrowed from
+        others, and no history proves it."""
         return np.asarray(~self.tried_P & self.change.beyond_P)
 
     @property
@@ -156,7 +156,7 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
 
     Args:
         slot: the campaign's number.
-        tried_P: platforms where the campaign ever spent.
+        tried_P: platforms where the campaign spent within what is fitted on (`Market.untried`).
     """
     # The same draws for every part of the way.
     rng = np.random.default_rng((seed, slot))
