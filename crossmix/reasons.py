@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import constraints
-from crossmix.response import BELIEF, FACTORS, Belief, Response
+from crossmix.response import BELIEF, EDGE, FACTORS, Belief, Response
 
 Array = NDArray[Any]
 
@@ -40,8 +40,6 @@ NEAR_BLIND = 0.25
 """The same where the response is an average day's: the policy sees drift."""
 SOLD_OUT = 0.97
 """Part of what all its requests cost from which on a platform has nothing more to sell: the grid's last stretch."""
-EDGE = 1e-4
-"""A share this close to an edge of its box is held by it, as by `constraints.binding`."""
 POINT = 0.001
 """Least move of a share that is told."""
 CLEAR = 0.005
@@ -411,13 +409,18 @@ def intervals_of(value_K: Array, se_K: Array) -> tuple[Array, Array]:
 
     Products of rates, values and powers of money are what `crossmix whatif` draws, and takes quantiles of: those of the
     same draws lie within their own error of these (a sum of lognormals is nearly one: Fenton, IRE Transactions on
-    Communications Systems 8, 1960). Where the value is 0, up to 1.96 standard errors.
+    Communications Systems 8, 1960). A lognormal law of a given mean has a quantile that falls again once its deviation
+    of the logarithm passes 1.96, where it is 6.8 times the mean: the upper end stays there, and is never below 1.96
+    standard errors, so that it rises the less is known. Where the value is 0 that is the interval.
     """
     value_K, se_K = np.maximum(value_K, 0.0), np.asarray(se_K, float)
-    some = value_K != 0
-    s2_K = np.log1p((se_K / np.where(some, value_K, 1.0)) ** 2)
-    low_K, high_K = (value_K * np.exp(sign * Z95 * np.sqrt(s2_K) - 0.5 * s2_K) for sign in (-1, 1))
-    return low_K, np.where(some, high_K, Z95 * se_K)
+    with np.errstate(over="ignore"):
+        s2_K = np.log1p((se_K / np.where(value_K != 0, value_K, 1.0)) ** 2)
+    s_K = np.sqrt(s2_K)
+    highest_K = np.minimum(s_K, Z95)
+    low_K = value_K * np.exp(-Z95 * s_K - 0.5 * s2_K)
+    high_K = value_K * np.exp(Z95 * highest_K - 0.5 * np.minimum(s2_K, Z95**2))
+    return low_K, np.maximum(high_K, Z95 * se_K)
 
 
 def _earned(marginal: float) -> str:

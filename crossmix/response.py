@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+EDGE = 1e-4
+"""A share of the budget below it is nothing: it buys no revenue worth the name, and no ratio to it means anything."""
 KNOTS = 193
 LEAST, MOST = 1e-4, 8.0
 """Ends of the grid, over the plan's cycle budget."""
@@ -39,6 +41,11 @@ OWN = len(QUANTITIES)
 
 NOTHING = np.zeros((0, 0))
 """Loadings where platforms share no errors."""
+
+
+def idle(share_P: Array) -> NDArray[np.bool_]:
+    """Where a split has nothing: shares below `EDGE`, whatever they were rounded to."""
+    return np.asarray(share_P < EDGE)
 
 
 def shared_variance(common_PF: Array) -> float:

@@ -20,11 +20,11 @@ class PlatformChange(Part):
     revenue_today: float
     revenue_best: float
     marginal_roi: float | None
-    """At today's share; null where the campaign never spent there."""
+    """At today's share; null where the campaign was never tried there."""
     elasticity_error: float | None
     """Standard error of d ln revenue / d ln spend by the history's data alone; null: they do not tell it."""
     tried: bool
-    """Whether the campaign ever spent there."""
+    """Whether the campaign spent there within the cycles that are fitted on, the last 400."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from crossmix.whatif.target import Frontier, TargetAnswer, budget_for, frontier
 MOST_OF_SUPPLY = 10.0
 """A budget beyond so many times the cost of all requests is taken for a slip."""
 LEAST_OF_TODAY = 1e-4
+TOLD = 0.005
+"""Share of a platform that was never tried from which on a note tells it."""
 
 COVERS = (
     "Intervals (95 %) come from the standard errors of the fitted parameters, each drawn on its own: of a log of "
@@ -60,7 +62,8 @@ class WhatIf:
     curves: tuple[Curve, ...]
     perturbations: tuple[Perturbation, ...]
     untried: tuple[str, ...] = ()
-    """Platforms where the campaign never spent: what is said of them is borrowed from others."""
+    """Platforms where the campaign spent nothing in the cycles that are fitted on, the last 400: what is said of them is
+    borrowed from others."""
     standing: Standing | None = None
     """How far to trust it; `None`: the market was asked apart from a run."""
     held: tuple[Held, ...] = ()
@@ -75,15 +78,26 @@ class WhatIf:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the intervals mean, and at which budget alone something was proved."""
-        if self.standing is None or self.standing.word != "proved" or len(self.budgets) < 2:
+        """What the intervals mean, and at which budget alone, and how far, something was proved."""
+        if self.standing is None or self.standing.word != "proved":
             return COVERS
-        return (
-            f"What was proved is the change at today’s budget of {self.budget:,.2f} {self.currency} per cycle. What "
-            "the best split of another budget earns above today’s split of it is what the fit expects; where its "
-            "interval holds 0 it may be nothing.",
-            *COVERS,
-        )
+        return (*self._beyond(), *COVERS)
+
+    def _beyond(self) -> Iterator[str]:
+        """Where the answers go beyond what was proved."""
+        if len(self.budgets) > 1:
+            yield (
+                f"What was proved is the change at today’s budget of {self.budget:,.2f} {self.currency} per cycle. What "
+                "the best split of another budget earns above today’s split of it is what the fit expects; where its "
+                "interval holds 0 it may be nothing."
+            )
+        best = {one.platform: one.share.value for one in self.budgets[0].best.platforms} if self.budgets else {}
+        given = ", ".join(f"{name} {best[name]:.1%}" for name in self.untried if best.get(name, 0) > TOLD)
+        if given:
+            yield (
+                f"The best split gives money to what was never tried ({given}): what that earns is borrowed from "
+                "other platforms. What was proved gives it a probe at most (`limits.probe`)."
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; what is undefined is null."""

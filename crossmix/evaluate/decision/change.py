@@ -25,6 +25,7 @@ from crossmix.market.curves import marginal
 from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
 from crossmix.market.oracle import best_share
+from crossmix.response import idle
 
 Array = npt.NDArray[np.float64]
 
@@ -65,6 +66,11 @@ class Change:
     limits leave."""
 
     @property
+    def idle_P(self) -> npt.NDArray[np.bool_]:
+        """Where today's split has nothing: there is no amount that another could be a multiple of."""
+        return idle(self.today_P)
+
+    @property
     def beyond_P(self) -> npt.NDArray[np.bool_]:
         """Whether the best split gives a platform more than a probe."""
         return beyond(self.best_P, self.probe)
@@ -89,13 +95,16 @@ class Change:
         """d ln revenue / d ln money at today's split, of each draw; 0 where there is none."""
         money_NP = np.broadcast_to(self.budget * self.today_P, self.now_NP.shape)
         return np.divide(
-            self.marginal_NP * money_NP, self.now_NP, out=np.zeros_like(self.now_NP), where=self.now_NP > 0
+            self.marginal_NP * money_NP,
+            self.now_NP,
+            out=np.zeros_like(self.now_NP),
+            where=(self.now_NP > 0) & ~self.idle_P,
         )
 
     @property
     def log_ratio_P(self) -> Array:
         """ln of each platform's best amount over today's; 0 where today or then it has none."""
-        both = (self.today_P > 0) & (self.best_P > 0)
+        both = ~self.idle_P & (self.best_P > 0)
         ratio = np.where(both, self.best_P / np.where(both, self.today_P, 1.0), 1.0)
         return np.asarray(np.log(ratio))
 
@@ -106,7 +115,7 @@ def changes(
     """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each.
 
     Args:
-        tried_CP: where campaigns ever spent; `None`: everywhere. If the best split gives another platform more than
+        tried_CP: where campaigns spent within what is fitted on; `None`: everywhere. If the best split gives another platform more than
             the probe, parts of that with the probe at most, and of that with nothing there, follow.
         probe: share of the budget, `limits.probe`.
     """

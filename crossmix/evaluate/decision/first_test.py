@@ -74,7 +74,7 @@ def first_test(
     if known_error_P is not None:
         # A platform on which nothing is moved may be the one to move money to.
         weight_P = weight_P + 0.1 * np.minimum(known_error_P, 1.0) * change.now_P
-    p = int(np.argmax(np.where(change.today_P > 0, weight_P, -1.0)))
+    p = int(np.argmax(np.where(change.idle_P, -1.0, weight_P)))
     amount = change.budget * float(change.today_P[p])
     others_P = np.arange(len(change.today_P)) != p
     common = float(np.average(change.marginal_P[others_P], weights=change.today_P[others_P] + 1e-9))

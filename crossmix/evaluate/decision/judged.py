@@ -97,8 +97,8 @@ class Judged:
 
     @property
     def new_P(self) -> npt.NDArray[np.bool_]:
-        """Platforms that the change gives more than a probe and where the campaign never spent: what they earn is
-        borrowed from others, and no history proves it."""
+        """Platforms that the change gives more than a probe and that were never tried: what they earn is borrowed from
+        others, and no history proves it."""
         return np.asarray(~self.tried_P & self.change.beyond_P)
 
     @property
@@ -156,7 +156,7 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
 
     Args:
         slot: the campaign's number.
-        tried_P: platforms where the campaign ever spent.
+        tried_P: platforms where the campaign spent within what is fitted on (`Market.untried`).
     """
     # The same draws for every part of the way.
     rng = np.random.default_rng((seed, slot))
@@ -177,7 +177,10 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     faster_NP = np.abs(BEYOND * rng.standard_normal((draws, platforms)))
     bent_NP = off_NP * change.log_ratio_P - 0.5 * faster_NP * np.where(tried_P, far_P, 0.0) ** 2
     grown_NP = shape_NP * np.exp(bent_NP) - 1
-    by_platform_NP = np.where(change.now_P > 0, change.now_P * grown_NP, change.then_NP * new_NP) * level_NP
+    # Of nothing there is no multiple: all that it then earns is gained.
+    some_P = (change.now_P > 0) & ~change.idle_P
+    begun_NP = change.then_NP * new_NP - change.now_P
+    by_platform_NP = np.where(some_P, change.now_P * grown_NP, begun_NP) * level_NP
     realised_W = ((change.then_P - change.now_P) * np.exp(level_WP)).sum(1)
     return Judged(
         change=change,

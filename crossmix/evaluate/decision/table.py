@@ -58,7 +58,8 @@ class Decided:
 
 
 def as_today(judged: Market, served: Market) -> Market:
-    """A market fitted on the training period whose budgets, splits and limits are those that will be served."""
+    """A market fitted on the training period whose budgets, splits, limits and cells never tried are those that will be
+    served: what began since is tried, what ended so long ago that the fit no longer looks there is not."""
     return replace(
         judged,
         budget=served.budget,
@@ -67,13 +68,14 @@ def as_today(judged: Market, served: Market) -> Market:
         maximum=served.maximum,
         step=served.step,
         freeze=served.freeze,
+        untried=served.untried,
     )
 
 
 def decided(config: Config, market: Market, log: Log) -> Decided:
     """Judge the change that a market recommends for every campaign of the history it was fitted on."""
     test, sure = backtest(market, log), config.gates.decision
-    tried_CP = log.totals()["spend"].sum(0) > 0
+    tried_CP = ~market.untried.numpy()
     found, proved = [], []
     for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]

@@ -18,7 +18,7 @@ import torch
 
 from crossmix.artifacts import MarketReport
 from crossmix.config import Config, ConfigError
-from crossmix.constraints import Limits, check, project
+from crossmix.constraints import TOLERANCE, Limits, check, project
 from crossmix.market.fit import contexts as resampled
 from crossmix.market.fit import estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
@@ -295,10 +295,22 @@ def _plan(
     check(*box, log.meta.platforms)
     return _Plan(
         budget=now.budget_C,
-        static=project(_tensor(_shares(now.planned_CP)), *box),
-        control=project(_tensor(_shares(now.spent_CP)), *box),
+        static=_within(_shares(now.planned_CP), *box),
+        control=_within(_shares(now.spent_CP), *box),
         limits=limits,
     )
+
+
+def _within(share_CP: Array, low_CP: torch.Tensor, high_CP: torch.Tensor) -> torch.Tensor:
+    """The split within its limits that is nearest; what has nothing and no minimum keeps exactly nothing.
+
+    The projection sums in single precision, which leaves such a share at 0 or some 1e-8: an answer that compares
+    amounts with today's (a ratio, its logarithm) would take that for money.
+    """
+    split_CP = project(_tensor(share_CP), low_CP, high_CP)
+    rounded_CP = torch.tensor(share_CP == 0) & (low_CP == 0) & (split_CP > 0) & (split_CP < TOLERANCE)
+    kept_CP = split_CP.masked_fill(rounded_CP, 0.0)
+    return torch.where(rounded_CP.any(1, keepdim=True), kept_CP / kept_CP.sum(1, keepdim=True), split_CP)
 
 
 def _spent(log: Log) -> Array:

@@ -16,7 +16,7 @@ from crossmix import allocate, reasons
 from crossmix.bundle import Bundle
 from crossmix.constraints import Limits
 from crossmix.market import pacing
-from crossmix.reasons import Z95, interval_of
+from crossmix.reasons import Z95, interval_of, intervals_of
 from crossmix.response import BELIEF, FACTORS, Belief, Response
 from crossmix.state import ALLOCATION
 from tests.support.alike import LITTLE, answers, free, random_statistics, spread
@@ -321,3 +321,24 @@ def test_an_interval_is_that_of_a_figure_that_cannot_be_negative() -> None:
     low, high = interval_of(1.0, 5.0)
     assert 0 < low < 0.05 < 1 < high
     assert interval_of(0.0, 2.0) == pytest.approx((0.0, 2.0 * Z95))
+
+
+def test_an_interval_widens_as_less_is_known() -> None:
+    """At any value, nothing and nearly nothing too, up to errors without end."""
+    se = np.concatenate([[0.0], np.geomspace(1e-6, 1e9, 400), [np.inf]])
+    for value in (0.0, 1e-200, 1e-12, 0.3, 1.0, 50.0):
+        low, high = intervals_of(np.full(len(se), value), se)
+        assert np.isfinite(low).all()
+        assert not np.isnan(high).any()
+        assert (low >= 0).all()
+        assert (low <= value).all()
+        assert (high >= value).all()
+        assert (np.diff(high[:-1]) >= 0).all()
+        assert (np.diff(low) <= 0).all()
+        assert (high >= Z95 * se).all()
+        assert high[-1] == np.inf
+    # What is known to three times its size or better has the lognormal law's own ends.
+    law = stats.lognorm(np.sqrt(np.log1p(9.0)), scale=np.exp(-0.5 * np.log1p(9.0)))
+    assert interval_of(1.0, 3.0) == pytest.approx((law.ppf(0.025), law.ppf(0.975)))
+    # Nearly nothing is told as nothing is.
+    assert interval_of(1e-12, 2.0)[1] == pytest.approx(2.0 * Z95)

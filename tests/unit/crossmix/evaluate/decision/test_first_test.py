@@ -80,3 +80,12 @@ def test_a_platform_that_was_never_tried_is_tried_with_little() -> None:
     test = first_test(market, change, spread(1.0, 9.0, 1.0), tried)
     assert (test.platform, test.elasticity_error) == ("p0", None)
     assert test.low == test.high == pytest.approx(0.03 * change.budget)
+
+
+@pytest.mark.parametrize("crumb", [0.0, 1.5e-8, 5e-5])
+def test_a_platform_that_has_nothing_cannot_go_up_and_down(crumb: float) -> None:
+    market = quiet()
+    market.static[0] = torch.tensor([crumb, 0.6 - crumb, 0.4])
+    test = first_test(market, whole(market), spread(9.0, 2.0, 1.0), TRIED, np.array([10.0, 0.1, 0.1]))
+    assert test.platform == "p1"
+    assert test.low == pytest.approx(0.6 * float(market.budget[0]) * (1 - SWING), rel=1e-3)

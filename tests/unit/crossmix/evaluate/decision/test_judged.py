@@ -202,3 +202,28 @@ def test_the_threshold_itself_is_above_0(nothing: int) -> None:
     """Of 400 draws 20 may bring nothing, however much they lose."""
     gain_N = np.concatenate([np.full(nothing, -1e6), np.full(400 - nothing, 1.0)])
     assert (ends(gain_N, 0.95)[0] > 0) == ((gain_N > 0).mean() >= 0.95) == (nothing <= 20)
+
+
+@pytest.mark.parametrize("crumb", [0.0, 1.5e-8, 5e-5])
+def test_money_of_nothing_is_no_amount_to_be_a_multiple_of(crumb: float) -> None:
+    """An idle platform has nothing, whatever its share was rounded to: the gain is what it then earns."""
+    whole = made()
+    shape_NP = np.exp(0.1 * np.random.default_rng(2).standard_normal((4_000, 2)))
+    now_P, then_P = np.array([1.5 * 100 * crumb, 150.0]), np.array([90.0, 100.0])
+    change = replace(
+        whole,
+        today_P=np.array([crumb, 1 - crumb]),
+        best_P=np.array([0.4, 0.6]),
+        now_P=now_P,
+        then_P=then_P,
+        # At so small an amount draws differ by orders of magnitude.
+        now_NP=now_P * shape_NP ** [-30, 1],
+        then_NP=then_P * shape_NP,
+        marginal_NP=np.broadcast_to([40.0, 1.0], (4_000, 2)),
+    )
+    one = judge(change)
+    assert change.log_ratio_P[0] == 0
+    assert (change.elasticity_NP[:, 0] == 0).all()
+    assert one.by_platform_NP[:, 0].mean() == pytest.approx(90 - now_P[0], rel=0.02)
+    assert one.by_platform_NP[:, 0].std() == pytest.approx(9, rel=0.05)
+    assert one.probability == pytest.approx(1)
