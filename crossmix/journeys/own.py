@@ -163,18 +163,26 @@ class Own(nn.Module):
         return p_BC.log() - (1 - p_BC).log(), within_BCIJ, user_BI, mean_BI
 
 
-def fit(events: Events, of_U: Flags, layout: Layout, scaler: Scaler) -> Own:
-    """By the law of these users, at most `MOST_USERS` of them, evenly spread."""
+def fit(events: Events, of_U: Flags, layout: Layout, scaler: Scaler, window: int) -> Own:
+    """By the law of these users, at most `MOST_USERS` of them, evenly spread.
+
+    Of each the last exposures count that a question can hold: a window's, and those that its first step sums up. So
+    the law is fitted where it is asked, and nobody weighs more than a question's length, a machine that clicks on all
+    day included.
+    """
     C, users = len(events.channels), len(events.users)
     user = np.flatnonzero(of_U & np.isin(np.arange(users), events.user_R))
     user = user[np.linspace(0, len(user) - 1, min(len(user), MOST_USERS)).astype(int)] if len(user) else user
+    held = window + (layout.memory - 1 if layout.summaries else 0)
+    end_U = np.searchsorted(events.user_R, np.arange(users), side="right")
+    last_R = end_U[events.user_R] - np.arange(len(events)) <= held
     code_R = events.user_R * C + events.channel_R
     shown_UC, clicks_UC = (
         np.bincount(code_R, weight_R, users * C).reshape(users, C)[user]
-        for weight_R in (np.ones(len(events)), events.clicked_R.astype(float))
+        for weight_R in (last_R.astype(float), (last_R & events.clicked_R).astype(float))
     )
     own = Own(layout, scaler)
-    own.take(*laws.likeliest(shown_UC.astype(float), clicks_UC.astype(float)))
+    own.take(*laws.likeliest(shown_UC, clicks_UC))
     return own
 
 

@@ -214,7 +214,7 @@ def _learned(
 ) -> _Learned:
     """Own clicks of these users, a network on what lies beyond, heads fitted anew on both and calibrated."""
     events = table.events
-    own = owns.fit(events, of_U, table.layout, scaler)
+    own = owns.fit(events, of_U, table.layout, scaler, settings.window)
     known = tuple(owns.after(own, table, one.row_S, settings.window) for one in (learn, validate))
     offset_R = np.zeros(len(events) + 1, np.float32)
     for windows, own_SC in zip((learn, validate), known, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_it_finds_how_far_users_and_their_likings_differ() -> None:
         events, _ = log(1_000, 40, 2, user=1.0, liking=liking)
         steps, _ = table(events, memory=40)
         scaled = scaler(steps.layout, steps.layout.features(events), np.arange(len(events)))
-        found = owns.fit(events, np.ones(1_000, bool), steps.layout, scaled)
+        found = owns.fit(events, np.ones(1_000, bool), steps.layout, scaled, 20)
         said_CIJ = logit(found.click_CIJ.exp().numpy())
         middle = np.abs(USER) <= 2
         true_CI = np.array([-2.0, -1.25, -0.5])[:, None] + USER[middle]
@@ -117,13 +117,57 @@ def test_it_ranks_users_and_channels_better_than_own_click_share() -> None:
     events, true_UC = log(800, 20, 3, user=1.0, liking=0.6)
     steps, _ = table(events)
     scaled = scaler(steps.layout, steps.layout.features(events), np.arange(len(events)))
-    found = owns.fit(events, np.arange(800) < 500, steps.layout, scaled)
+    found = owns.fit(events, np.arange(800) < 500, steps.layout, scaled, 20)
     last = np.flatnonzero(~events.has_next_R)[500:]
     said_UC = owns.after(found, steps, last, 20)
     clicks_U = np.bincount(events.user_R, events.clicked_R)[500:]
     shares = logit((clicks_U + 1) / 22)[:, None] + np.array([-2.0, -1.25, -0.5])
     errors = [np.square(one - one.mean() - (true_UC[500:] - true_UC[500:].mean())).mean() for one in (said_UC, shares)]
     assert errors[0] < 0.9 * errors[1]
+
+
+def only(events: Events, keep_R: np.ndarray) -> Events:
+    """Some exposures."""
+    return replace(
+        events, **{one.name: getattr(events, one.name)[keep_R] for one in fields(events) if one.name.endswith("_R")}
+    )
+
+
+def fitted(events: Events) -> Own:
+    layout = of_log(events)
+    scaled = scaler(layout, layout.features(events), np.arange(len(events)))
+    return owns.fit(events, np.ones(len(events.users), bool), layout, scaled, 20)
+
+
+def test_a_journey_longer_than_a_question_tells_what_a_question_holds() -> None:
+    """Of 1,000 exposures the last 49: 20 of a window, and 29 more that its first step sums up. So the law is as sure
+    as it is right: the middle user's chance within three of its own deviations of log.
+    """
+    events, _ = log(300, 1_000, 7, user=0.8, liking=0.4)
+    long, short = fitted(events), fitted(only(events, np.arange(len(events)) % 1_000 >= 951))
+    assert torch.equal(long.theta_P, short.theta_P)
+    true_C, middle = np.log(expit([-2.0, -1.25, -0.5])), (slice(None), len(USER) // 2, len(LIKING) // 2)
+    told_C = long.moved_CIJ2P[middle][:, : long.user_IP.shape[1]].norm(dim=-1).numpy()
+    assert (np.abs(long.click_CIJ[middle].numpy() - true_C) < 3 * told_C).all()
+
+
+def test_a_machine_that_clicks_on_all_day_weighs_as_a_user_does() -> None:
+    """5,000 clicked exposures of one among 2,000 users of 12: the middle user's chance moves by less than a twentieth,
+    the link by less than a half.
+    """
+    events, _ = log(2_001, 12, 1, user=0.8, liking=0.4)
+    people = only(events, events.user_R < 2_000)
+    at = np.concatenate([np.arange(len(people)), np.full(5_000, len(events) - 1)])
+    machine_R = np.arange(len(at)) >= len(people)
+    both = only(events, at)
+    both = replace(
+        both, clicked_R=both.clicked_R | machine_R, channel_R=np.where(machine_R, 0, both.channel_R),
+        seconds_R=np.where(machine_R, np.arange(len(at)), both.seconds_R), row_R=np.arange(len(at)),
+    )  # fmt: skip
+    with_it, without = fitted(both), fitted(people)
+    middle = slice(None), len(USER) // 2, len(LIKING) // 2
+    np.testing.assert_allclose(with_it.click_CIJ[middle].exp(), without.click_CIJ[middle].exp(), rtol=0.05)
+    assert abs(float(with_it.theta_P[-3] - without.theta_P[-3])) < 0.5
 
 
 def test_little_is_enough_for_an_answer() -> None:
@@ -133,7 +177,7 @@ def test_little_is_enough_for_an_answer() -> None:
     scaled = scaler(steps.layout, steps.layout.features(events), np.arange(len(events)))
     unclicked = replace(events, clicked_R=np.zeros(len(events), bool))
     for one, of_U in ((unclicked, np.ones(4, bool)), (events, np.arange(4) < 1), (events, np.zeros(4, bool))):
-        found = owns.fit(one, of_U, steps.layout, scaled)
+        found = owns.fit(one, of_U, steps.layout, scaled, 20)
         assert all(torch.isfinite(value).all() for value in found.state_dict().values())
         assert np.isfinite(owns.after(found, steps, np.arange(len(events)), 5)).all()
 
