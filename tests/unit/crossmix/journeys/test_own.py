@@ -182,12 +182,20 @@ def test_little_is_enough_for_an_answer() -> None:
         assert np.isfinite(owns.after(found, steps, np.arange(len(events)), 5)).all()
 
 
-def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves() -> None:
-    """Central differences in double precision; users whose first exposures lie before the window among them."""
+@pytest.mark.parametrize("mean", [0.0, -18.0])
+def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves(mean: float) -> None:
+    """Central differences in double precision; users whose first exposures lie before the window among them. However
+    rare a click is: of users without one among hundreds of millions.
+    """
     events, _ = log(20, 9, 5, user=1.0, liking=0.6)
+    if mean:
+        events = replace(events, clicked_R=np.zeros(len(events), bool))
     steps, own = table(events, link=0.4)
     size = laws.size(3)
     root_PP = torch.from_numpy(0.1 * np.random.default_rng(size).standard_normal((size, size)))
+    middle_P = theta(3, 1.0, 0.6, 0.4)
+    middle_P[0] = mean
+    own.take(middle_P, root_PP)
     rows, exact = np.array([3, 8, 17, 40]), replace(steps, feature_RF=steps.feature_RF.double())
     found_SCM = owns.moves(own, steps, rows, 5)
     np.testing.assert_allclose(owns.after(own, steps, rows, 5), owns.after(own.double(), exact, rows, 5), atol=1e-5)
@@ -196,7 +204,8 @@ def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves() ->
         own.click_CIJ, own.not_CIJ, own.user_I = laws.grids(theta_P)
         return owns.after(own, exact, rows, 5)
 
-    own.liking_J, middle_P, h = laws.log_liking(), theta(3, 1.0, 0.6, 0.4), 1e-4
+    own.liking_J, h = laws.log_liking(), 1e-4
+    assert not mean or own(exact.feature_RF[:1, None], torch.ones(1, 1)).max() < mean + 2
     for number, move_P in enumerate(root_PP.T):
         slope_SC = (at(middle_P + h * move_P) - at(middle_P - h * move_P)) / (2 * h)
         np.testing.assert_allclose(found_SCM[..., number], slope_SC, atol=2e-5)
