@@ -10,10 +10,10 @@ from typing import Any
 
 
 def machine(before: tuple[float, float, float]) -> dict[str, Any]:
-    """The machine as plain data.
+    """The machine as plain data; the load after is that when the results are written.
 
     Args:
-        before: load averages as the benchmark began.
+        before: load averages as the benchmark began, where it goes on from kept parts as its last call began.
     """
     return {
         "processor": _processor(),

@@ -22,7 +22,9 @@ OUTPUTS = ("click", "click_low", "click_high", "conversion", "conversion_low", "
 class Answer:
     """For every user and channel, (U, C): probabilities, with the ends of their 95 % intervals.
 
-    How many exact answers of planted worlds they hold: docs/guides/journeys.md, benchmarks/journeys_told.json.
+    How many exact answers of planted worlds those of clicks hold: docs/guides/journeys.md,
+    benchmarks/journeys_told.json.
+    How many those of conversions hold was not measured.
     """
 
     click_UC: Floats

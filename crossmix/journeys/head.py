@@ -188,35 +188,46 @@ def moved(head: Head, moves: int) -> Head:
     )
 
 
-def apart(head: Head, phi_NCD: Floats, half_NC: Floats, other_NC: Floats) -> Head:
+def apart(head: Head, phi_NCD: Floats, half_NC: Floats, other_NC: Floats, unseen: int | None = None) -> Head:
     """The head with the spread that two halves show.
 
     Of two estimates from disjoint halves the difference has twice the variance of one, which has twice that of an
-    estimate from all: E (half - other)^2 = 4 variance. Below the layer's own it counts as that.
+    estimate from all: E (half - other)^2 = 4 variance. Below the layer's own it counts as that. What both halves have
+    alike, their difference does not show: the error of a calibration on the same users, and what no window holds.
 
     Args:
         phi_NCD: what the head sees of some steps.
         half_NC, other_NC: calibrated log-odds of the same steps by two heads from halves.
+        unseen: the feature that is alike for both, a move of weight 0 (`own`), which no spread widens.
     """
     variance = float(np.square(half_NC - other_NC).mean()) / 4
-    own = float(np.square(head.deviation(phi_NCD)).mean())
-    return replace(head, spread=float(np.sqrt(max(1.0, variance / max(own, 1e-12)))))
+    alone = replace(_without(head, unseen), error_22=np.zeros((2, 2)), misfit=0.0)
+    own = float(np.square(alone.deviation(phi_NCD)).mean())
+    spread = float(np.sqrt(max(1.0, variance / max(own, 1e-12))))
+    covariance_CDD = head.covariance_CDD.copy()
+    if unseen is not None:
+        covariance_CDD[:, unseen, unseen] /= spread**2
+    return replace(head, spread=spread, covariance_CDD=covariance_CDD)
 
 
-def misfit(head: Head, phi_NCD: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, group_N: Ints) -> Head:
+def misfit(
+    head: Head, phi_NCD: Floats, channel_N: Ints, y_N: Floats, user_N: Ints, group_N: Ints, unseen: int | None = None
+) -> Head:
     """The head with the variance of log-odds by which groups of steps lie off it, beyond chance and its own deviation.
 
     A group's residuals over its variance of a click are how far its log-odds are off; their squares less what users
-    scatter, clustered, are averaged with weights of one over that (the moment estimate of DerSimonian and Laird, 1986).
+    scatter, clustered, and less the variance of the layer at the group's mean features, are averaged with weights of
+    one over the scatter (the moment estimate of DerSimonian and Laird, 1986).
 
     Args:
         phi_NCD: what the head sees of validation steps.
-        group_N: of each step, not by what happened on it.
+        group_N: of each step, not by what happened on it; steps of a group on two channels are two groups.
+        unseen: the feature that moves users and no group, a move of weight 0 (`own`).
     """
     if not len(y_N):
         return head
     p_N = expit(_taken(head.logit(phi_NCD), channel_N))
-    _, group_N = np.unique(group_N, return_inverse=True)
+    code, group_N = np.unique(group_N * len(head.weight_CD) + channel_N, return_inverse=True)
     curve_G = np.bincount(group_N, p_N * (1 - p_N))
     off_G = np.bincount(group_N, y_N - p_N) / curve_G
     pair, code_N = np.unique(group_N * (int(user_N.max()) + 1) + user_N, return_inverse=True)
@@ -224,9 +235,20 @@ def misfit(head: Head, phi_NCD: Floats, channel_N: Ints, y_N: Floats, user_N: In
     chance_G = np.bincount(pair // (int(user_N.max()) + 1), total**2) / curve_G**2
     # Few users tell little of their own scatter: no less than of independent steps.
     weight_G = 1 / np.maximum(chance_G, 1 / curve_G)
-    excess = float((weight_G * (off_G**2 - 1 / weight_G)).sum() / weight_G.sum())
-    known = float(np.square(head.deviation(phi_NCD)).mean())
-    return replace(head, misfit=max(excess - known, 0.0))
+    phi_GD = np.zeros((len(code), phi_NCD.shape[2]))
+    taken_ND = phi_NCD[np.arange(len(y_N)), channel_N if phi_NCD.shape[1] > 1 else 0]
+    np.add.at(phi_GD, group_N, (p_N * (1 - p_N))[:, None] * taken_ND)
+    known_GC = np.square(_without(head, unseen).deviation((phi_GD / curve_G[:, None])[:, None]))
+    excess_G = off_G**2 - 1 / weight_G - _taken(known_GC, code % len(head.weight_CD))
+    return replace(head, misfit=max(float((weight_G * excess_G).sum() / weight_G.sum()), 0.0))
+
+
+def _without(head: Head, unseen: int | None) -> Head:
+    """The head, sure of one feature's weight."""
+    covariance_CDD = head.covariance_CDD.copy()
+    if unseen is not None:
+        covariance_CDD[:, unseen] = covariance_CDD[:, :, unseen] = 0.0
+    return replace(head, covariance_CDD=covariance_CDD)
 
 
 def chosen(

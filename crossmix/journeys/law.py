@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional
 
-from crossmix.journeys.log import Floats
+from crossmix.journeys.log import Floats, JourneyError
 
 USER, LIKING = np.linspace(-3.0, 3.0, 13), np.linspace(-2.4, 2.4, 5)
 """Grids of z_u and z_uc; likings are told by few exposures, so that few points hold them."""
@@ -39,7 +39,9 @@ LINK = 1.0
 """Of that of log k, around 0: logistic where nothing is told."""
 MEAN = 3.0
 """Of that of the channels' mean, around the log-odds of all clicks; a channel deviates from that by N(0, 1)."""
-ROUNDS = 100
+ROUNDS, STARTS = 300, 3
+OFF = 0.1
+"""Up to how many of its own deviations the next Newton step is long where a search has settled."""
 EDGE = 1e-9
 
 
@@ -110,21 +112,37 @@ class Cells:
 
 
 def likeliest(shown_UC: Floats, clicks_UC: Floats) -> tuple[Tensor, Tensor]:
-    """The law of some users, (P,), and a root of its covariance, (P, P): its columns are independent unit moves."""
+    """The law of some users, (P,), and a root of its covariance, (P, P): its columns are independent unit moves.
+
+    Up to some hundred exposures of a user the grids are fine enough; with more, a user is told more finely than they.
+
+    Raises:
+        JourneyError: no law was found that is likelier than those about it.
+    """
     channels = shown_UC.shape[1]
     cells, precision_P = Cells.of(shown_UC, clicks_UC), _precision(channels)
     rate = float((clicks_UC.sum() + 0.5) / (shown_UC.sum() + 1))
     middle_P = begin(channels, math.log(rate / (1 - rate)))
+    users = max(cells.cell_CU.shape[1], 1)
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         theta_P = torch.tensor(theta, requires_grad=True)
         total = 0.5 * (precision_P * (theta_P - middle_P) ** 2).sum() - cells.told(theta_P).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        (total / users).backward()  # type: ignore[no-untyped-call]
         assert theta_P.grad is not None
-        return float(total.detach()), theta_P.grad.numpy().copy()
+        return float(total.detach()) / users, theta_P.grad.numpy().copy()
 
-    found = minimize(loss, middle_P.numpy(), jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS})
-    theta_P = torch.tensor(found.x)
-    score_UP = torch.func.jacfwd(cells.told)(theta_P)
-    covariance_PP = torch.linalg.inv(score_UP.T @ score_UP + precision_P.diag())
-    return theta_P, torch.linalg.cholesky((covariance_PP + covariance_PP.T) / 2)
+    start, off = middle_P.numpy(), math.inf
+    for _ in range(STARTS):
+        # A new search goes on where the last broke off, and has forgotten the curvature that misled it.
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS, "ftol": 1e-12})
+        start, theta_P, slope_P = found.x, torch.tensor(found.x), users * torch.tensor(found.jac)
+        score_UP = torch.func.jacfwd(cells.told)(theta_P)
+        covariance_PP = torch.linalg.inv(score_UP.T @ score_UP + precision_P.diag())
+        off = float(torch.sqrt(slope_P @ covariance_PP @ slope_P))
+        if off <= OFF:
+            return theta_P, torch.linalg.cholesky((covariance_PP + covariance_PP.T) / 2)
+    raise JourneyError(
+        f"clicked: no law of users' clicks settles ({off:.2g} deviations off after {STARTS} searches); drop users "
+        "whose clicks are a machine's, or set data.sequence_length lower"
+    )

@@ -35,7 +35,8 @@ from crossmix.journeys.windows import Scaler
 
 MOST_USERS = 20_000
 """Whose journeys tell the law: two dozen numbers."""
-EDGE = 1e-6
+EDGE = 1e-30
+"""Least chance whose logarithm is taken, above 0 in single precision."""
 PASS = 2_048
 
 
@@ -114,7 +115,7 @@ class Own(nn.Module):
     def moves(self, feature_BTF: Tensor, real_BT: Tensor) -> tuple[Tensor, Tensor]:
         """The same, and how far each move moves it, (B, C, M)."""
         clicks_BC, shown_BC, earlier_B, before_BC = self.counts(feature_BTF, real_BT)
-        said_BC, within_BCIJ, user_BI, before_BI = self._mean(clicks_BC, shown_BC, earlier_B, before_BC)
+        said_BC, within_BCIJ, user_BI, (before_BI, rest_BI) = self._mean(clicks_BC, shown_BC, earlier_B, before_BC)
         P, chance_CIJ = self.user_IP.shape[1], self.click_CIJ.exp()
         # Posterior means over likings, given z_u, of derivatives of the logs, and of those times the chance.
         pair_CI2BJ = torch.stack([within_BCIJ, within_BCIJ * chance_CIJ]).permute(2, 3, 0, 1, 4)
@@ -130,13 +131,12 @@ class Own(nn.Module):
         total_B = before_BC.sum(1)
         rate_BIP = (before_BC @ rate_CIP.flatten(1)).reshape(-1, *rate_CIP.shape[1:])
         rate_BIP = rate_BIP / total_B.clamp(min=1.0)[:, None, None]
-        pull_BI = earlier_B[:, None] / before_BI - (total_B - earlier_B)[:, None] / (1 - before_BI)
+        pull_BI = earlier_B[:, None] / before_BI - (total_B - earlier_B)[:, None] / rest_BI
         user_IBP = score_CI2BP[:, :, 0].sum(0) + self.user_IP[:, None] + (pull_BI[..., None] * rate_BIP).transpose(0, 1)
         weight_IB1 = user_BI.T[..., None]
         user_IBP = user_IBP - (weight_IB1 * user_IBP).sum(0)
         moved_CBP = (weight_IB1 * (given_CIBP + chance_CIB1 * user_IBP)).sum(1)
-        p_BC = torch.sigmoid(said_BC)
-        curve_BC = p_BC * (1 - p_BC)
+        curve_BC = torch.sigmoid(said_BC) * torch.sigmoid(-said_BC)
         odds_CIJ = self.click_CIJ - self.not_CIJ
         middle_BCI1 = (within_BCIJ * odds_CIJ).sum(-1, keepdim=True)
         liked_BCI = (within_BCIJ * (odds_CIJ - middle_BCI1) ** 2).sum(-1)
@@ -147,34 +147,47 @@ class Own(nn.Module):
 
     def _mean(
         self, clicks_BC: Tensor, shown_BC: Tensor, earlier_B: Tensor, before_BC: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The answer; weights of likings given z_u, (B, C, I, J), of z_u, (B, I); chance of a click before, (B, I)."""
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """The answer; weights of likings given z_u, (B, C, I, J), of z_u, (B, I); chances of a click and of none before
+        the window, (B, I) each.
+        """
         k_BC11, n_BC11 = clicks_BC[..., None, None], shown_BC[..., None, None]
         like_BCIJ = k_BC11 * self.click_CIJ + (n_BC11 - k_BC11) * self.not_CIJ + self.liking_J
-        chance_CIJ = self.click_CIJ.exp()
-        rate_CI = (chance_CIJ * self.liking_J.exp()).sum(-1)
         total_B = before_BC.sum(1)
         # Which of the channels were clicked before the window is not known: a binomial of their mean.
-        mean_BI = ((before_BC @ rate_CI) / total_B.clamp(min=1.0)[:, None]).clamp(EDGE, 1 - EDGE)
+        share_BC = torch.where(total_B[:, None] > 0, before_BC / total_B.clamp(min=1.0)[:, None], 1 / self.channels)
+        rate_CI, rest_CI = ((one.exp() * self.liking_J.exp()).sum(-1) for one in (self.click_CIJ, self.not_CIJ))
+        before_BI, rest_BI = ((share_BC @ one_CI).clamp(min=EDGE) for one_CI in (rate_CI, rest_CI))
         log_BI = torch.logsumexp(like_BCIJ, -1).sum(1) + self.user_I
-        log_BI = log_BI + earlier_B[:, None] * mean_BI.log() + (total_B - earlier_B)[:, None] * (1 - mean_BI).log()
+        log_BI = log_BI + earlier_B[:, None] * before_BI.log() + (total_B - earlier_B)[:, None] * rest_BI.log()
         within_BCIJ, user_BI = torch.softmax(like_BCIJ, -1), torch.softmax(log_BI, -1)
-        p_BC = (user_BI[:, None] * (within_BCIJ * chance_CIJ).sum(-1)).sum(-1).clamp(EDGE, 1 - EDGE)
-        return p_BC.log() - (1 - p_BC).log(), within_BCIJ, user_BI, mean_BI
+        p_BC, rest_BC = (
+            (user_BI[:, None] * (within_BCIJ * one_CIJ.exp()).sum(-1)).sum(-1).clamp(min=EDGE)
+            for one_CIJ in (self.click_CIJ, self.not_CIJ)
+        )
+        return p_BC.log() - rest_BC.log(), within_BCIJ, user_BI, (before_BI, rest_BI)
 
 
-def fit(events: Events, of_U: Flags, layout: Layout, scaler: Scaler) -> Own:
-    """By the law of these users, at most `MOST_USERS` of them, evenly spread."""
+def fit(events: Events, of_U: Flags, layout: Layout, scaler: Scaler, window: int) -> Own:
+    """By the law of these users, at most `MOST_USERS` of them, evenly spread.
+
+    Of each the last exposures count that a question can hold: a window's, and those that its first step sums up. So
+    the law is fitted where it is asked, and nobody weighs more than a question's length, a machine that clicks on all
+    day included.
+    """
     C, users = len(events.channels), len(events.users)
     user = np.flatnonzero(of_U & np.isin(np.arange(users), events.user_R))
     user = user[np.linspace(0, len(user) - 1, min(len(user), MOST_USERS)).astype(int)] if len(user) else user
+    held = window + (layout.memory - 1 if layout.summaries else 0)
+    end_U = np.searchsorted(events.user_R, np.arange(users), side="right")
+    last_R = end_U[events.user_R] - np.arange(len(events)) <= held
     code_R = events.user_R * C + events.channel_R
     shown_UC, clicks_UC = (
         np.bincount(code_R, weight_R, users * C).reshape(users, C)[user]
-        for weight_R in (np.ones(len(events)), events.clicked_R.astype(float))
+        for weight_R in (last_R.astype(float), (last_R & events.clicked_R).astype(float))
     )
     own = Own(layout, scaler)
-    own.take(*laws.likeliest(shown_UC.astype(float), clicks_UC.astype(float)))
+    own.take(*laws.likeliest(shown_UC, clicks_UC))
     return own
 
 

@@ -154,17 +154,17 @@ def fit(
     row_S, channel_S = validate.row_S + 1, table.next_channel(validate.row_S)
     moved_NCM = owns.moves(whole.own, table, validate.row_S, settings.window)
     phi_NCD = np.concatenate([moved_NCM, whole.phi_NCD], -1)
-    # Thirds of steps by own clicks, on each channel: what happens there is not looked at.
+    # Thirds of steps by own clicks, of each channel: what happens there is not looked at.
     lift_S = whole.phi_NCD[..., -2].mean(1)
     third_S = np.searchsorted(np.quantile(lift_S, [1 / 3, 2 / 3]), lift_S)
-    spread = []
+    spread, unseen = [], moved_NCM.shape[-1] - 1
     for k, (kept_R, gain_R) in enumerate(_judged(events)):
         kept = kept_R[row_S]
         head = heads.moved(whole.heads[k], moved_NCM.shape[-1])
-        head = heads.apart(head, phi_NCD, logits[0][k], logits[1][k])
+        head = heads.apart(head, phi_NCD, logits[0][k], logits[1][k], unseen)
         spread.append(heads.misfit(
             head, phi_NCD[kept], channel_S[kept], gain_R[row_S[kept]].astype(float), events.user_R[row_S[kept]],
-            (channel_S * 3 + third_S)[kept],
+            third_S[kept], unseen,
         ))  # fmt: skip
     first_R = events.first_R == np.arange(len(events))
     first = tuple(np.flatnonzero(first_R & (part_U == part)[events.user_R]) for part in (TRAIN, VALIDATION))
@@ -214,7 +214,7 @@ def _learned(
 ) -> _Learned:
     """Own clicks of these users, a network on what lies beyond, heads fitted anew on both and calibrated."""
     events = table.events
-    own = owns.fit(events, of_U, table.layout, scaler)
+    own = owns.fit(events, of_U, table.layout, scaler, settings.window)
     known = tuple(owns.after(own, table, one.row_S, settings.window) for one in (learn, validate))
     offset_R = np.zeros(len(events) + 1, np.float32)
     for windows, own_SC in zip((learn, validate), known, strict=True):

@@ -24,6 +24,8 @@ from crossmix.journeys.settings import Journeys
 from crossmix.journeys.windows import Scaler
 
 HEADER, TENSORS = "journeys.json", "journeys.safetensors"
+VERSION = 2
+"""Of what is stored: the second has a law of users' clicks with moves; the first had no number."""
 
 
 def save(response: Response, mtorl: Mtorl, folder: Path) -> Path:
@@ -41,9 +43,8 @@ def save(response: Response, mtorl: Mtorl, folder: Path) -> Path:
         arrays |= {f"heads.{number}.{name}": one for name, one in _values(head).items() if isinstance(one, np.ndarray)}
     save_tensors(folder / TENSORS, tensors | {name: torch.from_numpy(one) for name, one in arrays.items()})
     numbers = [{name: one for name, one in _values(head).items() if not isinstance(one, np.ndarray)} for head in heads]
-    files.write_json(
-        folder / HEADER, {"layout": response.layout.to_dict(), "window": response.window, "heads": numbers}
-    )
+    told = {"version": VERSION, "layout": response.layout.to_dict(), "window": response.window, "heads": numbers}
+    files.write_json(folder / HEADER, told)
     return folder / TENSORS
 
 
@@ -51,10 +52,14 @@ def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
     """Read what `save` wrote, trained with these settings.
 
     Raises:
-        JourneyError: a file is missing, or was trained with others.
+        JourneyError: a file is missing, or was trained with others, or by another version.
     """
     try:
         told = json.loads((folder / HEADER).read_text())
+        if told.get("version") != VERSION:
+            raise JourneyError(
+                f"{folder / HEADER}: was trained by another version of crossmix; `crossmix run --out OUT` trains anew"
+            )
         tensors = load_tensors(folder / TENSORS)
         layout = Layout.from_dict(told["layout"])
         net, own = Net(layout, settings, (0.0, 0.0)), Own(layout)
@@ -67,6 +72,8 @@ def load(folder: Path, settings: Journeys) -> tuple[Response, Mtorl]:
         )
         scaler = Scaler(tensors["mean"].numpy(), tensors["deviation"].numpy())
         otherwise_C = tensors["otherwise"].numpy()
+    except JourneyError:
+        raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise JourneyError(f"{folder / TENSORS}: cannot be read with these settings ({error}); train anew") from None
     response = Response(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -97,6 +99,38 @@ def test_two_halves_tell_the_deviation_of_the_whole() -> None:
     halves = (truth + 0.4 / np.sqrt(2) * rng.standard_normal((5_000, 2)) for _ in range(2))
     assert apart(head, phi, *halves).spread == pytest.approx(4, rel=0.05)
     assert apart(head, phi, truth, truth).spread == 1.0
+
+
+def test_what_both_halves_cannot_see_hides_no_difference_of_theirs_and_is_not_spread() -> None:
+    """A move of 0.3 that is alike for both, a layer's own 0.02, halves that differ by 0.2: 0.1 in all, 5 times its own;
+    and an error of the calibration of 0.3 is as alike.
+    """
+    phi, said = np.tile([0.3, 1.0], (50, 2, 1)), np.zeros((50, 2))
+    head = moved(Head(np.tile([1.0, 0.0], (2, 1)), np.tile(np.diag([0.0, 0.02**2]), (2, 1, 1))), 1)
+    phi = np.concatenate([phi[..., :1], np.zeros((50, 2, 1)), phi[..., 1:]], -1)
+    sure, unsure = (replace(head, error_22=np.diag([0.0, one**2])) for one in (0.0, 0.3))
+    for one in (sure, unsure):
+        found = apart(one, phi, said, said + 0.2, unseen=0)
+        assert found.spread == pytest.approx(5.0)
+        np.testing.assert_allclose(found.deviation(phi) ** 2, 0.3**2 + 0.1**2 + one.error_22[1, 1])
+    assert apart(sure, phi, said, said + 0.2).spread == 1.0
+
+
+def test_a_group_lies_off_by_less_than_its_steps_where_moves_part_them() -> None:
+    """Groups off by a deviation of 0.5 of log-odds: what the layer is unsure of by step, up and down within each group
+    or unseen, explains none of it; what it is unsure of for whole groups explains all.
+    """
+    rng = np.random.default_rng(15)
+    group, user = np.repeat(np.arange(40), 2_000), np.arange(80_000) // 4
+    y = (rng.random(len(group)) < expit(-1 + 0.5 * rng.standard_normal(40)[group])).astype(float)
+    head = Head(np.array([[0.0, 0.0, -1.0]]), np.diag([1.0, 1.0, 0.0])[None])
+    found = {}
+    for name, unseen, within in (("unseen", 1.0, 0.0), ("by step", 0.0, 1.0), ("whole", 0.0, 0.0)):
+        sign = np.where(np.arange(len(group)) % 2, 1.0, -1.0) if within else float(name == "whole")
+        phi = np.stack([np.full(len(group), unseen), np.broadcast_to(sign, group.shape), np.ones(len(group))], -1)
+        found[name] = misfit(head, phi[:, None], np.zeros(len(group), int), y, user, group, unseen=0).misfit
+    assert found["unseen"] == found["by step"] == pytest.approx(0.25, rel=0.5)
+    assert found["whole"] == 0.0
 
 
 def test_validation_users_choose_how_much_is_a_channel_s_own() -> None:

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from crossmix.journeys import law as laws
 from crossmix.journeys.law import LIKING, USER
-from crossmix.journeys.log import Floats
+from crossmix.journeys.log import Floats, JourneyError
 
 BASE = np.array([-2.4, -1.8, -1.2])
 
@@ -87,6 +87,21 @@ def test_a_planted_link_and_two_kinds_of_users_are_found() -> None:
     for name, true_CI in (("logistic", np.log(expit(eta_CI))), ("logarithm", np.minimum(eta_CI, np.log(0.9)))):
         said_CI = laws.grids(found[name])[0][:, inner, len(LIKING) // 2]
         np.testing.assert_allclose(said_CI, true_CI, atol=0.2)
+
+
+def test_a_search_that_breaks_off_goes_on_and_one_that_never_settles_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Searches of 5 rounds, a dozen and one alone."""
+    counts = drawn(np.random.default_rng(3), 300, 12)
+    whole, _ = laws.likeliest(*counts)
+    monkeypatch.setattr(laws, "ROUNDS", 5)
+    monkeypatch.setattr(laws, "STARTS", 12)
+    theta_P, root_PP = laws.likeliest(*counts)
+    assert float(torch.linalg.solve(root_PP, theta_P - whole).norm()) < 0.3
+    monkeypatch.setattr(laws, "STARTS", 1)
+    with pytest.raises(JourneyError, match=r"no law of users' clicks settles .* drop users"):
+        laws.likeliest(*counts)
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_it_finds_how_far_users_and_their_likings_differ() -> None:
         events, _ = log(1_000, 40, 2, user=1.0, liking=liking)
         steps, _ = table(events, memory=40)
         scaled = scaler(steps.layout, steps.layout.features(events), np.arange(len(events)))
-        found = owns.fit(events, np.ones(1_000, bool), steps.layout, scaled)
+        found = owns.fit(events, np.ones(1_000, bool), steps.layout, scaled, 20)
         said_CIJ = logit(found.click_CIJ.exp().numpy())
         middle = np.abs(USER) <= 2
         true_CI = np.array([-2.0, -1.25, -0.5])[:, None] + USER[middle]
@@ -117,13 +117,57 @@ def test_it_ranks_users_and_channels_better_than_own_click_share() -> None:
     events, true_UC = log(800, 20, 3, user=1.0, liking=0.6)
     steps, _ = table(events)
     scaled = scaler(steps.layout, steps.layout.features(events), np.arange(len(events)))
-    found = owns.fit(events, np.arange(800) < 500, steps.layout, scaled)
+    found = owns.fit(events, np.arange(800) < 500, steps.layout, scaled, 20)
     last = np.flatnonzero(~events.has_next_R)[500:]
     said_UC = owns.after(found, steps, last, 20)
     clicks_U = np.bincount(events.user_R, events.clicked_R)[500:]
     shares = logit((clicks_U + 1) / 22)[:, None] + np.array([-2.0, -1.25, -0.5])
     errors = [np.square(one - one.mean() - (true_UC[500:] - true_UC[500:].mean())).mean() for one in (said_UC, shares)]
     assert errors[0] < 0.9 * errors[1]
+
+
+def only(events: Events, keep_R: np.ndarray) -> Events:
+    """Some exposures."""
+    return replace(
+        events, **{one.name: getattr(events, one.name)[keep_R] for one in fields(events) if one.name.endswith("_R")}
+    )
+
+
+def fitted(events: Events) -> Own:
+    layout = of_log(events)
+    scaled = scaler(layout, layout.features(events), np.arange(len(events)))
+    return owns.fit(events, np.ones(len(events.users), bool), layout, scaled, 20)
+
+
+def test_a_journey_longer_than_a_question_tells_what_a_question_holds() -> None:
+    """Of 1,000 exposures the last 49: 20 of a window, and 29 more that its first step sums up. So the law is as sure
+    as it is right: the middle user's chance within three of its own deviations of log.
+    """
+    events, _ = log(300, 1_000, 7, user=0.8, liking=0.4)
+    long, short = fitted(events), fitted(only(events, np.arange(len(events)) % 1_000 >= 951))
+    assert torch.equal(long.theta_P, short.theta_P)
+    true_C, middle = np.log(expit([-2.0, -1.25, -0.5])), (slice(None), len(USER) // 2, len(LIKING) // 2)
+    told_C = long.moved_CIJ2P[middle][:, : long.user_IP.shape[1]].norm(dim=-1).numpy()
+    assert (np.abs(long.click_CIJ[middle].numpy() - true_C) < 3 * told_C).all()
+
+
+def test_a_machine_that_clicks_on_all_day_weighs_as_a_user_does() -> None:
+    """5,000 clicked exposures of one among 2,000 users of 12: the middle user's chance moves by less than a twentieth,
+    the link by less than a half.
+    """
+    events, _ = log(2_001, 12, 1, user=0.8, liking=0.4)
+    people = only(events, events.user_R < 2_000)
+    at = np.concatenate([np.arange(len(people)), np.full(5_000, len(events) - 1)])
+    machine_R = np.arange(len(at)) >= len(people)
+    both = only(events, at)
+    both = replace(
+        both, clicked_R=both.clicked_R | machine_R, channel_R=np.where(machine_R, 0, both.channel_R),
+        seconds_R=np.where(machine_R, np.arange(len(at)), both.seconds_R), row_R=np.arange(len(at)),
+    )  # fmt: skip
+    with_it, without = fitted(both), fitted(people)
+    middle = slice(None), len(USER) // 2, len(LIKING) // 2
+    np.testing.assert_allclose(with_it.click_CIJ[middle].exp(), without.click_CIJ[middle].exp(), rtol=0.05)
+    assert abs(float(with_it.theta_P[-3] - without.theta_P[-3])) < 0.5
 
 
 def test_little_is_enough_for_an_answer() -> None:
@@ -133,17 +177,25 @@ def test_little_is_enough_for_an_answer() -> None:
     scaled = scaler(steps.layout, steps.layout.features(events), np.arange(len(events)))
     unclicked = replace(events, clicked_R=np.zeros(len(events), bool))
     for one, of_U in ((unclicked, np.ones(4, bool)), (events, np.arange(4) < 1), (events, np.zeros(4, bool))):
-        found = owns.fit(one, of_U, steps.layout, scaled)
+        found = owns.fit(one, of_U, steps.layout, scaled, 20)
         assert all(torch.isfinite(value).all() for value in found.state_dict().values())
         assert np.isfinite(owns.after(found, steps, np.arange(len(events)), 5)).all()
 
 
-def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves() -> None:
-    """Central differences in double precision; users whose first exposures lie before the window among them."""
+@pytest.mark.parametrize("mean", [0.0, -18.0])
+def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves(mean: float) -> None:
+    """Central differences in double precision; users whose first exposures lie before the window among them. However
+    rare a click is: of users without one among hundreds of millions.
+    """
     events, _ = log(20, 9, 5, user=1.0, liking=0.6)
+    if mean:
+        events = replace(events, clicked_R=np.zeros(len(events), bool))
     steps, own = table(events, link=0.4)
     size = laws.size(3)
     root_PP = torch.from_numpy(0.1 * np.random.default_rng(size).standard_normal((size, size)))
+    middle_P = theta(3, 1.0, 0.6, 0.4)
+    middle_P[0] = mean
+    own.take(middle_P, root_PP)
     rows, exact = np.array([3, 8, 17, 40]), replace(steps, feature_RF=steps.feature_RF.double())
     found_SCM = owns.moves(own, steps, rows, 5)
     np.testing.assert_allclose(owns.after(own, steps, rows, 5), owns.after(own.double(), exact, rows, 5), atol=1e-5)
@@ -152,7 +204,8 @@ def test_moves_are_the_derivatives_of_the_answer_along_the_law_s_unit_moves() ->
         own.click_CIJ, own.not_CIJ, own.user_I = laws.grids(theta_P)
         return owns.after(own, exact, rows, 5)
 
-    own.liking_J, middle_P, h = laws.log_liking(), theta(3, 1.0, 0.6, 0.4), 1e-4
+    own.liking_J, h = laws.log_liking(), 1e-4
+    assert not mean or own(exact.feature_RF[:1, None], torch.ones(1, 1)).max() < mean + 2
     for number, move_P in enumerate(root_PP.T):
         slope_SC = (at(middle_P + h * move_P) - at(middle_P - h * move_P)) / (2 * h)
         np.testing.assert_allclose(found_SCM[..., number], slope_SC, atol=2e-5)

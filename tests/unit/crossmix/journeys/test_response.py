@@ -139,6 +139,20 @@ def test_what_is_stored_is_what_was_fitted(encoder: str, tmp_path: Path) -> None
         stored.load(tmp_path, replace(of_encoder(encoder), learning=replace(SETTINGS.learning, width=8)))
 
 
+@pytest.mark.parametrize("version", [None, 1, 3])
+def test_what_another_version_trained_is_refused_in_a_sentence(version: int | None, tmp_path: Path) -> None:
+    """The first version wrote no number."""
+    stored.save(learned().response, mtorl(), tmp_path)
+    told = json.loads((tmp_path / stored.HEADER).read_text())
+    assert told.pop("version") == stored.VERSION
+    (tmp_path / stored.HEADER).write_text(json.dumps(told if version is None else {**told, "version": version}))
+    with pytest.raises(JourneyError) as refused:
+        stored.load(tmp_path, SETTINGS)
+    assert str(refused.value) == (
+        f"{tmp_path / stored.HEADER}: was trained by another version of crossmix; `crossmix run --out OUT` trains anew"
+    )
+
+
 def test_a_bundle_answers_as_the_model_does(bundle: bundled.JourneyBundle) -> None:
     one = learned()
     said, meant = bundle.answer(one.log), one.response.answer(one.log)
