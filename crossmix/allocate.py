@@ -21,15 +21,13 @@ from numpy.typing import NDArray
 from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
-from crossmix.reasons import EDGE, Decided, PlatformShare, interval_of, overall, reasoned
-from crossmix.response import Belief, Responder, Response
+from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
+from crossmix.response import FIRST, Belief, Responder, Response, idle
 from crossmix.state import Layout
 
 Array = NDArray[Any]
 ALIKE = 0.01
 """Amounts this close, relative, count as the same."""
-FIRST = 1e-3
-"""Share of the budget that counts as the first money of a platform that gets none."""
 LEAST_LEFT = 0.01
 """Part of a flight up to which a policy's plan reads no pace from what is left (`crossmix.agents.mpc`)."""
 
@@ -152,11 +150,8 @@ def explain(
 
 
 def at_least(asked: Responder, share_P: Array, money: float) -> Response:
-    """The response to a split; the marginal ROI of a share of nothing is what its first `FIRST` earns on average.
-
-    The closed form's slope at nothing is that of a single impression, which nobody buys alone.
-    """
-    response, first_P = asked(share_P, money), share_P < EDGE
+    """The response to a split; the marginal ROI of a share of nothing is what its first `FIRST` earns on average."""
+    response, first_P = asked(share_P, money), idle(share_P)
     if not first_P.any():
         return response
     begun = asked(np.where(first_P, FIRST, share_P), money)

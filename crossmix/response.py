@@ -25,6 +25,9 @@ Array = NDArray[Any]
 
 EDGE = 1e-4
 """A share of the budget below it is nothing: it buys no revenue worth the name, and no ratio to it means anything."""
+FIRST = 1e-3
+"""Share of the budget that counts as the first money of a platform that has none: what it earns on average is told for
+the marginal ROI there. The closed form's slope at nothing is that of a single impression, which nobody buys alone."""
 KNOTS = 193
 LEAST, MOST = 1e-4, 8.0
 """Ends of the grid, over the plan's cycle budget."""

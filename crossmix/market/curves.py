@@ -14,6 +14,8 @@ from crossmix.constraints import project
 from crossmix.market.conditions import Conditions
 from crossmix.market.mechanism import expected
 from crossmix.market.price import EDGE, EmpiricalPrice, LogNormalPrice, Price
+from crossmix.response import EDGE as NOTHING
+from crossmix.response import FIRST
 
 EVEN = 1e-10
 """Weight of the tie-break, of the revenue in reach: where more money earns nothing, the split stays near even."""
@@ -26,6 +28,20 @@ def marginal(conditions: Conditions, budget_BP: Tensor) -> tuple[Tensor, Tensor]
         revenue = expected(conditions, budget).revenue
         (slope,) = torch.autograd.grad(revenue.sum(), budget)
     return revenue.detach(), slope
+
+
+def begun(conditions: Conditions, amount_BP: Tensor, slope_BP: Tensor, money: float) -> Tensor:
+    """Marginal ROI (B, P) where some amounts are nothing: of those what their first money earns on average.
+
+    Args:
+        slope_BP: the closed form's, of the same amounts.
+        money: whose shares the amounts are (`crossmix.response.idle`, `FIRST`), currency.
+    """
+    none_BP, first = amount_BP < NOTHING * money, FIRST * money
+    if not bool(none_BP.any()):
+        return slope_BP
+    revenue_BP = expected(conditions, amount_BP.clamp(min=first)).revenue
+    return torch.where(none_BP, revenue_BP / first, slope_BP)
 
 
 class _Columns(EmpiricalPrice):

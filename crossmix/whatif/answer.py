@@ -62,8 +62,8 @@ class WhatIf:
     curves: tuple[Curve, ...]
     perturbations: tuple[Perturbation, ...]
     untried: tuple[str, ...] = ()
-    """Platforms where the campaign spent nothing in the cycles that are fitted on, the last 400: what is said of them is
-    borrowed from others."""
+    """Platforms where the campaign spent nothing in the cycles that are fitted on, the last 400: what is said of them
+    is borrowed from others."""
     standing: Standing | None = None
     """How far to trust it; `None`: the market was asked apart from a run."""
     held: tuple[Held, ...] = ()
@@ -87,9 +87,9 @@ class WhatIf:
         """Where the answers go beyond what was proved."""
         if len(self.budgets) > 1:
             yield (
-                f"What was proved is the change at today’s budget of {self.budget:,.2f} {self.currency} per cycle. What "
-                "the best split of another budget earns above today’s split of it is what the fit expects; where its "
-                "interval holds 0 it may be nothing."
+                f"What was proved is the change at today’s budget of {self.budget:,.2f} {self.currency} per cycle. "
+                "What the best split of another budget earns above today’s split of it is what the fit expects; where "
+                "its interval holds 0 it may be nothing."
             )
         best = {one.platform: one.share.value for one in self.budgets[0].best.platforms} if self.budgets else {}
         given = ", ".join(f"{name} {best[name]:.1%}" for name in self.untried if best.get(name, 0) > TOLD)

@@ -13,6 +13,7 @@ from scipy.signal import savgol_filter
 from torch import Tensor
 
 from crossmix.market.conditions import Conditions
+from crossmix.market.curves import begun
 from crossmix.market.draws import spread
 from crossmix.market.mechanism import counts, expected
 from crossmix.whatif.scene import Floats, Scene, part
@@ -63,12 +64,12 @@ class Responses:
     """Marginal ROI: d revenue / d budget."""
 
 
-def respond(conditions: Conditions, budget_BP: Tensor, first: float = 0.0) -> Responses:
+def respond(conditions: Conditions, budget_BP: Tensor, money: float = 0.0) -> Responses:
     """The closed form at `budget_BP`, currency, and its slope.
 
     Args:
-        first: amounts below a tenth of it have for a slope what so much earns on average: that of nothing is the slope
-            of a single impression.
+        money: amounts that are nothing of it have for a slope what their first money earns on average
+            (`crossmix.market.curves.begun`).
     """
     blocks: list[tuple[Tensor, ...]] = []
     for start in range(0, len(budget_BP), BLOCK):
@@ -76,10 +77,7 @@ def respond(conditions: Conditions, budget_BP: Tensor, first: float = 0.0) -> Re
         with torch.enable_grad():
             outcome = expected(part(conditions, start, start + BLOCK), budget)
             (slope,) = torch.autograd.grad(outcome.revenue.sum(), budget)
-        none = budget.detach() < 0.1 * first
-        if bool(none.any()):
-            begun = expected(part(conditions, start, start + BLOCK), budget.detach().clamp(min=first)).revenue / first
-            slope = torch.where(none, begun, slope)
+        slope = begun(part(conditions, start, start + BLOCK), budget.detach(), slope, money)
         blocks.append((outcome.revenue.detach(), outcome.conversions.detach(), outcome.spend.detach(), slope))
     return Responses(*(torch.cat(column) for column in zip(*blocks, strict=True)))
 

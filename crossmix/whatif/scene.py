@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossmix import constraints, drift
-from crossmix.allocate import FIRST, LimitChange, changed
+from crossmix.allocate import LimitChange, changed
 from crossmix.config import ConfigError
 from crossmix.market.conditions import Conditions, nominal, scaled
 from crossmix.market.curves import marginal
 from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
+from crossmix.response import FIRST
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crossmix.allocate import FIRST
 from crossmix.constraints import binding
 from crossmix.market.draws import spread
 from crossmix.market.oracle import best_share, solve
@@ -222,7 +221,7 @@ def split_plan(scene: Scene, shares: Sequence[float], budget: float) -> Plan:
 def _evaluate(scene: Scene, share_P: Tensor, budget: float) -> _Drawn:
     amount_P = budget * share_P
     fixed, drawn = (
-        respond(each, amount_P.expand(len(each.requests), -1), FIRST * scene.budget)
+        respond(each, amount_P.expand(len(each.requests), -1), scene.budget)
         for each in (scene.conditions, scene.fitted)
     )
     both = (

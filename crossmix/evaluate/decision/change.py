@@ -21,7 +21,7 @@ import torch
 
 from crossmix import constraints
 from crossmix.market.conditions import Conditions, nominal
-from crossmix.market.curves import marginal
+from crossmix.market.curves import begun, marginal
 from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
 from crossmix.market.oracle import best_share
@@ -115,8 +115,9 @@ def changes(
     """The recommended change of every campaign of a market, on an average weekday without drift: `PARTS` of each.
 
     Args:
-        tried_CP: where campaigns spent within what is fitted on; `None`: everywhere. If the best split gives another platform more than
-            the probe, parts of that with the probe at most, and of that with nothing there, follow.
+        tried_CP: where campaigns spent within what is fitted on; `None`: everywhere. If the best split
+            gives another platform more than the probe, parts of that with the probe at most, and of that with nothing
+            there, follow.
         probe: share of the budget, `limits.probe`.
     """
     exact = doubled(market)
@@ -140,9 +141,9 @@ def _change(
     low_BP, high_BP = constraints.box(limits, today_P[None])
     budget = float(market.budget[slot])
     around = drawn_around(market, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
-    (now, slope), found = _responses(conditions, around, budget * today_P), list[Change]()
+    (now, slope), found = _responses(conditions, around, budget * today_P, budget), list[Change]()
     for new, part, share_P in _ways(conditions, budget, today_P, torch.as_tensor(tried_P), probe, low_BP, high_BP):
-        then, _ = _responses(conditions, around, budget * share_P)
+        then, _ = _responses(conditions, around, budget * share_P, budget)
         found.append(
             Change(
                 campaign=market.campaigns[slot],
@@ -185,9 +186,12 @@ def _ways(
             return
 
 
-def _responses(fitted: Conditions, drawn: Conditions, amount_P: torch.Tensor) -> tuple[Array, Array]:
+def _responses(fitted: Conditions, drawn: Conditions, amount_P: torch.Tensor, budget: float) -> tuple[Array, Array]:
     """Revenue and marginal ROI of amounts, currency: at the fitted parameters, then at the draws, (1 + N, P) each."""
-    rows = (marginal(one, amount_P.expand(len(one.requests), -1)) for one in (spread(fitted, 1), drawn))
-    revenue, slope = zip(*rows, strict=True)
-    # Money of a platform that has none buys nothing: its marginal is the closed form's at the least amount.
+    revenue, slope = [], []
+    for one in (spread(fitted, 1), drawn):
+        amount_NP = amount_P.expand(len(one.requests), -1)
+        earned_NP, slope_NP = marginal(one, amount_NP)
+        revenue.append(earned_NP)
+        slope.append(begun(one, amount_NP, slope_NP, budget))
     return torch.cat(revenue).numpy(), torch.cat(slope).numpy()

@@ -11,11 +11,11 @@ import torch
 from scipy import stats
 
 from crossmix import allocate, bundle
-from crossmix.allocate import FIRST, at_least
+from crossmix.allocate import at_least
 from crossmix.config import ConfigError, laptop
 from crossmix.constraints import InfeasibleError
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
-from crossmix.response import Response
+from crossmix.response import FIRST, Response
 from crossmix.state import ALLOCATION
 from tests.support.base_policies import base_policy
 from tests.support.bundles import CAMPAIGNS, PLATFORMS, make

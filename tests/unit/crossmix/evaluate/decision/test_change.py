@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from crossmix import whatif
+from crossmix.allocate import at_least
 from crossmix.evaluate.decision.change import PARTS
 from crossmix.evaluate.decision.change import changes as all_changes
+from crossmix.market.responder import MarketResponder
+from crossmix.response import FIRST
 from tests.support.markets import make_market
 from tests.support.scenes import exact_market
 
@@ -95,3 +99,19 @@ def test_a_campaign_of_one_platform_has_nothing_to_move_among_what_was_tried() -
     today[:, 0] = 1.0
     tried = today.numpy() > 0
     assert {one.new for one in changes(replace(MARKET, static=today), tried, draws=2)[0]} == {None, PROBE}
+
+
+@pytest.mark.parametrize("crumb", [0.0, 1.5e-8, 5e-5])
+def test_what_a_platform_of_nothing_would_earn_is_the_same_to_every_answer(crumb: float) -> None:
+    """To the decision, to `allocate` and to `whatif`: what its first money earns on average."""
+    market = replace(MARKET, static=MARKET.static.clone())
+    market.static[0] = torch.tensor([crumb, 0.5 - crumb, 0.3, 0.2])
+    whole = changes(market, draws=2)[0][0]
+    told = whole.marginal_P
+    first_P = np.where(np.arange(4) == 0, FIRST, 0.0)
+    responder = MarketResponder(market, "c0")
+    earned = responder(first_P, whole.budget).revenue_P[0] / (FIRST * whole.budget)
+    assert told[0] == pytest.approx(earned, rel=1e-5)
+    assert told == pytest.approx(at_least(responder, whole.today_P, whole.budget).marginal_P, rel=1e-5)
+    plan = whatif.split_plan(whatif.make_scene(market, "c0", draws=2), whole.today_P.tolist(), whole.budget)
+    assert told == pytest.approx([one.marginal_roi.value for one in plan.platforms], rel=1e-5)
