@@ -184,10 +184,10 @@ def fit(events: Events, of_U: Flags, layout: Layout, scaler: Scaler, window: int
     code_R = events.user_R * C + events.channel_R
     shown_UC, clicks_UC = (
         np.bincount(code_R, weight_R, users * C).reshape(users, C)[user]
-        for weight_R in (last_R.astype(float), (last_R & events.clicked_R).astype(float))
+        for weight_R in (last_R, last_R & events.clicked_R)
     )
     own = Own(layout, scaler)
-    own.take(*laws.likeliest(shown_UC, clicks_UC))
+    own.take(*laws.likeliest(shown_UC.astype(float), clicks_UC.astype(float)))
     return own
 
 
