@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from crossmix import whatif
+from crossmix.response import FIRST
 from crossmix.whatif.curves import respond
 from crossmix.whatif.scene import Scene
 from tests.support.markets import make_market
@@ -40,7 +41,7 @@ def test_curves_are_the_closed_form_and_its_slope(scene: Scene) -> None:
 def test_the_slope_of_nothing_is_what_the_first_money_earns(scene: Scene) -> None:
     """Of a platform without money the closed form's own slope is that of a single impression."""
     amount = torch.tensor([[0.0, *[50.0] * (P - 1)]], dtype=torch.float64)
-    plain, begun = (respond(scene.conditions, amount, first) for first in (0.0, 2.0))
+    plain, begun = (respond(scene.conditions, amount, money) for money in (0.0, 2.0 / FIRST))
     alone = torch.tensor([1.0, *[0.0] * (P - 1)], dtype=torch.float64)
     assert float(begun.slope[0, 0]) == pytest.approx(revenue(scene, alone, 2.0) / 2.0)
     assert begun.slope[0, 1:].tolist() == plain.slope[0, 1:].tolist()
