@@ -39,7 +39,10 @@ LINK = 1.0
 """Of that of log k, around 0: logistic where nothing is told."""
 MEAN = 3.0
 """Of that of the channels' mean, around the log-odds of all clicks; a channel deviates from that by N(0, 1)."""
-ROUNDS, STARTS = 300, 3
+GRADIENTS = {"maxiter": 300, "ftol": 1e-12, "gtol": 1e-9}
+"""Ends of the search by gradients; those are of a mean over users."""
+STEPS, HALVINGS = 30, 10
+"""Newton's after it, and of each."""
 OFF = 0.1
 """Up to how many of its own deviations the next Newton step is long where a search has settled."""
 EDGE = 1e-9
@@ -132,17 +135,26 @@ def likeliest(shown_UC: Floats, clicks_UC: Floats) -> tuple[Tensor, Tensor]:
         assert theta_P.grad is not None
         return float(total.detach()) / users, theta_P.grad.numpy().copy()
 
-    start, off = middle_P.numpy(), math.inf
-    for _ in range(STARTS):
-        # A new search goes on where the last broke off, and has forgotten the curvature that misled it.
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS, "ftol": 1e-12})
-        start, theta_P, slope_P = found.x, torch.tensor(found.x), users * torch.tensor(found.jac)
+    # A search by gradients may stop where their mean over users is small and their sum is not; Newton's steps on the
+    # users' own scores go the rest of the way.
+    found = minimize(loss, middle_P.numpy(), jac=True, method="L-BFGS-B", options=GRADIENTS)
+    theta_P, value, slope_P = torch.tensor(found.x), float(found.fun), torch.tensor(found.jac)
+    for step in range(STEPS + 1):
         score_UP = torch.func.jacfwd(cells.told)(theta_P)
         covariance_PP = torch.linalg.inv(score_UP.T @ score_UP + precision_P.diag())
-        off = float(torch.sqrt(slope_P @ covariance_PP @ slope_P))
+        off = users * float(torch.sqrt(slope_P @ covariance_PP @ slope_P))
         if off <= OFF:
             return theta_P, torch.linalg.cholesky((covariance_PP + covariance_PP.T) / 2)
+        moved_P = users * covariance_PP @ slope_P
+        for half in range(HALVINGS if step < STEPS else 0):
+            tried_P = theta_P - 0.5**half * moved_P
+            new_value, new_slope = loss(tried_P.numpy())
+            if new_value < value:
+                theta_P, value, slope_P = tried_P, new_value, torch.tensor(new_slope)
+                break
+        else:
+            break
     raise JourneyError(
-        f"clicked: no law of users' clicks settles ({off:.2g} deviations off after {STARTS} searches); drop users "
-        "whose clicks are a machine's, or set data.sequence_length lower"
+        f"clicked: no law of users' clicks settles ({off:.2g} deviations off); drop users whose clicks are a "
+        "machine's, or set data.sequence_length lower"
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from crossmix.journeys import law as laws
 from crossmix.journeys.law import LIKING, USER
@@ -92,16 +92,31 @@ def test_a_planted_link_and_two_kinds_of_users_are_found() -> None:
 def test_a_search_that_breaks_off_goes_on_and_one_that_never_settles_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Searches of 5 rounds, a dozen and one alone."""
+    """Five rounds by gradients, then Newton's steps, and none of those."""
     counts = drawn(np.random.default_rng(3), 300, 12)
     whole, _ = laws.likeliest(*counts)
-    monkeypatch.setattr(laws, "ROUNDS", 5)
-    monkeypatch.setattr(laws, "STARTS", 12)
+    monkeypatch.setattr(laws, "GRADIENTS", {"maxiter": 5})
     theta_P, root_PP = laws.likeliest(*counts)
     assert float(torch.linalg.solve(root_PP, theta_P - whole).norm()) < 0.3
-    monkeypatch.setattr(laws, "STARTS", 1)
+    monkeypatch.setattr(laws, "STEPS", 0)
     with pytest.raises(JourneyError, match=r"no law of users' clicks settles .* drop users"):
         laws.likeliest(*counts)
+
+
+def test_a_law_told_by_many_users_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gradient that is small in the mean over 8,000 users is not in their sum: the search goes on from there."""
+    counts = drawn(np.random.default_rng(4), 8_000, 15)
+    monkeypatch.setattr(laws, "GRADIENTS", {"gtol": 1e-4})
+    with monkeypatch.context() as short:
+        short.setattr(laws, "STEPS", 0)
+        with pytest.raises(JourneyError, match="deviations off"):
+            laws.likeliest(*counts)
+    theta_P, root_PP = laws.likeliest(*counts)
+    cells = laws.Cells.of(*counts)
+    slope_P = torch.func.jacrev(lambda one: cells.told(one).sum())(theta_P) - laws._precision(counts[0].shape[1]) * (
+        theta_P - laws.begin(counts[0].shape[1], float(logit((counts[1].sum() + 0.5) / (counts[0].sum() + 1))))
+    )
+    assert float((root_PP.T @ slope_P).norm()) < laws.OFF
 
 
 @pytest.mark.slow
