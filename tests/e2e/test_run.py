@@ -65,8 +65,9 @@ def test_a_run_leaves_a_registered_policy_and_its_figures(ran: Ran) -> None:
     assert set(told["policy"]["baselines"]) == {"uniform", "static", "control", "rule", "windowed_roi", "plug_in"}
     for ratio in (told["policy"]["oracle_ratio"], *told["policy"]["baselines"].values()):
         assert ratio["ci95"][0] <= ratio["mean"] <= ratio["ci95"][1] <= 1.02
-    assert set(told["gates"][0]) == {"name", "value", "threshold", "verdict", "required", "detail"}
-    assert all(gate["detail"] is None for gate in told["gates"] if gate["verdict"] == "pass")
+    for gate in told["gates"]:
+        assert set(gate) - {"detail"} == {"name", "value", "threshold", "verdict", "required"}
+        assert "detail" not in gate or gate["verdict"] in {"fail", "insufficient data"}
     assert told["registry"] == {
         "name": "crossmix-policy",
         "version": 1,

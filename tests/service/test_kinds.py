@@ -273,7 +273,7 @@ def test_a_run_of_creators_is_served_planned_and_rolled_back(planned: Run, serve
     with pytest.raises(RefusedError, match="model journey: no champion of kind journey is registered"):
         asked.journeys(JOURNEY["instances"])
     status, told = _ask(f"{server.url}/v1/models/creators:predict", {"instances": [{"brief": brief | {"budget": 3}}]})
-    assert (status, told["error"].startswith("instances[0].brief.budget: 3 left buys nobody")) == (400, True)
+    assert (status, told["error"].startswith("instances[0].brief.budget: 3 buys nobody")) == (400, True)
     assert _ask(f"{server.url}/v1/models/journey:predict", JOURNEY)[0] == 503
     assert _ask(f"{server.url}/v1/models/policy:predict", WORD)[0] == 404
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=60) as reply:

@@ -71,7 +71,7 @@ class Page:
         self.complaints.clear()
         self.requests.clear()
         self.call("Page.navigate", url=url)
-        self._arrive("location.href !== 'about:blank'", url)
+        self.until("location.href !== 'about:blank'", url)
         time.sleep(0.3)  # a favicon, a late complaint
         self.value("1")
 
@@ -90,7 +90,7 @@ class Page:
         """Click what a selector finds, and wait for the page that it leads to."""
         before = self.value("performance.timeOrigin")
         self.value(f"document.querySelector({json.dumps(selector)}).click()")
-        self._arrive(f"performance.timeOrigin !== {before!r}", selector)
+        self.until(f"performance.timeOrigin !== {before!r}", selector)
 
     def write(self, name: str, text: str) -> None:
         """Type into the field of a form."""
@@ -118,7 +118,7 @@ class Page:
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
 
-    def _arrive(self, condition: str, what: str) -> None:
+    def until(self, condition: str, what: str) -> None:
         """Wait until a page is loaded of which the condition holds."""
         deadline = time.monotonic() + 300
         while True:
