@@ -89,13 +89,13 @@ def _spaced(days: int) -> pd.DataFrame:
 
 REFUSED = [
     (sound().drop(columns="clicks"), r"clicks: column is missing from .*add or rename the column"),
-    (sound()[:0], r"outcomes: the table is empty"),
+    (sound()[:0], r"has a header and no row of a day below it; export it again with daily rows"),
     (sound(20), r"date: the history has 20 cycle\(s\) of day, .*at least 28"),
     (_change(platform="search")[::2], r"platform: the history has one platform \('search'\); a split needs two"),
     (_change(conversions=0, revenue=0), r"conversions: 0 in all of the training period"),
     (
         _change(date=pd.to_datetime(sound()["date"]).dt.strftime("%jth day of %Y")),
-        r"date '\d+th day of 2025' is not of type date, nor are 70 of 70 rows",
+        r"date: '\d+th day of 2025' is read by no format; write dates with their year, as YYYY-MM-DD \(70 of 70 rows",
     ),
     (_spaced(30), r"date: rows are 30 days apart"),
     (pd.concat([sound(), sound().assign(spend=5.0)]), r"date: 140 of 140 rows share their date, platform and campaign"),
