@@ -83,8 +83,8 @@ def test_a_champion_of_before_is_told_with_its_catalogue(
     assert source.told == f"planned with version 1, bundle {first.digest[:12]}"
     assert source.old == (
         f"old catalogue: this bundle plans with 300 creators of a run before; the last run in {tmp_path / 'a'} read "
-        f"another catalogue, of 320: `crossmix promote {tmp_path / 'a'} 2 --reason ...` and `crossmix run` again make it "
-        "the one that plans"
+        f"another catalogue, of 320: `crossmix promote {tmp_path / 'a'} 2 --reason ...` and `crossmix run` again "
+        "make it the one that plans"
     )
     monkeypatch.setattr(plan_source, "_version", lambda *_: None)
     source = plan_source.of_run(tmp_path / "b", run(tmp_path / "b", second, first, None))
