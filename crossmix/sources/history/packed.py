@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
 
 from crossmix.schema import DataError
@@ -10,6 +12,8 @@ from crossmix.schema import DataError
 ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
 LARGEST = 2_000_000_000
 """Bytes unpacked; more are no daily totals."""
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, NotImplementedError)
+"""Raised by zipfile for damage, a password (RuntimeError) and an unknown compression (NotImplementedError)."""
 
 
 def members(path: Path, folder: Path) -> list[Path]:
@@ -35,7 +39,7 @@ def members(path: Path, folder: Path) -> list[Path]:
                 raise DataError(f"data.path: the archive {str(path)!r} unpacks to more than 2 GB; add it up to days")
             under = folder / path.name
             return [Path(archive.extract(info, under)) for info in tables]
-    except (zipfile.BadZipFile, RuntimeError, OSError, NotImplementedError) as error:
+    except BROKEN as error:
         raise DataError(f"data.path: {str(path)!r} cannot be unpacked ({error}); unpack it yourself") from None
 
 

@@ -175,3 +175,15 @@ def test_a_folder_with_an_archive(tmp_path: Path) -> None:
         archive.writestr("search.csv", PLAIN[PLAIN["platform"] == "search"].to_csv(index=False))
     PLAIN[PLAIN["platform"] == "social"].to_csv(tmp_path / "social.csv", index=False)
     assert_same(taken(tmp_path))
+
+
+def test_a_damaged_archive_is_a_sentence(tmp_path: Path) -> None:
+    """Bytes of the packed table that no unpacking can make sense of."""
+    damaged = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(damaged, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", PLAIN.to_csv(index=False))
+    data = bytearray(damaged.read_bytes())
+    data[40:50] = b"\xff" * 10
+    damaged.write_bytes(data)
+    with pytest.raises(DataError, match=r"damaged.zip' cannot be unpacked \(.*\); unpack it yourself"):
+        taken(damaged)
