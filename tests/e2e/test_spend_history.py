@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+from benchmarks.totals import daily_totals
 from crossmix.baselines.registry import BASELINES
 from crossmix.config import load
 from crossmix.evaluate.judge import act_of, from_state, judge_act, oracle, summarise
@@ -27,27 +27,12 @@ def _run(out: Path, *more: str) -> dict[str, Path]:
     return {name: out / folder for name, folder in steps.items()}
 
 
-def daily_totals(dataset: Dataset) -> pd.DataFrame:
-    """What an advertiser without an impression log would have of this one."""
-    columns = ["timestamp", "campaign_id", "platform", "price_paid", "clicked", "converted", "revenue"]
-    frame = dataset.frame("impressions", columns)
-    frame["date"] = pd.to_datetime(frame["timestamp"]).dt.strftime("%Y-%m-%d")
-    sums = frame.groupby(["date", "platform", "campaign_id"]).agg(
-        spend=("price_paid", "sum"),
-        impressions=("clicked", "size"),
-        clicks=("clicked", "sum"),
-        conversions=("converted", "sum"),
-        revenue=("revenue", "sum"),
-    )
-    return sums.reset_index().rename(columns={"campaign_id": "campaign"}).round({"spend": 2, "revenue": 2})
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_totals_of_the_demo_log_are_enough_for_a_good_policy(tmp_path: Path) -> None:
     whole = _run(tmp_path / "whole", "--source", "demo")
     history = tmp_path / "history.csv"
-    daily_totals(Dataset(whole["ingest"])).to_csv(history, index=False)
+    daily_totals(Dataset(whole["ingest"]), planned=False).to_csv(history, index=False)
     coarse = _run(tmp_path / "spend", "--source", "spend", "--data", str(history))
     market, config = load_market(whole["market"]), load("laptop")
     actor = load_policy(coarse["train"])
