@@ -79,14 +79,10 @@ def elasticities(
     """
     shape = spend_TCP.shape[1:]
     value, error, common = np.zeros(shape), np.full(shape, UNKNOWN), np.zeros(shape)
-    found = {
-        (c, p): cell(
-            *(series[:, c, p] for series in (revenue_TCP, spend_TCP, conversions_TCP)),
-            together_T,
-            None if predicted_TCP is None else predicted_TCP[:, c, p],
-        )
-        for c, p in np.ndindex(*shape)
-    }
+    found = dict[tuple[int, int], Slope]()
+    for c, p in np.ndindex(*shape):
+        predicted = None if predicted_TCP is None else predicted_TCP[:, c, p]
+        found[c, p] = cell(revenue_TCP[:, c, p], spend_TCP[:, c, p], conversions_TCP[:, c, p], together_T, predicted)
     h, variance = np.zeros(shape), np.full(shape, np.inf)
     for at, one in found.items():
         if one.with_all_error < UNKNOWN:
