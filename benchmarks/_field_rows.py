@@ -11,7 +11,7 @@ from typing import Any
 DIGITS = 6
 """Significant digits that are kept."""
 REGRET = ("recommended", "today", "log-log", "PyMC-Marketing")
-DECISION = ("accepted", "probability", "gain", "best gain")
+DECISION = ("accepted", "probability", "gain", "best gain", "best gain without probes")
 ALONE = ("promised over earned", "today told over today", "cpu s")
 INTERVAL = ("hits", "of", "width")
 

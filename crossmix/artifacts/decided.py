@@ -25,6 +25,12 @@ class PlatformChange(Part):
     """Standard error of d ln revenue / d ln spend by the history's data alone; null: they do not tell it."""
     tried: bool
     """Whether the campaign spent there within the cycles that are fitted on, the last 400."""
+    counted: bool = True
+    """Whether a proof counts on its revenue: not where it was never tried and gets a probe at most, whose revenue is
+    borrowed from others."""
+    together: bool = False
+    """Whether the change moves its budget, which only ever moved together with all others', so that nothing tells what
+    money does from what demand does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

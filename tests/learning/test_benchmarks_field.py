@@ -137,20 +137,27 @@ def test_a_decision_is_judged_by_the_truth(monkeypatch: pytest.MonkeyPatch) -> N
     assert today["gain"] == 0
     assert lost["gain"] < 0
     assert best["probability"] == 0.97
+    # Four campaigns, each on a platform of its own: where the others are not to be had, nothing can be moved.
+    apart = world("apart", 3)
+    monkeypatch.setattr(field, "product", lambda made, _: answered(made, made.today_CP))
+    gains = field.history(("apart", 3))["decision"]
+    assert gains["best gain"] > 0.01
+    assert gains["best gain without probes"] == pytest.approx(0, abs=1e-9)
+    assert apart.tried_CP.sum(1).max() == 1
 
 
 def test_rates_of_decisions_are_over_histories() -> None:
-    def one(accepted: bool, gain: float, best: float) -> dict[str, Any]:
-        return {
-            "refused": None,
-            "decision": {"accepted": accepted, "gain": gain, "best gain": best, "cpu s": 1.0, "probability": 0.9},
-        }
+    def one(accepted: bool, gain: float, best: float, known: float) -> dict[str, Any]:
+        decision = {"accepted": accepted, "gain": gain, "best gain": best, "best gain without probes": known}
+        return {"refused": None, "decision": decision | {"cpu s": 1.0, "probability": 0.9}}
 
-    histories = [one(True, 0.1, 0.2), one(True, -0.1, 0.2), one(False, 0.0, 0.2), one(True, 0.01, 0.02)]
+    histories = [one(True, 0.1, 0.2, 0.2), one(True, -0.1, 0.2, 0.1), one(False, 0.0, 0.2, 0.0)]
+    histories.append(one(True, 0.01, 0.02, 0.02))
     told = field.decisions([*histories, {"refused": "why"}])
     assert (told["histories"], told["accepted"]) == (4, 3)
     assert (told["lost"]["hits"], told["lost"]["of"], told["lost"]["met"]) == (1, 3, False)
     assert (told["found"]["hits"], told["found"]["of"], told["found"]["met"]) == (2, 3, False)
+    assert [told["found without probes"][name] for name in ("hits", "of", "met")] == [2, 2, True]
     assert told["lost"]["ci95"][0] < 1 / 3 < told["lost"]["ci95"][1]
     assert field.decisions([])["lost"]["mean"] is None
 

@@ -5,24 +5,22 @@ by the fitted response times the level of the cycles just before, and compared w
 prediction that takes no notice of spend would have said. The levels of a block's cells (booked over fitted revenue)
 stay together when blocks are drawn again, since a week's market moves all of them at once.
 
-The answer to more money is an elasticity, d ln revenue / d ln spend, by generalised least squares with AR(1) errors
-and a linear trend (Cochrane and Orcutt 1949): once of all the history's revenue, which says how well the data alone
-know it, whatever a prior adds; once of what the held-out cycles' revenue leaves over after the prediction, which is 0
-where the fitted response is right.
+The answer to more money is an elasticity, d ln revenue / d ln spend (`elasticities.py`): once of all the history's
+revenue, which says how well the data alone know it, whatever a prior adds; once of what the held-out cycles' revenue
+leaves over after the prediction, which is 0 where the fitted response is right.
 
-Shapes: T cycles, C campaigns, P platforms, W blocks, n sums in a series.
+Shapes: T cycles, C campaigns, P platforms, W blocks.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from crossmix.evaluate.decision.elasticities import elasticities, together
 from crossmix.market.conditions import nominal
 from crossmix.market.fit.log import Log
 from crossmix.market.mechanism import expected
@@ -37,20 +35,6 @@ FEWEST = 4
 """Blocks that a short held-out time is cut into, where that makes them shorter than a week."""
 STEADY = 10.0
 """Conversions' worth of revenue that pulls a block's ratio to 1: one of nothing to nothing is none."""
-ENOUGH = 8.0
-"""Conversions that a sum of a series has on average; cycles are summed until it does."""
-LEAST = 8
-"""Sums below which a series tells no slope."""
-UNKNOWN = 10.0
-"""Standard error of an elasticity that nothing tells."""
-ROUNDS = 3
-
-
-class Slope(NamedTuple):
-    """An elasticity with its standard error."""
-
-    value: float
-    error: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +56,8 @@ class Backtest:
     known_CP: Array
     """Elasticity by the whole history's data alone, and its standard error."""
     known_error_CP: Array
+    known_common_CP: Array
+    """The part of that error that is left open by what all cells' budgets did together (`elasticities.py`)."""
     usual_most_CP: Array
     """Spend of a cycle that one in twenty exceeds, currency."""
     cycles: int
@@ -116,22 +102,20 @@ def backtest(market: Market, log: Log) -> Backtest:
         came[w] = np.log((booked + steady_CP) / (predicted[now].sum(0) + steady_CP))
         usual = revenue[before].sum() * block / max(len(revenue[before]), 1)
         summed[:, w] = booked.sum(), ahead.sum(), usual
-    known, off = np.zeros((2, *spend.shape[1:])), np.zeros((2, *spend.shape[1:]))
-    for c, p in np.ndindex(*spend.shape[1:]):
-        cell = (slice(None), c, p)
-        known[:, c, p] = elasticity(revenue[cell], spend[cell], conversions[cell])
-        late = (slice(train, None), c, p)
-        off[:, c, p] = elasticity(revenue[late], spend[late], conversions[late], predicted[late])
+    moved, late = together(spend), slice(train, None)
+    known = elasticities(revenue, spend, conversions, moved)
+    off = elasticities(revenue[late], spend[late], conversions[late], moved[late], predicted[late])
     return Backtest(
         block=block,
         level_WCP=came,
         booked_W=summed[0],
         predicted_W=summed[1],
         as_before_W=summed[2],
-        off_CP=off[0],
-        off_error_CP=off[1],
-        known_CP=known[0],
-        known_error_CP=known[1],
+        off_CP=off.value,
+        off_error_CP=off.error,
+        known_CP=known.value,
+        known_error_CP=known.error,
+        known_common_CP=known.common,
         usual_most_CP=np.quantile(spend, 0.95, axis=0),
         cycles=len(spend),
         held_out=len(spend) - train,
@@ -153,51 +137,3 @@ def at_spend(market: Market, weekday_T: npt.NDArray[np.int64], spend_TCP: Array)
         budget = budget * (spent / expected(conditions, budget).spend.clamp(min=1e-12)).clamp(0.5, 2.0)
     revenue = expected(conditions, budget).revenue
     return np.asarray(torch.where(spent > 0, revenue, 0.0).double().numpy().reshape(times, campaigns, platforms))
-
-
-def elasticity(revenue_T: Array, spend_T: Array, conversions_T: Array, predicted_T: Array | None = None) -> Slope:
-    """d ln revenue / d ln spend of one cell, or of its revenue over what was predicted.
-
-    Cycles are summed until a sum has some conversions; sums without spend or revenue tell nothing.
-
-    Returns:
-        (0, `UNKNOWN`) where the series is too short or spend never moved.
-    """
-    at_once = _at_once(conversions_T)
-    parts = len(spend_T) // at_once
-    if parts < LEAST:
-        return Slope(0.0, UNKNOWN)
-    spend, revenue, predicted = (
-        series[len(series) - parts * at_once :].reshape(parts, at_once).sum(1)
-        for series in (spend_T, revenue_T, revenue_T if predicted_T is None else predicted_T)
-    )
-    seen = (spend > 0) & (revenue > 0) & (predicted > 0)
-    if seen.sum() < LEAST:
-        return Slope(0.0, UNKNOWN)
-    y = np.log(revenue[seen]) - (np.log(predicted[seen]) if predicted_T is not None else 0.0)
-    return slope(y, np.log(spend[seen]))
-
-
-def _at_once(conversions_T: Array) -> int:
-    mean = float(conversions_T.mean()) if len(conversions_T) else 0.0
-    return max(1, int(np.ceil(ENOUGH / max(mean, 1e-3))))
-
-
-def slope(y_n: Array, x_n: Array) -> Slope:
-    """Slope of y over x beside a linear trend, with AR(1) errors; the noise of either series may persist."""
-    trend = np.linspace(-1, 1, len(y_n))
-    design = np.column_stack([np.ones_like(trend), trend, x_n])
-    rho: float = 0.0
-    found: Array = np.zeros(3)
-    for _ in range(ROUNDS):
-        y, z = y_n[1:] - rho * y_n[:-1], design[1:] - rho * design[:-1]
-        found = np.asarray(np.linalg.lstsq(z, y, rcond=None)[0])
-        left = y_n - design @ found
-        rho = float(np.clip((left[1:] @ left[:-1]) / max(float(left[:-1] @ left[:-1]), 1e-300), 0.0, 0.95))
-    y, z = y_n[1:] - rho * y_n[:-1], design[1:] - rho * design[:-1]
-    moves = z[:, 2] - z[:, :2] @ np.linalg.lstsq(z[:, :2], z[:, 2], rcond=None)[0]
-    variance = float(((y - z @ found) ** 2).sum()) / max(len(y) - 4, 1)
-    told = float(moves @ moves)
-    if told <= 1e-12:
-        return Slope(0.0, UNKNOWN)
-    return Slope(float(found[2]), min(math.sqrt(variance / told), UNKNOWN))

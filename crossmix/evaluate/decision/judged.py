@@ -11,6 +11,10 @@ The gain of a change is redrawn four ways at once:
   k for each ln of money beyond, k half-normal (`BEYOND`);
 - each platform's level, by that of held-out blocks, some of them drawn again.
 
+Two things no draw proves. Where budgets only ever moved together (`Judged.together_P`), the elasticities that all this
+stands on are money's or demand's, nothing tells which. And what a platform earns that was never tried is borrowed from
+others: where a probe is all that it gets, the change has to be sure though it earned nothing (`Judged.seen_N`).
+
 Shapes: P platforms, N draws, W blocks, R resamples.
 """
 
@@ -22,13 +26,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
+from crossmix.evaluate.decision.backtest import Backtest
 from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.elasticities import UNKNOWN
 
 Array = npt.NDArray[np.float64]
 
 PRIOR = 0.25
 """Deviation of an elasticity around the fitted one where data tell nothing."""
+TOGETHER = 0.2
+"""Error of an elasticity, left open by what all budgets did together, from which on nothing tells money from demand:
+three quarters of what is known of that before any history."""
 BEYOND = 0.5
 """Deviation of k. Curves that saturate (Hill's, a logarithm) fall so fast where their elasticity is a half."""
 NEW = 0.7
@@ -50,13 +58,19 @@ class Judged:
     change: Change
     gain_N: Array
     """Its gain at every draw."""
+    seen_N: Array
+    """The same if probes of platforms that were never tried earned nothing."""
     by_platform_NP: Array
-    """The same by platform: revenue then less now."""
+    """Of the gain by platform: revenue then less now."""
     realised_W: Array
     """What it would have gained in each held-out block at the level that came."""
+    seen_W: Array
+    """The same if such probes earned nothing."""
     weeks_R: Array
     """Means of redrawn blocks; empty without blocks."""
     known_error_P: Array
+    known_common_P: Array
+    """The part of it that what all budgets did together leaves open."""
     off_P: Array
     off_error_P: Array
     cycles: int
@@ -70,8 +84,8 @@ class Judged:
 
     @property
     def weeks_above(self) -> float:
-        """Part of the redrawn blocks' means above 0."""
-        return float((self.weeks_R > 0).mean()) if len(self.weeks_R) else 0.0
+        """Part of the redrawn blocks' means above 0, though such probes earned nothing."""
+        return float((redrawn_alike(self.seen_W) > 0).mean()) if len(self.seen_W) else 0.0
 
     def weeks(self, sure: float) -> tuple[float, float, float] | None:
         """Mean of the held-out blocks, and the ends of its interval (`ends`); `None` without blocks."""
@@ -79,8 +93,10 @@ class Judged:
 
     def sure(self, least: float) -> bool:
         """Whether draws and held-out weeks both say so, and no money that moved in those weeks says otherwise."""
-        enough = len(self.realised_W) >= LEAST_BLOCKS and not self.new_P.any()
-        return enough and self.probability >= least and self.weeks_above >= least and self.otherwise is None
+        enough = len(self.realised_W) >= LEAST_BLOCKS and not self.unproved
+        return (
+            enough and float((self.seen_N > 0).mean()) >= least and self.weeks_above >= least and self.otherwise is None
+        )
 
     @property
     def otherwise(self) -> tuple[float, float] | None:
@@ -102,28 +118,61 @@ class Judged:
         return np.asarray(~self.tried_P & self.change.beyond_P)
 
     @property
+    def counted_P(self) -> npt.NDArray[np.bool_]:
+        """Platforms whose revenue counts in a proof: not those that were never tried and get a probe at most."""
+        return counted(self.change, self.tried_P)
+
+    @property
+    def probed_P(self) -> npt.NDArray[np.bool_]:
+        """The others, where the change gives them something."""
+        return np.asarray(~self.counted_P & (self.change.best_P > self.change.today_P))
+
+    @property
+    def gain(self) -> float:
+        """What counts of the revenue of the best split less today's, at the fitted parameters."""
+        return float((self.change.then_P - self.change.now_P)[self.counted_P].sum())
+
+    @property
+    def moved(self) -> float:
+        """Revenue that the change takes from platforms and adds to others, as far as it counts."""
+        return float(np.abs(self.change.then_P - self.change.now_P)[self.counted_P].sum())
+
+    @property
     def still_P(self) -> npt.NDArray[np.bool_]:
         """Platforms that the change moves and whose own data do not tell an elasticity better than a prior does."""
-        moves = np.abs(self.change.best_P - self.change.today_P) > 0.005
-        return np.asarray(moves & self.tried_P & (self.known_error_P > PRIOR))
+        return np.asarray(self._moves_P & (self.known_error_P > PRIOR))
+
+    @property
+    def together_P(self) -> npt.NDArray[np.bool_]:
+        """Those whose budget only ever moved together with all others', so that nothing tells money from demand."""
+        return np.asarray(self._moves_P & (self.known_common_P > TOGETHER))
+
+    @property
+    def _moves_P(self) -> npt.NDArray[np.bool_]:
+        return np.asarray((np.abs(self.change.best_P - self.change.today_P) > 0.005) & self.tried_P)
+
+    @property
+    def unproved(self) -> bool:
+        """Whether no draws prove it, however many are above 0."""
+        return bool(self.new_P.any() or self.together_P.any())
 
     def more(self, sure: float = SURE) -> int | None:
         """Cycles more after which the gain is sure, were all else the same; `None`: no length would do.
 
         What is uncertain falls with the square root of the history's length.
         """
-        distance = float(self.gain_N.mean() / max(self.gain_N.std(), 1e-12))
-        if distance >= sure:
+        distance = float(self.seen_N.mean() / max(self.seen_N.std(), 1e-12))
+        if distance >= sure and not self.unproved:
             return 0
-        if distance <= sure / 4 or self.still_P.any():
+        if distance <= sure / 4 or self.still_P.any() or self.unproved:
             return None
         return int(np.ceil(self.cycles * ((sure / distance) ** 2 - 1)))
 
     def more_weeks(self, sure: float = SURE) -> int | None:
         """The same of the back-test's mean."""
-        if not len(self.realised_W) or self.realised_W.mean() <= 0:
+        if not len(self.seen_W) or self.seen_W.mean() <= 0:
             return None
-        mean, error = float(self.realised_W.mean()), float(self.weeks_R.std())
+        mean, error = float(self.seen_W.mean()), float(redrawn_alike(self.seen_W).std())
         return max(int(np.ceil(self.held_out * ((sure * error / mean) ** 2 - 1))), 1)
 
 
@@ -146,9 +195,19 @@ def ends(value_N: Array, sure: float) -> tuple[float, float]:
     return low, max(float(np.quantile(value_N, sure, method="lower")), low)
 
 
+def redrawn_alike(value_W: Array) -> Array:
+    """`redrawn`, the same blocks at each call."""
+    return redrawn(value_W, np.random.default_rng(0))
+
+
 def redrawn(value_W: Array, rng: np.random.Generator) -> Array:
     """Means of blocks drawn again with replacement, (R,)."""
     return np.asarray(value_W[rng.integers(len(value_W), size=(RESAMPLES, len(value_W)))].mean(1))
+
+
+def counted(change: Change, tried_P: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Where revenue counts in a proof: not where a probe is all that a platform never tried gets."""
+    return np.asarray(tried_P | change.beyond_P)
 
 
 def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bool_], *, seed: int = 0) -> Judged:
@@ -181,14 +240,19 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     some_P = (change.now_P > 0) & ~change.idle_P
     begun_NP = change.then_NP * new_NP - change.now_P
     by_platform_NP = np.where(some_P, change.now_P * grown_NP, begun_NP) * level_NP
-    realised_W = ((change.then_P - change.now_P) * np.exp(level_WP)).sum(1)
+    counted_P = counted(change, tried_P)
+    realised_WP = (change.then_P - change.now_P) * np.exp(level_WP)
+    realised_W = realised_WP.sum(1)
     return Judged(
         change=change,
         gain_N=by_platform_NP.sum(1),
+        seen_N=by_platform_NP[:, counted_P].sum(1),
         by_platform_NP=by_platform_NP,
         realised_W=realised_W,
-        weeks_R=redrawn(realised_W, np.random.default_rng(0)) if len(realised_W) else np.zeros(0),
+        seen_W=realised_WP[:, counted_P].sum(1),
+        weeks_R=redrawn_alike(realised_W) if len(realised_W) else np.zeros(0),
         known_error_P=known_P,
+        known_common_P=test.known_common_CP[slot],
         off_P=off_P,
         off_error_P=off_error_P,
         cycles=test.cycles,

@@ -7,7 +7,7 @@ Proved: every required gate passed. Plausible: none failed, and the change earns
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,8 +84,25 @@ def _missed(missed: Sequence[GateRow]) -> str:
     return f"gate {first.name}, {first.verdict}: {first.detail}, wanted {first.threshold}{others}"
 
 
+def only_together(platforms: Iterable[str]) -> str:
+    """What is lacking where budgets only ever moved together."""
+    return (
+        f"budgets ({', '.join(platforms)}) only ever moved together: whether money or demand moved revenue, only money "
+        "moved on purpose can tell"
+    )
+
+
+def probes(platforms: Iterable[str], revenue: float, currency: str) -> str:
+    """What of a gain is borrowed: `revenue` is what probes of these platforms are expected to bring."""
+    named = ", ".join(platforms)
+    if not named:
+        return ""
+    return f"; {revenue:,.2f} {currency} of it is borrowed, what a probe of {named}, never tried, may bring"
+
+
 def _gain(own: CampaignDecision, decision: Decision) -> str:
     low, high = own.gain_interval
+    new = [one for one in own.platforms if not one.counted and one.best > one.today]
     what = "the recommended split"
     if own.part < 1 or own.new is not None:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
@@ -94,6 +111,7 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
         f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
         f"more with probability {probability(own.probability)}"
+        f"{probes((one.platform for one in new), sum(one.revenue_best for one in new), decision.currency)}"
     )
 
 
@@ -126,7 +144,12 @@ def probability(value: float) -> str:
 
 def _unsure(own: CampaignDecision, decision: Decision) -> str:
     new = [one.platform for one in own.platforms if not one.tried and one.best > one.today]
-    lacks = f"{', '.join(new)} was never tried there" if new else f"wanted {decision.sure:g} in draws and weeks alike"
+    together = [one.platform for one in own.platforms if one.together]
+    lacks = f"wanted {decision.sure:g} in draws and weeks alike"
+    if new:
+        lacks = f"{', '.join(new)} was never tried there"
+    elif together:
+        lacks = only_together(together)
     return f"of campaign {own.campaign} {_gain(own, decision)}, {lacks}"
 
 

@@ -9,8 +9,9 @@ import torch
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.config import Config
-from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest, backtest
+from crossmix.evaluate.decision.backtest import Backtest, backtest
 from crossmix.evaluate.decision.change import changes
+from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.first_test import first_test
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
 from crossmix.market.fit.log import Log
@@ -30,8 +31,8 @@ class Decided:
     @property
     def margin(self) -> float:
         """Relative error of every platform's revenue at which the gain of all changes is gone at worst."""
-        gain = sum(max(one.change.gain, 0.0) for one in self.campaigns)
-        moved = sum(one.change.moved for one in self.campaigns)
+        gain = sum(max(one.gain, 0.0) for one in self.campaigns)
+        moved = sum(one.moved for one in self.campaigns)
         return gain / moved if moved > 0 else 0.0
 
     def within(self, market: Market) -> Market:
@@ -136,6 +137,8 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> Campaig
                 marginal_roi=float(change.marginal_P[p]) if one.tried_P[p] else None,
                 elasticity_error=float(one.known_error_P[p]) if one.known_error_P[p] < UNKNOWN else None,
                 tried=bool(one.tried_P[p]),
+                counted=bool(one.counted_P[p]),
+                together=bool(one.together_P[p]),
             )
             for p, platform in enumerate(change.platforms)
         ),

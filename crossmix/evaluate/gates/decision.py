@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
-from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn
-from crossmix.evaluate.decision.standing import interval, relative, way
+from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn_alike
+from crossmix.evaluate.decision.standing import interval, only_together, probes, relative, way
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
+
+BORROWED = "it rests on what a platform earns that was never tried, which is borrowed from others: try it first"
 
 
 def decision(case: Case) -> Iterator[Gate]:
@@ -39,13 +41,16 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     detail = (
         f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, {interval(low, high, least)}"
         f"{relative(float(gain_N.mean()), now, ', ', ' of revenue')}{_parts(judged)}"
+        f"{_probes(judged, case.market.currency)}"
     )
-    verdict = PASS if probability >= least else FAIL if probability <= 1 - least else INSUFFICIENT
-    if verdict == PASS and any(one.new_P.any() for one in judged):
+    seen = float((np.sum([one.seen_N for one in judged], 0) > 0).mean())
+    verdict = PASS if seen >= least else FAIL if probability <= 1 - least else INSUFFICIENT
+    if verdict == PASS and any(one.unproved for one in judged):
         verdict = INSUFFICIENT
     if verdict == INSUFFICIENT:
-        detail = f"{detail}; {wanting(judged, case.market.cycle_hours)}"
-    return case.gate("decision.gain", probability, f"P(gain > 0) >= {least:g}", verdict, detail)
+        rests = seen < least <= probability
+        detail = f"{detail}; {BORROWED if rests else wanting(judged, case.market.cycle_hours)}"
+    return case.gate("decision.gain", seen, f"P(gain > 0) >= {least:g}", verdict, detail)
 
 
 def _parts(judged: Sequence[Judged]) -> str:
@@ -56,6 +61,14 @@ def _parts(judged: Sequence[Judged]) -> str:
     return f", by {way(least.part, least.new)}" + (" or more" if len(judged) > 1 else "")
 
 
+def _probes(judged: Sequence[Judged], currency: str) -> str:
+    names, revenue = list[str](), 0.0
+    for one in judged:
+        names += [one.change.platforms[p] for p in one.probed_P.nonzero()[0]]
+        revenue += float(one.change.then_P[one.probed_P].sum())
+    return probes(dict.fromkeys(names), revenue, currency)
+
+
 def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:
     """What a gain that is not sure lacks: days, or spend that moved."""
     new = [one.change.platforms[p] for one in judged for p in one.new_P.nonzero()[0]]
@@ -63,6 +76,9 @@ def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:
         return (
             f"{', '.join(dict.fromkeys(new))} was never tried, and what it earns is borrowed from others: try it first"
         )
+    together = [one.change.platforms[p] for one in judged for p in one.together_P.nonzero()[0]]
+    if together:
+        return only_together(dict.fromkeys(together))
     still = [one.change.platforms[p] for one in judged for p in one.still_P.nonzero()[0]]
     if still:
         named = ", ".join(dict.fromkeys(still))
@@ -85,8 +101,9 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
         detail = f"{blocks} held-out weeks, {LEAST_BLOCKS} needed; {days_more(int(np.ceil(lacking)), hours)}"
         return case.gate("decision.weeks", None, threshold, INSUFFICIENT, detail)
     realised_W = np.sum([one.realised_W for one in judged], 0)
-    mean_R = redrawn(realised_W, np.random.default_rng(0))
-    above, (low, high) = float((mean_R > 0).mean()), ends(mean_R, least)
+    mean_R = redrawn_alike(realised_W)
+    above = float((redrawn_alike(np.sum([one.seen_W for one in judged], 0)) > 0).mean())
+    low, high = ends(mean_R, least)
     detail = (
         f"{realised_W.mean():+,.2f} {case.market.currency} per cycle at the levels of {blocks} held-out weeks, "
         f"{interval(low, high, least)}; gained in {int((realised_W > 0).sum())} of them"
@@ -96,8 +113,11 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
             mean, most = one.otherwise
             detail += f"; money moved in those weeks answered otherwise: by it the change earns {mean:+,.2f}, at most "
             return case.gate("decision.weeks", above, threshold, FAIL, f"{detail}{most:+,.2f}")
-    verdict = PASS if above >= least else FAIL if above <= 1 - least else INSUFFICIENT
-    if verdict == INSUFFICIENT:
+    hoped = float((mean_R > 0).mean())
+    verdict = PASS if above >= least else FAIL if hoped <= 1 - least else INSUFFICIENT
+    if verdict == INSUFFICIENT and hoped >= least:
+        detail = f"{detail}; {BORROWED}"
+    elif verdict == INSUFFICIENT:
         more = [one.more_weeks() for one in judged]
         detail = f"{detail}; {days_more(max((one for one in more if one is not None), default=first.cycles), hours)}"
     return case.gate("decision.weeks", above, threshold, verdict, detail)

@@ -1,4 +1,4 @@
-"""Elasticities by data alone, and held-out weeks predicted from the ones before."""
+"""Held-out weeks predicted from the ones before."""
 
 from __future__ import annotations
 
@@ -9,64 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from crossmix.evaluate.decision.backtest import LEAST, UNKNOWN, at_spend, backtest, elasticity, slope
+from crossmix.evaluate.decision.backtest import at_spend, backtest
 from crossmix.market.conditions import nominal
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from tests.support.markets import make_market
-
-
-def wandering(rng: np.random.Generator, days: int, deviation: float, keep: float = 0.8) -> np.ndarray:
-    shocks, series = rng.standard_normal(days), np.zeros(days)
-    for day in range(days):
-        series[day] = keep * series[day - 1] + (1 - keep**2) ** 0.5 * shocks[day]
-    return deviation * series
-
-
-def test_the_interval_of_an_elasticity_covers_it() -> None:
-    covered = []
-    for seed in range(300):
-        rng = np.random.default_rng(seed)
-        x = wandering(rng, 120, 0.35)
-        found = slope(0.68 * x + wandering(rng, 120, 0.15), x)
-        covered.append(abs(found.value - 0.68) <= 1.96 * found.error)
-    assert 0.91 <= np.mean(covered) <= 0.985
-
-
-def test_more_spend_that_moved_tells_more() -> None:
-    rng = np.random.default_rng(1)
-    x, noise = wandering(rng, 182, 1.0), wandering(rng, 182, 0.1)
-    wide, narrow = (slope(0.7 * part * x + noise, part * x) for part in (0.35, 0.07))
-    assert narrow.error == pytest.approx(5 * wide.error, rel=0.01)
-    assert wide.value == pytest.approx(0.7, abs=3 * wide.error)
-
-
-def test_spend_that_never_moved_tells_nothing() -> None:
-    ones = np.ones(60)
-    revenue = np.exp(wandering(np.random.default_rng(0), 60, 0.2))
-    assert elasticity(revenue, ones, 50 * ones) == (0.0, UNKNOWN)
-    assert elasticity(revenue[: LEAST - 1], ones[: LEAST - 1], 50 * ones[: LEAST - 1]) == (0.0, UNKNOWN)
-
-
-def test_what_is_left_over_a_right_prediction_has_no_slope() -> None:
-    rng = np.random.default_rng(4)
-    spend = np.exp(wandering(rng, 150, 0.4))
-    predicted = 300 * spend**0.6
-    revenue = predicted * np.exp(wandering(rng, 150, 0.1))
-    off = elasticity(revenue, spend, 0 * spend + 40, predicted)
-    assert abs(off.value) <= 2.5 * off.error
-    wrong = elasticity(revenue, spend, 0 * spend + 40, predicted * spend**0.5)
-    assert wrong.value == pytest.approx(off.value - 0.5, abs=0.02)
-
-
-def test_cycles_are_summed_until_a_sum_has_conversions() -> None:
-    """One conversion a day: daily revenue is mostly nothing, of which no logarithm is taken."""
-    rng = np.random.default_rng(2)
-    spend = np.exp(wandering(rng, 400, 0.4))
-    conversions = rng.poisson(spend**0.7).astype(float)
-    found = elasticity(50 * conversions, spend, conversions)
-    assert found.value == pytest.approx(0.7, abs=2.5 * found.error)
-    assert found.error < 0.6
+from tests.unit.crossmix.evaluate.decision.test_elasticities import wandering
 
 
 def history(market: Market, days: int, train: int, level: float, seed: int = 0) -> SimpleNamespace:

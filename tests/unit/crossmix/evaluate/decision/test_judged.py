@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmix.evaluate.decision.backtest import UNKNOWN, Backtest
+from crossmix.evaluate.decision.backtest import Backtest
 from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.judged import BEYOND, PRIOR, Judged, ends, furthest, judged
 
 TRIED = np.ones(2, bool)
@@ -38,13 +39,19 @@ def made(part: float = 1.0, gain: float = 20.0, draws: int = 4_000) -> Change:
 
 def backtested(
     known: float = 0.01, level_W: tuple[tuple[float, float], ...] = ((0.0, 0.0),) * 8,
-    off: tuple[float, float] = (0.0, 0.0), off_error: float = UNKNOWN, most: float = 1e9,
+    off: tuple[float, float] = (0.0, 0.0), off_error: float = UNKNOWN, most: float = 1e9, common: float = 0.0,
 ) -> Backtest:  # fmt: skip
     level_WCP = np.array(level_W).reshape(-1, 1, 2)
     zero_W = np.zeros(len(level_WCP))
     full = {
         name: np.broadcast_to(value, (1, 2)).astype(float)
-        for name, value in (("off_CP", off), ("off_error_CP", off_error), ("known_CP", 0.7), ("known_error_CP", known))
+        for name, value in (
+            ("off_CP", off),
+            ("off_error_CP", off_error),
+            ("known_CP", 0.7),
+            ("known_error_CP", known),
+            ("known_common_CP", common),
+        )
     }
     return Backtest(
         block=7, level_WCP=level_WCP, booked_W=zero_W, predicted_W=zero_W, as_before_W=zero_W, cycles=182, held_out=56,
@@ -149,9 +156,53 @@ def test_a_platform_that_was_never_tried_is_a_guess() -> None:
     assert one.by_platform_NP[:, 1].std() < 2
     assert one.new_P.tolist() == [True, False]
     assert not one.sure(0.5)
-    for share, sure in ((0.02, True), (0.03, False)):
-        tried_little = replace(one.change, best_P=np.array([share, 1 - share]))
-        assert judge(tried_little, np.array([False, True])).sure(0.5) is sure, "a probe needs no proof, more of it does"
+
+
+def probing(then_b: float, share: float = 0.02) -> Change:
+    """All money is on b; the change gives a, never tried, a share, and b then earns `then_b` for 100 today."""
+    return replace(
+        made(),
+        today_P=np.array([0.0, 1.0]),
+        best_P=np.array([share, 1 - share]),
+        now_P=np.array([0.0, 100.0]),
+        now_NP=np.tile([0.0, 100.0], (4_000, 1)),
+        then_P=np.array([30.0, then_b]),
+        then_NP=np.tile([30.0, then_b], (4_000, 1)),
+    )
+
+
+def test_no_proof_rests_on_what_a_probe_would_earn() -> None:
+    """The probe is paid for by b, and what it brings is told, as borrowed."""
+    new = np.array([False, True])
+    rests, pays = judge(probing(99.0), new), judge(probing(101.0), new)
+    for one, gain in ((rests, 29.0), (pays, 31.0)):
+        assert one.gain_N.mean() == pytest.approx(gain, rel=0.1)
+        assert one.probability > 0.99
+        assert one.weeks(0.95) == pytest.approx((gain, gain, gain))
+        assert one.probed_P.tolist() == [True, False]
+        assert one.counted_P.tolist() == [False, True]
+    assert rests.seen_N.mean() == pytest.approx(-1, abs=0.2)
+    assert (rests.gain, rests.moved) == pytest.approx((-1, 1))
+    assert (rests.weeks_above, pays.weeks_above) == (0, 1)
+    assert not rests.sure(0.5)
+    assert pays.sure(0.95)
+    assert rests.more() is None
+    assert pays.more() == 0
+    more = judge(probing(101.0, share=0.03), new)
+    assert more.counted_P.all()
+    assert not more.sure(0.5), "more than a probe of it needs a proof that no history has"
+
+
+def test_budgets_that_only_moved_together_prove_nothing() -> None:
+    """However many draws are above 0: the elasticities that they are drawn around are money's or demand's."""
+    one = judge(common=0.22)
+    assert one.probability == 1
+    assert one.together_P.all()
+    assert not one.sure(0.5)
+    assert one.more() is None
+    assert judge(common=0.1).sure(0.95)
+    still = judge(replace(made(), best_P=np.array([0.5, 0.5])), common=0.22)
+    assert not still.together_P.any(), "a change that moves nothing there needs none of it"
 
 
 @pytest.mark.parametrize(("fitted", "whole"), [(0.0, 0.7), (0.5, 0.7), (1.2, 1.2)])

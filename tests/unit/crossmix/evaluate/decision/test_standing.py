@@ -152,3 +152,24 @@ def test_a_probability_never_reads_as_more_than_it_is(value: float, shown: str) 
 def test_the_interval_is_that_of_the_proof() -> None:
     strict = replace(decision(OWN), sure=0.975)
     assert "95 % interval [+20.00, +220.00]" in standing([PASSED], strict, "x").reason
+
+
+def test_what_of_a_gain_is_borrowed_is_told() -> None:
+    probe = PlatformChange(
+        platform="radio", today=0.0, best=0.02, revenue_today=0.0, revenue_best=33.0, marginal_roi=None,
+        elasticity_error=None, tried=False, counted=False,
+    )  # fmt: skip
+    found = standing([PASSED], decision(replace(OWN, platforms=(*OWN.platforms, probe))), "x")
+    assert found.word == "proved"
+    assert found.reason.endswith("; 33.00 EUR of it is borrowed, what a probe of radio, never tried, may bring")
+
+
+def test_a_campaign_whose_budgets_only_moved_together_says_so_where_another_was_proved() -> None:
+    tiktok, tv = OWN.platforms
+    own = replace(OWN, proved=False, platforms=(replace(tiktok, together=True), replace(tv, together=True)))
+    found = standing([PASSED], decision(own), "x")
+    assert found.word == "plausible"
+    assert found.reason.endswith(", budgets (tiktok, tv) only ever moved together: whether money or demand moved "
+                                 "revenue, only money moved on purpose can tell")  # fmt: skip
+    assert found.first_test is not None
+    assert found.first_test.startswith("spend 130.00 and 70.00 EUR a day on tiktok in turn")

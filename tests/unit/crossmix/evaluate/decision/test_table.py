@@ -19,8 +19,8 @@ TODAY, BEST = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
 def decided(
     *proved: bool, part: float = 0.5, new: float | None = None, today: np.ndarray = TODAY, best: np.ndarray = BEST
 ) -> Decided:
-    change = SimpleNamespace(today_P=today, best_P=best, part=part, new=new, probe=0.02, gain=30.0, moved=230.0)
-    one = SimpleNamespace(change=change, tried_P=today > 0)
+    change = SimpleNamespace(today_P=today, best_P=best, part=part, new=new, probe=0.02)
+    one = SimpleNamespace(change=change, tried_P=today > 0, gain=30.0, moved=230.0)
     return Decided((one,) * len(proved), proved, SimpleNamespace())  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.decision import decision
 from crossmix.evaluate.gates.fidelity import MOST_ALLOWED, _need
 from crossmix.verdicts import Gate
-from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, made
+from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, made, probing
 
 
 def gates(*judged: Judged, proved: tuple[bool, ...] = (), cycle_hours: int = 24) -> dict[str, Gate]:
@@ -51,6 +51,33 @@ def test_spend_that_never_moved_needs_money_moved_on_purpose() -> None:
     assert found.verdict == "insufficient data"
     assert found.detail.endswith("spend on a, b moved too little to tell what more of it earns: only money moved on "
                                  "purpose can")  # fmt: skip
+
+
+def test_budgets_that_only_moved_together_need_money_moved_on_purpose() -> None:
+    found = gates(judge(common=0.25))["decision.gain"]
+    assert (found.verdict, found.value) == ("insufficient data", 1)
+    assert found.detail.endswith("; budgets (a, b) only ever moved together: whether money or demand moved revenue, "
+                                 "only money moved on purpose can tell")  # fmt: skip
+
+
+def test_what_a_probe_would_earn_is_told_and_proves_nothing() -> None:
+    new = np.array([False, True])
+    found = gates(judge(probing(99.0), new))
+    assert {name: (gate.verdict, gate.value) for name, gate in found.items()} == {
+        "decision.gain": ("insufficient data", 0),
+        "decision.weeks": ("insufficient data", 0),
+    }
+    gain = found["decision.gain"].detail
+    assert "; 30.00 EUR of it is borrowed, what a probe of a, never tried, may bring; it rests on" in gain
+    assert all(gate.detail.endswith("; it rests on what a platform earns that was never tried, which is borrowed from "
+                                    "others: try it first") for gate in found.values())  # fmt: skip
+    sure = gates(judge(probing(101.0), new))
+    assert {gate.verdict for gate in sure.values()} == {"pass"}
+    assert sure["decision.gain"].detail.endswith("; 30.00 EUR of it is borrowed, what a probe of a, never tried, may "
+                                                 "bring")  # fmt: skip
+    more = gates(judge(probing(101.0, share=0.03), new))["decision.gain"]
+    assert more.verdict == "insufficient data"
+    assert more.detail.endswith("a was never tried, and what it earns is borrowed from others: try it first")
 
 
 def test_a_change_that_surely_loses_fails() -> None:

@@ -1,0 +1,95 @@
+"""A history whose budgets only ever moved together, with demand: nothing of it is proved, and the answer says why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crossmix.artifacts import Decision, GateRow
+from crossmix.config import load
+from crossmix.evaluate.decision.standing import standing
+from crossmix.evaluate.decision.table import Decided, as_today, decided, told
+from crossmix.evaluate.gates.case import Case
+from crossmix.evaluate.gates.decision import decision
+from crossmix.ingest.step import ingest
+from crossmix.market.fit.fit import fit
+from crossmix.market.fit.log import read
+from crossmix.market.model import load as load_judged
+from crossmix.market.model import load_served
+from crossmix.schema import Dataset
+from crossmix.verdicts import Gate
+from tests.unit.crossmix.evaluate.decision.test_elasticities import wandering
+
+pytestmark = pytest.mark.slow
+PLATFORMS = ("alpha", "bravo", "charlie", "delta", "echo")
+DAYS = 364
+
+
+def history(campaigns: int, platforms: int, own: float) -> pd.DataFrame:
+    """Budgets follow demand in proportion and move by `own` in ln of their own. Impressions ~ demand (spend /
+    demand)^0.5, clicks and conversions in proportion; the first platform earns four times what the last one does."""
+    rng = np.random.default_rng([33, campaigns, platforms])
+    demand_T = np.exp(wandering(rng, DAYS, 0.3, 0.9))
+    rows = []
+    for c in range(campaigns):
+        for p in range(platforms):
+            moved_T = np.exp(wandering(rng, DAYS, own))
+            shown_T = rng.poisson(30_000 * demand_T * moved_T**0.5 * np.exp(wandering(rng, DAYS, 0.05)))
+            clicks_T = rng.binomial(shown_T, 0.02)
+            conversions_T = rng.binomial(clicks_T, 0.2 * 4 ** (-p / (platforms - 1)))
+            rows.append(pd.DataFrame({
+                "date": pd.date_range("2025-01-06", periods=DAYS).strftime("%Y-%m-%d"),
+                "campaign": f"c{c}", "platform": PLATFORMS[p], "spend": (300 * demand_T * moved_T).round(2),
+                "impressions": shown_T, "clicks": clicks_T, "conversions": conversions_T,
+                "revenue": 12.0 * conversions_T,
+            }))  # fmt: skip
+    return pd.concat(rows).sort_values("date", ignore_index=True)
+
+
+def judge(folder: Path, frame: pd.DataFrame) -> tuple[Decided, Decision, list[Gate]]:
+    frame.to_csv(folder / "history.csv", index=False)
+    config = load("laptop", ["data.source=spend", f"data.path={folder / 'history.csv'}"])
+    dataset, fitted = folder / "dataset", folder / "market"
+    dataset.mkdir()
+    fitted.mkdir()
+    ingest(config, dataset)
+    fit(config, dataset, folder / "fusion", fitted)
+    market = as_today(load_judged(fitted), load_served(fitted))
+    found = decided(config, market, read(Dataset(dataset)))
+    case = SimpleNamespace(config=config, required=config.gates.required_of_history, decided=found, market=market)
+    case.gate = partial(Case.gate, case)
+    return found, told(config, market, found), list(decision(case))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("campaigns", "platforms", "own"), [(1, 3, 0.0), (1, 5, 0.0), (2, 4, 0.005)])
+def test_nothing_is_proved_where_budgets_only_moved_together(
+    tmp_path: Path, campaigns: int, platforms: int, own: float
+) -> None:
+    found, file, gates = judge(tmp_path, history(campaigns, platforms, own))
+    assert not any(found.proved)
+    assert (found.test.known_error_CP >= 0.2).all()
+    gain = next(gate for gate in gates if gate.name == "decision.gain")
+    assert gain.verdict == "insufficient data"
+    assert gain.detail.endswith("only ever moved together: whether money or demand moved revenue, only money moved on "
+                                "purpose can tell")  # fmt: skip
+    for one in found.campaigns:
+        assert one.together_P.any()
+        assert one.more() is None
+    stands = standing([GateRow(**asdict(gate)) for gate in gates], file)
+    assert stands.word in ("plausible", "not enough")
+    assert stands.first_test is not None
+    assert stands.first_test.startswith("spend ")
+    assert all(row.together for one in file.campaigns for row in one.platforms if abs(row.best - row.today) > 0.005)
+
+
+def test_the_same_budgets_moved_apart_prove_it(tmp_path: Path) -> None:
+    found, file, gates = judge(tmp_path, history(1, 3, 0.35))
+    assert found.proved == (True,)
+    assert {gate.verdict for gate in gates} == {"pass"}
+    assert not any(row.together for row in file.campaigns[0].platforms)
