@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
+from crossmix.sources.history.currencies import CODES
 from crossmix.sources.history.dates import is_date
 from crossmix.sources.history.more_names import MORE
 
@@ -162,52 +163,6 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-CURRENCIES = frozenset(
-    [
-        "usd",
-        "eur",
-        "gbp",
-        "jpy",
-        "chf",
-        "sek",
-        "nok",
-        "dkk",
-        "pln",
-        "czk",
-        "huf",
-        "ron",
-        "bgn",
-        "try",
-        "ils",
-        "aed",
-        "sar",
-        "inr",
-        "idr",
-        "thb",
-        "vnd",
-        "myr",
-        "sgd",
-        "hkd",
-        "cny",
-        "twd",
-        "krw",
-        "aud",
-        "nzd",
-        "cad",
-        "mxn",
-        "brl",
-        "ars",
-        "clp",
-        "cop",
-        "pen",
-        "zar",
-        "egp",
-        "ngn",
-        "kes",
-        "uah",
-        "rub",
-    ]
-)
 _BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
 SYNONYMS = MappingProxyType({name: (*own, *MORE.get(name, ())) for name, own in SYNONYMS.items()})
 _OF = {
@@ -235,9 +190,9 @@ class Found:
 def plain(name: str) -> str:
     """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`."""
     text = name.strip().lower()
-    text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CURRENCIES, *"€$£¥"} else f" {match.group(1)} ", text)
+    text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CODES, *"€$£¥"} else f" {match.group(1)} ", text)
     words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text)).split()
-    if len(words) > 1 and words[-1] in CURRENCIES and " ".join(words) not in _OF:
+    if len(words) > 1 and words[-1] in CODES and " ".join(words) not in _OF:
         words.pop()
     return " ".join(words)
 
@@ -245,7 +200,7 @@ def plain(name: str) -> str:
 def currency_of(name: str) -> str | None:
     """The currency that a column's name ends with or has in brackets, as EUR."""
     for text in (*_BRACKET.findall(name.lower()), re.sub(r"[\W_]+", " ", name.lower()).rpartition(" ")[2]):
-        if text.strip() in CURRENCIES:
+        if text.strip() in CODES:
             return str(text.strip().upper())
     return None
 

@@ -19,6 +19,7 @@ from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import columns as known
 from crossmix.sources.history import (
+    currencies,
     dates,
     excel,
     names,
@@ -36,9 +37,6 @@ from crossmix.sources.history.sheet import Sheet, without_totals
 ONLY = "all campaigns"
 """The campaign of a history that names none."""
 CURRENCY = "currency units of the history"
-SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "R$": "BRL", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS"}
-SIGNS |= {"FR": "CHF", "ZŁ": "PLN", "KČ": "CZK", "FT": "HUF", "LEI": "RON", "РУБ": "RUB"}
-"""Signs that name one currency; $ and ¥ name several."""
 
 
 @dataclass(slots=True)
@@ -70,7 +68,7 @@ def load(data: Data) -> History:
     called = _platforms(sheets, data)
     parts = [_part(sheet, _own(data, sheet, sheets), name) for sheet, name in zip(sheets, called, strict=True)]
     _earning(parts, data)
-    codes = {part.currency for part in parts if part.currency}
+    codes = currencies.agreed(part.currency for part in parts if part.currency)
     if len(codes) > 1:
         raise DataError(f"spend: the files have amounts in {' and '.join(sorted(codes))}; convert them to one currency")
     rows, notes = _together(parts)
@@ -238,6 +236,10 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
         reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
     elif re.fullmatch(r"\d{9,13}", shown):
         reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
+    elif re.search(r"\b2[4-6]\d\d\b", shown):
+        reason = f"{shown!r} has a year of another calendar; write dates as YYYY-MM-DD, by the Gregorian one"
+    elif re.search(r"\bQ[1-4]\b|\bT[1-4]\b", shown, re.IGNORECASE):
+        reason = f"{shown!r} is a quarter: a split is learnt from days or weeks; export {sheet.stem!r} by day"
     else:
         reason = f"{shown!r} is read by no format; write dates with their year, as YYYY-MM-DD"
     raise DataError(f"date: {reason} ({len(odd):,} of {len(texts):,} rows of {sheet.name!r})")
@@ -296,19 +298,28 @@ def _currency(others: Mapping[str, Sequence[str]], named: str | None, sign: str 
     """The currency by header, sign or a column of codes.
 
     Raises:
-        DataError: a column names two.
+        DataError: they name two.
     """
+    found = {code: f"the header names {code}" for code in (named,) if code}
+    if sign:
+        found.setdefault(sign, f"amounts carry {sign}")
     for name, values in others.items():
-        if known.plain(name) in {"currency", "currency code", "account currency", "währung", "devise", "moneda"}:
-            codes = sorted({value.strip().upper() for value in values if value.strip()})
-            if len(codes) > 1:
-                raise DataError(
-                    f"{name}: {where!r} has amounts in {', '.join(codes)}; amounts of two currencies cannot be added "
-                    "up: convert them to one"
-                )
-            if codes:
-                return codes[0]
-    return named or (SIGNS.get(sign, sign) if sign else None)
+        codes = sorted({value.strip().upper() for value in values if value.strip()})
+        if not codes or not currencies.is_column(name) or not all(map(currencies.is_code, codes)):
+            continue
+        if len(codes) > 1:
+            raise DataError(
+                f"{name}: {where!r} has amounts in {', '.join(codes)}; amounts of two currencies cannot be added "
+                "up: convert them to one"
+            )
+        found.setdefault(currencies.named(codes[0]), f"{name!r} says {codes[0]}")
+    names = currencies.agreed(found)
+    if len(names) > 1:
+        raise DataError(
+            f"spend: of {where!r} {found[names[0]]}, and {found[names[1]]}; say which it is: correct one of them, or "
+            "convert the amounts"
+        )
+    return next(iter(names), None)
 
 
 def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:

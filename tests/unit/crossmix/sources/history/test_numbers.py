@@ -32,11 +32,11 @@ def test_what_people_write_is_read(written: list[str], plain: list[str]) -> None
 
 SIGNS = [
     ("$74.05", "$"),
-    ("74.05 €", "€"),
-    ("US$ 74.05", "US$"),
+    ("74.05 €", "EUR"),
+    ("US$ 74.05", "USD"),
     ("EUR 74.05", "EUR"),
-    ("74.05 zł", "ZŁ"),
-    ("-£74.05", "£"),
+    ("74.05 zł", "PLN"),
+    ("-£74.05", "GBP"),
 ]
 
 
@@ -78,7 +78,7 @@ def test_many_numbers_of_three_digits_beside_small_ones_are_thousands() -> None:
             {"spend": ["1,234.5"], "revenue": ["1.234,5"]},
             r"follow two conventions of numbers .* write all numbers in one",
         ),
-        ({"spend": ["$5"], "revenue": ["€5"]}, r"spend: '\$5' is in \$ and revenue '€5' in €; .*convert them to one"),
+        ({"spend": ["$5"], "revenue": ["€5"]}, r"spend: '\$5' is in \$ and revenue '€5' in EUR; .*convert them to one"),
     ],
 )
 def test_what_is_not_certain_is_refused(columns: dict[str, list[str]], message: str) -> None:
