@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-CODES = frozenset(
-    (
-        "usd eur gbp jpy chf sek nok dkk isk pln czk huf ron bgn rsd try ils aed sar qar kwd bhd omr jod mad inr pkr lkr "
-        "bdt npr idr thb vnd myr sgd hkd php cny twd krw aud nzd cad mxn brl ars clp cop pen uyu zar egp ngn kes ghs uah "
-        "rub kzt gel"
-    ).split()
-)
+_CODES = """
+    usd eur gbp jpy chf sek nok dkk isk pln czk huf ron bgn rsd try ils aed sar qar kwd bhd omr jod mad
+    inr pkr lkr bdt npr idr thb vnd myr sgd hkd php cny twd krw aud nzd cad mxn brl ars clp cop pen uyu
+    zar egp ngn kes ghs uah rub kzt gel
+    """
+CODES = frozenset(_CODES.split())
 _ONE = MappingProxyType(
     {
         "€": "EUR", "euro": "EUR", "euros": "EUR", "£": "GBP", "us$": "USD", "u$s": "USD", "a$": "AUD", "au$": "AUD",
@@ -27,7 +26,7 @@ _ONE = MappingProxyType(
 """Signs and words that name one currency, without a point at the end."""
 _SEVERAL: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "$": frozenset("USD AUD CAD NZD HKD TWD SGD MXN CLP COP ARS".split()),
+        "$": frozenset(["USD", "AUD", "CAD", "NZD", "HKD", "TWD", "SGD", "MXN", "CLP", "COP", "ARS"]),
         "¥": frozenset(("JPY", "CNY")),
         "kr": frozenset(("SEK", "NOK", "DKK", "ISK")),
         "rs": frozenset(("INR", "PKR", "LKR", "NPR")),

@@ -17,11 +17,13 @@ import pandas as pd
 from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
-from crossmix.sources.history import columns as known
 from crossmix.sources.history import (
+    columnar,
     currencies,
     dates,
     excel,
+    kinds,
+    long,
     names,
     numbers,
     packed,
@@ -32,7 +34,8 @@ from crossmix.sources.history import (
     warehouse,
     wide,
 )
-from crossmix.sources.history.sheet import Sheet, without_totals
+from crossmix.sources.history import columns as known
+from crossmix.sources.history.sheet import Score, Sheet, filled_down, without_totals
 
 ONLY = "all campaigns"
 """The campaign of a history that names none."""
@@ -100,6 +103,7 @@ class _Part:
 
 
 def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    kinds.check_address(data.path or "")
     in_s3(data)  # which says that it reads none
     if in_warehouse(data):
         sheet, digest = warehouse.read(str(data.path))
@@ -117,8 +121,17 @@ def _sheets(data: Data) -> tuple[list[Sheet], str]:
     with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
         for file in files.values():
             for one in packed.members(file, Path(folder)):
-                sheets += excel.read(one, score) if excel.is_workbook(one) else [text.read(one, score)]
+                sheets += _read(one, score)
     return sheets, digest
+
+
+def _read(one: packed.Member, score: Score) -> list[Sheet]:
+    """The sheets of one file, by how it begins."""
+    if kinds.is_columnar(one.path):
+        return [columnar.read(one.path, one.name)]
+    if excel.is_workbook(one.path):
+        return excel.read(one.path, one.name, score)
+    return [text.read(one.path, one.name, score)]
 
 
 def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
@@ -171,11 +184,15 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     Args:
         called: the platform of a sheet that names none.
     """
+    sheet = long.metrics_across(long.days_down(sheet), data.columns)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
     found = known.find(sheet.header, data.columns, sheet.name)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
+    sheet = filled_down(
+        sheet, [found.at[name] for name in repeated.KEY if name in found.at], found.at.get(known.CAMPAIGN)
+    )
     notes = list(sheet.notes)
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
     columns = {name: list(map(str.strip, turned[at])) for name, at in found.at.items()}
@@ -195,8 +212,11 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     plain, said, sign = numbers.convert(figures, data.decimal)
     _legible_numbers(plain, sheet)
     if found.micros:
-        plain["spend"] = [_millionths(value) for value in plain["spend"]]
+        plain["spend"] = [_times(value, 1e-6) for value in plain["spend"]]
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
+    for name, unit in found.scale.items():
+        plain[name] = [_times(value, unit) for value in plain[name]]
+        said.append(f"{name.capitalize()} is in units of {unit:,g} ({sheet.header[found.at[name]]!r}), and multiplied.")
     columns |= plain
     named_by = [name for name in ("platform", known.CAMPAIGN) if name in found.at]
     columns, others, added = _without_summaries(columns, others, named_by, data, sheet.stem)
@@ -287,9 +307,9 @@ def _without_summaries(
     return columns, others, told
 
 
-def _millionths(value: str) -> str:
+def _times(value: str, unit: float) -> str:
     try:
-        return f"{float(value) / 1e6:.12g}"
+        return f"{float(value) * unit:.12g}"
     except ValueError:
         return value
 

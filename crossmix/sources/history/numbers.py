@@ -171,8 +171,10 @@ def _without_currency(core: str) -> tuple[str, str | None]:
 
 
 def _western(text: str) -> str:
-    """Digits and signs of other scripts as 0 to 9, point, comma and minus: `١٢٣٫٥`, `１２３`, `−5`; without marks of the
-    direction of writing. A slash among Persian digits is their decimal point."""
+    """Digits and signs of other scripts as 0 to 9, point, comma and minus: `١٢٣٫٥`, `１２３`, `−5`.
+
+    Marks of the direction of writing go; a slash among Persian digits is their decimal point.
+    """
     if text.isascii():
         return text
     if re.search(r"[\u0660-\u0669\u06f0-\u06f9]/[\u0660-\u0669\u06f0-\u06f9]+$", text):

@@ -29,6 +29,8 @@ MANY = 13
 """So many other days together are never outspent by one, but for a summary."""
 NEAR, PART = 0.05, 0.5
 """A summary whose others are there in part (a filter, rows that were deleted): equal to so much; at least so much."""
+SHOWN, CLICKED = 1_000, 10
+"""Rows with fewer impressions or clicks may be the sum of those next to them by chance."""
 SYSTEMATIC = 0.9
 """Share of days on which a part is the sum of the others, where it is no chance."""
 Mask = npt.NDArray[np.bool_]
@@ -120,6 +122,7 @@ def found(
         _most(table, odd, nameless | ~dated)
     if not coded:
         _edges(table, day)
+    _running(table, own)
     _parts(table, _joined([day, own], size), odd)
     return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
 
@@ -148,6 +151,37 @@ def _edges(table: _Table, day: Codes) -> None:
         again = (day[table.left] == day[at]).sum() > 1
         rows[at] = bool(table.left[at] and many and again and abs(spend[at] - rest) <= NEAR * rest)
     table.drop(rows, "the other rows")
+
+
+def _running(table: _Table, own: Codes) -> None:
+    """Rows that add up those right above or below them, of their name: a month's subtotal with a date of its own."""
+    before = -1
+    while before < len(table.told):
+        before = len(table.told)
+        for step in (1, -1):
+            rows = np.flatnonzero(table.left)[::step]
+            rows = rows[np.argsort(own[rows], kind="stable")]
+            found = np.zeros(len(own), bool)
+            found[rows[_of_those_before(table, rows, own[rows])]] = True
+            table.drop(found, "the rows next to them")
+
+
+def _of_those_before(table: _Table, rows: npt.NDArray[np.intp], group: Codes) -> Mask:
+    """Which rows, in the order of `rows`, have the sums of three or more right before them of their group."""
+    own = {name: table.figures[name][rows] for name in FIGURES}
+    sums = {name: np.concatenate([[0.0], np.cumsum(value)]) for name, value in own.items()}
+    busy = np.concatenate([[0], np.cumsum(own["spend"] > 0)])
+    at = np.arange(len(rows))
+    start = np.searchsorted(group, group)
+    first = np.searchsorted(sums["impressions"], sums["impressions"][:-1] - own["impressions"] - 0.5)
+    first = np.clip(first, start, at)
+    count = busy[at] - busy[first]
+    result: Mask = (count >= LEAST) & (own["impressions"] >= SHOWN) & (own["clicks"] >= CLICKED)
+    for name in FIGURES:
+        # Amounts are rounded one by one; counts are whole.
+        slack = 0.006 * count + 1e-12 * sums[name][at] if name == "spend" else 0.5
+        result &= np.abs(sums[name][at] - sums[name][first] - own[name]) <= slack
+    return result
 
 
 def _parts(table: _Table, key: Codes, odd: Mask) -> None:
