@@ -248,7 +248,8 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
         raise DataError(
             f"data.path: {sheet.name!r} has a header and no row of a day below it; export it again with daily rows"
         )
-    odd = [text for text in texts if _date(text) is None]
+    undated = {text for text in set(texts) if _date(text) is None}
+    odd = [text for text in texts if text in undated] if undated else []
     if 2 * len(odd) <= len(texts):
         return
     shown = next((text for text in odd if text), "")
@@ -268,6 +269,8 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
 def _legible_numbers(columns: Mapping[str, Sequence[str]], sheet: Sheet) -> None:
     """Raise `DataError` where most values of a column are no numbers."""
     for name, texts in columns.items():
+        if np.isfinite(numbers.values(texts)).sum() == len(texts) - list(texts).count(""):
+            continue
         filled = [text for text in texts if text.strip()]
         odd = [text for text in filled if not _finite(text)]
         if not odd or 2 * len(odd) <= len(filled):
@@ -324,8 +327,10 @@ def _currency(others: Mapping[str, Sequence[str]], named: str | None, sign: str 
     if sign:
         found.setdefault(sign, f"amounts carry {sign}")
     for name, values in others.items():
+        if not currencies.is_column(name):
+            continue
         codes = sorted({value.strip().upper() for value in values if value.strip()})
-        if not codes or not currencies.is_column(name) or not all(map(currencies.is_code, codes)):
+        if not codes or not all(map(currencies.is_code, codes)):
             continue
         if len(codes) > 1:
             raise DataError(

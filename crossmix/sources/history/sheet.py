@@ -212,21 +212,23 @@ def filled_down(sheet: Sheet, key: Sequence[int], campaign: int | None) -> Sheet
         key: indices of date, platform and campaign, as far as they are there.
         campaign: its index; it is filled only where what lies to its left is, as a platform may have none.
     """
-    rows = [list(row) for row in sheet.rows]
-    filled = []
+    filled: list[int] = []
     for at in sorted(key):
-        blank = [not row[at].strip() for row in rows]
+        blank = [not row[at] or row[at].isspace() for row in sheet.rows]
         outline = filled == [place for place in sorted(key) if place < at]
-        if not rows or blank[0] or sum(blank) * 3 < len(rows) or (at == campaign and not outline):
-            continue
+        if blank and not blank[0] and sum(blank) * 3 >= len(blank) and (at != campaign or outline):
+            filled.append(at)
+    if not filled:
+        return sheet
+    rows = [list(row) for row in sheet.rows]
+    for at in filled:
         above = ""
         for row in rows:
             above = row[at] if row[at].strip() else above
             summary = any(_ends_as_total(row[place]) for place in key)
             row[at] = row[at] if summary else above
-        filled.append(at)
     keys = [tuple(row[at] for at in key) for row in rows]
-    if not filled or len(set(keys)) < len(keys):
+    if len(set(keys)) < len(keys):
         return sheet
     names = ", ".join(repr(sheet.header[at]) for at in filled)
     note = f"Blank cells of {names} in {sheet.stem!r} take what stands above them, as merged cells leave them."

@@ -15,7 +15,7 @@ from pathlib import Path
 from crossmix.schema import DataError
 from crossmix.sources.history import kinds
 from crossmix.sources.history.packed import LARGEST
-from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
+from crossmix.sources.history.sheet import HEADER_LINES, ROWS, Score, Sheet, framed
 
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -46,6 +46,8 @@ def read(path: Path, name: str, score: Score) -> Sheet:
     if kind := _other_kind(text):
         remedy = "" if ":" in kind else "; save it as .csv or .xlsx (a table with a header)"
         raise DataError(f"data.path: {name!r} is {kind}{remedy}")
+    if text.count("\n") > ROWS:
+        raise DataError(f"data.path: {name!r} has more than {ROWS:,} lines; add them up to days")
     text, separator, said = _separator(text, score)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
