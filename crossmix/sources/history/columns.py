@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
-from crossmix.sources.history.currencies import CODES
+from crossmix.sources.history.currencies import CODES, agreed, is_code, named
 from crossmix.sources.history.dates import is_date
 from crossmix.sources.history.more_names import MORE
 
@@ -177,6 +177,7 @@ _UNITS: Mapping[str, float] = MappingProxyType(
 """What a figure is counted in, by the words in brackets behind its name."""
 _UNITS_OF_MONEY = MappingProxyType({"t": 1e3, "m": 1e6})
 """Letters that say it only beside a currency: `(T€)`, `(€m)`."""
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNIT_WORD = re.compile(r"[\s_]+(?:in[\s_]+)?(thousands|millions|cents)$")
 SYNONYMS = MappingProxyType({name: (*own, *MORE.get(name, ())) for name, own in SYNONYMS.items()})
 _OF = {
@@ -204,7 +205,16 @@ class Found:
 
 @lru_cache(maxsize=1 << 14)
 def plain(name: str) -> str:
-    """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`."""
+    """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`.
+
+    Words that only capitals part are parted where that makes a known name: `advertiserAdCost`.
+    """
+    found = _plain(name)
+    parted = _plain(_CAPITAL.sub(" ", name))
+    return parted if found not in _OF and parted in _OF else found
+
+
+def _plain(name: str) -> str:
     text = unit_of(name)[0]
     text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CODES, *"€$£¥"} else f" {match.group(1)} ", text)
     words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text)).split()
@@ -232,8 +242,8 @@ def currency_of(name: str) -> str | None:
     """The currency that a column's name ends with or has in brackets, as EUR."""
     name = unit_of(name)[0]
     for text in (*_BRACKET.findall(name), re.sub(r"[\W_]+", " ", name).rpartition(" ")[2]):
-        if text.strip() in CODES:
-            return str(text.strip().upper())
+        if is_code(text) and (text.strip() in CODES or not text.strip().isalpha()):
+            return named(text)
     return None
 
 
@@ -288,7 +298,7 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
         if column in at:
             continue
         free = [index for index in range(len(header)) if index not in at.values() and header[index]]
-        fitting = [index for synonym in synonyms for index in free if names[index] == synonym]
+        fitting = list(dict.fromkeys(index for synonym in synonyms for index in free if names[index] == synonym))
         if fitting:
             first = [index for index in fitting if names[index] == names[fitting[0]]]
             at[column] = _once(first, header, where)
@@ -301,7 +311,7 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
             at["conversions"] = _once(counted, header, where)
             rivals.pop("revenue", None)
     money = [currency_of(header[at[name]]) for name in ("spend", "revenue") if name in at]
-    told = {code for code in money if code}
+    told = agreed(code for code in money if code)
     if len(told) > 1:
         raise DataError(
             f"spend: {where!r} has it in {money[0]} and revenue in {money[1]}; convert one to the other's currency"

@@ -192,8 +192,18 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
     if best in (DAY_FIRST, MONTH_FIRST):
         best, why = _order([starts[text] for text in count], order)
     read = FORMATS[best]
-    result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
     notes = []
+    if best in (DAY_FIRST, MONTH_FIRST) and _exchanged([starts[text] for text in count], read):
+        starts = {text: _swapped(start) if _iso(start) else start for text, start in starts.items()}
+        notes.append(
+            "Cells that are dates have day and month exchanged, as a program made dates of the texts that it could: "
+            "they are exchanged back."
+        )
+        result = {
+            text: day.isoformat() if (day := read(s) or _iso(s)) is not None else text for text, s in starts.items()
+        }
+        return [result[text] for text in texts], [*notes, f"Dates are read as {best}{why}."]
+    result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
     if any(result[text] != text.strip() for text in count if read(starts[text]) is not None):
         shown = next(text for text in count if read(starts[text]) is not None and result[text] != text.strip())
         notes.append(f"Dates are read as {best}{why}: {shown!r} is {result[shown]}.")
@@ -203,6 +213,29 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
     if ranges and any(_RANGE.search(text.strip()) for text in count):
         notes.append("Of a range of dates its first day is read.")
     return [result[text] for text in texts], notes
+
+
+def _exchanged(starts: Sequence[str], read: Callable[[str], date | None]) -> bool:
+    """Whether dates up to the 12th are there as dates with day and month exchanged, and later ones as text.
+
+    A spreadsheet of another country makes that of `01/13/2025`. It shows by the days being closer together once they
+    are exchanged back.
+    """
+    dates_ = [day for start in starts if (day := _iso(start))]
+    rest = [day for start in starts if (day := read(start))]
+    if not dates_ or not rest or max(day.day for day in dates_) > 12 or min(day.day for day in rest) <= 12:
+        return False
+    back = [day.replace(month=day.day, day=day.month) for day in dates_]
+    return _span([*back, *rest]) < _span([*dates_, *rest])
+
+
+def _span(days: Sequence[date]) -> int:
+    return (max(days) - min(days)).days
+
+
+def _swapped(text: str) -> str:
+    day = _iso(text)
+    return text if day is None else day.replace(month=day.day, day=day.month).isoformat()
 
 
 def _order(texts: Sequence[str], given: str | None) -> tuple[str, str]:

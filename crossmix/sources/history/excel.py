@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossmix.schema import DataError
+from crossmix.sources.history.columns import column_of
 from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, cell_text, framed
 from crossmix.sources.history.text import stem
 
+BEHIND = 2
+"""A sheet that names fewer columns than another by more is a summary of it."""
 ENDINGS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How workbooks begin, whatever their name."""
@@ -22,7 +25,7 @@ def is_workbook(path: Path) -> bool:
 
 
 def read(path: Path, name: str, score: Score) -> list[Sheet]:
-    """The sheets that name three columns of a history; where none does, the first with any cell.
+    """The sheets that name three columns of a history or more, a date among them; where none does, the first with any cell.
 
     Args:
         name: for errors.
@@ -56,9 +59,15 @@ def read(path: Path, name: str, score: Score) -> list[Sheet]:
         ]
         for one, table in tables.items()
     }
-    named = [
-        one for one, rows in lines.items() if max((score(cells) for _, cells in rows[:HEADER_LINES]), default=0) >= 3
+    scores = {one: max((score(cells) for _, cells in rows[:HEADER_LINES]), default=0) for one, rows in lines.items()}
+    least = max(3, max(scores.values(), default=0) - BEHIND)
+    named = [one for one in lines if scores[one] >= least]
+    dated = [
+        one
+        for one in named
+        if any(column_of(cell) == "date" for _, cells in lines[one][:HEADER_LINES] for cell in cells)
     ]
+    named = dated or named
     chosen = named or [one for one, rows in lines.items() if rows][:1]
     if not chosen:
         raise DataError(f"data.path: {name!r} is empty; pass a workbook with a header and rows")
@@ -66,7 +75,7 @@ def read(path: Path, name: str, score: Score) -> list[Sheet]:
     sheets = [framed(f"{name} [{one}]", one if several else stem(path), lines[one], score) for one in chosen]
     left = [one for one in lines if one not in chosen and lines[one]]
     if len(lines) > 1:
-        told = f"; not {', '.join(map(repr, left))}, without the columns of a history" if left else ""
+        told = f"; not {', '.join(map(repr, left))}, without a history's columns or days" if left else ""
         sheets[0].notes.append(
             f"Of the workbook {path.name!r} these sheets are read: {', '.join(map(repr, chosen))}{told}."
         )

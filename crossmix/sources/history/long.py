@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from crossmix.schema import DataError
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, column_of, plain
 from crossmix.sources.history.dates import MONTHS, is_date
-from crossmix.sources.history.sheet import Sheet
+from crossmix.sources.history.sheet import Sheet, filled_down
 from crossmix.sources.history.wide import parted
 
 FEWEST_DAYS = 5
@@ -53,6 +53,7 @@ def days_down(sheet: Sheet) -> Sheet:
     names = [at for at, name in enumerate(sheet.header) if at not in days and name]
     if not names:
         return sheet  # no header
+    sheet = filled_down(sheet, names, None)
     rows = [
         [*(row[at] for at in names), sheet.header[day], row[day]]
         for row in sheet.rows
