@@ -185,24 +185,17 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
         name: sum(number for text, number in count.items() if read(starts[text]) is not None)
         for name, read in FORMATS.items()
     }
+    for name in (DAY_FIRST, MONTH_FIRST):
+        if fits[name] and fits["year-month-day"] and _exchanged(list(starts.values()), FORMATS[name]):
+            return _exchanged_back(texts, starts, name)
     best = max(fits, key=lambda name: fits[name])
     if not fits[best]:
         return list(texts), []
     why = ""
     if best in (DAY_FIRST, MONTH_FIRST):
         best, why = _order([starts[text] for text in count], order)
-    read = FORMATS[best]
     notes = []
-    if best in (DAY_FIRST, MONTH_FIRST) and _exchanged([starts[text] for text in count], read):
-        starts = {text: _swapped(start) if _iso(start) else start for text, start in starts.items()}
-        notes.append(
-            "Cells that are dates have day and month exchanged, as a program made dates of the texts that it could: "
-            "they are exchanged back."
-        )
-        result = {
-            text: day.isoformat() if (day := read(s) or _iso(s)) is not None else text for text, s in starts.items()
-        }
-        return [result[text] for text in texts], [*notes, f"Dates are read as {best}{why}."]
+    read = FORMATS[best]
     result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
     if any(result[text] != text.strip() for text in count if read(starts[text]) is not None):
         shown = next(text for text in count if read(starts[text]) is not None and result[text] != text.strip())
@@ -229,13 +222,24 @@ def _exchanged(starts: Sequence[str], read: Callable[[str], date | None]) -> boo
     return _span([*back, *rest]) < _span([*dates_, *rest])
 
 
+def _exchanged_back(texts: Sequence[str], starts: Mapping[str, str], order: str) -> tuple[list[str], list[str]]:
+    """`convert` of such dates; `order`: of those that stayed text."""
+    result = {}
+    for text, start in starts.items():
+        day = FORMATS[order](start) or _iso(start)
+        if day is not None and _iso(start):
+            day = day.replace(month=day.day, day=day.month)
+        result[text] = text if day is None else day.isoformat()
+    shown = next(text for text, start in starts.items() if _iso(start))
+    note = (
+        f"Dates are read as {order}; up to the 12th a spreadsheet had taken their day for the month, which is "
+        f"exchanged back: {shown!r} is {result[shown]}."
+    )
+    return [result[text] for text in texts], [note]
+
+
 def _span(days: Sequence[date]) -> int:
     return (max(days) - min(days)).days
-
-
-def _swapped(text: str) -> str:
-    day = _iso(text)
-    return text if day is None else day.replace(month=day.day, day=day.month).isoformat()
 
 
 def _order(texts: Sequence[str], given: str | None) -> tuple[str, str]:

@@ -25,7 +25,7 @@ def is_workbook(path: Path) -> bool:
 
 
 def read(path: Path, name: str, score: Score) -> list[Sheet]:
-    """The sheets that name three columns of a history or more, a date among them; where none does, the first with any cell.
+    """The sheets that name three columns of a history, a date among them; where none does, the first with any cell.
 
     Args:
         name: for errors.

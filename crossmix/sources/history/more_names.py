@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 _MORE = {
     "date": """
-        start time, time, дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua, ngày,
+        start time, time, дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua,
         ngày, hari, tanggal, วัน, วันที่, יום, תאריך, اليوم, التاريخ, ημέρα, ημερομηνία, dan, datum dan, deň,
         dátum, data zi
         """,

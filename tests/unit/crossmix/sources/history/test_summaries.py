@@ -130,3 +130,23 @@ def test_days_are_no_summaries() -> None:
             assert found(columns, names, None, "x") == ([], []), seed
     plain = planted().astype(str)
     assert found({name: list(plain[name]) for name in plain}, ["platform"], None, "x") == ([], [])
+
+
+@pytest.mark.parametrize("where", ["above", "below"])
+@pytest.mark.parametrize("day", ["first", "last", "28"])
+def test_subtotals_with_a_date_of_their_own(where: str, day: str, tmp_path: Path) -> None:
+    """A month's sum of each campaign among its days, and of all months below them."""
+    rows = daily(days=70)
+    parts = []
+    for _, one in rows.groupby("campaign"):
+        for month, own in one.groupby(one["date"].str[:7]):
+            date = {"first": own["date"].min(), "last": own["date"].max(), "28": f"{month}-28"}[day]
+            subtotal = summed(own, date=date, campaign=own["campaign"].iloc[0])
+            parts += [subtotal, own] if where == "above" else [own, subtotal]
+    path = folder(tmp_path / "x", "google", pd.concat(parts, ignore_index=True))
+    history = taken(path)
+    own_days = history.days[history.days["platform"] == "google"]
+    assert len(own_days) == len(rows)
+    for name in FIGURES:
+        assert own_days[name].sum() == pytest.approx(rows[name].sum(), abs=0.01)
+    assert any("9 summary row(s) of 'google' that add up the rows next to them" in note for note in history.notes)
