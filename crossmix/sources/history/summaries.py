@@ -122,7 +122,8 @@ def found(
         _most(table, odd, nameless | ~dated)
     if not coded:
         _edges(table, day)
-    _running(table, own)
+    order = np.argsort(np.argsort(np.array(dates, dtype=str), kind="stable"), kind="stable")
+    _running(table, own, order[day].astype(np.intp))
     _parts(table, _joined([day, own], size), odd)
     return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
 
@@ -153,21 +154,44 @@ def _edges(table: _Table, day: Codes) -> None:
     table.drop(rows, "the other rows")
 
 
-def _running(table: _Table, own: Codes) -> None:
-    """Rows that add up those right above or below them, of their name: a month's subtotal with a date of its own."""
-    before = -1
+def _running(table: _Table, own: Codes, day: Codes) -> None:
+    """Rows that add up those right above or below them, of their name: a month's subtotal with a date of its own.
+
+    A row whose day is there once and follows in order is a day, but where it stands at the end and adds up all of its
+    name, or others of its name are such subtotals.
+
+    Args:
+        day: rank of each row's date.
+    """
+    before, shown = -1, np.zeros(len(own), bool)
     while before < len(table.told):
         before = len(table.told)
         for step in (1, -1):
             rows = np.flatnonzero(table.left)[::step]
             rows = rows[np.argsort(own[rows], kind="stable")]
+            sums, whole = _of_those_before(table, rows, own[rows])
             found = np.zeros(len(own), bool)
-            found[rows[_of_those_before(table, rows, own[rows])]] = True
+            found[rows[sums & (whole | shown[rows] | _out_of_order(own[rows], day[rows]))]] = True
+            shown |= np.isin(own, own[found])
             table.drop(found, "the rows next to them")
 
 
-def _of_those_before(table: _Table, rows: npt.NDArray[np.intp], group: Codes) -> Mask:
-    """Which rows, in the order of `rows`, have the sums of three or more right before them of their group."""
+def _out_of_order(group: Codes, day: Codes) -> Mask:
+    """Which rows have a day that another of their group has, or that is not between those of their neighbours."""
+    key = _joined([group, day], len(day))
+    again: Mask = np.bincount(key)[key] > 1
+    steps = np.diff(day)
+    turned = np.zeros(len(day), bool)
+    turned[1:-1] = (steps[:-1] * steps[1:] <= 0) & (group[:-2] == group[2:])
+    return again | turned
+
+
+def _of_those_before(table: _Table, rows: npt.NDArray[np.intp], group: Codes) -> tuple[Mask, Mask]:
+    """Which rows, in the order of `rows`, have the sums of three or more right before them of their group.
+
+    Returns:
+        These, and which of all rows are the last of their group and so add up all others.
+    """
     own = {name: table.figures[name][rows] for name in FIGURES}
     sums = {name: np.concatenate([[0.0], np.cumsum(value)]) for name, value in own.items()}
     busy = np.concatenate([[0], np.cumsum(own["spend"] > 0)])
@@ -181,7 +205,8 @@ def _of_those_before(table: _Table, rows: npt.NDArray[np.intp], group: Codes) ->
         # Amounts are rounded one by one; counts are whole.
         slack = 0.006 * count + 1e-12 * sums[name][at] if name == "spend" else 0.5
         result &= np.abs(sums[name][at] - sums[name][first] - own[name]) <= slack
-    return result
+    whole: Mask = (first == start) & (at + 1 == np.searchsorted(group, group, side="right")) & (count > MANY)
+    return result, whole
 
 
 def _parts(table: _Table, key: Codes, odd: Mask) -> None:

@@ -150,3 +150,12 @@ def test_subtotals_with_a_date_of_their_own(where: str, day: str, tmp_path: Path
     for name in FIGURES:
         assert own_days[name].sum() == pytest.approx(rows[name].sum(), abs=0.01)
     assert any("9 summary row(s) of 'google' that add up the rows next to them" in note for note in history.notes)
+
+
+def test_a_day_that_is_the_sum_of_those_before_it_stays(tmp_path: Path) -> None:
+    """The same every day, and three times as much on Sundays: in order, and each day once."""
+    rows = daily(days=70, campaigns=["brand"]).assign(spend=100.0, impressions=5000, clicks=100, conversions=10)
+    sunday = pd.to_datetime(rows["date"]).dt.weekday == 6
+    rows[FIGURES] = rows[FIGURES].astype(float).where(~sunday, rows[FIGURES] * 3.0)
+    history = taken(folder(tmp_path / "x", "google", rows))
+    assert history.days.groupby("platform")["spend"].sum()["google"] == 100.0 * (60 + 3 * 10)
