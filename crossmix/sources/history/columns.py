@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
+from crossmix.sources.history.currencies import CODES, agreed, is_code, named
 from crossmix.sources.history.dates import is_date
 from crossmix.sources.history.more_names import MORE
 
@@ -162,53 +163,22 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-CURRENCIES = frozenset(
-    [
-        "usd",
-        "eur",
-        "gbp",
-        "jpy",
-        "chf",
-        "sek",
-        "nok",
-        "dkk",
-        "pln",
-        "czk",
-        "huf",
-        "ron",
-        "bgn",
-        "try",
-        "ils",
-        "aed",
-        "sar",
-        "inr",
-        "idr",
-        "thb",
-        "vnd",
-        "myr",
-        "sgd",
-        "hkd",
-        "cny",
-        "twd",
-        "krw",
-        "aud",
-        "nzd",
-        "cad",
-        "mxn",
-        "brl",
-        "ars",
-        "clp",
-        "cop",
-        "pen",
-        "zar",
-        "egp",
-        "ngn",
-        "kes",
-        "uah",
-        "rub",
-    ]
-)
 _BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
+_MONEY = re.compile(rf"[€$£¥₹]|\b(?:{'|'.join(sorted(CODES))})\b|(?<=^[kmt])(?:{'|'.join(sorted(CODES))})$")
+_UNITS: Mapping[str, float] = MappingProxyType(
+    {
+        **dict.fromkeys(("k", "000", "000s", "thousand", "thousands", "tsd", "tausend", "milliers", "miles"), 1e3),
+        **dict.fromkeys(("migliaia", "milhares", "duizend", "tys", "tis", "тыс", "千"), 1e3),
+        **dict.fromkeys(("mio", "mn", "mln", "million", "millions", "millionen", "млн", "百万"), 1e6),
+        **dict.fromkeys(("cent", "cents", "ct", "cts", "pence", "öre", "øre", "paise"), 0.01),
+        "万": 1e4,
+    }
+)
+"""What a figure is counted in, by the words in brackets behind its name."""
+_UNITS_OF_MONEY = MappingProxyType({"t": 1e3, "m": 1e6})
+"""Letters that say it only beside a currency: `(T€)`, `(€m)`."""
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_UNIT_WORD = re.compile(r"[\s_]+(?:in[\s_]+)?(thousands|millions|cents)$")
 SYNONYMS = MappingProxyType({name: (*own, *MORE.get(name, ())) for name, own in SYNONYMS.items()})
 _OF = {
     synonym: (name, rank) for name, synonyms in SYNONYMS.items() for rank, synonym in reversed([*enumerate(synonyms)])
@@ -229,24 +199,51 @@ class Found:
     """Named by a header, as EUR."""
     micros: bool
     """Spend is in millionths."""
+    scale: dict[str, float]
+    """A history's column to what one of it is, where the header says another unit than 1: `Spend (k€)` is in 1,000."""
 
 
 @lru_cache(maxsize=1 << 14)
 def plain(name: str) -> str:
-    """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`."""
-    text = name.strip().lower()
-    text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CURRENCIES, *"€$£¥"} else f" {match.group(1)} ", text)
+    """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`.
+
+    Words that only capitals part are parted where that makes a known name: `advertiserAdCost`.
+    """
+    found = _plain(name)
+    parted = _plain(_CAPITAL.sub(" ", name))
+    return parted if found not in _OF and parted in _OF else found
+
+
+def _plain(name: str) -> str:
+    text = unit_of(name)[0]
+    text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CODES, *"€$£¥"} else f" {match.group(1)} ", text)
     words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text)).split()
-    if len(words) > 1 and words[-1] in CURRENCIES and " ".join(words) not in _OF:
+    if len(words) > 1 and words[-1] in CODES and " ".join(words) not in _OF:
         words.pop()
     return " ".join(words)
 
 
+def unit_of(name: str) -> tuple[str, float]:
+    """A column's name in lower case without the unit that its figures are in, and that unit: `spend`, 1000."""
+    text = name.strip().lower()
+    for match in _BRACKET.finditer(text):
+        inside = re.sub(r"^in\s+|[.'’\s]", "", match[1])
+        bare = _MONEY.sub("", inside)
+        unit = _UNITS.get(bare) or (_UNITS_OF_MONEY.get(bare) if bare != inside else None)
+        if unit is not None:
+            money = _MONEY.search(inside)
+            rest = f" ({money[0]})" if money else ""
+            return f"{text[: match.start()].rstrip()}{rest}{text[match.end() :]}", unit
+    word = _UNIT_WORD.search(text)
+    return (text[: word.start()], _UNITS[word[1]]) if word else (text, 1.0)
+
+
 def currency_of(name: str) -> str | None:
     """The currency that a column's name ends with or has in brackets, as EUR."""
-    for text in (*_BRACKET.findall(name.lower()), re.sub(r"[\W_]+", " ", name.lower()).rpartition(" ")[2]):
-        if text.strip() in CURRENCIES:
-            return str(text.strip().upper())
+    name = unit_of(name)[0]
+    for text in (*_BRACKET.findall(name), re.sub(r"[\W_]+", " ", name).rpartition(" ")[2]):
+        if is_code(text) and (text.strip() in CODES or not text.strip().isalpha()):
+            return named(text)
     return None
 
 
@@ -301,7 +298,7 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
         if column in at:
             continue
         free = [index for index in range(len(header)) if index not in at.values() and header[index]]
-        fitting = [index for synonym in synonyms for index in free if names[index] == synonym]
+        fitting = list(dict.fromkeys(index for synonym in synonyms for index in free if names[index] == synonym))
         if fitting:
             first = [index for index in fitting if names[index] == names[fitting[0]]]
             at[column] = _once(first, header, where)
@@ -314,7 +311,7 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
             at["conversions"] = _once(counted, header, where)
             rivals.pop("revenue", None)
     money = [currency_of(header[at[name]]) for name in ("spend", "revenue") if name in at]
-    told = {code for code in money if code}
+    told = agreed(code for code in money if code)
     if len(told) > 1:
         raise DataError(
             f"spend: {where!r} has it in {money[0]} and revenue in {money[1]}; convert one to the other's currency"
@@ -325,6 +322,11 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
         rivals,
         next(iter(told), None),
         "spend" in at and "micros" in names[at["spend"]].split(),
+        {
+            name: unit
+            for name, index in at.items()
+            if name in (*NUMBERS, PLANNED) and (unit := unit_of(header[index])[1]) != 1
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
@@ -14,47 +15,55 @@ from crossmix.schema import DataError
 _TIME = r"(?:[T ,]+\d{1,2}[:.]\d{2}.*)?"
 _PREFIXES: Mapping[int, str] = MappingProxyType(
     {
-        1: "jan ene gen янв sty led oca tam",
-        2: "feb fév fev фев lut úno şub hel",
-        3: "mar mär mrz maa mrt мар bře",
-        4: "apr avr abr апр kwi dub nis huh",
-        5: "may mai mag mei maj мая май kvě",
-        6: "jun juin giu июн cze haz kes",
-        7: "jul juil lug июл lip tem hei",
-        8: "aug aoû aou ago авг sie srp ağu elo",
-        9: "sep set сен wrz zář eyl syy",
-        10: "oct okt ott out окт paź říj eki lok",
-        11: "nov ноя lis kas",
-        12: "dec dez dic déc дек gru pro ara jou",
+        1: "jan ene gen янв sty led oca tam січ ιαν ian",
+        2: "feb fév fev фев lut úno şub hel лют φεβ",
+        3: "mar mär mrz maa mrt мар bře бер μαρ már",
+        4: "apr avr abr апр kwi dub nis huh кві απρ ápr",
+        5: "may mai mag mei maj мая май kvě тра μαΐ μαϊ μάι máj",
+        6: "jun juin giu июн cze haz kes чер ιουν ιού jún iun",
+        7: "jul juil lug июл lip tem hei лип ιουλ júl iul",
+        8: "aug aoû aou ago авг sie srp ağu elo сер αυγ αύγ",
+        9: "sep set сен wrz zář eyl syy вер σεπ szep",
+        10: "oct okt ott out окт paź říj eki lok жов οκτ",
+        11: "nov ноя lis kas лис νοε νοέ noi",
+        12: "dec dez dic déc дек gru pro ara jou гру δεκ",
     }
 )
 MONTHS = {prefix: month for month, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
-"""How the months begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
+"""How the months begin in English and other languages."""
+LAST_YEAR = 2200
+"""Later years are of another calendar: 2568 of the Buddhist one is 2025."""
 EXCEL_DAY_ZERO = date(1899, 12, 30)
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 _SPOKEN = re.compile(r"(\d{4})\s?[年년.]\s?(\d{1,2})\s?[月월.]\s?(\d{1,2})\s?[日일.]")
 """`2025年1月6日`, `2025. 1. 6.`"""
 _ISO = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
-_COMPACT = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})")
+_COMPACT = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})(?:\.0+|T\d{4,6}Z?)?")
 _WEEK = re.compile(
-    r"(\d{4})[- ]?(?:W|KW|S)[- ]?(\d{1,2})|(?:W|KW|CW|Week|Woche|S) ?(\d{1,2})[ /.-]+(\d{4})", re.IGNORECASE
+    r"(\d{4})[- ]?(?:W|KW|S|Week|Woche)[- ]?(\d{1,2})|(?:W|KW|CW|Week|Woche|S) ?(\d{1,2}),?[ /.-]+(\d{4})",
+    re.IGNORECASE,
 )
 _NUMERIC = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}}){_TIME}")
 _DAY_NAMED = re.compile(
-    rf"(?:[^\W\d]+\.?,? )?(\d{{1,2}})(?:\.|st|nd|rd|th|er)?[ -](?:de )?([^\W\d]+)\.?,?[ -]"
-    rf"(?:de )?(\d{{4}}|\d{{2}}){_TIME}"
+    rf"(\d{{1,2}})(?:\.|st|nd|rd|th|er)?[ /-]?(?:de )?([^\W\d]+)\.?,?[ /-]?(?:de )?(\d{{4}}|\d{{2}}){_TIME}"
 )
-_MONTH_NAMED = re.compile(rf"(?:[^\W\d]+\.?,? )?([^\W\d]+)\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}){_TIME}")
+_MONTH_NAMED = re.compile(rf"([^\W\d]+)\.?[ -](\d{{1,2}})(?:st|nd|rd|th)?,?[ -](\d{{4}}){_TIME}")
+_YEAR_NAMED = re.compile(rf"(\d{{4}})\.?[ /-]([^\W\d]+)\.?[ /-](\d{{1,2}})\.?{_TIME}")
+_BEFORE = re.compile(r"^[^\W\d]{2,}\.?,?\s+")
+_BEHIND = re.compile(r"\s*\([^\W\d]+\.?\)$")
+"""Where a weekday stands."""
 _SPACED = re.compile(r"(?<=\d)\. (?=\d{1,2}\. (?:\d{4}|\d{2})\b)|(?<=\d)\. (?=(?:\d{4}|\d{2})$)")
 """Blanks of `6. 1. 2025`."""
 _SERIAL = re.compile(r"([2-7]\d{4})(?:\.0+)?")
-_RANGE = re.compile(r"\s+(?:-|–|—|to|bis|~)\s+|(?<=\d)~(?=\d)")
+_RANGE = re.compile(r"\s+(?:-|–|—|to|bis|~|/)\s+|(?<=\d)~(?=\d)|(?<=\d{4}-\d{2}-\d{2})/(?=\d{4})")
+_PLAIN = re.compile(r"[\d/.:-]{1,10}")
+"""What needs no second look."""
 
 
 def _day(year: str, month: int, day: str) -> date | None:
     number = int(year) + (2000 if len(year) == 2 else 0)
     try:
-        return date(number, month, int(day))
+        return date(number, month, int(day)) if number <= LAST_YEAR else None
     except ValueError:
         return None
 
@@ -62,6 +71,14 @@ def _day(year: str, month: int, day: str) -> date | None:
 def _month(name: str) -> int | None:
     text = name.lower()
     return MONTHS.get(text[:4]) or MONTHS.get(text[:3])
+
+
+def _without_weekday(text: str) -> str:
+    """`Mo, 06.01.2025`, `Monday, January 6, 2025` and `2025-01-06 (Mon)` without the weekday."""
+    text = _BEHIND.sub("", text)
+    rest = _BEFORE.sub("", text)
+    whole = any(form.fullmatch(rest) for form in (_ISO, _NUMERIC, _DAY_NAMED, _MONTH_NAMED))
+    return rest if whole else text
 
 
 def _iso(text: str) -> date | None:
@@ -94,6 +111,9 @@ def _named(text: str) -> date | None:
     if not found:
         found = _MONTH_NAMED.fullmatch(text)
         name, day, year = (found[1], found[2], found[3]) if found else ("", "", "")
+    if not found:
+        found = _YEAR_NAMED.fullmatch(text)
+        year, name, day = (found[1], found[2], found[3]) if found else ("", "", "")
     month = _month(name)
     return _day(year, month, day) if month else None
 
@@ -136,11 +156,15 @@ def is_date(text: str) -> bool:
 
 def _start(text: str) -> str:
     """A date, or the first of a range (`06/01/2025 - 12/01/2025`)."""
-    whole = text.strip().strip("'\"").replace("\u00a0", " ")
-    whole = re.sub(
-        r"(?<=\d)\. (?=\d{1,2}\. (?:\d{4}|\d{2})\b)|(?<=\d)\. (?=(?:\d{4}|\d{2})$)", ".", whole
-    )  # `6. 1. 2025`
-    return _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
+    whole = text.strip().strip("'\"")
+    if _PLAIN.fullmatch(whole):
+        return whole
+    if not whole.isascii():
+        whole = "".join(" " if char.isspace() else char for char in whole if unicodedata.category(char) != "Cf")
+    whole = _SPACED.sub(".", whole)  # `6. 1. 2025`
+    whole = re.sub(r"(?<=\d{4}) ?г\.?$|(?<=[-/.]\d{2})\.$", "", whole)  # `6 января 2025 г.`, `2025.01.06.`
+    whole = _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
+    return _without_weekday(whole) if re.search(r"[^\W\d]{2}", whole) else whole
 
 
 def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[str]]:
@@ -161,15 +185,18 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
         name: sum(number for text, number in count.items() if read(starts[text]) is not None)
         for name, read in FORMATS.items()
     }
+    for name in (DAY_FIRST, MONTH_FIRST):
+        if fits[name] and fits["year-month-day"] and _exchanged(list(starts.values()), FORMATS[name]):
+            return _exchanged_back(texts, starts, name)
     best = max(fits, key=lambda name: fits[name])
     if not fits[best]:
         return list(texts), []
     why = ""
     if best in (DAY_FIRST, MONTH_FIRST):
         best, why = _order([starts[text] for text in count], order)
+    notes = []
     read = FORMATS[best]
     result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
-    notes = []
     if any(result[text] != text.strip() for text in count if read(starts[text]) is not None):
         shown = next(text for text in count if read(starts[text]) is not None and result[text] != text.strip())
         notes.append(f"Dates are read as {best}{why}: {shown!r} is {result[shown]}.")
@@ -179,6 +206,40 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
     if ranges and any(_RANGE.search(text.strip()) for text in count):
         notes.append("Of a range of dates its first day is read.")
     return [result[text] for text in texts], notes
+
+
+def _exchanged(starts: Sequence[str], read: Callable[[str], date | None]) -> bool:
+    """Whether dates up to the 12th are there as dates with day and month exchanged, and later ones as text.
+
+    A spreadsheet of another country makes that of `01/13/2025`. It shows by the days being closer together once they
+    are exchanged back.
+    """
+    dates_ = [day for start in starts if (day := _iso(start))]
+    rest = [day for start in starts if (day := read(start))]
+    if not dates_ or not rest or max(day.day for day in dates_) > 12 or min(day.day for day in rest) <= 12:
+        return False
+    back = [day.replace(month=day.day, day=day.month) for day in dates_]
+    return _span([*back, *rest]) < _span([*dates_, *rest])
+
+
+def _exchanged_back(texts: Sequence[str], starts: Mapping[str, str], order: str) -> tuple[list[str], list[str]]:
+    """`convert` of such dates; `order`: of those that stayed text."""
+    result = {}
+    for text, start in starts.items():
+        day = FORMATS[order](start) or _iso(start)
+        if day is not None and _iso(start):
+            day = day.replace(month=day.day, day=day.month)
+        result[text] = text if day is None else day.isoformat()
+    shown = next(text for text, start in starts.items() if _iso(start))
+    note = (
+        f"Dates are read as {order}; up to the 12th a spreadsheet had taken their day for the month, which is "
+        f"exchanged back: {shown!r} is {result[shown]}."
+    )
+    return [result[text] for text in texts], [note]
+
+
+def _span(days: Sequence[date]) -> int:
+    return (max(days) - min(days)).days
 
 
 def _order(texts: Sequence[str], given: str | None) -> tuple[str, str]:

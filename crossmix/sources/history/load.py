@@ -17,10 +17,13 @@ import pandas as pd
 from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
-from crossmix.sources.history import columns as known
 from crossmix.sources.history import (
+    columnar,
+    currencies,
     dates,
     excel,
+    kinds,
+    long,
     names,
     numbers,
     packed,
@@ -31,14 +34,12 @@ from crossmix.sources.history import (
     warehouse,
     wide,
 )
-from crossmix.sources.history.sheet import Sheet, without_totals
+from crossmix.sources.history import columns as known
+from crossmix.sources.history.sheet import Score, Sheet, filled_down, without_totals
 
 ONLY = "all campaigns"
 """The campaign of a history that names none."""
 CURRENCY = "currency units of the history"
-SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "R$": "BRL", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS"}
-SIGNS |= {"FR": "CHF", "ZŁ": "PLN", "KČ": "CZK", "FT": "HUF", "LEI": "RON", "РУБ": "RUB"}
-"""Signs that name one currency; $ and ¥ name several."""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ def load(data: Data) -> History:
     called = _platforms(sheets, data)
     parts = [_part(sheet, _own(data, sheet, sheets), name) for sheet, name in zip(sheets, called, strict=True)]
     _earning(parts, data)
-    codes = {part.currency for part in parts if part.currency}
+    codes = currencies.agreed(part.currency for part in parts if part.currency)
     if len(codes) > 1:
         raise DataError(f"spend: the files have amounts in {' and '.join(sorted(codes))}; convert them to one currency")
     rows, notes = _together(parts)
@@ -102,6 +103,7 @@ class _Part:
 
 
 def _sheets(data: Data) -> tuple[list[Sheet], str]:
+    kinds.check_address(data.path or "")
     in_s3(data)  # which says that it reads none
     if in_warehouse(data):
         sheet, digest = warehouse.read(str(data.path))
@@ -119,8 +121,17 @@ def _sheets(data: Data) -> tuple[list[Sheet], str]:
     with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
         for file in files.values():
             for one in packed.members(file, Path(folder)):
-                sheets += excel.read(one, score) if excel.is_workbook(one) else [text.read(one, score)]
+                sheets += _read(one, score)
     return sheets, digest
+
+
+def _read(one: packed.Member, score: Score) -> list[Sheet]:
+    """The sheets of one file, by how it begins."""
+    if kinds.is_columnar(one.path):
+        return [columnar.read(one.path, one.name)]
+    if excel.is_workbook(one.path):
+        return excel.read(one.path, one.name, score)
+    return [text.read(one.path, one.name, score)]
 
 
 def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
@@ -173,11 +184,15 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     Args:
         called: the platform of a sheet that names none.
     """
+    sheet = long.metrics_across(long.days_down(sheet), data.columns)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
     found = known.find(sheet.header, data.columns, sheet.name)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
+    sheet = filled_down(
+        sheet, [found.at[name] for name in repeated.KEY if name in found.at], found.at.get(known.CAMPAIGN)
+    )
     notes = list(sheet.notes)
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
     columns = {name: list(map(str.strip, turned[at])) for name, at in found.at.items()}
@@ -197,8 +212,11 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     plain, said, sign = numbers.convert(figures, data.decimal)
     _legible_numbers(plain, sheet)
     if found.micros:
-        plain["spend"] = [_millionths(value) for value in plain["spend"]]
+        plain["spend"] = [_times(value, 1e-6) for value in plain["spend"]]
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
+    for name, unit in found.scale.items():
+        plain[name] = [_times(value, unit) for value in plain[name]]
+        said.append(f"{name.capitalize()} is in units of {unit:,g} ({sheet.header[found.at[name]]!r}), and multiplied.")
     columns |= plain
     named_by = [name for name in ("platform", known.CAMPAIGN) if name in found.at]
     columns, others, added = _without_summaries(columns, others, named_by, data, sheet.stem)
@@ -230,7 +248,8 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
         raise DataError(
             f"data.path: {sheet.name!r} has a header and no row of a day below it; export it again with daily rows"
         )
-    odd = [text for text in texts if _date(text) is None]
+    undated = {text for text in set(texts) if _date(text) is None}
+    odd = [text for text in texts if text in undated] if undated else []
     if 2 * len(odd) <= len(texts):
         return
     shown = next((text for text in odd if text), "")
@@ -238,6 +257,10 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
         reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
     elif re.fullmatch(r"\d{9,13}", shown):
         reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
+    elif re.search(r"\b2[4-6]\d\d\b", shown):
+        reason = f"{shown!r} has a year of another calendar; write dates as YYYY-MM-DD, by the Gregorian one"
+    elif re.search(r"\bQ[1-4]\b|\bT[1-4]\b", shown, re.IGNORECASE):
+        reason = f"{shown!r} is a quarter: a split is learnt from days or weeks; export {sheet.stem!r} by day"
     else:
         reason = f"{shown!r} is read by no format; write dates with their year, as YYYY-MM-DD"
     raise DataError(f"date: {reason} ({len(odd):,} of {len(texts):,} rows of {sheet.name!r})")
@@ -246,6 +269,8 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
 def _legible_numbers(columns: Mapping[str, Sequence[str]], sheet: Sheet) -> None:
     """Raise `DataError` where most values of a column are no numbers."""
     for name, texts in columns.items():
+        if np.isfinite(numbers.values(texts)).sum() == len(texts) - list(texts).count(""):
+            continue
         filled = [text for text in texts if text.strip()]
         odd = [text for text in filled if not _finite(text)]
         if not odd or 2 * len(odd) <= len(filled):
@@ -285,9 +310,9 @@ def _without_summaries(
     return columns, others, told
 
 
-def _millionths(value: str) -> str:
+def _times(value: str, unit: float) -> str:
     try:
-        return f"{float(value) / 1e6:.12g}"
+        return f"{float(value) * unit:.12g}"
     except ValueError:
         return value
 
@@ -296,19 +321,30 @@ def _currency(others: Mapping[str, Sequence[str]], named: str | None, sign: str 
     """The currency by header, sign or a column of codes.
 
     Raises:
-        DataError: a column names two.
+        DataError: they name two.
     """
+    found = {code: f"the header names {code}" for code in (named,) if code}
+    if sign:
+        found.setdefault(sign, f"amounts carry {sign}")
     for name, values in others.items():
-        if known.plain(name) in {"currency", "currency code", "account currency", "währung", "devise", "moneda"}:
-            codes = sorted({value.strip().upper() for value in values if value.strip()})
-            if len(codes) > 1:
-                raise DataError(
-                    f"{name}: {where!r} has amounts in {', '.join(codes)}; amounts of two currencies cannot be added "
-                    "up: convert them to one"
-                )
-            if codes:
-                return codes[0]
-    return named or (SIGNS.get(sign, sign) if sign else None)
+        if not currencies.is_column(name):
+            continue
+        codes = sorted({value.strip().upper() for value in values if value.strip()})
+        if not codes or not all(map(currencies.is_code, codes)):
+            continue
+        if len(codes) > 1:
+            raise DataError(
+                f"{name}: {where!r} has amounts in {', '.join(codes)}; amounts of two currencies cannot be added "
+                "up: convert them to one"
+            )
+        found.setdefault(currencies.named(codes[0]), f"{name!r} says {codes[0]}")
+    names = currencies.agreed(found)
+    if len(names) > 1:
+        raise DataError(
+            f"spend: of {where!r} {found[names[0]]}, and {found[names[1]]}; say which it is: correct one of them, or "
+            "convert the amounts"
+        )
+    return next(iter(names), None)
 
 
 def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:

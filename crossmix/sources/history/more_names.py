@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 _MORE = {
     "date": """
-        start time, time, дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua, ngày
+        start time, time, дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua,
+        ngày, hari, tanggal, วัน, วันที่, יום, תאריך, اليوم, التاريخ, ημέρα, ημερομηνία, dan, datum dan, deň,
+        dátum, data zi
         """,
     "platform": """
         media, источник, платформа, площадка, platforma, kanał, źródło, reklamní systém, mecra, 媒体, 媒體, 平台, 渠道,
-        플랫폼, 매체, alusta, csatorna
+        플랫폼, 매체, alusta, csatorna,
+        data source name, traffic source, media source pid, channel name, platformă, canal de marketing,
+        πλατφόρμα, פלטפורמה, المنصة, nền tảng, kênh, แพลตฟอร์ม, канал
         """,
     "campaign": """
         insertion order, кампания, название кампании, kampania, nazwa kampanii, kampaň, název kampaně, kampanya,
         kampanya adı, kampanj, kampanjnamn, kampagnenavn, kampanje, キャンペーン, キャンペーン名, 广告系列, 计划名称,
-        캠페인, 캠페인 이름, kampanja
+        캠페인, 캠페인 이름, kampanja,
+        campanie, καμπάνια, קמפיין, الحملة, chiến dịch, kampanye, แคมเปญ, кампанія
         """,
     "spend": """
         spend in account currency, revenue adv currency, media cost advertiser currency, расход, расходы, затраты,
         стоимость, расход руб, koszt, koszty, wydatki, wydana kwota, cena, náklady, útrata, maliyet, harcama,
         harcanan tutar, kostnad, kostnader, spenderat belopp, forbrug, omkostninger, 消化金額, コスト, 消耗, 花費, 비용,
-        지출 금액, kustannus, költség
+        지출 금액, kustannus, költség,
+        adn cost, amount spent total, sum cost, cheltuieli, suma cheltuită, κόστος, δαπάνη, עלות, הוצאה,
+        التكلفة, المبلغ الذي تم إنفاقه, chi phí, số tiền đã chi tiêu, biaya, jumlah yang dibelanjakan,
+        ค่าใช้จ่าย, จำนวนเงินที่ใช้ไป, витрати, вартість, trošak, potrošnja, 消费, 광고비, 총비용
         """,
     "impressions": """
         paid impressions, displays, показы, wyświetlenia, wyśw, zobrazení, zobr, gösterimler, gösterim, gösterim sayısı,
         visningar, exponeringar, exponer, visninger, eksponeringer, imp, インプレッション, インプレッション数, 展现量,
-        展示次数, 曝光量, 노출수, 노출, näyttökerrat, megjelenítések
+        展示次数, 曝光量, 노출수, 노출, näyttökerrat, megjelenítések,
+        imprs, adn impressions, afișări, εμφανίσεις, חשיפות, مرات الظهور, số lượt hiển thị, lượt hiển thị,
+        tayangan, การแสดงผล, จำนวนการแสดงผล, покази, pojavljivanja, prikazivanja, zobrazenia, 展现, 展示
         """,
     "clicks": """
         pin clicks, outbound clicks, swipe ups, swipes, taps, клики, переходы, kliknięcia, kliknięcia linku, kliknutí,
         prokliky, tıklamalar, tıklama, klick, länkklick, klik, クリック, 点击量, 点击次数, 點擊, 클릭수, 클릭,
-        klikkaukset, kattintások
+        klikkaukset, kattintások,
+        paid clicks, adn clicks, clicuri, κλικ, קליקים, הקלקות, النقرات, số lượt nhấp, lượt nhấp, คลิก,
+        จำนวนคลิก, кліки, klikk, klikker, klikovi, kliknutia, 点击
         """,
     "conversions": """
         total conversions checkout, 14 day total orders, 7 day total orders,
         purchase total, total purchases, installs, конверсии, покупки, konwersje, zakupy,
         konverze, nákupy, dönüşümler, dönüşüm, satın almalar, konverteringar, köp, konverteringer, køb, kjøp,
         compras no site,
-        コンバージョン数, 購入, 转化数, 转化量, 轉換, 전환수, 전환, 구매, konversiot, konverziók
+        コンバージョン数, 購入, 转化数, 转化量, 轉換, 전환수, 전환, 구매, konversiot, konverziók,
+        installs total, conversii, achiziții, μετατροπές, המרות, التحويلات, lượt chuyển đổi, konversi,
+        การแปลง, конверсії, konverzije, konverzie, 转化次数, 转化, 구매완료, 구매 완료
         """,
     "revenue": """
         total order value checkout, purchases value, 14 day total sales, 7 day total sales, total sales,
@@ -50,10 +65,18 @@ _MORE = {
         intäkter, konverteringsværdi, omsætning, konverteringsverdi, valor de conversão da compra,
         valor de conversão de compras, コンバージョン値, コンバージョン値の合計, 成交金额, 转化价值, 轉換價值,
         전환 가치,
-        전환가치, 매출, konversioarvo, konverziós érték
+        전환가치, 매출, konversioarvo, konverziós érték,
+        sum value, order revenue, attributed rev, total attributed sales, valoarea conversiilor, valoarea
+        conv, αξία μετατροπών, αξία μετατρ, ערך המרה, ערך המרות, قيمة التحويل, giá trị chuyển đổi, nilai
+        konversi, มูลค่า conversion, มูลค่า conv, цінність конверсій, vrijednost konverzija, hodnota
+        konverzií, 成交额, 구매금액, 구매 금액
         """,
 }
 MORE: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {column: tuple(" ".join(name.split()) for name in names.split(",")) for column, names in _MORE.items()}
+    {
+        column: tuple(dict.fromkeys(" ".join(re.sub(r"[\W_]+", " ", name).split()) for name in names.split(",")))
+        for column, names in _MORE.items()
+    }
 )
-"""As `columns.SYNONYMS`, whose names stand before these. A name may hold no sign (`columns.plain`)."""
+"""As `columns.SYNONYMS`, whose names stand before these. Signs and marks in a name go,
+        as in a header (`columns.plain`)."""

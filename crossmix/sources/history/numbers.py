@@ -20,15 +20,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history.columns import CURRENCIES
+from crossmix.sources.history import currencies
 
-_SCRIPTS = str.maketrans("٫٬．，－￥", ".,.,-¥")
+_SCRIPTS = str.maketrans("٫٬．，￥＄", ".,.,¥$")
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d", "-"))
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u2018\u02bc\u00b4\u2032", "'"))
 Role = Literal["decimal", "thousands"]
 DECIMAL = {"point": ".", "comma": ","}
 OTHER = {".": ",", ",": "."}
 WHOLE = ("impressions", "clicks")
 """Columns whose values are whole numbers."""
-BLANKS = frozenset({"-", "--", "---", "–", "—", "n/a", "na", "#n/a", "null", "none", "(not set)", "nil", "."})
+BLANKS = frozenset({"-", "--", "---", "n/a", "na", "#n/a", "null", "none", "(not set)", "nil", "."})
 """What stands for no value."""
 ENOUGH = 90
 """Numbers that all have three digits after the separator, beside plain ones below 1,000: shortest decimals would end in
@@ -36,10 +38,11 @@ a zero now and then, with so many of them in all but 0.9^90 = 1 in 10,000 cases.
 _READY = re.compile(r"-?[0-9]+(\.([0-9]{1,2}|[0-9]{4,}))?|")
 _BARE = re.compile(r"-?[0-9][0-9.,]*")
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
-_DIGITS = re.compile(r"\d[\d.,]*|[.,]\d+")
-_GAPS = re.compile(r"(?<=\d)[\s'’`_](?=\d{3}(\D|$))")
-_CODE = re.compile(rf"^(?:{'|'.join(CURRENCIES)}|r\$|us\$|kr\.?|zł|fr\.?|kč|ft|lei|rs\.?|руб\.?)|"
-                   rf"(?:{'|'.join(CURRENCIES)}|kr\.?|zł|fr\.?|kč|ft|lei|руб\.?)$", re.IGNORECASE)  # fmt: skip
+_GAPS = re.compile(r"(?<=\d)[\s'`_](?=\d{3}(\D|$))")
+_NO_CENTS = re.compile(r"(?<=\d)([.,])\s?-{1,2}(?!\d)")
+"""`1.250,-` and `CHF 1'250.-`: an amount without cents."""
+_SIGNED = re.compile(r"([-+]?)([(]?)([-+]?)(\d[\d.,]*|[.,]\d+)([-+]?)([)]?)([-+]?)")
+"""Signs and brackets around digits, blanks gone."""
 
 
 @dataclass(slots=True)
@@ -118,43 +121,78 @@ def _bare(text: str) -> tuple[str | None, str | None]:
     """A value's digits and separators with its sign, and its currency; `None`: no number; empty: no value."""
     if _BARE.fullmatch(text):
         return text, None
-    text = _western(text)
-    core = text.replace("\u00a0", " ").replace("\u202f", " ").replace("\u2212", "-").strip()
+    core = _western(text).strip()
     if core.lower() in BLANKS or not core:
         return "", None
     if _EXPONENT.fullmatch(core):
         return core, None
-    negative = core.startswith("-") or core.endswith("-") or (core.startswith("(") and core.endswith(")"))
-    core = core.strip("()+- ")
-    marks = "".join(dict.fromkeys(char for char in core if unicodedata.category(char) == "Sc"))
-    code = _CODE.search(core)
-    sign = (code.group().upper().rstrip(".") if code else "") + (marks if not code or marks not in code.group() else "")
-    if code:
-        core = core[: code.start()] + core[code.end() :]
-    core = "".join(char for char in core if char not in marks).strip("+- ")
-    negative = negative or text.strip().strip(marks + " ").startswith("-")
-    core = _GAPS.sub("", core)
-    if not _DIGITS.fullmatch(core):
+    core, found = _without_currency(_NO_CENTS.sub(lambda cents: _whole(core, cents), core))
+    if core in BLANKS or not core:  # `$ -` of a format for accounts
+        return "", None
+    parts = _SIGNED.fullmatch(re.sub(r"\s+(?=[-+()])|(?<=[-+(])\s+", "", _GAPS.sub("", core)))
+    if parts is None or bool(parts[2]) != bool(parts[6]):
         return None, None
-    return ("-" if negative else "") + core, sign or None
+    minus = [parts[at] for at in (1, 3, 5, 7)].count("-")
+    if minus > 1:
+        return None, None
+    return ("-" if minus or parts[2] else "") + parts[4], found
+
+
+def _whole(core: str, cents: re.Match[str]) -> str:
+    """What stands for `,-`: `,0`, which shows the decimal separator, unless the same one is before it."""
+    return "" if cents[1] in core[: cents.start()] else f"{cents[1]}0"
+
+
+def _without_currency(core: str) -> tuple[str, str | None]:
+    """An amount without the signs and words of a currency around it, and the currency: `-R$ 5` is `-5` in BRL."""
+    names = []
+    opened = ""
+    while core:
+        if core[0] in "-+(" and not core[1:2].isdigit():
+            opened, core = opened + core[0], core[1:].lstrip()
+            continue
+        found = currencies.BEFORE.match(core)
+        if found is None:
+            break
+        names.append(currencies.named(found.group()))
+        core = core[found.end() :].lstrip()
+    closed = ""
+    while core:
+        if core[-1] in "-+)" and not core[-2:-1].isdigit():
+            closed, core = core[-1] + closed, core[:-1].rstrip()
+            continue
+        found = currencies.AFTER.search(core)
+        if found is None:
+            break
+        names.append(currencies.named(found.group()))
+        core = core[: found.start()].rstrip()
+    names = currencies.agreed(names)
+    return opened + core + closed, names[0] if len(names) == 1 else " ".join(names) or None
 
 
 def _western(text: str) -> str:
-    """Digits and separators of other scripts as 0 to 9, point and comma: `١٢٣٫٥`, `１２３`."""
+    """Digits and signs of other scripts as 0 to 9, point, comma and minus: `١٢٣٫٥`, `１２３`, `−5`.
+
+    Marks of the direction of writing go; a slash among Persian digits is their decimal point.
+    """
     if text.isascii():
         return text
-    text = "".join(str(unicodedata.decimal(char, char)) for char in text)
-    return text.translate(_SCRIPTS)
+    if re.search(r"[\u0660-\u0669\u06f0-\u06f9]/[\u0660-\u0669\u06f0-\u06f9]+$", text):
+        text = text.replace("/", "\u066b")
+    text = "".join(str(unicodedata.decimal(char, char)) for char in text if unicodedata.category(char) != "Cf")
+    return re.sub(r"\s", " ", text.translate(_SCRIPTS).translate(_DASHES).translate(_APOSTROPHES))
 
 
 def _one_currency(signs: Mapping[str, tuple[str, str]]) -> str | None:
-    if len(signs) > 1:
-        (one, (field_, value)), (two, (other, second)) = list(signs.items())[:2]
+    names = currencies.agreed(signs)
+    if len(names) > 1:
+        one, two = names[:2]
+        (field_, value), (other, second) = signs[one], signs[two]
         raise DataError(
             f"{field_}: {value!r} is in {one} and {other} {second!r} in {two}; amounts of two currencies cannot be "
             "added up: convert them to one"
         )
-    return next(iter(signs), None)
+    return next(iter(names), None)
 
 
 def _convention(

@@ -22,6 +22,8 @@ NEARLY_ALL = 0.95
 FAR = 300.0
 """Prices of a thousand impressions that differ by more from the other platforms' are of another unit."""
 FRACTIONS = 0.5
+RUNNING, RISING = 20, 0.8
+"""So many steps without a fall, and this share of them a rise, are no days of their own."""
 
 
 def check(
@@ -134,6 +136,23 @@ def _periods(frame: pd.DataFrame) -> str | None:
         f"date: {', '.join(weekly)} has a row a week and {', '.join(daily)} a row a day; a day's row and a week's "
         "cannot be compared: export all of them by day (or add the daily ones up to weeks)"
     )
+
+
+def _cumulative(frame: pd.DataFrame) -> str | None:
+    """A platform whose money, impressions and clicks never fall and nearly always rise: totals up to each day."""
+    tables = [_by_day(frame, name) for name in ("spend", "impressions", "clicks") if frame[name].notna().any()]
+    for name in tables[0].columns:
+        steps = [np.diff(table[name].to_numpy()) for table in tables if name in table]
+        if (
+            len(tables) == len(steps) == 3
+            and len(steps[0]) >= RUNNING
+            and all((step >= 0).all() and (step > 0).mean() >= RISING for step in steps)
+        ):
+            return (
+                f"spend: {name!r} spends more, shows more and is clicked more from each of {len(steps[0]) + 1} days to "
+                "the next; these may be totals up to each day: export what each day had by itself"
+            )
+    return None
 
 
 def _weekdays(frame: pd.DataFrame) -> str | None:
@@ -264,6 +283,7 @@ KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
         "total": _is_total,
         "periods": _periods,
         "weekdays": _weekdays,
+        "cumulative": _cumulative,
         "weekends": _weekends,
         "fractions": _fractions,
         "price": _price,

@@ -12,6 +12,8 @@ from typing import Any
 
 from crossmix.schema import DataError
 
+ROWS = 5_000_000
+"""More rows are no daily totals."""
 HEADER_LINES = 60
 """A header is looked for in so many lines."""
 TOTALS = frozenset(
@@ -198,6 +200,45 @@ def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date
     if below:
         notes.append(f"{below} line(s) of {sheet.stem!r} with a single cell are no rows and are left out.")
     return Sheet(sheet.name, sheet.stem, sheet.header, kept, notes)
+
+
+def filled_down(sheet: Sheet, key: Sequence[int], campaign: int | None) -> Sheet:
+    """The sheet whose merged cells are filled: date or names that stand in the first row of a group alone.
+
+    Those columns are filled in which a third of the rows or more are blank and the first is not, if that makes every
+    row's key its own: a name that is unknown would be there twice.
+
+    Args:
+        key: indices of date, platform and campaign, as far as they are there.
+        campaign: its index; it is filled only where what lies to its left is, as a platform may have none.
+    """
+    filled: list[int] = []
+    for at in sorted(key):
+        blank = [not row[at] or row[at].isspace() for row in sheet.rows]
+        outline = filled == [place for place in sorted(key) if place < at]
+        if blank and not blank[0] and sum(blank) * 3 >= len(blank) and (at != campaign or outline):
+            filled.append(at)
+    if not filled:
+        return sheet
+    rows = [list(row) for row in sheet.rows]
+    for at in filled:
+        above = ""
+        for row in rows:
+            above = row[at] if row[at].strip() else above
+            summary = any(_ends_as_total(row[place]) for place in key)
+            row[at] = row[at] if summary else above
+    keys = [tuple(row[at] for at in key) for row in rows]
+    if len(set(keys)) < len(keys):
+        return sheet
+    names = ", ".join(repr(sheet.header[at]) for at in filled)
+    note = f"Blank cells of {names} in {sheet.stem!r} take what stands above them, as merged cells leave them."
+    return Sheet(sheet.name, sheet.stem, sheet.header, rows, [*sheet.notes, note])
+
+
+def _ends_as_total(text: str) -> bool:
+    """`Total`, and a name with it: `google Total`, `Meta Ergebnis`."""
+    words = text.lower().split()
+    return is_total(text) or (len(words) > 1 and words[-1] in {*TOTALS, "ergebnis"})
 
 
 def cell_text(value: Any) -> str:

@@ -29,6 +29,8 @@ MANY = 13
 """So many other days together are never outspent by one, but for a summary."""
 NEAR, PART = 0.05, 0.5
 """A summary whose others are there in part (a filter, rows that were deleted): equal to so much; at least so much."""
+SHOWN, CLICKED = 1_000, 10
+"""Rows with fewer impressions or clicks may be the sum of those next to them by chance."""
 SYSTEMATIC = 0.9
 """Share of days on which a part is the sum of the others, where it is no chance."""
 Mask = npt.NDArray[np.bool_]
@@ -120,6 +122,8 @@ def found(
         _most(table, odd, nameless | ~dated)
     if not coded:
         _edges(table, day)
+    order = np.argsort(np.argsort(np.array(dates, dtype=str), kind="stable"), kind="stable")
+    _running(table, own, order[day].astype(np.intp))
     _parts(table, _joined([day, own], size), odd)
     return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
 
@@ -148,6 +152,61 @@ def _edges(table: _Table, day: Codes) -> None:
         again = (day[table.left] == day[at]).sum() > 1
         rows[at] = bool(table.left[at] and many and again and abs(spend[at] - rest) <= NEAR * rest)
     table.drop(rows, "the other rows")
+
+
+def _running(table: _Table, own: Codes, day: Codes) -> None:
+    """Rows that add up those right above or below them, of their name: a month's subtotal with a date of its own.
+
+    A row whose day is there once and follows in order is a day, but where it stands at the end and adds up all of its
+    name, or others of its name are such subtotals.
+
+    Args:
+        day: rank of each row's date.
+    """
+    before, shown = -1, np.zeros(len(own), bool)
+    while before < len(table.told):
+        before = len(table.told)
+        for step in (1, -1):
+            rows = np.flatnonzero(table.left)[::step]
+            rows = rows[np.argsort(own[rows], kind="stable")]
+            sums, whole = _of_those_before(table, rows, own[rows])
+            found = np.zeros(len(own), bool)
+            found[rows[sums & (whole | shown[rows] | _out_of_order(own[rows], day[rows]))]] = True
+            shown |= np.isin(own, own[found])
+            table.drop(found, "the rows next to them")
+
+
+def _out_of_order(group: Codes, day: Codes) -> Mask:
+    """Which rows have a day that another of their group has, or that is not between those of their neighbours."""
+    key = _joined([group, day], len(day))
+    again: Mask = np.bincount(key)[key] > 1
+    steps = np.diff(day)
+    turned = np.zeros(len(day), bool)
+    turned[1:-1] = (steps[:-1] * steps[1:] <= 0) & (group[:-2] == group[2:])
+    return again | turned
+
+
+def _of_those_before(table: _Table, rows: npt.NDArray[np.intp], group: Codes) -> tuple[Mask, Mask]:
+    """Which rows, in the order of `rows`, have the sums of three or more right before them of their group.
+
+    Returns:
+        These, and which of all rows are the last of their group and so add up all others.
+    """
+    own = {name: table.figures[name][rows] for name in FIGURES}
+    sums = {name: np.concatenate([[0.0], np.cumsum(value)]) for name, value in own.items()}
+    busy = np.concatenate([[0], np.cumsum(own["spend"] > 0)])
+    at = np.arange(len(rows))
+    start = np.searchsorted(group, group)
+    first = np.searchsorted(sums["impressions"], sums["impressions"][:-1] - own["impressions"] - 0.5)
+    first = np.clip(first, start, at)
+    count = busy[at] - busy[first]
+    result: Mask = (count >= LEAST) & (own["impressions"] >= SHOWN) & (own["clicks"] >= CLICKED)
+    for name in FIGURES:
+        # Amounts are rounded one by one; counts are whole.
+        slack = 0.006 * count + 1e-12 * sums[name][at] if name == "spend" else 0.5
+        result &= np.abs(sums[name][at] - sums[name][first] - own[name]) <= slack
+    whole: Mask = (first == start) & (at + 1 == np.searchsorted(group, group, side="right")) & (count > MANY)
+    return result, whole
 
 
 def _parts(table: _Table, key: Codes, odd: Mask) -> None:

@@ -7,12 +7,15 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from crossmix.schema import DataError
-from crossmix.sources.history.sheet import HEADER_LINES, Score, Sheet, framed
+from crossmix.sources.history import kinds
+from crossmix.sources.history.packed import LARGEST
+from crossmix.sources.history.sheet import HEADER_LINES, ROWS, Score, Sheet, framed
 
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -25,27 +28,33 @@ IPINYOU = re.compile(r"[0-9a-f]{16,}\t\d{17}\t", re.IGNORECASE)
 """How a line of iPinYou's raw logs begins: the bid's id and a time to the millisecond."""
 
 
-def read(path: Path, score: Score) -> Sheet:
+def read(path: Path, name: str, score: Score) -> Sheet:
     """A text file, which may be gzipped.
 
+    Args:
+        name: for errors.
+
     Raises:
-        DataError: it is no text, or no table.
+        DataError: it is no text, no table, or too large.
     """
-    text, encoding = decoded(path, score)
+    text, encoding = decoded(path, name, score)
     if IPINYOU.match(text):
         raise DataError(
-            f"data.path: {str(path)!r} looks like a raw iPinYou log, a line for each impression and no header; it is "
+            f"data.path: {name!r} looks like a raw iPinYou log, a line for each impression and no header; it is "
             "no spend history: bring it into the 27 columns with a header and read it with --source ipinyou"
         )
     if kind := _other_kind(text):
-        raise DataError(f"data.path: {str(path)!r} is {kind}; save it as .csv or .xlsx (a table with a header)")
+        remedy = "" if ":" in kind else "; save it as .csv or .xlsx (a table with a header)"
+        raise DataError(f"data.path: {name!r} is {kind}{remedy}")
+    if text.count("\n") > ROWS:
+        raise DataError(f"data.path: {name!r} has more than {ROWS:,} lines; add them up to days")
     text, separator, said = _separator(text, score)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
-        raise DataError(f"data.path: {str(path)!r} cannot be read ({error}); repair that line") from None
-    sheet = framed(str(path), stem(path), lines, score)
+        raise DataError(f"data.path: {name!r} cannot be read ({error}); repair that line") from None
+    sheet = framed(name, stem(path), lines, score)
     if encoding not in {"utf-8", "utf-8-sig"}:
         sheet.notes.append(f"{sheet.stem!r} is read as {encoding.upper()}.")
     if said:
@@ -59,15 +68,34 @@ def stem(path: Path) -> str:
     return name.rpartition(".")[0] or name
 
 
-def decoded(path: Path, score: Score) -> tuple[str, str]:
+def unpacked(path: Path, name: str) -> bytes:
+    """A file's bytes, which may be gzipped.
+
+    Raises:
+        DataError: more than `packed.LARGEST`, or a damaged gzip file.
+    """
+    try:
+        with path.open("rb") as plain, gzip.open(plain) as inside:
+            file = inside if plain.peek(2)[:2] == b"\x1f\x8b" else plain
+            found: bytes = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"data.path: {name!r} cannot be unpacked ({error}); fetch it again") from None
+    if len(found) > LARGEST:
+        raise DataError(
+            f"data.path: {name!r} has more than {LARGEST / 1e6:,.0f} MB of text, and daily totals have not; "
+            "add it up to days"
+        )
+    return found
+
+
+def decoded(path: Path, name: str, score: Score) -> tuple[str, str]:
     """A file's text and its encoding: UTF-8, UTF-16 or, where neither fits, the older one that shows most known names.
 
     Raises:
         DataError: no text.
     """
-    packed = path.read_bytes()
-    if packed[:2] == b"\x1f\x8b":
-        packed = gzip.decompress(packed)
+    packed = unpacked(path, name)
+    kinds.check(packed[:512], name)
     encodings = [encoding for bom, encoding in BOMS if packed.startswith(bom)] or [*_wide(packed), "utf-8"]
     for encoding in encodings:
         try:
@@ -86,12 +114,16 @@ def decoded(path: Path, score: Score) -> tuple[str, str]:
         named = {encoding: _named(text, score) for encoding, text in older.items()}
         best = max(older, key=lambda encoding: named[encoding])
         return older[best], best
-    raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass a comma-separated history, or a workbook")
+    raise DataError(f"data.path: {name!r} is not text (UTF-8); pass a comma-separated history, or a workbook")
 
 
 def _other_kind(text: str) -> str | None:
     """What a text is that is no table of lines."""
     start = text.lstrip("\ufeff \t\r\n")[:500].lower()
+    if "docs.google.com" in start and start.startswith(("{", "<?xml", "http")):
+        return "a link to a Google sheet: choose File, Download, Comma-separated values there, and name that file"
+    if re.match(r"https?://\S+\s*$", start):
+        return "a link: download what it names, and name that file"
     if re.match(r"<(!doctype html|html|table|head|meta|div)\b", start):
         return "a web page"
     if start.startswith("<?xml"):

@@ -14,10 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import ibis
 
 from crossmix.schema import DataError
-from crossmix.sources.history.sheet import Sheet, cell_text
-
-ROWS = 5_000_000
-"""More rows are no daily totals."""
+from crossmix.sources.history.sheet import ROWS, Sheet, cell_text
 
 
 def read(address: str) -> tuple[Sheet, str]:

@@ -78,3 +78,35 @@ def test_sales_that_no_platform_claims_are_named_so() -> None:
     found = columns.find(["date", "revenue"], {}, "sales.csv").at
     lacks = [name for name in columns.REQUIRED if name not in found]
     assert "sales that no platform claims" in str(columns.missing("sales.csv", ["date", "revenue"], found, lacks))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "unit", "currency"),
+    [
+        ("Spend (k€)", "spend", 1e3, "EUR"),
+        ("Kosten (T€)", "spend", 1e3, "EUR"),
+        ("Kosten (TEUR)", "spend", 1e3, "EUR"),
+        ("Spend ($000)", "spend", 1e3, "$"),
+        ("Cost (in thousands)", "spend", 1e3, None),
+        ("Impressions (000s)", "impressions", 1e3, None),
+        ("Umsatz (Mio. €)", "revenue", 1e6, "EUR"),
+        ("Revenue (€m)", "revenue", 1e6, "EUR"),
+        ("spend_cents", "spend", 0.01, None),
+        ("Spend (USD)", "spend", 1.0, "USD"),
+        ("Clicks (all)", "clicks", 1.0, None),
+    ],
+)
+def test_the_unit_in_a_name(name: str, column: str, unit: float, currency: str | None) -> None:
+    assert (columns.column_of(name), columns.unit_of(name)[1], columns.currency_of(name)) == (column, unit, currency)
+
+
+def test_names_that_capitals_part() -> None:
+    assert columns.column_of("advertiserAdCost") == "spend"
+    assert columns.column_of("sessionSource") == "platform"
+    assert columns.column_of("KeyEvents") == "conversions"
+
+
+def test_signs_of_two_currencies_in_the_header_are_refused() -> None:
+    header = ["date", "Spend (€)", "Revenue ($)"]
+    with pytest.raises(DataError, match=r"spend: 'a' has it in EUR and revenue in \$; convert one"):
+        columns.find(header, {}, "a")

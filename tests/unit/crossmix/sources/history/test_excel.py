@@ -47,3 +47,29 @@ def test_what_is_no_workbook_is_said(tmp_path: Path) -> None:
         taken(tmp_path / "book.xlsx")
     with pytest.raises(DataError, match=r"data\.path: .* is empty; pass a workbook with a header"):
         taken(write(tmp_path / "none.xlsx", {"Data": []}))
+
+
+def test_a_summary_beside_the_platforms_is_left_out_and_told(tmp_path: Path) -> None:
+    summary = [["platform", *FIGURES], *([name, 1.0, 2.0, 3.0, 4.0, 5.0] for name in ("search", "social"))]
+    by_day = [["date", "spend", "clicks"], [date(2025, 1, 6), 1.0, 2.0]]
+    platforms = {name: rows(name) for name in ("search", "social")}
+    for sheets in ({"Summary": summary, **platforms}, {"Data": rows(), "Pivot": by_day}):
+        history = taken(write(tmp_path / "book.xlsx", sheets))
+        assert_same(history)
+        assert any(f"not '{({'Summary', 'Pivot'} & set(sheets)).pop()}'" in note for note in history.notes)
+
+
+@pytest.mark.parametrize("merged", [["date"], ["platform"]])
+def test_merged_cells_are_filled(merged: list[str], tmp_path: Path) -> None:
+    table = PLAIN.sort_values([*merged, "date", "platform"], kind="stable").astype(object)
+    table["date"] = table["date"].map(date.fromisoformat)
+    order = [*merged, *(name for name in PLAIN.columns if name not in merged)]
+    cells: list[list[Cell]] = [list(order)]
+    above = None
+    for row in table[order].to_numpy().tolist():
+        cells.append([None if row[0] == above else row[0], *row[1:]])
+        above = row[0]
+    total: list[Cell] = ["Grand Total", None, *(float(PLAIN[name].sum()) for name in FIGURES)]
+    history = taken(write(tmp_path / "book.xlsx", {"Data": [*cells, total]}))
+    assert_same(history)
+    assert any(f"Blank cells of {merged[0]!r} in 'book' take what stands above" in note for note in history.notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -194,6 +195,63 @@ def test_idle_days_are_days_of_nothing(tmp_path: Path) -> None:
     weekly = PLAIN[day.dt.weekday == 0].to_csv(index=False)
     with pytest.raises(DataError, match=r"data\.idle_days: rows are 7 days apart; it is for histories by day"):
         taken(written(tmp_path, weekly), "data.idle_days=true")
+
+
+def test_a_platform_that_is_blank_is_no_merged_cell(tmp_path: Path) -> None:
+    """Filled, it would be there twice on a day."""
+    blank = PLAIN[PLAIN["platform"] == "search"].assign(platform="", spend=1.0)
+    table = pd.concat([PLAIN, blank]).sort_values("date", kind="stable")
+    history = taken(written(tmp_path, table.to_csv(index=False)))
+    assert history.columns["platform"].count("") == 40
+    assert history.days["spend"].sum() == pytest.approx(PLAIN["spend"].astype(float).sum())
+
+
+def test_sound_numbers_are_not_looked_at_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from crossmix.sources.history import load
+
+    monkeypatch.setattr(load, "_finite", lambda text: pytest.fail(f"{text} is looked at"))
+    assert_same(taken(written(tmp_path, PLAIN.to_csv(index=False))))
+
+
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for its digest, once for its cells."""
+    opened: list[Path] = []
+    plain_open = Path.open
+
+    def counted(self: Path, *args: Any, **options: Any) -> Any:
+        stream = plain_open(self, *args, **options)
+        if self.name == "history.csv":
+            opened.append(self)
+        return stream
+
+    file = written(tmp_path, PLAIN.to_csv(index=False))
+    monkeypatch.setattr(Path, "open", counted)
+    assert_same(taken(file))
+    whole = 2
+    assert len(opened) <= whole + 2, "and twice its first bytes"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("USD", r"amounts carry EUR, and '.*' says USD"), ("SEK", r"amounts carry EUR, and '.*' says SEK")],
+)
+@pytest.mark.parametrize("name", ["Currency", "Account currency code", "Valuta", "customer_currency_code"])
+def test_a_sign_and_a_code_that_contradict_each_other(name: str, code: str, message: str, tmp_path: Path) -> None:
+    table = PLAIN.assign(spend=PLAIN["spend"].map("€{:.2f}".format), **{name: code})
+    with pytest.raises(DataError, match=message):
+        taken(written(tmp_path, table.to_csv(index=False)))
+    assert taken(written(tmp_path, table.assign(**{name: "EUR"}).to_csv(index=False))).currency == "EUR"
+    mixed = table.assign(**{name: ["EUR", code] * 40})
+    with pytest.raises(DataError, match=rf"{name}: .* has amounts in EUR, {code}; .*convert them to one"):
+        taken(written(tmp_path, mixed.to_csv(index=False)))
+
+
+@pytest.mark.parametrize(("header", "unit"), [("Spend (k€)", 1000), ("Kosten (T€)", 1000), ("spend_cents", 0.01)])
+def test_a_unit_in_the_header_is_multiplied(header: str, unit: float, tmp_path: Path) -> None:
+    table = PLAIN.assign(spend=[f"{float(value) / unit:.6f}" for value in PLAIN["spend"]])
+    history = taken(written(tmp_path, table.rename(columns={"spend": header}).to_csv(index=False)))
+    assert_same(history)
+    assert any(f"Spend is in units of {unit:,g} ({header!r}), and multiplied." in note for note in history.notes)
 
 
 SENTENCES = {

@@ -20,6 +20,16 @@ READ = [
     (["1234,125", "3,125"], ["1234.125", "3.125"]),
     (["(1,234.50)", "-3", "4-", "−5"], ["-1234.50", "-3", "-4", "-5"]),
     (["1.5e3", "2,5"], ["1.5e3", "2.5"]),
+    (["$(12.50)", "-($3.25)", "$-4.75", "- $5.5", "$ -"], ["-12.50", "-3.25", "-4.75", "-5.5", ""]),
+    (["1.234,56-", "12,5- €", "3,5 €-", "(4,5 €)", "€ (1,5)"], ["-1234.56", "-12.5", "-3.5", "-4.5", "-1.5"]),
+    (["CHF-1'234.50", "CHF 1’000.25", "–5", "\u200e-6"], ["-1234.50", "1000.25", "-5", "-6"]),
+    (["kr. -1.234,56", "-kr 2,5", "1 000 kr."], ["-1234.56", "-2.5", "1000"]),
+    (["1.250,-", "980,--"], ["1250.0", "980.0"]),
+    (["CHF 1'250.-", "980.—"], ["1250.0", "980.0"]),
+    (["Rs. 1,23,456.00", "₹ 1,00,000"], ["123456.00", "100000"]),
+    (["۱٬۲۳۴٫۵", "۶۸۱۶/۵۸"], ["1234.5", "6816.58"]),
+    (["1\u2009234,5", "1\u2007000"], ["1234.5", "1000"]),
+    (["[12.50]", "12.50 CR", "--5-", "(3", "1.5"], ["[12.50]", "12.50 CR", "--5-", "(3", "1.5"]),
     (["--", "n/a", "", "7.5"], ["", "", "", "7.5"]),
     (["12x", "nan", "7,5"], ["12x", "nan", "7.5"]),
 ]
@@ -32,11 +42,24 @@ def test_what_people_write_is_read(written: list[str], plain: list[str]) -> None
 
 SIGNS = [
     ("$74.05", "$"),
-    ("74.05 €", "€"),
-    ("US$ 74.05", "US$"),
+    ("74.05 €", "EUR"),
+    ("US$ 74.05", "USD"),
     ("EUR 74.05", "EUR"),
-    ("74.05 zł", "ZŁ"),
-    ("-£74.05", "£"),
+    ("74.05 zł", "PLN"),
+    ("-£74.05", "GBP"),
+    *((form, "KR") for form in ("kr. 74.05", "74.05 kr", "74.05 kr.")),
+    *((form, "CHF") for form in ("CHF 74.05", "SFr. 74.05", "Fr. 74.05")),
+    *((form, "BRL") for form in ("R$ 74.05", "-R$ 74.05", "74.05 BRL")),
+    ("74.05 Kč", "CZK"),
+    ("Rs.74.05", "RS"),
+    ("₹74.05", "INR"),
+    ("CA$74.05", "CAD"),
+    ("$74.05 AUD", "AUD"),
+    ("R 74.05", "ZAR"),
+    ("74.05 Euro", "EUR"),
+    ("74.05 лв.", "BGN"),
+    ("74.05元", "CNY"),
+    ("\u200f74.05\u00a0\u200f₪", "ILS"),
 ]
 
 
@@ -46,7 +69,14 @@ def test_signs_of_a_currency_are_taken_off_and_told(written: str, sign: str) -> 
     assert plain["spend"][0].lstrip("-") == "74.05"
     assert plain["spend"][0].startswith("-") == written.startswith("-")
     assert currency == sign
-    assert any(written in note for note in notes)
+    assert any(repr(written) in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("written", "currency"), [(["$5", "AUD 6"], "AUD"), (["€5", "EUR 6"], "EUR"), (["5 kr", "SEK 6"], "SEK")]
+)
+def test_a_sign_and_a_code_may_be_one_currency(written: list[str], currency: str) -> None:
+    assert convert({"spend": written}, None)[2] == currency
 
 
 def test_whole_counts_tell_what_points_mean() -> None:
@@ -78,7 +108,7 @@ def test_many_numbers_of_three_digits_beside_small_ones_are_thousands() -> None:
             {"spend": ["1,234.5"], "revenue": ["1.234,5"]},
             r"follow two conventions of numbers .* write all numbers in one",
         ),
-        ({"spend": ["$5"], "revenue": ["€5"]}, r"spend: '\$5' is in \$ and revenue '€5' in €; .*convert them to one"),
+        ({"spend": ["$5"], "revenue": ["€5"]}, r"spend: '\$5' is in \$ and revenue '€5' in EUR; .*convert them to one"),
     ],
 )
 def test_what_is_not_certain_is_refused(columns: dict[str, list[str]], message: str) -> None:

@@ -45,6 +45,11 @@ BENT: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
         lambda: pd.concat([_weekly(PLAIN[SEARCH]), _weekly(PLAIN[~SEARCH], 6)]),
         r"date: the weeks of 'search' begin on Monday and those of 'social' on Sunday; export all by day",
     ),
+    "totals up to each day": (
+        "cumulative",
+        lambda: PLAIN.assign(**PLAIN[FIGURES].astype(float).groupby(PLAIN["platform"]).cumsum().round(2)),
+        r"spend: 'search' spends more, .* from each of 40 days to the next; .*export what each day had by itself",
+    ),
     "no weekends": ("weekends", lambda: PLAIN[DAY.dt.weekday < 5], r"no Saturday and no Sunday has a row \(10 of them"),
     "micros": (
         "price",

@@ -130,3 +130,32 @@ def test_days_are_no_summaries() -> None:
             assert found(columns, names, None, "x") == ([], []), seed
     plain = planted().astype(str)
     assert found({name: list(plain[name]) for name in plain}, ["platform"], None, "x") == ([], [])
+
+
+@pytest.mark.parametrize("where", ["above", "below"])
+@pytest.mark.parametrize("day", ["first", "last", "28"])
+def test_subtotals_with_a_date_of_their_own(where: str, day: str, tmp_path: Path) -> None:
+    """A month's sum of each campaign among its days, and of all months below them."""
+    rows = daily(days=70)
+    parts = []
+    for _, one in rows.groupby("campaign"):
+        for month, own in one.groupby(one["date"].str[:7]):
+            date = {"first": own["date"].min(), "last": own["date"].max(), "28": f"{month}-28"}[day]
+            subtotal = summed(own, date=date, campaign=own["campaign"].iloc[0])
+            parts += [subtotal, own] if where == "above" else [own, subtotal]
+    path = folder(tmp_path / "x", "google", pd.concat(parts, ignore_index=True))
+    history = taken(path)
+    own_days = history.days[history.days["platform"] == "google"]
+    assert len(own_days) == len(rows)
+    for name in FIGURES:
+        assert own_days[name].sum() == pytest.approx(rows[name].sum(), abs=0.01)
+    assert any("9 summary row(s) of 'google' that add up the rows next to them" in note for note in history.notes)
+
+
+def test_a_day_that_is_the_sum_of_those_before_it_stays(tmp_path: Path) -> None:
+    """The same every day, and three times as much on Sundays: in order, and each day once."""
+    rows = daily(days=70, campaigns=["brand"]).assign(spend=100.0, impressions=5000, clicks=100, conversions=10)
+    sunday = pd.to_datetime(rows["date"]).dt.weekday == 6
+    rows[FIGURES] = rows[FIGURES].astype(float).where(~sunday, rows[FIGURES] * 3.0)
+    history = taken(folder(tmp_path / "x", "google", rows))
+    assert history.days.groupby("platform")["spend"].sum()["google"] == 100.0 * (60 + 3 * 10)
