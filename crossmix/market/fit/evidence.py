@@ -52,7 +52,7 @@ def supplies(config: Config, log: Log) -> list[list[Supply]]:
 def inferred(config: Config, log: Log) -> Aggregate:
     """Supply and response of a spend history."""
     weekday_T = log.weekdays() if log.meta.weekday_pattern else None
-    return fit_totals(config.market, log.totals(), log.fitted_cycles(), weekday_T)
+    return fit_totals(config.market, log.totals(), log.fitted_cycles(), weekday_T, log.meta.today_cycles)
 
 
 def history_supplies(config: Config, log: Log, aggregate: Aggregate) -> list[list[Supply]]:
