@@ -97,7 +97,7 @@ class History:
         mean_T1 = off.sum(1, keepdims=True) / np.maximum(delivered.sum(1, keepdims=True), 1)
         seen_T1 = self.seen_TK.any(1, keepdims=True)
         columns = Columns(np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE))
-        moved = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns).slow_TK
+        moved = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns, each=False).slow_TK
         return np.broadcast_to(mean_T1 + moved[seen_T1].mean(), spend.shape)
 
     def usual_log_spend(self) -> Array:

@@ -219,6 +219,8 @@ class _Series:
 
     def alike_ones(self) -> npt.NDArray[np.int64]:
         """Series that one law of a coarse grid suits, the one that suits most: a wild one would widen it for all."""
+        if self.seen_TK.shape[1] < 2:
+            return np.arange(self.seen_TK.shape[1])
         laws = [(math.log(deviation), START[1], 2 * math.log(own)) for deviation in ROUGH for own in ROUGH]
         told = np.stack([self.at(self.alike(law)).likelihood() for law in laws])
         loss = np.minimum(told.max(0) - told, UNLIKE)
@@ -237,7 +239,7 @@ class _Series:
 
     def at(self, laws: _Laws) -> _At:
         path = whitened(self.stacked_TKS, self.noise_TK + laws.own_K, self.seen_TK, laws.rho, laws.variance_K)
-        white_TKS = np.where(self.seen_TK[..., None], path.innovation_TKS / np.sqrt(path.whole_TK)[..., None], 0.0)
+        white_TKS = path.innovation_TKS * np.where(self.seen_TK, path.whole_TK**-0.5, 0.0)[..., None]
         log_variance = np.where(self.seen_TK, np.log(path.whole_TK), 0.0).sum(0)
         products_KSS = white_TKS.transpose(1, 2, 0) @ white_TKS.transpose(1, 0, 2)
         x, moves = slice(1, 1 + len(self.columns.deviation_R)), slice(1 + len(self.columns.deviation_R), None)

@@ -29,7 +29,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -135,15 +134,17 @@ class Slow:
 
     def likelihood(self, told: Told) -> Array:
         """Log-likelihood of each series' own moves over none, (N,)."""
-        return np.asarray(logsumexp(self._log_odds(told, MOVES), axis=0))
+        odds_HN = self._log_odds(told, MOVES)
+        most_N = odds_HN.max(0)
+        return np.asarray(most_N + np.log(np.exp(odds_HN - most_N).sum(0)))
 
     def moved(self, told: Told, prior: tuple[float, ...]) -> Moved:
         """The posterior over the sizes."""
         odds_HN = self._log_odds(told, prior)
-        weight_HN = np.exp(odds_HN - logsumexp(odds_HN, axis=0))
+        weight_HN = np.exp(odds_HN - odds_HN.max(0))
+        weight_HN /= weight_HN.sum(0)
         root_HJ = np.sqrt(self.variance_HJ)
-        inner_HNJJ = self._inner(told)
-        whole_HNJJ = root_HJ[:, None, :, None] * np.linalg.inv(inner_HNJJ) * root_HJ[:, None, None, :]
+        whole_HNJJ = root_HJ[:, None, :, None] * np.linalg.inv(_inner(root_HJ, told)) * root_HJ[:, None, None, :]
         each_HNJ = (whole_HNJJ @ told.pull[..., None])[..., 0]
         mean_NJ = (weight_HN[..., None] * each_HNJ).sum(0)
         off_HNJ = each_HNJ - mean_NJ
@@ -177,21 +178,29 @@ class Slow:
             common_KJJ=follows_KJJ @ through_PJJ[self.platform_K] @ root_JJ,
         )
 
-    def _inner(self, told: Told) -> Array:
-        """I + Q^(1/2) M Q^(1/2), (H, N, J, J)."""
-        root_HJ = np.sqrt(self.variance_HJ)
-        scaled = root_HJ[:, None, :, None] * told.precision * root_HJ[:, None, None, :]
-        return np.asarray(np.eye(root_HJ.shape[1]) + scaled)
-
     def _log_odds(self, told: Told, prior: tuple[float, ...]) -> Array:
-        """ln of each size's prior probability and of what it explains better than none, (H, N)."""
-        root_HJ = np.sqrt(self.variance_HJ)
-        factor_HNJJ = np.linalg.cholesky(self._inner(told))
-        pull_HNJ = root_HJ[:, None] * told.pull
-        white_HNJ = np.linalg.solve(factor_HNJJ, pull_HNJ[..., None])[..., 0]
-        determinant_HN = np.log(np.diagonal(factor_HNJJ, axis1=2, axis2=3)).sum(2)
-        weight_H = np.log(prior[: len(root_HJ)]) if len(root_HJ) > 1 else np.zeros(1)
-        return np.asarray(0.5 * (white_HNJ**2).sum(2) - determinant_HN + weight_H[:, None])
+        """ln of each size's prior probability and of what it explains better than none, the first, (H, N)."""
+        odds_HN = np.zeros((len(self.variance_HJ), len(told.pull)))
+        if len(odds_HN) == 1:
+            return odds_HN
+        root_HJ = np.sqrt(self.variance_HJ[1:])
+        # v' Q^(1/2) inner^-1 Q^(1/2) v is the Schur complement of a bordered matrix's corner, by its factor.
+        moves = root_HJ.shape[1]
+        inner_HNJJ = np.zeros((*odds_HN[1:].shape, moves + 1, moves + 1))
+        inner_HNJJ[..., :moves, :moves] = _inner(root_HJ, told)
+        inner_HNJJ[..., moves, :moves] = root_HJ[:, None] * told.pull
+        inner_HNJJ[..., moves, moves] = 1 + (inner_HNJJ[..., moves, :moves] ** 2).sum(2)
+        factor_HNJJ = np.linalg.cholesky(inner_HNJJ)
+        explained_HN = (factor_HNJJ[..., moves, :moves] ** 2).sum(2)
+        determinant_HN = np.log(np.diagonal(factor_HNJJ, axis1=2, axis2=3)[..., :moves]).sum(2)
+        odds_HN[1:] = 0.5 * explained_HN - determinant_HN
+        return odds_HN + np.log(prior)[:, None]
+
+
+def _inner(root_HJ: Array, told: Told) -> Array:
+    """I + Q^(1/2) M Q^(1/2), (H, N, J, J)."""
+    scaled = root_HJ[:, None, :, None] * told.precision * root_HJ[:, None, None, :]
+    return np.asarray(np.eye(root_HJ.shape[1]) + scaled)
 
 
 def _nothing(groups: int, moves: int) -> Moved:
