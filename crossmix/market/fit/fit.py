@@ -140,7 +140,8 @@ def estimate(
             "level": _tensor(offer.price_multiplier_TCP),
             "ctr": _tensor(rates.ctr_path_TCP),
             "cvr": _tensor(rates.cvr_path_TCP),
-        },
+        }
+        | ({} if evidence.whole is None else {"value": _tensor(evidence.slow("value"))}),
     )
     if planned[:train].sum() > 0 and not log.plan_from_spend:
         market.value["pacing"][:] = _tensor(_pacing(market, planned, _spent(log)))

@@ -34,6 +34,8 @@ START = (math.log(0.15), 1.5, -6.0)
 """ln of the drift's deviation, logit of its persistence, ln of the variance of a cycle's own noise."""
 PRIOR = ((math.log(0.15), 1.0), (1.5, 1.0), (-6.0, 2.0))
 """Mean and deviation of each: drifts of 5 to 40 %, persistence of a day or two to months."""
+LONGEST, REMEMBERED = 5.0, 2.7
+"""Largest logit of the persistence; where the level may move, a drift is what is forgotten within two weeks."""
 MOST = 24
 """Series from which these are found: those seen in most cycles."""
 WILDER = (0.5, 1.0, 2.0, 4.0)
@@ -145,16 +147,17 @@ def _law_of(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns
 
     def loss(law: Array) -> float:
         prior = sum(((x - mean) / sd) ** 2 for x, (mean, sd) in zip(law, PRIOR, strict=True))
-        return 0.5 * float(prior) - float(some.at(some.alike(_bounded(law))).likelihood().sum())
+        return 0.5 * float(prior) - some.at(some.alike(_bounded(law, longest))).likelihood_of_all()
 
+    longest = LONGEST if columns.slow is None else REMEMBERED
     settings = {"maxfev": 70, "xatol": 0.1, "fatol": 0.1}
     simplex = np.asarray(START) + np.array([[0, 0, 0], [0.5, 0, 0], [0, 1, 0], [0, 0, 1.5]])
     found = minimize(loss, np.asarray(START), method="Nelder-Mead", options=settings | {"initial_simplex": simplex})
-    return _bounded(found.x)
+    return _bounded(found.x, longest)
 
 
-def _bounded(law: Array) -> Law:
-    deviation, persistence, own = (float(x) for x in np.clip(law, [-5, -4, -14], [0.7, 5, 0]))
+def _bounded(law: Array, longest: float) -> Law:
+    deviation, persistence, own = (float(x) for x in np.clip(law, [-5, -4, -14], [0.7, longest, 0]))
     return deviation, persistence, own
 
 
@@ -283,6 +286,9 @@ class _At:
     def likelihood(self) -> Array:
         """Log-likelihood of each series, beta and its own moves integrated out, (K,)."""
         return np.asarray(self.still_K + self.slow.likelihood(self.told))
+
+    def likelihood_of_all(self) -> float:
+        return float(self.still_K.sum()) + self.slow.likelihood_of_all(self.told)
 
 
 @dataclass(frozen=True, slots=True)

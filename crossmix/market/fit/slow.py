@@ -39,7 +39,7 @@ ALIKE = (0.8, 0.05, 0.05, 0.05, 0.05)
 """Prior probability of each, of what all series do together."""
 MOVES = (0.96, 0.01, 0.01, 0.01, 0.01)
 """Of what the series of a platform do, or one series by itself."""
-GAPS = (1, 1, 1, 1, 1, 2, 2, 4, 4, 8, 8)
+GAPS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 4, 4, 8, 8)
 """Lengths of the walk's steps, the last first, in units of `UNIT` cycles or less."""
 UNIT = 14.0
 SHORT = 8.0
@@ -134,9 +134,17 @@ class Slow:
 
     def likelihood(self, told: Told) -> Array:
         """Log-likelihood of each series' own moves over none, (N,)."""
-        odds_HN = self._log_odds(told, MOVES)
-        most_N = odds_HN.max(0)
-        return np.asarray(most_N + np.log(np.exp(odds_HN - most_N).sum(0)))
+        return _log_sum(self._log_odds(told, MOVES))
+
+    def likelihood_of_all(self, told: Told) -> float:
+        """The same of all series, which move either each by itself or all alike."""
+        each = float(self.likelihood(told).sum())
+        if len(told.pull) == 1 or len(self.variance_HJ) == 1:
+            return each
+        alike_H1 = self._log_odds(Told(told.precision.sum(0)[None], told.pull.sum(0)[None]), ALIKE)
+        alike_H1 += len(told.pull) * np.log(MOVES[0])
+        alike_H1[0] = each + np.log(ALIKE[0])
+        return float(_log_sum(alike_H1)[0])
 
     def moved(self, told: Told, prior: tuple[float, ...]) -> Moved:
         """The posterior over the sizes."""
@@ -195,6 +203,11 @@ class Slow:
         determinant_HN = np.log(np.diagonal(factor_HNJJ, axis1=2, axis2=3)[..., :moves]).sum(2)
         odds_HN[1:] = 0.5 * explained_HN - determinant_HN
         return odds_HN + np.log(prior)[:, None]
+
+
+def _log_sum(odds_HN: Array) -> Array:
+    most_N = odds_HN.max(0)
+    return np.asarray(most_N + np.log(np.exp(odds_HN - most_N).sum(0)))
 
 
 def _inner(root_HJ: Array, told: Told) -> Array:
