@@ -33,7 +33,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-SIZES = ((0.0, 0.0), (0.7, 0.0), (0.0, 0.4), (0.0, 1.2), (0.7, 0.4))
+SIZES = ((0.0, 0.0), (0.7, 0.2), (0.0, 0.4), (0.0, 1.2), (0.7, 0.6))
 """Deviations over the whole history, ln, of the trend and of the walk."""
 ALIKE = (0.8, 0.05, 0.05, 0.05, 0.05)
 """Prior probability of each, of what all series do together."""
