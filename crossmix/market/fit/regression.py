@@ -34,7 +34,7 @@ START = (math.log(0.15), 1.5, -6.0)
 """ln of the drift's deviation, logit of its persistence, ln of the variance of a cycle's own noise."""
 PRIOR = ((math.log(0.15), 1.0), (1.5, 1.0), (-6.0, 2.0))
 """Mean and deviation of each: drifts of 5 to 40 %, persistence of a day or two to months."""
-LONGEST, REMEMBERED = 5.0, 2.7
+LONGEST, REMEMBERED = 5.0, 2.2
 """Largest logit of the persistence; where the level may move, a drift is what is forgotten within two weeks."""
 MOST = 24
 """Series from which these are found: those seen in most cycles."""

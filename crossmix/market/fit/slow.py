@@ -33,9 +33,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-SIZES = ((0.0, 0.0), (0.7, 0.2), (0.0, 0.4), (0.0, 1.2), (0.7, 0.6))
+SIZES = ((0.0, 0.0), (0.25, 0.1), (0.7, 0.2), (0.0, 0.4), (0.0, 1.2))
 """Deviations over the whole history, ln, of the trend and of the walk."""
-ALIKE = (0.8, 0.05, 0.05, 0.05, 0.05)
+ALIKE = (0.6, 0.1, 0.1, 0.1, 0.1)
 """Prior probability of each, of what all series do together."""
 MOVES = (0.96, 0.01, 0.01, 0.01, 0.01)
 """Of what the series of a platform do, or one series by itself."""
