@@ -261,7 +261,7 @@ class _Series:
             products_KSS[:, moves, 0] - np.einsum("krj,kr->kj", both_KRJ, beta),
         )
         still = -0.5 * (log_variance + fitted + determinant)
-        return _At(beta, covariance, answer, told, still, self.columns.moves)
+        return _At(beta, np.asarray(covariance, float), answer, told, still, self.columns.moves)
 
     def drift(self, laws: _Laws, fitted_TK: Array) -> tuple[Array, Array]:
         """The residual's drift given all cycles, and the variance that is left of it, (T, K) each."""

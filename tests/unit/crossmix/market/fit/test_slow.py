@@ -127,22 +127,26 @@ def test_a_level_that_stays_is_the_mean_that_it_was() -> None:
         assert columns.moves.since_TJ.shape == (DAYS, 0)
         off.append(np.abs(line.slow_TK).max())
         # 0.1 sqrt(9 / 182) of the mean, little more of the doubt whether it moved.
-        assert error(line).max() < 0.035
+        assert error(line).max() < 0.045
     assert np.median(off) < 0.01
     assert max(off) < 0.05
 
 
-def test_a_series_that_ended_long_ago_is_known_less_well_the_more_others_moved() -> None:
+def test_a_series_that_ended_long_ago_is_known_by_its_last_cycles_and_by_what_all_did_since() -> None:
     still = np.tile([1.0, 2.0, 3.0, 4.0], (DAYS, 1))
-    walk = still + np.cumsum(0.04 * np.random.default_rng(7).standard_normal((DAYS, 4)), 0)
-    told = []
-    for level in (still, walk):
+    stepped, grown = still.copy(), still + np.linspace(0, 1, DAYS)[:, None]
+    stepped[-110:, 3] += 0.6
+    errors = []
+    for level in (still, stepped, grown):
         rng = np.random.default_rng(3)
         seen = np.ones(level.shape, bool)
         seen[-60:, 3] = False
         columns = Columns(np.ones((*level.shape, 1)), level[:1].T, np.array([3.0]), Slow.of(DAYS, 14, np.arange(4)))
         line = regression.fit(level + drifting(rng, 4), np.full(level.shape, 1e-3), seen, columns)
-        told.append(error(line))
-        assert abs(line.beta_KR[3, 0] - level[-61, 3]) < 3 * error(line)[3]
-    assert told[0][3] < 0.1
-    assert told[1][3] > 0.2
+        errors.append(error(line))
+        # It grew with the others while nobody saw it; a step of its own it keeps.
+        assert line.beta_KR[3, 0] == pytest.approx(level[-1, 3], abs=0.15)
+        assert errors[-1][3] > 1.1 * errors[-1][:3].max()
+    assert errors[0][3] < 0.06
+    # What moved by itself once may have moved again since.
+    assert errors[1][3] > 0.2
