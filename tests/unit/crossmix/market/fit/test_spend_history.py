@@ -355,5 +355,10 @@ def test_a_platform_that_stepped_moves_alone(tmp_path: Path) -> None:
     order = [market.platforms.index(name) for name in world.platforms]
     still = fitted(tmp_path / "still", history(world, 182, 5131))
     ratio = (market.value["cvr"] / still.value["cvr"])[0].numpy()[order]
-    np.testing.assert_allclose(ratio, [1, 1, 0.55, 1], rtol=0.12)
+    error = (market.error["cvr"] / market.value["cvr"])[0].numpy()[order]
+    np.testing.assert_allclose(ratio[[0, 1, 3]], 1, atol=0.05)
+    # The mean of the history, which it was told as before, is 0.85.
+    assert ratio[2] < 0.75
+    assert abs(np.log(ratio[2] / 0.55)) < 2.5 * error[2]
+    assert error[2] < 0.25
     assert float(market.value["cvr_drift"].max()) < 0.2
