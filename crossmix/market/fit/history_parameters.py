@@ -187,8 +187,6 @@ def _usual_share(settings: Market, history: History, money_CP: Array, gain_CP: A
     """Share won at the usual spend: so that the curve reaches `REACH` times what the campaign spends in a cycle."""
     days = np.maximum(history.seen_TK.reshape(-1, *history.cells).any(2).sum(0), 1)
     spent = np.where(history.seen_TK, history.totals_TK["spend"], 0.0).sum(0).reshape(history.cells).sum(1) / days
-    # What is spent at the end, as far as that moved.
-    spent = spent * money_CP.sum(1) / np.maximum((money_CP * np.exp(-history.moved_CP)).sum(1), 1e-9)
     reach = (money_CP / np.maximum(REACH * spent[:, None], 1e-9)) ** gain_CP
     return np.asarray(reach.clip(LEAST_SHARE, max(settings.assumed_win_rate, LEAST_SHARE)))
 

@@ -41,6 +41,7 @@ LEAST_CV = 0.1
 """Least coefficient of variation of a conversion's revenue that is believed."""
 NEARLY = 1e-4
 """Noise of what is known as it is."""
+_ONE = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,6 @@ class History:
     """Delivered and fitted on."""
     weekday_T: npt.NDArray[np.int64] | None
     slow: Slow
-    moved_CP: Array
-    """By how much ln spend of each cell is higher at the end than on average, by its slow moves (`slow.py`): what is
-    usual is what is spent today, where levels are wanted."""
 
     @classmethod
     def of(
@@ -71,8 +69,7 @@ class History:
         shape = np.asarray(totals["spend"]).shape
         slow = Slow.of(end - used.start, ahead, np.arange(seen.shape[1]) % shape[2])
         weekday_T = None if weekday_T is None else weekday_T[used]
-        moved = _moved(flat["spend"], seen, slow).reshape(shape[1:])
-        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow, moved)
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow)
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -89,21 +86,25 @@ class History:
         return np.where(self.seen_TK, np.log(spend) - self.usual_log_spend().ravel(), 0.0)
 
     def together(self) -> Array:
-        """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, (T, K): alike for
-        all, and known of cycles not fitted on too. 0 where there is but one cell: nothing tells it from its own u."""
+        """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, less what that
+        is at the end, (T, K): alike for all, and known of cycles not fitted on too. 0 where there is but one cell:
+        nothing tells it from its own u."""
         spend = self.totals_TK["spend"]
         delivered = (self.totals_TK["impressions"] > 0) & (spend > 0)
         if delivered.shape[1] < 2:
             return np.zeros_like(spend)
         off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
-        return np.broadcast_to((off.sum(1) / np.maximum(delivered.sum(1), 1))[:, None], spend.shape)
+        mean_T1 = off.sum(1, keepdims=True) / np.maximum(delivered.sum(1, keepdims=True), 1)
+        seen_T1 = self.seen_TK.any(1, keepdims=True)
+        columns = Columns(np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE))
+        moved = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns, each=False).slow_TK
+        return np.broadcast_to(mean_T1 + moved[seen_T1].mean(), spend.shape)
 
     def usual_log_spend(self) -> Array:
-        """ln of what each cell usually spends, at the end as far as that moved; of one never tried that of its
-        platform, or of all, (C, P)."""
+        """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
         days = self.seen_TK.sum(0).reshape(self.cells)
         log = np.where(self.seen_TK, np.log(np.maximum(self.totals_TK["spend"], 1e-9)), 0.0).sum(0).reshape(self.cells)
-        own = log / np.maximum(days, 1) + self.moved_CP
+        own = log / np.maximum(days, 1)
         tried = days > 0
         overall = (own * tried).sum() / max(int(tried.sum()), 1)
         platform = np.where(tried.any(0), (own * tried).sum(0) / np.maximum(tried.sum(0), 1), overall)
@@ -200,15 +201,6 @@ class History:
             self._columns(u_TK, together_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, slope
         )
         return regression.fit_counts(conversions, exposure_TK, seen, columns, law, each=each)
-
-
-def _moved(spend_TK: Array, seen_TK: Mask, slow: Slow) -> Array:
-    """ln of each cell's spend at the end, over its mean, by the slow moves alone, (K,)."""
-    log = np.where(seen_TK, np.log(np.maximum(spend_TK, 1e-9)), 0.0)
-    days = np.maximum(seen_TK.sum(0), 1)
-    columns = Columns(np.ones((*log.shape, 1)), (log.sum(0) / days)[:, None], np.array([WIDE["level"]]), slow)
-    line = regression.fit(log, np.full(log.shape, NEARLY), seen_TK, columns, each=False)
-    return np.asarray(-np.where(seen_TK, line.slow_TK, 0.0).sum(0) / days)
 
 
 def _carried(amount_TK: Array, lag: float) -> Array:

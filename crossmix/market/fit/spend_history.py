@@ -3,9 +3,7 @@
 Contract: docs/design.md#data-contract; why so: docs/decisions/0016-a-historys-response-is-fitted-as-a-whole.md.
 
 What a history tells is how impressions W, clicks and conversions move when the spend S moves from cycle to cycle.
-Around the usual spend of a cell, with u = ln S less its mean (or what that has moved to at the end), three series are
-regressed (`regression.py`); their levels, and the value of a conversion, are those of the end of the history, where it
-trended or stepped (`slow.py`):
+Around the usual spend of a cell, with u = ln S less its mean, three series are regressed (`regression.py`):
 
     ln W               = a1 + g u + k1 u^2 / 2 + h1 m + weekday + drift
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + h2 m + weekday + drift     Poisson
