@@ -72,6 +72,9 @@ class Kind:
     campaigns: str = "one"
     """one, holes (two by two, a campaign on one platform only), apart (each on a platform of its own), many (60)."""
     late: bool = False
+    moves: str = ""
+    """What today is no longer like the history's mean: grows, shrinks (all platforms, along the whole history), steps
+    (one platform, from some day on)."""
 
 
 def _outside(family: str) -> dict[str, Kind]:
@@ -95,6 +98,9 @@ INSIDE: dict[str, Kind] = {
     "holes": Kind(0.02, days=120, campaigns="holes"),
     "apart": Kind(0.02, days=120, campaigns="apart"),
     "late": Kind(0.02, days=120, late=True),
+    "growing": Kind(0.015, moves="grows"),
+    "shrinking": Kind(0.015, moves="shrinks"),
+    "moved": Kind(0.015, moves="steps"),
 }
 """What a fit may contain, by name."""
 OUTSIDE: dict[str, Kind] = _outside("hill") | _outside("logarithm") | _outside("auction") | _outside("carry-over")
@@ -102,6 +108,30 @@ OUTSIDE: dict[str, Kind] = _outside("hill") | _outside("logarithm") | _outside("
 KINDS = INSIDE | OUTSIDE
 SIXTY = "sixty"
 """Sixty campaigns on four platforms, for what they cost; no goal of regret."""
+
+
+GREW = (2.0, 3.0)
+"""By how much an account grows, or shrinks, over its history."""
+STEPPED = (1.5, 2.0)
+"""By how much a platform's price or conversion rate steps, up or down."""
+AGO = (30, 90)
+"""Days before the end of the history on which it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Factors on what the response says, about 1 each; (T, C, P), or (C, P) of the days after the history."""
+
+    volume: Array
+    """Of demand: impressions at that many times the spend."""
+    price: Array
+    sold: Array
+    """Conversions per click."""
+    followed: Array
+    """By how much budgets rise, as demand does."""
+
+    def at(self, day: int) -> Moves:
+        return Moves(self.volume[day], self.price[day], self.sold[day], self.followed[day])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +151,31 @@ class World:
     """Mean revenue of a conversion, currency."""
     demand_T: Array
     """Factor on the day's volume, mean 1."""
+    now: Moves
+    """(C, P)."""
     tried_CP: NDArray[np.bool_]
     """Which campaign ever ran where."""
     today_CP: Array
     """Mean spend of the last `RECENT` days (of weekly rows: of the last four)."""
 
     def revenue_CP(self, spend_CP: Array) -> Array:
-        """Expected revenue of a day at that spend, over the history's demand, (..., C, P).
+        """Expected revenue of a day right after the history at that spend, (..., C, P).
 
-        Noise is at its mean. Where money carries over, of the steady state.
+        What trends or steps (`Moves`) is as on the last day; demand that wanders is as over the whole history, noise at
+        its mean. Where money carries over, of the steady state.
         """
+        now = self.now
+        spend_CP = np.asarray(spend_CP, float) / (now.price * now.volume)
+        return self._steady_CP(spend_CP) * now.volume * now.sold
+
+    def _steady_CP(self, spend_CP: Array) -> Array:
         demand = np.unique(self.demand_T)
         if len(demand) == 1:
-            return np.asarray(self.response.mean(np.asarray(spend_CP, float)) * self.value_P)
+            return np.asarray(self.response.mean(spend_CP) * self.value_P)
         # Twenty quantiles stand for the days.
         middle = np.quantile(self.demand_T, (np.arange(20) + 0.5) / 20)
         middle /= middle.mean()
-        total = sum(part * self.response.mean(np.asarray(spend_CP, float) / part) for part in middle)
+        total = sum(part * self.response.mean(spend_CP / part) for part in middle)
         return np.asarray(total / len(middle) * self.value_P)
 
     def revenue(self, spend_CP: Array) -> float:
@@ -200,11 +238,12 @@ def world(kind: str, seed: int) -> World:
     value_P = 1.9 * np.exp(0.3 * rng.standard_normal(len(platforms))) / slope_P
     tried_CP = _tried(bent, rng, len(campaigns), len(platforms))
     demand_T = _demand(bent, rng)
-    spend_TCP = _spend(bent, rng, response.spend, demand_T)
+    moves = _moves(bent, kind, seed, response.spend.shape)
+    spend_TCP = _spend(bent, rng, response.spend, demand_T) * moves.followed
     noise = np.exp(_wander(rng, (2, *spend_TCP.shape), NOISE, axis=1) - 0.5 * NOISE**2)
     day_T = demand_T[:, None, None]
-    played = response.play(spend_TCP / day_T, noise, rng)
-    counts = _counted(played, day_T, rng)
+    played = response.play(spend_TCP / (day_T * moves.volume * moves.price), noise, rng)
+    counts = _counted(played, day_T * moves.volume, moves.sold, rng)
     revenue = _booked(bent, rng, counts["conversions"], value_P)
     table = {"spend": np.maximum(spend_TCP.round(2), 0.01), **counts, "revenue": revenue.round(2)}
     there_TCP = np.broadcast_to(tried_CP, spend_TCP.shape).copy()
@@ -221,6 +260,7 @@ def world(kind: str, seed: int) -> World:
         response=response,
         value_P=value_P,
         demand_T=demand_T,
+        now=moves.at(-1),
         tried_CP=tried_CP,
         today_CP=np.where(there_TCP, table["spend"], 0.0)[-recent:].mean(0),
     )
@@ -323,12 +363,32 @@ def _wander(
     return np.asarray(deviation * np.moveaxis(series, 0, axis))
 
 
-def _counted(played: Played, demand_T11: Array, rng: np.random.Generator) -> dict[str, Array]:
+def _moves(bent: Kind, kind: str, seed: int, cells: tuple[int, ...]) -> Moves:
+    """Of every day; drawn by themselves, so that a kind which does not move has the numbers that it always had."""
+    rng = np.random.default_rng([zlib.crc32(kind.encode()), seed, 1])
+    volume, price, sold, followed = np.ones((4, bent.days, *cells))
+    if bent.moves == "steps":
+        day, platform = bent.days - int(rng.integers(AGO[0], AGO[1] + 1)), int(rng.integers(cells[1]))
+        moved = price if rng.random() < 0.5 else sold
+        moved[day:, :, platform] = rng.uniform(*STEPPED) ** rng.choice([-1, 1])
+    elif bent.moves:
+        times, gone = rng.uniform(*GREW), np.arange(bent.days) / (bent.days - 1)
+        trend_T = times**gone if rng.random() < 0.5 else 1 + (times - 1) * gone
+        trend_T = (trend_T if bent.moves == "grows" else trend_T[::-1]) / times**0.5
+        if rng.random() < 0.5:
+            sold *= trend_T[:, None, None]
+        else:
+            volume *= trend_T[:, None, None]
+            followed = volume if rng.random() < 0.5 else followed
+    return Moves(volume, price, sold, followed)
+
+
+def _counted(played: Played, demand_TCP: Array, sold_TCP: Array, rng: np.random.Generator) -> dict[str, Array]:
     if played.counted:
         return {name: getattr(played, name) for name in ("impressions", "clicks", "conversions")}
-    impressions = np.maximum((played.impressions * demand_T11).round(), 1)
-    clicks = np.minimum(rng.poisson(played.clicks * demand_T11), impressions)
-    conversions = np.minimum(rng.poisson(played.conversions * demand_T11), clicks)
+    impressions = np.maximum((played.impressions * demand_TCP).round(), 1)
+    clicks = np.minimum(rng.poisson(played.clicks * demand_TCP), impressions)
+    conversions = np.minimum(rng.poisson(played.conversions * demand_TCP * sold_TCP), clicks)
     return {"impressions": impressions, "clicks": clicks, "conversions": conversions}
 
 

@@ -192,11 +192,14 @@ def whitened(
     ahead_TK, gain_TK, after_TK = np.empty((3, times, series))
     believed = np.broadcast_to(np.asarray(variance, float), (series,))
     shocked = believed * (1 - rho**2)
-    for t in range(times):
-        ahead_TK[t] = believed
-        gain_TK[t] = np.where(seen_TK[t], believed / (believed + noise_TK[t]), 0.0)
-        after_TK[t] = (1 - gain_TK[t]) * believed
-        believed = rho**2 * after_TK[t] + shocked
+    kept = rho**2
+    for unknown, ahead, gain, after in zip(
+        np.where(seen_TK, noise_TK, np.inf), ahead_TK, gain_TK, after_TK, strict=True
+    ):
+        ahead[:] = believed
+        np.divide(believed, believed + unknown, out=gain)
+        np.multiply(1 - gain, believed, out=after)
+        believed = kept * after + shocked
     innovation_TKS, mean_TKS = np.empty_like(observed_TKS), np.empty_like(observed_TKS)
     expected = np.zeros_like(observed_TKS[0])
     for observed, gain, innovation, mean in zip(

@@ -145,7 +145,8 @@ class Market:
     response_mean: Tensor
     """Mean predicted click probability of those impressions, (C, G, P)."""
     path: dict[str, Tensor] = field(default_factory=dict)
-    """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), each (T, C, P)."""
+    """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), of a spend history those
+    of value too, each (T, C, P)."""
     scenario: dict[str, Any] = field(default_factory=dict)
     """Of a shifted market: `shifts`, a list in the order of `crossmix.market.shift.shift` calls; of a task of the log's
     strata: `task`. Plain names and numbers."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from crossmix.history import Outcome
-from crossmix.market.conditions import nominal, scaled
+from crossmix.market.conditions import STORED, nominal, scaled
 from crossmix.market.mechanism import counts, expected
 from crossmix.market.model import Market
 
@@ -31,7 +31,8 @@ def retrace(
     times, campaigns, platforms = market.path["requests"].shape
     index = torch.arange(campaigns).repeat(times)
     path = {name: table.reshape(times * campaigns, platforms) for name, table in market.path.items()}
-    moved = scaled(nominal(market, index), price_multiplier=path["level"], ctr=path["ctr"], cvr=path["cvr"])
+    factors = {STORED.get(name, name): factor for name, factor in path.items() if name != "requests"}
+    moved = scaled(nominal(market, index), **factors)
     conditions = replace(moved, requests=path["requests"].clamp(min=1))
     planned = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)
     budget = planned

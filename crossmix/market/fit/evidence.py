@@ -52,7 +52,7 @@ def supplies(config: Config, log: Log) -> list[list[Supply]]:
 def inferred(config: Config, log: Log) -> Aggregate:
     """Supply and response of a spend history."""
     weekday_T = log.weekdays() if log.meta.weekday_pattern else None
-    return fit_totals(config.market, log.totals(), log.fitted_cycles(), weekday_T)
+    return fit_totals(config.market, log.totals(), log.fitted_cycles(), weekday_T, log.meta.today_cycles)
 
 
 def history_supplies(config: Config, log: Log, aggregate: Aggregate) -> list[list[Supply]]:
@@ -105,6 +105,11 @@ class Evidence:
     converting_TCP: Array | float = 1.0
     """Conversions of a click over those of a usual cycle (`crossmix.fading`)."""
 
+    def slow(self, name: str) -> Array | float:
+        """What price, clicks or conversions were by the slow moves of their level (`Aggregate.slow`), in the training
+        cycles, (T, C, P): it is no drift around the level."""
+        return 1.0 if self.whole is None else self.whole.slow[name][: len(self.seen_T)]
+
 
 def gathered(config: Config, log: Log) -> Evidence:
     """All that the market is fitted from."""
@@ -149,7 +154,10 @@ def _of_totals(config: Config, log: Log) -> Evidence:
     return Evidence(
         supplies=cells,
         saturation=aggregate.saturation,
-        value=(*aggregate.value, estimators.value_of_totals(totals["conversions"], totals["revenue"])[2]),
+        value=(
+            *aggregate.value,
+            estimators.value_of_totals(totals["conversions"], totals["revenue"] / aggregate.slow["value"][:train])[2],
+        ),
         fade_TCP=totals["impressions"] * mean_fade,
         requests_se=aggregate.requests_se,
         delay=delay,

@@ -140,7 +140,8 @@ def estimate(
             "level": _tensor(offer.price_multiplier_TCP),
             "ctr": _tensor(rates.ctr_path_TCP),
             "cvr": _tensor(rates.cvr_path_TCP),
-        },
+        }
+        | ({} if evidence.whole is None else {"value": _tensor(evidence.slow("value"))}),
     )
     if planned[:train].sum() > 0 and not log.plan_from_spend:
         market.value["pacing"][:] = _tensor(_pacing(market, planned, _spent(log)))
@@ -173,11 +174,13 @@ def _offer(log: Log, evidence: Evidence) -> _Offer:
     log_multiplier = np.log(estimators.stack(supplies, "price_multiplier")[:train])
     error = estimators.stack(supplies, "price_multiplier_error")[:train]
     requests_TCP, week, requests_sd = volume(log, supplies)
-    fitted = np.where(evidence.seen_T[:, None, None], log_multiplier, np.nan)
+    fitted = np.where(evidence.seen_T[:, None, None], log_multiplier - np.log(evidence.slow("price")), np.nan)
     dispersion = np.array([[cell.dispersion for cell in row] for row in supplies])
+    # A history's are those of the end; cycles that once won more than all of them are no part of that.
+    requests = requests_TCP[:train].mean(0) if evidence.whole is None else evidence.whole.requests
     return _Offer(
         values={
-            "requests": (requests_TCP[:train].mean(0), evidence.requests_se),
+            "requests": (requests, evidence.requests_se),
             "requests_sd": (requests_sd, requests_sd / np.sqrt(2 * max(train - 1, 1))),
             "bid_dispersion": (dispersion, np.zeros_like(dispersion)),
             **_drift("price", estimators.drift(fitted, error**2, 0.0), train),
@@ -210,17 +213,20 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
     clicks, conversions = totals["clicks"], totals["conversions"]
     due = clicks * evidence.converting_TCP
+    slow_ctr, slow_cvr = evidence.slow("clicks"), evidence.slow("conversions")
     if evidence.whole is None:
         ctr, ctr_se = estimators.rate(clicks.sum(0), evidence.fade_TCP.sum(0))
         cvr, cvr_se = estimators.rate(conversions.sum(0), clicks.sum(0))
     else:
         (ctr, ctr_se), (cvr, cvr_se) = evidence.whole.ctr, evidence.whole.cvr
-    week = _response_week(log, clicks, evidence.fade_TCP * ctr)
+    week = _response_week(log, clicks, evidence.fade_TCP * slow_ctr * ctr)
     week_TCP = week[..., log.weekdays()[:train]].transpose(2, 0, 1)
     exposed = evidence.fade_TCP * week_TCP
     mixed = np.log(np.maximum(context_rate_CNP, 1e-3)).var(1)
-    ctr_drift = estimators.drift(estimators.log_rate(clicks, exposed), 1 / np.maximum(clicks, 0.5), mixed)
-    cvr_drift = estimators.drift(estimators.log_rate(conversions, due), 1 / np.maximum(conversions, 0.5), 0.0)
+    # Drifts wander around the level; what the level did slowly is on the path.
+    followed, owed = exposed * slow_ctr, due * slow_cvr
+    ctr_drift = estimators.drift(estimators.log_rate(clicks, followed), 1 / np.maximum(clicks, 0.5), mixed)
+    cvr_drift = estimators.drift(estimators.log_rate(conversions, owed), 1 / np.maximum(conversions, 0.5), 0.0)
     return _Rates(
         values={
             "ctr": (ctr, ctr_se),
@@ -230,8 +236,8 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
         },
         exposed_TCP=exposed,
         week=week,
-        ctr_path_TCP=estimators.path(clicks, exposed, ctr, *ctr_drift) * week_TCP,
-        cvr_path_TCP=estimators.path(conversions, due, cvr, *cvr_drift),
+        ctr_path_TCP=estimators.path(clicks, followed, ctr, *ctr_drift) * slow_ctr * week_TCP,
+        cvr_path_TCP=estimators.path(conversions, owed, cvr, *cvr_drift) * slow_cvr,
     )
 
 

@@ -61,7 +61,11 @@ class Aggregate:
     week: Array
     """Requests by weekday over their mean, (C, P, 7)."""
     price_multiplier: Array
-    """Smoothed price multiplier in the fitted cycles, (T, C, P); also for cycles not fitted on."""
+    """Smoothed price multiplier in the fitted cycles, (T, C, P); also for cycles not fitted on. 1 is the price of the
+    end, as `slow` is of the others."""
+    slow: dict[str, Array]
+    """What prices, clicks per impression, conversions per click and values (price, clicks, conversions, value) were by
+    the slow moves of their levels, over those of the end, (T, C, P) each."""
     price_noise: Array
     """Variance of ln price within a cycle that is no drift, (T, C, P)."""
     untried: Mask
@@ -120,6 +124,8 @@ def described(
         value=(rate["value"], error["value"]),
         week=week,
         price_multiplier=np.exp(-drift / gain),
+        slow={name: np.exp(_slow(history, lines[name])) for name in ("clicks", "conversions", "value")}
+        | {"price": np.exp(-_slow(history, lines["impressions"]) / gain)},
         price_noise=noise / gain**2,
         untried=~history.tried,
         shared={
@@ -139,11 +145,20 @@ def _around_the_mean(history: History, line: Line, shift_CP: Array) -> Array:
     The level lies `shift_CP` above the logarithm's mean, around which the drift was found. What is left open of the
     cycle, of the drift and of its own noise, raises its mean by its part of that; where nothing was seen that is all.
     """
-    drift = np.zeros((history.shape[0], *history.cells))
+    drift = _slow(history, line)
     told_TK = line.drift_TK - shift_CP.ravel() * (line.deviation_K**2 - line.left_TK) / line.around_K
     told_TK = told_TK + line.beta_KR[:, TOGETHER] * history.together()
-    drift[history.used] = told_TK.reshape(-1, *history.cells)
+    drift[history.used] += told_TK.reshape(-1, *history.cells)
     return drift
+
+
+def _slow(history: History, line: Line) -> Array:
+    """What a level did slowly, ln over that of the end, (T, C, P); of cycles before those fitted on as in their
+    first."""
+    slow = np.zeros((history.shape[0], *history.cells))
+    slow[history.used] = line.slow_TK.reshape(-1, *history.cells)
+    slow[: history.used.start] = slow[history.used.start]
+    return slow
 
 
 def _shared(*terms: Pooled) -> Array:

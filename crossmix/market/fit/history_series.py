@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.market.fit import regression
+from crossmix.market.fit.estimators import value_of_totals
 from crossmix.market.fit.regression import Columns, Law, Line
+from crossmix.market.fit.slow import Slow
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -31,8 +33,15 @@ LAGS = (0.0, 0.3, 0.5, 0.7, 0.85)
 """Part of the conversions that are still to come after each further cycle."""
 LAG_GAIN = 3.0
 """Log-likelihood that a platform's delay must gain over none."""
+STILL: Law = (-5.0, 0.0, -14.0)
+"""Of the value of a conversion: it does not drift from cycle to cycle."""
 LONGEST = 400
 """Cycles fitted on, the last of the training period: older ones tell little of today's supply."""
+LEAST_CV = 0.1
+"""Least coefficient of variation of a conversion's revenue that is believed."""
+NEARLY = 1e-4
+"""Noise of what is known as it is."""
+_ONE = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +56,20 @@ class History:
     seen_TK: Mask
     """Delivered and fitted on."""
     weekday_T: npt.NDArray[np.int64] | None
+    slow: Slow
 
     @classmethod
-    def of(cls, totals: Mapping[str, Array], keep_T: Mask, weekday_T: npt.NDArray[np.int64] | None) -> History:
+    def of(
+        cls, totals: Mapping[str, Array], keep_T: Mask, weekday_T: npt.NDArray[np.int64] | None, ahead: int
+    ) -> History:
         end = int(keep_T.nonzero()[0].max(initial=0)) + 1
         used = slice(max(end - LONGEST, 0), end)
         flat = {name: np.asarray(table[used], float).reshape(end - used.start, -1) for name, table in totals.items()}
         seen = (flat["impressions"] > 0) & (flat["spend"] > 0) & keep_T[used, None]
         shape = np.asarray(totals["spend"]).shape
-        return cls((shape[0], shape[1], shape[2]), used, flat, seen, None if weekday_T is None else weekday_T[used])
+        slow = Slow.of(end - used.start, ahead, np.arange(seen.shape[1]) % shape[2])
+        weekday_T = None if weekday_T is None else weekday_T[used]
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow)
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -72,14 +86,19 @@ class History:
         return np.where(self.seen_TK, np.log(spend) - self.usual_log_spend().ravel(), 0.0)
 
     def together(self) -> Array:
-        """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, (T, K): alike for
-        all, and known of cycles not fitted on too. 0 where there is but one cell: nothing tells it from its own u."""
+        """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, less what that
+        is at the end, (T, K): alike for all, and known of cycles not fitted on too. 0 where there is but one cell:
+        nothing tells it from its own u."""
         spend = self.totals_TK["spend"]
         delivered = (self.totals_TK["impressions"] > 0) & (spend > 0)
         if delivered.shape[1] < 2:
             return np.zeros_like(spend)
         off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
-        return np.broadcast_to((off.sum(1) / np.maximum(delivered.sum(1), 1))[:, None], spend.shape)
+        mean_T1 = off.sum(1, keepdims=True) / np.maximum(delivered.sum(1, keepdims=True), 1)
+        seen_T1 = self.seen_TK.any(1, keepdims=True)
+        columns = Columns(np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE))
+        moved = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns, each=False).slow_TK
+        return np.broadcast_to(mean_T1 + moved[seen_T1].mean(), spend.shape)
 
     def usual_log_spend(self) -> Array:
         """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
@@ -109,6 +128,25 @@ class History:
         found["conversions"] = self._delayed(u, together, slope["conversions"])
         return found
 
+    def value(self) -> tuple[Line, Array]:
+        """ln of revenue per conversion: the line, and the coefficient of variation of a conversion's revenue, (K,)."""
+        seen = self.seen_TK & (self.totals_TK["conversions"] > 0)
+        n, revenue = (np.where(seen, self.totals_TK[name], 0.0) for name in ("conversions", "revenue"))
+        mean = revenue.sum(0) / np.maximum(n.sum(0), 1e-9)
+        known = seen & (mean > 0)
+        log = np.log(np.where(mean > 0, mean, 1.0))
+        columns = Columns(np.ones((*n.shape, 1)), log[:, None], np.array([WIDE["level"]]), self.slow)
+        slow_TK, table = np.zeros_like(n), (-1, *self.cells)
+        for _ in range(2):
+            # How single values vary is what is left when the mean's own moves are taken out.
+            level = np.exp(slow_TK)
+            cv = value_of_totals(n.reshape(table), (revenue / level).reshape(table))[2].ravel()
+            # Revenue in units of which it varies by as much as there is of it, as counts do.
+            unit = np.exp(log) * np.maximum(cv, LEAST_CV) ** 2
+            line, _ = regression.fit_counts(revenue / unit, n / unit, known, columns, STILL, each=False)
+            slow_TK = line.slow_TK
+        return line, cv
+
     def _columns(self, u_TK: Array, together_TK: Array, week: bool = True) -> Array:
         bent = 0.5 * np.clip(u_TK, -BENT, BENT) ** 2
         parts = [np.ones_like(u_TK), u_TK, bent, together_TK]
@@ -124,7 +162,7 @@ class History:
         mean[:, 0], mean[:, 1] = level, slope
         deviation = np.full(x_TKR.shape[2], week_sd)
         deviation[:WEEK] = WIDE["level"], WIDE["slope"], WIDE["bend"], WIDE["together"]
-        return Columns(x_TKR, mean, deviation)
+        return Columns(x_TKR, mean, deviation, self.slow)
 
     def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> Line:
         """Conversions of the clicks of this cycle and those before it: the delay of each platform that fits best.

@@ -1,10 +1,11 @@
 """Regression of cycle-to-cycle series whose residual is an AR(1) drift and noise of one cycle (`crossmix.drift`).
 
-    y_tk = x_tk . beta_k + drift_tk + noise_tk
+    y_tk = x_tk . beta_k + slow_tk + drift_tk + noise_tk
 
 The Kalman filter is linear in y, so that it makes innovations of y and of every column of x at once: among those beta
 is found by least squares (generalised least squares without a T x T matrix). Deviation, persistence and noise of the
-drift are those of all series together, the mode of their posterior with beta integrated out (REML with weak priors).
+drift are those of all series together, the mode of their posterior with beta integrated out (REML with weak priors),
+and so is what the level did slowly (`crossmix.market.fit.slow`): 0 at the end, so that the level is that of the end.
 A series that moves more than they, or less, or has more noise of its own, gets its own deviations where its likelihood
 says so clearly (`WILDER`, `OWN`): a wild platform is not known as well as a quiet one.
 
@@ -24,6 +25,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from crossmix.drift import whitened
+from crossmix.market.fit.slow import Slow, Told
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -32,6 +34,8 @@ START = (math.log(0.15), 1.5, -6.0)
 """ln of the drift's deviation, logit of its persistence, ln of the variance of a cycle's own noise."""
 PRIOR = ((math.log(0.15), 1.0), (1.5, 1.0), (-6.0, 2.0))
 """Mean and deviation of each: drifts of 5 to 40 %, persistence of a day or two to months."""
+LONGEST, REMEMBERED = 5.0, 2.2
+"""Largest logit of the persistence; where the level may move, a drift is what is forgotten within two weeks."""
 MOST = 24
 """Series from which these are found: those seen in most cycles."""
 WILDER = (0.5, 1.0, 2.0, 4.0)
@@ -54,8 +58,12 @@ class Line:
 
     beta_KR: Array
     covariance_KRR: Array
+    common_KJ: Array
+    """Loadings of the first coefficient, the level, on errors that all series have in common; not in the covariance."""
     fitted_TK: Array
-    """x . beta."""
+    """x . beta + slow."""
+    slow_TK: Array
+    """The level over that of the end."""
     drift_TK: Array
     """Given all cycles seen."""
     left_TK: Array
@@ -80,6 +88,16 @@ class Columns:
     x_TKR: Array
     mean_KR: Array
     deviation_R: Array
+    slow: Slow | None = None
+    """What the level, which the first column is of, may have done; `None`: it stays."""
+
+    @property
+    def moves(self) -> Slow:
+        return Slow.none(*self.x_TKR.shape[:2]) if self.slow is None else self.slow
+
+    def only(self, series: npt.NDArray[np.int64]) -> Columns:
+        slow = None if self.slow is None else self.slow.only(series)
+        return Columns(self.x_TKR[:, series], self.mean_KR[series], self.deviation_R, slow)
 
 
 Law = tuple[float, float, float]
@@ -98,13 +116,21 @@ def fit(
     whole = _Series.of(observed_TK, noise_TK, seen_TK, columns)
     common = _law_of(observed_TK, noise_TK, seen_TK, columns) if law is None else law
     own = whole.own_laws(common) if each else whole.alike(common)
-    beta, covariance, _ = whole.at(own)
-    fitted = np.einsum("tkr,kr->tk", columns.x_TKR, beta)
+    at, slow = whole.at(own), columns.moves
+    moved = slow.found(at.told)
+    beta = at.beta_KR + (at.answer_KRJ @ moved.mean_KJ[..., None])[..., 0]
+    slow_TK = -slow.since_TJ @ moved.mean_KJ.T
+    fitted = np.einsum("tkr,kr->tk", columns.x_TKR, beta) + slow_TK
     drift, left = whole.drift(own, fitted)
+    answer_KRJ = at.answer_KRJ.copy()
+    # The level is wanted of the window that comes.
+    answer_KRJ[:, 0, -1:] = 1.0
     return Line(
         beta_KR=beta,
-        covariance_KRR=covariance,
+        covariance_KRR=at.covariance_KRR + answer_KRJ @ moved.covariance_KJJ @ answer_KRJ.swapaxes(1, 2),
+        common_KJ=(answer_KRJ[:, :1] @ moved.common_KJJ)[:, 0],
         fitted_TK=fitted,
+        slow_TK=slow_TK,
         drift_TK=drift,
         left_TK=left,
         own_K=own.own_K,
@@ -121,16 +147,17 @@ def _law_of(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns
 
     def loss(law: Array) -> float:
         prior = sum(((x - mean) / sd) ** 2 for x, (mean, sd) in zip(law, PRIOR, strict=True))
-        return 0.5 * float(prior) - float(some.at(some.alike(_bounded(law)))[2].sum())
+        return 0.5 * float(prior) - some.at(some.alike(_bounded(law, longest))).likelihood_of_all()
 
+    longest = LONGEST if columns.slow is None else REMEMBERED
     settings = {"maxfev": 70, "xatol": 0.1, "fatol": 0.1}
     simplex = np.asarray(START) + np.array([[0, 0, 0], [0.5, 0, 0], [0, 1, 0], [0, 0, 1.5]])
     found = minimize(loss, np.asarray(START), method="Nelder-Mead", options=settings | {"initial_simplex": simplex})
-    return _bounded(found.x)
+    return _bounded(found.x, longest)
 
 
-def _bounded(law: Array) -> Law:
-    deviation, persistence, own = (float(x) for x in np.clip(law, [-5, -4, -14], [0.7, 5, 0]))
+def _bounded(law: Array, longest: float) -> Law:
+    deviation, persistence, own = (float(x) for x in np.clip(law, [-5, -4, -14], [0.7, longest, 0]))
     return deviation, persistence, own
 
 
@@ -152,20 +179,17 @@ def fit_counts(
         The line, and the mean without drift, (T, K).
     """
 
-    def mean(beta_KR: Array) -> Array:
-        return np.asarray(np.exp(np.einsum("tkr,kr->tk", columns.x_TKR, beta_KR).clip(-30, 30)))
-
-    beta_KR, line = columns.mean_KR, None
+    fitted_TK, line = np.einsum("tkr,kr->tk", columns.x_TKR, columns.mean_KR), None
     for number in range(PASSES):
-        rate_TK = mean(beta_KR)
+        rate_TK = np.exp(fitted_TK.clip(-30, 30))
         mean_TK = np.maximum(np.where(seen_TK, exposure_TK * rate_TK, 1.0), 1e-6)
         working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
         # The law hardly depends on the weights: it is found once, when they are nearly right.
         known = law if law is not None or number == 1 else START if line is None else line.law
         line = fit(working, 1 / mean_TK, seen_TK, columns, known, each=each and number == PASSES - 1)
-        beta_KR = line.beta_KR
+        fitted_TK = line.fitted_TK
     assert line is not None
-    return line, exposure_TK * mean(beta_KR)
+    return line, exposure_TK * np.exp(fitted_TK.clip(-30, 30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +197,16 @@ class _Series:
     """Series and columns, and what a law of the drift makes of them."""
 
     stacked_TKS: Array
-    """y, then the columns."""
+    """y, then the columns, then what the level's moves take from it."""
     noise_TK: Array
     seen_TK: Mask
     columns: Columns
 
     @classmethod
     def of(cls, observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns) -> _Series:
-        stacked = np.concatenate([observed_TK[..., None], columns.x_TKR], 2)
+        since_TJ = columns.moves.since_TJ
+        since_TKJ = np.broadcast_to(since_TJ[:, None], (*observed_TK.shape, since_TJ.shape[1]))
+        stacked = np.concatenate([observed_TK[..., None], columns.x_TKR, -since_TKJ], 2)
         return cls(np.where(seen_TK[..., None], stacked, 0.0), noise_TK, seen_TK, columns)
 
     def alike(self, law: Law, wilder: npt.ArrayLike = 1.0, own: npt.ArrayLike = 0.0) -> _Laws:
@@ -191,13 +217,15 @@ class _Series:
         return _Laws(1 / (1 + math.exp(-law[1])), variance, noise)
 
     def only(self, series: npt.NDArray[np.int64]) -> _Series:
-        columns = Columns(self.columns.x_TKR[:, series], self.columns.mean_KR[series], self.columns.deviation_R)
+        columns = self.columns.only(series)
         return _Series(self.stacked_TKS[:, series], self.noise_TK[:, series], self.seen_TK[:, series], columns)
 
     def alike_ones(self) -> npt.NDArray[np.int64]:
         """Series that one law of a coarse grid suits, the one that suits most: a wild one would widen it for all."""
+        if self.seen_TK.shape[1] < 2:
+            return np.arange(self.seen_TK.shape[1])
         laws = [(math.log(deviation), START[1], 2 * math.log(own)) for deviation in ROUGH for own in ROUGH]
-        told = np.stack([self.at(self.alike(law))[2] for law in laws])
+        told = np.stack([self.at(self.alike(law)).likelihood() for law in laws])
         loss = np.minimum(told.max(0) - told, UNLIKE)
         return np.flatnonzero(loss[loss.sum(1).argmin()] < UNLIKE)
 
@@ -207,32 +235,60 @@ class _Series:
         for wilder in WILDER:
             for own in OWN:
                 odds = RARE * (abs(math.log(wilder)) + (own > 0))
-                told = self.at(self.alike(law, wilder, own))[2] - odds
+                told = self.at(self.alike(law, wilder, own)).likelihood() - odds
                 better = told > found[0]
                 found[0, better], found[1, better], found[2, better] = told[better], wilder, own
         return self.alike(law, found[1], found[2])
 
-    def at(self, laws: _Laws) -> tuple[Array, Array, Array]:
-        """beta, its covariance, and each series' log-likelihood with beta integrated out, (K,)."""
+    def at(self, laws: _Laws) -> _At:
         path = whitened(self.stacked_TKS, self.noise_TK + laws.own_K, self.seen_TK, laws.rho, laws.variance_K)
-        white_TKS = np.where(self.seen_TK[..., None], path.innovation_TKS / np.sqrt(path.whole_TK)[..., None], 0.0)
+        white_TKS = path.innovation_TKS * np.where(self.seen_TK, path.whole_TK**-0.5, 0.0)[..., None]
         log_variance = np.where(self.seen_TK, np.log(path.whole_TK), 0.0).sum(0)
-        y_TK, x_TKR = white_TKS[..., 0], white_TKS[..., 1:]
+        products_KSS = white_TKS.transpose(1, 2, 0) @ white_TKS.transpose(1, 0, 2)
+        x, moves = slice(1, 1 + len(self.columns.deviation_R)), slice(1 + len(self.columns.deviation_R), None)
         precision_R = self.columns.deviation_R**-2
         mean_KR = self.columns.mean_KR
-        inner = np.einsum("tkr,tks->krs", x_TKR, x_TKR) + np.diag(precision_R)
-        right = np.einsum("tkr,tk->kr", x_TKR, y_TK) + precision_R * mean_KR
+        inner = products_KSS[:, x, x] + np.diag(precision_R)
+        right = products_KSS[:, x, 0] + precision_R * mean_KR
         covariance = np.linalg.inv(inner)
         beta = np.einsum("krs,ks->kr", covariance, right)
-        fitted = (y_TK**2).sum(0) + (precision_R * mean_KR**2).sum(1) - (beta * right).sum(1)
+        fitted = products_KSS[:, 0, 0] + (precision_R * mean_KR**2).sum(1) - (beta * right).sum(1)
         determinant = np.linalg.slogdet(inner)[1]
-        return beta, covariance, -0.5 * (log_variance + fitted + determinant)
+        both_KRJ = products_KSS[:, x, moves]
+        answer = -covariance @ both_KRJ
+        told = Told(
+            products_KSS[:, moves, moves] + both_KRJ.swapaxes(1, 2) @ answer,
+            products_KSS[:, moves, 0] - np.einsum("krj,kr->kj", both_KRJ, beta),
+        )
+        still = -0.5 * (log_variance + fitted + determinant)
+        return _At(beta, np.asarray(covariance, float), answer, told, still, self.columns.moves)
 
     def drift(self, laws: _Laws, fitted_TK: Array) -> tuple[Array, Array]:
         """The residual's drift given all cycles, and the variance that is left of it, (T, K) each."""
         residual_TK = np.where(self.seen_TK, self.stacked_TKS[..., 0] - fitted_TK, 0.0)
         path = whitened(residual_TK[..., None], self.noise_TK + laws.own_K, self.seen_TK, laws.rho, laws.variance_K)
         return path.smoothed(laws.rho)[..., 0], path.left(laws.rho)
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """What a law makes of the series, where the level stays, and what they tell of how it moved."""
+
+    beta_KR: Array
+    covariance_KRR: Array
+    answer_KRJ: Array
+    """By how much beta moves with the level's moves."""
+    told: Told
+    still_K: Array
+    """Log-likelihood, beta integrated out, where the level stays."""
+    slow: Slow
+
+    def likelihood(self) -> Array:
+        """Log-likelihood of each series, beta and its own moves integrated out, (K,)."""
+        return np.asarray(self.still_K + self.slow.likelihood(self.told))
+
+    def likelihood_of_all(self) -> float:
+        return float(self.still_K.sum()) + self.slow.likelihood_of_all(self.told)
 
 
 @dataclass(frozen=True, slots=True)

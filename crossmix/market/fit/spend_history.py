@@ -66,7 +66,11 @@ times the part of what moves spend that is demand. Cells differ in it by no more
 
 
 def fit(
-    settings: Market, totals: Mapping[str, Array], keep_T: Mask, weekday_T: npt.NDArray[np.int64] | None
+    settings: Market,
+    totals: Mapping[str, Array],
+    keep_T: Mask,
+    weekday_T: npt.NDArray[np.int64] | None,
+    ahead: int = 14,
 ) -> Aggregate:
     """Fit all cells; what they share is the drifts' law, and what pooling finds.
 
@@ -74,8 +78,9 @@ def fit(
         totals: spend, impressions, clicks, conversions and revenue, (T, C, P) each.
         keep_T: cycles to fit on.
         weekday_T: Monday 0; `None`: every day is alike.
+        ahead: cycles after those fitted on that levels are wanted of.
     """
-    history = History.of(totals, keep_T, weekday_T)
+    history = History.of(totals, keep_T, weekday_T, ahead)
     lines = history.lines({name: spread.mean for name, spread in SLOPE.items()})
     u_CP = history.usual_log_spend()
     level, slope, bend = {}, {}, {}
@@ -87,7 +92,7 @@ def fit(
         mean=logarithm.mean + shift_CP,
         variance=np.maximum(logarithm.variance, shift.variance.reshape(history.cells)),
     )
-    level["value"] = _value(totals, history)
+    level["value"], lines["value"] = _value(history)
     return described(settings, history, u_CP, lines, level, slope, bend, shift_CP)
 
 
@@ -116,7 +121,7 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
     common = np.where(tried, common, 0.0)
     moved = level.reshape(tried.shape) + slope[0] * common
     found = pooled(moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried))
-    return slope, bend, found._replace(mean=found.mean - slope[0] * common)
+    return slope, bend, _with_common(found._replace(mean=found.mean - slope[0] * common), line)
 
 
 def _with_error_of(together: Pooled, slope: Pooled, gain_CP: Array, tried_CP: Mask) -> Pooled:
@@ -135,18 +140,21 @@ def _centred(spread: Spread, figure_CP: Array, tried_CP: Mask) -> Spread:
     return Spread(mean, spread.mean_sd, spread.platform, spread.campaign, spread.own)
 
 
-def _value(totals: Mapping[str, Array], history: History) -> Pooled:
-    """ln of revenue per conversion."""
-    from crossmix.market.fit.estimators import value_of_totals
+def _with_common(level: Pooled, line: Line) -> Pooled:
+    """Levels with the error of what all series did together."""
+    common_CPJ = line.common_KJ.reshape(*level.mean.shape, -1)
+    covariance = level.covariance + common_CPJ @ common_CPJ.swapaxes(1, 2)
+    return level._replace(variance=level.variance + (common_CPJ**2).sum(2), covariance=covariance)
 
+
+def _value(history: History) -> tuple[Pooled, Line]:
+    """ln of revenue per conversion."""
+    line, _ = history.value()
     some = {name: np.where(history.seen_TK, history.totals_TK[name], 0.0) for name in ("conversions", "revenue")}
-    n, revenue = (some[name].sum(0).reshape(history.cells) for name in ("conversions", "revenue"))
-    table = {name: one.reshape(-1, *history.cells) for name, one in some.items()}
-    _, _, cv = value_of_totals(table["conversions"], table["revenue"])
-    known = (n > 0) & (revenue > 0)
-    log = np.log(np.where(known, revenue, 1.0) / np.where(known, n, 1.0))
-    variance = np.where(known, np.maximum(cv, 0.1) ** 2 / np.maximum(n, 1), np.inf)
-    return pooled(log, variance, _centred(LEVEL["value"], log, known))
+    known = ((some["conversions"].sum(0) > 0) & (some["revenue"].sum(0) > 0)).reshape(history.cells)
+    log = line.beta_KR[:, 0].reshape(history.cells)
+    variance = np.where(known, line.covariance_KRR[:, 0, 0].reshape(history.cells), np.inf)
+    return _with_common(pooled(log, variance, _centred(LEVEL["value"], log, known)), line), line
 
 
 __all__ = ["Aggregate", "fit"]

@@ -304,3 +304,61 @@ def test_spread_of_single_values_shows_in_daily_revenue() -> None:
     assert (np.abs(value - mean) < 4 * error).all()
     np.testing.assert_allclose(spread, cv, rtol=0.1)  # 1,200 squares: their mean is known to 4 %
     np.testing.assert_allclose(error, cv * mean / np.sqrt(conversions.sum(0)), rtol=0.15)
+
+
+def moving(seed: int, *, what: str, level_TP: np.ndarray) -> tuple[Planted, pd.DataFrame]:
+    """A history in which one figure, of all platforms or of some, is the planted one times `level_TP`."""
+    world, days = planted(), len(level_TP)
+    table = history(world, days, seed)
+    factor = level_TP[:, np.argsort(np.argsort(world.platforms))].ravel()
+    rng = np.random.default_rng(seed)
+    names = {
+        "conversions": ["conversions", "revenue"],
+        "price": ["impressions", "clicks", "conversions", "revenue"],
+        "value": ["revenue"],
+    }[what]
+    for name in names:
+        moved = table[name].to_numpy(float) * factor
+        table[name] = moved if name == "revenue" else np.floor(moved + rng.random(len(table)))
+    return world, table
+
+
+@pytest.mark.parametrize("what", ["conversions", "price", "value"])
+@pytest.mark.parametrize("times", [2.5, 0.4])
+def test_an_account_that_grew_or_shrank_is_told_as_it_is_at_its_end(tmp_path: Path, what: str, times: float) -> None:
+    trend = np.linspace(-0.5, 0.5, 182)[:, None] * np.log(times) + np.zeros(4)
+    world, table = moving(5130, what=what, level_TP=np.exp(trend))
+    market = fitted(tmp_path, table)
+    scene = make_scene(market, None)
+    order = [market.platforms.index(name) for name in world.platforms]
+    amount = torch.zeros(1, 4, dtype=torch.float64)
+    amount[0, order] = torch.from_numpy(world.reference)
+    told = respond(scene.fitted, amount.expand(len(scene.fitted.requests), -1)).revenue.sum(1).numpy()
+    truth = float(world.revenue(world.reference).sum()) * times**0.5
+    low, high = np.quantile(told, [0.0025, 0.9975])  # three standard errors
+    assert low < truth < high
+    # The mean of the history, as it was told before, is 1.6 times as much or as little.
+    assert float(respond(scene.conditions, amount).revenue.sum()) == pytest.approx(truth, rel=0.15)
+    # What the last week was like is near what is expected of the next, and the first was as it was.
+    present = make_scene(market, None, present=True)
+    assert float(respond(present.conditions, amount).revenue.sum()) == pytest.approx(truth, rel=0.25)
+    name, away = {"conversions": ("cvr", 1), "price": ("level", None), "value": ("value", 1)}[what]
+    if away is not None:
+        assert float(market.path[name][:14].mean()) == pytest.approx(1 / times, rel=0.2)
+
+
+def test_a_platform_that_stepped_moves_alone(tmp_path: Path) -> None:
+    level = np.ones((182, 4))
+    level[-60:, 2] = 0.55
+    world, table = moving(5131, what="conversions", level_TP=level)
+    market = fitted(tmp_path, table)
+    order = [market.platforms.index(name) for name in world.platforms]
+    still = fitted(tmp_path / "still", history(world, 182, 5131))
+    ratio = (market.value["cvr"] / still.value["cvr"])[0].numpy()[order]
+    error = (market.error["cvr"] / market.value["cvr"])[0].numpy()[order]
+    np.testing.assert_allclose(ratio[[0, 1, 3]], 1, atol=0.05)
+    # The mean of the history, which it was told as before, is 0.85.
+    assert ratio[2] < 0.75
+    assert abs(np.log(ratio[2] / 0.55)) < 2.5 * error[2]
+    assert error[2] < 0.25
+    assert float(market.value["cvr_drift"].max()) < 0.2
