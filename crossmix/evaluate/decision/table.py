@@ -16,6 +16,7 @@ from crossmix.evaluate.decision.first_test import first_test
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
+from crossmix.market.reach import ever, reaching
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +28,8 @@ class Decided:
     proved: tuple[bool, ...]
     """Whether it is sure."""
     test: Backtest
+    withheld: tuple[str | None, ...] = ()
+    """Why nothing is said to be sure of a campaign's change, whatever its draws say (`withheld`); `()`: of none."""
 
     @property
     def margin(self) -> float:
@@ -57,12 +60,28 @@ class Decided:
             maximum[slot] = torch.minimum(maximum[slot], probed_P)
         return replace(market, minimum=minimum, maximum=maximum)
 
+    def narrowed(self, market: Market) -> dict[str, dict[str, list[str]]]:
+        """Platforms whose limit `within` drew closer than anybody set it, by campaign and `min` or `max`."""
+        within, found = self.within(market), {}
+        for slot, campaign in enumerate(market.campaigns):
+            closer = {
+                "min": (within.minimum[slot] > market.minimum[slot] + 1e-6).tolist(),
+                "max": (within.maximum[slot] < market.maximum[slot] - 1e-6).tolist(),
+            }
+            if any(map(any, closer.values())):
+                found[campaign] = {
+                    side: [name for name, yes in zip(market.platforms, row, strict=True) if yes]
+                    for side, row in closer.items()
+                }
+        return found
+
 
 def as_today(judged: Market, served: Market) -> Market:
     """A market fitted on the training period whose budgets, splits, limits and cells never tried are those that will be
     served: what began since is tried, what ended so long ago that the fit no longer looks there is not."""
     return replace(
-        judged,
+        # Money that rose since is no wall.
+        reaching(judged, served.budget),
         budget=served.budget,
         static=served.static,
         minimum=served.minimum,
@@ -70,6 +89,7 @@ def as_today(judged: Market, served: Market) -> Market:
         step=served.step,
         freeze=served.freeze,
         untried=served.untried,
+        ended=served.ended,
     )
 
 
@@ -77,15 +97,44 @@ def decided(config: Config, market: Market, log: Log) -> Decided:
     """Judge the change that a market recommends for every campaign of the history it was fitted on."""
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
-    found, proved = [], []
+    found, proved, reasons = [], [], []
     for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
-        one = furthest(ways, sure)
+        reason = withheld(market, slot)
+        one = None if reason else furthest(ways, sure)
         found.append(one or ways[0])
         proved.append(one is not None)
-    return Decided(tuple(found), tuple(proved), test)
+        reasons.append(reason)
+    return Decided(tuple(found), tuple(proved), test, tuple(reasons))
 
 
+def withheld(market: Market, slot: int) -> str | None:
+    """Why nothing can be sure of a campaign's change: it is over, or today's money lies far beyond all that the market
+    that judges was fitted on, whose held-out weeks were hardly any at such spend.
+
+    Args:
+        market: of `as_today`.
+    """
+    campaign = market.campaigns[slot]
+    if market.ended and market.ended[slot] is not None:
+        return f"campaign {campaign} ended on {market.ended[slot]}: it spends nothing today, so nothing of it is judged"
+    seen = ever(market, slot)
+    if seen is None:
+        return None
+    today_P = (market.budget[slot] * market.static[slot] / market.static[slot].sum()).tolist()
+    rose = [
+        f"{name} spends {today:,.2f} {market.currency} a cycle today, and {most:,.2f} in the largest week that the "
+        "judged market was fitted on"
+        for name, today, most in zip(market.platforms, today_P, seen.platforms, strict=True)
+        if most > 0 and today > ROSE * most and today > ROSE_SHARE * sum(today_P)
+    ]
+    return (
+        f"of campaign {campaign} {'; '.join(rose)}: what it earns at such money is to be seen longer" if rose else None
+    )
+
+
+ROSE, ROSE_SHARE = 2.0, 0.02
+"""Today's money on a platform over that of the largest week fitted on, and its share, above which no proof is given."""
 SLACK = 0.01
 """Points of share beyond what was proved that a limit leaves: a split under drift is not the one judged."""
 
@@ -103,13 +152,15 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
         sure=config.gates.decision,
         plausible=config.gates.plausible,
         campaigns=tuple(
-            _campaign(market, one, proved, config.gates.decision)
-            for one, proved in zip(found.campaigns, found.proved, strict=True)
+            _campaign(market, one, proved, config.gates.decision, reason)
+            for one, proved, reason in zip(
+                found.campaigns, found.proved, found.withheld or (None,) * len(found.proved), strict=True
+            )
         ),
     )
 
 
-def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> CampaignDecision:
+def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: str | None) -> CampaignDecision:
     change = one.change
     test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P)
     plain = asdict(test)
@@ -120,6 +171,8 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> Campaig
         proved=proved,
         part=change.part,
         new=change.new,
+        withheld=reason,
+        ended=market.ended[market.campaigns.index(change.campaign)] if market.ended else None,
         revenue=float(change.now_P.sum()),
         gain=float(one.gain_N.mean()),
         gain_interval=one.interval(sure),

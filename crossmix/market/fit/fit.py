@@ -25,7 +25,7 @@ from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.pooling import linked
 from crossmix.market.fit.regions import by_region
-from crossmix.market.fit.today import today
+from crossmix.market.fit.today import largest, today
 from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
@@ -98,6 +98,7 @@ def estimate(
     values = offer.values | rates.values | _given(evidence)
     untried = np.zeros(log.shape[1:], bool) if evidence.whole is None else evidence.whole.untried
     plan = _plan(config, log, planned, low, high, untried)
+    dates = {one.campaign: one.last for one in log.meta.ended}
     differences = _strata(config, log, evidence, offer, rates.exposed_TCP)
     market = Market(
         campaigns=log.meta.campaigns,
@@ -134,6 +135,8 @@ def estimate(
         response_mean=_tensor(response_mean),
         strata=differences.plain(),
         untried=torch.tensor(untried),
+        most=_tensor(largest(log)),
+        ended=tuple(dates.get(campaign) for campaign in log.meta.campaigns) if dates else (),
         shared={} if evidence.whole is None else {name: _tensor(one) for name, one in evidence.whole.shared.items()},
         path={
             "requests": _tensor(offer.requests_TCP[:train]),

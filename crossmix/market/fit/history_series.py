@@ -57,6 +57,8 @@ class History:
     """Delivered and fitted on."""
     weekday_T: npt.NDArray[np.int64] | None
     slow: Slow
+    ahead: int
+    """Cycles that tell what is spent today, and over which answers look ahead."""
 
     @classmethod
     def of(
@@ -69,7 +71,7 @@ class History:
         shape = np.asarray(totals["spend"]).shape
         slow = Slow.of(end - used.start, ahead, np.arange(seen.shape[1]) % shape[2])
         weekday_T = None if weekday_T is None else weekday_T[used]
-        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow)
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow, ahead)
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -96,7 +98,9 @@ class History:
         off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
         mean_T1 = off.sum(1, keepdims=True) / np.maximum(delivered.sum(1, keepdims=True), 1)
         seen_T1 = self.seen_TK.any(1, keepdims=True)
-        columns = Columns(np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE))
+        columns = Columns(
+            np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE)
+        )
         moved = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns, each=False).slow_TK
         return np.broadcast_to(mean_T1 + moved[seen_T1].mean(), spend.shape)
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from crossmix.market.fit.log import Array, Log
 
+WEEK_HOURS = 168
+
 
 @dataclass(frozen=True, slots=True)
 class Today:
@@ -47,6 +49,27 @@ def today(log: Log, planned_TCP: Array) -> Today:
     )
 
 
+def largest(log: Log) -> Array:
+    """The most that a week of a spend history's training period spent per cycle, by platform and last on all
+    together, (C, P + 1), currency.
+
+    Of a history shorter than a week, or whose cycles are longer, it is the largest cycle's. Empty of impressions, whose
+    supply is known.
+    """
+    if not log.meta.aggregate:
+        return np.zeros(0)
+    spend_TCP = log.totals()["spend"][: log.train_cycles]
+    spend_TCK = np.concatenate([spend_TCP, spend_TCP.sum(2, keepdims=True)], 2)
+    return np.asarray(rolling(spend_TCK, max(round(WEEK_HOURS / log.meta.cycle_hours), 1)).max(0))
+
+
+def rolling(amount_T: Array, width: int) -> Array:
+    """Means of every `width` cycles on end, along the first axis; of all where there are fewer."""
+    width = min(width, len(amount_T))
+    sums = np.concatenate([np.zeros_like(amount_T[:1]), amount_T.cumsum(0)])
+    return np.asarray(np.maximum(sums[width:] - sums[:-width], 0.0) / width)
+
+
 def _used(log: Log, spend_TCP: Array) -> npt.NDArray[np.bool_]:
     """Cycles that tell a campaign's today, (T, C)."""
     times, campaigns, _ = log.shape
@@ -62,4 +85,4 @@ def _used(log: Log, spend_TCP: Array) -> npt.NDArray[np.bool_]:
     return seen_T[:, None] & (cycle < end_C) & (cycle >= end_C - log.meta.today_cycles)
 
 
-__all__ = ["Today", "today"]
+__all__ = ["Today", "largest", "rolling", "today"]

@@ -173,3 +173,17 @@ def test_a_campaign_whose_budgets_only_moved_together_says_so_where_another_was_
                                  "revenue, only money moved on purpose can tell")  # fmt: skip
     assert found.first_test is not None
     assert found.first_test.startswith("spend 130.00 and 70.00 EUR a day on tiktok in turn")
+
+
+def test_a_campaign_that_is_over_says_so_and_speaks_for_no_other() -> None:
+    over = replace(
+        OWN, campaign="old", proved=False, probability=0.1, ended="2025-03-06", withheld="campaign old ended"
+    )
+    both = decision(OWN, over)
+    assert standing([PASSED], both).word == "proved"
+    found = standing([PASSED], both, "old")
+    assert (found.word, found.reason, found.first_test) == ("not enough", "campaign old ended", None)
+    rose = replace(OWN, proved=False, withheld="of campaign x tiktok spends 9 EUR a cycle today")
+    found = standing([PASSED], decision(rose), "x")
+    assert (found.word, found.reason) == ("not enough", rose.withheld)
+    assert found.first_test is not None
