@@ -21,7 +21,8 @@ CAUSE = 0.15
 
 def history(name: str, seed: int, *, with_demand: float = 1 - CAUSE, steps: int = 0) -> pd.DataFrame:
     """The third platform's clicks and spend follow demand of its own, in proportion; its conversions go with
-    demand^`with_demand` and with spend^0.15 beside. In the last `steps` days its budget is moved by half up and down, a week at each."""
+    demand^`with_demand` and with spend^0.15 beside. In the last `steps` days its budget is moved up and down by half, a
+    week at each."""
     rng = np.random.default_rng([35, seed])
     demand_T = np.exp(wandering(rng, DAYS, 0.3))
     rows = []

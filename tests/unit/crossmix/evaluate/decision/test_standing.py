@@ -108,7 +108,7 @@ def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
     found = standing([LACKS], decision(idle), "x")
     assert found.word == "plausible"
     assert found.reason.startswith(
-        "today's split can hardly be bettered: the split that the fit would choose of 1,000.00 EUR per cycle earns +1.00"
+        "today's split can hardly be bettered: the split that the fit would choose of 1,000.00 EUR per cycle earns +1."
     )
 
 
