@@ -31,6 +31,10 @@ class PlatformChange(Part):
     together: bool = False
     """Whether the change moves its budget, which only ever moved together with all others', so that nothing tells what
     money does from what demand does."""
+    follows: float = 0.0
+    """Probability that its spend follows its own demand, so that money moves its sales less than they rise with it."""
+    demand_led: bool = False
+    """Whether that is what most keeps the change from being sure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

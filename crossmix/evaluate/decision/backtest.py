@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from crossmix.evaluate.decision.elasticities import elasticities, together
+from crossmix.evaluate.decision.own_demand import on_purpose
 from crossmix.market.conditions import nominal
 from crossmix.market.fit.log import Log
 from crossmix.market.mechanism import expected
@@ -58,6 +59,9 @@ class Backtest:
     known_error_CP: Array
     known_common_CP: Array
     """The part of that error that is left open by what all cells' budgets did together (`elasticities.py`)."""
+    on_purpose_CP: Array
+    """Elasticity by money that was moved on purpose alone (`own_demand.on_purpose`), and its standard error."""
+    on_purpose_error_CP: Array
     usual_most_CP: Array
     """Spend of a cycle that one in twenty exceeds, currency."""
     cycles: int
@@ -105,6 +109,11 @@ def backtest(market: Market, log: Log) -> Backtest:
     moved, late = together(spend), slice(train, None)
     known = elasticities(revenue, spend, conversions, moved)
     off = elasticities(revenue[late], spend[late], conversions[late], moved[late], predicted[late])
+    stepped = on_purpose(spend)
+    purpose = elasticities(
+        *(np.where(stepped, table, 0.0) for table in (revenue, spend, conversions)),
+        np.where(stepped.any((1, 2)), moved, 0.0),
+    )
     return Backtest(
         block=block,
         level_WCP=came,
@@ -116,6 +125,8 @@ def backtest(market: Market, log: Log) -> Backtest:
         known_CP=known.value,
         known_error_CP=known.error,
         known_common_CP=known.common,
+        on_purpose_CP=purpose.value,
+        on_purpose_error_CP=purpose.error,
         usual_most_CP=np.quantile(spend, 0.95, axis=0),
         cycles=len(spend),
         held_out=len(spend) - train,

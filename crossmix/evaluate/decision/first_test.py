@@ -57,13 +57,20 @@ class FirstTest:
 
 
 def first_test(
-    market: Market, change: Change, spread_NP: Array, tried_P: npt.NDArray[np.bool_], known_error_P: Array | None = None
+    market: Market,
+    change: Change,
+    spread_NP: Array,
+    tried_P: npt.NDArray[np.bool_],
+    known_error_P: Array | None = None,
+    demand_led_P: npt.NDArray[np.bool_] | None = None,
 ) -> FirstTest:
     """The test of one campaign.
 
     Args:
         spread_NP: revenue then less now by platform, at draws.
         known_error_P: standard errors of the elasticities by the data alone; `None`: not known.
+        demand_led_P: platforms whose spend may follow their own demand, where the change is unsure for that: one of
+            them comes first.
     """
     slot = market.campaigns.index(change.campaign)
     block = max(1, round(WEEK_HOURS / market.cycle_hours))
@@ -74,6 +81,8 @@ def first_test(
     if known_error_P is not None:
         # A platform on which nothing is moved may be the one to move money to.
         weight_P = weight_P + 0.1 * np.minimum(known_error_P, 1.0) * change.now_P
+    if demand_led_P is not None and (demand_led_P & ~change.idle_P).any():
+        weight_P = np.where(demand_led_P, weight_P, -1.0)
     p = int(np.argmax(np.where(change.idle_P, -1.0, weight_P)))
     amount = change.budget * float(change.today_P[p])
     others_P = np.arange(len(change.today_P)) != p

@@ -1,12 +1,14 @@
 """How sure a recommended change is: the fit's own uncertainty, what data alone know of elasticities, held-out weeks.
 
-The gain of a change is redrawn four ways at once:
+The gain of a change is redrawn five ways at once:
 
 - the fitted response's shape, by the parameters' standard errors: revenue then over now (`Change.then_NP`, `.now_NP`);
 - each platform's elasticity, by d ~ N(m, v - t): revenue at the new amount is multiplied by (new / old)^d. Precisions
   add: 1 / v is a prior's (`PRIOR`: elasticities of media lie within about half of each other) and the data's own
   (`Backtest.known_error_CP`), so that a platform whose spend never moved keeps the prior's width however narrow a fit
   is; t is the variance that the fitted parameters leave it already, m the held-out cycles' part of the evidence;
+- with the probability that its spend follows its own demand (`own_demand.py`), a platform's elasticity is what demand
+  leaves of it instead;
 - beyond what was spent in all but one of twenty cycles, returns that may fall faster than the fit's: the elasticity by
   k for each ln of money beyond, k half-normal (`BEYOND`);
 - each platform's level, by that of held-out blocks, some of them drawn again.
@@ -26,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossmix.evaluate.decision import own_demand
 from crossmix.evaluate.decision.backtest import Backtest
 from crossmix.evaluate.decision.change import Change
 from crossmix.evaluate.decision.elasticities import UNKNOWN
@@ -71,6 +74,10 @@ class Judged:
     known_error_P: Array
     known_common_P: Array
     """The part of it that what all budgets did together leaves open."""
+    follows_P: Array
+    """Probability that a platform's spend follows its own demand."""
+    follows_NP: npt.NDArray[np.bool_]
+    """Where it does in the draws."""
     off_P: Array
     off_error_P: Array
     cycles: int
@@ -146,6 +153,15 @@ class Judged:
     def together_P(self) -> npt.NDArray[np.bool_]:
         """Those whose budget only ever moved together with all others', so that nothing tells money from demand."""
         return np.asarray(self._moves_P & (self.known_common_P > TOGETHER))
+
+    @property
+    def demand_led_P(self) -> npt.NDArray[np.bool_]:
+        """Platforms that the change moves whose spend may follow their own demand: it does in most of the draws
+        in which the change loses."""
+        loses_N = self.seen_N <= 0
+        if not loses_N.any():
+            return np.zeros(len(self.follows_P), bool)
+        return np.asarray(self._moves_P & (self.follows_NP[loses_N].mean(0) >= 0.5))
 
     @property
     def _moves_P(self) -> npt.NDArray[np.bool_]:
@@ -225,6 +241,14 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     mean_P = np.where(off_error_P < UNKNOWN, off_P * np.minimum(variance_P / off_error_P**2, 1.0), 0.0)
     beyond_P = np.maximum(variance_P - change.elasticity_NP.var(0), 0.0)
     off_NP = mean_P + np.sqrt(beyond_P) * rng.standard_normal((draws, platforms))
+    named_P = [own_demand.by_name(change.campaign, platform) for platform in change.platforms]
+    follows_P = np.where(tried_P, own_demand.probability(test.known_CP[slot], known_P, named_P), 0.0)
+    # Draws of its own, so that those of all else are as they would be without.
+    own = np.random.default_rng((seed, slot, 1))
+    follows_NP = own.random((draws, platforms)) < follows_P
+    shown_NP = change.elasticity_NP
+    left_NP = own_demand.left_over(shown_NP, test.on_purpose_CP[slot], test.on_purpose_error_CP[slot], own)
+    off_NP = np.where(follows_NP, left_NP - shown_NP, off_NP)
     level_NP, level_WP = np.ones((draws, platforms)), test.level_WCP[:, slot]
     if len(level_WP):
         level_NP = np.exp(level_WP)[rng.integers(len(level_WP), size=(draws, AHEAD))].mean(1)
@@ -253,6 +277,8 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
         weeks_R=redrawn_alike(realised_W) if len(realised_W) else np.zeros(0),
         known_error_P=known_P,
         known_common_P=test.known_common_CP[slot],
+        follows_P=follows_P,
+        follows_NP=follows_NP,
         off_P=off_P,
         off_error_P=off_error_P,
         cycles=test.cycles,

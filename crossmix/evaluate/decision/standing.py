@@ -98,6 +98,14 @@ def only_together(platforms: Iterable[str]) -> str:
     )
 
 
+def demand_led(platforms: Iterable[str]) -> str:
+    """What is lacking where a platform's spend may follow its own demand."""
+    return (
+        f"spend and sales of {', '.join(platforms)} rise and fall together, apart from the other platforms': the data "
+        "cannot tell whether money brings sales or demand brings spend; only money moved on purpose can tell"
+    )
+
+
 def probes(platforms: Iterable[str], revenue: float, currency: str) -> str:
     """What of a gain is borrowed: `revenue` is what probes of these platforms are expected to bring."""
     named = ", ".join(platforms)
@@ -109,14 +117,15 @@ def probes(platforms: Iterable[str], revenue: float, currency: str) -> str:
 def _gain(own: CampaignDecision, decision: Decision) -> str:
     low, high = own.gain_interval
     new = [one for one in own.platforms if not one.counted and one.best > one.today]
-    what = "the recommended split"
+    what = "the recommended split" if own.proved else "the split that the fit would choose"
     if own.part < 1 or own.new is not None:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
         what = f"{way(own.part, own.new)} ({shares})"
+    fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
         f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
-        f"more with probability {probability(own.probability)}"
+        f"more with probability {probability(own.probability)} (by the fit alone, as in tables, {fitted:+,.2f})"
         f"{probes((one.platform for one in new), sum(one.revenue_best for one in new), decision.currency)}"
     )
 
@@ -151,11 +160,14 @@ def probability(value: float) -> str:
 def _unsure(own: CampaignDecision, decision: Decision) -> str:
     new = [one.platform for one in own.platforms if not one.tried and one.best > one.today]
     together = [one.platform for one in own.platforms if one.together]
+    led = [one.platform for one in own.platforms if one.demand_led]
     lacks = f"wanted {decision.sure:g} in draws and weeks alike"
     if new:
         lacks = f"{', '.join(new)} was never tried there"
     elif together:
         lacks = only_together(together)
+    elif led:
+        lacks = demand_led(led)
     return f"of campaign {own.campaign} {_gain(own, decision)}, {lacks}"
 
 

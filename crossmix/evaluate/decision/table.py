@@ -54,8 +54,11 @@ class Decided:
                 then_P = today_P
             least_P, most_P = torch.minimum(today_P, then_P), torch.maximum(today_P, then_P)
             if not (proved and one.change.part == 1 and one.change.new is None):
-                minimum[slot] = torch.maximum(minimum[slot], least_P - SLACK).clamp(min=0)
-                maximum[slot] = torch.minimum(maximum[slot], most_P + SLACK).clamp(max=1)
+                # Beyond what was proved nothing was; on today's side of it a split under drift has some room.
+                falls_P, rises_P = then_P < today_P, then_P > today_P
+                down_P, up_P = (torch.where(ends_P, 0.0, SLACK) if proved else SLACK for ends_P in (~rises_P, ~falls_P))
+                minimum[slot] = torch.maximum(minimum[slot], least_P - down_P).clamp(min=0)
+                maximum[slot] = torch.minimum(maximum[slot], most_P + up_P).clamp(max=1)
             probed_P = torch.where(torch.as_tensor(one.tried_P), 1.0, most_P.clamp(min=one.change.probe))
             maximum[slot] = torch.minimum(maximum[slot], probed_P)
         return replace(market, minimum=minimum, maximum=maximum)
@@ -136,7 +139,8 @@ def withheld(market: Market, slot: int) -> str | None:
 ROSE, ROSE_SHARE = 2.0, 0.02
 """Today's money on a platform over that of the largest week fitted on, and its share, above which no proof is given."""
 SLACK = 0.01
-"""Points of share beyond what was proved that a limit leaves: a split under drift is not the one judged."""
+"""Points of share that a limit leaves on today's side of what was proved, and around a split of which nothing was: one
+under drift is not the one judged."""
 
 
 def told(config: Config, market: Market, found: Decided) -> Decision:
@@ -162,7 +166,7 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
 
 def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: str | None) -> CampaignDecision:
     change = one.change
-    test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P)
+    test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P, one.demand_led_P)
     plain = asdict(test)
     plain.pop("campaign")
     return CampaignDecision(
@@ -192,6 +196,8 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: st
                 tried=bool(one.tried_P[p]),
                 counted=bool(one.counted_P[p]),
                 together=bool(one.together_P[p]),
+                follows=float(one.follows_P[p]),
+                demand_led=bool(one.demand_led_P[p]),
             )
             for p, platform in enumerate(change.platforms)
         ),

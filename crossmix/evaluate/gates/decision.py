@@ -13,7 +13,7 @@ import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn_alike
-from crossmix.evaluate.decision.standing import interval, only_together, probes, relative, way
+from crossmix.evaluate.decision.standing import demand_led, interval, only_together, probes, relative, way
 from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
@@ -96,6 +96,9 @@ def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:
     together = [one.change.platforms[p] for one in judged for p in one.together_P.nonzero()[0]]
     if together:
         return only_together(dict.fromkeys(together))
+    led = [one.change.platforms[p] for one in judged for p in one.demand_led_P.nonzero()[0]]
+    if led:
+        return demand_led(dict.fromkeys(led))
     still = [one.change.platforms[p] for one in judged for p in one.still_P.nonzero()[0]]
     if still:
         named = ", ".join(dict.fromkeys(still))

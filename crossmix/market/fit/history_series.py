@@ -97,7 +97,7 @@ class History:
             return np.zeros_like(spend)
         off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
         mean_T1 = off.sum(1, keepdims=True) / np.maximum(delivered.sum(1, keepdims=True), 1)
-        seen_T1 = self.seen_TK.any(1, keepdims=True)
+        seen_T1: Mask = np.asarray(self.seen_TK.any(1, keepdims=True))
         columns = Columns(
             np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE)
         )

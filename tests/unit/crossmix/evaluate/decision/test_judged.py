@@ -40,6 +40,7 @@ def made(part: float = 1.0, gain: float = 20.0, draws: int = 4_000) -> Change:
 def backtested(
     known: float = 0.01, level_W: tuple[tuple[float, float], ...] = ((0.0, 0.0),) * 8,
     off: tuple[float, float] = (0.0, 0.0), off_error: float = UNKNOWN, most: float = 1e9, common: float = 0.0,
+    shown: tuple[float, float] = (-0.5, -0.5), on_purpose: tuple[float, float] = (0.0, UNKNOWN),
 ) -> Backtest:  # fmt: skip
     level_WCP = np.array(level_W).reshape(-1, 1, 2)
     zero_W = np.zeros(len(level_WCP))
@@ -48,9 +49,11 @@ def backtested(
         for name, value in (
             ("off_CP", off),
             ("off_error_CP", off_error),
-            ("known_CP", 0.7),
+            ("known_CP", shown),
             ("known_error_CP", known),
             ("known_common_CP", common),
+            ("on_purpose_CP", on_purpose[0]),
+            ("on_purpose_error_CP", on_purpose[1]),
         )
     }
     return Backtest(

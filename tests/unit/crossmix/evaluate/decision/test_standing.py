@@ -58,7 +58,7 @@ def test_proved_says_what_it_gains() -> None:
     assert (found.word, found.first_test) == ("proved", None)
     assert found.lines() == [
         "PROVED: the recommended split of 1,000.00 EUR per cycle earns +120.00 against as today (+6.0%), "
-        "90 % interval [+20.00, +220.00], more with probability 0.98"
+        "90 % interval [+20.00, +220.00], more with probability 0.98 (by the fit alone, as in tables, +120.00)"
     ]
 
 
@@ -108,7 +108,7 @@ def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
     found = standing([LACKS], decision(idle), "x")
     assert found.word == "plausible"
     assert found.reason.startswith(
-        "today's split can hardly be bettered: the recommended split of 1,000.00 EUR per cycle earns +1.00"
+        "today's split can hardly be bettered: the split that the fit would choose of 1,000.00 EUR per cycle earns +1."
     )
 
 
@@ -116,10 +116,12 @@ def test_the_least_sure_campaign_speaks_for_a_run() -> None:
     other = replace(OWN, campaign="y", probability=0.7, proved=False)
     whole = standing([PASSED], decision(OWN, other))
     assert whole.word == "not enough"
-    assert whole.reason.startswith("of campaign y the recommended split of 1,000.00 EUR per cycle earns +120.00")
-    assert whole.reason.endswith("more with probability 0.70, wanted 0.95 in draws and weeks alike")
+    assert whole.reason.startswith(
+        "of campaign y the split that the fit would choose of 1,000.00 EUR per cycle earns +120.00"
+    )
+    assert whole.reason.endswith("(by the fit alone, as in tables, +120.00), wanted 0.95 in draws and weeks alike")
     new = replace(other, platforms=(replace(OWN.platforms[0], tried=False), OWN.platforms[1]))
-    assert standing([PASSED], decision(new), "y").reason.endswith("0.70, tiktok was never tried there")
+    assert standing([PASSED], decision(new), "y").reason.endswith("+120.00), tiktok was never tried there")
     assert standing([PASSED], decision(OWN, other), "x").word == "proved"
 
 
