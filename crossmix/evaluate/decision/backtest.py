@@ -111,7 +111,9 @@ def backtest(market: Market, log: Log) -> Backtest:
     off = elasticities(revenue[late], spend[late], conversions[late], moved[late], predicted[late])
     stepped = on_purpose(spend)
     purpose = elasticities(
-        *(np.where(stepped, table, 0.0) for table in (revenue, spend, conversions)),
+        np.where(stepped, revenue, 0.0),
+        np.where(stepped, spend, 0.0),
+        np.where(stepped, conversions, 0.0),
         np.where(stepped.any((1, 2)), moved, 0.0),
     )
     return Backtest(
