@@ -153,6 +153,9 @@ def reasoned(
     response: Response,
     money: float,
     decided: Decided | None = None,
+    *,
+    supply_known: bool = True,
+    proved: bool = False,
 ) -> tuple[PlatformShare, ...]:
     """Every platform's share of `money`, with what holds it and what the next unit would earn there.
 
@@ -160,6 +163,8 @@ def reasoned(
         previous_BP: last shares, (1, P); `None`: none.
         edges: low and high of the box that the limits leave, (P,) each.
         response: under what `decided` believes; without it on an average day.
+        supply_known: of impressions; a spend history's curve has an end, which is no supply.
+        proved: the limits are as far as was proved, where nobody set others.
     """
     share, low, high = share_P.tolist(), edges[0].tolist(), edges[1].tolist()
     revenue, revenue_se = response.revenue_P.tolist(), response.revenue_se_P.tolist()
@@ -168,7 +173,8 @@ def reasoned(
     supply = [0.0] * len(platforms)
     if decided is not None:
         differs = _differs(decided.belief.value_QP, decided.before_TDP)
-        supply = (decided.part * decided.belief.supply_P).tolist()
+        if supply_known:
+            supply = (decided.part * decided.belief.supply_P).tolist()
     kinds = [
         _kind(limits, previous_BP, slot, part, low[slot], high[slot])
         or ("supply" if part * money >= SOLD_OUT * supply[slot] > 0 else None)
@@ -187,7 +193,7 @@ def reasoned(
     reasons = []
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
-        held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
+        held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot], proved=proved)
         # Of a bundle that tells no belief the figures are another day's, and contradict nothing.
         astray = decided is not None and _astray(kind, earns, common, at_low=part <= low[slot] + EDGE)
         if astray:
@@ -220,8 +226,8 @@ def overall(shares: Sequence[PlatformShare], decided: Decided | None, campaign: 
     if decided is None:
         return (
             *reasons,
-            "Marginal ROI and expected revenue are those of an average day without drift: this bundle was saved before "
-            "bundles told what they believe of the coming cycle; train again for one that does.",
+            "Marginal ROI and expected revenue are those of an average day without drift: this bundle does not tell what "
+            "its policy believes of the coming cycle.",
         )
     for mover, moves in zip(MOVERS, decided.moved or (), strict=False):
         most, least = max(moves), min(moves)
@@ -272,7 +278,7 @@ def _astray(kind: str | None, marginal: float, common: float | None, *, at_low: 
     return marginal > common + near if at_low else marginal < common - near
 
 
-def _held(kind: str, share: float, low: float, amount: float, supply: float) -> str:
+def _held(kind: str, share: float, low: float, amount: float, supply: float, *, proved: bool) -> str:
     if kind == "frozen":
         return f"frozen at {share:.1%}"
     if kind == "step":
@@ -282,6 +288,8 @@ def _held(kind: str, share: float, low: float, amount: float, supply: float) -> 
         return f"{bought}, {amount - supply:,.2f} find nothing to buy" if amount > 1.02 * supply else bought
     if kind in ("min", "step") and share <= low + EDGE and share < NOTHING:
         return "gets nothing"
+    if proved and kind in ("min", "max"):
+        return f"held at {share:.1%}, as far as was proved"
     return f"held at its {kind} of {share:.1%}"
 
 

@@ -15,6 +15,7 @@ Shapes: B batch, P platforms, K amounts of the grid, F errors in common.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -113,6 +114,58 @@ class Belief:
         """What all requests would cost, currency."""
         supply_P: Array = self.value_QP[-1]
         return supply_P
+
+
+FARTHEST = 10.0
+"""Budgets up to so many times the most that was ever spent are answered."""
+SEEN = 1.1
+"""Amounts up to so many times the most that was ever spent count as seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ever:
+    """The most that a campaign of a spend history ever spent, in a week: mean of its cycles, currency."""
+
+    total: float
+    """On all platforms together."""
+    platforms: tuple[float, ...]
+    """On each in its own largest week."""
+
+    @property
+    def farthest(self) -> float:
+        """The largest budget that is answered."""
+        return FARTHEST * self.total
+
+    def beyond(self, names: Sequence[str], amounts: Sequence[float], what: str, currency: str) -> list[str]:
+        """That a split asks for more than was ever spent, a sentence; none where it does not.
+
+        Args:
+            amounts: of each platform, currency per cycle. Of one that never spent nothing is said here.
+            what: is asked for, the sentence's subject.
+        """
+        asked = sum(amounts)
+        found = []
+        if asked > SEEN * self.total:
+            found.append(f"{asked:,.2f} where the most in a week was {self.total:,.2f} {currency} a cycle")
+        found += [
+            f"{name} {amount:,.2f} where the most in a week was {most:,.2f}"
+            for name, amount, most in zip(names, amounts, self.platforms, strict=True)
+            if most > 0 and amount > SEEN * most
+        ]
+        if not found:
+            return []
+        return [
+            f"{what} is beyond what was ever spent ({'; '.join(found)}): what it earns there is the fitted law "
+            "continued, which nobody saw; go there in steps."
+        ]
+
+    def too_far(self, amount: float, most: float, currency: str) -> str:
+        """Why a budget above `most` is not answered."""
+        return (
+            f"budget: {amount:,.0f} {currency} is {amount / max(self.total, 1e-300):,.1f} times the most that was spent "
+            f"in a week ({self.total:,.0f} per cycle), and no history tells what so much would earn; give at most "
+            f"{most:,.0f}"
+        )
 
 
 class Responder(Protocol):

@@ -75,6 +75,10 @@ class CampaignDecision(Part):
     new: float | None = None
     """Largest share that the best split was let give a platform where the campaign never spent, since more of it could
     not be proved; null: whatever the limits leave."""
+    withheld: str | None = None
+    """Why nothing is said to be proved, whatever the draws say; null: nothing stands against it."""
+    ended: str | None = None
+    """ISO 8601 date of the last cycle with spend of a campaign that is over: its budget here is what it spent then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

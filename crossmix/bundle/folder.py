@@ -109,18 +109,27 @@ def annotate(
     lineage: Mapping[str, Any] | None = None,
     held: Sequence[Mapping[str, Any]] = (),
     untried: Mapping[str, Sequence[str]] | None = None,
+    ever: Mapping[str, Sequence[float]] | None = None,
+    ended: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Put gate figures (and more lineage) into a saved bundle's manifest; its digest stays, its seal is renewed.
 
     Args:
         held: money of the history that no split moves, `crossmix.schema.Held` each.
         untried: platforms where a campaign of the history never spent, by campaign.
+        ever: the most that a week of the history spent per cycle, by campaign: on every platform, last on all together,
+            currency.
+        ended: ISO 8601 date of the last cycle with spend of every campaign that is over.
     """
     further: dict[str, Any] = {}
     if held:
         further["held"] = [dict(one) for one in held]
     if untried:
         further["untried"] = {campaign: list(platforms) for campaign, platforms in untried.items()}
+    if ever:
+        further["ever"] = {campaign: list(most) for campaign, most in ever.items()}
+    if ended:
+        further["ended"] = dict(ended)
     manifests.annotate(folder, gates, lineage, **further)
     return load(folder)
 

@@ -17,7 +17,7 @@ from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle.manifest import EXTRAS, BundleError
 from crossmix.bundle.session import BELIEVED, SPLIT, run
-from crossmix.response import Belief, ResponseTable
+from crossmix.response import Belief, Ever, ResponseTable
 from crossmix.schema import Held
 from crossmix.state import Layout
 
@@ -86,6 +86,16 @@ class Bundle:
         Campaigns that spent everywhere may be absent, as all are where the manifest tells none.
         """
         return {name: frozenset(platforms) for name, platforms in self.manifest.get("untried", {}).items()}
+
+    @property
+    def ever(self) -> Mapping[str, Ever]:
+        """Of a spend history the most that each campaign ever spent; empty where supply is known, or nobody told."""
+        return {name: Ever(total, tuple(each)) for name, (*each, total) in self.manifest.get("ever", {}).items()}
+
+    @property
+    def ended(self) -> Mapping[str, str]:
+        """ISO 8601 date of the last cycle with spend of every campaign that is over: it spends nothing today."""
+        return dict(self.manifest.get("ended", {}))
 
     def extra(self, name: str) -> Path | None:
         """A file that a bundle may have (`EXTRAS`), verified; `None`: it has none, as those of before."""

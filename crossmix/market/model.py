@@ -158,6 +158,12 @@ class Market:
     """Parameter -> part of its errors' variance that a campaign's platforms have in common, (C, P), 0 to 1; (C,):
     alike on all platforms; none of what is not named."""
 
+    most: Tensor = field(default_factory=lambda: torch.zeros(0))
+    """Of a spend history the most that a week spent per cycle, by platform and last on all together, (C, P + 1),
+    currency; empty: supply is known, or nobody told."""
+    ended: tuple[str | None, ...] = ()
+    """ISO 8601 date of each campaign's last cycle with spend, where it is over; `()`: none is."""
+
     def __post_init__(self) -> None:
         cells = self.static.shape
         neutral = {name: torch.full(cells, level, dtype=self.static.dtype) for name, level in NEUTRAL.items()}
@@ -289,7 +295,8 @@ def save(market: Market, folder: Path) -> None:
         "scenario": market.scenario,
         "parameters": cells,
         "strata": market.strata,
-        "tables": {name: _rounded(getattr(market, name)) for name in (*_TABLES, "untried")},
+        "tables": {name: _rounded(getattr(market, name)) for name in (*_TABLES, "untried", "most")},
+        "ended": market.ended,
         "shared": {name: _rounded(part) for name, part in market.shared.items()},
     }
     (folder / "market.json").write_text(json.dumps(document, indent=1))
@@ -318,7 +325,7 @@ def load(folder: Path) -> Market:
         return torch.tensor([float("nan") if x is None else x for x in numbers]).reshape(shape)
 
     tables = {name: torch.tensor(document["tables"][name]) for name in _TABLES}
-    untried = document["tables"].get("untried", [])
+    untried, most = document["tables"].get("untried", []), document["tables"].get("most", [])
     with np.load(folder / "bank.npz") as bank:
         banks = {name: torch.from_numpy(bank[name].astype(np.float32)) for name in _BANK}
         banks |= {name: torch.from_numpy(bank[name]) for name in _GROUPS}
@@ -339,6 +346,8 @@ def load(folder: Path) -> Market:
         strata=document["strata"],
         path=path,
         untried=torch.tensor(untried, dtype=torch.bool),
+        most=torch.tensor(most),
+        ended=tuple(document.get("ended", ())),
         shared={name: torch.tensor(part) for name, part in document.get("shared", {}).items()},
         **tables,
         **banks,

@@ -17,8 +17,9 @@ from crossmix.market.conditions import nominal
 from crossmix.market.curves import marginal
 from crossmix.market.draws import doubled, moved
 from crossmix.market.model import Market
+from crossmix.market.reach import reaching
 from crossmix.market.uncertain import drawn
-from crossmix.response import Response
+from crossmix.response import MOST, Response
 
 DRAWS = 512
 
@@ -31,7 +32,11 @@ class MarketResponder:
     """
 
     def __init__(self, market: Market, campaign: str, seed: int = 0) -> None:
-        slot, exact = market.campaigns.index(campaign), doubled(market)
+        slot = market.campaigns.index(campaign)
+        # Up to the last amount of a `crossmix.response.ResponseTable`, all of it on a single platform.
+        most_C = torch.zeros(len(market.campaigns))
+        most_C[slot] = MOST * market.budget[slot]
+        exact = doubled(reaching(market, most_C))
         found = drawn(exact, slot, DRAWS, torch.Generator().manual_seed(seed))
         self.conditions = nominal(exact, torch.tensor([slot]))
         self.drawn = moved(self.conditions, found)

@@ -12,6 +12,7 @@ import torch
 
 from crossmix.config import ConfigError
 from crossmix.evaluate.decision.standing import Standing
+from crossmix.response import Ever
 from crossmix.schema import Held, together
 from crossmix.whatif.curves import Curve, response_curves
 from crossmix.whatif.perturbation import Perturbation, perturbations
@@ -52,7 +53,8 @@ class WhatIf:
     budget: float
     """Today's, per cycle."""
     supply: float
-    """What all requests of a cycle would cost."""
+    """What all requests of a cycle would cost; of a spend history, which tells none, the largest budget that is
+    answered."""
     today: tuple[float, ...]
     """Today's split."""
     budgets: tuple[BudgetAnswer, ...]
@@ -70,6 +72,10 @@ class WhatIf:
     """Money of the history that no split moves: of all campaigns together."""
     alone: bool = True
     """The market knows no other campaign."""
+    ever: Ever | None = None
+    """Of a spend history: the most that was ever spent."""
+    ended: str | None = None
+    """Date of the last cycle with spend of a campaign that is over."""
 
     @property
     def together(self) -> str | None:
@@ -77,11 +83,34 @@ class WhatIf:
         return together(self.budget, self.held, self.currency) if self.held and self.alone else None
 
     @property
+    def end(self) -> str:
+        """The largest budget that is answered, in words."""
+        if self.ever is None:
+            return "all supply"
+        return f"{self.supply / self.ever.total:.3g} times the most that was ever spent, the largest that is answered"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the intervals mean, and at which budget alone, and how far, something was proved."""
-        if self.standing is None or self.standing.word != "proved":
-            return COVERS
-        return (*self._beyond(), *COVERS)
+        proved = self.standing is not None and self.standing.word == "proved"
+        return (*self._over(), *self._never(), *(self._beyond() if proved else ()), *COVERS)
+
+    def _over(self) -> Iterator[str]:
+        """That the campaign has ended."""
+        if self.ended is not None:
+            yield (
+                f"{self.campaign} ended on {self.ended}: today it spends nothing. What is called today’s here is its "
+                f"last window, {self.budget:,.2f} {self.currency} per cycle, for the case that it comes back."
+            )
+
+    def _never(self) -> Iterator[str]:
+        """Which answers ask for more than was ever spent."""
+        if self.ever is None:
+            return
+        for one in [*self.budgets, *(target.answer for target in self.targets)]:
+            names = [plan.platform for plan in one.best.platforms]
+            amounts = [plan.amount.value for plan in one.best.platforms]
+            yield from self.ever.beyond(names, amounts, f"The best split of {one.label}", self.currency)
 
     def _beyond(self) -> Iterator[str]:
         """Where the answers go beyond what was proved."""
@@ -145,7 +174,7 @@ def ask(
         cycle_hours=scene.cycle_hours,
         moment=scene.moment,
         budget=scene.budget,
-        supply=scene.supply,
+        supply=scene.farthest,
         today=tuple(scene.today_P.tolist()),
         budgets=tuple(best_split(scene, amount, label=label, now=now) for label, amount in asked.items()),
         targets=tuple(answered),
@@ -156,12 +185,14 @@ def ask(
         standing=standing,
         held=tuple(held),
         alone=alone,
+        ever=scene.ever,
+        ended=scene.ended,
     )
 
 
 def check_budget(scene: Scene, amount: float) -> None:
     """Raise `ConfigError` for an amount that no cycle could have."""
-    most = max(MOST_OF_SUPPLY * scene.supply, 2 * scene.budget)
+    most = max(MOST_OF_SUPPLY * scene.supply, 2 * scene.budget) if scene.ever is None else scene.farthest
     if not (math.isfinite(amount) and amount > 0):
         raise ConfigError(f"budget: {amount:g}; give an amount above 0 in {scene.currency} per cycle")
     if amount < LEAST_OF_TODAY * scene.budget:
@@ -169,6 +200,8 @@ def check_budget(scene: Scene, amount: float) -> None:
             f"budget: {amount:g} {scene.currency} is less than a ten-thousandth of today's {scene.budget:,.0f}; "
             "a budget is money per cycle"
         )
+    if scene.ever is not None and amount > most:
+        raise ConfigError(scene.ever.too_far(amount, most, scene.currency))
     if amount > most:
         raise ConfigError(
             f"budget: {amount:,.0f} {scene.currency} is far above the {scene.supply:,.0f} that all requests of a cycle "

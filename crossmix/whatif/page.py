@@ -208,7 +208,7 @@ def _target(answer: WhatIf, target: TargetAnswer) -> dict[str, Any]:
         )
     elif target.verdict == "always":
         heading = f"{wanted} is met at any budget"
-        sentence = f"Up to all supply, {budget}, where it is {number(average.value)}."
+        sentence = f"Up to {answer.end}, {budget}, where it is {number(average.value)}."
     else:
         more = signed(100 * (target.budget / answer.budget - 1))
         heading, sentence = f"{wanted} is met up to {budget}", f"That is {more}{THIN}% against today’s budget."

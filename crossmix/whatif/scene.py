@@ -32,7 +32,9 @@ from crossmix.market.conditions import Conditions, nominal, scaled
 from crossmix.market.curves import marginal
 from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
-from crossmix.response import FIRST
+from crossmix.market.reach import ever as ever_spent
+from crossmix.market.reach import reaching
+from crossmix.response import FIRST, Ever
 
 Floats = NDArray[np.float64]
 
@@ -69,11 +71,22 @@ class Scene:
     seed: int
     untried: tuple[str, ...] = ()
     """Platforms where the campaign never delivered in what was fitted on."""
+    ever: Ever | None = None
+    """Of a spend history: the most that was ever spent. Supply is known where there is none."""
+    ended: str | None = None
+    """ISO 8601 date of the last cycle with spend of a campaign that is over."""
 
     @property
     def supply(self) -> float:
-        """What all requests of all platforms would cost in a cycle, currency."""
+        """What all requests of all platforms would cost in a cycle, currency; of a history, which tells none, what its
+        curves were continued to."""
         return float(self.conditions.supply_cost().sum())
+
+    @property
+    def farthest(self) -> float:
+        """The end of what is asked of the market, currency per cycle: all supply, or of a history so many times the
+        most that was ever spent (`crossmix.response.FARTHEST`)."""
+        return self.supply if self.ever is None else max(self.ever.farthest, 2 * self.budget)
 
 
 def make_scene(
@@ -106,6 +119,11 @@ def make_scene(
     slot = _campaign(market, campaign)
     if weekday is not None and not 0 <= weekday <= 6:
         raise ConfigError(f"weekday: {weekday}; give a number from 0 (Monday) to 6 (Sunday)")
+    ever = ever_spent(market, slot)
+    if market.of_totals:
+        far_C = torch.zeros(len(market.campaigns))
+        far_C[slot] = max(2 * float(market.budget[slot]), 0.0 if ever is None else ever.farthest)
+        market = reaching(market, far_C)
     exact = doubled(market)
     conditions = nominal(exact, torch.tensor([slot]), None if weekday is None else torch.tensor([weekday]))
     if present:
@@ -148,6 +166,8 @@ def make_scene(
         untried=tuple(
             name for name, never in zip(market.platforms, market.untried[slot].tolist(), strict=True) if never
         ),
+        ever=ever,
+        ended=market.ended[slot] if market.ended else None,
     )
 
 

@@ -19,7 +19,7 @@ from crossmix.whatif.split import BudgetAnswer, best_shares, best_split
 
 KINDS = ("cpa", "roas")
 SMALLEST = 1e-3
-"""Smallest budget on the frontier, over what all supply costs: below it a cycle is a few impressions."""
+"""Smallest budget on the frontier over the largest (`Scene.farthest`): below it a cycle is a few impressions."""
 SECTIONS = 16
 """Budgets tried at once where the target is crossed; four rounds leave 1 part in 10^4 of a grid step."""
 
@@ -56,7 +56,7 @@ class TargetAnswer:
     """cpa (at most) or roas (at least)."""
     target: float
     verdict: str
-    """met, never, or always: at any budget up to all supply."""
+    """met, never, or always: at any budget up to all supply, of a history up to the end of what it can be asked."""
     budget: float
     """The largest budget that meets the target, or the one that comes nearest to it; currency per cycle."""
     attained: float
@@ -68,13 +68,14 @@ class TargetAnswer:
 
 
 def frontier(scene: Scene, *, points: int = 40, top: float | None = None) -> Frontier:
-    """The best split from a thousandth of all supply up to all of it.
+    """The best split from a thousandth of all supply up to all of it; of a history up to the end of what it can be
+    asked (`Scene.farthest`).
 
     Args:
         points: budgets, evenly spaced in their logarithm.
-        top: largest budget, currency; `None`: what all requests would cost.
+        top: largest budget, currency; `None`: what all requests would cost, or `Scene.farthest`.
     """
-    end = scene.supply if top is None else top
+    end = scene.farthest if top is None else top
     return _along(scene, np.geomspace(SMALLEST * end, end, points))
 
 

@@ -242,8 +242,8 @@ def _target(answer: WhatIf, target: TargetAnswer) -> list[str]:
         ]
     if target.verdict == "always":
         return [
-            f"{name} {bound} {wanted} on average: met at any budget up to all supply ({target.budget:,.0f}), where it "
-            f"is {_interval(there, 2)}; {marginal}"
+            f"{name} {bound} {wanted} on average: met at any budget up to {answer.end} ({target.budget:,.0f}), where "
+            f"it is {_interval(there, 2)}; {marginal}"
         ]
     return [
         f"{name} {bound} {wanted} on average: met up to a budget of {target.budget:,.0f} "

@@ -48,7 +48,11 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
     missed = [gate for gate in gates if gate.required and gate.verdict not in (PASS, NOT_APPLICABLE)]
     own = None if decision is None else _own(decision, campaign)
     if own is not None and decision is not None:
+        if own.ended is not None:
+            return Standing("not enough", own.withheld or f"{own.campaign} ended on {own.ended}", None)
         test = sentence(own.first_test, decision.currency, decision.cycle_hours)
+        if own.withheld is not None:
+            return Standing("not enough", own.withheld, test)
         if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
         reason = _missed(missed) if missed else _unsure(own, decision)
@@ -71,7 +75,9 @@ def _own(decision: Decision, campaign: str | None) -> CampaignDecision | None:
     known = {one.campaign: one for one in decision.campaigns}
     if campaign is not None:
         return known.get(campaign)
-    return min(decision.campaigns, key=lambda one: one.probability, default=None)
+    # What is over is nobody's question, unless it is asked for by name.
+    current = [one for one in decision.campaigns if one.ended is None] or decision.campaigns
+    return min(current, key=lambda one: one.probability, default=None)
 
 
 def _missed(missed: Sequence[GateRow]) -> str:

@@ -15,6 +15,7 @@ from crossmix.evaluate.decision.first_test import first_test
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
+from crossmix.market.reach import ever, reaching
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +27,8 @@ class Decided:
     proved: tuple[bool, ...]
     """Whether it is sure."""
     test: Backtest
+    withheld: tuple[str | None, ...] = ()
+    """Why nothing is said to be sure of a campaign's change, whatever its draws say (`withheld`); `()`: of none."""
 
     @property
     def margin(self) -> float:
@@ -61,7 +64,8 @@ def as_today(judged: Market, served: Market) -> Market:
     """A market fitted on the training period whose budgets, splits, limits and cells never tried are those that will be
     served: what began since is tried, what ended so long ago that the fit no longer looks there is not."""
     return replace(
-        judged,
+        # Money that rose since is no wall.
+        reaching(judged, served.budget),
         budget=served.budget,
         static=served.static,
         minimum=served.minimum,
@@ -69,6 +73,7 @@ def as_today(judged: Market, served: Market) -> Market:
         step=served.step,
         freeze=served.freeze,
         untried=served.untried,
+        ended=served.ended,
     )
 
 
@@ -76,15 +81,44 @@ def decided(config: Config, market: Market, log: Log) -> Decided:
     """Judge the change that a market recommends for every campaign of the history it was fitted on."""
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
-    found, proved = [], []
+    found, proved, reasons = [], [], []
     for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
-        one = furthest(ways, sure)
+        reason = withheld(market, slot)
+        one = None if reason else furthest(ways, sure)
         found.append(one or ways[0])
         proved.append(one is not None)
-    return Decided(tuple(found), tuple(proved), test)
+        reasons.append(reason)
+    return Decided(tuple(found), tuple(proved), test, tuple(reasons))
 
 
+def withheld(market: Market, slot: int) -> str | None:
+    """Why nothing can be sure of a campaign's change: it is over, or today's money lies far beyond all that the market
+    that judges was fitted on, whose held-out weeks were hardly any at such spend.
+
+    Args:
+        market: of `as_today`.
+    """
+    campaign = market.campaigns[slot]
+    if market.ended and market.ended[slot] is not None:
+        return f"campaign {campaign} ended on {market.ended[slot]}: it spends nothing today, so nothing of it is judged"
+    seen = ever(market, slot)
+    if seen is None:
+        return None
+    today_P = (market.budget[slot] * market.static[slot] / market.static[slot].sum()).tolist()
+    rose = [
+        f"{name} spends {today:,.2f} {market.currency} a cycle today, and {most:,.2f} in the largest week that the "
+        "judged market was fitted on"
+        for name, today, most in zip(market.platforms, today_P, seen.platforms, strict=True)
+        if most > 0 and today > ROSE * most and today > ROSE_SHARE * sum(today_P)
+    ]
+    return (
+        f"of campaign {campaign} {'; '.join(rose)}: what it earns at such money is to be seen longer" if rose else None
+    )
+
+
+ROSE, ROSE_SHARE = 2.0, 0.02
+"""Today's money on a platform over that of the largest week fitted on, and its share, above which no proof is given."""
 SLACK = 0.01
 """Points of share beyond what was proved that a limit leaves: a split under drift is not the one judged."""
 
@@ -102,13 +136,15 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
         sure=config.gates.decision,
         plausible=config.gates.plausible,
         campaigns=tuple(
-            _campaign(market, one, proved, config.gates.decision)
-            for one, proved in zip(found.campaigns, found.proved, strict=True)
+            _campaign(market, one, proved, config.gates.decision, reason)
+            for one, proved, reason in zip(
+                found.campaigns, found.proved, found.withheld or (None,) * len(found.proved), strict=True
+            )
         ),
     )
 
 
-def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> CampaignDecision:
+def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: str | None) -> CampaignDecision:
     change = one.change
     test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P)
     plain = asdict(test)
@@ -119,6 +155,8 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float) -> Campaig
         proved=proved,
         part=change.part,
         new=change.new,
+        withheld=reason,
+        ended=market.ended[market.campaigns.index(change.campaign)] if market.ended else None,
         revenue=float(change.now_P.sum()),
         gain=float(one.gain_N.mean()),
         gain_interval=one.interval(sure),

@@ -14,6 +14,7 @@ import numpy as np
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn
 from crossmix.evaluate.decision.standing import interval, relative, way
+from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
@@ -24,9 +25,22 @@ def decision(case: Case) -> Iterator[Gate]:
     if case.decided is None:
         return
     moving = [one for one, proved in zip(case.decided.campaigns, case.decided.proved, strict=True) if proved]
-    judged = moving or list(case.decided.campaigns)
+    judged = moving or _open(case.decided) or list(case.decided.campaigns)
     yield gain(case, judged)
     yield weeks(case, judged)
+
+
+def _open(decided: Decided) -> list[Judged]:
+    """Campaigns of which something could be proved (`Decided.withheld`)."""
+    reasons = decided.withheld or (None,) * len(decided.campaigns)
+    return [one for one, reason in zip(decided.campaigns, reasons, strict=True) if reason is None]
+
+
+def _withheld(case: Case) -> str | None:
+    """Why nothing of any campaign is judged; `None`: something is."""
+    if case.decided is None or _open(case.decided):
+        return None
+    return "; ".join(reason for reason in case.decided.withheld if reason)
 
 
 def gain(case: Case, judged: Sequence[Judged]) -> Gate:
@@ -43,7 +57,10 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     verdict = PASS if probability >= least else FAIL if probability <= 1 - least else INSUFFICIENT
     if verdict == PASS and any(one.new_P.any() for one in judged):
         verdict = INSUFFICIENT
-    if verdict == INSUFFICIENT:
+    reason = _withheld(case)
+    if reason is not None:
+        verdict, detail = INSUFFICIENT, f"{detail}; {reason}"
+    elif verdict == INSUFFICIENT:
         detail = f"{detail}; {wanting(judged, case.market.cycle_hours)}"
     return case.gate("decision.gain", probability, f"P(gain > 0) >= {least:g}", verdict, detail)
 

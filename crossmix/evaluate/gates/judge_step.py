@@ -94,6 +94,8 @@ def judge(
         {"market_digest": fitted.digest, "training_seed": config.train.seed, "evaluate": digest(config.evaluate)},
         [asdict(one) for one in log.meta.held],
         _never_tried(whole),
+        dict(zip(whole.campaigns, whole.most.tolist(), strict=True)) if whole.most.numel() else None,
+        {name: day for name, day in zip(whole.campaigns, whole.ended, strict=False) if day is not None},
     )
     evaluation = {
         "platforms": fitted.platforms,

@@ -25,7 +25,7 @@ from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.pooling import linked
 from crossmix.market.fit.regions import by_region
-from crossmix.market.fit.today import today
+from crossmix.market.fit.today import largest, today
 from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
@@ -134,6 +134,8 @@ def estimate(
         response_mean=_tensor(response_mean),
         strata=differences.plain(),
         untried=torch.tensor(untried),
+        most=_tensor(largest(log)),
+        ended=plan.ended,
         shared={} if evidence.whole is None else {name: _tensor(one) for name, one in evidence.whole.shared.items()},
         path={
             "requests": _tensor(offer.requests_TCP[:train]),
@@ -279,6 +281,8 @@ class _Plan:
     control: torch.Tensor
     """The historical one."""
     limits: Limits[torch.Tensor]
+    ended: tuple[str | None, ...]
+    """Dates (`crossmix.market.fit.today.Today`)."""
 
 
 def _plan(
@@ -304,6 +308,7 @@ def _plan(
         static=_within(_shares(now.planned_CP), *box),
         control=_within(_shares(now.spent_CP), *box),
         limits=limits,
+        ended=now.ended,
     )
 
 

@@ -16,14 +16,18 @@ from crossmix.market.fit.cut import cut
 from crossmix.market.fit.history_series import PRICE_CV, TOGETHER, WEEK, History
 from crossmix.market.fit.pooling import Pooled
 from crossmix.market.fit.regression import Line
+from crossmix.market.fit.today import rolling
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 REACH = 3.0
-"""The price curve reaches so many times the campaign's spend."""
-LEAST_SHARE = 1 / 16
-"""Least usual share of requests won: below it a curve of 128 knots is too coarse."""
+"""The price curve reaches so many times the most that the campaign spends (`_largest`)."""
+LEAST_SHARE = 1 / 64
+"""Least usual share of requests won: below it a curve of 128 knots is too coarse. What it leaves out of a small
+platform's reach is continued where it is asked for (`crossmix.market.reach`)."""
+OFTEN = 0.95
+"""Part of the cycles that spend no more than what is usual at most."""
 REQUESTS_ERROR = 0.3
 """Relative standard error told of requests, which totals do not tell."""
 ELASTICITY = (0.1, 0.98)
@@ -184,13 +188,18 @@ def _shared(*terms: Pooled) -> Array:
 
 
 def _usual_share(settings: Market, history: History, money_CP: Array, gain_CP: Array) -> Array:
-    """Share won at the usual spend: so that the curve reaches `REACH` times what the campaign spends in a cycle."""
-    days = np.maximum(history.seen_TK.reshape(-1, *history.cells).any(2).sum(0), 1)
-    spent = np.where(history.seen_TK, history.totals_TK["spend"], 0.0).sum(0).reshape(history.cells).sum(1) / days
-    # What is spent at the end, as far as that moved.
-    spent = spent * money_CP.sum(1) / np.maximum((money_CP * np.exp(-history.moved_CP)).sum(1), 1e-9)
-    reach = (money_CP / np.maximum(REACH * spent[:, None], 1e-9)) ** gain_CP
+    """Share won at the usual spend: so that the curve reaches `REACH` times the most that the campaign spends."""
+    reach = (money_CP / np.maximum(REACH * _largest(history)[:, None], 1e-9)) ** gain_CP
     return np.asarray(reach.clip(LEAST_SHARE, max(settings.assumed_win_rate, LEAST_SHARE)))
+
+
+def _largest(history: History) -> Array:
+    """The most that a campaign spends in a cycle, (C,): today, in all but one of twenty cycles, or in its largest week,
+    whichever is most. A season that began a fortnight ago, or a launch, is no small part of the mean."""
+    spend_TC = history.totals_TK["spend"].reshape(-1, *history.cells).sum(2)
+    usual_C = [float(np.quantile(one[one > 0], OFTEN)) if (one > 0).any() else 0.0 for one in spend_TC.T]
+    weeks_C = rolling(spend_TC, max(history.ahead // 2, 1)).max(0)
+    return np.asarray(np.max([usual_C, weeks_C, spend_TC[-max(history.ahead, 1) :].mean(0)], 0))
 
 
 def _fading_of(follow_CP: Array) -> Array:

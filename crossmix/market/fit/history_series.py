@@ -59,6 +59,8 @@ class History:
     moved_CP: Array
     """By how much ln spend of each cell is higher at the end than on average, by its slow moves (`slow.py`): what is
     usual is what is spent today, where levels are wanted."""
+    ahead: int
+    """Cycles that tell what is spent today, and over which answers look ahead."""
 
     @classmethod
     def of(
@@ -72,7 +74,7 @@ class History:
         slow = Slow.of(end - used.start, ahead, np.arange(seen.shape[1]) % shape[2])
         weekday_T = None if weekday_T is None else weekday_T[used]
         moved = _moved(flat["spend"], seen, slow).reshape(shape[1:])
-        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow, moved)
+        return cls((shape[0], shape[1], shape[2]), used, flat, seen, weekday_T, slow, moved, ahead)
 
     @property
     def cells(self) -> tuple[int, int]:

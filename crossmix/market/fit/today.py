@@ -14,8 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from crossmix.market.fit.log import Array, Log
+
+WEEK_HOURS = 168
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class Today:
     """Sums of the plan that `static` is split by, currency; of spend where nothing was planned."""
     spent_CP: Array
     """Sums of spend, currency."""
+    ended: tuple[str | None, ...]
+    """ISO 8601 date of each campaign's last cycle with spend, where it is over while others go on. Its budget above is
+    what it spent when it ran, and today it has none."""
 
 
 def today(log: Log, planned_TCP: Array) -> Today:
@@ -44,7 +50,51 @@ def today(log: Log, planned_TCP: Array) -> Today:
         budget_C=np.where(budget_C > 0, budget_C, spent_C),
         planned_CP=np.where(planned_CP.sum(1, keepdims=True) > 0, planned_CP, spent_CP),
         spent_CP=spent_CP,
+        ended=_ended(log, spend_TCP),
     )
+
+
+def largest(log: Log) -> Array:
+    """The most that a week of a spend history's training period spent per cycle, by platform and last on all
+    together, (C, P + 1), currency.
+
+    Of a history shorter than a week, or whose cycles are longer, it is the largest cycle's. Empty of impressions, whose
+    supply is known.
+    """
+    if not log.meta.aggregate:
+        return np.zeros(0)
+    spend_TCP = log.totals()["spend"][: log.train_cycles]
+    spend_TCK = np.concatenate([spend_TCP, spend_TCP.sum(2, keepdims=True)], 2)
+    return np.asarray(rolling(spend_TCK, max(round(WEEK_HOURS / log.meta.cycle_hours), 1)).max(0))
+
+
+def rolling(amount_T: Array, width: int) -> Array:
+    """Means of every `width` cycles on end, along the first axis; of all where there are fewer."""
+    width = min(width, len(amount_T))
+    sums = np.concatenate([np.zeros_like(amount_T[:1]), amount_T.cumsum(0)])
+    return np.asarray(np.maximum(sums[width:] - sums[:-width], 0.0) / width)
+
+
+def _ended(log: Log, spend_TCP: Array) -> tuple[str | None, ...]:
+    """See `Today.ended`."""
+    times = len(spend_TCP)
+    end_C = _end(log, spend_TCP > 0)
+    if not log.meta.today_cycles or not (end_C == times).any():
+        return (None,) * len(end_C)
+    start = pd.Timestamp(log.meta.start).tz_localize(None)
+    return tuple(
+        None if end == times else (start + pd.Timedelta(hours=(end - 1) * log.meta.cycle_hours)).date().isoformat()
+        for end in end_C.tolist()
+    )
+
+
+def _end(log: Log, spent_TCP: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """The cycle after a campaign's last one with spend where it spent nothing in today's cycles; else the log's end,
+    (C,)."""
+    spent_TC = spent_TCP.any(2)
+    times = len(spent_TC)
+    current_C = spent_TC[times - min(log.meta.today_cycles, times) :].any(0)
+    return np.where(current_C | ~spent_TC.any(0), times, times - spent_TC[::-1].argmax(0))
 
 
 def _used(log: Log, spend_TCP: Array) -> npt.NDArray[np.bool_]:
@@ -55,11 +105,9 @@ def _used(log: Log, spend_TCP: Array) -> npt.NDArray[np.bool_]:
         return np.broadcast_to(cycle < log.train_cycles, (times, campaigns))
     seen_T = np.zeros(times, bool)
     seen_T[np.unique(log.column("cycle"))] = True
-    spent_TC = spend_TCP.sum(2) > 0
     # A campaign that is over tells of the time when it ran.
-    current = cycle >= times - log.meta.today_cycles
-    end_C = np.where((spent_TC & current).any(0) | ~spent_TC.any(0), times, times - spent_TC[::-1].argmax(0))
+    end_C = _end(log, spend_TCP > 0)
     return seen_T[:, None] & (cycle < end_C) & (cycle >= end_C - log.meta.today_cycles)
 
 
-__all__ = ["Today", "today"]
+__all__ = ["Today", "largest", "rolling", "today"]
