@@ -10,6 +10,7 @@ Shapes: P platforms, X the state's statistics.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -112,6 +113,10 @@ def explain(
         raise ConfigError(f"budget: {budget!r}; give an amount above 0 in {plan.currency}")
     limits = changed(bundle.limits[campaign], bundle.platforms, change or LimitChange())
     previous = None if previous_P is None else last_shares(previous_P, bundle.platforms)
+    ever = bundle.ever.get(campaign)
+    most = max(ever.farthest, 2 * plan.cycle_budget) if ever is not None else math.inf
+    if ever is not None and money > most:
+        raise ConfigError(ever.too_far(money, most, plan.currency))
     low_BP, high_BP = constraints.box(limits, previous)
     constraints.check(low_BP, high_BP, bundle.platforms)
     statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
@@ -128,7 +133,10 @@ def explain(
     # Bundles of before, which tell no belief, answer as they did.
     response = asked(share_P, money) if decided is None else at_least(asked, share_P, money)
     static = asked(static_P, money)
-    shares = reasoned(bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided)
+    shares = reasoned(
+        bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided,
+        supply_known=ever is None, proved=bundle.proved(campaign, limits),
+    )  # fmt: skip
     revenue = float(response.revenue_P.sum())
     interval = interval_of(revenue, response.total_se)
     return Allocation(
@@ -144,7 +152,11 @@ def explain(
         binding=tuple(f"{one.platform}: {one.reason}" for one in shares if one.binding),
         reasons=overall(shares, decided, campaign),
         **({"belief": None, "moved": None} if decided is None else decided.as_dict()),
-        notes=notes(limits, previous),
+        notes=(
+            *over(campaign, bundle.ended.get(campaign), money, plan.currency),
+            *([] if ever is None else ever.beyond(bundle.platforms, share_P * money, "This split", plan.currency)),
+            *notes(limits, previous),
+        ),
         bundle=bundle.digest,
     )
 
@@ -259,6 +271,16 @@ def other_budget(bundle: Bundle, belief: Belief, state_S: Array, money: float) -
         f": its state tells no more than {highest:g} times the plan that it was trained on" if pace >= highest else ""
     )
     return f"the policy solved for {solved:,.2f} a cycle where {money:,.2f} are to be spent{most}"
+
+
+def over(campaign: str, ended: str | None, money: float, currency: str) -> tuple[str, ...]:
+    """That a campaign is over, a sentence; none of one that runs."""
+    if ended is None:
+        return ()
+    return (
+        f"{campaign} ended on {ended}: today it spends nothing. {money:,.2f} {currency} a cycle are for the case that it "
+        "comes back.",
+    )
 
 
 def notes(limits: constraints.Limits[Array], previous_BP: Array | None) -> tuple[str, ...]:

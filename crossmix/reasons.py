@@ -75,6 +75,17 @@ class PlatformShare(NamedTuple):
     """Since when, of each that does; `None`: no cycle before is known."""
 
 
+class Proved(NamedTuple):
+    """Limits that nobody set: what was proved of a change goes so far (`crossmix.evaluate.decision`), (P,) bools."""
+
+    minimum_P: NDArray[np.bool_]
+    maximum_P: NDArray[np.bool_]
+
+    def of(self, kind: str) -> NDArray[np.bool_]:
+        """Of `PlatformShare.binding`'s min or max."""
+        return self.minimum_P if kind == "min" else self.maximum_P
+
+
 class Lasting(NamedTuple):
     """Since when a quantity differs from usual the same way, by enough to be told."""
 
@@ -155,7 +166,7 @@ def reasoned(
     decided: Decided | None = None,
     *,
     supply_known: bool = True,
-    proved: bool = False,
+    proved: Proved | None = None,
 ) -> tuple[PlatformShare, ...]:
     """Every platform's share of `money`, with what holds it and what the next unit would earn there.
 
@@ -164,7 +175,7 @@ def reasoned(
         edges: low and high of the box that the limits leave, (P,) each.
         response: under what `decided` believes; without it on an average day.
         supply_known: of impressions; a spend history's curve has an end, which is no supply.
-        proved: the limits are as far as was proved, where nobody set others.
+        proved: which limits nobody set.
     """
     share, low, high = share_P.tolist(), edges[0].tolist(), edges[1].tolist()
     revenue, revenue_se = response.revenue_P.tolist(), response.revenue_se_P.tolist()
@@ -193,16 +204,19 @@ def reasoned(
     reasons = []
     for slot, platform in enumerate(platforms):
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
-        held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot], proved=proved)
+        held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
+        if proved is not None and kind in ("min", "max") and bool(proved.of(kind)[slot]):
+            held_at = f"held at {part:.1%}, as far as was proved"
         # Of a bundle that tells no belief the figures are another day's, and contradict nothing.
         astray = decided is not None and _astray(kind, earns, common, at_low=part <= low[slot] + EDGE)
         if astray:
             held_at = held_at.removeprefix("held ")
             at_base[slot] = _base(limits, base[slot], slot, money, supply[slot])
         if decided is None:
-            why = _earns(kind, earns, common)
+            why = _earns(kind, earns, common, sum(one != slot for one in free))
         else:
-            why = _believed(None if astray else kind, earns, common, decided, slot, at_base.get(slot))
+            others = sum(one != slot for one in free)
+            why = _believed(None if astray else kind, earns, common, decided, slot, at_base.get(slot), others)
         reasons.append(
             PlatformShare(
                 platform, part, part * money, low[slot], high[slot],
@@ -278,7 +292,7 @@ def _astray(kind: str | None, marginal: float, common: float | None, *, at_low: 
     return marginal > common + near if at_low else marginal < common - near
 
 
-def _held(kind: str, share: float, low: float, amount: float, supply: float, *, proved: bool) -> str:
+def _held(kind: str, share: float, low: float, amount: float, supply: float) -> str:
     if kind == "frozen":
         return f"frozen at {share:.1%}"
     if kind == "step":
@@ -288,15 +302,16 @@ def _held(kind: str, share: float, low: float, amount: float, supply: float, *, 
         return f"{bought}, {amount - supply:,.2f} find nothing to buy" if amount > 1.02 * supply else bought
     if kind in ("min", "step") and share <= low + EDGE and share < NOTHING:
         return "gets nothing"
-    if proved and kind in ("min", "max"):
-        return f"held at {share:.1%}, as far as was proved"
     return f"held at its {kind} of {share:.1%}"
 
 
-def _earns(kind: str | None, marginal: float, common: float | None) -> str:
+def _earns(kind: str | None, marginal: float, common: float | None, others: int) -> str:
+    """What the next unit earns, against `others` free platforms beside this one."""
     earns = f"the next unit earns {_earned(marginal)}"
     if common is None:
         return earns
+    if kind is None and not others:
+        return f"{earns}; no other platform is free"
     if kind is not None:
         return f"{earns} against {common:.3g} on free platforms"
     if abs(marginal - common) <= NEAR_BLIND * max(common, 1e-12):
@@ -311,6 +326,7 @@ def _believed(
     decided: Decided,
     slot: int,
     at_base: str | None,
+    others: int,
 ) -> str:
     """What the next unit earns as the policy believes, and on a free platform that earns unlike the others why."""
     if common is None:
@@ -327,7 +343,8 @@ def _believed(
         ]
     )
     if near:
-        text = f"the next unit earns {_earned(marginal)}, as on the other free platforms"
+        alike = ", as on the other free platforms" if others else "; no other platform is free"
+        text = f"the next unit earns {_earned(marginal)}{alike}"
         return f"{text}; moved by {moves}" if moves else text
     text = f"the next unit earns {_earned(marginal)} against {common:.3g} on free platforms"
     if decided.elsewhere is not None:

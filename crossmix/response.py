@@ -162,9 +162,9 @@ class Ever:
     def too_far(self, amount: float, most: float, currency: str) -> str:
         """Why a budget above `most` is not answered."""
         return (
-            f"budget: {amount:,.0f} {currency} is {amount / max(self.total, 1e-300):,.1f} times the most that was spent "
-            f"in a week ({self.total:,.0f} per cycle), and no history tells what so much would earn; give at most "
-            f"{most:,.0f}"
+            f"budget: {amount:,.0f} {currency} is {amount / max(self.total, 1e-300):,.1f} times the most that was "
+            f"spent in a week ({self.total:,.0f} per cycle), and no history tells what so much would earn; give at "
+            f"most {most:,.0f}"
         )
 
 

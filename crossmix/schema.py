@@ -209,6 +209,25 @@ class Stopped(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class Ended(Part):
+    """A campaign of a spend history that is over while others go on."""
+
+    campaign: str
+    last: str
+    """ISO 8601 date: the start of the last cycle with spend."""
+    cycles: int
+    """Since then, without spend."""
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return (
+            f"{self.campaign}: the campaign ended on {self.last} ({self.cycles:,} cycles ago), so its budget today is "
+            "0 and nothing is split or proved of it, unless it is asked about by its name (--campaign)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Meta(Artifact):
     """What a `Dataset` folder says of itself (meta.json)."""
 
@@ -248,6 +267,8 @@ class Meta(Artifact):
     """Money without delivery or results; those platforms are not among `platforms`, but for fees."""
     stopped: tuple[Stopped, ...] = ()
     """Platforms without spend in the last `today_cycles`."""
+    ended: tuple[Ended, ...] = ()
+    """Campaigns without spend in the last `today_cycles`, where others have some."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ def annotate(
     untried: Mapping[str, Sequence[str]] | None = None,
     ever: Mapping[str, Sequence[float]] | None = None,
     ended: Mapping[str, str] | None = None,
+    narrowed: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
 ) -> Bundle:
     """Put gate figures (and more lineage) into a saved bundle's manifest; its digest stays, its seal is renewed.
 
@@ -120,6 +121,7 @@ def annotate(
         ever: the most that a week of the history spent per cycle, by campaign: on every platform, last on all together,
             currency.
         ended: ISO 8601 date of the last cycle with spend of every campaign that is over.
+        narrowed: platforms whose limits nobody set, as what was proved goes so far, by campaign and `min` or `max`.
     """
     further: dict[str, Any] = {}
     if held:
@@ -130,6 +132,8 @@ def annotate(
         further["ever"] = {campaign: list(most) for campaign, most in ever.items()}
     if ended:
         further["ended"] = dict(ended)
+    if narrowed:
+        further["narrowed"] = {name: {side: list(row) for side, row in own.items()} for name, own in narrowed.items()}
     manifests.annotate(folder, gates, lineage, **further)
     return load(folder)
 

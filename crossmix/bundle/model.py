@@ -17,6 +17,7 @@ from crossmix import config as config_module
 from crossmix import constraints
 from crossmix.bundle.manifest import EXTRAS, BundleError
 from crossmix.bundle.session import BELIEVED, SPLIT, run
+from crossmix.reasons import Proved
 from crossmix.response import Belief, Ever, ResponseTable
 from crossmix.schema import Held
 from crossmix.state import Layout
@@ -96,6 +97,17 @@ class Bundle:
     def ended(self) -> Mapping[str, str]:
         """ISO 8601 date of the last cycle with spend of every campaign that is over: it spends nothing today."""
         return dict(self.manifest.get("ended", {}))
+
+    def proved(self, campaign: str, limits: constraints.Limits[Any]) -> Proved | None:
+        """Which of a campaign's `limits` nobody set, as they are those of the bundle that what was proved gave."""
+        own, known = self.manifest.get("narrowed", {}).get(campaign), self.limits[campaign]
+        if own is None:
+            return None
+        low_P, high_P = (np.array([one in own.get(side, ()) for one in self.platforms]) for side in ("min", "max"))
+        return Proved(
+            low_P & (np.abs(limits.minimum_P - known.minimum_P) <= 1e-6),
+            high_P & (np.abs(limits.maximum_P - known.maximum_P) <= 1e-6),
+        )
 
     def extra(self, name: str) -> Path | None:
         """A file that a bundle may have (`EXTRAS`), verified; `None`: it has none, as those of before."""

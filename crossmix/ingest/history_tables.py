@@ -18,7 +18,7 @@ import pandas as pd
 from crossmix.ingest import bookings
 from crossmix.ingest.bookings import Apart, Corrections
 from crossmix.ingest.report import rates
-from crossmix.schema import SPLITS, DataError, Held, Meta, Stopped
+from crossmix.schema import SPLITS, DataError, Ended, Held, Meta, Stopped
 from crossmix.sources.tables import rounded
 
 LEAST_CYCLES = 28
@@ -187,6 +187,20 @@ def stopped(table: pd.DataFrame, platforms: Sequence[str], cycles: int, window: 
         Stopped(platform=name, last=dates[last[name]].isoformat(), cycles=cycles - 1 - int(last[name]))
         for name in platforms
         if name in last.index and last[name] < cycles - window
+    )
+
+
+def ended(table: pd.DataFrame, cycles: int, window: int) -> tuple[Ended, ...]:
+    """Campaigns without spend in the last `window` cycles, but with some before; none where that is all of them."""
+    spent = table[table["spend"] > 0]
+    last = spent.groupby("campaign_id")["cycle"].max()
+    dates = spent.groupby("cycle")["date"].first()
+    over = last[last < cycles - window]
+    if len(over) == len(last):
+        return ()
+    return tuple(
+        Ended(campaign=str(name), last=dates[cycle].isoformat(), cycles=cycles - 1 - int(cycle))
+        for name, cycle in over.items()
     )
 
 

@@ -62,9 +62,10 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     since = first + timedelta(days=(cycles - min(window, cycles)) * hours // 24)
     held = history.held(parts, money, since, min(window, cycles))
     stopped = history.stopped(table, platforms, cycles, window)
+    ended = history.ended(table, cycles, window)
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
-    told = [*history.told(found, frame, blank), *(one.sentence for one in held), *(one.sentence for one in stopped)]
+    told = [*history.told(found, frame, blank), *(one.sentence for one in (*held, *stopped, *ended))]
     provenance = dict(raw.provenance)
     notes = [*history.notes(cycles, hours, data.holdout_days, table), *told]
     if fragment:
@@ -102,6 +103,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         today_cycles=window,
         held=held,
         stopped=stopped,
+        ended=ended,
     )
     meta.save(out)
     lines = [*quarantined.lines(counts, shares), *told]

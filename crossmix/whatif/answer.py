@@ -23,6 +23,8 @@ from crossmix.whatif.target import Frontier, TargetAnswer, budget_for, frontier
 MOST_OF_SUPPLY = 10.0
 """A budget beyond so many times the cost of all requests is taken for a slip."""
 LEAST_OF_TODAY = 1e-4
+UNASKED = 3
+"""Budgets that every answer begins with."""
 TOLD = 0.005
 """Share of a platform that was never tried from which on a note tells it."""
 
@@ -107,7 +109,8 @@ class WhatIf:
         """Which answers ask for more than was ever spent."""
         if self.ever is None:
             return
-        for one in [*self.budgets, *(target.answer for target in self.targets)]:
+        # Today's, -20 % and +20 % are answered unasked: today's speaks for them.
+        for one in [*self.budgets[:1], *self.budgets[UNASKED:], *(target.answer for target in self.targets)]:
             names = [plan.platform for plan in one.best.platforms]
             amounts = [plan.amount.value for plan in one.best.platforms]
             yield from self.ever.beyond(names, amounts, f"The best split of {one.label}", self.currency)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +45,26 @@ class Answer:
         return "\n".join([*lines, table(self.allocation, self.untried, self.held, alone=self.alone)])
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A campaign that is over, which nobody asked about by name."""
+
+    campaign: str
+    ended: str
+    """ISO 8601 date of its last cycle with spend."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return {"campaign": self.campaign, "ended": self.ended, "budget": 0.0, "platforms": []}
+
+    def table(self) -> str:
+        """One line for a terminal."""
+        return (
+            f"{self.campaign}: ended on {self.ended}, 0.00 for the next cycle; "
+            f"`--campaign {shlex.quote(self.campaign)}` asks about it all the same"
+        )
+
+
 def bundle_of(out: Path, task: str = "split") -> Path:
     """What answers for a run: its registry's champion, else the bundle that its gates judged and did not pass.
 
@@ -69,13 +90,13 @@ def allocate(
     limits: Sequence[str] = (),
     freeze: Sequence[str] = (),
     out: Path | None = None,
-) -> tuple[Answer, ...]:
+) -> tuple[Answer | Over, ...]:
     """Split the next cycle's budget of a campaign, or of all that the bundle knows.
 
     Args:
         bundle: folder of a policy bundle.
         features: feature repository that holds the campaigns' newest statistics.
-        campaign: `None`: every one, each by its plan's budget and limits.
+        campaign: `None`: every one, each by its plan's budget and limits; one that is over has no budget.
         budget: currency per cycle; the plan's if absent.
         limits: `platform:min:max` each, shares of the cycle budget; an empty part leaves the bundle's.
         freeze: platforms whose share stays.
@@ -88,8 +109,11 @@ def allocate(
 
     loaded = load(bundle)
     names = _asked(loaded, campaign, {"--budget": budget is not None, "--limit": limits, "--freeze": freeze})
-    answers = []
+    answers, ended = list[Answer | Over](), loaded.ended
     for name, statistics in zip(names, online_statistics(features, names), strict=True):
+        if campaign is None and name in ended:
+            answers.append(Over(name, ended[name]))
+            continue
         previous = loaded.layout.of_platforms(statistics, "previous_share", len(loaded.platforms))
         split = explain(
             loaded,

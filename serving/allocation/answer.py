@@ -349,7 +349,12 @@ class Answerer:
             response = explain.response(table, share_P, task.budget, part, belief)
         previous_BP = None if task.previous_P is None else task.previous_P[None]
         edges = task.low_P, task.high_P
-        platforms = reasoned(bundle.platforms, task.limits, previous_BP, share_P, edges, response, task.budget, how)
+        name = planned.campaign.campaign_id
+        platforms = reasoned(
+            bundle.platforms, task.limits, previous_BP, share_P, edges, response, task.budget, how,
+            supply_known=name not in bundle.manifest.get("ever", ()),
+            proved=bundle.proved(name, task.limits) if name in bundle.limits else None,
+        )  # fmt: skip
         revenue = float(response.revenue_P.sum())
         known = table is not None
         explored = task.noise_P is not None

@@ -59,6 +59,21 @@ class Decided:
             maximum[slot] = torch.minimum(maximum[slot], probed_P)
         return replace(market, minimum=minimum, maximum=maximum)
 
+    def narrowed(self, market: Market) -> dict[str, dict[str, list[str]]]:
+        """Platforms whose limit `within` drew closer than anybody set it, by campaign and `min` or `max`."""
+        within, found = self.within(market), {}
+        for slot, campaign in enumerate(market.campaigns):
+            closer = {
+                "min": (within.minimum[slot] > market.minimum[slot] + 1e-6).tolist(),
+                "max": (within.maximum[slot] < market.maximum[slot] - 1e-6).tolist(),
+            }
+            if any(map(any, closer.values())):
+                found[campaign] = {
+                    side: [name for name, yes in zip(market.platforms, row, strict=True) if yes]
+                    for side, row in closer.items()
+                }
+        return found
+
 
 def as_today(judged: Market, served: Market) -> Market:
     """A market fitted on the training period whose budgets, splits, limits and cells never tried are those that will be

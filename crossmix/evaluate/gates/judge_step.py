@@ -96,6 +96,7 @@ def judge(
         _never_tried(whole),
         dict(zip(whole.campaigns, whole.most.tolist(), strict=True)) if whole.most.numel() else None,
         {name: day for name, day in zip(whole.campaigns, whole.ended, strict=False) if day is not None},
+        None if judged is None else judged.narrowed(served),
     )
     evaluation = {
         "platforms": fitted.platforms,

@@ -56,7 +56,7 @@ def judge(config: Config, champion: Path, feedback: Path, policy: Path, out: Pat
     lineage = {"market_digest": refitted.digest, "parent": version.bundle_digest, "evaluate": digest(config.evaluate)}
     # What no split moves, and where nothing was spent, is of the history that the champion was fitted on.
     known = manifests.read_manifest(champion / "bundle")
-    of_history = (known.get(name) for name in ("untried", "ever", "ended"))
+    of_history = (known.get(name) for name in ("untried", "ever", "ended", "narrowed"))
     bundles.annotate(out / "bundle", rows, lineage, known.get("held", ()), *of_history)
     GateTable.of({"gates": rows, "passed": not failed}).save(out)
     if (champion / "features").is_dir():

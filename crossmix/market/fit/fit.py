@@ -98,6 +98,7 @@ def estimate(
     values = offer.values | rates.values | _given(evidence)
     untried = np.zeros(log.shape[1:], bool) if evidence.whole is None else evidence.whole.untried
     plan = _plan(config, log, planned, low, high, untried)
+    dates = {one.campaign: one.last for one in log.meta.ended}
     differences = _strata(config, log, evidence, offer, rates.exposed_TCP)
     market = Market(
         campaigns=log.meta.campaigns,
@@ -135,7 +136,7 @@ def estimate(
         strata=differences.plain(),
         untried=torch.tensor(untried),
         most=_tensor(largest(log)),
-        ended=plan.ended,
+        ended=tuple(dates.get(campaign) for campaign in log.meta.campaigns) if dates else (),
         shared={} if evidence.whole is None else {name: _tensor(one) for name, one in evidence.whole.shared.items()},
         path={
             "requests": _tensor(offer.requests_TCP[:train]),
@@ -281,8 +282,6 @@ class _Plan:
     control: torch.Tensor
     """The historical one."""
     limits: Limits[torch.Tensor]
-    ended: tuple[str | None, ...]
-    """Dates (`crossmix.market.fit.today.Today`)."""
 
 
 def _plan(
@@ -308,7 +307,6 @@ def _plan(
         static=_within(_shares(now.planned_CP), *box),
         control=_within(_shares(now.spent_CP), *box),
         limits=limits,
-        ended=now.ended,
     )
 
 

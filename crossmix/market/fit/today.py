@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from crossmix.market.fit.log import Array, Log
 
@@ -31,9 +30,6 @@ class Today:
     """Sums of the plan that `static` is split by, currency; of spend where nothing was planned."""
     spent_CP: Array
     """Sums of spend, currency."""
-    ended: tuple[str | None, ...]
-    """ISO 8601 date of each campaign's last cycle with spend, where it is over while others go on. Its budget above is
-    what it spent when it ran, and today it has none."""
 
 
 def today(log: Log, planned_TCP: Array) -> Today:
@@ -50,7 +46,6 @@ def today(log: Log, planned_TCP: Array) -> Today:
         budget_C=np.where(budget_C > 0, budget_C, spent_C),
         planned_CP=np.where(planned_CP.sum(1, keepdims=True) > 0, planned_CP, spent_CP),
         spent_CP=spent_CP,
-        ended=_ended(log, spend_TCP),
     )
 
 
@@ -75,28 +70,6 @@ def rolling(amount_T: Array, width: int) -> Array:
     return np.asarray(np.maximum(sums[width:] - sums[:-width], 0.0) / width)
 
 
-def _ended(log: Log, spend_TCP: Array) -> tuple[str | None, ...]:
-    """See `Today.ended`."""
-    times = len(spend_TCP)
-    end_C = _end(log, spend_TCP > 0)
-    if not log.meta.today_cycles or not (end_C == times).any():
-        return (None,) * len(end_C)
-    start = pd.Timestamp(log.meta.start).tz_localize(None)
-    return tuple(
-        None if end == times else (start + pd.Timedelta(hours=(end - 1) * log.meta.cycle_hours)).date().isoformat()
-        for end in end_C.tolist()
-    )
-
-
-def _end(log: Log, spent_TCP: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """The cycle after a campaign's last one with spend where it spent nothing in today's cycles; else the log's end,
-    (C,)."""
-    spent_TC = spent_TCP.any(2)
-    times = len(spent_TC)
-    current_C = spent_TC[times - min(log.meta.today_cycles, times) :].any(0)
-    return np.where(current_C | ~spent_TC.any(0), times, times - spent_TC[::-1].argmax(0))
-
-
 def _used(log: Log, spend_TCP: Array) -> npt.NDArray[np.bool_]:
     """Cycles that tell a campaign's today, (T, C)."""
     times, campaigns, _ = log.shape
@@ -105,8 +78,10 @@ def _used(log: Log, spend_TCP: Array) -> npt.NDArray[np.bool_]:
         return np.broadcast_to(cycle < log.train_cycles, (times, campaigns))
     seen_T = np.zeros(times, bool)
     seen_T[np.unique(log.column("cycle"))] = True
+    spent_TC = spend_TCP.sum(2) > 0
     # A campaign that is over tells of the time when it ran.
-    end_C = _end(log, spend_TCP > 0)
+    current = cycle >= times - log.meta.today_cycles
+    end_C = np.where((spent_TC & current).any(0) | ~spent_TC.any(0), times, times - spent_TC[::-1].argmax(0))
     return seen_T[:, None] & (cycle < end_C) & (cycle >= end_C - log.meta.today_cycles)
 
 
