@@ -278,8 +278,8 @@ def over(campaign: str, ended: str | None, money: float, currency: str) -> tuple
     if ended is None:
         return ()
     return (
-        f"{campaign} ended on {ended}: today it spends nothing. {money:,.2f} {currency} a cycle are for the case that it "
-        "comes back.",
+        f"{campaign} ended on {ended}: today it spends nothing. {money:,.2f} {currency} a cycle are for the case that "
+        "it comes back.",
     )
 
 

@@ -240,8 +240,8 @@ def overall(shares: Sequence[PlatformShare], decided: Decided | None, campaign: 
     if decided is None:
         return (
             *reasons,
-            "Marginal ROI and expected revenue are those of an average day without drift: this bundle does not tell what "
-            "its policy believes of the coming cycle.",
+            "Marginal ROI and expected revenue are those of an average day without drift: this bundle does not tell "
+            "what its policy believes of the coming cycle.",
         )
     for mover, moves in zip(MOVERS, decided.moved or (), strict=False):
         most, least = max(moves), min(moves)
