@@ -35,9 +35,19 @@ WORLD = {
 }
 
 
-def planted(days: int = 120, seed: int = 1, scale: float = 1.0, growth: float = 1.0) -> pd.DataFrame:
-    """A row per day and platform; `scale` of all budgets, `growth`: last day's budget over the first's."""
+def planted(
+    days: int = 120, seed: int = 1, scale: float = 1.0, growth: float = 1.0, season: tuple[int, float] = (0, 1.0)
+) -> pd.DataFrame:
+    """A row per day and platform.
+
+    Args:
+        scale: of all budgets.
+        growth: last day's budget over the first's.
+        season: so many last days spend so many times as much.
+    """
     rng = np.random.default_rng(seed)
+    last, times = season
+    raised = np.where(np.arange(days) >= days - last, times, 1.0)
     parts = []
     for name, one in WORLD.items():
         wander, shock = np.zeros(days), rng.standard_normal((2, days))
@@ -45,7 +55,7 @@ def planted(days: int = 120, seed: int = 1, scale: float = 1.0, growth: float = 
         for day in range(1, days):
             wander[day] = 0.8 * wander[day - 1] + 0.3 * 0.6 * rng.standard_normal()
             noise[:, day] = 0.8 * noise[:, day - 1] + 0.1 * 0.6 * shock[:, day]
-        spend = np.round(scale * one.ref * growth ** (np.arange(days) / (days - 1)) * np.exp(wander), 2)
+        spend = np.round(scale * one.ref * growth ** (np.arange(days) / (days - 1)) * np.exp(wander) * raised, 2)
         usual = one.ref / one.cpm * 1_000
         impressions = np.round(usual * (spend / one.ref) ** one.gamma * np.exp(noise[0]))
         clicks = rng.poisson(usual * one.ctr * (impressions / usual) ** one.delta * np.exp(noise[1]))
@@ -64,6 +74,17 @@ def planted(days: int = 120, seed: int = 1, scale: float = 1.0, growth: float = 
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def earned(platform: str, spend: float) -> tuple[float, float]:
+    """Expected revenue of a day at so much spend, and of the next unit of money: the planted truth."""
+    one = WORLD[platform]
+    # ln impressions and ln clicks wander by 0.1 around their law: the mean is as much higher as a lognormal's.
+    wander = np.exp(0.5 * 0.1**2 * (one.delta**2 + 1))
+    usual = one.ref / one.cpm * 1_000 * one.ctr * one.cvr * one.order * wander
+    power = one.gamma * one.delta
+    revenue = usual * (spend / one.ref) ** power
+    return revenue, power * revenue / spend
 
 
 def with_channel(history: pd.DataFrame, share: float = 0.39, **columns: object) -> pd.DataFrame:

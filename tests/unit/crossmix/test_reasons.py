@@ -138,6 +138,8 @@ def made(
     before: np.ndarray | None = None,
     low: Sequence[float] = (0, 0, 0),
     high: Sequence[float] = (1, 1, 1),
+    supply_known: bool = True,
+    proved: reasons.Proved | None = None,
 ) -> tuple[list[reasons.PlatformShare], tuple[str, ...]]:
     """Reasons of three platforms a, b, c that nothing holds."""
     value = np.ones((len(BELIEF), 3))
@@ -149,7 +151,10 @@ def made(
     response = Response(zero, zero, np.array(marginal), zero)
     edges = np.array(low, float), np.array(high, float)
     limits = Limits.arrays({"min": [0, 0, minimum], "max": [1, 1, maximum], "freeze": [False] * 3, "step": [1] * 3})
-    lines = reasons.reasoned(("a", "b", "c"), limits, None, np.array(share), edges, response, money, how)
+    lines = reasons.reasoned(
+        ("a", "b", "c"), limits, None, np.array(share), edges, response, money, how,
+        supply_known=supply_known, proved=proved,
+    )  # fmt: skip
     return list(lines), reasons.overall(lines, how, "x")
 
 
@@ -161,6 +166,29 @@ def test_a_platform_with_nothing_more_to_sell_is_at_its_limit() -> None:
         "the next unit earns 4 against 1 on free platforms"
     )
     assert whole == ("At a limit: c: all its requests are bought for 5.00, 3.00 find nothing to buy.",)
+
+
+def test_the_end_of_a_historys_curve_is_no_supply() -> None:
+    asked: dict[str, object] = {"belief": {"supply": [1e9, 1e9, 10.0]}, "part": 0.5, "money": 40}
+    lines, whole = made([0.5, 0.3, 0.2], [1.0, 1.0, 1.0], supply_known=False, **asked)  # type: ignore[arg-type]
+    assert [line.binding for line in lines] == [None] * 3
+    assert lines[2].reason == "free; the next unit earns 1, as on the other free platforms"
+    assert whole == ()
+
+
+def test_a_limit_that_nobody_set_is_as_far_as_was_proved() -> None:
+    asked: dict[str, object] = {"maximum": 0.2, "high": (1, 1, 0.2), "base": [0.5, 0.3, 0.2]}
+    yes, no = np.array([False, False, True]), np.zeros(3, bool)
+    for proved, held in ((reasons.Proved(no, yes), "held at 20.0%, as far as was proved"), (None, "held at its max of 20.0%"),
+                         (reasons.Proved(yes, no), "held at its max of 20.0%")):  # fmt: skip
+        lines, whole = made([0.5, 0.3, 0.2], [1.0, 1.0, 1.3], proved=proved, **asked)  # type: ignore[arg-type]
+        assert lines[2].reason == f"{held}; the next unit earns 1.3 against 1 on free platforms"
+        assert whole == (f"At a limit: c: {held}.",)
+
+
+def test_the_only_free_platform_is_not_compared_with_others() -> None:
+    lines, _ = made([0.5, 0.3, 0.2], [0.8, 1.0, 1.3], low=(0.5, 0, 0), high=(1, 1, 0.2), maximum=0.2)
+    assert lines[1].reason == "free; the next unit earns 1; no other platform is free"
 
 
 def test_what_differs_from_usual_is_in_words() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from crossmix import bundle as bundles
-from crossmix.allocate import explain
+from crossmix.allocate import LimitChange, changed, explain
 from crossmix.artifacts import GateTable, RunRecord
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.state import ALLOCATION
 from pipelines.cli import standing
-from pipelines.cli.recommend import DRIFTED, Answer, bundle_of, table
+from pipelines.cli.recommend import DRIFTED, Answer, Over, allocate, bundle_of, table
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, decision
@@ -102,3 +102,61 @@ def test_the_cheapest_test_is_told_of_a_spend_history_alone(tmp_path: Path) -> N
     unregistered(tmp_path)
     assert list(standing.first_tests(tmp_path)) == ["c0"]
     assert standing.first_tests(tmp_path)["c0"].startswith("spend 130.00 and 70.00 EUR a day on tiktok in turn")
+
+
+def test_beyond_what_was_spent_and_over_are_told(tmp_path: Path) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    publish(tmp_path / "bundle", market=market)
+    budget = float(market.budget[0])
+    most = {"c0": [budget] * 4 + [budget]}
+    bundle = bundles.annotate(tmp_path / "bundle", [], None, (), None, most, {"c1": "2025-03-06"})
+    statistics = ALLOCATION.statistics(states(market, 1).numpy())[0]
+    usual = explain(bundle, statistics, "c0", bundle.responses["c0"])
+    assert not any("ever spent" in note or "ended" in note for note in usual.notes)
+    more = explain(bundle, statistics, "c0", bundle.responses["c0"], budget=4 * budget)
+    assert more.notes[0].startswith(
+        f"This split is beyond what was ever spent ({4 * budget:,.2f} where the most in a week was {budget:,.2f} USD"
+    )
+    assert "all its requests are bought" not in table(more)
+    with pytest.raises(ConfigError, match=r"budget: .* times the most that was spent in a week .* give at most"):
+        explain(bundle, statistics, "c0", bundle.responses["c0"], budget=11 * budget)
+    over = explain(bundle, statistics, "c1", bundle.responses["c1"])
+    assert over.notes[0].startswith("c1 ended on 2025-03-06: today it spends nothing.")
+    assert Over("c1", bundle.ended["c1"]).table() == (
+        "c1: ended on 2025-03-06, 0.00 for the next cycle; `--campaign c1` asks about it all the same"
+    )
+
+
+def test_all_campaigns_together_split_nothing_of_one_that_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    publish(tmp_path / "bundle", market=market)
+    bundles.annotate(tmp_path / "bundle", [], ended={"c1": "2025-03-06"})
+    rows = ALLOCATION.statistics(states(market, 2).numpy())
+    monkeypatch.setattr("feature_repo.features.online_statistics", lambda _, names: rows[: len(names)])
+    both = allocate(tmp_path / "bundle", tmp_path)
+    assert [type(one) for one in both] == [Answer, Over]
+    plain = [one.as_dict() for one in both]
+    assert sum(one["budget"] for one in plain) == pytest.approx(float(market.budget[0]))
+    (named,) = allocate(tmp_path / "bundle", tmp_path, "c1")
+    assert isinstance(named, Answer)
+    assert named.allocation.budget == pytest.approx(float(market.budget[1]))
+
+
+def test_limits_of_a_proof_are_those_that_no_call_changes(tmp_path: Path) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    publish(tmp_path / "bundle", market=market)
+    bundle = bundles.annotate(tmp_path / "bundle", [], narrowed={"c0": {"min": ["p0"], "max": ["p1", "p2"]}})
+    own = bundle.limits["c0"]
+    found = bundle.proved("c0", own)
+    assert found is not None
+    assert (found.minimum_P.tolist(), found.maximum_P.tolist()) == (
+        [True, False, False, False],
+        [False, True, True, False],
+    )
+    typed = changed(own, bundle.platforms, LimitChange(maximum={"p1": 0.3}))
+    found = bundle.proved("c0", typed)
+    assert found is not None
+    assert found.maximum_P.tolist() == [False, False, True, False]
+    assert bundle.proved("c1", own) is None

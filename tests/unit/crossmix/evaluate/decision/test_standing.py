@@ -152,3 +152,17 @@ def test_a_probability_never_reads_as_more_than_it_is(value: float, shown: str) 
 def test_the_interval_is_that_of_the_proof() -> None:
     strict = replace(decision(OWN), sure=0.975)
     assert "95 % interval [+20.00, +220.00]" in standing([PASSED], strict, "x").reason
+
+
+def test_a_campaign_that_is_over_says_so_and_speaks_for_no_other() -> None:
+    over = replace(
+        OWN, campaign="old", proved=False, probability=0.1, ended="2025-03-06", withheld="campaign old ended"
+    )
+    both = decision(OWN, over)
+    assert standing([PASSED], both).word == "proved"
+    found = standing([PASSED], both, "old")
+    assert (found.word, found.reason, found.first_test) == ("not enough", "campaign old ended", None)
+    rose = replace(OWN, proved=False, withheld="of campaign x tiktok spends 9 EUR a cycle today")
+    found = standing([PASSED], decision(rose), "x")
+    assert (found.word, found.reason) == ("not enough", rose.withheld)
+    assert found.first_test is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.decision.table import SLACK, Decided, as_today
+from crossmix.evaluate.decision.table import SLACK, Decided, as_today, withheld
 from tests.support.markets import make_market
 
 MARKET = make_market(platforms=3, campaigns=2)
@@ -74,3 +74,31 @@ def test_today_is_where_the_money_will_be_served() -> None:
     assert torch.equal(market.budget, moved.budget)
     assert torch.equal(market.static, moved.static)
     assert market.value["ctr"] is MARKET.value["ctr"]
+
+
+def test_a_campaign_that_is_over_is_not_judged_and_money_far_beyond_what_was_fitted_neither() -> None:
+    today = MARKET.budget[:, None] * MARKET.static
+    seen = torch.cat([today, MARKET.budget[:, None]], 1)
+    market = replace(MARKET, most=seen)
+    assert withheld(market, 0) is None
+    assert withheld(MARKET, 0) is None
+    over = replace(market, ended=(None, "2025-03-06"))
+    assert withheld(over, 0) is None
+    assert withheld(over, 1) == "campaign c1 ended on 2025-03-06: it spends nothing today, so nothing of it is judged"
+    part = torch.tensor([1.0, 0.4, 1.0, 1.0])
+    reason = withheld(replace(market, most=seen * part), 0)
+    assert reason is not None
+    assert reason.startswith(f"of campaign c0 p1 spends {float(today[0, 1]):,.2f} USD a cycle today, and ")
+    assert "p0" not in reason
+    # Twice what was seen is judged; a platform that has next to nothing is no reason.
+    assert withheld(replace(market, most=seen / 1.9), 0) is None
+
+
+def test_limits_that_what_was_proved_drew_are_named() -> None:
+    assert decided(True, False).narrowed(MARKET) == {
+        "c0": {"min": ["p0", "p1", "p2"], "max": ["p0", "p1", "p2"]},
+        "c1": {"min": ["p0", "p1", "p2"], "max": ["p0", "p1", "p2"]},
+    }
+    assert decided(True, True, part=1.0).narrowed(MARKET) == {}
+    tight = replace(MARKET, maximum=torch.full_like(MARKET.maximum, 0.45))
+    assert decided(True, True).narrowed(tight)["c0"]["max"] == ["p1", "p2"]

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crossmix import whatif
 from crossmix.artifacts import IngestReport
 from crossmix.config import Config, load
-from crossmix.market.fit.fit import _plan
+from crossmix.market.fit.fit import _plan, estimate
 from crossmix.market.fit.log import read
 from crossmix.market.fit.today import Today, today
 from crossmix.market.logged_states import statistics
+from crossmix.market.model import load as load_market
+from crossmix.market.model import save
 from crossmix.schema import Dataset
 from tests.support.bent_histories import WORLD, ended, planned, planted
 from tests.support.histories import ingested
@@ -129,3 +132,31 @@ def test_states_are_told_in_todays_budget(tmp_path: Path) -> None:
     consumed = [name for name in table.columns if name.endswith("budget_consumed")][: len(WORLD)]
     # Plan and spend are the same, however the plan grew.
     np.testing.assert_allclose(table[consumed].sum(axis=1), 1.0, rtol=1e-3)
+
+
+def test_a_campaign_that_is_over_is_told_and_has_no_budget_today(tmp_path: Path) -> None:
+    running, over = planted(), planted(seed=2, scale=0.7)
+    days = sorted(over["date"].unique())
+    over = over[over["date"] < days[-60]]
+    history = pd.concat([running.assign(campaign="running"), over.assign(campaign="over")])
+    dataset = ingested(tmp_path, history)
+    (one,) = dataset.meta.ended
+    assert (one.campaign, one.last, one.cycles) == ("over", days[-61], 60)
+    assert one.sentence in IngestReport.load(dataset.path).told
+    assert one.sentence.startswith(f"over: the campaign ended on {days[-61]} (60 cycles ago), so its budget today is 0")
+    market = estimate(_config(), dataset, read(dataset), None, periods="all")
+    ended = dict(zip(market.campaigns, market.ended, strict=True))
+    assert ended == {"running": None, "over": days[-61]}
+    save(market, tmp_path)
+    assert load_market(tmp_path).ended == market.ended
+    answer = whatif.ask(whatif.make_scene(market, "over"), simulated_cycles=0)
+    assert answer.notes[0].startswith(f"over ended on {days[-61]}: today it spends nothing.")
+    assert whatif.ask(whatif.make_scene(market, "running"), simulated_cycles=0).ended is None
+
+
+def test_where_all_campaigns_have_stopped_none_is_over(tmp_path: Path) -> None:
+    history = planted().assign(campaign="only")
+    last = sorted(history["date"].unique())[-20:]
+    still = history["date"].isin(last)
+    history.loc[still, ["spend", "impressions", "clicks", "conversions", "revenue"]] = 0
+    assert ingested(tmp_path, history).meta.ended == ()
