@@ -195,13 +195,18 @@ def ask(
 
 def check_budget(scene: Scene, amount: float) -> None:
     """Raise `ConfigError` for an amount that no cycle could have."""
-    most = max(MOST_OF_SUPPLY * scene.supply, 2 * scene.budget) if scene.ever is None else scene.farthest
+    most = scene.farthest if scene.of_totals else max(MOST_OF_SUPPLY * scene.supply, 2 * scene.budget)
     if not (math.isfinite(amount) and amount > 0):
         raise ConfigError(f"budget: {amount:g}; give an amount above 0 in {scene.currency} per cycle")
     if amount < LEAST_OF_TODAY * scene.budget:
         raise ConfigError(
             f"budget: {amount:g} {scene.currency} is less than a ten-thousandth of today's {scene.budget:,.0f}; "
             "a budget is money per cycle"
+        )
+    if scene.of_totals and scene.ever is None and amount > most:
+        raise ConfigError(
+            f"budget: {amount:,.0f} {scene.currency} is above the {most:,.0f} up to which a market answers that does not "
+            "say what was ever spent; give at most that, or run `crossmix run` again"
         )
     if scene.ever is not None and amount > most:
         raise ConfigError(scene.ever.too_far(amount, most, scene.currency))

@@ -34,7 +34,7 @@ from crossmix.market.draws import doubled, drawn_around, spread
 from crossmix.market.model import Market
 from crossmix.market.reach import ever as ever_spent
 from crossmix.market.reach import reaching
-from crossmix.response import FIRST, Ever
+from crossmix.response import FARTHEST, FIRST, Ever
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +72,10 @@ class Scene:
     untried: tuple[str, ...] = ()
     """Platforms where the campaign never delivered in what was fitted on."""
     ever: Ever | None = None
-    """Of a spend history: the most that was ever spent. Supply is known where there is none."""
+    """Of a spend history: the most that was ever spent; `None`: supply is known, or the market is from before it was
+    told."""
+    of_totals: bool = False
+    """Of a spend history, whose curves have no end."""
     ended: str | None = None
     """ISO 8601 date of the last cycle with spend of a campaign that is over."""
 
@@ -86,7 +89,9 @@ class Scene:
     def farthest(self) -> float:
         """The end of what is asked of the market, currency per cycle: all supply, or of a history so many times the
         most that was ever spent (`crossmix.response.FARTHEST`)."""
-        return self.supply if self.ever is None else max(self.ever.farthest, 2 * self.budget)
+        if not self.of_totals:
+            return self.supply
+        return FARTHEST * self.budget if self.ever is None else max(self.ever.farthest, 2 * self.budget)
 
 
 def make_scene(
@@ -122,7 +127,8 @@ def make_scene(
     ever = ever_spent(market, slot)
     if market.of_totals:
         far_C = torch.zeros(len(market.campaigns))
-        far_C[slot] = max(2 * float(market.budget[slot]), 0.0 if ever is None else ever.farthest)
+        today = float(market.budget[slot])
+        far_C[slot] = FARTHEST * today if ever is None else max(2 * today, ever.farthest)
         market = reaching(market, far_C)
     exact = doubled(market)
     conditions = nominal(exact, torch.tensor([slot]), None if weekday is None else torch.tensor([weekday]))
@@ -167,6 +173,7 @@ def make_scene(
             name for name, never in zip(market.platforms, market.untried[slot].tolist(), strict=True) if never
         ),
         ever=ever,
+        of_totals=market.of_totals,
         ended=market.ended[slot] if market.ended else None,
     )
 

@@ -44,7 +44,7 @@ def of_bundle(bundle: Bundle, out: Path | None, campaign: str) -> Standing | Non
 
 
 def first_tests(out: Path) -> dict[str, str]:
-    """Of a spend history each campaign's first test in words; of impressions none."""
+    """Of a spend history each running campaign's first test in words; of impressions none."""
     from crossmix.evaluate.decision.standing import sentence
 
     folder = _gate(out)
@@ -52,7 +52,9 @@ def first_tests(out: Path) -> dict[str, str]:
     if decision is None:
         return {}
     return {
-        one.campaign: sentence(one.first_test, decision.currency, decision.cycle_hours) for one in decision.campaigns
+        one.campaign: sentence(one.first_test, decision.currency, decision.cycle_hours)
+        for one in decision.campaigns
+        if one.ended is None
     }
 
 

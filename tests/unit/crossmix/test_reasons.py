@@ -179,8 +179,11 @@ def test_the_end_of_a_historys_curve_is_no_supply() -> None:
 def test_a_limit_that_nobody_set_is_as_far_as_was_proved() -> None:
     asked: dict[str, object] = {"maximum": 0.2, "high": (1, 1, 0.2), "base": [0.5, 0.3, 0.2]}
     yes, no = np.array([False, False, True]), np.zeros(3, bool)
-    for proved, held in ((reasons.Proved(no, yes), "held at 20.0%, as far as was proved"), (None, "held at its max of 20.0%"),
-                         (reasons.Proved(yes, no), "held at its max of 20.0%")):  # fmt: skip
+    for proved, held in (
+        (reasons.Proved(no, yes), "held at 20.0%, as far as was proved"),
+        (None, "held at its max of 20.0%"),
+        (reasons.Proved(yes, no), "held at its max of 20.0%"),
+    ):
         lines, whole = made([0.5, 0.3, 0.2], [1.0, 1.0, 1.3], proved=proved, **asked)  # type: ignore[arg-type]
         assert lines[2].reason == f"{held}; the next unit earns 1.3 against 1 on free platforms"
         assert whole == (f"At a limit: c: {held}.",)
