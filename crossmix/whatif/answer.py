@@ -205,8 +205,8 @@ def check_budget(scene: Scene, amount: float) -> None:
         )
     if scene.of_totals and scene.ever is None and amount > most:
         raise ConfigError(
-            f"budget: {amount:,.0f} {scene.currency} is above the {most:,.0f} up to which a market answers that does not "
-            "say what was ever spent; give at most that, or run `crossmix run` again"
+            f"budget: {amount:,.0f} {scene.currency} is above the {most:,.0f} up to which a market answers that does "
+            "not say what was ever spent; give at most that, or run `crossmix run` again"
         )
     if scene.ever is not None and amount > most:
         raise ConfigError(scene.ever.too_far(amount, most, scene.currency))

@@ -26,8 +26,8 @@ curve of elasticity g, kappa of d, and E and b as a whole (`crossmix.fading`), w
 
 Every coefficient, and the values of conversions, are pooled over campaigns and platforms (`pooling.py`), so that a cell
 of little data, or none, is what like cells are, with an error that says so. How many requests there were, nobody can
-tell from totals: the usual share won is set so that the curve reaches three times the most that the campaign spends, and what asks
-for more continues it (`crossmix.market.reach`).
+tell from totals: the usual share won is set so that the curve reaches three times the most that the campaign spends,
+and what asks for more continues it (`crossmix.market.reach`).
 
 Shapes: T cycles, C campaigns, P platforms, K = C P cells.
 """
