@@ -65,7 +65,8 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     ended = history.ended(table, cycles, window)
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
-    told = [*history.told(found, frame, blank), *(one.sentence for one in (*held, *stopped, *ended))]
+    apart = [*(one.sentence for one in held), *(one.sentence for one in stopped), *(one.sentence for one in ended)]
+    told = [*history.told(found, frame, blank), *apart]
     provenance = dict(raw.provenance)
     notes = [*history.notes(cycles, hours, data.holdout_days, table), *told]
     if fragment:

@@ -127,8 +127,8 @@ def make_scene(
     ever = ever_spent(market, slot)
     if market.of_totals:
         far_C = torch.zeros(len(market.campaigns))
-        today = float(market.budget[slot])
-        far_C[slot] = FARTHEST * today if ever is None else max(2 * today, ever.farthest)
+        spent = float(market.budget[slot])
+        far_C[slot] = FARTHEST * spent if ever is None else max(2 * spent, ever.farthest)
         market = reaching(market, far_C)
     exact = doubled(market)
     conditions = nominal(exact, torch.tensor([slot]), None if weekday is None else torch.tensor([weekday]))

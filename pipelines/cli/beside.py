@@ -12,7 +12,10 @@ from pipelines.local import step_folder
 def beside(out: Path | None) -> list[str]:
     """Sentences for a person; none where the run held nothing, or there is no run with its data."""
     meta = _meta(out)
-    return [] if meta is None else [one.sentence for one in (*meta.held, *meta.stopped, *meta.ended)]
+    if meta is None:
+        return []
+    stopped = [*(one.sentence for one in meta.stopped), *(one.sentence for one in meta.ended)]
+    return [*(one.sentence for one in meta.held), *stopped]
 
 
 def held(out: Path | None) -> tuple[Held, ...]:
