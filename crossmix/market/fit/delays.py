@@ -60,7 +60,7 @@ LEAST = 0.02
 """Probability below which a delay is left out."""
 EACH = 6
 """Cells of a platform that delays are found from: those with most conversions."""
-LAWS = tuple(product((0.03, 0.07, 0.15, 0.3), (0.0, 1.5, 3.0), (-10.0, -5.5, -3.5)))
+LAWS = tuple(product((0.03, 0.07, 0.15, 0.3), (0.0, 1.3, 2.6), (-10.0, -5.5, -3.5)))
 """Drift's deviation, logit of its persistence, ln of the variance of a cycle's own noise."""
 
 
