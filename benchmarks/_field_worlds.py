@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import nbinom
 
 from benchmarks._field_responses import (
     NOISE,
@@ -48,6 +49,12 @@ NAMES = ("search", "social_feed", "short_video", "shopping", "native", "audio", 
 DELAY = (0.45, 0.25, 0.15, 0.1, 0.05)
 """Part of the revenue that is booked so many days after its conversion, where it is delayed."""
 
+LAG, LAG_SHAPES, LAG_APART = (3.0, 10.0), (1.0, 3.0), 0.25
+"""Mean days from click to conversion of an account, from and to; shapes of their gamma law; deviation of ln of what
+platforms have of it."""
+LAG_DAYS = 120
+"""Longest; the account ran as long before the first day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -65,6 +72,8 @@ class Kind:
     demand: float = 0.0
     """Deviation of ln demand, which moves spend and volumes together."""
     delayed: bool = False
+    lagged: bool = False
+    """Conversions, and their revenue with them, come days after their click (`LAG`)."""
     fading: bool = False
     """Impressions and clicks in proportion to money, conversions ~ clicks^eta, eta 0.64 to 0.72."""
     spread: bool = False
@@ -93,6 +102,7 @@ INSIDE: dict[str, Kind] = {
     "steady": Kind(0.01, wander=0.06),
     "demand": Kind(0.01, demand=0.2),
     "delayed": Kind(0.01, delayed=True),
+    "lagged": Kind(0.015, lagged=True),
     "fading": Kind(0.015, fading=True),
     "spread": Kind(0.015, spread=True),
     "holes": Kind(0.02, days=120, campaigns="holes"),
@@ -244,6 +254,8 @@ def world(kind: str, seed: int) -> World:
     day_T = demand_T[:, None, None]
     played = response.play(spend_TCP / (day_T * moves.volume * moves.price), noise, rng)
     counts = _counted(played, day_T * moves.volume, moves.sold, rng)
+    if bent.lagged:
+        counts["conversions"] = _lagged(kind, seed, counts["conversions"])
     revenue = _booked(bent, rng, counts["conversions"], value_P)
     table = {"spend": np.maximum(spend_TCP.round(2), 0.01), **counts, "revenue": revenue.round(2)}
     there_TCP = np.broadcast_to(tried_CP, spend_TCP.shape).copy()
@@ -390,6 +402,25 @@ def _counted(played: Played, demand_TCP: Array, sold_TCP: Array, rng: np.random.
     clicks = np.minimum(rng.poisson(played.clicks * demand_TCP), impressions)
     conversions = np.minimum(rng.poisson(played.conversions * demand_TCP * sold_TCP), clicks)
     return {"impressions": impressions, "clicks": clicks, "conversions": conversions}
+
+
+def _lagged(kind: str, seed: int, conversions_TCP: Array) -> Array:
+    """Conversions by the day that they come on, those of clicks before the first day among them; what comes after the
+    last day is not there."""
+    rng = np.random.default_rng([zlib.crc32(kind.encode()), seed, 2])
+    before = rng.poisson(conversions_TCP[:28].mean(0), (LAG_DAYS, *conversions_TCP.shape[1:]))
+    clicked = np.concatenate([before, conversions_TCP.astype(int)])
+    shape = rng.choice(LAG_SHAPES)
+    mean_P = rng.uniform(*LAG) * np.exp(LAG_APART * rng.standard_normal(conversions_TCP.shape[2]))
+    # The law of whole days whose rate is gamma.
+    part_PD = nbinom.pmf(np.arange(LAG_DAYS), shape, (shape / (shape + mean_P))[:, None])
+    part_PD /= part_PD.sum(1, keepdims=True)
+    came = np.zeros((len(clicked) + LAG_DAYS, *clicked.shape[1:]))
+    for p, part_D in enumerate(part_PD):
+        spread_TCD = rng.multinomial(clicked[..., p], part_D)
+        for lag in range(LAG_DAYS):
+            came[lag : lag + len(clicked), :, p] += spread_TCD[..., lag]
+    return came[LAG_DAYS : len(clicked)]
 
 
 def _booked(bent: Kind, rng: np.random.Generator, conversions_TCP: Array, value_P: Array) -> Array:

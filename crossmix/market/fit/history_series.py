@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossmix.market.fit import regression
+from crossmix.market.fit import delays, regression
+from crossmix.market.fit.delays import Delays
 from crossmix.market.fit.estimators import value_of_totals
 from crossmix.market.fit.regression import Columns, Law, Line
 from crossmix.market.fit.slow import Slow
@@ -29,10 +30,10 @@ TOGETHER, WEEK = 3, 4
 """Places of coefficients after level, slope and bend; weekdays' begin at the last."""
 BENT = 2.0
 """|u| beyond which nothing bends further."""
-LAGS = (0.0, 0.3, 0.5, 0.7, 0.85)
-"""Part of the conversions that are still to come after each further cycle."""
-LAG_GAIN = 3.0
-"""Log-likelihood that a platform's delay must gain over none."""
+DELAYED = (3.0, 0.2, 0.18, 0.15)
+"""Deviations of level, slope, bend and together as those of cells are once pooled, by which delays are compared."""
+BENDS = -0.04
+"""Mean of the bend then."""
 STILL: Law = (-5.0, 0.0, -14.0)
 """Of the value of a conversion: it does not drift from cycle to cycle."""
 LONGEST = 400
@@ -76,6 +77,10 @@ class History:
     @property
     def cells(self) -> tuple[int, int]:
         return self.shape[1:]
+
+    @property
+    def platform_K(self) -> npt.NDArray[np.int64]:
+        return np.arange(self.seen_TK.shape[1]) % self.cells[1]
 
     @property
     def tried(self) -> Mask:
@@ -135,7 +140,11 @@ class History:
     def value(self) -> tuple[Line, Array]:
         """ln of revenue per conversion: the line, and the coefficient of variation of a conversion's revenue, (K,)."""
         seen = self.seen_TK & (self.totals_TK["conversions"] > 0)
-        n, revenue = (np.where(seen, self.totals_TK[name], 0.0) for name in ("conversions", "revenue"))
+        revenue = np.where(seen, self.totals_TK["revenue"], 0.0)
+        found = delays.of_values(self.totals_TK["conversions"], revenue, seen, self.platform_K, self.cells[1])
+        due_HTK = delays.carriers(len(revenue)) @ self.totals_TK["conversions"]
+        n = np.einsum("kh,htk->tk", found.probability_PH[self.platform_K], due_HTK)
+        n = np.where(seen, n, 0.0)
         mean = revenue.sum(0) / np.maximum(n.sum(0), 1e-9)
         known = seen & (mean > 0)
         log = np.log(np.where(mean > 0, mean, 1.0))
@@ -169,51 +178,51 @@ class History:
         return Columns(x_TKR, mean, deviation, self.slow)
 
     def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> Line:
-        """Conversions of the clicks of this cycle and those before it: the delay of each platform that fits best.
-
-        A click of k cycles ago converts now with the weight (1 - l) l^k.
-        """
-        clicks, conversions = self.totals_TK["clicks"], self.totals_TK["conversions"]
-        platforms = np.arange(clicks.shape[1]) % self.cells[1]
-        best = np.full(self.cells[1], -np.inf)
-        exposure, moved, common, law = clicks.copy(), u_TK.copy(), together_TK.copy(), None
-        for lag in LAGS:
-            due = _carried(clicks, lag)
-            u, together = (
-                np.where(due > 0, _carried(clicks * one, lag) / np.maximum(due, 1e-12), 0.0)
-                for one in (u_TK, together_TK)
+        """Conversions of the clicks of this cycle and those before it: the mean over what delays may be
+        (`crossmix.market.fit.delays`)."""
+        clicks, times = self.totals_TK["clicks"], len(u_TK)
+        x_TKR = self._columns(u_TK, together_TK, week=False)
+        carrier_HTT, unsure_HT = delays.carriers(times), delays.before_each(times) ** 2
+        due_HTK = carrier_HTT @ clicks
+        # What the money of the clicks was that a cycle's conversions come from.
+        weighted = (clicks[..., None] * x_TKR).reshape(times, -1)
+        x_HTKR = (carrier_HTT @ weighted).reshape(-1, *x_TKR.shape) / np.maximum(due_HTK, 1e-12)[..., None]
+        x_HTKR = np.where((due_HTK > 0)[..., None], x_HTKR, x_TKR)
+        found = self._delays(due_HTK, x_HTKR, slope)
+        lines, weights, law = [], [], None
+        for delay_P, weight_P in found.ranked():
+            delay_K, series = delay_P[self.platform_K], np.arange(clicks.shape[1])
+            due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
+            x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
+            seen = self.seen_TK & (due_TK > 0)
+            columns = self._prior(x, _log_rate(self.totals_TK["conversions"], due_TK, seen), seen, 1.0, slope)
+            line, _ = regression.fit_counts(
+                self.totals_TK["conversions"], due_TK, seen, columns, law, unsure_TK=unsure_TK
             )
-            line, mean = self._converted(due, u, together, law, slope, each=False)
             law = line.law
-            variance = mean + mean**2 * line.around_K
-            told = self.seen_TK & (due > 0)
-            off = -0.5 * ((conversions - mean) ** 2 / np.maximum(variance, 1e-9) + np.log(np.maximum(variance, 1e-9)))
-            fits = np.bincount(platforms, np.where(told, off, 0.0).sum(0)) - (LAG_GAIN if lag > 0 else 0.0)
-            better = fits > best
-            best = np.where(better, fits, best)
-            exposure = np.where(better[platforms], due, exposure)
-            moved = np.where(better[platforms], u, moved)
-            common = np.where(better[platforms], together, common)
-        return self._converted(exposure, moved, common, law, slope)[0]
+            lines.append(line)
+            weights.append(weight_P[self.platform_K])
+        return regression.mixed(lines, np.stack(weights))
 
-    def _converted(
-        self, exposure_TK: Array, u_TK: Array, together_TK: Array, law: Law | None, slope: float, *, each: bool = True
-    ) -> tuple[Line, Array]:
-        conversions = self.totals_TK["conversions"]
-        seen = self.seen_TK & (exposure_TK > 0)
-        columns = self._prior(
-            self._columns(u_TK, together_TK, week=False), _log_rate(conversions, exposure_TK, seen), seen, 1.0, slope
-        )
-        return regression.fit_counts(conversions, exposure_TK, seen, columns, law, each=each)
-
-
-def _carried(amount_TK: Array, lag: float) -> Array:
-    """Mean of the cycles up to each, newest weighing most; the first is taken to have been so before."""
-    total = np.empty_like(amount_TK)
-    total[0] = amount_TK[0]
-    for t in range(1, len(amount_TK)):
-        total[t] = lag * total[t - 1] + (1 - lag) * amount_TK[t]
-    return total
+    def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float) -> Delays:
+        """How likely each delay of conversions is, by platform."""
+        conversions, (size, times) = self.totals_TK["conversions"], due_HTK.shape[:2]
+        some = delays.most(np.where(self.seen_TK, conversions, 0.0), self.platform_K)
+        if not len(some):
+            return delays.likely(np.zeros((self.cells[1], size)))
+        # Every delay of every series is a series of its own, seen in the same cycles.
+        seen = (self.seen_TK & (self.totals_TK["clicks"] > 0))[:, some]
+        seen, count = np.tile(seen, (1, size)), np.tile(conversions[:, some], (1, size))
+        due = due_HTK[:, :, some].swapaxes(0, 1).reshape(times, -1)
+        x = x_HTKR[:, :, some].swapaxes(0, 1).reshape(times, size * len(some), -1)
+        mean = np.zeros(x.shape[1:])
+        mean[:, 0], mean[:, 1], mean[:, 2] = _log_rate(count, due, seen)[0], slope, BENDS
+        columns = Columns(x, mean, np.array(DELAYED), self.slow.only(np.tile(some, size)))
+        unsure = delays.before(times, delays.UNSURE)[:, None] ** 2
+        laws = [delays.law(*one) for one in delays.LAWS]
+        told_LHK = regression.count_likelihoods(count, due, seen, columns, laws, unsure).reshape(len(laws), size, -1)
+        prior_L = np.array([regression.log_prior(law) for law in laws])
+        return delays.of_platforms(told_LHK.swapaxes(1, 2), self.platform_K[some], self.cells[1], prior_L)
 
 
 def _log_rate(count_TK: Array, exposure_TK: Array, seen_TK: Mask) -> Array:

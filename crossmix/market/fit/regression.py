@@ -18,6 +18,7 @@ Shapes: T cycles, K series, R columns.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,8 +147,7 @@ def _law_of(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns
     some = some.only(some.alike_ones())
 
     def loss(law: Array) -> float:
-        prior = sum(((x - mean) / sd) ** 2 for x, (mean, sd) in zip(law, PRIOR, strict=True))
-        return 0.5 * float(prior) - some.at(some.alike(_bounded(law, longest))).likelihood_of_all()
+        return -log_prior((law[0], law[1], law[2])) - some.at(some.alike(_bounded(law, longest))).likelihood_of_all()
 
     longest = LONGEST if columns.slow is None else REMEMBERED
     settings = {"maxfev": 70, "xatol": 0.1, "fatol": 0.1}
@@ -169,11 +169,13 @@ def fit_counts(
     law: Law | None = None,
     *,
     each: bool = True,
+    unsure_TK: npt.ArrayLike = 0.0,
 ) -> tuple[Line, Array]:
     """Of counts with mean exposure x exp(x . beta + drift), by iterated reweighting (McCullagh and Nelder, 1989).
 
     Args:
         law, each: as in `fit`.
+        unsure_TK: variance of ln of the exposure.
 
     Returns:
         The line, and the mean without drift, (T, K).
@@ -186,10 +188,68 @@ def fit_counts(
         working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
         # The law hardly depends on the weights: it is found once, when they are nearly right.
         known = law if law is not None or number == 1 else START if line is None else line.law
-        line = fit(working, 1 / mean_TK, seen_TK, columns, known, each=each and number == PASSES - 1)
+        line = fit(working, 1 / mean_TK + unsure_TK, seen_TK, columns, known, each=each and number == PASSES - 1)
         fitted_TK = line.fitted_TK
     assert line is not None
     return line, exposure_TK * np.exp(fitted_TK.clip(-30, 30))
+
+
+def count_likelihoods(
+    count_TK: Array,
+    exposure_TK: Array,
+    seen_TK: Mask,
+    columns: Columns,
+    laws: Sequence[Law],
+    unsure_TK: npt.ArrayLike = 0.0,
+) -> Array:
+    """Log-likelihood of every series' counts under every law of the drift, coefficients integrated out, (L, K).
+
+    Counts are normal around their mean, with the variance that mean and drift give them: comparable between exposures
+    and columns, as what is seen is the count. Arguments as of `fit_counts`.
+    """
+    fitted_TK = np.einsum("tkr,kr->tk", columns.x_TKR, columns.mean_KR)
+    for _ in range(PASSES):
+        rate_TK = np.exp(fitted_TK.clip(-30, 30))
+        mean_TK = np.maximum(np.where(seen_TK, exposure_TK * rate_TK, 1.0), 1e-6)
+        working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
+        noise_TK = 1 / mean_TK + unsure_TK
+        fitted_TK = fit(working, noise_TK, seen_TK, columns, START, each=False).fitted_TK
+    series = _Series.of(working, noise_TK, seen_TK, columns)
+    told = np.stack([series.at(series.alike(law)).likelihood() for law in laws])
+    return np.asarray(told - np.where(seen_TK, np.log(mean_TK), 0.0).sum(0))
+
+
+def log_prior(law: Law) -> float:
+    """Of a law, without constants."""
+    return -0.5 * sum(((x - mean) / sd) ** 2 for x, (mean, sd) in zip(law, PRIOR, strict=True))
+
+
+def mixed(lines: Sequence[Line], weight_LK: Array) -> Line:
+    """The mean line of several, each with its probability, with the error of not knowing which.
+
+    Args:
+        weight_LK: sums to 1 over the lines; 0 where a line is none of that series'.
+    """
+
+    def mean(name: str, like: str) -> Array:
+        tables = np.stack([np.asarray(getattr(line, name)) for line in lines])
+        return np.asarray(np.einsum(f"lk,l{like}->{like}", weight_LK, tables))
+
+    beta_KR = mean("beta_KR", "kr")
+    off_LKR = np.stack([line.beta_KR for line in lines]) - beta_KR
+    between_KRR = np.einsum("lk,lkr,lks->krs", weight_LK, off_LKR, off_LKR)
+    return Line(
+        beta_KR=beta_KR,
+        covariance_KRR=mean("covariance_KRR", "krs") + between_KRR,
+        common_KJ=mean("common_KJ", "kj"),
+        fitted_TK=mean("fitted_TK", "tk"),
+        slow_TK=mean("slow_TK", "tk"),
+        drift_TK=mean("drift_TK", "tk"),
+        left_TK=mean("left_TK", "tk"),
+        own_K=mean("own_K", "k"),
+        deviation_K=mean("deviation_K", "k"),
+        law=lines[0].law,
+    )
 
 
 @dataclass(frozen=True, slots=True)

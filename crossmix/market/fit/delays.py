@@ -1,0 +1,170 @@
+"""How long after its cause something is booked, from totals alone: conversions after their click, revenue after its
+conversion.
+
+Totals of a cycle hold what the cycles before it brought. With weights w_0, w_1, ... of how many cycles later it comes,
+a cycle's count has the exposure
+
+    due_t = w_0 clicks_t + w_1 clicks_(t-1) + ...
+
+and is regressed on the money of those cycles, weighted alike. Taken at once instead, a count that hardly moves with the
+same cycle's spend looks like one that money does not buy. Which weights (`KERNELS`: geometric, and humped ones that
+begin with nearly nothing) is told by the likelihood of the whole regression, coefficients integrated out, and drift and
+noise over a grid: at the wrong delay a drift explains nearly as much, if it may be as large as that needs.
+
+Platforms of an account are measured alike, by one tag and one window: their delays lie around a common one, unless one
+is clearly another's. What is told is a probability of each delay, by platform (`Delays`), over which the caller takes
+the mean of what it fits: where the data do not say, answers are as uncertain as that leaves them.
+
+Shapes: T cycles, K series, H delays, P platforms, L laws, R columns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+from scipy.stats import nbinom
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+KERNELS = (
+    (0.0, 1, 0.40),
+    (0.5, 1, 0.14),
+    (1.0, 1, 0.11),
+    (2.0, 1, 0.08),
+    (4.0, 1, 0.06),
+    (7.0, 1, 0.05),
+    (14.0, 1, 0.03),
+    (25.0, 1, 0.015),
+    (1.5, 3, 0.035),
+    (3.0, 3, 0.03),
+    (6.0, 3, 0.025),
+    (10.0, 3, 0.015),
+    (17.0, 3, 0.01),
+)
+"""Mean in cycles, shape and prior probability of each: negative binomial, which is geometric of shape 1 and has its
+hump after some cycles of shape 3, as a gamma. Most accounts book a conversion within days of its click."""
+BEGIN = 7
+"""Cycles whose mean stands for those before the first."""
+UNSURE = 7.0
+"""Mean delay at which the cycles before the first are asked for, when delays are compared: the same for all."""
+APART, OTHER = 0.4, 0.1
+"""How ln (1 + mean) of platforms' delays varies around the common one; probability that one is another altogether."""
+LEAST = 0.02
+"""Probability below which a delay is left out."""
+EACH = 6
+"""Cells of a platform that delays are found from: those with most conversions."""
+LAWS = tuple(product((0.03, 0.07, 0.15, 0.3), (0.0, 1.3, 2.6), (-10.0, -5.5, -3.5)))
+"""Drift's deviation, logit of its persistence, ln of the variance of a cycle's own noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What is known of the delays of every platform."""
+
+    probability_PH: Array
+
+    def ranked(self) -> list[tuple[Indices, Array]]:
+        """Each platform's likeliest delay and its probability, (P,) each, then the next, until little is left."""
+        order_PH = np.argsort(-self.probability_PH, 1, kind="stable")
+        weight_PH = np.take_along_axis(self.probability_PH, order_PH, 1)
+        weight_PH = np.where((weight_PH >= LEAST) | (weight_PH == weight_PH.max(1, keepdims=True)), weight_PH, 0.0)
+        weight_PH /= weight_PH.sum(1, keepdims=True)
+        used = int((weight_PH > 0).any(0).sum())
+        return [(order_PH[:, rank], weight_PH[:, rank]) for rank in range(used)]
+
+
+def carriers(times: int) -> Array:
+    """What each delay makes of a series of totals, a matrix (H, T, T); before the first cycle all was as in the first
+    `BEGIN`."""
+    return np.stack([_carrier(times, mean, shape) for mean, shape, _ in KERNELS])
+
+
+def before(times: int, mean: float, shape: int = 1) -> Array:
+    """Part of what is due in a cycle that comes from before the first, (T,)."""
+    return np.asarray(nbinom.sf(np.arange(times), shape, shape / (shape + mean)))
+
+
+def before_each(times: int) -> Array:
+    """`before` of every delay, (H, T)."""
+    return np.stack([before(times, mean, shape) for mean, shape, _ in KERNELS])
+
+
+def _carrier(times: int, mean: float, shape: int) -> Array:
+    weight_T = nbinom.pmf(np.arange(times), shape, shape / (shape + mean))
+    gone = np.subtract.outer(np.arange(times), np.arange(times))
+    carrier = np.where(gone >= 0, weight_T[np.abs(gone)], 0.0)
+    begin = min(BEGIN, times)
+    carrier[:, :begin] += before(times, mean, shape)[:, None] / begin
+    return np.asarray(carrier)
+
+
+def likely(told_PH: Array) -> Delays:
+    """Probabilities of the delays of all platforms.
+
+    Args:
+        told_PH: log-likelihood of each.
+    """
+    mean, shape, prior = (np.array(figure, float) for figure in zip(*KERNELS, strict=True))
+    prior /= prior.sum()
+    far = np.subtract.outer(np.log1p(mean), np.log1p(mean)) / APART
+    near_HH = prior * np.exp(-0.5 * far**2 - (shape[:, None] != shape))
+    near_HH = (1 - OTHER) * near_HH / near_HH.sum(1, keepdims=True) + OTHER * prior
+    # Of every common delay (rows) and platform.
+    whole_HPH = np.log(near_HH)[:, None] + told_PH
+    of_common_HP = logsumexp(whole_HPH, axis=2)
+    common_H = np.log(prior) + of_common_HP.sum(1)
+    common_H = np.exp(common_H - logsumexp(common_H))
+    return Delays(np.einsum("c,cph->ph", common_H, np.exp(whole_HPH - of_common_HP[..., None])))
+
+
+def of_platforms(told_LKH: Array, platform_K: Indices, platforms: int, log_prior_L: Array) -> Delays:
+    """Delays by the log-likelihood of every series at every delay and law; a platform's series have one law."""
+    told_LPH = np.zeros((len(told_LKH), platforms, told_LKH.shape[2]))
+    np.add.at(told_LPH, (slice(None), platform_K), told_LKH)
+    return likely(logsumexp(told_LPH + log_prior_L[:, None, None], axis=0))
+
+
+def of_values(conversions_TK: Array, revenue_TK: Array, known_TK: Mask, platform_K: Indices, platforms: int) -> Delays:
+    """Delays of revenue after its conversion: revenue ~ N(v due, phi due), v and phi those that fit each series best.
+
+    A cycle's revenue per conversion varies by what single orders are worth, and by next to nothing else.
+    """
+    due_HTK = carriers(len(revenue_TK)) @ conversions_TK
+    know_T = 1 - before(len(revenue_TK), UNSURE)
+    weight_TK = known_TK * know_T[:, None]
+    told_PH = np.zeros((platforms, len(due_HTK)))
+    for h, due_TK in enumerate(due_HTK):
+        due_TK = np.where(known_TK, np.maximum(due_TK, 1e-9), 1.0)
+        many_K = weight_TK.sum(0)
+        value_K = (weight_TK * revenue_TK).sum(0) / np.maximum((weight_TK * due_TK).sum(0), 1e-9)
+        phi_K = (weight_TK * (revenue_TK - value_K * due_TK) ** 2 / due_TK).sum(0) / np.maximum(many_K, 1e-9)
+        least_K = LEAST_PHI * np.maximum(value_K, 1e-9) ** 2
+        told_K = -0.5 * (many_K * np.log(np.maximum(phi_K, least_K)) + (weight_TK * np.log(due_TK)).sum(0))
+        np.add.at(told_PH[:, h], platform_K, np.where(many_K > 2, told_K, 0.0))
+    return likely(told_PH)
+
+
+LEAST_PHI = 1e-2
+"""Least variance of a conversion's revenue over its square that is believed."""
+
+
+def most(conversions_TK: Array, platform_K: Indices) -> Indices:
+    """The series of each platform with most conversions, `EACH` at most."""
+    order = np.argsort(-conversions_TK.sum(0), kind="stable")
+    rank = np.zeros(len(order), np.int64)
+    for p in np.unique(platform_K):
+        own = order[platform_K[order] == p]
+        rank[own] = np.arange(len(own))
+    return np.flatnonzero((rank < EACH) & (conversions_TK.sum(0) > 0))
+
+
+def law(deviation: float, persistence: float, own: float) -> tuple[float, float, float]:
+    """As regressions take it."""
+    return math.log(deviation), persistence, own

@@ -1,0 +1,196 @@
+"""Delays from totals: weights in closed form, how evidence is pooled, and what planted delays are found to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import nbinom
+
+from crossmix.config import Market as Settings
+from crossmix.market.fit import delays, regression, spend_history
+from crossmix.market.fit.delays import KERNELS
+from crossmix.market.fit.history_series import History
+from crossmix.market.fit.regression import Columns
+from tests.support.planted import history, planted
+
+DAYS = 182
+MEAN = np.array([mean for mean, _, _ in KERNELS])
+SHAPE = np.array([shape for _, shape, _ in KERNELS])
+QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
+
+
+def late(totals: dict[str, np.ndarray], names: tuple[str, ...], mean_P: np.ndarray, shape: int, seed: int) -> None:
+    """Whole events move to later days, those of as many days before the first among them; in place."""
+    rng = np.random.default_rng(seed)
+    counts = totals["conversions"]
+    days, platforms = len(counts), counts.shape[2]
+    for p in range(platforms):
+        part = nbinom.pmf(np.arange(150), shape, shape / (shape + mean_P[p]))
+        before = rng.poisson(counts[:28, 0, p].mean(), 150)
+        value = totals["revenue"][:, 0, p].sum() / counts[:, 0, p].sum()
+        spread = rng.multinomial(np.r_[before, counts[:, 0, p]].astype(int), part / part.sum())
+        came = np.zeros(days + 300)
+        for lag in range(150):
+            came[lag : lag + days + 150] += spread[:, lag]
+        for name in names:
+            totals[name][:, 0, p] = came[150 : days + 150] * (value if name == "revenue" else 1)
+
+
+def made(seed: int, scale: float = 1.0, wandering: float = 0.4) -> dict[str, np.ndarray]:
+    table = history(planted(), DAYS, seed, wandering=wandering, scale=scale)
+    return {name: table[name].to_numpy(float).reshape(DAYS, 1, 4) for name in QUANTITIES}
+
+
+def found(totals: dict[str, np.ndarray]) -> np.ndarray:
+    """Probability of each delay of conversions, (P, H)."""
+    past = History.of(totals, np.ones(DAYS, bool), None, 14)
+    clicks = past.totals_TK["clicks"]
+    x = past._columns(past.log_spend(), past.together(), week=False)
+    carriers = delays.carriers(DAYS)
+    due = carriers @ clicks
+    weighted = carriers @ (clicks[..., None] * x).reshape(DAYS, -1)
+    return past._delays(due, weighted.reshape(-1, *x.shape) / due[..., None], 0.0).probability_PH
+
+
+def test_what_is_due_is_the_weighted_mean_of_what_was_before() -> None:
+    amount = np.random.default_rng(0).uniform(1, 9, (60, 2))
+    due = delays.carriers(60) @ amount
+    np.testing.assert_allclose(due[0], amount)
+    one = list(MEAN).index(1.0)
+    for t in range(10, 60):  # of a mean of one cycle half comes at once, and half of the rest with each further one
+        np.testing.assert_allclose(due[one, t], 0.5 * amount[t] + 0.5 * due[one, t - 1], rtol=1e-9)
+    np.testing.assert_allclose(delays.carriers(60) @ np.ones(60), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(due[:, 0], (1 - due_before(60)) * amount[0] + due_before(60) * amount[:7].mean(0))
+    weight = nbinom.pmf(np.arange(3000)[:, None], SHAPE, SHAPE / (SHAPE + np.maximum(MEAN, 1e-9)))
+    np.testing.assert_allclose((np.arange(3000)[:, None] * weight).sum(0), MEAN, atol=1e-6)
+
+
+def due_before(times: int) -> np.ndarray:
+    return delays.before_each(times)[:, :1]
+
+
+def test_platforms_lie_around_a_common_delay_and_a_sure_one_is_its_own() -> None:
+    silent = delays.likely(np.zeros((3, len(KERNELS))))
+    prior = np.array([weight for _, _, weight in KERNELS])
+    np.testing.assert_allclose(silent.probability_PH.sum(1), 1.0)
+    assert np.abs(silent.probability_PH - prior / prior.sum()).max() < 0.15, "nothing said: about the prior"
+    told = np.zeros((3, len(KERNELS)))
+    seven = int(np.flatnonzero((MEAN == 7) & (SHAPE == 1))[0])
+    told[:2, seven] = 30.0
+    pulled = delays.likely(told).probability_PH
+    assert pulled[:2, seven].min() > 0.999
+    assert pulled[2] @ MEAN > 5 > 2 * (silent.probability_PH[2] @ MEAN), "the third is like the others"
+    told[2, 0] = 30.0
+    assert delays.likely(told).probability_PH[2, 0] > 0.999, "unless it says otherwise"
+
+
+def test_ranks_hold_what_is_likely_and_no_more() -> None:
+    table = np.zeros((2, len(KERNELS)))
+    table[0, :3] = 0.6, 0.395, 0.005
+    table[1, 4] = 1.0
+    ranked = delays.Delays(table).ranked()
+    assert list(ranked[0][0]) == [0, 4]
+    np.testing.assert_allclose([weight for _, weight in ranked], [[0.6 / 0.995, 1.0], [0.395 / 0.995, 0.0]])
+
+
+def test_a_mixture_has_the_error_of_not_knowing_which() -> None:
+    rng = np.random.default_rng(1)
+    x = np.stack([np.ones((40, 1)), rng.standard_normal((40, 1))], 2)
+    columns = Columns(x, np.zeros((1, 2)), np.ones(2))
+    seen, noise = np.ones((40, 1), bool), np.full((40, 1), 0.01)
+    low, high = (regression.fit(slope * x[..., 1], noise, seen, columns, regression.START) for slope in (0.2, 0.8))
+    line = regression.mixed([low, high], np.array([[0.25], [0.75]]))
+    np.testing.assert_allclose(line.beta_KR, 0.25 * low.beta_KR + 0.75 * high.beta_KR)
+    apart = high.beta_KR[0, 1] - low.beta_KR[0, 1]
+    expected = low.covariance_KRR[0, 1, 1] + 0.25 * 0.75 * apart**2
+    assert line.covariance_KRR[0, 1, 1] == pytest.approx(expected, rel=1e-6)
+    alone = regression.mixed([low, high], np.array([[1.0], [0.0]]))
+    np.testing.assert_allclose(alone.covariance_KRR, low.covariance_KRR)
+
+
+def test_likelihoods_of_counts_are_those_of_the_counts_whatever_the_exposure() -> None:
+    """Twice the exposure at half the rate is the same statement."""
+    rng = np.random.default_rng(2)
+    count = rng.poisson(30, (50, 1)).astype(float)
+    seen = np.ones((50, 1), bool)
+    told = []
+    for exposure in (100.0, 200.0):
+        columns = Columns(np.ones((50, 1, 1)), np.array([[np.log(30 / exposure)]]), np.array([3.0]))
+        told.append(regression.count_likelihoods(count, np.full((50, 1), exposure), seen, columns, [regression.START]))
+    np.testing.assert_allclose(told[0], told[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("mean", "shape"), [(4.0, 1), (7.0, 1), (7.0, 3)])
+def test_a_planted_delay_is_found(mean: float, shape: int) -> None:
+    totals = made(5107)
+    late(totals, ("conversions", "revenue"), np.full(4, mean), shape, 1)
+    probability = found(totals)
+    assert probability[:, MEAN == 0].max() < 0.02
+    told = np.exp(probability @ np.log1p(MEAN)) - 1
+    assert (told > mean / 2.5).all()
+    assert (told < mean * 1.8).all()
+    assert told.mean() == pytest.approx(mean, rel=0.35)
+
+
+def test_conversions_at_once_are_found_at_once() -> None:
+    probability = np.stack([found(made(seed)) for seed in (5300, 5301, 5302, 5303)])
+    assert probability[..., MEAN <= 0.5].sum(-1).mean() > 0.95
+    assert (np.expm1(probability @ np.log1p(MEAN)) < 1).all()
+
+
+def test_few_conversions_leave_delays_open() -> None:
+    totals = made(5109, scale=0.05)
+    late(totals, ("conversions", "revenue"), np.full(4, 3.0), 1, 1)
+    probability = found(totals)
+    assert probability.max() < 0.9
+    assert (probability @ MEAN < 8).all()
+
+
+def test_late_conversions_take_nothing_from_elasticities_or_levels() -> None:
+    world = planted()
+    off, level, errors = [], [], []
+    for seed in range(4):
+        totals = made(5200 + seed)
+        late(totals, ("conversions", "revenue"), np.full(4, 7.0), 1, seed)
+        one = spend_history.fit(Settings(), totals, np.ones(DAYS, bool), np.arange(DAYS) % 7)
+        errors.append((one.elasticity[1] * one.gain)[0])
+        off.append((one.elasticity[0] * one.gain)[0] - world.elasticity)
+        level.append(np.log(one.cvr[0][0] / world.cvr))
+    assert np.abs(np.mean(off)) < 0.07
+    assert (np.abs(off) < 2 * np.array(errors)).mean() > 0.85
+    assert np.mean(errors) < 0.3
+    assert np.abs(np.mean(level)) < 0.05
+
+
+def test_a_platform_may_have_a_delay_of_its_own() -> None:
+    totals = made(5110)
+    late(totals, ("conversions", "revenue"), np.array([7.0, 7.0, 0.0001, 7.0]), 1, 3)
+    told = found(totals) @ MEAN
+    assert told[2] < 1
+    assert np.delete(told, 2).min() > 3
+
+
+def test_revenue_that_is_booked_later_is_that_of_earlier_conversions() -> None:
+    """An account that grows: booked a week after its conversion, revenue is 3 % too low for what brings it, taken at
+    once."""
+    rng = np.random.default_rng(4)
+    days = DAYS + 60
+    conversions = rng.poisson(60 * 3 ** (np.arange(days) / days)[:, None] * np.ones((1, 3))).astype(float)
+    part = nbinom.pmf(np.arange(days), 1, 1 / 8)
+    booked = np.zeros((2 * days, 3))
+    for p in range(3):
+        spread = rng.multinomial(conversions[:, p].astype(int), part / part.sum())
+        for lag in range(days):
+            booked[lag : lag + days, p] += spread[:, lag]
+    conversions, revenue = conversions[60:], 40.0 * booked[60:days]
+    known = np.ones((DAYS, 3), bool)
+    probability = delays.of_values(conversions, revenue, known, np.arange(3), 3).probability_PH
+    told = np.expm1(probability @ np.log1p(MEAN))
+    assert (told > 3.5).all()
+    assert (told < 11).all()
+    due = np.einsum("ph,htp->tp", probability, delays.carriers(DAYS) @ conversions)
+    end = slice(-28, None)
+    assert revenue[end].sum() / due[end].sum() == pytest.approx(40, rel=0.03)
+    assert revenue[end].sum() / conversions[end].sum() < 0.98 * 40
+    at_once = delays.of_values(conversions, 40.0 * conversions, known, np.arange(3), 3)
+    assert at_once.probability_PH[:, 0].min() > 0.95
