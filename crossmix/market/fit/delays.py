@@ -127,7 +127,8 @@ def likely(told_PH: Array) -> Delays:
 def of_platforms(told_LKH: Array, platform_K: Indices, platforms: int, log_prior_L: Array) -> Delays:
     """Delays by the log-likelihood of every series at every delay and law; a platform's series have one law."""
     told_LPH = np.zeros((len(told_LKH), platforms, told_LKH.shape[2]))
-    np.add.at(told_LPH, (slice(None), platform_K), told_LKH)
+    for k, p in enumerate(platform_K.tolist()):
+        told_LPH[:, p] += told_LKH[:, k]
     return likely(logsumexp(told_LPH + log_prior_L[:, None, None], axis=0))
 
 

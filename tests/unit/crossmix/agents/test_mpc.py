@@ -17,6 +17,7 @@ from crossmix.agents.policy import Policy
 from crossmix.config import Config, load
 from crossmix.market.conditions import nominal
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
+from crossmix.market.fit.history_parameters import STEEPEST
 from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
@@ -24,7 +25,7 @@ from crossmix.market.pacing import _law, _over_window, tables
 from crossmix.response import BELIEF
 from crossmix.state import ALLOCATION
 from tests.support.base_policies import base_policy, column
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 
 @pytest.fixture
@@ -54,6 +55,24 @@ def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config:
     best = solve(conditions, budget_B, torch.zeros_like(share), torch.ones_like(share))
     ours = expected(conditions, budget_B[:, None] * share).revenue.sum(1)
     assert (ours / best.revenue_B).min() > 0.998
+    assert (share - best.share_BP).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("exponent", [1.0, STEEPEST])
+def test_the_plan_is_the_best_split_where_conversions_fade_as_a_history_says(config: Config, exponent: float) -> None:
+    """Bent as much as a fit lets a response bend, with a threshold or without, whatever the elasticities are."""
+    market = of_totals(make_market(seed=3, campaigns=1))
+    elasticity = torch.linspace(0.35, 0.9, market.static.shape[1]).expand(market.static.shape).clone()
+    bent = {"elasticity": elasticity, "bend": elasticity * (exponent - elasticity)}
+    market = replace(market, value=market.value | bent)
+    campaign_B = torch.zeros(7, dtype=torch.long)
+    share = base_policy(market, config)(_empty(market, campaign_B, torch.arange(7)))
+    conditions = nominal(market, campaign_B, torch.arange(7))
+    conditions = replace(conditions, ctr=(conditions.ctr * market.context_rate[campaign_B, 0]).clamp(max=0.95))
+    budget_B = market.budget[campaign_B]
+    best = solve(conditions, budget_B, torch.zeros_like(share), torch.ones_like(share))
+    ours = expected(conditions, budget_B[:, None] * share).revenue.sum(1)
+    assert (ours / best.revenue_B).min() > 0.999
     assert (share - best.share_BP).abs().max() < 0.03
 
 

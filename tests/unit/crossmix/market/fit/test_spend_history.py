@@ -14,8 +14,9 @@ from crossmix.config import load
 from crossmix.market.conditions import nominal
 from crossmix.market.fit import estimators, history_supply, spend_history
 from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.history_parameters import STEEPEST
 from crossmix.market.fit.log import read
-from crossmix.market.model import Market
+from crossmix.market.model import DOMAIN, Market
 from crossmix.market.oracle import solve
 from crossmix.whatif import make_scene
 from crossmix.whatif.curves import respond
@@ -159,6 +160,57 @@ def test_twice_the_money_never_earns_more_than_twice_whatever_a_spend_that_hardl
     # The steeper ones are still the steeper ones.
     usual = spend_history.fit(Settings(), totals(table), np.ones(100, bool), np.arange(100) % 7)
     assert (money > (usual.elasticity[0] * usual.gain)[0]).all()
+
+
+def of_hill(seed: int, exponent: float, half: float, days: int = 300) -> dict[str, np.ndarray]:
+    """Totals of three platforms: conversions ~ x^exponent / (x^exponent + half^exponent), x spend over 500."""
+    rng = np.random.default_rng(seed)
+    u = np.empty((days, 3))
+    u[0] = 0.5 * rng.standard_normal(3)
+    for t in range(1, days):
+        u[t] = 0.8 * u[t - 1] + 0.3 * rng.standard_normal(3)
+    x = np.exp(u)
+    part = (1 + half**exponent) * x**exponent / (x**exponent + half**exponent)
+    shown = rng.poisson(60_000 * x * np.exp(0.05 * rng.standard_normal(x.shape)))
+    clicks = rng.poisson(0.02 * shown)
+    bought = rng.poisson(0.05 * clicks / x * part)
+    counted = {
+        "spend": 500 * x,
+        "impressions": shown,
+        "clicks": clicks,
+        "conversions": bought,
+        "revenue": 60.0 * bought,
+    }
+    return {name: np.asarray(table, float)[:, None] for name, table in counted.items()}
+
+
+@pytest.mark.parametrize(
+    ("exponent", "half", "bounded"),
+    [(1.25, 0.7, False), (1.5, 1.0, True), (0.8, 0.7, False)],
+)
+def test_a_response_with_a_threshold_bends_more_than_any_concave_one(
+    exponent: float, half: float, bounded: bool
+) -> None:
+    found = spend_history.fit(Settings(), of_hill(0, exponent, half), np.ones(300, bool), None)
+    whole, bent = found.elasticity[0] * found.gain, found.bend[0] * found.gain**2
+    error = found.bend[1] * found.gain**2
+    height = half**exponent / (1 + half**exponent)
+    true = exponent * height, exponent**2 * height * (1 - height)
+    reached = whole + bent / whole
+    assert np.abs(whole - true[0]).max() < 0.15
+    if bounded:
+        # As far as the bound: the truth is steeper than any response is taken to be.
+        assert reached.max() == pytest.approx(STEEPEST)
+        assert true[1] > bent.max()
+    else:
+        assert (np.abs(bent - true[1]) < 3 * error).all()
+    assert (bent > whole * (1 - whole)).all() == (exponent > 1)
+    # Revenue at half and twice the usual spend, by the curve that a market of these parameters has.
+    factor = np.array([0.5, 2.0])[:, None, None]
+    power, weight = whole + bent / whole, bent / whole**2
+    told = (1 + weight) * factor**power / (1 + weight * factor**power)
+    earned = (1 + half**exponent) * factor**exponent / (factor**exponent + half**exponent)
+    assert np.abs((told / earned - 1).mean(2)).max() < 0.06
 
 
 def test_the_level_is_the_mean_of_what_wanders_not_its_median() -> None:
@@ -363,3 +415,19 @@ def test_a_platform_that_stepped_moves_alone(tmp_path: Path) -> None:
     assert abs(np.log(ratio[2] / 0.55)) < 2.5 * error[2]
     assert error[2] < 0.25
     assert float(market.value["cvr_drift"].max()) < 0.2
+
+
+def test_a_market_holds_impressions_that_hardly_answer_to_money() -> None:
+    """Ten times the money buys a quarter more impressions, and sells twice as much: by what follows, not by volume."""
+    rng, shape = np.random.default_rng(0), (150, 1, 2)
+    spend = 100 * np.exp(0.5 * rng.standard_normal(shape))
+    impressions = np.round(20_000 * (spend / 100) ** 0.1)
+    clicks = rng.poisson(impressions * 0.05 * (spend / 100) ** 0.4)
+    conversions = rng.poisson(clicks * 0.1)
+    table = {"spend": spend, "impressions": impressions, "clicks": clicks, "conversions": conversions}
+    table = {name: np.asarray(one, float) for name, one in table.items()} | {"revenue": 30.0 * conversions}
+    found = spend_history.fit(Settings(), table, np.ones(150, bool), None)
+    assert found.elasticity[0] * found.gain == pytest.approx(np.full((1, 2), 0.5), abs=0.15)
+    for name, (value, _) in (("elasticity", found.elasticity), ("bend", found.bend)):
+        low, high = DOMAIN[name]
+        assert ((low <= value) & (value <= high)).all(), name
