@@ -18,7 +18,7 @@ from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, mad
 
 
 def gates(*judged: Judged, proved: tuple[bool, ...] = (), cycle_hours: int = 24) -> dict[str, Gate]:
-    decided = SimpleNamespace(campaigns=judged, proved=proved or tuple(one.sure(0.95) for one in judged))
+    decided = SimpleNamespace(campaigns=judged, proved=proved or tuple(one.sure(0.95) for one in judged), withheld=())
     market = SimpleNamespace(currency="EUR", cycle_hours=cycle_hours)
     case = SimpleNamespace(config=laptop(), required=laptop().gates.required_of_history, decided=decided, market=market)
     case.gate = partial(Case.gate, case)
