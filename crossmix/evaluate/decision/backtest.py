@@ -110,12 +110,8 @@ def backtest(market: Market, log: Log) -> Backtest:
     known = elasticities(revenue, spend, conversions, moved)
     off = elasticities(revenue[late], spend[late], conversions[late], moved[late], predicted[late])
     stepped = on_purpose(spend)
-    purpose = elasticities(
-        np.where(stepped, revenue, 0.0),
-        np.where(stepped, spend, 0.0),
-        np.where(stepped, conversions, 0.0),
-        np.where(stepped.any((1, 2)), moved, 0.0),
-    )
+    stepped_T = np.where(stepped.any((1, 2)), moved, 0.0)
+    purpose = elasticities(revenue * stepped, spend * stepped, conversions * stepped, stepped_T)
     return Backtest(
         block=block,
         level_WCP=came,

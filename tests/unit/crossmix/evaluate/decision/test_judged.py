@@ -281,3 +281,26 @@ def test_money_of_nothing_is_no_amount_to_be_a_multiple_of(crumb: float) -> None
     assert one.by_platform_NP[:, 0].mean() == pytest.approx(90 - now_P[0], rel=0.02)
     assert one.by_platform_NP[:, 0].std() == pytest.approx(9, rel=0.05)
     assert one.probability == pytest.approx(1)
+
+
+def test_where_spend_follows_demand_money_does_anything_up_to_what_is_shown() -> None:
+    """Elasticity 0.75 of a falls to one between 0 and that: its 170 are multiplied by 1.6^-0.75 V, V uniform."""
+    one = judge(shown=(1.3, -0.5))
+    fall = 0.75 * np.log(1.6)
+    assert one.follows_P == pytest.approx([1, 0], abs=1e-3)
+    assert one.gain_N.mean() == pytest.approx(170 * (1 - np.exp(-fall)) / fall - 150, abs=0.7)
+    assert one.probability == pytest.approx(np.log(170 / 150) / fall, abs=0.03)
+    assert one.demand_led_P.tolist() == [True, False]
+    assert not one.sure(0.95)
+    assert one.more() is None or one.more() > 0
+
+
+def test_money_moved_on_purpose_outweighs_that() -> None:
+    one = judge(shown=(1.3, -0.5), on_purpose=(0.75, 0.01))
+    assert one.gain_N.mean() == pytest.approx(20, abs=0.7)
+    assert one.sure(0.95)
+    assert not one.demand_led_P.any()
+
+
+def test_a_platform_never_tried_has_no_spend_that_could_follow() -> None:
+    assert judge(shown=(1.3, 1.3), tried_P=np.array([True, False])).follows_P[1] == 0
