@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 import ibis
 import numpy as np
@@ -132,6 +133,11 @@ def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame
             "platform"
         )
     return kept, found
+
+
+def until(parts: Sequence[Apart], last: date) -> list[Apart]:
+    """What is held, to the last day of what is not."""
+    return [replace(one, rows=one.rows[one.rows["date"] <= last]) for one in parts]
 
 
 @dataclass(frozen=True, slots=True)

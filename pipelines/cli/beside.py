@@ -1,4 +1,4 @@
-"""What stands beside every answer of a run: money that no split moves, and platforms that have stopped."""
+"""What stands beside every answer of a run: money that no split moves, platforms that stopped or are split as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.local import step_folder
 def beside(out: Path | None) -> list[str]:
     """Sentences for a person; none where the run held nothing, or there is no run with its data."""
     meta = _meta(out)
-    return [] if meta is None else [*(one.sentence for one in meta.held), *(one.sentence for one in meta.stopped)]
+    return [] if meta is None else [one.sentence for one in (*meta.held, *meta.stopped, *meta.grouped)]
 
 
 def held(out: Path | None) -> tuple[Held, ...]:
