@@ -88,15 +88,15 @@ def untold(frame: pd.DataFrame) -> dict[str, str]:
     return missing
 
 
-def filled(frame: pd.DataFrame, unknown: Collection[str] = ()) -> tuple[pd.DataFrame, int]:
-    """Blanks as 0, and how many rows with a delivery had blank results.
+def filled(frame: pd.DataFrame, unknown: Collection[str] = ()) -> tuple[pd.DataFrame, pd.Index]:
+    """Blanks as 0, and which rows with a delivery had blank results.
 
     Args:
         unknown: platforms whose results are not told: theirs are not counted.
     """
     blank = frame[["conversions", "revenue"]].isna().any(axis=1) & (frame["impressions"].fillna(0) > 0)
     blank &= ~frame["platform"].isin(list(unknown))
-    return frame.fillna(dict.fromkeys(AMOUNTS, 0.0)), int(blank.sum())
+    return frame.fillna(dict.fromkeys(AMOUNTS, 0.0)), frame.index[blank]
 
 
 def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame, list[Apart]]:

@@ -193,11 +193,11 @@ def _zeros(
         return
     edges = np.flatnonzero(np.diff(zero)) + 1
     starts, ends = np.r_[0, edges], np.r_[edges, len(zero)]
-    highest = float((counted_T.sum() / exposed_T.sum()) / max(1 - zero.mean(), 1e-9)) * 4
+    # More than the rate of days that have any, twice, is not to be expected near a run.
+    highest = 2 * counted_T.sum() / exposed_T[~zero].sum()
+    possible = zero[starts] & (np.add.reduceat(exposed_T, starts) * highest >= -IMPOSSIBLE)
     weekday = (used.astype("datetime64[D]").astype(int) + 3) % 7
-    for start, end in zip(starts[zero[starts]], ends[zero[starts]], strict=True):
-        if exposed_T[start:end].sum() * max(highest, 1e-300) < -IMPOSSIBLE:
-            continue
+    for start, end in zip(starts[possible], ends[possible], strict=True):
         mean_T, spread = _expected(exposed_T, counted_T, weekday, slice(start, end))
         mean = mean_T[start:end]
         log = -float((np.log1p(spread * mean) / spread).sum() if spread > 1e-6 else mean.sum())

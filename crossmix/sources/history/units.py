@@ -13,6 +13,8 @@ import pandas as pd
 
 JUMP = 20.0
 """Prices and values of a cell that change by so much and stay are of another unit: campaigns differ by less."""
+USUAL = 3.0
+"""Robust deviations of the logarithm within which a cell's figures vary anyway."""
 LASTS = 5
 """Rows in sequence that make a change one that stays."""
 LEAST_ROWS = 14
@@ -159,10 +161,12 @@ def _named(rows: pd.DataFrame, keys: list[str]) -> str:
 
 
 def _off(amount: pd.Series, cell: npt.NDArray[np.int64]) -> Array:
-    """ln of each row's amount over its cell's median; 0 in cells that do not tell it."""
+    """ln of each row's amount over its cell's median; 0 where its cell is of few rows, or varies by as much anyway."""
     log = np.log(amount)
     by = log.groupby(cell)
-    return np.where(by.transform("size") >= LEAST_ROWS, log - by.transform("median"), 0.0)
+    off = log - by.transform("median")
+    usual = 1.4826 * off.abs().groupby(cell).transform("median")
+    return np.where((by.transform("size") >= LEAST_ROWS) & (off.abs() > USUAL * usual), off, 0.0)
 
 
 def _both(one: Array, other: Array) -> Array:
