@@ -20,7 +20,7 @@ from crossmix.sources.history.sheet import is_total
 SUM_TOLERANCE = 0.005
 """A platform that is the sum of the others to so much, on nearly every day, is their total."""
 NEARLY_ALL = 0.95
-FAR = 300.0
+FAR = units.FAR
 """Prices of a thousand impressions that differ by more from the other platforms' are of another unit."""
 FRACTIONS = 0.5
 RUNNING, RISING = 20, 0.8

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+FAR = 300.0
+"""Prices that change by more are a doubt of their own (`plausible`, kind `price`)."""
 JUMP = 20.0
 """Prices and values of a cell that change by so much and stay are of another unit: campaigns differ by less."""
 USUAL = 3.0
@@ -50,8 +52,10 @@ def lasting(frame: pd.DataFrame) -> str | None:
     earned = rows[(rows["conversions"] > 0) & (rows["revenue"] > 0)]
     own = _cells(earned, keys)
     value = _off(earned["revenue"] / earned["conversions"], own)
+    spent = _both(cpm, cpc)
+    spent = np.where(np.abs(spent) < math.log(FAR), spent, 0.0)
     doubts = (
-        (paid, cell, _both(cpm, cpc), "spend", "a thousand impressions and a click cost"),
+        (paid, cell, spent, "spend", "a thousand impressions and a click cost"),
         (paid, cell, _both(ctr, -cpc), "clicks", "clicks per impression and per unit of money are"),
         (earned, own, value, "revenue", "a conversion is worth"),
     )
