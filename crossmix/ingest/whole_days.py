@@ -27,7 +27,8 @@ def whole(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         frame: platform, campaign_id, date, spend, impressions, clicks, conversions, revenue.
     """
     by_day = frame.groupby("date")[AMOUNTS].sum().sort_index()
-    told, without = [], set[date]()
+    told: list[str] = []
+    without: set[date] = set()
     if len(by_day) <= BESIDE + 2:
         return frame, told
     dates = list(by_day.index)
