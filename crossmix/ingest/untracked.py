@@ -30,6 +30,8 @@ KIND = "tracking"
 """As `data.accept` names it: the zeros are what happened."""
 IMPOSSIBLE = math.log(1e-6)
 NEAR = 28
+LEAST = 7
+"""Days with any that tell what is usual."""
 LAYERS = (("clicks", "impressions"), ("conversions", "clicks"), ("revenue", "conversions"))
 """What may not be measured, beside what."""
 LATE = 3
@@ -185,11 +187,11 @@ def _zeros(
         # Conversions that have revenue: amounts vary, whether there is one does not.
         count = np.where(count > 0, exposure, 0.0)
     there, day_T = np.unique(days[at], return_inverse=True)
-    exposed_T, counted_T = (np.bincount(day_T, weights) for weights in (exposure, count))
+    exposed_T, counted_T = (np.bincount(day_T, weights).astype(float) for weights in (exposure, count))
     seen = exposed_T > 0
     used, exposed_T, counted_T = there[seen], exposed_T[seen], counted_T[seen]
     zero = counted_T <= 0
-    if zero.all() or not zero.any():
+    if (~zero).sum() < LEAST or not zero.any():
         return
     edges = np.flatnonzero(np.diff(zero)) + 1
     starts, ends = np.r_[0, edges], np.r_[edges, len(zero)]

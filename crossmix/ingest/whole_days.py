@@ -33,14 +33,15 @@ def whole(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         return frame, told
     dates = list(by_day.index)
     for day, table, where in ((dates[-1], by_day, "last"), (dates[0], by_day.iloc[::-1], "first")):
-        if _part(table, PART):
+        if (table.iloc[-1] > 0).all() and _part(table, PART):
             without.add(day)
             usual = float(table["spend"].iloc[-BESIDE - 1 : -1].median())
             told.append(
                 f"The {where} day, {day}, is left out: it has {table['spend'].iloc[-1] / usual:.0%} of the usual "
                 "spend and as little delivery, as when an export is made before a day is over."
             )
-    if not without & {dates[-1]}:
+    # A day of corrections alone has no delivery.
+    if dates[-1] not in without and (by_day.iloc[-1] > 0).all():
         told += _last_of_one(frame, dates, without)
     return (frame[~frame["date"].isin(without)] if without else frame), told
 

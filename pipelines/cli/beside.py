@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from crossmix.config import ConfigError
-from crossmix.schema import Held, Meta
+from crossmix.schema import Grouped, Held, Meta, Stopped
 from pipelines.local import step_folder
 
 
 def beside(out: Path | None) -> list[str]:
     """Sentences for a person; none where the run held nothing, or there is no run with its data."""
     meta = _meta(out)
-    return [] if meta is None else [one.sentence for one in (*meta.held, *meta.stopped, *meta.grouped)]
+    return [] if meta is None else [*_sentences(meta.held), *_sentences(meta.stopped), *_sentences(meta.grouped)]
+
+
+def _sentences(parts: Iterable[Held | Stopped | Grouped]) -> list[str]:
+    return [one.sentence for one in parts]
 
 
 def held(out: Path | None) -> tuple[Held, ...]:
