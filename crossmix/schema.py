@@ -228,6 +228,27 @@ class Ended(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class Grouped(Part):
+    """Platforms of a spend history that are split as one."""
+
+    group: str
+    platforms: tuple[str, ...]
+    """By spend today."""
+    today: float
+    """Part of the last window's money that was spent on them."""
+    share: float
+    """Of all the history's money."""
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return (
+            f"{self.group} = {', '.join(self.platforms)}: split as one, with {self.today:.1%} of today's money "
+            f"({self.share:.1%} of all)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Meta(Artifact):
     """What a `Dataset` folder says of itself (meta.json)."""
 
@@ -269,6 +290,8 @@ class Meta(Artifact):
     """Platforms without spend in the last `today_cycles`."""
     ended: tuple[Ended, ...] = ()
     """Campaigns without spend in the last `today_cycles`, where others have some."""
+    grouped: tuple[Grouped, ...] = ()
+    """Groups of platforms that are split as one: the config's, and `other`."""
 
 
 @dataclass(frozen=True, slots=True)

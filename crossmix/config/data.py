@@ -84,7 +84,7 @@ class Data:
     """Behaviour sequence: the user's last so many interactions before the impression (§2.1: 30)."""
     keep_platforms: Annotated[int, Field(gt=0, le=10)] = 10
     """Platforms kept, at most the state's ten slots; a log with more keeps the ones with most spend less one, and
-    `other`."""
+    `other`; of a spend history those with most spend today."""
     platform_groups: dict[Name, Name] = field(default_factory=dict)
     """Raw platform to the group that it is counted in, before `keep_platforms`; one not named keeps its own name."""
     value_per_conversion: Positive | None = None

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 import ibis
 import numpy as np
@@ -87,15 +88,15 @@ def untold(frame: pd.DataFrame) -> dict[str, str]:
     return missing
 
 
-def filled(frame: pd.DataFrame, unknown: Collection[str] = ()) -> tuple[pd.DataFrame, int]:
-    """Blanks as 0, and how many rows with a delivery had blank results.
+def filled(frame: pd.DataFrame, unknown: Collection[str] = ()) -> tuple[pd.DataFrame, pd.Index]:
+    """Blanks as 0, and which rows with a delivery had blank results.
 
     Args:
         unknown: platforms whose results are not told: theirs are not counted.
     """
     blank = frame[["conversions", "revenue"]].isna().any(axis=1) & (frame["impressions"].fillna(0) > 0)
     blank &= ~frame["platform"].isin(list(unknown))
-    return frame.fillna(dict.fromkeys(AMOUNTS, 0.0)), int(blank.sum())
+    return frame.fillna(dict.fromkeys(AMOUNTS, 0.0)), frame.index[blank]
 
 
 def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame, list[Apart]]:
@@ -132,6 +133,11 @@ def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame
             "platform"
         )
     return kept, found
+
+
+def until(parts: Sequence[Apart], last: date) -> list[Apart]:
+    """What is held, to the last day of what is not."""
+    return [replace(one, rows=one.rows[one.rows["date"] <= last]) for one in parts]
 
 
 @dataclass(frozen=True, slots=True)

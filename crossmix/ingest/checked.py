@@ -16,7 +16,7 @@ from crossmix.config import Config
 from crossmix.ingest.engine import connect
 from crossmix.ingest.impressions import ingest_raw
 from crossmix.ingest.quarantined import SET_ASIDE
-from crossmix.schema import DataError, Dataset
+from crossmix.schema import DataError, Dataset, Grouped
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import ONLY, History, load
 from crossmix.sources.history.plausible import missing_days
@@ -43,6 +43,8 @@ class Checked:
     """Code, rows, their share of spend, an example."""
     held: tuple[str, ...] = ()
     """Platforms without a delivery or results that are told: no split is of them."""
+    grouped: tuple[Grouped, ...] = ()
+    """Platforms that are split as one."""
     told: tuple[str, ...] = ()
     """What is held, filled in or corrected (`IngestReport.told`)."""
     problem: str | None = None
@@ -70,7 +72,9 @@ def check(config: Config) -> Checked:
             checked.problem = str(error)
         else:
             told = IngestReport.load(out).told
-            checked.held = tuple(one.platform for one in Dataset(out).meta.held if one.missing != "fees")
+            meta = Dataset(out).meta
+            checked.held = tuple(one.platform for one in meta.held if one.missing != "fees")
+            checked.grouped = meta.grouped
             checked.told = tuple(line for line in told if not line.startswith(SET_ASIDE))
             rejected = Dataset(out).frame("quarantine")
             checked.quarantined = _quarantined(rejected, float(days["spend"].sum()))
@@ -133,7 +137,10 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
     days, table = checked.days, checked.platforms
     if checked.problem:
         return [], [f"Nothing yet: {checked.problem}."]
-    split = ", ".join(str(name) for name in table.index if name not in checked.held)
+    group = {name: f"{one.group} ({', '.join(one.platforms)})" for one in checked.grouped for name in one.platforms}
+    split = ", ".join(
+        dict.fromkeys(group.get(str(name), str(name)) for name in table.index if name not in checked.held)
+    )
     able = [
         f"How to split a budget among {split} by the results that are attributed to them, "
         "and what another budget would bring (crossmix run, allocate, whatif)."

@@ -6,7 +6,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 
 import ibis
@@ -225,8 +225,14 @@ def impute(table: Table, creatives: Table | None, data: Data) -> tuple[Table, di
     return result, imputed, notes
 
 
-def platform_groups(table: Table, cycles: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:
+def platform_groups(
+    table: Table, cycles: Timeline, data: Data, today: datetime | None = None
+) -> tuple[list[str], dict[str, str], list[str]]:
     """Group platforms as `data.platform_groups` says, then keep those with most spend in the training period.
+
+    Args:
+        today: of a spend history: since when it is today. The platforms with most spend since then are kept, then
+            those with most in all: one that began late may be the largest.
 
     Returns:
         The groups by that spend, `other` last; which of them each raw platform goes by; notes for the report.
@@ -236,7 +242,11 @@ def platform_groups(table: Table, cycles: Timeline, data: Data) -> tuple[list[st
     """
     end = cycles.start + timedelta(hours=cycles.hours * cycles.first_cycle["validation"])
     training = ibis.ifelse(table["timestamp"] < stamp(end), table["price_paid"], 0.0)
-    spent = {row["platform"]: row["spend"] for row in fetch(table.group_by("platform").agg(spend=training.sum()))}
+    recent = training if today is None else ibis.ifelse(table["timestamp"] >= stamp(today), table["price_paid"], 0.0)
+    whole = training if today is None else table["price_paid"]
+    sums = table.group_by("platform").agg(spend=training.sum(), recent=recent.sum(), whole=whole.sum())
+    rows = {row["platform"]: row for row in fetch(sums)}
+    spent = {name: row["spend"] for name, row in rows.items()}
     unknown = sorted(set(data.platform_groups) - set(spent))
     if unknown:
         raise DataError(
@@ -253,7 +263,13 @@ def platform_groups(table: Table, cycles: Timeline, data: Data) -> tuple[list[st
     )
     if len(ranked) > data.keep_platforms:
         named = [name for name in ranked if name != OTHER]
-        kept, rest = named[: data.keep_platforms - 1], named[data.keep_platforms - 1 :]
+
+        def amount(name: str, of: str) -> float:
+            return rounded(sum(row[of] or 0.0 for raw, row in rows.items() if group[raw] == name))
+
+        first = sorted(named, key=lambda name: (-amount(name, "recent"), -amount(name, "whole"), named.index(name)))
+        rest = set(first[data.keep_platforms - 1 :])
+        kept = [name for name in named if name not in rest]
         notes.append(f"{len(ranked) - len(kept)} platforms with the least spend are grouped as {OTHER!r}.")
         group = {name: OTHER if to in rest else to for name, to in group.items()}
         ranked = [*kept, OTHER]

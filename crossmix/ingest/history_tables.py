@@ -15,15 +15,19 @@ from typing import Any
 
 import pandas as pd
 
+from crossmix.config import Data
 from crossmix.ingest import bookings
 from crossmix.ingest.bookings import Apart, Corrections
+from crossmix.ingest.clean import OTHER
 from crossmix.ingest.report import rates
-from crossmix.schema import SPLITS, DataError, Ended, Held, Meta, Stopped
+from crossmix.schema import SPLITS, DataError, Ended, Grouped, Held, Meta, Stopped
 from crossmix.sources.tables import rounded
 
 LEAST_CYCLES = 28
 """Four of each weekday, or half a year of weeks: less shows no response to spend."""
 MOST_GAPS = 0.25
+MOST_OTHER = 0.1
+"""Part of today's money that may be on platforms that are split as one because there is no room for each."""
 TOTALS = bookings.AMOUNTS
 
 
@@ -176,6 +180,42 @@ def held(parts: Sequence[Apart], money: float, since: date, cycles: int) -> tupl
         )
         for one in parts
     )
+
+
+def together(frame: pd.DataFrame, group: dict[str, str], since: date) -> tuple[Grouped, ...]:
+    """Groups of two platforms or more, and what is spent on them.
+
+    Args:
+        group: raw platform to its group.
+        since: the first day of the last window.
+    """
+    whole = frame.groupby("platform")["spend"].sum()
+    recent = frame[frame["date"] >= since].groupby("platform")["spend"].sum().reindex(whole.index, fill_value=0.0)
+    names = [name for name in dict.fromkeys(group.values()) if list(group.values()).count(name) > 1]
+    found = []
+    for name in names:
+        members = sorted((raw for raw, to in group.items() if to == name), key=lambda raw: (-recent[raw], -whole[raw]))
+        shares = (float(sums[members].sum() / max(sums.sum(), 1e-300)) for sums in (recent, whole))
+        today, share = map(rounded, shares)
+        found.append(Grouped(group=name, platforms=tuple(members), today=today, share=share))
+    return tuple(found)
+
+
+def check_other(groups: Sequence[Grouped], platforms: int, data: Data) -> None:
+    """Raise `DataError` where platforms that nobody grouped hold too much of today's money to be split as one.
+
+    Args:
+        platforms: of the history.
+    """
+    for one in groups:
+        if one.group == OTHER and one.today > MOST_OTHER and OTHER not in data.accept:
+            raise DataError(
+                f"data.keep_platforms: the history has {platforms} platforms and a split has room for "
+                f"{data.keep_platforms}; {', '.join(one.platforms)} would be split as one, {OTHER!r}, with "
+                f"{one.today:.0%} of today's money: name platforms that are to be split as one (--set "
+                f'\'data.platform_groups={{"{one.platforms[-1]}": "display", ...}}\'), or take them as they are: '
+                f"--accept {OTHER} (data.accept)"
+            )
 
 
 def stopped(table: pd.DataFrame, platforms: Sequence[str], cycles: int, window: int) -> tuple[Stopped, ...]:

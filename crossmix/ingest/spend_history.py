@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from crossmix.artifacts import IngestReport
 from crossmix.config import Data, digest
-from crossmix.ingest import bookings, plans, quarantined
+from crossmix.ingest import bookings, plans, quarantined, untracked, whole_days
 from crossmix.ingest import history_tables as history
 from crossmix.ingest.clean import Clean, clean, clean_optional, plan_rules, platform_groups
 from crossmix.ingest.dataset import days_of, plans_from_spend, write_creatives
@@ -34,19 +34,29 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     frame = outcomes.table.to_pandas()
     frame["date"] = days_of(frame["date"])
     unknown = bookings.untold(frame)
-    frame, results = bookings.filled(frame, unknown)
+    frame, blanks = bookings.filled(frame, unknown)
     shares = quarantined.weighed(outcomes.lost, _sound(frame), outcomes.rejected, data)
+    frame, left_out = whole_days.whole(frame)
     money = float(frame["spend"].sum())
     frame, parts = bookings.apart(frame, unknown)
+    measured, unmeasured = untracked.known(frame, data)
+    results = len(blanks.difference(frame.index.difference(measured.index)))
+    frame = measured
+    parts = bookings.until(parts, max(frame["date"]))
     days = history.days_per_row(frame["date"])
     timing, fragment = _timeline(frame["date"], days, data)
     first, hours, cycles = timing.start.date(), timing.hours, timing.cycles
     frame = frame[frame["date"] >= first]
     view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
-    view = view.filter(view["platform"].isin(sorted(set(frame["platform"]))))
+    view = view.filter(view["platform"].isin(sorted(set(frame["platform"]))), view["date"] <= max(frame["date"]))
     silent = bookings.names(parts)
     named = {name: group for name, group in data.platform_groups.items() if name not in silent}
-    platforms, group, grouping = platform_groups(view, timing, replace(data, platform_groups=named))
+    window = max(1, round(data.today_days * 24 / hours))
+    since = first + timedelta(days=(cycles - min(window, cycles)) * hours // 24)
+    beginning = datetime(since.year, since.month, since.day, tzinfo=UTC)
+    platforms, group, grouping = platform_groups(view, timing, replace(data, platform_groups=named), beginning)
+    together = history.together(frame, group, since)
+    history.check_other(together, len(set(group)), data)
     table, left = history.totals(frame, group, first, hours // 24, timing.first_cycle, data.holdout_days)
     history.check_market(table, platforms, parts)
     campaigns = sorted(set(table["campaign_id"]))
@@ -58,15 +68,13 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     rejected = [*outcomes.rejected, *(planned.rejected if planned else ())]
     _write(out, budget, table, rejected)
 
-    window = max(1, round(data.today_days * 24 / hours))
-    since = first + timedelta(days=(cycles - min(window, cycles)) * hours // 24)
     held = history.held(parts, money, since, min(window, cycles))
     stopped = history.stopped(table, platforms, cycles, window)
     ended = history.ended(table, cycles, window)
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
-    apart = [*(one.sentence for one in held), *(one.sentence for one in stopped), *(one.sentence for one in ended)]
-    told = [*history.told(found, frame, blank), *apart]
+    told = [*left_out, *unmeasured, *(one.sentence for one in together), *history.told(found, frame, blank)]
+    told += [one.sentence for one in (*held, *stopped, *ended)]
     provenance = dict(raw.provenance)
     notes = [*history.notes(cycles, hours, data.holdout_days, table), *told]
     if fragment:
@@ -105,6 +113,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         held=held,
         stopped=stopped,
         ended=ended,
+        grouped=together,
     )
     meta.save(out)
     lines = [*quarantined.lines(counts, shares), *told]

@@ -1,11 +1,12 @@
-"""What stands beside every answer of a run: money that no split moves, platforms and campaigns that have stopped."""
+"""What stands beside every answer of a run: money that no split moves, what has stopped, what is split as one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from crossmix.config import ConfigError
-from crossmix.schema import Held, Meta
+from crossmix.schema import Ended, Grouped, Held, Meta, Stopped
 from pipelines.local import step_folder
 
 
@@ -14,8 +15,11 @@ def beside(out: Path | None) -> list[str]:
     meta = _meta(out)
     if meta is None:
         return []
-    stopped = [*(one.sentence for one in meta.stopped), *(one.sentence for one in meta.ended)]
-    return [*(one.sentence for one in meta.held), *stopped]
+    return [*_sentences(meta.held), *_sentences(meta.stopped), *_sentences(meta.ended), *_sentences(meta.grouped)]
+
+
+def _sentences(parts: Iterable[Held | Stopped | Ended | Grouped]) -> list[str]:
+    return [one.sentence for one in parts]
 
 
 def held(out: Path | None) -> tuple[Held, ...]:

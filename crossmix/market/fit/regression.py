@@ -188,7 +188,8 @@ def fit_counts(
         working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
         # The law hardly depends on the weights: it is found once, when they are nearly right.
         known = law if law is not None or number == 1 else START if line is None else line.law
-        line = fit(working, 1 / mean_TK + np.asarray(unsure_TK), seen_TK, columns, known, each=each and number == PASSES - 1)
+        noise_TK = 1 / mean_TK + np.asarray(unsure_TK)
+        line = fit(working, noise_TK, seen_TK, columns, known, each=each and number == PASSES - 1)
         fitted_TK = line.fitted_TK
     assert line is not None
     return line, exposure_TK * np.exp(fitted_TK.clip(-30, 30))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
+from crossmix.sources.history import units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
 from crossmix.sources.history.sheet import is_total
@@ -19,7 +20,7 @@ from crossmix.sources.history.sheet import is_total
 SUM_TOLERANCE = 0.005
 """A platform that is the sum of the others to so much, on nearly every day, is their total."""
 NEARLY_ALL = 0.95
-FAR = 300.0
+FAR = units.FAR
 """Prices of a thousand impressions that differ by more from the other platforms' are of another unit."""
 FRACTIONS = 0.5
 RUNNING, RISING = 20, 0.8
@@ -40,8 +41,9 @@ def check(
         the columns, numbers or NaN), and sentences for the user.
     """
     for kind in accept:
-        if kind not in KINDS:
-            raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {', '.join(KINDS)}")
+        if kind not in {*KINDS, *OF_INGEST}:
+            known = ", ".join([*KINDS, *OF_INGEST])
+            raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {known}")
     texts = [name for name in columns if name not in (*NUMBERS, PLANNED)]
     frame = pd.DataFrame({name: columns[name] for name in texts}, dtype=object)
     for name in NUMBERS:
@@ -289,6 +291,11 @@ KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
         "price": _price,
         "revenue": _revenue,
         "conversions": _conversions,
+        "unit": units.lasting,
+        "one-row": units.few_rows,
+        "value": units.set_values,
     }
 )
 """Kinds of doubt, as `data.accept` names them."""
+OF_INGEST = ("tracking", "other")
+"""Kinds that are found when rows are cleaned (`ingest.untracked`, `ingest.clean.platform_groups`)."""

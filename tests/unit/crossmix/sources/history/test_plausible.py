@@ -76,6 +76,26 @@ BENT: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
         lambda: PLAIN.assign(impressions=PLAIN["impressions"].astype(float) / 1000 + 0.0001 * 0),
         r"impressions: [\d.]+ is no whole number, nor are \d+ of 80; .* export again without thousands separators",
     ),
+    "cents for two weeks": (
+        "unit",
+        lambda: PLAIN.assign(spend=PLAIN["spend"].where((DAY < "2025-02-01") | ~SEARCH, PLAIN["spend"] * 100)),
+        r"spend: of 'search', from 2025-02-01 to 2025-02-14, .* cost 89 times as much as on other days, in 14 rows",
+    ),
+    "revenue in cents for a week": (
+        "unit",
+        lambda: PLAIN.assign(revenue=PLAIN["revenue"].where((DAY < "2025-02-08") | ~SEARCH, PLAIN["revenue"] * 100)),
+        r"revenue: of 'search', from 2025-02-08 to 2025-02-14, a conversion is worth \d+ times as much .* in 7 rows",
+    ),
+    "one large order": (
+        "one-row",
+        lambda: PLAIN.assign(revenue=PLAIN["revenue"].where((DAY != "2025-01-20") | ~SEARCH, 20_000)),
+        r"revenue: 'search' has 20,000 on 2025-01-20, .* this row holds 4\d% of the platform's revenue",
+    ),
+    "revenue that is conversions": (
+        "value",
+        lambda: PLAIN.assign(revenue=PLAIN["revenue"].where(~SEARCH, PLAIN["conversions"])),
+        r"revenue: a conversion of 'search' is worth 1, its revenue equals its conversions, and the others' (19|20)\.?",
+    ),
 }  # fmt: skip
 
 

@@ -1,0 +1,190 @@
+"""Figures that are of another unit than their platform's or campaign's others, for a time or in single rows.
+
+A cell is a campaign on a platform. Each finder returns the first doubt as a sentence, or `None` (`plausible.KINDS`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FAR = 300.0
+"""Prices that change by more are a doubt of their own (`plausible`, kind `price`)."""
+JUMP = 20.0
+"""Prices and values of a cell that change by so much and stay are of another unit: campaigns differ by less."""
+USUAL = 3.0
+"""Robust deviations of the logarithm within which a cell's figures vary anyway."""
+LASTS = 5
+"""Rows in sequence that make a change one that stays."""
+LEAST_ROWS = 14
+"""Rows of a cell that tell what is usual for it."""
+DEVIATIONS, LEAST_SPREAD = 6.0, 0.3
+"""A row is beyond the law of its cell so many robust deviations of the logarithm above its median; the least
+deviation taken, as prices of a single kind vary by less than they will."""
+LEADS = 0.1
+"""Part of a platform's sum that leads what is fitted to it."""
+MATTERS = 0.02
+"""Part of all that a doubt must be about."""
+FEW = 0.01
+"""Part of a platform's rows that are few; at least three."""
+CONSTANT = 0.95
+"""A value per conversion that is the same in so many of the rows is set, not measured."""
+FAR_FROM_ONE = 5.0
+"""A value per conversion of 1 is none where the other platforms' is so much more."""
+LEAST_CONVERSIONS = 30
+
+Array = npt.NDArray[np.float64]
+
+
+def lasting(frame: pd.DataFrame) -> str | None:
+    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more."""
+    keys = _keys(frame)
+    rows = frame.sort_values([*keys, "day"], kind="stable")
+    spend, shown, clicked = (rows[name] for name in ("spend", "impressions", "clicks"))
+    paid = rows[(spend > 0) & (shown > 0) & (clicked > 0)]
+    cell = _cells(paid, keys)
+    cpm = _off(1000 * paid["spend"] / paid["impressions"], cell)
+    cpc = _off(paid["spend"] / paid["clicks"], cell)
+    ctr = _off(paid["clicks"] / paid["impressions"], cell)
+    earned = rows[(rows["conversions"] > 0) & (rows["revenue"] > 0)]
+    own = _cells(earned, keys)
+    value = _off(earned["revenue"] / earned["conversions"], own)
+    spent = _both(cpm, cpc)
+    spent = np.where(np.abs(spent) < math.log(FAR), spent, 0.0)
+    doubts = (
+        (paid, cell, spent, "spend", "a thousand impressions and a click cost"),
+        (paid, cell, _both(ctr, -cpc), "clicks", "clicks per impression and per unit of money are"),
+        (earned, own, value, "revenue", "a conversion is worth"),
+    )
+    for table, of, off, name, what in doubts:
+        run = _run(off, of)
+        if run is None:
+            continue
+        part = table.iloc[run]
+        size = math.exp(abs(float(np.median(off[run]))))
+        more = "as much" if off[run.start] > 0 else "less"
+        remedy = {
+            "spend": "it may be in cents or another currency: bring spend to one unit",
+            "clicks": "they may be misread or counted otherwise: bring clicks to one kind",
+            "revenue": "it may be in another unit, or other things were counted as conversions: bring both to one kind",
+        }[name]
+        return (
+            f"{name}: of {_named(part, keys)}, from {part['date'].iloc[0]} to {part['date'].iloc[-1]}, {what} "
+            f"{size:,.0f} times {more} {'as' if more == 'as much' else 'than'} on other days, in {len(part)} rows; "
+            f"{remedy}"
+        )
+    return None
+
+
+def few_rows(frame: pd.DataFrame) -> str | None:
+    """A few rows, far beyond the law of their cell, that hold a tenth of a platform's sum: one order, one mistake."""
+    for name, per in (("revenue", "conversions"), ("conversions", "clicks"), ("clicks", "impressions")):
+        found = _few(frame, name, per) or (_few(frame, "spend", "impressions") if name == "clicks" else None)
+        if found is not None:
+            return found
+    return None
+
+
+def _few(frame: pd.DataFrame, name: str, per: str) -> str | None:
+    keys = _keys(frame)
+    rows = frame[(frame[name] > 0) & ((frame[per] > 0) | (name == "revenue"))]
+    if rows.empty:
+        return None
+    cell = pd.Series(_cells(rows, keys), rows.index)
+    # Revenue without a conversion is of one, at least.
+    each = rows[per].where(rows[per] > 0, 1.0)
+    log = np.log(rows[name] / each)
+    middle = log.groupby(cell).transform("median")
+    spread = 1.4826 * (log - middle).abs().groupby(cell).transform("median")
+    odd = log - middle > DEVIATIONS * spread.clip(lower=LEAST_SPREAD)
+    odd &= log.groupby(cell).transform("size") >= LEAST_ROWS
+    excess = (rows[name] - each * np.exp(middle))[odd]
+    whole = rows.groupby("platform")[name].sum()
+    beyond = excess.groupby(rows["platform"]).sum()
+    count = excess.groupby(rows["platform"]).size()
+    most = np.maximum(3, FEW * rows.groupby("platform").size().reindex(count.index))
+    leads = (beyond > LEADS * whole.reindex(beyond.index)) & (beyond > MATTERS * whole.sum()) & (count <= most)
+    if not leads.any():
+        return None
+    platform = (beyond[leads] / whole.reindex(beyond[leads].index)).idxmax()
+    largest = rows.loc[excess[rows["platform"] == platform].idxmax()]
+    part = rows.loc[excess.index[(rows.loc[excess.index, "platform"] == platform)], name].sum() / whole[platform]
+    held = "this row holds" if count[platform] == 1 else f"{count[platform]} such rows hold"
+    usual = math.exp(float(middle[largest.name]))
+    return (
+        f"{name}: {_named(rows.loc[[largest.name]], keys)} has {largest[name]:,.6g} on {largest['date']}, "
+        f"{largest[name] / max(largest[per], 1):,.4g} per {per[:-1]} where {usual:,.4g} is usual, and {held} "
+        f"{part:.0%} of the platform's {name}, which would lead all that is told of it; correct it, or put what is "
+        "usual in its place"
+    )
+
+
+def set_values(frame: pd.DataFrame) -> str | None:
+    """A platform or campaign whose value per conversion is 1, or one constant far from what the others earn."""
+    earned = frame[(frame["conversions"] > 0) & (frame["revenue"] > 0)]
+    for keys in (["platform"], _keys(frame)):
+        cell = _cells(earned, keys)
+        sums = earned.groupby(cell)[["conversions", "revenue"]].sum()
+        if len(sums) < 2:
+            continue
+        each = earned["revenue"] / earned["conversions"]
+        usual = each.groupby(cell).median()
+        # Within what cents leave of a value.
+        near = (earned["revenue"] - earned["conversions"] * pd.Series(cell, each.index).map(usual)).abs() < 0.0051
+        constant = near.groupby(cell).mean() >= CONSTANT
+        for at in sums.index[constant & (sums["conversions"] >= LEAST_CONVERSIONS)]:
+            rest = sums[~constant]
+            if rest["conversions"].sum() < LEAST_CONVERSIONS:
+                continue
+            others = float(rest["revenue"].sum() / rest["conversions"].sum())
+            factor = max(others / usual[at], usual[at] / others)
+            if factor < (FAR_FROM_ONE if math.isclose(usual[at], 1.0, rel_tol=1e-3) else JUMP):
+                continue
+            rows = earned[cell == at]
+            same = "its revenue equals its conversions" if math.isclose(usual[at], 1.0, rel_tol=1e-3) else "always so"
+            return (
+                f"revenue: a conversion of {_named(rows, keys)} is worth {usual[at]:,.4g}, {same}, and the others' "
+                f"{others:,.4g} on average; it may be a value that was never set: export the conversions' own value"
+            )
+    return None
+
+
+def _keys(frame: pd.DataFrame) -> list[str]:
+    return [name for name in ("platform", "campaign") if name in frame]
+
+
+def _cells(rows: pd.DataFrame, keys: list[str]) -> npt.NDArray[np.int64]:
+    return np.asarray(rows.groupby(keys, sort=False).ngroup(), np.int64)
+
+
+def _named(rows: pd.DataFrame, keys: list[str]) -> str:
+    return " / ".join(repr(str(rows[name].iloc[0])) for name in keys if name == "platform" or rows[name].iloc[0])
+
+
+def _off(amount: pd.Series, cell: npt.NDArray[np.int64]) -> Array:
+    """ln of each row's amount over its cell's median; 0 where its cell is of few rows, or varies by as much anyway."""
+    log = np.log(amount)
+    by = log.groupby(cell)
+    off = log - by.transform("median")
+    usual = 1.4826 * off.abs().groupby(cell).transform("median")
+    return np.where((by.transform("size") >= LEAST_ROWS) & (off.abs() > USUAL * usual), off, 0.0)
+
+
+def _both(one: Array, other: Array) -> Array:
+    """The one that is nearer to 0 where both are off in one direction, else 0."""
+    return np.where(one * other > 0, np.where(np.abs(one) < np.abs(other), one, other), 0.0)
+
+
+def _run(off: Array, cell: npt.NDArray[np.int64]) -> slice | None:
+    """The longest run of `LASTS` or more rows of a cell that are off by `JUMP`, in one direction."""
+    side = np.sign(off) * (np.abs(off) >= math.log(JUMP))
+    if np.count_nonzero(side) < LASTS:
+        return None
+    edges = np.flatnonzero((np.diff(side) != 0) | (np.diff(cell) != 0)) + 1
+    starts, ends = np.r_[0, edges], np.r_[edges, len(side)]
+    length = np.where(side[starts] != 0, ends - starts, 0)
+    longest = int(length.argmax())
+    return slice(int(starts[longest]), int(ends[longest])) if length[longest] >= LASTS else None
