@@ -74,7 +74,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
     told = [*left_out, *unmeasured, *(one.sentence for one in together), *history.told(found, frame, blank)]
-    told += [one.sentence for one in (*held, *stopped, *ended)]
+    told += [one.sentence for one in held] + [one.sentence for one in stopped] + [one.sentence for one in ended]
     provenance = dict(raw.provenance)
     notes = [*history.notes(cycles, hours, data.holdout_days, table), *told]
     if fragment:
