@@ -169,7 +169,7 @@ def fit_counts(
     law: Law | None = None,
     *,
     each: bool = True,
-    unsure_TK: npt.ArrayLike = 0.0,
+    unsure_TK: Array | float = 0.0,
 ) -> tuple[Line, Array]:
     """Of counts with mean exposure x exp(x . beta + drift), by iterated reweighting (McCullagh and Nelder, 1989).
 
@@ -201,7 +201,7 @@ def count_likelihoods(
     seen_TK: Mask,
     columns: Columns,
     laws: Sequence[Law],
-    unsure_TK: npt.ArrayLike = 0.0,
+    unsure_TK: Array | float = 0.0,
 ) -> Array:
     """Log-likelihood of every series' counts under every law of the drift, coefficients integrated out, (L, K).
 
