@@ -60,6 +60,8 @@ LEAST = 0.02
 """Probability below which a delay is left out."""
 EACH = 6
 """Cells of a platform that delays are found from: those with most conversions."""
+LEAST_PHI = 1e-2
+"""Least variance of a conversion's revenue over its square that is believed."""
 LAWS = tuple(product((0.03, 0.07, 0.15, 0.3), (0.0, 1.3, 2.6), (-10.0, -5.5, -3.5)))
 """Drift's deviation, logit of its persistence, ln of the variance of a cycle's own noise."""
 
@@ -127,8 +129,8 @@ def likely(told_PH: Array) -> Delays:
 def of_platforms(told_LKH: Array, platform_K: Indices, platforms: int, log_prior_L: Array) -> Delays:
     """Delays by the log-likelihood of every series at every delay and law; a platform's series have one law."""
     told_LPH = np.zeros((len(told_LKH), platforms, told_LKH.shape[2]))
-    for k, p in enumerate(platform_K.tolist()):
-        told_LPH[:, p] += told_LKH[:, k]
+    for p in range(platforms):
+        told_LPH[:, p] = told_LKH[:, platform_K == p].sum(1)
     return likely(logsumexp(told_LPH + log_prior_L[:, None, None], axis=0))
 
 
@@ -150,10 +152,6 @@ def of_values(conversions_TK: Array, revenue_TK: Array, known_TK: Mask, platform
         told_K = -0.5 * (many_K * np.log(np.maximum(phi_K, least_K)) + (weight_TK * np.log(due_TK)).sum(0))
         np.add.at(told_PH[:, h], platform_K, np.where(many_K > 2, told_K, 0.0))
     return likely(told_PH)
-
-
-LEAST_PHI = 1e-2
-"""Least variance of a conversion's revenue over its square that is believed."""
 
 
 def most(conversions_TK: Array, platform_K: Indices) -> Indices:

@@ -311,7 +311,7 @@ class _Series:
         mean_KR = self.columns.mean_KR
         inner = products_KSS[:, x, x] + np.diag(precision_R)
         right = products_KSS[:, x, 0] + precision_R * mean_KR
-        covariance = np.linalg.inv(inner)
+        covariance: Array = np.asarray(np.linalg.inv(inner), float)
         beta = np.einsum("krs,ks->kr", covariance, right)
         fitted = products_KSS[:, 0, 0] + (precision_R * mean_KR**2).sum(1) - (beta * right).sum(1)
         determinant = np.linalg.slogdet(inner)[1]
