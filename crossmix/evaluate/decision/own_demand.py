@@ -45,17 +45,32 @@ USUAL = 0.03
 """Probability that a platform's spend follows its own demand, before its data."""
 NAMED = 0.3
 """The same where a name says brand search or retargeting."""
-WORDS = frozenset(
+BACK = frozenset(
     [
-        "brand",
-        "branded",
-        "brandsearch",
-        "brandname",
         "retargeting",
         "remarketing",
         "retarget",
         "rtg",
         "rmkt",
+        "remarketingu",
+        "retargetingu",
+        "ремаркетинг",
+        "ретаргетинг",
+        "リターゲティング",
+        "リマーケティング",
+        "再营销",
+        "重定向",
+        "리타겟팅",
+        "리마케팅",
+    ]
+)
+"""Words of a platform's or a campaign's name for people who were there before."""
+OWN = frozenset(
+    [
+        "brand",
+        "branded",
+        "brandsearch",
+        "brandname",
         "marke",
         "markenname",
         "markensuche",
@@ -71,28 +86,50 @@ WORDS = frozenset(
         "brändi",
         "marka",
         "značka",
-        "remarketingu",
-        "retargetingu",
         "бренд",
         "брендовая",
         "брендовый",
-        "ремаркетинг",
-        "ретаргетинг",
         "ブランド",
         "指名",
-        "リターゲティング",
-        "リマーケティング",
         "品牌",
-        "再营销",
-        "重定向",
         "브랜드",
-        "리타겟팅",
-        "리마케팅",
     ]
 )
-"""Words of a platform's or a campaign's name for people who look for the shop itself, or were there before."""
+"""The same for people who look for the shop itself."""
 OTHERWISE = frozenset(["non", "no", "not", "generic", "awareness", "ohne", "sans", "sin", "sem", "senza", "не"])
 """Words beside them that say it is not so: non-brand search, brand awareness."""
+SHOWN = frozenset(
+    [
+        "meta",
+        "facebook",
+        "instagram",
+        "fb",
+        "ig",
+        "tiktok",
+        "snapchat",
+        "snap",
+        "pinterest",
+        "linkedin",
+        "twitter",
+        "reddit",
+        "youtube",
+        "social",
+        "video",
+        "display",
+        "tv",
+        "ctv",
+        "radio",
+        "audio",
+        "podcast",
+        "spotify",
+        "native",
+        "outdoor",
+        "ooh",
+        "print",
+        "influencer",
+    ]
+)
+"""Words of a platform's name where nobody looks for anything: there a brand's campaign makes it known."""
 STILL = 0.05
 """|change of ln spend| from cycle to cycle while a budget is held, at most."""
 HELD = 4
@@ -101,12 +138,13 @@ STEP = 0.15
 """|change of ln spend| by which a held budget is moved on purpose, at least."""
 
 
-def by_name(*names: str) -> bool:
-    """Whether a name says brand search or retargeting."""
-    return any(
-        not WORDS.isdisjoint(words) and OTHERWISE.isdisjoint(words)
-        for words in (set(re.split(r"[\W\d_]+", name.lower())) for name in names)
-    )
+def by_name(campaign: str, platform: str) -> bool:
+    """Whether names say that people come by themselves: brand search, or retargeting."""
+    words = [set(re.split(r"[\W\d_]+", name.lower())) for name in (campaign, platform)]
+    said = [one for one in words if OTHERWISE.isdisjoint(one)]
+    if any(not BACK.isdisjoint(one) for one in said):
+        return True
+    return SHOWN.isdisjoint(words[1]) and any(not OWN.isdisjoint(one) for one in said)
 
 
 def probability(value_P: Array, error_P: Array, named_P: Iterable[bool]) -> Array:

@@ -57,8 +57,16 @@ def test_it_grows_with_the_elasticity_and_is_the_priors_where_data_tell_nothing(
     ],
 )  # fmt: skip
 def test_names_that_say_so(name: str, says: bool) -> None:
-    assert by_name(name) is says
+    assert by_name(name, "google") is says
     assert by_name("all", name) is says
+
+
+def test_a_brand_is_made_known_where_nobody_looks_for_it() -> None:
+    assert by_name("brand", "google_search")
+    assert by_name("brand", "west")
+    assert not by_name("brand", "meta")
+    assert not by_name("brand", "short_video")
+    assert by_name("brand retargeting", "meta")
 
 
 def test_what_demand_leaves_is_anything_from_none_to_all() -> None:
