@@ -37,6 +37,8 @@ Array = npt.NDArray[np.float64]
 
 PRIOR = 0.25
 """Deviation of an elasticity around the fitted one where data tell nothing."""
+LED = 1 / 3
+"""Part of the losing draws in which a platform follows its own demand, from which on the change leans on it."""
 TOGETHER = 0.2
 """Error of an elasticity, left open by what all budgets did together, from which on nothing tells money from demand:
 three quarters of what is known of that before any history."""
@@ -156,12 +158,13 @@ class Judged:
 
     @property
     def demand_led_P(self) -> npt.NDArray[np.bool_]:
-        """Platforms that the change moves whose spend may follow their own demand: it does in most of the draws
-        in which the change loses."""
+        """Platforms that the change moves whose spend may follow their own demand: it does in a third or more of the
+        draws in which the change loses, and more often there than elsewhere."""
         loses_N = self.seen_N <= 0
         if not loses_N.any():
             return np.zeros(len(self.follows_P), bool)
-        return np.asarray(self._moves_P & (self.follows_NP[loses_N].mean(0) >= 0.5))
+        there_P, everywhere_P = self.follows_NP[loses_N].mean(0), self.follows_NP.mean(0)
+        return np.asarray(self._moves_P & (there_P >= LED) & (there_P > everywhere_P))
 
     @property
     def _moves_P(self) -> npt.NDArray[np.bool_]:
