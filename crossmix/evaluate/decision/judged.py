@@ -159,12 +159,12 @@ class Judged:
     @property
     def demand_led_P(self) -> npt.NDArray[np.bool_]:
         """Platforms that the change moves whose spend may follow their own demand: it does in a third or more of the
-        draws in which the change loses, and more often there than elsewhere."""
+        draws in which the change loses, and no less often there than elsewhere."""
         loses_N = self.seen_N <= 0
         if not loses_N.any():
             return np.zeros(len(self.follows_P), bool)
         there_P, everywhere_P = self.follows_NP[loses_N].mean(0), self.follows_NP.mean(0)
-        return np.asarray(self._moves_P & (there_P >= LED) & (there_P > everywhere_P))
+        return np.asarray(self._moves_P & (there_P >= LED) & (there_P >= everywhere_P))
 
     @property
     def _moves_P(self) -> npt.NDArray[np.bool_]:
