@@ -90,7 +90,9 @@ def few_rows(frame: pd.DataFrame) -> str | None:
 
 def _few(frame: pd.DataFrame, name: str, per: str) -> str | None:
     keys = _keys(frame)
-    rows = frame[(frame[name] > 0) & ((frame[per] > 0) | (name == "revenue"))]
+    # Of clicks beyond impressions the ingest makes nothing: such a row is set aside.
+    sound = ~(frame["clicks"] > frame["impressions"])
+    rows = frame[sound & (frame[name] > 0) & ((frame[per] > 0) | (name == "revenue"))]
     if rows.empty:
         return None
     cell = pd.Series(_cells(rows, keys), rows.index)
