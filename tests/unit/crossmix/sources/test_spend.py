@@ -166,7 +166,7 @@ def test_held_out_days_are_fixed_and_of_the_training_period(tmp_path: Path) -> N
 
 def test_more_platforms_than_slots_become_other(tmp_path: Path) -> None:
     parts = [sound().assign(platform=lambda t, n=n: t["platform"] + str(n), spend=10.0 + n) for n in range(6)]
-    dataset = ingested(tmp_path, pd.concat(parts))
+    dataset = ingested(tmp_path, pd.concat(parts), 'data.accept=["other"]')
     assert len(dataset.meta.platforms) == 10
     assert dataset.meta.platforms[-1] == "other"
     np.testing.assert_allclose(read(dataset).totals()["spend"].sum(), 35 * 2 * sum(10.0 + n for n in range(6)))
