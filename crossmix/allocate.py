@@ -23,7 +23,7 @@ from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
-from crossmix.response import FIRST, Belief, Responder, Response, idle
+from crossmix.response import FIRST, MOST, Belief, Responder, Response, idle
 from crossmix.state import Layout
 
 Array = NDArray[Any]
@@ -114,7 +114,8 @@ def explain(
     limits = changed(bundle.limits[campaign], bundle.platforms, change or LimitChange())
     previous = None if previous_P is None else last_shares(previous_P, bundle.platforms)
     ever = bundle.ever.get(campaign)
-    most = max(ever.farthest, 2 * plan.cycle_budget) if ever is not None else math.inf
+    # What a bundle holds of responses ends at so many times its plan.
+    most = math.inf if ever is None else max(min(ever.farthest, MOST * plan.cycle_budget), 2 * plan.cycle_budget)
     if ever is not None and money > most:
         raise ConfigError(ever.too_far(money, most, plan.currency))
     low_BP, high_BP = constraints.box(limits, previous)

@@ -109,9 +109,7 @@ def backtest(market: Market, log: Log) -> Backtest:
     moved, late = together(spend), slice(train, None)
     known = elasticities(revenue, spend, conversions, moved)
     off = elasticities(revenue[late], spend[late], conversions[late], moved[late], predicted[late])
-    stepped = on_purpose(spend)
-    stepped_T = np.where(stepped.any((1, 2)), moved, 0.0)
-    purpose = elasticities(revenue * stepped, spend * stepped, conversions * stepped, stepped_T)
+    purpose = elasticities(revenue, spend, conversions, moved, among_TCP=on_purpose(spend))
     return Backtest(
         block=block,
         level_WCP=came,

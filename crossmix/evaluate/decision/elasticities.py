@@ -70,19 +70,27 @@ NOTHING = Slope(0.0, UNKNOWN, 0.0, 0.0, UNKNOWN)
 
 
 def elasticities(
-    revenue_TCP: Array, spend_TCP: Array, conversions_TCP: Array, together_T: Array, predicted_TCP: Array | None = None
+    revenue_TCP: Array,
+    spend_TCP: Array,
+    conversions_TCP: Array,
+    together_T: Array,
+    predicted_TCP: Array | None = None,
+    among_TCP: npt.NDArray[np.bool_] | None = None,
 ) -> Elasticities:
     """Of revenue, or of revenue over what was predicted.
 
     Args:
         together_T: m (`together`).
+        among_TCP: cycles that count, of each cell; `None`: all.
     """
     shape = spend_TCP.shape[1:]
     value, error, common = np.zeros(shape), np.full(shape, UNKNOWN), np.zeros(shape)
     found = dict[tuple[int, int], Slope]()
     for c, p in np.ndindex(*shape):
-        predicted = None if predicted_TCP is None else predicted_TCP[:, c, p]
-        found[c, p] = cell(revenue_TCP[:, c, p], spend_TCP[:, c, p], conversions_TCP[:, c, p], together_T, predicted)
+        kept = slice(None) if among_TCP is None else among_TCP[:, c, p]
+        revenue, spend, conversions = (table[kept, c, p] for table in (revenue_TCP, spend_TCP, conversions_TCP))
+        predicted = None if predicted_TCP is None else predicted_TCP[kept, c, p]
+        found[c, p] = cell(revenue, spend, conversions, together_T[kept], predicted)
     h, variance = np.zeros(shape), np.full(shape, np.inf)
     for at, one in found.items():
         if one.with_all_error < UNKNOWN:

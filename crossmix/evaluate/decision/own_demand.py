@@ -131,7 +131,8 @@ SHOWN = frozenset(
 )
 """Words of a platform's name where nobody looks for anything: there a brand's campaign makes it known."""
 STILL = 0.05
-"""|change of ln spend| from cycle to cycle while a budget is held, at most."""
+"""|change of ln spend| from cycle to cycle while a budget is held, at most; and of all of it from least to most, twice
+that: what creeps is no held budget."""
 HELD = 4
 """Cycles that a budget is held for, at least."""
 STEP = 0.15
@@ -194,9 +195,13 @@ def _stepped(spend_T: Array) -> Mask:
     breaks = np.flatnonzero(np.abs(np.diff(log_T)) > STILL) + 1
     edges = np.concatenate([[0], breaks, [len(spend_T)]])
     spans = [slice(a, b) for a, b in pairwise(edges)]
-    held = [span.stop - span.start >= HELD and bool((spend_T[span] > 0).all()) for span in spans]
+    held = [_held(log_T[span]) and bool((spend_T[span] > 0).all()) for span in spans]
     for i in range(len(spans) - 1):
         moved = abs(log_T[spans[i]].mean() - log_T[spans[i + 1]].mean())
         if held[i] and held[i + 1] and moved >= STEP:
             found[spans[i]] = found[spans[i + 1]] = True
     return found
+
+
+def _held(log_T: Array) -> bool:
+    return len(log_T) >= HELD and float(np.ptp(log_T)) <= 2 * STILL

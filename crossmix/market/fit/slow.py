@@ -179,7 +179,8 @@ class Slow:
         shared_KJJ = follows_KJJ @ platform.covariance[self.platform_K] @ follows_KJJ.swapaxes(1, 2)
         through_PJJ = np.eye(moves) - platform.covariance @ of_platform.precision
         values, vectors = np.linalg.eigh(common.covariance[0])
-        root_JJ = vectors * np.sqrt(np.maximum(values, 0.0))
+        # The symmetric root: loadings of several fits of one history, which are averaged, have signs and order alike.
+        root_JJ = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
         return Found(
             mean_KJ=together_KJ + own.mean,
             covariance_KJJ=own.covariance + shared_KJJ,

@@ -24,6 +24,10 @@ LEAST_ROWS = 14
 DEVIATIONS, LEAST_SPREAD = 6.0, 0.3
 """A row is beyond the law of its cell so many robust deviations of the logarithm above its median; the least
 deviation taken, as prices of a single kind vary by less than they will."""
+TAIL, TAIL_ROWS, CHANCE = 0.1, 5, 1e-3
+"""The highest part of a platform's rows, and how many at least, that tell how far its rows lie above their cells'
+medians: as an exponential law of the logarithm, whose rows that far are expected to be fewer than `CHANCE`. Of a normal
+law that is at 6 deviations; orders whose values vary much have a longer tail, and a large one is none of a mistake."""
 LEADS = 0.1
 """Part of a platform's sum that leads what is fitted to it."""
 MATTERS = 0.02
@@ -90,9 +94,9 @@ def few_rows(frame: pd.DataFrame) -> str | None:
 
 def _few(frame: pd.DataFrame, name: str, per: str) -> str | None:
     keys = _keys(frame)
-    # Of clicks beyond impressions the ingest makes nothing: such a row is set aside.
-    sound = ~(frame["clicks"] > frame["impressions"])
-    rows = frame[sound & (frame[name] > 0) & ((frame[per] > 0) | (name == "revenue"))]
+    # Rows with more clicks than impressions are set aside, and told, when rows are cleaned.
+    kept = ~(frame["clicks"] > frame["impressions"])
+    rows = frame[kept & (frame[name] > 0) & ((frame[per] > 0) | (name == "revenue"))]
     if rows.empty:
         return None
     cell = pd.Series(_cells(rows, keys), rows.index)
@@ -103,6 +107,9 @@ def _few(frame: pd.DataFrame, name: str, per: str) -> str | None:
     spread = 1.4826 * (log - middle).abs().groupby(cell).transform("median")
     odd = log - middle > DEVIATIONS * spread.clip(lower=LEAST_SPREAD)
     odd &= log.groupby(cell).transform("size") >= LEAST_ROWS
+    if odd.any():
+        furthest = (log - middle)[~odd].groupby(rows["platform"]).agg(_tail)
+        odd &= log - middle > rows["platform"].map(furthest).fillna(0.0)
     excess = (rows[name] - each * np.exp(middle))[odd]
     whole = rows.groupby("platform")[name].sum()
     beyond = excess.groupby(rows["platform"]).sum()
@@ -122,6 +129,15 @@ def _few(frame: pd.DataFrame, name: str, per: str) -> str | None:
         f"{part:.0%} of the platform's {name}, which would lead all that is told of it; correct it, or put what is "
         "usual in its place"
     )
+
+
+def _tail(above: pd.Series) -> float:
+    """How far above the median a platform's rows may lie, by its highest ones; 0 where they are too few to tell."""
+    edge = float(above.quantile(1 - TAIL))
+    excess = above[above > edge] - edge
+    if len(excess) < TAIL_ROWS:
+        return 0.0
+    return edge + float(excess.mean()) * math.log(len(excess) / CHANCE)
 
 
 def set_values(frame: pd.DataFrame) -> str | None:

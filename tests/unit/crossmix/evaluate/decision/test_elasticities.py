@@ -174,3 +174,19 @@ def test_together_is_the_mean_of_what_was_spent_above_the_usual() -> None:
     usual = np.array([1 / 3, np.log(4) + 0.5])
     off = [[0.0, np.log(4)], [1.0, np.log(4)], [0.0, np.log(4) + 1]] - usual
     assert together(spend).tolist() == pytest.approx([*off.mean(1), 0.5, 0.0])
+
+
+def test_cycles_that_do_not_count_are_left_out_before_cycles_are_summed() -> None:
+    """Five conversions a day: eight make a sum, and half a sum of nothing would look like proportion."""
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng([61, seed])
+        spend_T = 100 * np.exp(wandering(rng, 182, 0.4))
+        spend_T[60:123] = np.repeat([100.0, 200.0, 100.0], 21)
+        sold_T = 5 * np.where((np.arange(182) >= 60) & (np.arange(182) < 123), (spend_T / 100) ** 0.3, spend_T / 100)
+        sales = rng.poisson(sold_T).astype(float)[:, None, None]
+        among = np.zeros((182, 1, 1), bool)
+        among[60:123] = True
+        spend = spend_T[:, None, None]
+        found.append(elasticities(50 * sales, spend, sales, np.zeros(182), among_TCP=among).value[0, 0])
+    assert np.mean(found) == pytest.approx(0.3, abs=0.1)

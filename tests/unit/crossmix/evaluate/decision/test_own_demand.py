@@ -98,3 +98,9 @@ def test_steps_between_held_budgets_are_on_purpose_and_demand_is_not() -> None:
 def test_only_what_was_held_around_a_step_counts() -> None:
     spend_T = np.concatenate([np.exp(np.sin(np.arange(30.0))), np.full(14, 3.0), np.full(14, 5.0)])
     assert on_purpose(spend_T[:, None, None])[:, 0, 0].tolist() == [False] * 30 + [True] * 28
+
+
+def test_a_budget_that_creeps_is_not_held() -> None:
+    creeps_T = 100 * np.exp(0.04 * np.arange(10))
+    spend_T = np.concatenate([creeps_T, np.full(10, 200.0), np.full(10, 100.0)])
+    assert on_purpose(spend_T[:, None, None])[:, 0, 0].tolist() == [False] * 10 + [True] * 20
