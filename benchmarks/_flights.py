@@ -38,11 +38,9 @@ def tiled(market: Market, seeds: int) -> Market:
     """The market with every campaign once a seed. It has counts only: of logged impressions one a table is left."""
     campaigns = len(market.campaigns)
     rows = torch.arange(seeds * campaigns) % campaigns
-    several = {
-        item.name: getattr(market, item.name)[rows]
-        for item in fields(market)
-        if isinstance(getattr(market, item.name), Tensor) and item.name != "response"
-    }
+    tables_of = {item.name: getattr(market, item.name) for item in fields(market) if item.name != "response"}
+    # A table that a market has not is empty.
+    several = {name: one[rows] for name, one in tables_of.items() if isinstance(one, Tensor) and len(one)}
     return replace(
         market,
         campaigns=tuple(f"{name}, {seed}" for seed in range(seeds) for name in market.campaigns),
