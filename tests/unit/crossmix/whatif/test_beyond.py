@@ -31,21 +31,22 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> whatif.Scene:
 
 def test_a_season_of_ten_times_the_money_is_told_what_it_earns(tmp_path: Path) -> None:
     """Its last fortnight of a year: 14 of 365 days are no part of the mean that a curve could end at."""
-    scene = whatif.make_scene(market_of(tmp_path, planted(365, seed=3, season=(14, 10.0))))
-    split = scene.today_P.tolist()
-    plan = whatif.split_plan(scene, split, scene.budget)
     hits = list[bool]()
-    for one in plan.platforms:
-        for told, truth in zip((one.revenue, one.marginal_roi), earned(one.platform, one.amount.value), strict=True):
-            assert told.low > 0.1 * truth
-            hits.append(told.low <= truth <= told.high)
-    assert sum(hits) >= 7, hits
-    for times in (0.5, 2.0, 3.0):
-        told = whatif.split_plan(scene, split, times * scene.budget).revenue
-        truth = sum(
-            earned(name, times * scene.budget * share)[0] for name, share in zip(scene.platforms, split, strict=True)
-        )
-        assert told.low <= truth <= told.high, times
+    for seed in (3, 4):
+        scene = whatif.make_scene(market_of(tmp_path / str(seed), planted(365, seed=seed, season=(14, 10.0))))
+        split = scene.today_P.tolist()
+        for one in whatif.split_plan(scene, split, scene.budget).platforms:
+            truths = earned(one.platform, one.amount.value)
+            for told, truth in zip((one.revenue, one.marginal_roi), truths, strict=True):
+                assert told.low > 0.1 * truth
+                hits.append(told.low <= truth <= told.high)
+        for times in (0.5, 2.0, 3.0):
+            told = whatif.split_plan(scene, split, times * scene.budget).revenue
+            money = times * scene.budget
+            truth = sum(earned(name, money * part)[0] for name, part in zip(scene.platforms, split, strict=True))
+            assert told.low <= truth <= told.high, times
+    # Of 16 intervals of 95 % fewer than 13 hold in one case of a hundred, were they independent.
+    assert sum(hits) >= 13, hits
 
 
 def test_a_budget_of_several_times_the_largest_week_goes_on_and_is_labelled(plain: whatif.Scene) -> None:

@@ -93,7 +93,7 @@ def test_cycles_of_a_history_earn_on_average_what_is_expected_of_a_cycle(market:
         usual, lived = (
             respond(each, money.expand(len(each.requests), -1)) for each in (scene.conditions, scene.cycles)
         )
-        assert float((usual.slope * money / usual.revenue).min()) > 0.3
+        assert float((usual.slope * money / usual.revenue).min()) > 0.15
         rise.append(lived.revenue.mean(0) / usual.revenue[0] - 1)
     # Revenue goes with price^-E: of 20,000 cycles its mean is known to 0.4 %, and E moves a little with the price.
     torch.testing.assert_close(rise[0], torch.zeros_like(rise[0]), atol=0.012, rtol=0)
