@@ -16,12 +16,10 @@ from benchmarks import ablation, adapt, allocation, guardrails, memory, misfit, 
 from benchmarks._flights import Planner, Silent, fly, tiled
 from benchmarks._resumed import Resumed
 from benchmarks._ways import Kept
-from benchmarks.totals import daily_totals
 from benchmarks.train import from_random
 from crossmix.agents.adversarial import FIELDS
 from crossmix.config import Config, Demo, load
 from crossmix.evaluate.judge import judge_act
-from crossmix.ingest.step import ingest
 from crossmix.market.conditions import scaled_market
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.fit.fit import estimate
@@ -450,18 +448,3 @@ def test_memory_benchmark(tmp_path: Path) -> None:
     assert log.per_cycle().sum() == len(log.frame) == 3_000
     assert 100 < log.frame["user"].nunique() <= 3_000 // 15
     assert len(predictions(log, tmp_path / "3000" / "fusion", ("p_click",))["p_click"]) == 3_000
-
-
-def test_daily_totals_hold_all_of_a_log(tmp_path: Path) -> None:
-    demo = ["days=12", "campaigns=2", "users=2000", "creatives=2", "requests_per_day=300"]
-    ingest(load("laptop", [f"data.demo.{one}" for one in demo]), tmp_path)
-    dataset = Dataset(tmp_path)
-    whole, plans = dataset.frame("impressions"), dataset.frame("plans")
-    totals = daily_totals(dataset, planned=True)
-    assert not totals.duplicated(["date", "platform", "campaign"]).any()
-    assert totals["impressions"].sum() == len(whole)
-    assert totals["clicks"].sum() == whole["clicked"].sum()
-    assert totals["spend"].sum() == pytest.approx(whole["price_paid"].sum(), abs=0.01 * len(totals))
-    assert totals["revenue"].sum() == pytest.approx(whole["revenue"].sum(), abs=0.01 * len(totals))
-    assert 0 < totals["planned"].sum() <= plans["planned_budget"].sum() + 0.01 * len(totals)
-    assert "planned" not in daily_totals(dataset, planned=False)

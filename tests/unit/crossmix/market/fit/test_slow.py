@@ -44,6 +44,17 @@ def test_the_parts_of_a_move_have_their_joint_posterior() -> None:
             np.testing.assert_allclose(common[k, other], covariance[k, other], rtol=1e-7, atol=1e-10)
 
 
+def test_nearly_the_same_history_has_nearly_the_same_loadings() -> None:
+    """Fits of one history are averaged: where two errors change places in size their loadings must not."""
+    slow = Slow(np.zeros((1, 2)), np.ones((1, 2)), np.zeros(2, np.int64))
+    loadings = []
+    for precision in ((10.0, 10.1), (10.1, 10.0)):
+        seen = Told(np.repeat(np.diag(precision)[None], 2, 0), np.ones((2, 2)))
+        loadings.append(slow.found(seen).common_KJJ)
+    assert np.abs(loadings[0]).max() > 0.05
+    np.testing.assert_allclose(*loadings, atol=0.01)
+
+
 def test_sizes_weigh_by_what_they_explain() -> None:
     """One series of one move: the evidence of each size is a normal density."""
     slow = Slow(np.zeros((1, 1)), np.array([[0.0], [0.04], [0.5]]), np.zeros(1, np.int64))
