@@ -75,6 +75,17 @@ def test_a_part_of_a_day_is_left_out(day: int, kept: range, tmp_path: Path) -> N
     assert set(dataset.frame("outcomes")["cycle"]) == set(kept)
 
 
+def test_a_last_day_as_low_as_its_weekday_was_some_weeks_ago_is_whole(tmp_path: Path) -> None:
+    """Every fourth Saturday little is spent: the last day is one."""
+    frame = PLAIN.copy()
+    low = frame["date"].isin([DAYS[at] for at in (33, 61, 89)])
+    frame.loc[low, FIGURES] = (frame.loc[low, FIGURES] * 0.2).round()
+    assert ingested(tmp_path / "usual", frame).frame("outcomes")["cycle"].max() == 89
+    once = PLAIN.copy()
+    once.loc[once["date"] == DAYS[89], FIGURES] = frame.loc[frame["date"] == DAYS[89], FIGURES]
+    assert ingested(tmp_path / "once", once).frame("outcomes")["cycle"].max() == 88
+
+
 def test_a_last_day_that_repeats_the_day_before_is_left_out(tmp_path: Path) -> None:
     frame = PLAIN.copy()
     frame.loc[frame["date"] == DAYS[-1], FIGURES] = frame.loc[frame["date"] == DAYS[-2], FIGURES].to_numpy()
