@@ -13,8 +13,8 @@ from crossmix.evaluate.decision.backtest import at_spend, backtest
 from crossmix.market.conditions import nominal
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
+from tests.support.decisions import wandering
 from tests.support.markets import make_market
-from tests.unit.crossmix.evaluate.decision.test_elasticities import wandering
 
 
 def history(market: Market, days: int, train: int, level: float, seed: int = 0) -> SimpleNamespace:

@@ -10,8 +10,7 @@ import pytest
 
 from crossmix.evaluate.decision.own_demand import USUAL
 from crossmix.evaluate.decision.standing import standing
-from tests.unit.crossmix.evaluate.decision.test_elasticities import wandering
-from tests.unit.crossmix.evaluate.decision.test_only_together import judge
+from tests.support.decisions import judge, wandering
 
 pytestmark = pytest.mark.slow
 DAYS = 182

@@ -16,15 +16,9 @@ from crossmix.evaluate.decision.elasticities import (
     slope,
     together,
 )
+from tests.support.decisions import wandering
 
 TRUE = 0.6
-
-
-def wandering(rng: np.random.Generator, days: int, deviation: float, keep: float = 0.8) -> np.ndarray:
-    shocks, series = rng.standard_normal(days), np.zeros(days)
-    for day in range(days):
-        series[day] = keep * series[day - 1] + (1 - keep**2) ** 0.5 * shocks[day]
-    return deviation * series
 
 
 def alone(y: np.ndarray, x: np.ndarray) -> Slope:

@@ -9,17 +9,12 @@ import pandas as pd
 import pytest
 
 from crossmix import whatif
-from crossmix.config import load
 from crossmix.evaluate.decision.change import beyond
 from crossmix.evaluate.decision.standing import Standing
-from crossmix.evaluate.decision.table import Decided, as_today, decided
-from crossmix.ingest.step import ingest
-from crossmix.market.fit.fit import fit
+from crossmix.evaluate.decision.table import Decided
 from crossmix.market.fit.history_series import LONGEST
-from crossmix.market.fit.log import read
-from crossmix.market.model import Market, load_served
-from crossmix.market.model import load as load_judged
-from crossmix.schema import Dataset
+from crossmix.market.model import Market
+from tests.support.decisions import fitted
 
 pytestmark = pytest.mark.slow
 PLATFORMS = ("alpha", "bravo", "charlie")
@@ -53,15 +48,8 @@ def history(days: int, ended: int) -> pd.DataFrame:
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Market, Market, Decided]:
     """The market that is judged, the one that is served, and what was decided."""
     folder = tmp_path_factory.mktemp("long")
-    history(DAYS, ENDED).to_csv(folder / "history.csv", index=False)
-    config = load("laptop", ["data.source=spend", f"data.path={folder / 'history.csv'}"])
-    dataset, fitted = folder / "dataset", folder / "market"
-    dataset.mkdir()
-    fitted.mkdir()
-    ingest(config, dataset)
-    fit(config, dataset, folder / "fusion", fitted)
-    judged, served = load_judged(fitted), load_served(fitted)
-    return judged, served, decided(config, as_today(judged, served), read(Dataset(dataset)))
+    _, judged, served, found = fitted(folder, history(DAYS, ENDED))
+    return judged, served, found
 
 
 def test_it_is_never_tried_to_the_decision_as_to_the_market_that_is_served(

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from crossmix.artifacts import Decision, GateRow
-from crossmix.config import load
+from crossmix.artifacts import GateRow
 from crossmix.evaluate.decision.standing import standing
-from crossmix.evaluate.decision.table import Decided, as_today, decided, told
-from crossmix.evaluate.gates.case import Case
-from crossmix.evaluate.gates.decision import decision
-from crossmix.ingest.step import ingest
-from crossmix.market.fit.fit import fit
-from crossmix.market.fit.log import read
-from crossmix.market.model import load as load_judged
-from crossmix.market.model import load_served
-from crossmix.schema import Dataset
-from crossmix.verdicts import Gate
-from tests.unit.crossmix.evaluate.decision.test_elasticities import wandering
+from tests.support.decisions import judge, wandering
 
 pytestmark = pytest.mark.slow
 PLATFORMS = ("alpha", "bravo", "charlie", "delta", "echo")
@@ -50,21 +37,6 @@ def history(campaigns: int, platforms: int, own: float) -> pd.DataFrame:
                 "revenue": 12.0 * conversions_T,
             }))  # fmt: skip
     return pd.concat(rows).sort_values("date", ignore_index=True)
-
-
-def judge(folder: Path, frame: pd.DataFrame) -> tuple[Decided, Decision, list[Gate]]:
-    frame.to_csv(folder / "history.csv", index=False)
-    config = load("laptop", ["data.source=spend", f"data.path={folder / 'history.csv'}"])
-    dataset, fitted = folder / "dataset", folder / "market"
-    dataset.mkdir()
-    fitted.mkdir()
-    ingest(config, dataset)
-    fit(config, dataset, folder / "fusion", fitted)
-    market = as_today(load_judged(fitted), load_served(fitted))
-    found = decided(config, market, read(Dataset(dataset)))
-    case = SimpleNamespace(config=config, required=config.gates.required_of_history, decided=found, market=market)
-    case.gate = partial(Case.gate, case)
-    return found, told(config, market, found), list(decision(case))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("campaigns", "platforms", "own"), [(1, 3, 0.0), (1, 5, 0.0), (2, 4, 0.005)])
