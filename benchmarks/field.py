@@ -28,6 +28,7 @@ resampling histories, so that what belongs to one history is drawn together.
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import secrets
@@ -45,14 +46,13 @@ from scipy import stats
 from benchmarks._field_answers import SLOW, Answer, log_log, product, pymc, pymc_command
 from benchmarks._field_responses import Array
 from benchmarks._field_rows import dumped
+from benchmarks._field_tables import WANTED, WHO, markdown, table
 from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, SIXTY, World, world
 from benchmarks._machine import machine
 from benchmarks._resumed import Resumed
 from crossmix.config import load
 from crossmix.evaluate.stats.significance import two_way
 
-WANTED = {"inside": (0.92, 0.98), "outside": (0.88, 0.99)}
-"""Coverage that is wanted of 95 % intervals, of worlds that the fit may contain and of those that it does not."""
 LONGEST = {SIXTY: 60.0}
 """CPU seconds that are wanted at most of ingest, fit and answer."""
 USUAL = 20.0
@@ -62,7 +62,6 @@ least, `FOUND` at least are accepted."""
 SHORT = ("plain", "hill-56-days")
 SLOWER = "PyMC-Marketing, cpu s"
 """Name of its processor time in results, seconds a history."""
-WHO = ("recommended", "today", "log-log", "PyMC-Marketing")
 
 
 def history(name: tuple[str, int], command: list[str] | None = None, longest: float = SLOW) -> dict[str, Any]:
@@ -266,75 +265,6 @@ def _mean(values: list[float]) -> dict[str, Any] | None:
     return two_way(np.array(values)[None]) if values else None
 
 
-def table(result: dict[str, Any]) -> str:
-    """The result for people."""
-    first, last = result["seeds"]
-    lines = [
-        f"planted worlds, seeds {first} to {last}; GENERATED DATA; {result['PyMC-Marketing']}",
-        "",
-        f"{'regret, %':<22}{'n':>4}{'recommended':>22}{'goal':>6}{'':>5}{'today':>8}{'log-log':>9}{'PyMC':>8}"
-        f"{'promised':>10}{'today told':>12}{'CPU s, most':>13}",
-    ]
-    for kind, row in result["kinds"].items():
-        goal = "" if row["goal"] is None else f"{100 * row['goal']:.1f}"
-        met = {None: "", True: "", False: "  no"}[row["met"]]
-        others = [_percent(row["regret"][who]) for who in WHO[1:]]
-        ratios = [_ratio(row[name]) for name in ("promised over earned", "today told over today")]
-        cost = "-" if row["longest, cpu s"] is None else f"{row['longest, cpu s']:.1f} of {row['wanted, cpu s']:.0f}"
-        lines.append(
-            f"{kind:<22}{row['histories']:>4}{_percent(row['regret']['recommended'], True):>22}{goal:>6}{met:>5}"
-            f"{others[0]:>8}{others[1]:>9}{others[2]:>8}{ratios[0]:>10}{ratios[1]:>12}{cost:>13}"
-        )
-        lines += [f"  refused: {sentence}" for sentence in dict.fromkeys(row["refused"])]
-    for group, rows in result["coverage"].items():
-        low, high = WANTED[group]
-        lines += ["", f"95 % intervals, {group} (wanted: {low} to {high} of them hold the truth)"]
-        lines += [_covered(what, row) + ("" if row["met"] else "  no") for what, row in rows.items()]
-    lines += ["", "95 % intervals by kind: part that holds the truth (mean width over the truth)"]
-    names = next((list(row["coverage"]) for row in result["kinds"].values() if row["coverage"]), [])
-    lines.append(f"{'':<22}" + "".join(f"{name:>18}" for name in names))
-    for kind, row in result["kinds"].items():
-        cells = (f"{one['covered']['mean']:.2f} ({one['width']:.2f})" for one in row["coverage"].values())
-        lines.append(f"{kind:<22}" + "".join(f"{cell:>18}" for cell in cells))
-    lines += [
-        "",
-        "decisions: histories whose change is accepted; of them lost; found where the best earns 5 % more",
-    ]
-    for group, row in result["decisions"].items():
-        lines.append(
-            f"  {group:<10}{row['accepted']:>4} of {row['histories']:<4} lost {_rate(row['lost'])}, found "
-            f"{_rate(row['found'])}, where no probe is needed {_rate(row['found without probes'])}"
-        )
-    return "\n".join(lines)
-
-
-def _rate(part: dict[str, Any]) -> str:
-    if part["mean"] is None:
-        return "-"
-    low, high = part["ci95"]
-    met = "" if part["met"] else " (missed)"
-    return f"{part['hits']} of {part['of']}, {part['mean']:.3f} [{low:.3f}, {high:.3f}]{met}"
-
-
-def _covered(what: str, row: dict[str, Any]) -> str:
-    low, high = row["covered"]["ci95"]
-    return (
-        f"  {what:<16}{row['covered']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['intervals']} in "
-        f"{row['histories']} histories, width {row['width']:.2f} of the truth"
-    )
-
-
-def _percent(item: dict[str, Any] | None, interval: bool = False) -> str:
-    if item is None:
-        return "-"
-    low, high = (100 * edge for edge in item["ci95"])
-    return f"{100 * item['mean']:.2f}" + (f" [{low:.2f}, {high:.2f}]" if interval else "")
-
-
-def _ratio(item: dict[str, Any] | None) -> str:
-    return "-" if item is None else f"{item['mean']:.3f}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.field", description="Histories with a planted truth.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -348,8 +278,15 @@ def main() -> None:
     parser.add_argument("--no-pymc", action="store_true", help="leave PyMC-Marketing out: it takes minutes a history")
     parser.add_argument("--jobs", type=int, default=1, help="histories at once, a process each (1)")
     parser.add_argument("--resume", type=Path, help="file that every finished history is kept in, and taken from")
+    parser.add_argument(
+        "--told", type=Path, help="a JSON of before: print its tables of docs/field-figures.md, play nothing"
+    )
     parser.add_argument("--short", action="store_true", help="one history of two kinds: a smoke run")
     given = parser.parse_args()
+    if given.told:
+        tables = markdown(json.loads(given.told.read_text()))
+        print("\n\n".join("\n".join(rows) for rows in tables.values()))
+        return
     kinds = given.kinds or (list(SHORT) if given.short else [*KINDS, SIXTY])
     command, told = pymc_command(given.pymc)
     if given.no_pymc or given.short:

@@ -14,8 +14,10 @@ import pytest
 from benchmarks import field
 from benchmarks._field_answers import Answer, log_log, pymc, pymc_command
 from benchmarks._field_rows import dumped
-from benchmarks._field_worlds import World, world
+from benchmarks._field_tables import markdown
+from benchmarks._field_worlds import KINDS, World, world
 
+HERE = Path(__file__).parents[2]
 WEEKLY = ("weekly", 3)
 
 CURVES = """
@@ -244,3 +246,16 @@ def test_who_takes_longer_than_is_given_is_stopped_and_told(tmp_path: Path, monk
     assert "timed out after 0.0" in one["PyMC-Marketing failed"]
     assert field.SLOWER not in one
     assert "PyMC-Marketing" not in one["regret"]
+
+
+def test_the_document_has_the_figures_of_the_committed_run() -> None:
+    result = json.loads((HERE / "benchmarks" / "field.json").read_text())
+    lines = set((HERE / "docs" / "field-figures.md").read_text().splitlines())
+    tables = markdown(result)
+    assert {name: len(rows) for name, rows in tables.items()} == {
+        "kinds": len(KINDS) + 1,
+        "coverage": 7,
+        "decisions": 3,
+    }
+    for name, rows in tables.items():
+        assert [row for row in rows if row not in lines] == [], name
