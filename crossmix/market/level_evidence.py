@@ -99,6 +99,12 @@ class Usual:
             if not getattr(self, name).numel():
                 object.__setattr__(self, name, torch.full_like(self.cvr, NEUTRAL[name]))
 
+    @property
+    def clicks_before(self) -> float:
+        """Clicks of a cycle before a campaign's first: none behind one that begins; of an account whose totals were
+        fitted unknown, NaN, as it ran before."""
+        return torch.nan if bool((self.elasticity > 0).any()) else 0.0
+
     @classmethod
     def of(cls, market: Market, campaign_B: Tensor | None = None) -> Usual:
         """Of every campaign, or of these rows."""

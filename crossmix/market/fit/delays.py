@@ -15,7 +15,10 @@ Platforms of an account are measured alike, by one tag and one window: their del
 is clearly another's. What is told is a probability of each delay, by platform (`Delays`), over which the caller takes
 the mean of what it fits: where the data do not say, answers are as uncertain as that leaves them.
 
-Shapes: T cycles, K series, H delays, P platforms, L laws, R columns.
+The market of a history has the mean law of what a platform's delay may be (`Delays.law`), where the data say that
+conversions do come late: what is expected of a day's feedback is then what its clicks and those before them bring.
+
+Shapes: T cycles, K series, H delays, P platforms, L laws, R columns, D + 1 cycles of delay.
 """
 
 from __future__ import annotations
@@ -60,6 +63,10 @@ LEAST = 0.02
 """Probability below which a delay is left out."""
 EACH = 6
 """Cells of a platform that delays are found from: those with most conversions."""
+AT_ONCE = 0.05
+"""Probability that conversions come at once from which on they are taken to."""
+COME, FURTHEST = 0.99, 60
+"""Part of the conversions that has come when the law of a delay ends, what is left in its last cycle; most cycles."""
 LEAST_PHI = 1e-2
 """Least variance of a conversion's revenue over its square that is believed."""
 LAWS = tuple(product((0.03, 0.07, 0.15, 0.3), (0.0, 1.3, 2.6), (-10.0, -5.5, -3.5)))
@@ -81,11 +88,32 @@ class Delays:
         used = int((weight_PH > 0).any(0).sum())
         return [(order_PH[:, rank], weight_PH[:, rank]) for rank in range(used)]
 
+    def law(self) -> Array:
+        """Probability that a conversion comes so many cycles after its click, in the mean over what delays may be,
+        (P, D + 1); at once where nothing says otherwise (`AT_ONCE`)."""
+        pmf_HD = np.stack([_pmf(FURTHEST + 1, mean, shape) for mean, shape, _ in KERNELS])
+        law_PD = self.probability_PH @ pmf_HD
+        law_PD[self.probability_PH[:, 0] >= AT_ONCE] = np.eye(1, FURTHEST + 1)
+        whole_PD = np.cumsum(law_PD, 1)
+        last = min(int((whole_PD < COME).sum(1).max()), FURTHEST)
+        return np.concatenate([law_PD[:, :last], 1 - whole_PD[:, last - 1 : last]], 1) if last else law_PD[:, :1]
+
 
 def carriers(times: int) -> Array:
     """What each delay makes of a series of totals, a matrix (H, T, T); before the first cycle all was as in the first
     `BEGIN`."""
     return np.stack([_carrier(times, mean, shape) for mean, shape, _ in KERNELS])
+
+
+def due(amount_TCP: Array, law_PD: Array) -> Array:
+    """What of amounts by the cycle of their cause comes in each cycle, (T, C, P); before the first cycle all was as in
+    the first `BEGIN`."""
+    if (law_PD[:, 0] == 1).all():
+        return amount_TCP
+    past = np.broadcast_to(amount_TCP[:BEGIN].mean(0), (law_PD.shape[1] - 1, *amount_TCP.shape[1:]))
+    whole = np.concatenate([past, amount_TCP])
+    times, first = len(amount_TCP), len(past)
+    return np.asarray(sum(law_PD[:, d] * whole[first - d : first - d + times] for d in range(law_PD.shape[1])))
 
 
 def before(times: int, mean: float, shape: int = 1) -> Array:
@@ -99,12 +127,16 @@ def before_each(times: int) -> Array:
 
 
 def _carrier(times: int, mean: float, shape: int) -> Array:
-    weight_T = nbinom.pmf(np.arange(times), shape, shape / (shape + mean))
+    weight_T = _pmf(times, mean, shape)
     gone = np.subtract.outer(np.arange(times), np.arange(times))
     carrier = np.where(gone >= 0, weight_T[np.abs(gone)], 0.0)
     begin = min(BEGIN, times)
     carrier[:, :begin] += before(times, mean, shape)[:, None] / begin
     return np.asarray(carrier)
+
+
+def _pmf(times: int, mean: float, shape: int) -> Array:
+    return np.asarray(nbinom.pmf(np.arange(times), shape, shape / (shape + mean)))
 
 
 def likely(told_PH: Array) -> Delays:

@@ -78,6 +78,8 @@ class Aggregate:
     """Cells without delivery."""
     shared: dict[str, Array]
     """Part of the variance of a parameter's errors that a campaign's platforms have in common, (C, P) each."""
+    delay: Array
+    """Probability that a conversion comes d cycles after its click, (P, D + 1)."""
 
 
 def described(
@@ -89,11 +91,13 @@ def described(
     slope: Mapping[str, Pooled],
     bend: Mapping[str, Pooled],
     shift_CP: Array,
+    delay_PD: Array,
 ) -> Aggregate:
     """The market's parameters of the pooled regressions.
 
     Args:
         shift_CP: what the level of impressions was raised by above the logarithm's mean (`smearing.py`).
+        delay_PD: `Delays.law` of conversions.
     """
     gain = slope["impressions"][0].clip(*GAIN)
     whole_se = np.sqrt(sum(one.variance for one in slope.values()))
@@ -143,6 +147,7 @@ def described(
             "cvr": _shared(level["conversions"]),
             "value": _shared(level["value"]),
         },
+        delay=delay_PD,
     )
 
 
