@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks._field_worlds import INSIDE, SIXTY
+from benchmarks._field_kinds import INSIDE, SIXTY
 
 WHO = ("recommended", "today", "log-log", "PyMC-Marketing")
 """Whose splits are compared."""

@@ -4,8 +4,7 @@ A world is a history as an advertiser would export it, the expected revenue of a
 budget. Parameters are drawn per seed around those of a middling account (four platforms, about 1,000 a day, 50
 conversions a day, marginal ROI about 2): every seed is another account.
 
-`KINDS` of family `power` have responses that are power laws from money to impressions to clicks to conversions, each
-kind bent in its own way. The other families (`_field_responses`) are responses that no fit contains.
+Kinds are those of `_field_kinds`.
 
 Shapes: T days, C campaigns, P platforms; money is currency per day.
 """
@@ -22,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import nbinom
 
+from benchmarks._field_kinds import KINDS, SIXTY, Kind
 from benchmarks._field_responses import (
     NOISE,
     Array,
@@ -54,70 +54,6 @@ LAG, LAG_SHAPES, LAG_APART = (3.0, 10.0), (1.0, 3.0), 0.25
 platforms have of it."""
 LAG_DAYS = 120
 """Longest; the account ran as long before the first day."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How a world differs from the plain one."""
-
-    goal: float
-    """Mean regret of the recommended split that is wanted, of the optimum's revenue."""
-    family: str = "power"
-    days: int = 182
-    wander: float = 0.35
-    """Stationary deviation of ln spend."""
-    weekly: bool = False
-    conversions: float | None = None
-    """A day in all at the reference spend; `None`: as drawn, about 50."""
-    demand: float = 0.0
-    """Deviation of ln demand, which moves spend and volumes together."""
-    delayed: bool = False
-    lagged: bool = False
-    """Conversions, and their revenue with them, come days after their click (`LAG`)."""
-    fading: bool = False
-    """Impressions and clicks in proportion to money, conversions ~ clicks^eta, eta 0.64 to 0.72."""
-    spread: bool = False
-    """Elasticities from 0.36 to 0.93."""
-    campaigns: str = "one"
-    """one, holes (two by two, a campaign on one platform only), apart (each on a platform of its own), many (60)."""
-    late: bool = False
-    moves: str = ""
-    """What today is no longer like the history's mean: grows, shrinks (all platforms, along the whole history), steps
-    (one platform, from some day on)."""
-
-
-def _outside(family: str) -> dict[str, Kind]:
-    return {
-        family: Kind(0.015, family),
-        f"{family}-56-days": Kind(0.015, family, days=56),
-        f"{family}-28-a-day": Kind(0.015, family, conversions=28),
-    }
-
-
-INSIDE: dict[str, Kind] = {
-    "plain": Kind(0.01),
-    "56-days": Kind(0.01, days=56),
-    "weekly": Kind(0.01, days=364, weekly=True),
-    "28-a-day": Kind(0.01, conversions=28),
-    "steady": Kind(0.01, wander=0.06),
-    "demand": Kind(0.01, demand=0.2),
-    "delayed": Kind(0.01, delayed=True),
-    "lagged": Kind(0.015, lagged=True),
-    "fading": Kind(0.015, fading=True),
-    "spread": Kind(0.015, spread=True),
-    "holes": Kind(0.02, days=120, campaigns="holes"),
-    "apart": Kind(0.02, days=120, campaigns="apart"),
-    "late": Kind(0.02, days=120, late=True),
-    "growing": Kind(0.015, moves="grows"),
-    "shrinking": Kind(0.015, moves="shrinks"),
-    "moved": Kind(0.015, moves="steps"),
-}
-"""What a fit may contain, by name."""
-OUTSIDE: dict[str, Kind] = _outside("hill") | _outside("logarithm") | _outside("auction") | _outside("carry-over")
-"""What no fit contains."""
-KINDS = INSIDE | OUTSIDE
-SIXTY = "sixty"
-"""Sixty campaigns on four platforms, for what they cost; no goal of regret."""
 
 
 GREW = (2.0, 3.0)

@@ -44,10 +44,11 @@ import torch
 from scipy import stats
 
 from benchmarks._field_answers import SLOW, Answer, log_log, product, pymc, pymc_command
+from benchmarks._field_kinds import INSIDE, KINDS, OUTSIDE, SIXTY
 from benchmarks._field_responses import Array
 from benchmarks._field_rows import dumped
 from benchmarks._field_tables import WANTED, WHO, markdown, table
-from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, SIXTY, World, world
+from benchmarks._field_worlds import World, world
 from benchmarks._machine import machine
 from benchmarks._resumed import Resumed
 from crossmix.config import load

@@ -82,7 +82,8 @@ class Market:
     adstock_lift: NonNegative = 0.0
     """Relative rise of the conversion probability at a stock of full, lasting exposure; 0: none."""
     max_delay_cycles: PositiveInt = 7
-    """Conversions later than so many cycles arrive in the last of them."""
+    """Conversions later than so many cycles arrive in the last of them. Of a spend history whose conversions come late
+    as many cycles more as it takes until nearly all have come."""
     context_bank: PositiveInt = 256
     """Most fused contexts kept per campaign for resampling."""
     context_groups: PositiveInt = 8

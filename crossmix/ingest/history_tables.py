@@ -99,7 +99,7 @@ def notes(cycles: int, hours: int, share: float, table: pd.DataFrame) -> list[st
         "Supply (requests, win rate, cost curve) and saturation are inferred from how the cost of impressions and the "
         "click rate answer to spend from day to day, with priors (config market.assumed_*, .saturation); standard "
         "errors say how well. That budgets did not react to the same day's market is assumed.",
-        "Conversions and revenue count on the day they are booked; no delay is known.",
+        "Conversions and revenue count on the day they are booked; how late they come is inferred from totals.",
     ]
     if hours != 24:
         sentences.append(f"A cycle is {hours // 24} days, and no weekday pattern is fitted.")

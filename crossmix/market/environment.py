@@ -13,6 +13,8 @@ sees by how much it was outside).
 | reward      | eq. 3, `crossmix.reward.simulator`                                              |
 | shift       | `market.scenario` multiplies conditions by the flight's cycle (`market.shift`)  |
 | start       | `window` cycles under the plan's own split, so that the history is not empty    |
+| delay       | conversions come by `market.delay`; of an account whose totals were fitted also those   |
+|             | of the clicks before it, as it ran                                              |
 | end         | after `cycles` cycles                                                           |
 
 Shapes: B batch, P platforms.
@@ -173,10 +175,32 @@ class MarketEnvironment:
         none = torch.zeros(shape, device=self.device)
         self.carried = CarryOver(none, none)
         self._advance()
+        if self.market.of_totals:
+            self._ran_before()
         while self.cycle < 0:
             self._deliver(self.static_BP, self.budget_B, "counts")
         self.history.restart(self.cycles)
         return self.observe()
+
+    def _ran_before(self) -> None:
+        """An account whose totals were fitted ran before: conversions of its clicks are due, of the plan's own split at
+        the rates of the first cycle."""
+        later_DBP = (1 - self.delay_BPD.cumsum(-1)).clamp(min=0).permute(2, 0, 1)
+        if not bool((later_DBP > 0).any()):
+            return
+        usual = expected(self.conditions, self.budget_B[:, None] * self.static_BP)
+        self.pending_DBP[0] = later_DBP * usual.conversions
+        self.pending_DBP[1] = later_DBP * usual.revenue
+        if self.whole:
+            conversions = torch.poisson(self.pending_DBP[0], self.arrival)
+            per_conversion = usual.revenue / usual.conversions.clamp(min=1e-9)
+            self.pending_DBP = torch.stack([conversions, self._worth(conversions, per_conversion)])
+
+    def _worth(self, conversions_DBP: Tensor, value_BP: Tensor) -> Tensor:
+        """Revenue of whole conversions, a sum of Gamma values each."""
+        cv2 = self.parameter["value_cv"].clamp(min=1e-3) ** 2
+        drawn = torch._standard_gamma((conversions_DBP / cv2).clamp(min=1e-6), generator=self.arrival)
+        return drawn * cv2 * value_BP * (conversions_DBP > 0)
 
     def observe(self) -> Observation:
         """State and the box that the limits leave for the coming cycle."""

@@ -175,8 +175,7 @@ def walk(usual: Usual, law: Law, feedback: Feedback, state: State | None = None)
     state = start(usual, law) if state is None else state
     tables = [np.zeros((len(feedback), *usual.cvr.shape, len(QUANTITIES))) for _ in Surprise._fields]
     for t, (cycle_C, row) in enumerate(rows(feedback)):
-        # A campaign that begins has no clicks behind it.
-        clicks = torch.where((cycle_C == 0)[:, None], 0.0, state.clicks_DCP)
+        clicks = torch.where((cycle_C == 0)[:, None], usual.clicks_before, state.clicks_DCP)
         state, surprises = learn(usual, law, state._replace(clicks_DCP=clicks), row)
         for q, one in enumerate(surprises):
             for table, part in zip(tables, one, strict=True):

@@ -20,7 +20,8 @@ no stretch is named whose newest does not, as that of the first good cycle after
 
 A campaign may have run before its cycle 0: conversions of clicks that nobody told are honest. As long as the delay
 reaches back to before it, those clicks may be none or all that the platform's usual requests would have made, and the
-arms' conversions are not held against each other.
+arms' conversions are not held against each other. An account whose totals were fitted did run: its clicks of then are
+guessed to be as many as those since, and what the guess may be wrong by is noise.
 
 Shapes: T cycles, C campaigns, P platforms; all of a `Feedback`.
 """
@@ -209,8 +210,9 @@ def _stretches(usual: Usual, feedback: Feedback) -> list[list[_Stretch]]:
     none = torch.zeros_like(usual.cvr)
     most, earlier = _most_conversions(usual), []
     for cycle_C, row in rows(feedback):
-        clicks_DCP = torch.where((cycle_C == 0)[:, None], 0.0, clicks_DCP)
-        before_DC = torch.cat([torch.zeros_like(before_DC[:1]), (before_DC | (cycle_C == 0))[:-1]])
+        clicks_DCP = torch.where((cycle_C == 0)[:, None], usual.clicks_before, clicks_DCP)
+        begins_C = (cycle_C == 0) & (usual.clicks_before == 0)
+        before_DC = torch.cat([torch.zeros_like(before_DC[:1]), (before_DC | begins_C)[:-1]])
         earlier.append((usual.delay_DCP * before_DC[..., None]).sum(0) * most)
         idle = (row.told_CP.nan_to_num(0.0) <= 0) | (row.part_C <= 0)[:, None]
         clicks_CP = torch.where(idle & row.clicks_CP.isnan(), 0.0, row.clicks_CP)

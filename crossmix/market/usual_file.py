@@ -60,7 +60,7 @@ class Named:
 def as_bytes(named: Named) -> bytes:
     """The file's content."""
     price = named.usual.price
-    tables = {name: getattr(named.usual, name) for name in _TABLES}
+    tables: dict[str, Any] = {**named.usual.tables()}
     if isinstance(price, LogNormalPrice):
         tables |= {"price.mu": price.mu, "price.sigma": price.sigma}
     else:

@@ -23,7 +23,8 @@ from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
 from crossmix.metrics import ARMS, CANARY, EVERY_ARM
-from crossmix.reasons import interval_of, reasoned, told
+from crossmix.reasons import interval_of, reasoned
+from crossmix.unusual import told
 from serving.allocation import explain, records
 from serving.allocation.plans import Plans
 from serving.allocation.probe import probed

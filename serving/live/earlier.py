@@ -24,8 +24,8 @@ from crossmix.bundle import Bundle
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.served import SavedState, last_states_of
 from crossmix.ledger.store import Store
-from crossmix.reasons import told
 from crossmix.response import BELIEF
+from crossmix.unusual import told
 
 Array = NDArray[Any]
 Key = tuple[str, str]
@@ -44,7 +44,7 @@ class Before:
     bundle: str
     """Digest of the one that says so."""
     told_TDP: NDArray[np.int8]
-    """As `crossmix.reasons.told`, back to the first cycle whose state is not known."""
+    """As `crossmix.unusual.told`, back to the first cycle whose state is not known."""
 
 
 class Earlier:

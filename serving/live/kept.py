@@ -8,14 +8,18 @@ file is in the database all the same.
 from __future__ import annotations
 
 import json
+import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from crossmix import files
 
+_log = logging.getLogger(__name__)
+H = TypeVar("H", bound="Holding")
 FEW = 500
 """Campaigns up to which the file follows every change, and a request waits for it: some milliseconds."""
 MOST_OFTEN = 20
@@ -29,8 +33,12 @@ class Holding(Protocol):
     def campaigns(self) -> Mapping[str, Any]:
         """By name."""
 
+    @property
+    def revision(self) -> int:
+        """Of the database; below 0: it is of the file itself."""
 
-class Kept:
+
+class Kept(Generic[H]):
     """The file; one thread writes it at a time.
 
     Args:
@@ -40,6 +48,7 @@ class Kept:
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.file, self._clock = file, clock
         self._last: object = None
+        self._keeping = threading.Lock()
         self._written, self._took = -math.inf, 0.0
 
     def unlike(self, snapshot: Holding) -> bool:
@@ -54,6 +63,21 @@ class Kept:
         """`unlike`, and it is time to write it."""
         paused = self._clock() - self._written >= MOST_OFTEN * self._took
         return self.unlike(snapshot) and (paused or self.quick(snapshot))
+
+    def keep(self, newest: Callable[[], H], now: Callable[[H], bool], content: Callable[[H], Any]) -> H | None:
+        """Write the newest snapshot if it is to be written now; which one was. A file that cannot be is logged."""
+        if newest().revision < 0 or not now(newest()):
+            return None  # of the file itself, or not yet
+        with self._keeping:
+            snapshot = newest()
+            if not now(snapshot):
+                return None
+            try:
+                self.write(snapshot, lambda: content(snapshot))
+            except OSError as error:
+                _log.warning("%s: cannot be kept for a restart (%s)", self.file, error.strerror)
+                return None
+        return snapshot
 
     def write(self, snapshot: Holding, content: Callable[[], Any]) -> None:
         """Write what the snapshot holds, as plain data; raises `OSError`, and then waits for another snapshot."""

@@ -10,7 +10,6 @@ Shapes: P platforms.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -26,19 +25,20 @@ from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit, canaries, experiments
+from crossmix.ledger import audit
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS, CANARY, EVERY_ARM
 from crossmix.response import Response
 from serving.assignment import arms
-from serving.assignment.arms import Experiment, ExperimentError
+from serving.assignment.arms import Experiment
 from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
 from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
 from serving.kinds.champion import KindChampion
 from serving.kinds.following import Following
+from serving.live.begun import Begun
 from serving.live.champion import Champion
 from serving.live.changes import Changes
 from serving.live.due import Due
@@ -90,9 +90,7 @@ class Live:
         self.config, self.folder, self.database = config, Path(folder), database
         self.champion, self.clock = champion, clock
         self.trial = Trial(champion, lambda: self.experiment)
-        self._named = frozenset(named)
-        self._named_trouble: str | None = None
-        self._named_since: float | None = None
+        self._begun = Begun(config.serving, named)
         self._unknown = arms.unknown(config.serving.experiment)
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
         self.gaps = Gaps()
@@ -103,7 +101,7 @@ class Live:
         nan_P = np.full(platforms, np.nan)
         self.no_response = Response(nan_P, nan_P, nan_P, nan_P)
         self._changes, self._due = Changes(), Due()
-        self._keeping, self._kept = threading.Lock(), Kept(self.folder / "campaigns.json")
+        self._kept: Kept[Snapshot] = Kept(self.folder / "campaigns.json")
         self._means: dict[str, Array] = {}
         self._store: Store | None = None
         self._store_trouble: str | None = None
@@ -199,7 +197,7 @@ class Live:
             ("database", *database),
             ("kill switch", waits, self.lane.since),
             ("canary", self.trial.trouble, self.trial.since),
-            ("settings", self._named_trouble, self._named_since),
+            ("settings", self._begun.trouble, self._begun.since),
             ("clock", getattr(self.clock, "trouble", None), getattr(self.clock, "since", None)),
             *((loop.name, loop.trouble, loop.since) for loop in self._loops),
         ]
@@ -383,7 +381,7 @@ class Live:
             # A first start: what the policy was trained on.
             campaigns = self._first_campaigns(store)
             revision = store.revision()
-        experiment = arms.not_ahead(self._experiment(store), old.experiment, self.clock())
+        experiment = arms.not_ahead(self._begun.read(store, serves=bool(self._loops)), old.experiment, self.clock())
         planned = {
             name: before if before is not None and alike(before.campaign, campaign) else self._planned(campaign)
             for name, campaign, before in ((name, one, old.planned.get(name)) for name, one in campaigns.items())
@@ -400,27 +398,6 @@ class Live:
         trained = campaigns_module.from_bundle(self.bundle, midnight, self.config.train.cycles)
         campaigns_module.import_(store, trained, "crossmix serve", self.platforms, keep=True)
         return load_all(store)
-
-    def _experiment(self, store: Store) -> Experiment:
-        """The database's newest experiment; the config's begins at the first start."""
-        settings = self.config.serving
-        plan = experiments.Plan(
-            settings.experiment,
-            settings.salt or secrets.token_hex(16),
-            {"policy": settings.weight, "control": round(1 - settings.weight, 9)},
-            settings.days,
-            settings.level,
-        )
-        begun = experiments.first(store, plan, "crossmix serve")
-        try:
-            arms.check_named(self._named, settings, begun[-1])
-        except ExperimentError as error:
-            if not self._loops:
-                raise
-            # The database was away at the start: what serves goes on, and says so.
-            self._named_trouble, self._named_since = str(error), time.time()
-        self._named = frozenset()  # later ones begin while this server runs
-        return arms.of_rows(begun, canaries.load_all(store))
 
     def _planned(self, campaign: Campaign) -> Planned:
         return Planned.of(campaign, self.platforms)
@@ -452,15 +429,6 @@ class Live:
 
     def _keep(self, now: Callable[[Snapshot], bool]) -> None:
         """Campaigns for a start without the database, if they are to be kept now (`Kept`)."""
-        if self.snapshot.revision < 0 or not now(self.snapshot):
-            return  # of the file itself, or not yet
-        with self._keeping:
-            snapshot = self.snapshot
-            if not now(snapshot):
-                return
-            try:
-                self._kept.write(snapshot, lambda: plain(snapshot))
-            except OSError as error:
-                _log.warning("%s: cannot be kept for a restart (%s)", self._kept.file, error.strerror)
-                return
-        self.lane.settled(snapshot.revision)
+        kept = self._kept.keep(lambda: self.snapshot, now, plain)
+        if kept is not None:
+            self.lane.settled(kept.revision)

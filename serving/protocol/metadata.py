@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossmix.metrics import EVERY_ARM
-from crossmix.reasons import DRIFTING, MOVERS
+from crossmix.reasons import MOVERS
 from crossmix.response import BELIEF
 from crossmix.state import Layout
+from crossmix.unusual import DRIFTING
 from serving.http.openapi import definitions
 from serving.protocol.journey_request import JOURNEY
 

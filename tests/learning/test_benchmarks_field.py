@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks import field
 from benchmarks._field_answers import Answer, log_log, pymc, pymc_command
+from benchmarks._field_kinds import KINDS
 from benchmarks._field_rows import dumped
 from benchmarks._field_tables import markdown
-from benchmarks._field_worlds import KINDS, World, world
+from benchmarks._field_worlds import World, world
 
 HERE = Path(__file__).parents[2]
 WEEKLY = ("weekly", 3)

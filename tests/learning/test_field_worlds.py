@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from benchmarks._field_kinds import INSIDE, KINDS, OUTSIDE
 from benchmarks._field_responses import best
-from benchmarks._field_worlds import INSIDE, KINDS, OUTSIDE, World, world
+from benchmarks._field_worlds import World, world
 
 QUICK = [kind for kind in KINDS if not kind.startswith("auction")]
 PLAYED = [*QUICK, "auction-56-days"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import nbinom
 
 Array = NDArray[np.float64]
 START = pd.Timestamp("2025-01-06")
@@ -139,3 +140,20 @@ def history(
     if campaign is not None:
         frame["campaign"] = campaign
     return frame[frame["spend"] > 0].reset_index(drop=True)
+
+
+def late(totals: dict[str, Array], names: tuple[str, ...], mean_P: Array, shape: int, seed: int) -> None:
+    """Whole events move to later days, those of as many days before the first among them; in place."""
+    rng = np.random.default_rng(seed)
+    counts = totals["conversions"]
+    days, platforms = len(counts), counts.shape[2]
+    for p in range(platforms):
+        part = nbinom.pmf(np.arange(150), shape, shape / (shape + mean_P[p]))
+        before = rng.poisson(counts[:28, 0, p].mean(), 150)
+        value = totals["revenue"][:, 0, p].sum() / counts[:, 0, p].sum()
+        spread = rng.multinomial(np.r_[before, counts[:, 0, p]].astype(int), part / part.sum())
+        came = np.zeros(days + 300)
+        for lag in range(150):
+            came[lag : lag + days + 150] += spread[:, lag]
+        for name in names:
+            totals[name][:, 0, p] = came[150 : days + 150] * (value if name == "revenue" else 1)

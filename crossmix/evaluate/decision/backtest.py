@@ -9,6 +9,9 @@ The answer to more money is an elasticity, d ln revenue / d ln spend (`elasticit
 revenue, which says how well the data alone know it, whatever a prior adds; once of what the held-out cycles' revenue
 leaves over after the prediction, which is 0 where the fitted response is right.
 
+Where conversions come late a cycle's revenue is that of the money of the cycles before it too, by the market's delay:
+it is held against what was due, and against the money that is due of (`_late`).
+
 Shapes: T cycles, C campaigns, P platforms, W blocks.
 """
 
@@ -23,6 +26,7 @@ import torch
 from crossmix.evaluate.decision.elasticities import elasticities, together
 from crossmix.evaluate.decision.own_demand import on_purpose
 from crossmix.market.conditions import nominal
+from crossmix.market.fit.delays import due
 from crossmix.market.fit.log import Log
 from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
@@ -92,7 +96,7 @@ def backtest(market: Market, log: Log) -> Backtest:
     totals = log.totals()
     spend, revenue, conversions = (totals[name] for name in ("spend", "revenue", "conversions"))
     train = min(market.path["requests"].shape[0] if market.path else log.train_cycles, len(spend))
-    predicted = at_spend(market, log.weekdays(), spend)
+    predicted, paid = _late(market, at_spend(market, log.weekdays(), spend), spend)
     block = max(1, min(round(WEEK_HOURS / market.cycle_hours), (len(spend) - train) // FEWEST))
     starts = np.arange(train, len(spend) - block + 1, block)
     worth_CP = revenue.sum(0) / np.maximum(conversions.sum(0), 1)
@@ -106,10 +110,10 @@ def backtest(market: Market, log: Log) -> Backtest:
         came[w] = np.log((booked + steady_CP) / (predicted[now].sum(0) + steady_CP))
         usual = revenue[before].sum() * block / max(len(revenue[before]), 1)
         summed[:, w] = booked.sum(), ahead.sum(), usual
-    moved, late = together(spend), slice(train, None)
-    known = elasticities(revenue, spend, conversions, moved)
-    off = elasticities(revenue[late], spend[late], conversions[late], moved[late], predicted[late])
-    purpose = elasticities(revenue, spend, conversions, moved, among_TCP=on_purpose(spend))
+    moved, late = together(paid), slice(train, None)
+    known = elasticities(revenue, paid, conversions, moved)
+    off = elasticities(revenue[late], paid[late], conversions[late], moved[late], predicted[late])
+    purpose = elasticities(revenue, paid, conversions, moved, among_TCP=on_purpose(spend))
     return Backtest(
         block=block,
         level_WCP=came,
@@ -127,6 +131,19 @@ def backtest(market: Market, log: Log) -> Backtest:
         cycles=len(spend),
         held_out=len(spend) - train,
     )
+
+
+def _late(market: Market, predicted_TCP: Array, spend_TCP: Array) -> tuple[Array, Array]:
+    """Revenue by the cycle in which it comes, and the money of a cycle that it comes from: the geometric mean,
+    weighted by what each cycle's brought."""
+    law_PD = market.delay[0].double().numpy()
+    if not market.of_totals or (law_PD[:, 0] == 1).all():
+        return predicted_TCP, spend_TCP
+    log_TCP = np.log(np.where(spend_TCP > 0, spend_TCP, 1.0))
+    due_TCP = due(predicted_TCP, law_PD)
+    paid_TCP = np.exp(due(predicted_TCP * log_TCP, law_PD) / np.maximum(due_TCP, 1e-12))
+    at_once_P = law_PD[:, 0] == 1
+    return due_TCP, np.where(at_once_P, spend_TCP, np.where(due_TCP > 0, paid_TCP, 0.0))
 
 
 def at_spend(market: Market, weekday_T: npt.NDArray[np.int64], spend_TCP: Array) -> Array:

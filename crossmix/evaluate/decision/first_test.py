@@ -2,14 +2,17 @@
 
 It is the platform whose answer to money is least known where it counts: the one that leaves most of the gain's spread.
 Its budget goes up by `SWING` for a week and down by as much for the next, and the others take up the difference, so
-that the total stays. With noise of revenue AR(1) in its drifts beside counting, the difference of ln revenue between
-two weeks has variance w' S w (w: 1/n in the first, -1/n in the second), and k pairs of weeks tell the elasticity to
+that the total stays. With noise S of ln revenue, AR(1) in its drifts beside counting, k pairs of weeks tell the
+elasticity by least squares on the wave s, 1/2 in the first week and -1/2 in the second, to
 
-    se = sqrt(w' S w / k) / ln((1 + swing) / (1 - swing))
+    se = sqrt(s' S s / k) / (s' s) / ln((1 + swing) / (1 - swing))
+
+Where conversions come late, s is what is left of the wave when each cycle's come by the delay's law: of weeks little,
+if they come a week late, so that stretches of several weeks (`STRETCHES`) may need fewer cycles.
 
 It lasts until the elasticity is known to `POWER` parts of what separates the platform's marginal ROI from the others'.
 
-Shapes: P platforms, n cycles of a pair of weeks.
+Shapes: P platforms, n cycles of a pair of stretches.
 """
 
 from __future__ import annotations
@@ -33,6 +36,11 @@ POWER = 2.8
 CLOSE = 0.15
 """Elasticities closer than this, times revenue per money, are not told apart: it matters little which is right."""
 LEAST_PAIRS, MOST_PAIRS = 2, 13
+"""Of weeks."""
+FLAT = 1e-6
+"""Mean square of what is left of a wave below which it tells nothing."""
+STRETCHES = (1, 2, 3, 4)
+"""Weeks at one amount, of which the ones that need fewest cycles are taken where conversions come late."""
 TRIAL_EVENTS = 30.0
 """Conversions after which a platform that was never tried is no longer unknown."""
 DRIFTS = ("ctr", "cvr", "price")
@@ -90,20 +98,26 @@ def first_test(
     earned = float(change.now_P[p]) / max(amount, 1e-12)
     apart = max(abs(float(change.marginal_P[p]) - common) / max(earned, 1e-12), CLOSE)
     swing = min(SWING, (1 - float(change.today_P[p])) / max(float(change.today_P[p]), 1e-9))
-    per_pair = _deviation(market, slot, p, block, float(change.now_P[p])) / math.log((1 + swing) / (1 - swing))
     wanted = apart / POWER
-    pairs = int(np.clip(math.ceil((per_pair / wanted) ** 2), LEAST_PAIRS, MOST_PAIRS))
-    error = per_pair / math.sqrt(pairs)
-    return FirstTest(
-        campaign=change.campaign,
-        platform=change.platforms[p],
-        low=amount * (1 - swing),
-        high=amount * (1 + swing),
-        block=block,
-        cycles=2 * block * pairs,
-        elasticity_error=error,
-        settles=error <= wanted * 1.001,
-    )
+    tests = []
+    for weeks in STRETCHES if market.of_totals and float(market.delay[slot, p, 0]) < 1 else STRETCHES[:1]:
+        stretch = weeks * block
+        per_pair = _deviation(market, slot, p, stretch, float(change.now_P[p])) / math.log((1 + swing) / (1 - swing))
+        pairs = int(np.clip(np.ceil((per_pair / wanted) ** 2), LEAST_PAIRS, MOST_PAIRS // weeks))
+        error = per_pair / math.sqrt(pairs)
+        tests.append(
+            FirstTest(
+                campaign=change.campaign,
+                platform=change.platforms[p],
+                low=amount * (1 - swing),
+                high=amount * (1 + swing),
+                block=stretch,
+                cycles=2 * stretch * pairs,
+                elasticity_error=error,
+                settles=error <= wanted * 1.001,
+            )
+        )
+    return min(tests, key=lambda one: (not one.settles, one.cycles if one.settles else one.elasticity_error))
 
 
 def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
@@ -118,8 +132,11 @@ def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
 
 
 def _deviation(market: Market, slot: int, p: int, block: int, revenue: float) -> float:
-    """Standard deviation of the difference of mean ln revenue between two blocks that follow each other."""
-    weight = np.concatenate([np.full(block, 1 / block), np.full(block, -1 / block)])
+    """Standard deviation of ln revenue at the high amount less that at the low one, of a pair of blocks."""
+    wave = _arriving(market, slot, p, np.repeat([0.5, -0.5], block))
+    if wave @ wave < FLAT * 2 * block:
+        return math.inf
+    weight = wave / (wave @ wave)
     lag = np.abs(np.subtract.outer(np.arange(2 * block), np.arange(2 * block)))
 
     def of(name: str) -> float:
@@ -131,3 +148,12 @@ def _deviation(market: Market, slot: int, p: int, block: int, revenue: float) ->
     conversions = revenue / max(of("value"), 1e-12)
     single = of("requests_sd") ** 2 + (1 + of("value_cv") ** 2) / max(conversions, 1e-3)
     return float(np.sqrt(weight @ (covariance + single * np.eye(2 * block)) @ weight))
+
+
+def _arriving(market: Market, slot: int, p: int, wave_N: Array) -> Array:
+    """What a wave of clicks that goes on and on is by the cycles in which its conversions come, (N,); conversions of a
+    log of impressions are told by the cycle of their impression."""
+    if not market.of_totals:
+        return wave_N
+    law_D = market.delay[slot, p].double().numpy()
+    return np.asarray(sum(part * np.roll(wave_N, d) for d, part in enumerate(law_D)))

@@ -79,6 +79,7 @@ class ArmWorld(MarketEnvironment):
         own = torch.binomial(requests, torch.full_like(requests, part), self.luck)
         self.conditions = replace(self.conditions, requests=own)
         before_2DBP = self.pending_DBP.clone()
+        began = self.cycle == 0 and self.market.of_totals
         outcome = self.deliver(share_BP, budget_B)
         due = torch.stack([self.history.past(0)[row] for row in (2, 3)])
         # What came to wait in each place: slot 0 was due at once, and the others have moved up since.
@@ -86,6 +87,10 @@ class ArmWorld(MarketEnvironment):
         arrives = (after_2DBP - before_2DBP).clamp(min=0)
         arrives[0] = arrives[0].round()
         arrives[1] *= arrives[0] > 0
+        if began:
+            # An account of which totals were fitted ran before: its arm's part of what is due of then comes too.
+            mine = torch.binomial(before_2DBP[0], torch.full_like(before_2DBP[0], part), self.arrival)
+            arrives += torch.stack([mine, before_2DBP[1] * mine / before_2DBP[0].clamp(min=1)])
         return Day(outcome, arrives)
 
 

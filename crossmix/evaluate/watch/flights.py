@@ -88,8 +88,9 @@ def _arm(
     )
     for generator in (world.luck, world.arrival):
         generator.manual_seed(generator.initial_seed() + 1_000_003 * (number + 1))
-    # A campaign that begins has no clicks behind it.
-    world.pending_DBP.zero_()
+    if not market.of_totals:
+        # A campaign that begins has no clicks behind it.
+        world.pending_DBP.zero_()
     told, rows, days = [], [], []
     observation = world.observe()
     for _ in range(cycles):

@@ -15,7 +15,10 @@ Platforms of an account are measured alike, by one tag and one window: their del
 is clearly another's. What is told is a probability of each delay, by platform (`Delays`), over which the caller takes
 the mean of what it fits: where the data do not say, answers are as uncertain as that leaves them.
 
-Shapes: T cycles, K series, H delays, P platforms, L laws, R columns.
+The market of a history has the mean law of what a platform's delay may be (`Delays.law`), where the data say that
+conversions do come late: what is expected of a day's feedback is then what its clicks and those before them bring.
+
+Shapes: T cycles, K series, H delays, P platforms, L laws, R columns, D + 1 cycles of delay.
 """
 
 from __future__ import annotations
@@ -60,6 +63,10 @@ LEAST = 0.02
 """Probability below which a delay is left out."""
 EACH = 6
 """Cells of a platform that delays are found from: those with most conversions."""
+AT_ONCE = 0.05
+"""Probability that conversions come at once from which on they are taken to."""
+COME, FURTHEST = 0.99, 60
+"""Part of the conversions that has come when the law of a delay ends, what is left in its last cycle; most cycles."""
 LEAST_PHI = 1e-2
 """Least variance of a conversion's revenue over its square that is believed."""
 LAWS = tuple(product((0.03, 0.07, 0.15, 0.3), (0.0, 1.3, 2.6), (-10.0, -5.5, -3.5)))
@@ -81,11 +88,46 @@ class Delays:
         used = int((weight_PH > 0).any(0).sum())
         return [(order_PH[:, rank], weight_PH[:, rank]) for rank in range(used)]
 
+    def law(self) -> Array:
+        """Probability that a conversion comes so many cycles after its click, in the mean over what delays may be,
+        (P, D + 1); at once where nothing says otherwise (`AT_ONCE`)."""
+        pmf_HD = _laws(FURTHEST)
+        law_PD = np.where(self._late, self.probability_PH @ pmf_HD, np.eye(1, FURTHEST + 1))
+        last = int((np.cumsum(law_PD, 1) < COME).sum(1).max())
+        return np.where(self._late, self.probability_PH @ _laws(last), np.eye(1, last + 1))
+
+    def doubt(self) -> Array:
+        """One standard deviation of the law, (P, D + 1), along what is least known of it (the first principal
+        component): sums to 0; 0 where conversions are taken to come at once."""
+        law_PD = self.law()
+        off_PHD = _laws(law_PD.shape[1] - 1) - law_PD[:, None]
+        apart_PDD = np.einsum("ph,phd,phe->pde", self.probability_PH, off_PHD, off_PHD)
+        variance_PD, axis_PDD = np.linalg.eigh(apart_PDD)
+        # An axis has no sign; what comes at once leads.
+        first_PD = axis_PDD[..., -1] * np.where(axis_PDD[:, :1, -1] < 0, -1.0, 1.0)
+        return np.where(self._late, np.sqrt(np.maximum(variance_PD[:, -1:], 0.0)) * first_PD, 0.0)
+
+    @property
+    def _late(self) -> Mask:
+        """Platforms whose conversions do not come at once, (P, 1)."""
+        return np.asarray(self.probability_PH[:, :1] < AT_ONCE)
+
 
 def carriers(times: int) -> Array:
     """What each delay makes of a series of totals, a matrix (H, T, T); before the first cycle all was as in the first
     `BEGIN`."""
     return np.stack([_carrier(times, mean, shape) for mean, shape, _ in KERNELS])
+
+
+def due(amount_TCP: Array, law_PD: Array) -> Array:
+    """What of amounts by the cycle of their cause comes in each cycle, (T, C, P); before the first cycle all was as in
+    the first `BEGIN`."""
+    if (law_PD[:, 0] == 1).all():
+        return amount_TCP
+    past = np.broadcast_to(amount_TCP[:BEGIN].mean(0), (law_PD.shape[1] - 1, *amount_TCP.shape[1:]))
+    whole = np.concatenate([past, amount_TCP])
+    times, first = len(amount_TCP), len(past)
+    return np.asarray(sum(law_PD[:, d] * whole[first - d : first - d + times] for d in range(law_PD.shape[1])))
 
 
 def before(times: int, mean: float, shape: int = 1) -> Array:
@@ -99,12 +141,23 @@ def before_each(times: int) -> Array:
 
 
 def _carrier(times: int, mean: float, shape: int) -> Array:
-    weight_T = nbinom.pmf(np.arange(times), shape, shape / (shape + mean))
+    weight_T = _pmf(times, mean, shape)
     gone = np.subtract.outer(np.arange(times), np.arange(times))
     carrier = np.where(gone >= 0, weight_T[np.abs(gone)], 0.0)
     begin = min(BEGIN, times)
     carrier[:, :begin] += before(times, mean, shape)[:, None] / begin
     return np.asarray(carrier)
+
+
+def _laws(last: int) -> Array:
+    """Of every delay, (H, D + 1); what comes later than in the last cycle comes in it."""
+    law_HD = np.stack([_pmf(last + 1, mean, shape) for mean, shape, _ in KERNELS])
+    law_HD[:, -1] += 1 - law_HD.sum(1)
+    return law_HD
+
+
+def _pmf(times: int, mean: float, shape: int) -> Array:
+    return np.asarray(nbinom.pmf(np.arange(times), shape, shape / (shape + mean)))
 
 
 def likely(told_PH: Array) -> Delays:

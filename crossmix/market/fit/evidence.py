@@ -5,7 +5,7 @@ Shapes: T cycles, C campaigns, P platforms, D + 1 delays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from crossmix.config import Config
 from crossmix.fading import Fading, per_click
 from crossmix.market.fit import estimators
 from crossmix.market.fit.blocks import Of
+from crossmix.market.fit.delays import due
 from crossmix.market.fit.history_supply import supply as supply_of_totals
 from crossmix.market.fit.log import Array, Log
 from crossmix.market.fit.spend_history import Aggregate
@@ -102,8 +103,13 @@ class Evidence:
     """Of impressions: what saturation leaves of their click probability."""
     whole: Aggregate | None = None
     """Of a spend history: rates and response as they were fitted as a whole."""
-    converting_TCP: Array | float = 1.0
-    """Conversions of a click over those of a usual cycle (`crossmix.fading`)."""
+    delay_doubt: Array = field(default_factory=lambda: np.zeros(0))
+    """One standard deviation of the delay's law, as `delay`; empty: known, or at once."""
+    at_once_TCP: Array | None = None
+    """Of a spend history, with the next: clicks of the cycle, each weighing what one converts over one of a usual cycle
+    (`crossmix.fading`)."""
+    due_TCP: Array | None = None
+    """The same of the clicks that the cycle's conversions come from, by the delay's law."""
 
     def slow(self, name: str) -> Array | float:
         """What price, clicks or conversions were by the slow moves of their level (`Aggregate.slow`), in the training
@@ -146,11 +152,17 @@ def _of_totals(config: Config, log: Log) -> Evidence:
     aggregate = inferred(config, log)
     cells = history_supplies(config, log, aggregate)
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
-    won = totals["impressions"] / estimators.stack(cells, "requests")[:train]
-    fading = aggregate.saturation[0] * won
+    requests_TCP = estimators.stack(cells, "requests")[:train]
+    fading = aggregate.saturation[0] * totals["impressions"] / requests_TCP
     mean_fade = np.where(fading > 1e-6, -np.expm1(-fading) / np.maximum(fading, 1e-6), 1.0)
-    delay = np.zeros((*log.shape[1:], config.market.max_delay_cycles + 1))
-    delay[..., 0] = 1.0
+    # Clicks of cycles held out are known, and bring what is due in others.
+    whole = {name: table[:train] for name, table in log.totals().items()}
+    won = torch.from_numpy(whole["impressions"] / requests_TCP)
+    converting = whole["clicks"] * per_click(fading_of(aggregate), won).numpy()
+    known = log.fitted_cycles()[:train, None, None] & (totals["impressions"] > 0)
+    late = aggregate.delay.shape[1]
+    delay, doubt = np.zeros((2, *log.shape[1:], max(config.market.max_delay_cycles + 1, late)))
+    delay[..., :late], doubt[..., :late] = aggregate.delay, aggregate.delay_doubt
     return Evidence(
         supplies=cells,
         saturation=aggregate.saturation,
@@ -161,10 +173,12 @@ def _of_totals(config: Config, log: Log) -> Evidence:
         fade_TCP=totals["impressions"] * mean_fade,
         requests_se=aggregate.requests_se,
         delay=delay,
+        delay_doubt=doubt if doubt.any() else np.zeros(0),
         seen_T=log.fitted_cycles()[:train],
+        at_once_TCP=np.where(known, converting, 0.0),
+        due_TCP=np.where(known, due(converting, aggregate.delay), 0.0),
         guessed=("requests", "requests_sd", "saturation", "bid_dispersion", "value_cv", "pacing", "ctr", "usual_share"),
         whole=aggregate,
-        converting_TCP=per_click(fading_of(aggregate), torch.from_numpy(won)).numpy(),
     )
 
 

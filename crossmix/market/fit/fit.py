@@ -117,6 +117,7 @@ def estimate(
         volume_week=_tensor(offer.week),
         response_week=_tensor(rates.week),
         delay=_tensor(evidence.delay),
+        delay_doubt=_tensor(evidence.delay_doubt),
         minimum=plan.limits.minimum_P,
         maximum=plan.limits.maximum_P,
         step=plan.limits.step_P,
@@ -215,7 +216,8 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
     train = log.train_cycles
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
     clicks, conversions = totals["clicks"], totals["conversions"]
-    due = clicks * evidence.converting_TCP
+    at_once = clicks if evidence.at_once_TCP is None else evidence.at_once_TCP
+    due = clicks if evidence.due_TCP is None else evidence.due_TCP
     slow_ctr, slow_cvr = evidence.slow("clicks"), evidence.slow("conversions")
     if evidence.whole is None:
         ctr, ctr_se = estimators.rate(clicks.sum(0), evidence.fade_TCP.sum(0))
@@ -228,6 +230,9 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
     mixed = np.log(np.maximum(context_rate_CNP, 1e-3)).var(1)
     # Drifts wander around the level; what the level did slowly is on the path.
     followed, owed = exposed * slow_ctr, due * slow_cvr
+    # The path tells what a cycle's conversions were over its own clicks, wherever they came from.
+    on_path = at_once * slow_cvr
+    path_drift = estimators.drift(estimators.log_rate(conversions, on_path), 1 / np.maximum(conversions, 0.5), 0.0)
     ctr_drift = estimators.drift(estimators.log_rate(clicks, followed), 1 / np.maximum(clicks, 0.5), mixed)
     cvr_drift = estimators.drift(estimators.log_rate(conversions, owed), 1 / np.maximum(conversions, 0.5), 0.0)
     return _Rates(
@@ -240,7 +245,7 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
         exposed_TCP=exposed,
         week=week,
         ctr_path_TCP=estimators.path(clicks, followed, ctr, *ctr_drift) * slow_ctr * week_TCP,
-        cvr_path_TCP=estimators.path(conversions, owed, cvr, *cvr_drift) * slow_cvr,
+        cvr_path_TCP=estimators.path(conversions, on_path, cvr, *path_drift) * slow_cvr,
     )
 
 

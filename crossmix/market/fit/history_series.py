@@ -119,8 +119,8 @@ class History:
         platform = np.where(tried.any(0), (own * tried).sum(0) / np.maximum(tried.sum(0), 1), overall)
         return np.asarray(np.where(tried, own, platform))
 
-    def lines(self, slope: Mapping[str, float]) -> dict[str, Line]:
-        """The three regressions, by what is counted.
+    def lines(self, slope: Mapping[str, float]) -> tuple[dict[str, Line], Delays]:
+        """The three regressions, by what is counted, and how late conversions may come.
 
         Args:
             slope: prior mean of each line's slope in u.
@@ -134,8 +134,8 @@ class History:
         found = {"impressions": regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns)}
         columns = self._prior(x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"])
         found["clicks"], _ = regression.fit_counts(clicks, impressions, seen, columns)
-        found["conversions"] = self._delayed(u, together, slope["conversions"])
-        return found
+        found["conversions"], late = self._delayed(u, together, slope["conversions"])
+        return found, late
 
     def value(self) -> tuple[Line, Array]:
         """ln of revenue per conversion: the line, and the coefficient of variation of a conversion's revenue, (K,)."""
@@ -177,7 +177,7 @@ class History:
         deviation[:WEEK] = WIDE["level"], WIDE["slope"], WIDE["bend"], WIDE["together"]
         return Columns(x_TKR, mean, deviation, self.slow)
 
-    def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> Line:
+    def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> tuple[Line, Delays]:
         """Conversions of the clicks of this cycle and those before it: the mean over what delays may be
         (`crossmix.market.fit.delays`)."""
         clicks, times = self.totals_TK["clicks"], len(u_TK)
@@ -202,7 +202,7 @@ class History:
             law = line.law
             lines.append(line)
             weights.append(weight_P[self.platform_K])
-        return regression.mixed(lines, np.stack(weights))
+        return regression.mixed(lines, np.stack(weights)), found
 
     def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float) -> Delays:
         """How likely each delay of conversions is, by platform."""

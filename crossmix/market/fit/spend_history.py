@@ -82,7 +82,7 @@ def fit(
         ahead: cycles after those fitted on that levels are wanted of.
     """
     history = History.of(totals, keep_T, weekday_T, ahead)
-    lines = history.lines({name: spread.mean for name, spread in SLOPE.items()})
+    lines, late = history.lines({name: spread.mean for name, spread in SLOPE.items()})
     u_CP = history.usual_log_spend()
     level, slope, bend = {}, {}, {}
     for name, line in lines.items():
@@ -94,7 +94,7 @@ def fit(
         variance=np.maximum(logarithm.variance, shift.variance.reshape(history.cells)),
     )
     level["value"], lines["value"] = _value(history)
-    return described(settings, history, u_CP, lines, level, slope, bend, shift_CP)
+    return described(settings, history, u_CP, lines, level, slope, bend, shift_CP, late)
 
 
 def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[Pooled, Pooled, Pooled]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import stats
 
-from crossmix import allocate, reasons
+from crossmix import allocate, reasons, unusual
 from crossmix.bundle import Bundle
 from crossmix.constraints import Limits
 from crossmix.market import pacing
@@ -214,7 +214,7 @@ def test_since_when_it_differs_counts_back_to_the_first_cycle_that_did_not() -> 
     cycles[:7, BELIEF.index("price"), 2] = 0.8
     cycles[7, BELIEF.index("price"), 2] = 1.12
     now = {name: cycles[7, BELIEF.index(name)].tolist() for name in FACTORS} | {"weekday_volume": [0.86, 1.0, 1.0]}
-    lines, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=reasons.told(cycles[6::-1]))
+    lines, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=unusual.told(cycles[6::-1]))
     assert [line.differs for line in lines] == [
         "click rate 38 % below usual since 4 cycles; by weekday volume 14 % below average",
         "click rate 30 % below usual since this cycle, value 20 % above usual for at least 8 cycles",
@@ -226,10 +226,10 @@ def test_since_when_it_differs_counts_back_to_the_first_cycle_that_did_not() -> 
         (("price", 1, False),),
     ]
     # Nothing is said where no cycle before is known, and of three that are all.
-    unknown, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=reasons.told(cycles[:0]))
+    unknown, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=unusual.told(cycles[:0]))
     assert unknown[0].differs == "click rate 38 % below usual; by weekday volume 14 % below average"
     assert unknown[0].since is None
-    three, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=reasons.told(cycles[6:3:-1]))
+    three, _ = made([0.5, 0.3, 0.2], [1.0] * 3, belief=now, before=unusual.told(cycles[6:3:-1]))
     assert three[0].differs == (
         "click rate 38 % below usual for at least 4 cycles; by weekday volume 14 % below average"
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from crossmix.config import laptop
 from crossmix.history import Outcome
 from crossmix.market.environment import CarryOver, MarketEnvironment, arrivals, episode_campaigns
 from crossmix.market.model import load, save
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 
 def _environment(mechanism: str = "counts", seed: int = 1, **change: object) -> MarketEnvironment:
@@ -209,3 +210,41 @@ def test_expected_conversions_cannot_arrive_whole() -> None:
         MarketEnvironment(
             make_market(), laptop(), campaign_B=torch.arange(2), cycles=3, mechanism="expected", seed=0, whole=True
         )
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_account_of_which_totals_were_fitted_ran_before_its_first_cycle(whole: bool) -> None:
+    """Conversions of clicks of then are due: from the first cycle on as many come as cause them, none twice."""
+    still = ("ctr_drift", "cvr_drift", "price_drift", "requests_sd")
+    market = of_totals(make_market())
+    value = market.value | {name: torch.zeros_like(market.value[name]) for name in still}
+    law = 0.8 ** torch.arange(20.0)
+    delay = (law / law.sum()).expand(2, 10, 20).clone()
+    market = replace(market, value=value, delay=delay, volume_week=torch.ones_like(market.volume_week))
+    rows = episode_campaigns(market, 200)
+    environment = MarketEnvironment(
+        market, laptop(), campaign_B=rows, cycles=12, mechanism="counts", seed=3, whole=whole
+    )
+    came, caused = [], []
+    for _ in range(12):
+        caused.append(environment.step(environment.static_BP).outcome)
+        came.append(environment.history.past(0)[2:4].clone())
+    conversions_T = torch.stack([one[0] for one in came]).sum((1, 2))
+    steady = float(torch.stack([one.conversions for one in caused]).sum() / 12)
+    np.testing.assert_allclose(conversions_T.numpy() / steady, 1, atol=0.05)
+    revenue = float(torch.stack([one[1] for one in came]).sum() / torch.stack([one.revenue for one in caused]).sum())
+    assert revenue == pytest.approx(1, abs=0.05)
+    if whole:
+        assert bool((torch.stack([one[0] for one in came]) % 1 == 0).all())
+
+
+def test_a_flight_of_single_impressions_begins_with_what_its_own_warm_up_brings() -> None:
+    """As it ever did: nothing is due but of the cycles that were played."""
+    late = torch.zeros(2, 10, 41)
+    late[..., 40] = 1.0
+    market = replace(make_market(), delay=late)
+    environment = MarketEnvironment(
+        market, laptop(), campaign_B=episode_campaigns(market, 4), cycles=3, mechanism="counts", seed=3
+    )
+    environment.step(environment.static_BP)
+    assert float(environment.history.past(0)[2].sum()) == 0.0

@@ -31,6 +31,7 @@ from crossmix.market.model import Market
 from crossmix.market.shift import shift
 from tests.support import watching
 from tests.support.flights import even_market, flown, moved_from
+from tests.support.markets import of_totals
 
 FLIGHTS = 50
 EVEN = ("p0", "p2", "p4", "p6", "p8")
@@ -53,6 +54,23 @@ def quiet(market: Market, feedback: Feedback) -> Followed:
 
 def of(quantity: str, table: np.ndarray) -> np.ndarray:
     return table[..., QUANTITIES.index(quantity)]
+
+
+# ---- what ran before ----
+
+
+def test_conversions_of_clicks_before_the_first_cycle_are_no_surprise_of_an_account_that_ran() -> None:
+    """Of a week's delay nearly all that comes on the first day was clicked before."""
+    law = 0.875 ** torch.arange(40.0)
+    made = watching.market()
+    late = replace(of_totals(made), delay=(law / law.sum()).expand(2, 3, 40).clone())
+    (seen,) = fly(watching.small(), late, [(static, 1.0)], flights=20, cycles=40, seed=11)
+    rows = torch.arange(40) % 2
+    z = of("cvr", walk(Usual.of(late, rows), Law(), seen).residuals.z_TCPQ)
+    assert np.abs(np.nanmean(z[:7])) < 0.3
+    assert np.nanstd(z[:7]) < 1.3
+    assert Usual.of(late).clicks_before != 0
+    assert Usual.of(made).clicks_before == 0
 
 
 # ---- quiet -----------------------------------------------------------------------------------------------------------

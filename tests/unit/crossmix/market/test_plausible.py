@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from crossmix.config import Guard
 from crossmix.feedback import AMOUNTS, Feedback
+from crossmix.market.level_evidence import Usual
 from crossmix.market.plausible import Suspect, suspects
 from tests.support.honest_feed import report, usual_of
 
@@ -59,6 +61,19 @@ def found(arms: Mapping[str, Feedback]) -> list[Suspect]:
 
 def test_what_is_usual_is_not_suspect() -> None:
     assert found(ARMS) == []
+
+
+def test_arms_of_an_account_that_ran_are_held_against_each_other_at_once() -> None:
+    """Where a campaign may begin, clicks of before may be one arm's alone; an account's own are of both."""
+    ran = replace(USUAL, elasticity=torch.ones_like(USUAL.elasticity), usual_share=torch.ones_like(USUAL.cvr) * 0.1)
+    arms = changed("policy", slice(0, 2), 1, conversions=0.1, revenue=0.1)
+
+    def named(usual: Usual, some: Mapping[str, Feedback]) -> list[tuple[str, str, str, int, str]]:
+        return [(one.cause, one.arm, one.platform, one.cycle, one.quantity) for one in suspects(usual, some, Guard())]
+
+    assert named(ran, ARMS) == []
+    assert named(USUAL, arms) == []
+    assert named(ran, arms) == [("disagree", arm, "social", 1, "cvr") for arm in ("control", "policy")]
 
 
 def test_more_clicks_than_impressions_cannot_be() -> None:

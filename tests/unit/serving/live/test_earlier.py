@@ -15,9 +15,9 @@ from crossmix.bundle import Bundle
 from crossmix.ledger import served
 from crossmix.ledger.campaigns import Campaign
 from crossmix.ledger.store import Store
-from crossmix.reasons import DRIFTING
 from crossmix.response import BELIEF
 from crossmix.state import ALLOCATION
+from crossmix.unusual import DRIFTING
 from serving.live.earlier import MOST, Earlier
 from tests.support.bundles import make
 from tests.support.markets import make_market

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 
 from crossmix.evaluate.decision.backtest import at_spend, backtest
 from crossmix.market.conditions import nominal
+from crossmix.market.fit.delays import due
 from crossmix.market.model import Market
 from crossmix.market.oracle import solve
 from tests.support.decisions import wandering
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 
 def history(market: Market, days: int, train: int, level: float, seed: int = 0) -> SimpleNamespace:
@@ -40,6 +42,26 @@ def test_a_level_that_came_is_told_and_the_blocks_before_correct_it() -> None:
     assert found.booked_W[2:] == pytest.approx(found.predicted_W[2:], rel=0.01)
     assert found.booked_W[0] > 1.1 * found.predicted_W[0]
     assert found.miss < found.miss_as_before
+
+
+def test_revenue_that_comes_late_is_held_against_the_money_that_brought_it() -> None:
+    law = 0.875 ** np.arange(60)
+    delay = torch.tensor(law / law.sum(), dtype=torch.float32).expand(1, 3, 60).clone()
+    market = replace(of_totals(make_market(platforms=3, campaigns=1)), delay=delay)
+    log = history(market, 182, 127, level=1.0)
+    totals = log.totals()
+    at_once = np.diff(np.log(totals["revenue"]), axis=0)
+    spent = np.diff(np.log(totals["spend"]), axis=0)
+    elasticity_P = (at_once * spent).sum((0, 1)) / (spent**2).sum((0, 1))
+    totals["revenue"][:] = due(totals["revenue"], delay[0].double().numpy())
+    totals["conversions"][:] = totals["revenue"] / 20
+    found = backtest(market, log)  # type: ignore[arg-type]
+    assert found.booked_W == pytest.approx(found.predicted_W, rel=0.01)
+    np.testing.assert_allclose(found.known_CP[0], elasticity_P, atol=0.08)
+    np.testing.assert_allclose(found.off_CP, 0, atol=0.02)
+    # Held against the same day's money it seems to answer to next to none.
+    blind = backtest(replace(market, delay=torch.eye(1, 60).expand(1, 3, 60).clone()), log)  # type: ignore[arg-type]
+    assert (blind.known_CP < 0.4 * found.known_CP).all()
 
 
 def test_a_short_held_out_time_is_cut_into_four() -> None:

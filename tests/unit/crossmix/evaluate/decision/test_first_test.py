@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from crossmix.evaluate.decision.change import Change, changes
-from crossmix.evaluate.decision.first_test import CLOSE, LEAST_PAIRS, MOST_PAIRS, POWER, SWING, first_test
+from crossmix.evaluate.decision.first_test import CLOSE, LEAST_PAIRS, MOST_PAIRS, POWER, SWING, _deviation, first_test
 from crossmix.market.model import Market
-from tests.support.markets import make_market
+from tests.support.markets import make_market, of_totals
 
 TRIED = np.ones(3, bool)
 
@@ -69,6 +69,28 @@ def test_a_market_that_drifts_takes_longer_and_may_not_settle() -> None:
     tests = [first_test(one, whole(one), spread(9.0, 1.0, 1.0), TRIED) for one in (calm, wild)]
     assert tests[0].cycles <= tests[1].cycles
     assert (tests[1].settles, tests[1].cycles) == (False, 14 * MOST_PAIRS)
+
+
+def test_conversions_that_come_late_blur_weeks_so_that_stretches_are_longer() -> None:
+    """Of a wave of a week up and a week down a law that spreads over two weeks leaves nothing."""
+    market = of_totals(quiet())
+    at_once, even = torch.zeros(1, 3, 14), torch.full((1, 3, 14), 1 / 14)
+    at_once[..., 0] = 1.0
+    change = whole(replace(market, delay=at_once))
+    week, later = (
+        first_test(replace(market, delay=delay), change, spread(9.0, 1.0, 1.0), TRIED) for delay in (at_once, even)
+    )
+    assert week.block == 7
+    assert later.block in (14, 21, 28)
+    assert later.cycles > week.cycles
+    # Two weeks up and two down: the blurred wave is a triangle between 1/2 and -1/2, of a third of the square's power.
+    wave = np.convolve(np.tile(np.repeat([0.5, -0.5], 14), 2), np.full(14, 1 / 14))[28:56]
+    assert wave @ wave == pytest.approx(28 / 12, rel=0.02)
+    slowed, square = (
+        _deviation(replace(market, delay=law), 0, 0, 14, float(change.now_P[0])) for law in (even, at_once)
+    )
+    assert slowed == pytest.approx(square * 3**0.5, rel=0.02)
+    assert _deviation(replace(market, delay=even), 0, 0, 7, float(change.now_P[0])) == math.inf
 
 
 def test_a_platform_that_was_never_tried_is_tried_with_little() -> None:

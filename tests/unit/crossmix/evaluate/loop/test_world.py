@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from crossmix.config import load
 from crossmix.evaluate.loop.reports import Reporter
-from crossmix.evaluate.loop.world import worlds
-from tests.support.markets import make_market
+from crossmix.evaluate.loop.world import ArmWorld, worlds
+from tests.support.markets import make_market, of_totals
 
 MARKET = make_market(seed=2)
 CONFIG = load("laptop")
@@ -77,6 +80,20 @@ def test_what_is_told_is_what_was_delivered_and_conversions_on_the_day_on_which_
     torch.testing.assert_close(told[3], delivered[3], rtol=1e-5, atol=0)
     # The law says 0.4 of them come a day or two after.
     assert abs(late / float(delivered[2]) - 0.4) < 0.05
+
+
+def test_an_account_that_ran_before_is_told_what_was_due_in_its_arms_parts() -> None:
+    market = replace(of_totals(MARKET), delay=torch.full((2, 10, 20), 0.05))
+    for part in PARTS.values():
+        given = {"campaign_B": torch.arange(2), "cycles": 12, "mechanism": "counts", "seed": 5, "weekday": 2}
+        world = ArmWorld(market, CONFIG, 0, **given)
+        due = world.pending_DBP.clone()
+        day = world.day(world.static_BP, torch.zeros(2), part)
+        assert bool((day.arrives_2DBP[0] % 1 == 0).all())
+        assert bool((day.arrives_2DBP[1] > 0).eq(day.arrives_2DBP[0] > 0).all())
+        told_2, due_2 = (table.sum((1, 2, 3)) for table in (day.arrives_2DBP, due))
+        assert (told_2 / due_2).tolist() == pytest.approx([part, part], abs=0.1)
+        assert float(world.day(world.static_BP, torch.zeros(2), part).arrives_2DBP.sum()) == 0.0
 
 
 def test_a_platform_that_delivers_nothing_says_so_or_is_silent() -> None:

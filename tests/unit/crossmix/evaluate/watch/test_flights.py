@@ -8,6 +8,7 @@ import pytest
 from crossmix.evaluate.watch.flights import both, fly, static
 from crossmix.feedback import pooled
 from tests.support import watching
+from tests.support.markets import of_totals
 
 
 def test_arms_share_the_world_by_their_parts_and_have_luck_of_their_own() -> None:
@@ -37,6 +38,12 @@ def test_reports_add_up_and_conversions_are_whole_and_never_before_their_clicks(
     assert ((one.revenue_TCP > 0) == (one.conversions_TCP > 0)).all()
     # A delay of up to two days: the first one brings 60 % of what a day brings later.
     assert one.conversions_TCP[0].sum() < 0.8 * one.conversions_TCP[3:].sum(1).sum(1).mean()
+
+
+def test_an_account_of_which_totals_were_fitted_reports_what_was_due_before() -> None:
+    (one,) = fly(watching.small(), of_totals(watching.market()), [(static, 1.0)], flights=8, cycles=30, seed=5)
+    conversions_T = one.conversions_TCP.sum((1, 2))
+    assert conversions_T[:2].mean() == pytest.approx(conversions_T[2:].mean(), rel=0.1)
 
 
 def test_an_arm_without_a_part_plays_nothing() -> None:

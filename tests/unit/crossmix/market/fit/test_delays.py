@@ -11,29 +11,12 @@ from crossmix.market.fit import delays, regression, spend_history
 from crossmix.market.fit.delays import KERNELS
 from crossmix.market.fit.history_series import History
 from crossmix.market.fit.regression import Columns
-from tests.support.planted import history, planted
+from tests.support.planted import history, late, planted
 
 DAYS = 182
 MEAN = np.array([mean for mean, _, _ in KERNELS])
 SHAPE = np.array([shape for _, shape, _ in KERNELS])
 QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
-
-
-def late(totals: dict[str, np.ndarray], names: tuple[str, ...], mean_P: np.ndarray, shape: int, seed: int) -> None:
-    """Whole events move to later days, those of as many days before the first among them; in place."""
-    rng = np.random.default_rng(seed)
-    counts = totals["conversions"]
-    days, platforms = len(counts), counts.shape[2]
-    for p in range(platforms):
-        part = nbinom.pmf(np.arange(150), shape, shape / (shape + mean_P[p]))
-        before = rng.poisson(counts[:28, 0, p].mean(), 150)
-        value = totals["revenue"][:, 0, p].sum() / counts[:, 0, p].sum()
-        spread = rng.multinomial(np.r_[before, counts[:, 0, p]].astype(int), part / part.sum())
-        came = np.zeros(days + 300)
-        for lag in range(150):
-            came[lag : lag + days + 150] += spread[:, lag]
-        for name in names:
-            totals[name][:, 0, p] = came[150 : days + 150] * (value if name == "revenue" else 1)
 
 
 def made(seed: int, scale: float = 1.0, wandering: float = 0.4) -> dict[str, np.ndarray]:
@@ -136,6 +119,37 @@ def test_conversions_at_once_are_found_at_once() -> None:
     probability = np.stack([found(made(seed)) for seed in (5300, 5301, 5302, 5303)])
     assert probability[..., MEAN <= 0.5].sum(-1).mean() > 0.95
     assert (np.expm1(probability @ np.log1p(MEAN)) < 1).all()
+
+
+def test_the_law_of_a_delay_is_the_mean_of_what_it_may_be() -> None:
+    four, seven = list(MEAN).index(4.0), list(MEAN).index(7.0)
+    sure, open_, unsure = np.zeros((3, len(KERNELS)))
+    sure[four], open_[[four, seven]], unsure[[0, four]] = 1.0, (0.75, 0.25), (0.06, 0.94)
+    law = delays.Delays(np.stack([sure, open_, unsure])).law()
+    np.testing.assert_allclose(law.sum(1), 1)
+    at = np.arange(law.shape[1] - 1)
+    np.testing.assert_allclose(law[0, :-1], nbinom.pmf(at, 1, 1 / 5))
+    np.testing.assert_allclose(law[1, :-1], 0.75 * nbinom.pmf(at, 1, 1 / 5) + 0.25 * nbinom.pmf(at, 1, 1 / 8))
+    # It ends where 99 % of the slowest platform's have come.
+    assert law[1, :-2].sum() < 0.99 <= law[1, :-1].sum() + law[1, -1]
+    # What is not known of it, of two that it may be: a binary draw's deviation.
+    doubt = delays.Delays(np.stack([sure, open_, unsure])).doubt()
+    np.testing.assert_allclose(doubt[[0, 2]], 0, atol=1e-8)
+    apart = nbinom.pmf(at, 1, 1 / 5) - nbinom.pmf(at, 1, 1 / 8)
+    np.testing.assert_allclose(doubt[1, :-1], (0.75 * 0.25) ** 0.5 * apart, atol=1e-9)
+    np.testing.assert_allclose(doubt.sum(1), 0, atol=1e-9)
+    # Where they may come at once they are taken to.
+    np.testing.assert_array_equal(law[2], np.eye(1, law.shape[1])[0])
+    assert delays.Delays(np.stack([unsure, unsure])).law().tolist() == [[1.0], [1.0]]
+
+
+def test_what_is_due_of_totals_by_a_law_is_what_the_regression_takes() -> None:
+    amount = np.random.default_rng(0).uniform(1, 9, (90, 2, 1))
+    one = list(MEAN).index(1.0)
+    law = nbinom.pmf(np.arange(60), 1, 1 / 2)[None]
+    carried = np.einsum("ts,scp->tcp", delays.carriers(90)[one], amount)
+    np.testing.assert_allclose(delays.due(amount, law), carried, rtol=1e-9)
+    assert delays.due(amount, np.array([[1.0]])) is amount
 
 
 def test_few_conversions_leave_delays_open() -> None:
