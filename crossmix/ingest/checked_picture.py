@@ -35,8 +35,7 @@ def picture(checked: Checked) -> str:
     panels = (("spend a day", spend), ("conversions a day", conversions), ("spend per conversion", cost))
     for place, (label, table) in enumerate(panels):
         final = place == len(panels) - 1
-        ticks = [(at, text if final else "") for at, text in _months(index)]
-        x = Axis(Scale(-0.5, max(len(index) - 0.5, 1.0)), ticks=ticks)
+        x = Axis(Scale(-0.5, max(len(index) - 0.5, 1.0)), ticks=_months(index), labelled=final)
         top = float(np.nanmax(np.append(table.to_numpy(), 0.0))) or 1.0
         area = (0.0, place * HIGH, WIDE, (place + 1) * HIGH + (LAST if final else 0))
         panel = chart.panel(

@@ -81,7 +81,7 @@ class Chart:
         left += FONT + 6 if y.title else 0
         # Half of the last label may reach beyond the box.
         right -= max([6.0, *(text_width([label]) / 2 - 60 * (1 - x.scale.part(at)) for at, label in x.marks()[-1:])])
-        bottom -= (FONT + 8 if any(label for _, label in x.marks()) else 2) + (FONT + 5 if x.title else 0)
+        bottom -= (FONT + 8 if x.labelled and any(label for _, label in x.marks()) else 2) + (FONT + 5 if x.title else 0)
         top += FONT + 8 if above else head
         if square:
             side = min(right - left, bottom - top)
@@ -276,7 +276,7 @@ class Panel:
         for value, label in self.y.marks():
             height = self.at(self.x.scale.low, value)[1]
             yield text((left - 6, height + 0.35 * FONT), label, "end", self.y.ink(value))
-        for value, label in self.x.marks():
+        for value, label in self.x.marks() if self.x.labelled else ():
             yield text((self.at(value, self.y.scale.low)[0], bottom + FONT + 4), label, "middle", self.x.ink(value))
         if self.x.title:
             yield text(((left + right) / 2, bottom + 2 * FONT + 9), self.x.title, "middle", INK)

@@ -128,6 +128,21 @@ def test_axes_have_grid_lines_and_labels_at_their_ticks() -> None:
     assert up.attrib["transform"].startswith("rotate(-90")
 
 
+def test_a_panel_above_keeps_the_room_of_the_labels_that_the_one_below_writes() -> None:
+    chart = Chart("two panels", 400, 200)
+    ticks = [(0.0, "first"), (10.0, "a long last label")]
+    above, below = (
+        chart.panel(
+            Axis(Scale(0, 10), ticks=ticks, labelled=lowest), Axis(Scale(0, 1)), area=(0, 100 * lowest, 400, top)
+        )
+        for lowest, top in ((False, 100), (True, 200))
+    )
+    assert (above.box[0], above.box[2]) == (below.box[0], below.box[2])
+    assert below.box[2] < 380, "half of the last label lies beyond"
+    assert [text.text for text in drawn(chart).iter("text")].count("first") == 1
+    assert above.box[3] - above.box[1] > below.box[3] - below.box[1], "no room is kept below it"
+
+
 def test_a_second_axis_stands_above_over_the_same_width() -> None:
     chart = Chart("two scales")
     axis = Axis(Scale(0, 50), most=1)

@@ -20,6 +20,7 @@ from crossmix.config import ConfigError, load
 from crossmix.ingest.checked import check, missing
 from pipelines.cli.check import settings, told
 from pipelines.cli.main import app
+from tests.support.drawn_axes import feet
 from tests.support.histories import sound
 
 FIGURES = ["spend", "impressions", "clicks", "conversions", "revenue"]
@@ -58,6 +59,17 @@ def test_it_tells_what_is_there_and_what_can_be_answered(tmp_path: Path) -> None
     drawn = ET.fromstring(picture.read_text())
     lines = [one for one in drawn.iter() if one.tag.endswith("polyline")]
     assert len(lines) >= 9, "three panels of three platforms"
+
+
+@pytest.mark.parametrize("days", [58, 60, 87, 200])
+def test_panels_of_the_picture_line_up(days: int, tmp_path: Path) -> None:
+    """Also where a month begins at its right edge, whose label reaches beyond it."""
+    file, drawn = tmp_path / "history.csv", tmp_path / "picture.svg"
+    file.write_text(sound(days).to_csv(index=False))
+    assert invoke("check", str(file), "--picture", str(drawn))[0] == 0
+    ends = feet(drawn.read_text())
+    assert len(ends) == 3
+    assert len(set(ends)) == 1
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
