@@ -15,6 +15,7 @@ from crossmix.pages.charts import (
     PLATFORM_COLOURS,
     Chart,
     Panel,
+    head_of,
     platform_colour,
     platform_legend,
     shade,
@@ -187,6 +188,19 @@ def test_a_legend_shows_each_mark() -> None:
     heights = [float(text.attrib["y"]) for text in root.iter("text")]
     assert heights == sorted(heights)
     assert max(heights) < panel.box[3]
+
+
+def test_names_above_stand_side_by_side_in_the_rows_that_they_take() -> None:
+    names = ["one", "two", "a long name that takes much of a row"]
+    chart, head = Chart("names", 300, 200), head_of(names, 240)
+    panel = chart.panel(Axis(Scale(0, 1), ticks=()), Axis(Scale(0, 1), ticks=()), gutter=40, head=head)
+    panel.names_above([(name, ACCENT) for name in names])
+    texts = {text.text: (float(text.attrib["x"]), float(text.attrib["y"])) for text in drawn(chart).iter("text")}
+    assert texts["one"][1] == texts["two"][1] < texts[names[2]][1] < panel.box[1]
+    assert texts["one"][0] < texts["two"][0]
+    assert texts["one"][0] == texts[names[2]][0]
+    assert min(y for _, y in texts.values()) > 10
+    assert head == 10 + 2 * 17
 
 
 def test_equal_data_give_equal_bytes() -> None:
