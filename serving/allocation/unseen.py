@@ -58,8 +58,8 @@ class Unseen:
             return []
         what = f"{budget:,.2f} {campaign.currency} of this cycle are for the case that it came back"
         return [
-            f"{campaign.campaign_id} ended on {self.ended} in the history that the policy was made of, and nothing is "
-            f"proved of it: {what if budget > 0 else 'resume it where it comes back'}"
+            f"campaign {campaign.campaign_id} ended on {self.ended} in the history that the policy was made of, and "
+            f"nothing is proved of it: {what if budget > 0 else 'resume it where it comes back'}"
         ]
 
     def beyond(self, platforms: tuple[str, ...], share_P: Array, budget: float, currency: str) -> list[str]:

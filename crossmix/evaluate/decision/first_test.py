@@ -7,7 +7,13 @@ two weeks has variance w' S w (w: 1/n in the first, -1/n in the second), and k p
 
     se = sqrt(w' S w / k) / ln((1 + swing) / (1 - swing))
 
+where counting has the mean variance of a week at either amount.
+
 It lasts until the elasticity is known to `POWER` parts of what separates the platform's marginal ROI from the others'.
+A test of more than `USEFUL_HOURS` comes too late to be of use: the market has moved by then. A larger step tells as
+much sooner, as the pairs go with 1 / ln((1 + swing) / (1 - swing))^2, and costs about as much in all: what a swing
+loses goes with its square, too. So the swing is the least, in steps of 5 %, up to `LARGEST_SWING`, that is enough
+within that time. Where none is, the test of the largest swing says what it would take.
 
 Shapes: P platforms, n cycles of a pair of weeks.
 """
@@ -27,12 +33,16 @@ from crossmix.market.model import Market
 Array = npt.NDArray[np.float64]
 
 SWING = 0.3
-"""By which the budget goes up and down, relative."""
+"""By which the budget goes up and down, relative, where that is enough within `USEFUL_HOURS`."""
+LARGEST_SWING, FINEST = 0.7, 0.05
+"""The most that is proposed instead: between 30 and 170 % of today's money. In steps of."""
+USEFUL_HOURS = 8 * WEEK_HOURS
+"""A test that takes longer is of no use."""
 POWER = 2.8
 """Standard errors within the difference: 5 % false, 80 % found."""
 CLOSE = 0.15
 """Elasticities closer than this, times revenue per money, are not told apart: it matters little which is right."""
-LEAST_PAIRS, MOST_PAIRS = 2, 13
+LEAST_PAIRS = 2
 TRIAL_EVENTS = 30.0
 """Conversions after which a platform that was never tried is no longer unknown."""
 DRIFTS = ("ctr", "cvr", "price")
@@ -53,7 +63,11 @@ class FirstTest:
     elasticity_error: float | None
     """What the elasticity is known to afterwards; `None`: a platform that was never tried."""
     settles: bool
-    """Whether that is enough; otherwise the longest that is proposed."""
+    """Whether that is enough; otherwise no test of a useful length is."""
+    usual_cycles: int | None = None
+    """What steps of `SWING` would take to be enough, where that is too long and these are larger."""
+    needed_cycles: int | None = None
+    """What this one would take to be enough, where it is not."""
 
 
 def first_test(
@@ -89,11 +103,27 @@ def first_test(
     common = float(np.average(change.marginal_P[others_P], weights=change.today_P[others_P] + 1e-9))
     earned = float(change.now_P[p]) / max(amount, 1e-12)
     apart = max(abs(float(change.marginal_P[p]) - common) / max(earned, 1e-12), CLOSE)
-    swing = min(SWING, (1 - float(change.today_P[p])) / max(float(change.today_P[p]), 1e-9))
-    per_pair = _deviation(market, slot, p, block, float(change.now_P[p])) / math.log((1 + swing) / (1 - swing))
+    # The others have no more to give than they spend.
+    room = (1 - float(change.today_P[p])) / max(float(change.today_P[p]), 1e-9)
+    bent = min(max(float(change.marginal_P[p]) / max(earned, 1e-12), 0.0), 1.0)
     wanted = apart / POWER
-    pairs = int(np.clip(math.ceil((per_pair / wanted) ** 2), LEAST_PAIRS, MOST_PAIRS))
-    error = per_pair / math.sqrt(pairs)
+    most = max(LEAST_PAIRS, int(USEFUL_HOURS // (2 * block * market.cycle_hours)))
+
+    def error(swing: float) -> float:
+        """Standard error of the elasticity after a pair of blocks."""
+        counting = 0.5 * ((1 + swing) ** -bent + (1 - swing) ** -bent)
+        deviation = _deviation(market, slot, p, block, float(change.now_P[p]) / counting)
+        return deviation / math.log((1 + swing) / (1 - swing))
+
+    def needed(swing: float) -> int:
+        """Pairs of blocks until the elasticity is known well enough."""
+        return max(LEAST_PAIRS, math.ceil((error(swing) / wanted) ** 2 - 1e-9))
+
+    steps = [min(SWING, room)]
+    larger = round((LARGEST_SWING - SWING) / FINEST)
+    steps += [swing for swing in (SWING + FINEST * (k + 1) for k in range(larger)) if swing <= room]
+    swing = next((one for one in steps if needed(one) <= most), steps[-1])
+    pairs = min(needed(swing), most)
     return FirstTest(
         campaign=change.campaign,
         platform=change.platforms[p],
@@ -101,8 +131,10 @@ def first_test(
         high=amount * (1 + swing),
         block=block,
         cycles=2 * block * pairs,
-        elasticity_error=error,
-        settles=error <= wanted * 1.001,
+        elasticity_error=error(swing) / math.sqrt(pairs),
+        settles=needed(swing) <= most,
+        usual_cycles=2 * block * needed(steps[0]) if swing > steps[0] else None,
+        needed_cycles=2 * block * needed(swing) if needed(swing) > most else None,
     )
 
 
@@ -113,8 +145,19 @@ def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
     amount = share * change.budget
     worth = float(market.value["value"][slot, p])
     per_cycle = float(change.then_P[p]) * share / max(float(change.best_P[p]), 1e-9) / max(worth, 1e-9)
-    blocks = int(np.clip(math.ceil(TRIAL_EVENTS / max(per_cycle * block, 1e-9)), 2, 2 * MOST_PAIRS))
-    return FirstTest(change.campaign, change.platforms[p], amount, amount, block, blocks * block, None, True)
+    needed = max(2, math.ceil(TRIAL_EVENTS / max(per_cycle * block, 1e-6)))
+    most = max(2, USEFUL_HOURS // (block * market.cycle_hours))
+    return FirstTest(
+        campaign=change.campaign,
+        platform=change.platforms[p],
+        low=amount,
+        high=amount,
+        block=block,
+        cycles=min(needed, most) * block,
+        elasticity_error=None,
+        settles=needed <= most,
+        needed_cycles=needed * block if needed > most else None,
+    )
 
 
 def _deviation(market: Market, slot: int, p: int, block: int, revenue: float) -> float:
