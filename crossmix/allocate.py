@@ -10,7 +10,6 @@ Shapes: P platforms, X the state's statistics.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -23,7 +22,7 @@ from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
-from crossmix.response import FIRST, MOST, Belief, Responder, Response, idle
+from crossmix.response import FIRST, MOST, Belief, Ever, Responder, Response, idle
 from crossmix.state import Layout
 
 Array = NDArray[Any]
@@ -113,10 +112,8 @@ def explain(
         raise ConfigError(f"budget: {budget!r}; give an amount above 0 in {plan.currency}")
     limits = changed(bundle.limits[campaign], bundle.platforms, change or LimitChange())
     previous = None if previous_P is None else last_shares(previous_P, bundle.platforms)
-    ever = bundle.ever.get(campaign)
-    # What a bundle holds of responses ends at so many times its plan.
-    most = math.inf if ever is None else max(min(ever.farthest, MOST * plan.cycle_budget), 2 * plan.cycle_budget)
-    if ever is not None and money > most:
+    ever = bundle.ever_of(campaign)
+    if ever is not None and money > (most := farthest(ever, plan.cycle_budget)):
         raise ConfigError(ever.too_far(money, most, plan.currency))
     low_BP, high_BP = constraints.box(limits, previous)
     constraints.check(low_BP, high_BP, bundle.platforms)
@@ -160,6 +157,12 @@ def explain(
         ),
         bundle=bundle.digest,
     )
+
+
+def farthest(ever: Ever, cycle_budget: float) -> float:
+    """The largest budget of a spend history's campaign that a bundle answers, currency: what it holds of responses ends
+    at so many times its plan's `cycle_budget`."""
+    return max(min(ever.farthest, MOST * cycle_budget), 2 * cycle_budget)
 
 
 def at_least(asked: Responder, share_P: Array, money: float) -> Response:

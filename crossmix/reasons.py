@@ -191,7 +191,7 @@ def reasoned(
         kind, part, earns = kinds[slot], share[slot], marginal[slot]
         held_at = "free" if kind is None else _held(kind, part, low[slot], part * money, supply[slot])
         if proved is not None and kind in ("min", "max") and bool(proved.of(kind)[slot]):
-            held_at = f"held at {part:.1%}, as far as was proved"
+            held_at = f"held at {part:.1%}, beyond which nothing was proved"
         # Of a bundle that tells no belief the figures are another day's, and contradict nothing.
         astray = decided is not None and _astray(kind, earns, common, at_low=part <= low[slot] + EDGE)
         if astray:

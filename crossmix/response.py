@@ -130,6 +130,12 @@ class Ever:
     """On all platforms together."""
     platforms: tuple[float, ...]
     """On each in its own largest week."""
+    part: float = 1.0
+    """Of the users, whose part of that money it is."""
+
+    def of_part(self, part: float) -> Ever:
+        """The same of a part of the users: as much money per user."""
+        return Ever(part * self.total, tuple(part * each for each in self.platforms), part * self.part)
 
     @property
     def farthest(self) -> float:
@@ -155,17 +161,25 @@ class Ever:
         if not found:
             return []
         return [
-            f"{what} is beyond what was ever spent ({'; '.join(found)}): what it earns there is the fitted law "
-            "continued, which nobody saw; go there in steps."
+            f"{what} is beyond what was ever spent{self._whose} ({'; '.join(found)}): what it earns there is the "
+            "fitted law continued, which nobody saw; go there in steps."
         ]
 
     def too_far(self, amount: float, most: float, currency: str) -> str:
         """Why a budget above `most` is not answered."""
+        return f"budget: {self.unknown(amount, currency)}; give at most {most:,.0f}"
+
+    def unknown(self, amount: float, currency: str) -> str:
+        """That nobody can tell what a budget earns."""
         return (
-            f"budget: {amount:,.0f} {currency} is {amount / max(self.total, 1e-300):,.1f} times the most that was "
-            f"spent in a week ({self.total:,.0f} per cycle), and no history tells what so much would earn; give at "
-            f"most {most:,.0f}"
+            f"{amount:,.0f} {currency} is {amount / max(self.total, 1e-300):,.1f} times the most that was spent in a "
+            f"week{self._whose} ({self.total:,.0f} per cycle), and no history tells what so much would earn"
         )
+
+    @property
+    def _whose(self) -> str:
+        """Whose money it is, in words; nothing where it is all users'."""
+        return "" if self.part == 1 else f" on {self.part:.0%} of the users"
 
 
 class Responder(Protocol):

@@ -53,6 +53,10 @@ class FirstTest(Part):
     """Standard error of the platform's elasticity afterwards; null where it was never tried."""
     settles: bool
     """Whether that is enough to tell the platform's marginal ROI from the others'."""
+    usual_cycles: int | None = None
+    """What a step of 30 % would take, where that is too long to be of use and the step is larger."""
+    needed_cycles: int | None = None
+    """What this one would take to be enough, where that is too long to be of use; null: it is enough as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -93,6 +93,11 @@ class Bundle:
         """Of a spend history the most that each campaign ever spent; empty where supply is known, or nobody told."""
         return {name: Ever(total, tuple(each)) for name, (*each, total) in self.manifest.get("ever", {}).items()}
 
+    def ever_of(self, campaign: str) -> Ever | None:
+        """`ever` of one campaign; `None`: its supply is known, or nobody told."""
+        own = self.manifest.get("ever", {}).get(campaign)
+        return None if own is None else Ever(own[-1], tuple(own[:-1]))
+
     @property
     def ended(self) -> Mapping[str, str]:
         """ISO 8601 date of the last cycle with spend of every campaign that is over: it spends nothing today."""

@@ -45,6 +45,8 @@ class Checked:
     """Platforms without a delivery or results that are told: no split is of them."""
     grouped: tuple[Grouped, ...] = ()
     """Platforms that are split as one."""
+    ended: tuple[str, ...] = ()
+    """Campaigns that are over: nothing of them is split."""
     told: tuple[str, ...] = ()
     """What is held, filled in or corrected (`IngestReport.told`)."""
     problem: str | None = None
@@ -75,6 +77,7 @@ def check(config: Config) -> Checked:
             meta = Dataset(out).meta
             checked.held = tuple(one.platform for one in meta.held if one.missing != "fees")
             checked.grouped = meta.grouped
+            checked.ended = tuple(one.campaign for one in meta.ended)
             checked.told = tuple(line for line in told if not line.startswith(SET_ASIDE))
             rejected = Dataset(out).frame("quarantine")
             checked.quarantined = _quarantined(rejected, float(days["spend"].sum()))
@@ -134,23 +137,24 @@ def _step(known: Sequence[object]) -> int:
 
 def answers(checked: Checked) -> tuple[list[str], list[str]]:
     """What can be answered with the history, and what cannot, in sentences."""
-    days, table = checked.days, checked.platforms
     if checked.problem:
         return [], [f"Nothing yet: {checked.problem}."]
-    group = {name: f"{one.group} ({', '.join(one.platforms)})" for one in checked.grouped for name in one.platforms}
-    split = ", ".join(
-        dict.fromkeys(group.get(str(name), str(name)) for name in table.index if name not in checked.held)
-    )
+    members = {one.group: f" ({', '.join(one.platforms)})" for one in checked.grouped}
+    days = as_split(checked)
+    table = _platforms(days)
+    kept = [str(name) for name in table.index if name not in checked.held]
+    split = ", ".join(f"{name}{members.get(name, '')}" for name in kept)
     able = [
         f"How to split a budget among {split} by the results that are attributed to them, "
         "and what another budget would bring (crossmix run, allocate, whatif)."
     ]
-    unable = [*_steady(days, table), *_thin(checked)]
-    tried = days[days["spend"] > 0].groupby("campaign")["platform"].nunique()
-    holes = int((len(table) - tried).sum())
+    unable = [*_steady(days, table), *_thin(checked, table)]
+    asked = days[(days["spend"] > 0) & days["platform"].isin(kept) & ~days["campaign"].isin(checked.ended)]
+    tried = asked.groupby("campaign")["platform"].nunique()
+    holes = int((len(kept) - tried).sum())
     if holes:
         unable.append(
-            f"What {holes} of {len(tried) * len(table)} pairs of campaign and platform bring: they were never tried; "
+            f"What {holes} of {len(tried) * len(kept)} pairs of campaign and platform bring: they were never tried; "
             "other campaigns and platforms lend what they can."
         )
     unable.append(
@@ -158,6 +162,12 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         "(crossmix experiment plan; docs/guides/your-data.md)."
     )
     return able, unable
+
+
+def as_split(checked: Checked) -> pd.DataFrame:
+    """The days with platforms that are split as one under the name of their group."""
+    group = {name: one.group for one in checked.grouped for name in one.platforms}
+    return checked.days.assign(platform=checked.days["platform"].map(lambda name: group.get(name, name)))
 
 
 def _steady(days: pd.DataFrame, table: pd.DataFrame) -> list[str]:
@@ -181,9 +191,13 @@ def _steady(days: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _thin(checked: Checked) -> list[str]:
-    """Of platforms without clicks, without results or with few."""
-    table, lines = checked.platforms, []
+def _thin(checked: Checked, table: pd.DataFrame) -> list[str]:
+    """Of platforms without clicks, without results or with few.
+
+    Args:
+        table: platforms as they are split.
+    """
+    lines = []
     silent = [str(name) for name in table.index if not table.loc[name, "clicks"] > 0]
     if silent:
         has = "it has" if len(silent) == 1 else "they have"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from crossmix.ingest.checked import Checked
-from crossmix.pages.charts import Chart, platform_colour, standalone
+from crossmix.ingest.checked import Checked, as_split
+from crossmix.pages.charts import Chart, head_of, platform_colour, standalone
 from crossmix.pages.scales import Axis, Scale
 
 WIDE, HIGH, LAST = 760.0, 190.0, 40.0
@@ -17,13 +17,14 @@ GUTTER = 52.0
 WINDOW = 7
 """Days of the trailing mean that is drawn: a weekday is one of a week."""
 MOST = 9
-"""Platforms drawn by themselves; the others are `other`."""
+"""Platforms drawn by themselves where nothing says which are split as one; the others are `other`."""
 
 
 def picture(checked: Checked) -> str:
     """An SVG of its own."""
-    days = checked.days
-    names = [str(name) for name in checked.platforms.index]
+    days = as_split(checked)
+    spent = days.groupby("platform")["spend"].sum().sort_values(ascending=False, kind="stable")
+    names = [str(name) for name in spent.index]
     shown = names if len(names) <= MOST + 1 else names[:MOST]
     days = days.assign(platform=days["platform"].where(days["platform"].isin(shown), "other"))
     shown = [*shown, "other"] if len(shown) < len(names) else shown
@@ -31,22 +32,33 @@ def picture(checked: Checked) -> str:
     spend, conversions = (_trailing(days, name, index, shown) for name in ("spend", "conversions"))
     cost = spend / conversions.where(conversions > 0)
     title = f"Spend history, {index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}, trailing means of {WINDOW} days"
-    chart = Chart(title, WIDE, 3 * HIGH + LAST)
+    above = head_of(shown, WIDE - 2 * GUTTER)
+    chart = Chart(title, WIDE, 3 * HIGH + LAST + above)
     panels = (("spend a day", spend), ("conversions a day", conversions), ("spend per conversion", cost))
     for place, (label, table) in enumerate(panels):
         final = place == len(panels) - 1
-        ticks = [(at, text if final else "") for at, text in _months(index)]
-        x = Axis(Scale(-0.5, max(len(index) - 0.5, 1.0)), ticks=ticks)
-        top = float(np.nanmax(np.append(table.to_numpy(), 0.0))) or 1.0
-        area = (0.0, place * HIGH, WIDE, (place + 1) * HIGH + (LAST if final else 0))
-        panel = chart.panel(
-            x, Axis(Scale(0.0, (1.1 if place else 1.35) * top), label, most=4), area=area, gutter=GUTTER
-        )
+        x = Axis(Scale(-0.5, max(len(index) - 0.5, 1.0)), ticks=_months(index), labelled=final)
+        area = (0.0, place * HIGH + (above if place else 0), WIDE, (place + 1) * HIGH + above + (LAST if final else 0))
+        y = Axis(_of_ratios(table) if final else _of_amounts(table), label, most=4)
+        panel = chart.panel(x, y, area=area, gutter=GUTTER, head=7.0 if place else above)
         for number, name in enumerate(shown):
             panel.line(range(len(index)), table[name].tolist(), platform_colour(number), width=1.6)
         if place == 0:
-            panel.legend([(name, platform_colour(number), "") for number, name in enumerate(shown)])
+            panel.names_above([(name, platform_colour(number)) for number, name in enumerate(shown)])
     return standalone(chart.svg())
+
+
+def _of_amounts(table: pd.DataFrame) -> Scale:
+    """From 0 to a little more than the largest."""
+    return Scale(0.0, 1.1 * (float(np.nanmax(np.append(table.to_numpy(), 0.0))) or 1.0))
+
+
+def _of_ratios(table: pd.DataFrame) -> Scale:
+    """By factors where they differ tenfold: one platform's may be a hundred times another's, which would lie on 0."""
+    known = table.to_numpy()[table.to_numpy() > 0]
+    if known.size and known.max() >= 10 * known.min():
+        return Scale(float(known.min()) / 1.2, 1.2 * float(known.max()), log=True)
+    return _of_amounts(table)
 
 
 def _trailing(days: pd.DataFrame, name: str, index: pd.DatetimeIndex, shown: Sequence[str]) -> pd.DataFrame:

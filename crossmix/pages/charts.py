@@ -81,7 +81,9 @@ class Chart:
         left += FONT + 6 if y.title else 0
         # Half of the last label may reach beyond the box.
         right -= max([6.0, *(text_width([label]) / 2 - 60 * (1 - x.scale.part(at)) for at, label in x.marks()[-1:])])
-        bottom -= (FONT + 8 if any(label for _, label in x.marks()) else 2) + (FONT + 5 if x.title else 0)
+        bottom -= (FONT + 8 if x.labelled and any(label for _, label in x.marks()) else 2) + (
+            FONT + 5 if x.title else 0
+        )
         top += FONT + 8 if above else head
         if square:
             side = min(right - left, bottom - top)
@@ -248,13 +250,26 @@ class Panel:
         start = edge - text_width([name for name, *_ in entries]) - 34 if right else left + 10
         first = bottom - 10 - 17 * (len(entries) - 1) if low else top + 14
         for index, (name, colour, mark) in enumerate(entries):
-            height = first + 17 * index
-            if mark in ("circle", "diamond"):
-                shape: Marker = "circle" if mark == "circle" else "diamond"
-                self.parts.append(marker(shape, (start + 11, height - 4), 4, f'fill="{colour}"'))
-            else:
-                self.parts.append(segment((start, height - 4), (start + 22, height - 4), colour, 2, mark))
-            self.parts.append(text((start + 28, height), name, "start", INK))
+            self._named((start, first + 17 * index), name, colour, mark)
+
+    def names_above(self, entries: Sequence[tuple[str, str]]) -> None:
+        """Names with lines of their colours, in rows above the box; the panel's head has `head_of` for them."""
+        left, top, right, _ = self.box
+        rows = _rows([name for name, _ in entries], right - left)
+        colours, height = dict(entries), top - 10 - 17 * (len(rows) - 1)
+        for index, row in enumerate(rows):
+            for name, start in row:
+                self._named((left + start, height + 17 * index), name, colours[name], "")
+
+    def _named(self, place: Point, name: str, colour: str, mark: str) -> None:
+        """A name of a legend behind its mark."""
+        start, height = place
+        if mark in ("circle", "diamond"):
+            shape: Marker = "circle" if mark == "circle" else "diamond"
+            self.parts.append(marker(shape, (start + 11, height - 4), 4, f'fill="{colour}"'))
+        else:
+            self.parts.append(segment((start, height - 4), (start + 22, height - 4), colour, 2, mark))
+        self.parts.append(text((start + 28, height), name, "start", INK))
 
     def svg(self) -> str:
         """Grid, marks and axes."""
@@ -276,7 +291,7 @@ class Panel:
         for value, label in self.y.marks():
             height = self.at(self.x.scale.low, value)[1]
             yield text((left - 6, height + 0.35 * FONT), label, "end", self.y.ink(value))
-        for value, label in self.x.marks():
+        for value, label in self.x.marks() if self.x.labelled else ():
             yield text((self.at(value, self.y.scale.low)[0], bottom + FONT + 4), label, "middle", self.x.ink(value))
         if self.x.title:
             yield text(((left + right) / 2, bottom + 2 * FONT + 9), self.x.title, "middle", INK)
@@ -309,6 +324,25 @@ class Panel:
         """The nearest place within the box."""
         left, top, right, bottom = self.box
         return min(max(x, left), right), min(max(y, top), bottom)
+
+
+def head_of(names: Sequence[str], width: float) -> float:
+    """Room above a panel, so wide at least, for the rows of `names_above`."""
+    return 10.0 + 17.0 * len(_rows(names, width))
+
+
+def _rows(names: Sequence[str], width: float) -> list[list[tuple[str, float]]]:
+    """Names side by side, with where each begins, in as many rows as they take."""
+    rows: list[list[tuple[str, float]]] = [[]]
+    end = 0.0
+    for name in names:
+        wide = text_width([name]) + 28
+        if rows[-1] and end + wide > width:
+            rows.append([])
+            end = 0.0
+        rows[-1].append((name, end))
+        end += wide + 14
+    return rows
 
 
 def platform_colour(index: int) -> str:

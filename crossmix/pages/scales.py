@@ -77,6 +77,8 @@ class Axis:
     """About so many ticks."""
     ticks: Sequence[tuple[float, str]] | None = None
     """Value and label; round values of the scale if absent."""
+    labelled: bool = True
+    """Of panels that stand on each other only the lowest writes the labels; all keep the room that they need."""
     grid: bool = True
     """Lines across the panel at the ticks."""
     own: Collection[float] = ()

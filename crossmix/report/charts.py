@@ -43,7 +43,7 @@ def series(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], axis: s
     for index, ((name, x, y), scale, marks) in enumerate(zip(rows, scales, ticks, strict=True)):
         last = index == len(rows) - 1
         panel = chart.panel(
-            Axis(across, axis if last else "", ticks=[(value, text if last else "") for value, text in named]),
+            Axis(across, axis if last else "", ticks=named, labelled=last),
             Axis(scale, ticks=marks),
             area=(0, index * PANEL_HEIGHT, WIDTH, (index + 1) * PANEL_HEIGHT + (BELOW if last else 0)),
             gutter=gutter,

@@ -29,6 +29,7 @@ from serving.allocation import explain, records
 from serving.allocation.plans import Plans
 from serving.allocation.probe import probed
 from serving.allocation.question import Question, QuestionError
+from serving.allocation.unseen import Unseen
 from serving.feedback.gaps import NOTHING, Missing
 from serving.live import states
 
@@ -66,6 +67,7 @@ class _Task:
     source: str
     as_of: float
     notes: list[str]
+    unseen: Unseen
     target_P: Array | None = None
     """A split to serve instead of the policy's."""
     noise_P: Array | None = None
@@ -222,6 +224,8 @@ class Answerer:
         unread = [states.UNREAD] if source == states.COLD and self.live.states.awaited(question.campaign_id) else []
         notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes, *probes]
         stopped = _stopped(campaign, cycle)
+        unseen = Unseen.of(bundle, campaign, explain.supply_part(campaign, cycle, weight))
+        unseen.check(question, campaign.currency)
         if stopped is not None:
             budget = 0.0
             notes.append(stopped)
@@ -245,8 +249,11 @@ class Answerer:
             notes.append("the policy was trained without this campaign: its context is the mean of those it knows")
         task = _Task(
             question, epoch, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
-            state_S, budget, weight, source, as_of, notes, target_P,
+            state_S, budget, weight, source, as_of, notes, unseen, target_P,
         )  # fmt: skip
+        over = unseen.over(campaign, budget)
+        notes += over
+        reasons += map(explain.sentence, over)
         # Of a state that a question brings, or of another cycle, nobody knows what was before.
         if question.state_S is None and not question.statistics and cycle == running:
             before = epoch[-1]
@@ -339,7 +346,7 @@ class Answerer:
     def _told(self, task: _Task, answered: explain.Answered, serving: Serving) -> dict[str, Any]:
         bundle, planned, share_P = serving.bundle, task.planned, answered.share_P
         table, belief, how = bundle.responses.get(planned.campaign.campaign_id), answered.belief, None
-        part = explain.supply_part(task)
+        part = explain.supply_part(planned.campaign, task.cycle, task.weight)
         if belief is not None and table is not None:
             how = explain.decided(task, answered, belief, part, bundle)
             if task.asks_before and told(belief.value_QP).any():
@@ -357,7 +364,10 @@ class Answerer:
             proved=bundle.proved(name, task.limits) if name in bundle.limits else None,
         )  # fmt: skip
         revenue = float(response.revenue_P.sum())
-        known = table is not None
+        beyond = task.unseen.beyond(bundle.platforms, share_P, task.budget, planned.campaign.currency)
+        task.notes += beyond
+        task.reasons += map(explain.sentence, beyond)
+        known = table is not None and not task.unseen.too_much(task.budget)
         explored = task.noise_P is not None
         logits_P = answered.logits_P
         if logits_P is not None and task.noise_P is not None:
@@ -397,7 +407,7 @@ class Answerer:
             "state_source": task.source,
             "state_as_of": datetime.fromtimestamp(task.as_of, UTC).isoformat() if task.as_of else None,
             "notes": task.notes,
-            "reasons": explain.reasons(task, platforms, how, known),
+            "reasons": explain.reasons(task, platforms, how, known, answers=table is not None),
             **({"belief": None, "moved": None} if how is None else how.as_dict()),
             "allocation_id": records.identity(task, share_P, serving),
         }

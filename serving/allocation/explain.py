@@ -16,6 +16,7 @@ from crossmix.response import Belief, Responder, Response
 
 if TYPE_CHECKING:
     from crossmix.bundle import Bundle
+    from crossmix.ledger.campaigns import Campaign
     from crossmix.state import Layout
     from serving.allocation.answer import _Task
 
@@ -31,9 +32,13 @@ class Answered(NamedTuple):
     belief: Belief | None
 
 
-def supply_part(task: _Task) -> float:
-    """The arm's users' part of a whole cycle's supply; less in a first cycle that begins within its day."""
-    part = task.weight * (task.planned.campaign.calendar.part(0) if task.cycle == 0 else 1.0)
+def supply_part(campaign: Campaign, cycle: int, weight: float) -> float:
+    """The arm's users' part of a whole cycle's supply; less in a first cycle that begins within its day.
+
+    Args:
+        weight: the arm's part of users.
+    """
+    part = weight * (campaign.calendar.part(0) if cycle == 0 else 1.0)
     return part if part > 0 else 1.0
 
 
@@ -84,8 +89,15 @@ def money(budget: float, planned: float, pace: float, layout: Layout) -> list[st
     return ["This arm has no users: it spends nothing."]
 
 
-def reasons(task: _Task, platforms: Sequence[PlatformShare], how: Decided | None, known: bool) -> list[str]:
-    """What holds for the answer as a whole, a sentence each."""
+def reasons(
+    task: _Task, platforms: Sequence[PlatformShare], how: Decided | None, known: bool, answers: bool
+) -> list[str]:
+    """What holds for the answer as a whole, a sentence each.
+
+    Args:
+        known: whether what money earns is.
+        answers: whether the bundle has a response of the campaign, whatever the budget.
+    """
     sentences = list(task.reasons)
     if task.target_P is not None:
         sentences.append(f"Every platform has {_split(task)}.")
@@ -93,7 +105,8 @@ def reasons(task: _Task, platforms: Sequence[PlatformShare], how: Decided | None
         sentences += overall(platforms, how, task.planned.campaign.campaign_id)
     else:
         sentences += at_limits(platforms)
-        sentences.append("The bundle knows no response of this campaign: what it earns is not known.")
+        if not answers:
+            sentences.append("The bundle knows no response of this campaign: what it earns is not known.")
     return sentences
 
 

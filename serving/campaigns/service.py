@@ -265,8 +265,9 @@ def lift(store: Store, campaign_id: str, actor: str, reason: str = "") -> Campai
 
 
 def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]:
-    """The campaigns that a bundle was trained with, from `starts` on for `cycles` cycles."""
-    campaigns = []
+    """The campaigns that a bundle was trained with, from `starts` on for `cycles` cycles; those that are over are
+    paused."""
+    campaigns, ended = [], bundle.ended
     for name, planned in bundle.plans.items():
         total = sum(planned.share)
         share = {platform: part / total for platform, part in zip(bundle.platforms, planned.share, strict=True)}
@@ -286,6 +287,7 @@ def from_bundle(bundle: Bundle, starts: datetime, cycles: int) -> list[Campaign]
                 as_utc(starts),
                 cycles,
                 planned.cycle_hours,
+                paused=name in ended,
                 timezone="UTC",
             )
         )

@@ -36,6 +36,8 @@ Predictions = list[dict[str, Any]]
 _PER_PLATFORM = ("share", "amount", "marginal_roi", "marginal_roi_low", "marginal_roi_high")
 _NUMBERS = ("budget", "expected_revenue", "log_density")
 _TEXTS = ("campaign_id", "arm", "bundle", "allocation_id")
+_LISTS = ("degraded", "notes")
+"""As JSON; empty where there is none."""
 
 
 class Served(Model):  # type: ignore[misc]
@@ -223,7 +225,7 @@ def output_types() -> list[dict[str, Any]]:
     """Outputs of V2, for the model's metadata."""
     rows = [(name, "FP64", [-1, -1]) for name in _PER_PLATFORM] + [("binding", "BYTES", [-1, -1])]
     rows += [(name, "FP64", [-1]) for name in _NUMBERS] + [("cycle", "INT64", [-1])]
-    rows += [(name, "BYTES", [-1]) for name in (*_TEXTS, "degraded", "platforms")]
+    rows += [(name, "BYTES", [-1]) for name in (*_TEXTS, *_LISTS, "platforms")]
     return [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in rows]
 
 
@@ -248,8 +250,9 @@ def _outputs(predictions: Predictions) -> list[InferOutput]:
     outputs.append(InferOutput("cycle", rows, "INT64", [one["cycle"] for one in predictions]))
     for name in _TEXTS:
         outputs.append(InferOutput(name, rows, "BYTES", [one[name] for one in predictions]))
-    degraded = [json.dumps(one["degraded"]) if one["degraded"] else "" for one in predictions]
-    outputs.append(InferOutput("degraded", rows, "BYTES", degraded))
+    for name in _LISTS:
+        lists = [json.dumps(one[name]) if one[name] else "" for one in predictions]
+        outputs.append(InferOutput(name, rows, "BYTES", lists))
     platforms = [part["platform"] for part in predictions[0]["allocation"]]
     outputs.append(InferOutput("platforms", shape[1:], "BYTES", platforms))
     return outputs

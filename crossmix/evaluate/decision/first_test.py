@@ -7,10 +7,15 @@ elasticity by least squares on the wave s, 1/2 in the first week and -1/2 in the
 
     se = sqrt(s' S s / k) / (s' s) / ln((1 + swing) / (1 - swing))
 
-Where conversions come late, s is what is left of the wave when each cycle's come by the delay's law: of weeks little,
-if they come a week late, so that stretches of several weeks (`STRETCHES`) may need fewer cycles.
+where counting has the mean variance of a week at either amount. Where conversions come late, s is what is left of the
+wave when each cycle's come by the delay's law: of weeks little, if they come a week late, so that stretches of two
+weeks (`STRETCHES`) may need fewer cycles.
 
 It lasts until the elasticity is known to `POWER` parts of what separates the platform's marginal ROI from the others'.
+A test of more than `USEFUL_HOURS` comes too late to be of use: the market has moved by then. A larger step tells as
+much sooner, as the pairs go with 1 / ln((1 + swing) / (1 - swing))^2, and costs about as much in all: what a swing
+loses goes with its square, too. So the swing is the least, in steps of 5 %, up to `LARGEST_SWING`, that is enough
+within that time. Where none is, the test of the largest swing says what it would take.
 
 Shapes: P platforms, n cycles of a pair of stretches.
 """
@@ -30,17 +35,21 @@ from crossmix.market.model import Market
 Array = npt.NDArray[np.float64]
 
 SWING = 0.3
-"""By which the budget goes up and down, relative."""
+"""By which the budget goes up and down, relative, where that is enough within `USEFUL_HOURS`."""
+LARGEST_SWING, FINEST = 0.7, 0.05
+"""The most that is proposed instead: between 30 and 170 % of today's money. In steps of."""
+USEFUL_HOURS = 8 * WEEK_HOURS
+"""A test that takes longer is of no use."""
 POWER = 2.8
 """Standard errors within the difference: 5 % false, 80 % found."""
 CLOSE = 0.15
 """Elasticities closer than this, times revenue per money, are not told apart: it matters little which is right."""
-LEAST_PAIRS, MOST_PAIRS = 2, 13
-"""Of weeks."""
+LEAST_PAIRS = 2
 FLAT = 1e-6
 """Mean square of what is left of a wave below which it tells nothing."""
-STRETCHES = (1, 2, 3, 4)
-"""Weeks at one amount, of which the ones that need fewest cycles are taken where conversions come late."""
+STRETCHES = (1, 2)
+"""Weeks at one amount, of which the ones that need fewest cycles are taken where conversions come late. Two pairs of
+longer ones are of no use."""
 TRIAL_EVENTS = 30.0
 """Conversions after which a platform that was never tried is no longer unknown."""
 DRIFTS = ("ctr", "cvr", "price")
@@ -61,7 +70,11 @@ class FirstTest:
     elasticity_error: float | None
     """What the elasticity is known to afterwards; `None`: a platform that was never tried."""
     settles: bool
-    """Whether that is enough; otherwise the longest that is proposed."""
+    """Whether that is enough; otherwise no test of a useful length is."""
+    usual_cycles: int | None = None
+    """What steps of `SWING` would take to be enough, where that is too long and these are larger."""
+    needed_cycles: int | None = None
+    """What this one would take to be enough, where it is not."""
 
 
 def first_test(
@@ -97,27 +110,55 @@ def first_test(
     common = float(np.average(change.marginal_P[others_P], weights=change.today_P[others_P] + 1e-9))
     earned = float(change.now_P[p]) / max(amount, 1e-12)
     apart = max(abs(float(change.marginal_P[p]) - common) / max(earned, 1e-12), CLOSE)
-    swing = min(SWING, (1 - float(change.today_P[p])) / max(float(change.today_P[p]), 1e-9))
+    # The others have no more to give than they spend.
+    room = (1 - float(change.today_P[p])) / max(float(change.today_P[p]), 1e-9)
+    bent = min(max(float(change.marginal_P[p]) / max(earned, 1e-12), 0.0), 1.0)
     wanted = apart / POWER
-    tests = []
-    for weeks in STRETCHES if market.of_totals and float(market.delay[slot, p, 0]) < 1 else STRETCHES[:1]:
-        stretch = weeks * block
-        per_pair = _deviation(market, slot, p, stretch, float(change.now_P[p])) / math.log((1 + swing) / (1 - swing))
-        pairs = int(np.clip(np.ceil((per_pair / wanted) ** 2), LEAST_PAIRS, MOST_PAIRS // weeks))
-        error = per_pair / math.sqrt(pairs)
-        tests.append(
-            FirstTest(
-                campaign=change.campaign,
-                platform=change.platforms[p],
-                low=amount * (1 - swing),
-                high=amount * (1 + swing),
-                block=stretch,
-                cycles=2 * stretch * pairs,
-                elasticity_error=error,
-                settles=error <= wanted * 1.001,
-            )
-        )
-    return min(tests, key=lambda one: (not one.settles, one.cycles if one.settles else one.elasticity_error))
+
+    def error(swing: float, stretch: int) -> float:
+        """Standard error of the elasticity after a pair of stretches."""
+        counting = 0.5 * ((1 + swing) ** -bent + (1 - swing) ** -bent)
+        deviation = _deviation(market, slot, p, stretch, float(change.now_P[p]) / counting)
+        return deviation / math.log((1 + swing) / (1 - swing))
+
+    def needed(swing: float, stretch: int) -> float:
+        """Pairs of stretches until the elasticity is known well enough."""
+        return max(float(LEAST_PAIRS), float(np.ceil((error(swing, stretch) / wanted) ** 2 - 1e-9)))
+
+    late = market.of_totals and float(market.delay[slot, p, 0]) < 1
+    stretches = [weeks * block for weeks in (STRETCHES if late else STRETCHES[:1])]
+
+    def quickest(swing: float) -> int:
+        return min(stretches, key=lambda stretch: stretch * needed(swing, stretch))
+
+    def useful(stretch: int) -> int:
+        """Most pairs of stretches."""
+        return max(LEAST_PAIRS, int(USEFUL_HOURS // (2 * stretch * market.cycle_hours)))
+
+    steps = [min(SWING, room)]
+    larger = round((LARGEST_SWING - SWING) / FINEST)
+    steps += [swing for swing in (SWING + FINEST * (k + 1) for k in range(larger)) if swing <= room]
+    swing = next((one for one in steps if needed(one, quickest(one)) <= useful(quickest(one))), steps[-1])
+    stretch, usual = quickest(swing), quickest(steps[0])
+    pairs = int(min(needed(swing, stretch), useful(stretch)))
+    settles = needed(swing, stretch) <= useful(stretch)
+    return FirstTest(
+        campaign=change.campaign,
+        platform=change.platforms[p],
+        low=amount * (1 - swing),
+        high=amount * (1 + swing),
+        block=stretch,
+        cycles=2 * stretch * pairs,
+        elasticity_error=error(swing, stretch) / math.sqrt(pairs),
+        settles=settles,
+        usual_cycles=_cycles(usual, needed(steps[0], usual)) if swing > steps[0] else None,
+        needed_cycles=None if settles else _cycles(stretch, needed(swing, stretch)),
+    )
+
+
+def _cycles(stretch: int, pairs: float) -> int | None:
+    """`None`: no number of pairs is enough."""
+    return 2 * stretch * int(pairs) if math.isfinite(pairs) else None
 
 
 def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
@@ -127,8 +168,19 @@ def _trial(market: Market, change: Change, p: int, block: int) -> FirstTest:
     amount = share * change.budget
     worth = float(market.value["value"][slot, p])
     per_cycle = float(change.then_P[p]) * share / max(float(change.best_P[p]), 1e-9) / max(worth, 1e-9)
-    blocks = int(np.clip(math.ceil(TRIAL_EVENTS / max(per_cycle * block, 1e-9)), 2, 2 * MOST_PAIRS))
-    return FirstTest(change.campaign, change.platforms[p], amount, amount, block, blocks * block, None, True)
+    needed = max(2, math.ceil(TRIAL_EVENTS / max(per_cycle * block, 1e-6)))
+    most = max(2, USEFUL_HOURS // (block * market.cycle_hours))
+    return FirstTest(
+        campaign=change.campaign,
+        platform=change.platforms[p],
+        low=amount,
+        high=amount,
+        block=block,
+        cycles=min(needed, most) * block,
+        elasticity_error=None,
+        settles=needed <= most,
+        needed_cycles=needed * block if needed > most else None,
+    )
 
 
 def _deviation(market: Market, slot: int, p: int, block: int, revenue: float) -> float:

@@ -15,6 +15,12 @@ from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow
 from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS
 
 Word = Literal["proved", "plausible", "not enough"]
+YEARS = 3_652
+"""Days beyond which a test's length is told no more."""
+MOST_TIMES = 10.0
+"""A probe that is to be more times as large is none."""
+NOTHING = 10.0
+"""Half of an interval of an elasticity from which on it says nothing."""
 LITTLE = 0.01
 """Part of revenue below which a gain is not worth a change."""
 DECIDING = ("decision.", "fidelity.")
@@ -33,7 +39,8 @@ class Standing:
 
     def lines(self) -> list[str]:
         """For a terminal."""
-        head = "NOT ENOUGH, explore like this" if self.word == "not enough" else self.word.upper()
+        explore = ", explore like this" if self.first_test else ""
+        head = f"NOT ENOUGH{explore}" if self.word == "not enough" else self.word.upper()
         return [f"{head}: {self.reason}", *([f"first test: {self.first_test}"] if self.first_test else [])]
 
 
@@ -171,19 +178,48 @@ def _unsure(own: CampaignDecision, decision: Decision) -> str:
     return f"of campaign {own.campaign} {_gain(own, decision)}, {lacks}"
 
 
+def _lasting(days: int) -> str:
+    """A time that nobody waits for."""
+    return f"{days:,} days" if days <= YEARS else "more than ten years"
+
+
 def sentence(test: FirstTest, currency: str, cycle_hours: int) -> str:
     """An experiment in words."""
     days = test.cycles * cycle_hours // 24
     span = test.block * cycle_hours // 24
     per = "a day" if cycle_hours == 24 else f"per cycle of {cycle_hours} h"
+    needed = None if test.needed_cycles is None else test.needed_cycles * cycle_hours // 24
     if test.elasticity_error is None:
-        return (
+        probe = (
             f"give {test.platform}, which was never tried, {test.low:,.2f} {currency} {per} for {days} days, taken "
             "from the others in proportion"
         )
-    settled = "" if test.settles else ", which narrows the answer and may not settle it"
+        if needed is None:
+            return probe
+        times = needed / max(days, 1)
+        larger = f", or a probe {times:.2g} times as large (limits.probe)" if times <= MOST_TIMES else ""
+        return (
+            f"{probe}. That brings too few conversions to tell: it would take {_lasting(needed)}, too long to be of "
+            f"use{larger}"
+        )
+    known = 1.96 * test.elasticity_error
+    tells = f"the elasticity of its revenue to ±{known:.2f}" if known <= NOTHING else "nothing of its elasticity"
+    step = f"{(test.high - test.low) / max(test.high + test.low, 1e-12):.0%}"
+    amounts = f"{test.high:,.2f} and {test.low:,.2f} {currency} {per} on {test.platform} in turn"
+    if not test.settles:
+        longer = "" if needed is None else f"; {_lasting(needed)} would be enough and are too long to be of use"
+        return (
+            f"no test of {days} days settles it: even {amounts} ({step} up and down), {span} days each, with the other "
+            f"platforms taking up the difference, tells {tells} by then{longer}. Only more conversions a day there "
+            "make it shorter"
+        )
+    usual = ""
+    if test.usual_cycles is not None:
+        usual = (
+            f". The usual step would take {_lasting(test.usual_cycles * cycle_hours // 24)}, too long to be of use: "
+            f"hence {step} up and down"
+        )
     return (
-        f"spend {test.high:,.2f} and {test.low:,.2f} {currency} {per} on {test.platform} in turn, {span} days each, "
-        f"for {days} days; the other platforms take up the difference. That tells the elasticity of its revenue to "
-        f"±{1.96 * test.elasticity_error:.2f}{settled}"
+        f"spend {amounts}, {span} days each, for {days} days; the other platforms take up the difference. That tells "
+        f"{tells}{usual}"
     )

@@ -34,8 +34,7 @@ def picture(diary: Diary, beside: Diary | None = None) -> str:
     for place, draw in enumerate([_roi, *below]):
         top, bottom = bottom, bottom + (FIRST if place == 0 else OTHER)
         final = place == len(below)
-        ticks = [(at, label if final else "") for at, label in whole_ticks(0, max(last, 1), 10)]
-        x = Axis(days, "day" if final else "", ticks=ticks)
+        x = Axis(days, "day" if final else "", ticks=whole_ticks(0, max(last, 1), 10), labelled=final)
         panel = draw(chart, x, (0.0, top, WIDE, bottom + (LAST if final else 0)), diary, beside)
         start = diary.question.get("start")
         if start is not None and (diary.question["scenario"] or diary.question["poison"]):

@@ -180,7 +180,7 @@ def test_a_limit_that_nobody_set_is_as_far_as_was_proved() -> None:
     asked: dict[str, object] = {"maximum": 0.2, "high": (1, 1, 0.2), "base": [0.5, 0.3, 0.2]}
     yes, no = np.array([False, False, True]), np.zeros(3, bool)
     for proved, held in (
-        (reasons.Proved(no, yes), "held at 20.0%, as far as was proved"),
+        (reasons.Proved(no, yes), "held at 20.0%, beyond which nothing was proved"),
         (None, "held at its max of 20.0%"),
         (reasons.Proved(yes, no), "held at its max of 20.0%"),
     ):

@@ -15,6 +15,7 @@ from crossmix.pages.charts import (
     PLATFORM_COLOURS,
     Chart,
     Panel,
+    head_of,
     platform_colour,
     platform_legend,
     shade,
@@ -128,6 +129,21 @@ def test_axes_have_grid_lines_and_labels_at_their_ticks() -> None:
     assert up.attrib["transform"].startswith("rotate(-90")
 
 
+def test_a_panel_above_keeps_the_room_of_the_labels_that_the_one_below_writes() -> None:
+    chart = Chart("two panels", 400, 200)
+    ticks = [(0.0, "first"), (10.0, "a long last label")]
+    above, below = (
+        chart.panel(
+            Axis(Scale(0, 10), ticks=ticks, labelled=lowest), Axis(Scale(0, 1)), area=(0, 100 * lowest, 400, top)
+        )
+        for lowest, top in ((False, 100), (True, 200))
+    )
+    assert (above.box[0], above.box[2]) == (below.box[0], below.box[2])
+    assert below.box[2] < 380, "half of the last label lies beyond"
+    assert [text.text for text in drawn(chart).iter("text")].count("first") == 1
+    assert above.box[3] - above.box[1] > below.box[3] - below.box[1], "no room is kept below it"
+
+
 def test_a_second_axis_stands_above_over_the_same_width() -> None:
     chart = Chart("two scales")
     axis = Axis(Scale(0, 50), most=1)
@@ -172,6 +188,19 @@ def test_a_legend_shows_each_mark() -> None:
     heights = [float(text.attrib["y"]) for text in root.iter("text")]
     assert heights == sorted(heights)
     assert max(heights) < panel.box[3]
+
+
+def test_names_above_stand_side_by_side_in_the_rows_that_they_take() -> None:
+    names = ["one", "two", "a long name that takes much of a row"]
+    chart, head = Chart("names", 300, 200), head_of(names, 240)
+    panel = chart.panel(Axis(Scale(0, 1), ticks=()), Axis(Scale(0, 1), ticks=()), gutter=40, head=head)
+    panel.names_above([(name, ACCENT) for name in names])
+    texts = {text.text: (float(text.attrib["x"]), float(text.attrib["y"])) for text in drawn(chart).iter("text")}
+    assert texts["one"][1] == texts["two"][1] < texts[names[2]][1] < panel.box[1]
+    assert texts["one"][0] < texts["two"][0]
+    assert texts["one"][0] == texts[names[2]][0]
+    assert min(y for _, y in texts.values()) > 10
+    assert head == 10 + 2 * 17
 
 
 def test_equal_data_give_equal_bytes() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from crossmix.report.allocation import simplex
 from crossmix.report.charts import series, shares
+from tests.support.drawn_axes import feet
 
 
 def texts(svg: str) -> list[str]:
@@ -59,3 +60,5 @@ def test_panels_line_up_and_name_their_lines() -> None:
     lefts = {float(mark.attrib["points"].split(",")[0]) for mark in root.iter("polyline")}
     assert len(lefts) == 1
     assert {"small", "large", "round"} <= set(texts(drawn))
+    long = [0, 500_000, 1_000_000]
+    assert len(set(feet(series([(name, long, [1.0, 2.0, 3.0]) for name in ("one", "two")], "round", "losses")))) == 1

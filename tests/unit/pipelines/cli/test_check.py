@@ -20,6 +20,7 @@ from crossmix.config import ConfigError, load
 from crossmix.ingest.checked import check, missing
 from pipelines.cli.check import settings, told
 from pipelines.cli.main import app
+from tests.support.drawn_axes import feet
 from tests.support.histories import sound
 
 FIGURES = ["spend", "impressions", "clicks", "conversions", "revenue"]
@@ -58,6 +59,63 @@ def test_it_tells_what_is_there_and_what_can_be_answered(tmp_path: Path) -> None
     drawn = ET.fromstring(picture.read_text())
     lines = [one for one in drawn.iter() if one.tag.endswith("polyline")]
     assert len(lines) >= 9, "three panels of three platforms"
+
+
+@pytest.mark.parametrize("days", [58, 60, 87, 200])
+def test_panels_of_the_picture_line_up(days: int, tmp_path: Path) -> None:
+    """Also where a month begins at its right edge, whose label reaches beyond it."""
+    file, drawn = tmp_path / "history.csv", tmp_path / "picture.svg"
+    file.write_text(sound(days).to_csv(index=False))
+    assert invoke("check", str(file), "--picture", str(drawn))[0] == 0
+    ends = feet(drawn.read_text())
+    assert len(ends) == 3
+    assert len(set(ends)) == 1
+
+
+def crowded() -> pd.DataFrame:
+    """Twelve platforms, of which a split has room for nine and `other`; campaign autumn has ended."""
+    history = sound(80)
+    search = history[history["platform"] == "search"]
+    parts = []
+    for number in range(12):
+        size = 12 - number if number != 3 else 0.05
+        table = search.assign(platform=f"p{number:02}", campaign="spring")
+        for name in ("spend", "impressions", "clicks", "conversions", "revenue"):
+            table[name] = (table[name].astype(float) * size).round(2 if name in ("spend", "revenue") else 0)
+        parts.append(table)
+    # The platform that earned much once has stopped, and is split with the two smallest.
+    parts[1] = parts[1].iloc[:40]
+    autumn = parts[0].assign(campaign="autumn").iloc[:30]
+    winter = pd.concat([parts[0], parts[11]]).assign(campaign="winter")
+    return pd.concat([*parts, autumn, winter])
+
+
+def test_platforms_that_are_split_as_one_count_as_one(tmp_path: Path) -> None:
+    file, drawn = tmp_path / "history.csv", tmp_path / "picture.svg"
+    file.write_text(crowded().to_csv(index=False))
+    status, output = invoke("check", str(file), "--picture", str(drawn))
+    assert status == 0, output
+    assert "other = p11, p03, p01: split as one" in output
+    # Of ten that are split, winter tried p00 and other; autumn is over, and nothing of it is split.
+    assert "What 8 of 20 pairs of campaign and platform bring: they were never tried" in output
+    # p03's few conversions are other's, which has enough.
+    assert "own conversion rate" not in output
+    shown = {text.text for text in ET.fromstring(drawn.read_text()).iter() if text.tag.endswith("text")}
+    assert {"other", "p02", "p10"} <= shown
+    assert shown.isdisjoint({"p01", "p03", "p11"})
+
+
+def test_cost_per_conversion_is_drawn_by_factors_where_it_differs_tenfold(tmp_path: Path) -> None:
+    file, drawn = tmp_path / "history.csv", tmp_path / "picture.svg"
+    for times, written in ((1, {"0"}), (100, {"10", "100"})):
+        history = sound(60)
+        history.loc[history["platform"] == "social", "spend"] *= times
+        file.write_text(history.to_csv(index=False))
+        assert invoke("check", str(file), "--accept", "price", "--picture", str(drawn))[0] == 0
+        marks = [one for one in ET.fromstring(drawn.read_text()).iter() if one.get("text-anchor") == "end"]
+        lowest = [one.text for one in marks if float(one.attrib["y"]) > 430]
+        assert written <= set(lowest)
+        assert ("0" in lowest) == (times == 1)
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:

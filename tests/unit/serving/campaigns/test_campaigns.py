@@ -305,6 +305,7 @@ def test_campaigns_of_a_bundle() -> None:
         platforms=("search", "social"),
         plans={"spring": Plan(500.0, "EUR", (1.5, 0.5), 12.0)},
         limits={"spring": bounds},
+        ended={},
     )
     (made,) = campaigns.from_bundle(bundle, START, 20)
     assert made.share == {"search": 0.75, "social": 0.25}
@@ -312,6 +313,8 @@ def test_campaigns_of_a_bundle() -> None:
     assert (made.cycle_budget, made.currency, made.cycles, made.cycle_hours) == (500, "EUR", 20, 12)
     again = campaigns.validate({key: made.as_dict()[key] for key in raw()}, bundle.platforms)
     assert again == made
+    bundle.ended = {"spring": "2025-08-09"}
+    assert campaigns.from_bundle(bundle, START, 20) == [replace(made, paused=True)]
 
 
 def test_a_generated_currency_may_stay_but_not_come(store: Store) -> None:

@@ -139,9 +139,32 @@ def test_a_test_of_what_was_never_tried_and_one_that_may_not_settle() -> None:
     assert sentence(new, "EUR", 24) == (
         "give tiktok, which was never tried, 50.00 EUR a day for 14 days, taken from the others in proportion"
     )
-    long = sentence(replace(TEST, settles=False, block=1, cycles=8), "EUR", 168)
-    assert "EUR per cycle of 168 h on tiktok in turn, 7 days each, for 56 days" in long
-    assert long.endswith("which narrows the answer and may not settle it")
+    assert sentence(replace(new, cycles=56, settles=False, needed_cycles=84), "EUR", 24) == (
+        "give tiktok, which was never tried, 50.00 EUR a day for 56 days, taken from the others in proportion. That "
+        "brings too few conversions to tell: it would take 84 days, too long to be of use, or a probe 1.5 times as "
+        "large (limits.probe)"
+    )
+    never = sentence(replace(new, cycles=56, settles=False, needed_cycles=84_000), "EUR", 24)
+    assert never.endswith("it would take more than ten years, too long to be of use")
+    assert sentence(TEST, "EUR", 24) == (
+        "spend 130.00 and 70.00 EUR a day on tiktok in turn, 7 days each, for 56 days; the other platforms take up the "
+        "difference. That tells the elasticity of its revenue to ±0.10"
+    )
+    larger = sentence(replace(TEST, low=45.0, high=155.0, block=1, cycles=8, usual_cycles=26), "EUR", 168)
+    assert larger.startswith(
+        "spend 155.00 and 45.00 EUR per cycle of 168 h on tiktok in turn, 7 days each, for 56 days;"
+    )
+    assert larger.endswith("to ±0.10. The usual step would take 182 days, too long to be of use: hence 55% up and down")
+    none = replace(TEST, low=30.0, high=170.0, usual_cycles=1_400, needed_cycles=182, settles=False)
+    assert sentence(none, "EUR", 24) == (
+        "no test of 56 days settles it: even 170.00 and 30.00 EUR a day on tiktok in turn (70% up and down), 7 days "
+        "each, with the other platforms taking up the difference, tells the elasticity of its revenue to ±0.10 by "
+        "then; 182 days would be enough and are too long to be of use. Only more conversions a day there "
+        "make it shorter"
+    )
+    assert "tells nothing of its elasticity by then. Only" in sentence(
+        replace(none, elasticity_error=float("inf"), needed_cycles=None), "EUR", 24
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from crossmix.config import ConfigError
 from crossmix.evaluate.loop.diary import Diary, load
 from crossmix.evaluate.loop.picture import _steps, asked, picture
 from crossmix.pages.charts import Panel
+from tests.support.drawn_axes import feet
 
 QUESTION = {"days": 3, "campaigns": 2, "scenario": "outage", "poison": None, "arms": "both", "start": 1, "loop": True}
 
@@ -50,6 +51,12 @@ def test_its_file_is_read_back(tmp_path: Path) -> None:
     assert (again.days, again.question, again.cost) == (diary.days, diary.question, diary.cost)
     with pytest.raises(ConfigError, match="holds no finished simulation"):
         load(tmp_path / "nothing")
+
+
+def test_panels_line_up() -> None:
+    ends = feet(picture(Diary(QUESTION, [day(number, 1, 100.0, beyond=0.2) for number in range(1_001)], {})))
+    assert len(ends) == 3
+    assert len(set(ends)) == 1
 
 
 def test_the_picture_has_a_panel_for_what_there_is() -> None:
