@@ -24,6 +24,8 @@ LEAST = 0.02
 """Share won over the usual one below which conversions are proportional to wins."""
 NEUTRAL = {"usual_share": 1.0, "elasticity": 0.0, "bend": 0.0}
 """Parameters at which conversions follow clicks: what files of before there were any stand for."""
+NONE = 1e-9
+"""Share won over the usual one that stands for none."""
 _FAR = 40.0
 """|a ln v| beyond which single precision has no more to say."""
 _FLAT = 1e-3
@@ -58,7 +60,8 @@ def per_win(fading: Fading, win: Tensor) -> Tensor:
     ratio, elasticity = _over_usual(fading, win)
     usual = fading.usual_share.clamp(min=1e-6)
     level = usual * _sated(fading.saturation, usual)
-    slope = level * ratio * elasticity / win.clamp(min=LEAST * 1e-3)
+    # Of the ratio that `_over_usual` takes for none, so that the first win is worth what the straight line is.
+    slope = level * ratio * elasticity / torch.maximum(win, NONE * usual)
     return torch.where(fading.elasticity > 0, slope, torch.exp(-fading.saturation * win))
 
 
@@ -66,7 +69,7 @@ def _over_usual(fading: Fading, win: Tensor) -> tuple[Tensor, Tensor]:
     """H(v) and its elasticity."""
     e = fading.elasticity.clamp(min=1e-2)
     power, q = e + fading.bend / e, fading.bend / e**2
-    v = (win / fading.usual_share.clamp(min=1e-6)).clamp(min=1e-9)
+    v = (win / fading.usual_share.clamp(min=1e-6)).clamp(min=NONE)
     inside = v.clamp(min=LEAST)
     raised = (power * inside.log()).clamp(-_FAR, _FAR).exp()
     height = (1 + q) / (1 / raised + q)

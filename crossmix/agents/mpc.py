@@ -173,11 +173,10 @@ class BasePolicy(nn.Module):
         knots, spend = table["win"], table["spend"][c_B]
 
         def mean_price(w: Tensor) -> Tensor:
-            at = w * (knots.shape[0] - 1)
-            low = at.floor().clamp(max=knots.shape[0] - 2)
-            index = low.long()[..., None]
-            left, right = spend.gather(2, index).squeeze(2), spend.gather(2, index + 1).squeeze(2)
-            return ((left + (right - left) * (at - low)) / w).clamp(min=1e-12)
+            low = (w[..., None] >= knots[1:-1]).to(w.dtype).sum(2).long()
+            left, right = (spend.gather(2, index[..., None]).squeeze(2) for index in (low, low + 1))
+            part = (w - knots[low]) / (knots[low + 1] - knots[low])
+            return ((left + (right - left) * part) / w).clamp(min=1e-12)
 
         usual = mean_price(win)
         wider = (1.1 * win).clamp(max=1.0)

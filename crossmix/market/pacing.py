@@ -29,12 +29,17 @@ def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
     immediate = weight_W.expand(campaigns, platforms, -1)
     contexts = market.context.shape[1]
     win = torch.linspace(0, 1, KNOTS)
+    if market.of_totals:
+        # A history's requests are those of many times its money: what is bought lies near 0, and so do the knots.
+        win = win**2
     price = market.prices(torch.arange(campaigns))
     grid = win[:, None, None].expand(-1, campaigns, platforms)
     spend = torch.stack([price.spend(level) for level in grid], 2)
     # The price between two knots is what the stretch costs, so that spend is its exact integral.
-    step = spend.diff(dim=2) * (KNOTS - 1)
-    edge = torch.cat([step[..., :1], 0.5 * (step[..., 1:] + step[..., :-1]), step[..., -1:]], 2)
+    width = win.diff()
+    step = spend.diff(dim=2) / width
+    nearer = width[:-1] / (width[1:] + width[:-1])
+    edge = torch.cat([step[..., :1], torch.lerp(step[..., :-1], step[..., 1:], nearer), step[..., -1:]], 2)
     # Contexts that say nothing are all alike: the mean rate stands for them.
     rate = market.context_rate
     if not market.context.any():

@@ -23,6 +23,8 @@ NOTHING = 10.0
 """Half of an interval of an elasticity from which on it says nothing."""
 LITTLE = 0.01
 """Part of revenue below which a gain is not worth a change."""
+EVEN = 0.5
+"""Probability of a gain below which today's split is the better one, whatever the fit alone says."""
 DECIDING = ("decision.", "fidelity.")
 """Gates that say most of an answer come first."""
 
@@ -67,6 +69,8 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         if hardly:
             lacks = f"; {_missed(missed)}" if missed else ""
             reason = f"today's split can hardly be bettered: {_gain(own, decision)}{lacks}"
+        elif own.probability < EVEN:
+            reason = f"{keep(own)}; {reason}"
         fails = any(gate.verdict == FAIL for gate in missed)
         word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
         return Standing(word, reason, test)
@@ -110,6 +114,16 @@ def demand_led(platforms: Iterable[str]) -> str:
     return (
         f"spend and sales of {', '.join(platforms)} rise and fall together, apart from the other platforms': the data "
         "cannot tell whether money brings sales or demand brings spend; only money moved on purpose can tell"
+    )
+
+
+def keep(own: CampaignDecision) -> str:
+    """What to do where the fit's best split is likelier to lose, which its tables do not show."""
+    fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
+    return (
+        f"keep today's split of campaign {own.campaign}: by the fit alone, which tables tell, the best one earns "
+        f"{fitted:+,.2f}, but with what the data leave open it is likelier to lose than to gain (more with probability "
+        f"{probability(own.probability)})"
     )
 
 

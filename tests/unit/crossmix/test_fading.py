@@ -61,6 +61,15 @@ def test_the_first_money_earns_in_proportion() -> None:
     torch.testing.assert_close(earned / win, (earned / win)[-1:].expand(4), rtol=1e-3, atol=0)
 
 
+def test_the_first_win_is_worth_what_the_straight_line_is() -> None:
+    win = torch.tensor([0.0, 1e-9, 1e-6, 1e-3 * LEAST, 0.9 * LEAST], dtype=torch.float64) * 0.2
+    fading = shape(0.5, 0.1)
+    earned = sated(win[-1:]) * per_click(fading, win[-1:])
+    torch.testing.assert_close(per_win(fading, win), (earned / win[-1:]).expand(5), rtol=1e-3, atol=0)
+    single = Fading(*(one.float() for one in fading))
+    torch.testing.assert_close(per_win(single, win.float()), per_win(fading, win).float())
+
+
 def test_three_fidelities_agree() -> None:
     market = make_market(3, platforms=4, campaigns=1)
     cells = market.static.shape

@@ -72,6 +72,24 @@ def test_the_plan_is_the_best_split_where_conversions_fade_as_a_history_says(con
     assert (share - best.share_BP).abs().max() < 0.03
 
 
+@pytest.mark.parametrize("usual", [0.02, 0.05, 0.15])
+def test_the_plan_is_the_best_split_where_little_of_all_requests_is_bought(config: Config, usual: float) -> None:
+    """As of a history, whose requests are those of three times its largest week: the first wins count, too."""
+    market = of_totals(make_market(seed=3, platforms=4, campaigns=1))
+    elasticity = torch.tensor([[0.4, 0.55, 0.7, 0.85]])
+    made = {
+        "elasticity": elasticity,
+        "bend": 0.8 * elasticity * (1 - elasticity),
+        "usual_share": torch.full((1, 4), usual),
+    }
+    market = replace(market, value=market.value | made)
+    supply = nominal(market, torch.zeros(1, dtype=torch.long)).supply_cost().sum(1)
+    market = replace(market, budget=usual * supply)
+    share, best, ours = _planned(config, market, torch.zeros(7, dtype=torch.long), torch.arange(7))
+    assert (ours / best.revenue_B).min() > 0.997
+    assert (share - best.share_BP).abs().max() < 0.05
+
+
 def test_what_the_plan_believes_is_told_over_what_is_usual(config: Config) -> None:
     """Of a flight without history that the coming day is as such days are; of one under way what its state shows."""
     market = make_market(seed=3, campaigns=3)
